@@ -1,0 +1,1 @@
+"""Collect measurements from probes and say what they amount to."""

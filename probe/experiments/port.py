@@ -1,0 +1,184 @@
+"""The one door between experiments and the network.
+
+An experiment asks through `Net` and gets finished steps back: values, never sockets, never
+exceptions. So it is tested with a fake that is a dict, and everything that is hard about sockets
+stays in `probe/net/`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from probe.model import Control, Dns, Line, Quic, Step, Steps, Tcp, Tls, Transfer
+
+Hello = Literal["default", "tls12", "tls13", "split", "ech", "http11"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Somebody to ask for names.
+
+    Attributes:
+        label: What the record says: `system`, or the public address.
+        address, port: Where to ask. name: the name that a DoT or DoH server must prove.
+    """
+
+    label: str
+    address: str
+    port: int = 53
+    transport: Literal["udp", "tcp", "dot", "doh"] = "udp"
+    name: str | None = None
+    path: str = "/dns-query"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A site that must work: an anchor, or a target that was found to work in this run."""
+
+    url: str
+    address: str | None = None
+    foreign: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One target for one experiment.
+
+    Attributes:
+        url: Normalised URL (ASCII host, explicit path), as `targets.parse_url` gives it.
+        seed: For every choice that must be repeatable.
+        harmless: Names that nobody minds, to offer at the target's address, best first.
+        controls: What controls saw lately; their addresses are worth trying from here.
+        references: Sites that must work, best first; empty in the first sweep.
+        profile: `quick`, `full` or `watch`.
+        options: Experiment-specific settings from the configuration.
+    """
+
+    url: str
+    seed: int = 0
+    category: str | None = None
+    harmless: tuple[str, ...] = ()
+    controls: tuple[Control, ...] = ()
+    references: tuple[Reference, ...] = ()
+    profile: str = "full"
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+class Net(Protocol):
+    """Ask the network one thing at a time; every answer is a finished step.
+
+    Steps come back with `id` 0, no parent and role `target`: `Trail.add` numbers and places them.
+    `limit` None means: as long as this line's own round trips make sensible.
+    """
+
+    @property
+    def resolvers(self) -> Sequence[Resolver]:
+        """The system's resolver first, then the public ones that are still worth asking."""
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether this line seems to have IPv6 at all."""
+
+    async def dns(
+        self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
+    ) -> Dns:
+        """Ask one resolver once and collect every reply."""
+
+    async def tcp(self, address: str, port: int, *, limit: float | None = None) -> Tcp:
+        """Connect and hang up."""
+
+    async def tls(
+        self,
+        address: str,
+        port: int,
+        sni: str | None,
+        *,
+        hello: Hello = "default",
+        verify: str | None = None,
+        limit: float | None = None,
+    ) -> tuple[Tcp, Tls | None]:
+        """Connect, offer `sni`, shake hands, hang up. `verify`: judge trust for this name instead.
+
+        The handshake is None when the connection already failed.
+        """
+
+    async def http(
+        self,
+        url: str,
+        address: str,
+        *,
+        host: str | None = None,
+        sni: str | None = None,
+        path: str | None = None,
+        limit: float | None = None,
+    ) -> Steps:
+        """Fetch one URL from one address, following nothing: (Tcp[, Tls][, Http]) as far as it got.
+
+        `host`, `sni` and `path` replace what the URL says, for differential looks.
+        """
+
+    async def pause(self, seconds: float) -> None:
+        """Wait without holding anybody up."""
+
+    def safe(self, address: str) -> bool:
+        """Whether this address may be dialled at all (global, or this is a laboratory)."""
+
+
+class BulkNet(Net, Protocol):
+    """What the throughput experiments need besides."""
+
+    async def transfer(
+        self,
+        address: str,
+        port: int,
+        sni: str | None,
+        size: int,
+        *,
+        path: str,
+        host: str,
+        pin: str | None,
+        cap: float,
+        direction: Literal["down", "up"] = "down",
+    ) -> Transfer:
+        """Time one transfer; a stall or a cap is data, not an error."""
+
+    async def quic(
+        self, address: str, port: int, sni: str | None, *, limit: float | None = None
+    ) -> Quic:
+        """One QUIC handshake."""
+
+
+Measure = Callable[[Task, Net], Awaitable[Steps]]
+Confirm = Callable[[Task, Net, Steps], Awaitable[Steps]]
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One way to look at a target.
+
+    Attributes:
+        measure: The first look, in the sweep.
+        confirm: The second look at what did not simply work, after the sweep, interleaved with
+            references: takes the first look's steps and returns all of them, its own included.
+        wanted: Whether these steps need `confirm` before anybody is accused.
+    """
+
+    name: str
+    version: int
+    measure: Measure
+    confirm: Confirm | None = None
+    wanted: Callable[[Task, Steps], bool] | None = None
+
+
+__all__ = [
+    "BulkNet",
+    "Control",
+    "Experiment",
+    "Hello",
+    "Line",
+    "Net",
+    "Reference",
+    "Resolver",
+    "Step",
+    "Task",
+]

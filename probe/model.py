@@ -1,0 +1,549 @@
+"""The record `qazprobe/1` and the words it is made of: frozen data, no behaviour beyond reading it.
+
+One record is one line of JSON: what was asked (`input`, `experiment`), from where (`vantage`), each
+step that was taken and what came of it (`steps`), what a control saw (`control`), what the run as a
+whole knew about the line (`line`), and what we conclude (`verdict`). The verdict is a claim; the
+steps are the evidence, and everything the judgement uses is in the record, so that anybody can
+judge again.
+
+All times are seconds. `at` and `elapsed` are relative to `started_at` and monotonic. All sizes are
+bytes. `None` means "not known" or "does not apply", never zero.
+"""
+
+from enum import StrEnum, unique
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from probe.failure import Failure
+
+SCHEMA: Literal["qazprobe/1"] = "qazprobe/1"
+
+
+@unique
+class Outcome(StrEnum):
+    """What became of a target, seen from one vantage."""
+
+    OK = "ok"
+    BLOCKED = "blocked"
+    INTERCEPTED = "intercepted"
+    THROTTLED = "throttled"
+    REFUSED = "refused"
+    DOWN = "down"
+    INCONCLUSIVE = "inconclusive"
+
+
+@unique
+class Mechanism(StrEnum):
+    """How the network interfered, layer by layer. The ids are permanent."""
+
+    DNS_NXDOMAIN = "dns.nxdomain"
+    DNS_NODATA = "dns.nodata"
+    DNS_SERVFAIL = "dns.servfail"
+    DNS_REFUSED = "dns.refused"
+    DNS_TIMEOUT = "dns.timeout"
+    DNS_BOGON = "dns.bogon"
+    DNS_WRONG_ADDRESS = "dns.wrong_address"
+    DNS_INJECTED = "dns.injected"
+    TCP_REFUSED = "tcp.refused"
+    TCP_RESET = "tcp.reset"
+    TCP_TIMEOUT = "tcp.timeout"
+    TCP_UNREACHABLE = "tcp.unreachable"
+    TLS_RESET = "tls.reset"
+    TLS_TIMEOUT = "tls.timeout"
+    TLS_EOF = "tls.eof"
+    TLS_ALERT = "tls.alert"
+    TLS_MITM = "tls.mitm"
+    HTTP_RESET = "http.reset"
+    HTTP_TIMEOUT = "http.timeout"
+    HTTP_EOF = "http.eof"
+    HTTP_BLOCKPAGE = "http.blockpage"
+    HTTP_REDIRECTED = "http.redirected"
+    HTTP_INJECTED = "http.injected"
+    QUIC_TIMEOUT = "quic.timeout"
+    QUIC_REFUSED = "quic.refused"
+    THROTTLE_POLICED = "throttle.policed"
+    THROTTLE_SHAPED = "throttle.shaped"
+    THROTTLE_SLOW = "throttle.slow"
+    THROTTLE_FROZEN = "throttle.frozen"
+    ACCESS_OFFLINE = "access.offline"
+    ACCESS_CAPTIVE_PORTAL = "access.captive_portal"
+    ACCESS_LOCAL_INTERCEPTOR = "access.local_interceptor"
+    ACCESS_WHITELIST = "access.whitelist"
+    ACCESS_FOREIGN_CUT = "access.foreign_cut"
+
+
+@unique
+class Stage(StrEnum):
+    """Whether a verdict was seen once, or again in a later run."""
+
+    SUSPECTED = "suspected"
+    CONFIRMED = "confirmed"
+
+
+@unique
+class Role(StrEnum):
+    """Why a step was taken.
+
+    `target` is the thing itself. `harmless` is the same address with a name nobody minds.
+    `reference` is another site that must work. `neutral` is a server of ours, or an address that
+    has nothing to do with the target.
+    """
+
+    TARGET = "target"
+    HARMLESS = "harmless"
+    REFERENCE = "reference"
+    NEUTRAL = "neutral"
+
+
+class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of everything that is written down: frozen, named fields, nothing unknown."""
+
+
+class Base(Data, frozen=True, kw_only=True):
+    """What every step has.
+
+    Attributes:
+        id: Number of the step within its record, from 1, in the order the steps began.
+        parent: The step this one stands on (a handshake on its connection), or None.
+        hop: 0 for the target itself, 1 for the first redirect, and so on.
+        try_: 1 for the first attempt, 2 and more when it was measured again (`try` in the record).
+        failure: How it failed, or None when it did what it was asked.
+        detail: A scrubbed word for `unknown_failure`; never needed to judge.
+        at: When it began, seconds after the record's `started_at`.
+        elapsed: How long it took, seconds.
+        limit: How long it was given, seconds.
+    """
+
+    id: int = 0
+    parent: int | None = None
+    role: Role = Role.TARGET
+    hop: int = 0
+    try_: int = msgspec.field(default=1, name="try")
+    failure: Failure | None = None
+    detail: str | None = None
+    at: float = 0.0
+    elapsed: float = 0.0
+    limit: float = 0.0
+
+
+Transport: TypeAlias = Literal["udp", "tcp", "dot", "doh"]
+
+
+class Reply(Data, frozen=True, kw_only=True):
+    """One answer to one DNS query. A query may get several: that is the point of listening on.
+
+    Attributes:
+        at: Seconds after the query was sent.
+        rcode: RFC 1035 response code (0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED).
+        answers: The addresses in it, in order.
+        cnames: The names it went through, in order.
+        ttl: Time to live of each address record, seconds.
+        ip_ttl: IP time to live of the packet, where the system tells it: two answers that came
+            different ways have different ones.
+    """
+
+    at: float
+    rcode: int
+    answers: tuple[str, ...] = ()
+    cnames: tuple[str, ...] = ()
+    ttl: tuple[int, ...] = ()
+    ip_ttl: int | None = None
+
+
+class Dns(Base, frozen=True, kw_only=True, tag_field="op", tag="dns"):
+    """One DNS query and every reply to it.
+
+    Attributes:
+        resolver: `system` for the resolver the machine is configured with (its address is the
+            volunteer's and is not recorded), else the public resolver's address.
+        type: `A` or `AAAA` (or another RR type name).
+    """
+
+    name: str
+    resolver: str
+    transport: Transport = "udp"
+    type: str = "A"
+    replies: tuple[Reply, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of the first reply."""
+        return self.replies[0].answers if self.replies else ()
+
+
+class Tcp(Base, frozen=True, kw_only=True, tag_field="op", tag="tcp"):
+    """One TCP connection attempt."""
+
+    address: str
+    port: int
+    errno: int | None = None
+
+
+@unique
+class TrustReason(StrEnum):
+    """Why a chain does not prove its name. The first that applies, in this order."""
+
+    EMPTY = "empty"
+    MALFORMED = "malformed"
+    SELF_SIGNED = "self_signed"
+    UNKNOWN_AUTHORITY = "unknown_authority"
+    INCOMPLETE = "incomplete"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    HOSTNAME = "hostname"
+    REJECTED = "rejected"
+
+
+class Authority(Data, frozen=True, kw_only=True):
+    """A known authority that a chain leads to, or claims to.
+
+    Attributes:
+        id: Its id in `targets/authorities/`.
+        kind: `interception` (a key made to intercept), or `national` (a national root that browsers
+            do not carry, such as a government's own: known, and not interception).
+        proof: `verified` when a signature in the chain verifies under its public key or a
+            certificate in the chain is it; `claimed` when only names or key identifiers match
+            (anybody can write those: a new sibling, or an imitation).
+    """
+
+    id: str
+    kind: Literal["interception", "national"]
+    proof: Literal["verified", "claimed"]
+
+
+class Trust(Data, frozen=True, kw_only=True):
+    """What a served chain proves, judged apart from the handshake and against Mozilla's roots.
+
+    Attributes:
+        valid: The chain leads to a Mozilla root, is valid now, and is for the name that was asked.
+        reason: Why not, or None when valid.
+        anchored: The chain leads to a Mozilla root, whatever its dates and names say.
+        named: The leaf is for the name that was asked.
+        subject, issuer: The leaf's, RFC 4514, cut at 256 characters.
+        issuer_key: SHA-256 of the issuing public key where the chain carries it, else the leaf's
+            authority key identifier as `aki:<hex>`, else `name:<sha256 of the issuer's name>`.
+            Two leaves of one interceptor share it.
+        leaf_key: SHA-256 of the leaf's public key.
+        not_before, not_after: The leaf's validity, RFC 3339 in UTC.
+        authority: A known authority it leads to or claims, or None.
+        local: The issuer is in this machine's own store and not in Mozilla's: the mark of an
+            antivirus, an office proxy, or a root somebody installed here. None: could not be asked.
+    """
+
+    valid: bool
+    reason: TrustReason | None = None
+    anchored: bool = False
+    named: bool = False
+    subject: str = ""
+    issuer: str = ""
+    issuer_key: str = ""
+    leaf_key: str = ""
+    not_before: str | None = None
+    not_after: str | None = None
+    authority: Authority | None = None
+    local: bool | None = None
+
+
+class Tls(Base, frozen=True, kw_only=True, tag_field="op", tag="tls"):
+    """One TLS handshake, completed or not.
+
+    Attributes:
+        sni: The name that was offered, or None when none was.
+        hello: Which ClientHello was sent: `default`, `tls12`, `tls13`, `split`, `ech` …
+        bytes_out, bytes_in: TLS bytes sent and received up to the end of the handshake.
+            A silence has bytes_in 0; a reset after the hello has bytes_in 0 too, and a failure.
+        alert: The TLS alert number (RFC 8446 section 6) that ended it.
+        alert_by: Who sent that alert.
+        chain: SHA-256 of every certificate served, leaf first; their DER is in the record's certs.
+        trust: What the chain proves; None when no certificate came.
+    """
+
+    address: str
+    port: int
+    sni: str | None
+    hello: str = "default"
+    bytes_out: int = 0
+    bytes_in: int = 0
+    version: str | None = None
+    cipher: str | None = None
+    alpn: str | None = None
+    alert: int | None = None
+    alert_by: Literal["peer", "us"] | None = None
+    chain: tuple[str, ...] = ()
+    trust: Trust | None = None
+
+    @property
+    def answered(self) -> bool:
+        """TLS came back: the far side, or somebody in its place, spoke."""
+        return self.bytes_in > 0
+
+
+class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
+    """One HTTP exchange.
+
+    Attributes:
+        proven: It went over TLS whose chain proved the name of the URL.
+        status: None when no status line could be read.
+        malformed: Bytes came that are no HTTP response (`body` has them).
+        headers: A few named headers, lower case.
+        location: Where a redirect points, absolute.
+        title: Text of <title>, white space folded, at most 256 characters.
+        declared_bytes: Content-Length, if any.
+        received_bytes: Body bytes that came.
+        complete: The body came whole (or was cut by us at the cap).
+        sha256: Of the body as received.
+        fuzzy: 64-bit similarity hash (simhash of word triples) as 16 hex digits: pages are dynamic.
+        links: Host names that the page links to, sorted, at most 32.
+        body: Base64 of the first 4 KiB, only when not `proven`.
+        bytes_out, bytes_in: Bytes of the exchange on the wire above TCP.
+        peak_gap: The longest silence between two arrivals, seconds.
+    """
+
+    url: str
+    address: str
+    port: int
+    host: str
+    method: str = "GET"
+    proven: bool = False
+    version: str | None = None
+    status: int | None = None
+    malformed: bool = False
+    headers: dict[str, str] = {}
+    location: str | None = None
+    title: str | None = None
+    declared_bytes: int | None = None
+    received_bytes: int = 0
+    complete: bool = False
+    sha256: str | None = None
+    fuzzy: str | None = None
+    links: tuple[str, ...] = ()
+    body: str | None = None
+    bytes_out: int = 0
+    bytes_in: int = 0
+    peak_gap: float | None = None
+
+
+class Quic(Base, frozen=True, kw_only=True, tag_field="op", tag="quic"):
+    """One QUIC handshake attempt (RFC 9000).
+
+    Attributes:
+        icmp: The errno an ICMP error left on the socket (111 refused, 113 unreachable), or None.
+        versions: Versions a version negotiation packet offered.
+    """
+
+    address: str
+    port: int
+    sni: str | None
+    bytes_out: int = 0
+    bytes_in: int = 0
+    datagrams_out: int = 0
+    datagrams_in: int = 0
+    alpn: str | None = None
+    alert: int | None = None
+    icmp: int | None = None
+    versions: tuple[int, ...] = ()
+    chain: tuple[str, ...] = ()
+    trust: Trust | None = None
+
+
+class Sample(Data, frozen=True, kw_only=True, array_like=True):
+    """One look at a running transfer: [at, wire, segments, out_of_order, rcv_rtt, min_rtt].
+
+    Attributes:
+        at: Seconds after the request was sent.
+        wire: Ciphertext bytes so far.
+        segments, out_of_order: TCP_INFO counters, or None where the system has none.
+        rcv_rtt, min_rtt: Seconds, or None.
+    """
+
+    at: float
+    wire: int
+    segments: int | None = None
+    out_of_order: int | None = None
+    rcv_rtt: float | None = None
+    min_rtt: float | None = None
+
+
+class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
+    """One timed transfer, for the throttling and speed experiments.
+
+    Attributes:
+        arm: A target's name at a neutral server, B control name there, C target's name at the
+            target's address, D another name there, L the line itself.
+        pair: Which pair of the sequence, from 1.
+        asked_bytes: Size that was asked for. received_bytes: body bytes that came.
+        ended: `full`, `cap` (time was up), `stall`, `eof`, `reset`, `error`.
+        rate: Plateau, bytes per second, or None.
+        stalled_at: Ciphertext bytes received when it froze, or None.
+    """
+
+    address: str
+    port: int
+    sni: str | None
+    arm: Literal["A", "B", "C", "D", "L"]
+    pair: int
+    direction: Literal["down", "up"] = "down"
+    asked_bytes: int = 0
+    received_bytes: int = 0
+    wire_bytes: int = 0
+    ended: Literal["full", "cap", "stall", "eof", "reset", "error"] = "error"
+    connect_seconds: float | None = None
+    handshake_seconds: float | None = None
+    first_byte_seconds: float | None = None
+    rate: float | None = None
+    longest_gap: float | None = None
+    stalled_at: int | None = None
+    segment_bytes: int | None = None
+    samples: tuple[Sample, ...] = ()
+
+
+class Ping(Base, frozen=True, kw_only=True, tag_field="op", tag="ping"):
+    """A small reachability look that is neither a name nor a page (a gateway, a port).
+
+    Attributes:
+        what: `gateway`, `resolver`, `port` …
+        address: None for the volunteer's own gateway, whose address is never recorded.
+    """
+
+    what: str
+    address: str | None = None
+    port: int | None = None
+
+
+Step: TypeAlias = Dns | Tcp | Tls | Http | Quic | Transfer | Ping
+Steps: TypeAlias = tuple[Step, ...]
+
+
+class Vantage(Data, frozen=True, kw_only=True):
+    """Where a record was made, as coarsely as the volunteer chose to say it."""
+
+    role: Literal["probe", "control"] = "probe"
+    country: str | None = None
+    asn: int | None = None
+    asn_source: Literal["config", "collector", "remembered"] | None = None
+    network: str | None = None
+    region: str | None = None
+    kind: str | None = None
+    platform: str = ""
+    version: str = ""
+
+
+class Line(Data, frozen=True, kw_only=True):
+    """What the run knew about its own line when it judged this record. None: was not measured.
+
+    Attributes:
+        alive_before, alive_after: A reference worked shortly before and shortly after the target's
+            last failing step.
+        references, references_failed: How many reference looks there were during the run, and how
+            many failed.
+        round_trip: Median TCP connect time to references that worked, seconds.
+        handshake: Median TLS handshake time on this line, seconds.
+        loss: Share of reference attempts that failed at first and worked when repeated.
+        clock_offset: Our clock minus true time, seconds, where somebody trustworthy said it.
+        resigned_by: `issuer_key` of an untrusted authority that signs for unrelated names here.
+        resigned_names: For how many unrelated names it was seen to sign.
+        trusted_names: How many unrelated names were proven by a Mozilla-trusted chain in this run.
+        portal: One page, or one redirect, answers for unrelated names over plain http.
+        portal_hosts: For how many.
+        foreign_alive, domestic_alive: Shares of foreign and domestic anchors that worked.
+        nxdomain_answered: A name that exists nowhere was answered by the system's resolver.
+        nxdomain_addresses: With these addresses.
+        hijacked_resolvers: Public resolvers that answer although none lives there.
+    """
+
+    alive_before: bool | None = None
+    alive_after: bool | None = None
+    references: int = 0
+    references_failed: int = 0
+    round_trip: float | None = None
+    handshake: float | None = None
+    loss: float | None = None
+    clock_offset: float | None = None
+    resigned_by: str | None = None
+    resigned_names: int = 0
+    trusted_names: int = 0
+    portal: bool | None = None
+    portal_hosts: int = 0
+    foreign_alive: float | None = None
+    domestic_alive: float | None = None
+    nxdomain_answered: bool | None = None
+    nxdomain_addresses: tuple[str, ...] = ()
+    hijacked_resolvers: tuple[str, ...] = ()
+    ipv6: bool | None = None
+
+
+class Control(Data, frozen=True, kw_only=True):
+    """What one control saw of the same target, trimmed to the steps that are compared.
+
+    Attributes:
+        id: The control's record. age: its `started_at` minus ours, seconds: negative is before.
+    """
+
+    id: str
+    age: float
+    steps: Steps = ()
+
+
+class RuleHit(Data, frozen=True, kw_only=True):
+    """One rule that held: its id, the steps it rests on, and its sentence."""
+
+    id: str
+    steps: tuple[int, ...] = ()
+    reason: str = ""
+
+
+class Verdict(Data, frozen=True, kw_only=True):
+    """What we conclude: a claim, with every rule that held, in order."""
+
+    outcome: Outcome
+    mechanisms: tuple[Mechanism, ...] = ()
+    stage: Stage = Stage.SUSPECTED
+    confidence: float = 0.0
+    rules: tuple[RuleHit, ...] = ()
+
+
+class Skip(Data, frozen=True, kw_only=True):
+    """A target that was not measured, and why."""
+
+    input: str
+    reason: str
+
+
+class RunFacts(Data, frozen=True, kw_only=True):
+    """What a run as a whole found out; only in the record whose experiment is `run`."""
+
+    targets: int = 0
+    measured: int = 0
+    outcomes: dict[str, int] = {}
+    skipped: tuple[Skip, ...] = ()
+    bytes_in: int = 0
+    bytes_out: int = 0
+    seed: int | None = None
+    roots: str | None = None
+    vpn: bool | None = None
+    proxy: bool | None = None
+    resolvers_dead: tuple[str, ...] = ()
+    ended: Literal["finished", "time", "bytes", "interrupted"] = "finished"
+
+
+class Record(Data, frozen=True, kw_only=True):
+    """One measurement of one target by one experiment: a line of the output."""
+
+    id: str
+    run: str
+    experiment: str
+    input: str
+    category: str | None = None
+    lab: bool = False
+    started_at: str
+    elapsed: float
+    vantage: Vantage
+    steps: Steps = ()
+    certs: dict[str, str] = {}
+    control: tuple[Control, ...] = ()
+    line: Line | None = None
+    facts: RunFacts | None = None
+    verdict: Verdict | None = None
+    ruleset: str = "1"
+    schema: Literal["qazprobe/1"] = SCHEMA
