@@ -1,0 +1,65 @@
+# A few verbs. Each makes what it needs in .venv and installs again only when pyproject.toml changed.
+#
+#   make demo    the whole job in a simulated country on this machine; no internet needed after the install
+#   make test    the tests
+#   make run     the same job on the real network: the Kazakh list, and a collector left running
+#   make stop    stop that collector
+#   make check   format, lint, types, import contracts
+#   make bench   the benchmarks
+#   make clean   remove what these verbs made (not what `make run` measured)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := collector,postgres,analytics,raw,quic
+LISTEN ?= 127.0.0.1:8080
+PYTEST_ARGS ?= -q
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test run stop check bench clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# Debian and Ubuntu ship `venv` without the part that puts pip in; say which package has it.
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: sudo apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: install a newer one and say: make PYTHON=python3.11 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make a virtual environment: sudo apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[collector]'
+	@touch $@
+
+# Dependency groups (PEP 735) need pip 25.1.
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]' --group dev
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	@$(BIN)/qazprobe demo
+
+test: $(VENV)/.installed-dev
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+run: $(VENV)/.installed
+	@dashboards/run-here $(BIN) $(LISTEN)
+
+stop:
+	@dashboards/run-here stop
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev
+	@$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
