@@ -371,11 +371,17 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
     Attributes:
         arm: A target's name at a neutral server, B control name there, C target's name at the
             target's address, D another name there, L the line itself.
-        pair: Which pair of the sequence, from 1.
-        asked_bytes: Size that was asked for. received_bytes: body bytes that came.
-        ended: `full`, `cap` (time was up), `stall`, `eof`, `reset`, `error`.
+        pair: Which pair of the sequence, from 1; 0 for a longer look outside the sequence.
+        host: The Host that was asked for.
+        status: The HTTP status that was answered.
+        asked_bytes: Size that was asked for. received_bytes: body bytes that came (or were
+            taken, for `up`).
+        wire_bytes: Ciphertext bytes of the whole connection, handshake included.
+        ended: `full`, `cap` (time was up), `stall`, `eof`, `reset`, `error`; `budget` when it was
+            not begun because the day's byte budget was spent.
         rate: Plateau, bytes per second, or None.
         stalled_at: Ciphertext bytes received when it froze, or None.
+        cpu_seconds: Processor time the transfer took here: a slow machine is not a slow network.
     """
 
     address: str
@@ -384,10 +390,12 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
     arm: Literal["A", "B", "C", "D", "L"]
     pair: int
     direction: Literal["down", "up"] = "down"
+    host: str | None = None
+    status: int | None = None
     asked_bytes: int = 0
     received_bytes: int = 0
     wire_bytes: int = 0
-    ended: Literal["full", "cap", "stall", "eof", "reset", "error"] = "error"
+    ended: Literal["full", "cap", "stall", "eof", "reset", "error", "budget"] = "error"
     connect_seconds: float | None = None
     handshake_seconds: float | None = None
     first_byte_seconds: float | None = None
@@ -395,6 +403,7 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
     longest_gap: float | None = None
     stalled_at: int | None = None
     segment_bytes: int | None = None
+    cpu_seconds: float | None = None
     samples: tuple[Sample, ...] = ()
 
 
