@@ -5,15 +5,26 @@ and yet any run can be repeated. Work on one host is spread over the sweep.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from types import MappingProxyType
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from probe.experiments.port import Reference
 
-T = TypeVar("T")
-Profile = Literal["quick", "full", "watch"]
+class Site(Protocol):
+    """A site that worked: all that choosing one needs to know of it."""
+
+    @property
+    def url(self) -> str:
+        """Its URL."""
+
+    @property
+    def address(self) -> str | None:
+        """The address it worked at, where that is known."""
+
+
+S = TypeVar("S", bound=Site)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +50,13 @@ class Limits:
 
 
 # A home line pays for this: a sweep that hangs, or a list that grew, must end by itself.
-LIMITS: dict[Profile, Limits] = {
-    "watch": Limits(seconds=180.0, bytes=8_000_000),
-    "quick": Limits(seconds=600.0, bytes=30_000_000),
-    "full": Limits(seconds=3600.0, bytes=150_000_000),
-}
+LIMITS: Mapping[str, Limits] = MappingProxyType(
+    {
+        "watch": Limits(seconds=180.0, bytes=8_000_000),
+        "quick": Limits(seconds=600.0, bytes=30_000_000),
+        "full": Limits(seconds=3600.0, bytes=150_000_000),
+    }
+)
 
 
 def host_of(url: str) -> str:
@@ -78,11 +91,11 @@ def references_for(
     job: Job,
     addresses: frozenset[str],
     *,
-    anchors: Sequence[Reference],
-    found: Sequence[Reference],
+    anchors: Sequence[S],
+    found: Sequence[S],
     seed: int,
     most: int = 4,
-) -> tuple[Reference, ...]:
+) -> tuple[S, ...]:
     """Sites that worked and have nothing in common with the target, different ones per target.
 
     Anchors and sites found in this sweep alternate: anchors are chosen to be up, found sites are
@@ -90,16 +103,14 @@ def references_for(
     """
     known = _strangers(job, addresses, anchors, seed)
     fresh = _strangers(job, addresses, found, seed)
-    mixed: list[Reference] = []
+    mixed: list[S] = []
     for index in range(max(len(known), len(fresh))):
         mixed.extend(known[index : index + 1])
         mixed.extend(fresh[index : index + 1])
     return tuple(mixed[:most])
 
 
-def _strangers(
-    job: Job, addresses: frozenset[str], pool: Sequence[Reference], seed: int
-) -> list[Reference]:
+def _strangers(job: Job, addresses: frozenset[str], pool: Sequence[S], seed: int) -> list[S]:
     site = _site(job.host)
     kept = (one for one in pool if _site(host_of(one.url)) != site and one.address not in addresses)
     return sorted(kept, key=lambda one: keyed(seed, job.url, one.url))
