@@ -7,9 +7,11 @@ stays in `probe/net/`.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from probe.model import Control, Dns, Line, Quic, Step, Steps, Tcp, Tls, Transfer
+
+T = TypeVar("T")
 
 Hello = Literal["default", "tls12", "tls13", "split", "ech", "http11"]
 
@@ -116,6 +118,9 @@ class Net(Protocol):
 
         `host`, `sni` and `path` replace what the URL says, for differential looks.
         """
+
+    async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
+        """Do several asks at once; their answers come back in the order of the asks."""
 
     async def pause(self, seconds: float) -> None:
         """Wait without holding anybody up."""
