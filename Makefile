@@ -44,11 +44,22 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# What it measures stays in run/, which git ignores. The collector outlives this verb: `make stop`.
 run: $(VENV)/.installed
-	@dashboards/run-here $(BIN) $(LISTEN)
+	@mkdir -p run
+	@$(BIN)/qazprobe consent
+	@kill -0 "$$(cat run/collector.pid 2>/dev/null)" 2>/dev/null || { \
+	  nohup $(BIN)/qazcollector serve --listen $(LISTEN) --store sqlite:///$(CURDIR)/run/collector.sqlite3 \
+	    --enrolment open >>run/collector.log 2>&1 </dev/null & echo $$! >run/collector.pid; }
+	@for try in 1 2 3 4 5 6 7 8 9 10; do \
+	  $(BIN)/python -c 'import urllib.request as r; r.urlopen("http://$(LISTEN)/readyz", timeout=2)' 2>/dev/null && break; \
+	  [ $$try -lt 10 ] || { echo "the collector did not start; see run/collector.log" >&2; exit 1; }; sleep 1; done
+	@$(BIN)/qazprobe run --targets kz --collector http://$(LISTEN) -o run/records.jsonl
+	@echo "Records: run/records.jsonl. The collector goes on at http://$(LISTEN)/ (metrics: /metrics); make stop ends it."
 
 stop:
-	@dashboards/run-here stop
+	@kill "$$(cat run/collector.pid 2>/dev/null)" 2>/dev/null && echo "stopped" || echo "no collector of make run is running"
+	@rm -f run/collector.pid
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -1,0 +1,196 @@
+"""One target: what each network does to it, by which mechanism, and how fast it is let through."""
+
+from dashboards.panels import (
+    OUTCOME_COLOURS,
+    Json,
+    coloured,
+    dashboard,
+    events_annotation,
+    label_variable,
+    lines,
+    link,
+    number,
+    query,
+    row,
+    table,
+    thresholds,
+)
+
+UID = "qazprobe-target"
+NETWORKS = 'job=~"$job", country=~"$country", asn=~"$asn"'
+HERE = f'{NETWORKS}, target="$target"'
+INTERFERENCE = 'outcome=~"blocked|intercepted|throttled"'
+JUDGED = 'outcome=~"blocked|intercepted|throttled|ok|refused"'
+
+
+def _summary() -> list[Json]:
+    return [
+        number(
+            "Interference",
+            "(blocked + intercepted + throttled) / (those + ok + refused), over the chosen "
+            "networks.",
+            [
+                query(
+                    f"""sum(qazprobe_target_outcome{{{HERE}, {INTERFERENCE}}})
+                    / sum(qazprobe_target_outcome{{{HERE}, {JUDGED}}})""",
+                    "interference",
+                )
+            ],
+            unit="percentunit",
+            size=(6, 4),
+            thresholds=thresholds((None, "green"), (0.1, "yellow"), (0.5, "red")),
+            min=0,
+            max=1,
+        ),
+        number(
+            "Probes that judged it",
+            "Probes whose newest verdict on this target is something better than inconclusive. "
+            "Fewer than three is a hint, not a finding.",
+            [
+                query(
+                    f"""sum(qazprobe_target_outcome{{{HERE}, outcome!="inconclusive"}})
+                    or vector(0)""",
+                    "probes",
+                )
+            ],
+            unit="short",
+            size=(6, 4),
+            thresholds=thresholds((None, "red"), (1, "yellow"), (3, "green")),
+        ),
+        number(
+            "Networks that interfere",
+            "Networks on which at least half of the probes that could judge see interference.",
+            [
+                query(
+                    f"count(qazprobe_target_interference_ratio{{{HERE}}} >= 0.5) or vector(0)",
+                    "networks",
+                )
+            ],
+            unit="short",
+            size=(6, 4),
+            thresholds=thresholds((None, "green"), (1, "red")),
+        ),
+        number(
+            "Forged certificates",
+            "Probes that were served a forged certificate for this target.",
+            [query(f"sum(qazprobe_tls_interception{{{HERE}}}) or vector(0)", "probes")],
+            unit="short",
+            size=(6, 4),
+            thresholds=thresholds((None, "green"), (1, "red")),
+        ),
+    ]
+
+
+def _outcomes() -> list[Json]:
+    return [
+        row("What happens"),
+        coloured(
+            lines(
+                "Outcomes over time",
+                "Newest verdicts of the probes on the chosen networks.",
+                [query(f"sum by (outcome) (qazprobe_target_outcome{{{HERE}}})", "{{outcome}}")],
+                unit="short",
+                stacked=True,
+            ),
+            OUTCOME_COLOURS,
+        ),
+        lines(
+            "Interference by network",
+            "Interference ratio of this target on each network.",
+            [query(f"qazprobe_target_interference_ratio{{{HERE}}}", "{{country}} {{asn}}")],
+            unit="percentunit",
+            min=0,
+            max=1,
+        ),
+        table(
+            "Networks",
+            "How many probes on each network say what, as of now.",
+            [
+                query(
+                    f"sum by (country, asn, outcome) (qazprobe_target_outcome{{{HERE}}}) > 0",
+                    table=True,
+                )
+            ],
+            columns={
+                "country": "Country",
+                "asn": "Network",
+                "outcome": "Outcome",
+                "Value": "Probes",
+            },
+            unit="short",
+        ),
+        lines(
+            "Mechanisms",
+            "Probes by the mechanism their verdict names; one verdict may name several.",
+            [
+                query(
+                    f"sum by (mechanism, asn) (qazprobe_target_mechanism{{{HERE}}})",
+                    "{{mechanism}} {{asn}}",
+                )
+            ],
+            unit="short",
+            stacked=True,
+        ),
+        lines(
+            "Interception by authority",
+            "Probes that were served a certificate of each interception authority.",
+            [
+                query(
+                    f"sum by (authority, asn) (qazprobe_tls_interception{{{HERE}}})",
+                    "{{authority}} {{asn}}",
+                )
+            ],
+            unit="short",
+            size=(24, 8),
+        ),
+    ]
+
+
+def _speed() -> list[Json]:
+    return [
+        row("How fast"),
+        lines(
+            "Throughput: target against reference",
+            "Median rate with the target's name and with a name nobody minds, at the same server.",
+            [
+                query(
+                    f"avg by (arm, asn) (qazprobe_throughput_bytes_per_second{{{HERE}}})",
+                    "{{arm}} {{asn}}",
+                )
+            ],
+            unit="Bps",
+            min=0,
+        ),
+        lines(
+            "Throttle ratio",
+            "Rate with the target's name divided by the rate with the reference: 1 is not "
+            "throttled, a tenth is extreme.",
+            [query(f"qazprobe_throttle_ratio{{{HERE}}}", "{{country}} {{asn}}")],
+            unit="percentunit",
+            min=0,
+        ),
+    ]
+
+
+def build() -> Json:
+    """The dashboard."""
+    return dashboard(
+        UID,
+        "Qazprobe: one target",
+        "What each network does to one listed target.",
+        variables=[
+            label_variable("job", "Job", "qazprobe_target_outcome"),
+            label_variable("target", "Target", 'qazprobe_target_outcome{job=~"$job"}', many=False),
+            label_variable(
+                "country", "Country", 'qazprobe_target_outcome{job=~"$job", target="$target"}'
+            ),
+            label_variable(
+                "asn",
+                "Network",
+                'qazprobe_target_outcome{job=~"$job", target="$target", country=~"$country"}',
+            ),
+        ],
+        panels=[*_summary(), *_outcomes(), *_speed()],
+        links=[link("Overview", "qazprobe-overview")],
+        annotations=[events_annotation(NETWORKS)],
+    )
