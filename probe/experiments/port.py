@@ -9,28 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
+from probe.known import Resolver
 from probe.model import Control, Dns, Line, Quic, Step, Steps, Tcp, Tls, Transfer
 
 T = TypeVar("T")
 
 Hello = Literal["default", "tls12", "tls13", "split", "ech", "http11"]
-
-
-@dataclass(frozen=True, slots=True)
-class Resolver:
-    """Somebody to ask for names.
-
-    Attributes:
-        label: What the record says: `system`, or the public address.
-        address, port: Where to ask. name: the name that a DoT or DoH server must prove.
-    """
-
-    label: str
-    address: str
-    port: int = 53
-    transport: Literal["udp", "tcp", "dot", "doh"] = "udp"
-    name: str | None = None
-    path: str = "/dns-query"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,202 @@
+"""What is known beforehand: sites that must work, resolvers, networks, block pages, authorities.
+
+Rule: facts only, each read from `targets/` when it is first asked for. What follows from them is
+decided elsewhere.
+"""
+
+import csv
+import re
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Literal
+
+from probe import bundle
+
+Kind = Literal["interception", "national"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Somebody to ask for names.
+
+    Attributes:
+        label: What the record says: `system`, or the public address.
+        address, port: Where to ask. name: the name that a DoT or DoH server must prove.
+    """
+
+    label: str
+    address: str
+    port: int = 53
+    transport: Literal["udp", "tcp", "dot", "doh"] = "udp"
+    name: str | None = None
+    path: str = "/dns-query"
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A site that must work.
+
+    Attributes:
+        foreign: Outside the country. essential: a white list would let it through.
+    """
+
+    url: str
+    foreign: bool
+    essential: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPage:
+    """What a block page says.
+
+    Attributes:
+        where: `title`, `body`, `location` or `header`. pattern: plain text to be found there.
+        scope: `national`, `operator`, `product` or `generic`.
+    """
+
+    id: str
+    where: Literal["title", "body", "location", "header"]
+    pattern: str
+    scope: Literal["national", "operator", "product", "generic"]
+    source: str
+
+    def found_in(self, text: str) -> bool:
+        """Whether `text` (a title, a body, …) says it, whatever the case and the line breaks."""
+        return _folded(self.pattern) in _folded(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One autonomous system.
+
+    Attributes:
+        hosting: A data centre or a VPN's exit: not what a household sees.
+    """
+
+    asn: int
+    name: str
+    hosting: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Authorities under one name, of which some keys are known and others may follow."""
+
+    id: str
+    kind: Kind
+    common_names: tuple[str, ...]
+    seen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAuthority:
+    """One certificate of an authority that is known by more than its name.
+
+    Attributes:
+        sha256, sha1, spki_sha256, key_id, serial: Lower-case hex; empty where not known.
+        spki: The public key itself (DER SubjectPublicKeyInfo); empty where not known.
+        root: For an intermediate, the id of its root where that is known.
+    """
+
+    id: str
+    family: str
+    kind: Kind
+    subject: str = ""
+    common_name: str = ""
+    sha256: str = ""
+    sha1: str = ""
+    spki_sha256: str = ""
+    spki: bytes = b""
+    key_id: str = ""
+    serial: str = ""
+    key: str = ""
+    not_before: str = ""
+    not_after: str = ""
+    root: str = ""
+    source: str = ""
+    seen: str = ""
+
+
+@cache
+def anchors() -> tuple[Anchor, ...]:
+    """Sites that must work, domestic and foreign."""
+    return tuple(Anchor(**entry) for entry in bundle.toml("anchors.toml")["anchor"])
+
+
+@cache
+def harmless_names() -> tuple[str, ...]:
+    """Names that nobody minds, best first."""
+    return tuple(bundle.toml("references.toml")["harmless"])
+
+
+@cache
+def harmless_pairs() -> Mapping[str, str]:
+    """For some targets' host names, a harmless name that is served from the same addresses."""
+    pairs = bundle.toml("references.toml")["pair"]
+    return MappingProxyType({pair["target"]: pair["harmless"] for pair in pairs})
+
+
+@cache
+def public_resolvers() -> tuple[Resolver, ...]:
+    """Public resolvers over UDP and over HTTPS."""
+    return tuple(_resolver(**entry) for entry in bundle.toml("resolvers.toml")["resolver"])
+
+
+@cache
+def network_list() -> tuple[Network, ...]:
+    """The networks of the country that are known by name."""
+    rows = csv.DictReader(bundle.text("networks_kz.csv").splitlines())
+    return tuple(
+        Network(int(row["asn"]), row["name"], row["hosting"] == "yes", row["note"]) for row in rows
+    )
+
+
+@cache
+def networks() -> dict[int, str]:
+    """Names of networks by AS number."""
+    return {network.asn: network.name for network in network_list()}
+
+
+@cache
+def blockpages() -> tuple[BlockPage, ...]:
+    """What block pages say."""
+    return tuple(BlockPage(**entry) for entry in bundle.toml("blockpages.toml")["blockpage"])
+
+
+@cache
+def families() -> tuple[Family, ...]:
+    """Families of authorities, by the names they go by."""
+    return tuple(
+        Family(entry["id"], entry["kind"], tuple(entry["common_names"]), entry.get("seen", ""))
+        for name in bundle.names("authorities", ".toml")
+        for entry in bundle.toml(f"authorities/{name}.toml").get("family", ())
+    )
+
+
+@cache
+def authorities() -> tuple[KnownAuthority, ...]:
+    """Known authorities: roots first, then their intermediates."""
+    kinds = {family.id: family.kind for family in families()}
+    tables = [bundle.toml(f"authorities/{n}.toml") for n in bundle.names("authorities", ".toml")]
+    entries = [
+        entry for part in ("root", "intermediate") for t in tables for entry in t.get(part, ())
+    ]
+    return tuple(
+        KnownAuthority(
+            **{**entry, "spki": b64decode(entry.get("spki", ""))}, kind=kinds[entry["family"]]
+        )
+        for entry in entries
+    )
+
+
+def _resolver(address: str, transport: Literal["udp", "doh"], name: str | None = None) -> Resolver:
+    port = 443 if transport == "doh" else 53
+    return Resolver(label=address, address=address, port=port, transport=transport, name=name)
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"\s+", " ", text).casefold()

@@ -1,0 +1,276 @@
+"""What to measure: lists of targets, bundled or given by the user.
+
+Rule: a bad row costs itself only. It becomes a `Problem` that names file and line, and the rest is
+measured. Three formats are read, told apart by their content: Citizen Lab's CSV (first line
+`url,category_code,…`), our TOML (`[[target]]` tables) and a plain list of URLs (`#` begins a
+comment). In each of them a row is a line, or for TOML a table.
+"""
+
+import csv
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from probe import bundle
+from probe.known import (
+    Anchor,
+    BlockPage,
+    KnownAuthority,
+    Resolver,
+    anchors,
+    authorities,
+    blockpages,
+    harmless_names,
+    networks,
+    public_resolvers,
+)
+from probe.urls import TargetError, parse_url, slug
+
+FILE_LIMIT = 32 * 1024 * 1024
+ROW_LIMIT = 16 * 1024
+TARGET_LIMIT = 100_000
+PROBLEM_LIMIT = 1_000
+NOTE_LIMIT = 500
+
+_TABLE = re.compile(r"^[ \t]*\[\[[ \t]*target[ \t]*\]\]", re.MULTILINE)
+_CATEGORY = re.compile(r"[A-Z][A-Z0-9_]{1,15}")
+_LIST_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+_KEYS = frozenset({"url", "category", "note", "purpose", "source"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One web address to measure.
+
+    Attributes:
+        url: As `parse_url` gives it.
+        category: Citizen Lab's category code, or None.
+        source, line: The file or list it came from, and where in it.
+        note: Why it is on the list.
+        purpose: What is expected of it, for our own lists: `mitm-candidate`, `suspected`, …
+    """
+
+    url: str
+    category: str | None = None
+    source: str = ""
+    line: int = 0
+    note: str = ""
+    purpose: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One row that could not be used, and why."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as it was written, before anything of it is believed."""
+
+    line: int
+    url: str
+    category: str = ""
+    note: str = ""
+    purpose: str = ""
+
+
+Loaded = tuple[tuple[Target, ...], tuple[Problem, ...]]
+
+
+def load(spec: str) -> Loaded:
+    """Read a bundled list by its name, or a file.
+
+    Raises:
+        TargetError: there is no such list and no such file, or it cannot be read.
+    """
+    if _LIST_NAME.fullmatch(spec) and not Path(spec).is_file():
+        return bundled(spec)
+    return parse(_read(Path(spec)), spec)
+
+
+@cache
+def bundled(name: str) -> Loaded:
+    """One of the lists that travel with the program."""
+    path = f"lists/{name}.csv"
+    if not bundle.exists(path):
+        known = ", ".join(list_names())
+        raise TargetError(f"“{name}” is neither a file nor a bundled list; lists: {known}")
+    return parse(bundle.text(path), name)
+
+
+def list_names() -> tuple[str, ...]:
+    """The names of the bundled lists."""
+    return bundle.names("lists", ".csv")
+
+
+def candidates(purpose: str) -> tuple[Target, ...]:
+    """The targets of the Kazakh list that serve one purpose, such as `mitm-candidate`."""
+    return tuple(target for target in bundled("kz")[0] if target.purpose == purpose)
+
+
+def parse(text: str, source: str) -> Loaded:
+    """Read a list from its text, whichever of the three formats it has."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    if _TABLE.search(text):
+        rows = _toml_rows(text, source)
+    elif _header(text):
+        rows = _csv_rows(text, source)
+    else:
+        rows = _plain_rows(text)
+    return _collect(rows, source)
+
+
+def _read(path: Path) -> str:
+    """A user's file as text. Bytes that are no UTF-8 survive as surrogates and spoil their row."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no usable file name"
+        raise TargetError(f"targets file {path}: {reason}") from error
+    if len(data) > FILE_LIMIT:
+        raise TargetError(f"targets file {path}: at most {FILE_LIMIT // 1024**2} MB expected")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # what Windows tools write
+        return data.decode("utf-16", errors="replace")
+    return data.decode("utf-8", errors="surrogateescape")
+
+
+def _collect(rows: Iterable[Row | Problem], source: str) -> Loaded:
+    targets: dict[str, Target] = {}
+    problems: list[Problem] = []
+    for row in rows:
+        if len(targets) >= TARGET_LIMIT:
+            message = f"only the first {TARGET_LIMIT} targets are taken"
+            problems.append(Problem(source, row.line, message))
+            break
+        if isinstance(row, Problem):
+            problems.append(row)
+            continue
+        try:
+            target = _target(row, source)
+        except TargetError as error:
+            problems.append(Problem(source, row.line, str(error)))
+            continue
+        targets.setdefault(target.url, target)
+        if row.category and target.category is None:
+            message = "category: a code such as NEWS expected; measured without one"
+            problems.append(Problem(source, row.line, message))
+    return tuple(targets.values()), tuple(problems[:PROBLEM_LIMIT])
+
+
+def _target(row: Row, source: str) -> Target:
+    code = row.category.strip().upper()
+    return Target(
+        url=parse_url(row.url),
+        category=code if _CATEGORY.fullmatch(code) else None,
+        source=source,
+        line=row.line,
+        note=row.note[:NOTE_LIMIT],
+        purpose=row.purpose,
+    )
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    return ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
+
+
+def _plain_rows(text: str) -> Iterator[Row]:
+    for number, line in _lines(text):
+        url = re.split(r"(?:^|\s)#", line[:ROW_LIMIT], maxsplit=1)[0].strip()
+        if url:
+            yield Row(number, url)
+
+
+def _header(text: str) -> list[str] | None:
+    """The column names, when the first line that is not blank is a CSV header."""
+    first = next((line for _, line in _lines(text[:ROW_LIMIT])), "")
+    columns = [name.strip().strip('"').lower() for name in first.split(",")]
+    return columns if "url" in columns else None
+
+
+def _csv_rows(text: str, source: str) -> Iterator[Row | Problem]:
+    columns = _header(text) or []
+    lines = _lines(text)
+    next(lines)
+    for number, line in lines:
+        try:
+            values = next(csv.reader([line[:ROW_LIMIT]], strict=True))
+        except (csv.Error, StopIteration):
+            yield Problem(source, number, "not a row of CSV: is a quotation mark left open?")
+            continue
+        cell = dict(zip(columns, values, strict=False))
+        if not any(values) or cell.get("url", "").startswith("#"):
+            continue
+        category = cell.get("category_code", cell.get("category", ""))
+        note = cell.get("notes", cell.get("note", ""))
+        yield Row(number, cell.get("url", ""), category, note, cell.get("purpose", ""))
+
+
+def _toml_rows(text: str, source: str) -> Iterator[Row | Problem]:
+    """Each `[[target]]` is read by itself, so that a broken one costs no other."""
+    starts = [found.start() for found in _TABLE.finditer(text)]
+    line = 1 + text.count("\n", 0, starts[0])
+    if problem := _toml_preamble(text[: starts[0]], source):
+        yield problem
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        yield _toml_row(text[start:end], line, source)
+        line += text.count("\n", start, end)
+
+
+def _toml_preamble(text: str, source: str) -> Problem | None:
+    try:
+        tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return Problem(source, 1, f"before the first [[target]]: {_one_line(error)}")
+    return None
+
+
+def _toml_row(text: str, line: int, source: str) -> Row | Problem:
+    try:
+        table = tomllib.loads(text[:ROW_LIMIT])["target"][0]
+    except (tomllib.TOMLDecodeError, RecursionError, KeyError, IndexError) as error:
+        return Problem(source, line, f"not a TOML table: {_one_line(error)}")
+    unknown = sorted(set(table) - _KEYS)
+    if unknown or not all(isinstance(value, str) for value in table.values()):
+        what = f"unknown key {unknown[0]}" if unknown else "a value that is no string"
+        return Problem(source, line, f"{what}: {', '.join(sorted(_KEYS))} expected, as strings")
+    cell = {"url": "", "category": "", "note": "", "purpose": "", **table}
+    return Row(line, cell["url"], cell["category"], cell["note"], cell["purpose"])
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+__all__ = [
+    "Anchor",
+    "BlockPage",
+    "KnownAuthority",
+    "Problem",
+    "Resolver",
+    "Target",
+    "TargetError",
+    "anchors",
+    "authorities",
+    "blockpages",
+    "bundled",
+    "candidates",
+    "harmless_names",
+    "list_names",
+    "load",
+    "networks",
+    "parse",
+    "parse_url",
+    "public_resolvers",
+    "slug",
+]

@@ -1,0 +1,147 @@
+"""Web addresses as everybody here writes them: one spelling for each, and nothing else gets in.
+
+Rule: `parse_url` gives the same text for the same page, gives back its own output unchanged, and
+raises `TargetError` for anything that is not a plain http or https URL. What a browser would
+quietly repair (`http:/x`, backslashes, octal addresses) is refused: a probe must know what it asks.
+"""
+
+import hashlib
+import ipaddress
+import re
+import unicodedata
+from urllib.parse import quote
+
+URL_LIMIT = 2048
+HOST_LIMIT = 253
+SLUG_LIMIT = 100
+
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?", re.DOTALL)
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_DEFAULT_PORT = {"http": 80, "https": 443}
+# RFC 3986 `pchar` and "/" and "?", with "%" because valid escapes are kept as they are.
+_KEPT = "/?:@!$&'()*+,;=%~-._"
+
+
+class TargetError(ValueError):
+    """Something that cannot be a target; one line that says what was expected."""
+
+
+def parse_url(text: str) -> str:
+    """Normalise a web address: ASCII host in lower case, explicit path, no fragment.
+
+    Raises:
+        TargetError: not an http(s) URL, or one with credentials, control characters and the like.
+    """
+    text = text.strip(" \t\r\n\ufeff")
+    _refuse_unprintable(text)
+    found = _URL.fullmatch(text)
+    if found is None:
+        raise TargetError(f"{_shown(text)} is not a URL: http:// or https:// and a host expected")
+    scheme = found["scheme"].lower()
+    if scheme not in _DEFAULT_PORT:
+        raise TargetError(f"scheme {_shown(scheme)} cannot be measured: http or https expected")
+    rest = found["rest"].split("#", 1)[0]
+    cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
+    url = f"{scheme}://{_authority(rest[:cut], _DEFAULT_PORT[scheme])}{_path(rest[cut:])}"
+    if len(url) > URL_LIMIT:
+        raise TargetError(f"URL of {len(url)} characters: at most {URL_LIMIT} expected")
+    return url
+
+
+def slug(url: str) -> str:
+    """The short name of a target in metrics: host, and the path unless it is the root."""
+    name = url.partition("://")[2] or url
+    if name.endswith("/") and name.count("/") == 1:
+        name = name[:-1]
+    if len(name) <= SLUG_LIMIT:
+        return name
+    return f"{name[: SLUG_LIMIT - 9]}~{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def ascii_host(host: str) -> str:
+    """A host as DNS and TLS know it: an IP address in its usual spelling, or an A-label name.
+
+    Raises:
+        TargetError: neither a name nor an address.
+    """
+    if host.startswith("["):
+        return f"[{_ipv6(host[1:-1])}]"
+    name = (host if host.isascii() else _idna(host)).lower().removesuffix(".")
+    labels = name.split(".")
+    if _NUMBER.fullmatch(labels[-1]):
+        return _ipv4(name)
+    if not name or len(name) > HOST_LIMIT or not all(map(_LABEL.fullmatch, labels)):
+        raise TargetError(
+            f"host {_shown(host)} is no name: letters, digits, hyphens, dots expected"
+        )
+    return name
+
+
+def _authority(text: str, default_port: int) -> str:
+    if "@" in text:
+        raise TargetError("URL with a user name or password: none expected")
+    found = _AUTHORITY.fullmatch(text)
+    if found is None or not found["host"]:
+        raise TargetError(f"URL without a host: {_shown(text)} found where a host is expected")
+    host = ascii_host(found["host"])
+    port = _port(found["port"]) if found["port"] else default_port
+    return host if port == default_port else f"{host}:{port}"
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= 8 and 1 <= int(text) <= 65535:
+        return int(text)
+    raise TargetError(f"port {_shown(text)}: a number from 1 to 65535 expected")
+
+
+def _path(text: str) -> str:
+    path = quote(_LONE_PERCENT.sub("%25", text), safe=_KEPT)
+    return path if path.startswith("/") else f"/{path}"
+
+
+def _ipv4(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        raise TargetError(f"{_shown(text)} is no IPv4 address: 192.0.2.1 expected") from None
+
+
+def _ipv6(text: str) -> str:
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        raise TargetError(f"[{_shown(text)}] is no IPv6 address: [2001:db8::1] expected") from None
+    if address.scope_id:
+        raise TargetError("IPv6 address with a zone: none expected")
+    return str(address)
+
+
+def _idna(host: str) -> str:
+    """IDNA 2008 with the mapping of UTS 46, as browsers do it."""
+    import idna
+
+    try:
+        return idna.encode(host[: HOST_LIMIT + 1], uts46=True).decode("ascii")
+    except (idna.IDNAError, UnicodeError, ValueError, IndexError):
+        raise TargetError(f"host {_shown(host)} is no international domain name") from None
+
+
+def _refuse_unprintable(text: str) -> None:
+    if not text:
+        raise TargetError("nothing where a URL is expected")
+    if len(text) > 4 * URL_LIMIT:
+        raise TargetError(f"URL of {len(text)} characters: at most {URL_LIMIT} expected")
+    kinds = {unicodedata.category(character) for character in text if not character.isalnum()}
+    if "Cs" in kinds:
+        raise TargetError("not UTF-8 text")
+    if "Cc" in kinds or "Zl" in kinds or "Zp" in kinds:
+        raise TargetError(f"{_shown(text)} has control characters: none expected")
+
+
+def _shown(text: str) -> str:
+    """Text from outside, fit for one line of a terminal."""
+    short = text if len(text) <= 60 else f"{text[:57]}..."
+    return ascii(short) if not short.isprintable() else f"“{short}”"
