@@ -24,9 +24,8 @@ def stale() -> list[str]:
     """The files in the folder that are not what is made here."""
     wanted = rendered()
     present = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
-    return sorted(
-        name for name in wanted | present if wanted.get(name, "") != present.get(name, "")
-    )
+    names = {*wanted, *present}
+    return sorted(name for name in names if wanted.get(name) != present.get(name))
 
 
 def main(arguments: list[str]) -> int:
