@@ -1,0 +1,121 @@
+"""The rate a limiter settles at, the burst it lets through first, and which kind of limiter it is.
+
+Everything is computed from the samples of finished transfers, so that anybody can compute it again
+from the record. Counting segments (`TCP_INFO` data_segs_in) beats counting bytes: bytes arrive in
+order, so they leap whenever a retransmission fills a hole, and a policer makes holes all the time.
+Where there is no `TCP_INFO` the ciphertext bytes are used, from one arrival to another.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Literal
+
+from probe.model import Sample, Transfer
+
+# The share of a transfer that slow start and the limiter's first burst are given to pass.
+SETTLING = 0.2
+# Ethernet's usual initial window, ten segments (RFC 6928): no burst below three of them is told.
+INITIAL_WINDOW = 14_600
+# Thresholds of the receiver-side signature (docs: throttle.md).
+POLICER_LOSS = 0.03
+POLICER_DELAY = 0.040
+SHAPER_DELAY = 0.100
+
+Limiter = Literal["policer", "shaper", "unknown"]
+
+
+def plateau(samples: Sequence[Sample], segment_bytes: int | None) -> float | None:
+    """Bytes per second over the last 80 % of a transfer, or None when too little was seen."""
+    counted = _segments_slope(samples, segment_bytes)
+    return counted if counted is not None else _bytes_slope(samples)
+
+
+def _segments_slope(samples: Sequence[Sample], segment_bytes: int | None) -> float | None:
+    size = _segment_size(samples, segment_bytes)
+    seen = [(sample.at, sample.segments) for sample in samples if sample.segments is not None]
+    if size is None or len(seen) < 2:
+        return None
+    begin = seen[0][0] + SETTLING * (seen[-1][0] - seen[0][0])
+    (start, first), (end, last) = next(s for s in seen if s[0] >= begin), seen[-1]
+    return size * (last - first) / (end - start) if end > start and last > first else None
+
+
+def _segment_size(samples: Sequence[Sample], segment_bytes: int | None) -> float | None:
+    """The size of a segment as it arrives: the MSS, unless most are far from full (loopback)."""
+    if not samples or segment_bytes is None:
+        return None
+    first, last = samples[0], samples[-1]
+    segments = (last.segments or 0) - (first.segments or 0)
+    if segments <= 0:
+        return None
+    mean = (last.wire - first.wire) / segments
+    return segment_bytes if mean >= segment_bytes / 2 else mean
+
+
+def _bytes_slope(samples: Sequence[Sample]) -> float | None:
+    """From arrival to arrival: a clock tick during silence says nothing about when bytes came."""
+    arrivals = _arrivals(samples)
+    if len(arrivals) < 2:
+        return None
+    begin = samples[0].at + SETTLING * (samples[-1].at - samples[0].at)
+    first = next((s for s in arrivals if s.at >= begin), arrivals[-1])
+    if first is arrivals[-1]:
+        first = arrivals[-2]
+    last = arrivals[-1]
+    return (last.wire - first.wire) / (last.at - first.at) if last.at > first.at else None
+
+
+def _arrivals(samples: Sequence[Sample]) -> list[Sample]:
+    return [now for before, now in pairwise(samples) if now.wire > before.wire]
+
+
+def burst(samples: Sequence[Sample], rate: float | None) -> int | None:
+    """Bytes let through before the plateau's line; None when no more than a few windows' worth."""
+    if rate is None or not samples:
+        return None
+    start = samples[0]
+    ahead = max(s.wire - start.wire - rate * (s.at - start.at) for s in samples)
+    return round(ahead) if ahead > 3 * INITIAL_WINDOW else None
+
+
+def reordered(transfers: Iterable[Transfer]) -> float | None:
+    """Share of data segments that came out of order: the marks that drops leave at a receiver."""
+    ends = [t.samples[-1] for t in transfers if t.samples]
+    known = [
+        (s.segments, s.out_of_order) for s in ends if s.segments and s.out_of_order is not None
+    ]
+    if not known:
+        return None
+    return sum(late for _, late in known) / sum(segments for segments, _ in known)
+
+
+def queueing(transfers: Iterable[Transfer]) -> tuple[float, float] | None:
+    """Median extra round trip while data flowed, and the smallest round trip, in seconds."""
+    chosen = tuple(transfers)
+    trips = [s.rcv_rtt for t in chosen for s in t.samples if s.rcv_rtt]
+    least = [s.min_rtt for t in chosen for s in t.samples if s.min_rtt]
+    if not trips or not least:
+        return None
+    floor = min(least)
+    return max(median(trips) - floor, 0.0), floor
+
+
+def limiter(slowed: Sequence[Transfer], control: Sequence[Transfer]) -> Limiter:
+    """Tell dropping from queueing, and only when the control transfers show neither."""
+    lost, delay = reordered(slowed), queueing(slowed)
+    if lost is None or delay is None or not _clean(control):
+        return "unknown"
+    extra, floor = delay
+    if extra <= max(0.3 * floor, POLICER_DELAY) and lost >= POLICER_LOSS:
+        return "policer"
+    return "shaper" if extra >= max(floor, SHAPER_DELAY) else "unknown"
+
+
+def _clean(control: Sequence[Transfer]) -> bool:
+    """The line itself neither drops nor queues: on one that does, no label can be trusted."""
+    lost, delay = reordered(control), queueing(control)
+    if lost is None or delay is None:
+        return False
+    extra, floor = delay
+    return lost < POLICER_LOSS and extra < max(floor, SHAPER_DELAY)
