@@ -1,0 +1,259 @@
+"""The shape of the code, proved: what DESIGN's folders, ports and sizes promise.
+
+Import directions are proved by import-linter (`pyproject.toml`); here is what it cannot say.
+"""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("probe", "collector")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MODULE_LINES = 400
+FUNCTION_LINES = 60
+
+# Modules that may be longer, each with its reason and how long.
+LONGER = {
+    "probe/model.py": (600, "the record on one page: declarations and what None means, no code"),
+}
+
+PURE = (
+    "probe/failure.py",
+    "probe/model.py",
+    "probe/messages.py",
+    "probe/wire.py",
+    "probe/scrub.py",
+    "probe/plan.py",
+    "probe/compare.py",
+    "probe/trust.py",
+    "probe/facts.py",
+    "probe/forgery.py",
+    "probe/infer.py",
+    "probe/evidence.py",
+    "probe/rules/*.py",
+    "probe/experiments/*.py",
+)
+IMPURE = {
+    "asyncio",
+    "logging",
+    "multiprocessing",
+    "os",
+    "random",
+    "select",
+    "selectors",
+    "socket",
+    "ssl",
+    "subprocess",
+    "threading",
+    "time",
+}
+
+# What the collector may know of the probe: the record, what reads it, and what judges it.
+SHARED = {
+    "compare",
+    "evidence",
+    "experiments",
+    "facts",
+    "failure",
+    "forgery",
+    "infer",
+    "messages",
+    "model",
+    "rules",
+    "scrub",
+    "targets",
+    "trust",
+    "urls",
+    "wire",
+}
+
+HEAVY = ("scapy", "httpx", "aioquic", "cryptography", "rich", "aiohttp", "duckdb", "asyncpg")
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def of(*patterns: str) -> list[Path]:
+    return sorted(path for pattern in patterns for path in ROOT.glob(pattern))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it, with its dots."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def roots(path: Path) -> set[str]:
+    return {imported.partition(".")[0] for imported in imports(path)}
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def submodules(folder: str, but: set[str]) -> list[Path]:
+    found = of(f"{folder}/*.py")
+    return [path for path in found if path.stem not in but and not path.stem.startswith("_")]
+
+
+def test_modules_say_first_what_they_are_for() -> None:
+    silent = [name(path) for path in MODULES if not ast.get_docstring(tree(path))]
+    assert silent == []
+
+
+def test_modules_stay_short() -> None:
+    lengths = {name(path): len(path.read_text().splitlines()) for path in MODULES}
+    long = {
+        file: lines
+        for file, lines in lengths.items()
+        if lines > LONGER.get(file, (MODULE_LINES, ""))[0]
+    }
+    assert long == {}
+    assert all(lengths[file] > MODULE_LINES for file in LONGER), "an exception nobody needs"
+
+
+def test_functions_stay_short() -> None:
+    lengths = {
+        f"{name(path)}:{function.name}": (function.end_lineno or 0) - function.lineno + 1
+        for path in MODULES
+        for function in functions(path)
+    }
+    assert {where: lines for where, lines in lengths.items() if lines > FUNCTION_LINES} == {}
+
+
+def test_no_module_is_a_drawer() -> None:
+    drawers = {"utils", "util", "helpers", "helper", "common", "base", "manager", "core", "misc"}
+    assert [name(path) for path in MODULES if path.stem in drawers] == []
+
+
+def test_nothing_is_left_to_be_done() -> None:
+    notes = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")  # the words themselves, not in a message
+    sources = [*MODULES, *of("tests/**/*.py", "dashboards/*.py", "bench/**/*.py", "docs/**/*.md")]
+    found = [
+        name(path)
+        for path in sources
+        if path != Path(__file__) and notes.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def test_deciding_is_pure() -> None:
+    touching = {name(path): roots(path) & IMPURE for path in of(*PURE)}
+    assert {file: names for file, names in touching.items() if names} == {}
+
+
+def test_only_the_net_opens_sockets_to_be_measured_and_it_never_concludes() -> None:
+    verdicts = re.compile(r"\b(?:blocked|censor\w*|throttled|intercepted)\b", re.IGNORECASE)
+    said = {
+        name(path): sorted(set(verdicts.findall(path.read_text())))
+        for path in of("probe/net/**/*.py")
+    }
+    assert {file: words for file, words in said.items() if words} == {}
+
+
+def test_the_collector_knows_only_what_reads_and_judges_records() -> None:
+    foreign = {
+        f"{name(path)}: {imported}"
+        for path in of("collector/**/*.py")
+        for imported in imports(path)
+        if imported.startswith("probe.") and imported.split(".")[1] not in SHARED | {"__version__"}
+    }
+    assert foreign == set()
+
+
+def test_the_probe_never_knows_the_collector() -> None:
+    assert [name(path) for path in of("probe/**/*.py") if "collector" in roots(path)] == []
+
+
+def test_raw_packets_stay_in_their_own_process() -> None:
+    # scapy is GPL-2.0-only, slow to import, and needs a capability: a separate program.
+    users = [name(path) for path in MODULES if "scapy" in roots(path)]
+    assert [user for user in users if not user.startswith("probe/rawhelper")] == []
+
+
+def test_one_module_speaks_to_the_collector() -> None:
+    users = [name(path) for path in MODULES if "httpx" in roots(path)]
+    assert [user for user in users if user != "probe/collector_client.py"] == []
+
+
+@pytest.mark.parametrize(
+    "path", submodules("probe/experiments", {"port", "trail"}), ids=lambda path: path.stem
+)
+def test_every_experiment_has_its_test_and_its_cases(path: Path) -> None:
+    assert of(f"tests/probe/experiments/test_{path.stem}*.py")
+    assert of(f"tests/cases/{path.stem}/*")
+
+
+@pytest.mark.parametrize("path", submodules("probe/rules", set()), ids=lambda path: path.stem)
+def test_every_rule_module_has_its_test(path: Path) -> None:
+    assert of(f"tests/probe/rules/test_{path.stem}*.py")
+
+
+START = """
+import sys
+from probe.cli import main
+try:
+    main(["--version"])
+except SystemExit as done:
+    assert not done.code, done.code
+heavy = sorted(set(sys.argv[1].split(",")) & set(sys.modules))
+assert not heavy, heavy
+"""
+
+
+def test_saying_the_version_loads_nothing_heavy() -> None:
+    pytest.importorskip("probe.cli")
+    done = subprocess.run(
+        [sys.executable, "-c", START, ",".join(HEAVY)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\d+\.\d+\.\d+", done.stdout)
+
+
+@pytest.mark.parametrize(("module", "limit"), [("probe.cli", 0.150), ("collector.cli", 0.250)])
+def test_saying_the_version_is_quick(module: str, limit: float) -> None:
+    pytest.importorskip(module)
+    code = f"from {module} import main; main(['--version'])"
+    # Byte code must be kept for this to mean anything; the first start writes it.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    best = float("inf")
+    for _ in range(20):  # the machine may be busy: the quickest of some starts is the cost
+        began = time.monotonic()
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            timeout=30,
+            check=True,
+        )
+        best = min(best, time.monotonic() - began)
+        if best < limit:
+            return
+    pytest.fail(f"{module}: {best:.3f} s at best, {limit} s allowed")
