@@ -1,0 +1,53 @@
+"""The samples of one running transfer: few enough to send, close enough to judge by.
+
+The first two are the request and the first arrival, because every rate starts there. The rest are
+evenly spread: when 64 are kept every other one goes, and the spacing doubles.
+"""
+
+import socket
+from dataclasses import dataclass, field
+
+from probe.model import Sample
+from probe.net import tcp_info
+
+TICK = 0.05
+SAMPLES = 64
+
+
+@dataclass(slots=True)
+class Samples:
+    """At most 64 looks at a running transfer; the spacing doubles whenever they are full."""
+
+    kept: list[Sample] = field(default_factory=list)
+    spacing: float = TICK
+    segment_bytes: int | None = None
+    longest_gap: float = 0.0
+    arrived: float = 0.0
+    wire: int = 0
+
+    def progress(self, at: float, wire: int) -> None:
+        """Bytes came: note the silence before them."""
+        self.longest_gap = max(self.longest_gap, at - self.arrived)
+        self.arrived, self.wire = at, wire
+
+    def due(self, at: float) -> bool:
+        """Whether the last look is long enough ago."""
+        return not self.kept or at - self.kept[-1].at >= self.spacing
+
+    def take(self, at: float, connection: socket.socket) -> None:
+        """Look now."""
+        info = tcp_info.read(connection)
+        self.segment_bytes = max(self.segment_bytes or 0, info.segment_bytes or 0) or None
+        sample = Sample(
+            at=round(at, 6),
+            wire=self.wire,
+            segments=info.segments,
+            out_of_order=info.out_of_order,
+            rcv_rtt=info.rcv_rtt,
+            min_rtt=info.min_rtt,
+        )
+        self.kept.append(sample)
+        if len(self.kept) >= SAMPLES:
+            # The first two (the request, the first arrival) carry the start of every rate.
+            self.kept = [*self.kept[:2], *self.kept[2::2]]
+            self.spacing *= 2
