@@ -1,0 +1,140 @@
+"""In what two looks at the same thing differ: addresses, certificates, failures, pages.
+
+Nothing here says which of the two is right.
+"""
+
+import ipaddress
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from probe.failure import Failure
+from probe.model import Dns, Http, Reply, Tls, Trust
+
+# Second-level labels under which countries register names: the registrable name has three labels.
+_SECOND_LEVEL = frozenset({"ac", "co", "com", "edu", "gov", "mil", "net", "ne", "or", "org", "go"})
+_SIMHASH_NEAR = 10  # of 64 bits; unrelated pages differ in about 32
+_LENGTH_NEAR = 0.7
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, lower case, without brackets or port; empty when there is none."""
+    try:
+        return (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def registrable(host: str) -> str:
+    """The part of a name that somebody registered: `a.b.example.com.kz` -> `example.com.kz`."""
+    if is_address(host):
+        return host
+    labels = host.rstrip(".").lower().split(".")
+    country = len(labels[-1]) == 2 and len(labels) > 2
+    return ".".join(labels[-3:] if country and labels[-2] in _SECOND_LEVEL else labels[-2:])
+
+
+def same_site(one: str, other: str) -> bool:
+    """Two hosts belong to one registered name."""
+    return registrable(one) == registrable(other)
+
+
+def is_address(text: str) -> bool:
+    """The text is an IP address, not a name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_bogon(address: str) -> bool:
+    """The address cannot be a public server's (RFC 6890 and the like)."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return True
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return not (mapped or parsed).is_global or parsed.is_multicast
+
+
+def agree(one: Collection[str], other: Collection[str]) -> bool:
+    """Two answers share an address."""
+    return not set(one).isdisjoint(other)
+
+
+def incompatible(first: Reply, second: Reply) -> bool:
+    """Two replies to one query cannot both come from one honest resolver.
+
+    A resolver may answer a repeated query twice, and rotate the addresses of a large site; so
+    different addresses alone are not enough: they must also have come a different way.
+    """
+    if first.rcode != second.rcode:
+        return True
+    one, other = set(first.answers), set(second.answers)
+    if bool(one) != bool(other):
+        return True
+    if not one or one & other:
+        return False
+    if any(map(is_bogon, one)) != any(map(is_bogon, other)):
+        return True
+    if first.ip_ttl is None or second.ip_ttl is None:
+        return False
+    return abs(first.ip_ttl - second.ip_ttl) > 1
+
+
+def forged_among(step: Dns) -> bool:
+    """One query of this step got replies that contradict each other."""
+    return any(incompatible(step.replies[0], later) for later in step.replies[1:])
+
+
+def same_leaf(one: Tls, other: Tls) -> bool:
+    """Both handshakes were made with the same server key: whoever holds it was on both ends."""
+    if one.trust is None or other.trust is None:
+        return False
+    return bool(one.trust.leaf_key) and one.trust.leaf_key == other.trust.leaf_key
+
+
+def same_issuer(one: Trust | None, other: Trust | None) -> bool:
+    """Both leaves were signed by one authority, as far as the chains tell."""
+    if one is None or other is None or not one.issuer_key:
+        return False
+    return one.issuer_key == other.issuer_key
+
+
+def same_failure(one: Failure | None, other: Failure | None) -> bool:
+    """Both failed, and in the same way: a reset here is not a timeout there."""
+    if one is None or other is None:
+        return False
+    return one is other or (one.is_unreachable and other.is_unreachable)
+
+
+def similar_pages(one: Http, other: Http) -> bool:
+    """Two pages are the same page, seen twice: at least one strong likeness, and no contradiction.
+
+    A status that differs is a contradiction. A length alone, a header alone, or two missing titles
+    are no likeness: block pages have those too.
+    """
+    if one.status != other.status:
+        return False
+    if one.sha256 is not None and one.sha256 == other.sha256 and one.received_bytes:
+        return True
+    if one.location and other.location:
+        return _same_destination(one.location, other.location)
+    if one.title and other.title and one.title == other.title:
+        return _near_length(one, other) or _near_hash(one, other)
+    return _near_hash(one, other) and _near_length(one, other)
+
+
+def _same_destination(one: str, other: str) -> bool:
+    return same_site(host_of(one), host_of(other))
+
+
+def _near_length(one: Http, other: Http) -> bool:
+    short, long = sorted((one.received_bytes, other.received_bytes))
+    return long > 0 and short / long >= _LENGTH_NEAR / 2
+
+
+def _near_hash(one: Http, other: Http) -> bool:
+    if not one.fuzzy or not other.fuzzy:
+        return False
+    return (int(one.fuzzy, 16) ^ int(other.fuzzy, 16)).bit_count() <= _SIMHASH_NEAR

@@ -1,0 +1,246 @@
+"""One record, read the way a rule needs it: pure views, no judgement.
+
+Words used here. A *look* is one attempt at the target as a browser would make it (role `target`, its
+own name). The *end* is the last hop that was reached: where a chain of redirects stopped.
+A *live* step is one to which somebody beyond the home network answered.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import pairwise
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from probe.compare import host_of, is_address, is_bogon, same_failure
+from probe.model import Base, Control, Dns, Http, Line, Record, Role, Step, Steps, Tcp, Tls
+
+FRESH_SECONDS = 900.0
+_NEAR_SECONDS = 60.0
+
+S = TypeVar("S", bound=Base)
+
+
+class Evidence:
+    """What one record holds about one target."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.steps: Steps = record.steps
+        self.line: Line = record.line or Line()
+        self.host = host_of(record.input)
+
+    # --- steps -------------------------------------------------------------------------------
+
+    def all(self, kind: type[S], *, role: Role = Role.TARGET, hop: int | None = None) -> list[S]:
+        """Every step of one kind and role, in order."""
+        return [
+            step
+            for step in self.steps
+            if isinstance(step, kind) and step.role is role and (hop is None or step.hop == hop)
+        ]
+
+    @cached_property
+    def end(self) -> int:
+        """The number of the last hop that any look reached."""
+        return max((step.hop for step in self.steps if step.role is Role.TARGET), default=0)
+
+    @cached_property
+    def hop_urls(self) -> dict[int, str]:
+        """The URL of each hop, from the redirect that led to it."""
+        urls = {0: self.record.input}
+        for step in self.all(Http):
+            if step.location and 300 <= (step.status or 0) < 400:
+                urls.setdefault(step.hop + 1, step.location)
+        return urls
+
+    @cached_property
+    def end_url(self) -> str:
+        """The URL at which it ended."""
+        return self.hop_urls.get(self.end, self.record.input)
+
+    @cached_property
+    def end_host(self) -> str:
+        """The host at which it ended."""
+        return host_of(self.end_url)
+
+    @cached_property
+    def end_secure(self) -> bool:
+        """It ended at an https URL."""
+        return urlsplit(self.end_url).scheme == "https"
+
+    # --- names -------------------------------------------------------------------------------
+
+    def names(self, hop: int) -> list[Dns]:
+        """Every query for the name of one hop, for addresses."""
+        return [step for step in self.all(Dns, hop=hop) if step.type in {"A", "AAAA"}]
+
+    def system(self, hop: int) -> list[Dns]:
+        """The queries that went to the machine's own resolver."""
+        return [step for step in self.names(hop) if step.resolver == "system"]
+
+    def others(self, hop: int) -> list[Dns]:
+        """The queries that went to public resolvers and were answered truthfully or not."""
+        return [step for step in self.names(hop) if step.resolver != "system"]
+
+    def system_addresses(self, hop: int) -> set[str]:
+        """What the machine's own resolver said, all tries together."""
+        host = host_of(self.hop_urls.get(hop, ""))
+        if is_address(host):
+            return {host}
+        asked = self.system(hop)
+        return {address for step in asked for address in step.addresses}
+
+    def other_addresses(self, hop: int) -> set[str]:
+        """What anybody else said: public resolvers, and the controls' own."""
+        said = {address for step in self.others(hop) for address in step.addresses}
+        return said | self.control_addresses(hop)
+
+    # --- looks -------------------------------------------------------------------------------
+
+    def connections(self, hop: int) -> list[Tcp]:
+        """Connections to the target at one hop."""
+        return self.all(Tcp, hop=hop)
+
+    def handshakes(self, hop: int) -> list[Tls]:
+        """Handshakes that offered the target's own name."""
+        host = host_of(self.hop_urls.get(hop, ""))
+        return [step for step in self.all(Tls, hop=hop) if step.sni in {host, None}]
+
+    def pages(self, hop: int) -> list[Http]:
+        """HTTP exchanges for the URL of one hop itself."""
+        url = self.hop_urls.get(hop, "")
+        return [step for step in self.all(Http, hop=hop) if step.url == url]
+
+    def proven_addresses(self, hop: int) -> set[str]:
+        """Addresses that proved the name of this hop by a trusted certificate, from here."""
+        return {s.address for s in self.handshakes(hop) if s.trust is not None and s.trust.valid}
+
+    def harmless(self, kind: type[S], hop: int | None = None) -> list[S]:
+        """Steps that offered a harmless name instead."""
+        return self.all(kind, role=Role.HARMLESS, hop=hop)
+
+    def handshake_before(self, page: Http) -> Tls | None:
+        """The handshake that an exchange went over, if any."""
+        above = next((s for s in self.steps if s.id == page.parent), None)
+        return above if isinstance(above, Tls) else None
+
+    # --- the line ----------------------------------------------------------------------------
+
+    @cached_property
+    def live(self) -> list[Step]:
+        """Steps to which somebody beyond the home network answered, by the time they ended."""
+        return sorted((s for s in self.steps if is_live(s)), key=lambda s: s.at + s.elapsed)
+
+    def alive_around(self, step: Step) -> bool:
+        """Something else answered shortly before this step began and shortly after it ended."""
+        ended = step.at + step.elapsed
+        others = [s for s in self.live if s.id != step.id]
+        before = any(step.at - _NEAR_SECONDS <= s.at + s.elapsed <= ended for s in others)
+        after = any(
+            step.at <= s.at + s.elapsed <= ended + _NEAR_SECONDS and s.at + s.elapsed >= ended
+            for s in others
+        )
+        return (before or self.line.alive_before is True) and (
+            after or self.line.alive_after is True
+        )
+
+    # --- controls ----------------------------------------------------------------------------
+
+    @cached_property
+    def controls(self) -> tuple[Control, ...]:
+        """Control observations near enough in time to be compared."""
+        return tuple(c for c in self.record.control if abs(c.age) <= FRESH_SECONDS)
+
+    @cached_property
+    def control_weight(self) -> float:
+        """1 when controls looked before and after (or a recheck did), less when on one side."""
+        ages = [c.age for c in self.controls]
+        if not ages:
+            return 0.0
+        both = min(ages) <= 0 <= max(ages)
+        return 1.0 if both or min(map(abs, ages)) <= 60 else 0.9
+
+    def control(self, kind: type[S], hop: int | None = None) -> list[S]:
+        """Every control step of one kind."""
+        return [
+            step
+            for control in self.controls
+            for step in control.steps
+            if isinstance(step, kind) and (hop is None or step.hop == hop)
+        ]
+
+    def control_addresses(self, hop: int) -> set[str]:
+        """Every address that a control was given for the name of this hop."""
+        host = host_of(self.hop_urls.get(hop, ""))
+        return {a for s in self.control(Dns) if s.name == host for a in s.addresses}
+
+    def control_handshakes(self, hop: int) -> list[Tls]:
+        """The controls' handshakes for the name of this hop."""
+        host = host_of(self.hop_urls.get(hop, ""))
+        return [step for step in self.control(Tls) if step.sni == host]
+
+    def control_pages(self, hop: int) -> list[Http]:
+        """The controls' exchanges for the URL of this hop, successful ones first."""
+        url = self.hop_urls.get(hop, "")
+        pages = [step for step in self.control(Http) if step.url == url]
+        return sorted(pages, key=lambda page: page.failure is not None)
+
+    @cached_property
+    def control_ends(self) -> list[Http]:
+        """Where each control ended, when it ended at a page."""
+        ends: list[Http] = []
+        for control in self.controls:
+            pages = [s for s in control.steps if isinstance(s, Http) and s.failure is None]
+            if pages and _ended(control, pages[-1]):
+                ends.append(pages[-1])
+        return ends
+
+    @cached_property
+    def control_works(self) -> bool:
+        """A fresh control got a page out of this target."""
+        return any((page.status or 599) < 500 for page in self.control_ends)
+
+    def control_agrees_at(self, hop: int) -> bool:
+        """A fresh control got as far as this hop, and an answer there."""
+        return bool(self.control_pages(hop)) or (hop == self.end and self.control_works)
+
+
+def _ended(control: Control, page: Http) -> bool:
+    last = max((s.hop for s in control.steps), default=0)
+    return page.hop == last
+
+
+def is_live(step: Step) -> bool:
+    """Somebody beyond the home network answered this step."""
+    match step:
+        case Dns():
+            return step.resolver != "system" and bool(step.replies)
+        case Tcp():
+            return step.failure is None and not is_bogon(step.address)
+        case Tls():
+            return step.answered
+        case Http():
+            return step.bytes_in > 0
+        case _:
+            return step.failure is None
+
+
+def failing(steps: Iterable[S]) -> list[S]:
+    """Those that failed."""
+    return [step for step in steps if step.failure is not None]
+
+
+def consistently(steps: list[S]) -> S | None:
+    """The last of several attempts when every one failed in the same way, at least twice."""
+    if len(steps) < 2 or any(step.failure is None for step in steps):
+        return None
+    same = all(same_failure(a.failure, b.failure) for a, b in pairwise(steps))
+    return steps[-1] if same else None
+
+
+def by_address(steps: Iterable[S]) -> Iterator[tuple[str, list[S]]]:
+    """Steps grouped by the address they went to."""
+    groups: dict[str, list[S]] = {}
+    for step in steps:
+        groups.setdefault(getattr(step, "address", ""), []).append(step)
+    return iter(groups.items())

@@ -1,0 +1,155 @@
+"""Judge one record: run every rule over its evidence, then let the strongest kind of proof decide.
+
+Theory of operation. A rule is a pure function from `Evidence` to a `Proof` or None. It belongs to a
+*tier*, and the first tier in which a rule held decides the outcome:
+
+    known      a signature by a known interception key: nothing outweighs it
+    proven     the site itself, by its own certificate, over the way a browser would go
+    caveat     the line is in no state to judge by (offline, portal, everything re-signed, clock)
+    accused    the network was caught at it
+    cleared    it fails elsewhere too, or the server itself turned us away
+    likely     it looks as it looks elsewhere
+    unclear    what was missing
+
+Within a tier the most confident rule speaks, and mechanisms of all rules with its outcome add up.
+Rules without an outcome only note a mechanism, or a reason. An accusation that rests on local proof
+and a control that failed in the same way contradict each other: that is inconclusive.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from probe.evidence import Evidence
+from probe.model import Base, Mechanism, Outcome, Record, RuleHit, Verdict
+
+RULESET = "1"
+
+
+class Tier(IntEnum):
+    """How strong a kind of proof is; the lowest number in which a rule held decides."""
+
+    KNOWN = 0
+    PROVEN = 1
+    CAVEAT = 2
+    ACCUSED = 3
+    CLEARED = 4
+    LIKELY = 5
+    UNCLEAR = 6
+    NOTE = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a rule found.
+
+    Attributes:
+        steps: The steps it rests on.
+        confidence: How sure this rule makes us that its outcome is right, 0 to 1.
+        mechanisms: In place of the rule's own, where the evidence says which.
+        reason: In place of the rule's sentence, where it can say more.
+    """
+
+    steps: tuple[Base, ...]
+    confidence: float
+    mechanisms: tuple[Mechanism, ...] | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One reason to conclude something, with a permanent id."""
+
+    id: str
+    tier: Tier
+    outcome: Outcome | None
+    mechanisms: tuple[Mechanism, ...]
+    sentence: str
+    holds: Callable[[Evidence], Proof | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A rule that held, and its proof."""
+
+    rule: Rule
+    proof: Proof
+
+    @property
+    def mechanisms(self) -> tuple[Mechanism, ...]:
+        """What the rule says of how it was done."""
+        chosen = self.proof.mechanisms
+        return self.rule.mechanisms if chosen is None else chosen
+
+    @property
+    def hit(self) -> RuleHit:
+        """As the record has it."""
+        steps = sorted({step.id for step in self.proof.steps})
+        reason = self.proof.reason or self.rule.sentence
+        return RuleHit(id=self.rule.id, steps=tuple(steps), reason=reason)
+
+
+def rule(
+    id_: str, tier: Tier, outcome: Outcome | None, *mechanisms: Mechanism
+) -> Callable[[Callable[[Evidence], Proof | None]], Rule]:
+    """Make a rule of a function; its docstring's first line is the sentence people read."""
+
+    def make(holds: Callable[[Evidence], Proof | None]) -> Rule:
+        sentence = (holds.__doc__ or "").strip().splitlines()[0]
+        return Rule(id_, tier, outcome, mechanisms, sentence, holds)
+
+    return make
+
+
+def judge(record: Record, rules: Sequence[Rule] | None = None) -> Verdict:
+    """Conclude from one record, and from nothing else."""
+    if rules is None:
+        from probe.rules import RULES
+
+        rules = RULES
+    evidence = Evidence(record)
+    held = [Held(r, proof) for r in rules if (proof := r.holds(evidence)) is not None]
+    return conclude(held)
+
+
+def conclude(held: Sequence[Held]) -> Verdict:
+    """Let the strongest tier decide among the rules that held."""
+    deciding = [h for h in held if h.rule.outcome is not None and h.rule.tier is not Tier.NOTE]
+    hits = tuple(h.hit for h in sorted(held, key=lambda h: h.rule.tier))
+    if not deciding:
+        return Verdict(outcome=Outcome.INCONCLUSIVE, confidence=0.0, rules=hits)
+    tier = min(h.rule.tier for h in deciding)
+    if tier is Tier.ACCUSED and any(_contradicts(h) for h in deciding):
+        return _contradicted(deciding, hits)
+    speaking = [h for h in deciding if h.rule.tier is tier]
+    best = max(speaking, key=lambda h: h.proof.confidence)
+    outcome = best.rule.outcome
+    assert outcome is not None  # noqa: S101 - deciding rules have one
+    agreeing = [h for h in held if h.rule.tier is Tier.NOTE or _supports(h, outcome)]
+    ordered = (best, *(h for h in agreeing if h is not best))
+    mechanisms = dict.fromkeys(m for h in ordered for m in h.mechanisms)
+    first = (best.hit, *(hit for hit in hits if hit != best.hit))
+    return Verdict(
+        outcome=outcome,
+        mechanisms=tuple(mechanisms),
+        confidence=round(best.proof.confidence, 3),
+        rules=first,
+    )
+
+
+def _supports(held: Held, outcome: Outcome) -> bool:
+    return held.rule.outcome is outcome
+
+
+def _contradicts(held: Held) -> bool:
+    return held.rule.tier is Tier.CLEARED and held.rule.outcome is Outcome.DOWN
+
+
+def _contradicted(deciding: Sequence[Held], hits: tuple[RuleHit, ...]) -> Verdict:
+    steps = {step for h in deciding for step in h.hit.steps}
+    clash = RuleHit(
+        id="verdict.contradicted",
+        steps=tuple(sorted(steps)),
+        reason="What was proved on this line and what the control saw contradict each other.",
+    )
+    return Verdict(outcome=Outcome.INCONCLUSIVE, confidence=0.5, rules=(clash, *hits))

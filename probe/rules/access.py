@@ -1,0 +1,92 @@
+"""What the state of the line itself forbids to conclude."""
+
+from probe.evidence import Evidence
+from probe.failure import Failure
+from probe.infer import Proof, Rule, Tier, rule
+from probe.model import Mechanism, Outcome, Tls, TrustReason
+
+_CLOCK_REASONS = {TrustReason.EXPIRED, TrustReason.NOT_YET_VALID}
+_CLOCK_SECONDS = 24 * 3600.0
+_MANY = 2
+
+
+@rule("access.line_is_dead", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_OFFLINE)
+def line_is_dead(e: Evidence) -> Proof | None:
+    """Nothing at all answered on this line: it is offline, and says nothing of this site."""
+    if e.live or e.line.alive_before or e.line.alive_after or not e.steps:
+        return None
+    if e.line.references and e.line.references_failed < e.line.references:
+        return None
+    if not e.line.references and not _nothing_works(e):
+        return None
+    return Proof(e.steps[-1:], 0.95)
+
+
+def _nothing_works(e: Evidence) -> bool:
+    """Not even a name was answered, or the machine itself said that it has no way out."""
+    no_way = {Failure.NETWORK_UNREACHABLE, Failure.NETWORK_DOWN}
+    failures = {step.failure for step in e.steps}
+    return failures <= {Failure.TIMEOUT, *no_way} and (
+        bool(failures & no_way) or not e.line.trusted_names
+    )
+
+
+@rule("access.portal_answers", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_CAPTIVE_PORTAL)
+def portal_answers(e: Evidence) -> Proof | None:
+    """One page answers for everything on this line: a captive portal, not the site."""
+    if not e.line.portal or e.line.trusted_names:
+        return None
+    return Proof(e.steps[-1:], 0.9)
+
+
+@rule(
+    "access.everything_is_resigned",
+    Tier.CAVEAT,
+    Outcome.INCONCLUSIVE,
+    Mechanism.ACCESS_LOCAL_INTERCEPTOR,
+)
+def everything_is_resigned(e: Evidence) -> Proof | None:
+    """Everything on this line is re-signed by one key: a product at home or in the office."""
+    resigned = [s for s in _untrusted(e) if is_local_interceptor(e, s)]
+    return Proof(tuple(resigned[-1:]), 0.9) if resigned else None
+
+
+def is_local_interceptor(e: Evidence, seen: Tls) -> bool:
+    """This chain was made by something that re-signs everything, or that was installed here."""
+    trust = seen.trust
+    if trust is None or trust.valid or trust.anchored:
+        return False
+    if trust.authority is not None and trust.authority.proof == "verified":
+        return False
+    if trust.local:
+        return True
+    same_key = bool(trust.issuer_key) and trust.issuer_key == e.line.resigned_by
+    return same_key and e.line.resigned_names >= _MANY and not e.line.trusted_names
+
+
+def _untrusted(e: Evidence) -> list[Tls]:
+    return [s for s in e.handshakes(e.end) if s.trust is not None and not s.trust.valid]
+
+
+@rule("access.clock_is_wrong", Tier.CAVEAT, Outcome.INCONCLUSIVE)
+def clock_is_wrong(e: Evidence) -> Proof | None:
+    """This machine's clock is wrong by more than a day, so no certificate's dates can be judged."""
+    dated = [s for s in _untrusted(e) if s.trust and s.trust.reason in _CLOCK_REASONS]
+    wrong = e.line.clock_offset is not None and abs(e.line.clock_offset) > _CLOCK_SECONDS
+    return Proof(tuple(dated[-1:]), 0.9) if dated and wrong else None
+
+
+@rule("access.one_page_for_many", Tier.NOTE, None)
+def one_page_for_many(e: Evidence) -> Proof | None:
+    """The same unproven page came for several unrelated names on this line."""
+    pages = [s for s in e.pages(e.end) if not s.proven]
+    return Proof(tuple(pages[-1:]), 0.0) if pages and e.line.portal_hosts >= _MANY else None
+
+
+RULES: tuple[Rule, ...] = (
+    line_is_dead,
+    portal_answers,
+    everything_is_resigned,
+    clock_is_wrong,
+    one_page_for_many,
+)

@@ -1,0 +1,220 @@
+"""What pages say that came over a channel anybody could write into.
+
+A page over proven TLS is the server's own word. Anything else is compared with what the control was
+given, and with what the same address says to another name. A likeness in length or in headers
+acquits nobody, and a difference alone accuses nobody: sites greet every country differently.
+"""
+
+import base64
+
+from probe.compare import host_of, same_site, similar_pages
+from probe.evidence import Evidence, by_address, consistently
+from probe.failure import Failure
+from probe.infer import Proof, Rule, Tier, rule
+from probe.model import Http, Mechanism, Outcome
+
+MECHANISMS = {
+    Failure.RESET: Mechanism.HTTP_RESET,
+    Failure.ABORTED: Mechanism.HTTP_RESET,
+    Failure.TIMEOUT: Mechanism.HTTP_TIMEOUT,
+    Failure.EOF: Mechanism.HTTP_EOF,
+}
+_MAYBE_THE_SERVER = {401, 403, 429, 451, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526}
+
+
+def _failing(e: Evidence) -> list[list[Http]]:
+    pages = e.pages(e.end)
+    given = e.system_addresses(e.end)
+    if any(p.failure is None for p in pages if p.address in given):
+        return []
+    groups = [attempts for _, attempts in by_address(pages) if consistently(attempts)]
+    return [g for g in groups if g[-1].failure in MECHANISMS and not g[-1].malformed]
+
+
+def _mechanism(page: Http) -> tuple[Mechanism, ...]:
+    return (MECHANISMS[page.failure],) if page.failure is not None else ()
+
+
+@rule("http.fails_for_this_host", Tier.ACCUSED, Outcome.BLOCKED)
+def fails_for_this_host(e: Evidence) -> Proof | None:
+    """Requests for this host fail, and a harmless host is answered at the same address."""
+    for attempts in _failing(e):
+        last = attempts[-1]
+        if last.received_bytes or last.status is not None:
+            continue
+        other = [
+            s
+            for s in e.harmless(Http)
+            if s.address == last.address and s.port == last.port and s.bytes_in > 0
+        ]
+        before = [s for s in other if s.at <= last.at]
+        after = [s for s in other if s.at > last.at]
+        if after and (before or len(after) > 1):
+            there = any(p.failure is None for p in e.control_pages(e.end))
+            sure = 0.96 if there else 0.9
+            proof = (*attempts, *before[-1:], *after[-1:])
+            return Proof(proof, sure, mechanisms=_mechanism(last))
+    return None
+
+
+@rule("http.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
+def fails_here_only(e: Evidence) -> Proof | None:
+    """Requests to this address fail here every time, and work for the control."""
+    there = {p.address for p in e.control_pages(e.end) if p.failure is None}
+    for attempts in _failing(e):
+        last = attempts[-1]
+        if last.received_bytes and last.failure is Failure.TIMEOUT:
+            continue  # slow, or frozen: not for this rule
+        if last.address in there and e.alive_around(last):
+            sure = 0.88 * e.control_weight
+            return Proof(tuple(attempts), sure, mechanisms=_mechanism(last))
+    return None
+
+
+def open_pages(e: Evidence, hop: int) -> list[Http]:
+    """Pages for the URL of one hop over no proven channel, from the system's addresses."""
+    pages = [p for p in e.pages(hop) if not p.proven and (p.status is not None or p.malformed)]
+    given = e.system_addresses(hop)
+    return [p for p in pages if p.address in given] or pages
+
+
+def _good_control(e: Evidence, hop: int) -> list[Http]:
+    pages = e.control_pages(hop)
+    return [p for p in pages if p.failure is None and not p.malformed and p.status is not None]
+
+
+@rule("http.page_without_a_status", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_INJECTED)
+def page_without_a_status(e: Evidence) -> Proof | None:
+    """Text came that is no HTTP answer, where the control is answered properly."""
+    for hop in range(e.end + 1):
+        pages = open_pages(e, hop)
+        odd = [p for p in pages if p.malformed]
+        if len(odd) < 2 or len(odd) < len(pages) or not _good_control(e, hop):
+            continue
+        return Proof(tuple(odd), 0.92 * e.control_weight)
+    return None
+
+
+def leaves_the_site(page: Http) -> bool:
+    """This redirect leads to another registered name."""
+    if page.location is None or not 300 <= (page.status or 0) < 400:
+        return False
+    return not same_site(host_of(page.url), host_of(page.location))
+
+
+@rule("http.redirected_away", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_REDIRECTED)
+def redirected_away(e: Evidence) -> Proof | None:
+    """Here the site redirects to another site over plain http; elsewhere it does not."""
+    for hop in range(e.end + 1):
+        pages = open_pages(e, hop)
+        away = [p for p in pages if leaves_the_site(p)]
+        if len(away) < 2 or len(away) < len(pages):
+            continue
+        there = [*_good_control(e, hop), *_own_word(e, hop)]
+        same = {host_of(p.location or "") for p in there}
+        ends = {host_of(p.url) for p in e.control_ends}
+        target = host_of(away[-1].location or "")
+        if there and not any(same_site(target, host) for host in same | ends if host):
+            return Proof((*away[-2:], *_own_word(e, hop)), 0.95 * (e.control_weight or 0.95))
+    return None
+
+
+def _own_word(e: Evidence, hop: int) -> list[Http]:
+    """What the same host says over proven TLS, from here."""
+    host = host_of(e.hop_urls.get(hop, ""))
+    return [
+        p
+        for p in e.all(Http, hop=hop)
+        if p.proven and p.failure is None and host_of(p.url) == host and p.status is not None
+    ]
+
+
+@rule("http.another_page_here", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_BLOCKPAGE)
+def another_page_here(e: Evidence) -> Proof | None:
+    """Over plain http this host shows a page that is not the site's and does not belong to it."""
+    for hop in range(e.end + 1):
+        pages = [p for p in open_pages(e, hop) if not p.malformed and not leaves_the_site(p)]
+        if len(pages) < 2:
+            continue
+        there = [*_good_control(e, hop), *e.control_ends, *_own_word(e, hop)]
+        good = [p for p in there if (p.status or 599) < 400]
+        strange = [p for p in pages if not any(similar_pages(p, q) for q in there)]
+        if not good or len(strange) < len(pages) or any(map(_may_be_its_own, strange)):
+            continue
+        if any(_shares_links(p, q) for p in strange for q in good):
+            continue
+        steady = similar_pages(strange[0], strange[-1])
+        many = e.line.portal_hosts > 1
+        sure = (0.95 if many else 0.9) if steady else 0.0
+        if sure:
+            return Proof((*strange[-2:], *_own_word(e, hop)), sure * (e.control_weight or 0.95))
+    return None
+
+
+def _may_be_its_own(page: Http) -> bool:
+    """A refusal or an error that the server itself may have sent, or a redirect within the site."""
+    if page.status is not None and 300 <= page.status < 400:
+        return True
+    return page.status in _MAYBE_THE_SERVER and not known_page(page)
+
+
+def _shares_links(page: Http, good: Http) -> bool:
+    """The page belongs to the site: it links to it, or to what the site links to."""
+    own = any(same_site(link, host_of(page.url)) for link in page.links)
+    return own or len(set(page.links) & set(good.links)) >= 2
+
+
+def known_page(page: Http) -> str | None:
+    """The id of the known block page that this is, or None."""
+    from probe.targets import blockpages
+
+    text = ""
+    if page.body:
+        try:
+            text = base64.b64decode(page.body).decode("utf-8", "replace").lower()
+        except ValueError:
+            text = ""
+    for known in blockpages():
+        place = {"title": page.title, "location": page.location, "body": text}.get(known.where)
+        if place and known.pattern.lower() in place.lower():
+            return known.id
+    return None
+
+
+@rule("http.known_block_page", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_BLOCKPAGE)
+def known_block_page(e: Evidence) -> Proof | None:
+    """A known block page came over a channel that anybody could write into."""
+    for hop in range(e.end + 1):
+        pages = open_pages(e, hop)
+        known = [p for p in pages if known_page(p)]
+        there = e.control_pages(hop)
+        if len(known) < 2 or len(known) < len(pages):
+            continue
+        if any(known_page(p) or similar_pages(p, known[-1]) for p in there):
+            continue
+        return Proof(tuple(known[-2:]), 0.93 if there else 0.85)
+    return None
+
+
+@rule("http.one_page_of_the_site", Tier.NOTE, None)
+def one_page_of_the_site(e: Evidence) -> Proof | None:
+    """Another page of the same host is answered: it is this page that is stopped, not the site."""
+    failing = [p for group in _failing(e) for p in group]
+    strange = failing or [p for p in open_pages(e, e.end) if known_page(p) or p.malformed]
+    other = [
+        p
+        for p in e.harmless(Http, e.end)
+        if p.failure is None and p.host == e.end_host and p.url != e.end_url
+    ]
+    return Proof((*strange[-1:], *other[-1:]), 0.0) if strange and other else None
+
+
+RULES: tuple[Rule, ...] = (
+    fails_for_this_host,
+    fails_here_only,
+    page_without_a_status,
+    redirected_away,
+    another_page_here,
+    known_block_page,
+    one_page_of_the_site,
+)

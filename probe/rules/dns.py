@@ -1,0 +1,293 @@
+"""What the answers to a name say, against what others answer and what an address can prove.
+
+An address that proves the name by a trusted certificate is the right address, whatever was said.
+Disagreement alone accuses nobody: large sites answer every resolver differently.
+"""
+
+from probe.compare import forged_among, host_of, is_address, is_bogon
+from probe.evidence import Evidence
+from probe.failure import Failure
+from probe.infer import Proof, Rule, Tier, rule
+from probe.model import Base, Dns, Http, Mechanism, Outcome, Role
+
+_DENIED = {
+    Failure.DNS_NXDOMAIN: Mechanism.DNS_NXDOMAIN,
+    Failure.DNS_NO_ANSWER: Mechanism.DNS_NODATA,
+    Failure.DNS_SERVFAIL: Mechanism.DNS_SERVFAIL,
+    Failure.DNS_REFUSED: Mechanism.DNS_REFUSED,
+    Failure.DNS_MISBEHAVING: Mechanism.DNS_SERVFAIL,
+    Failure.TIMEOUT: Mechanism.DNS_TIMEOUT,
+    Failure.REFUSED: Mechanism.DNS_REFUSED,
+}
+_NO_ADDRESS = {Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER}
+_NEEDS_WORKING_RESOLVER = {
+    Failure.TIMEOUT,
+    Failure.DNS_SERVFAIL,
+    Failure.DNS_REFUSED,
+    Failure.DNS_MISBEHAVING,
+    Failure.REFUSED,
+}
+
+
+def denied(e: Evidence, hop: int) -> list[Dns]:
+    """The system's resolver gave no address, every time it was asked, and at least twice."""
+    asked = [s for s in e.system(hop) if s.type == "A"]
+    if len(asked) < 2 or any(s.failure is None for s in e.system(hop)):
+        return []
+    return asked
+
+
+def _public(addresses: set[str]) -> set[str]:
+    return {a for a in addresses if not is_bogon(a)}
+
+
+def _real(e: Evidence, hop: int) -> set[str]:
+    """Addresses that others gave and that could be a server's; a laboratory's may be private."""
+    others = e.other_addresses(hop)
+    return others if e.record.lab else _public(others)
+
+
+def proven_elsewhere(e: Evidence, hop: int) -> tuple[float, tuple[Base, ...]]:
+    """How sure it is that the name has a real address, and what shows it.
+
+    A certificate that proved the name from here is best; a control that worked is next; two public
+    resolvers that agree, one of them over an encrypted channel, come after.
+    """
+    real = _real(e, hop)
+    if not real:
+        return 0.0, ()
+    shown = [s for s in e.handshakes(hop) if s.address in real and s.trust and s.trust.valid]
+    if shown:
+        return 0.97, tuple(shown[-1:])
+    there = [s for s in e.control_handshakes(hop) if s.answered]
+    if there or e.control_agrees_at(hop):
+        return 0.93 * e.control_weight, ()
+    encrypted = [s for s in e.others(hop) if s.transport in {"doh", "dot"} and s.addresses]
+    agreeing = {s.resolver for s in e.others(hop) if s.addresses}
+    if encrypted and len(agreeing) > 1:
+        return 0.85, tuple(encrypted[-1:])
+    return 0.0, ()
+
+
+def _resolver_works(e: Evidence) -> bool:
+    """The system's resolver answers other names on this line."""
+    asked = (*e.all(Dns, role=Role.REFERENCE), *e.all(Dns, role=Role.HARMLESS))
+    mine = [s for s in asked if s.resolver == "system"]
+    if mine:
+        return any(s.failure is None or s.failure in _NO_ADDRESS for s in mine)
+    return e.line.trusted_names > 0
+
+
+@rule("dns.name_denied_here", Tier.ACCUSED, Outcome.BLOCKED)
+def name_denied_here(e: Evidence) -> Proof | None:
+    """The resolver here gives no address for this name; elsewhere it has a working one."""
+    for hop in range(e.end + 1):
+        asked = denied(e, hop)
+        if not asked:
+            continue
+        failures = {s.failure for s in asked}
+        if failures & _NEEDS_WORKING_RESOLVER and not _resolver_works(e):
+            continue
+        sure, shown = proven_elsewhere(e, hop)
+        failure = asked[-1].failure
+        if sure and failure in _DENIED:
+            return Proof((*asked, *shown), sure, mechanisms=(_DENIED[failure],))
+    return None
+
+
+@rule("dns.bogon_here", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.DNS_BOGON)
+def bogon_here(e: Evidence) -> Proof | None:
+    """The resolver here gives an address that can be no public server's; others give a real one."""
+    for hop in range(e.end + 1):
+        given = e.system_addresses(hop)
+        if is_address(host_of(e.hop_urls.get(hop, ""))) or not given:
+            continue
+        if not all(map(is_bogon, given)) or given & e.proven_addresses(hop):
+            continue
+        others = e.other_addresses(hop)
+        real = _public(others) or (others - given if e.record.lab else set())
+        if not real or given & others:
+            continue
+        sure, shown = proven_elsewhere(e, hop)
+        if sure:
+            return Proof((*e.system(hop), *shown), sure)
+    return None
+
+
+@rule("dns.wrong_address_here", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.DNS_WRONG_ADDRESS)
+def wrong_address_here(e: Evidence) -> Proof | None:
+    """The resolver here gives an address that is not the site's; others give one that is."""
+    for hop in range(e.end + 1):
+        given, others = e.system_addresses(hop), e.other_addresses(hop)
+        if not given or not others or given & others or given & e.proven_addresses(hop):
+            continue
+        if all(map(is_bogon, given)) and not e.record.lab:
+            continue
+        sure, shown = proven_elsewhere(e, hop)
+        exposed = _exposed(e, hop, given) if sure else None
+        if exposed:
+            weight, steps = exposed
+            return Proof((*e.system(hop), *steps, *shown), min(sure, weight))
+    return None
+
+
+def _exposed(e: Evidence, hop: int, given: set[str]) -> tuple[float, tuple[Base, ...]] | None:
+    """What shows that none of these addresses is the site: all of them, and never by silence."""
+    shaken = [s for s in e.handshakes(hop) if s.address in given]
+    wrong = [s for s in shaken if s.trust is not None and not s.trust.named]
+    if wrong and not any(s.trust and (s.trust.valid or s.trust.named) for s in shaken):
+        return 0.95, tuple(wrong[-1:])
+    pages = [s for s in e.pages(hop) if s.address in given and s.failure is None]
+    if pages and not any(p.proven for p in pages) and _differs_from_others(e, hop, pages):
+        return 0.9, tuple(pages[-1:])
+    if _fixed_elsewhere(e, hop) and not _anything_from(e, hop, given):
+        dead = [s for s in e.connections(hop) if s.address in given]
+        return (0.85, tuple(dead[-1:])) if dead else None
+    return None
+
+
+def _differs_from_others(e: Evidence, hop: int, pages: list[Http]) -> bool:
+    from probe.compare import similar_pages
+
+    seen = {p.address for p in pages}
+    others = [p for p in e.pages(hop) if p.address not in seen and p.failure is None]
+    compared = [*others, *e.control_pages(hop)]
+    good = [p for p in compared if p.failure is None and p.status is not None]
+    return bool(good) and not any(similar_pages(p, q) for p in pages for q in good)
+
+
+def _fixed_elsewhere(e: Evidence, hop: int) -> bool:
+    """Everybody else was given the very same addresses: this site does not answer by place.
+
+    At least three sources, a control or an encrypted one among them. Then an address that only the
+    resolver here knows, and where nothing answers, is no node of it that happens to be down.
+    """
+    said = [frozenset(s.addresses) for s in e.others(hop) if s.addresses and s.type == "A"]
+    resolvers = {s.resolver for s in e.others(hop) if s.addresses}
+    control = [frozenset(s.addresses) for s in e.control(Dns, hop) if s.addresses and s.type == "A"]
+    encrypted = any(s.transport in {"doh", "dot"} and s.addresses for s in e.others(hop))
+    sources = len(resolvers) + bool(control)
+    return len({*said, *control}) == 1 and sources >= 3 and (bool(control) or encrypted)
+
+
+def _anything_from(e: Evidence, hop: int, given: set[str]) -> bool:
+    answered = [s for s in e.handshakes(hop) if s.address in given and s.answered]
+    paged = [s for s in e.pages(hop) if s.address in given and s.bytes_in]
+    return bool(answered or paged)
+
+
+@rule("dns.injected_answer_wins", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.DNS_INJECTED)
+def injected_answer_wins(e: Evidence) -> Proof | None:
+    """One query got two contradicting answers, and the one that came first does not lead there."""
+    for hop in range(e.end + 1):
+        for step in e.system(hop):
+            if not forged_among(step):
+                continue
+            first = set(step.replies[0].answers)
+            later = {a for r in step.replies[1:] for a in r.answers}
+            if first & e.proven_addresses(hop) or not later - first:
+                continue
+            sure, shown = proven_elsewhere(e, hop)
+            if later & e.proven_addresses(hop):
+                sure = 0.97
+            if sure and not _works_at(e, hop, first):
+                return Proof((step, *shown), sure)
+    return None
+
+
+def _works_at(e: Evidence, hop: int, addresses: set[str]) -> bool:
+    from probe.compare import similar_pages
+
+    there = [p for p in e.control_pages(hop) if p.failure is None]
+    mine = [p for p in e.pages(hop) if p.address in addresses and p.failure is None]
+    return any(p.proven or any(similar_pages(p, q) for q in there) for p in mine)
+
+
+@rule("dns.two_answers", Tier.NOTE, None, Mechanism.DNS_INJECTED)
+def two_answers(e: Evidence) -> Proof | None:
+    """One query got two answers that contradict each other: somebody else answered too."""
+    steps = tuple(s for s in e.all(Dns) if forged_among(s))
+    return Proof(steps, 0.0) if steps else None
+
+
+@rule("dns.public_resolver_answered_by_another", Tier.NOTE, None)
+def public_resolver_answered_by_another(e: Evidence) -> Proof | None:
+    """A public resolver's plain answer is not what it says when nobody can touch it."""
+    for hop in range(e.end + 1):
+        truth = e.proven_addresses(hop) | e.control_addresses(hop)
+        if not truth:
+            continue
+        for step in e.others(hop):
+            mechanism = _tampered(e, step, hop, truth)
+            if mechanism is not None:
+                return Proof((step,), 0.0, mechanisms=(mechanism,))
+    return None
+
+
+def _tampered(e: Evidence, step: Dns, hop: int, truth: set[str]) -> Mechanism | None:
+    if step.transport != "udp" or step.type != "A" or not step.replies:
+        return None
+    same = [s for s in e.others(hop) if s.resolver == step.resolver and s.type == "A"]
+    if step.failure in {Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER, Failure.DNS_REFUSED}:
+        steady = [s for s in same if s.transport == "udp"]
+        return _DENIED[step.failure] if all(s.failure is step.failure for s in steady) else None
+    given = set(step.addresses)
+    if given and not given & truth and all(map(is_bogon, given)) and not e.record.lab:
+        return Mechanism.DNS_BOGON
+    encrypted = [set(s.addresses) for s in same if s.transport in {"doh", "dot"} and s.addresses]
+    if given and encrypted and not any(given & said for said in encrypted) and not given & truth:
+        shaken = [s for s in e.handshakes(hop) if s.address in given and s.trust is not None]
+        wrong = any(s.trust is not None and not s.trust.named for s in shaken)
+        return Mechanism.DNS_WRONG_ADDRESS if wrong else None
+    return None
+
+
+@rule("dns.name_dead_everywhere", Tier.CLEARED, Outcome.DOWN)
+def name_dead_everywhere(e: Evidence) -> Proof | None:
+    """The name has no address anywhere: here, and where nobody interferes, it fails alike."""
+    hop = e.end
+    asked = denied(e, hop)
+    if not asked or _real(e, hop):
+        return None
+    mine = {s.failure for s in asked}
+    host = host_of(e.hop_urls.get(hop, ""))
+    there = [s for s in e.control(Dns) if s.name == host and s.type == "A"]
+    if there and all(_alike(s.failure, mine) for s in there):
+        return Proof(tuple(asked), 0.95 * e.control_weight)
+    encrypted = [s for s in e.others(hop) if s.transport in {"doh", "dot"} and s.replies]
+    if mine <= _NO_ADDRESS and encrypted and all(_alike(s.failure, mine) for s in encrypted):
+        return Proof((*asked, *encrypted), 0.9)
+    return None
+
+
+def _alike(failure: Failure | None, mine: set[Failure | None]) -> bool:
+    if failure is None:
+        return False
+    return failure in mine or (failure in _NO_ADDRESS and bool(mine & _NO_ADDRESS))
+
+
+@rule("dns.leads_nowhere_everywhere", Tier.CLEARED, Outcome.DOWN)
+def leads_nowhere_everywhere(e: Evidence) -> Proof | None:
+    """The name leads to an address that can be no public server's, here and everywhere else."""
+    hop = e.end
+    given, others = e.system_addresses(hop), e.other_addresses(hop)
+    if e.record.lab and e.proven_addresses(hop):
+        return None
+    if not given or not all(map(is_bogon, given)) or is_address(e.end_host):
+        return None
+    if not others or not all(map(is_bogon, others)) or not given & others:
+        return None
+    worked = any(s.failure is None for s in (*e.connections(hop), *e.pages(hop)))
+    return None if worked else Proof(tuple(e.system(hop)), 0.9)
+
+
+RULES: tuple[Rule, ...] = (
+    name_denied_here,
+    bogon_here,
+    wrong_address_here,
+    injected_answer_wins,
+    two_answers,
+    public_resolver_answered_by_another,
+    name_dead_everywhere,
+    leads_nowhere_everywhere,
+)

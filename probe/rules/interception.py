@@ -1,0 +1,135 @@
+"""Forged certificates: somebody between us and the site who reads what passes.
+
+A key decides, not a name: a signature by a known interception key is certain; a known name with an
+unknown key is a new sibling or an imitation; an unknown authority is an interceptor only when the
+site is shown to have another certificate, and only when this line does not re-sign everything.
+"""
+
+from probe.compare import same_issuer, same_leaf
+from probe.evidence import Evidence
+from probe.infer import Proof, Rule, Tier, rule
+from probe.model import Base, Mechanism, Outcome, Tls, TrustReason
+from probe.rules.access import is_local_interceptor
+
+_MITM = Mechanism.TLS_MITM
+
+
+def forged(e: Evidence) -> list[Tls]:
+    """Handshakes whose chain leads to no Mozilla root, products at home apart."""
+    return [
+        step
+        for hop in range(e.end + 1)
+        for step in e.handshakes(hop)
+        if step.trust is not None
+        and not step.trust.valid
+        and not step.trust.anchored
+        and step.trust.reason not in {TrustReason.EMPTY, TrustReason.INCOMPLETE}
+        and not is_local_interceptor(e, step)
+        and not _national(step)
+    ]
+
+
+def _national(step: Tls) -> bool:
+    authority = step.trust.authority if step.trust else None
+    return authority is not None and authority.kind == "national"
+
+
+@rule("tls.known_interception_key", Tier.KNOWN, Outcome.INTERCEPTED, _MITM)
+def known_interception_key(e: Evidence) -> Proof | None:
+    """The certificate was signed by a key that is known to have been made for interception."""
+    for step in reversed(e.all(Tls)):
+        authority = step.trust.authority if step.trust else None
+        if authority and authority.kind == "interception" and authority.proof == "verified":
+            reason = f"The certificate was signed with the known interception key {authority.id}."
+            return Proof((step,), 0.99, reason=reason)
+    return None
+
+
+@rule("tls.claims_interception_authority", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
+def claims_interception_authority(e: Evidence) -> Proof | None:
+    """The certificate bears a known interception authority's name with a key not seen before."""
+    for step in reversed(forged(e)):
+        authority = step.trust.authority if step.trust else None
+        if authority is None or authority.kind != "interception":
+            continue
+        if any(same_leaf(step, there) for there in e.control_handshakes(step.hop)):
+            continue
+        reason = f"The certificate bears the name of {authority.id} but another key: a new sibling."
+        return Proof((step,), 0.9, reason=reason)
+    return None
+
+
+@rule("tls.control_sees_another_certificate", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
+def control_sees_another_certificate(e: Evidence) -> Proof | None:
+    """An unknown authority signs for the site here; elsewhere it shows another certificate."""
+    if not _selective(e):
+        return None
+    for step in reversed(forged(e)):
+        there = [s for s in e.control_handshakes(step.hop) if s.trust is not None]
+        if not there or any(same_leaf(step, s) or same_issuer(step.trust, s.trust) for s in there):
+            continue
+        if not _is_for_us(step) and not _same_address(e, step):
+            continue
+        trusted = any(s.trust and (s.trust.valid or s.trust.anchored) for s in there)
+        if not trusted and _self_signed(step) and any(map(_self_signed, there)):
+            continue  # every node of such a site may have made its own
+        return Proof((step,), (0.97 if trusted else 0.85) * e.control_weight)
+    return None
+
+
+@rule("tls.same_server_proves_another_way", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
+def same_server_proves_another_way(e: Evidence) -> Proof | None:
+    """The same address shows a trusted certificate when another name is offered to it."""
+    for step in reversed(forged(e)):
+        for other in (*e.harmless(Tls), *e.handshakes(step.hop)):
+            proven = other.trust is not None and other.trust.anchored
+            if proven and other.address == step.address and other.port == step.port:
+                return Proof((step, other), 0.93)
+    return None
+
+
+@rule("tls.one_key_for_unrelated_names", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
+def one_key_for_unrelated_names(e: Evidence) -> Proof | None:
+    """One untrusted key signs for several unrelated names, while other sites are left alone."""
+    if e.line.resigned_names < 2 or not e.line.trusted_names:
+        return None
+    for step in reversed(forged(e)):
+        trust = step.trust
+        if trust and trust.named and trust.issuer_key == e.line.resigned_by:
+            if any(same_leaf(step, there) for there in e.control_handshakes(step.hop)):
+                continue
+            return Proof((step,), 0.85)
+    return None
+
+
+def _selective(e: Evidence) -> bool:
+    """Somebody else was not re-signed here: no product that re-signs everything."""
+    if e.line.trusted_names:
+        return True
+    others: list[Base] = [*e.harmless(Tls)]
+    return any(
+        isinstance(s, Tls) and s.trust is not None and (s.trust.valid or s.trust.anchored)
+        for s in others
+    )
+
+
+def _is_for_us(step: Tls) -> bool:
+    return step.trust is not None and step.trust.named
+
+
+def _same_address(e: Evidence, step: Tls) -> bool:
+    there = {s.address for s in e.control_handshakes(step.hop)}
+    return step.address in there or step.address in e.control_addresses(step.hop)
+
+
+def _self_signed(step: Tls) -> bool:
+    return step.trust is not None and step.trust.reason is TrustReason.SELF_SIGNED
+
+
+RULES: tuple[Rule, ...] = (
+    known_interception_key,
+    claims_interception_authority,
+    control_sees_another_certificate,
+    same_server_proves_another_way,
+    one_key_for_unrelated_names,
+)

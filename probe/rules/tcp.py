@@ -1,0 +1,70 @@
+"""What failed connections say: only against somebody who did connect to the same address."""
+
+from probe.compare import same_failure
+from probe.evidence import Evidence, by_address, consistently, failing
+from probe.failure import Failure
+from probe.infer import Proof, Rule, Tier, rule
+from probe.model import Mechanism, Outcome, Tcp
+
+MECHANISMS = {
+    Failure.REFUSED: Mechanism.TCP_REFUSED,
+    Failure.RESET: Mechanism.TCP_RESET,
+    Failure.ABORTED: Mechanism.TCP_RESET,
+    Failure.TIMEOUT: Mechanism.TCP_TIMEOUT,
+    Failure.HOST_UNREACHABLE: Mechanism.TCP_UNREACHABLE,
+    Failure.NETWORK_UNREACHABLE: Mechanism.TCP_UNREACHABLE,
+    Failure.NETWORK_DOWN: Mechanism.TCP_UNREACHABLE,
+}
+
+
+def _dialled(e: Evidence, hop: int) -> list[Tcp]:
+    """Real attempts: what was not dialled for safety, or for want of IPv6, says nothing."""
+    return [
+        s
+        for s in e.connections(hop)
+        if not (s.failure is not None and s.failure.is_unreachable and _never_left(s))
+    ]
+
+
+def _never_left(step: Tcp) -> bool:
+    return ":" in step.address or bool(step.detail and step.detail.startswith("not dialled"))
+
+
+@rule("tcp.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
+def fails_here_only(e: Evidence) -> Proof | None:
+    """Connections to this address fail here every time, and work for the control."""
+    hop = e.end
+    dialled = _dialled(e, hop)
+    if not dialled or any(s.failure is None and s.port == _port(dialled) for s in dialled):
+        return None
+    there = {(s.address, s.port) for s in e.control(Tcp) if s.failure is None}
+    for _, attempts in by_address(dialled):
+        last = consistently(attempts)
+        if last is None or last.failure not in MECHANISMS:
+            continue
+        if (last.address, last.port) in there and e.alive_around(last):
+            mechanism = (MECHANISMS[last.failure],)
+            return Proof(tuple(attempts), 0.95 * e.control_weight, mechanisms=mechanism)
+    return None
+
+
+def _port(dialled: list[Tcp]) -> int:
+    return dialled[-1].port
+
+
+@rule("tcp.dead_everywhere", Tier.CLEARED, Outcome.DOWN)
+def dead_everywhere(e: Evidence) -> Proof | None:
+    """Nobody can connect to this site: the control's attempts fail in the same way."""
+    hop = e.end
+    dialled = _dialled(e, hop)
+    if len(dialled) < 2 or any(s.failure is None for s in dialled):
+        return None
+    there = e.control(Tcp, hop)
+    if not there or any(s.failure is None for s in there):
+        return None
+    mine = failing(dialled)
+    alike = all(any(same_failure(s.failure, t.failure) for t in mine) for s in there)
+    return Proof(tuple(mine), 0.93 * e.control_weight) if alike else None
+
+
+RULES: tuple[Rule, ...] = (fails_here_only, dead_everywhere)

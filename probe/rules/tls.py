@@ -1,0 +1,164 @@
+"""What handshakes say, by comparing one name with another at the same address.
+
+If the server answers a harmless name before and after, and never the target's, then only the name
+can explain the difference. A harmless name that fails proves nothing.
+"""
+
+from collections.abc import Iterator
+
+from probe.compare import same_failure
+from probe.evidence import Evidence, by_address, consistently
+from probe.failure import Failure
+from probe.infer import Proof, Rule, Tier, rule
+from probe.model import Mechanism, Outcome, Tls, TrustReason
+
+MECHANISMS = {
+    Failure.TIMEOUT: Mechanism.TLS_TIMEOUT,
+    Failure.RESET: Mechanism.TLS_RESET,
+    Failure.ABORTED: Mechanism.TLS_RESET,
+    Failure.EOF: Mechanism.TLS_EOF,
+    Failure.SSL_HANDSHAKE: Mechanism.TLS_ALERT,
+}
+
+
+def failing_handshakes(e: Evidence) -> Iterator[list[Tls]]:
+    """Attempts at one address, all of which failed in one way, at the hop where it ended."""
+    shaken = e.handshakes(e.end)
+    if any(s.failure is None for s in shaken if s.address in e.system_addresses(e.end)):
+        return
+    for _, attempts in by_address(shaken):
+        last = consistently(attempts)
+        if last is None or last.failure not in MECHANISMS:
+            continue
+        if last.failure is Failure.SSL_HANDSHAKE and last.alert_by != "peer":
+            continue
+        yield attempts
+
+
+def _mechanism(step: Tls) -> tuple[Mechanism, ...]:
+    return (MECHANISMS[step.failure],) if step.failure is not None else ()
+
+
+@rule("tls.fails_for_this_name", Tier.ACCUSED, Outcome.BLOCKED)
+def fails_for_this_name(e: Evidence) -> Proof | None:
+    """TLS fails for this name, and answers for a harmless one at the same address."""
+    for attempts in failing_handshakes(e):
+        last = attempts[-1]
+        if last.failure is Failure.SSL_HANDSHAKE:
+            continue  # a server may itself refuse a name with an alert
+        around = _answered_around(e, attempts)
+        if around:
+            sure = 0.98 if _control_shook(e) else 0.92
+            return Proof((*attempts, *around), sure, mechanisms=_mechanism(last))
+    return None
+
+
+def _answered_around(e: Evidence, attempts: list[Tls]) -> tuple[Tls, ...]:
+    """Harmless handshakes at this address: one before the last failing attempt, one after it."""
+    last = max(attempts, key=lambda s: s.at)
+    here = [
+        s
+        for s in e.harmless(Tls)
+        if s.address == last.address and s.port == last.port and _really_answered(s)
+    ]
+    before = [s for s in here if s.at <= last.at]
+    after = [s for s in here if s.at > last.at]
+    if not after or not (before or len(after) > 1):
+        return ()
+    return (*before[-1:], *after[-1:])
+
+
+def _really_answered(step: Tls) -> bool:
+    """TLS bytes came back; a reset or a close after them is no answer."""
+    return step.answered and step.failure in {None, Failure.SSL_HANDSHAKE}
+
+
+def _control_shook(e: Evidence) -> bool:
+    return any(s.failure is None for s in e.control_handshakes(e.end))
+
+
+@rule("tls.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
+def fails_here_only(e: Evidence) -> Proof | None:
+    """TLS with this address fails here every time, and works for the control."""
+    shook = {s.address for s in e.control_handshakes(e.end) if s.failure is None}
+    for attempts in failing_handshakes(e):
+        last = attempts[-1]
+        if last.address in shook and e.alive_around(last):
+            sure = 0.9 * e.control_weight
+            return Proof(tuple(attempts), sure, mechanisms=_mechanism(last))
+    return None
+
+
+@rule("tls.blocked_after_trigger", Tier.NOTE, None)
+def blocked_after_trigger(e: Evidence) -> Proof | None:
+    """Even a harmless name fails at this address right after the target's was offered."""
+    for attempts in failing_handshakes(e):
+        first = min(attempts, key=lambda s: s.at)
+        here = [s for s in e.harmless(Tls) if s.address == first.address]
+        before = [s for s in here if s.at < first.at + first.elapsed and _really_answered(s)]
+        after = [s for s in here if s.at > first.at and not _really_answered(s)]
+        if before and after:
+            return Proof((*before[-1:], *attempts, *after), 0.0)
+    return None
+
+
+@rule("tls.broken_everywhere", Tier.CLEARED, Outcome.DOWN)
+def broken_everywhere(e: Evidence) -> Proof | None:
+    """Nobody gets a handshake out of this site: the control's fail in the same way."""
+    mine = [s for s in e.handshakes(e.end) if s.failure is not None]
+    there = e.control_handshakes(e.end)
+    if len(mine) < 2 or not there or any(s.failure is None for s in there):
+        return None
+    if any(s.failure is None for s in e.handshakes(e.end)):
+        return None
+    alike = all(any(same_failure(s.failure, t.failure) for t in mine) for s in there)
+    return Proof(tuple(mine), 0.93 * e.control_weight) if alike else None
+
+
+_OWN_FAULTS = {
+    TrustReason.EXPIRED,
+    TrustReason.NOT_YET_VALID,
+    TrustReason.SELF_SIGNED,
+    TrustReason.UNKNOWN_AUTHORITY,
+    TrustReason.HOSTNAME,
+    TrustReason.REJECTED,
+    TrustReason.MALFORMED,
+}
+
+
+@rule("tls.own_bad_certificate", Tier.CLEARED, Outcome.DOWN)
+def own_bad_certificate(e: Evidence) -> Proof | None:
+    """The site's own certificate is bad: the very same one is shown to the control."""
+    from probe.compare import same_leaf
+
+    for step in reversed(e.handshakes(e.end)):
+        if step.trust is None or step.trust.valid or step.trust.reason not in _OWN_FAULTS:
+            continue
+        if step.trust.authority is not None and step.trust.authority.kind == "national":
+            continue
+        if any(same_leaf(step, there) for there in e.control_handshakes(e.end)):
+            return Proof((step,), 0.95 * e.control_weight)
+    return None
+
+
+@rule("tls.own_expired_certificate", Tier.CLEARED, Outcome.DOWN)
+def own_expired_certificate(e: Evidence) -> Proof | None:
+    """The site shows its own certificate, signed by a trusted authority, but out of its dates."""
+    dated = {TrustReason.EXPIRED, TrustReason.NOT_YET_VALID}
+    if not e.line.trusted_names:
+        return None  # our own clock may be wrong: nothing else was valid here
+    for step in reversed(e.handshakes(e.end)):
+        trust = step.trust
+        if trust and trust.anchored and trust.named and trust.reason in dated:
+            return Proof((step,), 0.88)
+    return None
+
+
+RULES: tuple[Rule, ...] = (
+    fails_for_this_name,
+    fails_here_only,
+    blocked_after_trigger,
+    broken_everywhere,
+    own_bad_certificate,
+    own_expired_certificate,
+)
