@@ -1,0 +1,210 @@
+"""Time transfers against polite, rude and freezing servers on loopback."""
+
+import asyncio
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from time import monotonic
+
+import pytest
+
+from collector.bulk import start_bulk
+from collector.bulk_identity import make_identity
+from probe.failure import Failure
+from probe.model import Transfer
+from probe.net import sampling
+from probe.net import transfer as module
+from probe.net.transfer import transfer
+
+Manner = Callable[[ssl.SSLSocket], None]
+IDENTITY = make_identity()
+
+
+def fetch(port: int, size: int = 65536, *, cap: float = 2.0, pin: str | None = None) -> Transfer:
+    return asyncio.run(
+        transfer(
+            "127.0.0.1",
+            port,
+            "site.example",
+            size,
+            path=f"/{size}",
+            host="site.example",
+            pin=pin,
+            cap=cap,
+        )
+    )
+
+
+@contextmanager
+def server(manner: Manner) -> Iterator[int]:
+    """Serve one TLS connection in the given manner."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        raw, _ = listener.accept()
+        try:
+            with IDENTITY.context().wrap_socket(raw, server_side=True) as tls:
+                tls.recv(65536)
+                manner(tls)
+        except OSError:
+            pass  # the client hung up first: its good right
+        finally:
+            raw.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        thread.join(10)
+        listener.close()
+
+
+async def from_bulk(size: int, direction: str = "down", sni: str | None = "x.example") -> Transfer:
+    bulk = await start_bulk("127.0.0.1", 0, identity=IDENTITY)
+    try:
+        return await transfer(
+            bulk.address,
+            bulk.port,
+            sni,
+            size,
+            path=f"/{size}",
+            host="x.example",
+            pin=bulk.spki_sha256,
+            cap=5.0,
+            direction="up" if direction == "up" else "down",
+        )
+    finally:
+        await bulk.close()
+
+
+@pytest.mark.parametrize("sni", ["x.example", None])
+def test_a_whole_object_is_counted_to_the_byte(sni: str | None) -> None:
+    step = asyncio.run(from_bulk(300_000, sni=sni))
+    assert (step.ended, step.failure, step.status) == ("full", None, 200)
+    assert step.received_bytes == step.asked_bytes == 300_000
+    assert 300_000 < step.wire_bytes < 312_000
+    assert step.samples[0].at == 0.0
+    assert step.samples[-1].wire > step.samples[0].wire
+    assert step.cpu_seconds is not None
+
+
+def test_an_upload_is_whole_when_the_server_says_so() -> None:
+    step = asyncio.run(from_bulk(300_000, "up"))
+    assert (step.ended, step.received_bytes, step.status) == ("full", 300_000, 200)
+
+
+def test_a_wrong_key_is_an_unproven_server_and_nothing_is_asked_of_it() -> None:
+    asked: list[bytes] = []
+    with server(lambda tls: asked.append(b"asked")) as port:
+        step = fetch(port, pin="00" * 32)
+    assert (step.ended, step.failure) == ("error", Failure.SSL_CERTIFICATE)
+    assert step.samples == ()
+
+
+def _some(tls: ssl.SSLSocket, count: int = 20_000) -> None:
+    tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n" + bytes(count))
+
+
+def _reset(tls: ssl.SSLSocket) -> None:
+    _some(tls)
+    tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    socket.socket(fileno=tls.detach()).close()
+
+
+def _close(tls: ssl.SSLSocket) -> None:
+    _some(tls)
+    tls.shutdown(socket.SHUT_RDWR)
+
+
+def _freeze(tls: ssl.SSLSocket, quiet: float = 3.0) -> None:
+    _some(tls, 13_000)
+    tls.settimeout(quiet)
+    tls.recv(1)
+
+
+@pytest.mark.parametrize(
+    ("manner", "ended", "failure"),
+    [(_reset, "reset", Failure.RESET), (_close, "eof", Failure.EOF)],
+)
+def test_a_reset_and_a_goodbye_in_the_middle_are_different_facts(
+    manner: Manner, ended: str, failure: Failure
+) -> None:
+    with server(manner) as port:
+        step = fetch(port)
+    assert (step.ended, step.failure) == (ended, failure)
+
+
+def test_a_freeze_is_a_stall_with_the_bytes_that_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STALL_SECONDS", 0.6)
+    with server(_freeze) as port:
+        step = fetch(port, cap=0.8)
+    assert (step.ended, step.failure) == ("stall", None)
+    assert step.stalled_at is not None
+    assert 13_000 < step.stalled_at < 16_000  # with the handshake, its tickets and the header
+    assert step.longest_gap is not None
+    assert step.longest_gap >= 0.6
+
+
+def test_slowness_ends_at_the_cap_and_is_no_stall() -> None:
+    def drip(tls: ssl.SSLSocket) -> None:
+        _some(tls, 1000)
+        while True:
+            tls.sendall(bytes(500))
+            threading.Event().wait(0.1)
+
+    with server(drip) as port:
+        step = fetch(port, cap=1.0)
+    assert step.ended == "cap"
+    assert step.samples[-1].at == pytest.approx(1.0, abs=0.3)
+    assert step.stalled_at is None
+
+
+def test_refusal_and_silence_before_tls_are_errors() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    step = fetch(port)
+    assert (step.ended, step.failure) == ("error", Failure.REFUSED)
+    assert step.connect_seconds is None
+
+
+def test_a_silent_handshake_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONNECT_LIMIT", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        step = fetch(listener.getsockname()[1])
+    assert (step.ended, step.failure, step.handshake_seconds) == ("error", Failure.TIMEOUT, None)
+
+
+def test_long_transfers_keep_a_bounded_number_of_even_samples() -> None:
+    samples = sampling.Samples()
+    with socket.socket() as connection:
+        for tick in range(5000):
+            at = tick * 0.05
+            samples.progress(at, tick)
+            if samples.due(at):
+                samples.take(at, connection)
+    assert 20 < len(samples.kept) <= sampling.SAMPLES
+    assert samples.kept[0].at == 0.0
+    assert samples.kept[-1].at > 240
+    gaps = [b.at - a.at for a, b in zip(samples.kept[2:], samples.kept[3:], strict=False)]
+    assert max(gaps) <= 2.1 * min(gaps)
+
+
+def test_cancelling_ends_the_thread_within_a_tick() -> None:
+    async def scenario() -> float:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            run = partial(transfer, path="/", host="x", pin=None, cap=30.0)
+            task = asyncio.create_task(run("127.0.0.1", listener.getsockname()[1], "x", 10))
+            await asyncio.sleep(0.2)
+            begun = monotonic()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        return begun
+
+    begun = asyncio.run(scenario())  # joins the executor's threads
+    assert monotonic() - begun < 2.0
