@@ -1,7 +1,7 @@
 """One record, read the way a rule needs it: pure views, no judgement.
 
-Words used here. A *look* is one attempt at the target as a browser would make it (role `target`, its
-own name). The *end* is the last hop that was reached: where a chain of redirects stopped.
+Words used here. A *look* is one attempt at the target as a browser would make it (role `target`,
+its own name). The *end* is the last hop that was reached: where a chain of redirects stopped.
 A *live* step is one to which somebody beyond the home network answered.
 """
 
@@ -97,9 +97,15 @@ class Evidence:
 
     # --- looks -------------------------------------------------------------------------------
 
+    def port(self, hop: int) -> int:
+        """The port of a hop's URL, said or implied."""
+        parts = urlsplit(self.hop_urls.get(hop, self.record.input))
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
     def connections(self, hop: int) -> list[Tcp]:
         """Connections to the target at one hop."""
-        return self.all(Tcp, hop=hop)
+        port = self.port(hop)
+        return [step for step in self.all(Tcp, hop=hop) if step.port == port]
 
     def handshakes(self, hop: int) -> list[Tls]:
         """Handshakes that offered the target's own name."""

@@ -35,7 +35,7 @@ def fails_here_only(e: Evidence) -> Proof | None:
     """Connections to this address fail here every time, and work for the control."""
     hop = e.end
     dialled = _dialled(e, hop)
-    if not dialled or any(s.failure is None and s.port == _port(dialled) for s in dialled):
+    if not dialled or any(s.failure is None for s in dialled):
         return None
     there = {(s.address, s.port) for s in e.control(Tcp) if s.failure is None}
     for _, attempts in by_address(dialled):
@@ -46,10 +46,6 @@ def fails_here_only(e: Evidence) -> Proof | None:
             mechanism = (MECHANISMS[last.failure],)
             return Proof(tuple(attempts), 0.95 * e.control_weight, mechanisms=mechanism)
     return None
-
-
-def _port(dialled: list[Tcp]) -> int:
-    return dialled[-1].port
 
 
 @rule("tcp.dead_everywhere", Tier.CLEARED, Outcome.DOWN)

@@ -23,7 +23,7 @@ MECHANISMS = {
 
 def failing_handshakes(e: Evidence) -> Iterator[list[Tls]]:
     """Attempts at one address, all of which failed in one way, at the hop where it ended."""
-    shaken = e.handshakes(e.end)
+    shaken = [s for s in e.handshakes(e.end) if s.port == e.port(e.end)]
     if any(s.failure is None for s in shaken if s.address in e.system_addresses(e.end)):
         return
     for _, attempts in by_address(shaken):

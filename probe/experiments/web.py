@@ -1,0 +1,369 @@
+"""Open a site as a browser would, step by step; and when that does not simply work, ask again.
+
+The first look asks the machine's own resolver and two others, and fetches from the first address
+that connects, following redirects, each hop like the first. The second look is a comparison: the
+same address with a harmless name before and after, the other resolvers' addresses, the same host
+over https, between references that must work. Nothing here says what any of it means.
+"""
+
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from probe.compare import host_of, incompatible, is_address, same_site
+from probe.experiments.port import Experiment, Net, Reference, Resolver, Task
+from probe.experiments.trail import Trail
+from probe.failure import Failure
+from probe.model import Dns, Http, Role, Step, Steps, Tcp, Tls
+
+HOPS = 10
+ADDRESSES = 3
+PATIENCE = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One URL of a chain of redirects."""
+
+    url: str
+    hop: int
+
+    @property
+    def host(self) -> str:
+        """Its host."""
+        return host_of(self.url)
+
+    @property
+    def secure(self) -> bool:
+        """It is an https URL."""
+        return urlsplit(self.url).scheme == "https"
+
+    @property
+    def port(self) -> int:
+        """Its port, said or implied."""
+        return urlsplit(self.url).port or (443 if self.secure else 80)
+
+
+async def measure(task: Task, net: Net) -> Steps:
+    """Look once, as a browser would."""
+    trail = Trail()
+    await walk(task, net, trail, Site(task.url, 0), try_=1)
+    return trail.steps
+
+
+async def walk(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> None:
+    """Fetch a URL and what it redirects to, until it ends."""
+    seen = {site.url}
+    while True:
+        addresses = await resolve(task, net, trail, site, try_=try_)
+        page = await fetch(net, trail, site, addresses, try_=try_)
+        following = _next(page)
+        if following is None or site.hop >= HOPS:
+            return
+        site = Site(following, site.hop + 1)
+        if following in seen:
+            return
+        seen.add(following)
+
+
+def _next(page: Http | None) -> str | None:
+    """Where a redirect leads, when it is one that a browser follows."""
+    if page is None or page.failure is not None or page.location is None:
+        return None
+    if page.status not in {301, 302, 303, 307, 308} or not host_of(page.location):
+        return None
+    return page.location if urlsplit(page.location).scheme in {"http", "https"} else None
+
+
+# --- names -------------------------------------------------------------------------------------
+
+
+async def resolve(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> list[str]:
+    """Ask for the host's addresses; the system's answers come first."""
+    if is_address(site.host):
+        return [site.host]
+    known = _known(trail, site, try_)
+    if known is not None:
+        return known
+    system, *public = net.resolvers
+    asks: list[Awaitable[Dns]] = [net.dns(site.host, "A", system)]
+    if net.ipv6:
+        asks.append(net.dns(site.host, "AAAA", system))
+    asks += [net.dns(site.host, "A", one) for one in _a_few(public, task.seed + try_, try_)]
+    answers = await net.together(asks)
+    for answer in answers:
+        trail.add(answer, hop=site.hop, try_=try_)
+    return _ordered(answers)
+
+
+def _known(trail: Trail, site: Site, try_: int) -> list[str] | None:
+    """Addresses that this try was given for this host on an earlier hop."""
+    asked = [
+        s
+        for s in trail.steps
+        if isinstance(s, Dns) and s.name == site.host and s.try_ == try_ and s.role is Role.TARGET
+    ]
+    return _ordered(asked) if asked and asked[0].hop != site.hop else None
+
+
+def _a_few(public: Sequence[Resolver], turn: int, try_: int) -> list[Resolver]:
+    """One plain and one encrypted resolver, in turn; all of them when it is looked at again."""
+    if try_ > 1:
+        return list(public)
+    plain = [r for r in public if r.transport == "udp"]
+    encrypted = [r for r in public if r.transport in {"doh", "dot"}]
+    return [group[turn % len(group)] for group in (plain, encrypted) if group]
+
+
+def _ordered(answers: Iterable[Dns]) -> list[str]:
+    """Distinct addresses: the system's, then others'; IPv4 before IPv6."""
+    said = list(answers)
+    system = [a for s in said if s.resolver == "system" for a in s.addresses]
+    others = [a for s in said if s.resolver != "system" for a in s.addresses]
+    by_family = sorted(system, key=lambda a: ":" in a)
+    return list(dict.fromkeys([*by_family, *sorted(others, key=lambda a: ":" in a)]))
+
+
+# --- pages -------------------------------------------------------------------------------------
+
+
+async def fetch(
+    net: Net, trail: Trail, site: Site, addresses: Sequence[str], *, try_: int
+) -> Http | None:
+    """Fetch from the first address that connects, of the first few."""
+    for address in [a for a in addresses if net.safe(a)][:ADDRESSES]:
+        steps = await fetch_from(net, trail, site, address, try_=try_)
+        if _connected(steps):
+            return next((s for s in steps if isinstance(s, Http)), None)
+    return None
+
+
+async def fetch_from(
+    net: Net,
+    trail: Trail,
+    site: Site,
+    address: str,
+    *,
+    try_: int,
+    limit: float | None = None,
+) -> Steps:
+    """Fetch from one address, on the trail."""
+    steps = await net.http(site.url, address, limit=limit)
+    parent = _said_by(trail, site, address, try_)
+    return trail.chain(steps, hop=site.hop, try_=try_, parent=parent)
+
+
+def _said_by(trail: Trail, site: Site, address: str, try_: int) -> int | None:
+    """The query that gave this address."""
+    for step in trail.steps:
+        asked = isinstance(step, Dns) and step.name == site.host and step.try_ == try_
+        if asked and isinstance(step, Dns) and address in step.addresses:
+            return step.id
+    return None
+
+
+def _connected(steps: Iterable[Step]) -> bool:
+    return any(isinstance(s, Tcp) and s.failure is None for s in steps)
+
+
+# --- what did not simply work -----------------------------------------------------------------
+
+
+def wanted(_: Task, steps: Steps) -> bool:
+    """Whether a second look is needed: anything but a proven page, plainly come by."""
+    pages = [s for s in steps if isinstance(s, Http)]
+    if not pages or any(s.failure is not None for s in steps if not _spare(s)):
+        return True
+    if any(incompatible(s.replies[0], r) for s in _queries(steps) for r in s.replies[1:]):
+        return True
+    last = pages[-1]
+    plain = any(not p.proven for p in pages[:-1]) and not _stays(pages)
+    return (
+        plain or not last.proven or not 200 <= (last.status or 0) < 400 or _next(last) is not None
+    )
+
+
+def _spare(step: Step) -> bool:
+    """A failure that a browser here would not have noticed: another resolver's, a missing AAAA."""
+    if isinstance(step, Dns):
+        return step.resolver != "system" or step.type != "A"
+    return False
+
+
+def _queries(steps: Steps) -> list[Dns]:
+    return [s for s in steps if isinstance(s, Dns)]
+
+
+def _stays(pages: list[Http]) -> bool:
+    """Every plain redirect stayed on its own host's registered name."""
+    plain = [p for p in pages[:-1] if not p.proven]
+    return all(same_site(host_of(p.url), host_of(p.location or p.url)) for p in plain)
+
+
+# --- looking again ----------------------------------------------------------------------------
+
+
+async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
+    """Look again at where it ended, between references, and by comparison."""
+    trail = Trail(seen)
+    site = _end(task, trail)
+    reference = task.references[0] if task.references else None
+    await look_at(net, trail, reference)
+    addresses = await resolve(task, net, trail, site, try_=2)
+    await _ask_for_another(task, net, trail, site, reference)
+    picks = _picks(task, net, trail, site, addresses)
+    await net.together([_compare(task, net, trail, site, one) for one in picks])
+    if not site.secure and picks:
+        await _own_https(net, trail, site, picks)
+    await look_at(net, trail, reference)
+    await _patiently(task, net, trail, site, picks)
+    return trail.steps
+
+
+def _end(task: Task, trail: Trail) -> Site:
+    """The last hop that was reached, unless an open redirect led off the site: then that one."""
+    site = Site(task.url, 0)
+    for step in trail.steps:
+        if isinstance(step, Http) and step.hop == site.hop and step.role is Role.TARGET:
+            following = _next(step)
+            if following is None or _led_away(step):
+                break
+            site = Site(following, step.hop + 1)
+    return site
+
+
+def _led_away(page: Http) -> bool:
+    return not page.proven and not same_site(host_of(page.url), host_of(page.location or ""))
+
+
+async def look_at(net: Net, trail: Trail, reference: Reference | None) -> None:
+    """See whether a site that must work does."""
+    if reference is None or reference.address is None:
+        return
+    site = Site(reference.url, 0)
+    if site.secure:
+        steps: Iterable[Step | None] = await net.tls(reference.address, site.port, site.host)
+    else:
+        steps = await net.http(reference.url, reference.address)
+    trail.chain(steps, role=Role.REFERENCE)
+
+
+async def _ask_for_another(
+    task: Task, net: Net, trail: Trail, site: Site, reference: Reference | None
+) -> None:
+    """Ask the system's resolver for another name, when it failed for this one."""
+    failed = [s for s in _queries(trail.steps) if s.resolver == "system" and s.name == site.host]
+    if not failed or all(s.failure is None for s in failed):
+        return
+    name, role = (
+        (host_of(reference.url), Role.REFERENCE)
+        if reference is not None and not is_address(host_of(reference.url))
+        else (next(iter(task.harmless), ""), Role.HARMLESS)
+    )
+    if name:
+        trail.add(await net.dns(name, "A", net.resolvers[0]), role=role)
+
+
+def _picks(task: Task, net: Net, trail: Trail, site: Site, addresses: Sequence[str]) -> list[str]:
+    """Which addresses to compare at: tried ones, then one each that the others gave.
+
+    What controls reached is worth more than what one more resolver says.
+    """
+    tried = [s.address for s in trail.steps if isinstance(s, Tcp) and s.hop == site.hop]
+    dialled = [a for a in tried if a in addresses] or tried
+    controls = [a for a in control_addresses(task, site) if a not in dialled]
+    rest = [a for a in addresses if a not in dialled]
+    chosen = dict.fromkeys([*dialled[:2], *controls[:1], *rest])
+    safe = [a for a in chosen if net.safe(a) and (net.ipv6 or ":" not in a)]
+    return safe[:ADDRESSES]
+
+
+def control_addresses(task: Task, site: Site) -> list[str]:
+    """Addresses at which a control reached this host."""
+    return [
+        step.address
+        for control in task.controls
+        for step in control.steps
+        if isinstance(step, Tls | Http) and step.failure is None
+        if (step.sni if isinstance(step, Tls) else step.host.partition(":")[0]) == site.host
+    ]
+
+
+async def _compare(task: Task, net: Net, trail: Trail, site: Site, address: str) -> None:
+    """At one address: a harmless name, the target, and when that failed the harmless name again."""
+    harmless = task.harmless[task.seed % len(task.harmless)] if task.harmless else None
+    if harmless is not None:
+        await _harmless(net, trail, site, address, harmless)
+    steps = await fetch_from(net, trail, site, address, try_=2)
+    page = next((s for s in steps if isinstance(s, Http)), None)
+    following = _next(page)
+    if page is not None and following is not None and _goes_on(trail, site, page, following):
+        await walk(task, net, trail, Site(following, site.hop + 1), try_=2)
+    plainly = page is not None and page.failure is None and page.proven
+    if harmless is not None and not plainly and _connected(steps):
+        await _harmless(net, trail, site, address, harmless)
+    if page is not None and not site.secure and urlsplit(site.url).path not in {"", "/"}:
+        await _front_page(net, trail, site, address)
+
+
+def _goes_on(trail: Trail, site: Site, page: Http, following: str) -> bool:
+    """A redirect of the site's own that was not followed before."""
+    was_there = any(isinstance(s, Http) and s.url == following for s in trail.steps)
+    return site.hop < HOPS and not _led_away(page) and not was_there
+
+
+async def _harmless(net: Net, trail: Trail, site: Site, address: str, name: str) -> None:
+    """The same address, asked for a name that nobody minds."""
+    if site.secure:
+        steps: Iterable[Step | None] = await net.tls(address, site.port, name)
+    else:
+        steps = await net.http(site.url, address, host=name)
+    trail.chain(steps, role=Role.HARMLESS, hop=site.hop)
+
+
+async def _front_page(net: Net, trail: Trail, site: Site, address: str) -> None:
+    """The same host's front page, which tells whether one page is stopped or the site."""
+    front = f"http://{urlsplit(site.url).netloc}/"
+    steps = await net.http(front, address)
+    trail.chain(steps, role=Role.HARMLESS, hop=site.hop)
+
+
+async def _own_https(net: Net, trail: Trail, site: Site, picks: Sequence[str]) -> None:
+    """What the same host says where nobody can write into it."""
+    parts = urlsplit(site.url)
+    if parts.port not in {None, 80}:
+        return
+    url = f"https://{parts.hostname}{parts.path or '/'}" + (
+        f"?{parts.query}" if parts.query else ""
+    )
+    reached = [s.address for s in trail.steps if isinstance(s, Tcp) and s.failure is None]
+    for address in [a for a in picks if a in reached][:2]:
+        steps = await net.http(url, address)
+        trail.chain(steps, hop=site.hop, try_=2)
+
+
+async def _patiently(task: Task, net: Net, trail: Trail, site: Site, picks: Sequence[str]) -> None:
+    """One long look where a silence might be a slow server: no harmless name was answered there."""
+    for address in picks[:1]:
+        mine = [s for s in _at(trail, site, address) if s.role is Role.TARGET]
+        silent = [s for s in mine if s.failure is Failure.TIMEOUT]
+        answered = any(
+            isinstance(s, Tls | Http) and s.failure is None
+            for s in _at(trail, site, address)
+            if s.role is Role.HARMLESS
+        )
+        worked = any(isinstance(s, Tls | Http) and s.failure is None for s in mine)
+        if silent and not answered and not worked:
+            await fetch_from(net, trail, site, address, try_=3, limit=PATIENCE)
+            await look_at(net, trail, task.references[-1] if task.references else None)
+
+
+def _at(trail: Trail, site: Site, address: str) -> list[Tcp | Tls | Http]:
+    return [
+        s
+        for s in trail.steps
+        if isinstance(s, Tcp | Tls | Http) and s.address == address and s.hop == site.hop
+    ]
+
+
+EXPERIMENT = Experiment("web", 1, measure, confirm, wanted)

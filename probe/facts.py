@@ -1,0 +1,177 @@
+"""What a run as a whole says of the line it ran on: computed from its steps, not of any one target.
+
+Rules lean on these facts, so each is counted over *unrelated* names: two names count as one when
+they belong to one registered name; a harmless name at a target's address counts not at all.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from statistics import median
+
+from probe.compare import host_of, is_bogon, registrable, same_site
+from probe.evidence import is_live
+from probe.model import Dns, Http, Line, Record, Role, Step, Steps, Tcp, Tls
+
+_NEAR_SECONDS = 90.0
+_OWN = frozenset({Role.TARGET, Role.REFERENCE})
+
+
+def line_facts(
+    before: Steps,
+    after: Steps,
+    records: Sequence[Record],
+    *,
+    record: Record | None = None,
+    clock_offset: float | None = None,
+) -> Line:
+    """The facts of the line, for judging one record of the run.
+
+    Args:
+        before, after: Looks at references around the sweep, counted from the run's beginning.
+        records: Every record of the run, judged or not.
+        record: The one to be judged; None for the run's own record.
+        clock_offset: Our clock minus true time, seconds, where somebody trustworthy said it.
+    """
+    steps = [*before, *after, *(step for one in records for step in one.steps)]
+    looks = [*before, *after]
+    resigned_by, resigned_names = _resigned(steps)
+    portal, portal_hosts = _one_page(steps)
+    timing = [s for s in steps if s.failure is None and s.elapsed > 0]
+    alive_before, alive_after = _alive(before, after, records, record)
+    references = [s for s in steps if s.role is Role.REFERENCE and isinstance(s, Tcp)]
+    nowhere = next((s for s in looks if isinstance(s, Dns) and s.role is Role.NEUTRAL), None)
+    return Line(
+        alive_before=alive_before,
+        alive_after=alive_after,
+        references=len(references),
+        references_failed=sum(s.failure is not None for s in references),
+        round_trip=_middle(s.elapsed for s in timing if isinstance(s, Tcp)),
+        handshake=_middle(s.elapsed for s in timing if isinstance(s, Tls)),
+        loss=_loss(steps),
+        clock_offset=clock_offset,
+        resigned_by=resigned_by,
+        resigned_names=resigned_names,
+        trusted_names=len({registrable(s.sni or "") for s in _shaken(steps) if _valid(s)}),
+        portal=portal,
+        portal_hosts=portal_hosts,
+        nxdomain_answered=None if nowhere is None else bool(nowhere.addresses),
+        nxdomain_addresses=() if nowhere is None else nowhere.addresses,
+    )
+
+
+def _middle(values: Iterable[float]) -> float | None:
+    known = list(values)
+    return round(median(known), 6) if known else None
+
+
+def _shaken(steps: Iterable[Step]) -> list[Tls]:
+    return [s for s in steps if isinstance(s, Tls) and s.role in _OWN and s.sni]
+
+
+def _valid(step: Tls) -> bool:
+    return step.trust is not None and step.trust.valid
+
+
+def _resigned(steps: Iterable[Step]) -> tuple[str | None, int]:
+    """The untrusted key that signs for most unrelated names, and for how many.
+
+    A national root that browsers do not carry signs for many sites of its country: not counted.
+    """
+    names: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for step in _shaken(steps):
+        trust = step.trust
+        if trust is None or trust.valid or trust.anchored or not trust.issuer_key:
+            continue
+        if trust.authority is not None and trust.authority.kind == "national":
+            continue
+        names[trust.issuer_key].add((registrable(step.sni or ""), step.address))
+    counted = {key: _unrelated(pairs) for key, pairs in names.items()}
+    best = max(counted, key=lambda key: counted[key], default=None)
+    return (best, counted[best]) if best is not None else (None, 0)
+
+
+def _unrelated(pairs: set[tuple[str, str]]) -> int:
+    """Names that differ and live at addresses that differ: one mistaken server is one."""
+    return min(len({name for name, _ in pairs}), len({address for _, address in pairs}))
+
+
+def _one_page(steps: Iterable[Step]) -> tuple[bool | None, int]:
+    """Whether one page answers for unrelated names over plain http, and for how many it does."""
+    pages = [
+        s
+        for s in steps
+        if isinstance(s, Http) and s.role in _OWN and not s.proven and s.url.startswith("http:")
+    ]
+    answered = [s for s in pages if s.status is not None or s.malformed]
+    hosts: dict[str, set[str]] = defaultdict(set)
+    for page in answered:
+        sign = _sign(page)
+        if sign:
+            hosts[sign].add(registrable(host_of(page.url)))
+    most = max((len(names) for names in hosts.values()), default=0)
+    asked = {registrable(host_of(s.url)) for s in answered}
+    if len(asked) < 2:
+        return None, most
+    return most == len(asked), most
+
+
+def _sign(page: Http) -> str | None:
+    """What pages share when somebody else wrote them: where they lead, or their text."""
+    if page.location:
+        away = not same_site(host_of(page.location), host_of(page.url))
+        return f"to {host_of(page.location)}" if away else None
+    if page.received_bytes and page.sha256:
+        return page.sha256
+    return None
+
+
+def _loss(steps: Iterable[Step]) -> float | None:
+    """Share of references that failed at first and worked when tried again."""
+    tries: dict[tuple[str, int], list[bool]] = defaultdict(list)
+    for step in steps:
+        if isinstance(step, Tcp) and step.role is Role.REFERENCE:
+            tries[step.address, step.port].append(step.failure is None)
+    working = [seen for seen in tries.values() if any(seen)]
+    if not working:
+        return None
+    return round(sum(s.count(False) for s in working) / sum(map(len, working)), 4)
+
+
+def _alive(
+    before: Steps, after: Steps, records: Sequence[Record], record: Record | None
+) -> tuple[bool | None, bool | None]:
+    """Whether anything answered shortly before and shortly after this record's failure."""
+    if record is None:
+        return (_any_live(before), _any_live(after))
+    failing = [s for s in record.steps if s.failure is not None and s.role is Role.TARGET]
+    if not failing:
+        return None, None
+    start = min((_epoch(one) for one in (*records, record)), default=0.0)
+    moments = [start + s.at + s.elapsed for s in (*before, *after) if _reached(s)]
+    for one in records:
+        if one.id != record.id:
+            begun = _epoch(one)
+            moments += [begun + s.at + s.elapsed for s in one.steps if _reached(s)]
+    last = max(failing, key=lambda s: s.at)
+    began = _epoch(record) + last.at
+    ended = began + last.elapsed
+    return (
+        any(began - _NEAR_SECONDS <= moment <= ended for moment in moments),
+        any(ended <= moment <= ended + _NEAR_SECONDS for moment in moments),
+    )
+
+
+def _any_live(steps: Steps) -> bool | None:
+    return any(map(_reached, steps)) if steps else None
+
+
+def _reached(step: Step) -> bool:
+    return is_live(step) and not (isinstance(step, Tcp) and is_bogon(step.address))
+
+
+def _epoch(record: Record) -> float:
+    try:
+        return datetime.fromisoformat(record.started_at).timestamp()
+    except ValueError:
+        return 0.0
