@@ -1,0 +1,131 @@
+"""What the pages say exists, and what exists is on a page."""
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+click = pytest.importorskip("click")
+pytest.importorskip("probe.cli")
+pytest.importorskip("collector.cli", reason="the collector's command needs its extra")
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+WRITTEN = [page for page in PAGES if page.name != "commands.md"]
+PROGRAMS = {"qazprobe", "qazcollector"}
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("commands_page", ROOT / "docs" / "commands.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+page = _load()
+COMMANDS = dict(page.programs())
+
+
+def lines() -> Iterator[tuple[str, str]]:
+    """Every command line that a page shows, in a block or between back ticks."""
+    for path in WRITTEN:
+        text = path.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+        shown = [line for block in blocks for line in block.splitlines()]
+        shown += re.findall(r"`([^`\n]+)`", prose)
+        for line in shown:
+            found = re.search(r"(?:^|[\s/=])((?:qazprobe|qazcollector) +\S.*)$", line)
+            if found:
+                yield path.name, found[1].split("  #")[0]
+
+
+def command_of(words: list[str]) -> tuple[str, list[str]]:
+    """The longest command that these words name, and the words that are left."""
+    for size in range(len(words), 0, -1):
+        name = " ".join(words[:size])
+        if name in COMMANDS:
+            return name, words[size:]
+    raise AssertionError(words)
+
+
+SHOWN = sorted(set(lines()))
+
+
+@pytest.mark.parametrize(("where", "line"), SHOWN, ids=lambda value: str(value)[:60])
+def test_a_command_that_a_page_shows_exists(where: str, line: str) -> None:
+    name, rest = command_of(shlex.split(line, comments=True))
+    command = COMMANDS[name]
+    if isinstance(command, click.Group):
+        assert not [word for word in rest if not word.startswith("-")], f"{where}: {line}"
+    known = {text for option in command.params for text in (*option.opts, *option.secondary_opts)}
+    wanted = {word.split("=")[0] for word in rest if word.startswith("-") and word != "-"}
+    assert wanted <= known | {"--help"}, f"{where}: {line}"
+
+
+def test_the_page_of_commands_is_what_they_say_of_themselves() -> None:
+    assert page.PAGE.read_text(encoding="utf-8") == page.page(), "run python docs/commands.py"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_says_what_it_does(name: str) -> None:
+    assert COMMANDS[name].help, name
+    silent = [option.opts for option in page.options(COMMANDS[name]) if not option.help]
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in PROGRAMS])
+def test_every_command_is_told_to_somebody(name: str) -> None:
+    written = " ".join(path.read_text(encoding="utf-8") for path in WRITTEN)
+    assert re.search(rf"{name}\b", written), f"no page for people speaks of {name}"
+
+
+def test_options_in_prose_exist() -> None:
+    known = {
+        text
+        for command in COMMANDS.values()
+        for option in command.params
+        for text in (*option.opts, *option.secondary_opts)
+    }
+    for path in (
+        page for page in WRITTEN if page.parent.name == "docs" or page.name == "README.md"
+    ):
+        prose = path.read_text(encoding="utf-8")
+        for option in re.findall(r"`(--[a-z][a-z-]+)\b[^`]*`", prose):
+            assert option in known | {"--help"}, f"{path.name}: {option}"
+
+
+@pytest.mark.parametrize("path", [*PAGES, *sorted((ROOT / "docs/design").glob("*.md"))], ids=str)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+        if not target.startswith(("http://", "https://", "mailto:")):
+            assert (path.parent / target).exists(), target
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert [line.split("#")[0].strip() for line in text[3:5]] == ["make demo", "make test"]
+    made = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert {"demo", "test", "run", "check", "bench", "clean"} <= set(
+        re.findall(r"^([a-z]+):", made, re.MULTILINE)
+    )
+
+
+def test_the_readme_names_every_outcome() -> None:
+    from probe.model import Outcome
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"| `{outcome}` |" in text for outcome in Outcome)
+
+
+def test_the_changelog_has_something_unreleased_or_this_version() -> None:
+    import probe
+
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## [Unreleased]" in text or f"## [{probe.__version__}]" in text
