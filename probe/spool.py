@@ -22,6 +22,7 @@ from typing import BinaryIO, Self
 import msgspec
 
 from probe import durable
+from probe.model import Record
 from probe.wire import BATCH_RECORDS
 
 CAP_BYTES = 64 * 1024 * 1024
@@ -32,10 +33,6 @@ REJECTED_BYTES = 4 * 1024 * 1024
 MAX_AGE = 30 * 24 * 3600.0
 # A machine without a clock of its own wakes up in the past; such a date says nothing about age.
 _CREDIBLE = 1_700_000_000.0
-
-
-class SpoolError(Exception):
-    """A record could not be kept; one line saying why. The spool itself is still whole."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -277,19 +274,22 @@ class Writer:
         self.close()
 
     def add(self, line: bytes) -> None:
-        """Keep one encoded record, or raise `SpoolError` and leave the queue as it was."""
+        """Keep one encoded record, or raise `OSError` and leave the queue as it was."""
         try:
             file = self._open()
             rest = memoryview(line + b"\n")
             while rest:  # a disk that fills up takes a part first, and only then refuses
                 rest = rest[file.write(rest) :]
             os.fsync(file.fileno())
-        except OSError as error:
+        except OSError:
             self._undo()
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            raise SpoolError(f"{self._folder}: record not kept: {reason}") from error
+            raise
         self._end += len(line) + 1
         self.added += 1
+
+    def keep(self, _: Record, line: bytes) -> None:
+        """The same, as a run hands on its records."""
+        self.add(line)
 
     def close(self) -> None:
         """Finish the segment, so that it may be removed once it is sent."""
