@@ -11,10 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum, unique
 from statistics import median
+from typing import TypeVar
 
 from probe.failure import Failure
 from probe.model import Transfer
 from probe.statistics import hodges_lehmann_ratio, mann_whitney_p, mann_whitney_u
+
+A = TypeVar("A")
 
 PAIRS = 5
 # Errors use up pairs; this many are begun at most before the rule gives up.
@@ -147,7 +150,7 @@ def _counts(transfer: Transfer) -> bool:
     return transfer.pair > 0 and transfer.ended != "budget" and transfer.direction == "down"
 
 
-def order(pairs_done: int, tested: str, control: str) -> tuple[str, str]:
+def order(pairs_done: int, tested: A, control: A) -> tuple[A, A]:
     """Which arm goes first: the control in the first pair, before anything can be tainted."""
     return (control, tested) if pairs_done % 2 == 0 else (tested, control)
 

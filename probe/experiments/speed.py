@@ -1,0 +1,44 @@
+"""How fast is this line? One connection down and one up, against a bulk server of ours.
+
+It begins small and grows only while the line swallows an object in half a second, so a slow line
+costs little. What fails gives no number: a failed measurement is not a speed of zero. Its steps say
+when it loaded the line (`at`, `elapsed`), so that latency taken meanwhile can be left out.
+"""
+
+from typing import Literal
+
+from probe.experiments.port import Experiment, Net, Task
+from probe.experiments.trail import Trail
+from probe.model import Steps, Transfer
+from probe.throughput import Look, Mover, Peer, Tier, servers
+
+SIZES = (256 * 1024, 2 * 1024 * 1024, 8 * 1024 * 1024)
+CAP = 6.0
+# An object that is through sooner has shown the start of TCP, not the line.
+ENOUGH = 0.5
+NEUTRAL_NAME = "speed.example"
+_DIRECTIONS: tuple[Literal["down", "up"], ...] = ("down", "up")
+
+
+async def measure(task: Task, net: Net) -> Steps:
+    """Download, then upload."""
+    mover = Mover(task, net, Trail())
+    for bulk in servers(task)[:1]:
+        peer = Peer(bulk.address, bulk.port, pin=bulk.spki_sha256)
+        for direction in _DIRECTIONS:
+            await _one_way(mover, peer, direction)
+    return mover.trail.steps
+
+
+async def _one_way(mover: Mover, peer: Peer, direction: Literal["down", "up"]) -> None:
+    for number, size in enumerate(SIZES, 1):
+        look = Look("L", number, NEUTRAL_NAME, NEUTRAL_NAME, peer, Tier(size, CAP), direction)
+        if not _too_quick(await mover.move(look)):
+            return
+
+
+def _too_quick(step: Transfer) -> bool:
+    return step.ended == "full" and bool(step.samples) and step.samples[-1].at < ENOUGH
+
+
+EXPERIMENT = Experiment("speed", 1, measure)
