@@ -1,0 +1,314 @@
+"""A real Prometheus scrapes a real collector, and every panel of every dashboard has an answer."""
+
+import base64
+import json
+import math
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from probe import wire
+from probe.messages import EnrolReply, EnrolRequest
+from probe.model import Record
+from tests.e2e.evidence import BLOCKED, everything, name_of
+
+pytest.importorskip("collector.cli", reason="the collector's command needs its extra")
+pytestmark = pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="no prometheus here: apt install prometheus"
+)
+
+ROOT = Path(__file__).parents[2]
+BOARDS = {
+    path.stem: json.loads(path.read_text())
+    for path in (ROOT / "dashboards" / "grafana" / "dashboards").glob("*.json")
+}
+METRIC = re.compile(r"\b(?:qazprobe|qazcollector)_[a-z_]+")
+
+# Panels whose metric cannot have data yet, each with its reason. Keep it short.
+KNOWN_EMPTY: dict[str, str] = {}
+
+
+# --- a probe, a collector, a Prometheus ----------------------------------------------------------
+
+
+def get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return bytes(answer.read())
+
+
+def until(ready: Callable[[], object], seconds: float, what: Callable[[], str]) -> None:
+    ends = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > ends:
+            pytest.fail(what())
+        time.sleep(0.3)
+
+
+def answers(url: str) -> bool:
+    try:
+        get(url)
+    except (urllib.error.URLError, OSError):
+        return False
+    return True
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Sender:
+    """An enrolled probe as a collector sees one: a key, and requests signed by it."""
+
+    url: str
+    key: Ed25519PrivateKey
+    collector_id: str
+
+    @property
+    def public(self) -> bytes:
+        return self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    @classmethod
+    def enrol(cls, url: str) -> "Sender":
+        unknown = cls(url, Ed25519PrivateKey.generate(), "")
+        proof = unknown.key.sign(wire.enrol_bytes(unknown.public, None, "probe"))
+        request = EnrolRequest(
+            key=base64.b64encode(unknown.public).decode(), proof=base64.b64encode(proof).decode()
+        )
+        body = wire.encode(request)
+        reply = cls.post(f"{url}/v1/enroll", body, {"Content-Type": "application/json"})
+        known = msgspec.json.decode(reply, type=EnrolReply)
+        return cls(url, unknown.key, known.collector_id)
+
+    def send(self, records: list[Record], *, spoil: bool = False) -> bytes:
+        path = "/v1/measurements"
+        body = wire.pack(map(wire.encode, records))
+        created = str(int(time.time()))
+        signed = wire.signed_bytes(self.collector_id, "POST", path, created, body)
+        headers = {
+            "Content-Type": wire.BATCH_TYPE,
+            "Qaz-Key": wire.key_id(self.public),
+            "Qaz-Created": created,
+            "Qaz-Signature": base64.b64encode(self.key.sign(signed)).decode(),
+        }
+        return self.post(self.url + path, body + b"x" * spoil, headers)
+
+    @staticmethod
+    def post(url: str, body: bytes, headers: dict[str, str]) -> bytes:
+        request = urllib.request.Request(url, data=body, headers=headers, method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return bytes(answer.read())
+
+
+@contextmanager
+def program(log: Path, *command: object) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        started = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        try:
+            yield started
+        finally:
+            started.terminate()
+            try:
+                started.wait(15)
+            except subprocess.TimeoutExpired:
+                started.kill()
+                started.wait()
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where the two servers are."""
+
+    collector: str
+    prometheus: str
+
+    def api(self, path: str, **parameters: str) -> Any:
+        text = get(f"{self.prometheus}/api/v1/{path}?{urllib.parse.urlencode(parameters)}")
+        answer = json.loads(text)
+        assert answer["status"] == "success", answer
+        return answer["data"]
+
+    def query(self, expr: str) -> list[Any]:
+        found: list[Any] = self.api("query", query=expr)["result"]
+        return found
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack")
+    collector, prometheus = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    serve = ("serve", "--listen", collector, "--store", f"sqlite:///{folder}/store.sqlite3")
+    start = "import sys; from collector.cli import main; sys.exit(main())"
+    log = folder / "collector.log"
+    with program(
+        log, sys.executable, "-c", start, *serve, "--enrolment", "open", "--lab"
+    ) as served:
+        until(
+            lambda: served.poll() is not None or answers(f"http://{collector}/readyz"),
+            30,
+            log.read_text,
+        )
+        assert served.poll() is None, log.read_text()
+        senders = [Sender.enrol(f"http://{collector}") for _ in range(4)]
+        for sender in senders:
+            sender.send(everything())
+        with program(
+            folder / "prometheus.log",
+            "prometheus",
+            f"--config.file={configuration(folder, collector)}",
+            f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--web.listen-address={prometheus}",
+        ):
+            made = Stack(f"http://{collector}", f"http://{prometheus}")
+            until(lambda: answers(f"http://{prometheus}/-/ready"), 30, lambda: "no prometheus")
+            until(lambda: made.query('up{job="qazcollector"} == 1'), 30, lambda: "never up")
+            for sender in senders:
+                sender.send(everything())
+                with pytest.raises(urllib.error.HTTPError):
+                    sender.send(everything(), spoil=True)
+            yield made
+
+
+def configuration(folder: Path, collector: str) -> Path:
+    """Our own scrape configuration and rules, hurried."""
+    ours = ROOT / "dashboards" / "prometheus"
+    made = yaml.safe_load((ours / "prometheus.yml").read_text())
+    made["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    made["rule_files"] = [str(ours / rules) for rules in made["rule_files"]]
+    (scrape,) = made["scrape_configs"]
+    scrape["static_configs"] = [{"targets": [collector]}]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(made))
+    return folder / "prometheus.yml"
+
+
+# --- the dashboards ------------------------------------------------------------------------------
+
+
+def filled_in(expr: str) -> str:
+    """The query as Grafana would send it with everything chosen, and the first target."""
+    values = {"target": name_of(BLOCKED), "__rate_interval": "1m"}
+    return re.sub(r"\$\{?(\w+)\}?", lambda found: values.get(found[1], ".*"), expr)
+
+
+def panel_queries() -> Iterator[tuple[str, str]]:
+    for name, board in BOARDS.items():
+        heading = ""
+        for panel in board["panels"]:
+            heading = panel["title"] if panel["type"] == "row" else heading
+            for target in panel.get("targets", ()):
+                yield f"{name}/{heading}/{panel['title']}/{target['refId']}", target["expr"]
+
+
+QUERIES = dict(panel_queries())
+
+
+def has_number(result: list[Any]) -> bool:
+    return any(not math.isnan(float(one["value"][1])) for one in result)
+
+
+@pytest.mark.parametrize("panel", QUERIES)
+def test_every_panel_has_an_answer(stack: Stack, panel: str) -> None:
+    expr = filled_in(QUERIES[panel])
+    if panel in KNOWN_EMPTY:
+        assert not has_number(stack.query(expr)), f"{panel} has data now: take it off the list"
+        pytest.skip(KNOWN_EMPTY[panel])
+    until(lambda: has_number(stack.query(expr)), 20, lambda: f"{panel}: nothing for {expr}")
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_variable_has_values(stack: Stack, name: str) -> None:
+    for variable in BOARDS[name]["templating"]["list"][1:]:
+        found = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
+        assert found is not None
+        values = stack.api(f"label/{found[2]}/values", **{"match[]": filled_in(found[1])})
+        assert values, variable["name"]
+
+
+def test_every_metric_that_is_shown_or_judged_is_served(stack: Stack) -> None:
+    served = get(f"{stack.collector}/metrics").decode()
+    rules = (ROOT / "dashboards" / "prometheus" / "rules").glob("*.yml")
+    recorded = re.compile(r"\w+:(?:qazprobe|qazcollector)_\w+:\w+")
+    texts = [
+        *QUERIES.values(),
+        *(recorded.sub("", yaml_.read_text()) for yaml_ in rules),
+    ]
+    named = {metric for text in texts for metric in METRIC.findall(text)}
+    groups = {"qazprobe_recording", "qazprobe_interference", "qazprobe_measuring"}
+    missing = {
+        one for one in named - groups if not re.search(rf"^{one}[{{ ]", served, re.MULTILINE)
+    }
+    assert missing == set()
+
+
+def test_prometheus_finds_nothing_wrong_with_the_metrics(stack: Stack) -> None:
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=get(f"{stack.collector}/metrics"),
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_every_rule_can_be_evaluated(stack: Stack) -> None:
+    def unhealthy() -> list[str]:
+        groups = stack.api("rules")["groups"]
+        return [
+            f"{rule['name']}: {rule.get('lastError')}"
+            for group in groups
+            for rule in group["rules"]
+            if rule["health"] != "ok"
+        ]
+
+    until(lambda: not unhealthy(), 20, lambda: str(unhealthy()))
+
+
+def test_what_was_recorded_by_rule_has_values(stack: Stack) -> None:
+    recording = ROOT / "dashboards" / "prometheus" / "rules" / "recording.yml"
+    groups = yaml.safe_load(recording.read_text())["groups"]
+    names = {rule["record"] for group in groups for rule in group["rules"]}
+
+    def silent() -> list[str]:
+        return [name for name in sorted(names) if not has_number(stack.query(name))]
+
+    until(lambda: not silent(), 20, lambda: str(silent()))
+
+
+def test_the_numbers_are_what_was_sent(stack: Stack) -> None:
+    target = f'target="{name_of(BLOCKED)}"'
+    until(
+        lambda: stack.query(f'qazprobe_target_outcome{{{target}, outcome="blocked"}} == 4'),
+        20,
+        lambda: get(f"{stack.collector}/metrics").decode(),
+    )
+    assert stack.query("sum(qazprobe_probes_active) == 4")
+    assert stack.query(f"qazprobe_target_mechanism{{{target}, mechanism='tls.timeout'}} == 4")
+    assert stack.query("sum(qazprobe_tls_interception) == 4")
