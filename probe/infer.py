@@ -24,6 +24,7 @@ from probe.evidence import Evidence
 from probe.model import Base, Mechanism, Outcome, Record, RuleHit, Verdict
 
 RULESET = "1"
+WEB = ("web", "sni", "mitm")
 
 
 class Tier(IntEnum):
@@ -58,7 +59,11 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One reason to conclude something, with a permanent id."""
+    """One reason to conclude something, with a permanent id.
+
+    Attributes:
+        experiments: Whose records it reads.
+    """
 
     id: str
     tier: Tier
@@ -66,6 +71,7 @@ class Rule:
     mechanisms: tuple[Mechanism, ...]
     sentence: str
     holds: Callable[[Evidence], Proof | None]
+    experiments: tuple[str, ...] = WEB
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +96,17 @@ class Held:
 
 
 def rule(
-    id_: str, tier: Tier, outcome: Outcome | None, *mechanisms: Mechanism
+    id_: str,
+    tier: Tier,
+    outcome: Outcome | None,
+    *mechanisms: Mechanism,
+    experiments: tuple[str, ...] = WEB,
 ) -> Callable[[Callable[[Evidence], Proof | None]], Rule]:
     """Make a rule of a function; its docstring's first line is the sentence people read."""
 
     def make(holds: Callable[[Evidence], Proof | None]) -> Rule:
         sentence = (holds.__doc__ or "").strip().splitlines()[0]
-        return Rule(id_, tier, outcome, mechanisms, sentence, holds)
+        return Rule(id_, tier, outcome, mechanisms, sentence, holds, experiments)
 
     return make
 
@@ -104,11 +114,12 @@ def rule(
 def judge(record: Record, rules: Sequence[Rule] | None = None) -> Verdict:
     """Conclude from one record, and from nothing else."""
     if rules is None:
-        from probe.rules import RULES
+        from probe.rules import rules_for
 
-        rules = RULES
+        rules = rules_for(record.experiment)
     evidence = Evidence(record)
-    held = [Held(r, proof) for r in rules if (proof := r.holds(evidence)) is not None]
+    mine = [r for r in rules if record.experiment in r.experiments]
+    held = [Held(r, proof) for r in mine if (proof := r.holds(evidence)) is not None]
     return conclude(held)
 
 
