@@ -313,7 +313,7 @@ def _goes_on(trail: Trail, site: Site, page: Http, following: str) -> bool:
 
 
 async def _harmless(net: Net, trail: Trail, site: Site, address: str, name: str) -> None:
-    """The same address, asked for a name that nobody minds; twice if a packet may have been lost."""
+    """The same address, asked for a name that nobody minds; twice when a packet may be lost."""
     for try_ in (1, 2):
         if site.secure:
             steps: Iterable[Step | None] = await net.tls(address, site.port, name)

@@ -3,7 +3,7 @@
 from probe.compare import host_of, same_leaf, same_site, similar_pages
 from probe.evidence import Evidence
 from probe.infer import Proof, Rule, Tier, rule
-from probe.model import Http, Outcome, TrustReason
+from probe.model import Http, Outcome, Tls, TrustReason
 
 _REFUSALS = {401, 403, 407, 429, 451}
 _CHALLENGE_TITLES = ("just a moment", "attention required", "ddos-guard", "checking your browser")
@@ -166,6 +166,15 @@ def refused_as_the_control_is(e: Evidence) -> Proof | None:
     return None
 
 
+@rule("ok.this_name_is_answered", Tier.LIKELY, Outcome.OK, experiments=("sni",))
+def this_name_is_answered(e: Evidence) -> Proof | None:
+    """TLS answers this name every time, as it answers a harmless one."""
+    own = [s for s in e.all(Tls) if s.sni == e.host]
+    if not own or not all(s.failure is None for s in own):
+        return None
+    return Proof(tuple(own), 0.9)
+
+
 RULES: tuple[Rule, ...] = (
     proven_page,
     refused_by_the_server,
@@ -176,4 +185,5 @@ RULES: tuple[Rule, ...] = (
     as_the_control_sees_it,
     as_its_own_https_page,
     refused_as_the_control_is,
+    this_name_is_answered,
 )

@@ -4,7 +4,7 @@ import pytest
 
 from probe.failure import Failure
 from probe.infer import judge
-from probe.model import Line, Mechanism, Outcome, Record, Reply
+from probe.model import Line, Mechanism, Outcome, Record, Reply, Step
 from probe.rules import RULES
 from tests.build import (
     CLAIMED,
@@ -36,11 +36,11 @@ FINE = (dns(GOOD), doh(GOOD), *fetched())
 NO_LINE = Line(alive_before=False, alive_after=False, references=4, references_failed=4)
 
 
-def silent(failure: Failure = TIMEOUT, address: str = GOOD) -> tuple:
+def silent(failure: Failure = TIMEOUT, address: str = GOOD) -> tuple[Step, ...]:
     return (tcp(address), tls(address, failure=failure))
 
 
-def around(failure: Failure = TIMEOUT) -> tuple:
+def around(failure: Failure = TIMEOUT) -> tuple[Step, ...]:
     """Target, harmless, target again, harmless again."""
     other = (harmless(tcp()), harmless(tls(trust=None)))
     return (dns(GOOD), *silent(failure), *other, *again(*silent(failure)), *other)

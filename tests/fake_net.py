@@ -1,0 +1,133 @@
+"""A network that is a dict: what it answers is written down, and what it was asked is kept."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from probe.compare import host_of
+from probe.experiments.port import Hello, Resolver
+from probe.failure import Failure
+from probe.model import Dns, Http, Reply, Steps, Tcp, Tls, Trust
+
+T = TypeVar("T")
+
+SYSTEM = Resolver("system", "192.0.2.53")
+PLAIN = Resolver("8.8.8.8", "8.8.8.8")
+ENCRYPTED = Resolver("1.1.1.1", "1.1.1.1", 443, "doh", "one.one.one.one")
+
+VALID = Trust(valid=True, anchored=True, named=True, issuer_key="root", leaf_key="leaf")
+
+
+@dataclass
+class FakeNet:
+    """Answers from tables; a table's value may be a step's failure, or what it should say.
+
+    Attributes:
+        names: (resolver label, name) -> addresses, or a failure.
+        handshakes: (address, sni) -> a failure, a trust, or nothing for a valid one.
+        pages: (address, url, host) -> a page's fields, or a failure; absent means a plain 200.
+        dead: Addresses that nobody answers at.
+    """
+
+    names: dict[tuple[str, str], tuple[str, ...] | Failure] = field(default_factory=dict)
+    handshakes: dict[tuple[str, str | None], Failure | Trust] = field(default_factory=dict)
+    pages: dict[tuple[str, str, str], dict[str, object] | Failure] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)
+    resolvers: Sequence[Resolver] = (SYSTEM, PLAIN, ENCRYPTED)
+    ipv6: bool = False
+    asked: list[str] = field(default_factory=list)
+    clock: float = 0.0
+    before_each: Callable[[str], None] | None = None
+
+    def _tick(self, what: str) -> float:
+        self.asked.append(what)
+        if self.before_each is not None:
+            self.before_each(what)
+        self.clock += 0.1
+        return self.clock
+
+    async def dns(
+        self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
+    ) -> Dns:
+        at = self._tick(f"dns {resolver.label} {name}")
+        said = self.names.get((resolver.label, name), Failure.DNS_NXDOMAIN)
+        step = Dns(
+            name=name, resolver=resolver.label, transport=resolver.transport, type=type_, at=at
+        )
+        if isinstance(said, Failure):
+            silent = said is Failure.TIMEOUT
+            return replace(step, failure=said, replies=() if silent else (Reply(at=0.01, rcode=3),))
+        return replace(step, replies=(Reply(at=0.01, rcode=0, answers=said),))
+
+    async def tcp(self, address: str, port: int, *, limit: float | None = None) -> Tcp:
+        at = self._tick(f"tcp {address}:{port}")
+        failure = Failure.TIMEOUT if address in self.dead else None
+        return Tcp(address=address, port=port, failure=failure, at=at, elapsed=0.05)
+
+    async def tls(
+        self,
+        address: str,
+        port: int,
+        sni: str | None,
+        *,
+        hello: Hello = "default",
+        verify: str | None = None,
+        limit: float | None = None,
+    ) -> tuple[Tcp, Tls | None]:
+        tcp = await self.tcp(address, port)
+        if tcp.failure is not None:
+            return tcp, None
+        at = self._tick(f"tls {address} {sni}")
+        said = self.handshakes.get((address, sni), VALID)
+        step = Tls(address=address, port=port, sni=sni, hello=hello, bytes_out=517, at=at)
+        if isinstance(said, Failure):
+            return tcp, replace(step, failure=said)
+        return tcp, replace(step, bytes_in=3000, trust=said)
+
+    async def http(
+        self,
+        url: str,
+        address: str,
+        *,
+        host: str | None = None,
+        sni: str | None = None,
+        path: str | None = None,
+        limit: float | None = None,
+    ) -> Steps:
+        own = host or host_of(url)
+        secure = url.startswith("https:")
+        if secure:
+            tcp, tls = await self.tls(address, 443, sni or own)
+            if tls is None:
+                return (tcp,)
+            if tls.failure is not None:
+                return (tcp, tls)
+            before: Steps = (tcp, tls)
+            proven = tls.trust is not None and tls.trust.valid
+        else:
+            connected = await self.tcp(address, 80)
+            if connected.failure is not None:
+                return (connected,)
+            before, proven = (connected,), False
+        return (*before, self._page(url, address, own, proven=proven))
+
+    def _page(self, url: str, address: str, host: str, *, proven: bool) -> Http:
+        at = self._tick(f"http {address} {host} {url}")
+        port = 443 if url.startswith("https:") else 80
+        said = self.pages.get((address, url, host), {})
+        step = Http(url=url, address=address, port=port, host=host, proven=proven, at=at)
+        if isinstance(said, Failure):
+            return replace(step, failure=said)
+        fine = {"status": 200, "title": "The site", "received_bytes": 900, "bytes_in": 900}
+        return replace(step, **{**fine, **said})
+
+    async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
+        return [await ask for ask in asks]
+
+    async def pause(self, seconds: float) -> None:
+        self.clock += seconds
+
+    def safe(self, address: str) -> bool:
+        return not address.startswith("10.")

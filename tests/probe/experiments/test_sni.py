@@ -1,0 +1,63 @@
+"""What `sni` offers, and what follows from it."""
+
+import asyncio
+from dataclasses import replace
+
+from msgspec.structs import replace as change
+
+from probe.experiments import sni
+from probe.experiments.port import Task
+from probe.failure import Failure
+from probe.infer import judge
+from probe.model import Mechanism, Outcome, Role, Steps, Tls
+from tests.build import GOOD, HARMLESS, HOST, OTHER, URL, record
+from tests.fake_net import FakeNet
+
+TASK = Task(URL, seed=1, harmless=(HARMLESS,))
+NAMES: dict[tuple[str, str], tuple[str, ...] | Failure] = {("system", HOST): (GOOD,)}
+
+
+def run(net: FakeNet, task: Task = TASK) -> Steps:
+    return asyncio.run(sni.measure(task, net))
+
+
+def test_the_names_take_turns_and_the_harmless_one_is_first_and_last() -> None:
+    steps = run(FakeNet(names=NAMES))
+    offered = [s.sni for s in steps if isinstance(s, Tls)]
+    assert offered == [HARMLESS, HOST, HARMLESS, HOST, HARMLESS]
+
+
+def test_a_name_that_is_silenced_is_blocked_without_any_control() -> None:
+    steps = run(FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.TIMEOUT}))
+    verdict = judge(change(record(url=URL, experiment="sni"), steps=steps))
+    assert verdict.outcome is Outcome.BLOCKED
+    assert verdict.mechanisms == (Mechanism.TLS_TIMEOUT,)
+
+
+def test_a_name_that_is_answered_is_ok() -> None:
+    steps = run(FakeNet(names=NAMES))
+    assert judge(change(record(url=URL, experiment="sni"), steps=steps)).outcome is Outcome.OK
+
+
+def test_a_server_that_answers_no_name_proves_nothing() -> None:
+    dead: dict[tuple[str, str | None], Failure] = {
+        (GOOD, HOST): Failure.TIMEOUT,
+        (GOOD, HARMLESS): Failure.TIMEOUT,
+    }
+    steps = run(FakeNet(names=NAMES, handshakes=dict(dead)))
+    verdict = judge(change(record(url=URL, experiment="sni"), steps=steps))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
+def test_it_can_aim_at_any_address_and_then_asks_no_resolver() -> None:
+    net = FakeNet()
+    steps = run(net, replace(TASK, options={"address": OTHER}))
+    assert {s.address for s in steps if isinstance(s, Tls)} == {OTHER}
+    assert not any(asked.startswith("dns") for asked in net.asked)
+
+
+def test_other_hellos_are_tried_only_when_the_name_was_stopped() -> None:
+    quiet = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})
+    hellos = {s.hello for s in run(quiet) if isinstance(s, Tls) and s.role is Role.NEUTRAL}
+    assert hellos == {"tls12", "tls13", "split"}
+    assert not any(s.role is Role.NEUTRAL for s in run(FakeNet(names=NAMES)))

@@ -1,0 +1,144 @@
+"""What `web` asks, and in which order, over a network that is a dict."""
+
+import asyncio
+from dataclasses import replace
+
+from probe.experiments import web
+from probe.experiments.port import Reference, Task
+from probe.failure import Failure
+from probe.model import Dns, Http, Role, Steps, Tcp, Tls
+from tests.build import GOOD, HARMLESS, HOST, OTHER, PLAIN, SINK, URL
+from tests.fake_net import FakeNet
+
+TASK = Task(
+    URL, seed=1, harmless=(HARMLESS,), references=(Reference("https://ref.example/", OTHER),)
+)
+NAMES: dict[tuple[str, str], tuple[str, ...] | Failure] = {
+    ("system", HOST): (GOOD,),
+    ("8.8.8.8", HOST): (GOOD,),
+    ("1.1.1.1", HOST): (GOOD,),
+}
+
+
+def first(net: FakeNet, task: Task = TASK) -> Steps:
+    return asyncio.run(web.measure(task, net))
+
+
+def both(net: FakeNet, task: Task = TASK) -> Steps:
+    return asyncio.run(web.confirm(task, net, first(net, task)))
+
+
+def test_a_plain_site_takes_one_fetch_and_no_second_look() -> None:
+    net = FakeNet(names=NAMES)
+    steps = first(net)
+    assert [type(s) for s in steps[-3:]] == [Tcp, Tls, Http]
+    assert not web.wanted(TASK, steps)
+    assert sum(a.startswith("tcp") for a in net.asked) == 1
+
+
+def test_steps_stand_on_each_other() -> None:
+    steps = first(FakeNet(names=NAMES))
+    asked, tcp, tls, page = steps[0], *steps[-3:]
+    assert isinstance(asked, Dns)
+    assert (tcp.parent, tls.parent, page.parent) == (asked.id, tcp.id, tls.id)
+    assert [s.id for s in steps] == list(range(1, len(steps) + 1))
+
+
+def test_redirects_are_followed_hop_by_hop_with_their_own_names() -> None:
+    there = "https://www.site.example/"
+    net = FakeNet(
+        names={**NAMES, ("system", "www.site.example"): (OTHER,)},
+        pages={(GOOD, URL, HOST): {"status": 303, "location": there}},
+    )
+    steps = first(net)
+    assert {s.hop for s in steps} == {0, 1}
+    assert [s.url for s in steps if isinstance(s, Http)] == [URL, there]
+    assert "dns system www.site.example" in net.asked
+
+
+def test_a_redirect_to_itself_ends() -> None:
+    net = FakeNet(names=NAMES, pages={(GOOD, URL, HOST): {"status": 302, "location": URL}})
+    steps = first(net)
+    assert len([s for s in steps if isinstance(s, Http)]) == 1
+    assert web.wanted(TASK, steps)
+
+
+def test_a_redirect_to_another_scheme_is_not_followed() -> None:
+    net = FakeNet(
+        names=NAMES, pages={(GOOD, URL, HOST): {"status": 302, "location": "ftp://site.example/"}}
+    )
+    assert {s.hop for s in first(net)} == {0}
+
+
+def test_the_second_address_is_tried_when_the_first_does_not_connect() -> None:
+    net = FakeNet(names={**NAMES, ("system", HOST): (SINK, GOOD)}, dead={SINK})
+    steps = first(net)
+    assert [s.address for s in steps if isinstance(s, Tcp)] == [SINK, GOOD]
+    assert isinstance(steps[-1], Http)
+
+
+def test_an_unsafe_address_is_never_dialled() -> None:
+    net = FakeNet(names={("system", HOST): ("10.0.0.1",)})
+    both(net)
+    assert not any("10.0.0.1" in asked for asked in net.asked)
+
+
+def test_what_fails_is_compared_harmless_target_harmless_between_references() -> None:
+    net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.TIMEOUT})
+    steps = both(net)
+    shaken = [s for s in steps if isinstance(s, Tls) and s.address == GOOD]
+    assert [s.sni for s in shaken] == [HOST, HARMLESS, HOST, HARMLESS]
+    looks = [s for s in steps if s.role is Role.REFERENCE]
+    again = [s for s in steps if s.try_ == 2 and s.role is Role.TARGET]
+    assert looks[0].at < again[0].at < looks[-1].at
+
+
+def test_the_second_look_asks_every_resolver() -> None:
+    net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})
+    steps = both(net)
+    again = {s.resolver for s in steps if isinstance(s, Dns) and s.try_ == 2}
+    assert again == {"system", "8.8.8.8", "1.1.1.1"}
+
+
+def test_a_denied_name_is_looked_for_at_others_addresses() -> None:
+    net = FakeNet(names={**NAMES, ("system", HOST): Failure.DNS_NXDOMAIN})
+    steps = both(net)
+    assert any(isinstance(s, Http) and s.proven and s.address == GOOD for s in steps)
+    assert any(isinstance(s, Dns) and s.role is Role.REFERENCE for s in steps)
+
+
+def test_a_plain_site_is_also_asked_over_https() -> None:
+    net = FakeNet(names=NAMES)
+    steps = both(net, replace(TASK, url=PLAIN))
+    assert any(isinstance(s, Http) and s.url == URL and s.proven for s in steps)
+
+
+def test_a_redirect_off_the_site_is_looked_at_again_where_it_left() -> None:
+    net = FakeNet(
+        names={**NAMES, ("system", "stop.example"): (SINK,)},
+        pages={(GOOD, PLAIN, HOST): {"status": 302, "location": "https://stop.example/"}},
+    )
+    steps = both(net, replace(TASK, url=PLAIN))
+    again = [s for s in steps if isinstance(s, Http) and s.try_ == 2 and s.url == PLAIN]
+    assert again
+
+
+def test_a_silence_without_any_answer_gets_one_patient_look() -> None:
+    net = FakeNet(
+        names=NAMES,
+        handshakes={(GOOD, HOST): Failure.TIMEOUT, (GOOD, HARMLESS): Failure.TIMEOUT},
+    )
+    steps = both(net)
+    assert any(s.try_ == 3 for s in steps)
+
+
+def test_a_literal_address_asks_no_resolver() -> None:
+    net = FakeNet()
+    first(net, replace(TASK, url=f"http://{GOOD}/"))
+    assert not any(asked.startswith("dns") for asked in net.asked)
+
+
+def test_a_line_without_public_resolvers_still_measures() -> None:
+    net = FakeNet(names=NAMES)
+    net.resolvers = net.resolvers[:1]
+    assert isinstance(first(net)[-1], Http)
