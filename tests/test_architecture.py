@@ -158,6 +158,13 @@ def test_nothing_is_left_to_be_done() -> None:
     assert found == []
 
 
+def test_every_exception_to_the_linter_has_its_reason() -> None:
+    bare = re.compile(r"# noqa(?!: [A-Z]+\d+(?:, ?[A-Z]+\d+)* - \S)")
+    sources = [*MODULES, *of("tests/**/*.py", "dashboards/*.py", "bench/**/*.py", "docs/*.py")]
+    found = [name(path) for path in sources if bare.search(path.read_text(encoding="utf-8"))]
+    assert [file for file in found if file != name(Path(__file__))] == []
+
+
 def test_deciding_is_pure() -> None:
     touching = {name(path): roots(path) & IMPURE for path in of(*PURE)}
     assert {file: names for file, names in touching.items() if names} == {}
