@@ -64,6 +64,12 @@ def host_of(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
+def port_of(url: str) -> int:
+    """The port a URL leads to."""
+    parts = urlsplit(url)
+    return parts.port or (80 if parts.scheme == "http" else 443)
+
+
 def keyed(seed: int, *parts: str) -> int:
     """A number that depends on the seed and every part, the same on every machine."""
     text = "\n".join((str(seed), *parts)).encode()

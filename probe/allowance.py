@@ -1,0 +1,157 @@
+"""What a run may still spend: nothing new is begun when its bytes are gone.
+
+An exchange takes room for the most it could cost before it begins, and gives back what it did not
+use. When room is scarce they go one at a time, so that a run exceeds its budget by one exchange at
+most, however many targets are measured at once.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal, TypeVar
+
+from probe.experiments.port import BulkNet, Hello, Resolver
+from probe.model import Dns, Quic, Steps, Tcp, Tls, Transfer
+
+T = TypeVar("T")
+
+# The most that one exchange plausibly costs, both ways. Only its order of magnitude matters.
+DNS_BYTES = 2_000
+TCP_BYTES = 400
+TLS_BYTES = 16_000
+HTTP_BYTES = 300_000
+QUIC_BYTES = 16_000
+
+
+class BytesSpent(Exception):  # noqa: N818 - the end of a budget, not a fault
+    """The byte budget is used up."""
+
+
+class Allowance:
+    """The bytes of one run, shared by everything that is measured in it."""
+
+    def __init__(self, limit: int, used: Callable[[], int]) -> None:
+        self._limit = limit
+        self._used = used
+        self._reserved = 0
+        self._flying = 0
+        self._freed = asyncio.Event()
+
+    @property
+    def spent(self) -> bool:
+        """Nothing is left."""
+        return self._used() >= self._limit
+
+    @asynccontextmanager
+    async def room(self, size: int) -> AsyncIterator[None]:
+        """Hold room for `size` bytes while an exchange runs, or raise `BytesSpent`."""
+        while self._flying and not self._fits(size):
+            self._freed.clear()
+            await self._freed.wait()
+        if self.spent:
+            self._freed.set()
+            raise BytesSpent
+        self._flying += 1
+        self._reserved += size
+        try:
+            yield
+        finally:
+            self._flying -= 1
+            self._reserved -= size
+            self._freed.set()
+
+    def _fits(self, size: int) -> bool:
+        return self._used() + self._reserved + size <= self._limit
+
+
+class FrugalNet:
+    """A net that begins nothing once the allowance is spent."""
+
+    def __init__(self, net: BulkNet, allowance: Allowance) -> None:
+        self._net = net
+        self._allowance = allowance
+
+    @property
+    def resolvers(self) -> Sequence[Resolver]:
+        return self._net.resolvers
+
+    @property
+    def ipv6(self) -> bool:
+        return self._net.ipv6
+
+    async def dns(
+        self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
+    ) -> Dns:
+        async with self._allowance.room(DNS_BYTES):
+            return await self._net.dns(name, type_, resolver, limit=limit)
+
+    async def tcp(self, address: str, port: int, *, limit: float | None = None) -> Tcp:
+        async with self._allowance.room(TCP_BYTES):
+            return await self._net.tcp(address, port, limit=limit)
+
+    async def tls(
+        self,
+        address: str,
+        port: int,
+        sni: str | None,
+        *,
+        hello: Hello = "default",
+        verify: str | None = None,
+        limit: float | None = None,
+    ) -> tuple[Tcp, Tls | None]:
+        async with self._allowance.room(TLS_BYTES):
+            return await self._net.tls(address, port, sni, hello=hello, verify=verify, limit=limit)
+
+    async def http(
+        self,
+        url: str,
+        address: str,
+        *,
+        host: str | None = None,
+        sni: str | None = None,
+        path: str | None = None,
+        limit: float | None = None,
+    ) -> Steps:
+        async with self._allowance.room(HTTP_BYTES):
+            return await self._net.http(url, address, host=host, sni=sni, path=path, limit=limit)
+
+    async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
+        return await self._net.together(asks)
+
+    async def pause(self, seconds: float) -> None:
+        await self._net.pause(seconds)
+
+    def safe(self, address: str) -> bool:
+        return self._net.safe(address)
+
+    async def transfer(
+        self,
+        address: str,
+        port: int,
+        sni: str | None,
+        size: int,
+        *,
+        path: str,
+        host: str,
+        pin: str | None,
+        cap: float,
+        direction: Literal["down", "up"] = "down",
+    ) -> Transfer:
+        async with self._allowance.room(size + TLS_BYTES):
+            return await self._net.transfer(
+                address,
+                port,
+                sni,
+                size,
+                path=path,
+                host=host,
+                pin=pin,
+                cap=cap,
+                direction=direction,
+            )
+
+    async def quic(
+        self, address: str, port: int, sni: str | None, *, limit: float | None = None
+    ) -> Quic:
+        async with self._allowance.room(QUIC_BYTES):
+            return await self._net.quic(address, port, sni, limit=limit)

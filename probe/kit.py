@@ -1,0 +1,111 @@
+"""Everything that a run uses and does not make itself, as ports: a fake of each is a few lines.
+
+`outfit.py` puts the real ones together for the command line.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from probe.experiments.port import BulkNet, Experiment, Reference
+from probe.messages import RecheckAsk
+from probe.model import Control, Line, Record, RunFacts, Steps, Vantage, Verdict
+from probe.plan import Job
+
+Controls = Mapping[str, tuple[Control, ...]]
+
+
+class TargetNet(BulkNet, Protocol):
+    """A net for one target, which also keeps the certificates that were seen."""
+
+    @property
+    def certs(self) -> Mapping[str, bytes]:
+        """DER by SHA-256."""
+
+
+class Session(Protocol):
+    """The open door to the network."""
+
+    @property
+    def bytes_in(self) -> int:
+        """Received so far."""
+
+    @property
+    def bytes_out(self) -> int:
+        """Sent so far."""
+
+    def net(self, origin: float) -> TargetNet:
+        """A net whose steps count from `origin`, a monotonic instant."""
+
+
+class Desk(Protocol):
+    """Where others' looks at the same targets come from. Never raises; knows nothing when alone."""
+
+    @property
+    def answered(self) -> bool:
+        """A collector answered something, so this line is not dead."""
+
+    async def controls(self, inputs: Sequence[str]) -> Controls:
+        """What controls saw of these lately."""
+
+    async def recheck(self, asks: Sequence[RecheckAsk]) -> Controls:
+        """Ask controls to look now, and give what they saw."""
+
+
+class Keeper(Protocol):
+    """Somewhere a finished record is kept: the spool, the results."""
+
+    def keep(self, record: Record, line: bytes) -> None:
+        """Keep it (`line` is it, encoded); raises `OSError` when the disk will not take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """What the facts of a line are computed from.
+
+    Attributes:
+        before, after: Looks at references before and after the sweep.
+        records: Everything measured, without verdicts for what is still held back.
+        clock_offset: Our clock minus true time by somebody trustworthy, or None.
+    """
+
+    before: Steps
+    after: Steps
+    records: Sequence[Record]
+    clock_offset: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """The tools of one run.
+
+    Attributes:
+        whereabouts: Our vantage as well as it is known by now; waits a moment at most.
+        line: The facts of the line, for one record of the run.
+        upload: Send the spool within so many seconds; whether everything is sent. None: not asked.
+        describe: Facts of the run that the session knows (roots, dead resolvers), to fill in.
+    """
+
+    session: Callable[[], AbstractAsyncContextManager[Session]]
+    experiments: Mapping[str, Experiment]
+    anchors: tuple[Reference, ...]
+    harmless: tuple[str, ...]
+    whereabouts: Callable[[], Awaitable[Vantage]]
+    desk: Desk
+    line: Callable[[RunView, Record], Line]
+    judge: Callable[[Record], Verdict]
+    scrub: Callable[[Record], Record]
+    keepers: tuple[Keeper, ...] = ()
+    upload: Callable[[float], Awaitable[bool]] | None = None
+    describe: Callable[[Session, RunFacts], RunFacts] = lambda _, facts: facts
+
+
+class Watcher(Protocol):
+    """Somebody who watches a run: a progress bar, or nobody."""
+
+    def phase(self, name: str, total: int) -> None:
+        """A phase of so many targets begins."""
+
+    def done(self, job: Job, record: Record | None) -> None:
+        """One target of the phase is done; the record is there once it is judged."""

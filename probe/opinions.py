@@ -1,0 +1,67 @@
+"""What others see of our targets, gathered while we measure and never waited for long.
+
+Controls are asked once at the start, for everything, and once more for what failed: a recheck gives
+a look from elsewhere within minutes of ours, which is what a comparison needs.
+"""
+
+import time
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from probe.draft import Look
+from probe.kit import Controls, Desk
+from probe.messages import RecheckAsk
+from probe.model import Control, Dns, Steps, Tcp
+
+ADDRESSES = 8
+
+
+class Opinions:
+    """Control observations by target, each remembered with the time it was made."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._seen: dict[str, dict[str, tuple[Control, float]]] = {}
+
+    @property
+    def answered(self) -> bool:
+        """A collector answered something."""
+        return self._desk.answered
+
+    async def ask(self, inputs: Iterable[str]) -> None:
+        """Ask what controls saw lately."""
+        self._add(await self._desk.controls(tuple(inputs)))
+
+    async def recheck(self, looks: Iterable[Look]) -> None:
+        """Ask controls to look now at what failed here, and at the addresses we were given."""
+        asks = tuple(
+            RecheckAsk(input=one.job.url, addresses=tuple(addresses(one.steps))[:ADDRESSES])
+            for one in looks
+        )
+        self._add(await self._desk.recheck(asks))
+
+    def of(self, url: str, started: float) -> tuple[Control, ...]:
+        """What is known of a target, `age` counted from `started` (Unix time), nearest first."""
+        placed = [
+            replace(control, age=round(made - started, 3))
+            for control, made in self._seen.get(url, {}).values()
+        ]
+        return tuple(sorted(placed, key=lambda control: abs(control.age)))
+
+    def _add(self, controls: Controls) -> None:
+        now = time.time()
+        for url, seen in controls.items():
+            known = self._seen.setdefault(url, {})
+            known.update({one.id: (one, now + one.age) for one in seen})
+
+
+def addresses(steps: Steps) -> Iterable[str]:
+    """Every address that was answered for the target or dialled, once, in order."""
+    found: dict[str, None] = {}
+    for step in steps:
+        if isinstance(step, Dns):
+            found.update(dict.fromkeys(step.addresses))
+        elif isinstance(step, Tcp):
+            found[step.address] = None
+    return found

@@ -1,0 +1,302 @@
+"""One run, from the first look to the upload: before, sweep, confirm, after, judge, upload.
+
+What simply works is judged and written at once. Everything else is held back (on disk too, should
+we be killed) until it was looked at again between references and the facts of the line are known:
+nothing is accused on one look. Whatever ends a run early (time, bytes, a signal), what was measured
+is judged and written, and what was not is listed with the reason.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from msgspec.structs import replace
+
+from probe import draft
+from probe.allowance import Allowance, FrugalNet
+from probe.draft import Heading, Look
+from probe.experiments.port import Net, Reference
+from probe.kit import Kit, RunView, Session, Watcher
+from probe.looker import Looker, NotMeasured
+from probe.lookout import Lookout, reached
+from probe.model import Outcome, Record, RunFacts, Skip, Steps
+from probe.opinions import Opinions, addresses
+from probe.output import Outlet
+from probe.plan import Job, order, references_for
+from probe.pool import Pool
+from probe.stop import Stop, until
+from probe.timetable import Timetable
+
+Ended = Literal["finished", "time", "bytes", "interrupted"]
+CONFIRM_ABREAST = 8
+_UNMEASURED: Mapping[Ended, str] = {
+    "finished": "its turn did not come",
+    "time": "time was up",
+    "bytes": "the byte budget was spent",
+    "interrupted": "the run was stopped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done, and what it may cost."""
+
+    jobs: tuple[Job, ...]
+    heading: Heading
+    timetable: Timetable
+    bytes: int
+    seed: int
+    concurrency: int = 16
+    profile: str = "full"
+    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run went.
+
+    Attributes:
+        record: The run's own record, written last.
+        offline: Nothing worked at all: no reference, no target, no collector.
+        bugs: How many targets were lost to a bug of ours.
+        sent: Everything kept was sent; None when nobody was asked to.
+    """
+
+    record: Record
+    offline: bool
+    bugs: int
+    sent: bool | None = None
+
+
+class Run:
+    """The state of one run between its phases."""
+
+    def __init__(
+        self,
+        order_: Order,
+        kit: Kit,
+        session: Session,
+        *,
+        outlet: Outlet,
+        watcher: Watcher,
+        stop: Stop,
+        bug: Callable[[Job, BaseException], None],
+    ) -> None:
+        self.order, self.kit, self.session = order_, kit, session
+        self.outlet, self.watcher, self.stop = outlet, watcher, stop
+        self.started, self.origin = datetime.now(UTC), time.monotonic()
+        self.ended: Ended = "finished"
+        self.bugs: list[Job] = []
+        self.held: dict[Job, Look] = {}
+        self.records: list[Record] = []
+        self.skipped: list[Skip] = []
+        self.found: list[Reference] = []
+        self.reached = False
+        self._tell_bug = bug
+        self.allowance = Allowance(order_.bytes, lambda: session.bytes_in + session.bytes_out)
+        self.opinions = Opinions(kit.desk)
+        self.lookout = Lookout(self._own_net, kit.anchors, order_.seed)
+        self.looker = Looker(
+            kit.experiments,
+            session,
+            self.allowance,
+            harmless=kit.harmless,
+            profile=order_.profile,
+            options=order_.options,
+            seed=order_.seed,
+            bug=self._bug,
+        )
+
+    async def measure(self) -> None:
+        """Before, sweep, confirm, after; looking and asking go on while the sweep does."""
+        urls = dict.fromkeys(job.url for job in self.order.jobs)
+        looking = asyncio.ensure_future(self.lookout.look_before())
+        asking = asyncio.ensure_future(self.opinions.ask(urls))
+        await self._sweep()
+        await self._within(looking)
+        asking.cancel()
+        await asyncio.wait((asking,))
+        if self.held and not self._over() and await self._line_lives():
+            await self._confirm()
+        await self._look_after()
+
+    async def _sweep(self) -> None:
+        jobs = order(self.order.jobs, self.order.seed)
+        self.watcher.phase("looking", len(jobs))
+        pool = Pool(jobs, self._first, enough=lambda: self._over() or self._sweep_left() <= 0)
+        await self._within(pool.run(self.order.concurrency), self._sweep_left)
+        missed = (*pool.under_way, *pool.waiting)
+        if missed and self.ended == "finished":
+            self.ended = self._why_over()
+        self.skipped += [Skip(input=job.url, reason=_UNMEASURED[self.ended]) for job in missed]
+
+    async def _confirm(self) -> None:
+        self.watcher.phase("looking again", len(self.held))
+        rechecking = asyncio.ensure_future(self.opinions.recheck(self.held.values()))
+        pool = Pool(self.held, self._second, enough=self._over)
+        await self._within(pool.run(self._abreast))
+        await self._within(rechecking)
+
+    async def _look_after(self) -> None:
+        """Once more, within the time kept for it: also when we were stopped, but then shortly."""
+        seconds = 1.0 if self.stop.asked else self.order.timetable.tail / 2
+        until_ = time.monotonic() + seconds
+        looking = asyncio.ensure_future(self.lookout.look_after(self.found))
+        await until(looking, Stop(), lambda: until_ - time.monotonic())
+
+    async def _line_lives(self) -> bool:
+        """Whether anything answers at all; if nothing did so far, the anchors are asked again."""
+        if not self._alive():
+            await self._within(self.lookout.look_before())
+        return self._alive()
+
+    def _alive(self) -> bool:
+        return self.reached or self.lookout.reached or self.opinions.answered
+
+    async def _first(self, job: Job) -> None:
+        finished = None
+        try:
+            look = await self.looker.first(job, self.opinions.of(job.url, time.time()))
+            self.reached = self.reached or reached(look.steps)
+            if self.looker.wanted(look):
+                await self._hold(look)
+            else:
+                finished = await self._let_go(look)
+        except NotMeasured as why:
+            self.skipped.append(Skip(input=job.url, reason=str(why)))
+        self.watcher.done(job, finished)
+
+    async def _second(self, job: Job) -> None:
+        first = self.held[job]
+        references = references_for(
+            job,
+            frozenset(addresses(first.steps)),
+            anchors=self.lookout.working,
+            found=self.found,
+            seed=self.order.seed,
+        )
+        known = self.opinions.of(job.url, first.started.timestamp())
+        try:
+            await self._hold(await self.looker.second(first, known, references))
+        except NotMeasured:
+            return  # the first look stands, unconfirmed
+        self.watcher.done(job, None)
+
+    async def _hold(self, look: Look) -> None:
+        self.held[look.job] = look
+        with self._guarded(look.job):
+            self.outlet.hold(self.kit.scrub(await self._record(look)))
+
+    async def _record(self, look: Look) -> Record:
+        controls = self.opinions.of(look.job.url, look.started.timestamp())
+        return draft.build(look, self.order.heading, await self.kit.whereabouts(), controls)
+
+    async def _let_go(self, look: Look) -> Record | None:
+        """It simply works: judge it and write it at once."""
+        with self._guarded(look.job):
+            return self._finish(look.job, await self._record(look), None)
+        return None
+
+    def _finish(self, job: Job, record: Record, view: RunView | None) -> Record:
+        """Scrub one record, judge what is left of it, and let it go.
+
+        In this order anybody can judge it again and come to the same. A rule that breaks costs the
+        verdict, not the evidence.
+        """
+        line = None if view is None else self.kit.line(view, record)
+        finished = draft.fit(self.kit.scrub(replace(record, line=line)))
+        with self._guarded(job):
+            finished = replace(finished, verdict=self.kit.judge(finished))
+        if finished.verdict is not None and finished.verdict.outcome is Outcome.OK:
+            self.found.append(Reference(finished.input, next(iter(addresses(record.steps)), None)))
+        self.outlet.take(finished, held=view is not None)
+        # Certificates are most of a record, and nothing of this run looks at them again.
+        self.records.append(replace(finished, certs={}))
+        return finished
+
+    async def judge(self) -> Ending:
+        """Judge what was held back with the facts of the line, then the run itself."""
+        drafts = [await self._record(look) for look in self.held.values()]
+        view = RunView(self.lookout.before, self.lookout.after, (*self.records, *drafts))
+        for job, record in zip(self.held, drafts, strict=True):
+            with self._guarded(job):
+                self.watcher.done(job, self._finish(job, record, view))
+        self.outlet.settled()
+        return await self._own_record(view)
+
+    async def _own_record(self, view: RunView) -> Ending:
+        record = draft.run_record(
+            self.order.heading,
+            await self.kit.whereabouts(),
+            started=self.started,
+            elapsed=time.monotonic() - self.origin,
+            steps=(*view.before, *_renumbered(view.after, len(view.before))),
+            facts=self.kit.describe(self.session, self._facts()),
+        )
+        record = self.kit.scrub(replace(record, line=self.kit.line(view, record)))
+        self.outlet.take(record)
+        return Ending(record, offline=not self._alive(), bugs=len(self.bugs))
+
+    def _facts(self) -> RunFacts:
+        return RunFacts(
+            targets=len(self.order.jobs),
+            measured=len(self.records),
+            outcomes=dict(self.outlet.outcomes),
+            skipped=tuple(self.skipped),
+            bytes_in=self.session.bytes_in,
+            bytes_out=self.session.bytes_out,
+            seed=self.order.seed,
+            ended="interrupted" if self.stop.asked else self.ended,
+        )
+
+    def _why_over(self) -> Ended:
+        if self.stop.asked:
+            return "interrupted"
+        return "bytes" if self.allowance.spent else "time"
+
+    def _over(self) -> bool:
+        """Nothing new may be begun."""
+        return self.stop.asked or self.allowance.spent
+
+    @property
+    def _abreast(self) -> int:
+        return min(CONFIRM_ABREAST, max(1, self.order.concurrency // 2))
+
+    def _sweep_left(self) -> float:
+        looks = self.held.values()
+        each = sum(look.elapsed for look in looks) / len(looks) if looks else 0.0
+        return self.order.timetable.sweep_left(len(looks), abreast=self._abreast, each=each)
+
+    async def _within(self, work: Awaitable[None], left: Callable[[], float] | None = None) -> None:
+        """Let some work go on until time is up or somebody wants us to stop."""
+        limit = left or (lambda: self.order.timetable.measuring_left)
+        cut = await until(asyncio.ensure_future(work), self.stop, limit)
+        if cut is not None:
+            self.ended = cut
+
+    def _own_net(self) -> Net:
+        return FrugalNet(self.session.net(self.origin), self.allowance)
+
+    @contextmanager
+    def _guarded(self, job: Job) -> Iterator[None]:
+        """What breaks in here is a bug of ours: it is told, and costs one target."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - DESIGN: a bug costs one target, not the run
+            self._bug(job, error)
+
+    def _bug(self, job: Job, error: BaseException) -> None:
+        self.bugs.append(job)
+        self._tell_bug(job, error)
+
+
+def _renumbered(steps: Steps, after: int) -> Steps:
+    """The same steps, numbered on from those before."""
+    return tuple(
+        replace(step, id=step.id + after, parent=step.parent and step.parent + after)
+        for step in steps
+    )

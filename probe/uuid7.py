@@ -1,0 +1,14 @@
+"""Identifiers that sort by time (RFC 9562 section 5.7): 48 bits of milliseconds, then chance."""
+
+import secrets
+import time
+from uuid import UUID
+
+
+def new(now: float | None = None) -> str:
+    """A fresh identifier; `now` is Unix time in seconds."""
+    milliseconds = int((time.time() if now is None else now) * 1000)
+    number = milliseconds << 80 | secrets.randbits(80)
+    number = number & ~(0xF << 76) | 0x7 << 76  # version 7
+    number = number & ~(0x3 << 62) | 0x2 << 62  # variant of RFC 9562
+    return str(UUID(int=number))
