@@ -1,0 +1,143 @@
+"""How far does this line reach? Gateway, resolver, sites at home, sites abroad: kilobytes a look.
+
+Each look at a site is a query and a handshake; a `ping` step after it says which class the site is
+of and how the look ended, so that the record can be judged without any list. When nothing abroad
+answers it looks again some minutes later, and tries the ports that stayed open in Kazakhstan in
+January 2022 (179, 3785, 5060) on a server of ours: they tell a filter from a pulled plug.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Literal, Protocol, runtime_checkable
+
+from probe.experiments.port import Experiment, Net, Task
+from probe.experiments.trail import Trail
+from probe.failure import Failure
+from probe.known import Anchor, anchors, public_resolvers
+from probe.model import Dns, Ping, Role, Step, Steps, Tls
+from probe.plan import host_of, port_of
+from probe.shutdown import Mode, classify, reach
+
+LIMIT = 8.0
+AGAIN_SECONDS = 300.0
+# 443 beside them: on it a filter of names answers and a filter of ports does not.
+OPEN_PORTS = (179, 3785, 5060, 443)
+BY_ADDRESS = 3
+
+Class = Literal["essential", "ordinary", "foreign"]
+
+
+@runtime_checkable
+class HomeNet(Protocol):
+    """What a net may be able to do besides: ask for its own gateway."""
+
+    async def gateway(self) -> Ping:
+        """Whether the home's own router answers; its address is never recorded."""
+
+
+async def measure(task: Task, net: Net) -> Steps:
+    """Look once at everything."""
+    trail = Trail()
+    await _look(task, net, trail, 1)
+    if _mode(trail.steps) is not Mode.NORMAL:
+        await _ports(task, net, trail)
+    return trail.steps
+
+
+async def confirm(task: Task, net: Net, steps: Steps) -> Steps:
+    """Look again, minutes later."""
+    trail = Trail(steps)
+    seconds = task.options.get("again_seconds", AGAIN_SECONDS)
+    await net.pause(float(seconds) if isinstance(seconds, int | float) else AGAIN_SECONDS)
+    await _look(task, net, trail, 2)
+    return trail.steps
+
+
+def wanted(_task: Task, steps: Steps) -> bool:
+    """Whether a second look could tell more: at home there is nothing to confirm."""
+    return _mode(steps) not in {Mode.NORMAL, Mode.HOME_DOWN}
+
+
+def _mode(steps: Sequence[Step]) -> Mode:
+    return classify(reach(step for step in steps if isinstance(step, Ping)))
+
+
+async def _look(task: Task, net: Net, trail: Trail, try_: int) -> None:
+    if isinstance(net, HomeNet):
+        trail.add(await net.gateway(), role=Role.NEUTRAL, try_=try_)
+    sites = _sites(task)
+    addresses = [address for address in public_resolvers_once() if net.safe(address)]
+    looks = await net.together([_site(net, site) for site in sites])
+    looks += await net.together([_address(net, address) for address in addresses])
+    classes = [class_of(site) for site in sites]
+    classes += ["foreign"] * len(addresses)
+    for what, steps in zip(classes, looks, strict=True):
+        trail.chain(steps, role=Role.REFERENCE, try_=try_)
+        _sum_up(trail, what, try_)
+
+
+async def _address(net: Net, address: str) -> Steps:
+    """A site abroad that needs no name."""
+    return (await net.tcp(address, 443, limit=LIMIT),)
+
+
+def _sites(task: Task) -> Sequence[Anchor]:
+    given = task.options.get("anchors")
+    if isinstance(given, Sequence) and all(isinstance(one, Anchor) for one in given):
+        return given
+    return anchors()
+
+
+def class_of(site: Anchor) -> Class:
+    """Which of the three classes a site counts for."""
+    if site.foreign:
+        return "foreign"
+    return "essential" if site.essential else "ordinary"
+
+
+def public_resolvers_once() -> tuple[str, ...]:
+    """A few addresses abroad that need no name, one of each operator."""
+    chosen = [r for r in public_resolvers() if ":" not in r.address]
+    each = [next(group).address for _, group in groupby(chosen, key=lambda r: r.name or r.address)]
+    return tuple(dict.fromkeys(each))[:BY_ADDRESS]
+
+
+async def _site(net: Net, site: Anchor) -> Steps:
+    """A query to the system's resolver (to another one if it is silent), then a handshake."""
+    host, asked = host_of(site.url), []
+    for resolver in net.resolvers[:2]:
+        asked.append(await net.dns(host, "A", resolver, limit=LIMIT))
+        usable = [address for address in asked[-1].addresses if net.safe(address)]
+        if usable:
+            port = port_of(site.url)
+            if port == 80:
+                return (*asked, *await net.http(site.url, usable[0], limit=LIMIT))
+            tcp, tls = await net.tls(usable[0], port, host, limit=LIMIT)
+            return (*asked, tcp, *([tls] if tls is not None else []))
+    return tuple(asked)
+
+
+def _sum_up(trail: Trail, what: Class, try_: int) -> None:
+    last = trail.steps[-1]
+    summary = Ping(what=what, failure=_failure(last), at=last.at, elapsed=last.elapsed)
+    trail.add(summary, role=Role.REFERENCE, try_=try_, parent=last.id)
+
+
+def _failure(last: Step) -> Failure | None:
+    """How a look at a site ended; a handshake that proves nothing reached nobody."""
+    if last.failure is None and isinstance(last, Dns):
+        return Failure.DNS_NO_ANSWER
+    if isinstance(last, Tls) and last.trust is not None and not last.trust.valid:
+        return last.failure or Failure.SSL_AUTHORITY
+    return last.failure
+
+
+async def _ports(task: Task, net: Net, trail: Trail) -> None:
+    own = task.options.get("own_server")
+    if not isinstance(own, str) or not net.safe(own):
+        return
+    for port in OPEN_PORTS:
+        trail.add(await net.tcp(own, port, limit=LIMIT), role=Role.NEUTRAL)
+
+
+EXPERIMENT = Experiment("connectivity", 1, measure, confirm, wanted)

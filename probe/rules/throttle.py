@@ -1,0 +1,264 @@
+"""What pairs of transfers say about slowing on purpose.
+
+Two comparisons may be in a record: names at a neutral server (arms A and B), where nothing but the
+name differs, and names at the target's own address (C and D), which the server itself may treat
+differently. The first is proof, the second is weaker and says so.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from probe.evidence import Evidence
+from probe.infer import Proof, Rule, Tier, rule
+from probe.model import Mechanism, Outcome, Transfer
+from probe.pairs import SUSPECTED, Judgement, State, detectable, froze, judge_pairs, rate
+from probe.plateau import burst, limiter, plateau
+
+EXPERIMENTS = frozenset({"throttle"})
+
+_BY_LIMITER: Mapping[str, Mechanism] = {
+    "policer": Mechanism.THROTTLE_POLICED,
+    "shaper": Mechanism.THROTTLE_SHAPED,
+    "unknown": Mechanism.THROTTLE_SLOW,
+}
+_BY_NAME = {State.STRONG: 0.8, State.EXTREME: 0.9}
+_THERE = {State.STRONG: 0.6, State.EXTREME: 0.7}
+_FINE = frozenset({State.OK, State.SLOW_BOTH})
+
+
+def transfers(e: Evidence) -> tuple[Transfer, ...]:
+    """Every transfer of the record."""
+    return tuple(step for step in e.steps if isinstance(step, Transfer))
+
+
+def by_name(e: Evidence) -> Judgement:
+    """The comparison at the neutral server."""
+    return judge_pairs(transfers(e), "A", "B")
+
+
+def there(e: Evidence) -> Judgement:
+    """The comparison at the target's own address."""
+    return judge_pairs(transfers(e), "C", "D")
+
+
+def mechanism(found: Judgement, every: Sequence[Transfer]) -> Mechanism:
+    """How the tested name is slowed, as far as the control lets it be told."""
+    longer = [t for t in every if t.pair == 0 and found.tested and t.arm == found.tested[0].arm]
+    return _BY_LIMITER[limiter([*found.tested, *longer], found.control)]
+
+
+def kbits(bytes_per_second: float | None) -> str:
+    """A rate as people say it."""
+    if bytes_per_second is None:
+        return "an unknown rate"
+    kilo = bytes_per_second * 8 / 1000
+    return f"{kilo / 1000:.1f} Mbit/s" if kilo >= 1000 else f"{kilo:.0f} kbit/s"
+
+
+def _numbers(found: Judgement, every: Sequence[Transfer]) -> str:
+    arm = found.tested[0].arm
+    longest = max((t for t in every if t.arm == arm), key=_duration)
+    settled = plateau(longest.samples, longest.segment_bytes)
+    let_through = burst(longest.samples, settled)
+    text = f"{found.ratio:.2f} of the other name's rate" if found.ratio is not None else "slower"
+    text += f" in {len(found.pairs)} pairs"
+    text += f" (Mann-Whitney p = {found.p:.4f})" if found.p is not None else ""
+    text += f", settling at {kbits(settled)}" if settled is not None else ""
+    return text + (f" after a burst of {let_through} bytes" if let_through else "")
+
+
+def _duration(transfer: Transfer) -> float:
+    return transfer.samples[-1].at if transfer.samples else 0.0
+
+
+def _slowed(e: Evidence, found: Judgement, sure: Mapping[State, float], where: str) -> Proof | None:
+    confidence = sure.get(found.state)
+    if confidence is None:
+        return None
+    every = transfers(e)
+    how = (mechanism(found, every),)
+    reason = f"{where} {_numbers(found, every)}; {found.state} in one run, not repeated yet."
+    return Proof((*found.tested, *found.control), confidence, how, reason)
+
+
+@rule("throttle.this_name_is_slow", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
+def this_name_is_slow(e: Evidence) -> Proof | None:
+    """At one neutral server this name is slow and another of the same length is not."""
+    where = "At one neutral server, where nothing but the name differs, this name gets"
+    return _slowed(e, by_name(e), _BY_NAME, where)
+
+
+@rule("throttle.this_name_is_slow_there", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
+def this_name_is_slow_there(e: Evidence) -> Proof | None:
+    """At the target's own address this name is slow and another one is not: weaker evidence."""
+    found = there(e)
+    if not _same_host(found):
+        return None
+    where = "At its own address (weaker evidence: the server may favour names) this name gets"
+    return _slowed(e, found, _THERE, where)
+
+
+def _same_host(found: Judgement) -> bool:
+    """Both names asked for the same Host, so the server had the same thing to do."""
+    return {t.host for t in found.tested} == {t.host for t in found.control}
+
+
+@rule("throttle.this_name_freezes", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_FROZEN)
+def this_name_freezes(e: Evidence) -> Proof | None:
+    """Transfers of this name stop dead after a few kilobytes, and those of another name do not."""
+    for found, sure in ((by_name(e), 0.95), (there(e), 0.8)):
+        if found.state is State.FREEZE:
+            stopped = [t for t in found.tested if froze(t)]
+            at = ", ".join(str(t.stalled_at) for t in stopped)
+            reason = (
+                f"{len(stopped)} of {len(found.tested)} transfers of this name stopped dead after "
+                f"{at} bytes; the other name passed every time."
+            )
+            return Proof((*found.tested, *found.control), sure, reason=reason)
+    return None
+
+
+@rule("throttle.this_name_breaks", Tier.ACCUSED, Outcome.BLOCKED)
+def this_name_breaks(e: Evidence) -> Proof | None:
+    """Connections that offer this name break, and those that offer another one never do."""
+    for found, sure in ((by_name(e), 0.9), (there(e), 0.8)):
+        if found.state is State.BLOCKED:
+            how = dict.fromkeys(_broken_how(t) for t in found.tested if t.failure)
+            named = tuple(m for m in how if m is not None)
+            return Proof((*found.tested, *found.control), sure, named)
+    return None
+
+
+def _broken_how(step: Transfer) -> Mechanism | None:
+    if step.connect_seconds is None:
+        return _CONNECTING.get(step.failure or "")
+    if step.handshake_seconds is None:
+        return _SHAKING.get(step.failure or "")
+    return _FETCHING.get(step.failure or "")
+
+
+_CONNECTING: Mapping[str, Mechanism] = {
+    "connection_refused": Mechanism.TCP_REFUSED,
+    "connection_reset": Mechanism.TCP_RESET,
+    "generic_timeout_error": Mechanism.TCP_TIMEOUT,
+    "host_unreachable": Mechanism.TCP_UNREACHABLE,
+    "network_unreachable": Mechanism.TCP_UNREACHABLE,
+}
+_SHAKING: Mapping[str, Mechanism] = {
+    "connection_reset": Mechanism.TLS_RESET,
+    "generic_timeout_error": Mechanism.TLS_TIMEOUT,
+    "eof_error": Mechanism.TLS_EOF,
+    "ssl_failed_handshake": Mechanism.TLS_ALERT,
+}
+_FETCHING: Mapping[str, Mechanism] = {
+    "connection_reset": Mechanism.HTTP_RESET,
+    "generic_timeout_error": Mechanism.HTTP_TIMEOUT,
+    "eof_error": Mechanism.HTTP_EOF,
+}
+
+
+@rule("throttle.not_this_name", Tier.LIKELY, Outcome.OK)
+def not_this_name(e: Evidence) -> Proof | None:
+    """At one neutral server this name is as fast as another one."""
+    found = by_name(e)
+    if found.state not in _FINE or not _own_fine(e, found):
+        return None
+    seen = kbits(min(found.detectable, *(rate(t) or 0.0 for t in found.control)))
+    reason = f"This name is as fast as another one; a limit above {seen} could not have been seen."
+    if found.state is State.SLOW_BOTH:
+        reason = f"Both names are slow alike: the line, not the name. {reason}"
+    return Proof((*found.tested, *found.control), 0.9, reason=reason)
+
+
+def _own_fine(e: Evidence, found: Judgement) -> bool:
+    """What was seen at the target's own address, if it was looked at, does not speak against it."""
+    own = [t for t in transfers(e) if t.arm == "C" and t.ended != "budget"]
+    if not own or there(e).state in _FINE:
+        return True
+    there_rates = [rate(t) or 0.0 for t in found.control]
+    return any(
+        (seen := rate(t)) is not None
+        and (seen >= max(there_rates) * SUSPECTED or seen >= detectable([t]) > 0)
+        for t in own[:1]
+    )
+
+
+@rule("throttle.not_this_name_there", Tier.LIKELY, Outcome.OK)
+def not_this_name_there(e: Evidence) -> Proof | None:
+    """At its own address this name is as fast as another one: weaker evidence."""
+    found = there(e)
+    if found.state not in _FINE or by_name(e).pairs:
+        return None
+    seen = kbits(min(found.detectable, *(rate(t) or 0.0 for t in found.control)))
+    reason = (
+        f"At its own address this name is as fast as another one; a limit above {seen}, or one on "
+        "the address itself, could not have been seen."
+    )
+    return Proof((*found.tested, *found.control), 0.7, reason=reason)
+
+
+@rule("throttle.slow_but_not_by_name", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def slow_but_not_by_name(e: Evidence) -> Proof | None:
+    """The name is not slowed elsewhere, but its own address is slow: a limit, or its server."""
+    found = by_name(e)
+    if found.state not in _FINE or _own_fine(e, found):
+        return None
+    return Proof(tuple(t for t in transfers(e) if t.arm in {"C", "D"}), 0.6)
+
+
+@rule("throttle.suspected_once", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def suspected_once(e: Evidence) -> Proof | None:
+    """Slower by half in this run: to be believed only when a later run sees it again."""
+    for found in (by_name(e), there(e)):
+        if found.state is State.SUSPECTED:
+            numbers = _numbers(found, transfers(e))
+            reason = f"Suspected: {numbers}. One such run proves nothing; a second one would."
+            return Proof((*found.tested, *found.control), 0.5, reason=reason)
+    return None
+
+
+@rule("throttle.other_host_is_faster", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def other_host_is_faster(e: Evidence) -> Proof | None:
+    """Another site at this address is faster: the server may be the reason."""
+    found = there(e)
+    if found.state not in _THERE or _same_host(found):
+        return None
+    return Proof((*found.tested, *found.control), 0.5)
+
+
+@rule("throttle.comparison_failed", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def comparison_failed(e: Evidence) -> Proof | None:
+    """The names could not be compared."""
+    for found in (by_name(e), there(e)):
+        if found.why and found.state is not State.MORE:
+            return Proof((*found.tested, *found.control), 0.4, reason=_sentence(found.why))
+    return None
+
+
+@rule("throttle.nothing_compared", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def nothing_compared(e: Evidence) -> Proof | None:
+    """No pair of transfers was completed: no server of ours, and no other name at this address."""
+    if by_name(e).pairs or there(e).pairs:
+        return None
+    if any(t.ended == "budget" for t in transfers(e)):
+        reason = "The day's byte budget was spent before anything could be compared."
+        return Proof(e.steps[-1:], 0.3, reason=reason)
+    return Proof(e.steps[-1:], 0.3)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+RULES: tuple[Rule, ...] = (
+    this_name_is_slow,
+    this_name_is_slow_there,
+    this_name_freezes,
+    this_name_breaks,
+    not_this_name,
+    not_this_name_there,
+    slow_but_not_by_name,
+    suspected_once,
+    other_host_is_faster,
+    comparison_failed,
+    nothing_compared,
+)
