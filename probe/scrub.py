@@ -1,0 +1,225 @@
+"""Keep every address but the measured ones out of a record, before it touches a disk.
+
+Rule: an allow-list. A record may contain only addresses that were answered for a target or
+dialled; every other address-shaped token is replaced, in whatever field, spelling or encoding (see
+`spellings`). A field that is added to the record tomorrow is scrubbed without anybody thinking of
+it: fields are exempt by name *and* by shape, never by being forgotten.
+
+Hashes in a record (`sha256`, `fuzzy`) were made from what came, not from what is kept.
+"""
+
+import binascii
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Collection
+from enum import Enum
+from typing import TypeVar
+
+import msgspec
+
+from probe import certificate
+from probe.der import DerError
+from probe.known import public_resolvers
+from probe.model import Dns, Http, Line, Quic, Record, Steps, Tls, Trust
+from probe.spellings import NAME_MARK, TEXT_MARK, Allowed, clean, parsed
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+# Headers that say what answered and how. Those that repeat the client's address, set cookies or
+# carry session marks are left out.
+HEADERS = frozenset(
+    {
+        "server", "content-type", "content-length", "content-language", "content-encoding",
+        "transfer-encoding", "location", "date", "last-modified", "expires", "cache-control", "age",
+        "vary", "via", "retry-after", "www-authenticate", "connection", "alt-svc", "x-powered-by",
+        "x-cache", "x-squid-error", "x-frame-options", "x-blocked-by", "cf-mitigated", "cf-ray",
+        "cf-cache-status", "x-served-by", "x-amz-cf-pop", "x-amzn-waf-action", "x-sucuri-block",
+        "strict-transport-security", "refresh", "proxy-authenticate", "proxy-connection",
+    }
+)  # fmt: skip
+HEADER_LIMIT = 1024
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
+_KEY = re.compile(r"(?:(?:name:)?[0-9a-f]{64}|aki:[0-9a-f]{40,64})")
+_FUZZY = re.compile(r"[0-9a-f]{16}")
+_SHAPES = {
+    "id": _UUID,
+    "run": _UUID,
+    "started_at": _TIME,
+    "not_before": _TIME,
+    "not_after": _TIME,
+    "sha256": _HASH,
+    "chain": _HASH,
+    "fuzzy": _FUZZY,
+    "issuer_key": _KEY,
+    "leaf_key": _KEY,
+    "resigned_by": _KEY,
+}
+_ADDRESSES = frozenset({"address", "answers", "resolver", "nxdomain_addresses"})
+_NAMES = frozenset({"name", "host", "sni", "cnames", "links", "url", "location"})
+_ASKED = frozenset({"input"})
+_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{3,20})", re.IGNORECASE)
+_SINGLE_BYTE = frozenset({"windows-1251", "cp1251", "koi8-r", "koi8-u", "iso-8859-5", "ibm866"})
+
+
+def scrub(record: Record, *, allowed: Collection[str]) -> Record:
+    """The same record without any address that is not in `allowed`.
+
+    What a control saw for the same target stays too: it was answered far from here.
+    """
+    elsewhere = (allowed_addresses(control.steps) for control in record.control)
+    public = (resolver.address for resolver in public_resolvers())
+    keep = Allowed(
+        {*allowed, *public, *_answered_for_nothing(record.line)}.union(*elsewhere), [record.input]
+    )
+    certs = _certificates(record, keep)
+    return _struct(msgspec.structs.replace(record, certs=certs), keep)
+
+
+def allowed_addresses(steps: Steps) -> frozenset[str]:
+    """The addresses that were answered for a target or dialled."""
+    found: set[str] = set()
+    for step in steps:
+        if isinstance(step, Dns):
+            found.update(answer for reply in step.replies for answer in reply.answers)
+            if _public(step.resolver):
+                found.add(step.resolver)
+        elif step.address is not None:
+            found.add(step.address)
+    return frozenset(found)
+
+
+def _answered_for_nothing(line: Line | None) -> tuple[str, ...]:
+    return tuple(filter(_public, line.nxdomain_addresses)) if line else ()
+
+
+def _public(address: str) -> bool:
+    """An address of the internet, or of nobody; a resolver at home is the volunteer's own."""
+    value = parsed(address)
+    return value is not None and (value.is_global or value.is_loopback)
+
+
+def _struct(value: S, keep: Allowed) -> S:
+    """A struct with every string in it scrubbed; the same object when nothing changed."""
+    changed: dict[str, object] = {}
+    for name in value.__struct_fields__:
+        old = getattr(value, name)
+        new = _headers(old, keep) if name == "headers" else _field(name, old, keep)
+        if new is not old:
+            changed[name] = new
+    if isinstance(value, Http) and value.body is not None:
+        changed["body"] = _body(value, keep)
+    return msgspec.structs.replace(value, **changed) if changed else value
+
+
+def _field(name: str, value: object, keep: Allowed) -> object:
+    if value is None or isinstance(value, (int, float, Enum)):
+        return value
+    if isinstance(value, str):
+        return value if name == "body" else _text(name, value, keep)
+    if isinstance(value, tuple):
+        new = tuple(_field(name, item, keep) for item in value)
+        same = all(mine is old for mine, old in zip(new, value, strict=True))
+        return value if same else new
+    if isinstance(value, dict):
+        return value if name == "certs" else _mapping(name, value, keep)
+    return _struct(value, keep) if isinstance(value, msgspec.Struct) else value
+
+
+def _mapping(name: str, value: dict[str, object], keep: Allowed) -> dict[str, object]:
+    new = {clean(key, keep): _field(name, item, keep) for key, item in value.items()}
+    return value if new == value else new
+
+
+def _text(name: str, value: str, keep: Allowed) -> str:
+    shape = _SHAPES.get(name)
+    if shape is not None and shape.fullmatch(value):
+        return value
+    if name in _ADDRESSES and parsed(value) is not None:
+        return value if keep.text(value) else NAME_MARK
+    new = clean(value, keep, NAME_MARK if name in _NAMES or name in _ASKED else TEXT_MARK)
+    return value if new == value else new
+
+
+def _headers(headers: dict[str, str], keep: Allowed) -> dict[str, str]:
+    """Headers by name; of those that pass, the value is scrubbed like any text."""
+    new = {
+        name.lower(): _header(name.lower(), value[:HEADER_LIMIT], keep)
+        for name, value in headers.items()
+        if name.lower() in HEADERS
+    }
+    return headers if new == headers else new
+
+
+def _header(name: str, value: str, keep: Allowed) -> str:
+    return clean(value, keep, NAME_MARK if name == "location" else TEXT_MARK)
+
+
+def _body(step: Http, keep: Allowed) -> str:
+    """The first bytes of a page, as text without addresses; what is no text is not kept."""
+    try:
+        data = b64decode(step.body or "", validate=True)
+    except (binascii.Error, ValueError):
+        return ""
+    charset = _charset(data, step.headers.get("content-type", ""))
+    if charset is None:
+        return b64encode(TEXT_MARK.encode()).decode()
+    text = "".join(
+        c if c.isprintable() or c in "\t\r\n\u00a0" else "?"
+        for c in data.decode(charset, "replace")
+    )
+    return b64encode(clean(text, keep).encode(charset, "replace")).decode()
+
+
+def _charset(data: bytes, content_type: str) -> str | None:
+    """How to read a body as text, or None when it is none."""
+    controls = sum(byte < 32 and byte not in b"\t\r\n" for byte in data)
+    if b"\0" in data or controls * 20 > len(data) + 100:
+        return None
+    text = data.decode("utf-8", "replace")
+    bad = text.count("\ufffd")
+    if bad <= 8 or bad * 4 <= sum(not c.isascii() for c in text) - bad:
+        return "utf-8"
+    declared = _CHARSET.search(content_type.encode() + b" " + data[:1024])
+    name = declared[1].decode().lower() if declared else "windows-1251"
+    return name if name in _SINGLE_BYTE else "ascii"
+
+
+def _certificates(record: Record, keep: Allowed) -> dict[str, str]:
+    """The certificates of a record, without those that carry somebody's address.
+
+    A certificate cannot be changed without becoming another, so it stays or goes whole. Those of
+    public authorities are public, and those of a known interceptor copy public ones.
+    """
+    steps = [*record.steps, *(step for control in record.control for step in control.steps)]
+    shaken = [step for step in steps if isinstance(step, (Tls, Quic))]
+    public = {name for step in shaken if _publicly_made(step.trust) for name in step.chain}
+    kept = {
+        name: value
+        for name, value in record.certs.items()
+        if _HASH.fullmatch(name) and (name in public or not _telling(value, keep))
+    }
+    return record.certs if len(kept) == len(record.certs) else kept
+
+
+def _publicly_made(trust: Trust | None) -> bool:
+    if trust is None:
+        return False
+    known = trust.authority
+    proved = known is not None and known.kind == "interception" and known.proof == "verified"
+    return trust.anchored or proved
+
+
+def _telling(value: str, keep: Allowed) -> bool:
+    """Whether a certificate names an address that may not be kept; what is none does too."""
+    try:
+        found = certificate.read(b64decode(value, validate=True))
+    except (DerError, ValueError):
+        return True
+    names, addresses = found.alt_names
+    if any(not keep.text(address) for address in addresses):
+        return True
+    texts = [found.subject.rfc4514, found.issuer.rfc4514, *names]
+    return any(clean(text, keep) != text for text in texts)

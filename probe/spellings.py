@@ -1,0 +1,274 @@
+"""Every way to write an IP address down, found in text and replaced unless it is allowed.
+
+Rule: an allow-list. Behind a NAT nobody knows which address is the volunteer's, so whatever could
+be one is taken for one: dotted quads with their many separators, IPv6 in every legal spelling,
+reversed and mapped forms, plain numbers, hexadecimal; and the same under percent-encoding, HTML
+entities, string escapes, base64 and hex. A version number with four parts and a ten-digit number
+are lost; a researcher can live without them, and a volunteer cannot live without this.
+
+What cannot be seen: packed bytes that happen to be ordinary letters, and encryption.
+"""
+
+import binascii
+import html
+import re
+from collections.abc import Callable, Collection, Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import product
+from urllib.parse import unquote
+
+TEXT_MARK = "[scrubbed]"
+NAME_MARK = "scrubbed"
+LAYERS = 6
+CUT_LENGTH = 250  # texts this long may have been cut in the middle of an address
+
+Match = re.Match[str]
+
+_OCTET = r"(?:0[xX][0-9a-fA-F]{1,2}|[0-9]{1,4})"
+_DOT = r"(?:\s?[.\u00b7\u3002\uff0e\uff61]\s?|[-_,]|[\[({]\s?(?:\.|dot)\s?[\])}]|\s(?:dot|DOT)\s)"
+_QUAD = re.compile(
+    rf"(?<![0-9]){_OCTET}(?:{_DOT}{_OCTET}){{3,}}(?![0-9])(\.in-addr\.arpa)?", re.IGNORECASE
+)
+_NIBBLES = re.compile(r"(?<![0-9a-z])(?:[0-9a-f]\.){7,31}[0-9a-f](?![0-9a-z])", re.IGNORECASE)
+_COLONS = re.compile(
+    r"\[?(?P<run>[0-9a-f]*:[0-9a-f]*:[0-9a-f:]*"
+    r"(?:(?<=[:0-9])[0-9]*(?:\.[0-9]{1,3}){3})?)"
+    r"(?:%25[\w.~-]+|%[a-z][\w.~-]*|%[0-9]{1,2}(?![0-9a-f]))?\]?",  # a zone, as in fe80::1%eth0
+    re.IGNORECASE,
+)
+_PAIRS = re.compile(
+    r"(?<![0-9a-f])[0-9a-f]{2}([:\- ])[0-9a-f]{2}(?:\1[0-9a-f]{2}){2,}(?![0-9a-f])", re.IGNORECASE
+)
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]{5,32}|(?<![0-9])[0-9]{8,39}(?![0-9])")
+_HEX = re.compile(r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{32})(?![0-9a-fA-F])")
+_HOST = re.compile(
+    r"(?<=://)(?:[0-9]+|0x[0-9a-f]+)(?:\.(?:[0-9]+|0x[0-9a-f]+)){0,2}(?=[:/?#]|$)", re.IGNORECASE
+)
+_CUT = re.compile(
+    r"(?:(?<![0-9])(?:[0-9]{1,3}\.){2,3}[0-9]{0,3}"
+    r"|(?<![0-9a-f:])(?:[0-9a-f]{1,4}:+){2,}[0-9a-f]*)$",
+    re.IGNORECASE,
+)
+_PACKED = re.compile(r"(?:(?<![\w+])[\w+/-]{22}|[\w+/-]{6})==(?!=)", re.ASCII)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{10,}={0,2}")
+_HEX_TEXT = re.compile(r"(?:[0-9a-fA-F]{2}){7,}[0-9a-fA-F]?")
+_ESCAPE = re.compile(
+    r"\\x([0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})|\\u\{([0-9a-fA-F]{1,6})\}|\\([0-7]{3})"
+)
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_TELLING = re.compile(r"\d|[:=]|[A-Za-z0-9+/_-]{10}")
+_WORDY = re.compile(r"[\w:.%+/=-]{7}", re.ASCII)
+_TOKENS = (re.compile(r"\w+"), re.compile(r"[0-9]+"), re.compile(r"[0-9a-fA-F]+"))
+_URLSAFE = str.maketrans("-_", "+/")
+
+
+class Allowed:
+    """The addresses that may stay, and texts whose own numbers may stay (what was asked for)."""
+
+    def __init__(self, addresses: Collection[str], own: Collection[str] = ()) -> None:
+        found = (parsed(text) for text in addresses)
+        self._addresses = frozenset(address for address in found if address is not None)
+        self._own = frozenset(
+            token for text in own for kind in _TOKENS for token in kind.findall(text)
+        )
+
+    def address(self, value: IPv4Address | IPv6Address) -> bool:
+        """Whether this address may stay, in its mapped form too."""
+        mapped = value.ipv4_mapped if isinstance(value, IPv6Address) else None
+        return value in self._addresses or (mapped is not None and mapped in self._addresses)
+
+    def text(self, text: str) -> bool:
+        """Whether this address, as usually written, may stay."""
+        value = parsed(text)
+        return value is not None and self.address(value)
+
+    def number(self, value: int) -> bool:
+        """Whether this number, read as an address, may stay."""
+        if value < 1 << 32:
+            return self.address(IPv4Address(value))
+        return value < 1 << 128 and self.address(IPv6Address(value))
+
+    def own(self, token: str) -> bool:
+        """Whether this number stands in what was asked for."""
+        return token in self._own
+
+
+def parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """An address in a usual spelling, or None."""
+    try:
+        return ip_address(text.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+
+
+def clean(text: str, allowed: Allowed, mark: str = TEXT_MARK) -> str:
+    """Replace every address in `text` that is not allowed, through every layer of encoding."""
+    if not _TELLING.search(text):
+        return text
+    for _ in range(LAYERS):
+        cleaned = _through_layers(text, allowed, mark)
+        if cleaned == text:
+            return text
+        text = cleaned
+    return mark
+
+
+def _through_layers(text: str, allowed: Allowed, mark: str) -> str:
+    text = _plain(text, allowed, mark)
+    view = text
+    for _ in range(LAYERS):
+        inner = _unwrapped(view)
+        if inner == view:
+            return text
+        view = inner
+        if (cleaned := _plain(view, allowed, mark)) != view:
+            return cleaned
+    return mark  # wrapped more often than anything honest
+
+
+def _unwrapped(text: str) -> str:
+    """One layer of percent-encoding, entities and escapes taken off."""
+    if "%" in text:
+        text = unquote(text, errors="replace")
+    if "&" in text:
+        text = html.unescape(text)
+    if "\\" in text:
+        text = _ESCAPE.sub(_unescaped, text)
+    return _INVISIBLE.sub("", text)
+
+
+def _unescaped(found: Match) -> str:
+    digits, octal = found[1] or found[2] or found[3], found[4]
+    code = int(octal, 8) if octal else int(digits, 16)
+    return chr(code) if code <= 0x10FFFF else "?"
+
+
+def _plain(text: str, allowed: Allowed, mark: str, *, deep: int = 2) -> str:
+    """Replace what can be seen without unwrapping, base64 and hex tokens included."""
+    text = _spelled(text, allowed, mark)
+    if deep:
+        for pattern, decode in ((_BASE64, _base64_views), (_HEX_TEXT, _hex_views)):
+            text = pattern.sub(_token(decode, allowed, mark, deep), text)
+    return text
+
+
+def _spelled(text: str, allowed: Allowed, mark: str) -> str:
+    def unless(keeps: Callable[[Match], bool]) -> Callable[[Match], str]:
+        return lambda found: found[0] if keeps(found) else mark
+
+    if not text.isascii():
+        text = "".join(_ascii_digit(character) for character in text)
+    text = _NIBBLES.sub(unless(lambda m: _keeps_nibbles(m[0], allowed)), text)
+    if ":" in text:
+        text = _COLONS.sub(unless(lambda m: _keeps_colons(m, allowed)), text)
+    text = _QUAD.sub(unless(lambda m: _keeps_quad(m, allowed)), text)
+    text = _HOST.sub(unless(lambda m: allowed.own(m[0])), text)
+    text = _PAIRS.sub(mark, text)
+    text = _NUMBER.sub(unless(lambda m: _keeps_number(m[0], allowed)), text)
+    text = _HEX.sub(unless(lambda m: allowed.own(m[0]) or allowed.number(int(m[0], 16))), text)
+    text = _PACKED.sub(unless(lambda m: _keeps_packed(m[0], allowed)), text)
+    return _CUT.sub(mark, text) if len(text) >= CUT_LENGTH else text
+
+
+def _ascii_digit(character: str) -> str:
+    """Digits of other scripts as ours."""
+    return str(int(character)) if character.isdecimal() else character
+
+
+def _keeps_quad(found: Match, allowed: Allowed) -> bool:
+    """No four neighbouring numbers make an address that is not allowed."""
+    suffix = found[1] or ""
+    parts = re.findall(_OCTET, found[0].removesuffix(suffix))
+    for at in range(len(parts) - 3):
+        for four in product(*map(_octet, parts[at : at + 4])):
+            address = IPv4Address(bytes(reversed(four) if suffix else four))
+            if not allowed.address(address):
+                return False
+    return True
+
+
+def _octet(text: str) -> tuple[int, ...]:
+    """What one part of a dotted quad can mean: a leading 0 is octal to some, nothing to others."""
+    if text[:2] in {"0x", "0X"}:
+        return (int(text, 16),)
+    values = {int(text)}
+    if text[0] == "0" and not set(text) & {"8", "9"}:
+        values.add(int(text, 8))
+    return tuple(value for value in values if value <= 255)
+
+
+def _keeps_nibbles(text: str, allowed: Allowed) -> bool:
+    digits = text.replace(".", "")[::-1]
+    return len(digits) == 32 and allowed.number(int(digits, 16))
+
+
+def _keeps_colons(found: Match, allowed: Allowed) -> bool:
+    """No IPv6 address: a time, a MAC address (found later), a CSS or C++ name, or allowed."""
+    run = found["run"]
+    if allowed.text(run.strip(":") if run.strip(":").count(":") == 7 else run):
+        return True
+    if "::" not in run and run.count(":") < 7:
+        return "." not in run or run.count(":") < 6
+    if run.strip(":") == "":
+        return True
+    text, start, end = found.string, *found.span("run")
+    around = text[max(0, start - 1) : start] + text[end : end + 1]
+    glued = any(c.isalpha() or c in "-_" for c in around)
+    return glued and not any(c.isdigit() for c in run)
+
+
+def _keeps_number(text: str, allowed: Allowed) -> bool:
+    if allowed.own(text):
+        return True
+    if text[:2] in {"0x", "0X"}:
+        return int(text, 16) < 1 << 24 or allowed.number(int(text, 16))
+    if len(text) == 12 and all(int(text[at : at + 3]) <= 255 for at in (0, 3, 6, 9)):
+        octets = bytes(int(text[at : at + 3]) for at in (0, 3, 6, 9))
+        return allowed.address(IPv4Address(octets))
+    bases = (10, 8) if text[0] == "0" and not set(text) & {"8", "9"} else (10,)
+    return all(_keeps_value(int(text, base), allowed) for base in bases)
+
+
+def _keeps_value(value: int, allowed: Allowed) -> bool:
+    """Too small or too large for an address somebody has, or allowed."""
+    shaped = 1 << 24 <= value < 1 << 32 or 1 << 96 <= value < 1 << 128
+    return not shaped or allowed.number(value)
+
+
+def _keeps_packed(text: str, allowed: Allowed) -> bool:
+    try:
+        packed = binascii.a2b_base64(text.translate(_URLSAFE))
+    except binascii.Error:
+        return True
+    return len(packed) not in {4, 16} or allowed.address(ip_address(packed))
+
+
+def _token(
+    decode: Callable[[str], Iterator[str]], allowed: Allowed, mark: str, deep: int
+) -> Callable[[Match], str]:
+    """Replace a token when what it encodes has an address in it."""
+
+    def replaced(found: Match) -> str:
+        for view in decode(found[0]):
+            if _WORDY.search(view) and _plain(view, allowed, mark, deep=deep - 1) != view:
+                return mark
+        return found[0]
+
+    return replaced
+
+
+def _base64_views(token: str) -> Iterator[str]:
+    """What a token says when decoded from each of the four places where a group can begin."""
+    letters = token.rstrip("=").translate(_URLSAFE)
+    for start in range(4):
+        usable = letters[start:]
+        usable = usable[: len(usable) - (len(usable) % 4 == 1)]
+        if len(usable) >= 10:
+            padded = usable + "=" * (-len(usable) % 4)
+            yield binascii.a2b_base64(padded).decode("latin-1")
+
+
+def _hex_views(token: str) -> Iterator[str]:
+    for start in (0, 1):
+        digits = token[start:]
+        yield bytes.fromhex(digits[: len(digits) // 2 * 2]).decode("latin-1")
