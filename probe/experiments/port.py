@@ -14,7 +14,7 @@ from probe.model import Control, Dns, Line, Quic, Step, Steps, Tcp, Tls, Transfe
 
 T = TypeVar("T")
 
-Hello = Literal["default", "tls12", "tls13", "split", "ech", "http11"]
+Hello = Literal["default", "tls12", "tls13", "split", "ech", "http11", "noalpn"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,16 @@ def this_name_is_answered(e: Evidence) -> Proof | None:
     return Proof(tuple(own), 0.9)
 
 
+@rule("ok.own_certificate_every_way", Tier.LIKELY, Outcome.OK, experiments=("mitm",))
+def own_certificate_every_way(e: Evidence) -> Proof | None:
+    """However the name is offered at its own address, the site's trusted certificate comes back."""
+    own = [s for s in e.all(Tls) if s.sni == e.host]
+    proven = [s for s in own if s.trust is not None and s.trust.valid]
+    if not proven or any(s.trust is not None and not s.trust.valid for s in own):
+        return None
+    return Proof(tuple(proven), 0.95)
+
+
 RULES: tuple[Rule, ...] = (
     proven_page,
     refused_by_the_server,
@@ -186,4 +196,5 @@ RULES: tuple[Rule, ...] = (
     as_its_own_https_page,
     refused_as_the_control_is,
     this_name_is_answered,
+    own_certificate_every_way,
 )

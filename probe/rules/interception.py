@@ -8,7 +8,7 @@ site is shown to have another certificate, and only when this line does not re-s
 from probe.compare import same_issuer, same_leaf
 from probe.evidence import Evidence
 from probe.infer import Proof, Rule, Tier, rule
-from probe.model import Base, Mechanism, Outcome, Tls, TrustReason
+from probe.model import Base, Mechanism, Outcome, Role, Tls, TrustReason
 from probe.rules.access import is_local_interceptor
 
 _MITM = Mechanism.TLS_MITM
@@ -102,6 +102,19 @@ def one_key_for_unrelated_names(e: Evidence) -> Proof | None:
     return None
 
 
+@rule("tls.interceptor_answers_elsewhere", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
+def interceptor_answers_elsewhere(e: Evidence) -> Proof | None:
+    """Offered to an unrelated server, this name alone brings an untrusted certificate."""
+    for step in e.all(Tls, role=Role.NEUTRAL):
+        if step.sni != e.host or step.trust is None or step.trust.anchored or step.trust.valid:
+            continue
+        here = [s for s in e.harmless(Tls) if (s.address, s.port) == (step.address, step.port)]
+        answered = [s for s in here if s.trust is not None]
+        if answered and not any(same_issuer(step.trust, s.trust) for s in answered):
+            return Proof((step, *answered[-1:]), 0.95)
+    return None
+
+
 def _selective(e: Evidence) -> bool:
     """Somebody else was not re-signed here: no product that re-signs everything."""
     if e.line.trusted_names:
@@ -132,4 +145,5 @@ RULES: tuple[Rule, ...] = (
     control_sees_another_certificate,
     same_server_proves_another_way,
     one_key_for_unrelated_names,
+    interceptor_answers_elsewhere,
 )
