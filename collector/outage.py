@@ -1,0 +1,152 @@
+"""Notice that a network has gone silent, from the heartbeats of a handful of home machines.
+
+Home machines leave all the time: laptops close, power fails. So each probe's own habit is learned
+(how likely it falls silent in this part of the day), and an alarm needs many leaving at once beyond
+what these habits explain: at least three, at least 70 % of those present, and a Poisson-binomial
+tail under one in ten thousand. Pure functions over times, so that history can be replayed.
+
+An alarm is not yet a shutdown. That word needs a second source: another network, or the spools that
+arrive afterwards and say "awake, and cut off" (`second_source`).
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from probe.statistics import poisson_binomial_tail
+
+HEARTBEAT = 300.0
+SEEN = 900.0  # a heartbeat in the last 15 minutes
+BEFORE = 1800.0  # present means: seen half an hour ago
+HISTORY = 28 * 86_400.0
+BUCKET = 7200.0
+BUCKETS = 12
+PROBES_LEAST = 3
+SHARE = 0.7
+TAIL = 1e-4
+BACK = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """How often a probe fell silent when it had been seen half an hour before.
+
+    Attributes:
+        looked, left: Counts in each of the twelve two-hour parts of the day (UTC).
+    """
+
+    looked: tuple[int, ...] = (0,) * BUCKETS
+    left: tuple[int, ...] = (0,) * BUCKETS
+
+    def hazard(self, at: float) -> float:
+        """Chance of falling silent at this time of day; Laplace's rule, so never 0 and never 1."""
+        part = bucket(at)
+        return (self.left[part] + 1) / (self.looked[part] + 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """How many of a network's probes fell silent together, and how likely that is by habit.
+
+    Attributes:
+        present: Probes seen half an hour ago. silent: those of them that are silent now.
+        enough: There are enough probes to say anything at all.
+    """
+
+    present: frozenset[str]
+    silent: frozenset[str]
+    tail: float
+
+    @property
+    def enough(self) -> bool:
+        """Fewer than three probes say nothing."""
+        return len(self.present) >= PROBES_LEAST
+
+    @property
+    def alarms(self) -> bool:
+        """Too many left at once for their habits."""
+        many = len(self.silent) >= PROBES_LEAST
+        return many and len(self.silent) >= SHARE * len(self.present) and self.tail < TAIL
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """An alarm of one network; `end` is None while it lasts."""
+
+    start: float
+    end: float | None
+    probes: frozenset[str]
+    tail: float
+
+
+Beats = Mapping[str, Sequence[float]]
+
+
+def bucket(at: float) -> int:
+    """Which two-hour part of the day a moment lies in."""
+    return int(at % 86_400.0 // BUCKET)
+
+
+def seen(beats: Sequence[float], at: float) -> bool:
+    """A heartbeat came in the 15 minutes up to `at`. `beats` is sorted."""
+    return bisect_right(beats, at) > bisect_left(beats, at - SEEN)
+
+
+def habit(beats: Sequence[float], now: float, skip: Iterable[tuple[float, float]] = ()) -> Habit:
+    """Learn a probe's habit from four weeks before `now`, times of known outages left out."""
+    looked, left = [0] * BUCKETS, [0] * BUCKETS
+    outages = tuple(skip)
+    at = now - HISTORY
+    if beats:
+        at = max(at, beats[0] + BEFORE)
+    while at < now - BEFORE:
+        if seen(beats, at - BEFORE) and not any(a <= at <= b for a, b in outages):
+            looked[bucket(at)] += 1
+            left[bucket(at)] += not seen(beats, at)
+        at += BEFORE  # steps that do not overlap, so that counts are of separate occasions
+    return Habit(tuple(looked), tuple(left))
+
+
+def burst(beats: Beats, habits: Mapping[str, Habit], now: float) -> Burst:
+    """Who of one network fell silent just now."""
+    present = frozenset(p for p, times in beats.items() if seen(times, now - BEFORE))
+    silent = frozenset(p for p in present if not seen(beats[p], now))
+    hazards = [habits.get(probe, Habit()).hazard(now) for probe in sorted(present)]
+    return Burst(present, silent, poisson_binomial_tail(hazards, len(silent)))
+
+
+def follow(alarm: Outage | None, seen_now: Burst, beats: Beats, now: float) -> Outage | None:
+    """The alarm after this step: begun, kept, or ended because half of its probes are back."""
+    if alarm is None or alarm.end is not None:
+        return Outage(now, None, seen_now.silent, seen_now.tail) if seen_now.alarms else None
+    back = sum(seen(beats.get(probe, ()), now) for probe in alarm.probes)
+    if back >= BACK * len(alarm.probes):
+        return Outage(alarm.start, now, alarm.probes, alarm.tail)
+    return alarm
+
+
+def replay(beats: Beats, start: float, end: float, *, step: float = HEARTBEAT) -> list[Outage]:
+    """Go through history as the collector would have; habits are learned anew each day."""
+    found: list[Outage] = []
+    alarm: Outage | None = None
+    habits: dict[str, Habit] = {}
+    learned, now = -1.0, start
+    while now <= end:
+        if now // 86_400.0 != learned:
+            learned = now // 86_400.0
+            past = [(o.start - BEFORE, (o.end or now)) for o in found]
+            habits = {probe: habit(times, now, past) for probe, times in beats.items()}
+        alarm = follow(alarm, burst(beats, habits, now), beats, now)
+        if alarm is not None and alarm.end is not None:
+            found.append(alarm)
+        now += step
+    return [*found, alarm] if alarm is not None and alarm.end is None else found
+
+
+def second_source(
+    alarm: Outage, others: Iterable[Outage], cut: Iterable[tuple[float, float]]
+) -> bool:
+    """Something else says the same: another network's alarm, or spools that say "cut off"."""
+    last = alarm.end if alarm.end is not None else float("inf")
+    elsewhere = any(o.start <= last and (o.end or float("inf")) >= alarm.start for o in others)
+    return elsewhere or any(a <= last and b >= alarm.start - BEFORE for a, b in cut)
