@@ -1,0 +1,107 @@
+import base64
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from probe import wire
+from probe.commands.results import command
+from probe.results import Results
+from probe.trouble import Trouble
+from tests.probe import sample
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path / "home"))
+    results = Results(tmp_path / "home")
+    for one in (
+        sample.trusted(),
+        sample.intercepted("aa"),
+        sample.blocked(),
+        sample.hostile(),
+        sample.facts(),
+    ):
+        results.keep(one, wire.encode(one))
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(command, arguments, catch_exceptions=False)
+
+
+def test_list_says_what_each_run_came_to(home: Path) -> None:
+    shown = run("list").output
+    assert sample.RUN in shown
+    assert "2 blocked" in shown
+    assert "JSC Kazakhtelecom, AS9198, KZ" in shown
+    assert json.loads(run("list", "--json").output)["outcomes"]["intercepted"] == 1
+
+
+def test_an_empty_home_says_how_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
+    assert "begin with" in run("list").stderr
+
+
+def test_show_tells_one_site_or_one_run(home: Path) -> None:
+    assert "goes silent" in run("show", "b.example").output
+    whole = run("show", "last").output
+    assert "https://b.example/ (tls.timeout)" in whole
+    assert whole.count("\n") == 5
+
+
+def test_show_gives_the_record_itself(home: Path) -> None:
+    line = run("show", sample.hostile().id, "--json").output
+    assert wire.decode(line.strip().encode()) == sample.hostile()
+    assert line.isascii()
+
+
+def test_a_hostile_title_does_not_reach_the_terminal(home: Path) -> None:
+    for arguments in (("show", "c.example"), ("show", "last"), ("list",)):
+        shown = run(*arguments).output
+        assert not set("\x1b\x9b\u202e") & set(shown)
+
+
+def test_both_chains_of_an_interception_are_written(home: Path) -> None:
+    files = [str(path) for path in Results(home / "home").files()]
+    with Path(files[0]).open("ab") as file:  # the same site, seen untouched on another day
+        file.write(wire.encode(sample.trusted("aa")) + b"\n")
+    run("show", sample.intercepted("aa").id, "--pem", str(home / "certs"))
+    forged = (home / "certs/untrusted-1.pem").read_text()
+    true = (home / "certs/trusted-1.pem").read_text()
+    assert base64.b64encode(sample.FORGED).decode() in forged
+    assert base64.b64encode(sample.TRUE).decode() in true
+    assert forged.startswith("# served for a.example by 192.0.2.1, record ")
+
+
+def test_what_is_not_there_is_one_line(home: Path) -> None:
+    with pytest.raises(Trouble, match="no record"):
+        run("show", "unknown.example")
+    with pytest.raises(Trouble, match="no such run"):
+        run("export", "--run", "unknown")
+
+
+def test_a_report_is_one_file(home: Path) -> None:
+    assert run("report", "--html", str(home / "r.html")).exit_code == 0
+    page = (home / "r.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "2 blocked" in page
+
+
+def test_export_gives_whole_records_or_a_spreadsheet(home: Path) -> None:
+    exported = run("export").stdout_bytes
+    assert exported == b"".join(path.read_bytes() for path in Results(home / "home").files())
+    out = home / "out.csv"
+    run("export", "--format", "csv", "-o", str(out), "--outcome", "blocked", "--run", "last")
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["input"] for row in rows] == ["https://b.example/", "http://c.example/"]
+    assert rows[0]["mechanisms"] == "tls.timeout"
+    assert rows[1]["reason"].startswith("'=HYPERLINK")
+
+
+def test_any_file_of_records_can_be_read(home: Path) -> None:
+    file = home / "sent-by-somebody.jsonl"
+    file.write_bytes(wire.encode(sample.blocked("zz")) + b"\n")
+    assert "https://zz.example/" in run("show", "zz.example", "--file", str(file)).output
