@@ -55,9 +55,11 @@ _HEX_TEXT = re.compile(r"(?:[0-9a-fA-F]{2}){7,}[0-9a-fA-F]?")
 _ESCAPE = re.compile(
     r"\\x([0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})|\\u\{([0-9a-fA-F]{1,6})\}|\\([0-7]{3})"
 )
+_ENTITY = re.compile(r"&(?:amp;)*(?:#|num|period|colon|lsqb|lbrack)")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _TELLING = re.compile(r"\d|[:=]|[A-Za-z0-9+/_-]{10}")
 _WORDY = re.compile(r"[\w:.%+/=-]{7}", re.ASCII)
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _TOKENS = (re.compile(r"\w+"), re.compile(r"[0-9]+"), re.compile(r"[0-9a-fA-F]+"))
 _URLSAFE = str.maketrans("-_", "+/")
 
@@ -130,7 +132,7 @@ def _unwrapped(text: str) -> str:
     """One layer of percent-encoding, entities and escapes taken off."""
     if "%" in text:
         text = unquote(text, errors="replace")
-    if "&" in text:
+    if _ENTITY.search(text):
         text = html.unescape(text)
     if "\\" in text:
         text = _ESCAPE.sub(_unescaped, text)
@@ -156,8 +158,7 @@ def _spelled(text: str, allowed: Allowed, mark: str) -> str:
     def unless(keeps: Callable[[Match], bool]) -> Callable[[Match], str]:
         return lambda found: found[0] if keeps(found) else mark
 
-    if not text.isascii():
-        text = "".join(_ascii_digit(character) for character in text)
+    text = _OTHER_DIGIT.sub(lambda found: str(int(found[0])), text)
     text = _NIBBLES.sub(unless(lambda m: _keeps_nibbles(m[0], allowed)), text)
     if ":" in text:
         text = _COLONS.sub(unless(lambda m: _keeps_colons(m, allowed)), text)
@@ -166,13 +167,9 @@ def _spelled(text: str, allowed: Allowed, mark: str) -> str:
     text = _PAIRS.sub(mark, text)
     text = _NUMBER.sub(unless(lambda m: _keeps_number(m[0], allowed)), text)
     text = _HEX.sub(unless(lambda m: allowed.own(m[0]) or allowed.number(int(m[0], 16))), text)
-    text = _PACKED.sub(unless(lambda m: _keeps_packed(m[0], allowed)), text)
+    if "==" in text:
+        text = _PACKED.sub(unless(lambda m: _keeps_packed(m[0], allowed)), text)
     return _CUT.sub(mark, text) if len(text) >= CUT_LENGTH else text
-
-
-def _ascii_digit(character: str) -> str:
-    """Digits of other scripts as ours."""
-    return str(int(character)) if character.isdecimal() else character
 
 
 def _keeps_quad(found: Match, allowed: Allowed) -> bool:
