@@ -1,0 +1,79 @@
+"""The lab's address plan: public-looking everywhere, so that nothing is a bogon by accident.
+
+All of it exists only inside namespaces the lab made itself.
+"""
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+CLIENT = "95.57.64.10"
+CLIENT_GATEWAY = "95.57.64.1"
+CLIENT_NET = "95.57.64.0/24"
+CLIENT6 = "2a00:5da0:64::10"
+CLIENT6_GATEWAY = "2a00:5da0:64::1"
+CLIENT6_NET = "2a00:5da0:64::/64"
+
+ABROAD = "146.70.20.10"
+ABROAD_GATEWAY = "146.70.20.1"
+ABROAD6 = "2a0c:5c80:20::10"
+ABROAD6_GATEWAY = "2a0c:5c80:20::1"
+
+UPLINK_CENSOR = "92.47.151.1"
+UPLINK_INTERNET = "92.47.151.2"
+UPLINK6_CENSOR = "2a00:5da0:ffff::1"
+UPLINK6_INTERNET = "2a00:5da0:ffff::2"
+
+FOREIGN = IPv4Network("45.130.0.0/16")
+DOMESTIC = IPv4Network("92.46.0.0/17")
+ESSENTIAL = IPv4Network("92.46.200.0/24")
+FOREIGN6 = IPv6Network("2a0d:5600::/32")
+
+SYSTEM_RESOLVER = "92.46.190.53"
+PUBLIC_RESOLVERS = {
+    "8.8.8.8": "dns.google",
+    "8.8.4.4": "dns.google",
+    "1.1.1.1": "cloudflare-dns.com",
+    "1.0.0.1": "cloudflare-dns.com",
+    "9.9.9.9": "dns.quad9.net",
+    "77.88.8.8": "common.dot.dns.yandex.net",
+}
+PUBLIC_RESOLVERS6 = {"2001:4860:4860::8888": "dns.google", "2606:4700:4700::1111": "cloudflare-dns.com"}
+
+COLLECTOR = "45.130.254.10"
+COLLECTOR_PORT = 8080
+BULK_PORT = 8443
+
+BLOCK_PAGE = "92.46.180.80"
+BLOCK_PAGE_NAME = "zapret.kzmincom-lab.kz"
+PORTAL = "92.46.180.81"
+PORTAL_NAME = "login.hotel-wifi-lab.kz"
+AD_PAGE = "92.46.180.82"
+NOWHERE = "45.130.255.254"
+BOGON = "10.10.34.34"
+
+REDIRECTED_TLS_PORT = 7443
+REDIRECTED_WEB_PORT = 7080
+LIAR_PORT = 5353
+
+
+class Allocator:
+    """Hands out addresses of the plan, one after the other."""
+
+    def __init__(self) -> None:
+        self._next = {FOREIGN: 256 + 10, DOMESTIC: 256 + 10, ESSENTIAL: 10}
+        self._next6 = 0x1000
+
+    def take(self, *, domestic: bool = False, essential: bool = False) -> str:
+        """The next free IPv4 address of a kind."""
+        network = ESSENTIAL if essential else DOMESTIC if domestic else FOREIGN
+        self._next[network] += 3
+        return str(IPv4Address(int(network.network_address) + self._next[network]))
+
+    def take6(self) -> str:
+        """The next free IPv6 address."""
+        self._next6 += 0x11
+        return str(IPv6Address(int(FOREIGN6.network_address) + self._next6))
+
+
+def mirror(address: str) -> str:
+    """A second address for the real site at `address`."""
+    return str(IPv4Address(int(IPv4Address(address)) + 1))

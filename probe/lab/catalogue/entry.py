@@ -1,0 +1,53 @@
+"""The short form most entries of the catalogue are written in: one site, one URL, one verdict."""
+
+from collections.abc import Sequence
+
+from probe.lab.scenario import (
+    WIRE,
+    Act,
+    ControlState,
+    Expect,
+    LineSpec,
+    Scenario,
+    Site,
+)
+from probe.model import Mechanism, Outcome
+
+
+def entry(
+    name: str,
+    site: Site,
+    acts: Sequence[Act],
+    outcome: Outcome,
+    why: str,
+    *,
+    mechanisms: Sequence[Mechanism] = (),
+    any_of: Sequence[Mechanism] = (),
+    also: Sequence[Outcome | Mechanism] = (),
+    url: str | None = None,
+    others: Sequence[Site] = (),
+    line: LineSpec = WIRE,
+    control: ControlState = ControlState.FRESH,
+    experiments: Sequence[str] = ("web",),
+    street: bool = False,
+) -> Scenario:
+    """A scenario with one URL: the site's own front page over TLS, unless `url` says otherwise."""
+    expected = Expect(
+        url or f"https://{site.name}/",
+        outcome,
+        why,
+        mechanisms=tuple(mechanisms),
+        any_of=tuple(any_of),
+        also_acceptable=tuple(also),
+    )
+    return Scenario(
+        name,
+        (site, *others),
+        (expected,),
+        censor=tuple(acts),
+        line=line,
+        control=control,
+        experiments=tuple(experiments),
+        street=street,
+    )
+

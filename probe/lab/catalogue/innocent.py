@@ -1,0 +1,230 @@
+"""Odd, broken, rude or dead, and nobody's censorship."""
+
+from probe.lab.catalogue.entry import entry
+from probe.lab.scenario import (
+    CertificateKind,
+    Expect,
+    NameKind,
+    Page,
+    Scenario,
+    ServerKind,
+    Site,
+)
+from probe.model import Outcome as O
+
+
+def _certificate(kind: CertificateKind, host: str, why: str, *also: O) -> Scenario:
+    site = Site(host, certificate=kind)
+    return entry(f"innocent.{kind}", site, [], O.DOWN, why, also=also, street=True)
+
+
+def _name(kind: NameKind, host: str, why: str) -> Scenario:
+    return entry(f"innocent.name_{kind}", Site(host, resolves=kind), [], O.DOWN, why, street=True)
+
+
+def _server(kind: ServerKind, host: str, outcome: O, why: str, *also: O) -> Scenario:
+    return entry(f"innocent.server_{kind}", Site(host, server=kind), [], outcome, why, also=also)
+
+
+def _redirect(status: int, host: str) -> Scenario:
+    return entry(
+        f"innocent.redirect_{status}",
+        Site(host, page=Page("redirect", status, f"https://new.{host}/")),
+        [],
+        O.OK,
+        f"A {status} redirect to a site that works.",
+        others=[Site(f"new.{host}")],
+    )
+
+
+SCENARIOS = (
+    entry("innocent.fine", Site("ordinary-day.org"), [], O.OK, "It simply works.", street=True),
+    entry(
+        "innocent.fine_http",
+        Site("plain-ordinary.org", plain="same"),
+        [],
+        O.OK,
+        "It simply works over plain http.",
+        url="http://plain-ordinary.org/",
+        street=True,
+    ),
+    entry("innocent.domestic", Site("kotelnaya.kz", domestic=True), [], O.OK, "It simply works."),
+    entry("innocent.ipv6", Site("six-lanes.org", ipv6=True), [], O.OK, "It works over both."),
+    entry(
+        "innocent.port",
+        Site("odd-port.org", ports=(8443,)),
+        [],
+        O.OK,
+        "It works at a port of its own.",
+        url="https://odd-port.org:8443/",
+    ),
+    entry(
+        "innocent.idn",
+        Site("xn--80aa1aefbdg.xn--p1ai"),
+        [],
+        O.OK,
+        "Its name is not ASCII, and it works.",
+    ),
+    _certificate("expired", "forgot-to-renew.org", "Its certificate expired, for everybody."),
+    _certificate("self_signed", "homemade-paper.org", "It signs its own certificate."),
+    _certificate("wrong_name", "wrong-door.org", "Its certificate is another name's."),
+    _certificate("not_yet_valid", "from-the-future.org", "Its certificate is not valid yet."),
+    _certificate("incomplete", "missing-link.org", "It forgets its intermediate.", O.OK),
+    _certificate("national", "ministry-of-forms.ru", "A national root no browser carries.", O.OK),
+    _name("nxdomain", "never-registered.org", "The name does not exist, or was suspended."),
+    _name("nodata", "no-address-at-all.org", "The name exists and has no address."),
+    _name("servfail", "lame-delegation.org", "Its name servers are broken for everybody."),
+    _name("refused", "closed-zone.org", "Its name servers refuse everybody."),
+    _name("silent", "mute-nameserver.org", "Its name servers answer nobody."),
+    _name("loopback", "points-at-you.org", "It resolves to loopback everywhere."),
+    _name("cname_nowhere", "dangling-alias.org", "It is an alias of a name without address."),
+    _server("refuses", "closed-shop.org", O.DOWN, "The server refuses everybody."),
+    _server("silent", "dead-server.org", O.DOWN, "The server answers nobody."),
+    _server("unreachable", "unplugged.org", O.DOWN, "No way there for anybody."),
+    _server("no_tls", "not-a-tls-port.org", O.DOWN, "Port 443 speaks plain http."),
+    _server("resets", "rude-server.org", O.DOWN, "The server resets everybody."),
+    _server("closes_hello", "curt-server.org", O.DOWN, "The server hangs up on everybody."),
+    _server("overloaded", "under-attack.org", O.DOWN, "Under DDoS: it answers nobody in time."),
+    _server("hangs_after_tls", "stuck-backend.org", O.DOWN, "It shakes hands and says nothing."),
+    _server("dies_midway", "broken-pipe.org", O.DOWN, "It breaks off for everybody.", O.OK),
+    _server("slow", "slow-cooker.org", O.OK, "It takes two seconds for everybody."),
+    _server("tls12", "legacy-bank.org", O.OK, "It speaks TLS 1.2 only."),
+    _server("rejects_name", "strict-names.org", O.OK, "It rejects other names with an alert."),
+    _server(
+        "dies_after_control",
+        "just-died.org",
+        O.DOWN,
+        "It died between the control's look and ours.",
+        O.INCONCLUSIVE,
+    ),
+    entry(
+        "innocent.large",
+        Site("whole-archive.org", page=Page("large")),
+        [],
+        O.OK,
+        "Three megabytes: more than anybody waits for.",
+    ),
+    entry(
+        "innocent.untitled",
+        Site("nameless-page.org", page=Page("untitled")),
+        [],
+        O.OK,
+        "A page without a title.",
+        street=True,
+    ),
+    entry(
+        "innocent.forbidden_all",
+        Site("members-only.org", page=Page("forbidden")),
+        [],
+        O.REFUSED,
+        "403 for everybody, over proven TLS: the server's word.",
+        also=[O.OK],
+        street=True,
+    ),
+    entry(
+        "innocent.forbidden_here",
+        Site("not-in-your-country.com", page=Page("forbidden", audience="home")),
+        [],
+        O.REFUSED,
+        "403 for this country only, over proven TLS: the server's doing, not the network's.",
+    ),
+    entry(
+        "innocent.legal_here",
+        Site("streaming-rights.com", page=Page("legal", 451, audience="home")),
+        [],
+        O.REFUSED,
+        "451 over proven TLS: the server says so itself.",
+        street=True,
+    ),
+    entry(
+        "innocent.challenge_here",
+        Site("behind-a-shield.com", page=Page("challenge", audience="home")),
+        [],
+        O.REFUSED,
+        "A challenge page for us only, over proven TLS.",
+        street=True,
+    ),
+    entry(
+        "innocent.challenge_all",
+        Site("shield-for-all.com", page=Page("challenge")),
+        [],
+        O.REFUSED,
+        "A challenge page for everybody, over proven TLS.",
+        also=[O.OK],
+        street=True,
+    ),
+    entry(
+        "innocent.unavailable",
+        Site("maintenance-night.org", page=Page("unavailable")),
+        [],
+        O.DOWN,
+        "503 for everybody.",
+        also=[O.REFUSED, O.OK],
+        street=True,
+    ),
+    entry(
+        "innocent.loop",
+        Site("round-and-round.org", page=Page("loop")),
+        [],
+        O.DOWN,
+        "It redirects to itself for ever, for everybody.",
+        street=True,
+    ),
+    entry(
+        "innocent.broken_redirect",
+        Site("bad-signpost.org", page=Page("broken_redirect")),
+        [],
+        O.DOWN,
+        "Its redirect points nowhere, for everybody.",
+        also=[O.OK],
+    ),
+    _redirect(301, "moved-house.org"),
+    _redirect(302, "found-elsewhere.org"),
+    _redirect(303, "see-other-shelf.org"),
+    _redirect(307, "for-now-there.org"),
+    _redirect(308, "for-good-there.org"),
+    entry(
+        "innocent.cdn_by_resolver",
+        Site("many-edges.org", addresses=6, spread=True),
+        [],
+        O.OK,
+        "Every resolver names another edge of the same content network.",
+    ),
+    entry(
+        "innocent.cdn_two_leaves",
+        Site("two-leaves.org", addresses=4, leaves=True),
+        [],
+        O.OK,
+        "Its edges have different certificates from two trusted authorities.",
+    ),
+    entry(
+        "innocent.cdn_dead_node",
+        Site("one-lamp-out.org", addresses=3, dead_addresses=1),
+        [],
+        O.OK,
+        "One of its nodes is down for everybody; the others work.",
+    ),
+    entry(
+        "innocent.cdn_dead_first",
+        Site("two-lamps-out.org", addresses=3, dead_addresses=2),
+        [],
+        O.OK,
+        "Two of its three nodes are down for everybody.",
+    ),
+    entry(
+        "innocent.plain_closed",
+        Site("tls-or-nothing.org", plain="closed"),
+        [],
+        O.OK,
+        "Nothing listens at port 80; https works.",
+    ),
+    Scenario(
+        "innocent.http_only_dead_tls",
+        (Site("paper-only.org", plain="same", server="no_tls"),),
+        (
+            Expect("http://paper-only.org/", O.OK, "Plain http works for everybody."),
+            Expect("https://paper-only.org/", O.DOWN, "There is no TLS for anybody."),
+        ),
+        street=True,
+    ),
+)

@@ -1,0 +1,59 @@
+"""Poor lines: what is fine stays fine, what is blocked is still found, nobody is accused."""
+
+from probe.lab.scenario import Cut, Expect, Hello, Lie, LineSpec, Scenario, Site, Web
+from probe.model import Mechanism as M
+from probe.model import Outcome as O
+
+HOME = LineSpec("home", delay=0.015, jitter=0.003, rate=20_000_000)
+LOSS_1 = LineSpec("loss_1", delay=0.015, loss=0.01, rate=20_000_000)
+LOSS_3 = LineSpec("loss_3", delay=0.015, loss=0.03, rate=20_000_000)
+LOSS_5 = LineSpec("loss_5", delay=0.015, loss=0.05, rate=20_000_000)
+SATELLITE = LineSpec("satellite", delay=0.3, rate=256_000, queue=32_768)
+EVENING = LineSpec("evening", delay=0.02, jitter=0.02, rate=4_000_000, queue=131_072, cross=0.9)
+MOBILE = LineSpec("mobile", delay=0.04, jitter=0.06, loss=0.01, rate=6_000_000)
+
+
+def _on(line: LineSpec) -> Scenario:
+    """Six sites, one of each important kind, on one line."""
+    tag = line.name.replace("_", "-")
+    fine, silent, torn, denied, dead, paged = (
+        f"{what}-on-{tag}.org" for what in ("fine", "silent", "torn", "denied", "dead", "paged")
+    )
+    sites = (
+        Site(fine),
+        Site(silent),
+        Site(torn),
+        Site(denied),
+        Site(dead, server="silent"),
+        Site(paged, plain="same"),
+        Site(f"blackhole-on-{tag}.org"),
+    )
+    why = f"As on a good line, on this one ({line.name})."
+
+    def blocked(url: str, mechanism: M) -> Expect:
+        return Expect(url, O.BLOCKED, why, mechanisms=(mechanism,))
+
+    expect = (
+        Expect(f"https://{fine}/", O.OK, why),
+        blocked(f"https://{silent}/", M.TLS_TIMEOUT),
+        blocked(f"https://{torn}/", M.TLS_RESET),
+        blocked(f"https://{denied}/", M.DNS_NXDOMAIN),
+        Expect(f"https://{dead}/", O.DOWN, why),
+        blocked(f"http://{paged}/", M.HTTP_BLOCKPAGE),
+        blocked(f"https://blackhole-on-{tag}.org/", M.TCP_TIMEOUT),
+    )
+    acts = (
+        Hello(silent, "drop"),
+        Hello(torn, "reset"),
+        Lie(denied, "nxdomain"),
+        Web(paged, "page_200"),
+        Cut(f"blackhole-on-{tag}.org", "drop"),
+    )
+    return Scenario(f"lines.{line.name}", sites, expect, censor=acts, line=line)
+
+
+LINES = {
+    line.name: line for line in (HOME, LOSS_1, LOSS_3, LOSS_5, SATELLITE, EVENING, MOBILE)
+}
+
+SCENARIOS = tuple(_on(line) for line in LINES.values())

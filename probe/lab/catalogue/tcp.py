@@ -1,0 +1,117 @@
+"""Packets to an address are stopped, whatever is said in them."""
+
+from probe.lab.catalogue.entry import entry
+from probe.lab.scenario import Cut, Expect, Hello, Page, Scenario, Site
+from probe.model import Mechanism as M
+from probe.model import Outcome as O
+
+SCENARIOS = (
+    entry(
+        "tcp.drop",
+        Site("blackhole-times.org"),
+        [Cut("blackhole-times.org", "drop")],
+        O.BLOCKED,
+        "Nobody answers at its address here, and the control gets through at the same time.",
+        mechanisms=[M.TCP_TIMEOUT],
+    ),
+    entry(
+        "tcp.refuse",
+        Site("slammed-door.net"),
+        [Cut("slammed-door.net", "refuse")],
+        O.BLOCKED,
+        "The connection is refused here and accepted for the control.",
+        mechanisms=[M.TCP_REFUSED],
+        street=True,
+    ),
+    entry(
+        "tcp.host_unreachable",
+        Site("no-road-there.org"),
+        [Cut("no-road-there.org", "host_unreachable")],
+        O.BLOCKED,
+        "A router says that the host is unreachable; the control reaches it.",
+        mechanisms=[M.TCP_UNREACHABLE],
+    ),
+    entry(
+        "tcp.net_unreachable",
+        Site("lost-network.org"),
+        [Cut("lost-network.org", "net_unreachable")],
+        O.BLOCKED,
+        "A router says that the network is unreachable; the control reaches it.",
+        mechanisms=[M.TCP_UNREACHABLE],
+    ),
+    entry(
+        "tcp.reset",
+        Site("cut-short.org"),
+        [Cut("cut-short.org", "reset")],
+        O.BLOCKED,
+        "Every connection to its address is reset as soon as it stands, whatever the name.",
+        any_of=[M.TCP_RESET, M.TLS_RESET],
+        street=True,
+    ),
+    Scenario(
+        "tcp.port_443",
+        (Site("half-open.org", plain="same"),),
+        (
+            Expect(
+                "https://half-open.org/",
+                O.BLOCKED,
+                "Port 443 of its address is silent here, and answers the control.",
+                mechanisms=(M.TCP_TIMEOUT,),
+            ),
+            Expect("http://half-open.org/", O.OK, "Port 80 of the same address is left alone."),
+        ),
+        censor=(Cut("half-open.org", "drop", port=443),),
+    ),
+    entry(
+        "tcp.one_of_two",
+        Site("two-houses.org", addresses=2),
+        [Cut("two-houses.org", "drop", first_only=True)],
+        O.OK,
+        "One of its two addresses is silent here; the other serves the real site.",
+        also=[M.TCP_TIMEOUT, O.BLOCKED],
+    ),
+    entry(
+        "tcp.all_of_three",
+        Site("three-houses.org", addresses=3),
+        [Cut("three-houses.org", "drop")],
+        O.BLOCKED,
+        "All three of its addresses are silent here and answer the control.",
+        mechanisms=[M.TCP_TIMEOUT],
+    ),
+    entry(
+        "tcp.bystander",
+        Site("guest-of-condemned.org", shares="condemned-host.org"),
+        [Cut("condemned-host.org", "refuse")],
+        O.BLOCKED,
+        "It shares the address of a site that is cut off, and is cut off with it.",
+        mechanisms=[M.TCP_REFUSED],
+        others=[Site("condemned-host.org")],
+    ),
+    entry(
+        "tcp.and_sni",
+        Site("walled-twice.org", addresses=2),
+        [Cut("walled-twice.org", "drop", first_only=True), Hello("walled-twice.org", "reset")],
+        O.BLOCKED,
+        "One address is silent for everything, the other resets this name.",
+        mechanisms=[M.TLS_RESET],
+        also=[M.TCP_TIMEOUT],
+    ),
+    entry(
+        "tcp.behind_redirect",
+        Site("old-address.info", page=Page("redirect", 301, "https://moved-away.info/")),
+        [Cut("moved-away.info", "drop")],
+        O.BLOCKED,
+        "The first site redirects to one whose address is silent here only.",
+        mechanisms=[M.TCP_TIMEOUT],
+        others=[Site("moved-away.info")],
+    ),
+    entry(
+        "tcp.http_drop",
+        Site("plain-and-gone.org", plain="same"),
+        [Cut("plain-and-gone.org", "drop")],
+        O.BLOCKED,
+        "Nobody answers at its address here, over plain http as well.",
+        mechanisms=[M.TCP_TIMEOUT],
+        url="http://plain-and-gone.org/",
+    ),
+)

@@ -1,0 +1,60 @@
+"""Slowed on purpose and selectively, against merely slow."""
+
+from probe.lab.catalogue.entry import entry
+from probe.lab.scenario import Scenario, Site, Slow
+from probe.model import Mechanism as M
+from probe.model import Outcome as O
+
+_BOTH = ("web", "throttle")
+
+
+def _slowed(name: str, act: Slow, mechanism: M, why: str) -> Scenario:
+    return entry(
+        name,
+        Site(act.name),
+        [act],
+        O.THROTTLED,
+        why,
+        any_of=[mechanism, M.THROTTLE_SLOW],
+        experiments=_BOTH,
+    )
+
+
+SCENARIOS = (
+    _slowed(
+        "throttle.policed",
+        Slow("treacle-tv.org", "police", 16_000),
+        M.THROTTLE_POLICED,
+        "Packets above 128 kbit/s are dropped on connections that offered this name.",
+    ),
+    _slowed(
+        "throttle.shaped",
+        Slow("molasses-media.org", "shape", 16_000),
+        M.THROTTLE_SHAPED,
+        "Connections that offered this name wait in a queue of 128 kbit/s.",
+    ),
+    _slowed(
+        "throttle.policed_512",
+        Slow("half-speed.org", "police", 64_000),
+        M.THROTTLE_POLICED,
+        "Packets above 512 kbit/s are dropped on connections that offered this name.",
+    ),
+    entry(
+        "throttle.frozen",
+        Site("sixteen-kilobytes.org"),
+        [Slow("sixteen-kilobytes.org", "freeze", 16_384)],
+        O.THROTTLED,
+        "After 16 KiB the connection is frozen, for this name only.",
+        mechanisms=[M.THROTTLE_FROZEN],
+        also=[O.BLOCKED, M.HTTP_TIMEOUT],
+        experiments=_BOTH,
+    ),
+    entry(
+        "throttle.innocent_slow_server",
+        Site("tired-server.org", server="slow"),
+        [],
+        O.OK,
+        "The server is slow for everybody.",
+        experiments=_BOTH,
+    ),
+)

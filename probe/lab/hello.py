@@ -1,0 +1,50 @@
+"""Read the server name out of a TLS ClientHello (RFC 8446 section 4.1.2, RFC 6066 section 3)."""
+
+import struct
+
+_HANDSHAKE = 22
+_CLIENT_HELLO = 1
+_SERVER_NAME = 0
+
+
+def server_name(data: bytes) -> str | None:
+    """The SNI of a ClientHello, or None when there is none or these bytes are something else."""
+    try:
+        return _server_name(data)
+    except (IndexError, struct.error, UnicodeDecodeError):
+        return None
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether the first TLS record is complete (or is no TLS at all, so that waiting is vain)."""
+    if not data or data[0] != _HANDSHAKE:
+        return bool(data)
+    return len(data) >= 5 and len(data) >= 5 + int.from_bytes(data[3:5], "big")
+
+
+def _server_name(data: bytes) -> str | None:
+    if data[0] != _HANDSHAKE or data[5] != _CLIENT_HELLO:
+        return None
+    at = 5 + 4 + 2 + 32
+    at += 1 + data[at]
+    at += 2 + _u16(data, at)
+    at += 1 + data[at]
+    end = at + 2 + _u16(data, at)
+    at += 2
+    while at + 4 <= end:
+        kind, size = struct.unpack_from("!HH", data, at)
+        at += 4
+        if kind == _SERVER_NAME:
+            length = _u16(data, at + 3)
+            return data[at + 5 : at + 5 + length].decode("ascii").lower()
+        at += size
+    return None
+
+
+def _u16(data: bytes, at: int) -> int:
+    return int(struct.unpack_from("!H", data, at)[0])
+
+
+def pattern(name: str) -> str:
+    """The bytes that offer a name in a ClientHello, as iptables' string match writes them."""
+    return f"|00{len(name):04x}|{name}"

@@ -1,0 +1,169 @@
+"""What the lab's sites say: pages of realistic size, partly new on every visit."""
+
+import hashlib
+import random
+import time
+from dataclasses import dataclass
+from email.utils import formatdate
+from itertools import count
+from urllib.parse import quote
+
+from probe.lab.scenario import Page, Site
+
+_WORDS = (
+    "market report council river border station harvest weather minister school energy price "
+    "train history league concert museum border tender factory election water mountain airport "
+    "doctor village bridge budget student engine winter summer letter journal forest square"
+).split()
+_visits = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP response before it is written out."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+_REASONS = {
+    200: "OK",
+    301: "Moved Permanently",
+    302: "Found",
+    303: "See Other",
+    307: "Temporary Redirect",
+    308: "Permanent Redirect",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    451: "Unavailable For Legal Reasons",
+    503: "Service Unavailable",
+}
+
+
+def wire(answer: Answer, *, clock: float = 0.0) -> bytes:
+    """An answer as HTTP/1.1 bytes; `clock`: how far the true time is from our clock, seconds."""
+    lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}"]
+    lines += [f"{name}: {value}" for name, value in answer.headers]
+    lines += [f"Date: {formatdate(time.time() + clock, usegmt=True)}"]
+    lines += [f"Content-Length: {len(answer.body)}", "Connection: close"]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + answer.body
+
+
+def answer(site: Site, page: Page, path: str) -> Answer:
+    """What a site says at a path."""
+    match page.kind:
+        case "redirect":
+            return moved(page.to or "/", page.status if page.status != 200 else 301)
+        case "loop":
+            return moved(f"https://{site.name}/step-{next(_visits) % 1000}", 302)
+        case "broken_redirect":
+            return moved("https:///:0", 302)
+        case "challenge":
+            return _challenge(site)
+        case "forbidden":
+            return _page(403, "nginx", _html("403 Forbidden", "<h1>403 Forbidden</h1>"))
+        case "legal":
+            return block_page(page.status)
+        case "unavailable":
+            return _page(503, "nginx", _html("503 Service Temporarily Unavailable", "<h1>503</h1>"))
+        case "untitled":
+            return _page(200, "nginx", b"<html><body>" + _prose(site.name, 3).encode() + b"</body>")
+        case "small":
+            return _page(200, "nginx", _html(site.name, f"<h1>{site.name}</h1><p>It works.</p>"))
+        case "large":
+            return _page(200, "nginx", _large(site.name))
+        case "news":
+            return _page(200, "nginx", _news(site.name, path))
+
+
+def moved(to: str, status: int) -> Answer:
+    """A redirect."""
+    safe = quote(to, safe=":/?&=%#")
+    body = _html(f"{status} Moved", f'<a href="{safe}">Moved</a>')
+    return Answer(status, (("Server", "nginx"), ("Location", safe), _HTML), body)
+
+
+_HTML = ("Content-Type", "text/html; charset=utf-8")
+
+
+def _page(status: int, server: str, body: bytes) -> Answer:
+    token = hashlib.sha256(str(next(_visits)).encode()).hexdigest()
+    headers = (
+        ("Server", server),
+        _HTML,
+        ("Cache-Control", "max-age=60"),
+        ("Set-Cookie", f"visit={token[:16]}; path=/"),
+    )
+    return Answer(status, headers, body)
+
+
+def _html(title: str, body: str) -> bytes:
+    head = f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{title}</title></head>'
+    return f"{head}<body>{body}</body></html>".encode()
+
+
+def _prose(seed: str, paragraphs: int) -> str:
+    words = random.Random(seed)
+    return "".join(
+        f"<p>{' '.join(words.choice(_WORDS) for _ in range(60)).capitalize()}.</p>"
+        for _ in range(paragraphs)
+    )
+
+
+def _news(name: str, path: str) -> bytes:
+    """A front page: the same articles every time, new counters and one rotating line."""
+    visit = next(_visits)
+    seed = random.Random(name)
+    articles = "".join(
+        f'<article><h2><a href="https://{name}/story/{index}">'
+        f"{' '.join(seed.choice(_WORDS) for _ in range(7)).capitalize()}</a></h2>"
+        f"{_prose(f'{name}{index}', 3)}</article>"
+        for index in range(seed.randint(12, 30))
+    )
+    live = f"<aside>Visitors today: {visit}. {_prose(str(visit), 1)}</aside>"
+    links = f'<a href="https://cdn.{name}/app.js">app</a><a href="https://{name}/about">about</a>'
+    title = f"{name.split('.')[0].capitalize()}: news and views{path if path != '/' else ''}"
+    return _html(title, f"<nav>{links}</nav>{live}<main>{articles}</main>")
+
+
+def _large(name: str) -> bytes:
+    body = _prose(name, 40)
+    return _html(f"{name}: the whole archive", body * (3_000_000 // len(body)))
+
+
+def _challenge(site: Site) -> Answer:
+    script = f"/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1?ray={next(_visits):016x}"
+    text = "Checking your browser before accessing the site. Enable JavaScript and cookies."
+    body = _html("Just a moment...", f'<p>{site.name}: {text}</p><script src="{script}"></script>')
+    headers = (
+        ("Server", "cloudflare"),
+        ("CF-Ray", f"{next(_visits):016x}-FRA"),
+        ("cf-mitigated", "challenge"),
+        _HTML,
+    )
+    return Answer(403, headers, body)
+
+
+def block_page(status: int) -> Answer:
+    """The page that the lab's censor shows."""
+    text = (
+        "<h1>Доступ к информационному ресурсу ограничен</h1><p>Доступ к запрашиваемому ресурсу "
+        "ограничен на основании предписания уполномоченного органа.</p>"
+        "<p>Сұралған ресурсқа қол жеткізу шектелген.</p>"
+    )
+    return Answer(status, (("Server", "nginx"), _HTML), _html("Доступ ограничен", text))
+
+
+def portal_page() -> Answer:
+    """The page of a captive portal."""
+    form = '<form method="post" action="/login"><input name="room"><input name="surname"></form>'
+    body = _html("Welcome to the hotel wireless", f"<h1>Please sign in</h1>{form}")
+    return Answer(200, (("Server", "mikrotik"), _HTML), body)
+
+
+def advertisement() -> Answer:
+    """What a provider shows for names that do not exist."""
+    body = _html("This domain may be for sale", "<h1>Related searches</h1><a href='/buy'>Buy</a>")
+    return Answer(200, (("Server", "parking"), _HTML), body)

@@ -1,0 +1,196 @@
+"""The censor's user-space part for TCP: what a kernel filter can not do.
+
+Connections to some addresses are redirected here. The name that is offered decides: for the
+censored one the act is carried out, every other one is passed through untouched, byte for byte.
+"""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cryptography import x509
+
+from probe.lab import addresses as plan
+from probe.lab import pages, wires
+from probe.lab.hello import server_name
+from probe.lab.pki import Authority, Served, forge_2019, forge_2021
+from probe.lab.scenario import Hello, Web
+from probe.lab.world import World
+
+_HANDSHAKE_FAILURE = bytes.fromhex("15030300020228")  # fatal alert 40, RFC 8446 section 6
+_RAW_PAGE = "<html><title>Access denied</title><body>This resource is blocked.</body></html>"
+_UPSTREAM_LIMIT = 10.0
+
+Destination = tuple[str, int]
+Locate = Callable[[socket.socket], Destination]
+
+
+@dataclass
+class Proxy:
+    """Everything that is done to redirected connections.
+
+    Attributes:
+        locate: Tells where a redirected connection was going to.
+    """
+
+    world: World
+    locate: Locate = wires.original_destination
+    contexts: wires.Contexts = field(default_factory=wires.Contexts)
+    forged: dict[tuple[str, bytes], Served] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def secure(self, connection: socket.socket) -> None:
+        """One redirected connection to port 443."""
+        there = self.locate(connection)
+        hello = wires.peek(connection)
+        name = server_name(hello)
+        act = self._hello_act(name)
+        if act is not None:
+            self._act_on_hello(connection, act, there, name, len(hello))
+        elif self.world.nation("everything_resigned"):
+            self._intercept(connection, "product", there, name)
+        else:
+            _pass(connection, there)
+
+    def plain(self, connection: socket.socket) -> None:
+        """One redirected connection to port 80."""
+        there = self.locate(connection)
+        if self.world.nation("captive_portal"):
+            wires.read_head(connection)
+            answer = pages.moved(f"http://{plan.PORTAL_NAME}/login", 302)
+            return connection.sendall(pages.wire(answer))
+        asked = wires.parse_head(wires.peek(connection, whole=wires.has_head))
+        act = self._web_act(asked)
+        if act is None:
+            return _pass(connection, there)
+        return self._act_on_web(connection, act, there)
+
+    def _hello_act(self, name: str | None) -> Hello | None:
+        for act in self.world.acts:
+            if isinstance(act, Hello) and act.name == name:
+                return act
+        return None
+
+    def _web_act(self, asked: wires.Asked) -> Web | None:
+        for act in self.world.acts:
+            here = isinstance(act, Web) and act.name == asked.host
+            if here and act.path in {None, asked.path}:
+                return act
+        return None
+
+    def _act_on_hello(
+        self, connection: socket.socket, act: Hello, there: Destination, name: str | None, size: int
+    ) -> None:
+        match act.how:
+            case "fin":
+                connection.recv(size)  # unread bytes would turn the close into a reset
+            case "alert":
+                connection.recv(size)
+                connection.sendall(_HANDSHAKE_FAILURE)
+            case "drop" | "drop_after":
+                wires.silence(connection)
+            case "reset":
+                wires.reset(connection)
+            case interception:
+                self._intercept(connection, interception, there, name)
+
+    def _act_on_web(self, connection: socket.socket, act: Web, there: Destination) -> None:
+        match act.how:
+            case "drop":
+                wires.silence(connection)
+            case "reset":
+                wires.reset(connection)
+            case "truncate":
+                _pass_part(connection, there)
+            case how:
+                wires.read_head(connection)
+                connection.sendall(_spoken(how))
+
+    def _intercept(
+        self, connection: socket.socket, how: str, there: Destination, name: str | None
+    ) -> None:
+        """Speak TLS to both sides and carry what they say."""
+        upstream = _open_tls(there, name)
+        with upstream:
+            real = upstream.getpeercert(binary_form=True) or b""
+            served = self._forge(how, real)
+            context = self.contexts.get(served)
+            with wires.wrap(connection, context) as stream:
+                request = wires.read_head(stream)
+                upstream.sendall(request)
+                while data := upstream.recv(65536):
+                    stream.sendall(data)
+                stream.unwrap()
+
+    def _forge(self, how: str, real: bytes) -> Served:
+        with self.lock:
+            if (how, real) not in self.forged:
+                certificate = x509.load_der_x509_certificate(real)
+                forge = forge_2019 if how == "mitm_2019" else forge_2021
+                self.forged[how, real] = forge(self._authority(how), certificate)
+            return self.forged[how, real]
+
+    def _authority(self, how: str) -> Authority:
+        pki = self.world.pki
+        match how:
+            case "mitm_2019":
+                return pki.interceptor_2019
+            case "mitm_2021":
+                return pki.interceptor_2021
+            case "product":
+                return pki.product
+            case _:
+                return pki.interceptor_anonymous
+
+
+def _open_tls(there: Destination, name: str | None) -> ssl.SSLSocket:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    upstream = socket.create_connection(there, timeout=_UPSTREAM_LIMIT)
+    return context.wrap_socket(upstream, server_hostname=name)
+
+
+def _pass(connection: socket.socket, there: Destination) -> None:
+    try:
+        upstream = socket.create_connection(there, timeout=_UPSTREAM_LIMIT)
+    except ConnectionRefusedError:
+        return wires.reset(connection)
+    except OSError:
+        return wires.silence(connection)
+    with upstream:
+        wires.splice(connection, upstream)
+    return None
+
+
+def _pass_part(connection: socket.socket, there: Destination) -> None:
+    """Carry the first 2 KiB of the answer, then close."""
+    with socket.create_connection(there, timeout=_UPSTREAM_LIMIT) as upstream:
+        upstream.sendall(wires.read_head(connection))
+        connection.sendall(upstream.recv(2048))
+
+
+def _spoken(how: str) -> bytes:
+    """What the censor says in the site's place."""
+    match how:
+        case "page_200":
+            return pages.wire(pages.block_page(200))
+        case "page_403":
+            return pages.wire(pages.block_page(403))
+        case "to_http_page":
+            return pages.wire(pages.moved(f"http://{plan.BLOCK_PAGE_NAME}/", 302))
+        case "to_https_page":
+            return pages.wire(pages.moved(f"https://{plan.BLOCK_PAGE_NAME}/", 302))
+        case "raw_page":
+            return _RAW_PAGE.encode()
+        case _:
+            return b""
+
+
+def start(world: World) -> None:
+    """Take redirected connections in this namespace."""
+    proxy = Proxy(world)
+    wires.serve(wires.listen("::", plan.REDIRECTED_TLS_PORT), proxy.secure)
+    wires.serve(wires.listen("::", plan.REDIRECTED_WEB_PORT), proxy.plain)

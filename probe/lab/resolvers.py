@@ -1,0 +1,187 @@
+"""The internet's resolvers: DNS over UDP, TCP, TLS and HTTP/2 at their well-known addresses."""
+
+import base64
+import contextlib
+import selectors
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from probe.lab import addresses as plan
+from probe.lab import names, wires
+from probe.lab.hello import server_name
+from probe.lab.pki import Served, leaf
+from probe.lab.world import World
+
+if TYPE_CHECKING:
+    import ssl
+
+    from h2.connection import H2Connection
+
+_TYPE = "application/dns-message"
+_IPV6_FREEBIND = 78
+
+
+class Resolvers:
+    """Every resolver of the world, one zone behind all of them."""
+
+    def __init__(self, world: World) -> None:
+        self._zone = names.Zone(world)
+        self._contexts = wires.Contexts()
+        self._served = {
+            address: _certificate(world, address, name)
+            for address, name in {**plan.PUBLIC_RESOLVERS, **plan.PUBLIC_RESOLVERS6}.items()
+        }
+
+    def knows(self, address: str) -> bool:
+        """Whether a resolver with TLS lives at an address."""
+        return address in self._served
+
+    def reply(self, data: bytes, resolver: str) -> bytes | None:
+        """The bytes a resolver answers, or None for silence."""
+        query = names.parse(data)
+        if query is None:
+            return None
+        answer = self._zone.answer(query, resolver)
+        return None if answer is None else answer.to_wire()
+
+    def tcp(self, connection: socket.socket) -> None:
+        """One connection to port 53 over TCP."""
+        self._framed(connection, wires.plain_address(connection.getsockname()[0]))
+
+    def tls(self, connection: socket.socket) -> None:
+        """One connection to port 853."""
+        here = wires.plain_address(connection.getsockname()[0])
+        if not self.knows(here):
+            return
+        context = self._contexts.get(self._served[here], flavour="dot")
+        with wires.wrap(connection, context) as stream:
+            self._framed(stream, here)
+
+    def https(self, connection: socket.socket) -> None:
+        """One connection to port 443 of a resolver."""
+        here = wires.plain_address(connection.getsockname()[0])
+        server_name(wires.peek(connection))
+        context = self._contexts.get(self._served[here], flavour="h2")
+        with wires.wrap(connection, context) as stream:
+            if stream.selected_alpn_protocol() == "h2":
+                _speak_h2(stream, lambda data: self.reply(data, here))
+            else:
+                self._speak_http1(stream, here)
+
+    def _framed(self, connection: socket.socket, here: str) -> None:
+        """DNS messages behind two bytes of length (RFC 1035 section 4.2.2)."""
+        while size := _exactly(connection, 2):
+            data = _exactly(connection, int.from_bytes(size, "big"))
+            answer = self.reply(data, here) if data else None
+            if answer is None:
+                return wires.silence(connection, 5.0)
+            connection.sendall(struct.pack("!H", len(answer)) + answer)
+        return None
+
+    def _speak_http1(self, stream: "ssl.SSLSocket", here: str) -> None:
+        head, _, body = wires.read_head(stream).partition(b"\r\n\r\n")
+        asked = wires.parse_head(head)
+        data = _from_path(asked.path) if asked.method == "GET" else body
+        answer = self.reply(data, here) or b""
+        lines = f"HTTP/1.1 200 OK\r\nContent-Type: {_TYPE}\r\nContent-Length: {len(answer)}\r\n\r\n"
+        stream.sendall(lines.encode() + answer)
+
+
+def _certificate(world: World, address: str, name: str) -> Served:
+    alternatives = [each for each, owner in plan.PUBLIC_RESOLVERS.items() if owner == name]
+    return leaf(world.pki.first, (name, address, *alternatives), now=world.pki.now)
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = connection.recv(size - len(data))
+        if not more:
+            return b""
+        data += more
+    return data
+
+
+def _from_path(path: str) -> bytes:
+    value = parse_qs(urlsplit(path).query).get("dns", [""])[0]
+    with contextlib.suppress(ValueError):
+        return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+    return b""
+
+
+def _speak_h2(stream: "ssl.SSLSocket", reply: Callable[[bytes], bytes | None]) -> None:
+    """Answer DNS queries over HTTP/2 (RFC 8484) until the client goes."""
+    from h2.config import H2Configuration
+    from h2.connection import H2Connection
+    from h2.events import DataReceived, RequestReceived, StreamEnded
+
+    link = H2Connection(config=H2Configuration(client_side=False, header_encoding="utf-8"))
+    link.initiate_connection()
+    stream.sendall(link.data_to_send())
+    asked: dict[int, bytes] = {}
+    while data := stream.recv(65536):
+        for event in link.receive_data(data):
+            if isinstance(event, RequestReceived):
+                path = dict(event.headers).get(":path", "")
+                asked[event.stream_id] = _from_path(str(path))
+            elif isinstance(event, DataReceived):
+                asked[event.stream_id] = asked.get(event.stream_id, b"") + event.data
+                link.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            elif isinstance(event, StreamEnded):
+                _answer_h2(link, event.stream_id, reply(asked.pop(event.stream_id, b"")))
+        stream.sendall(link.data_to_send())
+
+
+def _answer_h2(link: "H2Connection", stream_id: int, answer: bytes | None) -> None:
+    if answer is None:
+        return
+    headers = [(":status", "200"), ("content-type", _TYPE), ("content-length", str(len(answer)))]
+    link.send_headers(stream_id, headers)
+    link.send_data(stream_id, answer, end_stream=True)
+
+
+def _udp(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    server = socket.socket(family, socket.SOCK_DGRAM)
+    if family == socket.AF_INET6:  # an address that only a local route makes ours
+        server.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
+    server.bind((address, port))
+    return server
+
+
+def serve_udp(sockets: list[socket.socket], reply: Callable[[bytes, str], bytes | None]) -> None:
+    """Answer datagrams on several sockets from one thread."""
+    selector = selectors.DefaultSelector()
+    for each in sockets:
+        selector.register(each, selectors.EVENT_READ)
+
+    def loop() -> None:
+        while True:
+            for key, _ in selector.select():
+                each = key.fileobj
+                if isinstance(each, socket.socket):
+                    _once(each, reply)
+
+    threading.Thread(target=loop, daemon=True).start()
+
+
+def _once(server: socket.socket, reply: Callable[[bytes, str], bytes | None]) -> None:
+    with contextlib.suppress(OSError):
+        data, peer = server.recvfrom(4096)
+        answer = reply(data, server.getsockname()[0])
+        if answer is not None:
+            server.sendto(answer, peer)
+
+
+def start(world: World) -> Resolvers:
+    """Answer at every resolver's address in this namespace; port 443 is left to the caller."""
+    resolvers = Resolvers(world)
+    addresses = [plan.SYSTEM_RESOLVER, *plan.PUBLIC_RESOLVERS, *plan.PUBLIC_RESOLVERS6]
+    serve_udp([_udp(address, 53) for address in addresses], resolvers.reply)
+    wires.serve(wires.listen("::", 53), resolvers.tcp)
+    wires.serve(wires.listen("::", 853), resolvers.tls)
+    return resolvers

@@ -1,0 +1,252 @@
+"""The process in which a country lives: PID 1 of its own namespaces, and everything below it.
+
+It is started by `country` inside `unshare`, reads what to build from its standard input, forks one
+process per place, says on standard output where they are, and lives until its standard input
+closes. When it goes, the kernel ends whatever is left in the namespaces, so nothing can outlive it.
+"""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from probe.lab import addresses as plan
+from probe.lab import inside, liar, middlebox, origin, proxy, resolvers
+from probe.lab.line import Bridge, open_interface
+from probe.lab.scenario import WIRE, LineSpec, Scenario, Site
+from probe.lab.world import World, build
+
+_DOMESTIC = "92.46.0.0/16"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to build."""
+
+    scenarios: tuple[Scenario, ...]
+    line: LineSpec
+    folder: str
+    seed: int = 1
+    extra: tuple[Site, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One forked process with namespaces of its own."""
+
+    name: str
+    pid: int
+    outer: int
+    go: int
+    done: int
+
+
+def _run(command: Sequence[str], text: str) -> None:
+    finished = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
+    if finished.returncode:
+        raise OSError(f"{' '.join(command)}: {finished.stderr.strip()}")
+
+
+def ip(lines: Sequence[str]) -> None:
+    """Run lines of `ip` in the current network namespace."""
+    _run(["ip", "-batch", "-"], "\n".join(lines) + "\n")
+
+
+def restore(program: str, text: str) -> None:
+    """Load a rule set with whichever backend of iptables this machine has."""
+    try:
+        _run([f"{program}-restore", "-w", "5"], text)
+    except OSError:
+        _run([f"{program}-legacy-restore", "-w", "5"], text)
+
+
+def _client(world: World, folder: Path) -> None:
+    _leaf_node(plan.CLIENT, plan.CLIENT_GATEWAY, plan.CLIENT6, plan.CLIENT6_GATEWAY)
+    _resolv(plan.SYSTEM_RESOLVER, folder / "client.resolv.conf")
+
+
+def _abroad(world: World, folder: Path) -> None:
+    _leaf_node(plan.ABROAD, plan.ABROAD_GATEWAY, plan.ABROAD6, plan.ABROAD6_GATEWAY)
+    _resolv("8.8.4.4", folder / "abroad.resolv.conf")
+
+
+def _leaf_node(address: str, gateway: str, address6: str, gateway6: str) -> None:
+    ip(
+        [
+            "link set lo up",
+            f"addr add {address}/24 dev eth0",
+            f"addr add {address6}/64 dev eth0 nodad",
+            "link set eth0 up",
+            f"route add default via {gateway}",
+            f"route add default via {gateway6}",
+        ]
+    )
+    inside.offloads_off("eth0")
+
+
+def _resolv(resolver: str, scratch: Path) -> None:
+    inside.bind_over("/etc/resolv.conf", f"nameserver {resolver}\n", scratch)
+
+
+def _censor(world: World, folder: Path) -> None:
+    _forwarding()
+    ip(
+        [
+            "link set lo up",
+            f"addr add {plan.CLIENT_GATEWAY}/24 dev {middlebox.HOME}",
+            f"addr add {plan.CLIENT6_GATEWAY}/64 dev {middlebox.HOME} nodad",
+            f"addr add {plan.UPLINK_CENSOR}/30 dev {middlebox.UPLINK}",
+            f"addr add {plan.UPLINK6_CENSOR}/64 dev {middlebox.UPLINK} nodad",
+            f"link set {middlebox.HOME} up",
+            f"link set {middlebox.UPLINK} up",
+            f"route add default via {plan.UPLINK_INTERNET}",
+            f"route add default via {plan.UPLINK6_INTERNET}",
+        ]
+    )
+    inside.offloads_off(middlebox.HOME)
+    inside.offloads_off(middlebox.UPLINK)
+    classes = middlebox.classes(world)
+    if classes:
+        _run(["tc", "-batch", "-"], "\n".join(classes) + "\n")
+    proxy.start(world)
+    liar.start(world)
+    restore("iptables", middlebox.rules(world))
+    restore("ip6tables", middlebox.rules(world, v6=True))
+
+
+def _forwarding() -> None:
+    inside.sysctl("net/ipv4/ip_forward", "1")
+    inside.sysctl("net/ipv6/conf/all/forwarding", "1")
+    inside.sysctl("net/ipv4/conf/all/rp_filter", "0")
+    inside.sysctl("net/ipv4/icmp_ratelimit", "0")
+    inside.sysctl("net/ipv4/icmp_msgs_per_sec", "100000")
+    inside.sysctl("net/ipv6/icmp/ratelimit", "0")
+
+
+def _internet(world: World, folder: Path) -> None:
+    _forwarding()
+    local = [str(plan.FOREIGN), _DOMESTIC, *(f"{each}/32" for each in plan.PUBLIC_RESOLVERS)]
+    local6 = [str(plan.FOREIGN6), *(f"{each}/128" for each in plan.PUBLIC_RESOLVERS6)]
+    ip(
+        [
+            "link set lo up",
+            f"addr add {plan.UPLINK_INTERNET}/30 dev censor0",
+            f"addr add {plan.UPLINK6_INTERNET}/64 dev censor0 nodad",
+            f"addr add {plan.ABROAD_GATEWAY}/24 dev abroad0",
+            f"addr add {plan.ABROAD6_GATEWAY}/64 dev abroad0 nodad",
+            "link set censor0 up",
+            "link set abroad0 up",
+            f"route add {plan.CLIENT_NET} via {plan.UPLINK_CENSOR}",
+            f"route add {plan.CLIENT6_NET} via {plan.UPLINK6_CENSOR}",
+            *(f"route add local {network} dev lo" for network in local + local6),
+        ]
+    )
+    inside.offloads_off("censor0")
+    inside.offloads_off("abroad0")
+    origin.start(world, resolvers.start(world))
+    restore("iptables", middlebox.dead_servers(world))
+    restore("ip6tables", middlebox.dead_servers(world, v6=True))
+
+
+def _line(world: World, folder: Path) -> None:
+    ip(["link set near up", "link set far up"])
+    inside.offloads_off("near")
+    inside.offloads_off("far")
+    bridge = Bridge(world.line, open_interface("near"), open_interface("far"))
+    threading.Thread(target=bridge.run, daemon=True).start()
+
+
+_ROLES: dict[str, Callable[[World, Path], None]] = {
+    "internet": _internet,
+    "censor": _censor,
+    "line": _line,
+    "client": _client,
+    "abroad": _abroad,
+}
+
+
+def _fork(name: str, world: World, folder: Path) -> Place:
+    """Start a place: it makes its namespaces, waits for its links, then gets to work."""
+    up_read, up_write = os.pipe()
+    go_read, go_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(go_write)
+        _live(name, world, folder, up_write, go_read)
+    os.close(up_write)
+    os.close(go_read)
+    return Place(name, pid, int(os.read(up_read, 32)), go_write, up_read)
+
+
+def _live(name: str, world: World, folder: Path, up: int, go: int) -> None:
+    try:
+        inside.unshare(inside.CLONE_NEWNET | inside.CLONE_NEWNS)
+        os.write(up, str(inside.outer_pid()).encode())
+        os.read(go, 1)
+        _ROLES[name](world, folder)
+        os.write(up, b"ready")
+        signal.pause()
+    except BaseException as error:  # noqa: BLE001 - the last frame of a process: say it and go
+        traceback.print_exc()
+        os.write(up, f"{type(error).__name__}: {error}".encode()[:4000])
+    os._exit(1)
+
+
+def _links(places: dict[str, Place], line: LineSpec) -> list[str]:
+    """Virtual cables between the places, named as each end sees them."""
+    pid = {name: place.pid for name, place in places.items()}
+
+    def cable(one: str, one_end: str, other: str, other_end: str) -> str:
+        near = f"name {one_end} netns {pid[one]}"
+        return f"link add {near} type veth peer name {other_end} netns {pid[other]}"
+
+    home = middlebox.HOME
+    if line == WIRE:
+        access = [cable("client", "eth0", "censor", home)]
+    else:
+        access = [cable("client", "eth0", "line", "near"), cable("line", "far", "censor", home)]
+    uplink = cable("censor", middlebox.UPLINK, "internet", "censor0")
+    return [*access, uplink, cable("abroad", "eth0", "internet", "abroad0")]
+
+
+def _build(order: Order) -> dict[str, int]:
+    folder = Path(order.folder)
+    inside.own_mounts()
+    inside.mount("tmpfs", "/run", "tmpfs")
+    world = build(order.scenarios, order.line, order.extra)
+    (folder / "ca.pem").write_bytes(world.pki.roots_pem)
+    roles = [name for name in _ROLES if name != "line" or order.line != WIRE]
+    places = {name: _fork(name, world, folder) for name in roles}
+    ip(_links(places, order.line))
+    for place in places.values():
+        os.write(place.go, b"g")
+    for place in places.values():
+        said = os.read(place.done, 4096)
+        if said != b"ready":
+            raise OSError(f"{place.name}: {said.decode(errors='replace')}")
+    return {place.name: place.outer for place in places.values()}
+
+
+def main() -> None:
+    """Build what standard input orders, say where it is, and hold it until the input closes."""
+    order: Order = pickle.load(sys.stdin.buffer)
+    try:
+        answer: dict[str, object] = {"places": _build(order)}
+    except OSError as error:
+        answer = {"error": str(error)}
+    print(json.dumps(answer), flush=True)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    if "places" in answer:
+        while sys.stdin.buffer.read(1):
+            pass
+
+
+if __name__ == "__main__":
+    main()
