@@ -1,0 +1,171 @@
+"""The command `qazcollector`: what an operator types, checked and explained in one line each.
+
+Rule: results go to stdout, everything else to stderr. Exit 2 says that the operator can mend it,
+and how; anything else that goes wrong is a bug and shows its traceback.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from collector.settings import (
+    LAB_LIMITS,
+    Limits,
+    Settings,
+    SettingsError,
+    parse_address,
+    parse_proxies,
+)
+from collector.store import Store, StoreError, keys, open_store
+from probe import __version__
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_STORE = "sqlite:///qazcollector.sqlite3"
+_EXTRAS = {"aiohttp": "collector", "prometheus_client": "collector"}
+_EXTRAS |= {"asyncpg": "postgres", "duckdb": "analytics"}
+
+
+def store_option(command: F) -> F:
+    """--store, the same everywhere."""
+    text = "sqlite:///FILE (four slashes for an absolute path) or postgresql://…"
+    option = click.option(
+        "--store",
+        "url",
+        metavar="URL",
+        default=DEFAULT_STORE,
+        envvar="QAZCOLLECTOR_STORE",
+        show_default=True,
+        help=text,
+    )
+    return option(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="qazcollector")
+def cli() -> None:
+    """Collect measurements from probes and say what they amount to."""
+
+
+@cli.command()
+@click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8080", show_default=True)
+@click.option("--metrics", metavar="HOST:PORT", help="Give /metrics an address of its own.")
+@click.option("--bulk", metavar="HOST:PORT", help="Serve throughput experiments here.")
+@store_option
+@click.option(
+    "--enrolment",
+    type=click.Choice(["open", "token", "closed"]),
+    default="token",
+    show_default=True,
+    help="Who may send: anybody, whoever has an invite, or nobody new.",
+)
+@click.option("--lab", is_flag=True, help="This is a laboratory: take lab records.")
+@click.option("--tls-cert", type=click.Path(path_type=Path), metavar="PEM")
+@click.option("--tls-key", type=click.Path(path_type=Path), metavar="PEM")
+@click.option(
+    "--targets", multiple=True, metavar="NAME|FILE", help="Targets to show by name. [kz, global]"
+)
+@click.option("--max-series", type=click.IntRange(1), default=50_000, show_default=True)
+@click.option("--asn-table", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--quorum", type=click.IntRange(1), help="Probes that make an event. [3; lab: 1]")
+@click.option(
+    "--proxy", multiple=True, metavar="NETWORK", help="Believe X-Forwarded-For from here."
+)
+def serve(**options: Any) -> None:
+    """Take measurements, and answer for them, until stopped."""
+    settings = _settings(**options)
+    from collector.serve import run
+
+    run(settings)
+
+
+def _settings(
+    *,
+    listen: str,
+    metrics: str | None,
+    bulk: str | None,
+    url: str,
+    enrolment: Any,
+    lab: bool,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    targets: tuple[str, ...],
+    max_series: int,
+    asn_table: Path | None,
+    quorum: int | None,
+    proxy: tuple[str, ...],
+) -> Settings:
+    if tls_key and not tls_cert:
+        raise SettingsError("--tls-key without --tls-cert; give both, or one file with both in it")
+    return Settings(
+        listen=parse_address(listen),
+        metrics=parse_address(metrics) if metrics else None,
+        bulk=parse_address(bulk) if bulk else None,
+        store=url,
+        enrolment=enrolment,
+        lab=lab,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        targets=targets,
+        max_series=max_series,
+        asn_table=asn_table,
+        quorum=quorum or (1 if lab else 3),
+        proxies=parse_proxies(proxy),
+        limits=LAB_LIMITS if lab else Limits(),
+    )
+
+
+@cli.command()
+@store_option
+@click.option("--role", type=click.Choice(["probe", "control"]), default="probe", show_default=True)
+@click.option("--uses", type=click.IntRange(1, 1_000_000), default=1, show_default=True)
+@click.option(
+    "--expires", type=click.IntRange(1, 3650), default=30, show_default=True, help="Days."
+)
+def enroll(url: str, role: keys.Role, uses: int, expires: int) -> None:
+    """Make an invite and print it."""
+    invite = keys.new_invite()
+    now = time.time()
+
+    async def work(store: Store) -> None:
+        expires_at = now + expires * 86400
+        await store.write(keys.add_invite(invite, role, uses=uses, at=now, expires_at=expires_at))
+
+    with_store(url, work)
+    click.echo(invite)
+
+
+def with_store(url: str, work: Callable[[Store], Any]) -> Any:
+    """Open a store, do something with it, close it."""
+
+    async def whole() -> Any:
+        store = await open_store(url)
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(whole())
+
+
+def main() -> None:
+    """Run the command, and turn what an operator can mend into one line and exit 2."""
+    try:
+        cli(standalone_mode=True)
+    except (SettingsError, StoreError) as error:
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        _fail(f"{error.name} is not installed; install it with: pip install 'qazprobe[{extra}]'")
+
+
+def _fail(line: str) -> None:
+    click.echo(f"qazcollector: {line}", err=True)
+    sys.exit(2)

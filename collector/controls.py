@@ -1,0 +1,113 @@
+"""What controls saw: cut to the steps that are compared, kept with their time, given with an age.
+
+Rule: an observation says something about a target only when the control's own line was alive; a
+control that was offline saw nothing.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from collector.store.port import Ask, Operation
+from probe.model import Control, Dns, Http, Quic, Record, Role, Steps, Tcp, Tls
+
+# Observations older than this say nothing of now; those within a quarter of an hour count fully.
+LATELY_SECONDS = 24 * 3600.0
+NEAR_SECONDS = 15 * 60.0
+STEPS_LIMIT = 48
+_COMPARED = (Dns, Tcp, Tls, Http, Quic)
+_steps = msgspec.json.Decoder(Steps)
+
+
+class Observation(NamedTuple):
+    """One look of a control at one input; `at` is Unix time."""
+
+    id: str
+    at: float
+    steps: Steps
+
+
+def as_control(observation: Observation, *, asked_at: float) -> Control:
+    """An observation with its age at some instant: negative is before it."""
+    age = round(observation.at - asked_at, 3)
+    return Control(id=observation.id, age=age, steps=observation.steps)
+
+
+def trim(record: Record) -> Steps:
+    """The steps of a control's record that are compared; none when its line was not alive."""
+    if record.experiment != "web" or not _alive(record):
+        return ()
+    compared = [s for s in record.steps if isinstance(s, _COMPARED) and s.role is Role.TARGET]
+    return tuple(
+        replace(step, body=None) if isinstance(step, Http) else step
+        for step in compared[:STEPS_LIMIT]
+    )
+
+
+def _alive(record: Record) -> bool:
+    line, verdict = record.line, record.verdict
+    if line and (line.alive_before is False or line.alive_after is False):
+        return False
+    if line and line.references and line.references_failed >= line.references:
+        return False
+    return not (verdict and any(word.startswith("access.") for word in verdict.mechanisms))
+
+
+def pack(steps: Steps) -> bytes:
+    """Steps as they are stored."""
+    return zlib.compress(msgspec.json.encode(steps), 1)
+
+
+def unpack(body: bytes) -> Steps:
+    """Stored steps."""
+    return _steps.decode(zlib.decompress(body))
+
+
+def lately(
+    inputs: Sequence[str], *, since: float, until: float
+) -> Operation[Mapping[str, tuple[Observation, ...]]]:
+    """The newest few observations of each of these inputs, newest first."""
+    found: dict[str, tuple[Observation, ...]] = {}
+    for input_ in inputs:
+        rows = yield Ask("observations_of", {"input": input_, "since": since, "until": until})
+        found[input_] = tuple(Observation(row[1], row[2], unpack(row[3])) for row in rows)
+    return found
+
+
+def everything(
+    *, since: float, until: float, each: int
+) -> Operation[Mapping[str, tuple[Observation, ...]]]:
+    """The newest few observations of whatever was seen in this time."""
+    rows = yield Ask("observations_all", {"since": since, "until": until})
+    found: dict[str, tuple[Observation, ...]] = {}
+    for input_, id_, at, body in rows:
+        known = found.get(input_, ())
+        if len(known) < each:
+            found[input_] = (*known, Observation(id_, at, unpack(body)))
+    return found
+
+
+def near(
+    looks: Sequence[tuple[str, float]], *, within: float
+) -> Operation[tuple[tuple[Observation, ...], ...]]:
+    """For each (input, instant): what controls saw on both sides of it."""
+    found: list[tuple[Observation, ...]] = []
+    for input_, at in looks:
+        params = {"input": input_, "at": at, "since": at - within, "until": at + within}
+        rows = yield Ask("observations_near", params)
+        found.append(tuple(Observation(row[0], row[1], unpack(row[2])) for row in rows))
+    return tuple(found)
+
+
+def is_known(input_: str, *, since: float) -> Operation[bool]:
+    """Whether a control looked at this input since then."""
+    return bool((yield Ask("observation_known", {"input": input_, "since": since})))
+
+
+def exists(*, since: float) -> Operation[bool]:
+    """Whether any control was at work since then."""
+    rows = yield Ask("observation_count", {"since": since})
+    return bool(rows[0][0])

@@ -1,0 +1,138 @@
+"""When what probes say adds up to an event: a quorum over votes, as pure functions.
+
+Rule: one key has one vote on one target, its newest within the window. An event is there while at
+least `quorum` keys on one network say the same kind of interference of one target, and they are
+more than half of those who could say anything (interference, ok or refused). It begins with the
+vote that made it so, and ends with the one that undid it, or when the votes that held it are older
+than the window. A single probe, however loud, makes no event unless the operator set `quorum` to 1.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from collector.store.measurements import INTERFERENCE, SEVERITY
+
+KINDS = {"blocked": "blocking", "intercepted": "interception", "throttled": "throttling"}
+CONCLUSIVE = INTERFERENCE | {"ok", "refused"}
+EXAMPLES = 5
+
+Place = tuple[str, str, int]
+
+
+class Vote(NamedTuple):
+    """What one key said of one target at one time; `id` is the measurement's."""
+
+    key_id: str
+    target: str
+    country: str
+    asn: int
+    outcome: str
+    stage: str
+    at: float
+    id: str
+    experiment: str
+
+
+class Event(NamedTuple):
+    """Something that happened to one target on one network.
+
+    Attributes:
+        ended_at: None while it lasts.
+        probes, judging: At its height: how many keys said so, and how many could say anything.
+        measurements: Ids of a few records it rests on.
+    """
+
+    id: str
+    kind: str
+    target: str
+    country: str
+    asn: int
+    started_at: float
+    ended_at: float | None
+    probes: int
+    judging: int
+    measurements: tuple[str, ...]
+
+
+def holds(agreeing: int, judging: int, quorum: int) -> bool:
+    """Whether so many of so many are enough."""
+    return agreeing >= max(1, quorum) and 2 * agreeing > judging
+
+
+def active(
+    tally: Mapping[Place, Mapping[str, int]], quorum: int
+) -> dict[tuple[str, str, int], int]:
+    """Count events by (kind, country, asn), from keys by outcome at each place as they are now."""
+    found: dict[tuple[str, str, int], int] = defaultdict(int)
+    for (_, country, asn), votes in tally.items():
+        judging = sum(n for outcome, n in votes.items() if outcome in CONCLUSIVE)
+        for outcome, kind in KINDS.items():
+            if holds(votes.get(outcome, 0), judging, quorum):
+                found[kind, country, asn] += 1
+    return dict(found)
+
+
+def detect(votes: Iterable[Vote], *, now: float, window: float, quorum: int) -> list[Event]:
+    """Every event in these votes, newest first; votes must be in the order of their time."""
+    places: dict[Place, list[Vote]] = defaultdict(list)
+    for vote in votes:
+        places[vote.target, vote.country, vote.asn].append(vote)
+    found = [
+        event
+        for place, said in places.items()
+        for event in _at(place, said, now=now, window=window, quorum=quorum)
+    ]
+    return sorted(found, key=lambda event: (event.started_at, event.id), reverse=True)
+
+
+def _at(
+    place: Place, votes: Sequence[Vote], *, now: float, window: float, quorum: int
+) -> list[Event]:
+    """The events of one place, by looking at every instant at which votes change."""
+    instants = sorted({t for v in votes for t in (v.at, v.at + window) if t <= now})
+    found: list[Event] = []
+    lasting: dict[str, Event] = {}
+    begin = 0
+    end = 0
+    for instant in instants:
+        while end < len(votes) and votes[end].at <= instant:
+            end += 1
+        while begin < end and votes[begin].at <= instant - window:
+            begin += 1
+        now_held = _held(place, votes[begin:end], quorum, instant)
+        over = [kind for kind in lasting if kind not in now_held]
+        found += [lasting.pop(kind)._replace(ended_at=instant) for kind in over]
+        for kind, event in now_held.items():
+            lasting[kind] = _higher(lasting.get(kind), event)
+    return [*found, *lasting.values()]
+
+
+def _held(place: Place, votes: Sequence[Vote], quorum: int, instant: float) -> dict[str, Event]:
+    """What holds at one instant, by kind."""
+    newest: dict[tuple[str, str], Vote] = {(v.key_id, v.experiment): v for v in votes}
+    by_key: dict[str, Vote] = {}
+    for vote in newest.values():
+        known = by_key.get(vote.key_id)
+        if known is None or SEVERITY.get(vote.outcome, 0) > SEVERITY.get(known.outcome, 0):
+            by_key[vote.key_id] = vote
+    judging = sum(vote.outcome in CONCLUSIVE for vote in by_key.values())
+    found = {}
+    for outcome, kind in KINDS.items():
+        agreeing = [vote for vote in by_key.values() if vote.outcome == outcome]
+        if holds(len(agreeing), judging, quorum):
+            examples = tuple(vote.id for vote in agreeing[-EXAMPLES:])
+            name = "\n".join((kind, *map(str, place), str(int(instant))))
+            id_ = hashlib.sha256(name.encode()).hexdigest()[:16]
+            found[kind] = Event(id_, kind, *place, instant, None, len(agreeing), judging, examples)
+    return found
+
+
+def _higher(known: Event | None, event: Event) -> Event:
+    """One event that goes on: as it began, at its height."""
+    if known is None:
+        return event
+    if event.probes <= known.probes:
+        return known
+    return event._replace(id=known.id, started_at=known.started_at)

@@ -1,0 +1,137 @@
+"""Everything that the handlers of one collector share, made once at start."""
+
+import asyncio
+import contextlib
+import ipaddress
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from aiohttp import web
+
+from collector.asn import Origin, Table
+from collector.instruments import Instruments
+from collector.limits import Buckets, Networks
+from collector.listed import Listed
+from collector.rechecks import Rechecks
+from collector.rows import Judge
+from collector.settings import Settings
+from collector.snapshot import Snapshots
+from collector.store import Store
+from collector.store.keys import Key
+
+if TYPE_CHECKING:
+    from probe.messages import BulkReply
+
+T = TypeVar("T")
+
+KEY_SECONDS = 30.0
+KEY_MEMORY = 20_000
+_ROOMS = 2
+
+
+class Service:
+    """One collector's parts."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        *,
+        listed: Listed,
+        judge: Judge,
+        asn_table: Table | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        limits = settings.limits
+        self.settings = settings
+        self.store = store
+        self.listed = listed
+        self.judge = judge
+        self.asn_table = asn_table or Table.empty()
+        self.clock = clock
+        self.instruments = Instruments(settings.store.partition(":")[0])
+        self.instruments.listed.set(len(listed))
+        self.by_key = Buckets(limits.key_burst, limits.key_rate, time.monotonic)
+        self.by_network = Buckets(limits.network_burst, limits.network_rate, time.monotonic)
+        self.by_enrolment = Buckets(limits.enrol_burst, limits.enrol_rate, time.monotonic)
+        self.by_recheck = Buckets(limits.recheck_burst, limits.recheck_rate, time.monotonic)
+        self.rechecks = Rechecks()
+        self.snapshots = Snapshots(settings, store, listed, self.instruments, clock)
+        self.bulk: BulkReply | None = None
+        # Checking, inflating and judging: apart from the loop, and never more at once than we
+        # have memory for.
+        self.rooms = ThreadPoolExecutor(_ROOMS, thread_name_prefix="ingest")
+        self._networks = Networks()
+        self._held = 0
+        self._keys: dict[str, tuple[float, Key]] = {}
+
+    def peer(self, request: web.Request) -> str | None:
+        """The asker's address, to be looked up and forgotten: of the last hop we do not trust."""
+        address = request.remote
+        hops = request.headers.getall("X-Forwarded-For", [])
+        chain = [hop.strip() for hop in ",".join(hops).split(",") if hop.strip()]
+        while chain and self._is_proxy(address):
+            address = chain.pop()
+        return address
+
+    def network_name(self, request: web.Request) -> str:
+        """A name for the asker's network that says nothing about it."""
+        return self._networks.name(self.peer(request))
+
+    def origin(self, request: web.Request) -> Origin:
+        """The asker's country and ASN, where the table knows them."""
+        return self.asn_table.lookup(self.peer(request))
+
+    def known_key(self, key_id: str) -> Key | None:
+        """An enrolled key that was looked up a moment ago."""
+        since, key = self._keys.get(key_id, (0.0, None))
+        return key if time.monotonic() - since < KEY_SECONDS else None
+
+    def remember_key(self, key: Key) -> None:
+        """Spare the store the next question about this key."""
+        if len(self._keys) >= KEY_MEMORY:
+            self._keys.clear()
+        self._keys[key.key_id] = (time.monotonic(), key)
+
+    def forget_key(self, key_id: str) -> None:
+        """This key is no longer enrolled."""
+        self._keys.pop(key_id, None)
+
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[Callable[[int], bool]]:
+        """Account for bytes in memory; the callable says whether there is room for more."""
+        mine = 0
+
+        def hold(size: int) -> bool:
+            nonlocal mine
+            if self._held + size > self.settings.limits.held_bytes:
+                return False
+            self._held += size
+            mine += size
+            return True
+
+        try:
+            yield hold
+        finally:
+            self._held -= mine
+
+    async def in_room(self, work: Callable[[], T]) -> T:
+        """Do heavy work in one of the few threads there are for it."""
+        return await asyncio.get_running_loop().run_in_executor(self.rooms, work)
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self.rechecks.close()
+        self.rooms.shutdown(wait=True, cancel_futures=True)
+
+    def _is_proxy(self, address: str | None) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address or "")
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.settings.proxies)
+
+
+SERVICE = web.AppKey("service", Service)

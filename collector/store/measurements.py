@@ -1,0 +1,191 @@
+"""Records in and out of the store, as operations."""
+
+import secrets
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from collector.store.port import Ask, Operation, Params, Put
+from collector.store.rollup import Share, hour_of, roll
+
+UNLISTED = "unlisted"
+# The verdict of a record that is about no target (a run's own).
+NO_OUTCOME = "none"
+INTERFERENCE = frozenset({"blocked", "intercepted", "throttled"})
+# Seen again within a week in another run: confirmed.
+CONFIRM_SECONDS = 7 * 86400.0
+# Which of several experiments' newest verdicts on one target is a probe's vote.
+SEVERITY = {
+    "intercepted": 7,
+    "blocked": 6,
+    "throttled": 5,
+    "refused": 4,
+    "down": 3,
+    "ok": 2,
+    "inconclusive": 1,
+    NO_OUTCOME: 0,
+}
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What we conclude of one record, as it is stored."""
+
+    outcome: str
+    mechanisms: str = ""
+    stage: str = "suspected"
+    confidence: float = 0.0
+    verdict: str = ""
+    ruleset: str = ""
+    authority: str = ""
+
+
+class Row(Judged, frozen=True, kw_only=True):
+    """One record as it is stored.
+
+    Attributes:
+        at: When it was measured by our own reckoning: never later than it was received.
+        peer_agrees: Whether it was sent from the network it claims; None when that is not known.
+        mechanisms: Separated by blanks, as are `claim_mechanisms`.
+        timings: JSON of `rollup.Timings`.
+        raw: The record without certificates, zlib over JSON.
+        certs: DER by SHA-256.
+        observation: For a control: the steps that are compared, zlib over JSON.
+    """
+
+    id: str
+    key_id: str
+    run: str
+    role: str
+    lab: int
+    experiment: str
+    input: str
+    target: str
+    category: str
+    at: float
+    started_at: str
+    received_at: int
+    country: str
+    asn: int
+    region: str
+    network: str
+    version: str
+    peer_agrees: int | None
+    claim: str
+    claim_mechanisms: str
+    timings: str
+    foreign_alive: float | None = None
+    domestic_alive: float | None = None
+    rate_target: float | None = None
+    rate_reference: float | None = None
+    raw: bytes = b""
+    certs: tuple[tuple[str, bytes], ...] = ()
+    observation: bytes | None = None
+
+    @property
+    def share(self) -> Share:
+        """What it adds to the counts."""
+        return Share(
+            self.experiment,
+            self.outcome,
+            self.country,
+            self.asn,
+            self.target,
+            self.at,
+            self.timings,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows a reader wants; an empty field wants all."""
+
+    target: str = ""
+    input: str = ""
+    country: str = ""
+    asn: int = -1
+    outcome: str = ""
+    experiment: str = ""
+    role: str = ""
+    since: float = 0.0
+    until: float = 1e12
+
+
+def first_seq(instant: float) -> int:
+    """No row that was received at or after this instant has a smaller number."""
+    return max(0, int(instant * 1e6)) << 10
+
+
+def ingest(rows: Sequence[Row]) -> Operation[tuple[bool, ...]]:
+    """Store records with all their counts; False for one that was there before."""
+    # Time and a random start keep numbers apart between collectors and in order within one.
+    seq = (time.time_ns() // 1000 << 10) + secrets.randbelow(512)
+    added: list[tuple[int, Row]] = []
+    stored: list[bool] = []
+    for number, row in enumerate(rows, seq):
+        placed = yield from _staged(row)
+        params = {**msgspec.structs.asdict(placed), "seq": number}
+        is_new = bool((yield Ask("measurement_add", params)))
+        stored.append(is_new)
+        if is_new:
+            added.append((number, placed))
+    yield Put("raw_add", [{"seq": number, "raw": row.raw} for number, row in added])
+    yield from _link_certificates(added)
+    yield from _roll_up(added)
+    return tuple(stored)
+
+
+def _staged(row: Row) -> Operation[Row]:
+    """Call interference confirmed when another run of this key saw the same lately."""
+    if row.role == "control" or row.outcome not in INTERFERENCE:
+        return row
+    key = {"key_id": row.key_id, "input": row.input, "experiment": row.experiment}
+    prior = yield Ask("newest_prior", key)
+    if not prior:
+        return row
+    outcome, run, at = prior[0]
+    again = outcome == row.outcome and run != row.run and 0 <= row.at - at <= CONFIRM_SECONDS
+    return msgspec.structs.replace(row, stage="confirmed") if again else row
+
+
+def _link_certificates(added: Sequence[tuple[int, Row]]) -> Operation[None]:
+    certs = sorted({pair for _, row in added for pair in row.certs})
+    yield Put("certificate_add", [{"sha256": sha256, "der": der} for sha256, der in certs])
+    links = [{"seq": n, "sha256": sha256} for n, row in added for sha256, _ in row.certs]
+    yield Put("served_add", links)
+
+
+def _roll_up(added: Sequence[tuple[int, Row]]) -> Operation[None]:
+    seen = [
+        {"seq": n, "id": row.id, "key_id": row.key_id, "input": row.input, "at": row.at}
+        | {"body": row.observation}
+        for n, row in added
+        if row.observation is not None
+    ]
+    yield Put("observation_add", seen)
+    votes = [row for _, row in added if row.role != "control"]
+    yield Put("newest_put", [newest_params(row) for row in votes])
+    listed = (row for row in votes if row.target != UNLISTED and row.outcome != NO_OUTCOME)
+    yield Put("vote_put", [vote_params(row) for row in listed])
+    yield from roll(row.share for row in votes)
+
+
+def newest_params(row: Row) -> Params:
+    """A record's parameters for the table `newest`."""
+    return {**msgspec.structs.asdict(row), "severity": SEVERITY.get(row.outcome, 0)}
+
+
+def vote_params(row: Row) -> Params:
+    """A record's parameters for the table `vote`."""
+    return {**msgspec.structs.asdict(row), "hour": hour_of(row.at)}
+
+
+def stored_record(seq: int) -> Operation[tuple[bytes, dict[str, bytes]] | None]:
+    """One record's JSON and its certificates; None when the evidence has been retired."""
+    rows = yield Ask("raw_get", {"seq": seq})
+    if not rows:
+        return None
+    certs = yield Ask("certificates_of", {"seq": seq})
+    return zlib.decompress(rows[0][0]), {row[0]: bytes(row[1]) for row in certs}

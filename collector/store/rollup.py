@@ -1,0 +1,91 @@
+"""The counts that are kept beside the measurements, in the same transaction.
+
+Rule: a rollup is the sum of what is stored. What adds a record adds its share, what erases a record
+or judges it anew takes its share back, and a control has no share in any of them.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from collector.store.port import Ask, Operation, Params, Put
+
+# Upper bounds of the histogram's buckets, seconds; the last is without bound.
+BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, float("inf"))
+
+_HOURLY = ("hour", "experiment", "target", "country", "asn", "outcome", "n")
+_TOTAL = ("experiment", "outcome", "country", "asn", "n")
+_TIMING = ("country", "asn", "op", "bucket", "n", "seconds")
+
+Timings = dict[str, tuple[tuple[int, int, float], ...]]
+_timings = msgspec.json.Decoder(Timings)
+
+
+class Share(NamedTuple):
+    """What one record adds to the counts.
+
+    Attributes:
+        timings: JSON of `Timings`: operation → (bucket, how many, seconds together).
+    """
+
+    experiment: str
+    outcome: str
+    country: str
+    asn: int
+    target: str
+    at: float
+    timings: str
+
+
+def hour_of(at: float) -> int:
+    """The hour an instant lies in, counted from 1970."""
+    return int(at // 3600)
+
+
+def roll(shares: Iterable[Share], sign: int = 1) -> Operation[None]:
+    """Add (or with -1 take back) the shares of records."""
+    hourly: Counter[tuple[int, str, str, str, int, str]] = Counter()
+    total: Counter[tuple[str, str, str, int]] = Counter()
+    timing: dict[tuple[str, int, str, int], tuple[int, float]] = {}
+    for share in shares:
+        place = (share.country, share.asn)
+        hourly[hour_of(share.at), share.experiment, share.target, *place, share.outcome] += sign
+        total[share.experiment, share.outcome, *place] += sign
+        _add_timings(timing, share, sign)
+    yield Put("hourly_add", _params(_HOURLY, ((*key, n) for key, n in hourly.items() if n)))
+    yield Put("total_add", _params(_TOTAL, ((*key, n) for key, n in total.items() if n)))
+    yield Put("timing_add", _params(_TIMING, ((*key, *sums) for key, sums in timing.items())))
+
+
+def _params(names: Sequence[str], rows: Iterable[Sequence[object]]) -> list[Params]:
+    """In one order everywhere, so that two collectors on one store never wait for each other."""
+    return [dict(zip(names, row, strict=True)) for row in sorted(rows, key=repr)]
+
+
+def _add_timings(
+    timing: dict[tuple[str, int, str, int], tuple[int, float]], share: Share, sign: int
+) -> None:
+    if not share.timings:
+        return
+    for op, buckets in _timings.decode(share.timings).items():
+        for bucket, n, seconds in buckets:
+            key = (share.country, share.asn, op, bucket)
+            known = timing.get(key, (0, 0.0))
+            timing[key] = (known[0] + sign * n, known[1] + sign * seconds)
+
+
+def sweep() -> Operation[None]:
+    """Drop counts that have come down to nothing."""
+    for name in ("hourly_sweep", "total_sweep", "timing_sweep"):
+        yield Put(name, [{}])
+
+
+def unroll_key(key_id: str) -> Operation[None]:
+    """Take back the share of every record of one key."""
+    after = -1
+    while rows := (yield Ask("rolled_of", {"key_id": key_id, "after": after})):
+        yield from roll((Share(*row[1:]) for row in rows), -1)
+        after = rows[-1][0]
+    yield from sweep()

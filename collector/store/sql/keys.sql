@@ -1,0 +1,44 @@
+-- name: meta_get
+SELECT value FROM meta WHERE name = :name
+
+-- name: meta_add
+INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING
+
+-- name: key_get
+SELECT key_id, public_key, role FROM probe WHERE key_id = :key_id
+
+-- name: key_add
+INSERT INTO probe (key_id, public_key, role, enrolled_at, seen_at, country, asn, region)
+VALUES (:key_id, :public_key, :role, :at, 0, 'ZZ', 0, '')
+ON CONFLICT (key_id) DO NOTHING
+
+-- name: key_drop
+DELETE FROM probe WHERE key_id = :key_id
+
+-- name: key_seen
+UPDATE probe SET seen_at = :at, country = :country, asn = :asn, region = :region
+WHERE key_id = :key_id AND seen_at <= :at
+
+-- name: key_alive
+UPDATE probe SET seen_at = :at WHERE key_id = :key_id AND seen_at <= :at
+
+-- name: key_count
+SELECT role, COUNT(*) FROM probe GROUP BY role
+
+-- name: invite_add
+INSERT INTO invite (hash, role, uses, made_at, expires_at)
+VALUES (:hash, :role, :uses, :at, :expires_at)
+
+-- name: invite_use
+UPDATE invite SET uses = uses - 1
+WHERE hash = :hash AND role = :role AND uses > 0 AND expires_at > :at
+RETURNING uses
+
+-- name: invite_get
+SELECT role, uses, expires_at FROM invite WHERE hash = :hash
+
+-- name: lease_take
+INSERT INTO lease (name, holder, until) VALUES (:name, :holder, :until)
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
+WHERE lease.holder = excluded.holder OR lease.until < :now
+RETURNING holder

@@ -1,0 +1,73 @@
+-- name: page_newest
+SELECT {columns} FROM measurement
+WHERE seq < :cursor AND seq >= :floor AND at >= :since AND at < :until
+  AND (CAST(:target AS TEXT) = '' OR target = :target)
+  AND (CAST(:input AS TEXT) = '' OR input = :input)
+  AND (CAST(:country AS TEXT) = '' OR country = :country)
+  AND (CAST(:asn AS INTEGER) < 0 OR asn = :asn)
+  AND (CAST(:outcome AS TEXT) = '' OR outcome = :outcome)
+  AND (CAST(:experiment AS TEXT) = '' OR experiment = :experiment)
+  AND (CAST(:role AS TEXT) = '' OR role = :role)
+ORDER BY seq DESC LIMIT :limit
+
+-- name: page_oldest
+SELECT {columns} FROM measurement
+WHERE seq > :cursor AND seq >= :floor AND at >= :since AND at < :until
+  AND (CAST(:target AS TEXT) = '' OR target = :target)
+  AND (CAST(:input AS TEXT) = '' OR input = :input)
+  AND (CAST(:country AS TEXT) = '' OR country = :country)
+  AND (CAST(:asn AS INTEGER) < 0 OR asn = :asn)
+  AND (CAST(:outcome AS TEXT) = '' OR outcome = :outcome)
+  AND (CAST(:experiment AS TEXT) = '' OR experiment = :experiment)
+  AND (CAST(:role AS TEXT) = '' OR role = :role)
+ORDER BY seq LIMIT :limit
+
+-- name: rejudge_page
+SELECT m.seq, m.key_id, m.id, m.run, m.role, m.experiment, m.input, m.target, m.at, m.country, m.asn,
+  m.outcome, m.mechanisms, m.stage, m.ruleset, r.body
+FROM measurement m JOIN raw r ON r.seq = m.seq
+WHERE m.seq > :after AND m.at >= :since ORDER BY m.seq LIMIT 200
+
+-- name: retire_raw
+DELETE FROM raw WHERE seq IN (
+  SELECT r.seq FROM raw r JOIN measurement m ON m.seq = r.seq
+  WHERE r.seq < :ceiling AND m.at < :before ORDER BY r.seq LIMIT 2000
+)
+
+-- name: retire_served
+DELETE FROM served WHERE seq IN (
+  SELECT seq FROM measurement WHERE seq < :ceiling AND at < :before ORDER BY seq LIMIT 2000
+)
+
+-- name: retire_measurements
+DELETE FROM measurement WHERE seq IN (
+  SELECT seq FROM measurement WHERE seq < :ceiling AND at < :before ORDER BY seq LIMIT 2000
+)
+
+-- name: retire_certificates
+DELETE FROM certificate WHERE NOT EXISTS (
+  SELECT 1 FROM served s WHERE s.sha256 = certificate.sha256
+)
+
+-- name: retire_observations
+DELETE FROM observation WHERE at < :before
+
+-- name: retire_votes
+DELETE FROM vote WHERE at < :before
+
+-- name: retire_newest
+DELETE FROM newest WHERE at < :before
+
+-- name: retire_invites
+DELETE FROM invite WHERE expires_at < :now OR uses <= 0
+
+-- name: count_all
+SELECT (SELECT COUNT(*) FROM measurement), (SELECT COUNT(*) FROM raw),
+  (SELECT COUNT(*) FROM probe WHERE role = 'probe'),
+  (SELECT COUNT(*) FROM probe WHERE role = 'control'), (SELECT COUNT(*) FROM certificate),
+  (SELECT MAX(received_at) FROM measurement)
+
+-- name: count_served
+SELECT COUNT(*) FROM (
+  SELECT seq FROM measurement WHERE seq < :ceiling AND at < :before ORDER BY seq LIMIT 2000
+) AS due

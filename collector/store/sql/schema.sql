@@ -1,0 +1,173 @@
+-- Everything a collector keeps. Portable: the same text makes the tables in SQLite and, with INTEGER
+-- read as BIGINT, in PostgreSQL. Instants are Unix time in seconds; an unknown country is 'ZZ', an
+-- unknown ASN is 0, an unknown region is ''. No table has a place for an address of anybody.
+
+CREATE TABLE IF NOT EXISTS meta (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+);
+
+-- Enrolled keys. Last seen to the hour, and on which network: the raw material of shutdown detection.
+CREATE TABLE IF NOT EXISTS probe (
+  key_id TEXT PRIMARY KEY,
+  public_key BYTEA NOT NULL,
+  role TEXT NOT NULL,
+  enrolled_at INTEGER NOT NULL,
+  seen_at INTEGER NOT NULL,
+  country TEXT NOT NULL,
+  asn INTEGER NOT NULL,
+  region TEXT NOT NULL
+);
+
+-- Invites by the SHA-256 of their text: whoever reads this table cannot use them.
+CREATE TABLE IF NOT EXISTS invite (
+  hash TEXT PRIMARY KEY,
+  role TEXT NOT NULL,
+  uses INTEGER NOT NULL,
+  made_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
+);
+
+-- One row a record: what is asked of it often. `claim` is the probe's verdict, `outcome` is ours.
+CREATE TABLE IF NOT EXISTS measurement (
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL,
+  key_id TEXT NOT NULL,
+  run TEXT NOT NULL,
+  role TEXT NOT NULL,
+  lab INTEGER NOT NULL,
+  experiment TEXT NOT NULL,
+  input TEXT NOT NULL,
+  target TEXT NOT NULL,
+  category TEXT NOT NULL,
+  at DOUBLE PRECISION NOT NULL,
+  started_at TEXT NOT NULL,
+  received_at INTEGER NOT NULL,
+  country TEXT NOT NULL,
+  asn INTEGER NOT NULL,
+  region TEXT NOT NULL,
+  network TEXT NOT NULL,
+  version TEXT NOT NULL,
+  peer_agrees INTEGER,
+  claim TEXT NOT NULL,
+  claim_mechanisms TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  mechanisms TEXT NOT NULL,
+  stage TEXT NOT NULL,
+  confidence DOUBLE PRECISION NOT NULL,
+  verdict TEXT NOT NULL,
+  ruleset TEXT NOT NULL,
+  authority TEXT NOT NULL,
+  timings TEXT NOT NULL,
+  UNIQUE (id, key_id)
+);
+CREATE INDEX IF NOT EXISTS measurement_key ON measurement (key_id);
+CREATE INDEX IF NOT EXISTS measurement_target ON measurement (target, seq);
+
+-- The record itself without its certificates, zlib over JSON.
+CREATE TABLE IF NOT EXISTS raw (
+  seq INTEGER PRIMARY KEY,
+  body BYTEA NOT NULL
+);
+
+-- Certificates, each once, and who was served them.
+CREATE TABLE IF NOT EXISTS certificate (
+  sha256 TEXT PRIMARY KEY,
+  der BYTEA NOT NULL
+);
+CREATE TABLE IF NOT EXISTS served (
+  seq INTEGER NOT NULL,
+  sha256 TEXT NOT NULL,
+  PRIMARY KEY (seq, sha256)
+);
+CREATE INDEX IF NOT EXISTS served_certificate ON served (sha256);
+
+-- What controls saw, trimmed to what is compared: zlib over JSON.
+CREATE TABLE IF NOT EXISTS observation (
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL,
+  key_id TEXT NOT NULL,
+  input TEXT NOT NULL,
+  at DOUBLE PRECISION NOT NULL,
+  body BYTEA NOT NULL
+);
+CREATE INDEX IF NOT EXISTS observation_input ON observation (input, at);
+CREATE INDEX IF NOT EXISTS observation_at ON observation (at);
+
+-- Rollups, written in the same transaction as what they count. Controls are in none of them.
+
+-- The newest verdict of each key on each input: what the gauges are made of.
+CREATE TABLE IF NOT EXISTS newest (
+  key_id TEXT NOT NULL,
+  input TEXT NOT NULL,
+  experiment TEXT NOT NULL,
+  id TEXT NOT NULL,
+  run TEXT NOT NULL,
+  at DOUBLE PRECISION NOT NULL,
+  target TEXT NOT NULL,
+  country TEXT NOT NULL,
+  asn INTEGER NOT NULL,
+  outcome TEXT NOT NULL,
+  mechanisms TEXT NOT NULL,
+  stage TEXT NOT NULL,
+  severity INTEGER NOT NULL,
+  authority TEXT NOT NULL,
+  foreign_alive DOUBLE PRECISION,
+  domestic_alive DOUBLE PRECISION,
+  rate_target DOUBLE PRECISION,
+  rate_reference DOUBLE PRECISION,
+  PRIMARY KEY (key_id, input, experiment)
+);
+CREATE INDEX IF NOT EXISTS newest_at ON newest (at);
+
+-- One vote a key, listed target and hour (the newest in that hour): what events are made of.
+CREATE TABLE IF NOT EXISTS vote (
+  hour INTEGER NOT NULL,
+  key_id TEXT NOT NULL,
+  target TEXT NOT NULL,
+  experiment TEXT NOT NULL,
+  id TEXT NOT NULL,
+  at DOUBLE PRECISION NOT NULL,
+  country TEXT NOT NULL,
+  asn INTEGER NOT NULL,
+  outcome TEXT NOT NULL,
+  stage TEXT NOT NULL,
+  PRIMARY KEY (hour, key_id, target, experiment)
+);
+CREATE INDEX IF NOT EXISTS vote_key ON vote (key_id);
+
+-- Counts for ever: by hour for history, in total for counters.
+CREATE TABLE IF NOT EXISTS hourly (
+  hour INTEGER NOT NULL,
+  experiment TEXT NOT NULL,
+  target TEXT NOT NULL,
+  country TEXT NOT NULL,
+  asn INTEGER NOT NULL,
+  outcome TEXT NOT NULL,
+  n INTEGER NOT NULL,
+  PRIMARY KEY (hour, experiment, target, country, asn, outcome)
+);
+CREATE TABLE IF NOT EXISTS total (
+  experiment TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  country TEXT NOT NULL,
+  asn INTEGER NOT NULL,
+  n INTEGER NOT NULL,
+  PRIMARY KEY (experiment, outcome, country, asn)
+);
+CREATE TABLE IF NOT EXISTS timing (
+  country TEXT NOT NULL,
+  asn INTEGER NOT NULL,
+  op TEXT NOT NULL,
+  bucket INTEGER NOT NULL,
+  n INTEGER NOT NULL,
+  seconds DOUBLE PRECISION NOT NULL,
+  PRIMARY KEY (country, asn, op, bucket)
+);
+
+-- Who among several collectors does what only one should do.
+CREATE TABLE IF NOT EXISTS lease (
+  name TEXT PRIMARY KEY,
+  holder TEXT NOT NULL,
+  until DOUBLE PRECISION NOT NULL
+);
