@@ -1,0 +1,223 @@
+"""A small network to throttle in: client, router, and a bulk server behind a line with delay.
+
+    client (this process) --veth-- router (tbf, iptables, nft) --two TUNs and a delay-- server
+
+Everything lives in namespaces that belong to this process tree (`unshare -Urnm`), so nothing of the
+machine's own network is touched and nothing can leave.
+"""
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+CLIENT, ROUTER = "10.99.1.1", "10.99.1.2"
+FAR, SERVER = "10.99.2.2", "10.99.2.1"
+ROOT = Path(__file__).parents[1]
+CLONE_NEWNET = 0x4000_0000
+TOOLS = ("unshare", "nsenter", "ip", "tc", "nft", "iptables", "sysctl")
+THROTTLED_NAME = "blocked.test"
+
+
+def why_not() -> str | None:
+    """Why there can be no namespaces here, or None."""
+    done = subprocess.run(
+        ["unshare", "-Urnm", "sh", "-c", "command -v " + " ".join(TOOLS)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        return done.stderr.strip() or "a tool is missing: " + " ".join(TOOLS)
+    return None if Path("/dev/net/tun").exists() else "no /dev/net/tun"
+
+
+def rerun_inside(marker: str = "QAZ_BENCH_INSIDE") -> None:
+    """Start this program again in namespaces of its own, unless it is there already."""
+    if os.environ.get(marker):
+        return
+    os.environ[marker] = "1"
+    command = ["unshare", "-Urnm", sys.executable, *sys.orig_argv[1:]]
+    os.execvp("unshare", command)
+
+
+@contextmanager
+def within(pid: int) -> Iterator[None]:
+    """Let this thread live in the network namespace of another process for a moment."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    try:
+        if libc.setns(there, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+        yield
+    finally:
+        libc.setns(home, CLONE_NEWNET)
+        os.close(home)
+        os.close(there)
+
+
+@dataclass(frozen=True)
+class Line:
+    """The way between router and server. Delays are one way."""
+
+    delay: float = 0.0
+    loss: float = 0.0
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running bulk server."""
+
+    address: str
+    port: int
+    pin: str
+    pid: int
+
+
+class Net:
+    """Three namespaces and what runs in them; a context manager."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._line: subprocess.Popen[str] | None = None
+        self._server: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> "Net":
+        sh("ip link set lo up")
+        self.router, self.server_ns = self._holder(), self._holder()
+        sh(f"ip link add c0 type veth peer name r0 netns {self.router}")
+        sh(f"ip addr add {CLIENT}/24 dev c0; ip link set c0 up; ip route add default via {ROUTER}")
+        self.on_router(f"ip addr add {ROUTER}/24 dev r0; ip link set r0 up; ip link set lo up")
+        self.on_router("sysctl -qw net.ipv4.ip_forward=1 net.netfilter.nf_conntrack_acct=1 || true")
+        sh("for d in c0; do ethtool -K $d tso off gso off gro off tx off 2>/dev/null; done; true")
+        self.on_router("ethtool -K r0 tso off gso off gro off tx off 2>/dev/null; true")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _holder(self) -> int:
+        holder = self._start(["unshare", "-n", "sh", "-c", "echo ready; exec sleep 1000000"])
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        return holder.pid
+
+    def _start(self, command: list[str]) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        self._stack.callback(_stop, process)
+        return process
+
+    def on_router(self, command: str) -> None:
+        """Run a shell command on the router."""
+        sh(f"nsenter -t {self.router} -n sh -c {_quote(command)}")
+
+    def on_server(self, command: str) -> None:
+        """Run a shell command on the server."""
+        sh(f"nsenter -t {self.server_ns} -n sh -c {_quote(command)}")
+
+    def line(self, line: Line) -> None:
+        """Lay the line between router and server anew."""
+        _stop(self._line)
+        self._line = self._start(
+            [
+                sys.executable,
+                "-m",
+                "bench.throttle_line",
+                *map(str, (self.router, self.server_ns, line.delay, line.loss, line.jitter)),
+            ]
+        )
+        assert self._line.stdout is not None
+        self._line.stdout.readline()
+        self.on_router(f"ip addr add {FAR}/24 dev far; ip link set far up")
+        self.on_server(
+            f"ip addr add {SERVER}/24 dev near; ip link set near up; ip link set lo up; "
+            f"ip route add default via {FAR}"
+        )
+
+    def serve(self, congestion: str = "cubic") -> Served:
+        """Start a bulk server beyond the line."""
+        _stop(self._server)
+        enter = ["nsenter", "-t", str(self.server_ns), "-n"]
+        program = [sys.executable, "-m", "bench.throttle_server", SERVER, congestion]
+        self._server = self._start([*enter, *program])
+        assert self._server.stdout is not None
+        said = json.loads(self._server.stdout.readline())
+        return Served(SERVER, said["port"], said["pin"], self._server.pid)
+
+    def clear(self) -> None:
+        """Take every limiter away."""
+        self.on_router(
+            "tc qdisc del dev r0 root 2>/dev/null; nft flush ruleset; "
+            "iptables -F; iptables -t mangle -F; true"
+        )
+
+    def shape(self, bits: float, *, burst: int = 4000, latency_ms: int = 400) -> None:
+        """A queue for everything towards the client (tbf)."""
+        self.on_router(
+            f"tc qdisc replace dev r0 root tbf rate {bits:.0f}bit burst {burst} "
+            f"latency {latency_ms}ms"
+        )
+
+    def police(self, bits: float) -> None:
+        """Drop everything towards the client above a rate; the bucket holds a second of it."""
+        rate = f"{bits / 8:.0f} bytes/second burst {bits / 8:.0f} bytes"
+        self.on_router(
+            "nft add table ip q; nft 'add chain ip q f { type filter hook forward priority 0; }'; "
+            f"nft 'add rule ip q f ip daddr {CLIENT} limit rate over {rate} drop'"
+        )
+
+    def mark_name(self, name: str = THROTTLED_NAME) -> None:
+        """Mark connections on which a name is seen, as a filter of names would."""
+        self.on_router(
+            "iptables -t mangle -A FORWARD -p tcp -m string --algo bm "
+            f"--string {name} -j CONNMARK --set-mark 1"
+        )
+
+    def police_name(self, kilobytes: int, *, name: str = THROTTLED_NAME) -> None:
+        """One bucket for each direction of a marked connection, as the Russian TSPU has."""
+        self.mark_name(name)
+        self.on_router(
+            "iptables -A FORWARD -m connmark --mark 1 -m hashlimit --hashlimit-name t "
+            f"--hashlimit-above {kilobytes}kb/s --hashlimit-burst {kilobytes}kb "
+            "--hashlimit-mode srcip,srcport,dstip,dstport -j DROP"
+        )
+
+    def freeze_name(self, size: int, *, name: str = THROTTLED_NAME) -> None:
+        """Drop everything towards the client once so many bytes went there."""
+        self.mark_name(name)
+        self.on_router(
+            f"iptables -A FORWARD -m connmark --mark 1 -m connbytes --connbytes {size}: "
+            "--connbytes-dir reply --connbytes-mode bytes -j DROP"
+        )
+
+
+def sh(command: str) -> None:
+    """Run a shell command here; an error stops everything."""
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{command}: {done.stderr.strip()}")
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _stop(process: "subprocess.Popen[str] | None") -> None:
+    if process is not None:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()

@@ -1,0 +1,134 @@
+"""How well a plateau is told: configured limits against what `probe.plateau` finds.
+
+Usage: python -m bench.throttle_plateau [--quick] [--seconds S] [--reps N]
+Prints one line a cell, then the medians over all cells of a limiter.
+"""
+
+import argparse
+import asyncio
+import json
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+from bench.throttle_net import Line, Net, Served, rerun_inside
+from probe.model import Transfer
+from probe.net.transfer import transfer
+
+MSS = 1448
+RATES = (0.131e6, 0.256e6, 1e6, 10e6, 100e6)
+QUICK = (0.256e6, 10e6)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One limiter at one rate on one line."""
+
+    limiter: str
+    bits: float
+    delay: float
+    congestion: str
+
+
+def expected(cell: Cell) -> float:
+    """Bytes per second of TCP payload that the limiter lets through."""
+    # tbf counts Ethernet frames (14 bytes), the policer IP packets; 52 is IP and TCP with timestamps.
+    header = 66 if cell.limiter.startswith("tbf") else 52
+    return cell.bits / 8 * MSS / (MSS + header)
+
+
+def limit(net: Net, cell: Cell) -> None:
+    net.clear()
+    if cell.limiter == "tbf":
+        net.shape(cell.bits, burst=max(4000, int(cell.bits / 8 * 0.002)))
+    elif cell.limiter == "tbfbig":
+        net.shape(cell.bits, burst=max(4000, int(cell.bits / 8 * 0.01)), latency_ms=50)
+    else:
+        net.police(cell.bits)
+
+
+def run(served: Served, seconds: float) -> Transfer:
+    return asyncio.run(
+        transfer(
+            served.address,
+            served.port,
+            "any.test",
+            1 << 32,
+            path=f"/{1 << 32}",
+            host="any.test",
+            pin=served.pin,
+            cap=seconds,
+        )
+    )
+
+
+def errors(net: Net, cells: list[Cell], seconds: float, reps: int) -> dict[Cell, list[float]]:
+    found: dict[Cell, list[float]] = {}
+    laid: tuple[float, str] | None = None
+    served: Served | None = None
+    for cell in sorted(cells, key=lambda c: (c.delay, c.congestion)):
+        if served is None or laid != (cell.delay, cell.congestion):
+            net.line(Line(delay=cell.delay / 2))
+            served, laid = net.serve(cell.congestion), (cell.delay, cell.congestion)
+        limit(net, cell)
+        for _ in range(reps):
+            step = run(served, seconds)
+            error = abs((step.rate or 0.0) / expected(cell) - 1) * 100
+            found.setdefault(cell, []).append(error)
+            last = step.samples[-1] if step.samples else None
+            print(
+                json.dumps(
+                    {
+                        "limiter": cell.limiter,
+                        "mbit": cell.bits / 1e6,
+                        "rtt_ms": cell.delay * 1000,
+                        "cc": cell.congestion,
+                        "error_percent": round(error, 2),
+                        "measured_mbit": round((step.rate or 0) * 8 / 1e6, 4),
+                        "ooo": round((last.out_of_order or 0) / max(last.segments or 1, 1), 3)
+                        if last
+                        else None,
+                        "ended": step.ended,
+                        "cpu": step.cpu_seconds,
+                    }
+                ),
+                flush=True,
+            )
+    return found
+
+
+def summary(found: dict[Cell, list[float]], limiter: str) -> tuple[float, float]:
+    """Median and 90th percentile of the error, in percent."""
+    values = [e for cell, es in found.items() if cell.limiter.startswith(limiter) for e in es]
+    if len(values) < 2:
+        return (values or [float("nan")])[0], (values or [float("nan")])[0]
+    return median(values), quantiles(values, n=10, method="inclusive")[-1]
+
+
+def cells(rates: tuple[float, ...], *, quick: bool = False) -> list[Cell]:
+    return [
+        Cell(limiter, bits, delay, congestion)
+        for limiter in ("tbf", "police")
+        for bits in rates
+        for delay in ((0.04,) if quick else (0.0, 0.04))
+        for congestion in (("cubic",) if quick else ("cubic", "bbr"))
+        if not (limiter == "tbf" and bits < 0.2e6)
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--reps", type=int, default=1)
+    options = parser.parse_args()
+    rerun_inside()
+    with Net() as net:
+        chosen = cells(QUICK if options.quick else RATES, quick=options.quick)
+        found = errors(net, chosen, options.seconds, options.reps)
+    for limiter in ("tbf", "police"):
+        middle, high = summary(found, limiter)
+        print(f"{limiter}: median {middle:.2f} %, p90 {high:.2f} %")
+
+
+if __name__ == "__main__":
+    main()
