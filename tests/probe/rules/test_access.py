@@ -1,0 +1,100 @@
+import pytest
+from msgspec.structs import replace
+
+from probe.failure import Failure
+from probe.model import Line, Record
+from tests.build import (
+    EXPIRED,
+    FORGED,
+    GOOD,
+    KNOWN,
+    PLAIN,
+    dns,
+    doh,
+    fetched,
+    page,
+    record,
+    tcp,
+    tls,
+)
+from tests.probe.rules.check import holds
+
+TIMEOUT = Failure.TIMEOUT
+DEAD = Line(alive_before=False, alive_after=False, references=3, references_failed=3)
+RESIGNED = Line(resigned_by="forger", resigned_names=4)
+RESEALED = record(dns(GOOD), tcp(), tls(trust=FORGED), line=RESIGNED)
+PORTAL = Line(portal=True, portal_hosts=3)
+
+TABLE = {
+    "dead: nothing answered": (
+        "access.line_is_dead",
+        record(dns(failure=TIMEOUT), line=DEAD),
+        True,
+    ),
+    "dead: no references, and no way out": (
+        "access.line_is_dead",
+        record(dns(failure=Failure.NETWORK_UNREACHABLE), line=Line()),
+        True,
+    ),
+    "dead: another resolver answered": (
+        "access.line_is_dead",
+        record(dns(failure=TIMEOUT), doh(GOOD), line=DEAD),
+        False,
+    ),
+    "dead: a reference worked": (
+        "access.line_is_dead",
+        record(dns(failure=TIMEOUT), line=replace(DEAD, alive_after=True)),
+        False,
+    ),
+    "portal: for all": (
+        "access.portal_answers",
+        record(dns(GOOD), tcp(port=80), page(PLAIN), url=PLAIN, line=PORTAL),
+        True,
+    ),
+    "portal: others were proven": (
+        "access.portal_answers",
+        record(dns(GOOD), tcp(port=80), page(PLAIN), line=replace(PORTAL, trusted_names=2)),
+        False,
+    ),
+    "re-signed: everything": ("access.everything_is_resigned", RESEALED, True),
+    "re-signed: installed on this machine": (
+        "access.everything_is_resigned",
+        record(dns(GOOD), tcp(), tls(trust=replace(FORGED, local=True)), line=Line()),
+        True,
+    ),
+    "re-signed: others were left alone": (
+        "access.everything_is_resigned",
+        replace(RESEALED, line=replace(RESIGNED, trusted_names=1)),
+        False,
+    ),
+    "re-signed: by a known state key": (
+        "access.everything_is_resigned",
+        record(dns(GOOD), tcp(), tls(trust=KNOWN), line=RESIGNED),
+        False,
+    ),
+    "clock: two days off": (
+        "access.clock_is_wrong",
+        record(dns(GOOD), tcp(), tls(trust=EXPIRED), line=Line(clock_offset=2 * 86400.0)),
+        True,
+    ),
+    "clock: a minute off": (
+        "access.clock_is_wrong",
+        record(dns(GOOD), tcp(), tls(trust=EXPIRED), line=Line(clock_offset=60.0)),
+        False,
+    ),
+    "one page: for many": (
+        "access.one_page_for_many",
+        record(dns(GOOD), tcp(port=80), page(PLAIN), url=PLAIN, line=Line(portal_hosts=2)),
+        True,
+    ),
+    "one page: a proven one": (
+        "access.one_page_for_many",
+        record(dns(GOOD), *fetched(), line=Line(portal_hosts=2)),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    assert holds(rule, seen) is expected

@@ -1,0 +1,173 @@
+import pytest
+
+from probe.failure import Failure
+from probe.model import Http, Record, Step
+from tests.build import (
+    GOOD,
+    HOST,
+    OTHER,
+    PLAIN,
+    URL,
+    again,
+    control,
+    dns,
+    harmless,
+    page,
+    record,
+    reference,
+    tcp,
+)
+from tests.probe.rules.check import holds
+
+RESET = Failure.RESET
+THERE = control(dns(GOOD), tcp(port=80), page(PLAIN))
+FAILED = (tcp(port=80), page(PLAIN, failure=RESET))
+ANSWERED = (harmless(tcp(port=80)), harmless(page(PLAIN, status=404)))
+ODD = "f0f0f0f0f0f0f0f0"
+DEEP = f"http://{HOST}/banned"
+
+
+def strange(**more: object) -> Http:
+    return page(PLAIN, title="Доступ ограничен", fuzzy=ODD, **more)  # type: ignore[arg-type]
+
+
+def away(to: str = "http://stop.example/") -> Http:
+    return page(PLAIN, status=302, location=to)
+
+
+def twice(step: Step, **more: object) -> Record:
+    steps = (tcp(port=80), step)
+    fields = {"url": PLAIN, "controls": (THERE,), **more}
+    return record(dns(GOOD), *steps, *again(*steps), **fields)  # type: ignore[arg-type]
+
+
+TABLE = {
+    "fails for this host": (
+        "http.fails_for_this_host",
+        record(dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED, url=PLAIN),
+        True,
+    ),
+    "fails for any host": (
+        "http.fails_for_this_host",
+        record(dns(GOOD), *FAILED, *again(*FAILED), url=PLAIN),
+        False,
+    ),
+    "fails here only": (
+        "http.fails_here_only",
+        record(
+            dns(GOOD),
+            reference(tcp(OTHER)),
+            *FAILED,
+            *again(*FAILED),
+            reference(tcp(OTHER)),
+            url=PLAIN,
+            controls=(THERE,),
+        ),
+        True,
+    ),
+    "fails there too": (
+        "http.fails_here_only",
+        record(
+            dns(GOOD),
+            *FAILED,
+            *again(*FAILED),
+            url=PLAIN,
+            controls=(control(dns(GOOD), *FAILED),),
+        ),
+        False,
+    ),
+    "no status line": (
+        "http.page_without_a_status",
+        twice(page(PLAIN, status=None, malformed=True)),
+        True,
+    ),
+    "no status line there either": (
+        "http.page_without_a_status",
+        twice(
+            page(PLAIN, status=None, malformed=True),
+            controls=(control(page(PLAIN, status=None, malformed=True)),),
+        ),
+        False,
+    ),
+    "redirected away": ("http.redirected_away", twice(away()), True),
+    "redirected away for all": (
+        "http.redirected_away",
+        twice(away(), controls=(control(dns(GOOD), tcp(port=80), away()),)),
+        False,
+    ),
+    "redirected within the site": (
+        "http.redirected_away",
+        twice(away(f"https://www.{HOST}/")),
+        False,
+    ),
+    "another page": ("http.another_page_here", twice(strange()), True),
+    "another page, the server's own refusal": (
+        "http.another_page_here",
+        twice(page(PLAIN, status=403, title="Forbidden", fuzzy=ODD)),
+        False,
+    ),
+    "another page that links to the site": (
+        "http.another_page_here",
+        twice(strange(links=(f"kz.{HOST}",))),
+        False,
+    ),
+    "another page against its own https page": (
+        "http.another_page_here",
+        record(
+            dns(GOOD),
+            tcp(port=80),
+            strange(),
+            *again(tcp(port=80), strange()),
+            page(URL),
+            url=PLAIN,
+        ),
+        True,
+    ),
+    "the same page with another clock on it": (
+        "http.another_page_here",
+        twice(page(PLAIN, fuzzy="0f0f0f0f0f0f0f0e")),
+        False,
+    ),
+    "a known block page": (
+        "http.known_block_page",
+        twice(page(PLAIN, title="Страница заблокирована", fuzzy=ODD)),
+        True,
+    ),
+    "a page about blocking, for all": (
+        "http.known_block_page",
+        twice(
+            page(PLAIN, title="Страница заблокирована"),
+            controls=(control(page(PLAIN, title="Страница заблокирована")),),
+        ),
+        False,
+    ),
+    "one page of the site": (
+        "http.one_page_of_the_site",
+        record(
+            dns(GOOD),
+            tcp(port=80),
+            page(DEEP, failure=RESET),
+            harmless(page(PLAIN)),
+            *again(tcp(port=80), page(DEEP, failure=RESET)),
+            url=DEEP,
+        ),
+        True,
+    ),
+    "the whole site": (
+        "http.one_page_of_the_site",
+        record(
+            dns(GOOD),
+            tcp(port=80),
+            page(DEEP, failure=RESET),
+            harmless(page(PLAIN, failure=RESET)),
+            *again(tcp(port=80), page(DEEP, failure=RESET)),
+            url=DEEP,
+        ),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    assert holds(rule, seen) is expected

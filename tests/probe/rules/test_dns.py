@@ -1,0 +1,169 @@
+import pytest
+from msgspec.structs import replace
+
+from probe.failure import Failure
+from probe.model import Line, Record, Reply, TrustReason
+from tests.build import (
+    GOOD,
+    OTHER,
+    SINK,
+    URL,
+    VALID,
+    again,
+    control,
+    dns,
+    doh,
+    fetched,
+    harmless,
+    nxdomain,
+    page,
+    record,
+    tcp,
+    tls,
+)
+from tests.probe.rules.check import holds
+
+SERVFAIL = dns(failure=Failure.DNS_SERVFAIL, rcode=2)
+ELSEWHERE = control(dns(GOOD), *fetched())
+NOT_IT = replace(VALID, valid=False, reason=TrustReason.HOSTNAME, named=False)
+BOGON = dns("127.0.0.1")
+TWO = dns(SINK, replies=(Reply(at=0.01, rcode=3), Reply(at=0.02, rcode=0, answers=(GOOD,))))
+NOBODY = tcp(SINK, failure=Failure.TIMEOUT)
+GOOGLE = dns(GOOD, resolver="8.8.8.8")
+QUAD = dns(GOOD, resolver="9.9.9.9")
+
+
+def twice(*steps: object) -> tuple:  # type: ignore[type-arg]
+    return (*steps, *again(*steps))  # type: ignore[arg-type]
+
+
+TABLE = {
+    "denied: proven at another's address": (
+        "dns.name_denied_here",
+        record(*twice(nxdomain(), doh(GOOD), *fetched())),
+        True,
+    ),
+    "denied: the control resolves it": (
+        "dns.name_denied_here",
+        record(*twice(nxdomain()), controls=(ELSEWHERE,)),
+        True,
+    ),
+    "denied: asked once": (
+        "dns.name_denied_here",
+        record(nxdomain(), doh(GOOD), *fetched()),
+        False,
+    ),
+    "denied: one plain resolver differs": (
+        "dns.name_denied_here",
+        record(*twice(nxdomain(), GOOGLE)),
+        False,
+    ),
+    "denied: a resolver that serves nobody": (
+        "dns.name_denied_here",
+        record(
+            *twice(SERVFAIL),
+            harmless(replace(SERVFAIL, name="www.harmless.example")),
+            controls=(ELSEWHERE,),
+        ),
+        False,
+    ),
+    "denied: servfail for this name alone": (
+        "dns.name_denied_here",
+        record(
+            *twice(SERVFAIL),
+            harmless(dns(OTHER, name="www.harmless.example")),
+            controls=(ELSEWHERE,),
+        ),
+        True,
+    ),
+    "bogon: here": ("dns.bogon_here", record(*twice(BOGON, doh(GOOD), *fetched())), True),
+    "bogon: everywhere": (
+        "dns.bogon_here",
+        record(*twice(BOGON, doh("127.0.0.1")), controls=(control(dns("127.0.0.1")),)),
+        False,
+    ),
+    "wrong address: its server is another's": (
+        "dns.wrong_address_here",
+        record(dns(SINK), tcp(SINK), tls(SINK, trust=NOT_IT), doh(GOOD), *fetched()),
+        True,
+    ),
+    "wrong address: it proves the name": (
+        "dns.wrong_address_here",
+        record(dns(OTHER), *fetched(OTHER), doh(GOOD), *fetched()),
+        False,
+    ),
+    "wrong address: nobody there, and others differ too": (
+        "dns.wrong_address_here",
+        record(dns(SINK), NOBODY, doh(GOOD), dns(OTHER, resolver="8.8.8.8"), *fetched()),
+        False,
+    ),
+    "wrong address: nobody there, and all others agree": (
+        "dns.wrong_address_here",
+        record(dns(SINK), NOBODY, doh(GOOD), GOOGLE, QUAD, *fetched()),
+        True,
+    ),
+    "injected: the first answer leads nowhere": (
+        "dns.injected_answer_wins",
+        record(TWO, *fetched()),
+        True,
+    ),
+    "injected: both lead there": (
+        "dns.injected_answer_wins",
+        record(
+            dns(
+                GOOD,
+                replies=(
+                    Reply(at=0.01, rcode=0, answers=(GOOD,)),
+                    Reply(at=0.02, rcode=0, answers=(GOOD,)),
+                ),
+            ),
+            *fetched(),
+        ),
+        False,
+    ),
+    "two answers": ("dns.two_answers", record(TWO), True),
+    "one answer": ("dns.two_answers", record(dns(GOOD)), False),
+    "a public resolver is answered for by another": (
+        "dns.public_resolver_answered_by_another",
+        record(dns(GOOD), nxdomain(resolver="8.8.8.8"), *fetched()),
+        True,
+    ),
+    "a public resolver tells the truth": (
+        "dns.public_resolver_answered_by_another",
+        record(dns(GOOD), GOOGLE, *fetched()),
+        False,
+    ),
+    "dead everywhere: the control too": (
+        "dns.name_dead_everywhere",
+        record(*twice(nxdomain()), controls=(control(nxdomain()),)),
+        True,
+    ),
+    "dead everywhere: over an encrypted channel": (
+        "dns.name_dead_everywhere",
+        record(
+            *twice(nxdomain(), doh(failure=Failure.DNS_NXDOMAIN, rcode=3)),
+            line=Line(trusted_names=1),
+        ),
+        True,
+    ),
+    "dead here only": (
+        "dns.name_dead_everywhere",
+        record(*twice(nxdomain()), controls=(ELSEWHERE,)),
+        False,
+    ),
+    "leads nowhere, everywhere": (
+        "dns.leads_nowhere_everywhere",
+        record(*twice(BOGON, doh("127.0.0.1"))),
+        True,
+    ),
+    "leads nowhere, here": (
+        "dns.leads_nowhere_everywhere",
+        record(*twice(BOGON, doh(GOOD)), page(URL)),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    assert holds(rule, seen) is expected

@@ -1,0 +1,132 @@
+import pytest
+from msgspec.structs import replace
+
+from probe.model import Authority, Line, Record, Role, TrustReason
+from tests.build import (
+    CLAIMED,
+    EXPIRED,
+    FORGED,
+    GOOD,
+    KNOWN,
+    OTHER,
+    VALID,
+    control,
+    dns,
+    fetched,
+    harmless,
+    page,
+    record,
+    tcp,
+    tls,
+)
+from tests.probe.rules.check import holds
+
+ELSEWHERE = control(dns(GOOD), *fetched())
+SEEN = (dns(GOOD), tcp(), tls(trust=FORGED), page(proven=False))
+SELECTIVE = Line(resigned_by="forger", resigned_names=3, trusted_names=4)
+NATIONAL = replace(FORGED, authority=Authority(id="ru", kind="national", proof="verified"))
+SELF_SIGNED = replace(FORGED, reason=TrustReason.SELF_SIGNED)
+ELSEWHERE_NAME = replace(tls(OTHER, trust=FORGED), role=Role.NEUTRAL)
+
+TABLE = {
+    "known key": ("tls.known_interception_key", record(dns(GOOD), tcp(), tls(trust=KNOWN)), True),
+    "known key: a claim is no signature": (
+        "tls.known_interception_key",
+        record(dns(GOOD), tcp(), tls(trust=CLAIMED)),
+        False,
+    ),
+    "claimed name": (
+        "tls.claims_interception_authority",
+        record(dns(GOOD), tcp(), tls(trust=CLAIMED)),
+        True,
+    ),
+    "claimed name: the site's own, the control sees it too": (
+        "tls.claims_interception_authority",
+        record(
+            dns(GOOD), tcp(), tls(trust=CLAIMED), controls=(control(tcp(), tls(trust=CLAIMED)),)
+        ),
+        False,
+    ),
+    "another certificate there": (
+        "tls.control_sees_another_certificate",
+        record(*SEEN, controls=(ELSEWHERE,)),
+        True,
+    ),
+    "another certificate there, a bad one": (
+        "tls.control_sees_another_certificate",
+        record(*SEEN, controls=(control(tcp(), tls(trust=EXPIRED)),)),
+        True,
+    ),
+    "the same bad certificate there": (
+        "tls.control_sees_another_certificate",
+        record(*SEEN, controls=(control(tcp(), tls(trust=FORGED)),)),
+        False,
+    ),
+    "another leaf of the same private authority there": (
+        "tls.control_sees_another_certificate",
+        record(*SEEN, controls=(control(tcp(), tls(trust=replace(FORGED, leaf_key="b"))),)),
+        False,
+    ),
+    "another trusted leaf here: a large site": (
+        "tls.control_sees_another_certificate",
+        record(dns(GOOD), *fetched(), controls=(control(tcp(), tls(trust=EXPIRED)),)),
+        False,
+    ),
+    "self-signed on both sides": (
+        "tls.control_sees_another_certificate",
+        record(
+            dns(GOOD),
+            tcp(),
+            tls(trust=SELF_SIGNED),
+            controls=(
+                control(tcp(), tls(trust=replace(SELF_SIGNED, leaf_key="b", issuer_key="b"))),
+            ),
+        ),
+        False,
+    ),
+    "nobody else was seen to be left alone": (
+        "tls.control_sees_another_certificate",
+        record(*SEEN, controls=(ELSEWHERE,), line=Line()),
+        False,
+    ),
+    "a national root that browsers do not carry": (
+        "tls.control_sees_another_certificate",
+        record(dns(GOOD), tcp(), tls(trust=NATIONAL), controls=(ELSEWHERE,)),
+        False,
+    ),
+    "the same server proves itself to another name": (
+        "tls.same_server_proves_another_way",
+        record(*SEEN, harmless(tcp()), harmless(tls(trust=replace(VALID, named=False)))),
+        True,
+    ),
+    "another server proves itself": (
+        "tls.same_server_proves_another_way",
+        record(*SEEN, harmless(tcp(OTHER)), harmless(tls(OTHER, trust=VALID))),
+        False,
+    ),
+    "one key for unrelated names": (
+        "tls.one_key_for_unrelated_names",
+        record(*SEEN, line=SELECTIVE),
+        True,
+    ),
+    "one key for everything": (
+        "tls.one_key_for_unrelated_names",
+        record(*SEEN, line=replace(SELECTIVE, trusted_names=0)),
+        False,
+    ),
+    "an unrelated server, this name alone": (
+        "tls.interceptor_answers_elsewhere",
+        record(dns(GOOD), *fetched(), harmless(tls(OTHER)), ELSEWHERE_NAME),
+        True,
+    ),
+    "an unrelated server's default certificate": (
+        "tls.interceptor_answers_elsewhere",
+        record(dns(GOOD), *fetched(), harmless(tls(OTHER, trust=FORGED)), ELSEWHERE_NAME),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    assert holds(rule, seen) is expected

@@ -1,0 +1,41 @@
+import pytest
+
+from probe.failure import Failure
+from probe.model import Line, Record
+from tests.build import GOOD, URL, again, control, dns, fetched, page, record, tcp, tls
+from tests.probe.rules.check import holds
+
+SILENT = (tcp(), tls(failure=Failure.TIMEOUT))
+ELSEWHERE = control(dns(GOOD), *fetched())
+CUT = page(URL, failure=Failure.TIMEOUT, received_bytes=0)
+
+TABLE = {
+    "seen once": ("unclear.seen_once", record(dns(GOOD), *SILENT), True),
+    "seen twice": ("unclear.seen_once", record(dns(GOOD), *SILENT, *again(*SILENT)), False),
+    "no control": ("unclear.no_control", record(dns(GOOD), *SILENT), True),
+    "a control": ("unclear.no_control", record(dns(GOOD), controls=(ELSEWHERE,)), False),
+    "the line was not shown to work": (
+        "unclear.line_not_shown_to_work",
+        record(dns(GOOD), *SILENT, line=Line()),
+        True,
+    ),
+    "the line works": ("unclear.line_not_shown_to_work", record(dns(GOOD), *SILENT), False),
+    "slow": (
+        "unclear.slow",
+        record(dns(GOOD), tcp(), tls(), page(URL, received_bytes=5, complete=False)),
+        False,
+    ),
+    "nothing fits": ("unclear.nothing_fits", record(dns(GOOD)), True),
+}
+
+
+@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    assert holds(rule, seen) is expected
+
+
+def test_a_page_that_began_and_stalled_is_slow() -> None:
+    from msgspec.structs import replace
+
+    stalled = replace(page(URL), failure=Failure.TIMEOUT, received_bytes=4000, complete=False)
+    assert holds("unclear.slow", record(dns(GOOD), tcp(), tls(), stalled))

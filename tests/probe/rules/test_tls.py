@@ -1,0 +1,119 @@
+import pytest
+from msgspec.structs import replace
+
+from probe.failure import Failure
+from probe.model import Line, Record, Step, TrustReason
+from tests.build import (
+    EXPIRED,
+    GOOD,
+    OTHER,
+    VALID,
+    again,
+    control,
+    dns,
+    fetched,
+    harmless,
+    record,
+    reference,
+    tcp,
+    tls,
+)
+from tests.probe.rules.check import holds
+
+TIMEOUT, ALERT = Failure.TIMEOUT, Failure.SSL_HANDSHAKE
+ELSEWHERE = control(dns(GOOD), *fetched())
+SILENT = (tcp(), tls(failure=TIMEOUT))
+ANSWERED = (harmless(tcp()), harmless(tls(trust=None)))
+MUTE = (harmless(tcp()), harmless(tls(failure=TIMEOUT)))
+WRONG = replace(VALID, valid=False, reason=TrustReason.HOSTNAME, named=False)
+
+
+def alerted(by: str) -> tuple[Step, ...]:
+    return (tcp(), tls(failure=ALERT, alert=112, alert_by=by, bytes_in=7))
+
+
+def seen(*between: Step, own: tuple[Step, ...] = SILENT) -> tuple[Step, ...]:
+    return (dns(GOOD), *own, *between, *again(*own), *between)
+
+
+TABLE = {
+    "this name": ("tls.fails_for_this_name", record(*seen(*ANSWERED)), True),
+    "no name is answered": ("tls.fails_for_this_name", record(*seen(*MUTE)), False),
+    "another address answers": (
+        "tls.fails_for_this_name",
+        record(*seen(harmless(tcp(OTHER)), harmless(tls(OTHER)))),
+        False,
+    ),
+    "a server may refuse a name by alert": (
+        "tls.fails_for_this_name",
+        record(*seen(*ANSWERED, own=alerted("peer"))),
+        False,
+    ),
+    "seen once": (
+        "tls.fails_for_this_name",
+        record(dns(GOOD), *ANSWERED, *SILENT, *ANSWERED),
+        False,
+    ),
+    "here only": (
+        "tls.fails_here_only",
+        record(*seen(reference(tls(OTHER, sni="r"))), controls=(ELSEWHERE,)),
+        True,
+    ),
+    "an alert here only": (
+        "tls.fails_here_only",
+        record(*seen(*ANSWERED, own=alerted("peer")), controls=(ELSEWHERE,)),
+        True,
+    ),
+    "our own alert": (
+        "tls.fails_here_only",
+        record(*seen(*ANSWERED, own=alerted("us")), controls=(ELSEWHERE,)),
+        False,
+    ),
+    "the line may have failed": (
+        "tls.fails_here_only",
+        record(dns(GOOD), *SILENT, *again(*SILENT), controls=(ELSEWHERE,), line=Line()),
+        False,
+    ),
+    "even harmless names after the trigger": (
+        "tls.blocked_after_trigger",
+        record(dns(GOOD), *ANSWERED, *SILENT, *MUTE, *again(*SILENT)),
+        True,
+    ),
+    "harmless names go on": ("tls.blocked_after_trigger", record(*seen(*ANSWERED)), False),
+    "broken everywhere": (
+        "tls.broken_everywhere",
+        record(*seen(*MUTE), controls=(control(dns(GOOD), *SILENT),)),
+        True,
+    ),
+    "broken here": ("tls.broken_everywhere", record(*seen(*MUTE), controls=(ELSEWHERE,)), False),
+    "own bad certificate": (
+        "tls.own_bad_certificate",
+        record(dns(GOOD), tcp(), tls(trust=WRONG), controls=(control(tcp(), tls(trust=WRONG)),)),
+        True,
+    ),
+    "another bad certificate": (
+        "tls.own_bad_certificate",
+        record(
+            dns(GOOD),
+            tcp(),
+            tls(trust=WRONG),
+            controls=(control(tcp(), tls(trust=replace(WRONG, leaf_key="b"))),),
+        ),
+        False,
+    ),
+    "own expired certificate": (
+        "tls.own_expired_certificate",
+        record(dns(GOOD), tcp(), tls(trust=EXPIRED)),
+        True,
+    ),
+    "expired, but nothing else was valid either": (
+        "tls.own_expired_certificate",
+        record(dns(GOOD), tcp(), tls(trust=EXPIRED), line=Line()),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    assert holds(rule, seen) is expected
