@@ -1,0 +1,154 @@
+"""Open a connection and shake hands on it; each gives its finished step and the thing itself."""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from time import monotonic
+
+from probe.failure import Failure
+from probe.model import Tcp, Tls
+from probe.net.attempt import attempt
+from probe.net.budget import Budget
+from probe.net.gate import Gate
+from probe.net.hello import Contexts, server_name
+from probe.net.pace import Pace
+from probe.net.prove import Prover
+from probe.net.safety import is_dialable
+from probe.net.stream import Stream, connect
+from probe.net.tls import TlsStream
+
+NOT_DIALLED = "not dialled: not a public address"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What all the connections of a session share.
+
+    Attributes:
+        gate: Bounds connections. questions: bounds DNS questions, which are cheaper.
+        lab: Addresses that are not public may be dialled.
+    """
+
+    gate: Gate
+    questions: Gate
+    budget: Budget
+    pace: Pace
+    prover: Prover
+    contexts: Contexts = field(default_factory=Contexts)
+    lab: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Where to connect, and what to say there.
+
+    Attributes:
+        sni: The name to offer, or None for none.
+        verify: The name that the chain is judged for.
+    """
+
+    address: str
+    port: int
+    sni: str | None = None
+    hello: str = "default"
+    verify: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One target's view of the session: when it began, and the certificates it saw."""
+
+    door: Door
+    origin: float
+    certs: dict[str, bytes] = field(default_factory=dict)
+
+    def now(self) -> float:
+        """Seconds since this target's origin."""
+        return round(monotonic() - self.origin, 6)
+
+
+async def open_tcp(look: Look, peer: Peer, limit: float | None) -> tuple[Tcp, Stream | None]:
+    """Connect; the caller closes the stream."""
+    door, at = look.door, look.now()
+    limit = door.pace.tcp_limit() if limit is None else limit
+    if not is_dialable(peer.address, lab=door.lab):
+        refused = Tcp(
+            address=peer.address,
+            port=peer.port,
+            failure=Failure.NETWORK_UNREACHABLE,
+            detail=NOT_DIALLED,
+            at=at,
+            limit=limit,
+        )
+        return refused, None
+    opened = await attempt(connect(peer.address, peer.port, door.budget), limit=limit)
+    if opened.value is not None:
+        door.pace.connects.add(opened.elapsed)
+    step = Tcp(
+        address=peer.address,
+        port=peer.port,
+        failure=opened.failure,
+        detail=opened.detail,
+        errno=opened.errno,
+        at=at,
+        elapsed=round(opened.elapsed, 6),
+        limit=limit,
+    )
+    return step, opened.value
+
+
+async def shake_hands(
+    look: Look, peer: Peer, stream: Stream, limit: float
+) -> tuple[Tls, TlsStream | None]:
+    """Offer the peer's name and shake hands; the chain is kept whatever comes of it."""
+    door, at = look.door, look.now()
+    tls = TlsStream(stream, door.contexts.get(peer.hello), server_name(peer.sni))
+    shaken = await attempt(tls.handshake(in_two=peer.hello == "split"), limit=limit)
+    if shaken.failure is None:
+        door.pace.handshakes.add(shaken.elapsed)
+    chain = tls.chain
+    prints = tuple(sha256(der).hexdigest() for der in chain)
+    look.certs.update(zip(prints, chain, strict=True))
+    step = Tls(
+        address=peer.address,
+        port=peer.port,
+        sni=peer.sni,
+        hello=peer.hello,
+        bytes_out=tls.bytes_out,
+        bytes_in=tls.bytes_in,
+        version=tls.version if shaken.failure is None else None,
+        cipher=tls.cipher,
+        alpn=tls.alpn,
+        alert=tls.alert,
+        alert_by=tls.alert_by,
+        chain=prints,
+        trust=await door.prover.prove(chain, peer.verify or peer.sni),
+        failure=shaken.failure,
+        detail=shaken.detail,
+        at=at,
+        elapsed=round(shaken.elapsed, 6),
+        limit=limit,
+    )
+    return step, tls if shaken.failure is None else None
+
+
+async def look_tcp(look: Look, peer: Peer, limit: float | None) -> Tcp:
+    """Connect and hang up."""
+    async with look.door.gate.enter(peer.address):
+        tcp, stream = await open_tcp(look, peer, limit)
+        if stream is not None:
+            stream.close()
+        return tcp
+
+
+async def look_tls(look: Look, peer: Peer, limit: float | None) -> tuple[Tcp, Tls | None]:
+    """Connect, shake hands, hang up."""
+    async with look.door.gate.enter(peer.address):
+        tcp, stream = await open_tcp(look, peer, limit)
+        if stream is None:
+            return tcp, None
+        try:
+            allowed = look.door.pace.tls_limit(tcp.elapsed) if limit is None else limit
+            step, _ = await shake_hands(look, peer, stream, allowed)
+        finally:
+            stream.close()
+        return tcp, step

@@ -1,0 +1,229 @@
+"""Ask one resolver one thing and keep every reply to it.
+
+Over UDP the first reply does not end the question: an answer forged on the way overtakes the real
+one, so the socket stays open a little longer. A query that may have been lost is sent again under a
+new id from the same port; replies are kept only of the sending that was answered first, so that two
+replies in a record are always two replies to one packet.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from secrets import randbelow
+from time import monotonic
+
+from probe.experiments.port import Resolver
+from probe.failure import Failure
+from probe.model import Dns, Reply
+from probe.net.attempt import Observed, attempt
+from probe.net.channel import Channels, once_over_tcp
+from probe.net.datagrams import Datagram, Datagrams
+from probe.net.dial import Look
+from probe.net.message import TYPES, Message, parse, query
+
+SENDINGS = 3
+REPLIES = 8
+_RCODES = {
+    2: Failure.DNS_SERVFAIL,
+    3: Failure.DNS_NXDOMAIN,
+    5: Failure.DNS_REFUSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, and of whom."""
+
+    name: str
+    type: str
+    resolver: Resolver
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of a question: the replies, or why there are none."""
+
+    replies: tuple[Reply, ...] = ()
+    failure: Failure | None = None
+    detail: str | None = None
+    elapsed: float = 0.0
+
+
+async def look_up(look: Look, channels: Channels, question: Question, limit: float | None) -> Dns:
+    """One finished DNS step."""
+    resolver, pace = question.resolver, look.door.pace
+    udp = resolver.transport == "udp"
+    if limit is None:
+        limit = pace.dns_limit() if udp else pace.secure_dns_limit()
+    async with look.door.questions.enter(f"dns {resolver.transport} {resolver.address}"):
+        at = look.now()
+        if not _is_askable(question):
+            heard = Heard(failure=Failure.DNS_NON_RECOVERABLE, detail="not_a_dns_name")
+        elif udp:
+            heard = await _over_udp(look, question, limit)
+        else:
+            heard = await _over_stream(channels, question, limit)
+    return Dns(
+        name=question.name,
+        type=question.type,
+        resolver=resolver.label,
+        transport=resolver.transport,
+        replies=heard.replies,
+        failure=heard.failure,
+        detail=heard.detail,
+        at=at,
+        elapsed=round(heard.elapsed, 6),
+        limit=limit,
+    )
+
+
+def failure_of(message: Message, type_: str) -> Failure | None:
+    """What a reply amounts to for the one who asked."""
+    if message.rcode:
+        return _RCODES.get(message.rcode, Failure.DNS_MISBEHAVING)
+    wanted = TYPES[type_]
+    if message.answers if type_ in ("A", "AAAA") else wanted in message.types:
+        return None
+    return Failure.DNS_NO_ANSWER if message.whole else Failure.DNS_MISBEHAVING
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """One question over UDP: what was sent under which id, and what came back."""
+
+    question: Question
+    sock: Datagrams
+    sent: dict[int, float] = field(default_factory=dict)
+    kept: list[tuple[Message, Reply]] = field(default_factory=list)
+    answered: int | None = None
+    strange: Failure | None = None
+
+    def send(self) -> None:
+        """Send the question under an id that was not used yet."""
+        id_ = randbelow(0x10000)
+        while id_ in self.sent:
+            id_ = randbelow(0x10000)
+        self.sent[id_] = monotonic()
+        self.sock.send(query(id_, self.question.name, self.question.type))
+
+    async def first(self) -> None:
+        """Send, and listen until a reply is kept."""
+        self.send()
+        while not self.kept:
+            self.take(await self.sock.receive())
+
+    async def listen(self) -> None:
+        """Keep what else comes."""
+        while len(self.kept) < REPLIES:
+            self.take(await self.sock.receive())
+
+    def take(self, datagram: Datagram) -> None:
+        """Keep a datagram if it is a reply to the sending that was answered first."""
+        message = parse(datagram.data)
+        if message is None or not message.response:
+            return
+        if message.id not in self.sent:
+            self.strange = Failure.DNS_WRONG_ID
+        elif not _answers(message, self.question):
+            self.strange = self.strange or Failure.DNS_MISBEHAVING
+        elif self.answered in (None, message.id):
+            self.answered = message.id
+            at = datagram.at - self.sent[message.id]
+            self.kept.append((message, _reply(message, at, datagram.ip_ttl)))
+
+
+async def _over_udp(look: Look, question: Question, limit: float) -> Heard:
+    started = monotonic()
+    opened = await attempt(_open(look, question), limit=limit)
+    talk = opened.value
+    if talk is None:
+        return Heard((), opened.failure, opened.detail, monotonic() - started)
+    try:
+        for _ in range(SENDINGS):
+            # A lost packet is no failure: the next sending may get through.
+            first = await attempt(talk.first(), limit=limit / SENDINGS)
+            if first.failure is not Failure.TIMEOUT:
+                break
+        elapsed = monotonic() - started
+        if not talk.kept:
+            return Heard((), talk.strange or first.failure, first.detail, elapsed)
+        soonest = talk.kept[0][1].at
+        look.door.pace.lookups.add(soonest)
+        await attempt(talk.listen(), limit=look.door.pace.listening(soonest))
+    finally:
+        talk.sock.close()
+    if talk.kept[0][0].truncated:
+        return await _again_over_tcp(look, question, talk.kept, limit - elapsed)
+    return _heard(question, talk.kept, elapsed)
+
+
+async def _open(look: Look, question: Question) -> _Conversation:
+    resolver = question.resolver
+    sock = Datagrams(resolver.address, resolver.port, look.door.budget)
+    return _Conversation(question, sock)
+
+
+async def _again_over_tcp(
+    look: Look, question: Question, kept: Sequence[tuple[Message, Reply]], limit: float
+) -> Heard:
+    """RFC 7766: a truncated reply sends the client to TCP. Truncated replies are not evidence."""
+    started = monotonic()
+    wire = query(randbelow(0x10000), question.name, question.type)
+    asked = await attempt(once_over_tcp(look.door, question.resolver, wire), limit=limit)
+    before = kept[0][1].at
+    message = parse(asked.value) if asked.value is not None else None
+    if message is None or not _answers(message, question):
+        return _heard(question, kept, before)
+    elapsed = before + monotonic() - started
+    whole = [(message, _reply(message, elapsed, None))]
+    return _heard(question, whole + [pair for pair in kept if not pair[0].truncated], elapsed)
+
+
+async def _over_stream(channels: Channels, question: Question, limit: float) -> Heard:
+    started = monotonic()
+    asked = await attempt(_ask(channels, question), limit=limit)
+    elapsed = monotonic() - started
+    if asked.value is None:
+        if asked.failure is Failure.TIMEOUT:
+            await channels.doubt(question.resolver, since=started)
+        return Heard((), asked.failure, asked.detail, elapsed)
+    return _heard(question, [(asked.value, _reply(asked.value, elapsed, None))], elapsed)
+
+
+async def _ask(channels: Channels, question: Question) -> Message:
+    wire = await channels.ask(question.resolver, question.name, question.type)
+    message = parse(wire)
+    if message is None or not message.response or not _answers(message, question):
+        raise Observed(Failure.DNS_MISBEHAVING)
+    return message
+
+
+def _heard(question: Question, kept: Sequence[tuple[Message, Reply]], elapsed: float) -> Heard:
+    failure = failure_of(kept[0][0], question.type)
+    return Heard(tuple(reply for _, reply in kept), failure, None, elapsed)
+
+
+def _is_askable(question: Question) -> bool:
+    try:
+        query(0, question.name, question.type)
+    except ValueError:
+        return False
+    return True
+
+
+def _answers(message: Message, question: Question) -> bool:
+    """Whether a reply is about this question; one that does not say counts (forgers are lazy)."""
+    if message.name is None:
+        return True
+    asked = question.name.removesuffix(".").lower()
+    return message.name == asked and message.type == TYPES[question.type]
+
+
+def _reply(message: Message, at: float, ip_ttl: int | None) -> Reply:
+    return Reply(
+        at=round(at, 6),
+        rcode=message.rcode,
+        answers=message.answers,
+        cnames=message.cnames,
+        ttl=message.ttl,
+        ip_ttl=ip_ttl,
+    )

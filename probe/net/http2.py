@@ -1,0 +1,112 @@
+"""HTTP/2 without I/O: requests out, bytes in, answers filled (RFC 9113, by h2)."""
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+)
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+
+from probe.net.answer import Answer, Headers
+
+_WINDOW = 1 << 20
+_CONFIG = H2Configuration(
+    client_side=True,
+    header_encoding=None,
+    # What a strange server sends is evidence, not a reason to hang up.
+    validate_inbound_headers=False,
+)
+_SETTINGS = {
+    SettingCodes.ENABLE_PUSH: 0,
+    SettingCodes.INITIAL_WINDOW_SIZE: _WINDOW,
+    SettingCodes.MAX_HEADER_LIST_SIZE: 65536,
+}
+
+
+class Http2:
+    """One connection; several requests may be under way on it."""
+
+    def __init__(self) -> None:
+        self._connection = H2Connection(config=_CONFIG)
+        self._connection.local_settings = Settings(client=True, initial_values=_SETTINGS)
+        self._connection.initiate_connection()
+        self._connection.increment_flow_control_window(_WINDOW)
+        self._answers: dict[int, Answer] = {}
+        self.ended = False
+
+    def request(self, headers: Headers, body: bytes | None, answer: Answer) -> int:
+        """Ask; what comes back goes into `answer`. Gives the stream's number."""
+        stream = self._connection.get_next_available_stream_id()
+        self._connection.send_headers(stream, headers, end_stream=body is None)
+        if body is not None:
+            self._connection.send_data(stream, body, end_stream=True)
+        self._answers[stream] = answer
+        return stream
+
+    def outgoing(self) -> bytes:
+        """Bytes that want to be sent."""
+        return self._connection.data_to_send() or b""
+
+    def feed(self, data: bytes) -> list[int]:
+        """Take bytes from the peer; gives the streams that ended with them."""
+        try:
+            events = self._connection.receive_data(data)
+        except ProtocolError as error:
+            return self.end(type(error).__name__, data)
+        for event in events:
+            self._take(event)
+        return self._ended()
+
+    def end(self, why: str, data: bytes = b"") -> list[int]:
+        """The connection is over; whatever was still expected will not come."""
+        self.ended = True
+        for answer in self._answers.values():
+            if answer.ended:
+                continue
+            if answer.status is None and data:
+                answer.malformed = True
+                answer.add(data)
+            answer.fail(why)
+        return self._ended()
+
+    def forget(self, stream: int) -> None:
+        """Nobody waits for this answer any more."""
+        self._answers.pop(stream, None)
+
+    def _ended(self) -> list[int]:
+        return [stream for stream, answer in self._answers.items() if answer.ended]
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, ConnectionTerminated):
+            self.end(f"goaway {int(event.error_code or 0)}")
+            return
+        if isinstance(event, DataReceived):
+            self._connection.acknowledge_received_data(
+                event.flow_controlled_length, event.stream_id
+            )
+        answer = self._answers.get(getattr(event, "stream_id", None) or 0)
+        if answer is None or answer.ended:
+            return
+        if isinstance(event, ResponseReceived):
+            _take_head(answer, event.headers)
+        elif isinstance(event, DataReceived):
+            answer.add(event.data)
+        elif isinstance(event, StreamEnded):
+            answer.finish()
+        elif isinstance(event, StreamReset):
+            answer.fail(f"rst_stream {int(event.error_code or 0)}")
+
+
+def _take_head(answer: Answer, headers: object) -> None:
+    answer.version = "2"
+    for name, value in headers:  # type: ignore[attr-defined]
+        if name == b":status":
+            answer.status = int(value) if value.isdigit() and len(value) == 3 else None
+        elif not name.startswith(b":"):
+            answer.headers.append((name.lower(), value))

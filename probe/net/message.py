@@ -1,0 +1,212 @@
+"""DNS messages as bytes (RFC 1035): a query out, whatever came back in.
+
+A reply is written by a stranger, and a forged one is often sloppy. So reading never raises, keeps
+what stood before the first thing that makes no sense, and is bounded: so many records, names of 255
+octets, compression pointers that only lead backwards. (A validating parser would throw away the
+very answer that is the evidence.)
+"""
+
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+TYPES: Final = {
+    "A": 1,
+    "NS": 2,
+    "CNAME": 5,
+    "SOA": 6,
+    "PTR": 12,
+    "MX": 15,
+    "TXT": 16,
+    "AAAA": 28,
+    "SVCB": 64,
+    "HTTPS": 65,
+}
+_CNAME = 5
+_ADDRESSES = {(1, 4): socket.AF_INET, (28, 16): socket.AF_INET6}
+_RECORDS = 64
+_LABELS = 128
+_NAME = 255
+_HEADER = struct.Struct("!HHHHHH")
+_FIXED = struct.Struct("!HHiH")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What could be read of a reply.
+
+    Attributes:
+        response: The QR bit. truncated: the TC bit.
+        name, type: What the reply says was asked, or None where it says nothing.
+        answers: Addresses. ttl: theirs. cnames: names gone through. types: of all answer records.
+        whole: Everything in the answer section made sense.
+    """
+
+    id: int
+    response: bool
+    truncated: bool
+    rcode: int
+    name: str | None = None
+    type: int | None = None
+    answers: tuple[str, ...] = ()
+    cnames: tuple[str, ...] = ()
+    ttl: tuple[int, ...] = ()
+    types: frozenset[int] = frozenset()
+    whole: bool = True
+
+
+def query(id_: int, name: str, type_: str) -> bytes:
+    """A question with recursion desired; raises `ValueError` for what is no DNS name."""
+    header = _HEADER.pack(id_, 0x0100, 1, 0, 0, 0)
+    return header + encode_name(name) + struct.pack("!HH", TYPES[type_], 1)
+
+
+def encode_name(name: str) -> bytes:
+    """A name as length-prefixed labels."""
+    labels = [label.encode("ascii") for label in name.removesuffix(".").split(".")]
+    if not all(0 < len(label) < 64 for label in labels):
+        raise ValueError("a label of a DNS name has 1 to 63 octets")
+    wire = b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
+    if len(wire) > _NAME:
+        raise ValueError("a DNS name has at most 255 octets")
+    return wire
+
+
+def parse(wire: bytes) -> Message | None:
+    """Read a message; None when there is not even a header."""
+    if len(wire) < _HEADER.size:
+        return None
+    id_, flags, questions, count, _, _ = _HEADER.unpack_from(wire)
+    head = (id_, bool(flags & 0x8000), bool(flags & 0x0200), flags & 0x000F)
+    try:
+        name, type_, at = _question(wire, questions)
+    except _NonsenseError:
+        return Message(*head, whole=False)
+    return _answers(wire, at, count, Message(*head, name=name, type=type_))
+
+
+class _Record(NamedTuple):
+    """One answer record; `at` is where its data begins."""
+
+    type: int
+    ttl: int
+    at: int
+    data: bytes
+
+
+class _NonsenseError(Exception):
+    """The bytes stop making sense here."""
+
+
+def _question(wire: bytes, count: int) -> tuple[str | None, int | None, int]:
+    """The first question, and where the answers begin."""
+    name: str | None = None
+    type_: int | None = None
+    at = _HEADER.size
+    for number in range(count):
+        if number >= 4:
+            raise _NonsenseError
+        asked, at = _name(wire, at)
+        if at + 4 > len(wire):
+            raise _NonsenseError
+        if number == 0:
+            name, type_ = asked, int.from_bytes(wire[at : at + 2], "big")
+        at += 4
+    return name, type_, at
+
+
+def _answers(wire: bytes, at: int, count: int, message: Message) -> Message:
+    answers: list[str] = []
+    cnames: list[str] = []
+    ttl: list[int] = []
+    types: set[int] = set()
+    whole = True
+    try:
+        for record in _records(wire, at, count):
+            types.add(record.type)
+            if record.type == _CNAME:
+                cnames.append(_name(wire, record.at)[0])
+            elif (record.type, len(record.data)) in _ADDRESSES:
+                answers.append(
+                    socket.inet_ntop(_ADDRESSES[record.type, len(record.data)], record.data)
+                )
+                ttl.append(max(0, record.ttl))
+    except _NonsenseError:
+        whole = False
+    return replace(
+        message,
+        answers=tuple(answers),
+        cnames=tuple(cnames),
+        ttl=tuple(ttl),
+        types=frozenset(types),
+        whole=whole,
+    )
+
+
+def _records(wire: bytes, at: int, count: int) -> Iterator[_Record]:
+    """The answer section, record by record."""
+    for _ in range(min(count, _RECORDS)):
+        at = _skip_name(wire, at)
+        if at + _FIXED.size > len(wire):
+            raise _NonsenseError
+        type_, _class, ttl, length = _FIXED.unpack_from(wire, at)
+        at += _FIXED.size
+        data = wire[at : at + length]
+        if len(data) != length:
+            raise _NonsenseError
+        yield _Record(type_, ttl, at, data)
+        at += length
+
+
+def _skip_name(wire: bytes, at: int) -> int:
+    for _ in range(_LABELS):
+        if at >= len(wire):
+            break
+        length = wire[at]
+        if length == 0:
+            return at + 1
+        if length >= 0xC0:
+            return at + 2
+        if length >= 0x40:
+            break
+        at += 1 + length
+    raise _NonsenseError
+
+
+def _name(wire: bytes, at: int) -> tuple[str, int]:
+    """The name at `at`, and where what follows it begins."""
+    end = _skip_name(wire, at)
+    labels: list[str] = []
+    size, lowest = 0, at
+    while True:
+        if at >= len(wire):
+            raise _NonsenseError
+        length = wire[at]
+        if length == 0:
+            return ".".join(labels), end
+        if length >= 0x40:
+            if length < 0xC0 or at + 2 > len(wire):
+                raise _NonsenseError
+            at = int.from_bytes(wire[at : at + 2], "big") & 0x3FFF
+            if at >= lowest:  # only backwards, so that it ends
+                raise _NonsenseError
+            lowest = at
+            continue
+        label = wire[at + 1 : at + 1 + length]
+        size += 1 + length
+        if len(label) != length or size > _NAME:
+            raise _NonsenseError
+        labels.append(_text(label))
+        at += 1 + length
+
+
+def _text(label: bytes) -> str:
+    """A label in lower case; octets that no host name has are written as RFC 4343 escapes."""
+    if label.isalnum():
+        return label.decode("ascii").lower()
+    return "".join(chr(octet).lower() if octet in _PLAIN else f"\\{octet:03d}" for octet in label)
+
+
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_*")

@@ -1,0 +1,139 @@
+"""What one target's experiment gets of the network: the port, a clock, the certificates seen."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Literal, TypeVar
+
+from probe.experiments.port import Hello, Resolver
+from probe.model import Dns, Quic, Steps, Tcp, Tls, Transfer
+from probe.net.channel import Channels
+from probe.net.dial import Look, Peer, look_tcp, look_tls
+from probe.net.dns import Question, look_up
+from probe.net.http import fetch, plan_fetch
+from probe.net.roster import Roster
+from probe.net.safety import is_dialable
+
+T = TypeVar("T")
+
+
+class View:
+    """A `BulkNet` whose steps count from one target's origin."""
+
+    def __init__(
+        self, look: Look, channels: Channels, roster: Roster, *, ipv6: bool, body_cap: int
+    ) -> None:
+        self._look = look
+        self._channels = channels
+        self._roster = roster
+        self._ipv6 = ipv6
+        self._body_cap = body_cap
+
+    @property
+    def certs(self) -> dict[str, bytes]:
+        """DER by SHA-256, of every certificate that this target's steps saw."""
+        return self._look.certs
+
+    @property
+    def resolvers(self) -> Sequence[Resolver]:
+        return self._roster.resolvers
+
+    @property
+    def ipv6(self) -> bool:
+        return self._ipv6
+
+    async def dns(
+        self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
+    ) -> Dns:
+        """Ask one resolver once and collect every reply."""
+        step = await look_up(self._look, self._channels, Question(name, type_, resolver), limit)
+        self._roster.note(resolver, answered=bool(step.replies))
+        return step
+
+    async def tcp(self, address: str, port: int, *, limit: float | None = None) -> Tcp:
+        """Connect and hang up."""
+        return await look_tcp(self._look, Peer(address, port), limit)
+
+    async def tls(
+        self,
+        address: str,
+        port: int,
+        sni: str | None,
+        *,
+        hello: Hello = "default",
+        verify: str | None = None,
+        limit: float | None = None,
+    ) -> tuple[Tcp, Tls | None]:
+        """Connect, shake hands, hang up."""
+        return await look_tls(self._look, Peer(address, port, sni, hello, verify), limit)
+
+    async def http(
+        self,
+        url: str,
+        address: str,
+        *,
+        host: str | None = None,
+        sni: str | None = None,
+        path: str | None = None,
+        limit: float | None = None,
+    ) -> Steps:
+        """Fetch one URL from one address."""
+        what = plan_fetch(url, address, host=host, sni=sni, path=path)
+        return await fetch(self._look, what, self._body_cap, limit)
+
+    async def transfer(
+        self,
+        address: str,
+        port: int,
+        sni: str | None,
+        size: int,
+        *,
+        path: str,
+        host: str,
+        pin: str | None,
+        cap: float,
+        direction: Literal["down", "up"] = "down",
+    ) -> Transfer:
+        """Time one transfer, on its own connection and its own thread."""
+        from probe.net.transfer import transfer
+
+        async with self._look.door.gate.enter(address):
+            done = await transfer(
+                address,
+                port,
+                sni,
+                size,
+                path=path,
+                host=host,
+                pin=pin,
+                cap=cap,
+                direction=direction,
+                origin=self._look.origin,
+            )
+        budget = self._look.door.budget
+        if direction == "down":
+            budget.bytes_in += done.wire_bytes
+        else:
+            budget.bytes_out += done.wire_bytes
+        return done
+
+    async def quic(
+        self, address: str, port: int, sni: str | None, *, limit: float | None = None
+    ) -> Quic:
+        """One QUIC handshake."""
+        raise NotImplementedError
+
+    async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
+        """Do several asks at once; a bug in one stops the others."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_awaited(ask)) for ask in asks]
+        return [task.result() for task in tasks]
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def safe(self, address: str) -> bool:
+        return is_dialable(address, lab=self._look.door.lab)
+
+
+async def _awaited(ask: Awaitable[T]) -> T:
+    return await ask
