@@ -3,6 +3,7 @@
 Usage: python -m bench.throttle_line ROUTER_PID SERVER_PID DELAY LOSS JITTER (seconds, one way)
 """
 
+import contextlib
 import fcntl
 import os
 import random
@@ -59,10 +60,8 @@ def _read(device: int) -> list[bytes]:
 
 
 def _write(device: int, packet: bytes) -> None:
-    try:
+    with contextlib.suppress(OSError):  # the device is not up yet
         os.write(device, packet)
-    except OSError:
-        pass  # the device is not up yet
 
 
 def main() -> None:

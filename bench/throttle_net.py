@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 CLIENT, ROUTER = "10.99.1.1", "10.99.1.2"
 FAR, SERVER = "10.99.2.2", "10.99.2.1"
@@ -90,7 +91,7 @@ class Net:
         self._line: subprocess.Popen[str] | None = None
         self._server: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> "Net":
+    def __enter__(self) -> Self:
         sh("ip link set lo up")
         self.router, self.server_ns = self._holder(), self._holder()
         sh(f"ip link add c0 type veth peer name r0 netns {self.router}")

@@ -31,7 +31,7 @@ class Cell:
 
 def expected(cell: Cell) -> float:
     """Bytes per second of TCP payload that the limiter lets through."""
-    # tbf counts Ethernet frames (14 bytes), the policer IP packets; 52 is IP and TCP with timestamps.
+    # tbf counts Ethernet frames (14 bytes), the policer IP packets; 52: IP and TCP with timestamps.
     header = 66 if cell.limiter.startswith("tbf") else 52
     return cell.bits / 8 * MSS / (MSS + header)
 
