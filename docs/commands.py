@@ -54,6 +54,17 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def sentences(text: str) -> list[str]:
+    """The paragraphs of a help text."""
+    return inspect.cleandoc(text).split("\n\n")
+
+
+def paragraph(text: str) -> str:
+    """One paragraph; click marks with a backspace what must keep its lines."""
+    kept = text.removeprefix("\b\n")
+    return " ".join(text.split()) if kept == text else f"```\n{kept}\n```"
+
+
 def section(path: str, command: click.Command) -> Iterator[str]:
     """One command as Markdown."""
     context = click.Context(command, info_name=path)
@@ -61,8 +72,7 @@ def section(path: str, command: click.Command) -> Iterator[str]:
     usage = " ".join([path, *command.collect_usage_pieces(context)])
     yield f"\n{depth} {path}\n\n```\n{usage}\n```\n"
     if command.help:
-        paragraphs = inspect.cleandoc(command.help).replace("\b\n", "").split("\n\n")
-        yield "\n" + "\n\n".join(" ".join(text.split()) for text in paragraphs) + "\n"
+        yield "".join(f"\n{part}\n" for part in map(paragraph, sentences(command.help)))
     rows = [option.get_help_record(context) for option in options(command)]
     if any(rows):
         yield "\n| option | does |\n|---|---|\n"
