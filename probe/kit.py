@@ -35,6 +35,14 @@ class Session(Protocol):
     def bytes_out(self) -> int:
         """Sent so far."""
 
+    @property
+    def roots(self) -> str | None:
+        """Which roots trust is judged by."""
+
+    @property
+    def resolvers_dead(self) -> Sequence[str]:
+        """Resolvers that did not answer."""
+
     def net(self, origin: float) -> TargetNet:
         """A net whose steps count from `origin`, a monotonic instant."""
 
@@ -83,7 +91,6 @@ class Kit:
     Attributes:
         whereabouts: Our vantage as well as it is known by now; waits a moment at most.
         line: The facts of the line, for one record of the run.
-        upload: Send the spool within so many seconds; whether everything is sent. None: not asked.
         describe: Facts of the run that the session knows (roots, dead resolvers), to fill in.
     """
 
@@ -96,8 +103,6 @@ class Kit:
     line: Callable[[RunView, Record], Line]
     judge: Callable[[Record], Verdict]
     scrub: Callable[[Record], Record]
-    keepers: tuple[Keeper, ...] = ()
-    upload: Callable[[float], Awaitable[bool]] | None = None
     describe: Callable[[Session, RunFacts], RunFacts] = lambda _, facts: facts
 
 

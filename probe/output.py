@@ -67,13 +67,20 @@ class Outlet:
     """
 
     def __init__(
-        self, sink: Sink, keepers: Sequence[Keeper], journal: Journal, warn: Callable[[str], None]
+        self,
+        sink: Sink,
+        keepers: Sequence[Keeper],
+        journal: Journal,
+        *,
+        seen: Callable[[Record], None],
+        warn: Callable[[str], None],
     ) -> None:
         self.outcomes: Counter[str] = Counter()
         self.trouble: str | None = None
         self._sink = sink
         self._keepers = list(keepers)
         self._journal: Journal | None = journal
+        self._seen = seen
         self._warn = warn
         self._disk = ThreadPoolExecutor(1, "disk")
 
@@ -87,6 +94,7 @@ class Outlet:
             self.outcomes[record.verdict.outcome] += 1
         line = wire.encode(record)
         self._write(line)
+        self._seen(record)
         self._disk.submit(self._keep, record, line)
         if held:
             self._disk.submit(self._noting, lambda journal: journal.release(record.id))
@@ -112,7 +120,6 @@ class Outlet:
     def close(self) -> None:
         """Finish, waiting for the disk."""
         self._disk.shutdown()
-        self._sink.close()
 
     def _keep(self, record: Record, line: bytes) -> None:
         for keeper in tuple(self._keepers):

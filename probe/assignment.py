@@ -1,0 +1,108 @@
+"""From arguments and lists to jobs: what is measured, each target once for each experiment.
+
+A row that cannot be used is told by file and line, and the rest is measured; a list without a
+single usable row stops the start.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from probe import targets
+from probe.config import Settings
+from probe.fetch import fetch_list
+from probe.plan import Job
+from probe.targets import Loaded, Target
+from probe.trouble import Trouble
+from probe.urls import TargetError, parse_url
+
+DEFAULT_LIST = "kz"
+ARGUMENT = "command line"
+UPDATED = "lists"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a run is to look at.
+
+    Attributes:
+        later: Lists behind URLs that were not fetched (a dry run touches no network).
+    """
+
+    jobs: tuple[Job, ...]
+    later: tuple[str, ...] = ()
+
+
+def assign(
+    urls: Sequence[str],
+    settings: Settings,
+    state: Path,
+    *,
+    warn: Callable[[str], None],
+    touch_network: bool = True,
+) -> Assignment:
+    """Every job, or `Trouble`."""
+    specs = settings.targets or (() if urls else (DEFAULT_LIST,))
+    later = () if touch_network else tuple(spec for spec in specs if is_url(spec))
+    found = [_argument(url) for url in urls]
+    for spec in specs:
+        if spec not in later:
+            found += _listed(spec, settings, state, warn)
+    experiments = known_experiments(settings.experiments)
+    unique = {target.url: target for target in reversed(found)}
+    ordered = dict.fromkeys(target.url for target in found)
+    jobs = (
+        Job(experiment, url, unique[url].category) for experiment in experiments for url in ordered
+    )
+    return Assignment(tuple(jobs), later)
+
+
+def known_experiments(names: Iterable[str]) -> tuple[str, ...]:
+    """The same names, once each, or `Trouble` for one that there is not."""
+    from probe.experiments import load
+
+    known = load()
+    for name in names:
+        if name not in known:
+            raise Trouble(f"there is no experiment {name!r}; there are: {', '.join(sorted(known))}")
+    return tuple(dict.fromkeys(names))
+
+
+def is_url(spec: str) -> bool:
+    """Whether a list is named by where it can be fetched."""
+    return spec.startswith(("https://", "http://"))
+
+
+def updated(state: Path, name: str) -> Path:
+    """Where a list is kept that a collector gave in place of the bundled one."""
+    return state / UPDATED / f"{name}.csv"
+
+
+def _argument(url: str) -> Target:
+    try:
+        return Target(parse_url(url), source=ARGUMENT)
+    except TargetError as error:
+        raise Trouble(f"{ARGUMENT}: {error}") from error
+
+
+def _listed(
+    spec: str, settings: Settings, state: Path, warn: Callable[[str], None]
+) -> Sequence[Target]:
+    try:
+        found, problems = _load(spec, settings, state)
+    except TargetError as error:
+        raise Trouble(str(error)) from error
+    for problem in problems:
+        warn(str(problem))
+    if not found:
+        raise Trouble(f"{spec}: nothing in it can be measured")
+    return found
+
+
+def _load(spec: str, settings: Settings, state: Path) -> Loaded:
+    if is_url(spec):
+        ca_file = Path(settings.ca_file) if settings.ca_file else None
+        return targets.parse(fetch_list(spec, lab=settings.lab, ca_file=ca_file), spec)
+    if spec in targets.list_names() and updated(state, spec).is_file():
+        return targets.load(str(updated(state, spec)))
+    return targets.load(spec)

@@ -1,0 +1,40 @@
+"""Say what a run would contact, and contact nothing: not even a resolver or a list behind a URL."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from probe import known
+from probe.assignment import Assignment
+from probe.config import Settings
+from probe.plan import LIMITS, order
+
+
+def tell(settings: Settings, found: Assignment, state: Path) -> None:
+    """One line for each place, what it is and where."""
+    del state
+    for line in places(settings, found):
+        click.echo(line)
+
+
+def places(settings: Settings, found: Assignment) -> Iterator[str]:
+    """Every place that would be contacted, in the order of a run."""
+    yield f"resolver {settings.resolver or 'of this machine'}"
+    for resolver in known.public_resolvers():
+        yield f"resolver {resolver.address} ({resolver.transport})"
+    for url in settings.collector:
+        yield f"collector {url}"
+    if settings.control not in (None, "none") and settings.role == "probe":
+        yield f"control {settings.control}"
+    for anchor in known.anchors():
+        yield f"anchor {anchor.url}"
+    for job in order(found.jobs, settings.seed or 0):
+        yield f"target {job.url} ({job.experiment})"
+    for spec in found.later:
+        yield f"list {spec} (and every target in it)"
+    for name in known.harmless_names():
+        yield f"name {name} (only offered, at addresses of targets)"
+    limits = LIMITS[settings.profile]
+    seconds, most = settings.max_time or limits.seconds, settings.max_bytes or limits.bytes
+    yield f"limits {seconds:g} seconds, {most} bytes, {settings.concurrency} targets at a time"
