@@ -1,6 +1,6 @@
 """Every rule as a page that a volunteer understands and a reviewer can argue with.
 
-`python -m probe.rulebook` prints it; `docs/rules.md` is that output, and a test says when it is not.
+`python -m probe.rulebook` prints it; `docs/rules.md` is that output, and a test keeps it so.
 """
 
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def _lines() -> Iterator[str]:
 
 def _row(rule: Rule) -> str:
     mechanisms = " ".join(f"`{mechanism}`" for mechanism in rule.mechanisms)
-    outcome = f"**{rule.outcome}**" if rule.outcome is not None else "–"
+    outcome = f"**{rule.outcome}**" if rule.outcome is not None else "(note)"
     concludes = f"{outcome} {mechanisms}".strip()
     return f"| `{rule.id}` | {concludes} | {', '.join(rule.experiments)} | {rule.sentence} |"
 
