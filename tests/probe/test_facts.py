@@ -1,0 +1,134 @@
+"""What a run says of its line, from steps alone."""
+
+from msgspec.structs import replace
+
+from probe.facts import line_facts
+from probe.failure import Failure
+from probe.model import Authority, Http, Record, Role, Step
+from tests.build import (
+    FORGED,
+    GOOD,
+    OTHER,
+    SINK,
+    dns,
+    fetched,
+    harmless,
+    numbered,
+    page,
+    record,
+    reference,
+    tcp,
+    tls,
+)
+
+SILENT = (tcp(), tls(failure=Failure.TIMEOUT))
+
+
+def site(name: str, address: str, *steps: Step, at: str = "2026-11-21T21:39:05Z") -> Record:
+    own = tuple(replace(s, sni=name) if hasattr(s, "sni") else s for s in steps)
+    made = record(*own, url=f"https://{name}/")
+    return replace(made, id=name, started_at=at)
+
+
+def open_page(name: str, **more: object) -> Http:
+    return replace(page(f"http://{name}/"), host=name, **more)
+
+
+def test_one_key_for_unrelated_names_is_counted_once_a_name() -> None:
+    forged = [
+        site("a.example", GOOD, tcp(), tls(trust=FORGED)),
+        site("www.a.example", OTHER, tcp(OTHER), tls(OTHER, trust=FORGED)),
+        site("b.org", SINK, tcp(SINK), tls(SINK, trust=FORGED)),
+    ]
+    line = line_facts((), (), forged)
+    assert (line.resigned_by, line.resigned_names, line.trusted_names) == ("forger", 2, 0)
+
+
+def test_one_mistaken_server_for_many_names_is_one() -> None:
+    same = [site(f"{n}.org", GOOD, tcp(), tls(trust=FORGED)) for n in "abc"]
+    assert line_facts((), (), same).resigned_names == 1
+
+
+def test_a_national_root_is_no_interceptor() -> None:
+    national = replace(FORGED, authority=Authority(id="ru", kind="national", proof="claimed"))
+    sites = [
+        site("a.org", GOOD, tcp(), tls(trust=national)),
+        site("b.org", OTHER, tcp(OTHER), tls(OTHER, trust=national)),
+    ]
+    assert line_facts((), (), sites).resigned_by is None
+
+
+def test_harmless_names_at_a_target_are_not_unrelated_sites() -> None:
+    line = line_facts((), (), [record(*fetched(), harmless(tls(trust=FORGED)))])
+    assert (line.resigned_names, line.trusted_names) == (0, 1)
+
+
+def test_one_page_for_every_name_is_a_portal() -> None:
+    records = [
+        replace(record(tcp(port=80), open_page(name, sha256="same")), id=name)
+        for name in ("a.org", "b.org", "c.org")
+    ]
+    line = line_facts((), (), records)
+    assert (line.portal, line.portal_hosts) == (True, 3)
+
+
+def test_one_page_for_some_names_is_no_portal() -> None:
+    records = [
+        replace(record(tcp(port=80), open_page(name, sha256=name[0])), id=name)
+        for name in ("a.org", "a.net", "c.org")
+    ]
+    line = line_facts((), (), records)
+    assert (line.portal, line.portal_hosts) == (False, 2)
+
+
+def test_redirects_to_one_place_share_a_sign_whatever_the_rest_says() -> None:
+    records = [
+        replace(record(open_page(name, status=302, location=f"http://login.lan/?{name}")), id=name)
+        for name in ("a.org", "b.org")
+    ]
+    assert line_facts((), (), records).portal is True
+
+
+def test_the_line_is_alive_when_others_are_answered_around_a_failure() -> None:
+    failing = site("a.org", GOOD, *SILENT, at="2026-11-21T21:39:05Z")
+    early = site("b.org", OTHER, *fetched(OTHER), at="2026-11-21T21:38:50Z")
+    late = site("c.org", SINK, *fetched(SINK), at="2026-11-21T21:39:20Z")
+    line = line_facts((), (), [failing, early, late], record=failing)
+    assert (line.alive_before, line.alive_after) == (True, True)
+
+
+def test_answers_of_another_hour_say_nothing() -> None:
+    failing = site("a.org", GOOD, *SILENT, at="2026-11-21T21:39:05Z")
+    early = site("b.org", OTHER, *fetched(OTHER), at="2026-11-21T20:39:00Z")
+    line = line_facts((), (), [failing, early], record=failing)
+    assert (line.alive_before, line.alive_after) == (False, False)
+
+
+def test_loss_is_what_failed_and_then_worked() -> None:
+    looks = numbered(
+        [
+            reference(tcp(GOOD)),
+            reference(tcp(GOOD, failure=Failure.TIMEOUT)),
+            reference(tcp(GOOD)),
+            reference(tcp(GOOD)),
+            reference(tcp(OTHER, failure=Failure.TIMEOUT)),
+        ]
+    )
+    line = line_facts(looks, (), [])
+    assert line.loss == 0.25
+    assert (line.references, line.references_failed) == (5, 2)
+
+
+def test_a_name_that_exists_nowhere_but_answers_is_told() -> None:
+    lie = replace(dns(SINK, name="deadbeef.com"), role=Role.NEUTRAL)
+    line = line_facts((lie,), (), [])
+    assert line.nxdomain_answered
+    assert line.nxdomain_addresses == (SINK,)
+
+
+def test_nothing_known_is_none_and_not_zero() -> None:
+    line = line_facts((), (), [])
+    assert line.round_trip is None
+    assert line.loss is None
+    assert line.portal is None
+    assert line.nxdomain_answered is None
