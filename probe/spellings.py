@@ -24,7 +24,7 @@ CUT_LENGTH = 250  # texts this long may have been cut in the middle of an addres
 
 Match = re.Match[str]
 
-_OCTET = r"(?:0[xX][0-9a-fA-F]{1,2}|[0-9]{1,4})"
+_OCTET = r"(?:0[xX][0-9a-fA-F]{1,2}|[0-9]{1,12})"
 _DOT = r"(?:\s?[.\u00b7\u3002\uff0e\uff61]\s?|[-_,]|[\[({]\s?(?:\.|dot)\s?[\])}]|\s(?:dot|DOT)\s)"
 _QUAD = re.compile(
     rf"(?<![0-9]){_OCTET}(?:{_DOT}{_OCTET}){{3,}}(?![0-9])(\.in-addr\.arpa)?", re.IGNORECASE
@@ -58,7 +58,7 @@ _ESCAPE = re.compile(
 _ENTITY = re.compile(r"&(?:amp;)*(?:#|num|period|colon|lsqb|lbrack)")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _TELLING = re.compile(r"\d|[:=]|[A-Za-z0-9+/_-]{10}")
-_WORDY = re.compile(r"[\w:.%+/=-]{7}", re.ASCII)
+_WORDY = re.compile(r"[ -~]{7}")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _TOKENS = (re.compile(r"\w+"), re.compile(r"[0-9]+"), re.compile(r"[0-9a-fA-F]+"))
 _URLSAFE = str.maketrans("-_", "+/")
@@ -155,11 +155,20 @@ def _plain(text: str, allowed: Allowed, mark: str, *, deep: int = 2) -> str:
 
 
 def _spelled(text: str, allowed: Allowed, mark: str) -> str:
+    """Replace addresses; reversed IPv6 names are looked at before their parts are."""
+    at, done = 0, ""
+    for found in _NIBBLES.finditer(text):
+        kept = found[0] if _keeps_nibbles(found[0], allowed) else mark
+        done += _directly(text[at : found.start()], allowed, mark) + kept
+        at = found.end()
+    return done + _directly(text[at:], allowed, mark)
+
+
+def _directly(text: str, allowed: Allowed, mark: str) -> str:
     def unless(keeps: Callable[[Match], bool]) -> Callable[[Match], str]:
         return lambda found: found[0] if keeps(found) else mark
 
     text = _OTHER_DIGIT.sub(lambda found: str(int(found[0])), text)
-    text = _NIBBLES.sub(unless(lambda m: _keeps_nibbles(m[0], allowed)), text)
     if ":" in text:
         text = _COLONS.sub(unless(lambda m: _keeps_colons(m, allowed)), text)
     text = _QUAD.sub(unless(lambda m: _keeps_quad(m, allowed)), text)
@@ -185,10 +194,14 @@ def _keeps_quad(found: Match, allowed: Allowed) -> bool:
 
 
 def _octet(text: str) -> tuple[int, ...]:
-    """What one part of a dotted quad can mean: a leading 0 is octal to some, nothing to others."""
+    """What one part of a dotted quad can mean.
+
+    A leading 0 is octal to some and nothing to others; a part that is too long may have had digits
+    glued to it.
+    """
     if text[:2] in {"0x", "0X"}:
         return (int(text, 16),)
-    values = {int(text)}
+    values = {int(text), int(text[:3]), int(text[-3:])}
     if text[0] == "0" and not set(text) & {"8", "9"}:
         values.add(int(text, 8))
     return tuple(value for value in values if value <= 255)
@@ -247,11 +260,17 @@ def _token(
 
     def replaced(found: Match) -> str:
         for view in decode(found[0]):
-            if _WORDY.search(view) and _plain(view, allowed, mark, deep=deep - 1) != view:
-                return mark
+            for text in {view, _unwrapped(view)} if _wordy(view) else ():
+                if _plain(text, allowed, mark, deep=deep - 1) != text:
+                    return mark
         return found[0]
 
     return replaced
+
+
+def _wordy(view: str) -> bool:
+    """Whether what came out is text, or has some in it: most tokens are no encoded text at all."""
+    return bool(_WORDY.search(view)) or 4 * view.count("\ufffd") < len(view)
 
 
 def _base64_views(token: str) -> Iterator[str]:
@@ -262,10 +281,10 @@ def _base64_views(token: str) -> Iterator[str]:
         usable = usable[: len(usable) - (len(usable) % 4 == 1)]
         if len(usable) >= 10:
             padded = usable + "=" * (-len(usable) % 4)
-            yield binascii.a2b_base64(padded).decode("latin-1")
+            yield binascii.a2b_base64(padded).decode("utf-8", "replace")
 
 
 def _hex_views(token: str) -> Iterator[str]:
     for start in (0, 1):
         digits = token[start:]
-        yield bytes.fromhex(digits[: len(digits) // 2 * 2]).decode("latin-1")
+        yield bytes.fromhex(digits[: len(digits) // 2 * 2]).decode("utf-8", "replace")
