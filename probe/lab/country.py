@@ -48,8 +48,8 @@ def _flags() -> list[str]:
 @cache
 def obstacle() -> str | None:
     """Why there can be no country here, in one line, or None."""
-    if os.environ.get("QAZPROBE_LAB") == "street":
-        return "QAZPROBE_LAB=street is set"
+    if os.environ.get("QAZLAB") == "street":
+        return "QAZLAB=street is set"
     missing = [name for name in _NEEDED if not which(name)]
     if missing:
         return f"these commands are missing: {', '.join(missing)}"
