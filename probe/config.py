@@ -42,6 +42,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     every: float | None = None
     profile: Literal["quick", "full", "watch"] = "full"
     resolver: str | None = None
+    resolvers: tuple[str, ...] | None = None
+    anchors: tuple[str, ...] | None = None
     ca_file: str | None = None
     lab: bool = False
     concurrency: int = 16
@@ -72,6 +74,8 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "every": ("repeat after this long", 'a duration such as "15m"'),
         "profile": ("how much to look", '"quick", "full" or "watch"'),
         "resolver": ("ask this resolver instead of the system's", "IP or IP:PORT"),
+        "resolvers": ("other resolvers to ask", 'a list of IP or IP:PORT, or "none"'),
+        "anchors": ("sites that must work, in place of ours", 'a list of URLs, or "none"'),
         "ca_file": ("a laboratory's roots (with lab only)", "path of a PEM file"),
         "lab": ("everything here is a laboratory", "true or false"),
         "concurrency": ("targets measured at one time", "a whole number, 1 to 256"),
@@ -91,7 +95,7 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
-_LISTS = frozenset({"targets", "experiments", "collector", "fail_on"})
+_LISTS = frozenset({"targets", "experiments", "collector", "fail_on", "resolvers", "anchors"})
 _UNITS: Mapping[str, float] = MappingProxyType(
     {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 )
@@ -143,8 +147,7 @@ def environment_layer(environ: Mapping[str, str] | None = None) -> Layer:
         if not name.startswith(PREFIX) or name == HOME_VARIABLE:
             continue
         key = name.removeprefix(PREFIX).lower()
-        listed = [part.strip() for part in text.split(",") if part.strip()]
-        values[key] = listed if key in _LISTS else text
+        values[key] = text
     return Layer(values, "environment", PREFIX + "{}")
 
 
@@ -176,8 +179,8 @@ def _checked(layer: Layer, key: str, value: object) -> object:
     expected = MEANINGS[key][1]
     if key == "every" and isinstance(value, str):
         value = duration(value)
-    if key in _LISTS and isinstance(value, str):
-        value = [value]
+    if key in _LISTS:
+        value = _split(value)
     try:
         checked = msgspec.convert(value, _FIELDS[key].type, strict=False)
     except msgspec.ValidationError as error:
@@ -185,6 +188,15 @@ def _checked(layer: Layer, key: str, value: object) -> object:
     if not _sensible(key, checked):
         raise ConfigError(f"{layer.where(key)}: {value!r}; expected {expected}")
     return checked
+
+
+def _split(value: object) -> object:
+    """A list may be written as such, or as one text with commas."""
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        return value
+    pieces = [piece.strip() for part in parts for piece in part.split(",")]
+    return [piece for piece in pieces if piece]
 
 
 def _sensible(key: str, value: object) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from probe import known
+from probe import known, outfit
 from probe.assignment import Assignment
 from probe.config import Settings
 from probe.plan import LIMITS, order
@@ -21,13 +21,13 @@ def tell(settings: Settings, found: Assignment, state: Path) -> None:
 def places(settings: Settings, found: Assignment) -> Iterator[str]:
     """Every place that would be contacted, in the order of a run."""
     yield f"resolver {settings.resolver or 'of this machine'}"
-    for resolver in known.public_resolvers():
+    for resolver in outfit.public_resolvers(settings):
         yield f"resolver {resolver.address} ({resolver.transport})"
     for url in settings.collector:
         yield f"collector {url}"
     if settings.control not in (None, "none") and settings.role == "probe":
         yield f"control {settings.control}"
-    for anchor in known.anchors():
+    for anchor in outfit.anchors(settings):
         yield f"anchor {anchor.url}"
     for job in order(found.jobs, settings.seed or 0):
         yield f"target {job.url} ({job.experiment})"

@@ -16,7 +16,7 @@ from probe import endpoint, experiments, facts, known, surroundings
 from probe.config import Settings
 from probe.control import ControlDesk
 from probe.endpoint import Endpoint, EndpointError
-from probe.experiments.port import Reference
+from probe.experiments.port import Reference, Resolver
 from probe.infer import judge
 from probe.keys import Keys
 from probe.kit import Controls, Kit, RunView, Session
@@ -28,10 +28,12 @@ from probe.scrub import allowed_addresses, scrub
 from probe.spool import Spool
 from probe.trouble import Trouble
 from probe.upload import Sender, upload
+from probe.urls import TargetError, parse_url
 from probe.whereabouts import Whereabouts
 
 # Seconds between the starts of any two connections: a home router has few of them to spare.
 SPACING = 0.03
+NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ async def kit(outfit: Outfit) -> AsyncIterator[Kit]:
             yield Kit(
                 session=lambda: NetSession(session_settings(settings)),
                 experiments=experiments.load(),
-                anchors=anchors(),
+                anchors=anchors(settings),
                 harmless=known.harmless_names(),
                 whereabouts=whereabouts.now,
                 desk=helpers,
@@ -138,7 +140,7 @@ def session_settings(settings: Settings) -> SessionSettings:
         lab=settings.lab,
         ca_file=Path(settings.ca_file) if settings.ca_file else None,
         resolver=resolver_of(settings.resolver),
-        public=known.public_resolvers(),
+        public=public_resolvers(settings),
         spacing=0.0 if settings.lab else SPACING,
     )
 
@@ -161,9 +163,26 @@ def resolver_of(text: str | None) -> tuple[str, int] | None:
     return address, port
 
 
-def anchors() -> tuple[Reference, ...]:
-    """The bundled sites that must work."""
-    return tuple(Reference(one.url, None, one.foreign) for one in known.anchors())
+def public_resolvers(settings: Settings) -> tuple[Resolver, ...]:
+    """Who else is asked for names: the bundled ones, unless others were chosen."""
+    if settings.resolvers is None:
+        return tuple(known.public_resolvers())
+    chosen = (resolver_of(one) for one in settings.resolvers if one != NONE)
+    return tuple(Resolver(one[0], *one) for one in chosen if one is not None)
+
+
+def anchors(settings: Settings) -> tuple[Reference, ...]:
+    """Sites that must work: the bundled ones, unless others were chosen."""
+    if settings.anchors is None:
+        return tuple(Reference(one.url, None, one.foreign) for one in known.anchors())
+    return tuple(Reference(_url(one)) for one in settings.anchors if one != NONE)
+
+
+def _url(text: str) -> str:
+    try:
+        return parse_url(text)
+    except TargetError as error:
+        raise Trouble(f"anchors: {error}") from error
 
 
 def clean(record: Record) -> Record:

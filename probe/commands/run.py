@@ -118,7 +118,7 @@ def _agreed(settings: Settings, places: "Home") -> None:
     if given is None or not given.current:
         words = consent.words(consent.language(settings.language))
         why = words.missing if given is None else words.outdated.format(date=given.at[:10])
-        raise Trouble(f"{why} qazprobe consent")
+        raise Trouble(why)
 
 
 def _measure(
