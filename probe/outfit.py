@@ -24,6 +24,7 @@ from probe.messages import RecheckAsk
 from probe.model import Line, Record, RunFacts
 from probe.net.session import Session as NetSession
 from probe.net.session import SessionSettings
+from probe.roots import Roots, RootsError
 from probe.scrub import allowed_addresses, scrub
 from probe.spool import Spool
 from probe.trouble import Trouble
@@ -49,13 +50,23 @@ class Outfit:
 
 
 def assemble(settings: Settings, state: Path) -> Outfit:
-    """Read where collectors are, or `Trouble`."""
+    """Read where collectors are and whom to trust, or `Trouble`."""
+    _check_roots(settings)
     collectors = _endpoints(settings.collector, settings)
     asked = settings.control
     controls = collectors if asked is None else _endpoints((asked,), settings)
     if asked == "none" or settings.role == "control":
         controls = ()
     return Outfit(settings, state, Keys(state), Spool(state), collectors, controls)
+
+
+def _check_roots(settings: Settings) -> None:
+    if settings.ca_file is None:
+        return
+    try:
+        Roots.file(settings.ca_file)
+    except RootsError as error:
+        raise Trouble(str(error)) from error
 
 
 def _endpoints(urls: Sequence[str], settings: Settings) -> tuple[Endpoint, ...]:
