@@ -303,8 +303,24 @@ def _health() -> list[Json]:
             "Collectors that answer Prometheus.",
             [query(f"sum(up{{{JOB}}})", "collectors")],
             unit="short",
-            size=(12, 8),
+            size=(4, 8),
             thresholds=thresholds((None, "red"), (1, "green")),
+        ),
+        number(
+            "Series left out",
+            "Series that the collector left out of its answer to stay below --max-series.",
+            [query(f"sum(qazcollector_series_dropped{{{JOB}}})", "series")],
+            unit="short",
+            size=(4, 8),
+            thresholds=ANY_IS_BAD,
+        ),
+        number(
+            "Bugs while judging",
+            "Records of the last day that could not be judged again: bugs of ours, please report.",
+            [query(f"sum(increase(qazcollector_judge_errors_total{{{JOB}}}[1d]))", "records")],
+            unit="short",
+            size=(4, 8),
+            thresholds=ANY_IS_BAD,
         ),
     ]
 

@@ -116,6 +116,7 @@ def test_counters_are_read_as_rates_over_grafanas_interval(board: dict[str, Any]
     for title, expr in expressions(board):
         counters = re.findall(r"\b\w+_(?:total|bucket)\b", expr)
         rates = re.findall(r"\brate\(\w+_(?:total|bucket)\{[^}]*\}\[\$__rate_interval\]\)", expr)
+        rates += re.findall(r"\bincrease\(\w+_total\{[^}]*\}\[1d\]\)", expr)
         assert len(counters) == len(rates), title
         assert "[5m]" not in expr, title
 

@@ -78,7 +78,7 @@ def fine(url: str) -> Steps:
 
 
 def intercepted(url: str) -> Steps:
-    authority = model.Authority(id="qaznet-2019", kind="interception", proof="verified")
+    authority = model.Authority(id="kz.qaznet.2016", kind="interception", proof="verified")
     trust = Trust(
         valid=False,
         reason=model.TrustReason.UNKNOWN_AUTHORITY,
