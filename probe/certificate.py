@@ -16,7 +16,7 @@ from probe import der
 from probe.der import DerError, Item
 
 SIZE_LIMIT = 128 * 1024
-NAMES_LIMIT = 2_000
+NAMES_LIMIT = 10_000
 
 T = TypeVar("T")
 
