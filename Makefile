@@ -14,6 +14,7 @@ BIN := $(VENV)/bin
 EXTRAS := collector,postgres,analytics,raw,quic
 LISTEN ?= 127.0.0.1:8080
 PYTEST_ARGS ?= -q
+NOW := $(shell date +%Y%m%dT%H%M%S)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test run stop check bench clean
@@ -54,8 +55,8 @@ run: $(VENV)/.installed
 	@for try in 1 2 3 4 5 6 7 8 9 10; do \
 	  $(BIN)/python -c 'import urllib.request as r; r.urlopen("http://$(LISTEN)/readyz", timeout=2)' 2>/dev/null && break; \
 	  [ $$try -lt 10 ] || { echo "the collector did not start; see run/collector.log" >&2; exit 1; }; sleep 1; done
-	@$(BIN)/qazprobe run --targets kz --collector http://$(LISTEN) -o run/records.jsonl
-	@echo "Records: run/records.jsonl. The collector goes on at http://$(LISTEN)/ (metrics: /metrics); make stop ends it."
+	@$(BIN)/qazprobe run --targets kz --collector http://$(LISTEN) -o run/records-$(NOW).jsonl
+	@echo "Records: run/records-$(NOW).jsonl. The collector goes on at http://$(LISTEN)/ (metrics: /metrics); make stop ends it."
 
 stop:
 	@kill "$$(cat run/collector.pid 2>/dev/null)" 2>/dev/null && echo "stopped" || echo "no collector of make run is running"
