@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from statistics import median, quantiles
 
+from msgspec.structs import astuple
+
 from bench.throttle_net import Line, Net, Served, rerun_inside
 from probe.model import Transfer
 from probe.net.transfer import transfer
@@ -61,7 +63,9 @@ def run(served: Served, seconds: float) -> Transfer:
     )
 
 
-def errors(net: Net, cells: list[Cell], seconds: float, reps: int) -> dict[Cell, list[float]]:
+def errors(
+    net: Net, cells: list[Cell], seconds: float, reps: int, *, save: bool = False
+) -> dict[Cell, list[float]]:
     found: dict[Cell, list[float]] = {}
     laid: tuple[float, str] | None = None
     served: Served | None = None
@@ -89,6 +93,9 @@ def errors(net: Net, cells: list[Cell], seconds: float, reps: int) -> dict[Cell,
                         else None,
                         "ended": step.ended,
                         "cpu": step.cpu_seconds,
+                        "expected": expected(cell),
+                        "samples": [list(astuple(one)) for one in step.samples] if save else [],
+                        "mss": step.segment_bytes,
                     }
                 ),
                 flush=True,
@@ -120,12 +127,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--reps", type=int, default=1)
+    parser.add_argument("--limiter", choices=("tbf", "police"))
+    parser.add_argument("--save", action="store_true", help="print every sample as well")
     options = parser.parse_args()
     rerun_inside()
     with Net() as net:
         chosen = cells(QUICK if options.quick else RATES, quick=options.quick)
-        found = errors(net, chosen, options.seconds, options.reps)
-    for limiter in ("tbf", "police"):
+        chosen = [c for c in chosen if options.limiter in {None, c.limiter}]
+        found = errors(net, chosen, options.seconds, options.reps, save=options.save)
+    for limiter in [options.limiter] if options.limiter else ["tbf", "police"]:
         middle, high = summary(found, limiter)
         print(f"{limiter}: median {middle:.2f} %, p90 {high:.2f} %")
 

@@ -24,6 +24,7 @@ class Samples:
     longest_gap: float = 0.0
     arrived: float = 0.0
     wire: int = 0
+    closed: bool = False
 
     def progress(self, at: float, wire: int) -> None:
         """Bytes came: note the silence before them."""
@@ -32,6 +33,8 @@ class Samples:
 
     def due(self, at: float) -> bool:
         """Whether the last look is long enough ago."""
+        if self.closed:
+            return False
         return not self.kept or at - self.kept[-1].at >= self.spacing
 
     def take(self, at: float, connection: socket.socket) -> None:

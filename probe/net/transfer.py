@@ -231,7 +231,7 @@ class _Exchange:
                 return "full"
             if self.samples.due(at):
                 self.samples.take(at, self.socket)
-            ended = self._time_is_up(at, came > 0)
+            ended = self._time_is_up(at, came=came > 0)
             if ended:
                 return ended
 
@@ -251,12 +251,16 @@ class _Exchange:
             self.first_byte_seconds = at
             self.samples.take(at, self.socket)
 
-    def _time_is_up(self, at: float, came: bool) -> Ended | None:  # noqa: FBT001 - a fact, not a mode
+    def _time_is_up(self, at: float, *, came: bool) -> Ended | None:
+        """At the cap the last sample is taken; after it only a byte, or a long silence, counts."""
         if at < self.request.cap:
             return None
+        if not self.samples.closed:
+            self.samples.take(at, self.socket)
+            self.samples.closed = True
         if at - self.samples.arrived >= STALL_SECONDS:
             return "stall"
-        return "cap" if came or at >= self.request.cap + STALL_SECONDS else None
+        return "cap" if came or at - self.samples.arrived < TICK * 2 else None
 
     def upload(self) -> Ended:
         """Send until the server has it all, the time is up, or nothing is taken any more."""
@@ -286,19 +290,20 @@ class _Exchange:
             return "full"
         if self.samples.due(at):
             self.samples.take(at, self.socket)
-        return self._time_is_up(at, came)
+        return self._time_is_up(at, came=came)
 
     def _acked(self) -> int:
         """What the peer has confirmed, or at least what the kernel has taken from us."""
         acked = tcp_info.read(self.socket).acked
         return self.wire_out if acked is None else min(acked, self.wire_out)
 
-    def finish(self) -> None:
-        """Take the last look and hang up."""
+    def finish(self, *, capped: bool) -> None:
+        """Take the last look, unless that was at the cap, and hang up."""
         if self.asked_at:
             at = monotonic() - self.asked_at
             self.samples.longest_gap = max(self.samples.longest_gap, at - self.samples.arrived)
-            self.samples.take(at, self.socket)
+            if not capped:
+                self.samples.take(at, self.socket)
         self.socket.close()
 
 
@@ -320,7 +325,7 @@ def _run(request: Request, cancelled: threading.Event) -> Transfer:
         failure, detail = word
         ended = _ENDS.get(failure, "error")
     finally:
-        exchange.finish()
+        exchange.finish(capped=ended == "cap")
     return _step(exchange, ended, failure, detail, thread_time() - cpu)
 
 

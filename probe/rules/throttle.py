@@ -172,7 +172,7 @@ def not_this_name(e: Evidence) -> Proof | None:
 def _own_fine(e: Evidence, found: Judgement) -> bool:
     """What was seen at the target's own address, if it was looked at, does not speak against it."""
     own = [t for t in transfers(e) if t.arm == "C" and t.ended != "budget"]
-    if not own or there(e).state in _FINE:
+    if not own or there(e).state is State.OK:
         return True
     there_rates = [rate(t) or 0.0 for t in found.control]
     return any(

@@ -1,0 +1,315 @@
+"""The throttle experiment over a fake net: which transfers it makes, and what follows from them."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probe import wire
+from probe.budget import Purse, Spending
+from probe.experiments.port import Net, Resolver, Task
+from probe.experiments.throttle import control_name, measure
+from probe.infer import judge
+from probe.messages import BulkReply
+from probe.model import (
+    Dns,
+    Http,
+    Mechanism,
+    Outcome,
+    Record,
+    Reply,
+    Sample,
+    Steps,
+    Tcp,
+    Tls,
+    Transfer,
+    Vantage,
+    Verdict,
+)
+
+BULK = BulkReply(address="198.51.100.7", port=4443, spki_sha256="ab" * 32)
+HOME = "203.0.113.5"
+URL = "https://slow.example/"
+
+Speed = Callable[[str, str | None, int], float | None]  # address, name, how often -> kbit/s
+
+
+@dataclass
+class FakeNet:
+    """Transfers at the speed that a function says; None is a reset, 0 a freeze."""
+
+    speed: Speed
+    page: Http | None = None
+    status: int = 200
+    asked: list[tuple[str, str | None, int]] = field(default_factory=list)
+    resolvers: tuple[Resolver, ...] = (Resolver("system", "192.0.2.53"),)
+    ipv6: bool = False
+
+    async def dns(self, name: str, type_: str, resolver: Resolver) -> Dns:
+        return Dns(
+            name=name,
+            resolver=resolver.label,
+            replies=(Reply(at=0.01, rcode=0, answers=(HOME,)),),
+        )
+
+    async def http(self, url: str, address: str) -> Steps:
+        page = self.page or Http(url=url, address=address, port=443, host="h", status=200)
+        tcp = Tcp(address=address, port=443)
+        return (tcp, Tls(address=address, port=443, sni="slow.example", bytes_in=3000), page)
+
+    def safe(self, address: str) -> bool:
+        return not address.startswith("10.")
+
+    async def transfer(
+        self,
+        address: str,
+        port: int,
+        sni: str | None,
+        size: int,
+        *,
+        path: str,
+        host: str,
+        pin: str | None,
+        cap: float,
+        direction: str = "down",
+    ) -> Transfer:
+        times = sum(a == address and s == sni for a, s, _ in self.asked)
+        self.asked.append((address, sni, size))
+        return self.step(address, sni, size, self.speed(address, sni, times), host, cap)
+
+    def step(  # noqa: PLR0917 - the fake of a call that has as many
+        self, address: str, sni: str | None, size: int, kbits: float | None, host: str, cap: float
+    ) -> Transfer:
+        common = Transfer(
+            address=address,
+            port=443,
+            sni=sni,
+            arm="L",
+            pair=1,
+            host=host,
+            status=self.status,
+            asked_bytes=size,
+            segment_bytes=1448,
+            connect_seconds=0.04,
+            failure=None,
+        )
+        if kbits is None:
+            return wire_replace(common, ended="reset", failure="connection_reset")
+        if kbits == 0:
+            frozen = (
+                Sample(at=0.0, wire=3000),
+                Sample(at=0.1, wire=13_648),
+                Sample(at=cap, wire=13_648),
+            )
+            return wire_replace(
+                common,
+                ended="stall",
+                handshake_seconds=0.1,
+                longest_gap=cap - 0.1,
+                stalled_at=13_648,
+                samples=frozen,
+                wire_bytes=13_648,
+            )
+        seconds = min(size * 8 / (kbits * 1000), cap)
+        got = min(int(kbits * 125 * seconds), size)
+        samples = tuple(
+            Sample(
+                at=seconds * n / 20,
+                wire=3000 + got * n // 20,
+                segments=(3000 + got * n // 20) // 1448,
+                out_of_order=0,
+                rcv_rtt=0.05,
+                min_rtt=0.04,
+            )
+            for n in range(21)
+        )
+        return wire_replace(
+            common,
+            ended="full" if got >= size * 0.999 else "cap",
+            handshake_seconds=0.1,
+            received_bytes=got,
+            wire_bytes=got + 3000,
+            samples=samples,
+            elapsed=seconds,
+        )
+
+
+def wire_replace(step: Transfer, **changes: object) -> Transfer:
+    from msgspec.structs import replace
+
+    return replace(step, **changes)
+
+
+def task(**options: object) -> Task:
+    return Task(url=URL, seed=7, harmless=("harmless.example",), options=options)
+
+
+def run(net: FakeNet, chosen: Task) -> tuple[Steps, Verdict]:
+    steps = asyncio.run(measure(chosen, cast("Net", net)))
+    record = Record(
+        id="1",
+        run="2",
+        experiment="throttle",
+        input=chosen.url,
+        started_at="2026-11-21T21:00:00.000Z",
+        elapsed=9.0,
+        vantage=Vantage(),
+        steps=steps,
+    )
+    again = wire.decode(wire.encode(record))  # from the record alone, as anybody else would
+    verdict = judge(again)
+    assert verdict == judge(record)
+    return steps, verdict
+
+
+def arms(steps: Steps) -> str:
+    return " ".join(f"{s.arm}{s.pair}" for s in steps if isinstance(s, Transfer))
+
+
+def by_name(slow: str, kbits: float | None, otherwise: float = 20_000) -> Speed:
+    return lambda _address, sni, _times: kbits if sni == slow else otherwise
+
+
+def test_an_open_line_costs_two_transfers_and_one_look_at_the_site_itself() -> None:
+    steps, verdict = run(FakeNet(by_name("none", 0)), task(bulk=(BULK,)))
+    assert arms(steps) == "B1 A1 C0"
+    assert verdict.outcome is Outcome.OK
+    assert "could not have been seen" in verdict.rules[0].reason
+
+
+def test_where_bytes_are_dear_two_transfers_are_all() -> None:
+    net = FakeNet(by_name("none", 0))
+    steps, verdict = run(net, task(bulk=(BULK,), tier="metered"))
+    assert arms(steps) == "B1 A1"
+    assert [size for _, _, size in net.asked] == [65536, 65536]
+    assert verdict.outcome is Outcome.OK
+
+
+def test_a_slow_name_is_compared_in_five_pairs_and_then_looked_at_longer() -> None:
+    steps, verdict = run(FakeNet(by_name("slow.example", 128)), task(bulk=(BULK,)))
+    assert arms(steps) == "B1 A1 A2 B2 B3 A3 A4 B4 B5 A5 A0"
+    assert verdict.outcome is Outcome.THROTTLED
+    assert verdict.mechanisms == (Mechanism.THROTTLE_SLOW,)
+    assert verdict.rules[0].id == "throttle.this_name_is_slow"
+    assert "not repeated yet" in verdict.rules[0].reason
+    assert 0.7 < verdict.confidence < 0.95
+
+
+def test_slower_by_half_in_one_run_is_a_suspicion_only() -> None:
+    steps, verdict = run(FakeNet(by_name("slow.example", 9000)), task(bulk=(BULK,)))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.rules[0].id == "throttle.suspected_once"
+    assert arms(steps).count("A") == 6
+
+
+def test_a_freeze_is_named_with_the_bytes_that_came() -> None:
+    steps, verdict = run(FakeNet(by_name("slow.example", 0)), task(bulk=(BULK,)))
+    assert arms(steps) == "B1 A1 A2 B2"
+    assert verdict.outcome is Outcome.THROTTLED
+    assert verdict.mechanisms == (Mechanism.THROTTLE_FROZEN,)
+    assert "13648" in verdict.rules[0].reason
+
+
+def test_errors_on_the_name_alone_are_blocking() -> None:
+    _, verdict = run(FakeNet(by_name("slow.example", None)), task(bulk=(BULK,)))
+    assert verdict.outcome is Outcome.BLOCKED
+    assert verdict.mechanisms == (Mechanism.TLS_RESET,)
+
+
+def test_a_slow_plan_for_everybody_accuses_nobody() -> None:
+    steps, verdict = run(FakeNet(lambda *_: 200), task(bulk=(BULK,)))
+    assert verdict.outcome is Outcome.OK
+    assert "the line, not the name" in verdict.rules[0].reason
+    assert len(steps) <= 8
+
+
+def test_a_slow_address_is_not_called_throttled() -> None:
+    def speed(address: str, _sni: str | None, _times: int) -> float:
+        return 100 if address == HOME else 20_000
+
+    steps, verdict = run(FakeNet(speed), task(bulk=(BULK,)))
+    assert arms(steps) == "B1 A1 C0 D0 D1 C1"
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.rules[0].id == "throttle.slow_but_not_by_name"
+
+
+def test_without_a_bulk_server_the_site_is_its_own_control_and_says_so() -> None:
+    steps, verdict = run(FakeNet(by_name("slow.example", 128)), task())
+    assert arms(steps).startswith("D0 D1 C1 C2 D2")
+    assert verdict.outcome is Outcome.THROTTLED
+    assert "weaker evidence" in verdict.rules[0].reason
+    assert verdict.confidence <= 0.7
+    _, fine = run(FakeNet(by_name("none", 0)), task())
+    assert fine.outcome is Outcome.OK
+    assert fine.confidence <= 0.7
+
+
+def test_a_site_that_serves_no_other_name_cannot_be_compared() -> None:
+    net = FakeNet(lambda _a, sni, _t: 20_000 if sni == "slow.example" else None)
+    steps, verdict = run(net, task())
+    assert arms(steps) == "D0 D0"
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_reference_host_that_is_faster_is_weaker_than_the_same_host() -> None:
+    class Picky(FakeNet):
+        async def transfer(self, *args: object, host: str = "", **more: object) -> Transfer:
+            step = await super().transfer(*args, host=host, **more)  # type: ignore[arg-type]
+            fits = host == step.sni
+            return step if fits else wire_replace(step, status=421, received_bytes=100)
+
+    _, verdict = run(Picky(by_name("slow.example", 128)), task())
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.rules[0].id == "throttle.other_host_is_faster"
+
+
+def test_redirects_are_followed_within_the_site_only() -> None:
+    away = Http(
+        url=URL, address=HOME, port=443, host="h", status=302, location="https://other.example/"
+    )
+    steps, _ = run(FakeNet(by_name("none", 0), page=away), task())
+    assert {s.host for s in steps if isinstance(s, Transfer)} == {"slow.example"}
+
+
+def test_a_spent_budget_stops_everything_and_is_said() -> None:
+    purse = Purse(Spending(day="2026-11-21", spent=19_950_000))
+    net = FakeNet(by_name("slow.example", 128))
+    steps, verdict = run(net, task(bulk=(BULK,), budget=purse))
+    assert net.asked == []
+    assert next(s.ended for s in steps if isinstance(s, Transfer)) == "budget"
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "budget" in verdict.rules[0].reason
+
+
+def test_what_is_spent_is_what_was_on_the_wire() -> None:
+    purse = Purse(Spending(day="2026-11-21"))
+    steps, _ = run(FakeNet(by_name("none", 0)), task(bulk=(BULK,), budget=purse, tier="metered"))
+    assert purse.spending.spent == sum(s.wire_bytes for s in steps if isinstance(s, Transfer))
+
+
+def test_a_server_of_the_configuration_is_understood() -> None:
+    net = FakeNet(by_name("none", 0))
+    run(net, task(bulk=f"198.51.100.9:443#{'cd' * 32}", tier="metered"))
+    assert {address for address, _, _ in net.asked} == {"198.51.100.9"}
+
+
+@pytest.mark.parametrize("name", ["t.co", "www.azattyq.org", "localhost"])
+def test_the_control_name_has_the_length_and_shape_of_the_tested_one(name: str) -> None:
+    control = control_name(name, 1)
+    assert len(control) == len(name)
+    assert [i for i, c in enumerate(control) if c == "."] == [
+        i for i, c in enumerate(name) if c == "."
+    ]
+    assert control == control_name(name, 1)
+
+
+@given(st.lists(st.sampled_from([None, 0, 50, 128, 900, 20_000]), min_size=20, max_size=20))
+def test_whatever_happens_the_sequence_ends_and_is_judged(speeds: list[float | None]) -> None:
+    left = iter(speeds * 3)
+    steps, verdict = run(FakeNet(lambda *_: next(left, 20_000)), task(bulk=(BULK,)))
+    assert len(steps) < 50
+    assert verdict.outcome in set(Outcome)
