@@ -20,7 +20,7 @@ import msgspec
 from probe import certificate
 from probe.der import DerError
 from probe.known import public_resolvers
-from probe.model import Dns, Http, Line, Quic, Record, Steps, Tls, Trust
+from probe.model import Dns, Http, Quic, Record, Steps, Tls, Trust
 from probe.spellings import NAME_MARK, TEXT_MARK, Allowed, clean, parsed
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -57,7 +57,9 @@ _SHAPES = {
     "leaf_key": _KEY,
     "resigned_by": _KEY,
 }
-_ADDRESSES = frozenset({"address", "answers", "resolver", "nxdomain_addresses"})
+_ADDRESSES = frozenset(
+    {"address", "answers", "resolver", "nxdomain_addresses", "hijacked_resolvers", "resolvers_dead"}
+)
 _NAMES = frozenset({"name", "host", "sni", "cnames", "links", "url", "location"})
 _ASKED = frozenset({"input"})
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{3,20})", re.IGNORECASE)
@@ -71,9 +73,7 @@ def scrub(record: Record, *, allowed: Collection[str]) -> Record:
     """
     elsewhere = (allowed_addresses(control.steps) for control in record.control)
     public = (resolver.address for resolver in public_resolvers())
-    keep = Allowed(
-        {*allowed, *public, *_answered_for_nothing(record.line)}.union(*elsewhere), [record.input]
-    )
+    keep = Allowed({*allowed, *public}.union(*elsewhere), [record.input])
     certs = _certificates(record, keep)
     return _struct(msgspec.structs.replace(record, certs=certs), keep)
 
@@ -89,10 +89,6 @@ def allowed_addresses(steps: Steps) -> frozenset[str]:
         elif step.address is not None:
             found.add(step.address)
     return frozenset(found)
-
-
-def _answered_for_nothing(line: Line | None) -> tuple[str, ...]:
-    return tuple(filter(_public, line.nxdomain_addresses)) if line else ()
 
 
 def _public(address: str) -> bool:
