@@ -60,13 +60,23 @@ SHOWN = sorted(set(lines()))
 
 @pytest.mark.parametrize(("where", "line"), SHOWN, ids=lambda value: str(value)[:60])
 def test_a_command_that_a_page_shows_exists(where: str, line: str) -> None:
-    name, rest = command_of(shlex.split(line, comments=True))
-    command = COMMANDS[name]
-    if isinstance(command, click.Group):
+    words = shlex.split(line, comments=True)
+    passed_on = words[words.index("--") + 1 :] if "--" in words else []
+    name, rest = command_of(words[: len(words) - len(passed_on)])
+    if isinstance(COMMANDS[name], click.Group):
         assert not [word for word in rest if not word.startswith("-")], f"{where}: {line}"
-    known = {text for option in command.params for text in (*option.opts, *option.secondary_opts)}
-    wanted = {word.split("=")[0] for word in rest if word.startswith("-") and word != "-"}
-    assert wanted <= known | {"--help"}, f"{where}: {line}"
+    assert options_in(rest) <= known_to(name), f"{where}: {line}"
+    assert options_in(passed_on) <= known_to("qazprobe run"), f"{where}: {line}"
+
+
+def options_in(words: list[str]) -> set[str]:
+    return {word.split("=")[0] for word in words if word.startswith("-") and word.strip("-")}
+
+
+def known_to(name: str) -> set[str]:
+    options = COMMANDS[name].params
+    known = {text for option in options for text in (*option.opts, *option.secondary_opts)}
+    return known | {"--help"}
 
 
 def test_the_page_of_commands_is_what_they_say_of_themselves() -> None:
