@@ -9,7 +9,7 @@ follow a volunteer from home to work.
 import hashlib
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -42,6 +42,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     collector_id: str
     key_id: str
     role: Role = "probe"
+    network: str = ""
     addresses: tuple[str, ...] = ()
 
 
@@ -53,6 +54,7 @@ class Identity:
     role: Role
     seed: bytes
     enrolment: Enrolment | None = None
+    network: str = ""
 
     @property
     def public(self) -> bytes:
@@ -84,9 +86,10 @@ class Keys:
         self, collector: str, *, role: Role = "probe", network: str | None = None
     ) -> Identity:
         """Our identity for a collector: made on first use, the same ever after."""
-        seed = _derive(self._seed(), collector, role, network or "")
-        blank = Identity(collector, role, seed)
-        return Identity(collector, role, seed, self._enrolment(blank))
+        where = network or ""
+        seed = _derive(self._seed(), collector, role, where)
+        blank = Identity(collector, role, seed, network=where)
+        return replace(blank, enrolment=self._enrolment(blank))
 
     def remember(
         self, identity: Identity, collector_id: str, *, addresses: tuple[str, ...] = ()
@@ -97,16 +100,17 @@ class Keys:
             collector_id=collector_id,
             key_id=identity.key_id,
             role=identity.role,
+            network=identity.network,
             addresses=addresses,
         )
         if enrolment != identity.enrolment:
             durable.write(self._file(identity), msgspec.json.encode(enrolment))
-        return Identity(identity.collector, identity.role, identity.seed, enrolment)
+        return replace(identity, enrolment=enrolment)
 
     def forget(self, identity: Identity) -> Identity:
         """Drop an enrolment that its collector no longer knows."""
         self._file(identity).unlink(missing_ok=True)
-        return Identity(identity.collector, identity.role, identity.seed)
+        return replace(identity, enrolment=None)
 
     def enrolments(self) -> tuple[Enrolment, ...]:
         """Every collector that knows a key of ours."""

@@ -139,6 +139,11 @@ class Spool:
         durable.write(self.folder / "dropped.json", msgspec.json.encode(dropped))
         return dropped
 
+    def destinations(self) -> tuple[str, ...]:
+        """Every collector that something here was made for."""
+        found = (url for name in self._segments() for url in self._state(name).to)
+        return tuple(dict.fromkeys(found))
+
     def last_dropped(self) -> Dropped | None:
         """What was dropped last, if anything ever was."""
         try:

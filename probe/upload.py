@@ -73,6 +73,11 @@ class Delivery:
     bytes_out: int = 0
     bytes_in: int = 0
 
+    def told(self) -> str:
+        """How it went, in a line."""
+        counts = f"{self.stored} stored, {self.duplicates} known already"
+        return f"{self.collector}: {counts}, {self.rejected} rejected, {self.waiting} waiting"
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:

@@ -1,0 +1,49 @@
+"""`qazprobe upload`: send what is waiting to be sent, now."""
+
+import click
+
+from probe import home
+from probe.commands.run import settled
+from probe.exits import Exit
+from probe.sanitise import plain
+from probe.trouble import Trouble
+
+
+@click.command()
+@click.option("--collector", multiple=True, metavar="URL", help="Send there.")
+@click.option("--invite", metavar="TOKEN", help="Enrols this machine at the collector.")
+@click.option("--ca-file", metavar="PEM", help="A laboratory's own roots; needs --lab.")
+@click.option("--lab", is_flag=True, default=None, help="All of this is a laboratory.")
+@click.option("--max-time", type=float, default=300.0, show_default=True, metavar="S")
+@click.option("--quiet", is_flag=True, default=None, help="Say nothing when all is well.")
+@click.option("--config", "config_file", metavar="FILE", help="Settings from there instead.")
+def command(*, max_time: float, config_file: str | None, **flags: object) -> int:
+    """Send what is waiting to be sent, now.
+
+    Exit 0 when nothing is left, 4 when something is (it stays here for the next time).
+    """
+    places = home.find()
+    settings = settled(places, config_file, flags)
+
+    import asyncio
+
+    from msgspec.structs import replace
+
+    from probe import outfit
+    from probe.upload import Sender, upload
+
+    waits_for = outfit.assemble(settings, places.state).spool.destinations()
+    settings = replace(settings, collector=settings.collector or waits_for)
+    if not settings.collector:
+        raise Trouble("no collector is known; name one with --collector, or in qazprobe.toml")
+    made = outfit.assemble(settings, places.ready())
+    sender = Sender(made.keys, role=settings.role, invite=settings.invite, budget=max_time)
+    summary = asyncio.run(upload(made.spool, made.collectors, sender))
+    for one in summary.deliveries:
+        if not settings.quiet:
+            click.echo(one.told())
+        for reason, count in one.reasons.items():
+            click.echo(f"{one.collector}: rejected {count}: {plain(reason)}", err=True)
+        if one.problem:
+            click.echo(one.problem, err=True)
+    return Exit.DONE if summary.complete else Exit.NOT_SENT

@@ -1,0 +1,112 @@
+"""The commands as a person types them, in processes of their own, against a real socket."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from probe.home import VARIABLE
+from probe.spool import Spool
+from tests.probe.rehearsal import Rehearsal, record
+
+Done = tuple[int, str, str]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("QAZPROBE_")}
+    return kept | {VARIABLE: str(tmp_path / "home"), "HOME": str(tmp_path), "PATH": "/nowhere"}
+
+
+async def qazprobe(environment: dict[str, str], *arguments: str) -> Done:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "probe.cli",
+        *arguments,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+def test_what_waits_is_sent_when_the_collector_is_back(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    async def scene() -> None:
+        async with Rehearsal() as there:
+            url, port = there.url, there.port
+        with Spool(tmp_path / "home").writer((url,)) as writer:
+            writer.add(record(1))
+        code, out, err = await qazprobe(environment, "upload", "--max-time", "1")
+        assert (code, "1 waiting" in out, err.count("\n")) == (4, True, 1)
+        async with Rehearsal(port=port) as there:
+            code, out, err = await qazprobe(environment, "upload")
+            assert (code, err) == (0, "")
+            assert "1 stored, 0 known already, 0 rejected, 0 waiting" in out
+            assert set(there.stored) == {"r1"}
+            code, out, err = await qazprobe(environment, "upload", "--collector", url, "--quiet")
+            assert (code, out, err) == (0, "", "")
+
+    asyncio.run(scene())
+
+
+def test_upload_without_a_collector_says_which_option_names_one(
+    environment: dict[str, str],
+) -> None:
+    code, _, err = asyncio.run(qazprobe(environment, "upload"))
+    assert (code, "--collector" in err) == (2, True)
+
+
+def test_erase_takes_back_what_was_sent_and_leaves_nothing(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    async def scene() -> None:
+        async with Rehearsal() as there:
+            with Spool(tmp_path / "home").writer((there.url,)) as writer:
+                writer.add(record(1))
+            await qazprobe(environment, "upload")
+            assert there.stored
+            code, out, _ = await qazprobe(environment, "erase", "--dry-run")
+            assert (code, "keys" in out) == (0, True)
+            code, _, _ = await qazprobe(environment, "erase", "--remote")  # nobody says yes
+            assert code != 0
+            assert there.stored
+            code, _, err = await qazprobe(environment, "erase", "--remote", "--yes")
+            assert (code, there.stored) == (0, {})
+            assert "taken back" in err
+        assert not (tmp_path / "home").exists()
+
+    asyncio.run(scene())
+
+
+def test_erase_keeps_the_keys_while_a_collector_cannot_be_asked(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    async def scene() -> None:
+        async with Rehearsal() as there:
+            with Spool(tmp_path / "home").writer((there.url,)) as writer:
+                writer.add(record(1))
+            await qazprobe(environment, "upload")
+        code, _, err = await qazprobe(environment, "erase", "--remote", "--yes")
+        assert (code, "keys are still here" in err) == (4, True)
+        assert (tmp_path / "home/keys/seed").exists()
+
+    asyncio.run(scene())
+
+
+def test_doctor_speaks_json_and_exits_by_what_it_found(environment: dict[str, str]) -> None:
+    async def scene() -> None:
+        code, out, _ = await qazprobe(environment, "doctor", "--json")
+        checks = {line["name"]: line for line in map(json.loads, out.splitlines())}
+        assert (code, checks["consent"]["state"]) == (1, "bad")
+        code, out, _ = await qazprobe(environment, "doctor")
+        assert "qazprobe consent" in out
+
+    asyncio.run(scene())
