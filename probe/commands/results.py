@@ -75,7 +75,9 @@ def command() -> None:
 @command.command("list")
 @_files
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each run.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many runs."
+)
 def list_(*, files: tuple[Path, ...], as_json: bool, limit: int) -> None:
     """List runs, newest first, and what each came to."""
     found = _guarded(lambda: summaries(_kept(files)))[:limit]
@@ -111,7 +113,13 @@ def show(*, what: str, files: tuple[Path, ...], as_json: bool, pem: Path | None)
 
 
 @command.command("report")
-@click.option("--html", "path", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option(
+    "--html",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Write the page there.",
+)
 @click.option("--run", "runs", multiple=True, help="Only this run (id or `last`).")
 @_files
 def report(*, path: Path, runs: tuple[str, ...], files: tuple[Path, ...]) -> None:
@@ -125,8 +133,16 @@ def report(*, path: Path, runs: tuple[str, ...], files: tuple[Path, ...]) -> Non
 
 
 @command.command("export")
-@click.option("--format", "form", type=click.Choice(("jsonl", "csv")), default="jsonl")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("-"))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("jsonl", "csv")),
+    default="jsonl",
+    help="Whole records, or one line of facts each.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("-"), help="There, not stdout."
+)
 @click.option("--run", "runs", multiple=True, help="Only this run (id or `last`).")
 @click.option("--outcome", "outcomes", type=_OUTCOMES, multiple=True, help="Only this outcome.")
 @_files
