@@ -75,7 +75,8 @@ class Lookout:
 
     async def look_after(self, found: Sequence[Reference]) -> None:
         """Look at what worked before and at sites found since; at every anchor if nothing did."""
-        sites = [*self.working, *found[:FOUND]]
+        fresh = {host_of(site.url): site for site in reversed(found)}
+        sites = [*self.working, *list(fresh.values())[:FOUND]]
         _, self.after = await self._look(sites or self._anchors)
 
     async def _look(self, sites: Sequence[Reference]) -> tuple[tuple[Sighting, ...], Steps]:
