@@ -7,7 +7,7 @@ and how; anything else that goes wrong is a bug and shows its traceback.
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,7 +53,13 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8080", show_default=True)
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:8080",
+    show_default=True,
+    help="Where probes come; port 0 takes any free one.",
+)
 @click.option("--metrics", metavar="HOST:PORT", help="Give /metrics an address of its own.")
 @click.option("--bulk", metavar="HOST:PORT", help="Serve throughput experiments here.")
 @store_option
@@ -65,13 +71,26 @@ def cli() -> None:
     help="Who may send: anybody, whoever has an invite, or nobody new.",
 )
 @click.option("--lab", is_flag=True, help="This is a laboratory: take lab records.")
-@click.option("--tls-cert", type=click.Path(path_type=Path), metavar="PEM")
-@click.option("--tls-key", type=click.Path(path_type=Path), metavar="PEM")
+@click.option(
+    "--tls-cert", type=click.Path(path_type=Path), metavar="PEM", help="Serve https with this."
+)
+@click.option("--tls-key", type=click.Path(path_type=Path), metavar="PEM", help="Its private key.")
 @click.option(
     "--targets", multiple=True, metavar="NAME|FILE", help="Targets to show by name. [kz, global]"
 )
-@click.option("--max-series", type=click.IntRange(1), default=50_000, show_default=True)
-@click.option("--asn-table", type=click.Path(path_type=Path), metavar="FILE")
+@click.option(
+    "--max-series",
+    type=click.IntRange(1),
+    default=50_000,
+    show_default=True,
+    help="How many series the large metric families may have together.",
+)
+@click.option(
+    "--asn-table",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Whose an address is: rows of first,last,asn,country, or what asn-table made of them.",
+)
 @click.option("--quorum", type=click.IntRange(1), help="Probes that make an event. [3; lab: 1]")
 @click.option(
     "--proxy", multiple=True, metavar="NETWORK", help="Believe X-Forwarded-For from here."
@@ -122,8 +141,20 @@ def _settings(
 
 @cli.command()
 @store_option
-@click.option("--role", type=click.Choice(["probe", "control"]), default="probe", show_default=True)
-@click.option("--uses", type=click.IntRange(1, 1_000_000), default=1, show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice(["probe", "control"]),
+    default="probe",
+    show_default=True,
+    help="What whoever has it may be.",
+)
+@click.option(
+    "--uses",
+    type=click.IntRange(1, 1_000_000),
+    default=1,
+    show_default=True,
+    help="How many keys may enrol with it.",
+)
 @click.option(
     "--expires", type=click.IntRange(1, 3650), default=30, show_default=True, help="Days."
 )
@@ -153,10 +184,10 @@ def with_store(url: str, work: Callable[[Store], Any]) -> Any:
     return asyncio.run(whole())
 
 
-def main() -> None:
+def main(args: Sequence[str] | None = None) -> None:
     """Run the command, and turn what an operator can mend into one line and exit 2."""
     try:
-        cli(standalone_mode=True)
+        cli(args=args, prog_name="qazcollector")
     except (SettingsError, StoreError) as error:
         _fail(str(error))
     except ModuleNotFoundError as error:

@@ -21,6 +21,7 @@ CONTROL_WAIT_SECONDS = 60.0
 # Of everything seen in the last quarter of an hour, so many looks at each target.
 EACH = 2
 _PORTS = frozenset({80, 443})
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 async def get_control(request: web.Request) -> web.Response:
@@ -105,10 +106,10 @@ def _is_public(text: str, *, lab: bool) -> bool:
     except ValueError:
         return False
     if isinstance(address, ipaddress.IPv6Address):
-        if address.scope_id is not None or address.sixtofour or address.teredo:
+        # IPv4 in an IPv6 coat leads anywhere, a private network too (RFC 4291, 3056, 4380, 6052).
+        coat = address.ipv4_mapped or address.sixtofour or address.teredo or address in _NAT64
+        if address.scope_id is not None or coat:
             return False
-        # An IPv4 address in an IPv6 coat (RFC 4291 2.5.5.2) is judged as what it is.
-        return lab or (address.is_global and not address.is_multicast and not address.ipv4_mapped)
     return lab or (address.is_global and not address.is_multicast)
 
 

@@ -1,0 +1,286 @@
+"""A real collector on loopback, and probes that sign for themselves."""
+
+import base64
+import io
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from collector.rows import Judge
+from collector.serve import Running, running
+from collector.settings import LAB_LIMITS, Address, Settings
+from collector.store import keys
+from probe import wire
+from probe.failure import Failure
+from probe.messages import BatchReply, EnrolRequest
+from probe.model import (
+    Dns,
+    Http,
+    Mechanism,
+    Outcome,
+    Record,
+    Reply,
+    Role,
+    Step,
+    Tcp,
+    Tls,
+    Trust,
+    Vantage,
+    Verdict,
+)
+
+T = TypeVar("T")
+
+LISTED = "https://listed.example/"
+OTHER = "https://other.example/"
+UNLISTED = "https://secret.example/"
+TARGETS = f"url,category_code\n{LISTED},NEWS\n{OTHER},HUMR\n"
+KZ = Vantage(country="KZ", asn=9198, region="KZ-75", network="JSC Kazakhtelecom", version="0.1.0")
+GOOD = "93.184.216.34"
+VALID = Trust(valid=True, anchored=True, named=True, issuer_key="root", leaf_key="leaf")
+
+
+def now(offset: float = 0.0) -> str:
+    at = datetime.fromtimestamp(time.time() + offset, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def fine(name: str = "listed.example") -> tuple[Step, ...]:
+    """A site that simply works."""
+    reply = Reply(at=0.01, rcode=0, answers=(GOOD,), ttl=(60,))
+    return (
+        Dns(id=1, name=name, resolver="system", replies=(reply,), elapsed=0.02, limit=3.0),
+        Tcp(id=2, parent=1, address=GOOD, port=443, elapsed=0.05, limit=3.0),
+        Tls(
+            id=3,
+            parent=2,
+            address=GOOD,
+            port=443,
+            sni=name,
+            bytes_out=517,
+            bytes_in=4000,
+            trust=VALID,
+            elapsed=0.1,
+        ),
+        Http(
+            id=4,
+            parent=3,
+            url=f"https://{name}/",
+            address=GOOD,
+            port=443,
+            host=name,
+            proven=True,
+            status=200,
+            complete=True,
+            received_bytes=100,
+            title="Listed",
+        ),
+    )
+
+
+def silent(name: str = "listed.example") -> tuple[Step, ...]:
+    """TLS goes silent for this name, twice, and answers for a harmless one."""
+    lookup, connect, *_ = fine(name)
+    quiet = Tls(
+        id=3,
+        parent=2,
+        address=GOOD,
+        port=443,
+        sni=name,
+        failure=Failure.TIMEOUT,
+        bytes_out=517,
+        elapsed=3.0,
+        limit=3.0,
+    )
+    harmless = Tls(
+        id=4,
+        parent=2,
+        role=Role.HARMLESS,
+        address=GOOD,
+        port=443,
+        sni="harmless.example",
+        bytes_out=517,
+        bytes_in=4000,
+        trust=VALID,
+        elapsed=0.1,
+    )
+    again = msgspec.structs.replace(quiet, id=5, try_=2)
+    return (lookup, connect, quiet, harmless, again)
+
+
+def record(
+    input_: str = LISTED,
+    steps: Sequence[Step] | None = None,
+    *,
+    outcome: Outcome = Outcome.OK,
+    mechanisms: tuple[Mechanism, ...] = (),
+    **changes: Any,
+) -> Record:
+    """One measurement; its claim is what the tests' judge believes."""
+    host = input_.split("/")[2] if "//" in input_ else "listed.example"
+    made = Record(
+        id=str(uuid.uuid4()),
+        run=str(uuid.uuid4()),
+        experiment="web",
+        input=input_,
+        started_at=now(),
+        elapsed=1.0,
+        vantage=KZ,
+        steps=tuple(steps) if steps is not None else fine(host),
+        verdict=Verdict(outcome=outcome, mechanisms=mechanisms, confidence=0.9),
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def believe(record: Record) -> Verdict:
+    """A judge that takes every word for it, so that tests of counting need no evidence."""
+    return record.verdict or Verdict(outcome=Outcome.INCONCLUSIVE)
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def read(self, type_: type[T]) -> T:
+        return msgspec.json.decode(self.body, type=type_)
+
+    @property
+    def data(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+
+class Place:
+    """One collector, and an HTTP client that knows where it is."""
+
+    def __init__(self, running_: Running, session: aiohttp.ClientSession) -> None:
+        self.running = running_
+        self.service = running_.service
+        self.url = running_.url
+        self._session = session
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        url = self.url + path
+        data = None if body is None else io.BytesIO(body)
+        async with self._session.request(method, url, data=data, headers=headers) as reply:
+            return Answer(reply.status, dict(reply.headers), await reply.read())
+
+    async def metrics(self) -> dict[str, float]:
+        """Every series by its text."""
+        url = self.running.metrics
+        async with self._session.get(url) as reply:
+            assert reply.status == 200
+            text = (await reply.read()).decode()
+        lines = (line for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+    async def invite(self, role: keys.Role, uses: int = 1, days: float = 1) -> str:
+        invite = keys.new_invite()
+        at = time.time()
+        operation = keys.add_invite(invite, role, uses=uses, at=at, expires_at=at + days * 86400)
+        await self.service.store.write(operation)
+        return invite
+
+    async def probe(self, role: keys.Role = "probe") -> "Sender":
+        """A fresh key, enrolled."""
+        sender = Sender(self, role)
+        reply = await sender.enrol(await self.invite(role))
+        assert reply.status == 200, reply.body
+        return sender
+
+
+class Sender:
+    """Whoever has a key."""
+
+    def __init__(self, place: Place, role: keys.Role = "probe") -> None:
+        self.place = place
+        self.role = role
+        self.key = Ed25519PrivateKey.generate()
+        self.public = self.key.public_key().public_bytes_raw()
+        self.key_id = wire.key_id(self.public)
+
+    async def enrol(self, invite: str | None = None, *, proof: bytes | None = None) -> Answer:
+        signed = proof or self.key.sign(wire.enrol_bytes(self.public, invite, self.role))
+        request = EnrolRequest(
+            key=base64.b64encode(self.public).decode(),
+            proof=base64.b64encode(signed).decode(),
+            invite=invite,
+            role=self.role,
+        )
+        return await self.place.ask("POST", "/v1/enroll", wire.encode(request))
+
+    def sign(
+        self, method: str, path: str, body: bytes = b"", *, created: int | None = None
+    ) -> dict[str, str]:
+        at = str(int(time.time()) if created is None else created)
+        collector_id = self.place.service.store.collector_id
+        message = wire.signed_bytes(collector_id, method, path, at, body)
+        return {
+            "Qaz-Key": self.key_id,
+            "Qaz-Created": at,
+            "Qaz-Signature": base64.b64encode(self.key.sign(message)).decode(),
+        }
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        type_: str = "application/json",
+        created: int | None = None,
+    ) -> Answer:
+        headers = {"Content-Type": type_, **self.sign(method, path, body, created=created)}
+        return await self.place.ask(method, path, body, headers)
+
+    async def post(self, batch: bytes) -> Answer:
+        return await self.ask("POST", "/v1/measurements", batch, type_=wire.BATCH_TYPE)
+
+    async def send(self, *records: Record) -> BatchReply:
+        reply = await self.post(wire.pack(map(wire.encode, records)))
+        assert reply.status == 200, reply.body
+        return reply.read(BatchReply)
+
+
+def settings(folder: Path, **changes: Any) -> Settings:
+    file = folder / "targets.csv"
+    if not file.exists():
+        file.write_text(TARGETS)
+    made = Settings(
+        listen=Address("127.0.0.1", 0),
+        store=f"sqlite:///{folder}/store.sqlite3",
+        enrolment="open",
+        targets=(str(file),),
+        quorum=2,
+        limits=LAB_LIMITS,
+    )
+    return replace(made, **changes)
+
+
+@asynccontextmanager
+async def collector(
+    folder: Path, *, judge: Judge = believe, **changes: Any
+) -> AsyncIterator[Place]:
+    """A collector that really listens, and goes when the context ends."""
+    timeout = aiohttp.ClientTimeout(total=30)
+    async with (
+        running(settings(folder, **changes), judge=judge) as place,
+        aiohttp.ClientSession(timeout=timeout) as session,
+    ):
+        yield Place(place, session)

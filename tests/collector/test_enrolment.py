@@ -1,0 +1,148 @@
+"""How keys come, say that they are alive, and go."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from collector.store.port import Ask, Operation, Rows
+from probe.messages import EnrolReply
+from probe.model import Mechanism, Outcome
+from tests.collector.place import Sender, collector, record
+
+
+def select(name: str, **params: object) -> Operation[Rows]:
+    return (yield Ask(name, params))
+
+
+def test_an_open_collector_takes_any_probe_but_no_control(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            probe = Sender(place)
+            reply = (await probe.enrol()).read(EnrolReply)
+            assert reply.key_id == probe.key_id
+            assert reply.collector_id == place.service.store.collector_id
+            # A left-over invite is no reason to turn a probe away.
+            assert (await Sender(place).enrol("qaz1-old")).status == 200
+            refused = await Sender(place, "control").enrol()
+            assert refused.status == 403
+            assert "invite" in refused.data["error"]
+
+    asyncio.run(story())
+
+
+def test_a_token_collector_wants_an_invite_for_the_role(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path, enrolment="token") as place:
+            invite = await place.invite("probe", uses=2)
+            assert (await Sender(place).enrol()).status == 403
+            assert (await Sender(place).enrol("qaz1-guess")).status == 403
+            assert (await Sender(place, "control").enrol(invite)).status == 403
+            first = Sender(place)
+            assert (await first.enrol(invite)).status == 200
+            # The same key again, even without the invite, costs no use of it.
+            assert (await first.enrol(invite)).status == 200
+            assert (await first.enrol()).status == 200
+            assert (await Sender(place).enrol(invite)).status == 200
+            spent = await Sender(place).enrol(invite)
+            assert spent.status == 403
+            assert "used up" in spent.data["error"]
+            expired = await Sender(place).enrol(await place.invite("probe", days=-1))
+            assert "expired" in expired.data["error"]
+
+    asyncio.run(story())
+
+
+def test_a_closed_collector_still_knows_its_own(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path, enrolment="open") as place:
+            sender = await place.probe()
+        async with collector(tmp_path, enrolment="closed") as place:
+            assert (await Sender(place).enrol(await place.invite("probe"))).status == 403
+            sender.place = place
+            assert (await sender.enrol()).status == 200
+            assert (await sender.send(record())).stored == 1
+
+    asyncio.run(story())
+
+
+def test_only_who_has_the_key_may_enrol_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            thief = Sender(place)
+            assert (await thief.enrol(proof=b"\x00" * 64)).status == 401
+            nonsense = await place.ask("POST", "/v1/enroll", b'{"key":"AA==","proof":""}')
+            assert nonsense.status == 400
+            for body in (b"", b"[]", b"[" * 60_000, b'{"key":1}', b"\xff"):
+                assert (await place.ask("POST", "/v1/enroll", body)).status == 400
+            assert (await place.ask("POST", "/v1/enroll", b" " * 70_000)).status == 413
+
+    asyncio.run(story())
+
+
+def test_a_key_keeps_its_role(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            sender.role = "control"
+            assert (await sender.enrol(await place.invite("control"))).status == 409
+
+    asyncio.run(story())
+
+
+def test_who_leaves_takes_everything_along(tmp_path: Path) -> None:
+    bad = {"outcome": Outcome.BLOCKED, "mechanisms": (Mechanism.TLS_RESET,)}
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            stays, leaves = await place.probe(), await place.probe()
+            await stays.send(record(), record(certs={}))
+            before = _counts(await place.metrics())
+            await leaves.send(*(record(**bad) for _ in range(3)), record())  # type: ignore[arg-type]
+            assert _counts(await place.metrics()) != before
+            reply = await leaves.ask("DELETE", "/v1/probes/me")
+            assert reply.data == {"erased": 4}
+            assert _counts(await place.metrics()) == before
+            for name, count in (("count_all", 2), ("key_count", 1)):
+                rows = await place.service.store.read(select(name))
+                assert rows[0][0 if name == "count_all" else 1] == count
+            # The key is not known any more, and may come back as new.
+            assert (await leaves.ask("DELETE", "/v1/probes/me")).status == 401
+            assert (await leaves.enrol()).status == 200
+            assert (await leaves.ask("DELETE", "/v1/probes/me")).data == {"erased": 0}
+
+    asyncio.run(story())
+
+
+def _counts(shown: dict[str, float]) -> dict[str, float]:
+    """What was counted; sums of seconds only as exact as floats are."""
+    return {name: round(n, 6) for name, n in shown.items() if name.startswith("qazprobe_")}
+
+
+def test_a_heartbeat_is_all_it_takes_to_be_active(tmp_path: Path) -> None:
+    beat = b'{"boot":"7c1f","at":1795305328.3,"country":"KZ","asn":9198,"region":"KZ-75"}'
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            reply = await sender.ask("POST", "/v1/heartbeat", beat)
+            assert reply.data["status"] == "heard"
+            assert (await sender.ask("POST", "/v1/heartbeat", b"{}")).status == 200
+            assert (await sender.ask("POST", "/v1/heartbeat", b'{"ip":"x"}')).status == 400
+            shown = await place.metrics()
+        assert shown['qazprobe_probes_active{country="KZ",asn="9198",region="KZ-75"}'] == 1
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("invite", ["qaz1-secret", "☃" * 10])
+def test_the_store_cannot_give_invites_away(tmp_path: Path, invite: str) -> None:
+    async def story() -> str:
+        async with collector(tmp_path) as place:
+            made = await place.invite("probe")
+            await Sender(place).enrol(invite)
+            return made
+
+    made = asyncio.run(story())
+    kept = b"".join(path.read_bytes() for path in tmp_path.glob("store.sqlite3*"))
+    assert made.encode() not in kept

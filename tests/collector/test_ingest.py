@@ -1,0 +1,329 @@
+"""POST /v1/measurements on a real server: real signatures, and everything that can be wrong."""
+
+import asyncio
+import base64
+import gzip
+import hashlib
+import time
+import zlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from collector.store import measurements
+from collector.store.port import Ask, Operation, Rows
+from probe import wire
+from probe.infer import judge as real_judge
+from probe.model import Mechanism, Outcome, Record, Verdict
+from tests.collector.place import (
+    LISTED,
+    UNLISTED,
+    Answer,
+    Place,
+    Sender,
+    collector,
+    now,
+    record,
+    silent,
+)
+
+
+def select(name: str, **params: object) -> Operation[Rows]:
+    return (yield Ask(name, params))
+
+
+def test_a_record_is_stored_once_however_often_it_is_sent(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            one, two = record(), record()
+            first = await sender.send(one, two)
+            again = await sender.send(two, one)
+            twice = await sender.send(three := record(), three)
+        assert (first.stored, first.duplicates, first.rejected) == (2, 0, 0)
+        assert [r.status for r in again.records] == ["duplicate", "duplicate"]
+        assert [r.status for r in twice.records] == ["stored", "duplicate"]
+        assert [r.id for r in again.records] == [two.id, one.id]
+
+    asyncio.run(story())
+
+
+def test_a_bad_record_costs_only_itself(tmp_path: Path) -> None:
+    good, lab = record(), record(lab=True)
+    later, first = record(started_at="yesterday"), record(id="1")
+    lines = [
+        b"{}",
+        wire.encode(good),
+        b'{"schema":"qazprobe/2"}',
+        wire.encode(lab),
+        b"\xff\xfe",
+        b"[" * 100_000,
+        wire.encode(later),
+        wire.encode(first),
+        wire.encode(good).replace(b'"elapsed":1.0', b'"elapsed":1e999'),
+        wire.encode(record(input_="https://x.example/\x00")),
+        b'{"id":"' + b"x" * wire.LINE_LIMIT + b'"}',
+        wire.encode(record(started_at=now(30 * 86400))),
+        wire.encode(record(started_at="1999-01-01T00:00:00Z")),
+        wire.encode(record(experiment="../../etc")),
+    ]
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            reply = await sender.post(wire.pack(lines))
+            assert reply.status == 200
+            answers = reply.data["records"]
+        assert [a["status"] for a in answers] == [
+            "stored" if line == wire.encode(good) else "rejected" for line in lines
+        ]
+        assert all(a.get("reason") for a in answers if a["status"] == "rejected")
+        assert not any("\n" in (a.get("reason") or "") for a in answers)
+        assert "--lab" in answers[3]["reason"]
+
+    asyncio.run(story())
+
+
+Spoil = Callable[[Sender, bytes], Awaitable[Answer]]
+
+
+async def _unsigned(sender: Sender, batch: bytes) -> Answer:
+    return await sender.place.ask(
+        "POST", "/v1/measurements", batch, {"Content-Type": wire.BATCH_TYPE}
+    )
+
+
+async def _altered(sender: Sender, batch: bytes) -> Answer:
+    headers = sender.sign("POST", "/v1/measurements", batch) | {"Content-Type": wire.BATCH_TYPE}
+    return await sender.place.ask("POST", "/v1/measurements", batch + b" ", headers)
+
+
+async def _other_path(sender: Sender, batch: bytes) -> Answer:
+    headers = sender.sign("POST", "/v1/heartbeat", batch) | {"Content-Type": wire.BATCH_TYPE}
+    return await sender.place.ask("POST", "/v1/measurements", batch, headers)
+
+
+async def _stranger(sender: Sender, batch: bytes) -> Answer:
+    return await Sender(sender.place).post(batch)
+
+
+async def _late(sender: Sender, batch: bytes) -> Answer:
+    created = int(time.time()) - 15 * 86400
+    path = "/v1/measurements"
+    return await sender.ask("POST", path, batch, type_=wire.BATCH_TYPE, created=created)
+
+
+async def _garbled(sender: Sender, batch: bytes) -> Answer:
+    headers = sender.sign("POST", "/v1/measurements", batch) | {"Content-Type": wire.BATCH_TYPE}
+    headers["Qaz-Signature"] = "☃"
+    return await sender.place.ask("POST", "/v1/measurements", batch, headers)
+
+
+async def _wrong_type(sender: Sender, batch: bytes) -> Answer:
+    return await sender.ask("POST", "/v1/measurements", batch)
+
+
+async def _encoded(sender: Sender, batch: bytes) -> Answer:
+    headers = sender.sign("POST", "/v1/measurements", batch)
+    headers |= {"Content-Type": wire.BATCH_TYPE, "Content-Encoding": "deflate"}
+    return await sender.place.ask("POST", "/v1/measurements", batch, headers)
+
+
+async def _garbage(sender: Sender, batch: bytes) -> Answer:
+    return await sender.post(b"\x00" * 5000)
+
+
+async def _cut(sender: Sender, batch: bytes) -> Answer:
+    return await sender.post(batch[:-10])
+
+
+async def _continued(sender: Sender, batch: bytes) -> Answer:
+    return await sender.post(batch + batch)
+
+
+async def _bomb(sender: Sender, batch: bytes) -> Answer:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    parts = [packer.compress(b"\n" * 1_000_000) for _ in range(100)]
+    return await sender.post(b"".join([*parts, packer.flush()]))
+
+
+async def _newlines(sender: Sender, batch: bytes) -> Answer:
+    reply = await sender.post(gzip.compress(b"\n" * 10_000_000))
+    assert reply.data["records"] == []
+    return reply
+
+
+async def _too_large(sender: Sender, batch: bytes) -> Answer:
+    return await sender.post(b"\x1f\x8b" + b"x" * (17 * 1024 * 1024))
+
+
+async def _too_many(sender: Sender, batch: bytes) -> Answer:
+    return await sender.post(wire.pack([b"{}"] * (wire.BATCH_RECORDS + 1)))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "status"),
+    [
+        (_unsigned, 401),
+        (_altered, 401),
+        (_other_path, 401),
+        (_stranger, 401),
+        (_late, 401),
+        (_garbled, 401),
+        (_wrong_type, 415),
+        (_encoded, 415),
+        (_garbage, 400),
+        (_cut, 400),
+        (_continued, 400),
+        (_bomb, 400),
+        (_newlines, 200),
+        (_too_large, 413),
+        (_too_many, 413),
+    ],
+)
+def test_what_is_wrong_with_a_batch_is_said_and_nothing_is_kept(
+    tmp_path: Path, spoil: Spoil, status: int
+) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            reply = await spoil(sender, wire.pack([wire.encode(record())]))
+            assert reply.status == status, reply.body
+            if status != 200:
+                assert len(reply.data["error"]) > 10
+            rows = await place.service.store.read(select("count_all"))
+            assert rows[0][0] == 0
+            # And the collector is as well as before.
+            assert (await sender.send(record())).stored == 1
+
+    asyncio.run(story())
+
+
+def test_the_collector_judges_for_itself(tmp_path: Path) -> None:
+    lie = record(steps=silent(), outcome=Outcome.OK)
+
+    async def story() -> tuple[object, ...]:
+        async with collector(tmp_path, judge=real_judge) as place:
+            sender = await place.probe()
+            assert (await sender.send(lie)).stored == 1
+            page = await place.service.store.read(select("totals"))
+            return tuple(page[0])
+
+    experiment, outcome, country, asn, n = asyncio.run(story())
+    assert real_judge(lie).outcome is not Outcome.OK
+    assert (experiment, outcome, country, asn, n) == ("web", real_judge(lie).outcome, "KZ", 9198, 1)
+
+
+def test_a_bug_in_a_rule_costs_no_evidence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_record: Record) -> Verdict:
+        raise ZeroDivisionError
+
+    async def story() -> dict[str, float]:
+        async with collector(tmp_path, judge=broken) as place:
+            assert (await (await place.probe()).send(record())).stored == 1
+            return await place.metrics()
+
+    shown = asyncio.run(story())
+    assert shown["qazcollector_judge_errors_total"] == 1
+    assert "ZeroDivisionError" in caplog.text
+    assert "127.0.0.1" not in caplog.text
+
+
+def test_roles_are_kept_apart(tmp_path: Path) -> None:
+    as_control = record(vantage=msgspec.structs.replace(record().vantage, role="control"))
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            probe, control = await place.probe(), await place.probe("control")
+            assert (await probe.send(as_control)).rejected == 1
+            assert (await control.send(record())).rejected == 1
+            assert (await control.send(as_control)).stored == 1
+            shown = await place.metrics()
+        assert not [name for name in shown if name.startswith("qazprobe_")]
+
+    asyncio.run(story())
+
+
+def test_a_lab_takes_lab_records(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path, lab=True) as place:
+            assert (await (await place.probe()).send(record(lab=True))).stored == 1
+
+    asyncio.run(story())
+
+
+def test_certificates_are_stored_once_and_only_as_what_they_are(tmp_path: Path) -> None:
+    der = b"forged certificate"
+    sha256 = hashlib.sha256(der).hexdigest()
+    certs = {sha256: base64.b64encode(der).decode(), "0" * 64: "AAAA", "x": "not base64"}
+    records = [record(certs=certs) for _ in range(3)]
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            await (await place.probe()).send(*records)
+            store = place.service.store
+            assert (await store.read(select("count_all")))[0][4] == 1
+            seqs = await store.read(select("measurement_seqs", id=records[1].id))
+            found = await store.read(measurements.stored_record(seqs[0][0]))
+        assert found is not None
+        raw, kept = found
+        assert kept == {sha256: der}
+        assert msgspec.json.decode(raw, type=Record).certs == {}
+
+    asyncio.run(story())
+
+
+def test_interference_is_confirmed_by_another_run(tmp_path: Path) -> None:
+    def blocked(run: str) -> Record:
+        bad = (Mechanism.TLS_TIMEOUT,)
+        return record(run=run, outcome=Outcome.BLOCKED, mechanisms=bad)
+
+    runs = [f"00000000-0000-7000-8000-00000000000{n}" for n in range(2)]
+
+    async def story() -> list[str]:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            stages = []
+            for run in (runs[0], runs[0], runs[1]):
+                await sender.send(blocked(run))
+                rows = await place.service.store.read(select("votes_since", since=0.0))
+                stages.append(rows[0][5])
+            return stages
+
+    assert asyncio.run(story()) == ["suspected", "suspected", "confirmed"]
+
+
+def test_limits_are_told_with_when_to_come_back(tmp_path: Path) -> None:
+    from collector.settings import Limits
+
+    limits = Limits(key_burst=2, key_rate=0.01)
+
+    async def story() -> None:
+        async with collector(tmp_path, limits=limits) as place:
+            sender = await place.probe()
+            batch = wire.pack([wire.encode(record())])
+            replies = [await sender.post(batch) for _ in range(3)]
+        assert [reply.status for reply in replies] == [200, 200, 429]
+        assert int(replies[2].headers["Retry-After"]) > 10
+
+    asyncio.run(story())
+
+
+def test_nothing_of_an_unlisted_target_becomes_a_label(tmp_path: Path) -> None:
+    async def story() -> Place:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            odd = record(UNLISTED, category='EV"IL')
+            await sender.send(odd, record(LISTED))
+            text = "\n".join(await place.metrics())
+            assert "secret" not in text
+            assert "IL" not in text.replace("FAILURE", "")
+            assert 'target="unlisted",category=""' in text
+            assert 'target="listed.example",category="NEWS"' in text
+            return place
+
+    asyncio.run(story())
