@@ -89,6 +89,7 @@ class Country:
         self._seed = seed
         self._expect = {each.url: each for scenario in self.scenarios for each in scenario.expect}
         self._places: dict[str, int] = {}
+        self._addresses: dict[str, list[str]] = {}
         self._warden: subprocess.Popen[bytes] | None = None
         self._running: list[subprocess.Popen[bytes]] = []
 
@@ -132,6 +133,7 @@ class Country:
         if "error" in said:
             raise LabFailed(str(said["error"]))
         self._places = said["places"]
+        self._addresses = said["addresses"]
 
     def _stop(self) -> None:
         for process in self._running:
@@ -162,6 +164,14 @@ class Country:
     def expect(self, url: str) -> Expect:
         """The right verdict for a URL."""
         return self._expect[url]
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """Every address a site was given, IPv4 first."""
+        return tuple(self._addresses[name])
+
+    def options(self, where: Where) -> dict[str, str]:
+        """Settings a probe at a place needs, as environment variables."""
+        return {}
 
     def wrap(self, where: Where, argv: Sequence[str]) -> list[str]:
         """A command line that runs `argv` at a place, in our current folder."""
@@ -230,10 +240,11 @@ class Country:
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment, with this very package importable whatever the folder."""
+    """Our environment without anybody's settings of qazprobe, and with this package importable."""
     ours = str(Path(probe.__file__).parent.parent)
-    path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{ours}:{path}" if path else ours, **(more or {})}
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("QAZPROBE_")}
+    path = kept.get("PYTHONPATH")
+    return {**kept, "PYTHONPATH": f"{ours}:{path}" if path else ours, **(more or {})}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

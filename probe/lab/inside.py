@@ -65,6 +65,13 @@ def sysctl(path: str, value: str) -> None:
         file.write_text(value)
 
 
+def no_address_detection() -> None:
+    """Let IPv6 addresses be used at once: nobody else is on these links (RFC 4862 section 5.4)."""
+    for folder in Path("/proc/sys/net/ipv6/conf").glob("*"):
+        (folder / "accept_dad").write_text("0")
+        (folder / "dad_transmits").write_text("0")
+
+
 def offloads_off(interface: str) -> None:
     """Make an interface carry packets one by one with whole checksums."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:

@@ -44,6 +44,8 @@ class Proxy:
     def secure(self, connection: socket.socket) -> None:
         """One redirected connection to port 443."""
         there = self.locate(connection)
+        if there == _here(connection):
+            return
         hello = wires.peek(connection)
         name = server_name(hello)
         act = self._hello_act(name)
@@ -57,6 +59,8 @@ class Proxy:
     def plain(self, connection: socket.socket) -> None:
         """One redirected connection to port 80."""
         there = self.locate(connection)
+        if there == _here(connection):
+            return None
         if self.world.nation("captive_portal"):
             wires.read_head(connection)
             answer = pages.moved(f"http://{plan.PORTAL_NAME}/login", 302)
@@ -143,6 +147,12 @@ class Proxy:
                 return pki.product
             case _:
                 return pki.interceptor_anonymous
+
+
+def _here(connection: socket.socket) -> Destination:
+    """Our own end: whoever dials it directly was not redirected, and is not passed on to us."""
+    name = connection.getsockname()
+    return wires.plain_address(name[0]), name[1]
 
 
 def _open_tls(there: Destination, name: str | None) -> ssl.SSLSocket:

@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from probe.lab import addresses as plan
@@ -190,6 +191,7 @@ def _live(name: str, world: World, folder: Path, up: int, go: int) -> None:
         inside.unshare(inside.CLONE_NEWNET | inside.CLONE_NEWNS)
         os.write(up, str(inside.outer_pid()).encode())
         os.read(go, 1)
+        inside.no_address_detection()
         _ROLES[name](world, folder)
         os.write(up, b"ready")
         signal.pause()
@@ -200,12 +202,18 @@ def _live(name: str, world: World, folder: Path, up: int, go: int) -> None:
 
 
 def _links(places: dict[str, Place], line: LineSpec) -> list[str]:
-    """Virtual cables between the places, named as each end sees them."""
+    """Virtual cables between the places, named as each end sees them.
+
+    Every end has an index of its own: the kernel tells a cable whose two ends have the same index
+    in their namespaces a second late that it is up, and IPv6 waits for that.
+    """
     pid = {name: place.pid for name, place in places.items()}
+    index = count(10)
 
     def cable(one: str, one_end: str, other: str, other_end: str) -> str:
-        near = f"name {one_end} netns {pid[one]}"
-        return f"link add {near} type veth peer name {other_end} netns {pid[other]}"
+        near = f"name {one_end} index {next(index)} netns {pid[one]}"
+        far = f"name {other_end} index {next(index)} netns {pid[other]}"
+        return f"link add {near} type veth peer {far}"
 
     home = middlebox.HOME
     if line == WIRE:
@@ -216,7 +224,7 @@ def _links(places: dict[str, Place], line: LineSpec) -> list[str]:
     return [*access, uplink, cable("abroad", "eth0", "internet", "abroad0")]
 
 
-def _build(order: Order) -> dict[str, int]:
+def _build(order: Order) -> dict[str, object]:
     folder = Path(order.folder)
     inside.own_mounts()
     inside.mount("tmpfs", "/run", "tmpfs")
@@ -231,14 +239,17 @@ def _build(order: Order) -> dict[str, int]:
         said = os.read(place.done, 4096)
         if said != b"ready":
             raise OSError(f"{place.name}: {said.decode(errors='replace')}")
-    return {place.name: place.outer for place in places.values()}
+    return {
+        "places": {place.name: place.outer for place in places.values()},
+        "addresses": {name: world.addresses_of(name) for name in world.places},
+    }
 
 
 def main() -> None:
     """Build what standard input orders, say where it is, and hold it until the input closes."""
     order: Order = pickle.load(sys.stdin.buffer)
     try:
-        answer: dict[str, object] = {"places": _build(order)}
+        answer = _build(order)
     except OSError as error:
         answer = {"error": str(error)}
     print(json.dumps(answer), flush=True)
