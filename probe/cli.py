@@ -34,7 +34,6 @@ COMMANDS = MappingProxyType(
         "config": "Show, check and begin a configuration.",
     }
 )
-_MODULES = MappingProxyType({"demo": "probe.lab.demo"})
 
 
 class LazyGroup(click.Group):
@@ -60,7 +59,7 @@ class LazyGroup(click.Group):
 
 
 def _module(name: str) -> str:
-    return _MODULES.get(name, f"probe.commands.{name}")
+    return f"probe.commands.{name}"
 
 
 @click.group(

@@ -1,7 +1,6 @@
 """Say what a run would contact, and contact nothing: not even a resolver or a list behind a URL."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
@@ -11,9 +10,8 @@ from probe.config import Settings
 from probe.plan import LIMITS, order
 
 
-def tell(settings: Settings, found: Assignment, state: Path) -> None:
+def tell(settings: Settings, found: Assignment) -> None:
     """One line for each place, what it is and where."""
-    del state
     for line in places(settings, found):
         click.echo(line)
 

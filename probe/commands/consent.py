@@ -54,8 +54,7 @@ def _ask(code: str, words: Words, *, yes: bool, heartbeat: bool) -> None:
     if not agreed_before and not yes:
         click.echo(words.text.strip() + "\n")
         if not _answer(words.question, words):
-            click.echo(words.declined)
-            raise SystemExit(2)
+            raise Trouble(words.declined)
     allowed = given is not None and given.heartbeat
     if heartbeat and not allowed:
         click.echo(words.heartbeat_text.strip() + "\n")

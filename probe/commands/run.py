@@ -1,6 +1,5 @@
 """`qazprobe run`: measure targets and say what the network does to them."""
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +61,7 @@ def command(
     as_json: bool,
     config_file: str | None,
     **flags: object,
-) -> None:
+) -> Exit:
     """Measure targets and say what the network does to them.
 
     \b
@@ -87,10 +86,10 @@ def command(
     if dry_run:
         from probe.dryrun import tell
 
-        tell(settings, found, places.state)
-        return
+        tell(settings, found)
+        return Exit.DONE
     _agreed(settings, places)
-    sys.exit(_measure(settings, places, found, console=console, began=began))
+    return _measure(settings, places, found, console=console, began=began)
 
 
 def settled(places: "Home", config_file: str | None, flags: dict[str, object]) -> Settings:
