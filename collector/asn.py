@@ -189,7 +189,8 @@ def _little(numbers: "array[int]") -> "array[int]":
 
 def _undump(data: bytes, path: Path) -> Table:
     try:
-        body = zlib.decompressobj().decompress(data[len(_MAGIC) :], SIZE_LIMIT)
+        inflater = zlib.decompressobj()
+        body = inflater.decompress(data[len(_MAGIC) :], SIZE_LIMIT)
         halves, at = [], 0
         for codes in ("IIH", "QIH"):
             arrays = []
@@ -197,8 +198,11 @@ def _undump(data: bytes, path: Path) -> Table:
                 numbers, at = _array(body, at, code)
                 arrays.append(numbers)
             halves.append(_Half(*arrays))
-    except (zlib.error, ValueError) as error:
-        raise TableError(f"ASN table {path}: damaged; make it again") from error
+        whole = inflater.eof
+    except (zlib.error, ValueError):
+        whole = False
+    if not whole:
+        raise TableError(f"ASN table {path}: damaged; make it again")
     return Table(*halves)
 
 

@@ -21,7 +21,7 @@ class Instruments:
     """Counters of one collector process."""
 
     def __init__(self, store: str) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         registry = self.registry
         self.requests = Counter(

@@ -2,9 +2,7 @@
 
 import secrets
 import time
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -98,26 +96,6 @@ class Row(Judged, frozen=True, kw_only=True):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which rows a reader wants; an empty field wants all."""
-
-    target: str = ""
-    input: str = ""
-    country: str = ""
-    asn: int = -1
-    outcome: str = ""
-    experiment: str = ""
-    role: str = ""
-    since: float = 0.0
-    until: float = 1e12
-
-
-def first_seq(instant: float) -> int:
-    """No row that was received at or after this instant has a smaller number."""
-    return max(0, int(instant * 1e6)) << 10
-
-
 def ingest(rows: Sequence[Row]) -> Operation[tuple[bool, ...]]:
     """Store records with all their counts; False for one that was there before."""
     # Time and a random start keep numbers apart between collectors and in order within one.
@@ -180,12 +158,3 @@ def newest_params(row: Row) -> Params:
 def vote_params(row: Row) -> Params:
     """A record's parameters for the table `vote`."""
     return {**msgspec.structs.asdict(row), "hour": hour_of(row.at)}
-
-
-def stored_record(seq: int) -> Operation[tuple[bytes, dict[str, bytes]] | None]:
-    """One record's JSON and its certificates; None when the evidence has been retired."""
-    rows = yield Ask("raw_get", {"seq": seq})
-    if not rows:
-        return None
-    certs = yield Ask("certificates_of", {"seq": seq})
-    return zlib.decompress(rows[0][0]), {row[0]: bytes(row[1]) for row in certs}

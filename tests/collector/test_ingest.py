@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from collector.store import measurements
+from collector.store import reading
 from collector.store.port import Ask, Operation, Rows
 from probe import wire
 from probe.infer import judge as real_judge
@@ -268,7 +268,7 @@ def test_certificates_are_stored_once_and_only_as_what_they_are(tmp_path: Path) 
             store = place.service.store
             assert (await store.read(select("count_all")))[0][4] == 1
             seqs = await store.read(select("measurement_seqs", id=records[1].id))
-            found = await store.read(measurements.stored_record(seqs[0][0]))
+            found = await store.read(reading.stored(seqs[0][0]))
         assert found is not None
         raw, kept = found
         assert kept == {sha256: der}

@@ -1,5 +1,8 @@
 -- name: page_newest
-SELECT {columns} FROM measurement
+SELECT seq, id, run, role, lab, experiment, input, target, category, at, started_at, country, asn,
+  region, network, version, claim, claim_mechanisms, outcome, mechanisms, stage, confidence,
+  ruleset, authority, verdict
+FROM measurement
 WHERE seq < :cursor AND seq >= :floor AND at >= :since AND at < :until
   AND (CAST(:target AS TEXT) = '' OR target = :target)
   AND (CAST(:input AS TEXT) = '' OR input = :input)
@@ -11,7 +14,10 @@ WHERE seq < :cursor AND seq >= :floor AND at >= :since AND at < :until
 ORDER BY seq DESC LIMIT :limit
 
 -- name: page_oldest
-SELECT {columns} FROM measurement
+SELECT seq, id, run, role, lab, experiment, input, target, category, at, started_at, country, asn,
+  region, network, version, claim, claim_mechanisms, outcome, mechanisms, stage, confidence,
+  ruleset, authority, verdict
+FROM measurement
 WHERE seq > :cursor AND seq >= :floor AND at >= :since AND at < :until
   AND (CAST(:target AS TEXT) = '' OR target = :target)
   AND (CAST(:input AS TEXT) = '' OR input = :input)

@@ -1,0 +1,342 @@
+"""The command as an operator runs it: started, told wrong things, stopped, and killed."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from click.testing import CliRunner
+
+from collector import asn
+from collector.cli import cli
+from collector.settings import Address, SettingsError, parse_address
+from collector.store import reading, sqlite
+from collector.store.port import Ask, Operation, Rows, statements
+from probe import wire
+from tests.collector.place import Place, Sender, collector, record, settings
+
+ROOT = Path(__file__).parents[2]
+START = "from collector.cli import main; main()"
+
+
+def select(name: str, **params: object) -> Operation[Rows]:
+    return (yield Ask(name, params))
+
+
+@contextmanager
+def started(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command, and the URL it says it is ready on."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", START, "serve", "--listen", "127.0.0.1:0", *options],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert process.stdout is not None
+    try:
+        line = process.stderr.readline()
+        found = re.search(r"ready on (\S+?),", line)
+        assert found, line
+        yield process, found[1]
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stderr.close()
+        process.stdout.close()
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", START, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_it_is_and_goes_when_told(tmp_path: Path, number: signal.Signals) -> None:
+    store = f"sqlite:///{tmp_path}/store.sqlite3"
+    with started("--store", store, "--enrolment", "open", "--lab") as (process, url):
+        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+            assert answer.status == 200
+            assert answer.headers["Server"] == "qazcollector"
+        began = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(10) == 0
+        assert time.monotonic() - began < 5
+    assert (tmp_path / "store.sqlite3").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("serve", "--listen", "8080"), "HOST:PORT"),
+        (("serve", "--listen", "127.0.0.1:99999"), "HOST:PORT"),
+        (("serve", "--enrolment", "maybe"), "'open', 'token', 'closed'"),
+        (("serve", "--store", "mysql://x"), "sqlite:///FILE"),
+        (("serve", "--store", "sqlite:////dev/null/x"), "/dev/null/x"),
+        (("serve", "--targets", "nosuchlist"), "nosuchlist"),
+        (("serve", "--asn-table", "/nonexistent"), "/nonexistent"),
+        (("serve", "--tls-cert", "/nonexistent"), "/nonexistent"),
+        (("serve", "--proxy", "everybody"), "everybody"),
+        (("serve", "--listen", "203.0.113.77:1"), "203.0.113.77:1"),
+        (("enroll", "--store", "sqlite:///"), "sqlite:///FILE"),
+        (("enroll", "--uses", "0"), "--uses"),
+        (("frobnicate",), "frobnicate"),
+    ],
+)
+def test_what_an_operator_mistypes_is_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    store = () if "--store" in arguments else ("--store", f"sqlite:///{tmp_path}/s.sqlite3")
+    done = run(*arguments, *(store if arguments[0] != "frobnicate" else ()))
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("hello " * 1000)
+    done = run("enroll", "--store", f"sqlite:///{tmp_path}/x")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert f"{tmp_path}/x" in done.stderr
+
+
+def test_an_invite_is_all_that_is_printed(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/store.sqlite3"
+    done = CliRunner().invoke(cli, ["enroll", "--store", store, "--role", "control", "--uses", "2"])
+    assert done.exit_code == 0, done.output
+    assert re.fullmatch(r"qaz1-[\w-]{20,}\n", done.stdout)
+
+    async def story() -> None:
+        async with collector(tmp_path, enrolment="token") as place:
+            assert (await Sender(place, "control").enrol(done.stdout.strip())).status == 200
+
+    asyncio.run(story())
+
+
+class Flood(threading.Thread):
+    """A probe that sends and sends, and remembers what was acknowledged."""
+
+    def __init__(self, place: Place, sender: Sender) -> None:
+        super().__init__()
+        self.place, self.sender = place, sender
+        self.sent: list[str] = []
+        self.acknowledged: list[str] = []
+
+    def run(self) -> None:
+        with contextlib.suppress(aiohttp.ClientError, OSError):
+            asyncio.run(self._send())
+
+    async def _send(self) -> None:
+        async with aiohttp.ClientSession() as session:
+            sender = self.sender
+            sender.place = Place(self.place.running, session)
+            while True:
+                records = [record() for _ in range(5)]
+                self.sent += [one.id for one in records]
+                reply = await sender.send(*records)
+                assert reply.stored == 5
+                self.acknowledged += [one.id or "" for one in reply.records]
+
+
+def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """kill -9 in the middle of everything, and the same batches again afterwards."""
+    options = settings(tmp_path)
+    arguments = ("--store", options.store, "--enrolment", "open", "--targets", options.targets[0])
+
+    async def enrol() -> tuple[Place, list[Sender]]:
+        async with collector(tmp_path) as place:
+            return place, [await place.probe() for _ in range(4)]
+
+    place, senders = asyncio.run(enrol())
+    with started(*arguments) as (process, url):
+        place.url = url
+        moved = type(place.running)(url, f"{url}/metrics", place.service)
+        place.running = moved
+        floods = [Flood(place, sender) for sender in senders]
+        for flood in floods:
+            flood.start()
+        time.sleep(1.0)
+        os.kill(process.pid, signal.SIGKILL)
+        for flood in floods:
+            flood.join(20)
+    acknowledged = {id_ for flood in floods for id_ in flood.acknowledged}
+    sent = {id_ for flood in floods for id_ in flood.sent}
+    assert len(acknowledged) > 20
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            every = reading.page(reading.Selection(), cursor=None, limit=10**6)
+            kept = [row.id for row in await place.service.store.read(every)]
+            assert acknowledged <= set(kept) <= sent
+            assert len(kept) == len(set(kept))
+            # What the counts say is what is there, before and after everything is sent again.
+            assert sum((await _totals(place)).values()) == len(kept)
+            for flood in floods:
+                flood.sender.place = place
+                again = [record(id=id_) for id_ in flood.sent]
+                for start in range(0, len(again), 500):
+                    await flood.sender.send(*again[start : start + 500])
+            assert sum((await _totals(place)).values()) == len(sent)
+
+    asyncio.run(story())
+
+
+async def _totals(place: Place) -> dict[str, float]:
+    shown = await place.metrics()
+    return {n: v for n, v in shown.items() if n.startswith("qazprobe_measurements_total")}
+
+
+def test_a_full_disk_is_a_503_and_the_batch_can_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "store.sqlite3"
+
+    def limited(pages: int) -> Operation[Rows]:
+        pragma = f"PRAGMA max_page_count = {pages}"
+        monkeypatch.setattr(sqlite, "statements", lambda: {**statements(), "limited": pragma})
+        return select("limited")
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            sender, store = await place.probe(), place.service.store
+            await store.write(limited(file.stat().st_size // 8192 + 2))
+            big = [record(input_=f"https://x.example/{'y' * 1500}{n}") for n in range(400)]
+            reply = await sender.post(wire.pack(map(wire.encode, big)))
+            assert reply.status == 503
+            assert "Retry-After" in reply.headers
+            await store.write(limited(10**9))
+            assert (await sender.send(*big)).stored == len(big)
+            assert sum((await _totals(place)).values()) == len(big)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [("127.0.0.1:80", "127.0.0.1", 80), ("[::1]:0", "::1", 0), ("a.example:443", "a.example", 443)],
+)
+def test_addresses_are_read_and_written_alike(text: str, host: str, port: int) -> None:
+    assert parse_address(text) == Address(host, port)
+    assert str(Address(host, port)) == text
+
+
+@pytest.mark.parametrize("text", ["", ":", "::1:80", "x:", ":80", "h:-1", "h:٣", "h:99999"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="HOST:PORT"):
+        parse_address(text)
+
+
+def test_slow_heads_and_too_many_guests_are_shown_the_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from collector import doorkeeper
+    from collector.settings import Limits
+
+    monkeypatch.setattr(doorkeeper, "HEAD_SECONDS", 0.3)
+
+    async def story() -> None:
+        async with collector(tmp_path, limits=Limits(connections=3)) as place:
+            host, port = place.url.removeprefix("http://").split(":")
+            guests = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
+            late, its = await asyncio.open_connection(host, int(port))
+            with contextlib.suppress(ConnectionError):
+                assert await asyncio.wait_for(late.read(), 2) == b""
+            its.close()
+            guests[0][1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+            assert await asyncio.wait_for(guests[0][0].read(), 2) == b""
+            for _, writer in guests:
+                writer.close()
+            await asyncio.sleep(0.05)
+            assert (await place.ask("GET", "/healthz")).status == 200
+
+    asyncio.run(story())
+
+
+def test_the_asker_is_looked_up_and_forgotten(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("127.0.0.0/8,9198,KZ\n198.51.100.0/24,64500,NL\n")
+    from collector.settings import parse_proxies
+
+    async def story() -> None:
+        async with collector(tmp_path, asn_table=table) as place:
+            reply = (await place.ask("GET", "/v1/vantage")).data
+            assert (reply["country"], reply["asn"]) == ("KZ", 9198)
+            assert reply["network"] == "JSC Kazakhtelecom"
+            # Nobody is believed who says that he comes from elsewhere,
+            elsewhere = {"X-Forwarded-For": "203.0.113.1, 198.51.100.7"}
+            reply = (await place.ask("GET", "/v1/vantage", headers=elsewhere)).data
+            assert reply["asn"] == 9198
+        proxies = parse_proxies(["127.0.0.1"])
+        async with collector(tmp_path, asn_table=table, proxies=proxies) as place:
+            # except our own proxy, and only for the last hop.
+            reply = (await place.ask("GET", "/v1/vantage", headers=elsewhere)).data
+            assert reply["asn"] == 64500
+            sender = await place.probe()
+            headers = sender.sign("POST", "/v1/measurements", b"") | elsewhere
+            await place.ask("POST", "/v1/measurements", b"", headers)
+            await sender.send(record())
+
+    asyncio.run(story())
+    for path in tmp_path.glob("store.sqlite3*"):
+        assert b"198.51.100" not in path.read_bytes()
+        assert b"127.0.0.1" not in path.read_bytes()
+
+
+def test_a_table_says_whose_an_address_is(tmp_path: Path) -> None:
+    text = (
+        "1.0.0.0\t1.0.0.255\t13335\tUS\tCLOUDFLARENET\n"
+        "2.132.0.0\t2.135.255.255\t9198\tKZ\tKAZTELECOM\n"
+        "5.0.0.0/24,0,None\n"
+        "2001:db8::/32,64501,kz\n"
+    )
+    made = asn.parse(text, "test")
+    (tmp_path / "table").write_bytes(made.dump())
+    for table in (made, asn.load(tmp_path / "table")):
+        assert table.lookup("2.132.0.1") == ("KZ", 9198)
+        assert table.lookup("::ffff:1.0.0.255") == ("US", 13335)
+        assert table.lookup("1.0.1.0") == (None, None)
+        assert table.lookup("255.255.255.255") == (None, None)
+        assert table.lookup("0.0.0.0") == (None, None)
+        assert table.lookup("2001:db8:1::1%eth0") == ("KZ", 64501)
+        assert table.lookup("2001:db9::1") == (None, None)
+        assert table.lookup("nonsense") == table.lookup(None) == (None, None)
+    with pytest.raises(asn.TableError, match="test:2:"):
+        asn.parse("1.0.0.0/8,1,KZ\nhello\n", "test")
+    (tmp_path / "bad").write_bytes(made.dump()[:-5])
+    with pytest.raises(asn.TableError, match="damaged"):
+        asn.load(tmp_path / "bad")
+
+
+def test_a_list_is_given_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            first = await place.ask("GET", "/v1/targets?name=targets")
+            assert first.body.decode().splitlines()[1].startswith("https://listed.example/,NEWS")
+            etag = {"If-None-Match": first.headers["ETag"]}
+            again = await place.ask("GET", "/v1/targets?name=targets", headers=etag)
+            assert (again.status, again.body) == (304, b"")
+            assert (await place.ask("GET", "/v1/targets")).body == first.body
+            assert (await place.ask("GET", "/v1/targets?list=nosuch")).status == 404
+
+    asyncio.run(story())
