@@ -190,7 +190,7 @@ class CollectorClient:
     async def targets(self, name: str, etag: str | None) -> TargetsReply:
         """A target list by name, unless it is still the one with this ETag."""
         headers = {"If-None-Match": etag} if etag else {}
-        path = f"/v1/targets?{urlencode({'list': name})}"
+        path = f"/v1/targets?{urlencode({'name': name})}"
         answer = await self._ask(_Ask("GET", path, headers=headers, limit=LARGE_REPLY))
         if answer.status == 304:
             return TargetsReply(etag, None)

@@ -209,4 +209,5 @@ def _merge(replies: Iterable[ControlReply], wanted: Collection[str]) -> Found:
     return {
         input_: tuple(sorted(known.values(), key=lambda one: -one.age)[:OBSERVATIONS])
         for input_, known in seen.items()
+        if known
     }

@@ -1,0 +1,170 @@
+"""The probe's half of the line against the real collector, as it is started by its command."""
+
+import asyncio
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from probe import endpoint as place
+from probe import uuid7, wire
+from probe.collector_client import CollectorClient
+from probe.control import ControlDesk, answer_rechecks
+from probe.enrolment import introduce
+from probe.erase import erase_remote
+from probe.keys import Keys, Role
+from probe.messages import RecheckAsk, RecheckJob
+from probe.model import Record
+from probe.spool import Spool
+from probe.upload import Sender, Summary, upload
+from tests.probe import sample
+
+pytest.importorskip("collector.cli", reason="the collector's command needs its extra")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
+
+START = "from collector.cli import main; main()"
+LISTED = "https://meduza.io/"
+
+
+@contextmanager
+def collector(
+    folder: Path, *options: str, port: int = 0
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A collector on loopback with its store in `folder`: its URL, and its process."""
+    command = [sys.executable, "-c", START, "serve", "--listen", f"127.0.0.1:{port}"]
+    store = ["--store", f"sqlite:///{folder}/store.sqlite3", *options]
+    process = subprocess.Popen([*command, *store], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        said = ""
+        for line in process.stderr:
+            said += line
+            if found := re.search(r"ready on (http://\S+?),", line):
+                yield found[1], process
+                break
+        else:
+            pytest.fail(f"the collector did not start: {said}")
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stderr.close()
+
+
+def invite(folder: Path, role: str) -> str:
+    command = [sys.executable, "-c", START, "enroll", "--role", role]
+    store = ["--store", f"sqlite:///{folder}/store.sqlite3"]
+    done = subprocess.run([*command, *store], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def fresh(url: str = LISTED, *, role: Role = "probe", ago: float = 60.0) -> Record:
+    when = datetime.now(UTC) - timedelta(seconds=ago)
+    started = when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    made = sample.blocked()
+    return replace(
+        made,
+        id=uuid7.new(),
+        run=uuid7.new(),
+        input=url,
+        started_at=started,
+        vantage=replace(made.vantage, role=role),
+    )
+
+
+def fill(home: Path, count: int, *to: str) -> Spool:
+    spool = Spool(home)
+    with spool.writer(to) as writer:
+        for _ in range(count):
+            writer.add(wire.encode(fresh()))
+    return spool
+
+
+def send(spool: Spool, home: Path, url: str, **options: str) -> Summary:
+    sender = Sender(Keys(home), budget=30, **options)  # type: ignore[arg-type]
+    return asyncio.run(upload(spool, [place.parse(url)], sender))
+
+
+def test_records_arrive_once_though_the_collector_is_killed(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with collector(tmp_path, "--enrolment", "open") as (url, process):
+        spool = fill(home, 40, url)
+        assert send(spool, home, url).deliveries[0].stored == 40
+        port = int(url.rpartition(":")[2])
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+        lines = [wire.encode(fresh()) for _ in range(3)]
+        with spool.writer((url,)) as writer:
+            writer.add(lines[0])
+            writer.add(b'{"id":"not a record"}')
+            writer.add(lines[1])
+        gone = send(spool, home, url)
+        assert (gone.complete, gone.deliveries[0].waiting) == (False, 3)
+    with collector(tmp_path, "--enrolment", "open", port=port) as (url, _):
+        back = send(spool, home, url)
+        assert back.complete, back
+        assert (back.deliveries[0].stored, back.deliveries[0].rejected) == (2, 1)
+        with spool.writer((url,)) as writer:  # as if its first answer had been lost
+            writer.add(lines[0])
+        again = send(spool, home, url)
+        assert (again.deliveries[0].stored, again.deliveries[0].duplicates) == (0, 1)
+
+
+def test_an_invite_enrols_and_a_lost_store_enrols_again(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with collector(tmp_path) as (url, _):
+        spool = fill(home, 1, url)
+        assert not send(spool, home, url).complete
+        assert send(spool, home, url, invite=invite(tmp_path, "probe")).complete
+        port = int(url.rpartition(":")[2])
+    for file in tmp_path.glob("store.sqlite3*"):
+        file.unlink()
+    with collector(tmp_path, "--enrolment", "open", port=port) as (url, _):
+        fill(home, 1, url)
+        assert send(spool, home, url).complete
+
+
+def test_a_volunteer_takes_everything_back(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with collector(tmp_path, "--enrolment", "open") as (url, _):
+        spool = fill(home, 2, url)
+        assert send(spool, home, url).complete
+        keys = Keys(home)
+        (enrolment,) = keys.enrolments()
+        assert asyncio.run(erase_remote(keys, enrolment, place.parse(url))) is None
+        assert keys.enrolments() == ()
+
+
+def test_a_recheck_goes_from_a_probe_to_a_control_and_back(tmp_path: Path) -> None:
+    async def scene(url: str, token: str) -> None:
+        keys = Keys(tmp_path / "control")
+        there = place.parse(url)
+
+        async def look(job: RecheckJob) -> Record:
+            return fresh(job.input, role="control", ago=0.0)
+
+        async with CollectorClient(there) as client:
+            await introduce(client, keys, keys.identity(there.url, role="control"), token)
+            answering = asyncio.create_task(answer_rechecks(client, look, poll=5))
+            await asyncio.sleep(0.3)
+            async with ControlDesk([there], Keys(tmp_path / "probe")) as desk:
+                assert await desk.controls([LISTED]) == {}
+                found = await desk.recheck([RecheckAsk(input=LISTED, addresses=("192.0.2.1",))])
+                assert desk.problems == {}
+                (seen,) = found[LISTED]
+                assert -10 < seen.age <= 0
+                assert await desk.controls([LISTED]) != {}
+                targets = await client.targets("kz", None)
+                assert targets.body is not None
+                assert (await client.targets("kz", targets.etag)).body is None
+            answering.cancel()
+            await asyncio.wait((answering,))
+
+    with collector(tmp_path, "--enrolment", "open") as (url, _):
+        asyncio.run(scene(url, invite(tmp_path, "control")))
