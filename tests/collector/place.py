@@ -4,7 +4,7 @@ import base64
 import io
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -149,7 +149,7 @@ def believe(record: Record) -> Verdict:
 @dataclass
 class Answer:
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
     def read(self, type_: type[T]) -> T:
@@ -179,7 +179,7 @@ class Place:
         url = self.url + path
         data = None if body is None else io.BytesIO(body)
         async with self._session.request(method, url, data=data, headers=headers) as reply:
-            return Answer(reply.status, dict(reply.headers), await reply.read())
+            return Answer(reply.status, reply.headers, await reply.read())
 
     async def metrics(self) -> dict[str, float]:
         """Every series by its text."""
