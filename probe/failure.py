@@ -5,7 +5,9 @@ needs one vocabulary. A failure is made only where exceptions become data (`prob
 More detail goes into a *field* of the step (alert, rcode, errno, bytes_in), never into a new word.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum, unique
+from types import MappingProxyType
 
 
 @unique
@@ -54,4 +56,32 @@ class Failure(StrEnum):
 
 _UNREACHABLE = frozenset(
     {Failure.HOST_UNREACHABLE, Failure.NETWORK_UNREACHABLE, Failure.NETWORK_DOWN}
+)
+
+MEANINGS: Mapping[Failure, str] = MappingProxyType(
+    {
+        Failure.TIMEOUT: "nothing came within the time that was given (`limit`)",
+        Failure.INTERRUPTED: "we stopped it ourselves: the run ended or its budget was used up",
+        Failure.REFUSED: "the connection was refused: RST in answer to SYN",
+        Failure.RESET: "the connection was reset: RST after it stood",
+        Failure.ABORTED: "the operating system here gave the connection up",
+        Failure.EOF: "the far side closed (FIN) before it had said what it should",
+        Failure.HOST_UNREACHABLE: "a router, or this machine, said that the host cannot be reached",
+        Failure.NETWORK_UNREACHABLE: "a router, or this machine, said that there is no way there",
+        Failure.NETWORK_DOWN: "this machine's network is down",
+        Failure.DNS_NXDOMAIN: "the answer was that the name does not exist (rcode 3)",
+        Failure.DNS_NO_ANSWER: "the answer had no record of the type that was asked for",
+        Failure.DNS_REFUSED: "the resolver refused to answer (rcode 5)",
+        Failure.DNS_SERVFAIL: "the resolver said that it failed (rcode 2)",
+        Failure.DNS_MISBEHAVING: "what came back was no proper answer",
+        Failure.DNS_TEMPORARY: "the resolver could not answer for now",
+        Failure.DNS_NON_RECOVERABLE: "the query could not be made or sent",
+        Failure.DNS_WRONG_ID: "only replies with another query's id came",
+        Failure.SSL_HANDSHAKE: "TLS ended in an alert or a protocol error (see `alert`)",
+        Failure.SSL_HOSTNAME: "the certificate is not for this name",
+        Failure.SSL_AUTHORITY: "the certificate leads to no Mozilla root",
+        Failure.SSL_CERTIFICATE: "the certificate is invalid for another reason, such as its dates",
+        Failure.QUIC_VERSION: "the server speaks no version of QUIC that we offered",
+        Failure.UNKNOWN: "something that has no word here; `detail` says what, scrubbed",
+    }
 )

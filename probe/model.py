@@ -425,7 +425,18 @@ Steps: TypeAlias = tuple[Step, ...]
 
 
 class Vantage(Data, frozen=True, kw_only=True):
-    """Where a record was made, as coarsely as the volunteer chose to say it."""
+    """Where a record was made, as coarsely as the volunteer chose to say it.
+
+    Attributes:
+        role: `probe` on a volunteer's line, `control` on an open network.
+        country: ISO 3166 code of two letters.
+        asn: Number of the autonomous system. network: its name.
+        asn_source: Who said so: the configuration, a collector just now, or a collector earlier on
+            this same network.
+        region: What the volunteer chose to say (ISO 3166-2), never derived.
+        kind: `fixed`, `mobile` … as the configuration says.
+        platform: Operating system. version: of the probe.
+    """
 
     role: Literal["probe", "control"] = "probe"
     country: str | None = None
@@ -503,7 +514,14 @@ class RuleHit(Data, frozen=True, kw_only=True):
 
 
 class Verdict(Data, frozen=True, kw_only=True):
-    """What we conclude: a claim, with every rule that held, in order."""
+    """What we conclude: a claim, with every rule that held, in order.
+
+    Attributes:
+        outcome: What became of the target. mechanisms: how the network interfered.
+        stage: Seen once, or again in a later run.
+        confidence: From 0 to 1.
+        rules: Every rule that held; the first decided.
+    """
 
     outcome: Outcome
     mechanisms: tuple[Mechanism, ...] = ()
@@ -520,7 +538,19 @@ class Skip(Data, frozen=True, kw_only=True):
 
 
 class RunFacts(Data, frozen=True, kw_only=True):
-    """What a run as a whole found out; only in the record whose experiment is `run`."""
+    """What a run as a whole found out; only in the record whose experiment is `run`.
+
+    Attributes:
+        targets: How many targets there were. measured: how many were looked at.
+        outcomes: How many targets came to each outcome.
+        skipped: Targets that were not measured.
+        bytes_in, bytes_out: What the run cost.
+        seed: For the order of the targets and other choices.
+        roots: Which roots of trust were used.
+        vpn, proxy: Whether a VPN or a proxy was seen on this machine.
+        resolvers_dead: Public resolvers that did not answer at all.
+        ended: Why it ended.
+    """
 
     targets: int = 0
     measured: int = 0
@@ -537,7 +567,22 @@ class RunFacts(Data, frozen=True, kw_only=True):
 
 
 class Record(Data, frozen=True, kw_only=True):
-    """One measurement of one target by one experiment: a line of the output."""
+    """One measurement of one target by one experiment: a line of the output.
+
+    Attributes:
+        id: UUID of this record (version 7: ordered by time). run: UUID of the run it belongs to.
+        experiment: Which experiment made it (`web`, `throttle` …), or `run` for the record of the
+            run as a whole.
+        input: The URL that was asked about, normalised.
+        category: Citizen Lab's code. lab: made in a laboratory, no statement about a real network.
+        started_at: RFC 3339 in UTC, with milliseconds. elapsed: how long it took, seconds.
+        steps: What was done and what came of it, in the order in which it began.
+        certs: Certificates that steps name in `chain`: base64 of the DER by SHA-256.
+        control: What controls saw of the same target at about the same time.
+        line: What the run knew about its own line.
+        facts: What the run as a whole found; only in the record of the run.
+        verdict: What we conclude; None: not judged. ruleset: version of the rules that judged.
+    """
 
     id: str
     run: str
