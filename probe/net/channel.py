@@ -7,6 +7,8 @@ again when it breaks.
 
 import asyncio
 from dataclasses import dataclass, field
+from secrets import randbelow
+from time import monotonic
 
 from probe.experiments.port import Resolver
 from probe.failure import Failure
@@ -21,6 +23,7 @@ from probe.net.conversation import (
     take_framed,
 )
 from probe.net.dial import Door
+from probe.net.message import query
 from probe.net.safety import is_literal
 from probe.net.stream import connect
 from probe.net.tls import TlsStream
@@ -67,6 +70,9 @@ class Channels:
 
     async def ask(self, resolver: Resolver, name: str, type_: str) -> bytes:
         """The reply to one question; raises what the network did."""
+        if resolver.transport == "tcp":
+            message = query(randbelow(0x10000), name, type_)
+            return await once_over_tcp(self.door, resolver, message)
         channel = self._all.setdefault(resolver, _Channel())
         reused = channel.live is not None and channel.live.open
         talk = await self._conversation(channel, resolver)
@@ -79,12 +85,12 @@ class Channels:
         return await (await self._conversation(channel, resolver)).ask(name, type_)
 
     async def doubt(self, resolver: Resolver, *, since: float) -> None:
-        """A question was not answered in time: hang up if nothing else was either."""
+        """A question asked at `since` was not answered: hang up where nothing else was either."""
         channel = self._all.get(resolver)
         if channel is None or channel.live is None:
             return
-        live = channel.live
-        if live.last_arrival < since:
+        live, now = channel.live, monotonic()
+        if now - live.last_arrival >= (now - since) / 2:
             channel.live = None
             await live.close()
 

@@ -158,7 +158,7 @@ class Conversation:
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._writing = asyncio.Lock()
         self._broken = False
-        self.last_arrival = monotonic()
+        self.last_arrival = monotonic()  # or when it was opened
         self._task = asyncio.ensure_future(self._run())
 
     @property

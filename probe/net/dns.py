@@ -7,18 +7,21 @@ replies in a record are always two replies to one packet.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
 from secrets import randbelow
 from time import monotonic
 
 from probe.experiments.port import Resolver
 from probe.failure import Failure
 from probe.model import Dns, Reply
-from probe.net.attempt import Observed, attempt
+from probe.net.attempt import Attempt, Observed, attempt
 from probe.net.channel import Channels, once_over_tcp
 from probe.net.datagrams import Datagram, Datagrams
 from probe.net.dial import Look
 from probe.net.message import TYPES, Message, parse, query
+
+Turn = AbstractAsyncContextManager[None]
 
 SENDINGS = 3
 REPLIES = 8
@@ -40,8 +43,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came of a question: the replies, or why there are none."""
+    """What came of a question: when it was asked, the replies, or why there are none."""
 
+    at: float
     replies: tuple[Reply, ...] = ()
     failure: Failure | None = None
     detail: str | None = None
@@ -54,14 +58,14 @@ async def look_up(look: Look, channels: Channels, question: Question, limit: flo
     udp = resolver.transport == "udp"
     if limit is None:
         limit = pace.dns_limit() if udp else pace.secure_dns_limit()
-    async with look.door.questions.enter(f"dns {resolver.transport} {resolver.address}"):
-        at = look.now()
-        if not _is_askable(question):
-            heard = Heard(failure=Failure.DNS_NON_RECOVERABLE, detail="not_a_dns_name")
-        elif udp:
-            heard = await _over_udp(look, question, limit)
-        else:
-            heard = await _over_stream(channels, question, limit)
+    turn = look.door.questions.enter(f"{resolver.transport} {resolver.address}")
+    if not _is_askable(question):
+        heard = Heard(look.now(), failure=Failure.DNS_NON_RECOVERABLE, detail="not_a_dns_name")
+    elif udp:
+        heard = await _over_udp(look, question, limit, turn)
+    else:
+        async with turn:
+            heard = await _over_stream(look, channels, question, limit)
     return Dns(
         name=question.name,
         type=question.type,
@@ -70,7 +74,7 @@ async def look_up(look: Look, channels: Channels, question: Question, limit: flo
         replies=heard.replies,
         failure=heard.failure,
         detail=heard.detail,
-        at=at,
+        at=heard.at,
         elapsed=round(heard.elapsed, 6),
         limit=limit,
     )
@@ -94,6 +98,7 @@ class _Conversation:
     sock: Datagrams
     sent: dict[int, float] = field(default_factory=dict)
     kept: list[tuple[Message, Reply]] = field(default_factory=list)
+    at: float = 0.0
     answered: int | None = None
     strange: Failure | None = None
 
@@ -131,29 +136,44 @@ class _Conversation:
             self.kept.append((message, _reply(message, at, datagram.ip_ttl)))
 
 
-async def _over_udp(look: Look, question: Question, limit: float) -> Heard:
+async def _over_udp(look: Look, question: Question, limit: float, turn: Turn) -> Heard:
+    async with turn:
+        at = look.now()
+        opened = await attempt(_open(look, question), limit=limit)
+        talk = opened.value
+        if talk is None:
+            return Heard(at, failure=opened.failure, detail=opened.detail)
+        first = await _first(talk, limit)
+    try:
+        # Listening on burdens nobody, so the turn is somebody else's by now.
+        if talk.kept:
+            soonest = talk.kept[0][1].at
+            look.door.pace.lookups.add(soonest)
+            await attempt(talk.listen(), limit=look.door.pace.listening(soonest))
+    finally:
+        talk.sock.close()
+    if not talk.kept:
+        failure = talk.strange or first.failure
+        return Heard(at, failure=failure, detail=first.detail, elapsed=first.elapsed)
+    talk.at = at
+    if talk.kept[0][0].truncated:
+        return await _again_over_tcp(look, talk, first.elapsed, limit)
+    return _heard(at, question, talk.kept, first.elapsed)
+
+
+async def _first(talk: _Conversation, limit: float) -> Attempt[None]:
+    """Ask until a first reply is kept; a lost packet is no failure while there is time."""
     started = monotonic()
-    opened = await attempt(_open(look, question), limit=limit)
-    talk = opened.value
-    if talk is None:
-        return Heard((), opened.failure, opened.detail, monotonic() - started)
+    first: Attempt[None] = Attempt(None, Failure.TIMEOUT, None, None, 0.0)
     try:
         for _ in range(SENDINGS):
-            # A lost packet is no failure: the next sending may get through.
             first = await attempt(talk.first(), limit=limit / SENDINGS)
             if first.failure is not Failure.TIMEOUT:
                 break
-        elapsed = monotonic() - started
-        if not talk.kept:
-            return Heard((), talk.strange or first.failure, first.detail, elapsed)
-        soonest = talk.kept[0][1].at
-        look.door.pace.lookups.add(soonest)
-        await attempt(talk.listen(), limit=look.door.pace.listening(soonest))
-    finally:
+    except BaseException:
         talk.sock.close()
-    if talk.kept[0][0].truncated:
-        return await _again_over_tcp(look, question, talk.kept, limit - elapsed)
-    return _heard(question, talk.kept, elapsed)
+        raise
+    return replace(first, elapsed=monotonic() - started)
 
 
 async def _open(look: Look, question: Question) -> _Conversation:
@@ -162,31 +182,29 @@ async def _open(look: Look, question: Question) -> _Conversation:
     return _Conversation(question, sock)
 
 
-async def _again_over_tcp(
-    look: Look, question: Question, kept: Sequence[tuple[Message, Reply]], limit: float
-) -> Heard:
-    """RFC 7766: a truncated reply sends the client to TCP. Truncated replies are not evidence."""
-    started = monotonic()
+async def _again_over_tcp(look: Look, talk: _Conversation, spent: float, limit: float) -> Heard:
+    """RFC 7766: a truncated reply sends the client to TCP. Truncated replies are no evidence."""
+    question = talk.question
     wire = query(randbelow(0x10000), question.name, question.type)
-    asked = await attempt(once_over_tcp(look.door, question.resolver, wire), limit=limit)
-    before = kept[0][1].at
+    asked = await attempt(once_over_tcp(look.door, question.resolver, wire), limit=limit - spent)
     message = parse(asked.value) if asked.value is not None else None
     if message is None or not _answers(message, question):
-        return _heard(question, kept, before)
-    elapsed = before + monotonic() - started
-    whole = [(message, _reply(message, elapsed, None))]
-    return _heard(question, whole + [pair for pair in kept if not pair[0].truncated], elapsed)
+        return _heard(talk.at, question, talk.kept, spent)
+    spent += asked.elapsed
+    whole = [(message, _reply(message, spent, None))]
+    whole += [pair for pair in talk.kept if not pair[0].truncated]
+    return _heard(talk.at, question, whole, spent)
 
 
-async def _over_stream(channels: Channels, question: Question, limit: float) -> Heard:
-    started = monotonic()
+async def _over_stream(look: Look, channels: Channels, question: Question, limit: float) -> Heard:
+    at, started = look.now(), monotonic()
     asked = await attempt(_ask(channels, question), limit=limit)
-    elapsed = monotonic() - started
     if asked.value is None:
         if asked.failure is Failure.TIMEOUT:
             await channels.doubt(question.resolver, since=started)
-        return Heard((), asked.failure, asked.detail, elapsed)
-    return _heard(question, [(asked.value, _reply(asked.value, elapsed, None))], elapsed)
+        return Heard(at, failure=asked.failure, detail=asked.detail, elapsed=asked.elapsed)
+    reply = _reply(asked.value, asked.elapsed, None)
+    return _heard(at, question, [(asked.value, reply)], asked.elapsed)
 
 
 async def _ask(channels: Channels, question: Question) -> Message:
@@ -197,9 +215,11 @@ async def _ask(channels: Channels, question: Question) -> Message:
     return message
 
 
-def _heard(question: Question, kept: Sequence[tuple[Message, Reply]], elapsed: float) -> Heard:
+def _heard(
+    at: float, question: Question, kept: Sequence[tuple[Message, Reply]], elapsed: float
+) -> Heard:
     failure = failure_of(kept[0][0], question.type)
-    return Heard(tuple(reply for _, reply in kept), failure, None, elapsed)
+    return Heard(at, tuple(reply for _, reply in kept), failure, None, elapsed)
 
 
 def _is_askable(question: Question) -> bool:

@@ -14,7 +14,7 @@ from probe.net.attempt import Observed
 from probe.net.hello import is_offerable, split
 from probe.net.stream import CHUNK, Stream
 
-_DER = 1  # _ssl.ENCODING_DER
+_DER = 2  # _ssl.ENCODING_DER, X509_FILETYPE_ASN1
 
 
 class TlsStream:

@@ -1,0 +1,263 @@
+"""Questions over UDP and TCP: every reply is kept, every silence has its reason."""
+
+import asyncio
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from probe.experiments.port import Resolver
+from probe.failure import Failure
+from probe.model import Dns
+from probe.net.message import encode_name
+from probe.net.view import View
+from tests.probe.net.conftest import Looking
+from tests.probe.net.rude import answering, serving
+
+NAME = "site.example"
+Send = Callable[[bytes], None]
+
+
+def answer(
+    asked: bytes, *addresses: str, rcode: int = 0, flags: int = 0x8180, alias: str | None = None
+) -> bytes:
+    """A reply to the question in `asked`."""
+    records = [] if alias is None else [(5, encode_name(alias))]
+    records += [(1, socket.inet_aton(address)) for address in addresses]
+    head = asked[:2] + struct.pack("!HHHHH", flags | rcode, 1, len(records), 0, 0)
+    body = b"".join(
+        b"\xc0\x0c" + struct.pack("!HHiH", kind, 1, 60, len(data)) + data for kind, data in records
+    )
+    return head + asked[12:] + body
+
+
+def ask(looking: Looking, port: int, *, name: str = NAME, limit: float | None = 1.0) -> Dns:
+    async def one(view: View) -> Dns:
+        resolver = Resolver("system", "127.0.0.1", port)
+        return await view.dns(name, "A", resolver, limit=limit)
+
+    return looking(one)
+
+
+def test_one_answer(looking: Looking) -> None:
+    with answering(lambda data, send: send(answer(data, "192.0.2.1", "192.0.2.2"))) as port:
+        step = ask(looking, port)
+    assert (step.failure, step.addresses) == (None, ("192.0.2.1", "192.0.2.2"))
+    assert len(step.replies) == 1
+    assert step.replies[0].ttl == (60, 60)
+    assert step.replies[0].ip_ttl == 64
+    assert step.elapsed < 0.3, "listening on is not part of how long the answer took"
+
+
+def test_a_second_answer_is_kept_in_its_order(looking: Looking) -> None:
+    def twice(data: bytes, send: Send) -> None:
+        send(answer(data, "198.51.100.1"))
+        time.sleep(0.15)
+        send(answer(data, "192.0.2.1"))
+
+    with answering(twice) as port:
+        step = ask(looking, port)
+    assert [reply.answers for reply in step.replies] == [("198.51.100.1",), ("192.0.2.1",)]
+    assert step.replies[1].at > 0.14
+    assert step.addresses == ("198.51.100.1",)
+
+
+def test_a_flood_of_answers_is_bounded(looking: Looking) -> None:
+    def flood(data: bytes, send: Send) -> None:
+        for _ in range(50):
+            send(answer(data, "192.0.2.1"))
+
+    with answering(flood) as port:
+        assert len(ask(looking, port).replies) == 8
+
+
+@pytest.mark.parametrize(
+    ("rcode", "failure"),
+    [
+        (3, Failure.DNS_NXDOMAIN),
+        (2, Failure.DNS_SERVFAIL),
+        (5, Failure.DNS_REFUSED),
+        (0, Failure.DNS_NO_ANSWER),
+        (4, Failure.DNS_MISBEHAVING),
+    ],
+)
+def test_response_codes_are_failures_of_their_own(
+    looking: Looking, rcode: int, failure: Failure
+) -> None:
+    with answering(lambda data, send: send(answer(data, rcode=rcode))) as port:
+        step = ask(looking, port)
+    assert (step.failure, step.replies[0].rcode) == (failure, rcode)
+
+
+def test_an_alias_without_an_address_is_no_answer(looking: Looking) -> None:
+    with answering(lambda data, send: send(answer(data, alias="a.example"))) as port:
+        step = ask(looking, port)
+    assert (step.failure, step.replies[0].cnames) == (Failure.DNS_NO_ANSWER, ("a.example",))
+
+
+def test_a_wrong_id_is_only_a_failure_when_nothing_right_comes(looking: Looking) -> None:
+    def wrong(data: bytes, send: Send) -> None:
+        send(answer(bytes([data[0] ^ 1, data[1]]) + data[2:], "198.51.100.1"))
+
+    def wrong_then_right(data: bytes, send: Send) -> None:
+        wrong(data, send)
+        send(answer(data, "192.0.2.1"))
+
+    with answering(wrong) as port:
+        only = ask(looking, port, limit=0.3)
+    with answering(wrong_then_right) as port:
+        both = ask(looking, port)
+    assert (only.failure, only.replies) == (Failure.DNS_WRONG_ID, ())
+    assert (both.failure, both.addresses) == (None, ("192.0.2.1",))
+    assert len(both.replies) == 1
+
+
+def test_an_answer_to_another_question_is_not_taken(looking: Looking) -> None:
+    def other(data: bytes, send: Send) -> None:
+        send(answer(data[:12] + encode_name("other.example") + b"\0\1\0\1", "198.51.100.1"))
+
+    with answering(other) as port:
+        step = ask(looking, port, limit=0.3)
+    assert (step.failure, step.replies) == (Failure.DNS_MISBEHAVING, ())
+
+
+def test_garbage_and_echoes_are_not_taken(looking: Looking) -> None:
+    def noise(data: bytes, send: Send) -> None:
+        for junk in (b"", b"x", data):
+            send(junk)
+        send(answer(data, "192.0.2.1"))
+
+    with answering(noise) as port:
+        assert ask(looking, port).addresses == ("192.0.2.1",)
+
+
+def test_silence_takes_its_limit_and_three_sendings(looking: Looking) -> None:
+    sent: list[bytes] = []
+    with answering(lambda data, send: sent.append(data)) as port:
+        step = ask(looking, port, limit=0.3)
+    assert (step.failure, step.replies, step.limit) == (Failure.TIMEOUT, (), 0.3)
+    assert 0.29 < step.elapsed < 0.5
+    assert len({data[:2] for data in sent}) == len(sent) == 3
+
+
+def test_a_lost_packet_is_no_failure(looking: Looking) -> None:
+    sent: list[bytes] = []
+
+    def deaf_at_first(data: bytes, send: Send) -> None:
+        sent.append(data)
+        if len(sent) > 1:
+            send(answer(data, "192.0.2.1"))
+
+    with answering(deaf_at_first) as port:
+        step = ask(looking, port, limit=0.6)
+    assert (step.failure, step.addresses) == (None, ("192.0.2.1",))
+    assert 0.19 < step.elapsed < 0.4
+    assert step.replies[0].at < 0.1
+
+
+def test_answers_to_two_sendings_are_not_two_answers_to_one(looking: Looking) -> None:
+    waiting: list[bytes] = []
+
+    def slow(data: bytes, send: Send) -> None:
+        waiting.append(data)
+        if len(waiting) == 2:  # both at once, with different pools, as a busy resolver may
+            send(answer(waiting[0], "192.0.2.1"))
+            send(answer(waiting[1], "192.0.2.2"))
+
+    with answering(slow) as port:
+        step = ask(looking, port, limit=0.6)
+    assert [reply.answers for reply in step.replies] == [("192.0.2.1",)]
+
+
+def test_a_closed_port_says_so_at_once(looking: Looking) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    step = ask(looking, port)
+    assert step.failure is Failure.REFUSED
+    assert step.elapsed < 0.3
+
+
+def test_what_is_no_name_is_not_sent(looking: Looking) -> None:
+    step = ask(looking, 9, name="a..b")
+    assert (step.failure, step.detail) == (Failure.DNS_NON_RECOVERABLE, "not_a_dns_name")
+
+
+@contextmanager
+def both(udp: Callable[[bytes, Send], None], tcp: Callable[[bytes], bytes]) -> Iterator[int]:
+    """UDP and TCP on one port."""
+
+    def over_tcp(sock: socket.socket) -> None:
+        data = sock.recv(4096)
+        wire = tcp(data[2:])
+        sock.sendall(len(wire).to_bytes(2, "big")[:1])
+        sock.sendall(len(wire).to_bytes(2, "big")[1:] + wire)
+
+    with answering(udp) as port:
+        listener = socket.create_server(("127.0.0.1", port))
+
+        def loop() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                over_tcp(sock)
+
+        thread = threading.Thread(target=loop, daemon=True)
+        thread.start()
+        yield port
+        listener.close()
+
+
+def truncated(data: bytes, send: Send) -> None:
+    send(answer(data, flags=0x8380))
+
+
+def test_a_truncated_reply_is_asked_again_over_tcp(looking: Looking) -> None:
+    with both(truncated, lambda data: answer(data, "192.0.2.1")) as port:
+        step = ask(looking, port)
+    assert (step.failure, step.transport) == (None, "udp")
+    assert [reply.answers for reply in step.replies] == [("192.0.2.1",)]
+
+
+def test_a_truncated_reply_counts_where_tcp_does_not_answer(looking: Looking) -> None:
+    with answering(truncated) as port:
+        step = ask(looking, port)
+    assert (step.failure, len(step.replies)) == (Failure.DNS_NO_ANSWER, 1)
+
+
+def over_tcp(looking: Looking, port: int) -> Dns:
+    async def one(view: View) -> Dns:
+        resolver = Resolver("127.0.0.1", "127.0.0.1", port, "tcp")
+        return await view.dns(NAME, "A", resolver, limit=0.5)
+
+    return looking(one)
+
+
+def test_over_tcp(looking: Looking) -> None:
+    def manner(sock: socket.socket) -> None:
+        wire = answer(sock.recv(4096)[2:], "192.0.2.1")
+        sock.sendall(len(wire).to_bytes(2, "big") + wire)
+
+    with serving(manner) as port:
+        step = over_tcp(looking, port)
+    assert (step.failure, step.addresses, step.transport) == (None, ("192.0.2.1",), "tcp")
+
+
+def test_over_tcp_a_goodbye_is_a_goodbye(looking: Looking) -> None:
+    with serving(lambda sock: sock.recv(4096)) as port:
+        assert over_tcp(looking, port).failure is Failure.EOF
+
+
+def test_many_questions_at_once(looking: Looking) -> None:
+    with answering(lambda data, send: send(answer(data, "192.0.2.1"))) as port:
+
+        async def many(view: View) -> list[Dns]:
+            resolver = Resolver("system", "127.0.0.1", port)
+            asks = [view.dns(f"n{number}.example", "A", resolver) for number in range(40)]
+            return await asyncio.gather(*asks)
+
+        steps = looking(many)
+    assert {step.addresses for step in steps} == {("192.0.2.1",)}

@@ -1,0 +1,287 @@
+"""Handshakes against polite and rude servers: every failure is its own fact."""
+
+import hashlib
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from probe.failure import Failure
+from probe.model import Tcp, Tls, TrustReason
+from probe.net.stream import Stream
+from probe.net.view import View
+from tests.probe.net.conftest import Looking
+from tests.probe.net.rude import Authority, Manner, reset, serving, until_goodbye
+
+NAME = "site.example"
+
+
+def shake(looking: Looking, port: int, **options: object) -> tuple[Tcp, Tls]:
+    async def ask(view: View) -> tuple[Tcp, Tls]:
+        tcp, tls = await view.tls("127.0.0.1", port, NAME, **options)  # type: ignore[arg-type]
+        assert tls is not None
+        return tcp, tls
+
+    return looking(ask)
+
+
+@pytest.fixture
+def show(authority: Authority, tmp_path: Path) -> Callable[..., ssl.SSLContext]:
+    def context(*names: str, days: float = 90, own: bool = False) -> ssl.SSLContext:
+        return authority.leaf(*names, days=days, self_signed=own).context(tmp_path)
+
+    return context
+
+
+def speaking_tls(context: ssl.SSLContext) -> Manner:
+    def manner(sock: socket.socket) -> None:
+        with context.wrap_socket(sock, server_side=True) as tls:
+            until_goodbye(tls)
+
+    return manner
+
+
+def test_a_fine_handshake_is_told_in_full(
+    looking: Looking, authority: Authority, tmp_path: Path
+) -> None:
+    leaf = authority.leaf(NAME)
+    with serving(speaking_tls(leaf.context(tmp_path, alpn=("h2",)))) as port:
+
+        async def ask(view: View) -> tuple[Tcp, Tls, dict[str, bytes]]:
+            tcp, tls = await view.tls("127.0.0.1", port, NAME)
+            assert tls is not None
+            return tcp, tls, view.certs
+
+        tcp, tls, certs = looking(ask)
+    assert (tcp.failure, tls.failure, tls.version, tls.alpn) == (None, None, "TLSv1.3", "h2")
+    assert tls.cipher is not None
+    assert tls.bytes_out > 517
+    assert tls.bytes_in > len(leaf.der)
+    assert tls.chain[0] == hashlib.sha256(leaf.der).hexdigest()
+    assert len(tls.chain) == 2
+    assert certs[tls.chain[0]] == leaf.der
+    assert tls.trust is not None
+    assert tls.trust.valid
+    assert (tls.alert, tls.alert_by) == (None, None)
+
+
+def after_hello(manner: Manner) -> Manner:
+    def then(sock: socket.socket) -> None:
+        sock.recv(65536)
+        manner(sock)
+
+    return then
+
+
+def test_a_reset_after_the_hello(looking: Looking) -> None:
+    with serving(after_hello(reset)) as port:
+        _, tls = shake(looking, port)
+    assert (tls.failure, tls.bytes_out, tls.bytes_in) == (Failure.RESET, 517, 0)
+    assert not tls.answered
+
+
+def test_a_goodbye_after_the_hello_is_no_reset(looking: Looking) -> None:
+    with serving(after_hello(socket.socket.close)) as port:
+        _, tls = shake(looking, port)
+    assert (tls.failure, tls.bytes_out, tls.bytes_in) == (Failure.EOF, 517, 0)
+
+
+def test_silence_is_neither(looking: Looking) -> None:
+    with serving(until_goodbye) as port:
+        _, tls = shake(looking, port, limit=0.3)
+    assert (tls.failure, tls.bytes_in, tls.limit) == (Failure.TIMEOUT, 0, 0.3)
+    assert 0.29 < tls.elapsed < 0.6
+
+
+def test_hanging_up_before_the_hello_is_a_goodbye(looking: Looking) -> None:
+    with serving(socket.socket.close) as port:
+        _, tls = shake(looking, port)
+    assert tls.failure in (Failure.EOF, Failure.RESET)
+    assert tls.bytes_in == 0
+
+
+def test_a_fatal_alert_is_the_peers(looking: Looking) -> None:
+    unrecognised_name = bytes.fromhex("15030300020270")
+    with serving(after_hello(lambda sock: sock.sendall(unrecognised_name))) as port:
+        _, tls = shake(looking, port)
+    assert (tls.failure, tls.alert, tls.alert_by) == (Failure.SSL_HANDSHAKE, 112, "peer")
+    assert tls.bytes_in == 7
+
+
+def test_an_alert_without_a_name_is_still_a_number(looking: Looking) -> None:
+    with serving(after_hello(lambda sock: sock.sendall(bytes.fromhex("150303000202fa")))) as port:
+        _, tls = shake(looking, port)
+    assert (tls.failure, tls.alert, tls.alert_by) == (Failure.SSL_HANDSHAKE, 0xFA, "peer")
+
+
+def test_a_close_notify_is_a_goodbye(looking: Looking) -> None:
+    with serving(after_hello(lambda sock: sock.sendall(bytes.fromhex("15030300020100")))) as port:
+        _, tls = shake(looking, port)
+    assert (tls.failure, tls.alert, tls.alert_by) == (Failure.EOF, 0, "peer")
+
+
+def test_an_alert_is_heard_before_the_reset_behind_it(looking: Looking) -> None:
+    def alert_and_reset(sock: socket.socket) -> None:
+        sock.sendall(bytes.fromhex("15030300020228"))
+        time.sleep(0.05)
+        reset(sock)
+
+    with serving(after_hello(alert_and_reset)) as port:
+        _, tls = shake(looking, port)
+    assert (tls.failure, tls.alert, tls.alert_by) == (Failure.SSL_HANDSHAKE, 40, "peer")
+
+
+def test_garbage_instead_of_tls(looking: Looking) -> None:
+    page = b"HTTP/1.1 403 Forbidden\r\n\r\n"
+    with serving(after_hello(lambda sock: sock.sendall(page))) as port:
+        _, tls = shake(looking, port)
+    assert (tls.failure, tls.bytes_in) == (Failure.SSL_HANDSHAKE, len(page))
+    assert tls.alert_by != "peer"
+
+
+def test_our_own_alert_is_ours(looking: Looking) -> None:
+    nonsense = bytes.fromhex("160303000402000000")  # a ServerHello of no length
+    with serving(after_hello(lambda sock: sock.sendall(nonsense))) as port:
+        _, tls = shake(looking, port)
+    assert (tls.failure, tls.alert_by) == (Failure.SSL_HANDSHAKE, "us")
+    assert tls.alert == 50
+
+
+def test_an_old_server_is_not_refused_by_us(
+    looking: Looking, authority: Authority, tmp_path: Path
+) -> None:
+    context = authority.leaf(NAME).context(tmp_path)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with serving(speaking_tls(context)) as port:
+        _, modern = shake(looking, port)
+        _, forced = shake(looking, port, hello="tls12")
+        _, newest = shake(looking, port, hello="tls13")
+    assert (modern.failure, modern.version) == (None, "TLSv1.2")
+    assert (forced.failure, forced.version, forced.hello) == (None, "TLSv1.2", "tls12")
+    assert (newest.failure, newest.alert, newest.alert_by) == (Failure.SSL_HANDSHAKE, 70, "peer")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_very_old_server_is_not_refused_by_us_either(
+    looking: Looking, authority: Authority, tmp_path: Path
+) -> None:
+    context = authority.leaf(NAME).context(tmp_path)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+    with serving(speaking_tls(context)) as port:
+        _, tls = shake(looking, port)
+    assert (tls.failure, tls.version) == (None, "TLSv1")
+
+
+def test_hellos_that_offer_less(looking: Looking, authority: Authority, tmp_path: Path) -> None:
+    context = authority.leaf(NAME).context(tmp_path, alpn=("h2", "http/1.1"))
+    with serving(speaking_tls(context)) as port:
+        assert shake(looking, port)[1].alpn == "h2"
+        assert shake(looking, port, hello="http11")[1].alpn == "http/1.1"
+
+
+def test_a_split_hello_goes_out_in_two_and_still_works(
+    looking: Looking, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = authority.leaf(NAME).context(tmp_path)
+    written: list[bytes] = []
+    write = Stream.write
+
+    async def noting(self: Stream, data: bytes) -> None:
+        written.append(data)
+        await write(self, data)
+
+    monkeypatch.setattr(Stream, "write", noting)
+    with serving(speaking_tls(context)) as port:
+        _, split = shake(looking, port, hello="split")
+    assert (split.failure, split.hello) == (None, "split")
+    assert written[0].endswith(b"site.e")
+    assert written[1].startswith(b"xample")
+    assert len(written[0] + written[1]) == 517
+
+
+@pytest.mark.parametrize(
+    ("names", "days", "reason"),
+    [
+        ((NAME,), -1.0, TrustReason.EXPIRED),
+        (("other.example",), 90.0, TrustReason.HOSTNAME),
+        ((NAME,), 90.0, TrustReason.SELF_SIGNED),
+    ],
+)
+def test_a_bad_certificate_does_not_stop_the_handshake(
+    looking: Looking,
+    show: Callable[..., ssl.SSLContext],
+    names: tuple[str, ...],
+    days: float,
+    reason: TrustReason,
+) -> None:
+    with serving(
+        speaking_tls(show(*names, days=days, own=reason is TrustReason.SELF_SIGNED))
+    ) as port:
+        _, tls = shake(looking, port)
+    assert tls.failure is None
+    assert tls.trust is not None
+    assert (tls.trust.valid, tls.trust.reason) == (False, reason)
+
+
+def test_trust_can_be_judged_for_another_name_than_was_offered(
+    looking: Looking, authority: Authority, tmp_path: Path
+) -> None:
+    leaf = authority.leaf("real.example")
+    with serving(speaking_tls(leaf.context(tmp_path))) as port:
+        _, tls = shake(looking, port, verify="real.example")
+    assert tls.sni == NAME
+    assert tls.trust is not None
+    assert tls.trust.valid
+
+
+def test_the_chain_is_kept_when_the_handshake_fails_after_it(
+    looking: Looking, authority: Authority, tmp_path: Path
+) -> None:
+    leaf = authority.leaf(NAME)
+    context = leaf.context(tmp_path)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def first_flight_then_reset(sock: socket.socket) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        server = context.wrap_bio(incoming, outgoing, server_side=True)
+        incoming.write(sock.recv(65536))
+        with pytest.raises(ssl.SSLWantReadError):
+            server.do_handshake()
+        sock.sendall(outgoing.read())
+        sock.recv(65536)
+        reset(sock)
+
+    with serving(first_flight_then_reset) as port:
+        _, tls = shake(looking, port)
+    assert tls.failure is Failure.RESET
+    assert tls.bytes_in > len(leaf.der)
+    assert tls.chain[0] == hashlib.sha256(leaf.der).hexdigest()
+    assert tls.trust is not None
+    assert tls.trust.valid
+
+
+def test_a_name_that_tls_cannot_carry_is_said_so(looking: Looking) -> None:
+    async def ask(view: View) -> Tls | None:
+        return (await view.tls("127.0.0.1", port, "x" * 64 + ".example"))[1]
+
+    with serving(until_goodbye) as port:
+        tls = looking(ask)
+    assert tls is not None
+    assert (tls.failure, tls.detail, tls.bytes_out) == (Failure.UNKNOWN, "not_a_host_name", 0)
+
+
+def test_no_name_can_be_offered_too(looking: Looking, authority: Authority, tmp_path: Path) -> None:
+    async def ask(view: View) -> Tls | None:
+        return (await view.tls("127.0.0.1", port, None, verify="127.0.0.1"))[1]
+
+    leaf = authority.leaf("127.0.0.1")
+    with serving(speaking_tls(leaf.context(tmp_path))) as port:
+        tls = looking(ask)
+    assert tls is not None
+    assert (tls.failure, tls.sni) == (None, None)
+    assert tls.trust is not None
+    assert tls.trust.valid
