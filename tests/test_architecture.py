@@ -23,7 +23,7 @@ FUNCTION_LINES = 60
 
 # Modules that may be longer, each with its reason and how long.
 LONGER = {
-    "probe/model.py": (600, "the record on one page: declarations and what None means, no code"),
+    "probe/model.py": (700, "the record on one page: declarations and what None means, no code"),
 }
 
 PURE = (
