@@ -101,7 +101,8 @@ async def _locked(
     # Tidying may fail on a full disk; that was said already.
     with suppress(OSError):
         results.trim()
-        outfit.spool.trim()
+        if (dropped := outfit.spool.trim()).records:
+            console.warn(dropped.told())
     unsent = await _upload(outfit, order, console, stop)
     return _exit(ending, outlet, outfit, unsent=unsent)
 

@@ -10,6 +10,7 @@ A line that is no whole record (the power went while it was written) is passed o
 capped by size and by age, and whatever it drops is counted and said.
 """
 
+import contextlib
 import os
 import secrets
 import sys
@@ -50,6 +51,10 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     at: float = 0.0
 
+    def told(self) -> str:
+        """What was dropped and why, in a line."""
+        return f"{self.records} records were dropped from the spool: {self.reason}"
+
 
 class _Head(msgspec.Struct):
     """The only field of a record that the spool looks at."""
@@ -82,6 +87,8 @@ class Spool:
         self._cap = cap_bytes
         self._age = max_age
         self._clock = clock
+        # How far each collector has come in this process, should the disk be too full to say so.
+        self._progress: dict[tuple[str, str], int] = {}
 
     def writer(self, collectors: Sequence[str]) -> "Writer":
         """Somewhere to put finished records, as a context manager."""
@@ -94,8 +101,9 @@ class Spool:
     def adopt(self, collectors: Sequence[str]) -> None:
         """Give what was made without a collector to these, and tidy what a crash left behind."""
         for name in self._segments():
-            if not self._state(name).to:
-                self._keep(name, State(to=tuple(collectors), sent=self._state(name).sent))
+            state = self._state(name)
+            if not state.to:
+                self._keep(name, State(to=tuple(collectors), sent=state.sent))
             self._retire(name)
 
     def batch(
@@ -114,14 +122,21 @@ class Spool:
         return Batch(collector, tuple(lines), through) if lines else None
 
     def settle(self, batch: Batch, rejected: Mapping[int, str] | None = None) -> None:
-        """Note that a collector answered for every line of a batch, and tidy what is done with."""
+        """Note that a collector answered for every line of a batch, and tidy what is done with.
+
+        A disk that is too full to note it costs a second sending at most; what everybody has is
+        removed all the same, which is what makes room.
+        """
         if rejected:
             self._set_aside(batch, rejected)
         for name, offset in batch.through.items():
+            self._progress[name, batch.collector] = offset
+            if self._retire(name):
+                continue
             state = self._state(name)
             sent = {**state.sent, batch.collector: offset}
-            self._keep(name, State(to=state.to, sent=sent))
-            self._retire(name)
+            with contextlib.suppress(OSError):
+                self._keep(name, State(to=state.to, sent=sent))
 
     def trim(self) -> Dropped:
         """Keep to the caps: what is too old goes, then what was already taken, then the oldest."""
@@ -136,7 +151,8 @@ class Spool:
             return Dropped()
         why = ", ".join(dict.fromkeys(reasons))
         dropped = Dropped(records=records, bytes=size, reason=why, at=self._clock())
-        durable.write(self.folder / "dropped.json", msgspec.json.encode(dropped))
+        with contextlib.suppress(OSError):
+            durable.write(self.folder / "dropped.json", msgspec.json.encode(dropped))
         return dropped
 
     def destinations(self) -> tuple[str, ...]:
@@ -179,7 +195,8 @@ class Spool:
 
     def _unsent(self, name: str, collector: str) -> Iterator[tuple[bytes, int]]:
         """Whole records past what this collector has, each with the offset that follows it."""
-        offset = self._state(name).sent.get(collector, 0)
+        noted = self._state(name).sent.get(collector, 0)
+        offset = max(noted, self._progress.get((name, collector), 0))
         try:
             file = (self.folder / name).open("rb")
         except OSError:
@@ -191,11 +208,10 @@ class Spool:
                 if line.endswith(b"\n") and _whole(line):
                     yield line[:-1], offset
 
-    def _retire(self, name: str) -> None:
+    def _retire(self, name: str) -> bool:
         """Remove a segment that everybody it was made for has, unless it still grows."""
-        state = self._state(name)
-        if all(not any(self._unsent(name, url)) for url in state.to):
-            self._remove(name)
+        to = self._state(name).to or ("",)  # for nobody yet: nobody has any of it
+        return all(not any(self._unsent(name, url)) for url in to) and self._remove(name)
 
     def _remove(self, name: str) -> bool:
         """Remove a segment and its state, unless somebody is still writing to it."""

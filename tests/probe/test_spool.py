@@ -2,6 +2,7 @@ import errno
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,6 +92,15 @@ def test_records_made_without_a_collector_wait_for_the_first_ones_named(tmp_path
     assert segments(tmp_path) == []
 
 
+def test_a_segment_that_is_for_nobody_yet_outlives_a_part_of_it_being_sent(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    fill(spool, range(3), ())
+    batch = spool.batch(A, records=2)
+    assert batch is not None
+    spool.settle(batch)
+    assert ids(spool, A) == ["r2"]
+
+
 def test_a_moved_collector_gets_what_the_old_one_never_took(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     fill(spool, range(2), (A,))
@@ -154,6 +164,7 @@ def test_what_is_too_old_is_dropped_and_said(tmp_path: Path) -> None:
     assert (dropped.records, dropped.reason) == (3, "older than 30 days")
     assert ids(spool, A) == ["r3", "r4"]
     assert spool.last_dropped() == dropped
+    assert dropped.told() == "3 records were dropped from the spool: older than 30 days"
     assert spool.trim().records == 0
 
 
@@ -277,3 +288,42 @@ def test_a_write_that_fails_leaves_the_old_file(
     with pytest.raises(OSError, match="full"):
         durable.write(tmp_path / "x", b"new")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x", b"old")]
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare here")
+def test_a_disk_that_is_really_full_keeps_what_was_there_and_works_again(tmp_path: Path) -> None:
+    code = """
+        import os, sys
+        from pathlib import Path
+        from probe.spool import Spool
+        disk = Path(sys.argv[1])
+        spool = Spool(disk / "home")
+        kept = refused = 0
+        (disk / "ballast").write_bytes(bytes(20_000))
+        with spool.writer(("https://a.example",)) as writer:
+            for number in range(60):
+                try:
+                    writer.add(b'{"id":"r%d","p":"%s"}' % (number, b"x" * 2000))
+                    kept += 1
+                except OSError:
+                    refused += 1
+                    (disk / "ballast").unlink(missing_ok=True) if refused == 5 else None
+        batch = spool.batch("https://a.example")
+        spool.settle(batch)
+        print(kept, refused, len(batch.lines), spool.waiting("https://a.example"))
+    """
+    mount = f"mount -t tmpfs -o size=96k none '{tmp_path}' && exec \"$@\""
+    command = ["unshare", "-Urm", "sh", "-c", mount, "sh", sys.executable, "-c"]
+    done = subprocess.run(
+        [*command, textwrap.dedent(code), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip(f"no name spaces here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    kept, refused, read, waiting = map(int, done.stdout.split())
+    assert (read, waiting) == (kept, 0)
+    assert refused >= 5
+    assert kept > 20
