@@ -466,6 +466,7 @@ class Line(Data, frozen=True, kw_only=True):
         trusted_names: How many unrelated names were proven by a Mozilla-trusted chain in this run.
         portal: One page, or one redirect, answers for unrelated names over plain http.
         portal_hosts: For how many.
+        portal_sign: What that page has in common everywhere: its SHA-256, or `to HOST`.
         foreign_alive, domestic_alive: Shares of foreign and domestic anchors that worked.
         nxdomain_answered: A name that exists nowhere was answered by the system's resolver.
         nxdomain_addresses: With these addresses.
@@ -485,6 +486,7 @@ class Line(Data, frozen=True, kw_only=True):
     trusted_names: int = 0
     portal: bool | None = None
     portal_hosts: int = 0
+    portal_sign: str | None = None
     foreign_alive: float | None = None
     domestic_alive: float | None = None
     nxdomain_answered: bool | None = None
@@ -541,12 +543,10 @@ class RunFacts(Data, frozen=True, kw_only=True):
     """What a run as a whole found out; only in the record whose experiment is `run`.
 
     Attributes:
-        targets: How many targets there were. measured: how many were looked at.
-        outcomes: How many targets came to each outcome.
+        targets: How many there were. measured: how many were looked at. outcomes: what they came to.
         skipped: Targets that were not measured.
         bytes_in, bytes_out: What the run cost.
-        seed: For the order of the targets and other choices.
-        roots: Which roots of trust were used.
+        seed: For every choice that was left open. roots: which roots of trust were used.
         vpn, proxy: Whether a VPN or a proxy was seen on this machine.
         resolvers_dead: Public resolvers that did not answer at all.
         ended: Why it ended.
@@ -579,8 +579,7 @@ class Record(Data, frozen=True, kw_only=True):
         steps: What was done and what came of it, in the order in which it began.
         certs: Certificates that steps name in `chain`: base64 of the DER by SHA-256.
         control: What controls saw of the same target at about the same time.
-        line: What the run knew about its own line.
-        facts: What the run as a whole found; only in the record of the run.
+        line: What the run knew of its line. facts: what it found; only in the record of the run.
         verdict: What we conclude; None: not judged. ruleset: version of the rules that judged.
     """
 
