@@ -520,8 +520,7 @@ class Verdict(Data, frozen=True, kw_only=True):
 
     Attributes:
         outcome: What became of the target. mechanisms: how the network interfered.
-        stage: Seen once, or again in a later run.
-        confidence: From 0 to 1.
+        stage: Seen once, or again in a later run. confidence: from 0 to 1.
         rules: Every rule that held; the first decided.
     """
 
@@ -543,8 +542,7 @@ class RunFacts(Data, frozen=True, kw_only=True):
     """What a run as a whole found out; only in the record whose experiment is `run`.
 
     Attributes:
-        targets: How many there were. measured: how many were looked at. outcomes: what they came to.
-        skipped: Targets that were not measured.
+        targets, measured: How many there were, and were looked at. outcomes: what they came to.
         bytes_in, bytes_out: What the run cost.
         seed: For every choice that was left open. roots: which roots of trust were used.
         vpn, proxy: Whether a VPN or a proxy was seen on this machine.
