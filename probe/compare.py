@@ -125,6 +125,14 @@ def similar_pages(one: Http, other: Http) -> bool:
     return _near_hash(one, other) and _near_length(one, other)
 
 
+def page_sign(page: Http) -> str | None:
+    """What pages share when somebody else wrote them: where they lead, or their text."""
+    if page.location:
+        away = not same_site(host_of(page.location), host_of(page.url))
+        return f"to {host_of(page.location)}" if away else None
+    return page.sha256 if page.received_bytes else None
+
+
 def _same_destination(one: str, other: str) -> bool:
     return same_site(host_of(one), host_of(other))
 

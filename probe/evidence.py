@@ -91,9 +91,18 @@ class Evidence:
         return {address for step in asked for address in step.addresses}
 
     def other_addresses(self, hop: int) -> set[str]:
-        """What anybody else said: public resolvers, and the controls' own."""
-        said = {address for step in self.others(hop) for address in step.addresses}
-        return said | self.control_addresses(hop)
+        """What others said where nobody here can touch it: controls, and encrypted resolvers.
+
+        Only when there is none of these: what plain public resolvers said.
+        """
+        untouched = self.control_addresses(hop) | {
+            address for step in self.encrypted(hop) for address in step.addresses
+        }
+        return untouched or {address for step in self.others(hop) for address in step.addresses}
+
+    def encrypted(self, hop: int) -> list[Dns]:
+        """Queries that were answered over an encrypted channel."""
+        return [s for s in self.others(hop) if s.transport in {"doh", "dot"} and s.replies]
 
     # --- looks -------------------------------------------------------------------------------
 
@@ -158,19 +167,28 @@ class Evidence:
         return tuple(c for c in self.record.control if abs(c.age) <= FRESH_SECONDS)
 
     @cached_property
-    def control_weight(self) -> float:
-        """1 when controls looked before and after (or a recheck did), less when on one side."""
-        ages = [c.age for c in self.controls]
-        if not ages:
-            return 0.0
-        both = min(ages) <= 0 <= max(ages)
-        return 1.0 if both or min(map(abs, ages)) <= 60 else 0.9
+    def latest(self) -> tuple[Control, ...]:
+        """The controls that speak last: those that looked after us, or all when none did."""
+        after = tuple(c for c in self.controls if c.age > 0)
+        return after or self.controls
 
-    def control(self, kind: type[S], hop: int | None = None) -> list[S]:
-        """Every control step of one kind."""
+    @cached_property
+    def control_after(self) -> bool:
+        """A control looked after we did, so that nothing can have changed in between unseen."""
+        return any(c.age > 0 for c in self.controls)
+
+    @cached_property
+    def control_weight(self) -> float:
+        """1 when a control looked after us (a recheck, the next round), less when only before."""
+        if not self.controls:
+            return 0.0
+        return 1.0 if self.control_after else 0.92
+
+    def control(self, kind: type[S], hop: int | None = None, *, latest: bool = False) -> list[S]:
+        """Every control step of one kind; only the latest controls' on demand."""
         return [
             step
-            for control in self.controls
+            for control in (self.latest if latest else self.controls)
             for step in control.steps
             if isinstance(step, kind) and (hop is None or step.hop == hop)
         ]

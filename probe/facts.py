@@ -4,12 +4,16 @@ Rules lean on these facts, so each is counted over *unrelated* names: two names 
 they belong to one registered name; a harmless name at a target's address counts not at all.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import islice, takewhile
 from statistics import median
 
-from probe.compare import host_of, is_bogon, registrable, same_site
+from msgspec.structs import replace
+
+from probe.compare import host_of, is_bogon, page_sign, registrable
 from probe.evidence import is_live
 from probe.model import Dns, Http, Line, Record, Role, Step, Steps, Tcp, Tls
 
@@ -33,17 +37,74 @@ def line_facts(
         record: The one to be judged; None for the run's own record.
         clock_offset: Our clock minus true time, seconds, where somebody trustworthy said it.
     """
+    return Facts(before, after, records, clock_offset=clock_offset).of(record)
+
+
+class Facts:
+    """The same for every record of one run: what does not depend on the record is computed once."""
+
+    def __init__(
+        self,
+        before: Steps,
+        after: Steps,
+        records: Sequence[Record],
+        *,
+        clock_offset: float | None = None,
+    ) -> None:
+        self._looks = (before, after)
+        self._start = min(map(_epoch, records), default=None)
+        self._moments = sorted(
+            (begun + step.at + step.elapsed, one.id)
+            for one, begun in ((one, _epoch(one)) for one in records)
+            for step in one.steps
+            if _reached(step)
+        )
+        self._line = _line(before, after, records, clock_offset)
+
+    def of(self, record: Record | None) -> Line:
+        """The facts for judging one record; None for the run's own record."""
+        before, after = self._looks
+        own = (_any_live(before), _any_live(after))
+        alive = own if record is None else self._alive(record)
+        return replace(self._line, alive_before=alive[0], alive_after=alive[1])
+
+    def _alive(self, record: Record) -> tuple[bool | None, bool | None]:
+        """Whether anything answered shortly before and shortly after this record's failure."""
+        failing = [s for s in record.steps if s.failure is not None and s.role is Role.TARGET]
+        if not failing:
+            return None, None
+        epoch = _epoch(record)
+        start = epoch if self._start is None else min(self._start, epoch)
+        looks = [start + s.at + s.elapsed for part in self._looks for s in part if _reached(s)]
+        last = max(failing, key=lambda s: s.at)
+        began = epoch + last.at
+        ended = began + last.elapsed
+        return (
+            self._any(record.id, looks, began - _NEAR_SECONDS, ended),
+            self._any(record.id, looks, ended, ended + _NEAR_SECONDS),
+        )
+
+    def _any(self, but: str, looks: Iterable[float], first: float, last: float) -> bool:
+        """Whether something answered between two instants, other than in one record itself."""
+        if any(first <= moment <= last for moment in looks):
+            return True
+        begin = bisect_left(self._moments, (first, ""))
+        near = takewhile(lambda moment: moment[0] <= last, islice(self._moments, begin, None))
+        return any(id_ != but for _, id_ in near)
+
+
+def _line(
+    before: Steps, after: Steps, records: Sequence[Record], clock_offset: float | None
+) -> Line:
+    """What all records of a run share."""
     steps = [*before, *after, *(step for one in records for step in one.steps)]
     looks = [*before, *after]
     resigned_by, resigned_names = _resigned(steps)
-    portal, portal_hosts = _one_page(steps)
+    portal, portal_hosts, portal_sign = _one_page(steps)
     timing = [s for s in steps if s.failure is None and s.elapsed > 0]
-    alive_before, alive_after = _alive(before, after, records, record)
     references = [s for s in steps if s.role is Role.REFERENCE and isinstance(s, Tcp)]
     nowhere = next((s for s in looks if isinstance(s, Dns) and s.role is Role.NEUTRAL), None)
     return Line(
-        alive_before=alive_before,
-        alive_after=alive_after,
         references=len(references),
         references_failed=sum(s.failure is not None for s in references),
         round_trip=_middle(s.elapsed for s in timing if isinstance(s, Tcp)),
@@ -55,6 +116,7 @@ def line_facts(
         trusted_names=len({registrable(s.sni or "") for s in _shaken(steps) if _valid(s)}),
         portal=portal,
         portal_hosts=portal_hosts,
+        portal_sign=portal_sign,
         nxdomain_answered=None if nowhere is None else bool(nowhere.addresses),
         nxdomain_addresses=() if nowhere is None else nowhere.addresses,
     )
@@ -96,8 +158,8 @@ def _unrelated(pairs: set[tuple[str, str]]) -> int:
     return min(len({name for name, _ in pairs}), len({address for _, address in pairs}))
 
 
-def _one_page(steps: Iterable[Step]) -> tuple[bool | None, int]:
-    """Whether one page answers for unrelated names over plain http, and for how many it does."""
+def _one_page(steps: Iterable[Step]) -> tuple[bool | None, int, str | None]:
+    """Whether one page answers for unrelated names over plain http, for how many, and which."""
     pages = [
         s
         for s in steps
@@ -106,24 +168,15 @@ def _one_page(steps: Iterable[Step]) -> tuple[bool | None, int]:
     answered = [s for s in pages if s.status is not None or s.malformed]
     hosts: dict[str, set[str]] = defaultdict(set)
     for page in answered:
-        sign = _sign(page)
+        sign = page_sign(page)
         if sign:
             hosts[sign].add(registrable(host_of(page.url)))
-    most = max((len(names) for names in hosts.values()), default=0)
+    common = max(hosts, key=lambda sign: len(hosts[sign]), default=None)
+    most = len(hosts[common]) if common is not None else 0
     asked = {registrable(host_of(s.url)) for s in answered}
     if len(asked) < 2:
-        return None, most
-    return most == len(asked), most
-
-
-def _sign(page: Http) -> str | None:
-    """What pages share when somebody else wrote them: where they lead, or their text."""
-    if page.location:
-        away = not same_site(host_of(page.location), host_of(page.url))
-        return f"to {host_of(page.location)}" if away else None
-    if page.received_bytes and page.sha256:
-        return page.sha256
-    return None
+        return None, most, common
+    return most == len(asked), most, common
 
 
 def _loss(steps: Iterable[Step]) -> float | None:
@@ -136,30 +189,6 @@ def _loss(steps: Iterable[Step]) -> float | None:
     if not working:
         return None
     return round(sum(s.count(False) for s in working) / sum(map(len, working)), 4)
-
-
-def _alive(
-    before: Steps, after: Steps, records: Sequence[Record], record: Record | None
-) -> tuple[bool | None, bool | None]:
-    """Whether anything answered shortly before and shortly after this record's failure."""
-    if record is None:
-        return (_any_live(before), _any_live(after))
-    failing = [s for s in record.steps if s.failure is not None and s.role is Role.TARGET]
-    if not failing:
-        return None, None
-    start = min((_epoch(one) for one in (*records, record)), default=0.0)
-    moments = [start + s.at + s.elapsed for s in (*before, *after) if _reached(s)]
-    for one in records:
-        if one.id != record.id:
-            begun = _epoch(one)
-            moments += [begun + s.at + s.elapsed for s in one.steps if _reached(s)]
-    last = max(failing, key=lambda s: s.at)
-    began = _epoch(record) + last.at
-    ended = began + last.elapsed
-    return (
-        any(began - _NEAR_SECONDS <= moment <= ended for moment in moments),
-        any(ended <= moment <= ended + _NEAR_SECONDS for moment in moments),
-    )
 
 
 def _any_live(steps: Steps) -> bool | None:

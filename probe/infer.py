@@ -126,7 +126,8 @@ def judge(record: Record, rules: Sequence[Rule] | None = None) -> Verdict:
 def conclude(held: Sequence[Held]) -> Verdict:
     """Let the strongest tier decide among the rules that held."""
     deciding = [h for h in held if h.rule.outcome is not None and h.rule.tier is not Tier.NOTE]
-    hits = tuple(h.hit for h in sorted(held, key=lambda h: h.rule.tier))
+    told = [h for h in sorted(held, key=lambda h: h.rule.tier) if _worth_telling(h, deciding)]
+    hits = tuple(h.hit for h in told)
     if not deciding:
         return Verdict(outcome=Outcome.INCONCLUSIVE, confidence=0.0, rules=hits)
     tier = min(h.rule.tier for h in deciding)
@@ -146,6 +147,12 @@ def conclude(held: Sequence[Held]) -> Verdict:
         confidence=round(best.proof.confidence, 3),
         rules=first,
     )
+
+
+def _worth_telling(held: Held, deciding: Sequence[Held]) -> bool:
+    """What was missing is of interest only when nothing else decided."""
+    decided = any(h.rule.tier < Tier.UNCLEAR for h in deciding)
+    return held.rule.tier is not Tier.UNCLEAR or not decided
 
 
 def _supports(held: Held, outcome: Outcome) -> bool:

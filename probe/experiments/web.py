@@ -206,7 +206,12 @@ def _stays(pages: list[Http]) -> bool:
 async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     """Look again at where it ended, between references, and by comparison."""
     trail = Trail(seen)
-    site = _end(task, trail)
+    for site in _doubtful(task, trail):
+        await _look_again(task, net, trail, site)
+    return trail.steps
+
+
+async def _look_again(task: Task, net: Net, trail: Trail, site: Site) -> None:
     reference = task.references[0] if task.references else None
     await look_at(net, trail, reference)
     addresses = await resolve(task, net, trail, site, try_=2)
@@ -217,19 +222,21 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
         await _own_https(net, trail, site, picks)
     await look_at(net, trail, reference)
     await _patiently(task, net, trail, site, picks)
-    return trail.steps
 
 
-def _end(task: Task, trail: Trail) -> Site:
-    """The last hop that was reached, unless an open redirect led off the site: then that one."""
+def _doubtful(task: Task, trail: Trail) -> list[Site]:
+    """Where to look again: every hop from which an open redirect led off the site, and the end."""
     site = Site(task.url, 0)
+    left: list[Site] = []
     for step in trail.steps:
         if isinstance(step, Http) and step.hop == site.hop and step.role is Role.TARGET:
             following = _next(step)
-            if following is None or _led_away(step):
+            if following is None or site.hop >= HOPS:
                 break
+            if _led_away(step):
+                left.append(site)
             site = Site(following, step.hop + 1)
-    return site
+    return [*left[:1], site]
 
 
 def _led_away(page: Http) -> bool:
@@ -269,7 +276,11 @@ def _picks(task: Task, net: Net, trail: Trail, site: Site, addresses: Sequence[s
 
     What controls reached is worth more than what one more resolver says.
     """
-    tried = [s.address for s in trail.steps if isinstance(s, Tcp) and s.hop == site.hop]
+    tried = [
+        s.address
+        for s in trail.steps
+        if isinstance(s, Tcp) and s.hop == site.hop and s.role is Role.TARGET
+    ]
     dialled = [a for a in tried if a in addresses] or tried
     controls = [a for a in control_addresses(task, site) if a not in dialled]
     rest = [a for a in addresses if a not in dialled]
@@ -297,13 +308,20 @@ async def _compare(task: Task, net: Net, trail: Trail, site: Site, address: str)
     steps = await fetch_from(net, trail, site, address, try_=2)
     page = next((s for s in steps if isinstance(s, Http)), None)
     following = _next(page)
-    if page is not None and following is not None and _goes_on(trail, site, page, following):
+    usual = address in _given(trail, site)
+    if usual and page is not None and following and _goes_on(trail, site, page, following):
         await walk(task, net, trail, Site(following, site.hop + 1), try_=2)
     plainly = page is not None and page.failure is None and page.proven
     if harmless is not None and not plainly and _connected(steps):
         await _harmless(net, trail, site, address, harmless)
     if page is not None and not site.secure and urlsplit(site.url).path not in {"", "/"}:
         await _front_page(net, trail, site, address)
+
+
+def _given(trail: Trail, site: Site) -> set[str]:
+    """Addresses to which a browser here would go."""
+    asked = [s for s in _queries(trail.steps) if s.resolver == "system" and s.name == site.host]
+    return {a for s in asked for a in s.addresses} or {site.host}
 
 
 def _goes_on(trail: Trail, site: Site, page: Http, following: str) -> bool:
@@ -320,7 +338,7 @@ async def _harmless(net: Net, trail: Trail, site: Site, address: str, name: str)
         else:
             steps = await net.http(site.url, address, host=name)
         placed = trail.chain(steps, role=Role.HARMLESS, hop=site.hop, try_=try_)
-        if not placed or placed[-1].failure is not Failure.TIMEOUT:
+        if not _connected(placed) or placed[-1].failure is not Failure.TIMEOUT:
             return
 
 
@@ -349,7 +367,7 @@ async def _patiently(task: Task, net: Net, trail: Trail, site: Site, picks: Sequ
     """One long look where a silence might be a slow server: no harmless name was answered there."""
     for address in picks[:1]:
         mine = [s for s in _at(trail, site, address) if s.role is Role.TARGET]
-        silent = [s for s in mine if s.failure is Failure.TIMEOUT]
+        silent = [s for s in mine if s.failure is Failure.TIMEOUT and not isinstance(s, Tcp)]
         answered = any(
             isinstance(s, Tls | Http) and s.failure is None
             for s in _at(trail, site, address)

@@ -1,5 +1,6 @@
 """What the state of the line itself forbids to conclude."""
 
+from probe.compare import page_sign
 from probe.evidence import Evidence
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
@@ -79,8 +80,9 @@ def clock_is_wrong(e: Evidence) -> Proof | None:
 @rule("access.one_page_for_many", Tier.NOTE, None)
 def one_page_for_many(e: Evidence) -> Proof | None:
     """The same unproven page came for several unrelated names on this line."""
-    pages = [s for s in e.pages(e.end) if not s.proven]
-    return Proof(tuple(pages[-1:]), 0.0) if pages and e.line.portal_hosts >= _MANY else None
+    pages = [s for s in e.pages(e.end) if not s.proven and page_sign(s) is not None]
+    common = [s for s in pages if page_sign(s) == e.line.portal_sign]
+    return Proof(tuple(common[-1:]), 0.0) if common and e.line.portal_hosts >= _MANY else None
 
 
 RULES: tuple[Rule, ...] = (

@@ -7,7 +7,7 @@ acquits nobody, and a difference alone accuses nobody: sites greet every country
 
 import base64
 
-from probe.compare import host_of, same_site, similar_pages
+from probe.compare import host_of, page_sign, same_failure, same_site, similar_pages
 from probe.evidence import Evidence, by_address, consistently
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
@@ -73,14 +73,27 @@ def fails_here_only(e: Evidence) -> Proof | None:
 
 def open_pages(e: Evidence, hop: int) -> list[Http]:
     """Pages for the URL of one hop over no proven channel, from the system's addresses."""
-    pages = [p for p in e.pages(hop) if not p.proven and (p.status is not None or p.malformed)]
+    pages = [p for p in e.pages(hop) if p.status is not None or p.malformed]
     given = e.system_addresses(hop)
-    return [p for p in pages if p.address in given] or pages
+    mine = [p for p in pages if p.address in given] or pages
+    return [p for p in mine if not p.proven]
 
 
 def _good_control(e: Evidence, hop: int) -> list[Http]:
     pages = e.control_pages(hop)
     return [p for p in pages if p.failure is None and not p.malformed and p.status is not None]
+
+
+@rule("http.broken_everywhere", Tier.CLEARED, Outcome.DOWN)
+def broken_everywhere(e: Evidence) -> Proof | None:
+    """Nobody gets a whole page out of this site: the control's attempts end in the same way."""
+    pages = e.pages(e.end)
+    mine = [p for p in pages if p.failure is not None]
+    there = [p for p in e.control(Http, latest=True) if p.url == e.end_url]
+    if len(mine) < 2 or len(mine) < len(pages) or not there:
+        return None
+    alike = all(any(same_failure(p.failure, q.failure) for q in mine) for p in there)
+    return Proof(tuple(mine), 0.92 * e.control_weight) if alike else None
 
 
 @rule("http.page_without_a_status", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_INJECTED)
@@ -144,7 +157,7 @@ def another_page_here(e: Evidence) -> Proof | None:
         if any(_shares_links(p, q) for p in strange for q in good):
             continue
         steady = similar_pages(strange[0], strange[-1])
-        many = e.line.portal_hosts > 1
+        many = e.line.portal_hosts > 1 and page_sign(strange[-1]) == e.line.portal_sign
         sure = (0.95 if many else 0.9) if steady else 0.0
         if sure:
             return Proof((*strange[-2:], *_own_word(e, hop)), sure * (e.control_weight or 0.95))
@@ -212,6 +225,7 @@ def one_page_of_the_site(e: Evidence) -> Proof | None:
 RULES: tuple[Rule, ...] = (
     fails_for_this_host,
     fails_here_only,
+    broken_everywhere,
     page_without_a_status,
     redirected_away,
     another_page_here,

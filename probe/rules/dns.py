@@ -4,7 +4,7 @@ An address that proves the name by a trusted certificate is the right address, w
 Disagreement alone accuses nobody: large sites answer every resolver differently.
 """
 
-from probe.compare import forged_among, host_of, is_address, is_bogon
+from probe.compare import agree, forged_among, host_of, is_address, is_bogon
 from probe.evidence import Evidence
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
@@ -62,8 +62,8 @@ def proven_elsewhere(e: Evidence, hop: int) -> tuple[float, tuple[Base, ...]]:
     there = [s for s in e.control_handshakes(hop) if s.answered]
     if there or e.control_agrees_at(hop):
         return 0.93 * e.control_weight, ()
-    encrypted = [s for s in e.others(hop) if s.transport in {"doh", "dot"} and s.addresses]
-    agreeing = {s.resolver for s in e.others(hop) if s.addresses}
+    encrypted = [s for s in e.encrypted(hop) if s.addresses]
+    agreeing = {s.resolver for s in e.others(hop) if agree(s.addresses, real)}
     if encrypted and len(agreeing) > 1:
         return 0.85, tuple(encrypted[-1:])
     return 0.0, ()
@@ -162,12 +162,15 @@ def _fixed_elsewhere(e: Evidence, hop: int) -> bool:
     At least three sources, a control or an encrypted one among them. Then an address that only the
     resolver here knows, and where nothing answers, is no node of it that happens to be down.
     """
-    said = [frozenset(s.addresses) for s in e.others(hop) if s.addresses and s.type == "A"]
-    resolvers = {s.resolver for s in e.others(hop) if s.addresses}
-    control = [frozenset(s.addresses) for s in e.control(Dns, hop) if s.addresses and s.type == "A"]
-    encrypted = any(s.transport in {"doh", "dot"} and s.addresses for s in e.others(hop))
-    sources = len(resolvers) + bool(control)
-    return len({*said, *control}) == 1 and sources >= 3 and (bool(control) or encrypted)
+    given = e.system_addresses(hop)
+    honest = [s for s in e.others(hop) if s.addresses and not agree(s.addresses, given)]
+    control = [s for s in e.control(Dns, hop) if s.addresses]
+    said = {frozenset(s.addresses) for s in (*honest, *control) if s.type == "A"}
+    sources = {(s.resolver, s.transport == "udp") for s in honest} | {
+        ("control", False) for _ in control
+    }
+    encrypted = any(s.transport in {"doh", "dot"} for s in honest)
+    return len(said) == 1 and len(sources) >= 3 and (bool(control) or encrypted)
 
 
 def _anything_from(e: Evidence, hop: int, given: set[str]) -> bool:
@@ -251,10 +254,10 @@ def name_dead_everywhere(e: Evidence) -> Proof | None:
         return None
     mine = {s.failure for s in asked}
     host = host_of(e.hop_urls.get(hop, ""))
-    there = [s for s in e.control(Dns) if s.name == host and s.type == "A"]
+    there = [s for s in e.control(Dns, latest=True) if s.name == host and s.type == "A"]
     if there and all(_alike(s.failure, mine) for s in there):
         return Proof(tuple(asked), 0.95 * e.control_weight)
-    encrypted = [s for s in e.others(hop) if s.transport in {"doh", "dot"} and s.replies]
+    encrypted = e.encrypted(hop)
     if mine <= _NO_ADDRESS and encrypted and all(_alike(s.failure, mine) for s in encrypted):
         return Proof((*asked, *encrypted), 0.9)
     return None
@@ -264,6 +267,21 @@ def _alike(failure: Failure | None, mine: set[Failure | None]) -> bool:
     if failure is None:
         return False
     return failure in mine or (failure in _NO_ADDRESS and bool(mine & _NO_ADDRESS))
+
+
+@rule("dns.name_answered_here_only", Tier.PROVEN, Outcome.DOWN, Mechanism.DNS_WRONG_ADDRESS)
+def name_answered_here_only(e: Evidence) -> Proof | None:
+    """The name exists nowhere; the resolver here answers for it all the same."""
+    hop = e.end
+    if not e.system_addresses(hop) or is_address(e.end_host) or e.proven_addresses(hop):
+        return None
+    host = host_of(e.hop_urls.get(hop, ""))
+    there = [s for s in e.control(Dns, latest=True) if s.name == host and s.type == "A"]
+    asked = [*there, *e.encrypted(hop)]
+    nowhere = [s for s in asked if s.failure in _NO_ADDRESS]
+    if len(nowhere) < 2 or len(nowhere) < len(asked):
+        return None
+    return Proof((*e.system(hop), *e.encrypted(hop)), 0.9)
 
 
 @rule("dns.leads_nowhere_everywhere", Tier.CLEARED, Outcome.DOWN)
@@ -289,5 +307,6 @@ RULES: tuple[Rule, ...] = (
     two_answers,
     public_resolver_answered_by_another,
     name_dead_everywhere,
+    name_answered_here_only,
     leads_nowhere_everywhere,
 )

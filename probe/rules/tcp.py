@@ -42,10 +42,18 @@ def fails_here_only(e: Evidence) -> Proof | None:
         last = consistently(attempts)
         if last is None or last.failure not in MECHANISMS:
             continue
+        if _fails_there_too(e, last):
+            continue
         if (last.address, last.port) in there and e.alive_around(last):
             mechanism = (MECHANISMS[last.failure],)
             return Proof(tuple(attempts), 0.95 * e.control_weight, mechanisms=mechanism)
     return None
+
+
+def _fails_there_too(e: Evidence, mine: Tcp) -> bool:
+    """Some control, at some time, failed at this address in the same way: it comes and goes."""
+    same = [s for s in e.control(Tcp) if (s.address, s.port) == (mine.address, mine.port)]
+    return any(same_failure(s.failure, mine.failure) for s in same)
 
 
 @rule("tcp.dead_everywhere", Tier.CLEARED, Outcome.DOWN)
@@ -55,7 +63,7 @@ def dead_everywhere(e: Evidence) -> Proof | None:
     dialled = _dialled(e, hop)
     if len(dialled) < 2 or any(s.failure is None for s in dialled):
         return None
-    there = e.control(Tcp, hop)
+    there = e.control(Tcp, hop, latest=True)
     if not there or any(s.failure is None for s in there):
         return None
     mine = failing(dialled)

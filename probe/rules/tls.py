@@ -83,10 +83,23 @@ def fails_here_only(e: Evidence) -> Proof | None:
     shook = {s.address for s in e.control_handshakes(e.end) if s.failure is None}
     for attempts in failing_handshakes(e):
         last = attempts[-1]
+        if _fails_there_too(e, last) or (_fails_for_any(e, last) and not e.control_after):
+            continue
         if last.address in shook and e.alive_around(last):
             sure = 0.9 * e.control_weight
             return Proof(tuple(attempts), sure, mechanisms=_mechanism(last))
     return None
+
+
+def _fails_there_too(e: Evidence, mine: Tls) -> bool:
+    """Some control, at some time, failed in the same way: it comes and goes."""
+    return any(same_failure(s.failure, mine.failure) for s in e.control_handshakes(e.end))
+
+
+def _fails_for_any(e: Evidence, mine: Tls) -> bool:
+    """No name at all is answered at this address: the server may have died since the control."""
+    here = [s for s in e.harmless(Tls) if s.address == mine.address]
+    return bool(here) and all(same_failure(s.failure, mine.failure) for s in here)
 
 
 @rule("tls.blocked_after_trigger", Tier.NOTE, None)
@@ -106,7 +119,7 @@ def blocked_after_trigger(e: Evidence) -> Proof | None:
 def broken_everywhere(e: Evidence) -> Proof | None:
     """Nobody gets a handshake out of this site: the control's fail in the same way."""
     mine = [s for s in e.handshakes(e.end) if s.failure is not None]
-    there = e.control_handshakes(e.end)
+    there = [s for s in e.control(Tls, latest=True) if s.sni == e.end_host]
     if len(mine) < 2 or not there or any(s.failure is None for s in there):
         return None
     if any(s.failure is None for s in e.handshakes(e.end)):

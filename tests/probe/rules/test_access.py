@@ -84,7 +84,13 @@ TABLE = {
     ),
     "one page: for many": (
         "access.one_page_for_many",
-        record(dns(GOOD), tcp(port=80), page(PLAIN), url=PLAIN, line=Line(portal_hosts=2)),
+        record(
+            dns(GOOD),
+            tcp(port=80),
+            page(PLAIN, sha256="same"),
+            url=PLAIN,
+            line=Line(portal_hosts=2, portal_sign="same"),
+        ),
         True,
     ),
     "one page: a proven one": (
