@@ -173,8 +173,11 @@ class Net:
         )
 
     def police(self, bits: float) -> None:
-        """Drop everything towards the client above a rate; the bucket holds a second of it."""
-        rate = f"{bits / 8:.0f} bytes/second burst {bits / 8:.0f} bytes"
+        """Drop everything towards the client above a rate; the bucket holds a second of it.
+
+        nft adds a `burst` to that second, so none is given.
+        """
+        rate = f"{bits / 8:.0f} bytes/second"
         self.on_router(
             "nft add table ip q; nft 'add chain ip q f { type filter hook forward priority 0; }'; "
             f"nft 'add rule ip q f ip daddr {CLIENT} limit rate over {rate} drop'"

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from probe.statistics import poisson_binomial_tail
 
 HEARTBEAT = 300.0
-SEEN = 900.0  # a heartbeat in the last 15 minutes
+# Two heartbeats missed and two minutes of grace: a quarter of an hour would alarm after 17 minutes.
+SEEN = 720.0
 BEFORE = 1800.0  # present means: seen half an hour ago
 HISTORY = 28 * 86_400.0
 BUCKET = 7200.0
@@ -88,7 +89,7 @@ def bucket(at: float) -> int:
 
 
 def seen(beats: Sequence[float], at: float) -> bool:
-    """A heartbeat came in the 15 minutes up to `at`. `beats` is sorted."""
+    """A heartbeat came in the twelve minutes up to `at`. `beats` is sorted."""
     return bisect_right(beats, at) > bisect_left(beats, at - SEEN)
 
 

@@ -10,6 +10,7 @@ experiment and judges its record later, so a stored record always gives the same
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum, unique
+from itertools import pairwise
 from statistics import median
 from typing import TypeVar
 
@@ -124,6 +125,20 @@ def detectable(transfers: Sequence[Transfer]) -> float:
     """
     sizes = [min(t.asked_bytes, max(t.received_bytes, 1)) for t in transfers if t.ended == "full"]
     return median(sizes) / 3 if sizes else 0.0
+
+
+def sane(transfer: Transfer) -> bool:
+    """The numbers of a stored transfer can be computed with: records come from anybody."""
+    times = [s.at for s in transfer.samples]
+    counts = [s.wire for s in transfer.samples]
+    counts += [n for s in transfer.samples for n in (s.segments, s.out_of_order) if n is not None]
+    counts += [transfer.asked_bytes, transfer.received_bytes, transfer.stalled_at or 0]
+    counts += [transfer.segment_bytes or 0, transfer.pair]
+    trips = [t for s in transfer.samples for t in (s.rcv_rtt, s.min_rtt) if t is not None]
+    seconds = [*times, *trips, transfer.elapsed, transfer.longest_gap or 0.0]
+    seconds.append(transfer.cpu_seconds or 0.0)
+    fits = all(0 <= n < 2**53 for n in counts) and all(0 <= at < 1e6 for at in seconds)
+    return fits and all(a <= b for a, b in pairwise(times))
 
 
 def broke(transfer: Transfer) -> bool:

@@ -3,7 +3,7 @@
 from probe.evidence import Evidence
 from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Outcome, Transfer
-from probe.pairs import rate
+from probe.pairs import rate, sane
 
 EXPERIMENTS = frozenset({"speed"})
 
@@ -24,7 +24,7 @@ def no_number(e: Evidence) -> Proof | None:
 
 def speed(transfer: Transfer) -> float | None:
     """Bytes per second of a finished transfer, or None: what failed has no speed."""
-    if transfer.ended not in {"full", "cap"}:
+    if transfer.ended not in {"full", "cap"} or not sane(transfer):
         return None
     return transfer.rate if transfer.rate is not None else rate(transfer)
 

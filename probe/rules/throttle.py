@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from probe.evidence import Evidence
 from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Mechanism, Outcome, Transfer
-from probe.pairs import SUSPECTED, Judgement, State, detectable, froze, judge_pairs, rate
+from probe.pairs import SUSPECTED, Judgement, State, detectable, froze, judge_pairs, rate, sane
 from probe.plateau import burst, limiter, plateau
 
 EXPERIMENTS = frozenset({"throttle"})
@@ -26,8 +26,8 @@ _FINE = frozenset({State.OK, State.SLOW_BOTH})
 
 
 def transfers(e: Evidence) -> tuple[Transfer, ...]:
-    """Every transfer of the record."""
-    return tuple(step for step in e.steps if isinstance(step, Transfer))
+    """Every transfer of the record whose numbers make sense."""
+    return tuple(step for step in e.steps if isinstance(step, Transfer) and sane(step))
 
 
 def by_name(e: Evidence) -> Judgement:
