@@ -90,7 +90,7 @@ class Kit:
 
     Attributes:
         whereabouts: Our vantage as well as it is known by now; waits a moment at most.
-        line: The facts of the line, for one record of the run.
+        facts: From everything a run saw: the facts of the line, for one record of it.
         describe: Facts of the run that the session knows (roots, dead resolvers), to fill in.
     """
 
@@ -100,7 +100,7 @@ class Kit:
     harmless: tuple[str, ...]
     whereabouts: Callable[[], Awaitable[Vantage]]
     desk: Desk
-    line: Callable[[RunView, Record], Line]
+    facts: Callable[[RunView], Callable[[Record], Line]]
     judge: Callable[[Record], Verdict]
     scrub: Callable[[Record], Record]
     describe: Callable[[Session, RunFacts], RunFacts] = lambda _, facts: facts

@@ -5,7 +5,7 @@ Importing this module imports everything that measures: a command does it when i
 
 import ipaddress
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +124,7 @@ async def kit(outfit: Outfit) -> AsyncIterator[Kit]:
                 harmless=known.harmless_names(),
                 whereabouts=whereabouts.now,
                 desk=helpers,
-                line=lambda view, record: _line(view, record, helpers.clock_offset),
+                facts=lambda view: _facts(view, helpers.clock_offset),
                 judge=judge,
                 scrub=clean,
                 describe=_described,
@@ -206,15 +206,9 @@ def _desk(outfit: Outfit, endpoints: Sequence[Endpoint]) -> ControlDesk:
     return ControlDesk(endpoints, outfit.keys, invite=settings.invite, role=settings.role)
 
 
-def _line(view: RunView, record: Record, clock_offset: float | None) -> Line:
-    own = record.experiment == "run"
-    return facts.line_facts(
-        view.before,
-        view.after,
-        view.records,
-        record=None if own else record,
-        clock_offset=clock_offset,
-    )
+def _facts(view: RunView, clock_offset: float | None) -> Callable[[Record], Line]:
+    found = facts.Facts(view.before, view.after, view.records, clock_offset=clock_offset)
+    return lambda record: found.of(None if record.experiment == "run" else record)
 
 
 def _described(session: Session, found: RunFacts) -> RunFacts:

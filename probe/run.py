@@ -23,7 +23,7 @@ from probe.experiments.port import Net, Reference
 from probe.kit import Kit, RunView, Session, Watcher
 from probe.looker import Looker, NotMeasured
 from probe.lookout import Lookout, reached
-from probe.model import Outcome, Record, RunFacts, Skip, Steps
+from probe.model import Line, Outcome, Record, RunFacts, Skip, Steps
 from probe.opinions import Opinions, addresses
 from probe.output import Outlet
 from probe.plan import Job, order, references_for
@@ -201,19 +201,18 @@ class Run:
             return self._finish(look.job, await self._record(look), None)
         return None
 
-    def _finish(self, job: Job, record: Record, view: RunView | None) -> Record:
+    def _finish(self, job: Job, record: Record, line: Line | None) -> Record:
         """Scrub one record, judge what is left of it, and let it go.
 
         In this order anybody can judge it again and come to the same. A rule that breaks costs the
         verdict, not the evidence.
         """
-        line = None if view is None else self.kit.line(view, record)
         finished = draft.fit(self.kit.scrub(replace(record, line=line)))
         with self._guarded(job):
             finished = replace(finished, verdict=self.kit.judge(finished))
         if finished.verdict is not None and finished.verdict.outcome is Outcome.OK:
             self.found.append(Reference(finished.input, next(iter(addresses(record.steps)), None)))
-        self.outlet.take(finished, held=view is not None)
+        self.outlet.take(finished, held=job in self.held)
         # Certificates are most of a record, and nothing of this run looks at them again.
         self.records.append(replace(finished, certs={}))
         return finished
@@ -222,13 +221,15 @@ class Run:
         """Judge what was held back with the facts of the line, then the run itself."""
         drafts = [await self._record(look) for look in self.held.values()]
         view = RunView(self.lookout.before, self.lookout.after, (*self.records, *drafts))
+        line = self.kit.facts(view)
         for job, record in zip(self.held, drafts, strict=True):
             with self._guarded(job):
-                self.watcher.done(job, self._finish(job, record, view))
+                self.watcher.done(job, self._finish(job, record, line(record)))
+            await asyncio.sleep(0)  # let a second signal through
         self.outlet.settled()
-        return await self._own_record(view)
+        return await self._own_record(view, line)
 
-    async def _own_record(self, view: RunView) -> Ending:
+    async def _own_record(self, view: RunView, line: Callable[[Record], Line]) -> Ending:
         record = draft.run_record(
             self.order.heading,
             await self.kit.whereabouts(),
@@ -237,7 +238,7 @@ class Run:
             steps=(*view.before, *_renumbered(view.after, len(view.before))),
             facts=self.kit.describe(self.session, self._facts()),
         )
-        record = self.kit.scrub(replace(record, line=self.kit.line(view, record)))
+        record = self.kit.scrub(replace(record, line=line(record)))
         self.outlet.take(record)
         return Ending(record, offline=not self._alive(), bugs=len(self.bugs))
 

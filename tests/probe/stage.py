@@ -257,15 +257,15 @@ def kit(stage: Stage, desk: FakeDesk | None = None, anchors: Sequence[str] = ())
         harmless=("harmless.example",),
         whereabouts=whereabouts,
         desk=desk or FakeDesk(),
-        line=_line,
+        facts=_facts,
         judge=judge,
         scrub=lambda record: record,
     )
 
 
-def _line(view: RunView, record: Record) -> Line:
-    own = record.experiment == "run"
-    return facts.line_facts(view.before, view.after, view.records, record=None if own else record)
+def _facts(view: RunView) -> Callable[[Record], Line]:
+    found = facts.Facts(view.before, view.after, view.records)
+    return lambda record: found.of(None if record.experiment == "run" else record)
 
 
 @dataclass
