@@ -9,6 +9,7 @@ exceptions, each with a line that a person can act on.
 import asyncio
 import base64
 import email.utils
+import os
 import ssl
 import time
 import zlib
@@ -338,7 +339,7 @@ class CollectorClient:
         if isinstance(error, httpx.TimeoutException):
             return CollectorUnreachable(f"{where}: no answer in time")
         errno = next((c.errno for c in _causes(error) if isinstance(c, OSError) and c.errno), None)
-        detail = type(error).__name__ if errno is None else f"errno {errno}"
+        detail = type(error).__name__ if errno is None else os.strerror(errno)
         return CollectorUnreachable(f"{where}: cannot be reached ({detail})")
 
     def _learn_clock(self, date: str | None) -> None:
