@@ -20,7 +20,7 @@ import msgspec
 from probe import certificate
 from probe.der import DerError
 from probe.known import public_resolvers
-from probe.model import Dns, Http, Quic, Record, Steps, Tls, Trust
+from probe.model import Dns, Http, Ping, Quic, Record, Steps, Tls, Trust
 from probe.spellings import NAME_MARK, TEXT_MARK, Allowed, clean, parsed
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -34,6 +34,7 @@ HEADERS = frozenset(
         "vary", "via", "retry-after", "www-authenticate", "connection", "alt-svc", "x-powered-by",
         "x-cache", "x-squid-error", "x-frame-options", "x-blocked-by", "cf-mitigated", "cf-ray",
         "cf-cache-status", "x-served-by", "x-amz-cf-pop", "x-amzn-waf-action", "x-sucuri-block",
+        "x-amz-cf-id", "x-sucuri-id", "x-iinfo", "x-akamai-request-id",
         "strict-transport-security", "refresh", "proxy-authenticate", "proxy-connection",
     }
 )  # fmt: skip
@@ -69,11 +70,14 @@ _SINGLE_BYTE = frozenset({"windows-1251", "cp1251", "koi8-r", "koi8-u", "iso-885
 def scrub(record: Record, *, allowed: Collection[str]) -> Record:
     """The same record without any address that is not in `allowed`.
 
-    What a control saw for the same target stays too: it was answered far from here.
+    What a control saw for the same target stays too: it was answered far from here. In a laboratory
+    the resolver is nobody's, whatever its address.
     """
     elsewhere = (allowed_addresses(control.steps) for control in record.control)
-    public = (resolver.address for resolver in public_resolvers())
-    keep = Allowed({*allowed, *public}.union(*elsewhere), [record.input])
+    public = {resolver.address for resolver in public_resolvers()}
+    if record.lab:
+        public.update(step.resolver for step in record.steps if isinstance(step, Dns))
+    keep = Allowed(public.union(allowed, *elsewhere), [record.input])
     certs = _certificates(record, keep)
     return _struct(msgspec.structs.replace(record, certs=certs), keep)
 
@@ -86,7 +90,9 @@ def allowed_addresses(steps: Steps) -> frozenset[str]:
             found.update(answer for reply in step.replies for answer in reply.answers)
             if _public(step.resolver):
                 found.add(step.resolver)
-        elif step.address is not None:
+        elif isinstance(step, Ping):
+            found.update(filter(_public, (step.address or "",)))
+        else:
             found.add(step.address)
     return frozenset(found)
 

@@ -318,6 +318,17 @@ def test_the_resolver_at_home_is_not_an_address_that_may_stay() -> None:
     )
 
 
+def test_the_gateway_at_home_is_not_one_either() -> None:
+    gateway = Ping(what="resolver", address="192.168.1.1")
+    scrubbed = scrub(record(gateway), allowed=allowed_addresses((gateway,)))
+    assert scrubbed.steps == (Ping(what="resolver", address="scrubbed"),)
+
+
+def test_a_laboratory_s_resolver_is_nobody_s() -> None:
+    lab = record(Dns(name="example.com", resolver="10.0.0.53"), lab=True)
+    assert scrub(lab, allowed=allowed_addresses(lab.steps)) == lab
+
+
 def test_answers_and_dialled_addresses_are_allowed_even_when_private() -> None:
     reply = Reply(at=0.1, rcode=0, answers=("10.10.34.34",))
     steps: tuple[Step, ...] = (
