@@ -5,7 +5,7 @@
 #   make run     the same job on the real network: the Kazakh list, and a collector left running
 #   make stop    stop that collector
 #   make check   format, lint, types, import contracts
-#   make bench   the benchmarks
+#   make bench   the benchmarks (BENCH=--list names them, BENCH=NAME runs one)
 #   make clean   remove what these verbs made (not what `make run` measured)
 
 PYTHON ?= python3
@@ -70,7 +70,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-dev
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench $(BENCH)
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
