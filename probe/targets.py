@@ -88,12 +88,13 @@ Loaded = tuple[tuple[Target, ...], tuple[Problem, ...]]
 
 
 def load(spec: str) -> Loaded:
-    """Read a bundled list by its name, or a file.
+    """Read a bundled list by its name, or a file; `./kz` is the file of that name.
 
     Raises:
         TargetError: there is no such list and no such file, or it cannot be read.
     """
-    if _LIST_NAME.fullmatch(spec) and not Path(spec).is_file():
+    named = _LIST_NAME.fullmatch(spec) is not None
+    if named and (bundle.exists(f"lists/{spec}.csv") or not Path(spec).is_file()):
         return bundled(spec)
     return parse(_read(Path(spec)), spec)
 

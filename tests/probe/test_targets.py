@@ -212,6 +212,16 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load("nosuchlist")
 
 
+def test_a_bundled_name_comes_before_a_file_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("kz", "mine"):
+        Path(name).write_text("https://a.example/\n")
+    assert len(load("kz")[0]) > 1
+    assert len(load("./kz")[0]) == len(load("mine")[0]) == 1
+
+
 def test_a_large_file_is_bounded_and_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "large.txt"
     path.write_text("".join(f"https://a{number}.example/\n" for number in range(20_000)))
