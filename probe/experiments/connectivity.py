@@ -31,8 +31,8 @@ Class = Literal["essential", "ordinary", "foreign"]
 class HomeNet(Protocol):
     """What a net may be able to do besides: ask for its own gateway."""
 
-    async def gateway(self) -> Ping:
-        """Whether the home's own router answers; its address is never recorded."""
+    async def gateway(self) -> Ping | None:
+        """Whether the home's own router answers (None: no way to ask); never its address."""
 
 
 async def measure(task: Task, net: Net) -> Steps:
@@ -63,8 +63,9 @@ def _mode(steps: Sequence[Step]) -> Mode:
 
 
 async def _look(task: Task, net: Net, trail: Trail, try_: int) -> None:
-    if isinstance(net, HomeNet):
-        trail.add(await net.gateway(), role=Role.NEUTRAL, try_=try_)
+    router = await net.gateway() if isinstance(net, HomeNet) else None
+    if router is not None:
+        trail.add(router, role=Role.NEUTRAL, try_=try_)
     sites = _sites(task)
     addresses = [address for address in public_resolvers_once() if net.safe(address)]
     looks = await net.together([_site(net, site) for site in sites])

@@ -1,0 +1,175 @@
+"""Four shutdowns over a fake net, judged from the record."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+import pytest
+
+from probe import wire
+from probe.experiments.connectivity import EXPERIMENT, public_resolvers_once
+from probe.experiments.port import Net, Resolver, Task
+from probe.failure import Failure
+from probe.infer import judge
+from probe.known import Anchor
+from probe.model import (
+    Dns,
+    Mechanism,
+    Outcome,
+    Ping,
+    Record,
+    Reply,
+    Steps,
+    Tcp,
+    Tls,
+    Trust,
+    Vantage,
+    Verdict,
+)
+
+T = TypeVar("T")
+SITES = tuple(
+    Anchor(f"https://{kind}{n}.example/", foreign=kind == "f", essential=kind == "e")
+    for kind in "eof"
+    for n in range(5)
+)
+
+
+@dataclass
+class FakeNet:
+    """Everything whose name or address begins with one of these answers."""
+
+    up: tuple[str, ...]
+    home: bool = True
+    ports: frozenset[int] = frozenset()
+    now: float = 0.0
+    paused: list[float] = field(default_factory=list)
+    resolvers: tuple[Resolver, ...] = (Resolver("system", "192.0.2.53"),)
+
+    async def gateway(self) -> Ping | None:
+        return Ping(what="gateway", failure=None if self.home else Failure.TIMEOUT, at=self.now)
+
+    async def dns(self, name: str, type_: str, resolver: Resolver, *, limit: float) -> Dns:
+        replies = (Reply(at=0.01, rcode=0, answers=(f"203.0.113.{ord(name[0])}",)),)
+        return Dns(name=name, resolver="system", replies=replies, at=self.now)
+
+    async def tls(
+        self, address: str, port: int, sni: str, *, limit: float
+    ) -> tuple[Tcp, Tls | None]:
+        tcp = Tcp(address=address, port=port, at=self.now)
+        if sni.startswith(self.up):
+            shaken = Tls(
+                address=address,
+                port=port,
+                sni=sni,
+                bytes_in=3000,
+                trust=Trust(valid=True),
+                at=self.now,
+            )
+        else:
+            shaken = Tls(address=address, port=port, sni=sni, failure=Failure.TIMEOUT, at=self.now)
+        return tcp, shaken
+
+    async def tcp(self, address: str, port: int, *, limit: float) -> Tcp:
+        answers = address.startswith(self.up) or port in self.ports
+        failure = None if answers else Failure.TIMEOUT
+        return Tcp(address=address, port=port, failure=failure, at=self.now)
+
+    async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
+        return [await ask for ask in asks]
+
+    async def pause(self, seconds: float) -> None:
+        self.paused.append(seconds)
+        self.now += seconds
+
+    def safe(self, address: str) -> bool:
+        return True
+
+
+def run(net: FakeNet) -> tuple[Steps, Verdict]:
+    task = Task(url="", options={"anchors": SITES, "own_server": "198.51.100.1"})
+    port = cast("Net", net)
+
+    async def both() -> Steps:
+        steps = await EXPERIMENT.measure(task, port)
+        assert EXPERIMENT.confirm is not None
+        assert EXPERIMENT.wanted is not None
+        return (
+            await EXPERIMENT.confirm(task, port, steps) if EXPERIMENT.wanted(task, steps) else steps
+        )
+
+    steps = asyncio.run(both())
+    record = Record(
+        id="1",
+        run="2",
+        experiment="connectivity",
+        input="",
+        started_at="2026-11-21T21:00:00.000Z",
+        elapsed=9.0,
+        vantage=Vantage(),
+        steps=steps,
+    )
+    return steps, judge(wire.decode(wire.encode(record)))
+
+
+@pytest.mark.parametrize(
+    ("up", "home", "outcome", "mechanisms"),
+    [
+        (("e", "o", "f"), True, Outcome.OK, ()),
+        (("e",), True, Outcome.BLOCKED, (Mechanism.ACCESS_WHITELIST,)),
+        (("e", "o"), True, Outcome.BLOCKED, (Mechanism.ACCESS_FOREIGN_CUT,)),
+        (("-",), True, Outcome.INCONCLUSIVE, (Mechanism.ACCESS_OFFLINE,)),
+        (("-",), False, Outcome.INCONCLUSIVE, (Mechanism.ACCESS_OFFLINE,)),
+    ],
+)
+def test_the_four_shutdowns_and_a_normal_day(
+    up: tuple[str, ...],
+    home: bool,  # noqa: FBT001 - a column of the table
+    outcome: Outcome,
+    mechanisms: tuple[Mechanism, ...],
+) -> None:
+    _, verdict = run(FakeNet(up, home))
+    assert verdict.outcome is outcome
+    assert verdict.mechanisms == mechanisms
+
+
+def test_whose_fault_a_dead_line_is_is_said() -> None:
+    assert "operator" in run(FakeNet(("-",)))[1].rules[0].reason
+    assert "home" in run(FakeNet(("-",), home=False))[1].rules[0].reason
+
+
+def test_a_normal_day_is_looked_at_once_and_a_cut_twice() -> None:
+    normal = FakeNet(("e", "o", "f"))
+    run(normal)
+    assert normal.paused == []
+    cut = FakeNet(("e", "o"))
+    steps, _ = run(cut)
+    assert cut.paused == [300.0]
+    assert {s.try_ for s in steps if isinstance(s, Ping)} == {1, 2}
+
+
+def test_a_cut_that_is_over_at_the_second_look_accuses_nobody() -> None:
+    class Recovering(FakeNet):
+        async def pause(self, seconds: float) -> None:
+            await super().pause(seconds)
+            self.up = ("e", "o", "f")
+
+    _, verdict = run(Recovering(("e",)))
+    assert verdict.outcome is Outcome.OK
+
+
+def test_an_address_abroad_that_needs_no_name_keeps_a_line_whole() -> None:
+    _, verdict = run(FakeNet(("e", "o", public_resolvers_once()[0])))
+    assert verdict.outcome is Outcome.OK
+
+
+def test_open_ports_of_our_own_tell_a_filter_from_a_pulled_plug() -> None:
+    _, verdict = run(FakeNet(("e",), ports=frozenset({179, 3785})))
+    noted = [hit.reason for hit in verdict.rules if hit.id == "shutdown.ports_answer"]
+    assert noted == ["Of our own server the ports 179, 3785 answer."]
+
+
+def test_no_step_has_the_routers_address() -> None:
+    steps, _ = run(FakeNet(("e", "o", "f")))
+    assert [s.address for s in steps if isinstance(s, Ping) and s.what == "gateway"] == [None]

@@ -1,0 +1,70 @@
+import asyncio
+from typing import cast
+
+import pytest
+
+from collector.bulk import start_bulk
+from collector.bulk_identity import make_identity
+from probe.experiments.port import Net, Task
+from probe.experiments.speed import EXPERIMENT
+from probe.infer import judge
+from probe.messages import BulkReply
+from probe.model import Outcome, Record, Steps, Transfer, Vantage, Verdict
+from probe.net.transfer import transfer
+from probe.rules.speed import speed
+
+
+class RealNet:
+    """The one thing that this experiment asks for, for real."""
+
+    transfer = staticmethod(transfer)
+
+
+def run(*, reachable: bool) -> tuple[Steps, Verdict]:
+    async def scenario() -> Steps:
+        bulk = await start_bulk("127.0.0.1", 0, identity=make_identity())
+        port, pin = bulk.port, bulk.spki_sha256
+        if not reachable:
+            await bulk.close()
+        server = BulkReply(address="127.0.0.1", port=port, spki_sha256=pin)
+        steps = await EXPERIMENT.measure(
+            Task(url="", options={"bulk": (server,)}), cast("Net", RealNet())
+        )
+        await bulk.close()
+        return steps
+
+    steps = asyncio.run(scenario())
+    record = Record(
+        id="1",
+        run="2",
+        experiment="speed",
+        input="",
+        started_at="2026-11-21T21:00:00.000Z",
+        elapsed=1.0,
+        vantage=Vantage(),
+        steps=steps,
+    )
+    return steps, judge(record)
+
+
+def test_one_connection_down_and_one_up_grow_while_the_line_is_quick() -> None:
+    steps, verdict = run(reachable=True)
+    moved = [s for s in steps if isinstance(s, Transfer)]
+    assert {s.direction for s in moved} == {"down", "up"}
+    assert moved[0].asked_bytes == 256 * 1024
+    assert all((speed(s) or 0) > 1e6 for s in moved)
+    assert verdict.outcome is Outcome.OK
+
+
+def test_failure_gives_no_number_rather_than_zero() -> None:
+    steps, verdict = run(reachable=False)
+    assert [speed(s) for s in steps if isinstance(s, Transfer)] == [None, None]
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("ended", ["stall", "eof", "reset", "error", "budget"])
+def test_what_broke_has_no_speed(ended: str) -> None:
+    step = Transfer(address="192.0.2.1", port=1, sni=None, arm="L", pair=1, rate=5.0)
+    from msgspec.structs import replace
+
+    assert speed(replace(step, ended=ended)) is None
