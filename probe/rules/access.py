@@ -48,7 +48,8 @@ def portal_answers(e: Evidence) -> Proof | None:
 )
 def everything_is_resigned(e: Evidence) -> Proof | None:
     """Everything on this line is re-signed by one key: a product at home or in the office."""
-    resigned = [s for s in _untrusted(e) if is_local_interceptor(e, s)]
+    own = [s for s in _untrusted(e) if s.port == e.port(e.end)]
+    resigned = [s for s in own if is_local_interceptor(e, s)]
     return Proof(tuple(resigned[-1:]), 0.9) if resigned else None
 
 
