@@ -5,6 +5,7 @@
 #   make run     the same job on the real network: the Kazakh list, and a collector left running
 #   make stop    stop that collector
 #   make check   format, lint, types, import contracts
+#   make generated   the pages, schema and dashboards that are made from the code
 #   make bench   the benchmarks (BENCH=--list names them, BENCH=NAME runs one)
 #   make clean   remove what these verbs made (not what `make run` measured)
 
@@ -17,7 +18,7 @@ PYTEST_ARGS ?= -q
 NOW := $(shell date +%Y%m%dT%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run stop check bench clean
+.PHONY: help demo test run stop check generated bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -68,6 +69,13 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+# What is made from the code and committed; tests fail when it is out of date.
+generated: $(VENV)/.installed-dev
+	$(BIN)/python -m probe.reference
+	$(BIN)/python -m probe.rulebook >docs/rules.md.new && mv docs/rules.md.new docs/rules.md
+	$(BIN)/python docs/commands.py
+	$(BIN)/python -m dashboards.build
 
 bench: $(VENV)/.installed-dev
 	@$(BIN)/python -m bench $(BENCH)
