@@ -118,6 +118,21 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert (path.parent / target).exists(), target
 
 
+def test_the_example_for_researchers_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from probe import wire
+    from tests.e2e.evidence import BLOCKED, everything
+
+    lines = b"".join(wire.encode(record) + b"\n" for record in everything())
+    (tmp_path / "records.jsonl").write_bytes(lines)
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "researcher.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    exec(compile(example, "researcher.md", "exec"), {})  # noqa: S102 - our own page
+    assert f"{BLOCKED} blocked" in capsys.readouterr().out
+
+
 def test_the_readme_begins_with_the_two_commands() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert [line.split("#")[0].strip() for line in text[3:5]] == ["make demo", "make test"]
