@@ -53,10 +53,11 @@ def assemble(settings: Settings, state: Path) -> Outfit:
     """Read where collectors are and whom to trust, or `Trouble`."""
     _check_roots(settings)
     collectors = _endpoints(settings.collector, settings)
-    asked = settings.control
-    controls = collectors if asked is None else _endpoints((asked,), settings)
-    if asked == "none" or settings.role == "control":
+    controls = collectors
+    if settings.control == NONE or settings.role == "control":
         controls = ()
+    elif settings.control is not None:
+        controls = _endpoints((settings.control,), settings)
     return Outfit(settings, state, Keys(state), Spool(state), collectors, controls)
 
 
