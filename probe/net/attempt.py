@@ -113,5 +113,5 @@ async def attempt(action: Awaitable[T], *, limit: float) -> Attempt[T]:
 
 def _symbol(error: ssl.SSLError) -> str | None:
     """OpenSSL's reason as its symbol (`WRONG_VERSION_NUMBER`), which carries nothing local."""
-    reason: str | None = error.reason  # None where OpenSSL has no name for it
+    reason: str | None = getattr(error, "reason", None)  # where OpenSSL has a name for it
     return reason[:64] if reason else None

@@ -16,6 +16,8 @@ from h2.settings import SettingCodes, Settings
 from probe.net.answer import Answer, Headers
 
 _WINDOW = 1 << 20
+_FRAME_HEAD = 9
+_SETTINGS_FRAME = b"\x04"
 _CONFIG = H2Configuration(
     client_side=True,
     header_encoding=None,
@@ -38,6 +40,7 @@ class Http2:
         self._connection.initiate_connection()
         self._connection.increment_flow_control_window(_WINDOW)
         self._answers: dict[int, Answer] = {}
+        self._first = b""
         self.ended = False
 
     def request(self, headers: Headers, body: bytes | None, answer: Answer) -> int:
@@ -55,6 +58,12 @@ class Http2:
 
     def feed(self, data: bytes) -> list[int]:
         """Take bytes from the peer; gives the streams that ended with them."""
+        if len(self._first) < _FRAME_HEAD:
+            self._first += data
+            # A server begins with SETTINGS (RFC 9113 section 3.4). What does not would be read as
+            # the length of a huge frame, and waited for.
+            if self._first[3:4] not in (b"", _SETTINGS_FRAME):
+                return self.end("not_http2", self._first)
         try:
             events = self._connection.receive_data(data)
         except ProtocolError as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
+from h2.exceptions import ProtocolError
 
 Headers = list[tuple[str, str]]
 
@@ -40,7 +41,11 @@ def serve(tls: ssl.SSLSocket, answer: Answer) -> None:
     tls.sendall(connection.data_to_send())
     requests: dict[int, Request] = {}
     while data := tls.recv(65536):
-        for event in connection.receive_data(data):
+        try:
+            events = connection.receive_data(data)
+        except ProtocolError:
+            return  # the client is still talking to a connection that was closed
+        for event in events:
             if isinstance(event, RequestReceived):
                 headers = {str(name): str(value) for name, value in event.headers}
                 requests[event.stream_id] = Request(event.stream_id, headers)

@@ -171,7 +171,11 @@ def test_a_broken_connection_is_opened_again(looking: Looking, show: Context) ->
 def test_a_connection_that_fell_silent_is_left(looking: Looking, show: Context) -> None:
     context = show()
     turns = iter((until_goodbye, dot_answers))
-    with serving(over_tls(context, lambda tls: next(turns)(tls))) as port:
+
+    def one_then_the_other(sock: socket.socket) -> None:
+        over_tls(context, next(turns))(sock)
+
+    with serving(one_then_the_other) as port:
         steps = ask(looking, at(port, "dot"), times=2)
     assert [step.failure for step in steps] == [Failure.TIMEOUT, None]
 

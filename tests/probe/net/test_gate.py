@@ -1,0 +1,59 @@
+"""Turns: so many in all, so few at one place, and a breath between."""
+
+import asyncio
+from collections import Counter
+from time import monotonic
+
+from probe.net.gate import Gate
+
+
+def crowd(gate: Gate, places: list[str], stay: float = 0.01) -> tuple[int, int, list[float]]:
+    """The most at once in all, the most at once at one place, and when each went in."""
+    inside: Counter[str] = Counter()
+    most, most_at_one, starts = 0, 0, []
+
+    async def visit(place: str) -> None:
+        nonlocal most, most_at_one
+        async with gate.enter(place):
+            starts.append(monotonic())
+            inside[place] += 1
+            most = max(most, inside.total())
+            most_at_one = max(most_at_one, inside[place])
+            await asyncio.sleep(stay)
+            inside[place] -= 1
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(visit(place) for place in places))
+
+    asyncio.run(all_of_them())
+    return most, most_at_one, starts
+
+
+def test_so_many_in_all_and_so_few_at_one_place() -> None:
+    places = [f"p{number % 10}" for number in range(60)] + ["p0"] * 9
+    most, most_at_one, starts = crowd(Gate(total=8, each=2), places)
+    assert (most, most_at_one, len(starts)) == (8, 2, 69)
+
+
+def test_whoever_waits_for_a_busy_place_holds_up_nobody_else() -> None:
+    gate = Gate(total=4, each=1)
+    started = monotonic()
+    _, _, starts = crowd(gate, ["busy"] * 5 + ["free"], stay=0.05)
+    assert len([start for start in starts if start - started < 0.04]) == 2
+
+
+def test_a_breath_between() -> None:
+    _, _, starts = crowd(Gate(spacing=0.02), [f"p{number}" for number in range(6)], stay=0)
+    assert max(starts) - min(starts) >= 0.09
+    _, _, starts = crowd(Gate(each=9, each_spacing=0.02), ["one"] * 6, stay=0)
+    assert max(starts) - min(starts) >= 0.09
+    _, _, starts = crowd(Gate(each_spacing=0.5), [f"p{number}" for number in range(6)], stay=0)
+    assert max(starts) - min(starts) < 0.2
+
+
+def test_old_places_are_forgotten() -> None:
+    gate = Gate()
+    crowd(gate, [f"p{number}" for number in range(1500)], stay=0)
+    assert len(gate._places) <= 1500
+    crowd(gate, ["one more"], stay=0)
+    assert len(gate._places) <= 1025

@@ -1,0 +1,100 @@
+"""Captured configurations of three systems, read as their owners meant them."""
+
+from probe.net import resolvers
+from probe.net.resolvers import from_lines, from_resolv_conf, from_scutil, system_resolvers
+
+STUB = """\
+# This is /run/systemd/resolve/stub-resolv.conf managed by man:systemd-resolved(8).
+nameserver 127.0.0.53
+options edns0 trust-ad
+search lan
+"""
+UPSTREAM = """\
+# This is /run/systemd/resolve/resolv.conf managed by man:systemd-resolved(8).
+nameserver 192.168.1.1
+nameserver fe80::1%2
+search lan
+"""
+SCUTIL = """\
+DNS configuration
+
+resolver #1
+  search domain[0] : lan
+  nameserver[0] : 192.168.1.1
+  nameserver[1] : fe80::1%en0
+  if_index : 6 (en0)
+  flags    : Request A records, Request AAAA records
+  reach    : 0x00020002 (Reachable,Directly Reachable Address)
+
+resolver #2
+  domain   : local
+  options  : mdns
+  timeout  : 5
+
+DNS configuration (for scoped queries)
+
+resolver #1
+  nameserver[0] : 10.8.0.1
+  if_index : 6 (en0)
+"""
+SPLIT_TUNNEL = """\
+DNS configuration
+
+resolver #1
+  domain   : office.example
+  nameserver[0] : 10.8.0.1
+
+resolver #2
+  nameserver[0] : 192.168.1.1
+
+DNS configuration (for scoped queries)
+"""
+
+
+def test_a_plain_resolv_conf() -> None:
+    text = "nameserver 192.168.0.1\n\tnameserver\t2001:db8::53 # home\n#nameserver 9.9.9.9\n"
+    assert from_resolv_conf(text) == (("192.168.0.1", 53), ("2001:db8::53", 53))
+
+
+def test_a_scope_is_kept() -> None:
+    assert from_resolv_conf("nameserver fe80::1%eth0\n") == (("fe80::1%eth0", 53),)
+
+
+def test_behind_the_stub_is_its_upstream() -> None:
+    assert from_resolv_conf(STUB, UPSTREAM) == (("192.168.1.1", 53), ("fe80::1%2", 53))
+    assert from_resolv_conf(STUB) == (("127.0.0.53", 53),)
+
+
+def test_another_local_resolver_is_asked_itself() -> None:
+    assert from_resolv_conf("nameserver 127.0.0.1\n", UPSTREAM) == (("127.0.0.1", 53),)
+
+
+def test_nothing_configured_means_this_machine() -> None:
+    assert from_resolv_conf("") == (("127.0.0.1", 53),)
+    assert from_resolv_conf("nameserver localhost\nnameserver \n") == (("127.0.0.1", 53),)
+
+
+def test_at_most_three_each_once() -> None:
+    text = "".join(f"nameserver 192.0.2.{number // 2}\n" for number in range(12))
+    assert from_resolv_conf(text) == tuple((f"192.0.2.{number}", 53) for number in range(3))
+
+
+def test_macos() -> None:
+    assert from_scutil(SCUTIL) == (("192.168.1.1", 53), ("fe80::1%en0", 53))
+    assert from_scutil(SPLIT_TUNNEL) == (("192.168.1.1", 53),)
+    assert from_scutil("No DNS configuration available\n") == ()
+
+
+def test_windows() -> None:
+    text = "192.168.1.1\r\n192.168.1.2\r\nfec0:0:0:ffff::1\r\nfec0:0:0:ffff::2\r\n192.168.1.1\r\n"
+    assert from_lines(text) == (("192.168.1.1", 53), ("192.168.1.2", 53))
+    assert from_lines("Get-NetRoute : not found\r\n") == ()
+
+
+def test_this_machine_can_be_asked() -> None:
+    assert all(port == 53 for _, port in system_resolvers())
+
+
+def test_a_command_that_is_not_there_says_nothing() -> None:
+    assert resolvers._said(["no-such-command-anywhere"]) == ""
+    assert resolvers._said(["true"]) == ""

@@ -1,0 +1,58 @@
+"""Who never answers is no longer asked; the system's own always is."""
+
+from probe.experiments.port import Resolver
+from probe.net.roster import Roster
+
+ONE = Resolver("1.1.1.1", "1.1.1.1")
+DOH = Resolver("1.1.1.1", "1.1.1.1", 443, "doh", "one.one.one.one")
+OWN = (("192.0.2.1", 53), ("192.0.2.2", 53))
+
+
+def test_the_system_comes_first() -> None:
+    roster = Roster(OWN, (ONE, DOH))
+    assert roster.resolvers == (Resolver("system", "192.0.2.1"), ONE, DOH)
+
+
+def test_three_silences_and_never_a_word_is_dead() -> None:
+    roster = Roster(OWN, (ONE, DOH))
+    for _ in range(3):
+        assert DOH in roster.resolvers
+        roster.note(DOH, answered=False)
+    assert roster.resolvers[1:] == (ONE,)
+    assert roster.dead == ("1.1.1.1 doh",)
+
+
+def test_who_answered_once_is_never_dead() -> None:
+    roster = Roster(OWN, (ONE,))
+    roster.note(ONE, answered=True)
+    for _ in range(9):
+        roster.note(ONE, answered=False)
+    assert (ONE in roster.resolvers, roster.dead) == (True, ())
+
+
+def test_when_the_systems_first_is_silent_its_second_is_asked() -> None:
+    roster = Roster(OWN, ())
+    first, second = Resolver("system", "192.0.2.1"), Resolver("system", "192.0.2.2")
+    roster.note(first, answered=False)
+    roster.note(first, answered=True)
+    roster.note(first, answered=False)
+    assert roster.resolvers == (first,)
+    roster.note(first, answered=False)
+    roster.note(first, answered=False)  # asked before it was left: changes nothing
+    assert roster.resolvers == (second,)
+    roster.note(second, answered=False)
+    roster.note(second, answered=False)
+    assert roster.resolvers == (first,)
+
+
+def test_an_only_resolver_stays() -> None:
+    roster = Roster(OWN[:1], ())
+    for _ in range(5):
+        roster.note(Resolver("system", "192.0.2.1"), answered=False)
+    assert roster.resolvers == (Resolver("system", "192.0.2.1"),)
+
+
+def test_none_at_all() -> None:
+    roster = Roster((), ())
+    assert roster.resolvers == ()
+    roster.note(ONE, answered=False)
