@@ -83,6 +83,8 @@ SHARED = {
     "infer",
     "messages",
     "model",
+    "pairs",
+    "plateau",
     "rules",
     "scrub",
     "statistics",
