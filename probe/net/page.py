@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from html import unescape
+from itertools import islice
 from urllib.parse import urljoin
 from zlib import crc32
 
@@ -20,9 +21,8 @@ TITLE = 256
 VALUE = 256
 LINKS = 32
 EXCERPT = 4096
-WORDS = 4096
-TAGS = 20_000
-SHINGLES = 1024
+WORDS = 2048
+SHINGLES = 512
 
 # Named, so that nothing that identifies somebody passes by accident.
 KEPT = frozenset(
@@ -55,8 +55,10 @@ _LINK = re.compile(r"[\"'=]\s{0,4}(?:https?:)?//([A-Za-z0-9.\-_]{1,253})", re.IG
 _TITLE = re.compile(r"<title(?:\s[^<>]{0,256})?>", re.IGNORECASE)
 _TITLE_END = re.compile(r"</title", re.IGNORECASE)
 _HIDDEN = re.compile(r"<(script|style)\b", re.IGNORECASE)
-_SCRIPT_END = re.compile(r"</script", re.IGNORECASE)
-_STYLE_END = re.compile(r"</style", re.IGNORECASE)
+_SCRIPT_END = re.compile(r"</script[^<>]{0,64}>", re.IGNORECASE)
+_STYLE_END = re.compile(r"</style[^<>]{0,64}>", re.IGNORECASE)
+# No "<" inside, so that each octet is looked at once however many tags are never closed.
+_TAG = re.compile(r"<[^<>]*>")
 _WORD = re.compile(r"\w{1,64}")
 # What browsers know (WHATWG Encoding), where Python has it. Not whatever Python has: some of its
 # codecs take quadratic time, or are no character sets at all.
@@ -187,31 +189,20 @@ def linked_hosts(text: str) -> tuple[str, ...]:
 
 def words(text: str) -> list[str]:
     """The first words that a reader would see, in lower case."""
-    found: list[str] = []
-    for piece in visible(text):
-        found += _WORD.findall(piece)
-        if len(found) >= WORDS:
-            break
-    return [word.lower() for word in found[:WORDS]]
+    seen = _TAG.sub(" ", "".join(shown(text)))
+    return [found[0].lower() for found in islice(_WORD.finditer(seen), WORDS)]
 
 
-def visible(text: str) -> Iterator[str]:
-    """The text between tags, without scripts and styles; once through, whatever is never closed."""
+def shown(text: str) -> Iterator[str]:
+    """The text without its scripts and styles; one that is never closed hides the rest."""
     at = 0
-    for _ in range(TAGS):
-        opened = text.find("<", at)
-        if opened < 0:
-            break
-        yield text[at:opened]
-        hidden = _HIDDEN.match(text, opened)
-        if hidden is not None:
-            end = (_SCRIPT_END if hidden[1].lower() == "script" else _STYLE_END).search(
-                text, opened
-            )
-            at = end.end() if end else len(text)
-        else:
-            closed = text.find(">", opened)
-            at = closed + 1 if closed >= 0 else len(text)
+    while (hidden := _HIDDEN.search(text, at)) is not None:
+        yield text[at : hidden.start()]
+        ends = _SCRIPT_END if hidden[1].lower() == "script" else _STYLE_END
+        end = ends.search(text, hidden.end())
+        if end is None:
+            return
+        at = end.end()
     yield text[at:]
 
 

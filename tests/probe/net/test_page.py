@@ -43,7 +43,7 @@ def test_likeness_follows_the_words() -> None:
 
 
 def test_words_are_what_a_reader_sees() -> None:
-    text = "<style>a{b}</style>Hello <b>wide</b>\nWorld<script>if (a<b) x()</script> end<!-- <x"
+    text = "<style>a{b}</style>Hello <b>wide</b>\nWorld<script>if (a<b) x()</script> end<!-- b -->"
     assert words(text) == ["hello", "wide", "world", "end"]
 
 
