@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from collector import control, enrolment, exchange, ingest, public
+from collector import control, enrolment, exchange, ingest, page, public, query
 from collector.exchange import Handler
 from collector.service import SERVICE, Service
 
@@ -24,6 +24,12 @@ ROUTES: tuple[Route, ...] = (
     ("GET", "/v1/service", public.get_service),
     ("GET", "/v1/targets", public.get_targets),
     ("GET", "/v1/vantage", public.get_vantage),
+    ("GET", "/v1/measurements", query.get_measurements),
+    ("GET", "/v1/measurements/{id}", query.get_measurement),
+    ("GET", "/v1/verdicts", query.get_verdicts),
+    ("GET", "/v1/events", query.get_events),
+    ("GET", "/v1/export", query.get_export),
+    ("GET", "/", page.get_page),
 )
 
 

@@ -4,15 +4,15 @@ Rule: results go to stdout, everything else to stderr. Exit 2 says that the oper
 and how; anything else that goes wrong is a bug and shows its traceback.
 """
 
-import asyncio
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from collector.operate import COMMANDS, store_option, with_store
 from collector.settings import (
     LAB_LIMITS,
     Limits,
@@ -21,29 +21,11 @@ from collector.settings import (
     parse_address,
     parse_proxies,
 )
-from collector.store import Store, StoreError, keys, open_store
+from collector.store import Store, StoreError, keys
 from probe import __version__
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-DEFAULT_STORE = "sqlite:///qazcollector.sqlite3"
 _EXTRAS = {"aiohttp": "collector", "prometheus_client": "collector"}
 _EXTRAS |= {"asyncpg": "postgres", "duckdb": "analytics"}
-
-
-def store_option(command: F) -> F:
-    """--store, the same everywhere."""
-    text = "sqlite:///FILE (four slashes for an absolute path) or postgresql://…"
-    option = click.option(
-        "--store",
-        "url",
-        metavar="URL",
-        default=DEFAULT_STORE,
-        envvar="QAZCOLLECTOR_STORE",
-        show_default=True,
-        help=text,
-    )
-    return option(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -171,17 +153,8 @@ def enroll(url: str, role: keys.Role, uses: int, expires: int) -> None:
     click.echo(invite)
 
 
-def with_store(url: str, work: Callable[[Store], Any]) -> Any:
-    """Open a store, do something with it, close it."""
-
-    async def whole() -> Any:
-        store = await open_store(url)
-        try:
-            return await work(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(whole())
+for _command in COMMANDS:
+    cli.add_command(_command)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -102,6 +102,9 @@ def _at(
         while begin < end and votes[begin].at <= instant - window:
             begin += 1
         now_held = _held(place, votes[begin:end], quorum, instant)
+        if votes[end - 1].at != instant:
+            # Votes that grow old end an event, and never begin one.
+            now_held = {kind: event for kind, event in now_held.items() if kind in lasting}
         over = [kind for kind in lasting if kind not in now_held]
         found += [lasting.pop(kind)._replace(ended_at=instant) for kind in over]
         for kind, event in now_held.items():

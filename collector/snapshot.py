@@ -88,7 +88,9 @@ class Snapshots:
 
     async def _make(self) -> None:
         began, written = time.monotonic(), self._written
-        view = await self._store.read(metrics.look(self._clock() - self._settings.window))
+        view = await self._store.read(
+            metrics.look(self._clock() - self._settings.window), slow=True
+        )
         text = await asyncio.to_thread(self._encode, view)
         self._view, self._text, self._read = view, text, written
         self._made_at = time.monotonic()

@@ -60,8 +60,8 @@ class Store(Protocol):
 
     collector_id: str
 
-    async def read(self, operation: Operation[T]) -> T:
-        """Run an operation that changes nothing."""
+    async def read(self, operation: Operation[T], *, slow: bool = False) -> T:
+        """Run an operation that changes nothing; a slow one keeps no quick one waiting."""
 
     async def write(self, operation: Operation[T]) -> T:
         """Run an operation whole or not at all; when this returns, it is durable."""

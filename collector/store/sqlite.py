@@ -9,6 +9,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -28,7 +29,12 @@ from collector.store.port import (
 
 T = TypeVar("T")
 
-READERS = 3
+# Quick looks (a key, a control) never wait behind somebody who leafs through everything, and nobody
+# leafs for longer than this.
+READERS, BROWSERS = 3, 2
+BROWSE_SECONDS = 30.0
+# SQLite asks whether to go on after so many steps of its machine.
+_STEPS = 20_000
 # A group is what waited while the group before it was being written.
 GROUP = 64
 BUSY_SECONDS = 15.0
@@ -54,14 +60,16 @@ class SqliteStore:
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
+        self._browsers = ThreadPoolExecutor(BROWSERS, thread_name_prefix="store-browse")
         self._writer = threading.Thread(target=self._write_all, name="store-write", daemon=True)
         self._closed = False
         self._writer.start()
 
-    async def read(self, operation: Operation[T]) -> T:
+    async def read(self, operation: Operation[T], *, slow: bool = False) -> T:
         """Run an operation on a reader's connection."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._read, operation)
+        pool = self._browsers if slow else self._readers
+        return await loop.run_in_executor(pool, self._read, operation)
 
     async def write(self, operation: Operation[T]) -> T:
         """Hand an operation to the writer and wait for its commit."""
@@ -80,6 +88,7 @@ class SqliteStore:
         self._jobs.put(None)
         await asyncio.to_thread(self._writer.join)
         await asyncio.to_thread(self._readers.shutdown)
+        await asyncio.to_thread(self._browsers.shutdown)
         for connection in self._opened:
             connection.close()
 
@@ -92,9 +101,12 @@ class SqliteStore:
                 self._local.connection = connection
                 self._opened.append(connection)
             connection.execute("BEGIN")
+            deadline = time.monotonic() + BROWSE_SECONDS
+            connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
             try:
                 return run(connection, operation)
             finally:
+                connection.set_progress_handler(None, 0)
                 connection.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise StoreUnavailable(f"store {self._path}: {error}") from error

@@ -29,8 +29,8 @@ WHERE seq > :cursor AND seq >= :floor AND at >= :since AND at < :until
 ORDER BY seq LIMIT :limit
 
 -- name: rejudge_page
-SELECT m.seq, m.key_id, m.id, m.run, m.role, m.experiment, m.input, m.target, m.at, m.country, m.asn,
-  m.outcome, m.mechanisms, m.stage, m.ruleset, r.body
+SELECT m.seq, m.key_id, m.id, m.role, m.experiment, m.input, m.target, m.at, m.country, m.asn,
+  m.outcome, m.stage, m.verdict, m.ruleset, r.body
 FROM measurement m JOIN raw r ON r.seq = m.seq
 WHERE m.seq > :after AND m.at >= :since ORDER BY m.seq LIMIT 200
 
@@ -38,17 +38,18 @@ WHERE m.seq > :after AND m.at >= :since ORDER BY m.seq LIMIT 200
 DELETE FROM raw WHERE seq IN (
   SELECT r.seq FROM raw r JOIN measurement m ON m.seq = r.seq
   WHERE r.seq < :ceiling AND m.at < :before ORDER BY r.seq LIMIT 2000
-)
-
--- name: retire_served
-DELETE FROM served WHERE seq IN (
-  SELECT seq FROM measurement WHERE seq < :ceiling AND at < :before ORDER BY seq LIMIT 2000
-)
+) RETURNING seq
 
 -- name: retire_measurements
 DELETE FROM measurement WHERE seq IN (
   SELECT seq FROM measurement WHERE seq < :ceiling AND at < :before ORDER BY seq LIMIT 2000
-)
+) RETURNING seq
+
+-- name: raw_drop
+DELETE FROM raw WHERE seq = :seq
+
+-- name: served_drop
+DELETE FROM served WHERE seq = :seq
 
 -- name: retire_certificates
 DELETE FROM certificate WHERE NOT EXISTS (
@@ -73,7 +74,7 @@ SELECT (SELECT COUNT(*) FROM measurement), (SELECT COUNT(*) FROM raw),
   (SELECT COUNT(*) FROM probe WHERE role = 'control'), (SELECT COUNT(*) FROM certificate),
   (SELECT MAX(received_at) FROM measurement)
 
--- name: count_served
-SELECT COUNT(*) FROM (
-  SELECT seq FROM measurement WHERE seq < :ceiling AND at < :before ORDER BY seq LIMIT 2000
-) AS due
+-- name: uncounted
+-- Counts that are not the sum of what they count; only while nothing has been retired.
+SELECT COALESCE((SELECT SUM(n) FROM total), 0), COALESCE((SELECT SUM(n) FROM hourly), 0),
+  (SELECT COUNT(*) FROM measurement WHERE role = 'probe')
