@@ -177,13 +177,13 @@ def _checked(layer: Layer, key: str, value: object) -> object:
         hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(_FIELDS)}"
         raise ConfigError(f"{layer.where(key)}: unknown key; {hint}")
     expected = MEANINGS[key][1]
-    if key == "every" and isinstance(value, str):
-        value = duration(value)
     if key in _LISTS:
         value = _split(value)
     try:
+        if key == "every" and isinstance(value, str):
+            value = duration(value)
         checked = msgspec.convert(value, _FIELDS[key].type, strict=False)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, ConfigError) as error:
         raise ConfigError(f"{layer.where(key)}: {value!r}; expected {expected}") from error
     if not _sensible(key, checked):
         raise ConfigError(f"{layer.where(key)}: {value!r}; expected {expected}")
