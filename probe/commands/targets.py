@@ -1,6 +1,7 @@
 """`qazprobe targets`: list, check and update target lists."""
 
 import asyncio
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +60,8 @@ def update(
     name: str, *, collector: str | None, lab: bool | None, ca_file: str | None, bundled: bool
 ) -> None:
     """Take a newer version of a list from the collector; runs use it from then on."""
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", name) is None:
+        raise Trouble(f"{name!r} is no name of a list: small letters, digits, - and _ expected")
     state = home.find().ready()
     if bundled:
         updated(state, name).unlink(missing_ok=True)

@@ -1,0 +1,52 @@
+"""`qazprobe config`: show, path, init, check."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from probe.commands.config import command
+from probe.trouble import Trouble
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(command, words)
+
+
+def test_a_file_is_begun_once_and_is_fine(home: Path) -> None:
+    assert call("init").output.strip() == str(home / "qazprobe.toml")
+    assert call("check").output.endswith("fine\n")
+    assert isinstance(call("init").exception, Trouble)
+    assert call("init", "--force").exit_code == 0
+
+
+def test_what_was_set_is_shown_but_not_the_invite(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "qazprobe.toml").write_text('region = "KZ-75"\ninvite = "s3cret"\n')
+    monkeypatch.setenv("QAZPROBE_ASN", "9198")
+    assert call("show").output.splitlines() == [
+        "invite = (not shown)",
+        "asn = 9198",
+        'region = "KZ-75"',
+    ]
+
+
+def test_a_mistake_is_trouble(home: Path) -> None:
+    other = home / "other.toml"
+    other.write_text("regoin = 1\n")
+    raised = call("check", str(other)).exception
+    assert isinstance(raised, Trouble)
+    assert "did you mean region?" in str(raised)
+    assert isinstance(call("check", "absent.toml").exception, Trouble)
+    assert "defaults hold" in call("check").output
+
+
+def test_both_folders_are_named(home: Path) -> None:
+    assert str(home) in call("path").output

@@ -1,0 +1,160 @@
+"""The command as a whole: what there is, what goes wrong, and how little it loads."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from probe import buglog, cli, exits, home, uuid7
+from probe.exits import Exit
+from probe.trouble import Trouble
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
+
+
+def leave(*words: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        cli.main(words)
+    return int(left.value.code or 0)
+
+
+def test_every_module_with_a_command_is_listed() -> None:
+    modules = {path.stem for path in Path(cli.__file__).parent.glob("commands/*.py")}
+    assert set(cli.COMMANDS) >= modules - {"__init__"}
+
+
+def test_a_command_without_a_module_does_not_appear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "COMMANDS", {"run": "x", "nowhere": "y"})
+    context = click.Context(cli.cli)
+    assert cli.cli.list_commands(context) == ["run"]
+    assert cli.cli.get_command(context, "nowhere") is None
+
+
+def test_commands_say_of_themselves_what_the_list_says() -> None:
+    context = click.Context(cli.cli)
+    for name in cli.cli.list_commands(context):
+        command = cli.cli.get_command(context, name)
+        assert command is not None
+        assert command.help, name
+
+
+def test_an_unknown_command_is_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert leave("rnu") == Exit.USAGE
+    assert "No such command 'rnu'" in capsys.readouterr().err
+
+
+def test_help_and_version_are_fine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert leave("--help") == 0
+    assert "consent" in capsys.readouterr().out
+    assert leave("--version") == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (Trouble("no such thing"), Exit.USAGE, "qazprobe: no such thing"),
+        (Trouble("later", Exit.NOT_SENT), Exit.NOT_SENT, "later"),
+        (OSError(28, "No space left on device"), Exit.BUG, "No space left on device"),
+        (BrokenPipeError(), Exit.DONE, ""),
+        (KeyboardInterrupt(), 130, "stopped"),
+        (ZeroDivisionError("secret 192.0.2.1"), Exit.BUG, "a bug of ours (ZeroDivisionError)"),
+    ],
+)
+def test_whatever_escapes_is_one_line(
+    error: BaseException,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli.cli, "main", broken)
+    monkeypatch.setattr(cli, "_silence_stdout", lambda: None)
+    assert leave() == code
+    err = capsys.readouterr().err
+    assert said in err
+    assert len(err.splitlines()) <= 1
+
+
+def bug(address: str) -> None:
+    words = f"a se{'cret'} {address}"
+    raise ZeroDivisionError(words)
+
+
+def test_the_log_of_bugs_has_lines_and_no_words(tmp_path: Path) -> None:
+    try:
+        bug("192.0.2.1")
+    except ZeroDivisionError as error:
+        where = buglog.keep(error, "https://a.example/")
+    text = (tmp_path / buglog.FILE).read_text()
+    assert str(tmp_path / buglog.FILE) in where
+    assert "ZeroDivisionError" in text
+    assert "test_cli.py" in text
+    assert "secret" not in text
+
+
+def test_the_log_of_bugs_does_not_grow_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buglog, "_LIMIT", 1000)
+    for _ in range(50):
+        buglog.keep(ZeroDivisionError())
+    assert sum(file.stat().st_size for file in tmp_path.glob("bugs*")) < 4000
+
+
+def test_the_first_code_that_applies() -> None:
+    assert exits.first() is Exit.DONE
+    assert exits.first(Exit.NOT_SENT, Exit.MATCHED) is Exit.MATCHED
+    assert exits.first(Exit.MATCHED, Exit.OFFLINE) is Exit.OFFLINE
+    assert exits.first(Exit.OFFLINE, Exit.BUG) is Exit.BUG
+    assert exits.first(Exit.BUG, Exit.LOCKED, Exit.USAGE) is Exit.USAGE
+    assert sorted(exits.ORDER) == sorted(Exit)
+
+
+def test_without_a_home_of_ones_own_the_platform_says_where(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("QAZPROBE_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    places = home.find()
+    assert places.state.name == places.config.name == "qazprobe"
+    assert places.ready().stat().st_mode & 0o077 == 0
+
+
+def test_identifiers_sort_by_time_and_are_version_7() -> None:
+    early, late = uuid7.new(1_700_000_000.0), uuid7.new(1_700_000_000.001)
+    assert early < late
+    assert early[14] == "7"
+    assert early[19] in "89ab"
+    assert uuid7.new() != uuid7.new()
+
+
+@pytest.mark.parametrize("words", ["--version", "--help", "run --help", "consent --status"])
+def test_what_measures_nothing_loads_nothing_heavy(words: str) -> None:
+    code = (
+        "import sys\n"
+        "from probe import cli\n"
+        "try:\n"
+        "    cli.main(sys.argv[1:])\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "heavy = {'httpx', 'cryptography', 'dns', 'rich', 'aiohttp', 'asyncio', 'scapy'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code, *words.split()],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+    assert said.stderr.splitlines()[-1] == "[]"
