@@ -28,7 +28,8 @@ T = TypeVar("T")
 
 KEY_SECONDS = 30.0
 KEY_MEMORY = 20_000
-_ROOMS = 2
+# One: more of them only compete with the loop for the interpreter (measured: 1470/s against 1310/s).
+_ROOMS = 1
 
 
 class Service:
@@ -60,8 +61,8 @@ class Service:
         self.rechecks = Rechecks()
         self.snapshots = Snapshots(settings, store, listed, self.instruments, clock)
         self.bulk: BulkReply | None = None
-        # Checking, inflating and judging: apart from the loop, and never more at once than we
-        # have memory for.
+        # Checking, inflating and judging: apart from the loop, one batch at a time, so that
+        # memory is bounded too.
         self.rooms = ThreadPoolExecutor(_ROOMS, thread_name_prefix="ingest")
         self._networks = Networks()
         self._held = 0
@@ -118,7 +119,7 @@ class Service:
             self._held -= mine
 
     async def in_room(self, work: Callable[[], T]) -> T:
-        """Do heavy work in one of the few threads there are for it."""
+        """Do heavy work apart from the loop, one after the other."""
         return await asyncio.get_running_loop().run_in_executor(self.rooms, work)
 
     def close(self) -> None:
