@@ -1,6 +1,7 @@
 """`python -m probe.lab`: list the scenarios, play them, or show the demonstration."""
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -53,6 +54,14 @@ def matrix(
                 click.echo(line_of(row))
         rows += found
     sys.exit(summary(rows))
+
+
+@main.command()
+@click.option("-o", "output", default="qazprobe-demo.jsonl", metavar="FILE", type=Path)
+@click.option("--street", is_flag=True, help="On loopback, as where namespaces are not allowed.")
+def demo(output: Path, *, street: bool) -> None:
+    """Show the whole line on this machine: country, collector, control, probe, metrics."""
+    sys.exit(demonstrate(output, force_street=street))
 
 
 def line_of(row: Row) -> str:

@@ -36,11 +36,14 @@ PUBLIC_RESOLVERS = {
     "9.9.9.9": "dns.quad9.net",
     "77.88.8.8": "common.dot.dns.yandex.net",
 }
-PUBLIC_RESOLVERS6 = {"2001:4860:4860::8888": "dns.google", "2606:4700:4700::1111": "cloudflare-dns.com"}
+PUBLIC_RESOLVERS6 = {
+    "2001:4860:4860::8888": "dns.google",
+    "2606:4700:4700::1111": "cloudflare-dns.com",
+}
 
 COLLECTOR = "45.130.254.10"
 COLLECTOR_PORT = 8080
-BULK_PORT = 8443
+BULK_PORT = 9443
 
 BLOCK_PAGE = "92.46.180.80"
 BLOCK_PAGE_NAME = "zapret.kzmincom-lab.kz"

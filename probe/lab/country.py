@@ -10,7 +10,6 @@ standard input is ours.
 import json
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,10 +18,10 @@ from functools import cache
 from pathlib import Path
 from shutil import rmtree, which
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
-import probe
 from probe.lab import addresses as plan
+from probe.lab import commands
 from probe.lab.scenario import WIRE, Expect, LineSpec, Scenario, Site
 from probe.lab.warden import Order
 
@@ -67,10 +66,11 @@ def obstacle() -> str | None:
 class Country:
     """One simulated country with the sites, the censor and the line that were asked for."""
 
-    collector_listen = f"0.0.0.0:{plan.COLLECTOR_PORT}"
+    collector_listen = f"{plan.COLLECTOR}:{plan.COLLECTOR_PORT}"
     collector_url = f"http://{plan.COLLECTOR}:{plan.COLLECTOR_PORT}"
-    bulk_listen = f"0.0.0.0:{plan.BULK_PORT}"
+    bulk_listen = f"{plan.COLLECTOR}:{plan.BULK_PORT}"
     resolver = plan.SYSTEM_RESOLVER
+    control_stays = True
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Country:
         self._places: dict[str, int] = {}
         self._addresses: dict[str, list[str]] = {}
         self._warden: subprocess.Popen[bytes] | None = None
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running = commands.Running()
 
     def __enter__(self) -> "Country":
         reason = obstacle()
@@ -122,22 +122,21 @@ class Country:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=environment(),
+                env=commands.environment(),
             )
         assert self._warden.stdin is not None
         assert self._warden.stdout is not None
         pickle.dump(order, self._warden.stdin)
         self._warden.stdin.flush()
         answer = self._warden.stdout.readline()
-        said = json.loads(answer) if answer else {"error": self.log()}
+        said: dict[str, Any] = json.loads(answer) if answer else {"error": self.log()}
         if "error" in said:
             raise LabFailed(str(said["error"]))
         self._places = said["places"]
         self._addresses = said["addresses"]
 
     def _stop(self) -> None:
-        for process in self._running:
-            _end(process)
+        self._running.end()
         if self._warden is not None:
             assert self._warden.stdin is not None
             assert self._warden.stdout is not None
@@ -169,6 +168,9 @@ class Country:
         """Every address a site was given, IPv4 first."""
         return tuple(self._addresses[name])
 
+    def censor(self, *, on: bool) -> None:
+        """The censor of a country never sleeps; nothing to do."""
+
     def options(self, where: Where) -> dict[str, str]:
         """Settings a probe at a place needs, as environment variables."""
         return {}
@@ -186,19 +188,9 @@ class Country:
         *,
         env: Mapping[str, str] | None = None,
         log: Path | None = None,
-    ) -> subprocess.Popen[bytes]:
+    ) -> commands.Started:
         """Start a command at a place and leave it running until the country ends."""
-        with (log or Path(os.devnull)).open("ab") as out:
-            process = subprocess.Popen(
-                self.wrap(where, argv),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                env=environment(env),
-                start_new_session=True,
-            )
-        self._running.append(process)
-        return process
+        return self._running.spawn(self.wrap(where, argv), env, log)
 
     def run(
         self,
@@ -207,47 +199,18 @@ class Country:
         *,
         env: Mapping[str, str] | None = None,
         timeout: float = 60.0,
-    ) -> subprocess.CompletedProcess[str]:
+    ) -> commands.Finished:
         """Run a command at a place and give back what it said."""
-        with subprocess.Popen(
-            self.wrap(where, argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(env),
-            start_new_session=True,
-        ) as process:
-            try:
-                out, err = process.communicate(timeout=timeout)
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
-                raise
-        return subprocess.CompletedProcess(argv, process.returncode, out, err)
+        return commands.run(self.wrap(where, argv), env, timeout)
 
     def client(
         self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 60.0
-    ) -> subprocess.CompletedProcess[str]:
+    ) -> commands.Finished:
         """Run a command at home, behind the censor."""
         return self.run("client", argv, env=env, timeout=timeout)
 
     def abroad(
         self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 60.0
-    ) -> subprocess.CompletedProcess[str]:
+    ) -> commands.Finished:
         """Run a command where nobody censors."""
         return self.run("abroad", argv, env=env, timeout=timeout)
-
-
-def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment without anybody's settings of qazprobe, and with this package importable."""
-    ours = str(Path(probe.__file__).parent.parent)
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("QAZPROBE_")}
-    path = kept.get("PYTHONPATH")
-    return {**kept, "PYTHONPATH": f"{ours}:{path}" if path else ours, **(more or {})}
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

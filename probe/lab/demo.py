@@ -1,3 +1,119 @@
-"""placeholder"""
-def demo() -> int:
-    return 0
+"""The whole line on this machine in under a minute: a country, a collector, a control, a probe.
+
+Nothing leaves the machine. Everything that is started is ended; what stays is one file of records.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from probe.lab import commands
+from probe.lab.catalogue import catalogue
+from probe.lab.country import Country, obstacle
+from probe.lab.scenario import Scenario
+from probe.lab.staging import Ground, Stage, records
+from probe.lab.street import Street
+
+_SHOWN = (
+    "innocent.fine",
+    "innocent.fine_http",
+    "dns.nxdomain",
+    "dns.bogon",
+    "dns.injected_first",
+    "tcp.drop",
+    "tls.drop_hello",
+    "tls.reset",
+    "tls.fin",
+    "tls.behind_http",
+    "http.page_200",
+    "http.one_path",
+    "mitm.2021",
+    "innocent.expired",
+    "innocent.name_nxdomain",
+    "innocent.legal_here",
+    "innocent.redirect_301",
+)
+_FAMILIES = ("qazprobe_target_outcome", "qazprobe_target_mechanism", "qazprobe_tls_interception")
+_RECORDS = Path("qazprobe-demo.jsonl")
+
+
+def demo(output: Path = _RECORDS, *, force_street: bool = False) -> int:
+    """Show the main job without any internet; the exit code is 0 when everybody was judged right."""
+    began = time.monotonic()
+    with _ground(force_street=force_street) as ground:
+        ready = Stage(ground)
+        urls = ground.urls()
+        _say(f"{len(urls)} targets, a censor, a collector with its embedded store")
+        ready.start_collector(urls)
+        _say("a control looks at every target from an open network")
+        ready.start_control(urls)
+        ready.consent()
+        _say("a volunteer's probe looks from behind the censor")
+        argv = ready.probe_argv(urls, output.absolute())
+        code = subprocess.run(
+            ground.wrap("client", argv), env=commands.environment(ready.probe_env()), check=False
+        ).returncode
+        if code:
+            _say(f"the probe exited with {code}")
+        wrong = _show(ground, list(records(output)))
+        _say(f"records: {output.absolute()}")
+        _say("what Prometheus scrapes from the collector:")
+        for line in _metrics(ready.metrics()):
+            click.echo(f"  {line}")
+    _say(f"done in {time.monotonic() - began:.0f} s; everything that was started has been ended")
+    return 1 if wrong or code else 0
+
+
+def _say(text: str) -> None:
+    click.secho(f"» {text}", bold=True)
+
+
+@contextmanager
+def _ground(*, force_street: bool) -> Iterator[Ground]:
+    """A country if this machine allows one, else the street; says which."""
+    shown: Sequence[Scenario] = [each for each in catalogue() if each.name in _SHOWN]
+    reason = "it was asked for" if force_street else obstacle()
+    if reason is None:
+        _say("a simulated country in network namespaces of this machine; nothing leaves it")
+        with Country(shown) as country:
+            yield country
+        return
+    _say(f"a street of rude servers on loopback, for there can be no country here: {reason}")
+    with Street(each for each in catalogue() if each.street) as street:
+        yield street
+
+
+def _show(ground: Ground, found: Sequence[Mapping[str, object]]) -> int:
+    """A table of what was found; the number of verdicts that are not right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    table = Table("target", "outcome", "mechanism", "how sure", "why", "right?")
+    wrong = 0
+    for record in found:
+        verdict = record.get("verdict")
+        if not isinstance(verdict, dict) or record.get("input") not in ground.urls():
+            continue
+        url = str(record["input"])
+        mechanisms = tuple(verdict.get("mechanisms", ()))
+        right = ground.expect(url).accepts(verdict["outcome"], mechanisms)
+        wrong += not right
+        rules = verdict.get("rules") or [{"reason": ""}]
+        sure = f"{verdict.get('confidence', 0.0):.0%}"
+        words = "\n".join(mechanisms)
+        why = str(rules[0].get("reason", ""))
+        table.add_row(url, verdict["outcome"], words, sure, why, "yes" if right else "no")
+    console.print(table)
+    return wrong
+
+
+def _metrics(text: str) -> list[str]:
+    """The lines that tell of targets, those that say something."""
+    lines = [line for line in text.splitlines() if line.startswith(_FAMILIES)]
+    return [line for line in lines if not line.endswith((" 0", " 0.0"))]

@@ -36,7 +36,8 @@ def _server_name(data: bytes) -> str | None:
         at += 4
         if kind == _SERVER_NAME:
             length = _u16(data, at + 3)
-            return data[at + 5 : at + 5 + length].decode("ascii").lower()
+            name = data[at + 5 : at + 5 + length]
+            return name.decode("ascii").lower() if len(name) == length else None
         at += size
     return None
 

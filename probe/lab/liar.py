@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 from probe.lab import addresses as plan
 from probe.lab import names
@@ -21,10 +22,20 @@ Peer = tuple[str, int]
 class Liar:
     """Answers redirected queries: falsely, honestly, or both."""
 
-    def __init__(self, world: World, server: socket.socket, upstream: Peer) -> None:
+    def __init__(
+        self,
+        world: World,
+        server: socket.socket,
+        upstream: Peer,
+        *,
+        lies: Callable[[Lie], bool] = lambda _: True,
+        translate: Callable[[bytes], bytes] = lambda data: data,
+    ) -> None:
         self._world = world
         self._server = server
         self._upstream = upstream
+        self._lies = lies
+        self._translate = translate
 
     def run(self) -> None:
         """Answer for ever, each query in a thread of its own."""
@@ -57,7 +68,7 @@ class Liar:
 
     def _act(self, name: str) -> Lie | None:
         for act in self._world.acts:
-            if isinstance(act, Lie) and act.name == name:
+            if isinstance(act, Lie) and act.name == name and self._lies(act):
                 return act
         return None
 
@@ -88,7 +99,7 @@ class Liar:
             return
         options = [(socket.SOL_IP, socket.IP_TTL, _INJECTED_TTL.to_bytes(4, "little"))]
         with contextlib.suppress(OSError):
-            self._server.sendmsg([data], options if injected else [], 0, peer)
+            self._server.sendmsg([self._translate(data)], options if injected else [], 0, peer)
 
 
 def start(world: World) -> None:

@@ -18,6 +18,7 @@ PROXIED_HELLO = frozenset({"fin", "alert", "mitm_2019", "mitm_2021", "mitm_anony
 KERNEL_WEB = frozenset({"drop", "reset"})
 _SILENT = 1
 _RESET = 2
+_SEEN = 3
 _FIRST_SLOW = 16
 _DOMESTIC = "92.46.0.0/16"
 _V4_REJECTS = {
@@ -119,19 +120,18 @@ def _hello(act: Hello, world: World, index: int, *, v6: bool) -> Iterator[Rule]:
     if act.how in PROXIED_HELLO:
         yield from _redirect(act.name, world, 443, plan.REDIRECTED_TLS_PORT, v6=v6)
         return
-    mark = {"drop_after": _SILENT, "reset": _RESET}.get(act.how)
     match_name = _offers(act.name)
-    if mark is not None:
-        yield Rule("mangle", "FORWARD", f"{match_name} -j CONNMARK --set-mark {mark}")
-    if act.residual:
-        recent = f"-m recent --name r{index}"
-        yield Rule("mangle", "FORWARD", f"{match_name} {recent} --set --rdest")
-        check = f"{recent} --rcheck --seconds {act.residual} --rdest -j DROP"
-        if act.how == "drop":
-            yield Rule("filter", "FORWARD", f"{match_name} -j DROP")
-        yield Rule("filter", "FORWARD", f"-i {HOME} -p tcp --dport 443 {check}")
-    elif act.how == "drop":
+    recent = f"-m recent --name r{index} --rdest"
+    if act.residual:  # a connection triggers once, however often its ClientHello is sent again
+        once = f"{match_name} -m connmark --mark 0"
+        yield Rule("mangle", "FORWARD", f"{once} {recent} --set")
+    mark = {"drop_after": _SILENT, "reset": _RESET}.get(act.how, _SEEN)
+    yield Rule("mangle", "FORWARD", f"{match_name} -j CONNMARK --set-mark {mark}")
+    if act.how == "drop":
         yield Rule("filter", "FORWARD", f"{match_name} -j DROP")
+    if act.residual:
+        check = f"{recent} --rcheck --seconds {act.residual} -j DROP"
+        yield Rule("filter", "FORWARD", f"-i {HOME} -p tcp --dport 443 {check}")
 
 
 def _web(act: Web, world: World, *, v6: bool) -> Iterator[Rule]:

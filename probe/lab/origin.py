@@ -46,15 +46,22 @@ class Visits:
 
 @dataclass
 class Origin:
-    """Every web server of the world."""
+    """Every web server of the world.
+
+    Attributes:
+        locate: Tells at which of the plan's addresses a connection has come in.
+        ports: Where https and http are served, when not at 443 and 80.
+    """
 
     world: World
+    locate: wires.Locate = wires.local_end
+    ports: tuple[int, int] = (443, 80)
     contexts: wires.Contexts = field(default_factory=wires.Contexts)
     visits: Visits = field(default_factory=Visits)
 
     def secure(self, connection: socket.socket) -> None:
         """One connection to a TLS port."""
-        here = wires.plain_address(connection.getsockname()[0])
+        here, _ = self.locate(connection)
         hello = wires.peek(connection)
         offered = server_name(hello)
         site = self.world.site_for(_bare(offered), here) or self.world.default_at(here)
@@ -67,7 +74,7 @@ class Origin:
 
     def plain(self, connection: socket.socket) -> None:
         """One connection to a plain HTTP port."""
-        here = wires.plain_address(connection.getsockname()[0])
+        here, _ = self.locate(connection)
         default = self.world.default_at(here)
         if default is None or self._dead(connection, default):
             return
@@ -106,9 +113,7 @@ class Origin:
                 return False
         return True
 
-    def _exchange(
-        self, stream: socket.socket, fallback: Site, here: str, *, secure: bool
-    ) -> None:
+    def _exchange(self, stream: socket.socket, fallback: Site, here: str, *, secure: bool) -> None:
         head = wires.read_head(stream)
         if not head:
             return
@@ -118,6 +123,7 @@ class Origin:
             return wires.silence(stream)
         answer = self._answer(site, asked, _audience(stream), secure=secure)
         clock = WRONG_CLOCK.total_seconds() if self.world.nation("wrong_clock") else 0.0
+        answer = pages.at_ports(answer, *self.ports)
         return _send(stream, site, pages.wire(answer, clock=clock))
 
     def _answer(

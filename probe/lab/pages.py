@@ -3,10 +3,10 @@
 import hashlib
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from itertools import count
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from probe.lab.scenario import Page, Site
 
@@ -83,6 +83,26 @@ def moved(to: str, status: int) -> Answer:
     safe = quote(to, safe=":/?&=%#")
     body = _html(f"{status} Moved", f'<a href="{safe}">Moved</a>')
     return Answer(status, (("Server", "nginx"), ("Location", safe), _HTML), body)
+
+
+def at_ports(answer: Answer, secure: int, plain: int) -> Answer:
+    """The same answer, where https and http are served at other ports than usual."""
+    if (secure, plain) == (443, 80):
+        return answer
+    headers = tuple(
+        (name, with_port(value, secure, plain) if name == "Location" else value)
+        for name, value in answer.headers
+    )
+    return replace(answer, headers=headers)
+
+
+def with_port(url: str, secure: int, plain: int) -> str:
+    """An absolute URL with the port at which its scheme is served; others as they are."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or ":" in parts.netloc:
+        return url
+    port = secure if parts.scheme == "https" else plain
+    return parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
 
 
 _HTML = ("Content-Type", "text/html; charset=utf-8")

@@ -180,9 +180,7 @@ def _copy_names(
     return builder.add_extension(names, critical=False)
 
 
-def _pointing_up(
-    builder: x509.CertificateBuilder, parent: Authority
-) -> x509.CertificateBuilder:
+def _pointing_up(builder: x509.CertificateBuilder, parent: Authority) -> x509.CertificateBuilder:
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(parent.key.public_key())
     return builder.add_extension(identifier, critical=False)
 
@@ -223,7 +221,9 @@ class Pki:
 
     @cached_property
     def second(self) -> Authority:
-        return intermediate(self.second_root, "CN=Second TLS CA 4,O=Second Certificates,C=BE", now=self.now)
+        return intermediate(
+            self.second_root, "CN=Second TLS CA 4,O=Second Certificates,C=BE", now=self.now
+        )
 
     @cached_property
     def national(self) -> Authority:

@@ -17,14 +17,14 @@ from probe.lab import pages, wires
 from probe.lab.hello import server_name
 from probe.lab.pki import Authority, Served, forge_2019, forge_2021
 from probe.lab.scenario import Hello, Web
+from probe.lab.wires import Destination, Locate
 from probe.lab.world import World
 
 _HANDSHAKE_FAILURE = bytes.fromhex("15030300020228")  # fatal alert 40, RFC 8446 section 6
 _RAW_PAGE = "<html><title>Access denied</title><body>This resource is blocked.</body></html>"
 _UPSTREAM_LIMIT = 10.0
 
-Destination = tuple[str, int]
-Locate = Callable[[socket.socket], Destination]
+Onward = Callable[[socket.socket, Destination], None]
 
 
 @dataclass
@@ -33,10 +33,17 @@ class Proxy:
 
     Attributes:
         locate: Tells where a redirected connection was going to.
+        onward_secure, onward_plain: What becomes of connections nobody minds.
+        reach: Where the real server of a destination can be dialled from here.
+        ports: Where https and http are served, when not at 443 and 80.
     """
 
     world: World
     locate: Locate = wires.original_destination
+    onward_secure: Onward = field(default=lambda connection, there: pass_on(connection, there))
+    onward_plain: Onward = field(default=lambda connection, there: pass_on(connection, there))
+    reach: Callable[[Destination], Destination] = field(default=lambda there: there)
+    ports: tuple[int, int] = (443, 80)
     contexts: wires.Contexts = field(default_factory=wires.Contexts)
     forged: dict[tuple[str, bytes], Served] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -44,8 +51,8 @@ class Proxy:
     def secure(self, connection: socket.socket) -> None:
         """One redirected connection to port 443."""
         there = self.locate(connection)
-        if there == _here(connection):
-            return
+        if there == wires.local_end(connection) and self.locate is wires.original_destination:
+            return  # whoever dials us directly was not redirected, and is not passed on to us
         hello = wires.peek(connection)
         name = server_name(hello)
         act = self._hello_act(name)
@@ -54,12 +61,12 @@ class Proxy:
         elif self.world.nation("everything_resigned"):
             self._intercept(connection, "product", there, name)
         else:
-            _pass(connection, there)
+            self.onward_secure(connection, there)
 
     def plain(self, connection: socket.socket) -> None:
         """One redirected connection to port 80."""
         there = self.locate(connection)
-        if there == _here(connection):
+        if there == wires.local_end(connection) and self.locate is wires.original_destination:
             return None
         if self.world.nation("captive_portal"):
             wires.read_head(connection)
@@ -68,7 +75,7 @@ class Proxy:
         asked = wires.parse_head(wires.peek(connection, whole=wires.has_head))
         act = self._web_act(asked)
         if act is None:
-            return _pass(connection, there)
+            return self.onward_plain(connection, there)
         return self._act_on_web(connection, act, there)
 
     def _hello_act(self, name: str | None) -> Hello | None:
@@ -79,8 +86,9 @@ class Proxy:
 
     def _web_act(self, asked: wires.Asked) -> Web | None:
         for act in self.world.acts:
-            here = isinstance(act, Web) and act.name == asked.host
-            if here and act.path in {None, asked.path}:
+            if not isinstance(act, Web) or act.name != asked.host:
+                continue
+            if act.path in {None, asked.path}:
                 return act
         return None
 
@@ -107,16 +115,33 @@ class Proxy:
             case "reset":
                 wires.reset(connection)
             case "truncate":
-                _pass_part(connection, there)
+                _pass_part(connection, self.reach(there))
             case how:
                 wires.read_head(connection)
-                connection.sendall(_spoken(how))
+                connection.sendall(self._spoken(how))
+
+    def _spoken(self, how: str) -> bytes:
+        """What the censor says in the site's place."""
+        match how:
+            case "page_200":
+                answer = pages.block_page(200)
+            case "page_403":
+                answer = pages.block_page(403)
+            case "to_http_page":
+                answer = pages.moved(f"http://{plan.BLOCK_PAGE_NAME}/", 302)
+            case "to_https_page":
+                answer = pages.moved(f"https://{plan.BLOCK_PAGE_NAME}/", 302)
+            case "raw_page":
+                return _RAW_PAGE.encode()
+            case _:
+                return b""
+        return pages.wire(pages.at_ports(answer, *self.ports))
 
     def _intercept(
         self, connection: socket.socket, how: str, there: Destination, name: str | None
     ) -> None:
         """Speak TLS to both sides and carry what they say."""
-        upstream = _open_tls(there, name)
+        upstream = _open_tls(self.reach(there), name)
         with upstream:
             real = upstream.getpeercert(binary_form=True) or b""
             served = self._forge(how, real)
@@ -149,12 +174,6 @@ class Proxy:
                 return pki.interceptor_anonymous
 
 
-def _here(connection: socket.socket) -> Destination:
-    """Our own end: whoever dials it directly was not redirected, and is not passed on to us."""
-    name = connection.getsockname()
-    return wires.plain_address(name[0]), name[1]
-
-
 def _open_tls(there: Destination, name: str | None) -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -163,7 +182,8 @@ def _open_tls(there: Destination, name: str | None) -> ssl.SSLSocket:
     return context.wrap_socket(upstream, server_hostname=name)
 
 
-def _pass(connection: socket.socket, there: Destination) -> None:
+def pass_on(connection: socket.socket, there: Destination) -> None:
+    """Carry a connection to where it was going."""
     try:
         upstream = socket.create_connection(there, timeout=_UPSTREAM_LIMIT)
     except ConnectionRefusedError:
@@ -180,23 +200,6 @@ def _pass_part(connection: socket.socket, there: Destination) -> None:
     with socket.create_connection(there, timeout=_UPSTREAM_LIMIT) as upstream:
         upstream.sendall(wires.read_head(connection))
         connection.sendall(upstream.recv(2048))
-
-
-def _spoken(how: str) -> bytes:
-    """What the censor says in the site's place."""
-    match how:
-        case "page_200":
-            return pages.wire(pages.block_page(200))
-        case "page_403":
-            return pages.wire(pages.block_page(403))
-        case "to_http_page":
-            return pages.wire(pages.moved(f"http://{plan.BLOCK_PAGE_NAME}/", 302))
-        case "to_https_page":
-            return pages.wire(pages.moved(f"https://{plan.BLOCK_PAGE_NAME}/", 302))
-        case "raw_page":
-            return _RAW_PAGE.encode()
-        case _:
-            return b""
 
 
 def start(world: World) -> None:

@@ -119,15 +119,15 @@ def _speak_h2(stream: "ssl.SSLSocket", reply: Callable[[bytes], bytes | None]) -
     from h2.connection import H2Connection
     from h2.events import DataReceived, RequestReceived, StreamEnded
 
-    link = H2Connection(config=H2Configuration(client_side=False, header_encoding="utf-8"))
+    link = H2Connection(config=H2Configuration(client_side=False))
     link.initiate_connection()
     stream.sendall(link.data_to_send())
     asked: dict[int, bytes] = {}
     while data := stream.recv(65536):
         for event in link.receive_data(data):
             if isinstance(event, RequestReceived):
-                path = dict(event.headers).get(":path", "")
-                asked[event.stream_id] = _from_path(str(path))
+                path = next((text for name, text in event.headers if name == b":path"), b"")
+                asked[event.stream_id] = _from_path(path.decode("latin-1"))
             elif isinstance(event, DataReceived):
                 asked[event.stream_id] = asked.get(event.stream_id, b"") + event.data
                 link.acknowledge_received_data(event.flow_controlled_length, event.stream_id)

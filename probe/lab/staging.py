@@ -5,7 +5,6 @@ back are the records the probe wrote.
 """
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from probe.lab import commands
 from probe.lab.country import Where
 from probe.lab.scenario import ControlState, Expect
 
@@ -32,6 +32,8 @@ class Ground(Protocol):
     folder: Path
 
     @property
+    def control_stays(self) -> bool: ...
+    @property
     def ca_file(self) -> Path: ...
     @property
     def collector_url(self) -> str: ...
@@ -42,6 +44,7 @@ class Ground(Protocol):
 
     def urls(self) -> tuple[str, ...]: ...
     def expect(self, url: str) -> Expect: ...
+    def censor(self, *, on: bool) -> None: ...
     def options(self, where: Where) -> dict[str, str]: ...
     def run(
         self,
@@ -50,7 +53,7 @@ class Ground(Protocol):
         *,
         env: Mapping[str, str] | None = None,
         timeout: float = 60.0,
-    ) -> "subprocess.CompletedProcess[str]": ...
+    ) -> commands.Finished: ...
     def spawn(
         self,
         where: Where,
@@ -58,7 +61,7 @@ class Ground(Protocol):
         *,
         env: Mapping[str, str] | None = None,
         log: Path | None = None,
-    ) -> "subprocess.Popen[bytes]": ...
+    ) -> commands.Started: ...
     def wrap(self, where: Where, argv: Sequence[str]) -> list[str]: ...
 
 
@@ -76,11 +79,17 @@ class Stage:
     def __post_init__(self) -> None:
         self.store = f"sqlite:///{self.ground.folder / 'collector.sqlite3'}"
 
-    def start_collector(self) -> None:
-        """Start the collector with its embedded store, and wait until it takes connections."""
+    def start_collector(self, urls: Sequence[str]) -> None:
+        """Start the collector with its embedded store, and wait until it takes connections.
+
+        `urls` are its listed targets: those it shows by name, and lets be rechecked.
+        """
         ground = self.ground
+        listed = ground.folder / "listed.txt"
+        listed.write_text("".join(f"{url}\n" for url in urls))
         serve = ["serve", "--listen", ground.collector_listen, "--bulk", ground.bulk_listen]
         more = ["--store", self.store, "--enrolment", "open", "--lab"]
+        more += ["--targets", str(listed)]
         log = ground.folder / "collector.log"
         process = ground.spawn("internet", [*_COLLECTOR, *serve, *more], log=log)
         host, _, port = ground.collector_url.removeprefix("http://").rpartition(":")
@@ -100,8 +109,11 @@ class Stage:
         argv = self._run_argv("abroad", urls, found, role="control")
         env = {**self._home("abroad"), "QAZPROBE_INVITE": self._invite()}
         log = self.ground.folder / "control.log"
-        if stale:
-            said = self.ground.run("abroad", [*_STALE, *argv], env=env, timeout=_CONTROL_LIMIT)
+        if stale or not self.ground.control_stays:
+            command = [*(_STALE if stale else _PROBE), *argv]
+            self.ground.censor(on=False)
+            said = self.ground.run("abroad", command, env=env, timeout=_CONTROL_LIMIT)
+            self.ground.censor(on=True)
             _accept(said, "the control")
             return
         process = self.ground.spawn("abroad", [*_PROBE, *argv, "--every", "5m"], env=env, log=log)
@@ -159,14 +171,24 @@ class Stage:
         targets.write_text("".join(f"{url}\n" for url in urls))
         lab = ["--lab", "--ca-file", str(self.ground.ca_file)]
         collector = ["--collector", self.ground.collector_url]
-        return ["run", "--targets", str(targets), "-o", str(found), "--role", role, *lab, *collector]
+        return [
+            "run",
+            "--targets",
+            str(targets),
+            "-o",
+            str(found),
+            "--role",
+            role,
+            *lab,
+            *collector,
+        ]
 
 
 @contextmanager
 def stage(ground: Ground, control: ControlState, urls: Sequence[str]) -> Iterator[Stage]:
     """A collector, a control if there is to be one, and a volunteer who consented."""
     made = Stage(ground)
-    made.start_collector()
+    made.start_collector(urls)
     if control is not ControlState.NONE:
         made.start_control(urls, stale=control is ControlState.STALE)
     made.consent()
@@ -187,7 +209,7 @@ def _finished(path: Path) -> bool:
     return any(record.get("experiment") == "run" for record in records(path))
 
 
-def _accept(said: "subprocess.CompletedProcess[str]", what: str) -> str:
+def _accept(said: commands.Finished, what: str) -> str:
     if said.returncode:
         raise StageFailed(f"{what} exited with {said.returncode}: {said.stderr[-2000:]}")
     return said.stdout

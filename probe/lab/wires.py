@@ -24,6 +24,8 @@ _IP6T_SO_ORIGINAL_DST = 80
 _MAPPED = "::ffff:"
 
 Handler = Callable[[socket.socket], None]
+Destination = tuple[str, int]
+Locate = Callable[[socket.socket], Destination]
 
 
 def plain_address(text: str) -> str:
@@ -44,7 +46,7 @@ def listen(address: str, port: int) -> socket.socket:
 
 
 def serve(server: socket.socket, handler: Handler) -> None:
-    """Accept for ever, each connection in a thread of its own."""
+    """Accept until the listening socket is closed, each connection in a thread of its own."""
 
     def accept() -> None:
         while True:
@@ -55,6 +57,13 @@ def serve(server: socket.socket, handler: Handler) -> None:
             threading.Thread(target=_guarded, args=(connection, handler), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
+
+
+def close(listener: socket.socket) -> None:
+    """Close a listening socket, also under a thread that waits on it."""
+    with contextlib.suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
 
 
 def _guarded(connection: socket.socket, handler: Handler) -> None:
@@ -97,7 +106,13 @@ def has_head(data: bytes) -> bool:
     return b"\r\n\r\n" in data or len(data) > 65000
 
 
-def original_destination(connection: socket.socket) -> tuple[str, int]:
+def local_end(connection: socket.socket) -> Destination:
+    """The address and port that were dialled, where nobody turned the connection."""
+    name = connection.getsockname()
+    return plain_address(name[0]), name[1]
+
+
+def original_destination(connection: socket.socket) -> Destination:
     """Where a redirected connection was going to, before the middlebox turned it to us."""
     if connection.family == socket.AF_INET6:
         peer = plain_address(connection.getsockname()[0])

@@ -68,9 +68,7 @@ class World:
         return self.places[names[0]].site if names else None
 
 
-def build(
-    scenarios: Sequence[Scenario], line: LineSpec, extra: Iterable[Site] = ()
-) -> World:
+def build(scenarios: Sequence[Scenario], line: LineSpec, extra: Iterable[Site] = ()) -> World:
     """Place all sites of all scenarios, and those every country has, in one world."""
     sites = _unique([*standing(), *extra, *(site for each in scenarios for site in each.sites)])
     places = _place(sites)

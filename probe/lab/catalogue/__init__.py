@@ -2,7 +2,18 @@
 
 from functools import cache
 
-from probe.lab.catalogue import controls, dns, http, innocent, lines, mitm, nation, tcp, throttle, tls
+from probe.lab.catalogue import (
+    controls,
+    dns,
+    http,
+    innocent,
+    lines,
+    mitm,
+    nation,
+    tcp,
+    throttle,
+    tls,
+)
 from probe.lab.scenario import Scenario
 
 

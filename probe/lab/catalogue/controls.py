@@ -1,7 +1,18 @@
 """The control is missing, challenged, stale or contradicted."""
 
 from probe.lab.catalogue.entry import entry
-from probe.lab.scenario import ControlState, Cut, Expect, Hello, Lie, Nation, Page, Scenario, Site, Web
+from probe.lab.scenario import (
+    ControlState,
+    Cut,
+    Expect,
+    Hello,
+    Lie,
+    Nation,
+    Page,
+    Scenario,
+    Site,
+    Web,
+)
 from probe.model import Mechanism as M
 from probe.model import Outcome as O
 

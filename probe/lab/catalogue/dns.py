@@ -59,6 +59,7 @@ SCENARIOS = (
         O.BLOCKED,
         f"Plain DNS answers with a private address; {_TRUTH}.",
         mechanisms=[M.DNS_BOGON],
+        also=[M.DNS_WRONG_ADDRESS],
         street=True,
     ),
     entry(
@@ -77,6 +78,7 @@ SCENARIOS = (
         O.BLOCKED,
         "Plain DNS leads to the block page's server, which can not prove the name.",
         mechanisms=[M.DNS_WRONG_ADDRESS],
+        also=[M.HTTP_BLOCKPAGE],
         street=True,
     ),
     entry(
@@ -105,6 +107,7 @@ SCENARIOS = (
         O.BLOCKED,
         "Only the provider's resolver leads to the block page.",
         mechanisms=[M.DNS_WRONG_ADDRESS],
+        also=[M.HTTP_BLOCKPAGE],
     ),
     entry(
         "dns.public_hijacked",
@@ -131,7 +134,7 @@ SCENARIOS = (
         O.BLOCKED,
         "A false answer overtakes the true one, and everybody believes the first.",
         mechanisms=[M.DNS_INJECTED],
-        also=[M.DNS_WRONG_ADDRESS],
+        also=[M.DNS_WRONG_ADDRESS, M.HTTP_BLOCKPAGE],
         street=True,
     ),
     entry(
@@ -167,6 +170,7 @@ SCENARIOS = (
         O.BLOCKED,
         "The name leads to a private address, and at the true one TLS is reset for it.",
         mechanisms=[M.DNS_BOGON, M.TLS_RESET],
+        also=[M.DNS_WRONG_ADDRESS],
     ),
     entry(
         "dns.behind_redirect",
@@ -192,4 +196,3 @@ SCENARIOS = (
         censor=(Nation("nxdomain_sold"),),
     ),
 )
-

@@ -50,4 +50,3 @@ def entry(
         experiments=tuple(experiments),
         street=street,
     )
-

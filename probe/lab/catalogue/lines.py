@@ -52,8 +52,6 @@ def _on(line: LineSpec) -> Scenario:
     return Scenario(f"lines.{line.name}", sites, expect, censor=acts, line=line)
 
 
-LINES = {
-    line.name: line for line in (HOME, LOSS_1, LOSS_3, LOSS_5, SATELLITE, EVENING, MOBILE)
-}
+LINES = {line.name: line for line in (HOME, LOSS_1, LOSS_3, LOSS_5, SATELLITE, EVENING, MOBILE)}
 
 SCENARIOS = tuple(_on(line) for line in LINES.values())

@@ -21,7 +21,6 @@ SCENARIOS = (
         O.BLOCKED,
         "The connection is refused here and accepted for the control.",
         mechanisms=[M.TCP_REFUSED],
-        street=True,
     ),
     entry(
         "tcp.host_unreachable",

@@ -155,7 +155,9 @@ SCENARIOS = (
                 "Its name is reset at an address that serves its neighbour.",
                 mechanisms=(M.TLS_RESET,),
             ),
-            Expect("https://tower-b.org/", O.OK, "The neighbour at the same address is left alone."),
+            Expect(
+                "https://tower-b.org/", O.OK, "The neighbour at the same address is left alone."
+            ),
         ),
         censor=(Hello("tower-a.org", "reset"),),
     ),
