@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal, TypeVar
 
-from probe.experiments.port import BulkNet, Hello, Resolver
-from probe.model import Dns, Quic, Steps, Tcp, Tls, Transfer
+from probe.experiments.port import BulkNet, Hello, HomeNet, Resolver
+from probe.model import Dns, Ping, Quic, Steps, Tcp, Tls, Transfer
 
 T = TypeVar("T")
 
@@ -123,6 +123,11 @@ class FrugalNet:
 
     def safe(self, address: str) -> bool:
         return self._net.safe(address)
+
+    async def gateway(self) -> Ping | None:
+        if not isinstance(self._net, HomeNet):
+            return None
+        return await self._net.gateway()
 
     async def transfer(
         self,

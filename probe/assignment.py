@@ -51,8 +51,11 @@ def assign(
     experiments = known_experiments(settings.experiments)
     unique = {target.url: target for target in reversed(found)}
     ordered = dict.fromkeys(target.url for target in found)
+    once = about_the_line()
     jobs = (
-        Job(experiment, url, unique[url].category) for experiment in experiments for url in ordered
+        Job(experiment, url, unique[url].category if url else None)
+        for experiment in experiments
+        for url in (("",) if experiment in once else ordered)
     )
     return Assignment(tuple(jobs), later)
 
@@ -66,6 +69,13 @@ def known_experiments(names: Iterable[str]) -> tuple[str, ...]:
         if name not in known:
             raise Trouble(f"there is no experiment {name!r}; there are: {', '.join(sorted(known))}")
     return tuple(dict.fromkeys(names))
+
+
+def about_the_line() -> frozenset[str]:
+    """Experiments that look at the line, once a run, whatever the targets are."""
+    from probe.experiments import load
+
+    return frozenset(name for name, experiment in load().items() if experiment.once)
 
 
 def is_url(spec: str) -> bool:

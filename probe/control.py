@@ -16,7 +16,7 @@ from probe.collector_client import CollectorClient, CollectorError, CollectorRef
 from probe.endpoint import Endpoint
 from probe.enrolment import introduce, reintroduce
 from probe.keys import Keys, KeysError, Role
-from probe.messages import ControlReply, RecheckAsk, RecheckJob, VantageReply
+from probe.messages import BulkReply, ControlReply, RecheckAsk, RecheckJob, VantageReply
 from probe.model import Control, Record
 
 T = TypeVar("T")
@@ -99,6 +99,11 @@ class ControlDesk:
         """Our country and network by the first collector that knows them."""
         replies = await self._ask_all(lambda client: client.vantage(), self._patience)
         return next((reply for reply in replies if reply.asn or reply.country), None)
+
+    async def bulk(self) -> tuple[BulkReply, ...]:
+        """The bulk servers that collectors announce."""
+        replies = await self._ask_all(lambda client: client.service(), self._patience)
+        return tuple(server for reply in replies for server in reply.bulk)
 
     async def _ask_all(
         self, ask: Callable[[CollectorClient], Awaitable[T]], seconds: float

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from probe.experiments.port import BulkNet, Experiment, Reference
-from probe.messages import RecheckAsk
+from probe.messages import BulkReply, RecheckAsk
 from probe.model import Control, Line, Record, RunFacts, Steps, Vantage, Verdict
 from probe.plan import Job
 
@@ -91,6 +91,7 @@ class Kit:
     Attributes:
         whereabouts: Our vantage as well as it is known by now; waits a moment at most.
         facts: From everything a run saw: the facts of the line, for one record of it.
+        bulk: The bulk servers that collectors announce.
         describe: Facts of the run that the session knows (roots, dead resolvers), to fill in.
     """
 
@@ -103,6 +104,7 @@ class Kit:
     facts: Callable[[RunView], Callable[[Record], Line]]
     judge: Callable[[Record], Verdict]
     scrub: Callable[[Record], Record]
+    bulk: Callable[[], Awaitable[tuple[BulkReply, ...]]] | None = None
     describe: Callable[[Session, RunFacts], RunFacts] = lambda _, facts: facts
 
 

@@ -4,10 +4,11 @@ Here the three ways of not getting a measurement are told apart: the budget is s
 have a bug (kept in a local log, never evidence, and the run goes on), or we were cut short.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from probe import uuid7
@@ -32,6 +33,7 @@ class Looker:
 
     Attributes:
         bug: Told of each exception that nobody should ever see.
+        turn: Held by an experiment that loads the line.
     """
 
     experiments: Mapping[str, Experiment]
@@ -42,9 +44,14 @@ class Looker:
     options: Mapping[str, Mapping[str, object]]
     seed: int
     bug: Callable[[Job, BaseException], None]
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def first(self, job: Job, controls: Sequence[Control] = ()) -> Look:
         """Measure it, or raise `NotMeasured`."""
+        async with self.turn if self.experiments[job.experiment].alone else nullcontext():
+            return await self._first(job, controls)
+
+    async def _first(self, job: Job, controls: Sequence[Control]) -> Look:
         started, origin = datetime.now(UTC), time.monotonic()
         net = self.session.net(origin)
         task = self._task(job, controls, ())

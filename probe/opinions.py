@@ -31,13 +31,14 @@ class Opinions:
 
     async def ask(self, inputs: Iterable[str]) -> None:
         """Ask what controls saw lately."""
-        self._add(await self._desk.controls(tuple(inputs)))
+        self._add(await self._desk.controls(tuple(filter(None, inputs))))
 
     async def recheck(self, looks: Iterable[Look]) -> None:
         """Ask controls to look now at what failed here, and at the addresses we were given."""
         asks = tuple(
             RecheckAsk(input=one.job.url, addresses=tuple(addresses(one.steps))[:ADDRESSES])
             for one in looks
+            if one.job.url  # an experiment about the line has no target
         )
         self._add(await self._desk.recheck(asks))
 

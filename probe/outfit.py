@@ -125,6 +125,7 @@ async def kit(outfit: Outfit) -> AsyncIterator[Kit]:
                 harmless=known.harmless_names(),
                 whereabouts=whereabouts.now,
                 desk=helpers,
+                bulk=hosts.bulk,
                 facts=lambda view: _facts(view, helpers.clock_offset),
                 judge=judge,
                 scrub=clean,

@@ -4,6 +4,7 @@ The lock is held for each round and not between rounds, so that a person can loo
 killed round was still holding is handed on first.
 """
 
+import dataclasses
 import random
 import secrets
 import time
@@ -23,6 +24,7 @@ from probe.outfit import Outfit, kit, send
 from probe.output import Outlet, Sink
 from probe.plan import LIMITS, Job
 from probe.progress import watching
+from probe.provision import provided
 from probe.results import Results
 from probe.run import Ending, Order, Run
 from probe.stop import Stop
@@ -113,7 +115,12 @@ async def _measured(
     left = outlet.hand_on_left_over(lambda record: replace(record, verdict=judge(record)))
     if left:
         console.note(f"{left} records of a run that was cut short are kept now")
-    async with kit(outfit) as tools, tools.session() as session:
+    async with (
+        kit(outfit) as tools,
+        provided(order.options, order.jobs, tools, outfit.state) as options,
+        tools.session() as session,
+    ):
+        order = dataclasses.replace(order, options=options)
         with watching(quiet=console.quiet) as watcher:
             run = Run(
                 order,

@@ -8,9 +8,9 @@ January 2022 (179, 3785, 5060) on a server of ours: they tell a filter from a pu
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
-from probe.experiments.port import Experiment, Net, Task
+from probe.experiments.port import Experiment, HomeNet, Net, Task
 from probe.experiments.trail import Trail
 from probe.failure import Failure
 from probe.known import Anchor, anchors, public_resolvers
@@ -25,14 +25,6 @@ OPEN_PORTS = (179, 3785, 5060, 443)
 BY_ADDRESS = 3
 
 Class = Literal["essential", "ordinary", "foreign"]
-
-
-@runtime_checkable
-class HomeNet(Protocol):
-    """What a net may be able to do besides: ask for its own gateway."""
-
-    async def gateway(self) -> Ping | None:
-        """Whether the home's own router answers (None: no way to ask); never its address."""
 
 
 async def measure(task: Task, net: Net) -> Steps:
@@ -141,4 +133,4 @@ async def _ports(task: Task, net: Net, trail: Trail) -> None:
         trail.add(await net.tcp(own, port, limit=LIMIT), role=Role.NEUTRAL)
 
 
-EXPERIMENT = Experiment("connectivity", 1, measure, confirm, wanted)
+EXPERIMENT = Experiment("connectivity", 1, measure, confirm, wanted, once=True)

@@ -7,10 +7,10 @@ stays in `probe/net/`.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from probe.known import Resolver
-from probe.model import Control, Dns, Line, Quic, Step, Steps, Tcp, Tls, Transfer
+from probe.model import Control, Dns, Line, Ping, Quic, Step, Steps, Tcp, Tls, Transfer
 
 T = TypeVar("T")
 
@@ -137,6 +137,14 @@ class BulkNet(Net, Protocol):
         """One QUIC handshake."""
 
 
+@runtime_checkable
+class HomeNet(Protocol):
+    """What a net may be able to do besides: ask for its own gateway."""
+
+    async def gateway(self) -> Ping | None:
+        """Whether the home's own router answers (None: no way to ask); never its address."""
+
+
 Measure = Callable[[Task, Net], Awaitable[Steps]]
 Confirm = Callable[[Task, Net, Steps], Awaitable[Steps]]
 
@@ -150,6 +158,8 @@ class Experiment:
         confirm: The second look at what did not simply work, after the sweep, interleaved with
             references: takes the first look's steps and returns all of them, its own included.
         wanted: Whether these steps need `confirm` before anybody is accused.
+        alone: It loads the line, so one record of this kind is made at a time.
+        once: It looks at the line and not at a target: one record a run, whose input is empty.
     """
 
     name: str
@@ -157,6 +167,8 @@ class Experiment:
     measure: Measure
     confirm: Confirm | None = None
     wanted: Callable[[Task, Steps], bool] | None = None
+    alone: bool = False
+    once: bool = False
 
 
 __all__ = [

@@ -41,4 +41,4 @@ def _too_quick(step: Transfer) -> bool:
     return step.ended == "full" and bool(step.samples) and step.samples[-1].at < ENOUGH
 
 
-EXPERIMENT = Experiment("speed", 1, measure)
+EXPERIMENT = Experiment("speed", 1, measure, alone=True, once=True)

@@ -185,4 +185,4 @@ def _same_site(url: str, location: str) -> bool:
     return here == there and location.startswith(("http:", "https:"))
 
 
-EXPERIMENT = Experiment("throttle", 1, measure)
+EXPERIMENT = Experiment("throttle", 1, measure, alone=True)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Literal, TypeVar
 
 from probe.experiments.port import Hello, Resolver
-from probe.model import Dns, Quic, Steps, Tcp, Tls, Transfer
+from probe.model import Dns, Ping, Quic, Steps, Tcp, Tls, Transfer
 from probe.net.channel import Channels
 from probe.net.dial import Look, Peer, look_tcp, look_tls
 from probe.net.dns import Question, look_up
@@ -115,6 +115,12 @@ class View:
         else:
             budget.bytes_out += done.wire_bytes
         return done
+
+    async def gateway(self) -> Ping | None:
+        """Whether the home's own router answers; None where it cannot be asked."""
+        from probe.net.gateway import gateway
+
+        return await gateway(origin=self._look.origin)
 
     async def quic(
         self, address: str, port: int, sni: str | None, *, limit: float | None = None
