@@ -69,6 +69,21 @@ _BY_NAME = {
     "EMSGSIZE": Failure.UNKNOWN,
     "ENOBUFS": Failure.UNKNOWN,
 }
+# Windows reports some with numbers of its own that have no errno (winerror.h).
+_BY_WINERROR = {
+    64: Failure.RESET,  # ERROR_NETNAME_DELETED
+    121: Failure.TIMEOUT,  # ERROR_SEM_TIMEOUT
+    1225: Failure.REFUSED,
+    1231: Failure.NETWORK_UNREACHABLE,
+    1232: Failure.HOST_UNREACHABLE,
+    1234: Failure.REFUSED,  # ERROR_PORT_UNREACHABLE
+    1236: Failure.ABORTED,
+}
+_BY_TYPE: dict[type[OSError], Failure] = {
+    ConnectionRefusedError: Failure.REFUSED,
+    ConnectionResetError: Failure.RESET,
+    ConnectionAbortedError: Failure.ABORTED,
+}
 _BY_ERRNO = {
     number: failure
     for name, failure in _BY_NAME.items()
@@ -87,11 +102,7 @@ def classify(error: BaseException) -> tuple[Failure, str | None] | None:
         return Failure.SSL_HANDSHAKE, _symbol(error)
     if isinstance(error, TimeoutError):
         return Failure.TIMEOUT, None
-    number = error.errno if isinstance(error, OSError) else None
-    if number is None or number not in _BY_ERRNO:
-        return None
-    failure = _BY_ERRNO[number]
-    return failure, codes.errorcode.get(number) if failure is Failure.UNKNOWN else None
+    return _by_number(error) if isinstance(error, OSError) else None
 
 
 async def attempt(action: Awaitable[T], *, limit: float) -> Attempt[T]:
@@ -109,6 +120,18 @@ async def attempt(action: Awaitable[T], *, limit: float) -> Attempt[T]:
             number = None  # OpenSSL's own numbering, no errno
         return Attempt(None, word[0], word[1], number, monotonic() - started)
     return Attempt(value, None, None, None, monotonic() - started)
+
+
+def _by_number(error: OSError) -> tuple[Failure, str | None] | None:
+    number = error.errno
+    failure = (
+        _BY_TYPE.get(type(error))
+        or _BY_WINERROR.get(getattr(error, "winerror", None) or 0)
+        or _BY_ERRNO.get(number or 0)
+    )
+    if failure is None:
+        return None
+    return failure, codes.errorcode.get(number or 0) if failure is Failure.UNKNOWN else None
 
 
 def _symbol(error: ssl.SSLError) -> str | None:

@@ -12,14 +12,14 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Final
 
-HELLOS: Final = ("default", "http11", "tls12", "tls13", "split")
+HELLOS: Final = ("default", "http11", "noalpn", "tls12", "tls13", "split")
 
 # Like a browser's list, without anonymous and pre-shared-key suites, which prove nothing.
 _CIPHERS = "DEFAULT:!aNULL:!PSK:!SRP:@SECLEVEL=0"
 # SSL_OP_LEGACY_SERVER_CONNECT and SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION (RFC 5746 missing).
 _LEGACY = 0x4 | 0x40000
 _BROWSER = ("h2", "http/1.1")
-_ALPN = {"http11": ("http/1.1",)}
+_ALPN: dict[str, tuple[str, ...]] = {"http11": ("http/1.1",), "noalpn": ()}
 _VERSION = {"tls12": ssl.TLSVersion.TLSv1_2, "tls13": ssl.TLSVersion.TLSv1_3}
 
 

@@ -27,6 +27,8 @@ USER_AGENT = (
     "Chrome/142.0.0.0 Safari/537.36"
 )
 TOTAL = 20.0
+# So many caps of bytes without an answer that ends are no answer (frames that carry nothing).
+_FLOOD = 4
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -154,6 +156,8 @@ class _Exchange:
                 self.peak_gap = max(self.peak_gap or 0.0, now - self.last)
             self.last = now
             self.parser.feed(data)
+            if not self.answer.ended and self.stream.bytes_in > _FLOOD * self.cap:
+                self.answer.fail("flood")
             if isinstance(self.parser, Http2) and (back := self.parser.outgoing()):
                 await self.line.write(back)
         elif isinstance(self.parser, Http2):

@@ -35,6 +35,9 @@ class Http1:
         """Take bytes from the peer."""
         if self._answer.status is None:
             self._raw += data
+            if self._strict and len(self._raw) > self._answer.cap + HEAD_LIMIT:
+                self._answer.fail("endless")  # interim answers without end
+                return
         if self._strict:
             self._read(data)
         elif not self._wants_more():

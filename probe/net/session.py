@@ -47,9 +47,9 @@ class SessionSettings:
     resolver: Address | None = None
     public: Sequence[Resolver] = ()
     concurrency: int = 64
-    per_address: int = 2
+    per_address: int = 4
     spacing: float = 0.0
-    per_address_spacing: float = 0.02
+    per_address_spacing: float = 0.01
     max_bytes: int | None = None
     body_cap: int = BODY_CAP
     ipv6: bool | None = None

@@ -14,6 +14,7 @@ from probe.net.attempt import Observed
 from probe.net.hello import is_offerable, split
 from probe.net.stream import CHUNK, Stream
 
+_HANDSHAKE = 1 << 20  # more than any chain that OpenSSL would take
 _DER = 2  # _ssl.ENCODING_DER, X509_FILETYPE_ASN1
 
 
@@ -46,6 +47,8 @@ class TlsStream:
                 if not data:
                     raise Observed(Failure.EOF)
                 heard.append(data)
+                if self.stream.bytes_in - first_in > _HANDSHAKE:
+                    raise Observed(Failure.SSL_HANDSHAKE, "endless")
                 self._incoming.write(data)
             await self._flush()
         except ssl.SSLError as error:

@@ -28,6 +28,7 @@ async def raising(error: BaseException) -> None:
         (OSError(errno.ENETDOWN, "x"), Failure.NETWORK_DOWN),
         (TimeoutError(errno.ETIMEDOUT, "x"), Failure.TIMEOUT),
         (PermissionError(errno.EPERM, "x"), Failure.UNKNOWN),
+        (ConnectionResetError(64, "as asyncio raises it on Windows"), Failure.RESET),
         (ssl.SSLZeroReturnError(6, "x"), Failure.EOF),
         (ssl.SSLEOFError(8, "x"), Failure.EOF),
         (ssl.SSLError(1, "x"), Failure.SSL_HANDSHAKE),

@@ -246,6 +246,17 @@ def test_interim_answers_are_passed_over(looking: Looking) -> None:
     assert (step.status, step.received_bytes) == (200, 2)
 
 
+def test_interim_answers_without_end_are_ended(looking: Looking) -> None:
+    def endless(sock: socket.socket) -> None:
+        sock.recv(65536)
+        while True:
+            sock.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 500)
+
+    step = get(looking, endless)
+    assert (step.failure, step.detail, step.status) == (Failure.EOF, "endless", None)
+    assert step.bytes_in < 1 << 20
+
+
 # --- over TLS ---
 
 
@@ -324,6 +335,20 @@ def test_a_large_page_over_http2(looking: Looking, show: Callable[..., ssl.SSLCo
 
     step = last(gets(looking, speaks_http2(show("h2"), answer)))
     assert (step.failure, step.complete, step.received_bytes) == (None, True, 192_000)
+
+
+def test_empty_frames_without_end_are_ended(
+    looking: Looking, show: Callable[..., ssl.SSLContext]
+) -> None:
+    def flood(tls: ssl.SSLSocket) -> None:
+        tls.recv(65536)
+        tls.sendall(bytes.fromhex("000000040000000000"))
+        while True:  # PRIORITY frames, which mean nothing any more
+            tls.sendall(bytes.fromhex("0000050200000000030000000010") * 1000)
+
+    step = last(gets(looking, over_tls(show("h2"), flood)))
+    assert step.failure is Failure.EOF
+    assert step.bytes_in < 2 << 20
 
 
 @pytest.mark.parametrize("how", ["reset", "goaway", "nonsense"])

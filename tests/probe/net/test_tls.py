@@ -117,6 +117,19 @@ def test_an_alert_without_a_name_is_still_a_number(looking: Looking) -> None:
     assert (tls.failure, tls.alert, tls.alert_by) == (Failure.SSL_HANDSHAKE, 0xFA, "peer")
 
 
+def test_a_handshake_without_end_is_ended(looking: Looking) -> None:
+    def babble(sock: socket.socket) -> None:
+        sock.sendall(bytes.fromhex("160303004a0200004603036a") + b"x" * 31 + b"\0\xc0\x2f\0")
+        while True:
+            sock.sendall(bytes.fromhex("160303000400000000") * 4096)  # HelloRequest, ignored
+
+    with serving(after_hello(babble)) as port:
+        _, tls = shake(looking, port, limit=5.0)
+    assert tls.failure is Failure.SSL_HANDSHAKE
+    assert tls.bytes_in < 4 << 20
+    assert tls.elapsed < 4
+
+
 def test_a_close_notify_is_a_goodbye(looking: Looking) -> None:
     with serving(after_hello(lambda sock: sock.sendall(bytes.fromhex("15030300020100")))) as port:
         _, tls = shake(looking, port)
@@ -181,6 +194,7 @@ def test_hellos_that_offer_less(looking: Looking, authority: Authority, tmp_path
     with serving(speaking_tls(context)) as port:
         assert shake(looking, port)[1].alpn == "h2"
         assert shake(looking, port, hello="http11")[1].alpn == "http/1.1"
+        assert shake(looking, port, hello="noalpn")[1].alpn is None
 
 
 def test_a_split_hello_goes_out_in_two_and_still_works(
