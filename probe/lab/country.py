@@ -3,8 +3,8 @@
     with Country(scenarios) as country:
         country.client(["curl", "https://…/"])
 
-It ends with the block, and also when this process is killed: the country lives below a process whose
-standard input is ours.
+It ends with the block, and also when this process is killed: the country lives below a process
+whose standard input is ours.
 """
 
 import json
@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from shutil import rmtree, which
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from probe.lab import addresses as plan
 from probe.lab import commands
@@ -30,11 +30,11 @@ _NEEDED = ("unshare", "nsenter", "ip", "iptables-restore")
 _START_LIMIT = 30.0
 
 
-class NoNamespaces(RuntimeError):
+class NoNamespacesError(RuntimeError):
     """This machine does not let us make network namespaces; the message says why."""
 
 
-class LabFailed(RuntimeError):
+class CountryError(RuntimeError):
     """The country could not be built."""
 
 
@@ -93,10 +93,10 @@ class Country:
         self._warden: subprocess.Popen[bytes] | None = None
         self._running = commands.Running()
 
-    def __enter__(self) -> "Country":
+    def __enter__(self) -> Self:
         reason = obstacle()
         if reason is not None:
-            raise NoNamespaces(reason)
+            raise NoNamespacesError(reason)
         self.folder = Path(tempfile.mkdtemp(prefix="qazprobe-lab-"))
         try:
             self._start()
@@ -131,7 +131,7 @@ class Country:
         answer = self._warden.stdout.readline()
         said: dict[str, Any] = json.loads(answer) if answer else {"error": self.log()}
         if "error" in said:
-            raise LabFailed(str(said["error"]))
+            raise CountryError(str(said["error"]))
         self._places = said["places"]
         self._addresses = said["addresses"]
 
@@ -171,8 +171,8 @@ class Country:
     def censor(self, *, on: bool) -> None:
         """The censor of a country never sleeps; nothing to do."""
 
-    def options(self, where: Where) -> dict[str, str]:
-        """Settings a probe at a place needs, as environment variables."""
+    def options(self) -> dict[str, str]:
+        """Settings a probe needs here, as environment variables: none."""
         return {}
 
     def wrap(self, where: Where, argv: Sequence[str]) -> list[str]:

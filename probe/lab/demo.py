@@ -15,7 +15,6 @@ import click
 from probe.lab import commands
 from probe.lab.catalogue import catalogue
 from probe.lab.country import Country, obstacle
-from probe.lab.scenario import Scenario
 from probe.lab.staging import Ground, Stage, records
 from probe.lab.street import Street
 
@@ -43,7 +42,7 @@ _RECORDS = Path("qazprobe-demo.jsonl")
 
 
 def demo(output: Path = _RECORDS, *, force_street: bool = False) -> int:
-    """Show the main job without any internet; the exit code is 0 when everybody was judged right."""
+    """Show the main job without any internet; the exit code is 0 when every verdict was right."""
     began = time.monotonic()
     with _ground(force_street=force_street) as ground:
         ready = Stage(ground)
@@ -76,7 +75,7 @@ def _say(text: str) -> None:
 @contextmanager
 def _ground(*, force_street: bool) -> Iterator[Ground]:
     """A country if this machine allows one, else the street; says which."""
-    shown: Sequence[Scenario] = [each for each in catalogue() if each.name in _SHOWN]
+    shown = [each for each in catalogue() if each.name in _SHOWN]
     reason = "it was asked for" if force_street else obstacle()
     if reason is None:
         _say("a simulated country in network namespaces of this machine; nothing leaves it")

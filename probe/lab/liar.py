@@ -53,7 +53,8 @@ class Liar:
         name, kind = names.asked(query)
         act = self._act(name)
         if act is None:
-            return self._relay(data, peer, kind)
+            self._relay(data, peer, kind)
+            return
         mirror = self._world.mirrors.get(act.name, plan.NOWHERE)
         forged = lie(query, act.how, mirror)
         false = None if forged is None else forged.to_wire()
@@ -64,7 +65,6 @@ class Liar:
         if act.how == "inject_first":
             time.sleep(_RACE)
             self._relay(data, peer, kind)
-        return None
 
     def _act(self, name: str) -> Lie | None:
         for act in self._world.acts:
@@ -77,13 +77,14 @@ class Liar:
         query = names.parse(data)
         if query is not None and self._world.nation("hotel_dns"):
             addresses = (plan.PORTAL,) if kind == "A" else ()
-            return self._send(names.respond(query, addresses=addresses).to_wire(), peer)
+            self._send(names.respond(query, addresses=addresses).to_wire(), peer)
+            return
         answer = self._ask(data)
         missing = answer is not None and answer[3] & 0x0F == 3  # RFC 1035: NXDOMAIN
         if query is not None and missing and self._world.nation("nxdomain_sold"):
             addresses = (plan.AD_PAGE,) if kind == "A" else ()
             answer = names.respond(query, addresses=addresses).to_wire()
-        return self._send(answer, peer)
+        self._send(answer, peer)
 
     def _ask(self, data: bytes) -> bytes | None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as upstream:

@@ -90,8 +90,8 @@ class Bridge:
             self.left: (self.right, Direction(self.spec, rng)),
             self.right: (self.left, Direction(self.spec, rng)),
         }
-        for source in ways:
-            selector.register(source, selectors.EVENT_READ, ways[source])
+        for source, way in ways.items():
+            selector.register(source, selectors.EVENT_READ, way)
         while True:
             for key, _ in selector.select(self._patience()):
                 if isinstance(key.fileobj, socket.socket):
@@ -127,5 +127,5 @@ def open_interface(name: str) -> socket.socket:
         raw.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
     raw.bind((name, 0))
-    raw.setblocking(False)
+    raw.settimeout(0)
     return raw

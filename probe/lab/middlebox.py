@@ -218,35 +218,36 @@ def _nation6(act: Nation) -> Iterator[Rule]:
         yield Rule("nat", "PREROUTING", f"-i {HOME} -p tcp --dport 443 {to}")
 
 
+_TO_TLS_PROXY = f"-p tcp --dport 443 -j REDIRECT --to-ports {plan.REDIRECTED_TLS_PORT}"
+_TO_WEB_PROXY = f"-p tcp --dport 80 -j REDIRECT --to-ports {plan.REDIRECTED_WEB_PORT}"
+_TO_LIAR = f"-p udp --dport 53 -j REDIRECT --to-ports {plan.LIAR_PORT}"
+_REDIRECTS = {
+    "captive_portal": _TO_WEB_PROXY,
+    "hotel_dns": _TO_LIAR,
+    "everything_resigned": _TO_TLS_PROXY,
+    "nxdomain_sold": f"-d {plan.SYSTEM_RESOLVER} {_TO_LIAR}",
+}
+_DROPS = {
+    "outage": "-j DROP",
+    "foreign_cut": f"-i {HOME} ! -d {_DOMESTIC} -j DROP",
+    "no_collector": f"-i {HOME} -d {plan.COLLECTOR} -j DROP",
+}
+
+
 def _nation(act: Nation) -> Iterator[Rule]:
-    tls = f"-p tcp --dport 443 -j REDIRECT --to-ports {plan.REDIRECTED_TLS_PORT}"
-    web = f"-p tcp --dport 80 -j REDIRECT --to-ports {plan.REDIRECTED_WEB_PORT}"
-    names = f"-p udp --dport 53 -j REDIRECT --to-ports {plan.LIAR_PORT}"
+    if act.how in _REDIRECTS:
+        yield Rule("nat", "PREROUTING", f"-i {HOME} {_REDIRECTS[act.how]}")
+    if act.how in _DROPS:
+        yield Rule("filter", "FORWARD", _DROPS[act.how])
     match act.how:
-        case "outage":
-            yield Rule("filter", "FORWARD", "-j DROP")
-        case "foreign_cut":
-            yield Rule("filter", "FORWARD", f"-i {HOME} ! -d {_DOMESTIC} -j DROP")
         case "whitelist":
             for allowed in (str(plan.ESSENTIAL), plan.SYSTEM_RESOLVER):
                 yield Rule("filter", "FORWARD", f"-i {HOME} -d {allowed} -j ACCEPT")
             yield Rule("filter", "FORWARD", f"-i {HOME} -j DROP")
-        case "captive_portal":
-            yield Rule("nat", "PREROUTING", f"-i {HOME} {web}")
+        case "captive_portal" | "hotel_dns":
             yield from _only_names_and_portal()
-        case "hotel_dns":
-            yield Rule("nat", "PREROUTING", f"-i {HOME} {names}")
-            yield from _only_names_and_portal()
-        case "everything_resigned":
-            yield Rule("nat", "PREROUTING", f"-i {HOME} {tls}")
-        case "nxdomain_sold":
-            yield Rule("nat", "PREROUTING", f"-i {HOME} -d {plan.SYSTEM_RESOLVER} {names}")
-        case "no_collector":
-            yield Rule("filter", "FORWARD", f"-i {HOME} -d {plan.COLLECTOR} -j DROP")
         case "no_public_dns" | "no_doh" | "no_dns":
             yield from _resolvers_stopped(act.how)
-        case "no_ipv6" | "wrong_clock":
-            return
 
 
 def _only_names_and_portal() -> Iterator[Rule]:

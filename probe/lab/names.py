@@ -73,19 +73,14 @@ class Zone:
         place = self._find(name)
         if place is None:
             return self._infrastructure(query, name, kind)
-        match place.site.resolves:
-            case "silent":
-                return None
-            case "nodata":
-                return respond(query)
-            case "loopback":
-                return respond(query, addresses=("127.0.0.1",) if kind == "A" else ())
-            case "cname_nowhere":
-                return respond(query, cname=f"gone.{name}")
-            case "normal":
-                return respond(query, addresses=_told(place, kind, resolver))
-            case failing:
-                return respond(query, _RCODES[failing])
+        resolves = place.site.resolves
+        if resolves == "silent":
+            return None
+        if resolves in _RCODES:
+            return respond(query, _RCODES[resolves])
+        if resolves == "cname_nowhere":
+            return respond(query, cname=f"gone.{name}")
+        return respond(query, addresses=_told(place, kind, resolver))
 
     def _find(self, name: str) -> Placed | None:
         places = self._world.places
@@ -108,10 +103,12 @@ def _resolver_names() -> dict[str, list[str]]:
 
 
 def _told(place: Placed, kind: str, resolver: str) -> tuple[str, ...]:
+    if kind not in {"A", "AAAA"} or place.site.resolves == "nodata":
+        return ()
+    if place.site.resolves == "loopback":
+        return ("127.0.0.1",) if kind == "A" else ()
     if kind == "AAAA":
         return place.v6
-    if kind != "A":
-        return ()
     if not place.site.spread:
         return place.v4
     at = sum(resolver.encode()) % len(place.v4)

@@ -120,11 +120,12 @@ class Origin:
         asked = wires.parse_head(head)
         site = self.world.site_for(_bare(asked.host), here) or fallback
         if site.server == "hangs_after_tls" and secure:
-            return wires.silence(stream)
+            wires.silence(stream)
+            return
         answer = self._answer(site, asked, _audience(stream), secure=secure)
         clock = WRONG_CLOCK.total_seconds() if self.world.nation("wrong_clock") else 0.0
         answer = pages.at_ports(answer, *self.ports)
-        return _send(stream, site, pages.wire(answer, clock=clock))
+        _send(stream, site, pages.wire(answer, clock=clock))
 
     def _answer(
         self, site: Site, asked: wires.Asked, audience: Audience, *, secure: bool

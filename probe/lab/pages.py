@@ -8,13 +8,14 @@ from email.utils import formatdate
 from itertools import count
 from urllib.parse import quote, urlsplit
 
-from probe.lab.scenario import Page, Site
+from probe.lab.scenario import Page, PageKind, Site
 
-_WORDS = (
+_VOCABULARY = (
     "market report council river border station harvest weather minister school energy price "
     "train history league concert museum border tender factory election water mountain airport "
     "doctor village bridge budget student engine winter summer letter journal forest square"
-).split()
+)
+_WORDS = tuple(_VOCABULARY.split())
 _visits = count(1)
 
 
@@ -62,10 +63,17 @@ def answer(site: Site, page: Page, path: str) -> Answer:
             return moved("https:///:0", 302)
         case "challenge":
             return _challenge(site)
-        case "forbidden":
-            return _page(403, "nginx", _html("403 Forbidden", "<h1>403 Forbidden</h1>"))
         case "legal":
             return block_page(page.status)
+        case kind:
+            return _fixed(site, kind, path)
+
+
+def _fixed(site: Site, kind: PageKind, path: str) -> Answer:
+    """A page whose kind decides everything."""
+    match kind:
+        case "forbidden":
+            return _page(403, "nginx", _html("403 Forbidden", "<h1>403 Forbidden</h1>"))
         case "unavailable":
             return _page(503, "nginx", _html("503 Service Temporarily Unavailable", "<h1>503</h1>"))
         case "untitled":
@@ -74,7 +82,7 @@ def answer(site: Site, page: Page, path: str) -> Answer:
             return _page(200, "nginx", _html(site.name, f"<h1>{site.name}</h1><p>It works.</p>"))
         case "large":
             return _page(200, "nginx", _large(site.name))
-        case "news":
+        case _:
             return _page(200, "nginx", _news(site.name, path))
 
 
@@ -144,7 +152,7 @@ def _news(name: str, path: str) -> bytes:
     )
     live = f"<aside>Visitors today: {visit}. {_prose(str(visit), 1)}</aside>"
     links = f'<a href="https://cdn.{name}/app.js">app</a><a href="https://{name}/about">about</a>'
-    title = f"{name.split('.')[0].capitalize()}: news and views{path if path != '/' else ''}"
+    title = f"{name.partition('.')[0].capitalize()}: news and views{path if path != '/' else ''}"
     return _html(title, f"<nav>{links}</nav>{live}<main>{articles}</main>")
 
 
@@ -169,7 +177,8 @@ def _challenge(site: Site) -> Answer:
 def block_page(status: int) -> Answer:
     """The page that the lab's censor shows."""
     text = (
-        "<h1>Доступ к информационному ресурсу ограничен</h1><p>Доступ к запрашиваемому ресурсу "
+        "<h1>Доступ к информационному ресурсу ограничен</h1>"  # noqa: RUF001 - it is in Russian
+        "<p>Доступ к запрашиваемому ресурсу "  # noqa: RUF001 - it is in Russian
         "ограничен на основании предписания уполномоченного органа.</p>"
         "<p>Сұралған ресурсқа қол жеткізу шектелген.</p>"
     )

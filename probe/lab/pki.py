@@ -259,20 +259,10 @@ class Pki:
 
     def serve(self, kind: CertificateKind, names: Sequence[str]) -> Served:
         """A site's certificate of one kind."""
-        match kind:
-            case "trusted":
-                return leaf(self.first, names, now=self.now)
-            case "second_authority":
-                return leaf(self.second, names, now=self.now)
-            case "expired":
-                return leaf(self.first, names, now=self.now, days=(120, -30))
-            case "not_yet_valid":
-                return leaf(self.first, names, now=self.now, days=(-30, 120))
-            case "self_signed":
-                return self_signed(names, now=self.now)
-            case "wrong_name":
-                return leaf(self.first, ("shared-hosting.example-lab.net",), now=self.now)
-            case "incomplete":
-                return leaf(self.first, names, now=self.now, complete=False)
-            case "national":
-                return leaf(self.national, names, now=self.now)
+        if kind == "self_signed":
+            return self_signed(names, now=self.now)
+        signer = {"second_authority": "second", "national": "national"}.get(kind, "first")
+        shown = ("shared-hosting.example-lab.net",) if kind == "wrong_name" else names
+        days = {"expired": (120, -30), "not_yet_valid": (-30, 120)}.get(kind, (30, 60))
+        authority: Authority = getattr(self, signer)
+        return leaf(authority, shown, now=self.now, days=days, complete=kind != "incomplete")

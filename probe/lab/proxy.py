@@ -27,6 +27,19 @@ _UPSTREAM_LIMIT = 10.0
 Onward = Callable[[socket.socket, Destination], None]
 
 
+def pass_on(connection: socket.socket, there: Destination) -> None:
+    """Carry a connection to where it was going."""
+    try:
+        upstream = socket.create_connection(there, timeout=_UPSTREAM_LIMIT)
+    except ConnectionRefusedError:
+        return wires.reset(connection)
+    except OSError:
+        return wires.silence(connection)
+    with upstream:
+        wires.splice(connection, upstream)
+    return None
+
+
 @dataclass
 class Proxy:
     """Everything that is done to redirected connections.
@@ -40,8 +53,8 @@ class Proxy:
 
     world: World
     locate: Locate = wires.original_destination
-    onward_secure: Onward = field(default=lambda connection, there: pass_on(connection, there))
-    onward_plain: Onward = field(default=lambda connection, there: pass_on(connection, there))
+    onward_secure: Onward = pass_on
+    onward_plain: Onward = pass_on
     reach: Callable[[Destination], Destination] = field(default=lambda there: there)
     ports: tuple[int, int] = (443, 80)
     contexts: wires.Contexts = field(default_factory=wires.Contexts)
@@ -180,19 +193,6 @@ def _open_tls(there: Destination, name: str | None) -> ssl.SSLSocket:
     context.verify_mode = ssl.CERT_NONE
     upstream = socket.create_connection(there, timeout=_UPSTREAM_LIMIT)
     return context.wrap_socket(upstream, server_hostname=name)
-
-
-def pass_on(connection: socket.socket, there: Destination) -> None:
-    """Carry a connection to where it was going."""
-    try:
-        upstream = socket.create_connection(there, timeout=_UPSTREAM_LIMIT)
-    except ConnectionRefusedError:
-        return wires.reset(connection)
-    except OSError:
-        return wires.silence(connection)
-    with upstream:
-        wires.splice(connection, upstream)
-    return None
 
 
 def _pass_part(connection: socket.socket, there: Destination) -> None:

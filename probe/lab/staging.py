@@ -45,7 +45,7 @@ class Ground(Protocol):
     def urls(self) -> tuple[str, ...]: ...
     def expect(self, url: str) -> Expect: ...
     def censor(self, *, on: bool) -> None: ...
-    def options(self, where: Where) -> dict[str, str]: ...
+    def options(self) -> dict[str, str]: ...
     def run(
         self,
         where: Where,
@@ -65,7 +65,7 @@ class Ground(Protocol):
     def wrap(self, where: Where, argv: Sequence[str]) -> list[str]: ...
 
 
-class StageFailed(RuntimeError):
+class StageError(RuntimeError):
     """A command of the line did not do what it should; the message has what it said."""
 
 
@@ -97,7 +97,7 @@ class Stage:
         deadline = time.monotonic() + _START_LIMIT
         while ground.run("internet", knock).returncode:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise StageFailed(f"the collector did not start: {log.read_text()[-2000:]}")
+                raise StageError(f"the collector did not start: {log.read_text()[-2000:]}")
             time.sleep(_POLL)
 
     def start_control(self, urls: Sequence[str], *, stale: bool = False) -> None:
@@ -120,7 +120,7 @@ class Stage:
         deadline = time.monotonic() + _CONTROL_LIMIT
         while not _finished(found):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise StageFailed(f"the control did not finish: {log.read_text()[-2000:]}")
+                raise StageError(f"the control did not finish: {log.read_text()[-2000:]}")
             time.sleep(_POLL)
         time.sleep(1.0)  # its upload follows its last record
 
@@ -142,7 +142,7 @@ class Stage:
         argv = self.probe_argv(urls, found, "--quiet", *more)
         said = self.ground.run("client", argv, env=self._home("client"), timeout=timeout)
         if said.returncode not in {0, 3, 4}:
-            raise StageFailed(f"the probe exited with {said.returncode}: {said.stderr[-2000:]}")
+            raise StageError(f"the probe exited with {said.returncode}: {said.stderr[-2000:]}")
         return list(records(found))
 
     def probe_env(self) -> dict[str, str]:
@@ -162,7 +162,7 @@ class Stage:
     def _home(self, where: Where) -> dict[str, str]:
         home = self.ground.folder / f"home-{where}"
         home.mkdir(exist_ok=True)
-        return {"QAZPROBE_HOME": str(home), **self.ground.options(where)}
+        return {"QAZPROBE_HOME": str(home), **self.ground.options()}
 
     def _run_argv(
         self, where: Where, urls: Sequence[str], found: Path, *, role: str = "probe"
@@ -211,5 +211,5 @@ def _finished(path: Path) -> bool:
 
 def _accept(said: commands.Finished, what: str) -> str:
     if said.returncode:
-        raise StageFailed(f"{what} exited with {said.returncode}: {said.stderr[-2000:]}")
+        raise StageError(f"{what} exited with {said.returncode}: {said.stderr[-2000:]}")
     return said.stdout

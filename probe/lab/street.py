@@ -1,8 +1,8 @@
 """Where namespaces are not allowed: the same scenarios as a street of rude servers on loopback.
 
-Every site stands at an address in 127.0.0.0/8 and at high ports; the censor is the servers' own front
-door, and can be switched off while the control looks. What needs packets (drops by address, lines,
-throttling) is left to the country, so a street plays only the scenarios that say so.
+Every site stands at an address in 127.0.0.0/8 and at high ports; the censor is the servers' own
+front door, and can be switched off while the control looks. What needs packets (drops by address,
+lines, throttling) is left to the country, so a street plays only the scenarios that say so.
 """
 
 import socket
@@ -10,17 +10,17 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from ipaddress import IPv4Address
 from pathlib import Path
 from shutil import rmtree
 from types import TracebackType
+from typing import Self
 
 import dns.message
 import dns.rdatatype
 import dns.rrset
 
 from probe.lab import addresses as plan
-from probe.lab import commands, names, pages, resolvers, wires, world
+from probe.lab import commands, pages, resolvers, wires, world
 from probe.lab.country import Where
 from probe.lab.liar import Liar
 from probe.lab.origin import Origin
@@ -143,7 +143,7 @@ class Street:
         self._listeners: list[socket.socket] = []
         self._running = commands.Running()
 
-    def __enter__(self) -> "Street":
+    def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="qazprobe-street-"))
         try:
             self._open()
@@ -233,7 +233,7 @@ class Street:
         """The right verdict for a URL."""
         return replace(self._expect[url], url=url)
 
-    def options(self, where: Where) -> dict[str, str]:
+    def options(self) -> dict[str, str]:
         """What a probe on the street must be told, since the world's names are not here."""
         anchors = ",".join(self.url(f"https://{name}/") for name in _ANCHORS)
         return {
@@ -242,13 +242,17 @@ class Street:
             "QAZPROBE_ANCHORS": anchors,
         }
 
-    def wrap(self, where: Where, argv: Sequence[str]) -> list[str]:
+    def wrap(
+        self,
+        where: Where,  # noqa: ARG002 - on a street every place is here
+        argv: Sequence[str],
+    ) -> list[str]:
         """Nothing has to be entered here."""
         return list(argv)
 
     def run(
         self,
-        where: Where,
+        where: Where,  # noqa: ARG002 - on a street every place is here
         argv: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
@@ -259,7 +263,7 @@ class Street:
 
     def spawn(
         self,
-        where: Where,
+        where: Where,  # noqa: ARG002 - on a street every place is here
         argv: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,

@@ -68,12 +68,12 @@ def restore(program: str, text: str) -> None:
         _run([f"{program}-legacy-restore", "-w", "5"], text)
 
 
-def _client(world: World, folder: Path) -> None:
+def _client(_: World, folder: Path) -> None:
     _leaf_node(plan.CLIENT, plan.CLIENT_GATEWAY, plan.CLIENT6, plan.CLIENT6_GATEWAY)
     _resolv(plan.SYSTEM_RESOLVER, folder / "client.resolv.conf")
 
 
-def _abroad(world: World, folder: Path) -> None:
+def _abroad(_: World, folder: Path) -> None:
     _leaf_node(plan.ABROAD, plan.ABROAD_GATEWAY, plan.ABROAD6, plan.ABROAD6_GATEWAY)
     _resolv("8.8.4.4", folder / "abroad.resolv.conf")
 
@@ -96,7 +96,7 @@ def _resolv(resolver: str, scratch: Path) -> None:
     inside.bind_over("/etc/resolv.conf", f"nameserver {resolver}\n", scratch)
 
 
-def _censor(world: World, folder: Path) -> None:
+def _censor(world: World, _: Path) -> None:
     _forwarding()
     ip(
         [
@@ -131,7 +131,7 @@ def _forwarding() -> None:
     inside.sysctl("net/ipv6/icmp/ratelimit", "0")
 
 
-def _internet(world: World, folder: Path) -> None:
+def _internet(world: World, _: Path) -> None:
     _forwarding()
     local = [str(plan.FOREIGN), _DOMESTIC, *(f"{each}/32" for each in plan.PUBLIC_RESOLVERS)]
     local6 = [str(plan.FOREIGN6), *(f"{each}/128" for each in plan.PUBLIC_RESOLVERS6)]
@@ -156,7 +156,7 @@ def _internet(world: World, folder: Path) -> None:
     restore("ip6tables", middlebox.dead_servers(world, v6=True))
 
 
-def _line(world: World, folder: Path) -> None:
+def _line(world: World, _: Path) -> None:
     ip(["link set near up", "link set far up"])
     inside.offloads_off("near")
     inside.offloads_off("far")
@@ -252,7 +252,8 @@ def main() -> None:
         answer = _build(order)
     except OSError as error:
         answer = {"error": str(error)}
-    print(json.dumps(answer), flush=True)
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     if "places" in answer:
         while sys.stdin.buffer.read(1):

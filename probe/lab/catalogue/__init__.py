@@ -1,4 +1,4 @@
-"""The catalogue: every scenario the lab can play, by layer. Names of scenarios and sites are unique."""
+"""The catalogue: every scenario the lab can play, by layer. No name is used twice."""
 
 from functools import cache
 

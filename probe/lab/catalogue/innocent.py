@@ -10,19 +10,21 @@ from probe.lab.scenario import (
     ServerKind,
     Site,
 )
-from probe.model import Outcome as O
+from probe.model import Outcome
 
 
-def _certificate(kind: CertificateKind, host: str, why: str, *also: O) -> Scenario:
+def _certificate(kind: CertificateKind, host: str, why: str, *also: Outcome) -> Scenario:
     site = Site(host, certificate=kind)
-    return entry(f"innocent.{kind}", site, [], O.DOWN, why, also=also, street=True)
+    return entry(f"innocent.{kind}", site, [], Outcome.DOWN, why, also=also, street=True)
 
 
 def _name(kind: NameKind, host: str, why: str) -> Scenario:
-    return entry(f"innocent.name_{kind}", Site(host, resolves=kind), [], O.DOWN, why, street=True)
+    return entry(
+        f"innocent.name_{kind}", Site(host, resolves=kind), [], Outcome.DOWN, why, street=True
+    )
 
 
-def _server(kind: ServerKind, host: str, outcome: O, why: str, *also: O) -> Scenario:
+def _server(kind: ServerKind, host: str, outcome: Outcome, why: str, *also: Outcome) -> Scenario:
     return entry(f"innocent.server_{kind}", Site(host, server=kind), [], outcome, why, also=also)
 
 
@@ -31,30 +33,34 @@ def _redirect(status: int, host: str) -> Scenario:
         f"innocent.redirect_{status}",
         Site(host, page=Page("redirect", status, f"https://new.{host}/")),
         [],
-        O.OK,
+        Outcome.OK,
         f"A {status} redirect to a site that works.",
         others=[Site(f"new.{host}")],
     )
 
 
 SCENARIOS = (
-    entry("innocent.fine", Site("ordinary-day.org"), [], O.OK, "It simply works.", street=True),
+    entry(
+        "innocent.fine", Site("ordinary-day.org"), [], Outcome.OK, "It simply works.", street=True
+    ),
     entry(
         "innocent.fine_http",
         Site("plain-ordinary.org", plain="same"),
         [],
-        O.OK,
+        Outcome.OK,
         "It simply works over plain http.",
         url="http://plain-ordinary.org/",
         street=True,
     ),
-    entry("innocent.domestic", Site("kotelnaya.kz", domestic=True), [], O.OK, "It simply works."),
-    entry("innocent.ipv6", Site("six-lanes.org", ipv6=True), [], O.OK, "It works over both."),
+    entry(
+        "innocent.domestic", Site("kotelnaya.kz", domestic=True), [], Outcome.OK, "It simply works."
+    ),
+    entry("innocent.ipv6", Site("six-lanes.org", ipv6=True), [], Outcome.OK, "It works over both."),
     entry(
         "innocent.port",
         Site("odd-port.org", ports=(8443,)),
         [],
-        O.OK,
+        Outcome.OK,
         "It works at a port of its own.",
         url="https://odd-port.org:8443/",
     ),
@@ -62,15 +68,17 @@ SCENARIOS = (
         "innocent.idn",
         Site("xn--80aa1aefbdg.xn--p1ai"),
         [],
-        O.OK,
+        Outcome.OK,
         "Its name is not ASCII, and it works.",
     ),
     _certificate("expired", "forgot-to-renew.org", "Its certificate expired, for everybody."),
     _certificate("self_signed", "homemade-paper.org", "It signs its own certificate."),
     _certificate("wrong_name", "wrong-door.org", "Its certificate is another name's."),
     _certificate("not_yet_valid", "from-the-future.org", "Its certificate is not valid yet."),
-    _certificate("incomplete", "missing-link.org", "It forgets its intermediate.", O.OK),
-    _certificate("national", "ministry-of-forms.ru", "A national root no browser carries.", O.OK),
+    _certificate("incomplete", "missing-link.org", "It forgets its intermediate.", Outcome.OK),
+    _certificate(
+        "national", "ministry-of-forms.ru", "A national root no browser carries.", Outcome.OK
+    ),
     _name("nxdomain", "never-registered.org", "The name does not exist, or was suspended."),
     _name("nodata", "no-address-at-all.org", "The name exists and has no address."),
     _name("servfail", "lame-delegation.org", "Its name servers are broken for everybody."),
@@ -78,37 +86,45 @@ SCENARIOS = (
     _name("silent", "mute-nameserver.org", "Its name servers answer nobody."),
     _name("loopback", "points-at-you.org", "It resolves to loopback everywhere."),
     _name("cname_nowhere", "dangling-alias.org", "It is an alias of a name without address."),
-    _server("refuses", "closed-shop.org", O.DOWN, "The server refuses everybody."),
-    _server("silent", "dead-server.org", O.DOWN, "The server answers nobody."),
-    _server("unreachable", "unplugged.org", O.DOWN, "No way there for anybody."),
-    _server("no_tls", "not-a-tls-port.org", O.DOWN, "Port 443 speaks plain http."),
-    _server("resets", "rude-server.org", O.DOWN, "The server resets everybody."),
-    _server("closes_hello", "curt-server.org", O.DOWN, "The server hangs up on everybody."),
-    _server("overloaded", "under-attack.org", O.DOWN, "Under DDoS: it answers nobody in time."),
-    _server("hangs_after_tls", "stuck-backend.org", O.DOWN, "It shakes hands and says nothing."),
-    _server("dies_midway", "broken-pipe.org", O.DOWN, "It breaks off for everybody.", O.OK),
-    _server("slow", "slow-cooker.org", O.OK, "It takes two seconds for everybody."),
-    _server("tls12", "legacy-bank.org", O.OK, "It speaks TLS 1.2 only."),
-    _server("rejects_name", "strict-names.org", O.OK, "It rejects other names with an alert."),
+    _server("refuses", "closed-shop.org", Outcome.DOWN, "The server refuses everybody."),
+    _server("silent", "dead-server.org", Outcome.DOWN, "The server answers nobody."),
+    _server("unreachable", "unplugged.org", Outcome.DOWN, "No way there for anybody."),
+    _server("no_tls", "not-a-tls-port.org", Outcome.DOWN, "Port 443 speaks plain http."),
+    _server("resets", "rude-server.org", Outcome.DOWN, "The server resets everybody."),
+    _server("closes_hello", "curt-server.org", Outcome.DOWN, "The server hangs up on everybody."),
+    _server(
+        "overloaded", "under-attack.org", Outcome.DOWN, "Under DDoS: it answers nobody in time."
+    ),
+    _server(
+        "hangs_after_tls", "stuck-backend.org", Outcome.DOWN, "It shakes hands and says nothing."
+    ),
+    _server(
+        "dies_midway", "broken-pipe.org", Outcome.DOWN, "It breaks off for everybody.", Outcome.OK
+    ),
+    _server("slow", "slow-cooker.org", Outcome.OK, "It takes two seconds for everybody."),
+    _server("tls12", "legacy-bank.org", Outcome.OK, "It speaks TLS 1.2 only."),
+    _server(
+        "rejects_name", "strict-names.org", Outcome.OK, "It rejects other names with an alert."
+    ),
     _server(
         "dies_after_control",
         "just-died.org",
-        O.DOWN,
+        Outcome.DOWN,
         "It died between the control's look and ours.",
-        O.INCONCLUSIVE,
+        Outcome.INCONCLUSIVE,
     ),
     entry(
         "innocent.large",
         Site("whole-archive.org", page=Page("large")),
         [],
-        O.OK,
+        Outcome.OK,
         "Three megabytes: more than anybody waits for.",
     ),
     entry(
         "innocent.untitled",
         Site("nameless-page.org", page=Page("untitled")),
         [],
-        O.OK,
+        Outcome.OK,
         "A page without a title.",
         street=True,
     ),
@@ -116,23 +132,23 @@ SCENARIOS = (
         "innocent.forbidden_all",
         Site("members-only.org", page=Page("forbidden")),
         [],
-        O.REFUSED,
+        Outcome.REFUSED,
         "403 for everybody, over proven TLS: the server's word.",
-        also=[O.OK],
+        also=[Outcome.OK],
         street=True,
     ),
     entry(
         "innocent.forbidden_here",
         Site("not-in-your-country.com", page=Page("forbidden", audience="home")),
         [],
-        O.REFUSED,
+        Outcome.REFUSED,
         "403 for this country only, over proven TLS: the server's doing, not the network's.",
     ),
     entry(
         "innocent.legal_here",
         Site("streaming-rights.com", page=Page("legal", 451, audience="home")),
         [],
-        O.REFUSED,
+        Outcome.REFUSED,
         "451 over proven TLS: the server says so itself.",
         street=True,
     ),
@@ -140,7 +156,7 @@ SCENARIOS = (
         "innocent.challenge_here",
         Site("behind-a-shield.com", page=Page("challenge", audience="home")),
         [],
-        O.REFUSED,
+        Outcome.REFUSED,
         "A challenge page for us only, over proven TLS.",
         street=True,
     ),
@@ -148,25 +164,25 @@ SCENARIOS = (
         "innocent.challenge_all",
         Site("shield-for-all.com", page=Page("challenge")),
         [],
-        O.REFUSED,
+        Outcome.REFUSED,
         "A challenge page for everybody, over proven TLS.",
-        also=[O.OK],
+        also=[Outcome.OK],
         street=True,
     ),
     entry(
         "innocent.unavailable",
         Site("maintenance-night.org", page=Page("unavailable")),
         [],
-        O.DOWN,
+        Outcome.DOWN,
         "503 for everybody.",
-        also=[O.REFUSED, O.OK],
+        also=[Outcome.REFUSED, Outcome.OK],
         street=True,
     ),
     entry(
         "innocent.loop",
         Site("round-and-round.org", page=Page("loop")),
         [],
-        O.DOWN,
+        Outcome.DOWN,
         "It redirects to itself for ever, for everybody.",
         street=True,
     ),
@@ -174,9 +190,9 @@ SCENARIOS = (
         "innocent.broken_redirect",
         Site("bad-signpost.org", page=Page("broken_redirect")),
         [],
-        O.DOWN,
+        Outcome.DOWN,
         "Its redirect points nowhere, for everybody.",
-        also=[O.OK],
+        also=[Outcome.OK],
     ),
     _redirect(301, "moved-house.org"),
     _redirect(302, "found-elsewhere.org"),
@@ -187,43 +203,43 @@ SCENARIOS = (
         "innocent.cdn_by_resolver",
         Site("many-edges.org", addresses=6, spread=True),
         [],
-        O.OK,
+        Outcome.OK,
         "Every resolver names another edge of the same content network.",
     ),
     entry(
         "innocent.cdn_two_leaves",
         Site("two-leaves.org", addresses=4, leaves=True),
         [],
-        O.OK,
+        Outcome.OK,
         "Its edges have different certificates from two trusted authorities.",
     ),
     entry(
         "innocent.cdn_dead_node",
         Site("one-lamp-out.org", addresses=3, dead_addresses=1),
         [],
-        O.OK,
+        Outcome.OK,
         "One of its nodes is down for everybody; the others work.",
     ),
     entry(
         "innocent.cdn_dead_first",
         Site("two-lamps-out.org", addresses=3, dead_addresses=2),
         [],
-        O.OK,
+        Outcome.OK,
         "Two of its three nodes are down for everybody.",
     ),
     entry(
         "innocent.plain_closed",
         Site("tls-or-nothing.org", plain="closed"),
         [],
-        O.OK,
+        Outcome.OK,
         "Nothing listens at port 80; https works.",
     ),
     Scenario(
         "innocent.http_only_dead_tls",
         (Site("paper-only.org", plain="same", server="no_tls"),),
         (
-            Expect("http://paper-only.org/", O.OK, "Plain http works for everybody."),
-            Expect("https://paper-only.org/", O.DOWN, "There is no TLS for anybody."),
+            Expect("http://paper-only.org/", Outcome.OK, "Plain http works for everybody."),
+            Expect("https://paper-only.org/", Outcome.DOWN, "There is no TLS for anybody."),
         ),
         street=True,
     ),

@@ -1,8 +1,7 @@
 """Poor lines: what is fine stays fine, what is blocked is still found, nobody is accused."""
 
 from probe.lab.scenario import Cut, Expect, Hello, Lie, LineSpec, Scenario, Site, Web
-from probe.model import Mechanism as M
-from probe.model import Outcome as O
+from probe.model import Mechanism, Outcome
 
 HOME = LineSpec("home", delay=0.015, jitter=0.003, rate=20_000_000)
 LOSS_1 = LineSpec("loss_1", delay=0.015, loss=0.01, rate=20_000_000)
@@ -30,17 +29,17 @@ def _on(line: LineSpec) -> Scenario:
     )
     why = f"As on a good line, on this one ({line.name})."
 
-    def blocked(url: str, mechanism: M) -> Expect:
-        return Expect(url, O.BLOCKED, why, mechanisms=(mechanism,))
+    def blocked(url: str, mechanism: Mechanism) -> Expect:
+        return Expect(url, Outcome.BLOCKED, why, mechanisms=(mechanism,))
 
     expect = (
-        Expect(f"https://{fine}/", O.OK, why),
-        blocked(f"https://{silent}/", M.TLS_TIMEOUT),
-        blocked(f"https://{torn}/", M.TLS_RESET),
-        blocked(f"https://{denied}/", M.DNS_NXDOMAIN),
-        Expect(f"https://{dead}/", O.DOWN, why),
-        blocked(f"http://{paged}/", M.HTTP_BLOCKPAGE),
-        blocked(f"https://blackhole-on-{tag}.org/", M.TCP_TIMEOUT),
+        Expect(f"https://{fine}/", Outcome.OK, why),
+        blocked(f"https://{silent}/", Mechanism.TLS_TIMEOUT),
+        blocked(f"https://{torn}/", Mechanism.TLS_RESET),
+        blocked(f"https://{denied}/", Mechanism.DNS_NXDOMAIN),
+        Expect(f"https://{dead}/", Outcome.DOWN, why),
+        blocked(f"http://{paged}/", Mechanism.HTTP_BLOCKPAGE),
+        blocked(f"https://blackhole-on-{tag}.org/", Mechanism.TCP_TIMEOUT),
     )
     acts = (
         Hello(silent, "drop"),

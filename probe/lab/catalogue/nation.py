@@ -1,19 +1,18 @@
 """What happens to the whole line: outages, portals, products, whitelists, blocked helpers."""
 
 from probe.lab.scenario import Act, ControlState, Expect, Hello, Lie, Nation, Scenario, Site
-from probe.model import Mechanism as M
-from probe.model import Outcome as O
+from probe.model import Mechanism, Outcome
 
 
 def _everything(
-    name: str, act: Nation, host: str, mechanism: M, why: str, *also: O | M
+    name: str, act: Nation, host: str, mechanism: Mechanism, why: str, *also: Outcome | Mechanism
 ) -> Scenario:
     """Nothing can be said of any site: a foreign and a domestic one."""
     sites = (Site(f"{host}.org"), Site(f"{host}.kz", domestic=True))
     expect = tuple(
         Expect(
             f"https://{site.name}/",
-            O.INCONCLUSIVE,
+            Outcome.INCONCLUSIVE,
             why,
             mechanisms=(mechanism,),
             also_acceptable=also,
@@ -32,14 +31,19 @@ def _helpers_stopped(name: str, act: Nation, host: str, lie: str) -> Scenario:
         Lie(f"{host}-denied.org", "nxdomain", whom="system"),
     )
     expect = (
-        Expect(f"https://{host}-fine.org/", O.OK, "The provider's resolver is enough."),
+        Expect(f"https://{host}-fine.org/", Outcome.OK, "The provider's resolver is enough."),
         Expect(
             f"https://{host}-silent.org/",
-            O.BLOCKED,
+            Outcome.BLOCKED,
             "The proof by a harmless name needs no other resolver.",
-            mechanisms=(M.TLS_TIMEOUT,),
+            mechanisms=(Mechanism.TLS_TIMEOUT,),
         ),
-        Expect(f"https://{host}-denied.org/", O.BLOCKED, lie, mechanisms=(M.DNS_NXDOMAIN,)),
+        Expect(
+            f"https://{host}-denied.org/",
+            Outcome.BLOCKED,
+            lie,
+            mechanisms=(Mechanism.DNS_NXDOMAIN,),
+        ),
     )
     return Scenario(name, sites, expect, censor=acts)
 
@@ -49,39 +53,39 @@ SCENARIOS = (
         "nation.outage",
         Nation("outage"),
         "dark-evening",
-        M.ACCESS_OFFLINE,
+        Mechanism.ACCESS_OFFLINE,
         "The line is dead: that is no site's block.",
     ),
     _everything(
         "nation.captive_portal",
         Nation("captive_portal"),
         "lobby-guest",
-        M.ACCESS_CAPTIVE_PORTAL,
+        Mechanism.ACCESS_CAPTIVE_PORTAL,
         "A portal answers for everything.",
     ),
     _everything(
         "nation.hotel_dns",
         Nation("hotel_dns"),
         "room-service",
-        M.ACCESS_CAPTIVE_PORTAL,
+        Mechanism.ACCESS_CAPTIVE_PORTAL,
         "The resolver answers every name with the portal's address.",
-        M.DNS_WRONG_ADDRESS,
-        M.ACCESS_OFFLINE,
+        Mechanism.DNS_WRONG_ADDRESS,
+        Mechanism.ACCESS_OFFLINE,
     ),
     _everything(
         "nation.everything_resigned",
         Nation("everything_resigned"),
         "office-desk",
-        M.ACCESS_LOCAL_INTERCEPTOR,
+        Mechanism.ACCESS_LOCAL_INTERCEPTOR,
         "One authority signs for every name: a product at home or at work.",
     ),
     _everything(
         "nation.no_dns",
         Nation("no_dns"),
         "nameless-town",
-        M.ACCESS_OFFLINE,
+        Mechanism.ACCESS_OFFLINE,
         "No name can be resolved at all: nothing is said of any one site.",
-        M.DNS_TIMEOUT,
+        Mechanism.DNS_TIMEOUT,
     ),
     Scenario(
         "nation.foreign_cut",
@@ -89,12 +93,12 @@ SCENARIOS = (
         (
             Expect(
                 "https://beyond-the-border.org/",
-                O.BLOCKED,
+                Outcome.BLOCKED,
                 "Everything foreign is cut off, and everything domestic works.",
-                mechanisms=(M.ACCESS_FOREIGN_CUT,),
-                also_acceptable=(O.INCONCLUSIVE, M.TCP_TIMEOUT),
+                mechanisms=(Mechanism.ACCESS_FOREIGN_CUT,),
+                also_acceptable=(Outcome.INCONCLUSIVE, Mechanism.TCP_TIMEOUT),
             ),
-            Expect("https://inside-the-border.kz/", O.OK, "Domestic sites work."),
+            Expect("https://inside-the-border.kz/", Outcome.OK, "Domestic sites work."),
         ),
         censor=(Nation("foreign_cut"),),
     ),
@@ -108,19 +112,19 @@ SCENARIOS = (
         (
             Expect(
                 "https://not-on-the-list.org/",
-                O.BLOCKED,
+                Outcome.BLOCKED,
                 "Only a few domestic services are let through.",
-                mechanisms=(M.ACCESS_WHITELIST,),
-                also_acceptable=(O.INCONCLUSIVE, M.TCP_TIMEOUT),
+                mechanisms=(Mechanism.ACCESS_WHITELIST,),
+                also_acceptable=(Outcome.INCONCLUSIVE, Mechanism.TCP_TIMEOUT),
             ),
             Expect(
                 "https://not-on-the-list.kz/",
-                O.BLOCKED,
+                Outcome.BLOCKED,
                 "Ordinary domestic sites are shut out as well.",
-                mechanisms=(M.ACCESS_WHITELIST,),
-                also_acceptable=(O.INCONCLUSIVE, M.TCP_TIMEOUT),
+                mechanisms=(Mechanism.ACCESS_WHITELIST,),
+                also_acceptable=(Outcome.INCONCLUSIVE, Mechanism.TCP_TIMEOUT),
             ),
-            Expect("https://bank-on-the-list.kz/", O.OK, "It is on the list."),
+            Expect("https://bank-on-the-list.kz/", Outcome.OK, "It is on the list."),
         ),
         censor=(Nation("whitelist"),),
     ),
@@ -140,12 +144,12 @@ SCENARIOS = (
         "nation.no_ipv6",
         (Site("six-is-broken.org", ipv6=True), Site("six-and-silent.org", ipv6=True)),
         (
-            Expect("https://six-is-broken.org/", O.OK, "IPv6 is broken here; IPv4 works."),
+            Expect("https://six-is-broken.org/", Outcome.OK, "IPv6 is broken here; IPv4 works."),
             Expect(
                 "https://six-and-silent.org/",
-                O.BLOCKED,
+                Outcome.BLOCKED,
                 "Over IPv4 its name is dropped; IPv6 is broken for everything.",
-                mechanisms=(M.TLS_TIMEOUT,),
+                mechanisms=(Mechanism.TLS_TIMEOUT,),
             ),
         ),
         censor=(Nation("no_ipv6"), Hello("six-and-silent.org", "drop")),
@@ -156,16 +160,16 @@ SCENARIOS = (
         (
             Expect(
                 "https://shielded-fine.org/",
-                O.INCONCLUSIVE,
+                Outcome.INCONCLUSIVE,
                 "A product at home re-signs everything.",
-                mechanisms=(M.ACCESS_LOCAL_INTERCEPTOR,),
+                mechanisms=(Mechanism.ACCESS_LOCAL_INTERCEPTOR,),
             ),
             Expect(
                 "https://shielded-silent.org/",
-                O.BLOCKED,
+                Outcome.BLOCKED,
                 "Its name alone is silent, through the product as well.",
-                any_of=(M.TLS_TIMEOUT, M.ACCESS_LOCAL_INTERCEPTOR),
-                also_acceptable=(O.INCONCLUSIVE,),
+                any_of=(Mechanism.TLS_TIMEOUT, Mechanism.ACCESS_LOCAL_INTERCEPTOR),
+                also_acceptable=(Outcome.INCONCLUSIVE,),
             ),
         ),
         censor=(Nation("everything_resigned"), Hello("shielded-silent.org", "drop")),
@@ -176,16 +180,16 @@ SCENARIOS = (
         (
             Expect(
                 "https://time-traveller.org/",
-                O.INCONCLUSIVE,
+                Outcome.INCONCLUSIVE,
                 "Every certificate looks out of date: our clock is wrong.",
-                also_acceptable=(O.OK,),
+                also_acceptable=(Outcome.OK,),
             ),
             Expect(
                 "https://time-traveller-silent.org/",
-                O.BLOCKED,
+                Outcome.BLOCKED,
                 "A dropped ClientHello does not depend on the clock.",
-                mechanisms=(M.TLS_TIMEOUT,),
-                also_acceptable=(O.INCONCLUSIVE,),
+                mechanisms=(Mechanism.TLS_TIMEOUT,),
+                also_acceptable=(Outcome.INCONCLUSIVE,),
             ),
         ),
         censor=(Nation("wrong_clock"), Hello("time-traveller-silent.org", "drop")),

@@ -2,20 +2,19 @@
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.scenario import Scenario, Site, Slow
-from probe.model import Mechanism as M
-from probe.model import Outcome as O
+from probe.model import Mechanism, Outcome
 
 _BOTH = ("web", "throttle")
 
 
-def _slowed(name: str, act: Slow, mechanism: M, why: str) -> Scenario:
+def _slowed(name: str, act: Slow, mechanism: Mechanism, why: str) -> Scenario:
     return entry(
         name,
         Site(act.name),
         [act],
-        O.THROTTLED,
+        Outcome.THROTTLED,
         why,
-        any_of=[mechanism, M.THROTTLE_SLOW],
+        any_of=[mechanism, Mechanism.THROTTLE_SLOW],
         experiments=_BOTH,
     )
 
@@ -24,36 +23,36 @@ SCENARIOS = (
     _slowed(
         "throttle.policed",
         Slow("treacle-tv.org", "police", 16_000),
-        M.THROTTLE_POLICED,
+        Mechanism.THROTTLE_POLICED,
         "Packets above 128 kbit/s are dropped on connections that offered this name.",
     ),
     _slowed(
         "throttle.shaped",
         Slow("molasses-media.org", "shape", 16_000),
-        M.THROTTLE_SHAPED,
+        Mechanism.THROTTLE_SHAPED,
         "Connections that offered this name wait in a queue of 128 kbit/s.",
     ),
     _slowed(
         "throttle.policed_512",
         Slow("half-speed.org", "police", 64_000),
-        M.THROTTLE_POLICED,
+        Mechanism.THROTTLE_POLICED,
         "Packets above 512 kbit/s are dropped on connections that offered this name.",
     ),
     entry(
         "throttle.frozen",
         Site("sixteen-kilobytes.org"),
         [Slow("sixteen-kilobytes.org", "freeze", 16_384)],
-        O.THROTTLED,
+        Outcome.THROTTLED,
         "After 16 KiB the connection is frozen, for this name only.",
-        mechanisms=[M.THROTTLE_FROZEN],
-        also=[O.BLOCKED, M.HTTP_TIMEOUT],
+        mechanisms=[Mechanism.THROTTLE_FROZEN],
+        also=[Outcome.BLOCKED, Mechanism.HTTP_TIMEOUT],
         experiments=_BOTH,
     ),
     entry(
         "throttle.innocent_slow_server",
         Site("tired-server.org", server="slow"),
         [],
-        O.OK,
+        Outcome.OK,
         "The server is slow for everybody.",
         experiments=_BOTH,
     ),

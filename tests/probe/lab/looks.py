@@ -9,6 +9,7 @@ import ssl
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import dns.message
@@ -38,10 +39,8 @@ def hello(name: str | None, *, tls12: bool = False) -> bytes:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
     outgoing = ssl.MemoryBIO()
     machine = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
-    try:
+    with suppress(ssl.SSLWantReadError):
         machine.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
     return outgoing.read()
 
 
@@ -76,9 +75,9 @@ def issuer(address: str, name: str, port: int = 443) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    with socket.create_connection((address, port), timeout=5) as link:
-        with context.wrap_socket(link, server_hostname=name) as stream:
-            leaf = x509.load_der_x509_certificate(stream.getpeercert(binary_form=True) or b"")
+    link = socket.create_connection((address, port), timeout=5)
+    with link, context.wrap_socket(link, server_hostname=name) as stream:
+        leaf = x509.load_der_x509_certificate(stream.getpeercert(binary_form=True) or b"")
     return leaf.issuer.rfc4514_string()
 
 
@@ -124,18 +123,18 @@ def fetch(address: str, name: str, cap: int = 120_000, port: int = 443) -> str:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     received, began = 0, time.monotonic()
-    with socket.create_connection((address, port), timeout=5) as link:
-        with context.wrap_socket(link, server_hostname=name) as stream:
-            stream.settimeout(2)
-            stream.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
-            try:
-                while received < cap and time.monotonic() - began < 3:
-                    more = stream.recv(65536)
-                    received += len(more)
-                    if not more:
-                        break
-            except TimeoutError:
-                return f"frozen {received}"
+    link = socket.create_connection((address, port), timeout=5)
+    with link, context.wrap_socket(link, server_hostname=name) as stream:
+        stream.settimeout(2)
+        stream.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
+        try:
+            while received < cap and time.monotonic() - began < 3:
+                more = stream.recv(65536)
+                received += len(more)
+                if not more:
+                    break
+        except TimeoutError:
+            return f"frozen {received}"
     return f"{received} {time.monotonic() - began:.3f}"
 
 

@@ -1,4 +1,4 @@
-"""The catalogue as data: complete, unique, and nothing in it that could leave the lab by accident."""
+"""The catalogue as data: complete, unique, and nothing in it can leave the lab by accident."""
 
 from collections import Counter
 from ipaddress import ip_address

@@ -358,7 +358,7 @@ def test_scenarios_of_two_lines_need_two_countries() -> None:
 
 def test_no_country_without_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(country_module, "obstacle", lambda: "not here")
-    with pytest.raises(country_module.NoNamespaces, match="not here"), Country([]):
+    with pytest.raises(country_module.NoNamespacesError, match="not here"), Country([]):
         pass
 
 

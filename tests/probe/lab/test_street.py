@@ -84,7 +84,7 @@ def test_the_censor_can_be_switched_off(street: Street) -> None:
 def test_urls_carry_the_ports_of_the_street(street: Street) -> None:
     assert all(urlsplit(url).port in street.ports for url in street.urls())
     assert all(street.expect(url).url == url for url in street.urls())
-    options = street.options("client")
+    options = street.options()
     assert options["QAZPROBE_RESOLVER"] == street.resolver
     assert all(urlsplit(url).port for url in options["QAZPROBE_ANCHORS"].split(","))
 
