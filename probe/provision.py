@@ -13,9 +13,11 @@ import msgspec
 from probe import durable
 from probe.budget import DAILY_BYTES, UNMETERED_BYTES, Purse, Spending, today
 from probe.kit import Kit
+from probe.known import Anchor, anchors
 from probe.plan import Job
 
 FILE = "throughput.json"
+LOOKS_AROUND = "connectivity"
 
 Options = Mapping[str, Mapping[str, object]]
 
@@ -49,6 +51,7 @@ async def provided(
     Servers of the configuration come before those that collectors announce. What was spent is kept
     at the end, however the run ends.
     """
+    options = {**options, LOOKS_AROUND: {"anchors": _sites(tools), **options.get(LOOKS_AROUND, {})}}
     names = dict.fromkeys(job.experiment for job in jobs)
     loading = [
         name for name in names if name in tools.experiments and tools.experiments[name].alone
@@ -66,3 +69,12 @@ async def provided(
     finally:
         with suppress(OSError):  # a full disk was said already
             keep_purse(state, purse)
+
+
+def _sites(tools: Kit) -> tuple[Anchor, ...]:
+    """The run's own anchors with their classes; one that nobody classed counts as abroad."""
+    classed = {one.url: one for one in anchors()}
+    return tuple(
+        classed.get(one.url, Anchor(one.url, foreign=one.foreign is not False, essential=False))
+        for one in tools.anchors
+    )

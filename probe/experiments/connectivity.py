@@ -7,13 +7,12 @@ January 2022 (179, 3785, 5060) on a server of ours: they tell a filter from a pu
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Literal
 
 from probe.experiments.port import Experiment, HomeNet, Net, Task
 from probe.experiments.trail import Trail
 from probe.failure import Failure
-from probe.known import Anchor, anchors, public_resolvers
+from probe.known import Anchor, anchors
 from probe.model import Dns, Ping, Role, Step, Steps, Tls
 from probe.plan import host_of, port_of
 from probe.shutdown import Mode, classify, reach
@@ -59,9 +58,9 @@ async def _look(task: Task, net: Net, trail: Trail, try_: int) -> None:
     if router is not None:
         trail.add(router, role=Role.NEUTRAL, try_=try_)
     sites = _sites(task)
-    addresses = [address for address in public_resolvers_once() if net.safe(address)]
+    addresses = [place for place in by_address(net) if net.safe(place[0])]
     looks = await net.together([_site(net, site) for site in sites])
-    looks += await net.together([_address(net, address) for address in addresses])
+    looks += await net.together([_address(net, *place) for place in addresses])
     classes = [class_of(site) for site in sites]
     classes += ["foreign"] * len(addresses)
     for what, steps in zip(classes, looks, strict=True):
@@ -69,9 +68,9 @@ async def _look(task: Task, net: Net, trail: Trail, try_: int) -> None:
         _sum_up(trail, what, try_)
 
 
-async def _address(net: Net, address: str) -> Steps:
-    """A site abroad that needs no name."""
-    return (await net.tcp(address, 443, limit=LIMIT),)
+async def _address(net: Net, address: str, port: int) -> Steps:
+    """A place abroad that needs no name."""
+    return (await net.tcp(address, port, limit=LIMIT),)
 
 
 def _sites(task: Task) -> Sequence[Anchor]:
@@ -88,11 +87,12 @@ def class_of(site: Anchor) -> Class:
     return "essential" if site.essential else "ordinary"
 
 
-def public_resolvers_once() -> tuple[str, ...]:
-    """A few addresses abroad that need no name, one of each operator."""
-    chosen = [r for r in public_resolvers() if ":" not in r.address]
-    each = [next(group).address for _, group in groupby(chosen, key=lambda r: r.name or r.address)]
-    return tuple(dict.fromkeys(each))[:BY_ADDRESS]
+def by_address(net: Net) -> tuple[tuple[str, int], ...]:
+    """A few places abroad that need no name: the public resolvers that this run may ask."""
+    chosen = [(r.address, r.port) for r in net.resolvers if r.label != "system"]
+    return tuple({address: (address, port) for address, port in reversed(chosen)}.values())[
+        -BY_ADDRESS:
+    ]
 
 
 async def _site(net: Net, site: Anchor) -> Steps:

@@ -31,10 +31,15 @@ async def measure(task: Task, net: Net) -> Steps:
 
 
 async def _one_way(mover: Mover, peer: Peer, direction: Literal["down", "up"]) -> None:
-    for number, size in enumerate(SIZES, 1):
+    for number, size in enumerate(_sizes(mover.task), 1):
         look = Look("L", number, NEUTRAL_NAME, NEUTRAL_NAME, peer, Tier(size, CAP), direction)
         if not _too_quick(await mover.move(look)):
             return
+
+
+def _sizes(task: Task) -> tuple[int, ...]:
+    """The largest object only where bytes are not counted: down and up it costs a day's budget."""
+    return SIZES if task.options.get("unmetered") is True else SIZES[:-1]
 
 
 def _too_quick(step: Transfer) -> bool:

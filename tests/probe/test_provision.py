@@ -1,0 +1,87 @@
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from probe.budget import DAILY_BYTES, UNMETERED_BYTES, Purse
+from probe.experiments import load
+from probe.experiments.port import Reference
+from probe.kit import Kit
+from probe.known import Anchor, anchors
+from probe.messages import BulkReply
+from probe.plan import Job
+from probe.provision import FILE, Options, open_purse, provided
+
+BULK = BulkReply(address="198.51.100.7", port=4443, spki_sha256="ab" * 32)
+
+
+def tools(asked: list[str]) -> Kit:
+    async def bulk() -> tuple[BulkReply, ...]:
+        asked.append("bulk")
+        return (BULK,)
+
+    sites = (Reference(anchors()[0].url), Reference("https://other.example/"))
+    return cast("Kit", SimpleNamespace(experiments=load(), bulk=bulk, anchors=sites))
+
+
+def given(
+    experiment: str, state: Path, options: Options | None = None
+) -> tuple[Options, list[str]]:
+    asked: list[str] = []
+
+    async def scenario() -> Options:
+        jobs = [Job(experiment, "https://x.example/")]
+        async with provided(options or {}, jobs, tools(asked), state) as found:
+            purse = found.get(experiment, {}).get("budget")
+            if isinstance(purse, Purse):
+                purse.spend(1000)
+            return found
+
+    return asyncio.run(scenario()), asked
+
+
+def test_an_experiment_that_loads_the_line_gets_servers_and_a_purse(tmp_path: Path) -> None:
+    options, asked = given("throttle", tmp_path, {"throttle": {"tier": "metered"}})
+    assert asked == ["bulk"]
+    assert options["throttle"]["bulk"] == (BULK,)
+    assert options["throttle"]["tier"] == "metered"
+    assert open_purse(tmp_path, {}).spending.spent == 1000
+
+
+def test_a_configured_server_comes_before_an_announced_one(tmp_path: Path) -> None:
+    options, _ = given("throttle", tmp_path, {"throttle": {"bulk": "192.0.2.1:1#00"}})
+    assert options["throttle"]["bulk"] == "192.0.2.1:1#00"
+
+
+def test_a_run_of_pages_alone_asks_nobody_and_keeps_nothing(tmp_path: Path) -> None:
+    _, asked = given("web", tmp_path)
+    assert asked == []
+    assert not (tmp_path / FILE).exists()
+
+
+def test_the_runs_own_anchors_are_looked_at_and_no_others(tmp_path: Path) -> None:
+    options, _ = given("connectivity", tmp_path)
+    assert options["connectivity"]["anchors"] == (
+        anchors()[0],
+        Anchor("https://other.example/", foreign=True, essential=False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "cap"),
+    [
+        ({}, DAILY_BYTES),
+        ({"unmetered": True}, UNMETERED_BYTES),
+        ({"daily_bytes": 5}, 5),
+        ({"daily_bytes": -5}, DAILY_BYTES),
+    ],
+)
+def test_the_cap_is_chosen(options: dict[str, object], cap: int, tmp_path: Path) -> None:
+    assert open_purse(tmp_path, options).cap == cap
+
+
+def test_a_spoilt_file_begins_the_day_anew(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("{")
+    assert open_purse(tmp_path, {}).spending.spent == 0
