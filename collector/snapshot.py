@@ -5,6 +5,8 @@ When it has become dear, the last answer is given at once and the next one is ma
 """
 
 import asyncio
+import contextlib
+import secrets
 import time
 from collections.abc import Callable
 
@@ -13,7 +15,7 @@ from collector.exposition import Text
 from collector.instruments import Instruments
 from collector.listed import Listed
 from collector.settings import Settings
-from collector.store import Store
+from collector.store import Store, StoreUnavailable, keys
 
 # A look that takes less than this is made whenever something has changed.
 CHEAP_SECONDS = 0.25
@@ -21,6 +23,10 @@ CHEAP_SECONDS = 0.25
 PATIENCE = 5.0
 # ...and even an unchanged store is looked at again: the window moves, others write too.
 OLD_SECONDS = 10.0
+# Whoever falls silent for so long leaves the word to another.
+LEASE_SECONDS = 60.0
+_LEASE = "metrics"
+_SILENT = Text(b"", 0, 0)
 
 
 class Snapshots:
@@ -39,13 +45,14 @@ class Snapshots:
         self._listed = listed
         self._instruments = instruments
         self._clock = clock
+        self._holder = secrets.token_hex(8)
         self._turn = asyncio.Lock()
         self._background: asyncio.Task[None] | None = None
         self._written = 0
         self._read = -1
         self._made_at = float("-inf")
         self._cost = 0.0
-        self._text = Text(b"", 0, 0)
+        self._text = _SILENT
         self._view: metrics.View | None = None
         instruments.series_limit.set(settings.max_series)
 
@@ -66,9 +73,12 @@ class Snapshots:
         return self._view
 
     async def close(self) -> None:
-        """Wait for what is being made."""
+        """Wait for what is being made, and let another collector speak."""
         if self._background is not None:
             await asyncio.wait([self._background])
+        if self._store.shared:
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.write(keys.drop_lease(_LEASE, self._holder))
 
     async def _freshen(self) -> None:
         if not self._stale():
@@ -91,13 +101,21 @@ class Snapshots:
         view = await self._store.read(
             metrics.look(self._clock() - self._settings.window), slow=True
         )
-        text = await asyncio.to_thread(self._encode, view)
+        # What the store as a whole says is said by one of the collectors that share it.
+        text = await asyncio.to_thread(self._encode, view) if await self._speaks() else _SILENT
         self._view, self._text, self._read = view, text, written
         self._made_at = time.monotonic()
         self._cost = self._made_at - began
         self._instruments.series.set(text.shown)
         self._instruments.series_dropped.set(text.dropped)
         self._instruments.snapshot_seconds.set(self._cost)
+
+    async def _speaks(self) -> bool:
+        """Whether this collector is the one that exports the families of its store."""
+        if not self._store.shared:
+            return True
+        lease = keys.take_lease(_LEASE, self._holder, now=self._clock(), seconds=LEASE_SECONDS)
+        return await self._store.write(lease)
 
     def _encode(self, view: metrics.View) -> Text:
         found = metrics.families(view, self._listed, self._settings.quorum)

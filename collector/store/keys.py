@@ -158,3 +158,8 @@ def take_lease(name: str, holder: str, *, now: float, seconds: float) -> Operati
     """Become, or stay, the one who does what only one should do."""
     params = {"name": name, "holder": holder, "until": now + seconds, "now": now}
     return bool((yield Ask("lease_take", params)))
+
+
+def drop_lease(name: str, holder: str) -> Operation[None]:
+    """Let somebody else do it."""
+    yield Put("lease_drop", [{"name": name, "holder": holder}])

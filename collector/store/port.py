@@ -56,9 +56,11 @@ class Store(Protocol):
 
     Attributes:
         collector_id: This store's own random name, which every signature repeats.
+        shared: Other collectors may use it too.
     """
 
     collector_id: str
+    shared: bool
 
     async def read(self, operation: Operation[T], *, slow: bool = False) -> T:
         """Run an operation that changes nothing; a slow one keeps no quick one waiting."""

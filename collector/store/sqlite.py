@@ -53,6 +53,8 @@ class _Job:
 class SqliteStore:
     """A store in one file (and its -wal and -shm beside it)."""
 
+    shared = False
+
     def __init__(self, path: Path, collector_id: str) -> None:
         self.collector_id = collector_id
         self._path = path

@@ -37,6 +37,9 @@ RETURNING uses
 -- name: invite_get
 SELECT role, uses, expires_at FROM invite WHERE hash = :hash
 
+-- name: lease_drop
+DELETE FROM lease WHERE name = :name AND holder = :holder
+
 -- name: lease_take
 INSERT INTO lease (name, holder, until) VALUES (:name, :holder, :until)
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until

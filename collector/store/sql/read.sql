@@ -76,5 +76,6 @@ SELECT (SELECT COUNT(*) FROM measurement), (SELECT COUNT(*) FROM raw),
 
 -- name: uncounted
 -- Counts that are not the sum of what they count; only while nothing has been retired.
-SELECT COALESCE((SELECT SUM(n) FROM total), 0), COALESCE((SELECT SUM(n) FROM hourly), 0),
+SELECT CAST(COALESCE((SELECT SUM(n) FROM total), 0) AS INTEGER),
+  CAST(COALESCE((SELECT SUM(n) FROM hourly), 0) AS INTEGER),
   (SELECT COUNT(*) FROM measurement WHERE role = 'probe')

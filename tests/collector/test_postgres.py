@@ -1,0 +1,200 @@
+"""The same collector on PostgreSQL: what holds for one file holds for a server, and for two of us."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from collector.rejudge import rejudge
+from collector.retention import retire
+from collector.store import StoreError, open_store
+from probe.messages import ControlReply
+from probe.model import Mechanism, Outcome, Record, Vantage, Verdict
+from tests.collector.place import LISTED, UNLISTED, Place, Sender, collector, now, record
+
+pytest.importorskip("asyncpg", reason="no asyncpg here: pip install 'qazprobe[postgres]'")
+
+PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+pytestmark = pytest.mark.skipif(not PROGRAMS, reason="no PostgreSQL here: apt install postgresql")
+ABROAD = Vantage(role="control", country="NL", asn=1103)
+KZ = 'country="KZ",asn="9198"'
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A PostgreSQL of our own on a socket in a folder, gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="qaz-pg-"))
+    user = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+    if user:
+        shutil.chown(folder, "postgres", "postgres")
+    bin_ = PROGRAMS[-1].parent
+    data = folder / "data"
+    initdb: list[str | Path] = [bin_ / "initdb", "-D", data, "-U", "postgres", "--no-sync"]
+    made = subprocess.run(
+        [*initdb, "-A", "trust", "-E", "UTF8"],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        **user,  # type: ignore[call-overload]
+    )
+    if made.returncode:
+        shutil.rmtree(folder, ignore_errors=True)
+        pytest.skip(f"initdb: {made.stderr.decode(errors='replace')[-200:]}")
+    quick = ("-c", "listen_addresses=", "-c", "fsync=off", "-k", str(folder))
+    process = subprocess.Popen(
+        [bin_ / "postgres", "-D", data, *quick],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        cwd=folder,
+        **user,  # type: ignore[call-overload]
+    )
+    try:
+        ready: list[str | Path] = [bin_ / "pg_isready", "-q", "-h", folder]
+        for _ in range(100):
+            if subprocess.run(ready, check=False).returncode == 0:
+                break
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
+        yield f"postgresql://postgres@/{{name}}?host={folder}"
+    finally:
+        process.terminate()
+        process.wait(20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def store(server: str, request: pytest.FixtureRequest) -> str:
+    """A database of its own for each test."""
+    name = f"t{abs(hash(request.node.name))}"
+    folder = server.partition("host=")[2]
+    made = [PROGRAMS[-1].parent / "createdb", "-h", folder, "-U", "postgres", name]
+    subprocess.run(made, check=True)
+    return server.format(name=name)
+
+
+def blocked(**changes: object) -> Record:
+    bad = (Mechanism.TLS_TIMEOUT,)
+    made = record(outcome=Outcome.BLOCKED, mechanisms=bad)
+    return msgspec.structs.replace(made, **changes)
+
+
+def counted(series: dict[str, float]) -> dict[str, float]:
+    return {n: round(v, 6) for n, v in series.items() if n.startswith("qazprobe_")}
+
+
+def test_what_comes_in_is_counted_once_and_can_be_taken_back(tmp_path: Path, store: str) -> None:
+    async def story() -> None:
+        async with collector(tmp_path, store=store) as place:
+            stays, leaves = await place.probe(), await place.probe()
+            first = await stays.send(one := record(), record(UNLISTED))
+            assert (first.stored, (await stays.send(one)).duplicates) == (2, 1)
+            before = counted(await place.metrics())
+            await leaves.send(blocked(), blocked(certs={}), record(vantage=Vantage(asn=2**32 - 1)))
+            during = counted(await place.metrics())
+            assert during != before
+            reply = await leaves.ask("DELETE", "/v1/probes/me")
+            assert reply.data == {"erased": 3}
+            assert counted(await place.metrics()) == before
+
+    asyncio.run(story())
+
+
+def test_controls_pages_events_and_exports(tmp_path: Path, store: str) -> None:
+    async def story() -> None:
+        async with collector(tmp_path, store=store) as place:
+            control = await place.probe("control")
+            await control.send(record(vantage=ABROAD))
+            path = f"/v1/control?input={LISTED}"
+            reply = (await place.ask("GET", path)).read(ControlReply)
+            assert len(reply.controls[0].observations) == 1
+            assert (await place.ask("GET", "/v1/control")).read(ControlReply).controls
+            for _ in range(2):
+                sender = await place.probe()
+                await sender.send(blocked(started_at=now(-100)), blocked(), record(UNLISTED))
+            first = (await place.ask("GET", "/v1/measurements?limit=4&asn=9198")).data
+            rest = (await place.ask("GET", f"/v1/measurements?limit=4&cursor={first['next']}")).data
+            assert (len(first["measurements"]), len(rest["measurements"])) == (4, 3)
+            one = first["measurements"][0]["id"]
+            assert (await place.ask("GET", f"/v1/measurements/{one}")).status == 200
+            (event,) = (await place.ask("GET", "/v1/events")).data["events"]
+            assert event["kind"] == "blocking"
+            lines = (await place.ask("GET", "/v1/export?role=probe")).body.splitlines()
+            assert len(lines) == 6
+            assert b"listed.example" in (await place.ask("GET", "/")).body
+
+    asyncio.run(story())
+
+
+def test_judged_again_and_retired(tmp_path: Path, store: str) -> None:
+    def harsh(_record: Record) -> Verdict:
+        return Verdict(outcome=Outcome.BLOCKED)
+
+    async def story() -> None:
+        async with collector(tmp_path, store=store) as place:
+            await (await place.probe()).send(record(), record(started_at=now(-50 * 86400)))
+            kept, clock = place.service.store, place.service.clock()
+            assert (await rejudge(kept, harsh, since=0.0, now=2e9)).changed == 2
+            place.service.snapshots.touch()
+            series = await place.metrics()
+            total = f'qazprobe_measurements_total{{experiment="web",outcome="blocked",{KZ}}}'
+            assert series[total] == 2
+            before = clock - 30 * 86400
+            done = await retire(kept, now=clock, raw_before=before, before=before)
+            assert done.records == 1
+
+    asyncio.run(story())
+
+
+async def _families(place: Place) -> set[str]:
+    return {name.partition("{")[0] for name in counted(await place.metrics())}
+
+
+def test_two_collectors_share_keys_and_counts_and_one_speaks(tmp_path: Path, store: str) -> None:
+    async def story() -> None:
+        async with collector(tmp_path, store=store) as one:  # noqa: SIM117 - it outlives the other
+            async with collector(tmp_path, store=store, enrolment="token") as two:
+                assert one.service.store.collector_id == two.service.store.collector_id
+                invite = await one.invite("probe")
+                enrolling = [Sender(two), Sender(one)]
+                replies = [await sender.enrol(invite) for sender in enrolling]
+                assert [reply.status for reply in replies] == [200, 200]
+                sender = enrolling[0]
+                sent = record()
+                assert (await sender.send(sent)).stored == 1
+                sender.place = one
+                assert (await sender.send(sent)).duplicates == 1
+                senders = [await one.probe() for _ in range(4)]
+                for number, many in enumerate(senders):
+                    many.place = (one, two)[number % 2]
+                batches = [[record() for _ in range(20)] for _ in range(4)]
+                done = await asyncio.gather(
+                    *(s.send(*b) for s, b in zip(senders, batches, strict=True))
+                )
+                assert sum(reply.stored for reply in done) == 80
+                assert await _families(one)
+                assert not await _families(two)
+            # Who spoke goes; the other one takes over.
+        async with collector(tmp_path, store=store) as three:
+            assert await _families(three)
+            series = await three.metrics()
+            total = f'qazprobe_measurements_total{{experiment="web",outcome="ok",{KZ}}}'
+            assert series[total] == 81
+
+    asyncio.run(story())
+
+
+def test_a_server_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    async def story() -> None:
+        await open_store(f"postgresql://someone:secret@/x?host={tmp_path}")
+
+    with pytest.raises(StoreError) as caught:
+        asyncio.run(story())
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
