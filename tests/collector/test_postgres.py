@@ -1,4 +1,4 @@
-"""The same collector on PostgreSQL: what holds for one file holds for a server, and for two of us."""
+"""The collector on PostgreSQL: what holds for one file holds for a server, and for two of us."""
 
 import asyncio
 import contextlib
