@@ -36,9 +36,17 @@ def list_(scenario: str) -> None:
 @click.option("--loss", default=0.0, metavar="P", help="Lose this share of packets, such as 0.05.")
 @click.option("--line", type=click.Choice(sorted(LINES)), help="Everything on this line instead.")
 @click.option("--seed", default=1, metavar="N")
+@click.option("--street", is_flag=True, help="On loopback, as where namespaces are not allowed.")
 @click.option("--all", "every", is_flag=True, help="Show what came out right, too.")
 def matrix(
-    scenario: str, runs: int, loss: float, line: str | None, seed: int, *, every: bool
+    scenario: str,
+    runs: int,
+    loss: float,
+    line: str | None,
+    seed: int,
+    *,
+    street: bool,
+    every: bool,
 ) -> None:
     """Play scenarios through the real commands; exit with 1 if anybody was falsely accused."""
     scenarios = played.chosen(scenario)
@@ -47,13 +55,17 @@ def matrix(
     if other is not None:
         scenarios = played.on_line(scenarios, other)
     rows: list[Row] = []
-    for climate, seconds, found in played.play_all(scenarios, runs=runs, seed=seed):
-        click.echo(f"\n== {climate}: {len(found)} verdicts in {seconds:.1f} s")
-        for row in found:
+    problems = 0
+    for part in played.play_all(scenarios, runs=runs, seed=seed, street=street):
+        click.echo(f"\n== {part.climate}: {len(part.rows)} verdicts in {part.seconds:.1f} s")
+        for row in part.rows:
             if every or not row.right:
                 click.echo(line_of(row))
-        rows += found
-    sys.exit(summary(rows))
+        if part.problem:
+            click.echo(f"could not be played: {part.problem}")
+        problems += bool(part.problem)
+        rows += part.rows
+    sys.exit(max(summary(rows), 3 if problems else 0))
 
 
 @main.command()

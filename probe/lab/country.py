@@ -156,6 +156,10 @@ class Country:
         """The lab's roots, for `--lab --ca-file`."""
         return self.folder / "ca.pem"
 
+    def url(self, url: str) -> str:
+        """A URL of the catalogue as it is here: the same."""
+        return url
+
     def urls(self) -> tuple[str, ...]:
         """Every URL that has a right verdict, in the order of the catalogue."""
         return tuple(self._expect)

@@ -38,6 +38,7 @@ _SHOWN = (
     "innocent.redirect_301",
 )
 _FAMILIES = ("qazprobe_target_outcome", "qazprobe_target_mechanism", "qazprobe_tls_interception")
+_MOST_LINES = 40
 _RECORDS = Path("qazprobe-demo.jsonl")
 
 
@@ -62,8 +63,7 @@ def demo(output: Path = _RECORDS, *, force_street: bool = False) -> int:
         wrong = _show(ground, list(records(output)))
         _say(f"records: {output.absolute()}")
         _say("what Prometheus scrapes from the collector:")
-        for line in _metrics(ready.metrics()):
-            click.echo(f"  {line}")
+        _show_metrics(ready.metrics())
     _say(f"done in {time.monotonic() - began:.0f} s; everything that was started has been ended")
     return 1 if wrong or code else 0
 
@@ -112,7 +112,11 @@ def _show(ground: Ground, found: Sequence[Mapping[str, object]]) -> int:
     return wrong
 
 
-def _metrics(text: str) -> list[str]:
+def _show_metrics(text: str) -> None:
     """The lines that tell of targets, those that say something."""
     lines = [line for line in text.splitlines() if line.startswith(_FAMILIES)]
-    return [line for line in lines if not line.endswith((" 0", " 0.0"))]
+    telling = [line for line in lines if not line.endswith((" 0", " 0.0"))]
+    for line in telling[:_MOST_LINES]:
+        click.echo(f"  {line}")
+    if len(telling) > _MOST_LINES:
+        click.echo(f"  … and {len(telling) - _MOST_LINES} more")

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 
 from probe.lab.catalogue import catalogue
-from probe.lab.country import Country
+from probe.lab.country import Country, CountryError
 from probe.lab.scenario import WIRE, Climate, Expect, LineSpec, Scenario
-from probe.lab.staging import Stage, stage
+from probe.lab.staging import Ground, Stage, StageError, stage
+from probe.lab.street import Street
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,25 @@ def play(
 ) -> Iterator[Row]:
     """Build one country, run everything in it, and compare."""
     with Country(scenarios, line=climate.line, seed=seed) as country:
-        urls = country.urls()
-        with stage(country, climate.control, urls) as ready:
-            for run in range(1, runs + 1):
-                got = _measure(ready, climate, scenarios, seed + run)
-                for scenario in scenarios:
-                    for expect in scenario.expect:
-                        yield Row(scenario, expect, got.get(expect.url, MISSING), run)
+        yield from _play_on(country, climate, scenarios, runs, seed)
+
+
+def play_street(scenarios: Sequence[Scenario], *, runs: int = 1, seed: int = 1) -> Iterator[Row]:
+    """The same on loopback, with the scenarios that can be played there."""
+    with Street(scenarios) as street:
+        yield from _play_on(street, Climate(), street.scenarios, runs, seed)
+
+
+def _play_on(
+    ground: Ground, climate: Climate, scenarios: Sequence[Scenario], runs: int, seed: int
+) -> Iterator[Row]:
+    with stage(ground, climate.control, ground.urls()) as ready:
+        for run in range(1, runs + 1):
+            got = _measure(ready, climate, scenarios, seed + run)
+            for scenario in scenarios:
+                for expect in scenario.expect:
+                    url = ground.url(expect.url)
+                    yield Row(scenario, ground.expect(url), got.get(url, MISSING), run)
 
 
 def _measure(
@@ -97,7 +110,7 @@ def _measure(
     wanted: dict[tuple[str, ...], list[str]] = {}
     for scenario in scenarios:
         urls = wanted.setdefault(scenario.experiments, [])
-        urls += [expect.url for expect in scenario.expect]
+        urls += [ready.ground.url(expect.url) for expect in scenario.expect]
     found: dict[str, Got] = {}
     control = () if climate.control != "none" else ("--control", "none")
     for experiments, urls in wanted.items():
@@ -128,11 +141,30 @@ def _seconds(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What came out of one climate, or the problem that stopped it."""
+
+    climate: Climate
+    rows: tuple[Row, ...]
+    seconds: float
+    problem: str = ""
+
+
 def play_all(
-    scenarios: Iterable[Scenario], *, runs: int = 1, seed: int = 1
-) -> Iterator[tuple[Climate, float, list[Row]]]:
-    """Every climate in turn: its rows, and how long they took."""
-    for climate, group in by_climate(scenarios).items():
-        began = time.monotonic()
-        rows = list(play(climate, group, runs=runs, seed=seed))
-        yield climate, time.monotonic() - began, rows
+    scenarios: Iterable[Scenario], *, runs: int = 1, seed: int = 1, street: bool = False
+) -> Iterator[Played]:
+    """Every climate in turn, or the one street."""
+    groups = {Climate(): list(scenarios)} if street else by_climate(scenarios)
+    for climate, group in groups.items():
+        began, rows, problem = time.monotonic(), [], ""
+        found = (
+            play_street(group, runs=runs, seed=seed)
+            if street
+            else play(climate, group, runs=runs, seed=seed)
+        )
+        try:
+            rows.extend(found)
+        except (StageError, CountryError) as error:
+            problem = str(error)
+        yield Played(climate, tuple(rows), time.monotonic() - began, problem)

@@ -28,6 +28,7 @@ from probe.lab.proxy import Proxy
 from probe.lab.scenario import WIRE, Cut, Expect, Scenario
 from probe.lab.wires import Destination
 from probe.lab.world import World
+from probe.model import Mechanism
 
 _ANCHORS = ("www.debian.org", "www.wikipedia.org", "www.iana.org", "www.nur.kz", "egov.kz")
 _ELSEWHERE = "127.99.99.99"
@@ -132,6 +133,10 @@ def playable(scenario: Scenario) -> bool:
     return scenario.street and scenario.climate.usual
 
 
+def _about_names(expected: Expect) -> bool:
+    return any(word.startswith("dns.") for word in (*expected.mechanisms, *expected.any_of))
+
+
 class Street:
     """The same face as a `Country`, on loopback."""
 
@@ -230,8 +235,10 @@ class Street:
         return tuple(self._expect)
 
     def expect(self, url: str) -> Expect:
-        """The right verdict for a URL."""
-        return replace(self._expect[url], url=url)
+        """The right verdict for a URL; here every address is a bogon, and may be called one."""
+        expected = self._expect[url]
+        bogon = (Mechanism.DNS_BOGON,) if _about_names(expected) else ()
+        return replace(expected, url=url, also_acceptable=(*expected.also_acceptable, *bogon))
 
     def options(self) -> dict[str, str]:
         """What a probe on the street must be told, since the world's names are not here."""

@@ -1,6 +1,7 @@
-"""Slowed on purpose and selectively, against merely slow."""
+"""Slowed on purpose and selectively, against merely slow, on a line that has a round trip."""
 
 from probe.lab.catalogue.entry import entry
+from probe.lab.catalogue.lines import HOME
 from probe.lab.scenario import Scenario, Site, Slow
 from probe.model import Mechanism, Outcome
 
@@ -16,6 +17,7 @@ def _slowed(name: str, act: Slow, mechanism: Mechanism, why: str) -> Scenario:
         why,
         any_of=[mechanism, Mechanism.THROTTLE_SLOW],
         experiments=_BOTH,
+        line=HOME,
     )
 
 
@@ -47,6 +49,7 @@ SCENARIOS = (
         mechanisms=[Mechanism.THROTTLE_FROZEN],
         also=[Outcome.BLOCKED, Mechanism.HTTP_TIMEOUT],
         experiments=_BOTH,
+        line=HOME,
     ),
     entry(
         "throttle.innocent_slow_server",
@@ -55,5 +58,6 @@ SCENARIOS = (
         Outcome.OK,
         "The server is slow for everybody.",
         experiments=_BOTH,
+        line=HOME,
     ),
 )
