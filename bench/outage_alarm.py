@@ -25,6 +25,9 @@ class Fleet:
     boxes: float
 
 
+FLEETS = (Fleet(3, 0.2), Fleet(5, 0.2), Fleet(5, 0.6), Fleet(10, 0.2), Fleet(10, 0.6))
+
+
 @dataclass(frozen=True)
 class Score:
     """What came of one network."""
@@ -109,7 +112,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     print(f"{'probes':>6}{'boxes':>7}{'false/month':>13}{'recall':>8}{'delay, min':>12}")
-    for fleet in (Fleet(3, 0.2), Fleet(5, 0.2), Fleet(5, 0.6), Fleet(10, 0.2), Fleet(10, 0.6)):
+    for fleet in FLEETS:
         print(row(fleet, options.days, options.networks, options.seed), flush=True)
 
 

@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 from bench.throttle_net import THROTTLED_NAME, Line, Net, Served, rerun_inside
@@ -79,14 +79,18 @@ class BenchNet:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run said and cost."""
+    """What one run said and cost.
+
+    Attributes:
+        truth: For a freeze, the bytes that the router let through on each connection.
+    """
 
     state: State
     transfers: int
     size: int
     mechanism: str
     stalled_at: tuple[int, ...]
-    segments: tuple[int, ...]
+    truth: int
 
 
 def one_run(served: Served, tier: str, seed: int, name: str) -> Outcome:
@@ -112,7 +116,7 @@ def one_run(served: Served, tier: str, seed: int, name: str) -> Outcome:
         size=sum(t.wire_bytes for t in moved),
         mechanism=mechanism(found, moved) if found.state.accuses else "",
         stalled_at=tuple(t.stalled_at or 0 for t in stopped),
-        segments=tuple(t.samples[-1].segments or 0 for t in stopped),
+        truth=0,
     )
 
 
@@ -183,9 +187,16 @@ def freezes(net: Net, condition: Condition, size: int, runs: int) -> list[Outcom
     served = lay(net, condition)
     net.freeze_name(size)
     with competing(served, condition.competing):
-        found = [one_run(served, "normal", seed, THROTTLED_NAME) for seed in range(runs)]
+        found = [counted(net, served, seed) for seed in range(runs)]
     report(f"freeze {size} {condition.name}", found)
     return found
+
+
+def counted(net: Net, served: Served, seed: int) -> Outcome:
+    """One run, with the payload that the router itself let through on each frozen connection."""
+    net.on_router("iptables -Z FORWARD")
+    one = one_run(served, "normal", seed, THROTTLED_NAME)
+    return replace(one, truth=net.let_through() // max(len(one.stalled_at), 1))
 
 
 def report(what: str, found: Sequence[Outcome]) -> None:
