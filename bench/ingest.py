@@ -26,9 +26,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from probe import wire  # noqa: E402 - the checkout beside this file is what is measured
-from probe.messages import BatchReply, EnrolReply, EnrolRequest  # noqa: E402
-from probe.model import Record  # noqa: E402
-from tests.collector.place import LISTED, record, silent  # noqa: E402
+from probe.messages import BatchReply, EnrolReply, EnrolRequest  # noqa: E402 - the same
+from probe.model import Record  # noqa: E402 - the same
+from tests.collector.place import LISTED, record, silent  # noqa: E402 - the same
 
 START = "from collector.cli import main; main()"
 

@@ -51,7 +51,7 @@ class Erased(msgspec.Struct, frozen=True, kw_only=True):
 async def post_enroll(request: web.Request) -> web.Response:
     """Make a key known, by the rules of this collector."""
     service = request.app[SERVICE]
-    wait = service.by_enrolment.take(service.network_name(request))
+    wait = service.must_wait(request, service.by_enrolment)
     if wait:
         raise Refused(429, "rate_enrol", "too many new keys; try again later", retry_after=wait)
     asked = await read_json(request, EnrolRequest)

@@ -147,7 +147,7 @@ def _refuse_often(request: web.Request, service: Service) -> None:
     """Everybody in one network together may ask only so often; health checks always may."""
     if request.path in {"/healthz", "/readyz"}:
         return
-    wait = service.by_network.take(service.network_name(request))
+    wait = service.must_wait(request, service.by_network)
     if wait:
         raise Refused(429, "rate_network", "too many requests; try again later", retry_after=wait)
 

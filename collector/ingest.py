@@ -151,6 +151,9 @@ async def _store(service: Service, door: Door, made: Sequence[Row]) -> tuple[boo
 
 def _written(door: Door, made: Sequence[Row]) -> Operation[tuple[bool, ...]]:
     """One transaction: the records, their counts, and that this key is alive."""
+    if (yield from keys.find_key(door.key_id)) is None:
+        # It was taken back while this batch was on its way: nothing may come in behind it.
+        raise Refused(401, "unknown_key", "this key is not enrolled here any more")
     stored = yield from measurements.ingest(made)
     last = max(made, key=lambda row: row.at)
     network = Network(last.country, last.asn, last.region)

@@ -23,74 +23,38 @@ class Instruments:
     def __init__(self, store: str) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        registry = self.registry
-        self.requests = Counter(
-            "qazcollector_requests", "Requests answered.", ("route", "code"), registry=registry
-        )
-        self.rejected = Counter(
-            "qazcollector_rejected",
-            "Requests and records refused, by reason.",
-            ("reason",),
-            registry=registry,
-        )
-        self.records = Counter(
-            "qazcollector_records",
-            "Records that came in batches, by what became of them.",
-            ("role", "status"),
-            registry=registry,
-        )
+        counter, gauge = self._counter, self._gauge
+        self.requests = counter("requests", "Requests answered.", "route", "code")
+        self.rejected = counter("rejected", "Requests and records refused, by reason.", "reason")
+        self.records = counter("records", "Records that came, by what became of them.", *_RECORD)
+        self.rechecks = counter("rechecks", "Rechecks, by what became of them.", "status")
+        self.judge_errors = counter("judge_errors", "Records a bug of ours kept from judgement.")
         self.ingest_seconds = Histogram(
             "qazcollector_ingest_seconds",
             "From the last byte of a batch to its acknowledgement.",
             buckets=_SECONDS,
-            registry=registry,
+            registry=self.registry,
         )
-        self.judge_errors = Counter(
-            "qazcollector_judge_errors",
-            "Records that could not be judged: bugs of ours.",
-            registry=registry,
-        )
-        self.rechecks = Counter(
-            "qazcollector_rechecks",
-            "Rechecks asked for, by what became of them.",
-            ("status",),
-            registry=registry,
-        )
-        self.controls_waiting = Gauge(
-            "qazcollector_controls_waiting",
-            "Controls that hold a line open for rechecks.",
-            registry=registry,
-        )
-        self.series = Gauge(
-            "qazcollector_series",
-            "Series of the large families in the last answer.",
-            registry=registry,
-        )
-        self.series_dropped = Gauge(
-            "qazcollector_series_dropped",
-            "Series left out because of --max-series.",
-            registry=registry,
-        )
-        self.series_limit = Gauge(
-            "qazcollector_series_limit", "What --max-series allows.", registry=registry
-        )
-        self.snapshot_seconds = Gauge(
-            "qazcollector_snapshot_seconds",
-            "How long the last look at the store took.",
-            registry=registry,
-        )
-        self.listed = Gauge(
-            "qazcollector_listed_targets", "Targets shown by name.", registry=registry
-        )
-        built = Gauge(
-            "qazcollector_build_info",
-            "What is running here; the value is always 1.",
-            ("version", "python", "store"),
-            registry=registry,
-        )
+        self.controls_waiting = gauge("controls_waiting", "Controls that wait for rechecks.")
+        self.series = gauge("series", "Series of the large families in the last answer.")
+        self.series_dropped = gauge("series_dropped", "Series left out because of --max-series.")
+        self.series_limit = gauge("series_limit", "What --max-series allows.")
+        self.snapshot_seconds = gauge("snapshot_seconds", "How long the last look took.")
+        self.listed = gauge("listed_targets", "Targets shown by name.")
+        built = gauge("build_info", "What is running here; the value is always 1.", *_BUILD)
         built.labels(__version__, platform.python_version(), store).set(1)
         ProcessCollector(registry=self.registry)
 
     def encode(self) -> bytes:
         """Everything in Prometheus's text format."""
         return _generate(self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"qazcollector_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"qazcollector_{name}", text, labels, registry=self.registry)
+
+
+_RECORD = ("role", "status")
+_BUILD = ("version", "python", "store")

@@ -77,9 +77,14 @@ class Service:
             address = chain.pop()
         return address
 
-    def network_name(self, request: web.Request) -> str:
-        """A name for the asker's network that says nothing about it."""
-        return self._networks.name(self.peer(request))
+    def must_wait(self, request: web.Request, buckets: Buckets) -> float:
+        """How many seconds the asker's network has to wait; 0 when it may ask now.
+
+        Who asks over loopback is either the operator or a proxy that --proxy does not name, which
+        speaks for everybody: neither can be limited as a network.
+        """
+        peer = self.peer(request)
+        return 0.0 if _is_loopback(peer) else buckets.take(self._networks.name(peer))
 
     def origin(self, request: web.Request) -> Origin:
         """The asker's country and ASN, where the table knows them."""
@@ -133,6 +138,13 @@ class Service:
         except ValueError:
             return False
         return any(parsed in network for network in self.settings.proxies)
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        return ipaddress.ip_address(address or "").is_loopback
+    except ValueError:
+        return False
 
 
 SERVICE = web.AppKey("service", Service)

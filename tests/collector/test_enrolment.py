@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from collector.store.keys import erase
 from collector.store.port import Ask, Operation, Rows
+from probe import wire
 from probe.messages import EnrolReply
 from probe.model import Mechanism, Outcome
 from tests.collector.place import Sender, collector, record
@@ -146,3 +148,18 @@ def test_the_store_cannot_give_invites_away(tmp_path: Path, invite: str) -> None
     made = asyncio.run(story())
     kept = b"".join(path.read_bytes() for path in tmp_path.glob("store.sqlite3*"))
     assert made.encode() not in kept
+
+
+def test_nothing_comes_in_behind_who_has_left(tmp_path: Path) -> None:
+    """The key is still remembered by the process; the store knows better."""
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            await sender.send(record())
+            await place.service.store.write(erase(sender.key_id))
+            reply = await sender.post(wire.pack([wire.encode(record())]))
+            assert reply.status == 401
+            assert (await place.service.store.read(select("count_all")))[0][0] == 0
+
+    asyncio.run(story())

@@ -74,7 +74,14 @@ def store(server: str, request: pytest.FixtureRequest) -> str:
     """A database of its own for each test."""
     name = f"t{abs(hash(request.node.name))}"
     folder = server.partition("host=")[2]
-    made = [PROGRAMS[-1].parent / "createdb", "-h", folder, "-U", "postgres", name]
+    made: list[str | Path] = [
+        PROGRAMS[-1].parent / "createdb",
+        "-h",
+        folder,
+        "-U",
+        "postgres",
+        name,
+    ]
     subprocess.run(made, check=True)
     return server.format(name=name)
 

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from collector import asn
 from collector.cli import cli
-from collector.settings import Address, SettingsError, parse_address
+from collector.settings import Address, Limits, SettingsError, parse_address, parse_proxies
 from collector.store import reading, sqlite
 from collector.store.port import Ask, Operation, Rows, statements
 from probe import wire
@@ -251,7 +251,6 @@ def test_slow_heads_and_too_many_guests_are_shown_the_door(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from collector import doorkeeper
-    from collector.settings import Limits
 
     monkeypatch.setattr(doorkeeper, "HEAD_SECONDS", 0.3)
 
@@ -276,7 +275,6 @@ def test_slow_heads_and_too_many_guests_are_shown_the_door(
 def test_the_asker_is_looked_up_and_forgotten(tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("127.0.0.0/8,9198,KZ\n198.51.100.0/24,64500,NL\n")
-    from collector.settings import parse_proxies
 
     async def story() -> None:
         async with collector(tmp_path, asn_table=table) as place:
@@ -338,5 +336,27 @@ def test_a_list_is_given_once(tmp_path: Path) -> None:
             assert (again.status, again.body) == (304, b"")
             assert (await place.ask("GET", "/v1/targets")).body == first.body
             assert (await place.ask("GET", "/v1/targets?list=nosuch")).status == 404
+
+    asyncio.run(story())
+
+
+def test_a_network_is_limited_and_loopback_is_not(tmp_path: Path) -> None:
+    limits = Limits(network_burst=2, network_rate=0.01)
+
+    async def story() -> None:
+        async with collector(tmp_path, limits=limits) as place:
+            for _ in range(5):
+                assert (await place.ask("GET", "/v1/service")).status == 200
+        proxies = parse_proxies(["127.0.0.0/8"])
+        async with collector(tmp_path, limits=limits, proxies=proxies) as place:
+
+            async def status(hop: str, path: str = "/v1/service") -> int:
+                headers = {"X-Forwarded-For": hop}
+                return (await place.ask("GET", path, headers=headers)).status
+
+            hops = [f"198.51.100.{n}" for n in range(3)]
+            assert [await status(hop) for hop in hops] == [200, 200, 429]
+            assert await status("198.51.101.1") == 200
+            assert await status(hops[0], "/healthz") == 200
 
     asyncio.run(story())

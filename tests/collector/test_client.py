@@ -1,0 +1,94 @@
+"""The probe's own client against a real collector: both ends mean the same by every message."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as how
+from hypothesis import strategies as st
+
+from collector.ingest import _parse_line
+from collector.rows import Door, instant
+from probe import wire
+from probe.collector_client import CollectorClient, CollectorRefused
+from probe.endpoint import parse
+from probe.keys import Keys
+from probe.messages import RecheckAsk, RecordReply
+from probe.model import Vantage
+from tests.collector.place import LISTED, Place, collector, record
+
+
+async def enrolled(place: Place, home: Path, role: str = "probe") -> CollectorClient:
+    """A client with a key that the collector knows; the caller enters it."""
+    keys = Keys(home)
+    identity = keys.identity(place.url, role=role)  # type: ignore[arg-type]
+    invite = await place.invite(role)  # type: ignore[arg-type]
+    async with CollectorClient(parse(place.url)) as client:
+        reply = await client.enrol(identity, invite, role)  # type: ignore[arg-type]
+    return CollectorClient(parse(place.url), keys.remember(identity, reply.collector_id))
+
+
+def test_every_message_is_understood(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path, enrolment="token") as place:  # noqa: SIM117 - they need it
+            async with (
+                await enrolled(place, tmp_path / "probe") as probe,
+                await enrolled(place, tmp_path / "control", "control") as control,
+            ):
+                service = await probe.service()
+                assert service.collector_id == place.service.store.collector_id
+                assert service.enrolment == "token"
+                assert (await probe.vantage()).time
+                sent = record()
+                reply = await probe.upload(wire.pack([wire.encode(sent)]))
+                assert (reply.stored, reply.records[0].id) == (1, sent.id)
+                assert (await control.recheck_jobs(wait=0)).jobs == ()
+                asking = asyncio.create_task(probe.recheck([RecheckAsk(input=LISTED)], wait=5))
+                (job,) = (await control.recheck_jobs(wait=5)).jobs
+                seen = record(job.input, vantage=Vantage(role="control"))
+                await control.upload(wire.pack([wire.encode(seen)]))
+                assert (await asking).controls[0].observations[0].id == seen.id
+                assert (await probe.controls([LISTED])).controls[0].input == LISTED
+                first = await probe.targets("targets", None)
+                assert first.body
+                assert (await probe.targets("targets", first.etag)).body is None
+                await probe.erase()
+                with pytest.raises(CollectorRefused, match="enrol"):
+                    await probe.upload(b"")
+
+    asyncio.run(story())
+
+
+def test_a_probe_whose_clock_is_years_off_is_helped(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            known = await enrolled(place, tmp_path / "probe")
+            client = CollectorClient(known.endpoint, known.identity, clock=lambda: 1e9)
+            async with client:
+                reply = await client.upload(wire.pack([wire.encode(record())]))
+            assert reply.stored == 1
+
+    asyncio.run(story())
+
+
+DOOR = Door("k", "probe", lab=False, now=1.8e9)
+LINE = wire.encode(record())
+
+
+@how(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.integers(0, len(LINE)), st.integers(0, 40), st.binary(max_size=40))
+def test_no_line_is_worse_than_refused(at: int, cut: int, junk: bytes) -> None:
+    line = (LINE[:at] + junk + LINE[at + cut :]).replace(b"\n", b"")
+    parsed = _parse_line(3, line, replace(DOOR, now=1.8e9))
+    if isinstance(parsed, RecordReply):
+        assert parsed.status == "rejected"
+        assert parsed.reason
+        assert "\n" not in parsed.reason
+
+
+@given(st.text(max_size=60))
+def test_an_instant_is_one_or_none(text: str) -> None:
+    found = instant(text)
+    assert found is None or isinstance(found, float)
