@@ -1,8 +1,8 @@
 """What a run may still spend: nothing new is begun when its bytes are gone.
 
-An exchange takes room for the most it could cost before it begins, and gives back what it did not
-use. When room is scarce they go one at a time, so that a run exceeds its budget by one exchange at
-most, however many targets are measured at once.
+An exchange takes room for what it may cost before it begins, and gives back what it did not use.
+When room is scarce they go one at a time, so that a run exceeds its budget by about one exchange,
+however many targets are measured at once. What a page may cost is learnt from those before it.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Literal, TypeVar
 
 from probe.experiments.port import BulkNet, Hello, HomeNet, Resolver
-from probe.model import Dns, Ping, Quic, Steps, Tcp, Tls, Transfer
+from probe.model import Dns, Http, Ping, Quic, Steps, Tcp, Tls, Transfer
 
 T = TypeVar("T")
 
@@ -20,6 +20,7 @@ DNS_BYTES = 2_000
 TCP_BYTES = 400
 TLS_BYTES = 16_000
 HTTP_BYTES = 300_000
+LEAST_HTTP_BYTES = 32_000
 QUIC_BYTES = 16_000
 
 
@@ -36,6 +37,19 @@ class Allowance:
         self._reserved = 0
         self._flying = 0
         self._freed = asyncio.Event()
+        self._largest_page: int | None = None
+
+    @property
+    def page(self) -> int:
+        """Room for one page: twice the largest so far, or the most there can be."""
+        if self._largest_page is None:
+            return HTTP_BYTES
+        return min(max(2 * self._largest_page, LEAST_HTTP_BYTES), HTTP_BYTES)
+
+    def learn(self, steps: Steps) -> None:
+        """Note what a page cost."""
+        cost = sum(s.bytes_in + s.bytes_out for s in steps if isinstance(s, Http | Tls))
+        self._largest_page = max(self._largest_page or 0, cost)
 
     @property
     def spent(self) -> bool:
@@ -112,8 +126,10 @@ class FrugalNet:
         path: str | None = None,
         limit: float | None = None,
     ) -> Steps:
-        async with self._allowance.room(HTTP_BYTES):
-            return await self._net.http(url, address, host=host, sni=sni, path=path, limit=limit)
+        async with self._allowance.room(self._allowance.page):
+            steps = await self._net.http(url, address, host=host, sni=sni, path=path, limit=limit)
+        self._allowance.learn(steps)
+        return steps
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
         return await self._net.together(asks)

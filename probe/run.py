@@ -252,8 +252,13 @@ class Run:
             bytes_in=self.session.bytes_in,
             bytes_out=self.session.bytes_out,
             seed=self.order.seed,
-            ended="interrupted" if self.stop.asked else self.ended,
+            ended=self._ended(),
         )
+
+    def _ended(self) -> Ended:
+        if self.stop.asked:
+            return "interrupted"
+        return "bytes" if self.ended == "finished" and self.allowance.spent else self.ended
 
     def _why_over(self) -> Ended:
         if self.stop.asked:

@@ -145,7 +145,14 @@ class StageNet:
         if tls is None or tls.failure is not None:
             return (tcp,) if tls is None else (tcp, tls)
         page = Http(
-            url=url, address=address, port=443, host=name, proven=True, status=200, at=self.now()
+            url=url,
+            address=address,
+            port=443,
+            host=name,
+            proven=True,
+            status=200,
+            bytes_in=self.stage.cost,
+            at=self.now(),
         )
         return tcp, tls, page
 
