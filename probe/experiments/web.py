@@ -19,6 +19,7 @@ from probe.model import Dns, Http, Role, Step, Steps, Tcp, Tls
 HOPS = 10
 ADDRESSES = 3
 PATIENCE = 12.0
+PUNISHED = (20.0, 45.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +177,26 @@ def wanted(_: Task, steps: Steps) -> bool:
         return True
     if any(incompatible(s.replies[0], r) for s in _queries(steps) for r in s.replies[1:]):
         return True
+    if _one_plain_answer_differs(steps):
+        return True
     last = pages[-1]
     plain = any(not p.proven for p in pages[:-1]) and not _stays(pages)
     return (
         plain or not last.proven or not 200 <= (last.status or 0) < 400 or _next(last) is not None
     )
+
+
+def _one_plain_answer_differs(steps: Steps) -> bool:
+    """A public resolver's plain answer stands alone against the system's and an encrypted one.
+
+    Large sites answer every resolver differently; they seldom agree with just one of two others.
+    """
+    asked = [s for s in _queries(steps) if s.type == "A" and s.hop == 0]
+    plain = [s for s in asked if s.resolver != "system" and s.transport == "udp" and s.replies]
+    system = {a for s in asked if s.resolver == "system" for a in s.addresses}
+    encrypted = {a for s in asked if s.transport in {"doh", "dot"} for a in s.addresses}
+    agreed = system & encrypted
+    return bool(agreed) and any(agreed.isdisjoint(s.addresses) for s in plain)
 
 
 def _spare(step: Step) -> bool:
@@ -304,7 +320,7 @@ async def _compare(task: Task, net: Net, trail: Trail, site: Site, address: str)
     """At one address: a harmless name, the target, and when that failed the harmless name again."""
     harmless = task.harmless[task.seed % len(task.harmless)] if task.harmless else None
     if harmless is not None:
-        await _harmless(net, trail, site, address, harmless)
+        await _until_forgotten(net, trail, site, address, harmless)
     steps = await fetch_from(net, trail, site, address, try_=2)
     page = next((s for s in steps if isinstance(s, Http)), None)
     following = _next(page)
@@ -330,7 +346,7 @@ def _goes_on(trail: Trail, site: Site, page: Http, following: str) -> bool:
     return site.hop < HOPS and not _led_away(page) and not was_there
 
 
-async def _harmless(net: Net, trail: Trail, site: Site, address: str, name: str) -> None:
+async def _harmless(net: Net, trail: Trail, site: Site, address: str, name: str) -> Steps:
     """The same address, asked for a name that nobody minds; twice when a packet may be lost."""
     for try_ in (1, 2):
         if site.secure:
@@ -339,7 +355,21 @@ async def _harmless(net: Net, trail: Trail, site: Site, address: str, name: str)
             steps = await net.http(site.url, address, host=name)
         placed = trail.chain(steps, role=Role.HARMLESS, hop=site.hop, try_=try_)
         if not _connected(placed) or placed[-1].failure is not Failure.TIMEOUT:
+            break
+    return placed
+
+
+async def _until_forgotten(net: Net, trail: Trail, site: Site, address: str, name: str) -> None:
+    """Offer a harmless name; if the address went silent since the first look, wait and ask again.
+
+    Some boxes punish an address for a while after a name was offered to it.
+    """
+    connected = _connected(_at(trail, site, address))
+    for seconds in (*PUNISHED, 0.0):
+        placed = await _harmless(net, trail, site, address, name)
+        if not connected or _connected(placed):
             return
+        await net.pause(seconds)
 
 
 async def _front_page(net: Net, trail: Trail, site: Site, address: str) -> None:

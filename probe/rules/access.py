@@ -4,7 +4,7 @@ from probe.compare import page_sign
 from probe.evidence import Evidence
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
-from probe.model import Mechanism, Outcome, Tls, TrustReason
+from probe.model import Dns, Mechanism, Outcome, Role, Tls, TrustReason
 
 _CLOCK_REASONS = {TrustReason.EXPIRED, TrustReason.NOT_YET_VALID}
 _CLOCK_SECONDS = 24 * 3600.0
@@ -30,6 +30,17 @@ def _nothing_works(e: Evidence) -> bool:
     return failures <= {Failure.TIMEOUT, *no_way} and (
         bool(failures & no_way) or not e.line.trusted_names
     )
+
+
+@rule("access.no_names", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_OFFLINE)
+def no_names(e: Evidence) -> Proof | None:
+    """The resolver here answers for no name at all, so no site can be opened, whatever is wrong."""
+    asked = [s for s in e.all(Dns) if s.resolver == "system"]
+    others = [s for s in e.steps if isinstance(s, Dns) and s.role is not Role.TARGET]
+    if len(asked) < 2 or any(s.failure is not Failure.TIMEOUT for s in asked):
+        return None
+    answered = any(s.resolver == "system" and s.replies for s in others)
+    return None if answered or e.line.trusted_names else Proof(tuple(asked), 0.85)
 
 
 @rule("access.portal_answers", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_CAPTIVE_PORTAL)
@@ -88,6 +99,7 @@ def one_page_for_many(e: Evidence) -> Proof | None:
 
 RULES: tuple[Rule, ...] = (
     line_is_dead,
+    no_names,
     portal_answers,
     everything_is_resigned,
     clock_is_wrong,

@@ -79,6 +79,20 @@ def open_pages(e: Evidence, hop: int) -> list[Http]:
     return [p for p in mine if not p.proven]
 
 
+def plain_pages(e: Evidence, hop: int) -> list[Http]:
+    """Those of them that came over no TLS at all."""
+    return [p for p in open_pages(e, hop) if p.url.startswith("http:")]
+
+
+def _only_the_address_is_wrong(e: Evidence, hop: int, pages: list[Http]) -> bool:
+    """At the address that others give, the site is as it should be: this is for the DNS rules."""
+    given, others = e.system_addresses(hop), e.other_addresses(hop)
+    if given & others or not others:
+        return False
+    there = [p for p in e.pages(hop) if p.address in others and p.failure is None]
+    return any(not similar_pages(p, q) for p in there for q in pages[-1:])
+
+
 def _good_control(e: Evidence, hop: int) -> list[Http]:
     pages = e.control_pages(hop)
     return [p for p in pages if p.failure is None and not p.malformed and p.status is not None]
@@ -146,8 +160,8 @@ def _own_word(e: Evidence, hop: int) -> list[Http]:
 def another_page_here(e: Evidence) -> Proof | None:
     """Over plain http this host shows a page that is not the site's and does not belong to it."""
     for hop in range(e.end + 1):
-        pages = [p for p in open_pages(e, hop) if not p.malformed and not leaves_the_site(p)]
-        if len(pages) < 2:
+        pages = [p for p in plain_pages(e, hop) if not p.malformed and not leaves_the_site(p)]
+        if len(pages) < 2 or _only_the_address_is_wrong(e, hop, pages):
             continue
         there = [*_good_control(e, hop), *e.control_ends, *_own_word(e, hop)]
         good = [p for p in there if (p.status or 599) < 400]
@@ -198,10 +212,12 @@ def known_page(page: Http) -> str | None:
 def known_block_page(e: Evidence) -> Proof | None:
     """A known block page came over a channel that anybody could write into."""
     for hop in range(e.end + 1):
-        pages = open_pages(e, hop)
+        pages = plain_pages(e, hop)
         known = [p for p in pages if known_page(p)]
         there = e.control_pages(hop)
         if len(known) < 2 or len(known) < len(pages):
+            continue
+        if _only_the_address_is_wrong(e, hop, known):
             continue
         if any(known_page(p) or similar_pages(p, known[-1]) for p in there):
             continue

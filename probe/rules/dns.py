@@ -4,6 +4,8 @@ An address that proves the name by a trusted certificate is the right address, w
 Disagreement alone accuses nobody: large sites answer every resolver differently.
 """
 
+import ipaddress
+
 from probe.compare import agree, forged_among, host_of, is_address, is_bogon
 from probe.evidence import Evidence
 from probe.failure import Failure
@@ -69,6 +71,12 @@ def proven_elsewhere(e: Evidence, hop: int) -> tuple[float, tuple[Base, ...]]:
     return 0.0, ()
 
 
+def _nobodys(address: str) -> bool:
+    """No server is ever reached there, not even on a private network."""
+    parsed = ipaddress.ip_address(address)
+    return parsed.is_loopback or parsed.is_unspecified or parsed.is_link_local
+
+
 def _resolver_works(e: Evidence) -> bool:
     """The system's resolver answers other names on this line."""
     asked = (*e.all(Dns, role=Role.REFERENCE), *e.all(Dns, role=Role.HARMLESS))
@@ -105,8 +113,9 @@ def bogon_here(e: Evidence) -> Proof | None:
         if not all(map(is_bogon, given)) or given & e.proven_addresses(hop):
             continue
         others = e.other_addresses(hop)
-        real = _public(others) or (others - given if e.record.lab else set())
-        if not real or given & others:
+        if not _public(others) and not all(map(_nobodys, given)):
+            continue  # in a laboratory of private addresses, a private one is an ordinary one
+        if not others or given & others:
             continue
         sure, shown = proven_elsewhere(e, hop)
         if sure:
@@ -121,8 +130,8 @@ def wrong_address_here(e: Evidence) -> Proof | None:
         given, others = e.system_addresses(hop), e.other_addresses(hop)
         if not given or not others or given & others or given & e.proven_addresses(hop):
             continue
-        if all(map(is_bogon, given)) and not e.record.lab:
-            continue
+        if all(map(is_bogon, given)) and (_public(others) or not e.record.lab):
+            continue  # that is `dns.bogon`
         sure, shown = proven_elsewhere(e, hop)
         exposed = _exposed(e, hop, given) if sure else None
         if exposed:
@@ -150,10 +159,10 @@ def _differs_from_others(e: Evidence, hop: int, pages: list[Http]) -> bool:
     from probe.compare import similar_pages
 
     seen = {p.address for p in pages}
-    others = [p for p in e.pages(hop) if p.address not in seen and p.failure is None]
-    compared = [*others, *e.control_pages(hop)]
-    good = [p for p in compared if p.failure is None and p.status is not None]
-    return bool(good) and not any(similar_pages(p, q) for p in pages for q in good)
+    here = [p for p in e.pages(hop) if p.address not in seen and p.failure is None]
+    there = [p for p in e.control_pages(hop) if p.failure is None]
+    good = [p for p in here or there if p.status is not None]
+    return bool(good) and not any(similar_pages(p, q) for p in pages for q in (*good, *there))
 
 
 def _fixed_elsewhere(e: Evidence, hop: int) -> bool:

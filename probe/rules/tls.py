@@ -10,7 +10,7 @@ from probe.compare import same_failure
 from probe.evidence import Evidence, by_address, consistently
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
-from probe.model import Mechanism, Outcome, Tls, TrustReason
+from probe.model import Base, Mechanism, Outcome, Tcp, Tls, TrustReason
 
 MECHANISMS = {
     Failure.TIMEOUT: Mechanism.TLS_TIMEOUT,
@@ -102,17 +102,29 @@ def _fails_for_any(e: Evidence, mine: Tls) -> bool:
     return bool(here) and all(same_failure(s.failure, mine.failure) for s in here)
 
 
-@rule("tls.blocked_after_trigger", Tier.NOTE, None)
-def blocked_after_trigger(e: Evidence) -> Proof | None:
-    """Even a harmless name fails at this address right after the target's was offered."""
-    for attempts in failing_handshakes(e):
-        first = min(attempts, key=lambda s: s.at)
-        here = [s for s in e.harmless(Tls) if s.address == first.address]
-        before = [s for s in here if s.at < first.at + first.elapsed and _really_answered(s)]
-        after = [s for s in here if s.at > first.at and not _really_answered(s)]
-        if before and after:
-            return Proof((*before[-1:], *attempts, *after), 0.0)
+@rule("tls.address_blocked_after_trigger", Tier.ACCUSED, Outcome.BLOCKED)
+def address_blocked_after_trigger(e: Evidence) -> Proof | None:
+    """The address answers a harmless name, and nothing at all once this name was offered."""
+    own = [s for s in e.handshakes(e.end) if s.port == e.port(e.end)]
+    if any(s.failure is None for s in own):
+        return None
+    for trigger in own:
+        around = _silenced(e, trigger)
+        if around and trigger.failure in MECHANISMS and not _fails_there_too(e, trigger):
+            sure = 0.92 if _control_shook(e) else 0.8
+            return Proof((*own, *around), sure, mechanisms=_mechanism(trigger))
     return None
+
+
+def _silenced(e: Evidence, trigger: Tls) -> tuple[Base, ...]:
+    """A harmless name answered here before this handshake, and none right after it."""
+    here = [s for s in e.harmless(Tls) if s.address == trigger.address]
+    before = [s for s in here if s.at < trigger.at and _really_answered(s)]
+    later: list[Tcp | Tls] = [*e.harmless(Tcp), *e.harmless(Tls)]
+    dead = [s for s in later if s.address == trigger.address and s.at > trigger.at]
+    after = [s for s in dead if s.failure is not None]
+    answered = [s for s in here if s.at > trigger.at and _really_answered(s)]
+    return (*before[-1:], *after) if before and after and not answered else ()
 
 
 @rule("tls.broken_everywhere", Tier.CLEARED, Outcome.DOWN)
@@ -170,7 +182,7 @@ def own_expired_certificate(e: Evidence) -> Proof | None:
 RULES: tuple[Rule, ...] = (
     fails_for_this_name,
     fails_here_only,
-    blocked_after_trigger,
+    address_blocked_after_trigger,
     broken_everywhere,
     own_bad_certificate,
     own_expired_certificate,

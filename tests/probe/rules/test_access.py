@@ -8,12 +8,15 @@ from tests.build import (
     FORGED,
     GOOD,
     KNOWN,
+    OTHER,
     PLAIN,
+    again,
     dns,
     doh,
     fetched,
     page,
     record,
+    reference,
     tcp,
     tls,
 )
@@ -44,6 +47,21 @@ TABLE = {
     "dead: a reference worked": (
         "access.line_is_dead",
         record(dns(failure=TIMEOUT), line=replace(DEAD, alive_after=True)),
+        False,
+    ),
+    "no names: for anybody": (
+        "access.no_names",
+        record(dns(failure=TIMEOUT), *again(dns(failure=TIMEOUT)), line=Line()),
+        True,
+    ),
+    "no names: for this one": (
+        "access.no_names",
+        record(
+            dns(failure=TIMEOUT),
+            *again(dns(failure=TIMEOUT)),
+            reference(dns(OTHER, name="ref.example")),
+            line=Line(),
+        ),
         False,
     ),
     "portal: for all": (

@@ -25,6 +25,7 @@ ELSEWHERE = control(dns(GOOD), *fetched())
 SILENT = (tcp(), tls(failure=TIMEOUT))
 ANSWERED = (harmless(tcp()), harmless(tls(trust=None)))
 MUTE = (harmless(tcp()), harmless(tls(failure=TIMEOUT)))
+DEAD = harmless(tcp(failure=TIMEOUT))
 WRONG = replace(VALID, valid=False, reason=TrustReason.HOSTNAME, named=False)
 
 
@@ -74,12 +75,21 @@ TABLE = {
         record(dns(GOOD), *SILENT, *again(*SILENT), controls=(ELSEWHERE,), line=Line()),
         False,
     ),
-    "even harmless names after the trigger": (
-        "tls.blocked_after_trigger",
-        record(dns(GOOD), *ANSWERED, *SILENT, *MUTE, *again(*SILENT)),
+    "the address is punished for the name": (
+        "tls.address_blocked_after_trigger",
+        record(dns(GOOD), *SILENT, *ANSWERED, *again(*SILENT), DEAD),
         True,
     ),
-    "harmless names go on": ("tls.blocked_after_trigger", record(*seen(*ANSWERED)), False),
+    "the address was silent before": (
+        "tls.address_blocked_after_trigger",
+        record(dns(GOOD), *SILENT, DEAD, *again(*SILENT), DEAD),
+        False,
+    ),
+    "the address goes on answering": (
+        "tls.address_blocked_after_trigger",
+        record(*seen(*ANSWERED)),
+        False,
+    ),
     "broken everywhere": (
         "tls.broken_everywhere",
         record(*seen(*MUTE), controls=(control(dns(GOOD), *SILENT),)),
