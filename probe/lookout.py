@@ -6,17 +6,17 @@ say so. Looks are facts; what they say of the line is for `facts.py`.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from probe.allowance import BytesSpent
-from probe.experiments.port import Net, Reference, Resolver
+from probe.experiments.port import Net, Reference
 from probe.experiments.trail import Trail
 from probe.model import Dns, Http, Role, Step, Steps, Tcp, Tls
 from probe.plan import host_of, keyed, port_of
 
 LIMIT = 2.0
-ABREAST = 8
+ABREAST = 16
 FOUND = 3
 
 
@@ -98,7 +98,7 @@ async def look(
     """
     turns = asyncio.Semaphore(ABREAST)
 
-    async def one(site: Reference) -> list[Steps]:
+    async def one(site: Reference) -> _Found:
         async with turns:
             return await _site(net, site)
 
@@ -114,18 +114,27 @@ async def look(
     return tuple(seen), trail.steps
 
 
-async def _site(net: Net, site: Reference) -> list[Steps]:
-    """Chains of steps, of which each but the first stands on the first's query."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was seen of one site: queries, and what stands on the answer of one of them."""
+
+    queries: tuple[Dns, ...]
+    chosen: int | None = None
+    chains: tuple[Steps, ...] = ()
+
+
+async def _site(net: Net, site: Reference) -> _Found:
     host, port = host_of(site.url), port_of(site.url)
-    asked, address = await _resolve(net, host, site.address)
+    queries, address = await _resolve(net, host, site.address)
     if address is None or not net.safe(address):
-        return [asked]
+        return _Found(queries)
+    chosen = next((n for n, query in enumerate(queries) if address in query.addresses), None)
     if site.url.startswith("http:"):
-        return [asked, await net.http(site.url, address, limit=LIMIT)]
+        return _Found(queries, chosen, (await net.http(site.url, address, limit=LIMIT),))
     shaken, page = await asyncio.gather(
         net.tls(address, port, host, limit=LIMIT), _portal(net, host, address, port)
     )
-    return [asked, tuple(step for step in shaken if step is not None), page]
+    return _Found(queries, chosen, (tuple(step for step in shaken if step is not None), page))
 
 
 async def _portal(net: Net, host: str, address: str, port: int) -> Steps:
@@ -135,29 +144,21 @@ async def _portal(net: Net, host: str, address: str, port: int) -> Steps:
     return await net.http(f"http://{host}/", address, limit=LIMIT)
 
 
-async def _resolve(net: Net, host: str, known: str | None) -> tuple[Steps, str | None]:
+async def _resolve(net: Net, host: str, known: str | None) -> tuple[tuple[Dns, ...], str | None]:
+    """Ask the system's resolver and one other: a dead resolver must not look like a dead line."""
     if known is not None:
         return (), known
-    steps: list[Step] = []
-    for resolver in _few(net.resolvers):
-        answer = await net.dns(host, "A", resolver, limit=LIMIT)
-        steps.append(answer)
-        if answer.addresses:
-            return tuple(steps), answer.addresses[0]
-    return tuple(steps), None
+    asked = net.resolvers[:2]
+    queries = await net.together([net.dns(host, "A", one, limit=LIMIT) for one in asked])
+    return tuple(queries), next((query.addresses[0] for query in queries if query.addresses), None)
 
 
-def _few(resolvers: Sequence[Resolver]) -> Iterable[Resolver]:
-    """The system's resolver and one other: a dead resolver must not look like a dead line."""
-    return resolvers[:2]
-
-
-def _placed(trail: Trail, chains: Iterable[Steps]) -> Steps:
-    first, *others = chains
-    placed = trail.chain(first, role=Role.REFERENCE)
-    asked = placed[-1].id if placed and isinstance(placed[-1], Dns) else None
-    for chain in others:
-        placed += trail.chain(chain, role=Role.REFERENCE, parent=asked)
+def _placed(trail: Trail, found: _Found) -> Steps:
+    queries = [trail.add(query, role=Role.REFERENCE) for query in found.queries]
+    parent = None if found.chosen is None else queries[found.chosen].id
+    placed: Steps = tuple(queries)
+    for chain in found.chains:
+        placed += trail.chain(chain, role=Role.REFERENCE, parent=parent)
     return placed
 
 
