@@ -157,7 +157,8 @@ def play_all(
     """Every climate in turn, or the one street."""
     groups = {Climate(): list(scenarios)} if street else by_climate(scenarios)
     for climate, group in groups.items():
-        began, rows, problem = time.monotonic(), [], ""
+        began, problem = time.monotonic(), ""
+        rows: list[Row] = []
         found = (
             play_street(group, runs=runs, seed=seed)
             if street

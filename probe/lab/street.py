@@ -25,7 +25,7 @@ from probe.lab.country import Where
 from probe.lab.liar import Liar
 from probe.lab.origin import Origin
 from probe.lab.proxy import Proxy
-from probe.lab.scenario import WIRE, Cut, Expect, Scenario
+from probe.lab.scenario import WIRE, Expect, Scenario
 from probe.lab.wires import Destination
 from probe.lab.world import World
 from probe.model import Mechanism
@@ -83,8 +83,6 @@ class Doors:
             reach=self._back_door,
             ports=self.ports,
         )
-        cut = [act.name for act in world.acts if isinstance(act, Cut)]
-        self._cut = {address for name in cut for address in world.addresses_of(name)}
 
     def open(self, address: str) -> list[socket.socket]:
         """Listen at all doors of one loopback address."""
@@ -101,19 +99,12 @@ class Doors:
         return to_loopback(there[0]), self._back_ports[0 if secure else 1]
 
     def _secure(self, connection: socket.socket) -> None:
-        self._enter(connection, self._proxy.secure, self._origin.secure)
+        here = self._proxy if self._censoring.is_set() else self._origin
+        here.secure(connection)
 
     def _plain(self, connection: socket.socket) -> None:
-        self._enter(connection, self._proxy.plain, self._origin.plain)
-
-    def _enter(
-        self, connection: socket.socket, censored: wires.Handler, free: wires.Handler
-    ) -> None:
-        if not self._censoring.is_set():
-            return free(connection)
-        if _located(connection)[0] in self._cut:
-            return wires.reset(connection)
-        return censored(connection)
+        here = self._proxy if self._censoring.is_set() else self._origin
+        here.plain(connection)
 
 
 def _free_port() -> int:

@@ -5,7 +5,12 @@ from probe.model import Mechanism, Outcome
 
 
 def _everything(
-    name: str, act: Nation, host: str, mechanism: Mechanism, why: str, *also: Outcome | Mechanism
+    name: str,
+    act: Nation,
+    host: str,
+    mechanism: Mechanism | None,
+    why: str,
+    *also: Outcome | Mechanism,
 ) -> Scenario:
     """Nothing can be said of any site: a foreign and a domestic one."""
     sites = (Site(f"{host}.org"), Site(f"{host}.kz", domestic=True))
@@ -14,7 +19,7 @@ def _everything(
             f"https://{site.name}/",
             Outcome.INCONCLUSIVE,
             why,
-            mechanisms=(mechanism,),
+            mechanisms=(mechanism,) if mechanism else (),
             also_acceptable=also,
         )
         for site in sites
@@ -83,9 +88,10 @@ SCENARIOS = (
         "nation.no_dns",
         Nation("no_dns"),
         "nameless-town",
-        Mechanism.ACCESS_OFFLINE,
+        None,
         "No name can be resolved at all: nothing is said of any one site.",
         Mechanism.DNS_TIMEOUT,
+        Mechanism.ACCESS_OFFLINE,
     ),
     Scenario(
         "nation.foreign_cut",

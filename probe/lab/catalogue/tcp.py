@@ -44,7 +44,6 @@ SCENARIOS = (
         Outcome.BLOCKED,
         "Every connection to its address is reset as soon as it stands, whatever the name.",
         any_of=[Mechanism.TCP_RESET, Mechanism.TLS_RESET],
-        street=True,
     ),
     Scenario(
         "tcp.port_443",

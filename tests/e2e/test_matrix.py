@@ -1,0 +1,68 @@
+"""The whole line by its own commands: a few scenarios of every layer, judged right."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from probe.lab.__main__ import line_of, main, summary
+from probe.lab.catalogue import catalogue
+from probe.lab.country import obstacle
+from probe.lab.demo import demo
+from probe.lab.matrix import Got, Row, by_climate, chosen, play_all
+
+FEW = ("innocent.fine", "dns.nxdomain", "tls.reset", "http.page_200", "mitm.2021")
+
+
+@pytest.mark.lab
+@pytest.mark.slow
+@pytest.mark.skipif(obstacle() is not None, reason=f"no namespaces: {obstacle()}")
+def test_a_few_scenarios_come_out_right_in_a_country() -> None:
+    (part,) = play_all(each for each in catalogue() if each.name in FEW)
+    assert part.problem == ""
+    assert [line_of(row) for row in part.rows if not row.right] == []
+    assert len(part.rows) == len(FEW)
+
+
+@pytest.mark.slow
+def test_the_same_scenarios_come_out_right_on_the_street() -> None:
+    (part,) = play_all((each for each in catalogue() if each.name in FEW), street=True)
+    assert part.problem == ""
+    assert [line_of(row) for row in part.rows if not row.right] == []
+
+
+@pytest.mark.slow
+def test_the_demonstration_ends_well_and_leaves_its_records(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "demo.jsonl"
+    assert demo(output) == 0
+    said = capfd.readouterr().out
+    assert "silent-hello.org" in said
+    assert 'qazprobe_target_outcome{target="' in said
+    assert str(output) in said
+    assert output.stat().st_size > 10_000
+
+
+def test_scenarios_are_chosen_by_glob_and_grouped_by_climate() -> None:
+    assert {each.name for each in chosen("lines.loss_*")} == {
+        "lines.loss_1", "lines.loss_3", "lines.loss_5"
+    }  # fmt: skip
+    assert len(by_climate(chosen("lines.*"))) == len(chosen("lines.*"))
+    assert len(by_climate(chosen("tls.*"))) == 1
+
+
+def test_the_list_says_what_is_right() -> None:
+    said = CliRunner().invoke(main, ["list", "--scenario", "tls.drop_*"]).output
+    assert "tls.drop_hello  [wire, control fresh, street]" in said
+    assert "https://silent-hello.org/  blocked  tls.timeout" in said
+
+
+def test_a_false_accusation_is_the_exit_code() -> None:
+    (fine,) = chosen("innocent.fine")
+    accused = Row(fine, fine.expect[0], Got("blocked", ("tls.reset",)))
+    unsure = Row(fine, fine.expect[0], Got("inconclusive"))
+    assert summary([unsure]) == 0
+    assert summary([accused, unsure]) == 1
+    assert line_of(accused).startswith("ACCUSED")
+    assert "wanted: ok" in line_of(unsure)
