@@ -92,6 +92,7 @@ class Kit:
         whereabouts: Our vantage as well as it is known by now; waits a moment at most.
         facts: From everything a run saw: the facts of the line, for one record of it.
         bulk: The bulk servers that collectors announce.
+        seen_before: Whether an earlier run came to the same.
         describe: Facts of the run that the session knows (roots, dead resolvers), to fill in.
     """
 
@@ -105,6 +106,7 @@ class Kit:
     judge: Callable[[Record], Verdict]
     scrub: Callable[[Record], Record]
     bulk: Callable[[], Awaitable[tuple[BulkReply, ...]]] | None = None
+    seen_before: Callable[[Record], bool] = lambda _: False
     describe: Callable[[Session, RunFacts], RunFacts] = lambda _, facts: facts
 
 

@@ -25,6 +25,7 @@ from probe.output import Outlet, Sink
 from probe.plan import LIMITS, Job
 from probe.progress import watching
 from probe.provision import provided
+from probe.recall import Recall
 from probe.results import Results
 from probe.run import Ending, Order, Run
 from probe.stop import Stop
@@ -121,10 +122,11 @@ async def _measured(
         tools.session() as session,
     ):
         order = dataclasses.replace(order, options=options)
+        recall = Recall(Results(outfit.state), order.heading.run)
         with watching(quiet=console.quiet) as watcher:
             run = Run(
                 order,
-                tools,
+                dataclasses.replace(tools, seen_before=recall.seen_before),
                 session,
                 outlet=outlet,
                 watcher=watcher,

@@ -23,7 +23,7 @@ from probe.experiments.port import Net, Reference
 from probe.kit import Kit, RunView, Session, Watcher
 from probe.looker import Looker, NotMeasured
 from probe.lookout import Lookout, reached
-from probe.model import Line, Outcome, Record, RunFacts, Skip, Steps
+from probe.model import Line, Outcome, Record, Role, RunFacts, Skip, Stage, Steps, Tcp
 from probe.opinions import Opinions, addresses
 from probe.output import Outlet
 from probe.plan import Job, order, references_for
@@ -209,14 +209,21 @@ class Run:
         """
         finished = draft.fit(self.kit.scrub(replace(record, line=line)))
         with self._guarded(job):
-            finished = replace(finished, verdict=self.kit.judge(finished))
+            finished = self._judged(finished)
         fine = finished.verdict is not None and finished.verdict.outcome is Outcome.OK
         if fine and finished.experiment == "web":  # others dial servers that are not the target's
-            self.found.append(Reference(finished.input, next(iter(addresses(record.steps)), None)))
+            self.found.append(Reference(finished.input, _reached_at(record)))
         self.outlet.take(finished, held=job in self.held)
         # Certificates are most of a record, and nothing of this run looks at them again.
         self.records.append(replace(finished, certs={}))
         return finished
+
+    def _judged(self, record: Record) -> Record:
+        """With its verdict, which is confirmed when an earlier run came to the same."""
+        judged = replace(record, verdict=self.kit.judge(record))
+        if judged.verdict is None or not self.kit.seen_before(judged):
+            return judged
+        return replace(judged, verdict=replace(judged.verdict, stage=Stage.CONFIRMED))
 
     async def judge(self) -> Ending:
         """Judge what was held back with the facts of the line, then the run itself."""
@@ -299,6 +306,17 @@ class Run:
     def _bug(self, job: Job, error: BaseException) -> None:
         self.bugs.append(job)
         self._tell_bug(job, error)
+
+
+def _reached_at(record: Record) -> str | None:
+    """The address at which a target itself was reached."""
+    reached_ = (
+        step.address
+        for step in record.steps
+        if isinstance(step, Tcp) and step.role is Role.TARGET and step.hop == 0
+        if step.failure is None
+    )
+    return next(reached_, None)
 
 
 def _renumbered(steps: Steps, after: int) -> Steps:

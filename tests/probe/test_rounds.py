@@ -367,3 +367,13 @@ def test_max_time_is_kept_to_within_a_second(home: Home) -> None:
     assert facts is not None
     assert facts.ended == "time"
     assert len(facts.skipped) == 5
+
+
+def test_a_second_run_confirms_the_first(home: Home) -> None:
+    stages = []
+    for _ in range(2):
+        said = home.call("run", "https://a.example/", "https://bad.test/", "--json", manners=BAD)
+        found = {one["input"]: one for one in map(json.loads, said.stdout.splitlines())}
+        stages.append(found["https://bad.test/"]["stage"])
+        assert found[OK]["stage"] == "suspected"
+    assert stages == ["suspected", "confirmed"]
