@@ -96,28 +96,28 @@ def _ground(*, force_street: bool) -> Iterator[Ground]:
 
 def _show(ground: Ground, found: Sequence[Mapping[str, object]]) -> int:
     """A table of what was found; returns how many were falsely accused."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    table = Table("target", "outcome", "mechanism", "how sure", "why", "right?")
-    right_ones = accused = 0
+    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+    table = Table("outcome, mechanism", "sure", "right", "target, and why", box=box.SIMPLE_HEAD)
+    right = accused = 0
     for record in found:
-        verdict = record.get("verdict")
-        if not isinstance(verdict, dict) or record.get("input") not in ground.urls():
+        verdict, url = record.get("verdict"), str(record.get("input"))
+        if not isinstance(verdict, dict) or url not in ground.urls():
             continue
-        url = str(record["input"])
         mechanisms = tuple(verdict.get("mechanisms", ()))
-        right = ground.expect(url).accepts(verdict["outcome"], mechanisms)
-        right_ones += right
+        is_right = ground.expect(url).accepts(verdict["outcome"], mechanisms)
+        right += is_right
         accused += ground.expect(url).accuses_falsely(verdict["outcome"])
-        rules = verdict.get("rules") or [{"reason": ""}]
+        what = "\n".join([f"[bold]{verdict['outcome']}[/]", *mechanisms])
+        reasons = [str(rule.get("reason", "")) for rule in verdict.get("rules", ())]
         sure = f"{verdict.get('confidence', 0.0):.0%}"
-        words = "\n".join(mechanisms)
-        why = str(rules[0].get("reason", ""))
-        table.add_row(url, verdict["outcome"], words, sure, why, "yes" if right else "no")
+        why = "\n".join([f"[bold]{url}[/]", *reasons[:1]])
+        table.add_row(what, sure, "yes" if is_right else "no", why)
     console.print(table)
-    _say(f"{right_ones} of {table.row_count} verdicts are what they should be")
+    _say(f"{right} of {table.row_count} verdicts are what they should be")
     return accused
 
 
