@@ -7,6 +7,7 @@ Where there is no `TCP_INFO` the ciphertext bytes are used, at lower precision.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Literal
 
@@ -20,6 +21,9 @@ INITIAL_WINDOW = 14_600
 POLICER_LOSS = 0.03
 POLICER_DELAY = 0.040
 SHAPER_DELAY = 0.100
+# A sender whose packets are dropped stands still until its timer fires; a queue never lets it. On a
+# short path that shows where the round trip does not: there it is measured across the pause.
+STANDING = 0.4
 
 Limiter = Literal["policer", "shaper", "unknown"]
 
@@ -96,15 +100,31 @@ def queueing(transfers: Iterable[Transfer]) -> tuple[float, float] | None:
     return max(median(trips) - floor, 0.0), floor
 
 
+def standing(transfers: Iterable[Transfer]) -> float:
+    """The share of the time, the first fifth left out, in which no segment came at all."""
+    still = passed = 0.0
+    for transfer in transfers:
+        seen = [(s.at, s.segments) for s in transfer.samples if s.segments is not None]
+        if not seen:
+            continue
+        begin = seen[0][0] + SETTLING * (seen[-1][0] - seen[0][0])
+        for (start, before), (end, after) in pairwise(seen):
+            if start >= begin:
+                passed += end - start
+                still += end - start if after == before else 0.0
+    return still / passed if passed > 0 else 0.0
+
+
 def limiter(slowed: Sequence[Transfer], control: Sequence[Transfer]) -> Limiter:
     """Tell dropping from queueing, and only when the control transfers show neither."""
     lost, delay = reordered(slowed), queueing(slowed)
     if lost is None or delay is None or not _clean(control):
         return "unknown"
     extra, floor = delay
-    if extra <= max(0.3 * floor, POLICER_DELAY) and lost >= POLICER_LOSS:
+    stands = standing(slowed) >= STANDING
+    if lost >= POLICER_LOSS and (stands or extra <= max(0.3 * floor, POLICER_DELAY)):
         return "policer"
-    return "shaper" if extra >= max(floor, SHAPER_DELAY) else "unknown"
+    return "shaper" if extra >= max(floor, SHAPER_DELAY) and not stands else "unknown"
 
 
 def _clean(control: Sequence[Transfer]) -> bool:

@@ -3,9 +3,10 @@ from itertools import accumulate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from probe.model import Sample, Transfer
-from probe.plateau import burst, limiter, plateau, queueing, reordered
+from probe.plateau import burst, limiter, plateau, queueing, reordered, standing
 
 MSS = 1448
 
@@ -92,6 +93,26 @@ def test_the_limiter_is_named_only_against_a_clean_control(
     slowed: Transfer, control: list[Transfer], kind: str
 ) -> None:
     assert limiter([slowed], control) == kind
+
+
+def test_on_a_short_path_a_policer_is_known_by_its_pauses() -> None:
+    # The round trip is measured across the pause, so it looks like a queue of 200 ms.
+    samples = tuple(
+        Sample(
+            at=n / 10,
+            wire=n // 3 * 7_000,
+            segments=n // 3 * 5,
+            out_of_order=n // 5,
+            rcv_rtt=0.208,
+            min_rtt=0.0001,
+        )
+        for n in range(50)
+    )
+    paused = replace(flow(late=0.1, rtt=0.208, floor=0.0001), samples=samples)
+    clean = [flow(late=0.0, rtt=0.001, floor=0.0001, arm="B")]
+    assert standing([paused]) == pytest.approx(2 / 3, abs=0.05)
+    assert limiter([paused], clean) == "policer"
+    assert standing([flow(late=0.1, rtt=0.4)]) == 0.0
 
 
 def test_without_counters_nothing_is_told() -> None:
