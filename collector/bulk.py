@@ -196,6 +196,9 @@ class BulkServer:
             count = min(CHUNK, size - sent, BLOCK - offset)
             writer.write(self.block[offset : offset + count])
             await self._progress(writer.drain())
+            await asyncio.sleep(0)  # a drain that need not wait lets nobody else in
+            if writer.transport.is_closing():
+                raise ConnectionResetError
             sent += count
             await self._pace(started, sent)
 

@@ -104,6 +104,24 @@ def test_silence_is_not_waited_for() -> None:
     assert with_bulk(work, BulkLimits(idle_seconds=0.2)) == b""
 
 
+def test_a_client_that_leaves_in_the_middle_ends_its_connection_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work(bulk: BulkServer) -> None:
+        reader, writer = await dial(bulk)
+        writer.write(b"GET /8000000 HTTP/1.1\r\n\r\n")
+        await reader.read(1000)
+        writer.transport.abort()
+        for _ in range(100):
+            if not bulk.clients:
+                break
+            await asyncio.sleep(0.02)
+        assert not bulk.clients
+
+    with_bulk(work)
+    assert caplog.records == []
+
+
 def test_a_rate_cap_holds() -> None:
     async def work(bulk: BulkServer) -> float:
         reader, writer = await dial(bulk)
