@@ -69,6 +69,10 @@ class Looker:
         with self._guarded(look.job):
             return experiment.wanted(self._task(look.job, (), ()), look.steps)
 
+    def can_look_again(self, job: Job) -> bool:
+        """Whether this experiment has a second look at all."""
+        return self.experiments[job.experiment].confirm is not None
+
     async def second(
         self, look: Look, controls: Sequence[Control], references: Sequence[Reference]
     ) -> Look:

@@ -162,10 +162,9 @@ class Run:
         try:
             look = await self.looker.first(job, self.opinions.of(job.url, time.time()))
             self.reached = self.reached or reached(look.steps)
-            if self.looker.wanted(look):
+            finished = None if self.looker.wanted(look) else await self._let_go(look)
+            if finished is None:
                 await self._hold(look)
-            else:
-                finished = await self._let_go(look)
         except NotMeasured as why:
             self.skipped.append(Skip(input=job.url, reason=str(why)))
         self.watcher.done(job, finished)
@@ -196,27 +195,32 @@ class Run:
         return draft.build(look, self.order.heading, await self.kit.whereabouts(), controls)
 
     async def _let_go(self, look: Look) -> Record | None:
-        """It simply works: judge it and write it at once."""
+        """It simply works: judge it and write it at once; None when the rules see it otherwise."""
         with self._guarded(look.job):
-            return self._finish(look.job, await self._record(look), None)
+            finished = self._concluded(look.job, await self._record(look))
+            if _is_fine(finished) or not self.looker.can_look_again(look.job):
+                self._release(look.job, finished)
+                return finished
         return None
 
-    def _finish(self, job: Job, record: Record, line: Line | None) -> Record:
-        """Scrub one record, judge what is left of it, and let it go.
+    def _concluded(self, job: Job, record: Record) -> Record:
+        """Scrub one record, and judge what is left of it.
 
         In this order anybody can judge it again and come to the same. A rule that breaks costs the
         verdict, not the evidence.
         """
-        finished = draft.fit(self.kit.scrub(replace(record, line=line)))
+        clean = draft.fit(self.kit.scrub(record))
         with self._guarded(job):
-            finished = self._judged(finished)
-        fine = finished.verdict is not None and finished.verdict.outcome is Outcome.OK
-        if fine and finished.experiment == "web":  # others dial servers that are not the target's
-            self.found.append(Reference(finished.input, _reached_at(record)))
+            return self._judged(clean)
+        return clean
+
+    def _release(self, job: Job, finished: Record) -> None:
+        """Let one finished record go."""
+        if _is_fine(finished) and finished.experiment == "web":  # others dial other servers
+            self.found.append(Reference(finished.input, _reached_at(finished)))
         self.outlet.take(finished, held=job in self.held)
         # Certificates are most of a record, and nothing of this run looks at them again.
         self.records.append(replace(finished, certs={}))
-        return finished
 
     def _judged(self, record: Record) -> Record:
         """With its verdict, which is confirmed when an earlier run came to the same."""
@@ -232,7 +236,9 @@ class Run:
         line = self.kit.facts(view)
         for job, record in zip(self.held, drafts, strict=True):
             with self._guarded(job):
-                self.watcher.done(job, self._finish(job, record, line(record)))
+                finished = self._concluded(job, replace(record, line=line(record)))
+                self._release(job, finished)
+                self.watcher.done(job, finished)
             await asyncio.sleep(0)  # let a second signal through
         self.outlet.settled()
         return await self._own_record(view, line)
@@ -248,7 +254,7 @@ class Run:
         )
         record = self.kit.scrub(replace(record, line=line(record)))
         self.outlet.take(record)
-        return Ending(record, offline=not self._alive(), bugs=len(self.bugs))
+        return Ending(record, offline=not self._alive(), bugs=len(set(self.bugs)))
 
     def _facts(self) -> RunFacts:
         return RunFacts(
@@ -306,6 +312,10 @@ class Run:
     def _bug(self, job: Job, error: BaseException) -> None:
         self.bugs.append(job)
         self._tell_bug(job, error)
+
+
+def _is_fine(record: Record) -> bool:
+    return record.verdict is not None and record.verdict.outcome is Outcome.OK
 
 
 def _reached_at(record: Record) -> str | None:

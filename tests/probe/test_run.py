@@ -7,7 +7,8 @@ import pytest
 
 from probe.failure import Failure
 from probe.journal import Journal
-from probe.model import Control, Dns, Outcome, Record, Role, Tls
+from probe.model import Control, Dns, Outcome, Record, Role, Tls, Verdict
+from tests.probe import stage
 from tests.probe.stage import FakeDesk, Manner, Performance, Stage, address_of, urls
 
 
@@ -165,3 +166,37 @@ def test_what_is_held_back_is_on_disk_until_it_is_kept(journal: Journal, tmp_pat
     show.go(*urls("a.example", "bad.test"))
     assert seen == [1, 1]
     assert journal.left_over() == ()
+
+
+def test_what_the_rules_do_not_find_fine_is_looked_at_again(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def doubtful(record: Record) -> Verdict:
+        looks.append(max(step.try_ for step in record.steps))
+        outcome = Outcome.OK if looks[-1] > 1 else Outcome.INCONCLUSIVE
+        return Verdict(outcome=outcome)
+
+    monkeypatch.setattr(stage, "judge", doubtful)
+    show = Performance(Stage(), journal)
+    records = show.go(*urls("a.example"))
+    assert looks == [1, 2]
+    assert outcome(records["https://a.example/"]) is Outcome.OK
+    assert show.own.facts is not None
+    assert show.own.facts.outcomes == {"ok": 1}
+
+
+def test_a_rule_that_breaks_costs_the_verdict_and_not_the_evidence(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(record: Record) -> Verdict:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(stage, "judge", broken)
+    show = Performance(Stage(), journal)
+    record = show.go(*urls("a.example"))["https://a.example/"]
+    assert record.verdict is None
+    assert record.steps
+    assert show.ending is not None
+    assert show.ending.bugs == 1
