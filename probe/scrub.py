@@ -45,6 +45,8 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 _KEY = re.compile(r"(?:(?:name:)?[0-9a-f]{64}|aki:[0-9a-f]{40,64})")
 _FUZZY = re.compile(r"[0-9a-f]{16}")
+_SERIAL = re.compile(r"[0-9a-f]{2,64}")
+_SERVER_HELLO = re.compile(r"\d{1,5},\d{1,5},(?:\d{1,5}(?:-\d{1,5})*)?")
 _SHAPES = {
     "id": _UUID,
     "run": _UUID,
@@ -57,6 +59,9 @@ _SHAPES = {
     "issuer_key": _KEY,
     "leaf_key": _KEY,
     "resigned_by": _KEY,
+    "portal_sign": _HASH,
+    "serial": _SERIAL,
+    "server_hello": _SERVER_HELLO,
 }
 _ADDRESSES = frozenset(
     {"address", "answers", "resolver", "nxdomain_addresses", "hijacked_resolvers", "resolvers_dead"}

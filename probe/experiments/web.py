@@ -56,8 +56,7 @@ async def walk(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> 
     """Fetch a URL and what it redirects to, until it ends."""
     seen = {site.url}
     while True:
-        addresses = await resolve(task, net, trail, site, try_=try_)
-        page = await fetch(net, trail, site, addresses, try_=try_)
+        page = await _visit(task, net, trail, site, try_=try_)
         following = _next(page)
         if following is None or site.hop >= HOPS:
             return
@@ -65,6 +64,19 @@ async def walk(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> 
         if following in seen:
             return
         seen.add(following)
+
+
+async def _visit(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> Http | None:
+    """Resolve and fetch one hop: from what the system says, without waiting for what others say."""
+    if try_ > 1 or is_address(site.host) or _known(trail, site, try_) is not None:
+        addresses = await resolve(task, net, trail, site, try_=try_)
+        return await fetch(net, trail, site, addresses, try_=try_)
+    own = await _ask(net, trail, site, net.resolvers[:1], try_=try_)
+    asking = _ask(net, trail, site, _a_few(net.resolvers[1:], task.seed + try_, try_), try_=try_)
+    if not own:
+        return await fetch(net, trail, site, await asking, try_=try_)
+    _, page = await net.together([asking, fetch(net, trail, site, own, try_=try_)])
+    return page if isinstance(page, Http) else None
 
 
 def _next(page: Http | None) -> str | None:
@@ -87,10 +99,18 @@ async def resolve(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) 
     if known is not None:
         return known
     system, *public = net.resolvers
-    asks: list[Awaitable[Dns]] = [net.dns(site.host, "A", system)]
+    few = _a_few(public, task.seed + try_, try_)
+    return await _ask(net, trail, site, [system, *few], try_=try_)
+
+
+async def _ask(
+    net: Net, trail: Trail, site: Site, resolvers: Sequence[Resolver], *, try_: int
+) -> list[str]:
+    """Ask these resolvers at once; the system's also for IPv6, where there is any."""
+    asks: list[Awaitable[Dns]] = [net.dns(site.host, "A", one) for one in resolvers]
+    system = [one for one in resolvers if one.label == "system"]
     if net.ipv6:
-        asks.append(net.dns(site.host, "AAAA", system))
-    asks += [net.dns(site.host, "A", one) for one in _a_few(public, task.seed + try_, try_)]
+        asks += [net.dns(site.host, "AAAA", one) for one in system]
     answers = await net.together(asks)
     for answer in answers:
         trail.add(answer, hop=site.hop, try_=try_)

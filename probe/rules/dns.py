@@ -263,13 +263,19 @@ def name_dead_everywhere(e: Evidence) -> Proof | None:
         return None
     mine = {s.failure for s in asked}
     host = host_of(e.hop_urls.get(hop, ""))
-    there = [s for s in e.control(Dns, latest=True) if s.name == host and s.type == "A"]
+    there = _control_answers(e, host)
     if there and all(_alike(s.failure, mine) for s in there):
         return Proof(tuple(asked), 0.95 * e.control_weight)
     encrypted = e.encrypted(hop)
     if mine <= _NO_ADDRESS and encrypted and all(_alike(s.failure, mine) for s in encrypted):
         return Proof((*asked, *encrypted), 0.9)
     return None
+
+
+def _control_answers(e: Evidence, host: str) -> list[Dns]:
+    """What the latest controls were told, by resolvers that they could reach."""
+    asked = [s for s in e.control(Dns, latest=True) if s.name == host and s.type == "A"]
+    return [s for s in asked if s.replies or s.resolver == "system"]
 
 
 def _alike(failure: Failure | None, mine: set[Failure | None]) -> bool:
@@ -285,7 +291,7 @@ def name_answered_here_only(e: Evidence) -> Proof | None:
     if not e.system_addresses(hop) or is_address(e.end_host) or e.proven_addresses(hop):
         return None
     host = host_of(e.hop_urls.get(hop, ""))
-    there = [s for s in e.control(Dns, latest=True) if s.name == host and s.type == "A"]
+    there = _control_answers(e, host)
     asked = [*there, *e.encrypted(hop)]
     nowhere = [s for s in asked if s.failure in _NO_ADDRESS]
     if len(nowhere) < 2 or len(nowhere) < len(asked):
@@ -298,11 +304,10 @@ def leads_nowhere_everywhere(e: Evidence) -> Proof | None:
     """The name leads to an address that can be no public server's, here and everywhere else."""
     hop = e.end
     given, others = e.system_addresses(hop), e.other_addresses(hop)
-    if e.record.lab and e.proven_addresses(hop):
+    nowhere = _nobodys if e.record.lab else is_bogon
+    if not given or not all(map(nowhere, given)) or is_address(e.end_host):
         return None
-    if not given or not all(map(is_bogon, given)) or is_address(e.end_host):
-        return None
-    if not others or not all(map(is_bogon, others)) or not given & others:
+    if not others or not all(map(nowhere, others)) or not given & others:
         return None
     worked = any(s.failure is None for s in (*e.connections(hop), *e.pages(hop)))
     return None if worked else Proof(tuple(e.system(hop)), 0.9)
