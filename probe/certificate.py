@@ -36,6 +36,8 @@ _SHORT = {
 SCTS = "1.3.6.1.4.1.11129.2.4.2"
 _SUBJECT_KEY_ID, _KEY_USAGE, _ALT_NAMES = "2.5.29.14", "2.5.29.15", "2.5.29.17"
 _BASIC, _NAME_CONSTRAINTS, _AUTHORITY_KEY_ID = "2.5.29.19", "2.5.29.30", "2.5.29.35"
+# What every leaf has to carry for a browser to match a name at all.
+INDISPENSABLE = frozenset({_ALT_NAMES, _BASIC})
 _EXTENDED_USAGE, _AUTHORITY_ACCESS = "2.5.29.37", "1.3.6.1.5.5.7.1.1"
 _CA_ISSUERS = "1.3.6.1.5.5.7.48.2"
 # Server authentication, any use, and the two historic names of the first.

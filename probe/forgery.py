@@ -11,15 +11,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum, unique
 
 from probe import certificate
-from probe.certificate import SCTS, Certificate
+from probe.certificate import INDISPENSABLE, Certificate
 from probe.der import DerError
+from probe.model import Trust
 from probe.signature import rsa_key
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
-_ALT_NAMES, _BASIC = "2.5.29.17", "2.5.29.19"
-# What a forger must keep for a browser to match the name at all.
-_INDISPENSABLE = frozenset({_ALT_NAMES, _BASIC})
 SERIAL_TAIL = 4
 
 
@@ -38,18 +36,20 @@ class LeafFacts:
     """What is compared of one leaf.
 
     Attributes:
-        serial: Its bytes. names: DNS names it is for, sorted.
-        extensions: Object identifiers of what it carries. logged: it carries SCTs (RFC 6962).
+        serial: Its bytes. logged: it carries SCTs (RFC 6962).
+        extensions: How many it carries besides what a forger must keep for a browser to match the
+            name at all.
+        names: DNS names it is for, sorted; none where only what the record says of it is known.
         key_bits, exponent: Of an RSA key; None for other keys.
     """
 
     serial: bytes
     not_before: datetime
     not_after: datetime
-    names: tuple[str, ...]
-    extensions: frozenset[str]
+    extensions: int
     logged: bool
     leaf_key: str
+    names: tuple[str, ...] = ()
     key_bits: int | None = None
     exponent: int | None = None
 
@@ -66,11 +66,32 @@ def leaf_facts(der: bytes) -> LeafFacts | None:
         not_before=leaf.not_before,
         not_after=leaf.not_after,
         names=tuple(sorted(set(leaf.alt_names[0]))),
-        extensions=frozenset(leaf.extensions),
-        logged=SCTS in leaf.extensions,
+        extensions=len(leaf.extensions.keys() - INDISPENSABLE),
+        logged=leaf.logged,
         leaf_key=leaf.spki_sha256,
         key_bits=bits,
         exponent=exponent,
+    )
+
+
+def trust_facts(trust: Trust) -> LeafFacts | None:
+    """The same from what a step says of a leaf: a control's certificate need not be at hand."""
+    try:
+        serial = bytes.fromhex(trust.serial)
+        dates = [datetime.fromisoformat(text or "") for text in (trust.not_before, trust.not_after)]
+    except ValueError:
+        return None
+    if trust.logged is None or trust.extensions is None or not trust.leaf_key or not serial:
+        return None
+    if any(date.tzinfo is None for date in dates):
+        return None
+    return LeafFacts(
+        serial=serial,
+        not_before=dates[0],
+        not_after=dates[1],
+        extensions=trust.extensions,
+        logged=trust.logged,
+        leaf_key=trust.leaf_key,
     )
 
 
@@ -108,7 +129,7 @@ def _same_head(forged: bytes, true: bytes) -> bool:
 
 def _dropped(forged: LeafFacts, true: LeafFacts) -> bool:
     """Nothing is left but what a browser needs to match the name, where there was more."""
-    return forged.extensions <= _INDISPENSABLE and bool(true.extensions - _INDISPENSABLE)
+    return forged.extensions == 0 and true.extensions > 0
 
 
 def _rsa(leaf: Certificate) -> tuple[int | None, int | None]:

@@ -226,6 +226,10 @@ class Trust(Data, frozen=True, kw_only=True):
             Two leaves of one interceptor share it.
         leaf_key: SHA-256 of the leaf's public key.
         not_before, not_after: The leaf's validity, RFC 3339 in UTC.
+        serial: The leaf's, hex; empty when it is longer than any should be (RFC 5280).
+        logged: The leaf carries timestamps of public logs (SCTs, RFC 6962).
+        extensions: How many extensions the leaf carries besides its names and basic constraints,
+            which a forger must keep.
         authority: A known authority it leads to or claims, or None.
         local: The issuer is in this machine's own store and not in Mozilla's: the mark of an
             antivirus, an office proxy, or a root somebody installed here. None: could not be asked.
@@ -241,6 +245,9 @@ class Trust(Data, frozen=True, kw_only=True):
     leaf_key: str = ""
     not_before: str | None = None
     not_after: str | None = None
+    serial: str = ""
+    logged: bool | None = None
+    extensions: int | None = None
     authority: Authority | None = None
     local: bool | None = None
 
@@ -255,6 +262,9 @@ class Tls(Base, frozen=True, kw_only=True, tag_field="op", tag="tls"):
             A silence has bytes_in 0; a reset after the hello has bytes_in 0 too, and a failure.
         alert: The TLS alert number (RFC 8446 section 6) that ended it.
         alert_by: Who sent that alert.
+        server_hello: What the server's first answer is made of: `version,cipher,extensions`, in
+            decimal, extensions joined by dashes in the order they came. Its MD5 is what is known as
+            JA3S. Depends on the server's software, and on which hello was sent.
         chain: SHA-256 of every certificate served, leaf first; their DER is in the record's certs.
         trust: What the chain proves; None when no certificate came.
     """
@@ -270,6 +280,7 @@ class Tls(Base, frozen=True, kw_only=True, tag_field="op", tag="tls"):
     alpn: str | None = None
     alert: int | None = None
     alert_by: Literal["peer", "us"] | None = None
+    server_hello: str | None = None
     chain: tuple[str, ...] = ()
     trust: Trust | None = None
 
@@ -500,11 +511,14 @@ class Control(Data, frozen=True, kw_only=True):
 
     Attributes:
         id: The control's record. age: its `started_at` minus ours, seconds: negative is before.
+        certs: Leaf certificates that the steps name: base64 of the DER by SHA-256. Only in answers
+            to a recheck: what was served elsewhere is wanted where something did not simply work.
     """
 
     id: str
     age: float
     steps: Steps = ()
+    certs: dict[str, str] = {}
 
 
 class RuleHit(Data, frozen=True, kw_only=True):

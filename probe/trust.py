@@ -27,6 +27,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from probe.authority import recognise
+from probe.certificate import INDISPENSABLE
 from probe.chain import Budget, Path, allows, paths, served
 from probe.model import Authority, Trust, TrustReason
 from probe.roots import LocalStore, MachineStore, Roots, RootsError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from probe.certificate import Certificate
 
 NAME_LIMIT = 256
+SERIAL_LIMIT = 40  # hex digits: 20 bytes, RFC 5280 section 4.1.2.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,9 @@ def evaluate(
         leaf_key=leaf.spki_sha256,
         not_before=rfc3339(leaf.not_before),
         not_after=rfc3339(leaf.not_after),
+        serial=leaf.serial if len(leaf.serial) <= SERIAL_LIMIT else "",
+        logged=leaf.logged,
+        extensions=len(leaf.extensions.keys() - INDISPENSABLE),
         authority=found.authority,
         local=_local(found, best, local),
     )

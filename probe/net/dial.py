@@ -120,6 +120,7 @@ async def shake_hands(
         alpn=tls.alpn,
         alert=tls.alert,
         alert_by=tls.alert_by,
+        server_hello=tls.server_hello,
         chain=prints,
         trust=await door.prover.prove(chain, peer.verify or peer.sni),
         failure=shaken.failure,

@@ -12,9 +12,11 @@ from probe.failure import Failure
 from probe.net.alert import Sender, from_peer, in_records
 from probe.net.attempt import Observed
 from probe.net.hello import is_offerable, split
+from probe.net.server_hello import handwriting
 from probe.net.stream import CHUNK, Stream
 
 _HANDSHAKE = 1 << 20  # more than any chain that OpenSSL would take
+_FIRST = 16  # arrivals in which a ServerHello is looked for
 _DER = 2  # _ssl.ENCODING_DER, X509_FILETYPE_ASN1
 
 
@@ -29,6 +31,7 @@ class TlsStream:
         self.alert_by: Sender | None = None
         self.bytes_in = 0
         self.bytes_out = 0
+        self.server_hello: str | None = None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         name = sni if self._offerable else None
@@ -56,6 +59,7 @@ class TlsStream:
             self._note_alert(error, b"".join(heard), await self._flush())
             raise
         finally:
+            self.server_hello = handwriting(b"".join(heard[:_FIRST]))
             self.bytes_in = self.stream.bytes_in - first_in
             self.bytes_out = self.stream.bytes_out - first_out
 

@@ -10,16 +10,25 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as change
 
-from probe.certificate import SCTS
-from probe.forgery import LeafFacts, Mark, leaf_facts, marks, resembles_2019, shifted_by
+from probe.forgery import (
+    LeafFacts,
+    Mark,
+    leaf_facts,
+    marks,
+    resembles_2019,
+    shifted_by,
+    trust_facts,
+)
+from probe.model import Trust
 
 TRUE = LeafFacts(
     serial=bytes(range(1, 17)),
     not_before=datetime(2019, 6, 1, 8, 30, 12, tzinfo=UTC),
     not_after=datetime(2019, 8, 30, 8, 30, 12, tzinfo=UTC),
     names=("site.example",),
-    extensions=frozenset({SCTS, "2.5.29.17", "2.5.29.19", "2.5.29.37"}),
+    extensions=2,
     logged=True,
     leaf_key="true",
 )
@@ -29,7 +38,7 @@ FORGED = replace(
     serial=TRUE.serial[:-4] + b"\xaa\xbb\xcc\xdd",
     not_before=TRUE.not_before - SIX,
     not_after=TRUE.not_after - SIX,
-    extensions=frozenset({"2.5.29.17"}),
+    extensions=0,
     logged=False,
     leaf_key="forged",
 )
@@ -39,6 +48,39 @@ def test_the_system_of_2019_is_recognised_without_any_key() -> None:
     assert marks(FORGED, TRUE) == tuple(Mark)
     assert resembles_2019(FORGED, TRUE)
     assert shifted_by(FORGED, TRUE) == -SIX
+
+
+def trust_of(leaf: LeafFacts) -> Trust:
+    return Trust(
+        valid=False,
+        leaf_key=leaf.leaf_key,
+        not_before=f"{leaf.not_before:%Y-%m-%dT%H:%M:%SZ}",
+        not_after=f"{leaf.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        serial=leaf.serial.hex(),
+        logged=leaf.logged,
+        extensions=leaf.extensions,
+    )
+
+
+def test_what_a_step_says_of_a_leaf_is_enough_to_compare() -> None:
+    forged, true = (trust_facts(trust_of(leaf)) for leaf in (FORGED, TRUE))
+    assert forged is not None
+    assert true is not None
+    assert resembles_2019(forged, true)
+
+
+def test_a_step_that_says_too_little_or_nonsense_is_not_compared() -> None:
+    whole = trust_of(TRUE)
+    for spoiled in (
+        change(whole, serial="xy"),
+        change(whole, serial=""),
+        change(whole, not_before="2019-06-01T08:30:12"),
+        change(whole, not_after=None),
+        change(whole, logged=None),
+        change(whole, extensions=None),
+        change(whole, leaf_key=""),
+    ):
+        assert trust_facts(spoiled) is None
 
 
 def test_a_renewed_certificate_and_the_same_one_do_not_resemble_it() -> None:
@@ -59,7 +101,7 @@ def test_each_mark_is_needed() -> None:
     spoiled = {
         Mark.DATES: replace(FORGED, not_after=TRUE.not_after),
         Mark.SERIAL: replace(FORGED, serial=b"\x01" + FORGED.serial),
-        Mark.EXTENSIONS: replace(FORGED, extensions=TRUE.extensions - {SCTS}),
+        Mark.EXTENSIONS: replace(FORGED, extensions=1),
         Mark.UNLOGGED: replace(FORGED, logged=True),
     }
     for mark, leaf in spoiled.items():
@@ -107,5 +149,5 @@ def test_facts_are_read_from_a_real_certificate() -> None:
     assert facts.serial.hex() == "80ff00112233445566778899"
     assert facts.names == ("a.example", "site.example")
     assert (facts.not_before, facts.key_bits, facts.exponent) == (start, 2048, 65537)
-    assert facts.extensions == {"2.5.29.17", "2.5.29.37"}
+    assert facts.extensions == 1
     assert not facts.logged

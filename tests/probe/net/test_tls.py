@@ -58,6 +58,9 @@ def test_a_fine_handshake_is_told_in_full(
         tcp, tls, certs = looking(ask)
     assert (tcp.failure, tls.failure, tls.version, tls.alpn) == (None, None, "TLSv1.3", "h2")
     assert tls.cipher is not None
+    assert tls.server_hello is not None
+    assert tls.server_hello.startswith("771,486")  # TLS 1.3 is told by an extension (43)
+    assert "43" in tls.server_hello.split(",")[2].split("-")
     assert tls.bytes_out > 517
     assert tls.bytes_in > len(leaf.der)
     assert tls.chain[0] == hashlib.sha256(leaf.der).hexdigest()

@@ -1,0 +1,50 @@
+"""What a server's first answer in TLS is made of: its software's handwriting.
+
+Rule: facts only, from bytes that anybody may have written; at most the first 16 KiB are looked at.
+Version, cipher and the extensions in the order they came, in decimal (`771,4865,51-43`). The MD5 of
+that line is what is known as JA3S (Althouse, Atkinson and Atkins, "TLS Fingerprinting with JA3 and
+JA3S", Salesforce, 2019); the line itself says more and can be read. A server answers different
+hellos differently, so only answers to the same hello can be set side by side. In TLS 1.3 a
+HelloRetryRequest comes first where there is one, and is the one that is described.
+"""
+
+_HANDSHAKE_RECORD = 22
+_SERVER_HELLO = 2
+_LOOKED_AT = 16 * 1024
+_EXTENSIONS = 64
+
+
+def handwriting(heard: bytes) -> str | None:
+    """The first ServerHello in a row of TLS records as one line, or None when there is none."""
+    message = _first_handshake(heard[:_LOOKED_AT])
+    if len(message) < 4 or message[0] != _SERVER_HELLO:
+        return None
+    # RFC 8446 section 4.1.3: version, 32 random bytes, session id, cipher, compression, extensions.
+    body = message[4 : 4 + int.from_bytes(message[1:4], "big")]
+    after_id = 35 + body[34] if len(body) > 34 else 0
+    if not after_id or len(body) < after_id + 3:
+        return None
+    version, cipher = body[:2], body[after_id : after_id + 2]
+    types = _extensions(body[after_id + 3 :])
+    line = (int.from_bytes(version, "big"), int.from_bytes(cipher, "big"))
+    return f"{line[0]},{line[1]},{'-'.join(map(str, types))}"
+
+
+def _first_handshake(data: bytes) -> bytes:
+    """What the handshake records say up to the first other one; a message may span several."""
+    at, found = 0, bytearray()
+    while at + 5 <= len(data) and data[at] == _HANDSHAKE_RECORD:
+        length = int.from_bytes(data[at + 3 : at + 5], "big")
+        found += data[at + 5 : at + 5 + length]
+        at += 5 + length
+    return bytes(found)
+
+
+def _extensions(data: bytes) -> list[int]:
+    """The types of the extensions, in order."""
+    end = min(len(data), 2 + int.from_bytes(data[:2], "big"))
+    at, found = 2, list[int]()
+    while at + 4 <= end and len(found) < _EXTENSIONS:
+        found.append(int.from_bytes(data[at : at + 2], "big"))
+        at += 4 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return found
