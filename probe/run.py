@@ -234,6 +234,8 @@ class Run:
         drafts = [await self._record(look) for look in self.held.values()]
         view = RunView(self.lookout.before, self.lookout.after, (*self.records, *drafts))
         line = self.kit.facts(view)
+        if drafts:
+            self.watcher.phase("judging", len(drafts))
         for job, record in zip(self.held, drafts, strict=True):
             with self._guarded(job):
                 finished = self._concluded(job, replace(record, line=line(record)))
