@@ -38,10 +38,14 @@ def capture(folder: Path, pattern: str = "*") -> Iterator[str]:
             layer = case.scenario.partition(".")[0]
             path = folder / case.record.experiment / f"{layer}.jsonl"
             lines.setdefault(path, []).append(_small(case))
-    for path, cases in sorted(lines.items()):
+        _write(lines)
+        yield f"{climate}: {sum(map(len, lines.values()))} cases so far"
+
+
+def _write(lines: dict[Path, list[bytes]]) -> None:
+    for path, cases in lines.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"\n".join(cases) + b"\n")
-        yield f"{path}: {len(cases)} cases"
 
 
 def _play(climate: Climate, scenarios: list[Scenario]) -> Iterator[Case]:
@@ -97,4 +101,4 @@ def _without_nothing(value: Any) -> Any:
 
 if __name__ == "__main__":
     for said in capture(Path(sys.argv[1]), *sys.argv[2:3]):
-        print(said)  # noqa: T201 - its output
+        print(said, flush=True)  # noqa: T201 - its output

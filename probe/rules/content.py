@@ -106,7 +106,8 @@ def broken_everywhere(e: Evidence) -> Proof | None:
     there = [p for p in e.control(Http, latest=True) if p.url == e.end_url]
     if len(mine) < 2 or len(mine) < len(pages) or not there:
         return None
-    alike = all(any(same_failure(p.failure, q.failure) for q in mine) for p in there)
+    failed = all(p.failure is not None for p in there)
+    alike = failed and any(same_failure(p.failure, q.failure) for q in mine for p in there)
     return Proof(tuple(mine), 0.92 * e.control_weight) if alike else None
 
 
