@@ -19,6 +19,8 @@ SETTLING = 0.2
 INITIAL_WINDOW = 14_600
 # Thresholds of the receiver-side signature (docs: throttle.md).
 POLICER_LOSS = 0.03
+# With fewer segments out of order than this, bytes over segments is their size.
+WHOLE = 0.01
 POLICER_DELAY = 0.040
 SHAPER_DELAY = 0.100
 # A sender whose packets are dropped stands still until its timer fires; a queue never lets it. On a
@@ -58,7 +60,12 @@ def _slope(seen: Sequence[tuple[float, float]]) -> float | None:
 
 
 def _segment_size(samples: Sequence[Sample], segment_bytes: int | None) -> float | None:
-    """The size of a segment as it arrives: the MSS, unless most are far from full (loopback)."""
+    """The size of a segment as it arrives.
+
+    Where next to nothing was lost, bytes over segments: a fast server sends some that are not full.
+    Where much was lost the bytes behind a hole are missing, so it is the MSS, unless most segments
+    are far from full (loopback).
+    """
     if not samples or segment_bytes is None:
         return None
     first, last = samples[0], samples[-1]
@@ -66,7 +73,8 @@ def _segment_size(samples: Sequence[Sample], segment_bytes: int | None) -> float
     if segments <= 0:
         return None
     mean = (last.wire - first.wire) / segments
-    return segment_bytes if mean >= segment_bytes / 2 else mean
+    whole = last.out_of_order is not None and last.out_of_order < WHOLE * segments
+    return min(mean, segment_bytes) if whole or mean < segment_bytes / 2 else segment_bytes
 
 
 def burst(samples: Sequence[Sample], rate: float | None) -> int | None:

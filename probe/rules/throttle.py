@@ -229,7 +229,7 @@ def other_host_is_faster(e: Evidence) -> Proof | None:
 def comparison_failed(e: Evidence) -> Proof | None:
     """The names could not be compared."""
     for found in (by_name(e), there(e)):
-        if found.why and found.state is not State.MORE:
+        if found.why and found.pairs:
             return Proof((*found.tested, *found.control), 0.4, reason=_sentence(found.why))
     return None
 
