@@ -100,6 +100,45 @@ class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The base of everything that is written down: frozen, named fields, nothing unknown."""
 
 
+class Packet(Data, frozen=True, kw_only=True):
+    """One packet that came back, as only the raw helper sees it.
+
+    Attributes:
+        at: Seconds after what it answers was sent.
+        by: `peer` in the server's name (whoever sent it), `router` from a router on the way.
+        ip_ttl: Its IP time to live on arrival: two that came different ways have different ones.
+        ip_id: Its IP identification. window: its TCP window, unscaled.
+        flags: Its TCP flags, as letters (`SA`, `R`, `RA` …); empty for a router's.
+        size: Payload bytes.
+        acked: How many of our bytes it confirms, or None where it confirms none.
+        address: The router's, unless it is near the volunteer.
+    """
+
+    at: float
+    by: Literal["peer", "router"]
+    ip_ttl: int
+    ip_id: int
+    flags: str = ""
+    window: int | None = None
+    size: int = 0
+    acked: int | None = None
+    address: str | None = None
+
+
+class Travel(Data, frozen=True, kw_only=True):
+    """How far our packets of one step were let go, and what was seen of their way.
+
+    Attributes:
+        ttl: IP time to live that they were sent with: how many routers they may cross, plus one.
+        expired: A router said that it ran out on the way; None where the system does not tell.
+        packets: What came back, packet by packet; empty without the raw helper.
+    """
+
+    ttl: int | None = None
+    expired: bool | None = None
+    packets: tuple[Packet, ...] = ()
+
+
 class Base(Data, frozen=True, kw_only=True):
     """What every step has.
 
@@ -113,6 +152,7 @@ class Base(Data, frozen=True, kw_only=True):
         at: When it began, seconds after the record's `started_at`.
         elapsed: How long it took, seconds.
         limit: How long it was given, seconds.
+        travel: How far its packets were let go, where that was limited or watched.
     """
 
     id: int = 0
@@ -125,6 +165,7 @@ class Base(Data, frozen=True, kw_only=True):
     at: float = 0.0
     elapsed: float = 0.0
     limit: float = 0.0
+    travel: Travel | None = None
 
 
 Transport: TypeAlias = Literal["udp", "tcp", "dot", "doh"]
@@ -141,6 +182,7 @@ class Reply(Data, frozen=True, kw_only=True):
         ttl: Time to live of each address record, seconds.
         ip_ttl: IP time to live of the packet, where the system tells it: two answers that came
             different ways have different ones.
+        alpn: Protocols that HTTPS records announce (RFC 9460), in order: `h3`, `h2` …
     """
 
     at: float
@@ -149,6 +191,7 @@ class Reply(Data, frozen=True, kw_only=True):
     cnames: tuple[str, ...] = ()
     ttl: tuple[int, ...] = ()
     ip_ttl: int | None = None
+    alpn: tuple[str, ...] = ()
 
 
 class Dns(Base, frozen=True, kw_only=True, tag_field="op", tag="dns"):
@@ -257,7 +300,8 @@ class Tls(Base, frozen=True, kw_only=True, tag_field="op", tag="tls"):
 
     Attributes:
         sni: The name that was offered, or None when none was.
-        hello: Which ClientHello was sent: `default`, `tls12`, `tls13`, `split`, `ech` …
+        hello: Which ClientHello was sent: `default`, `tls12`, `tls13`, `split`, `ech` … With `ech`
+            the handshake is never finished: no failure means that a ServerHello came.
         bytes_out, bytes_in: TLS bytes sent and received up to the end of the handshake.
             A silence has bytes_in 0; a reset after the hello has bytes_in 0 too, and a failure.
         alert: The TLS alert number (RFC 8446 section 6) that ended it.
@@ -340,6 +384,7 @@ class Quic(Base, frozen=True, kw_only=True, tag_field="op", tag="quic"):
 
     Attributes:
         icmp: The errno an ICMP error left on the socket (111 refused, 113 unreachable), or None.
+        error: The code of the CONNECTION_CLOSE that ended it (RFC 9000 section 20), theirs or ours.
         versions: Versions a version negotiation packet offered.
     """
 
@@ -353,6 +398,7 @@ class Quic(Base, frozen=True, kw_only=True, tag_field="op", tag="quic"):
     alpn: str | None = None
     alert: int | None = None
     icmp: int | None = None
+    error: int | None = None
     versions: tuple[int, ...] = ()
     chain: tuple[str, ...] = ()
     trust: Trust | None = None
@@ -422,8 +468,8 @@ class Ping(Base, frozen=True, kw_only=True, tag_field="op", tag="ping"):
     """A small reachability look that is neither a name nor a page (a gateway, a port).
 
     Attributes:
-        what: `gateway`, `resolver`, `port` …
-        address: None for the volunteer's own gateway, whose address is never recorded.
+        what: `gateway`, `resolver`, `port`, `router` …
+        address: None for the volunteer's own gateway, and for routers near it: never recorded.
     """
 
     what: str

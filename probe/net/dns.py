@@ -246,4 +246,5 @@ def _reply(message: Message, at: float, ip_ttl: int | None) -> Reply:
         cnames=message.cnames,
         ttl=message.ttl,
         ip_ttl=ip_ttl,
+        alpn=message.alpn,
     )

@@ -25,6 +25,8 @@ TYPES: Final = {
     "HTTPS": 65,
 }
 _CNAME = 5
+_SERVICES = frozenset({64, 65})
+_ALPN = 1  # RFC 9460 section 14.3.2
 _ADDRESSES = {(1, 4): socket.AF_INET, (28, 16): socket.AF_INET6}
 _RECORDS = 64
 _LABELS = 128
@@ -41,6 +43,7 @@ class Message:
         response: The QR bit. truncated: the TC bit.
         name, type: What the reply says was asked, or None where it says nothing.
         answers: Addresses. ttl: theirs. cnames: names gone through. types: of all answer records.
+        alpn: Protocols that SVCB and HTTPS records announce.
         whole: Everything in the answer section made sense.
     """
 
@@ -54,6 +57,7 @@ class Message:
     cnames: tuple[str, ...] = ()
     ttl: tuple[int, ...] = ()
     types: frozenset[int] = frozenset()
+    alpn: tuple[str, ...] = ()
     whole: bool = True
 
 
@@ -122,12 +126,15 @@ def _answers(wire: bytes, at: int, count: int, message: Message) -> Message:
     cnames: list[str] = []
     ttl: list[int] = []
     types: set[int] = set()
+    alpn: dict[str, None] = {}
     whole = True
     try:
         for record in _records(wire, at, count):
             types.add(record.type)
             if record.type == _CNAME:
                 cnames.append(_name(wire, record.at)[0])
+            elif record.type in _SERVICES:
+                alpn.update(dict.fromkeys(_announced(record.data)))
             elif (record.type, len(record.data)) in _ADDRESSES:
                 answers.append(
                     socket.inet_ntop(_ADDRESSES[record.type, len(record.data)], record.data)
@@ -141,6 +148,7 @@ def _answers(wire: bytes, at: int, count: int, message: Message) -> Message:
         cnames=tuple(cnames),
         ttl=tuple(ttl),
         types=frozenset(types),
+        alpn=tuple(alpn),
         whole=whole,
     )
 
@@ -158,6 +166,29 @@ def _records(wire: bytes, at: int, count: int) -> Iterator[_Record]:
             raise _NonsenseError
         yield _Record(type_, ttl, at, data)
         at += length
+
+
+def _announced(data: bytes) -> Iterator[str]:
+    """The protocols in the data of an HTTPS record: priority, name, then keys (RFC 9460)."""
+    at = _skip_name(data, 2)
+    while at + 4 <= len(data):
+        key, length = struct.unpack_from("!HH", data, at)
+        value = data[at + 4 : at + 4 + length]
+        at += 4 + length
+        if len(value) != length:
+            raise _NonsenseError
+        if key == _ALPN:
+            yield from _protocols(value)
+
+
+def _protocols(value: bytes) -> Iterator[str]:
+    at = 0
+    while at < len(value):
+        name = value[at + 1 : at + 1 + value[at]]
+        if not name or len(name) != value[at]:
+            raise _NonsenseError
+        at += 1 + len(name)
+        yield _text(name)
 
 
 def _skip_name(wire: bytes, at: int) -> int:

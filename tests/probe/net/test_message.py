@@ -111,3 +111,29 @@ def test_a_damaged_reply_can_be_read(data: st.DataObject) -> None:
         wire[data.draw(st.integers(0, len(wire) - 1))] = data.draw(st.integers(0, 255))
     message = parse(bytes(wire[: data.draw(st.integers(0, len(wire)))]))
     assert message is None or len(message.answers) <= 64
+
+
+def https_record(text: str) -> bytes:
+    message = dns.message.make_response(dns.message.make_query(NAME, "HTTPS", id=7))
+    message.answer.append(dns.rrset.from_text(f"{NAME}.", 300, "IN", "HTTPS", text))
+    return message.to_wire()
+
+
+def test_an_https_record_announces_protocols() -> None:
+    found = read(https_record('1 . alpn="h3,h2" port=8443 ipv4hint=192.0.2.1'))
+    assert found.alpn == ("h3", "h2")
+    assert read(https_record("0 other.example.")).alpn == ()
+
+
+@given(st.integers(0, 90))
+def test_a_cut_https_record_announces_what_was_whole(size: int) -> None:
+    found = parse(https_record('1 . alpn="h3,h2"')[:size])
+    assert found is None or set(found.alpn) <= {"h3", "h2"}
+
+
+@given(st.binary(max_size=60))
+def test_the_data_of_an_https_record_may_be_anything(data: bytes) -> None:
+    wire = query(7, NAME, "HTTPS")
+    head = struct.pack("!HHHHHH", 7, 0x8180, 1, 1, 0, 0)
+    record = struct.pack("!HHHIH", 0xC00C, 65, 1, 300, len(data)) + data
+    assert parse(head + wire[12:] + record) is not None
