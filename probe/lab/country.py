@@ -131,7 +131,7 @@ class Country:
         answer = self._warden.stdout.readline()
         said: dict[str, Any] = json.loads(answer) if answer else {"error": self.log()}
         if "error" in said:
-            raise CountryError(str(said["error"]))
+            raise CountryError(said["error"])
         self._places = said["places"]
         self._addresses = said["addresses"]
 

@@ -334,20 +334,22 @@ def test_everything_goes_when_its_maker_is_killed() -> None:
         "from probe.lab.country import Country; import time\n"
         "with Country([]) as c:\n"
         "    c.spawn('client', ['sleep', '1234567'])\n"
-        "    print(*c._places.values(), flush=True)\n"
+        "    print(c.folder, *c._places.values(), flush=True)\n"
         "    time.sleep(60)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment()
     ) as maker:
         assert maker.stdout is not None
-        inside = [int(pid) for pid in maker.stdout.readline().split()]
+        folder, *pids = maker.stdout.readline().split()
+        inside = [int(pid) for pid in pids]
         assert len(inside) == 4
         maker.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 5
     while any(Path(f"/proc/{pid}").exists() for pid in inside) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(Path(f"/proc/{pid}").exists() for pid in inside)
+    assert not Path(folder).exists()
 
 
 def test_scenarios_of_two_lines_need_two_countries() -> None:
