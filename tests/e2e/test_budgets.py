@@ -1,0 +1,109 @@
+"""A run over real sockets keeps to its time and bytes, and ends well when it is told to."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from probe import wire
+from probe.lab.catalogue import catalogue
+from probe.lab.staging import Stage
+from probe.lab.street import Street
+from probe.model import Record
+
+SCENARIOS = ("tls.reset", "tls.drop_hello", "http.page_200", "innocent.fine")
+
+
+@pytest.fixture(scope="module")
+def street() -> Iterator[Street]:
+    wanted = [each for each in catalogue() if each.name in SCENARIOS]
+    with Street(wanted) as made:
+        Stage(made).consent()
+        yield made
+
+
+class Volunteer:
+    """Somebody on the street who runs the probe without a collector."""
+
+    def __init__(self, street: Street) -> None:
+        self.street = street
+        self.out = street.folder / "found.jsonl"
+
+    def begin(self, *more: str) -> subprocess.Popen[str]:
+        self.out.unlink(missing_ok=True)
+        argv = Stage(self.street).probe_argv(self.street.urls(), self.out, "--no-upload", *more)
+        argv += ["--control", "none"]
+        env = {**os.environ, **Stage(self.street).probe_env()}
+        return subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True)
+
+    def run(self, *more: str) -> tuple[float, list[Record]]:
+        started = time.monotonic()
+        running = self.begin("--quiet", *more)
+        _, err = running.communicate(timeout=60)
+        assert (running.returncode, err) == (0, "")
+        return time.monotonic() - started, self.records()
+
+    def records(self) -> list[Record]:
+        return [wire.decode(line) for line in self.out.read_bytes().splitlines()]
+
+
+@pytest.fixture
+def volunteer(street: Street) -> Volunteer:
+    return Volunteer(street)
+
+
+def ended(records: list[Record]) -> str:
+    facts = records[-1].facts
+    assert facts is not None
+    assert facts.measured + len(facts.skipped) == facts.targets
+    return facts.ended
+
+
+def spent(records: list[Record]) -> int:
+    facts = records[-1].facts
+    assert facts is not None
+    return facts.bytes_in + facts.bytes_out
+
+
+def test_a_byte_budget_is_kept_to_within_one_connection(volunteer: Volunteer) -> None:
+    _, whole = volunteer.run()
+    assert ended(whole) == "finished"
+    budget = spent(whole) // 2
+    _, records = volunteer.run("--max-bytes", str(budget))
+    assert ended(records) == "bytes"
+    largest = max(getattr(step, "bytes_in", 0) for record in whole for step in record.steps)
+    assert budget <= spent(records) <= budget + max(largest, 32_000)
+
+
+def test_a_time_budget_is_kept_to_within_a_second(volunteer: Volunteer) -> None:
+    seconds, records = volunteer.run("--max-time", "2")
+    assert seconds < 3.5  # the interpreter starts before the clock does
+    assert ended(records) == "time"
+
+
+def test_a_signal_leaves_whole_records(volunteer: Volunteer) -> None:
+    running = volunteer.begin()
+    until = time.monotonic() + 20
+    while time.monotonic() < until and not _has_line(volunteer.out):
+        time.sleep(0.05)
+    running.send_signal(signal.SIGTERM)
+    _, err = running.communicate(timeout=10)
+    assert running.returncode == 0, err
+    assert ended(volunteer.records()) == "interrupted"
+
+
+def test_nothing_accused_on_this_street_is_innocent(volunteer: Volunteer) -> None:
+    _, records = volunteer.run()
+    found = {one.input: one.verdict.outcome for one in records if one.verdict}
+    expected = {url: volunteer.street.expect(url).outcome for url in volunteer.street.urls()}
+    accused = {url for url, outcome in found.items() if outcome not in {"ok", "inconclusive"}}
+    assert accused <= {url for url, outcome in expected.items() if outcome != "ok"}
+    assert set(found) == set(expected)
+
+
+def _has_line(path: Path) -> bool:
+    return path.exists() and b"\n" in path.read_bytes()

@@ -1,0 +1,66 @@
+"""The real tools, from the settings."""
+
+from pathlib import Path
+
+import pytest
+
+from probe import known, outfit
+from probe.config import Settings
+from probe.trouble import Trouble
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, None),
+        ("1.1.1.1", ("1.1.1.1", 53)),
+        ("127.0.0.1:5353", ("127.0.0.1", 5353)),
+        ("2606:4700::1111", ("2606:4700::1111", 53)),
+        ("[2606:4700::1111]:5353", ("2606:4700::1111", 5353)),
+        ("[2606:4700::1111]", ("2606:4700::1111", 53)),
+    ],
+)
+def test_resolvers_are_read(text: str | None, expected: tuple[str, int] | None) -> None:
+    assert outfit.resolver_of(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "dns.example", "1.1.1.1:0", "1.1.1.1:65536", "1.1.1", "[]:53"]
+)
+def test_what_is_no_resolver_is_trouble(text: str) -> None:
+    with pytest.raises(Trouble, match="--resolver"):
+        outfit.resolver_of(text)
+
+
+def test_a_control_asks_no_controls(tmp_path: Path) -> None:
+    collector = ("https://c.example",)
+    probe = outfit.assemble(Settings(collector=collector), tmp_path)
+    assert [one.url for one in probe.controls] == ["https://c.example"]
+    control = outfit.assemble(Settings(collector=collector, role="control"), tmp_path)
+    assert control.controls == ()
+    assert len(control.collectors) == 1
+
+
+def test_controls_may_be_asked_elsewhere_or_nowhere(tmp_path: Path) -> None:
+    collector = ("https://c.example",)
+    nowhere = outfit.assemble(Settings(collector=collector, control="none"), tmp_path)
+    assert nowhere.controls == ()
+    elsewhere = outfit.assemble(Settings(collector=collector, control="https://d.kz"), tmp_path)
+    assert [one.url for one in elsewhere.controls] == ["https://d.kz"]
+
+
+def test_anchors_and_resolvers_are_the_bundled_ones_unless_others_were_chosen() -> None:
+    assert len(outfit.anchors(Settings())) == len(known.anchors())
+    assert outfit.anchors(Settings(anchors=("none",))) == ()
+    assert outfit.anchors(Settings(anchors=("https://A.kz",)))[0].url == "https://a.kz/"
+    assert outfit.public_resolvers(Settings()) == tuple(known.public_resolvers())
+    assert outfit.public_resolvers(Settings(resolvers=("none",))) == ()
+    (chosen,) = outfit.public_resolvers(Settings(resolvers=("9.9.9.9:5353",)))
+    assert (chosen.label, chosen.port, chosen.transport) == ("9.9.9.9", 5353, "udp")
+    with pytest.raises(Trouble, match="anchors"):
+        outfit.anchors(Settings(anchors=("ftp://x",)))
+
+
+def test_only_a_laboratory_is_in_a_hurry() -> None:
+    assert outfit.session_settings(Settings()).spacing > 0
+    assert outfit.session_settings(Settings(lab=True)).spacing == 0
