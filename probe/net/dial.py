@@ -137,6 +137,7 @@ async def look_tcp(look: Look, peer: Peer, limit: float | None) -> Tcp:
     async with look.door.gate.enter(peer.address):
         tcp, stream = await open_tcp(look, peer, limit)
         if stream is not None:
+            look.door.gate.ease.note(tcp.elapsed)
             stream.close()
         return tcp
 
@@ -149,7 +150,9 @@ async def look_tls(look: Look, peer: Peer, limit: float | None) -> tuple[Tcp, Tl
             return tcp, None
         try:
             allowed = look.door.pace.tls_limit(tcp.elapsed) if limit is None else limit
-            step, _ = await shake_hands(look, peer, stream, allowed)
+            step, tls = await shake_hands(look, peer, stream, allowed)
+            if tls is not None:
+                look.door.gate.ease.note(max(tcp.elapsed, step.elapsed))
         finally:
             stream.close()
         return tcp, step

@@ -5,10 +5,13 @@ share. Waiting here happens before a step's clock starts, so it is never taken f
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
+
+from probe.net.ease import Ease
 
 _REMEMBERED = 1024
 
@@ -23,26 +26,59 @@ class _Place:
 
 
 @dataclass(slots=True)
+class _Turns:
+    """So many at once as the line bears just now, in the order they came."""
+
+    ease: Ease
+    _inside: int = 0
+    _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+
+    async def __aenter__(self) -> None:
+        if self._inside < self.ease.allowed and not self._waiting:
+            self._inside += 1
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled():
+                self._leave()  # the turn had just been given to somebody who is gone
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        self._inside -= 1
+        while self._waiting and self._inside < self.ease.allowed:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                self._inside += 1
+                waiter.set_result(None)
+
+
+@dataclass(slots=True)
 class Gate:
     """Bounds what is under way at once.
 
     Attributes:
-        total: Connections at once in all.
+        ease: Connections at once in all, as the line bears them.
         each: Connections at once to one place.
         spacing: Seconds between two starts, in all.
         each_spacing: Seconds between two starts at one place.
     """
 
-    total: int = 64
+    ease: Ease
     each: int = 2
     spacing: float = 0.0
     each_spacing: float = 0.0
-    _all: asyncio.Semaphore = field(init=False)
+    _all: _Turns = field(init=False)
     _places: dict[str, _Place] = field(init=False, default_factory=dict)
     _free_at: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
-        self._all = asyncio.Semaphore(self.total)
+        self._all = _Turns(self.ease)
 
     @asynccontextmanager
     async def enter(self, name: str) -> AsyncIterator[None]:

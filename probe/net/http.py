@@ -88,13 +88,20 @@ async def fetch(look: Look, what: Fetch, cap: int, limit: float | None) -> Steps
             return (tcp,)
         try:
             if not what.secure:
-                return tcp, await _exchange(look, what, _Exchange(stream, stream, cap), limit)
+                plain = _Exchange(stream, stream, cap, waited=tcp.elapsed)
+                return tcp, await _exchange(look, what, plain, limit)
             allowed = look.door.pace.tls_limit(tcp.elapsed) if limit is None else limit
             step, tls = await shake_hands(look, peer, stream, allowed)
             if tls is None:
                 return tcp, step
-            exchange = _Exchange(stream, tls, cap, h2=tls.alpn == "h2")
-            exchange.proven = step.trust is not None and step.trust.valid
+            exchange = _Exchange(
+                stream,
+                tls,
+                cap,
+                h2=tls.alpn == "h2",
+                proven=step.trust is not None and step.trust.valid,
+                waited=max(tcp.elapsed, step.elapsed),
+            )
             return tcp, step, await _exchange(look, what, exchange, limit)
         finally:
             stream.close()
@@ -111,6 +118,7 @@ class _Exchange:
 
     Attributes:
         stream: Counts the bytes. line: what is written to and read from (TLS, or the same).
+        waited: The longest wait before the request, seconds.
     """
 
     stream: Stream
@@ -118,6 +126,7 @@ class _Exchange:
     cap: int
     h2: bool = False
     proven: bool = False
+    waited: float = 0.0
     started: float = field(default_factory=monotonic)
     deadline: float = 0.0
     first: float | None = None
@@ -196,6 +205,7 @@ async def _exchange(look: Look, what: Fetch, exchange: _Exchange, limit: float |
         failure, detail = Failure.EOF, answer.broken if answer.broken != "eof" else None
     if exchange.first is not None:
         look.door.pace.first_bytes.add(exchange.first)
+        look.door.gate.ease.note(max(exchange.first, exchange.waited))
     page = describe(answer, what.url)
     return Http(
         url=what.url,

@@ -82,8 +82,11 @@ class Pace:
 
     def dns_limit(self) -> float:
         """For one query over UDP; a cold resolver may have to ask around first."""
-        usual = self.lookups.p90 if self.lookups.known else 0.2
-        return _bounded(2.5 + 3.0 * (usual or 0.0))
+        if not self.lookups.known:
+            return _bounded(4.0 + 1.5 * (self.connects.p90 or 0.0))
+        # Our own connections queue on the same line as our questions.
+        usual = max(self.lookups.p90 or 0.0, self.connects.p90 or 0.0)
+        return _bounded(2.5 + 3.0 * usual)
 
     def secure_dns_limit(self) -> float:
         """For one query that may have to open its connection first."""

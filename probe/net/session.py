@@ -11,6 +11,7 @@ from probe.experiments.port import Resolver
 from probe.net.budget import Budget
 from probe.net.channel import Channels
 from probe.net.dial import Door, Look
+from probe.net.ease import Ease
 from probe.net.gate import Gate
 from probe.net.pace import Pace
 from probe.net.prove import Prover, load_roots
@@ -21,6 +22,7 @@ from probe.net.view import View
 
 BODY_CAP = 256 * 1024
 # DNS questions are small: so many at once at one resolver, so far apart.
+_QUESTIONS = 256
 _QUESTIONS_EACH = 16
 _QUESTION_SPACING = 0.002
 # Any address in the public internet would do: nothing is sent, the kernel only looks for a route.
@@ -67,13 +69,15 @@ class Session:
         self._prover = Prover(load_roots(settings.ca_file))
         self._door = Door(
             gate=Gate(
-                settings.concurrency,
+                Ease(settings.concurrency),
                 settings.per_address,
                 settings.spacing,
                 settings.per_address_spacing,
             ),
             questions=Gate(
-                4 * settings.concurrency, _QUESTIONS_EACH, each_spacing=_QUESTION_SPACING
+                Ease(_QUESTIONS, first=_QUESTIONS),
+                each=_QUESTIONS_EACH,
+                each_spacing=_QUESTION_SPACING,
             ),
             budget=self.budget,
             pace=self.pace,

@@ -47,7 +47,7 @@ def test_nothing_known_is_cautious() -> None:
     assert (pace.round_trip, pace.handshake) == (None, None)
     assert pace.tcp_limit() == 5.0
     assert pace.tls_limit(0.3) == pytest.approx(3.35)
-    assert pace.dns_limit() == pytest.approx(3.1)
+    assert pace.dns_limit() == 4.0
 
 
 def test_a_far_server_is_given_its_own_round_trip_but_not_a_lost_packet() -> None:
