@@ -1,0 +1,126 @@
+"""Compare stated confidence with how often the verdict was right: reliability table, Brier score.
+
+Every scenario of the catalogue with the usual line is played on a lossy line, again and again, each
+run with another seed. Confidences were set before any of these runs and not changed for them; the
+scenarios whose names hash to an odd number are reported apart, as the ones nobody looked at while
+rules were written cannot be told from the others any more.
+
+    python -m bench.calibration --line loss_5 --runs 3 --keep rows.jsonl
+    python -m bench.calibration --from rows.jsonl          the tables alone
+"""
+
+import argparse
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from probe.lab.catalogue.lines import LINES
+from probe.lab.matrix import Row, chosen, on_line, play_all
+from probe.model import Outcome
+
+_EDGES = (0.0, 0.6, 0.8, 0.88, 0.92, 0.96, 1.01)
+_ACCUSING = {Outcome.BLOCKED, Outcome.INTERCEPTED, Outcome.THROTTLED}
+
+Verdicts = Sequence[dict[str, object]]
+
+
+def rows(line: str, runs: int, pattern: str) -> Iterable[dict[str, object]]:
+    """Play, and say of every verdict what it was and whether it was right."""
+    scenarios = [s for s in chosen(pattern) if "throttle" not in s.experiments]
+    usual = [s for s in scenarios if not s.climate.control.startswith("st")]
+    for played in play_all(on_line(usual, LINES[line]), runs=runs):
+        if played.problem:
+            print(f"left out: {played.climate}: {played.problem}")
+        for row in played.rows:
+            yield _told(row, line)
+
+
+def _told(row: Row, line: str) -> dict[str, object]:
+    return {
+        "scenario": row.scenario.name,
+        "url": row.expect.url,
+        "line": line,
+        "run": row.run,
+        "wanted": row.expect.outcome,
+        "outcome": row.got.outcome,
+        "confidence": row.got.confidence,
+        "right": row.outcome_right,
+        "mechanisms_right": row.right,
+        "falsely_accused": row.false_accusation,
+        "rules": list(row.got.rules),
+    }
+
+
+def table(verdicts: Verdicts) -> str:
+    """Stated against true, bin by bin, for verdicts that conclude something."""
+    concluded = [v for v in verdicts if v["outcome"] not in {Outcome.INCONCLUSIVE, "(no record)"}]
+    lines = ["| stated | verdicts | mean stated | right |", "|---|---|---|---|"]
+    for low, high in pairwise(_EDGES):
+        part = [v for v in concluded if low <= _sure(v) < high]
+        if part:
+            stated = sum(map(_sure, part)) / len(part)
+            right = sum(bool(v["right"]) for v in part) / len(part)
+            end = min(high, 1.0)
+            lines.append(f"| {low:.2f} to {end:.2f} | {len(part)} | {stated:.3f} | {right:.3f} |")
+    return "\n".join(lines)
+
+
+def _sure(verdict: dict[str, object]) -> float:
+    value = verdict["confidence"]
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def brier(verdicts: Verdicts) -> float:
+    """Mean squared distance of stated confidence from truth; 0 is perfect, 0.25 is a coin."""
+    concluded = [v for v in verdicts if v["outcome"] not in {Outcome.INCONCLUSIVE, "(no record)"}]
+    return sum((_sure(v) - bool(v["right"])) ** 2 for v in concluded) / max(1, len(concluded))
+
+
+def summary(verdicts: Verdicts) -> str:
+    """What there was, what was found of it, and who was accused falsely."""
+    true = [v for v in verdicts if v["wanted"] in _ACCUSING]
+    found = sum(bool(v["right"]) and v["outcome"] in _ACCUSING for v in true)
+    false = [v for v in verdicts if v["falsely_accused"]]
+    runs = len({(v["line"], v["run"]) for v in verdicts})
+    share = 100 * found / max(1, len(true))
+    lines = [
+        f"{len(verdicts)} verdicts in {runs} runs.",
+        f"Interference found {found} of {len(true)} times ({share:.1f} %).",
+        f"False accusations: {len(false)}. Brier score: {brier(verdicts):.4f}.",
+    ]
+    lines += [f"falsely accused: {v['scenario']} {v['url']} {v['rules']}" for v in false]
+    return "\n".join(lines)
+
+
+def report(verdicts: Verdicts) -> str:
+    """Everything, and the half of the scenarios with odd hashes apart."""
+    apart = [v for v in verdicts if zlib.crc32(str(v["scenario"]).encode()) % 2]
+    parts = (("All scenarios", verdicts), ("The half with odd hashes", apart))
+    return "\n\n".join(f"## {name}\n\n{summary(v)}\n\n{table(v)}" for name, v in parts if v)
+
+
+def main() -> None:
+    """Play or read, and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--line", choices=sorted(LINES), default="loss_5")
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--scenario", default="*")
+    parser.add_argument("--keep", type=Path, help="append verdicts to this file")
+    parser.add_argument("--from", dest="source", type=Path, help="play nothing, read these")
+    options = parser.parse_args()
+    if options.source is not None:
+        print(report([json.loads(line) for line in options.source.read_text().splitlines()]))
+        return
+    verdicts = []
+    for row in rows(options.line, options.runs, options.scenario):
+        verdicts.append(row)
+        if options.keep is not None:
+            with options.keep.open("a") as kept:
+                kept.write(json.dumps(row) + "\n")
+    print(report(verdicts))
+
+
+if __name__ == "__main__":
+    main()
