@@ -64,7 +64,7 @@ class Desk(Protocol):
 class Keeper(Protocol):
     """Somewhere a finished record is kept: the spool, the results."""
 
-    def keep(self, record: Record, line: bytes) -> None:
+    def keep(self, record: Record, line: bytes, /) -> None:
         """Keep it (`line` is it, encoded); raises `OSError` when the disk will not take it."""
 
 
@@ -107,6 +107,7 @@ class Kit:
     scrub: Callable[[Record], Record]
     bulk: Callable[[], Awaitable[tuple[BulkReply, ...]]] | None = None
     seen_before: Callable[[Record], bool] = lambda _: False
+    collectors: tuple[tuple[str, int], ...] = ()
     describe: Callable[[Session, RunFacts], RunFacts] = lambda _, facts: facts
 
 

@@ -9,13 +9,16 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import ParamSpec
 
 from probe import wire
 from probe.journal import Journal
 from probe.kit import Keeper
 from probe.model import Record
+
+P = ParamSpec("P")
 
 STDOUT = "-"
 _STDOUT_HANDLE = 1
@@ -82,11 +85,12 @@ class Outlet:
         self._journal: Journal | None = journal
         self._seen = seen
         self._warn = warn
+        self._bugs: list[BaseException] = []
         self._disk = ThreadPoolExecutor(1, "disk")
 
     def hold(self, record: Record) -> None:
         """It is not judged yet: remember it on disk, should we be killed."""
-        self._disk.submit(self._noting, lambda journal: journal.hold(record))
+        self._later(self._noting, lambda journal: journal.hold(record))
 
     def take(self, record: Record, *, held: bool = False) -> None:
         """Write, keep and count one finished record."""
@@ -95,9 +99,9 @@ class Outlet:
         line = wire.encode(record)
         self._write(line)
         self._seen(record)
-        self._disk.submit(self._keep, record, line)
+        self._later(self._keep, record, line)
         if held:
-            self._disk.submit(self._noting, lambda journal: journal.release(record.id))
+            self._later(self._noting, lambda journal: journal.release(record.id))
 
     def hand_on_left_over(self, finish: Callable[[Record], Record]) -> int:
         """Keep what a killed run was still holding, judged as it is; returns how many."""
@@ -111,15 +115,25 @@ class Outlet:
 
     def settled(self) -> None:
         """Nothing is held any more."""
-        self._disk.submit(self._noting, lambda journal: journal.clear())
+        self._later(self._noting, lambda journal: journal.clear())
 
     async def flushed(self) -> None:
-        """Wait until everything is on the disk, or was refused by it."""
+        """Wait until everything is on the disk, or was refused by it; a bug in there is raised."""
         await asyncio.wrap_future(self._disk.submit(lambda: None))
+        for bug in self._bugs:
+            raise bug
 
     def close(self) -> None:
         """Finish, waiting for the disk."""
         self._disk.shutdown()
+
+    def _later(self, do: Callable[P, None], *given: P.args, **named: P.kwargs) -> None:
+        self._disk.submit(do, *given, **named).add_done_callback(self._look_for_bugs)
+
+    def _look_for_bugs(self, done: Future[None]) -> None:
+        bug = done.exception()
+        if bug is not None:
+            self._bugs.append(bug)
 
     def _keep(self, record: Record, line: bytes) -> None:
         for keeper in tuple(self._keepers):

@@ -107,3 +107,15 @@ def test_what_is_left_over_is_handed_on_once(tmp_path: Path) -> None:
         assert out.hand_on_left_over(lambda _: DONE) == expected
         finish(out)
     assert kept.records == [DONE]
+
+
+def test_a_bug_on_the_way_to_the_disk_does_not_get_lost(tmp_path: Path) -> None:
+    class Broken:
+        def keep(self, record: Record, line: bytes, /) -> None:
+            raise ZeroDivisionError
+
+    out, _ = outlet(tmp_path, Sink(None), (Broken(),), [])
+    out.take(DONE)
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(out.flushed())
+    out.close()
