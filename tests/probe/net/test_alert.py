@@ -1,0 +1,24 @@
+"""Alerts in the clear, found in records, whatever the records are."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probe.net.alert import in_records
+
+
+def test_the_last_alert_in_the_clear() -> None:
+    handshake = bytes.fromhex("1603030004") + b"\x0e\0\0\0"
+    assert in_records(handshake + bytes.fromhex("15030300020228")) == 40
+    assert in_records(bytes.fromhex("1503030002017015030300020228")) == 40
+
+
+def test_an_encrypted_or_a_cut_one_is_none() -> None:
+    assert in_records(bytes.fromhex("1503030013") + b"x" * 19) is None
+    assert in_records(bytes.fromhex("150303000202")) is None
+    assert in_records(b"") is None
+
+
+@given(st.binary(max_size=200))
+def test_anything_can_be_searched(data: bytes) -> None:
+    found = in_records(data)
+    assert found is None or 0 <= found <= 255
