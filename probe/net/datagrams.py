@@ -19,6 +19,10 @@ _ANCILLARY = 64
 _IP_RECVTTL = {"linux": 12, "darwin": 24}.get(sys.platform)
 # The kind of the control message: IP_TTL on Linux, IP_RECVTTL again on macOS.
 _IP_TTL = {"linux": 2, "darwin": 24}.get(sys.platform)
+# Linux tells of unreachable hosts only whoever asks for it: <bits/in.h>.
+_RECVERR = {socket.AF_INET: 11, socket.AF_INET6: 25}
+_ERRQUEUE = 0x2000
+_ERRORS = 64
 _HOP_LIMIT: int | None = getattr(socket, "IPV6_HOPLIMIT", None)
 _RECV_HOP_LIMIT: int | None = getattr(socket, "IPV6_RECVHOPLIMIT", None)
 
@@ -33,9 +37,13 @@ class Datagram:
 
 
 class Datagrams:
-    """One connected socket; raises `OSError` as the system does."""
+    """One connected socket; raises `OSError` as the system does.
 
-    def __init__(self, address: str, port: int, budget: Budget) -> None:
+    With `errors`, every ICMP error is raised, not only that nobody listens at the port; `drain`
+    after each.
+    """
+
+    def __init__(self, address: str, port: int, budget: Budget, *, errors: bool = False) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._loop = asyncio.get_running_loop()
         self._budget = budget
@@ -44,6 +52,9 @@ class Datagrams:
             self._sock.settimeout(0)
             self._sock.connect(endpoint(address, port))
             self._ask_for_ttl(family)
+            if errors and sys.platform == "linux":
+                level = socket.IPPROTO_IPV6 if family == socket.AF_INET6 else socket.IPPROTO_IP
+                self._sock.setsockopt(level, _RECVERR[family], 1)
         except BaseException:
             self._sock.close()
             raise
@@ -63,6 +74,16 @@ class Datagrams:
                 await self._readable()
                 continue
             return self._datagram(data, _ttl(ancillary))
+
+    def drain(self) -> None:
+        """Throw away what ICMP said: else the socket is never idle; who said it is not kept."""
+        if sys.platform != "linux":
+            return
+        for _ in range(_ERRORS):
+            try:
+                self._sock.recvmsg(1, _ANCILLARY, _ERRQUEUE)
+            except OSError:
+                return
 
     def close(self) -> None:
         self._sock.close()
