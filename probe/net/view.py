@@ -125,8 +125,10 @@ class View:
     async def quic(
         self, address: str, port: int, sni: str | None, *, limit: float | None = None
     ) -> Quic:
-        """One QUIC handshake."""
-        raise NotImplementedError
+        """One QUIC handshake; needs the extra `[quic]`."""
+        from probe.net.quic import look_quic
+
+        return await look_quic(self._look, Peer(address, port, sni), limit)
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
         """Do several asks at once; a bug in one stops the others."""

@@ -1,0 +1,145 @@
+"""QUIC handshakes against a real server, a rude one, and nobody."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("aioquic", reason="the extra [quic] is not installed")
+
+from aioquic.asyncio.server import serve
+from aioquic.quic.configuration import QuicConfiguration
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probe.failure import Failure
+from probe.model import Quic
+from probe.net.quic import offered_versions
+from probe.net.view import View
+from tests.probe.net.conftest import Looking
+from tests.probe.net.rude import Authority, answering
+
+HOST = "site.example"
+
+
+@asynccontextmanager
+async def server(
+    folder: Path, authority: Authority, *names: str, alpn: str = "h3"
+) -> AsyncIterator[int]:
+    leaf = authority.leaf(*names)
+    key, _, certificates = leaf.pem.partition(b"-----BEGIN CERTIFICATE-----")
+    (folder / "key.pem").write_bytes(key)
+    (folder / "chain.pem").write_bytes(b"-----BEGIN CERTIFICATE-----" + certificates)
+    settings = QuicConfiguration(is_client=False, alpn_protocols=[alpn])
+    settings.load_cert_chain(folder / "chain.pem", folder / "key.pem")
+    running = await serve("127.0.0.1", 0, configuration=settings)
+    try:
+        transport = running._transport
+        assert transport is not None
+        yield transport.get_extra_info("sockname")[1]
+    finally:
+        running.close()
+        await asyncio.sleep(0)
+
+
+def asked(
+    port: int, sni: str | None = HOST, limit: float = 3.0
+) -> Callable[[View], Awaitable[Quic]]:
+    return lambda view: view.quic("127.0.0.1", port, sni, limit=limit)
+
+
+def test_a_handshake_proves_the_name(
+    looking: Looking, authority: Authority, tmp_path: Path
+) -> None:
+    async def run(view: View) -> tuple[Quic, Quic, dict[str, bytes]]:
+        async with server(tmp_path, authority, HOST) as port:
+            own = await view.quic("127.0.0.1", port, HOST)
+            return own, await view.quic("127.0.0.1", port, "other.example"), view.certs
+
+    own, other, certs = looking(run)
+    assert (own.failure, own.alpn, own.sni) == (None, "h3", HOST)
+    assert own.trust is not None
+    assert own.trust.valid
+    assert set(own.chain) <= set(certs)
+    assert own.bytes_in > 1000
+    assert own.datagrams_in > 0
+    assert own.elapsed < 2
+    assert other.failure is None, "what a chain proves is judged afterwards"
+    assert other.trust is not None
+    assert not other.trust.named
+
+
+def test_the_servers_own_refusal_is_an_alert(
+    looking: Looking, authority: Authority, tmp_path: Path
+) -> None:
+    async def run(view: View) -> Quic:
+        async with server(tmp_path, authority, HOST, alpn="other") as port:
+            return await view.quic("127.0.0.1", port, HOST)
+
+    step = looking(run)
+    assert step.failure is Failure.SSL_HANDSHAKE
+    assert step.alert == 120  # no_application_protocol
+    assert step.error == 0x178
+    assert step.bytes_in > 0
+    assert step.elapsed < 1, "nobody waits for the draining period"
+
+
+def test_nobody_at_the_port_is_an_icmp_error(looking: Looking) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    step = looking(asked(port))
+    assert step.failure is Failure.REFUSED
+    assert step.icmp == 111
+    assert step.bytes_in == 0
+    assert 0.9 < step.elapsed < 2.5, "an answer within a second would have counted"
+
+
+def test_silence_is_a_timeout_and_the_initial_was_sent_again(looking: Looking) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        mute.bind(("127.0.0.1", 0))
+        step = looking(asked(mute.getsockname()[1], limit=1.5))
+    assert step.failure is Failure.TIMEOUT
+    assert step.icmp is None
+    assert (step.bytes_in, step.datagrams_in) == (0, 0)
+    assert step.datagrams_out > 1
+    assert step.bytes_out >= 2400
+
+
+def test_a_server_of_other_versions_says_which(looking: Looking) -> None:
+    def negotiate(data: bytes, send: Callable[[bytes], None]) -> None:
+        theirs, ours = data[6 : 6 + data[5]], data[7 + data[5] :][: data[6 + data[5]]]
+        head = bytes([0xC0, 0, 0, 0, 0, len(ours)]) + ours + bytes([len(theirs)]) + theirs
+        send(head + bytes.fromhex("faceb002fafafafa"))
+
+    with answering(negotiate) as port:
+        step = looking(asked(port))
+    assert step.failure is Failure.QUIC_VERSION
+    assert step.versions == (0xFACEB002, 0xFAFAFAFA)
+    assert step.elapsed < 1
+
+
+def test_garbage_is_passed_over_until_time_is_up(looking: Looking) -> None:
+    with answering(lambda data, send: send(b"\xc0\x00\x00\x00\x01garbage")) as port:
+        step = looking(asked(port, limit=1.0))
+    assert step.failure is Failure.TIMEOUT
+    assert step.datagrams_in > 0
+
+
+def test_a_name_that_is_none_is_not_offered(
+    looking: Looking, authority: Authority, tmp_path: Path
+) -> None:
+    async def run(view: View) -> Quic:
+        async with server(tmp_path, authority, HOST) as port:
+            return await view.quic("127.0.0.1", port, None)
+
+    assert looking(run).failure is None
+
+
+@given(st.binary(max_size=80))
+def test_versions_are_read_from_anything(data: bytes) -> None:
+    assert len(offered_versions(data)) <= 16
+    assert len(offered_versions(b"\xc0\0\0\0\0" + data)) <= 16
