@@ -141,6 +141,7 @@ class Outlet:
                 keeper.keep(record, line)
             except OSError as error:
                 self._keepers.remove(keeper)
+                self._journal = None  # what is still in it is for the next run to hand on
                 self._complain("records into the state folder", error)
 
     def _noting(self, note: Callable[[Journal], None]) -> None:

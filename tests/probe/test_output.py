@@ -109,6 +109,14 @@ def test_what_is_left_over_is_handed_on_once(tmp_path: Path) -> None:
     assert kept.records == [DONE]
 
 
+def test_what_could_not_be_kept_is_left_for_the_next_run(tmp_path: Path) -> None:
+    Journal(tmp_path).hold(record())
+    out, _ = outlet(tmp_path, Sink(None), (Full(),), [])
+    out.hand_on_left_over(lambda _: DONE)
+    finish(out)
+    assert len(Journal(tmp_path).left_over()) == 1
+
+
 def test_a_bug_on_the_way_to_the_disk_does_not_get_lost(tmp_path: Path) -> None:
     class Broken:
         def keep(self, record: Record, line: bytes, /) -> None:
