@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from time import monotonic
 
+from probe.net import expiry
 from probe.net.budget import Budget
 from probe.net.stream import endpoint
 
@@ -40,16 +41,27 @@ class Datagrams:
     """One connected socket; raises `OSError` as the system does.
 
     With `errors`, every ICMP error is raised, not only that nobody listens at the port; `drain`
-    after each.
+    after each. With a `ttl` its packets cross so many routers only, and that they ran out is no
+    error: it is in `said`, where this system tells (`told`).
     """
 
-    def __init__(self, address: str, port: int, budget: Budget, *, errors: bool = False) -> None:
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        budget: Budget,
+        *,
+        errors: bool = False,
+        ttl: int | None = None,
+    ) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._loop = asyncio.get_running_loop()
         self._budget = budget
         self._sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
             self._sock.settimeout(0)
+            self.said: list[expiry.Icmp] = []
+            self.told = ttl is not None and expiry.limit(self._sock, ttl)
             self._sock.connect(endpoint(address, port))
             self._ask_for_ttl(family)
             if errors and sys.platform == "linux":
@@ -73,6 +85,10 @@ class Datagrams:
             except (BlockingIOError, InterruptedError):
                 await self._readable()
                 continue
+            except OSError:
+                if not self._hear():
+                    raise
+                continue
             return self._datagram(data, _ttl(ancillary))
 
     def drain(self) -> None:
@@ -85,8 +101,21 @@ class Datagrams:
             except OSError:
                 return
 
+    async def word(self) -> expiry.Icmp:
+        """What a router says of our packets; waits for it."""
+        while not self.said:
+            await self._readable()
+            self._hear()
+        return self.said[-1]
+
     def close(self) -> None:
         self._sock.close()
+
+    def _hear(self) -> bool:
+        """Take what routers said; whether one of them stopped a packet of ours."""
+        new = expiry.heard(self._sock) if self.told else []
+        self.said += new
+        return any(said.expired for said in new)
 
     def _datagram(self, data: bytes, ip_ttl: int | None) -> Datagram:
         self._budget.bytes_in += len(data)

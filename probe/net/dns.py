@@ -14,7 +14,7 @@ from time import monotonic
 
 from probe.experiments.port import Resolver
 from probe.failure import Failure
-from probe.model import Dns, Reply
+from probe.model import Dns, Reply, Travel
 from probe.net.attempt import Attempt, Observed, attempt
 from probe.net.channel import Channels, once_over_tcp
 from probe.net.datagrams import Datagram, Datagrams
@@ -34,11 +34,12 @@ _RCODES = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, and of whom."""
+    """What is asked, and of whom; over UDP perhaps with a limited time to live."""
 
     name: str
     type: str
     resolver: Resolver
+    ttl: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Heard:
     failure: Failure | None = None
     detail: str | None = None
     elapsed: float = 0.0
+    travel: Travel | None = None
 
 
 async def look_up(look: Look, channels: Channels, question: Question, limit: float | None) -> Dns:
@@ -77,6 +79,7 @@ async def look_up(look: Look, channels: Channels, question: Question, limit: flo
         at=heard.at,
         elapsed=round(heard.elapsed, 6),
         limit=limit,
+        travel=heard.travel,
     )
 
 
@@ -152,13 +155,24 @@ async def _over_udp(look: Look, question: Question, limit: float, turn: Turn) ->
             await attempt(talk.listen(), limit=look.door.pace.listening(soonest))
     finally:
         talk.sock.close()
+    travel = _travelled(talk)
     if not talk.kept:
         failure = talk.strange or first.failure
-        return Heard(at, failure=failure, detail=first.detail, elapsed=first.elapsed)
+        if travel is not None and travel.expired and failure is Failure.TIMEOUT:
+            failure = Failure.HOST_UNREACHABLE
+        return Heard(at, failure=failure, detail=first.detail, elapsed=first.elapsed, travel=travel)
     talk.at = at
     if talk.kept[0][0].truncated:
         return await _again_over_tcp(look, talk, first.elapsed, limit)
-    return _heard(at, question, talk.kept, first.elapsed)
+    return replace(_heard(at, question, talk.kept, first.elapsed), travel=travel)
+
+
+def _travelled(talk: _Conversation) -> Travel | None:
+    """How far the packets went, when that was limited."""
+    if talk.question.ttl is None:
+        return None
+    expired = any(said.expired for said in talk.sock.said) if talk.sock.told else None
+    return Travel(ttl=talk.question.ttl, expired=expired)
 
 
 async def _first(talk: _Conversation, limit: float) -> Attempt[None]:
@@ -178,7 +192,7 @@ async def _first(talk: _Conversation, limit: float) -> Attempt[None]:
 
 async def _open(look: Look, question: Question) -> _Conversation:
     resolver = question.resolver
-    sock = Datagrams(resolver.address, resolver.port, look.door.budget)
+    sock = Datagrams(resolver.address, resolver.port, look.door.budget, ttl=question.ttl)
     return _Conversation(question, sock)
 
 

@@ -4,21 +4,39 @@
 simply does not return while there is silence (the caller holds the clock). A failing `write` does
 not raise: what the peer said before it hung up (an alert, a refusal) is still there to be read, so
 the error is kept until reading has come to its end.
+
+A connection may be limited: from then on its packets cross so many routers only. A router's word
+that they ran out does not end it, for somebody nearer may have answered too; after a short while
+without anything else that word is raised as what it is.
 """
 
 import asyncio
+import errno
 import socket
 from time import monotonic
 
+from probe.net import expiry
 from probe.net.budget import Budget
 
 CHUNK = 65536
+GRACE = 0.4  # seconds in which a nearer answer overtakes, or follows, a router's word
 
 
 class Stream:
     """One connection, connected or about to be."""
 
-    __slots__ = ("_broken", "_loop", "_sock", "budget", "bytes_in", "bytes_out", "last_arrival")
+    __slots__ = (
+        "_broken",
+        "_loop",
+        "_sock",
+        "_word",
+        "budget",
+        "bytes_in",
+        "bytes_out",
+        "expired",
+        "last_arrival",
+        "limited",
+    )
 
     def __init__(self, sock: socket.socket, budget: Budget) -> None:
         self._sock = sock
@@ -28,11 +46,24 @@ class Stream:
         self.bytes_in = 0
         self.bytes_out = 0
         self.last_arrival: float | None = None
+        self.limited = False
+        self.expired: bool | None = None
+        self._word: OSError | None = None
+
+    @property
+    def local_port(self) -> int:
+        """Our own port: what tells this connection from others to the same place."""
+        return int(self._sock.getsockname()[1])
+
+    def limit(self, ttl: int) -> None:
+        """From now on let packets cross so many routers only."""
+        self.limited = True
+        self.expired = False if expiry.limit(self._sock, ttl) else None
 
     async def read(self, size: int = CHUNK) -> bytes:
         """What has come; b"" when the peer has said goodbye."""
         try:
-            data = await self._loop.sock_recv(self._sock, size)
+            data = await self._receive(size)
         except OSError as error:
             raise self._broken or error from None
         if not data:
@@ -51,14 +82,38 @@ class Stream:
         try:
             await self._loop.sock_sendall(self._sock, data)
         except OSError as error:
-            self._broken = error
+            if not self._is_word(error):
+                self._broken = error
             return
         self.bytes_out += len(data)
         self.budget.bytes_out += len(data)
 
     def close(self) -> None:
         """Hang up, with whatever is still unread."""
+        if self.limited:
+            expiry.give_up(self._sock)
         self._sock.close()
+
+    async def _receive(self, size: int) -> bytes:
+        """What has come, for as long as a router's word leaves time."""
+        while self._word is None:
+            try:
+                return await self._loop.sock_recv(self._sock, size)
+            except OSError as error:
+                if not self._is_word(error):
+                    raise
+        try:
+            async with asyncio.timeout(GRACE):
+                return await self._loop.sock_recv(self._sock, size)
+        except TimeoutError:
+            raise self._word from None
+
+    def _is_word(self, error: OSError) -> bool:
+        """Whether this is a router's word on limited packets, and not the connection's end."""
+        if self.expired is None or error.errno != errno.EHOSTUNREACH:
+            return False
+        self.expired, self._word = True, error
+        return True
 
 
 async def connect(address: str, port: int, budget: Budget) -> Stream:
