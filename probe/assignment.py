@@ -4,9 +4,10 @@ A row that cannot be used is told by file and line, and the rest is measured; a 
 single usable row stops the start.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from probe import targets
 from probe.config import Settings
@@ -19,6 +20,8 @@ from probe.urls import TargetError, parse_url
 DEFAULT_LIST = "kz"
 ARGUMENT = "command line"
 UPDATED = "lists"
+# Experiments that nobody asks about every site: which targets of the list they are for.
+PURPOSES: Mapping[str, str] = MappingProxyType({"mitm": "mitm-candidate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ def assign(
 ) -> Assignment:
     """Every job, or `Trouble`."""
     specs = settings.targets or (() if urls else (DEFAULT_LIST,))
+    unasked = not urls and not settings.targets
     later = () if touch_network else tuple(spec for spec in specs if is_url(spec))
     found = [_argument(url) for url in urls]
     for spec in specs:
@@ -50,12 +54,23 @@ def assign(
             found += _listed(spec, settings, state, warn)
     experiments = known_experiments(settings.experiments)
     unique = {target.url: target for target in reversed(found)}
-    ordered = dict.fromkeys(target.url for target in found)
+    ordered = tuple(dict.fromkeys(target.url for target in found))
     once = about_the_line()
+
+    def wanted(experiment: str) -> Sequence[str]:
+        if experiment in once:
+            return ("",)
+        purpose = PURPOSES.get(experiment) if unasked else None
+        if purpose is None:
+            return ordered
+        # A list that came from a collector may not say what its targets are for.
+        mine = [url for url in ordered if unique[url].purpose == purpose]
+        return mine or [target.url for target in targets.candidates(purpose)]
+
     jobs = (
-        Job(experiment, url, unique[url].category if url else None)
+        Job(experiment, url, unique[url].category if url in unique else None)
         for experiment in experiments
-        for url in (("",) if experiment in once else ordered)
+        for url in wanted(experiment)
     )
     return Assignment(tuple(jobs), later)
 

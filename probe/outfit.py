@@ -126,6 +126,9 @@ async def kit(outfit: Outfit) -> AsyncIterator[Kit]:
                 whereabouts=whereabouts.now,
                 desk=helpers,
                 bulk=hosts.bulk,
+                collectors=tuple(
+                    (one.host, one.port) for one in outfit.collectors if one.scheme == "https"
+                ),
                 facts=lambda view: _facts(view, helpers.clock_offset),
                 judge=judge,
                 scrub=clean,

@@ -1,4 +1,4 @@
-"""What the throughput experiments are given for a run: servers, and what the day has left.
+"""What some experiments are given for a run: anchors, servers, and what the day has left.
 
 The day's spending is kept in the state folder, so that many short runs together stay under one cap.
 """
@@ -18,6 +18,7 @@ from probe.plan import Job
 
 FILE = "throughput.json"
 LOOKS_AROUND = "connectivity"
+OFFERS_NAMES = "mitm"
 
 Options = Mapping[str, Mapping[str, object]]
 
@@ -46,12 +47,14 @@ def keep_purse(state: Path, purse: Purse) -> None:
 async def provided(
     options: Options, jobs: Iterable[Job], tools: Kit, state: Path
 ) -> AsyncIterator[Options]:
-    """The options of a run, with servers and a purse for the experiments that load the line.
+    """The options of a run, with what it knows besides: anchors, collectors, servers, a purse.
 
     Servers of the configuration come before those that collectors announce. What was spent is kept
     at the end, however the run ends.
     """
-    options = {**options, LOOKS_AROUND: {"anchors": _sites(tools), **options.get(LOOKS_AROUND, {})}}
+    around = {"anchors": _sites(tools), **options.get(LOOKS_AROUND, {})}
+    offers = {"collectors": tools.collectors, **options.get(OFFERS_NAMES, {})}
+    options = {**options, LOOKS_AROUND: around, OFFERS_NAMES: offers}
     names = dict.fromkeys(job.experiment for job in jobs)
     loading = [
         name for name in names if name in tools.experiments and tools.experiments[name].alone

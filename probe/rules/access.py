@@ -59,9 +59,26 @@ def portal_answers(e: Evidence) -> Proof | None:
 )
 def everything_is_resigned(e: Evidence) -> Proof | None:
     """Everything on this line is re-signed by one key: a product at home or in the office."""
-    own = [s for s in _untrusted(e) if s.port == e.port(e.end)]
-    resigned = [s for s in own if is_local_interceptor(e, s)]
+    resigned = [s for s in _ours(e) if s.trust and (s.trust.named or s.trust.local)]
     return Proof(tuple(resigned[-1:]), 0.9) if resigned else None
+
+
+@rule(
+    "access.one_certificate_for_all",
+    Tier.CAVEAT,
+    Outcome.INCONCLUSIVE,
+    Mechanism.ACCESS_CAPTIVE_PORTAL,
+)
+def one_certificate_for_all(e: Evidence) -> Proof | None:
+    """One certificate, for no name that was asked, answers for all: a router's or a login page."""
+    foreign = [s for s in _ours(e) if s.trust and not s.trust.named and not s.trust.local]
+    return Proof(tuple(foreign[-1:]), 0.9) if foreign else None
+
+
+def _ours(e: Evidence) -> list[Tls]:
+    """What something on this side of the network answered in the site's place."""
+    own = [s for s in _untrusted(e) if s.port == e.port(e.end)]
+    return [s for s in own if is_local_interceptor(e, s)]
 
 
 def is_local_interceptor(e: Evidence, seen: Tls) -> bool:
@@ -102,6 +119,7 @@ RULES: tuple[Rule, ...] = (
     no_names,
     portal_answers,
     everything_is_resigned,
+    one_certificate_for_all,
     clock_is_wrong,
     one_page_for_many,
 )

@@ -7,6 +7,7 @@ site is shown to have another certificate, and only when this line does not re-s
 
 from probe.compare import same_issuer, same_leaf
 from probe.evidence import Evidence
+from probe.forgery import resembles_2019, trust_facts
 from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Base, Mechanism, Outcome, Role, Tls, TrustReason
 from probe.rules.access import is_local_interceptor
@@ -77,9 +78,22 @@ def control_sees_another_certificate(e: Evidence) -> Proof | None:
     return None
 
 
+@rule("tls.copied_like_2019", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
+def copied_like_2019(e: Evidence) -> Proof | None:
+    """The certificate is the site's own, copied and changed as the system of 2019 changed them."""
+    for step in reversed(forged(e)):
+        copy = trust_facts(step.trust) if step.trust else None
+        for other in (*e.handshakes(step.hop), *e.control_handshakes(step.hop)):
+            true = trust_facts(other.trust) if other.trust else None
+            if copy is not None and true is not None and resembles_2019(copy, true):
+                mine = any(other is s for s in e.steps)
+                return Proof((step, other) if mine else (step,), 0.98)
+    return None
+
+
 @rule("tls.same_server_proves_another_way", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
 def same_server_proves_another_way(e: Evidence) -> Proof | None:
-    """The same address shows a trusted certificate when another name is offered to it."""
+    """The same address shows a trusted certificate to another name, or in another way."""
     for step in reversed(forged(e)):
         for other in (*e.harmless(Tls), *e.handshakes(step.hop)):
             proven = other.trust is not None and other.trust.anchored
@@ -143,6 +157,7 @@ RULES: tuple[Rule, ...] = (
     known_interception_key,
     claims_interception_authority,
     control_sees_another_certificate,
+    copied_like_2019,
     same_server_proves_another_way,
     one_key_for_unrelated_names,
     interceptor_answers_elsewhere,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from probe import assignment, fetch
+from probe import assignment, fetch, targets
 from probe.assignment import assign
 from probe.config import Settings
 from probe.trouble import Trouble
@@ -137,3 +137,26 @@ def test_a_dry_run_fetches_nothing() -> None:
     )
     assert found.later == ("https://127.0.0.1:9/list",)
     assert len(found.jobs) > 10
+
+
+def test_mitm_without_targets_looks_at_the_candidates_alone() -> None:
+    candidates = {target.url for target in targets.candidates("mitm-candidate")}
+    settings = Settings(experiments=("web", "mitm"))
+    jobs = assign((), settings, Path("/nonexistent"), warn=print).jobs
+    assert {job.url for job in jobs if job.experiment == "mitm"} == candidates
+    assert {job.url for job in jobs if job.experiment == "web"} > candidates
+    asked = assign(("https://x.example/",), settings, Path("/nonexistent"), warn=print).jobs
+    assert {(job.experiment, job.url) for job in asked} == {
+        ("web", "https://x.example/"),
+        ("mitm", "https://x.example/"),
+    }
+
+
+def test_a_list_that_does_not_say_what_targets_are_for_takes_no_candidate_away(
+    tmp_path: Path,
+) -> None:
+    kept = assignment.updated(tmp_path, "kz")
+    kept.parent.mkdir()
+    kept.write_text("url,category_code\nhttps://a.example/,NEWS\n")
+    jobs = assign((), Settings(experiments=("mitm",)), tmp_path, warn=print).jobs
+    assert {job.url for job in jobs} == {t.url for t in targets.candidates("mitm-candidate")}

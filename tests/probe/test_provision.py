@@ -23,7 +23,10 @@ def tools(asked: list[str]) -> Kit:
         return (BULK,)
 
     sites = (Reference(anchors()[0].url), Reference("https://other.example/"))
-    return cast("Kit", SimpleNamespace(experiments=load(), bulk=bulk, anchors=sites))
+    own = (("collector.example", 443),)
+    return cast(
+        "Kit", SimpleNamespace(experiments=load(), bulk=bulk, anchors=sites, collectors=own)
+    )
 
 
 def given(
@@ -85,3 +88,9 @@ def test_the_cap_is_chosen(options: dict[str, object], cap: int, tmp_path: Path)
 def test_a_spoilt_file_begins_the_day_anew(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("{")
     assert open_purse(tmp_path, {}).spending.spent == 0
+
+
+def test_where_names_are_offered_knows_the_collectors_own_ports(tmp_path: Path) -> None:
+    options, asked = given("mitm", tmp_path)
+    assert options["mitm"]["collectors"] == (("collector.example", 443),)
+    assert asked == []

@@ -1,6 +1,7 @@
 """Where `mitm` offers the name, and what follows from what comes back."""
 
 import asyncio
+from dataclasses import replace
 
 from msgspec.structs import replace as change
 
@@ -20,8 +21,17 @@ DEFAULT = Trust(
 )
 
 
-def run(handshakes: dict[tuple[str, str | None], Failure | Trust]) -> Steps:
-    return asyncio.run(mitm.measure(TASK, FakeNet(names=NAMES, handshakes=handshakes)))
+COLLECTOR = "198.51.100.9"
+LISTENS = "collector.example"
+
+
+def run(handshakes: dict[tuple[str, str | None], Failure | Trust], task: Task = TASK) -> Steps:
+    net = FakeNet(names={**NAMES, ("system", LISTENS): (COLLECTOR,)}, handshakes=handshakes)
+
+    async def both_looks() -> Steps:
+        return await mitm.confirm(task, net, await mitm.measure(task, net))
+
+    return asyncio.run(both_looks())
 
 
 def judged(steps: Steps) -> Record:
@@ -38,10 +48,45 @@ def outcome(steps: Steps) -> Outcome:
 def test_the_name_is_offered_at_home_elsewhere_and_in_every_way() -> None:
     steps = run({})
     own = [s for s in steps if isinstance(s, Tls) and s.sni == HOST]
-    assert {s.hello for s in own if s.address == GOOD} == {"default", "tls12", "tls13", "noalpn"}
+    assert {s.hello for s in own if s.address == GOOD} == {"default", *mitm.WAYS}
     assert any(s.address == OTHER and s.role is Role.NEUTRAL for s in own)
     assert any(s.port == mitm.OTHER_PORT for s in own)
     assert outcome(steps) is Outcome.OK
+    assert all(mitm.wanted(TASK, some) is bool(some) for some in (steps, ()))
+
+
+def test_the_first_look_stays_at_home_and_the_second_ends_there() -> None:
+    net = FakeNet(names=NAMES)
+    first = asyncio.run(mitm.measure(TASK, net))
+    assert {s.address for s in first if isinstance(s, Tls)} == {GOOD}
+    second = asyncio.run(mitm.confirm(TASK, net, first))
+    assert second[: len(first)] == first
+    assert [s.address for s in second if isinstance(s, Tls)][-1] == GOOD
+
+
+def test_the_collectors_own_port_is_a_place_where_it_has_tls() -> None:
+    task = replace(TASK, options={"collectors": ((LISTENS, 8443), ("192.0.2.9", 443))})
+    offered = [s for s in run({}, task) if isinstance(s, Tls) and s.address != GOOD]
+    own = [(s.role, s.sni, s.port) for s in offered if s.address == COLLECTOR]
+    assert own == [
+        (Role.HARMLESS, HARMLESS, 8443),
+        (Role.NEUTRAL, HOST, 8443),
+        (Role.REFERENCE, LISTENS, 8443),
+    ]
+    bare = [(s.role, s.sni) for s in offered if s.address == "192.0.2.9"]
+    assert bare == [(Role.HARMLESS, HARMLESS), (Role.NEUTRAL, HOST)]
+
+
+def test_options_that_make_no_sense_and_bare_addresses_are_passed_over() -> None:
+    assert run({}, replace(TASK, options={"collectors": "https://x.example/"}))
+    assert run({}, replace(TASK, url="https://192.0.2.7/")) == ()
+
+
+def test_nothing_is_ever_asked_inside_a_session() -> None:
+    net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): KNOWN, (OTHER, HOST): KNOWN})
+    first = asyncio.run(mitm.measure(TASK, net))
+    asyncio.run(mitm.confirm(TASK, net, first))
+    assert {asked.split()[0] for asked in net.asked} == {"dns", "tcp", "tls"}
 
 
 def test_a_known_key_anywhere_is_interception() -> None:

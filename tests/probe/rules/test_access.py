@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from probe.failure import Failure
-from probe.model import Line, Record
+from probe.model import Line, Record, TrustReason
 from tests.build import (
     EXPIRED,
     FORGED,
@@ -25,6 +25,7 @@ from tests.probe.rules.check import holds
 TIMEOUT = Failure.TIMEOUT
 DEAD = Line(alive_before=False, alive_after=False, references=3, references_failed=3)
 RESIGNED = Line(resigned_by="forger", resigned_names=4)
+ROUTER = replace(FORGED, named=False, reason=TrustReason.SELF_SIGNED)
 RESEALED = record(dns(GOOD), tcp(), tls(trust=FORGED), line=RESIGNED)
 PORTAL = Line(portal=True, portal_hosts=3)
 
@@ -72,6 +73,22 @@ TABLE = {
     "portal: others were proven": (
         "access.portal_answers",
         record(dns(GOOD), tcp(port=80), page(PLAIN), line=replace(PORTAL, trusted_names=2)),
+        False,
+    ),
+    "one certificate: a router's page": (
+        "access.one_certificate_for_all",
+        record(dns(GOOD), tcp(), tls(trust=ROUTER), line=RESIGNED),
+        True,
+    ),
+    "one certificate: a router's page is no product that re-signs": (
+        "access.everything_is_resigned",
+        record(dns(GOOD), tcp(), tls(trust=ROUTER), line=RESIGNED),
+        False,
+    ),
+    "one certificate: made for the name": ("access.one_certificate_for_all", RESEALED, False),
+    "one certificate: others are proven": (
+        "access.one_certificate_for_all",
+        record(dns(GOOD), tcp(), tls(trust=ROUTER), line=replace(RESIGNED, trusted_names=3)),
         False,
     ),
     "re-signed: everything": ("access.everything_is_resigned", RESEALED, True),

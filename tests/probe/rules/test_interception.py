@@ -27,6 +27,22 @@ SELECTIVE = Line(resigned_by="forger", resigned_names=3, trusted_names=4)
 NATIONAL = replace(FORGED, authority=Authority(id="ru", kind="national", proof="verified"))
 SELF_SIGNED = replace(FORGED, reason=TrustReason.SELF_SIGNED)
 ELSEWHERE_NAME = replace(tls(OTHER, trust=FORGED), role=Role.NEUTRAL)
+TRUE = replace(
+    VALID,
+    not_before="2019-06-01T08:30:12Z",
+    not_after="2019-08-30T08:30:12Z",
+    serial="0102030405060708090a",
+    logged=True,
+    extensions=8,
+)
+COPY = replace(
+    FORGED,
+    not_before="2019-06-01T02:30:12Z",
+    not_after="2019-08-30T02:30:12Z",
+    serial="010203040506ffeeddcc",
+    logged=False,
+    extensions=0,
+)
 
 TABLE = {
     "known key": ("tls.known_interception_key", record(dns(GOOD), tcp(), tls(trust=KNOWN)), True),
@@ -93,6 +109,36 @@ TABLE = {
         "tls.control_sees_another_certificate",
         record(dns(GOOD), tcp(), tls(trust=NATIONAL), controls=(ELSEWHERE,)),
         False,
+    ),
+    "a copy as of 2019, by what the control is shown": (
+        "tls.copied_like_2019",
+        record(dns(GOOD), tcp(), tls(trust=COPY), controls=(control(tcp(), tls(trust=TRUE)),)),
+        True,
+    ),
+    "a copy as of 2019, by what another address shows": (
+        "tls.copied_like_2019",
+        record(dns(GOOD), tcp(OTHER), tls(OTHER, trust=TRUE), tcp(), tls(trust=COPY)),
+        True,
+    ),
+    "a forged one that copies dates alone": (
+        "tls.copied_like_2019",
+        record(
+            dns(GOOD),
+            tcp(),
+            tls(trust=replace(COPY, serial="77" * 10)),
+            controls=(control(tcp(), tls(trust=TRUE)),),
+        ),
+        False,
+    ),
+    "a renewed certificate of the site's own": (
+        "tls.copied_like_2019",
+        record(dns(GOOD), tcp(), tls(trust=TRUE), controls=(control(tcp(), tls(trust=COPY)),)),
+        False,
+    ),
+    "the same server proves itself when the name is cut in two": (
+        "tls.same_server_proves_another_way",
+        record(*SEEN, tcp(), replace(tls(), hello="split")),
+        True,
     ),
     "the same server proves itself to another name": (
         "tls.same_server_proves_another_way",
