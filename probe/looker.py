@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from probe import uuid7
+from probe import extras, uuid7
 from probe.allowance import Allowance, BytesSpent, FrugalNet
 from probe.draft import Look
 from probe.experiments.port import Experiment, Reference, Task
@@ -48,6 +48,9 @@ class Looker:
 
     async def first(self, job: Job, controls: Sequence[Control] = ()) -> Look:
         """Measure it, or raise `NotMeasured`."""
+        lacking = extras.missing(self.experiments[job.experiment].extra)
+        if lacking is not None:
+            raise NotMeasured(f"{job.experiment} {lacking}")
         async with self.turn if self.experiments[job.experiment].alone else nullcontext():
             return await self._first(job, controls)
 

@@ -138,6 +138,16 @@ class BulkNet(Net, Protocol):
 
 
 @runtime_checkable
+class QuicNet(Protocol):
+    """What a net may be able to do besides: shake hands over QUIC."""
+
+    async def quic(
+        self, address: str, port: int, sni: str | None, *, limit: float | None = None
+    ) -> Quic:
+        """One QUIC handshake."""
+
+
+@runtime_checkable
 class HomeNet(Protocol):
     """What a net may be able to do besides: ask for its own gateway."""
 
@@ -160,6 +170,7 @@ class Experiment:
         wanted: Whether these steps need `confirm` before anybody is accused.
         alone: It loads the line, so one record of this kind is made at a time.
         once: It looks at the line and not at a target: one record a run, whose input is empty.
+        extra: The optional part of the program it needs; without it its targets are skipped.
     """
 
     name: str
@@ -169,6 +180,7 @@ class Experiment:
     wanted: Callable[[Task, Steps], bool] | None = None
     alone: bool = False
     once: bool = False
+    extra: str | None = None
 
 
 __all__ = [
