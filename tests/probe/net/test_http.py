@@ -398,7 +398,7 @@ def test_an_unproven_page_is_fetched_and_kept(
 
 
 def test_a_failed_handshake_ends_the_steps(looking: Looking) -> None:
-    steps = gets(looking, reset)
+    steps = gets(looking, saying(then=reset))
     assert [type(step) for step in steps] == [Tcp, Tls]
 
 
