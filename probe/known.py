@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from probe import bundle
 
-Kind = Literal["interception", "national"]
+Kind = Literal["interception", "national", "service"]
+How = Literal["tls", "own_tls", "tcp", "mtproto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,34 @@ class KnownAuthority:
     seen: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a service's app connects, by names or by published addresses.
+
+    Attributes:
+        part: What of the service it is for; within a part one place that answers is enough.
+        how: What can be seen there: `tls` a handshake that proves the name, `own_tls` one by a key
+            that no browser vouches for, `tcp` a connection, `mtproto` Telegram's first exchange.
+    """
+
+    service: str
+    part: str
+    how: How
+    ports: tuple[int, ...]
+    names: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """What a volunteer is told once before some experiments, or some lists, are used."""
+
+    experiments: tuple[str, ...]
+    lists: tuple[str, ...]
+    text: str
+
+
 @cache
 def anchors() -> tuple[Anchor, ...]:
     """Sites that must work, domestic and foreign."""
@@ -191,6 +220,23 @@ def authorities() -> tuple[KnownAuthority, ...]:
         )
         for entry in entries
     )
+
+
+@cache
+def endpoints(service: str) -> tuple[Endpoint, ...]:
+    """Where one service's app connects."""
+    entries = (_tuples(one) for one in bundle.toml("services.toml")["endpoint"])
+    return tuple(Endpoint(**one) for one in entries if one["service"] == service)
+
+
+@cache
+def cautions() -> tuple[Caution, ...]:
+    """What is said before the experiments and lists that need a thought."""
+    return tuple(Caution(**_tuples(one)) for one in bundle.toml("services.toml")["caution"])
+
+
+def _tuples(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
 
 
 def _resolver(address: str, transport: Literal["udp", "doh"], name: str | None = None) -> Resolver:

@@ -243,15 +243,16 @@ class Authority(Data, frozen=True, kw_only=True):
 
     Attributes:
         id: Its id in `targets/authorities/`.
-        kind: `interception` (a key made to intercept), or `national` (a national root that browsers
-            do not carry, such as a government's own: known, and not interception).
+        kind: `interception` (a key made to intercept), `national` (a national root that browsers do
+            not carry, such as a government's own: known, and not interception), or `service` (a
+            root that one service's own apps carry).
         proof: `verified` when a signature in the chain verifies under its public key or a
             certificate in the chain is it; `claimed` when only names or key identifiers match
             (anybody can write those: a new sibling, or an imitation).
     """
 
     id: str
-    kind: Literal["interception", "national"]
+    kind: Literal["interception", "national", "service"]
     proof: Literal["verified", "claimed"]
 
 
@@ -465,16 +466,21 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
 
 
 class Ping(Base, frozen=True, kw_only=True, tag_field="op", tag="ping"):
-    """A small reachability look that is neither a name nor a page (a gateway, a port).
+    """A small reachability look that is neither a name nor a page (a gateway, a port, a service).
 
     Attributes:
-        what: `gateway`, `resolver`, `port`, `router` …
-        address: None for the volunteer's own gateway, and for routers near it: never recorded.
+        what: `gateway`, `resolver`, `port`, `router`, a protocol (`mtproto`), a part of a service …
+        address: None for the volunteer's own gateway, for routers near it, and for servers of the
+            volunteer's own configuration: never recorded. None also where a step only sums up the
+            one it stands on.
+        bytes_out, bytes_in: Where something was said: what was sent, and whatever came back.
     """
 
     what: str
     address: str | None = None
     port: int | None = None
+    bytes_out: int = 0
+    bytes_in: int = 0
 
 
 Step: TypeAlias = Dns | Tcp | Tls | Http | Quic | Transfer | Ping

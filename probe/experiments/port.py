@@ -6,6 +6,7 @@ stays in `probe/net/`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
@@ -147,12 +148,85 @@ class QuicNet(Protocol):
         """One QUIC handshake."""
 
 
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What is said to a server that speaks a protocol of its own, and how its answer is known.
+
+    Attributes:
+        what: The word for it in the record.
+        words: Makes a message of `FRESH` random bytes and the Unix time; called for each sending.
+        answers: Whether what was heard (one datagram; over TCP everything so far) answers what was
+            sent.
+        preface: Sizes of meaningless datagrams that go before the first message: a box that knows
+            a protocol by a flow's first packet does not know this one.
+    """
+
+    what: str
+    words: Callable[[bytes, float], bytes]
+    answers: Callable[[bytes, bytes], bool]
+    preface: tuple[int, ...] = ()
+
+
+FRESH = 96
+
+
+@runtime_checkable
+class TalkNet(Protocol):
+    """What a net may be able to do besides: say something, and listen for the answer."""
+
+    async def udp(
+        self, address: str, port: int, talk: Talk, *, limit: float | None = None
+    ) -> Ping:
+        """Say it in datagrams, a few times if need be, and wait for the answer."""
+
+    async def talk(
+        self, address: str, port: int, talk: Talk, *, limit: float | None = None
+    ) -> tuple[Tcp, Ping | None]:
+        """Connect, say it, wait for the answer, hang up; None when the connection failed."""
+
+
 @runtime_checkable
 class HomeNet(Protocol):
     """What a net may be able to do besides: ask for its own gateway."""
 
     async def gateway(self) -> Ping | None:
         """Whether the home's own router answers (None: no way to ask); never its address."""
+
+
+class Stepper(Protocol):
+    """Asks one address with packets that cross so many routers only; IPv4.
+
+    Attributes:
+        raw: Why packets can not be seen one by one, or None when they are.
+    """
+
+    @property
+    def raw(self) -> str | None:
+        """In a few words, without an address."""
+
+    async def hello(
+        self, address: str, port: int, sni: str, ttl: int | None
+    ) -> tuple[Tcp, Tls | None]:
+        """Connect as usual, then offer `sni` with limited packets; `None`: not limited."""
+
+    async def request(self, url: str, address: str, host: str, ttl: int | None) -> Steps:
+        """Connect as usual, then ask over plain http with limited packets: (Tcp[, Http])."""
+
+    async def query(self, name: str, resolver: Resolver, ttl: int) -> Dns:
+        """Ask a resolver over UDP with limited packets."""
+
+    async def routers(self, address: str, hops: int, tries: int) -> Sequence[Ping]:
+        """Who is on the way, by UDP: one `router` a hop; none near the volunteer by address."""
+
+
+@runtime_checkable
+class SteppingNet(Protocol):
+    """What a net may be able to do besides: limit how far packets go."""
+
+    def stepper(
+        self, addresses: Sequence[str], *, keep: bool = False
+    ) -> AbstractAsyncContextManager[Stepper]:
+        """For these addresses only; `keep`: a capture of what was exchanged with them."""
 
 
 Measure = Callable[[Task, Net], Awaitable[Steps]]
@@ -171,6 +245,9 @@ class Experiment:
         alone: It loads the line, so one record of this kind is made at a time.
         once: It looks at the line and not at a target: one record a run, whose input is empty.
         extra: The optional part of the program it needs; without it its targets are skipped.
+        service: It looks at a service and not at a URL: one record a run, whose input is
+            `service:NAME`. Only done when it is named.
+        objection: What is wrong with its options, in one line, or None.
     """
 
     name: str
@@ -181,6 +258,8 @@ class Experiment:
     alone: bool = False
     once: bool = False
     extra: str | None = None
+    service: bool = False
+    objection: Callable[[Mapping[str, object]], str | None] | None = None
 
 
 __all__ = [

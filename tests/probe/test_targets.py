@@ -237,7 +237,7 @@ def test_a_large_file_is_bounded_and_quick(tmp_path: Path, monkeypatch: pytest.M
         load(str(path))
 
 
-@pytest.mark.parametrize("name", ["kz", "global", "kz-optin"])
+@pytest.mark.parametrize("name", ["kz", "global", "kz-optin", "vpn"])
 def test_bundled_lists_have_no_problem(name: str) -> None:
     found, problems = load(name)
     assert found
