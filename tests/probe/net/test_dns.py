@@ -217,7 +217,7 @@ def truncated(data: bytes, send: Send) -> None:
 
 def test_a_truncated_reply_is_asked_again_over_tcp(looking: Looking) -> None:
     with both(truncated, lambda data: answer(data, "192.0.2.1")) as port:
-        step = ask(looking, port)
+        step = ask(looking, port, limit=4.0)
     assert (step.failure, step.transport) == (None, "udp")
     assert [reply.answers for reply in step.replies] == [("192.0.2.1",)]
 
