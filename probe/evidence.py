@@ -107,7 +107,9 @@ class Evidence:
     # --- looks -------------------------------------------------------------------------------
 
     def port(self, hop: int) -> int:
-        """The port of a hop's URL, said or implied."""
+        """The port of a hop's URL, said or implied; experiments on names speak TLS to any site."""
+        if self.record.experiment != "web" and not urlsplit(self.record.input).port:
+            return 443
         parts = urlsplit(self.hop_urls.get(hop, self.record.input))
         return parts.port or (443 if parts.scheme == "https" else 80)
 

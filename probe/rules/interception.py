@@ -16,12 +16,16 @@ _MITM = Mechanism.TLS_MITM
 
 
 def forged(e: Evidence) -> list[Tls]:
-    """Handshakes whose chain leads to no Mozilla root, products at home apart."""
+    """Handshakes whose chain leads to no Mozilla root, products at home apart.
+
+    Those of the URL itself: what stands before a plain site's https says nothing of its http.
+    """
     return [
         step
         for hop in range(e.end + 1)
         for step in e.handshakes(hop)
-        if step.trust is not None
+        if step.port == e.port(hop)
+        and step.trust is not None
         and not step.trust.valid
         and not step.trust.anchored
         and step.trust.reason not in {TrustReason.EMPTY, TrustReason.INCOMPLETE}
