@@ -163,6 +163,12 @@ def harmless_names() -> tuple[str, ...]:
 
 
 @cache
+def quic_references() -> tuple[str, ...]:
+    """Names that nobody minds and that answer over QUIC wherever UDP port 443 is open."""
+    return tuple(bundle.toml("references.toml")["quic"])
+
+
+@cache
 def harmless_pairs() -> Mapping[str, str]:
     """For some targets' host names, a harmless name that is served from the same addresses."""
     pairs = bundle.toml("references.toml")["pair"]
