@@ -37,6 +37,7 @@ PURE = (
     "probe/explain.py",
     "probe/facts.py",
     "probe/failure.py",
+    "probe/http3.py",
     "probe/forgery.py",
     "probe/infer.py",
     "probe/messages.py",
