@@ -7,10 +7,19 @@ however many targets are measured at once. What a page may cost is learnt from t
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Literal, TypeVar
 
-from probe.experiments.port import BulkNet, Hello, HomeNet, Resolver
+from probe.experiments.port import (
+    BulkNet,
+    Hello,
+    HomeNet,
+    Resolver,
+    Stepper,
+    SteppingNet,
+    Talk,
+    TalkNet,
+)
 from probe.model import Dns, Http, Ping, Quic, Steps, Tcp, Tls, Transfer
 
 T = TypeVar("T")
@@ -22,6 +31,7 @@ TLS_BYTES = 16_000
 HTTP_BYTES = 300_000
 LEAST_HTTP_BYTES = 32_000
 QUIC_BYTES = 16_000
+TALK_BYTES = 2_000
 
 
 class BytesSpent(Exception):  # noqa: N818 - the end of a budget, not a fault
@@ -140,10 +150,30 @@ class FrugalNet:
     def safe(self, address: str) -> bool:
         return self._net.safe(address)
 
+    async def udp(
+        self, address: str, port: int, talk: Talk, *, limit: float | None = None
+    ) -> Ping:
+        async with self._allowance.room(TALK_BYTES):
+            return await _talking(self._net).udp(address, port, talk, limit=limit)
+
+    async def talk(
+        self, address: str, port: int, talk: Talk, *, limit: float | None = None
+    ) -> tuple[Tcp, Ping | None]:
+        async with self._allowance.room(TALK_BYTES):
+            return await _talking(self._net).talk(address, port, talk, limit=limit)
+
     async def gateway(self) -> Ping | None:
         if not isinstance(self._net, HomeNet):
             return None
         return await self._net.gateway()
+
+    def stepper(
+        self, addresses: Sequence[str], *, keep: bool = False
+    ) -> AbstractAsyncContextManager[Stepper]:
+        """Small and bounded looks: they need only that something is left."""
+        if self._allowance.spent or not isinstance(self._net, SteppingNet):
+            raise BytesSpent
+        return self._net.stepper(addresses, keep=keep)
 
     async def transfer(
         self,
@@ -176,3 +206,9 @@ class FrugalNet:
     ) -> Quic:
         async with self._allowance.room(QUIC_BYTES):
             return await self._net.quic(address, port, sni, limit=limit)
+
+
+def _talking(net: object) -> TalkNet:
+    if not isinstance(net, TalkNet):
+        raise TypeError("this net cannot say anything")
+    return net

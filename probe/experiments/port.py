@@ -174,9 +174,7 @@ FRESH = 96
 class TalkNet(Protocol):
     """What a net may be able to do besides: say something, and listen for the answer."""
 
-    async def udp(
-        self, address: str, port: int, talk: Talk, *, limit: float | None = None
-    ) -> Ping:
+    async def udp(self, address: str, port: int, talk: Talk, *, limit: float | None = None) -> Ping:
         """Say it in datagrams, a few times if need be, and wait for the answer."""
 
     async def talk(

@@ -107,6 +107,13 @@ async def fetch(look: Look, what: Fetch, cap: int, limit: float | None) -> Steps
             stream.close()
 
 
+async def ask_plainly(
+    look: Look, what: Fetch, stream: Stream, cap: int, limit: float | None
+) -> Http:
+    """Ask over a connection that is open already, without TLS."""
+    return await _exchange(look, what, _Exchange(stream, stream, cap), limit)
+
+
 class _Bytes(Protocol):
     async def read(self) -> bytes: ...
     async def write(self, data: bytes) -> None: ...

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, TypeVar
 
-from probe.experiments.port import Hello, Resolver
+from probe.experiments.port import Hello, Resolver, Stepper, Talk
 from probe.model import Dns, Ping, Quic, Steps, Tcp, Tls, Transfer
 from probe.net.channel import Channels
 from probe.net.dial import Look, Peer, look_tcp, look_tls
@@ -27,6 +28,7 @@ class View:
         self._roster = roster
         self._ipv6 = ipv6
         self._body_cap = body_cap
+        self.captures: list[bytes] = []
 
     @property
     def certs(self) -> dict[str, bytes]:
@@ -129,6 +131,29 @@ class View:
         from probe.net.quic import look_quic
 
         return await look_quic(self._look, Peer(address, port, sni), limit)
+
+    def stepper(
+        self, addresses: Sequence[str], *, keep: bool = False
+    ) -> AbstractAsyncContextManager[Stepper]:
+        """Looks with packets that go so far only; with `keep`, captures go to `captures`."""
+        from probe.net.stepper import Stepper as Walking
+
+        keeping = self.captures.append if keep else None
+        return Walking(self._look, self._channels, addresses, keep=keeping)
+
+    async def udp(self, address: str, port: int, talk: Talk, *, limit: float | None = None) -> Ping:
+        """Say something in datagrams and wait for the answer."""
+        from probe.net.exchange import over_udp
+
+        return await over_udp(self._look, Peer(address, port), talk, limit)
+
+    async def talk(
+        self, address: str, port: int, talk: Talk, *, limit: float | None = None
+    ) -> tuple[Tcp, Ping | None]:
+        """Connect, say something, wait for the answer."""
+        from probe.net.exchange import over_tcp
+
+        return await over_tcp(self._look, Peer(address, port), talk, limit)
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
         """Do several asks at once; a bug in one stops the others."""

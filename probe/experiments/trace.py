@@ -1,0 +1,162 @@
+"""Ask step by step farther along the way, and see from where on a name is treated otherwise.
+
+On connections that were opened as usual, a ClientHello (and a plain request) is sent that crosses
+one router, then two, and so on; the same over UDP with a DNS question. A harmless name goes first,
+over the whole way, and is the measure. The target's name follows from the nearest distance on, so
+that a box that punishes an address is met only when everything before it is known; after each
+distance at which something happened, the harmless name is asked again. Where it fails then, the
+steps end there, and, only if somebody asked for it, it is asked until it works.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from probe import path
+from probe.compare import is_address
+from probe.experiments.port import Experiment, Net, Resolver, Stepper, SteppingNet, Task
+from probe.experiments.trail import Trail
+from probe.experiments.web import Site, resolve
+from probe.model import Dns, Http, Ping, Role, Step, Steps, Tcp, Tls
+
+HOPS = 24
+TRIES = 3
+BEYOND = 3  # distances past the server's own that are tried still: ways are not alike
+POLL_SECONDS = 2.0
+_AT_ONCE = 4
+RAW = "raw"
+
+Ask = Callable[[Role, int | None], Awaitable[Sequence[Step | None]]]
+
+
+async def measure(task: Task, net: Net) -> Steps:
+    """Trace the way to one address of the target, by every layer that answers there."""
+    trail = Trail()
+    site = Site(task.url, 0)
+    address = await _address(task, net, trail, site)
+    if address is None or not task.harmless or not isinstance(net, SteppingNet):
+        return trail.steps
+    async with net.stepper([address], keep=bool(task.options.get("keep"))) as stepper:
+        if stepper.raw is not None:
+            trail.add(Ping(what=RAW, detail=stepper.raw, failure=None), role=Role.NEUTRAL)
+        for router in await stepper.routers(address, _number(task, "max_hops", HOPS), 2):
+            trail.add(router, role=Role.NEUTRAL)
+        walk = _Walk(task, net, trail)
+        for ask in _layers(task, net, stepper, site, address):
+            await walk.take(ask)
+    return trail.steps
+
+
+async def _address(task: Task, net: Net, trail: Trail, site: Site) -> str | None:
+    """The first IPv4 address that may be dialled: the one the options name, or as resolved."""
+    aimed = task.options.get("address")
+    found = [aimed] if isinstance(aimed, str) else await resolve(task, net, trail, site, try_=1)
+    return next((one for one in found if net.safe(one) and ":" not in one), None)
+
+
+def _layers(
+    task: Task, net: Net, stepper: Stepper, site: Site, address: str
+) -> Sequence[tuple[path.Layer, Ask]]:
+    """What can be asked here, each as a function of the name and the distance."""
+    harmless = str(task.options.get("harmless") or task.harmless[task.seed % len(task.harmless)])
+    if is_address(site.host):
+        return ()
+    names = {Role.TARGET: site.host, Role.HARMLESS: harmless}
+    port = site.port if site.secure else 443
+
+    async def hello(role: Role, ttl: int | None) -> Sequence[Step | None]:
+        return await stepper.hello(address, port, names[role], ttl)
+
+    async def request(role: Role, ttl: int | None) -> Sequence[Step | None]:
+        url = f"http://{names[role]}/" if site.secure else site.url
+        return await stepper.request(url, address, names[role], ttl)
+
+    async def query(resolver: Resolver, role: Role, ttl: int | None) -> Sequence[Step | None]:
+        return (await stepper.query(names[role], resolver, ttl or 64),)
+
+    layers: list[tuple[path.Layer, Ask]] = [("tls", hello), ("http", request)]
+    public = [one for one in net.resolvers if one.transport == "udp" and one.label != "system"]
+    outside = [one for one in public if net.safe(one.address) and ":" not in one.address]
+    if outside:
+        layers.append(("dns", partial(query, outside[0])))
+    return layers
+
+
+class _Walk:
+    """One name after the other, one distance after the other."""
+
+    def __init__(self, task: Task, net: Net, trail: Trail) -> None:
+        self._net, self._trail = net, trail
+        self._hops = _number(task, "max_hops", HOPS)
+        self._tries = max(_number(task, "tries", TRIES), path.ENOUGH)
+        self._patience = _number(task, "residual", 0)
+
+    async def take(self, layer: tuple[path.Layer, Ask]) -> None:
+        """The harmless name over the whole way, then the target's; nothing where neither works."""
+        kind, ask = layer
+        if not await self._works(kind, ask):
+            return
+        for begin in range(1, self._hops + 1, _AT_ONCE):
+            ttls = range(begin, min(begin + _AT_ONCE, self._hops + 1))
+            await self._look(ask, Role.HARMLESS, [(ttl, 1) for ttl in ttls])
+            server = path.server_at(self._trail.steps, kind)
+            if server is not None:
+                break
+        end = min((server or self._hops - BEYOND) + BEYOND, self._hops)
+        await self._farther(kind, ask, end, server)
+
+    async def _farther(self, kind: path.Layer, ask: Ask, end: int, server: int | None) -> None:
+        """The target's name, nearest first; done when the server's own distance tells no more."""
+        for ttl in range(1, end + 1):
+            tries = [(ttl, try_) for try_ in range(1, self._tries + 1)]
+            await self._look(ask, Role.TARGET, tries)
+            known = {hop.ttl: hop.harmless for hop in path.hops(self._trail.steps, kind)}
+            if known.get(ttl) is None:
+                await self._look(ask, Role.HARMLESS, [(ttl, 1)])
+            finding = path.locate(self._trail.steps, kind)
+            acted = finding is not None and finding.by <= ttl
+            if acted and not await self._works(kind, ask):
+                await self._outlast(kind, ask)
+                return
+            if (server is not None and ttl >= server) and not (acted and ttl < server + 1):
+                return
+
+    async def _look(self, ask: Ask, role: Role, looks: Sequence[tuple[int | None, int]]) -> None:
+        answers = await self._net.together([ask(role, ttl) for ttl, _ in looks])
+        for (_, try_), steps in zip(looks, answers, strict=True):
+            self._trail.chain(steps, role=role, try_=try_)
+
+    async def _works(self, kind: path.Layer, ask: Ask) -> bool:
+        """The harmless name is answered over the whole way."""
+        if kind == "dns":
+            return True  # asked with as much as any packet needs, among the others
+        for try_ in (1, 2):
+            steps = await ask(Role.HARMLESS, None)
+            last = self._trail.chain(steps, role=Role.HARMLESS, try_=try_)[-1]
+            if isinstance(last, Tls | Http | Dns) and path.fate(last) is path.Fate.ANSWERED:
+                return True
+            if isinstance(last, Tcp) and last.failure is None:
+                continue
+        return False
+
+    async def _outlast(self, kind: path.Layer, ask: Ask) -> None:
+        """Ask with the harmless name until it works again, or patience ends."""
+        waited = 0.0
+        while waited < self._patience:
+            if await self._works(kind, ask):
+                return
+            await self._net.pause(POLL_SECONDS)
+            waited = self._trail.steps[-1].at + POLL_SECONDS - self._last_offered()
+
+    def _last_offered(self) -> float:
+        return max(
+            (s.at for s in self._trail.steps if s.role is Role.TARGET and not isinstance(s, Dns)),
+            default=0.0,
+        )
+
+
+def _number(task: Task, name: str, default: int) -> int:
+    value = task.options.get(name, default)
+    return int(value) if isinstance(value, int | float) else default
+
+
+EXPERIMENT = Experiment("trace", 1, measure)

@@ -1,0 +1,86 @@
+"""What was heard, as facts: which packets came back on one connection, and how far they came."""
+
+import io
+import time
+from collections.abc import Iterator, Sequence
+
+from scapy.layers.inet import ICMP, IP, TCP, IPerror, TCPerror
+from scapy.utils import RawPcapWriter
+
+from probe.rawhelper.conceal import conceal
+from probe.rawhelper.listen import Heard, Kept
+
+_RAW_IP = 101  # LINKTYPE_RAW: no link layer
+_MOST = 64
+_HALF = 1 << 31
+Fact = dict[str, object]
+
+
+def ready() -> None:
+    """Nothing: importing this module was the point."""
+
+
+def flow(kept: Sequence[Kept], address: str, port: int) -> list[Fact]:
+    """Packets that came back on the latest connection from our `port` to `address`, in order."""
+    parsed = [(each, IP(each.data)) for each in kept]
+    ours = [ip for each, ip in parsed if each.ours and _belongs(ip, address, port)]
+    first = next((ip[TCP].seq for ip in reversed(ours) if "S" in str(ip[TCP].flags)), None)
+    came = ((each.at, ip) for each, ip in parsed if not each.ours)
+    return list(_facts(came, address, port, first))[-_MOST:]
+
+
+def _belongs(ip: IP, address: str, port: int) -> bool:
+    return TCP in ip and ip.dst == address and ip[TCP].sport == port
+
+
+def _facts(
+    came: Iterator[tuple[float, IP]], address: str, port: int, first: int | None
+) -> Iterator[Fact]:
+    for at, ip in came:
+        if TCP in ip and ip.src == address and ip[TCP].dport == port:
+            yield _peer(at, ip, first)
+        elif ICMP in ip and ip[ICMP].type == 11 and _quotes(ip, address, port):
+            yield {"at": at, "by": "router", "ip_ttl": ip.ttl, "ip_id": ip.id, "address": ip.src}
+
+
+def _peer(at: float, ip: IP, first: int | None) -> Fact:
+    tcp = ip[TCP]
+    return {
+        "at": at,
+        "by": "peer",
+        "ip_ttl": ip.ttl,
+        "ip_id": ip.id,
+        "flags": str(tcp.flags),
+        "window": tcp.window,
+        "size": len(tcp.payload),
+        "acked": _acked(tcp, first),
+    }
+
+
+def _acked(tcp: TCP, first: int | None) -> int | None:
+    """How many of our bytes it confirms, counted from our SYN."""
+    if first is None or "A" not in str(tcp.flags):
+        return None
+    count = (tcp.ack - first - 1) % (1 << 32)
+    return count if count < _HALF else None
+
+
+def _quotes(ip: IP, address: str, port: int) -> bool:
+    if IPerror not in ip or TCPerror not in ip:
+        return False
+    return bool(ip[IPerror].dst == address and ip[TCPerror].sport == port)
+
+
+def capture(heard: Heard, known: frozenset[str]) -> bytes:
+    """Everything heard, scrubbed, as a pcap file."""
+    file = io.BytesIO()
+    writer = RawPcapWriter(file, linktype=_RAW_IP)
+    writer.write_header(None)
+    offset = time.time() - time.monotonic()
+    for each in heard.kept:
+        shown = conceal(each.data, ours=each.ours, destinations=heard.destinations, known=known)
+        if shown is not None:
+            at = each.at + offset
+            writer.write_packet(shown, sec=int(at), usec=int(at % 1 * 1_000_000))
+    writer.flush()
+    return file.getvalue()

@@ -1,0 +1,85 @@
+"""What packets that go so far only say of where a name is acted upon. It never acquits."""
+
+from collections.abc import Iterator
+
+from probe import path
+from probe.evidence import Evidence
+from probe.infer import Proof, Rule, Tier, rule
+from probe.model import Mechanism, Outcome
+
+EXPERIMENTS = ("trace",)
+
+_MECHANISMS: dict[tuple[path.Layer, path.Fate], Mechanism] = {
+    ("tls", path.Fate.RESET): Mechanism.TLS_RESET,
+    ("tls", path.Fate.SILENT): Mechanism.TLS_TIMEOUT,
+    ("tls", path.Fate.CLOSED): Mechanism.TLS_EOF,
+    ("http", path.Fate.RESET): Mechanism.HTTP_RESET,
+    ("http", path.Fate.SILENT): Mechanism.HTTP_TIMEOUT,
+    ("http", path.Fate.CLOSED): Mechanism.HTTP_EOF,
+    ("http", path.Fate.ANSWERED): Mechanism.HTTP_INJECTED,
+    ("dns", path.Fate.ANSWERED): Mechanism.DNS_INJECTED,
+    ("dns", path.Fate.SILENT): Mechanism.DNS_TIMEOUT,
+}
+
+
+def findings(e: Evidence) -> Iterator[path.Finding]:
+    """What was found, layer by layer."""
+    for layer in path.LAYERS:
+        found = path.locate(e.steps, layer)
+        if found is not None:
+            yield found
+
+
+@rule("path.acted_upon_on_the_way", Tier.ACCUSED, Outcome.BLOCKED)
+def acted_upon_on_the_way(e: Evidence) -> Proof | None:
+    """This name is acted upon before its packets reach the server; a harmless one is not."""
+    early = [f for f in findings(e) if f.trigger == "sent" and (f.layer, f.fate) in _MECHANISMS]
+    if not early:
+        return None
+    told = " ".join(f"{f.layer.upper()}: {place(f)}." for f in early)
+    return Proof(
+        tuple(step for f in early for step in f.steps),
+        0.95,
+        tuple(_MECHANISMS[f.layer, f.fate] for f in early),
+        f"This name is acted upon before its packets reach the server. {told}",
+    )
+
+
+def place(found: path.Finding) -> str:
+    """Where, and how, in a few words."""
+    between = (
+        f"between hop {found.after} and hop {found.by}"
+        if found.after
+        else (f"before hop {found.by}")
+    )
+    stands = {"in": ", in the path", "on": ", on the path", None: ""}[found.stands]
+    return f"{found.fate} {between}{stands}"
+
+
+@rule("path.differs_at_the_server", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def differs_at_the_server(e: Evidence) -> Proof | None:
+    """The names fare differently only where the server itself could be the reason."""
+    late = [f for f in findings(e) if f.trigger is None]
+    return Proof(tuple(step for f in late for step in f.steps), 0.5) if late else None
+
+
+@rule("path.both_names_fare_alike", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def both_names_fare_alike(e: Evidence) -> Proof | None:
+    """Wherever both names were sent they fared alike; whether the site opens is for `web` to say."""
+    sent = [layer for layer in path.LAYERS if any(h.target for h in path.hops(e.steps, layer))]
+    return Proof(e.steps[-1:], 0.5) if sent and not list(findings(e)) else None
+
+
+@rule("path.no_way_to_compare", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def no_way_to_compare(e: Evidence) -> Proof | None:
+    """The harmless name was not answered there either, so that there is nothing to compare with."""
+    sent = any(h.target for layer in path.LAYERS for h in path.hops(e.steps, layer))
+    return None if sent else Proof(e.steps[-1:], 0.5)
+
+
+RULES: tuple[Rule, ...] = (
+    acted_upon_on_the_way,
+    differs_at_the_server,
+    both_names_fare_alike,
+    no_way_to_compare,
+)
