@@ -18,9 +18,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from probe.compare import host_of, is_address
+from probe.experiments.browse import Site, resolve
 from probe.experiments.port import Experiment, Hello, Net, Task
 from probe.experiments.trail import Trail
-from probe.experiments.web import Site, control_addresses, resolve
+from probe.experiments.web import control_addresses
 from probe.model import Dns, Role, Steps, Tls
 
 WAYS: tuple[Hello, ...] = ("tls12", "tls13", "noalpn", "split")

@@ -8,9 +8,10 @@ Source: the design of OONI's sni_blocking (ts-024), which offers each name once 
 """
 
 from probe.compare import is_address
+from probe.experiments.browse import Site, resolve
 from probe.experiments.port import Experiment, Hello, Net, Task
 from probe.experiments.trail import Trail
-from probe.experiments.web import Site, look_at, resolve
+from probe.experiments.web import look_at
 from probe.model import Dns, Role, Steps
 
 TURNS = 2

@@ -1,48 +1,31 @@
 """Open a site as a browser would, step by step; and when that does not simply work, ask again.
 
-The first look asks the machine's own resolver and two others, and fetches from the first address
-that connects, following redirects, each hop like the first. The second look is a comparison: the
-same address with a harmless name before and after, the other resolvers' addresses, the same host
-over https, between references that must work. Nothing here says what any of it means.
+The second look is a comparison: the same address with a harmless name before and after, the other
+resolvers' addresses, the same host over https, between references that must work. Nothing here says
+what any of it means.
 """
 
-from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from probe.compare import host_of, incompatible, is_address, same_site
-from probe.experiments.port import Experiment, Net, Reference, Resolver, Task
+from probe.experiments.browse import (
+    ADDRESSES,
+    HOPS,
+    Site,
+    connected,
+    fetch_from,
+    next_url,
+    resolve,
+    walk,
+)
+from probe.experiments.port import Experiment, Net, Reference, Task
 from probe.experiments.trail import Trail
 from probe.failure import Failure
 from probe.model import Dns, Http, Role, Step, Steps, Tcp, Tls
 
-HOPS = 10
-ADDRESSES = 3
 PATIENCE = 12.0
 PUNISHED = (20.0, 45.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """One URL of a chain of redirects."""
-
-    url: str
-    hop: int
-
-    @property
-    def host(self) -> str:
-        """Its host."""
-        return host_of(self.url)
-
-    @property
-    def secure(self) -> bool:
-        """It is an https URL."""
-        return urlsplit(self.url).scheme == "https"
-
-    @property
-    def port(self) -> int:
-        """Its port, said or implied."""
-        return urlsplit(self.url).port or (443 if self.secure else 80)
 
 
 async def measure(task: Task, net: Net) -> Steps:
@@ -50,141 +33,6 @@ async def measure(task: Task, net: Net) -> Steps:
     trail = Trail()
     await walk(task, net, trail, Site(task.url, 0), try_=1)
     return trail.steps
-
-
-async def walk(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> None:
-    """Fetch a URL and what it redirects to, until it ends."""
-    seen = {site.url}
-    while True:
-        page = await _visit(task, net, trail, site, try_=try_)
-        following = _next(page)
-        if following is None or site.hop >= HOPS:
-            return
-        site = Site(following, site.hop + 1)
-        if following in seen:
-            return
-        seen.add(following)
-
-
-async def _visit(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> Http | None:
-    """Resolve and fetch one hop: from what the system says, without waiting for what others say."""
-    if try_ > 1 or is_address(site.host) or _known(trail, site, try_) is not None:
-        addresses = await resolve(task, net, trail, site, try_=try_)
-        return await fetch(net, trail, site, addresses, try_=try_)
-    own = await _ask(net, trail, site, net.resolvers[:1], try_=try_)
-    asking = _ask(net, trail, site, _a_few(net.resolvers[1:], task.seed + try_, try_), try_=try_)
-    if not own:
-        return await fetch(net, trail, site, await asking, try_=try_)
-    _, page = await net.together([asking, fetch(net, trail, site, own, try_=try_)])
-    return page if isinstance(page, Http) else None
-
-
-def _next(page: Http | None) -> str | None:
-    """Where a redirect leads, when it is one that a browser follows."""
-    if page is None or page.failure is not None or page.location is None:
-        return None
-    if page.status not in {301, 302, 303, 307, 308} or not host_of(page.location):
-        return None
-    return page.location if urlsplit(page.location).scheme in {"http", "https"} else None
-
-
-# --- names -------------------------------------------------------------------------------------
-
-
-async def resolve(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> list[str]:
-    """Ask for the host's addresses; the system's answers come first."""
-    if is_address(site.host):
-        return [site.host]
-    known = _known(trail, site, try_)
-    if known is not None:
-        return known
-    system, *public = net.resolvers
-    few = _a_few(public, task.seed + try_, try_)
-    return await _ask(net, trail, site, [system, *few], try_=try_)
-
-
-async def _ask(
-    net: Net, trail: Trail, site: Site, resolvers: Sequence[Resolver], *, try_: int
-) -> list[str]:
-    """Ask these resolvers at once; the system's also for IPv6, where there is any."""
-    asks: list[Awaitable[Dns]] = [net.dns(site.host, "A", one) for one in resolvers]
-    system = [one for one in resolvers if one.label == "system"]
-    if net.ipv6:
-        asks += [net.dns(site.host, "AAAA", one) for one in system]
-    answers = await net.together(asks)
-    for answer in answers:
-        trail.add(answer, hop=site.hop, try_=try_)
-    return _ordered(answers)
-
-
-def _known(trail: Trail, site: Site, try_: int) -> list[str] | None:
-    """Addresses that this try was given for this host on an earlier hop."""
-    asked = [
-        s
-        for s in trail.steps
-        if isinstance(s, Dns) and s.name == site.host and s.try_ == try_ and s.role is Role.TARGET
-    ]
-    return _ordered(asked) if asked and asked[0].hop != site.hop else None
-
-
-def _a_few(public: Sequence[Resolver], turn: int, try_: int) -> list[Resolver]:
-    """One plain and one encrypted resolver, in turn; all of them when it is looked at again."""
-    if try_ > 1:
-        return list(public)
-    plain = [r for r in public if r.transport == "udp"]
-    encrypted = [r for r in public if r.transport in {"doh", "dot"}]
-    return [group[turn % len(group)] for group in (plain, encrypted) if group]
-
-
-def _ordered(answers: Iterable[Dns]) -> list[str]:
-    """Distinct addresses: the system's, then others'; IPv4 before IPv6."""
-    said = list(answers)
-    system = [a for s in said if s.resolver == "system" for a in s.addresses]
-    others = [a for s in said if s.resolver != "system" for a in s.addresses]
-    by_family = sorted(system, key=lambda a: ":" in a)
-    return list(dict.fromkeys([*by_family, *sorted(others, key=lambda a: ":" in a)]))
-
-
-# --- pages -------------------------------------------------------------------------------------
-
-
-async def fetch(
-    net: Net, trail: Trail, site: Site, addresses: Sequence[str], *, try_: int
-) -> Http | None:
-    """Fetch from the first address that connects, of the first few."""
-    for address in [a for a in addresses if net.safe(a)][:ADDRESSES]:
-        steps = await fetch_from(net, trail, site, address, try_=try_)
-        if _connected(steps):
-            return next((s for s in steps if isinstance(s, Http)), None)
-    return None
-
-
-async def fetch_from(
-    net: Net,
-    trail: Trail,
-    site: Site,
-    address: str,
-    *,
-    try_: int,
-    limit: float | None = None,
-) -> Steps:
-    """Fetch from one address, on the trail."""
-    steps = await net.http(site.url, address, limit=limit)
-    parent = _said_by(trail, site, address, try_)
-    return trail.chain(steps, hop=site.hop, try_=try_, parent=parent)
-
-
-def _said_by(trail: Trail, site: Site, address: str, try_: int) -> int | None:
-    """The query that gave this address."""
-    for step in trail.steps:
-        asked = isinstance(step, Dns) and step.name == site.host and step.try_ == try_
-        if asked and isinstance(step, Dns) and address in step.addresses:
-            return step.id
-    return None
-
-
-def _connected(steps: Iterable[Step]) -> bool:
-    return any(isinstance(s, Tcp) and s.failure is None for s in steps)
 
 
 # --- what did not simply work -----------------------------------------------------------------
@@ -202,7 +50,10 @@ def wanted(_: Task, steps: Steps) -> bool:
     last = pages[-1]
     plain = any(not p.proven for p in pages[:-1]) and not _stays(pages)
     return (
-        plain or not last.proven or not 200 <= (last.status or 0) < 400 or _next(last) is not None
+        plain
+        or not last.proven
+        or not 200 <= (last.status or 0) < 400
+        or next_url(last) is not None
     )
 
 
@@ -266,7 +117,7 @@ def _doubtful(task: Task, trail: Trail) -> list[Site]:
     left: list[Site] = []
     for step in trail.steps:
         if isinstance(step, Http) and step.hop == site.hop and step.role is Role.TARGET:
-            following = _next(step)
+            following = next_url(step)
             if following is None or site.hop >= HOPS:
                 break
             if _led_away(step):
@@ -343,12 +194,12 @@ async def _compare(task: Task, net: Net, trail: Trail, site: Site, address: str)
         await _until_forgotten(net, trail, site, address, harmless)
     steps = await fetch_from(net, trail, site, address, try_=2)
     page = next((s for s in steps if isinstance(s, Http)), None)
-    following = _next(page)
+    following = next_url(page)
     usual = address in _given(trail, site)
     if usual and page is not None and following and _goes_on(trail, site, page, following):
         await walk(task, net, trail, Site(following, site.hop + 1), try_=2)
     plainly = page is not None and page.failure is None and page.proven
-    if harmless is not None and not plainly and _connected(steps):
+    if harmless is not None and not plainly and connected(steps):
         await _harmless(net, trail, site, address, harmless)
     if page is not None and not site.secure and urlsplit(site.url).path not in {"", "/"}:
         await _front_page(net, trail, site, address)
@@ -374,7 +225,7 @@ async def _harmless(net: Net, trail: Trail, site: Site, address: str, name: str)
         else:
             steps = await net.http(site.url, address, host=name)
         placed = trail.chain(steps, role=Role.HARMLESS, hop=site.hop, try_=try_)
-        if not _connected(placed) or placed[-1].failure is not Failure.TIMEOUT:
+        if not connected(placed) or placed[-1].failure is not Failure.TIMEOUT:
             break
     return placed
 
@@ -384,10 +235,10 @@ async def _until_forgotten(net: Net, trail: Trail, site: Site, address: str, nam
 
     Some boxes punish an address for a while after a name was offered to it.
     """
-    connected = _connected(_at(trail, site, address))
+    reached = connected(_at(trail, site, address))
     for seconds in (*PUNISHED, 0.0):
         placed = await _harmless(net, trail, site, address, name)
-        if not connected or _connected(placed):
+        if not reached or connected(placed):
             return
         await net.pause(seconds)
 
