@@ -1,0 +1,166 @@
+"""What QUIC handshakes say, by comparing one name with another, and this line with others.
+
+A server without QUIC, a firewall that lets no UDP out and a censor all look like silence. So the
+name is accused only where a harmless one is answered at the same address; and the address only
+where a control was answered there, the machine itself is alive, and QUIC passes this line.
+"""
+
+from collections.abc import Iterator
+
+from probe.compare import same_failure
+from probe.evidence import Evidence, by_address, consistently
+from probe.failure import Failure
+from probe.http3 import offered
+from probe.infer import Proof, Rule, Tier, rule
+from probe.model import Base, Mechanism, Outcome, Quic, Role, Tls
+
+EXPERIMENTS = ("quic",)
+
+
+def _own(e: Evidence) -> list[Quic]:
+    return [s for s in e.all(Quic) if s.sni == e.host]
+
+
+def _stopped(step: Quic) -> Mechanism | None:
+    """How a handshake was stopped, if the network can have done it."""
+    if step.failure is Failure.TIMEOUT:
+        return Mechanism.QUIC_TIMEOUT
+    return Mechanism.QUIC_REFUSED if step.icmp is not None else None
+
+
+def failing(e: Evidence) -> Iterator[list[Quic]]:
+    """Attempts at one address, all of which were stopped in one way; none if any succeeded."""
+    own = _own(e)
+    if any(s.failure is None for s in own):
+        return
+    for _, attempts in by_address(own):
+        last = consistently(attempts)
+        if last is not None and _stopped(last) is not None:
+            yield attempts
+
+
+def _mechanism(step: Quic) -> tuple[Mechanism, ...]:
+    found = _stopped(step)
+    return () if found is None else (found,)
+
+
+def _answered(step: Quic) -> bool:
+    """The server itself spoke: a handshake, or its own refusal of a name."""
+    return step.failure in {None, Failure.SSL_HANDSHAKE}
+
+
+def _shook_there(e: Evidence) -> list[Quic]:
+    return [s for s in e.control(Quic) if s.failure is None and s.sni == e.host]
+
+
+def _fails_there_too(e: Evidence, mine: Quic) -> bool:
+    there = [s for s in e.control(Quic) if s.sni == e.host]
+    return any(same_failure(s.failure, mine.failure) for s in there)
+
+
+@rule("quic.fails_for_this_name", Tier.ACCUSED, Outcome.BLOCKED)
+def fails_for_this_name(e: Evidence) -> Proof | None:
+    """QUIC fails for this name, and answers for a harmless one at the same address."""
+    for attempts in failing(e):
+        last = attempts[-1]
+        here = [s for s in e.harmless(Quic) if s.address == last.address and _answered(s)]
+        before = [s for s in here if s.at < last.at]
+        after = [s for s in here if s.at > last.at]
+        if not before or not after:
+            continue
+        sure = 0.97 if _shook_there(e) else 0.92
+        if any(s.bytes_in for s in attempts):
+            sure -= 0.07  # something came back: it was stopped later, or lost
+        around = (before[-1], after[-1])
+        return Proof((*attempts, *around), sure, mechanisms=_mechanism(last))
+    return None
+
+
+@rule("quic.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
+def fails_here_only(e: Evidence) -> Proof | None:
+    """QUIC with this address fails here every time, and works for the control and elsewhere."""
+    shook = {s.address for s in _shook_there(e)}
+    for attempts in failing(e):
+        last = attempts[-1]
+        if last.address not in shook or _fails_there_too(e, last):
+            continue
+        around = _passes_this_line(e, last)
+        alive = [s for s in e.all(Tls) if s.address == last.address and s.failure is None]
+        if around and (alive or e.control_after):
+            steps = (*attempts, *around, *alive[-1:])
+            return Proof(steps, 0.88 * e.control_weight, mechanisms=_mechanism(last))
+    return None
+
+
+def _passes_this_line(e: Evidence, last: Quic) -> tuple[Base, ...]:
+    """Another site answered over QUIC here, before and after."""
+    worked = [s for s in e.all(Quic, role=Role.REFERENCE) if s.failure is None]
+    before = [s for s in worked if s.at < last.at]
+    after = [s for s in worked if s.at > last.at]
+    return (before[-1], after[-1]) if before and after else ()
+
+
+@rule("quic.answers_this_name", Tier.PROVEN, Outcome.OK)
+def answers_this_name(e: Evidence) -> Proof | None:
+    """The site answered over QUIC with a certificate that proves its name."""
+    given = e.system_addresses(0)
+    proven = [
+        s for s in _own(e) if s.failure is None and s.trust and s.trust.valid and s.address in given
+    ]
+    return Proof(tuple(proven[-1:]), 0.97) if proven else None
+
+
+@rule("quic.broken_everywhere", Tier.CLEARED, Outcome.DOWN)
+def broken_everywhere(e: Evidence) -> Proof | None:
+    """The site offers HTTP/3, and nobody gets an answer: the control's handshakes fail alike."""
+    mine = _own(e)
+    there = [s for s in e.control(Quic, latest=True) if s.sni == e.host]
+    if len(mine) < 2 or not there or any(s.failure is None for s in (*mine, *there)):
+        return None
+    alike = all(any(same_failure(s.failure, t.failure) for t in mine) for s in there)
+    return Proof(tuple(mine), 0.9 * e.control_weight) if alike else None
+
+
+@rule("quic.not_offered", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def not_offered(e: Evidence) -> Proof | None:
+    """The site does not offer HTTP/3: there is nothing to compare."""
+    if _own(e) or offered(e.host, e.steps) != 0:
+        return None
+    return Proof(e.steps[-1:], 0.9)
+
+
+@rule("quic.nowhere_on_this_line", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def nowhere_on_this_line(e: Evidence) -> Proof | None:
+    """QUIC is answered nowhere on this line: UDP port 443 may be closed here for everybody."""
+    tried = [s for s in e.steps if isinstance(s, Quic)]
+    others = [s for s in tried if s.role is Role.REFERENCE]
+    if not others or any(s.bytes_in for s in tried):
+        return None
+    return Proof(tuple(others), 0.8)
+
+
+@rule("quic.no_name_is_answered", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def no_name_is_answered(e: Evidence) -> Proof | None:
+    """A harmless name is not answered at this address either: the server may not speak QUIC."""
+    mine, harmless = _own(e), e.harmless(Quic)
+    if not mine or not harmless or any(_answered(s) for s in (*mine, *harmless)):
+        return None
+    return Proof((mine[-1], harmless[-1]), 0.7)
+
+
+@rule("quic.nothing_fits", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def nothing_fits(e: Evidence) -> Proof | None:
+    """What was seen over QUIC shows neither a working site nor interference."""
+    return Proof(e.steps[-1:], 0.4)
+
+
+RULES: tuple[Rule, ...] = (
+    fails_for_this_name,
+    fails_here_only,
+    answers_this_name,
+    broken_everywhere,
+    not_offered,
+    nowhere_on_this_line,
+    no_name_is_answered,
+    nothing_fits,
+)
