@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from collector import control, enrolment, exchange, ingest, page, public, query
+from collector import control, enrolment, exchange, ingest, interceptions, page, public, query
 from collector.exchange import Handler
 from collector.service import SERVICE, Service
 
@@ -28,6 +28,9 @@ ROUTES: tuple[Route, ...] = (
     ("GET", "/v1/measurements/{id}", query.get_measurement),
     ("GET", "/v1/verdicts", query.get_verdicts),
     ("GET", "/v1/events", query.get_events),
+    ("GET", "/v1/interceptions", interceptions.get_interceptions),
+    ("GET", "/v1/export/interceptions", interceptions.get_export),
+    ("GET", "/v1/certificates/{file}", interceptions.get_certificate),
     ("GET", "/v1/export", query.get_export),
     ("GET", "/", page.get_page),
 )

@@ -45,7 +45,7 @@ def whole(stored: Stored) -> bytes:
 async def lines(store: Store, selection: Selection, format_: Format) -> AsyncIterator[bytes]:
     """The selected records, oldest first, as pieces of a JSONL or CSV file."""
     if format_ == "csv":
-        yield _csv([COLUMNS])
+        yield csv_bytes([COLUMNS])
     cursor: int | None = None
     while True:
         page, records = await store.read(_page(selection, cursor, format_), slow=True)
@@ -53,7 +53,7 @@ async def lines(store: Store, selection: Selection, format_: Format) -> AsyncIte
             return
         cursor = page[-1].seq
         if format_ == "csv":
-            yield _csv([_cells(row) for row in page])
+            yield csv_bytes([_cells(row) for row in page])
         else:
             yield b"".join(whole(one) + b"\n" for one in records)
 
@@ -71,7 +71,8 @@ def _cells(row: Summary) -> list[object]:
     return [row[place] for place in _PLACES]
 
 
-def _csv(rows: Sequence[Sequence[object]]) -> bytes:
+def csv_bytes(rows: Sequence[Sequence[object]]) -> bytes:
+    """Rows of a CSV file, safe to be opened in a spreadsheet."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([[_safe(cell) for cell in row] for row in rows])
     return out.getvalue().encode()

@@ -60,6 +60,7 @@ Every probe has one vote on a target: its newest verdict, judged again here from
 {_table(view, service.listed)}
 <footer><p>{escape(at)} ·
 <a href="/v1/verdicts">verdicts</a> · <a href="/v1/events">events</a> ·
+<a href="/v1/interceptions">interceptions</a> ·
 <a href="/v1/measurements">measurements</a> · <a href="/v1/export?format=csv">CSV</a> ·
 <a href="/v1/export?format=jsonl">JSON lines</a> · <a href="/v1/targets">targets</a></p>
 <p>“inconclusive” means that we looked and cannot tell. A verdict by few probes is a hint, not a

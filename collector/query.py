@@ -30,8 +30,8 @@ _NUMBER = re.compile(r"\d{1,19}")
 async def get_measurements(request: web.Request) -> web.Response:
     """A page of records, newest first unless `order=oldest`."""
     service, query = request.app[SERVICE], request.query
-    limit = _number(query, "limit", 100)
-    cursor = _number(query, "cursor", -1)
+    limit = number(query, "limit", 100)
+    cursor = number(query, "cursor", -1)
     order = query.get("order", "newest")
     if not 0 < limit <= PAGE_LIMIT or order not in {"newest", "oldest"}:
         message = f"limit: 1 to {PAGE_LIMIT}, order: newest or oldest expected"
@@ -110,7 +110,7 @@ def _verdicts(service: Service, votes: list[metrics.Tally]) -> list[dict[str, ob
             "confirmed": confirmed[place],
             "mechanisms": mechanisms[place],
             "authorities": authorities[place],
-            "newest": _instant(newest[place]),
+            "newest": instant_text(newest[place]),
         }
         for place, outcomes in sorted(metrics.by_outcome(votes).items())
     ]
@@ -146,8 +146,12 @@ def _is_wanted_event(event: events.Event, wanted: Selection, since: float) -> bo
 
 
 def _event(event: events.Event) -> dict[str, object]:
-    ended = None if event.ended_at is None else _instant(event.ended_at)
-    shown = {"active": ended is None, "started_at": _instant(event.started_at), "ended_at": ended}
+    ended = None if event.ended_at is None else instant_text(event.ended_at)
+    shown = {
+        "active": ended is None,
+        "started_at": instant_text(event.started_at),
+        "ended_at": ended,
+    }
     return {**event._asdict(), **shown}
 
 
@@ -220,7 +224,12 @@ def _instant_of(query: Mapping[str, str], name: str, default: float) -> float:
     return at
 
 
-def _number(query: Mapping[str, str], name: str, default: int) -> int:
+def number(query: Mapping[str, str], name: str, default: int) -> int:
+    """A whole number in a query string.
+
+    Raises:
+        Refused: it is none.
+    """
     text = query.get(name, "")
     if text and not _NUMBER.fullmatch(text):
         raise Refused(400, "malformed", f"{name}: a number expected")
@@ -238,6 +247,7 @@ def _shown(row: Summary) -> dict[str, Any]:
     return shown
 
 
-def _instant(at: float) -> str:
+def instant_text(at: float) -> str:
+    """A Unix time as answers write it."""
     text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")

@@ -35,6 +35,7 @@ def _records(ceiling: int, before: float) -> Operation[int]:
     gone = [{"seq": row[0]} for row in rows]
     yield Put("raw_drop", gone)
     yield Put("served_drop", gone)
+    yield Put("forged_drop", gone)
     return len(gone)
 
 

@@ -19,7 +19,7 @@ from typing import Literal
 
 import msgspec
 
-from collector import controls, listed
+from collector import controls, forged, listed
 from collector.listed import Listed
 from collector.store.measurements import NO_OUTCOME, UNLISTED, Judged, Row
 from collector.store.rollup import BUCKETS
@@ -160,6 +160,7 @@ def make_row(
         rate_reference=rate_reference,
         raw=zlib.compress(wire.encode(msgspec.structs.replace(record, certs={})), 1),
         certs=certificates(record),
+        forged=tuple((one.name, one.digests) for one in forged.chains(record)),
         observation=_observation(record) if door.role == "control" else None,
     )
 
@@ -254,7 +255,9 @@ def _authorities() -> frozenset[str]:
 
 
 def _target_tls(steps: Sequence[Step]) -> list[Tls]:
-    return [step for step in steps if isinstance(step, Tls) and step.role == "target"]
+    """Where the target's name was offered: at its own address, or at an unrelated server."""
+    whose = {"target", "neutral"}
+    return [step for step in steps if isinstance(step, Tls) and step.role in whose]
 
 
 def _timings(steps: Sequence[Step]) -> str:

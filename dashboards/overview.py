@@ -178,6 +178,26 @@ def _how() -> list[Json]:
             [query(f"sum by (authority) (qazprobe_tls_interception{{{HERE}}})", "{{authority}}")],
             unit="short",
         ),
+        table(
+            "Forged certificates",
+            "Which authority's certificates came in place of whose, on which networks, as of now. "
+            "The certificates themselves: /v1/interceptions at the collector.",
+            [
+                query(
+                    f"""sum by (authority, target, country, asn)
+                    (qazprobe_tls_interception{{{HERE}}}) > 0""",
+                    table=True,
+                )
+            ],
+            columns={
+                "authority": "Authority",
+                "target": "Target",
+                "country": "Country",
+                "asn": "Network",
+                "Value": "Probes",
+            },
+            unit="short",
+        ),
         lines(
             "Throttle ratio",
             "Rate with a target's name divided by the rate with a reference, averaged over "

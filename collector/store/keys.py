@@ -142,6 +142,7 @@ def erase(key_id: str) -> Operation[int]:
     which = [{"key_id": key_id}]
     for name in (
         "erase_certificates",
+        "erase_forged",
         "erase_served",
         "erase_raw",
         "erase_observations",

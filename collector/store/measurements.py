@@ -50,6 +50,7 @@ class Row(Judged, frozen=True, kw_only=True):
         timings: JSON of `rollup.Timings`.
         raw: The record without certificates, zlib over JSON.
         certs: DER by SHA-256.
+        forged: Chains that no browser would trust: (name, leaf first SHA-256s).
         observation: For a control: the steps that are compared, zlib over JSON.
     """
 
@@ -80,6 +81,7 @@ class Row(Judged, frozen=True, kw_only=True):
     rate_reference: float | None = None
     raw: bytes = b""
     certs: tuple[tuple[str, bytes], ...] = ()
+    forged: tuple[tuple[str, tuple[str, ...]], ...] = ()
     observation: bytes | None = None
 
     @property
@@ -133,6 +135,16 @@ def _link_certificates(added: Sequence[tuple[int, Row]]) -> Operation[None]:
     yield Put("certificate_add", [{"sha256": sha256, "der": der} for sha256, der in certs])
     links = [{"seq": n, "sha256": sha256} for n, row in added for sha256, _ in row.certs]
     yield Put("served_add", links)
+    yield Put("forged_add", [link for n, row in added for link in _forged_links(n, row)])
+
+
+def _forged_links(seq: int, row: Row) -> list[Params]:
+    """A row for each certificate of each untrusted chain."""
+    return [
+        {"seq": seq, "name": name, "leaf": digests[0], "place": place, "sha256": sha256}
+        for name, digests in row.forged
+        for place, sha256 in enumerate(digests)
+    ]
 
 
 def _roll_up(added: Sequence[tuple[int, Row]]) -> Operation[None]:

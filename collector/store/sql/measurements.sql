@@ -18,6 +18,10 @@ INSERT INTO certificate (sha256, der) VALUES (:sha256, :der) ON CONFLICT (sha256
 -- name: served_add
 INSERT INTO served (seq, sha256) VALUES (:seq, :sha256) ON CONFLICT (seq, sha256) DO NOTHING
 
+-- name: forged_add
+INSERT INTO forged (seq, name, leaf, place, sha256)
+VALUES (:seq, :name, :leaf, :place, :sha256) ON CONFLICT (seq, name, leaf, place) DO NOTHING
+
 -- name: measurement_judge
 UPDATE measurement SET outcome = :outcome, mechanisms = :mechanisms, stage = :stage,
   confidence = :confidence, verdict = :verdict, ruleset = :ruleset, authority = :authority
@@ -43,7 +47,13 @@ DELETE FROM certificate WHERE sha256 IN (
 ) AND NOT EXISTS (
   SELECT 1 FROM served s JOIN measurement m ON m.seq = s.seq
   WHERE s.sha256 = certificate.sha256 AND m.key_id <> :key_id
+) AND NOT EXISTS (
+  SELECT 1 FROM forged f JOIN measurement m ON m.seq = f.seq
+  WHERE f.sha256 = certificate.sha256 AND m.key_id <> :key_id
 )
+
+-- name: erase_forged
+DELETE FROM forged WHERE seq IN (SELECT seq FROM measurement WHERE key_id = :key_id)
 
 -- name: erase_served
 DELETE FROM served WHERE seq IN (SELECT seq FROM measurement WHERE key_id = :key_id)

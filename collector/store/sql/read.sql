@@ -28,6 +28,22 @@ WHERE seq > :cursor AND seq >= :floor AND at >= :since AND at < :until
   AND (CAST(:role AS TEXT) = '' OR role = :role)
 ORDER BY seq LIMIT :limit
 
+-- name: forged_seen
+SELECT f.leaf, COALESCE(i.sha256, ''), f.name, m.country, m.asn, MAX(m.network), m.key_id,
+  MIN(m.at), MAX(m.at), COUNT(*)
+FROM forged f JOIN measurement m ON m.seq = f.seq
+LEFT JOIN forged i ON i.seq = f.seq AND i.name = f.name AND i.leaf = f.leaf AND i.place = 1
+WHERE f.place = 0 AND m.role = 'probe' AND m.mechanisms LIKE '%tls.mitm%'
+  AND m.at >= :since AND m.at < :until
+  AND (CAST(:target AS TEXT) = '' OR m.target = :target)
+  AND (CAST(:country AS TEXT) = '' OR m.country = :country)
+  AND (CAST(:asn AS INTEGER) < 0 OR m.asn = :asn)
+GROUP BY f.leaf, COALESCE(i.sha256, ''), f.name, m.country, m.asn, m.key_id
+ORDER BY MAX(m.at) DESC LIMIT :limit
+
+-- name: certificate_get
+SELECT der FROM certificate WHERE sha256 = :sha256
+
 -- name: rejudge_page
 SELECT m.seq, m.key_id, m.id, m.role, m.experiment, m.input, m.target, m.at, m.country, m.asn,
   m.outcome, m.stage, m.verdict, m.ruleset, r.body
@@ -51,9 +67,15 @@ DELETE FROM raw WHERE seq = :seq
 -- name: served_drop
 DELETE FROM served WHERE seq = :seq
 
+-- name: forged_drop
+DELETE FROM forged WHERE seq = :seq
+
 -- name: retire_certificates
+-- Forged ones stay as long as the row of a record that they were served in.
 DELETE FROM certificate WHERE NOT EXISTS (
   SELECT 1 FROM served s WHERE s.sha256 = certificate.sha256
+) AND NOT EXISTS (
+  SELECT 1 FROM forged f WHERE f.sha256 = certificate.sha256
 )
 
 -- name: retire_observations

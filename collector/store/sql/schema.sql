@@ -82,6 +82,17 @@ CREATE TABLE IF NOT EXISTS served (
 );
 CREATE INDEX IF NOT EXISTS served_certificate ON served (sha256);
 
+-- Chains that no browser would trust, by record and name: place 0 is the leaf.
+CREATE TABLE IF NOT EXISTS forged (
+  seq INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  leaf TEXT NOT NULL,
+  place INTEGER NOT NULL,
+  sha256 TEXT NOT NULL,
+  PRIMARY KEY (seq, name, leaf, place)
+);
+CREATE INDEX IF NOT EXISTS forged_certificate ON forged (sha256);
+
 -- What controls saw, trimmed to what is compared: zlib over JSON.
 CREATE TABLE IF NOT EXISTS observation (
   seq INTEGER PRIMARY KEY,
