@@ -393,8 +393,8 @@ def test_a_known_root_appended_to_a_chain_that_leads_elsewhere_proves_nothing() 
 def test_facts_of_authorities_are_complete() -> None:
     roots = [known_ for known_ in known.authorities() if known_.spki]
     others = [known_ for known_ in known.authorities() if not known_.spki]
-    assert (len(roots), len(others)) == (10, 7)
-    assert len({entry.id for entry in known.authorities()}) == 17
+    assert (len(roots), len(others)) == (11, 7)
+    assert len({entry.id for entry in known.authorities()}) == 18
     families = {family.id for family in known.families()}
     assert {entry.family for entry in known.authorities()} <= families
     for entry in roots:

@@ -1,0 +1,78 @@
+"""Tor: its directory authorities, and bridges of the volunteer's own configuration.
+
+An authority's onion-routing port speaks TLS with a certificate made for the day, which proves
+nothing about who made it. A bridge without a transport is looked at in the same way, any other by a
+connection alone; neither is spoken to further, and a bridge's address is never recorded.
+
+    [options.tor]
+    bridges = ["obfs4 192.0.2.1:443 FINGERPRINT cert=… iat-mode=0", "192.0.2.2:9001"]
+
+Sources: the list built into tor; OONI's tor test (ts-023).
+"""
+
+from collections.abc import Mapping
+
+from probe.experiments import service
+from probe.experiments.port import Experiment, Net, Task
+from probe.experiments.private import MOST, Server, listed, read_server, visit
+from probe.experiments.trail import Trail
+from probe.model import Ping, Steps
+from probe.places import attempts
+
+# Their lines name no address that anybody could connect to.
+_NOWHERE = frozenset({"webtunnel", "snowflake", "meek", "meek_lite"})
+
+
+def read_bridge(line: object) -> Server | None:
+    """Where a bridge line leads, or None when it is none."""
+    words = line.split() if isinstance(line, str) else []
+    if words and words[0].lower() == "bridge":
+        words = words[1:]
+    if not words or words[0].lower() in _NOWHERE:
+        return None
+    if ":" in words[0]:
+        return read_server(words[0].partition("/")[0], default="tls")
+    return read_server(words[1].partition("/")[0], default="tcp") if len(words) > 1 else None
+
+
+def objection(options: Mapping[str, object]) -> str | None:
+    """Say which bridge line cannot be used."""
+    if "bridges" not in options:
+        return None
+    lines = listed(options, "bridges")
+    if lines is None:
+        return f"bridges: a list of 1 to {MOST} bridge lines expected"
+    for number, line in enumerate(lines, start=1):
+        if read_bridge(line) is None:
+            return f"bridges: line {number} names no address and port to connect to"
+    return None
+
+
+async def measure(task: Task, net: Net) -> Steps:
+    """Look once at the authorities and at each bridge."""
+    trail = Trail(await service.measure("tor", {}, task, net))
+    for what, bridge in bridges(task):
+        trail.add(await visit(net, bridge, what))
+    return trail.steps
+
+
+async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
+    """Look again at what failed."""
+    failed = {one.part for one in attempts(seen) if one.failure is not None}
+    trail = Trail(seen)
+    for what, bridge in bridges(task):
+        if what in failed:
+            again: Ping = await visit(net, bridge, what)
+            trail.add(again, try_=2)
+    return await service.confirm("tor", {}, task, net, trail.steps)
+
+
+def bridges(task: Task) -> list[tuple[str, Server]]:
+    """The configured bridges, by the word they have in a record."""
+    read = [read_bridge(line) for line in listed(task.options, "bridges") or ()]
+    return [(f"bridge {n}", one) for n, one in enumerate(read, start=1) if one is not None]
+
+
+EXPERIMENT = Experiment(
+    "tor", 1, measure, confirm, service.wanted, service=True, objection=objection
+)
