@@ -22,6 +22,26 @@ UPLINK_INTERNET = "92.47.151.2"
 UPLINK6_CENSOR = "2a00:5da0:ffff::1"
 UPLINK6_INTERNET = "2a00:5da0:ffff::2"
 
+# A long way: six routers in two countries, each named by its end that looks to the client.
+LONG_CLIENT = "192.168.77.10"
+LONG_WAY = {
+    "home": "192.168.77.1",
+    "provider": CLIENT_GATEWAY,
+    "backbone": "100.70.1.2",
+    "border": "92.47.145.2",
+    "transit": "62.115.10.2",
+    "edge": "213.248.5.2",
+}
+# Their other ends, each in the network of the next one's first.
+LONG_WAY_OUT = {
+    "home": CLIENT,
+    "provider": "100.70.1.1",
+    "backbone": "92.47.145.1",
+    "border": "62.115.10.1",
+    "transit": "213.248.5.1",
+    "edge": UPLINK_CENSOR,
+}
+
 FOREIGN = IPv4Network("45.130.0.0/16")
 DOMESTIC = IPv4Network("92.46.0.0/17")
 ESSENTIAL = IPv4Network("92.46.200.0/24")

@@ -6,10 +6,11 @@ Pure: text in, text out; `warden` loads it into the censor's namespace. What the
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from probe.lab import addresses as plan
 from probe.lab.hello import pattern
-from probe.lab.scenario import Act, Cut, Hello, Lie, Nation, Slow, Web
+from probe.lab.scenario import Act, Box, Cut, Hello, Lie, Nation, Slow, Web
 from probe.lab.world import World
 
 HOME = "home"
@@ -51,6 +52,33 @@ def rules(world: World, *, v6: bool = False) -> str:
         made += _act(act, world, index, v6=v6)
     made += _nation_rules(world, v6=v6)
     return render(made)
+
+
+def box_rules(world: World, router: str) -> str:
+    """What the boxes in the path at one router of a long way do."""
+    made = list(_fixed())
+    for index, act in enumerate(world.acts):
+        if isinstance(act, Box) and act.at == router and act.stands == "in":
+            made += _box(act, world, index)
+    return render(made)
+
+
+def _box(act: Box, world: World, index: int) -> Iterator[Rule]:
+    how: Literal["drop", "reset"] = "reset" if act.how == "reset" else "drop"
+    match act.what:
+        case "hello":
+            yield from _hello(Hello(act.name, how, act.residual), world, index, v6=False)
+        case "host":
+            yield from _web(Web(act.name, how), world, v6=False)
+        case "query":
+            yield Rule(
+                "filter", "FORWARD", f"-i {HOME} -p udp --dport 53 {_asks(act.name)} -j DROP"
+            )
+
+
+def _asks(name: str) -> str:
+    labels = "".join(f"|{len(label):02x}|{label}" for label in name.split("."))
+    return f'-m string --algo bm --icase --hex-string "{labels}|00|"'
 
 
 def render(made: list[Rule]) -> str:
@@ -108,6 +136,8 @@ def _act(act: Act, world: World, index: int, *, v6: bool) -> Iterator[Rule]:
             yield from _lie(act)
         case Slow():
             yield from _slow(act, index)
+        case Box() if not v6 and act.at == "border" and act.stands == "in":
+            yield from _box(act, world, index)
         case _:
             return
 
@@ -174,14 +204,12 @@ def _stopped(act: Cut, port: str, *, v6: bool) -> str:
 
 
 def _lie(act: Lie) -> Iterator[Rule]:
-    labels = "".join(f"|{len(label):02x}|{label}" for label in act.name.split("."))
     whom = {
         "all": "",
         "system": f"-d {plan.SYSTEM_RESOLVER}",
         "public": f"! -d {plan.SYSTEM_RESOLVER}",
     }[act.whom]
-    name = f'-m string --algo bm --icase --hex-string "{labels}|00|"'
-    found = f"-i {HOME} {whom} -p udp --dport 53 {name}"
+    found = f"-i {HOME} {whom} -p udp --dport 53 {_asks(act.name)}"
     yield Rule("nat", "PREROUTING", f"{found} -j REDIRECT --to-ports {plan.LIAR_PORT}")
 
 

@@ -215,7 +215,31 @@ class Nation:
     ]
 
 
-Act: TypeAlias = Lie | Cut | Hello | Web | Slow | Nation
+RouterName: TypeAlias = Literal["home", "provider", "backbone", "border", "transit", "edge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A middlebox at a chosen router of a long way; where there is one, the way is long.
+
+    Attributes:
+        what: It acts upon a name in a ClientHello, in a plain request, or in a DNS question.
+        how: `drop` and `reset` for the first two, `answer` for a question.
+        stands: `in` the path it takes packets out; `on` it, it only sees them and speaks first.
+        residual: For so many seconds afterwards the client can not reach that address and port.
+        ttl: The IP time to live its own packets begin with, on the path.
+    """
+
+    name: str
+    at: RouterName = "border"
+    what: Literal["hello", "host", "query"] = "hello"
+    how: Literal["drop", "reset", "answer"] = "reset"
+    stands: Literal["in", "on"] = "in"
+    residual: int = 0
+    ttl: int = 128
+
+
+Act: TypeAlias = Lie | Cut | Hello | Web | Slow | Nation | Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +333,8 @@ class Scenario:
     def climate(self) -> "Climate":
         """What of the country as a whole it needs."""
         nations = {act.how for act in self.censor if isinstance(act, Nation)}
-        return Climate(self.line, self.control, tuple(sorted(nations)))
+        long = any(isinstance(act, Box) for act in self.censor)
+        return Climate(self.line, self.control, tuple(sorted(nations)), long)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +344,7 @@ class Climate:
     line: LineSpec = WIRE
     control: ControlState = ControlState.FRESH
     nations: tuple[str, ...] = ()
+    long: bool = False
 
     @property
     def usual(self) -> bool:
@@ -327,4 +353,5 @@ class Climate:
 
     def __str__(self) -> str:
         parts = [self.line.name, f"control {self.control}", *self.nations]
+        parts += ["several hops"] if self.long else []
         return ", ".join(parts)

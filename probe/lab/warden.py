@@ -20,9 +20,9 @@ from pathlib import Path
 from shutil import rmtree
 
 from probe.lab import addresses as plan
-from probe.lab import inside, liar, middlebox, origin, proxy, resolvers
+from probe.lab import inside, liar, longway, middlebox, origin, proxy, resolvers, tap
 from probe.lab.line import Bridge, open_interface
-from probe.lab.scenario import WIRE, LineSpec, Scenario, Site
+from probe.lab.scenario import WIRE, Box, LineSpec, Scenario, Site
 from probe.lab.world import World, build
 
 _DOMESTIC = "92.46.0.0/16"
@@ -69,8 +69,12 @@ def restore(program: str, text: str) -> None:
         _run([f"{program}-legacy-restore", "-w", "5"], text)
 
 
-def _client(_: World, folder: Path) -> None:
-    _leaf_node(plan.CLIENT, plan.CLIENT_GATEWAY, plan.CLIENT6, plan.CLIENT6_GATEWAY)
+def _client(world: World, folder: Path) -> None:
+    if longway.is_long(world.acts):
+        ip(longway.client())
+        inside.offloads_off("eth0")
+    else:
+        _leaf_node(plan.CLIENT, plan.CLIENT_GATEWAY, plan.CLIENT6, plan.CLIENT6_GATEWAY)
     _resolv(plan.SYSTEM_RESOLVER, folder / "client.resolv.conf")
 
 
@@ -97,7 +101,38 @@ def _resolv(resolver: str, scratch: Path) -> None:
     inside.bind_over("/etc/resolv.conf", f"nameserver {resolver}\n", scratch)
 
 
+def _router(name: str, world: World) -> None:
+    """One router of the long way, and the boxes at it."""
+    _forwarding()
+    ip(longway.router(name))
+    inside.offloads_off(middlebox.HOME)
+    inside.offloads_off(middlebox.UPLINK)
+    if name == "home":
+        inside.sysctl("net/netfilter/nf_conntrack_tcp_be_liberal", "1")
+        nat = f"*nat\n-A POSTROUTING -o {middlebox.UPLINK} -j MASQUERADE\nCOMMIT\n"
+        restore("iptables", nat)
+    elif name != longway.BORDER:
+        restore("iptables", middlebox.box_rules(world, name))
+    for act in world.acts:
+        if isinstance(act, Box) and act.at == name and act.stands == "on":
+            tap.start(act)
+
+
 def _censor(world: World, _: Path) -> None:
+    if longway.is_long(world.acts):
+        _router(longway.BORDER, world)
+    else:
+        _at_the_border()
+    classes = middlebox.classes(world)
+    if classes:
+        _run(["tc", "-batch", "-"], "\n".join(classes) + "\n")
+    proxy.start(world)
+    liar.start(world)
+    restore("iptables", middlebox.rules(world))
+    restore("ip6tables", middlebox.rules(world, v6=True))
+
+
+def _at_the_border() -> None:
     _forwarding()
     ip(
         [
@@ -114,13 +149,6 @@ def _censor(world: World, _: Path) -> None:
     )
     inside.offloads_off(middlebox.HOME)
     inside.offloads_off(middlebox.UPLINK)
-    classes = middlebox.classes(world)
-    if classes:
-        _run(["tc", "-batch", "-"], "\n".join(classes) + "\n")
-    proxy.start(world)
-    liar.start(world)
-    restore("iptables", middlebox.rules(world))
-    restore("ip6tables", middlebox.rules(world, v6=True))
 
 
 def _forwarding() -> None:
@@ -172,6 +200,7 @@ _ROLES: dict[str, Callable[[World, Path], None]] = {
     "client": _client,
     "abroad": _abroad,
 }
+_ROUTERS = tuple(name for name in longway.ROUTERS if name != longway.BORDER)
 
 
 def _fork(name: str, world: World, folder: Path) -> Place:
@@ -193,7 +222,10 @@ def _live(name: str, world: World, folder: Path, up: int, go: int) -> None:
         os.write(up, str(inside.outer_pid()).encode())
         os.read(go, 1)
         inside.no_address_detection()
-        _ROLES[name](world, folder)
+        if name in _ROUTERS:
+            _router(name, world)
+        else:
+            _ROLES[name](world, folder)
         os.write(up, b"ready")
         signal.pause()
     except BaseException as error:  # noqa: BLE001 - the last frame of a process: say it and go
@@ -202,7 +234,7 @@ def _live(name: str, world: World, folder: Path, up: int, go: int) -> None:
     os._exit(1)
 
 
-def _links(places: dict[str, Place], line: LineSpec) -> list[str]:
+def _links(places: dict[str, Place], line: LineSpec, *, long: bool) -> list[str]:
     """Virtual cables between the places, named as each end sees them.
 
     Every end has an index of its own: the kernel tells a cable whose two ends have the same index
@@ -217,11 +249,15 @@ def _links(places: dict[str, Place], line: LineSpec) -> list[str]:
         return f"link add {near} type veth peer {far}"
 
     home = middlebox.HOME
-    if line == WIRE:
+    if long:
+        first = "client" if line == WIRE else "line"
+        access = [] if line == WIRE else [cable("client", "eth0", "line", "near")]
+        access += longway.cables(first, cable)
+    elif line == WIRE:
         access = [cable("client", "eth0", "censor", home)]
     else:
         access = [cable("client", "eth0", "line", "near"), cable("line", "far", "censor", home)]
-    uplink = cable("censor", middlebox.UPLINK, "internet", "censor0")
+    uplink = cable("edge" if long else "censor", middlebox.UPLINK, "internet", "censor0")
     return [*access, uplink, cable("abroad", "eth0", "internet", "abroad0")]
 
 
@@ -231,9 +267,11 @@ def _build(order: Order) -> dict[str, object]:
     inside.mount("tmpfs", "/run", "tmpfs")
     world = build(order.scenarios, order.line, order.extra)
     (folder / "ca.pem").write_bytes(world.pki.roots_pem)
+    long = longway.is_long(world.acts)
     roles = [name for name in _ROLES if name != "line" or order.line != WIRE]
+    roles += _ROUTERS if long else ()
     places = {name: _fork(name, world, folder) for name in roles}
-    ip(_links(places, order.line))
+    ip(_links(places, order.line, long=long))
     for place in places.values():
         os.write(place.go, b"g")
     for place in places.values():
