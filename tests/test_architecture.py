@@ -43,6 +43,7 @@ PURE = (
     "probe/messages.py",
     "probe/model.py",
     "probe/pairs.py",
+    "probe/path.py",
     "probe/plainwords.py",
     "probe/plan.py",
     "probe/plateau.py",
