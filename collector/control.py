@@ -53,7 +53,7 @@ async def post_recheck(request: web.Request) -> web.Response:
         raise Refused(403, "unlisted", "only targets that are listed here are looked at again")
     inputs = {ask.input: _spelled(ask.input) for ask in allowed}
     await _looked_at_again(service, allowed, max(0.0, min(asked.wait, ASK_WAIT_SECONDS)))
-    return answer(await _reply(service, inputs))
+    return answer(await _reply(service, inputs, leaves=True))
 
 
 async def get_recheck(request: web.Request) -> web.Response:
@@ -117,21 +117,36 @@ def _spelled(text: str) -> str:
     return listed.normalise(text) or text
 
 
-async def _reply(service: Service, inputs: Mapping[str, str]) -> ControlReply:
-    """The newest observations, under the names they were asked by."""
+async def _reply(
+    service: Service, inputs: Mapping[str, str], *, leaves: bool = False
+) -> ControlReply:
+    """The newest observations, under the names they were asked by; with leaf certificates or not.
+
+    Whoever asks for a recheck has something that did not simply work to compare.
+    """
     now = service.clock()
     wanted = tuple(dict.fromkeys(inputs.values()))
     operation = controls.lately(wanted, since=now - LATELY_SECONDS, until=now + 1)
     found = await service.store.read(operation)
-    return _found({asked: found[spelled] for asked, spelled in inputs.items()}, now)
+    served: Mapping[str, str] = {}
+    if leaves:
+        every = [one for seen in found.values() for one in seen]
+        served = await service.store.read(controls.leaves(every))
+    return _found({asked: found[spelled] for asked, spelled in inputs.items()}, now, served)
 
 
-def _found(observations: Mapping[str, Iterable[Observation]], now: float) -> ControlReply:
+def _found(
+    observations: Mapping[str, Iterable[Observation]],
+    now: float,
+    leaves: Mapping[str, str] | None = None,
+) -> ControlReply:
     return ControlReply(
         controls=tuple(
             ControlFound(
                 input=input_,
-                observations=tuple(controls.as_control(one, asked_at=now) for one in seen),
+                observations=tuple(
+                    controls.as_control(one, asked_at=now, leaves=leaves) for one in seen
+                ),
             )
             for input_, seen in observations.items()
         )

@@ -5,7 +5,8 @@ control that was offline saw nothing.
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -18,6 +19,10 @@ from probe.model import Control, Dns, Http, Quic, Record, Role, Steps, Tcp, Tls
 LATELY_SECONDS = 24 * 3600.0
 NEAR_SECONDS = 15 * 60.0
 STEPS_LIMIT = 48
+# A service has many places, and a step that sums up each.
+SERVICE_STEPS_LIMIT = 256
+SERVICE = "service:"
+LEAVES_LIMIT = 256
 _COMPARED = (Dns, Tcp, Tls, Http, Quic)
 _steps = msgspec.json.Decoder(Steps)
 
@@ -30,14 +35,35 @@ class Observation(NamedTuple):
     steps: Steps
 
 
-def as_control(observation: Observation, *, asked_at: float) -> Control:
+def as_control(
+    observation: Observation, *, asked_at: float, leaves: Mapping[str, str] | None = None
+) -> Control:
     """An observation with its age at some instant: negative is before it."""
     age = round(observation.at - asked_at, 3)
-    return Control(id=observation.id, age=age, steps=observation.steps)
+    served = _leaves(observation) if leaves else ()
+    certs = {one: leaves[one] for one in served if one in leaves} if leaves else {}
+    return Control(id=observation.id, age=age, steps=observation.steps, certs=certs)
+
+
+def leaves(observations: Iterable[Observation]) -> Operation[Mapping[str, str]]:
+    """The leaf certificates that controls were served: base64 of the DER by SHA-256."""
+    wanted = dict.fromkeys(one for seen in observations for one in _leaves(seen))
+    found: dict[str, str] = {}
+    for sha256 in list(wanted)[:LEAVES_LIMIT]:
+        rows = yield Ask("certificate_get", {"sha256": sha256})
+        found.update((sha256, b64encode(row[0]).decode()) for row in rows)
+    return found
+
+
+def _leaves(observation: Observation) -> tuple[str, ...]:
+    steps = observation.steps
+    return tuple(dict.fromkeys(s.chain[0] for s in steps if isinstance(s, Tls) and s.chain))
 
 
 def trim(record: Record) -> Steps:
     """The steps of a control's record that are compared; none when its line was not alive."""
+    if record.input == SERVICE + record.experiment and _alive(record):
+        return tuple(s for s in record.steps if s.role is Role.TARGET)[:SERVICE_STEPS_LIMIT]
     if record.experiment != "web" or not _alive(record):
         return ()
     compared = [s for s in record.steps if isinstance(s, _COMPARED) and s.role is Role.TARGET]

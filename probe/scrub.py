@@ -13,6 +13,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Collection
 from enum import Enum
+from hashlib import sha256
 from typing import TypeVar
 
 import msgspec
@@ -20,7 +21,7 @@ import msgspec
 from probe import certificate
 from probe.der import DerError
 from probe.known import public_resolvers
-from probe.model import Dns, Http, Ping, Quic, Record, Steps, Tls, Trust
+from probe.model import Control, Dns, Http, Ping, Quic, Record, Steps, Tls, Trust
 from probe.spellings import NAME_MARK, TEXT_MARK, Allowed, clean, parsed
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -39,6 +40,8 @@ HEADERS = frozenset(
     }
 )  # fmt: skip
 HEADER_LIMIT = 1024
+# Leaves that one look of a control may bring.
+CONTROL_CERTS = 16
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -84,7 +87,10 @@ def scrub(record: Record, *, allowed: Collection[str]) -> Record:
         public.update(step.resolver for step in record.steps if isinstance(step, Dns))
     keep = Allowed(public.union(allowed, *elsewhere), [record.input])
     certs = _certificates(record, keep)
-    return _struct(msgspec.structs.replace(record, certs=certs), keep)
+    controls = tuple(_leaves_kept(control, keep) for control in record.control)
+    if all(new is old for new, old in zip(controls, record.control, strict=True)):
+        controls = record.control
+    return _struct(msgspec.structs.replace(record, certs=certs, control=controls), keep)
 
 
 def allowed_addresses(steps: Steps) -> frozenset[str]:
@@ -209,6 +215,29 @@ def _certificates(record: Record, keep: Allowed) -> dict[str, str]:
         if _HASH.fullmatch(name) and (name in public or not _telling(value, keep))
     }
     return record.certs if len(kept) == len(record.certs) else kept
+
+
+def _leaves_kept(control: Control, keep: Allowed) -> Control:
+    """What a control says it was served: only leaves that its steps name, as they are named."""
+    if not control.certs:
+        return control
+    shaken = [s for s in control.steps if isinstance(s, (Tls, Quic)) and s.chain]
+    leaves = {step.chain[0]: _publicly_made(step.trust) for step in shaken}
+    certs = {
+        name: value
+        for name, value in list(control.certs.items())[:CONTROL_CERTS]
+        if name in leaves and _is_named(name, value) and (leaves[name] or not _telling(value, keep))
+    }
+    same = len(certs) == len(control.certs)
+    return control if same else msgspec.structs.replace(control, certs=certs)
+
+
+def _is_named(name: str, value: str) -> bool:
+    """Whether a certificate is the one of this hash."""
+    try:
+        return sha256(b64decode(value, validate=True)).hexdigest() == name
+    except ValueError:
+        return False
 
 
 def _publicly_made(trust: Trust | None) -> bool:

@@ -1,6 +1,8 @@
 """What controls saw, and asking them to look again."""
 
 import asyncio
+import base64
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from probe import wire
 from probe.failure import Failure
 from probe.infer import judge as real_judge
 from probe.messages import ControlReply, RecheckAsk, RecheckJobs, RecheckRequest
-from probe.model import Http, Line, Mechanism, Outcome, Record, Role, Vantage, Verdict
+from probe.model import Http, Line, Mechanism, Outcome, Record, Role, Tls, Vantage, Verdict
 from tests.collector.place import (
     LISTED,
     OTHER,
@@ -247,5 +249,27 @@ def test_an_observation_survives_being_stored(tmp_path: Path) -> None:
             await (await place.probe("control")).send(looked(steps=steps))
             reply = (await place.ask("GET", control_path(LISTED))).read(ControlReply)
             assert reply.controls[0].observations[0].steps == steps
+
+    asyncio.run(story())
+
+
+def test_a_recheck_brings_the_leaves_that_controls_were_served(tmp_path: Path) -> None:
+    der = b"a certificate, as far as anybody here looks"
+    sha256 = hashlib.sha256(der).hexdigest()
+    lookup, connect, shaken, page = fine()
+    assert isinstance(shaken, Tls)
+    steps = (lookup, connect, msgspec.structs.replace(shaken, chain=(sha256, "b" * 64)), page)
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            control = await place.probe("control")
+            certs = {sha256: base64.b64encode(der).decode()}
+            await control.send(looked(steps=steps, certs=certs))
+            plain = (await place.ask("GET", control_path(LISTED))).read(ControlReply)
+            assert plain.controls[0].observations[0].certs == {}
+            body = wire.encode(RecheckRequest(asks=(RecheckAsk(input=LISTED),), wait=0.0))
+            asker = await place.probe()
+            reply = (await asker.ask("POST", "/v1/recheck", body)).read(ControlReply)
+            assert reply.controls[0].observations[0].certs == certs
 
     asyncio.run(story())

@@ -4,6 +4,7 @@ import html
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 from urllib.parse import quote
@@ -413,3 +414,25 @@ def test_a_record_takes_a_millisecond_or_two() -> None:
 def test_addresses_are_recognised_in_both_families() -> None:
     assert SEEN.address(ip_address(SEEN6))
     assert not SEEN.address(OURS6)
+
+
+def test_of_what_a_control_was_served_only_named_leaves_stay() -> None:
+    def named(der: bytes) -> tuple[str, str]:
+        return sha256(der).hexdigest(), b64encode(der).decode()
+
+    public = Trust(valid=True, anchored=True)
+    (good, text), (other, other_text), (junk, junk_text) = map(named, (b"one", b"two", b"three"))
+
+    def kept(certs: dict[str, str], trust: Trust = public) -> dict[str, str]:
+        step = Tls(address=SEEN4, port=443, sni="site.example", chain=(good, other), trust=trust)
+        seen = Control(id="01890000-0000-7000-8000-000000000001", age=1.0, steps=(step,))
+        before = record(control=(msgspec.structs.replace(seen, certs=certs),))
+        return scrub(before, allowed=()).control[0].certs
+
+    assert kept({good: text}) == {good: text}
+    assert kept({}) == {}
+    assert kept({good: other_text}) == {}
+    assert kept({good: "%"}) == {}
+    assert kept({good: text, other: other_text, junk: junk_text}) == {good: text}
+    # What no public authority made, and nobody can read, may hold anything.
+    assert kept({good: text}, Trust(valid=False)) == {}
