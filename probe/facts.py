@@ -163,7 +163,7 @@ def _one_page(steps: Iterable[Step]) -> tuple[bool | None, int, str | None]:
     pages = [
         s
         for s in steps
-        if isinstance(s, Http) and s.role in _OWN and not s.proven and s.url.startswith("http:")
+        if isinstance(s, Http) and s.role in _OWN and not s.proven and _first_and_plain(s)
     ]
     answered = [s for s in pages if s.status is not None or s.malformed]
     hosts: dict[str, set[str]] = defaultdict(set)
@@ -177,6 +177,11 @@ def _one_page(steps: Iterable[Step]) -> tuple[bool | None, int, str | None]:
     if len(asked) < 2:
         return None, most, common
     return most == len(asked), most, common
+
+
+def _first_and_plain(page: Http) -> bool:
+    """What a name itself says over plain http: not the page that it leads to."""
+    return page.hop == 0 and page.url.startswith("http:")
 
 
 def _loss(steps: Iterable[Step]) -> float | None:

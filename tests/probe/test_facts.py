@@ -89,6 +89,20 @@ def test_redirects_to_one_place_share_a_sign_whatever_the_rest_says() -> None:
     assert line_facts((), (), records).portal is True
 
 
+def test_the_page_that_a_portal_leads_to_is_no_further_name() -> None:
+    records = [
+        replace(
+            record(
+                open_page(name, status=302, location="http://login.lan/"),
+                replace(open_page("login.lan", sha256="login"), hop=1),
+            ),
+            id=name,
+        )
+        for name in ("a.org", "b.org")
+    ]
+    assert line_facts((), (), records).portal is True
+
+
 def test_the_line_is_alive_when_others_are_answered_around_a_failure() -> None:
     failing = site("a.org", GOOD, *SILENT, at="2026-11-21T21:39:05Z")
     early = site("b.org", OTHER, *fetched(OTHER), at="2026-11-21T21:38:50Z")
