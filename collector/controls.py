@@ -7,13 +7,14 @@ control that was offline saw nothing.
 import zlib
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from collector.store.port import Ask, Operation
-from probe.model import Control, Dns, Http, Quic, Record, Role, Steps, Tcp, Tls
+from probe.model import Control, Dns, Http, Quic, Record, Role, Step, Steps, Tcp, Tls
 
 # Observations older than this say nothing of now; those within a quarter of an hour count fully.
 LATELY_SECONDS = 24 * 3600.0
@@ -23,7 +24,10 @@ STEPS_LIMIT = 48
 SERVICE_STEPS_LIMIT = 256
 SERVICE = "service:"
 LEAVES_LIMIT = 256
-_COMPARED = (Dns, Tcp, Tls, Http, Quic)
+# Of which experiments, and which steps: one look at QUIC is no second look at the page.
+_COMPARED: Mapping[str, tuple[type[Step], ...]] = MappingProxyType(
+    {"web": (Dns, Tcp, Tls, Http), "quic": (Quic,)}
+)
 _steps = msgspec.json.Decoder(Steps)
 
 
@@ -64,9 +68,10 @@ def trim(record: Record) -> Steps:
     """The steps of a control's record that are compared; none when its line was not alive."""
     if record.input == SERVICE + record.experiment and _alive(record):
         return tuple(s for s in record.steps if s.role is Role.TARGET)[:SERVICE_STEPS_LIMIT]
-    if record.experiment != "web" or not _alive(record):
+    kinds = _COMPARED.get(record.experiment, ())
+    if not kinds or not _alive(record):
         return ()
-    compared = [s for s in record.steps if isinstance(s, _COMPARED) and s.role is Role.TARGET]
+    compared = [s for s in record.steps if isinstance(s, kinds) and s.role is Role.TARGET]
     return tuple(
         replace(step, body=None) if isinstance(step, Http) else step
         for step in compared[:STEPS_LIMIT]

@@ -24,13 +24,14 @@ class Listed:
     def __init__(self, lists: Sequence[tuple[str, Sequence[Target]]]) -> None:
         every = [target for _, found in lists for target in found]
         self._labels = {target.url: targets.slug(target.url) for target in every}
+        self._services = {f"service:{name}": name for name in targets.services()}
         self._categories = {self._labels[t.url]: t.category or "" for t in reversed(every)}
         self._texts = {name: _csv(found) for name, found in lists}
         self._texts.setdefault("", _csv(every))
 
     def label(self, url: str) -> str:
-        """The `target` label of a normalised URL."""
-        return self._labels.get(url, UNLISTED)
+        """The `target` label of a normalised URL, or of a service we know."""
+        return self._labels.get(url) or self._services.get(url, UNLISTED)
 
     def category(self, label: str) -> str:
         """The category of a `target` label; empty when it has none."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from probe import targets
-from probe.config import Settings
+from probe.config import FILE, Settings
 from probe.fetch import fetch_list
-from probe.plan import Job
+from probe.plan import SERVICE, Job
 from probe.targets import Loaded, Target
 from probe.trouble import Trouble
 from probe.urls import TargetError, parse_url
@@ -56,10 +56,13 @@ def assign(
     unique = {target.url: target for target in reversed(found)}
     ordered = tuple(dict.fromkeys(target.url for target in found))
     once = about_the_line()
+    own = services(experiments, settings)
 
     def wanted(experiment: str) -> Sequence[str]:
         if experiment in once:
             return ("",)
+        if experiment in own:
+            return (SERVICE + experiment,)
         purpose = PURPOSES.get(experiment) if unasked else None
         if purpose is None:
             return ordered
@@ -84,6 +87,20 @@ def known_experiments(names: Iterable[str]) -> tuple[str, ...]:
         if name not in known:
             raise Trouble(f"there is no experiment {name!r}; there are: {', '.join(sorted(known))}")
     return tuple(dict.fromkeys(names))
+
+
+def services(names: Iterable[str], settings: Settings) -> frozenset[str]:
+    """Those of the experiments that look at a service; `Trouble` when one lacks what it needs."""
+    from probe.experiments import load
+
+    known = load()
+    found = frozenset(name for name in names if known[name].service)
+    for name in sorted(found):
+        objection = known[name].objection
+        wrong = objection(settings.options.get(name, {})) if objection is not None else None
+        if wrong is not None:
+            raise Trouble(f"options.{name}: {wrong} (in {FILE}, under [options.{name}])")
+    return found
 
 
 def about_the_line() -> frozenset[str]:

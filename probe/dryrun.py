@@ -7,7 +7,7 @@ import click
 from probe import known, outfit
 from probe.assignment import Assignment
 from probe.config import Settings
-from probe.plan import LIMITS, order
+from probe.plan import LIMITS, SERVICE, order
 
 
 def tell(settings: Settings, found: Assignment) -> None:
@@ -29,6 +29,8 @@ def places(settings: Settings, found: Assignment) -> Iterator[str]:
         yield f"anchor {anchor.url}"
     for job in order(found.jobs, settings.seed or 0):
         yield f"target {job.url} ({job.experiment})"
+        if job.url.startswith(SERVICE):
+            yield from _service(job.experiment, settings)
     for spec in found.later:
         yield f"list {spec} (and every target in it)"
     for name in known.harmless_names():
@@ -36,3 +38,14 @@ def places(settings: Settings, found: Assignment) -> Iterator[str]:
     limits = LIMITS[settings.profile]
     seconds, most = settings.max_time or limits.seconds, settings.max_bytes or limits.bytes
     yield f"limits {seconds:g} seconds, {most} bytes, {settings.concurrency} targets at a time"
+
+
+def _service(name: str, settings: Settings) -> Iterator[str]:
+    """Where a service's experiment connects; what is configured is said by its number alone."""
+    for one in known.endpoints(name):
+        ports = ", ".join(map(str, one.ports))
+        for host in (*one.names, *one.addresses):
+            yield f"endpoint {host} port {ports} ({name}: {one.part})"
+    for key, value in settings.options.get(name, {}).items():
+        if isinstance(value, list | tuple):
+            yield f"endpoint of your own: {len(value)} in [options.{name}] {key}"

@@ -236,6 +236,12 @@ def endpoints(service: str) -> tuple[Endpoint, ...]:
 
 
 @cache
+def services() -> tuple[str, ...]:
+    """The services that have an experiment of their own, by name."""
+    return tuple(bundle.toml("services.toml")["services"])
+
+
+@cache
 def cautions() -> tuple[Caution, ...]:
     """What is said before the experiments and lists that need a thought."""
     return tuple(Caution(**_tuples(one)) for one in bundle.toml("services.toml")["caution"])

@@ -38,7 +38,7 @@ class Opinions:
         asks = tuple(
             RecheckAsk(input=one.job.url, addresses=tuple(addresses(one.steps))[:ADDRESSES])
             for one in looks
-            if one.job.url  # an experiment about the line has no target
+            if "://" in one.job.url  # a control looks again at sites, not at lines or services
         )
         self._add(await self._desk.recheck(asks))
 

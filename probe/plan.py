@@ -26,6 +26,9 @@ class Site(Protocol):
 
 S = TypeVar("S", bound=Site)
 
+# What an experiment on a service is asked about, before the service's name: it has no URL.
+SERVICE = "service:"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -37,8 +40,8 @@ class Job:
 
     @property
     def host(self) -> str:
-        """The host of the target, lower case."""
-        return host_of(self.url)
+        """The host of the target, lower case; a service stands for itself."""
+        return self.url if self.url.startswith(SERVICE) else host_of(self.url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from probe.known import (
     harmless_names,
     networks,
     public_resolvers,
+    services,
 )
 from probe.urls import TargetError, parse_url, slug
 
@@ -273,5 +274,6 @@ __all__ = [
     "parse",
     "parse_url",
     "public_resolvers",
+    "services",
     "slug",
 ]

@@ -89,6 +89,7 @@ def command(
         tell(settings, found)
         return Exit.DONE
     _agreed(settings, places)
+    _cautioned(settings, places, console)
     return _measure(settings, places, found, console=console, began=began)
 
 
@@ -118,6 +119,16 @@ def _agreed(settings: Settings, places: "Home") -> None:
         words = consent.words(consent.language(settings.language))
         why = words.missing if given is None else words.outdated.format(date=given.at[:10])
         raise Trouble(why)
+
+
+def _cautioned(settings: Settings, places: "Home", console: "Console") -> None:
+    """Some experiments are only done when they are named, and their risk is said once."""
+    if settings.role == "control":
+        return
+    from probe import caution
+
+    for line in caution.due(settings, places.ready()):
+        console.warn(line)
 
 
 def _measure(

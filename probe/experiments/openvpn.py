@@ -3,7 +3,7 @@
     [options.openvpn]
     endpoints = ["vpn.example.org:1194/udp", "192.0.2.3:443/tcp"]
 
-The first packet (P_CONTROL_HARD_RESET_CLIENT_V2) has no secret in it and is easily known on the way;
+The first packet (P_CONTROL_HARD_RESET_CLIENT_V2) has no secret in it and is easily known;
 an answer (…_SERVER_V2 with our session in it) is all that is asked for. A server with `tls-auth` or
 `tls-crypt` stays silent to everybody who lacks its key, so there silence says nothing. Over UDP the
 same packet behind meaningless ones is the comparison: a server passes over those, a box that knows

@@ -19,7 +19,6 @@ from probe.model import Dns, Ping, Role, Step, Steps, Tls
 from probe.places import attempts
 from probe.plan import host_of, keyed
 
-INPUT = "service:"
 QUICK_HOSTS = 4
 OTHER_ADDRESSES = 1
 
