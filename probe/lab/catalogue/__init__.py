@@ -1,24 +1,14 @@
-"""The catalogue: every scenario the lab can play, by layer. No name is used twice."""
+"""The catalogue: every scenario the lab can play, one file a layer, found by itself."""
 
 from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 
-from probe.lab.catalogue import (
-    controls,
-    dns,
-    http,
-    innocent,
-    lines,
-    mitm,
-    nation,
-    tcp,
-    throttle,
-    tls,
-)
 from probe.lab.scenario import Scenario
 
 
 @cache
 def catalogue() -> tuple[Scenario, ...]:
-    """All scenarios, in the order of the layers."""
-    modules = (dns, tcp, tls, http, mitm, throttle, innocent, controls, nation, lines)
-    return tuple(scenario for module in modules for scenario in module.SCENARIOS)
+    """All scenarios, layer by layer."""
+    modules = (import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__))
+    return tuple(scenario for module in modules for scenario in getattr(module, "SCENARIOS", ()))

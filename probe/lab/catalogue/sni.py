@@ -1,0 +1,63 @@
+"""The trigger shown by the experiment `sni`, with nobody else's look to lean on."""
+
+from probe.lab.catalogue.entry import entry
+from probe.lab.scenario import Act, ControlState, Hello, Scenario, ServerKind, Site
+from probe.model import Mechanism, Outcome
+
+
+def _sni(
+    name: str,
+    host: str,
+    acts: list[Act],
+    outcome: Outcome,
+    why: str,
+    *mechanisms: Mechanism,
+    server: ServerKind = "up",
+) -> Scenario:
+    return entry(
+        f"sni.{name}",
+        Site(host, server=server),
+        acts,
+        outcome,
+        why,
+        mechanisms=mechanisms,
+        control=ControlState.NONE,
+        experiments=("sni",),
+    )
+
+
+SCENARIOS = (
+    _sni("fine", "any-name-welcome.org", [], Outcome.OK, "Both names are answered in turns."),
+    _sni(
+        "drop",
+        "unspoken-name.org",
+        [Hello("unspoken-name.org", "drop")],
+        Outcome.BLOCKED,
+        "This name alone brings silence, and the next one is answered.",
+        Mechanism.TLS_TIMEOUT,
+    ),
+    _sni(
+        "reset",
+        "crossed-out-name.org",
+        [Hello("crossed-out-name.org", "reset")],
+        Outcome.BLOCKED,
+        "This name alone is reset.",
+        Mechanism.TLS_RESET,
+    ),
+    _sni(
+        "fin",
+        "shown-out-name.org",
+        [Hello("shown-out-name.org", "fin")],
+        Outcome.BLOCKED,
+        "This name alone is shown the door.",
+        Mechanism.TLS_EOF,
+    ),
+    _sni(
+        "mute_server",
+        "no-name-answered.org",
+        [],
+        Outcome.INCONCLUSIVE,
+        "No name at all is answered: a harmless name that fails proves nothing.",
+        server="silent",
+    ),
+)
