@@ -7,6 +7,7 @@ Nothing here is made safe for either: whoever shows it does that (`sanitise.py`,
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from probe.beside import differences, told
 from probe.model import (
     Control,
     Dns,
@@ -54,6 +55,7 @@ def explain(record: Record) -> Explanation:
         Section("Measured", tuple(_about(record))),
         Section("How", tuple(_how(record.verdict))),
         Section("Why we think so", tuple(_why(record.verdict))),
+        Section("The certificate that came, and the site's own", tuple(differences(record))),
         Section("Names", tuple(_names(record.steps))),
         Section("Certificates", tuple(_certificates(record))),
         Section("What was seen, in order", tuple(_timeline(record.steps))),
@@ -117,7 +119,7 @@ def _certificates(record: Record) -> Iterator[str]:
             if step.trust and step.chain[0] not in here:
                 here[step.chain[0]] = step.trust
                 yield from _certificate(
-                    f"Served elsewhere ({_when(control)})", step.chain[0], step.trust
+                    f"Served elsewhere ({told(control)})", step.chain[0], step.trust
                 )
 
 
@@ -218,10 +220,5 @@ def _resolver(step: Dns) -> str:
 
 def _controls(controls: tuple[Control, ...]) -> Iterator[str]:
     for control in controls:
-        yield f"{_when(control)}:"
+        yield f"{told(control)}:"
         yield from (f"  {sentence(step)}" for step in control.steps)
-
-
-def _when(control: Control) -> str:
-    side = "before" if control.age < 0 else "after"
-    return f"a control, {seconds(abs(control.age))} {side}"

@@ -16,6 +16,8 @@ from probe import durable
 from probe.model import Quic, Record, Role, Tls
 from probe.sanitise import plain
 
+_MINE = frozenset({Role.TARGET, Role.NEUTRAL})
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -27,9 +29,11 @@ class Chain:
 
 
 def export(record: Record, others: Iterable[Record], folder: Path) -> list[Path]:
-    """Write every chain of this record, and a trusted one of the same site from other records."""
+    """Write every chain of this record and its controls; else a trusted one from other records."""
     certs = dict(record.certs)
-    found = list(_chains(record))
+    found = [*_chains(record), *_elsewhere(record)]
+    for control in record.control:
+        certs.update({name: text for name, text in control.certs.items() if name not in certs})
     if not any(chain.trusted for chain in found):
         for other in others:
             trusted = [chain for chain in _chains(other) if chain.trusted]
@@ -44,7 +48,8 @@ def _write(
     chains: Iterable[Chain], certs: Mapping[str, str], folder: Path
 ) -> Iterator[Path | None]:
     counts = {True: 0, False: 0}
-    for chain in dict.fromkeys(chains):
+    once = {chain.digests: chain for chain in reversed(list(chains))}
+    for chain in reversed(list(once.values())):
         blocks = [block for digest in chain.digests if (block := _block(certs.get(digest), digest))]
         if not blocks:
             continue
@@ -57,11 +62,22 @@ def _write(
 
 def _chains(record: Record) -> Iterator[Chain]:
     for step in record.steps:
-        if isinstance(step, Tls | Quic) and step.chain and step.role is Role.TARGET:
+        if isinstance(step, Tls | Quic) and step.chain and step.role in _MINE:
             trusted = bool(step.trust and step.trust.valid)
             what = f"served for {step.sni or '(no name)'} by {step.address}"
             note = f"{what}, record {record.id}, {record.started_at}"
             yield Chain(step.chain, trusted, plain(note))
+
+
+def _elsewhere(record: Record) -> Iterator[Chain]:
+    """What controls were served for the same names: of each only the leaf travels."""
+    for control in record.control:
+        for step in control.steps:
+            if isinstance(step, Tls | Quic) and step.chain and step.chain[0] in control.certs:
+                trusted = bool(step.trust and step.trust.valid)
+                what = f"served for {step.sni or '(no name)'} by {step.address} to a control"
+                note = f"{what}, its record {control.id}, the leaf alone"
+                yield Chain(step.chain[:1], trusted, plain(note))
 
 
 def _block(text: str | None, digest: str) -> str:

@@ -28,6 +28,7 @@ LONGER = {
 
 PURE = (
     "probe/authority.py",
+    "probe/beside.py",
     "probe/budget.py",
     "probe/certificate.py",
     "probe/chain.py",
