@@ -12,7 +12,7 @@ from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Base, Dns, Http, Mechanism, Outcome, Role
 
-_DENIED = {
+DENIED = {
     Failure.DNS_NXDOMAIN: Mechanism.DNS_NXDOMAIN,
     Failure.DNS_NO_ANSWER: Mechanism.DNS_NODATA,
     Failure.DNS_SERVFAIL: Mechanism.DNS_SERVFAIL,
@@ -21,7 +21,7 @@ _DENIED = {
     Failure.TIMEOUT: Mechanism.DNS_TIMEOUT,
     Failure.REFUSED: Mechanism.DNS_REFUSED,
 }
-_NO_ADDRESS = {Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER}
+NO_ADDRESS = {Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER}
 _NEEDS_WORKING_RESOLVER = {
     Failure.TIMEOUT,
     Failure.DNS_SERVFAIL,
@@ -82,7 +82,7 @@ def _resolver_works(e: Evidence) -> bool:
     asked = (*e.all(Dns, role=Role.REFERENCE), *e.all(Dns, role=Role.HARMLESS))
     mine = [s for s in asked if s.resolver == "system"]
     if mine:
-        return any(s.failure is None or s.failure in _NO_ADDRESS for s in mine)
+        return any(s.failure is None or s.failure in NO_ADDRESS for s in mine)
     return e.line.trusted_names > 0
 
 
@@ -98,8 +98,8 @@ def name_denied_here(e: Evidence) -> Proof | None:
             continue
         sure, shown = proven_elsewhere(e, hop)
         failure = asked[-1].failure
-        if sure and failure in _DENIED:
-            return Proof((*asked, *shown), sure, mechanisms=(_DENIED[failure],))
+        if sure and failure in DENIED:
+            return Proof((*asked, *shown), sure, mechanisms=(DENIED[failure],))
     return None
 
 
@@ -242,7 +242,7 @@ def _tampered(e: Evidence, step: Dns, hop: int, truth: set[str]) -> Mechanism | 
     same = [s for s in e.others(hop) if s.resolver == step.resolver and s.type == "A"]
     if step.failure in {Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER, Failure.DNS_REFUSED}:
         steady = [s for s in same if s.transport == "udp"]
-        return _DENIED[step.failure] if all(s.failure is step.failure for s in steady) else None
+        return DENIED[step.failure] if all(s.failure is step.failure for s in steady) else None
     given = set(step.addresses)
     if given and not given & truth and all(map(is_bogon, given)) and not e.record.lab:
         return Mechanism.DNS_BOGON
@@ -267,7 +267,7 @@ def name_dead_everywhere(e: Evidence) -> Proof | None:
     if there and all(_alike(s.failure, mine) for s in there):
         return Proof(tuple(asked), 0.95 * e.control_weight)
     encrypted = e.encrypted(hop)
-    if mine <= _NO_ADDRESS and encrypted and all(_alike(s.failure, mine) for s in encrypted):
+    if mine <= NO_ADDRESS and encrypted and all(_alike(s.failure, mine) for s in encrypted):
         return Proof((*asked, *encrypted), 0.9)
     return None
 
@@ -281,7 +281,7 @@ def _control_answers(e: Evidence, host: str) -> list[Dns]:
 def _alike(failure: Failure | None, mine: set[Failure | None]) -> bool:
     if failure is None:
         return False
-    return failure in mine or (failure in _NO_ADDRESS and bool(mine & _NO_ADDRESS))
+    return failure in mine or (failure in NO_ADDRESS and bool(mine & NO_ADDRESS))
 
 
 @rule("dns.name_answered_here_only", Tier.PROVEN, Outcome.DOWN, Mechanism.DNS_WRONG_ADDRESS)
@@ -293,7 +293,7 @@ def name_answered_here_only(e: Evidence) -> Proof | None:
     host = host_of(e.hop_urls.get(hop, ""))
     there = _control_answers(e, host)
     asked = [*there, *e.encrypted(hop)]
-    nowhere = [s for s in asked if s.failure in _NO_ADDRESS]
+    nowhere = [s for s in asked if s.failure in NO_ADDRESS]
     if len(nowhere) < 2 or len(nowhere) < len(asked):
         return None
     return Proof((*e.system(hop), *e.encrypted(hop)), 0.9)

@@ -46,14 +46,14 @@ def fails_for_this_name(e: Evidence) -> Proof | None:
         last = attempts[-1]
         if last.failure is Failure.SSL_HANDSHAKE:
             continue  # a server may itself refuse a name with an alert
-        around = _answered_around(e, attempts)
+        around = answered_around(e, attempts)
         if around:
             sure = 0.98 if _control_shook(e) else 0.92
             return Proof((*attempts, *around), sure, mechanisms=_mechanism(last))
     return None
 
 
-def _answered_around(e: Evidence, attempts: list[Tls]) -> tuple[Tls, ...]:
+def answered_around(e: Evidence, attempts: list[Tls]) -> tuple[Tls, ...]:
     """Harmless handshakes at this address: one before the last failing attempt, one after it."""
     last = max(attempts, key=lambda s: s.at)
     here = [
