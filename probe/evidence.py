@@ -12,7 +12,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from probe.compare import host_of, is_address, is_bogon, same_failure
-from probe.model import Base, Control, Dns, Http, Line, Record, Role, Step, Steps, Tcp, Tls
+from probe.model import Base, Control, Dns, Http, Line, Quic, Record, Role, Step, Steps, Tcp, Tls
 
 FRESH_SECONDS = 900.0
 _NEAR_SECONDS = 60.0
@@ -165,8 +165,14 @@ class Evidence:
 
     @cached_property
     def controls(self) -> tuple[Control, ...]:
-        """Control observations near enough in time to be compared."""
-        return tuple(c for c in self.record.control if abs(c.age) <= FRESH_SECONDS)
+        """Control observations near enough in time to be compared, and of the same kind."""
+        over_quic = self.record.experiment == "quic"
+        return tuple(
+            c
+            for c in self.record.control
+            if abs(c.age) <= FRESH_SECONDS
+            and (over_quic or not c.steps or any(not isinstance(s, Quic) for s in c.steps))
+        )
 
     @cached_property
     def latest(self) -> tuple[Control, ...]:

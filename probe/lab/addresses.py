@@ -76,6 +76,12 @@ BOGON = "10.10.34.34"
 REDIRECTED_TLS_PORT = 7443
 REDIRECTED_WEB_PORT = 7080
 LIAR_PORT = 5353
+_FIRST_QUIC_PORT = 20_000
+
+
+def quic_port(index: int) -> int:
+    """Where the censor takes the QUIC datagrams of its act of this number."""
+    return _FIRST_QUIC_PORT + index
 
 
 class Allocator:

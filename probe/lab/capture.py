@@ -52,7 +52,7 @@ def _play(climate: Climate, scenarios: list[Scenario]) -> Iterator[Case]:
     owners = {expect.url: scenario for scenario in scenarios for expect in scenario.expect}
     with (
         Country(scenarios, line=climate.line) as country,
-        stage(country, climate.control, country.urls()) as ready,
+        stage(country, climate.control, country.urls(), climate.looks) as ready,
     ):
         control = () if climate.control != "none" else ("--control", "none")
         for experiments in {scenario.experiments for scenario in scenarios}:

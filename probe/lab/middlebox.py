@@ -10,7 +10,7 @@ from typing import Literal
 
 from probe.lab import addresses as plan
 from probe.lab.hello import pattern
-from probe.lab.scenario import Act, Box, Cut, Hello, Lie, Nation, Slow, Web
+from probe.lab.scenario import Act, Box, Cut, Hello, Lie, Nation, Quic, Slow, Web
 from probe.lab.world import World
 
 HOME = "home"
@@ -134,6 +134,8 @@ def _act(act: Act, world: World, index: int, *, v6: bool) -> Iterator[Rule]:
             yield from _cut(act, world, v6=v6)
         case Lie() if not v6:
             yield from _lie(act)
+        case Quic():
+            yield from _quic(act, world, index, v6=v6)
         case Slow():
             yield from _slow(act, index)
         case Box() if not v6 and act.at == "border" and act.stands == "in":
@@ -213,6 +215,19 @@ def _lie(act: Lie) -> Iterator[Rule]:
     yield Rule("nat", "PREROUTING", f"{found} -j REDIRECT --to-ports {plan.LIAR_PORT}")
 
 
+def _quic(act: Quic, world: World, index: int, *, v6: bool) -> Iterator[Rule]:
+    """By name only over IPv4: the gatekeeper carries no other."""
+    port = "icmp6-port-unreachable" if v6 else "icmp-port-unreachable"
+    for address in _family(world, act.name, v6=v6):
+        found = f"-i {HOME} -d {address} -p udp --dport 443"
+        if act.how == "drop_name":
+            to = f"-j REDIRECT --to-ports {plan.quic_port(index)}"
+            yield Rule("nat", "PREROUTING", f"{found} {to}")
+        else:
+            stopped = "DROP" if act.how == "drop" else f"REJECT --reject-with {port}"
+            yield Rule("filter", "FORWARD", f"{found} -j {stopped}")
+
+
 def _slow(act: Slow, index: int) -> Iterator[Rule]:
     mark = _FIRST_SLOW + index
     yield Rule("mangle", "FORWARD", f"{_offers(act.name)} -j CONNMARK --set-mark {mark}")
@@ -254,10 +269,13 @@ _REDIRECTS = {
     "hotel_dns": _TO_LIAR,
     "everything_resigned": _TO_TLS_PROXY,
     "nxdomain_sold": f"-d {plan.SYSTEM_RESOLVER} {_TO_LIAR}",
+    "dns_hijack": f"! -d {plan.SYSTEM_RESOLVER} {_TO_LIAR}",
 }
 _DROPS = {
     "outage": "-j DROP",
     "foreign_cut": f"-i {HOME} ! -d {_DOMESTIC} -j DROP",
+    "no_quic": f"-i {HOME} -p udp --dport 443 -j DROP",
+    "no_dot": f"-i {HOME} -p tcp --dport 853 -j DROP",
     "no_collector": f"-i {HOME} -d {plan.COLLECTOR} -j DROP",
 }
 
@@ -300,11 +318,12 @@ def dead_servers(world: World, *, v6: bool = False) -> str:
         gone = () if v6 else place.v4[len(place.alive) :]
         made += [Rule("filter", "INPUT", f"-d {address} -j DROP") for address in gone]
         for address in addresses:
-            made += _dead(address, place.site.server, place.site.plain, v6=v6)
+            site = place.site
+            made += _dead(address, site.server, site.plain, site.quic, v6=v6)
     return render(made)
 
 
-def _dead(address: str, server: str, plain: str, *, v6: bool) -> Iterator[Rule]:
+def _dead(address: str, server: str, plain: str, quic: str, *, v6: bool) -> Iterator[Rule]:
     unreachable = "icmp6-addr-unreachable" if v6 else "icmp-host-unreachable"
     refused = "-j REJECT --reject-with tcp-reset"
     match server:
@@ -314,5 +333,7 @@ def _dead(address: str, server: str, plain: str, *, v6: bool) -> Iterator[Rule]:
             yield Rule("filter", "INPUT", f"-d {address} -j DROP")
         case "unreachable":
             yield Rule("filter", "INPUT", f"-d {address} -j REJECT --reject-with {unreachable}")
+    if quic == "mute":
+        yield Rule("filter", "INPUT", f"-d {address} -p udp --dport 443 -j DROP")
     if plain == "closed":
         yield Rule("filter", "INPUT", f"-d {address} -p tcp --dport 80 {refused}")

@@ -46,6 +46,7 @@ def respond(
     rcode: dns.rcode.Rcode = dns.rcode.NOERROR,
     addresses: tuple[str, ...] = (),
     cname: str | None = None,
+    service: str | None = None,
 ) -> dns.message.Message:
     """A reply to a query with these addresses (of the type that was asked) in it."""
     reply = dns.message.make_response(query, recursion_available=True)
@@ -54,6 +55,8 @@ def respond(
     if cname is not None:
         reply.answer.append(dns.rrset.from_text(owner, _TTL, "IN", "CNAME", f"{cname}."))
         owner = f"{cname}."
+    if service is not None:
+        reply.answer.append(dns.rrset.from_text(owner, _TTL, "IN", "HTTPS", service))
     if addresses:
         kind = asked(query)[1]
         reply.answer.append(dns.rrset.from_text(owner, _TTL, "IN", kind, *addresses))
@@ -78,6 +81,8 @@ class Zone:
             return None
         if resolves in _RCODES:
             return respond(query, _RCODES[resolves])
+        if kind == "HTTPS" and place.site.quic != "no":
+            return respond(query, service='1 . alpn="h3,h2"')
         if resolves == "cname_nowhere":
             return respond(query, cname=f"gone.{name}")
         return respond(query, addresses=_told(place, kind, resolver))

@@ -124,7 +124,7 @@ class Origin:
             return
         answer = self._answer(site, asked, _audience(stream), secure=secure)
         clock = WRONG_CLOCK.total_seconds() if self.world.nation("wrong_clock") else 0.0
-        answer = pages.at_ports(answer, *self.ports)
+        answer = pages.offering_http3(pages.at_ports(answer, *self.ports), site)
         _send(stream, site, pages.wire(answer, clock=clock))
 
     def _answer(

@@ -104,6 +104,13 @@ def at_ports(answer: Answer, secure: int, plain: int) -> Answer:
     return replace(answer, headers=headers)
 
 
+def offering_http3(answer: Answer, site: Site) -> Answer:
+    """The same answer, saying that there is HTTP/3 too, if the site says so."""
+    if site.quic == "no":
+        return answer
+    return replace(answer, headers=(*answer.headers, ("Alt-Svc", 'h3=":443"; ma=86400')))
+
+
 def with_port(url: str, secure: int, plain: int) -> str:
     """An absolute URL with the port at which its scheme is served; others as they are."""
     parts = urlsplit(url)

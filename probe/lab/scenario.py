@@ -84,6 +84,7 @@ class Site:
         leaves: Each address has its own certificate, alternating between two trusted authorities.
         plain: What http:// does: the same pages, a redirect to https, or nothing listens.
         dead_addresses: How many of the addresses, counted from the last, are silent for everybody.
+        quic: Whether it offers HTTP/3 and answers; `advertised`: nobody listens; `mute`: silence.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Site:
     ipv6: bool = False
     ports: tuple[int, ...] = ()
     dead_addresses: int = 0
+    quic: Literal["no", "up", "advertised", "mute"] = "no"
 
 
 LieKind: TypeAlias = Literal[
@@ -182,6 +184,14 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
+class Quic:
+    """QUIC to a site is stopped: by the name in its Initials, or by address and UDP port 443."""
+
+    name: str
+    how: Literal["drop_name", "drop", "refuse"]
+
+
+@dataclass(frozen=True, slots=True)
 class Slow:
     """Connections whose ClientHello offers the name are slowed.
 
@@ -211,6 +221,9 @@ class Nation:
         "no_dns",
         "no_collector",
         "no_ipv6",
+        "no_quic",
+        "no_dot",
+        "dns_hijack",
         "wrong_clock",
     ]
 
@@ -239,7 +252,7 @@ class Box:
     ttl: int = 128
 
 
-Act: TypeAlias = Lie | Cut | Hello | Web | Slow | Nation | Box
+Act: TypeAlias = Lie | Cut | Hello | Web | Quic | Slow | Nation | Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,16 +347,22 @@ class Scenario:
         """What of the country as a whole it needs."""
         nations = {act.how for act in self.censor if isinstance(act, Nation)}
         long = any(isinstance(act, Box) for act in self.censor)
-        return Climate(self.line, self.control, tuple(sorted(nations)), long)
+        looks = ("web", "quic") if "quic" in self.experiments else ("web",)
+        return Climate(self.line, self.control, tuple(sorted(nations)), looks=looks, long=long)
 
 
 @dataclass(frozen=True, slots=True)
 class Climate:
-    """A line, a control and what is done to everybody: scenarios that agree share one country."""
+    """A line, a control and what is done to everybody: scenarios that agree share one country.
+
+    Attributes:
+        looks: The experiments that the control does.
+    """
 
     line: LineSpec = WIRE
     control: ControlState = ControlState.FRESH
     nations: tuple[str, ...] = ()
+    looks: tuple[str, ...] = ("web",)
     long: bool = False
 
     @property
@@ -352,6 +371,6 @@ class Climate:
         return self == Climate()
 
     def __str__(self) -> str:
-        parts = [self.line.name, f"control {self.control}", *self.nations]
+        parts = [self.line.name, f"control {self.control}", *self.nations, *self.looks[1:]]
         parts += ["several hops"] if self.long else []
         return ", ".join(parts)

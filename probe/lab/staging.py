@@ -101,13 +101,15 @@ class Stage:
                 raise StageError(f"the collector did not start: {log.read_text()[-2000:]}")
             time.sleep(_POLL)
 
-    def start_control(self, urls: Sequence[str], *, stale: bool = False) -> None:
+    def start_control(
+        self, urls: Sequence[str], *, stale: bool = False, looks: Sequence[str] = ("web",)
+    ) -> None:
         """Enrol a control, let it look at every URL, and leave it there to answer rechecks.
 
         `stale`: its clock is 45 minutes late, so that everything it says is old; it answers none.
         """
         found = self.ground.folder / "control.jsonl"
-        argv = self._run_argv("abroad", urls, found, role="control")
+        argv = [*self._run_argv("abroad", urls, found, role="control"), "-e", ",".join(looks)]
         env = {**self._home("abroad"), "QAZPROBE_INVITE": self._invite()}
         log = self.ground.folder / "control.log"
         if stale or not self.ground.control_stays:
@@ -186,12 +188,14 @@ class Stage:
 
 
 @contextmanager
-def stage(ground: Ground, control: ControlState, urls: Sequence[str]) -> Iterator[Stage]:
+def stage(
+    ground: Ground, control: ControlState, urls: Sequence[str], looks: Sequence[str] = ("web",)
+) -> Iterator[Stage]:
     """A collector, a control if there is to be one, and a volunteer who consented."""
     made = Stage(ground)
     made.start_collector(urls)
     if control is not ControlState.NONE:
-        made.start_control(urls, stale=control is ControlState.STALE)
+        made.start_control(urls, stale=control is ControlState.STALE, looks=looks)
     made.consent()
     yield made
 

@@ -20,7 +20,18 @@ from pathlib import Path
 from shutil import rmtree
 
 from probe.lab import addresses as plan
-from probe.lab import inside, liar, longway, middlebox, origin, proxy, resolvers, tap
+from probe.lab import (
+    inside,
+    liar,
+    longway,
+    middlebox,
+    origin,
+    proxy,
+    quic_censor,
+    quic_server,
+    resolvers,
+    tap,
+)
 from probe.lab.line import Bridge, open_interface
 from probe.lab.scenario import WIRE, Box, LineSpec, Scenario, Site
 from probe.lab.world import World, build
@@ -128,6 +139,7 @@ def _censor(world: World, _: Path) -> None:
         _run(["tc", "-batch", "-"], "\n".join(classes) + "\n")
     proxy.start(world)
     liar.start(world)
+    quic_censor.start(world)
     restore("iptables", middlebox.rules(world))
     restore("ip6tables", middlebox.rules(world, v6=True))
 
@@ -181,6 +193,7 @@ def _internet(world: World, _: Path) -> None:
     inside.offloads_off("censor0")
     inside.offloads_off("abroad0")
     origin.start(world, resolvers.start(world))
+    quic_server.start(world)
     restore("iptables", middlebox.dead_servers(world))
     restore("ip6tables", middlebox.dead_servers(world, v6=True))
 

@@ -149,6 +149,8 @@ def _listed() -> list[Site]:
     sites: dict[str, Site] = {}
     for name in known.harmless_names():
         sites[name] = Site(name, page=Page("small"), ipv6=True)
+    for name in known.quic_references():
+        sites[name] = Site(name, page=Page("small"), quic="up")
     for anchor in known.anchors():
         url = urlsplit(anchor.url)
         name = url.hostname or ""

@@ -1,0 +1,135 @@
+"""QUIC is acted upon: by the name in its Initials, by address, or on the whole line."""
+
+from collections.abc import Sequence
+
+from probe.lab.catalogue.entry import entry
+from probe.lab.quic_server import is_here
+from probe.lab.scenario import Act, Expect, Hello, LineSpec, Nation, Quic, Scenario, Site
+from probe.model import Mechanism, Outcome
+
+_LOSSY = LineSpec("lossy udp", delay=0.03, loss=0.08)
+
+
+def _quic(
+    name: str,
+    site: Site,
+    acts: Sequence[Act],
+    outcome: Outcome,
+    why: str,
+    *,
+    mechanisms: Sequence[Mechanism] = (),
+    also: Sequence[Outcome | Mechanism] = (),
+) -> Scenario:
+    return entry(
+        f"quic.{name}",
+        site,
+        acts,
+        outcome,
+        why,
+        mechanisms=mechanisms,
+        also=also,
+        experiments=("quic",),
+    )
+
+
+_ALL = (
+    _quic(
+        "drop_name",
+        Site("fast-lane.org", quic="up"),
+        [Quic("fast-lane.org", "drop_name")],
+        Outcome.BLOCKED,
+        "A flow whose Initial offers the name is dropped; a harmless name at the address passes.",
+        mechanisms=[Mechanism.QUIC_TIMEOUT],
+    ),
+    _quic(
+        "drop_name_and_hello",
+        Site("no-lane-at-all.org", quic="up"),
+        [Quic("no-lane-at-all.org", "drop_name"), Hello("no-lane-at-all.org", "drop")],
+        Outcome.BLOCKED,
+        "TLS is stopped too, so the page cannot say that it offers HTTP/3; its record does.",
+        mechanisms=[Mechanism.QUIC_TIMEOUT],
+    ),
+    _quic(
+        "drop_address",
+        Site("closed-port.org", quic="up"),
+        [Quic("closed-port.org", "drop")],
+        Outcome.BLOCKED,
+        "UDP port 443 of its address is silent here for every name, and answers the control.",
+        mechanisms=[Mechanism.QUIC_TIMEOUT],
+    ),
+    _quic(
+        "refuse_address",
+        Site("polite-port.org", quic="up"),
+        [Quic("polite-port.org", "refuse")],
+        Outcome.BLOCKED,
+        "ICMP says here that nobody listens at its UDP port 443; the control is answered there.",
+        mechanisms=[Mechanism.QUIC_REFUSED],
+    ),
+    _quic(
+        "only_hello",
+        Site("side-door.org", quic="up"),
+        [Hello("side-door.org", "drop")],
+        Outcome.OK,
+        "TLS over TCP is stopped by name, and QUIC is not.",
+    ),
+    _quic(
+        "fine",
+        Site("quick-reader.org", quic="up"),
+        [],
+        Outcome.OK,
+        "It answers over QUIC.",
+    ),
+    _quic(
+        "not_offered",
+        Site("tcp-forever.org"),
+        [],
+        Outcome.INCONCLUSIVE,
+        "It offers no HTTP/3, and its silence over UDP means nothing.",
+    ),
+    _quic(
+        "offered_by_nobody",
+        Site("empty-promise.org", quic="advertised"),
+        [],
+        Outcome.DOWN,
+        "It offers HTTP/3, and nobody listens there, for anybody.",
+        also=[Outcome.INCONCLUSIVE],
+    ),
+    _quic(
+        "offered_and_silent",
+        Site("mute-promise.org", quic="mute"),
+        [],
+        Outcome.DOWN,
+        "It offers HTTP/3, and a firewall in front of it drops it, for everybody.",
+        also=[Outcome.INCONCLUSIVE],
+    ),
+    Scenario(
+        "quic.none_on_this_line",
+        (Site("office-firewall.org", quic="up"),),
+        (
+            Expect(
+                "https://office-firewall.org/",
+                Outcome.INCONCLUSIVE,
+                "UDP port 443 is closed for everybody on this line: an office does that too.",
+            ),
+        ),
+        censor=(Nation("no_quic"),),
+        experiments=("quic",),
+    ),
+    Scenario(
+        "quic.lossy",
+        tuple(Site(f"windy-{index}.org", quic="up") for index in range(6)),
+        tuple(
+            Expect(
+                f"https://windy-{index}.org/",
+                Outcome.OK,
+                "Eight packets in a hundred are lost each way.",
+                also_acceptable=(Outcome.INCONCLUSIVE,),
+            )
+            for index in range(6)
+        ),
+        line=_LOSSY,
+        experiments=("quic",),
+    ),
+)
+
+SCENARIOS: tuple[Scenario, ...] = _ALL if is_here() else ()
