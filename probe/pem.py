@@ -16,8 +16,6 @@ from probe import durable
 from probe.model import Quic, Record, Role, Tls
 from probe.sanitise import plain
 
-_MINE = frozenset({Role.TARGET, Role.NEUTRAL})
-
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -62,11 +60,17 @@ def _write(
 
 def _chains(record: Record) -> Iterator[Chain]:
     for step in record.steps:
-        if isinstance(step, Tls | Quic) and step.chain and step.role in _MINE:
+        if isinstance(step, Tls | Quic) and step.chain and _is_ours(step):
             trusted = bool(step.trust and step.trust.valid)
             what = f"served for {step.sni or '(no name)'} by {step.address}"
             note = f"{what}, record {record.id}, {record.started_at}"
             yield Chain(step.chain, trusted, plain(note))
+
+
+def _is_ours(step: Tls | Quic) -> bool:
+    """Served for the target, there or in place of an unrelated server's own certificate."""
+    own = step.trust is not None and step.trust.anchored
+    return step.role is Role.TARGET or (step.role is Role.NEUTRAL and not own)
 
 
 def _elsewhere(record: Record) -> Iterator[Chain]:

@@ -5,6 +5,9 @@ import struct
 _HANDSHAKE = 22
 _CLIENT_HELLO = 1
 _SERVER_NAME = 0
+_ALPN = 16
+_SUPPORTED_VERSIONS = 43
+_TLS12 = b"\x03\x03"
 
 
 def server_name(data: bytes) -> str | None:
@@ -22,9 +25,39 @@ def is_whole(data: bytes) -> bool:
     return len(data) >= 5 and len(data) >= 5 + int.from_bytes(data[3:5], "big")
 
 
+def offers_alpn(data: bytes) -> bool:
+    """Whether a ClientHello says which protocols may follow (RFC 7301)."""
+    return _ALPN in _readable(data)
+
+
+def offers_only_tls13(data: bytes) -> bool:
+    """Whether a ClientHello offers TLS 1.3 and nothing before it (RFC 8446 section 4.2.1)."""
+    offered = _readable(data).get(_SUPPORTED_VERSIONS, b"")[1:]
+    return bool(offered) and _TLS12 not in {
+        offered[at : at + 2] for at in range(0, len(offered), 2)
+    }
+
+
+def _readable(data: bytes) -> dict[int, bytes]:
+    try:
+        return _extensions(data)
+    except (IndexError, struct.error):
+        return {}
+
+
 def _server_name(data: bytes) -> str | None:
-    if data[0] != _HANDSHAKE or data[5] != _CLIENT_HELLO:
+    offered = _extensions(data).get(_SERVER_NAME)
+    if offered is None:
         return None
+    length = _u16(offered, 3)
+    name = offered[5 : 5 + length]
+    return name.decode("ascii").lower() if len(name) == length else None
+
+
+def _extensions(data: bytes) -> dict[int, bytes]:
+    if data[0] != _HANDSHAKE or data[5] != _CLIENT_HELLO:
+        return {}
+    found: dict[int, bytes] = {}
     at = 5 + 4 + 2 + 32
     at += 1 + data[at]
     at += 2 + _u16(data, at)
@@ -34,12 +67,9 @@ def _server_name(data: bytes) -> str | None:
     while at + 4 <= end:
         kind, size = struct.unpack_from("!HH", data, at)
         at += 4
-        if kind == _SERVER_NAME:
-            length = _u16(data, at + 3)
-            name = data[at + 5 : at + 5 + length]
-            return name.decode("ascii").lower() if len(name) == length else None
+        found.setdefault(kind, data[at : at + size])
         at += size
-    return None
+    return found
 
 
 def _u16(data: bytes, at: int) -> int:

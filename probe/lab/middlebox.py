@@ -256,7 +256,7 @@ def _nation6(act: Nation) -> Iterator[Rule]:
     """IPv6 has no exceptions: what a nation does to the line, it does to all of IPv6."""
     if act.how in {"outage", "foreign_cut", "whitelist", "captive_portal", "hotel_dns", "no_ipv6"}:
         yield Rule("filter", "FORWARD", "-j DROP")
-    if act.how == "everything_resigned":
+    if _REDIRECTS.get(act.how) == _TO_TLS_PROXY:
         to = f"-j REDIRECT --to-ports {plan.REDIRECTED_TLS_PORT}"
         yield Rule("nat", "PREROUTING", f"-i {HOME} -p tcp --dport 443 {to}")
 
@@ -268,6 +268,8 @@ _REDIRECTS = {
     "captive_portal": _TO_WEB_PROXY,
     "hotel_dns": _TO_LIAR,
     "everything_resigned": _TO_TLS_PROXY,
+    "router_page": _TO_TLS_PROXY,
+    "watched_everywhere": _TO_TLS_PROXY,
     "nxdomain_sold": f"-d {plan.SYSTEM_RESOLVER} {_TO_LIAR}",
     "dns_hijack": f"! -d {plan.SYSTEM_RESOLVER} {_TO_LIAR}",
 }

@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from probe.lab.scenario import CertificateKind
 
 _DAY = timedelta(days=1)
+_SCTS = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 
 
 def _name(text: str) -> x509.Name:
@@ -89,7 +90,7 @@ def leaf(
     validity = (now - days[0] * _DAY, now + days[1] * _DAY)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     builder = _builder(subject, parent.certificate.subject, key.public_key(), validity)
-    builder = _as_server(builder, names)
+    builder = _logged(_as_server(builder, names))
     certificate = _pointing_up(builder, parent).sign(parent.key, SHA256())
     return _served(certificate, key, (parent.certificate, *parent.above) if complete else ())
 
@@ -173,6 +174,15 @@ def _as_server(builder: x509.CertificateBuilder, names: Sequence[str]) -> x509.C
     return builder.add_extension(purpose, critical=False)
 
 
+def _logged(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
+    """A timestamp as public logs give them (RFC 6962), of a log that nobody knows."""
+    stamp = b"\x00" + bytes(32) + bytes(8) + b"\x00\x00" + b"\x04\x03\x00\x08" + bytes(8)
+    listed = len(stamp).to_bytes(2, "big") + stamp
+    value = len(listed).to_bytes(2, "big") + listed
+    octets = b"\x04" + bytes([len(value)]) + value
+    return builder.add_extension(x509.UnrecognizedExtension(_SCTS, octets), critical=False)
+
+
 def _copy_names(
     builder: x509.CertificateBuilder, real: x509.Certificate
 ) -> x509.CertificateBuilder:
@@ -251,6 +261,11 @@ class Pki:
     def product(self) -> Authority:
         """An antivirus or an office proxy."""
         return root("CN=Guardian Web Shield Personal Root,O=Guardian Antivirus", now=self.now)
+
+    @cached_property
+    def router(self) -> Served:
+        """What a home router shows, whatever is asked for."""
+        return self_signed(("home-router.lan", "192.168.1.1"), now=self.now)
 
     @property
     def roots_pem(self) -> bytes:

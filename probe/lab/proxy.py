@@ -14,7 +14,7 @@ from cryptography import x509
 
 from probe.lab import addresses as plan
 from probe.lab import pages, wires
-from probe.lab.hello import server_name
+from probe.lab.hello import offers_alpn, offers_only_tls13, server_name
 from probe.lab.pki import Authority, Served, forge_2019, forge_2021
 from probe.lab.scenario import Hello, Web
 from probe.lab.wires import Destination, Locate
@@ -22,6 +22,7 @@ from probe.lab.world import World
 
 _HANDSHAKE_FAILURE = bytes.fromhex("15030300020228")  # fatal alert 40, RFC 8446 section 6
 _RAW_PAGE = "<html><title>Access denied</title><body>This resource is blocked.</body></html>"
+_ROUTER_PAGE = b"<html><title>Home router</title><body>Sign in to set up.</body></html>"
 _UPSTREAM_LIMIT = 10.0
 
 Onward = Callable[[socket.socket, Destination], None]
@@ -68,11 +69,13 @@ class Proxy:
             return  # whoever dials us directly was not redirected, and is not passed on to us
         hello = wires.peek(connection)
         name = server_name(hello)
-        act = self._hello_act(name)
+        act = self._hello_act(name, hello)
         if act is not None:
             self._act_on_hello(connection, act, there, name, len(hello))
         elif self.world.nation("everything_resigned"):
             self._intercept(connection, "product", there, name)
+        elif self.world.nation("router_page"):
+            _show_router(connection, self.contexts.get(self.world.pki.router))
         else:
             self.onward_secure(connection, there)
 
@@ -91,9 +94,9 @@ class Proxy:
             return self.onward_plain(connection, there)
         return self._act_on_web(connection, act, there)
 
-    def _hello_act(self, name: str | None) -> Hello | None:
+    def _hello_act(self, name: str | None, hello: bytes) -> Hello | None:
         for act in self.world.acts:
-            if isinstance(act, Hello) and act.name == name:
+            if isinstance(act, Hello) and act.name == name and not _spared(act, hello):
                 return act
         return None
 
@@ -185,6 +188,20 @@ class Proxy:
                 return pki.product
             case _:
                 return pki.interceptor_anonymous
+
+
+def _spared(act: Hello, hello: bytes) -> bool:
+    """An interceptor that does not look at this kind of hello."""
+    without = "noalpn" in act.spares and not offers_alpn(hello)
+    return without or ("tls13" in act.spares and offers_only_tls13(hello))
+
+
+def _show_router(connection: socket.socket, context: ssl.SSLContext) -> None:
+    """Answer for whatever was asked with the router's own certificate and login page."""
+    with wires.wrap(connection, context) as stream:
+        wires.read_head(stream)
+        stream.sendall(pages.wire(pages.Answer(200, (), _ROUTER_PAGE)))
+        stream.unwrap()
 
 
 def _open_tls(there: Destination, name: str | None) -> ssl.SSLSocket:

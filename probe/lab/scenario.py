@@ -155,6 +155,7 @@ class Hello:
 
     Attributes:
         residual: For so many seconds afterwards the client can not reach that address and port.
+        spares: Hellos that an interceptor leaves alone: those without ALPN, or of TLS 1.3 alone.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Hello:
         "drop", "drop_after", "reset", "fin", "alert", "mitm_2019", "mitm_2021", "mitm_anonymous"
     ]
     residual: int = 0
+    spares: tuple[Literal["noalpn", "tls13"], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,8 @@ class Nation:
         "captive_portal",
         "hotel_dns",
         "everything_resigned",
+        "router_page",
+        "watched_everywhere",
         "nxdomain_sold",
         "no_public_dns",
         "no_doh",

@@ -45,3 +45,11 @@ def test_what_an_unrelated_server_showed_to_the_name_is_written_too(tmp_path: Pa
         replace(step, role=Role.NEUTRAL) if isinstance(step, Tls) else step for step in record.steps
     )
     assert names(export(replace(record, steps=steps), (), tmp_path)) == ["untrusted-1.pem"]
+
+
+def test_an_unrelated_server_s_own_certificate_is_nobody_s_evidence(tmp_path: Path) -> None:
+    (true,) = sample.trusted().steps
+    assert isinstance(true, Tls)
+    assert true.trust is not None
+    own = replace(true, role=Role.NEUTRAL, trust=replace(true.trust, valid=False, anchored=True))
+    assert export(replace(sample.trusted(), steps=(own,)), (), tmp_path) == []

@@ -1,7 +1,7 @@
 """Forged certificates from beyond the home network."""
 
 from probe.lab.catalogue.entry import entry
-from probe.lab.scenario import ControlState, Hello, Lie, Page, Site
+from probe.lab.scenario import ControlState, Hello, Lie, Nation, Page, Site
 from probe.model import Mechanism, Outcome
 
 SCENARIOS = (
@@ -82,5 +82,85 @@ SCENARIOS = (
         "Only this name gets the forged certificate: the same address is genuine for others.",
         mechanisms=[Mechanism.TLS_MITM],
         control=ControlState.NONE,
+    ),
+    entry(
+        "mitm.nobody_known_no_control",
+        Site("no-witness-no-name.org"),
+        [Hello("no-witness-no-name.org", "mitm_anonymous")],
+        Outcome.INTERCEPTED,
+        "No list knows the authority and nobody looked from elsewhere; the server's own proves it.",
+        mechanisms=[Mechanism.TLS_MITM],
+        control=ControlState.NONE,
+    ),
+    entry(
+        "mitm.home_router",
+        Site("behind-the-router.org"),
+        [Nation("router_page")],
+        Outcome.INCONCLUSIVE,
+        "A home router answers for every site with its own certificate: nobody is between.",
+        mechanisms=[Mechanism.ACCESS_CAPTIVE_PORTAL],
+        also=[Mechanism.ACCESS_OFFLINE],
+    ),
+    entry(
+        "mitm.ways_2019",
+        Site("offered-in-every-way.org"),
+        [Hello("offered-in-every-way.org", "mitm_2019")],
+        Outcome.INTERCEPTED,
+        "The name is offered in every way, and forged in each.",
+        mechanisms=[Mechanism.TLS_MITM],
+        experiments=["mitm"],
+    ),
+    entry(
+        "mitm.ways_old_box",
+        Site("old-box-on-the-way.org"),
+        [Hello("old-box-on-the-way.org", "mitm_2021", spares=("tls13", "noalpn"))],
+        Outcome.INTERCEPTED,
+        "The interceptor leaves TLS 1.3 alone, and whoever names no protocol.",
+        mechanisms=[Mechanism.TLS_MITM],
+        experiments=["mitm"],
+    ),
+    entry(
+        "mitm.ways_expired",
+        Site("lapsed-in-every-way.org", certificate="expired"),
+        [Hello("lapsed-in-every-way.org", "mitm_2021")],
+        Outcome.INTERCEPTED,
+        "What is presented by the origin is re-signed as it is: its dates too have passed.",
+        mechanisms=[Mechanism.TLS_MITM],
+        experiments=["mitm"],
+    ),
+    entry(
+        "mitm.ways_self_signed",
+        Site("own-stamp-own-seal.org", certificate="self_signed"),
+        [Hello("own-stamp-own-seal.org", "mitm_anonymous")],
+        Outcome.INTERCEPTED,
+        "The origin vouches for itself; here an authority nobody knows vouches for it.",
+        mechanisms=[Mechanism.TLS_MITM],
+        experiments=["mitm"],
+    ),
+    entry(
+        "mitm.ways_anywhere",
+        Site("by-name-alone.org"),
+        [Nation("watched_everywhere"), Hello("by-name-alone.org", "mitm_2019")],
+        Outcome.INTERCEPTED,
+        "As in 2019, the name alone calls up the interceptor, at any address.",
+        mechanisms=[Mechanism.TLS_MITM],
+        experiments=["mitm"],
+    ),
+    entry(
+        "mitm.ways_untouched",
+        Site("offered-and-left-alone.org"),
+        [],
+        Outcome.OK,
+        "Nobody minds this name, however it is offered.",
+        experiments=["mitm"],
+    ),
+    entry(
+        "mitm.ways_own_mistake",
+        Site("forgot-in-every-way.org", certificate="self_signed"),
+        [],
+        Outcome.DOWN,
+        "The site's own certificate vouches for itself, for everybody; nobody is between.",
+        also=[Outcome.INCONCLUSIVE],
+        experiments=["mitm"],
     ),
 )
