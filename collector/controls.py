@@ -64,6 +64,12 @@ def _leaves(observation: Observation) -> tuple[str, ...]:
     return tuple(dict.fromkeys(s.chain[0] for s in steps if isinstance(s, Tls) and s.chain))
 
 
+def _compares(step: Step) -> bool:
+    """A look at the target, or, on a recheck, at an address that a probe was given for it."""
+    asked_for = step.role is Role.NEUTRAL and isinstance(step, Tcp | Tls)
+    return step.role is Role.TARGET or asked_for
+
+
 def trim(record: Record) -> Steps:
     """The steps of a control's record that are compared; none when its line was not alive."""
     if record.input == SERVICE + record.experiment and _alive(record):
@@ -71,7 +77,7 @@ def trim(record: Record) -> Steps:
     kinds = _COMPARED.get(record.experiment, ())
     if not kinds or not _alive(record):
         return ()
-    compared = [s for s in record.steps if isinstance(s, kinds) and s.role is Role.TARGET]
+    compared = [s for s in record.steps if isinstance(s, kinds) and _compares(s)]
     return tuple(
         replace(step, body=None) if isinstance(step, Http) else step
         for step in compared[:STEPS_LIMIT]

@@ -207,9 +207,16 @@ class Evidence:
         return {a for s in self.control(Dns) if s.name == host for a in s.addresses}
 
     def control_handshakes(self, hop: int) -> list[Tls]:
-        """The controls' handshakes for the name of this hop."""
+        """The controls' handshakes for the name of this hop, where they themselves were led."""
         host = host_of(self.hop_urls.get(hop, ""))
-        return [step for step in self.control(Tls) if step.sni == host]
+        own = self.control(Tls)
+        return [step for step in own if step.sni == host and step.role is Role.TARGET]
+
+    def control_reached(self, hop: int) -> set[str]:
+        """Addresses at which a control shook hands for this name, asked by us or led there."""
+        host = host_of(self.hop_urls.get(hop, ""))
+        shaken = self.control(Tls)
+        return {s.address for s in shaken if s.sni == host and s.failure is None}
 
     def control_pages(self, hop: int) -> list[Http]:
         """The controls' exchanges for the URL of this hop, successful ones first."""

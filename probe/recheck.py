@@ -121,15 +121,18 @@ class Worker:
         return await looker.second(look, (), ()) if looker.wanted(look) else look
 
     async def _addresses(self, look: Look, addresses: Sequence[str]) -> Look:
-        """Whether the addresses that a probe was given can prove the name."""
+        """Whether the addresses that a probe was given are reached, and can prove the name."""
         url = look.job.url
         port = port_of(url)
         seen = {step.address for step in look.steps if isinstance(step, Tcp)}
         fresh = [a for a in addresses if _is_address(a) and a not in seen and look.net.safe(a)]
-        if port not in _PORTS or url.startswith("http:"):
+        if port not in _PORTS:
             return look
         trail = Trail(look.steps)
         for address in fresh[:ADDRESSES]:
+            if url.startswith("http:"):
+                trail.add(await look.net.tcp(address, port, limit=_LIMIT), role=Role.NEUTRAL)
+                continue
             shaken = await look.net.tls(address, port, host_of(url), limit=_LIMIT)
             trail.chain(shaken, role=Role.NEUTRAL)
         elapsed = time.monotonic() - look.origin

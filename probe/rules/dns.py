@@ -10,7 +10,7 @@ from probe.compare import agree, forged_among, host_of, is_address, is_bogon
 from probe.evidence import Evidence
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
-from probe.model import Base, Dns, Http, Mechanism, Outcome, Role
+from probe.model import Base, Dns, Http, Mechanism, Outcome, Role, Tls
 
 DENIED = {
     Failure.DNS_NXDOMAIN: Mechanism.DNS_NXDOMAIN,
@@ -132,12 +132,21 @@ def wrong_address_here(e: Evidence) -> Proof | None:
             continue
         if all(map(is_bogon, given)) and (_public(others) or not e.record.lab):
             continue  # that is `dns.bogon`
+        if given & _proven_by_control(e, hop):
+            continue
         sure, shown = proven_elsewhere(e, hop)
         exposed = _exposed(e, hop, given) if sure else None
         if exposed:
             weight, steps = exposed
             return Proof((*e.system(hop), *steps, *shown), min(sure, weight))
     return None
+
+
+def _proven_by_control(e: Evidence, hop: int) -> set[str]:
+    """Addresses that proved the name to a control: whatever fails there, it is the site's."""
+    host = host_of(e.hop_urls.get(hop, ""))
+    shaken = [s for s in e.control(Tls) if s.sni == host and s.trust is not None]
+    return {s.address for s in shaken if s.trust is not None and s.trust.valid}
 
 
 def _exposed(e: Evidence, hop: int, given: set[str]) -> tuple[float, tuple[Base, ...]] | None:

@@ -4,7 +4,7 @@ from probe.compare import same_failure
 from probe.evidence import Evidence, by_address, consistently, failing
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
-from probe.model import Mechanism, Outcome, Tcp
+from probe.model import Mechanism, Outcome, Role, Tcp
 
 MECHANISMS = {
     Failure.REFUSED: Mechanism.TCP_REFUSED,
@@ -63,7 +63,7 @@ def dead_everywhere(e: Evidence) -> Proof | None:
     dialled = _dialled(e, hop)
     if len(dialled) < 2 or any(s.failure is None for s in dialled):
         return None
-    there = e.control(Tcp, hop, latest=True)
+    there = [s for s in e.control(Tcp, hop, latest=True) if s.role is Role.TARGET]
     if not there or any(s.failure is None for s in there):
         return None
     mine = failing(dialled)

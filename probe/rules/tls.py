@@ -10,7 +10,7 @@ from probe.compare import same_failure
 from probe.evidence import Evidence, by_address, consistently
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
-from probe.model import Base, Mechanism, Outcome, Tcp, Tls, TrustReason
+from probe.model import Base, Mechanism, Outcome, Role, Tcp, Tls, TrustReason
 
 MECHANISMS = {
     Failure.TIMEOUT: Mechanism.TLS_TIMEOUT,
@@ -80,7 +80,7 @@ def _control_shook(e: Evidence) -> bool:
 @rule("tls.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
 def fails_here_only(e: Evidence) -> Proof | None:
     """TLS with this address fails here every time, and works for the control."""
-    shook = {s.address for s in e.control_handshakes(e.end) if s.failure is None}
+    shook = e.control_reached(e.end)
     for attempts in failing_handshakes(e):
         last = attempts[-1]
         if _fails_there_too(e, last) or (_fails_for_any(e, last) and not e.control_after):
@@ -92,8 +92,9 @@ def fails_here_only(e: Evidence) -> Proof | None:
 
 
 def _fails_there_too(e: Evidence, mine: Tls) -> bool:
-    """Some control, at some time, failed in the same way: it comes and goes."""
-    return any(same_failure(s.failure, mine.failure) for s in e.control_handshakes(e.end))
+    """Some control, at some time, failed there in the same way: it comes and goes."""
+    there = [s for s in e.control(Tls) if s.sni == mine.sni and s.address == mine.address]
+    return any(same_failure(s.failure, mine.failure) for s in there)
 
 
 def _fails_for_any(e: Evidence, mine: Tls) -> bool:
@@ -131,7 +132,8 @@ def _silenced(e: Evidence, trigger: Tls) -> tuple[Base, ...]:
 def broken_everywhere(e: Evidence) -> Proof | None:
     """Nobody gets a handshake out of this site: the control's fail in the same way."""
     mine = [s for s in e.handshakes(e.end) if s.failure is not None]
-    there = [s for s in e.control(Tls, latest=True) if s.sni == e.end_host]
+    led = [s for s in e.control(Tls, latest=True) if s.role is Role.TARGET]
+    there = [s for s in led if s.sni == e.end_host]
     if len(mine) < 2 or not there or any(s.failure is None for s in there):
         return None
     if any(s.failure is None for s in e.handshakes(e.end)):
