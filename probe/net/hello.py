@@ -5,7 +5,8 @@ the record. So nothing is verified here, OpenSSL's security level is 0, and old 
 as far as this OpenSSL has them. A context is made once and shared; no session is ever resumed,
 because nobody hands one in.
 
-`ech` is not among them: neither CPython's ssl nor OpenSSL 3 can make an encrypted ClientHello.
+`ech` is not among them: neither CPython's ssl nor OpenSSL 3 can make an encrypted ClientHello, and
+what looks like one is made in `ech.py`.
 """
 
 import ssl

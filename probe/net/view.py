@@ -66,6 +66,10 @@ class View:
         limit: float | None = None,
     ) -> tuple[Tcp, Tls | None]:
         """Connect, shake hands, hang up."""
+        if hello == "ech":
+            from probe.net.ech import look_ech
+
+            return await look_ech(self._look, Peer(address, port, sni, hello), limit)
         return await look_tls(self._look, Peer(address, port, sni, hello, verify), limit)
 
     async def http(
