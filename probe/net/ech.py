@@ -1,0 +1,132 @@
+"""A ClientHello with an extension shaped like Encrypted ClientHello, and what answers it.
+
+Neither CPython nor OpenSSL 3 can encrypt a ClientHello. But a browser that has no key for a site
+sends the extension all the same, filled with random bytes (GREASE: RFC 9849 section 6.2), and a
+server that does not know it passes over it. So our usual hello gets that extension and is otherwise
+the same byte for byte: where the two are treated differently, the extension is the reason. The
+handshake cannot be finished (OpenSSL does not know what we added, and the two sides' transcripts
+differ): it ends with the first answer, which is all that is asked.
+"""
+
+import ssl
+import struct
+from contextlib import suppress
+from hashlib import sha256
+from os import urandom
+
+from probe.failure import Failure
+from probe.model import Tcp, Tls
+from probe.net.alert import in_records
+from probe.net.attempt import Observed, attempt
+from probe.net.dial import Look, Peer, open_tcp
+from probe.net.hello import is_offerable, server_name
+from probe.net.server_hello import handwriting
+from probe.net.stream import Stream
+
+EXTENSION = 0xFE0D
+ENTROPY = 32 + 192 + 16
+_OUTER = 0
+_HKDF_SHA256, _AES_128_GCM = 0x0001, 0x0001
+_RECORD, _HANDSHAKE = 5, 9
+_ALERT, _SPEECH = 21, 22
+_SERVER_HELLO = 2
+_MOST = 16384
+
+
+async def look_ech(look: Look, peer: Peer, limit: float | None) -> tuple[Tcp, Tls | None]:
+    """Connect, send the hello, wait for the first answer, hang up."""
+    async with look.door.gate.enter(peer.address):
+        tcp, stream = await open_tcp(look, peer, limit)
+        if stream is None:
+            return tcp, None
+        try:
+            allowed = look.door.pace.tls_limit(tcp.elapsed) if limit is None else limit
+            return tcp, await _offer(look, peer, stream, allowed)
+        finally:
+            stream.close()
+
+
+async def _offer(look: Look, peer: Peer, stream: Stream, limit: float) -> Tls:
+    at, heard = look.now(), bytearray()
+    hello = client_hello(look.door.contexts.get("default"), server_name(peer.sni))
+    sent = with_ech(hello, urandom(ENTROPY)) if hello else b""
+    done = await attempt(_first_answer(stream, sent, heard), limit=limit)
+    alert = in_records(bytes(heard)) if done.failure is Failure.SSL_HANDSHAKE else None
+    return Tls(
+        address=peer.address,
+        port=peer.port,
+        sni=peer.sni,
+        hello=peer.hello,
+        bytes_out=stream.bytes_out,
+        bytes_in=len(heard),
+        alert=alert,
+        alert_by="peer" if alert is not None else None,
+        server_hello=handwriting(bytes(heard)),
+        failure=done.failure,
+        detail=done.detail,
+        at=at,
+        elapsed=round(done.elapsed, 6),
+        limit=limit,
+    )
+
+
+async def _first_answer(stream: Stream, hello: bytes, heard: bytearray) -> None:
+    """Send, and read until a ServerHello begins; raises whatever else it is."""
+    if not hello:
+        raise Observed(Failure.UNKNOWN, "not_a_host_name")
+    await stream.write(hello)
+    while len(heard) < _RECORD + 2:
+        data = await stream.read()
+        if not data:
+            raise Observed(Failure.EOF)
+        heard += data[:_MOST]
+    if heard[0] != _SPEECH or heard[_RECORD] != _SERVER_HELLO:
+        raise Observed(Failure.SSL_HANDSHAKE, None if heard[0] == _ALERT else "no_tls")
+
+
+def client_hello(context: ssl.SSLContext, name: str | None) -> bytes:
+    """The record that OpenSSL would begin with; nothing for a name that TLS cannot carry."""
+    if name is not None and not is_offerable(name):
+        return b""
+    out = ssl.MemoryBIO()
+    begun = context.wrap_bio(ssl.MemoryBIO(), out, server_hostname=name)
+    with suppress(ssl.SSLWantReadError):
+        begun.do_handshake()
+    return out.read()
+
+
+def with_ech(hello: bytes, entropy: bytes) -> bytes:
+    """The same ClientHello record with a GREASE extension of Encrypted ClientHello at its end.
+
+    Raises `ValueError` for bytes that are no ClientHello in one record.
+    """
+    at = _extensions_at(hello)
+    more = extension(entropy)
+    inside = hello[at + 2 :] + more
+    body = hello[_HANDSHAKE:at] + struct.pack("!H", len(inside)) + inside
+    message = hello[_RECORD : _RECORD + 1] + len(body).to_bytes(3, "big") + body
+    return hello[:3] + struct.pack("!H", len(message)) + message
+
+
+def extension(entropy: bytes) -> bytes:
+    """`encrypted_client_hello` of an outer ClientHello, as RFC 9849 section 5 lays it out."""
+    if len(entropy) != ENTROPY:
+        raise ValueError(f"{ENTROPY} random bytes were expected")
+    key, payload = entropy[:32], entropy[32:]
+    suite = struct.pack("!BHHB", _OUTER, _HKDF_SHA256, _AES_128_GCM, sha256(key).digest()[0])
+    data = suite + struct.pack("!H", len(key)) + key + struct.pack("!H", len(payload)) + payload
+    return struct.pack("!HH", EXTENSION, len(data)) + data
+
+
+def _extensions_at(hello: bytes) -> int:
+    """Where the length of the extensions stands (RFC 8446 section 4.1.2)."""
+    whole = len(hello) >= _HANDSHAKE + 35 and hello[0] == _SPEECH and hello[_RECORD] == 1
+    if not whole or len(hello) != _RECORD + int.from_bytes(hello[3:5], "big"):
+        raise ValueError("no ClientHello in one record")
+    at = _HANDSHAKE + 34
+    at += 1 + hello[at]
+    at += 2 + int.from_bytes(hello[at : at + 2], "big")
+    at += 1 + (hello[at] if at < len(hello) else 0)
+    if at + 2 > len(hello) or at + 2 + int.from_bytes(hello[at : at + 2], "big") != len(hello):
+        raise ValueError("a ClientHello whose extensions are not its end")
+    return at
