@@ -1,0 +1,170 @@
+"""What the field's servers say: DNS replies, and just enough of HTTP/1.1 and HTTP/2.
+
+Written for speed and for one client, which is ours: requests are not looked at more closely than
+the answers need.
+"""
+
+import struct
+from ipaddress import IPv4Address
+
+from bench.field.plan import Field, Page, Site
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_DATA, _HEADERS, _SETTINGS, _PING = 0, 1, 4, 6
+_ACK, _END_STREAM, _END_HEADERS = 1, 1, 4
+_FRAME = 16384
+_TYPE_A = 1
+
+
+def dns_reply(plan: Field, message: bytes) -> bytes | None:
+    """The reply to one question: one address, nothing, or no such name."""
+    labels, at = [], 12
+    while at < len(message) and message[at]:
+        labels.append(message[at + 1 : at + 1 + message[at]])
+        at += 1 + message[at]
+    if at + 5 > len(message):
+        return None
+    question = message[12 : at + 5]
+    kind = int.from_bytes(message[at + 1 : at + 3], "big")
+    site = plan.by_name.get(b".".join(labels).decode("latin-1").lower())
+    answer = b""
+    if site is not None and kind == _TYPE_A:
+        answer = b"\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04" + IPv4Address(site.address).packed
+    flags = 0x8180 | (0 if site else 3)
+    return message[:2] + struct.pack("!HHHHH", flags, 1, bool(answer), 0, 0) + question + answer
+
+
+class Visitor:
+    """What one client of one site is told, over whichever version it speaks."""
+
+    def __init__(self, plan: Field, name: str | None, *, secure: bool, h2: bool) -> None:
+        self._plan, self._secure, self._h2 = plan, secure, h2
+        self._site = plan.by_name.get(name or "")
+        self._name = name or ""
+        self._resolver = name is not None and name not in plan.by_name
+        self._got = b""
+        self._bodies: dict[int, bytes] = {}
+        self._greeted = False
+        self._window = 65535
+        self._windows: dict[int, int] = {}
+        self._initial = 65535
+        self._owed: dict[int, bytes] = {}
+        self.finished = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Bytes in, bytes out."""
+        self._got += data
+        return self._second() if self._h2 else self._first()
+
+    def _first(self) -> bytes:
+        if b"\r\n\r\n" not in self._got:
+            return b""
+        if not self._secure:
+            host = self._got.lower().partition(b"\r\nhost:")[2].partition(b"\r\n")[0]
+            self._name = host.strip().decode("latin-1")
+            self._site = self._plan.by_name.get(self._name)
+        self.finished = True
+        status, headers, body = self._page()
+        lines = [f"HTTP/1.1 {status} Sure", *(f"{name}: {value}" for name, value in headers)]
+        lines += [f"content-length: {len(body)}", "connection: close"]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+    def _page(self) -> tuple[int, list[tuple[str, str]], bytes]:
+        site = self._site
+        if site is None:
+            return 404, [("content-type", "text/html")], b"<html>no such site</html>"
+        if site.redirecting and not self._name.startswith("www."):
+            return 301, [("location", f"https://www.{site.name}/")], b""
+        return 200, _headers(site), _content(site, self._plan.pages[site.page])
+
+    # --- HTTP/2: one HEADERS frame a request, and DATA where there is a question in it ------------
+
+    def _second(self) -> bytes:
+        out = b""
+        if not self._greeted:
+            if len(self._got) < len(_PREFACE):
+                return b""
+            self._got, self._greeted = self._got[len(_PREFACE) :], True
+            out = _frame(_SETTINGS, 0, 0, b"")
+        while len(self._got) >= 9 and len(self._got) >= 9 + int.from_bytes(self._got[:3], "big"):
+            size, kind, flags = int.from_bytes(self._got[:3], "big"), self._got[3], self._got[4]
+            stream = int.from_bytes(self._got[5:9], "big")
+            payload, self._got = self._got[9 : 9 + size], self._got[9 + size :]
+            out += self._take(kind, flags, stream, payload)
+        return out + self._pay()
+
+    def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+        if kind == _SETTINGS and not flags & _ACK:
+            for at in range(0, len(payload), 6):
+                what, value = struct.unpack_from("!HI", payload, at)
+                self._initial = value if what == 4 else self._initial
+            return _frame(_SETTINGS, _ACK, 0, b"")
+        if kind == 8:
+            more = int.from_bytes(payload, "big")
+            if stream:
+                self._windows[stream] = self._windows.get(stream, self._initial) + more
+            else:
+                self._window += more
+        if kind == _PING and not flags & _ACK:
+            return _frame(_PING, _ACK, 0, payload)
+        if kind in (_HEADERS, _DATA):
+            asked = self._bodies.pop(stream, b"") + (payload if kind == _DATA else b"")
+            if flags & _END_STREAM:
+                return self._answer(stream, asked)
+            self._bodies[stream] = asked
+        return b""
+
+    def _answer(self, stream: int, asked: bytes) -> bytes:
+        if self._resolver:
+            reply = dns_reply(self._plan, asked)
+            page = 200, [("content-type", "application/dns-message")], reply or b""
+        else:
+            page = self._page()
+        status, headers, body = page
+        block = b"\x08\x03" + str(status).encode()  # ":status", literal, by its index
+        for name, value in headers:
+            block += b"\0" + bytes([len(name)]) + name.encode()
+            block += bytes([len(value)]) + value.encode()
+        if body:
+            self._owed[stream] = body
+        flags = _END_HEADERS | (0 if body else _END_STREAM)
+        return _frame(_HEADERS, flags, stream, block)
+
+    def _pay(self) -> bytes:
+        """As much of what is owed as the windows bear."""
+        out = b""
+        for stream in list(self._owed):
+            rest = self._owed.pop(stream)
+            while rest:
+                window = min(self._window, self._windows.setdefault(stream, self._initial), _FRAME)
+                if window <= 0:
+                    break
+                part, rest = rest[:window], rest[window:]
+                self._window -= len(part)
+                self._windows[stream] -= len(part)
+                out += _frame(_DATA, 0 if rest else _END_STREAM, stream, part)
+            if rest:
+                self._owed[stream] = rest
+        return out
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return (
+        len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+    )
+
+
+def _headers(site: Site) -> list[tuple[str, str]]:
+    headers = [
+        ("content-type", "text/html; charset=utf-8"),
+        ("server", "nginx"),
+        ("cache-control", "max-age=600"),
+        ("strict-transport-security", "max-age=31536000"),
+        ("x-frame-options", "SAMEORIGIN"),
+        ("set-cookie", "session=8f14e45fceea167a5a36dedd4bea2543; path=/; secure; HttpOnly"),
+    ]
+    return [*headers, ("content-encoding", "gzip")] if site.compressed else headers
+
+
+def _content(site: Site, page: Page) -> bytes:
+    return page.packed if site.compressed else page.plain[: len(page.packed) * 2]

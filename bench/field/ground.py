@@ -1,0 +1,202 @@
+"""Start a field, run the probe in it, and take note of what that cost.
+
+    with Ground(Spec(sites=500)) as ground:
+        print(ground.probe(concurrency=64).seconds)
+
+Processor time is the kernel's account of the probe's process; memory is the most it ever held;
+bytes are what crossed its network interface, headers and all.
+"""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from types import TracebackType
+from typing import Any, Self
+
+from bench.field import plan as plans
+from bench.field.plan import Field, Spec
+from probe import wire
+from probe.lab import commands
+from probe.model import Record
+
+_PROBE = "from probe.cli import main; main()"
+_CORE = 0  # the probe's own; everything else stays off it
+_PERIOD = 0.1  # seconds in which a share of a core is given
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run came to.
+
+    Attributes:
+        cpu: Seconds of processor. memory: bytes resident at most. down, up: bytes on the interface.
+    """
+
+    seconds: float
+    cpu: float
+    memory: int
+    down: int
+    up: int
+    records: tuple[Record, ...]
+    exit: int
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        return Counter(str(r.verdict.outcome) for r in self.records if r.verdict is not None)
+
+    @property
+    def run(self) -> Record:
+        return next(r for r in self.records if r.experiment == "run")
+
+    @property
+    def sites(self) -> list[Record]:
+        return [r for r in self.records if r.experiment != "run"]
+
+
+class Ground:
+    """A running field."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def __enter__(self) -> Self:
+        self.folder = Path(tempfile.mkdtemp(prefix="qazprobe-field-"))
+        self._keeper = subprocess.Popen(
+            [*_off_the_core(), "unshare", *_flags(), "-f", "--kill-child=SIGKILL",
+             sys.executable, "-m", "bench.field.keeper"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=commands.environment(),
+        )  # fmt: skip
+        assert self._keeper.stdin is not None
+        assert self._keeper.stdout is not None
+        pickle.dump((self.spec, str(self.folder)), self._keeper.stdin)
+        self._keeper.stdin.flush()
+        self.field: Field = plans.make(self.spec)
+        said: dict[str, Any] = json.loads(self._keeper.stdout.readline() or '{"error": "no word"}')
+        if "error" in said:
+            raise RuntimeError(said["error"])
+        self.places: dict[str, int] = said["places"]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._keeper.kill()
+        self._keeper.communicate()
+        rmtree(self.folder, ignore_errors=True)
+
+    def urls(self) -> list[str]:
+        return [site.url for site in self.field.sites if site.name not in plans.ANCHORS]
+
+    def inside(self, argv: Sequence[str], place: str = "home") -> list[str]:
+        """A command line that runs at a place."""
+        user = [] if os.geteuid() == 0 else ["-U", "--preserve-credentials"]
+        return ["nsenter", "-t", str(self.places[place]), *user, "-n", "--", *argv]
+
+    def env(self) -> dict[str, str]:
+        """Settings of a probe here, beside its options."""
+        home = self.folder / "home"
+        home.mkdir(exist_ok=True)
+        anchors = ",".join(f"https://{name}/" for name in plans.ANCHORS)
+        return {"QAZPROBE_HOME": str(home), "QAZPROBE_ANCHORS": anchors}
+
+    def probe(
+        self,
+        *more: str,
+        concurrency: int = 64,
+        share: float = 1.0,
+        urls: Sequence[str] | None = None,
+        profile: str | None = None,
+    ) -> Cost:
+        """Run the probe over every site, on one core or a share of it."""
+        rmtree(self.folder / "home", ignore_errors=True)
+        targets, found = self.folder / "targets.txt", self.folder / "records.jsonl"
+        targets.write_text("".join(f"{url}\n" for url in urls or self.urls()))
+        found.unlink(missing_ok=True)
+        said = [sys.executable, "-c", _PROBE]
+        env = commands.environment(self.env())
+        subprocess.run([*said, "consent", "--yes"], env=env, check=True, capture_output=True)
+        if profile:
+            script = self.folder / "start.py"
+            script.write_text(_PROBE)
+            said = [sys.executable, "-m", "cProfile", "-o", profile, str(script)]
+        argv = [
+            *(["taskset", "-c", str(_CORE)]), *said,
+            "run", "--targets", str(targets), "-o", str(found), "--quiet", "--lab",
+            "--ca-file", str(self.folder / "ca.pem"), "--resolver", plans.SYSTEM_RESOLVER,
+            "--control", "none", "--no-upload", "--concurrency", str(concurrency), "--seed", "7",
+            "--max-bytes", "2000000000", *more,
+        ]  # fmt: skip
+        before, began = self._counted(), time.monotonic()
+        process = subprocess.Popen(self.inside(argv), env=env)
+        memory = _watch(process, share)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds, after = time.monotonic() - began, self._counted()
+        lines = found.read_bytes().splitlines() if found.exists() else []
+        return Cost(
+            seconds=seconds,
+            cpu=used.ru_utime + used.ru_stime,
+            memory=memory,
+            down=after[0] - before[0],
+            up=after[1] - before[1],
+            records=tuple(map(wire.decode, lines)),
+            exit=process.returncode,
+        )
+
+    def _counted(self) -> tuple[int, int]:
+        """Bytes in and out of the home's interface."""
+        text = Path(f"/proc/{self.places['home']}/net/dev").read_text()
+        numbers = next(line for line in text.splitlines() if "eth0" in line).split()
+        return int(numbers[1]), int(numbers[9])
+
+
+def _watch(process: subprocess.Popen[bytes], share: float) -> int:
+    """Wait for the end; the most memory seen. Below a whole core, stop it most of the time."""
+    import signal
+
+    memory, status = 0, Path(f"/proc/{process.pid}/status")
+    while True:
+        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is not None:
+            return memory
+        text = status.read_text()
+        if "VmHWM:" in text:
+            memory = max(memory, int(text.partition("VmHWM:")[2].split()[0]) * 1024)
+        if share < 1.0:
+            time.sleep(_PERIOD * share)
+            os.kill(process.pid, signal.SIGSTOP)
+            time.sleep(_PERIOD * (1 - share))
+            os.kill(process.pid, signal.SIGCONT)
+        else:
+            time.sleep(_PERIOD)
+
+
+def machine() -> str:
+    """What it ran on, in one line."""
+    text = Path("/proc/cpuinfo").read_text()
+    model = text.partition("model name")[2].partition("\n")[0].strip(" :\t") or "unknown processor"
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"{model}, {os.cpu_count()} cores, Linux {os.uname().release}, Python {python}"
+
+
+def _off_the_core() -> list[str]:
+    others = [str(core) for core in range(os.cpu_count() or 1) if core != _CORE]
+    return ["taskset", "-c", ",".join(others)] if others else []
+
+
+def _flags() -> list[str]:
+    return ["-nmp"] if os.geteuid() == 0 else ["-Urnmp"]

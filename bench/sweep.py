@@ -1,0 +1,94 @@
+"""How long a sweep takes, and what it costs: targets, blocked share and concurrency as you choose.
+
+    python -m bench.sweep [--sites 2300] [--blocked 0 0.1] [--concurrency 64] [--share 1]
+                          [--round-trip 0.1] [--rate 20e6] [--loss 0]
+
+Each list is tried in every combination. The probe has one core to itself (or a share of it) and no
+collector; sites, resolvers and the censor are processes of their own behind a delay line.
+"""
+
+import argparse
+from itertools import product
+
+from bench.field.ground import Cost, Ground, machine
+from bench.field.plan import Spec
+from probe.model import Dns, Http, Outcome, Quic, Record, Tls
+
+_HEAD = (
+    f"{'sites':>6}{'blocked':>9}{'at once':>9}{'share':>7}{'seconds':>9}{'a minute':>10}"
+    f"{'ms cpu':>8}{'MB':>6}{'KB down':>9}{'KB up':>7}{'wrong':>7}"
+)
+
+
+def row(spec: Spec, concurrency: int, share: float, cost: Cost, blocked: frozenset[str]) -> str:
+    """One line of the table."""
+    count, bad = len(cost.sites), len(_wrong(cost, blocked))
+    return (
+        f"{count:6}{spec.blocked:9.0%}{concurrency:9}{share:7.2f}{cost.seconds:9.1f}"
+        f"{60 * count / cost.seconds:10.0f}{1000 * cost.cpu / count:8.1f}{cost.memory / 1e6:6.0f}"
+        f"{cost.down / count / 1000:9.1f}{cost.up / count / 1000:7.1f}{bad:7}"
+    )
+
+
+def _wrong(cost: Cost, blocked: frozenset[str]) -> list[Record]:
+    """Verdicts that are not what the censor did."""
+    return [
+        r
+        for r in cost.sites
+        if r.verdict is None
+        or r.verdict.outcome is not (Outcome.BLOCKED if r.input in blocked else Outcome.OK)
+    ]
+
+
+def stages(cost: Cost) -> str:
+    """Bytes received in each kind of step, a target."""
+    count = len(cost.sites)
+    steps = [s for r in cost.sites for s in r.steps]
+    tls = sum(s.bytes_in for s in steps if isinstance(s, Tls | Quic))
+    http = sum(s.bytes_in for s in steps if isinstance(s, Http))
+    facts = cost.run.facts
+    rest = (facts.bytes_in if facts else 0) - tls - http
+    questions = sum(isinstance(s, Dns) for s in steps)
+    return (
+        f"       a target: {tls / count / 1000:.1f} KB in handshakes,"
+        f" {http / count / 1000:.1f} KB in answers, {rest / count / 1000:.1f} KB in DNS ({questions / count:.1f} questions),"
+        f" {(cost.down - tls - http - rest) / count / 1000:.1f} KB of headers below"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--sites", type=int, nargs="+", default=[2300])
+    parser.add_argument("--blocked", type=float, nargs="+", default=[0.0, 0.1])
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[64])
+    parser.add_argument("--share", type=float, nargs="+", default=[1.0], help="of one core")
+    parser.add_argument("--round-trip", type=float, default=0.1)
+    parser.add_argument("--rate", type=float, default=20e6, help="bits a second each way")
+    parser.add_argument("--loss", type=float, default=0.0)
+    parser.add_argument("--profile", metavar="FILE", help="profile the probe into FILE")
+    parser.add_argument("--show", type=int, default=0, help="print so many wrong verdicts")
+    chosen = parser.parse_args()
+    print(machine())
+    print(f"round trip {chosen.round_trip * 1000:.0f} ms, {chosen.rate / 1e6:g} Mbit/s\n{_HEAD}")
+    for sites, blocked in product(chosen.sites, chosen.blocked):
+        spec = Spec(
+            sites=sites,
+            blocked=blocked,
+            round_trip=chosen.round_trip,
+            rate=chosen.rate,
+            loss=chosen.loss,
+        )
+        with Ground(spec) as ground:
+            shut = frozenset(site.url for site in ground.field.sites if site.blocked)
+            for concurrency, share in product(chosen.concurrency, chosen.share):
+                cost = ground.probe(concurrency=concurrency, share=share, profile=chosen.profile)
+                print(row(spec, concurrency, share, cost, shut), flush=True)
+                print(stages(cost), flush=True)
+                for record in _wrong(cost, shut)[: chosen.show]:
+                    print(f"       {record.input}: {record.verdict}")
+                if cost.exit:
+                    print(f"       the probe exited with {cost.exit}")
+
+
+if __name__ == "__main__":
+    main()
