@@ -1,0 +1,58 @@
+"""What goes over a session that nobody can vouch for: one request, and nothing of anybody's."""
+
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+
+from probe.model import Steps
+from probe.net.view import View
+from tests.probe.net.conftest import Looking
+from tests.probe.net.rude import Authority, serving
+
+NAME = "site.example"
+USUAL = {"host", "user-agent", "accept", "accept-language", "accept-encoding", "connection"}
+
+
+def asked(looking: Looking, context: ssl.SSLContext, path: str) -> bytes:
+    """Everything that came over the session before the peer hung up."""
+    heard: list[bytes] = []
+
+    def manner(sock: socket.socket) -> None:
+        with context.wrap_socket(sock, server_side=True) as tls:
+            heard.append(tls.recv(65536))
+            tls.sendall(b"HTTP/1.1 302 Found\r\nSet-Cookie: who=you\r\nLocation: /again\r\n\r\n")
+
+    with serving(manner) as port:
+
+        async def ask(view: View) -> Steps:
+            url = f"https://{NAME}:{port}{path}"
+            return (
+                *await view.http(url, "127.0.0.1"),
+                *await view.http(url, "127.0.0.1"),
+            )
+
+        steps = looking(ask)
+    assert not any(getattr(step, "proven", False) for step in steps)
+    assert len(heard) == 2
+    assert heard[0] == heard[1]  # the cookie did not come back
+    return heard[0]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_an_untrusted_session_gets_one_get_and_a_browser_s_usual_headers(
+    looking: Looking,
+    authority: Authority,
+    tmp_path: Path,
+    own: bool,  # noqa: FBT001 - pytest's
+) -> None:
+    shown = authority.leaf(NAME, self_signed=True) if own else Authority().leaf(NAME)
+    said = asked(looking, shown.context(tmp_path), "/news?page=2").decode("ascii")
+    head, _, body = said.partition("\r\n\r\n")
+    first, *lines = head.split("\r\n")
+    assert first == "GET /news?page=2 HTTP/1.1"
+    assert {line.partition(":")[0].lower() for line in lines} == USUAL
+    assert body == ""
+    for word in ("cookie", "authorization", "referer", "qazprobe", "origin"):
+        assert word not in said.lower()
