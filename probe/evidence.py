@@ -71,8 +71,9 @@ class Evidence:
     # --- names -------------------------------------------------------------------------------
 
     def names(self, hop: int) -> list[Dns]:
-        """Every query for the name of one hop, for addresses."""
-        return [step for step in self.all(Dns, hop=hop) if step.type in {"A", "AAAA"}]
+        """Every query for the name of one hop, on whichever hop of that name it was asked."""
+        host = host_of(self.hop_urls.get(hop, ""))
+        return [s for s in self.all(Dns) if s.name == host and s.type in {"A", "AAAA"}]
 
     def system(self, hop: int) -> list[Dns]:
         """The queries that went to the machine's own resolver."""

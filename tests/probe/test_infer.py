@@ -1,6 +1,7 @@
 """What is concluded from one record: a table of what was seen, and of what follows."""
 
 import pytest
+from msgspec.structs import replace
 
 from probe.failure import Failure
 from probe.infer import judge
@@ -15,6 +16,7 @@ from tests.build import (
     OTHER,
     PLAIN,
     SINK,
+    URL,
     again,
     control,
     dns,
@@ -283,6 +285,19 @@ CASES = {
         ),
         Outcome.BLOCKED,
         (M.HTTP_BLOCKPAGE,),
+    ),
+    "a plain site that leads to its own https": (
+        record(
+            dns(GOOD),
+            tcp(port=80),
+            page(PLAIN, status=301, location=URL),
+            replace(tcp(), hop=1),
+            replace(tls(), hop=1),
+            replace(page(URL), hop=1),
+            url=PLAIN,
+        ),
+        Outcome.OK,
+        (),
     ),
     "a redirect to another site's valid page": (
         record(
