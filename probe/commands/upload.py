@@ -14,7 +14,14 @@ from probe.trouble import Trouble
 @click.option("--invite", metavar="TOKEN", help="Enrols this machine at the collector.")
 @click.option("--ca-file", metavar="PEM", help="A laboratory's own roots; needs --lab.")
 @click.option("--lab", is_flag=True, default=None, help="All of this is a laboratory.")
-@click.option("--max-time", type=float, default=300.0, show_default=True, metavar="S")
+@click.option(
+    "--max-time",
+    type=float,
+    default=300.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds that it may take.",
+)
 @click.option("--quiet", is_flag=True, default=None, help="Say nothing when all is well.")
 @click.option("--config", "config_file", metavar="FILE", help="Settings from there instead.")
 def command(*, max_time: float, config_file: str | None, **flags: object) -> int:
