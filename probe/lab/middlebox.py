@@ -10,7 +10,7 @@ from typing import Literal
 
 from probe.lab import addresses as plan
 from probe.lab.hello import pattern
-from probe.lab.scenario import Act, Box, Cut, Hello, Lie, Nation, Quic, Slow, Web
+from probe.lab.scenario import Act, Box, Cut, Hello, Lie, Nation, Quic, Shape, Slow, Web
 from probe.lab.world import World
 
 HOME = "home"
@@ -134,6 +134,8 @@ def _act(act: Act, world: World, index: int, *, v6: bool) -> Iterator[Rule]:
             yield from _cut(act, world, v6=v6)
         case Lie() if not v6:
             yield from _lie(act)
+        case Shape():
+            yield from _shape(act, world, v6=v6)
         case Quic():
             yield from _quic(act, world, index, v6=v6)
         case Slow():
@@ -213,6 +215,13 @@ def _lie(act: Lie) -> Iterator[Rule]:
     }[act.whom]
     found = f"-i {HOME} {whom} -p udp --dport 53 {_asks(act.name)}"
     yield Rule("nat", "PREROUTING", f"{found} -j REDIRECT --to-ports {plan.LIAR_PORT}")
+
+
+def _shape(act: Shape, world: World, *, v6: bool) -> Iterator[Rule]:
+    """Extension 0xfe0d with 250 bytes in it that begin like an outer hello's (RFC 9849)."""
+    for address in _family(world, act.name, v6=v6):
+        shape = '-m string --algo bm --hex-string "|fe0d00fa0000010001|"'
+        yield Rule("filter", "FORWARD", f"-i {HOME} -d {address} -p tcp {shape} -j DROP")
 
 
 def _quic(act: Quic, world: World, index: int, *, v6: bool) -> Iterator[Rule]:

@@ -186,6 +186,13 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """A ClientHello with an ECH extension, to a site's addresses, is dropped, whatever the name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quic:
     """QUIC to a site is stopped: by the name in its Initials, or by address and UDP port 443."""
 
@@ -256,7 +263,7 @@ class Box:
     ttl: int = 128
 
 
-Act: TypeAlias = Lie | Cut | Hello | Web | Quic | Slow | Nation | Box
+Act: TypeAlias = Lie | Cut | Hello | Web | Shape | Quic | Slow | Nation | Box
 
 
 @dataclass(frozen=True, slots=True)

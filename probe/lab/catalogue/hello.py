@@ -1,0 +1,60 @@
+"""What a censor reads of a ClientHello: whole segments only, any of them, or its shape."""
+
+from probe.lab.catalogue.entry import entry
+from probe.lab.scenario import Hello, Scenario, Shape, Site
+from probe.model import Mechanism, Outcome
+
+_ONLY = ("hello",)
+
+SCENARIOS: tuple[Scenario, ...] = (
+    entry(
+        "hello.whole_segments",
+        Site("cut-in-two.org"),
+        [Hello("cut-in-two.org", "drop")],
+        Outcome.BLOCKED,
+        "The name is looked for in single packets: a hello that is cut inside it passes.",
+        mechanisms=[Mechanism.TLS_TIMEOUT],
+        experiments=_ONLY,
+    ),
+    entry(
+        "hello.put_together",
+        Site("read-in-full.org"),
+        [Hello("read-in-full.org", "fin")],
+        Outcome.BLOCKED,
+        "The box puts segments together before it reads: no hello with the name passes.",
+        mechanisms=[Mechanism.TLS_EOF],
+        experiments=_ONLY,
+    ),
+    entry(
+        "hello.ech_shape",
+        Site("sealed-envelope.org"),
+        [Shape("sealed-envelope.org")],
+        Outcome.OK,
+        "Hellos with an ECH extension are dropped, whatever the name; the usual one is answered.",
+        experiments=_ONLY,
+    ),
+    entry(
+        "hello.fine",
+        Site("open-envelope.org"),
+        [],
+        Outcome.OK,
+        "Every hello is answered.",
+        experiments=_ONLY,
+    ),
+    entry(
+        "hello.old_server",
+        Site("old-envelope.org", server="tls12"),
+        [],
+        Outcome.OK,
+        "The server speaks TLS 1.2 only, so one hello is refused for every name.",
+        experiments=_ONLY,
+    ),
+    entry(
+        "hello.dead_server",
+        Site("no-envelope.org", server="overloaded"),
+        [],
+        Outcome.INCONCLUSIVE,
+        "The server answers no hello, whatever the name.",
+        experiments=_ONLY,
+    ),
+)
