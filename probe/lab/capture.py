@@ -49,10 +49,11 @@ def _write(lines: dict[Path, list[bytes]]) -> None:
 
 
 def _play(climate: Climate, scenarios: list[Scenario]) -> Iterator[Case]:
+    settings = "\n".join(each.settings for each in scenarios)
     owners = {expect.url: scenario for scenario in scenarios for expect in scenario.expect}
     with (
         Country(scenarios, line=climate.line) as country,
-        stage(country, climate.control, country.urls(), climate.looks) as ready,
+        stage(country, climate.control, country.urls(), climate.looks, settings) as ready,
     ):
         control = () if climate.control != "none" else ("--control", "none")
         for experiments in {scenario.experiments for scenario in scenarios}:

@@ -94,7 +94,8 @@ def play_street(scenarios: Sequence[Scenario], *, runs: int = 1, seed: int = 1) 
 def _play_on(
     ground: Ground, climate: Climate, scenarios: Sequence[Scenario], runs: int, seed: int
 ) -> Iterator[Row]:
-    with stage(ground, climate.control, ground.urls(), climate.looks) as ready:
+    settings = "\n".join(each.settings for each in scenarios)
+    with stage(ground, climate.control, ground.urls(), climate.looks, settings) as ready:
         for run in range(1, runs + 1):
             got = _measure(ready, climate, scenarios, seed + run)
             for scenario in scenarios:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from probe.lab import addresses as plan
 from probe.lab.hello import pattern
-from probe.lab.scenario import Act, Box, Cut, Hello, Lie, Nation, Quic, Shape, Slow, Web
+from probe.lab.scenario import Act, Box, Cut, FirstPacket, Hello, Lie, Nation, Quic, Shape, Slow, Web
 from probe.lab.world import World
 
 HOME = "home"
@@ -138,6 +138,8 @@ def _act(act: Act, world: World, index: int, *, v6: bool) -> Iterator[Rule]:
             yield from _shape(act, world, v6=v6)
         case Quic():
             yield from _quic(act, world, index, v6=v6)
+        case FirstPacket() if not v6:
+            yield from _first_packet(act, world)
         case Slow():
             yield from _slow(act, index)
         case Box() if not v6 and act.at == "border" and act.stands == "in":
@@ -235,6 +237,16 @@ def _quic(act: Quic, world: World, index: int, *, v6: bool) -> Iterator[Rule]:
         else:
             stopped = "DROP" if act.how == "drop" else f"REJECT --reject-with {port}"
             yield Rule("filter", "FORWARD", f"{found} -j {stopped}")
+
+
+def _first_packet(act: FirstPacket, world: World) -> Iterator[Rule]:
+    """IP and UDP have 28 bytes of headers; connbytes counts the packet that is looked at."""
+    for address in _family(world, act.name, v6=False):
+        first = "-m connbytes --connbytes 1:1 --connbytes-dir original --connbytes-mode packets"
+        size = f"-m length --length {act.size + 28}"
+        begins = f'-m string --algo bm --from 28 --to 40 --hex-string "|{act.begins}|"'
+        found = f"-i {HOME} -d {address} -p udp {size} {begins} {first}"
+        yield Rule("mangle", "FORWARD", f"{found} -j CONNMARK --set-mark {_SILENT}")
 
 
 def _slow(act: Slow, index: int) -> Iterator[Rule]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 from probe.lab import addresses as plan
-from probe.lab import pages, wires
+from probe.lab import pages, tunnels, wires
 from probe.lab.hello import server_name
 from probe.lab.pages import Answer
 from probe.lab.resolvers import Resolvers
@@ -62,6 +62,8 @@ class Origin:
     def secure(self, connection: socket.socket) -> None:
         """One connection to a TLS port."""
         here, _ = self.locate(connection)
+        if self._speaks(connection, here):
+            return
         hello = wires.peek(connection)
         offered = server_name(hello)
         site = self.world.site_for(_bare(offered), here) or self.world.default_at(here)
@@ -76,9 +78,20 @@ class Origin:
         """One connection to a plain HTTP port."""
         here, _ = self.locate(connection)
         default = self.world.default_at(here)
-        if default is None or self._dead(connection, default):
+        if default is None or self._dead(connection, default) or self._speaks(connection, here):
+            return
+        if default.plain == "tls":
+            self.secure(connection)
             return
         self._exchange(connection, default, here, secure=False)
+
+    def _speaks(self, connection: socket.socket, here: str) -> bool:
+        """Speak what is no HTTP, where that is what lives at this address."""
+        site = self.world.default_at(here)
+        if site is None or site.speaks == "web":
+            return False
+        tunnels.speak(connection, site)
+        return True
 
     def _dead(self, connection: socket.socket, site: Site) -> bool:
         if site.server == "dies_after_control":

@@ -144,7 +144,7 @@ def _answer_h2(link: "H2Connection", stream_id: int, answer: bytes | None) -> No
     link.send_data(stream_id, answer, end_stream=True)
 
 
-def _udp(address: str, port: int) -> socket.socket:
+def udp_socket(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     server = socket.socket(family, socket.SOCK_DGRAM)
     if family == socket.AF_INET6:  # an address that only a local route makes ours
@@ -181,7 +181,7 @@ def start(world: World) -> Resolvers:
     """Answer at every resolver's address in this namespace; port 443 is left to the caller."""
     resolvers = Resolvers(world)
     addresses = [plan.SYSTEM_RESOLVER, *plan.PUBLIC_RESOLVERS, *plan.PUBLIC_RESOLVERS6]
-    serve_udp([_udp(address, 53) for address in addresses], resolvers.reply)
+    serve_udp([udp_socket(address, 53) for address in addresses], resolvers.reply)
     wires.serve(wires.listen("::", 53), resolvers.tcp)
     wires.serve(wires.listen("::", 853), resolvers.tls)
     return resolvers

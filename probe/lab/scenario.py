@@ -72,6 +72,9 @@ class Page:
 
 NEWS = Page()
 
+# Services whose places everybody knows, so that a control looks at them too.
+PUBLIC_SERVICES = ("telegram", "whatsapp", "signal", "messenger", "tor")
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -82,8 +85,10 @@ class Site:
         shares: Another site's name whose addresses this one uses.
         spread: Each resolver is told a different one of the addresses (a CDN).
         leaves: Each address has its own certificate, alternating between two trusted authorities.
-        plain: What http:// does: the same pages, a redirect to https, or nothing listens.
+        plain: What http:// does: the same pages, a redirect to https, nothing listens, or TLS.
         dead_addresses: How many of the addresses, counted from the last, are silent for everybody.
+        fixed: These addresses, because programs have them built in, in place of the plan's.
+        speaks: What its servers speak, at all of `ports`; the web at the usual ones by default.
         quic: Whether it offers HTTP/3 and answers; `advertised`: nobody listens; `mute`: silence.
     """
 
@@ -93,7 +98,7 @@ class Site:
     certificate: CertificateKind = "trusted"
     server: ServerKind = "up"
     resolves: NameKind = "normal"
-    plain: Literal["same", "to_https", "closed"] = "to_https"
+    plain: Literal["same", "to_https", "closed", "tls"] = "to_https"
     domestic: bool = False
     essential: bool = False
     addresses: int = 1
@@ -104,6 +109,8 @@ class Site:
     ports: tuple[int, ...] = ()
     dead_addresses: int = 0
     quic: Literal["no", "up", "advertised", "mute"] = "no"
+    fixed: tuple[str, ...] = ()
+    speaks: Literal["web", "mtproto", "openvpn", "wireguard"] = "web"
 
 
 LieKind: TypeAlias = Literal[
@@ -201,6 +208,19 @@ class Quic:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstPacket:
+    """A UDP flow whose first packet begins like a protocol's goes silent; later ones are not read.
+
+    Attributes:
+        begins: The first bytes of the payload, in hex. size: its whole length, bytes.
+    """
+
+    name: str
+    begins: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Slow:
     """Connections whose ClientHello offers the name are slowed.
 
@@ -250,8 +270,10 @@ class Box:
         what: It acts upon a name in a ClientHello, in a plain request, or in a DNS question.
         how: `drop` and `reset` for the first two, `answer` for a question.
         stands: `in` the path it takes packets out; `on` it, it only sees them and speaks first.
-        residual: For so many seconds afterwards the client can not reach that address and port.
+        residual: In the path: for so many seconds afterwards the client can not reach that address
+            and port.
         ttl: The IP time to live its own packets begin with, on the path.
+        delay: Seconds before it speaks, on the path.
     """
 
     name: str
@@ -261,9 +283,10 @@ class Box:
     stands: Literal["in", "on"] = "in"
     residual: int = 0
     ttl: int = 128
+    delay: float = 0.0
 
 
-Act: TypeAlias = Lie | Cut | Hello | Web | Shape | Quic | Slow | Nation | Box
+Act: TypeAlias = Lie | Cut | Hello | Web | Shape | Quic | FirstPacket | Slow | Nation | Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +365,8 @@ class Scenario:
         name: `layer.what_happens`, unique.
         experiments: Which experiments have to be run to see it.
         street: It can also be played on loopback.
+        apart: Played in a country of that name: its input is a service, which every country has.
+        settings: TOML for the volunteer's configuration.
     """
 
     name: str
@@ -352,6 +377,8 @@ class Scenario:
     control: ControlState = ControlState.FRESH
     experiments: tuple[str, ...] = ("web",)
     street: bool = False
+    apart: str = ""
+    settings: str = ""
 
     @property
     def climate(self) -> "Climate":
@@ -359,7 +386,14 @@ class Scenario:
         nations = {act.how for act in self.censor if isinstance(act, Nation)}
         long = any(isinstance(act, Box) for act in self.censor)
         looks = ("web", "quic") if "quic" in self.experiments else ("web",)
-        return Climate(self.line, self.control, tuple(sorted(nations)), looks=looks, long=long)
+        return Climate(
+            self.line,
+            self.control,
+            tuple(sorted(nations)),
+            looks=("web", *PUBLIC_SERVICES) if self.apart else looks,
+            long=long,
+            apart=self.apart,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +402,7 @@ class Climate:
 
     Attributes:
         looks: The experiments that the control does.
+        apart: The name of a country that only scenarios of that name share.
     """
 
     line: LineSpec = WIRE
@@ -375,6 +410,7 @@ class Climate:
     nations: tuple[str, ...] = ()
     looks: tuple[str, ...] = ("web",)
     long: bool = False
+    apart: str = ""
 
     @property
     def usual(self) -> bool:
@@ -382,6 +418,7 @@ class Climate:
         return self == Climate()
 
     def __str__(self) -> str:
-        parts = [self.line.name, f"control {self.control}", *self.nations, *self.looks[1:]]
+        looks = (self.apart,) if self.apart else self.looks[1:]
+        parts = [self.line.name, f"control {self.control}", *self.nations, *looks]
         parts += ["several hops"] if self.long else []
         return ", ".join(parts)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from probe.config import FILE
 from probe.lab import commands
 from probe.lab.country import Where
 from probe.lab.scenario import ControlState, Expect
@@ -23,6 +24,7 @@ _STALE = (sys.executable, "-m", "probe.lab.stale")
 _START_LIMIT = 20.0
 _CONTROL_LIMIT = 240.0
 _POLL = 0.05
+_ANY_SITE = "https://www.debian.org/"
 _KNOCK = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)"
 
 
@@ -87,7 +89,7 @@ class Stage:
         """
         ground = self.ground
         listed = ground.folder / "listed.txt"
-        listed.write_text("".join(f"{url}\n" for url in urls))
+        listed.write_text("".join(f"{url}\n" for url in _sites(urls)))
         serve = ["serve", "--listen", ground.collector_listen, "--bulk", ground.bulk_listen]
         more = ["--store", self.store, "--enrolment", "open", "--lab"]
         more += ["--targets", str(listed)]
@@ -132,6 +134,11 @@ class Stage:
         argv = [*_PROBE, "consent", "--yes"]
         _accept(self.ground.run("client", argv, env=self._home("client")), "consent")
 
+    def configure(self, settings: str) -> None:
+        """What the volunteer has in `qazprobe.toml`."""
+        home = Path(self._home("client")["QAZPROBE_HOME"])
+        (home / FILE).write_text(settings)
+
     def probe_argv(self, urls: Sequence[str], found: Path, *more: str) -> list[str]:
         """The command line of the volunteer's run."""
         return [*_PROBE, *self._run_argv("client", urls, found), *more]
@@ -171,7 +178,7 @@ class Stage:
         self, where: Where, urls: Sequence[str], found: Path, *, role: str = "probe"
     ) -> list[str]:
         targets = self.ground.folder / f"targets-{where}.txt"
-        targets.write_text("".join(f"{url}\n" for url in urls))
+        targets.write_text("".join(f"{url}\n" for url in _sites(urls)))
         lab = ["--lab", "--ca-file", str(self.ground.ca_file)]
         collector = ["--collector", self.ground.collector_url]
         return [
@@ -187,9 +194,18 @@ class Stage:
         ]
 
 
+def _sites(inputs: Sequence[str]) -> list[str]:
+    """The web addresses among the inputs of scenarios; services have none. Never empty."""
+    return [one for one in inputs if "://" in one] or [_ANY_SITE]
+
+
 @contextmanager
 def stage(
-    ground: Ground, control: ControlState, urls: Sequence[str], looks: Sequence[str] = ("web",)
+    ground: Ground,
+    control: ControlState,
+    urls: Sequence[str],
+    looks: Sequence[str] = ("web",),
+    settings: str = "",
 ) -> Iterator[Stage]:
     """A collector, a control if there is to be one, and a volunteer who consented."""
     made = Stage(ground)
@@ -197,6 +213,7 @@ def stage(
     if control is not ControlState.NONE:
         made.start_control(urls, stale=control is ControlState.STALE, looks=looks)
     made.consent()
+    made.configure(settings)
     yield made
 
 

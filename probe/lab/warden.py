@@ -31,6 +31,7 @@ from probe.lab import (
     quic_server,
     resolvers,
     tap,
+    tunnels,
 )
 from probe.lab.line import Bridge, open_interface
 from probe.lab.scenario import WIRE, Box, LineSpec, Scenario, Site
@@ -175,6 +176,7 @@ def _forwarding() -> None:
 def _internet(world: World, _: Path) -> None:
     _forwarding()
     local = [str(plan.FOREIGN), _DOMESTIC, *(f"{each}/32" for each in plan.PUBLIC_RESOLVERS)]
+    local += [f"{a}/32" for place in world.places.values() for a in place.site.fixed]
     local6 = [str(plan.FOREIGN6), *(f"{each}/128" for each in plan.PUBLIC_RESOLVERS6)]
     ip(
         [
@@ -194,6 +196,7 @@ def _internet(world: World, _: Path) -> None:
     inside.offloads_off("abroad0")
     origin.start(world, resolvers.start(world))
     quic_server.start(world)
+    tunnels.start(world)
     restore("iptables", middlebox.dead_servers(world))
     restore("ip6tables", middlebox.dead_servers(world, v6=True))
 

@@ -104,9 +104,13 @@ def _place(sites: Sequence[Site]) -> dict[str, Placed]:
     for site in sites:
         if site.shares:
             continue
-        v4 = _FIXED.get(site.name) or tuple(
-            allocator.take(domestic=site.domestic, essential=site.essential)
-            for _ in range(site.addresses)
+        v4 = (
+            site.fixed
+            or _FIXED.get(site.name)
+            or tuple(
+                allocator.take(domestic=site.domestic, essential=site.essential)
+                for _ in range(site.addresses)
+            )
         )
         v6 = (allocator.take6(),) if site.ipv6 else ()
         places[site.name] = Placed(site, v4, v6)

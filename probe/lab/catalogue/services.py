@@ -1,0 +1,387 @@
+"""Services at their real names and addresses, in countries of their own: whole, stopped, broken.
+
+Each country plays one scenario of each service, because a service has one input wherever it is
+measured.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+
+from probe import wireguard
+from probe.known import endpoints
+from probe.lab.catalogue.lines import LOSS_5
+from probe.lab.scenario import (
+    WIRE,
+    Act,
+    CertificateKind,
+    ControlState,
+    Cut,
+    Expect,
+    FirstPacket,
+    Hello,
+    Lie,
+    LineSpec,
+    Scenario,
+    ServerKind,
+    Site,
+)
+from probe.lab.tunnels import PEER_KEY, SERVER_KEY
+from probe.model import Mechanism, Outcome
+
+CENTRES = "data-centres.telegram.example"
+TELEGRAM_WEB = "web.telegram.org"
+AUTHORITIES = ("authorities.tor.example", "maatuska.tor.example", "moria1.tor.example")
+OPENVPN, WIREGUARD, BRIDGE = "openvpn.mine.example", "wireguard.mine.example", "bridge.mine.example"
+_OPENVPN_AT, _WIREGUARD_AT, _BRIDGE_AT = "45.130.77.7", "45.130.77.8", "45.130.77.9"
+OWN_ADDRESSES = (_OPENVPN_AT, _WIREGUARD_AT, _BRIDGE_AT)
+
+_OPENVPN_SETTINGS = f'[options.openvpn]\nendpoints = ["{_OPENVPN_AT}:1194/udp"]\n'
+_BRIDGE_SETTINGS = f'[options.tor]\nbridges = ["obfs4 {_BRIDGE_AT}:8443 {"A" * 40} cert=x"]\n'
+
+
+def _wireguard_settings(*, key: bool = True) -> str:
+    def text(data: bytes) -> str:
+        return b64encode(data).decode()
+
+    public = text(wireguard.public_of(SERVER_KEY))
+    server = f'endpoint = "{_WIREGUARD_AT}:51820", public_key = "{public}"'
+    private = f', private_key = "{text(PEER_KEY)}"' if key else ""
+    return f"[options.wireguard]\npeers = [{{ {server}{private} }}]\n"
+
+
+def telegram(server: ServerKind = "up") -> tuple[Site, ...]:
+    """Its data centres at the addresses built into its apps, and its web app."""
+    fixed = next(one.addresses for one in endpoints("telegram") if one.addresses)
+    centres = Site(CENTRES, fixed=fixed, speaks="mtproto", ports=(5222,), server=server)
+    return (centres, Site(TELEGRAM_WEB))
+
+
+def named(
+    service: str, *, certificate: CertificateKind = "trusted", server: ServerKind = "up"
+) -> tuple[Site, ...]:
+    """A service of names alone."""
+    return tuple(
+        Site(name, ports=one.ports[1:], certificate=certificate, server=server)
+        for one in endpoints(service)
+        for name in one.names
+    )
+
+
+def tor() -> tuple[Site, ...]:
+    """The directory authorities: most alike, two that listen elsewhere; and a bridge."""
+    many, other, first, *_ = endpoints("tor")
+    return (
+        Site(AUTHORITIES[0], fixed=many.addresses, certificate="self_signed", plain="same"),
+        Site(AUTHORITIES[1], fixed=other.addresses, certificate="self_signed", plain="tls"),
+        Site(AUTHORITIES[2], fixed=first.addresses, certificate="self_signed", ports=first.ports),
+        Site(BRIDGE, fixed=(_BRIDGE_AT,), ports=(8443,)),
+    )
+
+
+def openvpn(server: ServerKind = "up") -> tuple[Site, ...]:
+    """A server of the volunteer's own."""
+    return (Site(OPENVPN, fixed=(_OPENVPN_AT,), speaks="openvpn", ports=(1194,), server=server),)
+
+
+def wireguard_server() -> tuple[Site, ...]:
+    """Another."""
+    return (Site(WIREGUARD, fixed=(_WIREGUARD_AT,), speaks="wireguard", ports=(51820,)),)
+
+
+def _entry(
+    service: str,
+    what: str,
+    sites: Sequence[Site],
+    outcome: Outcome,
+    why: str,
+    *,
+    acts: Sequence[Act] = (),
+    mechanisms: Sequence[Mechanism] = (),
+    also: Sequence[Mechanism | Outcome] = (),
+    settings: str = "",
+    line: LineSpec = WIRE,
+    control: ControlState = ControlState.FRESH,
+    apart: str,
+) -> Scenario:
+    expected = Expect(
+        f"service:{service}",
+        outcome,
+        why,
+        mechanisms=tuple(mechanisms),
+        also_acceptable=tuple(also),
+    )
+    return Scenario(
+        f"services.{service}_{what}",
+        tuple(sites),
+        (expected,),
+        censor=tuple(acts),
+        line=line,
+        control=control,
+        experiments=(service,),
+        apart=apart,
+        settings=settings,
+    )
+
+
+_SELF: CertificateKind = (
+    "self_signed"  # nobody's key but the service's own, as far as the lab can make one
+)
+
+_WHOLE = "services left alone"
+_STOPPED = "services stopped"
+_BROKEN = "services broken"
+_ALONE = "services without a control"
+_LOSSY = "services on a lossy line"
+
+_LEFT_ALONE = (
+    _entry(
+        "telegram",
+        "whole",
+        telegram(),
+        Outcome.OK,
+        "Its data centres answer in its own protocol, its web app proves its name.",
+        apart=_WHOLE,
+    ),
+    _entry(
+        "whatsapp",
+        "whole",
+        named("whatsapp"),
+        Outcome.OK,
+        "Its servers accept connections, its registration and web app prove their names.",
+        apart=_WHOLE,
+    ),
+    _entry(
+        "signal",
+        "whole",
+        named("signal", certificate=_SELF),
+        Outcome.OK,
+        "Its servers show the very keys that the control sees.",
+        apart=_WHOLE,
+    ),
+    _entry(
+        "messenger",
+        "whole",
+        named("messenger"),
+        Outcome.OK,
+        "Every name leads to an address that proves it.",
+        apart=_WHOLE,
+    ),
+    _entry(
+        "tor",
+        "whole",
+        tor(),
+        Outcome.OK,
+        "The authorities and the bridge answer.",
+        settings=_BRIDGE_SETTINGS,
+        apart=_WHOLE,
+    ),
+    _entry(
+        "openvpn",
+        "whole",
+        openvpn(),
+        Outcome.OK,
+        "The server answers the first packet.",
+        settings=_OPENVPN_SETTINGS,
+        apart=_WHOLE,
+    ),
+    _entry(
+        "wireguard",
+        "whole",
+        wireguard_server(),
+        Outcome.OK,
+        "The server knows the key.",
+        settings=_wireguard_settings(),
+        apart=_WHOLE,
+    ),
+)
+
+_TIMEOUT = (Mechanism.TCP_TIMEOUT,)
+_UNDER_A_CENSOR = (
+    _entry(
+        "telegram",
+        "data_centres_dropped",
+        telegram(),
+        Outcome.BLOCKED,
+        "Packets to its data centres vanish here, and the control reaches them.",
+        acts=(Cut(CENTRES, "drop"),),
+        mechanisms=_TIMEOUT,
+        apart=_STOPPED,
+    ),
+    _entry(
+        "whatsapp",
+        "web_name_reset",
+        named("whatsapp"),
+        Outcome.BLOCKED,
+        "TLS with its web app is reset by name; messages go through.",
+        acts=(Hello("web.whatsapp.com", "reset"),),
+        mechanisms=(Mechanism.TLS_RESET,),
+        apart=_STOPPED,
+    ),
+    _entry(
+        "signal",
+        "name_dropped",
+        named("signal", certificate=_SELF),
+        Outcome.BLOCKED,
+        "TLS with its message server goes silent by name.",
+        acts=(Hello("chat.signal.org", "drop"),),
+        mechanisms=(Mechanism.TLS_TIMEOUT,),
+        apart=_STOPPED,
+    ),
+    _entry(
+        "messenger",
+        "name_denied",
+        named("messenger"),
+        Outcome.BLOCKED,
+        "The provider's resolver says that the name of its message server does not exist.",
+        acts=(Lie("edge-mqtt.facebook.com", "nxdomain", "system"),),
+        mechanisms=(Mechanism.DNS_NXDOMAIN,),
+        apart=_STOPPED,
+    ),
+    _entry(
+        "tor",
+        "authorities_refused",
+        tor(),
+        Outcome.BLOCKED,
+        "Connections to every authority are refused here, and the control reaches them.",
+        acts=tuple(Cut(name, "refuse") for name in AUTHORITIES),
+        mechanisms=(Mechanism.TCP_REFUSED,),
+        apart=_STOPPED,
+    ),
+    _entry(
+        "openvpn",
+        "first_packet_known",
+        openvpn(),
+        Outcome.BLOCKED,
+        "The first packet is known by its shape: behind meaningless ones it is answered.",
+        acts=(FirstPacket(OPENVPN, "38", 14),),
+        settings=_OPENVPN_SETTINGS,
+        apart=_STOPPED,
+    ),
+    _entry(
+        "wireguard",
+        "first_packet_known",
+        wireguard_server(),
+        Outcome.BLOCKED,
+        "The first packet is known by its shape: behind meaningless ones it is answered.",
+        acts=(FirstPacket(WIREGUARD, "01000000", 148),),
+        settings=_wireguard_settings(),
+        apart=_STOPPED,
+    ),
+)
+
+_FOR_EVERYBODY = (
+    _entry(
+        "telegram",
+        "data_centres_down",
+        telegram("silent"),
+        Outcome.DOWN,
+        "Its data centres are silent for everybody.",
+        apart=_BROKEN,
+    ),
+    _entry(
+        "whatsapp",
+        "some_servers_dropped",
+        named("whatsapp"),
+        Outcome.OK,
+        "Two of sixteen message servers vanish here; the others take connections.",
+        acts=(Cut("e1.whatsapp.net", "drop"), Cut("e2.whatsapp.net", "drop")),
+        also=_TIMEOUT,
+        apart=_BROKEN,
+    ),
+    _entry(
+        "signal",
+        "intercepted",
+        named("signal", certificate=_SELF),
+        Outcome.INTERCEPTED,
+        "Somebody else's key is shown for its message server, not the one the control sees.",
+        acts=(Hello("chat.signal.org", "mitm_anonymous"),),
+        mechanisms=(Mechanism.TLS_MITM,),
+        apart=_BROKEN,
+    ),
+    _entry(
+        "messenger",
+        "down",
+        named("messenger", server="refuses"),
+        Outcome.DOWN,
+        "Its servers refuse everybody.",
+        apart=_BROKEN,
+    ),
+    _entry(
+        "tor",
+        "bridge_dropped",
+        tor(),
+        Outcome.OK,
+        "The authorities answer; what is the matter with a bridge nobody else can tell.",
+        acts=(Cut(BRIDGE, "drop"),),
+        settings=_BRIDGE_SETTINGS,
+        apart=_BROKEN,
+    ),
+    _entry(
+        "openvpn",
+        "server_silent",
+        openvpn("silent"),
+        Outcome.INCONCLUSIVE,
+        "The volunteer's own server is silent, and no control knows it.",
+        settings=_OPENVPN_SETTINGS,
+        apart=_BROKEN,
+    ),
+    _entry(
+        "wireguard",
+        "udp_dropped",
+        wireguard_server(),
+        Outcome.INCONCLUSIVE,
+        "Everything to the server vanishes: from one line that looks like a server that is down.",
+        acts=(Cut(WIREGUARD, "drop"),),
+        settings=_wireguard_settings(),
+        apart=_BROKEN,
+    ),
+)
+
+_ON_ITS_OWN = (
+    _entry(
+        "telegram",
+        "dropped_unseen",
+        telegram(),
+        Outcome.INCONCLUSIVE,
+        "Its data centres are silent here, and nobody looks from elsewhere.",
+        acts=(Cut(CENTRES, "drop"),),
+        control=ControlState.NONE,
+        apart=_ALONE,
+    ),
+    _entry(
+        "whatsapp",
+        "name_reset_unseen",
+        named("whatsapp"),
+        Outcome.BLOCKED,
+        "Its name is reset and a harmless one is not, which needs no control.",
+        acts=(Hello("web.whatsapp.com", "reset"),),
+        mechanisms=(Mechanism.TLS_RESET,),
+        control=ControlState.NONE,
+        apart=_ALONE,
+    ),
+    _entry(
+        "wireguard",
+        "without_a_key",
+        wireguard_server(),
+        Outcome.INCONCLUSIVE,
+        "The server answers only keys it knows, and none is given.",
+        settings=_wireguard_settings(key=False),
+        control=ControlState.NONE,
+        apart=_ALONE,
+    ),
+)
+
+_LINE = tuple(
+    _entry(
+        service, "lossy", sites, Outcome.OK, "Nothing is stopped; packets get lost.",
+        also=(Outcome.INCONCLUSIVE,), line=LOSS_5, apart=_LOSSY,
+    )
+    for service, sites in (
+        ("telegram", telegram()),
+        ("whatsapp", named("whatsapp")),
+        ("signal", named("signal", certificate=_SELF)),
+        ("messenger", named("messenger")),
+    )
+)  # fmt: skip
+
+SCENARIOS = (*_LEFT_ALONE, *_UNDER_A_CENSOR, *_FOR_EVERYBODY, *_ON_ITS_OWN, *_LINE)
