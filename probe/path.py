@@ -122,15 +122,15 @@ def hops(steps: Sequence[Step], layer: Layer) -> tuple[Hop, ...]:
 
 
 def locate(steps: Sequence[Step], layer: Layer) -> Finding | None:
-    """Where the target's name is acted upon, if it is, seen at least twice at one distance."""
+    """Where the target's name is acted upon, if it is: seen twice there, and ever after."""
     rows = [hop for hop in hops(steps, layer) if hop.target is not None]
     server = server_at(steps, layer)
-    odd = [hop for hop in rows if _odd(hop, steps, layer, server)]
     target = looks(steps, layer, Role.TARGET)
-    first = next((hop for hop in odd if _agreeing(target[hop.ttl], hop.target)), None)
-    if first is None or first.target is None:
+    first = _onset(rows, [hop for hop in rows if _odd(hop, steps, layer, server)])
+    if first is None or first.target is None or not _agreeing(target[first.ttl], first.target):
         return None
-    seen = [step for hop in odd for step in target[hop.ttl] if fate(step) is hop.target]
+    later = [hop for hop in rows if hop.ttl >= first.ttl]
+    seen = [step for hop in later for step in target[hop.ttl] if fate(step) is first.target]
     own = _own(steps, seen)
     return Finding(
         layer=layer,
@@ -144,6 +144,12 @@ def locate(steps: Sequence[Step], layer: Layer) -> Finding | None:
         injected=_injected(seen, own),
         own=own,
     )
+
+
+def differs(steps: Sequence[Step], layer: Layer, ttl: int) -> bool:
+    """Whether the target's name fared otherwise at one distance, so far as was looked."""
+    found = [hop for hop in hops(steps, layer) if hop.ttl == ttl]
+    return any(_odd(hop, steps, layer, server_at(steps, layer)) for hop in found)
 
 
 def server_at(steps: Sequence[Step], layer: Layer) -> int | None:
@@ -196,6 +202,24 @@ def _agreeing(found: Sequence[Look], wanted: Fate | None) -> bool:
     """At least two looks, and most of them, met this."""
     count = sum(fate(step) is wanted for step in found)
     return count >= ENOUGH and 2 * count > len(found)
+
+
+def _onset(rows: Sequence[Hop], odd: Sequence[Hop]) -> Hop | None:
+    """The first odd distance; of silence, the first behind which both names never fare alike.
+
+    A router that does not always say that a packet ran out must not look like a box.
+    """
+    kept: Hop | None = None
+    for hop in rows:
+        if hop in odd:
+            kept = kept or hop
+        elif kept is not None and kept.target is Fate.SILENT and _fares_alike(hop):
+            kept = None
+    return kept
+
+
+def _fares_alike(hop: Hop) -> bool:
+    return hop.target is not Fate.SILENT and hop.target is hop.harmless
 
 
 def _odd(hop: Hop, steps: Sequence[Step], layer: Layer, server: int | None) -> bool:

@@ -13,14 +13,13 @@ from functools import partial
 
 from probe import path
 from probe.compare import is_address
+from probe.experiments.browse import Site, resolve
 from probe.experiments.port import Experiment, Net, Resolver, Stepper, SteppingNet, Task
 from probe.experiments.trail import Trail
-from probe.experiments.web import Site, resolve
-from probe.model import Dns, Http, Ping, Role, Step, Steps, Tcp, Tls
+from probe.model import Dns, Http, Ping, Role, Step, Steps, Tls
 
 HOPS = 24
 TRIES = 3
-BEYOND = 3  # distances past the server's own that are tried still: ways are not alike
 POLL_SECONDS = 2.0
 _AT_ONCE = 4
 RAW = "raw"
@@ -101,23 +100,35 @@ class _Walk:
             server = path.server_at(self._trail.steps, kind)
             if server is not None:
                 break
-        end = min((server or self._hops - BEYOND) + BEYOND, self._hops)
-        await self._farther(kind, ask, end, server)
+        end = server or self._hops
+        if kind == "dns":
+            await self._at_once(ask, end)
+        else:
+            await self._farther(kind, ask, end)
 
-    async def _farther(self, kind: path.Layer, ask: Ask, end: int, server: int | None) -> None:
-        """The target's name, nearest first; done when the server's own distance tells no more."""
+    async def _at_once(self, ask: Ask, end: int) -> None:
+        """Nobody punishes for a question: all distances together."""
+        looks = [(ttl, try_) for try_ in range(1, self._tries + 1) for ttl in range(1, end + 1)]
+        await self._look(ask, Role.TARGET, looks)
+
+    async def _farther(self, kind: path.Layer, ask: Ask, end: int) -> None:
+        """The target's name, nearest first, up to the server or to where one is punished."""
         for ttl in range(1, end + 1):
-            tries = [(ttl, try_) for try_ in range(1, self._tries + 1)]
-            await self._look(ask, Role.TARGET, tries)
-            known = {hop.ttl: hop.harmless for hop in path.hops(self._trail.steps, kind)}
-            if known.get(ttl) is None:
-                await self._look(ask, Role.HARMLESS, [(ttl, 1)])
-            finding = path.locate(self._trail.steps, kind)
-            acted = finding is not None and finding.by <= ttl
-            if acted and not await self._works(kind, ask):
+            await self._look(ask, Role.TARGET, [(ttl, 1)])
+            rest = [(ttl, try_) for try_ in range(2, self._tries + 1)]
+            if not path.differs(self._trail.steps, kind, ttl):
+                await self._look(ask, Role.TARGET, rest)
+                continue
+            punished = False
+            for look in rest:
+                works = await self._works(kind, ask)
+                punished = punished or not works
+                if not works and not await self._outlast(kind, ask):
+                    return
+                await self._look(ask, Role.TARGET, [look])
+            works = await self._works(kind, ask)
+            if not works or punished:
                 await self._outlast(kind, ask)
-                return
-            if (server is not None and ttl >= server) and not (acted and ttl < server + 1):
                 return
 
     async def _look(self, ask: Ask, role: Role, looks: Sequence[tuple[int | None, int]]) -> None:
@@ -125,27 +136,26 @@ class _Walk:
         for (_, try_), steps in zip(looks, answers, strict=True):
             self._trail.chain(steps, role=role, try_=try_)
 
-    async def _works(self, kind: path.Layer, ask: Ask) -> bool:
+    async def _works(self, kind: path.Layer, ask: Ask, *, tries: int = 2) -> bool:
         """The harmless name is answered over the whole way."""
         if kind == "dns":
             return True  # asked with as much as any packet needs, among the others
-        for try_ in (1, 2):
+        for try_ in range(1, tries + 1):
             steps = await ask(Role.HARMLESS, None)
             last = self._trail.chain(steps, role=Role.HARMLESS, try_=try_)[-1]
-            if isinstance(last, Tls | Http | Dns) and path.fate(last) is path.Fate.ANSWERED:
+            if isinstance(last, Tls | Http) and path.fate(last) is path.Fate.ANSWERED:
                 return True
-            if isinstance(last, Tcp) and last.failure is None:
-                continue
         return False
 
-    async def _outlast(self, kind: path.Layer, ask: Ask) -> None:
+    async def _outlast(self, kind: path.Layer, ask: Ask) -> bool:
         """Ask with the harmless name until it works again, or patience ends."""
         waited = 0.0
         while waited < self._patience:
-            if await self._works(kind, ask):
-                return
             await self._net.pause(POLL_SECONDS)
-            waited = self._trail.steps[-1].at + POLL_SECONDS - self._last_offered()
+            if await self._works(kind, ask, tries=1):
+                return True
+            waited = self._trail.steps[-1].at - self._last_offered()
+        return False
 
     def _last_offered(self) -> float:
         return max(

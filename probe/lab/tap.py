@@ -5,7 +5,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from probe.lab import addresses as plan
 from probe.lab import names
@@ -35,22 +35,17 @@ class Seen:
 
 @dataclass
 class Tap:
-    """One box, and whom it punishes until when."""
+    """One box, and how it speaks."""
 
     box: Box
     send: Callable[[bytes, str], object]
-    punished: dict[tuple[str, str, int], float] = field(default_factory=dict)
 
     def take(self, data: bytes) -> None:
         """Look at one packet, and speak if it is one of those."""
         seen = read(data)
-        if seen is None:
+        if seen is None or not self._named(seen):
             return
-        flow = (seen.source, seen.target, seen.ports[1])
-        if self._named(seen):
-            self.punished[flow] = time.monotonic() + self.box.residual
-        elif self.punished.get(flow, 0.0) < time.monotonic():
-            return
+        time.sleep(self.box.delay)
         if seen.protocol == _UDP:
             self._answer(seen)
         else:

@@ -65,7 +65,7 @@ def differs_at_the_server(e: Evidence) -> Proof | None:
 
 @rule("path.both_names_fare_alike", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def both_names_fare_alike(e: Evidence) -> Proof | None:
-    """Wherever both names were sent they fared alike; whether the site opens is for `web` to say."""
+    """Wherever both names were sent they fared alike; `web` says whether the site opens."""
     sent = [layer for layer in path.LAYERS if any(h.target for h in path.hops(e.steps, layer))]
     return Proof(e.steps[-1:], 0.5) if sent and not list(findings(e)) else None
 
