@@ -51,7 +51,8 @@ def stages(cost: Cost) -> str:
     questions = sum(isinstance(s, Dns) for s in steps)
     return (
         f"       a target: {tls / count / 1000:.1f} KB in handshakes,"
-        f" {http / count / 1000:.1f} KB in answers, {rest / count / 1000:.1f} KB in DNS ({questions / count:.1f} questions),"
+        f" {http / count / 1000:.1f} KB in answers,"
+        f" {rest / count / 1000:.1f} KB in DNS ({questions / count:.1f} questions),"
         f" {(cost.down - tls - http - rest) / count / 1000:.1f} KB of headers below"
     )
 
