@@ -26,7 +26,7 @@ class Case(Data, frozen=True, kw_only=True):
 
     scenario: str
     outcome: str
-    mechanisms: tuple[str, ...]
+    mechanisms: tuple[str, ...] = ()
     record: Record
 
 

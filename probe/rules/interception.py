@@ -42,7 +42,8 @@ def _national(step: Tls) -> bool:
 @rule("tls.known_interception_key", Tier.KNOWN, Outcome.INTERCEPTED, _MITM)
 def known_interception_key(e: Evidence) -> Proof | None:
     """The certificate was signed by a key that is known to have been made for interception."""
-    for step in reversed(e.all(Tls)):
+    elsewhere = [s for s in e.all(Tls, role=Role.NEUTRAL) if s.sni == e.host]
+    for step in reversed([*elsewhere, *e.all(Tls)]):
         authority = step.trust.authority if step.trust else None
         if authority and authority.kind == "interception" and authority.proof == "verified":
             reason = f"The certificate was signed with the known interception key {authority.id}."

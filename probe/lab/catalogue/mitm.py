@@ -112,7 +112,7 @@ SCENARIOS = (
     ),
     entry(
         "mitm.ways_old_box",
-        Site("old-box-on-the-way.org"),
+        Site("old-box-on-the-way.org", ports=(8443,)),
         [Hello("old-box-on-the-way.org", "mitm_2021", spares=("tls13", "noalpn"))],
         Outcome.INTERCEPTED,
         "The interceptor leaves TLS 1.3 alone, and whoever names no protocol.",

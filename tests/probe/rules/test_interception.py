@@ -51,6 +51,16 @@ TABLE = {
         record(dns(GOOD), tcp(), tls(trust=CLAIMED)),
         False,
     ),
+    "known key: the name at an unrelated server": (
+        "tls.known_interception_key",
+        record(dns(GOOD), *fetched(), replace(tls(OTHER, trust=KNOWN), role=Role.NEUTRAL)),
+        True,
+    ),
+    "known key: another name's certificate": (
+        "tls.known_interception_key",
+        record(dns(GOOD), *fetched(), harmless(tls(OTHER, trust=KNOWN))),
+        False,
+    ),
     "claimed name": (
         "tls.claims_interception_authority",
         record(dns(GOOD), tcp(), tls(trust=CLAIMED)),
