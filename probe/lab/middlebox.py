@@ -10,7 +10,19 @@ from typing import Literal
 
 from probe.lab import addresses as plan
 from probe.lab.hello import pattern
-from probe.lab.scenario import Act, Box, Cut, FirstPacket, Hello, Lie, Nation, Quic, Shape, Slow, Web
+from probe.lab.scenario import (
+    Act,
+    Box,
+    Cut,
+    FirstPacket,
+    Hello,
+    Lie,
+    Nation,
+    Quic,
+    Shape,
+    Slow,
+    Web,
+)
 from probe.lab.world import World
 
 HOME = "home"

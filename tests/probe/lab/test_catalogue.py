@@ -14,6 +14,7 @@ from probe.lab.world import build, standing
 from probe.model import Mechanism, Outcome
 
 EVERY = catalogue()
+SHARED = [each for each in EVERY if not each.apart]
 
 
 def test_there_are_enough_scenarios_of_both_kinds() -> None:
@@ -27,18 +28,30 @@ def test_there_are_enough_scenarios_of_both_kinds() -> None:
 
 def test_names_are_unique() -> None:
     assert len({each.name for each in EVERY}) == len(EVERY)
-    sites = [site.name for each in EVERY for site in each.sites]
+    sites = [site.name for each in SHARED for site in each.sites]
     assert len(set(sites)) == len(sites)
     assert set(sites).isdisjoint(site.name for site in standing())
-    urls = [expect.url for each in EVERY for expect in each.expect]
+    urls = [expect.url for each in SHARED for expect in each.expect]
     assert len(set(urls)) == len(urls)
+
+
+def test_a_country_of_its_own_plays_each_service_once() -> None:
+    apart = [each for each in EVERY if each.apart]
+    assert {each.apart for each in apart} == {str(each.climate).split(", ")[2] for each in apart}
+    for name in {each.apart for each in apart}:
+        inside = [each for each in apart if each.apart == name]
+        assert len({each.climate for each in inside}) == 1
+        inputs = [expect.url for each in inside for expect in each.expect]
+        assert len(set(inputs)) == len(inputs)
+        assert all(each.expect[0].url == f"service:{each.experiments[0]}" for each in inside)
 
 
 @pytest.mark.parametrize("scenario", EVERY, ids=lambda each: each.name)
 def test_a_scenario_is_about_its_own_sites(scenario: Scenario) -> None:
     names = {site.name for site in scenario.sites}
     assert scenario.expect
-    assert {urlsplit(expect.url).hostname for expect in scenario.expect} <= names
+    if not scenario.apart:
+        assert {urlsplit(expect.url).hostname for expect in scenario.expect} <= names
     acts = [act for act in scenario.censor if not isinstance(act, Nation)]
     assert {act.name for act in acts} <= names
     assert all(expect.why.endswith(".") for expect in scenario.expect)
@@ -62,7 +75,7 @@ def test_throttling_is_asked_of_the_experiment_that_can_see_it() -> None:
 
 
 def test_no_address_of_the_world_is_a_bogon_by_accident() -> None:
-    world = build(EVERY, WIRE)
+    world = build(SHARED, WIRE)
     assert all(ip_address(address).is_global for address in world.at)
     resolvers = [plan.SYSTEM_RESOLVER, *plan.PUBLIC_RESOLVERS, *plan.PUBLIC_RESOLVERS6]
     places = [plan.CLIENT, plan.CLIENT6, plan.ABROAD, plan.ABROAD6, plan.COLLECTOR]
@@ -71,7 +84,7 @@ def test_no_address_of_the_world_is_a_bogon_by_accident() -> None:
 
 
 def test_no_two_sites_share_an_address_unless_they_say_so() -> None:
-    world = build(EVERY, WIRE)
+    world = build(SHARED, WIRE)
     shared = {address: names for address, names in world.at.items() if len(names) > 1}
     assert all(any(world.places[name].site.shares for name in names) for names in shared.values())
     mirrored = [act for each in EVERY for act in each.censor if isinstance(act, Lie)]
