@@ -6,6 +6,7 @@ path acts when it forwards, so the packet must outlive that router: it is first 
 """
 
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 from itertools import pairwise
 
 from probe.lab import addresses as plan
@@ -17,6 +18,7 @@ SERVER_HOP = len(ROUTERS) + 1
 BORDER = "border"
 CENSOR = "censor"  # the place at the border: everything else that a censor does is done there
 ABROAD = ("transit", "edge")
+_ABROAD_SIDE = ip_network(f"{plan.LONG_WAY_OUT[BORDER]}/24", strict=False)
 
 
 def is_long(acts: tuple[Act, ...]) -> bool:
@@ -64,7 +66,14 @@ def router(name: str) -> list[str]:
     ]
     if back is not None and name != "provider":  # the provider is on that network itself
         lines.append(f"route add {plan.CLIENT_NET} via {back}")
+    if name == "edge":
+        lines.append(f"route add {_ABROAD_SIDE} via {back}")
     return lines
+
+
+def internet() -> list[str]:
+    """The internet's way back to the border itself, whose proxy dials from there, for `ip`."""
+    return [f"route add {_ABROAD_SIDE} via {plan.UPLINK_CENSOR}"]
 
 
 def cables(first: str, cable: Callable[[str, str, str, str], str]) -> Iterator[str]:

@@ -190,6 +190,7 @@ def _internet(world: World, _: Path) -> None:
             f"route add {plan.CLIENT_NET} via {plan.UPLINK_CENSOR}",
             f"route add {plan.CLIENT6_NET} via {plan.UPLINK6_CENSOR}",
             *(f"route add local {network} dev lo" for network in local + local6),
+            *(longway.internet() if longway.is_long(world.acts) else ()),
         ]
     )
     inside.offloads_off("censor0")

@@ -31,6 +31,7 @@ S = TypeVar("S", bound=Base)
 # Time for three sendings of one segment, and for the answer to the last.
 PATIENCE = 2.0
 _PAGE = 16 * 1024
+_SHOWN = 8  # packets of one look: retransmissions only repeat the first few
 _AFTERMATH = 0.25  # seconds, and two round trips, in which an overtaken answer still comes
 
 
@@ -150,7 +151,7 @@ def _told(step: S, travel: Travel) -> S:
 
 
 def _from(packets: Sequence[Packet], began: float) -> tuple[Packet, ...]:
-    return tuple(_since(packet, began) for packet in packets)
+    return tuple(_since(packet, began) for packet in packets[:_SHOWN])
 
 
 def _since(packet: Packet, began: float) -> Packet:
