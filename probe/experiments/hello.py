@@ -13,6 +13,7 @@ from probe.experiments.browse import Site, resolve
 from probe.experiments.port import Experiment, Hello, Net, Task
 from probe.experiments.trail import Trail
 from probe.experiments.web import look_at
+from probe.failure import Failure
 from probe.model import Role, Steps, Tls
 
 HELLOS: tuple[Hello, ...] = ("default", "tls12", "tls13", "http11", "noalpn", "split", "ech")
@@ -28,12 +29,14 @@ async def measure(task: Task, net: Net) -> Steps:
     for address in [a for a in given if net.safe(a)][:1]:
         for hello in HELLOS:
             await _in_turns(task, net, trail, site, address, hello=hello, try_=1)
+            if not any(isinstance(s, Tls) and s.answered for s in trail.steps):
+                break  # nobody is there to answer the other hellos
     return trail.steps
 
 
 def wanted(_: Task, steps: Steps) -> bool:
-    """Whether the name was not answered by every hello."""
-    return any(_is_offer(s) and s.failure is not None for s in steps)
+    """Whether a hello with the name was not answered; an alert is an answer."""
+    return any(_is_offer(s) and s.failure not in {None, Failure.SSL_HANDSHAKE} for s in steps)
 
 
 async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
@@ -43,10 +46,16 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     reference = task.references[0] if task.references else None
     await look_at(net, trail, reference)
     for address in dict.fromkeys(s.address for s in seen if _is_offer(s) and isinstance(s, Tls)):
-        for hello in reversed(HELLOS):
+        for hello in reversed(list(_sent(seen))):
             await _in_turns(task, net, trail, site, address, hello=hello, try_=2)
     await look_at(net, trail, reference)
     return trail.steps
+
+
+def _sent(seen: Steps) -> dict[Hello, None]:
+    """The hellos of the first look, in their order."""
+    sent = {s.hello for s in seen if isinstance(s, Tls)}
+    return dict.fromkeys(hello for hello in HELLOS if hello in sent)
 
 
 def _is_offer(step: object) -> bool:
