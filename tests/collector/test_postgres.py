@@ -18,6 +18,7 @@ from collector.store import StoreError, open_store
 from probe.messages import ControlReply
 from probe.model import Mechanism, Outcome, Record, Vantage, Verdict
 from tests.collector.place import LISTED, UNLISTED, Place, Sender, collector, now, record
+from tests.collector.test_interceptions import intercepted
 
 pytest.importorskip("asyncpg", reason="no asyncpg here: pip install 'qazprobe[postgres]'")
 
@@ -135,6 +136,26 @@ def test_controls_pages_events_and_exports(tmp_path: Path, store: str) -> None:
             lines = (await place.ask("GET", "/v1/export?role=probe")).body.splitlines()
             assert len(lines) == 6
             assert b"listed.example" in (await place.ask("GET", "/")).body
+
+    asyncio.run(story())
+
+
+def test_the_table_of_interceptions(tmp_path: Path, store: str) -> None:
+    async def story() -> None:
+        async with collector(tmp_path, store=store) as place:
+            stays, leaves = await place.probe(), await place.probe()
+            await stays.send(sent := intercepted())
+            await leaves.send(intercepted())
+            (line,) = (await place.ask("GET", "/v1/interceptions?country=KZ&asn=9198")).data[
+                "interceptions"
+            ]
+            assert (line["probes"], line["authority"]) == (2, "kz.isca")
+            pem = f"/v1/certificates/{next(iter(sent.certs))}.pem"
+            await leaves.ask("DELETE", "/v1/probes/me")
+            assert (await place.ask("GET", pem)).status == 200
+            clock = place.service.clock() + 60
+            await retire(place.service.store, now=clock, raw_before=clock, before=clock)
+            assert (await place.ask("GET", pem)).status == 404
 
     asyncio.run(story())
 

@@ -1,6 +1,7 @@
 """The lab's small parts, without any network."""
 
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from random import Random
 
@@ -12,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.lab import names, pages, street
-from probe.lab.hello import is_whole, pattern, server_name
+from probe.lab.hello import (
+    is_whole,
+    offers_alpn,
+    offers_only_tls13,
+    pattern,
+    server_name,
+)
 from probe.lab.line import Direction
 from probe.lab.pki import Pki, forge_2019, forge_2021
 from probe.lab.scenario import WIRE, CertificateKind, LineSpec, Page, Scenario, Site
@@ -21,8 +28,15 @@ from probe.lab.world import build
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def client_hello(name: str | None) -> bytes:
+def client_hello(
+    name: str | None,
+    alpn: Sequence[str] = (),
+    least: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+) -> bytes:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = least
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     out = ssl.MemoryBIO()
@@ -40,6 +54,16 @@ def test_the_name_is_read_from_a_real_hello_and_the_pattern_finds_it() -> None:
     assert bytes.fromhex("000010") + b"example-site.org" in hello
     assert pattern("example-site.org") == "|000010|example-site.org"
     assert server_name(client_hello(None)) is None
+
+
+def test_a_hello_says_which_protocols_and_versions_it_offers() -> None:
+    assert not offers_alpn(client_hello("a.example"))
+    assert offers_alpn(client_hello("a.example", alpn=["h2"]))
+    assert not offers_only_tls13(client_hello("a.example"))
+    assert offers_only_tls13(client_hello("a.example", least=ssl.TLSVersion.TLSv1_3))
+    for junk in (b"", b"GET / HTTP/1.1", client_hello("a.example")[:80]):
+        assert not offers_alpn(junk)
+        assert not offers_only_tls13(junk)
 
 
 @given(st.binary(max_size=400))
