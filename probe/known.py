@@ -182,6 +182,18 @@ def public_resolvers() -> tuple[Resolver, ...]:
 
 
 @cache
+def nobodys_addresses() -> tuple[str, ...]:
+    """Global addresses where no resolver lives."""
+    return tuple(bundle.toml("resolvers.toml")["nobody"]["addresses"])
+
+
+@cache
+def whoami_names() -> tuple[str, ...]:
+    """Names that are answered with the address of the resolver that asked."""
+    return tuple(bundle.toml("resolvers.toml")["whoami"]["names"])
+
+
+@cache
 def network_list() -> tuple[Network, ...]:
     """The networks of the country that are known by name."""
     rows = csv.DictReader(bundle.text("networks_kz.csv").splitlines())
