@@ -88,7 +88,7 @@ def command(
 
         tell(settings, found)
         return Exit.DONE
-    _agreed(settings, places)
+    agreed(settings, places)
     _cautioned(settings, places, console)
     return _measure(settings, places, found, console=console, began=began)
 
@@ -108,7 +108,7 @@ def settled(places: "Home", config_file: str | None, flags: dict[str, object]) -
         raise Trouble(str(error)) from error
 
 
-def _agreed(settings: Settings, places: "Home") -> None:
+def agreed(settings: Settings, places: "Home") -> None:
     """Nothing is measured before a volunteer agreed; an operator's control asks nobody."""
     if settings.role == "control":
         return
@@ -141,7 +141,7 @@ def _measure(
 ) -> Exit:
     import asyncio
 
-    from probe import outfit, recheck
+    from probe import heartbeat, outfit, recheck
     from probe.output import Sink
     from probe.rounds import repeat
     from probe.stop import Stop, signals
@@ -156,7 +156,10 @@ def _measure(
     async def go() -> Exit:
         stop = Stop()
         with signals(stop):
-            async with recheck.answering(made, found, console):
+            async with (
+                heartbeat.beating(made, console.note),
+                recheck.answering(made, found, console),
+            ):
                 return await repeat(made, found, sink, console=console, stop=stop, began=began)
 
     try:
