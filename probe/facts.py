@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from probe.compare import host_of, is_bogon, page_sign, registrable
 from probe.evidence import is_live
+from probe.known import nobodys_addresses
 from probe.model import Dns, Http, Line, Record, Role, Step, Steps, Tcp, Tls
 
 _NEAR_SECONDS = 90.0
@@ -118,8 +119,16 @@ def _line(
         portal_hosts=portal_hosts,
         portal_sign=portal_sign,
         nxdomain_answered=None if nowhere is None else bool(nowhere.addresses),
+        hijacked_resolvers=_answered_nowhere(steps),
         nxdomain_addresses=() if nowhere is None else nowhere.addresses,
     )
+
+
+def _answered_nowhere(steps: Iterable[Step]) -> tuple[str, ...]:
+    """Addresses where no resolver lives, and where one answered all the same."""
+    nobody = nobodys_addresses()
+    asked = (s for s in steps if isinstance(s, Dns) and s.replies)
+    return tuple(dict.fromkeys(s.resolver for s in asked if s.resolver in nobody))
 
 
 def _middle(values: Iterable[float]) -> float | None:

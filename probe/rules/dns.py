@@ -9,9 +9,10 @@ import ipaddress
 from probe.compare import agree, forged_among, host_of, is_address, is_bogon
 from probe.evidence import Evidence
 from probe.failure import Failure
-from probe.infer import Proof, Rule, Tier, rule
+from probe.infer import WEB, Proof, Rule, Tier, rule
 from probe.model import Base, Dns, Http, Mechanism, Outcome, Role, Tls
 
+EXPERIMENTS = (*WEB, "dns")
 DENIED = {
     Failure.DNS_NXDOMAIN: Mechanism.DNS_NXDOMAIN,
     Failure.DNS_NO_ANSWER: Mechanism.DNS_NODATA,
