@@ -1,0 +1,179 @@
+"""Whom `dns` asks, and what follows from the answers."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+from msgspec.structs import replace as change
+
+from probe.experiments import dns
+from probe.experiments.port import Resolver, Task
+from probe.failure import Failure
+from probe.infer import judge
+from probe.known import nobodys_addresses, whoami_names
+from probe.model import Dns, Line, Mechanism, Outcome, Ping, Steps, TrustReason, Verdict
+from tests.build import GOOD, HARMLESS, HOST, OTHER, SINK, URL, VALID, record
+from tests.fake_net import FakeNet
+
+SYSTEM = Resolver("system", "192.0.2.53")
+PLAIN = Resolver("8.8.8.8", "8.8.8.8")
+ENCRYPTED = Resolver("8.8.8.8", "8.8.8.8", 443, "doh", "dns.google")
+TASK = Task(URL, seed=0, harmless=(HARMLESS,))
+(NOBODY,) = nobodys_addresses()
+(WHOAMI,) = whoami_names()
+WRONG = change(VALID, valid=False, reason=TrustReason.HOSTNAME, named=False)
+
+Said = tuple[str, ...] | Failure
+
+
+@dataclass
+class Ways(FakeNet):
+    """(transport, name) beats (resolver, name); `hops`: IP time to live by (transport, name)."""
+
+    resolvers: Sequence[Resolver] = (SYSTEM, PLAIN, ENCRYPTED)
+    ways: dict[tuple[str, str, str], Said] = field(default_factory=dict)
+    hops: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    async def dns(
+        self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
+    ) -> Dns:
+        way = (resolver.label, resolver.transport, name)
+        usual: Said = Failure.TIMEOUT if resolver.label == NOBODY else (GOOD,)
+        self.names = {(resolver.label, name): self.ways.get(way, usual)}
+        step = await super().dns(name, type_, resolver)
+        ttl = self.hops.get((resolver.label, name), 57)
+        told = ttl if resolver.transport == "udp" else None
+        replies = tuple(change(reply, ip_ttl=told) for reply in step.replies)
+        return change(step, replies=replies)
+
+
+def looked(net: Ways, task: Task = TASK) -> Steps:
+    async def run() -> Steps:
+        steps = await dns.measure(task, net)
+        return await dns.confirm(task, net, steps) if dns.wanted(task, steps) else steps
+
+    return asyncio.run(run())
+
+
+def verdict(steps: Steps) -> Verdict:
+    line = Line(alive_before=True, alive_after=True)
+    return judge(change(record(url=URL, experiment="dns", line=line), steps=steps))
+
+
+def reasons(found: Verdict) -> dict[str, str]:
+    return {hit.id: hit.reason for hit in found.rules}
+
+
+def test_every_way_is_asked_a_harmless_name_first() -> None:
+    steps = [s for s in looked(Ways()) if isinstance(s, Dns) and s.resolver != NOBODY]
+    asked = {(s.resolver, s.transport) for s in steps}
+    udp, tcp = ("8.8.8.8", "udp"), ("8.8.8.8", "tcp")
+    assert asked == {("system", "udp"), udp, tcp, ("8.8.8.8", "doh"), ("8.8.8.8", "dot")}
+    assert [s.name for s in steps] == [HARMLESS, HOST] * 5
+    assert {(w.transport, w.port) for w in dns.ways((ENCRYPTED,))} == {("doh", 443), ("dot", 853)}
+
+
+def test_one_truth_by_every_way_is_ok_after_one_look() -> None:
+    steps = looked(Ways())
+    assert max(s.try_ for s in steps) == 1
+    found = verdict(steps)
+    assert (found.outcome, found.mechanisms) == (Outcome.OK, ())
+
+
+def test_who_asked_is_compared_and_never_kept() -> None:
+    secret = "198.51.100.77"
+    ways: dict[tuple[str, str, str], Said] = {
+        ("system", "udp", WHOAMI): (secret,),
+        ("8.8.8.8", "udp", WHOAMI): (secret,),
+        ("8.8.8.8", "doh", WHOAMI): ("172.253.1.1",),
+    }
+    steps = looked(Ways(ways=ways))
+    assert [s.what for s in steps if isinstance(s, Ping)] == ["whoami system"]
+    assert secret not in repr(steps)
+    found = verdict(steps)
+    assert (found.outcome, found.mechanisms) == (Outcome.OK, (Mechanism.DNS_INJECTED,))
+
+
+@pytest.mark.parametrize(
+    ("system", "plain", "encrypted", "expected"),
+    [
+        ("92.46.1.1", "92.46.1.9", "172.253.1.1", "system"),
+        ("92.46.1.1", "172.253.9.1", "172.253.1.1", "own"),
+        ("92.46.1.1", "74.125.1.1", "172.253.1.1", "other"),
+        ("172.253.2.1", "172.253.2.1", "172.253.1.1", "unknown"),
+        ("", "172.253.2.1", "172.253.1.1", "unknown"),
+        ("2a00::1", "2a00::2", "172.253.1.1", "system"),
+    ],
+)
+def test_by_whom_a_resolver_is_answered(
+    system: str, plain: str, encrypted: str, expected: str
+) -> None:
+    net = FakeNet(names={(who, "w"): (who,) for who in (system, plain, encrypted) if who})
+
+    async def ask() -> list[Dns]:
+        return [await net.dns("w", "A", Resolver(a, a)) for a in (system, plain, encrypted)]
+
+    assert dns.who(asyncio.run(ask())) == expected
+
+
+def test_an_answer_from_nowhere_is_told() -> None:
+    steps = looked(Ways(ways={(NOBODY, "udp", HARMLESS): (GOOD,)}))
+    assert "dns.answered_where_nobody_lives" in reasons(verdict(steps))
+
+
+def test_a_denial_by_the_resolver_here_is_blocked() -> None:
+    net = Ways(ways={("system", "udp", HOST): Failure.DNS_NXDOMAIN})
+    found = verdict(looked(net))
+    assert (found.outcome, found.mechanisms) == (Outcome.BLOCKED, (Mechanism.DNS_NXDOMAIN,))
+
+
+def test_a_wrong_address_by_the_resolver_here_is_blocked() -> None:
+    net = Ways(ways={("system", "udp", HOST): (SINK,)}, handshakes={(SINK, HOST): WRONG})
+    found = verdict(looked(net))
+    assert found.outcome is Outcome.BLOCKED
+    assert Mechanism.DNS_WRONG_ADDRESS in found.mechanisms
+
+
+def test_an_answer_that_came_another_way_and_that_nobody_else_gives_is_forged() -> None:
+    net = Ways(
+        ways={("8.8.8.8", "udp", HOST): (SINK,)},
+        hops={("8.8.8.8", HOST): 41},
+    )
+    found = verdict(looked(net))
+    assert found.outcome is Outcome.OK
+    assert found.mechanisms == (Mechanism.DNS_INJECTED,)
+    assert {"dns.forged_on_the_way", "dns.came_another_way"} <= set(reasons(found))
+
+
+def test_another_way_alone_is_told_and_proves_nothing() -> None:
+    net = Ways(ways={("8.8.8.8", "tcp", HOST): Failure.RESET}, hops={("8.8.8.8", HOST): 41})
+    found = verdict(looked(net))
+    assert (found.outcome, found.mechanisms) == (Outcome.OK, ())
+    assert "8.8.8.8 over udp" in reasons(found)["dns.came_another_way"]
+    assert "8.8.8.8 over tcp" in reasons(found)["dns.way_stopped_for_this_name"]
+
+
+def test_a_way_that_is_stopped_for_everybody_is_no_word_on_the_name() -> None:
+    stopped: dict[tuple[str, str, str], Said] = {
+        ("8.8.8.8", "dot", name): Failure.TIMEOUT for name in (HOST, HARMLESS)
+    }
+    found = verdict(looked(Ways(ways=stopped)))
+    assert (found.outcome, found.mechanisms) == (Outcome.OK, ())
+    assert "8.8.8.8 over dot" in reasons(found)["dns.way_stopped_for_every_name"]
+
+
+def test_a_dead_name_is_down() -> None:
+    everywhere = [("system", "udp"), *[("8.8.8.8", t) for t in ("udp", "tcp", "doh", "dot")]]
+    net = Ways(ways={(*way, HOST): Failure.DNS_NXDOMAIN for way in everywhere})
+    assert verdict(looked(net)).outcome is Outcome.DOWN
+
+
+def test_a_large_site_is_answered_differently_and_fine() -> None:
+    found = verdict(looked(Ways(ways={("8.8.8.8", "udp", HOST): (OTHER,)})))
+    assert (found.outcome, found.mechanisms) == (Outcome.OK, ())
+
+
+def test_an_address_is_not_asked_for() -> None:
+    task = replace(TASK, url=f"https://{GOOD}/")
+    assert asyncio.run(dns.measure(task, Ways())) == ()
