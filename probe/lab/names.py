@@ -10,6 +10,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from probe import known
 from probe.lab import addresses as plan
 from probe.lab.scenario import LieKind, NameKind
 from probe.lab.world import Placed, World
@@ -75,7 +76,7 @@ class Zone:
         name, kind = asked(query)
         place = self._find(name)
         if place is None:
-            return self._infrastructure(query, name, kind)
+            return self._infrastructure(query, name, kind, resolver)
         resolves = place.site.resolves
         if resolves == "silent":
             return None
@@ -92,9 +93,11 @@ class Zone:
         return places.get(name) or places.get(name.removeprefix("www."))
 
     def _infrastructure(
-        self, query: dns.message.Message, name: str, kind: str
+        self, query: dns.message.Message, name: str, kind: str, resolver: str
     ) -> dns.message.Message:
         addresses = self._resolvers.get(name)
+        if addresses is None and name in known.whoami_names():
+            addresses = [resolver]
         if addresses is None:
             return respond(query, dns.rcode.NXDOMAIN)
         return respond(query, addresses=tuple(addresses) if kind == "A" else ())
