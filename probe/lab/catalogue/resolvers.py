@@ -1,0 +1,120 @@
+"""The ways to ask for a name: who answers them, and in whose place."""
+
+from collections.abc import Sequence
+
+from probe.lab.catalogue.entry import entry
+from probe.lab.scenario import Act, Lie, Nation, Scenario, Site
+from probe.model import Mechanism, Outcome
+
+
+def _asked(
+    name: str,
+    site: Site,
+    acts: Sequence[Act],
+    outcome: Outcome,
+    why: str,
+    *,
+    mechanisms: Sequence[Mechanism] = (),
+    any_of: Sequence[Mechanism] = (),
+    also: Sequence[Outcome | Mechanism] = (),
+) -> Scenario:
+    return entry(
+        f"resolvers.{name}",
+        site,
+        acts,
+        outcome,
+        why,
+        mechanisms=mechanisms,
+        any_of=any_of,
+        also=also,
+        experiments=("dns",),
+    )
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    _asked(
+        "fine",
+        Site("one-truth.org"),
+        [],
+        Outcome.OK,
+        "Every way gives the same answer.",
+    ),
+    _asked(
+        "cdn",
+        Site("many-truths.org", addresses=6, spread=True),
+        [],
+        Outcome.OK,
+        "Every resolver names another edge of the same content network.",
+    ),
+    _asked(
+        "dead_name",
+        Site("gone-fishing.org", resolves="nxdomain"),
+        [],
+        Outcome.DOWN,
+        "The name exists nowhere, by whatever way.",
+    ),
+    _asked(
+        "system_denies",
+        Site("not-from-us.org"),
+        [Lie("not-from-us.org", "nxdomain", whom="system")],
+        Outcome.BLOCKED,
+        "The provider's resolver denies the name; every other way knows it.",
+        mechanisms=[Mechanism.DNS_NXDOMAIN],
+    ),
+    _asked(
+        "injected_everywhere",
+        Site("overtaken.org"),
+        [Lie("overtaken.org", "inject_first")],
+        Outcome.BLOCKED,
+        "A false answer overtakes the true one by every way in the clear over UDP.",
+        mechanisms=[Mechanism.DNS_INJECTED],
+        also=[Mechanism.DNS_WRONG_ADDRESS],
+    ),
+    _asked(
+        "injected_abroad",
+        Site("overtaken-abroad.org"),
+        [Lie("overtaken-abroad.org", "inject_first", whom="public")],
+        Outcome.OK,
+        "Only questions to third parties are overtaken; a browser here never sees it.",
+        mechanisms=[Mechanism.DNS_INJECTED],
+        also=[Mechanism.DNS_WRONG_ADDRESS],
+    ),
+    _asked(
+        "denied_abroad",
+        Site("denied-abroad.org"),
+        [Lie("denied-abroad.org", "nxdomain", whom="public")],
+        Outcome.OK,
+        "Only third parties' answers in the clear deny the name.",
+        mechanisms=[Mechanism.DNS_NXDOMAIN],
+    ),
+    _asked(
+        "silent_abroad",
+        Site("silent-abroad.org"),
+        [Lie("silent-abroad.org", "silence", whom="public")],
+        Outcome.OK,
+        "Only third parties' answers in the clear never come.",
+        mechanisms=[Mechanism.DNS_TIMEOUT],
+    ),
+    _asked(
+        "hijacked",
+        Site("house-resolver.org"),
+        [Nation("dns_hijack")],
+        Outcome.OK,
+        "The provider's resolver answers for all of UDP port 53, also where no resolver lives.",
+        mechanisms=[Mechanism.DNS_INJECTED],
+    ),
+    _asked(
+        "no_dot",
+        Site("no-port-853.org"),
+        [Nation("no_dot")],
+        Outcome.OK,
+        "Port 853 is closed for everybody; the other ways agree.",
+    ),
+    _asked(
+        "no_encrypted",
+        Site("in-the-clear.org"),
+        [Nation("no_doh")],
+        Outcome.OK,
+        "Nothing encrypted passes; the address proves itself by its certificate.",
+    ),
+)
