@@ -139,11 +139,16 @@ def locate(steps: Sequence[Step], layer: Layer) -> Finding | None:
         by=first.ttl,
         server=server,
         stands=_stands(steps, layer, first, seen, server),
-        trigger="sent" if server is None or first.ttl < server else None,
+        trigger="sent" if _never_arrived(steps, layer, first, server) else None,
         steps=tuple(seen),
         injected=_injected(seen, own),
         own=own,
     )
+
+
+def _never_arrived(steps: Sequence[Step], layer: Layer, first: Hop, server: int | None) -> bool:
+    """The server had no part in it: too far away, or a proxy speaks in its place."""
+    return server is None or first.ttl < server or taken_over(steps, layer)
 
 
 def differs(steps: Sequence[Step], layer: Layer, ttl: int) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from probe import path
 from probe.evidence import Evidence
 from probe.infer import Proof, Rule, Tier, rule
-from probe.model import Mechanism, Outcome
+from probe.model import Mechanism, Outcome, Tls
 
 EXPERIMENTS = ("trace",)
 
@@ -19,6 +19,8 @@ _MECHANISMS: dict[tuple[path.Layer, path.Fate], Mechanism] = {
     ("http", path.Fate.ANSWERED): Mechanism.HTTP_INJECTED,
     ("dns", path.Fate.ANSWERED): Mechanism.DNS_INJECTED,
     ("dns", path.Fate.SILENT): Mechanism.DNS_TIMEOUT,
+    ("dns", path.Fate.RESET): Mechanism.DNS_REFUSED,
+    ("dns", path.Fate.CLOSED): Mechanism.DNS_REFUSED,
 }
 
 
@@ -33,16 +35,24 @@ def findings(e: Evidence) -> Iterator[path.Finding]:
 @rule("path.acted_upon_on_the_way", Tier.ACCUSED, Outcome.BLOCKED)
 def acted_upon_on_the_way(e: Evidence) -> Proof | None:
     """This name is acted upon before its packets reach the server; a harmless one is not."""
-    early = [f for f in findings(e) if f.trigger == "sent" and (f.layer, f.fate) in _MECHANISMS]
+    early = [f for f in findings(e) if f.trigger == "sent"]
     if not early:
         return None
     told = " ".join(f"{f.layer.upper()}: {place(f)}." for f in early)
     return Proof(
         tuple(step for f in early for step in f.steps),
         0.95,
-        tuple(_MECHANISMS[f.layer, f.fate] for f in early),
+        tuple(_mechanism(f) for f in early),
         f"This name is acted upon before its packets reach the server. {told}",
     )
+
+
+def _mechanism(found: path.Finding) -> Mechanism:
+    """An answer to a ClientHello is a forged chain or an alert."""
+    if (found.layer, found.fate) != ("tls", path.Fate.ANSWERED):
+        return _MECHANISMS[found.layer, found.fate]
+    chains = any(isinstance(step, Tls) and step.chain for step in found.steps)
+    return Mechanism.TLS_MITM if chains else Mechanism.TLS_ALERT
 
 
 def place(found: path.Finding) -> str:
