@@ -2,7 +2,17 @@
 
 from aiohttp import web
 
-from collector import control, enrolment, exchange, ingest, interceptions, page, public, query
+from collector import (
+    control,
+    enrolment,
+    exchange,
+    heartbeats,
+    ingest,
+    interceptions,
+    page,
+    public,
+    query,
+)
 from collector.exchange import Handler
 from collector.service import SERVICE, Service
 
@@ -15,7 +25,7 @@ HEALTH: tuple[Route, ...] = (
 )
 ROUTES: tuple[Route, ...] = (
     ("POST", "/v1/measurements", ingest.post_measurements),
-    ("POST", "/v1/heartbeat", enrolment.post_heartbeat),
+    ("POST", "/v1/heartbeat", heartbeats.post_heartbeat),
     ("POST", "/v1/enroll", enrolment.post_enroll),
     ("DELETE", "/v1/probes/me", enrolment.delete_me),
     ("GET", "/v1/control", control.get_control),

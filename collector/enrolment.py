@@ -1,45 +1,21 @@
-"""Keys come, say that they are alive, and go with everything they ever sent."""
+"""Keys come, and go with everything they ever sent."""
 
 import base64
 import binascii
-from typing import Literal
 
 import msgspec
 from aiohttp import web
 
-from collector import rows
-from collector.exchange import SMALL_BODY, Refused, answer, parse_json, read_json
+from collector.exchange import SMALL_BODY, Refused, answer, read_json
 from collector.service import SERVICE, Service
 from collector.signature import is_signed, signed_body
 from collector.store import keys
-from collector.store.keys import Key, Network
+from collector.store.keys import Key
 from probe import wire
 from probe.messages import EnrolReply, EnrolRequest
 
 _KEY_BYTES = 32
 _INVITE_LIMIT = 200
-
-
-class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """POST /v1/heartbeat (signed): "I am alive on this network", and nothing else.
-
-    Attributes:
-        boot: A random word per start of the machine; read and forgotten.
-        at: Unix time by the probe's own clock; read and forgotten.
-    """
-
-    boot: str | None = None
-    at: float | None = None
-    country: str | None = None
-    asn: int | None = None
-    region: str | None = None
-
-
-class HeartbeatReply(msgspec.Struct, frozen=True, kw_only=True):
-    """When we heard it."""
-
-    status: Literal["heard"] = "heard"
-    time: int
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,21 +70,6 @@ async def delete_me(request: web.Request) -> web.Response:
     service.forget_key(key.key_id)
     service.snapshots.touch()
     return answer(Erased(erased=erased))
-
-
-async def post_heartbeat(request: web.Request) -> web.Response:
-    """Note that a key is alive."""
-    service = request.app[SERVICE]
-    key, body = await signed_body(request, limit=SMALL_BODY)
-    beat = parse_json(body, Heartbeat)
-    network = None
-    if beat.country is not None or beat.asn is not None:
-        country, asn = rows.place(beat.country, beat.asn)
-        network = Network(country, asn, rows.region(beat.region))
-    now = service.clock()
-    await service.store.write(keys.seen(key.key_id, now, network))
-    service.snapshots.touch()
-    return answer(HeartbeatReply(time=int(now)))
 
 
 def _bytes(text: str) -> bytes:

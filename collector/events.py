@@ -41,7 +41,9 @@ class Event(NamedTuple):
     Attributes:
         ended_at: None while it lasts.
         probes, judging: At its height: how many keys said so, and how many could say anything.
+        target: Empty where it is about the line and no site.
         measurements: Ids of a few records it rests on.
+        sources: What says so: `quorum`, or the words of `silence.py` and `slowing.py`.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Event(NamedTuple):
     probes: int
     judging: int
     measurements: tuple[str, ...]
+    sources: tuple[str, ...] = ("quorum",)
 
 
 def holds(agreeing: int, judging: int, quorum: int) -> bool:
@@ -74,7 +77,14 @@ def active(
     return dict(found)
 
 
-def detect(votes: Iterable[Vote], *, now: float, window: float, quorum: int) -> list[Event]:
+def detect(
+    votes: Iterable[Vote],
+    *,
+    now: float,
+    window: float,
+    quorum: int,
+    kinds: Mapping[str, str] = KINDS,
+) -> list[Event]:
     """Every event in these votes, newest first; votes must be in the order of their time."""
     places: dict[Place, list[Vote]] = defaultdict(list)
     for vote in votes:
@@ -82,13 +92,19 @@ def detect(votes: Iterable[Vote], *, now: float, window: float, quorum: int) -> 
     found = [
         event
         for place, said in places.items()
-        for event in _at(place, said, now=now, window=window, quorum=quorum)
+        for event in _at(place, said, kinds, now=now, window=window, quorum=quorum)
     ]
     return sorted(found, key=lambda event: (event.started_at, event.id), reverse=True)
 
 
 def _at(
-    place: Place, votes: Sequence[Vote], *, now: float, window: float, quorum: int
+    place: Place,
+    votes: Sequence[Vote],
+    kinds: Mapping[str, str],
+    *,
+    now: float,
+    window: float,
+    quorum: int,
 ) -> list[Event]:
     """The events of one place, by looking at every instant at which votes change."""
     instants = sorted({t for v in votes for t in (v.at, v.at + window) if t <= now})
@@ -101,7 +117,7 @@ def _at(
             end += 1
         while begin < end and votes[begin].at <= instant - window:
             begin += 1
-        now_held = _held(place, votes[begin:end], quorum, instant)
+        now_held = _held(place, votes[begin:end], kinds, quorum, instant)
         if votes[end - 1].at != instant:
             # Votes that grow old end an event, and never begin one.
             now_held = {kind: event for kind, event in now_held.items() if kind in lasting}
@@ -112,7 +128,9 @@ def _at(
     return [*found, *lasting.values()]
 
 
-def _held(place: Place, votes: Sequence[Vote], quorum: int, instant: float) -> dict[str, Event]:
+def _held(
+    place: Place, votes: Sequence[Vote], kinds: Mapping[str, str], quorum: int, instant: float
+) -> dict[str, Event]:
     """What holds at one instant, by kind."""
     newest: dict[tuple[str, str], Vote] = {(v.key_id, v.experiment): v for v in votes}
     by_key: dict[str, Vote] = {}
@@ -120,9 +138,10 @@ def _held(place: Place, votes: Sequence[Vote], quorum: int, instant: float) -> d
         known = by_key.get(vote.key_id)
         if known is None or SEVERITY.get(vote.outcome, 0) > SEVERITY.get(known.outcome, 0):
             by_key[vote.key_id] = vote
-    judging = sum(vote.outcome in CONCLUSIVE for vote in by_key.values())
+    conclusive = {*kinds, "ok", "refused"}
+    judging = sum(vote.outcome in conclusive for vote in by_key.values())
     found = {}
-    for outcome, kind in KINDS.items():
+    for outcome, kind in kinds.items():
         agreeing = [vote for vote in by_key.values() if vote.outcome == outcome]
         if holds(len(agreeing), judging, quorum):
             examples = tuple(vote.id for vote in agreeing[-EXAMPLES:])

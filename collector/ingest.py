@@ -144,6 +144,8 @@ async def _store(service: Service, door: Door, made: Sequence[Row]) -> tuple[boo
         return ()
     stored = await service.store.write(_written(door, made))
     service.snapshots.touch()
+    if any(row.experiment in measurements.SERIES for row in made):
+        service.watch.touch()
     if door.role == "control":
         service.rechecks.seen({row.input for row in made if row.observation is not None})
     return stored

@@ -6,8 +6,9 @@ last value. One key has one vote. Labels are listed targets, closed words, ISO c
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from collector import events
@@ -59,11 +60,19 @@ def look(since: float) -> Operation[View]:
     return View(tallies, anchors, rates, active, totals, timings)
 
 
-def families(view: View, listed: Listed, quorum: int) -> list[Family]:
-    """Every family, the most telling first: those go first into what `--max-series` allows."""
+def families(
+    view: View,
+    listed: Listed,
+    quorum: int,
+    alarms: Mapping[tuple[str, str, int], int] = MappingProxyType({}),
+) -> list[Family]:
+    """Every family, the most telling first: those go first into what `--max-series` allows.
+
+    `alarms` counts the events that last and are no quorum of votes, by (kind, country, ASN).
+    """
     return [
         _active(view.active),
-        _events(view.votes, quorum),
+        _events(view.votes, quorum, alarms),
         _connectivity(view.anchors),
         _totals(view.totals),
         _outcomes(view.votes, listed),
@@ -100,11 +109,18 @@ def _active(rows: Rows) -> Family:
     return Family("qazprobe_probes_active", text, "gauge", ("country", "asn", "region"), samples)
 
 
-def _events(votes: Iterable[Tally], quorum: int) -> Family:
+def _events(
+    votes: Iterable[Tally], quorum: int, alarms: Mapping[tuple[str, str, int], int]
+) -> Family:
     tally = {p: outcomes for p, outcomes in by_outcome(votes).items() if p[0] != UNLISTED}
-    found = events.active(tally, quorum).items()
-    samples = [Sample((kind, country, str(asn)), n, n) for (kind, country, asn), n in found]
-    text = "Events that last: targets of which a quorum of probes says the same interference."
+    counts = events.active(tally, quorum)
+    for place, n in alarms.items():
+        # What a quorum says of a target, two probes may have confirmed as well: counted once.
+        counts[place] = max(counts.get(place, 0), n)
+    samples = [
+        Sample((kind, country, str(asn)), n, n) for (kind, country, asn), n in counts.items()
+    ]
+    text = "Events that last: a quorum of probes, or an alarm that a second source confirms."
     return Family("qazprobe_event_active", text, "gauge", ("kind", "country", "asn"), samples)
 
 

@@ -10,7 +10,7 @@ arrive afterwards and say "awake, and cut off" (`second_source`).
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from probe.statistics import poisson_binomial_tail
@@ -112,6 +112,8 @@ def burst(beats: Beats, habits: Mapping[str, Habit], now: float) -> Burst:
     """Who of one network fell silent just now."""
     present = frozenset(p for p, times in beats.items() if seen(times, now - BEFORE))
     silent = frozenset(p for p in present if not seen(beats[p], now))
+    if len(silent) < max(PROBES_LEAST, SHARE * len(present)):
+        return Burst(present, silent, 1.0)  # no alarm whatever the habits: spare the sum
     hazards = [habits.get(probe, Habit()).hazard(now) for probe in sorted(present)]
     return Burst(present, silent, poisson_binomial_tail(hazards, len(silent)))
 
@@ -126,22 +128,55 @@ def follow(alarm: Outage | None, seen_now: Burst, beats: Beats, now: float) -> O
     return alarm
 
 
-def replay(beats: Beats, start: float, end: float, *, step: float = HEARTBEAT) -> list[Outage]:
-    """Go through history as the collector would have; habits are learned anew each day."""
-    found: list[Outage] = []
-    alarm: Outage | None = None
-    habits: dict[str, Habit] = {}
-    learned, now = -1.0, start
-    while now <= end:
-        if now // 86_400.0 != learned:
-            learned = now // 86_400.0
-            past = [(o.start - BEFORE, (o.end or now)) for o in found]
-            habits = {probe: habit(times, now, past) for probe, times in beats.items()}
-        alarm = follow(alarm, burst(beats, habits, now), beats, now)
+def _always(_at: float) -> bool:
+    return True
+
+
+class Replay:
+    """One network's alarms, as the collector finds them while time goes on.
+
+    Habits are learned anew each day, with the times of known outages left out.
+
+    Attributes:
+        found: Alarms that are over, oldest first. alarm: the one that lasts, or None.
+    """
+
+    def __init__(self, start: float, *, step: float = HEARTBEAT) -> None:
+        self.found: list[Outage] = []
+        self.alarm: Outage | None = None
+        self._next, self._step = start, step
+        self._habits: dict[str, Habit] = {}
+        self._day = -1.0
+
+    @property
+    def alarms(self) -> list[Outage]:
+        """Every alarm so far, oldest first."""
+        return [*self.found, *([self.alarm] if self.alarm is not None else [])]
+
+    def advance(self, beats: Beats, end: float, awake: Callable[[float], bool] = _always) -> None:
+        """Go on to `end`. Where nobody listened (`awake`), nobody was silent."""
+        while self._next <= end:
+            if awake(self._next):
+                self._look(beats, self._next)
+            self._next += self._step
+
+    def _look(self, beats: Beats, now: float) -> None:
+        if now // 86_400.0 != self._day:
+            self._day = now // 86_400.0
+            past = [(o.start - BEFORE, (o.end or now)) for o in self.found]
+            self._habits = {probe: habit(times, now, past) for probe, times in beats.items()}
+        alarm = follow(self.alarm, burst(beats, self._habits, now), beats, now)
         if alarm is not None and alarm.end is not None:
-            found.append(alarm)
-        now += step
-    return [*found, alarm] if alarm is not None and alarm.end is None else found
+            self.found.append(alarm)
+            alarm = None
+        self.alarm = alarm
+
+
+def replay(beats: Beats, start: float, end: float, *, step: float = HEARTBEAT) -> list[Outage]:
+    """Go through history as the collector would have."""
+    replayed = Replay(start, step=step)
+    replayed.advance(beats, end)
+    return replayed.alarms
 
 
 def second_source(

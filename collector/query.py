@@ -4,7 +4,7 @@ import asyncio
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -16,6 +16,7 @@ from collector import events, export, listed, metrics, rows
 from collector.exchange import Refused, answer
 from collector.export import Format
 from collector.service import SERVICE, Service
+from collector.silence import Alarm
 from collector.store import Operation, reading
 from collector.store.port import Ask
 from collector.store.reading import Selection, Summary
@@ -117,7 +118,11 @@ def _verdicts(service: Service, votes: list[metrics.Tally]) -> list[dict[str, ob
 
 
 async def get_events(request: web.Request) -> web.Response:
-    """What a quorum of probes says, by target and network, and for how long."""
+    """What happened, by kind, target and network, and for how long.
+
+    Beside the events: networks that fell silent with nothing else to say so, and networks with too
+    few probes to say anything.
+    """
     service = request.app[SERVICE]
     now = service.clock()
     since = _instant_of(request.query, "since", now - EVENT_DAYS * 86400)
@@ -126,9 +131,43 @@ async def get_events(request: web.Request) -> web.Response:
     window, quorum = service.settings.window, service.settings.quorum
     votes = await service.store.read(_votes(since - window), slow=True)
     found = await asyncio.to_thread(events.detect, votes, now=now, window=window, quorum=quorum)
+    alarms = await service.watch.found()
     wanted = selection(request.query)
-    shown = [_event(one) for one in found if _is_wanted_event(one, wanted, since)]
-    return answer({"quorum": quorum, "window_seconds": window, "events": shown})
+    every = sorted(merged(found, alarms.events), key=lambda one: one.started_at, reverse=True)
+    shown = [_event(one) for one in every if _is_wanted_event(one, wanted, since)]
+    return answer(
+        {
+            "quorum": quorum,
+            "window_seconds": window,
+            "events": shown,
+            "unconfirmed": [
+                _alarm(one)
+                for one in alarms.unconfirmed
+                if _is_wanted_place(wanted, one.country, one.asn)
+                and (one.ended_at is None or one.ended_at >= since)
+            ],
+            "too_few": [
+                {"country": country, "asn": asn, "probes": n}
+                for (country, asn), n in sorted(alarms.too_few.items())
+                if _is_wanted_place(wanted, country, asn)
+            ],
+        }
+    )
+
+
+def merged(said: Iterable[events.Event], alarms: Iterable[events.Event]) -> list[events.Event]:
+    """Both, without alarms that a quorum's event on the same target tells already."""
+    told = list(said)
+    return [*told, *(one for one in alarms if not any(_same(one, other) for other in told))]
+
+
+def _same(alarm: events.Event, other: events.Event) -> bool:
+    place = (alarm.kind, alarm.target, alarm.country, alarm.asn)
+    return (
+        place == (other.kind, other.target, other.country, other.asn)
+        and (other.ended_at is None or other.ended_at >= alarm.started_at)
+        and (alarm.ended_at is None or alarm.ended_at >= other.started_at)
+    )
 
 
 def _votes(since: float) -> Operation[list[events.Vote]]:
@@ -140,9 +179,25 @@ def _is_wanted_event(event: events.Event, wanted: Selection, since: float) -> bo
     return (
         (event.ended_at is None or event.ended_at >= since)
         and (not wanted.target or event.target == wanted.target)
-        and (not wanted.country or event.country == wanted.country)
-        and wanted.asn in {-1, event.asn}
+        and _is_wanted_place(wanted, event.country, event.asn)
     )
+
+
+def _is_wanted_place(wanted: Selection, country: str, asn: int) -> bool:
+    return (not wanted.country or country == wanted.country) and wanted.asn in {-1, asn}
+
+
+def _alarm(alarm: Alarm) -> dict[str, object]:
+    shown = {"active": alarm.ended_at is None, "why": "nothing else says so yet"}
+    ended = None if alarm.ended_at is None else instant_text(alarm.ended_at)
+    return {
+        "country": alarm.country,
+        "asn": alarm.asn,
+        "started_at": instant_text(alarm.started_at),
+        "ended_at": ended,
+        "probes": alarm.probes,
+        **shown,
+    }
 
 
 def _event(event: events.Event) -> dict[str, object]:

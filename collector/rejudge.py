@@ -106,6 +106,7 @@ def _rewrite(news: Sequence[_Changed]) -> Operation[None]:
     ]
     yield Put("measurement_judge", rows)
     yield Put("newest_judge", rows)
+    yield Put("series_judge", rows)
     yield Put("vote_judge", [row for row in rows if row["target"] != UNLISTED])
     counted = [one for one in news if one.old.role != "control"]
     yield from roll((_share(one.old, one.old.outcome) for one in counted), -1)

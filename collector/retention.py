@@ -6,7 +6,7 @@ long for its turn to write.
 
 from dataclasses import dataclass
 
-from collector.store import Ask, Operation, Put, Store
+from collector.store import Ask, Operation, Put, Store, beats
 from collector.store.reading import first_seq
 
 
@@ -46,7 +46,8 @@ def _evidence(ceiling: int, before: float) -> Operation[int]:
 
 
 def _rest(before: float, now: float) -> Operation[None]:
-    for name in ("retire_observations", "retire_votes", "retire_newest"):
+    for name in ("retire_observations", "retire_votes", "retire_newest", "retire_series"):
         yield Put(name, [{"before": before}])
+    yield from beats.retire(now)
     yield Put("retire_certificates", [{}])
     yield Put("retire_invites", [{"now": int(now)}])

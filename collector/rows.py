@@ -24,7 +24,7 @@ from collector.listed import Listed
 from collector.store.measurements import NO_OUTCOME, UNLISTED, Judged, Row
 from collector.store.rollup import BUCKETS
 from probe import targets, wire
-from probe.model import Dns, Mechanism, Quic, Record, Step, Tcp, Tls, Transfer, Verdict
+from probe.model import Dns, Mechanism, Ping, Quic, Record, Step, Tcp, Tls, Transfer, Verdict
 
 Judge = Callable[[Record], Verdict]
 
@@ -276,10 +276,20 @@ def _timings(steps: Sequence[Step]) -> str:
 
 
 def _anchors(record: Record) -> tuple[float | None, float | None]:
-    """Shares of anchors that worked: of a whole run, so only from the run's own record."""
+    """Shares of anchors that worked: of a whole run, or of a look at nothing else."""
+    if record.experiment == "connectivity":
+        return _reached(record.steps, "foreign"), _reached(record.steps, "essential", "ordinary")
     if record.experiment != RUN or record.line is None:
         return None, None
     return _share(record.line.foreign_alive), _share(record.line.domestic_alive)
+
+
+def _reached(steps: Sequence[Step], *classes: str) -> float | None:
+    """What the newest look at these classes of sites reached; None where it asked for none."""
+    looks = [step for step in steps if isinstance(step, Ping) and step.what in classes]
+    last = max((look.try_ for look in looks), default=0)
+    found = [look.failure is None for look in looks if look.try_ == last]
+    return sum(found) / len(found) if found else None
 
 
 def _share(value: float | None) -> float | None:
@@ -287,9 +297,9 @@ def _share(value: float | None) -> float | None:
 
 
 def _rates(record: Record) -> tuple[float | None, float | None]:
-    """Median download rates with the target's name (arms A, C) and with another (B, D)."""
+    """Median download rates with the target's name (arms A, C) and with another (B, D, L)."""
     down = [s for s in record.steps if isinstance(s, Transfer) and s.direction == "down"]
-    return _median(down, "AC"), _median(down, "BD")
+    return _median(down, "AC"), _median(down, "BDL")
 
 
 def _median(transfers: Sequence[Transfer], arms: str) -> float | None:

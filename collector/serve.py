@@ -18,11 +18,13 @@ from collector.doorkeeper import Doorkeeper
 from collector.rows import Judge
 from collector.service import Service
 from collector.settings import Address, Settings, SettingsError
-from collector.store import open_store, sqlite_path
+from collector.store import StoreUnavailable, beats, open_store, sqlite_path
 from probe.messages import BulkReply
 from probe.targets import TargetError
 
 STOP_SECONDS = 5.0
+# Less than the five minutes in which a heartbeat counts.
+LISTEN_SECONDS = 240.0
 # A request line holds a good many `input=` parameters.
 _LINE_BYTES = 32 * 1024
 
@@ -48,6 +50,7 @@ async def running(settings: Settings, *, judge: Judge | None = None) -> AsyncIte
     async with AsyncExitStack() as stack:
         service = await _service(settings, judge or _judge(), stack)
         service.bulk = await _bulk(settings, stack)
+        await _listening(service, stack)
         context = _context(settings)
         limit = settings.limits.connections
         url = await _listen(make_app(service), settings.listen, stack, limit, context)
@@ -68,6 +71,24 @@ async def serve(settings: Settings) -> None:
     async with running(settings) as place:
         _say_ready(settings, place)
         await stop.wait()
+
+
+async def _listening(service: Service, stack: AsyncExitStack) -> None:
+    """Note every few minutes that somebody listens: silence means nothing where nobody does."""
+    await service.store.write(beats.listen(service.clock()))
+    task = asyncio.create_task(_go_on_listening(service))
+    stack.push_async_callback(asyncio.wait, [task])
+    stack.callback(task.cancel)
+
+
+async def _go_on_listening(service: Service) -> None:
+    while True:
+        await asyncio.sleep(LISTEN_SECONDS)
+        try:
+            await service.store.write(beats.listen(service.clock()))
+            await service.store.write(beats.retire(service.clock()))
+        except StoreUnavailable as error:
+            log.warning("%s", error)
 
 
 def _judge() -> Judge:

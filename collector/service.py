@@ -20,6 +20,7 @@ from collector.settings import Settings
 from collector.snapshot import Snapshots
 from collector.store import Store
 from collector.store.keys import Key
+from collector.watch import Watch
 
 if TYPE_CHECKING:
     from probe.messages import BulkReply
@@ -59,7 +60,10 @@ class Service:
         self.by_enrolment = Buckets(limits.enrol_burst, limits.enrol_rate, time.monotonic)
         self.by_recheck = Buckets(limits.recheck_burst, limits.recheck_rate, time.monotonic)
         self.rechecks = Rechecks()
-        self.snapshots = Snapshots(settings, store, listed, self.instruments, clock)
+        self.watch = Watch(settings, store, clock)
+        self.snapshots = Snapshots(
+            settings, store, listed, self.instruments, watch=self.watch, clock=clock
+        )
         self.bulk: BulkReply | None = None
         # Checking, inflating and judging: apart from the loop, one batch at a time, so that
         # memory is bounded too.

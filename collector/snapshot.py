@@ -16,6 +16,7 @@ from collector.instruments import Instruments
 from collector.listed import Listed
 from collector.settings import Settings
 from collector.store import Store, StoreUnavailable, keys
+from collector.watch import Found, Watch
 
 # A look that takes less than this is made whenever something has changed.
 CHEAP_SECONDS = 0.25
@@ -38,12 +39,15 @@ class Snapshots:
         store: Store,
         listed: Listed,
         instruments: Instruments,
+        *,
+        watch: Watch,
         clock: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._store = store
         self._listed = listed
         self._instruments = instruments
+        self._watch = watch
         self._clock = clock
         self._holder = secrets.token_hex(8)
         self._turn = asyncio.Lock()
@@ -102,7 +106,9 @@ class Snapshots:
             metrics.look(self._clock() - self._settings.window), slow=True
         )
         # What the store as a whole says is said by one of the collectors that share it.
-        text = await asyncio.to_thread(self._encode, view) if await self._speaks() else _SILENT
+        text = _SILENT
+        if await self._speaks():
+            text = await asyncio.to_thread(self._encode, view, await self._watch.found())
         self._view, self._text, self._read = view, text, written
         self._made_at = time.monotonic()
         self._cost = self._made_at - began
@@ -117,6 +123,7 @@ class Snapshots:
         lease = keys.take_lease(_LEASE, self._holder, now=self._clock(), seconds=LEASE_SECONDS)
         return await self._store.write(lease)
 
-    def _encode(self, view: metrics.View) -> Text:
-        found = metrics.families(view, self._listed, self._settings.quorum)
+    def _encode(self, view: metrics.View, alarms: Found) -> Text:
+        quorum = self._settings.quorum
+        found = metrics.families(view, self._listed, quorum, alarms.active())
         return exposition.encode(found, self._settings.max_series)

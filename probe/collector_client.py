@@ -188,6 +188,12 @@ class CollectorClient:
         ask = _Ask("POST", "/v1/measurements", batch, headers, seconds, LARGE_REPLY)
         return await self._read(ask, messages.BatchReply, signed=True)
 
+    async def heartbeat(self, beat: messages.Heartbeat) -> messages.HeartbeatReply:
+        """Say that we are here."""
+        headers = {"Content-Type": "application/json"}
+        ask = _Ask("POST", "/v1/heartbeat", wire.encode(beat), headers)
+        return await self._read(ask, messages.HeartbeatReply, signed=True)
+
     async def targets(self, name: str, etag: str | None) -> TargetsReply:
         """A target list by name, unless it is still the one with this ETag."""
         headers = {"If-None-Match": etag} if etag else {}

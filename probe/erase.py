@@ -17,12 +17,16 @@ from probe.keys import Enrolment, Keys
 # Everything that any module keeps; a test compares this with the modules.
 FILES = (
     "bugs.log",
+    "bulk.json",
     "consent.json",
+    "heartbeat.json",
+    "heartbeat.lock",
     "held.jsonl",
     "networks.json",
     "networks.key",
     "qazprobe.toml",
     "run.lock",
+    "throughput.json",
 )
 FOLDERS = ("keys", "results", "spool", "lists")
 # What a collector answers that has nothing of ours: unknown key, nothing there, already gone.

@@ -98,6 +98,49 @@ class VantageReply(Data, frozen=True, kw_only=True):
     time: str | None = None
 
 
+class Unheard(Data, frozen=True, kw_only=True):
+    """A time in which this machine was on and awake, and this collector did not hear it.
+
+    Attributes:
+        since, until: Seconds before this heartbeat, the older one first: no clock need be right.
+        reach: What answered instead: something `abroad`, only something at `home`, or `nothing`.
+        country, asn: Of the network it was on then, where that is known.
+    """
+
+    since: float
+    until: float
+    reach: Literal["abroad", "home", "nothing"]
+    country: str | None = None
+    asn: int | None = None
+
+
+class Heartbeat(Data, frozen=True, kw_only=True):
+    """POST /v1/heartbeat (signed): "I am here", and when I was and was not heard.
+
+    Attributes:
+        boot: A word that changes with each start of the machine. at: Unix time by its own clock.
+        monotonic: Seconds it was awake since its start. slept: seconds of sleep among them.
+        country, asn, region: As in a record's vantage.
+        unheard: Oldest first; what lies between them it was off, asleep or not running.
+    """
+
+    boot: str | None = None
+    at: float | None = None
+    monotonic: float | None = None
+    slept: float | None = None
+    country: str | None = None
+    asn: int | None = None
+    region: str | None = None
+    unheard: tuple[Unheard, ...] = ()
+
+
+class HeartbeatReply(Data, frozen=True, kw_only=True):
+    """When it was heard, Unix time."""
+
+    status: Literal["heard"] = "heard"
+    time: int
+
+
 class BulkReply(Data, frozen=True, kw_only=True):
     """One bulk server for throughput experiments: where it is, and the key it must prove."""
 

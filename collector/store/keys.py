@@ -148,6 +148,8 @@ def erase(key_id: str) -> Operation[int]:
         "erase_observations",
         "erase_newest",
         "erase_votes",
+        "erase_beats",
+        "erase_series",
         "erase_measurements",
         "key_drop",
     ):

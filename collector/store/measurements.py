@@ -15,6 +15,8 @@ NO_OUTCOME = "none"
 INTERFERENCE = frozenset({"blocked", "intercepted", "throttled"})
 # Seen again within a week in another run: confirmed.
 CONFIRM_SECONDS = 7 * 86400.0
+# What alarms over time look at.
+SERIES = frozenset({"throttle", "speed", "connectivity"})
 # Which of several experiments' newest verdicts on one target is a probe's vote.
 SEVERITY = {
     "intercepted": 7,
@@ -157,6 +159,9 @@ def _roll_up(added: Sequence[tuple[int, Row]]) -> Operation[None]:
     yield Put("observation_add", seen)
     votes = [row for _, row in added if row.role != "control"]
     yield Put("newest_put", [newest_params(row) for row in votes])
+    yield Put(
+        "series_add", [msgspec.structs.asdict(row) for row in votes if row.experiment in SERIES]
+    )
     listed = (row for row in votes if row.target != UNLISTED and row.outcome != NO_OUTCOME)
     yield Put("vote_put", [vote_params(row) for row in listed])
     yield from roll(row.share for row in votes)

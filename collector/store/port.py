@@ -19,7 +19,7 @@ Params: TypeAlias = Mapping[str, object]
 Rows: TypeAlias = Sequence[Sequence[Any]]
 
 _FOLDER = "sql"
-_FILES = ("keys", "measurements", "rollups", "controls", "read")
+_FILES = ("keys", "measurements", "rollups", "controls", "read", "alarms")
 _NAMED = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 
 

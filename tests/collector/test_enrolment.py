@@ -121,22 +121,6 @@ def _counts(shown: dict[str, float]) -> dict[str, float]:
     return {name: round(n, 6) for name, n in shown.items() if name.startswith("qazprobe_")}
 
 
-def test_a_heartbeat_is_all_it_takes_to_be_active(tmp_path: Path) -> None:
-    beat = b'{"boot":"7c1f","at":1795305328.3,"country":"KZ","asn":9198,"region":"KZ-75"}'
-
-    async def story() -> None:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
-            reply = await sender.ask("POST", "/v1/heartbeat", beat)
-            assert reply.data["status"] == "heard"
-            assert (await sender.ask("POST", "/v1/heartbeat", b"{}")).status == 200
-            assert (await sender.ask("POST", "/v1/heartbeat", b'{"ip":"x"}')).status == 400
-            shown = await place.metrics()
-        assert shown['qazprobe_probes_active{country="KZ",asn="9198",region="KZ-75"}'] == 1
-
-    asyncio.run(story())
-
-
 @pytest.mark.parametrize("invite", ["qaz1-secret", "☃" * 10])
 def test_the_store_cannot_give_invites_away(tmp_path: Path, invite: str) -> None:
     async def story() -> str:

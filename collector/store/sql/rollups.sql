@@ -74,8 +74,13 @@ FROM ranked WHERE place = 1
 GROUP BY target, country, asn, outcome, mechanisms, authority
 
 -- name: current_anchors
-SELECT country, asn, foreign_alive, domestic_alive FROM newest
-WHERE at >= :since AND (foreign_alive IS NOT NULL OR domestic_alive IS NOT NULL)
+-- Of each key the newest look, whether a run's own or the experiment's.
+SELECT country, asn, foreign_alive, domestic_alive FROM (
+  SELECT country, asn, foreign_alive, domestic_alive,
+    ROW_NUMBER() OVER (PARTITION BY key_id ORDER BY at DESC, experiment) AS place
+  FROM newest
+  WHERE at >= :since AND (foreign_alive IS NOT NULL OR domestic_alive IS NOT NULL)
+) AS looks WHERE place = 1
 
 -- name: current_rates
 SELECT target, country, asn, rate_target, rate_reference FROM newest

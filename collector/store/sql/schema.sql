@@ -182,3 +182,39 @@ CREATE TABLE IF NOT EXISTS lease (
   holder TEXT NOT NULL,
   until DOUBLE PRECISION NOT NULL
 );
+
+-- What alarms over time are made of; both are kept for weeks, not for ever.
+
+-- Heartbeats: five-minute places of an hour as bits. `heard`: it came. The other two were told
+-- afterwards: `cut`, on and awake with nothing abroad in reach; `missed`, only we were out of reach.
+-- The key '' is this store's own collector: when nobody listened, nobody was silent.
+CREATE TABLE IF NOT EXISTS beat (
+  key_id TEXT NOT NULL,
+  hour INTEGER NOT NULL,
+  country TEXT NOT NULL,
+  asn INTEGER NOT NULL,
+  heard INTEGER NOT NULL,
+  cut INTEGER NOT NULL,
+  missed INTEGER NOT NULL,
+  PRIMARY KEY (key_id, hour, country, asn)
+);
+CREATE INDEX IF NOT EXISTS beat_hour ON beat (hour);
+
+-- One row a look at speed, slowness or reach.
+CREATE TABLE IF NOT EXISTS series (
+  key_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  experiment TEXT NOT NULL,
+  target TEXT NOT NULL,
+  at DOUBLE PRECISION NOT NULL,
+  country TEXT NOT NULL,
+  asn INTEGER NOT NULL,
+  outcome TEXT NOT NULL,
+  mechanisms TEXT NOT NULL,
+  rate_target DOUBLE PRECISION,
+  rate_reference DOUBLE PRECISION,
+  foreign_alive DOUBLE PRECISION,
+  domestic_alive DOUBLE PRECISION,
+  PRIMARY KEY (key_id, id)
+);
+CREATE INDEX IF NOT EXISTS series_at ON series (at);
