@@ -316,7 +316,7 @@ class Tls(Base, frozen=True, kw_only=True, tag_field="op", tag="tls"):
 
     address: str
     port: int
-    sni: str | None
+    sni: str | None = None
     hello: str = "default"
     bytes_out: int = 0
     bytes_in: int = 0
@@ -391,7 +391,7 @@ class Quic(Base, frozen=True, kw_only=True, tag_field="op", tag="quic"):
 
     address: str
     port: int
-    sni: str | None
+    sni: str | None = None
     bytes_out: int = 0
     bytes_in: int = 0
     datagrams_out: int = 0
@@ -444,7 +444,7 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
 
     address: str
     port: int
-    sni: str | None
+    sni: str | None = None
     arm: Literal["A", "B", "C", "D", "L"]
     pair: int
     direction: Literal["down", "up"] = "down"
