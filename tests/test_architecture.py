@@ -45,6 +45,7 @@ PURE = (
     "probe/model.py",
     "probe/pairs.py",
     "probe/path.py",
+    "probe/places.py",
     "probe/plainwords.py",
     "probe/plan.py",
     "probe/plateau.py",
@@ -57,6 +58,7 @@ PURE = (
     "probe/trust.py",
     "probe/urls.py",
     "probe/wire.py",
+    "probe/wireguard.py",
     "probe/experiments/*.py",
     "probe/rules/*.py",
 )

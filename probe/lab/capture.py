@@ -91,10 +91,13 @@ def _small(case: Case) -> bytes:
 
 
 def _without_nothing(value: Any) -> Any:
-    """The same without what was not known: reading it gives that back."""
+    """The same without what was not known: reading it gives that back.
+
+    That no name was offered is something that must be said.
+    """
     if isinstance(value, dict):
         kept = ((key, _without_nothing(item)) for key, item in value.items())
-        return {key: item for key, item in kept if item not in (None, [], {})}
+        return {key: item for key, item in kept if key == "sni" or item not in (None, [], {})}
     if isinstance(value, list | tuple):
         return [_without_nothing(item) for item in value]
     return value

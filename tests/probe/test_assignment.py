@@ -10,7 +10,7 @@ import pytest
 
 from probe import assignment, fetch, targets
 from probe.assignment import assign
-from probe.config import Settings
+from probe.config import Options, Settings
 from probe.trouble import Trouble
 
 LIST = "url,category_code\nhttps://a.example/,NEWS\nnonsense,NEWS\nhttps://b.example/,HUMR\n"
@@ -160,3 +160,25 @@ def test_a_list_that_does_not_say_what_targets_are_for_takes_no_candidate_away(
     kept.write_text("url,category_code\nhttps://a.example/,NEWS\n")
     jobs = assign((), Settings(experiments=("mitm",)), tmp_path, warn=print).jobs
     assert {job.url for job in jobs} == {t.url for t in targets.candidates("mitm-candidate")}
+
+
+def test_a_service_is_looked_at_once_and_needs_no_url() -> None:
+    settings = Settings(experiments=("telegram", "web"))
+    found = assign(("https://a.example/",), settings, Path("/nonexistent"), warn=print)
+    assert [(job.experiment, job.url) for job in found.jobs] == [
+        ("telegram", "service:telegram"),
+        ("web", "https://a.example/"),
+    ]
+    assert found.jobs[0].host == "service:telegram"
+
+
+def test_a_service_without_what_it_needs_stops_the_start() -> None:
+    wrong: tuple[Options, ...] = ({}, {"openvpn": {"endpoints": ["nonsense"]}})
+    for options in wrong:
+        settings = Settings(experiments=("openvpn",), options=options)
+        with pytest.raises(Trouble, match=r"options\.openvpn"):
+            assign(("https://a.example/",), settings, Path("/nonexistent"), warn=print)
+
+
+def test_a_service_is_never_measured_unless_it_is_named() -> None:
+    assert not any(url.startswith("service:") for url in urls("https://a.example/"))

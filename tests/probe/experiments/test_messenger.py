@@ -1,0 +1,23 @@
+"""Messenger's names."""
+
+from probe.experiments.messenger import EXPERIMENT
+from probe.experiments.port import Task
+from probe.failure import Failure
+from probe.known import endpoints
+from probe.places import attempts, by_part
+from tests.build import GOOD
+from tests.fake_net import FakeNet
+from tests.probe.talking import first
+
+HOSTS = [name for one in endpoints("messenger") for name in one.names]
+NAMES: dict[tuple[str, str], tuple[str, ...] | Failure] = {
+    (resolver, host): (GOOD,) for host in HOSTS for resolver in ("system", "1.1.1.1")
+}
+
+
+def test_every_name_must_prove_itself() -> None:
+    task = Task("service:messenger", seed=1)
+    looks = attempts(first(EXPERIMENT, task, FakeNet(names=NAMES)))
+    assert {one.place[0] for one in looks} == set(HOSTS)
+    assert all(one.proven for one in looks)
+    assert set(by_part(looks)) == {"messages", "accounts", "pictures"}

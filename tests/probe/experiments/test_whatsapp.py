@@ -1,0 +1,37 @@
+"""WhatsApp's places."""
+
+from msgspec.structs import replace
+
+from probe.experiments.port import Task
+from probe.experiments.whatsapp import EXPERIMENT
+from probe.failure import Failure
+from probe.infer import judge
+from probe.known import endpoints
+from probe.model import Outcome
+from probe.places import attempts, by_part
+from tests.build import GOOD, record
+from tests.fake_net import FakeNet
+from tests.probe.talking import first
+
+HOSTS = [name for one in endpoints("whatsapp") for name in one.names]
+NAMES: dict[tuple[str, str], tuple[str, ...] | Failure] = {
+    (resolver, host): (GOOD,) for host in HOSTS for resolver in ("system", "1.1.1.1")
+}
+TASK = Task("service:whatsapp", seed=1)
+
+
+def test_messages_by_connection_and_the_rest_by_name() -> None:
+    steps = first(EXPERIMENT, TASK, FakeNet(names=NAMES))
+    looks = by_part(attempts(steps))
+    assert len(looks["messages"]) == 32
+    assert {one.place[1] for one in looks["messages"]} == {443, 5222}
+    assert [one.tls.sni for one in looks["registration"] if one.tls] == ["v.whatsapp.net"]
+    assert all(one.proven for one in looks["web"])
+
+
+def test_an_open_port_is_less_than_a_proof() -> None:
+    steps = first(EXPERIMENT, TASK, FakeNet(names=NAMES))
+    seen = replace(record(experiment="whatsapp", url=TASK.url), steps=steps)
+    verdict = judge(seen)
+    assert verdict.outcome is Outcome.OK
+    assert verdict.rules[0].id == "services.answers"

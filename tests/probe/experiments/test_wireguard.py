@@ -1,0 +1,79 @@
+"""WireGuard servers of the volunteer's own: with a key they know, and without."""
+
+import asyncio
+from base64 import b64encode
+from dataclasses import replace
+
+from probe import wire, wireguard
+from probe.experiments import wireguard as experiment
+from probe.experiments.port import FRESH, Task
+from probe.failure import Failure
+from probe.lab.tunnels import PEER_KEY, SERVER_KEY, respond
+from probe.model import Steps
+from probe.places import attempts
+from tests.build import record
+from tests.probe.talking import TalkingNet
+
+AT = "198.51.100.50"
+PUBLIC = b64encode(wireguard.public_of(SERVER_KEY)).decode()
+PRIVATE = b64encode(PEER_KEY).decode()
+PEER = {"endpoint": f"{AT}:51820", "public_key": PUBLIC, "private_key": PRIVATE}
+TASK = Task("service:wireguard", seed=1, options={"peers": [PEER]})
+KEYLESS = {key: value for key, value in PEER.items() if key != "private_key"}
+
+
+def both(net: TalkingNet, task: Task = TASK) -> Steps:
+    seen = asyncio.run(experiment.measure(task, net))
+    return asyncio.run(experiment.confirm(task, net, seen))
+
+
+def test_the_server_of_the_configuration_takes_what_is_said() -> None:
+    net = TalkingNet()
+    (look,) = attempts(both(net))
+    assert look.part == "peer 1"
+    answer = respond(net.said[0])
+    assert answer is not None
+    ((_, peer),) = experiment.peers(TASK)
+    assert peer.talk.answers(net.said[0], answer)
+
+
+def test_without_a_key_a_new_one_is_made_each_time() -> None:
+    ((what, peer),) = experiment.peers(replace(TASK, options={"peers": [KEYLESS]}))
+    assert what == "peer 1 with a throwaway key"
+    one = peer.talk.words(bytes(FRESH), 0.0)
+    other = peer.talk.words(bytes(range(FRESH)), 0.0)
+    assert len(one) == len(other) == wireguard.INITIATION_BYTES
+    assert one[8:] != other[8:]
+    assert respond(one) is None
+
+
+def test_a_silent_server_is_asked_behind_a_preface_too() -> None:
+    net = TalkingNet(plain_mute={AT})
+    steps = both(net)
+    assert [one.failure for one in attempts(steps)] == [Failure.TIMEOUT] * 2
+    assert [asked.endswith("behind") for asked in net.asked] == [False, True, False, True]
+
+
+def test_neither_address_nor_keys_are_in_the_record() -> None:
+    line = wire.encode(record(*both(TalkingNet(mute={AT}))))
+    for secret in (AT, "51820", PUBLIC, PRIVATE):
+        assert secret.encode() not in line
+
+
+def test_what_cannot_be_used_is_told_without_keys() -> None:
+    assert experiment.objection(TASK.options) is None
+    assert experiment.objection({"peers": [KEYLESS]}) is None
+    wrong: tuple[dict[str, object], ...] = (
+        {},
+        {"peers": PEER},
+        {"peers": ["nonsense"]},
+        {"peers": [{**PEER, "public_key": "x"}]},
+        {"peers": [{**PEER, "private_key": "x"}]},
+        {"peers": [{**PEER, "endpoint": f"{AT}:51820/tcp"}]},
+        {"peers": [{**PEER, "allowed_ips": "0.0.0.0/0"}]},
+    )
+    for options in wrong:
+        said = experiment.objection(options)
+        assert said is not None
+        assert PRIVATE not in said
+        assert AT not in said

@@ -1,0 +1,79 @@
+"""The handshake against a responder of our own, which opens what was sealed for it."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probe import wireguard
+from probe.lab.tunnels import PEER_KEY, SERVER_KEY, respond
+
+SERVER, PEER = wireguard.public_of(SERVER_KEY), wireguard.public_of(PEER_KEY)
+FRESH = bytes(range(36))
+NOW = 1_800_000_000.5
+MESSAGE = wireguard.initiation(SERVER, PEER_KEY, FRESH, NOW)
+
+
+def test_an_initiation_has_the_size_and_the_head_of_one() -> None:
+    assert len(MESSAGE) == wireguard.INITIATION_BYTES
+    assert MESSAGE[:4] == b"\x01\x00\x00\x00"
+    assert MESSAGE[4:8] == FRESH[32:]
+    assert MESSAGE[-16:] == bytes(16)
+
+
+def test_a_server_that_knows_the_key_answers() -> None:
+    answer = respond(MESSAGE)
+    assert answer is not None
+    assert wireguard.answers(PEER, MESSAGE, answer)
+
+
+def test_an_answer_to_another_or_by_another_is_none() -> None:
+    answer = respond(MESSAGE)
+    assert answer is not None
+    other = wireguard.initiation(SERVER, PEER_KEY, FRESH[::-1], NOW)
+    assert not wireguard.answers(PEER, other, answer)
+    assert not wireguard.answers(SERVER, MESSAGE, answer)
+    assert not wireguard.answers(PEER, MESSAGE, answer[:-1])
+    assert not wireguard.answers(PEER, MESSAGE, answer[:70] + b"\x00" * 22)
+
+
+def test_strangers_and_damage_meet_silence() -> None:
+    assert respond(wireguard.initiation(SERVER, b"\x07" * 32, FRESH, NOW)) is None
+    assert respond(wireguard.initiation(PEER, PEER_KEY, FRESH, NOW)) is None
+    damaged = MESSAGE[:50] + bytes((MESSAGE[50] ^ 1,)) + MESSAGE[51:]
+    again = damaged[:116] + wireguard.mac1(SERVER, damaged[:116]) + bytes(16)
+    assert respond(damaged) is None
+    assert respond(again) is None
+
+
+def test_the_key_derivation_is_hkdf() -> None:
+    from cryptography.hazmat.primitives.hashes import BLAKE2s
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    expected = HKDF(BLAKE2s(32), 96, salt=b"c" * 32, info=b"").derive(b"secret")
+    assert b"".join(wireguard.derive(b"c" * 32, b"secret", 3)) == expected
+
+
+def test_the_time_is_tai64n() -> None:
+    seconds, nanoseconds = struct.unpack(">QI", wireguard._timestamp(0.25))
+    assert seconds == 0x400000000000000A
+    assert nanoseconds == 250_000_000
+
+
+@pytest.mark.parametrize("text", [None, 7, "", "short", "A" * 43, "ы" * 44])
+def test_what_is_no_key_is_none(text: object) -> None:
+    assert wireguard.read_key(text) is None
+
+
+def test_a_key_is_read_as_the_tools_write_it() -> None:
+    assert wireguard.read_key("A" * 43 + "=") == bytes(32)
+
+
+def test_a_public_key_that_shares_nothing_raises_nothing() -> None:
+    assert len(wireguard.initiation(bytes(32), PEER_KEY, FRESH, NOW)) == 148
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_are_taken_for_an_answer(heard: bytes) -> None:
+    assert not wireguard.answers(PEER, MESSAGE, heard)
