@@ -68,6 +68,7 @@ async def beating(outfit: Outfit, say: Say) -> AsyncIterator[None]:
         yield
         return
     again = outfit.settings.every is not None
+    say = (lambda _: None) if outfit.settings.quiet else say
     task = asyncio.create_task(_beat_for_ever(outfit, say) if again else beat(outfit, say))
     try:
         yield

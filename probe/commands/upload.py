@@ -25,7 +25,7 @@ from probe.trouble import Trouble
 @click.option("--quiet", is_flag=True, default=None, help="Say nothing when all is well.")
 @click.option("--config", "config_file", metavar="FILE", help="Settings from there instead.")
 def command(*, max_time: float, config_file: str | None, **flags: object) -> int:
-    """Send what is waiting to be sent, now.
+    """Send what is waiting to be sent, now; with the heartbeat where that is allowed.
 
     Exit 0 when nothing is left, 4 when something is (it stays here for the next time).
     """
@@ -36,8 +36,8 @@ def command(*, max_time: float, config_file: str | None, **flags: object) -> int
 
     from msgspec.structs import replace
 
-    from probe import outfit
-    from probe.upload import Sender, upload
+    from probe import heartbeat, outfit
+    from probe.upload import Sender, Summary, upload
 
     waits_for = outfit.assemble(settings, places.state).spool.destinations()
     settings = replace(settings, collector=settings.collector or waits_for)
@@ -45,7 +45,12 @@ def command(*, max_time: float, config_file: str | None, **flags: object) -> int
         raise Trouble("no collector is known; name one with --collector, or in qazprobe.toml")
     made = outfit.assemble(settings, places.ready())
     sender = Sender(made.keys, role=settings.role, invite=settings.invite, budget=max_time)
-    summary = asyncio.run(upload(made.spool, made.collectors, sender))
+
+    async def go() -> Summary:
+        async with heartbeat.beating(made, lambda line: click.echo(line, err=True)):
+            return await upload(made.spool, made.collectors, sender)
+
+    summary = asyncio.run(go())
     for one in summary.deliveries:
         if not settings.quiet:
             click.echo(one.told())
