@@ -101,11 +101,14 @@ class Raw:
         except (OSError, ValueError):  # a broken pipe, no time, or a line without end
             self.missing = GONE
             return None
-        if not line:
+        try:
+            said = json.loads(line)
+        except ValueError:  # nothing, or nonsense
+            said = None
+        if not isinstance(said, dict):
             self.missing = GONE
             return None
-        said = json.loads(line)
-        return said if isinstance(said, dict) else None
+        return said
 
     async def _exchange(self, process: asyncio.subprocess.Process, line: bytes) -> bytes:
         assert process.stdin is not None  # noqa: S101 - made with pipes
