@@ -42,8 +42,11 @@ def install(*, every: str, show: bool, named: str | None, arguments: tuple[str, 
     click.echo(f"installed with {backend.name}: every {every}; remove: qazprobe schedule remove")
     if backend.name == "systemd":
         click.echo("to run while you are logged out: loginctl enable-linger", err=True)
-    if consent.read(home.find().state) is None:
+    given = consent.read(home.find().state)
+    if given is None:
         click.echo("nothing is measured before you agree: qazprobe consent", err=True)
+    elif given.heartbeat:
+        click.echo("for the heartbeat, also every five minutes: qazprobe upload --quiet", err=True)
 
 
 @command.command("status")
