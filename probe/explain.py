@@ -176,7 +176,7 @@ def _asked(step: Step) -> str:  # noqa: PLR0911 - one return for each kind of st
         case Transfer():
             return f"timed a transfer from {step.address} as {step.sni or '(no name)'}"
         case Ping():
-            return f"looked whether the {step.what} is there"
+            return f"looked for the {step.what}"
 
 
 def _answer(step: Step) -> str:

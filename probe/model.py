@@ -637,7 +637,7 @@ class Record(Data, frozen=True, kw_only=True):
         id: UUID of this record (version 7: ordered by time). run: UUID of the run it belongs to.
         experiment: Which experiment made it (`web`, `throttle` …), or `run` for the record of the
             run as a whole.
-        input: The URL that was asked about, normalised.
+        input: The URL that was asked about, normalised, or `service:NAME` for a service as a whole.
         category: Citizen Lab's code. lab: made in a laboratory, no statement about a real network.
         started_at: RFC 3339 in UTC, with milliseconds. elapsed: how long it took, seconds.
         steps: What was done and what came of it, in the order in which it began.
