@@ -172,7 +172,7 @@ class Evidence:
             c
             for c in self.record.control
             if abs(c.age) <= FRESH_SECONDS
-            and (over_quic or not c.steps or any(not isinstance(s, Quic) for s in c.steps))
+            and (not c.steps or any(isinstance(s, Quic) is over_quic for s in c.steps))
         )
 
     @cached_property

@@ -64,10 +64,11 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     """Offer both names again in turns, between a site that must answer."""
     trail = Trail(seen)
     site = Site(task.url, 0)
-    if not isinstance(net, QuicNet):
+    places = _places(task, net, trail)
+    if not isinstance(net, QuicNet) or not places:
         return trail.steps
     await _reference(task, net, trail, 1)
-    for address, port in _places(task, net, trail):
+    for address, port in places:
         for turn in TURNS:
             await _harmless(task, net, trail, address, port, try_=turn)
             await _target(net, trail, site, address, port, try_=turn)

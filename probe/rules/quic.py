@@ -114,7 +114,7 @@ def answers_this_name(e: Evidence) -> Proof | None:
 def broken_everywhere(e: Evidence) -> Proof | None:
     """The site offers HTTP/3, and nobody gets an answer: the control's handshakes fail alike."""
     mine = _own(e)
-    there = [s for s in e.control(Quic, latest=True) if s.sni == e.host]
+    there = [s for s in e.control(Quic) if s.sni == e.host]
     if len(mine) < 2 or not there or any(s.failure is None for s in (*mine, *there)):
         return None
     alike = all(any(same_failure(s.failure, t.failure) for t in mine) for s in there)
