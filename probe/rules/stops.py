@@ -35,7 +35,7 @@ def name_stopped(e: Evidence) -> Proof | None:
                 reason = (
                     f"TLS fails for {last.sni} ({part}), not for a harmless name{besides(e, part)}."
                 )
-                how = (tls.MECHANISMS[last.failure],)
+                how = _mechanisms([last])
                 return Proof((*again, *around), sure, how, reason)
     return None
 
@@ -141,7 +141,7 @@ def _mechanisms(steps: Iterable[Ended]) -> tuple[Mechanism, ...]:
     found: dict[Mechanism, None] = {}
     for step in steps:
         known = tls.MECHANISMS if isinstance(step, Tls) else tcp.MECHANISMS
-        if step.failure in known:
+        if step.failure is not None and step.failure in known:
             found[known[step.failure]] = None
     return tuple(found)
 
