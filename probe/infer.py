@@ -20,8 +20,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from msgspec.structs import replace
+
 from probe.evidence import Evidence
-from probe.model import Base, Mechanism, Outcome, Record, RuleHit, Verdict
+from probe.model import Base, Mechanism, Outcome, Record, RuleHit, Stage, Verdict
+from probe.repeated import again
 
 RULESET = "1"
 WEB = ("web", "sni", "mitm")
@@ -120,7 +123,14 @@ def judge(record: Record, rules: Sequence[Rule] | None = None) -> Verdict:
     evidence = Evidence(record)
     mine = [r for r in rules if record.experiment in r.experiments]
     held = [Held(r, proof) for r in mine if (proof := r.holds(evidence)) is not None]
-    return conclude(held)
+    return _staged(record, conclude(held))
+
+
+def _staged(record: Record, verdict: Verdict) -> Verdict:
+    """Confirmed, when an earlier run came to the same."""
+    if not again(record, verdict.outcome, verdict.mechanisms):
+        return verdict
+    return replace(verdict, stage=Stage.CONFIRMED)
 
 
 def conclude(held: Sequence[Held]) -> Verdict:

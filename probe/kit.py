@@ -10,7 +10,7 @@ from typing import Protocol
 
 from probe.experiments.port import BulkNet, Experiment, Reference
 from probe.messages import BulkReply, RecheckAsk
-from probe.model import Control, Line, Record, RunFacts, Steps, Vantage, Verdict
+from probe.model import Control, Earlier, Line, Record, RunFacts, Steps, Vantage, Verdict
 from probe.plan import Job
 
 Controls = Mapping[str, tuple[Control, ...]]
@@ -92,7 +92,7 @@ class Kit:
         whereabouts: Our vantage as well as it is known by now; waits a moment at most.
         facts: From everything a run saw: the facts of the line, for one record of it.
         bulk: The bulk servers that collectors announce.
-        seen_before: Whether an earlier run came to the same.
+        earlier: What earlier runs concluded, where that may confirm a judged record.
         describe: Facts of the run that the session knows (roots, dead resolvers), to fill in.
     """
 
@@ -106,7 +106,7 @@ class Kit:
     judge: Callable[[Record], Verdict]
     scrub: Callable[[Record], Record]
     bulk: Callable[[], Awaitable[tuple[BulkReply, ...]]] | None = None
-    seen_before: Callable[[Record], bool] = lambda _: False
+    earlier: Callable[[Record], tuple[Earlier, ...]] = lambda _: ()
     collectors: tuple[tuple[str, int], ...] = ()
     describe: Callable[[Session, RunFacts], RunFacts] = lambda _, facts: facts
 

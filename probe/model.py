@@ -573,6 +573,21 @@ class Control(Data, frozen=True, kw_only=True):
     certs: dict[str, str] = {}
 
 
+class Earlier(Data, frozen=True, kw_only=True):
+    """What an earlier run on this machine concluded of the same target.
+
+    Attributes:
+        run: That run. age: its record's `started_at` minus ours, seconds: negative.
+        rule: The id of the rule that decided.
+    """
+
+    run: str
+    age: float
+    outcome: Outcome
+    mechanisms: tuple[Mechanism, ...] = ()
+    rule: str | None = None
+
+
 class RuleHit(Data, frozen=True, kw_only=True):
     """One rule that held: its id, the steps it rests on, and its sentence."""
 
@@ -643,6 +658,7 @@ class Record(Data, frozen=True, kw_only=True):
         steps: What was done and what came of it, in the order in which it began.
         certs: Certificates that steps name in `chain`: base64 of the DER by SHA-256.
         control: What controls saw of the same target at about the same time.
+        earlier: What earlier runs concluded, newest first, where that may confirm this one.
         line: What the run knew of its line. facts: what it found; only in the record of the run.
         verdict: What we conclude; None: not judged. ruleset: version of the rules that judged.
     """
@@ -659,6 +675,7 @@ class Record(Data, frozen=True, kw_only=True):
     steps: Steps = ()
     certs: dict[str, str] = {}
     control: tuple[Control, ...] = ()
+    earlier: tuple[Earlier, ...] = ()
     line: Line | None = None
     facts: RunFacts | None = None
     verdict: Verdict | None = None

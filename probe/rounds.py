@@ -126,7 +126,7 @@ async def _measured(
         with watching(quiet=console.quiet) as watcher:
             run = Run(
                 order,
-                dataclasses.replace(tools, seen_before=recall.seen_before),
+                dataclasses.replace(tools, earlier=recall.earlier),
                 session,
                 outlet=outlet,
                 watcher=watcher,

@@ -23,7 +23,7 @@ from probe.experiments.port import Net, Reference
 from probe.kit import Kit, RunView, Session, Watcher
 from probe.looker import Looker, NotMeasured
 from probe.lookout import Lookout, reached
-from probe.model import Line, Outcome, Record, Role, RunFacts, Skip, Stage, Steps, Tcp
+from probe.model import Line, Outcome, Record, Role, RunFacts, Skip, Steps, Tcp
 from probe.opinions import Opinions, addresses
 from probe.output import Outlet
 from probe.plan import Job, order, references_for
@@ -223,11 +223,13 @@ class Run:
         self.records.append(replace(finished, certs={}))
 
     def _judged(self, record: Record) -> Record:
-        """With its verdict, which is confirmed when an earlier run came to the same."""
+        """With its verdict; what earlier runs say of it becomes a part of the record."""
         judged = replace(record, verdict=self.kit.judge(record))
-        if judged.verdict is None or not self.kit.seen_before(judged):
+        earlier = self.kit.earlier(judged)
+        if not earlier:
             return judged
-        return replace(judged, verdict=replace(judged.verdict, stage=Stage.CONFIRMED))
+        told = replace(record, earlier=earlier)
+        return replace(told, verdict=self.kit.judge(told))
 
     async def judge(self) -> Ending:
         """Judge what was held back with the facts of the line, then the run itself."""

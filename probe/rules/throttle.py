@@ -12,6 +12,7 @@ from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Mechanism, Outcome, Transfer
 from probe.pairs import SUSPECTED, Judgement, State, detectable, froze, judge_pairs, rate, sane
 from probe.plateau import burst, limiter, plateau
+from probe.repeated import again, suspected_before
 
 EXPERIMENTS = frozenset({"throttle"})
 
@@ -76,8 +77,11 @@ def _slowed(e: Evidence, found: Judgement, sure: Mapping[State, float], where: s
         return None
     every = transfers(e)
     how = (mechanism(found, every),)
-    reason = f"{where} {_numbers(found, every)}; {found.state} in one run, not repeated yet."
-    return Proof((*found.tested, *found.control), confidence, how, reason)
+    repeated = again(e.record, Outcome.THROTTLED, how)
+    told = "as in a run before" if repeated else "in one run, not repeated yet"
+    reason = f"{where} {_numbers(found, every)}; {found.state} {told}."
+    sure_now = min(confidence + 0.1, 0.97) if repeated else confidence
+    return Proof((*found.tested, *found.control), sure_now, how, reason)
 
 
 @rule("throttle.this_name_is_slow", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
@@ -205,6 +209,20 @@ def slow_but_not_by_name(e: Evidence) -> Proof | None:
     return Proof(tuple(t for t in transfers(e) if t.arm in {"C", "D"}), 0.6)
 
 
+@rule("throttle.suspected_again", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
+def suspected_again(e: Evidence) -> Proof | None:
+    """Slower by half in this run, and in another one half an hour to two hours before."""
+    if not suspected_before(e.record):
+        return None
+    for found, sure in ((by_name(e), 0.9), (there(e), 0.6)):
+        if found.state is State.SUSPECTED and (found.tested[0].arm == "A" or _same_host(found)):
+            every = transfers(e)
+            reason = f"Suspected in a run before, and again now: {_numbers(found, every)}."
+            steps = (*found.tested, *found.control)
+            return Proof(steps, sure, (mechanism(found, every),), reason)
+    return None
+
+
 @rule("throttle.suspected_once", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def suspected_once(e: Evidence) -> Proof | None:
     """Slower by half in this run: to be believed only when a later run sees it again."""
@@ -257,6 +275,7 @@ RULES: tuple[Rule, ...] = (
     not_this_name,
     not_this_name_there,
     slow_but_not_by_name,
+    suspected_again,
     suspected_once,
     other_host_is_faster,
     comparison_failed,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from probe import uuid7, wire
-from probe.model import Outcome, Record, Verdict
+from probe import repeated, uuid7, wire
+from probe.model import Outcome, Record, RuleHit, Verdict
 from probe.recall import Recall
 from probe.results import Results
 from tests.build import record
@@ -37,7 +37,10 @@ def keep(results: Results, *records: Record) -> None:
 
 
 def again(results: Results, now: Record) -> bool:
-    return Recall(results, now.run).seen_before(now)
+    """Whether the record, with what is recalled for it, would be confirmed."""
+    assert now.verdict is not None
+    told = replace(now, earlier=Recall(results, now.run).earlier(now))
+    return repeated.again(told, now.verdict.outcome, now.verdict.mechanisms)
 
 
 def test_the_same_in_a_later_run_confirms(results: Results) -> None:
@@ -46,9 +49,33 @@ def test_the_same_in_a_later_run_confirms(results: Results) -> None:
     assert not again(results, seen(Outcome.INTERCEPTED))
 
 
-def test_the_newest_earlier_run_decides(results: Results) -> None:
-    keep(results, seen(Outcome.BLOCKED, days=2), seen(Outcome.OK, days=1))
+@pytest.mark.parametrize("between", [Outcome.OK, Outcome.DOWN, Outcome.REFUSED])
+def test_a_run_that_found_nothing_wrong_breaks_the_chain(
+    results: Results, between: Outcome
+) -> None:
+    keep(results, seen(Outcome.BLOCKED, days=2), seen(between, days=1))
     assert not again(results, seen(Outcome.BLOCKED))
+
+
+def test_a_run_that_could_not_tell_breaks_nothing(results: Results) -> None:
+    keep(results, seen(Outcome.BLOCKED, days=2), seen(Outcome.INCONCLUSIVE, days=1))
+    assert again(results, seen(Outcome.BLOCKED))
+
+
+def test_what_is_recalled_is_newest_first_and_says_how_long_ago(results: Results) -> None:
+    keep(results, seen(Outcome.BLOCKED, days=2), seen(Outcome.BLOCKED, days=1))
+    now = seen(Outcome.BLOCKED)
+    told = Recall(results, now.run).earlier(now)
+    assert [one.age for one in told] == [-86400, -2 * 86400]
+
+
+def test_a_mere_suspicion_is_worth_recalling(results: Results) -> None:
+    hit = RuleHit(id=repeated.SUSPECTED_ONCE)
+    doubt = Verdict(outcome=Outcome.INCONCLUSIVE, rules=(hit,))
+    before, now = (replace(seen(Outcome.OK, days=days), verdict=doubt) for days in (1 / 24, 0))
+    keep(results, before)
+    (told,) = Recall(results, now.run).earlier(now)
+    assert told.rule == repeated.SUSPECTED_ONCE
 
 
 def test_a_run_does_not_confirm_itself(results: Results) -> None:

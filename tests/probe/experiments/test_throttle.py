@@ -17,12 +17,14 @@ from probe.infer import judge
 from probe.messages import BulkReply
 from probe.model import (
     Dns,
+    Earlier,
     Http,
     Mechanism,
     Outcome,
     Record,
     Reply,
     Sample,
+    Stage,
     Steps,
     Tcp,
     Tls,
@@ -148,7 +150,7 @@ def task(**options: object) -> Task:
     return Task(url=URL, seed=7, harmless=("harmless.example",), options=options)
 
 
-def run(net: FakeNet, chosen: Task) -> tuple[Steps, Verdict]:
+def run(net: FakeNet, chosen: Task, *earlier: Earlier) -> tuple[Steps, Verdict]:
     steps = asyncio.run(measure(chosen, cast("Net", net)))
     record = Record(
         id="1",
@@ -159,6 +161,7 @@ def run(net: FakeNet, chosen: Task) -> tuple[Steps, Verdict]:
         elapsed=9.0,
         vantage=Vantage(),
         steps=steps,
+        earlier=earlier,
     )
     again = wire.decode(wire.encode(record))  # from the record alone, as anybody else would
     verdict = judge(again)
@@ -204,6 +207,37 @@ def test_slower_by_half_in_one_run_is_a_suspicion_only() -> None:
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.rules[0].id == "throttle.suspected_once"
     assert arms(steps).count("A") == 6
+
+
+def before(verdict: Verdict, *, minutes: float) -> Earlier:
+    return Earlier(
+        run="1",
+        age=-minutes * 60,
+        outcome=verdict.outcome,
+        mechanisms=verdict.mechanisms,
+        rule=verdict.rules[0].id,
+    )
+
+
+@pytest.mark.parametrize(("minutes", "counts"), [(10, False), (45, True), (300, False)])
+def test_suspected_again_within_two_hours_is_throttled(minutes: float, counts: bool) -> None:  # noqa: FBT001 - a table
+    net, chosen = FakeNet(by_name("slow.example", 9000)), task(bulk=(BULK,))
+    _, first = run(net, chosen)
+    _, second = run(net, chosen, before(first, minutes=minutes))
+    if counts:
+        assert (second.outcome, second.stage) == (Outcome.THROTTLED, Stage.CONFIRMED)
+        assert second.rules[0].id == "throttle.suspected_again"
+    else:
+        assert (second.outcome, second.stage) == (Outcome.INCONCLUSIVE, Stage.SUSPECTED)
+
+
+def test_strong_twice_is_confirmed_and_surer() -> None:
+    net, chosen = FakeNet(by_name("slow.example", 128)), task(bulk=(BULK,))
+    _, first = run(net, chosen)
+    _, second = run(net, chosen, before(first, minutes=60 * 6))
+    assert (first.stage, second.stage) == (Stage.SUSPECTED, Stage.CONFIRMED)
+    assert second.confidence > first.confidence
+    assert "as in a run before" in second.rules[0].reason
 
 
 def test_a_freeze_is_named_with_the_bytes_that_came() -> None:
