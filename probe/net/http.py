@@ -27,8 +27,10 @@ USER_AGENT = (
     "Chrome/142.0.0.0 Safari/537.36"
 )
 TOTAL = 20.0
-# So many caps of bytes without an answer that ends are no answer (frames that carry nothing).
-_FLOOD = 4
+# So many bytes without an answer that ends are no answer (frames that carry nothing).
+_FLOOD = 1 << 20
+# Bytes beside the body that still have to fit: TLS records, a head.
+_ROOM = 4096
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -144,7 +146,8 @@ class _Exchange:
 
     def __post_init__(self) -> None:
         self.answer = Answer(self.cap)
-        self.parser = Http2() if self.h2 else Http1(self.answer)
+        self._keep_short()
+        self.parser = Http2(self.cap) if self.h2 else Http1(self.answer)
 
     def request(self, what: Fetch) -> bytes:
         """The bytes that ask for it."""
@@ -172,7 +175,8 @@ class _Exchange:
                 self.peak_gap = max(self.peak_gap or 0.0, now - self.last)
             self.last = now
             self.parser.feed(data)
-            if not self.answer.ended and self.stream.bytes_in > _FLOOD * self.cap:
+            self._keep_short()
+            if not self.answer.ended and self.stream.bytes_in > _FLOOD:
                 self.answer.fail("flood")
             if isinstance(self.parser, Http2) and (back := self.parser.outgoing()):
                 await self.line.write(back)
@@ -181,6 +185,11 @@ class _Exchange:
         else:
             self.parser.end()
         return data
+
+    def _keep_short(self) -> None:
+        """What will not be read need not cross the line; HTTP/2 has windows of its own for that."""
+        if not self.h2 and not self.answer.ended:
+            self.stream.keep_short(self.cap - len(self.answer.body) + _ROOM)
 
     async def run(self, request: bytes, idle: float, total: float) -> Attempt[bytes]:
         """Ask, and read until the end, a silence, or the time is up."""

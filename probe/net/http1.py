@@ -10,6 +10,8 @@ import h11
 from probe.net.answer import Answer, Headers
 from probe.net.lenient import HEAD_LIMIT, Head, read_head, unchunk
 
+_ENDLESS = 4 * HEAD_LIMIT
+
 
 class Http1:
     """One request and its answer on one connection."""
@@ -35,7 +37,7 @@ class Http1:
         """Take bytes from the peer."""
         if self._answer.status is None:
             self._raw += data
-            if self._strict and len(self._raw) > self._answer.cap + HEAD_LIMIT:
+            if self._strict and len(self._raw) > _ENDLESS:
                 self._answer.fail("endless")  # interim answers without end
                 return
         if self._strict:

@@ -16,6 +16,8 @@ from h2.settings import SettingCodes, Settings
 from probe.net.answer import Answer, Headers
 
 _WINDOW = 1 << 20
+_PADDING = 2048  # h2 hands windows back in portions; a padded answer must not wait for one
+_DEFAULT_WINDOW = 65535  # RFC 9113 section 6.9.2
 _FRAME_HEAD = 9
 _SETTINGS_FRAME = b"\x04"
 _CONFIG = H2Configuration(
@@ -24,21 +26,24 @@ _CONFIG = H2Configuration(
     # What a strange server sends is evidence, not a reason to hang up.
     validate_inbound_headers=False,
 )
-_SETTINGS = {
-    SettingCodes.ENABLE_PUSH: 0,
-    SettingCodes.INITIAL_WINDOW_SIZE: _WINDOW,
-    SettingCodes.MAX_HEADER_LIST_SIZE: 65536,
-}
+_SETTINGS = {SettingCodes.ENABLE_PUSH: 0, SettingCodes.MAX_HEADER_LIST_SIZE: 65536}
 
 
 class Http2:
-    """One connection; several requests may be under way on it."""
+    """One connection; several requests may be under way on it.
 
-    def __init__(self) -> None:
+    With `most`, there is one request, and the peer may send so many bytes of an answer and no more.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        window = _WINDOW if most is None else most + _PADDING
+        settings = {**_SETTINGS, SettingCodes.INITIAL_WINDOW_SIZE: window}
         self._connection = H2Connection(config=_CONFIG)
-        self._connection.local_settings = Settings(client=True, initial_values=_SETTINGS)
+        self._connection.local_settings = Settings(client=True, initial_values=settings)
         self._connection.initiate_connection()
-        self._connection.increment_flow_control_window(_WINDOW)
+        if window > _DEFAULT_WINDOW:
+            self._connection.increment_flow_control_window(window)
+        self._bounded = most is not None
         self._answers: dict[int, Answer] = {}
         self._first = b""
         self.ended = False
@@ -96,9 +101,10 @@ class Http2:
             self.end(f"goaway {int(event.error_code or 0)}")
             return
         if isinstance(event, DataReceived):
-            self._connection.acknowledge_received_data(
-                event.flow_controlled_length, event.stream_id
-            )
+            # Padding counts against a window, and is nothing that anybody wanted.
+            wanted = len(event.data) if self._bounded else 0
+            size = event.flow_controlled_length - wanted
+            self._connection.acknowledge_received_data(size, event.stream_id)
         answer = self._answers.get(getattr(event, "stream_id", None) or 0)
         if answer is None or answer.ended:
             return

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from html import unescape
-from itertools import islice
 from urllib.parse import urljoin
 from zlib import crc32
 
@@ -118,18 +117,21 @@ def describe(answer: Answer, url: str) -> Page:
 
 
 def decoded(answer: Answer) -> bytes:
-    """The body without its content encoding, at most the cap; broken gzip as far as it goes."""
+    """The body without its content encoding, at most twice the cap; broken gzip as far as it goes.
+
+    Of a page that was cut the same beginning is left, however well it was compressed.
+    """
     body = bytes(answer.body)
     encoding = (answer.header(b"content-encoding") or b"").strip().lower()
     if encoding not in (b"gzip", b"x-gzip", b"deflate"):
         return body
     unpacker = zlib.decompressobj((16 if b"gzip" in encoding else 0) + zlib.MAX_WBITS)
-    content = bytearray()
+    content, most = bytearray(), 2 * answer.cap
     try:
         # In pieces, so that what was good before the first bad byte is kept.
         for at in range(0, len(body), EXCERPT):
-            content += unpacker.decompress(body[at : at + EXCERPT], answer.cap - len(content))
-            if len(content) >= answer.cap:
+            content += unpacker.decompress(body[at : at + EXCERPT], most - len(content))
+            if len(content) >= most:
                 break
     except zlib.error:
         pass
@@ -189,8 +191,8 @@ def linked_hosts(text: str) -> tuple[str, ...]:
 
 def words(text: str) -> list[str]:
     """The first words that a reader would see, in lower case."""
-    seen = _TAG.sub(" ", "".join(shown(text)))
-    return [found[0].lower() for found in islice(_WORD.finditer(seen), WORDS)]
+    seen = _TAG.sub(" ", "".join(shown(text))).lower()
+    return _WORD.findall(seen)[:WORDS]
 
 
 def shown(text: str) -> Iterator[str]:
@@ -213,17 +215,20 @@ def likeness(seen: Sequence[str]) -> str | None:
     """
     if not seen:
         return None
-    hashes = [crc32(word.encode()) for word in [*seen, "", ""]]
+    hashes = list(map(crc32, "\n".join([*seen, "", ""]).encode().split(b"\n")))
     triples = {
-        _mixed(one + 3 * two + 5 * three)
+        (one + 3 * two + 5 * three) * _MIX & _MASK
         for one, two, three in zip(hashes, hashes[1:], hashes[2:], strict=False)
     }
     chosen = sorted(triples)[:SHINGLES]
-    votes = sum(
-        _LANES[number >> shift & 0xFF] << shift * 16 for number in chosen for shift in _BYTES
-    )
+    mixed = b"".join((_mixed(number)).to_bytes(8, "big") for number in chosen)
     half = len(chosen) / 2
-    bits = sum(1 << bit for bit in range(64) if (votes >> bit * 16 & 0xFFFF) > half)
+    bits = 0
+    for place in range(8):
+        octets = int.from_bytes(mixed[place::8], "big")
+        for bit, ones in enumerate(_ONES):
+            votes = (octets & ones).bit_count()  # of all octets at this place at once
+            bits |= (votes > half) << (56 - 8 * place + bit)
     return f"{bits:016x}"
 
 
@@ -233,11 +238,9 @@ def printable(text: str) -> str:
 
 
 def _mixed(number: int) -> int:
-    """Spread a small number over 64 bits."""
-    number = number * _MIX & _MASK
+    """Let every bit of a number depend on the higher ones too."""
     return (number ^ number >> 29) * _MIX & _MASK
 
 
-# Each bit of an octet in a lane of 16 bits of its own, so that one addition counts eight votes.
-_BYTES = range(0, 64, 8)
-_LANES = tuple(sum((octet >> bit & 1) << bit * 16 for bit in range(8)) for octet in range(256))
+# For each bit of an octet, that bit in as many octets as there can be.
+_ONES = tuple(int.from_bytes(bytes([1 << bit]) * SHINGLES, "big") for bit in range(8))

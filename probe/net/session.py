@@ -20,7 +20,9 @@ from probe.net.roster import Roster
 from probe.net.route import has_route
 from probe.net.view import View
 
-BODY_CAP = 256 * 1024
+# A judgement needs a title, a hash and a likeness, and to see that more than some 20 KB get through
+# (where known throttles freeze a connection); more of a page would be the volunteer's bytes.
+BODY_CAP = 20 * 1024
 # DNS questions are small: so many at once at one resolver, so far apart.
 _QUESTIONS = 256
 _QUESTIONS_EACH = 16

@@ -19,7 +19,8 @@ from probe.net import expiry
 from probe.net.budget import Budget
 
 CHUNK = 65536
-GRACE = 0.4  # seconds in which a nearer answer overtakes, or follows, a router's word
+AHEAD = 24 * 1024  # bytes that a peer may send before we read them
+GRACE = 0.25  # seconds in which a nearer answer overtakes, or follows, a router's word
 
 
 class Stream:
@@ -59,6 +60,10 @@ class Stream:
         """From now on let packets cross so many routers only."""
         self.limited = True
         self.expired = False if expiry.limit(self._sock, ttl) else None
+
+    def keep_short(self, size: int) -> None:
+        """Let the peer send about so much ahead of us: what is not read need not cross the line."""
+        _clamp(self._sock, size)
 
     async def read(self, size: int = CHUNK) -> bytes:
         """What has come; b"" when the peer has said goodbye."""
@@ -122,6 +127,7 @@ async def connect(address: str, port: int, budget: Budget) -> Stream:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.settimeout(0)
+        _clamp(sock, AHEAD)
         # Two writes are two segments: the split ClientHello relies on it, and nothing waits.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(sock, endpoint(address, port))
@@ -129,6 +135,12 @@ async def connect(address: str, port: int, budget: Budget) -> Stream:
         sock.close()
         raise
     return Stream(sock, budget)
+
+
+def _clamp(sock: socket.socket, size: int) -> None:
+    option = getattr(socket, "TCP_WINDOW_CLAMP", None)  # Linux only
+    if option is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, option, size)
 
 
 def endpoint(address: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:

@@ -93,7 +93,7 @@ def test_a_bomb_is_bounded_in_size_and_time() -> None:
     bomb = gzip.compress(b"\0" * 100_000_000)
     started = time.process_time()
     content = decoded(answer(bomb, content_encoding="gzip"))
-    assert len(content) == CAP
+    assert len(content) == 2 * CAP
     assert time.process_time() - started < 0.1
 
 

@@ -1,0 +1,54 @@
+"""HTTP/2 with no sockets: what a peer is allowed to send."""
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+
+from probe.net.answer import Answer
+from probe.net.http2 import Http2
+
+MOST = 4096
+ASK = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"a"), (b":path", b"/")]
+
+
+def ask(client: Http2, answer: Answer) -> H2Connection:
+    """A server that has read the request."""
+    client.request(ASK, None, answer)
+    server = H2Connection(H2Configuration(client_side=False))
+    server.initiate_connection()
+    server.receive_data(client.outgoing())
+    server.send_headers(1, [(":status", "200")])
+    return server
+
+
+def test_a_peer_may_send_what_is_wanted_and_no_more() -> None:
+    answer = Answer(MOST)
+    client = Http2(MOST)
+    server = ask(client, answer)
+    before = server.local_flow_control_window(1)
+    assert MOST <= before < MOST + 4096
+    server.send_data(1, b"x" * MOST)
+    assert client.feed(server.data_to_send()) == [1]
+    server.receive_data(client.outgoing())
+    assert server.local_flow_control_window(1) == before - MOST
+    assert (answer.complete, answer.received) == (True, MOST)
+
+
+def test_padding_is_not_counted_as_wanted() -> None:
+    answer = Answer(MOST)
+    client = Http2(MOST)
+    server = ask(client, answer)
+    for _ in range(1000):
+        if answer.ended:
+            break
+        left = server.local_flow_control_window(1)
+        server.send_data(1, b"x" * min(10, left), pad_length=100 if left > 110 else None)
+        client.feed(server.data_to_send())
+        server.receive_data(client.outgoing())
+    assert (answer.complete, len(answer.body)) == (True, MOST)
+
+
+def test_a_conversation_goes_on_as_long_as_it_likes() -> None:
+    answer = Answer(10 * MOST)
+    client = Http2()
+    server = ask(client, answer)
+    assert server.local_flow_control_window(1) >= 65535
