@@ -7,6 +7,7 @@ and yet any run can be repeated. Work on one host is spread over the sweep.
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -110,8 +111,8 @@ def references_for(
     Anchors and sites found in this sweep alternate: anchors are chosen to be up, found sites are
     chosen by nobody, so a network cannot treat them specially.
     """
-    known = _strangers(job, addresses, anchors, seed)
-    fresh = _strangers(job, addresses, found, seed)
+    known = _strangers(job, addresses, anchors, seed=seed, most=most)
+    fresh = _strangers(job, addresses, found, seed=seed, most=most)
     mixed: list[S] = []
     for index in range(max(len(known), len(fresh))):
         mixed.extend(known[index : index + 1])
@@ -119,10 +120,19 @@ def references_for(
     return tuple(mixed[:most])
 
 
-def _strangers(job: Job, addresses: frozenset[str], pool: Sequence[S], seed: int) -> list[S]:
+def _strangers(
+    job: Job, addresses: frozenset[str], pool: Sequence[S], *, seed: int, most: int
+) -> list[S]:
+    """The first few strangers after a place in the pool that depends on the target."""
     site = _site(job.host)
-    kept = (one for one in pool if _site(host_of(one.url)) != site and one.address not in addresses)
-    return sorted(kept, key=lambda one: keyed(seed, job.url, one.url))
+    begin = keyed(seed, job.url) % len(pool) if pool else 0
+    candidates = (pool[(begin + turn) % len(pool)] for turn in range(len(pool)))
+    strangers = (
+        one
+        for one in candidates
+        if one.address not in addresses and _site(host_of(one.url)) != site
+    )
+    return list(islice(strangers, most))
 
 
 def _site(host: str) -> str:

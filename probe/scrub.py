@@ -66,11 +66,14 @@ _SHAPES = {
     "serial": _SERIAL,
     "server_hello": _SERVER_HELLO,
 }
+_NO_TEXT = frozenset({type(None), bool, int, float})
 _ADDRESSES = frozenset(
     {"address", "answers", "resolver", "nxdomain_addresses", "hijacked_resolvers", "resolvers_dead"}
 )
 _NAMES = frozenset({"name", "host", "sni", "cnames", "links", "url", "location"})
 _ASKED = frozenset({"input"})
+_BLANKS = str.maketrans("\t\r\n\u00a0", "    ")
+_CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\r\n")
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{3,20})", re.IGNORECASE)
 _SINGLE_BYTE = frozenset({"windows-1251", "cp1251", "koi8-r", "koi8-u", "iso-8859-5", "ibm866"})
 
@@ -119,6 +122,8 @@ def _struct(value: S, keep: Allowed) -> S:
     changed: dict[str, object] = {}
     for name in value.__struct_fields__:
         old = getattr(value, name)
+        if type(old) in _NO_TEXT:
+            continue
         new = _headers(old, keep) if name == "headers" else _field(name, old, keep)
         if new is not old:
             changed[name] = new
@@ -128,7 +133,7 @@ def _struct(value: S, keep: Allowed) -> S:
 
 
 def _field(name: str, value: object, keep: Allowed) -> object:
-    if value is None or isinstance(value, (int, float, Enum)):
+    if type(value) in _NO_TEXT or isinstance(value, Enum):
         return value
     if isinstance(value, str):
         return value if name == "body" else _text(name, value, keep)
@@ -179,16 +184,15 @@ def _body(step: Http, keep: Allowed) -> str:
     charset = _charset(data, step.headers.get("content-type", ""))
     if charset is None:
         return b64encode(TEXT_MARK.encode()).decode()
-    text = "".join(
-        c if c.isprintable() or c in "\t\r\n\u00a0" else "?"
-        for c in data.decode(charset, "replace")
-    )
+    text = data.decode(charset, "replace")
+    if not text.translate(_BLANKS).isprintable():
+        text = "".join(c if c.isprintable() or c in "\t\r\n\u00a0" else "?" for c in text)
     return b64encode(clean(text, keep).encode(charset, "replace")).decode()
 
 
 def _charset(data: bytes, content_type: str) -> str | None:
     """How to read a body as text, or None when it is none."""
-    controls = sum(byte < 32 and byte not in b"\t\r\n" for byte in data)
+    controls = len(data) - len(data.translate(None, _CONTROLS))
     if b"\0" in data or controls * 20 > len(data) + 100:
         return None
     text = data.decode("utf-8", "replace")

@@ -73,6 +73,7 @@ class Allowed:
         self._own = frozenset(
             token for text in own for kind in _TOKENS for token in kind.findall(text)
         )
+        self.cleaned: dict[tuple[str, str], str] = {}  # one record says the same many times
 
     def address(self, value: IPv4Address | IPv6Address) -> bool:
         """Whether this address may stay, in its mapped form too."""
@@ -107,6 +108,13 @@ def clean(text: str, allowed: Allowed, mark: str = TEXT_MARK) -> str:
     """Replace every address in `text` that is not allowed, through every layer of encoding."""
     if not _TELLING.search(text):
         return text
+    known = allowed.cleaned.get((text, mark))
+    if known is None:
+        known = allowed.cleaned[text, mark] = _cleaned(text, allowed, mark)
+    return known
+
+
+def _cleaned(text: str, allowed: Allowed, mark: str) -> str:
     for _ in range(LAYERS):
         cleaned = _through_layers(text, allowed, mark)
         if cleaned == text:
