@@ -7,8 +7,9 @@ is judged and written, and what was not is listed with the reason.
 """
 
 import asyncio
+import dataclasses
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,11 +29,16 @@ from probe.opinions import Opinions, addresses
 from probe.output import Outlet
 from probe.plan import Job, order, references_for
 from probe.pool import Pool
+from probe.slowness import slowed, usual
 from probe.stop import Stop, until
 from probe.timetable import Timetable
 
 Ended = Literal["finished", "time", "bytes", "interrupted"]
-CONFIRM_ABREAST = 8
+CONFIRM_ABREAST = 32
+# The experiment that a slow page calls for, of how many targets a run, and when there is time.
+COMPARES = "throttle"
+COMPARED = 3
+COMPARE_SECONDS = 45.0
 _UNMEASURED: Mapping[Ended, str] = {
     "finished": "its turn did not come",
     "time": "time was up",
@@ -92,6 +98,7 @@ class Run:
         self.ended: Ended = "finished"
         self.bugs: list[Job] = []
         self.held: dict[Job, Look] = {}
+        self.compared: tuple[Job, ...] = ()
         self.records: list[Record] = []
         self.skipped: list[Skip] = []
         self.found: list[Reference] = []
@@ -122,6 +129,7 @@ class Run:
         await asyncio.wait((asking,))
         if self.held and not self._over() and await self._line_lives():
             await self._confirm()
+        await self._compare()
         await self._look_after()
 
     async def _sweep(self) -> None:
@@ -140,6 +148,35 @@ class Run:
         pool = Pool(self.held, self._second, enough=self._over)
         await self._within(pool.run(self._abreast))
         await self._within(rechecking)
+
+    async def _compare(self) -> None:
+        """Ask `throttle` of what came slowly: no page alone can say whether it is on purpose."""
+        jobs = follow_ups(self.order.jobs, self._seen(), COMPARED)
+        if not jobs or self.kit.comparing is None or COMPARES not in self.kit.experiments:
+            return
+        if self._over() or self.order.timetable.measuring_left < COMPARE_SECONDS:
+            return
+        options = await self.kit.comparing()
+        if options is None:
+            return
+        self.looker = dataclasses.replace(
+            self.looker, options={**self.order.options, COMPARES: options}
+        )
+        self.compared = jobs
+        self.watcher.phase("comparing what was slow", len(jobs))
+        pool = Pool(jobs, self._first, enough=self._over)
+        await self._within(pool.run(1))
+
+    def _seen(self) -> dict[Job, Steps]:
+        """What was seen of each target's pages."""
+        done = {(one.experiment, one.input): one.steps for one in self.records}
+        held = {(job.experiment, job.url): look.steps for job, look in self.held.items()}
+        every = {**done, **held}
+        return {
+            job: every[job.experiment, job.url]
+            for job in self.order.jobs
+            if (job.experiment, job.url) in every
+        }
 
     async def _look_after(self) -> None:
         """Once more, within the time kept for it: also when we were stopped, but then shortly."""
@@ -262,7 +299,7 @@ class Run:
 
     def _facts(self) -> RunFacts:
         return RunFacts(
-            targets=len(self.order.jobs),
+            targets=len(self.order.jobs) + len(self.compared),
             measured=len(self.records),
             outcomes=dict(self.outlet.outcomes),
             skipped=tuple(self.skipped),
@@ -316,6 +353,20 @@ class Run:
     def _bug(self, job: Job, error: BaseException) -> None:
         self.bugs.append(job)
         self._tell_bug(job, error)
+
+
+def follow_ups(jobs: Iterable[Job], seen: Mapping[Job, Steps], most: int) -> tuple[Job, ...]:
+    """Which targets to compare names for: the slowest pages of this line, a few a run."""
+    web = {job: steps for job, steps in seen.items() if job.experiment == "web"}
+    asked = {job.url for job in jobs if job.experiment == COMPARES}
+    found = []
+    for job, steps in web.items():
+        others = [of for other, of in web.items() if other.host != job.host]
+        how = slowed(steps, usual(others))
+        if how is not None and job.url not in asked:
+            found.append((how, job.url, job))
+    ordered = sorted(found, key=lambda one: one[:2])
+    return tuple(Job(COMPARES, job.url, job.category) for _, _, job in ordered[:most])
 
 
 def _is_fine(record: Record) -> bool:
