@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from probe.facts import line_facts
 from probe.failure import Failure
+from probe.known import nobodys_addresses
 from probe.model import Authority, Http, Record, Role, Step
 from tests.build import (
     FORGED,
@@ -109,6 +110,15 @@ def test_the_line_is_alive_when_others_are_answered_around_a_failure() -> None:
     late = site("c.org", SINK, *fetched(SINK), at="2026-11-21T21:39:20Z")
     line = line_facts((), (), [failing, early, late], record=failing)
     assert (line.alive_before, line.alive_after) == (True, True)
+
+
+def test_an_answer_from_where_no_resolver_lives_is_a_hijack() -> None:
+    (nobody,) = nobodys_addresses()
+    asked = dns(GOOD, resolver=nobody)
+    assert line_facts((), (), [site("a.org", GOOD, asked)]).hijacked_resolvers == (nobody,)
+    silent = dns(resolver=nobody, failure=Failure.TIMEOUT)
+    elsewhere = dns(GOOD, resolver="8.8.8.8")
+    assert line_facts((), (), [site("a.org", GOOD, silent, elsewhere)]).hijacked_resolvers == ()
 
 
 def test_answers_of_another_hour_say_nothing() -> None:
