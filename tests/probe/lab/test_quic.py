@@ -1,7 +1,9 @@
-"""The lab's reader of QUIC Initials."""
+"""The lab's part in QUIC: its reader of Initials, its rules, what its sites say."""
 
 import ssl
+from dataclasses import replace
 
+import dns.message
 import pytest
 
 pytest.importorskip("aioquic", reason="the extra [quic] is not installed")
@@ -11,7 +13,15 @@ from aioquic.quic.connection import QuicConnection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probe.known import whoami_names
+from probe.lab import pages
 from probe.lab.initial import Initials
+from probe.lab.middlebox import dead_servers, rules
+from probe.lab.names import Zone
+from probe.lab.scenario import WIRE, Act, Nation, Page, Quic, Scenario, Shape, Site
+from probe.lab.world import World, build
+from probe.net.ech import ENTROPY, client_hello, with_ech
+from probe.net.hello import Contexts
 
 
 def first_flight(name: str | None) -> list[bytes]:
@@ -35,3 +45,53 @@ def test_a_flight_without_a_name_has_none() -> None:
 def test_bytes_that_are_no_initial_have_no_name(data: bytes) -> None:
     assert Initials().take(data) is None
     assert Initials().take(b"\xc3\0\0\0\1" + data) is None
+
+
+SITE = Site("example-site.org", ipv6=True, quic="up")
+
+
+def made(*acts: Act, site: Site = SITE) -> World:
+    return build([Scenario("test", (site,), (), acts)], WIRE)
+
+
+def lines(*acts: Act, v6: bool = False) -> list[str]:
+    fixed = rules(made(), v6=v6).splitlines()
+    return [line for line in rules(made(*acts), v6=v6).splitlines() if line not in fixed]
+
+
+def test_acts_on_quic_leave_tcp_alone() -> None:
+    (dropped,) = lines(Quic(SITE.name, "drop"))
+    (refused,) = lines(Quic(SITE.name, "refuse"))
+    (turned,) = lines(Quic(SITE.name, "drop_name"))
+    assert all("-p udp --dport 443" in line for line in (dropped, refused, turned))
+    assert dropped.endswith("-j DROP")
+    assert refused.endswith("--reject-with icmp-port-unreachable")
+    assert turned.endswith("--to-ports 20000")
+    assert "icmp6-port-unreachable" in lines(Quic(SITE.name, "refuse"), v6=True)[0]
+    assert "-p udp --dport 443 -j DROP" in lines(Nation("no_quic"))[0]
+    assert "--dport 443 -j DROP" in dead_servers(made(site=replace(SITE, quic="mute")))
+
+
+def test_a_shape_is_found_whatever_the_name() -> None:
+    (line,) = lines(Shape(SITE.name))
+    assert "fe0d00fa0000010001" in line
+    hello = with_ech(client_hello(Contexts().get("default"), "any.example"), bytes(ENTROPY))
+    assert bytes.fromhex("fe0d00fa0000010001") in hello
+
+
+def answered(site: Site, name: str, kind: str) -> str:
+    reply = Zone(made(site=site)).answer(dns.message.make_query(name, kind), "8.8.8.8")
+    assert reply is not None
+    return " ".join(str(each) for rrset in reply.answer for each in rrset)
+
+
+def test_a_site_with_quic_says_so_in_the_dns_and_on_its_page() -> None:
+    assert 'alpn="h3,h2"' in answered(SITE, SITE.name, "HTTPS")
+    assert answered(replace(SITE, quic="no"), SITE.name, "HTTPS") == ""
+    page = pages.answer(SITE, Page(), "/")
+    assert dict(pages.offering_http3(page, SITE).headers)["Alt-Svc"].startswith("h3=")
+    assert "Alt-Svc" not in dict(pages.offering_http3(page, replace(SITE, quic="no")).headers)
+
+
+def test_a_resolver_says_who_asks() -> None:
+    assert answered(SITE, whoami_names()[0], "A") == "8.8.8.8"
