@@ -110,13 +110,21 @@ class Stepper:
     def _limit(self, tcp: Tcp, ttl: int | None) -> float | None:
         return None if ttl is None else round(PATIENCE + 2 * min(tcp.elapsed, 1.0), 3)
 
+    def _one_syn(self) -> float:
+        """Seconds for one SYN, and none for a second (RFC 6298: after 1 s).
+
+        An address that is silent for a while must not seem to answer slowly.
+        """
+        usual = self._look.door.pace.round_trip
+        return round(0.9 + 2 * min(0.5 if usual is None else usual, 1.0), 3)
+
     async def _connected(
         self, peer: Peer, ttl: int | None, ask: Callable[[Tcp, Stream], Awaitable[S]]
     ) -> tuple[Tcp, S | None]:
         """Connect, limit, ask; and tell each step how its packets travelled."""
         async with self._look.door.gate.enter(peer.address):
             began = monotonic()
-            tcp, stream = await open_tcp(self._look, peer, None)
+            tcp, stream = await open_tcp(self._look, peer, self._one_syn())
             if stream is None:
                 return tcp, None
             opened = monotonic()

@@ -90,6 +90,8 @@ class Stream:
             if not self._is_word(error):
                 self._broken = error
             return
+        if self.limited:
+            self._ask()
         self.bytes_out += len(data)
         self.budget.bytes_out += len(data)
 
@@ -106,12 +108,22 @@ class Stream:
                 return await self._loop.sock_recv(self._sock, size)
             except OSError as error:
                 if not self._is_word(error):
+                    self._ask()
                     raise
         try:
             async with asyncio.timeout(GRACE):
                 return await self._loop.sock_recv(self._sock, size)
         except TimeoutError:
             raise self._word from None
+
+    def _ask(self) -> None:
+        """Whether a router's word came while the kernel was busy with this socket: a soft error."""
+        if not self.limited:
+            return
+        number = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        error = OSError(number, errno.errorcode.get(number, ""))  # reading it has cleared it
+        if number and not self._is_word(error):
+            self._broken = error
 
     def _is_word(self, error: OSError) -> bool:
         """Whether this is a router's word on limited packets, and not the connection's end."""
