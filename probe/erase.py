@@ -18,6 +18,7 @@ from probe.keys import Enrolment, Keys
 FILES = (
     "bugs.log",
     "bulk.json",
+    "cautions.json",
     "consent.json",
     "heartbeat.json",
     "heartbeat.lock",

@@ -92,6 +92,7 @@ class Kit:
         whereabouts: Our vantage as well as it is known by now; waits a moment at most.
         facts: From everything a run saw: the facts of the line, for one record of it.
         bulk: The bulk servers that collectors announce.
+        comparing: What `throttle` is given when a page was slow; None when it may cost nothing.
         earlier: What earlier runs concluded, where that may confirm a judged record.
         describe: Facts of the run that the session knows (roots, dead resolvers), to fill in.
     """
@@ -106,6 +107,7 @@ class Kit:
     judge: Callable[[Record], Verdict]
     scrub: Callable[[Record], Record]
     bulk: Callable[[], Awaitable[tuple[BulkReply, ...]]] | None = None
+    comparing: Callable[[], Awaitable[Mapping[str, object] | None]] | None = None
     earlier: Callable[[Record], tuple[Earlier, ...]] = lambda _: ()
     collectors: tuple[tuple[str, int], ...] = ()
     describe: Callable[[Session, RunFacts], RunFacts] = lambda _, facts: facts

@@ -118,15 +118,17 @@ async def _measured(
         console.note(f"{left} records of a run that was cut short are kept now")
     async with (
         kit(outfit) as tools,
-        provided(order.options, order.jobs, tools, outfit.state) as options,
+        provided(order.options, order.jobs, tools, outfit.state) as provision,
         tools.session() as session,
     ):
-        order = dataclasses.replace(order, options=options)
+        order = dataclasses.replace(order, options=provision.options)
+        # A control has nothing to compare: nobody slows it.
+        comparing = provision.comparing if outfit.settings.role == "probe" else None
         recall = Recall(Results(outfit.state), order.heading.run)
         with watching(quiet=console.quiet) as watcher:
             run = Run(
                 order,
-                dataclasses.replace(tools, earlier=recall.earlier),
+                dataclasses.replace(tools, earlier=recall.earlier, comparing=comparing),
                 session,
                 outlet=outlet,
                 watcher=watcher,

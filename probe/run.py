@@ -359,10 +359,10 @@ def follow_ups(jobs: Iterable[Job], seen: Mapping[Job, Steps], most: int) -> tup
     """Which targets to compare names for: the slowest pages of this line, a few a run."""
     web = {job: steps for job, steps in seen.items() if job.experiment == "web"}
     asked = {job.url for job in jobs if job.experiment == COMPARES}
+    rate = usual(web.values())
     found = []
     for job, steps in web.items():
-        others = [of for other, of in web.items() if other.host != job.host]
-        how = slowed(steps, usual(others))
+        how = slowed(steps, rate)
         if how is not None and job.url not in asked:
             found.append((how, job.url, job))
     ordered = sorted(found, key=lambda one: one[:2])

@@ -10,6 +10,7 @@ from probe.experiments.port import BulkNet, Net, Task
 from probe.experiments.trail import Trail
 from probe.messages import BulkReply
 from probe.model import Role, Transfer
+from probe.plan import keyed
 
 Arm = Literal["A", "B", "C", "D", "L"]
 # Handshake, headers and retransmissions of one transfer, besides its object.
@@ -133,7 +134,7 @@ def tier_of(task: Task) -> Tier:
 
 
 def servers(task: Task) -> tuple[BulkReply, ...]:
-    """Bulk servers: what the collector announced and what the configuration names.
+    """Bulk servers, in turn: what collectors announced and what the configuration names.
 
     In the configuration a server is `ADDRESS:PORT#HEX`, the hex being the SHA-256 of its key.
     """
@@ -143,7 +144,23 @@ def servers(task: Task) -> tuple[BulkReply, ...]:
     if not isinstance(given, Sequence):
         return ()
     parsed = (one if isinstance(one, BulkReply) else _server(str(one)) for one in given)
-    return tuple(one for one in parsed if one is not None)
+    known = [one for one in parsed if one is not None]
+    first = keyed(task.seed, "bulk server", task.url) % len(known) if known else 0
+    return (*known[first:], *known[:first])
+
+
+async def answering(mover: Mover, known: Sequence[BulkReply]) -> Peer | None:
+    """The first of several servers that takes a connection; a single one is not asked first."""
+    for number, one in enumerate(known, 1):
+        last = number == len(known)
+        if last or await _connects(mover, one):
+            return Peer(one.address, one.port, pin=one.spki_sha256)
+    return None
+
+
+async def _connects(mover: Mover, server: BulkReply) -> bool:
+    step = mover.trail.add(await mover.net.tcp(server.address, server.port), role=Role.NEUTRAL)
+    return step.failure is None
 
 
 def _server(text: str) -> BulkReply | None:

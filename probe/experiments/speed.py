@@ -10,7 +10,7 @@ from typing import Literal
 from probe.experiments.port import Experiment, Net, Task
 from probe.experiments.trail import Trail
 from probe.model import Steps, Transfer
-from probe.throughput import Look, Mover, Peer, Tier, servers
+from probe.throughput import Look, Mover, Peer, Tier, answering, servers
 
 SIZES = (256 * 1024, 2 * 1024 * 1024, 8 * 1024 * 1024)
 CAP = 6.0
@@ -23,8 +23,8 @@ _DIRECTIONS: tuple[Literal["down", "up"], ...] = ("down", "up")
 async def measure(task: Task, net: Net) -> Steps:
     """Download, then upload."""
     mover = Mover(task, net, Trail())
-    for bulk in servers(task)[:1]:
-        peer = Peer(bulk.address, bulk.port, pin=bulk.spki_sha256)
+    peer = await answering(mover, servers(task))
+    if peer is not None:
         for direction in _DIRECTIONS:
             await _one_way(mover, peer, direction)
     return mover.trail.steps

@@ -16,7 +16,7 @@ from probe.known import harmless_pairs
 from probe.model import Http, Steps, Transfer
 from probe.pairs import SUSPECTED, Judgement, State, detectable, judge_pairs, order, rate
 from probe.plan import host_of, keyed, port_of
-from probe.throughput import TIERS, Look, Mover, Peer, servers, tier_of
+from probe.throughput import TIERS, Look, Mover, Peer, answering, servers, tier_of
 
 # Less than this is a greeting, not an object that a rate can be told from.
 LEAST_BYTES = 16 * 1024
@@ -29,11 +29,11 @@ _SUSPICIOUS = frozenset({State.SUSPECTED, State.STRONG, State.EXTREME})
 async def measure(task: Task, net: Net) -> Steps:
     """Compare the names, and say no more about what it means than is needed to stop."""
     mover = Mover(task, net, Trail())
-    bulk = servers(task)
-    if not bulk:
+    peer = await answering(mover, servers(task))
+    if peer is None:
         await _own_address(mover)
         return mover.trail.steps
-    found = await _by_name(mover, Peer(bulk[0].address, bulk[0].port, pin=bulk[0].spki_sha256))
+    found = await _by_name(mover, peer)
     if found.state in {State.OK, State.SLOW_BOTH} and _own_address_too(task):
         await _one_look(mover, found)
     return mover.trail.steps

@@ -3,6 +3,7 @@
 from probe.evidence import Evidence, failing
 from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Outcome, Role
+from probe.slowness import cut_short
 
 
 def _target_steps(e: Evidence) -> tuple[list[object], int]:
@@ -39,7 +40,21 @@ def line_not_shown_to_work(e: Evidence) -> Proof | None:
 def slow(e: Evidence) -> Proof | None:
     """The page began and did not finish in time: slow, which is a question for `throttle`."""
     cut = [p for p in e.pages(e.end) if p.failure and p.received_bytes]
-    return Proof(tuple(cut[-1:]), 0.6) if cut else None
+    return Proof(tuple(cut[-1:]), 0.6, reason=_ask_throttle(e)) if cut else None
+
+
+@rule("note.slow_page", Tier.NOTE, None)
+def slow_page(e: Evidence) -> Proof | None:
+    """The page came, but not whole in the time a page has: slow, on purpose or not."""
+    cut = [p for p in e.pages(e.end) if p.failure is None and cut_short(p)]
+    return Proof(tuple(cut[-1:]), 0.0, reason=_ask_throttle(e)) if cut else None
+
+
+def _ask_throttle(e: Evidence) -> str:
+    return (
+        "The page began and did not come whole in the time a page has: slow. Whether on purpose "
+        f"is a question for: qazprobe run -e throttle {e.end_url}"
+    )
 
 
 @rule("unclear.nothing_fits", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
@@ -53,5 +68,6 @@ RULES: tuple[Rule, ...] = (
     line_not_shown_to_work,
     no_control,
     slow,
+    slow_page,
     nothing_fits,
 )

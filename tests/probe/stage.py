@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Literal, TypeVar
 
-from probe import facts
+from probe import facts, model
 from probe.assignment import Assignment
 from probe.draft import Heading
 from probe.experiments.port import Experiment, Hello, Net, Reference, Resolver, Task
@@ -36,12 +36,13 @@ from probe.model import (
 from probe.output import Outlet, Sink
 from probe.plan import Job, host_of, keyed
 from probe.progress import Nobody
+from probe.repeated import again
 from probe.run import Ending, Order, Run
 from probe.stop import Stop
 from probe.timetable import Timetable
 
 T = TypeVar("T")
-Manner = Literal["ok", "reset", "silent", "once", "bug", "slow"]
+Manner = Literal["ok", "reset", "silent", "once", "bug", "slow", "drips"]
 SYSTEM = Resolver("system", "192.0.2.53")
 
 
@@ -152,6 +153,8 @@ class StageNet:
             proven=True,
             status=200,
             bytes_in=self.stage.cost,
+            received_bytes=self.stage.cost,
+            complete=self.stage.manners.get(name) != "drips",
             at=self.now(),
         )
         return tcp, tls, page
@@ -217,7 +220,15 @@ def wanted(_: Task, steps: Steps) -> bool:
     return any(step.failure is not None for step in steps)
 
 
-EXPERIMENTS = {"web": Experiment("web", 1, measure, confirm, wanted)}
+async def compare(task: Task, net: Net) -> Steps:
+    """One look, at the server that was provided."""
+    return (await net.tcp(str(task.options["bulk"]), 443),)
+
+
+EXPERIMENTS = {
+    "web": Experiment("web", 1, measure, confirm, wanted),
+    "throttle": Experiment("throttle", 1, compare, alone=True),
+}
 
 
 def judge(record: Record) -> Verdict:
@@ -227,7 +238,8 @@ def judge(record: Record) -> Verdict:
     if last is None:
         return Verdict(outcome=Outcome.OK, confidence=1.0)
     outcome = Outcome.BLOCKED if 2 in tries else Outcome.INCONCLUSIVE
-    return Verdict(outcome=outcome, confidence=0.5)
+    stage = model.Stage.CONFIRMED if again(record, outcome, ()) else model.Stage.SUSPECTED
+    return Verdict(outcome=outcome, stage=stage, confidence=0.5)
 
 
 @dataclass
@@ -247,7 +259,12 @@ class FakeDesk:
         return self.again
 
 
-def kit(stage: Stage, desk: FakeDesk | None = None, anchors: Sequence[str] = ()) -> Kit:
+def kit(
+    stage: Stage,
+    desk: FakeDesk | None = None,
+    anchors: Sequence[str] = (),
+    comparing: Callable[[], Awaitable[Mapping[str, object] | None]] | None = None,
+) -> Kit:
     """Fakes of everything, over one stage."""
 
     @asynccontextmanager
@@ -267,6 +284,7 @@ def kit(stage: Stage, desk: FakeDesk | None = None, anchors: Sequence[str] = ())
         facts=_facts,
         judge=judge,
         scrub=lambda record: record,
+        comparing=comparing,
     )
 
 
@@ -300,6 +318,7 @@ class Performance:
     bugs: list[BaseException] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     ending: Ending | None = None
+    comparing: Callable[[], Awaitable[Mapping[str, object] | None]] | None = None
 
     def go(self, *urls: str, stop_after: float | None = None) -> dict[str, Record]:
         """Measure these; the records by their targets."""
@@ -327,7 +346,7 @@ class Performance:
         outlet = Outlet(
             Sink(None), (self.kept,), self.journal, seen=_ignore, warn=self.warnings.append
         )
-        tools = kit(self.stage, self.desk, self.anchors)
+        tools = kit(self.stage, self.desk, self.anchors, self.comparing)
         try:
             async with tools.session() as session:
                 run = Run(

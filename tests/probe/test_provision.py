@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from probe.budget import DAILY_BYTES, UNMETERED_BYTES, Purse
 from probe.experiments import load
@@ -12,7 +13,15 @@ from probe.kit import Kit
 from probe.known import Anchor, anchors
 from probe.messages import BulkReply
 from probe.plan import Job
-from probe.provision import FILE, Options, open_purse, provided
+from probe.provision import (
+    FILE,
+    FORGET_SECONDS,
+    MEMORY,
+    Options,
+    open_purse,
+    provided,
+    remembered,
+)
 
 BULK = BulkReply(address="198.51.100.7", port=4443, spki_sha256="ab" * 32)
 
@@ -36,7 +45,8 @@ def given(
 
     async def scenario() -> Options:
         jobs = [Job(experiment, "https://x.example/")]
-        async with provided(options or {}, jobs, tools(asked), state) as found:
+        async with provided(options or {}, jobs, tools(asked), state) as provision:
+            found = provision.options
             purse = found.get(experiment, {}).get("budget")
             if isinstance(purse, Purse):
                 purse.spend(1000)
@@ -61,7 +71,7 @@ def test_a_configured_server_comes_before_an_announced_one(tmp_path: Path) -> No
 def test_a_run_of_pages_alone_asks_nobody_and_keeps_nothing(tmp_path: Path) -> None:
     _, asked = given("web", tmp_path)
     assert asked == []
-    assert not (tmp_path / FILE).exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_runs_own_anchors_are_looked_at_and_no_others(tmp_path: Path) -> None:
@@ -94,3 +104,33 @@ def test_where_names_are_offered_knows_the_collectors_own_ports(tmp_path: Path) 
     options, asked = given("mitm", tmp_path)
     assert options["mitm"]["collectors"] == (("collector.example", 443),)
     assert asked == []
+
+
+def test_servers_are_remembered_for_days_on_which_nobody_names_them(tmp_path: Path) -> None:
+    other = BulkReply(address="203.0.113.9", port=443, spki_sha256="cd" * 32)
+    assert remembered(tmp_path, (), now=0.0) == ()
+    assert remembered(tmp_path, (BULK,), now=1000.0) == (BULK,)
+    assert remembered(tmp_path, (other,), now=2000.0) == (other, BULK)
+    assert remembered(tmp_path, (), now=3000.0) == (other, BULK)
+    newer = replace(BULK, spki_sha256="ef" * 32)
+    assert remembered(tmp_path, (newer,), now=4000.0) == (newer, other)
+    assert remembered(tmp_path, (), now=2000.0 + FORGET_SECONDS + 1) == (newer,)
+    (tmp_path / MEMORY).write_text("{")
+    assert remembered(tmp_path, ()) == ()
+
+
+def test_a_follow_up_is_given_servers_when_it_comes_to_one(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def scenario(options: Options) -> object:
+        asked.clear()
+        jobs = [Job("web", "https://x.example/")]
+        async with provided(options, jobs, tools(asked), tmp_path) as provision:
+            assert asked == []
+            return await provision.comparing()
+
+    found = asyncio.run(scenario({}))
+    assert isinstance(found, dict)
+    assert found["bulk"] == (BULK,)
+    assert asked == ["bulk"]
+    assert asyncio.run(scenario({"throttle": {"daily_bytes": 0}})) is None

@@ -8,6 +8,7 @@ import pytest
 from probe.failure import Failure
 from probe.journal import Journal
 from probe.model import Control, Dns, Outcome, Record, Role, Tls, Verdict
+from probe.run import COMPARED
 from tests.probe import stage
 from tests.probe.stage import FakeDesk, Manner, Performance, Stage, address_of, urls
 
@@ -200,3 +201,39 @@ def test_a_rule_that_breaks_costs_the_verdict_and_not_the_evidence(
     assert record.steps
     assert show.ending is not None
     assert show.ending.bugs == 1
+
+
+def compared(show: Performance) -> list[str]:
+    return [one.input for one in show.kept.records if one.experiment == "throttle"]
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_a_slow_page_is_followed_up_where_the_day_allows(journal: Journal, left: bool) -> None:  # noqa: FBT001 - both ways
+    async def comparing() -> dict[str, object] | None:
+        return {"bulk": "93.184.0.1"} if left else None
+
+    show = Performance(Stage({"drips.test": "drips"}), journal, comparing=comparing)
+    records = show.go(*urls("a.example", "drips.test"))
+    assert outcome(records["https://a.example/"]) is Outcome.OK
+    assert compared(show) == (["https://drips.test/"] if left else [])
+    assert show.own.facts is not None
+    assert show.own.facts.targets == show.own.facts.measured
+
+
+def test_where_nothing_was_slow_nobody_is_asked_for_servers(journal: Journal) -> None:
+    async def comparing() -> dict[str, object] | None:
+        raise AssertionError
+
+    show = Performance(Stage(), journal, comparing=comparing)
+    show.go(*urls("a.example", "b.example"))
+    assert compared(show) == []
+
+
+def test_only_the_slowest_few_are_followed_up(journal: Journal) -> None:
+    async def comparing() -> dict[str, object] | None:
+        return {"bulk": "93.184.0.1"}
+
+    hosts = [f"drips{n}.test" for n in range(9)]
+    show = Performance(Stage(dict.fromkeys(hosts, "drips")), journal, comparing=comparing)
+    show.go(*urls(*hosts))
+    assert len(compared(show)) == COMPARED

@@ -39,3 +39,23 @@ def test_a_page_that_began_and_stalled_is_slow() -> None:
 
     stalled = replace(page(URL), failure=Failure.TIMEOUT, received_bytes=4000, complete=False)
     assert holds("unclear.slow", record(dns(GOOD), tcp(), tls(), stalled))
+
+
+def test_a_slow_page_says_what_to_ask_and_accuses_nobody() -> None:
+    from msgspec.structs import replace
+
+    from probe.infer import judge
+    from probe.model import Outcome
+
+    drip = replace(page(URL), received_bytes=4000, complete=False)
+    verdict = judge(record(dns(GOOD), tcp(), tls(), drip))
+    assert verdict.outcome is Outcome.OK
+    assert verdict.mechanisms == ()
+    (told,) = [hit for hit in verdict.rules if hit.id == "note.slow_page"]
+    assert f"qazprobe run -e throttle {URL}" in told.reason
+    stalled = replace(drip, failure=Failure.TIMEOUT)
+    seen = (dns(GOOD), tcp(), tls(), stalled)
+    twice = record(*seen, *again(*seen), controls=(ELSEWHERE,))
+    verdict = judge(twice)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert any(f"throttle {URL}" in hit.reason for hit in verdict.rules)
