@@ -179,6 +179,22 @@ SCENARIOS = (
         street=True,
     ),
     entry(
+        "innocent.unavailable_here",
+        Site("tired-of-you.org", page=Page("unavailable", audience="home")),
+        [],
+        Outcome.REFUSED,
+        "503 for this country only, over proven TLS.",
+    ),
+    entry(
+        "innocent.forbidden_plain",
+        Site("no-plain-guests.org", page=Page("forbidden"), plain="same"),
+        [],
+        Outcome.REFUSED,
+        "403 for everybody over plain http.",
+        url="http://no-plain-guests.org/",
+        also=[Outcome.OK],
+    ),
+    entry(
         "innocent.loop",
         Site("round-and-round.org", page=Page("loop")),
         [],
