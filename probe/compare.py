@@ -14,6 +14,7 @@ from probe.model import Dns, Http, Reply, Tls, Trust
 _SECOND_LEVEL = frozenset({"ac", "co", "com", "edu", "gov", "mil", "net", "ne", "or", "org", "go"})
 _SIMHASH_NEAR = 10  # of 64 bits; unrelated pages differ in about 32
 _LENGTH_NEAR = 0.7
+_LENGTH_READ = 20 * 1024
 
 
 def host_of(url: str) -> str:
@@ -138,7 +139,8 @@ def _same_destination(one: str, other: str) -> bool:
 
 
 def _near_length(one: Http, other: Http) -> bool:
-    short, long = sorted((one.received_bytes, other.received_bytes))
+    # A page that came slowly was read farther than others are.
+    short, long = sorted(min(page.received_bytes, _LENGTH_READ) for page in (one, other))
     return long > 0 and short / long >= _LENGTH_NEAR / 2
 
 

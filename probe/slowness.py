@@ -12,9 +12,9 @@ from probe.failure import Failure
 from probe.model import Http, Role, Step
 
 # What is smaller is a matter of round trips, and what is quicker than this is no complaint.
-LEAST_BYTES = 24 * 1024
+LEAST_BYTES = 16 * 1024
 LEAST_SECONDS = 3.0
-FRACTION = 1 / 8
+FRACTION = 1 / 4
 # With fewer pages of a size nobody knows what is usual on this line.
 LEAST_PAGES = 5
 

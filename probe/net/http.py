@@ -17,6 +17,7 @@ from probe.net.attempt import Attempt, attempt
 from probe.net.dial import Look, Peer, open_tcp, shake_hands
 from probe.net.http1 import Http1
 from probe.net.http2 import Http2
+from probe.net.pace import LONGEST
 from probe.net.page import describe
 from probe.net.safety import is_literal
 from probe.net.stream import Stream
@@ -29,6 +30,8 @@ USER_AGENT = (
 TOTAL = 20.0
 # So many bytes without an answer that ends are no answer (frames that carry nothing).
 _FLOOD = 1 << 20
+# A page that comes slowly is read farther than others, for its rate.
+FARTHER = 256 * 1024
 # Bytes beside the body that still have to fit: TLS records, a head.
 _ROOM = 4096
 _PORTS = {"http": 80, "https": 443}
@@ -128,6 +131,7 @@ class _Exchange:
     Attributes:
         stream: Counts the bytes. line: what is written to and read from (TLS, or the same).
         waited: The longest wait before the request, seconds.
+        patience: How long a body may take to come before it is read farther, seconds.
     """
 
     stream: Stream
@@ -136,6 +140,7 @@ class _Exchange:
     h2: bool = False
     proven: bool = False
     waited: float = 0.0
+    patience: float = LONGEST
     started: float = field(default_factory=monotonic)
     deadline: float = 0.0
     first: float | None = None
@@ -174,6 +179,7 @@ class _Exchange:
             else:
                 self.peak_gap = max(self.peak_gap or 0.0, now - self.last)
             self.last = now
+            self._read_on(now)
             self.parser.feed(data)
             self._keep_short()
             if not self.answer.ended and self.stream.bytes_in > _FLOOD:
@@ -189,7 +195,15 @@ class _Exchange:
     def _keep_short(self) -> None:
         """What will not be read need not cross the line; HTTP/2 has windows of its own for that."""
         if not self.h2 and not self.answer.ended:
-            self.stream.keep_short(self.cap - len(self.answer.body) + _ROOM)
+            self.stream.keep_short(self.answer.cap - len(self.answer.body) + _ROOM)
+
+    def _read_on(self, now: float) -> None:
+        """Take more of a page that is slow to come: a rate needs more bytes than a likeness."""
+        late = now - self.started - (self.first or 0.0) > self.patience
+        if late and self.answer.cap == self.cap:
+            self.answer.cap = max(FARTHER, self.cap)
+            if isinstance(self.parser, Http2):
+                self.parser.open_wide()
 
     async def run(self, request: bytes, idle: float, total: float) -> Attempt[bytes]:
         """Ask, and read until the end, a silence, or the time is up."""
@@ -209,7 +223,8 @@ class _Exchange:
 
 async def _exchange(look: Look, what: Fetch, exchange: _Exchange, limit: float | None) -> Http:
     at = look.now()
-    idle = look.door.pace.idle_limit()
+    pace = look.door.pace
+    idle, exchange.patience = pace.idle_limit(), pace.patience()
     total = TOTAL if limit is None else limit
     before_in, before_out = exchange.stream.bytes_in, exchange.stream.bytes_out
     done = await exchange.run(exchange.request(what), min(idle, total), total)
@@ -220,8 +235,12 @@ async def _exchange(look: Look, what: Fetch, exchange: _Exchange, limit: float |
     elif answer.ended and not answer.complete:
         failure, detail = Failure.EOF, answer.broken if answer.broken != "eof" else None
     if exchange.first is not None:
-        look.door.pace.first_bytes.add(exchange.first)
+        pace.first_bytes.add(exchange.first)
         look.door.gate.ease.note(max(exchange.first, exchange.waited))
+    if exchange.last is not None and exchange.first is not None:
+        if answer.complete and len(answer.body) > exchange.cap // 2:
+            pace.bodies.add(exchange.last - exchange.started - exchange.first)
+    answer.cap = exchange.cap  # what is compared is the same beginning, however far it was read
     page = describe(answer, what.url)
     return Http(
         url=what.url,

@@ -57,6 +57,12 @@ class Http2:
         self._answers[stream] = answer
         return stream
 
+    def open_wide(self) -> None:
+        """More is wanted of the answers that are under way."""
+        self._bounded = False
+        for stream in [None, *(n for n, answer in self._answers.items() if not answer.ended)]:
+            self._connection.increment_flow_control_window(_WINDOW, stream)
+
     def outgoing(self) -> bytes:
         """Bytes that want to be sent."""
         return self._connection.data_to_send() or b""

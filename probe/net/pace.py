@@ -54,6 +54,7 @@ class Pace:
     handshakes: Recent = field(default_factory=Recent)
     first_bytes: Recent = field(default_factory=Recent)
     lookups: Recent = field(default_factory=Recent)
+    bodies: Recent = field(default_factory=Recent)
 
     @property
     def round_trip(self) -> float | None:
@@ -96,6 +97,11 @@ class Pace:
         """How long a server may be silent before and while it answers a request."""
         usual = max(self.first_bytes.p90 or 0.0, self.connects.p90 or 0.0)
         return _bounded(5.0 + 1.5 * usual)
+
+    def patience(self) -> float:
+        """How long a body of the usual size may take before it is a slow one."""
+        usual = self.bodies.median if self.bodies.known else 3 * (self.connects.median or 0.3)
+        return _bounded(0.6 + 4.0 * (usual or 0.0))
 
     def listening(self, first: float) -> float:
         """How long to listen on for another answer, after one that took `first` seconds.

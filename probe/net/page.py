@@ -121,7 +121,7 @@ def decoded(answer: Answer) -> bytes:
 
     Of a page that was cut the same beginning is left, however well it was compressed.
     """
-    body = bytes(answer.body)
+    body = bytes(answer.body[: answer.cap])
     encoding = (answer.header(b"content-encoding") or b"").strip().lower()
     if encoding not in (b"gzip", b"x-gzip", b"deflate"):
         return body

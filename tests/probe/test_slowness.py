@@ -47,7 +47,7 @@ def test_a_page_is_compared_with_what_is_usual_on_this_line() -> None:
     rate = usual(LINE)
     assert rate == 100_000
     assert slowed([page(seconds=10.0)], rate) == pytest.approx(0.1)
-    assert slowed([page(seconds=5.0)], rate) is None
+    assert slowed([page(seconds=3.5)], rate) is None
     assert slowed([page(seconds=10.0)], None) is None
 
 

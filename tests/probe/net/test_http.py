@@ -1,6 +1,8 @@
 """Fetches from polite and rude servers: what came is kept, whatever a strict client would say."""
 
 import gzip
+import hashlib
+import random
 import socket
 import ssl
 import time
@@ -183,6 +185,21 @@ def test_the_cap_ends_the_reading(looking: Looking) -> None:
     step = get(looking, endless)
     assert (step.failure, step.complete) == (None, True)
     assert BODY_CAP <= step.received_bytes < 6 * BODY_CAP
+
+
+def test_a_slow_page_is_read_farther_and_compared_by_the_same_beginning(looking: Looking) -> None:
+    page = random.Random(1).randbytes(60_000)
+
+    def slowly(sock: socket.socket) -> None:
+        sock.recv(65536)
+        sock.sendall(OK + b"\r\n" + page[:8000])
+        time.sleep(2.1)
+        sock.sendall(page[8000:])
+        sock.shutdown(socket.SHUT_WR)
+
+    step = get(looking, slowly)
+    assert (step.failure, step.complete, step.received_bytes) == (None, True, len(page))
+    assert step.sha256 == hashlib.sha256(page[:BODY_CAP]).hexdigest()
 
 
 def test_a_bomb_is_bounded(looking: Looking) -> None:
