@@ -93,5 +93,6 @@ def _range(line: str) -> tuple[int, int, Owner] | None:
 def _owner(cells: list[str]) -> Owner:
     asn = int(cells[0].removeprefix("AS") or 0)
     country = cells[1] if re.fullmatch("[A-Z]{2}", cells[1]) else None
-    name = known.networks().get(asn) or cells[2][:80] or None
+    said = ", ".join(cell for cell in cells[2:] if cell).strip('"')
+    name = known.networks().get(asn) or said[:80] or None
     return Owner(asn or None, country, name)
