@@ -18,6 +18,7 @@ from pathlib import Path
 
 from probe import __version__, consent, schedule, surroundings
 from probe.collector_client import CollectorClient, CollectorError, CollectorUntrusted
+from probe.extras import EXTRAS
 from probe.endpoint import Endpoint, addresses
 from probe.keys import Keys, KeysError
 from probe.sanitise import plain
@@ -84,7 +85,7 @@ def _program() -> Iterator[Check]:
     else:
         versions = ", ".join(f"{name} {_version(name)}" for name in needed)
         yield Check("libraries", State.FINE, versions)
-    for extra, module in _EXTRAS.items():
+    for extra, module in EXTRAS.items():
         if find_spec(module) is None:
             said = f"{module} is not installed: what needs it is skipped"
             yield Check(f"extra {extra}", State.NOTE, said, f"pip install 'qazprobe[{extra}]'")
