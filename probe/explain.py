@@ -100,7 +100,7 @@ def _why(verdict: Verdict | None) -> Iterator[str]:
 
 def _names(steps: Steps) -> Iterator[str]:
     for step in steps:
-        if isinstance(step, Dns) and step.role is Role.TARGET:
+        if isinstance(step, Dns) and step.role is Role.TARGET and step.travel is None:
             for reply in step.replies or ():
                 found = ", ".join(reply.answers) or f"no address (rcode {reply.rcode})"
                 yield f"{_resolver(step)} for {step.name} {step.type}: {found}"
@@ -151,7 +151,13 @@ def _timeline(steps: Steps) -> Iterator[str]:
     for step in steps:
         again = f", attempt {step.try_}" if step.try_ > 1 else ""
         role = f", {_ROLES[step.role]}" if step.role in _ROLES else ""
-        yield f"{step.id:>3}  +{step.at:7.2f} s  {sentence(step)}{role}{again}"
+        yield f"{step.id:>3}  +{step.at:7.2f} s  {sentence(step)}{role}{again}{_reach(step)}"
+
+
+def _reach(step: Step) -> str:
+    """How far its packets were let go, in a trace."""
+    ttl = step.travel.ttl if step.travel is not None else None
+    return "" if ttl is None else f", as far as hop {ttl}"
 
 
 def sentence(step: Step) -> str:

@@ -169,4 +169,4 @@ def _number(task: Task, name: str, default: int) -> int:
     return int(value) if isinstance(value, int | float) else default
 
 
-EXPERIMENT = Experiment("trace", 1, measure)
+EXPERIMENT = Experiment("trace", 1, measure, alone=True)
