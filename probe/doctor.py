@@ -18,8 +18,8 @@ from pathlib import Path
 
 from probe import __version__, consent, schedule, surroundings
 from probe.collector_client import CollectorClient, CollectorError, CollectorUntrusted
-from probe.extras import EXTRAS
 from probe.endpoint import Endpoint, addresses
+from probe.extras import EXTRAS
 from probe.keys import Keys, KeysError
 from probe.sanitise import plain
 from probe.spool import CAP_BYTES, Spool
