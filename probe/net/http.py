@@ -179,7 +179,7 @@ class _Exchange:
             else:
                 self.peak_gap = max(self.peak_gap or 0.0, now - self.last)
             self.last = now
-            self._read_on(now)
+            self._read_on()
             self.parser.feed(data)
             self._keep_short()
             if not self.answer.ended and self.stream.bytes_in > _FLOOD:
@@ -197,13 +197,17 @@ class _Exchange:
         if not self.h2 and not self.answer.ended:
             self.stream.keep_short(self.answer.cap - len(self.answer.body) + _ROOM)
 
-    def _read_on(self, now: float) -> None:
+    def _read_on(self) -> None:
         """Take more of a page that is slow to come: a rate needs more bytes than a likeness."""
-        late = now - self.started - (self.first or 0.0) > self.patience
-        if late and self.answer.cap == self.cap:
+        if self.spread > self.patience and self.answer.cap == self.cap:
             self.answer.cap = max(FARTHER, self.cap)
             if isinstance(self.parser, Http2):
                 self.parser.open_wide()
+
+    @property
+    def spread(self) -> float:
+        """Seconds from the first byte to the last one."""
+        return (self.last or 0.0) - self.started - (self.first or 0.0)
 
     async def run(self, request: bytes, idle: float, total: float) -> Attempt[bytes]:
         """Ask, and read until the end, a silence, or the time is up."""
@@ -237,9 +241,8 @@ async def _exchange(look: Look, what: Fetch, exchange: _Exchange, limit: float |
     if exchange.first is not None:
         pace.first_bytes.add(exchange.first)
         look.door.gate.ease.note(max(exchange.first, exchange.waited))
-    if exchange.last is not None and exchange.first is not None:
-        if answer.complete and len(answer.body) > exchange.cap // 2:
-            pace.bodies.add(exchange.last - exchange.started - exchange.first)
+    if answer.complete and len(answer.body) > exchange.cap // 2:
+        pace.bodies.add(exchange.spread)
     answer.cap = exchange.cap  # what is compared is the same beginning, however far it was read
     page = describe(answer, what.url)
     return Http(
