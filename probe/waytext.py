@@ -33,7 +33,7 @@ def routers_at(record: Record) -> dict[int, Ping]:
 def table(record: Record, owners: Mapping[str, Owner]) -> Iterator[str]:
     """One line a hop: who is there, and what became of target / harmless by each layer."""
     rows = {layer: {h.ttl: h for h in path.hops(record.steps, layer)} for layer in _NAMES}
-    shown = [layer for layer in _NAMES if rows[layer]]
+    shown: list[Layer] = [layer for layer in _NAMES if rows[layer]]
     at = routers_at(record)
     server = max((path.server_at(record.steps, layer) or 0 for layer in shown), default=0)
     last = server or max([0, *at, *(ttl for layer in shown for ttl in rows[layer])])

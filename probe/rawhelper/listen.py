@@ -63,7 +63,7 @@ def _instant(ancillary: list[tuple[int, int, bytes]]) -> float:
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS) and len(data) == _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack(data)
-            return now - max(0.0, time.time() - seconds - nanoseconds / 1e9)
+            return now - max(0.0, time.time() - float(seconds) - float(nanoseconds) / 1e9)
     return now
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from scapy.layers.inet import ICMP, IP, TCP, IPerror, TCPerror
+from scapy.packet import Packet
 from scapy.utils import RawPcapWriter
 
 from probe.rawhelper.conceal import conceal
@@ -29,12 +30,12 @@ def flow(kept: Sequence[Kept], address: str, port: int) -> list[Fact]:
     return list(_facts(came, address, port, first))[-_MOST:]
 
 
-def _belongs(ip: IP, address: str, port: int) -> bool:
+def _belongs(ip: Packet, address: str, port: int) -> bool:
     return TCP in ip and ip.dst == address and ip[TCP].sport == port
 
 
 def _facts(
-    came: Iterator[tuple[float, IP]], address: str, port: int, first: int | None
+    came: Iterator[tuple[float, Packet]], address: str, port: int, first: int | None
 ) -> Iterator[Fact]:
     for at, ip in came:
         if TCP in ip and ip.src == address and ip[TCP].dport == port:
@@ -43,7 +44,7 @@ def _facts(
             yield {"at": at, "by": "router", "ip_ttl": ip.ttl, "ip_id": ip.id, "address": ip.src}
 
 
-def _peer(at: float, ip: IP, first: int | None) -> Fact:
+def _peer(at: float, ip: Packet, first: int | None) -> Fact:
     tcp = ip[TCP]
     return {
         "at": at,
@@ -65,7 +66,7 @@ def _acked(tcp: TCP, first: int | None) -> int | None:
     return count if count < _HALF else None
 
 
-def _quotes(ip: IP, address: str, port: int) -> bool:
+def _quotes(ip: Packet, address: str, port: int) -> bool:
     if IPerror not in ip or TCPerror not in ip:
         return False
     return bool(ip[IPerror].dst == address and ip[TCPerror].sport == port)
