@@ -188,10 +188,11 @@ def _little(numbers: "array[int]") -> "array[int]":
 
 
 def _undump(data: bytes, path: Path) -> Table:
+    halves: list[_Half] = []
     try:
         inflater = zlib.decompressobj()
         body = inflater.decompress(data[len(_MAGIC) :], SIZE_LIMIT)
-        halves, at = [], 0
+        at = 0
         for codes in ("IIH", "QIH"):
             arrays = []
             for code in codes:

@@ -40,9 +40,10 @@ class Path:
     @property
     def issuer(self) -> Certificate | None:
         """Whose key the leaf's signature verifies under, where it was served or is a root."""
-        if len(self.certificates) > 1:
-            return self.certificates[1]
-        return self.root or (self.certificates[0] if self.closed else None)
+        served = list(self.certificates)
+        if len(served) > 1:
+            return served[1]
+        return self.root or (served[0] if self.closed else None)
 
     @property
     def top(self) -> Certificate:

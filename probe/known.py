@@ -227,14 +227,15 @@ def families() -> tuple[Family, ...]:
 @cache
 def authorities() -> tuple[KnownAuthority, ...]:
     """Known authorities: roots first, then their intermediates."""
-    kinds = {family.id: family.kind for family in families()}
+    kinds: dict[str, Kind] = {family.id: family.kind for family in families()}
     tables = [bundle.toml(f"authorities/{n}.toml") for n in bundle.names("authorities", ".toml")]
     entries = [
         entry for part in ("root", "intermediate") for t in tables for entry in t.get(part, ())
     ]
     return tuple(
         KnownAuthority(
-            **{**entry, "spki": b64decode(entry.get("spki", ""))}, kind=kinds[entry["family"]]
+            **{**entry, "spki": b64decode(entry.get("spki", ""))},
+            kind=kinds[entry["family"]],
         )
         for entry in entries
     )

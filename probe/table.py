@@ -97,7 +97,7 @@ def _nth(lines: Sequence[str], index: int) -> str:
 
 
 def _summary(judged: Sequence[Record], facts: RunFacts | None) -> list[str]:
-    counts = dict.fromkeys(_ORDER, 0)
+    counts: dict[Outcome, int] = dict.fromkeys(_ORDER, 0)
     for record in judged:
         if record.verdict:
             counts[record.verdict.outcome] += 1

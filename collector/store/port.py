@@ -92,4 +92,4 @@ def schema() -> tuple[str, ...]:
 
 
 def _text(file: str) -> str:
-    return (resources.files(__package__) / _FOLDER / f"{file}.sql").read_text(encoding="utf-8")
+    return (resources.files("collector.store") / _FOLDER / f"{file}.sql").read_text(encoding="utf-8")

@@ -61,8 +61,8 @@ async def _look(task: Task, net: Net, trail: Trail, try_: int) -> None:
     addresses = [place for place in by_address(net) if net.safe(place[0])]
     looks = await net.together([_site(net, site) for site in sites])
     looks += await net.together([_address(net, *place) for place in addresses])
-    classes = [class_of(site) for site in sites]
-    classes += ["foreign"] * len(addresses)
+    classes: list[Class] = [class_of(site) for site in sites]
+    classes.extend("foreign" for _ in addresses)
     for what, steps in zip(classes, looks, strict=True):
         trail.chain(steps, role=Role.REFERENCE, try_=try_)
         _sum_up(trail, what, try_)

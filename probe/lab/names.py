@@ -9,6 +9,7 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
+from dns.exception import DNSException
 
 from probe import known
 from probe.lab import addresses as plan
@@ -141,6 +142,6 @@ def parse(data: bytes) -> dns.message.Message | None:
     """A query out of bytes, or None when they are none."""
     try:
         query = dns.message.from_wire(data)
-    except (dns.exception.DNSException, ValueError):
+    except (DNSException, ValueError):
         return None
     return query if query.question and not query.flags & dns.flags.QR else None

@@ -99,7 +99,7 @@ def name_denied_here(e: Evidence) -> Proof | None:
             continue
         sure, shown = proven_elsewhere(e, hop)
         failure = asked[-1].failure
-        if sure and failure in DENIED:
+        if sure and failure is not None and failure in DENIED:
             return Proof((*asked, *shown), sure, mechanisms=(DENIED[failure],))
     return None
 
@@ -250,9 +250,10 @@ def _tampered(e: Evidence, step: Dns, hop: int, truth: set[str]) -> Mechanism | 
     if step.transport != "udp" or step.type != "A" or not step.replies:
         return None
     same = [s for s in e.others(hop) if s.resolver == step.resolver and s.type == "A"]
-    if step.failure in {Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER, Failure.DNS_REFUSED}:
+    failure = step.failure
+    if failure in {Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER, Failure.DNS_REFUSED} and failure:
         steady = [s for s in same if s.transport == "udp"]
-        return DENIED[step.failure] if all(s.failure is step.failure for s in steady) else None
+        return DENIED[failure] if all(s.failure is failure for s in steady) else None
     given = set(step.addresses)
     if given and not given & truth and all(map(is_bogon, given)) and not e.record.lab:
         return Mechanism.DNS_BOGON

@@ -40,7 +40,7 @@ def fails_here_only(e: Evidence) -> Proof | None:
     there = {(s.address, s.port) for s in e.control(Tcp) if s.failure is None}
     for _, attempts in by_address(dialled):
         last = consistently(attempts)
-        if last is None or last.failure not in MECHANISMS:
+        if last is None or last.failure is None or last.failure not in MECHANISMS:
             continue
         if _fails_there_too(e, last):
             continue
