@@ -94,6 +94,7 @@ class _Walk:
         kind, ask = layer
         if not await self._works(kind, ask):
             return
+        server: int | None = None
         for begin in range(1, self._hops + 1, _AT_ONCE):
             ttls = range(begin, min(begin + _AT_ONCE, self._hops + 1))
             await self._look(ask, Role.HARMLESS, [(ttl, 1) for ttl in ttls])
