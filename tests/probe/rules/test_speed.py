@@ -10,7 +10,7 @@ from probe.model import Outcome
 
 CASES = Path(__file__).parents[2] / "cases"
 FILES = sorted(
-    p for kind in ("throttle", "speed", "connectivity") for p in (CASES / kind).glob("*")
+    p for kind in ("throttle", "speed", "connectivity") for p in (CASES / kind).glob("*.json")
 )
 
 
