@@ -1,6 +1,6 @@
 """What the state of the line itself forbids to conclude."""
 
-from probe.compare import page_sign
+from probe.compare import page_sign, same_issuer
 from probe.evidence import Evidence
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
@@ -86,12 +86,26 @@ def is_local_interceptor(e: Evidence, seen: Tls) -> bool:
     trust = seen.trust
     if trust is None or trust.valid or trust.anchored:
         return False
-    if trust.authority is not None and trust.authority.proof == "verified":
+    if trust.authority is not None and trust.authority.kind == "interception":
         return False
     if trust.local:
         return True
     same_key = bool(trust.issuer_key) and trust.issuer_key == e.line.resigned_by
-    return same_key and e.line.resigned_names >= _MANY and not e.line.trusted_names
+    if not same_key or e.line.resigned_names < _MANY:
+        return False
+    return not e.line.trusted_names or _spares_a_few(e, seen)
+
+
+def _spares_a_few(e: Evidence, seen: Tls) -> bool:
+    """Most of what was looked at is re-signed, and at this address a harmless name is as well.
+
+    Products have lists of names that they leave alone; a state has a list of names that it reads.
+    """
+    here = [s for s in e.harmless(Tls) if (s.address, s.port) == (seen.address, seen.port)]
+    alike = [s for s in here if s.trust is not None]
+    if e.line.resigned_names <= e.line.trusted_names or not alike:
+        return False
+    return all(same_issuer(s.trust, seen.trust) for s in alike)
 
 
 def _untrusted(e: Evidence) -> list[Tls]:

@@ -4,16 +4,19 @@ from msgspec.structs import replace
 from probe.failure import Failure
 from probe.model import Line, Record, TrustReason
 from tests.build import (
+    CLAIMED,
     EXPIRED,
     FORGED,
     GOOD,
     KNOWN,
     OTHER,
     PLAIN,
+    VALID,
     again,
     dns,
     doh,
     fetched,
+    harmless,
     page,
     record,
     reference,
@@ -100,6 +103,38 @@ TABLE = {
     "re-signed: others were left alone": (
         "access.everything_is_resigned",
         replace(RESEALED, line=replace(RESIGNED, trusted_names=1)),
+        False,
+    ),
+    "re-signed: nearly everything, a harmless name too": (
+        "access.everything_is_resigned",
+        replace(
+            RESEALED,
+            steps=(*RESEALED.steps, harmless(tls(trust=FORGED))),
+            line=replace(RESIGNED, trusted_names=1),
+        ),
+        True,
+    ),
+    "re-signed: a harmless name at this address is not": (
+        "access.everything_is_resigned",
+        replace(
+            RESEALED,
+            steps=(*RESEALED.steps, harmless(tls(trust=VALID))),
+            line=replace(RESIGNED, trusted_names=1),
+        ),
+        False,
+    ),
+    "re-signed: a harmless name too, but others seldom": (
+        "access.everything_is_resigned",
+        replace(
+            RESEALED,
+            steps=(*RESEALED.steps, harmless(tls(trust=FORGED))),
+            line=replace(RESIGNED, trusted_names=4),
+        ),
+        False,
+    ),
+    "re-signed: by a known authority's name": (
+        "access.everything_is_resigned",
+        record(dns(GOOD), tcp(), tls(trust=CLAIMED), line=RESIGNED),
         False,
     ),
     "re-signed: by a known state key": (
