@@ -87,6 +87,12 @@ def _resolver_works(e: Evidence) -> bool:
     return e.line.trusted_names > 0
 
 
+def _denies_all(e: Evidence) -> bool:
+    """The system's resolver gives no address for a site that works on this line, either."""
+    asked = [s for s in e.all(Dns, role=Role.REFERENCE) if s.resolver == "system"]
+    return bool(asked) and all(s.failure is not None for s in asked)
+
+
 @rule("dns.name_denied_here", Tier.ACCUSED, Outcome.BLOCKED)
 def name_denied_here(e: Evidence) -> Proof | None:
     """The resolver here gives no address for this name; elsewhere it has a working one."""
@@ -96,6 +102,8 @@ def name_denied_here(e: Evidence) -> Proof | None:
             continue
         failures = {s.failure for s in asked}
         if failures & _NEEDS_WORKING_RESOLVER and not _resolver_works(e):
+            continue
+        if _denies_all(e):
             continue
         sure, shown = proven_elsewhere(e, hop)
         failure = asked[-1].failure
@@ -203,7 +211,7 @@ def injected_answer_wins(e: Evidence) -> Proof | None:
     """One query got two contradicting answers, and the one that came first does not lead there."""
     for hop in range(e.end + 1):
         for step in e.system(hop):
-            if not forged_among(step):
+            if not (forged_among(step) or _always_these_two(e, hop, step)):
                 continue
             first = set(step.replies[0].answers)
             later = {a for r in step.replies[1:] for a in r.answers}
@@ -215,6 +223,20 @@ def injected_answer_wins(e: Evidence) -> Proof | None:
             if sure and not _works_at(e, hop, first):
                 return Proof((step, *shown), sure)
     return None
+
+
+def _always_these_two(e: Evidence, hop: int, step: Dns) -> bool:
+    """Every query got the same two answers in the same order, and the later one led to the site.
+
+    A resolver that answered twice, and rotated, would not always begin with the dead one.
+    """
+    asked = [s for s in e.system(hop) if s.type == step.type]
+    said = {tuple(frozenset(r.answers) for r in s.replies) for s in asked}
+    if len(asked) < 2 or len(said) != 1 or len(step.replies) < 2:
+        return False
+    first, *later = next(iter(said))
+    real = {address for answers in later for address in answers}
+    return bool(first) and not first & real and bool(real & e.proven_addresses(hop))
 
 
 def _works_at(e: Evidence, hop: int, addresses: set[str]) -> bool:

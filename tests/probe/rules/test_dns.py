@@ -18,6 +18,7 @@ from tests.build import (
     nxdomain,
     page,
     record,
+    reference,
     tcp,
     tls,
 )
@@ -28,6 +29,15 @@ ELSEWHERE = control(dns(GOOD), *fetched())
 NOT_IT = replace(VALID, valid=False, reason=TrustReason.HOSTNAME, named=False)
 BOGON = dns("127.0.0.1")
 TWO = dns(SINK, replies=(Reply(at=0.01, rcode=3), Reply(at=0.02, rcode=0, answers=(GOOD,))))
+DEAD_FIRST, DEAD_LATER = (
+    dns(
+        replies=(
+            Reply(at=0.01, rcode=0, answers=(first,), ip_ttl=64),
+            Reply(at=0.02, rcode=0, answers=(second,), ip_ttl=63),
+        )
+    )
+    for first, second in ((SINK, GOOD), (GOOD, SINK))
+)
 NOBODY = tcp(SINK, failure=Failure.TIMEOUT)
 GOOGLE = dns(GOOD, resolver="8.8.8.8")
 QUAD = dns(GOOD, resolver="9.9.9.9")
@@ -64,6 +74,14 @@ TABLE = {
             *twice(SERVFAIL),
             harmless(replace(SERVFAIL, name="www.harmless.example")),
             controls=(ELSEWHERE,),
+        ),
+        False,
+    ),
+    "denied: and so is a site that works": (
+        "dns.name_denied_here",
+        record(
+            *twice(nxdomain(), doh(GOOD), *fetched()),
+            reference(replace(nxdomain(), name="works.example")),
         ),
         False,
     ),
@@ -119,6 +137,16 @@ TABLE = {
             ),
             *fetched(),
         ),
+        False,
+    ),
+    "injected: every query gets these two, from equally far": (
+        "dns.injected_answer_wins",
+        record(*twice(DEAD_FIRST, NOBODY), *again(*fetched())),
+        True,
+    ),
+    "injected: two answers that take turns": (
+        "dns.injected_answer_wins",
+        record(DEAD_FIRST, NOBODY, *again(DEAD_LATER, NOBODY, *fetched())),
         False,
     ),
     "two answers": ("dns.two_answers", record(TWO), True),
