@@ -39,6 +39,11 @@ def same_site(one: str, other: str) -> bool:
     return registrable(one) == registrable(other)
 
 
+def same_brand(one: str, other: str) -> bool:
+    """Two hosts are called the same in one country or another: `example.com`, `example.co.kz`."""
+    return registrable(one).partition(".")[0] == registrable(other).partition(".")[0]
+
+
 def is_address(text: str) -> bool:
     """The text is an IP address, not a name."""
     try:

@@ -7,7 +7,15 @@ acquits nobody, and a difference alone accuses nobody: sites greet every country
 
 import base64
 
-from probe.compare import host_of, page_sign, same_failure, same_site, similar_pages
+from probe.compare import (
+    host_of,
+    is_address,
+    page_sign,
+    same_brand,
+    same_failure,
+    same_site,
+    similar_pages,
+)
 from probe.evidence import Evidence, by_address, consistently
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
@@ -130,12 +138,18 @@ def leaves_the_site(page: Http) -> bool:
     return not same_site(host_of(page.url), host_of(page.location))
 
 
+def _leaves_the_brand(page: Http) -> bool:
+    """It leads to a name that is not even called the same in another country."""
+    here, there = host_of(page.url), host_of(page.location or "")
+    return leaves_the_site(page) and (is_address(there) or not same_brand(here, there))
+
+
 @rule("http.redirected_away", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_REDIRECTED)
 def redirected_away(e: Evidence) -> Proof | None:
     """Here the site redirects to another site over plain http; elsewhere it does not."""
     for hop in range(e.end + 1):
         pages = open_pages(e, hop)
-        away = [p for p in pages if leaves_the_site(p)]
+        away = [p for p in pages if _leaves_the_brand(p)]
         if len(away) < 2 or len(away) < len(pages):
             continue
         there = [*_good_control(e, hop), *_own_word(e, hop)]

@@ -100,6 +100,11 @@ TABLE = {
         twice(away(f"https://www.{HOST}/")),
         False,
     ),
+    "redirected to its name in another country": (
+        "http.redirected_away",
+        twice(away(f"http://{HOST.partition('.')[0]}.co.kz/")),
+        False,
+    ),
     "another page": ("http.another_page_here", twice(strange()), True),
     "another page, the server's own refusal": (
         "http.another_page_here",
