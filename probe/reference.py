@@ -23,7 +23,8 @@ _NOTE = "<!-- Made from the code by `python -m probe.reference`. Do not edit. --
 
 # The order in which a reader meets them.
 _STRUCTS: tuple[type[msgspec.Struct], ...] = (
-    model.Record, model.Vantage, model.Base, model.Travel, model.Packet, model.Dns, model.Reply, model.Tcp, model.Tls,
+    model.Record, model.Vantage, model.Base, model.Travel, model.Packet,
+    model.Dns, model.Reply, model.Tcp, model.Tls,
     model.Trust, model.Authority, model.Http, model.Quic, model.Transfer, model.Sample, model.Ping,
     model.Line, model.Control, model.Verdict, model.RuleHit, model.RunFacts, model.Skip,
 )  # fmt: skip

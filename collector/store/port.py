@@ -92,4 +92,5 @@ def schema() -> tuple[str, ...]:
 
 
 def _text(file: str) -> str:
-    return (resources.files("collector.store") / _FOLDER / f"{file}.sql").read_text(encoding="utf-8")
+    folder = resources.files("collector.store") / _FOLDER
+    return (folder / f"{file}.sql").read_text(encoding="utf-8")
