@@ -114,9 +114,11 @@ def references_for(
     known = _strangers(job, addresses, anchors, seed=seed, most=most)
     fresh = _strangers(job, addresses, found, seed=seed, most=most)
     mixed: list[S] = []
+    # Few anchors would have to answer for many targets if they always came first.
+    one, other = (known, fresh) if keyed(seed, "first", job.url) % 2 else (fresh, known)
     for index in range(max(len(known), len(fresh))):
-        mixed.extend(known[index : index + 1])
-        mixed.extend(fresh[index : index + 1])
+        mixed.extend(one[index : index + 1])
+        mixed.extend(other[index : index + 1])
     return tuple(mixed[:most])
 
 

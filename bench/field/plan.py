@@ -31,7 +31,7 @@ SITES = "45.130.0.0/16"
 _FIRST = int(IPv4Address("45.130.1.1"))
 # What the censor looks for in a ClientHello; no other name has it.
 MARK = "-shut"
-ANCHORS = ("anchor-one.example", "anchor-two.example")
+ANCHORS = tuple(f"www.anchor{number}.example" for number in range(6))
 _SITES_A_SHARED_ADDRESS = 40
 _PAGES = 64
 _SCT_LIST = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
@@ -106,7 +106,7 @@ def make(spec: Spec) -> Field:
     rng = random.Random(spec.seed)
     sites = [
         *_drawn(spec, rng),
-        *(Site(name, _address(60_000)) for name in ANCHORS),
+        *(Site(name, _address(60_000 + number)) for number, name in enumerate(ANCHORS)),
     ]
     by_name = {site.name: site for site in sites}
     by_name |= {f"www.{site.name}": site for site in sites}
@@ -142,7 +142,7 @@ def _pages(spec: Spec, rng: random.Random) -> tuple[Page, ...]:
         wanted = min(rng.lognormvariate(0, 1.0) * spec.page, 400_000)
         html = [f"<html><head><title>Page {number}</title><style>p{{color:#222}}</style></head>"]
         size = 0
-        while size < wanted * 3.4:  # what such a page is compressed by
+        while size < wanted * 2.4:  # what such a page is compressed by
             text = " ".join(rng.choices(words, k=24))
             link = f"<a href='https://www.{rng.choice(words)}.com/x'>more</a>"
             html.append(f'<div class="story"><p class="text">{text}</p>{link}</div>\n')
