@@ -14,15 +14,26 @@ from probe.model import Http, Role, Step
 # What is smaller is a matter of round trips, and what is quicker than this is no complaint.
 LEAST_BYTES = 16 * 1024
 LEAST_SECONDS = 3.0
+# Session tickets and settings come before any page.
+GREETING_BYTES = 2048
 FRACTION = 1 / 4
 # With fewer pages of a size nobody knows what is usual on this line.
 LEAST_PAGES = 5
 
 
+def began(page: Http) -> bool:
+    """Some of it came; also where nothing could be read of it yet.
+
+    TLS records hold up to 16 KiB: of a connection that is frozen within the first, not one byte of
+    the page can be deciphered, however many came.
+    """
+    return page.bytes_in > GREETING_BYTES or (page.status is not None and page.received_bytes > 0)
+
+
 def cut_short(page: Http) -> bool:
     """It began, and did not come whole in the time that a page has."""
     in_time = page.failure is None or page.failure is Failure.TIMEOUT
-    return page.status is not None and page.received_bytes > 0 and not page.complete and in_time
+    return in_time and not page.complete and not page.malformed and began(page)
 
 
 def rate(page: Http) -> float | None:

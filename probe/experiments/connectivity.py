@@ -59,8 +59,9 @@ async def _look(task: Task, net: Net, trail: Trail, try_: int) -> None:
         trail.add(router, role=Role.NEUTRAL, try_=try_)
     sites = _sites(task)
     addresses = [place for place in by_address(net) if net.safe(place[0])]
-    looks = await net.together([_site(net, site) for site in sites])
-    looks += await net.together([_address(net, *place) for place in addresses])
+    asks = [_site(net, site) for site in sites]
+    asks += [_address(net, *place) for place in addresses]
+    looks = await net.together(asks)
     classes: list[Class] = [class_of(site) for site in sites]
     classes.extend("foreign" for _ in addresses)
     for what, steps in zip(classes, looks, strict=True):

@@ -20,6 +20,7 @@ from probe.evidence import Evidence, by_address, consistently
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Http, Mechanism, Outcome
+from probe.slowness import cut_short
 
 MECHANISMS = {
     Failure.RESET: Mechanism.HTTP_RESET,
@@ -48,7 +49,7 @@ def fails_for_this_host(e: Evidence) -> Proof | None:
     """Requests for this host fail, and a harmless host is answered at the same address."""
     for attempts in _failing(e):
         last = attempts[-1]
-        if last.received_bytes or last.status is not None:
+        if last.received_bytes or last.status is not None or cut_short(last):
             continue
         other = [
             s
@@ -71,7 +72,7 @@ def fails_here_only(e: Evidence) -> Proof | None:
     there = {p.address for p in e.control_pages(e.end) if p.failure is None}
     for attempts in _failing(e):
         last = attempts[-1]
-        if last.received_bytes and last.failure is Failure.TIMEOUT:
+        if cut_short(last):
             continue  # slow, or frozen: not for this rule
         if last.address in there and e.alive_around(last):
             sure = 0.88 * e.control_weight

@@ -39,7 +39,7 @@ def line_not_shown_to_work(e: Evidence) -> Proof | None:
 @rule("unclear.slow", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def slow(e: Evidence) -> Proof | None:
     """The page began and did not finish in time: slow, which is a question for `throttle`."""
-    cut = [p for p in e.pages(e.end) if p.failure and p.received_bytes]
+    cut = [p for p in e.pages(e.end) if p.failure and (p.received_bytes or cut_short(p))]
     return Proof(tuple(cut[-1:]), 0.6, reason=_ask_throttle(e)) if cut else None
 
 

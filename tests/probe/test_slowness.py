@@ -35,7 +35,10 @@ LINE = [[page()] for _ in range(5)]
         (page(complete=False, failure=Failure.TIMEOUT), True),
         (page(complete=False, failure=Failure.RESET), False),
         (page(0, complete=False, failure=Failure.TIMEOUT), False),
-        (page(complete=False, status=None), False),
+        (page(complete=False, status=None), True),  # within its first TLS record
+        (page(0, complete=False, status=None, bytes_in=9000, failure=Failure.TIMEOUT), True),
+        (page(0, complete=False, status=None, bytes_in=900, failure=Failure.TIMEOUT), False),
+        (page(complete=False, malformed=True), False),
     ],
 )
 def test_a_page_is_cut_short_by_time_and_by_nothing_else(seen: Http, slow: bool) -> None:  # noqa: FBT001 - a table

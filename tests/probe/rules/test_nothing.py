@@ -59,3 +59,26 @@ def test_a_slow_page_says_what_to_ask_and_accuses_nobody() -> None:
     verdict = judge(twice)
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert any(f"throttle {URL}" in hit.reason for hit in verdict.rules)
+
+
+def test_a_connection_frozen_within_the_first_record_is_slow_and_not_blocked() -> None:
+    """Twelve kilobytes came, and not one byte of them can be read; the control has the page."""
+    from msgspec.structs import replace
+
+    from probe.infer import judge
+    from probe.model import Outcome
+
+    frozen = replace(
+        page(URL),
+        status=None,
+        title=None,
+        sha256=None,
+        received_bytes=0,
+        bytes_in=12_126,
+        complete=False,
+        failure=Failure.TIMEOUT,
+    )
+    seen = (dns(GOOD), tcp(), tls(), frozen)
+    verdict = judge(record(*seen, *again(*seen), controls=(ELSEWHERE,)))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.rules[0].id == "unclear.slow"

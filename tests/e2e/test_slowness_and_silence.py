@@ -1,0 +1,185 @@
+"""Slow, cut off and silent, by the real commands: what each of them says, and what it costs."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from collector.store import beats, open_store
+from collector.store.beats import LISTENER, Beat
+from probe.lab.catalogue import catalogue
+from probe.lab.country import Country, obstacle
+from probe.lab.scenario import Page, Scenario, Site, Slow
+from probe.lab.staging import Stage
+from probe.lab.street import Street
+from tests.e2e.test_spool_to_collector import collector, fill
+
+needs_a_country = pytest.mark.skipif(obstacle() is not None, reason=f"no namespaces: {obstacle()}")
+
+FROZEN = Scenario(
+    "throttle.frozen_page",
+    (Site("sixteen-kilobytes.org", page=Page("large")),),
+    (),
+    censor=(Slow("sixteen-kilobytes.org", "freeze", 16_384),),
+)
+URL = "https://sixteen-kilobytes.org/"
+
+
+def named(name: str) -> Scenario:
+    return next(each for each in catalogue() if each.name == name)
+
+
+def verdict(records: list[dict[str, object]], experiment: str) -> Mapping[str, object]:
+    (found,) = [r["verdict"] for r in records if r["experiment"] == experiment]
+    assert isinstance(found, dict)
+    return found
+
+
+def ids(found: Mapping[str, object]) -> list[str]:
+    rules = found["rules"]
+    assert isinstance(rules, list)
+    return [rule["id"] for rule in rules]
+
+
+# --- slow -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.lab
+@pytest.mark.slow
+@needs_a_country
+def test_a_page_that_freezes_is_followed_up_and_found_frozen() -> None:
+    """`web` alone was asked for: it says slow, and `throttle` compares names at the bulk port."""
+    with Country([FROZEN]) as country:
+        stage = Stage(country)
+        stage.start_collector([URL])
+        stage.consent()
+        found = stage.probe([URL], "--control", "none", "--profile", "quick")
+        metrics = stage.metrics()
+    web, compared = verdict(found, "web"), verdict(found, "throttle")
+    assert web["outcome"] == "inconclusive"
+    assert "unclear.slow" in ids(web)
+    assert web["mechanisms"] == []
+    assert (compared["outcome"], compared["mechanisms"]) == ("throttled", ["throttle.frozen"])
+    arms = [s["arm"] for r in found if r["experiment"] == "throttle" for s in steps(r, "transfer")]
+    assert set(arms) == {"A", "B"}
+    assert 'qazprobe_throughput_bytes_per_second{target="sixteen-kilobytes.org"' in metrics
+    assert 'outcome="throttled"' in metrics
+
+
+def steps(record: dict[str, object], op: str) -> list[dict[str, object]]:
+    every = record["steps"]
+    assert isinstance(every, list)
+    return [step for step in every if step["op"] == op]
+
+
+def test_a_second_run_of_the_lab_confirms_what_the_first_suspected() -> None:
+    with Street([named("tls.reset")]) as street:
+        stage = Stage(street)
+        stage.consent()
+        url = street.urls()[0]
+        stages, earlier = [], []
+        for _ in range(2):
+            records = stage.probe([url], "--no-upload", "--control", "none")
+            found = verdict(records, "web")
+            assert found["outcome"] == "blocked"
+            stages.append(found["stage"])
+            told = next(r["earlier"] for r in records if r["experiment"] == "web")
+            assert isinstance(told, list)
+            earlier.append(len(told))
+    assert stages == ["suspected", "confirmed"]
+    assert earlier == [0, 1]
+
+
+# --- cut off --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def countries() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(3) as pool:
+        yield pool
+
+
+def look_around(name: str) -> tuple[str, list[str], list[str]]:
+    """Outcome, mechanisms and rules of one look in a country that something happens to."""
+    with Country([named(name)]) as country:
+        stage = Stage(country)
+        stage.consent()
+        stage.configure("[options.connectivity]\nagain_seconds = 1\n")
+        found = stage.probe([], "-e", "connectivity", "--no-upload", "--control", "none")
+    said = verdict(found, "connectivity")
+    return str(said["outcome"]), list(map(str, said["mechanisms"])), ids(said)  # type: ignore[call-overload]
+
+
+@pytest.mark.lab
+@pytest.mark.slow
+@needs_a_country
+def test_the_modes_of_a_shutdown_are_told_apart(countries: ThreadPoolExecutor) -> None:
+    names = ("nation.whitelist", "nation.foreign_cut", "nation.outage")
+    listed, border, dark = countries.map(look_around, names)
+    # Two looks a second apart are one look: it takes minutes to accuse.
+    assert listed == ("inconclusive", ["access.whitelist"], ["shutdown.cut_off_once"])
+    assert border == ("inconclusive", ["access.foreign_cut"], ["shutdown.cut_off_once"])
+    assert (dark[0], dark[1]) == ("inconclusive", ["access.offline"])
+
+
+# --- silent ---------------------------------------------------------------------------------------
+
+
+def kept(store: Path) -> list[Beat]:
+    async def read() -> list[Beat]:
+        opened = await open_store(f"sqlite:///{store}")
+        try:
+            return list(await opened.read(beats.beats_since(0)))
+        finally:
+            await opened.close()
+
+    return [beat for beat in asyncio.run(read()) if beat.key_id != LISTENER]
+
+
+def probe(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    alone = {"QAZPROBE_ANCHORS": "none", "QAZPROBE_RESOLVERS": "none"}
+    place = {"QAZPROBE_COUNTRY": "KZ", "QAZPROBE_ASN": "9198", "QAZPROBE_RESOLVER": "127.0.0.1:9"}
+    return subprocess.run(
+        [sys.executable, "-m", "probe.cli", *words],
+        env={**os.environ, "QAZPROBE_HOME": str(home), **alone, **place},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_probe_that_was_cut_off_says_so_afterwards_and_delivers(tmp_path: Path) -> None:
+    """Heartbeats, darkness, a record made meanwhile, and everything told when it is over."""
+    home = tmp_path / "home"
+    assert probe(home, "consent", "--yes", "--heartbeat").returncode == 0
+    with collector(tmp_path, "--enrolment", "open", "--lab") as (url, process):
+        port = int(url.rpartition(":")[2])
+        upload = ("upload", "--collector", url, "--lab", "--max-time", "8")
+        assert probe(home, *upload).returncode == 0
+        (alive,) = kept(tmp_path / "store.sqlite3")
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+        fill(home, 1, url)
+        began = time.monotonic()
+        dark = probe(home, *upload)
+        assert dark.returncode == 4
+        assert "heartbeat: " in dark.stderr
+        assert time.monotonic() - began < 30
+    history = json.loads((home / "heartbeat.json").read_bytes())
+    assert [stay["reach"] for stay in history["stays"]] == ["nothing"]
+    with collector(tmp_path, "--enrolment", "open", "--lab", port=port):
+        assert probe(home, *upload).returncode == 0
+    found = kept(tmp_path / "store.sqlite3")
+    assert (alive.country, alive.asn, alive.cut) == ("KZ", 9198, 0)
+    assert sum(beat.cut.bit_count() for beat in found) >= 1
+    assert sum(beat.missed for beat in found) == 0
+    assert json.loads((home / "heartbeat.json").read_bytes())["stays"] == []
