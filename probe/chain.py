@@ -7,6 +7,7 @@ same ways hold tomorrow.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 
 from probe import certificate
@@ -17,6 +18,7 @@ from probe.signature import verifies
 
 CERTIFICATES = 16
 DEPTH = 10
+_SMALL = 8192  # what may be remembered
 VERIFICATIONS = 64
 PATHS = 8
 
@@ -71,13 +73,19 @@ class Budget:
         return self._known[pair]
 
 
+@lru_cache(maxsize=64)
+def _known(data: bytes) -> Certificate:
+    return certificate.read(data)
+
+
 def served(chain: Sequence[bytes]) -> tuple[Certificate | None, tuple[Certificate, ...]]:
     """The leaf, or None when it cannot be read, and every certificate that can."""
     found: list[Certificate] = []
     leaf: Certificate | None = None
     for position, data in enumerate(chain[:CERTIFICATES]):
         try:
-            read = certificate.read(data)
+            # Few authorities sign for many sites, and each of those shows its authority again.
+            read = (_known if position and len(data) < _SMALL else certificate.read)(data)
         except DerError:
             continue
         leaf = read if position == 0 else leaf

@@ -5,6 +5,7 @@ Nothing here says which of the two is right.
 
 import ipaddress
 from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from probe.failure import Failure
@@ -17,6 +18,7 @@ _LENGTH_NEAR = 0.7
 _LENGTH_READ = 20 * 1024
 
 
+@lru_cache(maxsize=1024)
 def host_of(url: str) -> str:
     """The host of a URL, lower case, without brackets or port; empty when there is none."""
     try:
@@ -25,6 +27,7 @@ def host_of(url: str) -> str:
         return ""
 
 
+@lru_cache(maxsize=1024)
 def registrable(host: str) -> str:
     """The part of a name that somebody registered: `a.b.example.com.kz` -> `example.com.kz`."""
     if is_address(host):
@@ -44,6 +47,7 @@ def same_brand(one: str, other: str) -> bool:
     return registrable(one).partition(".")[0] == registrable(other).partition(".")[0]
 
 
+@lru_cache(maxsize=1024)
 def is_address(text: str) -> bool:
     """The text is an IP address, not a name."""
     try:
@@ -53,6 +57,7 @@ def is_address(text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=1024)
 def is_bogon(address: str) -> bool:
     """The address cannot be a public server's (RFC 6890 and the like)."""
     try:

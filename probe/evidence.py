@@ -5,10 +5,10 @@ its own name). The *end* is the last hop that was reached: where a chain of redi
 A *live* step is one to which somebody beyond the home network answered.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import TypeVar
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
 from probe.compare import host_of, is_address, is_bogon, same_failure
@@ -28,16 +28,17 @@ class Evidence:
         self.steps: Steps = record.steps
         self.line: Line = record.line or Line()
         self.host = host_of(record.input)
+        self._every: dict[tuple[type[Base], Role], Sequence[Base]] = {}
 
     # --- steps -------------------------------------------------------------------------------
 
     def all(self, kind: type[S], *, role: Role = Role.TARGET, hop: int | None = None) -> list[S]:
         """Every step of one kind and role, in order."""
-        return [
-            step
-            for step in self.steps
-            if isinstance(step, kind) and step.role is role and (hop is None or step.hop == hop)
-        ]
+        every = self._every.get((kind, role))
+        if every is None:
+            every = [s for s in self.steps if isinstance(s, kind) and s.role is role]
+            self._every[kind, role] = every
+        return cast("list[S]", [s for s in every if hop is None or s.hop == hop])
 
     @cached_property
     def end(self) -> int:

@@ -7,6 +7,7 @@ nothing.
 """
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from probe import der
@@ -36,6 +37,7 @@ _ECDSA = {
     "1.2.840.10045.4.3.3": "sha384",
     "1.2.840.10045.4.3.4": "sha512",
 }
+_SMALL = 8192
 _EDWARDS = frozenset({"1.3.101.112", "1.3.101.113"})
 _PSS = "1.2.840.113549.1.1.10"
 _RSA_KEY = "1.2.840.113549.1.1.1"
@@ -52,6 +54,12 @@ def verifies(spki: bytes, algorithm: bytes, message: bytes, signature: bytes) ->
 
     `algorithm` is a whole AlgorithmIdentifier. What is not understood does not verify.
     """
+    # The same few authorities' certificates come with every chain; what is huge is not kept.
+    small = len(spki) + len(algorithm) + len(message) + len(signature) < _SMALL
+    return (_remembered if small else _verifies)(spki, algorithm, message, signature)
+
+
+def _verifies(spki: bytes, algorithm: bytes, message: bytes, signature: bytes) -> bool:
     try:
         kind = der.oid(next(der.children(der.read(algorithm))))
         if kind in _RSA:
@@ -59,6 +67,9 @@ def verifies(spki: bytes, algorithm: bytes, message: bytes, signature: bytes) ->
         return _other(spki, kind, algorithm, message=message, signature=signature)
     except (DerError, StopIteration):
         return False
+
+
+_remembered = lru_cache(maxsize=128)(_verifies)
 
 
 def rsa_key(spki: bytes) -> tuple[int, int] | None:

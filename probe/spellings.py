@@ -13,6 +13,7 @@ import binascii
 import html
 import re
 from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import product
 from urllib.parse import unquote
@@ -20,6 +21,7 @@ from urllib.parse import unquote
 TEXT_MARK = "[scrubbed]"
 NAME_MARK = "scrubbed"
 LAYERS = 6
+_LONGEST = 256  # an address with brackets and a zone is shorter
 CUT_LENGTH = 250  # texts this long may have been cut in the middle of an address
 
 Match = re.Match[str]
@@ -98,8 +100,13 @@ class Allowed:
 
 def parsed(text: str) -> IPv4Address | IPv6Address | None:
     """An address in a usual spelling, or None."""
+    return _parsed(text.strip("[]").partition("%")[0]) if len(text) < _LONGEST else None
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(text.strip("[]").partition("%")[0])
+        return ip_address(text)
     except ValueError:
         return None
 

@@ -123,11 +123,12 @@ class Datagrams:
 
     async def _readable(self) -> None:
         waiter = self._loop.create_future()
-        self._loop.add_reader(self._sock, _wake, waiter)
+        handle = self._sock.fileno()  # asyncio writes a socket out in full to find it is not known
+        self._loop.add_reader(handle, _wake, waiter)
         try:
             await waiter
         finally:
-            self._loop.remove_reader(self._sock)
+            self._loop.remove_reader(handle)
 
     def _ask_for_ttl(self, family: int) -> None:
         if family == socket.AF_INET and _IP_RECVTTL is not None:

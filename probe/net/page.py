@@ -20,7 +20,7 @@ TITLE = 256
 VALUE = 256
 LINKS = 32
 EXCERPT = 4096
-WORDS = 2048
+WORDS = 1024
 SHINGLES = 512
 
 # Named, so that nothing that identifies somebody passes by accident.
