@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from collector.outage import HEARTBEAT, Outage, replay
+from collector.store.beats import SLOT
 
 DAY = 86_400.0
 LEARNING = 28
@@ -67,7 +68,8 @@ def beats(
         while phase + tick * HEARTBEAT < end:
             at = phase + tick * HEARTBEAT
             if not any(a <= at < b for a, b in cuts):
-                found.add(at + dice.uniform(0, 5))
+                # As it is kept: the middle of the five minutes in which it came.
+                found.add((int((at + dice.uniform(0, 5)) // SLOT) + 0.5) * SLOT)
             tick += 1
     return sorted(found)
 

@@ -108,11 +108,21 @@ def habit(beats: Sequence[float], now: float, skip: Iterable[tuple[float, float]
     return Habit(tuple(looked), tuple(left))
 
 
+def fallen(beats: Beats, now: float) -> tuple[frozenset[str], frozenset[str]]:
+    """Who of one network was there half an hour ago, and who of them is silent now."""
+    present = frozenset(p for p, times in beats.items() if seen(times, now - BEFORE))
+    return present, frozenset(p for p in present if not seen(beats[p], now))
+
+
+def many(present: frozenset[str], silent: frozenset[str]) -> bool:
+    """So many that their habits matter at all."""
+    return len(silent) >= max(PROBES_LEAST, SHARE * len(present))
+
+
 def burst(beats: Beats, habits: Mapping[str, Habit], now: float) -> Burst:
     """Who of one network fell silent just now."""
-    present = frozenset(p for p, times in beats.items() if seen(times, now - BEFORE))
-    silent = frozenset(p for p in present if not seen(beats[p], now))
-    if len(silent) < max(PROBES_LEAST, SHARE * len(present)):
+    present, silent = fallen(beats, now)
+    if not many(present, silent):
         return Burst(present, silent, 1.0)  # no alarm whatever the habits: spare the sum
     hazards = [habits.get(probe, Habit()).hazard(now) for probe in sorted(present)]
     return Burst(present, silent, poisson_binomial_tail(hazards, len(silent)))
@@ -135,7 +145,8 @@ def _always(_at: float) -> bool:
 class Replay:
     """One network's alarms, as the collector finds them while time goes on.
 
-    Habits are learned anew each day, with the times of known outages left out.
+    Habits are learned anew on each day on which they matter, with the times of known outages left
+    out.
 
     Attributes:
         found: Alarms that are over, oldest first. alarm: the one that lasts, or None.
@@ -161,10 +172,14 @@ class Replay:
             self._next += self._step
 
     def _look(self, beats: Beats, now: float) -> None:
+        if self.alarm is None and not many(*fallen(beats, now)):
+            return
         if now // 86_400.0 != self._day:
             self._day = now // 86_400.0
             past = [(o.start - BEFORE, (o.end or now)) for o in self.found]
-            self._habits = {probe: habit(times, now, past) for probe, times in beats.items()}
+            # Up to an hour ago: what is happening now is nobody's habit.
+            until = now - 2 * BEFORE
+            self._habits = {probe: habit(times, until, past) for probe, times in beats.items()}
         alarm = follow(self.alarm, burst(beats, self._habits, now), beats, now)
         if alarm is not None and alarm.end is not None:
             self.found.append(alarm)

@@ -26,6 +26,8 @@ from collector.store.port import Ask
 # How far back alarms are looked for; before that they learn habits.
 BACK = 7 * 86_400.0
 _DAY = 86_400.0
+# Read at a time, so that weeks of many probes are never in memory twice.
+PORTION = 4 * 86_400.0
 # A look that takes less than this is made whenever something was written.
 CHEAP_SECONDS = 0.25
 # A dear look is made no more often than this many times its own length.
@@ -99,19 +101,34 @@ class Watch:
 
     async def _look(self) -> None:
         began, written, now = time.monotonic(), self._written, self._clock()
-        since = now - HISTORY - BACK if self._read_to is None else self._read_to
-        fresh = await self._store.read(beats.beats_since(since), slow=True)
+        await self._catch_up(now)
         told = await self._store.read(beats.told_since(now - HISTORY), slow=True)
         points = await self._store.read(_points(now - cusum.HISTORY - BACK), slow=True)
-        self._found = await asyncio.to_thread(self._weigh, fresh, told, points, now)
+        self._found = await asyncio.to_thread(self._weigh, told, points, now)
         self._looked, self._slot = written, int(now // SLOT)
         self._looked_at = time.monotonic()
         self._cost = self._looked_at - began
 
-    def _weigh(
-        self, fresh: Sequence[Beat], told: Sequence[Beat], points: Sequence[Point], now: float
-    ) -> Found:
-        self._learn(fresh, now)
+    async def _catch_up(self, now: float) -> None:
+        """Take in what came since the last look, some days at a time.
+
+        Once a day everything is read anew: who was erased, or is long gone, is forgotten.
+        """
+        if now // _DAY != self._day:
+            self._day, self._read_to = now // _DAY, None
+            self._beats, self._homes = {}, {}
+        since = now - HISTORY - BACK if self._read_to is None else self._read_to
+        for times in self._beats.values():
+            del times[bisect_left(times, since) :]
+        while since <= now:
+            until = (since + PORTION) // HOUR * HOUR
+            fresh = await self._store.read(beats.beats_since(since, until), slow=True)
+            await asyncio.to_thread(self._learn, fresh)
+            since = until
+        # The hour before too: another collector of this store may have been slow to write.
+        self._read_to = (now // HOUR - 1) * HOUR
+
+    def _weigh(self, told: Sequence[Beat], points: Sequence[Point], now: float) -> Found:
         self._advance(now)
         watched = Watched(
             homes=self._homes,
@@ -134,28 +151,20 @@ class Watch:
             too_few=silence.too_few(self._homes, present),
         )
 
-    def _learn(self, fresh: Iterable[Beat], now: float) -> None:
-        """Take in what came since the last look; the hour it ended in comes a second time."""
-        floor = self._read_to
-        if floor is None:
-            self._beats, self._homes = {}, {}
-        for times in self._beats.values():
-            del times[bisect_left(times, floor or 0.0) :]
+    def _learn(self, fresh: Iterable[Beat]) -> None:
+        unsorted: set[str] = set()
         for beat in fresh:
-            if not beat.heard:
+            found = beats.instants(beat.hour, beat.heard)
+            if not found:
                 continue
             times = self._beats.setdefault(beat.key_id, array("d"))
-            times.extend(beats.instants(beat.hour, beat.heard))
+            if times and times[-1] > found[0]:
+                unsorted.add(beat.key_id)  # on two networks in one hour
+            times.extend(found)
             if beat.key_id != LISTENER:
                 self._homes[beat.key_id] = (beat.country, beat.asn)
-        for key, times in list(self._beats.items()):
-            if any(a > b for a, b in zip(times[-24:], times[-23:], strict=False)):
-                self._beats[key] = array("d", sorted(times))  # two networks in one hour
-        # The hour before too: another collector of this store may have been slow to write.
-        self._read_to = (now // HOUR - 1) * HOUR
-        if now // _DAY != self._day:
-            # Once a day everything is read anew: who was erased, or is long gone, is forgotten.
-            self._day, self._read_to = now // _DAY, None
+        for key in unsorted:
+            self._beats[key] = array("d", sorted(self._beats[key]))
 
     def _advance(self, now: float) -> None:
         own = self._beats.get(LISTENER, array("d"))

@@ -4,7 +4,8 @@ Rule: what is kept of a heartbeat is one bit of an hour and the network it came 
 weeks; the boot's word and every clock of the probe are read and forgotten.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from collector.store.keys import Network, seen
@@ -82,9 +83,9 @@ def _row(key_id: str, place: tuple[int, str, int], bits: Sequence[int]) -> Param
     }
 
 
-def beats_since(at: float) -> Operation[list[Beat]]:
-    """Every hour from the one that `at` lies in, in order."""
-    rows = yield Ask("beats_since", {"hour": int(at // HOUR)})
+def beats_since(at: float, until: float = 1e12) -> Operation[list[Beat]]:
+    """Every hour from the one that `at` lies in, and before the one of `until`, in order."""
+    rows = yield Ask("beats_since", {"hour": int(at // HOUR), "until": int(until // HOUR)})
     return [Beat(*row) for row in rows]
 
 
@@ -99,8 +100,12 @@ def retire(now: float) -> Operation[None]:
     yield Put("retire_beats", [{"hour": int((now - KEPT_SECONDS) // HOUR)}])
 
 
-def instants(hour: int, bits: int) -> Iterator[float]:
+def instants(hour: int, bits: int) -> list[float]:
     """The middles of the five-minute places that are set, in order."""
-    for slot in range(_SLOTS):
-        if bits >> slot & 1:
-            yield hour * HOUR + (slot + 0.5) * SLOT
+    begin = hour * HOUR
+    return [begin + middle for middle in _middles(bits & (1 << _SLOTS) - 1)]
+
+
+@cache
+def _middles(bits: int) -> tuple[float, ...]:
+    return tuple((slot + 0.5) * SLOT for slot in range(_SLOTS) if bits >> slot & 1)

@@ -7,7 +7,7 @@ ON CONFLICT (key_id, hour, country, asn) DO UPDATE SET heard = beat.heard | excl
 
 -- name: beats_since
 SELECT key_id, hour, country, asn, heard, cut, missed FROM beat
-WHERE hour >= :hour ORDER BY hour, key_id
+WHERE hour >= :hour AND hour < :until ORDER BY hour, key_id
 
 -- name: beats_told
 SELECT key_id, hour, country, asn, heard, cut, missed FROM beat
