@@ -10,15 +10,24 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice, takewhile
 from statistics import median
+from typing import Any
 
 from msgspec.structs import replace
 
 from probe.compare import host_of, is_bogon, page_sign, registrable
 from probe.evidence import is_live
 from probe.known import nobodys_addresses
-from probe.model import Dns, Http, Line, Record, Role, Step, Steps, Tcp, Tls
+from probe.model import Dns, Http, Line, Record, Reply, Role, Step, Steps, Tcp, Tls, Trust
 
 _NEAR_SECONDS = 90.0
+_NO_PAGE: dict[str, Any] = {
+    "headers": {},
+    "title": None,
+    "fuzzy": None,
+    "links": (),
+    "body": None,
+}
+_ANSWERED = (Reply(at=0.0, rcode=0),)
 _OWN = frozenset({Role.TARGET, Role.REFERENCE})
 
 
@@ -39,6 +48,37 @@ def line_facts(
         clock_offset: Our clock minus true time, seconds, where somebody trustworthy said it.
     """
     return Facts(before, after, records, clock_offset=clock_offset).of(record)
+
+
+def gist(record: Record) -> Record:
+    """What a finished record says of its line, in a tenth of its memory: a run keeps all of them.
+
+    Left out is what only a verdict on the target itself needs.
+    """
+    steps = tuple(_gist(step) for step in record.steps)
+    return replace(record, steps=steps, certs={}, control=(), verdict=None)
+
+
+def _gist(step: Step) -> Step:
+    match step:
+        case Http():
+            mark = None if step.proven else step.sha256
+            return replace(step, **_NO_PAGE, sha256=mark)
+        case Tls():
+            trust = step.trust
+            if trust is not None:
+                key = "" if trust.valid else trust.issuer_key
+                trust = Trust(
+                    valid=trust.valid,
+                    anchored=trust.anchored,
+                    issuer_key=key,
+                    authority=trust.authority,
+                )
+            return replace(step, chain=(), server_hello=None, cipher=None, trust=trust)
+        case Dns():
+            return replace(step, replies=_ANSWERED if step.replies else ())
+        case _:
+            return step
 
 
 class Facts:

@@ -21,6 +21,7 @@ from probe import draft
 from probe.allowance import Allowance, FrugalNet
 from probe.draft import Heading, Look
 from probe.experiments.port import Net, Reference
+from probe.facts import gist
 from probe.kit import Kit, RunView, Session, Watcher
 from probe.looker import Looker, NotMeasured
 from probe.lookout import Lookout, reached
@@ -256,8 +257,7 @@ class Run:
         if _is_fine(finished) and finished.experiment == "web":  # others dial other servers
             self.found.append(Reference(finished.input, _reached_at(finished)))
         self.outlet.take(finished, held=job in self.held)
-        # Certificates are most of a record, and nothing of this run looks at them again.
-        self.records.append(replace(finished, certs={}))
+        self.records.append(gist(finished))
 
     def _judged(self, record: Record) -> Record:
         """With its verdict; what earlier runs say of it becomes a part of the record."""

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from probe.facts import line_facts
+from probe.facts import gist, line_facts
 from probe.failure import Failure
 from probe.known import nobodys_addresses
 from probe.model import Authority, Http, Record, Role, Step
@@ -156,3 +156,19 @@ def test_nothing_known_is_none_and_not_zero() -> None:
     assert line.loss is None
     assert line.portal is None
     assert line.nxdomain_answered is None
+
+
+def test_the_gist_of_finished_records_tells_the_same_of_the_line() -> None:
+    redirect = open_page("c.example", status=302, location="http://portal.example/")
+    records = [
+        site("a.example", GOOD, dns(GOOD), tcp(), tls(trust=FORGED)),
+        site("b.example", OTHER, tcp(OTHER), tls(OTHER, trust=FORGED), reference(tcp())),
+        site("c.example", GOOD, dns(GOOD, resolver="1.1.1.1"), tcp(), redirect),
+        site("d.example", GOOD, tcp(), replace(redirect, url="http://d.example/")),
+        site("e.example", GOOD, *fetched()),
+        site("f.example", GOOD, *SILENT, harmless(tls())),
+    ]
+    for seen in records:
+        others = [one for one in records if one is not seen]
+        whole = line_facts((), (), [*others, seen], record=seen)
+        assert line_facts((), (), [*map(gist, others), seen], record=seen) == whole
