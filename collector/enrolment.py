@@ -68,6 +68,7 @@ async def delete_me(request: web.Request) -> web.Response:
     key, _ = await signed_body(request, limit=SMALL_BODY)
     erased = await service.store.write(keys.erase(key.key_id))
     service.forget_key(key.key_id)
+    service.watch.forget()
     service.snapshots.touch()
     return answer(Erased(erased=erased))
 

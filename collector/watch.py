@@ -83,6 +83,11 @@ class Watch:
         """Something was written that may matter here."""
         self._written += 1
 
+    def forget(self) -> None:
+        """A key was erased: read everything anew."""
+        self._day = -1.0
+        self.touch()
+
     async def found(self) -> Found:
         """What is alarming, as of now or a moment ago."""
         if self._stale():
