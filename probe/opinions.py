@@ -34,12 +34,19 @@ class Opinions:
         self._add(await self._desk.controls(tuple(filter(None, inputs))))
 
     async def recheck(self, looks: Iterable[Look]) -> None:
-        """Ask controls to look now at what failed here, and at the addresses we were given."""
+        """Ask controls to look now at what failed here, and at the addresses we were given.
+
+        What nobody has said anything of is asked for once more: a line that loses packets may have
+        lost the first question, or its answer.
+        """
         asks = tuple(
             RecheckAsk(input=one.job.url, addresses=tuple(addresses(one.steps))[:ADDRESSES])
             for one in looks
             if "://" in one.job.url  # a control looks again at sites, not at lines or services
         )
+        unknown = [ask.input for ask in asks if ask.input not in self._seen]
+        if unknown:
+            await self.ask(unknown)
         self._add(await self._desk.recheck(asks))
 
     def of(self, url: str, started: float) -> tuple[Control, ...]:

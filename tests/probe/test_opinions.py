@@ -2,12 +2,15 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
 import pytest
 
+from probe.draft import Look
 from probe.model import Control, Dns, Reply, Tcp
 from probe.opinions import Opinions, addresses
-from tests.probe.stage import FakeDesk
+from probe.plan import Job
+from tests.probe.stage import FakeDesk, Stage, StageNet
 
 URL = "https://a.example/"
 
@@ -31,6 +34,14 @@ def test_one_observation_counts_once() -> None:
     asyncio.run(opinions.ask([URL]))
     assert len(opinions.of(URL, time.time())) == 1
     assert opinions.of("https://other.example/", time.time()) == ()
+
+
+def test_what_nobody_spoke_of_is_asked_for_again_with_the_recheck() -> None:
+    desk = FakeDesk(known={URL: (Control(id="c", age=-60.0),)})
+    opinions = Opinions(desk)
+    look = Look("id", Job("web", URL), datetime.now(UTC), 0.0, StageNet(Stage(), 0.0), (), 1.0)
+    asyncio.run(opinions.recheck([look]))
+    assert [one.id for one in opinions.of(URL, time.time())] == ["c"]
 
 
 def test_addresses_are_those_answered_and_dialled_in_order() -> None:
