@@ -150,9 +150,7 @@ class FrugalNet:
     def safe(self, address: str) -> bool:
         return self._net.safe(address)
 
-    async def udp(
-        self, address: str, port: int, talk: Talk, *, limit: float | None = None
-    ) -> Ping:
+    async def udp(self, address: str, port: int, talk: Talk, *, limit: float | None = None) -> Ping:
         async with self._allowance.room(TALK_BYTES):
             return await _talking(self._net).udp(address, port, talk, limit=limit)
 
