@@ -18,7 +18,7 @@ from time import monotonic
 from probe.net import expiry
 from probe.net.budget import Budget
 
-CHUNK = 65536
+CHUNK = 16384
 AHEAD = 24 * 1024  # bytes that a peer may send before we read them
 GRACE = 0.25  # seconds in which a nearer answer overtakes, or follows, a router's word
 
