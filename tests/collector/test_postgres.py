@@ -14,9 +14,10 @@ import pytest
 
 from collector.rejudge import rejudge
 from collector.retention import retire
-from collector.store import StoreError, open_store
-from probe.messages import ControlReply
-from probe.model import Mechanism, Outcome, Record, Vantage, Verdict
+from collector.store import StoreError, beats, open_store
+from probe import wire
+from probe.messages import ControlReply, Heartbeat, Unheard
+from probe.model import Mechanism, Outcome, Record, Transfer, Vantage, Verdict
 from tests.collector.place import LISTED, UNLISTED, Place, Sender, collector, now, record
 from tests.collector.test_interceptions import intercepted
 
@@ -226,3 +227,34 @@ def test_a_server_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         asyncio.run(story())
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_heartbeats_and_rates_are_kept_and_forgotten_on_a_server_too(
+    tmp_path: Path, store: str
+) -> None:
+    told = Unheard(since=3600, until=1800, reach="nothing", country="KZ", asn=9198)
+    beat = wire.encode(Heartbeat(country="KZ", asn=9198, unheard=(told,)))
+    slow = (
+        Transfer(address="203.0.113.1", port=443, arm="A", pair=1, ended="full", host="x"),
+        Transfer(address="203.0.113.1", port=443, arm="B", pair=1, ended="full", host="x"),
+    )
+
+    async def story() -> tuple[int, int, int, int]:
+        async with collector(tmp_path, store=store) as place:
+            sender = await place.probe()
+            for _ in range(2):
+                assert (await sender.ask("POST", "/v1/heartbeat", beat)).status == 200
+            made = record(steps=slow, experiment="throttle", outcome=Outcome.THROTTLED)
+            assert (await sender.send(made)).stored == 1
+            events = (await place.ask("GET", "/v1/events")).data
+            assert events["events"] == events["unconfirmed"] == []
+            kept = await place.service.store.read(beats.told_since(0))
+            await sender.ask("DELETE", "/v1/probes/me")
+            left = await place.service.store.read(beats.told_since(0))
+            bits = sum(beat.cut.bit_count() for beat in kept)
+            return len(kept), bits, len({beat.key_id for beat in kept}), len(left)
+
+    hours, bits, keys, left = asyncio.run(story())
+    assert hours in {1, 2}
+    assert bits in {6, 7}
+    assert (keys, left) == (1, 0)
