@@ -270,12 +270,13 @@ class Run:
 
     async def judge(self) -> Ending:
         """Judge what was held back with the facts of the line, then the run itself."""
-        drafts = [await self._record(look) for look in self.held.values()]
+        drafts = [gist(await self._record(look)) for look in self.held.values()]
         view = RunView(self.lookout.before, self.lookout.after, (*self.records, *drafts))
         line = self.kit.facts(view)
         if drafts:
             self.watcher.phase("judging", len(drafts))
-        for job, record in zip(self.held, drafts, strict=True):
+        for job, look in self.held.items():
+            record = await self._record(look)
             with self._guarded(job):
                 finished = self._concluded(job, replace(record, line=line(record)))
                 self._release(job, finished)
