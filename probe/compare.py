@@ -15,7 +15,7 @@ from probe.model import Dns, Http, Reply, Tls, Trust
 _SECOND_LEVEL = frozenset({"ac", "co", "com", "edu", "gov", "mil", "net", "ne", "or", "org", "go"})
 _SIMHASH_NEAR = 10  # of 64 bits; unrelated pages differ in about 32
 _LENGTH_NEAR = 0.7
-_LENGTH_READ = 20 * 1024
+_LENGTH_READ = 18 * 1024
 
 
 @lru_cache(maxsize=1024)

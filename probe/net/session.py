@@ -22,7 +22,7 @@ from probe.net.view import View
 
 # A judgement needs a title, a hash and a likeness, and to see that more than some 20 KB get through
 # (where known throttles freeze a connection); more of a page would be the volunteer's bytes.
-BODY_CAP = 20 * 1024
+BODY_CAP = 18 * 1024
 # DNS questions are small: so many at once at one resolver, so far apart.
 _QUESTIONS = 256
 _QUESTIONS_EACH = 16
