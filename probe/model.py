@@ -312,6 +312,8 @@ class Tls(Base, frozen=True, kw_only=True, tag_field="op", tag="tls"):
             JA3S. Depends on the server's software, and on which hello was sent.
         chain: SHA-256 of every certificate served, leaf first; their DER is in the record's certs.
         trust: What the chain proves; None when no certificate came.
+        acknowledged: After a silence: the far side's TCP confirmed all that we had sent. A packet
+            that was dropped on the way is never confirmed; a server that hangs confirms it.
     """
 
     address: str
@@ -328,6 +330,7 @@ class Tls(Base, frozen=True, kw_only=True, tag_field="op", tag="tls"):
     server_hello: str | None = None
     chain: tuple[str, ...] = ()
     trust: Trust | None = None
+    acknowledged: bool | None = None
 
     @property
     def answered(self) -> bool:
@@ -354,6 +357,7 @@ class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
         body: Base64 of the first 4 KiB, only when not `proven`.
         bytes_out, bytes_in: Bytes of the exchange on the wire above TCP.
         peak_gap: The longest silence between two arrivals, seconds.
+        acknowledged: After a silence: the far side's TCP confirmed all that we had sent.
     """
 
     url: str
@@ -378,6 +382,7 @@ class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
     bytes_out: int = 0
     bytes_in: int = 0
     peak_gap: float | None = None
+    acknowledged: bool | None = None
 
 
 class Quic(Base, frozen=True, kw_only=True, tag_field="op", tag="quic"):

@@ -123,6 +123,7 @@ async def shake_hands(
         server_hello=tls.server_hello,
         chain=prints,
         trust=await door.prover.prove(chain, peer.verify or peer.sni),
+        acknowledged=stream.acknowledged if shaken.failure is Failure.TIMEOUT else None,
         failure=shaken.failure,
         detail=shaken.detail,
         at=at,

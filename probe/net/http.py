@@ -229,7 +229,7 @@ async def _exchange(look: Look, what: Fetch, exchange: _Exchange, limit: float |
     at = look.now()
     pace = look.door.pace
     idle, exchange.patience = pace.idle_limit(), pace.patience()
-    total = TOTAL if limit is None else limit
+    idle, total = (idle, TOTAL) if limit is None else (limit, limit)
     before_in, before_out = exchange.stream.bytes_in, exchange.stream.bytes_out
     done = await exchange.run(exchange.request(what), min(idle, total), total)
     answer = exchange.answer
@@ -267,6 +267,7 @@ async def _exchange(look: Look, what: Fetch, exchange: _Exchange, limit: float |
         bytes_out=exchange.stream.bytes_out - before_out,
         bytes_in=exchange.stream.bytes_in - before_in,
         peak_gap=None if exchange.peak_gap is None else round(exchange.peak_gap, 6),
+        acknowledged=exchange.stream.acknowledged if failure is Failure.TIMEOUT else None,
         failure=failure,
         detail=detail,
         at=at,

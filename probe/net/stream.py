@@ -15,7 +15,7 @@ import errno
 import socket
 from time import monotonic
 
-from probe.net import expiry
+from probe.net import expiry, tcp_info
 from probe.net.budget import Budget
 
 CHUNK = 16384
@@ -55,6 +55,12 @@ class Stream:
     def local_port(self) -> int:
         """Our own port: what tells this connection from others to the same place."""
         return int(self._sock.getsockname()[1])
+
+    @property
+    def acknowledged(self) -> bool | None:
+        """The far side's TCP has confirmed all that we sent; None where the kernel does not say."""
+        waiting = tcp_info.read(self._sock).unacked
+        return None if waiting is None else waiting == 0
 
     def limit(self, ttl: int) -> None:
         """From now on let packets cross so many routers only."""

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 
 # Offsets in struct tcp_info, linux/tcp.h; the structure only ever grows at its end.
-_RCV_MSS, _RCV_RTT, _BYTES_ACKED = 20, 92, 120
+_RCV_MSS, _UNACKED, _RCV_RTT, _BYTES_ACKED = 20, 24, 92, 120
 _MIN_RTT, _DATA_SEGS_IN, _RCV_OOOPACK = 148, 152, 224
 _SIZE = 280
 _UNKNOWN = 0xFFFF_FFFF  # what min_rtt says before the first acknowledgement
@@ -23,6 +23,7 @@ class TcpInfo:
         segments, out_of_order: Data segments that arrived, and those of them that came early.
         segment_bytes: The largest segment size that the receiver assumes of the sender.
         acked: Bytes of ours that the peer has confirmed.
+        unacked: Segments of ours that it has not.
     """
 
     segments: int | None = None
@@ -31,6 +32,7 @@ class TcpInfo:
     min_rtt: float | None = None
     segment_bytes: int | None = None
     acked: int | None = None
+    unacked: int | None = None
 
 
 def read(connection: socket.socket) -> TcpInfo:
@@ -54,6 +56,7 @@ def parse(data: bytes) -> TcpInfo:
         min_rtt=_seconds(data, _MIN_RTT),
         segment_bytes=_number(data, _RCV_MSS),
         acked=_number(data, _BYTES_ACKED, "=Q"),
+        unacked=_number(data, _UNACKED),
     )
 
 

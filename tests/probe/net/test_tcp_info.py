@@ -11,8 +11,10 @@ def test_a_short_structure_of_an_old_kernel_gives_what_it_has() -> None:
     data = bytearray(160)
     struct.pack_into("=I", data, 152, 7)
     struct.pack_into("=I", data, 148, 40_000)
+    struct.pack_into("=I", data, 24, 1)
     info = parse(bytes(data))
     assert info.segments == 7
+    assert info.unacked == 1
     assert info.min_rtt == 0.04
     assert info.out_of_order is None
 
