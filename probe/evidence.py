@@ -217,8 +217,8 @@ class Evidence:
     def control_reached(self, hop: int) -> set[str]:
         """Addresses at which a control shook hands for this name, asked by us or led there."""
         host = host_of(self.hop_urls.get(hop, ""))
-        shaken = self.control(Tls)
-        return {s.address for s in shaken if s.sni == host and s.failure is None}
+        shaken = [s for s in self.control(Tls) if s.sni == host and s.failure is None]
+        return {s.address for s in shaken if of_the_site(s)}
 
     def control_pages(self, hop: int) -> list[Http]:
         """The controls' exchanges for the URL of this hop, successful ones first."""
@@ -249,6 +249,12 @@ class Evidence:
 def _ended(control: Control, page: Http) -> bool:
     last = max((s.hop for s in control.steps), default=0)
     return page.hop == last
+
+
+def of_the_site(step: Tls | Http) -> bool:
+    """A control was led there, or, asked to look, was shown a certificate for the name."""
+    asked = isinstance(step, Tls) and step.trust is not None and step.trust.named
+    return step.role is Role.TARGET or asked
 
 
 def is_live(step: Step) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from probe.compare import host_of, incompatible, is_address, same_site
+from probe.evidence import of_the_site
 from probe.experiments.browse import (
     ADDRESSES,
     HOPS,
@@ -109,6 +110,7 @@ async def _look_again(task: Task, net: Net, trail: Trail, site: Site) -> None:
         await _own_https(net, trail, site, picks)
     await look_at(net, trail, reference)
     await _patiently(task, net, trail, site, picks)
+    await _name_elsewhere(task, net, trail, site)
 
 
 def _doubtful(task: Task, trail: Trail) -> list[Site]:
@@ -170,10 +172,16 @@ def _picks(task: Task, net: Net, trail: Trail, site: Site, addresses: Sequence[s
     ]
     dialled = [a for a in tried if a in addresses] or tried
     controls = [a for a in control_addresses(task, site) if a not in dialled]
-    rest = [a for a in addresses if a not in dialled]
+    rest = [a for a in (*_overtaken(trail, site), *addresses) if a not in dialled]
     chosen = dict.fromkeys([*dialled[:2], *controls[:1], *rest])
     safe = [a for a in chosen if net.safe(a) and (net.ipv6 or ":" not in a)]
     return safe[:ADDRESSES]
+
+
+def _overtaken(trail: Trail, site: Site) -> list[str]:
+    """Addresses in answers that came after another answer to the same query."""
+    asked = [s for s in _queries(trail.steps) if s.name == site.host]
+    return [a for s in asked for later in s.replies[1:] for a in later.answers if is_address(a)]
 
 
 def control_addresses(task: Task, site: Site) -> list[str]:
@@ -183,7 +191,7 @@ def control_addresses(task: Task, site: Site) -> list[str]:
         for control in task.controls
         for step in control.steps
         if isinstance(step, Tls | Http) and step.failure is None
-        if (step.sni if isinstance(step, Tls) else step.host.partition(":")[0]) == site.host
+        if _offered(step) == site.host and of_the_site(step)
     ]
 
 
@@ -265,7 +273,10 @@ async def _own_https(net: Net, trail: Trail, site: Site, picks: Sequence[str]) -
 
 
 async def _patiently(task: Task, net: Net, trail: Trail, site: Site, picks: Sequence[str]) -> None:
-    """One long look where a silence might be a slow server: no harmless name was answered there."""
+    """One long look where a silence might be a slow server's.
+
+    No harmless name was answered there either, or the server has confirmed what we asked.
+    """
     for address in picks[:1]:
         mine = [s for s in _at(trail, site, address) if s.role is Role.TARGET]
         silent = [s for s in mine if s.failure is Failure.TIMEOUT and not isinstance(s, Tcp)]
@@ -274,10 +285,57 @@ async def _patiently(task: Task, net: Net, trail: Trail, site: Site, picks: Sequ
             for s in _at(trail, site, address)
             if s.role is Role.HARMLESS
         )
-        worked = any(isinstance(s, Tls | Http) and s.failure is None for s in mine)
-        if silent and not answered and not worked:
+        worked = any(type(s) is type(silent[-1]) and s.failure is None for s in mine if silent)
+        heard = any(s.acknowledged for s in silent)
+        if silent and not worked and (heard or not answered):
             await fetch_from(net, trail, site, address, try_=3, limit=PATIENCE)
             await look_at(net, trail, task.references[-1] if task.references else None)
+
+
+async def _name_elsewhere(task: Task, net: Net, trail: Trail, site: Site) -> None:
+    """Offer the name to a server that has nothing to do with it, between two harmless ones.
+
+    Where only this name fails at its own address, the server may itself be broken for it; an
+    unrelated server is not. Never where an address is punished for the name: it would be innocent.
+    """
+    stranger = next((one.address for one in reversed(task.references) if one.address), None)
+    name = task.harmless[task.seed % len(task.harmless)] if task.harmless else None
+    if stranger is None or name is None or not _fails_alone(task, trail, site):
+        return
+    for offered, role in ((name, Role.HARMLESS), (site.host, Role.NEUTRAL), (name, Role.HARMLESS)):
+        steps: Iterable[Step | None] = (
+            await net.tls(stranger, 443, offered)
+            if site.secure
+            else await net.http(site.url, stranger, host=offered)
+        )
+        placed = trail.chain(steps, role=role, hop=site.hop, try_=2)
+        if role is Role.HARMLESS and not _answers(placed):
+            return
+
+
+def _fails_alone(task: Task, trail: Trail, site: Site) -> bool:
+    """This name failed each time after connecting, and right after it a harmless one did not."""
+    if control_addresses(task, site):
+        return False  # the server is known to be well
+    kind = Tls if site.secure else Http
+    seen = [s for s in trail.steps if isinstance(s, kind) and s.hop == site.hop]
+    own = [s for s in seen if isinstance(s, Tls) or s.url == site.url]
+    mine = [s for s in own if s.role is Role.TARGET and _offered(s) == site.host]
+    if not mine or any(s.failure is None for s in mine):
+        return False
+    if any(s.acknowledged is False for s in mine) and not task.controls:
+        return False  # dropped on the way: a server that hangs would have confirmed our bytes
+    last = mine[-1]
+    later = [s for s in own if s.role is Role.HARMLESS and s.at > last.at]
+    return any(s.address == last.address and s.bytes_in > 0 for s in later)
+
+
+def _offered(step: Tls | Http) -> str | None:
+    return step.sni if isinstance(step, Tls) else step.host.partition(":")[0]
+
+
+def _answers(steps: Steps) -> bool:
+    return any(isinstance(s, Tls | Http) and s.bytes_in > 0 for s in steps)
 
 
 def _at(trail: Trail, site: Site, address: str) -> list[Tcp | Tls | Http]:

@@ -136,8 +136,9 @@ def bogon_here(e: Evidence) -> Proof | None:
 def wrong_address_here(e: Evidence) -> Proof | None:
     """The resolver here gives an address that is not the site's; others give one that is."""
     for hop in range(e.end + 1):
-        given, others = e.system_addresses(hop), e.other_addresses(hop)
-        if not given or not others or given & others or given & e.proven_addresses(hop):
+        given, proven = e.system_addresses(hop), e.proven_addresses(hop)
+        others = proven or e.other_addresses(hop)
+        if not given or not others or given & others:
             continue
         if all(map(is_bogon, given)) and (_public(others) or not e.record.lab):
             continue  # that is `dns.bogon`

@@ -44,13 +44,49 @@ def fails_for_this_name(e: Evidence) -> Proof | None:
     """TLS fails for this name, and answers for a harmless one at the same address."""
     for attempts in failing_handshakes(e):
         last = attempts[-1]
-        if last.failure is Failure.SSL_HANDSHAKE:
+        if last.failure is Failure.SSL_HANDSHAKE and not at_a_stranger(e, last)[0]:
             continue  # a server may itself refuse a name with an alert
         around = answered_around(e, attempts)
-        if around:
-            sure = 0.98 if _control_shook(e) else 0.92
-            return Proof((*attempts, *around), sure, mechanisms=_mechanism(last))
+        shown = _not_the_server(e, attempts) if around else None
+        if shown is not None:
+            sure, steps = shown
+            return Proof((*attempts, *around, *steps), sure, mechanisms=_mechanism(last))
     return None
+
+
+def _not_the_server(e: Evidence, attempts: list[Tls]) -> tuple[float, tuple[Tls, ...]] | None:
+    """How sure it is that not the server itself is broken for this one name, and what shows it.
+
+    A control that shook hands with it shows that; or the same failure at an unrelated server; or
+    our own bytes, never confirmed: the kernel of a server that hangs confirms them. A reset or a
+    close at its own address alone is believed, unless the unrelated server did answer this name.
+    """
+    if _control_shook(e):
+        return 0.98, ()
+    there, steps = at_a_stranger(e, attempts[-1])
+    if there:
+        return 0.95, steps
+    heard = {s.acknowledged for s in attempts if s.failure is Failure.TIMEOUT}
+    if heard == {False}:
+        return 0.93, ()
+    return None if True in heard or there is False else (0.9, ())
+
+
+def at_a_stranger(e: Evidence, mine: Tls) -> tuple[bool | None, tuple[Tls, ...]]:
+    """Whether this name fails alike at an unrelated server that answers a harmless one around it.
+
+    None: nobody asked, or it was not well itself.
+    """
+    for step in e.all(Tls, role=Role.NEUTRAL, hop=mine.hop):
+        if step.sni != mine.sni or step.address == mine.address:
+            continue
+        here = [s for s in e.harmless(Tls) if s.address == step.address and s.failure is None]
+        before, after = [s for s in here if s.at < step.at], [s for s in here if s.at > step.at]
+        if before and after and same_failure(step.failure, mine.failure):
+            return True, (before[-1], step, after[0])
+        if before and step.answered:
+            return False, (step,)
+    return None, ()
 
 
 def answered_around(e: Evidence, attempts: list[Tls]) -> tuple[Tls, ...]:
@@ -111,7 +147,7 @@ def address_blocked_after_trigger(e: Evidence) -> Proof | None:
         return None
     for trigger in own:
         around = _silenced(e, trigger)
-        if around and trigger.failure in MECHANISMS and not _fails_there_too(e, trigger):
+        if around and trigger.failure in MECHANISMS:
             sure = 0.92 if _control_shook(e) else 0.8
             return Proof((*own, *around), sure, mechanisms=_mechanism(trigger))
     return None
@@ -138,6 +174,8 @@ def broken_everywhere(e: Evidence) -> Proof | None:
         return None
     if any(s.failure is None for s in e.handshakes(e.end)):
         return None
+    if at_a_stranger(e, mine[-1])[0]:
+        return None  # it is the name that fails, at whatever server: the control is no better off
     alike = any(same_failure(s.failure, t.failure) for t in mine for s in there)
     return Proof(tuple(mine), 0.93 * e.control_weight) if alike else None
 

@@ -3,11 +3,13 @@
 import asyncio
 from dataclasses import replace
 
+from msgspec.structs import replace as structs
+
 from probe.experiments import web
 from probe.experiments.port import Reference, Task
 from probe.failure import Failure
-from probe.model import Dns, Http, Role, Steps, Tcp, Tls
-from tests.build import GOOD, HARMLESS, HOST, OTHER, PLAIN, SINK, URL
+from probe.model import Dns, Http, Reply, Role, Steps, Tcp, Tls
+from tests.build import GOOD, HARMLESS, HOST, OTHER, PLAIN, SINK, URL, control, dns, fetched
 from tests.fake_net import FakeNet
 
 TASK = Task(
@@ -129,6 +131,53 @@ def test_a_silence_without_any_answer_gets_one_patient_look() -> None:
         handshakes={(GOOD, HOST): Failure.TIMEOUT, (GOOD, HARMLESS): Failure.TIMEOUT},
     )
     steps = both(net)
+    assert any(s.try_ == 3 for s in steps)
+
+
+def test_a_name_that_alone_fails_is_offered_to_an_unrelated_server_too() -> None:
+    net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})
+    steps = both(net)
+    there = [s for s in steps if isinstance(s, Tls) and s.address == OTHER]
+    assert [s.sni for s in there if s.role is not Role.REFERENCE] == [HARMLESS, HOST, HARMLESS]
+    assert [s.role for s in there if s.sni == HOST] == [Role.NEUTRAL]
+
+
+def test_a_host_that_alone_fails_is_asked_for_at_an_unrelated_server_too() -> None:
+    net = FakeNet(names=NAMES, pages={(GOOD, PLAIN, HOST): Failure.RESET})
+    steps = both(net, replace(TASK, url=PLAIN))
+    there = [s for s in steps if isinstance(s, Http) and s.role is Role.NEUTRAL]
+    assert [(s.address, s.host) for s in there] == [(OTHER, HOST)]
+
+
+def test_no_unrelated_server_is_troubled_where_the_control_got_an_answer() -> None:
+    net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})
+    steps = both(net, replace(TASK, controls=(control(dns(GOOD), *fetched()),)))
+    assert not any(s.role is Role.NEUTRAL for s in steps)
+
+
+def test_no_unrelated_server_is_troubled_where_an_address_is_punished_for_a_name() -> None:
+    net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})
+
+    def punish(what: str) -> None:
+        if what.startswith("tls") and what.endswith(HOST):
+            net.handshakes[GOOD, HARMLESS] = Failure.TIMEOUT
+
+    net.before_each = punish
+    assert not any(s.role is Role.NEUTRAL for s in both(net))
+
+
+def test_addresses_of_a_later_answer_are_looked_at_too() -> None:
+    net = FakeNet(names={("system", HOST): (SINK,)}, dead={SINK})
+    two = (Reply(at=0.01, rcode=0, answers=(SINK,)), Reply(at=0.02, rcode=0, answers=(GOOD,)))
+    seen = tuple(s if not isinstance(s, Dns) else structs(s, replies=two) for s in first(net))
+    steps = asyncio.run(web.confirm(TASK, net, seen))
+    assert any(isinstance(s, Http) and s.address == GOOD for s in steps)
+
+
+def test_a_server_that_heard_us_and_is_silent_gets_one_patient_look() -> None:
+    net = FakeNet(names=NAMES, pages={(GOOD, URL, HOST): Failure.TIMEOUT})
+    seen = tuple(structs(s, acknowledged=True) if isinstance(s, Http) else s for s in first(net))
+    steps = asyncio.run(web.confirm(TASK, net, seen))
     assert any(s.try_ == 3 for s in steps)
 
 

@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from probe.failure import Failure
-from probe.model import Line, Record, Step, TrustReason
+from probe.model import Line, Record, Role, Step, Tls, TrustReason
 from tests.build import (
     EXPIRED,
     GOOD,
@@ -37,6 +37,17 @@ def seen(*between: Step, own: tuple[Step, ...] = SILENT) -> tuple[Step, ...]:
     return (dns(GOOD), *own, *between, *again(*own), *between)
 
 
+HEARD = (tcp(), tls(failure=TIMEOUT, acknowledged=True))
+RESET = (tcp(), tls(failure=Failure.RESET))
+REFUSED = tls(failure=ALERT, alert=40, alert_by="peer", bytes_in=7)
+
+
+def stranger(step: Tls) -> tuple[Step, ...]:
+    """The name at an unrelated server, between two harmless ones."""
+    around = harmless(tls(OTHER, sni="h", trust=WRONG))
+    return around, replace(step, role=Role.NEUTRAL), around
+
+
 TABLE = {
     "this name": ("tls.fails_for_this_name", record(*seen(*ANSWERED)), True),
     "no name is answered": ("tls.fails_for_this_name", record(*seen(*MUTE)), False),
@@ -48,6 +59,40 @@ TABLE = {
     "a server may refuse a name by alert": (
         "tls.fails_for_this_name",
         record(*seen(*ANSWERED, own=alerted("peer"))),
+        False,
+    ),
+    "silent, but it confirmed the hello": (
+        "tls.fails_for_this_name",
+        record(*seen(*ANSWERED, own=HEARD)),
+        False,
+    ),
+    "silent, confirmed the hello, and answers the control": (
+        "tls.fails_for_this_name",
+        record(*seen(*ANSWERED, own=HEARD), controls=(ELSEWHERE,)),
+        True,
+    ),
+    "a reset, and the unrelated server answers this name": (
+        "tls.fails_for_this_name",
+        record(*seen(*ANSWERED, own=RESET), *stranger(tls(OTHER, trust=WRONG))),
+        False,
+    ),
+    "a reset at the unrelated server as well": (
+        "tls.fails_for_this_name",
+        record(*seen(*ANSWERED, own=RESET), *stranger(tls(OTHER, failure=Failure.RESET))),
+        True,
+    ),
+    "an alert at the unrelated server as well": (
+        "tls.fails_for_this_name",
+        record(*seen(*ANSWERED, own=alerted("peer")), *stranger(replace(REFUSED, address=OTHER))),
+        True,
+    ),
+    "broken for all, it seems, but so is the name at an unrelated server": (
+        "tls.broken_everywhere",
+        record(
+            *seen(*ANSWERED, own=RESET),
+            *stranger(tls(OTHER, failure=Failure.RESET)),
+            controls=(control(dns(GOOD), *RESET),),
+        ),
         False,
     ),
     "seen once": (
