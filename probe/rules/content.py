@@ -5,8 +5,6 @@ given, and with what the same address says to another name. A likeness in length
 acquits nobody, and a difference alone accuses nobody: sites greet every country differently.
 """
 
-import base64
-
 from probe.compare import (
     host_of,
     is_address,
@@ -19,7 +17,8 @@ from probe.compare import (
 from probe.evidence import Evidence, by_address, consistently
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
-from probe.model import Http, Mechanism, Outcome
+from probe.model import Http, Mechanism, Outcome, Role
+from probe.notices import reads_like_one, text
 from probe.slowness import cut_short
 
 MECHANISMS = {
@@ -58,12 +57,46 @@ def fails_for_this_host(e: Evidence) -> Proof | None:
         ]
         before = [s for s in other if s.at <= last.at]
         after = [s for s in other if s.at > last.at]
-        if after and (before or len(after) > 1):
-            there = any(p.failure is None for p in e.control_pages(e.end))
-            sure = 0.96 if there else 0.9
-            proof = (*attempts, *before[-1:], *after[-1:])
+        shown = _not_the_server(e, attempts)
+        if after and (before or len(after) > 1) and shown is not None:
+            sure, steps = shown
+            proof = (*attempts, *before[-1:], *after[-1:], *steps)
             return Proof(proof, sure, mechanisms=_mechanism(last))
     return None
+
+
+def _not_the_server(e: Evidence, attempts: list[Http]) -> tuple[float, tuple[Http, ...]] | None:
+    """How sure it is that not the server itself is broken for this host: as with names in TLS."""
+    if any(p.failure is None for p in e.control_pages(e.end)):
+        return 0.96, ()
+    there, steps = at_a_stranger(e, attempts[-1])
+    if there:
+        return 0.94, steps
+    heard = {s.acknowledged for s in attempts if s.failure is Failure.TIMEOUT}
+    if heard == {False}:
+        return 0.92, ()
+    return None if True in heard or there is False else (0.88, ())
+
+
+def at_a_stranger(e: Evidence, mine: Http) -> tuple[bool | None, tuple[Http, ...]]:
+    """Whether this host fails alike at an unrelated server that answers a harmless one around it.
+
+    None: nobody asked, or it was not well itself.
+    """
+    for step in e.all(Http, role=Role.NEUTRAL, hop=mine.hop):
+        if _name(step) != _name(mine) or step.address == mine.address:
+            continue
+        here = [s for s in e.harmless(Http) if s.address == step.address and s.bytes_in]
+        before, after = [s for s in here if s.at < step.at], [s for s in here if s.at > step.at]
+        if step.bytes_in and before:
+            return False, (step,)
+        if before and after and same_failure(step.failure, mine.failure):
+            return True, (before[-1], step, after[0])
+    return None, ()
+
+
+def _name(page: Http) -> str:
+    return page.host.partition(":")[0]
 
 
 @rule("http.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
@@ -115,6 +148,8 @@ def broken_everywhere(e: Evidence) -> Proof | None:
     there = [p for p in e.control(Http, latest=True) if p.url == e.end_url]
     if len(mine) < 2 or len(mine) < len(pages) or not there:
         return None
+    if at_a_stranger(e, mine[-1])[0]:
+        return None  # it is the host that fails, at whatever server: the control is no better off
     failed = all(p.failure is not None for p in there)
     alike = failed and any(same_failure(p.failure, q.failure) for q in mine for p in there)
     return Proof(tuple(mine), 0.92 * e.control_weight) if alike else None
@@ -188,10 +223,18 @@ def another_page_here(e: Evidence) -> Proof | None:
             continue
         steady = similar_pages(strange[0], strange[-1])
         many = e.line.portal_hosts > 1 and page_sign(strange[-1]) == e.line.portal_sign
+        if not (many or all(map(reads_like_one, strange)) or _same_by_https(e, hop)):
+            continue  # a site may greet every country differently
         sure = (0.95 if many else 0.9) if steady else 0.0
         if sure:
             return Proof((*strange[-2:], *_own_word(e, hop)), sure * (e.control_weight or 0.95))
     return None
+
+
+def _same_by_https(e: Evidence, hop: int) -> bool:
+    """Over proven TLS the site shows here what it shows elsewhere: it does not differ by place."""
+    there = [p for p in _good_control(e, hop) + e.control_ends if (p.status or 599) < 300]
+    return any(similar_pages(p, q) for p in _own_word(e, hop) for q in there)
 
 
 def _may_be_its_own(page: Http) -> bool:
@@ -211,14 +254,9 @@ def known_page(page: Http) -> str | None:
     """The id of the known block page that this is, or None."""
     from probe.targets import blockpages
 
-    text = ""
-    if page.body:
-        try:
-            text = base64.b64decode(page.body).decode("utf-8", "replace").lower()
-        except ValueError:
-            text = ""
+    body = text(page).lower()
     for known in blockpages():
-        place = {"title": page.title, "location": page.location, "body": text}.get(known.where)
+        place = {"title": page.title, "location": page.location, "body": body}.get(known.where)
         if place and known.pattern.lower() in place.lower():
             return known.id
     return None

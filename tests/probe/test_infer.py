@@ -278,8 +278,8 @@ CASES = {
         record(
             dns(GOOD),
             tcp(port=80),
-            page(PLAIN, title="No", fuzzy="f0f0f0f0f0f0f0f0"),
-            *again(tcp(port=80), page(PLAIN, title="No", fuzzy="f0f0f0f0f0f0f0f0")),
+            page(PLAIN, title="Blocked", fuzzy="f0f0f0f0f0f0f0f0"),
+            *again(tcp(port=80), page(PLAIN, title="Blocked", fuzzy="f0f0f0f0f0f0f0f0")),
             url=PLAIN,
             controls=(control(dns(GOOD), tcp(port=80), page(PLAIN)),),
         ),

@@ -1,7 +1,8 @@
 import pytest
+from msgspec.structs import replace
 
 from probe.failure import Failure
-from probe.model import Http, Record, Step
+from probe.model import Http, Line, Record, Role, Step
 from tests.build import (
     GOOD,
     HOST,
@@ -41,11 +42,44 @@ def twice(step: Step, **more: object) -> Record:
     return record(dns(GOOD), *steps, *again(*steps), **fields)  # type: ignore[arg-type]
 
 
+HEARD = (tcp(port=80), page(PLAIN, failure=Failure.TIMEOUT, acknowledged=True))
+LOOKED = (dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED)
+
+
+def stranger(**own: object) -> tuple[Step, ...]:
+    """The host at an unrelated server, between two harmless ones."""
+    around = harmless(page(PLAIN, address=OTHER, host="h", status=404))
+    step = replace(page(PLAIN, address=OTHER, **own), role=Role.NEUTRAL)  # type: ignore[arg-type]
+    return around, step, around
+
+
 TABLE = {
     "fails for this host": (
         "http.fails_for_this_host",
         record(dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED, url=PLAIN),
         True,
+    ),
+    "silent, but it confirmed the request": (
+        "http.fails_for_this_host",
+        record(dns(GOOD), *HEARD, *ANSWERED, *again(*HEARD), *ANSWERED, url=PLAIN),
+        False,
+    ),
+    "fails at an unrelated server as well": (
+        "http.fails_for_this_host",
+        record(*LOOKED, *stranger(failure=RESET), url=PLAIN),
+        True,
+    ),
+    "an unrelated server answers for this host": (
+        "http.fails_for_this_host",
+        record(*LOOKED, *stranger(status=404), url=PLAIN),
+        False,
+    ),
+    "broken for all, it seems, but so is the host at an unrelated server": (
+        "http.broken_everywhere",
+        record(
+            *LOOKED, *stranger(failure=RESET), url=PLAIN, controls=(control(dns(GOOD), *FAILED),)
+        ),
+        False,
     ),
     "fails for any host": (
         "http.fails_for_this_host",
@@ -110,6 +144,32 @@ TABLE = {
         "http.another_page_here",
         twice(page(PLAIN, status=403, title="Forbidden", fuzzy=ODD)),
         False,
+    ),
+    "another page, and nothing in it about blocking": (
+        "http.another_page_here",
+        twice(page(PLAIN, title="Қош келдіңіз", fuzzy=ODD)),
+        False,
+    ),
+    "another page, for unrelated hosts": (
+        "http.another_page_here",
+        twice(
+            page(PLAIN, title="Note", fuzzy=ODD, sha256="note"),
+            line=Line(portal_hosts=3, portal_sign="note"),
+        ),
+        True,
+    ),
+    "another page, and by https the one that the control sees": (
+        "http.another_page_here",
+        record(
+            dns(GOOD),
+            tcp(port=80),
+            page(PLAIN, title="Note", fuzzy=ODD),
+            *again(tcp(port=80), page(PLAIN, title="Note", fuzzy=ODD)),
+            page(URL),
+            url=PLAIN,
+            controls=(THERE,),
+        ),
+        True,
     ),
     "another page that links to the site": (
         "http.another_page_here",
