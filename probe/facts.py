@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from probe.compare import host_of, is_bogon, page_sign, registrable
 from probe.evidence import is_live
 from probe.known import nobodys_addresses
-from probe.model import Dns, Http, Line, Record, Reply, Role, Step, Steps, Tcp, Tls, Trust
+from probe.model import Dns, Http, Line, Outcome, Record, Reply, Role, Step, Steps, Tcp, Tls, Trust
 
 _NEAR_SECONDS = 90.0
 _NO_PAGE: dict[str, Any] = {
@@ -53,9 +53,16 @@ def line_facts(
 def gist(record: Record) -> Record:
     """What a finished record says of its line, in a tenth of its memory: a run keeps all of them.
 
-    Left out is what only a verdict on the target itself needs.
+    Left out is what only a verdict on the target itself needs. Where all was fine, that names were
+    answered says no more than the connections that followed.
     """
-    steps = tuple(_gist(step) for step in record.steps)
+    fine = record.verdict is not None and record.verdict.outcome is Outcome.OK
+    nobody = nobodys_addresses()
+    steps = tuple(
+        _gist(step)
+        for step in record.steps
+        if not (fine and isinstance(step, Dns) and step.resolver not in nobody)
+    )
     return replace(record, steps=steps, certs={}, control=(), verdict=None)
 
 

@@ -119,9 +119,13 @@ class Outlet:
 
     async def flushed(self) -> None:
         """Wait until everything is on the disk, or was refused by it; a bug in there is raised."""
-        await asyncio.wrap_future(self._disk.submit(lambda: None))
+        await self.caught_up()
         for bug in self._bugs:
             raise bug
+
+    async def caught_up(self) -> None:
+        """Wait until the disk has seen what it was given: what waits for it fills the memory."""
+        await asyncio.wrap_future(self._disk.submit(lambda: None))
 
     def close(self) -> None:
         """Finish, waiting for the disk."""

@@ -40,6 +40,7 @@ CONFIRM_ABREAST = 32
 COMPARES = "throttle"
 COMPARED = 3
 COMPARE_SECONDS = 45.0
+_AT_A_TIME = 16  # records that may wait for the disk while others are judged
 _UNMEASURED: Mapping[Ended, str] = {
     "finished": "its turn did not come",
     "time": "time was up",
@@ -275,12 +276,14 @@ class Run:
         line = self.kit.facts(view)
         if drafts:
             self.watcher.phase("judging", len(drafts))
-        for job, look in self.held.items():
+        for number, (job, look) in enumerate(self.held.items()):
             record = await self._record(look)
             with self._guarded(job):
                 finished = self._concluded(job, replace(record, line=line(record)))
                 self._release(job, finished)
                 self.watcher.done(job, finished)
+            if number % _AT_A_TIME == 0:
+                await self.outlet.caught_up()
             await asyncio.sleep(0)  # let a second signal through
         self.outlet.settled()
         return await self._own_record(view, line)
