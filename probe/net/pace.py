@@ -17,6 +17,8 @@ from statistics import median
 RECENT = 32
 ENOUGH = 3
 LONGEST = 15.0
+# A ClientHello is sent again after some 0.3 s and 0.9 s; the next time is later than this.
+SILENCE = 1.85
 
 
 @dataclass(slots=True)
@@ -75,11 +77,11 @@ class Pace:
         """For a connection that took `connect` seconds to open."""
         if not self.handshakes.known:
             # Nothing known yet: a handshake is one to three of this connection's own round trips.
-            return _bounded(2.0 + 1.5 * 3.0 * min(connect, 2.0))
+            return _bounded(SILENCE + 3.0 * min(connect, 2.0))
         usual = self.handshakes.p90 or 0.0
         # This server may be farther away than most; a connect of a second is a lost SYN, though.
         own = connect if connect < 1.0 else 0.0
-        return _bounded(2.0 + 1.5 * max(usual, own))
+        return _bounded(SILENCE + 1.5 * max(usual, own))
 
     def dns_limit(self) -> float:
         """For one query over UDP; a cold resolver may have to ask around first."""
