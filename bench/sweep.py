@@ -12,7 +12,8 @@ from itertools import product
 
 from bench.field.ground import Cost, Ground, machine
 from bench.field.plan import Spec
-from probe.model import Dns, Http, Outcome, Quic, Record, Tls
+from probe.failure import Failure
+from probe.model import Dns, Http, Outcome, Quic, Record, Role, Tls
 
 _HEAD = (
     f"{'sites':>6}{'blocked':>9}{'at once':>9}{'share':>7}{'seconds':>9}{'a minute':>10}"
@@ -57,6 +58,27 @@ def stages(cost: Cost) -> str:
     )
 
 
+def follow_ups(cost: Cost, blocked: frozenset[str]) -> str:
+    """What second looks cost in bytes, and a dropped ClientHello in waiting."""
+    steps = [s for r in cost.sites for s in r.steps if isinstance(s, Tls | Http)]
+    every = sum(s.bytes_in + s.bytes_out for s in steps)
+    again = [s for s in steps if s.try_ > 1 or s.role is not Role.TARGET]
+    second = sum(s.bytes_in + s.bytes_out for s in again)
+    text = f"       second looks: {second / (every - second):.0%} of the first looks' bytes"
+    waits = sorted(
+        sum(s.elapsed for s in r.steps if isinstance(s, Tls) and s.failure is Failure.TIMEOUT)
+        for r in cost.sites
+        if r.input in blocked
+    )
+    line = next((r.line for r in cost.sites if r.line and r.line.handshake), None)
+    if not waits or line is None or line.handshake is None:
+        return text
+    return (
+        f"{text}; silence after a ClientHello: {waits[len(waits) // 2]:.2f} s a blocked target"
+        f" (most {waits[-1]:.2f}; 3 handshakes and 4 s are {4 + 3 * line.handshake:.2f})"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--sites", type=int, nargs="+", default=[2300])
@@ -84,7 +106,7 @@ def main() -> None:
             for concurrency, share in product(chosen.concurrency, chosen.share):
                 cost = ground.probe(concurrency=concurrency, share=share, profile=chosen.profile)
                 print(row(spec, concurrency, share, cost, shut), flush=True)
-                print(stages(cost), flush=True)
+                print(stages(cost), follow_ups(cost, shut), sep="\n", flush=True)
                 for record in _wrong(cost, shut)[: chosen.show]:
                     print(f"       {record.input}: {record.verdict}")
                 if cost.exit:

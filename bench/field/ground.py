@@ -15,8 +15,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from types import TracebackType
@@ -46,8 +46,8 @@ class Cost:
     memory: int
     down: int
     up: int
-    records: tuple[Record, ...]
     exit: int
+    records: tuple[Record, ...] = ()
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -104,7 +104,8 @@ class Ground:
     def inside(self, argv: Sequence[str], place: str = "home") -> list[str]:
         """A command line that runs at a place."""
         user = [] if os.geteuid() == 0 else ["-U", "--preserve-credentials"]
-        return ["nsenter", "-t", str(self.places[place]), *user, "-n", "--", *argv]
+        enter = ["nsenter", "-t", str(self.places[place]), *user, "-n", "-m", "--"]
+        return [*enter, "sh", "-c", 'cd "$0" && exec "$@"', str(Path.cwd()), *argv]
 
     def env(self) -> dict[str, str]:
         """Settings of a probe here, beside its options."""
@@ -134,26 +135,30 @@ class Ground:
             script.write_text(_PROBE)
             said = [sys.executable, "-m", "cProfile", "-o", profile, str(script)]
         argv = [
-            *(["taskset", "-c", str(_CORE)]), *said,
-            "run", "--targets", str(targets), "-o", str(found), "--quiet", "--lab",
+            *said, "run", "--targets", str(targets), "-o", str(found), "--quiet", "--lab",
             "--ca-file", str(self.folder / "ca.pem"), "--resolver", plans.SYSTEM_RESOLVER,
             "--control", "none", "--no-upload", "--concurrency", str(concurrency), "--seed", "7",
             "--max-bytes", "2000000000", *more,
         ]  # fmt: skip
+        cost = self.measure(argv, env, share=share)
+        lines = found.read_bytes().splitlines() if found.exists() else []
+        return replace(cost, records=tuple(map(wire.decode, lines)))
+
+    def measure(self, argv: Sequence[str], env: Mapping[str, str], *, share: float = 1.0) -> Cost:
+        """Run a command at home, on one core or a share of it, and say what it cost."""
+        pinned = ["taskset", "-c", str(_CORE), *argv]
         before, began = self._counted(), time.monotonic()
-        process = subprocess.Popen(self.inside(argv), env=env)
+        process = subprocess.Popen(self.inside(pinned), env=env)
         memory = _watch(process, share)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds, after = time.monotonic() - began, self._counted()
-        lines = found.read_bytes().splitlines() if found.exists() else []
         return Cost(
             seconds=seconds,
             cpu=used.ru_utime + used.ru_stime,
             memory=memory,
             down=after[0] - before[0],
             up=after[1] - before[1],
-            records=tuple(map(wire.decode, lines)),
             exit=process.returncode,
         )
 

@@ -26,7 +26,9 @@ _PROCESSES = 2
 _QUEUE = 256 * 1024  # bytes that a home router lets wait
 
 
-def _home(_: Field, __: Path) -> None:
+def _home(_: Field, folder: Path) -> None:
+    resolver = f"nameserver {plans.SYSTEM_RESOLVER}\n"
+    inside.bind_over("/etc/resolv.conf", resolver, folder / "resolv.conf")
     ip(
         [
             "link set lo up",

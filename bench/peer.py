@@ -1,0 +1,61 @@
+"""Another program beside the probe: the same sites, line, censor and core, one after the other.
+
+    python -m bench.peer [--sites 500] [--blocked 0.1] [--command "TEMPLATE"]...
+
+In a template `{urls}` is a file with one URL a line, `{config}` the same as a curl configuration,
+`{ca}` the field's roots and `{out}` a file to write to. Without one, curl fetches every page, which
+is a bound: it asks nobody else, keeps nothing and concludes nothing.
+"""
+
+import argparse
+import os
+import shlex
+
+from bench.field.ground import Cost, Ground, machine
+from bench.field.plan import Spec
+
+CURL = (
+    "curl -sS -Z --parallel-max 64 --cacert {ca} -L --compressed --connect-timeout 5 --max-time 20"
+    " -K {config}"
+)
+
+
+def row(name: str, cost: Cost, count: int, other: Cost | None = None) -> str:
+    """One line; with `other`, how many times that this is."""
+    numbers = (cost.seconds, 1000 * cost.cpu / count, cost.memory / 1e6, cost.down / count / 1000)
+    text = f"{name:24}{60 * count / cost.seconds:10.0f}" + "".join(f"{n:10.1f}" for n in numbers)
+    if other is None:
+        return text
+    return (
+        f"{text}   {cost.seconds / other.seconds:.2f} x time, {cost.down / other.down:.2f} x bytes"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Another program beside the probe.")
+    parser.add_argument("--sites", type=int, default=500)
+    parser.add_argument("--blocked", type=float, default=0.1)
+    parser.add_argument("--command", action="append", help="a template; may be given again")
+    chosen = parser.parse_args()
+    print(machine())
+    print(f"{'':24}{'a minute':>10}{'seconds':>10}{'ms cpu':>10}{'MB':>10}{'KB down':>10}")
+    with Ground(Spec(sites=chosen.sites, blocked=chosen.blocked)) as ground:
+        ours = ground.probe()
+        print(row("qazprobe", ours, chosen.sites), flush=True)
+        urls, config = ground.folder / "urls.txt", ground.folder / "curl.txt"
+        urls.write_text("".join(f"{url}\n" for url in ground.urls()))
+        config.write_text(
+            "".join(f'url = "{url}"\noutput = "/dev/null"\n' for url in ground.urls())
+        )
+        for template in chosen.command or [CURL]:
+            command = template.format(
+                urls=urls, config=config, ca=ground.folder / "ca.pem", out=ground.folder / "out"
+            )
+            argv = ["sh", "-c", f"exec {command} >/dev/null 2>&1"]
+            cost = ground.measure(argv, os.environ)
+            name = shlex.split(command)[0].rpartition("/")[2]
+            print(row(name, cost, chosen.sites, ours), flush=True)
+
+
+if __name__ == "__main__":
+    main()
