@@ -121,6 +121,7 @@ class Ground:
         share: float = 1.0,
         urls: Sequence[str] | None = None,
         profile: str | None = None,
+        sampled: str | None = None,
     ) -> Cost:
         """Run the probe over every site, on one core or a share of it."""
         rmtree(self.folder / "home", ignore_errors=True)
@@ -134,6 +135,8 @@ class Ground:
             script = self.folder / "start.py"
             script.write_text(_PROBE)
             said = [sys.executable, "-m", "cProfile", "-o", profile, str(script)]
+        if sampled:
+            said = [sys.executable, "-m", "bench.field.sampler", sampled]
         argv = [
             *said, "run", "--targets", str(targets), "-o", str(found), "--quiet", "--lab",
             "--ca-file", str(self.folder / "ca.pem"), "--resolver", plans.SYSTEM_RESOLVER,

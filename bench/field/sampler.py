@@ -1,0 +1,67 @@
+"""Run the probe and note, every two milliseconds of processor time, what it is busy with.
+
+    python -m bench.field.sampler OUT run …
+
+A stage is that of the innermost frame of ours that belongs to one; what OpenSSL or zlib does counts
+for whoever called it.
+"""
+
+import json
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from types import FrameType
+
+EVERY = 0.002
+ROOT = str(Path(__file__).parents[2]) + "/"
+STAGES = {
+    "handshakes": ("probe/net/tls.py", "probe/net/hello.py", "probe/net/server_hello.py"),
+    "chains": ("probe/net/prove.py", "probe/trust.py", "probe/chain.py", "probe/certificate.py",
+               "probe/roots.py", "probe/signature.py", "probe/der.py", "probe/authority.py"),
+    "names": ("probe/net/dns.py", "probe/net/datagrams.py", "probe/net/message.py",
+              "probe/net/channel.py", "probe/net/conversation.py"),
+    "reading pages": ("probe/net/page.py",),
+    "asking for pages": ("probe/net/http.py", "probe/net/http1.py", "probe/net/http2.py",
+                         "probe/net/answer.py"),
+    "connections": ("probe/net/stream.py", "probe/net/dial.py", "probe/net/gate.py",
+                    "probe/net/attempt.py"),
+    "judging": ("probe/infer.py", "probe/evidence.py", "probe/rules/", "probe/facts.py"),
+    "scrubbing": ("probe/scrub.py", "probe/spellings.py"),
+    "writing": ("probe/output.py", "probe/wire.py", "probe/draft.py", "probe/spool.py",
+                "probe/results.py", "probe/journal.py"),
+    "deciding what to ask": ("probe/experiments/", "probe/looker.py", "probe/run.py",
+                             "probe/plan.py", "probe/compare.py"),
+}  # fmt: skip
+REST = "event loop and the rest"
+
+
+def stage(frame: FrameType | None) -> str:
+    """What a stack is busy with; before anything is measured, starting."""
+    known = ""
+    while frame is not None:
+        path = frame.f_code.co_filename.removeprefix(ROOT)
+        if path.startswith("<frozen importlib"):
+            return "starting (imports)"
+        if not known and path.startswith("probe/"):
+            known = next((name for name, of in STAGES.items() if path.startswith(of)), "")
+        frame = frame.f_back
+    return known or REST
+
+
+def main() -> None:
+    out = Path(sys.argv.pop(1))
+    counts: Counter[str] = Counter()
+    signal.signal(signal.SIGPROF, lambda _, frame: counts.update((stage(frame),)))
+    signal.setitimer(signal.ITIMER_PROF, EVERY, EVERY)
+    from probe.cli import main as probe
+
+    try:
+        probe()
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        out.write_text(json.dumps({name: n * EVERY for name, n in counts.items()}))
+
+
+if __name__ == "__main__":
+    main()

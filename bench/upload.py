@@ -1,0 +1,44 @@
+"""What sending a sweep costs: bytes and processor time for real records of a synthetic internet.
+
+    python -m bench.upload [--sites 300] [--blocked 0.1]
+
+Packing and signing are what the probe does; what the collector makes of it is in `ingest`.
+"""
+
+import argparse
+import time
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bench.field.ground import Ground, machine
+from bench.field.plan import Spec
+from probe import wire
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What sending a sweep costs.")
+    parser.add_argument("--sites", type=int, default=300)
+    parser.add_argument("--blocked", type=float, default=0.1)
+    chosen = parser.parse_args()
+    print(machine())
+    with Ground(Spec(sites=chosen.sites, blocked=chosen.blocked)) as ground:
+        records = ground.probe().records
+    lines = [wire.encode(record) for record in records]
+    key = Ed25519PrivateKey.generate()
+    print(f"{'records a batch':>16}{'bytes each':>12}{'packed':>9}{'ratio':>7}{'ms cpu each':>13}")
+    for size in (1, 10, 50, wire.BATCH_RECORDS):
+        began = time.process_time()
+        batches = [wire.pack(lines[at : at + size]) for at in range(0, len(lines), size)]
+        for batch in batches:
+            key.sign(batch)
+        spent = time.process_time() - began
+        plain, packed = sum(map(len, lines)), sum(map(len, batches))
+        count = len(lines)
+        print(
+            f"{size:16}{plain / count:12.0f}{packed / count:9.0f}{plain / packed:7.1f}"
+            f"{1000 * spent / count:13.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
