@@ -48,19 +48,32 @@ class Client:
         asked = EnrolRequest(key=_base64(self.public), proof=_base64(proof))
         async with session.post(f"{self.url}/v1/enroll", data=wire.encode(asked)) as reply:
             known = msgspec.json.decode(await reply.read(), type=EnrolReply)
+        self._known = known
         for number in range(batches):
             made = [_record(n + number * records) for n in range(records)]
-            body = wire.pack(map(wire.encode, made))
-            created = str(int(time.time()))
-            path = "/v1/measurements"
-            message = wire.signed_bytes(known.collector_id, "POST", path, created, body)
-            headers = {
-                "Content-Type": wire.BATCH_TYPE,
-                "Qaz-Key": known.key_id,
-                "Qaz-Created": created,
-                "Qaz-Signature": _base64(self.key.sign(message)),
-            }
-            self.requests.append((body, headers))
+            self.requests.append(self._signed(list(map(wire.encode, made))))
+
+    def _signed(self, lines: list[bytes]) -> tuple[bytes, dict[str, str]]:
+        body = wire.pack(lines)
+        created = str(int(time.time()))
+        path = "/v1/measurements"
+        message = wire.signed_bytes(self._known.collector_id, "POST", path, created, body)
+        headers = {
+            "Content-Type": wire.BATCH_TYPE,
+            "Qaz-Key": self._known.key_id,
+            "Qaz-Created": created,
+            "Qaz-Signature": _base64(self.key.sign(message)),
+        }
+        return body, headers
+
+    async def send_one(self, session: aiohttp.ClientSession, lines: list[bytes]) -> None:
+        """Send a batch of somebody else's records."""
+        body, headers = self._signed(lines)
+        url = f"{self.url}/v1/measurements"
+        async with session.post(url, data=body, headers=headers) as reply:
+            answer = msgspec.json.decode(await reply.read(), type=BatchReply)
+        if answer.stored != len(lines):
+            raise RuntimeError(f"{answer.stored} of {len(lines)} records were stored")
 
     async def send(self, session: aiohttp.ClientSession) -> int:
         stored = 0

@@ -1,0 +1,90 @@
+"""What Prometheus waits for: /metrics with so many probes and listed targets in the store.
+
+    python -m bench.scrape [--probes 1 10 40] [--targets 500]
+
+Each probe sends one record a listed target, a third of them interfered with. The first scrape reads
+the store; the second comes within what the collector remembers.
+"""
+
+import argparse
+import asyncio
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+import aiohttp
+
+from bench.field.ground import machine
+from bench.ingest import ROOT, START, Client
+from probe import wire
+from tests.collector.place import record, silent
+
+
+async def fill(url: str, session: aiohttp.ClientSession, sites: list[str]) -> None:
+    """One probe's sweep."""
+    client = Client(url)
+    await client.prepare(session, 0, 0)
+    for at in range(0, len(sites), wire.BATCH_RECORDS):
+        made = []
+        for number, site in enumerate(sites[at : at + wire.BATCH_RECORDS]):
+            steps = silent() if number % 3 == 0 else None
+            made.append(wire.encode(record(site, steps, id=str(uuid.uuid4()), lab=True)))
+        await client.send_one(session, made)
+
+
+async def scrape(url: str, session: aiohttp.ClientSession) -> tuple[float, bytes]:
+    """One scrape: milliseconds, and what came."""
+    began = time.perf_counter()
+    async with session.get(f"{url}/metrics") as reply:
+        body = await reply.read()
+    return 1000 * (time.perf_counter() - began), body
+
+
+async def measure(url: str, sites: list[str], steps: list[int]) -> None:
+    print(f"{'probes':>7}{'records':>9}{'first':>10}{'second':>10}{'bytes':>11}{'series':>9}")
+    done = 0
+    async with aiohttp.ClientSession() as session:
+        for probes in steps:
+            while done < probes:
+                await fill(url, session, sites)
+                done += 1
+            await asyncio.sleep(1.0)
+            first, body = await scrape(url, session)
+            second, _ = await scrape(url, session)
+            series = sum(not line.startswith(b"#") for line in body.splitlines())
+            print(
+                f"{probes:7}{probes * len(sites):9}{first:7.0f} ms{second:7.0f} ms"
+                f"{len(body):11}{series:9}"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What Prometheus waits for.")
+    parser.add_argument("--probes", type=int, nargs="+", default=[1, 10, 40])
+    parser.add_argument("--targets", type=int, default=500)
+    chosen = parser.parse_args()
+    print(machine())
+    sites = [f"https://site{number}.example/" for number in range(chosen.targets)]
+    with tempfile.TemporaryDirectory() as folder:
+        listed, script = Path(folder) / "listed.txt", Path(folder) / "start.py"
+        listed.write_text("".join(f"{site}\n" for site in sites))
+        script.write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{START}\n")
+        store = f"sqlite:///{folder}/store.sqlite3"
+        options = ["--listen", "127.0.0.1:0", "--store", store, "--enrolment", "open", "--lab"]
+        command = [sys.executable, str(script), "serve", *options, "--targets", str(listed)]
+        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            found = re.search(r"ready on (\S+?),", process.stderr.readline())
+            assert found
+            try:
+                asyncio.run(measure(found[1], sites, chosen.probes))
+            finally:
+                process.terminate()
+
+
+if __name__ == "__main__":
+    main()
