@@ -200,6 +200,7 @@ async def _compare(task: Task, net: Net, trail: Trail, site: Site, address: str)
     harmless = task.harmless[task.seed % len(task.harmless)] if task.harmless else None
     if harmless is not None:
         await _until_forgotten(net, trail, site, address, harmless)
+    seen = any(s.role is Role.TARGET for s in _at(trail, site, address))
     steps = await fetch_from(net, trail, site, address, try_=2)
     page = next((s for s in steps if isinstance(s, Http)), None)
     following = next_url(page)
@@ -209,6 +210,9 @@ async def _compare(task: Task, net: Net, trail: Trail, site: Site, address: str)
     plainly = page is not None and page.failure is None and page.proven
     if harmless is not None and not plainly and connected(steps):
         await _harmless(net, trail, site, address, harmless)
+        if not seen and steps[-1].failure not in {None, Failure.TIMEOUT}:
+            await fetch_from(net, trail, site, address, try_=2)  # nothing is concluded from once
+            await _harmless(net, trail, site, address, harmless)
     if page is not None and not site.secure and urlsplit(site.url).path not in {"", "/"}:
         await _front_page(net, trail, site, address)
 

@@ -337,7 +337,8 @@ def name_answered_here_only(e: Evidence) -> Proof | None:
 def leads_nowhere_everywhere(e: Evidence) -> Proof | None:
     """The name leads to an address that can be no public server's, here and everywhere else."""
     hop = e.end
-    given, others = e.system_addresses(hop), e.other_addresses(hop)
+    encrypted = {address for step in e.encrypted(hop) for address in step.addresses}
+    given, others = e.system_addresses(hop), e.control_addresses(hop) | encrypted
     nowhere = _nobodys if e.record.lab else is_bogon
     if not given or not all(map(nowhere, given)) or is_address(e.end_host):
         return None

@@ -181,6 +181,16 @@ def test_a_server_that_heard_us_and_is_silent_gets_one_patient_look() -> None:
     assert any(s.try_ == 3 for s in steps)
 
 
+def test_an_address_that_only_others_gave_is_looked_at_twice_when_it_fails() -> None:
+    net = FakeNet(
+        names={**NAMES, ("system", HOST): (SINK,)},
+        dead={SINK},
+        handshakes={(GOOD, HOST): Failure.RESET},
+    )
+    there = [s for s in both(net) if isinstance(s, Tls) and s.address == GOOD]
+    assert [s.sni for s in there] == [HARMLESS, HOST, HARMLESS, HOST, HARMLESS]
+
+
 def test_a_literal_address_asks_no_resolver() -> None:
     net = FakeNet()
     first(net, replace(TASK, url=f"http://{GOOD}/"))

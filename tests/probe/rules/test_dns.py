@@ -184,6 +184,11 @@ TABLE = {
         record(*twice(BOGON, doh("127.0.0.1"))),
         True,
     ),
+    "leads nowhere, by plain answers that anybody here can give": (
+        "dns.leads_nowhere_everywhere",
+        record(*twice(BOGON, dns("127.0.0.1", resolver="8.8.8.8"))),
+        False,
+    ),
     "leads nowhere, here": (
         "dns.leads_nowhere_everywhere",
         record(*twice(BOGON, doh(GOOD)), page(URL)),
