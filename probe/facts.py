@@ -161,6 +161,7 @@ def _line(
         clock_offset=clock_offset,
         resigned_by=resigned_by,
         resigned_names=resigned_names,
+        resigned_harmless=_harmless_too(steps, resigned_by),
         trusted_names=len({registrable(s.sni or "") for s in _shaken(steps) if _valid(s)}),
         portal=portal,
         portal_hosts=portal_hosts,
@@ -207,6 +208,13 @@ def _resigned(steps: Iterable[Step]) -> tuple[str | None, int]:
     counted = {key: _unrelated(pairs) for key, pairs in names.items()}
     best = max(counted, key=lambda key: counted[key], default=None)
     return (best, counted[best]) if best is not None else (None, 0)
+
+
+def _harmless_too(steps: Iterable[Step], key: str | None) -> int:
+    """For how many harmless names that key signs: who reads a list of names has none of them."""
+    shaken = [s for s in steps if isinstance(s, Tls) and s.role is Role.HARMLESS]
+    signed = [s for s in shaken if s.trust is not None and s.trust.issuer_key == key]
+    return len({s.sni for s in signed if key is not None and s.trust and not s.trust.anchored})
 
 
 def _unrelated(pairs: set[tuple[str, str]]) -> int:

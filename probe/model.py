@@ -531,6 +531,7 @@ class Line(Data, frozen=True, kw_only=True):
         clock_offset: Our clock minus true time, seconds, where somebody trustworthy said it.
         resigned_by: `issuer_key` of an untrusted authority that signs for unrelated names here.
         resigned_names: For how many unrelated names it was seen to sign.
+        resigned_harmless: For how many names, offered at targets' addresses, that nobody minds.
         trusted_names: How many unrelated names were proven by a Mozilla-trusted chain in this run.
         portal: One page, or one redirect, answers for unrelated names over plain http.
         portal_hosts: For how many.
@@ -551,6 +552,7 @@ class Line(Data, frozen=True, kw_only=True):
     clock_offset: float | None = None
     resigned_by: str | None = None
     resigned_names: int = 0
+    resigned_harmless: int = 0
     trusted_names: int = 0
     portal: bool | None = None
     portal_hosts: int = 0

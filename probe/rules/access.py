@@ -97,15 +97,16 @@ def is_local_interceptor(e: Evidence, seen: Tls) -> bool:
 
 
 def _spares_a_few(e: Evidence, seen: Tls) -> bool:
-    """Most of what was looked at is re-signed, and at this address a harmless name is as well.
+    """Most of what was looked at is re-signed, harmless names as well, here or on this line.
 
     Products have lists of names that they leave alone; a state has a list of names that it reads.
     """
+    if e.line.resigned_names <= e.line.trusted_names:
+        return False
     here = [s for s in e.harmless(Tls) if (s.address, s.port) == (seen.address, seen.port)]
     alike = [s for s in here if s.trust is not None]
-    if e.line.resigned_names <= e.line.trusted_names or not alike:
-        return False
-    return all(same_issuer(s.trust, seen.trust) for s in alike)
+    all_alike = bool(alike) and all(same_issuer(s.trust, seen.trust) for s in alike)
+    return all_alike or e.line.resigned_harmless > 0
 
 
 def _untrusted(e: Evidence) -> list[Tls]:

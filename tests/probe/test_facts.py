@@ -11,6 +11,7 @@ from tests.build import (
     GOOD,
     OTHER,
     SINK,
+    VALID,
     dns,
     fetched,
     harmless,
@@ -62,6 +63,14 @@ def test_a_national_root_is_no_interceptor() -> None:
 def test_harmless_names_at_a_target_are_not_unrelated_sites() -> None:
     line = line_facts((), (), [record(*fetched(), harmless(tls(trust=FORGED)))])
     assert (line.resigned_names, line.trusted_names) == (0, 1)
+
+
+def test_a_key_that_signs_harmless_names_too_is_told() -> None:
+    resigned = tls(trust=FORGED)
+    one = site("a.org", GOOD, tcp(), resigned, harmless(resigned))
+    other = site("b.org", OTHER, tcp(OTHER), tls(OTHER, trust=FORGED), harmless(tls(trust=VALID)))
+    assert line_facts((), (), [one, other]).resigned_harmless == 1
+    assert line_facts((), (), [other]).resigned_harmless == 0
 
 
 def test_one_page_for_every_name_is_a_portal() -> None:

@@ -123,6 +123,15 @@ TABLE = {
         ),
         False,
     ),
+    "re-signed: this harmless name is spared, others are not": (
+        "access.everything_is_resigned",
+        replace(
+            RESEALED,
+            steps=(*RESEALED.steps, harmless(tls(trust=VALID))),
+            line=replace(RESIGNED, trusted_names=1, resigned_harmless=1),
+        ),
+        True,
+    ),
     "re-signed: a harmless name too, but others seldom": (
         "access.everything_is_resigned",
         replace(
