@@ -23,11 +23,10 @@ from probe.collector_client import CollectorClient, CollectorError, CollectorRef
 from probe.config import Settings
 from probe.endpoint import Endpoint
 from probe.enrolment import introduce, reintroduce, remember_address
-from probe.glance import glance
 from probe.keys import KeysError
 from probe.messages import Heartbeat
 from probe.model import Vantage
-from probe.outfit import Outfit, anchors, session_settings
+from probe.post import Outfit
 from probe.presence import EVERY, History, Reach
 from probe.whereabouts import Whereabouts
 
@@ -168,7 +167,9 @@ def _word(boot_id: str, key_id: str) -> str:
 
 
 async def _reach(outfit: Outfit) -> Reach:
+    from probe.glance import glance
     from probe.net.session import Session
+    from probe.outfit import anchors, session_settings
 
     sites = anchors(outfit.settings)
     async with Session(session_settings(outfit.settings)) as session:

@@ -12,21 +12,19 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from probe import endpoint, experiments, facts, known, surroundings
+from probe import experiments, facts, known, surroundings
 from probe.config import Settings
 from probe.control import ControlDesk
-from probe.endpoint import Endpoint, EndpointError
+from probe.endpoint import Endpoint
 from probe.experiments.port import Reference, Resolver
 from probe.infer import judge
-from probe.keys import Keys
 from probe.kit import Controls, Kit, RunView, Session
 from probe.messages import RecheckAsk
 from probe.model import Line, Record, RunFacts
 from probe.net.session import Session as NetSession
 from probe.net.session import SessionSettings
-from probe.roots import Roots, RootsError
+from probe.post import NONE, Outfit
 from probe.scrub import allowed_addresses, scrub
-from probe.spool import Spool
 from probe.trouble import Trouble
 from probe.upload import Sender, upload
 from probe.urls import TargetError, parse_url
@@ -34,50 +32,6 @@ from probe.whereabouts import Whereabouts
 
 # Seconds between the starts of any two connections: a home router has few of them to spare.
 SPACING = 0.03
-NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Outfit:
-    """What outlives one round of a repeating run."""
-
-    settings: Settings
-    state: Path
-    keys: Keys
-    spool: Spool
-    collectors: tuple[Endpoint, ...]
-    controls: tuple[Endpoint, ...]
-
-
-def assemble(settings: Settings, state: Path) -> Outfit:
-    """Read where collectors are and whom to trust, or `Trouble`."""
-    _check_roots(settings)
-    collectors = _endpoints(settings.collector, settings)
-    controls = collectors
-    if settings.control == NONE or settings.role == "control":
-        controls = ()
-    elif settings.control is not None:
-        controls = _endpoints((settings.control,), settings)
-    return Outfit(settings, state, Keys(state), Spool(state), collectors, controls)
-
-
-def _check_roots(settings: Settings) -> None:
-    if settings.ca_file is None:
-        return
-    try:
-        Roots.file(settings.ca_file)
-    except RootsError as error:
-        raise Trouble(str(error)) from error
-
-
-def _endpoints(urls: Sequence[str], settings: Settings) -> tuple[Endpoint, ...]:
-    ca_file = Path(settings.ca_file) if settings.ca_file else None
-    try:
-        return tuple(
-            endpoint.parse(url, ca_file=ca_file, lab=settings.lab) for url in dict.fromkeys(urls)
-        )
-    except EndpointError as error:
-        raise Trouble(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,9 @@ from probe.kit import Kit, Session
 from probe.looker import Looker, NotMeasured
 from probe.messages import RecheckJob
 from probe.model import Record, Role, Tcp
-from probe.outfit import Outfit, kit
+from probe.outfit import kit
 from probe.plan import LIMITS, Job, host_of, port_of
+from probe.post import Outfit
 
 ADDRESSES = 4
 _PORTS = frozenset({80, 443})

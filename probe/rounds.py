@@ -20,9 +20,10 @@ from probe.draft import Heading
 from probe.exits import Exit, first
 from probe.infer import RULESET, judge
 from probe.journal import Journal
-from probe.outfit import Outfit, kit, send
+from probe.outfit import kit, send
 from probe.output import Outlet, Sink
 from probe.plan import LIMITS, Job
+from probe.post import Outfit
 from probe.progress import watching
 from probe.provision import provided
 from probe.recall import Recall

@@ -27,9 +27,9 @@ def command(*, as_json: bool, config_file: str | None, **flags: object) -> int:
 
     import asyncio
 
-    from probe import doctor, outfit
+    from probe import doctor, post
 
-    collectors = outfit.assemble(settings, places.state).collectors
+    collectors = post.assemble(settings, places.state).collectors
     subject = doctor.Subject(places.state, collectors, settings.lab, settings.role)
     found = asyncio.run(doctor.examine(subject))
     for check in found:

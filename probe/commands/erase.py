@@ -69,12 +69,12 @@ def _alone(state: Path) -> None:
 
 def _take_back(places: "Home", config_file: str | None, flags: dict[str, object]) -> None:
     """Ask every collector that knows a key of ours; stop before anything is lost if one cannot."""
-    from probe import endpoint, erase, outfit
+    from probe import endpoint, erase, post
     from probe.commands.run import settled
     from probe.keys import Keys
 
     settings = settled(places, config_file, flags)
-    configured = {one.url: one for one in outfit.assemble(settings, places.state).collectors}
+    configured = {one.url: one for one in post.assemble(settings, places.state).collectors}
     keys = Keys(places.state)
     ca_file = Path(settings.ca_file) if settings.ca_file else None
     failed = False

@@ -141,13 +141,13 @@ def _measure(
 ) -> Exit:
     import asyncio
 
-    from probe import heartbeat, outfit, recheck
+    from probe import heartbeat, outfit, post, recheck
     from probe.output import Sink
     from probe.rounds import repeat
     from probe.stop import Stop, signals
 
     outfit.resolver_of(settings.resolver)
-    made = outfit.assemble(settings, places.ready())
+    made = post.assemble(settings, places.ready())
     try:
         sink = Sink.open(console.output)
     except OSError as error:

@@ -73,7 +73,7 @@ def update(
     settings = settled(home.find(), None, dict(flags))
     if not settings.collector:
         raise Trouble("no collector is configured; name one: --collector URL")
-    from probe.outfit import assemble
+    from probe.post import assemble
 
     click.echo(asyncio.run(_update(name, assemble(settings, state).collectors[0], state)))
 

@@ -36,14 +36,14 @@ def command(*, max_time: float, config_file: str | None, **flags: object) -> int
 
     from msgspec.structs import replace
 
-    from probe import heartbeat, outfit
+    from probe import heartbeat, post
     from probe.upload import Sender, Summary, upload
 
-    waits_for = outfit.assemble(settings, places.state).spool.destinations()
+    waits_for = post.assemble(settings, places.state).spool.destinations()
     settings = replace(settings, collector=settings.collector or waits_for)
     if not settings.collector:
         raise Trouble("no collector is known; name one with --collector, or in qazprobe.toml")
-    made = outfit.assemble(settings, places.ready())
+    made = post.assemble(settings, places.ready())
     sender = Sender(made.keys, role=settings.role, invite=settings.invite, budget=max_time)
 
     async def go() -> Summary:

@@ -14,7 +14,7 @@ import pytest
 
 from probe import cli, recheck, rounds
 from probe.kit import Kit
-from probe.outfit import Outfit
+from probe.post import Outfit
 from tests.probe.stage import Stage, kit
 
 

@@ -10,7 +10,7 @@ from probe import consent, endpoint, heartbeat
 from probe.config import Settings
 from probe.keys import Keys
 from probe.messages import Heartbeat, HeartbeatReply
-from probe.outfit import Outfit
+from probe.post import Outfit
 from probe.presence import History
 from probe.spool import Spool
 from tests.probe.rehearsal import Rehearsal, reply

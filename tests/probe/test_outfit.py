@@ -1,7 +1,5 @@
 """The real tools, from the settings."""
 
-from pathlib import Path
-
 import pytest
 
 from probe import known, outfit
@@ -30,23 +28,6 @@ def test_resolvers_are_read(text: str | None, expected: tuple[str, int] | None) 
 def test_what_is_no_resolver_is_trouble(text: str) -> None:
     with pytest.raises(Trouble, match="--resolver"):
         outfit.resolver_of(text)
-
-
-def test_a_control_asks_no_controls(tmp_path: Path) -> None:
-    collector = ("https://c.example",)
-    probe = outfit.assemble(Settings(collector=collector), tmp_path)
-    assert [one.url for one in probe.controls] == ["https://c.example"]
-    control = outfit.assemble(Settings(collector=collector, role="control"), tmp_path)
-    assert control.controls == ()
-    assert len(control.collectors) == 1
-
-
-def test_controls_may_be_asked_elsewhere_or_nowhere(tmp_path: Path) -> None:
-    collector = ("https://c.example",)
-    nowhere = outfit.assemble(Settings(collector=collector, control="none"), tmp_path)
-    assert nowhere.controls == ()
-    elsewhere = outfit.assemble(Settings(collector=collector, control="https://d.kz"), tmp_path)
-    assert [one.url for one in elsewhere.controls] == ["https://d.kz"]
 
 
 def test_anchors_and_resolvers_are_the_bundled_ones_unless_others_were_chosen() -> None:

@@ -13,7 +13,7 @@ from probe.console import Console
 from probe.kit import Kit
 from probe.messages import RecheckJob
 from probe.model import Record, Role, Tls
-from probe.outfit import Outfit, assemble
+from probe.post import Outfit, assemble
 from probe.recheck import Worker
 from tests.probe.rehearsal import Rehearsal
 from tests.probe.stage import Manner, Stage, assignment, kit
