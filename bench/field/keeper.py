@@ -69,7 +69,7 @@ def _world(plan: Field, folder: Path) -> None:
     inside.sysctl("net/ipv4/conf/all/rp_filter", "0")
     inside.sysctl("net/ipv4/tcp_max_syn_backlog", "4096")
     inside.sysctl("net/core/somaxconn", "4096")
-    censor = f'-A INPUT -p tcp --dport 443 -m string --algo bm --string "{plans.MARK}" -j DROP'
+    censor = f'-A INPUT -i eth0 -p tcp --dport 443 -m string --algo bm --string "{plans.MARK}" -j DROP'
     restore("iptables", f"*filter\n:INPUT ACCEPT [0:0]\n{censor}\nCOMMIT\n")
     servers.start(plan, folder, processes=_PROCESSES)
 

@@ -1,0 +1,66 @@
+"""Run the comparison, or parts of it, and print its tables.
+
+    python -m bench.peers [field|country|slowed|report]… [--out FILE]
+
+Runs are added to FILE, so that parts can be taken one at a time; `report` prints what is there.
+Without a word it builds the peer and does everything.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from bench.field.ground import machine
+from bench.peers import build, on_country, on_field, tally
+
+STEPS = ("field", "country", "slowed", "report")
+
+
+def report(out: Path, *, wrong: bool) -> None:
+    """Every table of a file."""
+    runs = tally.grouped(tally.load(out))
+    print(machine())
+    for ground in dict.fromkeys(run.ground for run in runs):
+        here = [run for run in runs if run.ground == ground]
+        print(f"\n### {ground}\n\n{tally.costs(here)}")
+        ours = [run for run in here if run.program.startswith("qazprobe")]
+        for peer in (run for run in here if run not in ours):
+            for one in ours[-1:]:
+                print(f"\n{one.program}, against {peer.program}:\n\n{tally.matrix(one, peer)}")
+        for run in here if wrong else []:
+            print(f"\n{run.program}: not right\n{tally.wrong(run)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
+    parser.add_argument("steps", nargs="*", choices=[*STEPS, []], help="default: all of them")
+    parser.add_argument("--out", type=Path, help="runs are added to this file")
+    parser.add_argument("--sites", type=int, nargs="+", default=[100])
+    parser.add_argument("--blocked", type=float, nargs="+", default=[0.0, 0.1])
+    parser.add_argument("--parts", default="1-4/4", help="of the country: FIRST-LAST/ALL")
+    parser.add_argument("--limit", type=int, default=420, help="seconds for the peer in each run")
+    parser.add_argument("--only", default="", help="programs whose name has this in it")
+    parser.add_argument("--wrong", action="store_true", help="list every URL that was judged wrong")
+    chosen = parser.parse_args()
+    steps = chosen.steps or STEPS
+    out = chosen.out or Path(tempfile.mkdtemp(prefix="qazprobe-peers-")) / "runs.jsonl"
+    if not chosen.steps:
+        build.main()
+    if "field" in steps:
+        for sites in chosen.sites:
+            for blocked in chosen.blocked:
+                on_field.main(sites, blocked, chosen.limit, chosen.only, out)
+    if "country" in steps:
+        span, _, parts = chosen.parts.partition("/")
+        first, _, last = span.partition("-")
+        for part in range(int(first), int(last or first) + 1):
+            on_country.main(part, int(parts), chosen.limit, chosen.only, out)
+    if "slowed" in steps:
+        on_country.main_slowed(chosen.limit, chosen.only, out)
+    if "report" in steps:
+        report(out, wrong=chosen.wrong)
+    print(f"runs are in {out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Build OONI's `miniooni` and `oohelperd` for the laboratory, outside of this repository.
+
+    python -m bench.peers.build
+
+The module comes by `go mod download`, with its checksum verified, and is built unchanged but for
+two files that `-overlay` puts in the compiler's view: the pool of roots also has the laboratory's,
+and networks are looked up in the laboratory's plan (its database is another module, of real ones).
+Two features that measuring does without are left out by the tags its own sources have for that.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+MODULE = "github.com/ooni/probe-cli/v3"
+VERSION = "v3.30.0"
+TAGS = "ooni_feature_disable_psiphon,nouserauth"
+PROGRAMS = ("miniooni", "oohelperd")
+_OVERLAY = Path(__file__).with_name("overlay")
+
+
+def folder() -> Path:
+    """Where the sources and the programs are kept."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "qazprobe-peers" / VERSION
+
+
+def program(name: str) -> Path:
+    """A program that was built; stops with what to do when it was not."""
+    path = folder() / "bin" / name
+    if not path.exists():
+        raise SystemExit(f"{path} is not there: run python -m bench.peers.build first")
+    return path
+
+
+def main() -> None:
+    home = folder()
+    home.mkdir(parents=True, exist_ok=True)
+    source = _source(home)
+    overlay = home / "overlay.json"
+    overlay.write_text(json.dumps({"Replace": _replaced(home, source)}))
+    (home / "bin").mkdir(exist_ok=True)
+    build = ["go", "build", "-tags", TAGS, "-overlay", str(overlay), "-o", str(home / "bin")]
+    packages = [f"./internal/cmd/{name}" for name in PROGRAMS]
+    subprocess.run([*build, *packages], cwd=source, check=True)
+    for name in PROGRAMS:
+        print(home / "bin" / name)
+
+
+def _source(home: Path) -> Path:
+    """A copy of the module's sources: files in Go's own cache can not be overlaid."""
+    download = ["go", "mod", "download", "-json", f"{MODULE}@{VERSION}"]
+    said = subprocess.run(download, cwd=home, capture_output=True, text=True, check=False)
+    found = json.loads(said.stdout or "{}")
+    if "Dir" not in found:
+        raise SystemExit(f"{MODULE}@{VERSION}: {found.get('Error') or said.stderr.strip()}")
+    source = home / "source"
+    if not source.exists():
+        shutil.copytree(found["Dir"], source, copy_function=shutil.copyfile)
+        for path in (source, *source.rglob("*/")):
+            path.chmod(0o755)
+    return source
+
+
+def _replaced(home: Path, source: Path) -> dict[str, str]:
+    """What the compiler is shown in place of files of the module."""
+    roots = source / "internal/netxlite/certifi.go"
+    text = roots.read_text()
+    if text.count("const pemcerts string") != 1:
+        raise SystemExit(f"{roots} is not as it was: its bundle of roots was not found")
+    renamed = home / "certifi.go"
+    renamed.write_text(text.replace("const pemcerts string", "const ownRoots string"))
+    return {
+        str(roots): str(renamed),
+        str(roots.with_name("labroots.go")): str(_OVERLAY / "roots.go"),
+        str(source / "internal/geoipx/geoipx.go"): str(_OVERLAY / "geoipx.go"),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The laboratory's usual country: every way to block that its catalogue has, and innocent trouble.
+
+The catalogue's truths were written by the authors of the probe. Each program gets a country of its
+own that nobody has been in, so that nothing lingers of another's visits.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench.peers import adapter, fakes
+from bench.peers.adapter import Ends, Peer
+from bench.peers.on_field import OURS, PEERS
+from bench.peers.tally import Run, Verdict
+from probe.lab import addresses as plan
+from probe.lab import matrix, staging
+from probe.lab.catalogue import catalogue
+from probe.lab.country import Country, Where
+from probe.lab.scenario import ControlState, LineSpec, Scenario
+
+LINE = LineSpec("bench", delay=0.05, rate=20_000_000, queue=256 * 1024)
+_WEB = ("web",)
+
+
+def usual(part: int, parts: int) -> tuple[Scenario, ...]:
+    """The scenarios of the one big country, every so many of them, behind our line."""
+    every = [each for each in catalogue() if each.climate.usual and each.experiments == _WEB]
+    return matrix.on_line(every[part - 1 :: parts], LINE)
+
+
+def slowed() -> tuple[Scenario, ...]:
+    """Those in which somebody is slow, on purpose or not."""
+    every = [each for each in catalogue() if "throttle" in each.experiments]
+    lines = {each.line for each in every if each.control is ControlState.FRESH}
+    return tuple(each for each in every if each.line == min(lines, key=lambda one: one.name))
+
+
+def ends(country: Country) -> Ends:
+    """A country's places; the helper is abroad."""
+    places: dict[str, Where] = {"client": "client", "internet": "internet", "abroad": "abroad"}
+    missing = tuple(one for one in fakes.RESOLVERS if one not in plan.PUBLIC_RESOLVERS)
+    return Ends(
+        country.folder,
+        country.ca_file,
+        lambda place, argv: country.wrap(places[place], argv),
+        home="client",
+        world="internet",
+        abroad="abroad",
+        address=plan.ABROAD,
+        resolvers=missing,
+    )
+
+
+def play(name: str, scenarios: Sequence[Scenario], limit: int, wanted: str) -> Iterator[Run]:
+    """Every program whose name has `wanted` in it, each over a fresh country."""
+    for program, concurrency in OURS.items():
+        if wanted in program:
+            yield _ours(name, program, scenarios, concurrency)
+    for program, kind in PEERS.items():
+        if wanted in program:
+            with Country(scenarios) as country, Peer(ends(country)) as peer:
+                bill, said = peer.run(country.urls(), kind, limit)
+                words = {url: one.word for url, one in said.items()}
+                starting = adapter.starting(country.folder)
+                asked = len(country.urls())
+                yield Run(name, program, asked, bill, starting, _verdicts(country, words))
+
+
+def _ours(name: str, program: str, scenarios: Sequence[Scenario], concurrency: int) -> Run:
+    with Country(scenarios) as country:
+        urls = country.urls()
+        looks = ",".join({one: None for each in scenarios for one in each.experiments})
+        with staging.stage(country, ControlState.FRESH, urls) as ready:
+            found = country.folder / "records.jsonl"
+            more = ["--quiet", "--seed", "7", "--concurrency", str(concurrency), "-e", looks]
+            argv = ready.probe_argv(urls, found, *more)
+            bill = adapter.metered(ends(country), argv, ready.probe_env())
+            words: dict[str, str] = {}
+            for record in staging.records(found):
+                verdict = record.get("verdict")
+                if isinstance(verdict, dict) and words.get(str(record["input"])) != "throttled":
+                    words[str(record["input"])] = str(verdict["outcome"])
+        return Run(name, program, len(urls), bill, 0.0, _verdicts(country, words))
+
+
+def _verdicts(country: Country, words: dict[str, str]) -> tuple[Verdict, ...]:
+    made = []
+    for url in country.urls():
+        if url in words:
+            right = country.expect(url)
+            also = tuple(str(one) for one in right.also_acceptable)
+            made.append(Verdict(url, str(right.outcome), also, words[url]))
+    return tuple(made)
+
+
+def main(part: int, parts: int, limit: int, wanted: str, out: Path) -> None:
+    for run in play("country", usual(part, parts), limit, wanted):
+        run.save(out)
+
+
+def main_slowed(limit: int, wanted: str, out: Path) -> None:
+    for run in play("slowed", slowed(), limit, wanted):
+        run.save(out)

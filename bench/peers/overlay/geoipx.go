@@ -1,0 +1,61 @@
+// Package geoipx stands in for the package of that name of the program that is built beside it: it
+// knows the networks of the laboratory, from the file that PEERS_NETWORKS names, and no others.
+//
+// A line of that file is "prefix number country name".
+package geoipx
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+)
+
+type network struct {
+	prefix  netip.Prefix
+	number  uint
+	country string
+	name    string
+}
+
+var networks = sync.OnceValue(func() (found []network) {
+	data, _ := os.ReadFile(os.Getenv("PEERS_NETWORKS"))
+	for _, line := range strings.Split(string(data), "\n") {
+		var prefix string
+		one := network{}
+		count, _ := fmt.Sscan(line, &prefix, &one.number, &one.country, &one.name)
+		if count == 4 {
+			one.prefix = netip.MustParsePrefix(prefix)
+			found = append(found, one)
+		}
+	}
+	return found
+})
+
+// find gives the narrowest network that has an address; an unknown one's number is 0.
+func find(ip string) network {
+	best := network{country: "ZZ"}
+	address, err := netip.ParseAddr(ip)
+	if err != nil {
+		return best
+	}
+	for _, one := range networks() {
+		wider := best.number != 0 && one.prefix.Bits() <= best.prefix.Bits()
+		if one.prefix.Contains(address) && !wider {
+			best = one
+		}
+	}
+	return best
+}
+
+// LookupASN says whose an address is.
+func LookupASN(ip string, _ string) (uint, string, error) {
+	one := find(ip)
+	return one.number, one.name, nil
+}
+
+// LookupCC says in which country an address is.
+func LookupCC(ip string, _ string) (string, error) {
+	return find(ip).country, nil
+}
