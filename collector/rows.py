@@ -297,11 +297,27 @@ def _share(value: float | None) -> float | None:
 
 
 def _rates(record: Record) -> tuple[float | None, float | None]:
-    """Median download rates with the target's name (arms A, C) and with another (B, D, L)."""
+    """Median download rates with the target's name and with another, of one comparison.
+
+    Rates from different places do not compare: a slow neutral server beside a quick site is no
+    ratio. Where both were compared, the target's own address (C, D) was, because it was slow there.
+    """
     down = [s for s in record.steps if isinstance(s, Transfer) and s.direction == "down"]
-    return _median(down, "AC"), _median(down, "BDL")
+    if not any(t.arm in "CD" for t in down):
+        return _median(down, "A"), _median(down, "BL")
+    there = _median(down, "C"), _median(down, "D")
+    neutral = _median(down, "A"), _median(down, "B")
+    return there if None not in there or neutral == (None, None) else neutral
 
 
 def _median(transfers: Sequence[Transfer], arms: str) -> float | None:
-    rates = [t.rate for t in transfers if t.arm in arms and t.rate is not None and t.rate > 0]
+    rates = [rate for t in transfers if t.arm in arms and (rate := _rate(t)) is not None]
     return statistics.median(rates) if rates else None
+
+
+def _rate(transfer: Transfer) -> float | None:
+    """Its plateau; where it stood still and had none, what came in the time that it took."""
+    if transfer.rate is not None:
+        return transfer.rate if transfer.rate > 0 else None
+    stood = transfer.ended == "stall" and transfer.wire_bytes > 0 and transfer.elapsed > 0
+    return transfer.wire_bytes / transfer.elapsed if stood else None

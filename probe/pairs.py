@@ -183,6 +183,15 @@ def judge_pairs(transfers: Sequence[Transfer], tested: str = "A", control: str =
     return _judgement(State.MORE, pairs, why="the comparison was not finished")
 
 
+def out_of_reach(found: Judgement) -> bool:
+    """The server never served the control name: blocked itself, gone, or not ours."""
+    return (
+        bool(found.pairs)
+        and not found.state.accuses
+        and all(broke(transfer) for transfer in found.control)
+    )
+
+
 def _decide(pairs: tuple[Pair, ...]) -> Judgement:
     for step in (_invalid, _broken, _frozen):
         found = step(pairs)

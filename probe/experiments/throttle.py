@@ -4,7 +4,8 @@ With a bulk server: arm A offers the target's name there, arm B a name of the sa
 nobody's; same address, port, bytes, ClientHello length. Then, unless bytes are dear, one look (arm
 C) at the target's own address. Where that is slow, or where there is no bulk server, arms C and D
 compare the target's name with another one at the target's own address: weaker evidence, because
-the server may treat its names differently.
+the server may treat its names differently. A bulk server that is out of reach, or that does not
+prove its key, is no bulk server.
 """
 
 from dataclasses import replace
@@ -14,7 +15,16 @@ from probe.experiments.port import Experiment, Net, Task
 from probe.experiments.trail import Trail
 from probe.known import harmless_pairs
 from probe.model import Http, Steps, Transfer
-from probe.pairs import SUSPECTED, Judgement, State, detectable, judge_pairs, order, rate
+from probe.pairs import (
+    SUSPECTED,
+    Judgement,
+    State,
+    detectable,
+    judge_pairs,
+    order,
+    out_of_reach,
+    rate,
+)
 from probe.plan import host_of, keyed, port_of
 from probe.throughput import TIERS, Look, Mover, Peer, answering, servers, tier_of
 
@@ -34,7 +44,9 @@ async def measure(task: Task, net: Net) -> Steps:
         await _own_address(mover)
         return mover.trail.steps
     found = await _by_name(mover, peer)
-    if found.state in {State.OK, State.SLOW_BOTH} and _own_address_too(task):
+    if out_of_reach(found):
+        await _own_address(mover)
+    elif found.state in {State.OK, State.SLOW_BOTH} and _own_address_too(task):
         await _one_look(mover, found)
     return mover.trail.steps
 

@@ -10,7 +10,17 @@ from collections.abc import Mapping, Sequence
 from probe.evidence import Evidence
 from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Mechanism, Outcome, Transfer
-from probe.pairs import SUSPECTED, Judgement, State, detectable, froze, judge_pairs, rate, sane
+from probe.pairs import (
+    SUSPECTED,
+    Judgement,
+    State,
+    detectable,
+    froze,
+    judge_pairs,
+    out_of_reach,
+    rate,
+    sane,
+)
 from probe.plateau import burst, limiter, plateau
 from probe.repeated import again, suspected_before
 
@@ -190,7 +200,7 @@ def _own_fine(e: Evidence, found: Judgement) -> bool:
 def not_this_name_there(e: Evidence) -> Proof | None:
     """At its own address this name is as fast as another one: weaker evidence."""
     found = there(e)
-    if found.state not in _FINE or by_name(e).pairs:
+    if found.state is not State.OK or not _no_neutral(e):
         return None
     seen = kbits(min(found.detectable, *(rate(t) or 0.0 for t in found.control)))
     reason = (
@@ -198,6 +208,26 @@ def not_this_name_there(e: Evidence) -> Proof | None:
         "the address itself, could not have been seen."
     )
     return Proof((*found.tested, *found.control), 0.7, reason=reason)
+
+
+def _no_neutral(e: Evidence) -> bool:
+    """No server of ours was there to compare at."""
+    found = by_name(e)
+    return not found.pairs or out_of_reach(found)
+
+
+@rule("throttle.slow_for_both_there", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def slow_for_both_there(e: Evidence) -> Proof | None:
+    """Both names are slow at the target's own address: a limit on it, its server, or this line."""
+    found = there(e)
+    if found.state is not State.SLOW_BOTH or not _no_neutral(e):
+        return None
+    fastest = kbits(max(rate(t) or 0.0 for t in found.control))
+    reason = (
+        f"Both names get no more than {fastest} at the target's own address: a limit on the "
+        "address, its server or this line, which only a neutral server could tell apart."
+    )
+    return Proof((*found.tested, *found.control), 0.5, reason=reason)
 
 
 @rule("throttle.slow_but_not_by_name", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
@@ -274,6 +304,7 @@ RULES: tuple[Rule, ...] = (
     this_name_breaks,
     not_this_name,
     not_this_name_there,
+    slow_for_both_there,
     slow_but_not_by_name,
     suspected_again,
     suspected_once,

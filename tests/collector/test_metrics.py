@@ -96,6 +96,42 @@ def test_the_gravest_of_several_experiments_is_the_vote(tmp_path: Path) -> None:
     assert shown[f"qazprobe_throttle_ratio{{{place}}}"] == pytest.approx(0.1)
 
 
+def moved(arm: Literal["A", "B", "C", "D"], rate: float | None, *, stood: bool = False) -> Transfer:
+    common = Transfer(address="192.0.2.1", port=443, sni="x", arm=arm, pair=1, rate=rate)
+    if not stood:
+        return common
+    return msgspec.structs.replace(common, ended="stall", wire_bytes=16_000, elapsed=10.0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "ratio"),
+    [
+        # A slow neutral server beside a quick site is no ratio.
+        ((moved("A", 100), moved("B", 100), moved("C", 4000)), 1),
+        # Both were compared: the site's own address was, because it was slow there.
+        ((moved("A", 100), moved("B", 100), moved("C", 20), moved("D", 200)), 0.1),
+        # The neutral server was blocked.
+        ((moved("A", None), moved("B", None), moved("C", 20), moved("D", 200)), 0.1),
+        # No other name was served at the site's own address.
+        ((moved("A", 100), moved("B", 100), moved("C", 20), moved("D", None)), 1),
+        # What freezes has no plateau, and is slow all the same.
+        ((moved("A", None, stood=True), moved("B", 160_000)), 0.01),
+    ],
+)
+def test_a_throttle_ratio_is_of_one_comparison(
+    tmp_path: Path, steps: tuple[Transfer, ...], ratio: float
+) -> None:
+    async def story() -> dict[str, float]:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            await sender.send(record(experiment="throttle", started_at=now(-60), steps=steps))
+            return await place.metrics()
+
+    place = f'target="listed.example",{PLACE}'
+    shown = asyncio.run(story())
+    assert shown[f"qazprobe_throttle_ratio{{{place}}}"] == pytest.approx(ratio)
+
+
 def test_a_run_is_no_target(tmp_path: Path) -> None:
     run = record(
         "",

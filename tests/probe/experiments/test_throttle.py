@@ -13,6 +13,7 @@ from probe import wire
 from probe.budget import Purse, Spending
 from probe.experiments.port import Net, Resolver, Task
 from probe.experiments.throttle import control_name, measure
+from probe.failure import Failure
 from probe.infer import judge
 from probe.messages import BulkReply
 from probe.model import (
@@ -280,6 +281,38 @@ def test_without_a_bulk_server_the_site_is_its_own_control_and_says_so() -> None
     _, fine = run(FakeNet(by_name("none", 0)), task())
     assert fine.outcome is Outcome.OK
     assert fine.confidence <= 0.7
+
+
+@pytest.mark.parametrize("slow", [128, 20_000])
+def test_a_bulk_server_out_of_reach_is_no_bulk_server(slow: float) -> None:
+    def speed(address: str, sni: str | None, _times: int) -> float | None:
+        return None if address != HOME else slow if sni == "slow.example" else 20_000
+
+    steps, verdict = run(FakeNet(speed), task(bulk=(BULK,)))
+    assert arms(steps).startswith("B1 A1 A2 B2 D0 D1 C1")
+    assert verdict.outcome is (Outcome.THROTTLED if slow == 128 else Outcome.OK)
+    assert "own address" in verdict.rules[0].reason
+
+
+def test_a_bulk_server_with_another_key_is_no_bulk_server() -> None:
+    class Between(FakeNet):
+        async def transfer(self, address: str, *args: object, **more: object) -> Transfer:
+            step = await super().transfer(address, *args, **more)  # type: ignore[arg-type]
+            if address == HOME:
+                return step
+            return wire_replace(step, ended="error", failure=Failure.SSL_CERTIFICATE)
+
+    steps, verdict = run(Between(by_name("slow.example", 128)), task(bulk=(BULK,)))
+    assert arms(steps).startswith("B1 A1 D0 D1 C1")
+    assert verdict.rules[0].id == "throttle.this_name_is_slow_there"
+
+
+def test_slow_for_both_names_is_no_ok_where_no_neutral_server_clears_the_address() -> None:
+    steps, verdict = run(FakeNet(lambda *_: 128), task())
+    assert arms(steps) == "D0 D1 C1"
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.rules[0].id == "throttle.slow_for_both_there"
+    assert "no more than 128 kbit/s" in verdict.rules[0].reason
 
 
 def test_a_site_that_serves_no_other_name_cannot_be_compared() -> None:
