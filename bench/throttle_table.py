@@ -134,13 +134,13 @@ def freeze_row(net: Net, effort: Effort) -> Row:
 
 
 def outage_rows(effort: Effort) -> Iterator[Row]:
-    fleets = (outage_alarm.Fleet(5, 0.6),) if effort.quick else outage_alarm.FLEETS
+    fleets = (outage_alarm.Fleet(3, 2),) if effort.quick else outage_alarm.FLEETS
     for fleet in fleets:
-        wrong, recall, delay = outage_alarm.measured(fleet, 30, effort.networks, 1)
+        found = outage_alarm.measured(fleet, 30, effort.networks, 1)
         yield (
-            f"outage alarm, {fleet.probes} probes, {fleet.boxes:.0%} always on",
+            f"outage alarm, {fleet}",
             "<= 0.2 false/month, <= 15 min",
-            f"{wrong:.2f}, {delay:.1f} min (recall {recall:.2f})",
+            f"{found.wrong:.2f}, {found.delay:.1f} min (recall {found.recall:.2f})",
         )
 
 

@@ -3,7 +3,9 @@
 Home machines leave all the time: laptops close, power fails. So each probe's own habit is learned
 (how likely it falls silent in this part of the day), and an alarm needs many leaving at once beyond
 what these habits explain: at least three, at least 70 % of those present, and a Poisson-binomial
-tail under one in ten thousand. Pure functions over times, so that history can be replayed.
+tail under one in fifty thousand. At once means within ten minutes: a cut takes everybody between
+two heartbeats, and the narrower the window, the less of it is explained by people going to bed.
+Pure functions over times, so that history can be replayed.
 
 An alarm is not yet a shutdown. That word needs a second source: another network, or the spools that
 arrive afterwards and say "awake, and cut off" (`second_source`).
@@ -11,38 +13,50 @@ arrive afterwards and say "awake, and cut off" (`second_source`).
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from probe.statistics import poisson_binomial_tail
 
 HEARTBEAT = 300.0
 # Two heartbeats missed and two minutes of grace: a quarter of an hour would alarm after 17 minutes.
 SEEN = 720.0
-BEFORE = 1800.0  # present means: seen half an hour ago
+# Whoever left together has a last heartbeat in the same two places of five minutes.
+LEAVING = 2 * HEARTBEAT
+BEFORE = 1800.0
 HISTORY = 28 * 86_400.0
 BUCKET = 7200.0
 BUCKETS = 12
+# In heartbeats: how long a stranger stays, and how much the whole day weighs against a part of it.
+STAYS, WEIGHT = 24, 48
 PROBES_LEAST = 3
 SHARE = 0.7
-TAIL = 1e-4
+# There are 8,640 looks in a month: if habits are right, 0.17 false alarms in it at the very most.
+TAIL = 2e-5
 BACK = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """How often a probe fell silent when it had been seen half an hour before.
+    """How often a probe was heard, and how often that was the last time for a while.
 
     Attributes:
-        looked, left: Counts in each of the twelve two-hour parts of the day (UTC).
+        looked, left: Counts of heartbeats in each of the twelve two-hour parts of the day (UTC).
     """
 
     looked: tuple[int, ...] = (0,) * BUCKETS
     left: tuple[int, ...] = (0,) * BUCKETS
 
     def hazard(self, at: float) -> float:
-        """Chance of falling silent at this time of day; Laplace's rule, so never 0 and never 1."""
+        """Chance of leaving within ten minutes at this time of day; never 0 and never 1.
+
+        A part of the day of which little is known is taken to be like the others, and a probe of
+        which nothing is known to stay for two hours.
+        """
         part = bucket(at)
-        return (self.left[part] + 1) / (self.looked[part] + 4)
+        usual = (sum(self.left) + 1) / (sum(self.looked) + STAYS)
+        rate = (self.left[part] + WEIGHT * usual) / (self.looked[part] + WEIGHT)
+        return 1.0 - (1.0 - rate) ** int(LEAVING // HEARTBEAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +64,7 @@ class Burst:
     """How many of a network's probes fell silent together, and how likely that is by habit.
 
     Attributes:
-        present: Probes seen half an hour ago. silent: those of them that are silent now.
+        present: Probes seen ten minutes ago. silent: those of them that are silent now.
         enough: There are enough probes to say anything at all.
     """
 
@@ -97,20 +111,17 @@ def habit(beats: Sequence[float], now: float, skip: Iterable[tuple[float, float]
     """Learn a probe's habit from four weeks before `now`, times of known outages left out."""
     looked, left = [0] * BUCKETS, [0] * BUCKETS
     outages = tuple(skip)
-    at = now - HISTORY
-    if beats:
-        at = max(at, beats[0] + BEFORE)
-    while at < now - BEFORE:
-        if seen(beats, at - BEFORE) and not any(a <= at <= b for a, b in outages):
+    known = beats[bisect_left(beats, now - HISTORY) : bisect_left(beats, now)]
+    for at, following in pairwise((*known, now)):
+        if not any(a <= at <= b for a, b in outages):
             looked[bucket(at)] += 1
-            left[bucket(at)] += not seen(beats, at)
-        at += BEFORE  # steps that do not overlap, so that counts are of separate occasions
+            left[bucket(at)] += following - at > SEEN
     return Habit(tuple(looked), tuple(left))
 
 
 def fallen(beats: Beats, now: float) -> tuple[frozenset[str], frozenset[str]]:
-    """Who of one network was there half an hour ago, and who of them is silent now."""
-    present = frozenset(p for p, times in beats.items() if seen(times, now - BEFORE))
+    """Who of one network was there ten minutes ago, and who of them is silent now."""
+    present = frozenset(p for p, times in beats.items() if seen(times, now - LEAVING))
     return present, frozenset(p for p in present if not seen(beats[p], now))
 
 
@@ -129,13 +140,16 @@ def burst(beats: Beats, habits: Mapping[str, Habit], now: float) -> Burst:
 
 
 def follow(alarm: Outage | None, seen_now: Burst, beats: Beats, now: float) -> Outage | None:
-    """The alarm after this step: begun, kept, or ended because half of its probes are back."""
+    """The alarm after this step: begun, kept, or ended because half of its probes are back.
+
+    Whoever left with the first of them, and was not yet known to be silent, joins them.
+    """
     if alarm is None or alarm.end is not None:
         return Outage(now, None, seen_now.silent, seen_now.tail) if seen_now.alarms else None
+    if now - alarm.start <= LEAVING:
+        alarm = replace(alarm, probes=alarm.probes | seen_now.silent)
     back = sum(seen(beats.get(probe, ()), now) for probe in alarm.probes)
-    if back >= BACK * len(alarm.probes):
-        return Outage(alarm.start, now, alarm.probes, alarm.tail)
-    return alarm
+    return replace(alarm, end=now) if back >= BACK * len(alarm.probes) else alarm
 
 
 def _always(_at: float) -> bool:

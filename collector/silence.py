@@ -13,7 +13,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.events import Event
-from collector.outage import BEFORE, HEARTBEAT, PROBES_LEAST, Outage, second_source, seen
+from collector.outage import (
+    BEFORE,
+    HEARTBEAT,
+    LEAVING,
+    PROBES_LEAST,
+    SEEN,
+    Outage,
+    second_source,
+    seen,
+)
 
 # Nobody knows where that is: such probes are no network, and prove no line.
 NOWHERE = "ZZ"
@@ -77,9 +86,9 @@ def too_few(homes: Mapping[str, Network], present: Collection[str]) -> dict[Netw
 
 
 def listening(own: Sequence[float], at: float) -> bool:
-    """Whether a collector listened at `at` and for the half hour before."""
+    """Whether a collector listened at `at` and for as long before as an alarm looks back."""
     step = 2 * HEARTBEAT
-    return all(seen(own, at - back * step) for back in range(int(BEFORE // step) + 1))
+    return all(seen(own, at - back * step) for back in range(int((LEAVING + SEEN) // step) + 1))
 
 
 def weigh(

@@ -58,7 +58,12 @@ class History(Data, frozen=True, kw_only=True):
 def noted(
     history: History, now: Reading, reach: Reach, *, country: str | None = None, asn: int | None
 ) -> History:
-    """With a heartbeat that some collector did not hear."""
+    """With a heartbeat that some collector did not hear.
+
+    A look that finds nothing just after a start or sleep says nothing: the line is coming up.
+    """
+    if reach == "nothing" and _just_woken(history.last, now):
+        return replace(history, last=now)
     stays = history.stays
     newest = stays[-1] if stays else None
     same = newest is not None and (newest.reach, newest.country, newest.asn) == (
@@ -71,6 +76,10 @@ def noted(
     else:
         stays = (*stays, Stay(began=now, ended=now, reach=reach, country=country, asn=asn))
     return replace(history, last=now, stays=stays[-KEPT:])
+
+
+def _just_woken(before: Reading | None, now: Reading) -> bool:
+    return before is not None and boot.gap(before, now, every=EVERY) in {Gap.OFF, Gap.ASLEEP}
 
 
 def _joined(before: Reading, after: Reading) -> bool:

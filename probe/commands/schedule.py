@@ -1,14 +1,20 @@
 """`qazprobe schedule`: run by itself, by the system's own timer."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import click
 
-from probe import config, consent, home
-from probe.schedule import BACKENDS, ScheduleError, choose, installed, plan
+from probe import config, home, schedule
+from probe.schedule import choose, installed, plan
+from probe.timers import BACKENDS, Plan, ScheduleError
 from probe.trouble import Trouble
 
 _with = click.option(
     "--with", "named", type=click.Choice(sorted(BACKENDS)), help="This timer, not the usual one."
 )
+# What the heartbeat needs of the run's own options, to reach the same collectors as the same key.
+_SHARED = ("collector", "invite", "ca_file", "lab")
 
 
 @click.group()
@@ -25,28 +31,90 @@ def command() -> None:
 
 @command.command("install")
 @click.option("--every", default="6h", show_default=True, help="How often: 15m to 1d.")
+@click.option(
+    "--heartbeat/--no-heartbeat",
+    default=None,
+    help="Every five minutes too: say that this machine is here.  [default: if you allowed it]",
+)
 @click.option("--print", "show", is_flag=True, help="Show it and install nothing.")
 @_with
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def install(*, every: str, show: bool, named: str | None, arguments: tuple[str, ...]) -> None:
+def install(
+    *, every: str, heartbeat: bool | None, show: bool, named: str | None, arguments: tuple[str, ...]
+) -> None:
     """Install a timer; what comes after `--` is given to `qazprobe run`."""
     try:
-        made = plan(arguments, config.duration(every))
+        made = [plan(arguments, config.duration(every))]
+        obstacle = None if heartbeat is False else _obstacle(arguments)
+        if heartbeat and obstacle:
+            raise Trouble(f"no heartbeat: {obstacle}")
+        if heartbeat is not False and obstacle is None:
+            made.append(_heartbeat(arguments))
         backend = choose(named)
         if show:
-            click.echo(backend.render(made), nl=False)
+            click.echo(backend.render(*made), nl=False)
             return
-        backend.install(made)
+        backend.install(*made)
     except (ScheduleError, config.ConfigError) as error:
         raise Trouble(str(error)) from error
-    click.echo(f"installed with {backend.name}: every {every}; remove: qazprobe schedule remove")
+    beats = ", and the heartbeat every five minutes" if len(made) > 1 else ""
+    click.echo(f"installed with {backend.name}: every {every}{beats}")
+    click.echo("remove: qazprobe schedule remove")
     if backend.name == "systemd":
         click.echo("to run while you are logged out: loginctl enable-linger", err=True)
-    given = consent.read(home.find().state)
-    if given is None:
+    _remind(obstacle)
+
+
+def _remind(obstacle: str | None) -> None:
+    """Say what is still missing for this to be of use."""
+    from probe import consent
+
+    if consent.read(home.find().state) is None:
         click.echo("nothing is measured before you agree: qazprobe consent", err=True)
-    elif given.heartbeat:
-        click.echo("for the heartbeat, also every five minutes: qazprobe upload --quiet", err=True)
+    elif obstacle:
+        click.echo(f"without the heartbeat: {obstacle}", err=True)
+
+
+def _obstacle(arguments: Sequence[str]) -> str | None:
+    """Why no heartbeat would be sent, in a line, or None.
+
+    By the configuration and these options alone: a timer does not have this shell's environment.
+    """
+    from probe import heartbeat
+
+    places, given = home.find(), _given(arguments)
+    file = given.pop("config_file", None)
+    path = places.config / config.FILE if file is None else Path(str(file))
+    layers = (config.file_layer(path, must_exist=file is not None), config.flag_layer(given))
+    settings = config.settle(layers)
+    if not settings.upload or not settings.collector:
+        return "no collector is named to hear it"
+    if not heartbeat.allowed(settings, places.state):
+        return "it needs a yes of its own: qazprobe consent --heartbeat, then install again"
+    return None
+
+
+def _heartbeat(arguments: Sequence[str]) -> Plan:
+    """The heartbeat beside a run with these options."""
+    words: list[str] = []
+    given = _given(arguments)
+    if "config_file" in given:
+        words += ["--config", str(given["config_file"])]
+    for name in _SHARED:
+        option, value = f"--{name.replace('_', '-')}", given.get(name)
+        for one in value if isinstance(value, tuple) else (value,):
+            words += [option] if one is True else [option, str(one)] if one else []
+    return schedule.heartbeat(words)
+
+
+def _given(arguments: Sequence[str]) -> dict[str, object]:
+    """What these options of `run` mean, of what decides about the heartbeat."""
+    from probe.commands.run import command as run
+
+    found = run.make_context("run", list(arguments), resilient_parsing=True).params
+    wanted = {name: found.get(name) for name in (*_SHARED, "role", "config_file")}
+    wanted["upload"] = False if found.get("no_upload") else None
+    return {name: value for name, value in wanted.items() if value not in (None, ())}
 
 
 @command.command("status")

@@ -42,6 +42,37 @@ def test_a_quiet_day_alarms_nobody() -> None:
     assert replay(boxes(5, 31), 29 * DAY, 30 * DAY) == []
 
 
+def test_three_machines_that_are_always_on_are_enough() -> None:
+    (alarm,) = replay(boxes(3, 31, CUT), 29 * DAY, 30 * DAY)
+    assert 0 < alarm.start - CUT[0] <= 900
+    assert alarm.probes == {"probe0", "probe1", "probe2"}
+
+
+def test_who_left_with_the_first_joins_the_alarm() -> None:
+    """The alarm comes as soon as most are silent; the last of them was heard a little later."""
+    (alarm,) = replay(boxes(10, 31, CUT), 29 * DAY, 30 * DAY)
+    assert len(alarm.probes) == 10
+
+
+def test_leaving_one_after_the_other_is_not_leaving_together() -> None:
+    """Five in one hour, each a quarter of an hour after another."""
+    beats = {
+        name: [t for t in times if t < CUT[0] + 900 * n or t >= CUT[1] + 900 * n]
+        for n, (name, times) in enumerate(boxes(5, 31).items())
+    }
+    assert replay(beats, 29 * DAY, 30 * DAY) == []
+
+
+def test_a_part_of_the_day_of_which_little_is_known_is_like_the_others() -> None:
+    """A laptop that is only ever on in the evening is no stranger at noon, and no box either."""
+    evenings = [
+        day * DAY + 68_400 + k * HEARTBEAT for day in range(28) for k in range(20 + day % 5)
+    ]
+    learned = habit(evenings, 28 * DAY)
+    assert learned.hazard(68_400.0) < learned.hazard(43_200.0) < learned.hazard(75_600.0)
+    assert habit(boxes(1, 28)["probe0"], 28 * DAY).hazard(43_200.0) < 0.001
+
+
 @pytest.mark.parametrize("gone", [1, 2])
 def test_one_or_two_machines_off_never_alarm(gone: int) -> None:
     beats = boxes(gone, 31, CUT)
@@ -77,7 +108,7 @@ def test_a_habit_is_learned_for_each_part_of_the_day_and_outages_are_left_out() 
     with_it = habit(times, now).hazard(part)
     without = habit(times, now, [(CUT[0] - 1800, CUT[1])]).hazard(part)
     assert without < with_it
-    assert Habit().hazard(0.0) == 0.25
+    assert 1 / 13 < Habit().hazard(0.0) < 1 / 12  # a stranger stays for two hours
 
 
 def test_a_heartbeat_counts_for_twelve_minutes() -> None:

@@ -59,8 +59,14 @@ def test_sleep_and_being_off_are_left_out() -> None:
     later = 1.8e9 + 30_000
     history = dark(history, 60, 660, boot="b", wall=later)
     told = presence.unheard(history, HERE, at(900, boot="b", wall=later))
-    assert len(told) == 3
-    assert [(one.since, one.until) for one in told[1:]] == [(10_900, 10_900), (840, 240)]
+    # The first look after a sleep or a start says nothing: the line may still be coming up.
+    assert [(one.since, one.until) for one in told[1:]] == [(540, 240)]
+
+
+def test_a_look_after_sleep_that_reaches_something_counts_at_once() -> None:
+    history = dark(History(), 0, 1800)
+    history = presence.noted(history, at(20_000, slept=18_000), "home", country="KZ", asn=9198)
+    assert [stay.reach for stay in history.stays] == ["nothing", "home"]
 
 
 def test_another_reach_is_another_stay() -> None:

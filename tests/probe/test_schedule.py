@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from probe import consent
 from probe.commands.schedule import command
-from probe.schedule import BACKENDS, PERIODS, Plan, ScheduleError, choose, installed, plan
+from probe.schedule import PERIODS, choose, heartbeat, installed, plan
+from probe.timers import BACKENDS, Plan, ScheduleError
 from probe.trouble import Trouble
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fakes are shell scripts")
@@ -168,3 +170,95 @@ def test_a_unit_is_one_systemd_takes(tmp_path: Path) -> None:
 
 def test_a_named_timer_is_the_one_taken() -> None:
     assert choose("cron").name == "cron"
+
+
+# --- the heartbeat --------------------------------------------------------------------------------
+
+COLLECTOR = ("--", "--collector", "https://c.example", "--invite", "token", "--max-time", "900")
+
+
+def agree(home: Path, *, heartbeat: bool = True) -> None:
+    (home / "state").mkdir(exist_ok=True)
+    consent.record(home / "state", "en", heartbeat=heartbeat)
+
+
+def test_the_heartbeat_is_installed_where_it_was_allowed(home: Path) -> None:
+    tool(home, "systemctl", SYSTEMCTL)
+    agree(home)
+    said = run("install", *COLLECTOR).output
+    assert "the heartbeat every five minutes" in said
+    units = home / ".config/systemd/user"
+    assert {path.name for path in units.iterdir()} == {
+        f"{name}.{kind}"
+        for name in ("qazprobe", "qazprobe-heartbeat")
+        for kind in ("service", "timer")
+    }
+    service = (units / "qazprobe-heartbeat.service").read_text()
+    assert "upload --quiet --max-time 60 --collector https://c.example --invite token\n" in service
+    assert "Persistent" not in (units / "qazprobe-heartbeat.timer").read_text()
+    assert "heartbeat" in run("status").output
+    run("install", "--no-heartbeat", *COLLECTOR)
+    assert {path.name for path in units.iterdir()} == {"qazprobe.service", "qazprobe.timer"}
+    run("install", "--heartbeat", *COLLECTOR)
+    run("remove")
+    assert list(units.iterdir()) == []
+    assert "disable --now qazprobe-heartbeat.timer" in (home / "systemctl.log").read_text()
+
+
+def test_a_crontab_has_a_second_line_and_no_letters_from_it(home: Path) -> None:
+    tool(home, "crontab", CRONTAB)
+    agree(home)
+    run("install", *COLLECTOR)
+    lines = (home / "crontab").read_text().splitlines()
+    assert len(lines) == 4
+    assert re.match(r"[0-4]-59/5 \* \* \* \* ", lines[2])
+    assert lines[2].endswith(">/dev/null 2>&1")
+    assert "upload --quiet" in run("status").output
+    run("remove")
+    assert not (home / "crontab").exists()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "arguments", "why"),
+    [
+        (False, COLLECTOR, "consent --heartbeat"),
+        (True, (), "no collector"),
+        (True, (*COLLECTOR, "--no-upload"), "no collector"),
+    ],
+)
+def test_no_heartbeat_without_a_yes_and_somebody_to_hear_it(
+    home: Path, *, allowed: bool, arguments: tuple[str, ...], why: str
+) -> None:
+    tool(home, "crontab", CRONTAB)
+    agree(home, heartbeat=allowed)
+    assert why in run("install", *arguments).output
+    assert len((home / "crontab").read_text().splitlines()) == 3
+    with pytest.raises(Trouble, match=why):
+        run("install", "--heartbeat", *arguments)
+
+
+def test_the_heartbeat_reads_the_configuration_as_the_timer_will(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool(home, "crontab", CRONTAB)
+    agree(home)
+    monkeypatch.setenv("QAZPROBE_COLLECTOR", "https://only-in-this-shell.example")
+    run("install")
+    assert len((home / "crontab").read_text().splitlines()) == 3
+    (home / "state" / "qazprobe.toml").write_text('collector = ["https://c.example"]\n')
+    run("install")
+    assert (home / "crontab").read_text().splitlines()[2].count("--collector") == 0
+
+
+@pytest.mark.parametrize("name", sorted(BACKENDS))
+def test_every_timer_shows_both_jobs(name: str) -> None:
+    text = BACKENDS[name].render(plan((), 21600), heartbeat(()))
+    assert text.count("run --quiet") + text.count("<string>run</string>") == 1
+    assert text.count("upload --quiet") + text.count("<string>upload</string>") == 1
+
+
+def test_a_heartbeat_comes_at_its_own_second() -> None:
+    beat = Plan(("qazprobe", "upload"), 300, 4 * 60 + 37)
+    assert "OnCalendar=*-*-* *:04/5:37\n" in BACKENDS["systemd"].render(beat)
+    assert "4-59/5 * * * *" in BACKENDS["cron"].render(beat)
+    assert "/SC MINUTE /MO 5" in BACKENDS["schtasks"].render(beat)
