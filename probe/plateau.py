@@ -32,11 +32,15 @@ Limiter = Literal["policer", "shaper", "unknown"]
 
 def plateau(samples: Sequence[Sample], segment_bytes: int | None) -> float | None:
     """Bytes per second over the last 80 % of a transfer, or None when too little was seen."""
+    return _slope(arrivals(samples, segment_bytes))
+
+
+def arrivals(samples: Sequence[Sample], segment_bytes: int | None) -> list[tuple[float, float]]:
+    """How many bytes had come by when: counted in segments where the kernel told them."""
     size = _segment_size(samples, segment_bytes)
-    if size is not None:
-        counted = [(s.at, s.segments * size) for s in samples if s.segments is not None]
-        return _slope(counted)
-    return _slope([(s.at, float(s.wire)) for s in samples])
+    if size is None:
+        return [(s.at, float(s.wire)) for s in samples]
+    return [(s.at, s.segments * size) for s in samples if s.segments is not None]
 
 
 def _slope(seen: Sequence[tuple[float, float]]) -> float | None:

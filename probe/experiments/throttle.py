@@ -23,6 +23,7 @@ from probe.pairs import (
     judge_pairs,
     order,
     out_of_reach,
+    pair_up,
     rate,
 )
 from probe.plan import host_of, keyed, port_of
@@ -81,9 +82,10 @@ async def _sequence(mover: Mover, tested: Look, control: Look) -> Judgement:
     """Pairs, in alternating order, until the rule has seen enough."""
     looks = {tested.arm: tested, control.arm: control}
     found = judge_pairs(mover.transfers, tested.arm, control.arm)
-    while found.state is State.MORE:
-        for arm in order(len(found.pairs), tested.arm, control.arm):
-            await mover.move(replace(looks[arm], pair=len(found.pairs) + 1))
+    while found.open:
+        done = len(pair_up(mover.transfers, tested.arm, control.arm))
+        for arm in order(done, tested.arm, control.arm):
+            await mover.move(replace(looks[arm], pair=done + 1))
         found = judge_pairs(mover.transfers, tested.arm, control.arm)
     return found
 

@@ -4,6 +4,7 @@ from typing import Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from probe.failure import Failure
 from probe.model import Sample, Transfer
@@ -185,6 +186,64 @@ def test_quick_transfers_are_not_told_apart_by_their_clock() -> None:
     assert state(pairs((10**6, 9 * 10**6))) is State.OK
 
 
+def test_what_a_policer_lets_through_first_is_no_part_of_the_rate() -> None:
+    sampled = (
+        Sample(at=0.0, wire=3000),
+        Sample(at=0.1, wire=4000),
+        Sample(at=0.2, wire=4000 + SIZE // 2),  # a burst, and then 16 kB a second
+        Sample(at=0.2 + SIZE / 2 / 16_000, wire=4000 + SIZE),
+    )
+    policed = replace(moved("A", 1, 1), samples=sampled)
+    assert rate(policed) == pytest.approx(16_000, rel=0.01)
+
+
+def test_segments_are_counted_where_a_hole_holds_the_bytes_back() -> None:
+    sampled = (
+        Sample(at=0.0, wire=0, segments=0, out_of_order=0),
+        Sample(at=0.1, wire=1000, segments=1, out_of_order=0),
+        Sample(at=1.1, wire=1000, segments=11, out_of_order=10),  # all behind one that was lost
+        Sample(at=2.1, wire=21_000, segments=21, out_of_order=10),
+    )
+    holed = replace(moved("A", 1, 1), samples=sampled, segment_bytes=1000)
+    assert rate(holed) == pytest.approx(10_000, rel=0.01)
+    assert rate(replace(holed, direction="up")) == pytest.approx(20_000, rel=0.01)
+
+
+def noisy(*more: tuple[float, float]) -> list[Transfer]:
+    """Five pairs that accuse, though the two names' rates nearly meet; and perhaps more pairs."""
+    return pairs((900, 4000), (900, 4000), (1300, 1700), (900, 4000), (900, 4000), *more)
+
+
+def test_a_suspicion_that_is_not_plain_is_open_until_two_more_pairs_are_seen() -> None:
+    once = judge_pairs(noisy())
+    assert once.state is State.STRONG
+    assert once.unsettled
+    assert judge_pairs(noisy((900, 4000))).open
+    again = judge_pairs(noisy((900, 4000), (900, 4000)))
+    assert again.state is State.STRONG
+    assert not again.open
+    refuted = judge_pairs(noisy((4000, 900), (4000, 900)))
+    assert refuted.state is State.INCONCLUSIVE
+    assert not refuted.open
+
+
+def test_a_plain_suspicion_needs_no_more_pairs() -> None:
+    assert not judge_pairs(pairs(*[(128, 4000)] * 5)).open
+
+
+def test_a_suspicion_stands_when_nothing_more_can_be_asked() -> None:
+    unaffordable = Transfer(address="192.0.2.1", port=443, sni="x", arm="B", pair=6, ended="budget")
+    spent = judge_pairs([*noisy(), unaffordable])
+    assert spent.state is State.STRONG
+    assert not spent.open
+    errors = [step for n in (6, 7, 8, 9) for step in (broken("A", n), moved("B", n, 4000))]
+    assert judge_pairs([*noisy(), *errors[:6]]).open
+    assert judge_pairs([*noisy(), *errors]).state is State.BLOCKED
+    last = judge_pairs([*noisy(), *errors[:6], moved("A", 9, 900), broken("B", 9)])
+    assert last.state is State.STRONG
+    assert not last.open
+
+
 def judged(rates: list[tuple[float, float]]) -> Judgement:
     return judge_pairs(pairs(*rates))
 
@@ -196,9 +255,9 @@ speeds = st.floats(20, 10**5)
 def test_a_longer_sequence_never_changes_what_was_decided(
     rates: list[tuple[float, float]],
 ) -> None:
-    decided = [judged(rates[:n]).state for n in range(1, len(rates) + 1)]
-    final = next((s for s in decided if s is not State.MORE), State.MORE)
-    assert decided[-1] is final
+    decided = [judged(rates[:n]) for n in range(1, len(rates) + 1)]
+    final = next((found.state for found in decided if not found.open), decided[-1].state)
+    assert decided[-1].state is final
 
 
 @given(st.lists(st.tuples(speeds, speeds), min_size=5, max_size=5))
