@@ -50,6 +50,8 @@ _KEY = re.compile(r"(?:(?:name:)?[0-9a-f]{64}|aki:[0-9a-f]{40,64})")
 _FUZZY = re.compile(r"[0-9a-f]{16}")
 _SERIAL = re.compile(r"[0-9a-f]{2,64}")
 _SERVER_HELLO = re.compile(r"\d{1,5},\d{1,5},(?:\d{1,5}(?:-\d{1,5})*)?")
+_HEXADECIMAL = re.compile(r"[0-9a-f]+")
+_LETTERS = 2 * len("1.1.1.1")  # the shortest address in hexadecimal
 _SHAPES = {
     "id": _UUID,
     "run": _UUID,
@@ -153,12 +155,20 @@ def _mapping(name: str, value: dict[str, object], keep: Allowed) -> dict[str, ob
 
 def _text(name: str, value: str, keep: Allowed) -> str:
     shape = _SHAPES.get(name)
-    if shape is not None and shape.fullmatch(value):
+    if shape is not None and shape.fullmatch(value) and not _letters_in_hex(value):
         return value
     if name in _ADDRESSES and parsed(value) is not None:
         return value if keep.text(value) else NAME_MARK
     new = clean(value, keep, NAME_MARK if name in _NAMES or name in _ASKED else TEXT_MARK)
     return value if new == value else new
+
+
+def _letters_in_hex(value: str) -> bool:
+    """Text written as a hash: 32 bytes that are all letters are no digest but by chance (1e-14)."""
+    digits = value.rpartition(":")[2]
+    if len(digits) < _LETTERS or len(digits) % 2 or not _HEXADECIMAL.fullmatch(digits):
+        return False
+    return all(0x20 <= byte < 0x7F for byte in bytes.fromhex(digits))
 
 
 def _headers(headers: dict[str, str], keep: Allowed) -> dict[str, str]:

@@ -59,7 +59,7 @@ _ESCAPE = re.compile(
 )
 _ENTITY = re.compile(r"&(?:amp;)*(?:#|num|period|colon|lsqb|lbrack)")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
-_TELLING = re.compile(r"\d|[:=]|[A-Za-z0-9+/_-]{10}")
+_TELLING = re.compile(r"\d|[:=]|[A-Fa-f]{8}|[A-Za-z0-9+/_-]{10}")
 _WORDY = re.compile(r"[ -~]{7}")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _TOKENS = (re.compile(r"\w+"), re.compile(r"[0-9]+"), re.compile(r"[0-9a-fA-F]+"))
