@@ -12,6 +12,7 @@ from bench.peers.tally import Run, Verdict
 
 PEERS = {"miniooni, LTE 0.5.28": LATEST, "miniooni, classic 0.4.3": CLASSIC}
 OURS = {"qazprobe, 16 at once": 16, "qazprobe, 64 at once": 64}
+ONE = {"qazprobe, 1 at once": 1}  # as the peer does it
 
 
 def ends(ground: Ground) -> Ends:
@@ -35,7 +36,7 @@ def play(spec: Spec, limit: int, wanted: str) -> Iterator[Run]:
     with Ground(spec) as ground:
         urls = ground.urls()
         shut = {site.url for site in ground.field.sites if site.blocked}
-        for program, concurrency in OURS.items():
+        for program, concurrency in {**ONE, **OURS}.items():
             if wanted in program:
                 cost = ground.probe(concurrency=concurrency)
                 words = {r.input: str(r.verdict.outcome) for r in cost.sites if r.verdict}
