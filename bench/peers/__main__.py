@@ -7,11 +7,12 @@ Without a word it builds the peer and does everything.
 """
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 
 from bench.field.ground import machine
-from bench.peers import build, on_country, on_field, tally
+from bench.peers import adapter, build, on_country, on_field, tally
 
 STEPS = ("field", "country", "slowed", "report")
 
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--wrong", action="store_true", help="list every URL that was judged wrong")
     chosen = parser.parse_args()
     steps = chosen.steps or STEPS
+    os.sched_setaffinity(0, os.sched_getaffinity(0) - {adapter.CORE} or {adapter.CORE})
     out = chosen.out or Path(tempfile.mkdtemp(prefix="qazprobe-peers-")) / "runs.jsonl"
     if not chosen.steps:
         build.main()

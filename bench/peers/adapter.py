@@ -19,7 +19,7 @@ from probe.lab import commands
 
 LATEST, CLASSIC = "web_connectivity@v0.5", "web_connectivity"
 HELPER_PORT = 8082
-_CORE = "0"
+CORE = 0  # whoever is measured has it, and nobody else
 _START_LIMIT = 15.0
 _HOSTS = {
     "dns.google": "8.8.8.8",
@@ -84,7 +84,7 @@ def metered(ends: Ends, argv: Sequence[str], env: dict[str, str]) -> Bill:
     """Run a command at home on a core of its own."""
     out = ends.folder / "bill.json"
     out.unlink(missing_ok=True)
-    meter = ["taskset", "-c", _CORE, sys.executable, "-m", "bench.peers.meter", str(out), *argv]
+    meter = ["taskset", "-c", str(CORE), sys.executable, "-m", "bench.peers.meter", str(out), *argv]
     before = _counted(ends)
     said = commands.run(ends.wrap(ends.home, meter), env, 3600.0)
     after = _counted(ends)
