@@ -22,6 +22,7 @@ LINKS = 32
 EXCERPT = 4096
 WORDS = 1024
 SHINGLES = 512
+_PIECE = 4096  # characters that are read for words at a time
 
 # Named, so that nothing that identifies somebody passes by accident.
 KEPT = frozenset(
@@ -190,9 +191,20 @@ def linked_hosts(text: str) -> tuple[str, ...]:
 
 
 def words(text: str) -> list[str]:
-    """The first words that a reader would see, in lower case."""
-    seen = _TAG.sub(" ", "".join(shown(text))).lower()
-    return _WORD.findall(seen)[:WORDS]
+    """The first words that a reader would see, in lower case.
+
+    In pieces that begin with a "<", which neither a tag nor a word goes across: most pages have
+    enough words long before their end.
+    """
+    bare = "".join(shown(text))
+    seen: list[str] = []
+    at = 0
+    while at < len(bare) and len(seen) < WORDS:
+        end = bare.find("<", at + _PIECE)
+        end = len(bare) if end < 0 else end
+        seen += _WORD.findall(_TAG.sub(" ", bare[at:end]).lower())
+        at = end
+    return seen[:WORDS]
 
 
 def shown(text: str) -> Iterator[str]:
@@ -221,7 +233,10 @@ def likeness(seen: Sequence[str]) -> str | None:
         for one, two, three in zip(hashes, hashes[1:], hashes[2:], strict=False)
     }
     chosen = sorted(triples)[:SHINGLES]
-    mixed = b"".join((_mixed(number)).to_bytes(8, "big") for number in chosen)
+    mixed = b"".join(
+        # Lets every bit of a number depend on the higher ones too.
+        [((number ^ number >> 29) * _MIX & _MASK).to_bytes(8, "big") for number in chosen]
+    )
     half = len(chosen) / 2
     bits = 0
     for place in range(8):
@@ -235,11 +250,6 @@ def likeness(seen: Sequence[str]) -> str | None:
 def printable(text: str) -> str:
     """`text` without control characters."""
     return "".join(char for char in text if char.isprintable())
-
-
-def _mixed(number: int) -> int:
-    """Let every bit of a number depend on the higher ones too."""
-    return (number ^ number >> 29) * _MIX & _MASK
 
 
 # For each bit of an octet, that bit in as many octets as there can be.

@@ -1,6 +1,7 @@
 """Facts of a page: alike when pages are, bounded and calm whatever they are."""
 
 import gzip
+import re
 import time
 import zlib
 from random import Random
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from probe.net import page
 from probe.net.answer import Answer
-from probe.net.page import absolute, as_text, decoded, describe, likeness, title, words
+from probe.net.page import WORDS, absolute, as_text, decoded, describe, likeness, title, words
 
 CAP = 256 * 1024
 TEXT = " ".join(f"word{number % 97} other{number % 89}" for number in range(400))
@@ -45,6 +47,15 @@ def test_likeness_follows_the_words() -> None:
 def test_words_are_what_a_reader_sees() -> None:
     text = "<style>a{b}</style>Hello <b>wide</b>\nWorld<script>if (a<b) x()</script> end<!-- b -->"
     assert words(text) == ["hello", "wide", "world", "end"]
+
+
+@given(st.lists(st.sampled_from(["<p>", "< ", "<b", ">", "Σ", "ΑΣ", "ΑΣ\u0301", "a1", " ", "'"])))
+def test_reading_a_page_in_pieces_changes_no_word(parts: list[str]) -> None:
+    text = "".join(part * 40 for part in parts)
+    whole = re.findall(r"\w{1,64}", re.sub(r"<[^<>]*>", " ", text).lower())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "_PIECE", 3)
+        assert words(text) == whole[:WORDS]
 
 
 @pytest.mark.parametrize(
