@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
-from probe.compare import host_of, is_address, is_bogon, same_failure
+from probe.compare import host_of, is_address, is_bogon, same_failure, same_leaf
 from probe.model import Base, Control, Dns, Http, Line, Quic, Record, Role, Step, Steps, Tcp, Tls
 
 FRESH_SECONDS = 900.0
@@ -137,6 +137,16 @@ class Evidence:
     def harmless(self, kind: type[S], hop: int | None = None) -> list[S]:
         """Steps that offered a harmless name instead."""
         return self.all(kind, role=Role.HARMLESS, hop=hop)
+
+    def one_house(self, stranger: Tls) -> bool:
+        """The supposedly unrelated server holds the key that the target's shows to a harmless name.
+
+        Then both are doors of one house, which may itself treat the name like this behind each.
+        """
+        harmless = self.harmless(Tls, hop=stranger.hop)
+        there = [s for s in harmless if s.address == stranger.address]
+        here = [s for s in harmless if s.address != stranger.address]
+        return any(same_leaf(one, other) for one in there for other in here)
 
     def handshake_before(self, page: Http) -> Tls | None:
         """The handshake that an exchange went over, if any."""

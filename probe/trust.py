@@ -105,7 +105,7 @@ def covers(leaf: "Certificate", name: str | None) -> bool:
     address = _address(host)
     if address is not None:
         return address in addresses
-    return any(_matches(pattern.removesuffix("."), host) for pattern in names)
+    return any(matches(pattern.removesuffix("."), host) for pattern in names)
 
 
 def rfc3339(when: datetime) -> str:
@@ -193,7 +193,7 @@ def _local(found: Found, way: Path, local: LocalStore | None) -> bool | None:
     )
 
 
-def _matches(pattern: str, host: str) -> bool:
+def matches(pattern: str, host: str) -> bool:
     """A name, or one whole label of it by a wildcard that is not directly under the top."""
     if pattern == host:
         return True
@@ -208,4 +208,4 @@ def _address(host: str) -> str | None:
         return None
 
 
-__all__ = ["LocalStore", "MachineStore", "Roots", "RootsError", "covers", "evaluate"]
+__all__ = ["LocalStore", "MachineStore", "Roots", "RootsError", "covers", "evaluate", "matches"]

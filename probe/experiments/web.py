@@ -8,7 +8,7 @@ what any of it means.
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
-from probe.compare import host_of, incompatible, is_address, same_site
+from probe.compare import host_of, incompatible, is_address, same_issuer, same_site
 from probe.evidence import of_the_site
 from probe.experiments.browse import (
     ADDRESSES,
@@ -197,7 +197,7 @@ def control_addresses(task: Task, site: Site) -> list[str]:
 
 async def _compare(task: Task, net: Net, trail: Trail, site: Site, address: str) -> None:
     """At one address: a harmless name, the target, and when that failed the harmless name again."""
-    harmless = task.harmless[task.seed % len(task.harmless)] if task.harmless else None
+    harmless = _harmless_name(task)
     if harmless is not None:
         await _until_forgotten(net, trail, site, address, harmless)
     seen = any(s.role is Role.TARGET for s in _at(trail, site, address))
@@ -242,6 +242,10 @@ async def _harmless(net: Net, trail: Trail, site: Site, address: str, name: str)
     return placed
 
 
+def _harmless_name(task: Task) -> str | None:
+    return task.harmless[task.seed % len(task.harmless)] if task.harmless else None
+
+
 async def _until_forgotten(net: Net, trail: Trail, site: Site, address: str, name: str) -> None:
     """Offer a harmless name; if the address went silent since the first look, wait and ask again.
 
@@ -281,6 +285,7 @@ async def _patiently(task: Task, net: Net, trail: Trail, site: Site, picks: Sequ
 
     No harmless name was answered there either, or the server has confirmed what we asked.
     """
+    name = _harmless_name(task)
     for address in picks[:1]:
         mine = [s for s in _at(trail, site, address) if s.role is Role.TARGET]
         silent = [s for s in mine if s.failure is Failure.TIMEOUT and not isinstance(s, Tcp)]
@@ -293,6 +298,8 @@ async def _patiently(task: Task, net: Net, trail: Trail, site: Site, picks: Sequ
         heard = any(s.acknowledged for s in silent)
         if silent and not worked and (heard or not answered):
             await fetch_from(net, trail, site, address, try_=3, limit=PATIENCE)
+            if answered and name is not None:  # a comparison needs an answer after it as well
+                await _harmless(net, trail, site, address, name)
             await look_at(net, trail, task.references[-1] if task.references else None)
 
 
@@ -303,8 +310,9 @@ async def _name_elsewhere(task: Task, net: Net, trail: Trail, site: Site) -> Non
     unrelated server is not. Never where an address is punished for the name: it would be innocent.
     """
     stranger = next((one.address for one in reversed(task.references) if one.address), None)
-    name = task.harmless[task.seed % len(task.harmless)] if task.harmless else None
-    if stranger is None or name is None or not _fails_alone(task, trail, site):
+    name = _harmless_name(task)
+    alone = _fails_alone(task, trail, site) or _untrusted_alone(trail, site)
+    if stranger is None or name is None or not alone:
         return
     for offered, role in ((name, Role.HARMLESS), (site.host, Role.NEUTRAL), (name, Role.HARMLESS)):
         steps: Iterable[Step | None] = (
@@ -332,6 +340,17 @@ def _fails_alone(task: Task, trail: Trail, site: Site) -> bool:
     last = mine[-1]
     later = [s for s in own if s.role is Role.HARMLESS and s.at > last.at]
     return any(s.address == last.address and s.bytes_in > 0 for s in later)
+
+
+def _untrusted_alone(trail: Trail, site: Site) -> bool:
+    """This name was shown a certificate that nobody vouches for, and a harmless one another's."""
+    shaken = [s for s in trail.steps if isinstance(s, Tls) and s.hop == site.hop and site.secure]
+    mine = [s for s in shaken if s.role is Role.TARGET and s.sni == site.host and s.trust]
+    if not mine or any(s.trust is not None and s.trust.anchored for s in mine):
+        return False
+    here = [s for s in shaken if s.role is Role.HARMLESS and s.address == mine[-1].address]
+    others = [s for s in here if s.trust is not None]
+    return bool(others) and not any(same_issuer(s.trust, mine[-1].trust) for s in others)
 
 
 def _offered(step: Tls | Http) -> str | None:

@@ -81,10 +81,10 @@ def _not_the_server(e: Evidence, attempts: list[Http]) -> tuple[float, tuple[Htt
 def at_a_stranger(e: Evidence, mine: Http) -> tuple[bool | None, tuple[Http, ...]]:
     """Whether this host fails alike at an unrelated server that answers a harmless one around it.
 
-    None: nobody asked, or it was not well itself.
+    None: nobody asked, it was not well itself, or it is not unrelated.
     """
     for step in e.all(Http, role=Role.NEUTRAL, hop=mine.hop):
-        if _name(step) != _name(mine) or step.address == mine.address:
+        if _name(step) != _name(mine) or step.address == mine.address or _one_house(e, step):
             continue
         here = [s for s in e.harmless(Http) if s.address == step.address and s.bytes_in]
         before, after = [s for s in here if s.at < step.at], [s for s in here if s.at > step.at]
@@ -93,6 +93,14 @@ def at_a_stranger(e: Evidence, mine: Http) -> tuple[bool | None, tuple[Http, ...
         if before and after and same_failure(step.failure, mine.failure):
             return True, (before[-1], step, after[0])
     return None, ()
+
+
+def _one_house(e: Evidence, stranger: Http) -> bool:
+    """The supposedly unrelated server says to a harmless host what the target's says to it."""
+    harmless = [s for s in e.harmless(Http, hop=stranger.hop) if s.url == stranger.url]
+    there = [s for s in harmless if s.address == stranger.address]
+    here = [s for s in harmless if s.address != stranger.address]
+    return any(similar_pages(one, other) for one in there for other in here)
 
 
 def _name(page: Http) -> str:
@@ -269,6 +277,8 @@ def known_block_page(e: Evidence) -> Proof | None:
         pages = plain_pages(e, hop)
         known = [p for p in pages if known_page(p)]
         there = e.control_pages(hop)
+        if same_site(host_of(e.hop_urls.get(hop, "")), e.host):
+            there = [*there, *_own_word(e, hop)]  # a site may itself speak of blocking
         if len(known) < 2 or len(known) < len(pages):
             continue
         if _only_the_address_is_wrong(e, hop, known):

@@ -143,7 +143,7 @@ def as_the_control_sees_it(e: Evidence) -> Proof | None:
 def as_its_own_https_page(e: Evidence) -> Proof | None:
     """The page over plain http is the one that the same host shows over proven TLS."""
     for page in _final(e):
-        if page.proven or e.handshake_before(page) is not None:
+        if page.proven or e.handshake_before(page) is not None or not custody(e):
             continue
         host = host_of(page.url)
         own = [p for p in e.all(Http, hop=e.end) if p.proven and host_of(p.url) == host]
@@ -157,7 +157,7 @@ def as_its_own_https_page(e: Evidence) -> Proof | None:
 def refused_as_the_control_is(e: Evidence) -> Proof | None:
     """The server turns us away over plain http; its https page or the control says the same."""
     for page in _final(e):
-        if page.proven or not is_refusal(page):
+        if page.proven or not is_refusal(page) or not custody(e):
             continue
         host = host_of(page.url)
         own = [p for p in e.all(Http, hop=e.end) if p.proven and host_of(p.url) == host]

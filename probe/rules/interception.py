@@ -5,14 +5,20 @@ unknown key is a new sibling or an imitation; an unknown authority is an interce
 site is shown to have another certificate, and only when this line does not re-sign everything.
 """
 
-from probe.compare import same_issuer, same_leaf
+import re
+from base64 import b64decode
+
+from probe import certificate
+from probe.compare import host_of, same_issuer, same_leaf
 from probe.evidence import Evidence
 from probe.forgery import resembles_2019, trust_facts
 from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Base, Mechanism, Outcome, Role, Tls, TrustReason
 from probe.rules.access import is_local_interceptor
+from probe.trust import covers, matches
 
 _MITM = Mechanism.TLS_MITM
+_COMMON_NAME = re.compile(r"(?:^|,)CN=([^,+]+)")
 
 
 def forged(e: Evidence) -> list[Tls]:
@@ -98,13 +104,32 @@ def copied_like_2019(e: Evidence) -> Proof | None:
 
 @rule("tls.same_server_proves_another_way", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
 def same_server_proves_another_way(e: Evidence) -> Proof | None:
-    """The same address shows a trusted certificate to another name, or in another way."""
+    """The same address shows this site's trusted certificate to another name, or in another way."""
     for step in reversed(forged(e)):
         for other in (*e.harmless(Tls), *e.handshakes(step.hop)):
-            proven = other.trust is not None and other.trust.anchored
-            if proven and other.address == step.address and other.port == step.port:
-                return Proof((step, other), 0.93)
+            if other.trust is None or not other.trust.anchored:
+                continue
+            if (other.address, other.port) != (step.address, step.port):
+                continue
+            # A host of many sites shows a harmless name another site's certificate: no proof.
+            if other.sni == step.sni or _is_for(e, other, step.sni):
+                return Proof((step, other), 0.95)
     return None
+
+
+def _is_for(e: Evidence, step: Tls, name: str | None) -> bool:
+    """The certificate that a step was shown is for this name, whatever name it was shown to.
+
+    A trusted authority puts nothing into the common name that is not among the names it certifies.
+    """
+    common = _COMMON_NAME.search(step.trust.subject) if step.trust else None
+    if common is not None and name is not None and matches(common[1], name):
+        return True
+    try:
+        leaf = certificate.read(b64decode(e.record.certs.get(next(iter(step.chain), ""), "")))
+    except ValueError:
+        return False
+    return covers(leaf, name)
 
 
 @rule("tls.one_key_for_unrelated_names", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
@@ -117,15 +142,26 @@ def one_key_for_unrelated_names(e: Evidence) -> Proof | None:
         if trust and trust.named and trust.issuer_key == e.line.resigned_by:
             if any(same_leaf(step, there) for there in e.control_handshakes(step.hop)):
                 continue
+            if _for_any_name(e, step):
+                continue  # a server's own: several may have theirs from one private authority
             return Proof((step,), 0.85)
     return None
+
+
+def _for_any_name(e: Evidence, step: Tls) -> bool:
+    """That address shows harmless names certificates by the same key."""
+    here = [s for s in e.harmless(Tls) if (s.address, s.port) == (step.address, step.port)]
+    return any(same_issuer(s.trust, step.trust) for s in here)
 
 
 @rule("tls.interceptor_answers_elsewhere", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
 def interceptor_answers_elsewhere(e: Evidence) -> Proof | None:
     """Offered to an unrelated server, this name alone brings an untrusted certificate."""
     for step in e.all(Tls, role=Role.NEUTRAL):
-        if step.sni != e.host or step.trust is None or step.trust.anchored or step.trust.valid:
+        name = host_of(e.hop_urls.get(step.hop, ""))
+        if step.sni != name or step.trust is None or step.trust.anchored or step.trust.valid:
+            continue
+        if e.one_house(step):
             continue
         here = [s for s in e.harmless(Tls) if (s.address, s.port) == (step.address, step.port)]
         answered = [s for s in here if s.trust is not None]

@@ -7,7 +7,7 @@ can explain the difference. A harmless name that fails proves nothing.
 from collections.abc import Iterator
 
 from probe.compare import same_failure
-from probe.evidence import Evidence, by_address, consistently
+from probe.evidence import Evidence, by_address, consistently, failing
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Base, Mechanism, Outcome, Role, Tcp, Tls, TrustReason
@@ -22,12 +22,17 @@ MECHANISMS = {
 
 
 def failing_handshakes(e: Evidence) -> Iterator[list[Tls]]:
-    """Attempts at one address, all of which failed in one way, at the hop where it ended."""
+    """Attempts at one address, all of which failed in one way, at the hop where it ended.
+
+    A reset just after a connection is made is told now by the connection, now by the handshake.
+    """
     shaken = [s for s in e.handshakes(e.end) if s.port == e.port(e.end)]
     if any(s.failure is None for s in shaken if s.address in e.system_addresses(e.end)):
         return
-    for _, attempts in by_address(shaken):
-        last = consistently(attempts)
+    connections = e.connections(e.end)
+    for address, attempts in by_address(shaken):
+        cut = [s for s in connections if s.address == address and s.failure is Failure.RESET]
+        last = attempts[-1] if consistently([*attempts, *cut]) else None
         if last is None or last.failure not in MECHANISMS:
             continue
         if last.failure is Failure.SSL_HANDSHAKE and last.alert_by != "peer":
@@ -75,10 +80,10 @@ def _not_the_server(e: Evidence, attempts: list[Tls]) -> tuple[float, tuple[Tls,
 def at_a_stranger(e: Evidence, mine: Tls) -> tuple[bool | None, tuple[Tls, ...]]:
     """Whether this name fails alike at an unrelated server that answers a harmless one around it.
 
-    None: nobody asked, or it was not well itself.
+    None: nobody asked, it was not well itself, or it is not unrelated.
     """
     for step in e.all(Tls, role=Role.NEUTRAL, hop=mine.hop):
-        if step.sni != mine.sni or step.address == mine.address:
+        if step.sni != mine.sni or step.address == mine.address or e.one_house(step):
             continue
         here = [s for s in e.harmless(Tls) if s.address == step.address and s.failure is None]
         before, after = [s for s in here if s.at < step.at], [s for s in here if s.at > step.at]
@@ -167,14 +172,15 @@ def _silenced(e: Evidence, trigger: Tls) -> tuple[Base, ...]:
 @rule("tls.broken_everywhere", Tier.CLEARED, Outcome.DOWN)
 def broken_everywhere(e: Evidence) -> Proof | None:
     """Nobody gets a handshake out of this site: the control's fail in the same way."""
-    mine = [s for s in e.handshakes(e.end) if s.failure is not None]
+    cut = [s for s in e.connections(e.end) if s.failure is Failure.RESET]
+    mine: list[Tcp | Tls] = [*failing(e.handshakes(e.end)), *cut]
     led = [s for s in e.control(Tls, latest=True) if s.role is Role.TARGET]
     there = [s for s in led if s.sni == e.end_host]
     if len(mine) < 2 or not there or any(s.failure is None for s in there):
         return None
     if any(s.failure is None for s in e.handshakes(e.end)):
         return None
-    if at_a_stranger(e, mine[-1])[0]:
+    if any(at_a_stranger(e, s)[0] for s in e.handshakes(e.end)[-1:]):
         return None  # it is the name that fails, at whatever server: the control is no better off
     alike = any(same_failure(s.failure, t.failure) for t in mine for s in there)
     return Proof(tuple(mine), 0.93 * e.control_weight) if alike else None

@@ -94,7 +94,13 @@ def test_a_known_key_anywhere_is_interception() -> None:
 
 
 def test_the_name_alone_calls_up_an_interceptor_at_an_unrelated_server() -> None:
-    assert outcome(run({(OTHER, HOST): FORGED})) is Outcome.INTERCEPTED
+    wrong = change(FORGED, reason=TrustReason.HOSTNAME, anchored=True, named=False)
+    theirs = change(wrong, issuer_key="root", leaf_key="theirs")
+    seen: dict[tuple[str, str | None], Failure | Trust] = {
+        (OTHER, HOST): FORGED,
+        (OTHER, HARMLESS): theirs,
+    }
+    assert outcome(run(seen)) is Outcome.INTERCEPTED
 
 
 def test_a_servers_own_default_certificate_accuses_nobody() -> None:
@@ -103,6 +109,7 @@ def test_a_servers_own_default_certificate_accuses_nobody() -> None:
 
 
 def test_the_same_server_proving_itself_to_another_name_is_proof() -> None:
-    own = change(FORGED, valid=True, reason=None, anchored=True, issuer_key="root")
+    wrong = change(FORGED, reason=TrustReason.HOSTNAME, anchored=True, named=False)
+    own = change(wrong, subject=f"CN={HOST}")
     steps = run({(GOOD, HOST): FORGED, (GOOD, HARMLESS): own})
     assert outcome(steps) is Outcome.INTERCEPTED

@@ -9,7 +9,7 @@ from probe.experiments import web
 from probe.experiments.port import Reference, Task
 from probe.failure import Failure
 from probe.model import Dns, Http, Reply, Role, Steps, Tcp, Tls
-from tests.build import GOOD, HARMLESS, HOST, OTHER, PLAIN, SINK, URL, control, dns, fetched
+from tests.build import FORGED, GOOD, HARMLESS, HOST, OTHER, PLAIN, SINK, URL, control, dns, fetched
 from tests.fake_net import FakeNet
 
 TASK = Task(
@@ -132,6 +132,25 @@ def test_a_silence_without_any_answer_gets_one_patient_look() -> None:
     )
     steps = both(net)
     assert any(s.try_ == 3 for s in steps)
+
+
+def test_a_patient_look_is_followed_by_the_harmless_name_that_was_answered() -> None:
+    net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.TIMEOUT})
+    seen = tuple(structs(s, acknowledged=True) if isinstance(s, Tls) else s for s in first(net))
+    steps = asyncio.run(web.confirm(TASK, net, seen))
+    there = [s for s in steps if isinstance(s, Tls) and s.address == GOOD]
+    assert [s.sni for s in there] == [HOST, HARMLESS, HOST, HARMLESS, HOST, HARMLESS]
+
+
+def test_a_name_that_alone_is_shown_an_unknown_authority_is_offered_elsewhere_too() -> None:
+    net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): FORGED})
+    there = [s for s in both(net) if isinstance(s, Tls) and s.address == OTHER]
+    assert [s.sni for s in there if s.role is not Role.REFERENCE] == [HARMLESS, HOST, HARMLESS]
+
+
+def test_a_server_that_shows_every_name_an_unknown_authority_is_asked_at_home_only() -> None:
+    net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): FORGED, (GOOD, HARMLESS): FORGED})
+    assert not any(s.role is Role.NEUTRAL for s in both(net))
 
 
 def test_a_name_that_alone_fails_is_offered_to_an_unrelated_server_too() -> None:

@@ -46,9 +46,11 @@ HEARD = (tcp(port=80), page(PLAIN, failure=Failure.TIMEOUT, acknowledged=True))
 LOOKED = (dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED)
 
 
-def stranger(**own: object) -> tuple[Step, ...]:
+def stranger(title: str = "Another server", **own: object) -> tuple[Step, ...]:
     """The host at an unrelated server, between two harmless ones."""
-    around = harmless(page(PLAIN, address=OTHER, host="h", status=404))
+    fuzzy = ODD if title == "Another server" else "0f0f0f0f0f0f0f0f"
+    mute = page(PLAIN, address=OTHER, host="h", status=404, title=title, fuzzy=fuzzy)
+    around = harmless(mute)
     step = replace(page(PLAIN, address=OTHER, **own), role=Role.NEUTRAL)  # type: ignore[arg-type]
     return around, step, around
 
@@ -68,6 +70,19 @@ TABLE = {
         "http.fails_for_this_host",
         record(*LOOKED, *stranger(failure=RESET), url=PLAIN),
         True,
+    ),
+    "silent, confirmed the request, and so is another door of the same house": (
+        "http.fails_for_this_host",
+        record(
+            dns(GOOD),
+            *HEARD,
+            *ANSWERED,
+            *again(*HEARD),
+            *ANSWERED,
+            *stranger("The site", failure=Failure.TIMEOUT),
+            url=PLAIN,
+        ),
+        False,
     ),
     "an unrelated server answers for this host": (
         "http.fails_for_this_host",
@@ -203,6 +218,17 @@ TABLE = {
         twice(
             page(PLAIN, title="Страница заблокирована"),
             controls=(control(page(PLAIN, title="Страница заблокирована")),),
+        ),
+        False,
+    ),
+    "a page about blocking, by its own https as well": (
+        "http.known_block_page",
+        record(
+            dns(GOOD),
+            page(PLAIN, title="Страница заблокирована"),
+            *again(page(PLAIN, title="Страница заблокирована")),
+            page(URL, title="Страница заблокирована"),
+            url=PLAIN,
         ),
         False,
     ),

@@ -23,6 +23,7 @@ from tests.build import (
 )
 from tests.probe.rules.check import holds
 
+NOTICE = "http://stop.example/"
 PARTIAL = replace(VALID, valid=False, anchored=False, reason=TrustReason.INCOMPLETE)
 NATIONAL = replace(FORGED, authority=Authority(id="ru", kind="national", proof="claimed"))
 LOOP = page(status=302, location=URL)
@@ -144,6 +145,15 @@ TABLE = {
         False,
     ),
     "as its own https page": ("ok.as_its_own_https_page", plain(page(PLAIN), page(URL)), True),
+    "as the https page of where an open redirect led": (
+        "ok.as_its_own_https_page",
+        plain(
+            page(PLAIN, status=302, location=NOTICE),
+            page(NOTICE, hop=1),
+            page(NOTICE.replace("http:", "https:"), hop=1),
+        ),
+        False,
+    ),
     "unlike its own https page": (
         "ok.as_its_own_https_page",
         plain(page(PLAIN, title="No", fuzzy="f0f0f0f0f0f0f0f0"), page(URL)),

@@ -7,6 +7,7 @@ from tests.build import (
     EXPIRED,
     FORGED,
     GOOD,
+    HOST,
     KNOWN,
     OTHER,
     VALID,
@@ -23,6 +24,7 @@ from tests.probe.rules.check import holds
 
 ELSEWHERE = control(dns(GOOD), *fetched())
 SEEN = (dns(GOOD), tcp(), tls(trust=FORGED), page(proven=False))
+OWN_DEFAULT = replace(VALID, named=False, subject=f"O=Site,CN={HOST}")
 SELECTIVE = Line(resigned_by="forger", resigned_names=3, trusted_names=4)
 NATIONAL = replace(FORGED, authority=Authority(id="ru", kind="national", proof="verified"))
 SELF_SIGNED = replace(FORGED, reason=TrustReason.SELF_SIGNED)
@@ -152,8 +154,13 @@ TABLE = {
     ),
     "the same server proves itself to another name": (
         "tls.same_server_proves_another_way",
-        record(*SEEN, harmless(tcp()), harmless(tls(trust=replace(VALID, named=False)))),
+        record(*SEEN, harmless(tcp()), harmless(tls(trust=OWN_DEFAULT))),
         True,
+    ),
+    "a host of many sites shows a harmless name another site's": (
+        "tls.same_server_proves_another_way",
+        record(*SEEN, harmless(tcp()), harmless(tls(trust=replace(VALID, named=False)))),
+        False,
     ),
     "another server proves itself": (
         "tls.same_server_proves_another_way",
@@ -165,6 +172,11 @@ TABLE = {
         record(*SEEN, line=SELECTIVE),
         True,
     ),
+    "one key for unrelated names, and for any other name there": (
+        "tls.one_key_for_unrelated_names",
+        record(*SEEN, harmless(tls(trust=FORGED)), line=SELECTIVE),
+        False,
+    ),
     "one key for everything": (
         "tls.one_key_for_unrelated_names",
         record(*SEEN, line=replace(SELECTIVE, trusted_names=0)),
@@ -174,6 +186,11 @@ TABLE = {
         "tls.interceptor_answers_elsewhere",
         record(dns(GOOD), *fetched(), harmless(tls(OTHER)), ELSEWHERE_NAME),
         True,
+    ),
+    "another door of the same house": (
+        "tls.interceptor_answers_elsewhere",
+        record(dns(GOOD), *fetched(), harmless(tls()), harmless(tls(OTHER)), ELSEWHERE_NAME),
+        False,
     ),
     "an unrelated server's default certificate": (
         "tls.interceptor_answers_elsewhere",

@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from probe.failure import Failure
-from probe.model import Line, Record, Role, Step, Tls, TrustReason
+from probe.model import Line, Record, Role, Step, Tls, Trust, TrustReason
 from tests.build import (
     EXPIRED,
     GOOD,
@@ -26,6 +26,7 @@ SILENT = (tcp(), tls(failure=TIMEOUT))
 ANSWERED = (harmless(tcp()), harmless(tls(trust=None)))
 MUTE = (harmless(tcp()), harmless(tls(failure=TIMEOUT)))
 DEAD = harmless(tcp(failure=TIMEOUT))
+DEFAULT = replace(VALID, valid=False, named=False, leaf_key="default")
 WRONG = replace(VALID, valid=False, reason=TrustReason.HOSTNAME, named=False)
 
 
@@ -42,11 +43,13 @@ RESET = (tcp(), tls(failure=Failure.RESET))
 REFUSED = tls(failure=ALERT, alert=40, alert_by="peer", bytes_in=7)
 
 
-def stranger(step: Tls) -> tuple[Step, ...]:
+def stranger(step: Tls, trust: Trust = WRONG) -> tuple[Step, ...]:
     """The name at an unrelated server, between two harmless ones."""
-    around = harmless(tls(OTHER, sni="h", trust=WRONG))
+    around = harmless(tls(OTHER, sni="h", trust=trust))
     return around, replace(step, role=Role.NEUTRAL), around
 
+
+CUT = tcp(failure=Failure.RESET)
 
 TABLE = {
     "this name": ("tls.fails_for_this_name", record(*seen(*ANSWERED)), True),
@@ -74,6 +77,14 @@ TABLE = {
     "a reset, and the unrelated server answers this name": (
         "tls.fails_for_this_name",
         record(*seen(*ANSWERED, own=RESET), *stranger(tls(OTHER, trust=WRONG))),
+        False,
+    ),
+    "an alert at another door of the same house": (
+        "tls.fails_for_this_name",
+        record(
+            *seen(harmless(tcp()), harmless(tls(trust=DEFAULT)), own=alerted("peer")),
+            *stranger(replace(REFUSED, address=OTHER), trust=DEFAULT),
+        ),
         False,
     ),
     "a reset at the unrelated server as well": (
@@ -138,6 +149,22 @@ TABLE = {
     "broken everywhere": (
         "tls.broken_everywhere",
         record(*seen(*MUTE), controls=(control(dns(GOOD), *SILENT),)),
+        True,
+    ),
+    "reset, now as it connects and now just after, for all": (
+        "tls.broken_everywhere",
+        record(dns(GOOD), *RESET, *again(CUT), controls=(control(dns(GOOD), *RESET),)),
+        True,
+    ),
+    "reset, now as it connects and now just after, here only": (
+        "tls.fails_here_only",
+        record(
+            dns(GOOD),
+            *RESET,
+            *again(CUT),
+            reference(tls(OTHER, sni="r")),
+            controls=(ELSEWHERE,),
+        ),
         True,
     ),
     "broken here": ("tls.broken_everywhere", record(*seen(*MUTE), controls=(ELSEWHERE,)), False),
