@@ -239,7 +239,7 @@ def _keeps_colons(found: Match, allowed: Allowed) -> bool:
     text, start, end = found.string, *found.span("run")
     around = text[max(0, start - 1) : start] + text[end : end + 1]
     glued = any(c.isalpha() or c in "-_" for c in around)
-    return glued and not any(c.isdigit() for c in run)
+    return glued and not any(c.isdigit() for c in run) and ":" not in run.replace("::", "")
 
 
 def _keeps_number(text: str, allowed: Allowed) -> bool:

@@ -138,6 +138,7 @@ def test_every_spelling_in_every_wrapping_is_replaced(wrap: str, around: str) ->
 
 @given(planted, wraps, st.sampled_from(AROUND))
 @example("dadadada", str, "{}")
+@example("::ffff:bca:aca", str, "x{}_z")
 @settings(max_examples=300, deadline=None)
 def test_any_address_is_replaced(spelling: str, wrap: Callable[[str], str], around: str) -> None:
     text = around.format(wrap(spelling))
