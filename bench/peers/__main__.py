@@ -1,6 +1,6 @@
 """Run the comparison, or parts of it, and print its tables.
 
-    python -m bench.peers [field|country|slowed|report]… [--out FILE]
+    python -m bench.peers [field|country|slowed|alone|report]… [--out FILE]
 
 Runs are added to FILE, so that parts can be taken one at a time; `report` prints what is there.
 Without a word it builds the peer and does everything.
@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.field.ground import machine
 from bench.peers import adapter, build, on_country, on_field, tally
 
-STEPS = ("field", "country", "slowed", "report")
+STEPS = ("field", "country", "slowed", "alone", "report")
 
 
 def report(out: Path, *, wrong: bool) -> None:
@@ -57,8 +57,9 @@ def main() -> None:
         first, _, last = span.partition("-")
         for part in range(int(first), int(last or first) + 1):
             on_country.main(part, int(parts), chosen.limit, chosen.only, out)
-    if "slowed" in steps:
-        on_country.main_slowed(chosen.limit, chosen.only, out)
+    for name in ("slowed", "alone"):
+        if name in steps:
+            on_country.main_special(name, chosen.limit, chosen.only, out)
     if "report" in steps:
         report(out, wrong=chosen.wrong)
     print(f"runs are in {out}")

@@ -105,8 +105,8 @@ def _counted(ends: Ends) -> tuple[int, int]:
 class Peer:
     """A running helper and its fakes, and the way to run the peer itself."""
 
-    def __init__(self, ends: Ends) -> None:
-        self.ends = ends
+    def __init__(self, ends: Ends, *, helped: bool = True) -> None:
+        self.ends, self.helped = ends, helped
         self._running = commands.Running()
 
     def __enter__(self) -> Self:
@@ -117,6 +117,8 @@ class Peer:
         helper = f"{self.ends.address}:{HELPER_PORT}"
         fake = [sys.executable, "-m", "bench.peers.fakes", f"http://{helper}/"]
         self._start(self.ends.world, [*fake, *self.ends.resolvers], "ready")
+        if not self.helped:  # it is named, and refuses
+            return self
         served = [str(build.program("oohelperd")), "-api-endpoint", helper]
         self._start(self.ends.abroad, self._knowing(served), "serving ooniprobe requests")
         return self

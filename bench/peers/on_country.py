@@ -15,7 +15,7 @@ from probe.lab import addresses as plan
 from probe.lab import matrix, staging
 from probe.lab.catalogue import catalogue
 from probe.lab.country import Country, Where
-from probe.lab.scenario import ControlState, LineSpec, Scenario
+from probe.lab.scenario import Climate, ControlState, LineSpec, Scenario
 
 LINE = LineSpec("bench", delay=0.05, rate=20_000_000, queue=256 * 1024)
 _WEB = ("web",)
@@ -32,6 +32,13 @@ def slowed() -> tuple[Scenario, ...]:
     every = [each for each in catalogue() if "throttle" in each.experiments]
     lines = {each.line for each in every if each.control is ControlState.FRESH}
     return tuple(each for each in every if each.line == min(lines, key=lambda one: one.name))
+
+
+def alone() -> tuple[Scenario, ...]:
+    """Those that have to be judged with no control."""
+    climate = Climate(control=ControlState.NONE)
+    every = [each for each in catalogue() if each.climate == climate and each.experiments == _WEB]
+    return matrix.on_line(every, LINE)
 
 
 def ends(country: Country) -> Ends:
@@ -57,7 +64,8 @@ def play(name: str, scenarios: Sequence[Scenario], limit: int, wanted: str) -> I
             yield _ours(name, program, scenarios, concurrency)
     for program, kind in PEERS.items():
         if wanted in program:
-            with Country(scenarios) as country, Peer(ends(country)) as peer:
+            helped = scenarios[0].control is ControlState.FRESH
+            with Country(scenarios) as country, Peer(ends(country), helped=helped) as peer:
                 bill, said = peer.run(country.urls(), kind, limit)
                 words = {url: one.word for url, one in said.items()}
                 starting = adapter.starting(country.folder)
@@ -66,12 +74,14 @@ def play(name: str, scenarios: Sequence[Scenario], limit: int, wanted: str) -> I
 
 
 def _ours(name: str, program: str, scenarios: Sequence[Scenario], concurrency: int) -> Run:
+    control = scenarios[0].control
     with Country(scenarios) as country:
         urls = country.urls()
         looks = ",".join({one: None for each in scenarios for one in each.experiments})
-        with staging.stage(country, ControlState.FRESH, urls) as ready:
+        with staging.stage(country, control, urls) as ready:
             found = country.folder / "records.jsonl"
             more = ["--quiet", "--seed", "7", "--concurrency", str(concurrency), "-e", looks]
+            more += ["--control", "none"] if control is ControlState.NONE else []
             argv = ready.probe_argv(urls, found, *more)
             bill = adapter.metered(ends(country), argv, ready.probe_env())
             words: dict[str, str] = {}
@@ -97,6 +107,6 @@ def main(part: int, parts: int, limit: int, wanted: str, out: Path) -> None:
         run.save(out)
 
 
-def main_slowed(limit: int, wanted: str, out: Path) -> None:
-    for run in play("slowed", slowed(), limit, wanted):
+def main_special(name: str, limit: int, wanted: str, out: Path) -> None:
+    for run in play(name, {"slowed": slowed, "alone": alone}[name](), limit, wanted):
         run.save(out)
