@@ -12,10 +12,26 @@ from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
 from probe.compare import host_of, is_address, is_bogon, same_failure, same_leaf
-from probe.model import Base, Control, Dns, Http, Line, Quic, Record, Role, Step, Steps, Tcp, Tls
+from probe.model import (
+    Base,
+    Control,
+    Dns,
+    Http,
+    Line,
+    Ping,
+    Quic,
+    Record,
+    Role,
+    Step,
+    Steps,
+    Tcp,
+    Tls,
+)
 
 FRESH_SECONDS = 900.0
 _NEAR_SECONDS = 60.0
+# Routers near the volunteer have no address in a record; `raw` only says how packets were watched.
+_AT_HOME = frozenset({"gateway", "router", "raw"})
 
 S = TypeVar("S", bound=Base)
 
@@ -278,8 +294,15 @@ def is_live(step: Step) -> bool:
             return step.answered
         case Http():
             return step.bytes_in > 0
+        case Ping():
+            return step.failure is None and not at_home(step)
         case _:
             return step.failure is None
+
+
+def at_home(step: Step) -> bool:
+    """A look at the home network itself, or at this machine: on a dead line these answer too."""
+    return isinstance(step, Ping) and step.what in _AT_HOME and step.address is None
 
 
 def failing(steps: Iterable[S]) -> list[S]:

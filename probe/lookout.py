@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from probe.allowance import BytesSpent
+from probe.evidence import at_home
 from probe.experiments.port import Net, Reference
 from probe.experiments.trail import Trail
 from probe.model import Dns, Http, Role, Step, Steps, Tcp, Tls
@@ -173,4 +174,4 @@ def reached(steps: Steps) -> bool:
 def _beyond(step: Step) -> bool:
     if isinstance(step, Dns):
         return step.resolver != "system" and bool(step.replies)
-    return step.failure is None
+    return step.failure is None and not at_home(step)

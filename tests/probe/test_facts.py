@@ -5,7 +5,8 @@ from msgspec.structs import replace
 from probe.facts import gist, line_facts
 from probe.failure import Failure
 from probe.known import nobodys_addresses
-from probe.model import Authority, Http, Record, Role, Step
+from probe.lookout import reached
+from probe.model import Authority, Http, Ping, Record, Role, Step
 from tests.build import (
     FORGED,
     GOOD,
@@ -181,3 +182,14 @@ def test_the_gist_of_finished_records_tells_the_same_of_the_line() -> None:
         others = [one for one in records if one is not seen]
         whole = line_facts((), (), [*others, seen], record=seen)
         assert line_facts((), (), [*map(gist, others), seen], record=seen) == whole
+
+
+def test_the_gateway_of_a_dead_line_answers_and_is_not_beyond_home() -> None:
+    silent = site("a.example", GOOD, replace(tcp(), failure=Failure.TIMEOUT))
+    look = replace(
+        record(Ping(what="gateway", at=0.0, elapsed=0.01)), id="look", experiment="connectivity"
+    )
+    facts = line_facts((), (), [silent, look], record=silent)
+    assert (facts.alive_before, facts.alive_after) == (False, False)
+    assert not reached(look.steps)
+    assert reached((Ping(what="openvpn"),))
