@@ -176,8 +176,8 @@ def not_this_name(e: Evidence) -> Proof | None:
     found = by_name(e)
     if found.state not in _FINE or not _own_fine(e, found):
         return None
-    seen = kbits(min(found.detectable, *(rate(t) or 0.0 for t in found.control)))
-    reason = f"This name is as fast as another one; a limit above {seen} could not have been seen."
+    limit = _seen(found)
+    reason = f"This name is as fast as another one; a limit above {limit} could not have been seen."
     if found.state is State.SLOW_BOTH:
         reason = f"Both names are slow alike: the line, not the name. {reason}"
     return Proof((*found.tested, *found.control), 0.9, reason=reason)
@@ -202,12 +202,16 @@ def not_this_name_there(e: Evidence) -> Proof | None:
     found = there(e)
     if found.state is not State.OK or not _no_neutral(e):
         return None
-    seen = kbits(min(found.detectable, *(rate(t) or 0.0 for t in found.control)))
     reason = (
-        f"At its own address this name is as fast as another one; a limit above {seen}, or one on "
-        "the address itself, could not have been seen."
+        f"At its own address this name is as fast as another one; a limit above {_seen(found)}, or "
+        "one on the address itself, could not have been seen."
     )
     return Proof((*found.tested, *found.control), 0.7, reason=reason)
+
+
+def _seen(found: Judgement) -> str:
+    """The fastest limit that would have shown: by the object's size, and by half of the control."""
+    return kbits(min(found.detectable, *(SUSPECTED * (rate(t) or 0.0) for t in found.control)))
 
 
 def _no_neutral(e: Evidence) -> bool:
