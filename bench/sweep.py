@@ -1,15 +1,18 @@
 """How long a sweep takes, and what it costs: targets, blocked share and concurrency as you choose.
 
     python -m bench.sweep [--sites 2300] [--blocked 0 0.1] [--concurrency 64] [--share 1]
-                          [--round-trip 0.1] [--rate 20e6] [--loss 0]
+                          [--round-trip 0.1] [--rate 20e6] [--loss 0] [--collector]
 
 Each list is tried in every combination. The probe has one core to itself (or a share of it) and no
-collector; sites, resolvers and the censor are processes of their own behind a delay line.
+collector, so that it must find all proof itself; with `--collector` there is one abroad, and a
+control that has just looked. All else are processes of their own behind a delay line.
 """
 
 import argparse
+from contextlib import nullcontext
 from itertools import product
 
+from bench.field.abroad import Abroad
 from bench.field.ground import Cost, Ground, machine
 from bench.field.plan import Spec
 from probe.failure import Failure
@@ -88,11 +91,14 @@ def main() -> None:
     parser.add_argument("--round-trip", type=float, default=0.1)
     parser.add_argument("--rate", type=float, default=20e6, help="bits a second each way")
     parser.add_argument("--loss", type=float, default=0.0)
+    parser.add_argument("--page", type=int, default=Spec().page, help="bytes of the middle page")
+    parser.add_argument("--collector", action="store_true", help="with one, and a control")
     parser.add_argument("--profile", metavar="FILE", help="profile the probe into FILE")
     parser.add_argument("--show", type=int, default=0, help="print so many wrong verdicts")
     chosen = parser.parse_args()
     print(machine())
-    print(f"round trip {chosen.round_trip * 1000:.0f} ms, {chosen.rate / 1e6:g} Mbit/s\n{_HEAD}")
+    line = f"{chosen.rate / 1e6:g} Mbit/s, {chosen.loss:.1%} loss"
+    print(f"round trip {chosen.round_trip * 1000:.0f} ms, {line}\n{_HEAD}")
     for sites, blocked in product(chosen.sites, chosen.blocked):
         spec = Spec(
             sites=sites,
@@ -100,11 +106,18 @@ def main() -> None:
             round_trip=chosen.round_trip,
             rate=chosen.rate,
             loss=chosen.loss,
+            page=chosen.page,
         )
-        with Ground(spec) as ground:
+        spare = nullcontext(None)
+        with Ground(spec) as ground, Abroad(ground) if chosen.collector else spare as abroad:
             shut = frozenset(site.url for site in ground.field.sites if site.blocked)
             for concurrency, share in product(chosen.concurrency, chosen.share):
-                cost = ground.probe(concurrency=concurrency, share=share, profile=chosen.profile)
+                cost = ground.probe(
+                    concurrency=concurrency,
+                    share=share,
+                    collector=abroad and abroad.url,
+                    profile=chosen.profile,
+                )
                 print(row(spec, concurrency, share, cost, shut), flush=True)
                 print(stages(cost), follow_ups(cost, shut), sep="\n", flush=True)
                 for record in _wrong(cost, shut)[: chosen.show]:

@@ -160,6 +160,11 @@ def _headers(site: Site) -> list[tuple[str, str]]:
         ("server", "nginx"),
         ("cache-control", "max-age=600"),
         ("strict-transport-security", "max-age=31536000"),
+        ("date", "Sun, 22 Nov 2026 10:00:00 GMT"),
+        ("vary", "Accept-Encoding, Cookie"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "strict-origin-when-cross-origin"),
+        ("link", '<https://www.example.org/wp-json/>; rel="https://api.w.org/"'),
         ("x-frame-options", "SAMEORIGIN"),
         ("set-cookie", "session=8f14e45fceea167a5a36dedd4bea2543; path=/; secure; HttpOnly"),
     ]

@@ -28,7 +28,7 @@ from probe import wire
 from probe.lab import commands
 from probe.model import Record
 
-_PROBE = "from probe.cli import main; main()"
+PROBE = "from probe.cli import main; main()"
 _CORE = 0  # the probe's own; everything else stays off it
 _PERIOD = 0.1  # seconds in which a share of a core is given
 
@@ -71,7 +71,7 @@ class Ground:
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="qazprobe-field-"))
         self._keeper = subprocess.Popen(
-            [*_off_the_core(), "unshare", *_flags(), "-f", "--kill-child=SIGKILL",
+            [*off_the_core(), "unshare", *_flags(), "-f", "--kill-child=SIGKILL",
              sys.executable, "-m", "bench.field.keeper"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -120,28 +120,34 @@ class Ground:
         concurrency: int = 64,
         share: float = 1.0,
         urls: Sequence[str] | None = None,
+        collector: str | None = None,
         profile: str | None = None,
         sampled: str | None = None,
     ) -> Cost:
-        """Run the probe over every site, on one core or a share of it."""
+        """Run the probe over every site, on one core or a share of it; without a collector, alone.
+
+        Everything is as a volunteer has it but for the laboratory's roots, a seed, and a byte
+        budget that lets a list be as long as one likes.
+        """
         rmtree(self.folder / "home", ignore_errors=True)
         targets, found = self.folder / "targets.txt", self.folder / "records.jsonl"
         targets.write_text("".join(f"{url}\n" for url in urls or self.urls()))
         found.unlink(missing_ok=True)
-        said = [sys.executable, "-c", _PROBE]
+        said = [sys.executable, "-c", PROBE]
         env = commands.environment(self.env())
         subprocess.run([*said, "consent", "--yes"], env=env, check=True, capture_output=True)
         if profile:
             script = self.folder / "start.py"
-            script.write_text(_PROBE)
+            script.write_text(PROBE)
             said = [sys.executable, "-m", "cProfile", "-o", profile, str(script)]
         if sampled:
             said = [sys.executable, "-m", "bench.field.sampler", sampled]
         argv = [
             *said, "run", "--targets", str(targets), "-o", str(found), "--quiet", "--lab",
-            "--ca-file", str(self.folder / "ca.pem"), "--resolver", plans.SYSTEM_RESOLVER,
-            "--control", "none", "--no-upload", "--concurrency", str(concurrency), "--seed", "7",
-            "--max-bytes", "2000000000", *more,
+            "--ca-file", str(self.folder / "ca.pem"), "--concurrency", str(concurrency),
+            "--seed", "7", "--max-bytes", "2000000000",
+            *(["--collector", collector] if collector else ["--control", "none", "--no-upload"]),
+            *more,
         ]  # fmt: skip
         cost = self.measure(argv, env, share=share)
         lines = found.read_bytes().splitlines() if found.exists() else []
@@ -201,7 +207,8 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, Linux {os.uname().release}, Python {python}"
 
 
-def _off_the_core() -> list[str]:
+def off_the_core() -> list[str]:
+    """What keeps a command away from the measured program's core."""
     others = [str(core) for core in range(os.cpu_count() or 1) if core != _CORE]
     return ["taskset", "-c", ",".join(others)] if others else []
 

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from bench.field import plan as plans
 from bench.field import servers
+from bench.field.certificates import certify
 from bench.field.plan import Field, Spec
 from probe.lab import inside
 from probe.lab.line import Bridge, open_interface
@@ -69,7 +70,9 @@ def _world(plan: Field, folder: Path) -> None:
     inside.sysctl("net/ipv4/conf/all/rp_filter", "0")
     inside.sysctl("net/ipv4/tcp_max_syn_backlog", "4096")
     inside.sysctl("net/core/somaxconn", "4096")
-    censor = f'-A INPUT -i eth0 -p tcp --dport 443 -m string --algo bm --string "{plans.MARK}" -j DROP'
+    censor = (
+        f'-A INPUT -i eth0 -p tcp --dport 443 -m string --algo bm --string "{plans.MARK}" -j DROP'
+    )
     restore("iptables", f"*filter\n:INPUT ACCEPT [0:0]\n{censor}\nCOMMIT\n")
     servers.start(plan, folder, processes=_PROCESSES)
 
@@ -114,7 +117,7 @@ def _build(spec: Spec, folder: Path) -> dict[str, object]:
     inside.own_mounts()
     inside.mount("tmpfs", "/run", "tmpfs")
     plan = plans.make(spec)
-    plans.certify(plan, folder)
+    certify(plan, folder)
     places = {name: _fork(name, plan, folder) for name in _PLACES}
     pid = {name: place[0] for name, place in places.items()}
     ip(
