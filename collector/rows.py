@@ -24,7 +24,20 @@ from collector.listed import Listed
 from collector.store.measurements import NO_OUTCOME, UNLISTED, Judged, Row
 from collector.store.rollup import BUCKETS
 from probe import targets, wire
-from probe.model import Dns, Mechanism, Ping, Quic, Record, Step, Tcp, Tls, Transfer, Verdict
+from probe.model import (
+    Dns,
+    Mechanism,
+    Ping,
+    Quic,
+    Record,
+    Span,
+    Step,
+    Tcp,
+    Tls,
+    Transfer,
+    Verdict,
+)
+from probe.rules.speed import speed
 
 Judge = Callable[[Record], Verdict]
 
@@ -153,7 +166,7 @@ def make_row(
         peer_agrees=_agrees((country, asn), door.origin),
         claim=claim.outcome if claim else NO_OUTCOME,
         claim_mechanisms=_words(claim.mechanisms) if claim else "",
-        timings=_timings(record.steps),
+        timings=_timings(record),
         foreign_alive=foreign,
         domestic_alive=domestic,
         rate_target=rate_target,
@@ -260,11 +273,14 @@ def _target_tls(steps: Sequence[Step]) -> list[Tls]:
     return [step for step in steps if isinstance(step, Tls) and step.role in whose]
 
 
-def _timings(steps: Sequence[Step]) -> str:
-    """How long what worked took, as histogram buckets by operation."""
+def _timings(record: Record) -> str:
+    """How long what worked took, as histogram buckets by operation.
+
+    What was timed while the run itself loaded the line is left out: that is no latency.
+    """
     sums: dict[str, dict[int, tuple[int, float]]] = {}
-    for step in steps:
-        if isinstance(step, _TIMED) and step.failure is None and 0 <= step.elapsed < 3600:
+    for step in record.steps:
+        if isinstance(step, _TIMED) and step.failure is None and _at_rest(step, record.loaded):
             bucket = next(i for i, bound in enumerate(BUCKETS) if step.elapsed <= bound)
             op = sums.setdefault(type(step).__name__.lower(), {})
             n, seconds = op.get(bucket, (0, 0.0))
@@ -273,6 +289,14 @@ def _timings(steps: Sequence[Step]) -> str:
         return ""
     found = {op: [(b, n, s) for b, (n, s) in sorted(of.items())] for op, of in sums.items()}
     return msgspec.json.encode(found).decode()
+
+
+def _at_rest(step: Step, loaded: Sequence[Span]) -> bool:
+    """It took a sensible time, and nothing of ours loaded the line meanwhile."""
+    ended = step.at + step.elapsed
+    return 0 <= step.elapsed < 3600 and not any(
+        span.since < ended and span.until > step.at for span in loaded
+    )
 
 
 def _anchors(record: Record) -> tuple[float | None, float | None]:
@@ -303,11 +327,18 @@ def _rates(record: Record) -> tuple[float | None, float | None]:
     ratio. Where both were compared, the target's own address (C, D) was, because it was slow there.
     """
     down = [s for s in record.steps if isinstance(s, Transfer) and s.direction == "down"]
+    if record.experiment == "speed":
+        return None, _line_speed(down)
     if not any(t.arm in "CD" for t in down):
-        return _median(down, "A"), _median(down, "BL")
+        return _median(down, "A"), _median(down, "B")
     there = _median(down, "C"), _median(down, "D")
     neutral = _median(down, "A"), _median(down, "B")
     return there if None not in there or neutral == (None, None) else neutral
+
+
+def _line_speed(down: Sequence[Transfer]) -> float | None:
+    """Of the largest object of a line test; a failure, or a line that was in use, has no number."""
+    return next((rate for t in reversed(down) if (rate := speed(t)) is not None), None)
 
 
 def _median(transfers: Sequence[Transfer], arms: str) -> float | None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from probe import wire
 from probe.kit import TargetNet
-from probe.model import Control, Http, Record, RunFacts, Steps, Vantage
+from probe.model import Control, Http, Record, RunFacts, Span, Steps, Vantage
 from probe.plan import Job
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class Look:
     Attributes:
         origin: The monotonic instant its steps count from.
         net: Kept for the second look, which goes on counting.
+        loaded: When another experiment loaded the line meanwhile.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Look:
     net: TargetNet
     steps: Steps
     elapsed: float
+    loaded: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ def build(
         steps=look.steps,
         certs=certs,
         control=tuple(controls),
+        loaded=look.loaded,
         ruleset=heading.ruleset,
     )
 

@@ -4,10 +4,9 @@ Here the three ways of not getting a measurement are told apart: the budget is s
 have a bug (kept in a local log, never evidence, and the run goes on), or we were cut short.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -18,6 +17,7 @@ from probe.experiments.port import Experiment, Reference, Task
 from probe.kit import Session
 from probe.model import Control
 from probe.plan import Job, keyed
+from probe.turns import Turns
 
 BYTES_SPENT = "the byte budget was spent"
 BUG = "a bug of ours; its traceback is in the log"
@@ -33,7 +33,7 @@ class Looker:
 
     Attributes:
         bug: Told of each exception that nobody should ever see.
-        turn: Held by an experiment that loads the line.
+        turns: Taken by an experiment that loads the line.
     """
 
     experiments: Mapping[str, Experiment]
@@ -44,14 +44,17 @@ class Looker:
     options: Mapping[str, Mapping[str, object]]
     seed: int
     bug: Callable[[Job, BaseException], None]
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turns: Turns = field(default_factory=Turns)
 
     async def first(self, job: Job, controls: Sequence[Control] = ()) -> Look:
         """Measure it, or raise `NotMeasured`."""
         lacking = extras.missing(self.experiments[job.experiment].extra)
         if lacking is not None:
             raise NotMeasured(f"{job.experiment} {lacking}")
-        async with self.turn if self.experiments[job.experiment].alone else nullcontext():
+        if not self.experiments[job.experiment].alone:
+            look = await self._first(job, controls)
+            return replace(look, loaded=self.turns.between(look.origin, look.origin + look.elapsed))
+        async with self.turns.taken():
             return await self._first(job, controls)
 
     async def _first(self, job: Job, controls: Sequence[Control]) -> Look:
@@ -63,6 +66,10 @@ class Looker:
             steps = await measure(task, FrugalNet(net, self.allowance))
         elapsed = time.monotonic() - origin
         return Look(uuid7.new(started.timestamp()), job, started, origin, net, steps, elapsed)
+
+    def loads(self, job: Job) -> bool:
+        """Whether it uses the line as hard as it can."""
+        return self.experiments[job.experiment].alone
 
     def wanted(self, look: Look) -> bool:
         """Whether it did not simply work, so that nothing may be said before a second look."""
@@ -86,7 +93,9 @@ class Looker:
         task = self._task(look.job, controls, references)
         with self._guarded(look.job):
             steps = await confirm(task, FrugalNet(look.net, self.allowance), look.steps)
-        return replace(look, steps=steps, elapsed=time.monotonic() - look.origin)
+        elapsed = time.monotonic() - look.origin
+        loaded = self.turns.between(look.origin, look.origin + elapsed)
+        return replace(look, steps=steps, elapsed=elapsed, loaded=loaded)
 
     @contextmanager
     def _guarded(self, job: Job) -> Iterator[None]:

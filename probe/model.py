@@ -437,14 +437,14 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
         pair: Which pair of the sequence, from 1; 0 for a longer look outside the sequence.
         host: The Host that was asked for.
         status: The HTTP status that was answered.
-        asked_bytes: Size that was asked for. received_bytes: body bytes that came (or were
-            taken, for `up`).
+        asked_bytes: Size asked for. received_bytes: body bytes that came (for `up`: were taken).
         wire_bytes: Ciphertext bytes of the whole connection, handshake included.
         ended: `full`, `cap` (time was up), `stall`, `eof`, `reset`, `error`; `budget` when it was
             not begun because the day's byte budget was spent.
         rate: Plateau, bytes per second, or None.
         stalled_at: Ciphertext bytes received when it froze, or None.
         cpu_seconds: Processor time the transfer took here: a slow machine is not a slow network.
+        other_bytes: What else the way out carried meanwhile, both ways (known on Linux alone).
     """
 
     address: str
@@ -467,6 +467,7 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
     stalled_at: int | None = None
     segment_bytes: int | None = None
     cpu_seconds: float | None = None
+    other_bytes: int | None = None
     samples: tuple[Sample, ...] = ()
 
 
@@ -652,6 +653,13 @@ class RunFacts(Data, frozen=True, kw_only=True):
     ended: Literal["finished", "time", "bytes", "interrupted"] = "finished"
 
 
+class Span(Data, frozen=True, kw_only=True):
+    """A time, in seconds after the record's `started_at`."""
+
+    since: float
+    until: float
+
+
 class Record(Data, frozen=True, kw_only=True):
     """One measurement of one target by one experiment: a line of the output.
 
@@ -666,6 +674,7 @@ class Record(Data, frozen=True, kw_only=True):
         certs: Certificates that steps name in `chain`: base64 of the DER by SHA-256.
         control: What controls saw of the same target at about the same time.
         earlier: What earlier runs concluded, newest first, where that may confirm this one.
+        loaded: When another experiment loaded the line meanwhile: timings of then say little.
         line: What the run knew of its line. facts: what it found; only in the record of the run.
         verdict: What we conclude; None: not judged. ruleset: version of the rules that judged.
     """
@@ -683,6 +692,7 @@ class Record(Data, frozen=True, kw_only=True):
     certs: dict[str, str] = {}
     control: tuple[Control, ...] = ()
     earlier: tuple[Earlier, ...] = ()
+    loaded: tuple[Span, ...] = ()
     line: Line | None = None
     facts: RunFacts | None = None
     verdict: Verdict | None = None

@@ -16,6 +16,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TypeVar
 
+from probe.crowding import explains
 from probe.failure import Failure
 from probe.model import Transfer
 from probe.plateau import arrivals
@@ -37,8 +38,9 @@ SUSPECTED, STRONG, EXTREME = 1 / 2, 1 / 3, 1 / 10
 BURST_SHARE = 1 / 2
 FREEZE_BYTES = 64 * 1024
 FREEZE_SECONDS = 5.0
-# A transfer quicker than this says nothing about a limit, and its clock reading mostly noise.
-SHORTEST = 0.02
+# Half an object in less than this is ten times as fast as any limit that the object could show:
+# all that is quicker is the same, however much a few round trips differ from one another.
+SHORTEST = 0.15
 # Over this share of the wall clock the processor was the limit, not the network.
 BUSY = 0.8
 
@@ -162,7 +164,7 @@ def sane(transfer: Transfer) -> bool:
     counts = [s.wire for s in transfer.samples]
     counts += [n for s in transfer.samples for n in (s.segments, s.out_of_order) if n is not None]
     counts += [transfer.asked_bytes, transfer.received_bytes, transfer.stalled_at or 0]
-    counts += [transfer.segment_bytes or 0, transfer.pair]
+    counts += [transfer.segment_bytes or 0, transfer.pair, transfer.other_bytes or 0]
     trips = [t for s in transfer.samples for t in (s.rcv_rtt, s.min_rtt) if t is not None]
     seconds = [*times, *trips, transfer.elapsed, transfer.longest_gap or 0.0]
     seconds.append(transfer.cpu_seconds or 0.0)
@@ -328,9 +330,22 @@ def _accusing(pairs: tuple[Pair, ...], *, at_most: int) -> Judgement:
     if found.u is None or found.ratio is None or found.u > at_most or found.ratio > SUSPECTED:
         why = "the names differ no more than this line differs from itself"
         return replace(found, state=State.INCONCLUSIVE, why=why)
+    if _own_traffic(pairs):
+        why = "whenever this name was offered, this machine moved other bytes as well"
+        return replace(found, state=State.INCONCLUSIVE, why=why)
     if found.ratio <= EXTREME:
         return replace(found, state=State.EXTREME)
     return replace(found, state=State.STRONG if found.ratio <= STRONG else State.SUSPECTED)
+
+
+def _own_traffic(pairs: tuple[Pair, ...]) -> bool:
+    """In most pairs, what else was moved beside the tested name makes up for what it lacks."""
+    explained = [
+        explains(pair.tested, pair.control, (rate(pair.control) or 0) - (rate(pair.tested) or 0))
+        for pair in pairs
+        if pair.ratio is not None
+    ]
+    return 2 * sum(explained) > len(explained)
 
 
 def _plain(comparable: tuple[Pair, ...]) -> bool:

@@ -124,7 +124,7 @@ class Run:
         """Before, sweep, confirm, after; looking and asking go on while the sweep does."""
         urls = dict.fromkeys(job.url for job in self.order.jobs)
         looking = asyncio.ensure_future(self.lookout.look_before())
-        asking = asyncio.ensure_future(self.opinions.ask(urls))
+        asking = asyncio.ensure_future(self.opinions.follow(tuple(urls), self.held))
         await self._sweep()
         await self._within(looking)
         asking.cancel()
@@ -137,9 +137,13 @@ class Run:
     async def _sweep(self) -> None:
         jobs = order(self.order.jobs, self.order.seed)
         self.watcher.phase("looking", len(jobs))
-        pool = Pool(jobs, self._first, enough=lambda: self._over() or self._sweep_left() <= 0)
-        await self._within(pool.run(self.order.concurrency), self._sweep_left)
-        missed = (*pool.under_way, *pool.waiting)
+        # What loads the line comes last: sixteen pages at a time would be measured along with it.
+        loading = tuple(job for job in jobs if self.looker.loads(job))
+        missed: list[Job] = []
+        for part in (tuple(job for job in jobs if job not in loading), loading):
+            pool = Pool(part, self._first, enough=lambda: self._over() or self._sweep_left() <= 0)
+            await self._within(pool.run(self.order.concurrency), self._sweep_left)
+            missed += (*pool.under_way, *pool.waiting)
         if missed and self.ended == "finished":
             self.ended = self._why_over()
         self.skipped += [Skip(input=job.url, reason=_UNMEASURED[self.ended]) for job in missed]

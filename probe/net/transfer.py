@@ -18,7 +18,7 @@ from typing import Literal
 
 from probe.failure import Failure
 from probe.model import Transfer
-from probe.net import tcp_info
+from probe.net import counters, tcp_info
 from probe.net.attempt import Observed, classify
 from probe.net.reply import Reply
 from probe.net.sampling import TICK, Samples
@@ -105,6 +105,7 @@ class _Exchange:
         self.connect_seconds: float | None = None
         self.handshake_seconds: float | None = None
         self.first_byte_seconds: float | None = None
+        self.counted = counters.towards(request.address)
         self.begun = monotonic()
         self.asked_at = 0.0
         self._incoming = ssl.MemoryBIO()
@@ -246,7 +247,7 @@ class _Exchange:
             raise
 
     def _arrived(self, at: float) -> None:
-        self.samples.progress(at, self.wire_in)
+        self.samples.progress(at, self.wire_in, self.socket)
         if self.first_byte_seconds is None:
             self.first_byte_seconds = at
             self.samples.take(at, self.socket)
@@ -356,9 +357,10 @@ def _step(
         first_byte_seconds=exchange.first_byte_seconds,
         rate=plateau(kept, samples.segment_bytes if down else None),
         longest_gap=samples.longest_gap if kept else None,
-        stalled_at=samples.wire if ended == "stall" else None,
+        stalled_at=samples.passed() if ended == "stall" else None,
         segment_bytes=samples.segment_bytes,
         cpu_seconds=round(cpu, 6),
+        other_bytes=counters.besides(exchange.counted, exchange.wire_in + exchange.wire_out),
         samples=kept,
         failure=failure,
         detail=detail,
@@ -369,11 +371,8 @@ def _step(
 
 
 def _taken(exchange: _Exchange, ended: Ended) -> int:
-    return (
-        exchange.request.size
-        if ended == "full"
-        else min(exchange.samples.wire, exchange.request.size)
-    )
+    size = exchange.request.size
+    return size if ended == "full" else min(exchange.samples.wire, size)
 
 
 def spki_sha256(certificate: bytes) -> str:

@@ -1,5 +1,6 @@
 """What a line test says: a number, or that there is none."""
 
+from probe.crowding import crowded
 from probe.evidence import Evidence
 from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Outcome, Transfer
@@ -17,14 +18,20 @@ def measured(e: Evidence) -> Proof | None:
 
 @rule("speed.no_number", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def no_number(e: Evidence) -> Proof | None:
-    """The line test failed, or there was no server for it: no number, which is not zero."""
-    moved = any(isinstance(s, Transfer) and speed(s) is not None for s in e.steps)
-    return None if moved else Proof(e.steps[-1:], 0.3)
+    """The line test failed, had no server, or was not alone: no number, which is not zero."""
+    every = [s for s in e.steps if isinstance(s, Transfer)]
+    if any(speed(s) is not None for s in every):
+        return None
+    alone = not any(sane(s) and crowded(s) for s in every)
+    reason = (
+        None if alone else "This machine used the line for something else meanwhile: no number."
+    )
+    return Proof(e.steps[-1:], 0.3, reason=reason)
 
 
 def speed(transfer: Transfer) -> float | None:
-    """Bytes per second of a finished transfer, or None: what failed has no speed."""
-    if transfer.ended not in {"full", "cap"} or not sane(transfer):
+    """Bytes per second of a finished transfer, or None: what failed, or was not alone, has none."""
+    if transfer.ended not in {"full", "cap"} or not sane(transfer) or crowded(transfer):
         return None
     return transfer.rate if transfer.rate is not None else rate(transfer)
 

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector.exposition import Family, Sample, encode
 from collector.store.measurements import INTERFERENCE
-from probe.model import Authority, Line, Mechanism, Outcome, Record, Tls, Transfer, Vantage
+from probe.model import Authority, Line, Mechanism, Outcome, Record, Span, Tls, Transfer, Vantage
 from tests.build import FORGED, tls
 from tests.collector.place import KZ, LISTED, OTHER, UNLISTED, collector, now, record
 
@@ -219,6 +220,60 @@ def test_handshakes_are_a_histogram(tmp_path: Path) -> None:
     assert shown[f'{name}_bucket{{{where},le="+Inf"}}'] == 2
     assert shown[f"{name}_count{{{where}}}"] == 2
     assert shown[f"{name}_sum{{{where}}}"] == pytest.approx(0.2)
+
+
+def test_what_was_timed_while_a_run_loaded_the_line_is_no_latency(tmp_path: Path) -> None:
+    async def story() -> dict[str, float]:
+        loaded = (Span(since=0.0, until=60.0),)
+        async with collector(tmp_path) as place:
+            probe = await place.probe()
+            await probe.send(record(), replace(record(vantage=KZ), loaded=loaded))
+            return await place.metrics()
+
+    shown = asyncio.run(story())
+    assert shown[f'qazprobe_handshake_seconds_count{{{PLACE},op="tls"}}'] == 1
+
+
+def line_test(*moved: tuple[str, int, float | None]) -> Record:
+    """A line test's record: direction, object size, rate."""
+    steps = tuple(
+        Transfer(
+            id=n,
+            address="192.0.2.9",
+            port=443,
+            arm="L",
+            pair=n,
+            direction="up" if way == "up" else "down",
+            ended="full" if rate is not None else "stall",
+            asked_bytes=size,
+            wire_bytes=size,
+            elapsed=1.0,
+            rate=rate,
+        )
+        for n, (way, size, rate) in enumerate(moved, 1)
+    )
+    return replace(record(vantage=KZ, steps=steps), experiment="speed", input="")
+
+
+@pytest.mark.parametrize(
+    ("moved", "expected"),
+    [
+        ((("down", 262_144, 1e6), ("down", 2_097_152, 3e6), ("up", 262_144, 5e5)), 3e6),
+        ((("down", 262_144, None),), None),  # a failed test is not a speed of zero
+    ],
+)
+def test_a_line_test_shows_its_largest_object_or_nothing(
+    tmp_path: Path, moved: tuple[tuple[str, int, float | None], ...], expected: float | None
+) -> None:
+    async def story() -> dict[str, float]:
+        async with collector(tmp_path) as place:
+            await (await place.probe()).send(line_test(*moved))
+            return await place.metrics()
+
+    shown = asyncio.run(story())
+    rates = {n: v for n, v in shown.items() if n.startswith("qazprobe_throughput")}
+    assert list(rates.values()) == ([expected] if expected is not None else [])
+    assert all('arm="reference"' in name for name in rates)
 
 
 def test_nobody_pushes_the_real_series_out(tmp_path: Path) -> None:

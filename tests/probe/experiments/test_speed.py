@@ -2,6 +2,7 @@ import asyncio
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from collector.bulk import start_bulk
 from collector.bulk_identity import make_identity
@@ -34,7 +35,11 @@ def run(*, reachable: bool) -> tuple[Steps, Verdict]:
         return steps
 
     steps = asyncio.run(scenario())
-    record = Record(
+    return steps, judge(record(steps))
+
+
+def record(steps: Steps) -> Record:
+    return Record(
         id="1",
         run="2",
         experiment="speed",
@@ -44,7 +49,6 @@ def run(*, reachable: bool) -> tuple[Steps, Verdict]:
         vantage=Vantage(),
         steps=steps,
     )
-    return steps, judge(record)
 
 
 def test_one_connection_down_and_one_up_grow_while_the_line_is_quick() -> None:
@@ -68,3 +72,14 @@ def test_what_broke_has_no_speed(ended: str) -> None:
     from msgspec.structs import replace
 
     assert speed(replace(step, ended=ended)) is None
+
+
+def test_a_line_that_was_in_use_gives_no_number() -> None:
+    steps, _ = run(reachable=True)
+    moved = [s for s in steps if isinstance(s, Transfer)]
+    assert all(one.other_bytes is None for one in moved)  # this machine itself
+    busy = tuple(replace(one, other_bytes=one.wire_bytes) for one in moved)
+    assert [speed(one) for one in busy] == [None] * len(busy)
+    verdict = judge(record(busy))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "something else" in verdict.rules[0].reason
