@@ -21,6 +21,9 @@ T = TypeVar("T")
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SMALL_BODY = 64 * 1024
+# What controls saw compresses to a tenth; a large answer is compressed beside the event loop.
+_COMPRESS = 2 * 1024
+_COMPRESS_ELSEWHERE = 64 * 1024
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -48,9 +51,17 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not an accident
 
 
 def answer(data: msgspec.Struct | dict[str, object], status: int = 200) -> web.Response:
-    """Data as a JSON response."""
+    """Data as a JSON response, compressed where that pays and the asker can read it."""
     body = msgspec.json.encode(data)
-    return web.Response(body=body, status=status, content_type="application/json")
+    response = web.Response(
+        body=body,
+        status=status,
+        content_type="application/json",
+        zlib_executor_size=_COMPRESS_ELSEWHERE,
+    )
+    if len(body) >= _COMPRESS:
+        response.enable_compression()
+    return response
 
 
 def problem(refused: Refused) -> web.Response:

@@ -27,6 +27,8 @@ RECHECK_WAIT = 8.0
 # What one collector may say of one target, and how much a probe asks it to look at again.
 OBSERVATIONS = 8
 ASKS = 64
+# So many targets are asked about at once: their names fit a URL, and the answer our patience.
+PIECE = 50
 POLL_SECONDS = 25.0
 RECHECKS_ABREAST = 4
 _FIRST_WAIT = 1.0
@@ -76,8 +78,15 @@ class ControlDesk:
 
     async def controls(self, inputs: Sequence[str]) -> Found:
         """What controls saw of these targets lately; each `age` is relative to now."""
-        if not inputs:
-            return {}
+        found: Found = {}
+        for at in range(0, len(inputs), PIECE):
+            piece = inputs[at : at + PIECE]
+            found |= await self._controls(piece)
+            if not self.answered:
+                break
+        return found
+
+    async def _controls(self, inputs: Sequence[str]) -> Found:
         replies = await self._ask_all(lambda client: client.controls(inputs), self._patience)
         return _merge(replies, set(inputs))
 

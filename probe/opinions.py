@@ -1,11 +1,13 @@
 """What others see of our targets, gathered while we measure and never waited for long.
 
 Controls are asked once at the start, for everything, and once more for what failed: a recheck gives
-a look from elsewhere within minutes of ours, which is what a comparison needs.
+a look from elsewhere within minutes of ours, which is what a comparison needs. What they say of one
+target is some kilobytes, so of a long list only that is asked for which did not simply work here.
 """
 
+import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -13,8 +15,13 @@ from probe.draft import Look
 from probe.kit import Controls, Desk
 from probe.messages import RecheckAsk
 from probe.model import Control, Dns, Steps, Tcp
+from probe.plan import Job
 
 ADDRESSES = 8
+# So many targets are asked about ahead.
+AHEAD = 100
+# Of a longer list, what did not simply work is asked about so often, seconds.
+_OFTEN = 2.0
 
 
 class Opinions:
@@ -32,6 +39,21 @@ class Opinions:
     async def ask(self, inputs: Iterable[str]) -> None:
         """Ask what controls saw lately."""
         self._add(await self._desk.controls(tuple(filter(None, inputs))))
+
+    async def follow(self, inputs: Sequence[str], held: Iterable[Job]) -> None:
+        """Ask ahead, or keep asking about what is held; until cancelled, or nobody answers."""
+        if len(inputs) <= AHEAD:
+            await self.ask(inputs)
+            return
+        asked: set[str] = set()
+        while True:
+            await asyncio.sleep(_OFTEN)
+            fresh = {job.url: None for job in held if job.url not in asked}
+            asked.update(fresh)
+            if fresh:
+                await self.ask(fresh)
+                if not self._desk.answered:
+                    return
 
     async def recheck(self, looks: Iterable[Look]) -> None:
         """Ask controls to look now at what failed here, and at the addresses we were given.

@@ -67,6 +67,23 @@ def test_what_a_control_saw_is_given_with_its_age(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+def test_a_long_answer_is_compressed_for_who_can_read_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            control = await place.probe("control")
+            await control.send(*(looked(f"https://site{n}.example/") for n in range(30)))
+            sizes = {}
+            for encoding in ("gzip", "identity"):
+                headers = {"Accept-Encoding": encoding}
+                reply = await place.ask("GET", "/v1/control", headers=headers)
+                assert reply.headers.get("Content-Encoding", "identity") == encoding
+                assert len(reply.read(ControlReply).controls) == 30
+                sizes[encoding] = int(reply.headers["Content-Length"])
+            assert sizes["gzip"] * 4 < sizes["identity"]
+
+    asyncio.run(story())
+
+
 def test_only_what_is_compared_is_passed_on() -> None:
     page = Http(
         id=9, url="http://a.example/", address="192.0.2.1", port=80, host="a.example", body="QQ=="

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from probe import endpoint as place
 from probe.collector_client import CollectorClient
-from probe.control import ControlDesk, answer_rechecks
+from probe.control import PIECE, ControlDesk, answer_rechecks
 from probe.enrolment import introduce
 from probe.keys import Keys
 from probe.messages import ControlFound, RecheckAsk, RecheckJob
@@ -36,6 +36,17 @@ def test_what_controls_saw_comes_nearest_first_each_once_and_only_as_asked(tmp_p
             }
             assert asked.answered
             assert abs(asked.clock_offset or 9.0) < 2
+
+    asyncio.run(scene())
+
+
+def test_many_targets_are_asked_about_in_pieces(tmp_path: Path) -> None:
+    async def scene() -> None:
+        many = [f"https://{number}.example/" for number in range(2 * PIECE)]
+        there = Rehearsal(controls=(seen(-1, url=many[0]), seen(-2, url=many[-1])))
+        async with there, desk(tmp_path, there.url) as asked:
+            assert set(await asked.controls(many)) == {many[0], many[-1]}
+            assert [path.count("input=") for path in there.requests] == [PIECE, PIECE]
 
     asyncio.run(scene())
 

@@ -8,7 +8,7 @@ import pytest
 
 from probe.draft import Look
 from probe.model import Control, Dns, Reply, Tcp
-from probe.opinions import Opinions, addresses
+from probe.opinions import AHEAD, Opinions, addresses
 from probe.plan import Job
 from tests.probe.stage import FakeDesk, Stage, StageNet
 
@@ -52,3 +52,29 @@ def test_addresses_are_those_answered_and_dialled_in_order() -> None:
         Tcp(address="192.0.2.3", port=443),
     )
     assert list(addresses(steps)) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+
+
+def test_of_a_long_list_only_what_is_held_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probe.opinions._OFTEN", 0.01)
+    desk = FakeDesk(known={URL: (Control(id="c", age=-60.0),)})
+    opinions = Opinions(desk)
+    held: dict[Job, None] = {}
+    many = [f"https://{number}.example/" for number in range(AHEAD)]
+
+    async def scene() -> None:
+        following = asyncio.ensure_future(opinions.follow([*many, URL], held))
+        await asyncio.sleep(0.05)
+        assert opinions.of(URL, time.time()) == ()
+        held[Job("web", URL)] = None
+        await asyncio.sleep(0.05)
+        following.cancel()
+
+    asyncio.run(scene())
+    assert [one.id for one in opinions.of(URL, time.time())] == ["c"]
+
+
+def test_a_short_list_is_asked_about_ahead() -> None:
+    desk = FakeDesk(known={URL: (Control(id="c", age=-60.0),)})
+    opinions = Opinions(desk)
+    asyncio.run(opinions.follow([URL], ()))
+    assert [one.id for one in opinions.of(URL, time.time())] == ["c"]
