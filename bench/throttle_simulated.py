@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from probe.model import Sample, Transfer
 from probe.pairs import PAIRS_AT_MOST, State, judge_pairs, order
 
-SIZE = 64 * 1024
+SIZE = 1024 * 1024
 LINE = 4e6 / 8
 
 
@@ -73,9 +73,9 @@ def one_run(noise: Noise, slowed: float, dice: random.Random) -> tuple[State, in
             if dice.random() < noise.outliers:
                 rate *= dice.uniform(0.05, 0.6)
             steps.append(moved(arm, number + 1, rate))
-        state = judge_pairs(steps).state
-        if state is not State.MORE:
-            return state, len(steps)
+        found = judge_pairs(steps)
+        if not found.open:
+            return found.state, len(steps)
     return State.INCONCLUSIVE, len(steps)
 
 

@@ -38,9 +38,9 @@ SUSPECTED, STRONG, EXTREME = 1 / 2, 1 / 3, 1 / 10
 BURST_SHARE = 1 / 2
 FREEZE_BYTES = 64 * 1024
 FREEZE_SECONDS = 5.0
-# Half an object in less than this is ten times as fast as any limit that the object could show:
+# Half an object in less than this is fifteen times as fast as any limit that it could show:
 # all that is quicker is the same, however much a few round trips differ from one another.
-SHORTEST = 0.15
+SHORTEST = 0.1
 # Over this share of the wall clock the processor was the limit, not the network.
 BUSY = 0.8
 

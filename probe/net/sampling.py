@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from probe.model import Sample
 from probe.net import tcp_info
+from probe.net.tcp_info import TcpInfo
 
 TICK = 0.05
 SAMPLES = 64
@@ -25,11 +26,25 @@ class Samples:
     arrived: float = 0.0
     wire: int = 0
     closed: bool = False
+    # The last time nothing had been lost yet: bytes, and the segments they came in.
+    unbroken: tuple[int, int] | None = None
 
-    def progress(self, at: float, wire: int) -> None:
+    def progress(self, at: float, wire: int, connection: socket.socket | None = None) -> None:
         """Bytes came: note the silence before them."""
         self.longest_gap = max(self.longest_gap, at - self.arrived)
         self.arrived, self.wire = at, wire
+        info = TcpInfo() if connection is None else tcp_info.read(connection)
+        if info.segments is not None and info.out_of_order == 0:
+            self.unbroken = wire, info.segments
+
+    def passed(self) -> int:
+        """Bytes that came, those held back behind a lost segment included (to within a segment)."""
+        last = self.kept[-1] if self.kept else None
+        if last is None or not last.out_of_order or self.unbroken is None:
+            return self.wire
+        wire, segments = self.unbroken
+        late = max((last.segments or 0) - segments, 0)
+        return max(self.wire, wire + late * (self.segment_bytes or 0))
 
     def due(self, at: float) -> bool:
         """Whether the last look is long enough ago."""

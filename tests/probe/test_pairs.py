@@ -10,7 +10,7 @@ from probe.failure import Failure
 from probe.model import Sample, Transfer
 from probe.pairs import Judgement, State, detectable, froze, judge_pairs, order, pair_up, rate
 
-SIZE = 64 * 1024
+SIZE = 256 * 1024
 Arm = Literal["A", "B", "C", "D", "L"]
 
 
@@ -178,7 +178,7 @@ def test_an_unproven_neutral_server_measures_nothing() -> None:
 
 
 def test_size_decides_what_can_be_seen() -> None:
-    assert detectable([moved("B", 1, 4000)]) * 8 == pytest.approx(175_000, rel=0.01)
+    assert detectable([moved("B", 1, 4000, 64 * 1024)]) * 8 == pytest.approx(175_000, rel=0.01)
     assert detectable([moved("B", 1, 4000, 256 * 1024)]) * 8 == pytest.approx(700_000, rel=0.01)
 
 

@@ -204,7 +204,7 @@ def test_a_slow_name_is_compared_in_five_pairs_and_then_looked_at_longer() -> No
 
 
 def test_slower_by_half_in_one_run_is_a_suspicion_only() -> None:
-    steps, verdict = run(FakeNet(by_name("slow.example", 9000)), task(bulk=(BULK,)))
+    steps, verdict = run(FakeNet(by_name("slow.example", 4500)), task(bulk=(BULK,)))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.rules[0].id == "throttle.suspected_once"
     assert arms(steps).count("A") == 6
@@ -222,7 +222,7 @@ def before(verdict: Verdict, *, minutes: float) -> Earlier:
 
 @pytest.mark.parametrize(("minutes", "counts"), [(10, False), (45, True), (300, False)])
 def test_suspected_again_within_two_hours_is_throttled(minutes: float, counts: bool) -> None:  # noqa: FBT001 - a table
-    net, chosen = FakeNet(by_name("slow.example", 9000)), task(bulk=(BULK,))
+    net, chosen = FakeNet(by_name("slow.example", 4500)), task(bulk=(BULK,))
     _, first = run(net, chosen)
     _, second = run(net, chosen, before(first, minutes=minutes))
     if counts:

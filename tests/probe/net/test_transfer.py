@@ -16,8 +16,9 @@ from collector.bulk import start_bulk
 from collector.bulk_identity import make_identity
 from probe.failure import Failure
 from probe.model import Transfer
-from probe.net import sampling
+from probe.net import sampling, tcp_info
 from probe.net import transfer as module
+from probe.net.tcp_info import TcpInfo
 from probe.net.transfer import transfer
 
 Manner = Callable[[ssl.SSLSocket], None]
@@ -192,6 +193,22 @@ def test_long_transfers_keep_a_bounded_number_of_even_samples() -> None:
     assert samples.kept[-1].at > 240
     gaps = [b.at - a.at for a, b in zip(samples.kept[2:], samples.kept[3:], strict=False)]
     assert max(gaps) <= 2.1 * min(gaps)
+
+
+def test_what_is_held_back_behind_a_lost_segment_came_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = TcpInfo(segments=5, out_of_order=0, segment_bytes=1000)
+    monkeypatch.setattr(tcp_info, "read", lambda _: told)
+    samples = sampling.Samples()
+    with socket.socket() as connection:
+        samples.progress(0.1, 4500, connection)
+        told = TcpInfo(segments=9, out_of_order=4, segment_bytes=1000)
+        samples.take(0.2, connection)
+        assert samples.passed() == 8500
+        told = TcpInfo(segments=9, out_of_order=0, segment_bytes=1000)  # sent twice, not lost
+        samples.take(0.3, connection)
+        assert samples.passed() == 4500
 
 
 def test_cancelling_ends_the_thread_within_a_tick() -> None:
