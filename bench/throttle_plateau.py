@@ -22,7 +22,7 @@ QUICK = (0.256e6, 10e6)
 
 
 @dataclass(frozen=True)
-class Cell:
+class Limited:
     """One limiter at one rate on one line."""
 
     limiter: str
@@ -31,14 +31,14 @@ class Cell:
     congestion: str
 
 
-def expected(cell: Cell) -> float:
+def expected(cell: Limited) -> float:
     """Bytes per second of TCP payload that the limiter lets through."""
     # tbf counts Ethernet frames (14 bytes), the policer IP packets; 52: IP and TCP with timestamps.
     header = 66 if cell.limiter.startswith("tbf") else 52
     return cell.bits / 8 * MSS / (MSS + header)
 
 
-def limit(net: Net, cell: Cell) -> None:
+def limit(net: Net, cell: Limited) -> None:
     net.clear()
     if cell.limiter == "tbf":
         net.shape(cell.bits, burst=max(4000, int(cell.bits / 8 * 0.002)))
@@ -64,9 +64,9 @@ def run(served: Served, seconds: float) -> Transfer:
 
 
 def errors(
-    net: Net, cells: list[Cell], seconds: float, reps: int, *, save: bool = False
-) -> dict[Cell, list[float]]:
-    found: dict[Cell, list[float]] = {}
+    net: Net, cells: list[Limited], seconds: float, reps: int, *, save: bool = False
+) -> dict[Limited, list[float]]:
+    found: dict[Limited, list[float]] = {}
     laid: tuple[float, str] | None = None
     served: Served | None = None
     for cell in sorted(cells, key=lambda c: (c.delay, c.congestion)):
@@ -103,7 +103,7 @@ def errors(
     return found
 
 
-def summary(found: dict[Cell, list[float]], limiter: str) -> tuple[float, float]:
+def summary(found: dict[Limited, list[float]], limiter: str) -> tuple[float, float]:
     """Median and 90th percentile of the error, in percent."""
     values = [e for cell, es in found.items() if cell.limiter.startswith(limiter) for e in es]
     if len(values) < 2:
@@ -111,9 +111,9 @@ def summary(found: dict[Cell, list[float]], limiter: str) -> tuple[float, float]
     return median(values), quantiles(values, n=10, method="inclusive")[-1]
 
 
-def cells(rates: tuple[float, ...], *, quick: bool = False) -> list[Cell]:
+def cells(rates: tuple[float, ...], *, quick: bool = False) -> list[Limited]:
     return [
-        Cell(limiter, bits, delay, congestion)
+        Limited(limiter, bits, delay, congestion)
         for limiter in ("tbf", "police")
         for bits in rates
         for delay in ((0.04,) if quick else (0.0, 0.04))

@@ -1,28 +1,26 @@
-"""Whole runs of the `throttle` experiment over real TCP, on good and bad lines, slowed and not.
+"""Whole runs of the `throttle` experiment over real TCP, on good and bad lines, slowed and not."""
 
-Usage: python -m bench.throttle_runs [--quick] [--null N] [--slowed N]
-"""
-
-import argparse
 import asyncio
-import json
 import random
 import threading
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Literal, cast
 
-from bench.throttle_net import THROTTLED_NAME, Line, Net, Served, rerun_inside
+from bench.throttle_net import THROTTLED_NAME, Line, Net, Served
 from probe.experiments.port import Net as NetPort
 from probe.experiments.port import Task
 from probe.experiments.throttle import measure
 from probe.messages import BulkReply
 from probe.model import Transfer
 from probe.net.transfer import transfer
-from probe.pairs import State, froze, judge_pairs
+from probe.pairs import State, froze, judge_pairs, rate
 from probe.rules.throttle import mechanism
+
+KILOBYTE_BITS = 1024 * 8
+SLOWED = frozenset({State.SUSPECTED, State.STRONG, State.EXTREME})
 
 
 @dataclass(frozen=True)
@@ -82,12 +80,15 @@ class Outcome:
     """What one run said and cost.
 
     Attributes:
+        ratio: Tested name over control name. control: the control's median, bits per second.
         truth: For a freeze, the bytes that the router let through on each connection.
     """
 
     state: State
     transfers: int
     size: int
+    ratio: float | None
+    control: float | None
     mechanism: str
     stalled_at: tuple[int, ...]
     truth: int
@@ -110,11 +111,14 @@ def one_run(served: Served, tier: str, seed: int, name: str) -> Outcome:
     found = judge_pairs(moved)
     stopped = [t for t in found.tested if froze(t)]
     in_pairs = [t for t in moved if t.pair > 0]
+    control = [8 * speed for t in in_pairs if t.arm == "B" and (speed := rate(t)) is not None]
     return Outcome(
         state=found.state,
         transfers=len(in_pairs),
         size=sum(t.wire_bytes for t in moved),
-        mechanism=mechanism(found, moved) if found.state.accuses else "",
+        ratio=found.ratio,
+        control=median(control) if control else None,
+        mechanism=mechanism(found, moved) if found.state in SLOWED else "",
         stalled_at=tuple(t.stalled_at or 0 for t in stopped),
         truth=0,
     )
@@ -160,36 +164,21 @@ def lay(net: Net, condition: Condition) -> Served:
     return net.serve()
 
 
-def nulls(net: Net, conditions: Sequence[Condition], tier: str, runs: int) -> list[Outcome]:
-    """Runs in which nothing is throttled."""
-    found: list[Outcome] = []
-    for condition in conditions:
-        served = lay(net, condition)
-        with competing(served, condition.competing):
-            here = [one_run(served, tier, seed, "open.test") for seed in range(runs)]
-        found += here
-        report(f"null {condition.name} {tier}", here)
-    return found
-
-
-def slowed(net: Net, condition: Condition, tier: str, kilobytes: int, runs: int) -> list[Outcome]:
-    """Runs in which the name is policed at so many kilobytes (1024 bytes) a second."""
+def runs(net: Net, condition: Condition, tier: str, bits: float, seeds: list[int]) -> list[Outcome]:
+    """Runs in which the name is policed at a rate; at none where that is 0."""
     served = lay(net, condition)
-    net.police_name(kilobytes)
+    if bits:
+        net.police_name(round(bits / KILOBYTE_BITS))
     with competing(served, condition.competing):
-        found = [one_run(served, tier, seed, THROTTLED_NAME) for seed in range(runs)]
-    report(f"policed {kilobytes} kB/s {condition.name} {tier}", found)
-    return found
+        return [one_run(served, tier, seed, THROTTLED_NAME) for seed in seeds]
 
 
-def freezes(net: Net, condition: Condition, size: int, runs: int) -> list[Outcome]:
+def freezes(net: Net, condition: Condition, size: int, seeds: list[int]) -> list[Outcome]:
     """Runs in which connections with the name freeze after so many bytes."""
     served = lay(net, condition)
     net.freeze_name(size)
     with competing(served, condition.competing):
-        found = [counted(net, served, seed) for seed in range(runs)]
-    report(f"freeze {size} {condition.name}", found)
-    return found
+        return [counted(net, served, seed) for seed in seeds]
 
 
 def counted(net: Net, served: Served, seed: int) -> Outcome:
@@ -197,44 +186,3 @@ def counted(net: Net, served: Served, seed: int) -> Outcome:
     net.on_router("iptables -Z FORWARD")
     one = one_run(served, "normal", seed, THROTTLED_NAME)
     return replace(one, truth=net.let_through() // max(len(one.stalled_at), 1))
-
-
-def report(what: str, found: Sequence[Outcome]) -> None:
-    line = {
-        "what": what,
-        "runs": len(found),
-        "states": Counter(o.state.value for o in found),
-        "mechanisms": Counter(o.mechanism for o in found if o.mechanism),
-        "transfers": round(sum(o.transfers for o in found) / max(len(found), 1), 2),
-        "bytes": round(sum(o.size for o in found) / max(len(found), 1)),
-        "stalled_at": sorted({s for o in found for s in o.stalled_at}),
-    }
-    print(json.dumps(line), flush=True)
-
-
-def recalled(found: Sequence[Outcome]) -> float:
-    return sum(o.state.accuses for o in found) / len(found) if found else float("nan")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--null", type=int, default=60)
-    parser.add_argument("--slowed", type=int, default=4)
-    options = parser.parse_args()
-    rerun_inside()
-    conditions = CONDITIONS[:1] if options.quick else CONDITIONS
-    few = 1 if options.quick else options.slowed
-    with Net() as net:
-        freezes(net, CONDITIONS[0], 16_384, few)
-        for condition in conditions:
-            slowed(net, condition, "metered", 16, few)
-        slowed(net, CONDITIONS[0], "normal", 64, few)
-        slowed(net, CONDITIONS[0], "deep", 128, few)
-        nulls(net, conditions, "metered", 4 if options.quick else options.null)
-        if not options.quick:
-            nulls(net, conditions, "normal", options.null // 4)
-
-
-if __name__ == "__main__":
-    main()

@@ -6,11 +6,11 @@ Usage: python -m bench.throttle_slice
 import json
 
 from bench.throttle_net import Line, Net, rerun_inside
-from bench.throttle_plateau import Cell, expected, limit, run
-from bench.throttle_runs import CONDITIONS, freezes, nulls
+from bench.throttle_plateau import Limited, expected, limit, run
+from bench.throttle_runs import CONDITIONS, freezes, runs
 
 
-def plateau_error(net: Net, cell: Cell) -> float:
+def plateau_error(net: Net, cell: Limited) -> float:
     """Error in percent at one limiter."""
     net.line(Line(cell.delay / 2))
     served = net.serve(cell.congestion)
@@ -21,10 +21,10 @@ def plateau_error(net: Net, cell: Cell) -> float:
 def main() -> None:
     rerun_inside()
     with Net() as net:
-        (open_line,) = nulls(net, CONDITIONS[:1], "metered", 1)
-        (frozen,) = freezes(net, CONDITIONS[0], 16_384, 1)
-        shaped = plateau_error(net, Cell("tbf", 1e6, 0.04, "cubic"))
-        policed = plateau_error(net, Cell("police", 1e6, 0.04, "cubic"))
+        (open_line,) = runs(net, CONDITIONS[0], "metered", 0.0, [1])
+        (frozen,) = freezes(net, CONDITIONS[0], 16_384, [1])
+        shaped = plateau_error(net, Limited("tbf", 1e6, 0.04, "cubic"))
+        policed = plateau_error(net, Limited("police", 1e6, 0.04, "cubic"))
     found = {
         "open": open_line.state,
         "open_transfers": open_line.transfers,

@@ -1,174 +1,271 @@
 """The table "Numbers to reach" for throttling, speed and outages, with what was measured beside it.
 
-Everything is measured on this machine: limiters and lines in namespaces of this process, statistics
-and outages by seeded simulation. The whole table takes about half an hour; `--quick` a minute.
+Everything is measured on this machine: limiters and lines in namespaces of its own, statistics and
+outages by seeded simulation. `bench.throttle_campaign FILE` makes the runs on real TCP, which takes
+about an hour, and can be interrupted; `--from FILE` makes the table of what it measured so far.
 
-Usage: python -m bench.throttle_table [--quick]
+Usage: python -m bench.throttle_table [--from FILE | --quick] [--lanes N]
 """
 
 import argparse
-import asyncio
-from collections import Counter
-from collections.abc import Iterator
+import math
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median, quantiles
 
-from bench import outage_alarm, throttle_plateau, throttle_runs, throttle_simulated
-from bench.throttle_net import Net, rerun_inside, why_not
-from bench.throttle_runs import CONDITIONS, Outcome
-from probe.net.transfer import transfer
-from probe.pairs import State
+from bench import outage_alarm, throttle_simulated
+from bench.throttle_campaign import campaign
+from bench.throttle_net import why_not
+from bench.throttle_rows import (
+    KBIT_131,
+    KBIT_524,
+    KBIT_1049,
+    LINES,
+    QUICK,
+    WHOLE,
+    Row,
+    read,
+    states,
+)
+from probe.pairs import SUSPECTED, State
 
-Row = tuple[str, str, str]
+MSS = 1448
+SLOWED = (State.SUSPECTED, State.STRONG, State.EXTREME)
 
 
 @dataclass(frozen=True)
-class Effort:
-    """How much is measured."""
+class Said:
+    """A line of the table; `met` is None where there is nothing to reach."""
 
-    rates: tuple[float, ...]
-    null_runs: int
-    slowed_runs: int
-    simulated: int
-    networks: int
-    quick: bool
+    what: str
+    goal: str
+    measured: str
+    met: bool | None = None
 
 
-WHOLE = Effort(throttle_plateau.RATES, 40, 4, 20_000, 10, quick=False)
-QUICK = Effort(throttle_plateau.QUICK, 3, 1, 2_000, 1, quick=True)
-
-
-def plateau_rows(net: Net, effort: Effort) -> Iterator[Row]:
-    cells = throttle_plateau.cells(effort.rates, quick=effort.quick)
-    found = throttle_plateau.errors(net, cells, 5.0, 1)
-    for limiter, words, goal in (
-        ("tbf", "plateau error, shaper, 5 s", "median <= 0.5 %, p90 <= 2 %"),
-        ("police", "plateau error, policer, 5 s", "median <= 1 %, p90 <= 7 %"),
+def plateau_lines(rows: Sequence[Row]) -> Iterator[Said]:
+    for limiter, words, middle, high in (
+        ("tbf", "plateau error, shaper 0.26 to 100 Mbit/s, 5 s", 0.5, 2.0),
+        ("police", "plateau error, policer 0.13 to 100 Mbit/s, 5 s", 1.0, 7.0),
     ):
-        middle, high = throttle_plateau.summary(found, limiter)
-        yield words, goal, f"median {middle:.2f} %, p90 {high:.2f} %"
-
-
-def fast_row(net: Net) -> Row:
-    """A downloader at 500 Mbit/s, without a delay line in the way (it is written in Python)."""
-    net.clear()
-    net.direct()
-    served = net.serve()
-    net.shape(500e6, burst=625_000, latency_ms=50)
-    cell = throttle_plateau.Cell("tbf", 500e6, 0.0, "cubic")
-    step = asyncio.run(
-        transfer(
-            served.address,
-            served.port,
-            "any.test",
-            1 << 32,
-            path=f"/{1 << 32}",
-            host="any.test",
-            pin=served.pin,
-            cap=5.0,
-        )
-    )
-    error = abs((step.rate or 0.0) / throttle_plateau.expected(cell) - 1) * 100
-    cores = (step.cpu_seconds or 0.0) / step.elapsed
-    return "downloader at 500 Mbit/s", "<= 1 %", f"{error:.2f} % ({cores:.2f} of a core)"
-
-
-def null_rows(net: Net, effort: Effort) -> Iterator[Row]:
-    conditions = CONDITIONS[:1] if effort.quick else CONDITIONS
-    found = throttle_runs.nulls(net, conditions, "metered", effort.null_runs)
-    suspected = sum(o.state.accuses for o in found)
-    strong = sum(o.state in {State.STRONG, State.EXTREME} for o in found)
-    runs = len(found)
-    yield (
-        f"false suspected / strong, {runs} null runs on real TCP",
-        "<= 0.3 % / <= 0.1 %",
-        f"{suspected} / {strong}",
-    )
-    transfers = sum(o.transfers for o in found) / runs
-    size = sum(o.size for o in found) / runs / 1000
-    yield (
-        "cost when nothing is throttled, 64 KiB",
-        "<= 3, <= 180 kB",
-        f"{transfers:.2f}, {size:.0f} kB",
-    )
-
-
-def simulated_rows(effort: Effort) -> Iterator[Row]:
-    """The lines that MEASURING counts: lossy, congested and slow, and worse ones told apart."""
-    for noise in throttle_simulated.KINDS:
-        states, used = throttle_simulated.many(noise, 1.0, effort.simulated, 1)
-        suspected, strong = throttle_simulated.rates(states)
-        yield (
-            f"the same, simulated, {noise.name}, {effort.simulated} runs",
-            "<= 0.3 % / <= 0.1 %",
-            f"{suspected * 100:.3f} % / {strong * 100:.3f} %, {used:.2f} transfers",
+        errors = _errors(r for r in rows if r.kind == "plateau" and r.line.startswith(limiter))
+        if errors:
+            half, tenth = median(errors), high_tenth(errors)
+            yield Said(
+                f"{words}, {len(errors)} flows",
+                f"median <= {middle:g} %, p90 <= {high:g} %",
+                f"median {half:.2f} %, p90 {tenth:.2f} %",
+                half <= middle and tenth <= high,
+            )
+    fast = [r for r in rows if r.kind == "fast"]
+    errors = _errors(fast)
+    if errors:
+        cores = median(r.cores or 0.0 for r in fast)
+        yield Said(
+            f"downloader at 500 Mbit/s, {len(errors)} flows",
+            "<= 1 %",
+            f"median {median(errors):.2f} %, worst {max(errors):.2f} %, {cores:.2f} of a core",
+            max(errors) <= 1.0,
         )
 
 
-def recall_rows(net: Net, effort: Effort) -> Iterator[Row]:
-    conditions = CONDITIONS[:1] if effort.quick else CONDITIONS
-    runs = effort.slowed_runs
-    slow = [o for c in conditions for o in throttle_runs.slowed(net, c, "metered", 16, runs)]
-    yield "recall at 131 kbit/s, 64 KiB", ">= 99 %", recalled(slow)
-    if effort.quick:
+def _errors(rows: Iterable[Row]) -> list[float]:
+    return [r.error for r in rows if r.error is not None]
+
+
+def high_tenth(values: Sequence[float]) -> float:
+    """The 90th percentile."""
+    return quantiles(values, n=10, method="inclusive")[-1] if len(values) > 1 else values[0]
+
+
+def null_lines(rows: Sequence[Row]) -> Iterator[Said]:
+    every = [r for r in rows if r.kind == "null"]
+    noisy = [r for r in every if r.line != "clean"]
+    if not noisy:
+        noisy = every
+    if not noisy:
         return
-    middling = [o for c in CONDITIONS[:3] for o in throttle_runs.slowed(net, c, "normal", 64, runs)]
-    yield "recall at 524 kbit/s, 256 KiB", ">= 95 %", recalled(middling)
-    fast = throttle_runs.slowed(net, CONDITIONS[0], "deep", 128, runs)
-    yield "recall at 1049 kbit/s, 1 MiB", ">= 95 %", recalled(fast)
+    strong, suspected = _accused(noisy, SLOWED[1:]), _accused(noisy, SLOWED)
+    yield Said(
+        f"false suspected / strong, {len(noisy)} null runs on {_words(noisy)} lines",
+        "<= 0.3 % / <= 0.1 %",
+        f"{_share(suspected, len(noisy))} / {_share(strong, len(noisy))}",
+        suspected <= 0.003 * len(noisy) and strong <= 0.001 * len(noisy),
+    )
+    for line, tier in sorted({(r.line, r.tier) for r in every}):
+        here = [r for r in every if (r.line, r.tier) == (line, tier)]
+        unsure = states(here)[State.INCONCLUSIVE]
+        yield Said(
+            f"  {line}, {tier}, {len(here)} runs",
+            "",
+            f"{_accused(here, SLOWED)} / {_accused(here, SLOWED[1:])}, {unsure} undecided",
+        )
+    yield from cost_lines([r for r in noisy if r.tier == "metered"])
 
 
-def recalled(found: list[Outcome]) -> str:
-    seen = sum(o.state.accuses for o in found)
-    return f"{seen}/{len(found)}"
+def cost_lines(metered: Sequence[Row]) -> Iterator[Said]:
+    if metered:
+        transfers = mean(r.transfers for r in metered)
+        size = mean(r.size for r in metered) / 1000
+        yield Said(
+            f"cost when nothing is throttled, 64 KiB, {len(metered)} runs",
+            "<= 3 transfers, <= 180 kB",
+            f"{transfers:.2f} transfers, {size:.0f} kB",
+            transfers <= 3 and size <= 180,
+        )
 
 
-def freeze_row(net: Net, effort: Effort) -> Row:
-    found = throttle_runs.freezes(net, CONDITIONS[0], 16_384, effort.slowed_runs)
-    states = Counter(o.state.value for o in found)
-    worst = max((abs(o.truth - s) for o in found for s in o.stalled_at), default=-1)
-    return (
-        "a 16 KB freeze",
-        "always; to one segment",
-        f"{states[State.FREEZE]}/{len(found)}; off by {worst} bytes at most",
+def _accused(rows: Iterable[Row], which: Sequence[State]) -> int:
+    found = states(rows)
+    return sum(found[state] for state in which)
+
+
+def _share(found: int, runs: int) -> str:
+    low, high = between(found, runs)
+    return f"{found} = {found / runs:.2%} ({low:.2%} to {high:.2%})"
+
+
+def _words(rows: Iterable[Row]) -> str:
+    return ", ".join(line for line in LINES if any(r.line == line for r in rows))
+
+
+def between(found: int, runs: int) -> tuple[float, float]:
+    """The share's exact 95 % interval (Clopper and Pearson)."""
+    low = _crossing(lambda p: 1 - _at_most(found - 1, runs, p) - 0.025) if found else 0.0
+    high = _crossing(lambda p: 0.025 - _at_most(found, runs, p)) if found < runs else 1.0
+    return low, high
+
+
+def _at_most(found: int, runs: int, p: float) -> float:
+    return math.fsum(math.comb(runs, n) * p**n * (1 - p) ** (runs - n) for n in range(found + 1))
+
+
+def _crossing(rising: Callable[[float], float]) -> float:
+    """Where a function that rises from below 0 to above it crosses it, between 0 and 1."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
+    return high
+
+
+def recall_lines(rows: Sequence[Row]) -> Iterator[Said]:
+    for limit, words, goal in (
+        (KBIT_131, "131 kbit/s, 64 KiB", 0.99),
+        (KBIT_524, "524 kbit/s, 256 KiB", 0.95),
+        (KBIT_1049, "1049 kbit/s, 1 MiB", 0.95),
+    ):
+        slowed = [r for r in rows if r.kind == "slowed" and r.limit == limit]
+        counted = [r for r in slowed if r.line in faster(slowed, limit)]
+        if not counted:
+            continue
+        found = _accused(counted, SLOWED)
+        yield Said(
+            f"recall at {words}, {len(counted)} runs on {_words(counted)} lines",
+            f">= {goal:.0%}",
+            _share(found, len(counted)),
+            found >= goal * len(counted),
+        )
+        for line in LINES:
+            here = [r for r in slowed if r.line == line]
+            if here:
+                yield _on_line(line, here, limit)
+
+
+def _on_line(line: str, here: Sequence[Row], limit: float) -> Said:
+    control = median(r.control or 0.0 for r in here) / limit
+    why = "" if faster(here, limit) else ": too slow a line to show it, not counted"
+    return Said(
+        f"  {line}, {len(here)} runs",
+        "",
+        f"{_accused(here, SLOWED)} found; the control gets {control:.1f} times the limit{why}",
     )
 
 
-def outage_rows(effort: Effort) -> Iterator[Row]:
-    fleets = (outage_alarm.Fleet(3, 2),) if effort.quick else outage_alarm.FLEETS
-    for fleet in fleets:
-        found = outage_alarm.measured(fleet, 30, effort.networks, 1)
-        yield (
+def faster(rows: Iterable[Row], limit: float) -> set[str]:
+    """Lines on which a limit shows at all: one connection usually gets more than twice as much.
+
+    A rule that asks for half cannot, and need not, find a limit that halves nothing.
+    """
+    controls: dict[str, list[float]] = {}
+    for row in rows:
+        controls.setdefault(row.line, []).append(row.control or 0.0)
+    return {line for line, got in controls.items() if median(got) * SUSPECTED > limit}
+
+
+def freeze_lines(rows: Sequence[Row]) -> Iterator[Said]:
+    frozen = [r for r in rows if r.kind == "freeze"]
+    if frozen:
+        found = states(frozen)[State.FREEZE]
+        off = [abs(r.truth - at) for r in frozen for at in r.stalled_at]
+        worst = max(off, default=-1)
+        yield Said(
+            f"a 16 KB freeze, {len(frozen)} runs on {_words(frozen)} lines",
+            "always; to one segment",
+            f"{found}/{len(frozen)}; off by {worst} bytes at most, median {median(off or [-1]):g}",
+            found == len(frozen) and 0 <= worst <= MSS,
+        )
+
+
+def simulated_lines(runs: int) -> Iterator[Said]:
+    for noise in throttle_simulated.KINDS:
+        found, used = throttle_simulated.many(noise, 1.0, runs, 1)
+        suspected, strong = throttle_simulated.rates(found)
+        yield Said(
+            f"false suspected / strong, simulated, {noise.name}, {runs} runs",
+            "<= 0.3 % / <= 0.1 %",
+            f"{suspected:.3%} / {strong:.3%}, {used:.2f} transfers",
+            suspected <= 0.003 and strong <= 0.001,
+        )
+
+
+def outage_lines(*, quick: bool) -> Iterator[Said]:
+    for fleet in (outage_alarm.Fleet(3, 2),) if quick else outage_alarm.FLEETS:
+        found = outage_alarm.measured(fleet, 30, 1 if quick else 10, 1)
+        yield Said(
             f"outage alarm, {fleet}",
             "<= 0.2 false/month, <= 15 min",
             f"{found.wrong:.2f}, {found.delay:.1f} min (recall {found.recall:.2f})",
+            found.wrong <= 0.2 and found.delay <= 15,
         )
 
 
-def rows(effort: Effort) -> Iterator[Row]:
-    yield from outage_rows(effort)
-    yield from simulated_rows(effort)
-    with Net() as net:
-        yield freeze_row(net, effort)
-        yield from recall_rows(net, effort)
-        yield from null_rows(net, effort)
-        yield from plateau_rows(net, effort)
-    if not effort.quick:
-        with Net() as net:
-            yield fast_row(net)
+def lines(rows: Sequence[Row], *, quick: bool) -> Iterator[Said]:
+    """The whole table."""
+    yield from plateau_lines(rows)
+    yield from null_lines(rows)
+    yield from recall_lines(rows)
+    yield from freeze_lines(rows)
+    yield from simulated_lines(2_000 if quick else 50_000)
+    yield from outage_lines(quick=quick)
+
+
+def show(table: Iterable[Said]) -> None:
+    """As Markdown, so that it can be kept as it is."""
+    print("| what | to reach | measured | |\n|---|---|---|---|")
+    for one in table:
+        mark = "" if one.met is None else "met" if one.met else "**missed**"
+        print(f"| {one.what} | {one.goal} | {one.measured} | {mark} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--from", dest="file", type=Path, help="a campaign's file")
+    parser.add_argument("--quick", action="store_true", help="a minute's worth of everything")
+    parser.add_argument("--lanes", type=int, default=8)
     options = parser.parse_args()
+    if options.file is not None:
+        show(lines(read(options.file), quick=False))
+        return
     reason = why_not()
     if reason:
         raise SystemExit(f"no namespaces here: {reason}")
-    rerun_inside()
-    measured = list(rows(QUICK if options.quick else WHOLE))
-    print(f"\n{'what':58}{'to reach':32}measured")
-    for what, goal, value in measured:
-        print(f"{what:58}{goal:32}{value}")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "throttle.jsonl")
+        campaign(file, QUICK if options.quick else WHOLE, options.lanes)
+        show(lines(read(file), quick=options.quick))
 
 
 if __name__ == "__main__":
