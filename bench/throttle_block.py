@@ -3,6 +3,7 @@
 Usage: python -m bench.throttle_block KIND LINE TIER LIMIT SEED,SEED… (prints a row a line)
 """
 
+import signal
 import sys
 from collections.abc import Iterator
 from typing import cast
@@ -83,6 +84,7 @@ def measured(key: Key, seed: int, step: Transfer, truth: float) -> Row:
 
 def main() -> None:
     rerun_inside()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the network is taken down
     kind, line, tier, bits, seeds = sys.argv[1:6]
     make = {"plateau": plateaus, "fast": fast}.get(kind, pairs)
     key = (cast("Kind", kind), line, tier, float(bits))
