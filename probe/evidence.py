@@ -12,6 +12,7 @@ from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
 from probe.compare import host_of, is_address, is_bogon, same_failure, same_leaf
+from probe.failure import Failure
 from probe.model import (
     Base,
     Control,
@@ -30,6 +31,7 @@ from probe.model import (
 
 FRESH_SECONDS = 900.0
 _NEAR_SECONDS = 60.0
+_ONE_PACKET = {Failure.RESET, Failure.EOF}
 # Routers near the volunteer have no address in a record; `raw` only says how packets were watched.
 _AT_HOME = frozenset({"gateway", "router", "raw"})
 
@@ -316,6 +318,18 @@ def consistently(steps: list[S]) -> S | None:
         return None
     same = all(same_failure(a.failure, b.failure) for a, b in pairwise(steps))
     return steps[-1] if same else None
+
+
+def steadily(steps: list[S]) -> S | None:
+    """Like `consistently`; a reset or a close is one packet, and a line may lose it: then silence.
+
+    Returns the last one that was heard.
+    """
+    heard = [step for step in steps if step.failure is not Failure.TIMEOUT]
+    alone = bool(heard) and all(step.failure in _ONE_PACKET for step in heard)
+    if not alone or any(step.failure is not heard[0].failure for step in heard):
+        return consistently(steps)
+    return heard[-1] if len(steps) > 1 else None
 
 
 def by_address(steps: Iterable[S]) -> Iterator[tuple[str, list[S]]]:

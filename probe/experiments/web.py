@@ -24,6 +24,7 @@ from probe.experiments.port import Experiment, Net, Reference, Task
 from probe.experiments.trail import Trail
 from probe.failure import Failure
 from probe.model import Dns, Http, Role, Step, Steps, Tcp, Tls
+from probe.notices import reads_like_one
 
 PATIENCE = 12.0
 PUNISHED = (20.0, 45.0)
@@ -309,11 +310,18 @@ async def _name_elsewhere(task: Task, net: Net, trail: Trail, site: Site) -> Non
     Where only this name fails at its own address, the server may itself be broken for it; an
     unrelated server is not. Never where an address is punished for the name: it would be innocent.
     """
-    stranger = next((one.address for one in reversed(task.references) if one.address), None)
     name = _harmless_name(task)
-    alone = _fails_alone(task, trail, site) or _untrusted_alone(trail, site)
-    if stranger is None or name is None or not alone:
+    looks = (_untrusted_alone(trail, site), _reads_like_a_notice(trail, site))
+    if name is None or not (any(looks) or _fails_alone(task, trail, site)):
         return
+    strangers = [one.address for one in reversed(task.references) if one.address]
+    for stranger in dict.fromkeys(strangers):
+        if await _offer_between(net, trail, site, stranger, name):
+            return
+
+
+async def _offer_between(net: Net, trail: Trail, site: Site, stranger: str, name: str) -> bool:
+    """Offer the name there between two harmless ones; False where harmless ones are turned away."""
     for offered, role in ((name, Role.HARMLESS), (site.host, Role.NEUTRAL), (name, Role.HARMLESS)):
         steps: Iterable[Step | None] = (
             await net.tls(stranger, 443, offered)
@@ -322,7 +330,8 @@ async def _name_elsewhere(task: Task, net: Net, trail: Trail, site: Site) -> Non
         )
         placed = trail.chain(steps, role=role, hop=site.hop, try_=2)
         if role is Role.HARMLESS and not _answers(placed):
-            return
+            return False
+    return True
 
 
 def _fails_alone(task: Task, trail: Trail, site: Site) -> bool:
@@ -353,12 +362,21 @@ def _untrusted_alone(trail: Trail, site: Site) -> bool:
     return bool(others) and not any(same_issuer(s.trust, mine[-1].trust) for s in others)
 
 
+def _reads_like_a_notice(trail: Trail, site: Site) -> bool:
+    """What came over plain http is no page, leads off the site, or speaks of blocking."""
+    if site.secure:
+        return False
+    mine = [s for s in trail.steps if isinstance(s, Http) and s.role is Role.TARGET]
+    pages = [s for s in mine if s.url == site.url and (s.malformed or s.status is not None)]
+    return bool(pages) and all(s.malformed or _led_away(s) or reads_like_one(s) for s in pages)
+
+
 def _offered(step: Tls | Http) -> str | None:
     return step.sni if isinstance(step, Tls) else step.host.partition(":")[0]
 
 
 def _answers(steps: Steps) -> bool:
-    return any(isinstance(s, Tls | Http) and s.bytes_in > 0 for s in steps)
+    return any(isinstance(s, Tls | Http) and s.failure is None for s in steps)
 
 
 def _at(trail: Trail, site: Site, address: str) -> list[Tcp | Tls | Http]:

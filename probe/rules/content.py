@@ -5,6 +5,8 @@ given, and with what the same address says to another name. A likeness in length
 acquits nobody, and a difference alone accuses nobody: sites greet every country differently.
 """
 
+from msgspec.structs import replace
+
 from probe.compare import (
     host_of,
     is_address,
@@ -14,9 +16,10 @@ from probe.compare import (
     same_site,
     similar_pages,
 )
-from probe.evidence import Evidence, by_address, consistently
+from probe.evidence import Evidence, by_address, steadily
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
+from probe.known import BlockPage
 from probe.model import Http, Mechanism, Outcome, Role
 from probe.notices import reads_like_one, text
 from probe.slowness import cut_short
@@ -30,13 +33,18 @@ MECHANISMS = {
 _MAYBE_THE_SERVER = {401, 403, 429, 451, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526}
 
 
-def _failing(e: Evidence) -> list[list[Http]]:
+def _failing(e: Evidence) -> list[tuple[Http, list[Http]]]:
+    """Attempts at one address, all of which failed in one way, and the one that says in which."""
     pages = e.pages(e.end)
     given = e.system_addresses(e.end)
     if any(p.failure is None for p in pages if p.address in given):
         return []
-    groups = [attempts for _, attempts in by_address(pages) if consistently(attempts)]
-    return [g for g in groups if g[-1].failure in MECHANISMS and not g[-1].malformed]
+    groups = [(steadily(attempts), attempts) for _, attempts in by_address(pages)]
+    return [
+        (last, attempts)
+        for last, attempts in groups
+        if last is not None and last.failure in MECHANISMS and not attempts[-1].malformed
+    ]
 
 
 def _mechanism(page: Http) -> tuple[Mechanism, ...]:
@@ -46,18 +54,17 @@ def _mechanism(page: Http) -> tuple[Mechanism, ...]:
 @rule("http.fails_for_this_host", Tier.ACCUSED, Outcome.BLOCKED)
 def fails_for_this_host(e: Evidence) -> Proof | None:
     """Requests for this host fail, and a harmless host is answered at the same address."""
-    for attempts in _failing(e):
-        last = attempts[-1]
-        if last.received_bytes or last.status is not None or cut_short(last):
+    for last, attempts in _failing(e):
+        if any(p.received_bytes or p.status is not None or cut_short(p) for p in attempts[-1:]):
             continue
         other = [
             s
             for s in e.harmless(Http)
             if s.address == last.address and s.port == last.port and s.bytes_in > 0
         ]
-        before = [s for s in other if s.at <= last.at]
-        after = [s for s in other if s.at > last.at]
-        shown = _not_the_server(e, attempts)
+        before = [s for s in other if s.at <= attempts[-1].at]
+        after = [s for s in other if s.at > attempts[-1].at]
+        shown = _not_the_server(e, last, attempts)
         if after and (before or len(after) > 1) and shown is not None:
             sure, steps = shown
             proof = (*attempts, *before[-1:], *after[-1:], *steps)
@@ -65,11 +72,13 @@ def fails_for_this_host(e: Evidence) -> Proof | None:
     return None
 
 
-def _not_the_server(e: Evidence, attempts: list[Http]) -> tuple[float, tuple[Http, ...]] | None:
+def _not_the_server(
+    e: Evidence, last: Http, attempts: list[Http]
+) -> tuple[float, tuple[Http, ...]] | None:
     """How sure it is that not the server itself is broken for this host: as with names in TLS."""
     if any(p.failure is None for p in e.control_pages(e.end)):
         return 0.96, ()
-    there, steps = at_a_stranger(e, attempts[-1])
+    there, steps = at_a_stranger(e, last)
     if there:
         return 0.94, steps
     heard = {s.acknowledged for s in attempts if s.failure is Failure.TIMEOUT}
@@ -107,13 +116,43 @@ def _name(page: Http) -> str:
     return page.host.partition(":")[0]
 
 
+@rule("http.same_notice_elsewhere", Tier.ACCUSED, Outcome.BLOCKED)
+def same_notice_elsewhere(e: Evidence) -> Proof | None:
+    """An unrelated server gives this host, and no other one, the notice that the site's gives."""
+    for step in e.all(Http, role=Role.NEUTRAL):
+        mine = plain_pages(e, step.hop)
+        if len(mine) < 2 or _name(step) != _name(mine[-1]) or _one_house(e, step):
+            continue
+        there = [s for s in e.harmless(Http) if s.address == step.address and s.failure is None]
+        others = [s for s in e.harmless(Http, hop=step.hop) if s.host != step.host]
+        if len(there) < 2 or any(_same_notice(s, step) for s in others):
+            continue
+        if all(_same_notice(p, step) for p in mine):
+            proof = (*mine[-2:], there[0], step, there[-1])
+            return Proof(proof, 0.93, mechanisms=(_kind_of_notice(step),))
+    return None
+
+
+def _same_notice(one: Http, other: Http) -> bool:
+    if one.malformed or other.malformed:
+        return one.malformed and other.malformed
+    if leaves_the_site(other):
+        return host_of(one.location or "") == host_of(other.location or "")
+    return similar_pages(one, other) and reads_like_one(one)
+
+
+def _kind_of_notice(page: Http) -> Mechanism:
+    if page.malformed:
+        return Mechanism.HTTP_INJECTED
+    return Mechanism.HTTP_REDIRECTED if leaves_the_site(page) else Mechanism.HTTP_BLOCKPAGE
+
+
 @rule("http.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
 def fails_here_only(e: Evidence) -> Proof | None:
     """Requests to this address fail here every time, and work for the control."""
     there = {p.address for p in e.control_pages(e.end) if p.failure is None}
-    for attempts in _failing(e):
-        last = attempts[-1]
-        if cut_short(last):
+    for last, attempts in _failing(e):
+        if cut_short(attempts[-1]):
             continue  # slow, or frozen: not for this rule
         if last.address in there and e.alive_around(last):
             sure = 0.88 * e.control_weight
@@ -260,14 +299,32 @@ def _shares_links(page: Http, good: Http) -> bool:
 
 def known_page(page: Http) -> str | None:
     """The id of the known block page that this is, or None."""
+    found = _known(page)
+    return found.id if found else None
+
+
+def _known(page: Http) -> BlockPage | None:
     from probe.targets import blockpages
 
     body = text(page).lower()
     for known in blockpages():
         place = {"title": page.title, "location": page.location, "body": body}.get(known.where)
         if place and known.pattern.lower() in place.lower():
-            return known.id
+            return known
     return None
+
+
+def _anybodys(page: Http) -> bool:
+    """Words that a server may say of itself: in a refusal, or where another title stands above."""
+    known = _known(page)
+    if known is None or known.scope != "generic":
+        return False
+    quoted = known.where == "body" and bool(page.title) and not reads_like_one(_titled(page))
+    return quoted or page.status in _MAYBE_THE_SERVER
+
+
+def _titled(page: Http) -> Http:
+    return replace(page, body=None)
 
 
 @rule("http.known_block_page", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_BLOCKPAGE)
@@ -285,6 +342,8 @@ def known_block_page(e: Evidence) -> Proof | None:
             continue
         if any(known_page(p) or similar_pages(p, known[-1]) for p in there):
             continue
+        if not there and any(map(_anybodys, known)):
+            continue
         return Proof(tuple(known[-2:]), 0.93 if there else 0.85)
     return None
 
@@ -292,7 +351,7 @@ def known_block_page(e: Evidence) -> Proof | None:
 @rule("http.one_page_of_the_site", Tier.NOTE, None)
 def one_page_of_the_site(e: Evidence) -> Proof | None:
     """Another page of the same host is answered: it is this page that is stopped, not the site."""
-    failing = [p for group in _failing(e) for p in group]
+    failing = [p for _, group in _failing(e) for p in group]
     strange = failing or [p for p in open_pages(e, e.end) if known_page(p) or p.malformed]
     other = [
         p
@@ -304,6 +363,7 @@ def one_page_of_the_site(e: Evidence) -> Proof | None:
 
 RULES: tuple[Rule, ...] = (
     fails_for_this_host,
+    same_notice_elsewhere,
     fails_here_only,
     broken_everywhere,
     page_without_a_status,

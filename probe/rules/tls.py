@@ -7,7 +7,7 @@ can explain the difference. A harmless name that fails proves nothing.
 from collections.abc import Iterator
 
 from probe.compare import same_failure
-from probe.evidence import Evidence, by_address, consistently, failing
+from probe.evidence import Evidence, by_address, failing, steadily
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Base, Mechanism, Outcome, Role, Tcp, Tls, TrustReason
@@ -21,8 +21,8 @@ MECHANISMS = {
 }
 
 
-def failing_handshakes(e: Evidence) -> Iterator[list[Tls]]:
-    """Attempts at one address, all of which failed in one way, at the hop where it ended.
+def failing_handshakes(e: Evidence) -> Iterator[tuple[Tls, list[Tls]]]:
+    """Attempts at one address that all failed in one way, and the one that says in which.
 
     A reset just after a connection is made is told now by the connection, now by the handshake.
     """
@@ -32,12 +32,13 @@ def failing_handshakes(e: Evidence) -> Iterator[list[Tls]]:
     connections = e.connections(e.end)
     for address, attempts in by_address(shaken):
         cut = [s for s in connections if s.address == address and s.failure is Failure.RESET]
-        last = attempts[-1] if consistently([*attempts, *cut]) else None
+        seen: list[Tcp | Tls] = [*attempts, *cut]
+        last = steadily(attempts) or attempts[-1] if steadily(seen) else None
         if last is None or last.failure not in MECHANISMS:
             continue
         if last.failure is Failure.SSL_HANDSHAKE and last.alert_by != "peer":
             continue
-        yield attempts
+        yield last, attempts
 
 
 def _mechanism(step: Tls) -> tuple[Mechanism, ...]:
@@ -47,19 +48,20 @@ def _mechanism(step: Tls) -> tuple[Mechanism, ...]:
 @rule("tls.fails_for_this_name", Tier.ACCUSED, Outcome.BLOCKED)
 def fails_for_this_name(e: Evidence) -> Proof | None:
     """TLS fails for this name, and answers for a harmless one at the same address."""
-    for attempts in failing_handshakes(e):
-        last = attempts[-1]
+    for last, attempts in failing_handshakes(e):
         if last.failure is Failure.SSL_HANDSHAKE and not at_a_stranger(e, last)[0]:
             continue  # a server may itself refuse a name with an alert
         around = answered_around(e, attempts)
-        shown = _not_the_server(e, attempts) if around else None
+        shown = _not_the_server(e, last, attempts) if around else None
         if shown is not None:
             sure, steps = shown
             return Proof((*attempts, *around, *steps), sure, mechanisms=_mechanism(last))
     return None
 
 
-def _not_the_server(e: Evidence, attempts: list[Tls]) -> tuple[float, tuple[Tls, ...]] | None:
+def _not_the_server(
+    e: Evidence, last: Tls, attempts: list[Tls]
+) -> tuple[float, tuple[Tls, ...]] | None:
     """How sure it is that not the server itself is broken for this one name, and what shows it.
 
     A control that shook hands with it shows that; or the same failure at an unrelated server; or
@@ -68,7 +70,7 @@ def _not_the_server(e: Evidence, attempts: list[Tls]) -> tuple[float, tuple[Tls,
     """
     if _control_shook(e):
         return 0.98, ()
-    there, steps = at_a_stranger(e, attempts[-1])
+    there, steps = at_a_stranger(e, last)
     if there:
         return 0.95, steps
     heard = {s.acknowledged for s in attempts if s.failure is Failure.TIMEOUT}
@@ -122,8 +124,7 @@ def _control_shook(e: Evidence) -> bool:
 def fails_here_only(e: Evidence) -> Proof | None:
     """TLS with this address fails here every time, and works for the control."""
     shook = e.control_reached(e.end)
-    for attempts in failing_handshakes(e):
-        last = attempts[-1]
+    for last, attempts in failing_handshakes(e):
         if _fails_there_too(e, last) or (_fails_for_any(e, last) and not e.control_after):
             continue
         if last.address in shook and e.alive_around(last):

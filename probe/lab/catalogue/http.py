@@ -1,7 +1,7 @@
 """Plain http: the Host or the path is acted upon, and block pages of every kind."""
 
 from probe.lab.catalogue.entry import entry
-from probe.lab.scenario import Expect, Hello, Page, Scenario, Site, Web
+from probe.lab.scenario import ControlState, Expect, Hello, Page, Scenario, Site, Web
 from probe.model import Mechanism, Outcome
 
 SCENARIOS = (
@@ -64,6 +64,26 @@ SCENARIOS = (
         mechanisms=[Mechanism.HTTP_BLOCKPAGE],
         url="http://forbidden-page.org/",
         street=True,
+    ),
+    entry(
+        "http.page_403_no_control",
+        Site("forbidden-unseen.org", plain="same"),
+        [Web("forbidden-unseen.org", "page_403")],
+        Outcome.BLOCKED,
+        "Nobody looked from elsewhere; over https the host shows another page.",
+        mechanisms=[Mechanism.HTTP_BLOCKPAGE],
+        control=ControlState.NONE,
+        url="http://forbidden-unseen.org/",
+    ),
+    entry(
+        "http.to_https_page_no_control",
+        Site("sent-unseen.org", plain="same"),
+        [Web("sent-unseen.org", "to_https_page")],
+        Outcome.BLOCKED,
+        "Nobody looked from elsewhere; over https the host sends nobody away.",
+        mechanisms=[Mechanism.HTTP_REDIRECTED],
+        control=ControlState.NONE,
+        url="http://sent-unseen.org/",
     ),
     entry(
         "http.page_instead_of_redirect",

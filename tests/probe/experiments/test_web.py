@@ -168,6 +168,27 @@ def test_a_host_that_alone_fails_is_asked_for_at_an_unrelated_server_too() -> No
     assert [(s.address, s.host) for s in there] == [(OTHER, HOST)]
 
 
+def test_an_unrelated_server_that_turns_harmless_names_away_is_passed_over() -> None:
+    third = "93.184.216.77"
+    net = FakeNet(
+        names=NAMES,
+        handshakes={(GOOD, HOST): Failure.RESET, (third, HARMLESS): Failure.SSL_HANDSHAKE},
+    )
+    two = (*TASK.references, Reference("https://third.example/", third))
+    steps = both(net, replace(TASK, references=two))
+    assert [s.address for s in steps if isinstance(s, Tls) and s.role is Role.NEUTRAL] == [OTHER]
+
+
+def test_a_host_that_is_sent_away_is_asked_for_at_an_unrelated_server_too() -> None:
+    away = {"status": 302, "location": "https://stop.example/"}
+    net = FakeNet(
+        names={**NAMES, ("system", "stop.example"): (SINK,)}, pages={(GOOD, PLAIN, HOST): away}
+    )
+    steps = both(net, replace(TASK, url=PLAIN))
+    there = [s for s in steps if isinstance(s, Http) and s.role is Role.NEUTRAL]
+    assert [(s.address, s.host) for s in there] == [(OTHER, HOST)]
+
+
 def test_no_unrelated_server_is_troubled_where_the_control_got_an_answer() -> None:
     net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})
     steps = both(net, replace(TASK, controls=(control(dns(GOOD), *fetched()),)))

@@ -55,6 +55,17 @@ def stranger(title: str = "Another server", **own: object) -> tuple[Step, ...]:
     return around, step, around
 
 
+def stranger_page(seen: Http, around: Http | None = None) -> tuple[Step, ...]:
+    """A page for the host at an unrelated server, between two for a harmless host."""
+    usual = around or page(PLAIN, status=404, title="Another server", fuzzy=ODD)
+    there = harmless(replace(usual, address=OTHER, host="h"))
+    return there, replace(seen, address=OTHER, role=Role.NEUTRAL), there
+
+
+NOTICE = page(PLAIN, title="Access is restricted", fuzzy="00000000ffffffff", sha256="notice")
+NOTED = (dns(GOOD), NOTICE, *ANSWERED, *again(NOTICE), *ANSWERED)
+LOST = (tcp(port=80), page(PLAIN, failure=Failure.TIMEOUT))
+
 TABLE = {
     "fails for this host": (
         "http.fails_for_this_host",
@@ -83,6 +94,53 @@ TABLE = {
             url=PLAIN,
         ),
         False,
+    ),
+    "reset, and once silent: the reset was lost": (
+        "http.fails_for_this_host",
+        record(dns(GOOD), *LOST, *ANSWERED, *again(*FAILED), *ANSWERED, url=PLAIN),
+        True,
+    ),
+    "the same notice at an unrelated server": (
+        "http.same_notice_elsewhere",
+        record(*NOTED, *stranger_page(NOTICE), url=PLAIN),
+        True,
+    ),
+    "its own page at another address": (
+        "http.same_notice_elsewhere",
+        record(
+            dns(GOOD),
+            page(PLAIN),
+            *ANSWERED,
+            *again(page(PLAIN)),
+            *stranger_page(page(PLAIN)),
+            url=PLAIN,
+        ),
+        False,
+    ),
+    "the same notice for any host there": (
+        "http.same_notice_elsewhere",
+        record(*NOTED, *stranger_page(NOTICE, around=NOTICE), url=PLAIN),
+        False,
+    ),
+    "the same notice at another door of the same house": (
+        "http.same_notice_elsewhere",
+        record(*NOTED, *stranger_page(NOTICE, around=page(PLAIN, status=404)), url=PLAIN),
+        False,
+    ),
+    "sent away by an unrelated server too": (
+        "http.same_notice_elsewhere",
+        record(dns(GOOD), away(), *ANSWERED, *again(away()), *stranger_page(away()), url=PLAIN),
+        True,
+    ),
+    "a refusal in known words, and nobody looked from elsewhere": (
+        "http.known_block_page",
+        twice(page(PLAIN, title="Доступ ограничен", status=403), controls=()),
+        False,
+    ),
+    "known words, and nobody looked from elsewhere": (
+        "http.known_block_page",
+        twice(page(PLAIN, title="Доступ ограничен"), controls=()),
+        True,
     ),
     "an unrelated server answers for this host": (
         "http.fails_for_this_host",

@@ -167,6 +167,22 @@ TABLE = {
         ),
         True,
     ),
+    "a reset, and once silent: the reset was lost": (
+        "tls.fails_for_this_name",
+        record(dns(GOOD), *SILENT, *ANSWERED, *again(*RESET), *ANSWERED),
+        True,
+    ),
+    "a refusal, and once silent": (
+        "tls.fails_here_only",
+        record(
+            dns(GOOD),
+            *SILENT,
+            *again(*alerted("peer")),
+            reference(tls(OTHER, sni="r")),
+            controls=(ELSEWHERE,),
+        ),
+        False,
+    ),
     "broken here": ("tls.broken_everywhere", record(*seen(*MUTE), controls=(ELSEWHERE,)), False),
     "own bad certificate": (
         "tls.own_bad_certificate",
