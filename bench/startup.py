@@ -1,10 +1,13 @@
 """How long commands take before they do anything: the best and the middle of several starts.
 
-python -m bench.startup [--times 9]
+    python -m bench.startup [--times 9]
+
+For `run` it is the time until its first packet leaves: a question to a resolver on loopback.
 """
 
 import argparse
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -34,6 +37,29 @@ def main() -> None:
             loaded = ", ".join(_heavy(argv, env)) or "nothing heavy"
             text = f"qazprobe {command}"
             print(f"{text:44}{spent[0]:7.0f} ms{median(spent):7.0f} ms   loads {loaded}")
+        subprocess.run(
+            [sys.executable, "-c", START, "consent", "--yes"],
+            env=env, capture_output=True, check=True,
+        )  # fmt: skip
+        first = sorted(_until_a_question(env) for _ in range(chosen.times))
+        print(f"{'qazprobe run, to its first packet':44}{first[0]:7.0f} ms{median(first):7.0f} ms")
+
+
+def _until_a_question(env: dict[str, str]) -> float:
+    """Milliseconds from the start of a run to its first question; it never gets farther."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
+        resolver.bind(("127.0.0.1", 0))
+        resolver.settimeout(30.0)
+        asked = f"127.0.0.1:{resolver.getsockname()[1]}"
+        options = ["--lab", "--resolver", asked, "--control", "none", "--no-upload", "--quiet"]
+        alone = {**env, "QAZPROBE_ANCHORS": "none", "QAZPROBE_RESOLVERS": "none"}
+        argv = [sys.executable, "-c", START, "run", "https://first.example/", *options]
+        began = time.perf_counter()
+        with subprocess.Popen(argv, env=alone, stderr=subprocess.DEVNULL) as process:
+            resolver.recv(512)
+            spent = time.perf_counter() - began
+            process.kill()
+    return 1000 * spent
 
 
 def _times(argv: list[str], env: dict[str, str], times: int) -> list[float]:

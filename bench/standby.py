@@ -1,0 +1,74 @@
+"""What a probe costs while it measures nothing: a heartbeat, and the wait between two rounds.
+
+    python -m bench.standby [--seconds 60]
+
+A heartbeat by the timer is one `qazprobe upload`, every five minutes; with `run --every` one
+process stays and sends them itself. Here the collector is reached without TLS: over TLS a heartbeat
+by the timer has a handshake more, about 4 KB.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bench.field.abroad import Abroad
+from bench.field.ground import PROBE, Ground, machine
+from bench.field.plan import Spec
+from probe.lab import commands
+
+_A_DAY = 24 * 60 / 5  # heartbeats
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What a probe costs while it measures nothing.")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    chosen = parser.parse_args()
+    print(machine())
+    with Ground(Spec(sites=8, round_trip=0.05)) as ground, Abroad(ground) as abroad:
+        env = commands.environment(ground.env())
+        probe = [sys.executable, "-c", PROBE]
+        consent = [*probe, "consent", "--yes", "--heartbeat"]
+        subprocess.run(consent, env=env, check=True, capture_output=True)
+        there = ["--collector", abroad.url, "--lab", "--quiet"]
+        ground.measure([*probe, "upload", *there], env)  # enrols
+        beat = ground.measure([*probe, "upload", *there], env)
+        lasting = f"{beat.seconds:6.2f} s {1000 * beat.cpu:6.0f} ms cpu {beat.memory / 1e6:5.0f} MB"
+        traffic = f"{beat.down / 1000:6.1f} KB down {beat.up / 1000:5.1f} KB up"
+        daily = f"{_A_DAY * beat.cpu:.0f} s, {_A_DAY * (beat.down + beat.up) / 1e6:.1f} MB"
+        print(f"a heartbeat by the timer   {lasting} {traffic}; a day: {daily}")
+        argv = [
+            *probe, "run", "--targets", str(ground.folder / "listed.txt"), *there, "--every", "1h",
+            "--ca-file", str(ground.folder / "ca.pem"),
+        ]  # fmt: skip
+        with subprocess.Popen(ground.inside(argv), env=env) as process:
+            _settle(process.pid)
+            before = _spent(process.pid)
+            time.sleep(chosen.seconds)
+            spent = 3600 * (_spent(process.pid) - before) / chosen.seconds
+            memory = Path(f"/proc/{process.pid}/status").read_text().partition("VmRSS:")[2].split()
+            process.terminate()
+        print(
+            f"waiting in `run --every`   {spent:6.1f} s of processor an hour"
+            f" {int(memory[0]) / 1000:5.0f} MB"
+        )
+
+
+def _settle(pid: int) -> None:
+    """Wait until a process has done next to nothing for some seconds."""
+    before = -1.0
+    while _spent(pid) - before > 0.05:
+        before = _spent(pid)
+        time.sleep(5.0)
+
+
+def _spent(pid: int) -> float:
+    """Seconds of processor so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    main()
