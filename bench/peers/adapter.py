@@ -80,6 +80,9 @@ class Said:
     keys: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
+BROKE_OFF = Said("broke off", 0.0)
+
+
 def metered(ends: Ends, argv: Sequence[str], env: dict[str, str]) -> Bill:
     """Run a command at home on a core of its own."""
     out = ends.folder / "bill.json"
@@ -149,8 +152,30 @@ class Peer:
                 raise RuntimeError(f"{argv[0]}: {log.read_text()[-2000:]}")
             time.sleep(0.05)
 
-    def run(self, urls: Sequence[str], experiment: str, limit: int) -> tuple[Bill, dict[str, Said]]:
-        """Measure URLs in their order for at most so many seconds; nothing is submitted."""
+    def run(
+        self, urls: Sequence[str], experiment: str, limit: int
+    ) -> tuple[Bill, float, dict[str, Said]]:
+        """Measure URLs in their order for so many seconds: the bill, what starting took, the words.
+
+        Nothing is submitted. Where a URL breaks the peer off, it is started again behind it.
+        """
+        bills, starting, found = [], 0.0, dict[str, Said]()
+        left = list(urls)
+        while left and limit > 0:
+            bill, said = self._once(left, experiment, limit)
+            bills.append(bill)
+            starting += _starting(self.ends.folder)
+            found |= said
+            left = [url for url in left if url not in said]
+            if not bill.exit or not left:
+                break
+            found[left.pop(0)] = BROKE_OFF
+            limit -= int(bill.seconds)
+        return total(bills), starting, found
+
+    def _once(
+        self, urls: Sequence[str], experiment: str, limit: int
+    ) -> tuple[Bill, dict[str, Said]]:
         folder = self.ends.folder
         listed, report, home = folder / "peer-urls", folder / "peer-report", folder / "peer-home"
         listed.write_text("".join(f"{url}\n" for url in urls))
@@ -167,6 +192,18 @@ class Peer:
         return bill, {one["input"]: _said(one) for one in map(json.loads, lines)}
 
 
+def total(bills: Sequence[Bill]) -> Bill:
+    """Several bills as one: the sum of all, but the most memory."""
+    return Bill(
+        sum(one.seconds for one in bills),
+        sum(one.cpu for one in bills),
+        max(one.memory for one in bills),
+        max(one.exit for one in bills),
+        sum(one.down for one in bills),
+        sum(one.up for one in bills),
+    )
+
+
 def _said(record: dict[str, Any]) -> Said:
     keys = record["test_keys"]
     blocking, accessible = keys.get("blocking"), keys.get("accessible")
@@ -179,7 +216,7 @@ def _said(record: dict[str, Any]) -> Said:
     return Said(word, float(record["test_runtime"]), keys)
 
 
-def starting(folder: Path) -> float:
+def _starting(folder: Path) -> float:
     """Seconds before the first target, from the peer's own log of its last run."""
     for line in (folder / "said.txt").read_text().splitlines():
         if "running with input" in line and line.startswith("["):

@@ -66,9 +66,8 @@ def play(name: str, scenarios: Sequence[Scenario], limit: int, wanted: str) -> I
         if wanted in program:
             helped = scenarios[0].control is ControlState.FRESH
             with Country(scenarios) as country, Peer(ends(country), helped=helped) as peer:
-                bill, said = peer.run(country.urls(), kind, limit)
+                bill, starting, said = peer.run(country.urls(), kind, limit)
                 words = {url: one.word for url, one in said.items()}
-                starting = adapter.starting(country.folder)
                 asked = len(country.urls())
                 yield Run(name, program, asked, bill, starting, _verdicts(country, words))
 

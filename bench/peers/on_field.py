@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.field import plan as plans
 from bench.field.ground import Cost, Ground
 from bench.field.plan import Spec
-from bench.peers import adapter, fakes
+from bench.peers import fakes
 from bench.peers.adapter import CLASSIC, LATEST, Bill, Ends, Peer
 from bench.peers.tally import Run, Verdict
 
@@ -46,9 +46,8 @@ def play(spec: Spec, limit: int, wanted: str) -> Iterator[Run]:
             return
         with Peer(ends(ground)) as peer:
             for program, kind in peers.items():
-                bill, said = peer.run(urls, kind, limit)
+                bill, starting, said = peer.run(urls, kind, limit)
                 words = {url: one.word for url, one in said.items()}
-                starting = adapter.starting(ground.folder)
                 yield Run(name, program, len(urls), bill, starting, _verdicts(words, shut))
 
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.peers.adapter import Bill
+from bench.peers.adapter import Bill, total
 
 _BLOCKING = frozenset({"dns", "tcp_ip", "http-failure", "http-diff"})
 ACCUSING = frozenset({"blocked", "intercepted", "throttled"}) | _BLOCKING
-UNDECIDED = frozenset({"inconclusive", "no verdict"})
+UNDECIDED = frozenset({"inconclusive", "no verdict", "broke off"})
 KINDS = ("right", "missed", "accused", "undecided", "other")
 # What the peer should say where the truth is one of ours; none of its words is one of ours.
 _TOLD = {
@@ -83,15 +83,7 @@ def load(path: Path) -> list[Run]:
 
 def merged(runs: Sequence[Run]) -> Run:
     """The parts of one program's run over one ground as one."""
-    bills = [run.bill for run in runs]
-    bill = Bill(
-        sum(b.seconds for b in bills),
-        sum(b.cpu for b in bills),
-        max(b.memory for b in bills),
-        max(b.exit for b in bills),
-        sum(b.down for b in bills),
-        sum(b.up for b in bills),
-    )
+    bill = total([run.bill for run in runs])
     verdicts = tuple(verdict for run in runs for verdict in run.verdicts)
     starting, asked = sum(run.starting for run in runs), sum(run.asked for run in runs)
     return Run(runs[0].ground, runs[0].program, asked, bill, starting, verdicts)
