@@ -339,13 +339,16 @@ def _accusing(pairs: tuple[Pair, ...], *, at_most: int) -> Judgement:
 
 
 def _own_traffic(pairs: tuple[Pair, ...]) -> bool:
-    """In most pairs, what else was moved beside the tested name makes up for what it lacks."""
-    explained = [
+    """Every time, what else was moved beside the tested name makes up for what it lacks.
+
+    Every time, not mostly: whatever is slow lasts longer, so more of a busy home's traffic falls
+    beside it. By chance that explains two pairs of five, and all five in one run of a hundred.
+    """
+    return all(
         explains(pair.tested, pair.control, (rate(pair.control) or 0) - (rate(pair.tested) or 0))
         for pair in pairs
         if pair.ratio is not None
-    ]
-    return 2 * sum(explained) > len(explained)
+    )
 
 
 def _plain(comparable: tuple[Pair, ...]) -> bool:

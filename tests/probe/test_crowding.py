@@ -34,8 +34,8 @@ def test_only_what_was_more_beside_the_tested_name_explains_anything() -> None:
 
 
 def test_a_name_that_was_offered_while_a_film_ran_is_not_called_slow() -> None:
-    """Five pairs at a tenth; beside the slow ones the way out carried what they lack."""
-    steps = pairs(*[(100.0, 1000.0)] * 5)
+    """Five pairs at less than a tenth; beside the slow ones the way out carried what they lack."""
+    steps = pairs(*[(90.0, 1000.0)] * 5)
     assert judge_pairs(steps).state is State.EXTREME
 
     def with_film(share: float) -> list[Transfer]:
@@ -51,3 +51,15 @@ def test_a_name_that_was_offered_while_a_film_ran_is_not_called_slow() -> None:
     assert judge_pairs(with_film(0.2)).state is State.EXTREME
     both = [replace(one, other_bytes=int(90_000 * one.elapsed)) for one in steps]
     assert judge_pairs(both).state is State.EXTREME
+
+
+def test_a_busy_home_does_not_hide_a_limit() -> None:
+    """What lasts longer meets more of what else goes on: that must be so every time to count."""
+    steps = pairs(*[(90.0, 1000.0)] * 5)
+    busy = [
+        replace(one, other_bytes=int(125_000 * one.elapsed))
+        if one.arm == "A" and one.pair < 5
+        else one
+        for one in steps
+    ]
+    assert judge_pairs(busy).state is State.EXTREME
