@@ -19,12 +19,17 @@ from probe.lab.scenario import Climate, ControlState, LineSpec, Scenario
 
 LINE = LineSpec("bench", delay=0.05, rate=20_000_000, queue=256 * 1024)
 _WEB = ("web",)
+_DIES = "innocent.server_dies_after_control"
 
 
 def usual(part: int, parts: int) -> tuple[Scenario, ...]:
-    """The scenarios of the one big country, every so many of them, behind our line."""
+    """The scenarios of the one big country, every so many of them, behind our line.
+
+    A site that dies after a control's visit is left out: the peer's control comes with the peer.
+    """
     every = [each for each in catalogue() if each.climate.usual and each.experiments == _WEB]
-    return matrix.on_line(every[part - 1 :: parts], LINE)
+    chosen = (each for each in every[part - 1 :: parts] if each.name != _DIES)
+    return matrix.on_line(chosen, LINE)
 
 
 def slowed() -> tuple[Scenario, ...]:
