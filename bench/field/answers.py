@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 from bench.field.plan import Field, Page, Site
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _SETTINGS, _PING = 0, 1, 4, 6
+_DATA, _HEADERS, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 4, 6, 8
 _ACK, _END_STREAM, _END_HEADERS = 1, 1, 4
 _FRAME = 16384
 _TYPE_A = 1
@@ -99,19 +99,22 @@ class Visitor:
                 what, value = struct.unpack_from("!HI", payload, at)
                 self._initial = value if what == 4 else self._initial
             return _frame(_SETTINGS, _ACK, 0, b"")
-        if kind == 8:
-            more = int.from_bytes(payload, "big")
+        if kind == _WINDOW_UPDATE:
+            extra = int.from_bytes(payload, "big")
             if stream:
-                self._windows[stream] = self._windows.get(stream, self._initial) + more
+                self._windows[stream] = self._windows.get(stream, self._initial) + extra
             else:
-                self._window += more
+                self._window += extra
         if kind == _PING and not flags & _ACK:
             return _frame(_PING, _ACK, 0, payload)
         if kind in (_HEADERS, _DATA):
             asked = self._bodies.pop(stream, b"") + (payload if kind == _DATA else b"")
+            read = kind == _DATA and payload
+            more = _frame(_WINDOW_UPDATE, 0, 0, len(payload).to_bytes(4, "big")) if read else b""
             if flags & _END_STREAM:
-                return self._answer(stream, asked)
+                return more + self._answer(stream, asked)
             self._bodies[stream] = asked
+            return more
         return b""
 
     def _answer(self, stream: int, asked: bytes) -> bytes:

@@ -105,7 +105,7 @@ class Channels:
         async with channel.opening:
             if channel.live is None or not channel.live.open:
                 if channel.live is not None:
-                    await channel.live.close()
+                    await channel.live.retire()
                     channel.live = None
                 channel.live = await self._open(resolver)
             return channel.live

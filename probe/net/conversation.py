@@ -20,6 +20,7 @@ from probe.net.tls import TlsStream
 Result = tuple[int, bytes | Observed]
 
 _MESSAGE_LIMIT = 65535
+_QUESTION = 512  # octets that the longest name's question fits in
 _MEDIA_TYPE = b"application/dns-message"
 
 
@@ -87,7 +88,7 @@ class OverHttp2:
 
     @property
     def open(self) -> bool:
-        return not self._http.ended
+        return self._http.takes(_QUESTION)
 
     def ask(self, name: str, type_: str) -> int:
         body = query(0, name, type_)  # RFC 8484 section 4.1: id 0
@@ -158,6 +159,7 @@ class Conversation:
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._writing = asyncio.Lock()
         self._broken = False
+        self._retired = False
         self.last_arrival = monotonic()  # or when it was opened
         self._task = asyncio.ensure_future(self._run())
 
@@ -177,6 +179,14 @@ class Conversation:
         finally:
             self._waiting.pop(key, None)
             self._questions.forget(key)
+            if self._retired and not self._waiting:
+                await self.close()
+
+    async def retire(self) -> None:
+        """Hang up as soon as nobody waits here any more."""
+        self._retired = True
+        if not self._waiting:
+            await self.close()
 
     async def close(self) -> None:
         """Hang up; whoever still waits is told."""

@@ -51,6 +51,16 @@ class Http2:
         self._first = b""
         self.ended = False
 
+    def takes(self, size: int) -> bool:
+        """Whether the peer's limits leave room for one request more, with such a body."""
+        there, theirs = self._connection, self._connection.remote_settings
+        room = min(there.outbound_flow_control_window, theirs.initial_window_size)
+        return (
+            not self.ended
+            and room >= size
+            and there.open_outbound_streams < theirs.max_concurrent_streams
+        )
+
     def request(self, headers: Headers, body: bytes | None, answer: Answer) -> int:
         """Ask; what comes back goes into `answer`. Gives the stream's number."""
         stream = self._connection.get_next_available_stream_id()

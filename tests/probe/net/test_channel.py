@@ -3,16 +3,20 @@
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.settings import SettingCodes, Settings
 
 from probe.experiments.port import Resolver
 from probe.failure import Failure
 from probe.model import Dns
+from probe.net.conversation import OverHttp2
 from probe.net.session import SessionSettings
 from probe.net.view import View
 from tests.probe.net import http2_server
@@ -126,6 +130,53 @@ def test_doh_falls_back_to_http1(looking: Looking, show: Context) -> None:
     with serving(over_tls(show("http/1.1"), http1)) as port:
         steps = ask(looking, at(port), times=2)
     assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
+
+
+def test_over_http1_nobody_is_interrupted_by_the_next_question(
+    looking: Looking, show: Context
+) -> None:
+    def http1(tls: ssl.SSLSocket) -> None:
+        body = tls.recv(4096).partition(b"\r\n\r\n")[2]
+        time.sleep(0.1)
+        wire = answer(body, "192.0.2.1")
+        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(wire), wire))
+
+    async def several(view: View) -> list[Dns]:
+        return await asyncio.gather(*(view.dns(NAME, "A", at(port)) for _ in range(4)))
+
+    with serving(over_tls(show("http/1.1"), http1)) as port:
+        steps = looking(several)
+    assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
+
+
+def test_no_more_is_asked_at_a_time_than_the_server_takes() -> None:
+    server = H2Connection(H2Configuration(client_side=False))
+    most = {SettingCodes.MAX_CONCURRENT_STREAMS: 7}
+    server.local_settings = Settings(client=False, initial_values=most)
+    server.initiate_connection()
+    questions = OverHttp2(RESOLVER, "/dns-query")
+    server.receive_data(questions.outgoing())
+    questions.feed(server.data_to_send())
+    asked = 0
+    while questions.open:
+        questions.ask(NAME, "A")
+        server.receive_data(questions.outgoing())
+        asked += 1
+    assert asked == 7
+
+
+def test_a_window_that_is_never_opened_again_ends_a_connection() -> None:
+    server = H2Connection(H2Configuration(client_side=False))
+    server.initiate_connection()
+    questions = OverHttp2(RESOLVER, "/dns-query")
+    asked = 0
+    while questions.open:
+        key = questions.ask(NAME, "A")
+        server.receive_data(questions.outgoing())
+        server.send_headers(key, [(":status", "404")], end_stream=True)
+        questions.feed(server.data_to_send())
+        asked += 1
+    assert 1000 < asked < 65535 // 20
 
 
 def test_an_impostor_is_not_believed(
