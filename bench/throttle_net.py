@@ -185,6 +185,14 @@ class Net:
             f"latency {latency_ms}ms"
         )
 
+    def shape_before(self, bits: float, *, burst: int = 4000, latency_ms: int = 400) -> None:
+        """The same queue at the server's end: what the router lets through then does arrive."""
+        self.on_router("tc qdisc del dev r0 root 2>/dev/null; true")
+        self.on_server(
+            f"tc qdisc replace dev near root tbf rate {bits:.0f}bit burst {burst} "
+            f"latency {latency_ms}ms"
+        )
+
     def police(self, bits: float) -> None:
         """Drop everything towards the client above a rate; the bucket holds a second of it.
 

@@ -160,8 +160,12 @@ def competing(served: Served, flows: int) -> Iterator[None]:
 def lay(net: Net, condition: Condition) -> Served:
     net.clear()
     net.line(condition.line)
-    net.shape(condition.bits, burst=max(4000, int(condition.bits / 8 * 0.01)), latency_ms=100)
+    net.shape(condition.bits, burst=_burst(condition), latency_ms=100)
     return net.serve()
+
+
+def _burst(condition: Condition) -> int:
+    return max(4000, int(condition.bits / 8 * 0.01))
 
 
 def runs(net: Net, condition: Condition, tier: str, bits: float, seeds: list[int]) -> list[Outcome]:
@@ -176,6 +180,7 @@ def runs(net: Net, condition: Condition, tier: str, bits: float, seeds: list[int
 def freezes(net: Net, condition: Condition, size: int, seeds: list[int]) -> list[Outcome]:
     """Runs in which connections with the name freeze after so many bytes."""
     served = lay(net, condition)
+    net.shape_before(condition.bits, burst=_burst(condition), latency_ms=100)
     net.freeze_name(size)
     with competing(served, condition.competing):
         return [counted(net, served, seed) for seed in seeds]
