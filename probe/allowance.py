@@ -142,7 +142,13 @@ class FrugalNet:
         return steps
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
-        return await self._net.together(asks)
+        """Do several asks at once; when the allowance ends in the midst of them, that is all."""
+        try:
+            return await self._net.together(asks)
+        except BaseExceptionGroup as several:
+            if several.split(BytesSpent)[1] is None:
+                raise BytesSpent from None
+            raise
 
     async def pause(self, seconds: float) -> None:
         await self._net.pause(seconds)

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from io import TextIOWrapper
 from types import MappingProxyType
 from typing import NoReturn
 
@@ -76,6 +77,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
+    _speak_whatever_the_terminal_reads()
     try:
         code = cli.main(args=arguments, prog_name="qazprobe", standalone_mode=False)
         sys.stdout.flush()
@@ -100,6 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(f"qazprobe: {_kept(error)}", err=True)
         code = Exit.BUG
     sys.exit(int(code) if isinstance(code, int) else Exit.DONE)
+
+
+def _speak_whatever_the_terminal_reads() -> None:
+    """Escape a letter that its character set does not have: a text in Kazakh is no bug."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _in_words(error: OSError) -> str:

@@ -16,10 +16,12 @@ from msgspec.structs import replace
 
 from probe.compare import host_of, is_bogon, page_sign, registrable
 from probe.evidence import is_live
-from probe.known import nobodys_addresses
+from probe.known import anchors, nobodys_addresses
 from probe.model import Dns, Http, Line, Outcome, Record, Reply, Role, Step, Steps, Tcp, Tls, Trust
 
 _NEAR_SECONDS = 90.0
+# Fewer anchors than this can all be down, or all blocked, by chance.
+_LEAST_ANCHORS = 3
 _NO_PAGE: dict[str, Any] = {
     "headers": {},
     "title": None,
@@ -152,7 +154,10 @@ def _line(
     timing = [s for s in steps if s.failure is None and s.elapsed > 0]
     references = [s for s in steps if s.role is Role.REFERENCE and isinstance(s, Tcp)]
     nowhere = next((s for s in looks if isinstance(s, Dns) and s.role is Role.NEUTRAL), None)
+    foreign, domestic = _anchors_alive(looks)
     return Line(
+        foreign_alive=foreign,
+        domestic_alive=domestic,
         references=len(references),
         references_failed=sum(s.failure is not None for s in references),
         round_trip=_middle(s.elapsed for s in timing if isinstance(s, Tcp)),
@@ -170,6 +175,23 @@ def _line(
         hijacked_resolvers=_answered_nowhere(steps),
         nxdomain_addresses=() if nowhere is None else nowhere.addresses,
     )
+
+
+def _anchors_alive(looks: Sequence[Step]) -> tuple[float | None, float | None]:
+    """Shares of the foreign and of the domestic anchors with which TLS was spoken.
+
+    One that has no address was not looked at: a laboratory has none of the world's anchors, and
+    where no name is answered that is another fact. What their certificates prove is a third one.
+    """
+    seen = [s for s in looks if s.role is Role.REFERENCE]
+    answered = {s.sni for s in seen if isinstance(s, Tls) and s.answered}
+    found = answered | {s.name for s in seen if isinstance(s, Dns) and s.addresses}
+    shares = []
+    for foreign in (True, False):
+        tried = {host_of(a.url) for a in anchors() if a.foreign is foreign} & found
+        enough = len(tried) >= _LEAST_ANCHORS
+        shares.append(round(len(tried & answered) / len(tried), 4) if enough else None)
+    return shares[0], shares[1]
 
 
 def _answered_nowhere(steps: Iterable[Step]) -> tuple[str, ...]:

@@ -5,6 +5,8 @@
     foreign none, domestic essential mostly, ordinary not whitelist (Russia since September 2025)
     foreign none, domestic ordinary mostly                foreign cut (Iran in November 2019)
 
+    hardly any site answers, addresses abroad do          unclear: a portal, dead names, a filter
+
 Shares rather than counts, because lists of anchors differ in length; with too few anchors in a
 class nothing is concluded. Whitelist and foreign cut must be seen twice, minutes apart.
 """
@@ -12,6 +14,7 @@ class nothing is concluded. Whitelist and foreign cut must be seen twice, minute
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum, unique
+from typing import Literal
 
 from probe.model import Ping
 
@@ -19,6 +22,8 @@ MOST, FEW = 3 / 5, 1 / 5
 # Fewer foreign sites than this can all be down, or all blocked, by chance.
 FOREIGN_LEAST = 3
 DOMESTIC_LEAST = 2
+# What a look at an address without a name is called in a record.
+BY_ADDRESS: Literal["resolver"] = "resolver"
 # Two looks must be this far apart to count as two: a moment of loss is over by then.
 APART_SECONDS = 240.0
 
@@ -55,13 +60,16 @@ class Reach:
 
     Attributes:
         essential: Domestic sites that a white list would let through.
-        ordinary: Other domestic sites. foreign: sites abroad, by name and by address.
+        ordinary: Other domestic sites. foreign: sites abroad.
+        addresses: Name servers abroad, asked for nothing but a connection. Portals and filters let
+            them through, and some of them have a house in every country.
     """
 
     gateway: bool | None = None
     essential: Tally = Tally()
     ordinary: Tally = Tally()
     foreign: Tally = Tally()
+    addresses: Tally = Tally()
 
 
 def reach(pings: Iterable[Ping]) -> Reach:
@@ -73,6 +81,7 @@ def reach(pings: Iterable[Ping]) -> Reach:
         essential=_tally(seen, "essential"),
         ordinary=_tally(seen, "ordinary"),
         foreign=_tally(seen, "foreign"),
+        addresses=_tally(seen, BY_ADDRESS),
     )
 
 
@@ -83,10 +92,12 @@ def _tally(pings: tuple[Ping, ...], what: str) -> Tally:
 
 def classify(seen: Reach) -> Mode:
     """Name what one look shows."""
-    if not (seen.essential.up or seen.ordinary.up or seen.foreign.up):
-        return _nothing(seen)
     if seen.foreign.up:
         return Mode.NORMAL
+    if seen.addresses.up:
+        return Mode.NORMAL if seen.ordinary.share >= MOST else Mode.UNCLEAR
+    if not (seen.essential.up or seen.ordinary.up):
+        return _nothing(seen)
     if seen.foreign.total < FOREIGN_LEAST:
         return Mode.UNCLEAR
     if seen.ordinary.total >= DOMESTIC_LEAST and seen.ordinary.share >= MOST:

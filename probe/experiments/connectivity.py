@@ -15,6 +15,7 @@ from probe.failure import Failure
 from probe.known import Anchor, anchors
 from probe.model import Dns, Ping, Role, Step, Steps, Tls
 from probe.plan import host_of, port_of
+from probe.shutdown import BY_ADDRESS as BY_NO_NAME
 from probe.shutdown import Mode, classify, reach
 
 LIMIT = 8.0
@@ -23,7 +24,7 @@ AGAIN_SECONDS = 300.0
 OPEN_PORTS = (179, 3785, 5060, 443)
 BY_ADDRESS = 3
 
-Class = Literal["essential", "ordinary", "foreign"]
+Class = Literal["essential", "ordinary", "foreign", "resolver"]
 
 
 async def measure(task: Task, net: Net) -> Steps:
@@ -63,7 +64,7 @@ async def _look(task: Task, net: Net, trail: Trail, try_: int) -> None:
     asks += [_address(net, *place) for place in addresses]
     looks = await net.together(asks)
     classes: list[Class] = [class_of(site) for site in sites]
-    classes.extend("foreign" for _ in addresses)
+    classes.extend(BY_NO_NAME for _ in addresses)
     for what, steps in zip(classes, looks, strict=True):
         trail.chain(steps, role=Role.REFERENCE, try_=try_)
         _sum_up(trail, what, try_)

@@ -1,10 +1,11 @@
 """What the state of the line itself forbids to conclude."""
 
 from probe.compare import page_sign, same_issuer
-from probe.evidence import Evidence
+from probe.evidence import Evidence, is_live
 from probe.failure import Failure
 from probe.infer import Proof, Rule, Tier, rule
-from probe.model import Dns, Mechanism, Outcome, Role, Tls, TrustReason
+from probe.model import Dns, Http, Mechanism, Outcome, Ping, Quic, Role, Tls, TrustReason
+from probe.shutdown import MOST
 
 _CLOCK_REASONS = {TrustReason.EXPIRED, TrustReason.NOT_YET_VALID}
 _CLOCK_SECONDS = 24 * 3600.0
@@ -39,8 +40,37 @@ def no_names(e: Evidence) -> Proof | None:
     others = [s for s in e.steps if isinstance(s, Dns) and s.role is not Role.TARGET]
     if len(asked) < 2 or any(s.failure is not Failure.TIMEOUT for s in asked):
         return None
-    answered = any(s.resolver == "system" and s.replies for s in others)
-    return None if answered or e.line.trusted_names else Proof(tuple(asked), 0.85)
+    compared = [s for s in others if s.resolver == "system"]
+    answered = any(s.replies for s in compared)
+    # Sites can be reached by addresses that others gave; so they prove that names are answered
+    # only where no harmless name was asked for.
+    if answered or (not compared and e.line.trusted_names):
+        return None
+    return Proof(tuple(asked), 0.85)
+
+
+@rule("access.line_is_cut", Tier.CAVEAT, Outcome.INCONCLUSIVE)
+def line_is_cut(e: Evidence) -> Proof | None:
+    """Sites that must work do not answer on this line, nor does this one: that is the line."""
+    abroad, home = e.line.foreign_alive, e.line.domestic_alive
+    if abroad != 0 or home is None or _spoke(e) or not e.steps:
+        return None
+    if home == 0:
+        if e.line.trusted_names:
+            return None
+        reason = "No site that must work answers on this line, at home or abroad: no proof here."
+        return Proof(e.steps[-1:], 0.9, (Mechanism.ACCESS_OFFLINE,), reason)
+    cut = home >= MOST
+    how = Mechanism.ACCESS_FOREIGN_CUT if cut else Mechanism.ACCESS_WHITELIST
+    which = "sites at home do" if cut else "few sites at home do"
+    reason = f"Nothing abroad answers on this line, and {which}: it is not about this site."
+    return Proof(e.steps[-1:], 0.85, (how,), reason)
+
+
+def _spoke(e: Evidence) -> bool:
+    """Somebody at the target's address said more than a connection does."""
+    said = (s for s in e.steps if isinstance(s, Tls | Http | Quic | Ping))
+    return any(is_live(s) and s.role is not Role.REFERENCE for s in said)
 
 
 @rule("access.portal_answers", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_CAPTIVE_PORTAL)
@@ -132,6 +162,7 @@ def one_page_for_many(e: Evidence) -> Proof | None:
 RULES: tuple[Rule, ...] = (
     line_is_dead,
     no_names,
+    line_is_cut,
     portal_answers,
     everything_is_resigned,
     one_certificate_for_all,

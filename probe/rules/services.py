@@ -105,6 +105,12 @@ def line_is_dead(e: Evidence) -> Proof | None:
     return access.line_is_dead.holds(e)
 
 
+@rule("services.line_is_cut", Tier.CAVEAT, Outcome.INCONCLUSIVE)
+def line_is_cut(e: Evidence) -> Proof | None:
+    """Sites that must work do not answer on this line, nor does the service: that is the line."""
+    return access.line_is_cut.holds(e)
+
+
 @rule("services.portal_answers", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_CAPTIVE_PORTAL)
 def portal_answers(e: Evidence) -> Proof | None:
     """One page answers for everything on this line: a captive portal, not the service."""
@@ -238,6 +244,7 @@ RULES: tuple[Rule, ...] = (
     known_interception_key,
     proven,
     line_is_dead,
+    line_is_cut,
     portal_answers,
     everything_is_resigned,
     forged_certificate,

@@ -70,6 +70,10 @@ def reaches_abroad(e: Evidence) -> Proof | None:
     return Proof(_all(e), 0.9) if last_mode(e) is Mode.NORMAL else None
 
 
+_FILTERED = (
+    "Name servers abroad take connections, and hardly any site answers: a login page, dead names "
+    "or a filter, not a line that is cut."
+)
 _OFF: Mapping[Mode, str] = {
     Mode.OPERATOR_DOWN: "Nothing answers but the home's own router: the operator is down.",
     Mode.HOME_DOWN: "Not even the home's own router answers: this says nothing of the network.",
@@ -87,7 +91,11 @@ def offline(e: Evidence) -> Proof | None:
 @rule("shutdown.unclear", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def unclear(e: Evidence) -> Proof | None:
     """Some sites at home answer and none abroad, in no pattern that has a name."""
-    return Proof(_all(e), 0.4) if last_mode(e) in {Mode.UNCLEAR, None} else None
+    if last_mode(e) not in {Mode.UNCLEAR, None}:
+        return None
+    looks = max(pings(e).items(), default=(0, []))[1]
+    words = _FILTERED if reach(looks).addresses.up else None
+    return Proof(_all(e), 0.4, reason=words)
 
 
 @rule("shutdown.ports_answer", Tier.NOTE, None)

@@ -179,7 +179,13 @@ class StageNet:
         return None
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
-        return list(await asyncio.gather(*asks))
+        async def awaited(ask: Awaitable[T]) -> T:
+            return await ask
+
+        # As in the real net: what fails comes out as a group.
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(awaited(ask)) for ask in asks]
+        return [task.result() for task in tasks]
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

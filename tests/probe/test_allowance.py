@@ -79,3 +79,12 @@ def test_every_exchange_of_a_net_is_counted() -> None:
             await net.transfer("192.0.2.1", 443, None, 1, path="/", host="a", pin=None, cap=1.0)
 
     asyncio.run(story())
+
+
+def test_what_was_begun_together_ends_with_the_allowance_and_not_as_a_bug() -> None:
+    async def story(*names: str) -> None:
+        net = FrugalNet(Stage().net(0.0), Allowance(1, lambda: 2))
+        await net.together([net.dns(name, "A", SYSTEM) for name in names])
+
+    with pytest.raises(BytesSpent):
+        asyncio.run(story("a.example", "b.example", "c.example"))

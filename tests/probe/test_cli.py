@@ -109,6 +109,21 @@ def test_the_log_of_bugs_does_not_grow_for_ever(
     assert sum(file.stat().st_size for file in tmp_path.glob("bugs*")) < 4000
 
 
+def test_a_terminal_without_the_letters_of_a_language_is_no_bug(tmp_path: Path) -> None:
+    environment = {"QAZPROBE_HOME": str(tmp_path), "PYTHONIOENCODING": "cp1252"}
+    said = subprocess.run(
+        [sys.executable, "-m", "probe.cli", "consent", "--lang", "kk"],
+        env=environment,
+        input=b"n\n",
+        capture_output=True,
+        check=False,
+        cwd=Path(cli.__file__).parents[1],
+    )
+    assert said.returncode == Exit.USAGE
+    assert b"bug" not in said.stderr
+    assert b"\\u04" in said.stdout
+
+
 def test_the_first_code_that_applies() -> None:
     assert exits.first() is Exit.DONE
     assert exits.first(Exit.NOT_SENT, Exit.MATCHED) is Exit.MATCHED

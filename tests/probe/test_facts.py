@@ -1,12 +1,13 @@
 """What a run says of its line, from steps alone."""
 
+import pytest
 from msgspec.structs import replace
 
 from probe.facts import gist, line_facts
 from probe.failure import Failure
 from probe.known import nobodys_addresses
 from probe.lookout import reached
-from probe.model import Authority, Http, Ping, Record, Role, Step
+from probe.model import Authority, Http, Ping, Record, Role, Step, Steps
 from tests.build import (
     FORGED,
     GOOD,
@@ -193,3 +194,27 @@ def test_the_gateway_of_a_dead_line_answers_and_is_not_beyond_home() -> None:
     assert (facts.alive_before, facts.alive_after) == (False, False)
     assert not reached(look.steps)
     assert reached((Ping(what="openvpn"),))
+
+
+def anchor(host: str, *, spoke: bool) -> Steps:
+    found = replace(dns(GOOD, name=host), role=Role.REFERENCE)
+    there = (tcp(), tls(sni=host)) if spoke else (tcp(failure=Failure.TIMEOUT),)
+    return (found, *(replace(step, role=Role.REFERENCE) for step in there))
+
+
+def test_shares_of_anchors_are_of_those_that_have_an_address() -> None:
+    abroad = ("www.apple.com", "www.microsoft.com", "www.debian.org")
+    home = ("egov.kz", "kaspi.kz", "www.nur.kz", "kolesa.kz")
+    looks = [step for host in abroad for step in anchor(host, spoke=False)]
+    looks += [step for n, host in enumerate(home) for step in anchor(host, spoke=n > 0)]
+    looks.append(replace(dns(failure=Failure.DNS_NXDOMAIN, name="telecom.kz"), role=Role.REFERENCE))
+    line = line_facts(tuple(looks), (), [])
+    assert (line.foreign_alive, line.domestic_alive) == (0.0, 0.75)
+    again = anchor("www.apple.com", spoke=True)
+    assert line_facts(tuple(looks), again, []).foreign_alive == pytest.approx(1 / 3, abs=0.001)
+
+
+def test_two_anchors_are_no_share() -> None:
+    looks = (*anchor("www.apple.com", spoke=True), *anchor("egov.kz", spoke=True))
+    line = line_facts(looks, (), [])
+    assert (line.foreign_alive, line.domestic_alive) == (None, None)

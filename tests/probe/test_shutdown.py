@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from probe.failure import Failure
@@ -30,6 +32,16 @@ def look(essential: int, ordinary: int, foreign: int, *, gateway: bool | None = 
 )
 def test_the_four_shutdowns_are_told_apart(seen: Reach, mode: Mode) -> None:
     assert classify(seen) is mode
+
+
+@pytest.mark.parametrize(("essential", "ordinary"), [(0, 0), (5, 0), (5, 2)])
+def test_a_name_server_that_takes_connections_is_no_site_abroad(
+    essential: int, ordinary: int
+) -> None:
+    seen = replace(look(essential, ordinary, 0), addresses=Tally(3, 3))
+    assert classify(seen) is Mode.UNCLEAR
+    assert classify(replace(look(5, 5, 1), addresses=Tally(0, 3))) is Mode.NORMAL
+    assert classify(replace(look(0, 5, 0), addresses=Tally(1, 3))) is Mode.NORMAL
 
 
 def test_too_few_sites_conclude_nothing() -> None:

@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from probe.failure import Failure
-from probe.model import Line, Record, TrustReason
+from probe.model import Line, Record, Role, TrustReason
 from tests.build import (
     CLAIMED,
     EXPIRED,
@@ -27,6 +27,7 @@ from tests.probe.rules.check import holds
 
 TIMEOUT = Failure.TIMEOUT
 DEAD = Line(alive_before=False, alive_after=False, references=3, references_failed=3)
+CUT = Line(alive_before=True, alive_after=True, foreign_alive=0.0, domestic_alive=0.0)
 RESIGNED = Line(resigned_by="forger", resigned_names=4)
 ROUTER = replace(FORGED, named=False, reason=TrustReason.SELF_SIGNED)
 RESEALED = record(dns(GOOD), tcp(), tls(trust=FORGED), line=RESIGNED)
@@ -51,6 +52,51 @@ TABLE = {
     "dead: a reference worked": (
         "access.line_is_dead",
         record(dns(failure=TIMEOUT), line=replace(DEAD, alive_after=True)),
+        False,
+    ),
+    "no names: a harmless one neither, though sites answer at addresses that others gave": (
+        "access.no_names",
+        record(
+            dns(failure=TIMEOUT),
+            *again(dns(failure=TIMEOUT)),
+            replace(dns(failure=TIMEOUT), role=Role.HARMLESS),
+            line=Line(trusted_names=6),
+        ),
+        True,
+    ),
+    "cut: nothing abroad, and this site not either": (
+        "access.line_is_cut",
+        record(dns(GOOD), tcp(failure=TIMEOUT), line=replace(CUT, domestic_alive=1.0)),
+        True,
+    ),
+    "cut: a few sites at home": (
+        "access.line_is_cut",
+        record(dns(GOOD), tcp(), tls(failure=TIMEOUT), line=replace(CUT, domestic_alive=0.5)),
+        True,
+    ),
+    "cut: no site at all": (
+        "access.line_is_cut",
+        record(dns(GOOD), tcp(failure=Failure.REFUSED), line=CUT),
+        True,
+    ),
+    "cut: no anchor, but other sites": (
+        "access.line_is_cut",
+        record(dns(GOOD), tcp(failure=TIMEOUT), line=replace(CUT, trusted_names=2)),
+        False,
+    ),
+    "cut: a harmless name is answered there": (
+        "access.line_is_cut",
+        record(dns(GOOD), tcp(), tls(failure=TIMEOUT), harmless(tls()), line=CUT),
+        False,
+    ),
+    "cut: some site abroad answers": (
+        "access.line_is_cut",
+        record(dns(GOOD), tcp(failure=TIMEOUT), line=replace(CUT, foreign_alive=0.2)),
+        False,
+    ),
+    "cut: no anchor was looked at": (
+        "access.line_is_cut",
+        record(dns(GOOD), tcp(failure=TIMEOUT), line=replace(CUT, domestic_alive=None)),
         False,
     ),
     "no names: for anybody": (
