@@ -61,8 +61,12 @@ def allowed(settings: Settings, state: Path) -> bool:
 
 
 @asynccontextmanager
-async def beating(outfit: Outfit, say: Say) -> AsyncIterator[None]:
-    """While in here, heartbeats are sent: one, or one every five minutes in a run that repeats."""
+async def beating(outfit: Outfit, say: Say, until: float = 0.0) -> AsyncIterator[None]:
+    """While in here, heartbeats are sent: one, or one every five minutes in a run that repeats.
+
+    A single one is waited for at the end, for a moment and up to this instant of the monotonic
+    clock: in the dark it takes most of a minute to be sure.
+    """
     if not allowed(outfit.settings, outfit.state):
         yield
         return
@@ -72,7 +76,7 @@ async def beating(outfit: Outfit, say: Say) -> AsyncIterator[None]:
     try:
         yield
         if not again:
-            await asyncio.wait((task,), timeout=PATIENCE)
+            await asyncio.wait((task,), timeout=max(until - time.monotonic(), PATIENCE))
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -1,5 +1,7 @@
 """`qazprobe upload`: send what is waiting to be sent, now."""
 
+import time
+
 import click
 
 from probe import home
@@ -29,6 +31,7 @@ def command(*, max_time: float, config_file: str | None, **flags: object) -> int
 
     Exit 0 when nothing is left, 4 when something is (it stays here for the next time).
     """
+    until = time.monotonic() + max_time
     places = home.find()
     settings = settled(places, config_file, flags)
 
@@ -47,7 +50,7 @@ def command(*, max_time: float, config_file: str | None, **flags: object) -> int
     sender = Sender(made.keys, role=settings.role, invite=settings.invite, budget=max_time)
 
     async def go() -> Summary:
-        async with heartbeat.beating(made, lambda line: click.echo(line, err=True)):
+        async with heartbeat.beating(made, lambda line: click.echo(line, err=True), until):
             return await upload(made.spool, made.collectors, sender)
 
     summary = asyncio.run(go())

@@ -22,7 +22,7 @@ from typing import Any, Literal, Self
 
 from probe.lab import addresses as plan
 from probe.lab import commands
-from probe.lab.scenario import WIRE, Expect, LineSpec, Scenario, Site
+from probe.lab.scenario import WIRE, Act, Expect, LineSpec, Scenario, Site
 from probe.lab.warden import Order
 
 Where = Literal["client", "abroad", "internet", "censor"]
@@ -128,12 +128,30 @@ class Country:
         assert self._warden.stdout is not None
         pickle.dump(order, self._warden.stdin)
         self._warden.stdin.flush()
+        said = self._answer()
+        self._places = said["places"]
+        self._addresses = said["addresses"]
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._warden is not None
+        assert self._warden.stdout is not None
         answer = self._warden.stdout.readline()
         said: dict[str, Any] = json.loads(answer) if answer else {"error": self.log()}
         if "error" in said:
             raise CountryError(said["error"])
-        self._places = said["places"]
-        self._addresses = said["addresses"]
+        return said
+
+    def switch(self, *acts: Act) -> None:
+        """From now on the censor does this, and nothing of what it did before.
+
+        Only what its kernel does by itself (silence, resets, cuts): a page, a lie or a forged
+        certificate needs a process, which has to be there from the start.
+        """
+        assert self._warden is not None
+        assert self._warden.stdin is not None
+        pickle.dump(acts, self._warden.stdin)
+        self._warden.stdin.flush()
+        self._answer()
 
     def _stop(self) -> None:
         self._running.end()

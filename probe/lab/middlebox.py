@@ -66,6 +66,23 @@ def rules(world: World, *, v6: bool = False) -> str:
     return render(made)
 
 
+def in_kernel(act: Act) -> bool:
+    """Whether rules alone do it, so that it can begin and end while a country runs."""
+    match act:
+        case Nation():
+            return act.how not in _REDIRECTS and act.how != "wrong_clock"
+        case Hello():
+            return act.how not in PROXIED_HELLO
+        case Web():
+            return act.how in KERNEL_WEB
+        case Quic():
+            return act.how != "drop_name"
+        case Slow():
+            return act.how != "shape"
+        case _:
+            return isinstance(act, Cut | Shape | FirstPacket)
+
+
 def box_rules(world: World, router: str) -> str:
     """What the boxes in the path at one router of a long way do."""
     made = list(_fixed())

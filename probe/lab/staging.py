@@ -74,9 +74,14 @@ class StageError(RuntimeError):
 
 @dataclass
 class Stage:
-    """One country with a collector in it, ready for controls and probes."""
+    """One country with a collector in it, ready for controls and probes.
+
+    Attributes:
+        collector: How its command is started.
+    """
 
     ground: Ground
+    collector: Sequence[str] = _COLLECTOR
     store: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +99,7 @@ class Stage:
         more = ["--store", self.store, "--enrolment", "open", "--lab"]
         more += ["--targets", str(listed)]
         log = ground.folder / "collector.log"
-        process = ground.spawn("internet", [*_COLLECTOR, *serve, *more], log=log)
+        process = ground.spawn("internet", [*self.collector, *serve, *more], log=log)
         host, _, port = ground.collector_url.removeprefix("http://").rpartition(":")
         knock = [sys.executable, "-c", _KNOCK, host, port]
         deadline = time.monotonic() + _START_LIMIT

@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from shutil import rmtree
@@ -34,7 +34,7 @@ from probe.lab import (
     tunnels,
 )
 from probe.lab.line import Bridge, open_interface
-from probe.lab.scenario import WIRE, Box, LineSpec, Scenario, Site
+from probe.lab.scenario import WIRE, Act, Box, LineSpec, Scenario, Site
 from probe.lab.world import World, build
 
 _DOMESTIC = "92.46.0.0/16"
@@ -73,12 +73,16 @@ def ip(lines: Sequence[str]) -> None:
     _run(["ip", "-batch", "-"], "\n".join(lines) + "\n")
 
 
-def restore(program: str, text: str) -> None:
-    """Load a rule set with whichever backend of iptables this machine has."""
+def restore(program: str, text: str, inside_of: int | None = None) -> None:
+    """Load a rule set with whichever backend of iptables this machine has.
+
+    `inside_of`: in the network of this process (by its id outside), in place of our own.
+    """
+    enter = [] if inside_of is None else ["nsenter", "-t", str(inside_of), "-n"]
     try:
-        _run([f"{program}-restore", "-w", "5"], text)
+        _run([*enter, f"{program}-restore", "-w", "5"], text)
     except OSError:
-        _run([f"{program}-legacy-restore", "-w", "5"], text)
+        _run([*enter, f"{program}-legacy-restore", "-w", "5"], text)
 
 
 def _client(world: World, folder: Path) -> None:
@@ -278,7 +282,32 @@ def _links(places: dict[str, Place], line: LineSpec, *, long: bool) -> list[str]
     return [*access, uplink, cable("abroad", "eth0", "internet", "abroad0")]
 
 
-def _build(order: Order) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A country that runs."""
+
+    world: World
+    places: dict[str, Place]
+
+    def told(self) -> dict[str, object]:
+        """What whoever ordered it needs to know."""
+        return {
+            "places": {place.name: place.outer for place in self.places.values()},
+            "addresses": {name: self.world.addresses_of(name) for name in self.world.places},
+        }
+
+    def switch(self, acts: tuple[Act, ...]) -> None:
+        """Let the censor do these acts, and what it did before no more."""
+        refused = [act for act in acts if not middlebox.in_kernel(act)]
+        if refused:
+            raise OSError(f"needs a process of its own, and cannot begin midway: {refused[0]}")
+        world = replace(self.world, acts=acts)
+        outer = self.places["censor"].outer
+        restore("iptables", middlebox.rules(world), outer)
+        restore("ip6tables", middlebox.rules(world, v6=True), outer)
+
+
+def _build(order: Order) -> Built:
     folder = Path(order.folder)
     inside.own_mounts()
     inside.mount("tmpfs", "/run", "tmpfs")
@@ -295,26 +324,45 @@ def _build(order: Order) -> dict[str, object]:
         said = os.read(place.done, 4096)
         if said != b"ready":
             raise OSError(f"{place.name}: {said.decode(errors='replace')}")
-    return {
-        "places": {place.name: place.outer for place in places.values()},
-        "addresses": {name: world.addresses_of(name) for name in world.places},
-    }
+    return Built(world, places)
 
 
 def main() -> None:
-    """Build what standard input orders, say where it is, and hold it until the input closes."""
+    """Build what standard input orders, say where it is, and hold it until the input closes.
+
+    While it stands, each further order is what the censor is to do from now on.
+    """
     order: Order = pickle.load(sys.stdin.buffer)
     try:
-        answer = _build(order)
+        built = _build(order)
     except OSError as error:
-        answer = {"error": str(error)}
+        _say({"error": str(error)})
+    else:
+        _say(built.told())
+        _obey(built)
+    rmtree(order.folder, ignore_errors=True)  # whoever made it is gone without tidying up
+
+
+def _obey(built: Built) -> None:
+    """Switch as often as we are told to; meanwhile the kernel buries what died in our names."""
+    while True:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        try:
+            acts: tuple[Act, ...] = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        try:
+            built.switch(acts)
+        except (OSError, KeyError) as error:
+            _say({"error": f"{type(error).__name__}: {error}"})
+        else:
+            _say({})
+
+
+def _say(answer: dict[str, object]) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    if "places" in answer:
-        while sys.stdin.buffer.read(1):
-            pass
-    rmtree(order.folder, ignore_errors=True)  # whoever made it is gone without tidying up
 
 
 if __name__ == "__main__":

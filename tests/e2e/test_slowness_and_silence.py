@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -96,38 +95,6 @@ def test_a_second_run_of_the_lab_confirms_what_the_first_suspected() -> None:
             earlier.append(len(told))
     assert stages == ["suspected", "confirmed"]
     assert earlier == [0, 1]
-
-
-# --- cut off --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def countries() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(3) as pool:
-        yield pool
-
-
-def look_around(name: str) -> tuple[str, list[str], list[str]]:
-    """Outcome, mechanisms and rules of one look in a country that something happens to."""
-    with Country([named(name)]) as country:
-        stage = Stage(country)
-        stage.consent()
-        stage.configure("[options.connectivity]\nagain_seconds = 1\n")
-        found = stage.probe([], "-e", "connectivity", "--no-upload", "--control", "none")
-    said = verdict(found, "connectivity")
-    return str(said["outcome"]), list(map(str, said["mechanisms"])), ids(said)  # type: ignore[call-overload]
-
-
-@pytest.mark.lab
-@pytest.mark.slow
-@needs_a_country
-def test_the_modes_of_a_shutdown_are_told_apart(countries: ThreadPoolExecutor) -> None:
-    names = ("nation.whitelist", "nation.foreign_cut", "nation.outage")
-    listed, border, dark = countries.map(look_around, names)
-    # Two looks a second apart are one look: it takes minutes to accuse.
-    assert listed == ("inconclusive", ["access.whitelist"], ["shutdown.cut_off_once"])
-    assert border == ("inconclusive", ["access.foreign_cut"], ["shutdown.cut_off_once"])
-    assert (dark[0], dark[1]) == ("inconclusive", ["access.offline"])
 
 
 # --- silent ---------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from probe.lab import country as country_module
 from probe.lab.catalogue import catalogue
 from probe.lab.catalogue.lines import LOSS_5, SATELLITE
 from probe.lab.commands import environment
-from probe.lab.country import Country, Where, obstacle
-from probe.lab.scenario import Act, Hello, LineSpec, Nation, Page, Scenario, Site, Slow
+from probe.lab.country import Country, CountryError, Where, obstacle
+from probe.lab.scenario import Act, Cut, Hello, LineSpec, Nation, Page, Scenario, Site, Slow
 
 pytestmark = [
     pytest.mark.lab,
@@ -368,3 +368,24 @@ def test_settings_of_the_outside_stay_outside(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("QAZPROBE_COLLECTOR", "https://real.example/")
     assert not [name for name in environment() if name.startswith("QAZPROBE_")]
     assert os.environ["PATH"] == environment()["PATH"]
+
+
+def test_the_censor_changes_its_mind_midway() -> None:
+    """Healthy, then one name, then everything, then healthy again: one country all the while."""
+    with nation(sites=(Site("ordinary-day.org"),)) as country:
+        ways: tuple[tuple[Act, ...], ...] = (
+            (),
+            (Hello("ordinary-day.org", "reset"),),
+            (Nation("outage"),),
+            (),
+        )
+        seen = []
+        address = country.addresses("ordinary-day.org")[0]
+        for acts in ways:
+            country.switch(*acts)
+            seen += look(country, [["tls", address, "ordinary-day.org"]])
+        assert seen == ["tls", "reset", "timeout", "tls"]
+        with pytest.raises(CountryError, match="process of its own"):
+            country.switch(Hello("ordinary-day.org", "alert"))
+        with pytest.raises(CountryError, match="KeyError"):
+            country.switch(Cut("nowhere.example", "drop"))
