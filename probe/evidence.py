@@ -179,7 +179,12 @@ class Evidence:
         return sorted((s for s in self.steps if is_live(s)), key=lambda s: s.at + s.elapsed)
 
     def alive_around(self, step: Step) -> bool:
-        """Something else answered shortly before this step began and shortly after it ended."""
+        """Something else answered shortly before this step began and shortly after it ended.
+
+        Never where the reference right before or right after it failed: that is what it is for.
+        """
+        if not self._references_worked(step):
+            return False
         ended = step.at + step.elapsed
         others = [s for s in self.live if s.id != step.id]
         before = any(step.at - _NEAR_SECONDS <= s.at + s.elapsed <= ended for s in others)
@@ -190,6 +195,12 @@ class Evidence:
         return (before or self.line.alive_before is True) and (
             after or self.line.alive_after is True
         )
+
+    def _references_worked(self, step: Step) -> bool:
+        """No connection to a site that must work failed right before this step or right after."""
+        asked = self.all(Tcp, role=Role.REFERENCE)
+        before, after = [s for s in asked if s.at < step.at], [s for s in asked if s.at > step.at]
+        return not failing((*before[-1:], *after[:1]))
 
     # --- controls ----------------------------------------------------------------------------
 

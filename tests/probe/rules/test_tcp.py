@@ -38,6 +38,11 @@ TABLE = {
         record(dns(GOOD), SILENT, *again(SILENT), controls=(ELSEWHERE,), line=Line()),
         False,
     ),
+    "the reference beside it failed alike, others worked": (
+        "tcp.fails_here_only",
+        record(*BETWEEN, reference(SILENT), *again(SILENT), controls=(ELSEWHERE,)),
+        False,
+    ),
     "not dialled for safety": (
         "tcp.fails_here_only",
         record(dns("10.1.1.1"), NOT_DIALLED, *again(NOT_DIALLED), controls=(ELSEWHERE,)),
