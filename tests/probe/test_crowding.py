@@ -23,7 +23,7 @@ def moved(other: int | None, *, elapsed: float = 1.0) -> Transfer:
 def test_headers_and_retransmissions_are_no_crowd() -> None:
     assert not crowded(moved(None))
     assert not crowded(moved(200))
-    assert crowded(moved(300))
+    assert crowded(moved(400))
 
 
 def test_only_what_was_more_beside_the_tested_name_explains_anything() -> None:
