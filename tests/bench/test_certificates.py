@@ -1,0 +1,50 @@
+"""The field's chains: as large as the web's, and good."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import mean
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from bench.field import plan as plans
+from bench.field.certificates import certify
+from bench.field.plan import Spec
+from probe.net.prove import load_roots
+from probe.trust import evaluate
+
+Chains = dict[str, list[bytes]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("field")
+    certify(plans.make(Spec(sites=60)), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def chains(folder: Path) -> Chains:
+    return {
+        path.stem: [
+            one.public_bytes(Encoding.DER)
+            for one in x509.load_pem_x509_certificates(path.read_bytes())
+        ]
+        for path in folder.glob("site*.pem")
+    }
+
+
+def test_every_chain_proves_its_name(folder: Path, chains: Chains) -> None:
+    roots = load_roots(folder / "ca.pem")
+    assert len(chains) == 60
+    for name, chain in chains.items():
+        assert evaluate(chain, f"www.{name}", roots=roots, now=datetime.now(UTC)).valid, name
+
+
+def test_chains_are_as_large_as_the_webs(chains: Chains) -> None:
+    sizes = [sum(map(len, chain)) for chain in chains.values()]
+    assert 2000 < min(sizes) < 2400
+    assert 2700 < mean(sizes) < 3600
+    assert 4000 < max(sizes) < 6500
+    assert {len(chain) for chain in chains.values()} == {2, 3}
