@@ -1,9 +1,10 @@
 """Measurements per second through a collector: verify, inflate, decode, judge, store, acknowledge.
 
-    python bench/ingest.py [--clients 8] [--records 50] [--batches 40] [--store URL]
+    python -m bench.ingest [--clients 8] [--records 50] [--batches 40] [--postgres | --store URL]
 
 The collector is a process of its own, on loopback, with an empty store; the batches are made and
-signed before the clock starts. What is counted is durable: `synchronous=FULL` in SQLite.
+signed before the clock starts. What is counted is durable: `synchronous=FULL` in SQLite, `fsync` in
+PostgreSQL.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 import uuid
+from contextlib import nullcontext
 from pathlib import Path
 
 import aiohttp
@@ -25,6 +27,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bench import own_postgres  # noqa: E402 - the checkout beside this file is what is measured
+from bench.field.ground import machine  # noqa: E402 - the same
 from probe import wire  # noqa: E402 - the checkout beside this file is what is measured
 from probe.messages import BatchReply, EnrolReply, EnrolRequest  # noqa: E402 - the same
 from probe.model import Record  # noqa: E402 - the same
@@ -130,10 +134,13 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=50)
     parser.add_argument("--batches", type=int, default=40)
     parser.add_argument("--store", help="default: a fresh SQLite file")
+    parser.add_argument("--postgres", action="store_true", help="a PostgreSQL of its own")
     parser.add_argument("--profile", metavar="FILE", help="profile the collector into FILE")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        store = asked.store or f"sqlite:///{folder}/store.sqlite3"
+    print(machine())
+    own = own_postgres.running() if asked.postgres else nullcontext(asked.store)
+    with own as given, tempfile.TemporaryDirectory() as folder:
+        store = given or f"sqlite:///{folder}/store.sqlite3"
         profile = ["-m", "cProfile", "-o", asked.profile] if asked.profile else []
         script = Path(folder) / "start.py"
         script.write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{START}\n")
@@ -152,7 +159,8 @@ def main() -> None:
     total = asked.clients * asked.batches * asked.records
     print("\n".join(lines))
     print(f"memory         {int(peak[1]) / 1024 if peak else 0:.0f} MB at most")
-    print(f"on disk        {files / total:.0f} bytes a record")
+    if files:
+        print(f"on disk        {files / total:.0f} bytes a record")
 
 
 if __name__ == "__main__":
