@@ -197,6 +197,8 @@ def _answer(step: Step) -> str:
             title = f", titled “{step.title}”" if step.title else ""
             onward = f", sent on to {step.location}" if step.location else ""
             return f"{step.status or 'no HTTP'}, {amount(step.received_bytes)}{title}{onward}"
+        case Transfer() if step.ended == "budget":
+            return "not begun: the day's byte budget was spent"
         case Transfer():
             rate = f"{amount(step.rate)} a second" if step.rate else "no steady rate"
             return f"{amount(step.received_bytes)}, {rate}, ended by {step.ended}"

@@ -16,7 +16,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TypeVar
 
-from probe.crowding import explains
+from probe.crowding import explains, starved
 from probe.failure import Failure
 from probe.model import Transfer
 from probe.plateau import arrivals
@@ -342,13 +342,14 @@ def _own_traffic(pairs: tuple[Pair, ...]) -> bool:
     """Every time, what else was moved beside the tested name makes up for what it lacks.
 
     Every time, not mostly: whatever is slow lasts longer, so more of a busy home's traffic falls
-    beside it. By chance that explains two pairs of five, and all five in one run of a hundred.
+    beside it. By chance alone that makes up for it in every other pair.
     """
-    return all(
-        explains(pair.tested, pair.control, (rate(pair.control) or 0) - (rate(pair.tested) or 0))
-        for pair in pairs
-        if pair.ratio is not None
-    )
+    return all(_explained(pair) for pair in pairs if pair.ratio is not None)
+
+
+def _explained(pair: Pair) -> bool:
+    got, usual = rate(pair.tested) or 0.0, rate(pair.control) or 0.0
+    return explains(pair.tested, pair.control, usual - got) and not starved(pair.tested, got)
 
 
 def _plain(comparable: tuple[Pair, ...]) -> bool:

@@ -63,3 +63,12 @@ def test_a_busy_home_does_not_hide_a_limit() -> None:
         for one in steps
     ]
     assert judge_pairs(busy).state is State.EXTREME
+
+
+def test_a_hundredth_of_the_line_is_no_share_of_it() -> None:
+    steps = pairs(*[(90.0, 10_000.0)] * 5)
+    beside = [
+        replace(one, other_bytes=int(1_000_000 * one.elapsed)) if one.arm == "A" else one
+        for one in steps
+    ]
+    assert judge_pairs(beside).state is State.EXTREME
