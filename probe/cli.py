@@ -77,6 +77,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
+    _open_what_is_closed()
     _speak_whatever_the_terminal_reads()
     try:
         code = cli.main(args=arguments, prog_name="qazprobe", standalone_mode=False)
@@ -102,6 +103,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(f"qazprobe: {_kept(error)}", err=True)
         code = Exit.BUG
     sys.exit(int(code) if isinstance(code, int) else Exit.DONE)
+
+
+def _open_what_is_closed() -> None:
+    """Lead a closed standard stream nowhere: else the next file that is opened takes its place."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - as long as we live
 
 
 def _speak_whatever_the_terminal_reads() -> None:

@@ -4,6 +4,7 @@ Rule: no target is contacted and nothing is measured. The only thing asked over 
 collector, because the volunteer named it. Every trouble comes with the line that repairs it.
 """
 
+import os
 import shutil
 import socket
 import stat
@@ -144,6 +145,9 @@ def _folder(home: Path) -> Check:
     if sys.platform != "win32" and mode & 0o077:
         said = f"{home} can be read by others (mode {mode:o})"
         return Check("state folder", State.BAD, said, f"chmod 700 '{home}'")
+    if not os.access(home, os.W_OK | os.X_OK):
+        said = f"nothing can be written into {home}"
+        return Check("state folder", State.BAD, said, "make it writable, or set QAZPROBE_HOME")
     return Check("state folder", State.FINE, str(home))
 
 

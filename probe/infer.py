@@ -108,10 +108,23 @@ def rule(
     """Make a rule of a function; its docstring's first line is the sentence people read."""
 
     def make(holds: Callable[[Evidence], Proof | None]) -> Rule:
-        sentence = (holds.__doc__ or "").strip().splitlines()[0]
+        sentence = (holds.__doc__ or _written(holds)).strip().splitlines()[0]
         return Rule(id_, tier, outcome, mechanisms, sentence, holds, experiments)
 
     return make
+
+
+def _written(holds: Callable[[Evidence], Proof | None]) -> str:
+    """The docstring in the source: `python -OO` takes it from the function itself."""
+    import ast
+    import inspect
+    import textwrap
+
+    source = textwrap.dedent(inspect.getsource(holds))
+    function = ast.parse(source).body[0]
+    if not isinstance(function, ast.FunctionDef):
+        raise TypeError(source)
+    return ast.get_docstring(function) or ""
 
 
 def judge(record: Record, rules: Sequence[Rule] | None = None) -> Verdict:

@@ -17,7 +17,9 @@ T = TypeVar("T")
 Cut = Literal["time", "interrupted"]
 
 _ASK_AGAIN = 0.2
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A terminal that is closed sends SIGHUP, where systems have it; `nohup` has it ignored.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 
 class Stop:
@@ -47,7 +49,7 @@ class Stop:
 
 @contextmanager
 def signals(stop: Stop) -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into `stop.ask()`, and let the second one kill."""
+    """Turn the first SIGINT, SIGTERM or SIGHUP into `stop.ask()`, and let the second one kill."""
     loop = asyncio.get_running_loop()
 
     def caught(number: int, _frame: FrameType | None = None) -> None:
@@ -55,8 +57,8 @@ def signals(stop: Stop) -> Iterator[None]:
             os._exit(128 + number)
         loop.call_soon_threadsafe(stop.ask)
 
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    for number in SIGNALS:
+    before = {number: signal.getsignal(number) for number in SIGNALS if _heeded(number)}
+    for number in before:
         if sys.platform == "win32":
             signal.signal(number, caught)
         else:
@@ -68,6 +70,11 @@ def signals(stop: Stop) -> Iterator[None]:
             if sys.platform != "win32":
                 loop.remove_signal_handler(number)
             signal.signal(number, handler)
+
+
+def _heeded(number: signal.Signals) -> bool:
+    """Whoever started us may have wanted us to outlive the terminal."""
+    return number.name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN
 
 
 async def until(task: asyncio.Task[T], stop: Stop, left: Callable[[], float]) -> Cut | None:

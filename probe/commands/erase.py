@@ -46,8 +46,8 @@ def command(
     if dry_run or not (timers or paths):
         click.echo("nothing was removed" if paths or timers else "there is nothing", err=True)
         return
-    if not yes:
-        click.confirm("Delete all of this for good?", abort=True, err=True)
+    if not yes and not _agreed():
+        raise Trouble("nothing was removed")
     for timer, _ in timers:
         timer.remove()
     _alone(places.state)
@@ -57,6 +57,14 @@ def command(
     click.echo("erased", err=True)
     for path in left:
         click.echo(f"not ours, left as it is: {path}", err=True)
+
+
+def _agreed() -> bool:
+    try:
+        return click.confirm("Delete all of this for good?", err=True)
+    except click.Abort:
+        click.echo(err=True)
+        raise Trouble("nobody answered; a script says: qazprobe erase --yes") from None
 
 
 def _alone(state: Path) -> None:

@@ -82,7 +82,7 @@ def list_(*, files: tuple[Path, ...], as_json: bool, limit: int) -> None:
     """List runs, newest first, and what each came to."""
     found = _guarded(lambda: summaries(_kept(files)))[:limit]
     if not found:
-        click.echo("nothing was measured yet; begin with: qazprobe run", err=True)
+        click.echo(_nothing(files), err=True)
     for one in found:
         click.echo(_as_json(one) if as_json else _as_line(one))
 
@@ -99,9 +99,7 @@ def show(*, what: str, files: tuple[Path, ...], as_json: bool, pem: Path | None)
     kept = _kept(files)
     run = _guarded(lambda: find_run(kept, what))
     if run is not None:
-        for brief, line in lines(kept):
-            if brief.run == run:
-                click.echo(_ascii(line) if as_json else _brief(brief))
+        _tell_run(kept, run, as_json=as_json)
         return
     record = _guarded(lambda: find(kept, what))
     if as_json:
@@ -110,6 +108,23 @@ def show(*, what: str, files: tuple[Path, ...], as_json: bool, pem: Path | None)
         _tell(explain(record))
     if pem is not None:
         _certificates(record, kept, pem, quiet=as_json)
+
+
+def _nothing(files: tuple[Path, ...]) -> str:
+    if files:
+        return f"{', '.join(map(str, files))}: no records in it"
+    return "nothing was measured yet; begin with: qazprobe run"
+
+
+def _tell_run(kept: list[Path], run: str, *, as_json: bool) -> None:
+    """Every record of a run; to a person the run's own says nothing."""
+    told = False
+    for brief, line in lines(kept):
+        if brief.run == run and (as_json or brief.experiment != "run"):
+            told = True
+            click.echo(_ascii(line) if as_json else _brief(brief))
+    if not told:
+        click.echo("nothing was judged in this run", err=True)
 
 
 @command.command("report")

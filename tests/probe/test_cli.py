@@ -173,3 +173,12 @@ def test_what_measures_nothing_loads_nothing_heavy(words: str) -> None:
         timeout=20,
     )
     assert said.stderr.splitlines()[-1] == "[]"
+
+
+def test_closed_streams_are_no_bug(tmp_path: Path) -> None:
+    words = f"exec {sys.executable} -m probe.cli results list <&- >&- 2>&-"
+    environment = {"QAZPROBE_HOME": str(tmp_path), "PATH": "/bin:/usr/bin"}
+    root = Path(cli.__file__).parents[1]
+    said = subprocess.run(["sh", "-c", words], env=environment, check=False, cwd=root)
+    assert said.returncode == Exit.DONE
+    assert not (tmp_path / "bugs.log").exists()

@@ -1,4 +1,6 @@
 import asyncio
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,15 @@ def test_a_wrong_clock_and_a_forged_collector_are_bad(tmp_path: Path) -> None:
             assert "somebody may sit in between" in bad[0].said
 
     asyncio.run(scene())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+def test_a_state_folder_that_takes_nothing_is_bad(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir(mode=0o700)
+    # What the system says of a read-only disk; root may write anywhere else.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    (folder,) = named(examined(tmp_path / "home"), "state folder")
+    assert (folder.state, "nothing can be written" in folder.said) == (State.BAD, True)
+    assert folder.fix

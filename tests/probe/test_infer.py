@@ -1,8 +1,13 @@
 """What is concluded from one record: a table of what was seen, and of what follows."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
+from probe import infer
 from probe.failure import Failure
 from probe.infer import judge
 from probe.model import Line, Mechanism, Outcome, Record, Reply, Step
@@ -375,3 +380,15 @@ def test_rule_ids_are_unique_and_every_rule_says_its_sentence() -> None:
 def test_judging_twice_gives_the_same() -> None:
     for seen, _, _ in CASES.values():
         assert judge(seen) == judge(seen)
+
+
+def test_rules_keep_their_sentences_where_docstrings_are_left_out() -> None:
+    code = "from probe.rules import RULES; print(*(r.sentence for r in RULES), sep=chr(10))"
+    said = subprocess.run(
+        [sys.executable, "-OO", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(infer.__file__).parents[1],
+    )
+    assert said.stdout.splitlines() == [rule.sentence for rule in RULES]

@@ -109,3 +109,19 @@ def test_the_second_signal_ends_the_program() -> None:
         assert running.stdout.readline() == "asked\n"
         running.send_signal(signal.SIGINT)
         assert running.wait(timeout=5) == 128 + signal.SIGINT
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_closed_terminal_asks_unless_it_is_to_be_outlived(*, ignored: bool) -> None:
+    async def story() -> bool:
+        stop = Stop()
+        with signals(stop):
+            os.kill(os.getpid(), signal.SIGHUP)
+            return await stop.wait(0.2)
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        assert asyncio.run(story()) is not ignored
+    finally:
+        signal.signal(signal.SIGHUP, before)

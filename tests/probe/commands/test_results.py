@@ -3,6 +3,7 @@ import csv
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -49,7 +50,7 @@ def test_show_tells_one_site_or_one_run(home: Path) -> None:
     assert "goes silent" in run("show", "b.example").output
     whole = run("show", "last").output
     assert "https://b.example/ (tls.timeout)" in whole
-    assert whole.count("\n") == 5
+    assert whole.count("\n") == 4
 
 
 def test_show_gives_the_record_itself(home: Path) -> None:
@@ -105,3 +106,22 @@ def test_any_file_of_records_can_be_read(home: Path) -> None:
     file = home / "sent-by-somebody.jsonl"
     file.write_bytes(wire.encode(sample.blocked("zz")) + b"\n")
     assert "https://zz.example/" in run("show", "zz.example", "--file", str(file)).output
+
+
+def test_a_file_without_records_is_named(home: Path) -> None:
+    file = home / "passwords"
+    file.write_text("root:x:0:0\n")
+    assert f"{file}: no records in it" in run("list", "--file", str(file)).stderr
+
+
+def test_a_run_of_which_nothing_was_judged_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
+    file = tmp_path / "run.jsonl"
+    empty = msgspec.structs.replace(
+        sample.blocked("zz"), experiment="run", input="", verdict=None, steps=()
+    )
+    file.write_bytes(wire.encode(empty) + b"\n")
+    said = run("show", empty.run, "--file", str(file))
+    assert (said.stdout, said.stderr) == ("", "nothing was judged in this run\n")

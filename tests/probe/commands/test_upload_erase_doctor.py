@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from probe import consent
 from probe.home import VARIABLE
 from probe.spool import Spool
 from tests.probe.rehearsal import Rehearsal, record
@@ -110,3 +111,15 @@ def test_doctor_speaks_json_and_exits_by_what_it_found(environment: dict[str, st
         assert "qazprobe consent" in out
 
     asyncio.run(scene())
+
+
+def test_erase_without_an_answer_removes_nothing_and_says_what_a_script_says(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    consent.record(tmp_path / "home", "en", heartbeat=False)
+    code, _, err = asyncio.run(qazprobe(environment, "erase"))
+    assert (code, err.splitlines()[-1]) == (
+        2,
+        "qazprobe: nobody answered; a script says: qazprobe erase --yes",
+    )
+    assert consent.read(tmp_path / "home") is not None
