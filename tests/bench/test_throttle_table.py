@@ -1,0 +1,113 @@
+"""The table is made of the campaign's file alone, and a campaign goes on where it stopped."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.throttle_campaign import blocks
+from bench.throttle_rows import KBIT_131, KBIT_1049, Cell, Row, missing, read
+from bench.throttle_table import (
+    Said,
+    between,
+    freeze_lines,
+    null_lines,
+    plateau_lines,
+    recall_lines,
+)
+
+CELL = Cell("null", "wifi", "metered", 0.0, 30)
+
+
+def null(seed: int, state: str = "ok", line: str = "wifi") -> Row:
+    return Row(
+        kind="null", line=line, tier="metered", seed=seed, state=state, transfers=2, size=135_000
+    )
+
+
+def slowed(seed: int, state: str, *, limit: float, control: float, line: str = "wifi") -> Row:
+    return Row(
+        kind="slowed",
+        line=line,
+        tier="metered",
+        limit=limit,
+        seed=seed,
+        state=state,
+        control=control,
+    )
+
+
+def kept(path: Path, *rows: Row) -> None:
+    path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+
+
+def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    assert read(file) == []
+    kept(file, *(null(seed) for seed in range(25)), null(26, line="clean"))
+    with file.open("ab") as book:
+        book.write(b'{"kind":"null","line":"wi')  # the power went here
+    assert len(read(file)) == 26
+    assert missing(CELL, read(file)) == [25, 26, 27, 28, 29]
+    assert [block.seeds for block in blocks([CELL], file)] == [(25, 26, 27, 28, 29)]
+
+
+def found(make: Callable[[list[Row]], object], rows: list[Row]) -> list[Said]:
+    made = make(rows)
+    assert hasattr(made, "__iter__")
+    return [one for one in made if isinstance(one, Said) and one.met is not None]
+
+
+def test_false_suspicions_are_counted_on_every_line_but_the_clean_one() -> None:
+    rows = [null(seed) for seed in range(999)] + [null(0, "strong", "clean")]
+    false, cost = found(null_lines, rows)
+    assert false.met
+    assert "999 null runs on wifi lines" in false.what
+    assert cost.measured == "2.00 transfers, 135 kB"
+    worse = [*rows, *(null(seed, "suspected") for seed in range(999, 1003))]
+    assert not found(null_lines, worse)[0].met
+
+
+def test_a_limit_that_halves_nothing_is_not_counted_as_missed() -> None:
+    fast = [slowed(n, "extreme", limit=KBIT_131, control=2e6) for n in range(9)]
+    (recall,) = found(recall_lines, [*fast, slowed(9, "ok", limit=KBIT_131, control=2e6)])
+    assert not recall.met
+    assert recall.measured.startswith("9 = 90.00%")
+    slow = [slowed(n, "slow_both", limit=KBIT_1049, control=1.9e6) for n in range(9)]
+    assert found(recall_lines, slow) == []
+
+
+def test_a_freeze_is_right_to_within_a_segment() -> None:
+    def frozen(seed: int, at: int) -> Row:
+        return Row(
+            kind="freeze",
+            line="clean",
+            limit=16_384.0,
+            seed=seed,
+            state="freeze",
+            stalled_at=(at, at),
+            truth=14_400,
+        )
+
+    assert found(freeze_lines, [frozen(0, 14_399), frozen(1, 15_700)])[0].met
+    assert not found(freeze_lines, [frozen(0, 14_399), frozen(1, 16_000)])[0].met
+
+
+def test_errors_of_plateaus_are_summed_up_by_their_limiter() -> None:
+    rows = [
+        Row(kind="plateau", line=f"{limiter}/cubic/0.0", limit=1e6, seed=n, error=error)
+        for limiter, errors in (("tbf", (0.0, 0.1, 0.2)), ("police", (0.5, 2.0, 40.0)))
+        for n, error in enumerate(errors)
+    ]
+    shaper, policer = found(plateau_lines, rows)
+    assert shaper.met
+    assert not policer.met
+
+
+@pytest.mark.parametrize(
+    ("hits", "runs", "low", "high"),
+    [(0, 1045, 0.0, 0.0035), (1, 1045, 0.00002, 0.0053), (19, 20, 0.7513, 0.9987)],
+)
+def test_the_interval_is_the_exact_one(hits: int, runs: int, low: float, high: float) -> None:
+    assert between(hits, runs) == pytest.approx((low, high), abs=1e-4)
