@@ -22,6 +22,14 @@ def test_a_strong_throttle_is_found_on_any_line_but_the_worst() -> None:
         assert rates(states)[0] >= 0.97
 
 
+def test_asking_a_doubtful_suspicion_again_takes_back_false_ones_and_hardly_a_true_one() -> None:
+    worst = KINDS[4]
+    five, seven = (many(worst, 1.0, 8000, 3, checked=checked)[0] for checked in (False, True))
+    assert rates(seven)[0] < rates(five)[0]
+    slowed = [many(worst, 1 / 33, 400, 3, checked=checked)[0] for checked in (False, True)]
+    assert rates(slowed[1])[0] >= rates(slowed[0])[0] - 0.01
+
+
 def test_a_simulation_is_repeated_exactly_by_its_seed() -> None:
     assert one_run(KINDS[2], 0.2, random.Random(3)) == one_run(KINDS[2], 0.2, random.Random(3))
     assert one_run(KINDS[0], 0.1, random.Random(3))[0] in {State.EXTREME, State.STRONG}
