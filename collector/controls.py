@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from collector.store.port import Ask, Operation
+from probe.failure import Failure
 from probe.model import Control, Dns, Http, Quic, Record, Role, Step, Steps, Tcp, Tls
 
 # Observations older than this say nothing of now; those within a quarter of an hour count fully.
@@ -86,11 +87,22 @@ def trim(record: Record) -> Steps:
 
 def _alive(record: Record) -> bool:
     line, verdict = record.line, record.verdict
-    if line and (line.alive_before is False or line.alive_after is False):
+    quiet = line and (line.alive_before is False or line.alive_after is False)
+    if quiet and not _heard_at_last(record.steps):
         return False
     if line and line.references and line.references_failed >= line.references:
         return False
     return not (verdict and any(word.startswith("access.") for word in verdict.mechanisms))
+
+
+def _heard_at_last(steps: Steps) -> bool:
+    """The last connection was answered: a control that looks at one site alone has nothing else."""
+    dialled = [step for step in steps if isinstance(step, Tcp)]
+    if dialled:
+        return dialled[-1].failure in {None, Failure.REFUSED, Failure.RESET}
+    again = max((step.try_ for step in steps), default=1)
+    asked = [step for step in steps if isinstance(step, Dns) and step.try_ == again]
+    return any(step.failure in {Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER} for step in asked)
 
 
 def pack(steps: Steps) -> bytes:

@@ -17,8 +17,21 @@ from probe import wire
 from probe.failure import Failure
 from probe.infer import judge as real_judge
 from probe.messages import ControlReply, RecheckAsk, RecheckJobs, RecheckRequest
-from probe.model import Http, Line, Mechanism, Outcome, Record, Role, Tls, Vantage, Verdict
+from probe.model import (
+    Dns,
+    Http,
+    Line,
+    Mechanism,
+    Outcome,
+    Record,
+    Role,
+    Tcp,
+    Tls,
+    Vantage,
+    Verdict,
+)
 from tests.collector.place import (
+    GOOD,
     LISTED,
     OTHER,
     UNLISTED,
@@ -32,6 +45,10 @@ from tests.collector.place import (
     silent,
 )
 
+DEAD = (
+    Dns(id=1, name="a.example", resolver="system"),
+    Tcp(id=2, parent=1, address=GOOD, port=443, failure=Failure.TIMEOUT),
+)
 ABROAD = Vantage(role="control", country="NL", asn=1103)
 
 
@@ -96,8 +113,9 @@ def test_only_what_is_compared_is_passed_on() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"line": Line(alive_after=False)},
-        {"line": Line(alive_before=False)},
+        {"line": Line(alive_after=False), "steps": DEAD},
+        {"line": Line(alive_before=False), "steps": DEAD},
+        {"line": Line(alive_before=False), "steps": ()},
         {"line": Line(references=4, references_failed=4)},
         {"outcome": Outcome.INCONCLUSIVE, "mechanisms": (Mechanism.ACCESS_OFFLINE,)},
         {"experiment": "throttle"},
@@ -106,6 +124,17 @@ def test_only_what_is_compared_is_passed_on() -> None:
 def test_a_control_whose_own_line_was_dead_saw_nothing(changes: dict[str, Any]) -> None:
     assert trim(looked(**changes)) == ()
     assert trim(looked()) != ()
+
+
+@pytest.mark.parametrize("last", [None, Failure.REFUSED])
+def test_a_control_that_looked_at_one_site_alone_was_answered_by_it(last: Failure | None) -> None:
+    steps = (*DEAD, Tcp(id=3, address=GOOD, port=443, failure=last, try_=2))
+    assert trim(looked(line=Line(alive_before=False, alive_after=False), steps=steps)) == steps
+
+
+def test_a_name_that_does_not_exist_was_denied_by_somebody() -> None:
+    nobody = Dns(id=1, name="a.example", resolver="system", failure=Failure.DNS_NXDOMAIN)
+    assert trim(looked(line=Line(alive_before=False), steps=(nobody,))) == (nobody,)
 
 
 def test_a_verdict_may_lean_on_a_control_that_the_probe_never_heard_of(tmp_path: Path) -> None:

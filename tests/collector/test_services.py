@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from collector.controls import SERVICE_STEPS_LIMIT, trim
 from collector.listed import load
+from probe.failure import Failure
 from probe.model import Line, Role
 from tests.build import HARMLESS, tls
 from tests.probe.rules.service_looks import beside, dialled, named, seen
@@ -27,4 +28,5 @@ def test_a_controls_look_at_a_service_is_kept_with_its_summaries() -> None:
 def test_a_look_under_another_name_or_on_a_dead_line_says_nothing() -> None:
     record = seen(named())
     assert trim(replace(record, input="service:telegram")) == ()
-    assert trim(replace(record, line=Line(alive_before=False))) == ()
+    dead = seen(named(), dialled(failure=Failure.TIMEOUT))
+    assert trim(replace(dead, line=Line(alive_before=False))) == ()
