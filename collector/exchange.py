@@ -132,6 +132,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         _refuse_often(request, service)
         response = await handler(request)
+        service.store_took(request.method)
     except Refused as refused:
         service.instruments.rejected.labels(refused.reason).inc()
         response = problem(refused)
@@ -141,6 +142,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             response.headers["Allow"] = error.headers["Allow"]
     except StoreUnavailable as error:
         log.error("%s", error)  # noqa: TRY400 - the line says it all
+        service.store_refused()
         response = problem(Refused(503, "store", "store cannot be reached now", retry_after=30))
     except (web.RequestPayloadError, HttpProcessingError):
         response = problem(Refused(400, "malformed", "request body is broken"))

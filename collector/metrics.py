@@ -8,6 +8,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -17,7 +18,9 @@ from collector.listed import Listed
 from collector.store.measurements import INTERFERENCE, UNLISTED
 from collector.store.port import Ask, Operation, Rows
 from collector.store.rollup import BUCKETS
+from probe import experiments
 
+OTHER, RUN = "other", "run"
 _PLACE = ("target", "country", "asn")
 
 
@@ -137,10 +140,19 @@ def _connectivity(rows: Rows) -> Family:
 
 
 def _totals(rows: Rows) -> Family:
-    samples = [Sample((e, outcome, c, str(asn)), n, n) for e, outcome, c, asn, n in rows]
+    counts: dict[tuple[str, ...], int] = defaultdict(int)
+    for experiment, outcome, country, asn, n in rows:
+        # A newer probe's experiment is stored, but no probe makes up a label.
+        known = experiment if experiment in _experiments() else OTHER
+        counts[known, outcome, country, str(asn)] += n
     text = "Measurements stored, by our own verdict."
     names = ("experiment", "outcome", "country", "asn")
-    return Family("qazprobe_measurements_total", text, "counter", names, samples)
+    return Family("qazprobe_measurements_total", text, "counter", names, _counted(counts))
+
+
+@cache
+def _experiments() -> frozenset[str]:
+    return frozenset(experiments.load()) | {RUN}
 
 
 def _outcomes(votes: Iterable[Tally], listed: Listed) -> Family:

@@ -69,8 +69,11 @@ async def get_healthz(_request: web.Request) -> web.Response:
 
 
 async def get_readyz(request: web.Request) -> web.Response:
-    """The store answers."""
-    await request.app[SERVICE].store.read(keys.find_key(""))
+    """The store answers, and refused nothing a moment ago."""
+    service = request.app[SERVICE]
+    await service.store.read(keys.find_key(""))
+    if service.ailing:
+        raise Refused(503, "store", "the store took nothing just now")
     return web.Response(text="ready\n")
 
 

@@ -52,6 +52,8 @@ RUN = "run"
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+# People follow what they read here, so nothing else may look like a link.
+_INPUT = re.compile(r"https?://|service:[a-z0-9_-]+\Z|\Z")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 # ISO 3166-2.
 _REGION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
@@ -104,6 +106,8 @@ def _malformed(record: Record) -> str | None:
         return "experiment is no word of a-z, 0-9, _ and -"
     if len(record.input) > INPUT_LIMIT or _CONTROL_CHARACTERS.search(record.input):
         return f"input has control characters or more than {INPUT_LIMIT} characters"
+    if not _INPUT.match(record.input):
+        return "input is no http(s) URL, no service: and not empty"
     if len(record.steps) > STEP_LIMIT or len(record.certs) > CERT_LIMIT:
         return f"more than {STEP_LIMIT} steps or {CERT_LIMIT} certificates"
     return None

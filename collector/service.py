@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 KEY_SECONDS = 30.0
+AILING_SECONDS = 60.0
 KEY_MEMORY = 20_000
 # One: more of them only compete with the loop for the interpreter (1310 records/s, not 1470).
 _ROOMS = 1
@@ -69,8 +70,23 @@ class Service:
         # memory is bounded too.
         self.rooms = ThreadPoolExecutor(_ROOMS, thread_name_prefix="ingest")
         self._networks = Networks()
+        self._ailing_until = 0.0
         self._held = 0
         self._keys: dict[str, tuple[float, Key]] = {}
+
+    @property
+    def ailing(self) -> bool:
+        """The store refused something a moment ago and has taken nothing since."""
+        return self.clock() < self._ailing_until
+
+    def store_refused(self) -> None:
+        """A full disk still reads well: only a refusal shows it."""
+        self._ailing_until = self.clock() + AILING_SECONDS
+
+    def store_took(self, method: str) -> None:
+        """Something was answered; where that means written, the store is well."""
+        if method == "POST":
+            self._ailing_until = 0.0
 
     def peer(self, request: web.Request) -> str | None:
         """The asker's address, to be looked up and forgotten: of the last hop we do not trust."""

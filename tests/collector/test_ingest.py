@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from collector.store import reading
-from collector.store.port import Ask, Operation, Rows
+from collector.store.port import Ask, Operation, Rows, StoreUnavailable
 from probe import wire
 from probe.infer import judge as real_judge
 from probe.model import Mechanism, Outcome, Record, Verdict
@@ -68,6 +68,8 @@ def test_a_bad_record_costs_only_itself(tmp_path: Path) -> None:
         wire.encode(record(started_at=now(30 * 86400))),
         wire.encode(record(started_at="1999-01-01T00:00:00Z")),
         wire.encode(record(experiment="../../etc")),
+        wire.encode(record(input_="javascript:alert(1)")),
+        wire.encode(record(input_="service:<b>")),
     ]
 
     async def story() -> None:
@@ -327,3 +329,36 @@ def test_nothing_of_an_unlisted_target_becomes_a_label(tmp_path: Path) -> None:
             return place
 
     asyncio.run(story())
+
+
+def test_no_probe_makes_up_an_experiment_for_a_label(tmp_path: Path) -> None:
+    async def story() -> list[str]:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            await sender.send(record(), *(record(experiment=f"new{n}") for n in range(3)))
+            shown = await place.metrics()
+            return [f"{name} {value}" for name, value in shown.items() if "ments_total{" in name]
+
+    told = asyncio.run(story())
+    assert len(told) == 2
+    assert any('experiment="other"' in line and line.endswith(" 3.0") for line in told)
+
+
+def test_a_store_that_takes_nothing_is_not_ready(tmp_path: Path) -> None:
+    async def refuse(*_: object) -> None:
+        raise StoreUnavailable("store: database or disk is full")
+
+    async def story() -> list[int]:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            batch = wire.pack([wire.encode(record())])
+            seen = [(await place.ask("GET", "/readyz")).status]
+            took, place.service.store.write = place.service.store.write, refuse  # type: ignore[method-assign, assignment]
+            seen.append((await sender.post(batch)).status)
+            seen.append((await place.ask("GET", "/readyz")).status)
+            place.service.store.write = took  # type: ignore[method-assign]
+            seen.append((await sender.post(batch)).status)
+            seen.append((await place.ask("GET", "/readyz")).status)
+        return seen
+
+    assert asyncio.run(story()) == [200, 503, 503, 200, 200]
