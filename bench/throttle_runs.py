@@ -47,6 +47,9 @@ class BenchNet:
 
     moved: list[Transfer] = field(default_factory=list)
 
+    def safe(self, _address: str) -> bool:
+        return True
+
     async def transfer(
         self,
         address: str,

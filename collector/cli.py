@@ -19,6 +19,7 @@ from collector.settings import (
     Settings,
     SettingsError,
     parse_address,
+    parse_bulk,
     parse_proxies,
 )
 from collector.store import Store, StoreError, keys
@@ -44,6 +45,12 @@ def cli() -> None:
 )
 @click.option("--metrics", metavar="HOST:PORT", help="Give /metrics an address of its own.")
 @click.option("--bulk", metavar="HOST:PORT", help="Serve throughput experiments here.")
+@click.option(
+    "--bulk-also",
+    multiple=True,
+    metavar="ADDRESS:PORT#SHA256",
+    help="Announce somebody else's bulk server too, in another network.",
+)
 @store_option
 @click.option(
     "--enrolment",
@@ -90,6 +97,7 @@ def _settings(
     listen: str,
     metrics: str | None,
     bulk: str | None,
+    bulk_also: tuple[str, ...],
     url: str,
     enrolment: Any,
     lab: bool,
@@ -107,6 +115,7 @@ def _settings(
         listen=parse_address(listen),
         metrics=parse_address(metrics) if metrics else None,
         bulk=parse_address(bulk) if bulk else None,
+        bulk_also=tuple(parse_bulk(one) for one in bulk_also),
         store=url,
         enrolment=enrolment,
         lab=lab,

@@ -16,11 +16,12 @@ from probe.messages import BulkReply, ServiceReply, VantageReply
 async def get_service(request: web.Request) -> web.Response:
     """What this collector offers."""
     service = request.app[SERVICE]
+    own = (_reached(request, service.bulk),) if service.bulk else ()
     reply = ServiceReply(
         collector_id=service.store.collector_id,
         lab=service.settings.lab,
         enrolment=service.settings.enrolment,
-        bulk=(_reached(request, service.bulk),) if service.bulk else (),
+        bulk=(*own, *service.settings.bulk_also),
     )
     return answer(reply)
 

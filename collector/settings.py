@@ -4,10 +4,13 @@ Rule: an option that cannot be used is refused at once, in one line that says wh
 """
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
+
+from probe.messages import BulkReply
 
 Enrolment = Literal["open", "token", "closed"]
 IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -46,6 +49,20 @@ def parse_proxies(texts: Sequence[str]) -> tuple[IPNetwork, ...]:
         return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
     except ValueError as error:
         raise SettingsError(f"proxy: {error}; an address or network expected") from error
+
+
+def parse_bulk(text: str) -> BulkReply:
+    """Read ADDRESS:PORT#KEY of somebody else's bulk server; the key is its SHA-256 in hex."""
+    place, _, key = text.partition("#")
+    expected = f"“{text}”: ADDRESS:PORT#SHA256 expected, as that collector's /v1/service says it"
+    try:
+        address = parse_address(place)
+        host = str(ipaddress.ip_address(address.host))
+    except (SettingsError, ValueError) as error:
+        raise SettingsError(expected) from error
+    if not address.port or re.fullmatch("[0-9a-f]{64}", key.lower()) is None:
+        raise SettingsError(expected)
+    return BulkReply(address=host, port=address.port, spki_sha256=key.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +113,7 @@ class Settings:
     Attributes:
         metrics: Where `/metrics` is, when not on `listen`.
         bulk: Where the throughput server listens, if anywhere.
+        bulk_also: Other collectors' throughput servers, in other networks, announced beside it.
         targets: Names or files of the lists whose targets are shown by name.
         max_series: How many series the large metric families may have together.
         window: For how long, in seconds, the newest verdict of a probe counts.
@@ -108,6 +126,7 @@ class Settings:
     enrolment: Enrolment
     metrics: Address | None = None
     bulk: Address | None = None
+    bulk_also: tuple[BulkReply, ...] = ()
     lab: bool = False
     tls_cert: Path | None = None
     tls_key: Path | None = None

@@ -150,9 +150,13 @@ def servers(task: Task) -> tuple[BulkReply, ...]:
 
 
 async def answering(mover: Mover, known: Sequence[BulkReply]) -> Peer | None:
-    """The first of several servers that takes a connection; a single one is not asked first."""
-    for number, one in enumerate(known, 1):
-        last = number == len(known)
+    """The first of several servers that takes a connection; a single one is not asked first.
+
+    Whoever announced them, they are no way into the volunteer's own network.
+    """
+    usable = [one for one in known if mover.net.safe(one.address)]
+    for number, one in enumerate(usable, 1):
+        last = number == len(usable)
         if last or await _connects(mover, one):
             return Peer(one.address, one.port, pin=one.spki_sha256)
     return None

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.settings import Address
+from collector.settings import Address, SettingsError, parse_bulk
 from probe.model import Mechanism, Outcome, Record
 from tests.collector.place import LISTED, OTHER, UNLISTED, Place, collector, now, record
 
@@ -231,3 +231,34 @@ def test_the_bulk_server_is_announced_with_its_key(tmp_path: Path) -> None:
         assert keys[0] == keys[1]
 
     asyncio.run(story())
+
+
+def test_other_bulk_servers_are_announced_beside_our_own(tmp_path: Path) -> None:
+    other = parse_bulk(f"[2001:db8::7]:4443#{'AB' * 32}")
+
+    async def story() -> None:
+        async with collector(tmp_path, bulk=Address("127.0.0.1", 0), bulk_also=(other,)) as place:
+            own, also = (await place.ask("GET", "/v1/service")).data["bulk"]
+            assert own["address"] == "127.0.0.1"
+            assert also == {"address": "2001:db8::7", "port": 4443, "spki_sha256": "ab" * 32}
+
+    asyncio.run(story())
+
+
+PIN = "#" + "ab" * 32
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "203.0.113.7:4443",
+        f"203.0.113.7{PIN}",
+        f"bulk.example:1{PIN}",
+        f"203.0.113.7:0{PIN}",
+        "203.0.113.7:1#abcd",
+    ],
+)
+def test_a_bulk_server_that_nobody_could_prove_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="SHA256"):
+        parse_bulk(text)

@@ -134,3 +134,13 @@ def test_a_follow_up_is_given_servers_when_it_comes_to_one(tmp_path: Path) -> No
     assert found["bulk"] == (BULK,)
     assert asked == ["bulk"]
     assert asyncio.run(scenario({"throttle": {"daily_bytes": 0}})) is None
+
+
+def test_a_bulk_server_of_other_days_is_knocked_at_in_the_dark(tmp_path: Path) -> None:
+    assert "own_server" not in given("connectivity", tmp_path)[0]["connectivity"]
+    given("throttle", tmp_path)
+    options, asked = given("connectivity", tmp_path)
+    assert options["connectivity"]["own_server"] == BULK.address
+    assert asked == []
+    chosen: Options = {"connectivity": {"own_server": "203.0.113.9"}}
+    assert given("connectivity", tmp_path, chosen)[0]["connectivity"]["own_server"] == "203.0.113.9"

@@ -20,6 +20,9 @@ class RealNet:
 
     transfer = staticmethod(transfer)
 
+    def safe(self, address: str) -> bool:
+        return address != "10.0.0.1"
+
 
 def run(*, reachable: bool) -> tuple[Steps, Verdict]:
     async def scenario() -> Steps:
@@ -83,3 +86,13 @@ def test_a_line_that_was_in_use_gives_no_number() -> None:
     verdict = judge(record(busy))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert "something else" in verdict.rules[0].reason
+
+
+def test_nobody_announces_a_way_into_the_home() -> None:
+    server = BulkReply(address="10.0.0.1", port=443, spki_sha256="ab" * 32)
+    task = Task(url="", options={"bulk": (server,)})
+
+    async def story() -> Steps:
+        return await EXPERIMENT.measure(task, cast("Net", RealNet()))
+
+    assert asyncio.run(story()) == ()
