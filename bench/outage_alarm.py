@@ -6,16 +6,22 @@ home at much the same time. One heartbeat in fifty is lost. Habits are learned o
 come weeks with two-hour outages of the whole network. Recall is of those outages that at least
 three probes could see: of the others nothing can be said, and nothing is.
 
-Usage: python -m bench.outage_alarm [--days N] [--networks N] [--seed N]
+A second table has what they tell afterwards (`--told`): who was on and cut off says so. There
+lines break too, a box's as above and the others' once in twenty hours, for half an hour.
+
+Usage: python -m bench.outage_alarm [--days N] [--networks N] [--seed N] [--told]
 """
 
 import argparse
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
+from collector.darkness import told
 from collector.outage import HEARTBEAT, PROBES_LEAST, SEEN, Outage, replay
+from collector.silence import Watched
 from collector.store.beats import SLOT
 
 DAY = 86_400.0
@@ -159,7 +165,11 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--networks", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--told", action="store_true")
     options = parser.parse_args()
+    if options.told:
+        print_told(options.days, options.networks, options.seed)
+        return
     heads = f"{'false/month':>12}{'outages':>9}{'recall':>8}{'delay, min':>12}{'worst':>7}"
     print(f"{'network':22}{heads}")
     for fleet in FLEETS:
@@ -211,6 +221,61 @@ def measured(fleet: Fleet, days: int, networks: int, seed: int) -> Measured:
         delay=median(delays) if delays else float("nan"),
         worst=max(delays, default=float("nan")),
     )
+
+
+# --- what is told afterwards ----------------------------------------------------------------------
+
+
+def broken(machine: Machine, spans: Spans, dice: random.Random) -> Spans:
+    """When a machine that is on has no line of its own fault."""
+    if machine is always:
+        return [(one[1], other[0]) for one, other in pairwise(spans)]
+    found: Spans = []
+    for begin, end in spans:
+        at = begin + dice.expovariate(1 / 72_000)
+        while at < end:
+            found.append((at, min(at + dice.expovariate(1 / 1800), end)))
+            at = found[-1][1] + dice.expovariate(1 / 72_000)
+    return found
+
+
+def told_by(fleet: Fleet, days: int, cuts: Spans, seed: str) -> tuple[int, int, int]:
+    """Shutdowns of a network that were made up, that happened, and that were found."""
+    dice = random.Random(seed)
+    heard: dict[str, list[float]] = {}
+    dark: dict[str, Spans] = {}
+    for number, machine in enumerate(fleet.machines):
+        spans, key = machine(LEARNING + days, dice), f"probe{number}"
+        gone = broken(machine, spans, dice)
+        heard[key] = beats(spans, [*cuts, *gone], dice)
+        within = [(max(a, c), min(b, d)) for a, b in spans for c, d in cuts if a < d and c < b]
+        # Told in whole heartbeats: what is shorter than one is never noted.
+        dark[key] = sorted(span for span in (*gone, *within) if span[1] - span[0] > HEARTBEAT)
+    watched = Watched(dict.fromkeys(heard, ("KZ", 1)), heard, dark, {})
+    events = [e for e in told(watched, {}, since=LEARNING * DAY) if e.asn]
+    seen = [
+        (a, b)
+        for a, b in cuts
+        if sum(any(c < b and a < d for c, d in spans) for spans in dark.values()) >= PROBES_LEAST
+    ]
+    found = sum(any(e.started_at < b and a < (e.ended_at or 0.0) for e in events) for a, b in seen)
+    wrong = sum(
+        not any(e.started_at < b and a < (e.ended_at or 0.0) for a, b in cuts) for e in events
+    )
+    return wrong, len(seen), found
+
+
+def print_told(days: int, networks: int, seed: int) -> None:
+    """The second table."""
+    print(f"{'network':22}{'false/month':>12}{'outages':>9}{'recall':>8}")
+    for fleet in FLEETS:
+        quiet = [told_by(fleet, days, [], f"{seed} quiet {fleet} {n}") for n in range(networks)]
+        cuts = [evening_cuts(days, 4, random.Random(f"{seed} {n}")) for n in range(networks)]
+        troubled = [told_by(fleet, days, c, f"{seed} {fleet} {n}") for n, c in enumerate(cuts)]
+        wrong = sum(one[0] for one in quiet) / networks / days * 30
+        outages, found = sum(one[1] for one in troubled), sum(one[2] for one in troubled)
+        recall = found / outages if outages else float("nan")
+        print(f"{fleet!s:22}{wrong:12.2f}{outages:9}{recall:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from collector import cusum, events, silence, slowing
+from collector import cusum, darkness, events, silence, slowing
 from collector.events import Event, Vote
 from collector.outage import HISTORY, Outage, Replay, seen
 from collector.settings import Settings
@@ -78,6 +78,8 @@ class Watch:
         self._looked_at = float("-inf")
         self._slot = -1
         self._cost = 0.0
+        self._dark: Sequence[Event] = ()
+        self._grounds: object = None
 
     def touch(self) -> None:
         """Something was written that may matter here."""
@@ -146,6 +148,7 @@ class Watch:
         alarms = silence.weigh(self._alarms(), watched, _looks(points), least=least)
         found = [
             *silence.shutdowns(alarms),
+            *self._darknesses(watched, told, now),
             *cut_off(points, now=now, window=window, quorum=quorum),
             *slowing.slowed(points, now=now, window=window, probes=least),
         ]
@@ -155,6 +158,15 @@ class Watch:
             unconfirmed=tuple(one for one in alarms if not one.sources),
             too_few=silence.too_few(self._homes, present),
         )
+
+    def _darknesses(self, watched: Watched, told: Sequence[Beat], now: float) -> Sequence[Event]:
+        """What was told afterwards: weighed anew when more was told, or an alarm began or ended."""
+        alarms = self._alarms()
+        grounds = (list(told), {place: list(of) for place, of in alarms.items()}, now // _DAY)
+        if grounds != self._grounds:
+            self._grounds = grounds
+            self._dark = darkness.told(watched, alarms, since=now - BACK)
+        return self._dark
 
     def _learn(self, fresh: Iterable[Beat]) -> None:
         unsorted: set[str] = set()

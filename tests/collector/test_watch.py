@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from collector.outage import HEARTBEAT
@@ -124,6 +125,35 @@ def test_a_probe_that_says_afterwards_that_it_was_cut_off_makes_it_a_shutdown(
     assert events[0].ended_at is not None
     assert abs(events[0].ended_at - over[1]) <= 900
     assert found.active() == {}
+
+
+def laptops(count: int) -> list[Iterable[Operation[None]]]:
+    """On for some hours of each evening: they leave so often that silence says nothing."""
+    now = [(NOW - 7200.0, NOW - 5400.0), (NOW - 1800.0, NOW)]
+    on = [(NOW - n * DAY - 5 * 3600.0, NOW - n * DAY - 3600.0) for n in range(1, 4)]
+
+    def off(at: float) -> bool:
+        return not any(a <= at < b for a, b in [*on, *now])
+
+    edges = sorted({NOW - 4 * DAY, *(edge for span in [*on, *now] for edge in span), NOW})
+    cuts = [(a, b) for a, b in pairwise(edges) if off((a + b) / 2)]
+    return [heartbeats(f"laptop{n}", TELECOM, cuts, days=4.0) for n in range(count)]
+
+
+def test_three_laptops_tell_afterwards_what_their_silence_did_not_say(tmp_path: Path) -> None:
+    over = (NOW - 5400.0, NOW - 1800.0)
+    found = look(tmp_path / "silent", laptops(3))
+    assert (found.events, found.unconfirmed) == ((), ())
+    back = [
+        beats.hear(f"laptop{n}", NOW - 1, TELECOM, [Past(*over, TELECOM, cut=True)])
+        for n in range(3)
+    ]
+    found = look(tmp_path / "told", laptops(3), *back)
+    events = [event for event in found.events if event.asn == 9198]
+    assert [(e.kind, e.sources, e.probes) for e in events] == [("shutdown", ("spool",), 3)]
+    assert abs(events[0].started_at - over[0]) <= HEARTBEAT
+    assert events[0].ended_at is not None
+    assert abs(events[0].ended_at - over[1]) <= HEARTBEAT
 
 
 def test_one_loud_probe_confirms_nothing(tmp_path: Path) -> None:
