@@ -37,9 +37,12 @@ def dns_reply(plan: Field, message: bytes) -> bytes | None:
 class Visitor:
     """What one client of one site is told, over whichever version it speaks."""
 
-    def __init__(self, plan: Field, name: str | None, *, secure: bool, h2: bool) -> None:
+    def __init__(
+        self, plan: Field, name: str | None, *, address: str, secure: bool, h2: bool
+    ) -> None:
         self._plan, self._secure, self._h2 = plan, secure, h2
-        self._site = plan.by_name.get(name or "")
+        self._address = address
+        self._site = self._here(name or "")
         self._name = name or ""
         self._resolver = name is not None and name not in plan.by_name
         self._got = b""
@@ -62,12 +65,17 @@ class Visitor:
         if not self._secure:
             host = self._got.lower().partition(b"\r\nhost:")[2].partition(b"\r\n")[0]
             self._name = host.strip().decode("latin-1")
-            self._site = self._plan.by_name.get(self._name)
+            self._site = self._here(self._name)
         self.finished = True
         status, headers, body = self._page()
         lines = [f"HTTP/1.1 {status} Sure", *(f"{name}: {value}" for name, value in headers)]
         lines += [f"content-length: {len(body)}", "connection: close"]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+    def _here(self, name: str) -> Site | None:
+        """The site of that name, where it lives at this address: a server knows its own only."""
+        site = self._plan.by_name.get(name)
+        return site if site is not None and site.address == self._address else None
 
     def _page(self) -> tuple[int, list[tuple[str, str]], bytes]:
         site = self._site

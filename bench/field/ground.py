@@ -59,7 +59,7 @@ class Cost:
 
     @property
     def sites(self) -> list[Record]:
-        return [r for r in self.records if r.experiment != "run"]
+        return [r for r in self.records if r.experiment == "web"]
 
 
 class Ground:

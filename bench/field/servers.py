@@ -58,7 +58,8 @@ class Door(asyncio.Protocol):
         h2 = talk is not None and talk.selected_alpn_protocol() == "h2"
         if name is not None and name not in self._plan.by_name:
             name = name if name in plans.PUBLIC_RESOLVERS.values() else None
-        self._visitor = Visitor(self._plan, name, secure=self._secure, h2=h2)
+        address = transport.get_extra_info("sockname")[0]
+        self._visitor = Visitor(self._plan, name, address=address, secure=self._secure, h2=h2)
 
     def data_received(self, data: bytes) -> None:
         self._transport.write(self._visitor.feed(data))

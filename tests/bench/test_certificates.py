@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from bench.field import plan as plans
 from bench.field.certificates import certify
 from bench.field.plan import Spec
+from probe.known import authorities
 from probe.net.prove import load_roots
+from probe.signature import verifies
 from probe.trust import evaluate
 
 Chains = dict[str, list[bytes]]
@@ -48,3 +50,20 @@ def test_chains_are_as_large_as_the_webs(chains: Chains) -> None:
     assert 2700 < mean(sizes) < 3600
     assert 4000 < max(sizes) < 6500
     assert {len(chain) for chain in chains.values()} == {2, 3}
+
+
+def test_an_authority_is_held_against_known_interceptors_once(
+    folder: Path, chains: Chains, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+
+    def counting(spki: bytes, algorithm: bytes, message: bytes, signature: bytes) -> bool:
+        asked.append(spki)
+        return verifies(spki, algorithm, message, signature)
+
+    monkeypatch.setattr("probe.authority.verifies", counting)
+    roots = load_roots(folder / "ca.pem")
+    for name, chain in chains.items():
+        evaluate(chain, name, roots=roots, now=datetime.now(UTC))
+    # Twelve authorities and a cross-signed root, with keys as long as some interceptors'.
+    assert len(asked) <= 14 * len(authorities())
