@@ -12,13 +12,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.events import Event
-from collector.outage import BEFORE, PROBES_LEAST, SHARE, STAYS, Outage
+from collector.outage import BEFORE, PROBES_LEAST, SHARE, Outage
 from collector.silence import Network, Watched, groups
 from collector.store.beats import SLOT
 from probe.statistics import poisson_binomial_tail
 
 # Broken lines last half an hour, so a month has 1,440 separate looks: 0.14 false ones at most.
 TAIL = 1e-4
+# An hour in which nothing is known to have broken: three that were never heard prove nothing.
+STRANGER = 12
 # A glance takes most of a minute, and the line comes back in the middle of five: two places of
 # five minutes between two darknesses are one darkness.
 JOINED = 2
@@ -35,7 +37,7 @@ class Witness:
     def usually(self, before: int) -> float:
         """The share of its waking time in which it was cut off, before a place; never 0 or 1."""
         cut = sum(place < before for place in self.cut)
-        return (cut + 1) / (sum(place < before for place in self.awake) + STAYS)
+        return (cut + 1) / (sum(place < before for place in self.awake) + STRANGER)
 
 
 def told(

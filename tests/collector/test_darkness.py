@@ -61,6 +61,11 @@ def test_what_an_alarm_found_is_left_to_it() -> None:
     assert [asn for asn, *_ in seen(watched, alarm)] == [0]
 
 
+def test_three_that_nobody_knew_before_prove_nothing() -> None:
+    assert seen(town(every("abc", DARK), {})) == []
+    assert seen(town(every("abc", DARK), every("abc", AFTER))) == []
+
+
 def test_two_are_too_few() -> None:
     watched = town(every("ab", DARK), every("abc", *LAPTOP))
     assert seen(watched) == []
