@@ -6,6 +6,7 @@ and is then left alone; that nothing is known is a fact like any other, and neve
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Self, TypeVar
 
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from probe import wire
 from probe.collector_client import CollectorClient, CollectorError, CollectorRefused
-from probe.endpoint import Endpoint
+from probe.endpoint import Endpoint, is_loopback
 from probe.enrolment import introduce, reintroduce
 from probe.keys import Keys, KeysError, Role
 from probe.messages import BulkReply, ControlReply, RecheckAsk, RecheckJob, VantageReply
@@ -41,6 +42,7 @@ class ControlDesk:
 
     Attributes:
         answered: Some collector answered something, so this line is not dead.
+        heard: When one beyond this machine answered, Unix time: the line worked then.
         problems: One line for each collector that could not be asked.
     """
 
@@ -54,6 +56,7 @@ class ControlDesk:
         patience: float = PATIENCE,
     ) -> None:
         self.answered = False
+        self.heard: list[float] = []
         self.problems: dict[str, str] = {}
         self._keys = keys
         self._invite = invite
@@ -135,11 +138,17 @@ class ControlDesk:
             self.problems[where] = f"{where}: no answer within {seconds:.0f} seconds"
         except (CollectorError, KeysError) as error:
             self.problems[where] = str(error)
-            self.answered |= isinstance(error, CollectorRefused) and error.status > 0
+            if isinstance(error, CollectorRefused) and error.status > 0:
+                self._hear(client)
         else:
-            self.answered = True
+            self._hear(client)
             return reply
         return None
+
+    def _hear(self, client: CollectorClient) -> None:
+        self.answered = True
+        if not is_loopback(client.endpoint.host):
+            self.heard.append(time.time())
 
     async def _as_ourselves(self, client: CollectorClient, ask: Callable[[], Awaitable[T]]) -> T:
         if client.identity is None:

@@ -100,15 +100,17 @@ class Facts:
         records: Sequence[Record],
         *,
         clock_offset: float | None = None,
+        heard: Sequence[float] = (),
     ) -> None:
         self._looks = (before, after)
         self._start = min(map(_epoch, records), default=None)
-        self._moments = sorted(
+        answered = [
             (begun + step.at + step.elapsed, one.id)
             for one, begun in ((one, _epoch(one)) for one in records)
             for step in one.steps
             if _reached(step)
-        )
+        ]
+        self._moments = sorted([*answered, *((moment, "") for moment in heard)])
         self._line = _line(before, after, records, clock_offset)
 
     def of(self, record: Record | None) -> Line:

@@ -13,6 +13,7 @@ from probe.allowance import BytesSpent
 from probe.evidence import at_home
 from probe.experiments.port import Net, Reference
 from probe.experiments.trail import Trail
+from probe.failure import Failure
 from probe.model import Dns, Http, Role, Step, Steps, Tcp, Tls
 from probe.plan import host_of, keyed, port_of
 
@@ -174,4 +175,5 @@ def reached(steps: Steps) -> bool:
 def _beyond(step: Step) -> bool:
     if isinstance(step, Dns):
         return step.resolver != "system" and bool(step.replies)
-    return step.failure is None and not at_home(step)
+    turned_away = isinstance(step, Tcp) and step.failure in {Failure.REFUSED, Failure.RESET}
+    return (step.failure is None or turned_away) and not at_home(step)

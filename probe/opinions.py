@@ -7,7 +7,7 @@ target is some kilobytes, so of a long list only that is asked for which did not
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -70,6 +70,12 @@ class Opinions:
         if unknown:
             await self.ask(unknown)
         self._add(await self._desk.recheck(asks))
+
+    async def settle(self, rechecking: Awaitable[None], held: Iterable[Job]) -> None:
+        """Let the recheck end, and ask once more: what was seen meanwhile came after our looks."""
+        await rechecking
+        if self._desk.answered:
+            await self.ask(dict.fromkeys(job.url for job in held))
 
     def of(self, url: str, started: float) -> tuple[Control, ...]:
         """What is known of a target, `age` counted from `started` (Unix time), nearest first."""

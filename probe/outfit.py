@@ -55,6 +55,11 @@ class Helpers:
         return await self.asked.recheck(asks)
 
     @property
+    def heard(self) -> tuple[float, ...]:
+        """When one of them answered, Unix time."""
+        return (*self.hosts.heard, *self.asked.heard)
+
+    @property
     def clock_offset(self) -> float | None:
         """Our clock minus a collector's."""
         return self.hosts.clock_offset or self.asked.clock_offset
@@ -83,7 +88,7 @@ async def kit(outfit: Outfit) -> AsyncIterator[Kit]:
                 collectors=tuple(
                     (one.host, one.port) for one in outfit.collectors if one.scheme == "https"
                 ),
-                facts=lambda view: _facts(view, helpers.clock_offset),
+                facts=lambda view: _facts(view, helpers.clock_offset, helpers.heard),
                 judge=judge,
                 scrub=clean,
                 describe=_described,
@@ -165,8 +170,12 @@ def _desk(outfit: Outfit, endpoints: Sequence[Endpoint]) -> ControlDesk:
     return ControlDesk(endpoints, outfit.keys, invite=settings.invite, role=settings.role)
 
 
-def _facts(view: RunView, clock_offset: float | None) -> Callable[[Record], Line]:
-    found = facts.Facts(view.before, view.after, view.records, clock_offset=clock_offset)
+def _facts(
+    view: RunView, clock_offset: float | None, heard: Sequence[float]
+) -> Callable[[Record], Line]:
+    found = facts.Facts(
+        view.before, view.after, view.records, clock_offset=clock_offset, heard=heard
+    )
     return lambda record: found.of(None if record.experiment == "run" else record)
 
 

@@ -153,7 +153,7 @@ class Run:
         rechecking = asyncio.ensure_future(self.opinions.recheck(self.held.values()))
         pool = Pool(self.held, self._second, enough=self._over)
         await self._within(pool.run(self._abreast))
-        await self._within(rechecking)
+        await self._within(self.opinions.settle(rechecking, self.held))
 
     async def _compare(self) -> None:
         """Ask `throttle` of what came slowly: no page alone can say whether it is on purpose."""

@@ -2,21 +2,44 @@
 
 from probe.evidence import Evidence, failing
 from probe.infer import Proof, Rule, Tier, rule
-from probe.model import Outcome, Role
+from probe.model import Dns, Http, Outcome, Role, Step, Tcp, Tls
 from probe.slowness import cut_short
 
 
-def _target_steps(e: Evidence) -> tuple[list[object], int]:
-    steps = [s for s in e.steps if s.role is Role.TARGET]
-    return [s for s in steps if s.failure is not None], max((s.try_ for s in steps), default=0)
+def _failed(e: Evidence) -> list[Step]:
+    """What failed of the way that a browser here would go."""
+    own = [s for s in failing(e.steps) if s.role is Role.TARGET]
+    return [s for s in own if not _beside_the_way(e, s)]
+
+
+def _beside_the_way(e: Evidence, step: Step) -> bool:
+    """Another resolver's answer, or a look at the https that stands beside a plain site."""
+    match step:
+        case Dns():
+            return (step.resolver, step.type) != ("system", "A")
+        case Tcp() | Tls() | Http():
+            return step.port != e.port(step.hop)
+        case _:
+            return False
+
+
+def _how(e: Evidence) -> str:
+    """Where it ended, in a few words."""
+    failed = _failed(e)
+    if not failed:
+        return "It did not simply work"
+    what = {"dns": "Asking for the name", "tcp": "Connecting", "tls": "TLS", "http": "The request"}
+    last = failed[-1]
+    kind = type(last).__name__.lower()
+    return f"{what.get(kind, kind.upper())} ended in {last.failure}"
 
 
 @rule("unclear.seen_once", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def seen_once(e: Evidence) -> Proof | None:
     """It did not simply work, and it could not be looked at a second time."""
-    failures, tries = _target_steps(e)
-    last = failing(e.steps)[-1:]
-    return Proof(tuple(last), 0.5) if failures and tries < 2 else None
+    failed = _failed(e)
+    tries = max((s.try_ for s in e.steps if s.role is Role.TARGET), default=0)
+    return Proof(tuple(failed[-1:]), 0.5) if failed and tries < 2 else None
 
 
 @rule("unclear.no_control", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
@@ -24,13 +47,42 @@ def no_control(e: Evidence) -> Proof | None:
     """It did not simply work, nobody looked from elsewhere, and nothing here proves why."""
     if e.controls or not e.steps:
         return None
-    return Proof(e.steps[-1:], 0.5)
+    reason = f"{_how(e)}; nobody looked from elsewhere, and nothing here proves why."
+    return Proof(e.steps[-1:], 0.5, reason=reason)
+
+
+@rule("unclear.plain_page", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def plain_page(e: Evidence) -> Proof | None:
+    """A page came over plain http, where anybody could write it, and nothing shows whose it is."""
+    pages = [p for p in e.pages(e.end) if p.url.startswith("http:") and p.status is not None]
+    if not pages or _failed(e):
+        return None
+    why = (
+        "it is not the one that the control was given, but sites differ by place and by the hour"
+        if e.controls
+        else "nobody looked from elsewhere to compare it with"
+    )
+    reason = f"A page came over plain http, where anybody could have written it; {why}."
+    return Proof(tuple(pages[-1:]), 0.55, reason=reason)
+
+
+@rule("unclear.whose_certificate", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def whose_certificate(e: Evidence) -> Proof | None:
+    """The certificate is not valid, and nothing shows whether it is the site's own."""
+    shaken = [s for s in e.handshakes(e.end) if s.trust is not None and not s.trust.valid]
+    if not shaken or any(s.failure is not None for s in e.handshakes(e.end)):
+        return None
+    trust = shaken[-1].trust
+    told = trust.reason if trust is not None and trust.reason else "invalid"
+    missing = "the control's look does not tell" if e.controls else "nobody looked from elsewhere"
+    reason = f"The certificate is not valid ({told}); whether it is the site's own, {missing}."
+    return Proof(tuple(shaken[-1:]), 0.55, reason=reason)
 
 
 @rule("unclear.line_not_shown_to_work", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def line_not_shown_to_work(e: Evidence) -> Proof | None:
     """Nothing else was seen to work right before and after: the line itself may have failed."""
-    failed = [s for s in failing(e.steps) if s.role is Role.TARGET]
+    failed = _failed(e)
     if not failed or e.alive_around(failed[-1]):
         return None
     return Proof((failed[-1],), 0.5)
@@ -60,13 +112,18 @@ def _ask_throttle(e: Evidence) -> str:
 @rule("unclear.nothing_fits", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def nothing_fits(e: Evidence) -> Proof | None:
     """What was seen fits no working site, no broken one, and no interference we can prove."""
-    return Proof(e.steps[-1:], 0.4)
+    if not e.controls:
+        return Proof(e.steps[-1:], 0.4)
+    reason = f"{_how(e)}; neither this nor what the control saw shows whose doing it is."
+    return Proof(e.steps[-1:], 0.4, reason=reason)
 
 
 RULES: tuple[Rule, ...] = (
     seen_once,
     line_not_shown_to_work,
     no_control,
+    plain_page,
+    whose_certificate,
     slow,
     slow_page,
     nothing_fits,

@@ -79,6 +79,7 @@ def test_a_refusal_shows_that_the_line_lives(tmp_path: Path) -> None:
             there.override["/v1/control"] = answering(lambda: problem(403, "closed"))
             assert await asked.controls([URL]) == {}
             assert asked.answered
+            assert asked.heard == []  # on this machine: that says nothing of the line
 
     asyncio.run(scene())
 

@@ -1,9 +1,11 @@
 """What a run says of its line, from steps alone."""
 
+from datetime import datetime
+
 import pytest
 from msgspec.structs import replace
 
-from probe.facts import gist, line_facts
+from probe.facts import Facts, gist, line_facts
 from probe.failure import Failure
 from probe.known import nobodys_addresses
 from probe.lookout import reached
@@ -218,3 +220,17 @@ def test_two_anchors_are_no_share() -> None:
     looks = (*anchor("www.apple.com", spoke=True), *anchor("egov.kz", spoke=True))
     line = line_facts(looks, (), [])
     assert (line.foreign_alive, line.domestic_alive) == (None, None)
+
+
+def test_a_collector_that_answered_shows_that_the_line_worked() -> None:
+    one = site("a.example", GOOD, *SILENT)
+    began = datetime.fromisoformat(one.started_at).timestamp()
+    alone = Facts((), (), [one]).of(one)
+    assert (alone.alive_before, alone.alive_after) == (False, False)
+    seen = Facts((), (), [one], heard=(began - 5.0, began + 30.0)).of(one)
+    assert (seen.alive_before, seen.alive_after) == (True, True)
+
+
+def test_who_turns_us_away_was_reached() -> None:
+    assert reached((tcp(failure=Failure.REFUSED),))
+    assert not reached((tcp(failure=Failure.TIMEOUT),))

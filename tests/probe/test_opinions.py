@@ -78,3 +78,17 @@ def test_a_short_list_is_asked_about_ahead() -> None:
     opinions = Opinions(desk)
     asyncio.run(opinions.follow([URL], ()))
     assert [one.id for one in opinions.of(URL, time.time())] == ["c"]
+
+
+def test_after_the_second_looks_whoever_answered_is_asked_once_more() -> None:
+    desk = FakeDesk()
+    opinions = Opinions(desk)
+
+    async def ended() -> None:
+        desk.known = {URL: (Control(id="later", age=-1.0),)}
+
+    asyncio.run(opinions.settle(ended(), [Job("web", URL)]))
+    assert not opinions.of(URL, time.time())
+    desk.answered = True
+    asyncio.run(opinions.settle(ended(), [Job("web", URL)]))
+    assert [one.id for one in opinions.of(URL, time.time())] == ["later"]

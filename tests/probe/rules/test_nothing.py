@@ -2,7 +2,22 @@ import pytest
 
 from probe.failure import Failure
 from probe.model import Line, Record
-from tests.build import GOOD, URL, again, control, dns, fetched, page, record, tcp, tls
+from tests.build import (
+    FORGED,
+    GOOD,
+    OTHER,
+    PLAIN,
+    URL,
+    again,
+    control,
+    dns,
+    doh,
+    fetched,
+    page,
+    record,
+    tcp,
+    tls,
+)
 from tests.probe.rules.check import holds
 
 SILENT = (tcp(), tls(failure=Failure.TIMEOUT))
@@ -25,8 +40,43 @@ TABLE = {
         record(dns(GOOD), tcp(), tls(), page(URL, received_bytes=5, complete=False)),
         False,
     ),
+    "the line failed only for another resolver": (
+        "unclear.line_not_shown_to_work",
+        record(dns(GOOD), doh(failure=Failure.TIMEOUT, replies=()), *fetched(), line=Line()),
+        False,
+    ),
+    "a plain page alone": (
+        "unclear.plain_page",
+        record(dns(GOOD), tcp(port=80), page(PLAIN), tcp(failure=Failure.REFUSED), url=PLAIN),
+        True,
+    ),
+    "no plain page": (
+        "unclear.plain_page",
+        record(dns(GOOD), tcp(port=80, failure=Failure.TIMEOUT), url=PLAIN),
+        False,
+    ),
+    "whose certificate": ("unclear.whose_certificate", record(dns(GOOD), tls(trust=FORGED)), True),
+    "a good certificate": ("unclear.whose_certificate", record(dns(GOOD), *fetched()), False),
     "nothing fits": ("unclear.nothing_fits", record(dns(GOOD)), True),
 }
+
+
+SAID = {
+    "where it ended": (record(dns(GOOD), *SILENT), "TLS ended in generic_timeout_error; nobody"),
+    "a control that does not help": (
+        record(dns(GOOD), *SILENT, controls=(control(dns(OTHER), *fetched(OTHER)),)),
+        "TLS ended in generic_timeout_error; neither this nor what the control saw",
+    ),
+    "a plain page": (record(dns(GOOD), tcp(port=80), page(PLAIN), url=PLAIN), "A page came over"),
+    "a certificate": (record(dns(GOOD), tls(trust=FORGED)), "(unknown_authority)"),
+}
+
+
+@pytest.mark.parametrize(("seen", "words"), SAID.values(), ids=list(SAID))
+def test_what_is_unclear_says_what_was_missing(seen: Record, words: str) -> None:
+    from probe.infer import judge
+
+    assert any(words in hit.reason for hit in judge(seen).rules)
 
 
 @pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
