@@ -63,7 +63,7 @@ def line_is_cut(e: Evidence) -> Proof | None:
     cut = home >= MOST
     how = Mechanism.ACCESS_FOREIGN_CUT if cut else Mechanism.ACCESS_WHITELIST
     which = "sites at home do" if cut else "few sites at home do"
-    reason = f"Nothing abroad answers on this line, and {which}: it is not about this site."
+    reason = f"Nothing abroad answers on this line, and {which}: that is the line."
     return Proof(e.steps[-1:], 0.85, (how,), reason)
 
 

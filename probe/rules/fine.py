@@ -168,11 +168,12 @@ def refused_as_the_control_is(e: Evidence) -> Proof | None:
 
 @rule("ok.this_name_is_answered", Tier.LIKELY, Outcome.OK, experiments=("sni",))
 def this_name_is_answered(e: Evidence) -> Proof | None:
-    """TLS answers this name every time, as it answers a harmless one."""
+    """TLS answers this name every time, and proves it: whoever answers is the site."""
     own = [s for s in e.all(Tls) if s.sni == e.host]
-    if not own or not all(s.failure is None for s in own):
+    if any(s.failure is not None for s in own):
         return None
-    return Proof(tuple(own), 0.9)
+    proven = any(s.trust is not None and s.trust.valid for s in own)
+    return Proof(tuple(own), 0.9) if proven else None
 
 
 @rule("ok.own_certificate_every_way", Tier.LIKELY, Outcome.OK, experiments=("mitm",))

@@ -210,8 +210,12 @@ def not_this_name_there(e: Evidence) -> Proof | None:
 
 
 def _seen(found: Judgement) -> str:
-    """The fastest limit that would have shown: by the object's size, and by half of the control."""
-    return kbits(min(found.detectable, *(SUSPECTED * (rate(t) or 0.0) for t in found.control)))
+    """The fastest limit that would have shown: by the object's size, and by half of the control.
+
+    What was too slow to come whole has no size to go by.
+    """
+    halves = [SUSPECTED * (rate(t) or 0.0) for t in found.control]
+    return kbits(min([found.detectable, *halves] if found.detectable else halves))
 
 
 def _no_neutral(e: Evidence) -> bool:

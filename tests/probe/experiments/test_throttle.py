@@ -259,6 +259,7 @@ def test_a_slow_plan_for_everybody_accuses_nobody() -> None:
     steps, verdict = run(FakeNet(lambda *_: 200), task(bulk=(BULK,)))
     assert verdict.outcome is Outcome.OK
     assert "the line, not the name" in verdict.rules[0].reason
+    assert "above 100 kbit/s could not have been seen" in verdict.rules[0].reason
     assert len(steps) <= 8
 
 

@@ -170,6 +170,11 @@ TABLE = {
         False,
     ),
     "sni: answered": ("ok.this_name_is_answered", record(tcp(), tls(), experiment="sni"), True),
+    "sni: answered by somebody else": (
+        "ok.this_name_is_answered",
+        record(tcp(), tls(trust=FORGED), experiment="sni"),
+        False,
+    ),
     "sni: stopped": (
         "ok.this_name_is_answered",
         record(tcp(), tls(failure=Failure.TIMEOUT), experiment="sni"),
