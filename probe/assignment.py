@@ -53,6 +53,7 @@ def assign(
         if spec not in later:
             found += _listed(spec, settings, state, warn)
     experiments = known_experiments(settings.experiments)
+    check_options(settings)
     unique = {target.url: target for target in reversed(found)}
     ordered = tuple(dict.fromkeys(target.url for target in found))
     once = about_the_line()
@@ -87,6 +88,20 @@ def known_experiments(names: Iterable[str]) -> tuple[str, ...]:
         if name not in known:
             raise Trouble(f"there is no experiment {name!r}; there are: {', '.join(sorted(known))}")
     return tuple(dict.fromkeys(names))
+
+
+def check_options(settings: Settings) -> None:
+    """Raise `Trouble` for settings of an experiment that there is not, or that it does not take."""
+    from probe.experiments import load
+
+    known = load()
+    for name, given in settings.options.items():
+        known_experiments([name])
+        for key in given:
+            takes = known[name].takes
+            if key not in takes:
+                expected = f"expected one of: {', '.join(takes)}" if takes else "it takes none"
+                raise Trouble(f"options.{name}: {key}: unknown key; {expected} (in {FILE})")
 
 
 def services(names: Iterable[str], settings: Settings) -> frozenset[str]:

@@ -105,7 +105,8 @@ async def provided(
     loading = [
         name for name in names if name in tools.experiments and tools.experiments[name].alone
     ]
-    purse = open_purse(state, options.get((*loading, COMPARES)[0], {}))
+    first = loading[0] if loading else COMPARES
+    purse = open_purse(state, {**options.get(first, {}), **options.get(COMPARES, {})})
     before = purse.spending
     provision = Provision(options, tools, state, purse)
     given = {name: await provision.loading(name) for name in loading}

@@ -56,8 +56,10 @@ def init(*, force: bool) -> None:
 @click.argument("file", required=False, metavar="[FILE]")
 def check(file: str | None) -> None:
     """Say whether the configuration would be accepted; exit 2 and the reason when not."""
+    from probe.assignment import check_options
+
     found = _path(file)
-    _settled(found, must_exist=file is not None)
+    check_options(_settled(found, must_exist=file is not None))
     click.echo(f"{found}: {'fine' if found.exists() else 'not there; defaults hold'}")
 
 

@@ -135,4 +135,12 @@ async def _ports(task: Task, net: Net, trail: Trail) -> None:
         trail.add(await net.tcp(own, port, limit=LIMIT), role=Role.NEUTRAL)
 
 
-EXPERIMENT = Experiment("connectivity", 1, measure, confirm, wanted, once=True)
+EXPERIMENT = Experiment(
+    "connectivity",
+    1,
+    measure,
+    confirm,
+    wanted,
+    once=True,
+    takes=("again_seconds", "own_server"),
+)

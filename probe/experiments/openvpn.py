@@ -107,5 +107,12 @@ def _talk(server: Server) -> Talk:
 
 
 EXPERIMENT = Experiment(
-    "openvpn", 1, measure, confirm, service.wanted, service=True, objection=objection
+    "openvpn",
+    1,
+    measure,
+    confirm,
+    service.wanted,
+    service=True,
+    objection=objection,
+    takes=("endpoints",),
 )

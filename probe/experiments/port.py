@@ -245,6 +245,7 @@ class Experiment:
         extra: The optional part of the program it needs; without it its targets are skipped.
         service: It looks at a service and not at a URL: one record a run, whose input is
             `service:NAME`. Only done when it is named.
+        takes: The keys that `[options.NAME]` of a configuration may have for it.
         objection: What is wrong with its options, in one line, or None.
     """
 
@@ -257,6 +258,7 @@ class Experiment:
     once: bool = False
     extra: str | None = None
     service: bool = False
+    takes: tuple[str, ...] = ()
     objection: Callable[[Mapping[str, object]], str | None] | None = None
 
 

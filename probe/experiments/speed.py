@@ -46,4 +46,11 @@ def _too_quick(step: Transfer) -> bool:
     return step.ended == "full" and bool(step.samples) and step.samples[-1].at < ENOUGH
 
 
-EXPERIMENT = Experiment("speed", 1, measure, alone=True, once=True)
+EXPERIMENT = Experiment(
+    "speed",
+    1,
+    measure,
+    alone=True,
+    once=True,
+    takes=("daily_bytes", "unmetered", "bulk"),
+)

@@ -199,4 +199,10 @@ def _same_site(url: str, location: str) -> bool:
     return here == there and location.startswith(("http:", "https:"))
 
 
-EXPERIMENT = Experiment("throttle", 1, measure, alone=True)
+EXPERIMENT = Experiment(
+    "throttle",
+    1,
+    measure,
+    alone=True,
+    takes=("daily_bytes", "unmetered", "tier", "own_address", "bulk"),
+)

@@ -74,5 +74,12 @@ def bridges(task: Task) -> list[tuple[str, Server]]:
 
 
 EXPERIMENT = Experiment(
-    "tor", 1, measure, confirm, service.wanted, service=True, objection=objection
+    "tor",
+    1,
+    measure,
+    confirm,
+    service.wanted,
+    service=True,
+    objection=objection,
+    takes=("bridges",),
 )

@@ -170,4 +170,10 @@ def _number(task: Task, name: str, default: int) -> int:
     return int(value) if isinstance(value, int | float) else default
 
 
-EXPERIMENT = Experiment("trace", 1, measure, alone=True)
+EXPERIMENT = Experiment(
+    "trace",
+    1,
+    measure,
+    alone=True,
+    takes=("address", "harmless", "max_hops", "tries", "residual"),
+)

@@ -112,5 +112,12 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
 
 
 EXPERIMENT = Experiment(
-    "wireguard", 1, measure, confirm, service.wanted, service=True, objection=objection
+    "wireguard",
+    1,
+    measure,
+    confirm,
+    service.wanted,
+    service=True,
+    objection=objection,
+    takes=("peers",),
 )

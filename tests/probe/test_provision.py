@@ -144,3 +144,10 @@ def test_a_bulk_server_of_other_days_is_knocked_at_in_the_dark(tmp_path: Path) -
     assert asked == []
     chosen: Options = {"connectivity": {"own_server": "203.0.113.9"}}
     assert given("connectivity", tmp_path, chosen)[0]["connectivity"]["own_server"] == "203.0.113.9"
+
+
+def test_the_limit_of_throttle_holds_for_whatever_loads_the_line_beside_it(tmp_path: Path) -> None:
+    options, _ = given("speed", tmp_path, {"throttle": {"daily_bytes": 7}, "speed": {}})
+    purse = options["speed"]["budget"]
+    assert isinstance(purse, Purse)
+    assert purse.cap == 7

@@ -50,3 +50,18 @@ def test_a_mistake_is_trouble(home: Path) -> None:
 
 def test_both_folders_are_named(home: Path) -> None:
     assert str(home) in call("path").output
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[options.trottle]\ndaily_bytes = 0\n", "there is no experiment 'trottle'"),
+        ("[options.throttle]\ndaily_byte = 0\n", "daily_byte: unknown key; expected one of"),
+        ("[options.web]\nx = 1\n", "x: unknown key; it takes none"),
+    ],
+)
+def test_a_setting_that_no_experiment_takes_is_named(home: Path, text: str, said: str) -> None:
+    (home / "qazprobe.toml").write_text(text)
+    refused = call("check").exception
+    assert isinstance(refused, Trouble)
+    assert said in str(refused)
