@@ -10,6 +10,7 @@ from probe.shutdown import MOST
 _CLOCK_REASONS = {TrustReason.EXPIRED, TrustReason.NOT_YET_VALID}
 _CLOCK_SECONDS = 24 * 3600.0
 _MANY = 2
+_NO_ANSWER = {Failure.TIMEOUT, Failure.DNS_SERVFAIL, Failure.DNS_REFUSED}
 
 
 @rule("access.line_is_dead", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_OFFLINE)
@@ -38,10 +39,12 @@ def no_names(e: Evidence) -> Proof | None:
     """The resolver here answers for no name at all, so no site can be opened, whatever is wrong."""
     asked = [s for s in e.all(Dns) if s.resolver == "system"]
     others = [s for s in e.steps if isinstance(s, Dns) and s.role is not Role.TARGET]
-    if len(asked) < 2 or any(s.failure is not Failure.TIMEOUT for s in asked):
+    if len(asked) < 2 or any(s.failure not in _NO_ANSWER for s in asked):
         return None
     compared = [s for s in others if s.resolver == "system"]
-    answered = any(s.replies for s in compared)
+    answered = any(s.failure not in _NO_ANSWER for s in compared)
+    if not compared and any(s.replies for s in asked):
+        return None  # it speaks, and was asked for nothing else
     # Sites can be reached by addresses that others gave; so they prove that names are answered
     # only where no harmless name was asked for.
     if answered or (not compared and e.line.trusted_names):

@@ -10,7 +10,7 @@ from probe.compare import agree, forged_among, host_of, is_address, is_bogon
 from probe.evidence import Evidence
 from probe.failure import Failure
 from probe.infer import WEB, Proof, Rule, Tier, rule
-from probe.model import Base, Dns, Http, Mechanism, Outcome, Role, Tls
+from probe.model import Base, Dns, Http, Mechanism, Outcome, Role, Tcp, Tls
 
 EXPERIMENTS = (*WEB, "dns")
 DENIED = {
@@ -345,6 +345,7 @@ def leads_nowhere_everywhere(e: Evidence) -> Proof | None:
     if not others or not all(map(nowhere, others)) or not given & others:
         return None
     worked = any(s.failure is None for s in (*e.connections(hop), *e.pages(hop)))
+    worked = worked or any(s.failure is None for s in e.control(Tcp, hop))
     return None if worked else Proof(tuple(e.system(hop)), 0.9)
 
 

@@ -25,6 +25,7 @@ from tests.build import (
 )
 from tests.probe.rules.check import holds
 
+SERVFAIL = Failure.DNS_SERVFAIL
 TIMEOUT = Failure.TIMEOUT
 DEAD = Line(alive_before=False, alive_after=False, references=3, references_failed=3)
 CUT = Line(alive_before=True, alive_after=True, foreign_alive=0.0, domestic_alive=0.0)
@@ -103,6 +104,21 @@ TABLE = {
         "access.no_names",
         record(dns(failure=TIMEOUT), *again(dns(failure=TIMEOUT)), line=Line()),
         True,
+    ),
+    "no names: an error for whatever is asked": (
+        "access.no_names",
+        record(
+            dns(failure=SERVFAIL),
+            *again(dns(failure=SERVFAIL)),
+            reference(dns(name="ref.example", failure=SERVFAIL)),
+            line=Line(),
+        ),
+        True,
+    ),
+    "no names: an error, and nothing else was asked for": (
+        "access.no_names",
+        record(dns(failure=SERVFAIL), *again(dns(failure=SERVFAIL)), line=Line()),
+        False,
     ),
     "no names: for this one": (
         "access.no_names",

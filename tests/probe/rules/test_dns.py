@@ -189,6 +189,14 @@ TABLE = {
         record(*twice(BOGON, dns("127.0.0.1", resolver="8.8.8.8"))),
         False,
     ),
+    "leads nowhere for the public, and a control connects there: a laboratory on one machine": (
+        "dns.leads_nowhere_everywhere",
+        record(
+            *twice(BOGON, doh("127.0.0.1")),
+            controls=(control(dns("127.0.0.1"), *fetched("127.0.0.1")),),
+        ),
+        False,
+    ),
     "leads nowhere, here": (
         "dns.leads_nowhere_everywhere",
         record(*twice(BOGON, doh(GOOD)), page(URL)),
