@@ -11,7 +11,9 @@ from bench.throttle_rows import KBIT_131, KBIT_1049, Cell, Row, missing, read
 from bench.throttle_table import (
     Said,
     between,
+    campaign_lines,
     freeze_lines,
+    markdown,
     null_lines,
     plateau_lines,
     recall_lines,
@@ -111,3 +113,11 @@ def test_errors_of_plateaus_are_summed_up_by_their_limiter() -> None:
 )
 def test_the_interval_is_the_exact_one(hits: int, runs: int, low: float, high: float) -> None:
     assert between(hits, runs) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_the_table_that_is_kept_is_what_the_rows_say() -> None:
+    root = Path(__file__).parents[2]
+    rows = read(root / "bench" / "measured" / "throttle.jsonl")
+    said = (root / "docs" / "calibration.md").read_text(encoding="utf-8")
+    for line in map(markdown, campaign_lines(rows)):
+        assert line in said
