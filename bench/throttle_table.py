@@ -243,7 +243,7 @@ def campaign_lines(rows: Sequence[Row]) -> Iterator[Said]:
 def lines(rows: Sequence[Row], *, quick: bool) -> Iterator[Said]:
     """The whole table."""
     yield from campaign_lines(rows)
-    yield from simulated_lines(2_000 if quick else 50_000)
+    yield from simulated_lines(10_000 if quick else 50_000)
     yield from outage_lines(quick=quick)
 
 
