@@ -89,7 +89,11 @@ class Opinions:
         now = time.time()
         for url, seen in controls.items():
             known = self._seen.setdefault(url, {})
-            known.update({one.id: (one, now + one.age) for one in seen})
+            for one in seen:
+                before = known.get(one.id)
+                # Only the answer to a recheck brings certificates: what was brought is kept.
+                certs = one.certs or (before[0].certs if before else {})
+                known[one.id] = (replace(one, certs=certs), now + one.age)
 
 
 def addresses(steps: Steps) -> Iterable[str]:

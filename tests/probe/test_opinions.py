@@ -36,6 +36,16 @@ def test_one_observation_counts_once() -> None:
     assert opinions.of("https://other.example/", time.time()) == ()
 
 
+def test_a_leaf_that_a_recheck_brought_outlives_the_next_answer() -> None:
+    desk = FakeDesk(known={URL: (Control(id="c", age=-60.0, certs={"ab" * 32: "AA=="}),)})
+    opinions = Opinions(desk)
+    asyncio.run(opinions.ask([URL]))
+    desk.known = {URL: (Control(id="c", age=-70.0),)}
+    asyncio.run(opinions.ask([URL]))
+    (one,) = opinions.of(URL, time.time())
+    assert one.certs == {"ab" * 32: "AA=="}
+
+
 def test_what_nobody_spoke_of_is_asked_for_again_with_the_recheck() -> None:
     desk = FakeDesk(known={URL: (Control(id="c", age=-60.0),)})
     opinions = Opinions(desk)
