@@ -59,7 +59,7 @@ def line_is_cut(e: Evidence) -> Proof | None:
     if abroad != 0 or home is None or _spoke(e) or not e.steps:
         return None
     if home == 0:
-        if e.line.trusted_names:
+        if e.line.trusted_names or e.line.portal:
             return None
         reason = "No site that must work answers on this line, at home or abroad: no proof here."
         return Proof(e.steps[-1:], 0.9, (Mechanism.ACCESS_OFFLINE,), reason)

@@ -85,6 +85,11 @@ TABLE = {
         record(dns(GOOD), tcp(failure=TIMEOUT), line=replace(CUT, trusted_names=2)),
         False,
     ),
+    "cut: a portal says why": (
+        "access.line_is_cut",
+        record(dns(GOOD), tcp(failure=Failure.REFUSED), line=replace(CUT, portal=True)),
+        False,
+    ),
     "cut: a harmless name is answered there": (
         "access.line_is_cut",
         record(dns(GOOD), tcp(), tls(failure=TIMEOUT), harmless(tls()), line=CUT),
