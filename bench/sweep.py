@@ -115,7 +115,7 @@ def main() -> None:
                 cost = ground.probe(
                     concurrency=concurrency,
                     share=share,
-                    collector=abroad and abroad.url,
+                    collector=abroad.url if abroad is not None else None,
                     profile=chosen.profile,
                 )
                 print(row(spec, concurrency, share, cost, shut), flush=True)

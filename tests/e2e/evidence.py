@@ -159,7 +159,7 @@ def record(url: str, steps: Steps, *, run: str, experiment: str = "web") -> Reco
 def everything() -> list[Record]:
     run = uuid7.new()
     facts = model.RunFacts(targets=4, measured=4)
-    own = record("run", (), run=run, experiment="run")
+    own = record("", (), run=run, experiment="run")
     return [
         record(BLOCKED, blocked(BLOCKED), run=run),
         record(INTERCEPTED, intercepted(INTERCEPTED), run=run),
