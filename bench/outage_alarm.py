@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from collector.darkness import told
-from collector.outage import HEARTBEAT, PROBES_LEAST, SEEN, Outage, replay
-from collector.silence import Watched
+from collector.alarms.darkness import told
+from collector.alarms.outage import HEARTBEAT, PROBES_LEAST, SEEN, Outage, replay
+from collector.alarms.silence import Watched
 from collector.store.beats import SLOT
 
 DAY = 86_400.0

@@ -16,7 +16,7 @@ from probe.experiments.throttle import measure
 from probe.messages import BulkReply
 from probe.model import Transfer
 from probe.net.transfer import transfer
-from probe.pairs import State, froze, judge_pairs, rate
+from probe.reading.pairs import State, froze, judge_pairs, rate
 from probe.rules.throttle import mechanism
 
 KILOBYTE_BITS = 1024 * 8

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from probe.model import Sample, Transfer
-from probe.pairs import PAIRS_AT_MOST, State, judge_pairs, order
+from probe.reading.pairs import PAIRS_AT_MOST, State, judge_pairs, order
 
 SIZE = 1024 * 1024
 LINE = 4e6 / 8

@@ -13,8 +13,8 @@ from pathlib import Path
 from aiohttp import web
 
 from collector import asn, listed
-from collector.app import make_app, make_metrics_app
-from collector.doorkeeper import Doorkeeper
+from collector.api.app import make_app, make_metrics_app
+from collector.bulk.doorkeeper import Doorkeeper
 from collector.rows import Judge
 from collector.service import Service
 from collector.settings import Address, Settings, SettingsError
@@ -167,8 +167,8 @@ async def _bulk(settings: Settings, stack: AsyncExitStack) -> BulkReply | None:
     """Start the throughput server, with a key that stays the same beside an embedded store."""
     if settings.bulk is None:
         return None
-    from collector.bulk import start_bulk
-    from collector.bulk_identity import keep_identity, make_identity
+    from collector.bulk.identity import keep_identity, make_identity
+    from collector.bulk.server import start_bulk
 
     try:
         if settings.store.startswith("sqlite:"):

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
+from collector.alarms.watch import Watch
 from collector.asn import Origin, Table
-from collector.instruments import Instruments
 from collector.limits import Buckets, Networks
 from collector.listed import Listed
+from collector.metrics.instruments import Instruments
+from collector.metrics.snapshot import Snapshots
 from collector.rechecks import Rechecks
 from collector.rows import Judge
 from collector.settings import Settings
-from collector.snapshot import Snapshots
 from collector.store import Store
 from collector.store.keys import Key
-from collector.watch import Watch
 
 if TYPE_CHECKING:
     from probe.messages import BulkReply

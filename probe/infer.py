@@ -16,123 +16,21 @@ Rules without an outcome only note a mechanism, or a reason. An accusation that 
 and a control that failed in the same way contradict each other: that is inconclusive.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from probe.evidence import Evidence
-from probe.model import Base, Mechanism, Outcome, Record, RuleHit, Stage, Verdict
-from probe.repeated import again
+from probe.model import Outcome, Record, RuleHit, Stage, Verdict
+from probe.reading.evidence import Evidence
+from probe.reading.repeated import again
+from probe.rule import Held, Rule, Tier
+from probe.rules import RULES
 
 RULESET = "1"
-WEB = ("web", "sni", "mitm")
 
 
-class Tier(IntEnum):
-    """How strong a kind of proof is; the lowest number in which a rule held decides."""
-
-    KNOWN = 0
-    PROVEN = 1
-    CAVEAT = 2
-    ACCUSED = 3
-    CLEARED = 4
-    LIKELY = 5
-    UNCLEAR = 6
-    NOTE = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What a rule found.
-
-    Attributes:
-        steps: The steps it rests on.
-        confidence: How sure this rule makes us that its outcome is right, 0 to 1.
-        mechanisms: In place of the rule's own, where the evidence says which.
-        reason: In place of the rule's sentence, where it can say more.
-    """
-
-    steps: tuple[Base, ...]
-    confidence: float
-    mechanisms: tuple[Mechanism, ...] | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One reason to conclude something, with a permanent id.
-
-    Attributes:
-        experiments: Whose records it reads.
-    """
-
-    id: str
-    tier: Tier
-    outcome: Outcome | None
-    mechanisms: tuple[Mechanism, ...]
-    sentence: str
-    holds: Callable[[Evidence], Proof | None]
-    experiments: tuple[str, ...] = WEB
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A rule that held, and its proof."""
-
-    rule: Rule
-    proof: Proof
-
-    @property
-    def mechanisms(self) -> tuple[Mechanism, ...]:
-        """What the rule says of how it was done."""
-        chosen = self.proof.mechanisms
-        return self.rule.mechanisms if chosen is None else chosen
-
-    @property
-    def hit(self) -> RuleHit:
-        """As the record has it."""
-        steps = sorted({step.id for step in self.proof.steps})
-        reason = self.proof.reason or self.rule.sentence
-        return RuleHit(id=self.rule.id, steps=tuple(steps), reason=reason)
-
-
-def rule(
-    id_: str,
-    tier: Tier,
-    outcome: Outcome | None,
-    *mechanisms: Mechanism,
-    experiments: tuple[str, ...] = WEB,
-) -> Callable[[Callable[[Evidence], Proof | None]], Rule]:
-    """Make a rule of a function; its docstring's first line is the sentence people read."""
-
-    def make(holds: Callable[[Evidence], Proof | None]) -> Rule:
-        sentence = (holds.__doc__ or _written(holds)).strip().splitlines()[0]
-        return Rule(id_, tier, outcome, mechanisms, sentence, holds, experiments)
-
-    return make
-
-
-def _written(holds: Callable[[Evidence], Proof | None]) -> str:
-    """The docstring in the source: `python -OO` takes it from the function itself."""
-    import ast
-    import inspect
-    import textwrap
-
-    source = textwrap.dedent(inspect.getsource(holds))
-    function = ast.parse(source).body[0]
-    if not isinstance(function, ast.FunctionDef):
-        raise TypeError(source)
-    return ast.get_docstring(function) or ""
-
-
-def judge(record: Record, rules: Sequence[Rule] | None = None) -> Verdict:
+def judge(record: Record, rules: Sequence[Rule] = RULES) -> Verdict:
     """Conclude from one record, and from nothing else."""
-    if rules is None:
-        from probe.rules import RULES
-
-        rules = RULES
     evidence = Evidence(record)
     mine = [r for r in rules if record.experiment in r.experiments]
     held = [Held(r, proof) for r in mine if (proof := r.holds(evidence)) is not None]

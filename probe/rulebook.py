@@ -5,7 +5,8 @@
 
 from collections.abc import Iterator
 
-from probe.infer import RULESET, Rule, Tier
+from probe.infer import RULESET
+from probe.rule import Rule, Tier
 from probe.rules import RULES
 
 _TIERS = {

@@ -17,22 +17,22 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from probe import draft
-from probe.allowance import Allowance, FrugalNet
-from probe.draft import Heading, Look
 from probe.experiments.port import Net, Reference
-from probe.facts import gist
-from probe.kit import Kit, RunView, Session, Watcher
-from probe.looker import Looker, NotMeasured
-from probe.lookout import Lookout, reached
 from probe.model import Line, Outcome, Record, Role, RunFacts, Skip, Steps, Tcp
-from probe.opinions import Opinions, addresses
-from probe.output import Outlet
 from probe.plan import Job, order, references_for
-from probe.pool import Pool
-from probe.slowness import slowed, usual
+from probe.reading.facts import gist
+from probe.reading.slowness import slowed, usual
 from probe.stop import Stop, until
-from probe.timetable import Timetable
+from probe.sweep import draft
+from probe.sweep.allowance import Allowance, FrugalNet
+from probe.sweep.draft import Heading, Look
+from probe.sweep.kit import Kit, RunView, Session, Watcher
+from probe.sweep.looker import Looker, NotMeasured
+from probe.sweep.lookout import Lookout, reached
+from probe.sweep.opinions import Opinions, addresses
+from probe.sweep.output import Outlet
+from probe.sweep.pool import Pool
+from probe.sweep.timetable import Timetable
 
 Ended = Literal["finished", "time", "bytes", "interrupted"]
 CONFIRM_ABREAST = 32

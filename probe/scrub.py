@@ -18,8 +18,8 @@ from typing import TypeVar
 
 import msgspec
 
-from probe import certificate
-from probe.der import DerError
+from probe.certificates import certificate
+from probe.certificates.der import DerError
 from probe.known import public_resolvers
 from probe.model import Control, Dns, Http, Ping, Quic, Record, Steps, Tls, Trust
 from probe.spellings import NAME_MARK, TEXT_MARK, Allowed, clean, parsed

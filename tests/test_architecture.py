@@ -27,42 +27,26 @@ LONGER = {
 }
 
 PURE = (
-    "probe/authority.py",
-    "probe/beside.py",
-    "probe/budget.py",
-    "probe/certificate.py",
-    "probe/chain.py",
+    "probe/certificates/[!r]*.py",  # roots reads the store of the machine it runs on
     "probe/compare.py",
-    "probe/der.py",
-    "probe/evidence.py",
-    "probe/explain.py",
-    "probe/facts.py",
+    "probe/experiments/*.py",
     "probe/failure.py",
-    "probe/http3.py",
-    "probe/forgery.py",
     "probe/infer.py",
+    "probe/job/budget.py",
     "probe/messages.py",
     "probe/model.py",
-    "probe/pairs.py",
-    "probe/path.py",
-    "probe/places.py",
-    "probe/plainwords.py",
     "probe/plan.py",
-    "probe/plateau.py",
-    "probe/repeated.py",
+    "probe/reading/*.py",
+    "probe/rule.py",
+    "probe/rules/*.py",
     "probe/scrub.py",
-    "probe/shutdown.py",
-    "probe/signature.py",
     "probe/spellings.py",
-    "probe/slowness.py",
-    "probe/statistics.py",
-    "probe/throughput.py",
-    "probe/trust.py",
+    "probe/telling/beside.py",
+    "probe/telling/explain.py",
+    "probe/telling/plainwords.py",
     "probe/urls.py",
     "probe/wire.py",
     "probe/wireguard.py",
-    "probe/experiments/*.py",
-    "probe/rules/*.py",
 )
 IMPURE = {
     "asyncio",
@@ -81,26 +65,17 @@ IMPURE = {
 
 # What the collector may know of the probe: the record, what reads it, and what judges it.
 SHARED = {
-    "certificate",
+    "certificates",
     "compare",
-    "der",
-    "evidence",
     "experiments",
-    "facts",
     "failure",
-    "forgery",
     "infer",
     "messages",
     "model",
-    "pairs",
-    "plateau",
-    "repeated",
+    "reading",
     "rules",
     "scrub",
-    "slowness",
-    "statistics",
     "targets",
-    "trust",
     "urls",
     "wire",
 }
@@ -230,7 +205,7 @@ def test_raw_packets_stay_in_their_own_process() -> None:
 
 def test_one_module_speaks_to_the_collector() -> None:
     users = [name(path) for path in MODULES if "httpx" in roots(path)]
-    assert [user for user in users if user != "probe/collector_client.py"] == []
+    assert [user for user in users if user != "probe/sharing/collector_client.py"] == []
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,7 @@ EVERY = 0.002
 ROOT = str(Path(__file__).parents[2]) + "/"
 STAGES = {
     "handshakes": ("probe/net/tls.py", "probe/net/hello.py", "probe/net/server_hello.py"),
-    "chains": ("probe/net/prove.py", "probe/trust.py", "probe/chain.py", "probe/certificate.py",
-               "probe/roots.py", "probe/signature.py", "probe/der.py", "probe/authority.py"),
+    "chains": ("probe/net/prove.py", "probe/certificates/"),
     "names": ("probe/net/dns.py", "probe/net/datagrams.py", "probe/net/message.py",
               "probe/net/channel.py", "probe/net/conversation.py"),
     "reading pages": ("probe/net/page.py",),
@@ -26,11 +25,11 @@ STAGES = {
                          "probe/net/answer.py"),
     "connections": ("probe/net/stream.py", "probe/net/dial.py", "probe/net/gate.py",
                     "probe/net/attempt.py"),
-    "judging": ("probe/infer.py", "probe/evidence.py", "probe/rules/", "probe/facts.py"),
+    "judging": ("probe/infer.py", "probe/reading/", "probe/rules/"),
     "scrubbing": ("probe/scrub.py", "probe/spellings.py"),
-    "writing": ("probe/output.py", "probe/wire.py", "probe/draft.py", "probe/spool.py",
-                "probe/results.py", "probe/journal.py"),
-    "deciding what to ask": ("probe/experiments/", "probe/looker.py", "probe/run.py",
+    "writing": ("probe/sweep/output.py", "probe/wire.py", "probe/sweep/draft.py",
+                "probe/sharing/spool.py", "probe/job/results.py", "probe/sweep/journal.py"),
+    "deciding what to ask": ("probe/experiments/", "probe/sweep/looker.py", "probe/run.py",
                              "probe/plan.py", "probe/compare.py"),
 }  # fmt: skip
 REST = "event loop and the rest"

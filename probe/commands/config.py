@@ -56,7 +56,7 @@ def init(*, force: bool) -> None:
 @click.argument("file", required=False, metavar="[FILE]")
 def check(file: str | None) -> None:
     """Say whether the configuration would be accepted; exit 2 and the reason when not."""
-    from probe.assignment import check_options
+    from probe.job.assignment import check_options
 
     found = _path(file)
     check_options(_settled(found, must_exist=file is not None))

@@ -2,9 +2,10 @@
 
 import click
 
-from probe import consent, home
-from probe.consent import Words
+from probe import home
 from probe.trouble import Trouble
+from probe.upkeep import consent
+from probe.upkeep.consent import Words
 
 
 @click.command("consent")

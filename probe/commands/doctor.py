@@ -27,7 +27,8 @@ def command(*, as_json: bool, config_file: str | None, **flags: object) -> int:
 
     import asyncio
 
-    from probe import doctor, post
+    from probe.sharing import post
+    from probe.upkeep import doctor
 
     collectors = post.assemble(settings, places.state).collectors
     subject = doctor.Subject(places.state, collectors, settings.lab, settings.role)

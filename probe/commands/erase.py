@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from probe import durable, home, schedule
+from probe import durable, home
 from probe.exits import Exit
 from probe.trouble import Trouble
+from probe.upkeep import schedule
 
 if TYPE_CHECKING:
     from probe.home import Home
@@ -35,7 +36,7 @@ def command(
 
     Files that you wrote yourself with -o or export are yours to delete.
     """  # noqa: D301 - click reads \b as: keep these lines
-    from probe import erase
+    from probe.upkeep import erase
 
     places = home.find()
     timers, paths = schedule.installed(), erase.found(places)
@@ -77,9 +78,10 @@ def _alone(state: Path) -> None:
 
 def _take_back(places: "Home", config_file: str | None, flags: dict[str, object]) -> None:
     """Ask every collector that knows a key of ours; stop before anything is lost if one cannot."""
-    from probe import endpoint, erase, post
     from probe.commands.run import settled
-    from probe.keys import Keys
+    from probe.sharing import endpoint, post
+    from probe.sharing.keys import Keys
+    from probe.upkeep import erase
 
     settings = settled(places, config_file, flags)
     configured = {one.url: one for one in post.assemble(settings, places.state).collectors}

@@ -12,9 +12,7 @@ from typing import TypeVar
 import click
 
 from probe import durable, home
-from probe.explain import Explanation, explain, place
-from probe.model import Outcome, Record
-from probe.results import (
+from probe.job.results import (
     Brief,
     Results,
     ResultsError,
@@ -25,7 +23,9 @@ from probe.results import (
     lines,
     summaries,
 )
+from probe.model import Outcome, Record
 from probe.sanitise import cell, plain
+from probe.telling.explain import Explanation, explain, place
 from probe.trouble import Trouble
 
 T = TypeVar("T")
@@ -139,7 +139,7 @@ def _tell_run(kept: list[Path], run: str, *, as_json: bool) -> None:
 @_files
 def report(*, path: Path, runs: tuple[str, ...], files: tuple[Path, ...]) -> None:
     """Write one self-contained HTML page: what was found, and the evidence."""
-    from probe.report import html
+    from probe.telling.report import html
 
     records = tuple(_records(_chosen(_kept(files), runs, ())))
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -282,7 +282,7 @@ def _tell(told: Explanation) -> None:
 
 
 def _certificates(record: Record, kept: list[Path], folder: Path, *, quiet: bool) -> None:
-    from probe.pem import export as write
+    from probe.telling.pem import export as write
 
     same = (pair for pair in lines(kept) if pair[0].input == record.input)
     written = write(record, _records(same), folder)

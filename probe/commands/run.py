@@ -13,9 +13,9 @@ from probe.model import Outcome
 from probe.trouble import Trouble
 
 if TYPE_CHECKING:
-    from probe.assignment import Assignment
-    from probe.console import Console
     from probe.home import Home
+    from probe.job.assignment import Assignment
+    from probe.telling.console import Console
 
 _OUTCOMES = ", ".join(Outcome)
 
@@ -78,13 +78,13 @@ def command(
     places = home.find()
     flags["upload"] = False if no_upload else None
     settings = settled(places, config_file, flags)
-    from probe.assignment import assign
-    from probe.console import Console
+    from probe.job.assignment import assign
+    from probe.telling.console import Console
 
     console = Console(quiet=settings.quiet, json=as_json, output=output)
     found = assign(urls, settings, places.state, warn=console.warn, touch_network=not dry_run)
     if dry_run:
-        from probe.dryrun import tell
+        from probe.job.dryrun import tell
 
         tell(settings, found)
         return Exit.DONE
@@ -112,7 +112,7 @@ def agreed(settings: Settings, places: "Home") -> None:
     """Nothing is measured before a volunteer agreed; an operator's control asks nobody."""
     if settings.role == "control":
         return
-    from probe import consent
+    from probe.upkeep import consent
 
     given = consent.read(places.state)
     if given is None or not given.current:
@@ -125,7 +125,7 @@ def _cautioned(settings: Settings, places: "Home", console: "Console") -> None:
     """Some experiments are only done when they are named, and their risk is said once."""
     if settings.role == "control":
         return
-    from probe import caution
+    from probe.telling import caution
 
     for line in caution.due(settings, places.ready()):
         console.warn(line)
@@ -141,10 +141,12 @@ def _measure(
 ) -> Exit:
     import asyncio
 
-    from probe import heartbeat, outfit, post, recheck
-    from probe.output import Sink
-    from probe.rounds import repeat
+    from probe.heartbeat import sender as heartbeat
+    from probe.job import outfit, recheck
+    from probe.job.rounds import repeat
+    from probe.sharing import post
     from probe.stop import Stop, signals
+    from probe.sweep.output import Sink
 
     outfit.resolver_of(settings.resolver)
     made = post.assemble(settings, places.ready())

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
-from probe import config, home, schedule
-from probe.schedule import choose, installed, plan
-from probe.timers import BACKENDS, Plan, ScheduleError
+from probe import config, home
 from probe.trouble import Trouble
+from probe.upkeep import schedule
+from probe.upkeep.schedule import choose, installed, plan
+from probe.upkeep.timers import BACKENDS, Plan, ScheduleError
 
 _with = click.option(
     "--with", "named", type=click.Choice(sorted(BACKENDS)), help="This timer, not the usual one."
@@ -67,7 +68,7 @@ def install(
 
 def _remind(obstacle: str | None) -> None:
     """Say what is still missing for this to be of use."""
-    from probe import consent
+    from probe.upkeep import consent
 
     if consent.read(home.find().state) is None:
         click.echo("nothing is measured before you agree: qazprobe consent", err=True)
@@ -80,7 +81,7 @@ def _obstacle(arguments: Sequence[str]) -> str | None:
 
     By the configuration and these options alone: a timer does not have this shell's environment.
     """
-    from probe import heartbeat
+    from probe.heartbeat import sender as heartbeat
 
     places, given = home.find(), _given(arguments)
     file = given.pop("config_file", None)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from probe import home, targets
-from probe.assignment import updated
+from probe.job.assignment import updated
 from probe.trouble import Trouble
 from probe.urls import TargetError
 
 if TYPE_CHECKING:
-    from probe.endpoint import Endpoint
+    from probe.sharing.endpoint import Endpoint
 
 
 @click.group("targets")
@@ -73,14 +73,14 @@ def update(
     settings = settled(home.find(), None, dict(flags))
     if not settings.collector:
         raise Trouble("no collector is configured; name one: --collector URL")
-    from probe.post import assemble
+    from probe.sharing.post import assemble
 
     click.echo(asyncio.run(_update(name, assemble(settings, state).collectors[0], state)))
 
 
 async def _update(name: str, place: "Endpoint", state: Path) -> str:
     from probe import durable
-    from probe.collector_client import CollectorClient, CollectorError
+    from probe.sharing.collector_client import CollectorClient, CollectorError
 
     kept, tag = updated(state, name), updated(state, name).with_suffix(".etag")
     etag = tag.read_text(encoding="ascii") if tag.is_file() and kept.is_file() else None

@@ -83,8 +83,9 @@ def command(
     }
     import asyncio
 
-    from probe import owners, tracing, wire
-    from probe.output import Sink
+    from probe import owners, wire
+    from probe.job import tracing
+    from probe.sweep.output import Sink
 
     try:
         table = Path(asn_table) if asn_table else None
@@ -114,7 +115,7 @@ def _url(target: str) -> str:
 
 
 def _routers(record: "Record") -> list[str]:
-    from probe.waytext import routers_at
+    from probe.telling.waytext import routers_at
 
     found = (step.address for step in routers_at(record).values())
     return [address for address in found if address is not None and address[0].isdigit()]
@@ -141,11 +142,11 @@ def _tell(
     record: "Record", owners: "dict[str, Owner]", output: str | None, *, as_json: bool
 ) -> None:
     """To whoever reads: a person, or a script."""
-    from probe import waytext
     from probe.sanitise import plain
+    from probe.telling import waytext
 
     if as_json:
-        from probe.wayjson import summary
+        from probe.telling.wayjson import summary
 
         click.echo(summary(record, owners))
     elif output != "-":

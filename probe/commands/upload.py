@@ -39,8 +39,9 @@ def command(*, max_time: float, config_file: str | None, **flags: object) -> int
 
     from msgspec.structs import replace
 
-    from probe import heartbeat, post
-    from probe.upload import Sender, Summary, upload
+    from probe.heartbeat import sender as heartbeat
+    from probe.sharing import post
+    from probe.sharing.upload import Sender, Summary, upload
 
     waits_for = post.assemble(settings, places.state).spool.destinations()
     settings = replace(settings, collector=settings.collector or waits_for)

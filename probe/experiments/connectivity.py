@@ -15,8 +15,8 @@ from probe.failure import Failure
 from probe.known import Anchor, anchors
 from probe.model import Dns, Ping, Role, Step, Steps, Tls
 from probe.plan import host_of, port_of
-from probe.shutdown import BY_ADDRESS as BY_NO_NAME
-from probe.shutdown import Mode, classify, reach
+from probe.reading.shutdown import BY_ADDRESS as BY_NO_NAME
+from probe.reading.shutdown import Mode, classify, reach
 
 LIMIT = 8.0
 AGAIN_SECONDS = 300.0

@@ -11,9 +11,9 @@ from probe.compare import is_address
 from probe.experiments.browse import Site, fetch_from, resolve
 from probe.experiments.port import Experiment, Net, QuicNet, Task
 from probe.experiments.trail import Trail
-from probe.http3 import offered
 from probe.known import quic_references
 from probe.model import Quic, Role, Step, Steps
+from probe.reading.http3 import offered
 
 TURNS = (2, 3)
 

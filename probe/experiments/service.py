@@ -16,8 +16,8 @@ from probe.experiments.web import look_at
 from probe.failure import Failure
 from probe.known import How, endpoints
 from probe.model import Dns, Ping, Role, Step, Steps, Tls
-from probe.places import attempts
 from probe.plan import host_of, keyed
+from probe.reading.places import attempts
 
 QUICK_HOSTS = 4
 OTHER_ADDRESSES = 1

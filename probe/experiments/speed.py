@@ -8,9 +8,9 @@ when it loaded the line (`at`, `elapsed`), so that latency taken meanwhile can b
 from typing import Literal
 
 from probe.experiments.port import Experiment, Net, Task
+from probe.experiments.throughput import Look, Mover, Peer, Tier, answering, servers
 from probe.experiments.trail import Trail
 from probe.model import Steps, Transfer
-from probe.throughput import Look, Mover, Peer, Tier, answering, servers
 
 SIZES = (256 * 1024, 2 * 1024 * 1024, 8 * 1024 * 1024)
 CAP = 6.0

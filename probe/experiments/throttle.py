@@ -12,10 +12,12 @@ from dataclasses import replace
 
 from probe.compare import is_address
 from probe.experiments.port import Experiment, Net, Task
+from probe.experiments.throughput import TIERS, Look, Mover, Peer, answering, servers, tier_of
 from probe.experiments.trail import Trail
 from probe.known import harmless_pairs
 from probe.model import Http, Steps, Transfer
-from probe.pairs import (
+from probe.plan import host_of, keyed, port_of
+from probe.reading.pairs import (
     SUSPECTED,
     Judgement,
     State,
@@ -26,8 +28,6 @@ from probe.pairs import (
     pair_up,
     rate,
 )
-from probe.plan import host_of, keyed, port_of
-from probe.throughput import TIERS, Look, Mover, Peer, answering, servers, tier_of
 
 # Less than this is a greeting, not an object that a rate can be told from.
 LEAST_BYTES = 16 * 1024

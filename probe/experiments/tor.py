@@ -17,7 +17,7 @@ from probe.experiments.port import Experiment, Net, Task
 from probe.experiments.private import MOST, Server, listed, read_server, visit
 from probe.experiments.trail import Trail
 from probe.model import Ping, Steps
-from probe.places import attempts
+from probe.reading.places import attempts
 
 # Their lines name no address that anybody could connect to.
 _NOWHERE = frozenset({"webtunnel", "snowflake", "meek", "meek_lite"})

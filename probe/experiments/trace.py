@@ -11,12 +11,12 @@ steps end there, and, only if somebody asked for it, it is asked until it works.
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from probe import path
 from probe.compare import is_address
 from probe.experiments.browse import Site, resolve
 from probe.experiments.port import Experiment, Net, Resolver, Stepper, SteppingNet, Task
 from probe.experiments.trail import Trail
 from probe.model import Dns, Http, Ping, Role, Step, Steps, Tls
+from probe.reading import path
 
 HOPS = 24
 TRIES = 3

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from probe.compare import host_of, incompatible, is_address, same_issuer, same_site
-from probe.evidence import of_the_site
 from probe.experiments.browse import (
     ADDRESSES,
     HOPS,
@@ -24,7 +23,8 @@ from probe.experiments.port import Experiment, Net, Reference, Task
 from probe.experiments.trail import Trail
 from probe.failure import Failure
 from probe.model import Dns, Http, Role, Step, Steps, Tcp, Tls
-from probe.notices import reads_like_one
+from probe.reading.evidence import of_the_site
+from probe.reading.notices import reads_like_one
 
 PATIENCE = 12.0
 PUNISHED = (20.0, 45.0)

@@ -22,7 +22,7 @@ from probe.experiments.private import MOST, Server, listed, read_server, visit
 from probe.experiments.trail import Trail
 from probe.experiments.web import look_at
 from probe.model import Role, Steps
-from probe.places import THROWAWAY
+from probe.reading.places import THROWAWAY
 
 _KEYS = frozenset({"endpoint", "public_key", "private_key"})
 _FRESH = 36

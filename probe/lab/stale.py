@@ -8,8 +8,9 @@ collector takes them, as it takes records that waited in a spool.
 
 from datetime import datetime, timedelta, tzinfo
 
-from probe import looker, run
+from probe import run
 from probe.cli import main
+from probe.sweep import looker
 
 LATE = timedelta(minutes=45)
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from probe.certificates.roots import LocalStore, MachineStore, Roots
 from probe.model import Trust
-from probe.roots import LocalStore, MachineStore, Roots
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Prover:
 
     async def prove(self, chain: Sequence[bytes], name: str | None) -> Trust | None:
         """What `chain` proves for `name`; None when no certificate came."""
-        from probe.trust import evaluate
+        from probe.certificates.trust import evaluate
 
         if not chain:
             return None

@@ -22,7 +22,7 @@ from probe.net import counters, tcp_info
 from probe.net.attempt import Observed, classify
 from probe.net.reply import Reply
 from probe.net.sampling import TICK, Samples
-from probe.plateau import plateau
+from probe.reading.plateau import plateau
 
 STALL_SECONDS = 5.0
 CONNECT_LIMIT = 10.0

@@ -5,7 +5,7 @@ from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 
-from probe.infer import Rule
+from probe.rule import Rule
 
 
 def load() -> tuple[Rule, ...]:

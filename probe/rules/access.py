@@ -1,11 +1,11 @@
 """What the state of the line itself forbids to conclude."""
 
 from probe.compare import page_sign, same_issuer
-from probe.evidence import Evidence, is_live
 from probe.failure import Failure
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Dns, Http, Mechanism, Outcome, Ping, Quic, Role, Tls, TrustReason
-from probe.shutdown import MOST
+from probe.reading.evidence import Evidence, is_live
+from probe.reading.shutdown import MOST
+from probe.rule import Proof, Rule, Tier, rule
 
 _CLOCK_REASONS = {TrustReason.EXPIRED, TrustReason.NOT_YET_VALID}
 _CLOCK_SECONDS = 24 * 3600.0

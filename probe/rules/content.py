@@ -16,13 +16,13 @@ from probe.compare import (
     same_site,
     similar_pages,
 )
-from probe.evidence import Evidence, by_address, steadily
 from probe.failure import Failure
-from probe.infer import Proof, Rule, Tier, rule
 from probe.known import BlockPage
 from probe.model import Http, Mechanism, Outcome, Role
-from probe.notices import reads_like_one, text
-from probe.slowness import cut_short
+from probe.reading.evidence import Evidence, by_address, steadily
+from probe.reading.notices import reads_like_one, text
+from probe.reading.slowness import cut_short
+from probe.rule import Proof, Rule, Tier, rule
 
 MECHANISMS = {
     Failure.RESET: Mechanism.HTTP_RESET,

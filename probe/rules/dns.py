@@ -7,10 +7,10 @@ Disagreement alone accuses nobody: large sites answer every resolver differently
 import ipaddress
 
 from probe.compare import agree, forged_among, host_of, is_address, is_bogon
-from probe.evidence import Evidence
 from probe.failure import Failure
-from probe.infer import WEB, Proof, Rule, Tier, rule
 from probe.model import Base, Dns, Http, Mechanism, Outcome, Role, Tcp, Tls
+from probe.reading.evidence import Evidence
+from probe.rule import WEB, Proof, Rule, Tier, rule
 
 EXPERIMENTS = (*WEB, "dns")
 DENIED = {

@@ -1,9 +1,9 @@
 """What acquits the network: the site's own word over proven TLS, or what others see too."""
 
 from probe.compare import host_of, same_leaf, same_site, similar_pages
-from probe.evidence import Evidence
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Http, Outcome, Tls, TrustReason
+from probe.reading.evidence import Evidence
+from probe.rule import Proof, Rule, Tier, rule
 
 _REFUSALS = {401, 403, 407, 429, 451}
 _CHALLENGE_TITLES = ("just a moment", "attention required", "ddos-guard", "checking your browser")

@@ -5,10 +5,10 @@ and after. A hello that no name is answered by is the server's limit, or acted u
 """
 
 from probe.compare import same_failure
-from probe.evidence import Evidence
 from probe.failure import Failure
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Outcome, Tls
+from probe.reading.evidence import Evidence
+from probe.rule import Proof, Rule, Tier, rule
 from probe.rules.tls import MECHANISMS
 
 EXPERIMENTS = ("hello",)

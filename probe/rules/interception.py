@@ -8,14 +8,14 @@ site is shown to have another certificate, and only when this line does not re-s
 import re
 from base64 import b64decode
 
-from probe import certificate
+from probe.certificates import certificate
+from probe.certificates.forgery import resembles_2019, trust_facts
+from probe.certificates.trust import covers, matches
 from probe.compare import host_of, same_issuer, same_leaf
-from probe.evidence import Evidence
-from probe.forgery import resembles_2019, trust_facts
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Base, Mechanism, Outcome, Role, Tls, TrustReason
+from probe.reading.evidence import Evidence
+from probe.rule import Proof, Rule, Tier, rule
 from probe.rules.access import is_local_interceptor
-from probe.trust import covers, matches
 
 _MITM = Mechanism.TLS_MITM
 _COMMON_NAME = re.compile(r"(?:^|,)CN=([^,+]+)")

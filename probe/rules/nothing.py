@@ -1,9 +1,9 @@
 """Why we cannot tell: what was missing, in one sentence. Honest, and never an accusation."""
 
-from probe.evidence import Evidence, failing
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Dns, Http, Outcome, Role, Step, Tcp, Tls
-from probe.slowness import cut_short
+from probe.reading.evidence import Evidence, failing
+from probe.reading.slowness import cut_short
+from probe.rule import Proof, Rule, Tier, rule
 
 
 def _failed(e: Evidence) -> list[Step]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from probe import path
-from probe.evidence import Evidence
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Mechanism, Outcome, Tls
+from probe.reading import path
+from probe.reading.evidence import Evidence
+from probe.rule import Proof, Rule, Tier, rule
 
 EXPERIMENTS = ("trace",)
 

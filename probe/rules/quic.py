@@ -8,11 +8,11 @@ where a control was answered there, the machine itself is alive, and QUIC passes
 from collections.abc import Iterator
 
 from probe.compare import same_failure
-from probe.evidence import Evidence, by_address, consistently
 from probe.failure import Failure
-from probe.http3 import offered
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Base, Mechanism, Outcome, Quic, Role, Tls
+from probe.reading.evidence import Evidence, by_address, consistently
+from probe.reading.http3 import offered
+from probe.rule import Proof, Rule, Tier, rule
 
 EXPERIMENTS = ("quic",)
 

@@ -8,11 +8,11 @@ large resolvers answer from many machines; with an answer that nobody else gives
 from collections.abc import Iterable, Iterator
 
 from probe.compare import agree, is_address
-from probe.evidence import Evidence
 from probe.failure import Failure
-from probe.infer import Proof, Rule, Tier, rule
 from probe.known import nobodys_addresses
 from probe.model import Base, Dns, Mechanism, Outcome, Ping, Role
+from probe.reading.evidence import Evidence
+from probe.rule import Proof, Rule, Tier, rule
 
 EXPERIMENTS = ("dns",)
 _ENCRYPTED = frozenset({"doh", "dot"})

@@ -8,10 +8,10 @@ What accuses the network for a service's public places is in `stops.py`.
 from collections.abc import Iterable, Sequence
 
 from probe.compare import same_issuer, same_leaf
-from probe.evidence import Evidence, consistently
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Base, Control, Mechanism, Outcome, Ping, Role, Tls
-from probe.places import OWN, THROWAWAY, Attempt, attempts, by_part, by_place
+from probe.reading.evidence import Evidence, consistently
+from probe.reading.places import OWN, THROWAWAY, Attempt, attempts, by_part, by_place
+from probe.rule import Proof, Rule, Tier, rule
 from probe.rules import access, interception
 
 EXPERIMENTS = ("telegram", "whatsapp", "signal", "messenger", "tor", "openvpn", "wireguard")

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from probe.evidence import Evidence
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Mechanism, Outcome, Ping, Tcp
-from probe.shutdown import Mode, classify, reach, seen_twice
+from probe.reading.evidence import Evidence
+from probe.reading.shutdown import Mode, classify, reach, seen_twice
+from probe.rule import Proof, Rule, Tier, rule
 
 EXPERIMENTS = frozenset({"connectivity"})
 

@@ -1,10 +1,10 @@
 """What a line test says: a number, or that there is none."""
 
-from probe.crowding import crowded
-from probe.evidence import Evidence
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Outcome, Transfer
-from probe.pairs import rate, sane
+from probe.reading.crowding import crowded
+from probe.reading.evidence import Evidence
+from probe.reading.pairs import rate, sane
+from probe.rule import Proof, Rule, Tier, rule
 
 EXPERIMENTS = frozenset({"speed"})
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from probe.compare import is_bogon, same_failure
-from probe.evidence import Evidence, consistently, is_live
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Base, Dns, Mechanism, Outcome, Ping, Role, Tcp, Tls
-from probe.places import Attempt, by_place
+from probe.reading.evidence import Evidence, consistently, is_live
+from probe.reading.places import Attempt, by_place
+from probe.rule import Proof, Rule, Tier, rule
 from probe.rules import dns, services, tcp, tls
 from probe.rules.services import besides, dead, parts, there
 

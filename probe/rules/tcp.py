@@ -1,10 +1,10 @@
 """What failed connections say: only against somebody who did connect to the same address."""
 
 from probe.compare import same_failure
-from probe.evidence import Evidence, by_address, consistently, failing
 from probe.failure import Failure
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Mechanism, Outcome, Role, Tcp
+from probe.reading.evidence import Evidence, by_address, consistently, failing
+from probe.rule import Proof, Rule, Tier, rule
 
 MECHANISMS = {
     Failure.REFUSED: Mechanism.TCP_REFUSED,

@@ -7,10 +7,9 @@ differently. The first is proof, the second is weaker and says so.
 
 from collections.abc import Mapping, Sequence
 
-from probe.evidence import Evidence
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Mechanism, Outcome, Transfer
-from probe.pairs import (
+from probe.reading.evidence import Evidence
+from probe.reading.pairs import (
     SUSPECTED,
     Judgement,
     State,
@@ -21,8 +20,9 @@ from probe.pairs import (
     rate,
     sane,
 )
-from probe.plateau import burst, limiter, plateau
-from probe.repeated import again, suspected_before
+from probe.reading.plateau import burst, limiter, plateau
+from probe.reading.repeated import again, suspected_before
+from probe.rule import Proof, Rule, Tier, rule
 
 EXPERIMENTS = frozenset({"throttle"})
 

@@ -7,10 +7,10 @@ can explain the difference. A harmless name that fails proves nothing.
 from collections.abc import Iterator
 
 from probe.compare import same_failure
-from probe.evidence import Evidence, by_address, failing, steadily
 from probe.failure import Failure
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Base, Mechanism, Outcome, Role, Tcp, Tls, TrustReason
+from probe.reading.evidence import Evidence, by_address, failing, steadily
+from probe.rule import Proof, Rule, Tier, rule
 
 MECHANISMS = {
     Failure.TIMEOUT: Mechanism.TLS_TIMEOUT,

@@ -8,11 +8,11 @@ a control is shown.
 
 from datetime import timedelta
 
+from probe.certificates.forgery import LeafFacts, trust_facts
 from probe.compare import same_issuer, same_leaf
-from probe.evidence import Evidence
-from probe.forgery import LeafFacts, trust_facts
-from probe.infer import Proof, Rule, Tier, rule
 from probe.model import Base, Role, Tls, Trust, TrustReason
+from probe.reading.evidence import Evidence
+from probe.rule import Proof, Rule, Tier, rule
 from probe.rules import interception
 
 EXPERIMENTS = ("mitm",)

@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from bench.field import plan as plans
 from bench.field.certificates import certify
 from bench.field.plan import Spec
+from probe.certificates.signature import verifies
+from probe.certificates.trust import evaluate
 from probe.known import authorities
 from probe.net.prove import load_roots
-from probe.signature import verifies
-from probe.trust import evaluate
 
 Chains = dict[str, list[bytes]]
 
@@ -61,7 +61,7 @@ def test_an_authority_is_held_against_known_interceptors_once(
         asked.append(spki)
         return verifies(spki, algorithm, message, signature)
 
-    monkeypatch.setattr("probe.authority.verifies", counting)
+    monkeypatch.setattr("probe.certificates.authority.verifies", counting)
     roots = load_roots(folder / "ca.pem")
     for name, chain in chains.items():
         evaluate(chain, name, roots=roots, now=datetime.now(UTC))

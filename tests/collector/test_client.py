@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
-from collector.ingest import _parse_line
+from collector.api.ingest import _parse_line
 from collector.rows import Door, instant
 from probe import wire
-from probe.collector_client import CollectorClient, CollectorRefused
-from probe.endpoint import parse
-from probe.keys import Keys
 from probe.messages import RecheckAsk, RecordReply
 from probe.model import Vantage
+from probe.sharing.collector_client import CollectorClient, CollectorRefused
+from probe.sharing.endpoint import parse
+from probe.sharing.keys import Keys
 from tests.collector.place import LISTED, Place, collector, record
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from collector.rejudge import rejudge
-from collector.retention import retire
 from collector.store import StoreError, beats, open_store
+from collector.upkeep.rejudge import rejudge
+from collector.upkeep.retention import retire
 from probe import wire
 from probe.messages import ControlReply, Heartbeat, Unheard
 from probe.model import Mechanism, Outcome, Record, Transfer, Vantage, Verdict
+from tests.collector.api.test_interceptions import intercepted
 from tests.collector.place import LISTED, UNLISTED, Place, Sender, collector, now, record
-from tests.collector.test_interceptions import intercepted
 
 pytest.importorskip("asyncpg", reason="no asyncpg here: pip install 'qazprobe[postgres]'")
 

@@ -250,7 +250,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 def test_slow_heads_and_too_many_guests_are_shown_the_door(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from collector import doorkeeper
+    from collector.bulk import doorkeeper
 
     monkeypatch.setattr(doorkeeper, "HEAD_SECONDS", 0.3)
 

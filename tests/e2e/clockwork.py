@@ -23,8 +23,9 @@ def ahead() -> float:
 
 
 def _probe() -> None:
-    from probe import boot, glance, heartbeat
     from probe.experiments import connectivity
+    from probe.heartbeat import boot, glance
+    from probe.heartbeat import sender as heartbeat
 
     clocks = SimpleNamespace(
         time=time.time,

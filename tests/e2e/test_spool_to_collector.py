@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from probe import endpoint as place
 from probe import uuid7, wire
-from probe.collector_client import CollectorClient
-from probe.control import ControlDesk, answer_rechecks
-from probe.enrolment import introduce
-from probe.erase import erase_remote
-from probe.keys import Keys, Role
 from probe.messages import RecheckAsk, RecheckJob
 from probe.model import Record
-from probe.spool import Spool
-from probe.upload import Sender, Summary, upload
+from probe.sharing import endpoint as place
+from probe.sharing.collector_client import CollectorClient
+from probe.sharing.control import ControlDesk, answer_rechecks
+from probe.sharing.enrolment import introduce
+from probe.sharing.keys import Keys, Role
+from probe.sharing.spool import Spool
+from probe.sharing.upload import Sender, Summary, upload
+from probe.upkeep.erase import erase_remote
 from tests.probe import sample
 
 pytest.importorskip("collector.cli", reason="the collector's command needs its extra")

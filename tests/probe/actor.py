@@ -12,9 +12,10 @@ from typing import NoReturn
 
 import pytest
 
-from probe import cli, recheck, rounds
-from probe.kit import Kit
-from probe.post import Outfit
+from probe import cli
+from probe.job import recheck, rounds
+from probe.sharing.post import Outfit
+from probe.sweep.kit import Kit
 from tests.probe.stage import Stage, kit
 
 

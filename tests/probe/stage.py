@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Literal, TypeVar
 
-from probe import facts, model
-from probe.assignment import Assignment
-from probe.draft import Heading
+from probe import model
 from probe.experiments.port import Experiment, Hello, Net, Reference, Resolver, Task
 from probe.experiments.trail import Trail
 from probe.failure import Failure
-from probe.journal import Journal
-from probe.kit import Controls, Kit, RunView
+from probe.job.assignment import Assignment
 from probe.messages import RecheckAsk
 from probe.model import (
     Dns,
@@ -33,13 +30,17 @@ from probe.model import (
     Vantage,
     Verdict,
 )
-from probe.output import Outlet, Sink
 from probe.plan import Job, host_of, keyed
-from probe.progress import Nobody
-from probe.repeated import again
+from probe.reading import facts
+from probe.reading.repeated import again
 from probe.run import Ending, Order, Run
 from probe.stop import Stop
-from probe.timetable import Timetable
+from probe.sweep.draft import Heading
+from probe.sweep.journal import Journal
+from probe.sweep.kit import Controls, Kit, RunView
+from probe.sweep.output import Outlet, Sink
+from probe.sweep.timetable import Timetable
+from probe.telling.progress import Nobody
 
 T = TypeVar("T")
 Manner = Literal["ok", "reset", "silent", "once", "bug", "slow", "drips"]

@@ -6,9 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from probe.evidence import Evidence
-from probe.infer import WEB, judge
+from probe.infer import judge
 from probe.lab.capture import Case
+from probe.reading.evidence import Evidence
+from probe.rule import WEB
 from probe.rules import RULES
 
 CASES = Path(__file__).parents[1] / "cases"

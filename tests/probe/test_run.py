@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from probe.failure import Failure
-from probe.journal import Journal
 from probe.model import Control, Dns, Outcome, Record, Role, Tls, Verdict
 from probe.run import COMPARED
+from probe.sweep.journal import Journal
 from tests.probe import stage
 from tests.probe.stage import FakeDesk, Manner, Performance, Stage, address_of, urls
 

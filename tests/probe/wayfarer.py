@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from probe.experiments.trail import Trail
 from probe.failure import Failure
 from probe.model import Dns, Http, Packet, Ping, Reply, Role, Steps, Tcp, Tls, Travel
-from probe.path import Layer
+from probe.reading.path import Layer
 
 ADDRESS = "203.0.113.7"
 OWN = Packet(at=0.05, by="peer", ip_ttl=50, ip_id=0, flags="SA", window=65160, acked=0)

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from probe import wire
 from probe.commands.results import command
-from probe.results import Results
+from probe.job.results import Results
 from probe.trouble import Trouble
 from tests.probe import sample
 

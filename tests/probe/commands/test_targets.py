@@ -7,9 +7,9 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner, Result
 
-from probe.assignment import updated
 from probe.commands.targets import _update, command
-from probe.endpoint import parse
+from probe.job.assignment import updated
+from probe.sharing.endpoint import parse
 from probe.trouble import Trouble
 from tests.probe.rehearsal import Rehearsal
 

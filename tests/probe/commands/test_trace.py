@@ -7,14 +7,15 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from probe import path, wire
+from probe import wire
 from probe.commands.trace import command
 from probe.exits import Exit
 from probe.model import Vantage
 from probe.owners import Owner
+from probe.reading import path
+from probe.telling.wayjson import summary
+from probe.telling.waytext import conclusions, place, table
 from probe.trouble import Trouble
-from probe.wayjson import summary
-from probe.waytext import conclusions, place, table
 
 CASES = Path(__file__).parents[2] / "cases" / "trace"
 HOME = Vantage(country="KZ")

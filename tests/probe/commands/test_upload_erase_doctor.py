@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from probe import consent
 from probe.home import VARIABLE
-from probe.spool import Spool
+from probe.sharing.spool import Spool
+from probe.upkeep import consent
 from tests.probe.rehearsal import Rehearsal, record
 
 Done = tuple[int, str, str]

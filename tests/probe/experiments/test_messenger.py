@@ -4,7 +4,7 @@ from probe.experiments.messenger import EXPERIMENT
 from probe.experiments.port import Task
 from probe.failure import Failure
 from probe.known import endpoints
-from probe.places import attempts, by_part
+from probe.reading.places import attempts, by_part
 from tests.build import GOOD
 from tests.fake_net import FakeNet
 from tests.probe.talking import first

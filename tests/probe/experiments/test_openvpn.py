@@ -14,7 +14,7 @@ from probe.experiments.private import Server, read_server
 from probe.failure import Failure
 from probe.lab import tunnels
 from probe.model import Steps
-from probe.places import attempts
+from probe.reading.places import attempts
 from tests.build import record
 from tests.probe.talking import TalkingNet
 

@@ -7,7 +7,7 @@ from probe.experiments.signal import EXPERIMENT
 from probe.failure import Failure
 from probe.known import authorities, endpoints
 from probe.model import Authority, Steps, Trust
-from probe.places import attempts
+from probe.reading.places import attempts
 from tests.build import FORGED, GOOD
 from tests.fake_net import FakeNet
 from tests.probe.talking import first

@@ -4,8 +4,8 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
-from collector.bulk import start_bulk
-from collector.bulk_identity import make_identity
+from collector.bulk.identity import make_identity
+from collector.bulk.server import start_bulk
 from probe.experiments.port import Net, Task
 from probe.experiments.speed import EXPERIMENT
 from probe.infer import judge

@@ -12,7 +12,7 @@ from probe.failure import Failure
 from probe.known import endpoints
 from probe.lab.tunnels import mtproto
 from probe.model import Dns, Ping, Role, Steps, Tls
-from probe.places import attempts, by_part
+from probe.reading.places import attempts, by_part
 from tests.build import GOOD, HARMLESS, OTHER
 from tests.fake_net import FakeNet
 from tests.probe import talking

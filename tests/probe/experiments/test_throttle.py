@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe import wire
-from probe.budget import Purse, Spending
 from probe.experiments.port import Net, Resolver, Task
 from probe.experiments.throttle import control_name, measure
 from probe.failure import Failure
 from probe.infer import judge
+from probe.job.budget import Purse, Spending
 from probe.messages import BulkReply
 from probe.model import (
     Dns,

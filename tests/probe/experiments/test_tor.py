@@ -11,7 +11,7 @@ from probe.experiments.port import Task
 from probe.experiments.private import Server
 from probe.failure import Failure
 from probe.model import Steps
-from probe.places import attempts, by_part
+from probe.reading.places import attempts, by_part
 from tests.build import record
 from tests.fake_net import FakeNet
 

@@ -10,12 +10,13 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from probe import path, wire
+from probe import wire
 from probe.experiments.port import Resolver, Stepper, Task
 from probe.experiments.trace import measure
 from probe.failure import Failure
 from probe.infer import judge
 from probe.model import Dns, Http, Mechanism, Outcome, Ping, Role, Steps, Tcp, Tls
+from probe.reading import path
 from tests.fake_net import FakeNet
 from tests.probe.wayfarer import ADDRESS, look, router
 

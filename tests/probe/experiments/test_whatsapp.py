@@ -8,7 +8,7 @@ from probe.failure import Failure
 from probe.infer import judge
 from probe.known import endpoints
 from probe.model import Outcome
-from probe.places import attempts, by_part
+from probe.reading.places import attempts, by_part
 from tests.build import GOOD, record
 from tests.fake_net import FakeNet
 from tests.probe.talking import first

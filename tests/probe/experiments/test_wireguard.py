@@ -10,7 +10,7 @@ from probe.experiments.port import FRESH, Task
 from probe.failure import Failure
 from probe.lab.tunnels import PEER_KEY, SERVER_KEY, respond
 from probe.model import Steps
-from probe.places import attempts
+from probe.reading.places import attempts
 from tests.build import record
 from tests.probe.talking import TalkingNet
 

@@ -8,13 +8,13 @@ from time import monotonic
 
 import pytest
 
+from probe.certificates.roots import RootsError
 from probe.experiments.port import BulkNet, Resolver
 from probe.failure import Failure
 from probe.net.budget import Budget
 from probe.net.route import has_route
 from probe.net.session import Session, SessionSettings
 from probe.net.view import View
-from probe.roots import RootsError
 from tests.probe.net.conftest import Looking
 from tests.probe.net.rude import answering, serving
 from tests.probe.net.test_dns import answer

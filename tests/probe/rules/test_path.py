@@ -4,7 +4,7 @@ import pytest
 
 from probe.infer import judge
 from probe.model import Mechanism, Outcome, Record, Steps, Vantage
-from probe.path import Layer
+from probe.reading.path import Layer
 from tests.probe.wayfarer import walk
 
 

@@ -3,9 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from probe.evidence import Evidence
 from probe.infer import judge
 from probe.model import Outcome, Record, Role, Step, Tls, Trust, TrustReason
+from probe.reading.evidence import Evidence
 from probe.rules import RULES
 from tests.build import EXPIRED, FORGED, GOOD, HOST, OTHER, VALID, control, record, tcp, tls
 from tests.build import harmless as harmless_of

@@ -1,0 +1,1 @@
+"""What probes, controls and researchers ask over HTTP: one file a path, one guard for all."""

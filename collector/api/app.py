@@ -1,0 +1,67 @@
+"""The routes of one collector, and nothing else."""
+
+from aiohttp import web
+
+from collector.api import (
+    control,
+    enrolment,
+    exchange,
+    heartbeats,
+    ingest,
+    interceptions,
+    page,
+    public,
+    query,
+)
+from collector.api.exchange import Handler
+from collector.service import SERVICE, Service
+
+Route = tuple[str, str, Handler]
+
+METRICS: Route = ("GET", "/metrics", public.get_metrics)
+HEALTH: tuple[Route, ...] = (
+    ("GET", "/healthz", public.get_healthz),
+    ("GET", "/readyz", public.get_readyz),
+)
+ROUTES: tuple[Route, ...] = (
+    ("POST", "/v1/measurements", ingest.post_measurements),
+    ("POST", "/v1/heartbeat", heartbeats.post_heartbeat),
+    ("POST", "/v1/enroll", enrolment.post_enroll),
+    ("DELETE", "/v1/probes/me", enrolment.delete_me),
+    ("GET", "/v1/control", control.get_control),
+    ("POST", "/v1/recheck", control.post_recheck),
+    ("GET", "/v1/recheck", control.get_recheck),
+    ("GET", "/v1/service", public.get_service),
+    ("GET", "/v1/targets", public.get_targets),
+    ("GET", "/v1/vantage", public.get_vantage),
+    ("GET", "/v1/measurements", query.get_measurements),
+    ("GET", "/v1/measurements/{id}", query.get_measurement),
+    ("GET", "/v1/verdicts", query.get_verdicts),
+    ("GET", "/v1/events", query.get_events),
+    ("GET", "/v1/interceptions", interceptions.get_interceptions),
+    ("GET", "/v1/export/interceptions", interceptions.get_export),
+    ("GET", "/v1/certificates/{file}", interceptions.get_certificate),
+    ("GET", "/v1/export", query.get_export),
+    ("GET", "/", page.get_page),
+)
+
+
+def make_app(service: Service) -> web.Application:
+    """The public side; `/metrics` too unless it has an address of its own."""
+    own = service.settings.metrics is not None
+    return _app(service, (*ROUTES, *HEALTH, *(() if own else (METRICS,))))
+
+
+def make_metrics_app(service: Service) -> web.Application:
+    """The side that only the operator's Prometheus reaches."""
+    return _app(service, (*HEALTH, METRICS))
+
+
+def _app(service: Service, routes: tuple[Route, ...]) -> web.Application:
+    limit = service.settings.limits.body_bytes
+    app = web.Application(middlewares=[exchange.guard], client_max_size=limit)
+    app[SERVICE] = service
+    for method, path, handler in routes:
+        app.router.add_route(method, path, handler)
+    app.on_response_prepare.append(exchange.dress)
+    return app

@@ -1,0 +1,80 @@
+"""Keys come, and go with everything they ever sent."""
+
+import base64
+import binascii
+
+import msgspec
+from aiohttp import web
+
+from collector.api.exchange import SMALL_BODY, Refused, answer, read_json
+from collector.api.signature import is_signed, signed_body
+from collector.service import SERVICE, Service
+from collector.store import keys
+from collector.store.keys import Key
+from probe import wire
+from probe.messages import EnrolReply, EnrolRequest
+
+_KEY_BYTES = 32
+_INVITE_LIMIT = 200
+
+
+class Erased(msgspec.Struct, frozen=True, kw_only=True):
+    """How many records were taken back."""
+
+    erased: int
+
+
+async def post_enroll(request: web.Request) -> web.Response:
+    """Make a key known, by the rules of this collector."""
+    service = request.app[SERVICE]
+    wait = service.must_wait(request, service.by_enrolment)
+    if wait:
+        raise Refused(429, "rate_enrol", "too many new keys; try again later", retry_after=wait)
+    asked = await read_json(request, EnrolRequest)
+    key = _proven(asked)
+    await _enrol(service, key, asked.invite)
+    reply = EnrolReply(key_id=key.key_id, collector_id=service.store.collector_id)
+    return answer(reply)
+
+
+def _proven(asked: EnrolRequest) -> Key:
+    """The key, when whoever asks has its private half."""
+    public, proof = _bytes(asked.key), _bytes(asked.proof)
+    if len(public) != _KEY_BYTES:
+        raise Refused(400, "malformed", "key: base64 of a raw Ed25519 public key expected")
+    if asked.invite is not None and len(asked.invite) > _INVITE_LIMIT:
+        raise Refused(400, "malformed", f"invite: at most {_INVITE_LIMIT} characters expected")
+    if not is_signed(public, proof, wire.enrol_bytes(public, asked.invite, asked.role)):
+        raise Refused(401, "signature", "proof does not fit the key")
+    return Key(wire.key_id(public), public, asked.role)
+
+
+async def _enrol(service: Service, key: Key, invite: str | None) -> None:
+    known = await service.store.read(keys.find_key(key.key_id))
+    if known is None and service.settings.enrolment == "closed":
+        raise Refused(403, "closed", "this collector takes no new keys")
+    # Everybody's verdicts lean on controls: those need an invite wherever they enrol.
+    needed = service.settings.enrolment == "token" or key.role == "control"
+    at = service.clock()
+    refused = await service.store.write(keys.enrol(key, invite, needs_invite=needed, at=at))
+    if refused:
+        status = 409 if refused.reason == "role" else 403
+        raise Refused(status, refused.reason, refused.message)
+
+
+async def delete_me(request: web.Request) -> web.Response:
+    """Forget a key and all its data."""
+    service = request.app[SERVICE]
+    key, _ = await signed_body(request, limit=SMALL_BODY)
+    erased = await service.store.write(keys.erase(key.key_id))
+    service.forget_key(key.key_id)
+    service.watch.forget()
+    service.snapshots.touch()
+    return answer(Erased(erased=erased))
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""

@@ -1,0 +1,88 @@
+"""What anybody may ask: what this is, where the asker is, what is measured, whether all is well."""
+
+import ipaddress
+from datetime import UTC, datetime
+
+from aiohttp import web
+from msgspec.structs import replace
+
+from collector.api.exchange import Refused, answer
+from collector.service import SERVICE
+from collector.store import keys
+from probe import targets
+from probe.messages import BulkReply, ServiceReply, VantageReply
+
+
+async def get_service(request: web.Request) -> web.Response:
+    """What this collector offers."""
+    service = request.app[SERVICE]
+    own = (_reached(request, service.bulk),) if service.bulk else ()
+    reply = ServiceReply(
+        collector_id=service.store.collector_id,
+        lab=service.settings.lab,
+        enrolment=service.settings.enrolment,
+        bulk=(*own, *service.settings.bulk_also),
+    )
+    return answer(reply)
+
+
+def _reached(request: web.Request, bulk: BulkReply) -> BulkReply:
+    """A bulk server that listens everywhere is where the asker found us."""
+    try:
+        everywhere = ipaddress.ip_address(bulk.address).is_unspecified
+    except ValueError:
+        everywhere = False
+    ours = request.get_extra_info("sockname")
+    return replace(bulk, address=ours[0]) if everywhere and ours else bulk
+
+
+async def get_vantage(request: web.Request) -> web.Response:
+    """The asker's country and network, looked up and forgotten."""
+    service = request.app[SERVICE]
+    origin = service.origin(request)
+    name = targets.networks().get(origin.asn) if origin.asn else None
+    now = datetime.fromtimestamp(service.clock(), UTC)
+    time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    reply = VantageReply(country=origin.country, asn=origin.asn, network=name, time=time)
+    response = answer(reply)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+async def get_targets(request: web.Request) -> web.Response:
+    """A target list as Citizen Lab's CSV, unless the asker has it already."""
+    name = request.query.get("name", request.query.get("list", ""))
+    listed = request.app[SERVICE].listed
+    found = listed.text(name)
+    if found is None:
+        raise Refused(404, "unknown_list", f"lists here: {', '.join(listed.names) or 'none'}")
+    text, etag = found
+    headers = {"ETag": etag, "Cache-Control": "public, max-age=3600"}
+    known = {tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")}
+    if etag in known or "*" in known:
+        return web.Response(status=304, headers=headers)
+    return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=headers)
+
+
+async def get_healthz(_request: web.Request) -> web.Response:
+    """The process is alive."""
+    return web.Response(text="ok\n")
+
+
+async def get_readyz(request: web.Request) -> web.Response:
+    """The store answers, and refused nothing a moment ago."""
+    service = request.app[SERVICE]
+    await service.store.read(keys.find_key(""))
+    if service.ailing:
+        raise Refused(503, "store", "the store took nothing just now")
+    return web.Response(text="ready\n")
+
+
+async def get_metrics(request: web.Request) -> web.Response:
+    """Everything in Prometheus's text format."""
+    service = request.app[SERVICE]
+    families = await service.snapshots.text()
+    body = service.instruments.encode() + families
+    return web.Response(
+        body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+    )

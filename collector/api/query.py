@@ -1,0 +1,311 @@
+"""The read side: records, verdicts, events, exports. Cursors, not offsets; everything bounded."""
+
+import asyncio
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import msgspec
+from aiohttp import web
+
+from collector import listed, rows
+from collector.alarms import events
+from collector.alarms.silence import Alarm
+from collector.api.exchange import Refused, answer
+from collector.metrics import families as metrics
+from collector.service import SERVICE, Service
+from collector.store import Operation, reading
+from collector.store.port import Ask
+from collector.store.reading import Selection, Summary
+from collector.upkeep import export
+from collector.upkeep.export import Format
+
+PAGE_LIMIT = 1000
+EVENT_DAYS = 7.0
+EVENT_DAYS_LIMIT = 90.0
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NUMBER = re.compile(r"\d{1,19}")
+
+
+async def get_measurements(request: web.Request) -> web.Response:
+    """A page of records, newest first unless `order=oldest`."""
+    service, query = request.app[SERVICE], request.query
+    limit = number(query, "limit", 100)
+    cursor = number(query, "cursor", -1)
+    order = query.get("order", "newest")
+    if not 0 < limit <= PAGE_LIMIT or order not in {"newest", "oldest"}:
+        message = f"limit: 1 to {PAGE_LIMIT}, order: newest or oldest expected"
+        raise Refused(400, "malformed", message)
+    operation = reading.page(
+        selection(query),
+        cursor=None if cursor < 0 else cursor,
+        limit=limit,
+        oldest_first=order == "oldest",
+    )
+    found = await service.store.read(operation, slow=True)
+    following = str(found[-1].seq) if len(found) == limit else None
+    return answer({"measurements": [_shown(row) for row in found], "next": following})
+
+
+async def get_measurement(request: web.Request) -> web.Response:
+    """One record with its evidence, and our verdict on it."""
+    service = request.app[SERVICE]
+    found = await service.store.read(_one(request.match_info["id"]))
+    if found is None:
+        raise Refused(404, "unknown_record", "no record with this id is kept here")
+    row, stored = found
+    verdict = msgspec.Raw(row.verdict.encode()) if row.verdict else None
+    record = msgspec.Raw(export.whole(stored)) if stored else None
+    ours = {"outcome": row.outcome, "stage": row.stage, "verdict": verdict, "ruleset": row.ruleset}
+    return answer({"record": record, "judged": ours, "authority": row.authority or None})
+
+
+def _one(id_: str) -> Operation[tuple[Summary, reading.Stored | None] | None]:
+    seq = yield from reading.find(id_)
+    if seq is None:
+        return None
+    row = yield from reading.summary(seq)
+    return (row, (yield from reading.stored(seq))) if row else None
+
+
+async def get_verdicts(request: web.Request) -> web.Response:
+    """What probes say now of each target on each network: one key, one vote."""
+    service = request.app[SERVICE]
+    wanted = selection(request.query)
+    view = await service.snapshots.view()
+    votes = [vote for vote in view.votes if _is_wanted(vote, wanted)]
+    found = await asyncio.to_thread(_verdicts, service, votes)
+    return answer({"window_seconds": service.settings.window, "verdicts": found})
+
+
+def _is_wanted(vote: metrics.Tally, wanted: Selection) -> bool:
+    return (
+        (not wanted.target or vote.target == wanted.target)
+        and (not wanted.country or vote.country == wanted.country)
+        and wanted.asn in {-1, vote.asn}
+    )
+
+
+def _verdicts(service: Service, votes: list[metrics.Tally]) -> list[dict[str, object]]:
+    mechanisms: dict[events.Place, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    authorities: dict[events.Place, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    confirmed: dict[events.Place, int] = defaultdict(int)
+    newest: dict[events.Place, float] = defaultdict(float)
+    for vote in votes:
+        place = (vote.target, vote.country, vote.asn)
+        for word in vote.mechanisms.split():
+            mechanisms[place][word] += vote.n
+        if vote.authority:
+            authorities[place][vote.authority] += vote.n
+        confirmed[place] += vote.confirmed
+        newest[place] = max(newest[place], vote.newest)
+    return [
+        {
+            "target": place[0],
+            "category": service.listed.category(place[0]),
+            "country": place[1],
+            "asn": place[2],
+            "probes": outcomes,
+            "interference_ratio": metrics.ratio(outcomes),
+            "confirmed": confirmed[place],
+            "mechanisms": mechanisms[place],
+            "authorities": authorities[place],
+            "newest": instant_text(newest[place]),
+        }
+        for place, outcomes in sorted(metrics.by_outcome(votes).items())
+    ]
+
+
+async def get_events(request: web.Request) -> web.Response:
+    """What happened, by kind, target and network, and for how long.
+
+    Beside the events: networks that fell silent with nothing else to say so, and networks with too
+    few probes to say anything.
+    """
+    service = request.app[SERVICE]
+    now = service.clock()
+    since = _instant_of(request.query, "since", now - EVENT_DAYS * 86400)
+    if since < now - EVENT_DAYS_LIMIT * 86400:
+        raise Refused(400, "malformed", f"since: at most {EVENT_DAYS_LIMIT:.0f} days ago expected")
+    window, quorum = service.settings.window, service.settings.quorum
+    votes = await service.store.read(_votes(since - window), slow=True)
+    found = await asyncio.to_thread(events.detect, votes, now=now, window=window, quorum=quorum)
+    alarms = await service.watch.found()
+    wanted = selection(request.query)
+    every = sorted(merged(found, alarms.events), key=lambda one: one.started_at, reverse=True)
+    shown = [_event(one) for one in every if _is_wanted_event(one, wanted, since)]
+    return answer(
+        {
+            "quorum": quorum,
+            "window_seconds": window,
+            "events": shown,
+            "unconfirmed": [
+                _alarm(one)
+                for one in alarms.unconfirmed
+                if _is_wanted_place(wanted, one.country, one.asn)
+                and (one.ended_at is None or one.ended_at >= since)
+            ],
+            "too_few": [
+                {"country": country, "asn": asn, "probes": n}
+                for (country, asn), n in sorted(alarms.too_few.items())
+                if _is_wanted_place(wanted, country, asn)
+            ],
+        }
+    )
+
+
+def merged(said: Iterable[events.Event], alarms: Iterable[events.Event]) -> list[events.Event]:
+    """Both, without alarms that a quorum's event on the same target tells already."""
+    told = list(said)
+    return [*told, *(one for one in alarms if not any(_same(one, other) for other in told))]
+
+
+def _same(alarm: events.Event, other: events.Event) -> bool:
+    place = (alarm.kind, alarm.target, alarm.country, alarm.asn)
+    return (
+        place == (other.kind, other.target, other.country, other.asn)
+        and (other.ended_at is None or other.ended_at >= alarm.started_at)
+        and (alarm.ended_at is None or alarm.ended_at >= other.started_at)
+    )
+
+
+def _votes(since: float) -> Operation[list[events.Vote]]:
+    rows_ = yield Ask("votes_since", {"since": since})
+    return [events.Vote(*row) for row in rows_]
+
+
+def _is_wanted_event(event: events.Event, wanted: Selection, since: float) -> bool:
+    return (
+        (event.ended_at is None or event.ended_at >= since)
+        and (not wanted.target or event.target == wanted.target)
+        and _is_wanted_place(wanted, event.country, event.asn)
+    )
+
+
+def _is_wanted_place(wanted: Selection, country: str, asn: int) -> bool:
+    return (not wanted.country or country == wanted.country) and wanted.asn in {-1, asn}
+
+
+def _alarm(alarm: Alarm) -> dict[str, object]:
+    shown = {"active": alarm.ended_at is None, "why": "nothing else says so yet"}
+    ended = None if alarm.ended_at is None else instant_text(alarm.ended_at)
+    return {
+        "country": alarm.country,
+        "asn": alarm.asn,
+        "started_at": instant_text(alarm.started_at),
+        "ended_at": ended,
+        "probes": alarm.probes,
+        **shown,
+    }
+
+
+def _event(event: events.Event) -> dict[str, object]:
+    ended = None if event.ended_at is None else instant_text(event.ended_at)
+    shown = {
+        "active": ended is None,
+        "started_at": instant_text(event.started_at),
+        "ended_at": ended,
+    }
+    return {**event._asdict(), **shown}
+
+
+async def get_export(request: web.Request) -> web.StreamResponse:
+    """Everything selected, oldest first, as one file."""
+    service = request.app[SERVICE]
+    format_ = cast("Format", request.query.get("format", "jsonl"))
+    if format_ not in get_args(Format):
+        raise Refused(400, "malformed", "format: jsonl, csv or parquet expected")
+    wanted = selection(request.query)
+    headers = {
+        "Content-Type": export.TYPES[format_],
+        "Content-Disposition": f'attachment; filename="measurements.{format_}"',
+    }
+    if format_ == "parquet":
+        return await _parquet(service, wanted, headers)
+    response = web.StreamResponse(headers=headers)
+    await response.prepare(request)
+    async for piece in export.lines(service.store, wanted, format_):
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+async def _parquet(
+    service: Service, wanted: Selection, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "measurements.parquet"
+        try:
+            await export.parquet(service.store, wanted, file)
+        except ModuleNotFoundError as error:
+            message = "Parquet is not offered here: it needs qazprobe[analytics]"
+            raise Refused(501, "no_parquet", message) from error
+        body = await asyncio.to_thread(file.read_bytes)
+    return web.Response(body=body, headers=headers)
+
+
+def selection(query: Mapping[str, str]) -> Selection:
+    """Which records a query string asks for.
+
+    Raises:
+        Refused: a value that cannot be one.
+    """
+    asn = query.get("asn", "").upper().removeprefix("AS")
+    if asn and not _NUMBER.fullmatch(asn):
+        raise Refused(400, "malformed", "asn: a number expected")
+    input_ = query.get("input", "")
+    return Selection(
+        target=query.get("target", ""),
+        input=(listed.normalise(input_) or input_) if input_ else "",
+        country=query.get("country", "").upper(),
+        asn=min(int(asn), 2**32) if asn else -1,
+        outcome=query.get("outcome", ""),
+        experiment=query.get("experiment", ""),
+        role=query.get("role", ""),
+        since=_instant_of(query, "since", 0.0),
+        until=_instant_of(query, "until", 1e12),
+    )
+
+
+def _instant_of(query: Mapping[str, str], name: str, default: float) -> float:
+    text = query.get(name, "")
+    if not text:
+        return default
+    at = rows.instant(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
+    if at is None:
+        message = f"{name}: a day (2026-11-21) or an RFC 3339 instant expected"
+        raise Refused(400, "malformed", message)
+    return at
+
+
+def number(query: Mapping[str, str], name: str, default: int) -> int:
+    """A whole number in a query string.
+
+    Raises:
+        Refused: it is none.
+    """
+    text = query.get(name, "")
+    if text and not _NUMBER.fullmatch(text):
+        raise Refused(400, "malformed", f"{name}: a number expected")
+    return min(int(text), reading.LAST) if text else default
+
+
+def _shown(row: Summary) -> dict[str, Any]:
+    """A record's row; the cursor's number is the page's affair."""
+    shown = row._asdict()
+    for name in ("seq", "verdict", "at"):
+        del shown[name]
+    shown["lab"] = bool(row.lab)
+    shown["mechanisms"] = row.mechanisms.split()
+    shown["claim_mechanisms"] = row.claim_mechanisms.split()
+    return shown
+
+
+def instant_text(at: float) -> str:
+    """A Unix time as answers write it."""
+    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

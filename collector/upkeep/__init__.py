@@ -1,0 +1,1 @@
+"""The operator's commands besides `serve` and `enroll`."""

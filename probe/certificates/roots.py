@@ -1,0 +1,183 @@
+"""Roots of trust: Mozilla's, a PEM file's, or this machine's own.
+
+Rule: sites are judged against Mozilla's roots (or a laboratory's), never against the machine's
+store, where a root for interception may have been installed. The machine's store is asked one
+question only: is this issuer at home here and nowhere else?
+"""
+
+import binascii
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Protocol, TypeVar, cast
+
+from probe.certificates import certificate
+from probe.certificates.certificate import Certificate, Name
+from probe.certificates.der import DerError
+
+T = TypeVar("T")
+
+MEMORY = 256
+PEM_LIMIT = 16 * 1024 * 1024
+_PEM = re.compile(r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----([^-]*)-----END")
+_LINUX_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+_MAC_KEYCHAINS = (
+    "/Library/Keychains/System.keychain",
+    "/System/Library/Keychains/SystemRootCertificates.keychain",
+)
+
+
+class RootsError(ValueError):
+    """A file of roots that cannot be used; one line."""
+
+
+class Roots:
+    """A set of root certificates, found by subject.
+
+    Attributes:
+        label: Where they come from, for the record of a run.
+    """
+
+    def __init__(self, ders: Iterable[bytes], label: str = "given") -> None:
+        self.label = label
+        self._by_subject: dict[Name, tuple[Certificate, ...]] = {}
+        self._organisations: set[str] = set()
+        self._memory: dict[bytes, object] = {}
+        for data in ders:
+            self._add(data)
+
+    @classmethod
+    def mozilla(cls) -> "Roots":
+        """Mozilla's roots, as certifi carries them; read once."""
+        return _mozilla()
+
+    @classmethod
+    def file(cls, path: str | Path) -> "Roots":
+        """The roots of a PEM file; raise `RootsError` when there is none in it."""
+        try:
+            with Path(path).open("rb") as file:
+                text = file.read(PEM_LIMIT).decode("latin-1")
+        except OSError as error:
+            raise RootsError(f"roots file {path}: {error.strerror}") from error
+        roots = cls(pem_certificates(text), label="file")
+        if not len(roots):
+            raise RootsError(f"roots file {path}: PEM certificates expected, none found")
+        return roots
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_subject.values()))
+
+    def named(self, name: Name) -> tuple[Certificate, ...]:
+        """The roots that go by this name."""
+        return self._by_subject.get(name, ())
+
+    def holding(self, found: Certificate) -> Certificate | None:
+        """The root that has this certificate's name and key, if any."""
+        same = (root for root in self.named(found.subject) if root.spki == found.spki)
+        return next(same, None)
+
+    def runs(self, name: Name) -> bool:
+        """Whether an organisation in this name also owns one of the roots."""
+        return any(value.casefold() in self._organisations for value in name.values("O"))
+
+    def remembered(self, key: bytes, find: Callable[[], T]) -> T:
+        """What was found for `key` before, or what `find` finds now; the newest few are kept."""
+        if key not in self._memory:
+            if len(self._memory) >= MEMORY:
+                self._memory.pop(next(iter(self._memory)))
+            self._memory[key] = find()
+        return cast("T", self._memory[key])
+
+    def _add(self, data: bytes) -> None:
+        try:
+            root = certificate.read(data)
+        except DerError:
+            return
+        self._by_subject[root.subject] = (*self.named(root.subject), root)
+        self._organisations.update(value.casefold() for value in root.subject.values("O"))
+
+
+class LocalStore(Protocol):
+    """This machine's own store of roots."""
+
+    @property
+    def roots(self) -> Roots | None:
+        """What is in it; None when it cannot be read."""
+
+
+class MachineStore:
+    """The store of the operating system, read when it is first needed."""
+
+    def __init__(self, reader: Callable[[], Sequence[bytes]] | None = None) -> None:
+        self._reader = reader or read_machine_store
+        self._roots: Roots | None = None
+        self._read = False
+
+    @property
+    def roots(self) -> Roots | None:
+        if not self._read:
+            self._read = True
+            found = self._reader()
+            self._roots = Roots(found, label="machine") if found else None
+        return self._roots
+
+
+def pem_certificates(text: str) -> tuple[bytes, ...]:
+    """The DER of every certificate in a PEM text; blocks that are no base64 are passed over."""
+    found: list[bytes] = []
+    for block in _PEM.finditer(text):
+        try:
+            found.append(binascii.a2b_base64(block[1]))
+        except binascii.Error:
+            continue
+    return tuple(found)
+
+
+def read_machine_store() -> tuple[bytes, ...]:
+    """The certificates that this operating system trusts; none when it cannot be asked."""
+    if sys.platform == "win32":
+        import ssl
+
+        stores = ("ROOT", "CA")
+        return tuple(entry[0] for store in stores for entry in ssl.enum_certificates(store))
+    if sys.platform == "darwin":
+        return _mac_store()
+    for path in _LINUX_BUNDLES:
+        try:
+            with Path(path).open(encoding="latin-1") as file:
+                return pem_certificates(file.read(PEM_LIMIT))
+        except OSError:
+            continue
+    return ()
+
+
+def _mac_store() -> tuple[bytes, ...]:
+    import subprocess
+
+    command = ["/usr/bin/security", "find-certificate", "-a", "-p", *_MAC_KEYCHAINS]
+    try:
+        asked = subprocess.run(command, capture_output=True, timeout=10, check=False)  # noqa: S603 - fixed words only
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return pem_certificates(asked.stdout[:PEM_LIMIT].decode("latin-1"))
+
+
+@cache
+def _mozilla() -> Roots:
+    from importlib.metadata import PackageNotFoundError, version
+
+    import certifi
+
+    try:
+        label = f"certifi {version('certifi')}"
+    except PackageNotFoundError:
+        label = "certifi"
+    return Roots(pem_certificates(certifi.contents()), label=label)

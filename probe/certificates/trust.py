@@ -1,0 +1,211 @@
+"""What a served certificate chain proves, judged apart from the handshake.
+
+Rule: never raise, never stricter than a browser, and never trust the machine's own store. The
+bytes are a stranger's: their size, the signatures that are checked and the ways that are tried are
+all bounded.
+
+How a reason is chosen, the first that applies:
+
+- `empty`: nothing was served. `malformed`: the leaf is no certificate.
+- `self_signed`: the leaf signs itself, and is no root of ours.
+- `unknown_authority`: the way up ends at an authority that Mozilla does not know.
+- `incomplete`: the way up stops because an issuer was not served, and it looks like a public one:
+  the certificate says where its issuer is to be had, and carries timestamps of public logs or the
+  name of an organisation that owns a Mozilla root. Those can be imitated, so `incomplete` is the
+  benefit of the doubt, not proof: it is untrusted all the same.
+- `expired`, `not_yet_valid`: some certificate on the way, the root left out.
+- `hostname`: not for the name that was asked, or no name was asked.
+- `rejected`: signatures lead to a root, but by somebody who may not sign (no CA flag, too deep),
+  or a name constraint or a key usage forbids this use.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from probe.certificates.authority import recognise
+from probe.certificates.certificate import INDISPENSABLE
+from probe.certificates.chain import Budget, Path, allows, paths, served
+from probe.certificates.roots import LocalStore, MachineStore, Roots, RootsError
+from probe.model import Authority, Trust, TrustReason
+from probe.urls import TargetError, ascii_host
+
+if TYPE_CHECKING:
+    from probe.certificates.certificate import Certificate
+
+NAME_LIMIT = 256
+SERIAL_LIMIT = 40  # hex digits: 20 bytes, RFC 5280 section 4.1.2.2
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one chain comes to, whatever the day and the name.
+
+    Attributes:
+        ways: Ways up from the leaf, the best first; never empty.
+    """
+
+    leaf: "Certificate"
+    others: tuple["Certificate", ...]
+    ways: tuple[Path, ...]
+    authority: Authority | None
+
+
+def evaluate(
+    chain: Sequence[bytes],
+    name: str | None,
+    *,
+    roots: Roots,
+    now: datetime,
+    local: LocalStore | None = None,
+) -> Trust:
+    """Judge a chain, leaf first, for a host name or an IP address.
+
+    `now` is an aware datetime. `local` is this machine's own store, where it may be asked.
+    """
+    if not chain:
+        return Trust(valid=False, reason=TrustReason.EMPTY)
+    found = _found(chain, roots)
+    if found is None:
+        return Trust(valid=False, reason=TrustReason.MALFORMED)
+    leaf, best = found.leaf, _best(found.ways, now)
+    named = covers(leaf, name)
+    reason = _reason(best, roots) or _objection(best, name, named=named, now=now)
+    return Trust(
+        valid=reason is None,
+        reason=reason,
+        anchored=best.root is not None and best.lawful,
+        named=named,
+        subject=leaf.subject.rfc4514[:NAME_LIMIT],
+        issuer=leaf.issuer.rfc4514[:NAME_LIMIT],
+        issuer_key=_issuer_key(leaf, best),
+        leaf_key=leaf.spki_sha256,
+        not_before=rfc3339(leaf.not_before),
+        not_after=rfc3339(leaf.not_after),
+        serial=leaf.serial if len(leaf.serial) <= SERIAL_LIMIT else "",
+        logged=leaf.logged,
+        extensions=len(leaf.extensions.keys() - INDISPENSABLE),
+        authority=found.authority,
+        local=_local(found, best, local),
+    )
+
+
+def covers(leaf: "Certificate", name: str | None) -> bool:
+    """Whether the leaf's alternative names cover this one (RFC 9525; common names do not count)."""
+    names, addresses = leaf.alt_names
+    if name is None:
+        return False
+    try:
+        host = ascii_host(f"[{name}]" if ":" in name and not name.startswith("[") else name)
+    except TargetError:
+        return False
+    address = _address(host)
+    if address is not None:
+        return address in addresses
+    return any(matches(pattern.removesuffix("."), host) for pattern in names)
+
+
+def rfc3339(when: datetime) -> str:
+    """An instant as records write it."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+
+
+def _found(chain: Sequence[bytes], roots: Roots) -> Found | None:
+    key = b"".join(sha256(data).digest() for data in chain[:17])
+    return roots.remembered(key, lambda: _examined(chain, roots))
+
+
+def _examined(chain: Sequence[bytes], roots: Roots) -> Found | None:
+    leaf, everything = served(chain)
+    if leaf is None:
+        return None
+    others = tuple(one for one in everything if one is not leaf)
+    ways = paths(leaf, others, roots, Budget())
+    on_way = {one.sha256 for one in ways[0].certificates}
+    beside = tuple(one for one in others if one.sha256 not in on_way)
+    return Found(leaf, others, ways, recognise(ways[0], beside))
+
+
+def _best(ways: Sequence[Path], now: datetime) -> Path:
+    """The first way that is in date among those that are as good otherwise."""
+    first = ways[0]
+    alike = (
+        way for way in ways if (way.root is None, way.lawful) == (first.root is None, first.lawful)
+    )
+    return next((way for way in alike if _date_problem(way, now) is None), first)
+
+
+def _reason(way: Path, roots: Roots) -> TrustReason | None:
+    """Why a way leads to no root, or None when it does."""
+    if way.root is not None:
+        return None
+    if way.closed and len(way.certificates) == 1:
+        return TrustReason.SELF_SIGNED
+    if not way.closed and _looks_public(way.top, roots):
+        return TrustReason.INCOMPLETE
+    return TrustReason.UNKNOWN_AUTHORITY
+
+
+def _looks_public(top: "Certificate", roots: Roots) -> bool:
+    return top.says_where_issuer_is and (top.logged or roots.runs(top.issuer))
+
+
+def _objection(way: Path, name: str | None, *, named: bool, now: datetime) -> TrustReason | None:
+    """What is wrong with a way that does lead to a root."""
+    if problem := _date_problem(way, now):
+        return problem
+    if not named:
+        return TrustReason.HOSTNAME
+    return None if way.lawful and allows(way, name) else TrustReason.REJECTED
+
+
+def _date_problem(way: Path, now: datetime) -> TrustReason | None:
+    if any(one.not_after < now for one in way.certificates):
+        return TrustReason.EXPIRED
+    if any(one.not_before > now for one in way.certificates):
+        return TrustReason.NOT_YET_VALID
+    return None
+
+
+def _issuer_key(leaf: "Certificate", way: Path) -> str:
+    if way.issuer is not None:
+        return way.issuer.spki_sha256
+    if leaf.issuer_key_id:
+        return f"aki:{leaf.issuer_key_id}"
+    return f"name:{sha256(leaf.issuer.der).hexdigest()}"
+
+
+def _local(found: Found, way: Path, local: LocalStore | None) -> bool | None:
+    """Whether the machine's own store, and not Mozilla's, knows somebody on this way."""
+    if way.root is not None:
+        return False
+    store = local.roots if local is not None else None
+    if store is None:
+        return None
+    budget = Budget()
+    return any(
+        store.holding(one) is not None
+        or any(budget.signed(one, root) for root in store.named(one.issuer))
+        for one in (*way.certificates, *found.others)
+    )
+
+
+def matches(pattern: str, host: str) -> bool:
+    """A name, or one whole label of it by a wildcard that is not directly under the top."""
+    if pattern == host:
+        return True
+    parent = host.partition(".")[2]
+    return pattern.startswith("*.") and pattern[2:] == parent and "." in parent
+
+
+def _address(host: str) -> str | None:
+    try:
+        return str(ip_address(host.strip("[]")))
+    except ValueError:
+        return None
+
+
+__all__ = ["LocalStore", "MachineStore", "Roots", "RootsError", "covers", "evaluate", "matches"]

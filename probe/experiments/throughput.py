@@ -1,0 +1,176 @@
+"""What the throughput experiments share: servers, tiers, the budget, one transfer at a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, cast
+
+from msgspec.structs import replace
+
+from probe.experiments.port import BulkNet, Net, Task
+from probe.experiments.trail import Trail
+from probe.messages import BulkReply
+from probe.model import Role, Transfer
+from probe.plan import keyed
+
+Arm = Literal["A", "B", "C", "D", "L"]
+# Handshake, headers and retransmissions of one transfer, besides its object.
+OVERHEAD = 12_000
+ROLES: Mapping[Arm, Role] = {
+    "A": Role.NEUTRAL,
+    "B": Role.NEUTRAL,
+    "C": Role.TARGET,
+    "D": Role.HARMLESS,
+    "L": Role.NEUTRAL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """How much one transfer may cost, which is how fast a limit it can see: about 8S/3 bit/s."""
+
+    size: int
+    cap: float
+
+
+TIERS: Mapping[str, Tier] = {
+    "metered": Tier(64 * 1024, 6.0),
+    "normal": Tier(256 * 1024, 6.0),
+    "deep": Tier(1024 * 1024, 10.0),
+}
+# A quick or repeated watch is what runs on a phone's data plan.
+_BY_PROFILE = {"quick": "metered", "watch": "metered", "full": "normal"}
+
+
+class Purse(Protocol):
+    """The day's byte budget (`probe.job.budget.Purse`)."""
+
+    def affords(self, size: int) -> bool:
+        """Whether so much may be begun."""
+
+    def spend(self, size: int) -> None:
+        """Note what something really cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The far end of a transfer, and what is asked of it there."""
+
+    address: str
+    port: int
+    path: str | None = None
+    pin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One transfer to make."""
+
+    arm: Arm
+    pair: int
+    sni: str | None
+    host: str
+    peer: Peer
+    tier: Tier
+    direction: Literal["down", "up"] = "down"
+
+
+class Mover:
+    """Makes transfers for one record, within the budget."""
+
+    def __init__(self, task: Task, net: Net, trail: Trail) -> None:
+        self.task = task
+        self.net = cast("BulkNet", net)  # every real net is one; only fakes for pages are less
+        self.trail = trail
+        self.purse = cast("Purse | None", task.options.get("budget"))
+
+    @property
+    def transfers(self) -> tuple[Transfer, ...]:
+        """Every transfer of this record so far."""
+        return tuple(step for step in self.trail.steps if isinstance(step, Transfer))
+
+    async def move(self, look: Look) -> Transfer:
+        """Make one transfer, or note that the budget does not allow it."""
+        if self.purse is not None and not self.purse.affords(look.tier.size + OVERHEAD):
+            return self._note(look, _unaffordable(look))
+        peer = look.peer
+        step = await self.net.transfer(
+            peer.address,
+            peer.port,
+            look.sni,
+            look.tier.size,
+            path=peer.path or f"/{look.tier.size}",
+            host=look.host,
+            pin=peer.pin,
+            cap=look.tier.cap,
+            direction=look.direction,
+        )
+        if self.purse is not None:
+            self.purse.spend(step.wire_bytes)
+        return self._note(look, step)
+
+    def _note(self, look: Look, step: Transfer) -> Transfer:
+        placed = replace(step, arm=look.arm, pair=look.pair)
+        return self.trail.add(placed, role=ROLES[look.arm], try_=max(look.pair, 1))
+
+
+def _unaffordable(look: Look) -> Transfer:
+    return Transfer(
+        address=look.peer.address,
+        port=look.peer.port,
+        sni=look.sni,
+        arm=look.arm,
+        pair=look.pair,
+        direction=look.direction,
+        host=look.host,
+        asked_bytes=look.tier.size,
+        ended="budget",
+    )
+
+
+def tier_of(task: Task) -> Tier:
+    """The tier that was configured, or the profile's own."""
+    name = str(task.options.get("tier", "")) or _BY_PROFILE.get(task.profile, "normal")
+    return TIERS.get(name, TIERS["normal"])
+
+
+def servers(task: Task) -> tuple[BulkReply, ...]:
+    """Bulk servers, in turn: what collectors announced and what the configuration names.
+
+    In the configuration a server is `ADDRESS:PORT#HEX`, the hex being the SHA-256 of its key.
+    """
+    given = task.options.get("bulk")
+    if isinstance(given, str):
+        given = (given,)
+    if not isinstance(given, Sequence):
+        return ()
+    parsed = (one if isinstance(one, BulkReply) else _server(str(one)) for one in given)
+    known = [one for one in parsed if one is not None]
+    first = keyed(task.seed, "bulk server", task.url) % len(known) if known else 0
+    return (*known[first:], *known[:first])
+
+
+async def answering(mover: Mover, known: Sequence[BulkReply]) -> Peer | None:
+    """The first of several servers that takes a connection; a single one is not asked first.
+
+    Whoever announced them, they are no way into the volunteer's own network.
+    """
+    usable = [one for one in known if mover.net.safe(one.address)]
+    for number, one in enumerate(usable, 1):
+        last = number == len(usable)
+        if last or await _connects(mover, one):
+            return Peer(one.address, one.port, pin=one.spki_sha256)
+    return None
+
+
+async def _connects(mover: Mover, server: BulkReply) -> bool:
+    step = mover.trail.add(await mover.net.tcp(server.address, server.port), role=Role.NEUTRAL)
+    return step.failure is None
+
+
+def _server(text: str) -> BulkReply | None:
+    place, _, pin = text.partition("#")
+    address, _, port = place.rpartition(":")
+    address = address.strip("[]")
+    if not address or not port.isdigit() or len(pin) != 64:
+        return None
+    return BulkReply(address=address, port=int(port), spki_sha256=pin)

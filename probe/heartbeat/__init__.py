@@ -1,0 +1,1 @@
+"""Saying "I am here", and keeping when nobody could hear it."""

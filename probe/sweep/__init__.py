@@ -1,0 +1,1 @@
+"""The parts of one run, from the first look to finished records."""

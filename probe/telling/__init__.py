@@ -1,0 +1,1 @@
+"""What people are told: tables, pages, explanations. Nothing here decides."""

@@ -1,0 +1,1 @@
+"""The volunteer's hold on the program: consent, timer, health, and removal without trace."""

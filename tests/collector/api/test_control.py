@@ -1,0 +1,321 @@
+"""What controls saw, and asking them to look again."""
+
+import asyncio
+import base64
+import hashlib
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+
+from collector.api.control import _is_public
+from collector.controls import trim
+from probe import wire
+from probe.failure import Failure
+from probe.infer import judge as real_judge
+from probe.messages import ControlReply, RecheckAsk, RecheckJobs, RecheckRequest
+from probe.model import (
+    Dns,
+    Http,
+    Line,
+    Mechanism,
+    Outcome,
+    Record,
+    Role,
+    Tcp,
+    Tls,
+    Vantage,
+    Verdict,
+)
+from tests.collector.place import (
+    GOOD,
+    LISTED,
+    OTHER,
+    UNLISTED,
+    Answer,
+    Place,
+    Sender,
+    collector,
+    fine,
+    now,
+    record,
+    silent,
+)
+
+DEAD = (
+    Dns(id=1, name="a.example", resolver="system"),
+    Tcp(id=2, parent=1, address=GOOD, port=443, failure=Failure.TIMEOUT),
+)
+ABROAD = Vantage(role="control", country="NL", asn=1103)
+
+
+def looked(url: str = LISTED, **changes: Any) -> Record:
+    return record(url, vantage=ABROAD, **changes)
+
+
+def control_path(*inputs: str) -> str:
+    return f"/v1/control?{urlencode([('input', url) for url in inputs])}"
+
+
+def test_what_a_control_saw_is_given_with_its_age(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            control = await place.probe("control")
+            old, new = looked(started_at=now(-600)), looked(started_at=now(-60))
+            ancient = looked(started_at=now(-30 * 3600))
+            await control.send(old, new, ancient, looked(OTHER, started_at=now(-3600)))
+            # Asked in another spelling, answered in that spelling.
+            asked = ("https://LISTED.example", UNLISTED, OTHER)
+            reply = (await place.ask("GET", control_path(*asked))).read(ControlReply)
+            assert [found.input for found in reply.controls] == list(asked)
+            seen = reply.controls[0].observations
+            assert [one.id for one in seen] == [new.id, old.id]
+            assert [round(one.age / 10) for one in seen] == [-6, -60]
+            assert seen[0].steps == fine()
+            assert reply.controls[1].observations == ()
+            assert len(reply.controls[2].observations) == 1
+            # Without a question: the last quarter of an hour.
+            every = (await place.ask("GET", "/v1/control")).read(ControlReply)
+            assert [found.input for found in every.controls] == [LISTED]
+
+    asyncio.run(story())
+
+
+def test_a_long_answer_is_compressed_for_who_can_read_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            control = await place.probe("control")
+            await control.send(*(looked(f"https://site{n}.example/") for n in range(30)))
+            sizes = {}
+            for encoding in ("gzip", "identity"):
+                headers = {"Accept-Encoding": encoding}
+                reply = await place.ask("GET", "/v1/control", headers=headers)
+                assert reply.headers.get("Content-Encoding", "identity") == encoding
+                assert len(reply.read(ControlReply).controls) == 30
+                sizes[encoding] = int(reply.headers["Content-Length"])
+            assert sizes["gzip"] * 4 < sizes["identity"]
+
+    asyncio.run(story())
+
+
+def test_only_what_is_compared_is_passed_on() -> None:
+    page = Http(
+        id=9, url="http://a.example/", address="192.0.2.1", port=80, host="a.example", body="QQ=="
+    )
+    seen = trim(looked(steps=(*silent(), page)))
+    assert {step.role for step in seen} == {Role.TARGET}
+    assert not any(isinstance(step, Http) and step.body for step in seen)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"line": Line(alive_after=False), "steps": DEAD},
+        {"line": Line(alive_before=False), "steps": DEAD},
+        {"line": Line(alive_before=False), "steps": ()},
+        {"line": Line(references=4, references_failed=4)},
+        {"outcome": Outcome.INCONCLUSIVE, "mechanisms": (Mechanism.ACCESS_OFFLINE,)},
+        {"experiment": "throttle"},
+    ],
+)
+def test_a_control_whose_own_line_was_dead_saw_nothing(changes: dict[str, Any]) -> None:
+    assert trim(looked(**changes)) == ()
+    assert trim(looked()) != ()
+
+
+@pytest.mark.parametrize("last", [None, Failure.REFUSED])
+def test_a_control_that_looked_at_one_site_alone_was_answered_by_it(last: Failure | None) -> None:
+    steps = (*DEAD, Tcp(id=3, address=GOOD, port=443, failure=last, try_=2))
+    assert trim(looked(line=Line(alive_before=False, alive_after=False), steps=steps)) == steps
+
+
+def test_a_name_that_does_not_exist_was_denied_by_somebody() -> None:
+    nobody = Dns(id=1, name="a.example", resolver="system", failure=Failure.DNS_NXDOMAIN)
+    assert trim(looked(line=Line(alive_before=False), steps=(nobody,))) == (nobody,)
+
+
+def test_a_verdict_may_lean_on_a_control_that_the_probe_never_heard_of(tmp_path: Path) -> None:
+    """A reset without any other proof says nothing; against a control that works, it does."""
+    seen: list[Record] = []
+
+    def judge(judged: Record) -> Verdict:
+        seen.append(judged)
+        return real_judge(judged)
+
+    async def story() -> None:
+        async with collector(tmp_path, judge=judge) as place:
+            control, probe = await place.probe("control"), await place.probe()
+            await control.send(near := looked(started_at=now(-30)))
+            await control.send(looked(started_at=now(-3600)))
+            await probe.send(record(steps=silent()))
+        assert [one.id for one in seen[-1].control] == [near.id]
+        assert -31 < seen[-1].control[0].age < -28
+
+    asyncio.run(story())
+
+
+async def recheck(sender: Sender, *inputs: str, wait: float = 5.0, **more: object) -> Answer:
+    asks = tuple(RecheckAsk(input=url, **more) for url in inputs)  # type: ignore[arg-type]
+    return await sender.ask(
+        "POST", "/v1/recheck", wire.encode(RecheckRequest(asks=asks, wait=wait))
+    )
+
+
+async def jobs(control: Sender, wait: float = 5.0) -> RecheckJobs:
+    reply = await control.ask("GET", f"/v1/recheck?wait={wait:g}")
+    assert reply.status == 200, reply.body
+    return reply.read(RecheckJobs)
+
+
+def test_a_probe_asks_a_control_looks_the_probe_hears_of_it(tmp_path: Path) -> None:
+    async def control_work(place: Place, control: Sender) -> None:
+        (job,) = (await jobs(control)).jobs
+        assert job.input == LISTED
+        assert job.addresses == ("93.184.216.34",)
+        await control.send(looked(steps=fine()))
+        assert (await jobs(control, 0)).jobs == ()
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            control, probe = await place.probe("control"), await place.probe()
+            working = asyncio.create_task(control_work(place, control))
+            await asyncio.sleep(0.1)
+            began = time.monotonic()
+            addresses = ("93.184.216.34", "10.0.0.1", "224.0.0.1", "junk")
+            reply = await recheck(probe, LISTED, addresses=addresses)
+            found = reply.read(ControlReply).controls
+            assert [one.input for one in found] == [LISTED]
+            assert found[0].observations[0].steps == fine()
+            assert time.monotonic() - began < 3
+            await working
+
+    asyncio.run(story())
+
+
+def test_a_recheck_that_nobody_answers_ends_in_time(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            control, probe = await place.probe("control"), await place.probe()
+            began = time.monotonic()
+            # No control listens at all: there is nothing to wait for.
+            assert (await recheck(probe, LISTED, wait=10)).status == 200
+            assert time.monotonic() - began < 1
+            assert len((await jobs(control, 0)).jobs) == 1
+            assert (await recheck(probe, OTHER, wait=0.3)).status == 200
+            assert 0.2 < time.monotonic() - began < 2
+
+    asyncio.run(story())
+
+
+def test_who_may_ask_for_what(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            control, probe = await place.probe("control"), await place.probe()
+            assert (await recheck(probe, UNLISTED, wait=0)).status == 403
+            assert (await recheck(probe, "file:///etc/passwd", wait=0)).status == 403
+            await control.send(looked(UNLISTED))
+            assert (await recheck(probe, UNLISTED, wait=0)).status == 200
+            assert (await recheck(Sender(place), LISTED, wait=0)).status == 401
+            odd = LISTED.replace("example/", "example:22/")
+            await control.send(looked(odd))
+            assert (await recheck(probe, odd, wait=0)).status == 403
+            assert (await probe.ask("GET", "/v1/recheck?wait=0")).status == 403
+            assert (await control.ask("GET", "/v1/recheck?wait=soon")).status == 400
+            assert (await place.ask("GET", control_path(*[LISTED] * 501))).status in {400, 414}
+
+    asyncio.run(story())
+
+
+def test_several_askers_make_one_job(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            control = await place.probe("control")
+            probes = [await place.probe() for _ in range(5)]
+            assert (await jobs(control, 0)).jobs == ()
+            asking = [asyncio.create_task(recheck(one, LISTED)) for one in probes]
+            taken = await jobs(control)
+            assert [job.input for job in taken.jobs] == [LISTED]
+            await control.send(looked())
+            replies = [one.read(ControlReply) for one in await asyncio.gather(*asking)]
+            assert all(one.controls[0].observations for one in replies)
+            assert (await jobs(control, 0)).jobs == ()
+
+    asyncio.run(story())
+
+
+def test_stopping_sends_who_waits_home(tmp_path: Path) -> None:
+    async def story() -> float:
+        async with collector(tmp_path) as place:
+            control = await place.probe("control")
+            waiting = asyncio.create_task(jobs(control, 50))
+            await asyncio.sleep(0.2)
+            place.service.rechecks.close()
+            assert (await waiting).jobs == ()
+            return time.monotonic()
+
+    assert time.monotonic() - asyncio.run(story()) < 3
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:21f::1", True),
+        ("10.0.0.1", False),
+        ("127.0.0.1", False),
+        ("100.64.0.1", False),
+        ("169.254.169.254", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("::ffff:10.0.0.1", False),
+        ("::ffff:93.184.216.34", False),
+        ("64:ff9b::a00:1", False),
+        ("2002:a00:1::", False),
+        ("", False),
+    ],
+)
+def test_a_control_is_sent_to_public_addresses_only(
+    address: str,
+    expected: bool,  # noqa: FBT001 - a column of the table above
+) -> None:
+    assert _is_public(address, lab=False) is expected
+
+
+def test_an_observation_survives_being_stored(tmp_path: Path) -> None:
+    steps = tuple(
+        msgspec.structs.replace(step, failure=Failure.RESET, detail="x") for step in fine()
+    )
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            await (await place.probe("control")).send(looked(steps=steps))
+            reply = (await place.ask("GET", control_path(LISTED))).read(ControlReply)
+            assert reply.controls[0].observations[0].steps == steps
+
+    asyncio.run(story())
+
+
+def test_a_recheck_brings_the_leaves_that_controls_were_served(tmp_path: Path) -> None:
+    der = b"a certificate, as far as anybody here looks"
+    sha256 = hashlib.sha256(der).hexdigest()
+    lookup, connect, shaken, page = fine()
+    assert isinstance(shaken, Tls)
+    steps = (lookup, connect, msgspec.structs.replace(shaken, chain=(sha256, "b" * 64)), page)
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            control = await place.probe("control")
+            certs = {sha256: base64.b64encode(der).decode()}
+            await control.send(looked(steps=steps, certs=certs))
+            plain = (await place.ask("GET", control_path(LISTED))).read(ControlReply)
+            assert plain.controls[0].observations[0].certs == {}
+            body = wire.encode(RecheckRequest(asks=(RecheckAsk(input=LISTED),), wait=0.0))
+            asker = await place.probe()
+            reply = (await asker.ask("POST", "/v1/recheck", body)).read(ControlReply)
+            assert reply.controls[0].observations[0].certs == certs
+
+    asyncio.run(story())

@@ -1,0 +1,321 @@
+"""What Prometheus is told: names and labels are a contract, and one key has one vote."""
+
+import asyncio
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+from prometheus_client.parser import text_string_to_metric_families
+
+from collector.metrics.exposition import Family, Sample, encode
+from collector.store.measurements import INTERFERENCE
+from probe.model import Authority, Line, Mechanism, Outcome, Record, Span, Tls, Transfer, Vantage
+from tests.build import FORGED, tls
+from tests.collector.place import KZ, LISTED, OTHER, UNLISTED, collector, now, record
+
+PLACE = 'country="KZ",asn="9198"'
+WHERE = f'target="listed.example",category="NEWS",{PLACE}'
+
+
+def blocked(url: str = LISTED, **changes: Any) -> Record:
+    bad = (Mechanism.TLS_TIMEOUT, Mechanism.DNS_BOGON)
+    return record(url, outcome=Outcome.BLOCKED, mechanisms=bad, **changes)
+
+
+def test_a_post_is_in_the_next_scrape(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            for count in range(1, 6):
+                await sender.send(record())
+                shown = await place.metrics()
+                name = f'qazprobe_measurements_total{{experiment="web",outcome="ok",{PLACE}}}'
+                assert shown[name] == count
+
+    asyncio.run(story())
+
+
+def test_one_key_has_one_vote_and_it_is_the_newest(tmp_path: Path) -> None:
+    async def story() -> dict[str, float]:
+        async with collector(tmp_path) as place:
+            loud, quiet, third = [await place.probe() for _ in range(3)]
+            for age in (-300, -200, -100):
+                await loud.send(blocked(started_at=now(age)))
+            # What was measured earlier and comes later changes nothing of now.
+            await loud.send(record(started_at=now(-1000)))
+            await quiet.send(blocked(), record(started_at=now(-10)))
+            await third.send(record(), blocked(started_at=now(-86400 - 60)))
+            return await place.metrics()
+
+    shown = asyncio.run(story())
+    assert shown[f'qazprobe_target_outcome{{{WHERE},outcome="blocked"}}'] == 2
+    assert shown[f'qazprobe_target_outcome{{{WHERE},outcome="ok"}}'] == 1
+    assert shown[f"qazprobe_target_interference_ratio{{{WHERE}}}"] == pytest.approx(2 / 3)
+    mechanism = f'target="listed.example",{PLACE},mechanism="dns.bogon"'
+    assert shown[f"qazprobe_target_mechanism{{{mechanism}}}"] == 2
+    assert shown[f'qazprobe_event_active{{kind="blocking",{PLACE}}}'] == 1
+    assert shown[f'qazprobe_probes_active{{{PLACE},region="KZ-75"}}'] == 3
+    total = f'qazprobe_measurements_total{{experiment="web",outcome="blocked",{PLACE}}}'
+    assert shown[total] == 5
+
+
+def test_the_gravest_of_several_experiments_is_the_vote(tmp_path: Path) -> None:
+    async def story() -> dict[str, float]:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            rates: list[tuple[Literal["A", "B"], float]] = [
+                ("A", 100.0),
+                ("B", 1000.0),
+                ("A", 200.0),
+                ("B", 2000.0),
+            ]
+            slowed = record(
+                experiment="throttle",
+                outcome=Outcome.THROTTLED,
+                started_at=now(-60),
+                steps=tuple(
+                    Transfer(
+                        id=n, address="192.0.2.1", port=443, sni="x", arm=arm, pair=1, rate=rate
+                    )
+                    for n, (arm, rate) in enumerate(rates)
+                ),
+            )
+            await sender.send(slowed, record())
+            return await place.metrics()
+
+    shown = asyncio.run(story())
+    assert shown[f'qazprobe_target_outcome{{{WHERE},outcome="throttled"}}'] == 1
+    assert f'qazprobe_target_outcome{{{WHERE},outcome="ok"}}' not in shown
+    place = f'target="listed.example",{PLACE}'
+    name = "qazprobe_throughput_bytes_per_second"
+    assert shown[f'{name}{{{place},arm="target"}}'] == 150
+    assert shown[f'{name}{{{place},arm="reference"}}'] == 1500
+    assert shown[f"qazprobe_throttle_ratio{{{place}}}"] == pytest.approx(0.1)
+
+
+def moved(arm: Literal["A", "B", "C", "D"], rate: float | None, *, stood: bool = False) -> Transfer:
+    common = Transfer(address="192.0.2.1", port=443, sni="x", arm=arm, pair=1, rate=rate)
+    if not stood:
+        return common
+    return msgspec.structs.replace(common, ended="stall", wire_bytes=16_000, elapsed=10.0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "ratio"),
+    [
+        # A slow neutral server beside a quick site is no ratio.
+        ((moved("A", 100), moved("B", 100), moved("C", 4000)), 1),
+        # Both were compared: the site's own address was, because it was slow there.
+        ((moved("A", 100), moved("B", 100), moved("C", 20), moved("D", 200)), 0.1),
+        # The neutral server was blocked.
+        ((moved("A", None), moved("B", None), moved("C", 20), moved("D", 200)), 0.1),
+        # No other name was served at the site's own address.
+        ((moved("A", 100), moved("B", 100), moved("C", 20), moved("D", None)), 1),
+        # What freezes has no plateau, and is slow all the same.
+        ((moved("A", None, stood=True), moved("B", 160_000)), 0.01),
+    ],
+)
+def test_a_throttle_ratio_is_of_one_comparison(
+    tmp_path: Path, steps: tuple[Transfer, ...], ratio: float
+) -> None:
+    async def story() -> dict[str, float]:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            await sender.send(record(experiment="throttle", started_at=now(-60), steps=steps))
+            return await place.metrics()
+
+    place = f'target="listed.example",{PLACE}'
+    shown = asyncio.run(story())
+    assert shown[f"qazprobe_throttle_ratio{{{place}}}"] == pytest.approx(ratio)
+
+
+def test_a_run_is_no_target(tmp_path: Path) -> None:
+    run = record(
+        "",
+        experiment="run",
+        verdict=None,
+        line=Line(foreign_alive=0.5, domestic_alive=1.0),
+    )
+
+    async def story() -> dict[str, float]:
+        async with collector(tmp_path) as place:
+            await (await place.probe()).send(run)
+            return await place.metrics()
+
+    shown = asyncio.run(story())
+    assert not [name for name in shown if name.startswith("qazprobe_target_")]
+    assert shown[f'qazprobe_connectivity_ratio{{{PLACE},class="foreign"}}'] == 0.5
+    assert shown[f'qazprobe_connectivity_ratio{{{PLACE},class="domestic"}}'] == 1.0
+    total = f'qazprobe_measurements_total{{experiment="run",outcome="none",{PLACE}}}'
+    assert shown[total] == 1
+
+
+def served_by(authority: str) -> Tls:
+    forged = msgspec.structs.replace(
+        FORGED, authority=Authority(id=authority, kind="interception", proof="verified")
+    )
+    return tls(trust=forged)
+
+
+def test_an_interceptor_is_counted_by_a_name_of_ours(tmp_path: Path) -> None:
+    bad: dict[str, Any] = {"outcome": Outcome.INTERCEPTED, "mechanisms": (Mechanism.TLS_MITM,)}
+    claimed = record(steps=(served_by("kz.isca"),), **bad)
+    stranger = record(OTHER, steps=(served_by("invented-by-a-probe"),), **bad)
+
+    async def story() -> dict[str, float]:
+        async with collector(tmp_path) as place:
+            await (await place.probe()).send(claimed, stranger)
+            return await place.metrics()
+
+    shown = asyncio.run(story())
+    name = "qazprobe_tls_interception"
+    assert shown[f'{name}{{target="listed.example",{PLACE},authority="kz.isca"}}'] == 1
+    assert shown[f'{name}{{target="other.example",{PLACE},authority="unknown"}}'] == 1
+
+
+def test_unknown_places_have_names_too(tmp_path: Path) -> None:
+    odd = Vantage(country='K"', asn=-5, region="Алматы")
+
+    async def story() -> dict[str, float]:
+        async with collector(tmp_path) as place:
+            await (await place.probe()).send(record(vantage=odd))
+            return await place.metrics()
+
+    shown = asyncio.run(story())
+    assert shown['qazprobe_probes_active{country="ZZ",asn="0",region=""}'] == 1
+
+
+def test_all_of_it_is_what_prometheus_expects(tmp_path: Path) -> None:
+    async def story() -> bytes:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            await sender.send(record(), blocked(OTHER), record(UNLISTED))
+            return (await place.ask("GET", "/metrics")).body
+
+    text = asyncio.run(story())
+    names = {family.name for family in text_string_to_metric_families(text.decode())}
+    assert {"qazprobe_measurements", "qazprobe_handshake_seconds"} <= names
+    if (promtool := shutil.which("promtool")) is None:
+        pytest.skip("no promtool here: apt install prometheus")
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=text, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_handshakes_are_a_histogram(tmp_path: Path) -> None:
+    async def story() -> dict[str, float]:
+        async with collector(tmp_path) as place:
+            await (await place.probe()).send(record(), record(vantage=KZ))
+            return await place.metrics()
+
+    shown = asyncio.run(story())
+    name, where = "qazprobe_handshake_seconds", f'{PLACE},op="tls"'
+    assert shown[f'{name}_bucket{{{where},le="0.05"}}'] == 0
+    assert shown[f'{name}_bucket{{{where},le="0.1"}}'] == 2
+    assert shown[f'{name}_bucket{{{where},le="+Inf"}}'] == 2
+    assert shown[f"{name}_count{{{where}}}"] == 2
+    assert shown[f"{name}_sum{{{where}}}"] == pytest.approx(0.2)
+
+
+def test_what_was_timed_while_a_run_loaded_the_line_is_no_latency(tmp_path: Path) -> None:
+    async def story() -> dict[str, float]:
+        loaded = (Span(since=0.0, until=60.0),)
+        async with collector(tmp_path) as place:
+            probe = await place.probe()
+            await probe.send(record(), replace(record(vantage=KZ), loaded=loaded))
+            return await place.metrics()
+
+    shown = asyncio.run(story())
+    assert shown[f'qazprobe_handshake_seconds_count{{{PLACE},op="tls"}}'] == 1
+
+
+def line_test(*moved: tuple[str, int, float | None]) -> Record:
+    """A line test's record: direction, object size, rate."""
+    steps = tuple(
+        Transfer(
+            id=n,
+            address="192.0.2.9",
+            port=443,
+            arm="L",
+            pair=n,
+            direction="up" if way == "up" else "down",
+            ended="full" if rate is not None else "stall",
+            asked_bytes=size,
+            wire_bytes=size,
+            elapsed=1.0,
+            rate=rate,
+        )
+        for n, (way, size, rate) in enumerate(moved, 1)
+    )
+    return replace(record(vantage=KZ, steps=steps), experiment="speed", input="")
+
+
+@pytest.mark.parametrize(
+    ("moved", "expected"),
+    [
+        ((("down", 262_144, 1e6), ("down", 2_097_152, 3e6), ("up", 262_144, 5e5)), 3e6),
+        ((("down", 262_144, None),), None),  # a failed test is not a speed of zero
+    ],
+)
+def test_a_line_test_shows_its_largest_object_or_nothing(
+    tmp_path: Path, moved: tuple[tuple[str, int, float | None], ...], expected: float | None
+) -> None:
+    async def story() -> dict[str, float]:
+        async with collector(tmp_path) as place:
+            await (await place.probe()).send(line_test(*moved))
+            return await place.metrics()
+
+    shown = asyncio.run(story())
+    rates = {n: v for n, v in shown.items() if n.startswith("qazprobe_throughput")}
+    assert list(rates.values()) == ([expected] if expected is not None else [])
+    assert all('arm="reference"' in name for name in rates)
+
+
+def test_nobody_pushes_the_real_series_out(tmp_path: Path) -> None:
+    async def story() -> dict[str, float]:
+        async with collector(tmp_path, max_series=12) as place:
+            for _ in range(2):
+                await (await place.probe()).send(blocked())
+            liar = await place.probe()
+            invented = [blocked(vantage=Vantage(country="KZ", asn=n)) for n in range(1, 200)]
+            await liar.send(*invented)
+            return await place.metrics()
+
+    shown = asyncio.run(story())
+    assert len([n for n in shown if n.startswith("qazprobe_")]) <= 12
+    assert shown["qazcollector_series_limit"] == 12
+    assert shown["qazcollector_series_dropped"] > 100
+    assert shown[f'qazprobe_probes_active{{{PLACE},region="KZ-75"}}'] == 2
+
+
+def test_an_own_address_for_metrics(tmp_path: Path) -> None:
+    from collector.settings import Address
+
+    async def story() -> None:
+        async with collector(tmp_path, metrics=Address("127.0.0.1", 0)) as place:
+            assert (await place.ask("GET", "/metrics")).status == 404
+            assert "qazcollector_series" in await place.metrics()
+
+    asyncio.run(story())
+
+
+def test_labels_are_escaped_and_series_counted() -> None:
+    family = Family("a", "b", "gauge", ("x",), [Sample(('"\\\n',), 1), Sample(("z",), 2.5, 9)])
+    text = encode([family], 1)
+    assert (text.shown, text.dropped) == (1, 1)
+    assert text.body.decode().splitlines()[-1] == 'a{x="z"} 2.5'
+    assert 'a{x="\\"\\\\\\n"} 1' in encode([family], 5).body.decode()
+
+
+def test_the_ratio_speaks_of_what_design_says() -> None:
+    from collector.metrics.families import ratio
+
+    assert ratio({"ok": 1, "refused": 1, "blocked": 1, "intercepted": 1}) == 0.5
+    assert ratio({"down": 4, "inconclusive": 3}) is None
+    assert ratio({"throttled": 1, "down": 9}) == 1.0
+    assert {"blocked", "intercepted", "throttled"} == INTERFERENCE

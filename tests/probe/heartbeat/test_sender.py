@@ -1,0 +1,166 @@
+"""One small signed request; what is not heard is kept, and told when somebody hears again."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from probe.config import Settings
+from probe.heartbeat import sender as heartbeat
+from probe.heartbeat.presence import History
+from probe.messages import Heartbeat, HeartbeatReply
+from probe.sharing import endpoint
+from probe.sharing.keys import Keys
+from probe.sharing.post import Outfit
+from probe.sharing.spool import Spool
+from probe.upkeep import consent
+from tests.probe.rehearsal import Rehearsal, reply
+
+
+class Listener:
+    """A collector that hears heartbeats, or is told not to."""
+
+    def __init__(self, rehearsal: Rehearsal) -> None:
+        self.heard: list[Heartbeat] = []
+        self.deaf = False
+        self.came = asyncio.Event()
+        self._rehearsal = rehearsal
+        rehearsal.override["/v1/heartbeat"] = self.hear
+
+    async def hear(self, request: web.Request) -> web.StreamResponse:
+        if refused := await self._rehearsal.refuse_signature(request):
+            return refused
+        if self.deaf:
+            return web.Response(status=503)
+        self.came.set()
+        self.heard.append(msgspec.json.decode(await request.read(), type=Heartbeat))
+        return reply(HeartbeatReply(time=1))
+
+
+def outfit(state: Path, *urls: str, allowed: bool = True, every: float | None = None) -> Outfit:
+    """A machine in a laboratory without any site: only collectors can answer it."""
+    consent.record(state, "en", heartbeat=allowed)
+    settings = Settings(
+        collector=urls,
+        country="KZ",
+        asn=9198,
+        lab=True,
+        anchors=("none",),
+        resolvers=("none",),
+        resolver="127.0.0.1:9",
+        every=every,
+    )
+    found = tuple(endpoint.parse(url, lab=True) for url in urls)
+    return Outfit(settings, state, Keys(state), Spool(state), found, ())
+
+
+def silent(_line: str) -> None:
+    return
+
+
+def kept(state: Path) -> History:
+    return heartbeat.read(state)
+
+
+def test_it_says_that_it_is_there_and_no_more(tmp_path: Path) -> None:
+    async def story() -> tuple[Heartbeat, int]:
+        async with Rehearsal() as rehearsal:
+            listener = Listener(rehearsal)
+            assert await heartbeat.beat(outfit(tmp_path, rehearsal.url), silent)
+            return listener.heard[0], len(msgspec.json.encode(listener.heard[0]))
+
+    said, size = asyncio.run(story())
+    assert (said.country, said.asn, said.unheard) == ("KZ", 9198, ())
+    assert said.boot is None or len(said.boot) == 8
+    assert size < 250
+    assert kept(tmp_path).stays == ()
+
+
+def test_what_was_not_heard_is_told_afterwards(tmp_path: Path) -> None:
+    async def story() -> list[Heartbeat]:
+        async with Rehearsal() as rehearsal:
+            listener = Listener(rehearsal)
+            made = outfit(tmp_path, rehearsal.url)
+            await heartbeat.beat(made, silent)
+            listener.deaf = True
+            for _ in range(2):
+                assert not await heartbeat.beat(made, silent)
+            assert len(kept(tmp_path).stays) == 1
+            listener.deaf = False
+            for _ in range(2):
+                assert await heartbeat.beat(made, silent)
+            return listener.heard
+
+    first, back, last = asyncio.run(story())
+    assert (first.unheard, last.unheard) == ((), ())
+    (told,) = back.unheard
+    assert (told.reach, told.country, told.asn) == ("nothing", "KZ", 9198)
+    assert 0 <= told.until <= told.since < 30
+    assert kept(tmp_path).stays == ()
+
+
+def test_a_dead_collector_does_not_silence_a_living_one(tmp_path: Path) -> None:
+    async def story() -> list[Heartbeat]:
+        async with Rehearsal() as rehearsal:
+            listener = Listener(rehearsal)
+            made = outfit(tmp_path, "http://127.0.0.1:9", rehearsal.url)
+            assert not await heartbeat.beat(made, silent)
+            assert not await heartbeat.beat(made, silent)
+            return listener.heard
+
+    said = asyncio.run(story())
+    assert [one.unheard for one in said] == [(), ()]
+    assert len(kept(tmp_path).stays) == 1  # for the other one
+
+
+def test_a_collector_that_forgot_us_is_told_who_we_are(tmp_path: Path) -> None:
+    async def story() -> int:
+        async with Rehearsal() as rehearsal:
+            listener = Listener(rehearsal)
+            made = outfit(tmp_path, rehearsal.url)
+            await heartbeat.beat(made, silent)
+            rehearsal.keys.clear()
+            await heartbeat.beat(made, silent)
+            return len(listener.heard)
+
+    assert asyncio.run(story()) == 2
+
+
+def test_without_a_yes_of_its_own_nothing_is_said(tmp_path: Path) -> None:
+    async def story(made: Outfit, listener: Listener) -> int:
+        async with heartbeat.beating(made, silent):
+            await asyncio.sleep(0)
+        return len(listener.heard)
+
+    async def stories() -> list[int]:
+        async with Rehearsal() as rehearsal:
+            listener = Listener(rehearsal)
+            without = outfit(tmp_path, rehearsal.url, allowed=False)
+            counts = [await story(without, listener)]
+            counts.append(await story(outfit(tmp_path, rehearsal.url), listener))
+            # A run that repeats begins at once, and goes on until it ends.
+            again = outfit(tmp_path, rehearsal.url, every=900.0)
+            listener.came.clear()
+            async with heartbeat.beating(again, silent):
+                await listener.came.wait()
+                await asyncio.sleep(0)
+            return [*counts, len(listener.heard)]
+
+    assert asyncio.run(stories()) == [0, 1, 2]
+
+
+def test_two_processes_do_not_say_it_twice(tmp_path: Path) -> None:
+    async def story() -> int:
+        async with Rehearsal() as rehearsal:
+            listener = Listener(rehearsal)
+            made = outfit(tmp_path, rehearsal.url)
+            await asyncio.gather(*(heartbeat.beat(made, silent) for _ in range(3)))
+            return len(listener.heard)
+
+    assert asyncio.run(story()) == 1
+
+
+def test_a_history_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    (tmp_path / heartbeat.FILE).write_text("{")
+    assert heartbeat.read(tmp_path) == History()
