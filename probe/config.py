@@ -24,6 +24,8 @@ from probe.model import Outcome
 FILE = "qazprobe.toml"
 PREFIX = "QAZPROBE_"
 Options = dict[str, dict[str, object]]
+# A list takes minutes: more often floods the line and the sites. A laboratory's are its own.
+SHORTEST_EVERY = 60.0
 
 
 class ConfigError(ValueError):
@@ -71,7 +73,7 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "control": ("where to ask what others see, when not the collector", 'a URL or "none"'),
         "invite": ("token that enrols this machine at a collector", "text"),
         "role": ("what this machine is", '"probe" or "control"'),
-        "every": ("repeat after this long", 'a duration such as "15m"'),
+        "every": ("repeat after this long", 'a duration such as "15m", a minute or more'),
         "profile": ("how much to look", '"quick", "full" or "watch"'),
         "resolver": ("ask this resolver instead of the system's", "IP or IP:PORT"),
         "resolvers": ("other resolvers to ask", 'a list of IP or IP:PORT, or "none"'),
@@ -160,9 +162,14 @@ def flag_layer(values: Mapping[str, object]) -> Layer:
 def settle(layers: Iterable[Layer]) -> Settings:
     """Check every layer by itself, so that an error names its own place, and merge them."""
     merged: dict[str, object] = {}
+    where: dict[str, str] = {}
     for layer in layers:
         merged.update({key: _checked(layer, key, layer.values[key]) for key in layer.values})
+        where.update({key: layer.where(key) for key in layer.values})
     settings = msgspec.convert(merged, Settings)
+    if settings.every is not None and settings.every < SHORTEST_EVERY and not settings.lab:
+        expected = "expected a minute or more outside a laboratory (--lab)"
+        raise ConfigError(f"{where['every']}: {settings.every:g} seconds; {expected}")
     if settings.ca_file is not None and not settings.lab:
         raise ConfigError("ca_file: private roots are for a laboratory; add --lab, or remove it")
     return settings

@@ -85,6 +85,23 @@ def test_private_roots_need_a_laboratory() -> None:
 
 
 @pytest.mark.parametrize(
+    ("layer", "place"),
+    [
+        (flag_layer({"every": "1s"}), "command line: --every: 1 seconds"),
+        (environment_layer({"QAZPROBE_EVERY": "59.9s"}), "environment: QAZPROBE_EVERY: 59.9"),
+        (config.Layer({"every": 2}, "f.toml"), "f.toml: every: 2 seconds"),
+    ],
+)
+def test_only_a_laboratory_repeats_more_often_than_every_minute(
+    layer: config.Layer, place: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"{place}.*; expected a minute or more"):
+        settled(layer)
+    assert settled(layer, flag_layer({"lab": True})).every
+    assert settled(flag_layer({"every": "1m"})).every == config.SHORTEST_EVERY
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("30s", 30), ("15m", 900), ("2h", 7200), ("1.5d", 129600)]
 )
 def test_durations(text: str, seconds: float) -> None:

@@ -308,7 +308,7 @@ def test_a_list_with_nothing_in_it_exits_with_2(home: Home, text: str) -> None:
 
 def test_every_repeats_until_it_is_stopped(home: Home) -> None:
     out = home.folder / "out.jsonl"
-    running = home.begin("run", OK, "--every", "1s", "--quiet", "-o", str(out))
+    running = home.begin("run", OK, "--lab", "--every", "1s", "--quiet", "-o", str(out))
     until = time.monotonic() + 15
     while time.monotonic() < until and not (out.exists() and out.read_text().count('"run"') >= 6):
         time.sleep(0.1)
