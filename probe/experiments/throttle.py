@@ -45,7 +45,10 @@ async def measure(task: Task, net: Net) -> Steps:
         await _own_address(mover)
         return mover.trail.steps
     found = await _by_name(mover, peer)
-    if out_of_reach(found):
+    lost = out_of_reach(found)
+    if found.pairs:
+        mover.standing.note(peer.address, peer.port, reached=not lost)
+    if lost:
         await _own_address(mover)
     elif found.state in {State.OK, State.SLOW_BOTH} and _own_address_too(task):
         await _one_look(mover, found)

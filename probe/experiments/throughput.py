@@ -1,7 +1,7 @@
 """What the throughput experiments share: servers, tiers, the budget, one transfer at a time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, cast
 
 from msgspec.structs import replace
@@ -13,6 +13,8 @@ from probe.model import Role, Transfer
 from probe.plan import keyed
 
 Arm = Literal["A", "B", "C", "D", "L"]
+# So often in a row a server may be out of reach before it is left alone: once is a bad moment.
+STRIKES = 2
 # Handshake, headers and retransmissions of one transfer, besides its object.
 OVERHEAD = 12_000
 ROLES: Mapping[Arm, Role] = {
@@ -51,6 +53,26 @@ class Purse(Protocol):
         """Note what something really cost."""
 
 
+@dataclass(slots=True)
+class Standing:
+    """How the bulk servers have done in this run, so that a dead one does not cost every target."""
+
+    _misses: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def answers(self, address: str, port: int) -> bool:
+        """It was reached when it was last tried, so nobody need look first."""
+        return self._misses.get((address, port)) == 0
+
+    def given_up(self, address: str, port: int) -> bool:
+        """It was out of reach too often in a row."""
+        return self._misses.get((address, port), 0) >= STRIKES
+
+    def note(self, address: str, port: int, *, reached: bool) -> None:
+        """Take note of how one try went."""
+        before = self._misses.get((address, port), 0)
+        self._misses[address, port] = 0 if reached else before + 1
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """The far end of a transfer, and what is asked of it there."""
@@ -82,6 +104,8 @@ class Mover:
         self.net = cast("BulkNet", net)  # every real net is one; only fakes for pages are less
         self.trail = trail
         self.purse = cast("Purse | None", task.options.get("budget"))
+        standing = task.options.get("standing")
+        self.standing = standing if isinstance(standing, Standing) else Standing()
 
     @property
     def transfers(self) -> tuple[Transfer, ...]:
@@ -150,21 +174,27 @@ def servers(task: Task) -> tuple[BulkReply, ...]:
 
 
 async def answering(mover: Mover, known: Sequence[BulkReply]) -> Peer | None:
-    """The first of several servers that takes a connection; a single one is not asked first.
+    """The first of the servers that takes a connection.
 
+    A transfer waits long for its connection, so one that nobody has reached yet is looked at first.
     Whoever announced them, they are no way into the volunteer's own network.
     """
-    usable = [one for one in known if mover.net.safe(one.address)]
-    for number, one in enumerate(usable, 1):
-        last = number == len(usable)
-        if last or await _connects(mover, one):
+    for one in known:
+        if mover.net.safe(one.address) and await _reached(mover, one):
             return Peer(one.address, one.port, pin=one.spki_sha256)
     return None
 
 
-async def _connects(mover: Mover, server: BulkReply) -> bool:
-    step = mover.trail.add(await mover.net.tcp(server.address, server.port), role=Role.NEUTRAL)
-    return step.failure is None
+async def _reached(mover: Mover, server: BulkReply) -> bool:
+    address, port = server.address, server.port
+    if mover.standing.given_up(address, port):
+        return False
+    if not mover.standing.answers(address, port):
+        step = mover.trail.add(await mover.net.tcp(address, port), role=Role.NEUTRAL)
+        if step.failure is not None:
+            mover.standing.note(address, port, reached=False)
+            return False
+    return True
 
 
 def _server(text: str) -> BulkReply | None:

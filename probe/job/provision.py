@@ -8,13 +8,14 @@ them may be out of reach.
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from probe import durable
+from probe.experiments.throughput import Standing
 from probe.job.budget import DAILY_BYTES, UNMETERED_BYTES, Purse, Spending, today
 from probe.known import Anchor, anchors
 from probe.messages import BulkReply
@@ -66,6 +67,7 @@ class Provision:
 
     Attributes:
         options: Of every experiment of its jobs.
+        standing: How the bulk servers have done in this run.
     """
 
     options: Options
@@ -73,6 +75,7 @@ class Provision:
     state: Path
     purse: Purse
     servers: tuple[BulkReply, ...] | None = None
+    standing: Standing = field(default_factory=Standing)
 
     async def loading(self, name: str) -> Mapping[str, object]:
         """The options of an experiment that loads the line; collectors are asked once.
@@ -83,7 +86,7 @@ class Provision:
             announced = await self.tools.bulk() if self.tools.bulk is not None else ()
             self.servers = remembered(self.state, announced)
         own = self.options.get(name, {})
-        return {"bulk": self.servers, **own, "budget": self.purse}
+        return {"bulk": self.servers, **own, "budget": self.purse, "standing": self.standing}
 
     async def comparing(self) -> Mapping[str, object] | None:
         """What `throttle` is given for a follow-up; None when the day has nothing left."""

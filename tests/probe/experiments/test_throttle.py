@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from probe import wire
 from probe.experiments.port import Net, Resolver, Task
 from probe.experiments.throttle import control_name, measure
+from probe.experiments.throughput import Standing
 from probe.failure import Failure
 from probe.infer import judge
 from probe.job.budget import Purse, Spending
@@ -51,6 +52,13 @@ class FakeNet:
     asked: list[tuple[str, str | None, int]] = field(default_factory=list)
     resolvers: tuple[Resolver, ...] = (Resolver("system", "192.0.2.53"),)
     ipv6: bool = False
+    silent: frozenset[str] = frozenset()
+    knocked: list[str] = field(default_factory=list)
+
+    async def tcp(self, address: str, port: int) -> Tcp:
+        self.knocked.append(address)
+        failure = Failure.TIMEOUT if address in self.silent else None
+        return Tcp(address=address, port=port, failure=failure)
 
     async def dns(self, name: str, type_: str, resolver: Resolver) -> Dns:
         return Dns(
@@ -293,6 +301,50 @@ def test_a_bulk_server_out_of_reach_is_no_bulk_server(slow: float) -> None:
     assert arms(steps).startswith("B1 A1 A2 B2 D0 D1 C1")
     assert verdict.outcome is (Outcome.THROTTLED if slow == 128 else Outcome.OK)
     assert "own address" in verdict.rules[0].reason
+
+
+def test_a_silent_bulk_server_costs_a_short_look_and_not_four_long_transfers() -> None:
+    net = FakeNet(by_name("slow.example", 128), silent=frozenset({BULK.address}))
+    steps, verdict = run(net, task(bulk=(BULK,)))
+    assert arms(steps).startswith("D0 D1 C1")
+    assert verdict.rules[0].id == "throttle.this_name_is_slow_there"
+    assert BULK.address not in {address for address, _, _ in net.asked}
+
+
+def test_a_bulk_server_that_was_out_of_reach_twice_is_left_alone_for_the_run() -> None:
+    net = FakeNet(by_name("none", 0), silent=frozenset({BULK.address}))
+    chosen = task(bulk=(BULK,), standing=Standing())
+    for _ in range(4):
+        steps, _ = run(net, chosen)
+        assert arms(steps) == "D0 D1 C1"
+    assert net.knocked == [BULK.address] * 2
+
+
+def test_one_bad_moment_does_not_cost_a_bulk_server_its_run() -> None:
+    net, chosen = FakeNet(by_name("none", 0)), task(bulk=(BULK,), standing=Standing())
+    net.silent = frozenset({BULK.address})
+    run(net, chosen)
+    net.silent = frozenset()
+    for _ in range(2):
+        steps, _ = run(net, chosen)
+        assert arms(steps) == "B1 A1 C0"
+    assert net.knocked == [BULK.address] * 2  # what answers is not asked first again
+
+
+def test_a_bulk_server_that_connects_and_never_serves_is_left_alone_too() -> None:
+    net = FakeNet(lambda address, *_: None if address == BULK.address else 20_000)
+    chosen = task(bulk=(BULK,), standing=Standing())
+    seen = [arms(run(net, chosen)[0]) for _ in range(3)]
+    assert seen == ["B1 A1 A2 B2 D0 D1 C1"] * 2 + ["D0 D1 C1"]
+
+
+def test_a_second_bulk_server_is_used_where_the_first_is_silent() -> None:
+    other = BulkReply(address="198.51.100.8", port=4443, spki_sha256="ab" * 32)
+    net = FakeNet(by_name("none", 0), silent=frozenset({BULK.address}))
+    steps, verdict = run(net, task(bulk=(BULK, other)))
+    assert arms(steps) == "B1 A1 C0"
+    assert {address for address, _, _ in net.asked} == {other.address, HOME}
+    assert verdict.outcome is Outcome.OK
 
 
 def test_a_bulk_server_with_another_key_is_no_bulk_server() -> None:
