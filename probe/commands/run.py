@@ -15,6 +15,7 @@ from probe.trouble import Trouble
 if TYPE_CHECKING:
     from probe.home import Home
     from probe.job.assignment import Assignment
+    from probe.sharing.post import Outfit
     from probe.telling.console import Console
 
 _OUTCOMES = ", ".join(Outcome)
@@ -83,6 +84,7 @@ def command(
 
     console = Console(quiet=settings.quiet, json=as_json, output=output)
     found = assign(urls, settings, places.state, warn=console.warn, touch_network=not dry_run)
+    made = assembled(settings, places.state)
     if dry_run:
         from probe.job.dryrun import tell
 
@@ -90,7 +92,8 @@ def command(
         return Exit.DONE
     agreed(settings, places)
     _cautioned(settings, places, console)
-    return _measure(settings, places, found, console=console, began=began)
+    places.ready()
+    return _measure(made, found, console=console, began=began)
 
 
 def settled(places: "Home", config_file: str | None, flags: dict[str, object]) -> Settings:
@@ -121,6 +124,15 @@ def agreed(settings: Settings, places: "Home") -> None:
         raise Trouble(why)
 
 
+def assembled(settings: Settings, state: Path) -> "Outfit":
+    """Whom a run talks to, or `Trouble`: a collector, a resolver or roots that cannot be used."""
+    from probe.job import outfit
+    from probe.sharing import post
+
+    outfit.resolver_of(settings.resolver)
+    return post.assemble(settings, state)
+
+
 def _cautioned(settings: Settings, places: "Home", console: "Console") -> None:
     """Some experiments are only done when they are named, and their risk is said once."""
     if settings.role == "control":
@@ -131,25 +143,15 @@ def _cautioned(settings: Settings, places: "Home", console: "Console") -> None:
         console.warn(line)
 
 
-def _measure(
-    settings: Settings,
-    places: "Home",
-    found: "Assignment",
-    *,
-    console: "Console",
-    began: float,
-) -> Exit:
+def _measure(made: "Outfit", found: "Assignment", *, console: "Console", began: float) -> Exit:
     import asyncio
 
     from probe.heartbeat import sender as heartbeat
-    from probe.job import outfit, recheck
+    from probe.job import recheck
     from probe.job.rounds import repeat
-    from probe.sharing import post
     from probe.stop import Stop, signals
     from probe.sweep.output import Sink
 
-    outfit.resolver_of(settings.resolver)
-    made = post.assemble(settings, places.ready())
     try:
         sink = Sink.open(console.output)
     except OSError as error:

@@ -357,6 +357,24 @@ def test_what_cannot_be_understood_exits_with_2_and_one_line(
     assert len(said.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--collector", "https://u:p@host"), "takes no user name"),
+        (("--control", "http://c.example"), "plain http"),
+        (("--resolver", "dns.example"), "expected IP"),
+        (("--lab", "--ca-file", "absent.pem"), "absent.pem"),
+    ],
+)
+def test_a_dry_run_refuses_what_a_run_refuses(
+    stranger: Home, words: tuple[str, ...], expected: str
+) -> None:
+    said = stranger.call("run", OK, "--dry-run", *words)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert expected in said.stderr
+    assert list(stranger.folder.iterdir()) == []
+
+
 def test_max_time_is_kept_to_within_a_second(home: Home) -> None:
     manners = json.dumps({f"slow{n}.test": "slow" for n in range(5)})
     urls = [f"https://slow{n}.test/" for n in range(5)]
