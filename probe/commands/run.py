@@ -74,8 +74,7 @@ def command(
     Settings come from qazprobe.toml, then from QAZPROBE_* variables, then from these options.
     """  # noqa: D301 - click's mark for lines that stay as they are
     began = time.monotonic()
-    if output == "-" and as_json:
-        raise Trouble("-o - and --json both want stdout; choose one")
+    check_stdout(output, as_json=as_json)
     places = home.find()
     flags["upload"] = False if no_upload else None
     settings = settled(places, config_file, flags)
@@ -94,6 +93,12 @@ def command(
     _cautioned(settings, places, console)
     places.ready()
     return _measure(made, found, console=console, began=began)
+
+
+def check_stdout(output: str | None, *, as_json: bool) -> None:
+    """One stdout has room for one kind of result."""
+    if output == "-" and as_json:
+        raise Trouble("-o - and --json both want stdout; choose one")
 
 
 def settled(places: "Home", config_file: str | None, flags: dict[str, object]) -> Settings:

@@ -1,11 +1,13 @@
 """`qazprobe schedule`: run by itself, by the system's own timer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from probe import config, home
+from probe.config import Settings
 from probe.trouble import Trouble
 from probe.upkeep import schedule
 from probe.upkeep.schedule import choose, installed, plan
@@ -45,12 +47,13 @@ def install(
 ) -> None:
     """Install a timer; what comes after `--` is given to `qazprobe run`."""
     try:
+        given, settings = _understood(arguments)
         made = [plan(arguments, config.duration(every))]
-        obstacle = None if heartbeat is False else _obstacle(arguments)
+        obstacle = None if heartbeat is False else _obstacle(settings)
         if heartbeat and obstacle:
             raise Trouble(f"no heartbeat: {obstacle}")
         if heartbeat is not False and obstacle is None:
-            made.append(_heartbeat(arguments))
+            made.append(_heartbeat(given))
         backend = choose(named)
         if show:
             click.echo(backend.render(*made), nl=False)
@@ -76,46 +79,55 @@ def _remind(obstacle: str | None) -> None:
         click.echo(f"without the heartbeat: {obstacle}", err=True)
 
 
-def _obstacle(arguments: Sequence[str]) -> str | None:
-    """Why no heartbeat would be sent, in a line, or None.
-
-    By the configuration and these options alone: a timer does not have this shell's environment.
-    """
+def _obstacle(settings: Settings) -> str | None:
+    """Why no heartbeat would be sent, in a line, or None."""
     from probe.heartbeat import sender as heartbeat
 
-    places, given = home.find(), _given(arguments)
-    file = given.pop("config_file", None)
-    path = places.config / config.FILE if file is None else Path(str(file))
-    layers = (config.file_layer(path, must_exist=file is not None), config.flag_layer(given))
-    settings = config.settle(layers)
     if not settings.upload or not settings.collector:
         return "no collector is named to hear it"
-    if not heartbeat.allowed(settings, places.state):
+    if not heartbeat.allowed(settings, home.find().state):
         return "it needs a yes of its own: qazprobe consent --heartbeat, then install again"
     return None
 
 
-def _heartbeat(arguments: Sequence[str]) -> Plan:
+def _understood(arguments: Sequence[str]) -> tuple[Mapping[str, Any], Settings]:
+    """What these options of `run` mean, and the settings they come to; `Trouble` where `run` errs.
+
+    By the configuration and these options alone: a timer does not have this shell's environment.
+    """
+    from probe.commands import run
+    from probe.job.assignment import assign
+
+    try:
+        given = run.command.make_context("run", list(arguments)).params
+    except click.UsageError as error:
+        raise Trouble(f"after --, for run: {error.format_message()}") from error
+    run.check_stdout(given["output"], as_json=given["as_json"])
+    places, file = home.find(), given["config_file"]
+    path = places.config / config.FILE if file is None else Path(file)
+    flags = {name: given[name] for name in given if name in Settings.__struct_fields__}
+    flags["upload"] = False if given["no_upload"] else None
+    layers = (config.file_layer(path, must_exist=file is not None), config.flag_layer(flags))
+    settings = config.settle(layers)
+    assign(given["urls"], settings, places.state, warn=_warn, touch_network=False)
+    run.assembled(settings, places.state)
+    return given, settings
+
+
+def _warn(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _heartbeat(given: Mapping[str, Any]) -> Plan:
     """The heartbeat beside a run with these options."""
     words: list[str] = []
-    given = _given(arguments)
-    if "config_file" in given:
-        words += ["--config", str(given["config_file"])]
+    if given["config_file"] is not None:
+        words += ["--config", given["config_file"]]
     for name in _SHARED:
-        option, value = f"--{name.replace('_', '-')}", given.get(name)
+        option, value = f"--{name.replace('_', '-')}", given[name]
         for one in value if isinstance(value, tuple) else (value,):
             words += [option] if one is True else [option, str(one)] if one else []
     return schedule.heartbeat(words)
-
-
-def _given(arguments: Sequence[str]) -> dict[str, object]:
-    """What these options of `run` mean, of what decides about the heartbeat."""
-    from probe.commands.run import command as run
-
-    found = run.make_context("run", list(arguments), resilient_parsing=True).params
-    wanted = {name: found.get(name) for name in (*_SHARED, "role", "config_file")}
-    wanted["upload"] = False if found.get("no_upload") else None
-    return {name: value for name, value in wanted.items() if value not in (None, ())}
 
 
 @command.command("status")

@@ -172,6 +172,31 @@ def test_a_named_timer_is_the_one_taken() -> None:
     assert choose("cron").name == "cron"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--nosuch",), "after --, for run: No such option"),
+        (("--max-time", "soon"), "after --, for run: .*is not a valid float"),
+        (("--max-time", "-1"), "--max-time: -1.0; expected a number above 0"),
+        (("--every", "1s"), "a minute or more"),
+        (("-e", "nonsense"), "there is no experiment"),
+        (("ftp://x/",), "scheme"),
+        (("--targets", "no-such-list"), "no-such-list"),
+        (("--collector", "https://u:p@host"), "takes no user name"),
+        (("--config", "absent.toml"), "no such file"),
+        (("-o", "-", "--json"), "both want stdout"),
+    ],
+)
+def test_what_run_would_refuse_is_not_installed(
+    home: Path, arguments: tuple[str, ...], expected: str
+) -> None:
+    tool(home, "crontab", CRONTAB)
+    with pytest.raises(Trouble, match=expected) as refused:
+        run("install", "--no-heartbeat", "--", *arguments)
+    assert "\n" not in str(refused.value)
+    assert not (home / "crontab").exists()
+
+
 # --- the heartbeat --------------------------------------------------------------------------------
 
 COLLECTOR = ("--", "--collector", "https://c.example", "--invite", "token", "--max-time", "900")
