@@ -9,7 +9,7 @@ from probe.upkeep.consent import Words
 
 
 @click.command("consent")
-@click.option("--yes", is_flag=True, help="Record agreement without asking, for scripts.")
+@click.option("--yes", is_flag=True, help="Agree without being asked, for scripts.")
 @click.option("--heartbeat", is_flag=True, help="Also allow the heartbeat (asks separately).")
 @click.option("--status", is_flag=True, help="Say what is recorded; exit 2 when nothing is.")
 @click.option("--withdraw", is_flag=True, help="Take agreement back.")
@@ -49,14 +49,15 @@ def _say_status(given: consent.Given | None, words: Words) -> None:
 
 
 def _ask(code: str, words: Words, *, yes: bool, heartbeat: bool) -> None:
+    """Whatever is newly agreed to was shown, by a script that says yes too."""
     state = home.find().state
     given = consent.read(state)
     agreed_before = given is not None and given.current
-    if not agreed_before and not yes:
+    if not agreed_before:
         click.echo(words.text.strip() + "\n")
-        if not _answer(words.question, words):
+        if not (yes or _answer(words.question, words)):
             raise Trouble(words.declined)
-    allowed = given is not None and given.heartbeat
+    allowed = given is not None and given.current and given.heartbeat
     if heartbeat and not allowed:
         click.echo(words.heartbeat_text.strip() + "\n")
         allowed = yes or _answer(words.heartbeat_question, words)

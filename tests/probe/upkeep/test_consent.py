@@ -109,6 +109,36 @@ def test_the_heartbeat_has_a_yes_of_its_own(home: Path) -> None:
     assert "Heartbeat: allowed" in CliRunner().invoke(command, ["--status"]).output
 
 
+@pytest.mark.parametrize("before", ["never", "withdrawn", "older text"])
+def test_a_script_that_agrees_to_the_heartbeat_is_shown_both_texts(home: Path, before: str) -> None:
+    if before != "never":
+        CliRunner().invoke(command, ["--yes", "--heartbeat"])
+    if before == "withdrawn":
+        CliRunner().invoke(command, ["--withdraw"])
+    elif before == "older text":
+        old = consent.Given(
+            version=consent.VERSION - 1, at="2020-01-01T00:00:00Z", language="en", heartbeat=True
+        )
+        (home / consent.FILE).write_bytes(msgspec.json.encode(old))
+    said = CliRunner().invoke(command, ["--heartbeat", "--yes"])
+    assert "What is contacted" in said.output
+    assert '"I am here"' in said.output
+    given = consent.read(home)
+    assert given is not None
+    assert (given.current, given.heartbeat) == (True, True)
+
+
+def test_the_heartbeat_of_an_older_text_is_asked_for_again(home: Path) -> None:
+    old = consent.Given(
+        version=consent.VERSION - 1, at="2020-01-01T00:00:00Z", language="en", heartbeat=True
+    )
+    (home / consent.FILE).write_bytes(msgspec.json.encode(old))
+    CliRunner().invoke(command, ["--yes"])
+    given = consent.read(home)
+    assert given is not None
+    assert not given.heartbeat
+
+
 def test_it_can_be_withdrawn(home: Path) -> None:
     CliRunner().invoke(command, ["--yes"])
     assert CliRunner().invoke(command, ["--withdraw"]).exit_code == 0
