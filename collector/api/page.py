@@ -12,8 +12,7 @@ from aiohttp import web
 
 from collector.alarms.events import Place
 from collector.listed import Listed
-from collector.metrics import families as metrics
-from collector.metrics.families import View
+from collector.metrics.families import View, by_outcome, ratio
 from collector.service import SERVICE, Service
 
 ROWS = 300
@@ -69,10 +68,10 @@ finding.</p></footer></body></html>
 
 
 def _table(view: View, listed: Listed) -> str:
-    found = metrics.by_outcome(view.votes)
+    found = by_outcome(view.votes)
     if not found:
         return "<p>Nothing has been measured within this time.</p>"
-    ranked = sorted(found.items(), key=lambda item: (-(metrics.ratio(item[1]) or 0), item[0]))
+    ranked = sorted(found.items(), key=lambda item: (-(ratio(item[1]) or 0), item[0]))
     head = "".join(f"<th>{word}</th>" for word in ("target", "category", "network", *_ORDER))
     body = "".join(_row(place, outcomes, listed) for place, outcomes in ranked[:ROWS])
     more = f"<p>{len(ranked) - ROWS} more rows are not shown.</p>" if len(ranked) > ROWS else ""

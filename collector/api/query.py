@@ -16,7 +16,7 @@ from collector import listed, rows
 from collector.alarms import events
 from collector.alarms.silence import Alarm
 from collector.api.exchange import Refused, answer
-from collector.metrics import families as metrics
+from collector.metrics.families import Tally, by_outcome, ratio
 from collector.service import SERVICE, Service
 from collector.store import Operation, reading
 from collector.store.port import Ask
@@ -82,7 +82,7 @@ async def get_verdicts(request: web.Request) -> web.Response:
     return answer({"window_seconds": service.settings.window, "verdicts": found})
 
 
-def _is_wanted(vote: metrics.Tally, wanted: Selection) -> bool:
+def _is_wanted(vote: Tally, wanted: Selection) -> bool:
     return (
         (not wanted.target or vote.target == wanted.target)
         and (not wanted.country or vote.country == wanted.country)
@@ -90,7 +90,7 @@ def _is_wanted(vote: metrics.Tally, wanted: Selection) -> bool:
     )
 
 
-def _verdicts(service: Service, votes: list[metrics.Tally]) -> list[dict[str, object]]:
+def _verdicts(service: Service, votes: list[Tally]) -> list[dict[str, object]]:
     mechanisms: dict[events.Place, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     authorities: dict[events.Place, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     confirmed: dict[events.Place, int] = defaultdict(int)
@@ -110,13 +110,13 @@ def _verdicts(service: Service, votes: list[metrics.Tally]) -> list[dict[str, ob
             "country": place[1],
             "asn": place[2],
             "probes": outcomes,
-            "interference_ratio": metrics.ratio(outcomes),
+            "interference_ratio": ratio(outcomes),
             "confirmed": confirmed[place],
             "mechanisms": mechanisms[place],
             "authorities": authorities[place],
             "newest": instant_text(newest[place]),
         }
-        for place, outcomes in sorted(metrics.by_outcome(votes).items())
+        for place, outcomes in sorted(by_outcome(votes).items())
     ]
 
 

@@ -12,9 +12,8 @@ from collections.abc import Callable
 
 from collector.alarms.watch import Found, Watch
 from collector.listed import Listed
-from collector.metrics import exposition
-from collector.metrics import families as metrics
-from collector.metrics.exposition import Text
+from collector.metrics.exposition import Text, encode
+from collector.metrics.families import View, families, look
 from collector.metrics.instruments import Instruments
 from collector.settings import Settings
 from collector.store import Store, StoreUnavailable, keys
@@ -58,7 +57,7 @@ class Snapshots:
         self._made_at = float("-inf")
         self._cost = 0.0
         self._text = _SILENT
-        self._view: metrics.View | None = None
+        self._view: View | None = None
         instruments.series_limit.set(settings.max_series)
 
     def touch(self) -> None:
@@ -70,7 +69,7 @@ class Snapshots:
         await self._freshen()
         return self._text.body
 
-    async def view(self) -> metrics.View:
+    async def view(self) -> View:
         """The rows that the families are made of."""
         await self._freshen()
         if self._view is None:
@@ -103,9 +102,7 @@ class Snapshots:
 
     async def _make(self) -> None:
         began, written = time.monotonic(), self._written
-        view = await self._store.read(
-            metrics.look(self._clock() - self._settings.window), slow=True
-        )
+        view = await self._store.read(look(self._clock() - self._settings.window), slow=True)
         # What the store as a whole says is said by one of the collectors that share it.
         text = _SILENT
         if await self._speaks():
@@ -124,7 +121,7 @@ class Snapshots:
         lease = keys.take_lease(_LEASE, self._holder, now=self._clock(), seconds=LEASE_SECONDS)
         return await self._store.write(lease)
 
-    def _encode(self, view: metrics.View, alarms: Found) -> Text:
+    def _encode(self, view: View, alarms: Found) -> Text:
         quorum = self._settings.quorum
-        found = metrics.families(view, self._listed, quorum, alarms.active())
-        return exposition.encode(found, self._settings.max_series)
+        found = families(view, self._listed, quorum, alarms.active())
+        return encode(found, self._settings.max_series)

@@ -1,7 +1,7 @@
 """What earlier runs on this machine concluded of a target, when that may confirm a verdict.
 
 Only the newest runs are read, and only when there is something to confirm. What they said goes into
-the record, so that anybody can judge it again (`repeated.py` says what it amounts to).
+the record, so that anybody can judge it again (`reading/repeated.py` says what it amounts to).
 """
 
 from collections import defaultdict

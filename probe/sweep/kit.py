@@ -1,6 +1,6 @@
 """Everything that a run uses and does not make itself, as ports: a fake of each is a few lines.
 
-`outfit.py` puts the real ones together for the command line.
+`job/outfit.py` puts the real ones together for the command line.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -2,7 +2,7 @@
 
 A look is cheap (one query, one handshake, a few bytes over plain http) and never waits long: a
 laboratory has none of the world's anchors, and a line that is cut must not cost half a minute to
-say so. Looks are facts; what they say of the line is for `facts.py`.
+say so. Looks are facts; what they say of the line is for `reading/facts.py`.
 """
 
 import asyncio
