@@ -136,7 +136,7 @@ def file_layer(path: Path, *, must_exist: bool) -> Layer:
         values = {}
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of 5,000 digits
         raise ConfigError(f"{path}: not TOML: {error}") from error
     return Layer(values, str(path))
 

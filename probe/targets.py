@@ -3,7 +3,8 @@
 Rule: a bad row costs itself only. It becomes a `Problem` that names file and line, and the rest is
 measured. Three formats are read, told apart by their content: Citizen Lab's CSV (first line
 `url,category_code,…`), our TOML (`[[target]]` tables) and a plain list of URLs (`#` begins a
-comment). In each of them a row is a line, or for TOML a table.
+comment). In each of them a row is a line, or for TOML a table. Only a name that ends in `.toml` is
+believed: what is in there and is no TOML is broken TOML, not a list of bad URLs.
 """
 
 import csv
@@ -12,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from probe import bundle
@@ -37,6 +39,7 @@ PROBLEM_LIMIT = 1_000
 NOTE_LIMIT = 500
 
 _TABLE = re.compile(r"^[ \t]*\[\[[ \t]*target[ \t]*\]\]", re.MULTILINE)
+_AT = re.compile(r" \(at line (\d+), column \d+\)$")
 _CATEGORY = re.compile(r"[A-Z][A-Z0-9_]{1,15}")
 _LIST_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 _KEYS = frozenset({"url", "category", "note", "purpose", "source"})
@@ -123,7 +126,7 @@ def candidates(purpose: str) -> tuple[Target, ...]:
 def parse(text: str, source: str) -> Loaded:
     """Read a list from its text, whichever of the three formats it has."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    if _TABLE.search(text):
+    if _TABLE.search(text) or source.lower().endswith(".toml"):
         rows = _toml_rows(text, source)
     elif _header(text):
         rows = _csv_rows(text, source)
@@ -221,27 +224,34 @@ def _csv_rows(text: str, source: str) -> Iterator[Row | Problem]:
 def _toml_rows(text: str, source: str) -> Iterator[Row | Problem]:
     """Each `[[target]]` is read by itself, so that a broken one costs no other."""
     starts = [found.start() for found in _TABLE.finditer(text)]
-    line = 1 + text.count("\n", 0, starts[0])
-    if problem := _toml_preamble(text[: starts[0]], source):
+    first = starts[0] if starts else len(text)
+    if problem := _toml_preamble(text[:first], source):
         yield problem
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    elif not starts:
+        yield Problem(source, 1, "no target in it: [[target]] tables with a url expected")
+    line = 1 + text.count("\n", 0, first)
+    for start, end in pairwise([*starts, len(text)]):
         yield _toml_row(text[start:end], line, source)
         line += text.count("\n", start, end)
 
 
 def _toml_preamble(text: str, source: str) -> Problem | None:
+    """What stands before the first table, or is all there is."""
     try:
         tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        return Problem(source, 1, f"before the first [[target]]: {_one_line(error)}")
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
+        line, reason = _placed(error, 1)
+        return Problem(source, line, f"not TOML: {reason}")
     return None
 
 
 def _toml_row(text: str, line: int, source: str) -> Row | Problem:
     try:
         table = tomllib.loads(text[:ROW_LIMIT])["target"][0]
-    except (tomllib.TOMLDecodeError, RecursionError, KeyError, IndexError) as error:
-        return Problem(source, line, f"not a TOML table: {_one_line(error)}")
+    except (ValueError, RecursionError, LookupError) as error:
+        where, reason = _placed(error, line)
+        at = f" (line {where})" if where > line else ""
+        return Problem(source, line, f"not a TOML table: {reason}{at}")
     unknown = sorted(set(table) - _KEYS)
     if unknown or not all(isinstance(value, str) for value in table.values()):
         what = f"unknown key {unknown[0]}" if unknown else "a value that is no string"
@@ -250,8 +260,11 @@ def _toml_row(text: str, line: int, source: str) -> Row | Problem:
     return Row(line, cell["url"], cell["category"], cell["note"], cell["purpose"])
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def _placed(error: Exception, first: int) -> tuple[int, str]:
+    """The line of an error in a text that begins at line `first` of its file, and what it is."""
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    found = _AT.search(said)  # the only place where Python before 3.14 says it
+    return (first + int(found[1]) - 1, said[: found.start()]) if found else (first, said)
 
 
 __all__ = [

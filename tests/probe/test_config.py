@@ -60,6 +60,8 @@ def test_an_absent_file_says_nothing_unless_it_was_named(tmp_path: Path) -> None
         ('kind = "cable"', "kind"),
         ("lab = [1]", "lab: [1]; expected true or false"),
         ("not toml at all", "not TOML"),
+        ("seed = " + "1" * 5000, "not TOML"),
+        ("seed = " + "[" * 5000, "not TOML"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, expected: str) -> None:

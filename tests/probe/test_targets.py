@@ -163,6 +163,32 @@ def test_a_broken_beginning_of_our_own_format_is_named() -> None:
     assert problems[0].line == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('[[target]\nurl = "https://a.example/"\n', 1, "not TOML: "),
+        ('title = "x"\n\n[target\nurl = "https://a.example/"\n', 3, "not TOML: "),
+        ("https://a.example/\n", 1, "not TOML: "),
+        ('[target]\nurl = "https://a.example/"\n', 1, "[[target]] tables"),
+        ("", 1, "[[target]] tables"),
+        ("a=" + "[" * 5000, 1, "not TOML: "),
+        ("a=" + "1" * 5000, 1, "not TOML: "),
+    ],
+)
+def test_a_broken_toml_is_no_list_of_bad_urls(text: str, line: int, said: str) -> None:
+    found, problems = parse(text, "mine.TOML")
+    assert found == ()
+    assert [problem.line for problem in problems] == [line]
+    assert said in problems[0].message
+    assert "at line" not in problems[0].message
+
+
+def test_the_line_of_a_broken_table_is_the_files() -> None:
+    text = '# mine\n\n[[target]]\nurl = "https://a.example/"\nnote = why\n'
+    (problem,) = parse(text, "mine.toml")[1]
+    assert str(problem) == "mine.toml:3: not a TOML table: Invalid value (line 5)"
+
+
 def test_a_plain_list_with_comments() -> None:
     text = (
         "# sites\n\nhttps://a.example/ # why\nhttps://b.example/#x\nnonsense\nhttps://a.example\n"
