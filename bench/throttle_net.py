@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 CLIENT, ROUTER = "10.99.1.1", "10.99.1.2"
@@ -102,12 +101,7 @@ class Net:
         self.on_router("ethtool -K r0 tso off gso off gro off tx off 2>/dev/null; true")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def _holder(self) -> int:

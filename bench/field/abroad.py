@@ -10,7 +10,6 @@ and sends there crosses the same line as everything else.
 import re
 import subprocess
 import sys
-from types import TracebackType
 from typing import Self
 
 from bench.field import plan as plans
@@ -50,12 +49,7 @@ class Abroad:
         self.look(str(listed), self._invite())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.communicate()
 

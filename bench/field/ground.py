@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
-from types import TracebackType
 from typing import Any, Self
 
 from bench.field import plan as plans
@@ -92,12 +91,7 @@ class Ground:
         self.places: dict[str, int] = said["places"]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._keeper.kill()
         self._keeper.communicate()
         rmtree(self.folder, ignore_errors=True)

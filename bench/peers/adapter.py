@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
-from types import TracebackType
 from typing import Any, Self
 
 from bench.peers import build, fakes
@@ -126,12 +125,7 @@ class Peer:
         self._start(self.ends.abroad, self._knowing(served), "serving ooniprobe requests")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._running.end()
 
     def _knowing(self, argv: Sequence[str]) -> list[str]:

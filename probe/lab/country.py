@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from shutil import rmtree, which
-from types import TracebackType
 from typing import Any, Literal, Self
 
 from probe.lab import addresses as plan
@@ -105,12 +104,7 @@ class Country:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop()
 
     def _start(self) -> None:
