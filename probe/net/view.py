@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Literal, TypeVar
 
 from probe.experiments.port import Hello, Resolver, Stepper, Talk
@@ -11,7 +12,7 @@ from probe.net.channel import Channels
 from probe.net.dial import Look, Peer, look_tcp, look_tls
 from probe.net.dns import Question, look_up
 from probe.net.http import fetch, plan_fetch
-from probe.net.roster import Roster
+from probe.net.roster import SYSTEM, Roster
 from probe.net.safety import is_dialable
 
 T = TypeVar("T")
@@ -46,10 +47,30 @@ class View:
     async def dns(
         self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
     ) -> Dns:
-        """Ask one resolver once and collect every reply."""
-        step = await look_up(self._look, self._channels, Question(name, type_, resolver), limit)
-        self._roster.note(resolver, answered=bool(step.replies))
+        """Ask one resolver once and collect every reply.
+
+        Where the system's own were never heard over UDP it is their answer over TCP, if they have
+        one; the step says which it was.
+        """
+        step = await self._ask(Question(name, type_, resolver), limit)
+        if step.replies or resolver.label != SYSTEM or resolver.transport != "udp":
+            return step
+        again = await self._over_tcp(Question(name, type_, resolver), limit)
+        return again if again is not None and again.replies else step
+
+    async def _ask(self, question: Question, limit: float | None) -> Dns:
+        step = await look_up(self._look, self._channels, question, limit)
+        self._roster.note(question.resolver, answered=bool(step.replies))
         return step
+
+    async def _over_tcp(self, question: Question, limit: float | None) -> Dns | None:
+        """The same question over TCP, where that is the only way or may be."""
+        async with self._roster.trying:
+            untried = self._roster.untried(question.resolver)
+            if self._roster.over_tcp is None and untried is not None:
+                return await self._ask(replace(question, resolver=untried), limit)
+        known = self._roster.over_tcp
+        return None if known is None else await self._ask(replace(question, resolver=known), limit)
 
     async def tcp(self, address: str, port: int, *, limit: float | None = None) -> Tcp:
         """Connect and hang up."""

@@ -52,6 +52,13 @@ def no_names(e: Evidence) -> Proof | None:
     return Proof(tuple(asked), 0.85)
 
 
+@rule("access.names_over_tcp", Tier.NOTE, None)
+def names_over_tcp(e: Evidence) -> Proof | None:
+    """The resolver here is heard over TCP alone: programs that ask over UDP find no name here."""
+    told = [s for s in e.all(Dns) if s.resolver == "system" and s.transport == "tcp" and s.replies]
+    return Proof(tuple(told[-1:]), 0.0) if told else None
+
+
 @rule("access.line_is_cut", Tier.CAVEAT, Outcome.INCONCLUSIVE)
 def line_is_cut(e: Evidence) -> Proof | None:
     """Sites that must work do not answer on this line, nor does this one: that is the line."""
@@ -165,6 +172,7 @@ def one_page_for_many(e: Evidence) -> Proof | None:
 RULES: tuple[Rule, ...] = (
     line_is_dead,
     no_names,
+    names_over_tcp,
     line_is_cut,
     portal_answers,
     everything_is_resigned,

@@ -33,8 +33,12 @@ _NEEDS_WORKING_RESOLVER = {
 
 
 def denied(e: Evidence, hop: int) -> list[Dns]:
-    """The system's resolver gave no address, every time it was asked, and at least twice."""
-    asked = [s for s in e.system(hop) if s.type == "A"]
+    """The system's resolver gave no address, every time it was asked, and at least twice.
+
+    Twice by one way: on a line where it is never heard over UDP it is asked over TCP later.
+    """
+    every = [s for s in e.system(hop) if s.type == "A"]
+    asked = [s for s in every if s.transport == every[-1].transport]
     if len(asked) < 2 or any(s.failure is None for s in e.system(hop)):
         return []
     return asked
@@ -78,12 +82,13 @@ def _nobodys(address: str) -> bool:
     return parsed.is_loopback or parsed.is_unspecified or parsed.is_link_local
 
 
-def _resolver_works(e: Evidence) -> bool:
-    """The system's resolver answers other names on this line."""
+def _resolver_works(e: Evidence, transport: str) -> bool:
+    """The system's resolver answers other names on this line, by this way."""
     asked = (*e.all(Dns, role=Role.REFERENCE), *e.all(Dns, role=Role.HARMLESS))
     mine = [s for s in asked if s.resolver == "system"]
     if mine:
-        return any(s.failure is None or s.failure in NO_ADDRESS for s in mine)
+        heard = [s for s in mine if s.failure is None or s.failure in NO_ADDRESS]
+        return any(s.transport == transport for s in heard)
     return e.line.trusted_names > 0
 
 
@@ -101,7 +106,7 @@ def name_denied_here(e: Evidence) -> Proof | None:
         if not asked:
             continue
         failures = {s.failure for s in asked}
-        if failures & _NEEDS_WORKING_RESOLVER and not _resolver_works(e):
+        if failures & _NEEDS_WORKING_RESOLVER and not _resolver_works(e, asked[-1].transport):
             continue
         if _denies_all(e):
             continue

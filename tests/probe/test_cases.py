@@ -17,6 +17,7 @@ CASES = Path(__file__).parents[1] / "cases"
 # What the lab can not play, and why. Each of these has its yes and its no in tests/probe/rules.
 NOT_IN_THE_LAB = {
     "tls.known_interception_key": "nobody but its owners can sign with a known key",
+    "access.names_over_tcp": "its resolvers are asked over UDP and answer there",
     "access.clock_is_wrong": "network namespaces share this machine's clock",
     "http.same_notice_elsewhere": "its middlebox reads Host headers on the way to one site only",
     "note.slow_page": "its lines bring every page that is asked for in a page's time",

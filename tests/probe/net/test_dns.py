@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from probe.experiments.port import Resolver
 from probe.failure import Failure
 from probe.model import Dns
 from probe.net.message import encode_name
+from probe.net.session import SessionSettings
 from probe.net.view import View
 from tests.probe.net.conftest import Looking
 from tests.probe.net.rude import answering, serving
@@ -261,3 +263,66 @@ def test_many_questions_at_once(looking: Looking) -> None:
 
         steps = looking(many)
     assert {step.addresses for step in steps} == {("192.0.2.1",)}
+
+
+def several(
+    looking: Looking, lab: SessionSettings, port: int, asked: int = 4
+) -> tuple[list[Dns], tuple[Resolver, ...]]:
+    """What the system's resolver says: to questions one after the other, then to three at once."""
+
+    async def story(view: View) -> tuple[list[Dns], tuple[Resolver, ...]]:
+        own = view.resolvers[0]
+        steps = [await view.dns(NAME, "A", own, limit=0.2) for _ in range(asked)]
+        steps += await view.together([view.dns(NAME, "A", own, limit=0.2) for _ in range(3)])
+        return steps, tuple(view.resolvers)
+
+    return looking(story, replace(lab, resolver=("127.0.0.1", port)))
+
+
+def test_a_resolver_that_is_silent_over_udp_alone_is_heard_over_tcp(
+    looking: Looking, lab: SessionSettings
+) -> None:
+    def manner(sock: socket.socket) -> None:
+        wire = answer(sock.recv(4096)[2:], "192.0.2.1")
+        sock.sendall(len(wire).to_bytes(2, "big") + wire)
+
+    with silent_beside(manner) as port:
+        steps, resolvers = several(looking, lab, port)
+    assert [step.transport for step in steps] == ["udp"] + ["tcp"] * 6
+    assert {step.resolver for step in steps} == {"system"}
+    assert [step.addresses for step in steps[1:]] == [("192.0.2.1",)] * 6
+    assert resolvers == (Resolver("system", "127.0.0.1", port, "tcp"),)
+
+
+def test_a_resolver_that_is_silent_altogether_is_tried_once_over_tcp(
+    looking: Looking, lab: SessionSettings
+) -> None:
+    connections: list[int] = []
+    with silent_beside(lambda _: connections.append(1)) as port:
+        steps, resolvers = several(looking, lab, port)
+    assert {(step.transport, step.failure) for step in steps} == {("udp", Failure.TIMEOUT)}
+    assert len(connections) == 1
+    assert resolvers == (Resolver("system", "127.0.0.1", port),)
+
+
+def test_one_silence_of_a_resolver_that_answers_is_not_asked_over_tcp(
+    looking: Looking, lab: SessionSettings
+) -> None:
+    heard: list[bytes] = []
+
+    def once(data: bytes, send: Send) -> None:
+        if not heard:
+            heard.append(data)
+            send(answer(data, "192.0.2.1"))
+
+    with answering(once) as port:
+        steps, _ = several(looking, lab, port)
+    assert [step.transport for step in steps] == ["udp"] * 7
+
+
+@contextmanager
+def silent_beside(manner: Callable[[socket.socket], object]) -> Iterator[int]:
+    """A TCP server beside whose port nothing ever answers a datagram."""
+    with serving(manner) as port, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        mute.bind(("127.0.0.1", port))
+        yield port

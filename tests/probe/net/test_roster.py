@@ -56,3 +56,41 @@ def test_none_at_all() -> None:
     roster = Roster((), ())
     assert roster.resolvers == ()
     roster.note(ONE, answered=False)
+
+
+def silent(roster: Roster, *resolvers: Resolver) -> None:
+    for one in resolvers:
+        for _ in range(2):
+            roster.note(one, answered=False)
+
+
+def test_where_none_of_the_systems_is_heard_each_is_tried_once_over_tcp() -> None:
+    roster = Roster(OWN, (ONE,))
+    first, second = (Resolver("system", *one) for one in OWN)
+    silent(roster, first)
+    assert roster.untried(first) is None  # the other one was not asked yet
+    silent(roster, second)
+    over_tcp = Resolver("system", *OWN[0], "tcp")
+    assert roster.untried(first) == over_tcp
+    assert roster.untried(first) is None
+    assert (roster.untried(ONE), roster.untried(over_tcp)) == (None, None)
+    assert roster.resolvers[0] == first
+
+
+def test_what_answers_over_tcp_alone_is_asked_there_until_udp_is_heard() -> None:
+    roster = Roster(OWN[:1], ())
+    udp, tcp = Resolver("system", *OWN[0]), Resolver("system", *OWN[0], "tcp")
+    silent(roster, udp)
+    roster.note(tcp, answered=True)
+    silent(roster, tcp, udp)
+    assert roster.resolvers == (tcp,)
+    roster.note(udp, answered=True)
+    assert roster.resolvers == (udp,)
+
+
+def test_what_was_ever_heard_over_udp_is_not_tried_over_tcp() -> None:
+    roster = Roster(OWN[:1], ())
+    udp = Resolver("system", *OWN[0])
+    roster.note(udp, answered=True)
+    silent(roster, udp)
+    assert roster.untried(udp) is None

@@ -65,6 +65,31 @@ TABLE = {
         ),
         True,
     ),
+    "no names: silent over UDP, and heard over TCP": (
+        "access.no_names",
+        record(
+            dns(failure=TIMEOUT),
+            *again(dns(failure=TIMEOUT), dns(failure=TIMEOUT, transport="tcp")),
+            reference(dns(OTHER, name="ref.example", transport="tcp")),
+            line=Line(),
+        ),
+        False,
+    ),
+    "over TCP: it is said": (
+        "access.names_over_tcp",
+        record(dns(failure=TIMEOUT), *again(dns(GOOD, transport="tcp"))),
+        True,
+    ),
+    "over TCP: silent there too": (
+        "access.names_over_tcp",
+        record(dns(failure=TIMEOUT), *again(dns(failure=TIMEOUT, transport="tcp"))),
+        False,
+    ),
+    "over TCP: another's resolver": (
+        "access.names_over_tcp",
+        record(dns(GOOD), dns(GOOD, resolver="8.8.8.8", transport="tcp")),
+        False,
+    ),
     "cut: nothing abroad, and this site not either": (
         "access.line_is_cut",
         record(dns(GOOD), tcp(failure=TIMEOUT), line=replace(CUT, domestic_alive=1.0)),

@@ -24,6 +24,8 @@ from tests.build import (
 )
 from tests.probe.rules.check import holds
 
+TIMEOUT = Failure.TIMEOUT
+
 SERVFAIL = dns(failure=Failure.DNS_SERVFAIL, rcode=2)
 ELSEWHERE = control(dns(GOOD), *fetched())
 NOT_IT = replace(VALID, valid=False, reason=TrustReason.HOSTNAME, named=False)
@@ -82,6 +84,42 @@ TABLE = {
         record(
             *twice(nxdomain(), doh(GOOD), *fetched()),
             reference(replace(nxdomain(), name="works.example")),
+        ),
+        False,
+    ),
+    "denied: silent once over UDP, like every name, and once over TCP": (
+        "dns.name_denied_here",
+        record(
+            dns(failure=TIMEOUT),
+            doh(GOOD),
+            *again(dns(failure=TIMEOUT, transport="tcp")),
+            reference(dns(OTHER, name="ref.example", transport="tcp")),
+            tcp(),
+            tls(),
+        ),
+        False,
+    ),
+    "denied: silent twice over TCP, where another name is answered": (
+        "dns.name_denied_here",
+        record(
+            dns(failure=TIMEOUT),
+            doh(GOOD),
+            *again(dns(failure=TIMEOUT, transport="tcp"), dns(failure=TIMEOUT, transport="tcp")),
+            reference(dns(OTHER, name="ref.example", transport="tcp")),
+            tcp(),
+            tls(),
+        ),
+        True,
+    ),
+    "denied: silent over UDP, where another name is answered over TCP alone": (
+        "dns.name_denied_here",
+        record(
+            dns(failure=TIMEOUT),
+            doh(GOOD),
+            *again(dns(failure=TIMEOUT)),
+            reference(dns(OTHER, name="ref.example", transport="tcp")),
+            tcp(),
+            tls(),
         ),
         False,
     ),
