@@ -59,7 +59,7 @@ def check(file: str | None) -> None:
     from probe.job.assignment import check_options
 
     found = _path(file)
-    check_options(_settled(found, must_exist=file is not None))
+    check_options(_settled(found, must_exist=file is not None), found)
     click.echo(f"{found}: {'fine' if found.exists() else 'not there; defaults hold'}")
 
 

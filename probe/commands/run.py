@@ -78,10 +78,11 @@ def command(
     places = home.find()
     flags["upload"] = False if no_upload else None
     settings = settled(places, config_file, flags)
-    from probe.job.assignment import assign
+    from probe.job.assignment import assign, check_options
     from probe.telling.console import Console
 
     console = Console(quiet=settings.quiet, json=as_json, output=output)
+    check_options(settings, settings_file(places, config_file))
     found = assign(urls, settings, places.state, warn=console.warn, touch_network=not dry_run)
     made = assembled(settings, places.state)
     if dry_run:
@@ -103,7 +104,7 @@ def check_stdout(output: str | None, *, as_json: bool) -> None:
 
 def settled(places: "Home", config_file: str | None, flags: dict[str, object]) -> Settings:
     """The settings of all three layers, or `Trouble`."""
-    path = Path(config_file) if config_file else places.config / config.FILE
+    path = settings_file(places, config_file)
     try:
         return config.settle(
             (
@@ -114,6 +115,11 @@ def settled(places: "Home", config_file: str | None, flags: dict[str, object]) -
         )
     except ConfigError as error:
         raise Trouble(str(error)) from error
+
+
+def settings_file(places: "Home", named: str | None) -> Path:
+    """Where settings are read from: the named file, or the usual one."""
+    return Path(named) if named else places.config / config.FILE
 
 
 def agreed(settings: Settings, places: "Home") -> None:

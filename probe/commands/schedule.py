@@ -1,7 +1,6 @@
 """`qazprobe schedule`: run by itself, by the system's own timer."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -96,19 +95,20 @@ def _understood(arguments: Sequence[str]) -> tuple[Mapping[str, Any], Settings]:
     By the configuration and these options alone: a timer does not have this shell's environment.
     """
     from probe.commands import run
-    from probe.job.assignment import assign
+    from probe.job.assignment import assign, check_options
 
     try:
         given = run.command.make_context("run", list(arguments)).params
     except click.UsageError as error:
         raise Trouble(f"after --, for run: {error.format_message()}") from error
     run.check_stdout(given["output"], as_json=given["as_json"])
-    places, file = home.find(), given["config_file"]
-    path = places.config / config.FILE if file is None else Path(file)
+    places, named = home.find(), given["config_file"]
+    file = run.settings_file(places, named)
     flags = {name: given[name] for name in given if name in Settings.__struct_fields__}
     flags["upload"] = False if given["no_upload"] else None
-    layers = (config.file_layer(path, must_exist=file is not None), config.flag_layer(flags))
+    layers = (config.file_layer(file, must_exist=bool(named)), config.flag_layer(flags))
     settings = config.settle(layers)
+    check_options(settings, file)
     assign(given["urls"], settings, places.state, warn=_warn, touch_network=False)
     run.assembled(settings, places.state)
     return given, settings

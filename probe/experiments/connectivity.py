@@ -9,14 +9,15 @@ January 2022 (179, 3785, 5060) on a server of ours: they tell a filter from a pu
 from collections.abc import Sequence
 from typing import Literal
 
+from probe.experiments.option import ADDRESS, lasting
 from probe.experiments.port import Experiment, HomeNet, Net, Task
 from probe.experiments.trail import Trail
 from probe.failure import Failure
 from probe.known import Anchor, anchors
-from probe.model import Dns, Ping, Role, Step, Steps, Tls
+from probe.model import Dns, Ping, Role, Step, Steps, Tls, Transport
 from probe.plan import host_of, port_of
 from probe.reading.shutdown import BY_ADDRESS as BY_NO_NAME
-from probe.reading.shutdown import Mode, classify, reach
+from probe.reading.shutdown import BY_PORT, Mode, classify, reach
 
 LIMIT = 8.0
 AGAIN_SECONDS = 300.0
@@ -24,7 +25,7 @@ AGAIN_SECONDS = 300.0
 OPEN_PORTS = (179, 3785, 5060, 443)
 BY_ADDRESS = 3
 
-Class = Literal["essential", "ordinary", "foreign", "resolver"]
+Class = Literal["essential", "ordinary", "foreign", "resolver", "port"]
 
 
 async def measure(task: Task, net: Net) -> Steps:
@@ -68,6 +69,18 @@ async def _look(task: Task, net: Net, trail: Trail, try_: int) -> None:
     for what, steps in zip(classes, looks, strict=True):
         trail.chain(steps, role=Role.REFERENCE, try_=try_)
         _sum_up(trail, what, try_)
+    await _encrypted(net, trail, try_)
+
+
+async def _encrypted(net: Net, trail: Trail, try_: int) -> None:
+    """Where nothing abroad answers: port 443, which stays open when port 53 is closed."""
+    seen = reach(s for s in trail.steps if isinstance(s, Ping) and s.try_ == try_)
+    if seen.foreign.up or seen.addresses.up:
+        return
+    places = [place for place in by_address(net, "doh") if net.safe(place[0])]
+    for steps in await net.together([_address(net, *place) for place in places]):
+        trail.chain(steps, role=Role.REFERENCE, try_=try_)
+        _sum_up(trail, BY_PORT, try_)
 
 
 async def _address(net: Net, address: str, port: int) -> Steps:
@@ -89,12 +102,11 @@ def class_of(site: Anchor) -> Class:
     return "essential" if site.essential else "ordinary"
 
 
-def by_address(net: Net) -> tuple[tuple[str, int], ...]:
-    """A few places abroad that need no name: the public resolvers that this run may ask."""
-    chosen = [(r.address, r.port) for r in net.resolvers if r.label != "system"]
-    return tuple({address: (address, port) for address, port in reversed(chosen)}.values())[
-        -BY_ADDRESS:
-    ]
+def by_address(net: Net, transport: Transport = "udp") -> tuple[tuple[str, int], ...]:
+    """A few places abroad that need no name: the public resolvers that this run may ask so."""
+    public = [r for r in net.resolvers if r.label != "system" and r.transport == transport]
+    chosen = {r.address: (r.address, r.port) for r in reversed(public)}
+    return tuple(chosen.values())[-BY_ADDRESS:]
 
 
 async def _site(net: Net, site: Anchor) -> Steps:
@@ -142,5 +154,5 @@ EXPERIMENT = Experiment(
     confirm,
     wanted,
     once=True,
-    takes=("again_seconds", "own_server"),
+    takes={"again_seconds": lasting(3600), "own_server": ADDRESS},
 )

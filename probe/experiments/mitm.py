@@ -133,4 +133,4 @@ def wanted(_task: Task, steps: Steps) -> bool:
     return bool(steps)
 
 
-EXPERIMENT = Experiment("mitm", 1, measure, confirm, wanted, takes=("collectors",))
+EXPERIMENT = Experiment("mitm", 1, measure, confirm, wanted)

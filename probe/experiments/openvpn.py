@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from probe.experiments import service
+from probe.experiments.option import LIST
 from probe.experiments.port import Experiment, Net, Talk, Task
 from probe.experiments.private import MOST, Server, listed, read_server, visit
 from probe.experiments.trail import Trail
@@ -114,5 +115,5 @@ EXPERIMENT = Experiment(
     service.wanted,
     service=True,
     objection=objection,
-    takes=("endpoints",),
+    takes={"endpoints": LIST},
 )

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
+from probe.experiments.option import Option
 from probe.known import Resolver
 from probe.model import Control, Dns, Line, Ping, Quic, Step, Steps, Tcp, Tls, Transfer
 
@@ -245,7 +246,7 @@ class Experiment:
         extra: The optional part of the program it needs; without it its targets are skipped.
         service: It looks at a service and not at a URL: one record a run, whose input is
             `service:NAME`. Only done when it is named.
-        takes: The keys that `[options.NAME]` of a configuration may have for it.
+        takes: The keys that `[options.NAME]` of a configuration may have for it, and their values.
         objection: What is wrong with its options, in one line, or None.
     """
 
@@ -258,7 +259,7 @@ class Experiment:
     once: bool = False
     extra: str | None = None
     service: bool = False
-    takes: tuple[str, ...] = ()
+    takes: Mapping[str, Option] = field(default_factory=dict)
     objection: Callable[[Mapping[str, object]], str | None] | None = None
 
 

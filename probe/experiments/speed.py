@@ -7,8 +7,9 @@ when it loaded the line (`at`, `elapsed`), so that latency taken meanwhile can b
 
 from typing import Literal
 
+from probe.experiments.option import FLAG, whole
 from probe.experiments.port import Experiment, Net, Task
-from probe.experiments.throughput import Look, Mover, Peer, Tier, answering, servers
+from probe.experiments.throughput import BULK, Look, Mover, Peer, Tier, answering, servers
 from probe.experiments.trail import Trail
 from probe.model import Steps, Transfer
 
@@ -52,5 +53,5 @@ EXPERIMENT = Experiment(
     measure,
     alone=True,
     once=True,
-    takes=("daily_bytes", "unmetered", "bulk"),
+    takes={"daily_bytes": whole(0), "unmetered": FLAG, "bulk": BULK},
 )

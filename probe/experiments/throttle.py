@@ -11,8 +11,9 @@ prove its key, is no bulk server.
 from dataclasses import replace
 
 from probe.compare import is_address
+from probe.experiments.option import FLAG, one_of, whole
 from probe.experiments.port import Experiment, Net, Task
-from probe.experiments.throughput import TIERS, Look, Mover, Peer, answering, servers, tier_of
+from probe.experiments.throughput import BULK, TIERS, Look, Mover, Peer, answering, servers, tier_of
 from probe.experiments.trail import Trail
 from probe.known import harmless_pairs
 from probe.model import Http, Steps, Transfer
@@ -207,5 +208,11 @@ EXPERIMENT = Experiment(
     1,
     measure,
     alone=True,
-    takes=("daily_bytes", "unmetered", "tier", "own_address", "bulk"),
+    takes={
+        "daily_bytes": whole(0),
+        "unmetered": FLAG,
+        "tier": one_of(*TIERS),
+        "own_address": FLAG,
+        "bulk": BULK,
+    },
 )

@@ -6,6 +6,7 @@ from typing import Literal, Protocol, cast
 
 from msgspec.structs import replace
 
+from probe.experiments.option import Option
 from probe.experiments.port import BulkNet, Net, Task
 from probe.experiments.trail import Trail
 from probe.messages import BulkReply
@@ -201,6 +202,16 @@ def _server(text: str) -> BulkReply | None:
     place, _, pin = text.partition("#")
     address, _, port = place.rpartition(":")
     address = address.strip("[]")
-    if not address or not port.isdigit() or len(pin) != 64:
+    if not address or not port.isdecimal() or len(pin) != 64:
         return None
     return BulkReply(address=address, port=int(port), spki_sha256=pin)
+
+
+def _are_servers(value: object) -> bool:
+    places = [value] if isinstance(value, str) else value
+    if not isinstance(places, list):
+        return False
+    return all(isinstance(one, str) and _server(one) is not None for one in places)
+
+
+BULK = Option("ADDRESS:PORT#SHA256 of a bulk server, or a list of them", _are_servers)

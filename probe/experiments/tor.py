@@ -13,6 +13,7 @@ Sources: the list built into tor; OONI's tor test (ts-023).
 from collections.abc import Mapping
 
 from probe.experiments import service
+from probe.experiments.option import LIST
 from probe.experiments.port import Experiment, Net, Task
 from probe.experiments.private import MOST, Server, listed, read_server, visit
 from probe.experiments.trail import Trail
@@ -81,5 +82,5 @@ EXPERIMENT = Experiment(
     service.wanted,
     service=True,
     objection=objection,
-    takes=("bridges",),
+    takes={"bridges": LIST},
 )

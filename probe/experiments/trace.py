@@ -13,6 +13,7 @@ from functools import partial
 
 from probe.compare import is_address
 from probe.experiments.browse import Site, resolve
+from probe.experiments.option import ADDRESS, TEXT, lasting, whole
 from probe.experiments.port import Experiment, Net, Resolver, Stepper, SteppingNet, Task
 from probe.experiments.trail import Trail
 from probe.model import Dns, Http, Ping, Role, Step, Steps, Tls
@@ -175,5 +176,11 @@ EXPERIMENT = Experiment(
     1,
     measure,
     alone=True,
-    takes=("address", "harmless", "max_hops", "tries", "residual"),
+    takes={
+        "address": ADDRESS,
+        "harmless": TEXT,
+        "max_hops": whole(1, 64),
+        "tries": whole(2, 10),
+        "residual": lasting(900),
+    },
 )

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from probe import wireguard
 from probe.experiments import service
 from probe.experiments.openvpn import PREFACE
+from probe.experiments.option import LIST
 from probe.experiments.port import Experiment, Net, Talk, Task
 from probe.experiments.private import MOST, Server, listed, read_server, visit
 from probe.experiments.trail import Trail
@@ -119,5 +120,5 @@ EXPERIMENT = Experiment(
     service.wanted,
     service=True,
     objection=objection,
-    takes=("peers",),
+    takes={"peers": LIST},
 )

@@ -53,7 +53,6 @@ def assign(
         if spec not in later:
             found += _listed(spec, settings, state, warn)
     experiments = known_experiments(settings.experiments)
-    check_options(settings)
     unique = {target.url: target for target in reversed(found)}
     ordered = tuple(dict.fromkeys(target.url for target in found))
     once = about_the_line()
@@ -86,22 +85,35 @@ def known_experiments(names: Iterable[str]) -> tuple[str, ...]:
     known = load()
     for name in names:
         if name not in known:
-            raise Trouble(f"there is no experiment {name!r}; there are: {', '.join(sorted(known))}")
+            raise Trouble(_no_experiment(name, known))
     return tuple(dict.fromkeys(names))
 
 
-def check_options(settings: Settings) -> None:
-    """Raise `Trouble` for settings of an experiment that there is not, or that it does not take."""
+def check_options(settings: Settings, file: Path) -> None:
+    """Raise `Trouble` for settings of an experiment that there is not, or that it does not take.
+
+    In one line: the file, the key, what was expected. Never the value, which may be a key.
+    """
     from probe.experiments import load
 
     known = load()
     for name, given in settings.options.items():
-        known_experiments([name])
-        for key in given:
-            takes = known[name].takes
+        place = f"{file}: options.{name}"
+        if name not in known:
+            raise Trouble(f"{place}: {_no_experiment(name, known)}")
+        takes, objection = known[name].takes, known[name].objection
+        for key, value in given.items():
             if key not in takes:
                 expected = f"expected one of: {', '.join(takes)}" if takes else "it takes none"
-                raise Trouble(f"options.{name}: {key}: unknown key; {expected} (in {FILE})")
+                raise Trouble(f"{place}: {key}: unknown key; {expected}")
+            if not takes[key].fits(value):
+                raise Trouble(f"{place}: {key}: expected {takes[key].expected}")
+        if given and objection is not None and (wrong := objection(given)):
+            raise Trouble(f"{place}: {wrong}")
+
+
+def _no_experiment(name: str, known: Iterable[str]) -> str:
+    return f"there is no experiment {name!r}; there are: {', '.join(sorted(known))}"
 
 
 def services(names: Iterable[str], settings: Settings) -> frozenset[str]:

@@ -58,10 +58,34 @@ def test_both_folders_are_named(home: Path) -> None:
         ("[options.trottle]\ndaily_bytes = 0\n", "there is no experiment 'trottle'"),
         ("[options.throttle]\ndaily_byte = 0\n", "daily_byte: unknown key; expected one of"),
         ("[options.web]\nx = 1\n", "x: unknown key; it takes none"),
+        ("[options.throttle]\ndaily_bytes = 'x'\n", "daily_bytes: expected a whole number, 0 or"),
+        ("[options.throttle]\ndaily_bytes = true\n", "daily_bytes: expected a whole number"),
+        ("[options.throttle]\ndaily_bytes = -1\n", "daily_bytes: expected a whole number"),
+        ("[options.throttle]\ntier = 'x'\n", "tier: expected one of: metered, normal, deep"),
+        ("[options.speed]\nunmetered = 1\n", "unmetered: expected true or false"),
+        ("[options.speed]\nbulk = ['a:\u00b2#00']\n", "bulk: expected ADDRESS:PORT#SHA256"),
+        ("[options.connectivity]\nagain_seconds = nan\n", "expected a number of seconds, 0 to"),
+        ("[options.connectivity]\nown_server = 'x.example'\n", "expected an IP address"),
+        ("[options.trace]\nmax_hops = 0\n", "max_hops: expected a whole number, 1 to 64"),
+        ("[options.tor]\nbridges = 'obfs4'\n", "bridges: expected a list"),
+        ("[options.tor]\nbridges = ['secret']\n", "bridges: line 1 names no address"),
     ],
 )
 def test_a_setting_that_no_experiment_takes_is_named(home: Path, text: str, said: str) -> None:
     (home / "qazprobe.toml").write_text(text)
     refused = call("check").exception
     assert isinstance(refused, Trouble)
+    assert str(refused).startswith(f"{home / 'qazprobe.toml'}: options.")
     assert said in str(refused)
+    assert "secret" not in str(refused)
+
+
+def test_what_an_experiment_takes_is_fine(home: Path) -> None:
+    bulk = f"192.0.2.1:443#{'a' * 64}"
+    (home / "qazprobe.toml").write_text(
+        f"[options.throttle]\ndaily_bytes = 0\ntier = 'deep'\nown_address = true\nbulk = '{bulk}'\n"
+        f"[options.speed]\nunmetered = true\nbulk = ['{bulk}']\n"
+        "[options.connectivity]\nagain_seconds = 0.5\nown_server = '2001:db8::1'\n"
+        "[options.trace]\nmax_hops = 30\ntries = 3\nresidual = 60\nharmless = 'x.example'\n"
+    )
+    assert "fine" in call("check").output

@@ -1,0 +1,52 @@
+"""What an experiment's own settings must be: each says it in words, for the one line of an error.
+
+An option that is silently not understood leaves a volunteer believing in a limit that is not there;
+so a run does not start with one. Values are never repeated in an error: some of them are keys.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from probe.compare import is_address
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One key of `[options.NAME]`.
+
+    Attributes:
+        expected: What it must be, in words.
+        fits: Whether a value is that.
+    """
+
+    expected: str
+    fits: Callable[[object], bool]
+
+
+def whole(least: int, most: int = 2**53) -> Option:
+    """A whole number between two others."""
+    limits = f"{least} to {most}" if most < 2**53 else f"{least} or more"
+    return Option(
+        f"a whole number, {limits}", lambda one: type(one) is int and least <= one <= most
+    )
+
+
+def lasting(most: int) -> Option:
+    """A time in seconds."""
+    expected = f"a number of seconds, 0 to {most}"
+    return Option(expected, lambda one: type(one) in {int, float} and _within(one, most))
+
+
+def one_of(*words: str) -> Option:
+    """One of a few words."""
+    return Option(f"one of: {', '.join(words)}", lambda one: one in words)
+
+
+def _within(value: object, most: int) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= most
+
+
+FLAG = Option("true or false", lambda one: isinstance(one, bool))
+TEXT = Option("text", lambda one: isinstance(one, str) and bool(one))
+LIST = Option("a list", lambda one: isinstance(one, list))
+ADDRESS = Option("an IP address", lambda one: isinstance(one, str) and is_address(one))
