@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:
         click.echo(f"qazprobe: {_in_words(error)}", err=True)
         code = Exit.BUG
-    except Exception as error:  # noqa: BLE001 - the last place; DESIGN: a bug is exit 1
+    except Exception as error:  # noqa: BLE001 - the last place: a bug is exit 1
         click.echo(f"qazprobe: {_kept(error)}", err=True)
         code = Exit.BUG
     sys.exit(int(code) if isinstance(code, int) else Exit.DONE)

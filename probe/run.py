@@ -355,7 +355,7 @@ class Run:
         """What breaks in here is a bug of ours: it is told, and costs one target."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - DESIGN: a bug costs one target, not the run
+        except Exception as error:  # noqa: BLE001 - a bug costs one target, not the run
             self._bug(job, error)
 
     def _bug(self, job: Job, error: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""The shape of the code, proved: what DESIGN's folders, ports and sizes promise.
+"""The shape of the code, proved: what its folders, ports and sizes promise.
 
 Import directions are proved by import-linter (`pyproject.toml`); here is what it cannot say.
 """

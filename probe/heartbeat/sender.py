@@ -89,7 +89,7 @@ async def _beat_for_ever(outfit: Outfit, say: Say) -> None:
         began = time.monotonic()
         try:
             await beat(outfit, say)
-        except Exception as error:  # noqa: BLE001 - DESIGN: a bug of ours must not end a run
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not end a run
             say(f"a bug of ours in the heartbeat ({type(error).__name__}); {keep(error)}")
         pause = EVERY + random.uniform(-_JITTER, _JITTER)  # noqa: S311 - no secret
         await asyncio.sleep(max(began + pause - time.monotonic(), 1.0))

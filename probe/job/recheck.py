@@ -77,7 +77,7 @@ async def _answer(
                 await answer_rechecks(client, worker.measure, listed=listed, warn=console.note)
         except (CollectorError, KeysError) as error:
             console.note(f"rechecks: {error}")
-        except Exception as error:  # noqa: BLE001 - DESIGN: a bug of ours must not end a control
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not end a control
             console.warn(f"a bug of ours in rechecks ({type(error).__name__}); {keep(error)}")
         await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - no secret
         wait = min(wait * 2, _LONGEST_WAIT)
