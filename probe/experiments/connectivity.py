@@ -77,7 +77,9 @@ async def _encrypted(net: Net, trail: Trail, try_: int) -> None:
     seen = reach(s for s in trail.steps if isinstance(s, Ping) and s.try_ == try_)
     if seen.foreign.up or seen.addresses.up:
         return
-    places = [place for place in by_address(net, "doh") if net.safe(place[0])]
+    seen_before = by_address(net)
+    encrypted = [place for place in by_address(net, "doh") if place not in seen_before]
+    places = [place for place in encrypted if net.safe(place[0])]
     for steps in await net.together([_address(net, *place) for place in places]):
         trail.chain(steps, role=Role.REFERENCE, try_=try_)
         _sum_up(trail, BY_PORT, try_)
@@ -102,9 +104,9 @@ def class_of(site: Anchor) -> Class:
     return "essential" if site.essential else "ordinary"
 
 
-def by_address(net: Net, transport: Transport = "udp") -> tuple[tuple[str, int], ...]:
-    """A few places abroad that need no name: the public resolvers that this run may ask so."""
-    public = [r for r in net.resolvers if r.label != "system" and r.transport == transport]
+def by_address(net: Net, transport: Transport | None = None) -> tuple[tuple[str, int], ...]:
+    """A few places abroad that need no name: the public resolvers that this run may ask (so)."""
+    public = [r for r in net.resolvers if r.label != "system" and transport in {None, r.transport}]
     chosen = {r.address: (r.address, r.port) for r in reversed(public)}
     return tuple(chosen.values())[-BY_ADDRESS:]
 

@@ -6,6 +6,7 @@
     foreign none, domestic ordinary mostly                foreign cut (Iran in November 2019)
 
     hardly any site answers, addresses abroad do          unclear: a portal, dead names, a filter
+    none of them at port 53, some at port 443             unclear: a filter of names
 
 Shares rather than counts, because lists of anchors differ in length; with too few anchors in a
 class nothing is concluded. Whitelist and foreign cut must be seen twice, minutes apart.
@@ -24,6 +25,8 @@ FOREIGN_LEAST = 3
 DOMESTIC_LEAST = 2
 # What a look at an address without a name is called in a record.
 BY_ADDRESS: Literal["resolver"] = "resolver"
+# And one at the port where the same places answer encrypted questions.
+BY_PORT: Literal["port"] = "port"
 # Two looks must be this far apart to count as two: a moment of loss is over by then.
 APART_SECONDS = 240.0
 
@@ -63,6 +66,9 @@ class Reach:
         ordinary: Other domestic sites. foreign: sites abroad.
         addresses: Name servers abroad, asked for nothing but a connection. Portals and filters let
             them through, and some of them have a house in every country.
+        ports: The same at 443, looked at where port 53 is closed: a filter of names closes that
+            one and leaves this one open. It never makes a line whole, because so many boxes take
+            connections to it themselves.
     """
 
     gateway: bool | None = None
@@ -70,6 +76,7 @@ class Reach:
     ordinary: Tally = Tally()
     foreign: Tally = Tally()
     addresses: Tally = Tally()
+    ports: Tally = Tally()
 
 
 def reach(pings: Iterable[Ping]) -> Reach:
@@ -82,6 +89,7 @@ def reach(pings: Iterable[Ping]) -> Reach:
         ordinary=_tally(seen, "ordinary"),
         foreign=_tally(seen, "foreign"),
         addresses=_tally(seen, BY_ADDRESS),
+        ports=_tally(seen, BY_PORT),
     )
 
 
@@ -94,8 +102,9 @@ def classify(seen: Reach) -> Mode:
     """Name what one look shows."""
     if seen.foreign.up:
         return Mode.NORMAL
-    if seen.addresses.up:
-        return Mode.NORMAL if seen.ordinary.share >= MOST else Mode.UNCLEAR
+    if seen.addresses.up or seen.ports.up:
+        whole = seen.addresses.up and seen.ordinary.share >= MOST
+        return Mode.NORMAL if whole else Mode.UNCLEAR
     if not (seen.essential.up or seen.ordinary.up):
         return _nothing(seen)
     if seen.foreign.total < FOREIGN_LEAST:

@@ -74,6 +74,10 @@ _FILTERED = (
     "Name servers abroad take connections, and hardly any site answers: a login page, dead names "
     "or a filter, not a line that is cut."
 )
+_NO_NAMES = (
+    "Name servers abroad take connections at port 443 and none at port 53, and hardly any site "
+    "answers: a filter of names, and not an operator that is down."
+)
 _OFF: Mapping[Mode, str] = {
     Mode.OPERATOR_DOWN: "Nothing answers but the home's own router: the operator is down.",
     Mode.HOME_DOWN: "Not even the home's own router answers: this says nothing of the network.",
@@ -94,7 +98,8 @@ def unclear(e: Evidence) -> Proof | None:
     if last_mode(e) not in {Mode.UNCLEAR, None}:
         return None
     looks = max(pings(e).items(), default=(0, []))[1]
-    words = _FILTERED if reach(looks).addresses.up else None
+    seen = reach(looks)
+    words = _FILTERED if seen.addresses.up else _NO_NAMES if seen.ports.up else None
     return Proof(_all(e), 0.4, reason=words)
 
 

@@ -169,6 +169,26 @@ def test_an_address_abroad_that_needs_no_name_keeps_a_line_whole() -> None:
     assert verdict.outcome is Outcome.OK
 
 
+def test_a_filter_of_port_53_is_not_an_operator_that_is_down() -> None:
+    steps, verdict = run(FakeNet(("-",), ports=frozenset({443})))
+    knocked = [s.failure for s in steps if isinstance(s, Ping) and s.what == "port"]
+    assert knocked == [None] * 2  # once a look
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.rules[0].id == "shutdown.unclear"
+    assert "not an operator that is down" in verdict.rules[0].reason
+
+
+def test_nothing_is_cut_where_name_servers_abroad_still_take_connections() -> None:
+    _, verdict = run(FakeNet(("e", "o"), ports=frozenset({443})))
+    assert (verdict.outcome, verdict.rules[0].id) == (Outcome.INCONCLUSIVE, "shutdown.unclear")
+
+
+def test_port_443_is_not_knocked_at_where_anything_abroad_answers() -> None:
+    for up in (("e", "o", "f"), ("e", "198.51.100.54")):
+        steps, _ = run(FakeNet(up))
+        assert not [s for s in steps if isinstance(s, Ping) and s.what == "port"]
+
+
 def test_open_ports_of_our_own_tell_a_filter_from_a_pulled_plug() -> None:
     _, verdict = run(FakeNet(("e",), ports=frozenset({179, 3785})))
     noted = [hit.reason for hit in verdict.rules if hit.id == "shutdown.ports_answer"]

@@ -44,6 +44,14 @@ def test_a_name_server_that_takes_connections_is_no_site_abroad(
     assert classify(replace(look(0, 5, 0), addresses=Tally(1, 3))) is Mode.NORMAL
 
 
+@pytest.mark.parametrize(("essential", "ordinary"), [(0, 0), (5, 0), (5, 5)])
+def test_port_443_of_a_name_server_abroad_is_neither_a_cut_nor_a_whole_line(
+    essential: int, ordinary: int
+) -> None:
+    seen = replace(look(essential, ordinary, 0), addresses=Tally(0, 3), ports=Tally(1, 3))
+    assert classify(seen) is Mode.UNCLEAR
+
+
 def test_too_few_sites_conclude_nothing() -> None:
     assert classify(Reach(UP, Tally(1, 1), Tally(0, 0), Tally(0, 2))) is Mode.UNCLEAR
     assert classify(Reach(UP, Tally(3, 3), Tally(0, 1), Tally(0, 5))) is Mode.UNCLEAR
