@@ -86,7 +86,7 @@ class Lookout:
             seen, steps = await look(self._net(), sites, self._seed)
         except BytesSpent:
             return (), ()
-        self.reached = self.reached or reached(steps)
+        self.reached = self.reached or reached(steps) or _asked_the_world(steps)
         return seen, steps
 
 
@@ -170,6 +170,18 @@ def reached(steps: Steps) -> bool:
     An answer by the system's resolver does not count: it may be this machine's own cache.
     """
     return any(_beyond(step) for step in steps)
+
+
+def _asked_the_world(looks: Steps) -> bool:
+    """The system's resolver knows that the name which exists nowhere does not exist.
+
+    No cache has that name, and a resolver that is cut off itself says SERVFAIL, or nothing: so it
+    was told by somebody beyond this home.
+    """
+    return any(
+        isinstance(step, Dns) and step.role is Role.NEUTRAL and step.failure is Failure.DNS_NXDOMAIN
+        for step in looks
+    )
 
 
 def _beyond(step: Step) -> bool:

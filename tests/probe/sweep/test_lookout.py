@@ -2,7 +2,10 @@
 
 import asyncio
 
-from probe.experiments.port import Net, Reference
+import pytest
+
+from probe.experiments.port import Net, Reference, Resolver
+from probe.failure import Failure
 from probe.model import Dns, Http, Reply, Role, Tcp, Tls
 from probe.sweep.lookout import Lookout, reached
 from tests.probe.stage import Stage, StageNet
@@ -73,6 +76,29 @@ def test_when_nothing_worked_every_anchor_is_looked_at_again() -> None:
     stage.dead = False
     asyncio.run(watch.look_after(()))
     assert watch.reached
+
+
+def test_a_resolver_that_knows_what_does_not_exist_is_a_sign_of_life() -> None:
+    watch = lookout(Stage())
+    asyncio.run(watch.look_before())
+    assert watch.reached
+    watch = lookout(Stage(dead=True))
+    asyncio.run(watch.look_before())
+    assert not watch.reached
+
+
+@pytest.mark.parametrize("failure", [None, Failure.DNS_SERVFAIL, Failure.DNS_REFUSED])
+def test_a_resolver_that_is_cut_off_or_invents_answers_is_none(failure: Failure | None) -> None:
+    class Cut(StageNet):
+        async def dns(
+            self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
+        ) -> Dns:
+            reply = Reply(at=0.0, rcode=0, answers=("192.168.1.1",))
+            return Dns(name=name, resolver="system", replies=(reply,), failure=failure)
+
+    watch = Lookout(lambda: Cut(Stage(), 0.0), (), 0)
+    asyncio.run(watch.look_before())
+    assert not watch.reached
 
 
 def test_a_cache_at_home_is_no_sign_of_life() -> None:
