@@ -1,10 +1,9 @@
 """Slowed, by what probes measured over weeks: confirmed by one, then by two of one network.
 
 Two ways to an event, both over the rows of `series`. A target whose name was slow twice, half an
-hour to two hours apart, at two probes of a network within a day (`collector/confirm.py`). Or a
-rate that has fallen from what it was in the same part of the day (`cusum.py`), again at two probes
-at once: of a target against the reference beside it, or of the line as a whole (then the event
-names no target).
+hour to two hours apart, at two probes of a network within a day (`confirm.py`). Or a rate that has
+fallen from what it was in the same part of the day (`cusum.py`), again at two probes at once: of a
+target against the reference beside it, or of the line as a whole (then the event names no target).
 """
 
 import hashlib
@@ -12,8 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from collector import confirm
-from collector.alarms import cusum
+from collector.alarms import confirm, cusum
 from collector.alarms.events import Event
 from collector.store.measurements import UNLISTED
 

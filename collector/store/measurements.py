@@ -6,16 +6,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from collector import confirm
 from collector.store.port import Ask, Operation, Params, Put
 from collector.store.rollup import Share, hour_of, roll
+from probe.reading.repeated import SLOWNESS, SOONEST, WEEK
 
 UNLISTED = "unlisted"
 # The verdict of a record that is about no target (a run's own).
 NO_OUTCOME = "none"
 INTERFERENCE = frozenset({"blocked", "intercepted", "throttled"})
-# Seen again within a week in another run: confirmed.
-CONFIRM_SECONDS = 7 * 86400.0
 # What alarms over time look at.
 SERIES = frozenset({"throttle", "speed", "connectivity"})
 # Which of several experiments' newest verdicts on one target is a probe's vote.
@@ -121,7 +119,7 @@ def ingest(rows: Sequence[Row]) -> Operation[tuple[bool, ...]]:
 
 
 def _staged(row: Row) -> Operation[Row]:
-    """Call interference confirmed when another run of this key saw the same lately."""
+    """Call interference confirmed when another run of this key saw the same within a week."""
     if row.role == "control" or row.outcome not in INTERFERENCE:
         return row
     key = {"key_id": row.key_id, "input": row.input, "experiment": row.experiment}
@@ -130,8 +128,8 @@ def _staged(row: Row) -> Operation[Row]:
         return row
     outcome, run, at = prior[0]
     # What is slow now is slow in ten minutes too, and proves no more.
-    soonest = confirm.SOONEST if row.experiment == "throttle" else 0.0
-    again = outcome == row.outcome and run != row.run and soonest <= row.at - at <= CONFIRM_SECONDS
+    soonest = SOONEST if row.experiment == SLOWNESS else 0.0
+    again = outcome == row.outcome and run != row.run and soonest <= row.at - at <= WEEK
     return msgspec.structs.replace(row, stage="confirmed") if again else row
 
 

@@ -1,4 +1,4 @@
-from collector.confirm import confirmed_at, is_event
+from collector.alarms.confirm import confirmed_at, is_event
 
 HOUR = 3600.0
 

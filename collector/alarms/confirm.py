@@ -7,7 +7,8 @@ apart, hardly ever; two probes of one network that both confirmed within a day m
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
-SOONEST, LATEST = 30 * 60.0, 120 * 60.0
+from probe.reading.repeated import LATEST, SOONEST
+
 DAY = 86_400.0
 PROBES = 2
 
