@@ -19,16 +19,14 @@ from probe.known import harmless_pairs
 from probe.model import Http, Steps, Transfer
 from probe.plan import host_of, keyed, port_of
 from probe.reading.pairs import (
-    SUSPECTED,
     Judgement,
     State,
-    detectable,
     judge_pairs,
     order,
     out_of_reach,
     pair_up,
-    rate,
 )
+from probe.reading.yardstick import vouched_for
 
 # Less than this is a greeting, not an object that a rate can be told from.
 LEAST_BYTES = 16 * 1024
@@ -116,20 +114,9 @@ async def _one_look(mover: Mover, by_name: Judgement) -> None:
     peer, name = found
     tested = Look("C", 0, _sni(name), name, peer, tier_of(mover.task))
     step = await mover.move(tested)
-    if _plainly_fine(step, by_name):
+    if step.ended == "budget" or vouched_for(step, by_name):
         return
     await _compare_there(mover, tested)
-
-
-def _plainly_fine(step: Transfer, by_name: Judgement) -> bool:
-    """As fast as the neutral server, or faster than any limit this object could show."""
-    seen, there = rate(step), [rate(t) for t in by_name.control]
-    if step.ended == "budget":
-        return True
-    if seen is None:
-        return False
-    fastest = max((r for r in there if r is not None), default=0.0)
-    return seen >= fastest * SUSPECTED or seen >= detectable([step]) > 0
 
 
 async def _own_address(mover: Mover) -> None:

@@ -13,7 +13,6 @@ from probe.reading.pairs import (
     SUSPECTED,
     Judgement,
     State,
-    detectable,
     froze,
     judge_pairs,
     out_of_reach,
@@ -22,6 +21,7 @@ from probe.reading.pairs import (
 )
 from probe.reading.plateau import burst, limiter, plateau
 from probe.reading.repeated import again, suspected_before
+from probe.reading.yardstick import beyond_limits, vouched_for
 from probe.rule import Proof, Rule, Tier, rule
 
 EXPERIMENTS = frozenset({"throttle"})
@@ -179,7 +179,7 @@ def not_this_name(e: Evidence) -> Proof | None:
     limit = _seen(found)
     reason = f"This name is as fast as another one; a limit above {limit} could not have been seen."
     if found.state is State.SLOW_BOTH:
-        reason = f"Both names are slow alike: the line, not the name. {reason}"
+        reason = f"{_whose_slowness(e)} {reason}"
     return Proof((*found.tested, *found.control), 0.9, reason=reason)
 
 
@@ -188,12 +188,14 @@ def _own_fine(e: Evidence, found: Judgement) -> bool:
     own = [t for t in transfers(e) if t.arm == "C" and t.ended != "budget"]
     if not own or there(e).state is State.OK:
         return True
-    there_rates = [rate(t) or 0.0 for t in found.control]
-    return any(
-        (seen := rate(t)) is not None
-        and (seen >= max(there_rates) * SUSPECTED or seen >= detectable([t]) > 0)
-        for t in own[:1]
-    )
+    return vouched_for(own[0], found)
+
+
+def _whose_slowness(e: Evidence) -> str:
+    """Whether the line is slow or that server: what came fast from elsewhere came by the line."""
+    if any(t.arm in {"C", "D"} and beyond_limits(t) for t in transfers(e)):
+        return "Both names are slow alike at the neutral server and not elsewhere: that server."
+    return "Both names are slow alike: the line or that server, not the name."
 
 
 @rule("throttle.not_this_name_there", Tier.LIKELY, Outcome.OK)

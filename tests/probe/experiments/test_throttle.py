@@ -266,9 +266,37 @@ def test_errors_on_the_name_alone_are_blocking() -> None:
 def test_a_slow_plan_for_everybody_accuses_nobody() -> None:
     steps, verdict = run(FakeNet(lambda *_: 200), task(bulk=(BULK,)))
     assert verdict.outcome is Outcome.OK
-    assert "the line, not the name" in verdict.rules[0].reason
+    assert "the line or that server, not the name" in verdict.rules[0].reason
     assert "above 100 kbit/s could not have been seen" in verdict.rules[0].reason
     assert len(steps) <= 8
+
+
+def test_a_neutral_server_that_is_slow_itself_vouches_for_nothing() -> None:
+    def speed(address: str, _sni: str | None, _times: int) -> float:
+        return 450 if address == HOME else 100
+
+    steps, verdict = run(FakeNet(speed), task(bulk=(BULK,)))
+    assert arms(steps) == "B1 A1 C0 D0 D1 C1"
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.rules[0].id == "throttle.slow_but_not_by_name"
+
+
+def test_a_slow_name_is_found_though_the_neutral_server_is_slower() -> None:
+    def speed(address: str, sni: str | None, _times: int) -> float:
+        return 100 if address != HOME else 450 if sni == "slow.example" else 20_000
+
+    _, verdict = run(FakeNet(speed), task(bulk=(BULK,)))
+    assert verdict.outcome is Outcome.THROTTLED
+    assert verdict.rules[0].id == "throttle.this_name_is_slow_there"
+
+
+def test_a_slow_neutral_server_is_not_taken_for_a_slow_line() -> None:
+    steps, verdict = run(FakeNet(lambda a, *_: 20_000 if a == HOME else 100), task(bulk=(BULK,)))
+    assert arms(steps) == "B1 A1 C0"
+    assert verdict.outcome is Outcome.OK
+    assert "that server" in verdict.rules[0].reason
+    assert "the line" not in verdict.rules[0].reason
+    assert "above 50 kbit/s could not have been seen" in verdict.rules[0].reason
 
 
 def test_a_slow_address_is_not_called_throttled() -> None:
