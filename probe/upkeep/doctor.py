@@ -67,7 +67,8 @@ class Subject:
 async def examine(subject: Subject) -> list[Check]:
     """Look at everything, in the order in which a person would repair it."""
     clocks: list[float] = []
-    found = [*_program(), *_keeping(subject), *_agreement(subject), _timer(), *_line()]
+    found = [*_program(), *_keeping(subject), *_agreement(subject), _timer(), *_beats(subject)]
+    found += _line()
     for one in subject.collectors:
         found += [check async for check in _asked(subject, one, clocks)]
     if not subject.collectors:
@@ -171,6 +172,30 @@ def _timer() -> Check:
         said = "; ".join(f"{timer.name}: {plain(status)}" for timer, status in found)
         return Check("schedule", State.FINE, said)
     return Check("schedule", State.NOTE, "nothing runs by itself", "qazprobe schedule install")
+
+
+def _beats(subject: Subject) -> Iterator[Check]:
+    """Whether the heartbeat that was allowed is sent, and the other way round.
+
+    A run that repeats sends its own, and so does an operator's control: nothing to be said there.
+    """
+    if subject.role == "control":
+        return
+    given, timer = consent.read(subject.home), schedule.beats()
+    allowed = given is not None and given.current and given.heartbeat
+    install = "qazprobe schedule install"
+    if allowed and not timer:
+        said = "allowed, and no timer sends it every five minutes"
+        yield Check("heartbeat", State.NOTE, said, f"{install}, or run --every by itself")
+    elif timer and not allowed:
+        said = "a timer would send it, and it is not allowed"
+        fix = f"qazprobe consent --heartbeat, or {install} --no-heartbeat"
+        yield Check("heartbeat", State.NOTE, said, fix)
+    elif allowed and not subject.collectors:
+        said = "allowed, and no collector is named to hear it"
+        yield Check("heartbeat", State.NOTE, said, "name one in qazprobe.toml, or --collector URL")
+    elif allowed:
+        yield Check("heartbeat", State.FINE, "allowed, and sent by a timer")
 
 
 def _line() -> Iterator[Check]:

@@ -28,6 +28,7 @@ from probe.upkeep.timers import (
 # What every backend can say exactly: these divide an hour or a day.
 PERIODS = (15 * MINUTE, 20 * MINUTE, 30 * MINUTE, *(n * HOUR for n in (1, 2, 3, 4, 6, 8, 12)), DAY)
 HEARTBEAT = 5 * MINUTE
+_BEATS = "; the heartbeat every five minutes"
 
 
 def plan(arguments: Sequence[str], every: float, environ: Mapping[str, str] = os.environ) -> Plan:
@@ -80,5 +81,10 @@ def choose(named: str | None = None) -> Backend:
 
 def installed() -> list[tuple[Backend, str]]:
     """Every timer of ours on this system, and its state."""
-    found = ((one, one.status()) for one in BACKENDS.values())
-    return [(one, status) for one, status in found if status is not None]
+    found = [(one, status) for one in BACKENDS.values() if (status := one.status()) is not None]
+    return [(one, status + (_BEATS if one.beats() else "")) for one, status in found]
+
+
+def beats() -> bool:
+    """Whether a timer of ours sends the heartbeat."""
+    return any(one.beats() for one in BACKENDS.values())

@@ -29,7 +29,6 @@ _SECONDS = 20.0
 # Faster than any run may be: that is the heartbeat.
 _OFTEN = 15 * MINUTE
 _BEAT = "-heartbeat"
-_BEATS = "; the heartbeat every five minutes"
 
 
 class ScheduleError(Exception):
@@ -84,6 +83,9 @@ class Backend(Protocol):
 
     def status(self) -> str | None:
         """What is installed, in a line, or None."""
+
+    def beats(self) -> bool:
+        """Whether the heartbeat is installed."""
 
     def remove(self) -> bool:
         """Remove it; whether there was anything."""
@@ -161,8 +163,10 @@ class Systemd:
         )
         following = _run(*shown).out.partition("=")[2].strip()
         state = "enabled" if enabled else "installed but not enabled"
-        beats = _BEATS if (self._folder / f"{NAME}{_BEAT}.timer").exists() else ""
-        return f"{state}{', next at ' + following if following else ''}{beats}"
+        return f"{state}{', next at ' + following if following else ''}"
+
+    def beats(self) -> bool:
+        return (self._folder / f"{NAME}{_BEAT}.timer").exists()
 
     def remove(self) -> bool:
         return self._clear(set())
@@ -257,8 +261,15 @@ class Cron:
         _must("crontab", "-", text=self._without(self._read()) + self.render(*plans))
 
     def status(self) -> str | None:
+        lines = self._ours()
+        return None if lines is None else "; ".join(lines)
+
+    def beats(self) -> bool:
+        return len(self._ours() or ()) > 1
+
+    def _ours(self) -> list[str] | None:
         found = re.search(f"{_BEGIN}\n((?:.*\n)*?){_END}", self._read())
-        return "; ".join(found[1].splitlines()) if found else None
+        return found[1].splitlines() if found else None
 
     def remove(self) -> bool:
         before = self._read()
@@ -323,8 +334,10 @@ class Launchd:
         if not self._file(LABEL).exists():
             return None
         loaded = _run("launchctl", "print", f"{self._domain}/{LABEL}").ok
-        beats = _BEATS if self._file(LABEL + _BEAT).exists() else ""
-        return ("loaded" if loaded else "installed but not loaded") + beats
+        return "loaded" if loaded else "installed but not loaded"
+
+    def beats(self) -> bool:
+        return self._file(LABEL + _BEAT).exists()
 
     def remove(self) -> bool:
         there = False
@@ -358,10 +371,10 @@ class Schtasks:
 
     def status(self) -> str | None:
         done = _run("schtasks", "/Query", "/TN", NAME, "/FO", "LIST")
-        if not done.ok:
-            return None
-        beats = _BEATS if _run("schtasks", "/Query", "/TN", NAME + _BEAT).ok else ""
-        return " ".join(done.out.split()) + beats
+        return " ".join(done.out.split()) if done.ok else None
+
+    def beats(self) -> bool:
+        return _run("schtasks", "/Query", "/TN", NAME + _BEAT).ok
 
     def remove(self) -> bool:
         done = [_run("schtasks", "/Delete", "/F", "/TN", n).ok for n in (NAME, NAME + _BEAT)]

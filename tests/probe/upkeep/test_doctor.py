@@ -7,7 +7,7 @@ import pytest
 
 from probe.sharing import endpoint as place
 from probe.sharing.spool import Spool
-from probe.upkeep import consent
+from probe.upkeep import consent, schedule
 from probe.upkeep.doctor import Check, State, Subject, examine
 from tests.probe.rehearsal import Rehearsal, credentials, record
 
@@ -43,6 +43,37 @@ def test_every_trouble_says_how_to_repair_it(tmp_path: Path) -> None:
     assert all(check.fix for check in found if check.state is State.BAD)
     (folder,) = named(found, "state folder")
     assert folder.fix.startswith("chmod 700")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "timer", "url", "said"),
+    [
+        (True, False, True, "no timer sends it"),
+        (False, True, True, "it is not allowed"),
+        (None, True, True, "it is not allowed"),
+        (True, True, False, "no collector is named"),
+        (True, True, True, "sent by a timer"),
+        (False, False, True, None),
+    ],
+)
+def test_a_heartbeat_that_is_allowed_and_not_sent_is_told_and_the_other_way_round(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    allowed: bool | None,
+    timer: bool,
+    url: bool,
+    said: str | None,
+) -> None:
+    home = tmp_path / "home"
+    if allowed is not None:
+        consent.record(home, "en", heartbeat=allowed)
+    monkeypatch.setattr(schedule, "beats", lambda: timer)
+    ends = [place.parse("http://127.0.0.1:1", lab=True)] if url else []
+    found = named(asyncio.run(examine(Subject(home, ends))), "heartbeat")
+    assert [said in check.said for check in found if said] == [True] * (said is not None)
+    assert all(check.fix for check in found if check.state is State.NOTE)
+    assert named(asyncio.run(examine(Subject(home, ends, role="control"))), "heartbeat") == []
 
 
 def test_a_collector_is_looked_at_and_no_key_is_made_for_it(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from probe.commands.schedule import command
 from probe.trouble import Trouble
 from probe.upkeep import consent
-from probe.upkeep.schedule import PERIODS, choose, heartbeat, installed, plan
+from probe.upkeep.schedule import PERIODS, beats, choose, heartbeat, installed, plan
 from probe.upkeep.timers import BACKENDS, Plan, ScheduleError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fakes are shell scripts")
@@ -63,6 +63,7 @@ def test_systemd_is_installed_seen_and_removed(home: Path) -> None:
     assert run("install", "--every", "6h", "--", "--targets", "kz").exit_code == 0
     units = home / ".config/systemd/user"
     assert {path.name for path in units.iterdir()} == {"qazprobe.service", "qazprobe.timer"}
+    assert not beats()
     assert "Persistent=true" in (units / "qazprobe.timer").read_text()
     assert "run --quiet --targets kz" in (units / "qazprobe.service").read_text()
     assert "enable --now qazprobe.timer" in (home / "systemctl.log").read_text()
@@ -222,6 +223,7 @@ def test_the_heartbeat_is_installed_where_it_was_allowed(home: Path) -> None:
     assert "upload --quiet --max-time 60 --collector https://c.example --invite token\n" in service
     assert "Persistent" not in (units / "qazprobe-heartbeat.timer").read_text()
     assert "heartbeat" in run("status").output
+    assert beats()
     run("install", "--no-heartbeat", *COLLECTOR)
     assert {path.name for path in units.iterdir()} == {"qazprobe.service", "qazprobe.timer"}
     run("install", "--heartbeat", *COLLECTOR)
@@ -239,6 +241,7 @@ def test_a_crontab_has_a_second_line_and_no_letters_from_it(home: Path) -> None:
     assert re.match(r"[0-4]-59/5 \* \* \* \* ", lines[2])
     assert lines[2].endswith(">/dev/null 2>&1")
     assert "upload --quiet" in run("status").output
+    assert beats()
     run("remove")
     assert not (home / "crontab").exists()
 
