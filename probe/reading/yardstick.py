@@ -13,14 +13,22 @@ def beyond_limits(transfer: Transfer) -> bool:
     return (rate(transfer) or 0.0) >= detectable([transfer]) > 0
 
 
+def outruns(own: Transfer, neutral: Judgement) -> bool:
+    """It came more than twice as fast as anything from the neutral server, by the same line."""
+    return (rate(own) or 0.0) > _fastest(neutral) / SUSPECTED
+
+
 def vouched_for(own: Transfer, neutral: Judgement) -> bool:
     """At the target's own address it came as fast as names do at the neutral server.
 
     Or faster than any limit that this object could show. A neutral server that the target's own
-    outruns by far was slow itself, and not the line: it vouches for nothing.
+    outruns was slow itself, and not the line: it vouches for nothing.
     """
     if beyond_limits(own):
         return True
     seen = rate(own) or 0.0
-    fastest = max((rate(t) or 0.0 for t in neutral.control), default=0.0)
-    return seen > 0 and fastest * SUSPECTED <= seen <= fastest / SUSPECTED
+    return seen > 0 and seen >= _fastest(neutral) * SUSPECTED and not outruns(own, neutral)
+
+
+def _fastest(neutral: Judgement) -> float:
+    return max((rate(t) or 0.0 for t in neutral.control), default=0.0)

@@ -21,7 +21,7 @@ from probe.reading.pairs import (
 )
 from probe.reading.plateau import burst, limiter, plateau
 from probe.reading.repeated import again, suspected_before
-from probe.reading.yardstick import beyond_limits, vouched_for
+from probe.reading.yardstick import outruns, vouched_for
 from probe.rule import Proof, Rule, Tier, rule
 
 EXPERIMENTS = frozenset({"throttle"})
@@ -193,7 +193,7 @@ def _own_fine(e: Evidence, found: Judgement) -> bool:
 
 def _whose_slowness(e: Evidence) -> str:
     """Whether the line is slow or that server: what came fast from elsewhere came by the line."""
-    if any(t.arm in {"C", "D"} and beyond_limits(t) for t in transfers(e)):
+    if any(t.arm in {"C", "D"} and outruns(t, by_name(e)) for t in transfers(e)):
         return "Both names are slow alike at the neutral server and not elsewhere: that server."
     return "Both names are slow alike: the line or that server, not the name."
 

@@ -4,7 +4,7 @@ import pytest
 
 from probe.model import Sample, Transfer
 from probe.reading.pairs import judge_pairs
-from probe.reading.yardstick import beyond_limits, vouched_for
+from probe.reading.yardstick import beyond_limits, outruns, vouched_for
 
 Arm = Literal["A", "B", "C"]
 SIZE = 256 * 1024
@@ -58,6 +58,12 @@ def test_what_broke_is_vouched_for_by_nobody() -> None:
     broken = Transfer(address="192.0.2.1", port=443, arm="C", pair=0, ended="reset")
     assert not vouched_for(broken, found)
     assert not beyond_limits(broken)
+
+
+def test_a_small_object_on_a_slow_line_does_not_outrun_the_neutral_server() -> None:
+    found = judge_pairs((moved("B", 200), moved("A", 200)))
+    assert not outruns(moved("C", 250, size=16 * 1024), found)
+    assert outruns(moved("C", 450, size=16 * 1024), found)
 
 
 def test_a_small_object_shows_slow_limits_only() -> None:
