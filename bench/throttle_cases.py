@@ -15,8 +15,7 @@ from bench.throttle_net import THROTTLED_NAME, Line, Net, Served, rerun_inside
 from bench.throttle_runs import BenchNet
 from probe import wire
 from probe.experiments import speed, throttle
-from probe.experiments.port import Experiment, Task
-from probe.experiments.port import Net as NetPort
+from probe.experiments.port import Experiment, Net as NetPort, Task
 from probe.infer import judge
 from probe.messages import BulkReply
 from probe.model import Record, Steps, Transfer, Vantage

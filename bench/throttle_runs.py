@@ -10,8 +10,7 @@ from statistics import median
 from typing import Literal, cast
 
 from bench.throttle_net import THROTTLED_NAME, Line, Net, Served
-from probe.experiments.port import Net as NetPort
-from probe.experiments.port import Task
+from probe.experiments.port import Net as NetPort, Task
 from probe.experiments.throttle import measure
 from probe.messages import BulkReply
 from probe.model import Transfer

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from bench.field import plan as plans
-from bench.field import servers
+from bench.field import plan as plans, servers
 from bench.field.certificates import certify
 from bench.field.plan import Field, Spec
 from probe.lab import inside

@@ -11,8 +11,7 @@ from bench.peers import adapter, fakes
 from bench.peers.adapter import Ends, Peer
 from bench.peers.on_field import OURS, PEERS
 from bench.peers.tally import Run, Verdict
-from probe.lab import addresses as plan
-from probe.lab import matrix, staging
+from probe.lab import addresses as plan, matrix, staging
 from probe.lab.catalogue import catalogue
 from probe.lab.country import Country, Where
 from probe.lab.scenario import Climate, ControlState, LineSpec, Scenario

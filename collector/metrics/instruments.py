@@ -9,8 +9,8 @@ from prometheus_client import (
     Histogram,
     ProcessCollector,
     disable_created_metrics,
+    generate_latest as _generate,
 )
-from prometheus_client import generate_latest as _generate
 
 from probe import __version__
 

@@ -16,8 +16,7 @@ from probe.failure import Failure
 from probe.known import Anchor, anchors
 from probe.model import Dns, Ping, Role, Step, Steps, Tls, Transport
 from probe.plan import host_of, port_of
-from probe.reading.shutdown import BY_ADDRESS as BY_NO_NAME
-from probe.reading.shutdown import BY_PORT, Mode, classify, reach
+from probe.reading.shutdown import BY_ADDRESS as BY_NO_NAME, BY_PORT, Mode, classify, reach
 
 LIMIT = 8.0
 AGAIN_SECONDS = 300.0

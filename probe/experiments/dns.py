@@ -32,7 +32,7 @@ async def measure(task: Task, net: Net) -> Steps:
     await _every_way(task, net, trail, site, try_=1)
     await _nobody(task, net, trail)
     await _who_answers(net, trail)
-    await _prove(net, trail, site, try_=1)
+    await _prove(task, net, trail, site, try_=1)
     return trail.steps
 
 
@@ -43,8 +43,9 @@ def wanted(_: Task, steps: Steps) -> bool:
     own = [s for s in asked if s.role is Role.TARGET and s.addresses]
     untouched = {a for s in own if s.transport in _ENCRYPTED for a in s.addresses}
     apart = [s for s in own if untouched and not agree(s.addresses, untouched)]
-    unproven = not any(isinstance(s, Tls) and s.trust and s.trust.valid for s in steps)
-    return bool(odd or apart) or unproven
+    given = {a for s in own if s.resolver == "system" for a in s.addresses}
+    proven = {s.address for s in steps if isinstance(s, Tls) and s.trust and s.trust.valid}
+    return bool(odd or apart) or not given & proven
 
 
 async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
@@ -53,7 +54,7 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     site = Site(task.url, 0)
     for try_ in (2, 3):
         await _every_way(task, net, trail, site, try_=try_)
-    await _prove(net, trail, site, try_=2)
+    await _prove(task, net, trail, site, try_=2)
     return trail.steps
 
 
@@ -144,15 +145,27 @@ def _near(one: str, other: str, bits: int) -> bool:
 # --- where it leads ---------------------------------------------------------------------------
 
 
-async def _prove(net: Net, trail: Trail, site: Site, *, try_: int) -> None:
-    """Shake hands with what the system's resolver said, and with what an encrypted one did."""
+async def _prove(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> None:
+    """Shake hands with what the system's resolver said, and with what others did.
+
+    A certificate proves an address whoever gave it: where no encrypted resolver answers, one that
+    a control or a resolver in the clear gave does as well.
+    """
     asked = [s for s in trail.steps if isinstance(s, Dns) and s.role is Role.TARGET]
     system = [a for s in asked if s.resolver == "system" for a in s.addresses]
     secure = [a for s in asked if s.transport in _ENCRYPTED for a in s.addresses]
-    chosen = dict.fromkeys([*system[:1], *[a for a in secure if a not in system][:1]])
+    plain = [a for s in asked if s.resolver != "system" for a in s.addresses]
+    others = dict.fromkeys(secure or [*_told_elsewhere(task, site), *plain])
+    chosen = dict.fromkeys([*system[:1], *[a for a in others if a not in system][:1]])
     port = site.port if site.secure else 443
     for address in [a for a in chosen if net.safe(a)]:
         trail.chain(await net.tls(address, port, site.host), try_=try_)
+
+
+def _told_elsewhere(task: Task, site: Site) -> list[str]:
+    """What controls were told; the second look knows more of them than the first."""
+    told = [s for one in task.controls for s in one.steps if isinstance(s, Dns)]
+    return [a for s in told if s.name == site.host for a in s.addresses if is_address(a)]
 
 
 EXPERIMENT = Experiment("dns", 1, measure, confirm, wanted)

@@ -20,8 +20,7 @@ from probe.job import surroundings
 from probe.job.whereabouts import Whereabouts
 from probe.messages import RecheckAsk
 from probe.model import Line, Record, RunFacts
-from probe.net.session import Session as NetSession
-from probe.net.session import SessionSettings
+from probe.net.session import Session as NetSession, SessionSettings
 from probe.reading import facts
 from probe.scrub import allowed_addresses, scrub
 from probe.sharing.control import ControlDesk

@@ -19,8 +19,7 @@ from pathlib import Path
 from shutil import rmtree, which
 from typing import Any, Literal, Self
 
-from probe.lab import addresses as plan
-from probe.lab import commands
+from probe.lab import addresses as plan, commands
 from probe.lab.scenario import WIRE, Act, Expect, LineSpec, Scenario, Site
 from probe.lab.warden import Order
 

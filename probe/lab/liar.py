@@ -6,8 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from probe.lab import addresses as plan
-from probe.lab import names
+from probe.lab import addresses as plan, names
 from probe.lab.names import lie
 from probe.lab.scenario import Lie
 from probe.lab.world import World

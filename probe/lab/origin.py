@@ -11,8 +11,7 @@ import time
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
-from probe.lab import addresses as plan
-from probe.lab import pages, tunnels, wires
+from probe.lab import addresses as plan, pages, tunnels, wires
 from probe.lab.hello import server_name
 from probe.lab.pages import Answer
 from probe.lab.resolvers import Resolvers

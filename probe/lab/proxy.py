@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 from cryptography import x509
 
-from probe.lab import addresses as plan
-from probe.lab import pages, wires
+from probe.lab import addresses as plan, pages, wires
 from probe.lab.hello import offers_alpn, offers_only_tls13, server_name
 from probe.lab.pki import Authority, Served, forge_2019, forge_2021
 from probe.lab.scenario import Hello, Web

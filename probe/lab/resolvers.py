@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from probe.lab import addresses as plan
-from probe.lab import names, wires
+from probe.lab import addresses as plan, names, wires
 from probe.lab.hello import server_name
 from probe.lab.pki import Served, leaf
 from probe.lab.world import World

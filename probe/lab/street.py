@@ -18,8 +18,7 @@ import dns.message
 import dns.rdatatype
 import dns.rrset
 
-from probe.lab import addresses as plan
-from probe.lab import commands, pages, resolvers, wires, world
+from probe.lab import addresses as plan, commands, pages, resolvers, wires, world
 from probe.lab.country import Where
 from probe.lab.liar import Liar
 from probe.lab.origin import Origin

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from probe.lab import addresses as plan
-from probe.lab import names
+from probe.lab import addresses as plan, names
 from probe.lab.middlebox import HOME
 from probe.lab.scenario import Box
 

@@ -19,8 +19,8 @@ from itertools import count
 from pathlib import Path
 from shutil import rmtree
 
-from probe.lab import addresses as plan
 from probe.lab import (
+    addresses as plan,
     inside,
     liar,
     longway,

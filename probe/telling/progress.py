@@ -52,8 +52,13 @@ def watching(*, quiet: bool) -> Iterator[Watcher]:
         yield Nobody()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn as Elapsed
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn as Elapsed,
+    )
 
     columns = (
         TextColumn("{task.description:<14}"),

@@ -24,8 +24,7 @@ def ahead() -> float:
 
 def _probe() -> None:
     from probe.experiments import connectivity
-    from probe.heartbeat import boot, glance
-    from probe.heartbeat import sender as heartbeat
+    from probe.heartbeat import boot, glance, sender as heartbeat
 
     clocks = SimpleNamespace(
         time=time.time,

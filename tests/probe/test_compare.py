@@ -1,8 +1,7 @@
 """In what two looks differ."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
 from probe.compare import (

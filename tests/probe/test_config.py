@@ -5,8 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe import config
 from probe.config import ConfigError, Layer, Settings, environment_layer, file_layer, flag_layer

@@ -1,7 +1,6 @@
 """The order of work: shuffled, repeatable, and never twice in a row on one host."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe.experiments.port import Reference
 from probe.plan import Job, confirm_reserve, order, port_of, references_for, share

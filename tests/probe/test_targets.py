@@ -5,8 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from probe import known, targets
 from probe.targets import Problem, TargetError, load, parse, parse_url, slug

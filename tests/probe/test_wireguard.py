@@ -3,8 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe import wireguard
 from probe.lab.tunnels import PEER_KEY, SERVER_KEY, respond

@@ -8,8 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from probe import known
-from probe.certificates import authority as recognising
-from probe.certificates import certificate
+from probe.certificates import authority as recognising, certificate
 from probe.certificates.roots import Roots
 from probe.certificates.trust import evaluate
 from probe.known import KnownAuthority

@@ -135,6 +135,38 @@ def test_a_wrong_address_by_the_resolver_here_is_blocked() -> None:
     assert Mechanism.DNS_WRONG_ADDRESS in found.mechanisms
 
 
+IN_THE_CLEAR = (SYSTEM, PLAIN, Resolver("9.9.9.9", "9.9.9.9"))
+
+
+def test_without_encrypted_answers_a_certificate_proves_what_others_said() -> None:
+    for said in (Failure.DNS_NXDOMAIN, (SINK,)):
+        ways: dict[tuple[str, str, str], Said] = {("system", "udp", HOST): said}
+        net = Ways(resolvers=IN_THE_CLEAR, ways=ways, handshakes={(SINK, HOST): WRONG})
+        steps = looked(net)
+        assert max(s.try_ for s in steps) == 3
+        assert verdict(steps).outcome is Outcome.BLOCKED
+
+
+def test_a_controls_address_is_proven_before_one_that_came_in_the_clear() -> None:
+    ways: dict[tuple[str, str, str], Said] = {
+        (way.label, transport, HOST): (SINK,) for way in IN_THE_CLEAR for transport in TRANSPORTS
+    }
+    net = Ways(resolvers=IN_THE_CLEAR, ways=ways, handshakes={(SINK, HOST): WRONG})
+    task = replace(TASK, controls=(control(tell(GOOD)),))
+    steps = looked(net, task)
+    assert {s.address for s in steps if isinstance(s, Tls) and s.trust and s.trust.valid} == {GOOD}
+
+
+def test_what_nobody_proves_accuses_nobody_without_encrypted_answers() -> None:
+    ways: dict[tuple[str, str, str], Said] = {("system", "udp", HOST): (SINK,)}
+    shown: dict[tuple[str, str | None], Trust | Failure] = {
+        (SINK, HOST): Failure.TIMEOUT,
+        (GOOD, HOST): Failure.TIMEOUT,
+    }
+    found = verdict(looked(Ways(resolvers=IN_THE_CLEAR, ways=ways, handshakes=shown)))
+    assert found.outcome is Outcome.INCONCLUSIVE
+
+
 def test_an_answer_that_came_another_way_and_that_nobody_else_gives_is_forged() -> None:
     net = Ways(
         ways={("8.8.8.8", "udp", HOST): (SINK,)},

@@ -3,8 +3,7 @@
 import struct
 from dataclasses import replace
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe.experiments import telegram
 from probe.experiments.port import Reference, Task

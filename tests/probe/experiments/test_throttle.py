@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe import wire
 from probe.experiments.port import Net, Resolver, Task

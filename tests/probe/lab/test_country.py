@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.lab import addresses as plan
-from probe.lab import country as country_module
+from probe.lab import addresses as plan, country as country_module
 from probe.lab.catalogue import catalogue
 from probe.lab.catalogue.lines import LOSS_5, SATELLITE
 from probe.lab.commands import environment

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from probe.lab import addresses as plan
-from probe.lab import longway, tap
+from probe.lab import addresses as plan, longway, tap
 from probe.lab.country import Country, obstacle
 from probe.lab.scenario import Box, Hello, Scenario, Site
 

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from probe.lab import middlebox
-from probe.lab import world as worlds
+from probe.lab import middlebox, world as worlds
 from probe.lab.middlebox import classes, dead_servers, rules
 from probe.lab.scenario import WIRE, Act, Cut, Hello, Lie, Nation, Scenario, Site, Slow, Web
 from probe.lab.world import World, build

@@ -9,8 +9,7 @@ import dns.message
 import dns.rcode
 import pytest
 from cryptography import x509
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe.lab import names, pages, street
 from probe.lab.hello import (

@@ -10,8 +10,7 @@ pytest.importorskip("aioquic", reason="the extra [quic] is not installed")
 
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe.known import whoami_names
 from probe.lab import pages

@@ -1,7 +1,6 @@
 """Alerts in the clear, found in records, whatever the records are."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe.net.alert import in_records
 

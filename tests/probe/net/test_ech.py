@@ -4,8 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe.failure import Failure
 from probe.lab.hello import server_name

@@ -3,8 +3,7 @@
 import ssl
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe.net.hello import HELLOS, Contexts, is_offerable, server_name, split
 

@@ -1,8 +1,7 @@
 """Limits cover retransmissions, follow the line, and keep to their bounds."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe.net.pace import LONGEST, Pace
 

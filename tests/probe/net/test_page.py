@@ -7,8 +7,7 @@ import zlib
 from random import Random
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from probe.net import page
 from probe.net.answer import Answer

@@ -12,8 +12,7 @@ pytest.importorskip("aioquic", reason="the extra [quic] is not installed")
 
 from aioquic.asyncio.server import serve
 from aioquic.quic.configuration import QuicConfiguration
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe.failure import Failure
 from probe.model import Quic

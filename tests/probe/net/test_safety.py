@@ -1,8 +1,7 @@
 """Only public addresses are dialled, however a private one is dressed."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe.net.safety import is_dialable, is_global
 

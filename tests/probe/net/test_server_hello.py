@@ -2,8 +2,7 @@
 
 import struct
 
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from probe.net.server_hello import handwriting
 

@@ -1,8 +1,7 @@
 import socket
 import struct
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe.net.tcp_info import TcpInfo, parse, read
 

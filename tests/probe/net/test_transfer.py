@@ -16,8 +16,7 @@ from collector.bulk.identity import make_identity
 from collector.bulk.server import start_bulk
 from probe.failure import Failure
 from probe.model import Transfer
-from probe.net import sampling, tcp_info
-from probe.net import transfer as module
+from probe.net import sampling, tcp_info, transfer as module
 from probe.net.tcp_info import TcpInfo
 from probe.net.transfer import transfer
 

@@ -4,8 +4,7 @@ import socket
 import struct
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from probe.rawhelper.conceal import HEAD, NEARBY, OURS, conceal
 

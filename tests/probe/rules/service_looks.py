@@ -8,8 +8,7 @@ from msgspec.structs import replace
 
 from probe.failure import Failure
 from probe.model import Control, Line, Ping, Record, Role, Step, Tcp, Tls, Trust
-from tests.build import GOOD, VALID, dns, record, tcp, tls
-from tests.build import control as build_control
+from tests.build import GOOD, VALID, control as build_control, dns, record, tcp, tls
 
 NAME = "app.example"
 INPUT = "service:signal"

@@ -1,8 +1,7 @@
 """Judging transfers of hostile records; the experiment's own test covers the honest ones."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from probe import wire
 from probe.infer import judge

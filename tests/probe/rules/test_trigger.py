@@ -7,8 +7,19 @@ from probe.infer import judge
 from probe.model import Outcome, Record, Role, Step, Tls, Trust, TrustReason
 from probe.reading.evidence import Evidence
 from probe.rules import RULES
-from tests.build import EXPIRED, FORGED, GOOD, HOST, OTHER, VALID, control, record, tcp, tls
-from tests.build import harmless as harmless_of
+from tests.build import (
+    EXPIRED,
+    FORGED,
+    GOOD,
+    HOST,
+    OTHER,
+    VALID,
+    control,
+    harmless as harmless_of,
+    record,
+    tcp,
+    tls,
+)
 from tests.probe.rules.check import holds
 
 TRUE = replace(
