@@ -12,8 +12,19 @@ from probe.experiments.port import Resolver, Task
 from probe.failure import Failure
 from probe.infer import judge
 from probe.known import nobodys_addresses, whoami_names
-from probe.model import Dns, Line, Mechanism, Outcome, Ping, Steps, TrustReason, Verdict
-from tests.build import GOOD, HARMLESS, HOST, OTHER, SINK, URL, VALID, record
+from probe.model import (
+    Dns,
+    Line,
+    Mechanism,
+    Outcome,
+    Ping,
+    Steps,
+    Tls,
+    Trust,
+    TrustReason,
+    Verdict,
+)
+from tests.build import GOOD, HARMLESS, HOST, OTHER, SINK, URL, VALID, control, dns as told, record
 from tests.fake_net import FakeNet
 
 SYSTEM = Resolver("system", "192.0.2.53")
@@ -149,17 +160,19 @@ def test_without_encrypted_answers_a_certificate_proves_what_others_said() -> No
 
 def test_a_controls_address_is_proven_before_one_that_came_in_the_clear() -> None:
     ways: dict[tuple[str, str, str], Said] = {
-        (way.label, transport, HOST): (SINK,) for way in IN_THE_CLEAR for transport in TRANSPORTS
+        (way.label, transport, HOST): (SINK,)
+        for way in IN_THE_CLEAR
+        for transport in ("udp", "tcp")
     }
     net = Ways(resolvers=IN_THE_CLEAR, ways=ways, handshakes={(SINK, HOST): WRONG})
-    task = replace(TASK, controls=(control(tell(GOOD)),))
+    task = replace(TASK, controls=(control(told(GOOD)),))
     steps = looked(net, task)
     assert {s.address for s in steps if isinstance(s, Tls) and s.trust and s.trust.valid} == {GOOD}
 
 
 def test_what_nobody_proves_accuses_nobody_without_encrypted_answers() -> None:
     ways: dict[tuple[str, str, str], Said] = {("system", "udp", HOST): (SINK,)}
-    shown: dict[tuple[str, str | None], Trust | Failure] = {
+    shown: dict[tuple[str, str | None], Failure | Trust] = {
         (SINK, HOST): Failure.TIMEOUT,
         (GOOD, HOST): Failure.TIMEOUT,
     }
