@@ -1,7 +1,8 @@
 """Finished records go out: to `-o`, to whoever keeps them, to the tally. A disk may say no.
 
-A disk that is full costs one line on stderr and the exit code, never the run: what cannot be
-written here may still be spooled and sent, and the other way round.
+A disk that is full costs one line on stderr and the exit code, never the run, however many files
+were to lie on it: what cannot be written here may still be spooled and sent, and the other way
+round.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ P = ParamSpec("P")
 
 STDOUT = "-"
 _STDOUT_HANDLE = 1
+# Journal, results and spool lie in one folder, on one disk: for a person that is one trouble.
+_STATE = "into the state folder"
 
 
 class Sink:
@@ -66,7 +69,6 @@ class Outlet:
 
     Attributes:
         outcomes: How many records came to which outcome.
-        trouble: The first complaint of a disk, or None.
     """
 
     def __init__(
@@ -79,14 +81,19 @@ class Outlet:
         warn: Callable[[str], None],
     ) -> None:
         self.outcomes: Counter[str] = Counter()
-        self.trouble: str | None = None
         self._sink = sink
         self._keepers = list(keepers)
         self._journal: Journal | None = journal
         self._seen = seen
         self._warn = warn
         self._bugs: list[BaseException] = []
+        self._told: list[str] = []
         self._disk = ThreadPoolExecutor(1, "disk")
+
+    @property
+    def trouble(self) -> str | None:
+        """The first complaint of a disk, or None."""
+        return self._told[0] if self._told else None
 
     def hold(self, record: Record) -> None:
         """It is not judged yet: remember it on disk, should we be killed."""
@@ -146,7 +153,7 @@ class Outlet:
             except OSError as error:
                 self._keepers.remove(keeper)
                 self._journal = None  # what is still in it is for the next run to hand on
-                self._complain("records into the state folder", error)
+                self._complain(_STATE, error)
 
     def _noting(self, note: Callable[[Journal], None]) -> None:
         if self._journal is None:
@@ -155,7 +162,7 @@ class Outlet:
             note(self._journal)
         except OSError as error:
             self._journal = None
-            self._complain("the journal", error)
+            self._complain(_STATE, error)
 
     def _write(self, line: bytes) -> None:
         try:
@@ -169,8 +176,9 @@ class Outlet:
 
     def _complain(self, what: str, error: OSError) -> None:
         reason = f"cannot write {what}: {error.strerror or error}; going on without"
-        if self.trouble is None:
-            self.trouble = reason
+        if reason in self._told:
+            return
+        self._told.append(reason)
         self._warn(reason)
 
 

@@ -76,6 +76,16 @@ def test_a_full_disk_is_told_once_and_the_others_go_on(tmp_path: Path) -> None:
     assert "No space left" in warnings[0]
 
 
+def test_one_full_disk_is_one_line_however_many_files_lie_on_it(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    out, _ = outlet(tmp_path, Sink(None), (Full(), Full()), warnings)
+    out.take(DONE)
+    finish(out)
+    assert warnings == [
+        "cannot write into the state folder: No space left on device; going on without"
+    ]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_output_is_given_up(tmp_path: Path) -> None:
     warnings: list[str] = []
