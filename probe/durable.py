@@ -36,7 +36,7 @@ def private_file(path: Path, flags: int) -> int:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, all or nothing."""
+    """Replace `path` by `data`, all or nothing; an `OSError` names it."""
     folder(path.parent)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -45,9 +45,10 @@ def write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except OSError:
+    except OSError as error:
         beside.unlink(missing_ok=True)
-        raise
+        # A disk that fills up while a file is written does not say which file (write(2)).
+        raise OSError(error.errno, error.strerror, str(path)) from error
     settle_folder(path.parent)
 
 

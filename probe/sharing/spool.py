@@ -89,6 +89,7 @@ class Spool:
         self._clock = clock
         # How far each collector has come in this process, should the disk be too full to say so.
         self._progress: dict[tuple[str, str], int] = {}
+        self._adopted: dict[str, tuple[str, ...]] = {}
 
     def writer(self, collectors: Sequence[str]) -> "Writer":
         """Somewhere to put finished records, as a context manager."""
@@ -101,9 +102,10 @@ class Spool:
     def adopt(self, collectors: Sequence[str]) -> None:
         """Give what was made without a collector to these, and tidy what a crash left behind."""
         for name in self._segments():
-            state = self._state(name)
-            if not state.to:
-                self._keep(name, State(to=tuple(collectors), sent=state.sent))
+            if not self._state(name).to:
+                self._adopted[name] = tuple(collectors)
+                with contextlib.suppress(OSError):  # a full disk: the next upload adopts it again
+                    self._keep(name, self._state(name))
             self._retire(name)
 
     def batch(
@@ -265,9 +267,10 @@ class Spool:
 
     def _state(self, name: str) -> State:
         try:
-            return msgspec.json.decode(self._state_file(name).read_bytes(), type=State)
+            noted = msgspec.json.decode(self._state_file(name).read_bytes(), type=State)
         except (OSError, msgspec.MsgspecError, UnicodeError):
-            return State()
+            noted = State()
+        return noted if noted.to else State(to=self._adopted.get(name, ()), sent=noted.sent)
 
     def _keep(self, name: str, state: State) -> None:
         durable.write(self._state_file(name), msgspec.json.encode(state))

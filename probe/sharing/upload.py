@@ -145,7 +145,7 @@ async def _deliver(spool: Spool, endpoint: Endpoint, sender: Sender) -> Delivery
     except (CollectorError, KeysError) as error:
         delivery.problem = str(error)
     except OSError as error:
-        delivery.problem = f"{spool.folder}: {error.strerror or type(error).__name__}"
+        delivery.problem = f"{error.filename or spool.folder}: {error.strerror or error}"
     delivery.waiting = spool.waiting(endpoint.url)
     delivery.bytes_out, delivery.bytes_in = client.bytes_out, client.bytes_in
     return delivery

@@ -202,6 +202,26 @@ def test_a_full_disk_is_said_and_leaves_the_queue_whole(
     assert ids(spool, A) == ["r0", "r2"]
 
 
+def test_a_full_disk_does_not_keep_what_has_no_collector_yet_from_being_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path)
+    fill(spool, range(2), to=())
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    spool.adopt((A, B))
+    for collector in (A, B):
+        assert segments(tmp_path)
+        batch = spool.batch(collector)
+        assert batch is not None
+        assert len(batch.lines) == 2
+        spool.settle(batch)
+    assert segments(tmp_path) == []
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no file-size limits on Windows")
 def test_half_a_line_on_a_full_disk_is_taken_back(tmp_path: Path) -> None:
     """A real file-size limit cuts a write in the middle, as a full disk does."""
@@ -284,8 +304,9 @@ def test_a_write_that_fails_leaves_the_old_file(
         raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(OSError, match="full") as refused:
         durable.write(tmp_path / "x", b"new")
+    assert refused.value.filename == str(tmp_path / "x")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x", b"old")]
 
 

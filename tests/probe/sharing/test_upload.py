@@ -1,8 +1,11 @@
 import asyncio
+import errno
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from probe.messages import BatchReply
@@ -63,6 +66,24 @@ def test_what_was_made_offline_is_sent_by_the_next_run(tmp_path: Path) -> None:
             fill(tmp_path, [record(1)], url)
             assert (await send(spool, sender(tmp_path), url)).complete
             assert set(there.stored) == {"r0", "r1"}
+
+    asyncio.run(scene())
+
+
+def test_a_full_disk_is_said_with_the_file_that_did_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def scene() -> None:
+        async with Rehearsal() as there:
+            spool = fill(tmp_path, [record(0)])
+            monkeypatch.setattr(os, "fsync", full)
+            summary = await send(spool, sender(tmp_path), there.url)
+            (said,) = summary.problems
+            assert said.startswith(str(tmp_path / "keys"))
+            assert said.endswith(": No space left on device")
 
     asyncio.run(scene())
 
