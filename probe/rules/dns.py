@@ -111,7 +111,9 @@ def name_denied_here(e: Evidence) -> Proof | None:
         if _denies_all(e):
             continue
         sure, shown = proven_elsewhere(e, hop)
-        failure = asked[-1].failure
+        # What was said once weighs more than a silence: that may be a lost packet.
+        said = [s.failure for s in asked if s.failure is not Failure.TIMEOUT]
+        failure = said[-1] if said else Failure.TIMEOUT
         if sure and failure is not None and failure in DENIED:
             return Proof((*asked, *shown), sure, mechanisms=(DENIED[failure],))
     return None

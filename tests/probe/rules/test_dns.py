@@ -2,7 +2,9 @@ import pytest
 from msgspec.structs import replace
 
 from probe.failure import Failure
-from probe.model import Line, Record, Reply, TrustReason
+from probe.model import Line, Mechanism, Record, Reply, TrustReason
+from probe.reading.evidence import Evidence
+from probe.rules.dns import name_denied_here
 from tests.build import (
     GOOD,
     OTHER,
@@ -246,3 +248,11 @@ TABLE = {
 @pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
 def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
     assert holds(rule, seen) is expected
+
+
+def test_a_lost_packet_hides_no_denial() -> None:
+    asked = (nxdomain(), doh(GOOD), *again(dns(failure=TIMEOUT)))
+    seen = record(*asked, *fetched(), harmless(dns(OTHER, name="www.harmless.example")))
+    proof = name_denied_here.holds(Evidence(seen))
+    assert proof is not None
+    assert proof.mechanisms == (Mechanism.DNS_NXDOMAIN,)
