@@ -126,8 +126,11 @@ class Judgement:
         return tuple(pair.control for pair in self.pairs)
 
 
-def rate(transfer: Transfer) -> float | None:
-    """Bytes per second over the later half of what came, silence included; None if it broke."""
+def rate(transfer: Transfer, *, shortest: float = SHORTEST) -> float | None:
+    """Bytes per second over the later half of what came, silence included; None if it broke.
+
+    `shortest` is the least time, in seconds, that this half counts as having taken.
+    """
     if transfer.ended not in {"full", "cap", "stall"} or not transfer.samples:
         return None
     down = transfer.direction == "down"  # the kernel counts the segments that come, not those sent
@@ -137,7 +140,7 @@ def rate(transfer: Transfer) -> float | None:
     if came <= first[1]:  # all in one read, or nothing at all
         first = seen[0]
     middle = first[1] + BURST_SHARE * (came - first[1])
-    return max(came - middle, 1) / max(end - _when(seen, middle), SHORTEST)
+    return max(came - middle, 1) / max(end - _when(seen, middle), shortest)
 
 
 def _when(seen: Sequence[tuple[float, float]], mark: float) -> float:

@@ -69,7 +69,9 @@ def test_one_connection_down_and_one_up_grow_while_the_line_is_quick() -> None:
     moved = [s for s in steps if isinstance(s, Transfer)]
     assert {s.direction for s in moved} == {"down", "up"}
     assert moved[0].asked_bytes == 256 * 1024
-    assert all((speed(s) or 0) > 1e6 for s in moved)
+    # The largest of each way is the number: what is over in no time shows no more than a bound.
+    largest = {s.direction: s for s in sorted(moved, key=lambda s: s.asked_bytes)}
+    assert all((speed(s) or 0) > 1e6 for s in largest.values())
     assert verdict.outcome is Outcome.OK
 
 

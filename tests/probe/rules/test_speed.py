@@ -6,7 +6,8 @@ import pytest
 
 from probe import wire
 from probe.infer import judge
-from probe.model import Outcome
+from probe.model import Outcome, Sample, Transfer
+from probe.rules.speed import speed
 
 CASES = Path(__file__).parents[2] / "cases"
 FILES = sorted(
@@ -39,3 +40,20 @@ def test_the_cases_are_what_they_are_called(
     verdict = judge(wire.decode((CASES / f"{case}.json").read_bytes()))
     assert verdict.outcome is outcome
     assert verdict.mechanisms == ((mechanism,) if mechanism else ())
+
+
+def test_a_quick_line_is_told_by_its_number_and_not_by_a_bound() -> None:
+    looks = [Sample(at=0.01 * n, wire=1_000_000 * n) for n in range(1, 5)]
+    moved = Transfer(
+        address="192.0.2.1",
+        port=443,
+        sni=None,
+        arm="L",
+        pair=1,
+        asked_bytes=4_000_000,
+        received_bytes=4_000_000,
+        ended="full",
+        elapsed=0.04,
+        samples=tuple(looks),
+    )
+    assert speed(moved) == pytest.approx(1e8, rel=0.01)
