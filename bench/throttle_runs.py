@@ -12,13 +12,15 @@ from typing import Literal, cast
 from bench.throttle_net import THROTTLED_NAME, Line, Net, Served
 from probe.experiments.port import Net as NetPort, Task
 from probe.experiments.throttle import measure
+from probe.failure import Failure
 from probe.messages import BulkReply
-from probe.model import Transfer
+from probe.model import Tcp, Transfer
 from probe.net.transfer import transfer
 from probe.reading.pairs import State, froze, judge_pairs, rate
 from probe.rules.throttle import mechanism
 
 KILOBYTE_BITS = 1024 * 8
+CONNECTING = 5.0
 SLOWED = frozenset({State.SUSPECTED, State.STRONG, State.EXTREME})
 
 
@@ -42,9 +44,19 @@ CONDITIONS = (
 
 @dataclass
 class BenchNet:
-    """Just enough of a net: transfers."""
+    """Just enough of a net: transfers, and whether anybody is there."""
 
     moved: list[Transfer] = field(default_factory=list)
+
+    async def tcp(self, address: str, port: int) -> Tcp:
+        try:
+            async with asyncio.timeout(CONNECTING):
+                _, writer = await asyncio.open_connection(address, port)
+        except TimeoutError:
+            return Tcp(address=address, port=port, failure=Failure.TIMEOUT)
+        writer.close()
+        await writer.wait_closed()
+        return Tcp(address=address, port=port)
 
     def safe(self, _address: str) -> bool:
         return True
