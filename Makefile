@@ -72,9 +72,9 @@ check: $(VENV)/.installed-dev
 
 # What is made from the code and committed; tests fail when it is out of date.
 generated: $(VENV)/.installed-dev
-	$(BIN)/python -m probe.reference
-	$(BIN)/python -m probe.rulebook >docs/rules.md.new && mv docs/rules.md.new docs/rules.md
-	$(BIN)/python docs/commands.py
+	$(BIN)/python -m tools.record_docs
+	$(BIN)/python -m tools.rules_docs >docs/rules.md.new && mv docs/rules.md.new docs/rules.md
+	$(BIN)/python -m tools.commands_docs
 	$(BIN)/python -m dashboards.build
 
 bench: $(VENV)/.installed-dev

@@ -29,8 +29,8 @@ sys.path.insert(0, str(ROOT))
 
 from bench import own_postgres  # noqa: E402 - the checkout beside this file is what is measured
 from bench.field.ground import machine  # noqa: E402 - the same
-from probe import wire  # noqa: E402 - the checkout beside this file is what is measured
-from probe.messages import BatchReply, EnrolReply, EnrolRequest  # noqa: E402 - the same
+from probe import codec  # noqa: E402 - the checkout beside this file is what is measured
+from probe.api_types import BatchReply, EnrolReply, EnrolRequest  # noqa: E402 - the same
 from probe.model import Record  # noqa: E402 - the same
 from tests.collector.place import LISTED, record, silent  # noqa: E402 - the same
 
@@ -48,22 +48,22 @@ class Client:
         self.seconds: list[float] = []
 
     async def prepare(self, session: aiohttp.ClientSession, batches: int, records: int) -> None:
-        proof = self.key.sign(wire.enrol_bytes(self.public, None, "probe"))
+        proof = self.key.sign(codec.enrol_bytes(self.public, None, "probe"))
         asked = EnrolRequest(key=_base64(self.public), proof=_base64(proof))
-        async with session.post(f"{self.url}/v1/enroll", data=wire.encode(asked)) as reply:
+        async with session.post(f"{self.url}/v1/enroll", data=codec.encode(asked)) as reply:
             known = msgspec.json.decode(await reply.read(), type=EnrolReply)
         self._known = known
         for number in range(batches):
             made = [_record(n + number * records) for n in range(records)]
-            self.requests.append(self._signed(list(map(wire.encode, made))))
+            self.requests.append(self._signed(list(map(codec.encode, made))))
 
     def _signed(self, lines: list[bytes]) -> tuple[bytes, dict[str, str]]:
-        body = wire.pack(lines)
+        body = codec.pack(lines)
         created = str(int(time.time()))
         path = "/v1/measurements"
-        message = wire.signed_bytes(self._known.collector_id, "POST", path, created, body)
+        message = codec.signed_bytes(self._known.collector_id, "POST", path, created, body)
         headers = {
-            "Content-Type": wire.BATCH_TYPE,
+            "Content-Type": codec.BATCH_TYPE,
             "Qaz-Key": self._known.key_id,
             "Qaz-Created": created,
             "Qaz-Signature": _base64(self.key.sign(message)),
@@ -109,7 +109,7 @@ async def measure(url: str, clients: int, batches: int, records: int) -> list[st
         for probe in probes:
             await probe.prepare(session, batches, records)
         sizes = [len(body) for probe in probes for body, _ in probe.requests]
-        plain = len(wire.encode(_record(0)))
+        plain = len(codec.encode(_record(0)))
         began = time.perf_counter()
         stored = sum(await asyncio.gather(*(probe.send(session) for probe in probes)))
         seconds = time.perf_counter() - began

@@ -19,13 +19,13 @@ from time import monotonic, process_time
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from probe.net.session import Session, SessionSettings
-from probe.net.view import View
+from probe.net.target_net import SocketNet
 from tests.probe.net.rude import Authority
 
 NAME = "site.example"
 BODY = b"<html><title>Bench</title>" + b"<p>some words of a page to read</p>" * 1000
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(BODY) + BODY
-Ask = Callable[[View, int], Awaitable[object]]
+Ask = Callable[[SocketNet, int], Awaitable[object]]
 
 
 def serve(pem: str, said: Connection) -> None:

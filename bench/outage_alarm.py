@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from collector.alarms.darkness import told
-from collector.alarms.outage import HEARTBEAT, PROBES_LEAST, SEEN, Outage, replay
-from collector.alarms.silence import Watched
-from collector.store.beats import SLOT
+from collector.detection.outage import HEARTBEAT, PROBES_LEAST, SEEN, Outage, replay
+from collector.detection.retrospective import told
+from collector.detection.shutdown import Watched
+from collector.store.heartbeats import SLOT
 
 DAY = 86_400.0
 LEARNING = 28

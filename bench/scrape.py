@@ -20,7 +20,7 @@ import aiohttp
 
 from bench.field.ground import machine
 from bench.ingest import ROOT, START, Client
-from probe import wire
+from probe import codec
 from tests.collector.place import record, silent
 
 
@@ -28,11 +28,11 @@ async def fill(url: str, session: aiohttp.ClientSession, sites: list[str]) -> No
     """One probe's sweep."""
     client = Client(url)
     await client.prepare(session, 0, 0)
-    for at in range(0, len(sites), wire.BATCH_RECORDS):
+    for at in range(0, len(sites), codec.BATCH_RECORDS):
         made = []
-        for number, site in enumerate(sites[at : at + wire.BATCH_RECORDS]):
+        for number, site in enumerate(sites[at : at + codec.BATCH_RECORDS]):
             steps = silent() if number % 3 == 0 else None
-            made.append(wire.encode(record(site, steps, id=str(uuid.uuid4()), lab=True)))
+            made.append(codec.encode(record(site, steps, id=str(uuid.uuid4()), lab=True)))
         await client.send_one(session, made)
 
 

@@ -13,11 +13,11 @@ from msgspec.structs import replace
 
 from bench.throttle_net import THROTTLED_NAME, Line, Net, Served, rerun_inside
 from bench.throttle_runs import BenchNet
-from probe import wire
+from probe import codec
+from probe.api_types import BulkReply
 from probe.experiments import speed, throttle
-from probe.experiments.port import Experiment, Net as NetPort, Task
-from probe.infer import judge
-from probe.messages import BulkReply
+from probe.experiments.interface import Experiment, Net as NetPort, Task
+from probe.judge import judge
 from probe.model import Record, Steps, Transfer, Vantage
 
 ADDRESS = "192.0.2.7"
@@ -49,7 +49,7 @@ def capture(folder: Path, name: str, experiment: Experiment, served: Served, tie
     print(f"{experiment.name}/{name}: {verdict.outcome} {verdict.mechanisms}")
     path = folder / experiment.name / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(wire.encode(replace(record, verdict=verdict)) + b"\n")
+    path.write_bytes(codec.encode(replace(record, verdict=verdict)) + b"\n")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""How well a plateau is told: configured limits against what `probe.reading.plateau` finds.
+"""How well a plateau is told: configured limits against what `probe.analysis.plateau` finds.
 
 Usage: python -m bench.throttle_plateau [--quick] [--seconds S] [--reps N]
 Prints one line a cell, then the medians over all cells of a limiter.

@@ -10,13 +10,13 @@ from statistics import median
 from typing import Literal, cast
 
 from bench.throttle_net import THROTTLED_NAME, Line, Net, Served
-from probe.experiments.port import Net as NetPort, Task
+from probe.analysis.paired_test import State, froze, judge_pairs, rate
+from probe.api_types import BulkReply
+from probe.experiments.interface import Net as NetPort, Task
 from probe.experiments.throttle import measure
 from probe.failure import Failure
-from probe.messages import BulkReply
 from probe.model import Tcp, Transfer
 from probe.net.transfer import transfer
-from probe.reading.pairs import State, froze, judge_pairs, rate
 from probe.rules.throttle import mechanism
 
 KILOBYTE_BITS = 1024 * 8

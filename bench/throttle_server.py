@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 
-from collector.bulk.server import BulkLimits, start_bulk
+from collector.throughput.server import BulkLimits, start_bulk
 
 
 async def main() -> None:

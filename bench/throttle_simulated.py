@@ -13,8 +13,8 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
+from probe.analysis.paired_test import PAIRS_AT_MOST, State, judge_pairs, order
 from probe.model import Sample, Transfer
-from probe.reading.pairs import PAIRS_AT_MOST, State, judge_pairs, order
 
 SIZE = 1024 * 1024
 LINE = 4e6 / 8

@@ -29,7 +29,7 @@ from bench.throttle_rows import (
     read,
     states,
 )
-from probe.reading.pairs import SUSPECTED, State
+from probe.analysis.paired_test import SUSPECTED, State
 
 MSS = 1448
 SLOWED = (State.SUSPECTED, State.STRONG, State.EXTREME)

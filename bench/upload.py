@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.field.ground import Ground, machine
 from bench.field.plan import Spec
-from probe import wire
+from probe import codec
 
 
 def main() -> None:
@@ -23,12 +23,12 @@ def main() -> None:
     print(machine())
     with Ground(Spec(sites=chosen.sites, blocked=chosen.blocked)) as ground:
         records = ground.probe().records
-    lines = [wire.encode(record) for record in records]
+    lines = [codec.encode(record) for record in records]
     key = Ed25519PrivateKey.generate()
     print(f"{'records a batch':>16}{'bytes each':>12}{'packed':>9}{'ratio':>7}{'ms cpu each':>13}")
-    for size in (1, 10, 50, wire.BATCH_RECORDS):
+    for size in (1, 10, 50, codec.BATCH_RECORDS):
         began = time.process_time()
-        batches = [wire.pack(lines[at : at + size]) for at in range(0, len(lines), size)]
+        batches = [codec.pack(lines[at : at + size]) for at in range(0, len(lines), size)]
         for batch in batches:
             key.sign(batch)
         spent = time.process_time() - began

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from collector.admin.commands import COMMANDS, store_option, with_store
 from collector.settings import (
     LAB_LIMITS,
     Limits,
@@ -22,7 +23,6 @@ from collector.settings import (
     parse_proxies,
 )
 from collector.store import Store, StoreError, keys
-from collector.upkeep.operate import COMMANDS, store_option, with_store
 from probe import __version__
 
 _EXTRAS = {"aiohttp": "collector", "prometheus_client": "collector"}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from collector.store.port import Ask, Operation
+from collector.store.interface import Operation, Query
 from probe.failure import Failure
 from probe.model import Control, Dns, Http, Quic, Record, Role, Step, Steps, Tcp, Tls
 
@@ -55,7 +55,7 @@ def leaves(observations: Iterable[Observation]) -> Operation[Mapping[str, str]]:
     wanted = dict.fromkeys(one for seen in observations for one in _leaves(seen))
     found: dict[str, str] = {}
     for sha256 in list(wanted)[:LEAVES_LIMIT]:
-        rows = yield Ask("certificate_get", {"sha256": sha256})
+        rows = yield Query("certificate_get", {"sha256": sha256})
         found.update((sha256, b64encode(row[0]).decode()) for row in rows)
     return found
 
@@ -121,7 +121,7 @@ def lately(
     """The newest few observations of each of these inputs, newest first."""
     found: dict[str, tuple[Observation, ...]] = {}
     for input_ in inputs:
-        rows = yield Ask("observations_of", {"input": input_, "since": since, "until": until})
+        rows = yield Query("observations_of", {"input": input_, "since": since, "until": until})
         found[input_] = tuple(Observation(row[1], row[2], unpack(row[3])) for row in rows)
     return found
 
@@ -130,7 +130,7 @@ def everything(
     *, since: float, until: float, each: int
 ) -> Operation[Mapping[str, tuple[Observation, ...]]]:
     """The newest few observations of whatever was seen in this time."""
-    rows = yield Ask("observations_all", {"since": since, "until": until})
+    rows = yield Query("observations_all", {"since": since, "until": until})
     found: dict[str, tuple[Observation, ...]] = {}
     for input_, id_, at, body in rows:
         known = found.get(input_, ())
@@ -146,17 +146,17 @@ def near(
     found: list[tuple[Observation, ...]] = []
     for input_, at in looks:
         params = {"input": input_, "at": at, "since": at - within, "until": at + within}
-        rows = yield Ask("observations_near", params)
+        rows = yield Query("observations_near", params)
         found.append(tuple(Observation(row[0], row[1], unpack(row[2])) for row in rows))
     return tuple(found)
 
 
 def is_known(input_: str, *, since: float) -> Operation[bool]:
     """Whether a control looked at this input since then."""
-    return bool((yield Ask("observation_known", {"input": input_, "since": since})))
+    return bool((yield Query("observation_known", {"input": input_, "since": since})))
 
 
 def exists(*, since: float) -> Operation[bool]:
     """Whether any control was at work since then."""
-    rows = yield Ask("observation_count", {"since": since})
+    rows = yield Query("observation_count", {"since": since})
     return bool(rows[0][0])

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from probe.messages import RecheckJob
+from probe.api_types import RecheckJob
 
 # A job lives this long, and goes to at most so many controls.
 JOB_SECONDS = 60.0

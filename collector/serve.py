@@ -12,14 +12,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from collector import asn, listed
+from collector import asn, target_labels
 from collector.api.app import make_app, make_metrics_app
-from collector.bulk.doorkeeper import Doorkeeper
-from collector.rows import Judge
+from collector.record_row import Judge
 from collector.service import Service
 from collector.settings import Address, Settings, SettingsError
-from collector.store import StoreUnavailable, beats, open_store, sqlite_path
-from probe.messages import BulkReply
+from collector.store import StoreUnavailable, heartbeats, open_store, sqlite_path
+from collector.throughput.connection_limit import ConnectionLimiter
+from probe.api_types import BulkReply
 from probe.targets import TargetError
 
 STOP_SECONDS = 5.0
@@ -75,7 +75,7 @@ async def serve(settings: Settings) -> None:
 
 async def _listening(service: Service, stack: AsyncExitStack) -> None:
     """Note every few minutes that somebody listens: silence means nothing where nobody does."""
-    await service.store.write(beats.listen(service.clock()))
+    await service.store.write(heartbeats.listen(service.clock()))
     task = asyncio.create_task(_go_on_listening(service))
     stack.push_async_callback(asyncio.wait, [task])
     stack.callback(task.cancel)
@@ -85,21 +85,21 @@ async def _go_on_listening(service: Service) -> None:
     while True:
         await asyncio.sleep(LISTEN_SECONDS)
         try:
-            await service.store.write(beats.listen(service.clock()))
-            await service.store.write(beats.retire(service.clock()))
+            await service.store.write(heartbeats.listen(service.clock()))
+            await service.store.write(heartbeats.retire(service.clock()))
         except StoreUnavailable as error:
             log.warning("%s", error)
 
 
 def _judge() -> Judge:
-    from probe.infer import judge
+    from probe.judge import judge
 
     return judge
 
 
 async def _service(settings: Settings, judge: Judge, stack: AsyncExitStack) -> Service:
     try:
-        shown, complaints = listed.load(settings.targets)
+        shown, complaints = target_labels.load(settings.targets)
         table = asn.load(settings.asn_table) if settings.asn_table else None
     except (TargetError, asn.TableError) as error:
         raise SettingsError(str(error)) from error
@@ -137,7 +137,7 @@ async def _listen(
     stack.push_async_callback(runner.cleanup)
     if runner.server is None:
         raise RuntimeError("no server was set up")
-    doorkeeper = Doorkeeper(runner.server, limit)
+    doorkeeper = ConnectionLimiter(runner.server, limit)
     try:
         server = await asyncio.get_running_loop().create_server(
             doorkeeper, address.host, address.port, ssl=context, backlog=512
@@ -167,8 +167,8 @@ async def _bulk(settings: Settings, stack: AsyncExitStack) -> BulkReply | None:
     """Start the throughput server, with a key that stays the same beside an embedded store."""
     if settings.bulk is None:
         return None
-    from collector.bulk.identity import keep_identity, make_identity
-    from collector.bulk.server import start_bulk
+    from collector.throughput.identity import keep_identity, make_identity
+    from collector.throughput.server import start_bulk
 
     try:
         if settings.store.startswith("sqlite:"):

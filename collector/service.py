@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
-from collector.alarms.watch import Watch
 from collector.asn import Origin, Table
-from collector.limits import Buckets, Networks
-from collector.listed import Listed
+from collector.detection.monitor import Monitor
 from collector.metrics.instruments import Instruments
 from collector.metrics.snapshot import Snapshots
+from collector.rate_limit import Networks, TokenBuckets
 from collector.rechecks import Rechecks
-from collector.rows import Judge
+from collector.record_row import Judge
 from collector.settings import Settings
 from collector.store import Store
 from collector.store.keys import Key
+from collector.target_labels import TargetLabels
 
 if TYPE_CHECKING:
-    from probe.messages import BulkReply
+    from probe.api_types import BulkReply
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class Service:
         settings: Settings,
         store: Store,
         *,
-        listed: Listed,
+        listed: TargetLabels,
         judge: Judge,
         asn_table: Table | None = None,
         clock: Callable[[], float] = time.time,
@@ -56,12 +56,12 @@ class Service:
         self.clock = clock
         self.instruments = Instruments(settings.store.partition(":")[0])
         self.instruments.listed.set(len(listed))
-        self.by_key = Buckets(limits.key_burst, limits.key_rate, time.monotonic)
-        self.by_network = Buckets(limits.network_burst, limits.network_rate, time.monotonic)
-        self.by_enrolment = Buckets(limits.enrol_burst, limits.enrol_rate, time.monotonic)
-        self.by_recheck = Buckets(limits.recheck_burst, limits.recheck_rate, time.monotonic)
+        self.by_key = TokenBuckets(limits.key_burst, limits.key_rate, time.monotonic)
+        self.by_network = TokenBuckets(limits.network_burst, limits.network_rate, time.monotonic)
+        self.by_enrolment = TokenBuckets(limits.enrol_burst, limits.enrol_rate, time.monotonic)
+        self.by_recheck = TokenBuckets(limits.recheck_burst, limits.recheck_rate, time.monotonic)
         self.rechecks = Rechecks()
-        self.watch = Watch(settings, store, clock)
+        self.watch = Monitor(settings, store, clock)
         self.snapshots = Snapshots(
             settings, store, listed, self.instruments, watch=self.watch, clock=clock
         )
@@ -75,7 +75,7 @@ class Service:
         self._keys: dict[str, tuple[float, Key]] = {}
 
     @property
-    def ailing(self) -> bool:
+    def store_unhealthy(self) -> bool:
         """The store refused something a moment ago and has taken nothing since."""
         return self.clock() < self._ailing_until
 
@@ -97,7 +97,7 @@ class Service:
             address = chain.pop()
         return address
 
-    def must_wait(self, request: web.Request, buckets: Buckets) -> float:
+    def must_wait(self, request: web.Request, buckets: TokenBuckets) -> float:
         """How many seconds the asker's network has to wait; 0 when it may ask now.
 
         Who asks over loopback is either the operator or a proxy that --proxy does not name, which
@@ -126,7 +126,7 @@ class Service:
         self._keys.pop(key_id, None)
 
     @contextlib.contextmanager
-    def holding(self) -> Iterator[Callable[[int], bool]]:
+    def reserve_memory(self) -> Iterator[Callable[[int], bool]]:
         """Account for bytes in memory; the callable says whether there is room for more."""
         mine = 0
 
@@ -143,7 +143,7 @@ class Service:
         finally:
             self._held -= mine
 
-    async def in_room(self, work: Callable[[], T]) -> T:
+    async def run_in_worker(self, work: Callable[[], T]) -> T:
         """Do heavy work apart from the loop, one after the other."""
         return await asyncio.get_running_loop().run_in_executor(self.rooms, work)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from probe.messages import BulkReply
+from probe.api_types import BulkReply
 
 Enrolment = Literal["open", "token", "closed"]
 IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network

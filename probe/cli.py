@@ -1,7 +1,7 @@
 """The command `qazprobe`: finds its subcommands by their files, and imports only the one it runs.
 
-Expected troubles (`Trouble`) are one line on stderr and an exit code; anything else that escapes is
-a bug and says so, with its traceback in the log rather than in a volunteer's mail.
+A `UserError` is one line on stderr and an exit code. Any other exception that escapes is a bug: the
+command says so and writes the traceback to the log rather than into a volunteer's mail.
 """
 
 import importlib
@@ -16,8 +16,7 @@ from typing import NoReturn
 import click
 
 from probe import __version__
-from probe.exits import Exit
-from probe.trouble import Trouble
+from probe.errors import Exit, UserError
 
 # Each command and what it does, here as well as in its module: `--help` must not import them all.
 COMMANDS = MappingProxyType(
@@ -90,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         code = 130  # 128 + SIGINT
-    except Trouble as trouble:
+    except UserError as trouble:
         click.echo(f"qazprobe: {trouble}", err=True)
         code = trouble.code
     except BrokenPipeError:
@@ -129,9 +128,9 @@ def _in_words(error: OSError) -> str:
 
 
 def _kept(error: BaseException) -> str:
-    from probe import buglog
+    from probe import crash_log
 
-    return f"a bug of ours ({type(error).__name__}); {buglog.keep(error)}"
+    return f"a bug of ours ({type(error).__name__}); {crash_log.keep(error)}"
 
 
 def _silence_stdout() -> None:

@@ -18,8 +18,8 @@ from typing import Literal
 
 import msgspec
 
-from probe.home import VARIABLE as HOME_VARIABLE
 from probe.model import Outcome
+from probe.paths import VARIABLE as HOME_VARIABLE
 
 FILE = "qazprobe.toml"
 PREFIX = "QAZPROBE_"

@@ -1,11 +1,11 @@
-"""What a rule is: a pure function from `Evidence` to a `Proof` or None, with an id and a tier."""
+"""What a rule is: a pure function from `Evidence` to a `Finding` or None, with an id and a tier."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from probe.analysis.evidence import Evidence
 from probe.model import Base, Mechanism, Outcome, RuleHit
-from probe.reading.evidence import Evidence
 
 WEB = ("web", "sni", "mitm")
 
@@ -24,7 +24,7 @@ class Tier(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class Finding:
     """What a rule found.
 
     Attributes:
@@ -53,16 +53,16 @@ class Rule:
     outcome: Outcome | None
     mechanisms: tuple[Mechanism, ...]
     sentence: str
-    holds: Callable[[Evidence], Proof | None]
+    holds: Callable[[Evidence], Finding | None]
     experiments: tuple[str, ...] = WEB
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Match:
     """A rule that held, and its proof."""
 
     rule: Rule
-    proof: Proof
+    proof: Finding
 
     @property
     def mechanisms(self) -> tuple[Mechanism, ...]:
@@ -84,17 +84,17 @@ def rule(
     outcome: Outcome | None,
     *mechanisms: Mechanism,
     experiments: tuple[str, ...] = WEB,
-) -> Callable[[Callable[[Evidence], Proof | None]], Rule]:
+) -> Callable[[Callable[[Evidence], Finding | None]], Rule]:
     """Make a rule of a function; its docstring's first line is the sentence people read."""
 
-    def make(holds: Callable[[Evidence], Proof | None]) -> Rule:
+    def make(holds: Callable[[Evidence], Finding | None]) -> Rule:
         sentence = (holds.__doc__ or _written(holds)).strip().splitlines()[0]
         return Rule(id_, tier, outcome, mechanisms, sentence, holds, experiments)
 
     return make
 
 
-def _written(holds: Callable[[Evidence], Proof | None]) -> str:
+def _written(holds: Callable[[Evidence], Finding | None]) -> str:
     """The docstring in the source: `python -OO` takes it from the function itself."""
     import ast
     import inspect

@@ -20,9 +20,9 @@ import msgspec
 
 from probe.certificates import certificate
 from probe.certificates.der import DerError
-from probe.known import public_resolvers
+from probe.ip_patterns import NAME_MARK, TEXT_MARK, Allowed, clean, parsed
 from probe.model import Control, Dns, Http, Ping, Quic, Record, Steps, Tls, Trust
-from probe.spellings import NAME_MARK, TEXT_MARK, Allowed, clean, parsed
+from probe.reference_data import public_resolvers
 
 S = TypeVar("S", bound=msgspec.Struct)
 

@@ -16,8 +16,8 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-from probe import bundle
-from probe.known import (
+from probe import data_files
+from probe.reference_data import (
     Anchor,
     BlockPage,
     KnownAuthority,
@@ -98,7 +98,7 @@ def load(spec: str) -> Loaded:
         TargetError: there is no such list and no such file, or it cannot be read.
     """
     named = _LIST_NAME.fullmatch(spec) is not None
-    if named and (bundle.exists(f"lists/{spec}.csv") or not Path(spec).is_file()):
+    if named and (data_files.exists(f"lists/{spec}.csv") or not Path(spec).is_file()):
         return bundled(spec)
     return parse(_read(Path(spec)), spec)
 
@@ -107,15 +107,15 @@ def load(spec: str) -> Loaded:
 def bundled(name: str) -> Loaded:
     """One of the lists that travel with the program."""
     path = f"lists/{name}.csv"
-    if not bundle.exists(path):
+    if not data_files.exists(path):
         known = ", ".join(list_names())
         raise TargetError(f"“{name}” is neither a file nor a bundled list; lists: {known}")
-    return parse(bundle.text(path), name)
+    return parse(data_files.text(path), name)
 
 
 def list_names() -> tuple[str, ...]:
     """The names of the bundled lists."""
-    return bundle.names("lists", ".csv")
+    return data_files.names("lists", ".csv")
 
 
 def candidates(purpose: str) -> tuple[Target, ...]:

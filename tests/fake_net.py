@@ -7,7 +7,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from probe.compare import host_of
-from probe.experiments.port import Hello, Resolver
+from probe.experiments.interface import Hello, Resolver
 from probe.failure import Failure
 from probe.model import Dns, Http, Reply, Steps, Tcp, Tls, Trust
 

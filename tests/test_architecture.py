@@ -31,21 +31,21 @@ PURE = (
     "probe/compare.py",
     "probe/experiments/*.py",
     "probe/failure.py",
-    "probe/infer.py",
-    "probe/job/budget.py",
-    "probe/messages.py",
+    "probe/judge.py",
+    "probe/runner/daily_quota.py",
+    "probe/api_types.py",
     "probe/model.py",
-    "probe/plan.py",
-    "probe/reading/*.py",
+    "probe/ordering.py",
+    "probe/analysis/*.py",
     "probe/rule.py",
     "probe/rules/*.py",
     "probe/scrub.py",
-    "probe/spellings.py",
-    "probe/telling/beside.py",
-    "probe/telling/explain.py",
-    "probe/telling/plainwords.py",
+    "probe/ip_patterns.py",
+    "probe/report/certificate_diff.py",
+    "probe/report/explain.py",
+    "probe/report/glossary.py",
     "probe/urls.py",
-    "probe/wire.py",
+    "probe/codec.py",
     "probe/wireguard.py",
 )
 IMPURE = {
@@ -65,19 +65,20 @@ IMPURE = {
 
 # What the collector may know of the probe: the record, what reads it, and what judges it.
 SHARED = {
+    "analysis",
+    "api_types",
+    "asn_table",
     "certificates",
+    "codec",
     "compare",
     "experiments",
     "failure",
-    "infer",
-    "messages",
+    "judge",
     "model",
-    "reading",
     "rules",
     "scrub",
     "targets",
     "urls",
-    "wire",
 }
 
 HEAVY = ("scapy", "httpx", "aioquic", "cryptography", "rich", "aiohttp", "duckdb", "asyncpg")
@@ -205,7 +206,7 @@ def test_raw_packets_stay_in_their_own_process() -> None:
 
 def test_one_module_speaks_to_the_collector() -> None:
     users = [name(path) for path in MODULES if "httpx" in roots(path)]
-    assert [user for user in users if user != "probe/sharing/collector_client.py"] == []
+    assert [user for user in users if user != "probe/client/collector_client.py"] == []
 
 
 @pytest.mark.parametrize(

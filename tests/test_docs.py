@@ -1,16 +1,15 @@
 """What the pages say exists, and what exists is on a page."""
 
-import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
+import click
 import pytest
 
-click = pytest.importorskip("click")
-pytest.importorskip("probe.cli")
+from tools import commands_docs
+
 pytest.importorskip("collector.cli", reason="the collector's command needs its extra")
 
 ROOT = Path(__file__).parents[1]
@@ -19,17 +18,7 @@ WRITTEN = [page for page in PAGES if page.name != "commands.md"]
 PROGRAMS = {"qazprobe", "qazcollector"}
 
 
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("commands_page", ROOT / "docs" / "commands.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-page = _load()
-COMMANDS = dict(page.programs())
+COMMANDS = dict(commands_docs.programs())
 
 
 def lines() -> Iterator[tuple[str, str]]:
@@ -80,13 +69,15 @@ def known_to(name: str) -> set[str]:
 
 
 def test_the_page_of_commands_is_what_they_say_of_themselves() -> None:
-    assert page.PAGE.read_text(encoding="utf-8") == page.page(), "run python docs/commands.py"
+    assert commands_docs.PAGE.read_text(encoding="utf-8") == commands_docs.page(), (
+        "run make generated"
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_says_what_it_does(name: str) -> None:
     assert COMMANDS[name].help, name
-    silent = [option.opts for option in page.options(COMMANDS[name]) if not option.help]
+    silent = [option.opts for option in commands_docs.options(COMMANDS[name]) if not option.help]
     assert silent == []
 
 
@@ -121,10 +112,10 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_the_example_for_researchers_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from probe import wire
+    from probe import codec
     from tests.e2e.evidence import BLOCKED, everything
 
-    lines = b"".join(wire.encode(record) + b"\n" for record in everything())
+    lines = b"".join(codec.encode(record) + b"\n" for record in everything())
     (tmp_path / "records.jsonl").write_bytes(lines)
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "researcher.md").read_text(encoding="utf-8")

@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from bench.field import plan as plans
 from bench.field.plan import Field, Spec
-from probe import wire
+from probe import codec
 from probe.lab import commands
 from probe.model import Record
 
@@ -149,7 +149,7 @@ class Ground:
         ]  # fmt: skip
         cost = self.measure(argv, env, share=share)
         lines = found.read_bytes().splitlines() if found.exists() else []
-        return replace(cost, records=tuple(map(wire.decode, lines)))
+        return replace(cost, records=tuple(map(codec.decode, lines)))
 
     def measure(self, argv: Sequence[str], env: Mapping[str, str], *, share: float = 1.0) -> Cost:
         """Run a command at home, on one core or a share of it, and say what it cost."""

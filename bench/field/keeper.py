@@ -17,10 +17,10 @@ from typing import NoReturn
 from bench.field import plan as plans, servers
 from bench.field.certificates import certify
 from bench.field.plan import Field, Spec
-from probe.lab import inside
+from probe.lab import netns
 from probe.lab.line import Bridge, open_interface
 from probe.lab.scenario import LineSpec
-from probe.lab.warden import ip, restore
+from probe.lab.supervisor import ip, restore
 
 _PROCESSES = 2
 _QUEUE = 256 * 1024  # bytes that a home router lets wait
@@ -28,7 +28,7 @@ _QUEUE = 256 * 1024  # bytes that a home router lets wait
 
 def _home(_: Field, folder: Path) -> None:
     resolver = f"nameserver {plans.SYSTEM_RESOLVER}\n"
-    inside.bind_over("/etc/resolv.conf", resolver, folder / "resolv.conf")
+    netns.bind_over("/etc/resolv.conf", resolver, folder / "resolv.conf")
     ip(
         [
             "link set lo up",
@@ -37,13 +37,13 @@ def _home(_: Field, folder: Path) -> None:
             f"route add default via {plans.GATEWAY}",
         ]
     )
-    inside.offloads_off("eth0")
+    netns.offloads_off("eth0")
 
 
 def _line(plan: Field, _: Path) -> None:
     ip(["link set near up", "link set far up"])
-    inside.offloads_off("near")
-    inside.offloads_off("far")
+    netns.offloads_off("near")
+    netns.offloads_off("far")
     spec = plan.spec
     line = LineSpec(
         "bench", delay=spec.round_trip / 2, rate=int(spec.rate), loss=spec.loss, queue=_QUEUE
@@ -65,10 +65,10 @@ def _world(plan: Field, folder: Path) -> None:
             ),
         ]
     )
-    inside.offloads_off("eth0")
-    inside.sysctl("net/ipv4/conf/all/rp_filter", "0")
-    inside.sysctl("net/ipv4/tcp_max_syn_backlog", "4096")
-    inside.sysctl("net/core/somaxconn", "4096")
+    netns.offloads_off("eth0")
+    netns.sysctl("net/ipv4/conf/all/rp_filter", "0")
+    netns.sysctl("net/ipv4/tcp_max_syn_backlog", "4096")
+    netns.sysctl("net/core/somaxconn", "4096")
     censor = (
         f'-A INPUT -i eth0 -p tcp --dport 443 -m string --algo bm --string "{plans.MARK}" -j DROP'
     )
@@ -94,8 +94,8 @@ def _fork(name: str, plan: Field, folder: Path) -> tuple[int, int, int, int]:
 
 def _live(name: str, plan: Field, folder: Path, up: int, go: int) -> NoReturn:
     try:
-        inside.unshare(inside.CLONE_NEWNET | inside.CLONE_NEWNS)
-        os.write(up, str(inside.outer_pid()).encode())
+        netns.unshare(netns.CLONE_NEWNET | netns.CLONE_NEWNS)
+        os.write(up, str(netns.outer_pid()).encode())
         os.read(go, 1)
         _PLACES[name](plan, folder)
         os.write(up, b"ready")
@@ -113,8 +113,8 @@ def _cable(one: int, near: str, other: int, far: str, *, index: int) -> str:
 
 
 def _build(spec: Spec, folder: Path) -> dict[str, object]:
-    inside.own_mounts()
-    inside.mount("tmpfs", "/run", "tmpfs")
+    netns.own_mounts()
+    netns.mount("tmpfs", "/run", "tmpfs")
     plan = plans.make(spec)
     certify(plan, folder)
     places = {name: _fork(name, plan, folder) for name in _PLACES}

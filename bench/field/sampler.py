@@ -17,20 +17,21 @@ EVERY = 0.002
 ROOT = str(Path(__file__).parents[2]) + "/"
 STAGES = {
     "handshakes": ("probe/net/tls.py", "probe/net/hello.py", "probe/net/server_hello.py"),
-    "chains": ("probe/net/prove.py", "probe/certificates/"),
-    "names": ("probe/net/dns.py", "probe/net/datagrams.py", "probe/net/message.py",
-              "probe/net/channel.py", "probe/net/conversation.py"),
-    "reading pages": ("probe/net/page.py",),
+    "chains": ("probe/net/chain_verifier.py", "probe/certificates/"),
+    "names": ("probe/net/dns.py", "probe/net/datagrams.py", "probe/net/dns_message.py",
+              "probe/net/resolver_connections.py", "probe/net/dns_stream.py"),
+    "reading pages": ("probe/net/page_features.py",),
     "asking for pages": ("probe/net/http.py", "probe/net/http1.py", "probe/net/http2.py",
-                         "probe/net/answer.py"),
-    "connections": ("probe/net/stream.py", "probe/net/dial.py", "probe/net/gate.py",
+                         "probe/net/http_response.py"),
+    "connections": ("probe/net/stream.py", "probe/net/dial.py", "probe/net/rate_limit.py",
                     "probe/net/attempt.py"),
-    "judging": ("probe/infer.py", "probe/reading/", "probe/rules/"),
-    "scrubbing": ("probe/scrub.py", "probe/spellings.py"),
-    "writing": ("probe/sweep/output.py", "probe/wire.py", "probe/sweep/draft.py",
-                "probe/sharing/spool.py", "probe/job/results.py", "probe/sweep/journal.py"),
-    "deciding what to ask": ("probe/experiments/", "probe/sweep/looker.py", "probe/run.py",
-                             "probe/plan.py", "probe/compare.py"),
+    "judging": ("probe/judge.py", "probe/analysis/", "probe/rules/"),
+    "scrubbing": ("probe/scrub.py", "probe/ip_patterns.py"),
+    "writing": ("probe/runner/output.py", "probe/codec.py", "probe/runner/record_builder.py",
+                "probe/client/spool.py", "probe/runner/results.py", "probe/runner/journal.py"),
+    "deciding what to ask": ("probe/experiments/", "probe/runner/measurer.py",
+                             "probe/runner/run.py",
+                             "probe/ordering.py", "probe/compare.py"),
 }  # fmt: skip
 REST = "event loop and the rest"
 

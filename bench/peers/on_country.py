@@ -11,10 +11,10 @@ from bench.peers import adapter, fakes
 from bench.peers.adapter import Ends, Peer
 from bench.peers.on_field import OURS, PEERS
 from bench.peers.tally import Run, Verdict
-from probe.lab import addresses as plan, matrix, staging
+from probe.lab import addresses as plan, harness, matrix
 from probe.lab.catalogue import catalogue
-from probe.lab.country import Country, Where
-from probe.lab.scenario import Climate, ControlState, LineSpec, Scenario
+from probe.lab.scenario import ControlState, Environment, LineSpec, Scenario
+from probe.lab.testbed import NetnsTestbed, Where
 
 LINE = LineSpec("bench", delay=0.05, rate=20_000_000, queue=256 * 1024)
 _WEB = ("web",)
@@ -40,12 +40,12 @@ def slowed() -> tuple[Scenario, ...]:
 
 def alone() -> tuple[Scenario, ...]:
     """Those that have to be judged with no control."""
-    climate = Climate(control=ControlState.NONE)
+    climate = Environment(control=ControlState.NONE)
     every = [each for each in catalogue() if each.climate == climate and each.experiments == _WEB]
     return matrix.on_line(every, LINE)
 
 
-def ends(country: Country) -> Ends:
+def ends(country: NetnsTestbed) -> Ends:
     """A country's places; the helper is abroad."""
     places: dict[str, Where] = {"client": "client", "internet": "internet", "abroad": "abroad"}
     missing = tuple(one for one in fakes.RESOLVERS if one not in plan.PUBLIC_RESOLVERS)
@@ -69,7 +69,7 @@ def play(name: str, scenarios: Sequence[Scenario], limit: int, wanted: str) -> I
     for program, kind in PEERS.items():
         if wanted in program:
             helped = scenarios[0].control is ControlState.FRESH
-            with Country(scenarios) as country, Peer(ends(country), helped=helped) as peer:
+            with NetnsTestbed(scenarios) as country, Peer(ends(country), helped=helped) as peer:
                 bill, starting, said = peer.run(country.urls(), kind, limit)
                 words = {url: one.word for url, one in said.items()}
                 asked = len(country.urls())
@@ -78,24 +78,24 @@ def play(name: str, scenarios: Sequence[Scenario], limit: int, wanted: str) -> I
 
 def _ours(name: str, program: str, scenarios: Sequence[Scenario], concurrency: int) -> Run:
     control = scenarios[0].control
-    with Country(scenarios) as country:
+    with NetnsTestbed(scenarios) as country:
         urls = country.urls()
         looks = ",".join({one: None for each in scenarios for one in each.experiments})
-        with staging.stage(country, control, urls) as ready:
+        with harness.stage(country, control, urls) as ready:
             found = country.folder / "records.jsonl"
             more = ["--quiet", "--seed", "7", "--concurrency", str(concurrency), "-e", looks]
             more += ["--control", "none"] if control is ControlState.NONE else []
             argv = ready.probe_argv(urls, found, *more)
             bill = adapter.metered(ends(country), argv, ready.probe_env())
             words: dict[str, str] = {}
-            for record in staging.records(found):
+            for record in harness.records(found):
                 verdict = record.get("verdict")
                 if isinstance(verdict, dict) and words.get(str(record["input"])) != "throttled":
                     words[str(record["input"])] = str(verdict["outcome"])
         return Run(name, program, len(urls), bill, 0.0, _verdicts(country, words))
 
 
-def _verdicts(country: Country, words: dict[str, str]) -> tuple[Verdict, ...]:
+def _verdicts(country: NetnsTestbed, words: dict[str, str]) -> tuple[Verdict, ...]:
     made = []
     for url in country.urls():
         if url in words:

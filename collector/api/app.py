@@ -5,15 +5,15 @@ from aiohttp import web
 from collector.api import (
     control,
     enrolment,
-    exchange,
     heartbeats,
+    html_page,
+    http,
     ingest,
     interceptions,
-    page,
     public,
     query,
 )
-from collector.api.exchange import Handler
+from collector.api.http import Handler
 from collector.service import SERVICE, Service
 
 Route = tuple[str, str, Handler]
@@ -42,7 +42,7 @@ ROUTES: tuple[Route, ...] = (
     ("GET", "/v1/export/interceptions", interceptions.get_export),
     ("GET", "/v1/certificates/{file}", interceptions.get_certificate),
     ("GET", "/v1/export", query.get_export),
-    ("GET", "/", page.get_page),
+    ("GET", "/", html_page.get_page),
 )
 
 
@@ -59,9 +59,9 @@ def make_metrics_app(service: Service) -> web.Application:
 
 def _app(service: Service, routes: tuple[Route, ...]) -> web.Application:
     limit = service.settings.limits.body_bytes
-    app = web.Application(middlewares=[exchange.guard], client_max_size=limit)
+    app = web.Application(middlewares=[http.guard], client_max_size=limit)
     app[SERVICE] = service
     for method, path, handler in routes:
         app.router.add_route(method, path, handler)
-    app.on_response_prepare.append(exchange.dress)
+    app.on_response_prepare.append(http.add_security_headers)
     return app

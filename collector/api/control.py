@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from collector import controls, listed
-from collector.api.exchange import SMALL_BODY, Refused, answer, parse_json, parse_seconds
-from collector.api.signature import signed_body
+from collector import controls, target_labels
+from collector.api.auth import signed_body
+from collector.api.http import SMALL_BODY, Refused, answer, parse_json, parse_seconds
 from collector.controls import LATELY_SECONDS, NEAR_SECONDS, Observation
 from collector.service import SERVICE, Service
-from probe.messages import ControlFound, ControlReply, RecheckAsk, RecheckJobs, RecheckRequest
+from probe.api_types import ControlFound, ControlReply, RecheckAsk, RecheckJobs, RecheckRequest
 
 INPUTS_LIMIT = 500
 ASKS_LIMIT = 200
@@ -83,7 +83,7 @@ async def _looked_at_again(service: Service, asks: Sequence[RecheckAsk], wait: f
 
 async def _is_allowed(service: Service, ask: RecheckAsk) -> bool:
     """A listed target, or one that a control looks at anyway; on the usual ports, or in a lab."""
-    url = listed.normalise(ask.input)
+    url = target_labels.normalise(ask.input)
     if url is None:
         return False
     port = urlsplit(url).port
@@ -114,7 +114,7 @@ def _is_public(text: str, *, lab: bool) -> bool:
 
 
 def _spelled(text: str) -> str:
-    return listed.normalise(text) or text
+    return target_labels.normalise(text) or text
 
 
 async def _reply(

@@ -6,13 +6,13 @@ import binascii
 import msgspec
 from aiohttp import web
 
-from collector.api.exchange import SMALL_BODY, Refused, answer, read_json
-from collector.api.signature import is_signed, signed_body
+from collector.api.auth import is_signed, signed_body
+from collector.api.http import SMALL_BODY, Refused, answer, read_json
 from collector.service import SERVICE, Service
 from collector.store import keys
 from collector.store.keys import Key
-from probe import wire
-from probe.messages import EnrolReply, EnrolRequest
+from probe import codec
+from probe.api_types import EnrolReply, EnrolRequest
 
 _KEY_BYTES = 32
 _INVITE_LIMIT = 200
@@ -44,9 +44,9 @@ def _proven(asked: EnrolRequest) -> Key:
         raise Refused(400, "malformed", "key: base64 of a raw Ed25519 public key expected")
     if asked.invite is not None and len(asked.invite) > _INVITE_LIMIT:
         raise Refused(400, "malformed", f"invite: at most {_INVITE_LIMIT} characters expected")
-    if not is_signed(public, proof, wire.enrol_bytes(public, asked.invite, asked.role)):
+    if not is_signed(public, proof, codec.enrol_bytes(public, asked.invite, asked.role)):
         raise Refused(401, "signature", "proof does not fit the key")
-    return Key(wire.key_id(public), public, asked.role)
+    return Key(codec.key_id(public), public, asked.role)
 
 
 async def _enrol(service: Service, key: Key, invite: str | None) -> None:

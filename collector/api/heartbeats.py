@@ -6,14 +6,14 @@ past may reach back two weeks, never forward, and never becomes "heard".
 
 from aiohttp import web
 
-from collector import rows
-from collector.api.exchange import SMALL_BODY, answer, parse_json
-from collector.api.signature import signed_body
+from collector import record_row
+from collector.api.auth import signed_body
+from collector.api.http import SMALL_BODY, answer, parse_json
 from collector.service import SERVICE
-from collector.store import beats
-from collector.store.beats import Past
+from collector.store import heartbeats
+from collector.store.heartbeats import Past
 from collector.store.keys import Network
-from probe.messages import Heartbeat, HeartbeatReply, Unheard
+from probe.api_types import Heartbeat, HeartbeatReply, Unheard
 
 BACK_SECONDS = 14 * 86_400.0
 # More than a probe ever keeps; the rest is somebody's idea of fun.
@@ -31,7 +31,7 @@ async def post_heartbeat(request: web.Request) -> web.Response:
         here = _network(origin.country, origin.asn, beat.region)
     now = service.clock()
     past = [found for one in beat.unheard[:TOLD] if (found := _past(one, now, here)) is not None]
-    await service.store.write(beats.hear(key.key_id, now, here, past))
+    await service.store.write(heartbeats.hear(key.key_id, now, here, past))
     service.watch.touch()
     service.snapshots.touch()
     return answer(HeartbeatReply(time=int(now)))
@@ -40,7 +40,7 @@ async def post_heartbeat(request: web.Request) -> web.Response:
 def _network(country: str | None, asn: int | None, region: str | None) -> Network | None:
     if country is None and asn is None:
         return None
-    return Network(*rows.place(country, asn), rows.region(region))
+    return Network(*record_row.place(country, asn), record_row.region(region))
 
 
 def _past(told: Unheard, now: float, here: Network | None) -> Past | None:

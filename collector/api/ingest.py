@@ -12,16 +12,16 @@ from functools import partial
 
 from aiohttp import web
 
-from collector import controls, rows
-from collector.api.exchange import Refused, answer, log
-from collector.api.signature import signed_body
-from collector.rows import Door
+from collector import controls, record_row
+from collector.api.auth import signed_body
+from collector.api.http import Refused, answer, log
+from collector.record_row import BatchContext
 from collector.service import SERVICE, Service
 from collector.store import Operation, keys, measurements
 from collector.store.keys import Network
 from collector.store.measurements import Row
-from probe import wire
-from probe.messages import BatchReply, RecordReply
+from probe import codec
+from probe.api_types import BatchReply, RecordReply
 from probe.model import Outcome, Record, Verdict
 
 Parsed = Record | RecordReply
@@ -31,7 +31,7 @@ Parsed = Record | RecordReply
 class _Batch:
     """A batch on its way: for each line a record or already an answer."""
 
-    door: Door
+    door: BatchContext
     parsed: Sequence[Parsed]
 
     @property
@@ -43,12 +43,12 @@ class _Batch:
 async def post_measurements(request: web.Request) -> web.Response:
     """Take one batch."""
     service = request.app[SERVICE]
-    if request.content_type != wire.BATCH_TYPE:
-        raise Refused(415, "type", f"Content-Type {wire.BATCH_TYPE} expected")
+    if request.content_type != codec.BATCH_TYPE:
+        raise Refused(415, "type", f"Content-Type {codec.BATCH_TYPE} expected")
     key, body = await signed_body(request, limit=service.settings.limits.body_bytes)
     began = time.perf_counter()
     origin = service.origin(request)
-    door = Door(key.key_id, key.role, service.settings.lab, service.clock(), origin)
+    door = BatchContext(key.key_id, key.role, service.settings.lab, service.clock(), origin)
     reply = await take(service, door, body)
     service.instruments.ingest_seconds.observe(time.perf_counter() - began)
     for status in ("stored", "duplicate", "rejected"):
@@ -58,12 +58,12 @@ async def post_measurements(request: web.Request) -> web.Response:
     return answer(reply)
 
 
-async def take(service: Service, door: Door, body: bytes) -> BatchReply:
+async def take(service: Service, door: BatchContext, body: bytes) -> BatchReply:
     """Store what is good in a batch whose signature has been verified."""
-    parsed = await service.in_room(partial(_parse, body, door))
+    parsed = await service.run_in_worker(partial(_parse, body, door))
     batch = _Batch(door, parsed)
     seen = await _seen(service, batch)
-    made = await service.in_room(partial(_make, service, batch, seen))
+    made = await service.run_in_worker(partial(_make, service, batch, seen))
     stored = await _store(service, door, made)
     answers = dict(zip((line for line, _ in batch.records), stored, strict=True))
     replies = tuple(
@@ -80,27 +80,27 @@ async def take(service: Service, door: Door, body: bytes) -> BatchReply:
     )
 
 
-def _parse(body: bytes, door: Door) -> tuple[Parsed, ...]:
+def _parse(body: bytes, door: BatchContext) -> tuple[Parsed, ...]:
     """Each line as a record, or as the reason why it is none."""
     try:
-        lines = wire.unpack(body)
+        lines = codec.unpack(body)
         found: list[Parsed] = []
         for number, line in enumerate(lines):
-            if number >= wire.BATCH_RECORDS:
-                message = f"batch of at most {wire.BATCH_RECORDS} records expected"
+            if number >= codec.BATCH_RECORDS:
+                message = f"batch of at most {codec.BATCH_RECORDS} records expected"
                 raise Refused(413, "too_many", message)
             found.append(_parse_line(number, line, door))
-    except wire.WireError as error:
+    except codec.WireError as error:
         raise Refused(400, "malformed", str(error)) from error
     return tuple(found)
 
 
-def _parse_line(number: int, line: bytes, door: Door) -> Parsed:
+def _parse_line(number: int, line: bytes, door: BatchContext) -> Parsed:
     try:
-        record = wire.decode(line)
-    except wire.WireError as error:
+        record = codec.decode(line)
+    except codec.WireError as error:
         return RecordReply(line=number, status="rejected", reason=_one_line(str(error)))
-    reason = rows.refusal(record, door)
+    reason = record_row.refusal(record, door)
     if reason is None:
         return record
     return RecordReply(line=number, status="rejected", id=record.id[:64], reason=reason)
@@ -115,7 +115,9 @@ async def _seen(service: Service, batch: _Batch) -> tuple[tuple[controls.Observa
     records = batch.records
     if batch.door.role == "control" or not records:
         return ((),) * len(records)
-    looks = [(rows.key_input(r), rows.event_time(r, batch.door.now)) for _, r in records]
+    looks = [
+        (record_row.key_input(r), record_row.event_time(r, batch.door.now)) for _, r in records
+    ]
     return await service.store.read(controls.near(looks, within=controls.NEAR_SECONDS))
 
 
@@ -124,7 +126,7 @@ def _make(
 ) -> tuple[Row, ...]:
     judge = partial(_judge, service)
     return tuple(
-        rows.make_row(record, batch.door, shown=service.listed, judge=judge, seen=observed)
+        record_row.make_row(record, batch.door, shown=service.listed, judge=judge, seen=observed)
         for (_, record), observed in zip(batch.records, seen, strict=True)
     )
 
@@ -139,7 +141,7 @@ def _judge(service: Service, record: Record) -> Verdict:
         return Verdict(outcome=Outcome.INCONCLUSIVE)
 
 
-async def _store(service: Service, door: Door, made: Sequence[Row]) -> tuple[bool, ...]:
+async def _store(service: Service, door: BatchContext, made: Sequence[Row]) -> tuple[bool, ...]:
     if not made:
         return ()
     stored = await service.store.write(_written(door, made))
@@ -151,7 +153,7 @@ async def _store(service: Service, door: Door, made: Sequence[Row]) -> tuple[boo
     return stored
 
 
-def _written(door: Door, made: Sequence[Row]) -> Operation[tuple[bool, ...]]:
+def _written(door: BatchContext, made: Sequence[Row]) -> Operation[tuple[bool, ...]]:
     """One transaction: the records, their counts, and that this key is alive."""
     if (yield from keys.find_key(door.key_id)) is None:
         # It was taken back while this batch was on its way: nothing may come in behind it.

@@ -17,13 +17,13 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from collector.admin.export import csv_bytes
 from collector.api import query
-from collector.api.exchange import Refused, answer
+from collector.api.http import Refused, answer
 from collector.service import SERVICE
 from collector.store import Operation
-from collector.store.port import Ask
-from collector.store.reading import Selection
-from collector.upkeep.export import csv_bytes
+from collector.store.interface import Query
+from collector.store.queries import Selection
 from probe.certificates import certificate
 from probe.certificates.certificate import Certificate
 from probe.certificates.der import DerError
@@ -172,7 +172,7 @@ def _seen(wanted: Selection) -> Operation[tuple[list[Seen], Mapping[str, bytes]]
         "until": wanted.until,
         "limit": SEEN_LIMIT,
     }
-    rows = yield Ask("forged_seen", params)
+    rows = yield Query("forged_seen", params)
     seen = [Seen(*row) for row in rows]
     ders: dict[str, bytes] = {}
     for sha256 in sorted({one for row in seen for one in (row.leaf, row.above) if one}):
@@ -300,5 +300,5 @@ async def get_certificate(request: web.Request) -> web.Response:
 
 
 def _certificate(sha256: str) -> Operation[bytes | None]:
-    rows = yield Ask("certificate_get", {"sha256": sha256})
+    rows = yield Query("certificate_get", {"sha256": sha256})
     return bytes(rows[0][0]) if rows else None

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from aiohttp import web
 from msgspec.structs import replace
 
-from collector.api.exchange import Refused, answer
+from collector.api.http import Refused, answer
 from collector.service import SERVICE
 from collector.store import keys
 from probe import targets
-from probe.messages import BulkReply, ServiceReply, VantageReply
+from probe.api_types import BulkReply, ServiceReply, VantageReply
 
 
 async def get_service(request: web.Request) -> web.Response:
@@ -73,7 +73,7 @@ async def get_readyz(request: web.Request) -> web.Response:
     """The store answers, and refused nothing a moment ago."""
     service = request.app[SERVICE]
     await service.store.read(keys.find_key(""))
-    if service.ailing:
+    if service.store_unhealthy:
         raise Refused(503, "store", "the store took nothing just now")
     return web.Response(text="ready\n")
 

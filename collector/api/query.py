@@ -12,17 +12,17 @@ from typing import Any, cast, get_args
 import msgspec
 from aiohttp import web
 
-from collector import listed, rows
-from collector.alarms import events
-from collector.alarms.silence import Alarm
-from collector.api.exchange import Refused, answer
-from collector.metrics.families import Tally, by_outcome, ratio
+from collector import record_row, target_labels
+from collector.admin import export
+from collector.admin.export import Format
+from collector.api.http import Refused, answer
+from collector.detection.quorum import Event, Place, Vote, detect
+from collector.detection.shutdown import Alarm
+from collector.metrics.families import VoteCount, by_outcome, ratio
 from collector.service import SERVICE, Service
-from collector.store import Operation, reading
-from collector.store.port import Ask
-from collector.store.reading import Selection, Summary
-from collector.upkeep import export
-from collector.upkeep.export import Format
+from collector.store import Operation, queries
+from collector.store.interface import Query
+from collector.store.queries import Selection, Summary
 
 PAGE_LIMIT = 1000
 EVENT_DAYS = 7.0
@@ -40,7 +40,7 @@ async def get_measurements(request: web.Request) -> web.Response:
     if not 0 < limit <= PAGE_LIMIT or order not in {"newest", "oldest"}:
         message = f"limit: 1 to {PAGE_LIMIT}, order: newest or oldest expected"
         raise Refused(400, "malformed", message)
-    operation = reading.page(
+    operation = queries.page(
         selection(query),
         cursor=None if cursor < 0 else cursor,
         limit=limit,
@@ -64,12 +64,12 @@ async def get_measurement(request: web.Request) -> web.Response:
     return answer({"record": record, "judged": ours, "authority": row.authority or None})
 
 
-def _one(id_: str) -> Operation[tuple[Summary, reading.Stored | None] | None]:
-    seq = yield from reading.find(id_)
+def _one(id_: str) -> Operation[tuple[Summary, queries.Stored | None] | None]:
+    seq = yield from queries.find(id_)
     if seq is None:
         return None
-    row = yield from reading.summary(seq)
-    return (row, (yield from reading.stored(seq))) if row else None
+    row = yield from queries.summary(seq)
+    return (row, (yield from queries.stored(seq))) if row else None
 
 
 async def get_verdicts(request: web.Request) -> web.Response:
@@ -82,7 +82,7 @@ async def get_verdicts(request: web.Request) -> web.Response:
     return answer({"window_seconds": service.settings.window, "verdicts": found})
 
 
-def _is_wanted(vote: Tally, wanted: Selection) -> bool:
+def _is_wanted(vote: VoteCount, wanted: Selection) -> bool:
     return (
         (not wanted.target or vote.target == wanted.target)
         and (not wanted.country or vote.country == wanted.country)
@@ -90,11 +90,11 @@ def _is_wanted(vote: Tally, wanted: Selection) -> bool:
     )
 
 
-def _verdicts(service: Service, votes: list[Tally]) -> list[dict[str, object]]:
-    mechanisms: dict[events.Place, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    authorities: dict[events.Place, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    confirmed: dict[events.Place, int] = defaultdict(int)
-    newest: dict[events.Place, float] = defaultdict(float)
+def _verdicts(service: Service, votes: list[VoteCount]) -> list[dict[str, object]]:
+    mechanisms: dict[Place, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    authorities: dict[Place, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    confirmed: dict[Place, int] = defaultdict(int)
+    newest: dict[Place, float] = defaultdict(float)
     for vote in votes:
         place = (vote.target, vote.country, vote.asn)
         for word in vote.mechanisms.split():
@@ -133,7 +133,7 @@ async def get_events(request: web.Request) -> web.Response:
         raise Refused(400, "malformed", f"since: at most {EVENT_DAYS_LIMIT:.0f} days ago expected")
     window, quorum = service.settings.window, service.settings.quorum
     votes = await service.store.read(_votes(since - window), slow=True)
-    found = await asyncio.to_thread(events.detect, votes, now=now, window=window, quorum=quorum)
+    found = await asyncio.to_thread(detect, votes, now=now, window=window, quorum=quorum)
     alarms = await service.watch.found()
     wanted = selection(request.query)
     every = sorted(merged(found, alarms.events), key=lambda one: one.started_at, reverse=True)
@@ -158,13 +158,13 @@ async def get_events(request: web.Request) -> web.Response:
     )
 
 
-def merged(said: Iterable[events.Event], alarms: Iterable[events.Event]) -> list[events.Event]:
+def merged(said: Iterable[Event], alarms: Iterable[Event]) -> list[Event]:
     """Both, without alarms that a quorum's event on the same target tells already."""
     told = list(said)
     return [*told, *(one for one in alarms if not any(_same(one, other) for other in told))]
 
 
-def _same(alarm: events.Event, other: events.Event) -> bool:
+def _same(alarm: Event, other: Event) -> bool:
     place = (alarm.kind, alarm.target, alarm.country, alarm.asn)
     return (
         place == (other.kind, other.target, other.country, other.asn)
@@ -173,12 +173,12 @@ def _same(alarm: events.Event, other: events.Event) -> bool:
     )
 
 
-def _votes(since: float) -> Operation[list[events.Vote]]:
-    rows_ = yield Ask("votes_since", {"since": since})
-    return [events.Vote(*row) for row in rows_]
+def _votes(since: float) -> Operation[list[Vote]]:
+    rows_ = yield Query("votes_since", {"since": since})
+    return [Vote(*row) for row in rows_]
 
 
-def _is_wanted_event(event: events.Event, wanted: Selection, since: float) -> bool:
+def _is_wanted_event(event: Event, wanted: Selection, since: float) -> bool:
     return (
         (event.ended_at is None or event.ended_at >= since)
         and (not wanted.target or event.target == wanted.target)
@@ -203,7 +203,7 @@ def _alarm(alarm: Alarm) -> dict[str, object]:
     }
 
 
-def _event(event: events.Event) -> dict[str, object]:
+def _event(event: Event) -> dict[str, object]:
     ended = None if event.ended_at is None else instant_text(event.ended_at)
     shown = {
         "active": ended is None,
@@ -260,7 +260,7 @@ def selection(query: Mapping[str, str]) -> Selection:
     input_ = query.get("input", "")
     return Selection(
         target=query.get("target", ""),
-        input=(listed.normalise(input_) or input_) if input_ else "",
+        input=(target_labels.normalise(input_) or input_) if input_ else "",
         country=query.get("country", "").upper(),
         asn=min(int(asn), 2**32) if asn else -1,
         outcome=query.get("outcome", ""),
@@ -275,7 +275,7 @@ def _instant_of(query: Mapping[str, str], name: str, default: float) -> float:
     text = query.get(name, "")
     if not text:
         return default
-    at = rows.instant(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
+    at = record_row.instant(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
     if at is None:
         message = f"{name}: a day (2026-11-21) or an RFC 3339 instant expected"
         raise Refused(400, "malformed", message)
@@ -291,7 +291,7 @@ def number(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name, "")
     if text and not _NUMBER.fullmatch(text):
         raise Refused(400, "malformed", f"{name}: a number expected")
-    return min(int(text), reading.LAST) if text else default
+    return min(int(text), queries.LAST) if text else default
 
 
 def _shown(row: Summary) -> dict[str, Any]:

@@ -12,19 +12,19 @@ from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from collector.alarms import events
-from collector.listed import Listed
+from collector.detection.quorum import Place, active
 from collector.metrics.exposition import Buckets, Family, Sample
+from collector.store.interface import Operation, Query, Rows
 from collector.store.measurements import INTERFERENCE, UNLISTED
-from collector.store.port import Ask, Operation, Rows
 from collector.store.rollup import BUCKETS
+from collector.target_labels import TargetLabels
 from probe import experiments
 
 OTHER, RUN = "other", "run"
 _PLACE = ("target", "country", "asn")
 
 
-class Tally(NamedTuple):
+class VoteCount(NamedTuple):
     """So many keys have this as their vote."""
 
     target: str
@@ -39,10 +39,10 @@ class Tally(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Snapshot:
     """What the store says at one moment."""
 
-    votes: Sequence[Tally]
+    votes: Sequence[VoteCount]
     anchors: Rows
     rates: Rows
     active: Rows
@@ -50,22 +50,22 @@ class View:
     timings: Rows
 
 
-def look(since: float) -> Operation[View]:
+def look(since: float) -> Operation[Snapshot]:
     """Read all that the families are made of, in one transaction."""
     params = {"since": since}
-    votes = yield Ask("current_votes", params)
-    anchors = yield Ask("current_anchors", params)
-    rates = yield Ask("current_rates", params)
-    active = yield Ask("active_probes", params)
-    totals = yield Ask("totals")
-    timings = yield Ask("timings")
-    tallies = tuple(Tally(*row) for row in votes)
-    return View(tallies, anchors, rates, active, totals, timings)
+    votes = yield Query("current_votes", params)
+    anchors = yield Query("current_anchors", params)
+    rates = yield Query("current_rates", params)
+    active = yield Query("active_probes", params)
+    totals = yield Query("totals")
+    timings = yield Query("timings")
+    tallies = tuple(VoteCount(*row) for row in votes)
+    return Snapshot(tallies, anchors, rates, active, totals, timings)
 
 
 def families(
-    view: View,
-    listed: Listed,
+    view: Snapshot,
+    listed: TargetLabels,
     quorum: int,
     alarms: Mapping[tuple[str, str, int], int] = MappingProxyType({}),
 ) -> list[Family]:
@@ -87,9 +87,9 @@ def families(
     ]
 
 
-def by_outcome(votes: Iterable[Tally]) -> dict[events.Place, dict[str, int]]:
+def by_outcome(votes: Iterable[VoteCount]) -> dict[Place, dict[str, int]]:
     """Keys by outcome, for each target on each network."""
-    found: dict[events.Place, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    found: dict[Place, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for vote in votes:
         found[vote.target, vote.country, vote.asn][vote.outcome] += vote.n
     return found
@@ -102,7 +102,7 @@ def ratio(outcomes: dict[str, int]) -> float | None:
     return bad / judging if judging else None
 
 
-def _labels(place: events.Place) -> tuple[str, str, str]:
+def _labels(place: Place) -> tuple[str, str, str]:
     return place[0], place[1], str(place[2])
 
 
@@ -113,10 +113,10 @@ def _active(rows: Rows) -> Family:
 
 
 def _events(
-    votes: Iterable[Tally], quorum: int, alarms: Mapping[tuple[str, str, int], int]
+    votes: Iterable[VoteCount], quorum: int, alarms: Mapping[tuple[str, str, int], int]
 ) -> Family:
     tally = {p: outcomes for p, outcomes in by_outcome(votes).items() if p[0] != UNLISTED}
-    counts = events.active(tally, quorum)
+    counts = active(tally, quorum)
     for place, n in alarms.items():
         # What a quorum says of a target, two probes may have confirmed as well: counted once.
         counts[place] = max(counts.get(place, 0), n)
@@ -155,7 +155,7 @@ def _experiments() -> frozenset[str]:
     return frozenset(experiments.load()) | {RUN}
 
 
-def _outcomes(votes: Iterable[Tally], listed: Listed) -> Family:
+def _outcomes(votes: Iterable[VoteCount], listed: TargetLabels) -> Family:
     samples = [
         Sample((place[0], listed.category(place[0]), *_labels(place)[1:], outcome), n, n)
         for place, outcomes in by_outcome(votes).items()
@@ -166,7 +166,7 @@ def _outcomes(votes: Iterable[Tally], listed: Listed) -> Family:
     return Family("qazprobe_target_outcome", text, "gauge", names, samples)
 
 
-def _ratios(votes: Iterable[Tally], listed: Listed) -> Family:
+def _ratios(votes: Iterable[VoteCount], listed: TargetLabels) -> Family:
     samples = []
     for place, outcomes in by_outcome(votes).items():
         value = ratio(outcomes)
@@ -178,7 +178,7 @@ def _ratios(votes: Iterable[Tally], listed: Listed) -> Family:
     return Family("qazprobe_target_interference_ratio", text, "gauge", names, samples)
 
 
-def _interception(votes: Iterable[Tally]) -> Family:
+def _interception(votes: Iterable[VoteCount]) -> Family:
     counts: dict[tuple[str, ...], int] = defaultdict(int)
     for vote in votes:
         if vote.authority:
@@ -188,7 +188,7 @@ def _interception(votes: Iterable[Tally]) -> Family:
     return Family("qazprobe_tls_interception", text, "gauge", names, _counted(counts))
 
 
-def _mechanisms(votes: Iterable[Tally]) -> Family:
+def _mechanisms(votes: Iterable[VoteCount]) -> Family:
     counts: dict[tuple[str, ...], int] = defaultdict(int)
     for vote in votes:
         for mechanism in vote.mechanisms.split():

@@ -10,13 +10,13 @@ import secrets
 import time
 from collections.abc import Callable
 
-from collector.alarms.watch import Found, Watch
-from collector.listed import Listed
+from collector.detection.monitor import Found, Monitor
 from collector.metrics.exposition import Text, encode
-from collector.metrics.families import View, families, look
+from collector.metrics.families import Snapshot, families, look
 from collector.metrics.instruments import Instruments
 from collector.settings import Settings
 from collector.store import Store, StoreUnavailable, keys
+from collector.target_labels import TargetLabels
 
 # A look that takes less than this is made whenever something has changed.
 CHEAP_SECONDS = 0.25
@@ -37,10 +37,10 @@ class Snapshots:
         self,
         settings: Settings,
         store: Store,
-        listed: Listed,
+        listed: TargetLabels,
         instruments: Instruments,
         *,
-        watch: Watch,
+        watch: Monitor,
         clock: Callable[[], float],
     ) -> None:
         self._settings = settings
@@ -57,7 +57,7 @@ class Snapshots:
         self._made_at = float("-inf")
         self._cost = 0.0
         self._text = _SILENT
-        self._view: View | None = None
+        self._view: Snapshot | None = None
         instruments.series_limit.set(settings.max_series)
 
     def touch(self) -> None:
@@ -69,7 +69,7 @@ class Snapshots:
         await self._freshen()
         return self._text.body
 
-    async def view(self) -> View:
+    async def view(self) -> Snapshot:
         """The rows that the families are made of."""
         await self._freshen()
         if self._view is None:
@@ -121,7 +121,7 @@ class Snapshots:
         lease = keys.take_lease(_LEASE, self._holder, now=self._clock(), seconds=LEASE_SECONDS)
         return await self._store.write(lease)
 
-    def _encode(self, view: View, alarms: Found) -> Text:
+    def _encode(self, view: Snapshot, alarms: Found) -> Text:
         quorum = self._settings.quorum
         found = families(view, self._listed, quorum, alarms.active())
         return encode(found, self._settings.max_series)

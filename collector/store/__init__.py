@@ -4,12 +4,12 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from collector.store import keys
-from collector.store.port import Ask, Operation, Put, Store, StoreError, StoreUnavailable
+from collector.store.interface import Execute, Operation, Query, Store, StoreError, StoreUnavailable
 
 __all__ = [
-    "Ask",
+    "Execute",
     "Operation",
-    "Put",
+    "Query",
     "Store",
     "StoreError",
     "StoreUnavailable",

@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from collector.store.port import Ask, Operation, Put
+from collector.store.interface import Execute, Operation, Query
 from collector.store.rollup import unroll_key
 
 Role = Literal["probe", "control"]
@@ -41,14 +41,14 @@ class Network:
 
 def collector_id() -> Operation[str]:
     """The store's own random name, made on first use."""
-    yield Put("meta_add", [{"name": "collector_id", "value": secrets.token_hex(8)}])
-    rows = yield Ask("meta_get", {"name": "collector_id"})
+    yield Execute("meta_add", [{"name": "collector_id", "value": secrets.token_hex(8)}])
+    rows = yield Query("meta_get", {"name": "collector_id"})
     return str(rows[0][0])
 
 
 def find_key(key_id: str) -> Operation[Key | None]:
     """An enrolled key by its id."""
-    rows = yield Ask("key_get", {"key_id": key_id})
+    rows = yield Query("key_get", {"key_id": key_id})
     if not rows:
         return None
     return Key(rows[0][0], bytes(rows[0][1]), cast("Role", rows[0][2]))
@@ -74,14 +74,14 @@ def add_invite(
         "at": int(at),
         "expires_at": int(expires_at),
     }
-    yield Put("invite_add", [params])
+    yield Execute("invite_add", [params])
 
 
 def enrol(
     key: Key, invite: str | None, *, needs_invite: bool, at: float
 ) -> Operation[NotEnrolled | None]:
     """Make a key known; the same key again changes nothing and uses up no invite."""
-    known = yield Ask("key_get", {"key_id": key.key_id})
+    known = yield Query("key_get", {"key_id": key.key_id})
     if known:
         if known[0][2] == key.role:
             return None
@@ -96,7 +96,7 @@ def enrol(
         "role": key.role,
         "at": int(at) // 3600 * 3600,
     }
-    yield Put("key_add", [params])
+    yield Execute("key_add", [params])
     return None
 
 
@@ -104,9 +104,9 @@ def _use_invite(invite: str | None, role: Role, at: float) -> Operation[NotEnrol
     if not invite:
         return NotEnrolled("invite_missing", f"an invite for role {role} is needed")
     asked = {"hash": _hash(invite), "role": role, "at": int(at)}
-    if (yield Ask("invite_use", asked)):
+    if (yield Query("invite_use", asked)):
         return None
-    rows = yield Ask("invite_get", {"hash": asked["hash"]})
+    rows = yield Query("invite_get", {"hash": asked["hash"]})
     if not rows:
         return NotEnrolled("invite_unknown", "this invite is not known here")
     if rows[0][0] != role:
@@ -119,9 +119,9 @@ def seen(key_id: str, at: float, network: Network | None) -> Operation[None]:
     """Note that a key is alive, to the hour, and on which network if it said so."""
     hour = int(at) // 3600 * 3600
     if network is None:
-        yield Put("key_alive", [{"key_id": key_id, "at": hour}])
+        yield Execute("key_alive", [{"key_id": key_id, "at": hour}])
         return
-    yield Put(
+    yield Execute(
         "key_seen",
         [
             {
@@ -137,7 +137,7 @@ def seen(key_id: str, at: float, network: Network | None) -> Operation[None]:
 
 def erase(key_id: str) -> Operation[int]:
     """Forget a key and everything it ever sent, counts included; give back how many records."""
-    rows = yield Ask("count_of", {"key_id": key_id})
+    rows = yield Query("count_of", {"key_id": key_id})
     yield from unroll_key(key_id)
     which = [{"key_id": key_id}]
     for name in (
@@ -153,16 +153,16 @@ def erase(key_id: str) -> Operation[int]:
         "erase_measurements",
         "key_drop",
     ):
-        yield Put(name, which)
+        yield Execute(name, which)
     return int(rows[0][0])
 
 
 def take_lease(name: str, holder: str, *, now: float, seconds: float) -> Operation[bool]:
     """Become, or stay, the one who does what only one should do."""
     params = {"name": name, "holder": holder, "until": now + seconds, "now": now}
-    return bool((yield Ask("lease_take", params)))
+    return bool((yield Query("lease_take", params)))
 
 
 def drop_lease(name: str, holder: str) -> Operation[None]:
     """Let somebody else do it."""
-    yield Put("lease_drop", [{"name": name, "holder": holder}])
+    yield Execute("lease_drop", [{"name": name, "holder": holder}])

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from collector.store.port import Ask, Operation, Params, Put
-from collector.store.rollup import Share, hour_of, roll
-from probe.reading.repeated import SLOWNESS, SOONEST, WEEK
+from collector.store.interface import Execute, Operation, Params, Query
+from collector.store.rollup import RecordCounts, hour_of, roll
+from probe.analysis.confirmation import SLOWNESS, SOONEST, WEEK
 
 UNLISTED = "unlisted"
 # The verdict of a record that is about no target (a run's own).
@@ -86,9 +86,9 @@ class Row(Judged, frozen=True, kw_only=True):
     observation: bytes | None = None
 
     @property
-    def share(self) -> Share:
+    def share(self) -> RecordCounts:
         """What it adds to the counts."""
-        return Share(
+        return RecordCounts(
             self.experiment,
             self.outcome,
             self.country,
@@ -108,11 +108,11 @@ def ingest(rows: Sequence[Row]) -> Operation[tuple[bool, ...]]:
     for number, row in enumerate(rows, seq):
         placed = yield from _staged(row)
         params = {**msgspec.structs.asdict(placed), "seq": number}
-        is_new = bool((yield Ask("measurement_add", params)))
+        is_new = bool((yield Query("measurement_add", params)))
         stored.append(is_new)
         if is_new:
             added.append((number, placed))
-    yield Put("raw_add", [{"seq": number, "raw": row.raw} for number, row in added])
+    yield Execute("raw_add", [{"seq": number, "raw": row.raw} for number, row in added])
     yield from _link_certificates(added)
     yield from _roll_up(added)
     return tuple(stored)
@@ -123,7 +123,7 @@ def _staged(row: Row) -> Operation[Row]:
     if row.role == "control" or row.outcome not in INTERFERENCE:
         return row
     key = {"key_id": row.key_id, "input": row.input, "experiment": row.experiment}
-    prior = yield Ask("newest_prior", key)
+    prior = yield Query("newest_prior", key)
     if not prior:
         return row
     outcome, run, at = prior[0]
@@ -135,10 +135,10 @@ def _staged(row: Row) -> Operation[Row]:
 
 def _link_certificates(added: Sequence[tuple[int, Row]]) -> Operation[None]:
     certs = sorted({pair for _, row in added for pair in row.certs})
-    yield Put("certificate_add", [{"sha256": sha256, "der": der} for sha256, der in certs])
+    yield Execute("certificate_add", [{"sha256": sha256, "der": der} for sha256, der in certs])
     links = [{"seq": n, "sha256": sha256} for n, row in added for sha256, _ in row.certs]
-    yield Put("served_add", links)
-    yield Put("forged_add", [link for n, row in added for link in _forged_links(n, row)])
+    yield Execute("served_add", links)
+    yield Execute("forged_add", [link for n, row in added for link in _forged_links(n, row)])
 
 
 def _forged_links(seq: int, row: Row) -> list[Params]:
@@ -157,14 +157,14 @@ def _roll_up(added: Sequence[tuple[int, Row]]) -> Operation[None]:
         for n, row in added
         if row.observation is not None
     ]
-    yield Put("observation_add", seen)
+    yield Execute("observation_add", seen)
     votes = [row for _, row in added if row.role != "control"]
-    yield Put("newest_put", [newest_params(row) for row in votes])
-    yield Put(
+    yield Execute("newest_put", [newest_params(row) for row in votes])
+    yield Execute(
         "series_add", [msgspec.structs.asdict(row) for row in votes if row.experiment in SERIES]
     )
     listed = (row for row in votes if row.target != UNLISTED and row.outcome != NO_OUTCOME)
-    yield Put("vote_put", [vote_params(row) for row in listed])
+    yield Execute("vote_put", [vote_params(row) for row in listed])
     yield from roll(row.share for row in votes)
 
 

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import asyncpg
 
 from collector.store import keys
-from collector.store.port import (
-    Ask,
+from collector.store.interface import (
     Operation,
     Params,
+    Query,
     Rows,
     Statement,
     StoreError,
@@ -116,7 +116,7 @@ async def run(connection: Any, operation: Operation[T]) -> T:
 
 async def _execute(connection: Any, statement: Statement) -> Rows:
     text, names = translated()[statement.name]
-    if isinstance(statement, Ask):
+    if isinstance(statement, Query):
         rows: Rows = await connection.fetch(text, *_values(names, statement.params))
         return rows
     if statement.many:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from collector.store.port import Ask, Operation, Params, Put
+from collector.store.interface import Execute, Operation, Params, Query
 
 # Upper bounds of the histogram's buckets, seconds; the last is without bound.
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, float("inf"))
@@ -23,7 +23,7 @@ Timings = dict[str, tuple[tuple[int, int, float], ...]]
 _timings = msgspec.json.Decoder(Timings)
 
 
-class Share(NamedTuple):
+class RecordCounts(NamedTuple):
     """What one record adds to the counts.
 
     Attributes:
@@ -44,7 +44,7 @@ def hour_of(at: float) -> int:
     return int(at // 3600)
 
 
-def roll(shares: Iterable[Share], sign: int = 1) -> Operation[None]:
+def roll(shares: Iterable[RecordCounts], sign: int = 1) -> Operation[None]:
     """Add (or with -1 take back) the shares of records."""
     hourly: Counter[tuple[int, str, str, str, int, str]] = Counter()
     total: Counter[tuple[str, str, str, int]] = Counter()
@@ -54,9 +54,9 @@ def roll(shares: Iterable[Share], sign: int = 1) -> Operation[None]:
         hourly[hour_of(share.at), share.experiment, share.target, *place, share.outcome] += sign
         total[share.experiment, share.outcome, *place] += sign
         _add_timings(timing, share, sign)
-    yield Put("hourly_add", _params(_HOURLY, ((*key, n) for key, n in hourly.items() if n)))
-    yield Put("total_add", _params(_TOTAL, ((*key, n) for key, n in total.items() if n)))
-    yield Put("timing_add", _params(_TIMING, ((*key, *sums) for key, sums in timing.items())))
+    yield Execute("hourly_add", _params(_HOURLY, ((*key, n) for key, n in hourly.items() if n)))
+    yield Execute("total_add", _params(_TOTAL, ((*key, n) for key, n in total.items() if n)))
+    yield Execute("timing_add", _params(_TIMING, ((*key, *sums) for key, sums in timing.items())))
 
 
 def _params(names: Sequence[str], rows: Iterable[Sequence[object]]) -> list[Params]:
@@ -65,7 +65,7 @@ def _params(names: Sequence[str], rows: Iterable[Sequence[object]]) -> list[Para
 
 
 def _add_timings(
-    timing: dict[tuple[str, int, str, int], tuple[int, float]], share: Share, sign: int
+    timing: dict[tuple[str, int, str, int], tuple[int, float]], share: RecordCounts, sign: int
 ) -> None:
     if not share.timings:
         return
@@ -79,13 +79,13 @@ def _add_timings(
 def sweep() -> Operation[None]:
     """Drop counts that have come down to nothing."""
     for name in ("hourly_sweep", "total_sweep", "timing_sweep"):
-        yield Put(name, [{}])
+        yield Execute(name, [{}])
 
 
 def unroll_key(key_id: str) -> Operation[None]:
     """Take back the share of every record of one key."""
     after = -1
-    while rows := (yield Ask("rolled_of", {"key_id": key_id, "after": after})):
-        yield from roll((Share(*row[1:]) for row in rows), -1)
+    while rows := (yield Query("rolled_of", {"key_id": key_id, "after": after})):
+        yield from roll((RecordCounts(*row[1:]) for row in rows), -1)
         after = rows[-1][0]
     yield from sweep()

@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from collector.store.port import (
-    Ask,
+from collector.store.interface import (
     Operation,
+    Query,
     Rows,
     Statement,
     StoreError,
@@ -192,7 +192,7 @@ def run(connection: sqlite3.Connection, operation: Operation[T]) -> T:
 
 def _execute(connection: sqlite3.Connection, statement: Statement) -> Rows:
     text = statements()[statement.name]
-    if isinstance(statement, Ask):
+    if isinstance(statement, Query):
         return connection.execute(text, statement.params).fetchall()
     connection.executemany(text, statement.many)
     return ()

@@ -14,8 +14,8 @@ from functools import cache, lru_cache
 from probe.certificates.certificate import Certificate
 from probe.certificates.chain import Path
 from probe.certificates.signature import verifies
-from probe.known import Family, KnownAuthority, authorities, families
 from probe.model import Authority
+from probe.reference_data import Family, KnownAuthority, authorities, families
 
 
 def recognise(way: Path, beside: Sequence[Certificate]) -> Authority | None:

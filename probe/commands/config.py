@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from probe import config, home
+from probe import config, paths
 from probe.config import ConfigError, Settings
-from probe.trouble import Trouble
+from probe.errors import UserError
 
 
 @click.group("config")
@@ -34,7 +34,7 @@ def show() -> None:
 @command.command("path")
 def path() -> None:
     """Where the file is looked for, and where everything else is kept."""
-    places = home.find()
+    places = paths.find()
     click.echo(f"configuration  {_path(None)}")
     click.echo(f"state          {places.state}")
 
@@ -45,7 +45,7 @@ def init(*, force: bool) -> None:
     """Write a file with every setting, all commented out."""
     file = _path(None)
     if file.exists() and not force:
-        raise Trouble(f"{file} is there already; --force replaces it")
+        raise UserError(f"{file} is there already; --force replaces it")
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
         opened.write(config.template())
@@ -56,7 +56,7 @@ def init(*, force: bool) -> None:
 @click.argument("file", required=False, metavar="[FILE]")
 def check(file: str | None) -> None:
     """Say whether the configuration would be accepted; exit 2 and the reason when not."""
-    from probe.job.assignment import check_options
+    from probe.runner.jobs import check_options
 
     found = _path(file)
     check_options(_settled(found, must_exist=file is not None), found)
@@ -64,7 +64,7 @@ def check(file: str | None) -> None:
 
 
 def _path(file: str | None) -> Path:
-    return Path(file) if file else home.find().config / config.FILE
+    return Path(file) if file else paths.find().config / config.FILE
 
 
 def _settled(file: Path, *, must_exist: bool = False) -> Settings:
@@ -72,4 +72,4 @@ def _settled(file: Path, *, must_exist: bool = False) -> Settings:
         layers = (config.file_layer(file, must_exist=must_exist), config.environment_layer())
         return config.settle(layers)
     except ConfigError as error:
-        raise Trouble(str(error)) from error
+        raise UserError(str(error)) from error

@@ -2,10 +2,10 @@
 
 import click
 
-from probe import home
-from probe.trouble import Trouble
-from probe.upkeep import consent
-from probe.upkeep.consent import Words
+from probe import paths
+from probe.admin import consent
+from probe.admin.consent import Words
+from probe.errors import UserError
 
 
 @click.command("consent")
@@ -25,7 +25,7 @@ def command(*, yes: bool, heartbeat: bool, status: bool, withdraw: bool, lang: s
     """  # noqa: D301 - click's mark for lines that stay as they are
     code = consent.language(lang)
     words = consent.words(code)
-    state = home.find().ready()
+    state = paths.find().ready()
     if withdraw:
         consent.withdraw(state)
         click.echo(words.withdrawn)
@@ -39,9 +39,9 @@ def command(*, yes: bool, heartbeat: bool, status: bool, withdraw: bool, lang: s
 
 def _say_status(given: consent.Given | None, words: Words) -> None:
     if given is None:
-        raise Trouble(words.missing)
+        raise UserError(words.missing)
     if not given.current:
-        raise Trouble(words.outdated.format(date=given.at[:10]))
+        raise UserError(words.outdated.format(date=given.at[:10]))
     heartbeat = words.allowed if given.heartbeat else words.not_allowed
     click.echo(
         words.standing.format(date=given.at[:10], version=given.version, heartbeat=heartbeat)
@@ -50,13 +50,13 @@ def _say_status(given: consent.Given | None, words: Words) -> None:
 
 def _ask(code: str, words: Words, *, yes: bool, heartbeat: bool) -> None:
     """Whatever is newly agreed to was shown, by a script that says yes too."""
-    state = home.find().state
+    state = paths.find().state
     given = consent.read(state)
     agreed_before = given is not None and given.current
     if not agreed_before:
         click.echo(words.text.strip() + "\n")
         if not (yes or _answer(words.question, words)):
-            raise Trouble(words.declined)
+            raise UserError(words.declined)
     allowed = given is not None and given.current and given.heartbeat
     if heartbeat and not allowed:
         click.echo(words.heartbeat_text.strip() + "\n")
@@ -71,7 +71,7 @@ def _answer(question: str, words: Words) -> bool:
         try:
             said = click.prompt(f"{question} [{words.yes[0]}/{words.no[0]}]", type=str)
         except click.Abort as nobody:
-            raise Trouble("nobody answered; a script says: qazprobe consent --yes") from nobody
+            raise UserError("nobody answered; a script says: qazprobe consent --yes") from nobody
         if said.strip().lower() in words.yes:
             return True
         if said.strip().lower() in words.no:

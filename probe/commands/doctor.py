@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from probe import home
+from probe import paths
 from probe.commands.run import settled
 
 _MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "bad": ("BAD ", "red")}
@@ -22,15 +22,15 @@ def command(*, as_json: bool, config_file: str | None, **flags: object) -> int:
 
     Exit 0 when a run would work, 1 when something must be repaired first.
     """
-    places = home.find()
+    places = paths.find()
     settings = settled(places, config_file, flags)
 
     import asyncio
 
-    from probe.sharing import post
-    from probe.upkeep import doctor
+    from probe.admin import doctor
+    from probe.client import context
 
-    collectors = post.assemble(settings, places.state).collectors
+    collectors = context.assemble(settings, places.state).collectors
     subject = doctor.Subject(places.state, collectors, settings.lab, settings.role)
     found = asyncio.run(doctor.examine(subject))
     for check in found:

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from probe import durable, home
-from probe.exits import Exit
-from probe.trouble import Trouble
-from probe.upkeep import schedule
+from probe import atomic_files, paths
+from probe.admin import schedule
+from probe.errors import Exit, UserError
 
 if TYPE_CHECKING:
-    from probe.home import Home
+    from probe.paths import Home
 
 LOCK = "run.lock"
 
@@ -36,19 +35,19 @@ def command(
 
     Files that you wrote yourself with -o or export are yours to delete.
     """  # noqa: D301 - click reads \b as: keep these lines
-    from probe.upkeep import erase
+    from probe.admin import erase
 
-    places = home.find()
-    timers, paths = schedule.installed(), erase.found(places)
+    places = paths.find()
+    timers, found = schedule.installed(), erase.found(places)
     for timer, _ in timers:
         click.echo(f"schedule in {timer.name}")
-    for path in paths:
+    for path in found:
         click.echo(str(path))
-    if dry_run or not (timers or paths):
-        click.echo("nothing was removed" if paths or timers else "there is nothing", err=True)
+    if dry_run or not (timers or found):
+        click.echo("nothing was removed" if found or timers else "there is nothing", err=True)
         return
     if not yes and not _agreed():
-        raise Trouble("nothing was removed")
+        raise UserError("nothing was removed")
     for timer, _ in timers:
         timer.remove()
     _alone(places.state)
@@ -65,26 +64,26 @@ def _agreed() -> bool:
         return click.confirm("Delete all of this for good?", err=True)
     except click.Abort:
         click.echo(err=True)
-        raise Trouble("nobody answered; a script says: qazprobe erase --yes") from None
+        raise UserError("nobody answered; a script says: qazprobe erase --yes") from None
 
 
 def _alone(state: Path) -> None:
     """A run that is on would write again what is being removed."""
-    lock = durable.Lock(state / LOCK)
+    lock = atomic_files.Lock(state / LOCK)
     if not lock.acquire():
-        raise Trouble("a run is on; nothing was removed but the schedule", Exit.LOCKED)
+        raise UserError("a run is on; nothing was removed but the schedule", Exit.LOCKED)
     lock.release()
 
 
 def _take_back(places: "Home", config_file: str | None, flags: dict[str, object]) -> None:
     """Ask every collector that knows a key of ours; stop before anything is lost if one cannot."""
+    from probe.admin import erase
+    from probe.client import context, endpoint
+    from probe.client.keys import Keys
     from probe.commands.run import settled
-    from probe.sharing import endpoint, post
-    from probe.sharing.keys import Keys
-    from probe.upkeep import erase
 
     settings = settled(places, config_file, flags)
-    configured = {one.url: one for one in post.assemble(settings, places.state).collectors}
+    configured = {one.url: one for one in context.assemble(settings, places.state).collectors}
     keys = Keys(places.state)
     ca_file = Path(settings.ca_file) if settings.ca_file else None
     failed = False
@@ -93,12 +92,12 @@ def _take_back(places: "Home", config_file: str | None, flags: dict[str, object]
         try:
             there = configured.get(url) or endpoint.parse(url, ca_file=ca_file, lab=settings.lab)
         except endpoint.EndpointError as error:
-            raise Trouble(str(error)) from error
+            raise UserError(str(error)) from error
         problem = asyncio.run(erase.erase_remote(keys, enrolment, there))
         click.echo(problem or f"{url}: everything of ours was taken back", err=True)
         failed = failed or problem is not None
     if failed:
-        raise Trouble(
+        raise UserError(
             "not everything was taken back, so the keys are still here; try again later, "
             "or erase without --remote",
             Exit.NOT_SENT,

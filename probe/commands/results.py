@@ -11,9 +11,13 @@ from typing import TypeVar
 
 import click
 
-from probe import durable, home
-from probe.job.results import (
-    Brief,
+from probe import atomic_files, paths
+from probe.errors import UserError
+from probe.escape import cell, plain
+from probe.model import Outcome, Record
+from probe.report.explain import Explanation, explain, place
+from probe.runner.results import (
+    RecordHeader,
     Results,
     ResultsError,
     RunSummary,
@@ -23,10 +27,6 @@ from probe.job.results import (
     lines,
     summaries,
 )
-from probe.model import Outcome, Record
-from probe.sanitise import cell, plain
-from probe.telling.explain import Explanation, explain, place
-from probe.trouble import Trouble
 
 T = TypeVar("T")
 _OUTCOMES = click.Choice([one.value for one in Outcome])
@@ -139,11 +139,11 @@ def _tell_run(kept: list[Path], run: str, *, as_json: bool) -> None:
 @_files
 def report(*, path: Path, runs: tuple[str, ...], files: tuple[Path, ...]) -> None:
     """Write one self-contained HTML page: what was found, and the evidence."""
-    from probe.telling.report import html
+    from probe.report.report import html
 
     records = tuple(_records(_chosen(_kept(files), runs, ())))
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    durable.write(path.absolute(), html(records, made=made).encode("utf-8", "replace"))
+    atomic_files.write(path.absolute(), html(records, made=made).encode("utf-8", "replace"))
     click.echo(str(path))
 
 
@@ -181,12 +181,12 @@ def export(
 
 
 def _kept(files: tuple[Path, ...]) -> list[Path]:
-    return list(files) or Results(home.find().state).files()
+    return list(files) or Results(paths.find().state).files()
 
 
 def _chosen(
     files: list[Path], runs: tuple[str, ...], outcomes: tuple[str, ...]
-) -> Iterator[tuple[Brief, bytes]]:
+) -> Iterator[tuple[RecordHeader, bytes]]:
     """Records of these runs with these outcomes; of all when none is named."""
     wanted = {_run(files, run) for run in runs}
     for brief, line in lines(files):
@@ -198,11 +198,11 @@ def _chosen(
 def _run(files: list[Path], wanted: str) -> str:
     found = _guarded(lambda: find_run(files, wanted))
     if found is None:
-        raise Trouble(f"{plain(wanted)}: no such run; see: qazprobe results list")
+        raise UserError(f"{plain(wanted)}: no such run; see: qazprobe results list")
     return found
 
 
-def _records(chosen: Iterable[tuple[Brief, bytes]]) -> Iterator[Record]:
+def _records(chosen: Iterable[tuple[RecordHeader, bytes]]) -> Iterator[Record]:
     """Whole records; one that a later version wrote is said and passed over."""
     for brief, line in chosen:
         try:
@@ -211,7 +211,7 @@ def _records(chosen: Iterable[tuple[Brief, bytes]]) -> Iterator[Record]:
             click.echo(f"{plain(brief.id)}: {plain(str(error))}", err=True)
 
 
-def _csv(chosen: Iterable[tuple[Brief, bytes]]) -> Iterator[bytes]:
+def _csv(chosen: Iterable[tuple[RecordHeader, bytes]]) -> Iterator[bytes]:
     yield _row(_COLUMNS)
     for brief, _ in chosen:
         if brief.verdict is not None:
@@ -224,7 +224,7 @@ def _row(cells: Iterable[str]) -> bytes:
     return text.getvalue().encode("utf-8", "replace")
 
 
-def _cells(brief: Brief) -> Iterator[str]:
+def _cells(brief: RecordHeader) -> Iterator[str]:
     verdict, vantage = brief.verdict, brief.vantage
     yield from (brief.id, brief.run, brief.started_at, brief.experiment, brief.input)
     yield from (brief.category or "", vantage.country or "", str(vantage.asn or ""))
@@ -261,7 +261,7 @@ def _as_json(one: RunSummary) -> str:
     return json.dumps(body)
 
 
-def _brief(brief: Brief) -> str:
+def _brief(brief: RecordHeader) -> str:
     if brief.verdict is None:
         return plain(f"{'':13} {brief.experiment}  {brief.input}")
     verdict = brief.verdict
@@ -282,7 +282,7 @@ def _tell(told: Explanation) -> None:
 
 
 def _certificates(record: Record, kept: list[Path], folder: Path, *, quiet: bool) -> None:
-    from probe.telling.pem import export as write
+    from probe.report.certificate_export import export as write
 
     same = (pair for pair in lines(kept) if pair[0].input == record.input)
     written = write(record, _records(same), folder)
@@ -295,9 +295,9 @@ def _certificates(record: Record, kept: list[Path], folder: Path, *, quiet: bool
 
 
 def _record_json(record: Record) -> str:
-    from probe import wire
+    from probe import codec
 
-    return _ascii(wire.encode(record))
+    return _ascii(codec.encode(record))
 
 
 def _ascii(line: bytes) -> str:
@@ -310,4 +310,4 @@ def _guarded(action: Callable[[], T]) -> T:
     try:
         return action()
     except ResultsError as error:
-        raise Trouble(plain(str(error))) from error
+        raise UserError(plain(str(error))) from error

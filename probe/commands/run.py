@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from probe import config, home
+from probe import config, paths
 from probe.config import ConfigError, Settings
-from probe.exits import Exit
+from probe.errors import Exit, UserError
 from probe.model import Outcome
-from probe.trouble import Trouble
 
 if TYPE_CHECKING:
-    from probe.home import Home
-    from probe.job.assignment import Assignment
-    from probe.sharing.post import Outfit
-    from probe.telling.console import Console
+    from probe.client.context import ClientContext
+    from probe.paths import Home
+    from probe.report.console import Console
+    from probe.runner.jobs import JobList
 
 _OUTCOMES = ", ".join(Outcome)
 
@@ -75,18 +74,18 @@ def command(
     """  # noqa: D301 - click's mark for lines that stay as they are
     began = time.monotonic()
     check_stdout(output, as_json=as_json)
-    places = home.find()
+    places = paths.find()
     flags["upload"] = False if no_upload else None
     settings = settled(places, config_file, flags)
-    from probe.job.assignment import assign, check_options
-    from probe.telling.console import Console
+    from probe.report.console import Console
+    from probe.runner.jobs import assign, check_options
 
     console = Console(quiet=settings.quiet, json=as_json, output=output)
     check_options(settings, settings_file(places, config_file))
     found = assign(urls, settings, places.state, warn=console.warn, touch_network=not dry_run)
     made = assembled(settings, places.state)
     if dry_run:
-        from probe.job.dryrun import tell
+        from probe.runner.dry_run import tell
 
         tell(settings, found)
         return Exit.DONE
@@ -99,11 +98,11 @@ def command(
 def check_stdout(output: str | None, *, as_json: bool) -> None:
     """One stdout has room for one kind of result."""
     if output == "-" and as_json:
-        raise Trouble("-o - and --json both want stdout; choose one")
+        raise UserError("-o - and --json both want stdout; choose one")
 
 
 def settled(places: "Home", config_file: str | None, flags: dict[str, object]) -> Settings:
-    """The settings of all three layers, or `Trouble`."""
+    """The settings of all three layers, or `UserError`."""
     path = settings_file(places, config_file)
     try:
         return config.settle(
@@ -114,7 +113,7 @@ def settled(places: "Home", config_file: str | None, flags: dict[str, object]) -
             )
         )
     except ConfigError as error:
-        raise Trouble(str(error)) from error
+        raise UserError(str(error)) from error
 
 
 def settings_file(places: "Home", named: str | None) -> Path:
@@ -126,54 +125,54 @@ def agreed(settings: Settings, places: "Home") -> None:
     """Nothing is measured before a volunteer agreed; an operator's control asks nobody."""
     if settings.role == "control":
         return
-    from probe.upkeep import consent
+    from probe.admin import consent
 
     given = consent.read(places.state)
     if given is None or not given.current:
         words = consent.words(consent.language(settings.language))
         why = words.missing if given is None else words.outdated.format(date=given.at[:10])
-        raise Trouble(why)
+        raise UserError(why)
 
 
-def assembled(settings: Settings, state: Path) -> "Outfit":
-    """Whom a run talks to, or `Trouble`: a collector, a resolver or roots that cannot be used."""
-    from probe.job import outfit
-    from probe.sharing import post
+def assembled(settings: Settings, state: Path) -> "ClientContext":
+    """Whom a run talks to, or `UserError`: a collector, a resolver or roots that cannot be used."""
+    from probe.client import context
+    from probe.runner import wiring
 
-    outfit.resolver_of(settings.resolver)
-    return post.assemble(settings, state)
+    wiring.resolver_of(settings.resolver)
+    return context.assemble(settings, state)
 
 
 def _cautioned(settings: Settings, places: "Home", console: "Console") -> None:
     """Some experiments are only done when they are named, and their risk is said once."""
     if settings.role == "control":
         return
-    from probe.telling import caution
+    from probe.report import risk_notice
 
-    for line in caution.due(settings, places.ready()):
+    for line in risk_notice.due(settings, places.ready()):
         console.warn(line)
 
 
-def _measure(made: "Outfit", found: "Assignment", *, console: "Console", began: float) -> Exit:
+def _measure(made: "ClientContext", found: "JobList", *, console: "Console", began: float) -> Exit:
     import asyncio
 
     from probe.heartbeat import sender as heartbeat
-    from probe.job import recheck
-    from probe.job.rounds import repeat
-    from probe.stop import Stop, signals
-    from probe.sweep.output import Sink
+    from probe.runner import recheck_worker
+    from probe.runner.loop import repeat
+    from probe.runner.output import Sink
+    from probe.signals import Stop, signals
 
     try:
         sink = Sink.open(console.output)
     except OSError as error:
-        raise Trouble(f"-o {console.output}: {error.strerror}") from error
+        raise UserError(f"-o {console.output}: {error.strerror}") from error
 
     async def go() -> Exit:
         stop = Stop()
         with signals(stop):
             async with (
-                heartbeat.beating(made, console.note),
-                recheck.answering(made, found, console),
+                heartbeat.heartbeats(made, console.note),
+                recheck_worker.answering(made, found, console),
             ):
                 return await repeat(made, found, sink, console=console, stop=stop, began=began)
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from probe import config, home
+from probe import config, paths
+from probe.admin import schedule
+from probe.admin.schedule import choose, installed, plan
+from probe.admin.timers import BACKENDS, Plan, ScheduleError
 from probe.config import Settings
-from probe.trouble import Trouble
-from probe.upkeep import schedule
-from probe.upkeep.schedule import choose, installed, plan
-from probe.upkeep.timers import BACKENDS, Plan, ScheduleError
+from probe.errors import UserError
 
 _with = click.option(
     "--with", "named", type=click.Choice(sorted(BACKENDS)), help="This timer, not the usual one."
@@ -50,7 +50,7 @@ def install(
         made = [plan(arguments, config.duration(every))]
         obstacle = None if heartbeat is False else _obstacle(settings)
         if heartbeat and obstacle:
-            raise Trouble(f"no heartbeat: {obstacle}")
+            raise UserError(f"no heartbeat: {obstacle}")
         if heartbeat is not False and obstacle is None:
             made.append(_heartbeat(given))
         backend = choose(named)
@@ -59,7 +59,7 @@ def install(
             return
         backend.install(*made)
     except (ScheduleError, config.ConfigError) as error:
-        raise Trouble(str(error)) from error
+        raise UserError(str(error)) from error
     beats = ", and the heartbeat every five minutes" if len(made) > 1 else ""
     click.echo(f"installed with {backend.name}: every {every}{beats}")
     click.echo("remove: qazprobe schedule remove")
@@ -70,9 +70,9 @@ def install(
 
 def _remind(obstacle: str | None) -> None:
     """Say what is still missing for this to be of use."""
-    from probe.upkeep import consent
+    from probe.admin import consent
 
-    if consent.read(home.find().state) is None:
+    if consent.read(paths.find().state) is None:
         click.echo("nothing is measured before you agree: qazprobe consent", err=True)
     elif obstacle:
         click.echo(f"without the heartbeat: {obstacle}", err=True)
@@ -84,25 +84,25 @@ def _obstacle(settings: Settings) -> str | None:
 
     if not settings.upload or not settings.collector:
         return "no collector is named to hear it"
-    if not heartbeat.allowed(settings, home.find().state):
+    if not heartbeat.allowed(settings, paths.find().state):
         return "it needs a yes of its own: qazprobe consent --heartbeat, then install again"
     return None
 
 
 def _understood(arguments: Sequence[str]) -> tuple[Mapping[str, Any], Settings]:
-    """What these options of `run` mean, and the settings they come to; `Trouble` where `run` errs.
+    """Parse options of `run` into settings; `UserError` where `run` would raise it.
 
     By the configuration and these options alone: a timer does not have this shell's environment.
     """
     from probe.commands import run
-    from probe.job.assignment import assign, check_options
+    from probe.runner.jobs import assign, check_options
 
     try:
         given = run.command.make_context("run", list(arguments)).params
     except click.UsageError as error:
-        raise Trouble(f"after --, for run: {error.format_message()}") from error
+        raise UserError(f"after --, for run: {error.format_message()}") from error
     run.check_stdout(given["output"], as_json=given["as_json"])
-    places, named = home.find(), given["config_file"]
+    places, named = paths.find(), given["config_file"]
     file = run.settings_file(places, named)
     flags = {name: given[name] for name in given if name in Settings.__struct_fields__}
     flags["upload"] = False if given["no_upload"] else None
@@ -148,5 +148,5 @@ def remove() -> None:
         try:
             backend.remove()
         except ScheduleError as error:
-            raise Trouble(str(error)) from error
+            raise UserError(str(error)) from error
         click.echo(f"removed from {backend.name}")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from probe import home, targets
-from probe.job.assignment import updated
-from probe.trouble import Trouble
+from probe import paths, targets
+from probe.errors import UserError
+from probe.runner.jobs import updated
 from probe.urls import TargetError
 
 if TYPE_CHECKING:
-    from probe.sharing.endpoint import Endpoint
+    from probe.client.endpoint import Endpoint
 
 
 @click.group("targets")
@@ -29,7 +29,7 @@ def list_(name: str | None) -> None:
     if name is None:
         for known in targets.list_names():
             found, _ = _load(known)
-            newer = " (updated)" if updated(home.find().state, known).is_file() else ""
+            newer = " (updated)" if updated(paths.find().state, known).is_file() else ""
             click.echo(f"{known:<12} {len(found)} targets{newer}")
         return
     for target in _load(name)[0]:
@@ -44,7 +44,7 @@ def check(file: str) -> None:
     for problem in problems:
         click.echo(str(problem), err=True)
     if not found:
-        raise Trouble(f"{file}: nothing in it can be measured")
+        raise UserError(f"{file}: nothing in it can be measured")
     categories = Counter(target.category or "no category" for target in found)
     said = ", ".join(f"{count} {name}" for name, count in categories.most_common())
     click.echo(f"{file}: {len(found)} targets, {len(problems)} bad rows ({said})")
@@ -61,8 +61,8 @@ def update(
 ) -> None:
     """Take a newer version of a list from the collector; runs use it from then on."""
     if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", name) is None:
-        raise Trouble(f"{name!r} is no name of a list: small letters, digits, - and _ expected")
-    state = home.find().ready()
+        raise UserError(f"{name!r} is no name of a list: small letters, digits, - and _ expected")
+    state = paths.find().ready()
     if bundled:
         updated(state, name).unlink(missing_ok=True)
         click.echo(f"{name}: as bundled")
@@ -70,17 +70,17 @@ def update(
     from probe.commands.run import settled
 
     flags = {"collector": (collector,) if collector else None, "lab": lab, "ca_file": ca_file}
-    settings = settled(home.find(), None, dict(flags))
+    settings = settled(paths.find(), None, dict(flags))
     if not settings.collector:
-        raise Trouble("no collector is configured; name one: --collector URL")
-    from probe.sharing.post import assemble
+        raise UserError("no collector is configured; name one: --collector URL")
+    from probe.client.context import assemble
 
     click.echo(asyncio.run(_update(name, assemble(settings, state).collectors[0], state)))
 
 
 async def _update(name: str, place: "Endpoint", state: Path) -> str:
-    from probe import durable
-    from probe.sharing.collector_client import CollectorClient, CollectorError
+    from probe import atomic_files
+    from probe.client.collector_client import CollectorClient, CollectorError
 
     kept, tag = updated(state, name), updated(state, name).with_suffix(".etag")
     etag = tag.read_text(encoding="ascii") if tag.is_file() and kept.is_file() else None
@@ -88,22 +88,22 @@ async def _update(name: str, place: "Endpoint", state: Path) -> str:
         async with CollectorClient(place) as client:
             reply = await client.targets(name, etag)
     except CollectorError as error:
-        raise Trouble(str(error)) from error
+        raise UserError(str(error)) from error
     if reply.body is None:
         return f"{name}: nothing newer"
     found, _ = targets.parse(reply.body.decode("utf-8", "replace"), name)
     if not found:
-        raise Trouble(f"{place.url}: its list {name} has nothing that can be measured")
-    durable.write(kept, reply.body)
-    durable.write(tag, (reply.etag or "").encode("ascii", "ignore"))
+        raise UserError(f"{place.url}: its list {name} has nothing that can be measured")
+    atomic_files.write(kept, reply.body)
+    atomic_files.write(tag, (reply.etag or "").encode("ascii", "ignore"))
     return f"{name}: {len(found)} targets"
 
 
 def _load(name: str) -> targets.Loaded:
-    kept = updated(home.find().state, name)
+    kept = updated(paths.find().state, name)
     try:
         if name in targets.list_names() and kept.is_file():
             return targets.load(str(kept))
         return targets.load(name)
     except TargetError as error:
-        raise Trouble(str(error)) from error
+        raise UserError(str(error)) from error

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from probe import home
+from probe import paths
 from probe.commands.run import agreed, settled
-from probe.exits import Exit
-from probe.trouble import Trouble
+from probe.errors import Exit, UserError
 
 if TYPE_CHECKING:
+    from probe.asn_table import Owner
     from probe.model import Record
-    from probe.owners import Owner
 
 
 @click.command("trace")
@@ -68,8 +67,8 @@ def command(
     times in a minute, which stands out more than a run does: `docs/trace.md`.
     """
     if output == "-" and as_json:
-        raise Trouble("-o - and --json both want stdout; choose one")
-    places = home.find()
+        raise UserError("-o - and --json both want stdout; choose one")
+    places = paths.find()
     settings = settled(places, config_file, flags)
     url = _url(target)
     agreed(settings, places)
@@ -83,24 +82,25 @@ def command(
     }
     import asyncio
 
-    from probe import owners, wire
-    from probe.job import tracing
-    from probe.sweep.output import Sink
+    from probe import codec
+    from probe.asn_table import OwnersError, check, look_up
+    from probe.runner import single_trace
+    from probe.runner.output import Sink
 
     try:
         table = Path(asn_table) if asn_table else None
-        owners.check(table)
+        check(table)
         sink = Sink.open(output)
-    except (OSError, owners.OwnersError) as error:
-        raise Trouble(str(error)) from error
+    except (OSError, OwnersError) as error:
+        raise UserError(str(error)) from error
     try:
-        traced = asyncio.run(tracing.trace(settings, places.ready(), url, options))
-        sink.write(wire.encode(traced.record))
+        traced = asyncio.run(single_trace.trace(settings, places.ready(), url, options))
+        sink.write(codec.encode(traced.record))
     finally:
         sink.close()
     if pcap is not None:
         _keep(pcap, traced.captures)
-    _tell(traced.record, owners.look_up(table, _routers(traced.record)), output, as_json=as_json)
+    _tell(traced.record, look_up(table, _routers(traced.record)), output, as_json=as_json)
     return Exit.DONE
 
 
@@ -111,11 +111,11 @@ def _url(target: str) -> str:
     try:
         return parse_url(target if "://" in target else f"https://{target}/")
     except TargetError as error:
-        raise Trouble(str(error)) from error
+        raise UserError(str(error)) from error
 
 
 def _routers(record: "Record") -> list[str]:
-    from probe.telling.waytext import routers_at
+    from probe.report.trace_text import routers_at
 
     found = (step.address for step in routers_at(record).values())
     return [address for address in found if address is not None and address[0].isdigit()]
@@ -128,27 +128,31 @@ def _keep(pcap: str, captures: tuple[bytes, ...]) -> None:
         return
     import os
 
-    from probe.durable import private_file
+    from probe.atomic_files import private_file
 
     try:
         handle = private_file(Path(pcap), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         with os.fdopen(handle, "wb") as file:
             file.write(captures[0])
     except OSError as error:
-        raise Trouble(f"--pcap {pcap}: {error.strerror}") from error
+        raise UserError(f"--pcap {pcap}: {error.strerror}") from error
 
 
 def _tell(
     record: "Record", owners: "dict[str, Owner]", output: str | None, *, as_json: bool
 ) -> None:
     """To whoever reads: a person, or a script."""
-    from probe.sanitise import plain
-    from probe.telling import waytext
+    from probe.escape import plain
+    from probe.report import trace_text
 
     if as_json:
-        from probe.telling.wayjson import summary
+        from probe.report.trace_json import summary
 
         click.echo(summary(record, owners))
     elif output != "-":
-        for line in (*waytext.table(record, owners), "", *waytext.conclusions(record, owners)):
+        for line in (
+            *trace_text.table(record, owners),
+            "",
+            *trace_text.conclusions(record, owners),
+        ):
             click.echo(plain(line, 200))

@@ -4,11 +4,10 @@ import time
 
 import click
 
-from probe import home
+from probe import paths
 from probe.commands.run import settled
-from probe.exits import Exit
-from probe.sanitise import plain
-from probe.trouble import Trouble
+from probe.errors import Exit, UserError
+from probe.escape import plain
 
 
 @click.command()
@@ -32,26 +31,26 @@ def command(*, max_time: float, config_file: str | None, **flags: object) -> int
     Exit 0 when nothing is left, 4 when something is (it stays here for the next time).
     """
     until = time.monotonic() + max_time
-    places = home.find()
+    places = paths.find()
     settings = settled(places, config_file, flags)
 
     import asyncio
 
     from msgspec.structs import replace
 
+    from probe.client import context
+    from probe.client.upload import Sender, Summary, upload
     from probe.heartbeat import sender as heartbeat
-    from probe.sharing import post
-    from probe.sharing.upload import Sender, Summary, upload
 
-    waits_for = post.assemble(settings, places.state).spool.destinations()
+    waits_for = context.assemble(settings, places.state).spool.destinations()
     settings = replace(settings, collector=settings.collector or waits_for)
     if not settings.collector:
-        raise Trouble("no collector is known; name one with --collector, or in qazprobe.toml")
-    made = post.assemble(settings, places.ready())
+        raise UserError("no collector is known; name one with --collector, or in qazprobe.toml")
+    made = context.assemble(settings, places.ready())
     sender = Sender(made.keys, role=settings.role, invite=settings.invite, budget=max_time)
 
     async def go() -> Summary:
-        async with heartbeat.beating(made, lambda line: click.echo(line, err=True), until):
+        async with heartbeat.heartbeats(made, lambda line: click.echo(line, err=True), until):
             return await upload(made.spool, made.collectors, sender)
 
     summary = asyncio.run(go())

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from probe.experiments.port import Experiment
+from probe.experiments.interface import Experiment
 
 
 def load() -> dict[str, Experiment]:

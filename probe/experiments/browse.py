@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from probe.compare import host_of, is_address
-from probe.experiments.port import Net, Resolver, Task
-from probe.experiments.trail import Trail
+from probe.experiments.interface import Net, Resolver, Task
+from probe.experiments.step_log import StepLog
 from probe.model import Dns, Http, Role, Step, Steps, Tcp
 
 HOPS = 10
@@ -40,7 +40,7 @@ class Site:
         return urlsplit(self.url).port or (443 if self.secure else 80)
 
 
-async def walk(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> None:
+async def walk(task: Task, net: Net, trail: StepLog, site: Site, *, try_: int) -> None:
     """Fetch a URL and what it redirects to, until it ends."""
     seen = {site.url}
     while True:
@@ -54,7 +54,7 @@ async def walk(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> 
         seen.add(following)
 
 
-async def _visit(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> Http | None:
+async def _visit(task: Task, net: Net, trail: StepLog, site: Site, *, try_: int) -> Http | None:
     """Resolve and fetch one hop: from what the system says, without waiting for what others say."""
     if try_ > 1 or is_address(site.host) or _known(trail, site, try_) is not None:
         addresses = await resolve(task, net, trail, site, try_=try_)
@@ -79,7 +79,7 @@ def next_url(page: Http | None) -> str | None:
 # --- names -------------------------------------------------------------------------------------
 
 
-async def resolve(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> list[str]:
+async def resolve(task: Task, net: Net, trail: StepLog, site: Site, *, try_: int) -> list[str]:
     """Ask for the host's addresses; the system's answers come first."""
     if is_address(site.host):
         return [site.host]
@@ -92,7 +92,7 @@ async def resolve(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) 
 
 
 async def _ask(
-    net: Net, trail: Trail, site: Site, resolvers: Sequence[Resolver], *, try_: int
+    net: Net, trail: StepLog, site: Site, resolvers: Sequence[Resolver], *, try_: int
 ) -> list[str]:
     """Ask these resolvers at once; the system's also for IPv6, where there is any."""
     asks: list[Awaitable[Dns]] = [net.dns(site.host, "A", one) for one in resolvers]
@@ -105,7 +105,7 @@ async def _ask(
     return _ordered(answers)
 
 
-def _known(trail: Trail, site: Site, try_: int) -> list[str] | None:
+def _known(trail: StepLog, site: Site, try_: int) -> list[str] | None:
     """Addresses that this try was given for this host on an earlier hop."""
     asked = [
         s
@@ -137,7 +137,7 @@ def _ordered(answers: Iterable[Dns]) -> list[str]:
 
 
 async def fetch(
-    net: Net, trail: Trail, site: Site, addresses: Sequence[str], *, try_: int
+    net: Net, trail: StepLog, site: Site, addresses: Sequence[str], *, try_: int
 ) -> Http | None:
     """Fetch from the first address that connects, of the first few."""
     for address in [a for a in addresses if net.safe(a)][:ADDRESSES]:
@@ -149,7 +149,7 @@ async def fetch(
 
 async def fetch_from(
     net: Net,
-    trail: Trail,
+    trail: StepLog,
     site: Site,
     address: str,
     *,
@@ -162,7 +162,7 @@ async def fetch_from(
     return trail.chain(steps, hop=site.hop, try_=try_, parent=parent)
 
 
-def _said_by(trail: Trail, site: Site, address: str, try_: int) -> int | None:
+def _said_by(trail: StepLog, site: Site, address: str, try_: int) -> int | None:
     """The query that gave this address."""
     for step in trail.steps:
         asked = isinstance(step, Dns) and step.name == site.host and step.try_ == try_

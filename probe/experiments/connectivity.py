@@ -9,14 +9,14 @@ January 2022 (179, 3785, 5060) on a server of ours: they tell a filter from a pu
 from collections.abc import Sequence
 from typing import Literal
 
+from probe.analysis.shutdown import BY_ADDRESS as BY_NO_NAME, BY_PORT, Mode, classify, reach
+from probe.experiments.interface import Experiment, GatewayNet, Net, Task
 from probe.experiments.option import ADDRESS, lasting
-from probe.experiments.port import Experiment, HomeNet, Net, Task
-from probe.experiments.trail import Trail
+from probe.experiments.step_log import StepLog
 from probe.failure import Failure
-from probe.known import Anchor, anchors
 from probe.model import Dns, Ping, Role, Step, Steps, Tls, Transport
-from probe.plan import host_of, port_of
-from probe.reading.shutdown import BY_ADDRESS as BY_NO_NAME, BY_PORT, Mode, classify, reach
+from probe.ordering import host_of, port_of
+from probe.reference_data import Anchor, anchors
 
 LIMIT = 8.0
 AGAIN_SECONDS = 300.0
@@ -29,7 +29,7 @@ Class = Literal["essential", "ordinary", "foreign", "resolver", "port"]
 
 async def measure(task: Task, net: Net) -> Steps:
     """Look once at everything."""
-    trail = Trail()
+    trail = StepLog()
     await _look(task, net, trail, 1)
     if _mode(trail.steps) is not Mode.NORMAL:
         await _ports(task, net, trail)
@@ -38,7 +38,7 @@ async def measure(task: Task, net: Net) -> Steps:
 
 async def confirm(task: Task, net: Net, steps: Steps) -> Steps:
     """Look again, minutes later."""
-    trail = Trail(steps)
+    trail = StepLog(steps)
     seconds = task.options.get("again_seconds", AGAIN_SECONDS)
     await net.pause(float(seconds) if isinstance(seconds, int | float) else AGAIN_SECONDS)
     await _look(task, net, trail, 2)
@@ -54,8 +54,8 @@ def _mode(steps: Sequence[Step]) -> Mode:
     return classify(reach(step for step in steps if isinstance(step, Ping)))
 
 
-async def _look(task: Task, net: Net, trail: Trail, try_: int) -> None:
-    router = await net.gateway() if isinstance(net, HomeNet) else None
+async def _look(task: Task, net: Net, trail: StepLog, try_: int) -> None:
+    router = await net.gateway() if isinstance(net, GatewayNet) else None
     if router is not None:
         trail.add(router, role=Role.NEUTRAL, try_=try_)
     sites = _sites(task)
@@ -71,7 +71,7 @@ async def _look(task: Task, net: Net, trail: Trail, try_: int) -> None:
     await _encrypted(net, trail, try_)
 
 
-async def _encrypted(net: Net, trail: Trail, try_: int) -> None:
+async def _encrypted(net: Net, trail: StepLog, try_: int) -> None:
     """Where nothing abroad answers: port 443, which stays open when port 53 is closed."""
     seen = reach(s for s in trail.steps if isinstance(s, Ping) and s.try_ == try_)
     if seen.foreign.up or seen.addresses.up:
@@ -125,7 +125,7 @@ async def _site(net: Net, site: Anchor) -> Steps:
     return tuple(asked)
 
 
-def _sum_up(trail: Trail, what: Class, try_: int) -> None:
+def _sum_up(trail: StepLog, what: Class, try_: int) -> None:
     last = trail.steps[-1]
     summary = Ping(what=what, failure=_failure(last), at=last.at, elapsed=last.elapsed)
     trail.add(summary, role=Role.REFERENCE, try_=try_, parent=last.id)
@@ -140,7 +140,7 @@ def _failure(last: Step) -> Failure | None:
     return last.failure
 
 
-async def _ports(task: Task, net: Net, trail: Trail) -> None:
+async def _ports(task: Task, net: Net, trail: StepLog) -> None:
     own = task.options.get("own_server")
     if not isinstance(own, str) or not net.safe(own):
         return

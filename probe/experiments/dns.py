@@ -13,10 +13,10 @@ from dataclasses import replace
 
 from probe.compare import agree, forged_among, is_address
 from probe.experiments.browse import Site
-from probe.experiments.port import Experiment, Net, Resolver, Task
-from probe.experiments.trail import Trail
-from probe.known import nobodys_addresses, whoami_names
+from probe.experiments.interface import Experiment, Net, Resolver, Task
+from probe.experiments.step_log import StepLog
 from probe.model import Dns, Ping, Role, Step, Steps, Tls
+from probe.reference_data import nobodys_addresses, whoami_names
 
 DOT = 853
 _ENCRYPTED = frozenset({"doh", "dot"})
@@ -25,7 +25,7 @@ _ASKED_WHO = 2
 
 async def measure(task: Task, net: Net) -> Steps:
     """Ask by every way once, and who answers in whose place."""
-    trail = Trail()
+    trail = StepLog()
     site = Site(task.url, 0)
     if is_address(site.host) or not task.harmless:
         return trail.steps
@@ -50,7 +50,7 @@ def wanted(_: Task, steps: Steps) -> bool:
 
 async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     """Ask by every way twice more."""
-    trail = Trail(seen)
+    trail = StepLog(seen)
     site = Site(task.url, 0)
     for try_ in (2, 3):
         await _every_way(task, net, trail, site, try_=try_)
@@ -73,7 +73,7 @@ def ways(resolvers: Sequence[Resolver]) -> list[Resolver]:
     return found
 
 
-async def _every_way(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> None:
+async def _every_way(task: Task, net: Net, trail: StepLog, site: Site, *, try_: int) -> None:
     harmless = task.harmless[task.seed % len(task.harmless)]
     looks = await net.together(
         [_one_way(net, way, harmless, site.host) for way in ways(net.resolvers)]
@@ -88,7 +88,7 @@ async def _one_way(
     return (Role.HARMLESS, first), (Role.TARGET, await net.dns(host, "A", way))
 
 
-def _place(trail: Trail, looks: Iterable[tuple[Role, Step]], *, try_: int = 1) -> None:
+def _place(trail: StepLog, looks: Iterable[tuple[Role, Step]], *, try_: int = 1) -> None:
     """In the order in which they began."""
     for role, step in sorted(looks, key=lambda look: look[1].at):
         trail.add(step, role=role, try_=try_)
@@ -97,13 +97,13 @@ def _place(trail: Trail, looks: Iterable[tuple[Role, Step]], *, try_: int = 1) -
 # --- in whose place ---------------------------------------------------------------------------
 
 
-async def _nobody(task: Task, net: Net, trail: Trail) -> None:
+async def _nobody(task: Task, net: Net, trail: StepLog) -> None:
     name = task.harmless[task.seed % len(task.harmless)]
     asks = [net.dns(name, "A", Resolver(a, a)) for a in nobodys_addresses() if net.safe(a)]
     _place(trail, [(Role.NEUTRAL, step) for step in await net.together(asks)])
 
 
-async def _who_answers(net: Net, trail: Trail) -> None:
+async def _who_answers(net: Net, trail: StepLog) -> None:
     """Whether public resolvers' questions are asked on by the system's resolver.
 
     The answers may be the volunteer's own address, so they are compared here and not kept.
@@ -145,7 +145,7 @@ def _near(one: str, other: str, bits: int) -> bool:
 # --- where it leads ---------------------------------------------------------------------------
 
 
-async def _prove(task: Task, net: Net, trail: Trail, site: Site, *, try_: int) -> None:
+async def _prove(task: Task, net: Net, trail: StepLog, site: Site, *, try_: int) -> None:
     """Shake hands with what the system's resolver said, and with what others did.
 
     A certificate proves an address whoever gave it: where no encrypted resolver answers, one that

@@ -10,8 +10,8 @@ stopped; the others say what the stopping keys on.
 
 from probe.compare import is_address
 from probe.experiments.browse import Site, resolve
-from probe.experiments.port import Experiment, Hello, Net, Task
-from probe.experiments.trail import Trail
+from probe.experiments.interface import Experiment, Hello, Net, Task
+from probe.experiments.step_log import StepLog
 from probe.experiments.web import look_at
 from probe.failure import Failure
 from probe.model import Role, Steps, Tls
@@ -21,7 +21,7 @@ HELLOS: tuple[Hello, ...] = ("default", "tls12", "tls13", "http11", "noalpn", "s
 
 async def measure(task: Task, net: Net) -> Steps:
     """Every hello once, the target's name between two harmless ones."""
-    trail = Trail()
+    trail = StepLog()
     site = Site(task.url, 0)
     if is_address(site.host) or not task.harmless:
         return trail.steps
@@ -41,7 +41,7 @@ def wanted(_: Task, steps: Steps) -> bool:
 
 async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     """Every hello again, between references; the hellos in another order."""
-    trail = Trail(seen)
+    trail = StepLog(seen)
     site = Site(task.url, 0)
     reference = task.references[0] if task.references else None
     await look_at(net, trail, reference)
@@ -63,7 +63,7 @@ def _is_offer(step: object) -> bool:
 
 
 async def _in_turns(
-    task: Task, net: Net, trail: Trail, site: Site, address: str, *, hello: Hello, try_: int
+    task: Task, net: Net, trail: StepLog, site: Site, address: str, *, hello: Hello, try_: int
 ) -> None:
     harmless = task.harmless[task.seed % len(task.harmless)]
     port = site.port if site.secure else 443

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from probe.compare import host_of, is_address
 from probe.experiments.browse import Site, resolve
-from probe.experiments.port import Experiment, Hello, Net, Task
-from probe.experiments.trail import Trail
+from probe.experiments.interface import Experiment, Hello, Net, Task
+from probe.experiments.step_log import StepLog
 from probe.experiments.web import control_addresses
 from probe.model import Dns, Role, Steps, Tls
 
@@ -45,7 +45,7 @@ class Place:
 
 async def measure(task: Task, net: Net) -> Steps:
     """Offer the name at its own address, in every way."""
-    trail = Trail()
+    trail = StepLog()
     site = Site(task.url, 0)
     if is_address(site.host):
         return trail.steps
@@ -63,7 +63,7 @@ async def measure(task: Task, net: Net) -> Steps:
 
 async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     """Offer it at unrelated servers that prove their own names, and once more at its own."""
-    trail = Trail(seen)
+    trail = StepLog(seen)
     site = Site(task.url, 0)
     if is_address(site.host):
         return seen
@@ -95,7 +95,7 @@ def _unrelated(task: Task, net: Net) -> list[Place]:
     return found[:1]
 
 
-async def _collectors(task: Task, net: Net, trail: Trail) -> list[Place]:
+async def _collectors(task: Task, net: Net, trail: StepLog) -> list[Place]:
     """The collectors' own TLS ports: `collectors` in the options, pairs of host and port."""
     named = task.options.get("collectors")
     places: list[Place] = []
@@ -106,12 +106,12 @@ async def _collectors(task: Task, net: Net, trail: Trail) -> list[Place]:
     return places
 
 
-async def _resolved(net: Net, trail: Trail, host: str) -> list[str]:
+async def _resolved(net: Net, trail: StepLog, host: str) -> list[str]:
     found: Dns = await net.dns(host, "A", net.resolvers[0])
     return list(trail.add(found, role=Role.NEUTRAL, try_=2).addresses)
 
 
-async def _compare(task: Task, net: Net, trail: Trail, name: str, place: Place) -> None:
+async def _compare(task: Task, net: Net, trail: StepLog, name: str, place: Place) -> None:
     """What any name brings here, then the target's, then the server's own."""
     if task.harmless:
         harmless = Place(place.address, place.port, None, Role.HARMLESS)
@@ -122,7 +122,9 @@ async def _compare(task: Task, net: Net, trail: Trail, name: str, place: Place) 
         await _offer(net, trail, reference, place.own)
 
 
-async def _offer(net: Net, trail: Trail, place: Place, name: str, hello: Hello = "default") -> None:
+async def _offer(
+    net: Net, trail: StepLog, place: Place, name: str, hello: Hello = "default"
+) -> None:
     before = sum(isinstance(s, Tls) and s.address == place.address for s in trail.steps)
     steps = await net.tls(place.address, place.port, name, hello=hello)
     trail.chain(steps, role=place.role, try_=1 if not before else 2)

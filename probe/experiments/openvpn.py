@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from probe.experiments import service
+from probe.experiments.interface import Exchange, Experiment, Net, Task
 from probe.experiments.option import LIST
-from probe.experiments.port import Experiment, Net, Talk, Task
-from probe.experiments.private import MOST, Server, listed, read_server, visit
-from probe.experiments.trail import Trail
+from probe.experiments.private_servers import MOST, Server, listed, read_server, visit
+from probe.experiments.step_log import StepLog
 from probe.experiments.web import look_at
 from probe.model import Role, Steps
 
@@ -51,8 +51,8 @@ def framed_answers(sent: bytes, heard: bytes) -> bool:
     return answers(sent[2:], heard[2:])
 
 
-UDP = Talk("openvpn", packet, answers)
-TCP = Talk("openvpn", framed, framed_answers)
+UDP = Exchange("openvpn", packet, answers)
+TCP = Exchange("openvpn", framed, framed_answers)
 BEHIND = replace(UDP, preface=PREFACE)
 
 
@@ -75,7 +75,7 @@ def servers(task: Task) -> list[tuple[str, Server]]:
 
 async def measure(task: Task, net: Net) -> Steps:
     """Ask each server once."""
-    trail = Trail()
+    trail = StepLog()
     for what, server in servers(task):
         trail.add(await visit(net, server, what, _talk(server)))
     return trail.steps
@@ -83,7 +83,7 @@ async def measure(task: Task, net: Net) -> Steps:
 
 async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     """Ask again, between the same question behind a preface, and between references."""
-    trail = Trail(seen)
+    trail = StepLog(seen)
     failed = {one.what for one in service.summaries(seen) if one.failure is not None}
     reference = task.references[0] if task.references else None
     await look_at(net, trail, reference)
@@ -94,7 +94,7 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     return trail.steps
 
 
-async def _compare(net: Net, trail: Trail, what: str, server: Server) -> None:
+async def _compare(net: Net, trail: StepLog, what: str, server: Server) -> None:
     behind = BEHIND if server.transport == "udp" else None
     if behind is not None:
         trail.add(await visit(net, server, what, behind), role=Role.HARMLESS)
@@ -103,7 +103,7 @@ async def _compare(net: Net, trail: Trail, what: str, server: Server) -> None:
         trail.add(await visit(net, server, what, behind), role=Role.HARMLESS, try_=2)
 
 
-def _talk(server: Server) -> Talk:
+def _talk(server: Server) -> Exchange:
     return UDP if server.transport == "udp" else TCP
 
 

@@ -7,20 +7,20 @@ own failed: reference, harmless, target, harmless, target, harmless, reference; 
 site that must answer QUIC on any line where UDP port 443 is open.
 """
 
+from probe.analysis.http3 import offered
 from probe.compare import is_address
 from probe.experiments.browse import Site, fetch_from, resolve
-from probe.experiments.port import Experiment, Net, QuicNet, Task
-from probe.experiments.trail import Trail
-from probe.known import quic_references
+from probe.experiments.interface import Experiment, Net, QuicNet, Task
+from probe.experiments.step_log import StepLog
 from probe.model import Quic, Role, Step, Steps
-from probe.reading.http3 import offered
+from probe.reference_data import quic_references
 
 TURNS = (2, 3)
 
 
 async def measure(task: Task, net: Net) -> Steps:
     """Find out whether QUIC is offered, then offer a harmless name and the target's."""
-    trail = Trail()
+    trail = StepLog()
     site = Site(task.url, 0)
     if not isinstance(net, QuicNet) or is_address(site.host):
         return trail.steps
@@ -40,7 +40,7 @@ def _from_controls(task: Task) -> list[Step]:
     return [step for control in task.controls for step in control.steps]
 
 
-async def _look_for_offers(net: Net, trail: Trail, site: Site, addresses: list[str]) -> None:
+async def _look_for_offers(net: Net, trail: StepLog, site: Site, addresses: list[str]) -> None:
     encrypted = [r for r in net.resolvers if r.transport in {"doh", "dot"}]
     asks = [net.dns(site.host, "HTTPS", one) for one in (*net.resolvers[:1], *encrypted[:1])]
     for answer in await net.together(asks):
@@ -62,7 +62,7 @@ def wanted(_: Task, steps: Steps) -> bool:
 
 async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     """Offer both names again in turns, between a site that must answer."""
-    trail = Trail(seen)
+    trail = StepLog(seen)
     site = Site(task.url, 0)
     places = _places(task, net, trail)
     if not isinstance(net, QuicNet) or not places:
@@ -79,7 +79,7 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     return trail.steps
 
 
-def _places(task: Task, net: Net, trail: Trail) -> list[tuple[str, int]]:
+def _places(task: Task, net: Net, trail: StepLog) -> list[tuple[str, int]]:
     """Where it was tried, and one other address where a control was answered."""
     tried = [(s.address, s.port) for s in trail.steps if _own(s) and isinstance(s, Quic)]
     there = [
@@ -94,7 +94,7 @@ def _own(step: Step) -> bool:
     return isinstance(step, Quic) and step.role is Role.TARGET
 
 
-async def _reference(task: Task, net: Net, trail: Trail, try_: int) -> None:
+async def _reference(task: Task, net: Net, trail: StepLog, try_: int) -> None:
     """A site that nobody minds, and that answers QUIC wherever QUIC may pass."""
     names = quic_references()
     if not isinstance(net, QuicNet) or not names:
@@ -107,7 +107,7 @@ async def _reference(task: Task, net: Net, trail: Trail, try_: int) -> None:
 
 
 async def _harmless(
-    task: Task, net: QuicNet, trail: Trail, address: str, port: int, *, try_: int
+    task: Task, net: QuicNet, trail: StepLog, address: str, port: int, *, try_: int
 ) -> None:
     if task.harmless:
         name = task.harmless[task.seed % len(task.harmless)]
@@ -115,7 +115,7 @@ async def _harmless(
 
 
 async def _target(
-    net: QuicNet, trail: Trail, site: Site, address: str, port: int, *, try_: int
+    net: QuicNet, trail: StepLog, site: Site, address: str, port: int, *, try_: int
 ) -> None:
     trail.add(await net.quic(address, port, site.host), try_=try_)
 

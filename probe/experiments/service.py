@@ -10,23 +10,23 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from probe.experiments.port import Experiment, Net, Resolver, Talk, TalkNet, Task
-from probe.experiments.trail import Trail
+from probe.analysis.service_attempts import attempts
+from probe.experiments.interface import Exchange, ExchangeNet, Experiment, Net, Resolver, Task
+from probe.experiments.step_log import StepLog
 from probe.experiments.web import look_at
 from probe.failure import Failure
-from probe.known import How, endpoints
 from probe.model import Dns, Ping, Role, Step, Steps, Tls
-from probe.plan import host_of, keyed
-from probe.reading.places import attempts
+from probe.ordering import host_of, keyed
+from probe.reference_data import How, endpoints
 
 QUICK_HOSTS = 4
 OTHER_ADDRESSES = 1
 
-Talks = Mapping[str, Talk]
+Talks = Mapping[str, Exchange]
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class ServiceEndpoint:
     """One place: a name or an address, a port, and what can be seen there."""
 
     part: str
@@ -49,22 +49,22 @@ def of_service(name: str, talks: Talks | None = None) -> Experiment:
     )
 
 
-def spots(service: str, task: Task) -> list[Spot]:
+def spots(service: str, task: Task) -> list[ServiceEndpoint]:
     """Every place of a service; some of each kind when the look is to be quick."""
-    found: list[Spot] = []
+    found: list[ServiceEndpoint] = []
     for one in endpoints(service):
         hosts = [*one.names, *one.addresses]
         if task.profile != "full":
             hosts = sorted(hosts, key=lambda host: keyed(task.seed, host))[:QUICK_HOSTS]
         for host in hosts:
             named = host in one.names
-            found += [Spot(one.part, one.how, host, port, named) for port in one.ports]
+            found += [ServiceEndpoint(one.part, one.how, host, port, named) for port in one.ports]
     return found
 
 
 async def measure(service: str, talks: Talks, task: Task, net: Net) -> Steps:
     """Look once at every place."""
-    trail = Trail()
+    trail = StepLog()
     await look(net, trail, spots(service, task), talks, seed=task.seed, try_=1)
     return trail.steps
 
@@ -81,7 +81,7 @@ def wanted(_: Task, steps: Steps) -> bool:
 
 async def confirm(service: str, talks: Talks, task: Task, net: Net, seen: Steps) -> Steps:
     """Look again at what failed, between references."""
-    trail = Trail(seen)
+    trail = StepLog(seen)
     failed = {one.place for one in attempts(seen) if one.failure is not None}
     chosen = [
         spot
@@ -101,8 +101,8 @@ async def confirm(service: str, talks: Talks, task: Task, net: Net, seen: Steps)
 
 async def look(
     net: Net,
-    trail: Trail,
-    chosen: Sequence[Spot],
+    trail: StepLog,
+    chosen: Sequence[ServiceEndpoint],
     talks: Talks,
     *,
     seed: int,
@@ -120,7 +120,7 @@ async def look(
     await net.together(asks)
 
 
-async def _resolve(net: Net, trail: Trail, host: str, seed: int, try_: int) -> list[Dns]:
+async def _resolve(net: Net, trail: StepLog, host: str, seed: int, try_: int) -> list[Dns]:
     """Ask the system's resolver, and one that nobody on the way can answer for."""
     asks: list[Awaitable[Dns]] = [net.dns(host, "A", net.resolvers[0])]
     asks += [net.dns(host, "A", one) for one in _another(net.resolvers[1:], seed, try_)]
@@ -137,8 +137,8 @@ def _another(public: Sequence[Resolver], seed: int, try_: int) -> list[Resolver]
 
 async def _spot(
     net: Net,
-    trail: Trail,
-    spot: Spot,
+    trail: StepLog,
+    spot: ServiceEndpoint,
     told: Sequence[Dns] | None,
     talks: Talks,
     *,
@@ -163,7 +163,9 @@ async def _spot(
         await _elsewhere(net, trail, spot, told, address)
 
 
-def _where(net: Net, spot: Spot, told: Sequence[Dns] | None) -> tuple[str | None, int | None]:
+def _where(
+    net: Net, spot: ServiceEndpoint, told: Sequence[Dns] | None
+) -> tuple[str | None, int | None]:
     """The address the app would go to, and the query that gave it."""
     if not spot.named:
         return (spot.host if net.safe(spot.host) else None), None
@@ -172,16 +174,18 @@ def _where(net: Net, spot: Spot, told: Sequence[Dns] | None) -> tuple[str | None
     return (usable[0] if usable else None), system.id if system else None
 
 
-async def _visit(net: Net, spot: Spot, address: str, talks: Talks) -> Iterable[Step | None]:
+async def _visit(
+    net: Net, spot: ServiceEndpoint, address: str, talks: Talks
+) -> Iterable[Step | None]:
     talk = talks.get(spot.how)
     if spot.how in {"tls", "own_tls"}:
         return await net.tls(address, spot.port, spot.host if spot.named else None)
-    if talk is not None and isinstance(net, TalkNet):
+    if talk is not None and isinstance(net, ExchangeNet):
         return await net.talk(address, spot.port, talk)
     return (await net.tcp(address, spot.port),)
 
 
-def _failure(spot: Spot, last: Step) -> Failure | None:
+def _failure(spot: ServiceEndpoint, last: Step) -> Failure | None:
     """How a look ended; a certificate that proves nothing reached nobody, where one should."""
     if isinstance(last, Tls) and last.failure is None and spot.how == "tls":
         return None if last.trust is not None and last.trust.valid else Failure.SSL_AUTHORITY
@@ -189,21 +193,23 @@ def _failure(spot: Spot, last: Step) -> Failure | None:
 
 
 def _sum_up(
-    trail: Trail, spot: Spot, last: Step | None, failure: Failure | None, try_: int
+    trail: StepLog, spot: ServiceEndpoint, last: Step | None, failure: Failure | None, try_: int
 ) -> None:
     at, elapsed = (last.at, last.elapsed) if last is not None else (0.0, 0.0)
     summary = Ping(what=spot.part, failure=failure, at=at, elapsed=elapsed)
     trail.add(summary, try_=try_, parent=last.id if last is not None else None)
 
 
-async def _offer_harmless(net: Net, trail: Trail, spot: Spot, address: str, name: str) -> None:
+async def _offer_harmless(
+    net: Net, trail: StepLog, spot: ServiceEndpoint, address: str, name: str
+) -> None:
     """A name that nobody minds, at the same address; only a named handshake can be compared."""
     if spot.named and spot.how in {"tls", "own_tls"}:
         trail.chain(await net.tls(address, spot.port, name), role=Role.HARMLESS, try_=2)
 
 
 async def _elsewhere(
-    net: Net, trail: Trail, spot: Spot, told: Sequence[Dns], visited: str | None
+    net: Net, trail: StepLog, spot: ServiceEndpoint, told: Sequence[Dns], visited: str | None
 ) -> None:
     """Where others say that the name lives: an address that proves the name is the right one."""
     others = dict.fromkeys(a for answer in told[1:] for a in answer.addresses)

@@ -9,8 +9,8 @@ Source: the design of OONI's sni_blocking (ts-024), which offers each name once 
 
 from probe.compare import is_address
 from probe.experiments.browse import Site, resolve
-from probe.experiments.port import Experiment, Hello, Net, Task
-from probe.experiments.trail import Trail
+from probe.experiments.interface import Experiment, Hello, Net, Task
+from probe.experiments.step_log import StepLog
 from probe.experiments.web import look_at
 from probe.model import Dns, Role, Steps
 
@@ -20,7 +20,7 @@ _OTHERS: tuple[Hello, ...] = ("tls12", "tls13", "split")
 
 async def measure(task: Task, net: Net) -> Steps:
     """Compare the two names at one address, between references."""
-    trail = Trail()
+    trail = StepLog()
     site = Site(task.url, 0)
     address = await _address(task, net, trail, site)
     if address is None or not task.harmless or is_address(site.host):
@@ -38,7 +38,7 @@ async def measure(task: Task, net: Net) -> Steps:
     return trail.steps
 
 
-async def _address(task: Task, net: Net, trail: Trail, site: Site) -> str | None:
+async def _address(task: Task, net: Net, trail: StepLog, site: Site) -> str | None:
     """The address that the options name, or the first the resolvers give."""
     aimed = task.options.get("address")
     if isinstance(aimed, str):
@@ -49,7 +49,7 @@ async def _address(task: Task, net: Net, trail: Trail, site: Site) -> str | None
 
 async def _offer(
     net: Net,
-    trail: Trail,
+    trail: StepLog,
     site: Site,
     address: str,
     name: str,
@@ -66,12 +66,12 @@ def _port(site: Site) -> int:
     return site.port if site.secure else 443
 
 
-def _stopped(trail: Trail) -> bool:
+def _stopped(trail: StepLog) -> bool:
     own = [s for s in trail.steps if s.role is Role.TARGET and not isinstance(s, Dns)]
     return any(s.failure is not None for s in own)
 
 
-async def _other_hellos(net: Net, trail: Trail, site: Site, address: str) -> None:
+async def _other_hellos(net: Net, trail: StepLog, site: Site, address: str) -> None:
     """Other ClientHellos with the same name tell what the box reads: version, or whole segments."""
     for hello in _OTHERS:
         await _offer(net, trail, site, address, site.host, role=Role.NEUTRAL, try_=1, hello=hello)

@@ -7,10 +7,10 @@ when it loaded the line (`at`, `elapsed`), so that latency taken meanwhile can b
 
 from typing import Literal
 
+from probe.experiments.interface import Experiment, Net, Task
 from probe.experiments.option import FLAG, whole
-from probe.experiments.port import Experiment, Net, Task
-from probe.experiments.throughput import BULK, Look, Mover, Peer, Tier, answering, servers
-from probe.experiments.trail import Trail
+from probe.experiments.step_log import StepLog
+from probe.experiments.throughput import BULK, Look, Peer, Tier, TransferRunner, answering, servers
 from probe.model import Steps, Transfer
 
 SIZES = (256 * 1024, 2 * 1024 * 1024, 8 * 1024 * 1024)
@@ -23,7 +23,7 @@ _DIRECTIONS: tuple[Literal["down", "up"], ...] = ("down", "up")
 
 async def measure(task: Task, net: Net) -> Steps:
     """Download, then upload."""
-    mover = Mover(task, net, Trail())
+    mover = TransferRunner(task, net, StepLog())
     peer = await answering(mover, servers(task))
     if peer is not None:
         for direction in _DIRECTIONS:
@@ -31,7 +31,7 @@ async def measure(task: Task, net: Net) -> Steps:
     return mover.trail.steps
 
 
-async def _one_way(mover: Mover, peer: Peer, direction: Literal["down", "up"]) -> None:
+async def _one_way(mover: TransferRunner, peer: Peer, direction: Literal["down", "up"]) -> None:
     for number, size in enumerate(_sizes(mover.task), 1):
         look = Look("L", number, NEUTRAL_NAME, NEUTRAL_NAME, peer, Tier(size, CAP), direction)
         if not _too_quick(await mover.move(look)):

@@ -10,23 +10,25 @@ prove its key, is no bulk server.
 
 from dataclasses import replace
 
+from probe.analysis.neutral_rate import vouched_for
+from probe.analysis.paired_test import Judgement, State, judge_pairs, order, out_of_reach, pair_up
 from probe.compare import is_address
+from probe.experiments.interface import Experiment, Net, Task
 from probe.experiments.option import FLAG, one_of, whole
-from probe.experiments.port import Experiment, Net, Task
-from probe.experiments.throughput import BULK, TIERS, Look, Mover, Peer, answering, servers, tier_of
-from probe.experiments.trail import Trail
-from probe.known import harmless_pairs
-from probe.model import Http, Steps, Transfer
-from probe.plan import host_of, keyed, port_of
-from probe.reading.pairs import (
-    Judgement,
-    State,
-    judge_pairs,
-    order,
-    out_of_reach,
-    pair_up,
+from probe.experiments.step_log import StepLog
+from probe.experiments.throughput import (
+    BULK,
+    TIERS,
+    Look,
+    Peer,
+    TransferRunner,
+    answering,
+    servers,
+    tier_of,
 )
-from probe.reading.yardstick import vouched_for
+from probe.model import Http, Steps, Transfer
+from probe.ordering import host_of, keyed, port_of
+from probe.reference_data import harmless_pairs
 
 # Less than this is a greeting, not an object that a rate can be told from.
 LEAST_BYTES = 16 * 1024
@@ -38,7 +40,7 @@ _SUSPICIOUS = frozenset({State.SUSPECTED, State.STRONG, State.EXTREME})
 
 async def measure(task: Task, net: Net) -> Steps:
     """Compare the names, and say no more about what it means than is needed to stop."""
-    mover = Mover(task, net, Trail())
+    mover = TransferRunner(task, net, StepLog())
     peer = await answering(mover, servers(task))
     if peer is None:
         await _own_address(mover)
@@ -61,14 +63,14 @@ def _own_address_too(task: Task) -> bool:
 # --- A and B: the name alone ------------------------------------------------------------------
 
 
-async def _by_name(mover: Mover, peer: Peer) -> Judgement:
+async def _by_name(mover: TransferRunner, peer: Peer) -> Judgement:
     name = host_of(mover.task.url)
     tested = Look("A", 0, _sni(name), name, peer, tier_of(mover.task))
     control = replace(tested, arm="B", sni=control_name(name, mover.task.seed))
     return await _compare(mover, tested, control)
 
 
-async def _compare(mover: Mover, tested: Look, control: Look) -> Judgement:
+async def _compare(mover: TransferRunner, tested: Look, control: Look) -> Judgement:
     found = await _sequence(mover, tested, control)
     if found.state in _SUSPICIOUS:
         # A throttled flow costs little, and ten seconds of it tell its plateau and mechanism.
@@ -80,7 +82,7 @@ def _sni(name: str) -> str | None:
     return None if is_address(name) else name
 
 
-async def _sequence(mover: Mover, tested: Look, control: Look) -> Judgement:
+async def _sequence(mover: TransferRunner, tested: Look, control: Look) -> Judgement:
     """Pairs, in alternating order, until the rule has seen enough."""
     looks = {tested.arm: tested, control.arm: control}
     found = judge_pairs(mover.transfers, tested.arm, control.arm)
@@ -106,7 +108,7 @@ def control_name(name: str, seed: int) -> str:
 # --- C and D: the target's own address --------------------------------------------------------
 
 
-async def _one_look(mover: Mover, by_name: Judgement) -> None:
+async def _one_look(mover: TransferRunner, by_name: Judgement) -> None:
     """See once what a user sees, and compare further only if that is slow or broken."""
     found = await _scout(mover)
     if found is None:
@@ -119,14 +121,14 @@ async def _one_look(mover: Mover, by_name: Judgement) -> None:
     await _compare_there(mover, tested)
 
 
-async def _own_address(mover: Mover) -> None:
+async def _own_address(mover: TransferRunner) -> None:
     found = await _scout(mover)
     if found is not None:
         peer, name = found
         await _compare_there(mover, Look("C", 0, _sni(name), name, peer, tier_of(mover.task)))
 
 
-async def _compare_there(mover: Mover, tested: Look) -> None:
+async def _compare_there(mover: TransferRunner, tested: Look) -> None:
     """Find a name that this address serves, then compare the two in pairs."""
     for control in _others(mover.task, tested):
         first = await mover.move(control)
@@ -155,7 +157,7 @@ def _others(task: Task, tested: Look) -> list[Look]:
     return [*same, *served][:CANDIDATES]
 
 
-async def _scout(mover: Mover) -> tuple[Peer, str] | None:
+async def _scout(mover: TransferRunner) -> tuple[Peer, str] | None:
     """Resolve the target, follow its redirects within the site, and give back where to measure."""
     url, found = mover.task.url, None
     for hop in range(REDIRECTS + 1):
@@ -173,7 +175,7 @@ async def _scout(mover: Mover) -> tuple[Peer, str] | None:
     return found
 
 
-async def _resolve(mover: Mover, host: str, hop: int) -> str | None:
+async def _resolve(mover: TransferRunner, host: str, hop: int) -> str | None:
     if is_address(host):
         return host if mover.net.safe(host) else None
     for resolver in mover.net.resolvers[:3]:

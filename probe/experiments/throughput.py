@@ -6,12 +6,12 @@ from typing import Literal, Protocol, cast
 
 from msgspec.structs import replace
 
+from probe.api_types import BulkReply
+from probe.experiments.interface import Net, Task, TransferNet
 from probe.experiments.option import Option
-from probe.experiments.port import BulkNet, Net, Task
-from probe.experiments.trail import Trail
-from probe.messages import BulkReply
+from probe.experiments.step_log import StepLog
 from probe.model import Role, Transfer
-from probe.plan import keyed
+from probe.ordering import keyed
 
 Arm = Literal["A", "B", "C", "D", "L"]
 # So often in a row a server may be out of reach before it is left alone: once is a bad moment.
@@ -45,7 +45,7 @@ _BY_PROFILE = {"quick": "metered", "watch": "metered", "full": "normal"}
 
 
 class Purse(Protocol):
-    """The day's byte budget (`probe.job.budget.Purse`)."""
+    """The day's byte budget (`probe.runner.budget.Purse`)."""
 
     def affords(self, size: int) -> bool:
         """Whether so much may be begun."""
@@ -55,7 +55,7 @@ class Purse(Protocol):
 
 
 @dataclass(slots=True)
-class Standing:
+class ServerHealth:
     """How the bulk servers have done in this run, so that a dead one does not cost every target."""
 
     _misses: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -97,16 +97,16 @@ class Look:
     direction: Literal["down", "up"] = "down"
 
 
-class Mover:
+class TransferRunner:
     """Makes transfers for one record, within the budget."""
 
-    def __init__(self, task: Task, net: Net, trail: Trail) -> None:
+    def __init__(self, task: Task, net: Net, trail: StepLog) -> None:
         self.task = task
-        self.net = cast("BulkNet", net)  # every real net is one; only fakes for pages are less
+        self.net = cast("TransferNet", net)  # every real net is one; only fakes for pages are less
         self.trail = trail
         self.purse = cast("Purse | None", task.options.get("budget"))
         standing = task.options.get("standing")
-        self.standing = standing if isinstance(standing, Standing) else Standing()
+        self.standing = standing if isinstance(standing, ServerHealth) else ServerHealth()
 
     @property
     def transfers(self) -> tuple[Transfer, ...]:
@@ -174,7 +174,7 @@ def servers(task: Task) -> tuple[BulkReply, ...]:
     return (*known[first:], *known[:first])
 
 
-async def answering(mover: Mover, known: Sequence[BulkReply]) -> Peer | None:
+async def answering(mover: TransferRunner, known: Sequence[BulkReply]) -> Peer | None:
     """The first of the servers that takes a connection.
 
     A transfer waits long for its connection, so one that nobody has reached yet is looked at first.
@@ -186,7 +186,7 @@ async def answering(mover: Mover, known: Sequence[BulkReply]) -> Peer | None:
     return None
 
 
-async def _reached(mover: Mover, server: BulkReply) -> bool:
+async def _reached(mover: TransferRunner, server: BulkReply) -> bool:
     address, port = server.address, server.port
     if mover.standing.given_up(address, port):
         return False

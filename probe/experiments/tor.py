@@ -12,13 +12,13 @@ Sources: the list built into tor; OONI's tor test (ts-023).
 
 from collections.abc import Mapping
 
+from probe.analysis.service_attempts import attempts
 from probe.experiments import service
+from probe.experiments.interface import Experiment, Net, Task
 from probe.experiments.option import LIST
-from probe.experiments.port import Experiment, Net, Task
-from probe.experiments.private import MOST, Server, listed, read_server, visit
-from probe.experiments.trail import Trail
+from probe.experiments.private_servers import MOST, Server, listed, read_server, visit
+from probe.experiments.step_log import StepLog
 from probe.model import Ping, Steps
-from probe.reading.places import attempts
 
 # Their lines name no address that anybody could connect to.
 _NOWHERE = frozenset({"webtunnel", "snowflake", "meek", "meek_lite"})
@@ -51,7 +51,7 @@ def objection(options: Mapping[str, object]) -> str | None:
 
 async def measure(task: Task, net: Net) -> Steps:
     """Look once at the authorities and at each bridge."""
-    trail = Trail(await service.measure("tor", {}, task, net))
+    trail = StepLog(await service.measure("tor", {}, task, net))
     for what, bridge in bridges(task):
         trail.add(await visit(net, bridge, what))
     return trail.steps
@@ -60,7 +60,7 @@ async def measure(task: Task, net: Net) -> Steps:
 async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     """Look again at what failed."""
     failed = {one.part for one in attempts(seen) if one.failure is not None}
-    trail = Trail(seen)
+    trail = StepLog(seen)
     for what, bridge in bridges(task):
         if what in failed:
             again: Ping = await visit(net, bridge, what)

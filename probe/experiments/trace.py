@@ -11,13 +11,13 @@ steps end there, and, only if somebody asked for it, it is asked until it works.
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+from probe.analysis import trace_analysis
 from probe.compare import is_address
 from probe.experiments.browse import Site, resolve
+from probe.experiments.interface import Experiment, Net, Resolver, Task, TtlNet, TtlProber
 from probe.experiments.option import ADDRESS, TEXT, lasting, whole
-from probe.experiments.port import Experiment, Net, Resolver, Stepper, SteppingNet, Task
-from probe.experiments.trail import Trail
+from probe.experiments.step_log import StepLog
 from probe.model import Dns, Http, Ping, Role, Step, Steps, Tls
-from probe.reading import path
 
 HOPS = 24
 TRIES = 3
@@ -30,10 +30,10 @@ Ask = Callable[[Role, int | None], Awaitable[Sequence[Step | None]]]
 
 async def measure(task: Task, net: Net) -> Steps:
     """Trace the way to one address of the target, by every layer that answers there."""
-    trail = Trail()
+    trail = StepLog()
     site = Site(task.url, 0)
     address = await _address(task, net, trail, site)
-    if address is None or not task.harmless or not isinstance(net, SteppingNet):
+    if address is None or not task.harmless or not isinstance(net, TtlNet):
         return trail.steps
     async with net.stepper([address], keep=bool(task.options.get("keep"))) as stepper:
         if stepper.raw is not None:
@@ -46,7 +46,7 @@ async def measure(task: Task, net: Net) -> Steps:
     return trail.steps
 
 
-async def _address(task: Task, net: Net, trail: Trail, site: Site) -> str | None:
+async def _address(task: Task, net: Net, trail: StepLog, site: Site) -> str | None:
     """The first IPv4 address that may be dialled: the one the options name, or as resolved."""
     aimed = task.options.get("address")
     found = [aimed] if isinstance(aimed, str) else await resolve(task, net, trail, site, try_=1)
@@ -54,8 +54,8 @@ async def _address(task: Task, net: Net, trail: Trail, site: Site) -> str | None
 
 
 def _layers(
-    task: Task, net: Net, stepper: Stepper, site: Site, address: str
-) -> Sequence[tuple[path.Layer, Ask]]:
+    task: Task, net: Net, stepper: TtlProber, site: Site, address: str
+) -> Sequence[tuple[trace_analysis.Layer, Ask]]:
     """What can be asked here, each as a function of the name and the distance."""
     harmless = str(task.options.get("harmless") or task.harmless[task.seed % len(task.harmless)])
     if is_address(site.host):
@@ -73,7 +73,7 @@ def _layers(
     async def query(resolver: Resolver, role: Role, ttl: int | None) -> Sequence[Step | None]:
         return (await stepper.query(names[role], resolver, ttl or 64),)
 
-    layers: list[tuple[path.Layer, Ask]] = [("tls", hello), ("http", request)]
+    layers: list[tuple[trace_analysis.Layer, Ask]] = [("tls", hello), ("http", request)]
     public = [one for one in net.resolvers if one.transport == "udp" and one.label != "system"]
     outside = [one for one in public if net.safe(one.address) and ":" not in one.address]
     if outside:
@@ -84,13 +84,13 @@ def _layers(
 class _Walk:
     """One name after the other, one distance after the other."""
 
-    def __init__(self, task: Task, net: Net, trail: Trail) -> None:
+    def __init__(self, task: Task, net: Net, trail: StepLog) -> None:
         self._net, self._trail = net, trail
         self._hops = _number(task, "max_hops", HOPS)
-        self._tries = max(_number(task, "tries", TRIES), path.ENOUGH)
+        self._tries = max(_number(task, "tries", TRIES), trace_analysis.ENOUGH)
         self._patience = _number(task, "residual", 0)
 
-    async def take(self, layer: tuple[path.Layer, Ask]) -> None:
+    async def take(self, layer: tuple[trace_analysis.Layer, Ask]) -> None:
         """The harmless name over the whole way, then the target's; nothing where neither works."""
         kind, ask = layer
         if not await self._works(kind, ask):
@@ -99,7 +99,7 @@ class _Walk:
         for begin in range(1, self._hops + 1, _AT_ONCE):
             ttls = range(begin, min(begin + _AT_ONCE, self._hops + 1))
             await self._look(ask, Role.HARMLESS, [(ttl, 1) for ttl in ttls])
-            server = path.server_at(self._trail.steps, kind)
+            server = trace_analysis.server_at(self._trail.steps, kind)
             if server is not None:
                 break
         end = server or self._hops
@@ -113,12 +113,12 @@ class _Walk:
         looks = [(ttl, try_) for try_ in range(1, self._tries + 1) for ttl in range(1, end + 1)]
         await self._look(ask, Role.TARGET, looks)
 
-    async def _farther(self, kind: path.Layer, ask: Ask, end: int) -> None:
+    async def _farther(self, kind: trace_analysis.Layer, ask: Ask, end: int) -> None:
         """The target's name, nearest first, up to the server or to where one is punished."""
         for ttl in range(1, end + 1):
             await self._look(ask, Role.TARGET, [(ttl, 1)])
             rest = [(ttl, try_) for try_ in range(2, self._tries + 1)]
-            if not path.differs(self._trail.steps, kind, ttl):
+            if not trace_analysis.differs(self._trail.steps, kind, ttl):
                 await self._look(ask, Role.TARGET, rest)
                 continue
             punished = False
@@ -138,18 +138,21 @@ class _Walk:
         for (_, try_), steps in zip(looks, answers, strict=True):
             self._trail.chain(steps, role=role, try_=try_)
 
-    async def _works(self, kind: path.Layer, ask: Ask, *, tries: int = 2) -> bool:
+    async def _works(self, kind: trace_analysis.Layer, ask: Ask, *, tries: int = 2) -> bool:
         """The harmless name is answered over the whole way."""
         if kind == "dns":
             return True  # asked with as much as any packet needs, among the others
         for try_ in range(1, tries + 1):
             steps = await ask(Role.HARMLESS, None)
             last = self._trail.chain(steps, role=Role.HARMLESS, try_=try_)[-1]
-            if isinstance(last, Tls | Http) and path.fate(last) is path.Fate.ANSWERED:
+            if (
+                isinstance(last, Tls | Http)
+                and trace_analysis.fate(last) is trace_analysis.HopResult.ANSWERED
+            ):
                 return True
         return False
 
-    async def _outlast(self, kind: path.Layer, ask: Ask) -> bool:
+    async def _outlast(self, kind: trace_analysis.Layer, ask: Ask) -> bool:
         """Ask with the harmless name until it works again, or patience ends."""
         waited = 0.0
         while waited < self._patience:

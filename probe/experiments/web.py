@@ -8,6 +8,8 @@ what any of it means.
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
+from probe.analysis.blockpage_text import reads_like_one
+from probe.analysis.evidence import of_the_site
 from probe.compare import host_of, incompatible, is_address, same_issuer, same_site
 from probe.experiments.browse import (
     ADDRESSES,
@@ -19,12 +21,10 @@ from probe.experiments.browse import (
     resolve,
     walk,
 )
-from probe.experiments.port import Experiment, Net, Reference, Task
-from probe.experiments.trail import Trail
+from probe.experiments.interface import Experiment, Net, Reference, Task
+from probe.experiments.step_log import StepLog
 from probe.failure import Failure
 from probe.model import Dns, Http, Role, Step, Steps, Tcp, Tls
-from probe.reading.evidence import of_the_site
-from probe.reading.notices import reads_like_one
 
 PATIENCE = 12.0
 PUNISHED = (20.0, 45.0)
@@ -32,7 +32,7 @@ PUNISHED = (20.0, 45.0)
 
 async def measure(task: Task, net: Net) -> Steps:
     """Look once, as a browser would."""
-    trail = Trail()
+    trail = StepLog()
     await walk(task, net, trail, Site(task.url, 0), try_=1)
     return trail.steps
 
@@ -94,13 +94,13 @@ def _stays(pages: list[Http]) -> bool:
 
 async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     """Look again at where it ended, between references, and by comparison."""
-    trail = Trail(seen)
+    trail = StepLog(seen)
     for site in _doubtful(task, trail):
         await _look_again(task, net, trail, site)
     return trail.steps
 
 
-async def _look_again(task: Task, net: Net, trail: Trail, site: Site) -> None:
+async def _look_again(task: Task, net: Net, trail: StepLog, site: Site) -> None:
     reference = task.references[0] if task.references else None
     await look_at(net, trail, reference)
     addresses = await resolve(task, net, trail, site, try_=2)
@@ -114,7 +114,7 @@ async def _look_again(task: Task, net: Net, trail: Trail, site: Site) -> None:
     await _name_elsewhere(task, net, trail, site)
 
 
-def _doubtful(task: Task, trail: Trail) -> list[Site]:
+def _doubtful(task: Task, trail: StepLog) -> list[Site]:
     """Where to look again: every hop from which an open redirect led off the site, and the end."""
     site = Site(task.url, 0)
     left: list[Site] = []
@@ -133,7 +133,7 @@ def _led_away(page: Http) -> bool:
     return not page.proven and not same_site(host_of(page.url), host_of(page.location or ""))
 
 
-async def look_at(net: Net, trail: Trail, reference: Reference | None) -> None:
+async def look_at(net: Net, trail: StepLog, reference: Reference | None) -> None:
     """See whether a site that must work does."""
     if reference is None or reference.address is None:
         return
@@ -146,7 +146,7 @@ async def look_at(net: Net, trail: Trail, reference: Reference | None) -> None:
 
 
 async def _ask_for_another(
-    task: Task, net: Net, trail: Trail, site: Site, reference: Reference | None
+    task: Task, net: Net, trail: StepLog, site: Site, reference: Reference | None
 ) -> None:
     """Ask the system's resolver for another name, when it failed for this one."""
     failed = [s for s in _queries(trail.steps) if s.resolver == "system" and s.name == site.host]
@@ -161,7 +161,7 @@ async def _ask_for_another(
         trail.add(await net.dns(name, "A", net.resolvers[0]), role=role)
 
 
-def _picks(task: Task, net: Net, trail: Trail, site: Site, addresses: Sequence[str]) -> list[str]:
+def _picks(task: Task, net: Net, trail: StepLog, site: Site, addresses: Sequence[str]) -> list[str]:
     """Which addresses to compare at: tried ones, then one each that the others gave.
 
     What controls reached is worth more than what one more resolver says.
@@ -179,7 +179,7 @@ def _picks(task: Task, net: Net, trail: Trail, site: Site, addresses: Sequence[s
     return safe[:ADDRESSES]
 
 
-def _overtaken(trail: Trail, site: Site) -> list[str]:
+def _overtaken(trail: StepLog, site: Site) -> list[str]:
     """Addresses in answers that came after another answer to the same query."""
     asked = [s for s in _queries(trail.steps) if s.name == site.host]
     return [a for s in asked for later in s.replies[1:] for a in later.answers if is_address(a)]
@@ -196,7 +196,7 @@ def control_addresses(task: Task, site: Site) -> list[str]:
     ]
 
 
-async def _compare(task: Task, net: Net, trail: Trail, site: Site, address: str) -> None:
+async def _compare(task: Task, net: Net, trail: StepLog, site: Site, address: str) -> None:
     """At one address: a harmless name, the target, and when that failed the harmless name again."""
     harmless = _harmless_name(task)
     if harmless is not None:
@@ -218,19 +218,19 @@ async def _compare(task: Task, net: Net, trail: Trail, site: Site, address: str)
         await _front_page(net, trail, site, address)
 
 
-def _given(trail: Trail, site: Site) -> set[str]:
+def _given(trail: StepLog, site: Site) -> set[str]:
     """Addresses to which a browser here would go."""
     asked = [s for s in _queries(trail.steps) if s.resolver == "system" and s.name == site.host]
     return {a for s in asked for a in s.addresses} or {site.host}
 
 
-def _goes_on(trail: Trail, site: Site, page: Http, following: str) -> bool:
+def _goes_on(trail: StepLog, site: Site, page: Http, following: str) -> bool:
     """A redirect of the site's own that was not followed before."""
     was_there = any(isinstance(s, Http) and s.url == following for s in trail.steps)
     return site.hop < HOPS and not _led_away(page) and not was_there
 
 
-async def _harmless(net: Net, trail: Trail, site: Site, address: str, name: str) -> Steps:
+async def _harmless(net: Net, trail: StepLog, site: Site, address: str, name: str) -> Steps:
     """The same address, asked for a name that nobody minds; twice when a packet may be lost."""
     for try_ in (1, 2):
         if site.secure:
@@ -247,7 +247,7 @@ def _harmless_name(task: Task) -> str | None:
     return task.harmless[task.seed % len(task.harmless)] if task.harmless else None
 
 
-async def _until_forgotten(net: Net, trail: Trail, site: Site, address: str, name: str) -> None:
+async def _until_forgotten(net: Net, trail: StepLog, site: Site, address: str, name: str) -> None:
     """Offer a harmless name; if the address went silent since the first look, wait and ask again.
 
     Some boxes punish an address for a while after a name was offered to it.
@@ -260,14 +260,14 @@ async def _until_forgotten(net: Net, trail: Trail, site: Site, address: str, nam
         await net.pause(seconds)
 
 
-async def _front_page(net: Net, trail: Trail, site: Site, address: str) -> None:
+async def _front_page(net: Net, trail: StepLog, site: Site, address: str) -> None:
     """The same host's front page, which tells whether one page is stopped or the site."""
     front = f"http://{urlsplit(site.url).netloc}/"
     steps = await net.http(front, address)
     trail.chain(steps, role=Role.HARMLESS, hop=site.hop)
 
 
-async def _own_https(net: Net, trail: Trail, site: Site, picks: Sequence[str]) -> None:
+async def _own_https(net: Net, trail: StepLog, site: Site, picks: Sequence[str]) -> None:
     """What the same host says where nobody can write into it."""
     parts = urlsplit(site.url)
     if parts.port not in {None, 80}:
@@ -281,7 +281,9 @@ async def _own_https(net: Net, trail: Trail, site: Site, picks: Sequence[str]) -
         trail.chain(steps, hop=site.hop, try_=2)
 
 
-async def _patiently(task: Task, net: Net, trail: Trail, site: Site, picks: Sequence[str]) -> None:
+async def _patiently(
+    task: Task, net: Net, trail: StepLog, site: Site, picks: Sequence[str]
+) -> None:
     """One long look where a silence might be a slow server's.
 
     No harmless name was answered there either, or the server has confirmed what we asked.
@@ -304,7 +306,7 @@ async def _patiently(task: Task, net: Net, trail: Trail, site: Site, picks: Sequ
             await look_at(net, trail, task.references[-1] if task.references else None)
 
 
-async def _name_elsewhere(task: Task, net: Net, trail: Trail, site: Site) -> None:
+async def _name_elsewhere(task: Task, net: Net, trail: StepLog, site: Site) -> None:
     """Offer the name to a server that has nothing to do with it, between two harmless ones.
 
     Where only this name fails at its own address, the server may itself be broken for it; an
@@ -320,7 +322,7 @@ async def _name_elsewhere(task: Task, net: Net, trail: Trail, site: Site) -> Non
             return
 
 
-async def _offer_between(net: Net, trail: Trail, site: Site, stranger: str, name: str) -> bool:
+async def _offer_between(net: Net, trail: StepLog, site: Site, stranger: str, name: str) -> bool:
     """Offer the name there between two harmless ones; False where harmless ones are turned away."""
     for offered, role in ((name, Role.HARMLESS), (site.host, Role.NEUTRAL), (name, Role.HARMLESS)):
         steps: Iterable[Step | None] = (
@@ -334,7 +336,7 @@ async def _offer_between(net: Net, trail: Trail, site: Site, stranger: str, name
     return True
 
 
-def _fails_alone(task: Task, trail: Trail, site: Site) -> bool:
+def _fails_alone(task: Task, trail: StepLog, site: Site) -> bool:
     """This name failed each time after connecting, and right after it a harmless one did not."""
     if control_addresses(task, site):
         return False  # the server is known to be well
@@ -351,7 +353,7 @@ def _fails_alone(task: Task, trail: Trail, site: Site) -> bool:
     return any(s.address == last.address and s.bytes_in > 0 for s in later)
 
 
-def _untrusted_alone(trail: Trail, site: Site) -> bool:
+def _untrusted_alone(trail: StepLog, site: Site) -> bool:
     """This name was shown a certificate that nobody vouches for, and a harmless one another's."""
     shaken = [s for s in trail.steps if isinstance(s, Tls) and s.hop == site.hop and site.secure]
     mine = [s for s in shaken if s.role is Role.TARGET and s.sni == site.host and s.trust]
@@ -362,7 +364,7 @@ def _untrusted_alone(trail: Trail, site: Site) -> bool:
     return bool(others) and not any(same_issuer(s.trust, mine[-1].trust) for s in others)
 
 
-def _reads_like_a_notice(trail: Trail, site: Site) -> bool:
+def _reads_like_a_notice(trail: StepLog, site: Site) -> bool:
     """What came over plain http is no page, leads off the site, or speaks of blocking."""
     if site.secure:
         return False
@@ -379,7 +381,7 @@ def _answers(steps: Steps) -> bool:
     return any(isinstance(s, Tls | Http) and s.failure is None for s in steps)
 
 
-def _at(trail: Trail, site: Site, address: str) -> list[Tcp | Tls | Http]:
+def _at(trail: StepLog, site: Site, address: str) -> list[Tcp | Tls | Http]:
     return [
         s
         for s in trail.steps

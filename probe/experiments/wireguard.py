@@ -15,15 +15,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from probe import wireguard
+from probe.analysis.service_attempts import THROWAWAY
 from probe.experiments import service
+from probe.experiments.interface import Exchange, Experiment, Net, Task
 from probe.experiments.openvpn import PREFACE
 from probe.experiments.option import LIST
-from probe.experiments.port import Experiment, Net, Talk, Task
-from probe.experiments.private import MOST, Server, listed, read_server, visit
-from probe.experiments.trail import Trail
+from probe.experiments.private_servers import MOST, Server, listed, read_server, visit
+from probe.experiments.step_log import StepLog
 from probe.experiments.web import look_at
 from probe.model import Role, Steps
-from probe.reading.places import THROWAWAY
 
 _KEYS = frozenset({"endpoint", "public_key", "private_key"})
 _FRESH = 36
@@ -38,7 +38,7 @@ class Peer:
     private: bytes | None
 
     @property
-    def talk(self) -> Talk:
+    def talk(self) -> Exchange:
         """A fresh initiation, and how its answer is known."""
         public, own = self.public, self.private
         mark = wireguard.public_of(own) if own is not None else b""
@@ -47,7 +47,9 @@ class Peer:
             private = own if own is not None else fresh[_FRESH : _FRESH + wireguard.KEY_BYTES]
             return wireguard.initiation(public, private, fresh[:_FRESH], now)
 
-        return Talk("wireguard", words, lambda sent, heard: wireguard.answers(mark, sent, heard))
+        return Exchange(
+            "wireguard", words, lambda sent, heard: wireguard.answers(mark, sent, heard)
+        )
 
 
 def read_peer(entry: object) -> Peer | None:
@@ -90,7 +92,7 @@ def peers(task: Task) -> list[tuple[str, Peer]]:
 
 async def measure(task: Task, net: Net) -> Steps:
     """Ask each server once."""
-    trail = Trail()
+    trail = StepLog()
     for what, peer in peers(task):
         trail.add(await visit(net, peer.server, what, peer.talk))
     return trail.steps
@@ -98,7 +100,7 @@ async def measure(task: Task, net: Net) -> Steps:
 
 async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     """Ask again, between the same question behind a preface, and between references."""
-    trail = Trail(seen)
+    trail = StepLog(seen)
     failed = {one.what for one in service.summaries(seen) if one.failure is not None}
     reference = task.references[0] if task.references else None
     await look_at(net, trail, reference)

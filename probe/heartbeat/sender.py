@@ -16,21 +16,21 @@ from pathlib import Path
 
 import msgspec
 
-from probe import durable
-from probe.buglog import keep
+from probe import atomic_files
+from probe.admin import consent
+from probe.api_types import Heartbeat
+from probe.client.collector_client import CollectorClient, CollectorError, CollectorRefused
+from probe.client.context import ClientContext
+from probe.client.endpoint import Endpoint
+from probe.client.enrolment import ensure_enrolled, reintroduce, remember_address
+from probe.client.keys import KeysError
 from probe.config import Settings
-from probe.heartbeat import boot, presence
-from probe.heartbeat.boot import Reading
-from probe.heartbeat.presence import EVERY, History, Reach
-from probe.job.whereabouts import Whereabouts
-from probe.messages import Heartbeat
+from probe.crash_log import keep
+from probe.heartbeat import clocks, uptime
+from probe.heartbeat.clocks import Reading
+from probe.heartbeat.uptime import EVERY, History, Reach
 from probe.model import Vantage
-from probe.sharing.collector_client import CollectorClient, CollectorError, CollectorRefused
-from probe.sharing.endpoint import Endpoint
-from probe.sharing.enrolment import introduce, reintroduce, remember_address
-from probe.sharing.keys import KeysError
-from probe.sharing.post import Outfit
-from probe.upkeep import consent
+from probe.vantage import VantageLookup
 
 FILE = "heartbeat.json"
 LOCK = "heartbeat.lock"
@@ -63,7 +63,7 @@ def allowed(settings: Settings, state: Path) -> bool:
 
 
 @asynccontextmanager
-async def beating(outfit: Outfit, say: Say, until: float = 0.0) -> AsyncIterator[None]:
+async def heartbeats(outfit: ClientContext, say: Say, until: float = 0.0) -> AsyncIterator[None]:
     """While in here, heartbeats are sent: one, or one every five minutes in a run that repeats.
 
     A single one is waited for at the end, for a moment and up to this instant of the monotonic
@@ -84,7 +84,7 @@ async def beating(outfit: Outfit, say: Say, until: float = 0.0) -> AsyncIterator
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _beat_for_ever(outfit: Outfit, say: Say) -> None:
+async def _beat_for_ever(outfit: ClientContext, say: Say) -> None:
     while True:
         began = time.monotonic()
         try:
@@ -95,9 +95,9 @@ async def _beat_for_ever(outfit: Outfit, say: Say) -> None:
         await asyncio.sleep(max(began + pause - time.monotonic(), 1.0))
 
 
-async def beat(outfit: Outfit, say: Say) -> bool:
+async def beat(outfit: ClientContext, say: Say) -> bool:
     """One heartbeat to every collector; whether all of them heard it."""
-    lock = durable.Lock(outfit.state / LOCK)
+    lock = atomic_files.Lock(outfit.state / LOCK)
     if not lock.acquire():
         return True  # another process of ours is at it
     try:
@@ -106,10 +106,10 @@ async def beat(outfit: Outfit, say: Say) -> bool:
         lock.release()
 
 
-async def _beat(outfit: Outfit, say: Say) -> bool:
+async def _beat(outfit: ClientContext, say: Say) -> bool:
     history = read(outfit.state)
-    where = await Whereabouts(outfit.settings, outfit.state, None).now()
-    now = boot.read(reached=True)
+    where = await VantageLookup(outfit.settings, outfit.state, None).now()
+    now = clocks.read(reached=True)
     urls = [one.url for one in outfit.collectors]
     answers = await asyncio.gather(
         *(_tell(outfit, one, Moment(history, now, where), say) for one in outfit.collectors)
@@ -118,20 +118,20 @@ async def _beat(outfit: Outfit, say: Say) -> bool:
     if len(heard) < len(urls):
         reach = await _reach(outfit)
         now = msgspec.structs.replace(now, reached=reach != "nothing")
-        history = presence.noted(history, now, reach, country=where.country, asn=where.asn)
-    history = presence.heard_by(history, heard, now)
+        history = uptime.noted(history, now, reach, country=where.country, asn=where.asn)
+    history = uptime.heard_by(history, heard, now)
     # A full disk costs a memory, nothing else.
     with suppress(OSError):
-        write(outfit.state, presence.tidied(history, urls, now))
+        write(outfit.state, uptime.tidied(history, urls, now))
     return len(heard) == len(urls)
 
 
-async def _tell(outfit: Outfit, to: Endpoint, moment: Moment, say: Say) -> bool:
+async def _tell(outfit: ClientContext, to: Endpoint, moment: Moment, say: Say) -> bool:
     """Whether one collector heard it."""
     try:
         async with asyncio.timeout(SECONDS), CollectorClient(to) as client:
             identity = outfit.keys.identity(to.url, role=outfit.settings.role)
-            await introduce(client, outfit.keys, identity, outfit.settings.invite)
+            await ensure_enrolled(client, outfit.keys, identity, outfit.settings.invite)
             await _send(outfit, client, _message(client, moment))
             remember_address(client, outfit.keys)
     except TimeoutError:
@@ -143,7 +143,7 @@ async def _tell(outfit: Outfit, to: Endpoint, moment: Moment, say: Say) -> bool:
     return False
 
 
-async def _send(outfit: Outfit, client: CollectorClient, beat_: Heartbeat) -> None:
+async def _send(outfit: ClientContext, client: CollectorClient, beat_: Heartbeat) -> None:
     try:
         await client.heartbeat(beat_)
     except CollectorRefused as error:
@@ -159,11 +159,11 @@ def _message(client: CollectorClient, moment: Moment) -> Heartbeat:
         boot=_word(now.boot, identity.key_id) if identity and now.boot else None,
         at=round(now.wall, 1),
         monotonic=round(now.monotonic, 1),
-        slept=presence.slept(moment.history, now),
+        slept=uptime.slept(moment.history, now),
         country=where.country,
         asn=where.asn,
         region=where.region,
-        unheard=presence.unheard(moment.history, client.endpoint.url, now),
+        unheard=uptime.unheard(moment.history, client.endpoint.url, now),
     )
 
 
@@ -172,14 +172,16 @@ def _word(boot_id: str, key_id: str) -> str:
     return hashlib.sha256(f"{boot_id}\n{key_id}".encode()).hexdigest()[:8]
 
 
-async def _reach(outfit: Outfit) -> Reach:
-    from probe.heartbeat.glance import glance
-    from probe.job.outfit import anchors, session_settings
+async def _reach(outfit: ClientContext) -> Reach:
+    from probe.heartbeat.reachability import check_reachability
     from probe.net.session import Session
+    from probe.runner.wiring import anchors, session_settings
 
     sites = anchors(outfit.settings)
     async with Session(session_settings(outfit.settings)) as session:
-        return await glance(session.net(time.monotonic()), sites, int(time.time() // EVERY))
+        return await check_reachability(
+            session.net(time.monotonic()), sites, int(time.time() // EVERY)
+        )
 
 
 def read(state: Path) -> History:
@@ -192,4 +194,4 @@ def read(state: Path) -> History:
 
 def write(state: Path, history: History) -> None:
     """Keep it."""
-    durable.write(state / FILE, msgspec.json.encode(history))
+    atomic_files.write(state / FILE, msgspec.json.encode(history))

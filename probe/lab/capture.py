@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from probe.lab.country import Country
+from probe.lab.harness import stage
 from probe.lab.matrix import by_climate, chosen
-from probe.lab.scenario import Climate, Expect, Scenario
-from probe.lab.staging import stage
+from probe.lab.scenario import Environment, Expect, Scenario
+from probe.lab.testbed import NetnsTestbed
 from probe.model import Data, Http, Record, Step
 
 _BODY = 1024  # characters of base64: whole groups of four
@@ -48,11 +48,11 @@ def _write(lines: dict[Path, list[bytes]]) -> None:
         path.write_bytes(b"\n".join(cases) + b"\n")
 
 
-def _play(climate: Climate, scenarios: list[Scenario]) -> Iterator[Case]:
+def _play(climate: Environment, scenarios: list[Scenario]) -> Iterator[Case]:
     settings = "\n".join(each.settings for each in scenarios)
     owners = {expect.url: scenario for scenario in scenarios for expect in scenario.expect}
     with (
-        Country(scenarios, line=climate.line) as country,
+        NetnsTestbed(scenarios, line=climate.line) as country,
         stage(country, climate.control, country.urls(), climate.looks, settings) as ready,
     ):
         control = () if climate.control != "none" else ("--control", "none")

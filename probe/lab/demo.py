@@ -14,9 +14,9 @@ import click
 
 from probe.lab import commands
 from probe.lab.catalogue import catalogue
-from probe.lab.country import Country, obstacle
-from probe.lab.staging import Ground, Stage, records
-from probe.lab.street import Street
+from probe.lab.harness import Ground, Harness, records
+from probe.lab.loopback_testbed import LoopbackTestbed
+from probe.lab.testbed import NetnsTestbed, obstacle
 
 _SHOWN = (
     "innocent.fine",
@@ -50,7 +50,7 @@ def demo(output: Path = _RECORDS, *, force_street: bool = False) -> int:
     """
     began = time.monotonic()
     with _ground(force_street=force_street) as ground:
-        ready = Stage(ground)
+        ready = Harness(ground)
         urls = ground.urls()
         _say(f"{len(urls)} targets, a censor, a collector with its embedded store")
         ready.start_collector(urls)
@@ -86,11 +86,11 @@ def _ground(*, force_street: bool) -> Iterator[Ground]:
     reason = "it was asked for" if force_street else obstacle()
     if reason is None:
         _say("a simulated country in network namespaces of this machine; nothing leaves it")
-        with Country(shown) as country:
+        with NetnsTestbed(shown) as country:
             yield country
         return
     _say(f"a street of rude servers on loopback, for there can be no country here: {reason}")
-    with Street(each for each in catalogue() if each.street) as street:
+    with LoopbackTestbed(each for each in catalogue() if each.street) as street:
         yield street
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 
 from probe.lab.catalogue import catalogue
-from probe.lab.country import Country, CountryError
-from probe.lab.scenario import WIRE, Climate, Expect, LineSpec, Scenario
-from probe.lab.staging import Ground, Stage, StageError, stage
-from probe.lab.street import Street
+from probe.lab.harness import Ground, Harness, StageError, stage
+from probe.lab.loopback_testbed import LoopbackTestbed
+from probe.lab.scenario import WIRE, Environment, Expect, LineSpec, Scenario
+from probe.lab.testbed import CountryError, NetnsTestbed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +69,30 @@ def on_line(scenarios: Iterable[Scenario], line: LineSpec) -> tuple[Scenario, ..
     return tuple(replace(each, line=line) for each in scenarios if each.line == WIRE)
 
 
-def by_climate(scenarios: Iterable[Scenario]) -> dict[Climate, list[Scenario]]:
+def by_climate(scenarios: Iterable[Scenario]) -> dict[Environment, list[Scenario]]:
     """Scenarios that can share a country, together."""
-    groups: dict[Climate, list[Scenario]] = {}
+    groups: dict[Environment, list[Scenario]] = {}
     for scenario in scenarios:
         groups.setdefault(scenario.climate, []).append(scenario)
     return groups
 
 
 def play(
-    climate: Climate, scenarios: Sequence[Scenario], *, runs: int = 1, seed: int = 1
+    climate: Environment, scenarios: Sequence[Scenario], *, runs: int = 1, seed: int = 1
 ) -> Iterator[Row]:
     """Build one country, run everything in it, and compare."""
-    with Country(scenarios, line=climate.line, seed=seed) as country:
+    with NetnsTestbed(scenarios, line=climate.line, seed=seed) as country:
         yield from _play_on(country, climate, scenarios, runs, seed)
 
 
 def play_street(scenarios: Sequence[Scenario], *, runs: int = 1, seed: int = 1) -> Iterator[Row]:
     """The same on loopback, with the scenarios that can be played there."""
-    with Street(scenarios) as street:
-        yield from _play_on(street, Climate(), street.scenarios, runs, seed)
+    with LoopbackTestbed(scenarios) as street:
+        yield from _play_on(street, Environment(), street.scenarios, runs, seed)
 
 
 def _play_on(
-    ground: Ground, climate: Climate, scenarios: Sequence[Scenario], runs: int, seed: int
+    ground: Ground, climate: Environment, scenarios: Sequence[Scenario], runs: int, seed: int
 ) -> Iterator[Row]:
     settings = "\n".join(each.settings for each in scenarios)
     with stage(ground, climate.control, ground.urls(), climate.looks, settings) as ready:
@@ -105,7 +105,7 @@ def _play_on(
 
 
 def _measure(
-    ready: Stage, climate: Climate, scenarios: Sequence[Scenario], seed: int
+    ready: Harness, climate: Environment, scenarios: Sequence[Scenario], seed: int
 ) -> dict[str, Got]:
     """One run for each set of experiments that scenarios ask for."""
     wanted: dict[tuple[str, ...], list[str]] = {}
@@ -146,7 +146,7 @@ def _seconds(value: object) -> float:
 class Played:
     """What came out of one climate, or the problem that stopped it."""
 
-    climate: Climate
+    climate: Environment
     rows: tuple[Row, ...]
     seconds: float
     problem: str = ""
@@ -156,7 +156,7 @@ def play_all(
     scenarios: Iterable[Scenario], *, runs: int = 1, seed: int = 1, street: bool = False
 ) -> Iterator[Played]:
     """Every climate in turn, or the one street."""
-    groups = {Climate(): list(scenarios)} if street else by_climate(scenarios)
+    groups = {Environment(): list(scenarios)} if street else by_climate(scenarios)
     for climate, group in groups.items():
         began, problem = time.monotonic(), ""
         rows: list[Row] = []

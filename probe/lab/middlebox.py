@@ -11,11 +11,11 @@ from typing import Literal
 from probe.lab import addresses as plan
 from probe.lab.hello import pattern
 from probe.lab.scenario import (
-    Act,
     Box,
     Cut,
     FirstPacket,
     Hello,
+    Interference,
     Lie,
     Nation,
     Quic,
@@ -23,7 +23,7 @@ from probe.lab.scenario import (
     Slow,
     Web,
 )
-from probe.lab.world import World
+from probe.lab.topology import Topology
 
 HOME = "home"
 UPLINK = "uplink"
@@ -57,7 +57,7 @@ class Rule:
     text: str
 
 
-def rules(world: World, *, v6: bool = False) -> str:
+def rules(world: Topology, *, v6: bool = False) -> str:
     """Everything the censor's kernel does, as iptables-restore (or ip6tables-restore) reads it."""
     made = list(_fixed())
     for index, act in enumerate(world.acts):
@@ -66,7 +66,7 @@ def rules(world: World, *, v6: bool = False) -> str:
     return render(made)
 
 
-def in_kernel(act: Act) -> bool:
+def in_kernel(act: Interference) -> bool:
     """Whether rules alone do it, so that it can begin and end while a country runs."""
     match act:
         case Nation():
@@ -83,7 +83,7 @@ def in_kernel(act: Act) -> bool:
             return isinstance(act, Cut | Shape | FirstPacket)
 
 
-def box_rules(world: World, router: str) -> str:
+def box_rules(world: Topology, router: str) -> str:
     """What the boxes in the path at one router of a long way do."""
     made = list(_fixed())
     for index, act in enumerate(world.acts):
@@ -92,7 +92,7 @@ def box_rules(world: World, router: str) -> str:
     return render(made)
 
 
-def _box(act: Box, world: World, index: int) -> Iterator[Rule]:
+def _box(act: Box, world: Topology, index: int) -> Iterator[Rule]:
     how: Literal["drop", "reset"] = "reset" if act.how == "reset" else "drop"
     match act.what:
         case "hello":
@@ -126,7 +126,7 @@ def render(made: list[Rule]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def classes(world: World) -> list[str]:
+def classes(world: Topology) -> list[str]:
     """Traffic classes for shaped names, as `tc -batch` reads them."""
     shaped = [(i, act) for i, act in enumerate(world.acts) if _is_shaped(act)]
     if not shaped:
@@ -142,7 +142,7 @@ def classes(world: World) -> list[str]:
     return lines
 
 
-def _is_shaped(act: Act) -> bool:
+def _is_shaped(act: Interference) -> bool:
     return isinstance(act, Slow) and act.how == "shape"
 
 
@@ -153,7 +153,7 @@ def _fixed() -> Iterator[Rule]:
     yield Rule("filter", "FORWARD", f"-p tcp -m connmark --mark {_RESET} {reject}")
 
 
-def _act(act: Act, world: World, index: int, *, v6: bool) -> Iterator[Rule]:
+def _act(act: Interference, world: Topology, index: int, *, v6: bool) -> Iterator[Rule]:
     match act:
         case Hello():
             yield from _hello(act, world, index, v6=v6)
@@ -181,7 +181,7 @@ def _offers(name: str) -> str:
     return f'-i {HOME} -p tcp -m string --algo bm --hex-string "{pattern(name)}"'
 
 
-def _hello(act: Hello, world: World, index: int, *, v6: bool) -> Iterator[Rule]:
+def _hello(act: Hello, world: Topology, index: int, *, v6: bool) -> Iterator[Rule]:
     if act.how in PROXIED_HELLO:
         yield from _redirect(act.name, world, 443, plan.REDIRECTED_TLS_PORT, v6=v6)
         return
@@ -199,7 +199,7 @@ def _hello(act: Hello, world: World, index: int, *, v6: bool) -> Iterator[Rule]:
         yield Rule("filter", "FORWARD", f"-i {HOME} -p tcp --dport 443 {check}")
 
 
-def _web(act: Web, world: World, *, v6: bool) -> Iterator[Rule]:
+def _web(act: Web, world: Topology, *, v6: bool) -> Iterator[Rule]:
     if act.how not in KERNEL_WEB:
         yield from _redirect(act.name, world, 80, plan.REDIRECTED_WEB_PORT, v6=v6)
         return
@@ -210,18 +210,18 @@ def _web(act: Web, world: World, *, v6: bool) -> Iterator[Rule]:
     yield Rule("mangle", "FORWARD", f"{found} -j CONNMARK --set-mark {mark}")
 
 
-def _redirect(name: str, world: World, port: int, to: int, *, v6: bool) -> Iterator[Rule]:
+def _redirect(name: str, world: Topology, port: int, to: int, *, v6: bool) -> Iterator[Rule]:
     for address in _family(world, name, v6=v6):
         found = f"-i {HOME} -d {address} -p tcp --dport {port}"
         yield Rule("nat", "PREROUTING", f"{found} -j REDIRECT --to-ports {to}")
 
 
-def _family(world: World, name: str, *, v6: bool) -> tuple[str, ...]:
+def _family(world: Topology, name: str, *, v6: bool) -> tuple[str, ...]:
     place = world.places[name]
     return place.v6 if v6 else place.v4
 
 
-def _cut(act: Cut, world: World, *, v6: bool) -> Iterator[Rule]:
+def _cut(act: Cut, world: Topology, *, v6: bool) -> Iterator[Rule]:
     addresses = _family(world, act.name, v6=v6)
     for address in addresses[:1] if act.first_only else addresses:
         port = f"-p tcp --dport {act.port}" if act.port else ""
@@ -248,14 +248,14 @@ def _lie(act: Lie) -> Iterator[Rule]:
     yield Rule("nat", "PREROUTING", f"{found} -j REDIRECT --to-ports {plan.LIAR_PORT}")
 
 
-def _shape(act: Shape, world: World, *, v6: bool) -> Iterator[Rule]:
+def _shape(act: Shape, world: Topology, *, v6: bool) -> Iterator[Rule]:
     """Extension 0xfe0d with 250 bytes in it that begin like an outer hello's (RFC 9849)."""
     for address in _family(world, act.name, v6=v6):
         shape = '-m string --algo bm --hex-string "|fe0d00fa0000010001|"'
         yield Rule("filter", "FORWARD", f"-i {HOME} -d {address} -p tcp {shape} -j DROP")
 
 
-def _quic(act: Quic, world: World, index: int, *, v6: bool) -> Iterator[Rule]:
+def _quic(act: Quic, world: Topology, index: int, *, v6: bool) -> Iterator[Rule]:
     """By name only over IPv4: the gatekeeper carries no other."""
     port = "icmp6-port-unreachable" if v6 else "icmp-port-unreachable"
     for address in _family(world, act.name, v6=v6):
@@ -268,7 +268,7 @@ def _quic(act: Quic, world: World, index: int, *, v6: bool) -> Iterator[Rule]:
             yield Rule("filter", "FORWARD", f"{found} -j {stopped}")
 
 
-def _first_packet(act: FirstPacket, world: World) -> Iterator[Rule]:
+def _first_packet(act: FirstPacket, world: Topology) -> Iterator[Rule]:
     """IP and UDP have 28 bytes of headers; connbytes counts the packet that is looked at."""
     for address in _family(world, act.name, v6=False):
         first = "-m connbytes --connbytes 1:1 --connbytes-dir original --connbytes-mode packets"
@@ -296,7 +296,7 @@ def _slow(act: Slow, index: int) -> Iterator[Rule]:
             yield Rule("mangle", "POSTROUTING", f"-o {HOME} {marked} {target}")
 
 
-def _nation_rules(world: World, *, v6: bool) -> Iterator[Rule]:
+def _nation_rules(world: Topology, *, v6: bool) -> Iterator[Rule]:
     for act in world.acts:
         if isinstance(act, Nation):
             yield from _nation6(act) if v6 else _nation(act)
@@ -362,7 +362,7 @@ def _resolvers_stopped(how: str) -> Iterator[Rule]:
         yield Rule("filter", "FORWARD", f"-i {HOME} -d {plan.SYSTEM_RESOLVER} -j DROP")
 
 
-def dead_servers(world: World, *, v6: bool = False) -> str:
+def dead_servers(world: Topology, *, v6: bool = False) -> str:
     """The internet's own dead, closed and unreachable servers: nobody's censorship."""
     made: list[Rule] = []
     for place in world.places.values():

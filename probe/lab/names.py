@@ -11,10 +11,10 @@ import dns.rdatatype
 import dns.rrset
 from dns.exception import DNSException
 
-from probe import known
+from probe import reference_data
 from probe.lab import addresses as plan
 from probe.lab.scenario import LieKind, NameKind
-from probe.lab.world import Placed, World
+from probe.lab.topology import Placed, Topology
 
 _TTL = 300
 _RCODES: dict[NameKind, dns.rcode.Rcode] = {
@@ -68,7 +68,7 @@ def respond(
 class Zone:
     """What is true of every name, as each resolver tells it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Topology) -> None:
         self._world = world
         self._resolvers = _resolver_names()
 
@@ -97,7 +97,7 @@ class Zone:
         self, query: dns.message.Message, name: str, kind: str, resolver: str
     ) -> dns.message.Message:
         addresses = self._resolvers.get(name)
-        if addresses is None and name in known.whoami_names():
+        if addresses is None and name in reference_data.whoami_names():
             addresses = [resolver]
         if addresses is None:
             return respond(query, dns.rcode.NXDOMAIN)

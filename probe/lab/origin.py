@@ -11,12 +11,12 @@ import time
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
-from probe.lab import addresses as plan, pages, tunnels, wires
+from probe.lab import addresses as plan, pages, sockets, tunnels
 from probe.lab.hello import server_name
 from probe.lab.pages import Answer
 from probe.lab.resolvers import Resolvers
 from probe.lab.scenario import Audience, Page, Site
-from probe.lab.world import WRONG_CLOCK, World
+from probe.lab.topology import WRONG_CLOCK, Topology
 
 _UNRECOGNIZED_NAME = bytes.fromhex("15030300020270")  # fatal alert 112, RFC 6066 section 3
 _DEAD_AFTER = 1.5  # seconds a site lives on after the control has seen it
@@ -52,10 +52,10 @@ class Origin:
         ports: Where https and http are served, when not at 443 and 80.
     """
 
-    world: World
-    locate: wires.Locate = wires.local_end
+    world: Topology
+    locate: sockets.Locate = sockets.local_end
     ports: tuple[int, int] = (443, 80)
-    contexts: wires.Contexts = field(default_factory=wires.Contexts)
+    contexts: sockets.Contexts = field(default_factory=sockets.Contexts)
     visits: Visits = field(default_factory=Visits)
 
     def secure(self, connection: socket.socket) -> None:
@@ -63,14 +63,14 @@ class Origin:
         here, _ = self.locate(connection)
         if self._speaks(connection, here):
             return
-        hello = wires.peek(connection)
+        hello = sockets.peek(connection)
         offered = server_name(hello)
         site = self.world.site_for(_bare(offered), here) or self.world.default_at(here)
         if site is None or not hello or self._misbehaves(connection, site, offered, hello):
             return
         served = self.world.served[site.name, here]
         flavour = "tls12" if site.server == "tls12" else "http/1.1"
-        with wires.wrap(connection, self.contexts.get(served, flavour=flavour)) as stream:
+        with sockets.wrap(connection, self.contexts.get(served, flavour=flavour)) as stream:
             self._exchange(stream, site, here, secure=True)
 
     def plain(self, connection: socket.socket) -> None:
@@ -97,10 +97,10 @@ class Origin:
             if _audience(connection) == "abroad":
                 self.visits.note(site.name)
             if self.visits.gone(site.name):
-                wires.silence(connection)
+                sockets.silence(connection)
                 return True
         if site.server == "overloaded":
-            wires.silence(connection)
+            sockets.silence(connection)
         return site.server == "overloaded"
 
     def _misbehaves(
@@ -115,7 +115,7 @@ class Origin:
             return True
         match site.server:
             case "resets":
-                wires.reset(connection)
+                sockets.reset(connection)
             case "closes_hello":
                 connection.recv(len(hello))
             case "no_tls":
@@ -126,13 +126,13 @@ class Origin:
         return True
 
     def _exchange(self, stream: socket.socket, fallback: Site, here: str, *, secure: bool) -> None:
-        head = wires.read_head(stream)
+        head = sockets.read_head(stream)
         if not head:
             return
-        asked = wires.parse_head(head)
+        asked = sockets.parse_head(head)
         site = self.world.site_for(_bare(asked.host), here) or fallback
         if site.server == "hangs_after_tls" and secure:
-            wires.silence(stream)
+            sockets.silence(stream)
             return
         answer = self._answer(site, asked, _audience(stream), secure=secure)
         clock = WRONG_CLOCK.total_seconds() if self.world.nation("wrong_clock") else 0.0
@@ -140,7 +140,7 @@ class Origin:
         _send(stream, site, pages.wire(answer, clock=clock))
 
     def _answer(
-        self, site: Site, asked: wires.Asked, audience: Audience, *, secure: bool
+        self, site: Site, asked: sockets.Asked, audience: Audience, *, secure: bool
     ) -> Answer:
         if not secure and site.plain == "to_https":
             return pages.moved(f"https://{asked.host or site.name}{asked.path}", 301)
@@ -157,7 +157,7 @@ def _bare(name: str | None) -> str | None:
 
 
 def _audience(connection: socket.socket) -> Audience:
-    peer = ip_address(wires.plain_address(connection.getpeername()[0]))
+    peer = ip_address(sockets.plain_address(connection.getpeername()[0]))
     return "abroad" if peer in _ABROAD or peer in _ABROAD6 else "home"
 
 
@@ -177,16 +177,16 @@ def _send(stream: socket.socket, site: Site, data: bytes) -> None:
                 stream.unwrap()
 
 
-def start(world: World, resolvers: Resolvers) -> None:
+def start(world: Topology, resolvers: Resolvers) -> None:
     """Answer on every port that any site uses, at every address of this namespace."""
     origin = Origin(world)
 
     def secure(connection: socket.socket) -> None:
-        here = wires.plain_address(connection.getsockname()[0])
+        here = sockets.plain_address(connection.getsockname()[0])
         handler = resolvers.https if resolvers.knows(here) else origin.secure
         handler(connection)
 
     ports = {443} | {port for place in world.places.values() for port in place.site.ports}
     for port in sorted(ports):
-        wires.serve(wires.listen("::", port), secure)
-    wires.serve(wires.listen("::", 80), origin.plain)
+        sockets.serve(sockets.listen("::", port), secure)
+    sockets.serve(sockets.listen("::", 80), origin.plain)

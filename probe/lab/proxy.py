@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 from cryptography import x509
 
-from probe.lab import addresses as plan, pages, wires
+from probe.lab import addresses as plan, pages, sockets
 from probe.lab.hello import offers_alpn, offers_only_tls13, server_name
 from probe.lab.pki import Authority, Served, forge_2019, forge_2021
 from probe.lab.scenario import Hello, Web
-from probe.lab.wires import Destination, Locate
-from probe.lab.world import World
+from probe.lab.sockets import Destination, Locate
+from probe.lab.topology import Topology
 
 _HANDSHAKE_FAILURE = bytes.fromhex("15030300020228")  # fatal alert 40, RFC 8446 section 6
 _RAW_PAGE = "<html><title>Access denied</title><body>This resource is blocked.</body></html>"
@@ -32,11 +32,11 @@ def pass_on(connection: socket.socket, there: Destination) -> None:
     try:
         upstream = socket.create_connection(there, timeout=_UPSTREAM_LIMIT)
     except ConnectionRefusedError:
-        return wires.reset(connection)
+        return sockets.reset(connection)
     except OSError:
-        return wires.silence(connection)
+        return sockets.silence(connection)
     with upstream:
-        wires.splice(connection, upstream)
+        sockets.splice(connection, upstream)
     return None
 
 
@@ -51,22 +51,22 @@ class Proxy:
         ports: Where https and http are served, when not at 443 and 80.
     """
 
-    world: World
-    locate: Locate = wires.original_destination
+    world: Topology
+    locate: Locate = sockets.original_destination
     onward_secure: Onward = pass_on
     onward_plain: Onward = pass_on
     reach: Callable[[Destination], Destination] = field(default=lambda there: there)
     ports: tuple[int, int] = (443, 80)
-    contexts: wires.Contexts = field(default_factory=wires.Contexts)
+    contexts: sockets.Contexts = field(default_factory=sockets.Contexts)
     forged: dict[tuple[str, bytes], Served] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def secure(self, connection: socket.socket) -> None:
         """One redirected connection to port 443."""
         there = self.locate(connection)
-        if there == wires.local_end(connection) and self.locate is wires.original_destination:
+        if there == sockets.local_end(connection) and self.locate is sockets.original_destination:
             return  # whoever dials us directly was not redirected, and is not passed on to us
-        hello = wires.peek(connection)
+        hello = sockets.peek(connection)
         name = server_name(hello)
         act = self._hello_act(name, hello)
         if act is not None:
@@ -81,13 +81,13 @@ class Proxy:
     def plain(self, connection: socket.socket) -> None:
         """One redirected connection to port 80."""
         there = self.locate(connection)
-        if there == wires.local_end(connection) and self.locate is wires.original_destination:
+        if there == sockets.local_end(connection) and self.locate is sockets.original_destination:
             return None
         if self.world.nation("captive_portal"):
-            wires.read_head(connection)
+            sockets.read_head(connection)
             answer = pages.moved(f"http://{plan.PORTAL_NAME}/login", 302)
             return connection.sendall(pages.wire(answer))
-        asked = wires.parse_head(wires.peek(connection, whole=wires.has_head))
+        asked = sockets.parse_head(sockets.peek(connection, whole=sockets.has_head))
         act = self._web_act(asked)
         if act is None:
             return self.onward_plain(connection, there)
@@ -99,7 +99,7 @@ class Proxy:
                 return act
         return None
 
-    def _web_act(self, asked: wires.Asked) -> Web | None:
+    def _web_act(self, asked: sockets.Asked) -> Web | None:
         for act in self.world.acts:
             if not isinstance(act, Web) or act.name != asked.host:
                 continue
@@ -117,22 +117,22 @@ class Proxy:
                 connection.recv(size)
                 connection.sendall(_HANDSHAKE_FAILURE)
             case "drop" | "drop_after":
-                wires.silence(connection)
+                sockets.silence(connection)
             case "reset":
-                wires.reset(connection)
+                sockets.reset(connection)
             case interception:
                 self._intercept(connection, interception, there, name)
 
     def _act_on_web(self, connection: socket.socket, act: Web, there: Destination) -> None:
         match act.how:
             case "drop":
-                wires.silence(connection)
+                sockets.silence(connection)
             case "reset":
-                wires.reset(connection)
+                sockets.reset(connection)
             case "truncate":
                 _pass_part(connection, self.reach(there))
             case how:
-                wires.read_head(connection)
+                sockets.read_head(connection)
                 connection.sendall(self._spoken(how))
 
     def _spoken(self, how: str) -> bytes:
@@ -161,8 +161,8 @@ class Proxy:
             real = upstream.getpeercert(binary_form=True) or b""
             served = self._forge(how, real)
             context = self.contexts.get(served)
-            with wires.wrap(connection, context) as stream:
-                request = wires.read_head(stream)
+            with sockets.wrap(connection, context) as stream:
+                request = sockets.read_head(stream)
                 upstream.sendall(request)
                 while data := upstream.recv(65536):
                     stream.sendall(data)
@@ -197,8 +197,8 @@ def _spared(act: Hello, hello: bytes) -> bool:
 
 def _show_router(connection: socket.socket, context: ssl.SSLContext) -> None:
     """Answer for whatever was asked with the router's own certificate and login page."""
-    with wires.wrap(connection, context) as stream:
-        wires.read_head(stream)
+    with sockets.wrap(connection, context) as stream:
+        sockets.read_head(stream)
         stream.sendall(pages.wire(pages.Answer(200, (), _ROUTER_PAGE)))
         stream.unwrap()
 
@@ -214,12 +214,12 @@ def _open_tls(there: Destination, name: str | None) -> ssl.SSLSocket:
 def _pass_part(connection: socket.socket, there: Destination) -> None:
     """Carry the first 2 KiB of the answer, then close."""
     with socket.create_connection(there, timeout=_UPSTREAM_LIMIT) as upstream:
-        upstream.sendall(wires.read_head(connection))
+        upstream.sendall(sockets.read_head(connection))
         connection.sendall(upstream.recv(2048))
 
 
-def start(world: World) -> None:
+def start(world: Topology) -> None:
     """Take redirected connections in this namespace."""
     proxy = Proxy(world)
-    wires.serve(wires.listen("::", plan.REDIRECTED_TLS_PORT), proxy.secure)
-    wires.serve(wires.listen("::", plan.REDIRECTED_WEB_PORT), proxy.plain)
+    sockets.serve(sockets.listen("::", plan.REDIRECTED_TLS_PORT), proxy.secure)
+    sockets.serve(sockets.listen("::", plan.REDIRECTED_WEB_PORT), proxy.plain)

@@ -12,7 +12,7 @@ from probe.lab import addresses as plan
 from probe.lab.initial import Initials
 from probe.lab.quic_server import PORT, is_here
 from probe.lab.scenario import Quic
-from probe.lab.world import World
+from probe.lab.topology import Topology
 
 _IDLE = 30.0
 _SIZE = 65535
@@ -65,7 +65,7 @@ class Gatekeeper:
         self._flows.pop(peer, None)
 
 
-def start(world: World) -> None:
+def start(world: Topology) -> None:
     """Take redirected datagrams in this namespace."""
     for index, act in enumerate(world.acts):
         if isinstance(act, Quic) and act.how == "drop_name" and is_here():

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from probe.lab.pki import Served
-from probe.lab.world import World
+from probe.lab.topology import Topology
 
 if TYPE_CHECKING:
     from aioquic.quic.configuration import QuicConfiguration
@@ -37,7 +37,7 @@ def configuration(served: Served) -> "QuicConfiguration":
     return made
 
 
-def start(world: World) -> None:
+def start(world: Topology) -> None:
     """Answer at every address of a site that speaks QUIC, in this namespace."""
     speaking = {
         address: world.served[place.site.name, address]

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from probe.lab import addresses as plan, names, wires
+from probe.lab import addresses as plan, names, sockets
 from probe.lab.hello import server_name
 from probe.lab.pki import Served, leaf
-from probe.lab.world import World
+from probe.lab.topology import Topology
 
 if TYPE_CHECKING:
     import ssl
@@ -27,9 +27,9 @@ _IPV6_FREEBIND = 78
 class Resolvers:
     """Every resolver of the world, one zone behind all of them."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Topology) -> None:
         self._zone = names.Zone(world)
-        self._contexts = wires.Contexts()
+        self._contexts = sockets.Contexts()
         self._served = {
             address: _certificate(world, address, name)
             for address, name in {**plan.PUBLIC_RESOLVERS, **plan.PUBLIC_RESOLVERS6}.items()
@@ -49,23 +49,23 @@ class Resolvers:
 
     def tcp(self, connection: socket.socket) -> None:
         """One connection to port 53 over TCP."""
-        self._framed(connection, wires.plain_address(connection.getsockname()[0]))
+        self._framed(connection, sockets.plain_address(connection.getsockname()[0]))
 
     def tls(self, connection: socket.socket) -> None:
         """One connection to port 853."""
-        here = wires.plain_address(connection.getsockname()[0])
+        here = sockets.plain_address(connection.getsockname()[0])
         if not self.knows(here):
             return
         context = self._contexts.get(self._served[here], flavour="dot")
-        with wires.wrap(connection, context) as stream:
+        with sockets.wrap(connection, context) as stream:
             self._framed(stream, here)
 
     def https(self, connection: socket.socket) -> None:
         """One connection to port 443 of a resolver."""
-        here = wires.plain_address(connection.getsockname()[0])
-        server_name(wires.peek(connection))
+        here = sockets.plain_address(connection.getsockname()[0])
+        server_name(sockets.peek(connection))
         context = self._contexts.get(self._served[here], flavour="h2")
-        with wires.wrap(connection, context) as stream:
+        with sockets.wrap(connection, context) as stream:
             if stream.selected_alpn_protocol() == "h2":
                 _speak_h2(stream, lambda data: self.reply(data, here))
             else:
@@ -77,20 +77,20 @@ class Resolvers:
             data = _exactly(connection, int.from_bytes(size, "big"))
             answer = self.reply(data, here) if data else None
             if answer is None:
-                return wires.silence(connection, 5.0)
+                return sockets.silence(connection, 5.0)
             connection.sendall(struct.pack("!H", len(answer)) + answer)
         return None
 
     def _speak_http1(self, stream: "ssl.SSLSocket", here: str) -> None:
-        head, _, body = wires.read_head(stream).partition(b"\r\n\r\n")
-        asked = wires.parse_head(head)
+        head, _, body = sockets.read_head(stream).partition(b"\r\n\r\n")
+        asked = sockets.parse_head(head)
         data = _from_path(asked.path) if asked.method == "GET" else body
         answer = self.reply(data, here) or b""
         lines = f"HTTP/1.1 200 OK\r\nContent-Type: {_TYPE}\r\nContent-Length: {len(answer)}\r\n\r\n"
         stream.sendall(lines.encode() + answer)
 
 
-def _certificate(world: World, address: str, name: str) -> Served:
+def _certificate(world: Topology, address: str, name: str) -> Served:
     alternatives = [each for each, owner in plan.PUBLIC_RESOLVERS.items() if owner == name]
     return leaf(world.pki.first, (name, address, *alternatives), now=world.pki.now)
 
@@ -176,11 +176,11 @@ def _once(server: socket.socket, reply: Callable[[bytes, str], bytes | None]) ->
             server.sendto(answer, peer)
 
 
-def start(world: World) -> Resolvers:
+def start(world: Topology) -> Resolvers:
     """Answer at every resolver's address in this namespace; port 443 is left to the caller."""
     resolvers = Resolvers(world)
     addresses = [plan.SYSTEM_RESOLVER, *plan.PUBLIC_RESOLVERS, *plan.PUBLIC_RESOLVERS6]
     serve_udp([udp_socket(address, 53) for address in addresses], resolvers.reply)
-    wires.serve(wires.listen("::", 53), resolvers.tcp)
-    wires.serve(wires.listen("::", 853), resolvers.tls)
+    sockets.serve(sockets.listen("::", 53), resolvers.tcp)
+    sockets.serve(sockets.listen("::", 853), resolvers.tls)
     return resolvers

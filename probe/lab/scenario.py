@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 from typing import Literal, TypeAlias
 
-from probe.lab.acts import (
-    Act,
+from probe.lab.interference import (
     Box,
     Cut,
     FirstPacket,
     Hello,
+    Interference,
     Lie,
     LieKind,
     Nation,
@@ -211,7 +211,7 @@ class Scenario:
     name: str
     sites: tuple[Site, ...]
     expect: tuple[Expect, ...]
-    censor: tuple[Act, ...] = ()
+    censor: tuple[Interference, ...] = ()
     line: LineSpec = WIRE
     control: ControlState = ControlState.FRESH
     experiments: tuple[str, ...] = ("web",)
@@ -220,12 +220,12 @@ class Scenario:
     settings: str = ""
 
     @property
-    def climate(self) -> "Climate":
+    def climate(self) -> "Environment":
         """What of the country as a whole it needs."""
         nations = {act.how for act in self.censor if isinstance(act, Nation)}
         long = any(isinstance(act, Box) for act in self.censor)
         looks = ("web", "quic") if "quic" in self.experiments else ("web",)
-        return Climate(
+        return Environment(
             self.line,
             self.control,
             tuple(sorted(nations)),
@@ -236,7 +236,7 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True)
-class Climate:
+class Environment:
     """A line, a control and what is done to everybody: scenarios that agree share one country.
 
     Attributes:
@@ -254,7 +254,7 @@ class Climate:
     @property
     def usual(self) -> bool:
         """Nothing special: the one big country."""
-        return self == Climate()
+        return self == Environment()
 
     def __str__(self) -> str:
         looks = (self.apart,) if self.apart else self.looks[1:]
@@ -267,16 +267,16 @@ __all__ = [
     "NEWS",
     "PUBLIC_SERVICES",
     "WIRE",
-    "Act",
     "Audience",
     "Box",
     "CertificateKind",
-    "Climate",
     "ControlState",
     "Cut",
+    "Environment",
     "Expect",
     "FirstPacket",
     "Hello",
+    "Interference",
     "Lie",
     "LieKind",
     "LineSpec",

@@ -10,10 +10,10 @@ import socket
 import struct
 
 from probe import wireguard
-from probe.lab import wires
+from probe.lab import sockets
 from probe.lab.resolvers import serve_udp, udp_socket
 from probe.lab.scenario import Site
-from probe.lab.world import World
+from probe.lab.topology import Topology
 
 # Made for the lab, worth nothing elsewhere: the key of every WireGuard server in it, and the key
 # of the one peer they know.
@@ -23,7 +23,7 @@ PEER_KEY = hashlib.sha256(b"qazprobe lab: the key of a peer").digest()
 _DATAGRAMS = {"openvpn", "wireguard"}
 
 
-def start(world: World) -> None:
+def start(world: Topology) -> None:
     """Answer datagrams at every address where somebody listens for them."""
     sockets: dict[str, list[socket.socket]] = {}
     for place in world.places.values():
@@ -47,7 +47,7 @@ def speak(connection: socket.socket, site: Site) -> None:
         answer = struct.pack("!H", len(reply)) + reply if reply else None
     if answer is not None:
         connection.sendall(answer)
-    wires.silence(connection, 1.0)
+    sockets.silence(connection, 1.0)
 
 
 def mtproto(question: bytes) -> bytes | None:

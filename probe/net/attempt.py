@@ -17,7 +17,7 @@ from probe.failure import Failure
 T = TypeVar("T")
 
 
-class Observed(Exception):  # noqa: N818 - not an error of ours: the network's, on its way to data
+class NetworkEvent(Exception):  # noqa: N818 - not an error of ours: the network's, on its way to data
     """Something the network did that is no exception of Python's own: a FIN, an unproven name."""
 
     def __init__(self, failure: Failure, detail: str | None = None) -> None:
@@ -94,7 +94,7 @@ _BY_ERRNO = {
 
 def classify(error: BaseException) -> tuple[Failure, str | None] | None:
     """The word for an exception, and a symbol; None when it is not the network's doing."""
-    if isinstance(error, Observed):
+    if isinstance(error, NetworkEvent):
         return error.failure, error.detail
     if isinstance(error, ssl.SSLZeroReturnError | ssl.SSLEOFError):
         return Failure.EOF, None
@@ -111,7 +111,7 @@ async def attempt(action: Awaitable[T], *, limit: float) -> Attempt[T]:
     try:
         async with asyncio.timeout(limit):
             value = await action
-    except (OSError, Observed) as error:
+    except (OSError, NetworkEvent) as error:
         word = classify(error)
         if word is None:
             raise

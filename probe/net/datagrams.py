@@ -10,9 +10,9 @@ import sys
 from dataclasses import dataclass
 from time import monotonic
 
-from probe.net import expiry
-from probe.net.budget import Budget
+from probe.net.byte_counter import ByteCounter
 from probe.net.stream import endpoint
+from probe.net.ttl import Icmp, heard, limit
 
 _SIZE = 65535
 _ANCILLARY = 64
@@ -49,7 +49,7 @@ class Datagrams:
         self,
         address: str,
         port: int,
-        budget: Budget,
+        budget: ByteCounter,
         *,
         errors: bool = False,
         ttl: int | None = None,
@@ -60,8 +60,8 @@ class Datagrams:
         self._sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
             self._sock.settimeout(0)
-            self.said: list[expiry.Icmp] = []
-            self.told = ttl is not None and expiry.limit(self._sock, ttl)
+            self.said: list[Icmp] = []
+            self.told = ttl is not None and limit(self._sock, ttl)
             self._sock.connect(endpoint(address, port))
             self._ask_for_ttl(family)
             if errors and sys.platform == "linux":
@@ -101,7 +101,7 @@ class Datagrams:
             except OSError:
                 return
 
-    async def word(self) -> expiry.Icmp:
+    async def word(self) -> Icmp:
         """What a router says of our packets; waits for it."""
         while not self.said:
             await self._readable()
@@ -113,7 +113,7 @@ class Datagrams:
 
     def _hear(self) -> bool:
         """Take what routers said; whether one of them stopped a packet of ours."""
-        new = expiry.heard(self._sock) if self.told else []
+        new = heard(self._sock) if self.told else []
         self.said += new
         return any(said.expired for said in new)
 

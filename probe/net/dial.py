@@ -7,21 +7,21 @@ from time import monotonic
 
 from probe.failure import Failure
 from probe.model import Tcp, Tls
+from probe.net.address_policy import is_dialable
 from probe.net.attempt import attempt
-from probe.net.budget import Budget
-from probe.net.gate import Gate
+from probe.net.byte_counter import ByteCounter
+from probe.net.chain_verifier import ChainVerifier
 from probe.net.hello import Contexts, server_name
-from probe.net.pace import Pace
-from probe.net.prove import Prover
-from probe.net.safety import is_dialable
+from probe.net.rate_limit import RateLimiter
 from probe.net.stream import Stream, connect
+from probe.net.timeouts import AdaptiveTimeouts
 from probe.net.tls import TlsStream
 
 NOT_DIALLED = "not dialled: not a public address"
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class SessionContext:
     """What all the connections of a session share.
 
     Attributes:
@@ -29,11 +29,11 @@ class Door:
         lab: Addresses that are not public may be dialled.
     """
 
-    gate: Gate
-    questions: Gate
-    budget: Budget
-    pace: Pace
-    prover: Prover
+    gate: RateLimiter
+    questions: RateLimiter
+    budget: ByteCounter
+    pace: AdaptiveTimeouts
+    prover: ChainVerifier
     contexts: Contexts = field(default_factory=Contexts)
     lab: bool = False
 
@@ -55,10 +55,10 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TargetContext:
     """One target's view of the session: when it began, and the certificates it saw."""
 
-    door: Door
+    door: SessionContext
     origin: float
     certs: dict[str, bytes] = field(default_factory=dict)
 
@@ -67,7 +67,9 @@ class Look:
         return round(monotonic() - self.origin, 6)
 
 
-async def open_tcp(look: Look, peer: Peer, limit: float | None) -> tuple[Tcp, Stream | None]:
+async def open_tcp(
+    look: TargetContext, peer: Peer, limit: float | None
+) -> tuple[Tcp, Stream | None]:
     """Connect; the caller closes the stream."""
     door, at = look.door, look.now()
     limit = door.pace.tcp_limit() if limit is None else limit
@@ -98,7 +100,7 @@ async def open_tcp(look: Look, peer: Peer, limit: float | None) -> tuple[Tcp, St
 
 
 async def shake_hands(
-    look: Look, peer: Peer, stream: Stream, limit: float
+    look: TargetContext, peer: Peer, stream: Stream, limit: float
 ) -> tuple[Tls, TlsStream | None]:
     """Offer the peer's name and shake hands; the chain is kept whatever comes of it."""
     door, at = look.door, look.now()
@@ -140,7 +142,7 @@ def _same(der: bytes) -> bytes:
     return der
 
 
-async def look_tcp(look: Look, peer: Peer, limit: float | None) -> Tcp:
+async def look_tcp(look: TargetContext, peer: Peer, limit: float | None) -> Tcp:
     """Connect and hang up."""
     async with look.door.gate.enter(peer.address):
         tcp, stream = await open_tcp(look, peer, limit)
@@ -150,7 +152,7 @@ async def look_tcp(look: Look, peer: Peer, limit: float | None) -> Tcp:
         return tcp
 
 
-async def look_tls(look: Look, peer: Peer, limit: float | None) -> tuple[Tcp, Tls | None]:
+async def look_tls(look: TargetContext, peer: Peer, limit: float | None) -> tuple[Tcp, Tls | None]:
     """Connect, shake hands, hang up."""
     async with look.door.gate.enter(peer.address):
         tcp, stream = await open_tcp(look, peer, limit)

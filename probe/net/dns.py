@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from secrets import randbelow
 from time import monotonic
 
-from probe.experiments.port import Resolver
+from probe.experiments.interface import Resolver
 from probe.failure import Failure
 from probe.model import Dns, Reply, Travel
-from probe.net.attempt import Attempt, Observed, attempt
-from probe.net.channel import Channels, once_over_tcp
+from probe.net.attempt import Attempt, NetworkEvent, attempt
 from probe.net.datagrams import Datagram, Datagrams
-from probe.net.dial import Look
-from probe.net.message import TYPES, Message, parse, query
+from probe.net.dial import TargetContext
+from probe.net.dns_message import TYPES, Message, parse, query
+from probe.net.resolver_connections import ResolverConnections, once_over_tcp
 
 Turn = AbstractAsyncContextManager[None]
 
@@ -43,7 +43,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class DnsResult:
     """What came of a question: when it was asked, the replies, or why there are none."""
 
     at: float
@@ -54,7 +54,9 @@ class Heard:
     travel: Travel | None = None
 
 
-async def look_up(look: Look, channels: Channels, question: Question, limit: float | None) -> Dns:
+async def look_up(
+    look: TargetContext, channels: ResolverConnections, question: Question, limit: float | None
+) -> Dns:
     """One finished DNS step."""
     resolver, pace = question.resolver, look.door.pace
     udp = resolver.transport == "udp"
@@ -62,7 +64,7 @@ async def look_up(look: Look, channels: Channels, question: Question, limit: flo
         limit = pace.dns_limit() if udp else pace.secure_dns_limit()
     turn = look.door.questions.enter(f"{resolver.transport} {resolver.address}")
     if not _is_askable(question):
-        heard = Heard(look.now(), failure=Failure.DNS_NON_RECOVERABLE, detail="not_a_dns_name")
+        heard = DnsResult(look.now(), failure=Failure.DNS_NON_RECOVERABLE, detail="not_a_dns_name")
     elif udp:
         heard = await _over_udp(look, question, limit, turn)
     else:
@@ -139,13 +141,13 @@ class _Conversation:
             self.kept.append((message, _reply(message, at, datagram.ip_ttl)))
 
 
-async def _over_udp(look: Look, question: Question, limit: float, turn: Turn) -> Heard:
+async def _over_udp(look: TargetContext, question: Question, limit: float, turn: Turn) -> DnsResult:
     async with turn:
         at = look.now()
         opened = await attempt(_open(look, question), limit=limit)
         talk = opened.value
         if talk is None:
-            return Heard(at, failure=opened.failure, detail=opened.detail)
+            return DnsResult(at, failure=opened.failure, detail=opened.detail)
         first = await _first(talk, limit)
     try:
         # Listening on burdens nobody, so the turn is somebody else's by now.
@@ -160,7 +162,9 @@ async def _over_udp(look: Look, question: Question, limit: float, turn: Turn) ->
         failure = talk.strange or first.failure
         if travel is not None and travel.expired and failure is Failure.TIMEOUT:
             failure = Failure.HOST_UNREACHABLE
-        return Heard(at, failure=failure, detail=first.detail, elapsed=first.elapsed, travel=travel)
+        return DnsResult(
+            at, failure=failure, detail=first.detail, elapsed=first.elapsed, travel=travel
+        )
     talk.at = at
     if talk.kept[0][0].truncated:
         return await _again_over_tcp(look, talk, first.elapsed, limit)
@@ -190,13 +194,15 @@ async def _first(talk: _Conversation, limit: float) -> Attempt[None]:
     return replace(first, elapsed=monotonic() - started)
 
 
-async def _open(look: Look, question: Question) -> _Conversation:
+async def _open(look: TargetContext, question: Question) -> _Conversation:
     resolver = question.resolver
     sock = Datagrams(resolver.address, resolver.port, look.door.budget, ttl=question.ttl)
     return _Conversation(question, sock)
 
 
-async def _again_over_tcp(look: Look, talk: _Conversation, spent: float, limit: float) -> Heard:
+async def _again_over_tcp(
+    look: TargetContext, talk: _Conversation, spent: float, limit: float
+) -> DnsResult:
     """RFC 7766: a truncated reply sends the client to TCP. Truncated replies are no evidence."""
     question = talk.question
     wire = query(randbelow(0x10000), question.name, question.type)
@@ -210,30 +216,32 @@ async def _again_over_tcp(look: Look, talk: _Conversation, spent: float, limit: 
     return _heard(talk.at, question, whole, spent)
 
 
-async def _over_stream(look: Look, channels: Channels, question: Question, limit: float) -> Heard:
+async def _over_stream(
+    look: TargetContext, channels: ResolverConnections, question: Question, limit: float
+) -> DnsResult:
     at, started = look.now(), monotonic()
     asked = await attempt(_ask(channels, question), limit=limit)
     if asked.value is None:
         if asked.failure is Failure.TIMEOUT:
             await channels.doubt(question.resolver, since=started)
-        return Heard(at, failure=asked.failure, detail=asked.detail, elapsed=asked.elapsed)
+        return DnsResult(at, failure=asked.failure, detail=asked.detail, elapsed=asked.elapsed)
     reply = _reply(asked.value, asked.elapsed, None)
     return _heard(at, question, [(asked.value, reply)], asked.elapsed)
 
 
-async def _ask(channels: Channels, question: Question) -> Message:
+async def _ask(channels: ResolverConnections, question: Question) -> Message:
     wire = await channels.ask(question.resolver, question.name, question.type)
     message = parse(wire)
     if message is None or not message.response or not _answers(message, question):
-        raise Observed(Failure.DNS_MISBEHAVING)
+        raise NetworkEvent(Failure.DNS_MISBEHAVING)
     return message
 
 
 def _heard(
     at: float, question: Question, kept: Sequence[tuple[Message, Reply]], elapsed: float
-) -> Heard:
+) -> DnsResult:
     failure = failure_of(kept[0][0], question.type)
-    return Heard(at, tuple(reply for _, reply in kept), failure, None, elapsed)
+    return DnsResult(at, tuple(reply for _, reply in kept), failure, None, elapsed)
 
 
 def _is_askable(question: Question) -> bool:

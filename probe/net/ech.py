@@ -17,10 +17,10 @@ from os import urandom
 from probe.failure import Failure
 from probe.model import Tcp, Tls
 from probe.net.alert import in_records
-from probe.net.attempt import Observed, attempt
-from probe.net.dial import Look, Peer, open_tcp
+from probe.net.attempt import NetworkEvent, attempt
+from probe.net.dial import Peer, TargetContext, open_tcp
 from probe.net.hello import is_offerable, server_name
-from probe.net.server_hello import handwriting
+from probe.net.server_hello import ja3s_string
 from probe.net.stream import Stream
 
 EXTENSION = 0xFE0D
@@ -33,7 +33,7 @@ _SERVER_HELLO = 2
 _MOST = 16384
 
 
-async def look_ech(look: Look, peer: Peer, limit: float | None) -> tuple[Tcp, Tls | None]:
+async def look_ech(look: TargetContext, peer: Peer, limit: float | None) -> tuple[Tcp, Tls | None]:
     """Connect, send the hello, wait for the first answer, hang up."""
     async with look.door.gate.enter(peer.address):
         tcp, stream = await open_tcp(look, peer, limit)
@@ -46,7 +46,7 @@ async def look_ech(look: Look, peer: Peer, limit: float | None) -> tuple[Tcp, Tl
             stream.close()
 
 
-async def _offer(look: Look, peer: Peer, stream: Stream, limit: float) -> Tls:
+async def _offer(look: TargetContext, peer: Peer, stream: Stream, limit: float) -> Tls:
     at, heard = look.now(), bytearray()
     hello = client_hello(look.door.contexts.get("default"), server_name(peer.sni))
     sent = with_ech(hello, urandom(ENTROPY)) if hello else b""
@@ -61,7 +61,7 @@ async def _offer(look: Look, peer: Peer, stream: Stream, limit: float) -> Tls:
         bytes_in=len(heard),
         alert=alert,
         alert_by="peer" if alert is not None else None,
-        server_hello=handwriting(bytes(heard)),
+        server_hello=ja3s_string(bytes(heard)),
         failure=done.failure,
         detail=done.detail,
         at=at,
@@ -73,15 +73,15 @@ async def _offer(look: Look, peer: Peer, stream: Stream, limit: float) -> Tls:
 async def _first_answer(stream: Stream, hello: bytes, heard: bytearray) -> None:
     """Send, and read until a ServerHello begins; raises whatever else it is."""
     if not hello:
-        raise Observed(Failure.UNKNOWN, "not_a_host_name")
+        raise NetworkEvent(Failure.UNKNOWN, "not_a_host_name")
     await stream.write(hello)
     while len(heard) < _RECORD + 2:
         data = await stream.read()
         if not data:
-            raise Observed(Failure.EOF)
+            raise NetworkEvent(Failure.EOF)
         heard += data[:_MOST]
     if heard[0] != _SPEECH or heard[_RECORD] != _SERVER_HELLO:
-        raise Observed(Failure.SSL_HANDSHAKE, None if heard[0] == _ALERT else "no_tls")
+        raise NetworkEvent(Failure.SSL_HANDSHAKE, None if heard[0] == _ALERT else "no_tls")
 
 
 def client_hello(context: ssl.SSLContext, name: str | None) -> bytes:

@@ -12,15 +12,15 @@ from urllib.parse import urlsplit
 
 from probe.failure import Failure
 from probe.model import Http, Steps
-from probe.net.answer import Answer, Headers
+from probe.net.address_policy import is_literal
 from probe.net.attempt import Attempt, attempt
-from probe.net.dial import Look, Peer, open_tcp, shake_hands
+from probe.net.dial import Peer, TargetContext, open_tcp, shake_hands
 from probe.net.http1 import Http1
 from probe.net.http2 import Http2
-from probe.net.pace import LONGEST
-from probe.net.page import describe
-from probe.net.safety import is_literal
+from probe.net.http_response import Headers, HttpResponse
+from probe.net.page_features import describe
 from probe.net.stream import Stream
+from probe.net.timeouts import LONGEST
 
 # A common browser's, so that we are served what people are served; nothing in it is ours.
 USER_AGENT = (
@@ -84,7 +84,7 @@ def plan_fetch(
     )
 
 
-async def fetch(look: Look, what: Fetch, cap: int, limit: float | None) -> Steps:
+async def fetch(look: TargetContext, what: Fetch, cap: int, limit: float | None) -> Steps:
     """Connect, shake hands if need be, ask, and read what comes."""
     peer = Peer(what.address, what.port, what.sni, verify=what.name)
     async with look.door.gate.enter(what.address):
@@ -113,7 +113,7 @@ async def fetch(look: Look, what: Fetch, cap: int, limit: float | None) -> Steps
 
 
 async def ask_plainly(
-    look: Look, what: Fetch, stream: Stream, cap: int, limit: float | None
+    look: TargetContext, what: Fetch, stream: Stream, cap: int, limit: float | None
 ) -> Http:
     """Ask over a connection that is open already, without TLS."""
     return await _exchange(look, what, _Exchange(stream, stream, cap), limit)
@@ -146,11 +146,11 @@ class _Exchange:
     first: float | None = None
     last: float | None = None
     peak_gap: float | None = None
-    answer: Answer = field(init=False)
+    answer: HttpResponse = field(init=False)
     parser: Http1 | Http2 = field(init=False)
 
     def __post_init__(self) -> None:
-        self.answer = Answer(self.cap)
+        self.answer = HttpResponse(self.cap)
         self._keep_short()
         self.parser = Http2(self.cap) if self.h2 else Http1(self.answer)
 
@@ -225,7 +225,9 @@ class _Exchange:
         return done
 
 
-async def _exchange(look: Look, what: Fetch, exchange: _Exchange, limit: float | None) -> Http:
+async def _exchange(
+    look: TargetContext, what: Fetch, exchange: _Exchange, limit: float | None
+) -> Http:
     at = look.now()
     pace = look.door.pace
     idle, exchange.patience = pace.idle_limit(), pace.patience()

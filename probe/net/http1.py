@@ -7,8 +7,8 @@ are kept until a head was understood, whatever the parser thinks of them.
 
 import h11
 
-from probe.net.answer import Answer, Headers
-from probe.net.lenient import HEAD_LIMIT, Head, read_head, unchunk
+from probe.net.http1_lenient import HEAD_LIMIT, Head, read_head, unchunk
+from probe.net.http_response import Headers, HttpResponse
 
 _ENDLESS = 4 * HEAD_LIMIT
 
@@ -16,7 +16,7 @@ _ENDLESS = 4 * HEAD_LIMIT
 class Http1:
     """One request and its answer on one connection."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: HttpResponse) -> None:
         self._answer = answer
         self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
         self._raw = bytearray()

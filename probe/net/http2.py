@@ -13,7 +13,7 @@ from h2.events import (
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
-from probe.net.answer import Answer, Headers
+from probe.net.http_response import Headers, HttpResponse
 
 _WINDOW = 1 << 20
 _PADDING = 2048  # h2 hands windows back in portions; a padded answer must not wait for one
@@ -47,7 +47,7 @@ class Http2:
         if window > _DEFAULT_WINDOW:
             self._connection.increment_flow_control_window(window)
         self._bounded = most is not None
-        self._answers: dict[int, Answer] = {}
+        self._answers: dict[int, HttpResponse] = {}
         self._first = b""
         self.ended = False
 
@@ -61,7 +61,7 @@ class Http2:
             and there.open_outbound_streams < theirs.max_concurrent_streams
         )
 
-    def request(self, headers: Headers, body: bytes | None, answer: Answer) -> int:
+    def request(self, headers: Headers, body: bytes | None, answer: HttpResponse) -> int:
         """Ask; what comes back goes into `answer`. Gives the stream's number."""
         stream = self._connection.get_next_available_stream_id()
         self._connection.send_headers(stream, headers, end_stream=body is None)
@@ -137,7 +137,7 @@ class Http2:
             answer.fail(f"rst_stream {int(event.error_code or 0)}")
 
 
-def _take_head(answer: Answer, headers: object) -> None:
+def _take_head(answer: HttpResponse, headers: object) -> None:
     answer.version = "2"
     for name, value in headers:  # type: ignore[attr-defined]
         if name == b":status":

@@ -19,11 +19,11 @@ from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted
 
 from probe.failure import Failure
 from probe.model import Quic
-from probe.net.attempt import Attempt, Observed, attempt
+from probe.net.address_policy import is_dialable
+from probe.net.attempt import Attempt, NetworkEvent, attempt
 from probe.net.datagrams import Datagrams
-from probe.net.dial import NOT_DIALLED, Look, Peer
+from probe.net.dial import NOT_DIALLED, Peer, TargetContext
 from probe.net.hello import is_offerable, server_name
-from probe.net.safety import is_dialable
 
 GRACE = 1.0
 _VERSIONS = 16
@@ -38,7 +38,7 @@ _ICMP = {
 }
 
 
-async def look_quic(look: Look, peer: Peer, limit: float | None) -> Quic:
+async def look_quic(look: TargetContext, peer: Peer, limit: float | None) -> Quic:
     """Shake hands over QUIC and hang up."""
     limit = look.door.pace.tcp_limit() if limit is None else limit
     if not is_dialable(peer.address, lab=look.door.lab):
@@ -71,7 +71,7 @@ class Talk:
     icmp: OSError | None = None
     _icmp_at: float = field(default=0.0)
 
-    async def handshake(self, look: Look) -> None:
+    async def handshake(self, look: TargetContext) -> None:
         """Send and receive until it stands; raises what the network did instead."""
         self.sock = Datagrams(self.address, self.port, look.door.budget, errors=True)
         self.link.connect(self._place, monotonic())
@@ -117,7 +117,7 @@ class Talk:
         try:
             self.link.receive_datagram(data, self._place, monotonic())
         except Exception as error:  # a stranger's bytes in a third party's parser
-            raise Observed(Failure.UNKNOWN, "quic_unreadable") from error
+            raise NetworkEvent(Failure.UNKNOWN, "quic_unreadable") from error
 
     def _send(self, sock: Datagrams) -> None:
         for data, _ in self.link.datagrams_to_send(monotonic()):
@@ -156,11 +156,15 @@ class Talk:
 
     def _ended(self, event: ConnectionTerminated, *, by_peer: bool) -> None:
         if self.versions and not by_peer:
-            raise Observed(Failure.QUIC_VERSION)
+            raise NetworkEvent(Failure.QUIC_VERSION)
         self.error = event.error_code
         if self.error in _ALERTS:
-            raise Observed(Failure.SSL_HANDSHAKE)
-        raise Observed(Failure.EOF) if by_peer else Observed(Failure.UNKNOWN, "quic_closed_by_us")
+            raise NetworkEvent(Failure.SSL_HANDSHAKE)
+        raise (
+            NetworkEvent(Failure.EOF)
+            if by_peer
+            else NetworkEvent(Failure.UNKNOWN, "quic_closed_by_us")
+        )
 
     @property
     def alert(self) -> int | None:
@@ -212,7 +216,7 @@ def offered_versions(data: bytes) -> tuple[int, ...]:
 
 
 async def _finished(
-    look: Look, peer: Peer, talk: Talk, shaken: Attempt[None], *, at: float, limit: float
+    look: TargetContext, peer: Peer, talk: Talk, shaken: Attempt[None], *, at: float, limit: float
 ) -> Quic:
     chain = talk.chain if talk.datagrams_in else ()
     prints = tuple(sha256(der).hexdigest() for der in chain)

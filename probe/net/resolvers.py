@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from probe.net.safety import is_literal
+from probe.net.address_policy import is_literal
 
 Address = tuple[str, int]
 

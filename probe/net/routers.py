@@ -12,11 +12,11 @@ from ipaddress import IPv4Address, ip_network
 
 from probe.failure import Failure
 from probe.model import Ping, Travel
+from probe.net.address_policy import is_dialable, is_global
 from probe.net.attempt import attempt
 from probe.net.datagrams import Datagrams
-from probe.net.dial import Look
-from probe.net.expiry import Icmp
-from probe.net.safety import is_dialable, is_global
+from probe.net.dial import TargetContext
+from probe.net.ttl import Icmp
 
 _FIRST_PORT = 33434  # where traceroute has always begun
 _PATIENCE = 1.0
@@ -32,7 +32,9 @@ class _Heard:
     elapsed: float
 
 
-async def find_routers(look: Look, address: str, hops: int, tries: int) -> tuple[Ping, ...]:
+async def find_routers(
+    look: TargetContext, address: str, hops: int, tries: int
+) -> tuple[Ping, ...]:
     """One step a hop, up to where the far host itself answers."""
     if ":" in address or not is_dialable(address, lab=look.door.lab):
         return ()
@@ -46,7 +48,7 @@ async def find_routers(look: Look, address: str, hops: int, tries: int) -> tuple
     return _told(heard, address)
 
 
-async def _ask(look: Look, address: str, ttl: int, tries: int) -> _Heard:
+async def _ask(look: TargetContext, address: str, ttl: int, tries: int) -> _Heard:
     at, elapsed = look.now(), 0.0
     for _ in range(tries):
         asked = await attempt(_word(look, address, ttl), limit=_PATIENCE)
@@ -56,7 +58,7 @@ async def _ask(look: Look, address: str, ttl: int, tries: int) -> _Heard:
     return _Heard(ttl, None, at, round(elapsed, 6))
 
 
-async def _word(look: Look, address: str, ttl: int) -> Icmp:
+async def _word(look: TargetContext, address: str, ttl: int) -> Icmp:
     sock = Datagrams(address, _FIRST_PORT + ttl, look.door.budget, ttl=ttl)
     try:
         sock.send(b"\0" * 32)

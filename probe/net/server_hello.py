@@ -14,7 +14,7 @@ _LOOKED_AT = 16 * 1024
 _EXTENSIONS = 64
 
 
-def handwriting(heard: bytes) -> str | None:
+def ja3s_string(heard: bytes) -> str | None:
     """The first ServerHello in a row of TLS records as one line, or None when there is none."""
     message = _first_handshake(heard[:_LOOKED_AT])
     if len(message) < 4 or message[0] != _SERVER_HELLO:

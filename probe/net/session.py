@@ -7,18 +7,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from probe.experiments.port import Resolver
-from probe.net.budget import Budget
-from probe.net.channel import Channels
-from probe.net.dial import Door, Look
-from probe.net.ease import Ease
-from probe.net.gate import Gate
-from probe.net.pace import Pace
-from probe.net.prove import Prover, load_roots
+from probe.experiments.interface import Resolver
+from probe.net.byte_counter import ByteCounter
+from probe.net.chain_verifier import ChainVerifier, load_roots
+from probe.net.concurrency import AdaptiveConcurrency
+from probe.net.dial import SessionContext, TargetContext
+from probe.net.rate_limit import RateLimiter
+from probe.net.resolver_connections import ResolverConnections
+from probe.net.resolver_pool import ResolverPool
 from probe.net.resolvers import Address, system_resolvers
-from probe.net.roster import Roster
 from probe.net.route import has_route
-from probe.net.view import View
+from probe.net.target_net import SocketNet
+from probe.net.timeouts import AdaptiveTimeouts
 
 # A judgement needs a title, a hash and a likeness, and to see that more than some 20 KB get through
 # (where known throttles freeze a connection); more of a page would be the volunteer's bytes.
@@ -64,20 +64,20 @@ class Session:
 
     def __init__(self, settings: SessionSettings | None = None) -> None:
         self.settings = settings = settings or SessionSettings()
-        self.pace = Pace()
-        self.budget = Budget(settings.max_bytes)
+        self.pace = AdaptiveTimeouts()
+        self.budget = ByteCounter(settings.max_bytes)
         self.ipv6 = has_route(_SOMEWHERE) if settings.ipv6 is None else settings.ipv6
-        self._roster = Roster((), ())
-        self._prover = Prover(load_roots(settings.ca_file))
-        self._door = Door(
-            gate=Gate(
-                Ease(settings.concurrency),
+        self._roster = ResolverPool((), ())
+        self._prover = ChainVerifier(load_roots(settings.ca_file))
+        self._door = SessionContext(
+            gate=RateLimiter(
+                AdaptiveConcurrency(settings.concurrency),
                 settings.per_address,
                 settings.spacing,
                 settings.per_address_spacing,
             ),
-            questions=Gate(
-                Ease(_QUESTIONS, first=_QUESTIONS),
+            questions=RateLimiter(
+                AdaptiveConcurrency(_QUESTIONS, first=_QUESTIONS),
                 each=_QUESTIONS_EACH,
                 each_spacing=_QUESTION_SPACING,
             ),
@@ -86,7 +86,7 @@ class Session:
             prover=self._prover,
             lab=settings.lab,
         )
-        self._channels = Channels(self._door)
+        self._channels = ResolverConnections(self._door)
 
     async def __aenter__(self) -> Self:
         settings = self.settings
@@ -95,7 +95,7 @@ class Session:
         else:
             own = await asyncio.to_thread(system_resolvers)
         usable = tuple(one for one in settings.public if self.ipv6 or ":" not in one.address)
-        self._roster = Roster(own, usable)
+        self._roster = ResolverPool(own, usable)
         return self
 
     async def __aexit__(
@@ -106,10 +106,10 @@ class Session:
     ) -> None:
         await self._channels.close()
 
-    def net(self, origin: float) -> View:
+    def net(self, origin: float) -> SocketNet:
         """The network as one target sees it; `origin` is a `time.monotonic()`."""
-        return View(
-            Look(self._door, origin),
+        return SocketNet(
+            TargetContext(self._door, origin),
             self._channels,
             self._roster,
             ipv6=self.ipv6,

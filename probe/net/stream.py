@@ -15,8 +15,8 @@ import errno
 import socket
 from time import monotonic
 
-from probe.net import expiry, tcp_info
-from probe.net.budget import Budget
+from probe.net import tcp_info, ttl
+from probe.net.byte_counter import ByteCounter
 
 CHUNK = 16384
 AHEAD = 24 * 1024  # bytes that a peer may send before we read them
@@ -39,7 +39,7 @@ class Stream:
         "limited",
     )
 
-    def __init__(self, sock: socket.socket, budget: Budget) -> None:
+    def __init__(self, sock: socket.socket, budget: ByteCounter) -> None:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._broken: OSError | None = None
@@ -62,10 +62,10 @@ class Stream:
         waiting = tcp_info.read(self._sock).unacked
         return None if waiting is None else waiting == 0
 
-    def limit(self, ttl: int) -> None:
+    def limit(self, hops: int) -> None:
         """From now on let packets cross so many routers only."""
         self.limited = True
-        self.expired = False if expiry.limit(self._sock, ttl) else None
+        self.expired = False if ttl.limit(self._sock, hops) else None
 
     def keep_short(self, size: int) -> None:
         """Let the peer send about so much ahead of us: what is not read need not cross the line."""
@@ -104,7 +104,7 @@ class Stream:
     def close(self) -> None:
         """Hang up, with whatever is still unread."""
         if self.limited:
-            expiry.give_up(self._sock)
+            ttl.give_up(self._sock)
         self._sock.close()
 
     async def _receive(self, size: int) -> bytes:
@@ -139,7 +139,7 @@ class Stream:
         return True
 
 
-async def connect(address: str, port: int, budget: Budget) -> Stream:
+async def connect(address: str, port: int, budget: ByteCounter) -> Stream:
     """Open a connection to a literal address; raises what the system says."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)

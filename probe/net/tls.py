@@ -10,9 +10,9 @@ from typing import Any
 
 from probe.failure import Failure
 from probe.net.alert import Sender, from_peer, in_records
-from probe.net.attempt import Observed
+from probe.net.attempt import NetworkEvent
 from probe.net.hello import is_offerable, split
-from probe.net.server_hello import handwriting
+from probe.net.server_hello import ja3s_string
 from probe.net.stream import CHUNK, Stream
 
 _HANDSHAKE = 1 << 20  # more than any chain that OpenSSL would take
@@ -40,7 +40,7 @@ class TlsStream:
     async def handshake(self, *, in_two: bool = False) -> None:
         """Shake hands; `in_two` cuts the ClientHello inside the name over two segments."""
         if not self._offerable:
-            raise Observed(Failure.UNKNOWN, "not_a_host_name")
+            raise NetworkEvent(Failure.UNKNOWN, "not_a_host_name")
         first_in, first_out = self.stream.bytes_in, self.stream.bytes_out
         heard: list[bytes] = []
         try:
@@ -48,10 +48,10 @@ class TlsStream:
                 await self._flush(in_two=in_two and not heard)
                 data = await self.stream.read()
                 if not data:
-                    raise Observed(Failure.EOF)
+                    raise NetworkEvent(Failure.EOF)
                 heard.append(data)
                 if self.stream.bytes_in - first_in > _HANDSHAKE:
-                    raise Observed(Failure.SSL_HANDSHAKE, "endless")
+                    raise NetworkEvent(Failure.SSL_HANDSHAKE, "endless")
                 self._incoming.write(data)
             await self._flush()
         except ssl.SSLError as error:
@@ -59,7 +59,7 @@ class TlsStream:
             self._note_alert(error, b"".join(heard), await self._flush())
             raise
         finally:
-            self.server_hello = handwriting(b"".join(heard[:_FIRST]))
+            self.server_hello = ja3s_string(b"".join(heard[:_FIRST]))
             self.bytes_in = self.stream.bytes_in - first_in
             self.bytes_out = self.stream.bytes_out - first_out
 

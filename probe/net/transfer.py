@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from time import monotonic, thread_time
 from typing import Literal
 
+from probe.analysis.plateau import plateau
 from probe.failure import Failure
 from probe.model import Transfer
-from probe.net import counters, tcp_info
-from probe.net.attempt import Observed, classify
-from probe.net.reply import Reply
+from probe.net import interface_counters, tcp_info
+from probe.net.attempt import NetworkEvent, classify
 from probe.net.sampling import TICK, Samples
-from probe.reading.plateau import plateau
+from probe.net.transfer_response import TransferResponse
 
 STALL_SECONDS = 5.0
 CONNECT_LIMIT = 10.0
@@ -99,13 +99,13 @@ class _Exchange:
         self.request = request
         self.cancelled = cancelled
         self.samples = Samples()
-        self.reply = Reply(request.size if request.direction == "down" else 0)
+        self.reply = TransferResponse(request.size if request.direction == "down" else 0)
         self.wire_in = 0
         self.wire_out = 0
         self.connect_seconds: float | None = None
         self.handshake_seconds: float | None = None
         self.first_byte_seconds: float | None = None
-        self.counted = counters.towards(request.address)
+        self.counted = interface_counters.towards(request.address)
         self.begun = monotonic()
         self.asked_at = 0.0
         self._incoming = ssl.MemoryBIO()
@@ -145,7 +145,7 @@ class _Exchange:
         if self.request.pin is None:
             return
         if spki_sha256(self._tls.getpeercert(binary_form=True) or b"") != self.request.pin.lower():
-            raise Observed(Failure.SSL_CERTIFICATE, "PIN")
+            raise NetworkEvent(Failure.SSL_CERTIFICATE, "PIN")
 
     # -- moving bytes ----------------------------------------------------------------------
 
@@ -159,7 +159,7 @@ class _Exchange:
             return 0
         if not data:
             self._incoming.write_eof()
-            raise Observed(Failure.EOF)
+            raise NetworkEvent(Failure.EOF)
         self.wire_in += len(data)
         self._incoming.write(data)
         return len(data)
@@ -240,7 +240,7 @@ class _Exchange:
         """Like `_pull`; a FIN counts as the end of a reply that is whole without a length."""
         try:
             return self._pull()
-        except Observed:
+        except NetworkEvent:
             self._decrypt()
             if self.reply.whole:
                 return 0
@@ -319,7 +319,7 @@ def _run(request: Request, cancelled: threading.Event) -> Transfer:
         ended = exchange.download() if request.direction == "down" else exchange.upload()
     except _Cancelled:
         failure = Failure.INTERRUPTED
-    except (OSError, Observed) as error:
+    except (OSError, NetworkEvent) as error:
         word = classify(error)
         if word is None:
             raise
@@ -360,7 +360,9 @@ def _step(
         stalled_at=samples.passed() if ended == "stall" else None,
         segment_bytes=samples.segment_bytes,
         cpu_seconds=round(cpu, 6),
-        other_bytes=counters.besides(exchange.counted, exchange.wire_in + exchange.wire_out),
+        other_bytes=interface_counters.besides(
+            exchange.counted, exchange.wire_in + exchange.wire_out
+        ),
         samples=kept,
         failure=failure,
         detail=detail,

@@ -14,7 +14,7 @@ import time
 from base64 import b64encode
 from collections.abc import Mapping
 
-from probe.rawhelper import listen, privilege
+from probe.rawhelper import capture, privilege
 
 _LONGEST = 3600.0
 _MOST = 64
@@ -27,7 +27,7 @@ def begin(order: Mapping[str, object]) -> tuple[socket.socket | None, str | None
     if order.get("op") != "begin" or not isinstance(named, list) or not 0 < len(named) <= _MOST:
         return None, "no destinations were named"
     try:
-        opened = listen.open_for([str(one) for one in named])
+        opened = capture.open_for([str(one) for one in named])
     except PermissionError:
         return None, "no CAP_NET_RAW"
     except (OSError, ValueError) as error:
@@ -37,7 +37,7 @@ def begin(order: Mapping[str, object]) -> tuple[socket.socket | None, str | None
     return opened, None
 
 
-def serve(order: Mapping[str, object], heard: listen.Heard) -> dict[str, object]:
+def serve(order: Mapping[str, object], heard: capture.Heard) -> dict[str, object]:
     """Answer one order."""
     from probe.rawhelper import packets
 
@@ -69,10 +69,10 @@ def main() -> None:
     limit = min(float(seconds) if isinstance(seconds, int | float) else 0.0, _LONGEST)
     named = order["destinations"]
     assert isinstance(named, list)  # noqa: S101 - `begin` looked
-    _obey(orders, opened, listen.Heard(frozenset(map(str, named))), time.monotonic() + limit)
+    _obey(orders, opened, capture.Heard(frozenset(map(str, named))), time.monotonic() + limit)
 
 
-def _obey(orders: io.FileIO, opened: socket.socket, heard: listen.Heard, end: float) -> None:
+def _obey(orders: io.FileIO, opened: socket.socket, heard: capture.Heard, end: float) -> None:
     selector = selectors.DefaultSelector()
     selector.register(opened, selectors.EVENT_READ)
     selector.register(orders, selectors.EVENT_READ)

@@ -8,8 +8,8 @@ from scapy.layers.inet import ICMP, IP, TCP, IPerror, TCPerror
 from scapy.packet import Packet
 from scapy.utils import RawPcapWriter
 
-from probe.rawhelper.conceal import conceal
-from probe.rawhelper.listen import Heard, Kept
+from probe.rawhelper.anonymize import conceal
+from probe.rawhelper.capture import Heard, Kept
 
 _RAW_IP = 101  # LINKTYPE_RAW: no link layer
 _MOST = 64

@@ -1,11 +1,11 @@
 """What the state of the line itself forbids to conclude."""
 
+from probe.analysis.evidence import Evidence, is_live
+from probe.analysis.shutdown import MOST
 from probe.compare import page_sign, same_issuer
 from probe.failure import Failure
 from probe.model import Dns, Http, Mechanism, Outcome, Ping, Quic, Role, Tls, TrustReason
-from probe.reading.evidence import Evidence, is_live
-from probe.reading.shutdown import MOST
-from probe.rule import Proof, Rule, Tier, rule
+from probe.rule import Finding, Rule, Tier, rule
 
 _CLOCK_REASONS = {TrustReason.EXPIRED, TrustReason.NOT_YET_VALID}
 _CLOCK_SECONDS = 24 * 3600.0
@@ -14,7 +14,7 @@ _NO_ANSWER = {Failure.TIMEOUT, Failure.DNS_SERVFAIL, Failure.DNS_REFUSED}
 
 
 @rule("access.line_is_dead", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_OFFLINE)
-def line_is_dead(e: Evidence) -> Proof | None:
+def line_is_dead(e: Evidence) -> Finding | None:
     """Nothing at all answered on this line: it is offline, and says nothing of this site."""
     if e.live or e.line.alive_before or e.line.alive_after or not e.steps:
         return None
@@ -22,7 +22,7 @@ def line_is_dead(e: Evidence) -> Proof | None:
         return None
     if not e.line.references and not _nothing_works(e):
         return None
-    return Proof(e.steps[-1:], 0.95)
+    return Finding(e.steps[-1:], 0.95)
 
 
 def _nothing_works(e: Evidence) -> bool:
@@ -35,7 +35,7 @@ def _nothing_works(e: Evidence) -> bool:
 
 
 @rule("access.no_names", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_OFFLINE)
-def no_names(e: Evidence) -> Proof | None:
+def no_names(e: Evidence) -> Finding | None:
     """The resolver here answers for no name at all, so no site can be opened, whatever is wrong."""
     asked = [s for s in e.all(Dns) if s.resolver == "system"]
     others = [s for s in e.steps if isinstance(s, Dns) and s.role is not Role.TARGET]
@@ -49,18 +49,18 @@ def no_names(e: Evidence) -> Proof | None:
     # only where no harmless name was asked for.
     if answered or (not compared and e.line.trusted_names):
         return None
-    return Proof(tuple(asked), 0.85)
+    return Finding(tuple(asked), 0.85)
 
 
 @rule("access.names_over_tcp", Tier.NOTE, None)
-def names_over_tcp(e: Evidence) -> Proof | None:
+def names_over_tcp(e: Evidence) -> Finding | None:
     """The resolver here is heard over TCP alone: programs that ask over UDP find no name here."""
     told = [s for s in e.all(Dns) if s.resolver == "system" and s.transport == "tcp" and s.replies]
-    return Proof(tuple(told[-1:]), 0.0) if told else None
+    return Finding(tuple(told[-1:]), 0.0) if told else None
 
 
 @rule("access.line_is_cut", Tier.CAVEAT, Outcome.INCONCLUSIVE)
-def line_is_cut(e: Evidence) -> Proof | None:
+def line_is_cut(e: Evidence) -> Finding | None:
     """Sites that must work do not answer on this line, nor does this one: that is the line."""
     abroad, home = e.line.foreign_alive, e.line.domestic_alive
     if abroad != 0 or home is None or _spoke(e) or not e.steps:
@@ -69,12 +69,12 @@ def line_is_cut(e: Evidence) -> Proof | None:
         if e.line.trusted_names or e.line.portal:
             return None
         reason = "No site that must work answers on this line, at home or abroad: no proof here."
-        return Proof(e.steps[-1:], 0.9, (Mechanism.ACCESS_OFFLINE,), reason)
+        return Finding(e.steps[-1:], 0.9, (Mechanism.ACCESS_OFFLINE,), reason)
     cut = home >= MOST
     how = Mechanism.ACCESS_FOREIGN_CUT if cut else Mechanism.ACCESS_WHITELIST
     which = "sites at home do" if cut else "few sites at home do"
     reason = f"Nothing abroad answers on this line, and {which}: that is the line."
-    return Proof(e.steps[-1:], 0.85, (how,), reason)
+    return Finding(e.steps[-1:], 0.85, (how,), reason)
 
 
 def _spoke(e: Evidence) -> bool:
@@ -84,11 +84,11 @@ def _spoke(e: Evidence) -> bool:
 
 
 @rule("access.portal_answers", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_CAPTIVE_PORTAL)
-def portal_answers(e: Evidence) -> Proof | None:
+def portal_answers(e: Evidence) -> Finding | None:
     """One page answers for everything on this line: a captive portal, not the site."""
     if not e.line.portal or e.line.trusted_names:
         return None
-    return Proof(e.steps[-1:], 0.9)
+    return Finding(e.steps[-1:], 0.9)
 
 
 @rule(
@@ -97,10 +97,10 @@ def portal_answers(e: Evidence) -> Proof | None:
     Outcome.INCONCLUSIVE,
     Mechanism.ACCESS_LOCAL_INTERCEPTOR,
 )
-def everything_is_resigned(e: Evidence) -> Proof | None:
+def everything_is_resigned(e: Evidence) -> Finding | None:
     """Everything on this line is re-signed by one key: a product at home or in the office."""
     resigned = [s for s in _ours(e) if s.trust and (s.trust.named or s.trust.local)]
-    return Proof(tuple(resigned[-1:]), 0.9) if resigned else None
+    return Finding(tuple(resigned[-1:]), 0.9) if resigned else None
 
 
 @rule(
@@ -109,10 +109,10 @@ def everything_is_resigned(e: Evidence) -> Proof | None:
     Outcome.INCONCLUSIVE,
     Mechanism.ACCESS_CAPTIVE_PORTAL,
 )
-def one_certificate_for_all(e: Evidence) -> Proof | None:
+def one_certificate_for_all(e: Evidence) -> Finding | None:
     """One certificate, for no name that was asked, answers for all: a router's or a login page."""
     foreign = [s for s in _ours(e) if s.trust and not s.trust.named and not s.trust.local]
-    return Proof(tuple(foreign[-1:]), 0.9) if foreign else None
+    return Finding(tuple(foreign[-1:]), 0.9) if foreign else None
 
 
 def _ours(e: Evidence) -> list[Tls]:
@@ -154,19 +154,19 @@ def _untrusted(e: Evidence) -> list[Tls]:
 
 
 @rule("access.clock_is_wrong", Tier.CAVEAT, Outcome.INCONCLUSIVE)
-def clock_is_wrong(e: Evidence) -> Proof | None:
+def clock_is_wrong(e: Evidence) -> Finding | None:
     """This machine's clock is wrong by more than a day, so no certificate's dates can be judged."""
     dated = [s for s in _untrusted(e) if s.trust and s.trust.reason in _CLOCK_REASONS]
     wrong = e.line.clock_offset is not None and abs(e.line.clock_offset) > _CLOCK_SECONDS
-    return Proof(tuple(dated[-1:]), 0.9) if dated and wrong else None
+    return Finding(tuple(dated[-1:]), 0.9) if dated and wrong else None
 
 
 @rule("access.one_page_for_many", Tier.NOTE, None)
-def one_page_for_many(e: Evidence) -> Proof | None:
+def one_page_for_many(e: Evidence) -> Finding | None:
     """The same unproven page came for several unrelated names on this line."""
     pages = [s for s in e.pages(e.end) if not s.proven and page_sign(s) is not None]
     common = [s for s in pages if page_sign(s) == e.line.portal_sign]
-    return Proof(tuple(common[-1:]), 0.0) if common and e.line.portal_hosts >= _MANY else None
+    return Finding(tuple(common[-1:]), 0.0) if common and e.line.portal_hosts >= _MANY else None
 
 
 RULES: tuple[Rule, ...] = (

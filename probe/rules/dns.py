@@ -6,11 +6,11 @@ Disagreement alone accuses nobody: large sites answer every resolver differently
 
 import ipaddress
 
+from probe.analysis.evidence import Evidence
 from probe.compare import agree, forged_among, host_of, is_address, is_bogon
 from probe.failure import Failure
 from probe.model import Base, Dns, Http, Mechanism, Outcome, Role, Tcp, Tls
-from probe.reading.evidence import Evidence
-from probe.rule import WEB, Proof, Rule, Tier, rule
+from probe.rule import WEB, Finding, Rule, Tier, rule
 
 EXPERIMENTS = (*WEB, "dns")
 DENIED = {
@@ -99,7 +99,7 @@ def _denies_all(e: Evidence) -> bool:
 
 
 @rule("dns.name_denied_here", Tier.ACCUSED, Outcome.BLOCKED)
-def name_denied_here(e: Evidence) -> Proof | None:
+def name_denied_here(e: Evidence) -> Finding | None:
     """The resolver here gives no address for this name; elsewhere it has a working one."""
     for hop in range(e.end + 1):
         asked = denied(e, hop)
@@ -115,12 +115,12 @@ def name_denied_here(e: Evidence) -> Proof | None:
         said = [s.failure for s in asked if s.failure is not Failure.TIMEOUT]
         failure = said[-1] if said else Failure.TIMEOUT
         if sure and failure is not None and failure in DENIED:
-            return Proof((*asked, *shown), sure, mechanisms=(DENIED[failure],))
+            return Finding((*asked, *shown), sure, mechanisms=(DENIED[failure],))
     return None
 
 
 @rule("dns.bogon_here", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.DNS_BOGON)
-def bogon_here(e: Evidence) -> Proof | None:
+def bogon_here(e: Evidence) -> Finding | None:
     """The resolver here gives an address that can be no public server's; others give a real one."""
     for hop in range(e.end + 1):
         given = e.system_addresses(hop)
@@ -135,12 +135,12 @@ def bogon_here(e: Evidence) -> Proof | None:
             continue
         sure, shown = proven_elsewhere(e, hop)
         if sure:
-            return Proof((*e.system(hop), *shown), sure)
+            return Finding((*e.system(hop), *shown), sure)
     return None
 
 
 @rule("dns.wrong_address_here", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.DNS_WRONG_ADDRESS)
-def wrong_address_here(e: Evidence) -> Proof | None:
+def wrong_address_here(e: Evidence) -> Finding | None:
     """The resolver here gives an address that is not the site's; others give one that is."""
     for hop in range(e.end + 1):
         given, proven = e.system_addresses(hop), e.proven_addresses(hop)
@@ -155,7 +155,7 @@ def wrong_address_here(e: Evidence) -> Proof | None:
         exposed = _exposed(e, hop, given) if sure else None
         if exposed:
             weight, steps = exposed
-            return Proof((*e.system(hop), *steps, *shown), min(sure, weight))
+            return Finding((*e.system(hop), *steps, *shown), min(sure, weight))
     return None
 
 
@@ -215,7 +215,7 @@ def _anything_from(e: Evidence, hop: int, given: set[str]) -> bool:
 
 
 @rule("dns.injected_answer_wins", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.DNS_INJECTED)
-def injected_answer_wins(e: Evidence) -> Proof | None:
+def injected_answer_wins(e: Evidence) -> Finding | None:
     """One query got two contradicting answers, and the one that came first does not lead there."""
     for hop in range(e.end + 1):
         for step in e.system(hop):
@@ -229,7 +229,7 @@ def injected_answer_wins(e: Evidence) -> Proof | None:
             if later & e.proven_addresses(hop):
                 sure = 0.97
             if sure and not _works_at(e, hop, first):
-                return Proof((step, *shown), sure)
+                return Finding((step, *shown), sure)
     return None
 
 
@@ -256,14 +256,14 @@ def _works_at(e: Evidence, hop: int, addresses: set[str]) -> bool:
 
 
 @rule("dns.two_answers", Tier.NOTE, None, Mechanism.DNS_INJECTED)
-def two_answers(e: Evidence) -> Proof | None:
+def two_answers(e: Evidence) -> Finding | None:
     """One query got two answers that contradict each other: somebody else answered too."""
     steps = tuple(s for s in e.all(Dns) if forged_among(s))
-    return Proof(steps, 0.0) if steps else None
+    return Finding(steps, 0.0) if steps else None
 
 
 @rule("dns.public_resolver_answered_by_another", Tier.NOTE, None)
-def public_resolver_answered_by_another(e: Evidence) -> Proof | None:
+def public_resolver_answered_by_another(e: Evidence) -> Finding | None:
     """A public resolver's plain answer is not what it says when nobody can touch it."""
     for hop in range(e.end + 1):
         truth = e.proven_addresses(hop) | e.control_addresses(hop)
@@ -272,7 +272,7 @@ def public_resolver_answered_by_another(e: Evidence) -> Proof | None:
         for step in e.others(hop):
             mechanism = _tampered(e, step, hop, truth)
             if mechanism is not None:
-                return Proof((step,), 0.0, mechanisms=(mechanism,))
+                return Finding((step,), 0.0, mechanisms=(mechanism,))
     return None
 
 
@@ -296,7 +296,7 @@ def _tampered(e: Evidence, step: Dns, hop: int, truth: set[str]) -> Mechanism | 
 
 
 @rule("dns.name_dead_everywhere", Tier.CLEARED, Outcome.DOWN)
-def name_dead_everywhere(e: Evidence) -> Proof | None:
+def name_dead_everywhere(e: Evidence) -> Finding | None:
     """The name has no address anywhere: here, and where nobody interferes, it fails alike."""
     hop = e.end
     asked = denied(e, hop)
@@ -306,10 +306,10 @@ def name_dead_everywhere(e: Evidence) -> Proof | None:
     host = host_of(e.hop_urls.get(hop, ""))
     there = _control_answers(e, host)
     if there and all(_alike(s.failure, mine) for s in there):
-        return Proof(tuple(asked), 0.95 * e.control_weight)
+        return Finding(tuple(asked), 0.95 * e.control_weight)
     encrypted = e.encrypted(hop)
     if mine <= NO_ADDRESS and encrypted and all(_alike(s.failure, mine) for s in encrypted):
-        return Proof((*asked, *encrypted), 0.9)
+        return Finding((*asked, *encrypted), 0.9)
     return None
 
 
@@ -326,7 +326,7 @@ def _alike(failure: Failure | None, mine: set[Failure | None]) -> bool:
 
 
 @rule("dns.name_answered_here_only", Tier.PROVEN, Outcome.DOWN, Mechanism.DNS_WRONG_ADDRESS)
-def name_answered_here_only(e: Evidence) -> Proof | None:
+def name_answered_here_only(e: Evidence) -> Finding | None:
     """The name exists nowhere; the resolver here answers for it all the same."""
     hop = e.end
     if not e.system_addresses(hop) or is_address(e.end_host) or e.proven_addresses(hop):
@@ -337,11 +337,11 @@ def name_answered_here_only(e: Evidence) -> Proof | None:
     nowhere = [s for s in asked if s.failure in NO_ADDRESS]
     if len(nowhere) < 2 or len(nowhere) < len(asked):
         return None
-    return Proof((*e.system(hop), *e.encrypted(hop)), 0.9)
+    return Finding((*e.system(hop), *e.encrypted(hop)), 0.9)
 
 
 @rule("dns.leads_nowhere_everywhere", Tier.CLEARED, Outcome.DOWN)
-def leads_nowhere_everywhere(e: Evidence) -> Proof | None:
+def leads_nowhere_everywhere(e: Evidence) -> Finding | None:
     """The name leads to an address that can be no public server's, here and everywhere else."""
     hop = e.end
     encrypted = {address for step in e.encrypted(hop) for address in step.addresses}
@@ -353,7 +353,7 @@ def leads_nowhere_everywhere(e: Evidence) -> Proof | None:
         return None
     worked = any(s.failure is None for s in (*e.connections(hop), *e.pages(hop)))
     worked = worked or any(s.failure is None for s in e.control(Tcp, hop))
-    return None if worked else Proof(tuple(e.system(hop)), 0.9)
+    return None if worked else Finding(tuple(e.system(hop)), 0.9)
 
 
 RULES: tuple[Rule, ...] = (

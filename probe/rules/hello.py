@@ -4,11 +4,11 @@ A hello says something of the name only where a harmless name is answered by the
 and after. A hello that no name is answered by is the server's limit, or acted upon for its shape.
 """
 
+from probe.analysis.evidence import Evidence
 from probe.compare import same_failure
 from probe.failure import Failure
 from probe.model import Outcome, Tls
-from probe.reading.evidence import Evidence
-from probe.rule import Proof, Rule, Tier, rule
+from probe.rule import Finding, Rule, Tier, rule
 from probe.rules.tls import MECHANISMS
 
 EXPERIMENTS = ("hello",)
@@ -60,41 +60,41 @@ def _sorted(e: Evidence) -> tuple[list[str], list[str]]:
 
 
 @rule("hello.name_stopped", Tier.ACCUSED, Outcome.BLOCKED)
-def name_stopped(e: Evidence) -> Proof | None:
+def name_stopped(e: Evidence) -> Finding | None:
     """The usual hello with this name is stopped; with a harmless name it is answered."""
     steps = stopped(e, "default")
     if not steps or steps[0].failure is None:
         return None
-    return Proof(steps, 0.93, mechanisms=(MECHANISMS[steps[0].failure],))
+    return Finding(steps, 0.93, mechanisms=(MECHANISMS[steps[0].failure],))
 
 
 @rule("hello.usual_one_answered", Tier.LIKELY, Outcome.OK)
-def usual_one_answered(e: Evidence) -> Proof | None:
+def usual_one_answered(e: Evidence) -> Finding | None:
     """The usual hello with this name is answered every time, and the handshake is completed."""
     mine = _offers(e, "default")
     fine = bool(mine) and all(s.failure is None for s in mine)
-    return Proof(tuple(mine), 0.9) if fine else None
+    return Finding(tuple(mine), 0.9) if fine else None
 
 
 @rule("hello.only_some_stopped", Tier.NOTE, None)
-def only_some_stopped(e: Evidence) -> Proof | None:
+def only_some_stopped(e: Evidence) -> Finding | None:
     """With this name some hellos are stopped and others pass: what is keyed on is between them."""
     shut, passing = _sorted(e)
     if not shut or not passing:
         return None
     reason = f"With this name, stopped: {', '.join(shut)}; passing: {', '.join(passing)}."
     steps = tuple(s for h in (*shut, *passing) for s in _offers(e, h)[-1:])
-    return Proof(steps, 0.0, reason=reason)
+    return Finding(steps, 0.0, reason=reason)
 
 
 @rule("hello.every_one_stopped", Tier.NOTE, None)
-def every_one_stopped(e: Evidence) -> Proof | None:
+def every_one_stopped(e: Evidence) -> Finding | None:
     """Whatever the hello, this name is stopped: the name is read in every version and shape."""
     hellos = _hellos(e)
     shut, _ = _sorted(e)
     if len(shut) < 2 or len(shut) < len([h for h in hellos if not _unusable(e, h)]):
         return None
-    return Proof(tuple(s for h in shut for s in _offers(e, h)[-1:]), 0.0)
+    return Finding(tuple(s for h in shut for s in _offers(e, h)[-1:]), 0.0)
 
 
 def _unusable(e: Evidence, hello: str) -> bool:
@@ -104,7 +104,7 @@ def _unusable(e: Evidence, hello: str) -> bool:
 
 
 @rule("hello.stopped_for_any_name", Tier.NOTE, None)
-def stopped_for_any_name(e: Evidence) -> Proof | None:
+def stopped_for_any_name(e: Evidence) -> Finding | None:
     """A hello of some shape gets nothing back whatever the name; the usual one is answered."""
     usual = [s for s in e.harmless(Tls) if s.hello == "default"]
     if not usual or not all(map(_answered, usual)):
@@ -113,7 +113,7 @@ def stopped_for_any_name(e: Evidence) -> Proof | None:
     if not mute:
         return None
     reason = f"Whatever the name, these hellos get nothing back here: {', '.join(mute)}."
-    return Proof(tuple(s for h in mute for s in _offers(e, h)[-1:]), 0.0, reason=reason)
+    return Finding(tuple(s for h in mute for s in _offers(e, h)[-1:]), 0.0, reason=reason)
 
 
 def _silenced(e: Evidence, hello: str) -> bool:
@@ -123,9 +123,9 @@ def _silenced(e: Evidence, hello: str) -> bool:
 
 
 @rule("hello.nothing_to_compare", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def nothing_to_compare(e: Evidence) -> Proof | None:
+def nothing_to_compare(e: Evidence) -> Finding | None:
     """The usual hello neither passes nor is shown to be stopped for this name alone."""
-    return Proof(e.steps[-1:], 0.4)
+    return Finding(e.steps[-1:], 0.4)
 
 
 RULES: tuple[Rule, ...] = (

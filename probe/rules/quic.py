@@ -7,12 +7,12 @@ where a control was answered there, the machine itself is alive, and QUIC passes
 
 from collections.abc import Iterator
 
+from probe.analysis.evidence import Evidence, by_address, consistently
+from probe.analysis.http3 import offered
 from probe.compare import same_failure
 from probe.failure import Failure
 from probe.model import Base, Mechanism, Outcome, Quic, Role, Tls
-from probe.reading.evidence import Evidence, by_address, consistently
-from probe.reading.http3 import offered
-from probe.rule import Proof, Rule, Tier, rule
+from probe.rule import Finding, Rule, Tier, rule
 
 EXPERIMENTS = ("quic",)
 
@@ -59,7 +59,7 @@ def _fails_there_too(e: Evidence, mine: Quic) -> bool:
 
 
 @rule("quic.fails_for_this_name", Tier.ACCUSED, Outcome.BLOCKED)
-def fails_for_this_name(e: Evidence) -> Proof | None:
+def fails_for_this_name(e: Evidence) -> Finding | None:
     """QUIC fails for this name, and answers for a harmless one at the same address."""
     for attempts in failing(e):
         last = attempts[-1]
@@ -72,12 +72,12 @@ def fails_for_this_name(e: Evidence) -> Proof | None:
         if any(s.bytes_in for s in attempts):
             sure -= 0.07  # something came back: it was stopped later, or lost
         around = (before[-1], after[-1])
-        return Proof((*attempts, *around), sure, mechanisms=_mechanism(last))
+        return Finding((*attempts, *around), sure, mechanisms=_mechanism(last))
     return None
 
 
 @rule("quic.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
-def fails_here_only(e: Evidence) -> Proof | None:
+def fails_here_only(e: Evidence) -> Finding | None:
     """QUIC with this address fails here every time, and works for the control and elsewhere."""
     shook = {s.address for s in _shook_there(e)}
     for attempts in failing(e):
@@ -88,7 +88,7 @@ def fails_here_only(e: Evidence) -> Proof | None:
         alive = [s for s in e.all(Tls) if s.address == last.address and s.failure is None]
         if around and (alive or e.control_after):
             steps = (*attempts, *around, *alive[-1:])
-            return Proof(steps, 0.88 * e.control_weight, mechanisms=_mechanism(last))
+            return Finding(steps, 0.88 * e.control_weight, mechanisms=_mechanism(last))
     return None
 
 
@@ -101,57 +101,57 @@ def _passes_this_line(e: Evidence, last: Quic) -> tuple[Base, ...]:
 
 
 @rule("quic.answers_this_name", Tier.PROVEN, Outcome.OK)
-def answers_this_name(e: Evidence) -> Proof | None:
+def answers_this_name(e: Evidence) -> Finding | None:
     """The site answered over QUIC with a certificate that proves its name."""
     given = e.system_addresses(0)
     proven = [
         s for s in _own(e) if s.failure is None and s.trust and s.trust.valid and s.address in given
     ]
-    return Proof(tuple(proven[-1:]), 0.97) if proven else None
+    return Finding(tuple(proven[-1:]), 0.97) if proven else None
 
 
 @rule("quic.broken_everywhere", Tier.CLEARED, Outcome.DOWN)
-def broken_everywhere(e: Evidence) -> Proof | None:
+def broken_everywhere(e: Evidence) -> Finding | None:
     """The site offers HTTP/3, and nobody gets an answer: the control's handshakes fail alike."""
     mine = _own(e)
     there = [s for s in e.control(Quic) if s.sni == e.host]
     if len(mine) < 2 or not there or any(s.failure is None for s in (*mine, *there)):
         return None
     alike = all(any(same_failure(s.failure, t.failure) for t in mine) for s in there)
-    return Proof(tuple(mine), 0.9 * e.control_weight) if alike else None
+    return Finding(tuple(mine), 0.9 * e.control_weight) if alike else None
 
 
 @rule("quic.not_offered", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def not_offered(e: Evidence) -> Proof | None:
+def not_offered(e: Evidence) -> Finding | None:
     """The site does not offer HTTP/3: there is nothing to compare."""
     if _own(e) or offered(e.host, e.steps) != 0:
         return None
-    return Proof(e.steps[-1:], 0.9)
+    return Finding(e.steps[-1:], 0.9)
 
 
 @rule("quic.nowhere_on_this_line", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def nowhere_on_this_line(e: Evidence) -> Proof | None:
+def nowhere_on_this_line(e: Evidence) -> Finding | None:
     """QUIC is answered nowhere on this line: UDP port 443 may be closed here for everybody."""
     tried = [s for s in e.steps if isinstance(s, Quic)]
     others = [s for s in tried if s.role is Role.REFERENCE]
     if not others or any(s.bytes_in for s in tried):
         return None
-    return Proof(tuple(others), 0.8)
+    return Finding(tuple(others), 0.8)
 
 
 @rule("quic.no_name_is_answered", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def no_name_is_answered(e: Evidence) -> Proof | None:
+def no_name_is_answered(e: Evidence) -> Finding | None:
     """A harmless name is not answered at this address either: the server may not speak QUIC."""
     mine, harmless = _own(e), e.harmless(Quic)
     if not mine or not harmless or any(_answered(s) for s in (*mine, *harmless)):
         return None
-    return Proof((mine[-1], harmless[-1]), 0.7)
+    return Finding((mine[-1], harmless[-1]), 0.7)
 
 
 @rule("quic.nothing_fits", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def nothing_fits(e: Evidence) -> Proof | None:
+def nothing_fits(e: Evidence) -> Finding | None:
     """What was seen over QUIC shows neither a working site nor interference."""
-    return Proof(e.steps[-1:], 0.4)
+    return Finding(e.steps[-1:], 0.4)
 
 
 RULES: tuple[Rule, ...] = (

@@ -7,12 +7,12 @@ What accuses the network for a service's public places is in `stops.py`.
 
 from collections.abc import Iterable, Sequence
 
+from probe.analysis.evidence import Evidence, consistently
+from probe.analysis.service_attempts import OWN, THROWAWAY, Attempt, attempts, by_part, by_place
 from probe.compare import same_issuer, same_leaf
 from probe.model import Base, Control, Mechanism, Outcome, Ping, Role, Tls
-from probe.reading.evidence import Evidence, consistently
-from probe.reading.places import OWN, THROWAWAY, Attempt, attempts, by_part, by_place
-from probe.rule import Proof, Rule, Tier, rule
-from probe.rules import access, interception
+from probe.rule import Finding, Rule, Tier, rule
+from probe.rules import access, tls_interception
 
 EXPERIMENTS = ("telegram", "whatsapp", "signal", "messenger", "tor", "openvpn", "wireguard")
 
@@ -72,19 +72,19 @@ def besides(e: Evidence, stopped: str) -> str:
 
 
 @rule("services.proven", Tier.PROVEN, Outcome.OK)
-def proven(e: Evidence) -> Proof | None:
+def proven(e: Evidence) -> Finding | None:
     """Every part of the service answers, and has shown that it is the service."""
     found = [next((x for x in looks if x.proven), None) for looks in parts(e).values()]
     shown = [one for one in found if one is not None]
-    return Proof(last_steps(shown), 0.97) if shown and len(shown) == len(found) else None
+    return Finding(last_steps(shown), 0.97) if shown and len(shown) == len(found) else None
 
 
 @rule("services.answers", Tier.LIKELY, Outcome.OK)
-def answers(e: Evidence) -> Proof | None:
+def answers(e: Evidence) -> Finding | None:
     """Every part of the service answers; of some only the connection can be seen."""
     found = [next((x for x in looks if _vouched(e, x)), None) for looks in parts(e).values()]
     shown = [one for one in found if one is not None]
-    return Proof(last_steps(shown), 0.85) if shown and len(shown) == len(found) else None
+    return Finding(last_steps(shown), 0.85) if shown and len(shown) == len(found) else None
 
 
 def _vouched(e: Evidence, look: Attempt) -> bool:
@@ -100,19 +100,19 @@ def _vouched(e: Evidence, look: Attempt) -> bool:
 
 
 @rule("services.line_is_dead", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_OFFLINE)
-def line_is_dead(e: Evidence) -> Proof | None:
+def line_is_dead(e: Evidence) -> Finding | None:
     """Nothing at all answered on this line: it says nothing of the service."""
     return access.line_is_dead.holds(e)
 
 
 @rule("services.line_is_cut", Tier.CAVEAT, Outcome.INCONCLUSIVE)
-def line_is_cut(e: Evidence) -> Proof | None:
+def line_is_cut(e: Evidence) -> Finding | None:
     """Sites that must work do not answer on this line, nor does the service: that is the line."""
     return access.line_is_cut.holds(e)
 
 
 @rule("services.portal_answers", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_CAPTIVE_PORTAL)
-def portal_answers(e: Evidence) -> Proof | None:
+def portal_answers(e: Evidence) -> Finding | None:
     """One page answers for everything on this line: a captive portal, not the service."""
     return access.portal_answers.holds(e)
 
@@ -123,34 +123,34 @@ def portal_answers(e: Evidence) -> Proof | None:
     Outcome.INCONCLUSIVE,
     Mechanism.ACCESS_LOCAL_INTERCEPTOR,
 )
-def everything_is_resigned(e: Evidence) -> Proof | None:
+def everything_is_resigned(e: Evidence) -> Finding | None:
     """A product at home or in the office re-signs what is asked here."""
     resigned = [s for s in e.all(Tls) if access.is_local_interceptor(e, s)]
-    return Proof(tuple(resigned[-1:]), 0.9) if resigned else None
+    return Finding(tuple(resigned[-1:]), 0.9) if resigned else None
 
 
 # --- somebody in the middle -------------------------------------------------------------------
 
 
 @rule("services.known_interception_key", Tier.KNOWN, Outcome.INTERCEPTED, Mechanism.TLS_MITM)
-def known_interception_key(e: Evidence) -> Proof | None:
+def known_interception_key(e: Evidence) -> Finding | None:
     """A certificate of the service was signed by a key made for interception."""
-    return interception.known_interception_key.holds(e)
+    return tls_interception.known_interception_key.holds(e)
 
 
 @rule("services.forged_certificate", Tier.ACCUSED, Outcome.INTERCEPTED, Mechanism.TLS_MITM)
-def forged_certificate(e: Evidence) -> Proof | None:
+def forged_certificate(e: Evidence) -> Finding | None:
     """An unknown authority signs for the service here, and another one for everybody else."""
     for step in reversed(e.all(Tls)):
         if not _foreign(e, step):
             continue
         seen = [s for s in e.control(Tls) if s.sni == step.sni and s.trust is not None]
         if seen and not any(same_leaf(step, s) or same_issuer(step.trust, s.trust) for s in seen):
-            return Proof((step,), 0.93 * e.control_weight)
+            return Finding((step,), 0.93 * e.control_weight)
         here = [s for s in e.harmless(Tls) if s.address == step.address and s.port == step.port]
         shown = [s for s in here if s.trust is not None and s.trust.anchored]
         if shown and not seen:
-            return Proof((step, shown[-1]), 0.9)
+            return Finding((step, shown[-1]), 0.9)
     return None
 
 
@@ -169,14 +169,14 @@ def _foreign(e: Evidence, step: Tls) -> bool:
 
 
 @rule("services.down_everywhere", Tier.CLEARED, Outcome.DOWN)
-def down_everywhere(e: Evidence) -> Proof | None:
+def down_everywhere(e: Evidence) -> Finding | None:
     """Nobody reaches one part of the service: the control fails in the same way."""
     for part, looks in dead(e).items():
         seen = there(part, e.latest)
         failures = {one.failure for one in looks}
         if seen and all(one.failure in failures for one in seen):
             reason = f"Its {part} fails for the control in the same way{besides(e, part)}."
-            return Proof(last_steps(looks), 0.92 * e.control_weight, reason=reason)
+            return Finding(last_steps(looks), 0.92 * e.control_weight, reason=reason)
     return None
 
 
@@ -184,7 +184,7 @@ def down_everywhere(e: Evidence) -> Proof | None:
 
 
 @rule("services.protocol_stopped", Tier.ACCUSED, Outcome.BLOCKED)
-def protocol_stopped(e: Evidence) -> Proof | None:
+def protocol_stopped(e: Evidence) -> Finding | None:
     """The server answers the very same message behind meaningless ones, and never as it is."""
     behind = [s for s in e.all(Ping, role=Role.HARMLESS) if s.what.startswith(OWN)]
     for part, looks in own(e).items():
@@ -194,23 +194,23 @@ def protocol_stopped(e: Evidence) -> Proof | None:
         before = [s for s in answered if last is not None and s.at <= last.at]
         after = [s for s in answered if last is not None and s.at > last.at]
         if before and after:
-            return Proof((*plain, before[-1], after[0]), 0.9)
+            return Finding((*plain, before[-1], after[0]), 0.9)
     return None
 
 
 @rule("services.own_server_silent", Tier.NOTE, None)
-def own_server_silent(e: Evidence) -> Proof | None:
+def own_server_silent(e: Evidence) -> Finding | None:
     """A server of your own configuration does not answer: down or stopped, one line cannot tell."""
     failed = {part: looks for part, looks in own(e).items() if not _answered(looks)}
     known = [x for part, looks in failed.items() if THROWAWAY not in part for x in looks]
-    return Proof(last_steps(known), 0.5) if known else None
+    return Finding(last_steps(known), 0.5) if known else None
 
 
 @rule("services.own_server_wants_a_key", Tier.NOTE, None)
-def own_server_wants_a_key(e: Evidence) -> Proof | None:
+def own_server_wants_a_key(e: Evidence) -> Finding | None:
     """A server answers only keys it knows, and none was given: its silence says nothing."""
     asked = [x for part, looks in own(e).items() if THROWAWAY in part for x in looks]
-    return Proof(last_steps(asked), 0.5) if asked and not _answered(asked) else None
+    return Finding(last_steps(asked), 0.5) if asked and not _answered(asked) else None
 
 
 def _answered(looks: Sequence[Attempt]) -> bool:
@@ -221,23 +221,23 @@ def _answered(looks: Sequence[Attempt]) -> bool:
 
 
 @rule("services.seen_once", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def seen_once(e: Evidence) -> Proof | None:
+def seen_once(e: Evidence) -> Finding | None:
     """It did not simply work, and it could not be looked at a second time."""
     failed = [x for looks in parts(e).values() for x in looks if x.failure is not None]
     again = any(x.summary.try_ > 1 for x in failed)
-    return Proof(last_steps(failed[-1:]), 0.5) if failed and not again else None
+    return Finding(last_steps(failed[-1:]), 0.5) if failed and not again else None
 
 
 @rule("services.no_control", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def no_control(e: Evidence) -> Proof | None:
+def no_control(e: Evidence) -> Finding | None:
     """It did not simply work, nobody looked from elsewhere, and nothing here proves why."""
-    return Proof(e.steps[-1:], 0.5) if e.steps and not e.controls and not own(e) else None
+    return Finding(e.steps[-1:], 0.5) if e.steps and not e.controls and not own(e) else None
 
 
 @rule("services.nothing_fits", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def nothing_fits(e: Evidence) -> Proof | None:
+def nothing_fits(e: Evidence) -> Finding | None:
     """What was seen fits no working service, no broken one, and no interference we can prove."""
-    return Proof(e.steps[-1:], 0.4)
+    return Finding(e.steps[-1:], 0.4)
 
 
 RULES: tuple[Rule, ...] = (

@@ -1,10 +1,10 @@
 """What a line test says: a number, or that there is none."""
 
+from probe.analysis.cross_traffic import crowded
+from probe.analysis.evidence import Evidence
+from probe.analysis.paired_test import rate, sane
 from probe.model import Outcome, Transfer
-from probe.reading.crowding import crowded
-from probe.reading.evidence import Evidence
-from probe.reading.pairs import rate, sane
-from probe.rule import Proof, Rule, Tier, rule
+from probe.rule import Finding, Rule, Tier, rule
 
 EXPERIMENTS = frozenset({"speed"})
 # A line test wants the number itself, also of a line on which half an object is there in no time;
@@ -13,14 +13,14 @@ _SHORTEST = 0.001
 
 
 @rule("speed.measured", Tier.LIKELY, Outcome.OK)
-def measured(e: Evidence) -> Proof | None:
+def measured(e: Evidence) -> Finding | None:
     """The line was measured, at least one way."""
     moved = [s for s in e.steps if isinstance(s, Transfer) and speed(s) is not None]
-    return Proof(tuple(moved), 0.9) if moved else None
+    return Finding(tuple(moved), 0.9) if moved else None
 
 
 @rule("speed.no_number", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def no_number(e: Evidence) -> Proof | None:
+def no_number(e: Evidence) -> Finding | None:
     """The line test failed, had no server, or was not alone: no number, which is not zero."""
     every = [s for s in e.steps if isinstance(s, Transfer)]
     if any(speed(s) is not None for s in every):
@@ -29,7 +29,7 @@ def no_number(e: Evidence) -> Proof | None:
     reason = (
         None if alone else "This machine used the line for something else meanwhile: no number."
     )
-    return Proof(e.steps[-1:], 0.3, reason=reason)
+    return Finding(e.steps[-1:], 0.3, reason=reason)
 
 
 def speed(transfer: Transfer) -> float | None:

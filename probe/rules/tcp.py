@@ -1,10 +1,10 @@
 """What failed connections say: only against somebody who did connect to the same address."""
 
+from probe.analysis.evidence import Evidence, by_address, consistently, failing
 from probe.compare import same_failure
 from probe.failure import Failure
 from probe.model import Mechanism, Outcome, Role, Tcp
-from probe.reading.evidence import Evidence, by_address, consistently, failing
-from probe.rule import Proof, Rule, Tier, rule
+from probe.rule import Finding, Rule, Tier, rule
 
 MECHANISMS = {
     Failure.REFUSED: Mechanism.TCP_REFUSED,
@@ -31,7 +31,7 @@ def _never_left(step: Tcp) -> bool:
 
 
 @rule("tcp.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
-def fails_here_only(e: Evidence) -> Proof | None:
+def fails_here_only(e: Evidence) -> Finding | None:
     """Connections to this address fail here every time, and work for the control."""
     hop = e.end
     dialled = _dialled(e, hop)
@@ -46,7 +46,7 @@ def fails_here_only(e: Evidence) -> Proof | None:
             continue
         if (last.address, last.port) in there and e.alive_around(last):
             mechanism = (MECHANISMS[last.failure],)
-            return Proof(tuple(attempts), 0.95 * e.control_weight, mechanisms=mechanism)
+            return Finding(tuple(attempts), 0.95 * e.control_weight, mechanisms=mechanism)
     return None
 
 
@@ -57,7 +57,7 @@ def _fails_there_too(e: Evidence, mine: Tcp) -> bool:
 
 
 @rule("tcp.dead_everywhere", Tier.CLEARED, Outcome.DOWN)
-def dead_everywhere(e: Evidence) -> Proof | None:
+def dead_everywhere(e: Evidence) -> Finding | None:
     """Nobody can connect to this site: the control's attempts fail in the same way."""
     hop = e.end
     dialled = _dialled(e, hop)
@@ -68,7 +68,7 @@ def dead_everywhere(e: Evidence) -> Proof | None:
         return None
     mine = failing(dialled)
     alike = any(same_failure(s.failure, t.failure) for t in mine for s in there)
-    return Proof(tuple(mine), 0.93 * e.control_weight) if alike else None
+    return Finding(tuple(mine), 0.93 * e.control_weight) if alike else None
 
 
 RULES: tuple[Rule, ...] = (fails_here_only, dead_everywhere)

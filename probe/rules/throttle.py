@@ -7,9 +7,10 @@ differently. The first is proof, the second is weaker and says so.
 
 from collections.abc import Mapping, Sequence
 
-from probe.model import Mechanism, Outcome, Transfer
-from probe.reading.evidence import Evidence
-from probe.reading.pairs import (
+from probe.analysis.confirmation import again, suspected_before
+from probe.analysis.evidence import Evidence
+from probe.analysis.neutral_rate import outruns, vouched_for
+from probe.analysis.paired_test import (
     SUSPECTED,
     Judgement,
     State,
@@ -19,10 +20,9 @@ from probe.reading.pairs import (
     rate,
     sane,
 )
-from probe.reading.plateau import burst, limiter, plateau
-from probe.reading.repeated import again, suspected_before
-from probe.reading.yardstick import outruns, vouched_for
-from probe.rule import Proof, Rule, Tier, rule
+from probe.analysis.plateau import burst, limiter, plateau
+from probe.model import Mechanism, Outcome, Transfer
+from probe.rule import Finding, Rule, Tier, rule
 
 EXPERIMENTS = frozenset({"throttle"})
 
@@ -81,7 +81,9 @@ def _duration(transfer: Transfer) -> float:
     return transfer.samples[-1].at if transfer.samples else 0.0
 
 
-def _slowed(e: Evidence, found: Judgement, sure: Mapping[State, float], where: str) -> Proof | None:
+def _slowed(
+    e: Evidence, found: Judgement, sure: Mapping[State, float], where: str
+) -> Finding | None:
     confidence = sure.get(found.state)
     if confidence is None:
         return None
@@ -91,18 +93,18 @@ def _slowed(e: Evidence, found: Judgement, sure: Mapping[State, float], where: s
     told = "as in a run before" if repeated else "in one run, not repeated yet"
     reason = f"{where} {_numbers(found, every)}; {found.state} {told}."
     sure_now = min(confidence + 0.1, 0.97) if repeated else confidence
-    return Proof((*found.tested, *found.control), sure_now, how, reason)
+    return Finding((*found.tested, *found.control), sure_now, how, reason)
 
 
 @rule("throttle.this_name_is_slow", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
-def this_name_is_slow(e: Evidence) -> Proof | None:
+def this_name_is_slow(e: Evidence) -> Finding | None:
     """At one neutral server this name is slow and another of the same length is not."""
     where = "At one neutral server, where nothing but the name differs, this name gets"
     return _slowed(e, by_name(e), _BY_NAME, where)
 
 
 @rule("throttle.this_name_is_slow_there", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
-def this_name_is_slow_there(e: Evidence) -> Proof | None:
+def this_name_is_slow_there(e: Evidence) -> Finding | None:
     """At the target's own address this name is slow and another one is not: weaker evidence."""
     found = there(e)
     if not _same_host(found):
@@ -117,7 +119,7 @@ def _same_host(found: Judgement) -> bool:
 
 
 @rule("throttle.this_name_freezes", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_FROZEN)
-def this_name_freezes(e: Evidence) -> Proof | None:
+def this_name_freezes(e: Evidence) -> Finding | None:
     """Transfers of this name stop dead after a few kilobytes, and those of another name do not."""
     for found, sure in ((by_name(e), 0.95), (there(e), 0.8)):
         if found.state is State.FREEZE:
@@ -127,18 +129,18 @@ def this_name_freezes(e: Evidence) -> Proof | None:
                 f"{len(stopped)} of {len(found.tested)} transfers of this name stopped dead after "
                 f"{at} bytes; the other name passed every time."
             )
-            return Proof((*found.tested, *found.control), sure, reason=reason)
+            return Finding((*found.tested, *found.control), sure, reason=reason)
     return None
 
 
 @rule("throttle.this_name_breaks", Tier.ACCUSED, Outcome.BLOCKED)
-def this_name_breaks(e: Evidence) -> Proof | None:
+def this_name_breaks(e: Evidence) -> Finding | None:
     """Connections that offer this name break, and those that offer another one never do."""
     for found, sure in ((by_name(e), 0.9), (there(e), 0.8)):
         if found.state is State.BLOCKED:
             how = dict.fromkeys(_broken_how(t) for t in found.tested if t.failure)
             named = tuple(m for m in how if m is not None)
-            return Proof((*found.tested, *found.control), sure, named)
+            return Finding((*found.tested, *found.control), sure, named)
     return None
 
 
@@ -171,7 +173,7 @@ _FETCHING: Mapping[str, Mechanism] = {
 
 
 @rule("throttle.not_this_name", Tier.LIKELY, Outcome.OK)
-def not_this_name(e: Evidence) -> Proof | None:
+def not_this_name(e: Evidence) -> Finding | None:
     """At one neutral server this name is as fast as another one."""
     found = by_name(e)
     if found.state not in _FINE or not _own_fine(e, found):
@@ -180,7 +182,7 @@ def not_this_name(e: Evidence) -> Proof | None:
     reason = f"This name is as fast as another one; a limit above {limit} could not have been seen."
     if found.state is State.SLOW_BOTH:
         reason = f"{_whose_slowness(e)} {reason}"
-    return Proof((*found.tested, *found.control), 0.9, reason=reason)
+    return Finding((*found.tested, *found.control), 0.9, reason=reason)
 
 
 def _own_fine(e: Evidence, found: Judgement) -> bool:
@@ -199,7 +201,7 @@ def _whose_slowness(e: Evidence) -> str:
 
 
 @rule("throttle.not_this_name_there", Tier.LIKELY, Outcome.OK)
-def not_this_name_there(e: Evidence) -> Proof | None:
+def not_this_name_there(e: Evidence) -> Finding | None:
     """At its own address this name is as fast as another one: weaker evidence."""
     found = there(e)
     if found.state is not State.OK or not _no_neutral(e):
@@ -208,7 +210,7 @@ def not_this_name_there(e: Evidence) -> Proof | None:
         f"At its own address this name is as fast as another one; a limit above {_seen(found)}, or "
         "one on the address itself, could not have been seen."
     )
-    return Proof((*found.tested, *found.control), 0.7, reason=reason)
+    return Finding((*found.tested, *found.control), 0.7, reason=reason)
 
 
 def _seen(found: Judgement) -> str:
@@ -227,7 +229,7 @@ def _no_neutral(e: Evidence) -> bool:
 
 
 @rule("throttle.slow_for_both_there", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def slow_for_both_there(e: Evidence) -> Proof | None:
+def slow_for_both_there(e: Evidence) -> Finding | None:
     """Both names are slow at the target's own address: a limit on it, its server, or this line."""
     found = there(e)
     if found.state is not State.SLOW_BOTH or not _no_neutral(e):
@@ -237,20 +239,20 @@ def slow_for_both_there(e: Evidence) -> Proof | None:
         f"Both names get no more than {fastest} at the target's own address: a limit on the "
         "address, its server or this line, which only a neutral server could tell apart."
     )
-    return Proof((*found.tested, *found.control), 0.5, reason=reason)
+    return Finding((*found.tested, *found.control), 0.5, reason=reason)
 
 
 @rule("throttle.slow_but_not_by_name", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def slow_but_not_by_name(e: Evidence) -> Proof | None:
+def slow_but_not_by_name(e: Evidence) -> Finding | None:
     """The name is not slowed elsewhere, but its own address is slow: a limit, or its server."""
     found = by_name(e)
     if found.state not in _FINE or _own_fine(e, found):
         return None
-    return Proof(tuple(t for t in transfers(e) if t.arm in {"C", "D"}), 0.6)
+    return Finding(tuple(t for t in transfers(e) if t.arm in {"C", "D"}), 0.6)
 
 
 @rule("throttle.suspected_again", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
-def suspected_again(e: Evidence) -> Proof | None:
+def suspected_again(e: Evidence) -> Finding | None:
     """Slower by half in this run, and in another one half an hour to two hours before."""
     if not suspected_before(e.record):
         return None
@@ -259,48 +261,48 @@ def suspected_again(e: Evidence) -> Proof | None:
             every = transfers(e)
             reason = f"Suspected in a run before, and again now: {_numbers(found, every)}."
             steps = (*found.tested, *found.control)
-            return Proof(steps, sure, (mechanism(found, every),), reason)
+            return Finding(steps, sure, (mechanism(found, every),), reason)
     return None
 
 
 @rule("throttle.suspected_once", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def suspected_once(e: Evidence) -> Proof | None:
+def suspected_once(e: Evidence) -> Finding | None:
     """Slower by half in this run: to be believed only when a later run sees it again."""
     for found in (by_name(e), there(e)):
         if found.state is State.SUSPECTED:
             numbers = _numbers(found, transfers(e))
             reason = f"Suspected: {numbers}. One such run proves nothing; a second one would."
-            return Proof((*found.tested, *found.control), 0.5, reason=reason)
+            return Finding((*found.tested, *found.control), 0.5, reason=reason)
     return None
 
 
 @rule("throttle.other_host_is_faster", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def other_host_is_faster(e: Evidence) -> Proof | None:
+def other_host_is_faster(e: Evidence) -> Finding | None:
     """Another site at this address is faster: the server may be the reason."""
     found = there(e)
     if found.state not in _THERE or _same_host(found):
         return None
-    return Proof((*found.tested, *found.control), 0.5)
+    return Finding((*found.tested, *found.control), 0.5)
 
 
 @rule("throttle.comparison_failed", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def comparison_failed(e: Evidence) -> Proof | None:
+def comparison_failed(e: Evidence) -> Finding | None:
     """The names could not be compared."""
     for found in (by_name(e), there(e)):
         if found.why and found.pairs:
-            return Proof((*found.tested, *found.control), 0.4, reason=_sentence(found.why))
+            return Finding((*found.tested, *found.control), 0.4, reason=_sentence(found.why))
     return None
 
 
 @rule("throttle.nothing_compared", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def nothing_compared(e: Evidence) -> Proof | None:
+def nothing_compared(e: Evidence) -> Finding | None:
     """No pair of transfers was completed: no server of ours, and no other name at this address."""
     if by_name(e).pairs or there(e).pairs:
         return None
     if any(t.ended == "budget" for t in transfers(e)):
         reason = "The day's byte budget was spent before anything could be compared."
-        return Proof(e.steps[-1:], 0.3, reason=reason)
-    return Proof(e.steps[-1:], 0.3)
+        return Finding(e.steps[-1:], 0.3, reason=reason)
+    return Finding(e.steps[-1:], 0.3)
 
 
 def _sentence(text: str) -> str:

@@ -6,11 +6,11 @@ can explain the difference. A harmless name that fails proves nothing.
 
 from collections.abc import Iterator
 
+from probe.analysis.evidence import Evidence, by_address, failing, steadily
 from probe.compare import same_failure
 from probe.failure import Failure
 from probe.model import Base, Mechanism, Outcome, Role, Tcp, Tls, TrustReason
-from probe.reading.evidence import Evidence, by_address, failing, steadily
-from probe.rule import Proof, Rule, Tier, rule
+from probe.rule import Finding, Rule, Tier, rule
 
 MECHANISMS = {
     Failure.TIMEOUT: Mechanism.TLS_TIMEOUT,
@@ -46,7 +46,7 @@ def _mechanism(step: Tls) -> tuple[Mechanism, ...]:
 
 
 @rule("tls.fails_for_this_name", Tier.ACCUSED, Outcome.BLOCKED)
-def fails_for_this_name(e: Evidence) -> Proof | None:
+def fails_for_this_name(e: Evidence) -> Finding | None:
     """TLS fails for this name, and answers for a harmless one at the same address."""
     for last, attempts in failing_handshakes(e):
         if last.failure is Failure.SSL_HANDSHAKE and not at_a_stranger(e, last)[0]:
@@ -55,7 +55,7 @@ def fails_for_this_name(e: Evidence) -> Proof | None:
         shown = _not_the_server(e, last, attempts) if around else None
         if shown is not None:
             sure, steps = shown
-            return Proof((*attempts, *around, *steps), sure, mechanisms=_mechanism(last))
+            return Finding((*attempts, *around, *steps), sure, mechanisms=_mechanism(last))
     return None
 
 
@@ -85,7 +85,7 @@ def at_a_stranger(e: Evidence, mine: Tls) -> tuple[bool | None, tuple[Tls, ...]]
     None: nobody asked, it was not well itself, or it is not unrelated.
     """
     for step in e.all(Tls, role=Role.NEUTRAL, hop=mine.hop):
-        if step.sni != mine.sni or step.address == mine.address or e.one_house(step):
+        if step.sni != mine.sni or step.address == mine.address or e.same_operator(step):
             continue
         here = [s for s in e.harmless(Tls) if s.address == step.address and s.failure is None]
         before, after = [s for s in here if s.at < step.at], [s for s in here if s.at > step.at]
@@ -121,7 +121,7 @@ def _control_shook(e: Evidence) -> bool:
 
 
 @rule("tls.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
-def fails_here_only(e: Evidence) -> Proof | None:
+def fails_here_only(e: Evidence) -> Finding | None:
     """TLS with this address fails here every time, and works for the control."""
     shook = e.control_reached(e.end)
     for last, attempts in failing_handshakes(e):
@@ -129,7 +129,7 @@ def fails_here_only(e: Evidence) -> Proof | None:
             continue
         if last.address in shook and e.alive_around(last):
             sure = 0.9 * e.control_weight
-            return Proof(tuple(attempts), sure, mechanisms=_mechanism(last))
+            return Finding(tuple(attempts), sure, mechanisms=_mechanism(last))
     return None
 
 
@@ -146,7 +146,7 @@ def _fails_for_any(e: Evidence, mine: Tls) -> bool:
 
 
 @rule("tls.address_blocked_after_trigger", Tier.ACCUSED, Outcome.BLOCKED)
-def address_blocked_after_trigger(e: Evidence) -> Proof | None:
+def address_blocked_after_trigger(e: Evidence) -> Finding | None:
     """The address answers a harmless name, and nothing at all once this name was offered."""
     own = [s for s in e.handshakes(e.end) if s.port == e.port(e.end)]
     if any(s.failure is None for s in own):
@@ -155,7 +155,7 @@ def address_blocked_after_trigger(e: Evidence) -> Proof | None:
         around = _silenced(e, trigger)
         if around and trigger.failure in MECHANISMS:
             sure = 0.92 if _control_shook(e) else 0.8
-            return Proof((*own, *around), sure, mechanisms=_mechanism(trigger))
+            return Finding((*own, *around), sure, mechanisms=_mechanism(trigger))
     return None
 
 
@@ -171,7 +171,7 @@ def _silenced(e: Evidence, trigger: Tls) -> tuple[Base, ...]:
 
 
 @rule("tls.broken_everywhere", Tier.CLEARED, Outcome.DOWN)
-def broken_everywhere(e: Evidence) -> Proof | None:
+def broken_everywhere(e: Evidence) -> Finding | None:
     """Nobody gets a handshake out of this site: the control's fail in the same way."""
     cut = [s for s in e.connections(e.end) if s.failure is Failure.RESET]
     mine: list[Tcp | Tls] = [*failing(e.handshakes(e.end)), *cut]
@@ -184,7 +184,7 @@ def broken_everywhere(e: Evidence) -> Proof | None:
     if any(at_a_stranger(e, s)[0] for s in e.handshakes(e.end)[-1:]):
         return None  # it is the name that fails, at whatever server: the control is no better off
     alike = any(same_failure(s.failure, t.failure) for t in mine for s in there)
-    return Proof(tuple(mine), 0.93 * e.control_weight) if alike else None
+    return Finding(tuple(mine), 0.93 * e.control_weight) if alike else None
 
 
 _OWN_FAULTS = {
@@ -199,7 +199,7 @@ _OWN_FAULTS = {
 
 
 @rule("tls.own_bad_certificate", Tier.CLEARED, Outcome.DOWN)
-def own_bad_certificate(e: Evidence) -> Proof | None:
+def own_bad_certificate(e: Evidence) -> Finding | None:
     """The site's own certificate is bad: the very same one is shown to the control."""
     from probe.compare import same_leaf
 
@@ -209,12 +209,12 @@ def own_bad_certificate(e: Evidence) -> Proof | None:
         if step.trust.authority is not None and step.trust.authority.kind == "national":
             continue
         if any(same_leaf(step, there) for there in e.control_handshakes(e.end)):
-            return Proof((step,), 0.95 * e.control_weight)
+            return Finding((step,), 0.95 * e.control_weight)
     return None
 
 
 @rule("tls.own_expired_certificate", Tier.CLEARED, Outcome.DOWN)
-def own_expired_certificate(e: Evidence) -> Proof | None:
+def own_expired_certificate(e: Evidence) -> Finding | None:
     """The site shows its own certificate, signed by a trusted authority, but out of its dates."""
     dated = {TrustReason.EXPIRED, TrustReason.NOT_YET_VALID}
     if not e.line.trusted_names:
@@ -222,7 +222,7 @@ def own_expired_certificate(e: Evidence) -> Proof | None:
     for step in reversed(e.handshakes(e.end)):
         trust = step.trust
         if trust and trust.anchored and trust.named and trust.reason in dated:
-            return Proof((step,), 0.88)
+            return Finding((step,), 0.88)
     return None
 
 

@@ -13,8 +13,8 @@ from bench.field.certificates import certify
 from bench.field.plan import Spec
 from probe.certificates.signature import verifies
 from probe.certificates.trust import evaluate
-from probe.known import authorities
-from probe.net.prove import load_roots
+from probe.net.chain_verifier import load_roots
+from probe.reference_data import authorities
 
 Chains = dict[str, list[bytes]]
 

@@ -8,7 +8,7 @@ import pytest
 from bench.field.abroad import Abroad
 from bench.field.ground import Cost, Ground
 from bench.field.plan import Spec
-from probe.lab.country import obstacle
+from probe.lab.testbed import obstacle
 from probe.model import Dns, Http, Outcome, Role, Tcp, Tls
 
 SITES = 50

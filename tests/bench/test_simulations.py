@@ -4,7 +4,7 @@ import random
 
 from bench.outage_alarm import Fleet, measured
 from bench.throttle_simulated import KINDS, many, one_run, rates
-from probe.reading.pairs import State
+from probe.analysis.paired_test import State
 
 
 def test_honest_lines_are_accused_less_than_three_times_in_a_thousand() -> None:

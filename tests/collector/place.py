@@ -15,13 +15,13 @@ import aiohttp
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from collector.rows import Judge
+from collector.record_row import Judge
 from collector.serve import Running, running
 from collector.settings import LAB_LIMITS, Address, Settings
 from collector.store import keys
-from probe import wire
+from probe import codec
+from probe.api_types import BatchReply, EnrolRequest
 from probe.failure import Failure
-from probe.messages import BatchReply, EnrolRequest
 from probe.model import (
     Dns,
     Http,
@@ -213,24 +213,24 @@ class Sender:
         self.role = role
         self.key = Ed25519PrivateKey.generate()
         self.public = self.key.public_key().public_bytes_raw()
-        self.key_id = wire.key_id(self.public)
+        self.key_id = codec.key_id(self.public)
 
     async def enrol(self, invite: str | None = None, *, proof: bytes | None = None) -> Answer:
-        signed = proof or self.key.sign(wire.enrol_bytes(self.public, invite, self.role))
+        signed = proof or self.key.sign(codec.enrol_bytes(self.public, invite, self.role))
         request = EnrolRequest(
             key=base64.b64encode(self.public).decode(),
             proof=base64.b64encode(signed).decode(),
             invite=invite,
             role=self.role,
         )
-        return await self.place.ask("POST", "/v1/enroll", wire.encode(request))
+        return await self.place.ask("POST", "/v1/enroll", codec.encode(request))
 
     def sign(
         self, method: str, path: str, body: bytes = b"", *, created: int | None = None
     ) -> dict[str, str]:
         at = str(int(time.time()) if created is None else created)
         collector_id = self.place.service.store.collector_id
-        message = wire.signed_bytes(collector_id, method, path, at, body)
+        message = codec.signed_bytes(collector_id, method, path, at, body)
         return {
             "Qaz-Key": self.key_id,
             "Qaz-Created": at,
@@ -250,10 +250,10 @@ class Sender:
         return await self.place.ask(method, path, body, headers)
 
     async def post(self, batch: bytes) -> Answer:
-        return await self.ask("POST", "/v1/measurements", batch, type_=wire.BATCH_TYPE)
+        return await self.ask("POST", "/v1/measurements", batch, type_=codec.BATCH_TYPE)
 
     async def send(self, *records: Record) -> BatchReply:
-        reply = await self.post(wire.pack(map(wire.encode, records)))
+        reply = await self.post(codec.pack(map(codec.encode, records)))
         assert reply.status == 200, reply.body
         return reply.read(BatchReply)
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings as how, strategies as st
 
 from collector.api.ingest import _parse_line
-from collector.rows import Door, instant
-from probe import wire
-from probe.messages import RecheckAsk, RecordReply
+from collector.record_row import BatchContext, instant
+from probe import codec
+from probe.api_types import RecheckAsk, RecordReply
+from probe.client.collector_client import CollectorClient, CollectorRefused
+from probe.client.endpoint import parse
+from probe.client.keys import Keys
 from probe.model import Vantage
-from probe.sharing.collector_client import CollectorClient, CollectorRefused
-from probe.sharing.endpoint import parse
-from probe.sharing.keys import Keys
 from tests.collector.place import LISTED, Place, collector, record
 
 
@@ -40,13 +40,13 @@ def test_every_message_is_understood(tmp_path: Path) -> None:
                 assert service.enrolment == "token"
                 assert (await probe.vantage()).time
                 sent = record()
-                reply = await probe.upload(wire.pack([wire.encode(sent)]))
+                reply = await probe.upload(codec.pack([codec.encode(sent)]))
                 assert (reply.stored, reply.records[0].id) == (1, sent.id)
                 assert (await control.recheck_jobs(wait=0)).jobs == ()
                 asking = asyncio.create_task(probe.recheck([RecheckAsk(input=LISTED)], wait=5))
                 (job,) = (await control.recheck_jobs(wait=5)).jobs
                 seen = record(job.input, vantage=Vantage(role="control"))
-                await control.upload(wire.pack([wire.encode(seen)]))
+                await control.upload(codec.pack([codec.encode(seen)]))
                 assert (await asking).controls[0].observations[0].id == seen.id
                 assert (await probe.controls([LISTED])).controls[0].input == LISTED
                 first = await probe.targets("targets", None)
@@ -65,14 +65,14 @@ def test_a_probe_whose_clock_is_years_off_is_helped(tmp_path: Path) -> None:
             known = await enrolled(place, tmp_path / "probe")
             client = CollectorClient(known.endpoint, known.identity, clock=lambda: 1e9)
             async with client:
-                reply = await client.upload(wire.pack([wire.encode(record())]))
+                reply = await client.upload(codec.pack([codec.encode(record())]))
             assert reply.stored == 1
 
     asyncio.run(story())
 
 
-DOOR = Door("k", "probe", lab=False, now=1.8e9)
-LINE = wire.encode(record())
+DOOR = BatchContext("k", "probe", lab=False, now=1.8e9)
+LINE = codec.encode(record())
 
 
 @how(suppress_health_check=[HealthCheck.too_slow], deadline=None)

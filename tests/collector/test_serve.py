@@ -21,9 +21,9 @@ from click.testing import CliRunner
 from collector import asn
 from collector.cli import cli
 from collector.settings import Address, Limits, SettingsError, parse_address, parse_proxies
-from collector.store import reading, sqlite
-from collector.store.port import Ask, Operation, Rows, statements
-from probe import wire
+from collector.store import queries, sqlite
+from collector.store.interface import Operation, Query, Rows, statements
+from probe import codec
 from tests.collector.place import Place, Sender, collector, record, settings
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ START = "from collector.cli import main; main()"
 
 
 def select(name: str, **params: object) -> Operation[Rows]:
-    return (yield Ask(name, params))
+    return (yield Query(name, params))
 
 
 @contextmanager
@@ -186,7 +186,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with collector(tmp_path) as place:
-            every = reading.page(reading.Selection(), cursor=None, limit=10**6)
+            every = queries.page(queries.Selection(), cursor=None, limit=10**6)
             kept = [row.id for row in await place.service.store.read(every)]
             assert acknowledged <= set(kept) <= sent
             assert len(kept) == len(set(kept))
@@ -222,7 +222,7 @@ def test_a_full_disk_is_a_503_and_the_batch_can_come_again(
             sender, store = await place.probe(), place.service.store
             await store.write(limited(file.stat().st_size // 8192 + 2))
             big = [record(input_=f"https://x.example/{'y' * 1500}{n}") for n in range(400)]
-            reply = await sender.post(wire.pack(map(wire.encode, big)))
+            reply = await sender.post(codec.pack(map(codec.encode, big)))
             assert reply.status == 503
             assert "Retry-After" in reply.headers
             await store.write(limited(10**9))
@@ -250,9 +250,9 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 def test_slow_heads_and_too_many_guests_are_shown_the_door(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from collector.bulk import doorkeeper
+    from collector.throughput import connection_limit
 
-    monkeypatch.setattr(doorkeeper, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(connection_limit, "HEAD_SECONDS", 0.3)
 
     async def story() -> None:
         async with collector(tmp_path, limits=Limits(connections=3)) as place:

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from collector.controls import SERVICE_STEPS_LIMIT, trim
-from collector.listed import load
+from collector.target_labels import load
 from probe.failure import Failure
 from probe.model import Line, Role
 from tests.build import HARMLESS, tls

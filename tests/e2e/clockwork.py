@@ -24,17 +24,17 @@ def ahead() -> float:
 
 def _probe() -> None:
     from probe.experiments import connectivity
-    from probe.heartbeat import boot, glance, sender as heartbeat
+    from probe.heartbeat import clocks, reachability, sender as heartbeat
 
-    clocks = SimpleNamespace(
+    shifted = SimpleNamespace(
         time=time.time,
         monotonic=lambda: time.monotonic() + ahead(),
         clock_gettime=lambda clock: time.clock_gettime(clock) + ahead(),
         CLOCK_BOOTTIME=getattr(time, "CLOCK_BOOTTIME", None),
     )
-    vars(boot)["time"] = clocks
+    vars(clocks)["time"] = shifted
     vars(heartbeat)["SECONDS"] = 2.5
-    vars(glance)["LIMIT"] = 0.8
+    vars(reachability)["LIMIT"] = 0.8
     vars(connectivity)["LIMIT"] = 1.5
 
     from probe.cli import main

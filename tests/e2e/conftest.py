@@ -9,14 +9,14 @@ from contextlib import ExitStack
 
 import pytest
 
-from probe.lab.country import Country, obstacle
+from probe.lab.harness import Ground, Harness
+from probe.lab.loopback_testbed import LoopbackTestbed
 from probe.lab.scenario import Scenario
-from probe.lab.staging import Ground, Stage
-from probe.lab.street import Street
+from probe.lab.testbed import NetnsTestbed, obstacle
 
-MakeCountry = Callable[..., Country]
+MakeCountry = Callable[..., NetnsTestbed]
 MakeGround = Callable[[list[Scenario]], Ground]
-MakeStage = Callable[[Ground], Stage]
+MakeStage = Callable[[Ground], Harness]
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def make_country() -> Iterator[MakeCountry]:
     if reason is not None:
         pytest.skip(f"no namespaces: {reason}")
     with ExitStack() as stack:
-        yield lambda *given, **named: stack.enter_context(Country(*given, **named))
+        yield lambda *given, **named: stack.enter_context(NetnsTestbed(*given, **named))
 
 
 @pytest.fixture
@@ -34,17 +34,17 @@ def make_ground() -> Iterator[MakeGround]:
     """Build a country, or a street where there can be none."""
     with ExitStack() as stack:
         if obstacle() is not None:
-            yield lambda scenarios: stack.enter_context(Street(scenarios))
+            yield lambda scenarios: stack.enter_context(LoopbackTestbed(scenarios))
         else:
-            yield lambda scenarios: stack.enter_context(Country(scenarios))
+            yield lambda scenarios: stack.enter_context(NetnsTestbed(scenarios))
 
 
 @pytest.fixture
 def make_stage() -> MakeStage:
     """Start a collector at a ground, let a control look at everything, and consent."""
 
-    def make(ground: Ground) -> Stage:
-        stage = Stage(ground)
+    def make(ground: Ground) -> Harness:
+        stage = Harness(ground)
         stage.start_collector(ground.urls())
         stage.start_control(ground.urls())
         stage.consent()

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from probe import model, uuid7
-from probe.experiments.trail import Trail
+from probe.experiments.step_log import StepLog
 from probe.failure import Failure
 from probe.model import Dns, Http, Line, Record, Role, Steps, Tcp, Tls, Transfer, Trust
 
@@ -18,12 +18,12 @@ def name_of(url: str) -> str:
     return urllib.parse.urlsplit(url).hostname or ""
 
 
-def looked_up(trail: Trail, url: str, address: str) -> None:
+def looked_up(trail: StepLog, url: str, address: str) -> None:
     reply = model.Reply(at=0.01, rcode=0, answers=(address,), ttl=(60,))
     trail.add(Dns(name=name_of(url), resolver="system", replies=(reply,), elapsed=0.02, limit=3.0))
 
 
-def shook(trail: Trail, address: str, sni: str, at: float, **rest: Any) -> int:
+def shook(trail: StepLog, address: str, sni: str, at: float, **rest: Any) -> int:
     """A connection and a handshake on it; the number of the handshake."""
     role = rest.pop("role", Role.TARGET)
     try_ = rest.pop("try_", 1)
@@ -41,7 +41,7 @@ def shook(trail: Trail, address: str, sni: str, at: float, **rest: Any) -> int:
 
 def blocked(url: str) -> Steps:
     """The name goes unanswered, twice; a harmless one answers at the same address around it."""
-    trail, address, host = Trail(), "203.0.113.10", name_of(url)
+    trail, address, host = StepLog(), "203.0.113.10", name_of(url)
     looked_up(trail, url, address)
     silent = {"failure": Failure.TIMEOUT, "bytes_in": 0, "version": None, "elapsed": 3.0}
     shook(trail, address, host, 0.1, **silent)
@@ -51,7 +51,7 @@ def blocked(url: str) -> Steps:
     return trail.steps
 
 
-def page(trail: Trail, url: str, address: str, trust: Trust, *, proven: bool) -> Steps:
+def page(trail: StepLog, url: str, address: str, trust: Trust, *, proven: bool) -> Steps:
     looked_up(trail, url, address)
     parent = shook(trail, address, name_of(url), 0.1, trust=trust, chain=("ab" * 32,))
     answer = Http(
@@ -74,7 +74,7 @@ def page(trail: Trail, url: str, address: str, trust: Trust, *, proven: bool) ->
 
 def fine(url: str) -> Steps:
     trust = Trust(valid=True, anchored=True, named=True, subject="CN=x", issuer="CN=y")
-    return page(Trail(), url, "203.0.113.20", trust, proven=True)
+    return page(StepLog(), url, "203.0.113.20", trust, proven=True)
 
 
 def intercepted(url: str) -> Steps:
@@ -88,12 +88,12 @@ def intercepted(url: str) -> Steps:
         authority=authority,
         local=False,
     )
-    return page(Trail(), url, "203.0.113.30", trust, proven=False)
+    return page(StepLog(), url, "203.0.113.30", trust, proven=False)
 
 
 def throttled(url: str) -> Steps:
     """Five pairs of transfers; the target's name gets a tenth of what the other name gets."""
-    trail = Trail()
+    trail = StepLog()
     for pair in range(1, 6):
         for arm, sni, rate in (
             ("B", "www.example.com", 2_000_000.0),

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from probe.lab.commands import Finished
-from probe.lab.country import Country, obstacle
+from probe.lab.harness import Harness
 from probe.lab.scenario import Nation, Scenario
-from probe.lab.staging import Stage
+from probe.lab.testbed import NetnsTestbed, obstacle
 
 pytestmark = [
     pytest.mark.lab,
@@ -34,7 +34,7 @@ WHERE = 'country="KZ",asn="9198"'
 class Town:
     """Some homes on one network, and a collector beyond the censor."""
 
-    country: Country
+    country: NetnsTestbed
     clock: Path
     now: float = 0.0
 
@@ -90,10 +90,10 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 def town(tmp_path: Path, pool: ThreadPoolExecutor) -> Iterator[Town]:
-    with Country([Scenario("shutdown", (), ())]) as country:
+    with NetnsTestbed([Scenario("shutdown", (), ())]) as country:
         made = Town(country, tmp_path / "clock")
         made.pass_time(0)
-        stage = Stage(country, collector=made.command("collector"))
+        stage = Harness(country, collector=made.command("collector"))
         stage.start_collector([])
         consents = pool.map(
             lambda n: made.probe(n, "consent", "--yes", "--heartbeat"), range(HOMES)
@@ -166,7 +166,7 @@ CUTS = (
 
 def cut_midway(folder: Path, what: Nation | None) -> dict[str, object]:
     """A look at a healthy line, then something happens to it, and another look."""
-    with Country([Scenario("shutdown", (), ())]) as country:
+    with NetnsTestbed([Scenario("shutdown", (), ())]) as country:
         folder.mkdir()
         town = Town(country, folder / "clock")
         town.pass_time(0)

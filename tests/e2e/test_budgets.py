@@ -9,35 +9,35 @@ from pathlib import Path
 
 import pytest
 
-from probe import wire
+from probe import codec
 from probe.lab.catalogue import catalogue
-from probe.lab.staging import Stage
-from probe.lab.street import Street
+from probe.lab.harness import Harness
+from probe.lab.loopback_testbed import LoopbackTestbed
 from probe.model import Record
 
 SCENARIOS = ("tls.reset", "tls.drop_hello", "http.page_200", "innocent.fine")
 
 
 @pytest.fixture(scope="module")
-def street() -> Iterator[Street]:
+def street() -> Iterator[LoopbackTestbed]:
     wanted = [each for each in catalogue() if each.name in SCENARIOS]
-    with Street(wanted) as made:
-        Stage(made).consent()
+    with LoopbackTestbed(wanted) as made:
+        Harness(made).consent()
         yield made
 
 
 class Volunteer:
     """Somebody on the street who runs the probe without a collector."""
 
-    def __init__(self, street: Street) -> None:
+    def __init__(self, street: LoopbackTestbed) -> None:
         self.street = street
         self.out = street.folder / "found.jsonl"
 
     def begin(self, *more: str) -> subprocess.Popen[str]:
         self.out.unlink(missing_ok=True)
-        argv = Stage(self.street).probe_argv(self.street.urls(), self.out, "--no-upload", *more)
+        argv = Harness(self.street).probe_argv(self.street.urls(), self.out, "--no-upload", *more)
         argv += ["--control", "none"]
-        env = {**os.environ, **Stage(self.street).probe_env()}
+        env = {**os.environ, **Harness(self.street).probe_env()}
         return subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True)
 
     def run(self, *more: str) -> tuple[float, list[Record]]:
@@ -48,11 +48,11 @@ class Volunteer:
         return time.monotonic() - started, self.records()
 
     def records(self) -> list[Record]:
-        return [wire.decode(line) for line in self.out.read_bytes().splitlines()]
+        return [codec.decode(line) for line in self.out.read_bytes().splitlines()]
 
 
 @pytest.fixture
-def volunteer(street: Street) -> Volunteer:
+def volunteer(street: LoopbackTestbed) -> Volunteer:
     return Volunteer(street)
 
 

@@ -7,9 +7,9 @@ from click.testing import CliRunner
 
 from probe.lab.__main__ import line_of, main, summary
 from probe.lab.catalogue import catalogue
-from probe.lab.country import obstacle
 from probe.lab.demo import demo
 from probe.lab.matrix import Got, Row, by_climate, chosen, play_all
+from probe.lab.testbed import obstacle
 
 FEW = ("innocent.fine", "dns.nxdomain", "tls.reset", "http.page_200", "mitm.2021")
 

@@ -25,8 +25,8 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from probe import wire
-from probe.messages import EnrolReply, EnrolRequest
+from probe import codec
+from probe.api_types import EnrolReply, EnrolRequest
 from probe.model import Record
 from tests.e2e.evidence import BLOCKED, INTERCEPTED, everything, name_of
 
@@ -94,23 +94,23 @@ class Sender:
     @classmethod
     def enrol(cls, url: str) -> "Sender":
         unknown = cls(url, Ed25519PrivateKey.generate(), "")
-        proof = unknown.key.sign(wire.enrol_bytes(unknown.public, None, "probe"))
+        proof = unknown.key.sign(codec.enrol_bytes(unknown.public, None, "probe"))
         request = EnrolRequest(
             key=base64.b64encode(unknown.public).decode(), proof=base64.b64encode(proof).decode()
         )
-        body = wire.encode(request)
+        body = codec.encode(request)
         reply = cls.post(f"{url}/v1/enroll", body, {"Content-Type": "application/json"})
         known = msgspec.json.decode(reply, type=EnrolReply)
         return cls(url, unknown.key, known.collector_id)
 
     def send(self, records: list[Record], *, spoil: bool = False) -> bytes:
         path = "/v1/measurements"
-        body = wire.pack(map(wire.encode, records))
+        body = codec.pack(map(codec.encode, records))
         created = str(int(time.time()))
-        signed = wire.signed_bytes(self.collector_id, "POST", path, created, body)
+        signed = codec.signed_bytes(self.collector_id, "POST", path, created, body)
         headers = {
-            "Content-Type": wire.BATCH_TYPE,
-            "Qaz-Key": wire.key_id(self.public),
+            "Content-Type": codec.BATCH_TYPE,
+            "Qaz-Key": codec.key_id(self.public),
             "Qaz-Created": created,
             "Qaz-Signature": base64.b64encode(self.key.sign(signed)).decode(),
         }

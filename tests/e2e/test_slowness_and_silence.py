@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from collector.store import beats, open_store
-from collector.store.beats import LISTENER, Beat
+from collector.store import heartbeats, open_store
+from collector.store.heartbeats import LISTENER, HeartbeatHour
 from probe.lab.catalogue import catalogue
-from probe.lab.country import Country, obstacle
+from probe.lab.harness import Harness
+from probe.lab.loopback_testbed import LoopbackTestbed
 from probe.lab.scenario import Page, Scenario, Site, Slow
-from probe.lab.staging import Stage
-from probe.lab.street import Street
+from probe.lab.testbed import NetnsTestbed, obstacle
 from tests.e2e.test_spool_to_collector import collector, fill
 
 needs_a_country = pytest.mark.skipif(obstacle() is not None, reason=f"no namespaces: {obstacle()}")
@@ -56,8 +56,8 @@ def ids(found: Mapping[str, object]) -> list[str]:
 @needs_a_country
 def test_a_page_that_freezes_is_followed_up_and_found_frozen() -> None:
     """`web` alone was asked for: it says slow, and `throttle` compares names at the bulk port."""
-    with Country([FROZEN]) as country:
-        stage = Stage(country)
+    with NetnsTestbed([FROZEN]) as country:
+        stage = Harness(country)
         stage.start_collector([URL])
         stage.consent()
         found = stage.probe([URL], "--control", "none", "--profile", "quick")
@@ -80,8 +80,8 @@ def steps(record: dict[str, object], op: str) -> list[dict[str, object]]:
 
 
 def test_a_second_run_of_the_lab_confirms_what_the_first_suspected() -> None:
-    with Street([named("tls.reset")]) as street:
-        stage = Stage(street)
+    with LoopbackTestbed([named("tls.reset")]) as street:
+        stage = Harness(street)
         stage.consent()
         url = street.urls()[0]
         stages, earlier = [], []
@@ -100,11 +100,11 @@ def test_a_second_run_of_the_lab_confirms_what_the_first_suspected() -> None:
 # --- silent ---------------------------------------------------------------------------------------
 
 
-def kept(store: Path) -> list[Beat]:
-    async def read() -> list[Beat]:
+def kept(store: Path) -> list[HeartbeatHour]:
+    async def read() -> list[HeartbeatHour]:
         opened = await open_store(f"sqlite:///{store}")
         try:
-            return list(await opened.read(beats.beats_since(0)))
+            return list(await opened.read(heartbeats.beats_since(0)))
         finally:
             await opened.close()
 

@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from probe import uuid7, wire
-from probe.messages import RecheckAsk, RecheckJob
+from probe import codec, uuid7
+from probe.admin.erase import erase_remote
+from probe.api_types import RecheckAsk, RecheckJob
+from probe.client import endpoint as place
+from probe.client.collector_client import CollectorClient
+from probe.client.control_client import ControlClient, answer_rechecks
+from probe.client.enrolment import ensure_enrolled
+from probe.client.keys import Keys, Role
+from probe.client.spool import Spool
+from probe.client.upload import Sender, Summary, upload
 from probe.model import Record
-from probe.sharing import endpoint as place
-from probe.sharing.collector_client import CollectorClient
-from probe.sharing.control import ControlDesk, answer_rechecks
-from probe.sharing.enrolment import introduce
-from probe.sharing.keys import Keys, Role
-from probe.sharing.spool import Spool
-from probe.sharing.upload import Sender, Summary, upload
-from probe.upkeep.erase import erase_remote
 from tests.probe import sample
 
 pytest.importorskip("collector.cli", reason="the collector's command needs its extra")
@@ -82,7 +82,7 @@ def fill(home: Path, count: int, *to: str) -> Spool:
     spool = Spool(home)
     with spool.writer(to) as writer:
         for _ in range(count):
-            writer.add(wire.encode(fresh()))
+            writer.add(codec.encode(fresh()))
     return spool
 
 
@@ -99,7 +99,7 @@ def test_records_arrive_once_though_the_collector_is_killed(tmp_path: Path) -> N
         port = int(url.rpartition(":")[2])
         process.send_signal(signal.SIGKILL)
         process.wait(10)
-        lines = [wire.encode(fresh()) for _ in range(3)]
+        lines = [codec.encode(fresh()) for _ in range(3)]
         with spool.writer((url,)) as writer:
             writer.add(lines[0])
             writer.add(b'{"id":"not a record"}')
@@ -150,10 +150,10 @@ def test_a_recheck_goes_from_a_probe_to_a_control_and_back(tmp_path: Path) -> No
             return fresh(job.input, role="control", ago=0.0)
 
         async with CollectorClient(there) as client:
-            await introduce(client, keys, keys.identity(there.url, role="control"), token)
+            await ensure_enrolled(client, keys, keys.identity(there.url, role="control"), token)
             answering = asyncio.create_task(answer_rechecks(client, look, poll=5))
             await asyncio.sleep(0.3)
-            async with ControlDesk([there], Keys(tmp_path / "probe")) as desk:
+            async with ControlClient([there], Keys(tmp_path / "probe")) as desk:
                 assert await desk.controls([LISTED]) == {}
                 found = await desk.recheck([RecheckAsk(input=LISTED, addresses=("192.0.2.1",))])
                 assert desk.problems == {}

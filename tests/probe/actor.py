@@ -13,9 +13,9 @@ from typing import NoReturn
 import pytest
 
 from probe import cli
-from probe.job import recheck, rounds
-from probe.sharing.post import Outfit
-from probe.sweep.kit import Kit
+from probe.client.context import ClientContext
+from probe.runner import loop, recheck_worker
+from probe.runner.ports import RunDependencies
 from tests.probe.stage import Stage, kit
 
 
@@ -25,11 +25,11 @@ def play(manners: str, words: Sequence[str], patch: pytest.MonkeyPatch) -> NoRet
     stage = Stage(json.loads(manners), dead=bool(os.environ.get("STAGE_DEAD")), delay=delay)
 
     @asynccontextmanager
-    async def staged(_: Outfit) -> AsyncIterator[Kit]:
+    async def staged(_: ClientContext) -> AsyncIterator[RunDependencies]:
         yield kit(stage)
 
-    patch.setattr(rounds, "kit", staged)
-    patch.setattr(recheck, "kit", staged)
+    patch.setattr(loop, "kit", staged)
+    patch.setattr(recheck_worker, "kit", staged)
     cli.main(words)
 
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import NameOID
 
-from probe import messages, wire
+from probe import api_types, codec
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -37,8 +37,8 @@ class Rehearsal:
     enrolment: str = "open"
     collector_id: str = "c0ffee"
     date_ahead: float = 0.0
-    controls: tuple[messages.ControlFound, ...] = ()
-    jobs: list[messages.RecheckJob] = field(default_factory=list)
+    controls: tuple[api_types.ControlFound, ...] = ()
+    jobs: list[api_types.RecheckJob] = field(default_factory=list)
     override: dict[str, Handler] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)
     stored: dict[str, bytes] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Rehearsal:
         if abs(now - int(created)) > 300:
             return problem(401, "signed too long ago")
         body = await request.read()
-        message = wire.signed_bytes(
+        message = codec.signed_bytes(
             self.collector_id, request.method, request.path_qs, created, body
         )
         try:
@@ -103,40 +103,40 @@ class Rehearsal:
         return None
 
     async def enrol(self, request: web.Request) -> web.Response:
-        asked = msgspec.json.decode(await request.read(), type=messages.EnrolRequest)
+        asked = msgspec.json.decode(await request.read(), type=api_types.EnrolRequest)
         if self.enrolment == "closed" or (self.enrolment == "token" and asked.invite != "invite"):
             return problem(403, "an invite is needed")
         public = base64.b64decode(asked.key)
         Ed25519PublicKey.from_public_bytes(public).verify(
-            base64.b64decode(asked.proof), wire.enrol_bytes(public, asked.invite, asked.role)
+            base64.b64decode(asked.proof), codec.enrol_bytes(public, asked.invite, asked.role)
         )
-        self.keys[wire.key_id(public)] = public
+        self.keys[codec.key_id(public)] = public
         return reply(
-            messages.EnrolReply(key_id=wire.key_id(public), collector_id=self.collector_id)
+            api_types.EnrolReply(key_id=codec.key_id(public), collector_id=self.collector_id)
         )
 
     async def measurements(self, request: web.Request) -> web.Response:
         if refused := await self.refuse_signature(request):
             return refused
         records = []
-        for number, line in enumerate(wire.unpack(await request.read())):
+        for number, line in enumerate(codec.unpack(await request.read())):
             name = msgspec.json.decode(line)["id"]
             if name.startswith("bad"):
                 records.append(
-                    messages.RecordReply(line=number, status="rejected", reason="bad record")
+                    api_types.RecordReply(line=number, status="rejected", reason="bad record")
                 )
                 continue
             known = name in self.stored
             self.duplicates += known
             self.stored[name] = line
             records.append(
-                messages.RecordReply(
+                api_types.RecordReply(
                     line=number, status="duplicate" if known else "stored", id=name
                 )
             )
         count = [one.status for one in records].count
         return reply(
-            messages.BatchReply(
+            api_types.BatchReply(
                 stored=count("stored"),
                 duplicates=count("duplicate"),
                 rejected=count("rejected"),
@@ -146,27 +146,27 @@ class Rehearsal:
 
     async def service(self, request: web.Request) -> web.Response:
         return reply(
-            messages.ServiceReply(collector_id=self.collector_id, lab=True, enrolment="open")
+            api_types.ServiceReply(collector_id=self.collector_id, lab=True, enrolment="open")
         )
 
     async def vantage(self, request: web.Request) -> web.Response:
-        return reply(messages.VantageReply(country="KZ", asn=9198, network="Kazakhtelecom"))
+        return reply(api_types.VantageReply(country="KZ", asn=9198, network="Kazakhtelecom"))
 
     async def control(self, request: web.Request) -> web.Response:
         wanted = request.query.getall("input", [])
         found = tuple(c for c in self.controls if not wanted or c.input in wanted)
-        return reply(messages.ControlReply(controls=found))
+        return reply(api_types.ControlReply(controls=found))
 
     async def recheck(self, request: web.Request) -> web.Response:
         if refused := await self.refuse_signature(request):
             return refused
-        return reply(messages.ControlReply(controls=self.controls))
+        return reply(api_types.ControlReply(controls=self.controls))
 
     async def recheck_jobs(self, request: web.Request) -> web.Response:
         if refused := await self.refuse_signature(request):
             return refused
         jobs, self.jobs = tuple(self.jobs), []
-        return reply(messages.RecheckJobs(jobs=jobs))
+        return reply(api_types.RecheckJobs(jobs=jobs))
 
     async def erase(self, request: web.Request) -> web.Response:
         if refused := await self.refuse_signature(request):
@@ -195,7 +195,7 @@ def reply(body: msgspec.Struct, status: int = 200) -> web.Response:
 
 
 def problem(status: int, error: str) -> web.Response:
-    return reply(messages.Problem(error=error), status)
+    return reply(api_types.Problem(error=error), status)
 
 
 def answering(make: Callable[[], web.StreamResponse]) -> Handler:

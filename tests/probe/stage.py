@@ -8,11 +8,12 @@ from time import monotonic
 from typing import Literal, TypeVar
 
 from probe import model
-from probe.experiments.port import Experiment, Hello, Net, Reference, Resolver, Task
-from probe.experiments.trail import Trail
+from probe.analysis import facts
+from probe.analysis.confirmation import again
+from probe.api_types import RecheckAsk
+from probe.experiments.interface import Experiment, Hello, Net, Reference, Resolver, Task
+from probe.experiments.step_log import StepLog
 from probe.failure import Failure
-from probe.job.assignment import Assignment
-from probe.messages import RecheckAsk
 from probe.model import (
     Dns,
     Http,
@@ -30,17 +31,16 @@ from probe.model import (
     Vantage,
     Verdict,
 )
-from probe.plan import Job, host_of, keyed
-from probe.reading import facts
-from probe.reading.repeated import again
-from probe.run import Ending, Order, Run
-from probe.stop import Stop
-from probe.sweep.draft import Heading
-from probe.sweep.journal import Journal
-from probe.sweep.kit import Controls, Kit, RunView
-from probe.sweep.output import Outlet, Sink
-from probe.sweep.timetable import Timetable
-from probe.telling.progress import Nobody
+from probe.ordering import Job, host_of, keyed
+from probe.report.progress import NullProgress
+from probe.runner.deadlines import Deadlines
+from probe.runner.jobs import JobList
+from probe.runner.journal import Journal
+from probe.runner.output import RecordWriter, Sink
+from probe.runner.ports import Controls, RunDependencies, RunView
+from probe.runner.record_builder import RunHeader
+from probe.runner.run import Run, RunResult, RunSpec
+from probe.signals import Stop
 
 T = TypeVar("T")
 Manner = Literal["ok", "reset", "silent", "once", "bug", "slow", "drips"]
@@ -80,7 +80,7 @@ class Stage:
 
 
 class StageNet:
-    """A `BulkNet` over a stage."""
+    """A `TransferNet` over a stage."""
 
     def __init__(self, stage: Stage, origin: float) -> None:
         self.stage = stage
@@ -203,7 +203,7 @@ class StageNet:
 
 async def measure(task: Task, net: Net) -> Steps:
     """A query and a page."""
-    trail = Trail()
+    trail = StepLog()
     host = host_of(task.url)
     asked = trail.add(await net.dns(host, "A", net.resolvers[0]))
     if asked.addresses:
@@ -213,7 +213,7 @@ async def measure(task: Task, net: Net) -> Steps:
 
 async def confirm(task: Task, net: Net, steps: Steps) -> Steps:
     """A reference, and the page again."""
-    trail = Trail(steps)
+    trail = StepLog(steps)
     for reference in task.references[:1]:
         shaken = await net.tls(reference.address or "", 443, host_of(reference.url))
         trail.chain(shaken, role=Role.REFERENCE)
@@ -271,7 +271,7 @@ def kit(
     desk: FakeDesk | None = None,
     anchors: Sequence[str] = (),
     comparing: Callable[[], Awaitable[Mapping[str, object] | None]] | None = None,
-) -> Kit:
+) -> RunDependencies:
     """Fakes of everything, over one stage."""
 
     @asynccontextmanager
@@ -281,7 +281,7 @@ def kit(
     async def whereabouts() -> Vantage:
         return Vantage(country="KZ")
 
-    return Kit(
+    return RunDependencies(
         session=session,
         experiments=EXPERIMENTS,
         anchors=tuple(Reference(url) for url in anchors),
@@ -324,7 +324,7 @@ class Performance:
     kept: Kept = field(default_factory=Kept)
     bugs: list[BaseException] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    ending: Ending | None = None
+    ending: RunResult | None = None
     comparing: Callable[[], Awaitable[Mapping[str, object] | None]] | None = None
 
     def go(self, *urls: str, stop_after: float | None = None) -> dict[str, Record]:
@@ -342,15 +342,15 @@ class Performance:
         stop = Stop()
         if stop_after is not None:
             asyncio.get_running_loop().call_later(stop_after, stop.ask)
-        order = Order(
+        order = RunSpec(
             jobs=tuple(Job("web", url) for url in urls),
-            heading=Heading("0199", lab=False),
-            timetable=Timetable(monotonic(), self.seconds, uploads=False),
+            heading=RunHeader("0199", lab=False),
+            timetable=Deadlines(monotonic(), self.seconds, uploads=False),
             bytes=self.bytes,
             seed=1,
             concurrency=self.concurrency,
         )
-        outlet = Outlet(
+        outlet = RecordWriter(
             Sink(None), (self.kept,), self.journal, seen=_ignore, warn=self.warnings.append
         )
         tools = kit(self.stage, self.desk, self.anchors, self.comparing)
@@ -361,7 +361,7 @@ class Performance:
                     tools,
                     session,
                     outlet=outlet,
-                    watcher=Nobody(),
+                    watcher=NullProgress(),
                     stop=stop,
                     bug=lambda _, error: self.bugs.append(error),
                 )
@@ -381,9 +381,9 @@ def urls(*hosts: str) -> tuple[str, ...]:
     return tuple(f"https://{host}/" for host in hosts)
 
 
-def assignment(*hosts: str) -> Assignment:
+def assignment(*hosts: str) -> JobList:
     """The same as jobs."""
-    return Assignment(tuple(Job("web", url) for url in urls(*hosts)))
+    return JobList(tuple(Job("web", url) for url in urls(*hosts)))
 
 
 Warn = Callable[[str], None]

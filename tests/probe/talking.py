@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from probe.experiments.port import FRESH, Experiment, Net, Talk, Task
+from probe.experiments.interface import FRESH, Exchange, Experiment, Net, Task
 from probe.failure import Failure
 from probe.model import Ping, Steps, Tcp
 from tests.fake_net import FakeNet
@@ -22,16 +22,18 @@ class TalkingNet(FakeNet):
     plain_mute: set[str] = field(default_factory=set)
     said: list[bytes] = field(default_factory=list)
 
-    async def udp(self, address: str, port: int, talk: Talk, *, limit: float | None = None) -> Ping:
+    async def udp(
+        self, address: str, port: int, talk: Exchange, *, limit: float | None = None
+    ) -> Ping:
         return self._say(address, port, talk)
 
     async def talk(
-        self, address: str, port: int, talk: Talk, *, limit: float | None = None
+        self, address: str, port: int, talk: Exchange, *, limit: float | None = None
     ) -> tuple[Tcp, Ping | None]:
         tcp = await self.tcp(address, port)
         return tcp, None if tcp.failure is not None else self._say(address, port, talk)
 
-    def _say(self, address: str, port: int, talk: Talk) -> Ping:
+    def _say(self, address: str, port: int, talk: Exchange) -> Ping:
         at = self._tick(f"{talk.what} {address}:{port}{' behind' if talk.preface else ''}")
         message = talk.words(bytes(range(FRESH)), 1_800_000_000.0)
         self.said.append(message)

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from probe.infer import judge
+from probe.analysis.evidence import Evidence
+from probe.judge import judge
 from probe.lab.capture import Case
-from probe.reading.evidence import Evidence
 from probe.rule import WEB
 from probe.rules import RULES
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from probe import buglog, cli, exits, home, uuid7
-from probe.exits import Exit
-from probe.trouble import Trouble
+from probe import cli, crash_log, errors, paths, uuid7
+from probe.errors import Exit, UserError
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +56,8 @@ def test_help_and_version_are_fine(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (Trouble("no such thing"), Exit.USAGE, "qazprobe: no such thing"),
-        (Trouble("later", Exit.NOT_SENT), Exit.NOT_SENT, "later"),
+        (UserError("no such thing"), Exit.USAGE, "qazprobe: no such thing"),
+        (UserError("later", Exit.NOT_SENT), Exit.NOT_SENT, "later"),
         (OSError(28, "No space left on device"), Exit.BUG, "No space left on device"),
         (BrokenPipeError(), Exit.DONE, ""),
         (KeyboardInterrupt(), 130, "stopped"),
@@ -92,9 +91,9 @@ def test_the_log_of_bugs_has_lines_and_no_words(tmp_path: Path) -> None:
     try:
         bug("192.0.2.1")
     except ZeroDivisionError as error:
-        where = buglog.keep(error, "https://a.example/")
-    text = (tmp_path / buglog.FILE).read_text()
-    assert str(tmp_path / buglog.FILE) in where
+        where = crash_log.keep(error, "https://a.example/")
+    text = (tmp_path / crash_log.FILE).read_text()
+    assert str(tmp_path / crash_log.FILE) in where
     assert "ZeroDivisionError" in text
     assert "test_cli.py" in text
     assert "secret" not in text
@@ -103,9 +102,9 @@ def test_the_log_of_bugs_has_lines_and_no_words(tmp_path: Path) -> None:
 def test_the_log_of_bugs_does_not_grow_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buglog, "_LIMIT", 1000)
+    monkeypatch.setattr(crash_log, "_LIMIT", 1000)
     for _ in range(50):
-        buglog.keep(ZeroDivisionError())
+        crash_log.keep(ZeroDivisionError())
     assert sum(file.stat().st_size for file in tmp_path.glob("bugs*")) < 4000
 
 
@@ -125,12 +124,12 @@ def test_a_terminal_without_the_letters_of_a_language_is_no_bug(tmp_path: Path) 
 
 
 def test_the_first_code_that_applies() -> None:
-    assert exits.first() is Exit.DONE
-    assert exits.first(Exit.NOT_SENT, Exit.MATCHED) is Exit.MATCHED
-    assert exits.first(Exit.MATCHED, Exit.OFFLINE) is Exit.OFFLINE
-    assert exits.first(Exit.OFFLINE, Exit.BUG) is Exit.BUG
-    assert exits.first(Exit.BUG, Exit.LOCKED, Exit.USAGE) is Exit.USAGE
-    assert sorted(exits.ORDER) == sorted(Exit)
+    assert errors.first() is Exit.DONE
+    assert errors.first(Exit.NOT_SENT, Exit.MATCHED) is Exit.MATCHED
+    assert errors.first(Exit.MATCHED, Exit.OFFLINE) is Exit.OFFLINE
+    assert errors.first(Exit.OFFLINE, Exit.BUG) is Exit.BUG
+    assert errors.first(Exit.BUG, Exit.LOCKED, Exit.USAGE) is Exit.USAGE
+    assert sorted(errors.ORDER) == sorted(Exit)
 
 
 def test_without_a_home_of_ones_own_the_platform_says_where(
@@ -139,7 +138,7 @@ def test_without_a_home_of_ones_own_the_platform_says_where(
     monkeypatch.delenv("QAZPROBE_HOME")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    places = home.find()
+    places = paths.find()
     assert places.state.name == places.config.name == "qazprobe"
     assert places.ready().stat().st_mode & 0o077 == 0
 

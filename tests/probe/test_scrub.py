@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
-from probe import wire
+from probe import codec
+from probe.ip_patterns import Allowed, clean
 from probe.model import (
     Control,
     Dns,
@@ -34,7 +35,6 @@ from probe.model import (
     Verdict,
 )
 from probe.scrub import allowed_addresses, scrub
-from probe.spellings import Allowed, clean
 
 SEEN4, SEEN6 = "93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"
 OURS4, OURS6 = IPv4Address("88.204.165.166"), IPv6Address("2a03:5a00:f10c:83:face:b00c:0:25de")
@@ -260,7 +260,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def written(scrubbed: Record) -> list[str]:
-    return list(texts(msgspec.json.decode(wire.encode(scrubbed))))
+    return list(texts(msgspec.json.decode(codec.encode(scrubbed))))
 
 
 @given(planted, wraps, st.sampled_from(AROUND))
@@ -275,7 +275,7 @@ def test_no_planted_address_survives_in_any_field_of_a_record(
         assert plant.casefold() not in text.casefold()
         assert spelling.casefold() not in text.casefold()
     assert scrub(scrubbed, allowed={SEEN4}) == scrubbed
-    assert wire.decode(wire.encode(scrubbed)) == scrubbed
+    assert codec.decode(codec.encode(scrubbed)) == scrubbed
 
 
 def test_the_addresses_that_were_measured_stay_in_every_field() -> None:

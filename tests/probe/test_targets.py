@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from probe import known, targets
+from probe import reference_data, targets
 from probe.targets import Problem, TargetError, load, parse, parse_url, slug
 from probe.urls import URL_LIMIT
 
@@ -301,8 +301,10 @@ def test_resolvers_are_asked_in_the_clear_and_over_https() -> None:
 
 def test_networks_have_names() -> None:
     assert targets.networks()[9198] == "JSC Kazakhtelecom"
-    assert any(network.hosting for network in known.network_list())
-    assert not any(network.hosting for network in known.network_list() if network.asn == 9198)
+    assert any(network.hosting for network in reference_data.network_list())
+    assert not any(
+        network.hosting for network in reference_data.network_list() if network.asn == 9198
+    )
 
 
 def test_block_pages_are_found_whatever_the_case_and_not_in_news() -> None:
@@ -316,6 +318,6 @@ def test_block_pages_are_found_whatever_the_case_and_not_in_news() -> None:
 
 def test_harmless_names_and_pairs() -> None:
     assert targets.harmless_names()
-    assert known.harmless_pairs()["www.azattyq.org"] == "i.pinimg.com"
+    assert reference_data.harmless_pairs()["www.azattyq.org"] == "i.pinimg.com"
     hosts = {urlsplit(target.url).hostname for target in load("kz")[0]}
-    assert set(known.harmless_pairs()) <= hosts
+    assert set(reference_data.harmless_pairs()) <= hosts

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from probe.experiments.trail import Trail
+from probe.analysis.trace_analysis import Layer
+from probe.experiments.step_log import StepLog
 from probe.failure import Failure
 from probe.model import Dns, Http, Packet, Ping, Reply, Role, Steps, Tcp, Tls, Travel
-from probe.reading.path import Layer
 
 ADDRESS = "203.0.113.7"
 OWN = Packet(at=0.05, by="peer", ip_ttl=50, ip_id=0, flags="SA", window=65160, acked=0)
@@ -29,7 +29,7 @@ def walk(
     packets: tuple[Packet, ...] = (),
 ) -> Steps:
     """One letter a hop for each name; a blank is no look."""
-    trail = Trail()
+    trail = StepLog()
     for role, fates, times in ((Role.HARMLESS, harmless, 1), (Role.TARGET, target, tries)):
         for ttl, letter in enumerate(fates, 1):
             for _ in range(times if letter.strip() else 0):

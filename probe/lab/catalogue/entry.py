@@ -2,22 +2,14 @@
 
 from collections.abc import Sequence
 
-from probe.lab.scenario import (
-    WIRE,
-    Act,
-    ControlState,
-    Expect,
-    LineSpec,
-    Scenario,
-    Site,
-)
+from probe.lab.scenario import WIRE, ControlState, Expect, Interference, LineSpec, Scenario, Site
 from probe.model import Mechanism, Outcome
 
 
 def entry(
     name: str,
     site: Site,
-    acts: Sequence[Act],
+    acts: Sequence[Interference],
     outcome: Outcome,
     why: str,
     *,

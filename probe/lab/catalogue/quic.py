@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.quic_server import is_here
-from probe.lab.scenario import Act, Expect, Hello, LineSpec, Nation, Quic, Scenario, Site
+from probe.lab.scenario import Expect, Hello, Interference, LineSpec, Nation, Quic, Scenario, Site
 from probe.model import Mechanism, Outcome
 
 _LOSSY = LineSpec("lossy udp", delay=0.03, loss=0.08)
@@ -13,7 +13,7 @@ _LOSSY = LineSpec("lossy udp", delay=0.03, loss=0.08)
 def _quic(
     name: str,
     site: Site,
-    acts: Sequence[Act],
+    acts: Sequence[Interference],
     outcome: Outcome,
     why: str,
     *,

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from probe.lab.catalogue.entry import entry
-from probe.lab.scenario import Act, Lie, Nation, Scenario, Site
+from probe.lab.scenario import Interference, Lie, Nation, Scenario, Site
 from probe.model import Mechanism, Outcome
 
 
 def _asked(
     name: str,
     site: Site,
-    acts: Sequence[Act],
+    acts: Sequence[Interference],
     outcome: Outcome,
     why: str,
     *,

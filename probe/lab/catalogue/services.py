@@ -8,17 +8,16 @@ from base64 import b64encode
 from collections.abc import Sequence
 
 from probe import wireguard
-from probe.known import endpoints
 from probe.lab.catalogue.lines import LOSS_5
 from probe.lab.scenario import (
     WIRE,
-    Act,
     CertificateKind,
     ControlState,
     Cut,
     Expect,
     FirstPacket,
     Hello,
+    Interference,
     Lie,
     LineSpec,
     Scenario,
@@ -27,6 +26,7 @@ from probe.lab.scenario import (
 )
 from probe.lab.tunnels import PEER_KEY, SERVER_KEY
 from probe.model import Mechanism, Outcome
+from probe.reference_data import endpoints
 
 CENTRES = "data-centres.telegram.example"
 TELEGRAM_WEB = "web.telegram.org"
@@ -95,7 +95,7 @@ def _entry(
     outcome: Outcome,
     why: str,
     *,
-    acts: Sequence[Act] = (),
+    acts: Sequence[Interference] = (),
     mechanisms: Sequence[Mechanism] = (),
     also: Sequence[Mechanism | Outcome] = (),
     settings: str = "",

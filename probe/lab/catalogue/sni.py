@@ -1,14 +1,14 @@
 """The trigger shown by the experiment `sni`, with nobody else's look to lean on."""
 
 from probe.lab.catalogue.entry import entry
-from probe.lab.scenario import Act, ControlState, Hello, Scenario, ServerKind, Site
+from probe.lab.scenario import ControlState, Hello, Interference, Scenario, ServerKind, Site
 from probe.model import Mechanism, Outcome
 
 
 def _sni(
     name: str,
     host: str,
-    acts: list[Act],
+    acts: list[Interference],
     outcome: Outcome,
     why: str,
     *mechanisms: Mechanism,

@@ -13,10 +13,10 @@ import pytest
 
 from collector.api.control import _is_public
 from collector.controls import trim
-from probe import wire
+from probe import codec
+from probe.api_types import ControlReply, RecheckAsk, RecheckJobs, RecheckRequest
 from probe.failure import Failure
-from probe.infer import judge as real_judge
-from probe.messages import ControlReply, RecheckAsk, RecheckJobs, RecheckRequest
+from probe.judge import judge as real_judge
 from probe.model import (
     Dns,
     Http,
@@ -160,7 +160,7 @@ def test_a_verdict_may_lean_on_a_control_that_the_probe_never_heard_of(tmp_path:
 async def recheck(sender: Sender, *inputs: str, wait: float = 5.0, **more: object) -> Answer:
     asks = tuple(RecheckAsk(input=url, **more) for url in inputs)  # type: ignore[arg-type]
     return await sender.ask(
-        "POST", "/v1/recheck", wire.encode(RecheckRequest(asks=asks, wait=wait))
+        "POST", "/v1/recheck", codec.encode(RecheckRequest(asks=asks, wait=wait))
     )
 
 
@@ -313,7 +313,7 @@ def test_a_recheck_brings_the_leaves_that_controls_were_served(tmp_path: Path) -
             await control.send(looked(steps=steps, certs=certs))
             plain = (await place.ask("GET", control_path(LISTED))).read(ControlReply)
             assert plain.controls[0].observations[0].certs == {}
-            body = wire.encode(RecheckRequest(asks=(RecheckAsk(input=LISTED),), wait=0.0))
+            body = codec.encode(RecheckRequest(asks=(RecheckAsk(input=LISTED),), wait=0.0))
             asker = await place.probe()
             reply = (await asker.ask("POST", "/v1/recheck", body)).read(ControlReply)
             assert reply.controls[0].observations[0].certs == certs

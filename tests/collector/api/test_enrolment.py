@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from collector.store.interface import Operation, Query, Rows
 from collector.store.keys import erase
-from collector.store.port import Ask, Operation, Rows
-from probe import wire
-from probe.messages import EnrolReply
+from probe import codec
+from probe.api_types import EnrolReply
 from probe.model import Mechanism, Outcome
 from tests.collector.place import Sender, collector, record
 
 
 def select(name: str, **params: object) -> Operation[Rows]:
-    return (yield Ask(name, params))
+    return (yield Query(name, params))
 
 
 def test_an_open_collector_takes_any_probe_but_no_control(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_nothing_comes_in_behind_who_has_left(tmp_path: Path) -> None:
             sender = await place.probe()
             await sender.send(record())
             await place.service.store.write(erase(sender.key_id))
-            reply = await sender.post(wire.pack([wire.encode(record())]))
+            reply = await sender.post(codec.pack([codec.encode(record())]))
             assert reply.status == 401
             assert (await place.service.store.read(select("count_all")))[0][0] == 0
 

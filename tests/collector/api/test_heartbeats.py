@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from collector.api.heartbeats import BACK_SECONDS
-from collector.store import beats
-from collector.store.beats import LISTENER, Beat
-from probe import wire
-from probe.messages import Heartbeat, Unheard
+from collector.store import heartbeats
+from collector.store.heartbeats import LISTENER, HeartbeatHour
+from probe import codec
+from probe.api_types import Heartbeat, Unheard
 from tests.collector.place import Place, collector
 
 
-async def kept(place: Place) -> list[Beat]:
-    found = await place.service.store.read(beats.beats_since(0))
+async def kept(place: Place) -> list[HeartbeatHour]:
+    found = await place.service.store.read(heartbeats.beats_since(0))
     return [beat for beat in found if beat.key_id != LISTENER]
 
 
-def middles(rows: list[Beat], what: str) -> list[float]:
-    return [at for row in rows for at in beats.instants(row.hour, getattr(row, what))]
+def middles(rows: list[HeartbeatHour], what: str) -> list[float]:
+    return [at for row in rows for at in heartbeats.instants(row.hour, getattr(row, what))]
 
 
 def test_a_heartbeat_is_all_it_takes_to_be_active(tmp_path: Path) -> None:
@@ -56,11 +56,11 @@ def test_what_it_tells_of_the_past_is_kept_where_and_as_it_was(tmp_path: Path) -
         ),
     )
 
-    async def story() -> tuple[list[Beat], float]:
+    async def story() -> tuple[list[HeartbeatHour], float]:
         async with collector(tmp_path) as place:
             sender = await place.probe()
             for _ in range(2):  # told twice is told once
-                reply = await sender.ask("POST", "/v1/heartbeat", wire.encode(beat))
+                reply = await sender.ask("POST", "/v1/heartbeat", codec.encode(beat))
                 assert reply.status == 200
             return await kept(place), time.time()
 
@@ -80,11 +80,11 @@ def test_what_it_tells_of_the_past_is_kept_where_and_as_it_was(tmp_path: Path) -
     [stay(-5, -9), stay(60, 90), stay(BACK_SECONDS + 1, 0), stay(float("1e300"), 0)],
 )
 def test_a_past_that_cannot_have_been_is_passed_over(tmp_path: Path, told: Unheard) -> None:
-    async def story() -> list[Beat]:
+    async def story() -> list[HeartbeatHour]:
         async with collector(tmp_path) as place:
             sender = await place.probe()
             beat = Heartbeat(country="KZ", unheard=(told,))
-            assert (await sender.ask("POST", "/v1/heartbeat", wire.encode(beat))).status == 200
+            assert (await sender.ask("POST", "/v1/heartbeat", codec.encode(beat))).status == 200
             return await kept(place)
 
     rows = asyncio.run(story())
@@ -93,9 +93,9 @@ def test_a_past_that_cannot_have_been_is_passed_over(tmp_path: Path, told: Unhea
 
 
 def test_a_collector_that_serves_says_that_it_listens(tmp_path: Path) -> None:
-    async def story() -> list[Beat]:
+    async def story() -> list[HeartbeatHour]:
         async with collector(tmp_path) as place:
-            return list(await place.service.store.read(beats.beats_since(0)))
+            return list(await place.service.store.read(heartbeats.beats_since(0)))
 
     (own,) = asyncio.run(story())
     assert (own.key_id, own.country) == (LISTENER, "ZZ")

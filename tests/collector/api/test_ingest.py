@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from collector.store import reading
-from collector.store.port import Ask, Operation, Rows, StoreUnavailable
-from probe import wire
-from probe.infer import judge as real_judge
+from collector.store import queries
+from collector.store.interface import Operation, Query, Rows, StoreUnavailable
+from probe import codec
+from probe.judge import judge as real_judge
 from probe.model import Mechanism, Outcome, Record, Verdict
 from tests.collector.place import (
     LISTED,
@@ -31,7 +31,7 @@ from tests.collector.place import (
 
 
 def select(name: str, **params: object) -> Operation[Rows]:
-    return (yield Ask(name, params))
+    return (yield Query(name, params))
 
 
 def test_a_record_is_stored_once_however_often_it_is_sent(tmp_path: Path) -> None:
@@ -55,31 +55,31 @@ def test_a_bad_record_costs_only_itself(tmp_path: Path) -> None:
     later, first = record(started_at="yesterday"), record(id="1")
     lines = [
         b"{}",
-        wire.encode(good),
+        codec.encode(good),
         b'{"schema":"qazprobe/2"}',
-        wire.encode(lab),
+        codec.encode(lab),
         b"\xff\xfe",
         b"[" * 100_000,
-        wire.encode(later),
-        wire.encode(first),
-        wire.encode(good).replace(b'"elapsed":1.0', b'"elapsed":1e999'),
-        wire.encode(record(input_="https://x.example/\x00")),
-        b'{"id":"' + b"x" * wire.LINE_LIMIT + b'"}',
-        wire.encode(record(started_at=now(30 * 86400))),
-        wire.encode(record(started_at="1999-01-01T00:00:00Z")),
-        wire.encode(record(experiment="../../etc")),
-        wire.encode(record(input_="javascript:alert(1)")),
-        wire.encode(record(input_="service:<b>")),
+        codec.encode(later),
+        codec.encode(first),
+        codec.encode(good).replace(b'"elapsed":1.0', b'"elapsed":1e999'),
+        codec.encode(record(input_="https://x.example/\x00")),
+        b'{"id":"' + b"x" * codec.LINE_LIMIT + b'"}',
+        codec.encode(record(started_at=now(30 * 86400))),
+        codec.encode(record(started_at="1999-01-01T00:00:00Z")),
+        codec.encode(record(experiment="../../etc")),
+        codec.encode(record(input_="javascript:alert(1)")),
+        codec.encode(record(input_="service:<b>")),
     ]
 
     async def story() -> None:
         async with collector(tmp_path) as place:
             sender = await place.probe()
-            reply = await sender.post(wire.pack(lines))
+            reply = await sender.post(codec.pack(lines))
             assert reply.status == 200
             answers = reply.data["records"]
         assert [a["status"] for a in answers] == [
-            "stored" if line == wire.encode(good) else "rejected" for line in lines
+            "stored" if line == codec.encode(good) else "rejected" for line in lines
         ]
         assert all(a.get("reason") for a in answers if a["status"] == "rejected")
         assert not any("\n" in (a.get("reason") or "") for a in answers)
@@ -93,17 +93,17 @@ Spoil = Callable[[Sender, bytes], Awaitable[Answer]]
 
 async def _unsigned(sender: Sender, batch: bytes) -> Answer:
     return await sender.place.ask(
-        "POST", "/v1/measurements", batch, {"Content-Type": wire.BATCH_TYPE}
+        "POST", "/v1/measurements", batch, {"Content-Type": codec.BATCH_TYPE}
     )
 
 
 async def _altered(sender: Sender, batch: bytes) -> Answer:
-    headers = sender.sign("POST", "/v1/measurements", batch) | {"Content-Type": wire.BATCH_TYPE}
+    headers = sender.sign("POST", "/v1/measurements", batch) | {"Content-Type": codec.BATCH_TYPE}
     return await sender.place.ask("POST", "/v1/measurements", batch + b" ", headers)
 
 
 async def _other_path(sender: Sender, batch: bytes) -> Answer:
-    headers = sender.sign("POST", "/v1/heartbeat", batch) | {"Content-Type": wire.BATCH_TYPE}
+    headers = sender.sign("POST", "/v1/heartbeat", batch) | {"Content-Type": codec.BATCH_TYPE}
     return await sender.place.ask("POST", "/v1/measurements", batch, headers)
 
 
@@ -114,11 +114,11 @@ async def _stranger(sender: Sender, batch: bytes) -> Answer:
 async def _late(sender: Sender, batch: bytes) -> Answer:
     created = int(time.time()) - 15 * 86400
     path = "/v1/measurements"
-    return await sender.ask("POST", path, batch, type_=wire.BATCH_TYPE, created=created)
+    return await sender.ask("POST", path, batch, type_=codec.BATCH_TYPE, created=created)
 
 
 async def _garbled(sender: Sender, batch: bytes) -> Answer:
-    headers = sender.sign("POST", "/v1/measurements", batch) | {"Content-Type": wire.BATCH_TYPE}
+    headers = sender.sign("POST", "/v1/measurements", batch) | {"Content-Type": codec.BATCH_TYPE}
     headers["Qaz-Signature"] = "☃"
     return await sender.place.ask("POST", "/v1/measurements", batch, headers)
 
@@ -129,7 +129,7 @@ async def _wrong_type(sender: Sender, batch: bytes) -> Answer:
 
 async def _encoded(sender: Sender, batch: bytes) -> Answer:
     headers = sender.sign("POST", "/v1/measurements", batch)
-    headers |= {"Content-Type": wire.BATCH_TYPE, "Content-Encoding": "deflate"}
+    headers |= {"Content-Type": codec.BATCH_TYPE, "Content-Encoding": "deflate"}
     return await sender.place.ask("POST", "/v1/measurements", batch, headers)
 
 
@@ -162,7 +162,7 @@ async def _too_large(sender: Sender, batch: bytes) -> Answer:
 
 
 async def _too_many(sender: Sender, batch: bytes) -> Answer:
-    return await sender.post(wire.pack([b"{}"] * (wire.BATCH_RECORDS + 1)))
+    return await sender.post(codec.pack([b"{}"] * (codec.BATCH_RECORDS + 1)))
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_what_is_wrong_with_a_batch_is_said_and_nothing_is_kept(
     async def story() -> None:
         async with collector(tmp_path) as place:
             sender = await place.probe()
-            reply = await spoil(sender, wire.pack([wire.encode(record())]))
+            reply = await spoil(sender, codec.pack([codec.encode(record())]))
             assert reply.status == status, reply.body
             if status != 200:
                 assert len(reply.data["error"]) > 10
@@ -270,7 +270,7 @@ def test_certificates_are_stored_once_and_only_as_what_they_are(tmp_path: Path) 
             store = place.service.store
             assert (await store.read(select("count_all")))[0][4] == 1
             seqs = await store.read(select("measurement_seqs", id=records[1].id))
-            found = await store.read(reading.stored(seqs[0][0]))
+            found = await store.read(queries.stored(seqs[0][0]))
         assert found is not None
         raw, kept = found
         assert kept == {sha256: der}
@@ -307,7 +307,7 @@ def test_limits_are_told_with_when_to_come_back(tmp_path: Path) -> None:
     async def story() -> None:
         async with collector(tmp_path, limits=limits) as place:
             sender = await place.probe()
-            batch = wire.pack([wire.encode(record())])
+            batch = codec.pack([codec.encode(record())])
             replies = [await sender.post(batch) for _ in range(3)]
         assert [reply.status for reply in replies] == [200, 200, 429]
         assert int(replies[2].headers["Retry-After"]) > 10
@@ -351,7 +351,7 @@ def test_a_store_that_takes_nothing_is_not_ready(tmp_path: Path) -> None:
     async def story() -> list[int]:
         async with collector(tmp_path) as place:
             sender = await place.probe()
-            batch = wire.pack([wire.encode(record())])
+            batch = codec.pack([codec.encode(record())])
             seen = [(await place.ask("GET", "/readyz")).status]
             took, place.service.store.write = place.service.store.write, refuse  # type: ignore[method-assign, assignment]
             seen.append((await sender.post(batch)).status)

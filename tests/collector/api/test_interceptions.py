@@ -14,9 +14,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec.structs import replace as change
 
+from collector.admin import retention
 from collector.api.interceptions import COLUMNS, Seen, summarise
-from collector.forged import Chain, chains
-from collector.upkeep import retention
+from collector.untrusted_chains import Chain, chains
 from probe.lab import pki
 from probe.lab.pki import Pki, Served
 from probe.model import Authority, Mechanism, Outcome, Record, Role, Tls, Trust, TrustReason

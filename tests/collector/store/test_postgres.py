@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from collector.store import StoreError, beats, open_store
-from collector.upkeep.rejudge import rejudge
-from collector.upkeep.retention import retire
-from probe import wire
-from probe.messages import ControlReply, Heartbeat, Unheard
+from collector.admin.rejudge import rejudge
+from collector.admin.retention import retire
+from collector.store import StoreError, heartbeats, open_store
+from probe import codec
+from probe.api_types import ControlReply, Heartbeat, Unheard
 from probe.model import Mechanism, Outcome, Record, Transfer, Vantage, Verdict
 from tests.collector.api.test_interceptions import intercepted
 from tests.collector.place import LISTED, UNLISTED, Place, Sender, collector, now, record
@@ -233,7 +233,7 @@ def test_heartbeats_and_rates_are_kept_and_forgotten_on_a_server_too(
     tmp_path: Path, store: str
 ) -> None:
     told = Unheard(since=3600, until=1800, reach="nothing", country="KZ", asn=9198)
-    beat = wire.encode(Heartbeat(country="KZ", asn=9198, unheard=(told,)))
+    beat = codec.encode(Heartbeat(country="KZ", asn=9198, unheard=(told,)))
     slow = (
         Transfer(address="203.0.113.1", port=443, arm="A", pair=1, ended="full", host="x"),
         Transfer(address="203.0.113.1", port=443, arm="B", pair=1, ended="full", host="x"),
@@ -248,9 +248,9 @@ def test_heartbeats_and_rates_are_kept_and_forgotten_on_a_server_too(
             assert (await sender.send(made)).stored == 1
             events = (await place.ask("GET", "/v1/events")).data
             assert events["events"] == events["unconfirmed"] == []
-            kept = await place.service.store.read(beats.told_since(0))
+            kept = await place.service.store.read(heartbeats.told_since(0))
             await sender.ask("DELETE", "/v1/probes/me")
-            left = await place.service.store.read(beats.told_since(0))
+            left = await place.service.store.read(heartbeats.told_since(0))
             bits = sum(beat.cut.bit_count() for beat in kept)
             return len(kept), bits, len({beat.key_id for beat in kept}), len(left)
 

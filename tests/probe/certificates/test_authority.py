@@ -7,14 +7,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from probe import known
+from probe import reference_data
 from probe.certificates import authority as recognising, certificate
 from probe.certificates.roots import Roots
 from probe.certificates.trust import evaluate
-from probe.known import KnownAuthority
 from probe.lab import pki
 from probe.lab.pki import Pki
 from probe.model import Authority, TrustReason
+from probe.reference_data import KnownAuthority
 
 HOST = "site.example"
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -76,7 +76,7 @@ def test_an_expired_chain_of_a_known_key_is_still_that_key_s() -> None:
 
 
 def test_the_seven_intermediates_are_there_with_what_is_published_of_them() -> None:
-    seven = [one for one in known.authorities() if one.sha1 and not one.spki]
+    seven = [one for one in reference_data.authorities() if one.sha1 and not one.spki]
     assert len(seven) == 7
     for one in seven:
         assert len(bytes.fromhex(one.sha1)) == 20
@@ -89,6 +89,6 @@ def test_the_seven_intermediates_are_there_with_what_is_published_of_them() -> N
 @pytest.mark.skipif(not SHARED.is_file(), reason="the notes on what was published are apart")
 def test_they_are_those_that_were_published() -> None:
     text = SHARED.read_text().lower().replace(":", "")
-    for one in known.authorities():
+    for one in reference_data.authorities():
         if one.sha1 and not one.spki:
             assert one.sha1 in text or one.sha1[:12] in text

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from probe import known
+from probe import reference_data
 from probe.certificates import certificate, signature
 from probe.certificates.der import DerError
 from probe.certificates.roots import MachineStore, Roots, RootsError, pem_certificates
@@ -329,7 +329,7 @@ def test_a_known_name_with_an_unknown_key_is_a_claim() -> None:
 
 
 def test_a_known_key_identifier_or_serial_is_a_claim() -> None:
-    root = next(a for a in known.authorities() if a.id == "kz.isca.2020-070441")
+    root = next(a for a in reference_data.authorities() if a.id == "kz.isca.2020-070441")
     aki = x509.AuthorityKeyIdentifier(bytes.fromhex(root.key_id), None, None)
     leaf = issue(HOST, FORGER, names=[HOST], extensions=[aki])
     assert judge(leaf, FORGER).authority == Authority(
@@ -368,7 +368,7 @@ FILES = {
 @pytest.mark.parametrize("id_", FILES)
 def test_each_known_root_is_recognised_and_its_facts_are_true(id_: str) -> None:
     der = pem(FILES[id_])
-    facts = next(a for a in known.authorities() if a.id == id_)
+    facts = next(a for a in reference_data.authorities() if a.id == id_)
     read = certificate.read(der)
     assert (facts.sha256, facts.sha1, facts.spki_sha256) == (
         read.sha256, read.sha1, read.spki_sha256,
@@ -391,12 +391,12 @@ def test_a_known_root_appended_to_a_chain_that_leads_elsewhere_proves_nothing() 
 
 
 def test_facts_of_authorities_are_complete() -> None:
-    roots = [known_ for known_ in known.authorities() if known_.spki]
-    others = [known_ for known_ in known.authorities() if not known_.spki]
+    roots = [known_ for known_ in reference_data.authorities() if known_.spki]
+    others = [known_ for known_ in reference_data.authorities() if not known_.spki]
     assert (len(roots), len(others)) == (11, 7)
-    assert len({entry.id for entry in known.authorities()}) == 18
-    families = {family.id for family in known.families()}
-    assert {entry.family for entry in known.authorities()} <= families
+    assert len({entry.id for entry in reference_data.authorities()}) == 18
+    families = {family.id for family in reference_data.families()}
+    assert {entry.family for entry in reference_data.authorities()} <= families
     for entry in roots:
         assert signature.rsa_key(entry.spki) is not None
         assert len(entry.sha256) == 64

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from probe.commands.config import command
-from probe.trouble import Trouble
+from probe.errors import UserError
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def call(*words: str) -> Result:
 def test_a_file_is_begun_once_and_is_fine(home: Path) -> None:
     assert call("init").output.strip() == str(home / "qazprobe.toml")
     assert call("check").output.endswith("fine\n")
-    assert isinstance(call("init").exception, Trouble)
+    assert isinstance(call("init").exception, UserError)
     assert call("init", "--force").exit_code == 0
 
 
@@ -42,9 +42,9 @@ def test_a_mistake_is_trouble(home: Path) -> None:
     other = home / "other.toml"
     other.write_text("regoin = 1\n")
     raised = call("check", str(other)).exception
-    assert isinstance(raised, Trouble)
+    assert isinstance(raised, UserError)
     assert "did you mean region?" in str(raised)
-    assert isinstance(call("check", "absent.toml").exception, Trouble)
+    assert isinstance(call("check", "absent.toml").exception, UserError)
     assert "defaults hold" in call("check").output
 
 
@@ -74,7 +74,7 @@ def test_both_folders_are_named(home: Path) -> None:
 def test_a_setting_that_no_experiment_takes_is_named(home: Path, text: str, said: str) -> None:
     (home / "qazprobe.toml").write_text(text)
     refused = call("check").exception
-    assert isinstance(refused, Trouble)
+    assert isinstance(refused, UserError)
     assert str(refused).startswith(f"{home / 'qazprobe.toml'}: options.")
     assert said in str(refused)
     assert "secret" not in str(refused)

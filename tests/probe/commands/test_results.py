@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from probe import wire
+from probe import codec
 from probe.commands.results import command
-from probe.job.results import Results
-from probe.trouble import Trouble
+from probe.errors import UserError
+from probe.runner.results import Results
 from tests.probe import sample
 
 
@@ -25,7 +25,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         sample.hostile(),
         sample.facts(),
     ):
-        results.keep(one, wire.encode(one))
+        results.keep(one, codec.encode(one))
     return tmp_path
 
 
@@ -55,7 +55,7 @@ def test_show_tells_one_site_or_one_run(home: Path) -> None:
 
 def test_show_gives_the_record_itself(home: Path) -> None:
     line = run("show", sample.hostile().id, "--json").output
-    assert wire.decode(line.strip().encode()) == sample.hostile()
+    assert codec.decode(line.strip().encode()) == sample.hostile()
     assert line.isascii()
 
 
@@ -68,7 +68,7 @@ def test_a_hostile_title_does_not_reach_the_terminal(home: Path) -> None:
 def test_both_chains_of_an_interception_are_written(home: Path) -> None:
     files = [str(path) for path in Results(home / "home").files()]
     with Path(files[0]).open("ab") as file:  # the same site, seen untouched on another day
-        file.write(wire.encode(sample.trusted("aa")) + b"\n")
+        file.write(codec.encode(sample.trusted("aa")) + b"\n")
     run("show", sample.intercepted("aa").id, "--pem", str(home / "certs"))
     forged = (home / "certs/untrusted-1.pem").read_text()
     true = (home / "certs/trusted-1.pem").read_text()
@@ -78,9 +78,9 @@ def test_both_chains_of_an_interception_are_written(home: Path) -> None:
 
 
 def test_what_is_not_there_is_one_line(home: Path) -> None:
-    with pytest.raises(Trouble, match="no record"):
+    with pytest.raises(UserError, match="no record"):
         run("show", "unknown.example")
-    with pytest.raises(Trouble, match="no such run"):
+    with pytest.raises(UserError, match="no such run"):
         run("export", "--run", "unknown")
 
 
@@ -104,7 +104,7 @@ def test_export_gives_whole_records_or_a_spreadsheet(home: Path) -> None:
 
 def test_any_file_of_records_can_be_read(home: Path) -> None:
     file = home / "sent-by-somebody.jsonl"
-    file.write_bytes(wire.encode(sample.blocked("zz")) + b"\n")
+    file.write_bytes(codec.encode(sample.blocked("zz")) + b"\n")
     assert "https://zz.example/" in run("show", "zz.example", "--file", str(file)).output
 
 
@@ -122,6 +122,6 @@ def test_a_run_of_which_nothing_was_judged_says_so(
     empty = msgspec.structs.replace(
         sample.blocked("zz"), experiment="run", input="", verdict=None, steps=()
     )
-    file.write_bytes(wire.encode(empty) + b"\n")
+    file.write_bytes(codec.encode(empty) + b"\n")
     said = run("show", empty.run, "--file", str(file))
     assert (said.stdout, said.stderr) == ("", "nothing was judged in this run\n")

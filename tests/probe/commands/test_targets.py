@@ -7,10 +7,10 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner, Result
 
+from probe.client.endpoint import parse
 from probe.commands.targets import _update, command
-from probe.job.assignment import updated
-from probe.sharing.endpoint import parse
-from probe.trouble import Trouble
+from probe.errors import UserError
+from probe.runner.jobs import updated
 from tests.probe.rehearsal import Rehearsal
 
 
@@ -37,12 +37,12 @@ def test_a_list_is_checked_row_by_row(home: Path) -> None:
     assert "1 targets, 1 bad rows" in said.output
     assert f"{file}:2:" in said.output
     file.write_text("nonsense\n")
-    assert isinstance(call("check", str(file)).exception, Trouble)
-    assert isinstance(call("check", "absent").exception, Trouble)
+    assert isinstance(call("check", str(file)).exception, UserError)
+    assert isinstance(call("check", "absent").exception, UserError)
 
 
 def test_without_a_collector_nothing_is_updated(home: Path) -> None:
-    assert isinstance(call("update").exception, Trouble)
+    assert isinstance(call("update").exception, UserError)
 
 
 def test_a_newer_list_holds_until_the_bundled_one_is_wanted(home: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_newer_list_holds_until_the_bundled_one_is_wanted(home: Path) -> None:
 @pytest.mark.parametrize("name", ["..", "../x", "a/b", ""])
 def test_a_name_is_no_path(home: Path, name: str) -> None:
     said = call("update", name, "--collector", "http://127.0.0.1:9")
-    assert isinstance(said.exception, Trouble)
+    assert isinstance(said.exception, UserError)
     assert not any(home.parent.glob("*.csv"))
 
 
@@ -85,6 +85,6 @@ def test_a_list_with_nothing_in_it_is_not_taken(home: Path) -> None:
         async with Rehearsal(override={"/v1/targets": empty}) as collector:
             return await _update("kz", parse(collector.url), home)
 
-    with pytest.raises(Trouble, match="nothing that can be measured"):
+    with pytest.raises(UserError, match="nothing that can be measured"):
         asyncio.run(story())
     assert not updated(home, "kz").exists()

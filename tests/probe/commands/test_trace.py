@@ -7,15 +7,14 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from probe import wire
+from probe import codec
+from probe.analysis import trace_analysis
+from probe.asn_table import Owner
 from probe.commands.trace import command
-from probe.exits import Exit
+from probe.errors import Exit, UserError
 from probe.model import Vantage
-from probe.owners import Owner
-from probe.reading import path
-from probe.telling.wayjson import summary
-from probe.telling.waytext import conclusions, place, table
-from probe.trouble import Trouble
+from probe.report.trace_json import summary
+from probe.report.trace_text import conclusions, place, table
 
 CASES = Path(__file__).parents[2] / "cases" / "trace"
 HOME = Vantage(country="KZ")
@@ -40,7 +39,7 @@ def test_nothing_is_sent_before_all_is_well(
 ) -> None:
     monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
     result = CliRunner().invoke(command, arguments)
-    assert isinstance(result.exception, Trouble)
+    assert isinstance(result.exception, UserError)
     assert said in str(result.exception)
     assert result.exception.code == Exit.USAGE
 
@@ -51,12 +50,12 @@ def test_a_table_that_is_none_is_told_before(
     monkeypatch.setattr("probe.commands.trace.agreed", lambda *_: None)
     monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
     result = CliRunner().invoke(command, ["one.example", "--asn-table", str(tmp_path / "none")])
-    assert isinstance(result.exception, Trouble)
+    assert isinstance(result.exception, UserError)
     assert "cannot be read" in str(result.exception)
 
 
 def test_a_person_reads_where_and_how() -> None:
-    record = wire.decode(case("on_path").encode())
+    record = codec.decode(case("on_path").encode())
     lines = list(table(record, TABLE))
     assert lines[1].startswith("  1  (near you; not told)")
     assert "92.47.145.2 (AS9198, JSC Kazakhtelecom, KZ)" in lines[4]
@@ -70,7 +69,7 @@ def test_a_person_reads_where_and_how() -> None:
 
 
 def test_a_trace_without_raw_packets_says_so() -> None:
-    record = wire.decode(case("in_path").encode())
+    record = codec.decode(case("in_path").encode())
     assert "no CAP_NET_RAW" in list(conclusions(record, {}))[-1]
 
 
@@ -88,14 +87,14 @@ def test_a_trace_without_raw_packets_says_so() -> None:
 def test_a_place_is_told_by_the_networks_around_it(
     *, name: str, owners: dict[str, Owner], home: str | None, where: str
 ) -> None:
-    record = replace(wire.decode(case(name).encode()), vantage=replace(HOME, country=home))
-    found = path.locate(record.steps, "tls")
+    record = replace(codec.decode(case(name).encode()), vantage=replace(HOME, country=home))
+    found = trace_analysis.locate(record.steps, "tls")
     assert found is not None
     assert place(record, found, owners) == where
 
 
 def test_a_script_gets_the_same_as_json() -> None:
-    said = json.loads(summary(wire.decode(case("on_path").encode()), TABLE))
+    said = json.loads(summary(codec.decode(case("on_path").encode()), TABLE))
     assert said["outcome"] == "blocked"
     assert said["routers"][3]["owner"]["asn"] == 9198
     assert said["routers"][0]["address"] is None

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from probe.home import VARIABLE
-from probe.sharing.spool import Spool
-from probe.upkeep import consent
+from probe.admin import consent
+from probe.client.spool import Spool
+from probe.paths import VARIABLE
 from tests.probe.rehearsal import Rehearsal, record
 
 Done = tuple[int, str, str]

@@ -7,12 +7,11 @@ from typing import TypeVar, cast
 
 import pytest
 
-from probe import wire
+from probe import codec
 from probe.experiments.connectivity import EXPERIMENT
-from probe.experiments.port import Net, Resolver, Task
+from probe.experiments.interface import Net, Resolver, Task
 from probe.failure import Failure
-from probe.infer import judge
-from probe.known import Anchor
+from probe.judge import judge
 from probe.model import (
     Dns,
     Mechanism,
@@ -27,6 +26,7 @@ from probe.model import (
     Vantage,
     Verdict,
 )
+from probe.reference_data import Anchor
 
 T = TypeVar("T")
 SITES = tuple(
@@ -115,7 +115,7 @@ def run(net: FakeNet) -> tuple[Steps, Verdict]:
         vantage=Vantage(),
         steps=steps,
     )
-    return steps, judge(wire.decode(wire.encode(record)))
+    return steps, judge(codec.decode(codec.encode(record)))
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,9 @@ import pytest
 from msgspec.structs import replace as change
 
 from probe.experiments import dns
-from probe.experiments.port import Resolver, Task
+from probe.experiments.interface import Resolver, Task
 from probe.failure import Failure
-from probe.infer import judge
-from probe.known import nobodys_addresses, whoami_names
+from probe.judge import judge
 from probe.model import (
     Dns,
     Line,
@@ -24,6 +23,7 @@ from probe.model import (
     TrustReason,
     Verdict,
 )
+from probe.reference_data import nobodys_addresses, whoami_names
 from tests.build import GOOD, HARMLESS, HOST, OTHER, SINK, URL, VALID, control, dns as told, record
 from tests.fake_net import FakeNet
 

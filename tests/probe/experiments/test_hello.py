@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from msgspec.structs import replace as change
 
 from probe.experiments import hello
-from probe.experiments.port import Hello, Task
+from probe.experiments.interface import Hello, Task
 from probe.failure import Failure
-from probe.infer import judge
+from probe.judge import judge
 from probe.model import Mechanism, Outcome, Steps, Tcp, Tls, Verdict
 from tests.build import GOOD, HARMLESS, HOST, URL, record
 from tests.fake_net import FakeNet

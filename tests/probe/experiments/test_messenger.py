@@ -1,10 +1,10 @@
 """Messenger's names."""
 
+from probe.analysis.service_attempts import attempts, by_part
+from probe.experiments.interface import Task
 from probe.experiments.messenger import EXPERIMENT
-from probe.experiments.port import Task
 from probe.failure import Failure
-from probe.known import endpoints
-from probe.reading.places import attempts, by_part
+from probe.reference_data import endpoints
 from tests.build import GOOD
 from tests.fake_net import FakeNet
 from tests.probe.talking import first

@@ -6,9 +6,9 @@ from dataclasses import replace
 from msgspec.structs import replace as change
 
 from probe.experiments import mitm
-from probe.experiments.port import Reference, Task
+from probe.experiments.interface import Reference, Task
 from probe.failure import Failure
-from probe.infer import judge
+from probe.judge import judge
 from probe.model import Line, Outcome, Record, Role, Steps, Tls, Trust, TrustReason
 from tests.build import FORGED, GOOD, HARMLESS, HOST, KNOWN, OTHER, URL, record
 from tests.fake_net import FakeNet

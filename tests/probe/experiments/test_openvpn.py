@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, strategies as st
 
-from probe import wire
+from probe import codec
+from probe.analysis.service_attempts import attempts
 from probe.experiments import openvpn
-from probe.experiments.port import Task
-from probe.experiments.private import Server, read_server
+from probe.experiments.interface import Task
+from probe.experiments.private_servers import Server, read_server
 from probe.failure import Failure
 from probe.lab import tunnels
 from probe.model import Steps
-from probe.reading.places import attempts
 from tests.build import record
 from tests.probe.talking import TalkingNet
 
@@ -89,7 +89,7 @@ def test_a_silent_one_is_asked_behind_a_preface_too() -> None:
     steps = both(net)
     assert [one.failure for one in attempts(steps)] == [Failure.TIMEOUT] * 2
     assert [asked.endswith("behind") for asked in net.asked] == [False, True, False, True]
-    assert AT.encode() not in wire.encode(record(*steps))
+    assert AT.encode() not in codec.encode(record(*steps))
 
 
 def test_over_tcp_there_is_nothing_to_put_before() -> None:
@@ -104,6 +104,6 @@ def test_a_name_is_looked_up_and_left_out_of_the_record() -> None:
     net = TalkingNet(names={("system", "vpn.example.org"): (AT,)})
     steps = both(net, task)
     assert attempts(steps)[0].failure is None
-    assert b"vpn.example.org" not in wire.encode(record(*steps))
+    assert b"vpn.example.org" not in codec.encode(record(*steps))
     lost = TalkingNet(names={("system", "vpn.example.org"): Failure.DNS_NXDOMAIN})
     assert attempts(both(lost, task))[0].failure is Failure.DNS_NXDOMAIN

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from msgspec.structs import replace as change
 
 from probe.experiments import quic
-from probe.experiments.port import Reference, Resolver, Task
+from probe.experiments.interface import Reference, Resolver, Task
 from probe.failure import Failure
-from probe.infer import judge
-from probe.known import quic_references
+from probe.judge import judge
 from probe.model import Control, Dns, Line, Mechanism, Outcome, Quic, Reply, Role, Steps, Verdict
+from probe.reference_data import quic_references
 from tests.build import GOOD, HARMLESS, HOST, OTHER, URL, VALID, control, record
 from tests.fake_net import FakeNet
 

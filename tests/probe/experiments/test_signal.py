@@ -2,12 +2,12 @@
 
 from msgspec.structs import replace
 
-from probe.experiments.port import Task
+from probe.analysis.service_attempts import attempts
+from probe.experiments.interface import Task
 from probe.experiments.signal import EXPERIMENT
 from probe.failure import Failure
-from probe.known import authorities, endpoints
 from probe.model import Authority, Steps, Trust
-from probe.reading.places import attempts
+from probe.reference_data import authorities, endpoints
 from tests.build import FORGED, GOOD
 from tests.fake_net import FakeNet
 from tests.probe.talking import first

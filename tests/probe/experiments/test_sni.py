@@ -6,9 +6,9 @@ from dataclasses import replace
 from msgspec.structs import replace as change
 
 from probe.experiments import sni
-from probe.experiments.port import Task
+from probe.experiments.interface import Task
 from probe.failure import Failure
-from probe.infer import judge
+from probe.judge import judge
 from probe.model import Mechanism, Outcome, Role, Steps, Tls
 from tests.build import GOOD, HARMLESS, HOST, OTHER, URL, record
 from tests.fake_net import FakeNet

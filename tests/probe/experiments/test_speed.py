@@ -4,13 +4,13 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
-from collector.bulk.identity import make_identity
-from collector.bulk.server import start_bulk
-from probe.experiments.port import Net, Task
+from collector.throughput.identity import make_identity
+from collector.throughput.server import start_bulk
+from probe.api_types import BulkReply
+from probe.experiments.interface import Net, Task
 from probe.experiments.speed import EXPERIMENT
 from probe.failure import Failure
-from probe.infer import judge
-from probe.messages import BulkReply
+from probe.judge import judge
 from probe.model import Outcome, Record, Steps, Tcp, Transfer, Vantage, Verdict
 from probe.net.transfer import transfer
 from probe.rules.speed import speed

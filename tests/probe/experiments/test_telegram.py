@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from hypothesis import given, strategies as st
 
+from probe.analysis.service_attempts import attempts, by_part
 from probe.experiments import telegram
-from probe.experiments.port import Reference, Task
+from probe.experiments.interface import Reference, Task
 from probe.failure import Failure
-from probe.known import endpoints
 from probe.lab.tunnels import mtproto
 from probe.model import Dns, Ping, Role, Steps, Tls
-from probe.reading.places import attempts, by_part
+from probe.reference_data import endpoints
 from tests.build import GOOD, HARMLESS, OTHER
 from tests.fake_net import FakeNet
 from tests.probe import talking

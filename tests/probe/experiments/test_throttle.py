@@ -8,14 +8,13 @@ from typing import cast
 import pytest
 from hypothesis import given, strategies as st
 
-from probe import wire
-from probe.experiments.port import Net, Resolver, Task
+from probe import codec
+from probe.api_types import BulkReply
+from probe.experiments.interface import Net, Resolver, Task
 from probe.experiments.throttle import control_name, measure
-from probe.experiments.throughput import Standing
+from probe.experiments.throughput import ServerHealth
 from probe.failure import Failure
-from probe.infer import judge
-from probe.job.budget import Purse, Spending
-from probe.messages import BulkReply
+from probe.judge import judge
 from probe.model import (
     Dns,
     Earlier,
@@ -33,6 +32,7 @@ from probe.model import (
     Vantage,
     Verdict,
 )
+from probe.runner.daily_quota import DailyQuota, QuotaUsage
 
 BULK = BulkReply(address="198.51.100.7", port=4443, spki_sha256="ab" * 32)
 HOME = "203.0.113.5"
@@ -171,7 +171,7 @@ def run(net: FakeNet, chosen: Task, *earlier: Earlier) -> tuple[Steps, Verdict]:
         steps=steps,
         earlier=earlier,
     )
-    again = wire.decode(wire.encode(record))  # from the record alone, as anybody else would
+    again = codec.decode(codec.encode(record))  # from the record alone, as anybody else would
     verdict = judge(again)
     assert verdict == judge(record)
     return steps, verdict
@@ -340,7 +340,7 @@ def test_a_silent_bulk_server_costs_a_short_look_and_not_four_long_transfers() -
 
 def test_a_bulk_server_that_was_out_of_reach_twice_is_left_alone_for_the_run() -> None:
     net = FakeNet(by_name("none", 0), silent=frozenset({BULK.address}))
-    chosen = task(bulk=(BULK,), standing=Standing())
+    chosen = task(bulk=(BULK,), standing=ServerHealth())
     for _ in range(4):
         steps, _ = run(net, chosen)
         assert arms(steps) == "D0 D1 C1"
@@ -348,7 +348,7 @@ def test_a_bulk_server_that_was_out_of_reach_twice_is_left_alone_for_the_run() -
 
 
 def test_one_bad_moment_does_not_cost_a_bulk_server_its_run() -> None:
-    net, chosen = FakeNet(by_name("none", 0)), task(bulk=(BULK,), standing=Standing())
+    net, chosen = FakeNet(by_name("none", 0)), task(bulk=(BULK,), standing=ServerHealth())
     net.silent = frozenset({BULK.address})
     run(net, chosen)
     net.silent = frozenset()
@@ -360,7 +360,7 @@ def test_one_bad_moment_does_not_cost_a_bulk_server_its_run() -> None:
 
 def test_a_bulk_server_that_connects_and_never_serves_is_left_alone_too() -> None:
     net = FakeNet(lambda address, *_: None if address == BULK.address else 20_000)
-    chosen = task(bulk=(BULK,), standing=Standing())
+    chosen = task(bulk=(BULK,), standing=ServerHealth())
     seen = [arms(run(net, chosen)[0]) for _ in range(3)]
     assert seen == ["B1 A1 A2 B2 D0 D1 C1"] * 2 + ["D0 D1 C1"]
 
@@ -423,7 +423,7 @@ def test_redirects_are_followed_within_the_site_only() -> None:
 
 
 def test_a_spent_budget_stops_everything_and_is_said() -> None:
-    purse = Purse(Spending(day="2026-11-21", spent=19_950_000))
+    purse = DailyQuota(QuotaUsage(day="2026-11-21", spent=19_950_000))
     net = FakeNet(by_name("slow.example", 128))
     steps, verdict = run(net, task(bulk=(BULK,), budget=purse))
     assert net.asked == []
@@ -433,7 +433,7 @@ def test_a_spent_budget_stops_everything_and_is_said() -> None:
 
 
 def test_what_is_spent_is_what_was_on_the_wire() -> None:
-    purse = Purse(Spending(day="2026-11-21"))
+    purse = DailyQuota(QuotaUsage(day="2026-11-21"))
     steps, _ = run(FakeNet(by_name("none", 0)), task(bulk=(BULK,), budget=purse, tier="metered"))
     assert purse.spending.spent == sum(s.wire_bytes for s in steps if isinstance(s, Transfer))
 

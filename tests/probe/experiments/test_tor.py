@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from probe import wire
+from probe import codec
+from probe.analysis.service_attempts import attempts, by_part
 from probe.experiments import tor
-from probe.experiments.port import Task
-from probe.experiments.private import Server
+from probe.experiments.interface import Task
+from probe.experiments.private_servers import Server
 from probe.failure import Failure
 from probe.model import Steps
-from probe.reading.places import attempts, by_part
 from tests.build import record
 from tests.fake_net import FakeNet
 
@@ -74,7 +74,7 @@ def test_a_bridge_leaves_no_address_in_the_record() -> None:
         ("bridge 1", Failure.TIMEOUT),
         ("bridge 2", Failure.TIMEOUT),
     ] * 2
-    line = wire.encode(record(*steps, experiment="tor", url=TASK.url))
+    line = codec.encode(record(*steps, experiment="tor", url=TASK.url))
     assert AT.encode() not in line
     assert str(PORT).encode() not in line
 

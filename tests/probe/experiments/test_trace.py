@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from probe import wire
-from probe.experiments.port import Resolver, Stepper, Task
+from probe import codec
+from probe.analysis import trace_analysis
+from probe.experiments.interface import Resolver, Task, TtlProber
 from probe.experiments.trace import measure
 from probe.failure import Failure
-from probe.infer import judge
+from probe.judge import judge
 from probe.model import Dns, Http, Mechanism, Outcome, Ping, Role, Steps, Tcp, Tls
-from probe.reading import path
 from tests.fake_net import FakeNet
 from tests.probe.wayfarer import ADDRESS, look, router
 
@@ -45,7 +45,7 @@ class FakeWay(FakeNet):
     @asynccontextmanager
     async def stepper(
         self, addresses: Sequence[str], *, keep: bool = False
-    ) -> AsyncIterator[Stepper]:
+    ) -> AsyncIterator[TtlProber]:
         self.kept = keep
         assert list(addresses) == [ADDRESS]
         yield self
@@ -96,10 +96,10 @@ def test_the_harmless_name_goes_first_and_the_target_no_farther_than_needed() ->
     assert {ttl for _, ttl in way.looks[:first]} == {None, *range(1, 9)}
     offered = [ttl for name, ttl in way.looks if name == SITE]
     assert offered == [ttl for ttl in range(1, FAR + 1) for _ in range(2)]
-    found = path.locate(steps, "tls")
+    found = trace_analysis.locate(steps, "tls")
     assert found is not None
     assert (found.after, found.by, found.server) == (3, 4, FAR)
-    assert path.locate(steps, "http") is path.locate(steps, "dns") is None
+    assert trace_analysis.locate(steps, "http") is trace_analysis.locate(steps, "dns") is None
 
 
 def test_raw_packets_that_can_not_be_seen_are_said() -> None:
@@ -117,7 +117,7 @@ def test_a_punished_address_is_left_alone_unless_somebody_waits() -> None:
     steps = walked(way)
     assert [ttl for name, ttl in way.looks if name == SITE].count(3) == 1
     assert max(ttl or 0 for name, ttl in way.looks if name == SITE) == 3
-    assert path.locate(steps, "tls") is None, "seen once"
+    assert trace_analysis.locate(steps, "tls") is None, "seen once"
 
 
 def test_who_waits_learns_how_long() -> None:
@@ -125,11 +125,11 @@ def test_who_waits_learns_how_long() -> None:
     steps = walked(way, residual=60, tries=2)
     assert [ttl for name, ttl in way.looks if name == SITE].count(3) == 2
     assert max(ttl or 0 for name, ttl in way.looks if name == SITE) == 3
-    found = path.residual(steps, "tls")
+    found = trace_analysis.residual(steps, "tls")
     assert found is not None
     assert found.most is not None
     assert 0 < found.least < found.most
-    located = path.locate(steps, "tls")
+    located = trace_analysis.locate(steps, "tls")
     assert located is not None
     assert located.by == 3
 
@@ -137,8 +137,8 @@ def test_who_waits_learns_how_long() -> None:
 def test_without_an_answer_to_the_harmless_name_nothing_is_compared() -> None:
     way = FakeWay(punish=10**6, owed=10**6)
     steps = walked(way)
-    assert not path.hops(steps, "tls")
-    assert [hop.ttl for hop in path.hops(steps, "http")][-1] >= FAR
+    assert not trace_analysis.hops(steps, "tls")
+    assert [hop.ttl for hop in trace_analysis.hops(steps, "http")][-1] >= FAR
 
 
 @pytest.mark.parametrize(
@@ -148,10 +148,10 @@ def test_without_an_answer_to_the_harmless_name_nothing_is_compared() -> None:
 def test_what_was_traced_in_the_lab_is_judged_again(
     name: str, mechanism: Mechanism, stands: str
 ) -> None:
-    record = wire.decode((CASES / f"{name}.json").read_bytes().strip())
+    record = codec.decode((CASES / f"{name}.json").read_bytes().strip())
     verdict = judge(record)
     assert (verdict.outcome, verdict.mechanisms) == (Outcome.BLOCKED, (mechanism,))
-    found = path.locate(record.steps, "tls")
+    found = trace_analysis.locate(record.steps, "tls")
     assert found is not None
     assert found.stands == stands
     assert {step.role for step in found.steps} == {Role.TARGET}

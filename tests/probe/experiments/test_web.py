@@ -6,7 +6,7 @@ from dataclasses import replace
 from msgspec.structs import replace as structs
 
 from probe.experiments import web
-from probe.experiments.port import Reference, Task
+from probe.experiments.interface import Reference, Task
 from probe.failure import Failure
 from probe.model import Dns, Http, Reply, Role, Steps, Tcp, Tls
 from tests.build import FORGED, GOOD, HARMLESS, HOST, OTHER, PLAIN, SINK, URL, control, dns, fetched

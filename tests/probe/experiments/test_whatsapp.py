@@ -2,13 +2,13 @@
 
 from msgspec.structs import replace
 
-from probe.experiments.port import Task
+from probe.analysis.service_attempts import attempts, by_part
+from probe.experiments.interface import Task
 from probe.experiments.whatsapp import EXPERIMENT
 from probe.failure import Failure
-from probe.infer import judge
-from probe.known import endpoints
+from probe.judge import judge
 from probe.model import Outcome
-from probe.reading.places import attempts, by_part
+from probe.reference_data import endpoints
 from tests.build import GOOD, record
 from tests.fake_net import FakeNet
 from tests.probe.talking import first

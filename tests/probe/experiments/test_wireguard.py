@@ -4,13 +4,13 @@ import asyncio
 from base64 import b64encode
 from dataclasses import replace
 
-from probe import wire, wireguard
+from probe import codec, wireguard
+from probe.analysis.service_attempts import attempts
 from probe.experiments import wireguard as experiment
-from probe.experiments.port import FRESH, Task
+from probe.experiments.interface import FRESH, Task
 from probe.failure import Failure
 from probe.lab.tunnels import PEER_KEY, SERVER_KEY, respond
 from probe.model import Steps
-from probe.reading.places import attempts
 from tests.build import record
 from tests.probe.talking import TalkingNet
 
@@ -55,7 +55,7 @@ def test_a_silent_server_is_asked_behind_a_preface_too() -> None:
 
 
 def test_neither_address_nor_keys_are_in_the_record() -> None:
-    line = wire.encode(record(*both(TalkingNet(mute={AT}))))
+    line = codec.encode(record(*both(TalkingNet(mute={AT}))))
     for secret in (AT, "51820", PUBLIC, PRIVATE):
         assert secret.encode() not in line
 

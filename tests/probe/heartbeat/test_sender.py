@@ -6,15 +6,15 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
+from probe.admin import consent
+from probe.api_types import Heartbeat, HeartbeatReply
+from probe.client import endpoint
+from probe.client.context import ClientContext
+from probe.client.keys import Keys
+from probe.client.spool import Spool
 from probe.config import Settings
 from probe.heartbeat import sender as heartbeat
-from probe.heartbeat.presence import History
-from probe.messages import Heartbeat, HeartbeatReply
-from probe.sharing import endpoint
-from probe.sharing.keys import Keys
-from probe.sharing.post import Outfit
-from probe.sharing.spool import Spool
-from probe.upkeep import consent
+from probe.heartbeat.uptime import History
 from tests.probe.rehearsal import Rehearsal, reply
 
 
@@ -38,7 +38,9 @@ class Listener:
         return reply(HeartbeatReply(time=1))
 
 
-def outfit(state: Path, *urls: str, allowed: bool = True, every: float | None = None) -> Outfit:
+def outfit(
+    state: Path, *urls: str, allowed: bool = True, every: float | None = None
+) -> ClientContext:
     """A machine in a laboratory without any site: only collectors can answer it."""
     consent.record(state, "en", heartbeat=allowed)
     settings = Settings(
@@ -52,7 +54,7 @@ def outfit(state: Path, *urls: str, allowed: bool = True, every: float | None = 
         every=every,
     )
     found = tuple(endpoint.parse(url, lab=True) for url in urls)
-    return Outfit(settings, state, Keys(state), Spool(state), found, ())
+    return ClientContext(settings, state, Keys(state), Spool(state), found, ())
 
 
 def silent(_line: str) -> None:
@@ -128,8 +130,8 @@ def test_a_collector_that_forgot_us_is_told_who_we_are(tmp_path: Path) -> None:
 
 
 def test_without_a_yes_of_its_own_nothing_is_said(tmp_path: Path) -> None:
-    async def story(made: Outfit, listener: Listener) -> int:
-        async with heartbeat.beating(made, silent):
+    async def story(made: ClientContext, listener: Listener) -> int:
+        async with heartbeat.heartbeats(made, silent):
             await asyncio.sleep(0)
         return len(listener.heard)
 
@@ -142,7 +144,7 @@ def test_without_a_yes_of_its_own_nothing_is_said(tmp_path: Path) -> None:
             # A run that repeats begins at once, and goes on until it ends.
             again = outfit(tmp_path, rehearsal.url, every=900.0)
             listener.came.clear()
-            async with heartbeat.beating(again, silent):
+            async with heartbeat.heartbeats(again, silent):
                 await listener.came.wait()
                 await asyncio.sleep(0)
             return [*counts, len(listener.heard)]

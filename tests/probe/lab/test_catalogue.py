@@ -10,7 +10,7 @@ from probe.lab import addresses as plan
 from probe.lab.catalogue import catalogue
 from probe.lab.quic_server import is_here
 from probe.lab.scenario import WIRE, Expect, Lie, Nation, Scenario, Slow
-from probe.lab.world import build, standing
+from probe.lab.topology import build, standing
 from probe.model import Mechanism, Outcome
 
 EVERY = catalogue()

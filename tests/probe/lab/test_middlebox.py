@@ -4,10 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from probe.lab import middlebox, world as worlds
+from probe.lab import middlebox, topology as worlds
 from probe.lab.middlebox import classes, dead_servers, rules
-from probe.lab.scenario import WIRE, Act, Cut, Hello, Lie, Nation, Scenario, Site, Slow, Web
-from probe.lab.world import World, build
+from probe.lab.scenario import (
+    WIRE,
+    Cut,
+    Hello,
+    Interference,
+    Lie,
+    Nation,
+    Scenario,
+    Site,
+    Slow,
+    Web,
+)
+from probe.lab.topology import Topology, build
 
 SITE = Site("example-site.org", ipv6=True)
 
@@ -17,11 +28,11 @@ def _nothing_else_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worlds, "standing", list)
 
 
-def made(*acts: Act, site: Site = SITE) -> World:
+def made(*acts: Interference, site: Site = SITE) -> Topology:
     return build([Scenario("test", (site,), (), acts)], WIRE)
 
 
-def lines(world: World, *, v6: bool = False) -> list[str]:
+def lines(world: Topology, *, v6: bool = False) -> list[str]:
     fixed = rules(made(), v6=v6).splitlines()
     return [line for line in rules(world, v6=v6).splitlines() if line not in fixed]
 

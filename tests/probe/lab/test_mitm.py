@@ -13,9 +13,9 @@ from cryptography import x509
 
 from probe.lab.catalogue import catalogue
 from probe.lab.commands import Finished
-from probe.lab.country import Country, obstacle
+from probe.lab.harness import _PROBE, Harness, stage
 from probe.lab.scenario import ControlState
-from probe.lab.staging import _PROBE, Stage, stage
+from probe.lab.testbed import NetnsTestbed, obstacle
 
 pytestmark = [
     pytest.mark.lab,
@@ -32,8 +32,8 @@ print(r.urlopen(sys.argv[1]).read().decode())
 
 @dataclass
 class Seen:
-    stage: Stage
-    country: Country
+    stage: Harness
+    country: NetnsTestbed
     records: dict[tuple[str, str], dict[str, object]]
 
     def reasons(self, experiment: str, name: str) -> dict[str, str]:
@@ -56,7 +56,7 @@ class Seen:
 def seen() -> Iterator[Seen]:
     played = [each for each in catalogue() if each.name in PLAYED]
     with (
-        Country(played) as country,
+        NetnsTestbed(played) as country,
         stage(country, ControlState.FRESH, country.urls()) as ready,
     ):
         records = ready.probe(country.urls(), "-e", "web,mitm")

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from hypothesis import given, strategies as st
 
-from probe.lab import names, pages, street
+from probe.lab import loopback_testbed, names, pages
 from probe.lab.hello import (
     is_whole,
     offers_alpn,
@@ -22,7 +22,7 @@ from probe.lab.hello import (
 from probe.lab.line import Direction
 from probe.lab.pki import Pki, forge_2019, forge_2021
 from probe.lab.scenario import WIRE, CertificateKind, LineSpec, Page, Scenario, Site
-from probe.lab.world import build
+from probe.lab.topology import build
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -203,8 +203,11 @@ def test_competitors_take_their_share_now_and_then() -> None:
 
 
 def test_the_street_keeps_to_loopback() -> None:
-    assert street.to_loopback("45.130.1.34") == "127.45.1.34"
-    assert street.from_loopback("127.45.1.34") == "45.130.1.34"
-    assert street.from_loopback(street.to_loopback("92.46.180.80")) == "92.46.180.80"
-    assert street.to_loopback("10.10.34.34").startswith("127.")
-    assert street.to_loopback("8.8.8.8").startswith("127.")
+    assert loopback_testbed.to_loopback("45.130.1.34") == "127.45.1.34"
+    assert loopback_testbed.from_loopback("127.45.1.34") == "45.130.1.34"
+    assert (
+        loopback_testbed.from_loopback(loopback_testbed.to_loopback("92.46.180.80"))
+        == "92.46.180.80"
+    )
+    assert loopback_testbed.to_loopback("10.10.34.34").startswith("127.")
+    assert loopback_testbed.to_loopback("8.8.8.8").startswith("127.")

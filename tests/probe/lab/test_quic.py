@@ -12,15 +12,15 @@ from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from hypothesis import given, strategies as st
 
-from probe.known import whoami_names
 from probe.lab import pages
 from probe.lab.initial import Initials
 from probe.lab.middlebox import dead_servers, rules
 from probe.lab.names import Zone
-from probe.lab.scenario import WIRE, Act, Nation, Page, Quic, Scenario, Shape, Site
-from probe.lab.world import World, build
+from probe.lab.scenario import WIRE, Interference, Nation, Page, Quic, Scenario, Shape, Site
+from probe.lab.topology import Topology, build
 from probe.net.ech import ENTROPY, client_hello, with_ech
 from probe.net.hello import Contexts
+from probe.reference_data import whoami_names
 
 
 def first_flight(name: str | None) -> list[bytes]:
@@ -49,11 +49,11 @@ def test_bytes_that_are_no_initial_have_no_name(data: bytes) -> None:
 SITE = Site("example-site.org", ipv6=True, quic="up")
 
 
-def made(*acts: Act, site: Site = SITE) -> World:
+def made(*acts: Interference, site: Site = SITE) -> Topology:
     return build([Scenario("test", (site,), (), acts)], WIRE)
 
 
-def lines(*acts: Act, v6: bool = False) -> list[str]:
+def lines(*acts: Interference, v6: bool = False) -> list[str]:
     fixed = rules(made(), v6=v6).splitlines()
     return [line for line in rules(made(*acts), v6=v6).splitlines() if line not in fixed]
 

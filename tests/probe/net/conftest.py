@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import pytest
 
 from probe.net.session import Session, SessionSettings
-from probe.net.view import View
+from probe.net.target_net import SocketNet
 from tests.probe.net.rude import Authority
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ class Looking(Protocol):
     """Run one ask in a session of its own."""
 
     def __call__(
-        self, ask: Callable[[View], Awaitable[T]], settings: SessionSettings | None = None
+        self, ask: Callable[[SocketNet], Awaitable[T]], settings: SessionSettings | None = None
     ) -> T: ...
 
 
@@ -37,7 +37,7 @@ def lab(authority: Authority, tmp_path: Path) -> SessionSettings:
 
 @pytest.fixture
 def looking(lab: SessionSettings) -> Looking:
-    def run(ask: Callable[[View], Awaitable[T]], settings: SessionSettings | None = None) -> T:
+    def run(ask: Callable[[SocketNet], Awaitable[T]], settings: SessionSettings | None = None) -> T:
         async def inside() -> T:
             async with Session(settings or lab) as session:
                 return await ask(session.net(monotonic()))

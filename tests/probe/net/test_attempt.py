@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 from probe.failure import Failure
-from probe.net.attempt import Observed, attempt, classify
+from probe.net.attempt import NetworkEvent, attempt, classify
 
 
 async def raising(error: BaseException) -> None:
@@ -32,7 +32,7 @@ async def raising(error: BaseException) -> None:
         (ssl.SSLZeroReturnError(6, "x"), Failure.EOF),
         (ssl.SSLEOFError(8, "x"), Failure.EOF),
         (ssl.SSLError(1, "x"), Failure.SSL_HANDSHAKE),
-        (Observed(Failure.SSL_AUTHORITY, "why"), Failure.SSL_AUTHORITY),
+        (NetworkEvent(Failure.SSL_AUTHORITY, "why"), Failure.SSL_AUTHORITY),
     ],
 )
 def test_each_error_has_its_word(error: Exception, failure: Failure) -> None:

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import pytest
 
-from probe.experiments.port import Resolver
+from probe.experiments.interface import Resolver
 from probe.failure import Failure
 from probe.model import Dns
-from probe.net.message import encode_name
+from probe.net.dns_message import encode_name
 from probe.net.session import SessionSettings
-from probe.net.view import View
+from probe.net.target_net import SocketNet
 from tests.probe.net.conftest import Looking
 from tests.probe.net.rude import answering, serving
 
@@ -38,7 +38,7 @@ def answer(
 
 
 def ask(looking: Looking, port: int, *, name: str = NAME, limit: float | None = 1.0) -> Dns:
-    async def one(view: View) -> Dns:
+    async def one(view: SocketNet) -> Dns:
         resolver = Resolver("system", "127.0.0.1", port)
         return await view.dns(name, "A", resolver, limit=limit)
 
@@ -231,7 +231,7 @@ def test_a_truncated_reply_counts_where_tcp_does_not_answer(looking: Looking) ->
 
 
 def over_tcp(looking: Looking, port: int) -> Dns:
-    async def one(view: View) -> Dns:
+    async def one(view: SocketNet) -> Dns:
         resolver = Resolver("127.0.0.1", "127.0.0.1", port, "tcp")
         return await view.dns(NAME, "A", resolver, limit=0.5)
 
@@ -256,7 +256,7 @@ def test_over_tcp_a_goodbye_is_a_goodbye(looking: Looking) -> None:
 def test_many_questions_at_once(looking: Looking) -> None:
     with answering(lambda data, send: send(answer(data, "192.0.2.1"))) as port:
 
-        async def many(view: View) -> list[Dns]:
+        async def many(view: SocketNet) -> list[Dns]:
             resolver = Resolver("system", "127.0.0.1", port)
             asks = [view.dns(f"n{number}.example", "A", resolver) for number in range(40)]
             return await asyncio.gather(*asks)
@@ -270,7 +270,7 @@ def several(
 ) -> tuple[list[Dns], tuple[Resolver, ...]]:
     """What the system's resolver says: to questions one after the other, then to three at once."""
 
-    async def story(view: View) -> tuple[list[Dns], tuple[Resolver, ...]]:
+    async def story(view: SocketNet) -> tuple[list[Dns], tuple[Resolver, ...]]:
         own = view.resolvers[0]
         steps = [await view.dns(NAME, "A", own, limit=0.2) for _ in range(asked)]
         steps += await view.together([view.dns(NAME, "A", own, limit=0.2) for _ in range(3)])

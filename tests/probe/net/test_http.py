@@ -16,7 +16,7 @@ from h2.connection import H2Connection
 from probe.failure import Failure
 from probe.model import Http, Steps, Tcp, Tls
 from probe.net.session import BODY_CAP, SessionSettings
-from probe.net.view import View
+from probe.net.target_net import SocketNet
 from tests.probe.net import http2_server
 from tests.probe.net.conftest import Looking
 from tests.probe.net.http2_server import Request
@@ -45,7 +45,7 @@ def saying(*pieces: bytes, then: Manner = socket.socket.close, pause: float = 0.
 def get(looking: Looking, manner: Manner, *, limit: float | None = None, path: str = "/") -> Http:
     with serving(manner) as port:
 
-        async def ask(view: View) -> Steps:
+        async def ask(view: SocketNet) -> Steps:
             return await view.http(f"http://{NAME}:{port}{path}", "127.0.0.1", limit=limit)
 
         tcp, step = looking(ask)
@@ -242,7 +242,7 @@ def test_a_slow_drip_is_cut_but_is_no_failure(looking: Looking) -> None:
 def test_a_stall_is_a_failure_and_keeps_what_came(
     looking: Looking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("probe.net.pace.Pace.idle_limit", lambda _: 0.3)
+    monkeypatch.setattr("probe.net.timeouts.AdaptiveTimeouts.idle_limit", lambda _: 0.3)
     pieces = (OK + b"Content-Length: 1000\r\n\r\n", b"x" * 10)
     step = get(looking, saying(*pieces, then=until_goodbye))
     assert (step.failure, step.status, step.received_bytes) == (Failure.TIMEOUT, 200, 10)
@@ -303,7 +303,7 @@ def gets(
 ) -> Steps:
     with serving(manner) as port:
 
-        async def ask(view: View) -> Steps:
+        async def ask(view: SocketNet) -> Steps:
             url = f"https://{NAME}:{port}/"
             return await view.http(url, "127.0.0.1", host=host, sni=sni, path=path)
 
@@ -425,7 +425,7 @@ def test_outside_a_laboratory_no_private_address_is_dialled(looking: Looking) ->
     def never(sock: socket.socket) -> None:
         raise AssertionError("dialled")
 
-    async def ask(view: View) -> Steps:
+    async def ask(view: SocketNet) -> Steps:
         return await view.http(f"http://{NAME}:{port}/", "127.0.0.1")
 
     with serving(never) as port:

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 from hypothesis import given, strategies as st
 
-from probe.net.answer import Answer
 from probe.net.http1 import Http1
-from probe.net.lenient import read_head, unchunk
+from probe.net.http1_lenient import read_head, unchunk
+from probe.net.http_response import HttpResponse
 
 RESPONSES = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
@@ -18,8 +18,8 @@ RESPONSES = [
 ]
 
 
-def read(*pieces: bytes, cap: int = 1000) -> Answer:
-    answer = Answer(cap)
+def read(*pieces: bytes, cap: int = 1000) -> HttpResponse:
+    answer = HttpResponse(cap)
     parser = Http1(answer)
     parser.request(b"GET", "/", [(b"host", b"site.example")])
     for piece in pieces:

@@ -3,14 +3,14 @@
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 
-from probe.net.answer import Answer
 from probe.net.http2 import Http2
+from probe.net.http_response import HttpResponse
 
 MOST = 4096
 ASK = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"a"), (b":path", b"/")]
 
 
-def ask(client: Http2, answer: Answer) -> H2Connection:
+def ask(client: Http2, answer: HttpResponse) -> H2Connection:
     """A server that has read the request."""
     client.request(ASK, None, answer)
     server = H2Connection(H2Configuration(client_side=False))
@@ -21,7 +21,7 @@ def ask(client: Http2, answer: Answer) -> H2Connection:
 
 
 def test_a_peer_may_send_what_is_wanted_and_no_more() -> None:
-    answer = Answer(MOST)
+    answer = HttpResponse(MOST)
     client = Http2(MOST)
     server = ask(client, answer)
     before = server.local_flow_control_window(1)
@@ -34,7 +34,7 @@ def test_a_peer_may_send_what_is_wanted_and_no_more() -> None:
 
 
 def test_padding_is_not_counted_as_wanted() -> None:
-    answer = Answer(MOST)
+    answer = HttpResponse(MOST)
     client = Http2(MOST)
     server = ask(client, answer)
     for _ in range(1000):
@@ -48,7 +48,7 @@ def test_padding_is_not_counted_as_wanted() -> None:
 
 
 def test_a_conversation_goes_on_as_long_as_it_likes() -> None:
-    answer = Answer(10 * MOST)
+    answer = HttpResponse(10 * MOST)
     client = Http2()
     server = ask(client, answer)
     assert server.local_flow_control_window(1) >= 65535

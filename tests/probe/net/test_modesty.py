@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from probe.model import Steps
-from probe.net.view import View
+from probe.net.target_net import SocketNet
 from tests.probe.net.conftest import Looking
 from tests.probe.net.rude import Authority, serving
 
@@ -26,7 +26,7 @@ def asked(looking: Looking, context: ssl.SSLContext, path: str) -> bytes:
 
     with serving(manner) as port:
 
-        async def ask(view: View) -> Steps:
+        async def ask(view: SocketNet) -> Steps:
             url = f"https://{NAME}:{port}{path}"
             return (
                 *await view.http(url, "127.0.0.1"),

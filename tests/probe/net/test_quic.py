@@ -17,7 +17,7 @@ from hypothesis import given, strategies as st
 from probe.failure import Failure
 from probe.model import Quic
 from probe.net.quic import offered_versions
-from probe.net.view import View
+from probe.net.target_net import SocketNet
 from tests.probe.net.conftest import Looking
 from tests.probe.net.rude import Authority, answering
 
@@ -46,14 +46,14 @@ async def server(
 
 def asked(
     port: int, sni: str | None = HOST, limit: float = 3.0
-) -> Callable[[View], Awaitable[Quic]]:
+) -> Callable[[SocketNet], Awaitable[Quic]]:
     return lambda view: view.quic("127.0.0.1", port, sni, limit=limit)
 
 
 def test_a_handshake_proves_the_name(
     looking: Looking, authority: Authority, tmp_path: Path
 ) -> None:
-    async def run(view: View) -> tuple[Quic, Quic, dict[str, bytes]]:
+    async def run(view: SocketNet) -> tuple[Quic, Quic, dict[str, bytes]]:
         async with server(tmp_path, authority, HOST) as port:
             own = await view.quic("127.0.0.1", port, HOST)
             return own, await view.quic("127.0.0.1", port, "other.example"), view.certs
@@ -74,7 +74,7 @@ def test_a_handshake_proves_the_name(
 def test_the_servers_own_refusal_is_an_alert(
     looking: Looking, authority: Authority, tmp_path: Path
 ) -> None:
-    async def run(view: View) -> Quic:
+    async def run(view: SocketNet) -> Quic:
         async with server(tmp_path, authority, HOST, alpn="other") as port:
             return await view.quic("127.0.0.1", port, HOST)
 
@@ -131,7 +131,7 @@ def test_garbage_is_passed_over_until_time_is_up(looking: Looking) -> None:
 def test_a_name_that_is_none_is_not_offered(
     looking: Looking, authority: Authority, tmp_path: Path
 ) -> None:
-    async def run(view: View) -> Quic:
+    async def run(view: SocketNet) -> Quic:
         async with server(tmp_path, authority, HOST) as port:
             return await view.quic("127.0.0.1", port, None)
 

@@ -4,7 +4,7 @@ import struct
 
 from hypothesis import example, given, strategies as st
 
-from probe.net.server_hello import handwriting
+from probe.net.server_hello import ja3s_string
 
 
 def extension(type_: int, data: bytes = b"") -> bytes:
@@ -27,23 +27,23 @@ HELLO = server_hello(extension(65281, b"\0") + extension(11, b"\1\0") + extensio
 
 
 def test_version_cipher_and_extensions_in_the_order_they_came() -> None:
-    assert handwriting(records(HELLO)) == "771,49199,65281-11-35"
-    assert handwriting(records(server_hello(None, session=b""))) == "771,49199,"
+    assert ja3s_string(records(HELLO)) == "771,49199,65281-11-35"
+    assert ja3s_string(records(server_hello(None, session=b""))) == "771,49199,"
 
 
 def test_a_message_over_several_records_is_one() -> None:
-    assert handwriting(records(HELLO, size=7)) == "771,49199,65281-11-35"
+    assert ja3s_string(records(HELLO, size=7)) == "771,49199,65281-11-35"
 
 
 def test_what_is_no_server_hello_has_no_handwriting() -> None:
     alert = bytes.fromhex("15030300020228")
     for said in (b"", alert, b"HTTP/1.1 400 Bad Request\r\n\r\n", records(b"\x01" + HELLO[1:])):
-        assert handwriting(said) is None
-    assert handwriting(records(HELLO)[:40]) is None
+        assert ja3s_string(said) is None
+    assert ja3s_string(records(HELLO)[:40]) is None
 
 
 def test_a_crowd_of_extensions_is_bounded() -> None:
-    line = handwriting(records(server_hello(extension(0) * 3000)))
+    line = ja3s_string(records(server_hello(extension(0) * 3000)))
     assert line is not None
     assert line.count("-") == 63
 
@@ -53,5 +53,5 @@ def test_a_crowd_of_extensions_is_bounded() -> None:
 @example(records(HELLO[:10] + b"\xff" * 60))
 def test_any_bytes_are_read_without_harm(data: bytes) -> None:
     for said in (data, records(data or b"\0"), records(b"\x02\0\1\0" + data)):
-        line = handwriting(said)
+        line = ja3s_string(said)
         assert line is None or line.count(",") == 2

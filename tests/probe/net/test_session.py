@@ -9,19 +9,19 @@ from time import monotonic
 import pytest
 
 from probe.certificates.roots import RootsError
-from probe.experiments.port import BulkNet, Resolver
+from probe.experiments.interface import Resolver, TransferNet
 from probe.failure import Failure
-from probe.net.budget import Budget
+from probe.net.byte_counter import ByteCounter
 from probe.net.route import has_route
 from probe.net.session import Session, SessionSettings
-from probe.net.view import View
+from probe.net.target_net import SocketNet
 from tests.probe.net.conftest import Looking
 from tests.probe.net.rude import answering, serving
 from tests.probe.net.test_dns import answer
 
 
 def test_a_view_is_a_net(looking: Looking) -> None:
-    async def port(view: View) -> BulkNet:
+    async def port(view: SocketNet) -> TransferNet:
         return view
 
     assert looking(port) is not None
@@ -59,7 +59,7 @@ def test_a_closed_port_and_an_unused_address(looking: Looking) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
-    async def ask(view: View) -> Failure | None:
+    async def ask(view: SocketNet) -> Failure | None:
         return (await view.tcp("127.0.0.1", port)).failure
 
     assert looking(ask) is Failure.REFUSED
@@ -84,7 +84,7 @@ def test_without_ipv6_its_resolvers_are_left_out(lab: SessionSettings) -> None:
 
 
 def test_asks_can_go_together(looking: Looking) -> None:
-    async def ask(view: View) -> list[int]:
+    async def ask(view: SocketNet) -> list[int]:
         return await view.together([asyncio.sleep(0.05, 1), asyncio.sleep(0.01, 2)])
 
     assert looking(ask) == [1, 2]
@@ -94,7 +94,7 @@ def test_a_bug_in_one_of_several_asks_is_a_bug(looking: Looking) -> None:
     async def broken() -> None:
         raise KeyError
 
-    async def ask(view: View) -> None:
+    async def ask(view: SocketNet) -> None:
         await view.together([asyncio.sleep(1), broken()])
 
     with pytest.raises(BaseExceptionGroup):
@@ -102,7 +102,7 @@ def test_a_bug_in_one_of_several_asks_is_a_bug(looking: Looking) -> None:
 
 
 def test_addresses_are_safe_or_not(looking: Looking) -> None:
-    async def ask(view: View) -> list[bool]:
+    async def ask(view: SocketNet) -> list[bool]:
         await view.pause(0)
         return [view.safe("127.0.0.1"), view.safe("1.1.1.1"), view.safe("site.example")]
 
@@ -111,11 +111,11 @@ def test_addresses_are_safe_or_not(looking: Looking) -> None:
 
 
 def test_the_budget_runs_out() -> None:
-    budget = Budget(100, bytes_in=60, bytes_out=39)
+    budget = ByteCounter(100, bytes_in=60, bytes_out=39)
     assert not budget.exhausted
     budget.bytes_in += 1
     assert budget.exhausted
-    assert not Budget(None, bytes_in=10**9).exhausted
+    assert not ByteCounter(None, bytes_in=10**9).exhausted
 
 
 def test_looking_for_a_route_sends_nothing_and_says_something() -> None:

@@ -12,8 +12,8 @@ from time import monotonic
 
 import pytest
 
-from collector.bulk.identity import make_identity
-from collector.bulk.server import start_bulk
+from collector.throughput.identity import make_identity
+from collector.throughput.server import start_bulk
 from probe.failure import Failure
 from probe.model import Transfer
 from probe.net import sampling, tcp_info, transfer as module

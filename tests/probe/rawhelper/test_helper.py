@@ -13,7 +13,7 @@ from typing import IO
 
 import pytest
 
-from probe.rawhelper import listen
+from probe.rawhelper import capture
 
 pytest.importorskip("scapy")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
@@ -22,7 +22,7 @@ HERE = "127.0.0.9"  # nobody else's traffic
 
 def may_listen() -> bool:
     try:
-        listen.open_for([HERE]).close()
+        capture.open_for([HERE]).close()
     except OSError:
         return False
     return True

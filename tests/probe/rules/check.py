@@ -1,7 +1,7 @@
 """Does one rule hold over one record? Every rule's test asks for a yes and for a no."""
 
+from probe.analysis.evidence import Evidence
 from probe.model import Record
-from probe.reading.evidence import Evidence
 from probe.rules import RULES
 
 BY_ID = {rule.id: rule for rule in RULES}

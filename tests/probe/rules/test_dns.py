@@ -1,9 +1,9 @@
 import pytest
 from msgspec.structs import replace
 
+from probe.analysis.evidence import Evidence
 from probe.failure import Failure
 from probe.model import Line, Mechanism, Record, Reply, TrustReason
-from probe.reading.evidence import Evidence
 from probe.rules.dns import name_denied_here
 from tests.build import (
     GOOD,

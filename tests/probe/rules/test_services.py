@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from probe.failure import Failure
-from probe.infer import judge
+from probe.judge import judge
 from probe.model import Authority, Line, Outcome, Record, Role, TrustReason
 from tests.build import FORGED, HARMLESS, KNOWN, OTHER, tls
 from tests.probe.rules.check import holds

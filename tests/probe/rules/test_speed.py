@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from probe import wire
-from probe.infer import judge
+from probe import codec
+from probe.judge import judge
 from probe.model import Outcome, Sample, Transfer
 from probe.rules.speed import speed
 
@@ -17,7 +17,7 @@ FILES = sorted(
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_a_stored_record_is_judged_to_the_bit_as_it_was(path: Path) -> None:
-    record = wire.decode(path.read_bytes())
+    record = codec.decode(path.read_bytes())
     assert judge(record) == record.verdict
 
 
@@ -37,7 +37,7 @@ def test_a_stored_record_is_judged_to_the_bit_as_it_was(path: Path) -> None:
 def test_the_cases_are_what_they_are_called(
     case: str, outcome: Outcome, mechanism: str | None
 ) -> None:
-    verdict = judge(wire.decode((CASES / f"{case}.json").read_bytes()))
+    verdict = judge(codec.decode((CASES / f"{case}.json").read_bytes()))
     assert verdict.outcome is outcome
     assert verdict.mechanisms == ((mechanism,) if mechanism else ())
 

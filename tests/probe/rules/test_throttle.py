@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from probe import wire
-from probe.infer import judge
+from probe import codec
+from probe.judge import judge
 from probe.model import Outcome, Record, Sample, Transfer, Vantage
 from probe.rules import RULES
 from probe.rules.throttle import kbits
@@ -47,7 +47,7 @@ def test_any_transfers_are_judged_and_nothing_raises(steps: list[Transfer], kind
         vantage=Vantage(),
         steps=tuple(steps),
     )
-    verdict = judge(wire.decode(wire.encode(record)))
+    verdict = judge(codec.decode(codec.encode(record)))
     assert verdict.outcome in set(Outcome)
     assert verdict.rules
 

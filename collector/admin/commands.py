@@ -1,0 +1,217 @@
+"""The operator's commands besides `serve` and `enroll`: look over, judge again, move, forget."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+import click
+
+from collector.settings import SettingsError
+from collector.store import Store, open_store
+
+if TYPE_CHECKING:
+    from collector.admin.export import Format
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+DEFAULT_STORE = "sqlite:///qazcollector.sqlite3"
+_DAY = 86400.0
+
+
+def store_option(command: F) -> F:
+    """--store, the same everywhere."""
+    option = click.option(
+        "--store",
+        "url",
+        metavar="URL",
+        default=DEFAULT_STORE,
+        envvar="QAZCOLLECTOR_STORE",
+        show_default=True,
+        help="sqlite:///FILE (four slashes for an absolute path) or postgresql://…",
+    )
+    return option(command)
+
+
+def with_store(url: str, work: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
+    """Open a store, do something with it, close it."""
+
+    async def whole() -> T:
+        store = await open_store(url)
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(whole())
+
+
+@click.command()
+@store_option
+@click.option("--since", metavar="DAY", help="Only what was measured since then.")
+def rejudge(url: str, since: str | None) -> None:
+    """Judge stored records again, by today's rules and with later controls."""
+    from collector.admin.rejudge import rejudge as judge_again
+    from probe.judge import judge
+
+    start, now = _instant(since, 0.0), time.time()
+    done = with_store(url, lambda store: judge_again(store, judge, since=start, now=now))
+    click.echo(f"{done.judged} judged again, {done.changed} changed")
+
+
+@click.command()
+@store_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["jsonl", "csv", "parquet"]),
+    default="jsonl",
+    show_default=True,
+    help="jsonl has all the evidence; csv and parquet have the columns.",
+)
+@click.option("-o", "--output", default="-", metavar="FILE|-", help="Where to. [stdout]")
+@click.option("--since", metavar="DAY", help="Only what was measured since then.")
+@click.option("--until", metavar="DAY", help="Only what was measured before then.")
+def export(url: str, format_: "Format", output: str, since: str | None, until: str | None) -> None:
+    """Write records to a file, oldest first."""
+    from collector.admin import export as exporting
+    from collector.store.queries import Selection
+
+    wanted = Selection(since=_instant(since, 0.0), until=_instant(until, 1e12))
+    if format_ == "parquet":
+        if output == "-":
+            raise SettingsError("--format parquet needs -o FILE")
+        with_store(url, lambda store: exporting.parquet(store, wanted, Path(output)))
+        return
+
+    async def work(store: Store) -> None:
+        with _output(output) as file:
+            await _write(exporting.lines(store, wanted, format_), file)
+
+    with_store(url, work)
+
+
+async def _write(pieces: AsyncIterator[bytes], file: BinaryIO) -> None:
+    async for piece in pieces:
+        file.write(piece)
+    file.flush()
+
+
+def _output(name: str) -> AbstractContextManager[BinaryIO]:
+    if name == "-":
+        return nullcontext(sys.stdout.buffer)
+    try:
+        return Path(name).open("wb")
+    except OSError as error:
+        raise SettingsError(f"{name}: {error.strerror}") from error
+
+
+@click.command(name="import")
+@store_option
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--as", "name", default="import", show_default=True, help="Whose one vote this is.")
+@click.option("--targets", multiple=True, metavar="NAME|FILE", help="Targets shown by name.")
+@click.option("--lab", is_flag=True, help="Take lab records.")
+def import_(
+    url: str, files: tuple[Path, ...], name: str, targets: tuple[str, ...], *, lab: bool
+) -> None:
+    """Store records from JSONL files: a probe's own, or exported ones."""
+    from collector import target_labels
+    from collector.admin import importing
+    from collector.record_row import BatchContext
+    from probe.judge import judge
+    from probe.targets import TargetError
+
+    try:
+        shown, _ = target_labels.load(targets)
+    except TargetError as error:
+        raise SettingsError(str(error)) from error
+    door = BatchContext(importing.key_of(name), "probe", lab, time.time())
+
+    async def work(store: Store) -> int:
+        refused = 0
+        for file in files:
+            done = await importing.import_lines(
+                store, _lines(file), door=door, source=str(file), shown=shown, judge=judge
+            )
+            for complaint in done.complaints:
+                click.echo(complaint, err=True)
+            refused += len(done.complaints)
+            known = f"{done.duplicates} were there" if done.duplicates else "all new"
+            click.echo(f"{file}: {done.stored} stored, {known}")
+        return refused
+
+    if with_store(url, work):
+        sys.exit(1)
+
+
+def _lines(file: Path) -> Iterator[bytes]:
+    try:
+        with file.open("rb") as opened:
+            yield from opened
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}") from error
+
+
+@click.command()
+@store_option
+@click.option("--days", type=click.IntRange(1), required=True, help="Keep records so long.")
+@click.option("--raw-days", type=click.IntRange(1), help="Keep their evidence so long. [--days]")
+def retention(url: str, days: int, raw_days: int | None) -> None:
+    """Drop old evidence and old records; counts stay."""
+    from collector.admin.retention import retire
+
+    now = time.time()
+    raw = now - min(days, raw_days or days) * _DAY
+    before = now - days * _DAY
+    done = with_store(url, lambda store: retire(store, now=now, raw_before=raw, before=before))
+    click.echo(f"{done.records} records dropped, the evidence of {done.evidence} others")
+
+
+@click.command()
+@store_option
+def doctor(url: str) -> None:
+    """Look over what is installed and what is stored; exit 1 when something is not well."""
+    from collector.admin import doctor as looking
+
+    findings = [*looking.installation(url), *with_store(url, looking.store_health)]
+    for finding in findings:
+        fix = f" → {finding.fix}" if finding.fix else ""
+        click.echo(f"{'ok  ' if finding.well else 'BAD '} {finding.what}{fix}")
+    if not all(finding.well for finding in findings):
+        sys.exit(1)
+
+
+@click.command(name="asn-table")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+def asn_table(source: Path, target: Path) -> None:
+    """Make a small, quick table for --asn-table from rows of first,last,asn,country."""
+    from collector import asn
+
+    try:
+        table = asn.load(source)
+        target.write_bytes(table.dump())
+    except asn.TableError as error:
+        raise SettingsError(str(error)) from error
+    except OSError as error:
+        raise SettingsError(f"{target}: {error.strerror}") from error
+    click.echo(f"{len(table.four.starts) + len(table.six.starts)} ranges")
+
+
+def _instant(text: str | None, default: float) -> float:
+    if not text:
+        return default
+    from collector.record_row import instant
+
+    at = instant(text if "T" in text else f"{text}T00:00:00Z")
+    if at is None:
+        raise SettingsError(f"“{text}”: a day such as 2026-11-21 or an RFC 3339 instant expected")
+    return at
+
+
+COMMANDS = (rejudge, export, import_, retention, doctor, asn_table)

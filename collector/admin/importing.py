@@ -1,0 +1,93 @@
+"""Records from files into the store: what a probe wrote with `-o`, or another collector exported.
+
+Rule: nobody signed these, so the operator answers for them. They are checked and judged like all
+others, and whoever they are said to come from has one vote.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from collector import controls, record_row
+from collector.record_row import BatchContext, Judge
+from collector.store import Store, measurements
+from collector.target_labels import TargetLabels
+from probe import codec
+from probe.model import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of the lines; `complaints` has one line for each that was refused."""
+
+    stored: int = 0
+    duplicates: int = 0
+    complaints: tuple[str, ...] = ()
+
+
+def key_of(name: str) -> str:
+    """The key id that stands for a source by its name."""
+    return hashlib.sha256(f"import:{name}".encode()).hexdigest()[:32]
+
+
+async def import_lines(
+    store: Store,
+    lines: Iterable[bytes],
+    *,
+    door: BatchContext,
+    source: str,
+    shown: TargetLabels,
+    judge: Judge,
+) -> Imported:
+    """Store every good record among these lines."""
+    done = Imported()
+    numbered = enumerate(lines, 1)
+    while group := list(islice(numbered, codec.BATCH_RECORDS)):
+        good, bad = _read(group, door, source)
+        done = replace(done, complaints=(*done.complaints, *bad))
+        looks = [(record_row.key_input(one), record_row.event_time(one, door.now)) for one in good]
+        seen = await store.read(controls.near(looks, within=controls.NEAR_SECONDS))
+        made = [
+            record_row.make_row(
+                record,
+                replace(door, role=record.vantage.role),
+                shown=shown,
+                judge=judge,
+                seen=near if record.vantage.role == "probe" else (),
+            )
+            for record, near in zip(good, seen, strict=True)
+        ]
+        stored = await store.write(measurements.ingest(made))
+        done = replace(
+            done,
+            stored=done.stored + sum(stored),
+            duplicates=done.duplicates + len(stored) - sum(stored),
+        )
+    return done
+
+
+def _read(
+    group: Iterable[tuple[int, bytes]], door: BatchContext, source: str
+) -> tuple[list[Record], list[str]]:
+    good: list[Record] = []
+    bad: list[str] = []
+    for number, record in _decoded(group):
+        reason = record
+        if isinstance(record, Record):
+            reason = record_row.refusal(record, replace(door, role=record.vantage.role)) or ""
+        if isinstance(record, Record) and not reason:
+            good.append(record)
+        else:
+            bad.append(f"{source}:{number}: {reason}")
+    return good, bad
+
+
+def _decoded(group: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, Record | str]]:
+    for number, line in group:
+        if not line.strip():
+            continue
+        try:
+            yield number, codec.decode(line.strip())
+        except codec.WireError as error:
+            yield number, " ".join(str(error).split())[:200]

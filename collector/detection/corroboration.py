@@ -1,0 +1,40 @@
+"""From single runs to an event: seen again by the same probe, then by two probes of one network.
+
+A single suspected run happens on any bad line now and then. Two of them, half an hour to two hours
+apart, hardly ever; two probes of one network that both confirmed within a day make an event.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+
+from probe.analysis.confirmation import LATEST, SOONEST
+
+DAY = 86_400.0
+PROBES = 2
+
+
+def confirmed_at(runs: Iterable[tuple[float, bool]]) -> tuple[float, ...]:
+    """When a probe's suspicion was confirmed; runs are (time, suspected or worse).
+
+    A run in between that saw nothing breaks the chain: what comes and goes is noise.
+    """
+    found: list[float] = []
+    suspicion: list[float] = []
+    for at, suspected in sorted(runs):
+        if not suspected:
+            suspicion = []
+            continue
+        if any(SOONEST <= at - earlier <= LATEST for earlier in suspicion):
+            found.append(at)
+        suspicion.append(at)
+    return tuple(found)
+
+
+def is_event(confirmed: Mapping[str, Sequence[float]]) -> bool:
+    """At least two probes of a network confirmed within 24 hours of each other."""
+    return any(
+        abs(one - other) <= DAY
+        for left, right in combinations(confirmed, PROBES)
+        for one in confirmed[left]
+        for other in confirmed[right]
+    )

@@ -1,0 +1,111 @@
+"""Records and votes out of the store, as operations: in pages, by cursors that stay valid."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+from collector.store.interface import Operation, Query
+
+LAST = 2**63 - 1
+
+
+class Summary(NamedTuple):
+    """One record as the table `measurement` knows it."""
+
+    seq: int
+    id: str
+    run: str
+    role: str
+    lab: int
+    experiment: str
+    input: str
+    target: str
+    category: str
+    at: float
+    started_at: str
+    country: str
+    asn: int
+    region: str
+    network: str
+    version: str
+    claim: str
+    claim_mechanisms: str
+    outcome: str
+    mechanisms: str
+    stage: str
+    confidence: float
+    ruleset: str
+    authority: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which records a reader wants; an empty field wants all. `since` <= measured < `until`."""
+
+    target: str = ""
+    input: str = ""
+    country: str = ""
+    asn: int = -1
+    outcome: str = ""
+    experiment: str = ""
+    role: str = ""
+    since: float = 0.0
+    until: float = 1e12
+
+
+class Stored(NamedTuple):
+    """A record's JSON without certificates, and those by their SHA-256."""
+
+    body: bytes
+    certs: dict[str, bytes]
+
+
+def first_seq(instant: float) -> int:
+    """No record that was received at or after this instant has a smaller number."""
+    return max(0, int(instant * 1e6)) << 10
+
+
+def page(
+    selection: Selection, *, cursor: int | None, limit: int, oldest_first: bool = False
+) -> Operation[Sequence[Summary]]:
+    """Up to `limit` records on the far side of the cursor."""
+    # What was measured since then was received since then, and numbers follow time.
+    params = {**asdict(selection), "limit": limit, "floor": first_seq(selection.since)}
+    if oldest_first:
+        rows = yield Query("page_oldest", {**params, "cursor": -1 if cursor is None else cursor})
+    else:
+        rows = yield Query("page_newest", {**params, "cursor": LAST if cursor is None else cursor})
+    return [Summary(*row) for row in rows]
+
+
+def find(id_: str) -> Operation[int | None]:
+    """The number of the first record with this id."""
+    rows = yield Query("measurement_seqs", {"id": id_})
+    return int(rows[0][0]) if rows else None
+
+
+def summary(seq: int) -> Operation[Summary | None]:
+    """One record's row."""
+    found = yield from page(Selection(), cursor=seq + 1, limit=1)
+    return found[0] if found and found[0].seq == seq else None
+
+
+def stored(seq: int) -> Operation[Stored | None]:
+    """One record's evidence; None when it has been retired."""
+    rows = yield Query("raw_get", {"seq": seq})
+    if not rows:
+        return None
+    certs = yield Query("certificates_of", {"seq": seq})
+    return Stored(zlib.decompress(rows[0][0]), {row[0]: bytes(row[1]) for row in certs})
+
+
+def stored_many(seqs: Sequence[int]) -> Operation[Sequence[Stored]]:
+    """The evidence of several records, of those that still have it."""
+    found = []
+    for seq in seqs:
+        one = yield from stored(seq)
+        if one is not None:
+            found.append(one)
+    return found

@@ -1,0 +1,95 @@
+"""The targets that this collector shows by name; everything else is `unlisted`.
+
+Rule: labels come from here alone. What a probe says about a target (its name, its category) never
+becomes a label, so nobody can invent series.
+"""
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from collector.store.measurements import UNLISTED
+from probe import targets
+from probe.targets import Target, TargetError
+
+DEFAULT_LISTS = ("kz", "global")
+_COLUMNS = ("url", "category_code", "category_description", "date_added", "source", "notes")
+
+
+class TargetLabels:
+    """A closed set of targets, and each list of it as text."""
+
+    def __init__(self, lists: Sequence[tuple[str, Sequence[Target]]]) -> None:
+        every = [target for _, found in lists for target in found]
+        self._labels = {target.url: targets.slug(target.url) for target in every}
+        self._services = {f"service:{name}": name for name in targets.services()}
+        self._categories = {self._labels[t.url]: t.category or "" for t in reversed(every)}
+        self._texts = {name: _csv(found) for name, found in lists}
+        self._texts.setdefault("", _csv(every))
+
+    def label(self, url: str) -> str:
+        """The `target` label of a normalised URL, or of a service we know."""
+        return self._labels.get(url) or self._services.get(url, UNLISTED)
+
+    def category(self, label: str) -> str:
+        """The category of a `target` label; empty when it has none."""
+        return self._categories.get(label, "")
+
+    def __contains__(self, url: str) -> bool:
+        return url in self._labels
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The lists by name."""
+        return tuple(name for name in self._texts if name)
+
+    def text(self, name: str) -> tuple[str, str] | None:
+        """One list (all of them for an empty name) as CSV, and its ETag; None when unknown."""
+        text = self._texts.get(name)
+        if text is None:
+            return None
+        return text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def load(specs: Sequence[str]) -> tuple[TargetLabels, tuple[str, ...]]:
+    """Read lists by name or file; also give back one line for each row that was left out.
+
+    Raises:
+        TargetError: there is no such list.
+    """
+    lists: list[tuple[str, Sequence[Target]]] = []
+    complaints: list[str] = []
+    for spec in specs or _bundled():
+        found, problems = targets.load(spec)
+        # A file goes by its name alone: where it lies is the operator's own affair.
+        lists.append((Path(spec).stem, found))
+        complaints += [f"{problem.file}:{problem.line}: {problem.message}" for problem in problems]
+    return TargetLabels(lists), tuple(complaints)
+
+
+def normalise(text: str) -> str | None:
+    """A URL in the one spelling that everything is keyed by, or None when it is none."""
+    try:
+        return targets.parse_url(text)
+    except TargetError:
+        return None
+
+
+def _bundled() -> tuple[str, ...]:
+    known = targets.list_names()
+    return tuple(name for name in DEFAULT_LISTS if name in known)
+
+
+def _csv(found: Iterable[Target]) -> str:
+    """Citizen Lab's format, which every reader of target lists knows."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for target in dict.fromkeys(found):
+        writer.writerow((target.url, target.category or "", "", "", target.source, target.note))
+    return out.getvalue()

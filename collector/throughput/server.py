@@ -1,0 +1,276 @@
+"""The bulk port: incompressible bytes for throughput experiments, and a sink for uploads.
+
+It speaks TLS under any name that is offered, proves one key of its own, and knows two requests:
+`GET /N` gives N bytes, `POST` swallows a body. It fetches nothing, forwards nothing, keeps nothing,
+and answers only over an established connection, so it is no relay and amplifies nothing. Sizes,
+connections, and time are capped, per client and in all; a client's address is held in memory while
+its connection lasts and nowhere else. Stateless: any number may run side by side.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
+from time import monotonic
+from typing import Any, TypeVar
+
+from collector.throughput.identity import BulkIdentity, make_identity
+
+T = TypeVar("T")
+
+BLOCK = 1024 * 1024
+CHUNK = 64 * 1024
+HEADER_LIMIT = 8 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BulkLimits:
+    """What one bulk port gives away at most.
+
+    Attributes:
+        object_bytes: Largest object, down and up.
+        per_client, total: Connections at a time. An IPv6 client is its /64.
+        seconds: Life of a connection. idle_seconds: the longest wait for any progress.
+        bytes_per_second: Cap on each connection's rate, or None.
+        congestion: TCP congestion control to use (`cubic`, `bbr`), or None for the system's.
+    """
+
+    object_bytes: int = 8 * 1024 * 1024
+    per_client: int = 4
+    total: int = 64
+    seconds: float = 90.0
+    idle_seconds: float = 30.0
+    handshake_seconds: float = 10.0
+    bytes_per_second: float | None = None
+    congestion: str | None = None
+
+
+class _BadRequest(Exception):  # noqa: N818 - an answer, not a fault
+    """A request that is answered with a status and nothing else."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+@dataclass(slots=True)
+class BulkServer:
+    """A running bulk port; stop it with `close`."""
+
+    limits: BulkLimits
+    identity: BulkIdentity
+    listener: socket.socket
+    context: ssl.SSLContext
+    block: memoryview = field(default_factory=lambda: memoryview(os.urandom(BLOCK)))
+    clients: Counter[str] = field(default_factory=Counter)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return str(self.listener.getsockname()[0])
+
+    @property
+    def port(self) -> int:
+        """The port it got."""
+        return int(self.listener.getsockname()[1])
+
+    @property
+    def spki_sha256(self) -> str:
+        """Hex SHA-256 of the public key that it proves."""
+        return self.identity.spki_sha256
+
+    async def close(self) -> None:
+        """Stop listening and drop every connection."""
+        for task in tuple(self.tasks):
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.listener.close()
+
+    # -- accepting -------------------------------------------------------------------------
+
+    async def accept(self) -> None:
+        """Take connections for ever; those over a cap are closed before they cost anything."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, peer = await loop.sock_accept(self.listener)
+            except OSError:  # out of descriptors, or the peer is gone already
+                await asyncio.sleep(0.1)
+                continue
+            client = _client(str(peer[0]))
+            full = self.clients.total() >= self.limits.total
+            if full or self.clients[client] >= self.limits.per_client:
+                connection.close()
+                continue
+            self.clients[client] += 1
+            self.start(self.serve(connection, client))
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something until it ends or the port closes."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def serve(self, connection: socket.socket, client: str) -> None:
+        """One connection from its handshake to its end."""
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                await self._converse(connection)
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # whatever the peer did, the connection is over; TimeoutError is an OSError
+        finally:
+            connection.close()
+            self.clients[client] -= 1
+            self.clients += Counter()  # forget clients without connections
+
+    async def _converse(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        reader, writer = await self._streams(connection)
+        try:
+            try:
+                await self._answer(reader, writer)
+            except _BadRequest as bad:
+                await self._reply(writer, bad.status, 0)
+            writer.close()
+            await self._progress(writer.wait_closed())
+        finally:
+            writer.transport.abort()
+
+    async def _streams(
+        self, connection: socket.socket
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=HEADER_LIMIT)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _ = await loop.connect_accepted_socket(
+            lambda: protocol,
+            connection,
+            ssl=self.context,
+            ssl_handshake_timeout=self.limits.handshake_seconds,
+        )
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+    # -- answering -------------------------------------------------------------------------
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await self._progress(reader.readuntil(b"\r\n\r\n"))
+        method, path, length = _parse(head)
+        if method == "GET":
+            size = self._size(path.removeprefix("/"))
+            await self._reply(writer, "200 OK", size)
+            await self._give(writer, size)
+        elif method == "POST":
+            await self._take(reader, self._size(length))
+            await self._reply(writer, "200 OK", 0)
+        else:
+            raise _BadRequest("405 Method Not Allowed")
+
+    def _size(self, text: str) -> int:
+        if not text.isascii() or not text.isdigit() or len(text) > 12:
+            raise _BadRequest("404 Not Found")
+        if int(text) > self.limits.object_bytes:
+            raise _BadRequest("413 Content Too Large")
+        return int(text)
+
+    async def _reply(self, writer: asyncio.StreamWriter, status: str, size: int) -> None:
+        lines = (
+            f"HTTP/1.1 {status}",
+            "Content-Type: application/octet-stream",
+            f"Content-Length: {size}",
+            "Cache-Control: no-store",
+            "Connection: close",
+        )
+        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        await self._progress(writer.drain())
+
+    async def _give(self, writer: asyncio.StreamWriter, size: int) -> None:
+        started, sent = monotonic(), 0
+        while sent < size:
+            offset = sent % BLOCK
+            count = min(CHUNK, size - sent, BLOCK - offset)
+            writer.write(self.block[offset : offset + count])
+            await self._progress(writer.drain())
+            await asyncio.sleep(0)  # a drain that need not wait lets nobody else in
+            if writer.transport.is_closing():
+                raise ConnectionResetError
+            sent += count
+            await self._pace(started, sent)
+
+    async def _take(self, reader: asyncio.StreamReader, size: int) -> None:
+        started, taken = monotonic(), 0
+        while taken < size:
+            data = await self._progress(reader.read(min(CHUNK, size - taken)))
+            if not data:
+                raise asyncio.IncompleteReadError(b"", size - taken)
+            taken += len(data)
+            await self._pace(started, taken)
+
+    async def _pace(self, started: float, moved: int) -> None:
+        if self.limits.bytes_per_second is not None:
+            due = started + moved / self.limits.bytes_per_second
+            await asyncio.sleep(max(0.0, due - monotonic()))
+
+    async def _progress(self, work: Coroutine[Any, Any, T]) -> T:
+        async with asyncio.timeout(self.limits.idle_seconds):
+            return await work
+
+
+def _parse(head: bytes) -> tuple[str, str, str]:
+    """Method, path and declared length of a request head."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    parts = first.split(" ")
+    if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
+        raise _BadRequest("400 Bad Request")
+    length = ""
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip().lower() == "content-length":
+            length = value.strip()
+    return parts[0], parts[1], length
+
+
+def _client(address: str) -> str:
+    """Who counts as one client: an IPv4 address, or an IPv6 /64."""
+    parsed = ip_address(address.partition("%")[0])
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return parsed.exploded[:19]
+    return address
+
+
+async def start_bulk(
+    host: str,
+    port: int,
+    *,
+    identity: BulkIdentity | None = None,
+    limits: BulkLimits | None = None,
+) -> BulkServer:
+    """Open a bulk port; without an identity it makes one for its own lifetime."""
+    limits = limits or BulkLimits()
+    identity = identity or make_identity()
+    listener = _listen(host, port, limits)
+    server = BulkServer(limits, identity, listener, identity.context())
+    server.start(server.accept())
+    return server
+
+
+def _listen(host: str, port: int, limits: BulkLimits) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    with contextlib.ExitStack() as undo:
+        undo.callback(listener.close)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if limits.congestion is not None:  # inherited by every accepted connection
+            listener.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_CONGESTION, limits.congestion.encode()
+            )
+        listener.bind((host, port))
+        listener.listen(limits.total)
+        listener.settimeout(0)
+        undo.pop_all()
+    return listener

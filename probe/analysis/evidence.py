@@ -1,0 +1,351 @@
+"""One record, read the way a rule needs it: pure views, no judgement.
+
+Words used here. A *look* is one attempt at the target as a browser would make it (role `target`,
+its own name). The *end* is the last hop that was reached: where a chain of redirects stopped.
+A *live* step is one to which somebody beyond the home network answered.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import TypeVar, cast
+from urllib.parse import urlsplit
+
+from probe.compare import host_of, is_address, is_bogon, same_failure, same_leaf
+from probe.failure import Failure
+from probe.model import (
+    Base,
+    Control,
+    Dns,
+    Http,
+    Line,
+    Ping,
+    Quic,
+    Record,
+    Role,
+    Step,
+    Steps,
+    Tcp,
+    Tls,
+)
+
+FRESH_SECONDS = 900.0
+_NEAR_SECONDS = 60.0
+_ONE_PACKET = {Failure.RESET, Failure.EOF}
+# Routers near the volunteer have no address in a record; `raw` only says how packets were watched.
+_AT_HOME = frozenset({"gateway", "router", "raw"})
+
+S = TypeVar("S", bound=Base)
+
+
+class Evidence:
+    """What one record holds about one target."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.steps: Steps = record.steps
+        self.line: Line = record.line or Line()
+        self.host = host_of(record.input)
+        self._every: dict[tuple[type[Base], Role], Sequence[Base]] = {}
+
+    # --- steps -------------------------------------------------------------------------------
+
+    def all(self, kind: type[S], *, role: Role = Role.TARGET, hop: int | None = None) -> list[S]:
+        """Every step of one kind and role, in order."""
+        every = self._every.get((kind, role))
+        if every is None:
+            every = [s for s in self.steps if isinstance(s, kind) and s.role is role]
+            self._every[kind, role] = every
+        return cast("list[S]", [s for s in every if hop is None or s.hop == hop])
+
+    @cached_property
+    def end(self) -> int:
+        """The number of the last hop that any look reached."""
+        return max((step.hop for step in self.steps if step.role is Role.TARGET), default=0)
+
+    @cached_property
+    def hop_urls(self) -> dict[int, str]:
+        """The URL of each hop, from the redirect that led to it."""
+        urls = {0: self.record.input}
+        for step in self.all(Http):
+            if step.location and 300 <= (step.status or 0) < 400:
+                urls.setdefault(step.hop + 1, step.location)
+        return urls
+
+    @cached_property
+    def end_url(self) -> str:
+        """The URL at which it ended."""
+        return self.hop_urls.get(self.end, self.record.input)
+
+    @cached_property
+    def end_host(self) -> str:
+        """The host at which it ended."""
+        return host_of(self.end_url)
+
+    @cached_property
+    def end_secure(self) -> bool:
+        """It ended at an https URL."""
+        return urlsplit(self.end_url).scheme == "https"
+
+    # --- names -------------------------------------------------------------------------------
+
+    def names(self, hop: int) -> list[Dns]:
+        """Every query for the name of one hop, on whichever hop of that name it was asked."""
+        host = host_of(self.hop_urls.get(hop, ""))
+        return [s for s in self.all(Dns) if s.name == host and s.type in {"A", "AAAA"}]
+
+    def system(self, hop: int) -> list[Dns]:
+        """The queries that went to the machine's own resolver."""
+        return [step for step in self.names(hop) if step.resolver == "system"]
+
+    def others(self, hop: int) -> list[Dns]:
+        """The queries that went to public resolvers and were answered truthfully or not."""
+        return [step for step in self.names(hop) if step.resolver != "system"]
+
+    def system_addresses(self, hop: int) -> set[str]:
+        """What the machine's own resolver said, all tries together."""
+        host = host_of(self.hop_urls.get(hop, ""))
+        if is_address(host):
+            return {host}
+        asked = self.system(hop)
+        return {address for step in asked for address in step.addresses}
+
+    def other_addresses(self, hop: int) -> set[str]:
+        """What others said where nobody here can touch it: controls, and encrypted resolvers.
+
+        Only when there is none of these: what plain public resolvers said.
+        """
+        untouched = self.control_addresses(hop) | {
+            address for step in self.encrypted(hop) for address in step.addresses
+        }
+        return untouched or {address for step in self.others(hop) for address in step.addresses}
+
+    def encrypted(self, hop: int) -> list[Dns]:
+        """Queries that were answered over an encrypted channel."""
+        return [s for s in self.others(hop) if s.transport in {"doh", "dot"} and s.replies]
+
+    # --- looks -------------------------------------------------------------------------------
+
+    def port(self, hop: int) -> int:
+        """The port of a hop's URL, said or implied; experiments on names speak TLS to any site."""
+        if self.record.experiment != "web" and not urlsplit(self.record.input).port:
+            return 443
+        parts = urlsplit(self.hop_urls.get(hop, self.record.input))
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
+    def connections(self, hop: int) -> list[Tcp]:
+        """Connections to the target at one hop."""
+        port = self.port(hop)
+        return [step for step in self.all(Tcp, hop=hop) if step.port == port]
+
+    def handshakes(self, hop: int) -> list[Tls]:
+        """Handshakes that offered the target's own name."""
+        host = host_of(self.hop_urls.get(hop, ""))
+        return [step for step in self.all(Tls, hop=hop) if step.sni in {host, None}]
+
+    def pages(self, hop: int) -> list[Http]:
+        """HTTP exchanges for the URL of one hop itself."""
+        url = self.hop_urls.get(hop, "")
+        return [step for step in self.all(Http, hop=hop) if step.url == url]
+
+    def proven_addresses(self, hop: int) -> set[str]:
+        """Addresses that proved the name of this hop by a trusted certificate, from here."""
+        return {s.address for s in self.handshakes(hop) if s.trust is not None and s.trust.valid}
+
+    def harmless(self, kind: type[S], hop: int | None = None) -> list[S]:
+        """Steps that offered a harmless name instead."""
+        return self.all(kind, role=Role.HARMLESS, hop=hop)
+
+    def same_operator(self, stranger: Tls) -> bool:
+        """The supposedly unrelated server holds the key that the target's shows to a harmless name.
+
+        Then both are doors of one house, which may itself treat the name like this behind each.
+        """
+        harmless = self.harmless(Tls, hop=stranger.hop)
+        there = [s for s in harmless if s.address == stranger.address]
+        here = [s for s in harmless if s.address != stranger.address]
+        return any(same_leaf(one, other) for one in there for other in here)
+
+    def handshake_before(self, page: Http) -> Tls | None:
+        """The handshake that an exchange went over, if any."""
+        above = next((s for s in self.steps if s.id == page.parent), None)
+        return above if isinstance(above, Tls) else None
+
+    # --- the line ----------------------------------------------------------------------------
+
+    @cached_property
+    def live(self) -> list[Step]:
+        """Steps to which somebody beyond the home network answered, by the time they ended."""
+        return sorted((s for s in self.steps if is_live(s)), key=lambda s: s.at + s.elapsed)
+
+    def alive_around(self, step: Step) -> bool:
+        """Something else answered shortly before this step began and shortly after it ended.
+
+        Never where the reference right before or right after it failed: that is what it is for.
+        """
+        if not self._references_worked(step):
+            return False
+        ended = step.at + step.elapsed
+        others = [s for s in self.live if s.id != step.id]
+        before = any(step.at - _NEAR_SECONDS <= s.at + s.elapsed <= ended for s in others)
+        after = any(
+            step.at <= s.at + s.elapsed <= ended + _NEAR_SECONDS and s.at + s.elapsed >= ended
+            for s in others
+        )
+        return (before or self.line.alive_before is True) and (
+            after or self.line.alive_after is True
+        )
+
+    def _references_worked(self, step: Step) -> bool:
+        """No connection to a site that must work failed right before this step or right after."""
+        asked = self.all(Tcp, role=Role.REFERENCE)
+        before, after = [s for s in asked if s.at < step.at], [s for s in asked if s.at > step.at]
+        return not failing((*before[-1:], *after[:1]))
+
+    # --- controls ----------------------------------------------------------------------------
+
+    @cached_property
+    def controls(self) -> tuple[Control, ...]:
+        """Control observations near enough in time to be compared, and of the same kind."""
+        over_quic = self.record.experiment == "quic"
+        return tuple(
+            c
+            for c in self.record.control
+            if abs(c.age) <= FRESH_SECONDS
+            and (not c.steps or any(isinstance(s, Quic) is over_quic for s in c.steps))
+        )
+
+    @cached_property
+    def latest(self) -> tuple[Control, ...]:
+        """The controls that speak last: those that looked after us, or all when none did."""
+        after = tuple(c for c in self.controls if c.age > 0)
+        return after or self.controls
+
+    @cached_property
+    def control_after(self) -> bool:
+        """A control looked after we did, so that nothing can have changed in between unseen."""
+        return any(c.age > 0 for c in self.controls)
+
+    @cached_property
+    def control_weight(self) -> float:
+        """1 when a control looked after us (a recheck, the next round), less when only before."""
+        if not self.controls:
+            return 0.0
+        return 1.0 if self.control_after else 0.92
+
+    def control(self, kind: type[S], hop: int | None = None, *, latest: bool = False) -> list[S]:
+        """Every control step of one kind; only the latest controls' on demand."""
+        return [
+            step
+            for control in (self.latest if latest else self.controls)
+            for step in control.steps
+            if isinstance(step, kind) and (hop is None or step.hop == hop)
+        ]
+
+    def control_addresses(self, hop: int) -> set[str]:
+        """Every address that a control was given for the name of this hop."""
+        host = host_of(self.hop_urls.get(hop, ""))
+        return {a for s in self.control(Dns) if s.name == host for a in s.addresses}
+
+    def control_handshakes(self, hop: int) -> list[Tls]:
+        """The controls' handshakes for the name of this hop, where they themselves were led."""
+        host = host_of(self.hop_urls.get(hop, ""))
+        own = self.control(Tls)
+        return [step for step in own if step.sni == host and step.role is Role.TARGET]
+
+    def control_reached(self, hop: int) -> set[str]:
+        """Addresses at which a control shook hands for this name, asked by us or led there."""
+        host = host_of(self.hop_urls.get(hop, ""))
+        shaken = [s for s in self.control(Tls) if s.sni == host and s.failure is None]
+        return {s.address for s in shaken if of_the_site(s)}
+
+    def control_pages(self, hop: int) -> list[Http]:
+        """The controls' exchanges for the URL of this hop, successful ones first."""
+        url = self.hop_urls.get(hop, "")
+        pages = [step for step in self.control(Http) if step.url == url]
+        return sorted(pages, key=lambda page: page.failure is not None)
+
+    @cached_property
+    def control_ends(self) -> list[Http]:
+        """Where each control ended, when it ended at a page."""
+        ends: list[Http] = []
+        for control in self.controls:
+            pages = [s for s in control.steps if isinstance(s, Http) and s.failure is None]
+            if pages and _ended(control, pages[-1]):
+                ends.append(pages[-1])
+        return ends
+
+    @cached_property
+    def control_works(self) -> bool:
+        """A fresh control got a page out of this target."""
+        return any((page.status or 599) < 500 for page in self.control_ends)
+
+    def control_agrees_at(self, hop: int) -> bool:
+        """A fresh control got as far as this hop, and an answer there."""
+        return bool(self.control_pages(hop)) or (hop == self.end and self.control_works)
+
+
+def _ended(control: Control, page: Http) -> bool:
+    last = max((s.hop for s in control.steps), default=0)
+    return page.hop == last
+
+
+def of_the_site(step: Tls | Http) -> bool:
+    """A control was led there, or, asked to look, was shown a certificate for the name."""
+    asked = isinstance(step, Tls) and step.trust is not None and step.trust.named
+    return step.role is Role.TARGET or asked
+
+
+def is_live(step: Step) -> bool:
+    """Somebody beyond the home network answered this step."""
+    match step:
+        case Dns():
+            return step.resolver != "system" and bool(step.replies)
+        case Tcp():
+            return step.failure is None and not is_bogon(step.address)
+        case Tls():
+            return step.answered
+        case Http():
+            return step.bytes_in > 0
+        case Ping():
+            return step.failure is None and not at_home(step)
+        case _:
+            return step.failure is None
+
+
+def at_home(step: Step) -> bool:
+    """A look at the home network itself, or at this machine: on a dead line these answer too."""
+    return isinstance(step, Ping) and step.what in _AT_HOME and step.address is None
+
+
+def failing(steps: Iterable[S]) -> list[S]:
+    """Those that failed."""
+    return [step for step in steps if step.failure is not None]
+
+
+def consistently(steps: list[S]) -> S | None:
+    """The last of several attempts when every one failed in the same way, at least twice."""
+    if len(steps) < 2 or any(step.failure is None for step in steps):
+        return None
+    same = all(same_failure(a.failure, b.failure) for a, b in pairwise(steps))
+    return steps[-1] if same else None
+
+
+def steadily(steps: list[S]) -> S | None:
+    """Like `consistently`; a reset or a close is one packet, and a line may lose it: then silence.
+
+    Returns the last one that was heard.
+    """
+    heard = [step for step in steps if step.failure is not Failure.TIMEOUT]
+    alone = bool(heard) and all(step.failure in _ONE_PACKET for step in heard)
+    if not alone or any(step.failure is not heard[0].failure for step in heard):
+        return consistently(steps)
+    return heard[-1] if len(steps) > 1 else None
+
+
+def by_address(steps: Iterable[S]) -> Iterator[tuple[str, list[S]]]:
+    """Steps grouped by the address they went to."""
+    groups: dict[str, list[S]] = {}
+    for step in steps:
+        groups.setdefault(getattr(step, "address", ""), []).append(step)
+    return iter(groups.items())

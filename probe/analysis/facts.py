@@ -1,0 +1,299 @@
+"""What a run as a whole says of the line it ran on: computed from its steps, not of any one target.
+
+Rules lean on these facts, so each is counted over *unrelated* names: two names count as one when
+they belong to one registered name; a harmless name at a target's address counts not at all.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import islice, takewhile
+from statistics import median
+from typing import Any
+
+from msgspec.structs import replace
+
+from probe.analysis.evidence import is_live
+from probe.compare import host_of, is_bogon, page_sign, registrable
+from probe.model import Dns, Http, Line, Outcome, Record, Reply, Role, Step, Steps, Tcp, Tls, Trust
+from probe.reference_data import anchors, nobodys_addresses
+
+_NEAR_SECONDS = 90.0
+# Fewer anchors than this can all be down, or all blocked, by chance.
+_LEAST_ANCHORS = 3
+_NO_PAGE: dict[str, Any] = {
+    "headers": {},
+    "title": None,
+    "fuzzy": None,
+    "links": (),
+    "body": None,
+}
+_ANSWERED = (Reply(at=0.0, rcode=0),)
+_OWN = frozenset({Role.TARGET, Role.REFERENCE})
+
+
+def line_facts(
+    before: Steps,
+    after: Steps,
+    records: Sequence[Record],
+    *,
+    record: Record | None = None,
+    clock_offset: float | None = None,
+) -> Line:
+    """The facts of the line, for judging one record of the run.
+
+    Args:
+        before, after: Looks at references around the sweep, counted from the run's beginning.
+        records: Every record of the run, judged or not.
+        record: The one to be judged; None for the run's own record.
+        clock_offset: Our clock minus true time, seconds, where somebody trustworthy said it.
+    """
+    return Facts(before, after, records, clock_offset=clock_offset).of(record)
+
+
+def condense(record: Record) -> Record:
+    """What a finished record says of its line, in a tenth of its memory: a run keeps all of them.
+
+    Left out is what only a verdict on the target itself needs. Where all was fine, that names were
+    answered says no more than the connections that followed.
+    """
+    fine = record.verdict is not None and record.verdict.outcome is Outcome.OK
+    nobody = nobodys_addresses()
+    steps = tuple(
+        _gist(step)
+        for step in record.steps
+        if not (fine and isinstance(step, Dns) and step.resolver not in nobody)
+    )
+    return replace(record, steps=steps, certs={}, control=(), verdict=None)
+
+
+def _gist(step: Step) -> Step:
+    match step:
+        case Http():
+            mark = None if step.proven else step.sha256
+            return replace(step, **_NO_PAGE, sha256=mark)
+        case Tls():
+            trust = step.trust
+            if trust is not None:
+                key = "" if trust.valid else trust.issuer_key
+                trust = Trust(
+                    valid=trust.valid,
+                    anchored=trust.anchored,
+                    issuer_key=key,
+                    authority=trust.authority,
+                )
+            return replace(step, chain=(), server_hello=None, cipher=None, trust=trust)
+        case Dns():
+            return replace(step, replies=_ANSWERED if step.replies else ())
+        case _:
+            return step
+
+
+class Facts:
+    """The same for every record of one run: what does not depend on the record is computed once."""
+
+    def __init__(
+        self,
+        before: Steps,
+        after: Steps,
+        records: Sequence[Record],
+        *,
+        clock_offset: float | None = None,
+        heard: Sequence[float] = (),
+    ) -> None:
+        self._looks = (before, after)
+        self._start = min(map(_epoch, records), default=None)
+        answered = [
+            (begun + step.at + step.elapsed, one.id)
+            for one, begun in ((one, _epoch(one)) for one in records)
+            for step in one.steps
+            if _reached(step)
+        ]
+        self._moments = sorted([*answered, *((moment, "") for moment in heard)])
+        self._line = _line(before, after, records, clock_offset)
+
+    def of(self, record: Record | None) -> Line:
+        """The facts for judging one record; None for the run's own record."""
+        before, after = self._looks
+        own = (_any_live(before), _any_live(after))
+        alive = own if record is None else self._alive(record)
+        return replace(self._line, alive_before=alive[0], alive_after=alive[1])
+
+    def _alive(self, record: Record) -> tuple[bool | None, bool | None]:
+        """Whether anything answered shortly before and shortly after this record's failure."""
+        failing = [s for s in record.steps if s.failure is not None and s.role is Role.TARGET]
+        if not failing:
+            return None, None
+        epoch = _epoch(record)
+        start = epoch if self._start is None else min(self._start, epoch)
+        looks = [start + s.at + s.elapsed for part in self._looks for s in part if _reached(s)]
+        last = max(failing, key=lambda s: s.at)
+        began = epoch + last.at
+        ended = began + last.elapsed
+        return (
+            self._any(record.id, looks, began - _NEAR_SECONDS, ended),
+            self._any(record.id, looks, ended, ended + _NEAR_SECONDS),
+        )
+
+    def _any(self, but: str, looks: Iterable[float], first: float, last: float) -> bool:
+        """Whether something answered between two instants, other than in one record itself."""
+        if any(first <= moment <= last for moment in looks):
+            return True
+        begin = bisect_left(self._moments, (first, ""))
+        near = takewhile(lambda moment: moment[0] <= last, islice(self._moments, begin, None))
+        return any(id_ != but for _, id_ in near)
+
+
+def _line(
+    before: Steps, after: Steps, records: Sequence[Record], clock_offset: float | None
+) -> Line:
+    """What all records of a run share."""
+    steps = [*before, *after, *(step for one in records for step in one.steps)]
+    looks = [*before, *after]
+    resigned_by, resigned_names = _resigned(steps)
+    portal, portal_hosts, portal_sign = _one_page(steps)
+    timing = [s for s in steps if s.failure is None and s.elapsed > 0]
+    references = [s for s in steps if s.role is Role.REFERENCE and isinstance(s, Tcp)]
+    nowhere = next((s for s in looks if isinstance(s, Dns) and s.role is Role.NEUTRAL), None)
+    foreign, domestic = _anchors_alive(looks)
+    return Line(
+        foreign_alive=foreign,
+        domestic_alive=domestic,
+        references=len(references),
+        references_failed=sum(s.failure is not None for s in references),
+        round_trip=_middle(s.elapsed for s in timing if isinstance(s, Tcp)),
+        handshake=_middle(s.elapsed for s in timing if isinstance(s, Tls)),
+        loss=_loss(steps),
+        clock_offset=clock_offset,
+        resigned_by=resigned_by,
+        resigned_names=resigned_names,
+        resigned_harmless=_harmless_too(steps, resigned_by),
+        trusted_names=len({registrable(s.sni or "") for s in _shaken(steps) if _valid(s)}),
+        portal=portal,
+        portal_hosts=portal_hosts,
+        portal_sign=portal_sign,
+        nxdomain_answered=None if nowhere is None else bool(nowhere.addresses),
+        hijacked_resolvers=_answered_nowhere(steps),
+        nxdomain_addresses=() if nowhere is None else nowhere.addresses,
+    )
+
+
+def _anchors_alive(looks: Sequence[Step]) -> tuple[float | None, float | None]:
+    """Shares of the foreign and of the domestic anchors with which TLS was spoken.
+
+    One that has no address was not looked at: a laboratory has none of the world's anchors, and
+    where no name is answered that is another fact. What their certificates prove is a third one.
+    """
+    seen = [s for s in looks if s.role is Role.REFERENCE]
+    answered = {s.sni for s in seen if isinstance(s, Tls) and s.answered}
+    found = answered | {s.name for s in seen if isinstance(s, Dns) and s.addresses}
+    shares = []
+    for foreign in (True, False):
+        tried = {host_of(a.url) for a in anchors() if a.foreign is foreign} & found
+        enough = len(tried) >= _LEAST_ANCHORS
+        shares.append(round(len(tried & answered) / len(tried), 4) if enough else None)
+    return shares[0], shares[1]
+
+
+def _answered_nowhere(steps: Iterable[Step]) -> tuple[str, ...]:
+    """Addresses where no resolver lives, and where one answered all the same."""
+    nobody = nobodys_addresses()
+    asked = (s for s in steps if isinstance(s, Dns) and s.replies)
+    return tuple(dict.fromkeys(s.resolver for s in asked if s.resolver in nobody))
+
+
+def _middle(values: Iterable[float]) -> float | None:
+    known = list(values)
+    return round(median(known), 6) if known else None
+
+
+def _shaken(steps: Iterable[Step]) -> list[Tls]:
+    return [s for s in steps if isinstance(s, Tls) and s.role in _OWN and s.sni]
+
+
+def _valid(step: Tls) -> bool:
+    return step.trust is not None and step.trust.valid
+
+
+def _resigned(steps: Iterable[Step]) -> tuple[str | None, int]:
+    """The untrusted key that signs for most unrelated names, and for how many.
+
+    A national root that browsers do not carry signs for many sites of its country: not counted.
+    """
+    names: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for step in _shaken(steps):
+        trust = step.trust
+        if trust is None or trust.valid or trust.anchored or not trust.issuer_key:
+            continue
+        if trust.authority is not None and trust.authority.kind == "national":
+            continue
+        names[trust.issuer_key].add((registrable(step.sni or ""), step.address))
+    counted = {key: _unrelated(pairs) for key, pairs in names.items()}
+    best = max(counted, key=lambda key: counted[key], default=None)
+    return (best, counted[best]) if best is not None else (None, 0)
+
+
+def _harmless_too(steps: Iterable[Step], key: str | None) -> int:
+    """For how many harmless names that key signs: who reads a list of names has none of them."""
+    shaken = [s for s in steps if isinstance(s, Tls) and s.role is Role.HARMLESS]
+    signed = [s for s in shaken if s.trust is not None and s.trust.issuer_key == key]
+    return len({s.sni for s in signed if key is not None and s.trust and not s.trust.anchored})
+
+
+def _unrelated(pairs: set[tuple[str, str]]) -> int:
+    """Names that differ and live at addresses that differ: one mistaken server is one."""
+    return min(len({name for name, _ in pairs}), len({address for _, address in pairs}))
+
+
+def _one_page(steps: Iterable[Step]) -> tuple[bool | None, int, str | None]:
+    """Whether one page answers for unrelated names over plain http, for how many, and which."""
+    pages = [
+        s
+        for s in steps
+        if isinstance(s, Http) and s.role in _OWN and not s.proven and _first_and_plain(s)
+    ]
+    answered = [s for s in pages if s.status is not None or s.malformed]
+    hosts: dict[str, set[str]] = defaultdict(set)
+    for page in answered:
+        sign = page_sign(page)
+        if sign:
+            hosts[sign].add(registrable(host_of(page.url)))
+    common = max(hosts, key=lambda sign: len(hosts[sign]), default=None)
+    most = len(hosts[common]) if common is not None else 0
+    asked = {registrable(host_of(s.url)) for s in answered}
+    if len(asked) < 2:
+        return None, most, common
+    return most == len(asked), most, common
+
+
+def _first_and_plain(page: Http) -> bool:
+    """What a name itself says over plain http: not the page that it leads to."""
+    return page.hop == 0 and page.url.startswith("http:")
+
+
+def _loss(steps: Iterable[Step]) -> float | None:
+    """Share of references that failed at first and worked when tried again."""
+    tries: dict[tuple[str, int], list[bool]] = defaultdict(list)
+    for step in steps:
+        if isinstance(step, Tcp) and step.role is Role.REFERENCE:
+            tries[step.address, step.port].append(step.failure is None)
+    working = [seen for seen in tries.values() if any(seen)]
+    if not working:
+        return None
+    return round(sum(s.count(False) for s in working) / sum(map(len, working)), 4)
+
+
+def _any_live(steps: Steps) -> bool | None:
+    return any(map(_reached, steps)) if steps else None
+
+
+def _reached(step: Step) -> bool:
+    return is_live(step) and not (isinstance(step, Tcp) and is_bogon(step.address))
+
+
+def _epoch(record: Record) -> float:
+    try:
+        return datetime.fromisoformat(record.started_at).timestamp()
+    except ValueError:
+        return 0.0

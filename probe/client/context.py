@@ -1,0 +1,62 @@
+"""Who is written to, as whom, and what waits to be sent: nothing here measures.
+
+A heartbeat starts a process every five minutes, so this imports only what a letter needs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from probe.client import endpoint
+from probe.client.endpoint import Endpoint, EndpointError
+from probe.client.keys import Keys
+from probe.client.spool import Spool
+from probe.config import Settings
+from probe.errors import UserError
+
+NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientContext:
+    """What outlives one round of a repeating run."""
+
+    settings: Settings
+    state: Path
+    keys: Keys
+    spool: Spool
+    collectors: tuple[Endpoint, ...]
+    controls: tuple[Endpoint, ...]
+
+
+def assemble(settings: Settings, state: Path) -> ClientContext:
+    """Read where collectors are and whom to trust, or `UserError`."""
+    _check_roots(settings)
+    collectors = _endpoints(settings.collector, settings)
+    controls = collectors
+    if settings.control == NONE or settings.role == "control":
+        controls = ()
+    elif settings.control is not None:
+        controls = _endpoints((settings.control,), settings)
+    return ClientContext(settings, state, Keys(state), Spool(state), collectors, controls)
+
+
+def _check_roots(settings: Settings) -> None:
+    if settings.ca_file is None:
+        return
+    from probe.certificates.roots import Roots, RootsError
+
+    try:
+        Roots.file(settings.ca_file)
+    except RootsError as error:
+        raise UserError(str(error)) from error
+
+
+def _endpoints(urls: Sequence[str], settings: Settings) -> tuple[Endpoint, ...]:
+    ca_file = Path(settings.ca_file) if settings.ca_file else None
+    try:
+        return tuple(
+            endpoint.parse(url, ca_file=ca_file, lab=settings.lab) for url in dict.fromkeys(urls)
+        )
+    except EndpointError as error:
+        raise UserError(str(error)) from error

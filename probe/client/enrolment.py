@@ -1,0 +1,39 @@
+"""Become known to a collector: enrol our key there when it does not know it yet."""
+
+from probe.client.collector_client import CollectorClient, CollectorRefused
+from probe.client.keys import Identity, Keys
+
+
+async def ensure_enrolled(
+    client: CollectorClient, keys: Keys, identity: Identity, invite: str | None
+) -> None:
+    """Make sure that the client signs as somebody the collector knows; enrol if need be."""
+    if identity.enrolment is None:
+        identity = await _enrol(client, keys, identity, invite)
+    client.identity = identity
+
+
+async def reintroduce(client: CollectorClient, keys: Keys, invite: str | None) -> None:
+    """Enrol anew with a collector that no longer knows our key."""
+    if client.identity is None:
+        raise CollectorRefused(f"{client.endpoint.url}: no key to enrol", 401)
+    client.identity = await _enrol(client, keys, client.identity, invite)
+
+
+def remember_address(client: CollectorClient, keys: Keys) -> None:
+    """Keep where the collector was reached, for days on which its name does not resolve."""
+    identity, address = client.identity, client.address
+    if identity and identity.enrolment and address and client.endpoint.name:
+        known = identity.enrolment.addresses
+        if known[:1] != (address,):
+            others = tuple(other for other in known if other != address)[:3]
+            collector_id = identity.enrolment.collector_id
+            keys.remember(identity, collector_id, addresses=(address, *others))
+
+
+async def _enrol(
+    client: CollectorClient, keys: Keys, identity: Identity, invite: str | None
+) -> Identity:
+    reply = await client.enrol(identity, invite, identity.role)
+    known = identity.enrolment.addresses if identity.enrolment else ()
+    return keys.remember(identity, reply.collector_id, addresses=known)

@@ -1,0 +1,131 @@
+"""Say one thing to a server in its own protocol, and listen for its answer.
+
+What is said and how the answer is known come from the experiment; here are the sending, the
+waiting, the random bytes and the clock. Whatever else comes back is counted and passed over.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from secrets import token_bytes
+
+from msgspec.structs import replace
+
+from probe.experiments.interface import FRESH, Exchange
+from probe.failure import Failure
+from probe.model import Ping, Tcp
+from probe.net.address_policy import is_dialable
+from probe.net.attempt import Attempt, NetworkEvent, attempt
+from probe.net.datagrams import Datagrams
+from probe.net.dial import NOT_DIALLED, Peer, TargetContext, open_tcp
+from probe.net.stream import Stream
+
+# Datagrams get lost: the question is sent again, made anew, within the time there is.
+SENDINGS = 3
+# An answer is a few dozen bytes; whoever sends this much speaks another protocol.
+_ENOUGH = 16 * 1024
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What went out and came in, also when it comes to nothing."""
+
+    bytes_out: int = 0
+    bytes_in: int = 0
+
+
+async def over_udp(look: TargetContext, peer: Peer, talk: Exchange, limit: float | None) -> Ping:
+    """Ask in datagrams; a port that refuses is told apart from silence."""
+    door = look.door
+    limit = door.pace.dns_limit() if limit is None else limit
+    step = Ping(what=talk.what, address=peer.address, port=peer.port, limit=limit)
+    if not is_dialable(peer.address, lab=door.lab):
+        said = Attempt[None](None, Failure.NETWORK_UNREACHABLE, NOT_DIALLED, None, 0.0)
+        return _placed(step, look.now(), said, _Counted())
+    async with door.gate.enter(peer.address):
+        at, counted = look.now(), _Counted()
+        said = await attempt(_ask_in_datagrams(look, peer, talk, counted, limit), limit=limit)
+    return _placed(step, at, said, counted)
+
+
+async def over_tcp(
+    look: TargetContext, peer: Peer, talk: Exchange, limit: float | None
+) -> tuple[Tcp, Ping | None]:
+    """Connect and ask."""
+    async with look.door.gate.enter(peer.address):
+        tcp, stream = await open_tcp(look, peer, limit)
+        if stream is None:
+            return tcp, None
+        try:
+            allowed = look.door.pace.tls_limit(tcp.elapsed) if limit is None else limit
+            at = look.now()
+            said = await attempt(_ask_in_a_stream(stream, talk), limit=allowed)
+        finally:
+            stream.close()
+    counted = _Counted(stream.bytes_out, stream.bytes_in)
+    step = Ping(what=talk.what, address=peer.address, port=peer.port, limit=allowed)
+    return tcp, _placed(step, at, said, counted)
+
+
+def _placed(step: Ping, at: float, said: Attempt[None], counted: _Counted) -> Ping:
+    return replace(
+        step,
+        at=at,
+        failure=said.failure,
+        detail=said.detail,
+        elapsed=round(said.elapsed, 6),
+        bytes_out=counted.bytes_out,
+        bytes_in=counted.bytes_in,
+    )
+
+
+def _message(talk: Exchange) -> bytes:
+    return talk.words(token_bytes(FRESH), time.time())
+
+
+async def _ask_in_datagrams(
+    look: TargetContext, peer: Peer, talk: Exchange, counted: _Counted, limit: float
+) -> None:
+    sock = Datagrams(peer.address, peer.port, look.door.budget)
+    sent: list[bytes] = []
+    hearing = asyncio.ensure_future(_hear(sock, talk, sent, counted))
+    try:
+        for size in talk.preface:
+            _send(sock, token_bytes(size), counted)
+        for _ in range(SENDINGS):
+            sent.append(_message(talk))
+            _send(sock, sent[-1], counted)
+            done, _ = await asyncio.wait((hearing,), timeout=limit / (SENDINGS + 1))
+            if done:
+                break
+        await hearing
+    finally:
+        hearing.cancel()
+        await asyncio.wait((hearing,))
+        sock.close()
+
+
+def _send(sock: Datagrams, data: bytes, counted: _Counted) -> None:
+    sock.send(data)
+    counted.bytes_out += len(data)
+
+
+async def _hear(sock: Datagrams, talk: Exchange, sent: list[bytes], counted: _Counted) -> None:
+    while True:
+        heard = (await sock.receive()).data
+        counted.bytes_in += len(heard)
+        if any(talk.answers(one, heard) for one in sent):
+            return
+
+
+async def _ask_in_a_stream(stream: Stream, talk: Exchange) -> None:
+    sent = _message(talk)
+    await stream.write(sent)
+    heard = b""
+    while not talk.answers(sent, heard):
+        more = await stream.read()
+        if not more:
+            raise NetworkEvent(Failure.EOF)
+        heard += more
+        if len(heard) > _ENOUGH:
+            raise NetworkEvent(Failure.UNKNOWN, "another_protocol")

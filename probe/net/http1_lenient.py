@@ -1,0 +1,88 @@
+"""Read an HTTP/1 response that no strict parser accepts, as far as anything in it can be read.
+
+Browsers take lower-case versions, bare line feeds, headers with a space before the colon or without
+one. Nothing here raises, and nothing takes longer than once through the bytes.
+"""
+
+from dataclasses import dataclass
+
+from probe.net.http_response import Headers
+
+HEAD_LIMIT = 65536
+_HEADERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A status line and headers; `body_at` is where the body begins."""
+
+    version: str
+    status: int
+    headers: Headers
+    body_at: int
+
+    @property
+    def length(self) -> int | None:
+        """Content-Length, when it is one number."""
+        found = {value for name, value in self.headers if name == b"content-length"}
+        value = found.pop() if len(found) == 1 else b""
+        return int(value) if value.isdigit() and len(value) < 16 else None
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the body comes in chunks."""
+        return any(
+            name == b"transfer-encoding" and value.lower().endswith(b"chunked")
+            for name, value in self.headers
+        )
+
+
+def read_head(raw: bytes) -> Head | None:
+    """The head at the front of `raw`; None when it is not all there, or not HTTP at all."""
+    start = raw[:HEAD_LIMIT]
+    ends = [(at, size) for mark, size in _ENDS if (at := start.find(mark)) >= 0]
+    if not ends or start[:5].lower() != b"http/":
+        return None
+    at, size = min(ends)
+    lines = start[:at].split(b"\n")
+    version, _, rest = lines[0].strip().partition(b" ")
+    code = rest.strip()[:3]
+    if len(code) != 3 or not code.isdigit():
+        return None
+    headers = [_header(line) for line in lines[1 : _HEADERS + 1]]
+    number = version[5:8].decode("ascii", "replace")
+    return Head(number, int(code), [one for one in headers if one[0]], at + size)
+
+
+def unchunk(data: bytes) -> tuple[bytes, bool]:
+    """The body in `data`, and whether its last chunk came; what makes no sense is kept as it is."""
+    body = bytearray()
+    at = 0
+    while (end := data.find(b"\n", at)) >= 0:
+        size = _size(data[at:end])
+        if size is None:
+            return bytes(body + data[at:]), False
+        if size == 0:
+            return bytes(body), True
+        body += data[end + 1 : end + 1 + size]
+        at = end + 1 + size
+        at += 2 if data[at : at + 2] == b"\r\n" else 1
+    return bytes(body), False
+
+
+_ENDS = ((b"\r\n\r\n", 4), (b"\n\n", 2), (b"\n\r\n", 3))
+
+
+def _header(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.partition(b":")
+    return name.strip().lower(), value.strip()
+
+
+def _size(line: bytes) -> int | None:
+    digits = line.split(b";", 1)[0].strip()
+    if not 0 < len(digits) <= 8:
+        return None
+    try:
+        return int(digits, 16)
+    except ValueError:
+        return None

@@ -1,0 +1,256 @@
+"""What a page is, in a few facts that can be compared: title, hash, likeness, links.
+
+The bytes are a stranger's. Everything here runs once through at most the body cap, decompression
+included, and nothing raises.
+"""
+
+import re
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from html import unescape
+from urllib.parse import urljoin
+from zlib import crc32
+
+from probe.net.http_response import Headers, HttpResponse
+
+TITLE = 256
+VALUE = 256
+LINKS = 32
+EXCERPT = 4096
+WORDS = 1024
+SHINGLES = 512
+_PIECE = 4096  # characters that are read for words at a time
+
+# Named, so that nothing that identifies somebody passes by accident.
+KEPT = frozenset(
+    {
+        "alt-svc",
+        "cache-control",
+        "cf-cache-status",
+        "cf-mitigated",
+        "content-encoding",
+        "content-language",
+        "content-length",
+        "content-type",
+        "location",
+        "refresh",
+        "retry-after",
+        "server",
+        "strict-transport-security",
+        "transfer-encoding",
+        "via",
+        "www-authenticate",
+        "x-cache",
+        "x-powered-by",
+    }
+)
+# Present or absent is the fact; the value names this one request at the server.
+PRESENT = frozenset({"cf-ray", "x-amz-cf-id", "x-sucuri-id", "x-iinfo", "x-akamai-request-id"})
+
+_CHARSET = re.compile(rb"charset\s{0,8}=\s{0,8}[\"']?([A-Za-z0-9_\-]{2,32})", re.IGNORECASE)
+_LINK = re.compile(r"[\"'=]\s{0,4}(?:https?:)?//([A-Za-z0-9.\-_]{1,253})", re.IGNORECASE)
+_TITLE = re.compile(r"<title(?:\s[^<>]{0,256})?>", re.IGNORECASE)
+_TITLE_END = re.compile(r"</title", re.IGNORECASE)
+_HIDDEN = re.compile(r"<(script|style)\b", re.IGNORECASE)
+_SCRIPT_END = re.compile(r"</script[^<>]{0,64}>", re.IGNORECASE)
+_STYLE_END = re.compile(r"</style[^<>]{0,64}>", re.IGNORECASE)
+# No "<" inside, so that each octet is looked at once however many tags are never closed.
+_TAG = re.compile(r"<[^<>]*>")
+_WORD = re.compile(r"\w{1,64}")
+# What browsers know (WHATWG Encoding), where Python has it. Not whatever Python has: some of its
+# codecs take quadratic time, or are no character sets at all.
+_CODECS = {
+    **{name: name for name in ("utf-8", "utf-16le", "utf-16be", "koi8-r", "koi8-u", "gbk")},
+    **{name: name for name in ("gb18030", "big5", "shift_jis", "euc-jp", "euc-kr")},
+    **{f"windows-{page}": f"cp{page}" for page in range(1250, 1259)},
+    **{f"cp{page}": f"cp{page}" for page in range(1250, 1259)},
+    **{
+        f"iso-8859-{part}": f"iso-8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)
+    },
+    "ascii": "cp1252",
+    "gb2312": "gbk",
+    "ibm866": "cp866",
+    "iso-8859-1": "cp1252",
+    "iso-8859-9": "cp1254",
+    "latin1": "cp1252",
+    "us-ascii": "cp1252",
+    "utf-16": "utf-16le",
+    "utf8": "utf-8",
+    "x-sjis": "shift_jis",
+}
+_MASK = (1 << 64) - 1
+_MIX = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: spreads 32 bits over 64
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The facts of one answer, as a step carries them."""
+
+    headers: dict[str, str]
+    location: str | None
+    title: str | None
+    declared_bytes: int | None
+    sha256: str | None
+    fuzzy: str | None
+    links: tuple[str, ...]
+    excerpt: str
+
+
+def describe(answer: HttpResponse, url: str) -> Page:
+    """Say what came."""
+    content = decoded(answer)
+    text = as_text(content, answer.header(b"content-type") or b"")
+    location = answer.header(b"location")
+    declared = answer.header(b"content-length") or b""
+    return Page(
+        headers=named(answer.headers),
+        location=absolute(url, location) if location else None,
+        title=title(text),
+        declared_bytes=int(declared) if declared.isdigit() and len(declared) < 16 else None,
+        sha256=sha256(content).hexdigest() if content else None,
+        fuzzy=likeness(words(text)),
+        links=linked_hosts(text),
+        excerpt=b64encode(content[:EXCERPT]).decode("ascii"),
+    )
+
+
+def decoded(answer: HttpResponse) -> bytes:
+    """The body without its content encoding, at most twice the cap; broken gzip as far as it goes.
+
+    Of a page that was cut the same beginning is left, however well it was compressed.
+    """
+    body = bytes(answer.body[: answer.cap])
+    encoding = (answer.header(b"content-encoding") or b"").strip().lower()
+    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
+        return body
+    unpacker = zlib.decompressobj((16 if b"gzip" in encoding else 0) + zlib.MAX_WBITS)
+    content, most = bytearray(), 2 * answer.cap
+    try:
+        # In pieces, so that what was good before the first bad byte is kept.
+        for at in range(0, len(body), EXCERPT):
+            content += unpacker.decompress(body[at : at + EXCERPT], most - len(content))
+            if len(content) >= most:
+                break
+    except zlib.error:
+        pass
+    return bytes(content) or body
+
+
+def as_text(content: bytes, content_type: bytes) -> str:
+    """Decode as a browser would: header, then meta, then UTF-8, then the Cyrillic Windows page."""
+    for found in (_CHARSET.search(content_type), _CHARSET.search(content[:2048])):
+        charset = _CODECS.get(found[1].decode("ascii").lower()) if found else None
+        if charset is not None:
+            return content.decode(charset, "replace")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # Cut by us in the middle of a character, or not UTF-8 at all.
+        cut = error.start >= len(content) - 3
+        return content.decode("utf-8" if cut else "cp1251", "replace")
+
+
+def title(text: str) -> str | None:
+    """The text of <title>, white space folded."""
+    opened = _TITLE.search(text)
+    if opened is None:
+        return None
+    closed = _TITLE_END.search(text, opened.end())
+    inner = text[opened.end() : closed.start() if closed else opened.end() + 4 * TITLE]
+    return " ".join(unescape(inner[: 4 * TITLE]).split())[:TITLE] or None
+
+
+def named(headers: Headers) -> dict[str, str]:
+    """The headers that may be kept."""
+    kept: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name = raw_name.decode("latin-1")
+        if name in KEPT and name not in kept:
+            kept[name] = printable(raw_value.decode("latin-1"))[:VALUE]
+        elif name in PRESENT:
+            kept[name] = "present"
+    return kept
+
+
+def absolute(url: str, location: bytes) -> str | None:
+    """Where a redirect points, or None when it points nowhere."""
+    try:
+        target = urljoin(url, printable(location.decode("utf-8", "replace")).strip())
+    except ValueError:
+        return None
+    return target[:2048] or None
+
+
+def linked_hosts(text: str) -> tuple[str, ...]:
+    """The hosts that a page links to."""
+    hosts = {found[1].lower().strip(".") for found in _LINK.finditer(text)}
+    return tuple(sorted(host for host in hosts if "." in host)[:LINKS])
+
+
+def words(text: str) -> list[str]:
+    """The first words that a reader would see, in lower case.
+
+    In pieces that begin with a "<", which neither a tag nor a word goes across: most pages have
+    enough words long before their end.
+    """
+    bare = "".join(shown(text))
+    seen: list[str] = []
+    at = 0
+    while at < len(bare) and len(seen) < WORDS:
+        end = bare.find("<", at + _PIECE)
+        end = len(bare) if end < 0 else end
+        seen += _WORD.findall(_TAG.sub(" ", bare[at:end]).lower())
+        at = end
+    return seen[:WORDS]
+
+
+def shown(text: str) -> Iterator[str]:
+    """The text without its scripts and styles; one that is never closed hides the rest."""
+    at = 0
+    while (hidden := _HIDDEN.search(text, at)) is not None:
+        yield text[at : hidden.start()]
+        ends = _SCRIPT_END if hidden[1].lower() == "script" else _STYLE_END
+        end = ends.search(text, hidden.end())
+        if end is None:
+            return
+        at = end.end()
+    yield text[at:]
+
+
+def likeness(seen: Sequence[str]) -> str | None:
+    """A 64-bit simhash of word triples: pages that differ a little differ in few bits.
+
+    Of very many triples those with the smallest hashes stand for all: the same on both sides.
+    """
+    if not seen:
+        return None
+    hashes = list(map(crc32, "\n".join([*seen, "", ""]).encode().split(b"\n")))
+    triples = {
+        (one + 3 * two + 5 * three) * _MIX & _MASK
+        for one, two, three in zip(hashes, hashes[1:], hashes[2:], strict=False)
+    }
+    chosen = sorted(triples)[:SHINGLES]
+    mixed = b"".join(
+        # Lets every bit of a number depend on the higher ones too.
+        [((number ^ number >> 29) * _MIX & _MASK).to_bytes(8, "big") for number in chosen]
+    )
+    half = len(chosen) / 2
+    bits = 0
+    for place in range(8):
+        octets = int.from_bytes(mixed[place::8], "big")
+        for bit, ones in enumerate(_ONES):
+            votes = (octets & ones).bit_count()  # of all octets at this place at once
+            bits |= (votes > half) << (56 - 8 * place + bit)
+    return f"{bits:016x}"
+
+
+def printable(text: str) -> str:
+    """`text` without control characters."""
+    return "".join(char for char in text if char.isprintable())
+
+
+# For each bit of an octet, that bit in as many octets as there can be.
+_ONES = tuple(int.from_bytes(bytes([1 << bit]) * SHINGLES, "big") for bit in range(8))

@@ -1,0 +1,118 @@
+"""How long to wait: limits learnt from this line's own round trips.
+
+A dropped packet must cost seconds, not half a minute, and a satellite line must not seem dead.
+So every limit is a constant that covers the retransmissions of TCP (after 1 s and 3 s for a SYN,
+RFC 6298) plus a multiple of what this line has lately needed. "Lately needed" is the 90th
+percentile of the last looks that worked: when our own load makes the line slow, limits grow
+with it.
+
+A ClientHello that is dropped twice (sweep and confirmation) costs at most two TLS limits: at most
+3 handshakes and 4 seconds.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+
+RECENT = 32
+ENOUGH = 3
+LONGEST = 15.0
+# A ClientHello is sent again after some 0.3 s and 0.9 s; the next time is later than this.
+SILENCE = 1.85
+
+
+@dataclass(slots=True)
+class Recent:
+    """The last few durations of one kind that worked, seconds."""
+
+    values: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    def add(self, seconds: float) -> None:
+        self.values.append(seconds)
+
+    @property
+    def known(self) -> bool:
+        """Whether there are enough looks to speak of a usual one."""
+        return len(self.values) >= ENOUGH
+
+    @property
+    def median(self) -> float | None:
+        return median(self.values) if self.values else None
+
+    @property
+    def p90(self) -> float | None:
+        """The value that nine in ten stay under."""
+        if not self.values:
+            return None
+        ordered = sorted(self.values)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * 0.9))]
+
+
+@dataclass(slots=True)
+class AdaptiveTimeouts:
+    """What this session has measured of its line, and the limits that follow."""
+
+    connects: Recent = field(default_factory=Recent)
+    handshakes: Recent = field(default_factory=Recent)
+    first_bytes: Recent = field(default_factory=Recent)
+    lookups: Recent = field(default_factory=Recent)
+    bodies: Recent = field(default_factory=Recent)
+
+    @property
+    def round_trip(self) -> float | None:
+        """The usual TCP connect time, seconds."""
+        return self.connects.median
+
+    @property
+    def handshake(self) -> float | None:
+        """The usual TLS handshake time, seconds."""
+        return self.handshakes.median
+
+    def tcp_limit(self) -> float:
+        """A SYN is sent again after 1 s and 3 s; the answer to the last needs a round trip more."""
+        usual = self.connects.p90 if self.connects.known else 1.0
+        return _bounded(3.5 + 1.5 * (usual or 0.0))
+
+    def tls_limit(self, connect: float) -> float:
+        """For a connection that took `connect` seconds to open."""
+        if not self.handshakes.known:
+            # Nothing known yet: a handshake is one to three of this connection's own round trips.
+            return _bounded(SILENCE + 3.0 * min(connect, 2.0))
+        usual = self.handshakes.p90 or 0.0
+        # This server may be farther away than most; a connect of a second is a lost SYN, though.
+        own = connect if connect < 1.0 else 0.0
+        return _bounded(SILENCE + 1.5 * max(usual, own))
+
+    def dns_limit(self) -> float:
+        """For one query over UDP; a cold resolver may have to ask around first."""
+        if not self.lookups.known:
+            return _bounded(4.0 + 1.5 * (self.connects.p90 or 0.0))
+        # Our own connections queue on the same line as our questions.
+        usual = max(self.lookups.p90 or 0.0, self.connects.p90 or 0.0)
+        return _bounded(2.5 + 3.0 * usual)
+
+    def secure_dns_limit(self) -> float:
+        """For one query that may have to open its connection first."""
+        return _bounded(self.tcp_limit() + 2.0 * (self.handshakes.p90 or 0.5))
+
+    def idle_limit(self) -> float:
+        """How long a server may be silent before and while it answers a request."""
+        usual = max(self.first_bytes.p90 or 0.0, self.connects.p90 or 0.0)
+        return _bounded(5.0 + 1.5 * usual)
+
+    def patience(self) -> float:
+        """How long a body of the usual size may take before it is a slow one."""
+        usual = self.bodies.median if self.bodies.known else 3 * (self.connects.median or 0.3)
+        return _bounded(0.6 + 4.0 * (usual or 0.0))
+
+    def listening(self, first: float) -> float:
+        """How long to listen on for another answer, after one that took `first` seconds.
+
+        An answer forged nearby overtakes the real one by up to the round trip to the resolver.
+        """
+        usual = self.connects.p90 or 0.0
+        return min(1.5, max(0.3, 1.5 * first, 1.5 * usual))
+
+
+def _bounded(seconds: float) -> float:
+    return round(min(seconds, LONGEST), 3)

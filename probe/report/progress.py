@@ -1,0 +1,80 @@
+"""Show on stderr how far a run is: a bar on a terminal, nothing anywhere else."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from probe.escape import plain
+from probe.model import Record
+from probe.ordering import Job
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_HOST_CELLS = 28
+
+
+class ProgressListener(Protocol):
+    """Somebody who watches a run: a progress bar, or nobody."""
+
+    def phase(self, name: str, total: int) -> None:
+        """A phase of so many targets begins."""
+
+    def done(self, job: Job, record: Record | None) -> None:
+        """One target of the phase is done; the record is there once it is judged."""
+
+
+class NullProgress:
+    """Nobody watches."""
+
+    def phase(self, name: str, total: int) -> None:
+        """Say nothing."""
+
+    def done(self, job: Job, record: Record | None) -> None:
+        """Say nothing."""
+
+
+class Bar:
+    """One bar for each phase."""
+
+    def __init__(self, progress: "Progress") -> None:
+        self._progress = progress
+        self._task: TaskID | None = None
+
+    def phase(self, name: str, total: int) -> None:
+        """Begin a bar."""
+        self._task = self._progress.add_task(name, total=total, host="")
+
+    def done(self, job: Job, record: Record | None) -> None:
+        """Move the newest bar on."""
+        del record
+        if self._task is not None:
+            host = plain(job.host, _HOST_CELLS).ljust(_HOST_CELLS)
+            self._progress.update(self._task, advance=1, host=host)
+
+
+@contextmanager
+def watching(*, quiet: bool) -> Iterator[ProgressListener]:
+    """Somebody who watches, when there is a terminal and a wish to see."""
+    if quiet or not sys.stderr.isatty():
+        yield NullProgress()
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn as Elapsed,
+    )
+
+    columns = (
+        TextColumn("{task.description:<14}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Elapsed(),
+        TextColumn("{task.fields[host]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield Bar(progress)

@@ -1,0 +1,201 @@
+"""What acquits the network: the site's own word over proven TLS, or what others see too."""
+
+from probe.analysis.evidence import Evidence
+from probe.compare import host_of, same_leaf, same_site, similar_pages
+from probe.model import Http, Outcome, Tls, TrustReason
+from probe.rule import Finding, Rule, Tier, rule
+
+_REFUSALS = {401, 403, 407, 429, 451}
+_CHALLENGE_TITLES = ("just a moment", "attention required", "ddos-guard", "checking your browser")
+_MANY_HOPS = 9
+
+
+def is_refusal(page: Http) -> bool:
+    """The server itself turns us away: a refusal, or a challenge instead of the page."""
+    return page.status in _REFUSALS or is_challenge(page)
+
+
+def is_challenge(page: Http) -> bool:
+    """A page that asks whether we are human."""
+    if page.status not in {403, 429, 503}:
+        return False
+    title = (page.title or "").lower()
+    return "cf-mitigated" in page.headers or any(word in title for word in _CHALLENGE_TITLES)
+
+
+def _final(e: Evidence) -> list[Http]:
+    """Pages at the end that were reached the way a browser here would reach them, newest first."""
+    given = e.system_addresses(e.end)
+    pages = [
+        p
+        for p in e.pages(e.end)
+        if p.failure is None and p.status is not None and p.address in given
+    ]
+    return [p for p in reversed(pages) if not 300 <= (p.status or 0) < 400]
+
+
+def custody(e: Evidence) -> bool:
+    """Every redirect on the way was the site's own word, stayed on the site, or was a control's."""
+    for hop in range(e.end):
+        redirects = [p for p in e.pages(hop) if p.location is not None and p.failure is None]
+        if not redirects:
+            return False
+        last = redirects[-1]
+        if last.proven or same_site(host_of(last.url), host_of(last.location or "")):
+            continue
+        there = {host_of(p.location or "") for p in e.control_pages(hop)}
+        ends = {host_of(p.url) for p in e.control_ends}
+        if not any(same_site(host_of(last.location or ""), h) for h in there | ends if h):
+            return False
+    return True
+
+
+@rule("ok.proven", Tier.PROVEN, Outcome.OK)
+def proven_page(e: Evidence) -> Finding | None:
+    """The site answered over TLS with a certificate that proves its name."""
+    for page in _final(e):
+        if page.proven and (page.status or 599) < 500 and not is_refusal(page) and custody(e):
+            return Finding((page,), 0.99)
+    return None
+
+
+@rule("refused.by_the_server", Tier.PROVEN, Outcome.REFUSED)
+def refused_by_the_server(e: Evidence) -> Finding | None:
+    """The server itself, over proven TLS, turned us away: this is not the network's doing."""
+    for page in _final(e):
+        if page.proven and is_refusal(page) and custody(e):
+            return Finding((page,), 0.97)
+    return None
+
+
+@rule("down.server_error", Tier.PROVEN, Outcome.DOWN)
+def server_error(e: Evidence) -> Finding | None:
+    """The server answers with an error of its own, to the control as well."""
+    for page in _final(e):
+        if (page.status or 0) < 500 or is_challenge(page) or not custody(e):
+            continue
+        there = [p for p in e.control_ends if p.status is not None]
+        if there and all((p.status or 0) >= 500 for p in there):
+            return Finding((page,), 0.93 * e.control_weight)
+    return None
+
+
+@rule("refused.server_error_here", Tier.PROVEN, Outcome.REFUSED)
+def server_error_here(e: Evidence) -> Finding | None:
+    """The server itself, over proven TLS, answers us with an error; nobody else says the same."""
+    if server_error.holds(e) is not None:
+        return None
+    for page in _final(e):
+        if page.proven and (page.status or 0) >= 500 and not is_refusal(page) and custody(e):
+            return Finding((page,), 0.8 if e.control_works else 0.6)
+    return None
+
+
+@rule("down.endless_redirects", Tier.CLEARED, Outcome.DOWN)
+def endless_redirects(e: Evidence) -> Finding | None:
+    """The site redirects without end, by its own word or for the control too."""
+    pages = [p for p in e.pages(e.end) if p.location is not None and p.failure is None]
+    urls = [e.hop_urls[hop] for hop in sorted(e.hop_urls) if hop <= e.end]
+    circling = e.end >= _MANY_HOPS or len(set(urls)) < len(urls) or _comes_back(pages, urls)
+    if not pages or not circling:
+        return None
+    if all(p.proven for hop in range(e.end + 1) for p in e.pages(hop)[-1:]):
+        return Finding(tuple(pages[-1:]), 0.85)
+    there = [c for c in e.control_ends if c.location is not None]
+    same = there and all(same_site(host_of(c.url), e.end_host) for c in there)
+    return Finding(tuple(pages[-1:]), 0.9 * e.control_weight) if same else None
+
+
+def _comes_back(pages: list[Http], urls: list[str]) -> bool:
+    return any(p.location in urls for p in pages)
+
+
+@rule("ok.same_server_key_as_the_control", Tier.LIKELY, Outcome.OK)
+def same_server_key(e: Evidence) -> Finding | None:
+    """The server holds the same key here as for the control: nobody is in between."""
+    for page in _final(e):
+        shaken = e.handshake_before(page)
+        if shaken is None or shaken.trust is None or (page.status or 599) >= 500:
+            continue
+        lenient = shaken.trust.reason is TrustReason.INCOMPLETE or (
+            shaken.trust.authority is not None and shaken.trust.authority.kind == "national"
+        )
+        if lenient and any(same_leaf(shaken, there) for there in e.control_handshakes(e.end)):
+            return Finding((shaken, page), 0.9 * e.control_weight)
+    return None
+
+
+@rule("ok.as_the_control_sees_it", Tier.LIKELY, Outcome.OK)
+def as_the_control_sees_it(e: Evidence) -> Finding | None:
+    """The page looks as it looks to the control."""
+    for page in _final(e):
+        if page.proven or is_refusal(page) or (page.status or 599) >= 500 or not custody(e):
+            continue
+        if e.handshake_before(page) is not None:
+            continue  # TLS that did not prove the name is not judged by its page
+        there = [p for p in e.control_pages(e.end) or e.control_ends if p.failure is None]
+        if any(similar_pages(page, other) for other in there):
+            return Finding((page,), 0.92 * e.control_weight)
+    return None
+
+
+@rule("ok.as_its_own_https_page", Tier.LIKELY, Outcome.OK)
+def as_its_own_https_page(e: Evidence) -> Finding | None:
+    """The page over plain http is the one that the same host shows over proven TLS."""
+    for page in _final(e):
+        if page.proven or e.handshake_before(page) is not None or not custody(e):
+            continue
+        host = host_of(page.url)
+        own = [p for p in e.all(Http, hop=e.end) if p.proven and host_of(p.url) == host]
+        for other in own:
+            if other.failure is None and similar_pages(page, other) and not is_refusal(page):
+                return Finding((page, other), 0.88)
+    return None
+
+
+@rule("refused.as_the_control_is", Tier.LIKELY, Outcome.REFUSED)
+def refused_as_the_control_is(e: Evidence) -> Finding | None:
+    """The server turns us away over plain http; its https page or the control says the same."""
+    for page in _final(e):
+        if page.proven or not is_refusal(page) or not custody(e):
+            continue
+        host = host_of(page.url)
+        own = [p for p in e.all(Http, hop=e.end) if p.proven and host_of(p.url) == host]
+        if any(is_refusal(p) for p in (*own, *e.control_ends)):
+            return Finding((page, *own[-1:]), 0.85)
+    return None
+
+
+@rule("ok.this_name_is_answered", Tier.LIKELY, Outcome.OK, experiments=("sni",))
+def this_name_is_answered(e: Evidence) -> Finding | None:
+    """TLS answers this name every time, and proves it: whoever answers is the site."""
+    own = [s for s in e.all(Tls) if s.sni == e.host]
+    if any(s.failure is not None for s in own):
+        return None
+    proven = any(s.trust is not None and s.trust.valid for s in own)
+    return Finding(tuple(own), 0.9) if proven else None
+
+
+@rule("ok.own_certificate_every_way", Tier.LIKELY, Outcome.OK, experiments=("mitm",))
+def own_certificate_every_way(e: Evidence) -> Finding | None:
+    """However the name is offered at its own address, the site's trusted certificate comes back."""
+    own = [s for s in e.all(Tls) if s.sni == e.host]
+    proven = [s for s in own if s.trust is not None and s.trust.valid]
+    if not proven or any(s.trust is not None and not s.trust.valid for s in own):
+        return None
+    return Finding(tuple(proven), 0.95)
+
+
+RULES: tuple[Rule, ...] = (
+    proven_page,
+    refused_by_the_server,
+    server_error,
+    server_error_here,
+    endless_redirects,
+    same_server_key,
+    as_the_control_sees_it,
+    as_its_own_https_page,
+    refused_as_the_control_is,
+    this_name_is_answered,
+    own_certificate_every_way,
+)

@@ -1,0 +1,1 @@
+"""One run: from settings and targets to judged, stored and uploaded records."""

@@ -1,0 +1,52 @@
+"""Say what a run would contact, and contact nothing: not even a resolver or a list behind a URL."""
+
+from collections.abc import Iterator
+
+import click
+
+from probe import reference_data
+from probe.config import Settings
+from probe.ordering import LIMITS, SERVICE, order
+from probe.runner import wiring
+from probe.runner.jobs import JobList
+
+
+def tell(settings: Settings, found: JobList) -> None:
+    """One line for each place, what it is and where."""
+    for line in places(settings, found):
+        click.echo(line)
+
+
+def places(settings: Settings, found: JobList) -> Iterator[str]:
+    """Every place that would be contacted, in the order of a run."""
+    yield f"resolver {settings.resolver or 'of this machine'}"
+    for resolver in wiring.public_resolvers(settings):
+        yield f"resolver {resolver.address} ({resolver.transport})"
+    for url in settings.collector:
+        yield f"collector {url}"
+    if settings.control not in (None, "none") and settings.role == "probe":
+        yield f"control {settings.control}"
+    for anchor in wiring.anchors(settings):
+        yield f"anchor {anchor.url}"
+    for job in order(found.jobs, settings.seed or 0):
+        yield f"target {job.url} ({job.experiment})"
+        if job.url.startswith(SERVICE):
+            yield from _service(job.experiment, settings)
+    for spec in found.later:
+        yield f"list {spec} (and every target in it)"
+    for name in reference_data.harmless_names():
+        yield f"name {name} (only offered, at addresses of targets)"
+    limits = LIMITS[settings.profile]
+    seconds, most = settings.max_time or limits.seconds, settings.max_bytes or limits.bytes
+    yield f"limits {seconds:g} seconds, {most} bytes, {settings.concurrency} targets at a time"
+
+
+def _service(name: str, settings: Settings) -> Iterator[str]:
+    """Where a service's experiment connects; what is configured is said by its number alone."""
+    for one in reference_data.endpoints(name):
+        ports = ", ".join(map(str, one.ports))
+        for host in (*one.names, *one.addresses):
+            yield f"endpoint {host} port {ports} ({name}: {one.part})"
+    for key, value in settings.options.get(name, {}).items():
+        if isinstance(value, list | tuple):
+            yield f"endpoint of your own: {len(value)} in [options.{name}] {key}"

@@ -1,1 +1,0 @@
-"""The parts of one run, from the first look to finished records."""

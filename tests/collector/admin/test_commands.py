@@ -1,0 +1,186 @@
+"""The operator's other commands, on a store that a collector has filled."""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from collector.admin.rejudge import rejudge
+from collector.admin.retention import retire
+from collector.cli import cli
+from collector.store import Store, queries
+from collector.store.interface import Operation, Query, Rows
+from probe import codec
+from probe.model import Mechanism, Outcome, Record, Vantage, Verdict
+from tests.collector.place import LISTED, believe, collector, now, record, settings
+
+
+def select(name: str, **params: object) -> Operation[Rows]:
+    return (yield Query(name, params))
+
+
+def command(folder: Path, *arguments: str) -> Result:
+    options = ("--store", settings(folder).store)
+    return CliRunner().invoke(cli, [arguments[0], *options, *arguments[1:]])
+
+
+def fill(folder: Path, *records: Record) -> dict[str, float]:
+    async def story() -> dict[str, float]:
+        async with collector(folder) as place:
+            await (await place.probe()).send(*records)
+            return counted(await place.metrics())
+
+    return asyncio.run(story())
+
+
+def shown(folder: Path) -> dict[str, float]:
+    async def story() -> dict[str, float]:
+        async with collector(folder) as place:
+            return counted(await place.metrics())
+
+    return asyncio.run(story())
+
+
+def counted(series: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in series.items() if name.startswith("qazprobe_")}
+
+
+def test_tomorrows_rules_judge_todays_records(tmp_path: Path) -> None:
+    def stricter(judged: Record) -> Verdict:
+        verdict = believe(judged)
+        if verdict.outcome is Outcome.OK and judged.control:
+            return Verdict(outcome=Outcome.BLOCKED, mechanisms=(Mechanism.TLS_RESET,))
+        return verdict
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            probe, control = await place.probe(), await place.probe("control")
+            await probe.send(record(), record(), record("https://other.example/"))
+            # A control that comes later is evidence all the same.
+            late = record(vantage=Vantage(role="control"), started_at=now(-60))
+            await control.send(late)
+            store = place.service.store
+            done = await rejudge(store, stricter, since=0.0, now=2e9)
+            assert (done.judged, done.changed) == (4, 2)
+            place.service.snapshots.touch()
+            series = counted(await place.metrics())
+            where = 'country="KZ",asn="9198"'
+            name = "qazprobe_measurements_total"
+            assert series[f'{name}{{experiment="web",outcome="blocked",{where}}}'] == 2
+            assert series[f'{name}{{experiment="web",outcome="ok",{where}}}'] == 1
+            target = f'target="listed.example",category="NEWS",{where}'
+            assert series[f'qazprobe_target_outcome{{{target},outcome="blocked"}}'] == 1
+            votes = await store.read(select("votes_since", since=0.0))
+            assert [row[4] for row in votes] == ["blocked"]
+            # Once is enough.
+            again = await rejudge(store, stricter, since=0.0, now=2e9)
+            assert again.changed == 0
+            # And back: counts are what they were.
+            assert (await rejudge(store, believe, since=0.0, now=2e9)).changed == 2
+
+    asyncio.run(story())
+
+
+def test_exported_and_imported_again_it_says_the_same(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    before = fill(old, record(), record("https://unlisted.example/"))
+    file = tmp_path / "all.jsonl"
+    assert command(old, "export", "-o", str(file)).exit_code == 0
+    assert len(file.read_bytes().splitlines()) == 2
+    targets = ("--targets", settings(new).targets[0])
+    done = command(new, "import", str(file), *targets)
+    assert (done.exit_code, done.output) == (0, f"{file}: 2 stored, all new\n")
+    done = command(new, "import", str(file), *targets)
+    assert done.output == f"{file}: 0 stored, 2 were there\n"
+    after = shown(new)
+    # Whoever imports vouches for records, not for a probe being alive.
+    alive = {name for name in before if "probes_active" in name}
+    assert set(before) - alive >= set(after) - alive
+    rows = command(new, "export", "--format", "csv").output.splitlines()
+    assert len(rows) == 3
+
+
+def test_a_bad_line_is_named_and_the_rest_imported(tmp_path: Path) -> None:
+    file = tmp_path / "mixed.jsonl"
+    lines = [codec.encode(record()), b"{}", b"", codec.encode(record(lab=True))]
+    file.write_bytes(b"\n".join(lines))
+    done = command(tmp_path, "import", str(file))
+    assert done.exit_code == 1
+    assert f"{file}:2: " in done.output
+    assert f"{file}:4: lab record" in done.output
+    assert f"{file}: 1 stored" in done.output
+
+
+def test_old_evidence_goes_then_old_records_and_counts_stay(tmp_path: Path) -> None:
+    day = 86400.0
+
+    async def kept(store: Store) -> list[int]:
+        rows = await store.read(select("count_all"))
+        return list(rows[0][:2])
+
+    async def story() -> None:
+        async with collector(tmp_path) as place:
+            sender = await place.probe()
+            old = record(started_at=now(-100 * day), certs={})
+            await sender.send(old, record(started_at=now(-40 * day)), record())
+            before = sum(v for n, v in (await place.metrics()).items() if "ments_total" in n)
+            store, clock = place.service.store, place.service.clock()
+            done = await retire(
+                store, now=clock, raw_before=clock - 30 * day, before=clock - 90 * day
+            )
+            assert (done.records, done.evidence) == (1, 1)
+            assert await kept(store) == [2, 1]
+            after = await place.metrics()
+            assert sum(v for n, v in after.items() if "ments_total" in n) == before == 3
+            # Without its evidence a record is still listed, and its page says so.
+            page = await store.read(queries.page(queries.Selection(), cursor=None, limit=9))
+            reply = await place.ask("GET", f"/v1/measurements/{page[-1].id}")
+            assert (reply.status, reply.data["record"]) == (200, None)
+            assert len((await place.ask("GET", "/v1/export")).body.splitlines()) == 1
+
+    asyncio.run(story())
+    done = command(tmp_path, "retention", "--days", "30")
+    assert done.output == "1 records dropped, the evidence of 0 others\n"
+
+
+def test_the_doctor_sees_what_is_well_and_what_is_not(tmp_path: Path) -> None:
+    fill(tmp_path, record())
+    done = command(tmp_path, "doctor")
+    assert done.exit_code == 0, done.output
+    assert "1 records, 1 with evidence, 1 probes" in done.output
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.sqlite3")) as connection:
+        connection.execute("DELETE FROM total")
+        connection.commit()
+    done = command(tmp_path, "doctor")
+    assert done.exit_code == 1
+    assert "BAD  counts" in done.output
+
+
+def test_a_table_is_made_from_text(tmp_path: Path) -> None:
+    source, target = tmp_path / "ip2asn.tsv", tmp_path / "table"
+    source.write_text("2.132.0.0\t2.135.255.255\t9198\tKZ\tKAZTELECOM\n")
+    done = CliRunner().invoke(cli, ["asn-table", str(source), str(target)])
+    assert (done.exit_code, done.output) == (0, "4 ranges\n")
+    assert target.stat().st_size < 200
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_store_that_may_not_be_written_is_said_to_be(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    done = command(tmp_path, "doctor")
+    assert done.exit_code != 0
+
+
+def test_records_survive_in_the_order_they_came(tmp_path: Path) -> None:
+    sent = [record(LISTED) for _ in range(3)]
+    fill(tmp_path, *sent)
+    output = command(tmp_path, "export").stdout_bytes.splitlines()
+    assert [msgspec.json.decode(line, type=Record).id for line in output] == [r.id for r in sent]

@@ -1,0 +1,168 @@
+"""Consent: in three languages that say the same, recorded with its date, asked once."""
+
+import os
+from pathlib import Path
+from string import Formatter
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from probe.admin import consent
+from probe.admin.consent import Words
+from probe.cli import cli
+from probe.commands.consent import command
+from probe.errors import UserError
+
+ENGLISH = consent.words("en")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
+    monkeypatch.setenv("LANGUAGE", "en")
+    return tmp_path
+
+
+@pytest.mark.parametrize("code", consent.LANGUAGES)
+def test_every_language_says_everything(code: str) -> None:
+    words = consent.words(code)
+    for name in Words.__struct_fields__:
+        said, english = getattr(words, name), getattr(ENGLISH, name)
+        assert said, name
+        if isinstance(said, str):
+            assert fields(said) == fields(english), name
+
+
+@pytest.mark.parametrize("code", consent.LANGUAGES)
+@pytest.mark.parametrize("must", ["VPN", "41-1", "qazprobe erase", "qazprobe consent --withdraw"])
+def test_the_risk_is_said_in_every_language(code: str, must: str) -> None:
+    assert must in consent.words(code).text
+
+
+@pytest.mark.parametrize("code", consent.LANGUAGES)
+def test_the_text_is_short_and_fits_a_terminal(code: str) -> None:
+    lines = consent.words(code).text.splitlines()
+    assert len(lines) < 50
+    assert max(map(len, lines)) <= 108
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"LANG": "kk_KZ.UTF-8"}, "kk"),
+        ({"LANG": "ru_RU.UTF-8", "LC_ALL": "kk_KZ"}, "kk"),
+        ({"LANGUAGE": "de:ru:en", "LANG": "kk_KZ"}, "ru"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({"LANG": "de_DE"}, "en"),
+        ({}, "en"),
+    ],
+)
+def test_the_language_is_the_users(environ: dict[str, str], expected: str) -> None:
+    assert consent.language(None, environ) == expected
+    assert consent.language("ru", environ) == "ru"
+
+
+def test_yes_is_recorded_with_version_and_date(home: Path) -> None:
+    assert CliRunner().invoke(command, ["--yes", "--lang", "kk"]).exit_code == 0
+    given = consent.read(home)
+    assert given is not None
+    assert (given.version, given.language, given.heartbeat) == (consent.VERSION, "kk", False)
+    assert given.at.endswith("Z")
+    assert given.current
+
+
+@pytest.mark.parametrize(("answers", "recorded"), [("y\n", True), ("maybe\nYES\n", True)])
+def test_a_person_is_asked_until_the_answer_is_plain(
+    home: Path, answers: str, *, recorded: bool
+) -> None:
+    said = CliRunner().invoke(command, [], input=answers)
+    assert ("What is contacted" in said.output, consent.read(home) is not None) == (True, recorded)
+
+
+@pytest.mark.parametrize("answers", ["n\n", ""])
+def test_a_no_and_a_silence_record_nothing(home: Path, answers: str) -> None:
+    said = CliRunner().invoke(command, [], input=answers)
+    assert isinstance(said.exception, UserError)
+    assert consent.read(home) is None
+
+
+def test_a_second_time_nothing_is_asked(home: Path) -> None:
+    CliRunner().invoke(command, ["--yes"])
+    said = CliRunner().invoke(command, [])
+    assert said.exit_code == 0
+    assert "You agreed on" in said.output
+
+
+def test_the_heartbeat_has_a_yes_of_its_own(home: Path) -> None:
+    CliRunner().invoke(command, ["--yes"])
+    said = CliRunner().invoke(command, ["--heartbeat"], input="y\n")
+    assert "five minutes" in said.output
+    given = consent.read(home)
+    assert given is not None
+    assert given.heartbeat
+    CliRunner().invoke(command, ["--yes"])
+    assert "Heartbeat: allowed" in CliRunner().invoke(command, ["--status"]).output
+
+
+@pytest.mark.parametrize("before", ["never", "withdrawn", "older text"])
+def test_a_script_that_agrees_to_the_heartbeat_is_shown_both_texts(home: Path, before: str) -> None:
+    if before != "never":
+        CliRunner().invoke(command, ["--yes", "--heartbeat"])
+    if before == "withdrawn":
+        CliRunner().invoke(command, ["--withdraw"])
+    elif before == "older text":
+        old = consent.Given(
+            version=consent.VERSION - 1, at="2020-01-01T00:00:00Z", language="en", heartbeat=True
+        )
+        (home / consent.FILE).write_bytes(msgspec.json.encode(old))
+    said = CliRunner().invoke(command, ["--heartbeat", "--yes"])
+    assert "What is contacted" in said.output
+    assert '"I am here"' in said.output
+    given = consent.read(home)
+    assert given is not None
+    assert (given.current, given.heartbeat) == (True, True)
+
+
+def test_the_heartbeat_of_an_older_text_is_asked_for_again(home: Path) -> None:
+    old = consent.Given(
+        version=consent.VERSION - 1, at="2020-01-01T00:00:00Z", language="en", heartbeat=True
+    )
+    (home / consent.FILE).write_bytes(msgspec.json.encode(old))
+    CliRunner().invoke(command, ["--yes"])
+    given = consent.read(home)
+    assert given is not None
+    assert not given.heartbeat
+
+
+def test_it_can_be_withdrawn(home: Path) -> None:
+    CliRunner().invoke(command, ["--yes"])
+    assert CliRunner().invoke(command, ["--withdraw"]).exit_code == 0
+    assert consent.read(home) is None
+    assert isinstance(CliRunner().invoke(command, ["--status"]).exception, UserError)
+
+
+def test_an_old_yes_does_not_cover_a_new_text(home: Path) -> None:
+    consent.record(home, "en", heartbeat=False)
+    old = msgspec.json.encode(
+        consent.Given(version=consent.VERSION - 1, at="2020-01-01T00:00:00Z", language="en")
+    )
+    (home / consent.FILE).write_bytes(old)
+    said = CliRunner().invoke(cli, ["run", "https://a.example/"])
+    assert isinstance(said.exception, UserError)
+    assert "2020-01-01" in str(said.exception)
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"not json", b"[1]"])
+def test_a_file_that_says_nothing_is_no_yes(home: Path, data: bytes) -> None:
+    (home / consent.FILE).write_bytes(data)
+    assert consent.read(home) is None
+
+
+def test_it_is_the_owners_alone(home: Path) -> None:
+    consent.record(home, "en", heartbeat=False)
+    assert (home / consent.FILE).stat().st_mode & 0o077 == 0 or os.name == "nt"

@@ -1,0 +1,72 @@
+"""A record of a service, read place by place."""
+
+from msgspec.structs import replace
+
+from probe.analysis.service_attempts import attempts, by_part, by_place
+from probe.failure import Failure
+from probe.model import Ping
+from probe.reference_data import endpoints, services
+from tests.build import GOOD
+from tests.probe.rules.service_looks import (
+    NAME,
+    asked,
+    denied,
+    dialled,
+    named,
+    numbered,
+    own,
+)
+
+
+def test_a_look_is_its_summary_and_what_it_stands_on() -> None:
+    (look,) = attempts(numbered((named(part="calls"),)))
+    assert look.part == "calls"
+    assert look.place == (NAME, 443)
+    assert look.dns is not None
+    assert look.tls is not None
+    assert look.tls.sni == NAME
+    assert look.failure is None
+
+
+def test_a_name_that_led_nowhere_has_no_port() -> None:
+    (look,) = attempts(numbered((denied(),)))
+    assert look.place == (NAME, None)
+    assert look.failure is Failure.DNS_NXDOMAIN
+
+
+def test_an_address_is_a_place_of_its_own() -> None:
+    looks = attempts(numbered((dialled(), dialled(port=5222), asked())))
+    assert list(by_place(looks)) == [(GOOD, 443), (GOOD, 5222)]
+    assert [look.proven for look in looks] == [False, False, True]
+
+
+def test_a_server_of_ones_own_is_its_summary_alone() -> None:
+    (look,) = attempts(numbered((own("peer 1"),)))
+    assert look.own
+    assert look.proven
+    assert look.place == ("peer 1", None)
+
+
+def test_a_part_may_be_called_like_a_server_of_ones_own() -> None:
+    (look,) = attempts(numbered((dialled(part="peers"),)))
+    assert not look.own
+    assert list(by_part([look])) == ["peers"]
+
+
+def test_a_record_that_goes_in_a_circle_ends() -> None:
+    steps = numbered((dialled(),))
+    circle = (replace(steps[0], parent=steps[0].id), *steps[1:])
+    (look,) = attempts(circle)
+    assert len(look.steps) < 10
+    lost = Ping(id=7, what="web", parent=99)
+    assert attempts((lost,))[0].steps == ()
+
+
+def test_facts_of_services_are_complete() -> None:
+    assert set(services()) >= {"telegram", "whatsapp", "signal", "messenger", "tor"}
+    for name in services():
+        for one in endpoints(name):
+            assert one.ports
+            assert one.source
+            assert bool(one.names) != bool(one.addresses)
+            assert not one.part.startswith(("bridge", "endpoint", "peer"))

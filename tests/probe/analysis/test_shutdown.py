@@ -1,0 +1,75 @@
+from dataclasses import replace
+
+import pytest
+
+from probe.analysis.shutdown import Mode, Reach, Tally, classify, reach, seen_twice
+from probe.failure import Failure
+from probe.model import Ping
+
+UP = True
+
+
+def look(essential: int, ordinary: int, foreign: int, *, gateway: bool | None = True) -> Reach:
+    return Reach(gateway, Tally(essential, 5), Tally(ordinary, 5), Tally(foreign, 5))
+
+
+@pytest.mark.parametrize(
+    ("seen", "mode"),
+    [
+        (look(5, 5, 5), Mode.NORMAL),
+        (look(0, 0, 1), Mode.NORMAL),
+        (look(5, 0, 0), Mode.WHITELIST),
+        (look(3, 1, 0), Mode.WHITELIST),
+        (look(2, 1, 0), Mode.UNCLEAR),
+        (look(3, 2, 0), Mode.UNCLEAR),
+        (look(5, 5, 0), Mode.FOREIGN_CUT),
+        (look(0, 3, 0), Mode.FOREIGN_CUT),
+        (look(0, 0, 0), Mode.OPERATOR_DOWN),
+        (look(0, 0, 0, gateway=False), Mode.HOME_DOWN),
+        (look(0, 0, 0, gateway=None), Mode.OFFLINE),
+        (look(5, 5, 5, gateway=False), Mode.NORMAL),  # a router that answers nobody
+    ],
+)
+def test_the_four_shutdowns_are_told_apart(seen: Reach, mode: Mode) -> None:
+    assert classify(seen) is mode
+
+
+@pytest.mark.parametrize(("essential", "ordinary"), [(0, 0), (5, 0), (5, 2)])
+def test_a_name_server_that_takes_connections_is_no_site_abroad(
+    essential: int, ordinary: int
+) -> None:
+    seen = replace(look(essential, ordinary, 0), addresses=Tally(3, 3))
+    assert classify(seen) is Mode.UNCLEAR
+    assert classify(replace(look(5, 5, 1), addresses=Tally(0, 3))) is Mode.NORMAL
+    assert classify(replace(look(0, 5, 0), addresses=Tally(1, 3))) is Mode.NORMAL
+
+
+@pytest.mark.parametrize(("essential", "ordinary"), [(0, 0), (5, 0), (5, 5)])
+def test_port_443_of_a_name_server_abroad_is_neither_a_cut_nor_a_whole_line(
+    essential: int, ordinary: int
+) -> None:
+    seen = replace(look(essential, ordinary, 0), addresses=Tally(0, 3), ports=Tally(1, 3))
+    assert classify(seen) is Mode.UNCLEAR
+
+
+def test_too_few_sites_conclude_nothing() -> None:
+    assert classify(Reach(UP, Tally(1, 1), Tally(0, 0), Tally(0, 2))) is Mode.UNCLEAR
+    assert classify(Reach(UP, Tally(3, 3), Tally(0, 1), Tally(0, 5))) is Mode.UNCLEAR
+
+
+def test_a_cut_counts_when_it_is_seen_twice_minutes_apart() -> None:
+    cut, fine = Mode.FOREIGN_CUT, Mode.NORMAL
+    assert seen_twice(cut, [(0.0, cut), (300.0, cut)])
+    assert not seen_twice(cut, [(0.0, cut), (60.0, cut)])
+    assert not seen_twice(cut, [(0.0, cut)])
+    assert not seen_twice(cut, [(0.0, cut), (150.0, fine), (300.0, cut)])
+
+
+def test_looks_are_counted_by_class() -> None:
+    pings = [
+        Ping(what="gateway"),
+        Ping(what="foreign", failure=Failure.TIMEOUT),
+        Ping(what="foreign"),
+        Ping(what="essential"),
+    ]
+    assert reach(pings) == Reach(UP, Tally(1, 1), Tally(0, 0), Tally(1, 2))

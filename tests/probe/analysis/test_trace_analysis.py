@@ -1,0 +1,159 @@
+"""Where a name is acted upon, from tables of what each hop did to it."""
+
+from typing import Literal
+
+import pytest
+from msgspec.structs import replace
+
+from probe.analysis import trace_analysis
+from probe.analysis.trace_analysis import HopResult
+from probe.failure import Failure
+from probe.model import Authority, Dns, Packet, Reply, Role, Tcp, Tls, Travel, Trust
+from tests.probe.wayfarer import ADDRESS, walk
+
+RESET = Packet(at=0.01, by="peer", ip_ttl=61, ip_id=7, flags="RA", window=0, acked=517)
+ANSWER = Packet(at=0.06, by="peer", ip_ttl=50, ip_id=0, flags="A", window=500, acked=517)
+ROUTER = Packet(at=0.06, by="router", ip_ttl=60, ip_id=0)
+
+
+@pytest.mark.parametrize(
+    ("harmless", "target", "fate", "after", "by", "stands"),
+    [
+        ("xxxxxa", "xxxrrr", HopResult.RESET, 3, 4, None),
+        ("xxxxxa", "xxxsss", HopResult.SILENT, 3, 4, "in"),
+        ("xxxxxa", "xxxRRr", HopResult.RESET, 3, 4, "on"),
+        ("xxxxxa", "xxxccc", HopResult.CLOSED, 3, 4, None),
+        ("xxxxxa", "xaaaaa", HopResult.ANSWERED, 1, 2, None),
+        ("xxxxxa", "ssssss", HopResult.SILENT, 0, 1, "in"),
+        # Routers 2 and 3 never say a word: silence may have begun at any of them, a reset not.
+        ("xssxxa", "xsssss", HopResult.SILENT, 1, 4, "in"),
+        ("xssxxa", "xssrrr", HopResult.RESET, 3, 4, None),
+        # It resets what goes on only, and lets the answer win the race.
+        ("xxxxxa", "xxxRRa", HopResult.RESET, 3, 4, "on"),
+        # Nothing was looked at behind it: the address was punished.
+        ("xxxxxa", "xxxr  ", HopResult.RESET, 3, 4, None),
+    ],
+)
+def test_the_place_is_where_both_names_part(
+    *, harmless: str, target: str, fate: HopResult, after: int, by: int, stands: str | None
+) -> None:
+    found = trace_analysis.locate(walk("tls", harmless, target), "tls")
+    assert found is not None
+    assert (found.fate, found.after, found.by, found.stands) == (fate, after, by, stands)
+    assert (found.server, found.trigger) == (6, "sent")
+
+
+@pytest.mark.parametrize(
+    ("harmless", "target"),
+    [
+        ("xxxxxa", "xxxxxa"),
+        ("xxxsxa", "xxxxxa"),
+        ("xxxxxa", "xxxsxa"),  # a router that does not always answer
+        ("xxxxxa", "xxsssa"),
+        ("ssssss", "ssssss"),
+        ("", "rrrrrr"),  # no measure, no finding
+        ("xxxxxx", "      "),
+    ],
+)
+def test_innocent_ways_are_nobodys_doing(harmless: str, target: str) -> None:
+    assert trace_analysis.locate(walk("tls", harmless, target), "tls") is None
+
+
+def test_once_is_not_enough() -> None:
+    assert trace_analysis.locate(walk("tls", "xxxa", "xxr ", tries=1), "tls") is None
+    assert trace_analysis.differs(walk("tls", "xxxa", "xxr ", tries=1), "tls", 3)
+    assert not trace_analysis.differs(walk("tls", "xxxa", "xxx ", tries=1), "tls", 3)
+
+
+def test_at_the_servers_own_distance_it_may_be_the_server() -> None:
+    found = trace_analysis.locate(walk("tls", "xxxa", "xxxr"), "tls")
+    assert found is not None
+    assert (found.by, found.trigger) == (4, None)
+
+
+@pytest.mark.parametrize(
+    ("packets", "stands"),
+    [
+        ((RESET,), "in"),
+        ((RESET, ANSWER), "on"),
+        ((RESET, ROUTER), "on"),
+        ((RESET, replace(ANSWER, ip_ttl=61)), "in"),  # from as far as the forger: his own
+        ((RESET, replace(ANSWER, acked=0)), "in"),  # confirms nothing of ours
+        ((RESET, replace(ANSWER, flags="SA")), "in"),  # the SYN-ACK sent again
+    ],
+)
+def test_single_packets_tell_in_the_path_from_on_it(
+    packets: tuple[Packet, ...], stands: Literal["in", "on"]
+) -> None:
+    found = trace_analysis.locate(walk("tls", "xxxxxa", "xxxrrr", packets=packets), "tls")
+    assert found is not None
+    assert found.stands == stands
+    assert found.injected == RESET
+    assert found.own is not None
+    assert found.own.ip_ttl == 50
+
+
+def test_two_answers_to_one_question_stand_on_the_path() -> None:
+    steps = walk("dns", "xxxa", "xxaa")
+    found = trace_analysis.locate(steps, "dns")
+    assert found is not None
+    assert (found.after, found.by, found.stands) == (2, 3, "in")
+    more = Reply(at=0.2, rcode=0, answers=("198.51.100.1",))
+    doubled = tuple(
+        replace(s, replies=(*s.replies, more)) if isinstance(s, Dns) and s.replies else s
+        for s in steps
+    )
+    assert getattr(trace_analysis.locate(doubled, "dns"), "stands", None) == "on"
+
+
+def test_a_proxy_answers_for_both_names_and_forges_one() -> None:
+    steps = walk("tls", "xxa", "xxa")
+    known = Trust(valid=False, authority=Authority(id="k", kind="interception", proof="verified"))
+    forged = tuple(
+        replace(s, trust=known, chain=("c",))
+        if isinstance(s, Tls) and s.role is Role.TARGET and s.bytes_in
+        else s
+        for s in steps
+    )
+    from tests.probe.wayfarer import router
+
+    far = tuple(replace(router(ttl), id=100 + ttl) for ttl in (1, 2, 3, 4, 5))
+    found = trace_analysis.locate((*far, *forged), "tls")
+    assert found is not None
+    assert (found.by, found.server, found.stands, found.trigger) == (3, 3, "in", "sent")
+    assert trace_analysis.taken_over((*far, *forged), "tls")
+    assert trace_analysis.locate((*far, *steps), "tls") is None
+
+
+def test_how_long_an_address_is_punished() -> None:
+    steps = list(walk("tls", "xxxa", "xxr "))
+    begun = steps[-1].at
+    poll = {"role": Role.HARMLESS, "address": ADDRESS, "port": 443}
+    refused = [
+        Tcp(id=100 + n, at=begun + 3.0 * n, elapsed=3.0, failure=Failure.TIMEOUT, **poll)  # type: ignore[arg-type]
+        for n in range(1, 4)
+    ]
+    assert trace_analysis.residual((*steps, *refused), "tls") == trace_analysis.Residual(9.0, None)
+    worked = Tls(id=110, at=begun + 12.0, elapsed=0.5, sni="h", bytes_in=9, **poll)  # type: ignore[arg-type]
+    assert trace_analysis.residual((*steps, *refused, worked), "tls") == trace_analysis.Residual(
+        9.0, 12.5
+    )
+    assert trace_analysis.residual((*steps, worked), "tls") == trace_analysis.Residual(0.0, 12.5)
+    assert trace_analysis.residual(steps, "tls") is None
+    assert trace_analysis.residual((), "tls") is None
+
+
+def test_a_fate_is_read_from_what_came() -> None:
+    tls = Tls(address=ADDRESS, port=443, sni="n")
+    cases = {
+        HopResult.ANSWERED: replace(tls, bytes_in=7, failure=Failure.SSL_HANDSHAKE),
+        HopResult.RESET: replace(tls, failure=Failure.RESET, travel=Travel(ttl=3, expired=True)),
+        HopResult.EXPIRED: replace(
+            tls, failure=Failure.TIMEOUT, travel=Travel(ttl=3, expired=True)
+        ),
+        HopResult.SILENT: replace(tls, failure=Failure.TIMEOUT, travel=Travel(ttl=3)),
+        HopResult.CLOSED: replace(tls, failure=Failure.EOF),
+    }
+    assert {wanted: trace_analysis.fate(step) for wanted, step in cases.items()} == {
+        w: w for w in cases
+    }

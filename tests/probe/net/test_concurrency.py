@@ -1,0 +1,37 @@
+"""More while the line bears it, fewer when it does not, and no panic about one lost packet."""
+
+from probe.net.concurrency import AdaptiveConcurrency
+
+
+def note(ease: AdaptiveConcurrency, *seconds: float, times: int = 1) -> int:
+    for _ in range(times):
+        for one in seconds:
+            ease.note(one)
+    return ease.allowed
+
+
+def test_a_good_line_is_used_fully() -> None:
+    assert AdaptiveConcurrency(64).allowed == 8
+    assert note(AdaptiveConcurrency(64), 0.05, times=80) == 64
+    assert note(AdaptiveConcurrency(8), 0.05, times=80) == 8
+
+
+def test_a_filling_queue_is_eased() -> None:
+    ease = AdaptiveConcurrency(64)
+    note(ease, 0.05, times=80)
+    assert note(ease, 0.9, times=8) < 64
+    assert note(ease, 0.9, times=80) == 4
+    assert note(ease, 0.1, times=80) > 16
+
+
+def test_a_line_that_was_never_quick_is_eased_too() -> None:
+    assert note(AdaptiveConcurrency(64), 2.0, times=80) == 4
+    assert note(AdaptiveConcurrency(2), 2.0, times=80) == 2
+
+
+def test_a_satellite_is_no_queue() -> None:
+    assert note(AdaptiveConcurrency(64), 0.65, times=80) == 64
+
+
+def test_lost_packets_and_far_servers_are_no_queue() -> None:
+    assert note(AdaptiveConcurrency(64), 0.05, 0.05, 1.06, 0.05, 0.3, times=40) == 64

@@ -1,0 +1,158 @@
+"""Saying something in another protocol: what counts as an answer, and what silence looks like."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from probe.experiments.interface import FRESH, Exchange, ExchangeNet
+from probe.failure import Failure
+from probe.model import Ping, Tcp
+from probe.net.target_net import SocketNet
+from tests.probe.net.conftest import Looking
+from tests.probe.net.rude import answering, serving
+
+HERE = "127.0.0.1"
+
+
+def words(fresh: bytes, now: float) -> bytes:
+    assert len(fresh) == FRESH
+    assert now > 1_700_000_000
+    return b"?" + fresh[:8]
+
+
+def echoed(sent: bytes, heard: bytes) -> bool:
+    return heard == b"!" + sent[1:]
+
+
+TALK = Exchange("echo", words, echoed)
+
+
+def udp(looking: Looking, port: int, talk: Exchange = TALK, limit: float = 1.0) -> Ping:
+    async def ask(view: SocketNet) -> Ping:
+        return await view.udp(HERE, port, talk, limit=limit)
+
+    return looking(ask)
+
+
+def tcp(looking: Looking, port: int, limit: float = 1.0) -> tuple[Tcp, Ping | None]:
+    async def ask(view: SocketNet) -> tuple[Tcp, Ping | None]:
+        return await view.talk(HERE, port, TALK, limit=limit)
+
+    return looking(ask)
+
+
+def echo(data: bytes, send: Callable[[bytes], None]) -> None:
+    if data.startswith(b"?"):
+        send(b"!" + data[1:])
+
+
+def test_a_view_can_talk(looking: Looking) -> None:
+    async def ask(view: SocketNet) -> bool:
+        return isinstance(view, ExchangeNet)
+
+    assert looking(ask)
+
+
+def test_an_answer_to_what_was_sent_is_one(looking: Looking) -> None:
+    with answering(echo) as port:
+        step = udp(looking, port)
+    assert (step.what, step.address, step.port) == ("echo", HERE, port)
+    assert step.failure is None
+    assert (step.bytes_out, step.bytes_in) == (9, 9)
+
+
+def test_another_answer_is_counted_and_passed_over(looking: Looking) -> None:
+    with answering(lambda _, send: send(b"!somebody else's")) as port:
+        step = udp(looking, port, limit=0.4)
+    assert step.failure is Failure.TIMEOUT
+    assert step.bytes_in > 0
+
+
+def test_a_lost_question_is_asked_again_and_made_anew(looking: Looking) -> None:
+    seen: list[bytes] = []
+
+    def second(data: bytes, send: Callable[[bytes], None]) -> None:
+        seen.append(data)
+        if len(seen) > 1:
+            echo(data, send)
+
+    with answering(second) as port:
+        step = udp(looking, port)
+    assert step.failure is None
+    assert len(set(seen)) == 2
+
+
+def test_silence_ends_with_the_limit(looking: Looking) -> None:
+    with answering(lambda *_: None) as port:
+        step = udp(looking, port, limit=0.3)
+    assert step.failure is Failure.TIMEOUT
+    assert 0.25 < step.elapsed < 2
+    assert step.bytes_out == 27
+    assert step.bytes_in == 0
+
+
+def test_a_closed_port_refuses(looking: Looking) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
+        unused.bind((HERE, 0))
+        port = unused.getsockname()[1]
+    assert udp(looking, port).failure is Failure.REFUSED
+
+
+def test_a_preface_goes_before_the_question(looking: Looking) -> None:
+    sizes: list[int] = []
+
+    def measured(data: bytes, send: Callable[[bytes], None]) -> None:
+        sizes.append(len(data))
+        if len(data) == 9:
+            echo(data, send)
+
+    with answering(measured) as port:
+        step = udp(looking, port, Exchange("echo", words, echoed, preface=(40, 50)))
+    assert step.failure is None
+    assert sizes == [40, 50, 9]
+
+
+def test_an_answer_may_come_in_pieces(looking: Looking) -> None:
+    def pieces(sock: socket.socket) -> None:
+        data = sock.recv(100)
+        sock.sendall(b"!" + data[1:4])
+        threading.Event().wait(0.05)
+        sock.sendall(data[4:])
+
+    with serving(pieces) as port:
+        connected, said = tcp(looking, port)
+    assert connected.failure is None
+    assert said is not None
+    assert said.failure is None
+    assert (said.bytes_out, said.bytes_in) == (9, 9)
+
+
+def test_a_goodbye_and_another_protocol_are_told_apart(looking: Looking) -> None:
+    with serving(lambda sock: sock.recv(100)) as port:
+        _, closed = tcp(looking, port)
+    assert closed is not None
+    assert closed.failure is Failure.EOF
+    with flooding() as port:
+        _, flooded = tcp(looking, port)
+    assert flooded is not None
+    assert flooded.failure is Failure.UNKNOWN
+    assert flooded.detail == "another_protocol"
+
+
+@contextmanager
+def flooding() -> Iterator[int]:
+    def flood(sock: socket.socket) -> None:
+        sock.recv(100)
+        sock.sendall(b"x" * 100_000)
+
+    with serving(flood) as port:
+        yield port
+
+
+def test_nothing_is_said_where_nobody_listens(looking: Looking) -> None:
+    with socket.create_server((HERE, 0)) as listener:
+        port = listener.getsockname()[1]
+    connected, said = tcp(looking, port)
+    assert connected.failure is Failure.REFUSED
+    assert said is None

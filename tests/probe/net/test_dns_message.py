@@ -1,0 +1,138 @@
+"""DNS messages: the same reading as dnspython where it reads, and no surprise anywhere."""
+
+import struct
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
+import pytest
+from hypothesis import given, strategies as st
+
+from probe.net.dns_message import Message, encode_name, parse, query
+
+NAME = "site.example"
+
+
+def reply(*records: tuple[str, str, str], rcode: int = 0) -> bytes:
+    message = dns.message.make_response(dns.message.make_query(NAME, "A", id=7))
+    message.set_rcode(dns.rcode.Rcode(rcode))
+    for owner, kind, text in records:
+        message.answer.append(dns.rrset.from_text(f"{owner.rstrip('.')}.", 300, "IN", kind, text))
+    return message.to_wire()
+
+
+def read(wire: bytes) -> Message:
+    message = parse(wire)
+    assert message is not None
+    return message
+
+
+def test_a_query_is_what_dnspython_would_send() -> None:
+    ours = dns.message.from_wire(query(7, NAME, "AAAA"))
+    assert ours == dns.message.make_query(NAME, "AAAA", id=7)
+    assert ours.flags == dns.flags.RD
+
+
+@pytest.mark.parametrize("name", ["", ".", "a..b", "x" * 64, "a." * 130, "п.example"])
+def test_what_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(ValueError):
+        query(1, name, "A")
+
+
+def test_an_answer_through_aliases() -> None:
+    wire = reply(
+        (NAME, "CNAME", "edge.cdn.example."),
+        ("edge.cdn.example.", "A", "192.0.2.1"),
+        ("edge.cdn.example.", "A", "192.0.2.2"),
+        ("edge.cdn.example.", "AAAA", "2001:db8::1"),
+    )
+    message = read(wire)
+    assert message.response
+    assert (message.id, message.rcode, message.name, message.type) == (7, 0, NAME, 1)
+    assert message.answers == ("192.0.2.1", "192.0.2.2", "2001:db8::1")
+    assert message.cnames == ("edge.cdn.example",)
+    assert message.ttl == (300, 300, 300)
+    assert message.types == {1, 5, 28}
+    assert message.whole
+
+
+@pytest.mark.parametrize("rcode", [0, 2, 3, 5])
+def test_response_codes(rcode: int) -> None:
+    assert read(reply(rcode=rcode)).rcode == rcode
+
+
+def test_a_cut_answer_keeps_what_stood_before_the_cut() -> None:
+    wire = reply((NAME, "A", "192.0.2.1"), (NAME, "A", "192.0.2.2"))
+    message = read(wire[:-3])
+    assert (message.answers, message.whole) == (("192.0.2.1",), False)
+
+
+def test_a_reply_without_its_question_is_read() -> None:
+    wire = struct.pack("!HHHHHH", 7, 0x8180, 0, 1, 0, 0)
+    wire += encode_name(NAME) + struct.pack("!HHiH", 1, 1, 60, 4) + b"\xc0\x00\x02\x01"
+    assert read(wire).name is None
+    assert read(wire).answers == ("192.0.2.1",)
+
+
+def test_pointers_that_loop_end() -> None:
+    head = struct.pack("!HHHHHH", 7, 0x8180, 1, 1, 0, 0)
+    for pointer in (b"\xc0\x0c", b"\xc0\x0e\xc0\x0c", b"\xff\xff"):
+        message = read(head + pointer + b"\0\1\0\1")
+        assert not message.whole
+
+
+def test_huge_counts_are_bounded() -> None:
+    record = b"\xc0\x0c" + struct.pack("!HHiH", 1, 1, 60, 4) + b"\xc0\x00\x02\x01"
+    wire = struct.pack("!HHHHHH", 7, 0x8180, 1, 65535, 0, 0)
+    wire += encode_name(NAME) + b"\0\1\0\1" + record * 2000
+    assert len(read(wire).answers) == 64
+    assert not read(wire[:12] + wire[12:14]).whole
+
+
+def test_octets_that_no_host_has_are_written_out() -> None:
+    wire = struct.pack("!HHHHHH", 7, 0x8180, 1, 0, 0, 0) + b"\x03a\x00.\x02Bc\x00\0\1\0\1"
+    assert read(wire).name == r"a\000\046.bc"
+
+
+@given(st.binary(max_size=600))
+def test_anything_can_be_read(wire: bytes) -> None:
+    message = parse(wire)
+    assert (message is None) == (len(wire) < 12)
+
+
+@given(st.data())
+def test_a_damaged_reply_can_be_read(data: st.DataObject) -> None:
+    wire = bytearray(
+        reply((NAME, "CNAME", "a.site.example."), ("a.site.example.", "A", "192.0.2.1"))
+    )
+    for _ in range(data.draw(st.integers(1, 6))):
+        wire[data.draw(st.integers(0, len(wire) - 1))] = data.draw(st.integers(0, 255))
+    message = parse(bytes(wire[: data.draw(st.integers(0, len(wire)))]))
+    assert message is None or len(message.answers) <= 64
+
+
+def https_record(text: str) -> bytes:
+    message = dns.message.make_response(dns.message.make_query(NAME, "HTTPS", id=7))
+    message.answer.append(dns.rrset.from_text(f"{NAME}.", 300, "IN", "HTTPS", text))
+    return message.to_wire()
+
+
+def test_an_https_record_announces_protocols() -> None:
+    found = read(https_record('1 . alpn="h3,h2" port=8443 ipv4hint=192.0.2.1'))
+    assert found.alpn == ("h3", "h2")
+    assert read(https_record("0 other.example.")).alpn == ()
+
+
+@given(st.integers(0, 90))
+def test_a_cut_https_record_announces_what_was_whole(size: int) -> None:
+    found = parse(https_record('1 . alpn="h3,h2"')[:size])
+    assert found is None or set(found.alpn) <= {"h3", "h2"}
+
+
+@given(st.binary(max_size=60))
+def test_the_data_of_an_https_record_may_be_anything(data: bytes) -> None:
+    wire = query(7, NAME, "HTTPS")
+    head = struct.pack("!HHHHHH", 7, 0x8180, 1, 1, 0, 0)
+    record = struct.pack("!HHHIH", 0xC00C, 65, 1, 300, len(data)) + data
+    assert parse(head + wire[12:] + record) is not None

@@ -1,0 +1,296 @@
+"""DNS over TLS and over HTTPS: believed only when proven, on one connection, opened again."""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.settings import SettingCodes, Settings
+
+from probe.experiments.interface import Resolver
+from probe.failure import Failure
+from probe.model import Dns
+from probe.net.dns_stream import OverHttp2
+from probe.net.session import SessionSettings
+from probe.net.target_net import SocketNet
+from tests.probe.net import http2_server
+from tests.probe.net.conftest import Looking
+from tests.probe.net.http2_server import Request
+from tests.probe.net.rude import Authority, Manner, reset, serving, until_goodbye
+from tests.probe.net.test_dns import answer
+
+NAME = "site.example"
+RESOLVER = "dns.example"
+Context = Callable[..., ssl.SSLContext]
+
+
+@pytest.fixture
+def show(authority: Authority, tmp_path: Path) -> Context:
+    def context(*alpn: str, name: str = RESOLVER) -> ssl.SSLContext:
+        return authority.leaf(name).context(tmp_path, alpn=alpn)
+
+    return context
+
+
+def at(
+    port: int, transport: Literal["dot", "doh"] = "doh", name: str | None = RESOLVER
+) -> Resolver:
+    return Resolver("127.0.0.1", "127.0.0.1", port, transport, name)
+
+
+def ask(looking: Looking, resolver: Resolver, *, times: int = 1) -> list[Dns]:
+    async def some(view: SocketNet) -> list[Dns]:
+        return [await view.dns(NAME, "A", resolver, limit=1.0) for _ in range(times)]
+
+    return looking(some)
+
+
+def over_tls(context: ssl.SSLContext, then: Callable[[ssl.SSLSocket], object]) -> Manner:
+    def manner(sock: socket.socket) -> None:
+        with context.wrap_socket(sock, server_side=True) as tls:
+            then(tls)
+
+    return manner
+
+
+def dot_answers(tls: ssl.SSLSocket, most: int = 1000) -> None:
+    for _ in range(most):
+        data = tls.recv(4096)
+        if not data:
+            return
+        while data:
+            end = 2 + int.from_bytes(data[:2], "big")
+            wire = answer(data[2:end], "192.0.2.1")
+            tls.sendall(len(wire).to_bytes(2, "big") + wire)
+            data = data[end:]
+
+
+def doh_answers(connection: H2Connection, request: Request) -> None:
+    assert request.headers[":method"] == "POST"
+    assert request.headers["content-type"] == "application/dns-message"
+    assert request.headers[":authority"].startswith(RESOLVER)
+    assert request.body[:2] == b"\0\0"
+    wire = answer(bytes(request.body), "192.0.2.1")
+    head = [(":status", "200"), ("content-type", "application/dns-message")]
+    connection.send_headers(request.stream, head)
+    connection.send_data(request.stream, wire, end_stream=True)
+
+
+def doh(context: ssl.SSLContext, reply: http2_server.Answer = doh_answers) -> Manner:
+    return over_tls(context, lambda tls: http2_server.serve(tls, reply))
+
+
+def test_dot_on_one_connection(looking: Looking, show: Context) -> None:
+    connections: list[int] = []
+
+    def counting(sock: socket.socket) -> None:
+        connections.append(1)
+        over_tls(context, dot_answers)(sock)
+
+    context = show()
+    with serving(counting) as port:
+        steps = ask(looking, at(port, "dot"), times=3)
+    assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
+    assert [step.transport for step in steps] == ["dot"] * 3
+    assert len(connections) == 1
+
+
+def test_doh_over_http2_on_one_connection_at_once(looking: Looking, show: Context) -> None:
+    connections: list[int] = []
+
+    def counting(sock: socket.socket) -> None:
+        connections.append(1)
+        doh(context)(sock)
+
+    async def many(view: SocketNet) -> list[Dns]:
+        asks = [view.dns(f"n{number}.example", "A", at(port)) for number in range(30)]
+        return await asyncio.gather(*asks)
+
+    context = show("h2")
+    with serving(counting) as port:
+        steps = looking(many)
+    assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
+    assert len(connections) == 1
+
+
+def test_doh_falls_back_to_http1(looking: Looking, show: Context) -> None:
+    def http1(tls: ssl.SSLSocket) -> None:
+        head, _, body = tls.recv(4096).partition(b"\r\n\r\n")
+        while b"content-length: " + str(len(body)).encode() not in head.lower():
+            body += tls.recv(4096)
+        wire = answer(body, "192.0.2.1")
+        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(wire), wire))
+
+    with serving(over_tls(show("http/1.1"), http1)) as port:
+        steps = ask(looking, at(port), times=2)
+    assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
+
+
+def test_over_http1_nobody_is_interrupted_by_the_next_question(
+    looking: Looking, show: Context
+) -> None:
+    def http1(tls: ssl.SSLSocket) -> None:
+        body = tls.recv(4096).partition(b"\r\n\r\n")[2]
+        time.sleep(0.1)
+        wire = answer(body, "192.0.2.1")
+        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(wire), wire))
+
+    async def several(view: SocketNet) -> list[Dns]:
+        return await asyncio.gather(*(view.dns(NAME, "A", at(port)) for _ in range(4)))
+
+    with serving(over_tls(show("http/1.1"), http1)) as port:
+        steps = looking(several)
+    assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
+
+
+def test_no_more_is_asked_at_a_time_than_the_server_takes() -> None:
+    server = H2Connection(H2Configuration(client_side=False))
+    most = {SettingCodes.MAX_CONCURRENT_STREAMS: 7}
+    server.local_settings = Settings(client=False, initial_values=most)
+    server.initiate_connection()
+    questions = OverHttp2(RESOLVER, "/dns-query")
+    server.receive_data(questions.outgoing())
+    questions.feed(server.data_to_send())
+    asked = 0
+    while questions.open:
+        questions.ask(NAME, "A")
+        server.receive_data(questions.outgoing())
+        asked += 1
+    assert asked == 7
+
+
+def test_a_window_that_is_never_opened_again_ends_a_connection() -> None:
+    server = H2Connection(H2Configuration(client_side=False))
+    server.initiate_connection()
+    questions = OverHttp2(RESOLVER, "/dns-query")
+    asked = 0
+    while questions.open:
+        key = questions.ask(NAME, "A")
+        server.receive_data(questions.outgoing())
+        server.send_headers(key, [(":status", "404")], end_stream=True)
+        questions.feed(server.data_to_send())
+        asked += 1
+    assert 1000 < asked < 65535 // 20
+
+
+def test_an_impostor_is_not_believed(
+    looking: Looking, show: Context, authority: Authority, tmp_path: Path
+) -> None:
+    with serving(doh(show("h2", name="impostor.example"))) as port:
+        wrong_name = ask(looking, at(port))[0]
+    stranger = Authority("Stranger").leaf(RESOLVER).context(tmp_path, alpn=("h2",))
+    with serving(doh(stranger)) as port:
+        wrong_root = ask(looking, at(port))[0]
+    expired = authority.leaf(RESOLVER, days=-1).context(tmp_path, alpn=("h2",))
+    with serving(doh(expired)) as port:
+        too_late = ask(looking, at(port))[0]
+    assert (wrong_name.failure, wrong_name.detail) == (Failure.SSL_HOSTNAME, "hostname")
+    assert wrong_root.failure is Failure.SSL_AUTHORITY
+    assert (too_late.failure, too_late.detail) == (Failure.SSL_CERTIFICATE, "expired")
+    assert not wrong_name.replies
+    assert not wrong_root.replies
+
+
+def test_a_certificate_for_the_address_proves_a_resolver_too(
+    looking: Looking, show: Context
+) -> None:
+    with serving(over_tls(show(name="127.0.0.1"), dot_answers)) as port:
+        by_address = ask(looking, at(port, "dot", None))[0]
+        by_either = ask(looking, at(port, "dot", RESOLVER))[0]
+    assert (by_address.failure, by_either.failure) == (None, None)
+
+
+def test_a_broken_connection_is_opened_again(looking: Looking, show: Context) -> None:
+    context = show()
+    with serving(over_tls(context, lambda tls: dot_answers(tls, most=1))) as port:
+
+        async def twice(view: SocketNet) -> list[Dns]:
+            first = await view.dns(NAME, "A", at(port, "dot"), limit=1.0)
+            await asyncio.sleep(0.1)
+            return [first, await view.dns(NAME, "A", at(port, "dot"), limit=1.0)]
+
+        steps = looking(twice)
+    assert [step.failure for step in steps] == [None, None]
+
+
+def test_a_connection_that_fell_silent_is_left(looking: Looking, show: Context) -> None:
+    context = show()
+    turns = iter((until_goodbye, dot_answers))
+
+    def one_then_the_other(sock: socket.socket) -> None:
+        over_tls(context, next(turns))(sock)
+
+    with serving(one_then_the_other) as port:
+        steps = ask(looking, at(port, "dot"), times=2)
+    assert [step.failure for step in steps] == [Failure.TIMEOUT, None]
+
+
+@pytest.mark.parametrize(
+    ("manner", "failure"),
+    [
+        (reset, Failure.RESET),
+        (lambda sock: sock.recv(4096), Failure.EOF),
+        (until_goodbye, Failure.TIMEOUT),
+        (lambda sock: sock.sendall(b"220 mail\r\n"), Failure.SSL_HANDSHAKE),
+    ],
+)
+def test_a_connection_that_cannot_be_opened(
+    looking: Looking, manner: Manner, failure: Failure
+) -> None:
+    with serving(manner) as port:
+        step = ask(looking, at(port))[0]
+    assert (step.failure, step.replies) == (failure, ())
+
+
+def test_an_error_of_the_server_is_its_misbehaviour(looking: Looking, show: Context) -> None:
+    def sorry(connection: H2Connection, request: Request) -> None:
+        connection.send_headers(request.stream, [(":status", "503")], end_stream=True)
+
+    def broken(connection: H2Connection, request: Request) -> None:
+        connection.reset_stream(request.stream, 2)
+
+    def nonsense(connection: H2Connection, request: Request) -> None:
+        http2_server.page([], b"<html>")(connection, request)
+
+    context = show("h2")
+    with serving(doh(context, sorry)) as port:
+        step = ask(looking, at(port))[0]
+        assert (step.failure, step.detail) == (Failure.DNS_MISBEHAVING, "http 503")
+    with serving(doh(context, broken)) as port:
+        step = ask(looking, at(port))[0]
+        assert (step.failure, step.detail) == (Failure.EOF, "rst_stream 2")
+    with serving(doh(context, nonsense)) as port:
+        assert ask(looking, at(port))[0].failure is Failure.DNS_MISBEHAVING
+
+
+def test_the_session_ends_with_questions_under_way(looking: Looking, show: Context) -> None:
+    async def leave(view: SocketNet) -> None:
+        asking = asyncio.ensure_future(view.dns(NAME, "A", at(port, "dot"), limit=5.0))
+        await asyncio.sleep(0.2)
+        asking.cancel()
+
+    with serving(over_tls(show(), until_goodbye)) as port:
+        looking(leave)
+
+
+def test_nobody_is_asked_who_never_answers(looking: Looking, lab: SessionSettings) -> None:
+    with serving(reset) as port:
+        dead = at(port)
+        settings = SessionSettings(
+            lab=True, ca_file=lab.ca_file, resolver=("127.0.0.1", 1), public=(dead,), ipv6=False
+        )
+
+        async def thrice(view: SocketNet) -> list[bool]:
+            asked = []
+            for _ in range(3):
+                asked.append(dead in view.resolvers)
+                await view.dns(NAME, "A", dead, limit=0.2)
+            return [*asked, dead in view.resolvers]
+
+        assert looking(thrice, settings) == [True, True, True, False]

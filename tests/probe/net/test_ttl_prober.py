@@ -1,0 +1,190 @@
+"""Packets that go so far only: what a router says is heard, and nobody near is named."""
+
+import asyncio
+import errno
+import socket
+import struct
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import pytest
+
+from probe.experiments.interface import Resolver, TtlProber
+from probe.failure import Failure
+from probe.model import Dns, Ping, Steps, Tcp, Tls
+from probe.net import ttl
+from probe.net.byte_counter import ByteCounter
+from probe.net.routers import near
+from probe.net.stream import Stream, connect
+from probe.net.target_net import SocketNet
+from tests.probe.net.conftest import Looking
+from tests.probe.net.rude import reset, serving, until_goodbye
+
+T = TypeVar("T")
+HERE = "127.0.0.1"
+SOCKADDR = (
+    struct.pack("=H", socket.AF_INET) + b"\0\0" + socket.inet_aton("198.51.100.4") + b"\0" * 8
+)
+
+
+def extended(origin: int, type_: int, code: int = 0) -> bytes:
+    return struct.pack("=IBBBBII", errno.EHOSTUNREACH, origin, type_, code, 0, 0, 0) + SOCKADDR
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_a_routers_word_is_read_from_the_error_queue() -> None:
+    assert ttl.parse(0, 11, extended(2, 11)) == ttl.Icmp(11, 0, "198.51.100.4")
+    said = ttl.parse(0, 11, extended(2, 3, 3))
+    assert said is not None
+    assert (said.expired, said.unreachable) == (False, True)
+    assert ttl.parse(0, 11, extended(1, 11)) is None  # the machine's own error
+    assert ttl.parse(0, 2, extended(2, 11)) is None
+    assert ttl.parse(0, 11, b"short") is None
+    assert ttl.parse(0, 11, extended(2, 11)[:16]) == ttl.Icmp(11, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "hidden"),
+    [
+        (["192.168.1.1", "100.64.0.1", "8.8.8.1", "9.9.9.1"], {0, 1, 2}),
+        (["192.168.1.1", None, "8.8.8.1", "8.8.8.77", "9.9.9.1"], {0, 2, 3}),
+        (["8.8.8.1", "10.0.0.1", "9.9.9.1", "8.8.8.1"], {0, 1, 3}),
+        ([None, None, "9.9.9.1"], {2}),
+        (["192.168.1.1", "10.0.0.1"], {0, 1}),
+        ([], set()),
+    ],
+)
+def test_routers_near_the_volunteer_are_not_told(
+    addresses: list[str | None], hidden: set[int]
+) -> None:
+    assert near(addresses) == {addresses[index] for index in hidden}
+
+
+class Script:
+    """A socket's side of the event loop: errors and bytes in the order they come."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+
+    async def sock_recv(self, _: object, __: int) -> bytes:
+        answer = self.answers.pop(0) if self.answers else asyncio.Future()
+        if isinstance(answer, OSError):
+            raise answer
+        if isinstance(answer, bytes):
+            return answer
+        await asyncio.Event().wait()
+        return b""
+
+
+WORD = OSError(errno.EHOSTUNREACH, "")
+RESET = ConnectionResetError(errno.ECONNRESET, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+@pytest.mark.parametrize(
+    ("answers", "raised", "expired"),
+    [
+        ((WORD,), errno.EHOSTUNREACH, True),
+        ((WORD, RESET), errno.ECONNRESET, True),
+        ((RESET,), errno.ECONNRESET, False),
+        ((WORD, b"answer"), None, True),
+    ],
+)
+def test_a_routers_word_leaves_time_for_a_nearer_answer(
+    answers: tuple[object, ...], raised: int | None, *, expired: bool
+) -> None:
+    async def go() -> None:
+        with socket.socket() as sock:
+            stream = Stream(sock, ByteCounter(None))
+            stream.limit(3)
+            stream._loop = Script(*answers)  # type: ignore[assignment]
+            if raised is None:
+                assert await stream.read() == b"answer"
+            else:
+                with pytest.raises(OSError) as caught:
+                    await stream.read()
+                assert caught.value.errno == raised
+            assert stream.expired is expired
+
+    asyncio.run(go())
+
+
+def test_a_limited_connection_ends_with_a_reset_that_arrives() -> None:
+    seen: list[int | None] = []
+
+    def manner(sock: socket.socket) -> None:
+        try:
+            sock.recv(10)
+            seen.append(None)
+        except OSError as error:
+            seen.append(error.errno)
+
+    with serving(manner) as port:
+
+        async def go() -> None:
+            stream = await connect(HERE, port, ByteCounter(None))
+            stream.limit(2)
+            stream.close()
+            await asyncio.sleep(0.1)
+
+        asyncio.run(go())
+    assert seen == [errno.ECONNRESET]
+
+
+def stepping(looking: Looking, ask: Callable[[TtlProber], Awaitable[T]]) -> T:
+    async def inside(view: SocketNet) -> T:
+        async with view.stepper([]) as stepper:
+            assert stepper.raw is not None
+            return await ask(stepper)
+
+    return looking(inside)
+
+
+def test_looks_say_how_far_they_went(looking: Looking) -> None:
+    def reads_and_resets(sock: socket.socket) -> None:
+        sock.recv(100)
+        reset(sock)
+
+    with serving(reads_and_resets) as port:
+
+        async def hello(stepper: TtlProber) -> tuple[Tcp, Tls | None]:
+            return await stepper.hello(HERE, port, "site.example", 5)
+
+        tcp, tls = stepping(looking, hello)
+    assert tls is not None
+    assert tls.travel is not None
+    assert (tcp.failure, tls.failure, tls.travel.ttl) == (None, Failure.RESET, 5)
+    with serving(until_goodbye) as port:
+
+        async def silent(stepper: TtlProber) -> Steps:
+            url = f"http://site.example:{port}/"
+            return await stepper.request(url, HERE, "site.example", 5)
+
+        _, http = stepping(looking, silent)
+    assert http.failure in {Failure.TIMEOUT, Failure.EOF}
+    assert http.travel is not None
+    assert (http.travel.ttl, http.travel.packets) == (5, ())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_a_traceroute_to_this_machine_ends_at_once(looking: Looking) -> None:
+    async def ask(stepper: TtlProber) -> Sequence[Ping]:
+        return await stepper.routers(HERE, 3, 1)
+
+    (only,) = stepping(looking, ask)
+    assert (only.what, only.failure) == ("server", None)
+
+
+def test_a_question_with_limited_packets(looking: Looking) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind((HERE, 0))
+        resolver = Resolver("8.8.8.8", HERE, closed.getsockname()[1])
+
+        async def ask(stepper: TtlProber) -> Dns:
+            return await stepper.query("site.example", resolver, 3)
+
+        step = stepping(looking, ask)
+    assert step.failure is Failure.TIMEOUT
+    assert step.travel is not None
+    assert step.travel.ttl == 3

@@ -1,0 +1,108 @@
+from html.parser import HTMLParser
+
+import pytest
+
+from probe.failure import Failure
+from probe.model import Mechanism, Outcome, Ping, Quic, Record, Transfer, TrustReason
+from probe.report.explain import explain, headline, sentence
+from probe.report.glossary import FAILURES, MECHANISMS, OUTCOMES, TRUST, amount, seconds
+from probe.report.report import html
+from tests.probe import sample
+
+
+def text(record: Record) -> str:
+    told = explain(record)
+    return "\n".join([told.headline, *(line for one in told.sections for line in one.lines)])
+
+
+def test_every_word_of_the_closed_lists_has_its_plain_words() -> None:
+    assert set(OUTCOMES) == set(Outcome)
+    assert set(MECHANISMS) == set(Mechanism)
+    assert set(FAILURES) == set(Failure)
+    assert set(TRUST) == set(TrustReason)
+
+
+def test_an_interception_shows_the_forged_chain_next_to_the_true_one() -> None:
+    said = text(sample.intercepted())
+    assert "forged certificate" in said
+    assert "Served here: not trusted: no browser knows who signed it" in said
+    assert "isca (interception authority, verified by its key)" in said
+    assert "Served elsewhere (a control, 7 minutes before): trusted by browsers" in said
+    assert sample.digest(sample.FORGED) in said
+    assert sample.digest(sample.TRUE) in said
+
+
+def test_a_block_is_told_step_by_step() -> None:
+    said = text(sample.blocked())
+    assert "98% sure, suspected" in headline(sample.blocked())
+    assert (
+        "goes silent for this name and answers for a harmless one. [sample.rule; steps 1, 2]"
+        in said
+    )
+    assert (
+        "offered the name b.example to 192.0.2.2 over TLS: "
+        "no answer in time after 3.0 s (0 bytes came back)" in said
+    )
+    assert "with a harmless name, attempt 2" in said
+
+
+def test_every_kind_of_step_and_record_can_be_told() -> None:
+    steps = (
+        Quic(address="192.0.2.1", port=443, sni=None),
+        Transfer(address="192.0.2.1", port=443, sni=None, arm="A", pair=1, rate=16000.0),
+        Ping(what="gateway"),
+    )
+    assert all(sentence(step) for step in steps)
+    assert "no verdict" in text(sample.facts())
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.05, "50 ms"), (3.2, "3.2 s"), (420, "7 minutes"), (9000, "2 hours")],
+)
+def test_durations_are_readable(value: float, said: str) -> None:
+    assert seconds(value) == said
+
+
+def test_amounts_are_readable() -> None:
+    assert [amount(n) for n in (0, 1500, 2.5e9)] == ["0 bytes", "1.5 kB", "2500.0 MB"]
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+def test_a_report_holds_everything_and_runs_nothing() -> None:
+    page = html(
+        (
+            sample.intercepted(),
+            sample.blocked(),
+            sample.trusted(),
+            sample.hostile(),
+            sample.facts(),
+        ),
+        made="now",
+    )
+    seen = Tags()
+    seen.feed(page)
+    assert not {"script", "img", "link", "iframe", "object", "form", "a"} & set(seen.tags)
+    assert not [
+        name for name, _ in seen.attributes if name in {"src", "href"} or name.startswith("on")
+    ]
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+    assert "&lt;script&gt;" in page
+    assert "default-src 'none'" in page
+    assert "2 blocked, 1 intercepted" in page
+    assert page.index("a.example") < page.index("b.example")
+
+
+def test_a_report_on_nothing_is_a_report() -> None:
+    assert "Nothing was judged" in html((), made="now")

@@ -1,0 +1,41 @@
+"""Progress is for terminals, and for nobody else."""
+
+import io
+import sys
+
+import pytest
+
+from probe.ordering import Job
+from probe.report.progress import NullProgress, watching
+
+
+class Terminal(io.StringIO):
+    """A terminal that remembers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_nothing_is_shown_where_nobody_looks(
+    monkeypatch: pytest.MonkeyPatch, *, quiet: bool
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal() if quiet else io.StringIO())
+    with watching(quiet=quiet) as watcher:
+        watcher.phase("looking", 1)
+        watcher.done(Job("web", "https://a.example/"), None)
+        assert isinstance(watcher, NullProgress)
+
+
+def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with watching(quiet=False) as watcher:
+        watcher.done(Job("web", "https://early.example/"), None)
+        watcher.phase("looking", 2)
+        watcher.done(Job("web", "https://a\x07.example/"), None)
+    said = terminal.getvalue()
+    assert "looking" in said
+    assert "1/2" in said
+    assert "\x07" not in said

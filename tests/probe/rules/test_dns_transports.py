@@ -1,0 +1,117 @@
+"""Each rule about the ways to ask, once where it holds and where it must not."""
+
+import pytest
+from msgspec.structs import replace
+
+from probe.failure import Failure
+from probe.model import Dns, Ping, Record, Reply, Role, Step
+from probe.reference_data import nobodys_addresses
+from tests.build import GOOD, HARMLESS, OTHER, SINK, dns, doh, record, tls
+from tests.probe.rules.check import holds
+
+TIMEOUT, RESET, NXDOMAIN = Failure.TIMEOUT, Failure.RESET, Failure.DNS_NXDOMAIN
+(NOBODY,) = nobodys_addresses()
+
+
+def public(*answers: str, ttl: int | None = 57, failure: Failure | None = None) -> Dns:
+    """A public resolver's answer in the clear."""
+    rcode = 3 if failure is NXDOMAIN else 0
+    said = () if failure in {TIMEOUT, RESET} else (Reply(at=0.1, rcode=rcode, answers=answers),)
+    step = dns(*answers, resolver="8.8.8.8", failure=failure)
+    return replace(step, replies=tuple(replace(reply, ip_ttl=ttl) for reply in said))
+
+
+def other(step: Dns) -> Dns:
+    return replace(step, name=HARMLESS, role=Role.HARMLESS)
+
+
+def asked(mine: Dns, harmless: Dns | None = None, times: int = 2) -> list[Step]:
+    return [step for _ in range(times) for step in (other(harmless or public(GOOD)), mine)]
+
+
+def nobody(*answers: str, failure: Failure | None = None) -> Dns:
+    step = dns(*answers, resolver=NOBODY, failure=failure, name=HARMLESS)
+    return replace(step, role=Role.NEUTRAL)
+
+
+def whoami(said: str) -> Ping:
+    return Ping(what=f"whoami {said}", address="8.8.8.8", port=53, role=Role.NEUTRAL)
+
+
+def made(*steps: Step) -> Record:
+    return record(*steps, experiment="dns")
+
+
+TABLE = {
+    "proven": ("dns.leads_to_the_site", made(dns(GOOD), tls(GOOD)), True),
+    "proven elsewhere": ("dns.leads_to_the_site", made(dns(SINK), tls(GOOD)), False),
+    "as others": ("dns.as_others_say", made(dns(GOOD), doh(GOOD)), True),
+    "unlike others": ("dns.as_others_say", made(dns(GOOD), doh(OTHER)), False),
+    "no others": ("dns.as_others_say", made(dns(GOOD), public(GOOD)), False),
+    "nobody answered": ("dns.answered_where_nobody_lives", made(nobody(GOOD)), True),
+    "nobody did not": ("dns.answered_where_nobody_lives", made(nobody(failure=TIMEOUT)), False),
+    "at home": ("dns.public_resolver_answered_at_home", made(whoami("system")), True),
+    "by itself": ("dns.public_resolver_answered_at_home", made(whoami("own")), False),
+    "forged": (
+        "dns.forged_on_the_way",
+        made(doh(GOOD), *asked(public(SINK, ttl=41))),
+        True,
+    ),
+    "forged denial": (
+        "dns.forged_on_the_way",
+        made(doh(GOOD), *asked(public(failure=NXDOMAIN, ttl=41))),
+        True,
+    ),
+    "the truth by another way": (
+        "dns.forged_on_the_way",
+        made(doh(GOOD), *asked(public(GOOD, ttl=41))),
+        False,
+    ),
+    "another answer by the same way": (
+        "dns.forged_on_the_way",
+        made(doh(GOOD), *asked(public(SINK))),
+        False,
+    ),
+    "it leads to the site": (
+        "dns.forged_on_the_way",
+        made(doh(GOOD), tls(OTHER), *asked(public(OTHER, ttl=41))),
+        False,
+    ),
+    "another way": ("dns.came_another_way", made(*asked(public(GOOD, ttl=41))), True),
+    "seen once": ("dns.came_another_way", made(*asked(public(GOOD, ttl=41), times=1)), False),
+    "one router more": ("dns.came_another_way", made(*asked(public(GOOD, ttl=56))), False),
+    "many machines": (
+        "dns.came_another_way",
+        made(*asked(public(GOOD, ttl=41)), other(public(GOOD, ttl=50))),
+        False,
+    ),
+    "not known": ("dns.came_another_way", made(*asked(public(GOOD, ttl=None))), False),
+    "this name": ("dns.way_stopped_for_this_name", made(*asked(public(failure=TIMEOUT))), True),
+    "this name, reset": (
+        "dns.way_stopped_for_this_name",
+        made(*asked(public(failure=RESET))),
+        True,
+    ),
+    "denied": ("dns.way_stopped_for_this_name", made(*asked(public(failure=NXDOMAIN))), False),
+    "every name": (
+        "dns.way_stopped_for_this_name",
+        made(*asked(public(failure=TIMEOUT), public(failure=TIMEOUT))),
+        False,
+    ),
+    "every name, others live": (
+        "dns.way_stopped_for_every_name",
+        made(other(doh(GOOD)), *asked(public(failure=TIMEOUT), public(failure=TIMEOUT))),
+        True,
+    ),
+    "every way": (
+        "dns.way_stopped_for_every_name",
+        made(*asked(public(failure=TIMEOUT), public(failure=TIMEOUT))),
+        False,
+    ),
+    "undecided": ("dns.ways_do_not_decide", made(public(GOOD)), True),
+}
+
+
+@pytest.mark.parametrize(("rule_id", "seen", "expected"), TABLE.values(), ids=TABLE.keys())
+def test_a_rule_holds_where_it_should(rule_id: str, seen: Record, *, expected: bool) -> None:
+    assert holds(rule_id, seen) is expected

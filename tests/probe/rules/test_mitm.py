@@ -1,0 +1,181 @@
+"""What is said of an interceptor beside the verdict: each note where it holds, and where not."""
+
+import pytest
+from msgspec.structs import replace
+
+from probe.analysis.evidence import Evidence
+from probe.judge import judge
+from probe.model import Outcome, Record, Role, Step, Tls, Trust, TrustReason
+from probe.rules import RULES
+from tests.build import (
+    EXPIRED,
+    FORGED,
+    GOOD,
+    HOST,
+    OTHER,
+    VALID,
+    control,
+    harmless as harmless_of,
+    record,
+    tcp,
+    tls,
+)
+from tests.probe.rules.check import holds
+
+TRUE = replace(
+    VALID,
+    not_before="2026-10-01T08:00:00Z",
+    not_after="2026-12-30T08:00:00Z",
+    serial="0102030405060708090a",
+    logged=True,
+    extensions=7,
+)
+COPY = replace(
+    FORGED,
+    not_before="2026-10-01T02:00:00Z",
+    not_after="2026-12-30T02:00:00Z",
+    serial="0102030405066b6b6b6b",
+    logged=False,
+    extensions=0,
+)
+OLD = replace(TRUE, valid=False, reason=TrustReason.EXPIRED)
+HOME = harmless_of(replace(tls(trust=replace(VALID, named=False)), server_hello="771,4865,51-43"))
+DEFAULT = replace(FORGED, leaf_key="default", issuer_key="default", named=False)
+
+
+def offer(trust: Trust = COPY, address: str = GOOD, **more: object) -> Tls:
+    return replace(tls(address, trust=trust), **{"server_hello": "771,49199,65281", **more})
+
+
+def away(trust: Trust, address: str = OTHER, **more: object) -> Tls:
+    return offer(trust, address, role=Role.NEUTRAL, **more)
+
+
+def at_reference(trust: Trust = VALID) -> Tls:
+    return offer(trust, OTHER, role=Role.REFERENCE, sni="ref.example")
+
+
+def mitm(*steps: Step, true: Trust | None = TRUE) -> Record:
+    controls = () if true is None else (control(tcp(), tls(trust=true)),)
+    return record(HOME, *steps, experiment="mitm", controls=controls)
+
+
+def reason(rule_id: str, made: Record) -> str:
+    rule = next(rule for rule in RULES if rule.id == rule_id)
+    proof = rule.holds(Evidence(made))
+    return (proof.reason or rule.sentence) if proof else ""
+
+
+WAYS = (offer(hello="tls12"), offer(TRUE, hello="tls13"))
+TABLE = {
+    "elsewhere too": ("mitm.name_alone_suffices", mitm(offer(), away(COPY)), True),
+    "not elsewhere": ("mitm.name_alone_suffices", mitm(offer(), away(TRUE)), False),
+    "a default certificate elsewhere": (
+        "mitm.name_alone_suffices",
+        mitm(offer(), harmless_of(tls(OTHER, trust=DEFAULT)), away(DEFAULT)),
+        False,
+    ),
+    "another port at home is not elsewhere": (
+        "mitm.name_alone_suffices",
+        mitm(offer(), away(COPY, GOOD, port=8443)),
+        False,
+    ),
+    "only here": (
+        "mitm.only_at_its_address",
+        mitm(offer(), away(replace(TRUE, named=False)), at_reference()),
+        True,
+    ),
+    "only here, but the other server proves nothing": (
+        "mitm.only_at_its_address",
+        mitm(offer(), away(DEFAULT), at_reference(DEFAULT)),
+        False,
+    ),
+    "everywhere": (
+        "mitm.only_at_its_address",
+        mitm(offer(), away(COPY), at_reference()),
+        False,
+    ),
+    "both versions": ("mitm.tls_versions", mitm(offer(), *WAYS), True),
+    "one version": ("mitm.tls_versions", mitm(offer(), WAYS[0]), False),
+    "no interceptor": ("mitm.tls_versions", mitm(offer(TRUE), *WAYS[1:], WAYS[1]), False),
+    "with and without alpn": ("mitm.alpn", mitm(offer(), offer(hello="noalpn")), True),
+    "with alpn alone": ("mitm.alpn", mitm(offer()), False),
+    "another port": ("mitm.other_port", mitm(offer(), away(COPY, GOOD, port=8443)), True),
+    "another port is closed": ("mitm.other_port", mitm(offer()), False),
+    "cut in two": ("mitm.name_cut_in_two", mitm(offer(), offer(TRUE, hello="split")), True),
+    "never cut": ("mitm.name_cut_in_two", mitm(offer()), False),
+    "a copy": ("mitm.copies_the_origin", mitm(offer()), True),
+    "no copy": (
+        "mitm.copies_the_origin",
+        mitm(offer(replace(COPY, not_after="2027-12-30T02:00:00Z", serial="77"))),
+        False,
+    ),
+    "nothing to compare": ("mitm.copies_the_origin", mitm(offer(), true=None), False),
+    "a broken origin": ("mitm.origin_is_broken", mitm(offer(), true=OLD), True),
+    "a good origin": ("mitm.origin_is_broken", mitm(offer()), False),
+    "handwriting": ("mitm.handwriting", mitm(offer()), True),
+    "handwriting that was not seen": (
+        "mitm.handwriting",
+        mitm(offer(server_hello=None)),
+        False,
+    ),
+    "a site that the control sees so too": (
+        "mitm.handwriting",
+        mitm(offer(COPY), true=COPY),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    assert holds(rule, seen) is expected
+
+
+def test_the_reasons_say_what_happened_in_each_way() -> None:
+    assert reason("mitm.tls_versions", mitm(offer(), *WAYS)) == (
+        "TLS 1.2: intercepted. TLS 1.3: left alone."
+    )
+    silent = offer(hello="tls13", failure=None)
+    silent = replace(silent, trust=None)
+    assert "TLS 1.3: no answer" in reason("mitm.tls_versions", mitm(offer(), WAYS[0], silent))
+    assert "Without ALPN: intercepted" in reason("mitm.alpn", mitm(offer(), offer(hello="noalpn")))
+    assert "port 8443" in reason("mitm.other_port", mitm(offer(), away(TRUE, GOOD, port=8443)))
+    assert "left alone" in reason("mitm.name_cut_in_two", mitm(offer(), offer(TRUE, hello="split")))
+
+
+def test_what_was_copied_is_told() -> None:
+    assert reason("mitm.copies_the_origin", mitm(offer())) == (
+        "The forged certificate takes over from the true one: "
+        "both dates, -6 hours, the serial but for its tail."
+    )
+    same = replace(COPY, not_before=TRUE.not_before, not_after=TRUE.not_after, serial=TRUE.serial)
+    assert "both dates, the serial." in reason("mitm.copies_the_origin", mitm(offer(same)))
+
+
+def test_what_becomes_of_a_broken_origin_is_told() -> None:
+    dates = {"not_before": OLD.not_before, "not_after": OLD.not_after}
+    kept = replace(COPY, reason=TrustReason.UNKNOWN_AUTHORITY, **dates)
+    assert "the same dates" in reason("mitm.origin_is_broken", mitm(offer(kept), true=OLD))
+    assert "other dates" in reason("mitm.origin_is_broken", mitm(offer(), true=OLD))
+    own = replace(TRUE, valid=False, anchored=False, reason=TrustReason.SELF_SIGNED)
+    assert "hides it" in reason("mitm.origin_is_broken", mitm(offer(), true=own))
+    undated = replace(EXPIRED, issuer_key="theirs")
+    assert "does not say" in reason("mitm.origin_is_broken", mitm(offer(FORGED), true=undated))
+
+
+def test_both_handwritings_stand_side_by_side() -> None:
+    told = reason("mitm.handwriting", mitm(offer()))
+    assert "771,49199,65281" in told
+    assert "771,4865,51-43" in told
+    alike = mitm(offer(server_hello="771,4865,51-43"))
+    assert "as the server's are" in reason("mitm.handwriting", alike)
+
+
+def test_notes_accuse_nobody_and_stand_beside_the_verdict() -> None:
+    verdict = judge(mitm(offer(), *WAYS))
+    assert verdict.outcome is Outcome.INTERCEPTED
+    assert {"mitm.tls_versions", "mitm.copies_the_origin"} <= {hit.id for hit in verdict.rules}
+    quiet = judge(mitm(offer(TRUE), offer(TRUE, hello="tls12"), offer(TRUE, hello="tls13")))
+    assert not any(hit.id.startswith("mitm.") for hit in quiet.rules)
+    assert HOST in {step.sni for step in mitm(offer()).steps if isinstance(step, Tls)}

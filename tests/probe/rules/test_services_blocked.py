@@ -1,0 +1,202 @@
+"""Rules that accuse the network for a service: for each a yes and several noes."""
+
+import pytest
+
+from probe.failure import Failure
+from probe.judge import judge
+from probe.model import Line, Mechanism, Outcome, Record, Role, Step
+from tests.build import GOOD, HARMLESS, OTHER, SINK, VALID, dns, doh, tcp, tls
+from tests.probe.rules.check import holds
+from tests.probe.rules.service_looks import (
+    NAME,
+    Chain,
+    again,
+    asked,
+    beside,
+    denied,
+    dialled,
+    elsewhere,
+    named,
+    seen,
+)
+
+TIMEOUT, RESET, REFUSED = Failure.TIMEOUT, Failure.RESET, Failure.REFUSED
+HELLO = beside(tcp(), tls(sni=HARMLESS))
+MUTE = beside(tcp(), tls(sni=HARMLESS, failure=TIMEOUT))
+REFERENCE = beside(tcp(SINK), tls(SINK, sni="r"), role=Role.REFERENCE)
+THREE = (GOOD, OTHER, "93.184.216.1")
+FOUR = ("93.184.216.2", "93.184.216.3", "93.184.216.4")
+UNKNOWN_LINE = Line()
+
+
+def stopped(*between: Chain, failure: Failure = TIMEOUT) -> tuple[Chain, ...]:
+    return (named(failure), *between, named(failure, try_=2), *between)
+
+
+def silent(*addresses: str, failure: Failure = TIMEOUT) -> tuple[Chain, ...]:
+    return (REFERENCE, *again(*(dialled(one, failure) for one in addresses)), REFERENCE)
+
+
+def answered(*addresses: str) -> tuple[Chain, ...]:
+    return tuple(dialled(one) for one in addresses)
+
+
+def said(*steps: Step, role: Role = Role.TARGET) -> Chain:
+    return beside(*steps, role=role)
+
+
+ELSEWHERE = said(doh(OTHER, name=NAME), dns(OTHER, name=NAME, resolver="8.8.8.8"))
+PROVES = beside(tcp(OTHER), tls(OTHER, sni=NAME), role=Role.NEUTRAL)
+ANOTHER = beside(dns(SINK, name="r.example"), role=Role.REFERENCE)
+PARKED = VALID.__class__(valid=False, anchored=True, named=False)
+
+TABLE = {
+    "this name alone": ("services.name_stopped", seen(*stopped(HELLO)), True),
+    "no name at all": ("services.name_stopped", seen(*stopped(MUTE)), False),
+    "the name once": ("services.name_stopped", seen(HELLO, named(TIMEOUT), HELLO), False),
+    "a success in between": (
+        "services.name_stopped",
+        seen(named(TIMEOUT), HELLO, named(try_=2), HELLO),
+        False,
+    ),
+    "harmless before alone": (
+        "services.name_stopped",
+        seen(named(TIMEOUT), HELLO, named(TIMEOUT, try_=2)),
+        False,
+    ),
+    "the control connects there": (
+        "services.stopped_here_only",
+        seen(*silent(GOOD), controls=(elsewhere(dialled(GOOD)),)),
+        True,
+    ),
+    "its protocol is stopped here": (
+        "services.stopped_here_only",
+        seen(REFERENCE, *again(asked(GOOD, RESET)), REFERENCE, controls=(elsewhere(asked(GOOD)),)),
+        True,
+    ),
+    "the control connects elsewhere": (
+        "services.stopped_here_only",
+        seen(*silent(GOOD), controls=(elsewhere(dialled(OTHER)),)),
+        False,
+    ),
+    "the control failed there as well": (
+        "services.stopped_here_only",
+        seen(*silent(GOOD), controls=(elsewhere(dialled(GOOD)), elsewhere(dialled(GOOD, TIMEOUT)))),
+        False,
+    ),
+    "another place answers": (
+        "services.stopped_here_only",
+        seen(*silent(GOOD), dialled(OTHER), controls=(elsewhere(dialled(GOOD)),)),
+        False,
+    ),
+    "the line is not shown to live": (
+        "services.stopped_here_only",
+        seen(
+            *again(dialled(GOOD, TIMEOUT)),
+            controls=(elsewhere(dialled(GOOD)),),
+            line=UNKNOWN_LINE,
+        ),
+        False,
+    ),
+    "an old control": (
+        "services.stopped_here_only",
+        seen(*silent(GOOD), controls=(elsewhere(dialled(GOOD), age=-4000),)),
+        False,
+    ),
+    "all of many, and others there": (
+        "services.all_silent_here",
+        seen(*silent(*THREE), controls=(elsewhere(*answered(*FOUR)),)),
+        True,
+    ),
+    "too few": (
+        "services.all_silent_here",
+        seen(*silent(*THREE[:2]), controls=(elsewhere(*answered(*FOUR)),)),
+        False,
+    ),
+    "no such port answers": (
+        "services.all_silent_here",
+        seen(
+            *again(*(dialled(one, TIMEOUT) for one in THREE)),
+            controls=(elsewhere(*answered(*FOUR)),),
+        ),
+        False,
+    ),
+    "it fails there as well": (
+        "services.all_silent_here",
+        seen(*silent(*THREE), controls=(elsewhere(*answered(*FOUR), dialled(SINK, TIMEOUT)),)),
+        False,
+    ),
+    "some places": (
+        "services.some_places_stopped",
+        seen(*silent(GOOD), dialled(OTHER), controls=(elsewhere(dialled(GOOD)),)),
+        True,
+    ),
+    "some places there as well": (
+        "services.some_places_stopped",
+        seen(*silent(GOOD), dialled(OTHER), controls=(elsewhere(dialled(GOOD, TIMEOUT)),)),
+        False,
+    ),
+    "denied, and proven elsewhere": (
+        "services.name_denied",
+        seen(*again(denied()), PROVES),
+        True,
+    ),
+    "denied, and known to two others": (
+        "services.name_denied",
+        seen(*again(denied()), ELSEWHERE),
+        True,
+    ),
+    "denied to everybody": ("services.name_denied", seen(*again(denied())), False),
+    "denied once": ("services.name_denied", seen(denied(), PROVES), False),
+    "silence, and no other name was asked": (
+        "services.name_denied",
+        seen(*again(denied(TIMEOUT)), PROVES),
+        False,
+    ),
+    "silence for this name": (
+        "services.name_denied",
+        seen(*again(denied(TIMEOUT)), PROVES, ANOTHER),
+        True,
+    ),
+    "somebody else's address": (
+        "services.name_misdirected",
+        seen(*again(named(trust=PARKED)), PROVES),
+        True,
+    ),
+    "a bad certificate of its own": (
+        "services.name_misdirected",
+        seen(*again(named(trust=PARKED))),
+        False,
+    ),
+    "an address that cannot be": (
+        "services.name_misdirected",
+        seen(*again(named(TIMEOUT, address="10.1.2.3")), PROVES),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "evidence", "expected"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, evidence: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    assert holds(rule, evidence) is expected
+
+
+def test_the_reason_names_the_part_and_those_that_work() -> None:
+    verdict = judge(seen(*stopped(HELLO, failure=RESET), dialled(OTHER, part="calls")))
+    assert verdict.outcome is Outcome.BLOCKED
+    assert verdict.mechanisms == (Mechanism.TLS_RESET,)
+    reason = verdict.rules[0].reason
+    assert "messages" in reason
+    assert reason.endswith("its calls answer.")
+
+
+def test_a_service_that_works_by_other_places_is_fine_with_a_mechanism() -> None:
+    evidence = seen(*silent(GOOD), dialled(OTHER), controls=(elsewhere(dialled(GOOD)),))
+    verdict = judge(evidence)
+    assert verdict.outcome is Outcome.OK
+    assert verdict.mechanisms == (Mechanism.TCP_TIMEOUT,)
+
+
+def test_refusals_are_told_from_silence() -> None:
+    evidence = seen(*silent(GOOD, failure=REFUSED), controls=(elsewhere(dialled(GOOD)),))
+    assert judge(evidence).mechanisms == (Mechanism.TCP_REFUSED,)

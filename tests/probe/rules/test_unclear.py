@@ -1,0 +1,134 @@
+import pytest
+
+from probe.failure import Failure
+from probe.model import Line, Record
+from tests.build import (
+    FORGED,
+    GOOD,
+    OTHER,
+    PLAIN,
+    URL,
+    again,
+    control,
+    dns,
+    doh,
+    fetched,
+    page,
+    record,
+    tcp,
+    tls,
+)
+from tests.probe.rules.check import holds
+
+SILENT = (tcp(), tls(failure=Failure.TIMEOUT))
+ELSEWHERE = control(dns(GOOD), *fetched())
+CUT = page(URL, failure=Failure.TIMEOUT, received_bytes=0)
+
+TABLE = {
+    "seen once": ("unclear.seen_once", record(dns(GOOD), *SILENT), True),
+    "seen twice": ("unclear.seen_once", record(dns(GOOD), *SILENT, *again(*SILENT)), False),
+    "no control": ("unclear.no_control", record(dns(GOOD), *SILENT), True),
+    "a control": ("unclear.no_control", record(dns(GOOD), controls=(ELSEWHERE,)), False),
+    "the line was not shown to work": (
+        "unclear.line_not_shown_to_work",
+        record(dns(GOOD), *SILENT, line=Line()),
+        True,
+    ),
+    "the line works": ("unclear.line_not_shown_to_work", record(dns(GOOD), *SILENT), False),
+    "slow": (
+        "unclear.slow",
+        record(dns(GOOD), tcp(), tls(), page(URL, received_bytes=5, complete=False)),
+        False,
+    ),
+    "the line failed only for another resolver": (
+        "unclear.line_not_shown_to_work",
+        record(dns(GOOD), doh(failure=Failure.TIMEOUT, replies=()), *fetched(), line=Line()),
+        False,
+    ),
+    "a plain page alone": (
+        "unclear.plain_page",
+        record(dns(GOOD), tcp(port=80), page(PLAIN), tcp(failure=Failure.REFUSED), url=PLAIN),
+        True,
+    ),
+    "no plain page": (
+        "unclear.plain_page",
+        record(dns(GOOD), tcp(port=80, failure=Failure.TIMEOUT), url=PLAIN),
+        False,
+    ),
+    "whose certificate": ("unclear.whose_certificate", record(dns(GOOD), tls(trust=FORGED)), True),
+    "a good certificate": ("unclear.whose_certificate", record(dns(GOOD), *fetched()), False),
+    "nothing fits": ("unclear.nothing_fits", record(dns(GOOD)), True),
+}
+
+
+SAID = {
+    "where it ended": (record(dns(GOOD), *SILENT), "TLS ended in generic_timeout_error; nobody"),
+    "a control that does not help": (
+        record(dns(GOOD), *SILENT, controls=(control(dns(OTHER), *fetched(OTHER)),)),
+        "TLS ended in generic_timeout_error; neither this nor what the control saw",
+    ),
+    "a plain page": (record(dns(GOOD), tcp(port=80), page(PLAIN), url=PLAIN), "A page came over"),
+    "a certificate": (record(dns(GOOD), tls(trust=FORGED)), "(unknown_authority)"),
+}
+
+
+@pytest.mark.parametrize(("seen", "words"), SAID.values(), ids=list(SAID))
+def test_what_is_unclear_says_what_was_missing(seen: Record, words: str) -> None:
+    from probe.judge import judge
+
+    assert any(words in hit.reason for hit in judge(seen).rules)
+
+
+@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    assert holds(rule, seen) is expected
+
+
+def test_a_page_that_began_and_stalled_is_slow() -> None:
+    from msgspec.structs import replace
+
+    stalled = replace(page(URL), failure=Failure.TIMEOUT, received_bytes=4000, complete=False)
+    assert holds("unclear.slow", record(dns(GOOD), tcp(), tls(), stalled))
+
+
+def test_a_slow_page_says_what_to_ask_and_accuses_nobody() -> None:
+    from msgspec.structs import replace
+
+    from probe.judge import judge
+    from probe.model import Outcome
+
+    drip = replace(page(URL), received_bytes=4000, complete=False)
+    verdict = judge(record(dns(GOOD), tcp(), tls(), drip))
+    assert verdict.outcome is Outcome.OK
+    assert verdict.mechanisms == ()
+    (told,) = [hit for hit in verdict.rules if hit.id == "note.slow_page"]
+    assert f"qazprobe run -e throttle {URL}" in told.reason
+    stalled = replace(drip, failure=Failure.TIMEOUT)
+    seen = (dns(GOOD), tcp(), tls(), stalled)
+    twice = record(*seen, *again(*seen), controls=(ELSEWHERE,))
+    verdict = judge(twice)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert any(f"throttle {URL}" in hit.reason for hit in verdict.rules)
+
+
+def test_a_connection_frozen_within_the_first_record_is_slow_and_not_blocked() -> None:
+    """Twelve kilobytes came, and not one byte of them can be read; the control has the page."""
+    from msgspec.structs import replace
+
+    from probe.judge import judge
+    from probe.model import Outcome
+
+    frozen = replace(
+        page(URL),
+        status=None,
+        title=None,
+        sha256=None,
+        received_bytes=0,
+        bytes_in=12_126,
+        complete=False,
+        failure=Failure.TIMEOUT,
+    )
+    seen = (dns(GOOD), tcp(), tls(), frozen)
+    verdict = judge(record(*seen, *again(*seen), controls=(ELSEWHERE,)))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.rules[0].id == "unclear.slow"
