@@ -130,7 +130,7 @@ def _in_words(error: OSError) -> str:
 def _kept(error: BaseException) -> str:
     from probe import crash_log
 
-    return f"a bug of ours ({type(error).__name__}); {crash_log.keep(error)}"
+    return f"a bug of ours ({type(error).__name__}); {crash_log.save_traceback(error)}"
 
 
 def _silence_stdout() -> None:

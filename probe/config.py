@@ -159,7 +159,7 @@ def flag_layer(values: Mapping[str, object]) -> Layer:
     return Layer(given, "command line", "--{}")
 
 
-def settle(layers: Iterable[Layer]) -> Settings:
+def merge(layers: Iterable[Layer]) -> Settings:
     """Check every layer by itself, so that an error names its own place, and merge them."""
     merged: dict[str, object] = {}
     where: dict[str, str] = {}

@@ -15,7 +15,7 @@ _LIMIT = 512 * 1024
 _CAUSES = 5
 
 
-def keep(error: BaseException, context: str = "") -> str:
+def save_traceback(error: BaseException, context: str = "") -> str:
     """Add one traceback to the log; returns where it is, as words for a person."""
     path = paths.find().state / FILE
     try:

@@ -1,6 +1,6 @@
 """What to measure: lists of targets, bundled or given by the user.
 
-Rule: a bad row costs itself only. It becomes a `Problem` that names file and line, and the rest is
+Rule: a bad row costs itself only. It becomes a `TargetProblem` that names file and line, and the rest is
 measured. Three formats are read, told apart by their content: Citizen Lab's CSV (first line
 `url,category_code,…`), our TOML (`[[target]]` tables) and a plain list of URLs (`#` begins a
 comment). In each of them a row is a line, or for TOML a table. Only a name that ends in `.toml` is
@@ -66,7 +66,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class TargetProblem:
     """One row that could not be used, and why."""
 
     file: str
@@ -78,7 +78,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TargetRow:
     """One row as it was written, before anything of it is believed."""
 
     line: int
@@ -88,7 +88,7 @@ class Row:
     purpose: str = ""
 
 
-Loaded = tuple[tuple[Target, ...], tuple[Problem, ...]]
+Loaded = tuple[tuple[Target, ...], tuple[TargetProblem, ...]]
 
 
 def load(spec: str) -> Loaded:
@@ -150,30 +150,30 @@ def _read(path: Path) -> str:
     return data.decode("utf-8", errors="surrogateescape")
 
 
-def _collect(rows: Iterable[Row | Problem], source: str) -> Loaded:
+def _collect(rows: Iterable[TargetRow | TargetProblem], source: str) -> Loaded:
     targets: dict[str, Target] = {}
-    problems: list[Problem] = []
+    problems: list[TargetProblem] = []
     for row in rows:
         if len(targets) >= TARGET_LIMIT:
             message = f"only the first {TARGET_LIMIT} targets are taken"
-            problems.append(Problem(source, row.line, message))
+            problems.append(TargetProblem(source, row.line, message))
             break
-        if isinstance(row, Problem):
+        if isinstance(row, TargetProblem):
             problems.append(row)
             continue
         try:
             target = _target(row, source)
         except TargetError as error:
-            problems.append(Problem(source, row.line, str(error)))
+            problems.append(TargetProblem(source, row.line, str(error)))
             continue
         targets.setdefault(target.url, target)
         if row.category and target.category is None:
             message = "category: a code such as NEWS expected; measured without one"
-            problems.append(Problem(source, row.line, message))
+            problems.append(TargetProblem(source, row.line, message))
     return tuple(targets.values()), tuple(problems[:PROBLEM_LIMIT])
 
 
-def _target(row: Row, source: str) -> Target:
+def _target(row: TargetRow, source: str) -> Target:
     code = row.category.strip().upper()
     return Target(
         url=parse_url(row.url),
@@ -189,11 +189,11 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
     return ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
 
 
-def _plain_rows(text: str) -> Iterator[Row]:
+def _plain_rows(text: str) -> Iterator[TargetRow]:
     for number, line in _lines(text):
         url = re.split(r"(?:^|\s)#", line[:ROW_LIMIT], maxsplit=1)[0].strip()
         if url:
-            yield Row(number, url)
+            yield TargetRow(number, url)
 
 
 def _header(text: str) -> list[str] | None:
@@ -203,7 +203,7 @@ def _header(text: str) -> list[str] | None:
     return columns if "url" in columns else None
 
 
-def _csv_rows(text: str, source: str) -> Iterator[Row | Problem]:
+def _csv_rows(text: str, source: str) -> Iterator[TargetRow | TargetProblem]:
     columns = _header(text) or []
     lines = _lines(text)
     next(lines)
@@ -211,53 +211,55 @@ def _csv_rows(text: str, source: str) -> Iterator[Row | Problem]:
         try:
             values = next(csv.reader([line[:ROW_LIMIT]], strict=True))
         except (csv.Error, StopIteration):
-            yield Problem(source, number, "not a row of CSV: is a quotation mark left open?")
+            yield TargetProblem(source, number, "not a row of CSV: is a quotation mark left open?")
             continue
         cell = dict(zip(columns, values, strict=False))
         if not any(values) or cell.get("url", "").startswith("#"):
             continue
         category = cell.get("category_code", cell.get("category", ""))
         note = cell.get("notes", cell.get("note", ""))
-        yield Row(number, cell.get("url", ""), category, note, cell.get("purpose", ""))
+        yield TargetRow(number, cell.get("url", ""), category, note, cell.get("purpose", ""))
 
 
-def _toml_rows(text: str, source: str) -> Iterator[Row | Problem]:
+def _toml_rows(text: str, source: str) -> Iterator[TargetRow | TargetProblem]:
     """Each `[[target]]` is read by itself, so that a broken one costs no other."""
     starts = [found.start() for found in _TABLE.finditer(text)]
     first = starts[0] if starts else len(text)
     if problem := _toml_preamble(text[:first], source):
         yield problem
     elif not starts:
-        yield Problem(source, 1, "no target in it: [[target]] tables with a url expected")
+        yield TargetProblem(source, 1, "no target in it: [[target]] tables with a url expected")
     line = 1 + text.count("\n", 0, first)
     for start, end in pairwise([*starts, len(text)]):
         yield _toml_row(text[start:end], line, source)
         line += text.count("\n", start, end)
 
 
-def _toml_preamble(text: str, source: str) -> Problem | None:
+def _toml_preamble(text: str, source: str) -> TargetProblem | None:
     """What stands before the first table, or is all there is."""
     try:
         tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
         line, reason = _placed(error, 1)
-        return Problem(source, line, f"not TOML: {reason}")
+        return TargetProblem(source, line, f"not TOML: {reason}")
     return None
 
 
-def _toml_row(text: str, line: int, source: str) -> Row | Problem:
+def _toml_row(text: str, line: int, source: str) -> TargetRow | TargetProblem:
     try:
         table = tomllib.loads(text[:ROW_LIMIT])["target"][0]
     except (ValueError, RecursionError, LookupError) as error:
         where, reason = _placed(error, line)
         at = f" (line {where})" if where > line else ""
-        return Problem(source, line, f"not a TOML table: {reason}{at}")
+        return TargetProblem(source, line, f"not a TOML table: {reason}{at}")
     unknown = sorted(set(table) - _KEYS)
     if unknown or not all(isinstance(value, str) for value in table.values()):
         what = f"unknown key {unknown[0]}" if unknown else "a value that is no string"
-        return Problem(source, line, f"{what}: {', '.join(sorted(_KEYS))} expected, as strings")
+        return TargetProblem(
+            source, line, f"{what}: {', '.join(sorted(_KEYS))} expected, as strings"
+        )
     cell = {"url": "", "category": "", "note": "", "purpose": "", **table}
-    return Row(line, cell["url"], cell["category"], cell["note"], cell["purpose"])
+    return TargetRow(line, cell["url"], cell["category"], cell["note"], cell["purpose"])
 
 
 def _placed(error: Exception, first: int) -> tuple[int, str]:
@@ -271,10 +273,10 @@ __all__ = [
     "Anchor",
     "BlockPage",
     "KnownAuthority",
-    "Problem",
     "Resolver",
     "Target",
     "TargetError",
+    "TargetProblem",
     "anchors",
     "authorities",
     "blockpages",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from probe.client.collector_client import CollectorClient, CollectorError, CollectorRefused
-from probe.client.endpoint import Endpoint
+from probe.client.endpoint import CollectorEndpoint
 from probe.client.keys import Enrolment, Keys
 from probe.paths import Home
 
@@ -34,7 +34,7 @@ FOLDERS = ("keys", "results", "spool", "lists")
 _NOTHING_THERE = frozenset({401, 404, 410})
 
 
-async def erase_remote(keys: Keys, enrolment: Enrolment, endpoint: Endpoint) -> str | None:
+async def erase_remote(keys: Keys, enrolment: Enrolment, endpoint: CollectorEndpoint) -> str | None:
     """Take back everything a collector has of one key; a line saying why not, or None."""
     identity = keys.identity(
         enrolment.collector, role=enrolment.role, network=enrolment.network or None

@@ -23,8 +23,8 @@ import msgspec
 
 from probe import api_types, codec
 from probe.client import endpoint as place
-from probe.client.endpoint import Endpoint
-from probe.client.keys import Identity, Role
+from probe.client.endpoint import CollectorEndpoint
+from probe.client.keys import Identity, ProbeRole
 from probe.escape import plain
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class TargetsReply:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ask:
+class _Request:
     method: str
     path: str
     body: bytes = b""
@@ -92,7 +92,7 @@ class _Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Response:
     status: int
     headers: httpx.Headers
     body: bytes
@@ -110,7 +110,7 @@ class CollectorClient:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoint: CollectorEndpoint,
         identity: Identity | None = None,
         *,
         clock: Callable[[], float] = time.time,
@@ -143,17 +143,17 @@ class CollectorClient:
 
     async def service(self) -> api_types.ServiceReply:
         """What this collector offers."""
-        return await self._read(_Ask("GET", "/v1/service"), api_types.ServiceReply)
+        return await self._read(_Request("GET", "/v1/service"), api_types.ServiceReply)
 
     async def vantage(self) -> api_types.VantageReply:
         """Our country and network as the collector sees them."""
-        return await self._read(_Ask("GET", "/v1/vantage"), api_types.VantageReply)
+        return await self._read(_Request("GET", "/v1/vantage"), api_types.VantageReply)
 
     async def controls(self, inputs: Sequence[str]) -> api_types.ControlReply:
         """What controls saw of these targets lately; too many for one URL asks for all of them."""
         query = urlencode([("input", url) for url in inputs])
         path = f"/v1/control?{query}" if 0 < len(query) <= _QUERY_LIMIT else "/v1/control"
-        return await self._read(_Ask("GET", path, limit=LARGE_REPLY), api_types.ControlReply)
+        return await self._read(_Request("GET", path, limit=LARGE_REPLY), api_types.ControlReply)
 
     async def recheck(
         self, asks: Sequence[api_types.RecheckAsk], *, wait: float
@@ -161,22 +161,24 @@ class CollectorClient:
         """Ask controls to look now, and wait up to `wait` seconds for what they see."""
         body = codec.encode(api_types.RecheckRequest(asks=tuple(asks), wait=wait))
         headers = {"Content-Type": "application/json"}
-        ask = _Ask("POST", "/v1/recheck", body, headers, wait + REPLY_SECONDS, LARGE_REPLY)
+        ask = _Request("POST", "/v1/recheck", body, headers, wait + REPLY_SECONDS, LARGE_REPLY)
         return await self._read(ask, api_types.ControlReply, signed=True)
 
     async def recheck_jobs(self, *, wait: float) -> api_types.RecheckJobs:
         """As a control: wait up to `wait` seconds for somebody to ask for a look."""
-        ask = _Ask("GET", f"/v1/recheck?wait={wait:g}", seconds=wait + REPLY_SECONDS)
+        ask = _Request("GET", f"/v1/recheck?wait={wait:g}", seconds=wait + REPLY_SECONDS)
         return await self._read(ask, api_types.RecheckJobs, signed=True)
 
-    async def enrol(self, key: Identity, invite: str | None, role: Role) -> api_types.EnrolReply:
+    async def enrol(
+        self, key: Identity, invite: str | None, role: ProbeRole
+    ) -> api_types.EnrolReply:
         """Make our key known; the reply names the collector, as every signature must."""
         proof = key.sign(codec.enrol_bytes(key.public, invite, role))
         request = api_types.EnrolRequest(
             key=_base64(key.public), proof=_base64(proof), invite=invite, role=role
         )
         headers = {"Content-Type": "application/json"}
-        ask = _Ask("POST", "/v1/enroll", codec.encode(request), headers)
+        ask = _Request("POST", "/v1/enroll", codec.encode(request), headers)
         reply = await self._read(ask, api_types.EnrolReply)
         if reply.key_id != key.key_id:
             raise CollectorRefused(f"{self.endpoint.url}: enrolled another key than ours")
@@ -185,20 +187,20 @@ class CollectorClient:
     async def upload(self, batch: bytes, *, seconds: float = 60.0) -> api_types.BatchReply:
         """Send one packed batch; what the reply calls stored is durable."""
         headers = {"Content-Type": codec.BATCH_TYPE}
-        ask = _Ask("POST", "/v1/measurements", batch, headers, seconds, LARGE_REPLY)
+        ask = _Request("POST", "/v1/measurements", batch, headers, seconds, LARGE_REPLY)
         return await self._read(ask, api_types.BatchReply, signed=True)
 
     async def heartbeat(self, beat: api_types.Heartbeat) -> api_types.HeartbeatReply:
         """Say that we are here."""
         headers = {"Content-Type": "application/json"}
-        ask = _Ask("POST", "/v1/heartbeat", codec.encode(beat), headers)
+        ask = _Request("POST", "/v1/heartbeat", codec.encode(beat), headers)
         return await self._read(ask, api_types.HeartbeatReply, signed=True)
 
     async def targets(self, name: str, etag: str | None) -> TargetsReply:
         """A target list by name, unless it is still the one with this ETag."""
         headers = {"If-None-Match": etag} if etag else {}
         path = f"/v1/targets?{urlencode({'name': name})}"
-        answer = await self._ask(_Ask("GET", path, headers=headers, limit=LARGE_REPLY))
+        answer = await self._ask(_Request("GET", path, headers=headers, limit=LARGE_REPLY))
         if answer.status == 304:
             return TargetsReply(etag, None)
         self._accept(answer)
@@ -206,9 +208,9 @@ class CollectorClient:
 
     async def erase(self) -> None:
         """Take back everything this key ever sent."""
-        self._accept(await self._signed(_Ask("DELETE", "/v1/probes/me", seconds=60.0)))
+        self._accept(await self._signed(_Request("DELETE", "/v1/probes/me", seconds=60.0)))
 
-    async def _read(self, ask: _Ask, type_: type[T], *, signed: bool = False) -> T:
+    async def _read(self, ask: _Request, type_: type[T], *, signed: bool = False) -> T:
         answer = await (self._signed(ask) if signed else self._ask(ask))
         self._accept(answer)
         try:
@@ -217,7 +219,7 @@ class CollectorClient:
             what = plain(str(error), 120)
             raise CollectorRefused(f"{self.endpoint.url}: answer not understood: {what}") from error
 
-    async def _signed(self, ask: _Ask) -> _Answer:
+    async def _signed(self, ask: _Request) -> _Response:
         """Sign by the collector's own clock; when it told us of an offset by refusing, again."""
         before = self.clock_offset or 0.0
         answer = await self._ask(self._sign(ask))
@@ -226,7 +228,7 @@ class CollectorClient:
             answer = await self._ask(self._sign(ask))
         return answer
 
-    def _sign(self, ask: _Ask) -> _Ask:
+    def _sign(self, ask: _Request) -> _Request:
         if self.identity is None or self.identity.enrolment is None:
             raise CollectorRefused(f"{self.endpoint.url}: this probe is not enrolled there", 401)
         known = self.identity.enrolment
@@ -238,9 +240,9 @@ class CollectorClient:
             "Qaz-Created": created,
             "Qaz-Signature": _base64(self.identity.sign(message)),
         }
-        return _Ask(ask.method, ask.path, ask.body, headers, ask.seconds, ask.limit)
+        return _Request(ask.method, ask.path, ask.body, headers, ask.seconds, ask.limit)
 
-    def _accept(self, answer: _Answer) -> None:
+    def _accept(self, answer: _Response) -> None:
         """Raise unless the answer is a yes."""
         if 200 <= answer.status < 300:
             return
@@ -251,7 +253,7 @@ class CollectorClient:
         message = f"{where}: refused ({status}){': ' + said if said else ''}"
         raise CollectorRefused(message, status, _seconds(answer.headers.get("Retry-After")))
 
-    async def _ask(self, ask: _Ask) -> _Answer:
+    async def _ask(self, ask: _Request) -> _Response:
         try:
             async with asyncio.timeout(ask.seconds):
                 answer = await self._try_addresses(ask)
@@ -261,7 +263,7 @@ class CollectorClient:
         self._learn_clock(answer.headers.get("Date"))
         return answer
 
-    async def _try_addresses(self, ask: _Ask) -> _Answer:
+    async def _try_addresses(self, ask: _Request) -> _Response:
         """Each address in turn; one that cannot prove itself is passed over like a dead one."""
         failures: list[CollectorError] = []
         for address in await self._addresses():
@@ -293,7 +295,7 @@ class CollectorClient:
             self._known = tuple(dict.fromkeys((*resolved, *remembered)))
         return self._known
 
-    async def _send(self, ask: _Ask, address: str) -> _Answer:
+    async def _send(self, ask: _Request, address: str) -> _Response:
         if self._http is None:
             raise RuntimeError("CollectorClient is used outside its context")
         name = self.endpoint.name
@@ -311,7 +313,7 @@ class CollectorClient:
             await response.aclose()
         self.bytes_out += len(ask.body) + _size(request.headers)
         self.bytes_in += len(body) + _size(response.headers)
-        return _Answer(response.status_code, response.headers, body)
+        return _Response(response.status_code, response.headers, body)
 
     async def _body(self, response: httpx.Response, limit: int) -> bytes:
         """Read at most `limit` bytes, counted before and after inflating."""

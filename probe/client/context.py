@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probe.client import endpoint
-from probe.client.endpoint import Endpoint, EndpointError
+from probe.client.endpoint import CollectorEndpoint, EndpointError
 from probe.client.keys import Keys
 from probe.client.spool import Spool
 from probe.config import Settings
@@ -25,8 +25,8 @@ class ClientContext:
     state: Path
     keys: Keys
     spool: Spool
-    collectors: tuple[Endpoint, ...]
-    controls: tuple[Endpoint, ...]
+    collectors: tuple[CollectorEndpoint, ...]
+    controls: tuple[CollectorEndpoint, ...]
 
 
 def assemble(settings: Settings, state: Path) -> ClientContext:
@@ -52,7 +52,7 @@ def _check_roots(settings: Settings) -> None:
         raise UserError(str(error)) from error
 
 
-def _endpoints(urls: Sequence[str], settings: Settings) -> tuple[Endpoint, ...]:
+def _endpoints(urls: Sequence[str], settings: Settings) -> tuple[CollectorEndpoint, ...]:
     ca_file = Path(settings.ca_file) if settings.ca_file else None
     try:
         return tuple(

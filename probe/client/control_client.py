@@ -15,13 +15,13 @@ from msgspec.structs import replace
 from probe import codec
 from probe.api_types import BulkReply, ControlReply, RecheckAsk, RecheckJob, VantageReply
 from probe.client.collector_client import CollectorClient, CollectorError, CollectorRefused
-from probe.client.endpoint import Endpoint, is_loopback
-from probe.client.enrolment import ensure_enrolled, reintroduce
-from probe.client.keys import Keys, KeysError, Role
+from probe.client.endpoint import CollectorEndpoint, is_loopback
+from probe.client.enrolment import ensure_enrolled, re_enrol
+from probe.client.keys import Keys, KeysError, ProbeRole
 from probe.model import Control, Record
 
 T = TypeVar("T")
-Found = dict[str, tuple[Control, ...]]
+ControlsByInput = dict[str, tuple[Control, ...]]
 
 PATIENCE = 4.0
 RECHECK_WAIT = 8.0
@@ -48,11 +48,11 @@ class ControlClient:
 
     def __init__(
         self,
-        endpoints: Sequence[Endpoint],
+        endpoints: Sequence[CollectorEndpoint],
         keys: Keys,
         *,
         invite: str | None = None,
-        role: Role = "probe",
+        role: ProbeRole = "probe",
         patience: float = PATIENCE,
     ) -> None:
         self.answered = False
@@ -60,7 +60,7 @@ class ControlClient:
         self.problems: dict[str, str] = {}
         self._keys = keys
         self._invite = invite
-        self._role: Role = role
+        self._role: ProbeRole = role
         self._patience = patience
         self._clients = [CollectorClient(endpoint) for endpoint in endpoints]
 
@@ -79,9 +79,9 @@ class ControlClient:
         offsets = (client.clock_offset for client in self._clients)
         return next((offset for offset in offsets if offset is not None), None)
 
-    async def controls(self, inputs: Sequence[str]) -> Found:
+    async def controls(self, inputs: Sequence[str]) -> ControlsByInput:
         """What controls saw of these targets lately; each `age` is relative to now."""
-        found: Found = {}
+        found: ControlsByInput = {}
         for at in range(0, len(inputs), PIECE):
             piece = inputs[at : at + PIECE]
             found |= await self._controls(piece)
@@ -89,11 +89,11 @@ class ControlClient:
                 break
         return found
 
-    async def _controls(self, inputs: Sequence[str]) -> Found:
+    async def _controls(self, inputs: Sequence[str]) -> ControlsByInput:
         replies = await self._ask_all(lambda client: client.controls(inputs), self._patience)
         return _merge(replies, set(inputs))
 
-    async def recheck(self, asks: Sequence[RecheckAsk]) -> Found:
+    async def recheck(self, asks: Sequence[RecheckAsk]) -> ControlsByInput:
         """Ask controls to look now, and wait a few seconds for what they see."""
         if not asks:
             return {}
@@ -159,7 +159,7 @@ class ControlClient:
         except CollectorRefused as error:
             if error.status != _UNKNOWN_KEY:
                 raise
-        await reintroduce(client, self._keys, self._invite)
+        await re_enrol(client, self._keys, self._invite)
         return await ask()
 
 
@@ -219,7 +219,7 @@ def _wanted(jobs: Iterable[RecheckJob], listed: Collection[str] | None) -> list[
     return [job for job in once.values() if listed is None or job.input in listed]
 
 
-def _merge(replies: Iterable[ControlReply], wanted: Collection[str]) -> Found:
+def _merge(replies: Iterable[ControlReply], wanted: Collection[str]) -> ControlsByInput:
     """By target, nearest first, each observation once; nobody has seen the future."""
     seen: dict[str, dict[str, Control]] = {}
     for reply in replies:

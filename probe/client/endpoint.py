@@ -26,7 +26,7 @@ class EndpointError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class CollectorEndpoint:
     """One collector.
 
     Attributes:
@@ -64,7 +64,7 @@ class Endpoint:
 
 def parse(
     url: str, *, pin: str | None = None, ca_file: Path | None = None, lab: bool = False
-) -> Endpoint:
+) -> CollectorEndpoint:
     """Read a collector's URL; a pin may also be written as its fragment, `#pin=<hex>`."""
     try:
         parts = urlsplit(url.strip())
@@ -79,10 +79,10 @@ def parse(
     if parts.scheme == "http" and not (lab or is_loopback(host)):
         raise EndpointError(f"collector {url!r}: plain http is for loopback or --lab; use https")
     number = port or _PORTS[parts.scheme]
-    bare = Endpoint("", parts.scheme, host, number, parts.path.rstrip("/"))
+    bare = CollectorEndpoint("", parts.scheme, host, number, parts.path.rstrip("/"))
     name = f"{bare.scheme}://{bare.authority}{bare.prefix}"
     wanted = _pin(pin or parts.fragment.removeprefix("pin=") or None, url)
-    return Endpoint(name, bare.scheme, host, number, bare.prefix, wanted, ca_file, lab)
+    return CollectorEndpoint(name, bare.scheme, host, number, bare.prefix, wanted, ca_file, lab)
 
 
 def is_loopback(host: str) -> bool:
@@ -91,7 +91,7 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback if address else host == "localhost"
 
 
-def context(endpoint: Endpoint) -> ssl.SSLContext:
+def context(endpoint: CollectorEndpoint) -> ssl.SSLContext:
     """The TLS settings for this collector: nothing from the environment, nothing below TLS 1.2."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if endpoint.pin:
@@ -103,7 +103,7 @@ def context(endpoint: Endpoint) -> ssl.SSLContext:
     return made
 
 
-async def addresses(endpoint: Endpoint, *, limit: float) -> tuple[str, ...]:
+async def addresses(endpoint: CollectorEndpoint, *, limit: float) -> tuple[str, ...]:
     """Resolve the collector's name, or give up after `limit` seconds; () when it has none now.
 
     In a thread of its own that nothing waits for: the system's resolver can take half a minute to
@@ -140,7 +140,7 @@ def _resolve(host: str, port: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(info[4][0]) for info in infos))[:_ADDRESS_LIMIT]
 
 
-def _roots(endpoint: Endpoint) -> str:
+def _roots(endpoint: CollectorEndpoint) -> str:
     if endpoint.ca_file is not None:
         return str(endpoint.ca_file)
     import certifi

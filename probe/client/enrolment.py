@@ -13,7 +13,7 @@ async def ensure_enrolled(
     client.identity = identity
 
 
-async def reintroduce(client: CollectorClient, keys: Keys, invite: str | None) -> None:
+async def re_enrol(client: CollectorClient, keys: Keys, invite: str | None) -> None:
     """Enrol anew with a collector that no longer knows our key."""
     if client.identity is None:
         raise CollectorRefused(f"{client.endpoint.url}: no key to enrol", 401)

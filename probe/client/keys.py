@@ -21,7 +21,7 @@ from probe.codec import key_id
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-Role = Literal["probe", "control"]
+ProbeRole = Literal["probe", "control"]
 SEED_BYTES = 32
 _SEED_WAIT = 5.0
 
@@ -41,7 +41,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     collector: str
     collector_id: str
     key_id: str
-    role: Role = "probe"
+    role: ProbeRole = "probe"
     network: str = ""
     addresses: tuple[str, ...] = ()
 
@@ -51,7 +51,7 @@ class Identity:
     """Our key for one collector; `enrolment` is None until that collector knows it."""
 
     collector: str
-    role: Role
+    role: ProbeRole
     seed: bytes
     enrolment: Enrolment | None = None
     network: str = ""
@@ -83,7 +83,7 @@ class Keys:
         self._folder = home / "keys"
 
     def identity(
-        self, collector: str, *, role: Role = "probe", network: str | None = None
+        self, collector: str, *, role: ProbeRole = "probe", network: str | None = None
     ) -> Identity:
         """Our identity for a collector: made on first use, the same ever after."""
         where = network or ""

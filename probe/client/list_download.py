@@ -36,7 +36,7 @@ def fetch_list(url: str, *, lab: bool, ca_file: Path | None) -> str:
     return body.decode("utf-8", "replace")
 
 
-def _link(place: endpoint.Endpoint) -> http.client.HTTPConnection:
+def _link(place: endpoint.CollectorEndpoint) -> http.client.HTTPConnection:
     if place.scheme == "http":
         return http.client.HTTPConnection(place.host, place.port, timeout=_SECONDS)
     context = endpoint.context(place)

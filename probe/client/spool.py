@@ -36,7 +36,7 @@ MAX_AGE = 30 * 24 * 3600.0
 _CREDIBLE = 1_700_000_000.0
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class SegmentState(msgspec.Struct, frozen=True, kw_only=True):
     """How far a segment has come: whom it was made for, and bytes taken by each collector."""
 
     to: tuple[str, ...] = ()
@@ -138,7 +138,7 @@ class Spool:
             state = self._state(name)
             sent = {**state.sent, batch.collector: offset}
             with contextlib.suppress(OSError):
-                self._keep(name, State(to=state.to, sent=sent))
+                self._keep(name, SegmentState(to=state.to, sent=sent))
 
     def trim(self) -> Dropped:
         """Keep to the caps: what is too old goes, then what was already taken, then the oldest."""
@@ -265,14 +265,14 @@ class Spool:
     def _state_file(self, name: str) -> Path:
         return _state_file(self.folder / name)
 
-    def _state(self, name: str) -> State:
+    def _state(self, name: str) -> SegmentState:
         try:
-            noted = msgspec.json.decode(self._state_file(name).read_bytes(), type=State)
+            noted = msgspec.json.decode(self._state_file(name).read_bytes(), type=SegmentState)
         except (OSError, msgspec.MsgspecError, UnicodeError):
-            noted = State()
-        return noted if noted.to else State(to=self._adopted.get(name, ()), sent=noted.sent)
+            noted = SegmentState()
+        return noted if noted.to else SegmentState(to=self._adopted.get(name, ()), sent=noted.sent)
 
-    def _keep(self, name: str, state: State) -> None:
+    def _keep(self, name: str, state: SegmentState) -> None:
         atomic_files.write(self._state_file(name), msgspec.json.encode(state))
 
 
@@ -335,7 +335,7 @@ class Writer:
     def _begin(self) -> BinaryIO | None:
         """A new segment, locked; None when a tidying process took the empty file away first."""
         path = self._folder / f"{int(self._clock() * 1000):013d}-{secrets.token_hex(4)}.jsonl"
-        atomic_files.write(_state_file(path), msgspec.json.encode(State(to=self._to)))
+        atomic_files.write(_state_file(path), msgspec.json.encode(SegmentState(to=self._to)))
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
         # Unbuffered: what could not be written must not be tried again when the file is closed.
         file = os.fdopen(atomic_files.private_file(path, flags), "r+b", buffering=0)

@@ -19,9 +19,9 @@ from probe.client.collector_client import (
     CollectorRefused,
     CollectorUnreachable,
 )
-from probe.client.endpoint import Endpoint
-from probe.client.enrolment import ensure_enrolled, reintroduce, remember_address
-from probe.client.keys import Keys, KeysError, Role
+from probe.client.endpoint import CollectorEndpoint
+from probe.client.enrolment import ensure_enrolled, re_enrol, remember_address
+from probe.client.keys import Keys, KeysError, ProbeRole
 from probe.client.spool import Batch, Spool
 from probe.escape import plain
 
@@ -45,7 +45,7 @@ class Sender:
     """
 
     keys: Keys
-    role: Role = "probe"
+    role: ProbeRole = "probe"
     invite: str | None = None
     network: str | None = None
     budget: float = 60.0
@@ -80,7 +80,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class UploadSummary:
     """How an upload went, collector by collector."""
 
     deliveries: tuple[Delivery, ...] = ()
@@ -106,17 +106,21 @@ class Summary:
         return sum(one.bytes_in for one in self.deliveries)
 
 
-async def upload(spool: Spool, endpoints: Sequence[Endpoint], sender: Sender) -> Summary:
+async def upload(
+    spool: Spool, endpoints: Sequence[CollectorEndpoint], sender: Sender
+) -> UploadSummary:
     """Send everything that waits to every collector, all at once; never raises for a network."""
     if not endpoints:
-        return Summary()
+        return UploadSummary()
     urls = [endpoint.url for endpoint in endpoints]
     if not await _turn(spool, sender):
         busy = "another upload is still under way; it takes these records too"
-        return Summary(tuple(Delivery(u, waiting=spool.waiting(u), problem=busy) for u in urls))
+        return UploadSummary(
+            tuple(Delivery(u, waiting=spool.waiting(u), problem=busy) for u in urls)
+        )
     try:
         spool.adopt(urls)
-        return Summary(
+        return UploadSummary(
             tuple(await asyncio.gather(*(_deliver(spool, one, sender) for one in endpoints)))
         )
     finally:
@@ -132,7 +136,7 @@ async def _turn(spool: Spool, sender: Sender) -> bool:
     return False
 
 
-async def _deliver(spool: Spool, endpoint: Endpoint, sender: Sender) -> Delivery:
+async def _deliver(spool: Spool, endpoint: CollectorEndpoint, sender: Sender) -> Delivery:
     """Send to one collector; whatever goes wrong is its delivery's `problem`."""
     delivery = Delivery(endpoint.url)
     client = CollectorClient(endpoint)
@@ -186,7 +190,7 @@ def _sending(
         except CollectorRefused as error:
             if error.status != _UNKNOWN_KEY:
                 raise
-        await reintroduce(client, sender.keys, sender.invite)
+        await re_enrol(client, sender.keys, sender.invite)
         return _checked(client, await client.upload(body), batch)
 
     return send

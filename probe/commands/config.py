@@ -70,6 +70,6 @@ def _path(file: str | None) -> Path:
 def _settled(file: Path, *, must_exist: bool = False) -> Settings:
     try:
         layers = (config.file_layer(file, must_exist=must_exist), config.environment_layer())
-        return config.settle(layers)
+        return config.merge(layers)
     except ConfigError as error:
         raise UserError(str(error)) from error

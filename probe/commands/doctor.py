@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 from probe import paths
-from probe.commands.run import settled
+from probe.commands.run import load_settings
 
 _MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "bad": ("BAD ", "red")}
 
@@ -23,7 +23,7 @@ def command(*, as_json: bool, config_file: str | None, **flags: object) -> int:
     Exit 0 when a run would work, 1 when something must be repaired first.
     """
     places = paths.find()
-    settings = settled(places, config_file, flags)
+    settings = load_settings(places, config_file, flags)
 
     import asyncio
 
@@ -41,4 +41,4 @@ def command(*, as_json: bool, config_file: str | None, **flags: object) -> int:
         click.echo(f"{click.style(mark, fg=colour)}  {check.name:13} {check.said}")
         if check.fix:
             click.echo(f"{'':19} → {check.fix}")
-    return 1 if any(check.state is doctor.State.BAD for check in found) else 0
+    return 1 if any(check.state is doctor.CheckState.BAD for check in found) else 0

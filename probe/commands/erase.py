@@ -80,9 +80,9 @@ def _take_back(places: "Home", config_file: str | None, flags: dict[str, object]
     from probe.admin import erase
     from probe.client import context, endpoint
     from probe.client.keys import Keys
-    from probe.commands.run import settled
+    from probe.commands.run import load_settings
 
-    settings = settled(places, config_file, flags)
+    settings = load_settings(places, config_file, flags)
     configured = {one.url: one for one in context.assemble(settings, places.state).collectors}
     keys = Keys(places.state)
     ca_file = Path(settings.ca_file) if settings.ca_file else None

@@ -76,20 +76,20 @@ def command(
     check_stdout(output, as_json=as_json)
     places = paths.find()
     flags["upload"] = False if no_upload else None
-    settings = settled(places, config_file, flags)
+    settings = load_settings(places, config_file, flags)
     from probe.report.console import Console
     from probe.runner.jobs import assign, check_options
 
     console = Console(quiet=settings.quiet, json=as_json, output=output)
     check_options(settings, settings_file(places, config_file))
     found = assign(urls, settings, places.state, warn=console.warn, touch_network=not dry_run)
-    made = assembled(settings, places.state)
+    made = client_context(settings, places.state)
     if dry_run:
         from probe.runner.dry_run import tell
 
         tell(settings, found)
         return Exit.DONE
-    agreed(settings, places)
+    require_consent(settings, places)
     _cautioned(settings, places, console)
     places.ready()
     return _measure(made, found, console=console, began=began)
@@ -101,11 +101,11 @@ def check_stdout(output: str | None, *, as_json: bool) -> None:
         raise UserError("-o - and --json both want stdout; choose one")
 
 
-def settled(places: "Home", config_file: str | None, flags: dict[str, object]) -> Settings:
+def load_settings(places: "Home", config_file: str | None, flags: dict[str, object]) -> Settings:
     """The settings of all three layers, or `UserError`."""
     path = settings_file(places, config_file)
     try:
-        return config.settle(
+        return config.merge(
             (
                 config.file_layer(path, must_exist=config_file is not None),
                 config.environment_layer(),
@@ -121,7 +121,7 @@ def settings_file(places: "Home", named: str | None) -> Path:
     return Path(named) if named else places.config / config.FILE
 
 
-def agreed(settings: Settings, places: "Home") -> None:
+def require_consent(settings: Settings, places: "Home") -> None:
     """Nothing is measured before a volunteer agreed; an operator's control asks nobody."""
     if settings.role == "control":
         return
@@ -134,7 +134,7 @@ def agreed(settings: Settings, places: "Home") -> None:
         raise UserError(why)
 
 
-def assembled(settings: Settings, state: Path) -> "ClientContext":
+def client_context(settings: Settings, state: Path) -> "ClientContext":
     """Whom a run talks to, or `UserError`: a collector, a resolver or roots that cannot be used."""
     from probe.client import context
     from probe.runner import wiring

@@ -107,10 +107,10 @@ def _understood(arguments: Sequence[str]) -> tuple[Mapping[str, Any], Settings]:
     flags = {name: given[name] for name in given if name in Settings.__struct_fields__}
     flags["upload"] = False if given["no_upload"] else None
     layers = (config.file_layer(file, must_exist=bool(named)), config.flag_layer(flags))
-    settings = config.settle(layers)
+    settings = config.merge(layers)
     check_options(settings, file)
     assign(given["urls"], settings, places.state, warn=_warn, touch_network=False)
-    run.assembled(settings, places.state)
+    run.client_context(settings, places.state)
     return given, settings
 
 

@@ -14,7 +14,7 @@ from probe.runner.jobs import updated
 from probe.urls import TargetError
 
 if TYPE_CHECKING:
-    from probe.client.endpoint import Endpoint
+    from probe.client.endpoint import CollectorEndpoint
 
 
 @click.group("targets")
@@ -67,10 +67,10 @@ def update(
         updated(state, name).unlink(missing_ok=True)
         click.echo(f"{name}: as bundled")
         return
-    from probe.commands.run import settled
+    from probe.commands.run import load_settings
 
     flags = {"collector": (collector,) if collector else None, "lab": lab, "ca_file": ca_file}
-    settings = settled(paths.find(), None, dict(flags))
+    settings = load_settings(paths.find(), None, dict(flags))
     if not settings.collector:
         raise UserError("no collector is configured; name one: --collector URL")
     from probe.client.context import assemble
@@ -78,7 +78,7 @@ def update(
     click.echo(asyncio.run(_update(name, assemble(settings, state).collectors[0], state)))
 
 
-async def _update(name: str, place: "Endpoint", state: Path) -> str:
+async def _update(name: str, place: "CollectorEndpoint", state: Path) -> str:
     from probe import atomic_files
     from probe.client.collector_client import CollectorClient, CollectorError
 

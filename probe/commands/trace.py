@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from probe import paths
-from probe.commands.run import agreed, settled
+from probe.commands.run import load_settings, require_consent
 from probe.errors import Exit, UserError
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def command(
     if output == "-" and as_json:
         raise UserError("-o - and --json both want stdout; choose one")
     places = paths.find()
-    settings = settled(places, config_file, flags)
+    settings = load_settings(places, config_file, flags)
     url = _url(target)
-    agreed(settings, places)
+    require_consent(settings, places)
     options = {
         "harmless": harmless,
         "address": address,

@@ -5,7 +5,7 @@ import time
 import click
 
 from probe import paths
-from probe.commands.run import settled
+from probe.commands.run import load_settings
 from probe.errors import Exit, UserError
 from probe.escape import plain
 
@@ -32,14 +32,14 @@ def command(*, max_time: float, config_file: str | None, **flags: object) -> int
     """
     until = time.monotonic() + max_time
     places = paths.find()
-    settings = settled(places, config_file, flags)
+    settings = load_settings(places, config_file, flags)
 
     import asyncio
 
     from msgspec.structs import replace
 
     from probe.client import context
-    from probe.client.upload import Sender, Summary, upload
+    from probe.client.upload import Sender, UploadSummary, upload
     from probe.heartbeat import sender as heartbeat
 
     waits_for = context.assemble(settings, places.state).spool.destinations()
@@ -49,7 +49,7 @@ def command(*, max_time: float, config_file: str | None, **flags: object) -> int
     made = context.assemble(settings, places.ready())
     sender = Sender(made.keys, role=settings.role, invite=settings.invite, budget=max_time)
 
-    async def go() -> Summary:
+    async def go() -> UploadSummary:
         async with heartbeat.heartbeats(made, lambda line: click.echo(line, err=True), until):
             return await upload(made.spool, made.collectors, sender)
 

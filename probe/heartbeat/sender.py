@@ -21,14 +21,14 @@ from probe.admin import consent
 from probe.api_types import Heartbeat
 from probe.client.collector_client import CollectorClient, CollectorError, CollectorRefused
 from probe.client.context import ClientContext
-from probe.client.endpoint import Endpoint
-from probe.client.enrolment import ensure_enrolled, reintroduce, remember_address
+from probe.client.endpoint import CollectorEndpoint
+from probe.client.enrolment import ensure_enrolled, re_enrol, remember_address
 from probe.client.keys import KeysError
 from probe.config import Settings
-from probe.crash_log import keep
+from probe.crash_log import save_traceback
 from probe.heartbeat import clocks, uptime
 from probe.heartbeat.clocks import Reading
-from probe.heartbeat.uptime import EVERY, History, Reach
+from probe.heartbeat.uptime import EVERY, Reach, UptimeHistory
 from probe.model import Vantage
 from probe.vantage import VantageLookup
 
@@ -47,7 +47,7 @@ Say = Callable[[str], None]
 class Moment:
     """What one heartbeat is made of."""
 
-    history: History
+    history: UptimeHistory
     now: Reading
     where: Vantage
 
@@ -90,7 +90,7 @@ async def _beat_for_ever(outfit: ClientContext, say: Say) -> None:
         try:
             await beat(outfit, say)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end a run
-            say(f"a bug of ours in the heartbeat ({type(error).__name__}); {keep(error)}")
+            say(f"a bug of ours in the heartbeat ({type(error).__name__}); {save_traceback(error)}")
         pause = EVERY + random.uniform(-_JITTER, _JITTER)  # noqa: S311 - no secret
         await asyncio.sleep(max(began + pause - time.monotonic(), 1.0))
 
@@ -126,7 +126,7 @@ async def _beat(outfit: ClientContext, say: Say) -> bool:
     return len(heard) == len(urls)
 
 
-async def _tell(outfit: ClientContext, to: Endpoint, moment: Moment, say: Say) -> bool:
+async def _tell(outfit: ClientContext, to: CollectorEndpoint, moment: Moment, say: Say) -> bool:
     """Whether one collector heard it."""
     try:
         async with asyncio.timeout(SECONDS), CollectorClient(to) as client:
@@ -149,7 +149,7 @@ async def _send(outfit: ClientContext, client: CollectorClient, beat_: Heartbeat
     except CollectorRefused as error:
         if error.status != _UNKNOWN_KEY:
             raise
-        await reintroduce(client, outfit.keys, outfit.settings.invite)
+        await re_enrol(client, outfit.keys, outfit.settings.invite)
         await client.heartbeat(beat_)
 
 
@@ -184,14 +184,14 @@ async def _reach(outfit: ClientContext) -> Reach:
         )
 
 
-def read(state: Path) -> History:
+def read(state: Path) -> UptimeHistory:
     """What is kept; nothing where it cannot be understood."""
     try:
-        return msgspec.json.decode((state / FILE).read_bytes(), type=History)
+        return msgspec.json.decode((state / FILE).read_bytes(), type=UptimeHistory)
     except (OSError, msgspec.MsgspecError):
-        return History()
+        return UptimeHistory()
 
 
-def write(state: Path, history: History) -> None:
+def write(state: Path, history: UptimeHistory) -> None:
     """Keep it."""
     atomic_files.write(state / FILE, msgspec.json.encode(history))

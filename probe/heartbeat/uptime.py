@@ -42,7 +42,7 @@ class Interval(Data, frozen=True, kw_only=True):
     asn: int | None = None
 
 
-class History(Data, frozen=True, kw_only=True):
+class UptimeHistory(Data, frozen=True, kw_only=True):
     """What is kept between heartbeats.
 
     Attributes:
@@ -56,8 +56,13 @@ class History(Data, frozen=True, kw_only=True):
 
 
 def noted(
-    history: History, now: Reading, reach: Reach, *, country: str | None = None, asn: int | None
-) -> History:
+    history: UptimeHistory,
+    now: Reading,
+    reach: Reach,
+    *,
+    country: str | None = None,
+    asn: int | None,
+) -> UptimeHistory:
     """With a heartbeat that some collector did not hear.
 
     A look that finds nothing just after a start or sleep says nothing: the line is coming up.
@@ -94,7 +99,7 @@ def age(of: Reading, now: Reading) -> float:
     return now.wall - of.wall
 
 
-def unheard(history: History, collector: str, now: Reading) -> tuple[Unheard, ...]:
+def unheard(history: UptimeHistory, collector: str, now: Reading) -> tuple[Unheard, ...]:
     """What this collector has not been told yet, oldest first."""
     heard = history.heard.get(collector)
     newest = age(heard, now) if heard is not None else KEPT_SECONDS
@@ -112,13 +117,13 @@ def unheard(history: History, collector: str, now: Reading) -> tuple[Unheard, ..
     return tuple(one for one in found if 0 <= one.until <= one.since)[:TOLD]
 
 
-def heard_by(history: History, collectors: Collection[str], now: Reading) -> History:
+def heard_by(history: UptimeHistory, collectors: Collection[str], now: Reading) -> UptimeHistory:
     """With what these collectors heard just now."""
     told = {one: _told_until(history, one, now) for one in collectors}
     return replace(history, last=now, heard={**history.heard, **told})
 
 
-def _told_until(history: History, collector: str, now: Reading) -> Reading:
+def _told_until(history: UptimeHistory, collector: str, now: Reading) -> Reading:
     """How far a collector knows by now; a very broken history is told in several heartbeats."""
     heard = history.heard.get(collector)
     newest = age(heard, now) if heard is not None else KEPT_SECONDS
@@ -126,7 +131,7 @@ def _told_until(history: History, collector: str, now: Reading) -> Reading:
     return waiting[TOLD - 1].ended if len(waiting) > TOLD else now
 
 
-def tidied(history: History, collectors: Collection[str], now: Reading) -> History:
+def tidied(history: UptimeHistory, collectors: Collection[str], now: Reading) -> UptimeHistory:
     """Without what is too old, and what every collector of today knows."""
     known = {one: history.heard[one] for one in collectors if one in history.heard}
     oldest = max((age(one, now) for one in known.values()), default=KEPT_SECONDS)
@@ -136,7 +141,7 @@ def tidied(history: History, collectors: Collection[str], now: Reading) -> Histo
     return replace(history, stays=stays, heard=known)
 
 
-def slept(history: History, now: Reading) -> float | None:
+def slept(history: UptimeHistory, now: Reading) -> float | None:
     """Seconds of sleep since the last heartbeat; None after a start of the machine."""
     last = history.last
     if last is None or not clocks.same_boot(last, now):

@@ -18,7 +18,7 @@ from probe.model import Quic, Record, Role, Tls
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class ServedChain:
     """One chain that was served for the target, and whether it proved the name."""
 
     digests: tuple[str, ...]
@@ -43,7 +43,7 @@ def export(record: Record, others: Iterable[Record], folder: Path) -> list[Path]
 
 
 def _write(
-    chains: Iterable[Chain], certs: Mapping[str, str], folder: Path
+    chains: Iterable[ServedChain], certs: Mapping[str, str], folder: Path
 ) -> Iterator[Path | None]:
     counts = {True: 0, False: 0}
     once = {chain.digests: chain for chain in reversed(list(chains))}
@@ -58,13 +58,13 @@ def _write(
         yield path
 
 
-def _chains(record: Record) -> Iterator[Chain]:
+def _chains(record: Record) -> Iterator[ServedChain]:
     for step in record.steps:
         if isinstance(step, Tls | Quic) and step.chain and _is_ours(step):
             trusted = bool(step.trust and step.trust.valid)
             what = f"served for {step.sni or '(no name)'} by {step.address}"
             note = f"{what}, record {record.id}, {record.started_at}"
-            yield Chain(step.chain, trusted, plain(note))
+            yield ServedChain(step.chain, trusted, plain(note))
 
 
 def _is_ours(step: Tls | Quic) -> bool:
@@ -73,7 +73,7 @@ def _is_ours(step: Tls | Quic) -> bool:
     return step.role is Role.TARGET or (step.role is Role.NEUTRAL and not own)
 
 
-def _elsewhere(record: Record) -> Iterator[Chain]:
+def _elsewhere(record: Record) -> Iterator[ServedChain]:
     """What controls were served for the same names: of each only the leaf travels."""
     for control in record.control:
         for step in control.steps:
@@ -81,7 +81,7 @@ def _elsewhere(record: Record) -> Iterator[Chain]:
                 trusted = bool(step.trust and step.trust.valid)
                 what = f"served for {step.sni or '(no name)'} by {step.address} to a control"
                 note = f"{what}, its record {control.id}, the leaf alone"
-                yield Chain(step.chain[:1], trusted, plain(note))
+                yield ServedChain(step.chain[:1], trusted, plain(note))
 
 
 def _block(text: str | None, digest: str) -> str:

@@ -39,7 +39,7 @@ class Console:
         """Stdout is free for a table, and somebody wants to read it."""
         return not (self.quiet or self.json or self.output == STDOUT)
 
-    def seen(self, record: Record) -> None:
+    def show_record(self, record: Record) -> None:
         """A finished record."""
         if self.json:
             _stdout(msgspec.json.encode(summary(record)).decode())

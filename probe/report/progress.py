@@ -55,7 +55,7 @@ class Bar:
 
 
 @contextmanager
-def watching(*, quiet: bool) -> Iterator[ProgressListener]:
+def progress_listener(*, quiet: bool) -> Iterator[ProgressListener]:
     """Somebody who watches, when there is a terminal and a wish to see."""
     if quiet or not sys.stderr.isatty():
         yield NullProgress()

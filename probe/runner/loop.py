@@ -19,7 +19,7 @@ from probe.errors import Exit, first
 from probe.judge import RULESET, judge
 from probe.ordering import LIMITS, Job
 from probe.report.console import Console
-from probe.report.progress import watching
+from probe.report.progress import progress_listener
 from probe.runner.deadlines import Deadlines
 from probe.runner.history import History
 from probe.runner.jobs import JobList
@@ -93,7 +93,7 @@ async def _locked(
     writer = outfit.spool.writer([one.url for one in outfit.collectors])
     results = Results(outfit.state)
     outlet = RecordWriter(
-        sink, (writer, results), Journal(outfit.state), seen=console.seen, warn=console.warn
+        sink, (writer, results), Journal(outfit.state), seen=console.show_record, warn=console.warn
     )
     try:
         ending = await _measured(order, outfit, outlet, console=console, stop=stop)
@@ -126,7 +126,7 @@ async def _measured(
         # A control has nothing to compare: nobody slows it.
         comparing = provision.comparing if outfit.settings.role == "probe" else None
         recall = History(Results(outfit.state), order.heading.run)
-        with watching(quiet=console.quiet) as watcher:
+        with progress_listener(quiet=console.quiet) as watcher:
             run = Run(
                 order,
                 dataclasses.replace(tools, earlier=recall.earlier, comparing=comparing),
@@ -180,7 +180,7 @@ def _exit(ending: RunResult, outlet: RecordWriter, outfit: ClientContext, *, uns
 
 def _bug_teller(console: Console) -> Callable[[Job, BaseException], None]:
     def tell(job: Job, error: BaseException) -> None:
-        where = crash_log.keep(error, job.url)
+        where = crash_log.save_traceback(error, job.url)
         console.warn(f"a bug of ours while looking at {job.url} ({type(error).__name__}); {where}")
 
     return tell

@@ -19,10 +19,10 @@ from probe.api_types import RecheckJob
 from probe.client.collector_client import CollectorClient, CollectorError
 from probe.client.context import ClientContext
 from probe.client.control_client import answer_rechecks
-from probe.client.endpoint import Endpoint
+from probe.client.endpoint import CollectorEndpoint
 from probe.client.enrolment import ensure_enrolled
 from probe.client.keys import KeysError
-from probe.crash_log import keep
+from probe.crash_log import save_traceback
 from probe.experiments.step_log import StepLog
 from probe.judge import RULESET
 from probe.model import Record, Role, Tcp
@@ -63,7 +63,7 @@ async def answering(outfit: ClientContext, found: JobList, console: Console) -> 
 
 
 async def _answer(
-    outfit: ClientContext, endpoint: Endpoint, listed: Collection[str], console: Console
+    outfit: ClientContext, endpoint: CollectorEndpoint, listed: Collection[str], console: Console
 ) -> None:
     """Answer one collector for ever; what breaks is begun again."""
     wait = _FIRST_WAIT
@@ -78,7 +78,7 @@ async def _answer(
         except (CollectorError, KeysError) as error:
             console.note(f"rechecks: {error}")
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end a control
-            console.warn(f"a bug of ours in rechecks ({type(error).__name__}); {keep(error)}")
+            console.warn(f"a bug of ours in rechecks ({type(error).__name__}); {save_traceback(error)}")
         await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - no secret
         wait = min(wait * 2, _LONGEST_WAIT)
 
@@ -141,7 +141,7 @@ class RecheckWorker:
         return dataclasses.replace(look, steps=trail.steps, elapsed=elapsed)
 
     def _bug(self, job: Job, error: BaseException) -> None:
-        where = keep(error, job.url)
+        where = save_traceback(error, job.url)
         self._console.warn(f"a bug of ours while looking at {job.url}; {where}")
 
 

@@ -17,7 +17,7 @@ from probe.analysis import facts
 from probe.api_types import RecheckAsk
 from probe.client.context import NONE, ClientContext
 from probe.client.control_client import ControlClient
-from probe.client.endpoint import Endpoint
+from probe.client.endpoint import CollectorEndpoint
 from probe.client.upload import Sender, upload
 from probe.config import Settings
 from probe.errors import UserError
@@ -165,7 +165,7 @@ def clean(record: Record) -> Record:
     return scrub(record, allowed=allowed_addresses(record.steps))
 
 
-def _desk(outfit: ClientContext, endpoints: Sequence[Endpoint]) -> ControlClient:
+def _desk(outfit: ClientContext, endpoints: Sequence[CollectorEndpoint]) -> ControlClient:
     settings = outfit.settings
     return ControlClient(endpoints, outfit.keys, invite=settings.invite, role=settings.role)
 

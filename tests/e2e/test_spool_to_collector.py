@@ -20,9 +20,9 @@ from probe.client import endpoint as place
 from probe.client.collector_client import CollectorClient
 from probe.client.control_client import ControlClient, answer_rechecks
 from probe.client.enrolment import ensure_enrolled
-from probe.client.keys import Keys, Role
+from probe.client.keys import Keys, ProbeRole
 from probe.client.spool import Spool
-from probe.client.upload import Sender, Summary, upload
+from probe.client.upload import Sender, UploadSummary, upload
 from probe.model import Record
 from tests.probe import sample
 
@@ -64,7 +64,7 @@ def invite(folder: Path, role: str) -> str:
     return done.stdout.strip()
 
 
-def fresh(url: str = LISTED, *, role: Role = "probe", ago: float = 60.0) -> Record:
+def fresh(url: str = LISTED, *, role: ProbeRole = "probe", ago: float = 60.0) -> Record:
     when = datetime.now(UTC) - timedelta(seconds=ago)
     started = when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     made = sample.blocked()
@@ -86,7 +86,7 @@ def fill(home: Path, count: int, *to: str) -> Spool:
     return spool
 
 
-def send(spool: Spool, home: Path, url: str, **options: str) -> Summary:
+def send(spool: Spool, home: Path, url: str, **options: str) -> UploadSummary:
     sender = Sender(Keys(home), budget=30, **options)  # type: ignore[arg-type]
     return asyncio.run(upload(spool, [place.parse(url)], sender))
 

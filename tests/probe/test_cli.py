@@ -91,7 +91,7 @@ def test_the_log_of_bugs_has_lines_and_no_words(tmp_path: Path) -> None:
     try:
         bug("192.0.2.1")
     except ZeroDivisionError as error:
-        where = crash_log.keep(error, "https://a.example/")
+        where = crash_log.save_traceback(error, "https://a.example/")
     text = (tmp_path / crash_log.FILE).read_text()
     assert str(tmp_path / crash_log.FILE) in where
     assert "ZeroDivisionError" in text
@@ -104,7 +104,7 @@ def test_the_log_of_bugs_does_not_grow_for_ever(
 ) -> None:
     monkeypatch.setattr(crash_log, "_LIMIT", 1000)
     for _ in range(50):
-        crash_log.keep(ZeroDivisionError())
+        crash_log.save_traceback(ZeroDivisionError())
     assert sum(file.stat().st_size for file in tmp_path.glob("bugs*")) < 4000
 
 

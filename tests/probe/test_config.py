@@ -12,7 +12,7 @@ from probe.config import ConfigError, Layer, Settings, environment_layer, file_l
 
 
 def settled(*layers: Layer) -> Settings:
-    return config.settle(layers)
+    return config.merge(layers)
 
 
 def test_the_later_layer_holds(tmp_path: Path) -> None:

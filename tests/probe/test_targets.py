@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from probe import reference_data, targets
-from probe.targets import Problem, TargetError, load, parse, parse_url, slug
+from probe.targets import TargetError, TargetProblem, load, parse, parse_url, slug
 from probe.urls import URL_LIMIT
 
 
@@ -205,7 +205,7 @@ def test_any_text_is_read(text: str) -> None:
     for head in ("", "url,category_code\n", "[[target]]\n"):
         found, problems = parse(head + text, "any")
         assert all(parse_url(target.url) == target.url for target in found)
-        assert all(isinstance(problem, Problem) for problem in problems)
+        assert all(isinstance(problem, TargetProblem) for problem in problems)
 
 
 def test_files_in_odd_encodings(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from probe.admin import consent, schedule
-from probe.admin.doctor import Check, State, Subject, examine
+from probe.admin.doctor import Check, CheckState, Subject, examine
 from probe.client import endpoint as place
 from probe.client.spool import Spool
-from tests.probe.rehearsal import Rehearsal, credentials, record
+from tests.probe.fake_collector import FakeCollector, credentials, record
 
 
 @pytest.fixture(autouse=True)
@@ -30,17 +30,17 @@ def examined(home: Path, *urls: str, ca_file: Path | None = None) -> list[Check]
 def test_a_fresh_machine_is_told_to_begin_with_consent(tmp_path: Path) -> None:
     found = examined(tmp_path / "home")
     (agreement,) = named(found, "consent")
-    assert (agreement.state, agreement.fix) == (State.BAD, "qazprobe consent")
+    assert (agreement.state, agreement.fix) == (CheckState.BAD, "qazprobe consent")
     assert not (tmp_path / "home").exists()
     consent.record(tmp_path / "home", "en", heartbeat=False)
     (agreement,) = named(examined(tmp_path / "home"), "consent")
-    assert agreement.state is State.FINE
+    assert agreement.state is CheckState.FINE
 
 
 def test_every_trouble_says_how_to_repair_it(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir(mode=0o755)
     found = examined(tmp_path / "home", "http://127.0.0.1:1")
-    assert all(check.fix for check in found if check.state is State.BAD)
+    assert all(check.fix for check in found if check.state is CheckState.BAD)
     (folder,) = named(found, "state folder")
     assert folder.fix.startswith("chmod 700")
 
@@ -72,17 +72,17 @@ def test_a_heartbeat_that_is_allowed_and_not_sent_is_told_and_the_other_way_roun
     ends = [place.parse("http://127.0.0.1:1", lab=True)] if url else []
     found = named(asyncio.run(examine(Subject(home, ends))), "heartbeat")
     assert [said in check.said for check in found if said] == [True] * (said is not None)
-    assert all(check.fix for check in found if check.state is State.NOTE)
+    assert all(check.fix for check in found if check.state is CheckState.NOTE)
     assert named(asyncio.run(examine(Subject(home, ends, role="control"))), "heartbeat") == []
 
 
 def test_a_collector_is_looked_at_and_no_key_is_made_for_it(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             with Spool(tmp_path).writer((there.url,)) as writer:
                 writer.add(record(1))
             found = await examine(Subject(tmp_path, [place.parse(there.url)]))
-            assert [check.state for check in named(found, "clock")] == [State.FINE]
+            assert [check.state for check in named(found, "clock")] == [CheckState.FINE]
             assert "takes new probes" in named(found, "key")[0].said
             assert named(found, "spool")[0].fix == "qazprobe upload"
             assert there.requests == ["GET /v1/service"]
@@ -95,13 +95,16 @@ def test_a_wrong_clock_and_a_forged_collector_are_bad(tmp_path: Path) -> None:
     made = credentials(tmp_path)
 
     async def scene() -> None:
-        async with Rehearsal(date_ahead=600) as there, Rehearsal(tls=made.context) as forged:
+        async with (
+            FakeCollector(date_ahead=600) as there,
+            FakeCollector(tls=made.context) as forged,
+        ):
             ends = [place.parse(there.url), place.parse(forged.url)]
             found = await examine(Subject(tmp_path, ends))
             (clock,) = named(found, "clock")
-            assert clock.state is State.BAD
+            assert clock.state is CheckState.BAD
             assert "600 seconds behind" in clock.said or "599 seconds behind" in clock.said
-            bad = [check for check in named(found, "collector") if check.state is State.BAD]
+            bad = [check for check in named(found, "collector") if check.state is CheckState.BAD]
             assert "somebody may sit in between" in bad[0].said
 
     asyncio.run(scene())
@@ -115,5 +118,5 @@ def test_a_state_folder_that_takes_nothing_is_bad(
     # What the system says of a read-only disk; root may write anywhere else.
     monkeypatch.setattr(os, "access", lambda *_: False)
     (folder,) = named(examined(tmp_path / "home"), "state folder")
-    assert (folder.state, "nothing can be written" in folder.said) == (State.BAD, True)
+    assert (folder.state, "nothing can be written" in folder.said) == (CheckState.BAD, True)
     assert folder.fix

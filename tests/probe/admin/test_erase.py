@@ -8,7 +8,7 @@ from probe.client.collector_client import CollectorClient
 from probe.client.enrolment import ensure_enrolled
 from probe.client.keys import Keys
 from probe.paths import Home
-from tests.probe.rehearsal import Rehearsal, answering, problem
+from tests.probe.fake_collector import FakeCollector, answering, problem
 
 PROBE = Path(__file__).parents[3] / "probe"
 
@@ -49,7 +49,7 @@ def test_ours_goes_and_what_is_not_ours_stays(tmp_path: Path) -> None:
 
 def test_a_collector_gives_everything_back_and_forgets_the_key(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             there.stored["r1"] = b"{}"
             keys = Keys(tmp_path)
             where = place.parse(there.url)

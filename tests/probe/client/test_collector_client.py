@@ -15,13 +15,13 @@ from probe.client.collector_client import (
     CollectorUnreachable,
     CollectorUntrusted,
 )
-from probe.client.endpoint import Endpoint
+from probe.client.endpoint import CollectorEndpoint
 from probe.client.enrolment import ensure_enrolled
 from probe.client.keys import Keys
-from tests.probe.rehearsal import Rehearsal, answering, credentials, problem
+from tests.probe.fake_collector import FakeCollector, answering, credentials, problem
 
 
-async def service(endpoint: Endpoint) -> ServiceReply:
+async def service(endpoint: CollectorEndpoint) -> ServiceReply:
     async with CollectorClient(endpoint) as client:
         return await client.service()
 
@@ -30,7 +30,7 @@ def test_a_collector_proves_itself_by_its_root_its_key_or_not_at_all(tmp_path: P
     made = credentials(tmp_path)
 
     async def scene() -> None:
-        async with Rehearsal(tls=made.context) as there:
+        async with FakeCollector(tls=made.context) as there:
             rooted = place.parse(there.url, ca_file=made.root, lab=True)
             assert (await service(rooted)).collector_id == "c0ffee"
             pinned = place.parse(f"{there.url}#pin={made.pin}")
@@ -48,7 +48,7 @@ def test_an_expired_certificate_points_at_the_clock(tmp_path: Path) -> None:
     made = credentials(tmp_path, days=-1)
 
     async def scene() -> None:
-        async with Rehearsal(tls=made.context) as there:
+        async with FakeCollector(tls=made.context) as there:
             with pytest.raises(CollectorUntrusted, match="clock"):
                 await service(place.parse(there.url, ca_file=made.root, lab=True))
 
@@ -59,7 +59,7 @@ def test_a_certificate_for_another_name_is_not_trusted(tmp_path: Path) -> None:
     made = credentials(tmp_path)
 
     async def scene() -> None:
-        async with Rehearsal(tls=made.context, host="127.0.0.2") as there:
+        async with FakeCollector(tls=made.context, host="127.0.0.2") as there:
             with pytest.raises(CollectorUntrusted):
                 await service(place.parse(there.url, ca_file=made.root, lab=True))
 
@@ -77,7 +77,7 @@ def test_roots_and_proxies_of_the_environment_are_not_asked(
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
 
     async def scene() -> None:
-        async with Rehearsal(tls=made.context) as there:
+        async with FakeCollector(tls=made.context) as there:
             with pytest.raises(CollectorUntrusted):
                 await service(place.parse(there.url))
             await service(place.parse(there.url, ca_file=made.root, lab=True))
@@ -88,7 +88,7 @@ def test_roots_and_proxies_of_the_environment_are_not_asked(
 
 def test_a_redirect_is_never_followed() -> None:
     async def scene() -> None:
-        async with Rehearsal() as there, Rehearsal() as elsewhere:
+        async with FakeCollector() as there, FakeCollector() as elsewhere:
             target = f"{elsewhere.url}/v1/service"
             there.override["/v1/service"] = answering(
                 lambda: web.Response(status=302, headers={"Location": target})
@@ -112,7 +112,7 @@ def test_a_redirect_is_never_followed() -> None:
 )
 def test_an_answer_that_is_no_answer_is_refused(body: bytes) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             there.override["/v1/service"] = answering(lambda: web.Response(body=body))
             with pytest.raises(CollectorRefused, match="not understood"):
                 await service(place.parse(there.url))
@@ -124,7 +124,7 @@ def test_an_answer_is_bounded_before_and_after_inflating() -> None:
     bomb = gzip.compress(bytes(64 * 1024 * 1024))
 
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             there.override["/v1/service"] = answering(
                 lambda: web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
             )
@@ -144,7 +144,7 @@ def test_an_answer_is_bounded_before_and_after_inflating() -> None:
 
 def test_a_refusal_says_what_the_collector_said_without_its_control_characters() -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             there.override["/v1/service"] = answering(
                 lambda: problem(429, "too many\x1b[2Jrequests")
             )
@@ -160,7 +160,7 @@ def test_a_dead_port_and_a_dead_name_are_unreachable(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("probe.client.endpoint._resolve", lambda *_: ())
 
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             port = there.port
         with pytest.raises(CollectorUnreachable, match="cannot be reached"):
             await service(place.parse(f"http://127.0.0.1:{port}"))
@@ -176,7 +176,7 @@ def test_a_mute_server_is_given_up_on_in_time(tmp_path: Path) -> None:
         return web.Response()
 
     async def scene() -> None:
-        async with Rehearsal(override={"/v1/measurements": mute}) as there:
+        async with FakeCollector(override={"/v1/measurements": mute}) as there:
             keys = Keys(tmp_path)
             async with CollectorClient(place.parse(there.url)) as client:
                 await ensure_enrolled(client, keys, keys.identity(there.url), None)
@@ -195,7 +195,7 @@ def test_a_name_that_does_not_resolve_is_dialled_where_it_was_last_time(
         return ()
 
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             keys = Keys(tmp_path)
             url = f"http://collector.lab:{there.port}"
             identity = keys.remember(keys.identity(url), "c0ffee", addresses=("127.0.0.1",))
@@ -223,7 +223,7 @@ def test_a_resolver_that_never_answers_holds_nobody_up(monkeypatch: pytest.Monke
 
 def test_requests_are_signed_for_this_collector_and_reuse_one_connection(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             keys = Keys(tmp_path)
             async with CollectorClient(place.parse(there.url)) as client:
                 with pytest.raises(CollectorRefused, match="not enrolled"):
@@ -243,7 +243,7 @@ def test_requests_are_signed_for_this_collector_and_reuse_one_connection(tmp_pat
 
 def test_a_wrong_clock_is_put_right_by_the_collectors(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal(date_ahead=7200) as there:
+        async with FakeCollector(date_ahead=7200) as there:
             keys = Keys(tmp_path)
             client = CollectorClient(place.parse(there.url))
             identity = keys.identity(there.url)
@@ -258,7 +258,7 @@ def test_a_wrong_clock_is_put_right_by_the_collectors(tmp_path: Path) -> None:
 
 def test_controls_are_asked_by_name_or_all_at_once(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there, CollectorClient(place.parse(there.url)) as client:
+        async with FakeCollector() as there, CollectorClient(place.parse(there.url)) as client:
             await client.controls(["https://a.example/?q=1&x=2"])
             await client.controls([f"https://{n}.example/" for n in range(2000)])
             assert there.requests[0].startswith("GET /v1/control?input=https")
@@ -274,7 +274,7 @@ def test_target_lists_come_with_an_etag() -> None:
         return web.Response(body=b"url\n", headers={"ETag": '"1"'})
 
     async def scene() -> None:
-        async with Rehearsal() as there, CollectorClient(place.parse(there.url)) as client:
+        async with FakeCollector() as there, CollectorClient(place.parse(there.url)) as client:
             there.override["/v1/targets"] = lists
             first = await client.targets("kz", None)
             assert first.body == b"url\n"

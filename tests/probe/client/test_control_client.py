@@ -11,7 +11,7 @@ from probe.client.control_client import PIECE, ControlClient, answer_rechecks
 from probe.client.enrolment import ensure_enrolled
 from probe.client.keys import Keys
 from probe.model import Control, Record, Vantage
-from tests.probe.rehearsal import Rehearsal, answering, problem
+from tests.probe.fake_collector import FakeCollector, answering, problem
 
 URL = "https://a.example/"
 
@@ -27,8 +27,10 @@ def desk(home: Path, *urls: str, patience: float = 2.0) -> ControlClient:
 
 def test_what_controls_saw_comes_nearest_first_each_once_and_only_as_asked(tmp_path: Path) -> None:
     async def scene() -> None:
-        there = Rehearsal(controls=(seen(-600, -30, 5), seen(-1, url="https://unasked.example/")))
-        also = Rehearsal(controls=(seen(-30, -7),))
+        there = FakeCollector(
+            controls=(seen(-600, -30, 5), seen(-1, url="https://unasked.example/"))
+        )
+        also = FakeCollector(controls=(seen(-30, -7),))
         async with there, also, desk(tmp_path, there.url, also.url) as asked:
             found = await asked.controls([URL])
             assert {url: [one.age for one in controls] for url, controls in found.items()} == {
@@ -43,7 +45,7 @@ def test_what_controls_saw_comes_nearest_first_each_once_and_only_as_asked(tmp_p
 def test_many_targets_are_asked_about_in_pieces(tmp_path: Path) -> None:
     async def scene() -> None:
         many = [f"https://{number}.example/" for number in range(2 * PIECE)]
-        there = Rehearsal(controls=(seen(-1, url=many[0]), seen(-2, url=many[-1])))
+        there = FakeCollector(controls=(seen(-1, url=many[0]), seen(-2, url=many[-1])))
         async with there, desk(tmp_path, there.url) as asked:
             assert set(await asked.controls(many)) == {many[0], many[-1]}
             assert [path.count("input=") for path in there.requests] == [PIECE, PIECE]
@@ -57,10 +59,10 @@ def test_a_dead_or_mute_collector_costs_a_moment_and_is_no_exception(tmp_path: P
         return web.Response()
 
     async def scene() -> None:
-        async with Rehearsal() as gone:
+        async with FakeCollector() as gone:
             dead = gone.url
         async with (
-            Rehearsal(override={"/v1/control": mute, "/v1/vantage": mute}) as there,
+            FakeCollector(override={"/v1/control": mute, "/v1/vantage": mute}) as there,
             desk(tmp_path, dead, there.url, patience=0.2) as asked,
         ):
             started = time.monotonic()
@@ -75,7 +77,7 @@ def test_a_dead_or_mute_collector_costs_a_moment_and_is_no_exception(tmp_path: P
 
 def test_a_refusal_shows_that_the_line_lives(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there, desk(tmp_path, there.url) as asked:
+        async with FakeCollector() as there, desk(tmp_path, there.url) as asked:
             there.override["/v1/control"] = answering(lambda: problem(403, "closed"))
             assert await asked.controls([URL]) == {}
             assert asked.answered
@@ -86,7 +88,7 @@ def test_a_refusal_shows_that_the_line_lives(tmp_path: Path) -> None:
 
 def test_a_recheck_enrols_first_and_again_when_we_were_forgotten(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal(controls=(seen(-1),)) as there, desk(tmp_path, there.url) as asked:
+        async with FakeCollector(controls=(seen(-1),)) as there, desk(tmp_path, there.url) as asked:
             ask = [RecheckAsk(input=URL, addresses=("192.0.2.1",))]
             assert [one.age for one in (await asked.recheck(ask))[URL]] == [-1.0]
             there.keys.clear()
@@ -135,7 +137,7 @@ def test_a_control_looks_at_what_is_listed_and_sends_it_at_once(tmp_path: Path) 
             RecheckJob(id="2", input=URL),
             RecheckJob(id="3", input="http://not.listed.example/"),
         ]
-        async with Rehearsal(jobs=jobs) as there:
+        async with FakeCollector(jobs=jobs) as there:
             keys = Keys(tmp_path)
             async with CollectorClient(place.parse(there.url)) as client:
                 identity = keys.identity(there.url, role="control")
@@ -157,7 +159,7 @@ def test_a_control_outlives_its_collector(tmp_path: Path) -> None:
     warnings: list[str] = []
 
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             keys = Keys(tmp_path)
             there.override["/v1/recheck"] = answering(lambda: problem(503, "busy"))
             async with CollectorClient(place.parse(there.url)) as client:

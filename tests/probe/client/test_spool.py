@@ -14,7 +14,7 @@ from hypothesis import given, strategies as st
 
 from probe import atomic_files
 from probe.client.spool import Spool
-from tests.probe.rehearsal import record
+from tests.probe.fake_collector import record
 
 A, B = "https://a.example", "https://b.example"
 DAY = 86400.0

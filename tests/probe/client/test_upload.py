@@ -12,8 +12,8 @@ from probe.api_types import BatchReply
 from probe.client import endpoint as place
 from probe.client.keys import Keys
 from probe.client.spool import Spool
-from probe.client.upload import Sender, Summary, upload
-from tests.probe.rehearsal import Rehearsal, answering, problem, record, reply
+from probe.client.upload import Sender, UploadSummary, upload
+from tests.probe.fake_collector import FakeCollector, answering, problem, record, reply
 
 
 async def no_pause(_: float) -> None:
@@ -32,13 +32,13 @@ def fill(home: Path, lines: list[bytes], *to: str) -> Spool:
     return spool
 
 
-async def send(spool: Spool, who: Sender, *urls: str) -> Summary:
+async def send(spool: Spool, who: Sender, *urls: str) -> UploadSummary:
     return await upload(spool, [place.parse(url) for url in urls], who)
 
 
 def test_everything_arrives_once_in_batches_of_500(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             spool = fill(tmp_path, [record(n) for n in range(1100)], there.url)
             summary = await send(spool, sender(tmp_path), there.url)
             assert summary.complete
@@ -55,14 +55,14 @@ def test_everything_arrives_once_in_batches_of_500(tmp_path: Path) -> None:
 
 def test_what_was_made_offline_is_sent_by_the_next_run(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             url, port = there.url, there.port
         spool = fill(tmp_path, [record(0)], url)
         offline = await send(spool, sender(tmp_path), url)
         assert not offline.complete
         assert offline.deliveries[0].waiting == 1
         assert "cannot be reached" in offline.problems[0]
-        async with Rehearsal(port=port) as there:
+        async with FakeCollector(port=port) as there:
             fill(tmp_path, [record(1)], url)
             assert (await send(spool, sender(tmp_path), url)).complete
             assert set(there.stored) == {"r0", "r1"}
@@ -77,7 +77,7 @@ def test_a_full_disk_is_said_with_the_file_that_did_not_fit(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             spool = fill(tmp_path, [record(0)])
             monkeypatch.setattr(os, "fsync", full)
             summary = await send(spool, sender(tmp_path), there.url)
@@ -90,7 +90,7 @@ def test_a_full_disk_is_said_with_the_file_that_did_not_fit(
 
 def test_a_rejected_record_costs_its_neighbours_nothing(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             spool = fill(tmp_path, [record(0), b'{"id":"bad1"}', record(2)], there.url)
             summary = await send(spool, sender(tmp_path), there.url)
             assert summary.complete
@@ -107,7 +107,7 @@ def test_an_answer_that_was_lost_is_no_second_count(tmp_path: Path) -> None:
     """The collector stored the batch, and the line died before its answer came."""
 
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             lost = 0
 
             async def lose(request: web.Request) -> web.StreamResponse:
@@ -131,14 +131,14 @@ def test_an_answer_that_was_lost_is_no_second_count(tmp_path: Path) -> None:
 
 def test_one_dead_collector_does_not_hold_up_the_other(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal() as dead:
+        async with FakeCollector() as dead:
             nowhere, port = dead.url, dead.port
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             spool = fill(tmp_path, [record(0)], nowhere, there.url)
             summary = await send(spool, sender(tmp_path), nowhere, there.url)
             assert [one.waiting for one in summary.deliveries] == [1, 0]
             assert not summary.complete
-            async with Rehearsal(port=port) as back:
+            async with FakeCollector(port=port) as back:
                 assert (await send(spool, sender(tmp_path), nowhere, there.url)).complete
                 assert set(back.stored) == {"r0"}
             assert there.duplicates == 0
@@ -148,7 +148,7 @@ def test_one_dead_collector_does_not_hold_up_the_other(tmp_path: Path) -> None:
 
 def test_a_collector_that_forgot_us_gets_our_key_again(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             spool = fill(tmp_path, [record(0)], there.url)
             assert (await send(spool, sender(tmp_path), there.url)).complete
             there.keys.clear()
@@ -162,7 +162,7 @@ def test_a_collector_that_forgot_us_gets_our_key_again(tmp_path: Path) -> None:
 
 def test_an_invite_is_used_where_one_is_needed(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal(enrolment="token") as there:
+        async with FakeCollector(enrolment="token") as there:
             spool = fill(tmp_path, [record(0)], there.url)
             refused = await send(spool, sender(tmp_path), there.url)
             assert "an invite is needed" in refused.problems[0]
@@ -174,7 +174,7 @@ def test_an_invite_is_used_where_one_is_needed(tmp_path: Path) -> None:
 
 def test_too_large_a_batch_is_halved_until_it_fits(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
 
             async def narrow(request: web.Request) -> web.StreamResponse:
                 if len(await request.read()) > 400:
@@ -201,7 +201,7 @@ def test_a_busy_collector_is_asked_again_after_as_long_as_it_said(tmp_path: Path
         waits.append(seconds)
 
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
 
             async def busy(request: web.Request) -> web.StreamResponse:
                 if len(waits) < 2:
@@ -223,7 +223,7 @@ def test_waits_are_fully_jittered_and_few(tmp_path: Path) -> None:
         waits.append(seconds)
 
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             there.override["/v1/measurements"] = answering(lambda: problem(500, "oops"))
             spool = fill(tmp_path, [record(0)], there.url)
             patient = sender(tmp_path, pause=pause, draw=lambda: 0.5)
@@ -241,7 +241,7 @@ def test_an_answer_that_does_not_add_up_is_not_believed(tmp_path: Path) -> None:
     ]
 
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             spool = fill(tmp_path, [record(0)], there.url)
             for lie in lies:
                 there.override["/v1/measurements"] = answering(lambda lie=lie: reply(lie))  # type: ignore[misc]
@@ -258,7 +258,7 @@ def test_the_budget_is_kept(tmp_path: Path) -> None:
         return web.Response()
 
     async def scene() -> None:
-        async with Rehearsal(override={"/v1/measurements": mute}) as there:
+        async with FakeCollector(override={"/v1/measurements": mute}) as there:
             spool = fill(tmp_path, [record(0)], there.url)
             summary = await send(spool, sender(tmp_path, budget=0.3), there.url)
             assert "not finished within" in summary.problems[0]
@@ -269,7 +269,7 @@ def test_the_budget_is_kept(tmp_path: Path) -> None:
 
 def test_two_uploads_take_turns(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             spool = fill(tmp_path, [record(n) for n in range(20)], there.url)
             both = await asyncio.gather(
                 send(spool, sender(tmp_path), there.url),
@@ -283,7 +283,7 @@ def test_two_uploads_take_turns(tmp_path: Path) -> None:
 
 def test_nothing_to_send_asks_nobody(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             assert (await send(Spool(tmp_path), sender(tmp_path), there.url)).complete
             assert there.requests == []
 

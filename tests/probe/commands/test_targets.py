@@ -11,7 +11,7 @@ from probe.client.endpoint import parse
 from probe.commands.targets import _update, command
 from probe.errors import UserError
 from probe.runner.jobs import updated
-from tests.probe.rehearsal import Rehearsal
+from tests.probe.fake_collector import FakeCollector
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_newer_list_comes_from_the_collector_once(home: Path) -> None:
         return web.Response(text="https://new.example/\n", headers={"ETag": '"1"'})
 
     async def story() -> list[str]:
-        async with Rehearsal(override={"/v1/targets": listed}) as collector:
+        async with FakeCollector(override={"/v1/targets": listed}) as collector:
             place = parse(collector.url)
             return [await _update("kz", place, home) for _ in range(2)]
 
@@ -82,7 +82,7 @@ def test_a_list_with_nothing_in_it_is_not_taken(home: Path) -> None:
         return web.Response(text="nonsense")
 
     async def story() -> str:
-        async with Rehearsal(override={"/v1/targets": empty}) as collector:
+        async with FakeCollector(override={"/v1/targets": empty}) as collector:
             return await _update("kz", parse(collector.url), home)
 
     with pytest.raises(UserError, match="nothing that can be measured"):

@@ -11,7 +11,7 @@ import pytest
 from probe.admin import consent
 from probe.client.spool import Spool
 from probe.paths import VARIABLE
-from tests.probe.rehearsal import Rehearsal, record
+from tests.probe.fake_collector import FakeCollector, record
 
 Done = tuple[int, str, str]
 
@@ -41,13 +41,13 @@ def test_what_waits_is_sent_when_the_collector_is_back(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             url, port = there.url, there.port
         with Spool(tmp_path / "home").writer((url,)) as writer:
             writer.add(record(1))
         code, out, err = await qazprobe(environment, "upload", "--max-time", "1")
         assert (code, "1 waiting" in out, err.count("\n")) == (4, True, 1)
-        async with Rehearsal(port=port) as there:
+        async with FakeCollector(port=port) as there:
             code, out, err = await qazprobe(environment, "upload")
             assert (code, err) == (0, "")
             assert "1 stored, 0 known already, 0 rejected, 0 waiting" in out
@@ -69,7 +69,7 @@ def test_erase_takes_back_what_was_sent_and_leaves_nothing(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             with Spool(tmp_path / "home").writer((there.url,)) as writer:
                 writer.add(record(1))
             await qazprobe(environment, "upload")
@@ -91,7 +91,7 @@ def test_erase_keeps_the_keys_while_a_collector_cannot_be_asked(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     async def scene() -> None:
-        async with Rehearsal() as there:
+        async with FakeCollector() as there:
             with Spool(tmp_path / "home").writer((there.url,)) as writer:
                 writer.add(record(1))
             await qazprobe(environment, "upload")

@@ -14,19 +14,19 @@ from probe.client.keys import Keys
 from probe.client.spool import Spool
 from probe.config import Settings
 from probe.heartbeat import sender as heartbeat
-from probe.heartbeat.uptime import History
-from tests.probe.rehearsal import Rehearsal, reply
+from probe.heartbeat.uptime import UptimeHistory
+from tests.probe.fake_collector import FakeCollector, reply
 
 
 class Listener:
     """A collector that hears heartbeats, or is told not to."""
 
-    def __init__(self, rehearsal: Rehearsal) -> None:
+    def __init__(self, collector: FakeCollector) -> None:
         self.heard: list[Heartbeat] = []
         self.deaf = False
         self.came = asyncio.Event()
-        self._rehearsal = rehearsal
-        rehearsal.override["/v1/heartbeat"] = self.hear
+        self._rehearsal = collector
+        collector.override["/v1/heartbeat"] = self.hear
 
     async def hear(self, request: web.Request) -> web.StreamResponse:
         if refused := await self._rehearsal.refuse_signature(request):
@@ -61,15 +61,15 @@ def silent(_line: str) -> None:
     return
 
 
-def kept(state: Path) -> History:
+def kept(state: Path) -> UptimeHistory:
     return heartbeat.read(state)
 
 
 def test_it_says_that_it_is_there_and_no_more(tmp_path: Path) -> None:
     async def story() -> tuple[Heartbeat, int]:
-        async with Rehearsal() as rehearsal:
-            listener = Listener(rehearsal)
-            assert await heartbeat.beat(outfit(tmp_path, rehearsal.url), silent)
+        async with FakeCollector() as collector:
+            listener = Listener(collector)
+            assert await heartbeat.beat(outfit(tmp_path, collector.url), silent)
             return listener.heard[0], len(msgspec.json.encode(listener.heard[0]))
 
     said, size = asyncio.run(story())
@@ -81,9 +81,9 @@ def test_it_says_that_it_is_there_and_no_more(tmp_path: Path) -> None:
 
 def test_what_was_not_heard_is_told_afterwards(tmp_path: Path) -> None:
     async def story() -> list[Heartbeat]:
-        async with Rehearsal() as rehearsal:
-            listener = Listener(rehearsal)
-            made = outfit(tmp_path, rehearsal.url)
+        async with FakeCollector() as collector:
+            listener = Listener(collector)
+            made = outfit(tmp_path, collector.url)
             await heartbeat.beat(made, silent)
             listener.deaf = True
             for _ in range(2):
@@ -104,9 +104,9 @@ def test_what_was_not_heard_is_told_afterwards(tmp_path: Path) -> None:
 
 def test_a_dead_collector_does_not_silence_a_living_one(tmp_path: Path) -> None:
     async def story() -> list[Heartbeat]:
-        async with Rehearsal() as rehearsal:
-            listener = Listener(rehearsal)
-            made = outfit(tmp_path, "http://127.0.0.1:9", rehearsal.url)
+        async with FakeCollector() as collector:
+            listener = Listener(collector)
+            made = outfit(tmp_path, "http://127.0.0.1:9", collector.url)
             assert not await heartbeat.beat(made, silent)
             assert not await heartbeat.beat(made, silent)
             return listener.heard
@@ -118,11 +118,11 @@ def test_a_dead_collector_does_not_silence_a_living_one(tmp_path: Path) -> None:
 
 def test_a_collector_that_forgot_us_is_told_who_we_are(tmp_path: Path) -> None:
     async def story() -> int:
-        async with Rehearsal() as rehearsal:
-            listener = Listener(rehearsal)
-            made = outfit(tmp_path, rehearsal.url)
+        async with FakeCollector() as collector:
+            listener = Listener(collector)
+            made = outfit(tmp_path, collector.url)
             await heartbeat.beat(made, silent)
-            rehearsal.keys.clear()
+            collector.keys.clear()
             await heartbeat.beat(made, silent)
             return len(listener.heard)
 
@@ -136,13 +136,13 @@ def test_without_a_yes_of_its_own_nothing_is_said(tmp_path: Path) -> None:
         return len(listener.heard)
 
     async def stories() -> list[int]:
-        async with Rehearsal() as rehearsal:
-            listener = Listener(rehearsal)
-            without = outfit(tmp_path, rehearsal.url, allowed=False)
+        async with FakeCollector() as collector:
+            listener = Listener(collector)
+            without = outfit(tmp_path, collector.url, allowed=False)
             counts = [await story(without, listener)]
-            counts.append(await story(outfit(tmp_path, rehearsal.url), listener))
+            counts.append(await story(outfit(tmp_path, collector.url), listener))
             # A run that repeats begins at once, and goes on until it ends.
-            again = outfit(tmp_path, rehearsal.url, every=900.0)
+            again = outfit(tmp_path, collector.url, every=900.0)
             listener.came.clear()
             async with heartbeat.heartbeats(again, silent):
                 await listener.came.wait()
@@ -154,9 +154,9 @@ def test_without_a_yes_of_its_own_nothing_is_said(tmp_path: Path) -> None:
 
 def test_two_processes_do_not_say_it_twice(tmp_path: Path) -> None:
     async def story() -> int:
-        async with Rehearsal() as rehearsal:
-            listener = Listener(rehearsal)
-            made = outfit(tmp_path, rehearsal.url)
+        async with FakeCollector() as collector:
+            listener = Listener(collector)
+            made = outfit(tmp_path, collector.url)
             await asyncio.gather(*(heartbeat.beat(made, silent) for _ in range(3)))
             return len(listener.heard)
 
@@ -165,4 +165,4 @@ def test_two_processes_do_not_say_it_twice(tmp_path: Path) -> None:
 
 def test_a_history_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     (tmp_path / heartbeat.FILE).write_text("{")
-    assert heartbeat.read(tmp_path) == History()
+    assert heartbeat.read(tmp_path) == UptimeHistory()

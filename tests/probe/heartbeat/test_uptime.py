@@ -2,7 +2,7 @@
 
 from probe.heartbeat import uptime
 from probe.heartbeat.clocks import Reading
-from probe.heartbeat.uptime import EVERY, KEPT_SECONDS, History
+from probe.heartbeat.uptime import EVERY, KEPT_SECONDS, UptimeHistory
 
 HERE, THERE = "https://one.example", "https://two.example"
 WEEK = 7 * 86_400.0
@@ -20,8 +20,8 @@ def at(seconds: float, *, boot: str = "a", slept: float = 0.0, wall: float = 1.8
 
 
 def dark(
-    history: History, since: float, until: float, *, boot: str = "a", wall: float = 1.8e9
-) -> History:
+    history: UptimeHistory, since: float, until: float, *, boot: str = "a", wall: float = 1.8e9
+) -> UptimeHistory:
     moment = since
     while moment <= until:
         now = at(moment, boot=boot, wall=wall)
@@ -31,7 +31,7 @@ def dark(
 
 
 def test_a_week_of_darkness_is_one_line_and_is_told_by_its_age() -> None:
-    history = uptime.heard_by(History(), [HERE], at(0))
+    history = uptime.heard_by(UptimeHistory(), [HERE], at(0))
     history = dark(history, EVERY, WEEK)
     assert len(history.stays) == 1
     (told,) = uptime.unheard(history, HERE, at(WEEK + 60))
@@ -40,20 +40,20 @@ def test_a_week_of_darkness_is_one_line_and_is_told_by_its_age() -> None:
 
 
 def test_a_clock_that_was_set_meanwhile_changes_nothing() -> None:
-    history = dark(History(), 0, 3600)
+    history = dark(UptimeHistory(), 0, 3600)
     (told,) = uptime.unheard(history, HERE, at(4000, wall=1.9e9))
     assert (told.since, told.until) == (4000.0, 400.0)
 
 
 def test_what_was_heard_is_not_told_again() -> None:
-    history = dark(History(), 0, 3600)
+    history = dark(UptimeHistory(), 0, 3600)
     history = uptime.heard_by(history, [HERE], at(3900))
     assert uptime.unheard(history, HERE, at(4200)) == ()
     assert len(uptime.unheard(history, THERE, at(4200))) == 1
 
 
 def test_sleep_and_being_off_are_left_out() -> None:
-    history = dark(History(), 0, 1800)
+    history = dark(UptimeHistory(), 0, 1800)
     asleep = at(20_000, slept=18_000)
     history = uptime.noted(history, asleep, "nothing", country="KZ", asn=9198)
     later = 1.8e9 + 30_000
@@ -64,19 +64,19 @@ def test_sleep_and_being_off_are_left_out() -> None:
 
 
 def test_a_look_after_sleep_that_reaches_something_counts_at_once() -> None:
-    history = dark(History(), 0, 1800)
+    history = dark(UptimeHistory(), 0, 1800)
     history = uptime.noted(history, at(20_000, slept=18_000), "home", country="KZ", asn=9198)
     assert [stay.reach for stay in history.stays] == ["nothing", "home"]
 
 
 def test_another_reach_is_another_stay() -> None:
-    history = uptime.noted(History(), at(0), "nothing", country="KZ", asn=9198)
+    history = uptime.noted(UptimeHistory(), at(0), "nothing", country="KZ", asn=9198)
     history = uptime.noted(history, at(300), "home", country="KZ", asn=9198)
     assert [one.reach for one in uptime.unheard(history, HERE, at(600))] == ["nothing", "home"]
 
 
 def test_what_everybody_knows_is_forgotten_and_so_is_what_is_too_old() -> None:
-    history = dark(History(), 0, 3600)
+    history = dark(UptimeHistory(), 0, 3600)
     history = uptime.heard_by(history, [HERE], at(3900))
     assert uptime.tidied(history, [HERE, THERE], at(3900)).stays == history.stays
     assert uptime.tidied(history, [HERE], at(3900)).stays == ()
@@ -84,7 +84,7 @@ def test_what_everybody_knows_is_forgotten_and_so_is_what_is_too_old() -> None:
 
 
 def test_a_history_too_long_for_one_heartbeat_is_told_in_several() -> None:
-    history = History()
+    history = UptimeHistory()
     for number in range(300):
         reach: uptime.Reach = "home" if number % 2 else "nothing"
         history = uptime.noted(history, at(number * 300), reach, country=None, asn=None)
@@ -97,7 +97,7 @@ def test_a_history_too_long_for_one_heartbeat_is_told_in_several() -> None:
 
 
 def test_the_history_of_a_bad_year_stays_small() -> None:
-    history = History()
+    history = UptimeHistory()
     for number in range(2000):
         reach: uptime.Reach = "home" if number % 2 else "nothing"
         history = uptime.noted(history, at(number * 300), reach, country=None, asn=None)
@@ -105,7 +105,7 @@ def test_the_history_of_a_bad_year_stays_small() -> None:
 
 
 def test_sleep_since_the_last_heartbeat_is_told() -> None:
-    history = uptime.heard_by(History(), [HERE], at(0))
+    history = uptime.heard_by(UptimeHistory(), [HERE], at(0))
     assert uptime.slept(history, at(5000, slept=4000)) == 4000
     assert uptime.slept(history, at(10, boot="b")) is None
-    assert uptime.slept(History(), at(10)) is None
+    assert uptime.slept(UptimeHistory(), at(10)) is None

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from probe.ordering import Job
-from probe.report.progress import NullProgress, watching
+from probe.report.progress import NullProgress, progress_listener
 
 
 class Terminal(io.StringIO):
@@ -21,7 +21,7 @@ def test_nothing_is_shown_where_nobody_looks(
     monkeypatch: pytest.MonkeyPatch, *, quiet: bool
 ) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal() if quiet else io.StringIO())
-    with watching(quiet=quiet) as watcher:
+    with progress_listener(quiet=quiet) as watcher:
         watcher.phase("looking", 1)
         watcher.done(Job("web", "https://a.example/"), None)
         assert isinstance(watcher, NullProgress)
@@ -31,7 +31,7 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    with watching(quiet=False) as watcher:
+    with progress_listener(quiet=False) as watcher:
         watcher.done(Job("web", "https://early.example/"), None)
         watcher.phase("looking", 2)
         watcher.done(Job("web", "https://a\x07.example/"), None)

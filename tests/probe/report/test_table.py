@@ -62,7 +62,7 @@ def test_a_stranger_cannot_steer_the_terminal() -> None:
 def test_a_summary_is_one_line_of_json(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
-    Console(json=True).seen(BLOCKED)
+    Console(json=True).show_record(BLOCKED)
     said = msgspec.json.decode(out.getvalue())
     assert said["outcome"] == "blocked"
     assert said["reason"] == "Because."
@@ -73,7 +73,7 @@ def test_quiet_keeps_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(quiet=True)
     console.note("all is well")
     console.warn("something \x1b is wrong")
-    console.seen(BLOCKED)
+    console.show_record(BLOCKED)
     console.table(BLOCKED)
     said = capsys.readouterr()
     assert said.out == ""

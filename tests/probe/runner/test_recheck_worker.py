@@ -16,7 +16,7 @@ from probe.report.console import Console
 from probe.runner import recheck_worker
 from probe.runner.ports import RunDependencies
 from probe.runner.recheck_worker import RecheckWorker
-from tests.probe.rehearsal import Rehearsal
+from tests.probe.fake_collector import FakeCollector
 from tests.probe.stage import Manner, Stage, assignment, kit
 
 URL = "https://a.example/"
@@ -70,8 +70,8 @@ def test_a_control_that_repeats_answers_and_any_other_does_not(
         RecheckJob(id="2", input="https://unlisted.example/"),
     ]
 
-    async def story(*, every: float | None) -> Rehearsal:
-        async with Rehearsal(jobs=list(jobs)) as collector:
+    async def story(*, every: float | None) -> FakeCollector:
+        async with FakeCollector(jobs=list(jobs)) as collector:
             settings = Settings(role="control", every=every, collector=(collector.url,))
             made = assemble(settings, tmp_path)
             async with recheck_worker.answering(made, assignment("a.example"), Console(quiet=True)):

@@ -25,12 +25,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def record(number: int, *, padding: int = 0) -> bytes:
-    """A line that the spool takes for a record, and the rehearsal for a good one."""
+    """A line that the spool takes for a record, and the collector for a good one."""
     return msgspec.json.encode({"id": f"r{number}", "padding": "x" * padding})
 
 
 @dataclass
-class Rehearsal:
+class FakeCollector:
     """The collector's side of the line; `async with` starts it."""
 
     tls: ssl.SSLContext | None = None
@@ -176,15 +176,15 @@ class Rehearsal:
         return web.Response(status=204)
 
 
-_ROUTES: dict[tuple[str, str], Callable[[Rehearsal, web.Request], Awaitable[web.Response]]] = {
-    ("POST", "/v1/enroll"): Rehearsal.enrol,
-    ("POST", "/v1/measurements"): Rehearsal.measurements,
-    ("GET", "/v1/service"): Rehearsal.service,
-    ("GET", "/v1/vantage"): Rehearsal.vantage,
-    ("GET", "/v1/control"): Rehearsal.control,
-    ("POST", "/v1/recheck"): Rehearsal.recheck,
-    ("GET", "/v1/recheck"): Rehearsal.recheck_jobs,
-    ("DELETE", "/v1/probes/me"): Rehearsal.erase,
+_ROUTES: dict[tuple[str, str], Callable[[FakeCollector, web.Request], Awaitable[web.Response]]] = {
+    ("POST", "/v1/enroll"): FakeCollector.enrol,
+    ("POST", "/v1/measurements"): FakeCollector.measurements,
+    ("GET", "/v1/service"): FakeCollector.service,
+    ("GET", "/v1/vantage"): FakeCollector.vantage,
+    ("GET", "/v1/control"): FakeCollector.control,
+    ("POST", "/v1/recheck"): FakeCollector.recheck,
+    ("GET", "/v1/recheck"): FakeCollector.recheck_jobs,
+    ("DELETE", "/v1/probes/me"): FakeCollector.erase,
 }
 
 
@@ -224,8 +224,8 @@ def credentials(folder: Path, *, days: int = 1) -> Credentials:
         ec.generate_private_key(ec.SECP256R1()),
         ec.generate_private_key(ec.SECP256R1()),
     )
-    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Rehearsal Root")])
-    leaf_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Rehearsal")])
+    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "FakeCollector Root")])
+    leaf_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "FakeCollector")])
 
     def builder(subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
         return (
