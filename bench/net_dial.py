@@ -18,6 +18,7 @@ from time import monotonic, process_time
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from probe.experiments.operations import HttpRequest, TcpConnect, TlsHandshake
 from probe.net.session import Session, SessionSettings
 from probe.net.target_net import SocketNet
 from tests.probe.net.rude import Authority
@@ -90,10 +91,10 @@ def main() -> None:
             ipv6=False,
         )
         kinds: dict[str, Ask] = {
-            "tcp": lambda net, _: net.tcp("127.0.0.1", plain),
-            "tls": lambda net, _: net.tls("127.0.0.1", secure, NAME),
-            "http": lambda net, _: net.http(f"http://{NAME}:{plain}/", "127.0.0.1"),
-            "https": lambda net, _: net.http(f"https://{NAME}:{secure}/", "127.0.0.1"),
+            "tcp": lambda net, _: net.tcp(TcpConnect("127.0.0.1", plain)),
+            "tls": lambda net, _: net.tls(TlsHandshake("127.0.0.1", secure, NAME)),
+            "http": lambda net, _: net.http(HttpRequest(f"http://{NAME}:{plain}/", "127.0.0.1")),
+            "https": lambda net, _: net.http(HttpRequest(f"https://{NAME}:{secure}/", "127.0.0.1")),
         }
         for kind, ask in kinds.items():
             line = asyncio.run(time_looks(settings, ask, chosen.looks, chosen.at_once))

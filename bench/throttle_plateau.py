@@ -13,6 +13,7 @@ from statistics import median, quantiles
 from msgspec.structs import astuple
 
 from bench.throttle_net import Line, Net, Served, rerun_inside
+from probe.experiments.operations import TransferRequest
 from probe.model import Transfer
 from probe.net.transfer import transfer
 
@@ -49,18 +50,17 @@ def limit(net: Net, cell: Limited) -> None:
 
 
 def run(served: Served, seconds: float) -> Transfer:
-    return asyncio.run(
-        transfer(
-            served.address,
-            served.port,
-            "any.test",
-            1 << 32,
-            path=f"/{1 << 32}",
-            host="any.test",
-            pin=served.pin,
-            cap=seconds,
-        )
+    request = TransferRequest(
+        served.address,
+        served.port,
+        "any.test",
+        1 << 32,
+        path=f"/{1 << 32}",
+        host="any.test",
+        pin=served.pin,
+        cap=seconds,
     )
+    return asyncio.run(transfer(request))
 
 
 def errors(

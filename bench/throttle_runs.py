@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import Literal, cast
+from typing import cast
 
 from bench.throttle_net import THROTTLED_NAME, Line, Net, Served
-from probe.analysis.paired_test import State, froze, judge_pairs, rate
+from probe.analysis.paired_test import PairState, froze, judge_pairs, rate
 from probe.api_types import BulkReply
 from probe.experiments.interface import Net as NetPort, Task
+from probe.experiments.operations import TcpConnect, TransferRequest
 from probe.experiments.throttle import measure
 from probe.failure import Failure
 from probe.model import Tcp, Transfer
@@ -21,7 +22,7 @@ from probe.rules.throttle import mechanism
 
 KILOBYTE_BITS = 1024 * 8
 CONNECTING = 5.0
-SLOWED = frozenset({State.SUSPECTED, State.STRONG, State.EXTREME})
+SLOWED = frozenset({PairState.SUSPECTED, PairState.STRONG, PairState.EXTREME})
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class BenchNet:
 
     moved: list[Transfer] = field(default_factory=list)
 
-    async def tcp(self, address: str, port: int) -> Tcp:
+    async def tcp(self, connect: TcpConnect) -> Tcp:
+        address, port = connect.address, connect.port
         try:
             async with asyncio.timeout(CONNECTING):
                 _, writer = await asyncio.open_connection(address, port)
@@ -61,30 +63,8 @@ class BenchNet:
     def safe(self, _address: str) -> bool:
         return True
 
-    async def transfer(
-        self,
-        address: str,
-        port: int,
-        sni: str | None,
-        size: int,
-        *,
-        path: str,
-        host: str,
-        pin: str | None,
-        cap: float,
-        direction: Literal["down", "up"] = "down",
-    ) -> Transfer:
-        step = await transfer(
-            address,
-            port,
-            sni,
-            size,
-            path=path,
-            host=host,
-            pin=pin,
-            cap=cap,
-            direction=direction,
-        )
+    async def transfer(self, request: TransferRequest) -> Transfer:
+        step = await transfer(request)
         self.moved.append(step)
         return step
 
@@ -98,7 +78,7 @@ class Outcome:
         truth: For a freeze, the bytes that the router let through on each connection.
     """
 
-    state: State
+    state: PairState
     transfers: int
     size: int
     ratio: float | None
@@ -147,18 +127,16 @@ def competing(served: Served, flows: int) -> Iterator[None]:
         dice = random.Random(seed)
         while not stop.wait(dice.expovariate(1 / 1.5)):
             size = int(dice.lognormvariate(12.5, 1.0))
-            asyncio.run(
-                transfer(
-                    served.address,
-                    served.port,
-                    "household.test",
-                    size,
-                    path=f"/{size}",
-                    host="h",
-                    pin=None,
-                    cap=4.0,
-                )
+            request = TransferRequest(
+                served.address,
+                served.port,
+                "household.test",
+                size,
+                path=f"/{size}",
+                host="h",
+                cap=4.0,
             )
+            asyncio.run(transfer(request))
 
     threads = [threading.Thread(target=household, args=(n,), daemon=True) for n in range(flows)]
     for thread in threads:

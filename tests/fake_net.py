@@ -7,7 +7,8 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from probe.compare import host_of
-from probe.experiments.interface import Hello, Resolver
+from probe.experiments.interface import Resolver
+from probe.experiments.operations import DnsQuery, HttpRequest, TcpConnect, TlsHandshake
 from probe.failure import Failure
 from probe.model import Dns, Http, Reply, Steps, Tcp, Tls, Trust
 
@@ -48,58 +49,43 @@ class FakeNet:
         self.clock += 0.1
         return self.clock
 
-    async def dns(
-        self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
-    ) -> Dns:
+    async def dns(self, query: DnsQuery) -> Dns:
+        resolver, name = query.resolver, query.name
         at = self._tick(f"dns {resolver.label} {name}")
         said = self.names.get((resolver.label, name), Failure.DNS_NXDOMAIN)
         step = Dns(
-            name=name, resolver=resolver.label, transport=resolver.transport, type=type_, at=at
+            name=name, resolver=resolver.label, transport=resolver.transport, type=query.type, at=at
         )
         if isinstance(said, Failure):
             silent = said is Failure.TIMEOUT
             return replace(step, failure=said, replies=() if silent else (Reply(at=0.01, rcode=3),))
         return replace(step, replies=(Reply(at=0.01, rcode=0, answers=said),))
 
-    async def tcp(self, address: str, port: int, *, limit: float | None = None) -> Tcp:
+    async def tcp(self, connect: TcpConnect) -> Tcp:
+        address, port = connect.address, connect.port
         at = self._tick(f"tcp {address}:{port}")
         failure = Failure.TIMEOUT if address in self.dead else None
         return Tcp(address=address, port=port, failure=failure, at=at, elapsed=0.05)
 
-    async def tls(
-        self,
-        address: str,
-        port: int,
-        sni: str | None,
-        *,
-        hello: Hello = "default",
-        verify: str | None = None,
-        limit: float | None = None,
-    ) -> tuple[Tcp, Tls | None]:
-        tcp = await self.tcp(address, port)
+    async def tls(self, handshake: TlsHandshake) -> tuple[Tcp, Tls | None]:
+        address, port, sni = handshake.address, handshake.port, handshake.sni
+        tcp = await self.tcp(TcpConnect(address, port))
         if tcp.failure is not None:
             return tcp, None
         at = self._tick(f"tls {address} {sni}")
         said = self.handshakes.get((address, sni), VALID)
-        step = Tls(address=address, port=port, sni=sni, hello=hello, bytes_out=517, at=at)
+        step = Tls(address=address, port=port, sni=sni, hello=handshake.hello, at=at)
+        step = replace(step, bytes_out=517)
         if isinstance(said, Failure):
             return tcp, replace(step, failure=said)
         return tcp, replace(step, bytes_in=3000, trust=said)
 
-    async def http(
-        self,
-        url: str,
-        address: str,
-        *,
-        host: str | None = None,
-        sni: str | None = None,
-        path: str | None = None,
-        limit: float | None = None,
-    ) -> Steps:
-        own = host or host_of(url)
+    async def http(self, request: HttpRequest) -> Steps:
+        url, address = request.url, request.address
+        own = request.host or host_of(url)
         secure = url.startswith("https:")
         if secure:
-            tcp, tls = await self.tls(address, 443, sni or own)
+            tcp, tls = await self.tls(TlsHandshake(address, 443, request.sni or own))
             if tls is None:
                 return (tcp,)
             if tls.failure is not None:
@@ -107,7 +93,7 @@ class FakeNet:
             before: Steps = (tcp, tls)
             proven = tls.trust is not None and tls.trust.valid
         else:
-            connected = await self.tcp(address, 80)
+            connected = await self.tcp(TcpConnect(address, 80))
             if connected.failure is not None:
                 return (connected,)
             before, proven = (connected,), False

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from probe.compare import host_of, is_address
 from probe.experiments.interface import Net, Resolver, Task
+from probe.experiments.operations import DnsQuery, HttpRequest
 from probe.experiments.step_log import StepLog
 from probe.model import Dns, Http, Role, Step, Steps, Tcp
 
@@ -95,10 +96,10 @@ async def _ask(
     net: Net, trail: StepLog, site: Site, resolvers: Sequence[Resolver], *, try_: int
 ) -> list[str]:
     """Ask these resolvers at once; the system's also for IPv6, where there is any."""
-    asks: list[Awaitable[Dns]] = [net.dns(site.host, "A", one) for one in resolvers]
+    asks: list[Awaitable[Dns]] = [net.dns(DnsQuery(site.host, one)) for one in resolvers]
     system = [one for one in resolvers if one.label == "system"]
     if net.ipv6:
-        asks += [net.dns(site.host, "AAAA", one) for one in system]
+        asks += [net.dns(DnsQuery(site.host, one, type="AAAA")) for one in system]
     answers = await net.together(asks)
     for answer in answers:
         trail.add(answer, hop=site.hop, try_=try_)
@@ -157,7 +158,7 @@ async def fetch_from(
     limit: float | None = None,
 ) -> Steps:
     """Fetch from one address, on the trail."""
-    steps = await net.http(site.url, address, limit=limit)
+    steps = await net.http(HttpRequest(site.url, address, limit=limit))
     parent = _said_by(trail, site, address, try_)
     return trail.chain(steps, hop=site.hop, try_=try_, parent=parent)
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from probe.analysis.shutdown import BY_ADDRESS as BY_NO_NAME, BY_PORT, Mode, classify, reach
 from probe.experiments.interface import Experiment, GatewayNet, Net, Task
+from probe.experiments.operations import DnsQuery, HttpRequest, TcpConnect, TlsHandshake
 from probe.experiments.option import ADDRESS, lasting
 from probe.experiments.step_log import StepLog
 from probe.failure import Failure
@@ -86,7 +87,7 @@ async def _encrypted(net: Net, trail: StepLog, try_: int) -> None:
 
 async def _address(net: Net, address: str, port: int) -> Steps:
     """A place abroad that needs no name."""
-    return (await net.tcp(address, port, limit=LIMIT),)
+    return (await net.tcp(TcpConnect(address, port, limit=LIMIT)),)
 
 
 def _sites(task: Task) -> Sequence[Anchor]:
@@ -114,13 +115,13 @@ async def _site(net: Net, site: Anchor) -> Steps:
     """A query to the system's resolver (to another one if it is silent), then a handshake."""
     host, asked = host_of(site.url), []
     for resolver in net.resolvers[:2]:
-        asked.append(await net.dns(host, "A", resolver, limit=LIMIT))
+        asked.append(await net.dns(DnsQuery(host, resolver, limit=LIMIT)))
         usable = [address for address in asked[-1].addresses if net.safe(address)]
         if usable:
             port = port_of(site.url)
             if port == 80:
-                return (*asked, *await net.http(site.url, usable[0], limit=LIMIT))
-            tcp, tls = await net.tls(usable[0], port, host, limit=LIMIT)
+                return (*asked, *await net.http(HttpRequest(site.url, usable[0], limit=LIMIT)))
+            tcp, tls = await net.tls(TlsHandshake(usable[0], port, host, limit=LIMIT))
             return (*asked, tcp, *([tls] if tls is not None else []))
     return tuple(asked)
 
@@ -145,7 +146,7 @@ async def _ports(task: Task, net: Net, trail: StepLog) -> None:
     if not isinstance(own, str) or not net.safe(own):
         return
     for port in OPEN_PORTS:
-        trail.add(await net.tcp(own, port, limit=LIMIT), role=Role.NEUTRAL)
+        trail.add(await net.tcp(TcpConnect(own, port, limit=LIMIT)), role=Role.NEUTRAL)
 
 
 EXPERIMENT = Experiment(
@@ -155,5 +156,6 @@ EXPERIMENT = Experiment(
     confirm,
     wanted,
     once=True,
+    given=frozenset({"anchors", "own_server"}),
     takes={"again_seconds": lasting(3600), "own_server": ADDRESS},
 )

@@ -14,9 +14,10 @@ from dataclasses import replace
 from probe.compare import agree, forged_among, is_address
 from probe.experiments.browse import Site
 from probe.experiments.interface import Experiment, Net, Resolver, Task
+from probe.experiments.operations import DnsQuery, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.model import Dns, Ping, Role, Step, Steps, Tls
-from probe.reference_data import nobodys_addresses, whoami_names
+from probe.reference_data import unused_addresses, whoami_names
 
 DOT = 853
 _ENCRYPTED = frozenset({"doh", "dot"})
@@ -84,8 +85,8 @@ async def _every_way(task: Task, net: Net, trail: StepLog, site: Site, *, try_: 
 async def _one_way(
     net: Net, way: Resolver, harmless: str, host: str
 ) -> tuple[tuple[Role, Dns], tuple[Role, Dns]]:
-    first = await net.dns(harmless, "A", way)
-    return (Role.HARMLESS, first), (Role.TARGET, await net.dns(host, "A", way))
+    first = await net.dns(DnsQuery(harmless, way))
+    return (Role.HARMLESS, first), (Role.TARGET, await net.dns(DnsQuery(host, way)))
 
 
 def _place(trail: StepLog, looks: Iterable[tuple[Role, Step]], *, try_: int = 1) -> None:
@@ -99,7 +100,7 @@ def _place(trail: StepLog, looks: Iterable[tuple[Role, Step]], *, try_: int = 1)
 
 async def _nobody(task: Task, net: Net, trail: StepLog) -> None:
     name = task.harmless[task.seed % len(task.harmless)]
-    asks = [net.dns(name, "A", Resolver(a, a)) for a in nobodys_addresses() if net.safe(a)]
+    asks = [net.dns(DnsQuery(name, Resolver(a, a))) for a in unused_addresses() if net.safe(a)]
     _place(trail, [(Role.NEUTRAL, step) for step in await net.together(asks)])
 
 
@@ -111,10 +112,12 @@ async def _who_answers(net: Net, trail: StepLog) -> None:
     system, *public = net.resolvers
     plain = [one for one in public if one.transport == "udp"][:_ASKED_WHO]
     for name in whoami_names()[:1]:
-        own = await net.dns(name, "A", system)
+        own = await net.dns(DnsQuery(name, system))
         for one in plain:
             secure = [r for r in public if r.transport == "doh" and r.address == one.address]
-            pair = await net.together([net.dns(name, "A", each) for each in (one, *secure[:1])])
+            pair = await net.together(
+                [net.dns(DnsQuery(name, each)) for each in (one, *secure[:1])]
+            )
             said = who([own, *pair]) if secure else "unknown"
             step = Ping(what=f"whoami {said}", address=one.address, port=one.port, at=pair[0].at)
             trail.add(step, role=Role.NEUTRAL)
@@ -159,7 +162,7 @@ async def _prove(task: Task, net: Net, trail: StepLog, site: Site, *, try_: int)
     chosen = dict.fromkeys([*system[:1], *[a for a in others if a not in system][:1]])
     port = site.port if site.secure else 443
     for address in [a for a in chosen if net.safe(a)]:
-        trail.chain(await net.tls(address, port, site.host), try_=try_)
+        trail.chain(await net.tls(TlsHandshake(address, port, site.host)), try_=try_)
 
 
 def _told_elsewhere(task: Task, site: Site) -> list[str]:

@@ -10,13 +10,14 @@ stopped; the others say what the stopping keys on.
 
 from probe.compare import is_address
 from probe.experiments.browse import Site, resolve
-from probe.experiments.interface import Experiment, Hello, Net, Task
+from probe.experiments.interface import Experiment, Net, Task
+from probe.experiments.operations import ClientHello, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.experiments.web import look_at
 from probe.failure import Failure
 from probe.model import Role, Steps, Tls
 
-HELLOS: tuple[Hello, ...] = ("default", "tls12", "tls13", "http11", "noalpn", "split", "ech")
+HELLOS: tuple[ClientHello, ...] = ("default", "tls12", "tls13", "http11", "noalpn", "split", "ech")
 
 
 async def measure(task: Task, net: Net) -> Steps:
@@ -52,7 +53,7 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     return trail.steps
 
 
-def _sent(seen: Steps) -> dict[Hello, None]:
+def _sent(seen: Steps) -> dict[ClientHello, None]:
     """The hellos of the first look, in their order."""
     sent = {s.hello for s in seen if isinstance(s, Tls)}
     return dict.fromkeys(hello for hello in HELLOS if hello in sent)
@@ -63,7 +64,7 @@ def _is_offer(step: object) -> bool:
 
 
 async def _in_turns(
-    task: Task, net: Net, trail: StepLog, site: Site, address: str, *, hello: Hello, try_: int
+    task: Task, net: Net, trail: StepLog, site: Site, address: str, *, hello: ClientHello, try_: int
 ) -> None:
     harmless = task.harmless[task.seed % len(task.harmless)]
     port = site.port if site.secure else 443
@@ -72,7 +73,9 @@ async def _in_turns(
         (site.host, Role.TARGET),
         (harmless, Role.HARMLESS),
     ):
-        trail.chain(await net.tls(address, port, name, hello=hello), role=role, try_=try_)
+        trail.chain(
+            await net.tls(TlsHandshake(address, port, name, hello=hello)), role=role, try_=try_
+        )
 
 
 EXPERIMENT = Experiment("hello", 1, measure, confirm, wanted)

@@ -1,22 +1,29 @@
-"""The one door between experiments and the network.
+"""The interface between experiments and the network.
 
-An experiment asks through `Net` and gets finished steps back: values, never sockets, never
-exceptions. So it is tested with a fake that is a dict, and everything that is hard about sockets
-stays in `probe/net/`.
+An experiment calls `Net` and gets finished steps back: values, never sockets, never exceptions. So
+it is tested with a fake that is a dict, and everything that is hard about sockets stays in
+`probe/net/`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
+from probe.experiments.operations import (
+    DnsQuery,
+    Exchange,
+    HttpRequest,
+    QuicHandshake,
+    TcpConnect,
+    TlsHandshake,
+    TransferRequest,
+)
 from probe.experiments.option import Option
 from probe.model import Control, Dns, Line, Ping, Quic, Step, Steps, Tcp, Tls, Transfer
 from probe.reference_data import Resolver
 
 T = TypeVar("T")
-
-Hello = Literal["default", "tls12", "tls13", "split", "ech", "http11", "noalpn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,152 +60,80 @@ class Task:
 
 
 class Net(Protocol):
-    """Ask the network one thing at a time; every answer is a finished step.
+    """One measurement operation at a time; each returns finished steps.
 
-    Steps come back with `id` 0, no parent and role `target`: `StepLog.add` numbers and places them.
-    `limit` None means: as long as this line's own round trips make sensible.
+    Steps are returned with `id` 0, no parent and role `target`; `StepLog.add` numbers them.
     """
 
     @property
     def resolvers(self) -> Sequence[Resolver]:
-        """The system's resolver first, then the public ones that are still worth asking."""
+        """The system's resolver first, then the public ones that answer."""
 
     @property
     def ipv6(self) -> bool:
-        """Whether this line seems to have IPv6 at all."""
+        """Whether this line seems to have IPv6."""
 
-    async def dns(
-        self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
-    ) -> Dns:
+    async def dns(self, query: DnsQuery) -> Dns:
         """Ask one resolver once and collect every reply."""
 
-    async def tcp(self, address: str, port: int, *, limit: float | None = None) -> Tcp:
-        """Connect and hang up."""
+    async def tcp(self, connect: TcpConnect) -> Tcp:
+        """Connect and close."""
 
-    async def tls(
-        self,
-        address: str,
-        port: int,
-        sni: str | None,
-        *,
-        hello: Hello = "default",
-        verify: str | None = None,
-        limit: float | None = None,
-    ) -> tuple[Tcp, Tls | None]:
-        """Connect, offer `sni`, shake hands, hang up. `verify`: judge trust for this name instead.
+    async def tls(self, handshake: TlsHandshake) -> tuple[Tcp, Tls | None]:
+        """Connect and complete a handshake; None when the connection already failed."""
 
-        The handshake is None when the connection already failed.
-        """
-
-    async def http(
-        self,
-        url: str,
-        address: str,
-        *,
-        host: str | None = None,
-        sni: str | None = None,
-        path: str | None = None,
-        limit: float | None = None,
-    ) -> Steps:
-        """Fetch one URL from one address, following nothing: (Tcp[, Tls][, Http]) as far as it got.
-
-        `host`, `sni` and `path` replace what the URL says, for differential looks.
-        """
+    async def http(self, request: HttpRequest) -> Steps:
+        """Fetch one URL: (Tcp[, Tls][, Http]) up to the first failure."""
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
-        """Do several asks at once; their answers come back in the order of the asks."""
+        """Run several operations concurrently; results in the order of `asks`."""
 
     async def pause(self, seconds: float) -> None:
-        """Wait without holding anybody up."""
+        """Wait without blocking other measurements."""
 
     def safe(self, address: str) -> bool:
         """Whether this address may be dialled at all (global, or this is a laboratory)."""
 
 
-class TransferNet(Net, Protocol):
-    """What the throughput experiments need besides."""
-
-    async def transfer(
-        self,
-        address: str,
-        port: int,
-        sni: str | None,
-        size: int,
-        *,
-        path: str,
-        host: str,
-        pin: str | None,
-        cap: float,
-        direction: Literal["down", "up"] = "down",
-    ) -> Transfer:
-        """Time one transfer; a stall or a cap is data, not an error."""
-
-    async def quic(
-        self, address: str, port: int, sni: str | None, *, limit: float | None = None
-    ) -> Quic:
-        """One QUIC handshake."""
-
-
 @runtime_checkable
 class QuicNet(Protocol):
-    """What a net may be able to do besides: shake hands over QUIC."""
+    """A net that supports QUIC."""
 
-    async def quic(
-        self, address: str, port: int, sni: str | None, *, limit: float | None = None
-    ) -> Quic:
+    async def quic(self, handshake: QuicHandshake) -> Quic:
         """One QUIC handshake."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """What is said to a server that speaks a protocol of its own, and how its answer is known.
+class TransferNet(Net, QuicNet, Protocol):
+    """A net that also times transfers, as the throughput experiments need."""
 
-    Attributes:
-        what: The word for it in the record.
-        words: Makes a message of `FRESH` random bytes and the Unix time; called for each sending.
-        answers: Whether what was heard (one datagram; over TCP everything so far) answers what was
-            sent.
-        preface: Sizes of meaningless datagrams that go before the first message: a box that knows
-            a protocol by a flow's first packet does not know this one.
-    """
-
-    what: str
-    words: Callable[[bytes, float], bytes]
-    answers: Callable[[bytes, bytes], bool]
-    preface: tuple[int, ...] = ()
-
-
-FRESH = 96
+    async def transfer(self, request: TransferRequest) -> Transfer:
+        """Time one transfer; a stall or a cap is data, not an error."""
 
 
 @runtime_checkable
 class ExchangeNet(Protocol):
-    """What a net may be able to do besides: say something, and listen for the answer."""
+    """A net that can send messages of other application protocols."""
 
-    async def udp(
-        self, address: str, port: int, talk: Exchange, *, limit: float | None = None
-    ) -> Ping:
-        """Say it in datagrams, a few times if need be, and wait for the answer."""
+    async def exchange_udp(self, exchange: Exchange) -> Ping:
+        """Send the message in datagrams, repeated on loss, and wait for the answer."""
 
-    async def talk(
-        self, address: str, port: int, talk: Exchange, *, limit: float | None = None
-    ) -> tuple[Tcp, Ping | None]:
-        """Connect, say it, wait for the answer, hang up; None when the connection failed."""
+    async def exchange_tcp(self, exchange: Exchange) -> tuple[Tcp, Ping | None]:
+        """Connect, send, wait for the answer, close; None when the connection failed."""
 
 
 @runtime_checkable
 class GatewayNet(Protocol):
-    """What a net may be able to do besides: ask for its own gateway."""
+    """A net that can test its own gateway."""
 
     async def gateway(self) -> Ping | None:
-        """Whether the home's own router answers (None: no way to ask); never its address."""
+        """Whether the home router answers (None: it cannot be tested); never its address."""
 
 
 class TtlProber(Protocol):
-    """Asks one address with packets that cross so many routers only; IPv4.
+    """Sends packets with a limited IP time to live to one address; IPv4.
 
     Attributes:
-        raw: Why packets can not be seen one by one, or None when they are.
+        raw: Why single packets cannot be captured, in a few words; None when they are.
     """
 
     @property
@@ -208,67 +143,96 @@ class TtlProber(Protocol):
     async def hello(
         self, address: str, port: int, sni: str, ttl: int | None
     ) -> tuple[Tcp, Tls | None]:
-        """Connect as usual, then offer `sni` with limited packets; `None`: not limited."""
+        """Connect normally, then send `sni` in packets with this TTL; `None`: not limited."""
 
     async def request(self, url: str, address: str, host: str, ttl: int | None) -> Steps:
-        """Connect as usual, then ask over plain http with limited packets: (Tcp[, Http])."""
+        """Connect normally, then send a plain-http request with this TTL: (Tcp[, Http])."""
 
     async def query(self, name: str, resolver: Resolver, ttl: int) -> Dns:
-        """Ask a resolver over UDP with limited packets."""
+        """Query a resolver over UDP with this TTL."""
 
     async def routers(self, address: str, hops: int, tries: int) -> Sequence[Ping]:
-        """Who is on the way, by UDP: one `router` a hop; none near the volunteer by address."""
+        """The routers on the path, by UDP: one `router` a hop; none near the user by address."""
 
 
 @runtime_checkable
 class TtlNet(Protocol):
-    """What a net may be able to do besides: limit how far packets go."""
+    """A net that can limit how far packets go."""
 
-    def stepper(
+    def ttl_prober(
         self, addresses: Sequence[str], *, keep: bool = False
     ) -> AbstractAsyncContextManager[TtlProber]:
-        """For these addresses only; `keep`: a capture of what was exchanged with them."""
+        """For these addresses only; `keep`: capture the packets exchanged with them."""
 
 
 Measure = Callable[[Task, Net], Awaitable[Steps]]
 Confirm = Callable[[Task, Net, Steps], Awaitable[Steps]]
 
 
+RunFact = Literal["anchors", "bulk_servers", "collectors", "daily_quota", "own_server"]
+
+
 @dataclass(frozen=True, slots=True)
-class Experiment:
-    """One way to look at a target.
+class FollowUp:
+    """When an experiment is run on slow pages that another experiment fetched.
 
     Attributes:
-        measure: The first look, in the sweep.
-        confirm: The second look at what did not simply work, after the sweep, interleaved with
-            references: takes the first look's steps and returns all of them, its own included.
-        wanted: Whether these steps need `confirm` before anybody is accused.
-        alone: It loads the line, so one record of this kind is made at a time.
-        once: It looks at the line and not at a target: one record a run, whose input is empty.
-        extra: The optional part of the program it needs; without it its targets are skipped.
-        service: It looks at a service and not at a URL: one record a run, whose input is
-            `service:NAME`. Only done when it is named.
-        takes: The keys that `[options.NAME]` of a configuration may have for it, and their values.
+        most: Targets a run, the slowest first.
+        seconds: Skipped when less measuring time is left.
+    """
+
+    most: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One way to measure a target, and what the runner has to do for it.
+
+    Attributes:
+        measure: The measurement of the sweep.
+        confirm: The confirmation of a suspicion, after the sweep, interleaved with reference sites:
+            takes the steps of the measurement and returns them followed by its own.
+        needs_confirmation: Whether these steps are suspicious, so that no verdict may rest on them
+            alone.
+        exclusive: It loads the line: one record at a time, after all other experiments.
+        once: It measures the line, not a target: one record a run, whose input is empty.
+        extra: The optional dependency it needs; without it its targets are skipped.
+        service: It measures a service, not a URL: one record a run, whose input is
+            `service:NAME`.
+        takes: The keys that `[options.NAME]` of a configuration may have, and their values.
         objection: What is wrong with its options, in one line, or None.
+        fetches_pages: It fetches each target as a browser would. Targets it finds ok serve as
+            reference sites, slow pages are followed up, and controls use it for rechecks.
+        follow_up: It follows up slow pages.
+        purpose: The purpose of the listed targets it is for; it takes others only when they are
+            named.
+        given: Facts of the run that it gets as options: `anchors` (with their classes),
+            `collectors` (host and TLS port), `own_server` (the address of a known bulk server),
+            `bulk_servers` (as `bulk`, with `standing`, their health in this run), and
+            `daily_quota` (as `budget`).
     """
 
     name: str
     version: int
     measure: Measure
     confirm: Confirm | None = None
-    wanted: Callable[[Task, Steps], bool] | None = None
-    alone: bool = False
+    needs_confirmation: Callable[[Task, Steps], bool] | None = None
+    exclusive: bool = False
     once: bool = False
     extra: str | None = None
     service: bool = False
     takes: Mapping[str, Option] = field(default_factory=dict)
     objection: Callable[[Mapping[str, object]], str | None] | None = None
+    fetches_pages: bool = False
+    follow_up: FollowUp | None = None
+    purpose: str | None = None
+    given: frozenset[RunFact] = frozenset()
 
 
 __all__ = [
     "Control",
     "Experiment",
-    "Hello",
     "Line",
     "Net",
     "Reference",

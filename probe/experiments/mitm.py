@@ -19,12 +19,13 @@ from dataclasses import dataclass
 
 from probe.compare import host_of, is_address
 from probe.experiments.browse import Site, resolve
-from probe.experiments.interface import Experiment, Hello, Net, Task
+from probe.experiments.interface import Experiment, Net, Task
+from probe.experiments.operations import ClientHello, DnsQuery, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.experiments.web import control_addresses
 from probe.model import Dns, Role, Steps, Tls
 
-WAYS: tuple[Hello, ...] = ("tls12", "tls13", "noalpn", "split")
+WAYS: tuple[ClientHello, ...] = ("tls12", "tls13", "noalpn", "split")
 OTHER_PORT = 8443
 _COLLECTORS = 2
 
@@ -107,7 +108,7 @@ async def _collectors(task: Task, net: Net, trail: StepLog) -> list[Place]:
 
 
 async def _resolved(net: Net, trail: StepLog, host: str) -> list[str]:
-    found: Dns = await net.dns(host, "A", net.resolvers[0])
+    found: Dns = await net.dns(DnsQuery(host, net.resolvers[0]))
     return list(trail.add(found, role=Role.NEUTRAL, try_=2).addresses)
 
 
@@ -123,10 +124,10 @@ async def _compare(task: Task, net: Net, trail: StepLog, name: str, place: Place
 
 
 async def _offer(
-    net: Net, trail: StepLog, place: Place, name: str, hello: Hello = "default"
+    net: Net, trail: StepLog, place: Place, name: str, hello: ClientHello = "default"
 ) -> None:
     before = sum(isinstance(s, Tls) and s.address == place.address for s in trail.steps)
-    steps = await net.tls(place.address, place.port, name, hello=hello)
+    steps = await net.tls(TlsHandshake(place.address, place.port, name, hello=hello))
     trail.chain(steps, role=place.role, try_=1 if not before else 2)
 
 
@@ -135,4 +136,12 @@ def wanted(_task: Task, steps: Steps) -> bool:
     return bool(steps)
 
 
-EXPERIMENT = Experiment("mitm", 1, measure, confirm, wanted)
+EXPERIMENT = Experiment(
+    "mitm",
+    1,
+    measure,
+    confirm,
+    wanted,
+    purpose="mitm-candidate",
+    given=frozenset({"collectors"}),
+)

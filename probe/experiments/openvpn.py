@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from probe.experiments import service
-from probe.experiments.interface import Exchange, Experiment, Net, Task
+from probe.experiments.interface import Experiment, Net, Task
+from probe.experiments.operations import AppMessage
 from probe.experiments.option import LIST
 from probe.experiments.private_servers import MOST, Server, listed, read_server, visit
 from probe.experiments.step_log import StepLog
@@ -51,8 +52,8 @@ def framed_answers(sent: bytes, heard: bytes) -> bool:
     return answers(sent[2:], heard[2:])
 
 
-UDP = Exchange("openvpn", packet, answers)
-TCP = Exchange("openvpn", framed, framed_answers)
+UDP = AppMessage("openvpn", packet, answers)
+TCP = AppMessage("openvpn", framed, framed_answers)
 BEHIND = replace(UDP, preface=PREFACE)
 
 
@@ -103,7 +104,7 @@ async def _compare(net: Net, trail: StepLog, what: str, server: Server) -> None:
         trail.add(await visit(net, server, what, behind), role=Role.HARMLESS, try_=2)
 
 
-def _talk(server: Server) -> Exchange:
+def _talk(server: Server) -> AppMessage:
     return UDP if server.transport == "udp" else TCP
 
 

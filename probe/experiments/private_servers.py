@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from probe.compare import is_address
-from probe.experiments.interface import Exchange, ExchangeNet, Net
+from probe.experiments.interface import ExchangeNet, Net
+from probe.experiments.operations import AppMessage, DnsQuery, Exchange, TcpConnect, TlsHandshake
 from probe.failure import Failure
 from probe.model import Ping, Step, Tls
 from probe.urls import TargetError, ascii_host
@@ -53,20 +54,20 @@ def listed(options: Mapping[str, object], key: str) -> Sequence[object] | None:
     return value if usable and isinstance(value, Sequence) else None
 
 
-async def visit(net: Net, server: Server, what: str, talk: Exchange | None = None) -> Ping:
+async def visit(net: Net, server: Server, what: str, talk: AppMessage | None = None) -> Ping:
     """Look at one server and forget where it was."""
     address, failure = await _address(net, server.host)
     if address is None or not net.safe(address):
         return Ping(what=what, failure=failure or Failure.NETWORK_UNREACHABLE)
     if talk is not None and isinstance(net, ExchangeNet):
         if server.transport == "udp":
-            return hidden(await net.udp(address, server.port, talk), what)
-        tcp, said = await net.talk(address, server.port, talk)
+            return hidden(await net.exchange_udp(Exchange(address, server.port, talk)), what)
+        tcp, said = await net.exchange_tcp(Exchange(address, server.port, talk))
         return hidden(said or tcp, what)
     if server.transport == "tls":
-        connected, shaken = await net.tls(address, server.port, None)
+        connected, shaken = await net.tls(TlsHandshake(address, server.port, None))
         return hidden(shaken or connected, what)
-    return hidden(await net.tcp(address, server.port), what)
+    return hidden(await net.tcp(TcpConnect(address, server.port)), what)
 
 
 def hidden(step: Step, what: str) -> Ping:
@@ -86,6 +87,6 @@ def hidden(step: Step, what: str) -> Ping:
 async def _address(net: Net, host: str) -> tuple[str | None, Failure | None]:
     if is_address(host):
         return host, None
-    answer = await net.dns(host, "A", net.resolvers[0])
+    answer = await net.dns(DnsQuery(host, net.resolvers[0]))
     usable = [one for one in answer.addresses if net.safe(one)]
     return (usable[0], None) if usable else (None, answer.failure or Failure.DNS_NO_ANSWER)

@@ -11,6 +11,7 @@ from probe.analysis.http3 import offered
 from probe.compare import is_address
 from probe.experiments.browse import Site, fetch_from, resolve
 from probe.experiments.interface import Experiment, Net, QuicNet, Task
+from probe.experiments.operations import DnsQuery, QuicHandshake, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.model import Quic, Role, Step, Steps
 from probe.reference_data import quic_references
@@ -42,7 +43,10 @@ def _from_controls(task: Task) -> list[Step]:
 
 async def _look_for_offers(net: Net, trail: StepLog, site: Site, addresses: list[str]) -> None:
     encrypted = [r for r in net.resolvers if r.transport in {"doh", "dot"}]
-    asks = [net.dns(site.host, "HTTPS", one) for one in (*net.resolvers[:1], *encrypted[:1])]
+    asks = [
+        net.dns(DnsQuery(site.host, one, type="HTTPS"))
+        for one in (*net.resolvers[:1], *encrypted[:1])
+    ]
     for answer in await net.together(asks):
         trail.add(answer)
     if offered(site.host, trail.steps) is None:
@@ -74,7 +78,7 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
             await _target(net, trail, site, address, port, try_=turn)
         await _harmless(task, net, trail, address, port, try_=TURNS[-1] + 1)
         # Whether the machine at that address is there at all.
-        trail.chain(await net.tls(address, 443, site.host), try_=TURNS[0])
+        trail.chain(await net.tls(TlsHandshake(address, 443, site.host)), try_=TURNS[0])
     await _reference(task, net, trail, 2)
     return trail.steps
 
@@ -100,9 +104,11 @@ async def _reference(task: Task, net: Net, trail: StepLog, try_: int) -> None:
     if not isinstance(net, QuicNet) or not names:
         return
     name = names[task.seed % len(names)]
-    asked = trail.add(await net.dns(name, "A", net.resolvers[0]), role=Role.REFERENCE, try_=try_)
+    asked = trail.add(
+        await net.dns(DnsQuery(name, net.resolvers[0])), role=Role.REFERENCE, try_=try_
+    )
     for address in [a for a in asked.addresses if net.safe(a)][:1]:
-        step = await net.quic(address, 443, name)
+        step = await net.quic(QuicHandshake(address, 443, name))
         trail.add(step, role=Role.REFERENCE, try_=try_, parent=asked.id)
 
 
@@ -111,13 +117,13 @@ async def _harmless(
 ) -> None:
     if task.harmless:
         name = task.harmless[task.seed % len(task.harmless)]
-        trail.add(await net.quic(address, port, name), role=Role.HARMLESS, try_=try_)
+        trail.add(await net.quic(QuicHandshake(address, port, name)), role=Role.HARMLESS, try_=try_)
 
 
 async def _target(
     net: QuicNet, trail: StepLog, site: Site, address: str, port: int, *, try_: int
 ) -> None:
-    trail.add(await net.quic(address, port, site.host), try_=try_)
+    trail.add(await net.quic(QuicHandshake(address, port, site.host)), try_=try_)
 
 
 EXPERIMENT = Experiment("quic", 1, measure, confirm, wanted, extra="quic")

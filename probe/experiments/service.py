@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from probe.analysis.service_attempts import attempts
-from probe.experiments.interface import Exchange, ExchangeNet, Experiment, Net, Resolver, Task
+from probe.experiments.interface import ExchangeNet, Experiment, Net, Resolver, Task
+from probe.experiments.operations import AppMessage, DnsQuery, Exchange, TcpConnect, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.experiments.web import look_at
 from probe.failure import Failure
@@ -22,7 +23,7 @@ from probe.reference_data import How, endpoints
 QUICK_HOSTS = 4
 OTHER_ADDRESSES = 1
 
-Talks = Mapping[str, Exchange]
+Messages = Mapping[str, AppMessage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class ServiceEndpoint:
     named: bool
 
 
-def of_service(name: str, talks: Talks | None = None) -> Experiment:
+def of_service(name: str, talks: Messages | None = None) -> Experiment:
     """The experiment on one service that is known by its places."""
     known = talks or {}
     return Experiment(
@@ -62,7 +63,7 @@ def spots(service: str, task: Task) -> list[ServiceEndpoint]:
     return found
 
 
-async def measure(service: str, talks: Talks, task: Task, net: Net) -> Steps:
+async def measure(service: str, talks: Messages, task: Task, net: Net) -> Steps:
     """Look once at every place."""
     trail = StepLog()
     await look(net, trail, spots(service, task), talks, seed=task.seed, try_=1)
@@ -79,7 +80,7 @@ def wanted(_: Task, steps: Steps) -> bool:
     return any(one.failure is not None for one in attempts(steps))
 
 
-async def confirm(service: str, talks: Talks, task: Task, net: Net, seen: Steps) -> Steps:
+async def confirm(service: str, talks: Messages, task: Task, net: Net, seen: Steps) -> Steps:
     """Look again at what failed, between references."""
     trail = StepLog(seen)
     failed = {one.place for one in attempts(seen) if one.failure is not None}
@@ -91,7 +92,7 @@ async def confirm(service: str, talks: Talks, task: Task, net: Net, seen: Steps)
     reference = task.references[0] if task.references else None
     await look_at(net, trail, reference)
     if reference is not None and any(spot.named for spot in chosen):
-        asked = await net.dns(host_of(reference.url), "A", net.resolvers[0])
+        asked = await net.dns(DnsQuery(host_of(reference.url), net.resolvers[0]))
         trail.add(asked, role=Role.REFERENCE)
     harmless = task.harmless[task.seed % len(task.harmless)] if task.harmless else None
     await look(net, trail, chosen, talks, seed=task.seed, try_=2, harmless=harmless)
@@ -103,7 +104,7 @@ async def look(
     net: Net,
     trail: StepLog,
     chosen: Sequence[ServiceEndpoint],
-    talks: Talks,
+    talks: Messages,
     *,
     seed: int,
     try_: int,
@@ -122,8 +123,8 @@ async def look(
 
 async def _resolve(net: Net, trail: StepLog, host: str, seed: int, try_: int) -> list[Dns]:
     """Ask the system's resolver, and one that nobody on the way can answer for."""
-    asks: list[Awaitable[Dns]] = [net.dns(host, "A", net.resolvers[0])]
-    asks += [net.dns(host, "A", one) for one in _another(net.resolvers[1:], seed, try_)]
+    asks: list[Awaitable[Dns]] = [net.dns(DnsQuery(host, net.resolvers[0]))]
+    asks += [net.dns(DnsQuery(host, one)) for one in _another(net.resolvers[1:], seed, try_)]
     return [trail.add(answer, try_=try_) for answer in await net.together(asks)]
 
 
@@ -140,7 +141,7 @@ async def _spot(
     trail: StepLog,
     spot: ServiceEndpoint,
     told: Sequence[Dns] | None,
-    talks: Talks,
+    talks: Messages,
     *,
     try_: int,
     harmless: str | None,
@@ -175,14 +176,14 @@ def _where(
 
 
 async def _visit(
-    net: Net, spot: ServiceEndpoint, address: str, talks: Talks
+    net: Net, spot: ServiceEndpoint, address: str, talks: Messages
 ) -> Iterable[Step | None]:
     talk = talks.get(spot.how)
     if spot.how in {"tls", "own_tls"}:
-        return await net.tls(address, spot.port, spot.host if spot.named else None)
+        return await net.tls(TlsHandshake(address, spot.port, spot.host if spot.named else None))
     if talk is not None and isinstance(net, ExchangeNet):
-        return await net.talk(address, spot.port, talk)
-    return (await net.tcp(address, spot.port),)
+        return await net.exchange_tcp(Exchange(address, spot.port, talk))
+    return (await net.tcp(TcpConnect(address, spot.port)),)
 
 
 def _failure(spot: ServiceEndpoint, last: Step) -> Failure | None:
@@ -205,7 +206,9 @@ async def _offer_harmless(
 ) -> None:
     """A name that nobody minds, at the same address; only a named handshake can be compared."""
     if spot.named and spot.how in {"tls", "own_tls"}:
-        trail.chain(await net.tls(address, spot.port, name), role=Role.HARMLESS, try_=2)
+        trail.chain(
+            await net.tls(TlsHandshake(address, spot.port, name)), role=Role.HARMLESS, try_=2
+        )
 
 
 async def _elsewhere(
@@ -216,4 +219,6 @@ async def _elsewhere(
     system = told[0].addresses
     fresh = [a for a in others if a not in system and a != visited and net.safe(a)]
     for address in fresh[:OTHER_ADDRESSES]:
-        trail.chain(await net.tls(address, spot.port, spot.host), role=Role.NEUTRAL, try_=2)
+        trail.chain(
+            await net.tls(TlsHandshake(address, spot.port, spot.host)), role=Role.NEUTRAL, try_=2
+        )

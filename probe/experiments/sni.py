@@ -9,13 +9,14 @@ Source: the design of OONI's sni_blocking (ts-024), which offers each name once 
 
 from probe.compare import is_address
 from probe.experiments.browse import Site, resolve
-from probe.experiments.interface import Experiment, Hello, Net, Task
+from probe.experiments.interface import Experiment, Net, Task
+from probe.experiments.operations import ClientHello, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.experiments.web import look_at
 from probe.model import Dns, Role, Steps
 
 TURNS = 2
-_OTHERS: tuple[Hello, ...] = ("tls12", "tls13", "split")
+_OTHERS: tuple[ClientHello, ...] = ("tls12", "tls13", "split")
 
 
 async def measure(task: Task, net: Net) -> Steps:
@@ -56,9 +57,11 @@ async def _offer(
     *,
     role: Role,
     try_: int,
-    hello: Hello = "default",
+    hello: ClientHello = "default",
 ) -> None:
-    trail.chain(await net.tls(address, _port(site), name, hello=hello), role=role, try_=try_)
+    trail.chain(
+        await net.tls(TlsHandshake(address, _port(site), name, hello=hello)), role=role, try_=try_
+    )
 
 
 def _port(site: Site) -> int:

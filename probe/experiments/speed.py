@@ -51,7 +51,8 @@ EXPERIMENT = Experiment(
     "speed",
     1,
     measure,
-    alone=True,
+    exclusive=True,
     once=True,
+    given=frozenset({"bulk_servers", "daily_quota"}),
     takes={"daily_bytes": whole(0), "unmetered": FLAG, "bulk": BULK},
 )

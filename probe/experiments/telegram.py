@@ -9,7 +9,7 @@ Source: the description of MTProto 2.0 (transports; creating an authorization ke
 
 import struct
 
-from probe.experiments.interface import Exchange
+from probe.experiments.operations import AppMessage
 from probe.experiments.service import of_service
 
 _INTERMEDIATE = b"\xee\xee\xee\xee"
@@ -32,5 +32,5 @@ def answers(sent: bytes, heard: bytes) -> bool:
     return heard[24:28] == struct.pack("<I", _RES_PQ) and heard[28:44] == sent[_NONCE]
 
 
-MTPROTO = Exchange("mtproto", question, answers)
+MTPROTO = AppMessage("mtproto", question, answers)
 EXPERIMENT = of_service("telegram", {"mtproto": MTPROTO})

@@ -11,9 +11,17 @@ prove its key, is no bulk server.
 from dataclasses import replace
 
 from probe.analysis.neutral_rate import vouched_for
-from probe.analysis.paired_test import Judgement, State, judge_pairs, order, out_of_reach, pair_up
+from probe.analysis.paired_test import (
+    Judgement,
+    PairState,
+    judge_pairs,
+    order,
+    out_of_reach,
+    pair_up,
+)
 from probe.compare import is_address
-from probe.experiments.interface import Experiment, Net, Task
+from probe.experiments.interface import Experiment, FollowUp, Net, Task
+from probe.experiments.operations import DnsQuery, HttpRequest
 from probe.experiments.option import FLAG, one_of, whole
 from probe.experiments.step_log import StepLog
 from probe.experiments.throughput import (
@@ -35,7 +43,7 @@ LEAST_BYTES = 16 * 1024
 CANDIDATES = 4
 REDIRECTS = 2
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_SUSPICIOUS = frozenset({State.SUSPECTED, State.STRONG, State.EXTREME})
+_SUSPICIOUS = frozenset({PairState.SUSPECTED, PairState.STRONG, PairState.EXTREME})
 
 
 async def measure(task: Task, net: Net) -> Steps:
@@ -51,7 +59,7 @@ async def measure(task: Task, net: Net) -> Steps:
         mover.standing.note(peer.address, peer.port, reached=not lost)
     if lost:
         await _own_address(mover)
-    elif found.state in {State.OK, State.SLOW_BOTH} and _own_address_too(task):
+    elif found.state in {PairState.OK, PairState.SLOW_BOTH} and _own_address_too(task):
         await _one_look(mover, found)
     return mover.trail.steps
 
@@ -167,7 +175,7 @@ async def _scout(mover: TransferRunner) -> tuple[Peer, str] | None:
         port = port_of(url) if url.startswith("https:") else 443
         path = "/" + url.split("/", 3)[3] if url.count("/") >= 3 else "/"
         found = Peer(address, port, path), host_of(url)
-        steps = mover.trail.chain(await mover.net.http(url, address), hop=hop)
+        steps = mover.trail.chain(await mover.net.http(HttpRequest(url, address)), hop=hop)
         page = steps[-1] if steps else None
         if not isinstance(page, Http) or not page.location or not _same_site(url, page.location):
             return found
@@ -179,7 +187,7 @@ async def _resolve(mover: TransferRunner, host: str, hop: int) -> str | None:
     if is_address(host):
         return host if mover.net.safe(host) else None
     for resolver in mover.net.resolvers[:3]:
-        step = mover.trail.add(await mover.net.dns(host, "A", resolver), hop=hop)
+        step = mover.trail.add(await mover.net.dns(DnsQuery(host, resolver)), hop=hop)
         usable = [address for address in step.addresses if mover.net.safe(address)]
         if usable:
             return usable[0]
@@ -196,7 +204,9 @@ EXPERIMENT = Experiment(
     "throttle",
     1,
     measure,
-    alone=True,
+    exclusive=True,
+    follow_up=FollowUp(most=3, seconds=45.0),
+    given=frozenset({"bulk_servers", "daily_quota"}),
     takes={
         "daily_bytes": whole(0),
         "unmetered": FLAG,

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from probe.api_types import BulkReply
 from probe.experiments.interface import Net, Task, TransferNet
+from probe.experiments.operations import TcpConnect, TransferRequest
 from probe.experiments.option import Option
 from probe.experiments.step_log import StepLog
 from probe.model import Role, Transfer
@@ -118,7 +119,7 @@ class TransferRunner:
         if self.purse is not None and not self.purse.affords(look.tier.size + OVERHEAD):
             return self._note(look, _unaffordable(look))
         peer = look.peer
-        step = await self.net.transfer(
+        request = TransferRequest(
             peer.address,
             peer.port,
             look.sni,
@@ -129,6 +130,7 @@ class TransferRunner:
             cap=look.tier.cap,
             direction=look.direction,
         )
+        step = await self.net.transfer(request)
         if self.purse is not None:
             self.purse.spend(step.wire_bytes)
         return self._note(look, step)
@@ -191,7 +193,7 @@ async def _reached(mover: TransferRunner, server: BulkReply) -> bool:
     if mover.standing.given_up(address, port):
         return False
     if not mover.standing.answers(address, port):
-        step = mover.trail.add(await mover.net.tcp(address, port), role=Role.NEUTRAL)
+        step = mover.trail.add(await mover.net.tcp(TcpConnect(address, port)), role=Role.NEUTRAL)
         if step.failure is not None:
             mover.standing.note(address, port, reached=False)
             return False

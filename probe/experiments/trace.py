@@ -35,7 +35,7 @@ async def measure(task: Task, net: Net) -> Steps:
     address = await _address(task, net, trail, site)
     if address is None or not task.harmless or not isinstance(net, TtlNet):
         return trail.steps
-    async with net.stepper([address], keep=bool(task.options.get("keep"))) as stepper:
+    async with net.ttl_prober([address], keep=bool(task.options.get("keep"))) as stepper:
         if stepper.raw is not None:
             trail.add(Ping(what=RAW, detail=stepper.raw, failure=None), role=Role.NEUTRAL)
         for router in await stepper.routers(address, _number(task, "max_hops", HOPS), 2):
@@ -147,7 +147,7 @@ class _Walk:
             last = self._trail.chain(steps, role=Role.HARMLESS, try_=try_)[-1]
             if (
                 isinstance(last, Tls | Http)
-                and trace_analysis.fate(last) is trace_analysis.HopResult.ANSWERED
+                and trace_analysis.result_of(last) is trace_analysis.HopResult.ANSWERED
             ):
                 return True
         return False
@@ -178,7 +178,7 @@ EXPERIMENT = Experiment(
     "trace",
     1,
     measure,
-    alone=True,
+    exclusive=True,
     takes={
         "address": ADDRESS,
         "harmless": TEXT,

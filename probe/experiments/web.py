@@ -22,6 +22,7 @@ from probe.experiments.browse import (
     walk,
 )
 from probe.experiments.interface import Experiment, Net, Reference, Task
+from probe.experiments.operations import DnsQuery, HttpRequest, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.failure import Failure
 from probe.model import Dns, Http, Role, Step, Steps, Tcp, Tls
@@ -139,9 +140,11 @@ async def look_at(net: Net, trail: StepLog, reference: Reference | None) -> None
         return
     site = Site(reference.url, 0)
     if site.secure:
-        steps: Iterable[Step | None] = await net.tls(reference.address, site.port, site.host)
+        steps: Iterable[Step | None] = await net.tls(
+            TlsHandshake(reference.address, site.port, site.host)
+        )
     else:
-        steps = await net.http(reference.url, reference.address)
+        steps = await net.http(HttpRequest(reference.url, reference.address))
     trail.chain(steps, role=Role.REFERENCE)
 
 
@@ -158,7 +161,7 @@ async def _ask_for_another(
         else (next(iter(task.harmless), ""), Role.HARMLESS)
     )
     if name:
-        trail.add(await net.dns(name, "A", net.resolvers[0]), role=role)
+        trail.add(await net.dns(DnsQuery(name, net.resolvers[0])), role=role)
 
 
 def _picks(task: Task, net: Net, trail: StepLog, site: Site, addresses: Sequence[str]) -> list[str]:
@@ -234,9 +237,9 @@ async def _harmless(net: Net, trail: StepLog, site: Site, address: str, name: st
     """The same address, asked for a name that nobody minds; twice when a packet may be lost."""
     for try_ in (1, 2):
         if site.secure:
-            steps: Iterable[Step | None] = await net.tls(address, site.port, name)
+            steps: Iterable[Step | None] = await net.tls(TlsHandshake(address, site.port, name))
         else:
-            steps = await net.http(site.url, address, host=name)
+            steps = await net.http(HttpRequest(site.url, address, host=name))
         placed = trail.chain(steps, role=Role.HARMLESS, hop=site.hop, try_=try_)
         if not connected(placed) or placed[-1].failure is not Failure.TIMEOUT:
             break
@@ -263,7 +266,7 @@ async def _until_forgotten(net: Net, trail: StepLog, site: Site, address: str, n
 async def _front_page(net: Net, trail: StepLog, site: Site, address: str) -> None:
     """The same host's front page, which tells whether one page is stopped or the site."""
     front = f"http://{urlsplit(site.url).netloc}/"
-    steps = await net.http(front, address)
+    steps = await net.http(HttpRequest(front, address))
     trail.chain(steps, role=Role.HARMLESS, hop=site.hop)
 
 
@@ -277,7 +280,7 @@ async def _own_https(net: Net, trail: StepLog, site: Site, picks: Sequence[str])
     )
     reached = [s.address for s in trail.steps if isinstance(s, Tcp) and s.failure is None]
     for address in [a for a in picks if a in reached][:2]:
-        steps = await net.http(url, address)
+        steps = await net.http(HttpRequest(url, address))
         trail.chain(steps, hop=site.hop, try_=2)
 
 
@@ -326,9 +329,9 @@ async def _offer_between(net: Net, trail: StepLog, site: Site, stranger: str, na
     """Offer the name there between two harmless ones; False where harmless ones are turned away."""
     for offered, role in ((name, Role.HARMLESS), (site.host, Role.NEUTRAL), (name, Role.HARMLESS)):
         steps: Iterable[Step | None] = (
-            await net.tls(stranger, 443, offered)
+            await net.tls(TlsHandshake(stranger, 443, offered))
             if site.secure
-            else await net.http(site.url, stranger, host=offered)
+            else await net.http(HttpRequest(site.url, stranger, host=offered))
         )
         placed = trail.chain(steps, role=role, hop=site.hop, try_=2)
         if role is Role.HARMLESS and not _answers(placed):
@@ -389,4 +392,4 @@ def _at(trail: StepLog, site: Site, address: str) -> list[Tcp | Tls | Http]:
     ]
 
 
-EXPERIMENT = Experiment("web", 1, measure, confirm, wanted)
+EXPERIMENT = Experiment("web", 1, measure, confirm, wanted, fetches_pages=True)

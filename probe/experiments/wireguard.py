@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from probe import wireguard
 from probe.analysis.service_attempts import THROWAWAY
 from probe.experiments import service
-from probe.experiments.interface import Exchange, Experiment, Net, Task
+from probe.experiments.interface import Experiment, Net, Task
 from probe.experiments.openvpn import PREFACE
+from probe.experiments.operations import AppMessage
 from probe.experiments.option import LIST
 from probe.experiments.private_servers import MOST, Server, listed, read_server, visit
 from probe.experiments.step_log import StepLog
@@ -38,7 +39,7 @@ class Peer:
     private: bytes | None
 
     @property
-    def talk(self) -> Exchange:
+    def message(self) -> AppMessage:
         """A fresh initiation, and how its answer is known."""
         public, own = self.public, self.private
         mark = wireguard.public_of(own) if own is not None else b""
@@ -47,7 +48,7 @@ class Peer:
             private = own if own is not None else fresh[_FRESH : _FRESH + wireguard.KEY_BYTES]
             return wireguard.initiation(public, private, fresh[:_FRESH], now)
 
-        return Exchange(
+        return AppMessage(
             "wireguard", words, lambda sent, heard: wireguard.answers(mark, sent, heard)
         )
 
@@ -94,7 +95,7 @@ async def measure(task: Task, net: Net) -> Steps:
     """Ask each server once."""
     trail = StepLog()
     for what, peer in peers(task):
-        trail.add(await visit(net, peer.server, what, peer.talk))
+        trail.add(await visit(net, peer.server, what, peer.message))
     return trail.steps
 
 
@@ -106,9 +107,9 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     await look_at(net, trail, reference)
     for what, peer in peers(task):
         if what in failed:
-            behind = replace(peer.talk, preface=PREFACE)
+            behind = replace(peer.message, preface=PREFACE)
             trail.add(await visit(net, peer.server, what, behind), role=Role.HARMLESS)
-            trail.add(await visit(net, peer.server, what, peer.talk), try_=2)
+            trail.add(await visit(net, peer.server, what, peer.message), try_=2)
             trail.add(await visit(net, peer.server, what, behind), role=Role.HARMLESS, try_=2)
     await look_at(net, trail, reference)
     return trail.steps

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from probe.experiments.interface import Net, Reference
+from probe.experiments.operations import DnsQuery, TcpConnect, TlsHandshake
 from probe.ordering import host_of, port_of
 
 LIMIT = 4.0
@@ -39,12 +40,12 @@ def _chosen(sites: Sequence[Reference], turn: int) -> list[Reference]:
 async def _answers(net: Net, url: str) -> bool:
     host = host_of(url)
     for resolver in net.resolvers[:2]:
-        asked = await net.dns(host, "A", resolver, limit=LIMIT)
+        asked = await net.dns(DnsQuery(host, resolver, limit=LIMIT))
         address = next((one for one in asked.addresses if net.safe(one)), None)
         if address is None:
             continue
         if port_of(url) == 80:
-            return (await net.tcp(address, 80, limit=LIMIT)).failure is None
-        _, shaken = await net.tls(address, port_of(url), host, limit=LIMIT)
+            return (await net.tcp(TcpConnect(address, 80, limit=LIMIT))).failure is None
+        _, shaken = await net.tls(TlsHandshake(address, port_of(url), host, limit=LIMIT))
         return shaken is not None and shaken.trust is not None and shaken.trust.valid
     return False

@@ -11,7 +11,7 @@ from secrets import token_bytes
 
 from msgspec.structs import replace
 
-from probe.experiments.interface import FRESH, Exchange
+from probe.experiments.operations import FRESH_BYTES, AppMessage, Exchange
 from probe.failure import Failure
 from probe.model import Ping, Tcp
 from probe.net.address_policy import is_dialable
@@ -34,36 +34,35 @@ class _Counted:
     bytes_in: int = 0
 
 
-async def over_udp(look: TargetContext, peer: Peer, talk: Exchange, limit: float | None) -> Ping:
+async def over_udp(look: TargetContext, exchange: Exchange) -> Ping:
     """Ask in datagrams; a port that refuses is told apart from silence."""
-    door = look.door
-    limit = door.pace.dns_limit() if limit is None else limit
-    step = Ping(what=talk.what, address=peer.address, port=peer.port, limit=limit)
-    if not is_dialable(peer.address, lab=door.lab):
+    door, one = look.door, exchange
+    limit = door.pace.dns_limit() if one.limit is None else one.limit
+    step = Ping(what=one.message.protocol, address=one.address, port=one.port, limit=limit)
+    if not is_dialable(one.address, lab=door.lab):
         said = Attempt[None](None, Failure.NETWORK_UNREACHABLE, NOT_DIALLED, None, 0.0)
         return _placed(step, look.now(), said, _Counted())
-    async with door.gate.enter(peer.address):
+    async with door.gate.enter(one.address):
         at, counted = look.now(), _Counted()
-        said = await attempt(_ask_in_datagrams(look, peer, talk, counted, limit), limit=limit)
+        said = await attempt(_ask_in_datagrams(look, one, counted, limit), limit=limit)
     return _placed(step, at, said, counted)
 
 
-async def over_tcp(
-    look: TargetContext, peer: Peer, talk: Exchange, limit: float | None
-) -> tuple[Tcp, Ping | None]:
-    """Connect and ask."""
-    async with look.door.gate.enter(peer.address):
-        tcp, stream = await open_tcp(look, peer, limit)
+async def over_tcp(look: TargetContext, exchange: Exchange) -> tuple[Tcp, Ping | None]:
+    """Connect, send the message, wait for its answer."""
+    one, limit = exchange, exchange.limit
+    async with look.door.gate.enter(one.address):
+        tcp, stream = await open_tcp(look, Peer(one.address, one.port), limit)
         if stream is None:
             return tcp, None
         try:
             allowed = look.door.pace.tls_limit(tcp.elapsed) if limit is None else limit
             at = look.now()
-            said = await attempt(_ask_in_a_stream(stream, talk), limit=allowed)
+            said = await attempt(_ask_in_a_stream(stream, one.message), limit=allowed)
         finally:
             stream.close()
     counted = _Counted(stream.bytes_out, stream.bytes_in)
-    step = Ping(what=talk.what, address=peer.address, port=peer.port, limit=allowed)
+    step = Ping(what=one.message.protocol, address=one.address, port=one.port, limit=allowed)
     return tcp, _placed(step, at, said, counted)
 
 
@@ -79,21 +78,21 @@ def _placed(step: Ping, at: float, said: Attempt[None], counted: _Counted) -> Pi
     )
 
 
-def _message(talk: Exchange) -> bytes:
-    return talk.words(token_bytes(FRESH), time.time())
+def _build(message: AppMessage) -> bytes:
+    return message.build(token_bytes(FRESH_BYTES), time.time())
 
 
 async def _ask_in_datagrams(
-    look: TargetContext, peer: Peer, talk: Exchange, counted: _Counted, limit: float
+    look: TargetContext, exchange: Exchange, counted: _Counted, limit: float
 ) -> None:
-    sock = Datagrams(peer.address, peer.port, look.door.budget)
-    sent: list[bytes] = []
-    hearing = asyncio.ensure_future(_hear(sock, talk, sent, counted))
+    sock = Datagrams(exchange.address, exchange.port, look.door.budget)
+    message, sent = exchange.message, list[bytes]()
+    hearing = asyncio.ensure_future(_hear(sock, message, sent, counted))
     try:
-        for size in talk.preface:
+        for size in message.preface:
             _send(sock, token_bytes(size), counted)
         for _ in range(SENDINGS):
-            sent.append(_message(talk))
+            sent.append(_build(message))
             _send(sock, sent[-1], counted)
             done, _ = await asyncio.wait((hearing,), timeout=limit / (SENDINGS + 1))
             if done:
@@ -110,19 +109,19 @@ def _send(sock: Datagrams, data: bytes, counted: _Counted) -> None:
     counted.bytes_out += len(data)
 
 
-async def _hear(sock: Datagrams, talk: Exchange, sent: list[bytes], counted: _Counted) -> None:
+async def _hear(sock: Datagrams, message: AppMessage, sent: list[bytes], counted: _Counted) -> None:
     while True:
         heard = (await sock.receive()).data
         counted.bytes_in += len(heard)
-        if any(talk.answers(one, heard) for one in sent):
+        if any(message.is_answer(one, heard) for one in sent):
             return
 
 
-async def _ask_in_a_stream(stream: Stream, talk: Exchange) -> None:
-    sent = _message(talk)
+async def _ask_in_a_stream(stream: Stream, message: AppMessage) -> None:
+    sent = _build(message)
     await stream.write(sent)
     heard = b""
-    while not talk.answers(sent, heard):
+    while not message.is_answer(sent, heard):
         more = await stream.read()
         if not more:
             raise NetworkEvent(Failure.EOF)

@@ -4,9 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from probe.experiments.interface import Exchange, Hello, Resolver, TtlProber
+from probe.experiments.interface import Resolver, TtlProber
+from probe.experiments.operations import (
+    DnsQuery,
+    Exchange,
+    HttpRequest,
+    QuicHandshake,
+    TcpConnect,
+    TlsHandshake,
+    TransferRequest,
+)
 from probe.model import Dns, Ping, Quic, Steps, Tcp, Tls, Transfer
 from probe.net.address_policy import is_dialable
 from probe.net.dial import Peer, TargetContext, look_tcp, look_tls
@@ -50,18 +59,17 @@ class SocketNet:
     def ipv6(self) -> bool:
         return self._ipv6
 
-    async def dns(
-        self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
-    ) -> Dns:
+    async def dns(self, query: DnsQuery) -> Dns:
         """Ask one resolver once and collect every reply.
 
-        Where the system's own were never heard over UDP it is their answer over TCP, if they have
-        one; the step says which it was.
+        Where the system's resolver does not answer over UDP, return its answer over TCP if it has
+        one; the step's `transport` says which it was.
         """
-        step = await self._ask(Question(name, type_, resolver), limit)
-        if step.replies or resolver.label != SYSTEM or resolver.transport != "udp":
+        question = Question(query.name, query.type, query.resolver)
+        step = await self._ask(question, query.limit)
+        if step.replies or query.resolver.label != SYSTEM or query.resolver.transport != "udp":
             return step
-        again = await self._over_tcp(Question(name, type_, resolver), limit)
+        again = await self._over_tcp(question, query.limit)
         return again if again is not None and again.replies else step
 
     async def _ask(self, question: Question, limit: float | None) -> Dns:
@@ -78,115 +86,72 @@ class SocketNet:
         known = self._roster.over_tcp
         return None if known is None else await self._ask(replace(question, resolver=known), limit)
 
-    async def tcp(self, address: str, port: int, *, limit: float | None = None) -> Tcp:
-        """Connect and hang up."""
-        return await look_tcp(self._look, Peer(address, port), limit)
+    async def tcp(self, connect: TcpConnect) -> Tcp:
+        """Connect and close."""
+        return await look_tcp(self._look, Peer(connect.address, connect.port), connect.limit)
 
-    async def tls(
-        self,
-        address: str,
-        port: int,
-        sni: str | None,
-        *,
-        hello: Hello = "default",
-        verify: str | None = None,
-        limit: float | None = None,
-    ) -> tuple[Tcp, Tls | None]:
-        """Connect, shake hands, hang up."""
-        if hello == "ech":
+    async def tls(self, handshake: TlsHandshake) -> tuple[Tcp, Tls | None]:
+        """Connect and complete a handshake."""
+        one = handshake
+        peer = Peer(one.address, one.port, one.sni, one.hello, one.verify)
+        if one.hello == "ech":
             from probe.net.ech import look_ech
 
-            return await look_ech(self._look, Peer(address, port, sni, hello), limit)
-        return await look_tls(self._look, Peer(address, port, sni, hello, verify), limit)
+            return await look_ech(self._look, peer, one.limit)
+        return await look_tls(self._look, peer, one.limit)
 
-    async def http(
-        self,
-        url: str,
-        address: str,
-        *,
-        host: str | None = None,
-        sni: str | None = None,
-        path: str | None = None,
-        limit: float | None = None,
-    ) -> Steps:
+    async def http(self, request: HttpRequest) -> Steps:
         """Fetch one URL from one address."""
-        what = plan_fetch(url, address, host=host, sni=sni, path=path)
-        return await fetch(self._look, what, self._body_cap, limit)
+        one = request
+        what = plan_fetch(one.url, one.address, host=one.host, sni=one.sni, path=one.path)
+        return await fetch(self._look, what, self._body_cap, one.limit)
 
-    async def transfer(
-        self,
-        address: str,
-        port: int,
-        sni: str | None,
-        size: int,
-        *,
-        path: str,
-        host: str,
-        pin: str | None,
-        cap: float,
-        direction: Literal["down", "up"] = "down",
-    ) -> Transfer:
+    async def transfer(self, request: TransferRequest) -> Transfer:
         """Time one transfer, on its own connection and its own thread."""
         from probe.net.transfer import transfer
 
-        async with self._look.door.gate.enter(address):
-            done = await transfer(
-                address,
-                port,
-                sni,
-                size,
-                path=path,
-                host=host,
-                pin=pin,
-                cap=cap,
-                direction=direction,
-                origin=self._look.origin,
-            )
+        async with self._look.door.gate.enter(request.address):
+            done = await transfer(request, origin=self._look.origin)
         budget = self._look.door.budget
-        if direction == "down":
+        if request.direction == "down":
             budget.bytes_in += done.wire_bytes
         else:
             budget.bytes_out += done.wire_bytes
         return done
 
     async def gateway(self) -> Ping | None:
-        """Whether the home's own router answers; None where it cannot be asked."""
+        """Whether the home router answers; None where it cannot be tested."""
         from probe.net.gateway import gateway
 
         return await gateway(origin=self._look.origin)
 
-    async def quic(
-        self, address: str, port: int, sni: str | None, *, limit: float | None = None
-    ) -> Quic:
+    async def quic(self, handshake: QuicHandshake) -> Quic:
         """One QUIC handshake; needs the extra `[quic]`."""
         from probe.net.quic import look_quic
 
-        return await look_quic(self._look, Peer(address, port, sni), limit)
+        peer = Peer(handshake.address, handshake.port, handshake.sni)
+        return await look_quic(self._look, peer, handshake.limit)
 
-    def stepper(
+    def ttl_prober(
         self, addresses: Sequence[str], *, keep: bool = False
     ) -> AbstractAsyncContextManager[TtlProber]:
-        """Looks with packets that go so far only; with `keep`, captures go to `captures`."""
+        """Probes with a limited TTL; with `keep`, captures go to `captures`."""
         from probe.net.ttl_prober import TtlProber as Walking
 
         keeping = self.captures.append if keep else None
         return Walking(self._look, self._channels, addresses, keep=keeping)
 
-    async def udp(
-        self, address: str, port: int, talk: Exchange, *, limit: float | None = None
-    ) -> Ping:
-        """Say something in datagrams and wait for the answer."""
+    async def exchange_udp(self, exchange: Exchange) -> Ping:
+        """Send a message in datagrams and wait for the answer."""
         from probe.net.datagram_exchange import over_udp
 
-        return await over_udp(self._look, Peer(address, port), talk, limit)
+        return await over_udp(self._look, exchange)
 
-    async def talk(
-        self, address: str, port: int, talk: Exchange, *, limit: float | None = None
-    ) -> tuple[Tcp, Ping | None]:
-        """Connect, say something, wait for the answer."""
+    async def exchange_tcp(self, exchange: Exchange) -> tuple[Tcp, Ping | None]:
+        """Connect, send a message, wait for the answer."""
         from probe.net.datagram_exchange import over_tcp
 
-        return await over_tcp(self._look, Peer(address, port), talk, limit)
+        return await over_tcp(self._look, exchange)
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
         """Do several asks at once; a bug in one stops the others."""

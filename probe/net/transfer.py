@@ -12,11 +12,11 @@ import os
 import socket
 import ssl
 import threading
-from dataclasses import dataclass
 from time import monotonic, thread_time
 from typing import Literal
 
 from probe.analysis.plateau import plateau
+from probe.experiments.operations import TransferRequest
 from probe.failure import Failure
 from probe.model import Transfer
 from probe.net import interface_counters, tcp_info
@@ -32,60 +32,17 @@ CHUNK = 16 * 1024  # one TLS record
 Ended = Literal["full", "cap", "stall", "eof", "reset", "error"]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to transfer, and how long it may take.
+async def transfer(request: TransferRequest, *, origin: float | None = None) -> Transfer:
+    """Time one transfer over its own connection; return a finished step (arm L, pair 1).
 
-    Attributes:
-        pin: Hex SHA-256 of the key that the server must prove, or None.
-        origin: The `time.monotonic()` that `at` counts from.
-        cap: Seconds from the request to the end; a silence may make it up to 5 seconds longer.
+    `origin`: the `time.monotonic()` that the step's `at` counts from; None: now.
     """
-
-    address: str
-    port: int
-    sni: str | None
-    size: int
-    path: str
-    host: str
-    pin: str | None
-    cap: float
-    direction: Literal["down", "up"]
-    origin: float
-
-
-async def transfer(
-    address: str,
-    port: int,
-    sni: str | None,
-    size: int,
-    *,
-    path: str,
-    host: str,
-    pin: str | None,
-    cap: float,
-    direction: Literal["down", "up"] = "down",
-    origin: float | None = None,
-) -> Transfer:
-    """Time one transfer over its own connection; give back a finished step (arm L, pair 1)."""
-    begun = monotonic()
-    request = Request(
-        address=address,
-        port=port,
-        sni=sni,
-        size=size,
-        path=path,
-        host=host,
-        pin=pin,
-        cap=cap,
-        direction=direction,
-        origin=begun if origin is None else origin,
-    )
+    begun = monotonic() if origin is None else origin
     cancelled = threading.Event()
     try:
-        return await asyncio.to_thread(_run, request, cancelled)
+        return await asyncio.to_thread(_run, request, begun, cancelled)
     finally:
-        cancelled.set()  # a thread cannot be cancelled; it looks at this at every tick
+        cancelled.set()  # a thread cannot be cancelled; it checks this at every tick
 
 
 class _Cancelled(Exception):  # noqa: N818 - nobody is told: the caller has gone
@@ -95,8 +52,9 @@ class _Cancelled(Exception):  # noqa: N818 - nobody is told: the caller has gone
 class _Exchange:
     """One connection from its first packet to its end, and what was seen of it."""
 
-    def __init__(self, request: Request, cancelled: threading.Event) -> None:
+    def __init__(self, request: TransferRequest, origin: float, cancelled: threading.Event) -> None:
         self.request = request
+        self.origin = origin
         self.cancelled = cancelled
         self.samples = Samples()
         self.reply = TransferResponse(request.size if request.direction == "down" else 0)
@@ -308,8 +266,8 @@ class _Exchange:
         self.socket.close()
 
 
-def _run(request: Request, cancelled: threading.Event) -> Transfer:
-    exchange, cpu = _Exchange(request, cancelled), thread_time()
+def _run(request: TransferRequest, origin: float, cancelled: threading.Event) -> Transfer:
+    exchange, cpu = _Exchange(request, origin, cancelled), thread_time()
     ended: Ended = "error"
     failure: Failure | None = None
     detail: str | None = None
@@ -366,7 +324,7 @@ def _step(
         samples=kept,
         failure=failure,
         detail=detail,
-        at=exchange.begun - request.origin,
+        at=exchange.begun - exchange.origin,
         elapsed=monotonic() - exchange.begun,
         limit=request.cap,
     )

@@ -8,17 +8,24 @@ however many targets are measured at once. What a page may cost is learnt from t
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from probe.experiments.interface import (
-    Exchange,
     ExchangeNet,
     GatewayNet,
-    Hello,
     Resolver,
     TransferNet,
     TtlNet,
     TtlProber,
+)
+from probe.experiments.operations import (
+    DnsQuery,
+    Exchange,
+    HttpRequest,
+    QuicHandshake,
+    TcpConnect,
+    TlsHandshake,
+    TransferRequest,
 )
 from probe.model import Dns, Http, Ping, Quic, Steps, Tcp, Tls, Transfer
 
@@ -103,43 +110,39 @@ class BudgetedNet:
     def ipv6(self) -> bool:
         return self._net.ipv6
 
-    async def dns(
-        self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
-    ) -> Dns:
+    async def dns(self, query: DnsQuery) -> Dns:
         async with self._allowance.room(DNS_BYTES):
-            return await self._net.dns(name, type_, resolver, limit=limit)
+            return await self._net.dns(query)
 
-    async def tcp(self, address: str, port: int, *, limit: float | None = None) -> Tcp:
+    async def tcp(self, connect: TcpConnect) -> Tcp:
         async with self._allowance.room(TCP_BYTES):
-            return await self._net.tcp(address, port, limit=limit)
+            return await self._net.tcp(connect)
 
-    async def tls(
-        self,
-        address: str,
-        port: int,
-        sni: str | None,
-        *,
-        hello: Hello = "default",
-        verify: str | None = None,
-        limit: float | None = None,
-    ) -> tuple[Tcp, Tls | None]:
+    async def tls(self, handshake: TlsHandshake) -> tuple[Tcp, Tls | None]:
         async with self._allowance.room(TLS_BYTES):
-            return await self._net.tls(address, port, sni, hello=hello, verify=verify, limit=limit)
+            return await self._net.tls(handshake)
 
-    async def http(
-        self,
-        url: str,
-        address: str,
-        *,
-        host: str | None = None,
-        sni: str | None = None,
-        path: str | None = None,
-        limit: float | None = None,
-    ) -> Steps:
+    async def http(self, request: HttpRequest) -> Steps:
         async with self._allowance.room(self._allowance.page):
-            steps = await self._net.http(url, address, host=host, sni=sni, path=path, limit=limit)
+            steps = await self._net.http(request)
         self._allowance.learn(steps)
         return steps
+
+    async def quic(self, handshake: QuicHandshake) -> Quic:
+        async with self._allowance.room(QUIC_BYTES):
+            return await self._net.quic(handshake)
+
+    async def transfer(self, request: TransferRequest) -> Transfer:
+        async with self._allowance.room(request.size + TLS_BYTES):
+            return await self._net.transfer(request)
+
+    async def exchange_udp(self, exchange: Exchange) -> Ping:
+        async with self._allowance.room(TALK_BYTES):
+            return await _exchange_net(self._net).exchange_udp(exchange)
+
+    async def exchange_tcp(self, exchange: Exchange) -> tuple[Tcp, Ping | None]:
+        async with self._allowance.room(TALK_BYTES):
+            return await _exchange_net(self._net).exchange_tcp(exchange)
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
         """Do several asks at once; when the allowance ends in the midst of them, that is all."""
@@ -156,65 +159,21 @@ class BudgetedNet:
     def safe(self, address: str) -> bool:
         return self._net.safe(address)
 
-    async def udp(
-        self, address: str, port: int, talk: Exchange, *, limit: float | None = None
-    ) -> Ping:
-        async with self._allowance.room(TALK_BYTES):
-            return await _talking(self._net).udp(address, port, talk, limit=limit)
-
-    async def talk(
-        self, address: str, port: int, talk: Exchange, *, limit: float | None = None
-    ) -> tuple[Tcp, Ping | None]:
-        async with self._allowance.room(TALK_BYTES):
-            return await _talking(self._net).talk(address, port, talk, limit=limit)
-
     async def gateway(self) -> Ping | None:
         if not isinstance(self._net, GatewayNet):
             return None
         return await self._net.gateway()
 
-    def stepper(
+    def ttl_prober(
         self, addresses: Sequence[str], *, keep: bool = False
     ) -> AbstractAsyncContextManager[TtlProber]:
         """Small and bounded looks: they need only that something is left."""
         if self._allowance.spent or not isinstance(self._net, TtlNet):
             raise BytesSpent
-        return self._net.stepper(addresses, keep=keep)
-
-    async def transfer(
-        self,
-        address: str,
-        port: int,
-        sni: str | None,
-        size: int,
-        *,
-        path: str,
-        host: str,
-        pin: str | None,
-        cap: float,
-        direction: Literal["down", "up"] = "down",
-    ) -> Transfer:
-        async with self._allowance.room(size + TLS_BYTES):
-            return await self._net.transfer(
-                address,
-                port,
-                sni,
-                size,
-                path=path,
-                host=host,
-                pin=pin,
-                cap=cap,
-                direction=direction,
-            )
-
-    async def quic(
-        self, address: str, port: int, sni: str | None, *, limit: float | None = None
-    ) -> Quic:
-        async with self._allowance.room(QUIC_BYTES):
-            return await self._net.quic(address, port, sni, limit=limit)
+        return self._net.ttl_prober(addresses, keep=keep)
 
 
-def _talking(net: object) -> ExchangeNet:
+def _exchange_net(net: object) -> ExchangeNet:
     if not isinstance(net, ExchangeNet):
-        raise TypeError("this net cannot say anything")
+        raise TypeError("this net does not support exchanges")
     return net

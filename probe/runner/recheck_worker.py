@@ -23,6 +23,7 @@ from probe.client.endpoint import CollectorEndpoint
 from probe.client.enrolment import ensure_enrolled
 from probe.client.keys import KeysError
 from probe.crash_log import save_traceback
+from probe.experiments.operations import TcpConnect, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.judge import RULESET
 from probe.model import Record, Role, Tcp
@@ -78,7 +79,9 @@ async def _answer(
         except (CollectorError, KeysError) as error:
             console.note(f"rechecks: {error}")
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end a control
-            console.warn(f"a bug of ours in rechecks ({type(error).__name__}); {save_traceback(error)}")
+            console.warn(
+                f"a bug of ours in rechecks ({type(error).__name__}); {save_traceback(error)}"
+            )
         await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - no secret
         wait = min(wait * 2, _LONGEST_WAIT)
 
@@ -133,9 +136,11 @@ class RecheckWorker:
         trail = StepLog(look.steps)
         for address in fresh[:ADDRESSES]:
             if url.startswith("http:"):
-                trail.add(await look.net.tcp(address, port, limit=_LIMIT), role=Role.NEUTRAL)
+                trail.add(
+                    await look.net.tcp(TcpConnect(address, port, limit=_LIMIT)), role=Role.NEUTRAL
+                )
                 continue
-            shaken = await look.net.tls(address, port, host_of(url), limit=_LIMIT)
+            shaken = await look.net.tls(TlsHandshake(address, port, host_of(url), limit=_LIMIT))
             trail.chain(shaken, role=Role.NEUTRAL)
         elapsed = time.monotonic() - look.origin
         return dataclasses.replace(look, steps=trail.steps, elapsed=elapsed)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from probe.analysis.evidence import at_home
 from probe.experiments.interface import Net, Reference
+from probe.experiments.operations import DnsQuery, HttpRequest, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.failure import Failure
 from probe.model import Dns, Http, Role, Step, Steps, Tcp, Tls
@@ -106,7 +107,7 @@ async def look(
 
     nowhere = f"{keyed(seed, 'nowhere'):016x}.com"
     chains, missing = await asyncio.gather(
-        asyncio.gather(*map(one, sites)), net.dns(nowhere, "A", net.resolvers[0], limit=LIMIT)
+        asyncio.gather(*map(one, sites)), net.dns(DnsQuery(nowhere, net.resolvers[0], limit=LIMIT))
     )
     trail = StepLog()
     seen = [
@@ -133,9 +134,11 @@ async def _site(net: Net, site: Reference) -> _Found:
         return _Found(queries)
     chosen = next((n for n, query in enumerate(queries) if address in query.addresses), None)
     if site.url.startswith("http:"):
-        return _Found(queries, chosen, (await net.http(site.url, address, limit=LIMIT),))
+        return _Found(
+            queries, chosen, (await net.http(HttpRequest(site.url, address, limit=LIMIT)),)
+        )
     shaken, page = await asyncio.gather(
-        net.tls(address, port, host, limit=LIMIT), _portal(net, host, address, port)
+        net.tls(TlsHandshake(address, port, host, limit=LIMIT)), _portal(net, host, address, port)
     )
     return _Found(queries, chosen, (tuple(step for step in shaken if step is not None), page))
 
@@ -144,7 +147,7 @@ async def _portal(net: Net, host: str, address: str, port: int) -> Steps:
     """Plain http, which a portal or an injector answers for everybody."""
     if port != 443:
         return ()
-    return await net.http(f"http://{host}/", address, limit=LIMIT)
+    return await net.http(HttpRequest(f"http://{host}/", address, limit=LIMIT))
 
 
 async def _resolve(net: Net, host: str, known: str | None) -> tuple[tuple[Dns, ...], str | None]:
@@ -152,7 +155,7 @@ async def _resolve(net: Net, host: str, known: str | None) -> tuple[tuple[Dns, .
     if known is not None:
         return (), known
     asked = net.resolvers[:2]
-    queries = await net.together([net.dns(host, "A", one, limit=LIMIT) for one in asked])
+    queries = await net.together([net.dns(DnsQuery(host, one, limit=LIMIT)) for one in asked])
     return tuple(queries), next((query.addresses[0] for query in queries if query.addresses), None)
 
 

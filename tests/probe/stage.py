@@ -11,7 +11,15 @@ from probe import model
 from probe.analysis import facts
 from probe.analysis.confirmation import again
 from probe.api_types import RecheckAsk
-from probe.experiments.interface import Experiment, Hello, Net, Reference, Resolver, Task
+from probe.experiments.interface import Experiment, Net, Reference, Resolver, Task
+from probe.experiments.operations import (
+    DnsQuery,
+    HttpRequest,
+    QuicHandshake,
+    TcpConnect,
+    TlsHandshake,
+    TransferRequest,
+)
 from probe.experiments.step_log import StepLog
 from probe.failure import Failure
 from probe.model import (
@@ -98,9 +106,8 @@ class StageNet:
     def now(self) -> float:
         return monotonic() - self.origin
 
-    async def dns(
-        self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
-    ) -> Dns:
+    async def dns(self, query: DnsQuery) -> Dns:
+        name = query.name
         at = self.now()
         if self.stage.dead:
             return Dns(name=name, resolver="system", failure=Failure.TIMEOUT, at=at)
@@ -109,21 +116,13 @@ class StageNet:
         reply = Reply(at=0.01, rcode=0, answers=(address_of(name),), ttl=(60,))
         return Dns(name=name, resolver="system", replies=(reply,), at=at)
 
-    async def tcp(self, address: str, port: int, *, limit: float | None = None) -> Tcp:
+    async def tcp(self, connect: TcpConnect) -> Tcp:
         failure = Failure.TIMEOUT if self.stage.dead else None
-        return Tcp(address=address, port=port, at=self.now(), failure=failure)
+        return Tcp(address=connect.address, port=connect.port, at=self.now(), failure=failure)
 
-    async def tls(
-        self,
-        address: str,
-        port: int,
-        sni: str | None,
-        *,
-        hello: Hello = "default",
-        verify: str | None = None,
-        limit: float | None = None,
-    ) -> tuple[Tcp, Tls | None]:
-        tcp = await self.tcp(address, port)
+    async def tls(self, handshake: TlsHandshake) -> tuple[Tcp, Tls | None]:
+        address, port, sni = handshake.address, handshake.port, handshake.sni
+        tcp = await self.tcp(TcpConnect(address, port))
         failure = await self._exchange(sni or "")
         if tcp.failure is not None:
             return tcp, None
@@ -132,18 +131,10 @@ class StageNet:
             address=address, port=port, sni=sni, failure=failure, trust=trust, at=self.now()
         )
 
-    async def http(
-        self,
-        url: str,
-        address: str,
-        *,
-        host: str | None = None,
-        sni: str | None = None,
-        path: str | None = None,
-        limit: float | None = None,
-    ) -> Steps:
+    async def http(self, request: HttpRequest) -> Steps:
+        url, address = request.url, request.address
         name = host_of(url)
-        tcp, tls = await self.tls(address, 443, name)
+        tcp, tls = await self.tls(TlsHandshake(address, 443, name))
         if tls is None or tls.failure is not None:
             return (tcp,) if tls is None else (tcp, tls)
         page = Http(
@@ -194,10 +185,10 @@ class StageNet:
     def safe(self, address: str) -> bool:
         return True
 
-    async def transfer(self, address: str, port: int, *_: object, **__: object) -> Transfer:
+    async def transfer(self, request: TransferRequest) -> Transfer:
         raise NotImplementedError
 
-    async def quic(self, address: str, port: int, sni: str | None, **_: object) -> Quic:
+    async def quic(self, handshake: QuicHandshake) -> Quic:
         raise NotImplementedError
 
 
@@ -205,9 +196,9 @@ async def measure(task: Task, net: Net) -> Steps:
     """A query and a page."""
     trail = StepLog()
     host = host_of(task.url)
-    asked = trail.add(await net.dns(host, "A", net.resolvers[0]))
+    asked = trail.add(await net.dns(DnsQuery(host, net.resolvers[0])))
     if asked.addresses:
-        trail.chain(await net.http(task.url, asked.addresses[0]), parent=asked.id)
+        trail.chain(await net.http(HttpRequest(task.url, asked.addresses[0])), parent=asked.id)
     return trail.steps
 
 
@@ -215,10 +206,10 @@ async def confirm(task: Task, net: Net, steps: Steps) -> Steps:
     """A reference, and the page again."""
     trail = StepLog(steps)
     for reference in task.references[:1]:
-        shaken = await net.tls(reference.address or "", 443, host_of(reference.url))
+        shaken = await net.tls(TlsHandshake(reference.address or "", 443, host_of(reference.url)))
         trail.chain(shaken, role=Role.REFERENCE)
     host = host_of(task.url)
-    trail.chain(await net.http(task.url, address_of(host)), try_=2)
+    trail.chain(await net.http(HttpRequest(task.url, address_of(host))), try_=2)
     return trail.steps
 
 
@@ -229,7 +220,7 @@ def wanted(_: Task, steps: Steps) -> bool:
 
 async def compare(task: Task, net: Net) -> Steps:
     """One look, at the server that was provided."""
-    return (await net.tcp(str(task.options["bulk"]), 443),)
+    return (await net.tcp(TcpConnect(str(task.options["bulk"]), 443)),)
 
 
 EXPERIMENTS = {

@@ -3,7 +3,8 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from probe.experiments.interface import FRESH, Exchange, Experiment, Net, Task
+from probe.experiments.interface import Experiment, Net, Task
+from probe.experiments.operations import FRESH_BYTES, Exchange, TcpConnect
 from probe.failure import Failure
 from probe.model import Ping, Steps, Tcp
 from tests.fake_net import FakeNet
@@ -20,27 +21,25 @@ class TalkingNet(FakeNet):
 
     mute: set[str] = field(default_factory=set)
     plain_mute: set[str] = field(default_factory=set)
-    said: list[bytes] = field(default_factory=list)
+    sent: list[bytes] = field(default_factory=list)
 
-    async def udp(
-        self, address: str, port: int, talk: Exchange, *, limit: float | None = None
-    ) -> Ping:
-        return self._say(address, port, talk)
+    async def exchange_udp(self, exchange: Exchange) -> Ping:
+        return self._exchange(exchange)
 
-    async def talk(
-        self, address: str, port: int, talk: Exchange, *, limit: float | None = None
-    ) -> tuple[Tcp, Ping | None]:
-        tcp = await self.tcp(address, port)
-        return tcp, None if tcp.failure is not None else self._say(address, port, talk)
+    async def exchange_tcp(self, exchange: Exchange) -> tuple[Tcp, Ping | None]:
+        tcp = await self.tcp(TcpConnect(exchange.address, exchange.port))
+        return tcp, None if tcp.failure is not None else self._exchange(exchange)
 
-    def _say(self, address: str, port: int, talk: Exchange) -> Ping:
-        at = self._tick(f"{talk.what} {address}:{port}{' behind' if talk.preface else ''}")
-        message = talk.words(bytes(range(FRESH)), 1_800_000_000.0)
-        self.said.append(message)
+    def _exchange(self, exchange: Exchange) -> Ping:
+        address, port, chosen = exchange.address, exchange.port, exchange.message
+        behind = " behind" if chosen.preface else ""
+        at = self._tick(f"{chosen.protocol} {address}:{port}{behind}")
+        message = chosen.build(bytes(range(FRESH_BYTES)), 1_800_000_000.0)
+        self.sent.append(message)
         silent = address in self.dead | self.mute
-        silent = silent or (address in self.plain_mute and not talk.preface)
+        silent = silent or (address in self.plain_mute and not chosen.preface)
         return Ping(
-            what=talk.what,
+            what=chosen.protocol,
             address=address,
             port=port,
             at=at,

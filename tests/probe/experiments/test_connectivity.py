@@ -10,6 +10,7 @@ import pytest
 from probe import codec
 from probe.experiments.connectivity import EXPERIMENT
 from probe.experiments.interface import Net, Resolver, Task
+from probe.experiments.operations import DnsQuery, TcpConnect, TlsHandshake
 from probe.failure import Failure
 from probe.judge import judge
 from probe.model import (
@@ -55,13 +56,12 @@ class FakeNet:
     async def gateway(self) -> Ping | None:
         return Ping(what="gateway", failure=None if self.home else Failure.TIMEOUT, at=self.now)
 
-    async def dns(self, name: str, type_: str, resolver: Resolver, *, limit: float) -> Dns:
-        replies = (Reply(at=0.01, rcode=0, answers=(f"203.0.113.{ord(name[0])}",)),)
-        return Dns(name=name, resolver="system", replies=replies, at=self.now)
+    async def dns(self, query: DnsQuery) -> Dns:
+        replies = (Reply(at=0.01, rcode=0, answers=(f"203.0.113.{ord(query.name[0])}",)),)
+        return Dns(name=query.name, resolver="system", replies=replies, at=self.now)
 
-    async def tls(
-        self, address: str, port: int, sni: str, *, limit: float
-    ) -> tuple[Tcp, Tls | None]:
+    async def tls(self, handshake: TlsHandshake) -> tuple[Tcp, Tls | None]:
+        address, port, sni = handshake.address, handshake.port, handshake.sni or ""
         tcp = Tcp(address=address, port=port, at=self.now)
         if sni.startswith(self.up):
             shaken = Tls(
@@ -76,7 +76,8 @@ class FakeNet:
             shaken = Tls(address=address, port=port, sni=sni, failure=Failure.TIMEOUT, at=self.now)
         return tcp, shaken
 
-    async def tcp(self, address: str, port: int, *, limit: float) -> Tcp:
+    async def tcp(self, connect: TcpConnect) -> Tcp:
+        address, port = connect.address, connect.port
         answers = address.startswith(self.up) or port in self.ports
         failure = None if answers else Failure.TIMEOUT
         return Tcp(address=address, port=port, failure=failure, at=self.now)
@@ -99,9 +100,11 @@ def run(net: FakeNet) -> tuple[Steps, Verdict]:
     async def both() -> Steps:
         steps = await EXPERIMENT.measure(task, port)
         assert EXPERIMENT.confirm is not None
-        assert EXPERIMENT.wanted is not None
+        assert EXPERIMENT.needs_confirmation is not None
         return (
-            await EXPERIMENT.confirm(task, port, steps) if EXPERIMENT.wanted(task, steps) else steps
+            await EXPERIMENT.confirm(task, port, steps)
+            if EXPERIMENT.needs_confirmation(task, steps)
+            else steps
         )
 
     steps = asyncio.run(both())

@@ -9,6 +9,7 @@ from msgspec.structs import replace as change
 
 from probe.experiments import dns
 from probe.experiments.interface import Resolver, Task
+from probe.experiments.operations import DnsQuery
 from probe.failure import Failure
 from probe.judge import judge
 from probe.model import (
@@ -23,7 +24,7 @@ from probe.model import (
     TrustReason,
     Verdict,
 )
-from probe.reference_data import nobodys_addresses, whoami_names
+from probe.reference_data import unused_addresses, whoami_names
 from tests.build import GOOD, HARMLESS, HOST, OTHER, SINK, URL, VALID, control, dns as told, record
 from tests.fake_net import FakeNet
 
@@ -31,7 +32,7 @@ SYSTEM = Resolver("system", "192.0.2.53")
 PLAIN = Resolver("8.8.8.8", "8.8.8.8")
 ENCRYPTED = Resolver("8.8.8.8", "8.8.8.8", 443, "doh", "dns.google")
 TASK = Task(URL, seed=0, harmless=(HARMLESS,))
-(NOBODY,) = nobodys_addresses()
+(NOBODY,) = unused_addresses()
 (WHOAMI,) = whoami_names()
 WRONG = change(VALID, valid=False, reason=TrustReason.HOSTNAME, named=False)
 
@@ -46,13 +47,12 @@ class Ways(FakeNet):
     ways: dict[tuple[str, str, str], Said] = field(default_factory=dict)
     hops: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    async def dns(
-        self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
-    ) -> Dns:
+    async def dns(self, query: DnsQuery) -> Dns:
+        resolver, name = query.resolver, query.name
         way = (resolver.label, resolver.transport, name)
         usual: Said = Failure.TIMEOUT if resolver.label == NOBODY else (GOOD,)
         self.names = {(resolver.label, name): self.ways.get(way, usual)}
-        step = await super().dns(name, type_, resolver)
+        step = await super().dns(query)
         ttl = self.hops.get((resolver.label, name), 57)
         told = ttl if resolver.transport == "udp" else None
         replies = tuple(change(reply, ip_ttl=told) for reply in step.replies)
@@ -123,7 +123,7 @@ def test_by_whom_a_resolver_is_answered(
     net = FakeNet(names={(who, "w"): (who,) for who in (system, plain, encrypted) if who})
 
     async def ask() -> list[Dns]:
-        return [await net.dns("w", "A", Resolver(a, a)) for a in (system, plain, encrypted)]
+        return [await net.dns(DnsQuery("w", Resolver(a, a))) for a in (system, plain, encrypted)]
 
     assert dns.who(asyncio.run(ask())) == expected
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from msgspec.structs import replace as change
 
 from probe.experiments import hello
-from probe.experiments.interface import Hello, Task
+from probe.experiments.interface import Task
+from probe.experiments.operations import TlsHandshake
 from probe.failure import Failure
 from probe.judge import judge
 from probe.model import Mechanism, Outcome, Steps, Tcp, Tls, Verdict
@@ -24,18 +25,9 @@ class Shapes(FakeNet):
 
     fate: Fate = field(default=lambda _name, _hello: None)
 
-    async def tls(
-        self,
-        address: str,
-        port: int,
-        sni: str | None,
-        *,
-        hello: Hello = "default",
-        verify: str | None = None,
-        limit: float | None = None,
-    ) -> tuple[Tcp, Tls | None]:
-        tcp, tls = await super().tls(address, port, sni, hello=hello)
-        failure = self.fate(sni, hello)
+    async def tls(self, handshake: TlsHandshake) -> tuple[Tcp, Tls | None]:
+        tcp, tls = await super().tls(handshake)
+        failure = self.fate(handshake.sni, handshake.hello)
         if tls is None or failure is None:
             return tcp, tls
         got = 7 if failure is Failure.SSL_HANDSHAKE else 0

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from msgspec.structs import replace as change
 
 from probe.experiments import quic
-from probe.experiments.interface import Reference, Resolver, Task
+from probe.experiments.interface import Reference, Task
+from probe.experiments.operations import DnsQuery, QuicHandshake
 from probe.failure import Failure
 from probe.judge import judge
 from probe.model import Control, Dns, Line, Mechanism, Outcome, Quic, Reply, Role, Steps, Verdict
@@ -26,17 +27,14 @@ class QuicFake(FakeNet):
     quics: dict[tuple[str, str | None], Failure] = field(default_factory=dict)
     records: tuple[str, ...] = ()
 
-    async def dns(
-        self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
-    ) -> Dns:
-        step = await super().dns(name, type_, resolver)
-        if type_ != "HTTPS":
+    async def dns(self, query: DnsQuery) -> Dns:
+        step = await super().dns(query)
+        if query.type != "HTTPS":
             return step
         return change(step, failure=None, replies=(Reply(at=0.01, rcode=0, alpn=self.records),))
 
-    async def quic(
-        self, address: str, port: int, sni: str | None, *, limit: float | None = None
-    ) -> Quic:
+    async def quic(self, handshake: QuicHandshake) -> Quic:
+        address, port, sni = handshake.address, handshake.port, handshake.sni
         at = self._tick(f"quic {address}:{port} {sni}")
         failure = self.quics.get((address, sni), self.quics.get((address, None)))
         step = Quic(address=address, port=port, sni=sni, at=at, failure=failure, bytes_out=1200)

@@ -8,6 +8,7 @@ from collector.throughput.identity import make_identity
 from collector.throughput.server import start_bulk
 from probe.api_types import BulkReply
 from probe.experiments.interface import Net, Task
+from probe.experiments.operations import TcpConnect
 from probe.experiments.speed import EXPERIMENT
 from probe.failure import Failure
 from probe.judge import judge
@@ -21,7 +22,8 @@ class RealNet:
 
     transfer = staticmethod(transfer)
 
-    async def tcp(self, address: str, port: int) -> Tcp:
+    async def tcp(self, connect: TcpConnect) -> Tcp:
+        address, port = connect.address, connect.port
         try:
             _, writer = await asyncio.open_connection(address, port)
         except ConnectionRefusedError:

@@ -36,7 +36,7 @@ def both(net: FakeNet, task: Task = TASK) -> Steps:
 
 
 def wanted(steps: Steps) -> bool:
-    ask = telegram.EXPERIMENT.wanted
+    ask = telegram.EXPERIMENT.needs_confirmation
     assert ask is not None
     return ask(TASK, steps)
 

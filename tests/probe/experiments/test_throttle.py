@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 from probe import codec
 from probe.api_types import BulkReply
 from probe.experiments.interface import Net, Resolver, Task
+from probe.experiments.operations import DnsQuery, HttpRequest, TcpConnect, TransferRequest
 from probe.experiments.throttle import control_name, measure
 from probe.experiments.throughput import ServerHealth
 from probe.failure import Failure
@@ -54,19 +55,21 @@ class FakeNet:
     silent: frozenset[str] = frozenset()
     knocked: list[str] = field(default_factory=list)
 
-    async def tcp(self, address: str, port: int) -> Tcp:
+    async def tcp(self, connect: TcpConnect) -> Tcp:
+        address, port = connect.address, connect.port
         self.knocked.append(address)
         failure = Failure.TIMEOUT if address in self.silent else None
         return Tcp(address=address, port=port, failure=failure)
 
-    async def dns(self, name: str, type_: str, resolver: Resolver) -> Dns:
+    async def dns(self, query: DnsQuery) -> Dns:
         return Dns(
-            name=name,
-            resolver=resolver.label,
+            name=query.name,
+            resolver=query.resolver.label,
             replies=(Reply(at=0.01, rcode=0, answers=(HOME,)),),
         )
 
-    async def http(self, url: str, address: str) -> Steps:
+    async def http(self, request: HttpRequest) -> Steps:
+        url, address = request.url, request.address
         page = self.page or Http(url=url, address=address, port=443, host="h", status=200)
         tcp = Tcp(address=address, port=443)
         return (tcp, Tls(address=address, port=443, sni="slow.example", bytes_in=3000), page)
@@ -74,33 +77,21 @@ class FakeNet:
     def safe(self, address: str) -> bool:
         return not address.startswith("10.")
 
-    async def transfer(
-        self,
-        address: str,
-        port: int,
-        sni: str | None,
-        size: int,
-        *,
-        path: str,
-        host: str,
-        pin: str | None,
-        cap: float,
-        direction: str = "down",
-    ) -> Transfer:
+    async def transfer(self, request: TransferRequest) -> Transfer:
+        address, sni, size = request.address, request.sni, request.size
         times = sum(a == address and s == sni for a, s, _ in self.asked)
         self.asked.append((address, sni, size))
-        return self.step(address, sni, size, self.speed(address, sni, times), host, cap)
+        return self.step(request, self.speed(address, sni, times))
 
-    def step(  # noqa: PLR0917 - the fake of a call that has as many
-        self, address: str, sni: str | None, size: int, kbits: float | None, host: str, cap: float
-    ) -> Transfer:
+    def step(self, request: TransferRequest, kbits: float | None) -> Transfer:
+        size, cap = request.size, request.cap
         common = Transfer(
-            address=address,
+            address=request.address,
             port=443,
-            sni=sni,
+            sni=request.sni,
             arm="L",
             pair=1,
-            host=host,
+            host=request.host,
             status=self.status,
             asked_bytes=size,
             segment_bytes=1448,
@@ -376,9 +367,9 @@ def test_a_second_bulk_server_is_used_where_the_first_is_silent() -> None:
 
 def test_a_bulk_server_with_another_key_is_no_bulk_server() -> None:
     class Between(FakeNet):
-        async def transfer(self, address: str, *args: object, **more: object) -> Transfer:
-            step = await super().transfer(address, *args, **more)  # type: ignore[arg-type]
-            if address == HOME:
+        async def transfer(self, request: TransferRequest) -> Transfer:
+            step = await super().transfer(request)
+            if request.address == HOME:
                 return step
             return wire_replace(step, ended="error", failure=Failure.SSL_CERTIFICATE)
 
@@ -404,9 +395,9 @@ def test_a_site_that_serves_no_other_name_cannot_be_compared() -> None:
 
 def test_a_reference_host_that_is_faster_is_weaker_than_the_same_host() -> None:
     class Picky(FakeNet):
-        async def transfer(self, *args: object, host: str = "", **more: object) -> Transfer:
-            step = await super().transfer(*args, host=host, **more)  # type: ignore[arg-type]
-            fits = host == step.sni
+        async def transfer(self, request: TransferRequest) -> Transfer:
+            step = await super().transfer(request)
+            fits = request.host == step.sni
             return step if fits else wire_replace(step, status=421, received_bytes=100)
 
     _, verdict = run(Picky(by_name("slow.example", 128)), task())

@@ -43,7 +43,7 @@ class FakeWay(FakeNet):
     kept: bool | None = None
 
     @asynccontextmanager
-    async def stepper(
+    async def ttl_prober(
         self, addresses: Sequence[str], *, keep: bool = False
     ) -> AsyncIterator[TtlProber]:
         self.kept = keep
@@ -153,6 +153,6 @@ def test_what_was_traced_in_the_lab_is_judged_again(
     assert (verdict.outcome, verdict.mechanisms) == (Outcome.BLOCKED, (mechanism,))
     found = trace_analysis.locate(record.steps, "tls")
     assert found is not None
-    assert found.stands == stands
+    assert found.position == stands
     assert {step.role for step in found.steps} == {Role.TARGET}
     assert msgspec.json.encode(verdict) == msgspec.json.encode(record.verdict)

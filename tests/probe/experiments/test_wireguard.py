@@ -7,7 +7,8 @@ from dataclasses import replace
 from probe import codec, wireguard
 from probe.analysis.service_attempts import attempts
 from probe.experiments import wireguard as experiment
-from probe.experiments.interface import FRESH, Task
+from probe.experiments.interface import Task
+from probe.experiments.operations import FRESH_BYTES
 from probe.failure import Failure
 from probe.lab.tunnels import PEER_KEY, SERVER_KEY, respond
 from probe.model import Steps
@@ -31,17 +32,17 @@ def test_the_server_of_the_configuration_takes_what_is_said() -> None:
     net = TalkingNet()
     (look,) = attempts(both(net))
     assert look.part == "peer 1"
-    answer = respond(net.said[0])
+    answer = respond(net.sent[0])
     assert answer is not None
     ((_, peer),) = experiment.peers(TASK)
-    assert peer.talk.answers(net.said[0], answer)
+    assert peer.message.is_answer(net.sent[0], answer)
 
 
 def test_without_a_key_a_new_one_is_made_each_time() -> None:
     ((what, peer),) = experiment.peers(replace(TASK, options={"peers": [KEYLESS]}))
     assert what == "peer 1 with a throwaway key"
-    one = peer.talk.words(bytes(FRESH), 0.0)
-    other = peer.talk.words(bytes(range(FRESH)), 0.0)
+    one = peer.message.build(bytes(FRESH_BYTES), 0.0)
+    other = peer.message.build(bytes(range(FRESH_BYTES)), 0.0)
     assert len(one) == len(other) == wireguard.INITIATION_BYTES
     assert one[8:] != other[8:]
     assert respond(one) is None

@@ -5,7 +5,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from probe.experiments.interface import FRESH, Exchange, ExchangeNet
+from probe.experiments.interface import ExchangeNet
+from probe.experiments.operations import FRESH_BYTES, AppMessage, Exchange
 from probe.failure import Failure
 from probe.model import Ping, Tcp
 from probe.net.target_net import SocketNet
@@ -16,7 +17,7 @@ HERE = "127.0.0.1"
 
 
 def words(fresh: bytes, now: float) -> bytes:
-    assert len(fresh) == FRESH
+    assert len(fresh) == FRESH_BYTES
     assert now > 1_700_000_000
     return b"?" + fresh[:8]
 
@@ -25,19 +26,19 @@ def echoed(sent: bytes, heard: bytes) -> bool:
     return heard == b"!" + sent[1:]
 
 
-TALK = Exchange("echo", words, echoed)
+TALK = AppMessage("echo", words, echoed)
 
 
-def udp(looking: Looking, port: int, talk: Exchange = TALK, limit: float = 1.0) -> Ping:
+def udp(looking: Looking, port: int, talk: AppMessage = TALK, limit: float = 1.0) -> Ping:
     async def ask(view: SocketNet) -> Ping:
-        return await view.udp(HERE, port, talk, limit=limit)
+        return await view.exchange_udp(Exchange(HERE, port, talk, limit=limit))
 
     return looking(ask)
 
 
 def tcp(looking: Looking, port: int, limit: float = 1.0) -> tuple[Tcp, Ping | None]:
     async def ask(view: SocketNet) -> tuple[Tcp, Ping | None]:
-        return await view.talk(HERE, port, TALK, limit=limit)
+        return await view.exchange_tcp(Exchange(HERE, port, TALK, limit=limit))
 
     return looking(ask)
 
@@ -108,7 +109,7 @@ def test_a_preface_goes_before_the_question(looking: Looking) -> None:
             echo(data, send)
 
     with answering(measured) as port:
-        step = udp(looking, port, Exchange("echo", words, echoed, preface=(40, 50)))
+        step = udp(looking, port, AppMessage("echo", words, echoed, preface=(40, 50)))
     assert step.failure is None
     assert sizes == [40, 50, 9]
 

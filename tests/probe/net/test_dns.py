@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from probe.experiments.interface import Resolver
+from probe.experiments.operations import DnsQuery
 from probe.failure import Failure
 from probe.model import Dns
 from probe.net.dns_message import encode_name
@@ -40,7 +41,7 @@ def answer(
 def ask(looking: Looking, port: int, *, name: str = NAME, limit: float | None = 1.0) -> Dns:
     async def one(view: SocketNet) -> Dns:
         resolver = Resolver("system", "127.0.0.1", port)
-        return await view.dns(name, "A", resolver, limit=limit)
+        return await view.dns(DnsQuery(name, resolver, limit=limit))
 
     return looking(one)
 
@@ -233,7 +234,7 @@ def test_a_truncated_reply_counts_where_tcp_does_not_answer(looking: Looking) ->
 def over_tcp(looking: Looking, port: int) -> Dns:
     async def one(view: SocketNet) -> Dns:
         resolver = Resolver("127.0.0.1", "127.0.0.1", port, "tcp")
-        return await view.dns(NAME, "A", resolver, limit=0.5)
+        return await view.dns(DnsQuery(NAME, resolver, limit=0.5))
 
     return looking(one)
 
@@ -258,7 +259,7 @@ def test_many_questions_at_once(looking: Looking) -> None:
 
         async def many(view: SocketNet) -> list[Dns]:
             resolver = Resolver("system", "127.0.0.1", port)
-            asks = [view.dns(f"n{number}.example", "A", resolver) for number in range(40)]
+            asks = [view.dns(DnsQuery(f"n{number}.example", resolver)) for number in range(40)]
             return await asyncio.gather(*asks)
 
         steps = looking(many)
@@ -272,8 +273,8 @@ def several(
 
     async def story(view: SocketNet) -> tuple[list[Dns], tuple[Resolver, ...]]:
         own = view.resolvers[0]
-        steps = [await view.dns(NAME, "A", own, limit=0.2) for _ in range(asked)]
-        steps += await view.together([view.dns(NAME, "A", own, limit=0.2) for _ in range(3)])
+        steps = [await view.dns(DnsQuery(NAME, own, limit=0.2)) for _ in range(asked)]
+        steps += await view.together([view.dns(DnsQuery(NAME, own, limit=0.2)) for _ in range(3)])
         return steps, tuple(view.resolvers)
 
     return looking(story, replace(lab, resolver=("127.0.0.1", port)))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from h2.connection import H2Connection
 
+from probe.experiments.operations import HttpRequest
 from probe.failure import Failure
 from probe.model import Http, Steps, Tcp, Tls
 from probe.net.session import BODY_CAP, SessionSettings
@@ -46,7 +47,9 @@ def get(looking: Looking, manner: Manner, *, limit: float | None = None, path: s
     with serving(manner) as port:
 
         async def ask(view: SocketNet) -> Steps:
-            return await view.http(f"http://{NAME}:{port}{path}", "127.0.0.1", limit=limit)
+            return await view.http(
+                HttpRequest(f"http://{NAME}:{port}{path}", "127.0.0.1", limit=limit)
+            )
 
         tcp, step = looking(ask)
     assert isinstance(tcp, Tcp)
@@ -305,7 +308,7 @@ def gets(
 
         async def ask(view: SocketNet) -> Steps:
             url = f"https://{NAME}:{port}/"
-            return await view.http(url, "127.0.0.1", host=host, sni=sni, path=path)
+            return await view.http(HttpRequest(url, "127.0.0.1", host=host, sni=sni, path=path))
 
         return looking(ask)
 
@@ -426,7 +429,7 @@ def test_outside_a_laboratory_no_private_address_is_dialled(looking: Looking) ->
         raise AssertionError("dialled")
 
     async def ask(view: SocketNet) -> Steps:
-        return await view.http(f"http://{NAME}:{port}/", "127.0.0.1")
+        return await view.http(HttpRequest(f"http://{NAME}:{port}/", "127.0.0.1"))
 
     with serving(never) as port:
         settings = SessionSettings(resolver=("127.0.0.1", 1), ipv6=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from probe.experiments.operations import HttpRequest
 from probe.model import Steps
 from probe.net.target_net import SocketNet
 from tests.probe.net.conftest import Looking
@@ -29,8 +30,8 @@ def asked(looking: Looking, context: ssl.SSLContext, path: str) -> bytes:
         async def ask(view: SocketNet) -> Steps:
             url = f"https://{NAME}:{port}{path}"
             return (
-                *await view.http(url, "127.0.0.1"),
-                *await view.http(url, "127.0.0.1"),
+                *await view.http(HttpRequest(url, "127.0.0.1")),
+                *await view.http(HttpRequest(url, "127.0.0.1")),
             )
 
         steps = looking(ask)

@@ -14,6 +14,7 @@ from aioquic.asyncio.server import serve
 from aioquic.quic.configuration import QuicConfiguration
 from hypothesis import given, strategies as st
 
+from probe.experiments.operations import QuicHandshake
 from probe.failure import Failure
 from probe.model import Quic
 from probe.net.quic import offered_versions
@@ -47,7 +48,7 @@ async def server(
 def asked(
     port: int, sni: str | None = HOST, limit: float = 3.0
 ) -> Callable[[SocketNet], Awaitable[Quic]]:
-    return lambda view: view.quic("127.0.0.1", port, sni, limit=limit)
+    return lambda view: view.quic(QuicHandshake("127.0.0.1", port, sni, limit=limit))
 
 
 def test_a_handshake_proves_the_name(
@@ -55,8 +56,12 @@ def test_a_handshake_proves_the_name(
 ) -> None:
     async def run(view: SocketNet) -> tuple[Quic, Quic, dict[str, bytes]]:
         async with server(tmp_path, authority, HOST) as port:
-            own = await view.quic("127.0.0.1", port, HOST)
-            return own, await view.quic("127.0.0.1", port, "other.example"), view.certs
+            own = await view.quic(QuicHandshake("127.0.0.1", port, HOST))
+            return (
+                own,
+                await view.quic(QuicHandshake("127.0.0.1", port, "other.example")),
+                view.certs,
+            )
 
     own, other, certs = looking(run)
     assert (own.failure, own.alpn, own.sni) == (None, "h3", HOST)
@@ -76,7 +81,7 @@ def test_the_servers_own_refusal_is_an_alert(
 ) -> None:
     async def run(view: SocketNet) -> Quic:
         async with server(tmp_path, authority, HOST, alpn="other") as port:
-            return await view.quic("127.0.0.1", port, HOST)
+            return await view.quic(QuicHandshake("127.0.0.1", port, HOST))
 
     step = looking(run)
     assert step.failure is Failure.SSL_HANDSHAKE
@@ -133,7 +138,7 @@ def test_a_name_that_is_none_is_not_offered(
 ) -> None:
     async def run(view: SocketNet) -> Quic:
         async with server(tmp_path, authority, HOST) as port:
-            return await view.quic("127.0.0.1", port, None)
+            return await view.quic(QuicHandshake("127.0.0.1", port, None))
 
     assert looking(run).failure is None
 

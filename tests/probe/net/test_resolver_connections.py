@@ -14,6 +14,7 @@ from h2.connection import H2Connection
 from h2.settings import SettingCodes, Settings
 
 from probe.experiments.interface import Resolver
+from probe.experiments.operations import DnsQuery
 from probe.failure import Failure
 from probe.model import Dns
 from probe.net.dns_stream import OverHttp2
@@ -46,7 +47,7 @@ def at(
 
 def ask(looking: Looking, resolver: Resolver, *, times: int = 1) -> list[Dns]:
     async def some(view: SocketNet) -> list[Dns]:
-        return [await view.dns(NAME, "A", resolver, limit=1.0) for _ in range(times)]
+        return [await view.dns(DnsQuery(NAME, resolver, limit=1.0)) for _ in range(times)]
 
     return looking(some)
 
@@ -109,7 +110,7 @@ def test_doh_over_http2_on_one_connection_at_once(looking: Looking, show: Contex
         doh(context)(sock)
 
     async def many(view: SocketNet) -> list[Dns]:
-        asks = [view.dns(f"n{number}.example", "A", at(port)) for number in range(30)]
+        asks = [view.dns(DnsQuery(f"n{number}.example", at(port))) for number in range(30)]
         return await asyncio.gather(*asks)
 
     context = show("h2")
@@ -142,7 +143,7 @@ def test_over_http1_nobody_is_interrupted_by_the_next_question(
         tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(wire), wire))
 
     async def several(view: SocketNet) -> list[Dns]:
-        return await asyncio.gather(*(view.dns(NAME, "A", at(port)) for _ in range(4)))
+        return await asyncio.gather(*(view.dns(DnsQuery(NAME, at(port))) for _ in range(4)))
 
     with serving(over_tls(show("http/1.1"), http1)) as port:
         steps = looking(several)
@@ -211,9 +212,9 @@ def test_a_broken_connection_is_opened_again(looking: Looking, show: Context) ->
     with serving(over_tls(context, lambda tls: dot_answers(tls, most=1))) as port:
 
         async def twice(view: SocketNet) -> list[Dns]:
-            first = await view.dns(NAME, "A", at(port, "dot"), limit=1.0)
+            first = await view.dns(DnsQuery(NAME, at(port, "dot"), limit=1.0))
             await asyncio.sleep(0.1)
-            return [first, await view.dns(NAME, "A", at(port, "dot"), limit=1.0)]
+            return [first, await view.dns(DnsQuery(NAME, at(port, "dot"), limit=1.0))]
 
         steps = looking(twice)
     assert [step.failure for step in steps] == [None, None]
@@ -271,7 +272,7 @@ def test_an_error_of_the_server_is_its_misbehaviour(looking: Looking, show: Cont
 
 def test_the_session_ends_with_questions_under_way(looking: Looking, show: Context) -> None:
     async def leave(view: SocketNet) -> None:
-        asking = asyncio.ensure_future(view.dns(NAME, "A", at(port, "dot"), limit=5.0))
+        asking = asyncio.ensure_future(view.dns(DnsQuery(NAME, at(port, "dot"), limit=5.0)))
         await asyncio.sleep(0.2)
         asking.cancel()
 
@@ -290,7 +291,7 @@ def test_nobody_is_asked_who_never_answers(looking: Looking, lab: SessionSetting
             asked = []
             for _ in range(3):
                 asked.append(dead in view.resolvers)
-                await view.dns(NAME, "A", dead, limit=0.2)
+                await view.dns(DnsQuery(NAME, dead, limit=0.2))
             return [*asked, dead in view.resolvers]
 
         assert looking(thrice, settings) == [True, True, True, False]

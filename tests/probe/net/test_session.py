@@ -10,6 +10,7 @@ import pytest
 
 from probe.certificates.roots import RootsError
 from probe.experiments.interface import Resolver, TransferNet
+from probe.experiments.operations import DnsQuery, TcpConnect
 from probe.failure import Failure
 from probe.net.byte_counter import ByteCounter
 from probe.net.route import has_route
@@ -31,9 +32,9 @@ def test_bytes_and_round_trips_are_counted(lab: SessionSettings) -> None:
     async def run() -> Session:
         async with Session(replace(lab, resolver=("127.0.0.1", port))) as session:
             net = session.net(monotonic())
-            step = await net.dns("site.example", "A", net.resolvers[0])
+            step = await net.dns(DnsQuery("site.example", net.resolvers[0]))
             assert step.failure is None
-            assert (await net.tcp("127.0.0.1", tcp_port)).failure is None
+            assert (await net.tcp(TcpConnect("127.0.0.1", tcp_port))).failure is None
         return session
 
     with (
@@ -50,7 +51,7 @@ def test_bytes_and_round_trips_are_counted(lab: SessionSettings) -> None:
 def test_steps_count_from_their_origin(lab: SessionSettings) -> None:
     async def run() -> float:
         async with Session(lab) as session:
-            return (await session.net(monotonic() - 5).tcp("127.0.0.1", 1, limit=1)).at
+            return (await session.net(monotonic() - 5).tcp(TcpConnect("127.0.0.1", 1, limit=1))).at
 
     assert 5 <= asyncio.run(run()) < 6
 
@@ -60,7 +61,7 @@ def test_a_closed_port_and_an_unused_address(looking: Looking) -> None:
         port = listener.getsockname()[1]
 
     async def ask(view: SocketNet) -> Failure | None:
-        return (await view.tcp("127.0.0.1", port)).failure
+        return (await view.tcp(TcpConnect("127.0.0.1", port))).failure
 
     assert looking(ask) is Failure.REFUSED
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from probe.experiments.operations import TlsHandshake
 from probe.failure import Failure
 from probe.model import Tcp, Tls, TrustReason
 from probe.net.stream import Stream
@@ -21,7 +22,7 @@ NAME = "site.example"
 
 def shake(looking: Looking, port: int, **options: object) -> tuple[Tcp, Tls]:
     async def ask(view: SocketNet) -> tuple[Tcp, Tls]:
-        tcp, tls = await view.tls("127.0.0.1", port, NAME, **options)  # type: ignore[arg-type]
+        tcp, tls = await view.tls(TlsHandshake("127.0.0.1", port, NAME, **options))  # type: ignore[arg-type]
         assert tls is not None
         return tcp, tls
 
@@ -51,7 +52,7 @@ def test_a_fine_handshake_is_told_in_full(
     with serving(speaking_tls(leaf.context(tmp_path, alpn=("h2",)))) as port:
 
         async def ask(view: SocketNet) -> tuple[Tcp, Tls, dict[str, bytes]]:
-            tcp, tls = await view.tls("127.0.0.1", port, NAME)
+            tcp, tls = await view.tls(TlsHandshake("127.0.0.1", port, NAME))
             assert tls is not None
             return tcp, tls, view.certs
 
@@ -284,7 +285,7 @@ def test_the_chain_is_kept_when_the_handshake_fails_after_it(
 
 def test_a_name_that_tls_cannot_carry_is_said_so(looking: Looking) -> None:
     async def ask(view: SocketNet) -> Tls | None:
-        return (await view.tls("127.0.0.1", port, "x" * 64 + ".example"))[1]
+        return (await view.tls(TlsHandshake("127.0.0.1", port, "x" * 64 + ".example")))[1]
 
     with serving(until_goodbye) as port:
         tls = looking(ask)
@@ -294,7 +295,7 @@ def test_a_name_that_tls_cannot_carry_is_said_so(looking: Looking) -> None:
 
 def test_no_name_can_be_offered_too(looking: Looking, authority: Authority, tmp_path: Path) -> None:
     async def ask(view: SocketNet) -> Tls | None:
-        return (await view.tls("127.0.0.1", port, None, verify="127.0.0.1"))[1]
+        return (await view.tls(TlsHandshake("127.0.0.1", port, None, verify="127.0.0.1")))[1]
 
     leaf = authority.leaf("127.0.0.1")
     with serving(speaking_tls(leaf.context(tmp_path))) as port:

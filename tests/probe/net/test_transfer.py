@@ -7,13 +7,13 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from time import monotonic
 
 import pytest
 
 from collector.throughput.identity import make_identity
 from collector.throughput.server import start_bulk
+from probe.experiments.operations import TransferRequest
 from probe.failure import Failure
 from probe.model import Transfer
 from probe.net import sampling, tcp_info, transfer as module
@@ -22,21 +22,13 @@ from probe.net.transfer import transfer
 
 Manner = Callable[[ssl.SSLSocket], None]
 IDENTITY = make_identity()
+HERE = "127.0.0.1"
 
 
 def fetch(port: int, size: int = 65536, *, cap: float = 2.0, pin: str | None = None) -> Transfer:
-    return asyncio.run(
-        transfer(
-            "127.0.0.1",
-            port,
-            "site.example",
-            size,
-            path=f"/{size}",
-            host="site.example",
-            pin=pin,
-            cap=cap,
-        )
-    )
+    path, host = f"/{size}", "site.example"
+    request = TransferRequest(HERE, port, host, size, path=path, host=host, pin=pin, cap=cap)
+    return asyncio.run(transfer(request))
 
 
 @contextmanager
@@ -67,7 +59,7 @@ def server(manner: Manner) -> Iterator[int]:
 async def from_bulk(size: int, direction: str = "down", sni: str | None = "x.example") -> Transfer:
     bulk = await start_bulk("127.0.0.1", 0, identity=IDENTITY)
     try:
-        return await transfer(
+        request = TransferRequest(
             bulk.address,
             bulk.port,
             sni,
@@ -78,6 +70,7 @@ async def from_bulk(size: int, direction: str = "down", sni: str | None = "x.exa
             cap=5.0,
             direction="up" if direction == "up" else "down",
         )
+        return await transfer(request)
     finally:
         await bulk.close()
 
@@ -213,8 +206,9 @@ def test_what_is_held_back_behind_a_lost_segment_came_as_well(
 def test_cancelling_ends_the_thread_within_a_tick() -> None:
     async def scenario() -> float:
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            run = partial(transfer, path="/", host="x", pin=None, cap=30.0)
-            task = asyncio.create_task(run("127.0.0.1", listener.getsockname()[1], "x", 10))
+            port = listener.getsockname()[1]
+            request = TransferRequest(HERE, port, "x", 10, path="/", host="x", cap=30.0)
+            task = asyncio.create_task(transfer(request))
             await asyncio.sleep(0.2)
             begun = monotonic()
             task.cancel()

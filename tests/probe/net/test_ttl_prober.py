@@ -134,7 +134,7 @@ def test_a_limited_connection_ends_with_a_reset_that_arrives() -> None:
 
 def stepping(looking: Looking, ask: Callable[[TtlProber], Awaitable[T]]) -> T:
     async def inside(view: SocketNet) -> T:
-        async with view.stepper([]) as stepper:
+        async with view.ttl_prober([]) as stepper:
             assert stepper.raw is not None
             return await ask(stepper)
 

@@ -4,6 +4,14 @@ import asyncio
 
 import pytest
 
+from probe.experiments.operations import (
+    DnsQuery,
+    HttpRequest,
+    QuicHandshake,
+    TcpConnect,
+    TlsHandshake,
+    TransferRequest,
+)
 from probe.runner.byte_budget import HTTP_BYTES, BudgetedNet, ByteBudget, BytesSpent
 from tests.probe.stage import SYSTEM, Stage
 
@@ -66,17 +74,18 @@ def test_every_exchange_of_a_net_is_counted() -> None:
     async def story() -> None:
         net = BudgetedNet(Stage().net(0.0), ByteBudget(0, lambda: 0))
         with pytest.raises(BytesSpent):
-            await net.dns("a.example", "A", SYSTEM)
+            await net.dns(DnsQuery("a.example", SYSTEM))
         with pytest.raises(BytesSpent):
-            await net.tcp("192.0.2.1", 443)
+            await net.tcp(TcpConnect("192.0.2.1", 443))
         with pytest.raises(BytesSpent):
-            await net.tls("192.0.2.1", 443, None)
+            await net.tls(TlsHandshake("192.0.2.1", 443, None))
         with pytest.raises(BytesSpent):
-            await net.http("https://a.example/", "192.0.2.1")
+            await net.http(HttpRequest("https://a.example/", "192.0.2.1"))
         with pytest.raises(BytesSpent):
-            await net.quic("192.0.2.1", 443, None)
+            await net.quic(QuicHandshake("192.0.2.1", 443, None))
+        request = TransferRequest("192.0.2.1", 443, None, 1, path="/", host="a", cap=1.0)
         with pytest.raises(BytesSpent):
-            await net.transfer("192.0.2.1", 443, None, 1, path="/", host="a", pin=None, cap=1.0)
+            await net.transfer(request)
 
     asyncio.run(story())
 
@@ -84,7 +93,7 @@ def test_every_exchange_of_a_net_is_counted() -> None:
 def test_what_was_begun_together_ends_with_the_allowance_and_not_as_a_bug() -> None:
     async def story(*names: str) -> None:
         net = BudgetedNet(Stage().net(0.0), ByteBudget(1, lambda: 2))
-        await net.together([net.dns(name, "A", SYSTEM) for name in names])
+        await net.together([net.dns(DnsQuery(name, SYSTEM)) for name in names])
 
     with pytest.raises(BytesSpent):
         asyncio.run(story("a.example", "b.example", "c.example"))

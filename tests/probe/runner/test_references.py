@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from probe.experiments.interface import Net, Reference, Resolver
+from probe.experiments.interface import Net, Reference
+from probe.experiments.operations import DnsQuery
 from probe.failure import Failure
 from probe.model import Dns, Http, Reply, Role, Tcp, Tls
 from probe.runner.references import ReferenceChecks, reached
@@ -90,11 +91,9 @@ def test_a_resolver_that_knows_what_does_not_exist_is_a_sign_of_life() -> None:
 @pytest.mark.parametrize("failure", [None, Failure.DNS_SERVFAIL, Failure.DNS_REFUSED])
 def test_a_resolver_that_is_cut_off_or_invents_answers_is_none(failure: Failure | None) -> None:
     class Cut(StageNet):
-        async def dns(
-            self, name: str, type_: str, resolver: Resolver, *, limit: float | None = None
-        ) -> Dns:
+        async def dns(self, query: DnsQuery) -> Dns:
             reply = Reply(at=0.0, rcode=0, answers=("192.168.1.1",))
-            return Dns(name=name, resolver="system", replies=(reply,), failure=failure)
+            return Dns(name=query.name, resolver="system", replies=(reply,), failure=failure)
 
     watch = ReferenceChecks(lambda: Cut(Stage(), 0.0), (), 0)
     asyncio.run(watch.look_before())

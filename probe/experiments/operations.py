@@ -1,0 +1,134 @@
+"""The operations of the network interface: one request object each, and what they say.
+
+`limit` is in seconds; None leaves it to the net, which derives it from the line's round trips.
+"""
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from typing import Literal
+
+from probe.reference_data import Resolver
+
+ClientHello = Literal["default", "tls12", "tls13", "split", "ech", "http11", "noalpn"]
+TransferDirection = Literal["down", "up"]
+
+FRESH_BYTES = 96
+
+
+@dataclass(frozen=True, slots=True)
+class DnsQuery:
+    """Ask one resolver once and collect every reply. `type`: an RR type name."""
+
+    name: str
+    resolver: Resolver
+    _: KW_ONLY
+    type: str = "A"
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TcpConnect:
+    """Connect and close."""
+
+    address: str
+    port: int
+    _: KW_ONLY
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TlsHandshake:
+    """Connect, offer `sni` (None: no name), complete the handshake, close.
+
+    Attributes:
+        hello: The shape of the ClientHello.
+        verify: The name that the chain is verified for; None: `sni`.
+    """
+
+    address: str
+    port: int
+    sni: str | None
+    _: KW_ONLY
+    hello: ClientHello = "default"
+    verify: str | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """Fetch one URL from one address without following redirects.
+
+    `host`, `sni` and `path` replace what the URL has, for differential measurements.
+    """
+
+    url: str
+    address: str
+    _: KW_ONLY
+    host: str | None = None
+    sni: str | None = None
+    path: str | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuicHandshake:
+    """One QUIC handshake that offers `sni`."""
+
+    address: str
+    port: int
+    sni: str | None
+    _: KW_ONLY
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequest:
+    """Time one transfer of `size` bytes over its own TLS connection.
+
+    Attributes:
+        host: The Host header. path: the request's path.
+        pin: Hex SHA-256 of the public key that the server must prove, or None.
+        cap: Seconds from the request to the end; a silence may make it up to 5 seconds longer.
+    """
+
+    address: str
+    port: int
+    sni: str | None
+    size: int
+    _: KW_ONLY
+    path: str
+    host: str
+    pin: str | None = None
+    cap: float
+    direction: TransferDirection = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class AppMessage:
+    """The first message of an application protocol, and how its answer is recognised.
+
+    Attributes:
+        protocol: The protocol's name in the record.
+        build: Makes the message from `FRESH_BYTES` random bytes and the Unix time; called for each
+            transmission.
+        is_answer: Whether received bytes (one datagram; over TCP everything so far) answer the
+            bytes that were sent.
+        preface: Sizes of random datagrams to send before the first message. A middlebox that
+            classifies a flow by its first packet does not recognise the protocol then.
+    """
+
+    protocol: str
+    build: Callable[[bytes, float], bytes]
+    is_answer: Callable[[bytes, bytes], bool]
+    preface: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Send a message to an endpoint and wait for its answer."""
+
+    address: str
+    port: int
+    message: AppMessage
+    _: KW_ONLY
+    limit: float | None = None
