@@ -1,37 +1,31 @@
 """Country and ASN of an address, from a table on this machine.
 
-Rule: an address comes in, two facts go out, and nothing is kept. The table is four sorted arrays
-(where a range begins, and whose it is, for IPv4 and for the first half of IPv6): half a million
-ranges take 6 MB and a look takes microseconds.
+An address is looked up and not kept. Each address family has three sorted arrays (start of a range,
+ASN, country); of IPv6 only the upper 64 bits count. Half a million ranges take 6 MB and a lookup
+takes microseconds.
 
-Two formats are read: our own (`qazcollector asn-table` makes it) and text, one range a line, comma
-or tab between: `first,last,asn[,country[,name]]` (as iptoasn.com gives it), or
-`network/prefix,asn[,country]`; plain or gzip.
+Two formats are read: the text format of `probe.asn_table`, and a compressed binary one that
+`qazcollector asn-table` makes.
 """
 
-import gzip
 import ipaddress
-import re
 import sys
 import zlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from probe.asn_table import AsnTableError, parse_line, read_lines
+
 _MAGIC = b"qazasn1\n"
-_COUNTRY = re.compile(r"[A-Z]{2}")
-SIZE_LIMIT = 512 * 1024 * 1024
-
-
-class TableError(ValueError):
-    """A table that cannot be read; one line: file, line, what was expected."""
+_SIZE_LIMIT = 512 * 1024 * 1024
 
 
 class Origin(NamedTuple):
-    """Where an address belongs; None: not known."""
+    """Country and ASN of an address; None: not known."""
 
     country: str | None = None
     asn: int | None = None
@@ -46,19 +40,19 @@ class _Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Half:
-    """One address family: starts of ranges, sorted, and the owner from there on."""
+    """One address family: sorted starts of ranges, and the owner from each start on."""
 
     starts: "array[int]"
     asns: "array[int]"
     countries: "array[int]" = field(default_factory=lambda: array("H"))
 
     def lookup(self, number: int) -> Origin:
-        place = bisect_right(self.starts, number) - 1
-        if place < 0:
+        index = bisect_right(self.starts, number) - 1
+        if index < 0:
             return Origin()
-        code = self.countries[place]
+        code = self.countries[index]
         country = chr(code >> 8) + chr(code & 255) if code else None
-        return Origin(country, self.asns[place] or None)
+        return Origin(country, self.asns[index] or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +64,11 @@ class Table:
 
     @classmethod
     def empty(cls) -> "Table":
-        """A table that knows nothing."""
+        """A table without ranges."""
         return cls(_build(()), _build((), wide=True))
 
     def lookup(self, address: str | None) -> Origin:
-        """Whose an address is."""
+        """Country and ASN of an address; unknown if it is no address."""
         try:
             parsed = ipaddress.ip_address((address or "").partition("%")[0])
         except ValueError:
@@ -86,7 +80,7 @@ class Table:
         return self.four.lookup(int(parsed))
 
     def dump(self) -> bytes:
-        """The table in our own format."""
+        """The table in the binary format."""
         body = b"".join(
             len(numbers).to_bytes(8, "little") + _little(numbers).tobytes()
             for half in (self.four, self.six)
@@ -99,60 +93,35 @@ def load(path: Path) -> Table:
     """Read a table from a file in either format.
 
     Raises:
-        TableError: it cannot be read.
+        AsnTableError: The file cannot be read, or a line is no range.
     """
     try:
-        data = path.read_bytes()
-        if data.startswith(b"\x1f\x8b"):
-            with gzip.open(path) as file:
-                data = file.read(SIZE_LIMIT)
-    except (OSError, EOFError, zlib.error) as error:
-        raise TableError(f"ASN table {path}: cannot be read ({error})") from error
-    if data.startswith(_MAGIC):
-        return _undump(data, path)
-    return parse(data.decode("utf-8", "replace"), str(path))
+        with path.open("rb") as file:
+            if file.read(len(_MAGIC)) == _MAGIC:
+                return _undump(file.read(), path)
+    except OSError as error:
+        raise AsnTableError(f"{path}: cannot be read ({type(error).__name__})") from error
+    return parse(read_lines(path), str(path))
 
 
-def parse(text: str, source: str) -> Table:
-    """Read a table from text."""
-    ranges = list(_ranges(text, source))
-    four = (r for wide, r in ranges if not wide)
-    six = (r for wide, r in ranges if wide)
-    return Table(_build(four), _build(six, wide=True))
-
-
-def _ranges(text: str, source: str) -> Iterator[tuple[bool, _Range]]:
-    for number, line in enumerate(text.splitlines(), 1):
+def parse(lines: Iterable[str], source: str) -> Table:
+    """Read a table from lines of text; `source` is named in the error message."""
+    ranges: dict[int, list[_Range]] = {4: [], 6: []}
+    for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
-        cells = [cell.strip().strip('"') for cell in re.split(r"[\t,]", line, maxsplit=4)]
         try:
-            yield _range(cells)
-        except (ValueError, IndexError) as error:
+            version, first, last, asn, country, _ = parse_line(line)
+        except ValueError as error:
             expected = "first,last,asn,country or network/prefix,asn,country expected"
-            raise TableError(f"{source}:{number}: {expected}") from error
-
-
-def _range(cells: list[str]) -> tuple[bool, _Range]:
-    if "/" in cells[0]:
-        network = ipaddress.ip_network(cells[0], strict=False)
-        first, last, rest = network[0], network[-1], cells[1:]
-    else:
-        first, last, rest = (*map(ipaddress.ip_address, cells[:2]), cells[2:])
-    if first.version != last.version or first > last:  # type: ignore[operator]
-        raise ValueError
-    wide = first.version == 6
-    shift = 64 if wide else 0
-    country = rest[1].upper() if len(rest) > 1 else ""
-    known = country if _COUNTRY.fullmatch(country) else ""
-    asn = int(rest[0].upper().removeprefix("AS"))
-    if not 0 <= asn < 2**32:
-        raise ValueError
-    return wide, _Range(int(first) >> shift, int(last) >> shift, asn, known)
+            raise AsnTableError(f"{source}:{number}: {expected}") from error
+        shift = 64 if version == 6 else 0
+        ranges[version].append(_Range(first >> shift, last >> shift, asn, country))
+    return Table(_build(ranges[4]), _build(ranges[6], wide=True))
 
 
 def _build(ranges: Iterable[_Range], *, wide: bool = False) -> _Half:
-    """Sort ranges and mark the gaps between them as nobody's."""
+    """Sort ranges; the gaps between them get ASN 0. Of overlapping ranges the first counts."""
     half = _Half(array("Q" if wide else "I"), array("I"), array("H"))
     free = 0
     for one in sorted(ranges):
@@ -187,11 +156,11 @@ def _little(numbers: "array[int]") -> "array[int]":
     return swapped
 
 
-def _undump(data: bytes, path: Path) -> Table:
+def _undump(compressed: bytes, path: Path) -> Table:
     halves: list[_Half] = []
     try:
         inflater = zlib.decompressobj()
-        body = inflater.decompress(data[len(_MAGIC) :], SIZE_LIMIT)
+        body = inflater.decompress(compressed, _SIZE_LIMIT)
         at = 0
         for codes in ("IIH", "QIH"):
             arrays = []
@@ -203,7 +172,7 @@ def _undump(data: bytes, path: Path) -> Table:
     except (zlib.error, ValueError):
         whole = False
     if not whole:
-        raise TableError(f"ASN table {path}: damaged; make it again")
+        raise AsnTableError(f"ASN table {path}: damaged; make it again")
     return Table(*halves)
 
 

@@ -1,29 +1,53 @@
-"""Whose network an address is in, by a table on this machine: a few addresses, read through once.
+"""Read a table that maps address ranges to autonomous systems, and look addresses up in it.
 
-The table is text, plain or gzip, one range a line, with tabs or commas:
-`first,last,asn,country,name` (as iptoasn.com gives it), or `network/prefix,asn[,country[,name]]`.
+The table is text, plain or gzip, one range a line, fields separated by tabs or commas:
+`first,last,asn[,country[,name]]` (as iptoasn.com gives it), or
+`network/prefix,asn[,country[,name]]`. `look_up` reads it once for a few addresses; the collector
+builds an index of it (`collector/asn.py`).
 """
 
 import gzip
 import re
+import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
+from typing import NamedTuple
 
 from probe import reference_data
 
-_LINES = 4_000_000
-_LINE = 1024
+_MAX_LINES = 4_000_000
+_MAX_LINE_BYTES = 1024
+_SEPARATOR = re.compile(r"[\t,]")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_MAX_NAME = 80
 
 
-class OwnersError(ValueError):
-    """A table that cannot be read; one line."""
+class AsnTableError(ValueError):
+    """A table that cannot be read; the message is one line."""
+
+
+class AsnRange(NamedTuple):
+    """One line of a table: the addresses from `first` to `last`, both included.
+
+    Attributes:
+        version: 4 or 6.
+        asn: 0: not announced.
+        country, name: Empty: not known.
+    """
+
+    version: int
+    first: int
+    last: int
+    asn: int
+    country: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose an address is; None: not known."""
+    """The network that an address belongs to; None: not known."""
 
     asn: int | None = None
     country: str | None = None
@@ -34,65 +58,83 @@ class Owner:
         return ", ".join(part for part in (number, self.name, self.country) if part) or "unknown"
 
 
-NOBODY = Owner()
+UNKNOWN_OWNER = Owner()
 
 
 def look_up(table: Path | None, addresses: Collection[str]) -> dict[str, Owner]:
-    """The owners of those addresses that the table knows."""
+    """The owners of those IPv4 addresses that are in the table; unreadable lines are skipped.
+
+    Raises:
+        AsnTableError: The file cannot be read.
+    """
     wanted = {int(IPv4Address(address)): address for address in addresses}
     found: dict[str, Owner] = {}
     if table is None or not wanted:
         return found
-    try:
-        for first, last, owner in _ranges(table):
-            if owner.asn:
-                inside = (number for number in wanted if first <= number <= last)
-                found.update((wanted[number], owner) for number in inside)
-    except (OSError, EOFError) as error:
-        raise OwnersError(f"{table}: cannot be read ({type(error).__name__})") from error
+    for each in _valid_ranges(table):
+        if each.asn and each.version == 4:
+            for number, address in wanted.items():
+                if each.first <= number <= each.last:
+                    name = reference_data.networks().get(each.asn) or each.name or None
+                    found[address] = Owner(each.asn, each.country or None, name)
     return found
 
 
 def check(table: Path | None) -> None:
-    """Raise `OwnersError` for a table that is none."""
+    """Raise `AsnTableError` unless the file has at least one range of IPv4 addresses."""
+    if table is not None and not any(each.version == 4 for each in _valid_ranges(table)):
+        raise AsnTableError(f"{table}: no line is a range of IPv4 addresses")
+
+
+def read_lines(table: Path) -> Iterator[str]:
+    """The lines of a table, unpacked if it is gzip; at most 4 million, cut at 1024 bytes.
+
+    Raises:
+        AsnTableError: The file cannot be read.
+    """
     try:
-        if table is not None and next(_ranges(table), None) is None:
-            raise OwnersError(f"{table}: no line of it is a range of addresses")
-    except (OSError, EOFError) as error:
-        raise OwnersError(f"{table}: cannot be read ({type(error).__name__})") from error
+        with table.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            lines = gzip.GzipFile(fileobj=file) if packed else file
+            for _ in range(_MAX_LINES):
+                line = lines.readline(_MAX_LINE_BYTES)
+                if not line:
+                    return
+                yield line.decode("utf-8", "replace")
+                while len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
+                    line = lines.readline(_MAX_LINE_BYTES)  # the rest of it is not a line
+    except (OSError, EOFError, zlib.error) as error:
+        raise AsnTableError(f"{table}: cannot be read ({type(error).__name__})") from error
 
 
-def _ranges(table: Path) -> Iterator[tuple[int, int, Owner]]:
-    with table.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        lines = gzip.GzipFile(fileobj=file) if packed else file
-        for _ in range(_LINES):
-            line = lines.readline(_LINE)
-            if not line:
-                return
-            parsed = _range(line.decode("utf-8", "replace"))
-            if parsed is not None:
-                yield parsed
+def parse_line(line: str) -> AsnRange:
+    """One range; raises `ValueError` if the line is none."""
+    cells = [cell.strip().strip('"') for cell in _SEPARATOR.split(line, maxsplit=4)]
+    if "/" in cells[0]:
+        network = ip_network(cells[0], strict=False)
+        first, last, rest = network[0], network[-1], cells[1:]
+    else:
+        if len(cells) < 3:
+            raise ValueError("first, last and asn expected")
+        first, last, rest = ip_address(cells[0]), ip_address(cells[1]), cells[2:]
+    asn = int(rest[0].upper().removeprefix("AS")) if rest else -1
+    if first.version != last.version or int(first) > int(last) or not 0 <= asn < 2**32:
+        raise ValueError("the range or the number of the network makes no sense")
+    country = rest[1].upper() if len(rest) > 1 else ""
+    return AsnRange(
+        first.version,
+        int(first),
+        int(last),
+        asn,
+        country if _COUNTRY.fullmatch(country) else "",
+        ", ".join(cell for cell in rest[2:] if cell)[:_MAX_NAME],
+    )
 
 
-def _range(line: str) -> tuple[int, int, Owner] | None:
-    """One line; None for a comment, IPv6, or what is no range."""
-    cells = [cell.strip() for cell in re.split(r"[\t,]", line.rstrip("\n"), maxsplit=4)]
-    try:
-        if "/" in cells[0]:
-            network = ip_network(cells[0], strict=False)
-            first, last, rest = network[0], network[-1], cells[1:]
-        else:
-            first, last, rest = IPv4Address(cells[0]), IPv4Address(cells[1]), cells[2:]
-        return int(IPv4Address(first)), int(IPv4Address(last)), _owner([*rest, "", "", ""])
-    except (ValueError, IndexError):
-        return None
-
-
-def _owner(cells: list[str]) -> Owner:
-    asn = int(cells[0].removeprefix("AS") or 0)
-    country = cells[1] if re.fullmatch("[A-Z]{2}", cells[1]) else None
-    said = ", ".join(cell for cell in cells[2:] if cell).strip('"')
-    name = reference_data.networks().get(asn) or said[:80] or None
-    return Owner(asn or None, country, name)
+def _valid_ranges(table: Path) -> Iterator[AsnRange]:
+    for line in read_lines(table):
+        try:
+            yield parse_line(line)
+        except ValueError:
+            continue

@@ -20,11 +20,12 @@ from click.testing import CliRunner
 
 from collector import asn
 from collector.cli import cli
-from collector.settings import Address, Limits, SettingsError, parse_address, parse_proxies
+from collector.settings import Address, CollectorLimits, SettingsError, parse_address, parse_proxies
 from collector.store import queries, sqlite
 from collector.store.interface import Operation, Query, Rows, statements
 from probe import codec
-from tests.collector.place import Place, Sender, collector, record, settings
+from probe.asn_table import AsnTableError
+from tests.collector.harness import CollectorHarness, SigningClient, collector, record, settings
 
 ROOT = Path(__file__).parents[2]
 START = "from collector.cli import main; main()"
@@ -128,8 +129,10 @@ def test_an_invite_is_all_that_is_printed(tmp_path: Path) -> None:
     assert re.fullmatch(r"qaz1-[\w-]{20,}\n", done.stdout)
 
     async def story() -> None:
-        async with collector(tmp_path, enrolment="token") as place:
-            assert (await Sender(place, "control").enrol(done.stdout.strip())).status == 200
+        async with collector(tmp_path, enrolment="token") as harness:
+            assert (
+                await SigningClient(harness, "control").enrol(done.stdout.strip())
+            ).status == 200
 
     asyncio.run(story())
 
@@ -137,9 +140,9 @@ def test_an_invite_is_all_that_is_printed(tmp_path: Path) -> None:
 class Flood(threading.Thread):
     """A probe that sends and sends, and remembers what was acknowledged."""
 
-    def __init__(self, place: Place, sender: Sender) -> None:
+    def __init__(self, harness: CollectorHarness, sender: SigningClient) -> None:
         super().__init__()
-        self.place, self.sender = place, sender
+        self.harness, self.sender = harness, sender
         self.sent: list[str] = []
         self.acknowledged: list[str] = []
 
@@ -150,7 +153,7 @@ class Flood(threading.Thread):
     async def _send(self) -> None:
         async with aiohttp.ClientSession() as session:
             sender = self.sender
-            sender.place = Place(self.place.running, session)
+            sender.harness = CollectorHarness(self.harness.running, session)
             while True:
                 records = [record() for _ in range(5)]
                 self.sent += [one.id for one in records]
@@ -164,16 +167,16 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     options = settings(tmp_path)
     arguments = ("--store", options.store, "--enrolment", "open", "--targets", options.targets[0])
 
-    async def enrol() -> tuple[Place, list[Sender]]:
-        async with collector(tmp_path) as place:
-            return place, [await place.probe() for _ in range(4)]
+    async def enrol() -> tuple[CollectorHarness, list[SigningClient]]:
+        async with collector(tmp_path) as harness:
+            return harness, [await harness.probe() for _ in range(4)]
 
-    place, senders = asyncio.run(enrol())
+    harness, senders = asyncio.run(enrol())
     with started(*arguments) as (process, url):
-        place.url = url
-        moved = type(place.running)(url, f"{url}/metrics", place.service)
-        place.running = moved
-        floods = [Flood(place, sender) for sender in senders]
+        harness.url = url
+        moved = type(harness.running)(url, f"{url}/metrics", harness.service)
+        harness.running = moved
+        floods = [Flood(harness, sender) for sender in senders]
         for flood in floods:
             flood.start()
         time.sleep(1.0)
@@ -185,25 +188,25 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     assert len(acknowledged) > 20
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
+        async with collector(tmp_path) as harness:
             every = queries.page(queries.Selection(), cursor=None, limit=10**6)
-            kept = [row.id for row in await place.service.store.read(every)]
+            kept = [row.id for row in await harness.service.store.read(every)]
             assert acknowledged <= set(kept) <= sent
             assert len(kept) == len(set(kept))
             # What the counts say is what is there, before and after everything is sent again.
-            assert sum((await _totals(place)).values()) == len(kept)
+            assert sum((await _totals(harness)).values()) == len(kept)
             for flood in floods:
-                flood.sender.place = place
+                flood.sender.harness = harness
                 again = [record(id=id_) for id_ in flood.sent]
                 for start in range(0, len(again), 500):
                     await flood.sender.send(*again[start : start + 500])
-            assert sum((await _totals(place)).values()) == len(sent)
+            assert sum((await _totals(harness)).values()) == len(sent)
 
     asyncio.run(story())
 
 
-async def _totals(place: Place) -> dict[str, float]:
-    shown = await place.metrics()
+async def _totals(harness: CollectorHarness) -> dict[str, float]:
+    shown = await harness.metrics()
     return {n: v for n, v in shown.items() if n.startswith("qazprobe_measurements_total")}
 
 
@@ -218,8 +221,8 @@ def test_a_full_disk_is_a_503_and_the_batch_can_come_again(
         return select("limited")
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            sender, store = await place.probe(), place.service.store
+        async with collector(tmp_path) as harness:
+            sender, store = await harness.probe(), harness.service.store
             await store.write(limited(file.stat().st_size // 8192 + 2))
             big = [record(input_=f"https://x.example/{'y' * 1500}{n}") for n in range(400)]
             reply = await sender.post(codec.pack(map(codec.encode, big)))
@@ -227,7 +230,7 @@ def test_a_full_disk_is_a_503_and_the_batch_can_come_again(
             assert "Retry-After" in reply.headers
             await store.write(limited(10**9))
             assert (await sender.send(*big)).stored == len(big)
-            assert sum((await _totals(place)).values()) == len(big)
+            assert sum((await _totals(harness)).values()) == len(big)
 
     asyncio.run(story())
 
@@ -255,8 +258,8 @@ def test_slow_heads_and_too_many_guests_are_shown_the_door(
     monkeypatch.setattr(connection_limit, "HEAD_SECONDS", 0.3)
 
     async def story() -> None:
-        async with collector(tmp_path, limits=Limits(connections=3)) as place:
-            host, port = place.url.removeprefix("http://").split(":")
+        async with collector(tmp_path, limits=CollectorLimits(connections=3)) as harness:
+            host, port = harness.url.removeprefix("http://").split(":")
             guests = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
             late, its = await asyncio.open_connection(host, int(port))
             with contextlib.suppress(ConnectionError):
@@ -267,7 +270,7 @@ def test_slow_heads_and_too_many_guests_are_shown_the_door(
             for _, writer in guests:
                 writer.close()
             await asyncio.sleep(0.05)
-            assert (await place.ask("GET", "/healthz")).status == 200
+            assert (await harness.ask("GET", "/healthz")).status == 200
 
     asyncio.run(story())
 
@@ -277,22 +280,22 @@ def test_the_asker_is_looked_up_and_forgotten(tmp_path: Path) -> None:
     table.write_text("127.0.0.0/8,9198,KZ\n198.51.100.0/24,64500,NL\n")
 
     async def story() -> None:
-        async with collector(tmp_path, asn_table=table) as place:
-            reply = (await place.ask("GET", "/v1/vantage")).data
+        async with collector(tmp_path, asn_table=table) as harness:
+            reply = (await harness.ask("GET", "/v1/vantage")).data
             assert (reply["country"], reply["asn"]) == ("KZ", 9198)
             assert reply["network"] == "JSC Kazakhtelecom"
             # Nobody is believed who says that he comes from elsewhere,
             elsewhere = {"X-Forwarded-For": "203.0.113.1, 198.51.100.7"}
-            reply = (await place.ask("GET", "/v1/vantage", headers=elsewhere)).data
+            reply = (await harness.ask("GET", "/v1/vantage", headers=elsewhere)).data
             assert reply["asn"] == 9198
         proxies = parse_proxies(["127.0.0.1"])
-        async with collector(tmp_path, asn_table=table, proxies=proxies) as place:
+        async with collector(tmp_path, asn_table=table, proxies=proxies) as harness:
             # except our own proxy, and only for the last hop.
-            reply = (await place.ask("GET", "/v1/vantage", headers=elsewhere)).data
+            reply = (await harness.ask("GET", "/v1/vantage", headers=elsewhere)).data
             assert reply["asn"] == 64500
-            sender = await place.probe()
+            sender = await harness.probe()
             headers = sender.sign("POST", "/v1/measurements", b"") | elsewhere
-            await place.ask("POST", "/v1/measurements", b"", headers)
+            await harness.ask("POST", "/v1/measurements", b"", headers)
             await sender.send(record())
 
     asyncio.run(story())
@@ -308,7 +311,7 @@ def test_a_table_says_whose_an_address_is(tmp_path: Path) -> None:
         "5.0.0.0/24,0,None\n"
         "2001:db8::/32,64501,kz\n"
     )
-    made = asn.parse(text, "test")
+    made = asn.parse(text.splitlines(), "test")
     (tmp_path / "table").write_bytes(made.dump())
     for table in (made, asn.load(tmp_path / "table")):
         assert table.lookup("2.132.0.1") == ("KZ", 9198)
@@ -319,40 +322,40 @@ def test_a_table_says_whose_an_address_is(tmp_path: Path) -> None:
         assert table.lookup("2001:db8:1::1%eth0") == ("KZ", 64501)
         assert table.lookup("2001:db9::1") == (None, None)
         assert table.lookup("nonsense") == table.lookup(None) == (None, None)
-    with pytest.raises(asn.TableError, match="test:2:"):
-        asn.parse("1.0.0.0/8,1,KZ\nhello\n", "test")
+    with pytest.raises(AsnTableError, match="test:2:"):
+        asn.parse(["1.0.0.0/8,1,KZ", "hello"], "test")
     (tmp_path / "bad").write_bytes(made.dump()[:-5])
-    with pytest.raises(asn.TableError, match="damaged"):
+    with pytest.raises(AsnTableError, match="damaged"):
         asn.load(tmp_path / "bad")
 
 
 def test_a_list_is_given_once(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            first = await place.ask("GET", "/v1/targets?name=targets")
+        async with collector(tmp_path) as harness:
+            first = await harness.ask("GET", "/v1/targets?name=targets")
             assert first.body.decode().splitlines()[1].startswith("https://listed.example/,NEWS")
             etag = {"If-None-Match": first.headers["ETag"]}
-            again = await place.ask("GET", "/v1/targets?name=targets", headers=etag)
+            again = await harness.ask("GET", "/v1/targets?name=targets", headers=etag)
             assert (again.status, again.body) == (304, b"")
-            assert (await place.ask("GET", "/v1/targets")).body == first.body
-            assert (await place.ask("GET", "/v1/targets?list=nosuch")).status == 404
+            assert (await harness.ask("GET", "/v1/targets")).body == first.body
+            assert (await harness.ask("GET", "/v1/targets?list=nosuch")).status == 404
 
     asyncio.run(story())
 
 
 def test_a_network_is_limited_and_loopback_is_not(tmp_path: Path) -> None:
-    limits = Limits(network_burst=2, network_rate=0.01)
+    limits = CollectorLimits(network_burst=2, network_rate=0.01)
 
     async def story() -> None:
-        async with collector(tmp_path, limits=limits) as place:
+        async with collector(tmp_path, limits=limits) as harness:
             for _ in range(5):
-                assert (await place.ask("GET", "/v1/service")).status == 200
+                assert (await harness.ask("GET", "/v1/service")).status == 200
         proxies = parse_proxies(["127.0.0.0/8"])
-        async with collector(tmp_path, limits=limits, proxies=proxies) as place:
+        async with collector(tmp_path, limits=limits, proxies=proxies) as harness:
 
             async def status(hop: str, path: str = "/v1/service") -> int:
                 headers = {"X-Forwarded-For": hop}
-                return (await place.ask("GET", path, headers=headers)).status
+                return (await harness.ask("GET", path, headers=headers)).status
 
             hops = [f"198.51.100.{n}" for n in range(3)]
             assert [await status(hop) for hop in hops] == [200, 200, 429]

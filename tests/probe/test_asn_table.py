@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.asn_table import Owner, OwnersError, check, look_up
+from probe.asn_table import AsnTableError, Owner, check, look_up
 
 TEXT = """# a comment
 1.0.0.0\t1.0.0.255\t0\tNone\tNot routed
@@ -38,11 +38,11 @@ def test_no_table_knows_nothing(tmp_path: Path) -> None:
 
 
 def test_what_is_no_table_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OwnersError, match="cannot be read"):
+    with pytest.raises(AsnTableError, match="cannot be read"):
         check(tmp_path / "absent")
     (tmp_path / "empty").write_text("hello\n")
-    with pytest.raises(OwnersError, match="no line of it"):
+    with pytest.raises(AsnTableError, match="no line is a range"):
         check(tmp_path / "empty")
     (tmp_path / "cut").write_bytes(gzip.compress(TEXT.encode())[:20])
-    with pytest.raises(OwnersError, match="cannot be read"):
+    with pytest.raises(AsnTableError, match="cannot be read"):
         check(tmp_path / "cut")
