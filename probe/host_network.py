@@ -8,15 +8,14 @@ import hashlib
 import hmac
 import os
 import secrets
-import struct
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from probe import atomic_files
+from probe.net.route import ROUTES, default_routes, read_table
 
 SECRET = "networks.key"  # noqa: S105 - the name of a file
-_ROUTES = Path("/proc/net/route")
 _NEIGHBOURS = Path("/proc/net/arp")
 _TUNNELS = ("tun", "tap", "wg", "ppp", "utun", "nordlynx", "proton", "ipsec")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
@@ -60,26 +59,14 @@ def _secret(state: Path) -> bytes:
 
 def _default_route() -> tuple[str, str] | None:
     """Interface and gateway of the default route with the lowest metric."""
-    found: list[tuple[int, str, str]] = []
-    for line in _lines(_ROUTES):
-        fields = line.split()
-        if len(fields) > 7 and fields[1] == "00000000" and fields[7] == "00000000":
-            packed = struct.pack("<I", int(fields[2], 16))
-            found.append((int(fields[6]), fields[0], ".".join(map(str, packed))))
-    return min(found)[1:] if found else None
+    found = default_routes(read_table(ROUTES))
+    return (found[0].interface, found[0].address) if found else None
 
 
 def _hardware(interface: str, address: str) -> str:
     """The gateway's hardware address: many homes have the same network address."""
-    for line in _lines(_NEIGHBOURS):
+    for line in read_table(_NEIGHBOURS).splitlines()[1:]:
         fields = line.split()
         if len(fields) > 5 and fields[0] == address and fields[5] == interface:
             return fields[3]
     return ""
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="ascii").splitlines()[1:]
-    except OSError:
-        return []

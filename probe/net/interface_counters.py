@@ -1,83 +1,69 @@
-"""What else this home sends and receives meanwhile: the byte counters of the way out (Linux).
+"""Cross traffic during a transfer: byte counters of the outgoing interface (Linux only).
 
-A film in the next room makes a transfer slow as well. The kernel counts every
-byte of an interface, so what is not ours is somebody else's here. Elsewhere nothing is known.
+Other traffic on this machine or, on a router, in this home makes a transfer slow as well. The
+kernel counts every byte of an interface, so what is not ours is cross traffic.
 """
 
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from probe.net.route import ROUTES, default_routes, read_table
+
 DEVICES = Path("/proc/net/dev")
-ROUTES = Path("/proc/net/route")
 ROUTES6 = Path("/proc/net/ipv6_route")
-_NOWHERE = "00000000"
-_NOWHERE6 = "0" * 32
+_ANY6 = "0" * 32
 # Columns of /proc/net/dev after the name: received bytes first, sent bytes ninth.
 _RECEIVED, _SENT = 0, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """One interface's bytes, both ways, at one moment."""
+    """Bytes of one interface, received and sent together, at one moment."""
 
     interface: str
     count: int
 
 
-def towards(address: str) -> Counter | None:
-    """The counter of the way to an address; None where nobody tells, and on this machine itself."""
+def counter_towards(address: str) -> Counter | None:
+    """The counter of the outgoing interface; None if unknown or if the address is loopback."""
     return None if ip_address(address).is_loopback else read()
 
 
 def read() -> Counter | None:
-    """The counter of the interface that the default route leaves by; None where nobody tells."""
-    interface = way_out(_read(ROUTES), _read(ROUTES6))
-    count = carried(_read(DEVICES), interface) if interface is not None else None
+    """The counter of the default route's interface; None where the kernel has none."""
+    interface = outgoing_interface(read_table(ROUTES), read_table(ROUTES6))
+    count = bytes_carried(read_table(DEVICES), interface) if interface is not None else None
     return Counter(interface, count) if interface is not None and count is not None else None
 
 
-def besides(before: Counter | None, own: int) -> int | None:
-    """Bytes since `before` that were not `own`; headers and what was sent twice are among them."""
+def cross_traffic(before: Counter | None, own: int) -> int | None:
+    """Bytes since `before` other than `own`, with headers and retransmissions; None if unknown."""
     after = read() if before is not None else None
     if before is None or after is None or after.interface != before.interface:
         return None
     if after.count < before.count:
-        return None  # a 32-bit counter began again
+        return None  # a 32-bit counter wrapped
     return max(after.count - before.count - own, 0)
 
 
-def way_out(routes: str, routes6: str) -> str | None:
-    """The interface of the default route with the smallest metric; IPv6 where there is no other."""
-    found: list[tuple[int, str]] = []
-    for line in routes.splitlines()[1:]:
+def outgoing_interface(routes: str, routes6: str) -> str | None:
+    """The interface of the IPv4 default route with the smallest metric, else of the IPv6 one."""
+    if found := default_routes(routes):
+        return found[0].interface
+    found6: list[tuple[int, str]] = []
+    for line in routes6.splitlines():
         fields = line.split()
-        if len(fields) > 7 and fields[1] == fields[7] == _NOWHERE and fields[6].isdigit():
-            found.append((int(fields[6]), fields[0]))
-    return min(found)[1] if found else _way_out6(routes6)
+        if len(fields) > 9 and fields[0] == _ANY6 and fields[1] == "00" and fields[9] != "lo":
+            found6.append((int(fields[5], 16), fields[9]))
+    return min(found6)[1] if found6 else None
 
 
-def _way_out6(routes: str) -> str | None:
-    found: list[tuple[int, str]] = []
-    for line in routes.splitlines():
-        fields = line.split()
-        if len(fields) > 9 and fields[0] == _NOWHERE6 and fields[1] == "00" and fields[9] != "lo":
-            found.append((int(fields[5], 16), fields[9]))
-    return min(found)[1] if found else None
-
-
-def carried(devices: str, interface: str) -> int | None:
-    """Bytes that an interface has received and sent since it came up."""
+def bytes_carried(devices: str, interface: str) -> int | None:
+    """Bytes that an interface has received and sent, from the text of /proc/net/dev."""
     for line in devices.splitlines():
         name, colon, rest = line.partition(":")
         fields = rest.split()
         if colon and name.strip() == interface and len(fields) > _SENT:
             return int(fields[_RECEIVED]) + int(fields[_SENT])
     return None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""

@@ -63,7 +63,7 @@ class _Exchange:
         self.connect_seconds: float | None = None
         self.handshake_seconds: float | None = None
         self.first_byte_seconds: float | None = None
-        self.counted = interface_counters.towards(request.address)
+        self.counted = interface_counters.counter_towards(request.address)
         self.begun = monotonic()
         self.asked_at = 0.0
         self._incoming = ssl.MemoryBIO()
@@ -318,7 +318,7 @@ def _step(
         stalled_at=samples.passed() if ended == "stall" else None,
         segment_bytes=samples.segment_bytes,
         cpu_seconds=round(cpu, 6),
-        other_bytes=interface_counters.besides(
+        other_bytes=interface_counters.cross_traffic(
             exchange.counted, exchange.wire_in + exchange.wire_out
         ),
         samples=kept,

@@ -21,7 +21,7 @@ def told(
 ) -> None:
     (folder / "route").write_text(routes)
     (folder / "arp").write_text(neighbours)
-    monkeypatch.setattr(host_network, "_ROUTES", folder / "route")
+    monkeypatch.setattr(host_network, "ROUTES", folder / "route")
     monkeypatch.setattr(host_network, "_NEIGHBOURS", folder / "arp")
 
 
@@ -47,7 +47,7 @@ def test_two_homes_with_one_gateway_address_differ(
 
 
 def test_without_a_route_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_network, "_ROUTES", tmp_path / "absent")
+    monkeypatch.setattr(host_network, "ROUTES", tmp_path / "absent")
     assert host_network.gateway(tmp_path) is None
     assert host_network.vpn() is None
 

@@ -25,13 +25,13 @@ def test_the_default_route_with_the_smallest_metric_is_the_gateway() -> None:
     assert default_gateway(HEAD + route("10.0.0.1", flags="0001")) is None
 
 
-def test_a_neighbour_that_has_told_its_hardware_address_is_there() -> None:
-    told = "192.168.1.1      0x1         0x2         aa:bb:cc:dd:ee:ff     *        eth0\n"
-    asked = "192.168.1.2      0x1         0x0         00:00:00:00:00:00     *        eth0\n"
-    assert neighbours(ARP + told + asked) == {"192.168.1.1"}
+def test_a_neighbour_with_a_known_hardware_address_is_present() -> None:
+    complete = "192.168.1.1      0x1         0x2         aa:bb:cc:dd:ee:ff     *        eth0\n"
+    incomplete = "192.168.1.2      0x1         0x0         00:00:00:00:00:00     *        eth0\n"
+    assert neighbours(ARP + complete + incomplete) == {"192.168.1.1"}
 
 
-def test_a_router_that_refuses_is_there_and_its_address_is_not_in_the_step(
+def test_a_router_that_refuses_is_present_and_its_address_is_not_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = tmp_path / "route"
@@ -44,17 +44,17 @@ def test_a_router_that_refuses_is_there_and_its_address_is_not_in_the_step(
     assert step.address is None
 
 
-def test_silence_without_a_hardware_address_is_a_dead_router(
+def test_a_timeout_without_a_hardware_address_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "NEIGHBOURS", tmp_path / "arp")
-    verdict = module._verdict([Failure.TIMEOUT, Failure.TIMEOUT], "192.168.1.1")
-    assert verdict is Failure.TIMEOUT
+    failure = module._failure([Failure.TIMEOUT, Failure.TIMEOUT], "192.168.1.1")
+    assert failure is Failure.TIMEOUT
     (tmp_path / "arp").write_text(ARP + "192.168.1.1 0x1 0x2 aa:bb:cc:dd:ee:ff * eth0\n")
-    assert module._verdict([Failure.TIMEOUT, Failure.TIMEOUT], "192.168.1.1") is None
+    assert module._failure([Failure.TIMEOUT, Failure.TIMEOUT], "192.168.1.1") is None
 
 
-def test_without_a_default_route_nothing_is_said(
+def test_without_a_default_route_there_is_no_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ROUTES", tmp_path / "none")

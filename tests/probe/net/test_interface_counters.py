@@ -1,9 +1,9 @@
-"""What the way out carried besides: the kernel's tables, as they look."""
+"""The kernel's tables of routes and interfaces, as they look."""
 
 import pytest
 
 from probe.net import interface_counters
-from probe.net.interface_counters import Counter, besides, carried, way_out
+from probe.net.interface_counters import Counter, bytes_carried, cross_traffic, outgoing_interface
 
 DEVICES = """Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop
@@ -24,16 +24,16 @@ ROUTES6 = (
 )
 
 
-def test_the_way_out_is_the_default_route_with_the_smallest_metric() -> None:
-    assert way_out(ROUTES, ROUTES6) == "wlan0"
-    assert way_out(HEAD, ROUTES6) == "wlan1"
-    assert way_out("", "") is None
+def test_the_default_route_with_the_smallest_metric_is_used() -> None:
+    assert outgoing_interface(ROUTES, ROUTES6) == "wlan0"
+    assert outgoing_interface(HEAD, ROUTES6) == "wlan1"
+    assert outgoing_interface("", "") is None
 
 
-def test_both_ways_count() -> None:
-    assert carried(DEVICES, "wlan0") == 1500
-    assert carried(DEVICES, "eth7") is None
-    assert carried("nonsense\n:::\n", "wlan0") is None
+def test_received_and_sent_bytes_count() -> None:
+    assert bytes_carried(DEVICES, "wlan0") == 1500
+    assert bytes_carried(DEVICES, "eth7") is None
+    assert bytes_carried("nonsense\n:::\n", "wlan0") is None
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_both_ways_count() -> None:
     [
         (Counter("wlan0", 2500), 600),
         (Counter("wlan0", 1700), 0),
-        (Counter("wlan0", 900), None),  # it began again
-        (Counter("eth0", 9000), None),  # another cable was plugged in
+        (Counter("wlan0", 900), None),  # it wrapped
+        (Counter("eth0", 9000), None),  # the interface changed
         (None, None),
     ],
 )
-def test_what_is_not_ours_is_somebody_elses(
+def test_bytes_that_are_not_ours_are_cross_traffic(
     monkeypatch: pytest.MonkeyPatch, after: Counter | None, expected: int | None
 ) -> None:
     monkeypatch.setattr(interface_counters, "read", lambda: after)
-    assert besides(Counter("wlan0", 1500), 400) == expected
-    assert besides(None, 400) is None
+    assert cross_traffic(Counter("wlan0", 1500), 400) == expected
+    assert cross_traffic(None, 400) is None
