@@ -40,6 +40,7 @@ PURE = (
     "probe/rule.py",
     "probe/rules/*.py",
     "probe/scrub.py",
+    "probe/transfer_rate.py",
     "probe/ip_patterns.py",
     "probe/report/certificate_diff.py",
     "probe/report/explain.py",

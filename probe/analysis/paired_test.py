@@ -17,10 +17,10 @@ from statistics import median
 from typing import TypeVar
 
 from probe.analysis.cross_traffic import explains, starved
-from probe.analysis.plateau import arrivals
 from probe.analysis.statistics import hodges_lehmann_ratio, mann_whitney_p, mann_whitney_u
 from probe.failure import Failure
 from probe.model import Transfer
+from probe.transfer_rate import arrivals
 
 A = TypeVar("A")
 
@@ -46,7 +46,7 @@ BUSY = 0.8
 
 
 @unique
-class State(StrEnum):
+class PairState(StrEnum):
     """What a sequence of pairs shows so far; the first three stages of suspicion are a scale."""
 
     MORE = "more"
@@ -68,7 +68,7 @@ class State(StrEnum):
 
 
 _ACCUSING = frozenset(
-    {State.SUSPECTED, State.STRONG, State.EXTREME, State.FREEZE, State.BLOCKED},
+    {PairState.SUSPECTED, PairState.STRONG, PairState.EXTREME, PairState.FREEZE, PairState.BLOCKED},
 )
 
 
@@ -100,7 +100,7 @@ class Judgement:
         why: What was missing, for a state that does not conclude.
     """
 
-    state: State
+    state: PairState
     pairs: tuple[Pair, ...] = ()
     ratio: float | None = None
     u: float | None = None
@@ -113,7 +113,7 @@ class Judgement:
     @property
     def open(self) -> bool:
         """Another pair could change the answer."""
-        return self.state is State.MORE or self.unsettled
+        return self.state is PairState.MORE or self.unsettled
 
     @property
     def tested(self) -> tuple[Transfer, ...]:
@@ -213,15 +213,15 @@ def judge_pairs(transfers: Sequence[Transfer], tested: str = "A", control: str =
         found = _decide(pairs[:count])
         if found.unsettled:
             unsettled = found
-        elif found.state is not State.MORE:
+        elif found.state is not PairState.MORE:
             return found
     if unsettled is not None:
         done = spent or len(pairs) >= PAIRS_AT_MOST
         return replace(unsettled, unsettled=not done)
     if spent:
         why = "the day's byte budget was spent before the comparison was complete"
-        return _judgement(State.BUDGET, pairs, why=why)
-    return _judgement(State.MORE, pairs, why="the comparison was not finished")
+        return _judgement(PairState.BUDGET, pairs, why=why)
+    return _judgement(PairState.MORE, pairs, why="the comparison was not finished")
 
 
 def out_of_reach(found: Judgement) -> bool:
@@ -245,8 +245,8 @@ def _decide(pairs: tuple[Pair, ...]) -> Judgement:
         return stop(pairs, comparable)
     if len(comparable) < PAIRS <= len(pairs) - SPARE_PAIRS:
         why = f"only {len(comparable)} of {len(pairs)} pairs were comparable"
-        return _judgement(State.INCONCLUSIVE, pairs, why=why)
-    return _judgement(State.MORE, pairs)
+        return _judgement(PairState.INCONCLUSIVE, pairs, why=why)
+    return _judgement(PairState.MORE, pairs)
 
 
 def _invalid(pairs: tuple[Pair, ...]) -> Judgement | None:
@@ -254,10 +254,10 @@ def _invalid(pairs: tuple[Pair, ...]) -> Judgement | None:
     last = pairs[-1]
     if last.control.failure is Failure.SSL_CERTIFICATE:
         why = "the neutral server did not prove its key: somebody stands in between"
-        return _judgement(State.INVALID, pairs, why=why)
+        return _judgement(PairState.INVALID, pairs, why=why)
     busy = [t for pair in pairs for t in (pair.tested, pair.control) if _busy(t)]
     if len(busy) >= len(pairs):
-        return _judgement(State.INVALID, pairs, why="this machine was too busy to measure")
+        return _judgement(PairState.INVALID, pairs, why="this machine was too busy to measure")
     return None
 
 
@@ -272,9 +272,9 @@ def _broken(pairs: tuple[Pair, ...]) -> Judgement | None:
     tested = sum(broke(pair.tested) for pair in pairs)
     control = sum(broke(pair.control) for pair in pairs)
     if tested >= PAIRS - 1 and control == 0:
-        return _judgement(State.BLOCKED, pairs)
+        return _judgement(PairState.BLOCKED, pairs)
     if control >= 2:
-        return _judgement(State.INCONCLUSIVE, pairs, why="the control name failed as well")
+        return _judgement(PairState.INCONCLUSIVE, pairs, why="the control name failed as well")
     return None
 
 
@@ -284,18 +284,20 @@ def _frozen(pairs: tuple[Pair, ...]) -> Judgement | None:
     if any(pair.control.ended == "stall" for pair in pairs):
         both = sum(pair.control.ended == pair.tested.ended == "stall" for pair in pairs)
         why = "both names stall: the line is not working well enough"
-        return _judgement(State.INCONCLUSIVE, pairs, why=why) if both or len(pairs) >= 3 else None
+        return (
+            _judgement(PairState.INCONCLUSIVE, pairs, why=why) if both or len(pairs) >= 3 else None
+        )
     if len(stopped) < 2:
         return None
     # The third try is made only when one of the first two passed.
-    return _judgement(State.FREEZE, pairs)
+    return _judgement(PairState.FREEZE, pairs)
 
 
 def _after_one(pairs: tuple[Pair, ...], comparable: tuple[Pair, ...]) -> Judgement:
     if (comparable[0].ratio or 0.0) < SUSPECTED:
-        return _judgement(State.MORE, pairs)
+        return _judgement(PairState.MORE, pairs)
     if len(pairs) > 1:  # something broke on the way: look at more before calling it fine
-        return _judgement(State.MORE, pairs)
+        return _judgement(PairState.MORE, pairs)
     return _fine(pairs, comparable)
 
 
@@ -303,20 +305,20 @@ def _fine(pairs: tuple[Pair, ...], comparable: tuple[Pair, ...]) -> Judgement:
     rates = [rate(pair.tested) or 0.0 for pair in comparable]
     limit = detectable([t for pair in comparable for t in (pair.tested, pair.control)])
     slow = limit == 0.0 or median(rates) < limit
-    return _judgement(State.SLOW_BOTH if slow else State.OK, pairs)
+    return _judgement(PairState.SLOW_BOTH if slow else PairState.OK, pairs)
 
 
 def _after_three(pairs: tuple[Pair, ...], comparable: tuple[Pair, ...]) -> Judgement:
     ratios = [pair.ratio or 0.0 for pair in comparable]
     if min(ratios) >= SUSPECTED:  # something broke on the way, and then nothing was slow
         return _fine(pairs, comparable)
-    found = _judgement(State.MORE, pairs)
+    found = _judgement(PairState.MORE, pairs)
     if median(ratios) < SUSPECTED and found.u is not None and found.u <= 1:
         return found
     why = "the names differ no more than this line differs from itself"
     if found.residual:
         why = "the control name became slow after the tested name had been offered"
-    return replace(found, state=State.INCONCLUSIVE, why=why)
+    return replace(found, state=PairState.INCONCLUSIVE, why=why)
 
 
 def _after_five(pairs: tuple[Pair, ...], comparable: tuple[Pair, ...]) -> Judgement:
@@ -329,16 +331,16 @@ def _after_seven(pairs: tuple[Pair, ...], _comparable: tuple[Pair, ...]) -> Judg
 
 
 def _accusing(pairs: tuple[Pair, ...], *, at_most: int) -> Judgement:
-    found = _judgement(State.MORE, pairs)
+    found = _judgement(PairState.MORE, pairs)
     if found.u is None or found.ratio is None or found.u > at_most or found.ratio > SUSPECTED:
         why = "the names differ no more than this line differs from itself"
-        return replace(found, state=State.INCONCLUSIVE, why=why)
+        return replace(found, state=PairState.INCONCLUSIVE, why=why)
     if _own_traffic(pairs):
         why = "whenever this name was offered, this machine moved other bytes as well"
-        return replace(found, state=State.INCONCLUSIVE, why=why)
+        return replace(found, state=PairState.INCONCLUSIVE, why=why)
     if found.ratio <= EXTREME:
-        return replace(found, state=State.EXTREME)
-    return replace(found, state=State.STRONG if found.ratio <= STRONG else State.SUSPECTED)
+        return replace(found, state=PairState.EXTREME)
+    return replace(found, state=PairState.STRONG if found.ratio <= STRONG else PairState.SUSPECTED)
 
 
 def _own_traffic(pairs: tuple[Pair, ...]) -> bool:
@@ -369,7 +371,7 @@ _STOPS: dict[int, Callable[[tuple[Pair, ...], tuple[Pair, ...]], Judgement]] = {
 }
 
 
-def _judgement(state: State, pairs: tuple[Pair, ...], *, why: str = "") -> Judgement:
+def _judgement(state: PairState, pairs: tuple[Pair, ...], *, why: str = "") -> Judgement:
     """Fill in the numbers that the comparable pairs allow."""
     comparable = [pair for pair in pairs if pair.ratio is not None]
     limit = detectable([t for pair in pairs for t in (pair.tested, pair.control)])

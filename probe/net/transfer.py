@@ -15,7 +15,6 @@ import threading
 from time import monotonic, thread_time
 from typing import Literal
 
-from probe.analysis.plateau import plateau
 from probe.experiments.operations import TransferRequest
 from probe.failure import Failure
 from probe.model import Transfer
@@ -23,6 +22,7 @@ from probe.net import interface_counters, tcp_info
 from probe.net.attempt import NetworkEvent, classify
 from probe.net.sampling import TICK, Samples
 from probe.net.transfer_response import TransferResponse
+from probe.transfer_rate import plateau
 
 STALL_SECONDS = 5.0
 CONNECT_LIMIT = 10.0

@@ -13,27 +13,28 @@ from probe.analysis.neutral_rate import outruns, vouched_for
 from probe.analysis.paired_test import (
     SUSPECTED,
     Judgement,
-    State,
+    PairState,
     froze,
     judge_pairs,
     out_of_reach,
     rate,
     sane,
 )
-from probe.analysis.plateau import burst, limiter, plateau
+from probe.analysis.plateau import burst, limiter
 from probe.model import Mechanism, Outcome, Transfer
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import Finding, Tier, rule
+from probe.transfer_rate import plateau
 
-EXPERIMENTS = frozenset({"throttle"})
+EXPERIMENTS = ("throttle",)
 
 _BY_LIMITER: Mapping[str, Mechanism] = {
     "policer": Mechanism.THROTTLE_POLICED,
     "shaper": Mechanism.THROTTLE_SHAPED,
     "unknown": Mechanism.THROTTLE_SLOW,
 }
-_BY_NAME = {State.STRONG: 0.8, State.EXTREME: 0.9}
-_THERE = {State.STRONG: 0.6, State.EXTREME: 0.7}
-_FINE = frozenset({State.OK, State.SLOW_BOTH})
+_BY_NAME = {PairState.STRONG: 0.8, PairState.EXTREME: 0.9}
+_THERE = {PairState.STRONG: 0.6, PairState.EXTREME: 0.7}
+_FINE = frozenset({PairState.OK, PairState.SLOW_BOTH})
 
 
 def transfers(e: Evidence) -> tuple[Transfer, ...]:
@@ -82,7 +83,7 @@ def _duration(transfer: Transfer) -> float:
 
 
 def _slowed(
-    e: Evidence, found: Judgement, sure: Mapping[State, float], where: str
+    e: Evidence, found: Judgement, sure: Mapping[PairState, float], where: str
 ) -> Finding | None:
     confidence = sure.get(found.state)
     if confidence is None:
@@ -122,7 +123,7 @@ def _same_host(found: Judgement) -> bool:
 def this_name_freezes(e: Evidence) -> Finding | None:
     """Transfers of this name stop dead after a few kilobytes, and those of another name do not."""
     for found, sure in ((by_name(e), 0.95), (there(e), 0.8)):
-        if found.state is State.FREEZE:
+        if found.state is PairState.FREEZE:
             stopped = [t for t in found.tested if froze(t)]
             at = ", ".join(str(t.stalled_at) for t in stopped)
             reason = (
@@ -137,7 +138,7 @@ def this_name_freezes(e: Evidence) -> Finding | None:
 def this_name_breaks(e: Evidence) -> Finding | None:
     """Connections that offer this name break, and those that offer another one never do."""
     for found, sure in ((by_name(e), 0.9), (there(e), 0.8)):
-        if found.state is State.BLOCKED:
+        if found.state is PairState.BLOCKED:
             how = dict.fromkeys(_broken_how(t) for t in found.tested if t.failure)
             named = tuple(m for m in how if m is not None)
             return Finding((*found.tested, *found.control), sure, named)
@@ -180,7 +181,7 @@ def not_this_name(e: Evidence) -> Finding | None:
         return None
     limit = _seen(found)
     reason = f"This name is as fast as another one; a limit above {limit} could not have been seen."
-    if found.state is State.SLOW_BOTH:
+    if found.state is PairState.SLOW_BOTH:
         reason = f"{_whose_slowness(e)} {reason}"
     return Finding((*found.tested, *found.control), 0.9, reason=reason)
 
@@ -188,7 +189,7 @@ def not_this_name(e: Evidence) -> Finding | None:
 def _own_fine(e: Evidence, found: Judgement) -> bool:
     """What was seen at the target's own address, if it was looked at, does not speak against it."""
     own = [t for t in transfers(e) if t.arm == "C" and t.ended != "budget"]
-    if not own or there(e).state is State.OK:
+    if not own or there(e).state is PairState.OK:
         return True
     return vouched_for(own[0], found)
 
@@ -204,7 +205,7 @@ def _whose_slowness(e: Evidence) -> str:
 def not_this_name_there(e: Evidence) -> Finding | None:
     """At its own address this name is as fast as another one: weaker evidence."""
     found = there(e)
-    if found.state is not State.OK or not _no_neutral(e):
+    if found.state is not PairState.OK or not _no_neutral(e):
         return None
     reason = (
         f"At its own address this name is as fast as another one; a limit above {_seen(found)}, or "
@@ -232,7 +233,7 @@ def _no_neutral(e: Evidence) -> bool:
 def slow_for_both_there(e: Evidence) -> Finding | None:
     """Both names are slow at the target's own address: a limit on it, its server, or this line."""
     found = there(e)
-    if found.state is not State.SLOW_BOTH or not _no_neutral(e):
+    if found.state is not PairState.SLOW_BOTH or not _no_neutral(e):
         return None
     fastest = kbits(max(rate(t) or 0.0 for t in found.control))
     reason = (
@@ -257,7 +258,7 @@ def suspected_again(e: Evidence) -> Finding | None:
     if not suspected_before(e.record):
         return None
     for found, sure in ((by_name(e), 0.9), (there(e), 0.6)):
-        if found.state is State.SUSPECTED and (found.tested[0].arm == "A" or _same_host(found)):
+        if found.state is PairState.SUSPECTED and (found.tested[0].arm == "A" or _same_host(found)):
             every = transfers(e)
             reason = f"Suspected in a run before, and again now: {_numbers(found, every)}."
             steps = (*found.tested, *found.control)
@@ -269,7 +270,7 @@ def suspected_again(e: Evidence) -> Finding | None:
 def suspected_once(e: Evidence) -> Finding | None:
     """Slower by half in this run: to be believed only when a later run sees it again."""
     for found in (by_name(e), there(e)):
-        if found.state is State.SUSPECTED:
+        if found.state is PairState.SUSPECTED:
             numbers = _numbers(found, transfers(e))
             reason = f"Suspected: {numbers}. One such run proves nothing; a second one would."
             return Finding((*found.tested, *found.control), 0.5, reason=reason)
@@ -307,20 +308,3 @@ def nothing_compared(e: Evidence) -> Finding | None:
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + "."
-
-
-RULES: tuple[Rule, ...] = (
-    this_name_is_slow,
-    this_name_is_slow_there,
-    this_name_freezes,
-    this_name_breaks,
-    not_this_name,
-    not_this_name_there,
-    slow_for_both_there,
-    slow_but_not_by_name,
-    suspected_again,
-    suspected_once,
-    other_host_is_faster,
-    comparison_failed,
-    nothing_compared,
-)
