@@ -1,6 +1,6 @@
-"""The data files that travel with the program: found in a wheel and in a checkout alike.
+"""Read the data files that are shipped with the program, from a wheel or from a checkout.
 
-Rule: nothing is read before it is asked for, and nothing is ever written here.
+Rule: a file is read when it is first needed; nothing is written here.
 """
 
 import tomllib
@@ -19,7 +19,7 @@ def root() -> Traversable:
 
 
 def exists(name: str) -> bool:
-    """Whether there is such a file."""
+    """Whether this file exists."""
     return root().joinpath(name).is_file()
 
 
@@ -34,6 +34,6 @@ def toml(name: str) -> dict[str, Any]:
 
 
 def names(folder: str, suffix: str) -> tuple[str, ...]:
-    """The files of one folder that end in `suffix`, without it, sorted."""
+    """The names of one folder's files that end in `suffix`, without the suffix, sorted."""
     found = (entry.name for entry in root().joinpath(folder).iterdir())
     return tuple(sorted(name.removesuffix(suffix) for name in found if name.endswith(suffix)))

@@ -1,19 +1,19 @@
 """Judge one record: run every rule over its evidence, then let the strongest kind of proof decide.
 
-Theory of operation. A rule is a pure function from `Evidence` to a `Finding` or None. It belongs
-to a *tier*, and the first tier in which a rule held decides the outcome:
+A rule is a pure function from `Evidence` to a `Finding` or None. It belongs to a *tier*, and the
+first tier with a matching rule decides the outcome:
 
     known      a signature by a known interception key: nothing outweighs it
-    proven     the site itself, by its own certificate, over the way a browser would go
-    caveat     the line is in no state to judge by (offline, portal, everything re-signed, clock)
-    accused    the network was caught at it
-    cleared    it fails elsewhere too, or the server itself turned us away
-    likely     it looks as it looks elsewhere
+    proven     the site itself answered, by its own certificate, the way a browser would reach it
+    caveat     the connection itself is at fault (offline, portal, everything re-signed, clock)
+    accused    the network was seen to interfere
+    cleared    the target fails elsewhere too, or the server itself refused
+    likely     the target behaves as it does elsewhere
     unclear    what was missing
 
-Within a tier the most confident rule speaks, and mechanisms of all rules with its outcome add up.
-Rules without an outcome only note a mechanism, or a reason. An accusation that rests on local proof
-and a control that failed in the same way contradict each other: that is inconclusive.
+Within a tier the most confident rule decides, and the mechanisms of all rules with its outcome add
+up. Rules without an outcome only add a mechanism or a reason. An accusation that rests on local
+proof contradicts a control measurement that failed in the same way: that is inconclusive.
 """
 
 from collections.abc import Sequence
@@ -30,65 +30,49 @@ RULESET = "1"
 
 
 def judge(record: Record, rules: Sequence[Rule] = RULES) -> Verdict:
-    """Conclude from one record, and from nothing else."""
+    """Conclude from one record alone; confirmed when an earlier run concluded the same."""
     evidence = Evidence(record)
-    mine = [r for r in rules if record.experiment in r.experiments]
-    held = [Match(r, proof) for r in mine if (proof := r.holds(evidence)) is not None]
-    return _staged(record, conclude(held))
-
-
-def _staged(record: Record, verdict: Verdict) -> Verdict:
-    """Confirmed, when an earlier run came to the same."""
+    applicable = [r for r in rules if record.experiment in r.experiments]
+    verdict = conclude(
+        [Match(r, finding) for r in applicable if (finding := r.holds(evidence)) is not None]
+    )
     if not again(record, verdict.outcome, verdict.mechanisms):
         return verdict
     return replace(verdict, stage=Stage.CONFIRMED)
 
 
-def conclude(held: Sequence[Match]) -> Verdict:
-    """Let the strongest tier decide among the rules that held."""
-    deciding = [h for h in held if h.rule.outcome is not None and h.rule.tier is not Tier.NOTE]
-    told = [h for h in sorted(held, key=lambda h: h.rule.tier) if _worth_telling(h, deciding)]
-    hits = tuple(h.hit for h in told)
+def conclude(matches: Sequence[Match]) -> Verdict:
+    """Let the strongest tier decide among the rules that matched."""
+    deciding = [m for m in matches if m.rule.outcome is not None and m.rule.tier is not Tier.NOTE]
+    # What was missing is of interest only when nothing else decided.
+    decided = any(m.rule.tier < Tier.UNCLEAR for m in deciding)
+    by_tier = sorted(matches, key=lambda m: m.rule.tier)
+    hits = tuple(m.hit for m in by_tier if not (decided and m.rule.tier is Tier.UNCLEAR))
     if not deciding:
         return Verdict(outcome=Outcome.INCONCLUSIVE, confidence=0.0, rules=hits)
-    tier = min(h.rule.tier for h in deciding)
-    if tier is Tier.ACCUSED and any(_contradicts(h) for h in deciding):
+    tier = min(m.rule.tier for m in deciding)
+    if tier is Tier.ACCUSED and any(
+        m.rule.tier is Tier.CLEARED and m.rule.outcome is Outcome.DOWN for m in deciding
+    ):
         return _contradicted(deciding, hits)
-    speaking = [h for h in deciding if h.rule.tier is tier]
-    best = max(speaking, key=lambda h: h.proof.confidence)
+    best = max((m for m in deciding if m.rule.tier is tier), key=lambda m: m.finding.confidence)
     outcome = best.rule.outcome
     assert outcome is not None  # noqa: S101 - deciding rules have one
-    agreeing = [h for h in held if h.rule.tier is Tier.NOTE or _supports(h, outcome)]
-    ordered = (best, *(h for h in agreeing if h is not best))
-    mechanisms = dict.fromkeys(m for h in ordered for m in h.mechanisms)
-    first = (best.hit, *(hit for hit in hits if hit != best.hit))
+    agreeing = [m for m in matches if m.rule.tier is Tier.NOTE or m.rule.outcome is outcome]
+    ordered = (best, *(m for m in agreeing if m is not best))
     return Verdict(
         outcome=outcome,
-        mechanisms=tuple(mechanisms),
-        confidence=round(best.proof.confidence, 3),
-        rules=first,
+        mechanisms=tuple(dict.fromkeys(how for m in ordered for how in m.mechanisms)),
+        confidence=round(best.finding.confidence, 3),
+        rules=(best.hit, *(hit for hit in hits if hit != best.hit)),
     )
 
 
-def _worth_telling(held: Match, deciding: Sequence[Match]) -> bool:
-    """What was missing is of interest only when nothing else decided."""
-    decided = any(h.rule.tier < Tier.UNCLEAR for h in deciding)
-    return held.rule.tier is not Tier.UNCLEAR or not decided
-
-
-def _supports(held: Match, outcome: Outcome) -> bool:
-    return held.rule.outcome is outcome
-
-
-def _contradicts(held: Match) -> bool:
-    return held.rule.tier is Tier.CLEARED and held.rule.outcome is Outcome.DOWN
-
-
 def _contradicted(deciding: Sequence[Match], hits: tuple[RuleHit, ...]) -> Verdict:
-    steps = {step for h in deciding for step in h.hit.steps}
+    steps = {step for m in deciding for step in m.hit.steps}
     clash = RuleHit(
         id="verdict.contradicted",
         steps=tuple(sorted(steps)),
-        reason="What was proved on this line and what the control saw contradict each other.",
+        reason="The proof from this connection and the control measurement contradict each other.",
     )
     return Verdict(outcome=Outcome.INCONCLUSIVE, confidence=0.5, rules=(clash, *hits))

@@ -1,7 +1,6 @@
-"""What is known beforehand: sites that must work, resolvers, networks, block pages, authorities.
+"""Reference data: anchor sites, resolvers, networks, block pages, authorities, service endpoints.
 
-Rule: facts only, each read from `targets/` when it is first asked for. What follows from them is
-decided elsewhere.
+Rule: facts only. Each file of `targets/` is read when it is first needed.
 """
 
 import csv
@@ -21,11 +20,11 @@ How = Literal["tls", "own_tls", "tcp", "mtproto"]
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """Somebody to ask for names.
+    """A DNS resolver.
 
     Attributes:
-        label: What the record says: `system`, or the public address.
-        address, port: Where to ask. name: the name that a DoT or DoH server must prove.
+        label: Its name in the record: `system`, or the public address.
+        address, port: Where it listens. name: the name that a DoT or DoH server must prove.
     """
 
     label: str
@@ -38,7 +37,7 @@ class Resolver:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A site that must work.
+    """A site that works unless the connection or the network fails.
 
     Attributes:
         foreign: Outside the country. essential: a white list would let it through.
@@ -51,7 +50,7 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class BlockPage:
-    """What a block page says.
+    """A text that identifies a block page.
 
     Attributes:
         where: `title`, `body`, `location` or `header`. pattern: plain text to be found there.
@@ -65,16 +64,16 @@ class BlockPage:
     source: str
 
     def found_in(self, text: str) -> bool:
-        """Whether `text` (a title, a body, …) says it, whatever the case and the line breaks."""
+        """Whether `text` (a title, a body, …) contains the pattern, ignoring case and spacing."""
         return _folded(self.pattern) in _folded(text)
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class KnownNetwork:
     """One autonomous system.
 
     Attributes:
-        hosting: A data centre or a VPN's exit: not what a household sees.
+        hosting: A data centre or a VPN exit, which is not what a household sees.
     """
 
     asn: int
@@ -85,7 +84,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Authorities under one name, of which some keys are known and others may follow."""
+    """Certificate authorities of one owner. Some of their keys are known; others may appear."""
 
     id: str
     kind: Kind
@@ -95,7 +94,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class KnownAuthority:
-    """One certificate of an authority that is known by more than its name.
+    """One known certificate of an authority.
 
     Attributes:
         sha256, sha1, spki_sha256, key_id, serial: Lower-case hex; empty where not known.
@@ -123,13 +122,13 @@ class KnownAuthority:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a service's app connects, by names or by published addresses.
+class EndpointGroup:
+    """The servers to which a service's app connects for one part of the service.
 
     Attributes:
-        part: What of the service it is for; within a part one place that answers is enough.
-        how: What can be seen there: `tls` a handshake that proves the name, `own_tls` one by a key
-            that no browser vouches for, `tcp` a connection, `mtproto` Telegram's first exchange.
+        part: The part of the service; it works when one of its endpoints answers.
+        how: What can be tested: `tls` a handshake that proves the name, `own_tls` one by a key that
+            browsers do not trust, `tcp` a connection, `mtproto` Telegram's first exchange.
     """
 
     service: str
@@ -142,8 +141,8 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Caution:
-    """What a volunteer is told once before some experiments, or some lists, are used."""
+class RiskNotice:
+    """A text shown once before some experiments, or some lists, are used for the first time."""
 
     experiments: tuple[str, ...]
     lists: tuple[str, ...]
@@ -152,25 +151,25 @@ class Caution:
 
 @cache
 def anchors() -> tuple[Anchor, ...]:
-    """Sites that must work, domestic and foreign."""
+    """The anchor sites, domestic and foreign."""
     return tuple(Anchor(**entry) for entry in data_files.toml("anchors.toml")["anchor"])
 
 
 @cache
 def harmless_names() -> tuple[str, ...]:
-    """Names that nobody minds, best first."""
+    """Harmless names, which no censor is known to block, best first."""
     return tuple(data_files.toml("references.toml")["harmless"])
 
 
 @cache
 def quic_references() -> tuple[str, ...]:
-    """Names that nobody minds and that answer over QUIC wherever UDP port 443 is open."""
+    """Harmless names that answer over QUIC wherever UDP port 443 is open."""
     return tuple(data_files.toml("references.toml")["quic"])
 
 
 @cache
 def harmless_pairs() -> Mapping[str, str]:
-    """For some targets' host names, a harmless name that is served from the same addresses."""
+    """For some target host names, a harmless name served from the same addresses."""
     pairs = data_files.toml("references.toml")["pair"]
     return MappingProxyType({pair["target"]: pair["harmless"] for pair in pairs})
 
@@ -178,12 +177,21 @@ def harmless_pairs() -> Mapping[str, str]:
 @cache
 def public_resolvers() -> tuple[Resolver, ...]:
     """Public resolvers over UDP and over HTTPS."""
-    return tuple(_resolver(**entry) for entry in data_files.toml("resolvers.toml")["resolver"])
+    return tuple(
+        Resolver(
+            label=entry["address"],
+            address=entry["address"],
+            port=443 if entry["transport"] == "doh" else 53,
+            transport=entry["transport"],
+            name=entry.get("name"),
+        )
+        for entry in data_files.toml("resolvers.toml")["resolver"]
+    )
 
 
 @cache
-def nobodys_addresses() -> tuple[str, ...]:
-    """Global addresses where no resolver lives."""
+def unused_addresses() -> tuple[str, ...]:
+    """Global addresses where no resolver exists: an answer from there is injected."""
     return tuple(data_files.toml("resolvers.toml")["nobody"]["addresses"])
 
 
@@ -194,29 +202,30 @@ def whoami_names() -> tuple[str, ...]:
 
 
 @cache
-def network_list() -> tuple[Network, ...]:
+def known_networks() -> tuple[KnownNetwork, ...]:
     """The networks of the country that are known by name."""
     rows = csv.DictReader(data_files.text("networks_kz.csv").splitlines())
     return tuple(
-        Network(int(row["asn"]), row["name"], row["hosting"] == "yes", row["note"]) for row in rows
+        KnownNetwork(int(row["asn"]), row["name"], row["hosting"] == "yes", row["note"])
+        for row in rows
     )
 
 
 @cache
 def networks() -> dict[int, str]:
     """Names of networks by AS number."""
-    return {network.asn: network.name for network in network_list()}
+    return {network.asn: network.name for network in known_networks()}
 
 
 @cache
 def blockpages() -> tuple[BlockPage, ...]:
-    """What block pages say."""
+    """Texts that identify block pages."""
     return tuple(BlockPage(**entry) for entry in data_files.toml("blockpages.toml")["blockpage"])
 
 
 @cache
 def families() -> tuple[Family, ...]:
-    """Families of authorities, by the names they go by."""
+    """Families of authorities, with their common names."""
     return tuple(
         Family(entry["id"], entry["kind"], tuple(entry["common_names"]), entry.get("seen", ""))
         for name in data_files.names("authorities", ".toml")
@@ -244,10 +253,10 @@ def authorities() -> tuple[KnownAuthority, ...]:
 
 
 @cache
-def endpoints(service: str) -> tuple[Endpoint, ...]:
-    """Where one service's app connects."""
+def endpoints(service: str) -> tuple[EndpointGroup, ...]:
+    """The servers to which one service's app connects."""
     entries = (_tuples(one) for one in data_files.toml("services.toml")["endpoint"])
-    return tuple(Endpoint(**one) for one in entries if one["service"] == service)
+    return tuple(EndpointGroup(**one) for one in entries if one["service"] == service)
 
 
 @cache
@@ -257,18 +266,13 @@ def services() -> tuple[str, ...]:
 
 
 @cache
-def cautions() -> tuple[Caution, ...]:
-    """What is said before the experiments and lists that need a thought."""
-    return tuple(Caution(**_tuples(one)) for one in data_files.toml("services.toml")["caution"])
+def risk_notices() -> tuple[RiskNotice, ...]:
+    """The notices for experiments and lists that may put a volunteer at risk."""
+    return tuple(RiskNotice(**_tuples(one)) for one in data_files.toml("services.toml")["caution"])
 
 
 def _tuples(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-
-
-def _resolver(address: str, transport: Literal["udp", "doh"], name: str | None = None) -> Resolver:
-    port = 443 if transport == "doh" else 53
-    return Resolver(label=address, address=address, port=port, transport=transport, name=name)
 
 
 def _folded(text: str) -> str:

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from types import ModuleType
 
 from probe.analysis.evidence import Evidence
 from probe.model import Base, Mechanism, Outcome, RuleHit
 
+# The experiments that measure websites: most rules read the records of all three.
 WEB = ("web", "sni", "mitm")
 
 
 class Tier(IntEnum):
-    """How strong a kind of proof is; the lowest number in which a rule held decides."""
+    """How strong a kind of proof is; the lowest tier with a matching rule decides."""
 
     KNOWN = 0
     PROVEN = 1
@@ -25,13 +27,13 @@ class Tier(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule found.
+    """What a matching rule found.
 
     Attributes:
         steps: The steps it rests on.
-        confidence: How sure this rule makes us that its outcome is right, 0 to 1.
-        mechanisms: In place of the rule's own, where the evidence says which.
-        reason: In place of the rule's sentence, where it can say more.
+        confidence: The probability, by this rule, that its outcome is right.
+        mechanisms: Replace the rule's own where the evidence names them.
+        reason: Replaces the rule's sentence where there is more to say.
     """
 
     steps: tuple[Base, ...]
@@ -45,7 +47,8 @@ class Rule:
     """One reason to conclude something, with a permanent id.
 
     Attributes:
-        experiments: Whose records it reads.
+        experiments: The experiments whose records it reads. `rules.load` fills it from the module's
+            `EXPERIMENTS` where the rule names none itself.
     """
 
     id: str
@@ -54,27 +57,27 @@ class Rule:
     mechanisms: tuple[Mechanism, ...]
     sentence: str
     holds: Callable[[Evidence], Finding | None]
-    experiments: tuple[str, ...] = WEB
+    experiments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A rule that held, and its proof."""
+    """A rule that matched a record, and what it found."""
 
     rule: Rule
-    proof: Finding
+    finding: Finding
 
     @property
     def mechanisms(self) -> tuple[Mechanism, ...]:
-        """What the rule says of how it was done."""
-        chosen = self.proof.mechanisms
-        return self.rule.mechanisms if chosen is None else chosen
+        """How the network interfered, according to this rule."""
+        found = self.finding.mechanisms
+        return self.rule.mechanisms if found is None else found
 
     @property
     def hit(self) -> RuleHit:
-        """As the record has it."""
-        steps = sorted({step.id for step in self.proof.steps})
-        reason = self.proof.reason or self.rule.sentence
+        """The match as a record stores it."""
+        steps = sorted({step.id for step in self.finding.steps})
+        reason = self.finding.reason or self.rule.sentence
         return RuleHit(id=self.rule.id, steps=tuple(steps), reason=reason)
 
 
@@ -83,19 +86,24 @@ def rule(
     tier: Tier,
     outcome: Outcome | None,
     *mechanisms: Mechanism,
-    experiments: tuple[str, ...] = WEB,
+    experiments: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Evidence], Finding | None]], Rule]:
-    """Make a rule of a function; its docstring's first line is the sentence people read."""
+    """Turn a function into a rule; the first line of its docstring is the sentence for users."""
 
     def make(holds: Callable[[Evidence], Finding | None]) -> Rule:
-        sentence = (holds.__doc__ or _written(holds)).strip().splitlines()[0]
+        sentence = (holds.__doc__ or _source_docstring(holds)).strip().splitlines()[0]
         return Rule(id_, tier, outcome, mechanisms, sentence, holds, experiments)
 
     return make
 
 
-def _written(holds: Callable[[Evidence], Finding | None]) -> str:
-    """The docstring in the source: `python -OO` takes it from the function itself."""
+def rules_of(module: ModuleType) -> list[Rule]:
+    """The rules defined in a module, in the order of their definition."""
+    return [value for value in vars(module).values() if isinstance(value, Rule)]
+
+
+def _source_docstring(holds: Callable[[Evidence], Finding | None]) -> str:
+    """Read the docstring from the source file, because `python -OO` strips it."""
     import ast
     import inspect
     import textwrap

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from probe.analysis.evidence import is_live
 from probe.compare import host_of, is_bogon, page_sign, registrable
 from probe.model import Dns, Http, Line, Outcome, Record, Reply, Role, Step, Steps, Tcp, Tls, Trust
-from probe.reference_data import anchors, nobodys_addresses
+from probe.reference_data import anchors, unused_addresses
 
 _NEAR_SECONDS = 90.0
 # Fewer anchors than this can all be down, or all blocked, by chance.
@@ -59,7 +59,7 @@ def condense(record: Record) -> Record:
     answered says no more than the connections that followed.
     """
     fine = record.verdict is not None and record.verdict.outcome is Outcome.OK
-    nobody = nobodys_addresses()
+    nobody = unused_addresses()
     steps = tuple(
         _gist(step)
         for step in record.steps
@@ -198,7 +198,7 @@ def _anchors_alive(looks: Sequence[Step]) -> tuple[float | None, float | None]:
 
 def _answered_nowhere(steps: Iterable[Step]) -> tuple[str, ...]:
     """Addresses where no resolver lives, and where one answered all the same."""
-    nobody = nobodys_addresses()
+    nobody = unused_addresses()
     asked = (s for s in steps if isinstance(s, Dns) and s.replies)
     return tuple(dict.fromkeys(s.resolver for s in asked if s.resolver in nobody))
 

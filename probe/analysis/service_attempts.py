@@ -1,30 +1,29 @@
-"""A record of a service, read place by place: which part of it each look was for, how it ended.
+"""The record of a service, read attempt by attempt: the part, the endpoint and the result of each.
 
-A look at one place is a chain of steps (a query, a connection, what was said on it) and a `ping`
-without an address that sums it up: its `what` is the part of the service, its `failure` how the
-look ended. So a record can be judged without the list of places it was made from. A place of the
-volunteer's own configuration has that last step alone.
+One attempt at an endpoint is a chain of steps (a query, a connection, an exchange on it) and a
+`ping` without an address that sums it up: its `what` is the part of the service, its `failure` the
+result. So a record can be judged without the list of endpoints it was made from. An attempt at a
+server of the volunteer's own configuration has that last step alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from probe.analysis.evidence import Evidence
 from probe.failure import Failure
-from probe.model import Dns, Ping, Role, Steps, Tcp, Tls
+from probe.model import Control, Dns, Ping, Role, Step, Steps, Tcp, Tls
 
-Place = tuple[str, int | None]
-
-# What a look at the volunteer's own server is called, with its number behind it.
+# Prefixes of `what` for servers of the volunteer's own configuration; a number follows.
 OWN = ("bridge", "endpoint", "peer")
 THROWAWAY = "with a throwaway key"
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One look at one place.
+class EndpointAttempt:
+    """One attempt at one endpoint.
 
     Attributes:
-        summary: The step that sums it up. steps: the chain it stands on, the first step first.
+        summary: The step that sums it up. steps: the chain below the summary, the first step first.
     """
 
     summary: Ping
@@ -32,17 +31,17 @@ class Attempt:
 
     @property
     def part(self) -> str:
-        """Which part of the service the place serves."""
+        """The part of the service that the endpoint serves."""
         return self.summary.what
 
     @property
     def failure(self) -> Failure | None:
-        """How it ended; None when the place answered as it should."""
+        """How it failed; None when the endpoint answered as it should."""
         return self.summary.failure
 
     @property
-    def place(self) -> Place:
-        """Name or address, and port; of a name that led nowhere without the port."""
+    def endpoint(self) -> tuple[str, int | None]:
+        """Name or address, and port; the port is None when the name had no address."""
         dns, tcp = self.dns, self.tcp
         host = dns.name if dns else tcp.address if tcp else self.part
         return host, tcp.port if tcp else None
@@ -63,10 +62,10 @@ class Attempt:
         return next((s for s in self.steps if isinstance(s, Tls)), None)
 
     @property
-    def said(self) -> Ping | None:
-        """What was said in the service's own protocol."""
-        talked = (s for s in self.steps if isinstance(s, Ping))
-        return next(talked, self.summary if self.own else None)
+    def exchange(self) -> Ping | None:
+        """The exchange in the service's own protocol."""
+        pings = (s for s in self.steps if isinstance(s, Ping))
+        return next(pings, self.summary if self.own else None)
 
     @property
     def own(self) -> bool:
@@ -75,7 +74,7 @@ class Attempt:
 
     @property
     def proven(self) -> bool:
-        """Who answered has shown to be the service, by a certificate or by its own protocol."""
+        """The peer has proved to be the service, by a certificate or by the service's protocol."""
         if self.failure is not None:
             return False
         trust = self.tls.trust if self.tls else None
@@ -83,36 +82,88 @@ class Attempt:
             known = trust.authority
             by_service = known is not None and known.kind == "service"
             return trust.valid or (by_service and known is not None and known.proof == "verified")
-        return self.said is not None and self.said.failure is None and self.said.bytes_in > 0
+        exchange = self.exchange
+        return exchange is not None and exchange.failure is None and exchange.bytes_in > 0
 
 
-def attempts(steps: Steps, *, role: Role = Role.TARGET) -> list[Attempt]:
-    """Every look at a place of the service, in order."""
+Parts = dict[str, list[EndpointAttempt]]
+
+
+def attempts(steps: Steps, *, role: Role = Role.TARGET) -> list[EndpointAttempt]:
+    """Every attempt at an endpoint of the service, in order."""
     by_id = {step.id: step for step in steps}
-    found: list[Attempt] = []
+    found: list[EndpointAttempt] = []
     for step in steps:
         if not isinstance(step, Ping) or step.address is not None or step.role is not role:
             continue
-        chain: list[object] = []
+        chain: list[Step] = []
         above = step.parent
         while above in by_id and len(chain) < 8:
             chain.append(by_id[above])
             above = by_id[above].parent
-        found.append(Attempt(step, tuple(reversed(chain))))  # type: ignore[arg-type]
+        found.append(EndpointAttempt(step, tuple(reversed(chain))))
     return found
 
 
-def by_part(looks: Iterable[Attempt]) -> dict[str, list[Attempt]]:
-    """Looks by the part of the service they were for."""
-    parts: dict[str, list[Attempt]] = {}
-    for look in looks:
-        parts.setdefault(look.part, []).append(look)
-    return parts
+def by_part(every: Iterable[EndpointAttempt]) -> Parts:
+    """Attempts grouped by the part of the service they were for."""
+    groups: Parts = {}
+    for attempt in every:
+        groups.setdefault(attempt.part, []).append(attempt)
+    return groups
 
 
-def by_place(looks: Iterable[Attempt]) -> dict[Place, list[Attempt]]:
-    """Looks by place; those whose name led nowhere are looks at every port of it."""
-    places: dict[Place, list[Attempt]] = {}
-    for look in looks:
-        places.setdefault(look.place, []).append(look)
-    return places
+def by_endpoint(
+    every: Iterable[EndpointAttempt],
+) -> dict[tuple[str, int | None], list[EndpointAttempt]]:
+    """Attempts grouped by endpoint."""
+    groups: dict[tuple[str, int | None], list[EndpointAttempt]] = {}
+    for attempt in every:
+        groups.setdefault(attempt.endpoint, []).append(attempt)
+    return groups
+
+
+def parts(e: Evidence) -> Parts:
+    """The public parts of the service; where it has none, the volunteer's own servers."""
+    every = by_part(attempts(e.steps))
+    return {part: found for part, found in every.items() if not _are_own(found)} or every
+
+
+def own_servers(e: Evidence) -> Parts:
+    """Attempts at servers of the volunteer's own configuration, by server."""
+    return {part: found for part, found in by_part(attempts(e.steps)).items() if _are_own(found)}
+
+
+def dead_parts(e: Evidence) -> Parts:
+    """Public parts of which no endpoint answered and each was tried at least twice."""
+    return {
+        part: found
+        for part, found in parts(e).items()
+        if not _are_own(found)
+        and all(one.failure is not None for one in found)
+        and all(len(same) > 1 for same in by_endpoint(found).values())
+    }
+
+
+def _are_own(found: Sequence[EndpointAttempt]) -> bool:
+    return all(attempt.own for attempt in found)
+
+
+def control_attempts(part: str, controls: Sequence[Control]) -> list[EndpointAttempt]:
+    """The controls' attempts at one public part."""
+    return [
+        attempt
+        for control in controls
+        for attempt in by_part(attempts(control.steps)).get(part, ())
+        if not attempt.own
+    ]
+
+
+def other_parts_answer(e: Evidence, failed: str) -> str:
+    """The end of a sentence: the other parts that answer; empty when none does."""
+    working = [
+        part
+        for part, found in parts(e).items()
+        if part != failed and any(attempt.failure is None for attempt in found)
+    ]
+    return f"; its {' and '.join(working)} answer" if working else ""

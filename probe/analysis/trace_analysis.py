@@ -1,17 +1,17 @@
-"""Where on the way a name is acted upon: read from steps whose packets were let go so far only.
+"""Locate the middlebox that acts upon a name, from steps whose packets had a limited TTL.
 
-Rule: pure, from steps alone. A packet with time to live `n` is seen by everybody up to the n-th
-router. The harmless name is the measure: at each distance either a router says that its packet ran
-out, or nobody says anything, or the server answers. What the target's packet meets *instead* of
-that, at the same distance, is somebody's doing, and he sits before the n-th router and behind the
-last one where both names fared alike.
+Rule: pure, from steps alone. A packet with time to live `n` reaches the n-th router and no farther.
+The harmless name is the baseline: at each distance a router reports that its packet expired, or no
+answer comes, or the server answers. If the target's packet meets something else at the same
+distance, a middlebox acts upon it. The middlebox is before the n-th router and behind the last
+router at which both names had the same result.
 
-He stands *in* the path if packets do not get past him, and *on* it if they do: if a router behind
-him, or the server, answers too.
+It is *in-path* if it stops the packets, and *on-path* if it lets them pass: then a router behind
+it, or the server, answers too.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from typing import Literal, TypeAlias
@@ -20,15 +20,15 @@ from probe.failure import Failure
 from probe.model import Dns, Http, Packet, Ping, Role, Step, Tcp, Tls
 
 Layer: TypeAlias = Literal["tls", "http", "dns"]
-Look: TypeAlias = Tls | Http | Dns
-LAYERS: dict[Layer, type[Look]] = {"tls": Tls, "http": Http, "dns": Dns}
+LayerStep: TypeAlias = Tls | Http | Dns
+LAYERS: dict[Layer, type[LayerStep]] = {"tls": Tls, "http": Http, "dns": Dns}
 ROUTER = "router"
 ENOUGH = 2
 
 
 @unique
 class HopResult(StrEnum):
-    """What became of one packet that asks something."""
+    """What one limited packet met."""
 
     ANSWERED = "answered"
     RESET = "reset"
@@ -39,7 +39,7 @@ class HopResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One distance: what became of both names there, each by majority; None: no look."""
+    """One distance: the result of each name there, by majority; None: not tried."""
 
     ttl: int
     target: HopResult | None
@@ -47,29 +47,29 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """Somebody acts upon the target's name.
+class TraceFinding:
+    """A middlebox acts upon the target's name.
 
     Attributes:
-        fate: What its packets meet.
+        result: What the name's packets meet.
         after: The last router that both names reach alike; 0 when there is none.
-        by: The first distance at which the name is acted upon: he sits before this router.
+        by: The first distance at which the name is acted upon: the middlebox is before this router.
         server: The distance at which the harmless name is answered, or None.
-        stands: `in` the path, `on` it, or None when that can not be told.
-        trigger: `sent` when our packet alone is enough, which never reached the server; None when
-            it may also be the answer.
-        steps: The looks it rests on.
-        injected, own: A packet in the server's name that is not his, and one that is.
+        position: `in` the path, `on` it, or None when unknown.
+        trigger: `sent` when our packet alone triggers it, before it reaches the server; None when
+            the server's answer may trigger it too.
+        steps: The steps it rests on.
+        injected, own: A packet forged in the server's name, and one that the server sent.
     """
 
     layer: Layer
-    fate: HopResult
+    result: HopResult
     after: int
     by: int
     server: int | None
-    stands: Literal["in", "on"] | None
+    position: Literal["in", "on"] | None
     trigger: Literal["sent"] | None
-    steps: tuple[Look, ...]
+    steps: tuple[LayerStep, ...]
     injected: Packet | None = None
     own: Packet | None = None
 
@@ -79,15 +79,15 @@ class Residual:
     """For how long the harmless name failed too, after the target's had been offered.
 
     Attributes:
-        least, most: Seconds; `most` is None when it had not ended when we stopped looking.
+        least, most: Seconds; `most` is None when it had not ended at the last measurement.
     """
 
     least: float
     most: float | None
 
 
-def fate(step: Look) -> HopResult:
-    """What became of one look; an answer outweighs whatever came with it."""
+def result_of(step: LayerStep) -> HopResult:
+    """The result of one step; an answer outweighs a failure that came with it."""
     if step.replies if isinstance(step, Dns) else step.bytes_in:
         return HopResult.ANSWERED
     match step.failure:
@@ -100,9 +100,9 @@ def fate(step: Look) -> HopResult:
     return HopResult.SILENT
 
 
-def looks(steps: Iterable[Step], layer: Layer, role: Role) -> dict[int, list[Look]]:
-    """Every limited look of one layer with one of the names, by its distance."""
-    found: dict[int, list[Look]] = {}
+def limited_steps(steps: Iterable[Step], layer: Layer, role: Role) -> dict[int, list[LayerStep]]:
+    """Every step of one layer and role that had a limited TTL, by its TTL."""
+    found: dict[int, list[LayerStep]] = {}
     for step in steps:
         if isinstance(step, Tls | Http | Dns) and isinstance(step, LAYERS[layer]):
             ttl = step.travel.ttl if step.travel is not None else None
@@ -112,72 +112,74 @@ def looks(steps: Iterable[Step], layer: Layer, role: Role) -> dict[int, list[Loo
 
 
 def hops(steps: Sequence[Step], layer: Layer) -> tuple[Hop, ...]:
-    """Both names side by side, from the nearest distance on."""
-    target = looks(steps, layer, Role.TARGET)
-    harmless = looks(steps, layer, Role.HARMLESS)
+    """The results of both names at each distance, nearest first."""
+    target = limited_steps(steps, layer, Role.TARGET)
+    harmless = limited_steps(steps, layer, Role.HARMLESS)
     return tuple(
         Hop(ttl, _mostly(target.get(ttl, ())), _mostly(harmless.get(ttl, ())))
         for ttl in sorted({*target, *harmless})
     )
 
 
-def locate(steps: Sequence[Step], layer: Layer) -> Finding | None:
-    """Where the target's name is acted upon, if it is: seen twice there, and ever after."""
+def locate(steps: Sequence[Step], layer: Layer) -> TraceFinding | None:
+    """Find where the target's name is acted upon: at least twice there, and at all later hops."""
     rows = [hop for hop in hops(steps, layer) if hop.target is not None]
     server = server_at(steps, layer)
-    target = looks(steps, layer, Role.TARGET)
+    target = limited_steps(steps, layer, Role.TARGET)
     first = _onset(rows, [hop for hop in rows if _odd(hop, steps, layer, server)])
-    if first is None or first.target is None or not _agreeing(target[first.ttl], first.target):
+    if first is None or first.target is None:
+        return None
+    same = sum(result_of(step) is first.target for step in target[first.ttl])
+    if same < ENOUGH or 2 * same <= len(target[first.ttl]):
         return None
     later = [hop for hop in rows if hop.ttl >= first.ttl]
-    seen = [step for hop in later for step in target[hop.ttl] if fate(step) is first.target]
-    own = _own(steps, seen)
-    return Finding(
+    seen = [step for hop in later for step in target[hop.ttl] if result_of(step) is first.target]
+    # The server had no part in it: it is farther away, or a proxy answers in its place.
+    never_arrived = server is None or first.ttl < server or taken_over(steps, layer)
+    marks = (_server_mark(steps, step) for step in seen)
+    own = next((mark for mark in marks if mark is not None), None)
+    return TraceFinding(
         layer=layer,
-        fate=first.target,
+        result=first.target,
         after=max((hop.ttl for hop in rows if _alike(hop, first)), default=0),
         by=first.ttl,
         server=server,
-        stands=_stands(steps, layer, first, seen, server),
-        trigger="sent" if _never_arrived(steps, layer, first, server) else None,
+        position=_position(steps, layer, first, seen, server),
+        trigger="sent" if never_arrived else None,
         steps=tuple(seen),
         injected=_injected(seen, own),
         own=own,
     )
 
 
-def _never_arrived(steps: Sequence[Step], layer: Layer, first: Hop, server: int | None) -> bool:
-    """The server had no part in it: too far away, or a proxy speaks in its place."""
-    return server is None or first.ttl < server or taken_over(steps, layer)
-
-
 def differs(steps: Sequence[Step], layer: Layer, ttl: int) -> bool:
-    """Whether the target's name fared otherwise at one distance, so far as was looked."""
+    """Whether the names had different results at one distance so far."""
     found = [hop for hop in hops(steps, layer) if hop.ttl == ttl]
     return any(_odd(hop, steps, layer, server_at(steps, layer)) for hop in found)
 
 
 def server_at(steps: Sequence[Step], layer: Layer) -> int | None:
-    """The distance of whoever answers the harmless name."""
+    """The distance at which the harmless name is answered; None if it is answered nowhere."""
     rows = hops(steps, layer)
     return next((hop.ttl for hop in rows if hop.harmless is HopResult.ANSWERED), None)
 
 
 def taken_over(steps: Sequence[Step], layer: Layer) -> bool:
-    """Whoever answers is nearer than routers on the way to the server: a proxy stands between."""
+    """A proxy answers: the answer comes from nearer than routers on the path to the server."""
     server = server_at(steps, layer)
     far = (step.travel.ttl for step in routers(steps) if step.travel and step.failure is None)
     return server is not None and layer != "dns" and max((t for t in far if t), default=0) > server
 
 
 def residual(steps: Sequence[Step], layer: Layer) -> Residual | None:
-    """How long the harmless name failed after the target's was last offered; None: not looked."""
-    offered = [s for s in _unlimited_too(steps, layer) if s.role is Role.TARGET]
+    """How long the harmless name failed after the target's was last offered; None: not measured."""
+    offered = [s for s in steps if isinstance(s, LAYERS[layer]) and s.role is Role.TARGET]
     if not offered:
         return None
     last = offered[-1]
     after = [s for s in steps if s.id > last.id and s.role is Role.HARMLESS]
-    polls = [s for s in after if isinstance(s, Tcp | Tls | Http) and _unlimited(s)]
+    full = (s for s in after if s.travel is None or s.travel.ttl is None)  # TTL was not limited
+    polls = [s for s in full if isinstance(s, Tcp | Tls | Http)]
     if not polls:
         return None
     ends = [s for s in polls if not isinstance(s, Tcp) or s.failure is not None]
@@ -188,7 +190,7 @@ def residual(steps: Sequence[Step], layer: Layer) -> Residual | None:
 
 
 def routers(steps: Iterable[Step]) -> tuple[Ping, ...]:
-    """Who answered on the way, nearest first."""
+    """The pings to routers on the path, nearest first."""
     found = (step for step in steps if isinstance(step, Ping) and step.what == ROUTER)
     return tuple(sorted(found, key=lambda step: (step.travel.ttl or 0) if step.travel else 0))
 
@@ -196,39 +198,30 @@ def routers(steps: Iterable[Step]) -> tuple[Ping, ...]:
 # --- at one distance ---------------------------------------------------------------------------
 
 
-def _mostly(found: Sequence[Look]) -> HopResult | None:
-    """The fate of most; of several equally frequent ones the one that says most."""
-    counts = Counter(map(fate, found))
+def _mostly(found: Sequence[LayerStep]) -> HopResult | None:
+    """The most frequent result; of equally frequent ones the most specific."""
+    counts = Counter(map(result_of, found))
     order = list(HopResult)
     return max(counts, key=lambda one: (counts[one], -order.index(one)), default=None)
 
 
-def _agreeing(found: Sequence[Look], wanted: HopResult | None) -> bool:
-    """At least two looks, and most of them, met this."""
-    count = sum(fate(step) is wanted for step in found)
-    return count >= ENOUGH and 2 * count > len(found)
-
-
 def _onset(rows: Sequence[Hop], odd: Sequence[Hop]) -> Hop | None:
-    """The first odd distance; of silence, the first behind which both names never fare alike.
+    """The first distance with different results; for silence, with none alike behind it.
 
-    A router that does not always say that a packet ran out must not look like a box.
+    A router that does not always report an expired packet must not be taken for a middlebox.
     """
     kept: Hop | None = None
     for hop in rows:
+        alike = hop.target is not HopResult.SILENT and hop.target is hop.harmless
         if hop in odd:
             kept = kept or hop
-        elif kept is not None and kept.target is HopResult.SILENT and _fares_alike(hop):
+        elif kept is not None and kept.target is HopResult.SILENT and alike:
             kept = None
     return kept
 
 
-def _fares_alike(hop: Hop) -> bool:
-    return hop.target is not HopResult.SILENT and hop.target is hop.harmless
-
-
 def _odd(hop: Hop, steps: Sequence[Step], layer: Layer, server: int | None) -> bool:
-    """The target fares otherwise than the harmless name does at this distance."""
+    """The target's result at this distance differs from the harmless name's."""
     match hop.target, hop.harmless:
         case (HopResult.RESET | HopResult.CLOSED, other):
             return other is not None and other is not hop.target
@@ -237,14 +230,14 @@ def _odd(hop: Hop, steps: Sequence[Step], layer: Layer, server: int | None) -> b
         case (HopResult.ANSWERED, HopResult.EXPIRED | HopResult.SILENT):
             return server is None or hop.ttl < server
         case (HopResult.ANSWERED, HopResult.ANSWERED) if layer == "tls":
-            return _spoken_for(steps, hop.ttl)
+            return _answers_differ(steps, hop.ttl)
     return False
 
 
-def _spoken_for(steps: Sequence[Step], ttl: int) -> bool:
+def _answers_differ(steps: Sequence[Step], ttl: int) -> bool:
     """At one distance the harmless name shakes hands, and the target's never does or is forged."""
-    target = [s for s in looks(steps, "tls", Role.TARGET)[ttl] if isinstance(s, Tls)]
-    harmless = [s for s in looks(steps, "tls", Role.HARMLESS)[ttl] if isinstance(s, Tls)]
+    target = [s for s in limited_steps(steps, "tls", Role.TARGET)[ttl] if isinstance(s, Tls)]
+    harmless = [s for s in limited_steps(steps, "tls", Role.HARMLESS)[ttl] if isinstance(s, Tls)]
     if not any(step.failure is None for step in harmless):
         return False
     refused = all(step.failure is not None and step.alert_by != "us" for step in target)
@@ -257,40 +250,41 @@ def _forged(step: Tls) -> bool:
 
 
 def _alike(hop: Hop, first: Hop) -> bool:
-    """Before the first odd distance, one at which the same act would have been seen."""
+    """The hop is before the first odd distance, and the same act would have been visible there."""
     if hop.ttl >= first.ttl or hop.harmless is None:
         return False
     return first.target is not HopResult.SILENT or hop.harmless is not HopResult.SILENT
 
 
-# --- in the path, or on it ---------------------------------------------------------------------
+# --- in-path or on-path ------------------------------------------------------------------------
 
 
-def _stands(
+def _position(
     steps: Sequence[Step],
     layer: Layer,
     first: Hop,
-    seen: Sequence[Look],
+    seen: Sequence[LayerStep],
     server: int | None,
 ) -> Literal["in", "on"] | None:
-    """Whether the target's packets get past whoever acts upon them."""
+    """Whether the target's packets pass the middlebox that acts upon them."""
     if first.target is HopResult.SILENT:
         return "in"
     if taken_over(steps, layer):
         return "in"
     if any(_went_on(steps, step) for step in seen):
         return "on"
-    behind = [s for s in seen if _beyond(s, first)]
-    told = {
-        h.ttl for h in hops(steps, layer) if h.harmless in {HopResult.EXPIRED, HopResult.ANSWERED}
+    answering = {
+        h.ttl
+        for h in hops(steps, layer)
+        if h.ttl > first.ttl and h.harmless in {HopResult.EXPIRED, HopResult.ANSWERED}
     }
-    expected = [s for s in behind if s.travel is not None and s.travel.ttl in told]
+    expected = [s for s in seen if s.travel is not None and s.travel.ttl in answering]
     watched = [s for s in expected if _was_watched(s, server)]
     return "in" if len(watched) >= ENOUGH else None
 
 
-def _went_on(steps: Sequence[Step], step: Look) -> bool:
-    """Besides the injected packet, a router farther on or the server itself answered."""
+def _went_on(steps: Sequence[Step], step: LayerStep) -> bool:
+    """Besides the injected packet, an answer came from a router farther on or from the server."""
     if isinstance(step, Dns) and len({(r.rcode, r.answers) for r in step.replies}) > 1:
         return True
     if step.travel is None:
@@ -301,23 +295,19 @@ def _went_on(steps: Sequence[Step], step: Look) -> bool:
     return any(_is_own(packet, mark) for packet in step.travel.packets)
 
 
-def _was_watched(step: Look, server: int | None) -> bool:
-    """Had its packets gone on, we should have seen an answer to them."""
+def _was_watched(step: LayerStep, server: int | None) -> bool:
+    """If its packets had passed the middlebox, an answer to them would have been seen."""
     if step.travel is None or step.travel.ttl is None:
         return False
-    if isinstance(step, Dns):  # a datagram socket hears both
+    if isinstance(step, Dns):  # a datagram socket receives both
         return step.travel.expired is not None
     return bool(step.travel.packets) and (server is not None or step.travel.ttl > 0)
-
-
-def _beyond(step: Look, first: Hop) -> bool:
-    return step.travel is not None and (step.travel.ttl or 0) > first.ttl
 
 
 # --- packets -----------------------------------------------------------------------------------
 
 
-def _server_mark(steps: Sequence[Step], step: Look) -> Packet | None:
+def _server_mark(steps: Sequence[Step], step: LayerStep) -> Packet | None:
     """The server's first packet of the same connection: its SYN-ACK."""
     above = next((s for s in steps if s.id == step.parent), None)
     packets = above.travel.packets if above is not None and above.travel is not None else ()
@@ -325,32 +315,16 @@ def _server_mark(steps: Sequence[Step], step: Look) -> Packet | None:
 
 
 def _is_own(packet: Packet, mark: Packet | None) -> bool:
-    """A packet from as far away as the server's first one, that confirms or says something."""
+    """A packet from as far away as the server's first one, with data or an acknowledgement."""
     if mark is None or packet.by != "peer" or "R" in packet.flags or "S" in packet.flags:
         return False
     return packet.ip_ttl == mark.ip_ttl and bool(packet.size or packet.acked)
 
 
-def _own(steps: Sequence[Step], seen: Sequence[Look]) -> Packet | None:
-    marks = (_server_mark(steps, step) for step in seen)
-    return next((mark for mark in marks if mark is not None), None)
-
-
-def _injected(seen: Sequence[Look], own: Packet | None) -> Packet | None:
-    """The packet that carried the act: a reset, else what came from another distance."""
+def _injected(seen: Sequence[LayerStep], own: Packet | None) -> Packet | None:
+    """The injected packet: a reset, else one that came from another distance than the server's."""
     packets = [p for s in seen if s.travel is not None for p in s.travel.packets if p.by == "peer"]
     resets = [p for p in packets if "R" in p.flags]
     if resets:
         return resets[0]
     return next((p for p in packets if own is not None and p.ip_ttl != own.ip_ttl), None)
-
-
-def _unlimited(step: Step) -> bool:
-    return step.travel is None or step.travel.ttl is None
-
-
-def _unlimited_too(steps: Iterable[Step], layer: Layer) -> Iterator[Look]:
-    kind = LAYERS[layer]
-    for step in steps:
-        if isinstance(step, Tls | Http | Dns) and isinstance(step, kind):
-            yield step

@@ -41,7 +41,7 @@ SERIAL_LIMIT = 40  # hex digits: 20 bytes, RFC 5280 section 4.1.2.2
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ChainAnalysis:
     """What one chain comes to, whatever the day and the name.
 
     Attributes:
@@ -113,12 +113,12 @@ def rfc3339(when: datetime) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
 
 
-def _found(chain: Sequence[bytes], roots: Roots) -> Found | None:
+def _found(chain: Sequence[bytes], roots: Roots) -> ChainAnalysis | None:
     key = b"".join(sha256(data).digest() for data in chain[:17])
     return roots.remembered(key, lambda: _examined(chain, roots))
 
 
-def _examined(chain: Sequence[bytes], roots: Roots) -> Found | None:
+def _examined(chain: Sequence[bytes], roots: Roots) -> ChainAnalysis | None:
     leaf, everything = served(chain)
     if leaf is None:
         return None
@@ -126,7 +126,7 @@ def _examined(chain: Sequence[bytes], roots: Roots) -> Found | None:
     ways = paths(leaf, others, roots, Budget())
     on_way = {one.sha256 for one in ways[0].certificates}
     beside = tuple(one for one in others if one.sha256 not in on_way)
-    return Found(leaf, others, ways, recognise(ways[0], beside))
+    return ChainAnalysis(leaf, others, ways, recognise(ways[0], beside))
 
 
 def _best(ways: Sequence[Path], now: datetime) -> Path:
@@ -178,7 +178,7 @@ def _issuer_key(leaf: "Certificate", way: Path) -> str:
     return f"name:{sha256(leaf.issuer.der).hexdigest()}"
 
 
-def _local(found: Found, way: Path, local: LocalStore | None) -> bool | None:
+def _local(found: ChainAnalysis, way: Path, local: LocalStore | None) -> bool | None:
     """Whether the machine's own store, and not Mozilla's, knows somebody on this way."""
     if way.root is not None:
         return False

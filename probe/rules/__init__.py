@@ -1,11 +1,14 @@
-"""Every reason to conclude something: one file a layer, found by itself, one function a rule."""
+"""Every rule: each module of this folder holds the rules of one layer or experiment.
 
-from collections.abc import Iterator
+A module's `EXPERIMENTS` names the experiments whose records its rules read. One rule may read the
+records of fewer: `@rule(..., experiments=...)`. A new module needs no registration.
+"""
+
 from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 
-from probe.rule import Rule
+from probe.rule import Rule, rules_of
 
 # Within one tier, rules are listed in the order of their modules, and the first of two equally
 # confident rules decides. A module that is not named here comes last.
@@ -32,22 +35,17 @@ READING_ORDER = (
 
 
 def load() -> tuple[Rule, ...]:
-    """Every rule of every module in this folder, in the order in which people read them."""
-    return tuple(sorted(_all(), key=lambda rule: rule.tier))
-
-
-def _all() -> Iterator[Rule]:
-    """A module that names its `EXPERIMENTS` speaks of those alone."""
-    found = sorted((module.name for module in iter_modules(__path__)), key=_reading_order)
-    for name in found:
+    """Every rule of every module in this folder, ordered by tier, module and definition."""
+    order = {name: position for position, name in enumerate(READING_ORDER)}
+    names = sorted(module.name for module in iter_modules(__path__))
+    found: list[Rule] = []
+    for name in sorted(names, key=lambda name: order.get(name, len(order))):
         module = import_module(f"{__name__}.{name}")
-        for rule in module.RULES:
-            yield replace(rule, experiments=getattr(module, "EXPERIMENTS", rule.experiments))
-
-
-def _reading_order(module: str) -> tuple[int, str]:
-    known = module in READING_ORDER
-    return (READING_ORDER.index(module) if known else len(READING_ORDER), module)
+        found += (
+            replace(rule, experiments=rule.experiments or module.EXPERIMENTS)
+            for rule in rules_of(module)
+        )
+    return tuple(sorted(found, key=lambda rule: rule.tier))
 
 
 RULES: tuple[Rule, ...] = load()

@@ -5,7 +5,9 @@ from probe.analysis.shutdown import MOST
 from probe.compare import page_sign, same_issuer
 from probe.failure import Failure
 from probe.model import Dns, Http, Mechanism, Outcome, Ping, Quic, Role, Tls, TrustReason
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import WEB, Finding, Tier, rule
+
+EXPERIMENTS = WEB
 
 _CLOCK_REASONS = {TrustReason.EXPIRED, TrustReason.NOT_YET_VALID}
 _CLOCK_SECONDS = 24 * 3600.0
@@ -167,16 +169,3 @@ def one_page_for_many(e: Evidence) -> Finding | None:
     pages = [s for s in e.pages(e.end) if not s.proven and page_sign(s) is not None]
     common = [s for s in pages if page_sign(s) == e.line.portal_sign]
     return Finding(tuple(common[-1:]), 0.0) if common and e.line.portal_hosts >= _MANY else None
-
-
-RULES: tuple[Rule, ...] = (
-    line_is_dead,
-    no_names,
-    names_over_tcp,
-    line_is_cut,
-    portal_answers,
-    everything_is_resigned,
-    one_certificate_for_all,
-    clock_is_wrong,
-    one_page_for_many,
-)

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from probe.analysis.evidence import Evidence
 from probe.analysis.shutdown import Mode, classify, reach, seen_twice
 from probe.model import Mechanism, Outcome, Ping, Tcp
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import Finding, Tier, rule
 
-EXPERIMENTS = frozenset({"connectivity"})
+EXPERIMENTS = ("connectivity",)
 
 
 def pings(e: Evidence) -> dict[int, list[Ping]]:
@@ -112,13 +112,3 @@ def ports_answer(e: Evidence) -> Finding | None:
         return None
     ports = ", ".join(str(step.port) for step in answering)
     return Finding(tuple(answering), 0.7, reason=f"Of our own server the ports {ports} answer.")
-
-
-RULES: tuple[Rule, ...] = (
-    cut_off,
-    offline,
-    reaches_abroad,
-    cut_off_once,
-    unclear,
-    ports_answer,
-)

@@ -10,7 +10,7 @@ from probe.analysis.evidence import Evidence
 from probe.compare import agree, forged_among, host_of, is_address, is_bogon
 from probe.failure import Failure
 from probe.model import Base, Dns, Http, Mechanism, Outcome, Role, Tcp, Tls
-from probe.rule import WEB, Finding, Rule, Tier, rule
+from probe.rule import WEB, Finding, Tier, rule
 
 EXPERIMENTS = (*WEB, "dns")
 DENIED = {
@@ -354,16 +354,3 @@ def leads_nowhere_everywhere(e: Evidence) -> Finding | None:
     worked = any(s.failure is None for s in (*e.connections(hop), *e.pages(hop)))
     worked = worked or any(s.failure is None for s in e.control(Tcp, hop))
     return None if worked else Finding(tuple(e.system(hop)), 0.9)
-
-
-RULES: tuple[Rule, ...] = (
-    name_denied_here,
-    bogon_here,
-    wrong_address_here,
-    injected_answer_wins,
-    two_answers,
-    public_resolver_answered_by_another,
-    name_dead_everywhere,
-    name_answered_here_only,
-    leads_nowhere_everywhere,
-)

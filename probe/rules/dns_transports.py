@@ -11,8 +11,8 @@ from probe.analysis.evidence import Evidence
 from probe.compare import agree, is_address
 from probe.failure import Failure
 from probe.model import Base, Dns, Mechanism, Outcome, Ping, Role
-from probe.reference_data import nobodys_addresses
-from probe.rule import Finding, Rule, Tier, rule
+from probe.reference_data import unused_addresses
+from probe.rule import Finding, Tier, rule
 
 EXPERIMENTS = ("dns",)
 _ENCRYPTED = frozenset({"doh", "dot"})
@@ -66,7 +66,7 @@ def as_others_say(e: Evidence) -> Finding | None:
 @rule("dns.answered_where_nobody_lives", Tier.NOTE, None, Mechanism.DNS_INJECTED)
 def answered_where_nobody_lives(e: Evidence) -> Finding | None:
     """A question to an address where no resolver lives was answered: somebody answers for all."""
-    nobody = set(nobodys_addresses())
+    nobody = set(unused_addresses())
     answered = [s for s in e.all(Dns, role=Role.NEUTRAL) if s.resolver in nobody and s.replies]
     return Finding(tuple(answered), 0.0) if answered else None
 
@@ -173,16 +173,3 @@ def _list(found: Iterable[Way]) -> str:
 def ways_do_not_decide(e: Evidence) -> Finding | None:
     """The answers neither lead to the site nor show who is to blame for it."""
     return None if is_address(e.host) else Finding(e.steps[-1:], 0.4)
-
-
-RULES: tuple[Rule, ...] = (
-    leads_to_the_site,
-    as_others_say,
-    answered_where_nobody_lives,
-    public_resolver_answered_at_home,
-    forged_on_the_way,
-    came_another_way,
-    way_stopped_for_this_name,
-    way_stopped_for_every_name,
-    ways_do_not_decide,
-)

@@ -8,7 +8,7 @@ from probe.analysis.evidence import Evidence
 from probe.compare import same_failure
 from probe.failure import Failure
 from probe.model import Outcome, Tls
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import Finding, Tier, rule
 from probe.rules.tls import MECHANISMS
 
 EXPERIMENTS = ("hello",)
@@ -126,13 +126,3 @@ def _silenced(e: Evidence, hello: str) -> bool:
 def nothing_to_compare(e: Evidence) -> Finding | None:
     """The usual hello neither passes nor is shown to be stopped for this name alone."""
     return Finding(e.steps[-1:], 0.4)
-
-
-RULES: tuple[Rule, ...] = (
-    name_stopped,
-    usual_one_answered,
-    only_some_stopped,
-    every_one_stopped,
-    stopped_for_any_name,
-    nothing_to_compare,
-)

@@ -22,7 +22,9 @@ from probe.compare import (
 from probe.failure import Failure
 from probe.model import Http, Mechanism, Outcome, Role
 from probe.reference_data import BlockPage
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import WEB, Finding, Tier, rule
+
+EXPERIMENTS = WEB
 
 MECHANISMS = {
     Failure.RESET: Mechanism.HTTP_RESET,
@@ -359,16 +361,3 @@ def one_page_of_the_site(e: Evidence) -> Finding | None:
         if p.failure is None and p.host == e.end_host and p.url != e.end_url
     ]
     return Finding((*strange[-1:], *other[-1:]), 0.0) if strange and other else None
-
-
-RULES: tuple[Rule, ...] = (
-    fails_for_this_host,
-    same_notice_elsewhere,
-    fails_here_only,
-    broken_everywhere,
-    page_without_a_status,
-    redirected_away,
-    another_page_here,
-    known_block_page,
-    one_page_of_the_site,
-)

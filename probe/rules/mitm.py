@@ -12,7 +12,7 @@ from probe.analysis.evidence import Evidence
 from probe.certificates.forgery import LeafFacts, trust_facts
 from probe.compare import same_issuer, same_leaf
 from probe.model import Base, Role, Tls, Trust, TrustReason
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import Finding, Tier, rule, rules_of
 from probe.rules import tls_interception
 
 EXPERIMENTS = ("mitm",)
@@ -27,7 +27,7 @@ _BROKEN = {
 
 
 def _caught(e: Evidence) -> bool:
-    return any(each.holds(e) is not None for each in tls_interception.RULES)
+    return any(each.holds(e) is not None for each in rules_of(tls_interception))
 
 
 def _offered(e: Evidence) -> list[Tls]:
@@ -219,16 +219,3 @@ def _made_of(step: Tls, true: Trust) -> str:
         return f"{off} by the interceptor"
     covered = "for the name that was asked" if forged.named else "for no name that was asked"
     return f"the interceptor signs one {covered} all the same, and hides it"
-
-
-RULES: tuple[Rule, ...] = (
-    name_alone_suffices,
-    only_at_its_address,
-    tls_versions,
-    alpn,
-    other_port,
-    name_cut_in_two,
-    copies_the_origin,
-    origin_is_broken,
-    handwriting,
-)

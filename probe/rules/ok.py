@@ -3,7 +3,9 @@
 from probe.analysis.evidence import Evidence
 from probe.compare import host_of, same_leaf, same_site, similar_pages
 from probe.model import Http, Outcome, Tls, TrustReason
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import WEB, Finding, Tier, rule
+
+EXPERIMENTS = WEB
 
 _REFUSALS = {401, 403, 407, 429, 451}
 _CHALLENGE_TITLES = ("just a moment", "attention required", "ddos-guard", "checking your browser")
@@ -184,18 +186,3 @@ def own_certificate_every_way(e: Evidence) -> Finding | None:
     if not proven or any(s.trust is not None and not s.trust.valid for s in own):
         return None
     return Finding(tuple(proven), 0.95)
-
-
-RULES: tuple[Rule, ...] = (
-    proven_page,
-    refused_by_the_server,
-    server_error,
-    server_error_here,
-    endless_redirects,
-    same_server_key,
-    as_the_control_sees_it,
-    as_its_own_https_page,
-    refused_as_the_control_is,
-    this_name_is_answered,
-    own_certificate_every_way,
-)

@@ -12,7 +12,7 @@ from probe.analysis.http3 import offered
 from probe.compare import same_failure
 from probe.failure import Failure
 from probe.model import Base, Mechanism, Outcome, Quic, Role, Tls
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import Finding, Tier, rule
 
 EXPERIMENTS = ("quic",)
 
@@ -152,15 +152,3 @@ def no_name_is_answered(e: Evidence) -> Finding | None:
 def nothing_fits(e: Evidence) -> Finding | None:
     """What was seen over QUIC shows neither a working site nor interference."""
     return Finding(e.steps[-1:], 0.4)
-
-
-RULES: tuple[Rule, ...] = (
-    fails_for_this_name,
-    fails_here_only,
-    answers_this_name,
-    broken_everywhere,
-    not_offered,
-    nowhere_on_this_line,
-    no_name_is_answered,
-    nothing_fits,
-)

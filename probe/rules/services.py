@@ -1,71 +1,34 @@
-"""What the places of a service say, part by part: that it works, is broken, or cannot be judged.
+"""Rules on services, part by part: the service works, is broken, or cannot be judged.
 
-A part works when one of its places answers as it should; a success in either look clears. Servers
-of the volunteer's own configuration are compared with themselves alone: no control knows them.
-What accuses the network for a service's public places is in `stops.py`.
+A part works when one of its endpoints answers as it should; a success in any attempt clears it.
+Servers of the volunteer's own configuration are compared with themselves alone: no control knows
+them. The rules that accuse the network of blocking public endpoints are in `services_blocked.py`.
 """
 
 from collections.abc import Iterable, Sequence
 
 from probe.analysis.evidence import Evidence, consistently
-from probe.analysis.service_attempts import OWN, THROWAWAY, Attempt, attempts, by_part, by_place
+from probe.analysis.service_attempts import (
+    OWN,
+    THROWAWAY,
+    EndpointAttempt,
+    control_attempts,
+    dead_parts,
+    other_parts_answer,
+    own_servers,
+    parts,
+)
 from probe.compare import same_issuer, same_leaf
-from probe.model import Base, Control, Mechanism, Outcome, Ping, Role, Tls
-from probe.rule import Finding, Rule, Tier, rule
+from probe.model import Base, Mechanism, Outcome, Ping, Role, Tls
+from probe.rule import Finding, Tier, rule
 from probe.rules import access, tls_interception
 
 EXPERIMENTS = ("telegram", "whatsapp", "signal", "messenger", "tor", "openvpn", "wireguard")
 
-Parts = dict[str, list[Attempt]]
 
-
-def parts(e: Evidence) -> Parts:
-    """What the service needs: its public parts, or for a server of one's own that server."""
-    every = by_part(attempts(e.steps))
-    public = {part: looks for part, looks in every.items() if not _is_own(looks)}
-    return public or every
-
-
-def own(e: Evidence) -> Parts:
-    """Servers of the volunteer's own configuration."""
-    return {part: looks for part, looks in by_part(attempts(e.steps)).items() if _is_own(looks)}
-
-
-def dead(e: Evidence) -> Parts:
-    """Public parts of which no place answered, and each was looked at twice."""
-    return {
-        part: looks
-        for part, looks in parts(e).items()
-        if not _is_own(looks)
-        and all(one.failure is not None for one in looks)
-        and all(len(again) > 1 for again in by_place(looks).values())
-    }
-
-
-def there(part: str, controls: Sequence[Control]) -> list[Attempt]:
-    """The controls' looks at one part."""
-    return [
-        look
-        for control in controls
-        for look in by_part(attempts(control.steps)).get(part, ())
-        if not look.own
-    ]
-
-
-def _is_own(looks: Sequence[Attempt]) -> bool:
-    return all(look.own for look in looks)
-
-
-def last_steps(looks: Iterable[Attempt]) -> tuple[Base, ...]:
-    """The step that each look ended with."""
-    return tuple(look.steps[-1] if look.steps else look.summary for look in looks)
-
-
-def besides(e: Evidence, stopped: str) -> str:
-    """Which other parts do answer, for the end of a sentence."""
-    fine = [part for part, looks in parts(e).items() if any(x.failure is None for x in looks)]
-    others = [part for part in fine if part != stopped]
-    return f"; its {' and '.join(others)} answer" if others else ""
+def _last_steps(attempts: Iterable[EndpointAttempt]) -> tuple[Base, ...]:
+    """The step that each attempt ended with."""
+    return tuple(attempt.steps[-1] if attempt.steps else attempt.summary for attempt in attempts)
 
 
 # --- it works ---------------------------------------------------------------------------------
@@ -73,47 +36,50 @@ def besides(e: Evidence, stopped: str) -> str:
 
 @rule("services.proven", Tier.PROVEN, Outcome.OK)
 def proven(e: Evidence) -> Finding | None:
-    """Every part of the service answers, and has shown that it is the service."""
-    found = [next((x for x in looks if x.proven), None) for looks in parts(e).values()]
-    shown = [one for one in found if one is not None]
-    return Finding(last_steps(shown), 0.97) if shown and len(shown) == len(found) else None
+    """Every part of the service answers and has proved to be the service."""
+    found = [next((a for a in attempts if a.proven), None) for attempts in parts(e).values()]
+    shown = [attempt for attempt in found if attempt is not None]
+    return Finding(_last_steps(shown), 0.97) if shown and len(shown) == len(found) else None
 
 
 @rule("services.answers", Tier.LIKELY, Outcome.OK)
 def answers(e: Evidence) -> Finding | None:
-    """Every part of the service answers; of some only the connection can be seen."""
-    found = [next((x for x in looks if _vouched(e, x)), None) for looks in parts(e).values()]
-    shown = [one for one in found if one is not None]
-    return Finding(last_steps(shown), 0.85) if shown and len(shown) == len(found) else None
+    """Every part of the service answers; of some parts only the connection can be tested."""
+    found = [
+        next((a for a in attempts if _answers_as_elsewhere(e, a)), None)
+        for attempts in parts(e).values()
+    ]
+    shown = [attempt for attempt in found if attempt is not None]
+    return Finding(_last_steps(shown), 0.85) if shown and len(shown) == len(found) else None
 
 
-def _vouched(e: Evidence, look: Attempt) -> bool:
-    """It answers, and shows nothing that a control would not see there as well."""
-    step = look.tls
-    if look.failure is not None or look.proven or step is None or step.sni is None:
-        return look.failure is None
-    seen = [s for s in e.control(Tls) if s.sni == step.sni]
-    return any(same_leaf(step, s) or same_issuer(step.trust, s.trust) for s in seen)
+def _answers_as_elsewhere(e: Evidence, attempt: EndpointAttempt) -> bool:
+    """It answers; an unproven certificate for a name must be the one that a control received."""
+    step = attempt.tls
+    if attempt.failure is not None or attempt.proven or step is None or step.sni is None:
+        return attempt.failure is None
+    there = [s for s in e.control(Tls) if s.sni == step.sni]
+    return any(same_leaf(step, s) or same_issuer(step.trust, s.trust) for s in there)
 
 
-# --- the line ---------------------------------------------------------------------------------
+# --- the connection is at fault ---------------------------------------------------------------
 
 
 @rule("services.line_is_dead", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_OFFLINE)
 def line_is_dead(e: Evidence) -> Finding | None:
-    """Nothing at all answered on this line: it says nothing of the service."""
+    """Nothing answered on this connection: it is offline, and the service cannot be judged."""
     return access.line_is_dead.holds(e)
 
 
 @rule("services.line_is_cut", Tier.CAVEAT, Outcome.INCONCLUSIVE)
 def line_is_cut(e: Evidence) -> Finding | None:
-    """Sites that must work do not answer on this line, nor does the service: that is the line."""
+    """The reference sites are unreachable too, so the connection is at fault, not the service."""
     return access.line_is_cut.holds(e)
 
 
 @rule("services.portal_answers", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_CAPTIVE_PORTAL)
 def portal_answers(e: Evidence) -> Finding | None:
-    """One page answers for everything on this line: a captive portal, not the service."""
+    """One page answers for every site on this connection: a captive portal, not the service."""
     return access.portal_answers.holds(e)
 
 
@@ -124,38 +90,38 @@ def portal_answers(e: Evidence) -> Finding | None:
     Mechanism.ACCESS_LOCAL_INTERCEPTOR,
 )
 def everything_is_resigned(e: Evidence) -> Finding | None:
-    """A product at home or in the office re-signs what is asked here."""
+    """A product at home or in the office re-signs the TLS connections of this network."""
     resigned = [s for s in e.all(Tls) if access.is_local_interceptor(e, s)]
     return Finding(tuple(resigned[-1:]), 0.9) if resigned else None
 
 
-# --- somebody in the middle -------------------------------------------------------------------
+# --- interception -----------------------------------------------------------------------------
 
 
 @rule("services.known_interception_key", Tier.KNOWN, Outcome.INTERCEPTED, Mechanism.TLS_MITM)
 def known_interception_key(e: Evidence) -> Finding | None:
-    """A certificate of the service was signed by a key made for interception."""
+    """A certificate of the service was signed with a known interception key."""
     return tls_interception.known_interception_key.holds(e)
 
 
 @rule("services.forged_certificate", Tier.ACCUSED, Outcome.INTERCEPTED, Mechanism.TLS_MITM)
 def forged_certificate(e: Evidence) -> Finding | None:
-    """An unknown authority signs for the service here, and another one for everybody else."""
+    """An unknown authority signs for the service here; elsewhere another authority does."""
     for step in reversed(e.all(Tls)):
-        if not _foreign(e, step):
+        if not _signed_by_unknown(e, step):
             continue
-        seen = [s for s in e.control(Tls) if s.sni == step.sni and s.trust is not None]
-        if seen and not any(same_leaf(step, s) or same_issuer(step.trust, s.trust) for s in seen):
+        there = [s for s in e.control(Tls) if s.sni == step.sni and s.trust is not None]
+        if there and not any(same_leaf(step, s) or same_issuer(step.trust, s.trust) for s in there):
             return Finding((step,), 0.93 * e.control_weight)
         here = [s for s in e.harmless(Tls) if s.address == step.address and s.port == step.port]
-        shown = [s for s in here if s.trust is not None and s.trust.anchored]
-        if shown and not seen:
-            return Finding((step, shown[-1]), 0.9)
+        anchored = [s for s in here if s.trust is not None and s.trust.anchored]
+        if anchored and not there:
+            return Finding((step, anchored[-1]), 0.9)
     return None
 
 
-def _foreign(e: Evidence, step: Tls) -> bool:
-    """A chain for this name that leads to nobody we know, on a line where others are trusted."""
+def _signed_by_unknown(e: Evidence, step: Tls) -> bool:
+    """A chain for this name leads to no known authority, and other chains here are trusted."""
     trust = step.trust
     if trust is None or trust.valid or trust.anchored or step.sni is None or not trust.named:
         return False
@@ -170,29 +136,32 @@ def _foreign(e: Evidence, step: Tls) -> bool:
 
 @rule("services.down_everywhere", Tier.CLEARED, Outcome.DOWN)
 def down_everywhere(e: Evidence) -> Finding | None:
-    """Nobody reaches one part of the service: the control fails in the same way."""
-    for part, looks in dead(e).items():
-        seen = there(part, e.latest)
-        failures = {one.failure for one in looks}
-        if seen and all(one.failure in failures for one in seen):
-            reason = f"Its {part} fails for the control in the same way{besides(e, part)}."
-            return Finding(last_steps(looks), 0.92 * e.control_weight, reason=reason)
+    """One part of the service fails here and for the control in the same way."""
+    for part, attempts in dead_parts(e).items():
+        there = control_attempts(part, e.latest)
+        failures = {attempt.failure for attempt in attempts}
+        if there and all(attempt.failure in failures for attempt in there):
+            reason = f"Its {part} fails for the control in the same way"
+            reason += f"{other_parts_answer(e, part)}."
+            return Finding(_last_steps(attempts), 0.92 * e.control_weight, reason=reason)
     return None
 
 
-# --- servers of one's own ---------------------------------------------------------------------
+# --- the volunteer's own servers --------------------------------------------------------------
 
 
 @rule("services.protocol_stopped", Tier.ACCUSED, Outcome.BLOCKED)
 def protocol_stopped(e: Evidence) -> Finding | None:
-    """The server answers the very same message behind meaningless ones, and never as it is."""
+    """The server answers this message when random bytes precede it, and never when sent plainly."""
     behind = [s for s in e.all(Ping, role=Role.HARMLESS) if s.what.startswith(OWN)]
-    for part, looks in own(e).items():
-        plain = [one.summary for one in looks]
+    for part, attempts in own_servers(e).items():
+        plain = [attempt.summary for attempt in attempts]
         last = consistently(plain)
+        if last is None:
+            continue
         answered = [s for s in behind if s.what == part and s.failure is None]
-        before = [s for s in answered if last is not None and s.at <= last.at]
-        after = [s for s in answered if last is not None and s.at > last.at]
+        before = [s for s in answered if s.at <= last.at]
+        after = [s for s in answered if s.at > last.at]
         if before and after:
             return Finding((*plain, before[-1], after[0]), 0.9)
     return None
@@ -200,60 +169,41 @@ def protocol_stopped(e: Evidence) -> Finding | None:
 
 @rule("services.own_server_silent", Tier.NOTE, None)
 def own_server_silent(e: Evidence) -> Finding | None:
-    """A server of your own configuration does not answer: down or stopped, one line cannot tell."""
-    failed = {part: looks for part, looks in own(e).items() if not _answered(looks)}
-    known = [x for part, looks in failed.items() if THROWAWAY not in part for x in looks]
-    return Finding(last_steps(known), 0.5) if known else None
+    """A server of your own configuration does not answer: it is down or it is blocked."""
+    failed = {part: found for part, found in own_servers(e).items() if not _any_answered(found)}
+    known = [a for part, found in failed.items() if THROWAWAY not in part for a in found]
+    return Finding(_last_steps(known), 0.5) if known else None
 
 
 @rule("services.own_server_wants_a_key", Tier.NOTE, None)
 def own_server_wants_a_key(e: Evidence) -> Finding | None:
-    """A server answers only keys it knows, and none was given: its silence says nothing."""
-    asked = [x for part, looks in own(e).items() if THROWAWAY in part for x in looks]
-    return Finding(last_steps(asked), 0.5) if asked and not _answered(asked) else None
+    """The server answers only keys it knows; no key was configured, so silence proves nothing."""
+    asked = [a for part, found in own_servers(e).items() if THROWAWAY in part for a in found]
+    return Finding(_last_steps(asked), 0.5) if asked and not _any_answered(asked) else None
 
 
-def _answered(looks: Sequence[Attempt]) -> bool:
-    return any(look.failure is None for look in looks)
+def _any_answered(attempts: Sequence[EndpointAttempt]) -> bool:
+    return any(attempt.failure is None for attempt in attempts)
 
 
-# --- we cannot tell ---------------------------------------------------------------------------
+# --- inconclusive -----------------------------------------------------------------------------
 
 
 @rule("services.seen_once", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def seen_once(e: Evidence) -> Finding | None:
-    """It did not simply work, and it could not be looked at a second time."""
-    failed = [x for looks in parts(e).values() for x in looks if x.failure is not None]
-    again = any(x.summary.try_ > 1 for x in failed)
-    return Finding(last_steps(failed[-1:]), 0.5) if failed and not again else None
+    """The service failed, and the confirmation measurement is missing."""
+    failed = [a for attempts in parts(e).values() for a in attempts if a.failure is not None]
+    repeated = any(a.summary.try_ > 1 for a in failed)
+    return Finding(_last_steps(failed[-1:]), 0.5) if failed and not repeated else None
 
 
 @rule("services.no_control", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def no_control(e: Evidence) -> Finding | None:
-    """It did not simply work, nobody looked from elsewhere, and nothing here proves why."""
-    return Finding(e.steps[-1:], 0.5) if e.steps and not e.controls and not own(e) else None
+    """The service failed; a control measurement is missing, and nothing here proves the cause."""
+    return Finding(e.steps[-1:], 0.5) if e.steps and not e.controls and not own_servers(e) else None
 
 
 @rule("services.nothing_fits", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def nothing_fits(e: Evidence) -> Finding | None:
-    """What was seen fits no working service, no broken one, and no interference we can prove."""
+    """The observations show neither a working service, nor a broken one, nor interference."""
     return Finding(e.steps[-1:], 0.4)
-
-
-RULES: tuple[Rule, ...] = (
-    known_interception_key,
-    proven,
-    line_is_dead,
-    line_is_cut,
-    portal_answers,
-    everything_is_resigned,
-    forged_certificate,
-    protocol_stopped,
-    down_everywhere,
-    answers,
-    seen_once,
-    no_control,
-    nothing_fits,
-    own_server_silent,
-    own_server_wants_a_key,
-)

@@ -2,14 +2,12 @@
 
 from probe.analysis.cross_traffic import crowded
 from probe.analysis.evidence import Evidence
-from probe.analysis.paired_test import rate, sane
+from probe.analysis.line_speed import speed
+from probe.analysis.paired_test import sane
 from probe.model import Outcome, Transfer
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import Finding, Tier, rule
 
-EXPERIMENTS = frozenset({"speed"})
-# A line test wants the number itself, also of a line on which half an object is there in no time;
-# the clocks of two looks are no closer together than this.
-_SHORTEST = 0.001
+EXPERIMENTS = ("speed",)
 
 
 @rule("speed.measured", Tier.LIKELY, Outcome.OK)
@@ -30,13 +28,3 @@ def no_number(e: Evidence) -> Finding | None:
         None if alone else "This machine used the line for something else meanwhile: no number."
     )
     return Finding(e.steps[-1:], 0.3, reason=reason)
-
-
-def speed(transfer: Transfer) -> float | None:
-    """Bytes per second of a finished transfer, or None: what failed, or was not alone, has none."""
-    if transfer.ended not in {"full", "cap"} or not sane(transfer) or crowded(transfer):
-        return None
-    return transfer.rate if transfer.rate is not None else rate(transfer, shortest=_SHORTEST)
-
-
-RULES: tuple[Rule, ...] = (measured, no_number)

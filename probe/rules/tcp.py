@@ -4,7 +4,9 @@ from probe.analysis.evidence import Evidence, by_address, consistently, failing
 from probe.compare import same_failure
 from probe.failure import Failure
 from probe.model import Mechanism, Outcome, Role, Tcp
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import WEB, Finding, Tier, rule
+
+EXPERIMENTS = WEB
 
 MECHANISMS = {
     Failure.REFUSED: Mechanism.TCP_REFUSED,
@@ -69,6 +71,3 @@ def dead_everywhere(e: Evidence) -> Finding | None:
     mine = failing(dialled)
     alike = any(same_failure(s.failure, t.failure) for t in mine for s in there)
     return Finding(tuple(mine), 0.93 * e.control_weight) if alike else None
-
-
-RULES: tuple[Rule, ...] = (fails_here_only, dead_everywhere)

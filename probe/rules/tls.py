@@ -10,7 +10,9 @@ from probe.analysis.evidence import Evidence, by_address, failing, steadily
 from probe.compare import same_failure
 from probe.failure import Failure
 from probe.model import Base, Mechanism, Outcome, Role, Tcp, Tls, TrustReason
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import WEB, Finding, Tier, rule
+
+EXPERIMENTS = WEB
 
 MECHANISMS = {
     Failure.TIMEOUT: Mechanism.TLS_TIMEOUT,
@@ -224,13 +226,3 @@ def own_expired_certificate(e: Evidence) -> Finding | None:
         if trust and trust.anchored and trust.named and trust.reason in dated:
             return Finding((step,), 0.88)
     return None
-
-
-RULES: tuple[Rule, ...] = (
-    fails_for_this_name,
-    fails_here_only,
-    address_blocked_after_trigger,
-    broken_everywhere,
-    own_bad_certificate,
-    own_expired_certificate,
-)

@@ -14,8 +14,10 @@ from probe.certificates.forgery import resembles_2019, trust_facts
 from probe.certificates.trust import covers, matches
 from probe.compare import host_of, same_issuer, same_leaf
 from probe.model import Base, Mechanism, Outcome, Role, Tls, TrustReason
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import WEB, Finding, Tier, rule
 from probe.rules.access import is_local_interceptor
+
+EXPERIMENTS = WEB
 
 _MITM = Mechanism.TLS_MITM
 _COMMON_NAME = re.compile(r"(?:^|,)CN=([^,+]+)")
@@ -192,14 +194,3 @@ def _same_address(e: Evidence, step: Tls) -> bool:
 
 def _self_signed(step: Tls) -> bool:
     return step.trust is not None and step.trust.reason is TrustReason.SELF_SIGNED
-
-
-RULES: tuple[Rule, ...] = (
-    known_interception_key,
-    claims_interception_authority,
-    control_sees_another_certificate,
-    copied_like_2019,
-    same_server_proves_another_way,
-    one_key_for_unrelated_names,
-    interceptor_answers_elsewhere,
-)

@@ -1,11 +1,11 @@
-"""What packets that go so far only say of where a name is acted upon. It never acquits."""
+"""Rules on traces: where on the path a name is acted upon. They never conclude `ok`."""
 
 from collections.abc import Iterator
 
 from probe.analysis import trace_analysis
 from probe.analysis.evidence import Evidence
 from probe.model import Mechanism, Outcome, Tls
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import Finding, Tier, rule
 
 EXPERIMENTS = ("trace",)
 
@@ -24,8 +24,8 @@ _MECHANISMS: dict[tuple[trace_analysis.Layer, trace_analysis.HopResult], Mechani
 }
 
 
-def findings(e: Evidence) -> Iterator[trace_analysis.Finding]:
-    """What was found, layer by layer."""
+def findings(e: Evidence) -> Iterator[trace_analysis.TraceFinding]:
+    """What the trace found, layer by layer."""
     for layer in trace_analysis.LAYERS:
         found = trace_analysis.locate(e.steps, layer)
         if found is not None:
@@ -34,48 +34,44 @@ def findings(e: Evidence) -> Iterator[trace_analysis.Finding]:
 
 @rule("path.acted_upon_on_the_way", Tier.ACCUSED, Outcome.BLOCKED)
 def acted_upon_on_the_way(e: Evidence) -> Finding | None:
-    """This name is acted upon before its packets reach the server; a harmless one is not."""
+    """This name triggers a middlebox before the packets reach the server; a harmless name does not."""
     early = [f for f in findings(e) if f.trigger == "sent"]
     if not early:
         return None
-    told = " ".join(f"{f.layer.upper()}: {place(f)}." for f in early)
+    where = " ".join(f"{f.layer.upper()}: {_location(f)}." for f in early)
     return Finding(
         tuple(step for f in early for step in f.steps),
         0.95,
         tuple(_mechanism(f) for f in early),
-        f"This name is acted upon before its packets reach the server. {told}",
+        f"A middlebox acts upon this name before its packets reach the server. {where}",
     )
 
 
-def _mechanism(found: trace_analysis.Finding) -> Mechanism:
+def _mechanism(found: trace_analysis.TraceFinding) -> Mechanism:
     """An answer to a ClientHello is a forged chain or an alert."""
-    if (found.layer, found.fate) != ("tls", trace_analysis.HopResult.ANSWERED):
-        return _MECHANISMS[found.layer, found.fate]
+    if (found.layer, found.result) != ("tls", trace_analysis.HopResult.ANSWERED):
+        return _MECHANISMS[found.layer, found.result]
     chains = any(isinstance(step, Tls) and step.chain for step in found.steps)
     return Mechanism.TLS_MITM if chains else Mechanism.TLS_ALERT
 
 
-def place(found: trace_analysis.Finding) -> str:
-    """Where, and how, in a few words."""
-    between = (
-        f"between hop {found.after} and hop {found.by}"
-        if found.after
-        else (f"before hop {found.by}")
-    )
-    stands = {"in": ", in the path", "on": ", on the path", None: ""}[found.stands]
-    return f"{found.fate} {between}{stands}"
+def _location(found: trace_analysis.TraceFinding) -> str:
+    """What the packets meet, and between which hops, for a sentence."""
+    after = f"between hop {found.after} and hop {found.by}" if found.after else ""
+    position = {"in": ", in-path", "on": ", on-path", None: ""}[found.position]
+    return f"{found.result} {after or f'before hop {found.by}'}{position}"
 
 
 @rule("path.differs_at_the_server", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def differs_at_the_server(e: Evidence) -> Finding | None:
-    """The names fare differently only where the server itself could be the reason."""
+    """The results of the two names differ only where the server itself could be the reason."""
     late = [f for f in findings(e) if f.trigger is None]
     return Finding(tuple(step for f in late for step in f.steps), 0.5) if late else None
 
 
 @rule("path.both_names_fare_alike", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def both_names_fare_alike(e: Evidence) -> Finding | None:
-    """Wherever both names were sent they fared alike; `web` says whether the site opens."""
+    """Both names had the same result at every hop; the `web` experiment tests the site itself."""
     sent = [
         layer
         for layer in trace_analysis.LAYERS
@@ -86,16 +82,8 @@ def both_names_fare_alike(e: Evidence) -> Finding | None:
 
 @rule("path.no_way_to_compare", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def no_way_to_compare(e: Evidence) -> Finding | None:
-    """The harmless name was not answered there either, so that there is nothing to compare with."""
+    """The harmless name was not answered either, so a comparison is missing."""
     sent = any(
         h.target for layer in trace_analysis.LAYERS for h in trace_analysis.hops(e.steps, layer)
     )
     return None if sent else Finding(e.steps[-1:], 0.5)
-
-
-RULES: tuple[Rule, ...] = (
-    acted_upon_on_the_way,
-    differs_at_the_server,
-    both_names_fare_alike,
-    no_way_to_compare,
-)

@@ -1,19 +1,22 @@
-"""Why we cannot tell: what was missing, in one sentence. Honest, and never an accusation."""
+"""Why a website cannot be judged: each rule says exactly what was missing, and accuses nothing."""
 
 from probe.analysis.evidence import Evidence, failing
 from probe.analysis.slowness import cut_short
 from probe.model import Dns, Http, Outcome, Role, Step, Tcp, Tls
-from probe.rule import Finding, Rule, Tier, rule
+from probe.rule import WEB, Finding, Tier, rule
+
+EXPERIMENTS = WEB
+_OPERATIONS = {Dns: "The DNS query", Tcp: "The connection", Tls: "TLS", Http: "The HTTP request"}
 
 
 def _failed(e: Evidence) -> list[Step]:
-    """What failed of the way that a browser here would go."""
+    """The failing steps among those that a browser here would take."""
     own = [s for s in failing(e.steps) if s.role is Role.TARGET]
-    return [s for s in own if not _beside_the_way(e, s)]
+    return [s for s in own if not _is_side_step(e, s)]
 
 
-def _beside_the_way(e: Evidence, step: Step) -> bool:
-    """Another resolver's answer, or a look at the https that stands beside a plain site."""
+def _is_side_step(e: Evidence, step: Step) -> bool:
+    """A query to another resolver, or a step to the https server beside a plain-http site."""
     match step:
         case Dns():
             return (step.resolver, step.type) != ("system", "A")
@@ -23,46 +26,53 @@ def _beside_the_way(e: Evidence, step: Step) -> bool:
             return False
 
 
-def _how(e: Evidence) -> str:
-    """Where it ended, in a few words."""
+def _last_failure(e: Evidence) -> str:
+    """The beginning of a sentence: the operation that failed last, and how."""
     failed = _failed(e)
     if not failed:
-        return "It did not simply work"
-    what = {"dns": "Asking for the name", "tcp": "Connecting", "tls": "TLS", "http": "The request"}
-    last = failed[-1]
-    kind = type(last).__name__.lower()
-    return f"{what.get(kind, kind.upper())} ended in {last.failure}"
+        return "The site did not simply work"
+    kind = type(failed[-1])
+    return f"{_OPERATIONS.get(kind, kind.__name__.upper())} failed ({failed[-1].failure})"
 
 
 @rule("unclear.seen_once", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def seen_once(e: Evidence) -> Finding | None:
-    """It did not simply work, and it could not be looked at a second time."""
+    """The site failed, and the confirmation measurement is missing."""
     failed = _failed(e)
     tries = max((s.try_ for s in e.steps if s.role is Role.TARGET), default=0)
     return Finding(tuple(failed[-1:]), 0.5) if failed and tries < 2 else None
 
 
+@rule("unclear.line_not_shown_to_work", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def line_not_shown_to_work(e: Evidence) -> Finding | None:
+    """No other server answered around the failure, so the connection itself may have failed."""
+    failed = _failed(e)
+    if not failed or e.alive_around(failed[-1]):
+        return None
+    return Finding((failed[-1],), 0.5)
+
+
 @rule("unclear.no_control", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def no_control(e: Evidence) -> Finding | None:
-    """It did not simply work, nobody looked from elsewhere, and nothing here proves why."""
+    """The site failed; a control measurement is missing, and nothing here proves the cause."""
     if e.controls or not e.steps:
         return None
-    reason = f"{_how(e)}; nobody looked from elsewhere, and nothing here proves why."
+    reason = f"{_last_failure(e)}; a control measurement is missing, and nothing here proves why."
     return Finding(e.steps[-1:], 0.5, reason=reason)
 
 
 @rule("unclear.plain_page", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def plain_page(e: Evidence) -> Finding | None:
-    """A page came over plain http, where anybody could write it, and nothing shows whose it is."""
+    """A page came over plain http, which the network can replace; its origin is not shown."""
     pages = [p for p in e.pages(e.end) if p.url.startswith("http:") and p.status is not None]
     if not pages or _failed(e):
         return None
     why = (
-        "it is not the one that the control was given, but sites differ by place and by the hour"
+        "it differs from the control's page, but sites differ by country and by the hour"
         if e.controls
-        else "nobody looked from elsewhere to compare it with"
+        else "a control measurement to compare it with is missing"
     )
-    reason = f"A page came over plain http, where anybody could have written it; {why}."
+    reason = f"A page came over plain http, which the network can replace; {why}."
     return Finding(tuple(pages[-1:]), 0.55, reason=reason)
 
 
@@ -73,58 +83,41 @@ def whose_certificate(e: Evidence) -> Finding | None:
     if not shaken or any(s.failure is not None for s in e.handshakes(e.end)):
         return None
     trust = shaken[-1].trust
-    told = trust.reason if trust is not None and trust.reason else "invalid"
-    missing = "the control's look does not tell" if e.controls else "nobody looked from elsewhere"
-    reason = f"The certificate is not valid ({told}); whether it is the site's own, {missing}."
+    why = trust.reason if trust is not None and trust.reason else "invalid"
+    missing = (
+        "the control measurement does not show whether it is the site's own"
+        if e.controls
+        else "a control measurement to compare it with is missing"
+    )
+    reason = f"The certificate is not valid ({why}); {missing}."
     return Finding(tuple(shaken[-1:]), 0.55, reason=reason)
-
-
-@rule("unclear.line_not_shown_to_work", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def line_not_shown_to_work(e: Evidence) -> Finding | None:
-    """Nothing else was seen to work right before and after: the line itself may have failed."""
-    failed = _failed(e)
-    if not failed or e.alive_around(failed[-1]):
-        return None
-    return Finding((failed[-1],), 0.5)
 
 
 @rule("unclear.slow", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def slow(e: Evidence) -> Finding | None:
-    """The page began and did not finish in time: slow, which is a question for `throttle`."""
+    """The page began and did not finish in time; the `throttle` experiment tests for slowing."""
     cut = [p for p in e.pages(e.end) if p.failure and (p.received_bytes or cut_short(p))]
     return Finding(tuple(cut[-1:]), 0.6, reason=_ask_throttle(e)) if cut else None
 
 
 @rule("note.slow_page", Tier.NOTE, None)
 def slow_page(e: Evidence) -> Finding | None:
-    """The page came, but not whole in the time a page has: slow, on purpose or not."""
+    """The page loaded only in part within the time limit; nothing shows whether by intent."""
     cut = [p for p in e.pages(e.end) if p.failure is None and cut_short(p)]
     return Finding(tuple(cut[-1:]), 0.0, reason=_ask_throttle(e)) if cut else None
 
 
 def _ask_throttle(e: Evidence) -> str:
     return (
-        "The page began and did not come whole in the time a page has: slow. Whether on purpose "
-        f"is a question for: qazprobe run -e throttle {e.end_url}"
+        "The page began and did not finish within the time limit. To test whether the network "
+        f"slows it, run: qazprobe run -e throttle {e.end_url}"
     )
 
 
 @rule("unclear.nothing_fits", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def nothing_fits(e: Evidence) -> Finding | None:
-    """What was seen fits no working site, no broken one, and no interference we can prove."""
+    """The observations show neither a working site, nor a broken one, nor interference."""
     if not e.controls:
         return Finding(e.steps[-1:], 0.4)
-    reason = f"{_how(e)}; neither this nor what the control saw shows whose doing it is."
+    reason = f"{_last_failure(e)}; neither this nor the control measurement shows the cause."
     return Finding(e.steps[-1:], 0.4, reason=reason)
-
-
-RULES: tuple[Rule, ...] = (
-    seen_once,
-    line_not_shown_to_work,
-    no_control,
-    plain_page,
-    whose_certificate,
-    slow,
-    slow_page,
-    nothing_fits,
-)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from probe.analysis.facts import Facts, condense, line_facts
 from probe.failure import Failure
 from probe.model import Authority, Http, Ping, Record, Role, Step, Steps
-from probe.reference_data import nobodys_addresses
+from probe.reference_data import unused_addresses
 from probe.runner.references import reached
 from tests.build import (
     FORGED,
@@ -126,7 +126,7 @@ def test_the_line_is_alive_when_others_are_answered_around_a_failure() -> None:
 
 
 def test_an_answer_from_where_no_resolver_lives_is_a_hijack() -> None:
-    (nobody,) = nobodys_addresses()
+    (nobody,) = unused_addresses()
     asked = dns(GOOD, resolver=nobody)
     assert line_facts((), (), [site("a.org", GOOD, asked)]).hijacked_resolvers == (nobody,)
     silent = dns(resolver=nobody, failure=Failure.TIMEOUT)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from probe.analysis.paired_test import (
     Judgement,
-    State,
+    PairState,
     detectable,
     froze,
     judge_pairs,
@@ -82,7 +82,7 @@ def pairs(*rates: tuple[float, float]) -> list[Transfer]:
     ]
 
 
-def state(steps: Sequence[Transfer]) -> State:
+def state(steps: Sequence[Transfer]) -> PairState:
     return judge_pairs(steps).state
 
 
@@ -103,21 +103,21 @@ def test_the_control_goes_first_and_then_in_turn() -> None:
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [
-        (pairs((4000, 4000)), State.OK),
-        (pairs((2100, 4000)), State.OK),
-        (pairs((1900, 4000)), State.MORE),
-        (pairs((100, 100)), State.SLOW_BOTH),
-        (pairs((1900, 4000), (4000, 4000), (3900, 4000)), State.INCONCLUSIVE),
-        (pairs((1000, 4000), (4100, 4000), (1100, 4100)), State.INCONCLUSIVE),
-        (pairs(*[(128, 4000)] * 3), State.MORE),
-        (pairs(*[(128, 4000)] * 5), State.EXTREME),
-        (pairs(*[(800, 4000)] * 5), State.STRONG),
-        (pairs(*[(1800, 4000)] * 5), State.SUSPECTED),
-        (pairs(*[(1400, 4000)] * 4, (4500, 4400)), State.INCONCLUSIVE),
+        (pairs((4000, 4000)), PairState.OK),
+        (pairs((2100, 4000)), PairState.OK),
+        (pairs((1900, 4000)), PairState.MORE),
+        (pairs((100, 100)), PairState.SLOW_BOTH),
+        (pairs((1900, 4000), (4000, 4000), (3900, 4000)), PairState.INCONCLUSIVE),
+        (pairs((1000, 4000), (4100, 4000), (1100, 4100)), PairState.INCONCLUSIVE),
+        (pairs(*[(128, 4000)] * 3), PairState.MORE),
+        (pairs(*[(128, 4000)] * 5), PairState.EXTREME),
+        (pairs(*[(800, 4000)] * 5), PairState.STRONG),
+        (pairs(*[(1800, 4000)] * 5), PairState.SUSPECTED),
+        (pairs(*[(1400, 4000)] * 4, (4500, 4400)), PairState.INCONCLUSIVE),
     ],
 )
 def test_the_rule_stops_after_one_three_or_five_pairs(
-    steps: list[Transfer], expected: State
+    steps: list[Transfer], expected: PairState
 ) -> None:
     assert state(steps) is expected
 
@@ -132,44 +132,44 @@ def test_an_accusation_has_the_exact_probability() -> None:
 
 def test_freezing_twice_is_a_freeze_and_the_bytes_are_kept() -> None:
     steps = [frozen("A", 1), moved("B", 1, 4000), moved("A", 2, 4000), moved("B", 2, 4000)]
-    assert state(steps[:2]) is State.MORE
+    assert state(steps[:2]) is PairState.MORE
     third = [frozen("A", 3), moved("B", 3, 4000)]
-    assert state([*steps, *third]) is State.FREEZE
-    assert state([*steps[:2], frozen("A", 2), moved("B", 2, 4000)]) is State.FREEZE
+    assert state([*steps, *third]) is PairState.FREEZE
+    assert state([*steps[:2], frozen("A", 2), moved("B", 2, 4000)]) is PairState.FREEZE
     assert not froze(frozen("A", 1, at=70_000))
 
 
 def test_when_everything_freezes_it_is_the_line() -> None:
-    assert state([frozen("A", 1), frozen("B", 1)]) is State.INCONCLUSIVE
+    assert state([frozen("A", 1), frozen("B", 1)]) is PairState.INCONCLUSIVE
 
 
 def test_errors_on_one_name_alone_are_blocking_and_not_slowness() -> None:
     steps = [s for n in range(1, 5) for s in (broken("A", n), moved("B", n, 4000))]
-    assert state(steps[:6]) is State.MORE
-    assert state(steps) is State.BLOCKED
-    assert state([broken("A", 1), broken("B", 1)]) is State.MORE
+    assert state(steps[:6]) is PairState.MORE
+    assert state(steps) is PairState.BLOCKED
+    assert state([broken("A", 1), broken("B", 1)]) is PairState.MORE
     both = [s for n in (1, 2) for s in (broken("A", n), broken("B", n))]
-    assert state(both) is State.INCONCLUSIVE
+    assert state(both) is PairState.INCONCLUSIVE
 
 
 def test_one_error_and_then_nothing_slow_is_fine() -> None:
     steps = [broken("A", 1), moved("B", 1, 4000)]
     more = [s for n in (2, 3, 4) for s in (moved("A", n, 4000), moved("B", n, 4000))]
-    assert state([*steps, *more[:4]]) is State.MORE
-    assert state([*steps, *more]) is State.OK
+    assert state([*steps, *more[:4]]) is PairState.MORE
+    assert state([*steps, *more]) is PairState.OK
 
 
 def test_a_control_that_is_slow_only_afterwards_is_residual() -> None:
     found = judge_pairs(pairs((128, 4000), (128, 130), (129, 126)))
-    assert found.state is State.INCONCLUSIVE
+    assert found.state is PairState.INCONCLUSIVE
     assert found.residual
     assert "had been offered" in found.why
 
 
 def test_a_spent_budget_is_said_and_longer_looks_are_not_pairs() -> None:
     unaffordable = Transfer(address="192.0.2.1", port=443, sni="x", arm="B", pair=2, ended="budget")
-    assert state([*pairs((128, 4000)), unaffordable]) is State.BUDGET
-    assert state([*pairs((4000, 4000)), unaffordable]) is State.OK
+    assert state([*pairs((128, 4000)), unaffordable]) is PairState.BUDGET
+    assert state([*pairs((4000, 4000)), unaffordable]) is PairState.OK
     assert pair_up([moved("A", 0, 1), moved("B", 0, 1)], "A", "B") == ()
 
 
@@ -182,7 +182,7 @@ def test_an_unproven_neutral_server_measures_nothing() -> None:
         pair=1,
         failure=Failure.SSL_CERTIFICATE,
     )
-    assert state([moved("A", 1, 128), forged]) is State.INVALID
+    assert state([moved("A", 1, 128), forged]) is PairState.INVALID
 
 
 def test_size_decides_what_can_be_seen() -> None:
@@ -191,7 +191,7 @@ def test_size_decides_what_can_be_seen() -> None:
 
 
 def test_quick_transfers_are_not_told_apart_by_their_clock() -> None:
-    assert state(pairs((10**6, 9 * 10**6))) is State.OK
+    assert state(pairs((10**6, 9 * 10**6))) is PairState.OK
 
 
 def test_what_a_policer_lets_through_first_is_no_part_of_the_rate() -> None:
@@ -224,14 +224,14 @@ def noisy(*more: tuple[float, float]) -> list[Transfer]:
 
 def test_a_suspicion_that_is_not_plain_is_open_until_two_more_pairs_are_seen() -> None:
     once = judge_pairs(noisy())
-    assert once.state is State.STRONG
+    assert once.state is PairState.STRONG
     assert once.unsettled
     assert judge_pairs(noisy((900, 4000))).open
     again = judge_pairs(noisy((900, 4000), (900, 4000)))
-    assert again.state is State.STRONG
+    assert again.state is PairState.STRONG
     assert not again.open
     refuted = judge_pairs(noisy((4000, 900), (4000, 900)))
-    assert refuted.state is State.INCONCLUSIVE
+    assert refuted.state is PairState.INCONCLUSIVE
     assert not refuted.open
 
 
@@ -242,13 +242,13 @@ def test_a_plain_suspicion_needs_no_more_pairs() -> None:
 def test_a_suspicion_stands_when_nothing_more_can_be_asked() -> None:
     unaffordable = Transfer(address="192.0.2.1", port=443, sni="x", arm="B", pair=6, ended="budget")
     spent = judge_pairs([*noisy(), unaffordable])
-    assert spent.state is State.STRONG
+    assert spent.state is PairState.STRONG
     assert not spent.open
     errors = [step for n in (6, 7, 8, 9) for step in (broken("A", n), moved("B", n, 4000))]
     assert judge_pairs([*noisy(), *errors[:6]]).open
-    assert judge_pairs([*noisy(), *errors]).state is State.BLOCKED
+    assert judge_pairs([*noisy(), *errors]).state is PairState.BLOCKED
     last = judge_pairs([*noisy(), *errors[:6], moved("A", 9, 900), broken("B", 9)])
-    assert last.state is State.STRONG
+    assert last.state is PairState.STRONG
     assert not last.open
 
 

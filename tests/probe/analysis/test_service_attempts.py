@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from probe.analysis.service_attempts import attempts, by_part, by_place
+from probe.analysis.service_attempts import attempts, by_endpoint, by_part
 from probe.failure import Failure
 from probe.model import Ping
 from probe.reference_data import endpoints, services
@@ -21,7 +21,7 @@ from tests.probe.rules.service_looks import (
 def test_a_look_is_its_summary_and_what_it_stands_on() -> None:
     (look,) = attempts(numbered((named(part="calls"),)))
     assert look.part == "calls"
-    assert look.place == (NAME, 443)
+    assert look.endpoint == (NAME, 443)
     assert look.dns is not None
     assert look.tls is not None
     assert look.tls.sni == NAME
@@ -30,13 +30,13 @@ def test_a_look_is_its_summary_and_what_it_stands_on() -> None:
 
 def test_a_name_that_led_nowhere_has_no_port() -> None:
     (look,) = attempts(numbered((denied(),)))
-    assert look.place == (NAME, None)
+    assert look.endpoint == (NAME, None)
     assert look.failure is Failure.DNS_NXDOMAIN
 
 
 def test_an_address_is_a_place_of_its_own() -> None:
     looks = attempts(numbered((dialled(), dialled(port=5222), asked())))
-    assert list(by_place(looks)) == [(GOOD, 443), (GOOD, 5222)]
+    assert list(by_endpoint(looks)) == [(GOOD, 443), (GOOD, 5222)]
     assert [look.proven for look in looks] == [False, False, True]
 
 
@@ -44,7 +44,7 @@ def test_a_server_of_ones_own_is_its_summary_alone() -> None:
     (look,) = attempts(numbered((own("peer 1"),)))
     assert look.own
     assert look.proven
-    assert look.place == ("peer 1", None)
+    assert look.endpoint == ("peer 1", None)
 
 
 def test_a_part_may_be_called_like_a_server_of_ones_own() -> None:

@@ -39,7 +39,7 @@ def test_the_place_is_where_both_names_part(
 ) -> None:
     found = trace_analysis.locate(walk("tls", harmless, target), "tls")
     assert found is not None
-    assert (found.fate, found.after, found.by, found.stands) == (fate, after, by, stands)
+    assert (found.result, found.after, found.by, found.position) == (fate, after, by, stands)
     assert (found.server, found.trigger) == (6, "sent")
 
 
@@ -87,7 +87,7 @@ def test_single_packets_tell_in_the_path_from_on_it(
 ) -> None:
     found = trace_analysis.locate(walk("tls", "xxxxxa", "xxxrrr", packets=packets), "tls")
     assert found is not None
-    assert found.stands == stands
+    assert found.position == stands
     assert found.injected == RESET
     assert found.own is not None
     assert found.own.ip_ttl == 50
@@ -97,13 +97,13 @@ def test_two_answers_to_one_question_stand_on_the_path() -> None:
     steps = walk("dns", "xxxa", "xxaa")
     found = trace_analysis.locate(steps, "dns")
     assert found is not None
-    assert (found.after, found.by, found.stands) == (2, 3, "in")
+    assert (found.after, found.by, found.position) == (2, 3, "in")
     more = Reply(at=0.2, rcode=0, answers=("198.51.100.1",))
     doubled = tuple(
         replace(s, replies=(*s.replies, more)) if isinstance(s, Dns) and s.replies else s
         for s in steps
     )
-    assert getattr(trace_analysis.locate(doubled, "dns"), "stands", None) == "on"
+    assert getattr(trace_analysis.locate(doubled, "dns"), "position", None) == "on"
 
 
 def test_a_proxy_answers_for_both_names_and_forges_one() -> None:
@@ -120,7 +120,7 @@ def test_a_proxy_answers_for_both_names_and_forges_one() -> None:
     far = tuple(replace(router(ttl), id=100 + ttl) for ttl in (1, 2, 3, 4, 5))
     found = trace_analysis.locate((*far, *forged), "tls")
     assert found is not None
-    assert (found.by, found.server, found.stands, found.trigger) == (3, 3, "in", "sent")
+    assert (found.by, found.server, found.position, found.trigger) == (3, 3, "in", "sent")
     assert trace_analysis.taken_over((*far, *forged), "tls")
     assert trace_analysis.locate((*far, *steps), "tls") is None
 
@@ -154,6 +154,6 @@ def test_a_fate_is_read_from_what_came() -> None:
         HopResult.SILENT: replace(tls, failure=Failure.TIMEOUT, travel=Travel(ttl=3)),
         HopResult.CLOSED: replace(tls, failure=Failure.EOF),
     }
-    assert {wanted: trace_analysis.fate(step) for wanted, step in cases.items()} == {
+    assert {wanted: trace_analysis.result_of(step) for wanted, step in cases.items()} == {
         w: w for w in cases
     }

@@ -5,12 +5,12 @@ from msgspec.structs import replace
 
 from probe.failure import Failure
 from probe.model import Dns, Ping, Record, Reply, Role, Step
-from probe.reference_data import nobodys_addresses
+from probe.reference_data import unused_addresses
 from tests.build import GOOD, HARMLESS, OTHER, SINK, dns, doh, record, tls
 from tests.probe.rules.check import holds
 
 TIMEOUT, RESET, NXDOMAIN = Failure.TIMEOUT, Failure.RESET, Failure.DNS_NXDOMAIN
-(NOBODY,) = nobodys_addresses()
+(NOBODY,) = unused_addresses()
 
 
 def public(*answers: str, ttl: int | None = 57, failure: Failure | None = None) -> Dns:

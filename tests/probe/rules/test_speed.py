@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from probe import codec
+from probe.analysis.line_speed import speed
 from probe.judge import judge
 from probe.model import Outcome, Sample, Transfer
-from probe.rules.speed import speed
 
 CASES = Path(__file__).parents[2] / "cases"
 FILES = sorted(
