@@ -25,7 +25,7 @@ _SHORT = 1500
 _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
-def reads_like_one(page: Http) -> bool:
+def reads_like_blockpage(page: Http) -> bool:
     """It speaks of blocking, or is nearly nothing but a way to somebody else's page."""
     source = text(page)
     said = f"{page.title or ''} {_TAGS.sub(' ', source)}".casefold()

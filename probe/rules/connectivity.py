@@ -1,4 +1,4 @@
-"""How far the line reaches: what a look at sites at home and abroad says of a shutdown."""
+"""Rules on shutdowns: which domestic and foreign sites the connection reaches."""
 
 from collections.abc import Mapping
 
@@ -10,105 +10,106 @@ from probe.rule import Finding, Tier, rule
 EXPERIMENTS = ("connectivity",)
 
 
-def pings(e: Evidence) -> dict[int, list[Ping]]:
-    """The looks of each round."""
+def _pings(e: Evidence) -> tuple[Ping, ...]:
+    return tuple(step for step in e.steps if isinstance(step, Ping))
+
+
+def _rounds(e: Evidence) -> dict[int, list[Ping]]:
+    """The pings of each round, by its number."""
     rounds: dict[int, list[Ping]] = {}
-    for step in e.steps:
-        if isinstance(step, Ping):
-            rounds.setdefault(step.try_, []).append(step)
+    for ping in _pings(e):
+        rounds.setdefault(ping.try_, []).append(ping)
     return rounds
 
 
-def modes(e: Evidence) -> list[tuple[float, Mode]]:
-    """What each round showed, and when it began."""
-    return [(min(p.at for p in looks), classify(reach(looks))) for looks in pings(e).values()]
+def _modes(e: Evidence) -> list[tuple[float, Mode]]:
+    """When each round began, and what it showed."""
+    return [(min(p.at for p in pings), classify(reach(pings))) for pings in _rounds(e).values()]
 
 
-def last_mode(e: Evidence) -> Mode | None:
-    """What the newest look showed."""
-    found = modes(e)
+def _last_mode(e: Evidence) -> Mode | None:
+    """What the newest round showed."""
+    found = _modes(e)
     return max(found)[1] if found else None
-
-
-def _all(e: Evidence) -> tuple[Ping, ...]:
-    return tuple(step for step in e.steps if isinstance(step, Ping))
 
 
 _CUTS: Mapping[Mode, tuple[Mechanism, str]] = {
     Mode.WHITELIST: (
         Mechanism.ACCESS_WHITELIST,
-        "Nothing abroad and hardly anything ordinary at home answers; what a list would pass does",
+        "No foreign site and hardly any ordinary domestic site answers; whitelisted sites do",
     ),
     Mode.FOREIGN_CUT: (
         Mechanism.ACCESS_FOREIGN_CUT,
-        "Nothing abroad answers, and sites at home do",
+        "No foreign site answers, and domestic sites do",
     ),
 }
 
 
 @rule("shutdown.cut_off", Tier.ACCUSED, Outcome.BLOCKED)
 def cut_off(e: Evidence) -> Finding | None:
-    """Two looks minutes apart found only a part of the network within reach."""
+    """Two measurements minutes apart reached only a part of the network."""
     for mode, (how, words) in _CUTS.items():
-        if seen_twice(mode, modes(e)):
-            return Finding(_all(e), 0.9, (how,), f"{words}: twice, minutes apart.")
+        if seen_twice(mode, _modes(e)):
+            reason = f"{words}: measured twice, minutes apart."
+            return Finding(_pings(e), 0.9, (how,), reason)
     return None
 
 
 @rule("shutdown.cut_off_once", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def cut_off_once(e: Evidence) -> Finding | None:
-    """One look found only a part of the network within reach: it must be seen again."""
+    """One measurement reached only a part of the network; a second one is missing."""
     for mode, (how, words) in _CUTS.items():
-        if last_mode(e) is mode and not seen_twice(mode, modes(e)):
-            return Finding(_all(e), 0.5, (how,), f"{words}, in one look: it must be seen again.")
+        if _last_mode(e) is mode and not seen_twice(mode, _modes(e)):
+            reason = f"{words}: measured once; a second measurement is missing."
+            return Finding(_pings(e), 0.5, (how,), reason)
     return None
 
 
 @rule("shutdown.reaches_abroad", Tier.LIKELY, Outcome.OK)
 def reaches_abroad(e: Evidence) -> Finding | None:
-    """Sites abroad answer: the line is whole."""
-    return Finding(_all(e), 0.9) if last_mode(e) is Mode.NORMAL else None
+    """Foreign sites answer: the connection is not cut."""
+    return Finding(_pings(e), 0.9) if _last_mode(e) is Mode.NORMAL else None
 
 
 _FILTERED = (
-    "Name servers abroad take connections, and hardly any site answers: a login page, dead names "
-    "or a filter, not a line that is cut."
+    "Foreign name servers accept connections, and hardly any site answers: a login page, failing "
+    "DNS or a filter, not a cut connection."
 )
 _NO_NAMES = (
-    "Name servers abroad take connections at port 443 and none at port 53, and hardly any site "
-    "answers: a filter of names, and not an operator that is down."
+    "Foreign name servers accept connections at port 443 and none at port 53, and hardly any site "
+    "answers: a DNS filter, not an operator that is down."
 )
 _OFF: Mapping[Mode, str] = {
-    Mode.OPERATOR_DOWN: "Nothing answers but the home's own router: the operator is down.",
-    Mode.HOME_DOWN: "Not even the home's own router answers: this says nothing of the network.",
-    Mode.OFFLINE: "Nothing answers: this line is offline.",
+    Mode.OPERATOR_DOWN: "Only the home router answers: the operator is down.",
+    Mode.HOME_DOWN: "The home router does not answer, so the network cannot be judged.",
+    Mode.OFFLINE: "Nothing answers: this connection is offline.",
 }
 
 
 @rule("shutdown.offline", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_OFFLINE)
 def offline(e: Evidence) -> Finding | None:
-    """Nothing answers on this line."""
-    reason = _OFF.get(last_mode(e) or Mode.NORMAL)
-    return Finding(_all(e), 0.9, reason=reason) if reason else None
+    """Nothing answers on this connection."""
+    reason = _OFF.get(_last_mode(e) or Mode.NORMAL)
+    return Finding(_pings(e), 0.9, reason=reason) if reason else None
 
 
 @rule("shutdown.unclear", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def unclear(e: Evidence) -> Finding | None:
-    """Some sites at home answer and none abroad, in no pattern that has a name."""
-    if last_mode(e) not in {Mode.UNCLEAR, None}:
+    """Some domestic sites answer and no foreign one does; the pattern fits no known shutdown."""
+    if _last_mode(e) not in {Mode.UNCLEAR, None}:
         return None
-    looks = max(pings(e).items(), default=(0, []))[1]
-    seen = reach(looks)
-    words = _FILTERED if seen.addresses.up else _NO_NAMES if seen.ports.up else None
-    return Finding(_all(e), 0.4, reason=words)
+    newest = max(_rounds(e).items(), default=(0, []))[1]
+    seen = reach(newest)
+    reason = _FILTERED if seen.addresses.up else _NO_NAMES if seen.ports.up else None
+    return Finding(_pings(e), 0.4, reason=reason)
 
 
 @rule("shutdown.ports_answer", Tier.NOTE, None)
 def ports_answer(e: Evidence) -> Finding | None:
-    """Some ports of a server of ours answer while sites do not: a filter, not a pulled plug."""
+    """Some ports of a neutral server answer while sites do not: a filter, not a cut connection."""
     tried = [s for s in e.steps if isinstance(s, Tcp) and s.role == "neutral"]
     answering = [s for s in tried if s.failure is None or s.failure == "connection_refused"]
-    if not answering or last_mode(e) is Mode.NORMAL:
+    if not answering or _last_mode(e) is Mode.NORMAL:
         return None
     ports = ", ".join(str(step.port) for step in answering)
-    return Finding(tuple(answering), 0.7, reason=f"Of our own server the ports {ports} answer.")
+    return Finding(tuple(answering), 0.7, reason=f"Ports {ports} of the neutral server answer.")

@@ -1,8 +1,9 @@
-"""What the ways to ask for a name show, set beside each other.
+"""Rules that compare DNS transports: system and public resolvers, over UDP, TCP, DoT and DoH.
 
-Somebody who answers in a resolver's place stands nearer than it does: the packets have come another
-way, and there may be two of them. A difference in the way alone is told and proves nothing, because
-large resolvers answer from many machines; with an answer that nobody else gives, it does.
+A middlebox that answers in a resolver's place is nearer than the resolver: its packets crossed
+fewer routers, and there may be two answers. A different hop count alone is noted and proves
+nothing, because large resolvers answer from many machines. It is proof together with an answer that
+no other resolver gives.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,33 +22,26 @@ _SILENCES = frozenset(
     {Failure.TIMEOUT, Failure.RESET, Failure.REFUSED, Failure.EOF, Failure.HOST_UNREACHABLE}
 )
 
-Way = tuple[str, str]
+# A resolver's label and the transport it was asked over.
+Channel = tuple[str, str]
 
 
-def _way(step: Dns) -> Way:
-    return step.resolver, step.transport
-
-
-def _own(e: Evidence, way: Way | None = None) -> list[Dns]:
+def _own(e: Evidence, channel: Channel | None = None) -> list[Dns]:
     asked = [s for s in e.all(Dns) if s.name == e.host and s.type == "A"]
-    return [s for s in asked if way is None or _way(s) == way]
+    return [s for s in asked if channel is None or (s.resolver, s.transport) == channel]
 
 
-def _harmless(e: Evidence, way: Way) -> list[Dns]:
-    return [s for s in e.harmless(Dns) if _way(s) == way]
+def _harmless(e: Evidence, channel: Channel) -> list[Dns]:
+    return [s for s in e.harmless(Dns) if (s.resolver, s.transport) == channel]
 
 
-def _ways(e: Evidence) -> list[Way]:
-    return list(dict.fromkeys(_way(s) for s in _own(e)))
-
-
-def _told(way: Way) -> str:
-    return f"{way[0]} over {way[1]}"
+def _channels(e: Evidence) -> list[Channel]:
+    return list(dict.fromkeys((s.resolver, s.transport) for s in _own(e)))
 
 
 @rule("dns.leads_to_the_site", Tier.LIKELY, Outcome.OK)
 def leads_to_the_site(e: Evidence) -> Finding | None:
-    """What the resolver here answers is an address that proves the name."""
+    """The system resolver gives an address that proves the name."""
     proven = e.system_addresses(0) & e.proven_addresses(0)
     shown = [s for s in e.handshakes(0) if s.address in proven and s.trust and s.trust.valid]
     return Finding((*e.system(0)[:1], *shown[:1]), 0.95) if shown else None
@@ -55,35 +49,35 @@ def leads_to_the_site(e: Evidence) -> Finding | None:
 
 @rule("dns.as_others_say", Tier.LIKELY, Outcome.OK)
 def as_others_say(e: Evidence) -> Finding | None:
-    """The resolver here answers what encrypted ones answer."""
+    """The system resolver gives the same answer as encrypted resolvers."""
     mine = e.system(0)
     there = [s for s in e.encrypted(0) if s.addresses]
-    said = {a for s in there for a in s.addresses}
-    same = bool(mine) and all(agree(s.addresses, said) for s in mine)
+    addresses = {a for s in there for a in s.addresses}
+    same = bool(mine) and all(agree(s.addresses, addresses) for s in mine)
     return Finding((*mine, *there[:1]), 0.85) if there and same else None
 
 
 @rule("dns.answered_where_nobody_lives", Tier.NOTE, None, Mechanism.DNS_INJECTED)
 def answered_where_nobody_lives(e: Evidence) -> Finding | None:
-    """A question to an address where no resolver lives was answered: somebody answers for all."""
-    nobody = set(unused_addresses())
-    answered = [s for s in e.all(Dns, role=Role.NEUTRAL) if s.resolver in nobody and s.replies]
+    """A query to an address without a resolver was answered: a middlebox answers DNS queries."""
+    unused = set(unused_addresses())
+    answered = [s for s in e.all(Dns, role=Role.NEUTRAL) if s.resolver in unused and s.replies]
     return Finding(tuple(answered), 0.0) if answered else None
 
 
 @rule("dns.public_resolver_answered_at_home", Tier.NOTE, None, Mechanism.DNS_INJECTED)
 def public_resolver_answered_at_home(e: Evidence) -> Finding | None:
-    """Questions to a public resolver are asked on by the one of this line, not by its own."""
+    """Queries to a public resolver are redirected to the operator's resolver."""
     found = [s for s in e.all(Ping, role=Role.NEUTRAL) if s.what == "whoami system"]
     return Finding(tuple(found), 0.0) if found else None
 
 
 @rule("dns.forged_on_the_way", Tier.NOTE, None, Mechanism.DNS_INJECTED)
 def forged_on_the_way(e: Evidence) -> Finding | None:
-    """An answer came another way than the resolver's others, and nobody else gives it."""
-    for way in _ways(e):
-        steps = _came_another_way(e, way)
-        if steps and all(_contradicts(e, s) for s in _own(e, way) if s.replies):
+    """An answer took another path than the resolver's others, and no other resolver gives it."""
+    for channel in _channels(e):
+        steps = _another_hop_count(e, channel)
+        if steps and all(_contradicts(e, s) for s in _own(e, channel) if s.replies):
             return Finding(steps, 0.0)
     return None
 
@@ -91,30 +85,30 @@ def forged_on_the_way(e: Evidence) -> Finding | None:
 @rule("dns.came_another_way", Tier.NOTE, None)
 def came_another_way(e: Evidence) -> Finding | None:
     """A resolver's answers for this name crossed another number of routers than its others."""
-    found = {way: steps for way in _ways(e) if (steps := _came_another_way(e, way))}
+    found = {c: steps for c in _channels(e) if (steps := _another_hop_count(e, c))}
     if not found:
         return None
-    reason = f"Answers for this name came another way than others from: {_list(found)}."
+    reason = f"Answers for this name crossed another number of routers: {_listed(found)}."
     return Finding(tuple(s for steps in found.values() for s in steps), 0.0, reason=reason)
 
 
-def _came_another_way(e: Evidence, way: Way) -> tuple[Base, ...]:
-    """Queries, at least two of each, whose replies' IP times to live agree with each other only."""
-    mine = [s for s in _own(e, way) if _hops(s) is not None]
-    usual = [s for s in _harmless(e, way) if _hops(s) is not None]
+def _another_hop_count(e: Evidence, channel: Channel) -> tuple[Base, ...]:
+    """Queries, at least two of each, if the two names' replies arrive with different IP TTLs."""
+    mine = [s for s in _own(e, channel) if _reply_ttl(s) is not None]
+    usual = [s for s in _harmless(e, channel) if _reply_ttl(s) is not None]
     if len(mine) < 2 or len(usual) < 2:
         return ()
-    seen = [_hops(s) or 0 for s in usual]
-    apart = all(abs((_hops(s) or 0) - one) > 1 for s in mine for one in seen)
+    seen = [_reply_ttl(s) or 0 for s in usual]
+    apart = all(abs((_reply_ttl(s) or 0) - one) > 1 for s in mine for one in seen)
     return (*mine, *usual) if apart and max(seen) - min(seen) <= 1 else ()
 
 
-def _hops(step: Dns) -> int | None:
+def _reply_ttl(step: Dns) -> int | None:
     return step.replies[0].ip_ttl if step.replies else None
 
 
 def _contradicts(e: Evidence, step: Dns) -> bool:
-    """It says what no encrypted resolver says, and does not lead to the site."""
+    """No encrypted resolver gives this answer, and it does not lead to the site."""
     there = [s for s in e.encrypted(0) if s.replies]
     given = set(step.addresses)
     if not there or given & e.proven_addresses(0):
@@ -126,12 +120,12 @@ def _contradicts(e: Evidence, step: Dns) -> bool:
 
 @rule("dns.way_stopped_for_this_name", Tier.NOTE, None)
 def way_stopped_for_this_name(e: Evidence) -> Finding | None:
-    """A way to ask stays without an answer for this name, and answers for a harmless one."""
+    """A resolver does not answer for this name over one transport, and does for a harmless name."""
     found = dict(_silenced(e, others=False))
     if not found:
         return None
     silent = any(s.failure is Failure.TIMEOUT for steps in found.values() for s in steps)
-    reason = f"Answered for a harmless name and never for this one: {_list(found)}."
+    reason = f"Answered for a harmless name and never for this one: {_listed(found)}."
     return Finding(
         tuple(s for steps in found.values() for s in steps),
         0.0,
@@ -142,34 +136,34 @@ def way_stopped_for_this_name(e: Evidence) -> Finding | None:
 
 @rule("dns.way_stopped_for_every_name", Tier.NOTE, None)
 def way_stopped_for_every_name(e: Evidence) -> Finding | None:
-    """A way to ask stays without an answer whatever the name, while another one is answered."""
+    """A resolver answers for no name over one transport, while other resolvers answer."""
     found = dict(_silenced(e, others=True))
     alive = [s for s in e.harmless(Dns) if s.replies]
     if not found or not alive:
         return None
-    reason = f"No answer whatever the name, while others are answered: {_list(found)}."
+    reason = f"No answer for any name, while other resolvers answer: {_listed(found)}."
     return Finding(tuple(s for steps in found.values() for s in steps[-1:]), 0.0, reason=reason)
 
 
-def _silenced(e: Evidence, *, others: bool) -> Iterator[tuple[Way, tuple[Dns, ...]]]:
-    """Ways by which the name was never answered, in two looks; `others`: nor was a harmless one."""
-    for way in _ways(e):
-        mine, harmless = _own(e, way), _harmless(e, way)
-        if min(len(mine), len(harmless)) < 2 or not _never(mine):
+def _silenced(e: Evidence, *, others: bool) -> Iterator[tuple[Channel, tuple[Dns, ...]]]:
+    """Channels that never answered for the name; `others`: nor for a harmless one, else always."""
+    for channel in _channels(e):
+        mine, harmless = _own(e, channel), _harmless(e, channel)
+        if min(len(mine), len(harmless)) < 2 or not _all_silent(mine):
             continue
-        if _never(harmless) if others else all(s.replies for s in harmless):
-            yield way, (*mine, *harmless)
+        if _all_silent(harmless) if others else all(s.replies for s in harmless):
+            yield channel, (*mine, *harmless)
 
 
-def _never(steps: list[Dns]) -> bool:
+def _all_silent(steps: list[Dns]) -> bool:
     return all(s.failure in _SILENCES for s in steps)
 
 
-def _list(found: Iterable[Way]) -> str:
-    return ", ".join(map(_told, found))
+def _listed(found: Iterable[Channel]) -> str:
+    return ", ".join(f"{resolver} over {transport}" for resolver, transport in found)
 
 
 @rule("dns.ways_do_not_decide", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def ways_do_not_decide(e: Evidence) -> Finding | None:
-    """The answers neither lead to the site nor show who is to blame for it."""
+    """The answers do not lead to the site, and nothing shows whether the network changed them."""
     return None if is_address(e.host) else Finding(e.steps[-1:], 0.4)

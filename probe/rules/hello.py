@@ -1,7 +1,7 @@
-"""What the shape of a ClientHello changes, for one name and for a harmless one.
+"""Rules that compare shapes of the ClientHello, with the target's name and with a harmless one.
 
-A hello says something of the name only where a harmless name is answered by the same hello, before
-and after. A hello that no name is answered by is the server's limit, or acted upon for its shape.
+A failing hello tests the name only where the same hello with a harmless name is answered, before
+and after. A hello that fails with every name is unsupported by the server or blocked for its shape.
 """
 
 from probe.analysis.evidence import Evidence
@@ -24,12 +24,12 @@ def _hellos(e: Evidence) -> tuple[str, ...]:
 
 
 def _answered(step: Tls) -> bool:
-    """The server itself spoke: a handshake, or its own alert."""
+    """The server answered: a completed handshake, or its own alert."""
     return step.answered and step.failure in {None, Failure.SSL_HANDSHAKE}
 
 
 def _around(e: Evidence, step: Tls) -> tuple[Tls, ...]:
-    """The harmless name, answered by the same hello at this address, just before and after."""
+    """The answered handshakes with the harmless name, same hello and address, before and after."""
     alike = [s for s in e.harmless(Tls) if (s.hello, s.address) == (step.hello, step.address)]
     before = [s for s in alike if s.at <= step.at][-1:]
     after = [s for s in alike if s.at > step.at][:1]
@@ -37,7 +37,7 @@ def _around(e: Evidence, step: Tls) -> tuple[Tls, ...]:
 
 
 def stopped(e: Evidence, hello: str) -> tuple[Tls, ...]:
-    """What shows that the name is stopped with this hello: at least two looks, and those around."""
+    """The proof that the name is blocked with this hello: two attempts and those around each."""
     mine = _offers(e, hello)
     if len(mine) < 2 or any(s.failure not in _STOPPED for s in mine):
         return ()
@@ -48,20 +48,20 @@ def stopped(e: Evidence, hello: str) -> tuple[Tls, ...]:
 
 
 def passes(e: Evidence, hello: str) -> bool:
-    """The name is answered by this hello, every time."""
+    """This hello with the name is answered every time."""
     mine = _offers(e, hello)
     return bool(mine) and all(_answered(s) for s in mine)
 
 
 def _sorted(e: Evidence) -> tuple[list[str], list[str]]:
-    """Hellos that are stopped for this name alone, and those that pass."""
+    """The hellos that are blocked for this name alone, and those that pass."""
     hellos = _hellos(e)
     return [h for h in hellos if stopped(e, h)], [h for h in hellos if passes(e, h)]
 
 
 @rule("hello.name_stopped", Tier.ACCUSED, Outcome.BLOCKED)
 def name_stopped(e: Evidence) -> Finding | None:
-    """The usual hello with this name is stopped; with a harmless name it is answered."""
+    """The default hello with this name is blocked; with a harmless name it is answered."""
     steps = stopped(e, "default")
     if not steps or steps[0].failure is None:
         return None
@@ -70,7 +70,7 @@ def name_stopped(e: Evidence) -> Finding | None:
 
 @rule("hello.usual_one_answered", Tier.LIKELY, Outcome.OK)
 def usual_one_answered(e: Evidence) -> Finding | None:
-    """The usual hello with this name is answered every time, and the handshake is completed."""
+    """The default hello with this name is answered every time, and the handshake is completed."""
     mine = _offers(e, "default")
     fine = bool(mine) and all(s.failure is None for s in mine)
     return Finding(tuple(mine), 0.9) if fine else None
@@ -78,51 +78,54 @@ def usual_one_answered(e: Evidence) -> Finding | None:
 
 @rule("hello.only_some_stopped", Tier.NOTE, None)
 def only_some_stopped(e: Evidence) -> Finding | None:
-    """With this name some hellos are stopped and others pass: what is keyed on is between them."""
-    shut, passing = _sorted(e)
-    if not shut or not passing:
+    """With this name some hellos are blocked and others pass: the filter keys on the difference."""
+    blocked, passing = _sorted(e)
+    if not blocked or not passing:
         return None
-    reason = f"With this name, stopped: {', '.join(shut)}; passing: {', '.join(passing)}."
-    steps = tuple(s for h in (*shut, *passing) for s in _offers(e, h)[-1:])
+    reason = f"With this name, blocked: {', '.join(blocked)}; passing: {', '.join(passing)}."
+    steps = tuple(s for h in (*blocked, *passing) for s in _offers(e, h)[-1:])
     return Finding(steps, 0.0, reason=reason)
 
 
 @rule("hello.every_one_stopped", Tier.NOTE, None)
 def every_one_stopped(e: Evidence) -> Finding | None:
-    """Whatever the hello, this name is stopped: the name is read in every version and shape."""
-    hellos = _hellos(e)
-    shut, _ = _sorted(e)
-    if len(shut) < 2 or len(shut) < len([h for h in hellos if not _unusable(e, h)]):
+    """This name is blocked with every hello: the filter reads it in every version and shape."""
+    blocked, _ = _sorted(e)
+    usable = [h for h in _hellos(e) if not _unusable(e, h)]
+    if len(blocked) < 2 or len(blocked) < len(usable):
         return None
-    return Finding(tuple(s for h in shut for s in _offers(e, h)[-1:]), 0.0)
+    return Finding(tuple(s for h in blocked for s in _offers(e, h)[-1:]), 0.0)
+
+
+def _with_any_name(e: Evidence, hello: str) -> list[Tls]:
+    return [*_offers(e, hello), *(s for s in e.harmless(Tls) if s.hello == hello)]
 
 
 def _unusable(e: Evidence, hello: str) -> bool:
-    """No name at all is answered by this hello here."""
-    both = [*_offers(e, hello), *(s for s in e.harmless(Tls) if s.hello == hello)]
+    """This hello never leads to a handshake here, with any name."""
+    both = _with_any_name(e, hello)
     return len(both) > 2 and not any(s.failure is None for s in both)
 
 
 @rule("hello.stopped_for_any_name", Tier.NOTE, None)
 def stopped_for_any_name(e: Evidence) -> Finding | None:
-    """A hello of some shape gets nothing back whatever the name; the usual one is answered."""
+    """A hello of some shape gets no answer with any name; the default hello is answered."""
     usual = [s for s in e.harmless(Tls) if s.hello == "default"]
     if not usual or not all(map(_answered, usual)):
         return None
-    mute = [h for h in _hellos(e) if _unusable(e, h) and _silenced(e, h)]
-    if not mute:
+    silent = [h for h in _hellos(e) if _unusable(e, h) and _unanswered(e, h)]
+    if not silent:
         return None
-    reason = f"Whatever the name, these hellos get nothing back here: {', '.join(mute)}."
-    return Finding(tuple(s for h in mute for s in _offers(e, h)[-1:]), 0.0, reason=reason)
+    reason = f"These hellos get no answer here with any name: {', '.join(silent)}."
+    return Finding(tuple(s for h in silent for s in _offers(e, h)[-1:]), 0.0, reason=reason)
 
 
-def _silenced(e: Evidence, hello: str) -> bool:
-    """Nothing came back: an alert would be the server's own word on the hello."""
-    both = [*_offers(e, hello), *(s for s in e.harmless(Tls) if s.hello == hello)]
-    return all(s.bytes_in == 0 and s.failure in _STOPPED for s in both)
+def _unanswered(e: Evidence, hello: str) -> bool:
+    """No byte came back; an alert would be the server's own refusal of the hello."""
+    return all(s.bytes_in == 0 and s.failure in _STOPPED for s in _with_any_name(e, hello))
 
 
 @rule("hello.nothing_to_compare", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def nothing_to_compare(e: Evidence) -> Finding | None:
-    """The usual hello neither passes nor is shown to be stopped for this name alone."""
+    """The default hello does not pass every time, and no proof shows that the name is blocked."""
     return Finding(e.steps[-1:], 0.4)

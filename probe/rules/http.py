@@ -1,13 +1,13 @@
-"""What pages say that came over a channel anybody could write into.
+"""Rules on HTTP pages that came over a channel the network can write into.
 
-A page over proven TLS is the server's own word. Anything else is compared with what the control was
-given, and with what the same address says to another name. A likeness in length or in headers
-acquits nobody, and a difference alone accuses nobody: sites greet every country differently.
+A page over proven TLS is the server's own. Other pages are compared with the control's, and with
+the page of the same address for another host. A similar length or header clears nothing, and a
+difference alone proves nothing: sites show every country another page.
 """
 
 from msgspec.structs import replace
 
-from probe.analysis.blockpage_text import reads_like_one, text
+from probe.analysis.blockpage_text import reads_like_blockpage, text
 from probe.analysis.evidence import Evidence, by_address, steadily
 from probe.analysis.slowness import cut_short
 from probe.compare import (
@@ -21,7 +21,7 @@ from probe.compare import (
 )
 from probe.failure import Failure
 from probe.model import Http, Mechanism, Outcome, Role
-from probe.reference_data import BlockPage
+from probe.reference_data import BlockPage, blockpages
 from probe.rule import WEB, Finding, Tier, rule
 
 EXPERIMENTS = WEB
@@ -36,7 +36,7 @@ _MAYBE_THE_SERVER = {401, 403, 429, 451, 500, 502, 503, 504, 520, 521, 522, 523,
 
 
 def _failing(e: Evidence) -> list[tuple[Http, list[Http]]]:
-    """Attempts at one address, all of which failed in one way, and the one that says in which."""
+    """For each address whose attempts all failed alike: the last of them, and all of them."""
     pages = e.pages(e.end)
     given = e.system_addresses(e.end)
     if any(p.failure is None for p in pages if p.address in given):
@@ -66,33 +66,33 @@ def fails_for_this_host(e: Evidence) -> Finding | None:
         ]
         before = [s for s in other if s.at <= attempts[-1].at]
         after = [s for s in other if s.at > attempts[-1].at]
-        shown = _not_the_server(e, last, attempts)
-        if after and (before or len(after) > 1) and shown is not None:
-            sure, steps = shown
-            proof = (*attempts, *before[-1:], *after[-1:], *steps)
-            return Finding(proof, sure, mechanisms=_mechanism(last))
+        proof = _not_the_server(e, last, attempts)
+        if after and (before or len(after) > 1) and proof is not None:
+            confidence, steps = proof
+            steps = (*attempts, *before[-1:], *after[-1:], *steps)
+            return Finding(steps, confidence, mechanisms=_mechanism(last))
     return None
 
 
 def _not_the_server(
     e: Evidence, last: Http, attempts: list[Http]
 ) -> tuple[float, tuple[Http, ...]] | None:
-    """How sure it is that not the server itself is broken for this host: as with names in TLS."""
+    """The confidence that the server itself is not broken for this host; see `tls.py`."""
     if any(p.failure is None for p in e.control_pages(e.end)):
         return 0.96, ()
-    there, steps = at_a_stranger(e, last)
+    there, steps = at_unrelated_server(e, last)
     if there:
         return 0.94, steps
-    heard = {s.acknowledged for s in attempts if s.failure is Failure.TIMEOUT}
-    if heard == {False}:
+    acknowledged = {s.acknowledged for s in attempts if s.failure is Failure.TIMEOUT}
+    if acknowledged == {False}:
         return 0.92, ()
-    return None if True in heard or there is False else (0.88, ())
+    return None if True in acknowledged or there is False else (0.88, ())
 
 
-def at_a_stranger(e: Evidence, mine: Http) -> tuple[bool | None, tuple[Http, ...]]:
+def at_unrelated_server(e: Evidence, mine: Http) -> tuple[bool | None, tuple[Http, ...]]:
     """Whether this host fails alike at an unrelated server that answers a harmless one around it.
 
-    None: nobody asked, it was not well itself, or it is not unrelated.
+    None: not tried, the server failed for the harmless host too, or it is not unrelated.
     """
     for step in e.all(Http, role=Role.NEUTRAL, hop=mine.hop):
         if _name(step) != _name(mine) or step.address == mine.address or _same_operator(e, step):
@@ -106,11 +106,11 @@ def at_a_stranger(e: Evidence, mine: Http) -> tuple[bool | None, tuple[Http, ...
     return None, ()
 
 
-def _same_operator(e: Evidence, stranger: Http) -> bool:
-    """The supposedly unrelated server says to a harmless host what the target's says to it."""
-    harmless = [s for s in e.harmless(Http, hop=stranger.hop) if s.url == stranger.url]
-    there = [s for s in harmless if s.address == stranger.address]
-    here = [s for s in harmless if s.address != stranger.address]
+def _same_operator(e: Evidence, other: Http) -> bool:
+    """The supposedly unrelated server shows a harmless host the page that the target's shows."""
+    harmless = [s for s in e.harmless(Http, hop=other.hop) if s.url == other.url]
+    there = [s for s in harmless if s.address == other.address]
+    here = [s for s in harmless if s.address != other.address]
     return any(similar_pages(one, other) for one in there for other in here)
 
 
@@ -120,7 +120,7 @@ def _name(page: Http) -> str:
 
 @rule("http.same_notice_elsewhere", Tier.ACCUSED, Outcome.BLOCKED)
 def same_notice_elsewhere(e: Evidence) -> Finding | None:
-    """An unrelated server gives this host, and no other one, the notice that the site's gives."""
+    """An unrelated server shows the same notice as the site's server, for this host only."""
     for step in e.all(Http, role=Role.NEUTRAL):
         mine = plain_pages(e, step.hop)
         if len(mine) < 2 or _name(step) != _name(mine[-1]) or _same_operator(e, step):
@@ -130,8 +130,8 @@ def same_notice_elsewhere(e: Evidence) -> Finding | None:
         if len(there) < 2 or any(_same_notice(s, step) for s in others):
             continue
         if all(_same_notice(p, step) for p in mine):
-            proof = (*mine[-2:], there[0], step, there[-1])
-            return Finding(proof, 0.93, mechanisms=(_kind_of_notice(step),))
+            steps = (*mine[-2:], there[0], step, there[-1])
+            return Finding(steps, 0.93, mechanisms=(_notice_mechanism(step),))
     return None
 
 
@@ -140,10 +140,10 @@ def _same_notice(one: Http, other: Http) -> bool:
         return one.malformed and other.malformed
     if leaves_the_site(other):
         return host_of(one.location or "") == host_of(other.location or "")
-    return similar_pages(one, other) and reads_like_one(one)
+    return similar_pages(one, other) and reads_like_blockpage(one)
 
 
-def _kind_of_notice(page: Http) -> Mechanism:
+def _notice_mechanism(page: Http) -> Mechanism:
     if page.malformed:
         return Mechanism.HTTP_INJECTED
     return Mechanism.HTTP_REDIRECTED if leaves_the_site(page) else Mechanism.HTTP_BLOCKPAGE
@@ -157,13 +157,13 @@ def fails_here_only(e: Evidence) -> Finding | None:
         if cut_short(attempts[-1]):
             continue  # slow, or frozen: not for this rule
         if last.address in there and e.alive_around(last):
-            sure = 0.88 * e.control_weight
-            return Finding(tuple(attempts), sure, mechanisms=_mechanism(last))
+            confidence = 0.88 * e.control_weight
+            return Finding(tuple(attempts), confidence, mechanisms=_mechanism(last))
     return None
 
 
 def open_pages(e: Evidence, hop: int) -> list[Http]:
-    """Pages for the URL of one hop over no proven channel, from the system's addresses."""
+    """Unproven pages for the URL of one hop, from the system resolver's addresses if any."""
     pages = [p for p in e.pages(hop) if p.status is not None or p.malformed]
     given = e.system_addresses(hop)
     mine = [p for p in pages if p.address in given] or pages
@@ -171,12 +171,12 @@ def open_pages(e: Evidence, hop: int) -> list[Http]:
 
 
 def plain_pages(e: Evidence, hop: int) -> list[Http]:
-    """Those of them that came over no TLS at all."""
+    """Those of the open pages that came over plain http."""
     return [p for p in open_pages(e, hop) if p.url.startswith("http:")]
 
 
 def _only_the_address_is_wrong(e: Evidence, hop: int, pages: list[Http]) -> bool:
-    """At the address that others give, the site is as it should be: this is for the DNS rules."""
+    """Another page comes from the address that others give: the DNS rules judge this case."""
     given, others = e.system_addresses(hop), e.other_addresses(hop)
     if given & others or not others:
         return False
@@ -191,14 +191,14 @@ def _good_control(e: Evidence, hop: int) -> list[Http]:
 
 @rule("http.broken_everywhere", Tier.CLEARED, Outcome.DOWN)
 def broken_everywhere(e: Evidence) -> Finding | None:
-    """Nobody gets a whole page out of this site: the control's attempts end in the same way."""
+    """The site sends no complete page: requests fail here and for the control in the same way."""
     pages = e.pages(e.end)
     mine = [p for p in pages if p.failure is not None]
     there = [p for p in e.control(Http, latest=True) if p.url == e.end_url]
     if len(mine) < 2 or len(mine) < len(pages) or not there:
         return None
-    if at_a_stranger(e, mine[-1])[0]:
-        return None  # it is the host that fails, at whatever server: the control is no better off
+    if at_unrelated_server(e, mine[-1])[0]:
+        return None  # the host fails at every server, so the control may be filtered too
     failed = all(p.failure is not None for p in there)
     alike = failed and any(same_failure(p.failure, q.failure) for q in mine for p in there)
     return Finding(tuple(mine), 0.92 * e.control_weight) if alike else None
@@ -206,7 +206,7 @@ def broken_everywhere(e: Evidence) -> Finding | None:
 
 @rule("http.page_without_a_status", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_INJECTED)
 def page_without_a_status(e: Evidence) -> Finding | None:
-    """Text came that is no HTTP answer, where the control is answered properly."""
+    """The reply is not valid HTTP, and the control gets a valid response."""
     for hop in range(e.end + 1):
         pages = open_pages(e, hop)
         odd = [p for p in pages if p.malformed]
@@ -217,37 +217,38 @@ def page_without_a_status(e: Evidence) -> Finding | None:
 
 
 def leaves_the_site(page: Http) -> bool:
-    """This redirect leads to another registered name."""
+    """The page redirects to another registered name."""
     if page.location is None or not 300 <= (page.status or 0) < 400:
         return False
     return not same_site(host_of(page.url), host_of(page.location))
 
 
 def _leaves_the_brand(page: Http) -> bool:
-    """It leads to a name that is not even called the same in another country."""
+    """The page redirects to a name that is not the same brand under another country's domain."""
     here, there = host_of(page.url), host_of(page.location or "")
     return leaves_the_site(page) and (is_address(there) or not same_brand(here, there))
 
 
 @rule("http.redirected_away", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_REDIRECTED)
 def redirected_away(e: Evidence) -> Finding | None:
-    """Here the site redirects to another site over plain http; elsewhere it does not."""
+    """The site redirects to another site over plain http here, and not for the control."""
     for hop in range(e.end + 1):
         pages = open_pages(e, hop)
         away = [p for p in pages if _leaves_the_brand(p)]
         if len(away) < 2 or len(away) < len(pages):
             continue
-        there = [*_good_control(e, hop), *_own_word(e, hop)]
+        proven = _proven_pages(e, hop)
+        there = [*_good_control(e, hop), *proven]
         same = {host_of(p.location or "") for p in there}
         ends = {host_of(p.url) for p in e.control_ends}
         target = host_of(away[-1].location or "")
         if there and not any(same_site(target, host) for host in same | ends if host):
-            return Finding((*away[-2:], *_own_word(e, hop)), 0.95 * (e.control_weight or 0.95))
+            return Finding((*away[-2:], *proven), 0.95 * (e.control_weight or 0.95))
     return None
 
 
-def _own_word(e: Evidence, hop: int) -> list[Http]:
-    """What the same host says over proven TLS, from here."""
+def _proven_pages(e: Evidence, hop: int) -> list[Http]:
+    """The same host's pages over proven TLS, from here."""
     host = host_of(e.hop_urls.get(hop, ""))
     return [
         p
@@ -258,12 +259,13 @@ def _own_word(e: Evidence, hop: int) -> list[Http]:
 
 @rule("http.another_page_here", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_BLOCKPAGE)
 def another_page_here(e: Evidence) -> Finding | None:
-    """Over plain http this host shows a page that is not the site's and does not belong to it."""
+    """Over plain http the host shows a page that is not the site's and does not belong to it."""
     for hop in range(e.end + 1):
         pages = [p for p in plain_pages(e, hop) if not p.malformed and not leaves_the_site(p)]
         if len(pages) < 2 or _only_the_address_is_wrong(e, hop, pages):
             continue
-        there = [*_good_control(e, hop), *e.control_ends, *_own_word(e, hop)]
+        proven = _proven_pages(e, hop)
+        there = [*_good_control(e, hop), *e.control_ends, *proven]
         good = [p for p in there if (p.status or 599) < 400]
         strange = [p for p in pages if not any(similar_pages(p, q) for q in there)]
         if not good or len(strange) < len(pages) or any(map(_may_be_its_own, strange)):
@@ -272,18 +274,18 @@ def another_page_here(e: Evidence) -> Finding | None:
             continue
         steady = similar_pages(strange[0], strange[-1])
         many = e.line.portal_hosts > 1 and page_sign(strange[-1]) == e.line.portal_sign
-        if not (many or all(map(reads_like_one, strange)) or _same_by_https(e, hop)):
-            continue  # a site may greet every country differently
-        sure = (0.95 if many else 0.9) if steady else 0.0
-        if sure:
-            return Finding((*strange[-2:], *_own_word(e, hop)), sure * (e.control_weight or 0.95))
+        if not (many or all(map(reads_like_blockpage, strange)) or _same_by_https(e, hop)):
+            continue  # a site may show every country another page
+        if steady:
+            confidence = (0.95 if many else 0.9) * (e.control_weight or 0.95)
+            return Finding((*strange[-2:], *proven), confidence)
     return None
 
 
 def _same_by_https(e: Evidence, hop: int) -> bool:
-    """Over proven TLS the site shows here what it shows elsewhere: it does not differ by place."""
+    """Over proven TLS the page is the control's: the site does not differ by country."""
     there = [p for p in _good_control(e, hop) + e.control_ends if (p.status or 599) < 300]
-    return any(similar_pages(p, q) for p in _own_word(e, hop) for q in there)
+    return any(similar_pages(p, q) for p in _proven_pages(e, hop) for q in there)
 
 
 def _may_be_its_own(page: Http) -> bool:
@@ -300,51 +302,46 @@ def _shares_links(page: Http, good: Http) -> bool:
 
 
 def known_page(page: Http) -> str | None:
-    """The id of the known block page that this is, or None."""
+    """The id of the known block page that matches, or None."""
     found = _known(page)
     return found.id if found else None
 
 
 def _known(page: Http) -> BlockPage | None:
-    from probe.targets import blockpages
-
-    body = text(page).lower()
+    texts = {"title": page.title, "location": page.location, "body": text(page)}
     for known in blockpages():
-        place = {"title": page.title, "location": page.location, "body": body}.get(known.where)
-        if place and known.pattern.lower() in place.lower():
+        found = texts.get(known.where)
+        if found and known.pattern.lower() in found.lower():
             return known
     return None
 
 
-def _anybodys(page: Http) -> bool:
-    """Words that a server may say of itself: in a refusal, or where another title stands above."""
+def _may_be_a_servers(page: Http) -> bool:
+    """The known text is generic: a server may use it in a refusal, or under an unrelated title."""
     known = _known(page)
     if known is None or known.scope != "generic":
         return False
-    quoted = known.where == "body" and bool(page.title) and not reads_like_one(_titled(page))
+    title_alone = replace(page, body=None)
+    quoted = known.where == "body" and bool(page.title) and not reads_like_blockpage(title_alone)
     return quoted or page.status in _MAYBE_THE_SERVER
-
-
-def _titled(page: Http) -> Http:
-    return replace(page, body=None)
 
 
 @rule("http.known_block_page", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_BLOCKPAGE)
 def known_block_page(e: Evidence) -> Finding | None:
-    """A known block page came over a channel that anybody could write into."""
+    """A known block page came over plain http."""
     for hop in range(e.end + 1):
         pages = plain_pages(e, hop)
         known = [p for p in pages if known_page(p)]
         there = e.control_pages(hop)
         if same_site(host_of(e.hop_urls.get(hop, "")), e.host):
-            there = [*there, *_own_word(e, hop)]  # a site may itself speak of blocking
+            there = [*there, *_proven_pages(e, hop)]  # a site may itself write about blocking
         if len(known) < 2 or len(known) < len(pages):
             continue
         if _only_the_address_is_wrong(e, hop, known):
             continue
         if any(known_page(p) or similar_pages(p, known[-1]) for p in there):
             continue
-        if not there and any(map(_anybodys, known)):
+        if not there and any(map(_may_be_a_servers, known)):
             continue
         return Finding(tuple(known[-2:]), 0.93 if there else 0.85)
     return None
@@ -352,7 +349,7 @@ def known_block_page(e: Evidence) -> Finding | None:
 
 @rule("http.one_page_of_the_site", Tier.NOTE, None)
 def one_page_of_the_site(e: Evidence) -> Finding | None:
-    """Another page of the same host is answered: it is this page that is stopped, not the site."""
+    """Another page of the same host is answered: this page is blocked, not the whole site."""
     failing = [p for _, group in _failing(e) for p in group]
     strange = failing or [p for p in open_pages(e, e.end) if known_page(p) or p.malformed]
     other = [

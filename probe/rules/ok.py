@@ -1,4 +1,4 @@
-"""What acquits the network: the site's own word over proven TLS, or what others see too."""
+"""Rules that clear the network: proven TLS, or the same page or refusal as for the control."""
 
 from probe.analysis.evidence import Evidence
 from probe.compare import host_of, same_leaf, same_site, similar_pages
@@ -13,12 +13,12 @@ _MANY_HOPS = 9
 
 
 def is_refusal(page: Http) -> bool:
-    """The server itself turns us away: a refusal, or a challenge instead of the page."""
+    """The server itself refuses: an error status, or a challenge instead of the page."""
     return page.status in _REFUSALS or is_challenge(page)
 
 
 def is_challenge(page: Http) -> bool:
-    """A page that asks whether we are human."""
+    """A page that tests whether the visitor is human."""
     if page.status not in {403, 429, 503}:
         return False
     title = (page.title or "").lower()
@@ -26,7 +26,7 @@ def is_challenge(page: Http) -> bool:
 
 
 def _final(e: Evidence) -> list[Http]:
-    """Pages at the end that were reached the way a browser here would reach them, newest first."""
+    """Pages at the end of the redirects, reached as a browser here would do it, newest first."""
     given = e.system_addresses(e.end)
     pages = [
         p
@@ -37,7 +37,7 @@ def _final(e: Evidence) -> list[Http]:
 
 
 def custody(e: Evidence) -> bool:
-    """Every redirect on the way was the site's own word, stayed on the site, or was a control's."""
+    """Every redirect came over proven TLS, stayed on the site, or was also seen by a control."""
     for hop in range(e.end):
         redirects = [p for p in e.pages(hop) if p.location is not None and p.failure is None]
         if not redirects:
@@ -63,7 +63,7 @@ def proven_page(e: Evidence) -> Finding | None:
 
 @rule("refused.by_the_server", Tier.PROVEN, Outcome.REFUSED)
 def refused_by_the_server(e: Evidence) -> Finding | None:
-    """The server itself, over proven TLS, turned us away: this is not the network's doing."""
+    """The server itself, over proven TLS, refused the request."""
     for page in _final(e):
         if page.proven and is_refusal(page) and custody(e):
             return Finding((page,), 0.97)
@@ -72,7 +72,7 @@ def refused_by_the_server(e: Evidence) -> Finding | None:
 
 @rule("down.server_error", Tier.PROVEN, Outcome.DOWN)
 def server_error(e: Evidence) -> Finding | None:
-    """The server answers with an error of its own, to the control as well."""
+    """The server answers with a server error, here and for the control."""
     for page in _final(e):
         if (page.status or 0) < 500 or is_challenge(page) or not custody(e):
             continue
@@ -84,7 +84,7 @@ def server_error(e: Evidence) -> Finding | None:
 
 @rule("refused.server_error_here", Tier.PROVEN, Outcome.REFUSED)
 def server_error_here(e: Evidence) -> Finding | None:
-    """The server itself, over proven TLS, answers us with an error; nobody else says the same."""
+    """The server itself, over proven TLS, answers with a server error that no control confirms."""
     if server_error.holds(e) is not None:
         return None
     for page in _final(e):
@@ -95,11 +95,11 @@ def server_error_here(e: Evidence) -> Finding | None:
 
 @rule("down.endless_redirects", Tier.CLEARED, Outcome.DOWN)
 def endless_redirects(e: Evidence) -> Finding | None:
-    """The site redirects without end, by its own word or for the control too."""
+    """The site redirects without end, over proven TLS or for the control too."""
     pages = [p for p in e.pages(e.end) if p.location is not None and p.failure is None]
     urls = [e.hop_urls[hop] for hop in sorted(e.hop_urls) if hop <= e.end]
-    circling = e.end >= _MANY_HOPS or len(set(urls)) < len(urls) or _comes_back(pages, urls)
-    if not pages or not circling:
+    circling = e.end >= _MANY_HOPS or len(set(urls)) < len(urls)
+    if not pages or not (circling or any(p.location in urls for p in pages)):
         return None
     if all(p.proven for hop in range(e.end + 1) for p in e.pages(hop)[-1:]):
         return Finding(tuple(pages[-1:]), 0.85)
@@ -108,13 +108,9 @@ def endless_redirects(e: Evidence) -> Finding | None:
     return Finding(tuple(pages[-1:]), 0.9 * e.control_weight) if same else None
 
 
-def _comes_back(pages: list[Http], urls: list[str]) -> bool:
-    return any(p.location in urls for p in pages)
-
-
 @rule("ok.same_server_key_as_the_control", Tier.LIKELY, Outcome.OK)
 def same_server_key(e: Evidence) -> Finding | None:
-    """The server holds the same key here as for the control: nobody is in between."""
+    """The server has the same key here as for the control, so TLS is not intercepted."""
     for page in _final(e):
         shaken = e.handshake_before(page)
         if shaken is None or shaken.trust is None or (page.status or 599) >= 500:
@@ -129,12 +125,12 @@ def same_server_key(e: Evidence) -> Finding | None:
 
 @rule("ok.as_the_control_sees_it", Tier.LIKELY, Outcome.OK)
 def as_the_control_sees_it(e: Evidence) -> Finding | None:
-    """The page looks as it looks to the control."""
+    """The page is the same as the control's page."""
     for page in _final(e):
         if page.proven or is_refusal(page) or (page.status or 599) >= 500 or not custody(e):
             continue
         if e.handshake_before(page) is not None:
-            continue  # TLS that did not prove the name is not judged by its page
+            continue  # a page over TLS that did not prove the name shows nothing
         there = [p for p in e.control_pages(e.end) or e.control_ends if p.failure is None]
         if any(similar_pages(page, other) for other in there):
             return Finding((page,), 0.92 * e.control_weight)
@@ -143,7 +139,7 @@ def as_the_control_sees_it(e: Evidence) -> Finding | None:
 
 @rule("ok.as_its_own_https_page", Tier.LIKELY, Outcome.OK)
 def as_its_own_https_page(e: Evidence) -> Finding | None:
-    """The page over plain http is the one that the same host shows over proven TLS."""
+    """The page over plain http is the same as the host's page over proven TLS."""
     for page in _final(e):
         if page.proven or e.handshake_before(page) is not None or not custody(e):
             continue
@@ -157,7 +153,7 @@ def as_its_own_https_page(e: Evidence) -> Finding | None:
 
 @rule("refused.as_the_control_is", Tier.LIKELY, Outcome.REFUSED)
 def refused_as_the_control_is(e: Evidence) -> Finding | None:
-    """The server turns us away over plain http; its https page or the control says the same."""
+    """The server refuses over plain http; its https page or the control's page refuses too."""
     for page in _final(e):
         if page.proven or not is_refusal(page) or not custody(e):
             continue
@@ -170,7 +166,7 @@ def refused_as_the_control_is(e: Evidence) -> Finding | None:
 
 @rule("ok.this_name_is_answered", Tier.LIKELY, Outcome.OK, experiments=("sni",))
 def this_name_is_answered(e: Evidence) -> Finding | None:
-    """TLS answers this name every time, and proves it: whoever answers is the site."""
+    """TLS with this name works every time, and the certificate proves the name."""
     own = [s for s in e.all(Tls) if s.sni == e.host]
     if any(s.failure is not None for s in own):
         return None
@@ -180,7 +176,7 @@ def this_name_is_answered(e: Evidence) -> Finding | None:
 
 @rule("ok.own_certificate_every_way", Tier.LIKELY, Outcome.OK, experiments=("mitm",))
 def own_certificate_every_way(e: Evidence) -> Finding | None:
-    """However the name is offered at its own address, the site's trusted certificate comes back."""
+    """The site's address shows a trusted certificate for the name, with every kind of hello."""
     own = [s for s in e.all(Tls) if s.sni == e.host]
     proven = [s for s in own if s.trust is not None and s.trust.valid]
     if not proven or any(s.trust is not None and not s.trust.valid for s in own):

@@ -1,8 +1,8 @@
-"""What QUIC handshakes say, by comparing one name with another, and this line with others.
+"""Rules on QUIC handshakes, compared by name at one address and by address with a control.
 
-A server without QUIC, a firewall that lets no UDP out and a censor all look like silence. So the
-name is accused only where a harmless one is answered at the same address; and the address only
-where a control was answered there, the machine itself is alive, and QUIC passes this line.
+A server without QUIC, a firewall that blocks UDP and a censor all cause silence. So a name counts
+as blocked only where a harmless one is answered at the same address; an address only where a
+control was answered there, the server is alive over TCP, and QUIC works elsewhere from here.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ def _own(e: Evidence) -> list[Quic]:
 
 
 def _stopped(step: Quic) -> Mechanism | None:
-    """How a handshake was stopped, if the network can have done it."""
+    """How the handshake failed, if the network can be the cause."""
     if step.failure is Failure.TIMEOUT:
         return Mechanism.QUIC_TIMEOUT
     return Mechanism.QUIC_REFUSED if step.icmp is not None else None
 
 
 def failing(e: Evidence) -> Iterator[list[Quic]]:
-    """Attempts at one address, all of which were stopped in one way; none if any succeeded."""
+    """Attempts at one address that all failed in one way; nothing if any attempt succeeded."""
     own = _own(e)
     if any(s.failure is None for s in own):
         return
@@ -45,22 +45,17 @@ def _mechanism(step: Quic) -> tuple[Mechanism, ...]:
 
 
 def _answered(step: Quic) -> bool:
-    """The server itself spoke: a handshake, or its own refusal of a name."""
+    """The server answered: a completed handshake, or its own refusal of a name."""
     return step.failure in {None, Failure.SSL_HANDSHAKE}
 
 
-def _shook_there(e: Evidence) -> list[Quic]:
-    return [s for s in e.control(Quic) if s.failure is None and s.sni == e.host]
-
-
-def _fails_there_too(e: Evidence, mine: Quic) -> bool:
-    there = [s for s in e.control(Quic) if s.sni == e.host]
-    return any(same_failure(s.failure, mine.failure) for s in there)
+def _control_handshakes(e: Evidence) -> list[Quic]:
+    return [s for s in e.control(Quic) if s.sni == e.host]
 
 
 @rule("quic.fails_for_this_name", Tier.ACCUSED, Outcome.BLOCKED)
 def fails_for_this_name(e: Evidence) -> Finding | None:
-    """QUIC fails for this name, and answers for a harmless one at the same address."""
+    """QUIC fails for this name and works for a harmless name at the same address."""
     for attempts in failing(e):
         last = attempts[-1]
         here = [s for s in e.harmless(Quic) if s.address == last.address and _answered(s)]
@@ -68,23 +63,24 @@ def fails_for_this_name(e: Evidence) -> Finding | None:
         after = [s for s in here if s.at > last.at]
         if not before or not after:
             continue
-        sure = 0.97 if _shook_there(e) else 0.92
+        confidence = 0.97 if any(s.failure is None for s in _control_handshakes(e)) else 0.92
         if any(s.bytes_in for s in attempts):
-            sure -= 0.07  # something came back: it was stopped later, or lost
+            confidence -= 0.07  # some bytes came back: blocked later in the handshake, or lost
         around = (before[-1], after[-1])
-        return Finding((*attempts, *around), sure, mechanisms=_mechanism(last))
+        return Finding((*attempts, *around), confidence, mechanisms=_mechanism(last))
     return None
 
 
 @rule("quic.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
 def fails_here_only(e: Evidence) -> Finding | None:
-    """QUIC with this address fails here every time, and works for the control and elsewhere."""
-    shook = {s.address for s in _shook_there(e)}
+    """QUIC to this address fails here every time, and works for the control and to other sites."""
+    there = _control_handshakes(e)
+    reached = {s.address for s in there if s.failure is None}
     for attempts in failing(e):
         last = attempts[-1]
-        if last.address not in shook or _fails_there_too(e, last):
+        if last.address not in reached or any(same_failure(s.failure, last.failure) for s in there):
             continue
-        around = _passes_this_line(e, last)
+        around = _references_around(e, last)
         alive = [s for s in e.all(Tls) if s.address == last.address and s.failure is None]
         if around and (alive or e.control_after):
             steps = (*attempts, *around, *alive[-1:])
@@ -92,8 +88,8 @@ def fails_here_only(e: Evidence) -> Finding | None:
     return None
 
 
-def _passes_this_line(e: Evidence, last: Quic) -> tuple[Base, ...]:
-    """Another site answered over QUIC here, before and after."""
+def _references_around(e: Evidence, last: Quic) -> tuple[Base, ...]:
+    """The reference sites that answered over QUIC before and after; none unless both exist."""
     worked = [s for s in e.all(Quic, role=Role.REFERENCE) if s.failure is None]
     before = [s for s in worked if s.at < last.at]
     after = [s for s in worked if s.at > last.at]
@@ -112,9 +108,9 @@ def answers_this_name(e: Evidence) -> Finding | None:
 
 @rule("quic.broken_everywhere", Tier.CLEARED, Outcome.DOWN)
 def broken_everywhere(e: Evidence) -> Finding | None:
-    """The site offers HTTP/3, and nobody gets an answer: the control's handshakes fail alike."""
+    """The site offers HTTP/3, and QUIC fails here and for the control in the same way."""
     mine = _own(e)
-    there = [s for s in e.control(Quic) if s.sni == e.host]
+    there = _control_handshakes(e)
     if len(mine) < 2 or not there or any(s.failure is None for s in (*mine, *there)):
         return None
     alike = all(any(same_failure(s.failure, t.failure) for t in mine) for s in there)
@@ -123,7 +119,7 @@ def broken_everywhere(e: Evidence) -> Finding | None:
 
 @rule("quic.not_offered", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def not_offered(e: Evidence) -> Finding | None:
-    """The site does not offer HTTP/3: there is nothing to compare."""
+    """The site does not offer HTTP/3, so QUIC cannot be tested."""
     if _own(e) or offered(e.host, e.steps) != 0:
         return None
     return Finding(e.steps[-1:], 0.9)
@@ -131,7 +127,7 @@ def not_offered(e: Evidence) -> Finding | None:
 
 @rule("quic.nowhere_on_this_line", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def nowhere_on_this_line(e: Evidence) -> Finding | None:
-    """QUIC is answered nowhere on this line: UDP port 443 may be closed here for everybody."""
+    """No site answers over QUIC on this connection: UDP port 443 may be closed for all sites."""
     tried = [s for s in e.steps if isinstance(s, Quic)]
     others = [s for s in tried if s.role is Role.REFERENCE]
     if not others or any(s.bytes_in for s in tried):
@@ -150,5 +146,5 @@ def no_name_is_answered(e: Evidence) -> Finding | None:
 
 @rule("quic.nothing_fits", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def nothing_fits(e: Evidence) -> Finding | None:
-    """What was seen over QUIC shows neither a working site nor interference."""
+    """The observations over QUIC show neither a working site nor interference."""
     return Finding(e.steps[-1:], 0.4)

@@ -1,4 +1,4 @@
-"""What a line test says: a number, or that there is none."""
+"""Rules on the speed test: the line has a measured rate, or the rate is missing and why."""
 
 from probe.analysis.cross_traffic import crowded
 from probe.analysis.evidence import Evidence
@@ -12,19 +12,17 @@ EXPERIMENTS = ("speed",)
 
 @rule("speed.measured", Tier.LIKELY, Outcome.OK)
 def measured(e: Evidence) -> Finding | None:
-    """The line was measured, at least one way."""
+    """The speed of the connection was measured in at least one direction."""
     moved = [s for s in e.steps if isinstance(s, Transfer) and speed(s) is not None]
     return Finding(tuple(moved), 0.9) if moved else None
 
 
 @rule("speed.no_number", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def no_number(e: Evidence) -> Finding | None:
-    """The line test failed, had no server, or was not alone: no number, which is not zero."""
+    """The speed test failed, had no server or shared the connection, so the speed is unknown."""
     every = [s for s in e.steps if isinstance(s, Transfer)]
     if any(speed(s) is not None for s in every):
         return None
-    alone = not any(sane(s) and crowded(s) for s in every)
-    reason = (
-        None if alone else "This machine used the line for something else meanwhile: no number."
-    )
+    shared = any(sane(s) and crowded(s) for s in every)
+    reason = "Other traffic of this machine disturbed the speed test." if shared else None
     return Finding(e.steps[-1:], 0.3, reason=reason)

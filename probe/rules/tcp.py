@@ -1,4 +1,4 @@
-"""What failed connections say: only against somebody who did connect to the same address."""
+"""Rules on TCP connections: a failure counts only if a control connected to the same address."""
 
 from probe.analysis.evidence import Evidence, by_address, consistently, failing
 from probe.compare import same_failure
@@ -20,23 +20,20 @@ MECHANISMS = {
 
 
 def _dialled(e: Evidence, hop: int) -> list[Tcp]:
-    """Real attempts: what was not dialled for safety, or for want of IPv6, says nothing."""
+    """Real attempts: without addresses refused for safety, and IPv6 ones where IPv6 is missing."""
     return [
         s
         for s in e.connections(hop)
-        if not (s.failure is not None and s.failure.is_unreachable and _never_left(s))
+        if s.failure is None
+        or not s.failure.is_unreachable
+        or not (":" in s.address or (s.detail or "").startswith("not dialled"))
     ]
-
-
-def _never_left(step: Tcp) -> bool:
-    return ":" in step.address or bool(step.detail and step.detail.startswith("not dialled"))
 
 
 @rule("tcp.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
 def fails_here_only(e: Evidence) -> Finding | None:
     """Connections to this address fail here every time, and work for the control."""
-    hop = e.end
-    dialled = _dialled(e, hop)
+    dialled = _dialled(e, e.end)
     if not dialled or any(s.failure is None for s in dialled):
         return None
     there = {(s.address, s.port) for s in e.control(Tcp) if s.failure is None}
@@ -44,7 +41,9 @@ def fails_here_only(e: Evidence) -> Finding | None:
         last = consistently(attempts)
         if last is None or last.failure is None or last.failure not in MECHANISMS:
             continue
-        if _fails_there_too(e, last):
+        # A control that failed here in the same way at any time: the failure comes and goes.
+        same = [s for s in e.control(Tcp) if (s.address, s.port) == (last.address, last.port)]
+        if any(same_failure(s.failure, last.failure) for s in same):
             continue
         if (last.address, last.port) in there and e.alive_around(last):
             mechanism = (MECHANISMS[last.failure],)
@@ -52,15 +51,9 @@ def fails_here_only(e: Evidence) -> Finding | None:
     return None
 
 
-def _fails_there_too(e: Evidence, mine: Tcp) -> bool:
-    """Some control, at some time, failed at this address in the same way: it comes and goes."""
-    same = [s for s in e.control(Tcp) if (s.address, s.port) == (mine.address, mine.port)]
-    return any(same_failure(s.failure, mine.failure) for s in same)
-
-
 @rule("tcp.dead_everywhere", Tier.CLEARED, Outcome.DOWN)
 def dead_everywhere(e: Evidence) -> Finding | None:
-    """Nobody can connect to this site: the control's attempts fail in the same way."""
+    """Connections to this site fail here and for the control in the same way."""
     hop = e.end
     dialled = _dialled(e, hop)
     if len(dialled) < 2 or any(s.failure is None for s in dialled):

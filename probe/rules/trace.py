@@ -34,7 +34,7 @@ def findings(e: Evidence) -> Iterator[trace_analysis.TraceFinding]:
 
 @rule("path.acted_upon_on_the_way", Tier.ACCUSED, Outcome.BLOCKED)
 def acted_upon_on_the_way(e: Evidence) -> Finding | None:
-    """This name triggers a middlebox before the packets reach the server; a harmless name does not."""
+    """This name, unlike a harmless one, triggers a middlebox before its packets reach the site."""
     early = [f for f in findings(e) if f.trigger == "sent"]
     if not early:
         return None

@@ -2,7 +2,7 @@ import base64
 
 import pytest
 
-from probe.analysis.blockpage_text import reads_like_one, text
+from probe.analysis.blockpage_text import reads_like_blockpage, text
 from tests.build import PLAIN, page
 
 FRAME = b"<html><body><iframe src='http://stop.example/' width='100%'></iframe></body></html>"
@@ -27,7 +27,7 @@ OLD_CODE = "<h1>Доступ ограничен</h1>".encode("cp1251")
 )
 def test_a_notice_is_told_from_a_page(body: bytes, title: str | None, *, expected: bool) -> None:
     seen = page(PLAIN, title=title, body=base64.b64encode(body[:4096]).decode())
-    assert reads_like_one(seen) is expected
+    assert reads_like_blockpage(seen) is expected
 
 
 def test_a_character_cut_in_two_is_no_other_code() -> None:
