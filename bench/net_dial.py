@@ -1,6 +1,6 @@
-"""How much one dial costs: handshakes per second and processor time per look, on loopback.
+"""How much one dial costs: handshakes per second and processor time per dial, on loopback.
 
-    python bench/net_dial.py [--looks 2000] [--at-once 64]
+    python bench/net_dial.py [--dials 2000] [--at-once 64]
 
 The server runs in a process of its own, so that the processor time is the probe's alone.
 """
@@ -19,9 +19,9 @@ from time import monotonic, process_time
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from probe.experiments.operations import HttpRequest, TcpConnect, TlsHandshake
-from probe.net.session import Session, SessionSettings
+from probe.net.session import NetSession, SessionSettings
 from probe.net.target_net import SocketNet
-from tests.probe.net.rude import Authority
+from tests.probe.net.servers import Authority
 
 NAME = "site.example"
 BODY = b"<html><title>Bench</title>" + b"<p>some words of a page to read</p>" * 1000
@@ -29,7 +29,7 @@ PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % l
 Ask = Callable[[SocketNet, int], Awaitable[object]]
 
 
-def serve(pem: str, said: Connection) -> None:
+def serve(pem: str, ports: Connection) -> None:
     """Answer TLS and plain HTTP until killed."""
 
     async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,15 +46,15 @@ def serve(pem: str, said: Connection) -> None:
         context.load_cert_chain(pem)
         secure = await asyncio.start_server(page, "127.0.0.1", 0, ssl=context, backlog=512)
         plain = await asyncio.start_server(page, "127.0.0.1", 0, backlog=512)
-        said.send([server.sockets[0].getsockname()[1] for server in (secure, plain)])
+        ports.send([server.sockets[0].getsockname()[1] for server in (secure, plain)])
         await asyncio.Event().wait()
 
     asyncio.run(both())
 
 
-async def time_looks(settings: SessionSettings, ask: Ask, looks: int, at_once: int) -> str:
-    """Do so many looks, so many at once."""
-    async with Session(settings) as session:
+async def time_dials(settings: SessionSettings, ask: Ask, dials: int, at_once: int) -> str:
+    """Run this many dials, `at_once` of them at a time."""
+    async with NetSession(settings) as session:
         turns = asyncio.Semaphore(at_once)
         net = session.net(monotonic())
 
@@ -64,29 +64,29 @@ async def time_looks(settings: SessionSettings, ask: Ask, looks: int, at_once: i
 
         await one(0)
         begun, spent = monotonic(), process_time()
-        await asyncio.gather(*(one(number) for number in range(looks)))
+        await asyncio.gather(*(one(number) for number in range(dials)))
         took, spent = monotonic() - begun, process_time() - spent
-    return f"{looks / took:8.0f}/s   {1000 * spent / looks:6.2f} ms of processor each"
+    return f"{dials / took:8.0f}/s   {1000 * spent / dials:6.2f} ms of processor each"
 
 
 def main() -> None:
-    options = argparse.ArgumentParser()
-    options.add_argument("--looks", type=int, default=2000)
-    options.add_argument("--at-once", type=int, default=64)
-    chosen = options.parse_args()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dials", type=int, default=2000)
+    parser.add_argument("--at-once", type=int, default=64)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         authority = Authority()
         pem = Path(folder) / "leaf.pem"
         pem.write_bytes(authority.leaf(NAME).pem)
-        heard, said = multiprocessing.Pipe()
-        server = multiprocessing.Process(target=serve, args=(str(pem), said), daemon=True)
+        receiver, sender = multiprocessing.Pipe()
+        server = multiprocessing.Process(target=serve, args=(str(pem), sender), daemon=True)
         server.start()
-        secure, plain = heard.recv()
+        secure, plain = receiver.recv()
         settings = SessionSettings(
             lab=True,
             ca_file=authority.write(Path(folder)),
             resolver=("127.0.0.1", 1),
-            per_address=chosen.at_once,
+            per_address=options.at_once,
             per_address_spacing=0.0,
             ipv6=False,
         )
@@ -97,7 +97,7 @@ def main() -> None:
             "https": lambda net, _: net.http(HttpRequest(f"https://{NAME}:{secure}/", "127.0.0.1")),
         }
         for kind, ask in kinds.items():
-            line = asyncio.run(time_looks(settings, ask, chosen.looks, chosen.at_once))
+            line = asyncio.run(time_dials(settings, ask, options.dials, options.at_once))
             print(f"{kind:6}{line}")
         server.terminate()
 

@@ -1,8 +1,8 @@
-"""Say "I am here" every five minutes, to each collector: how an internet shutdown is noticed.
+"""Send a heartbeat to each collector every five minutes, so that shutdowns can be detected.
 
-Rules: only with the volunteer's separate yes (a control's operator gave it by running one); a
-heartbeat is one small signed request; whatever happens, measuring goes on. What is not heard is
-kept in the state folder and told when a collector can be reached again (`presence.py`).
+Rules: only with the volunteer's separate consent (a control needs none); a heartbeat is one small
+signed request; no failure stops a measurement. Undelivered heartbeats are kept in the state folder
+and sent when the collector is reachable again (`uptime.py`).
 """
 
 import asyncio
@@ -34,18 +34,18 @@ from probe.vantage import VantageLookup
 
 FILE = "heartbeat.json"
 LOCK = "heartbeat.lock"
-# A run that ends sooner than its heartbeat waits for it this long.
-PATIENCE = 5.0
+# Seconds that a finished run still waits for its heartbeat.
+FINAL_WAIT = 5.0
 SECONDS = 20.0
 _JITTER = 10.0
 _UNKNOWN_KEY = 401
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """What one heartbeat is made of."""
+class HeartbeatInput:
+    """The data of one heartbeat."""
 
     history: UptimeHistory
     now: Reading
@@ -53,7 +53,7 @@ class Moment:
 
 
 def allowed(settings: Settings, state: Path) -> bool:
-    """Whether heartbeats may be sent at all, and there is somebody to hear them."""
+    """Return whether heartbeats are allowed and a collector is configured to receive them."""
     if not settings.collector or not settings.upload:
         return False
     if settings.role == "control":
@@ -63,129 +63,129 @@ def allowed(settings: Settings, state: Path) -> bool:
 
 
 @asynccontextmanager
-async def heartbeats(outfit: ClientContext, say: Say, until: float = 0.0) -> AsyncIterator[None]:
-    """While in here, heartbeats are sent: one, or one every five minutes in a run that repeats.
+async def heartbeats(context: ClientContext, log: Log, until: float = 0.0) -> AsyncIterator[None]:
+    """Send heartbeats within this context: one, or one every five minutes in a repeating run.
 
-    A single one is waited for at the end, for a moment and up to this instant of the monotonic
-    clock: in the dark it takes most of a minute to be sure.
+    At the end a single heartbeat is awaited for `FINAL_WAIT` seconds and at least until `until`
+    (monotonic clock): during an outage it takes most of a minute.
     """
-    if not allowed(outfit.settings, outfit.state):
+    if not allowed(context.settings, context.state):
         yield
         return
-    again = outfit.settings.every is not None
-    say = (lambda _: None) if outfit.settings.quiet else say
-    task = asyncio.create_task(_beat_for_ever(outfit, say) if again else beat(outfit, say))
+    again = context.settings.every is not None
+    log = (lambda _: None) if context.settings.quiet else log
+    task = asyncio.create_task(_send_repeatedly(context, log) if again else send_heartbeat(context, log))
     try:
         yield
         if not again:
-            await asyncio.wait((task,), timeout=max(until - time.monotonic(), PATIENCE))
+            await asyncio.wait((task,), timeout=max(until - time.monotonic(), FINAL_WAIT))
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _beat_for_ever(outfit: ClientContext, say: Say) -> None:
+async def _send_repeatedly(context: ClientContext, log: Log) -> None:
     while True:
         began = time.monotonic()
         try:
-            await beat(outfit, say)
-        except Exception as error:  # noqa: BLE001 - a bug of ours must not end a run
-            say(f"a bug of ours in the heartbeat ({type(error).__name__}); {save_traceback(error)}")
+            await send_heartbeat(context, log)
+        except Exception as error:  # noqa: BLE001 - a bug here must not end a run
+            log(f"heartbeat: internal error ({type(error).__name__}); {save_traceback(error)}")
         pause = EVERY + random.uniform(-_JITTER, _JITTER)  # noqa: S311 - no secret
         await asyncio.sleep(max(began + pause - time.monotonic(), 1.0))
 
 
-async def beat(outfit: ClientContext, say: Say) -> bool:
-    """One heartbeat to every collector; whether all of them heard it."""
-    lock = atomic_files.Lock(outfit.state / LOCK)
+async def send_heartbeat(context: ClientContext, log: Log) -> bool:
+    """Send one heartbeat to every collector; return whether all of them received it."""
+    lock = atomic_files.Lock(context.state / LOCK)
     if not lock.acquire():
-        return True  # another process of ours is at it
+        return True  # another process is sending it
     try:
-        return await _beat(outfit, say)
+        return await _send_to_all(context, log)
     finally:
         lock.release()
 
 
-async def _beat(outfit: ClientContext, say: Say) -> bool:
-    history = read(outfit.state)
-    where = await VantageLookup(outfit.settings, outfit.state, None).now()
+async def _send_to_all(context: ClientContext, log: Log) -> bool:
+    history = read(context.state)
+    where = await VantageLookup(context.settings, context.state, None).now()
     now = clocks.read(reached=True)
-    urls = [one.url for one in outfit.collectors]
+    urls = [one.url for one in context.collectors]
     answers = await asyncio.gather(
-        *(_tell(outfit, one, Moment(history, now, where), say) for one in outfit.collectors)
+        *(_deliver(context, one, HeartbeatInput(history, now, where), log) for one in context.collectors)
     )
-    heard = [url for url, answered in zip(urls, answers, strict=True) if answered]
-    if len(heard) < len(urls):
-        reach = await _reach(outfit)
+    received = [url for url, answered in zip(urls, answers, strict=True) if answered]
+    if len(received) < len(urls):
+        reach = await _reach(context)
         now = msgspec.structs.replace(now, reached=reach != "nothing")
-        history = uptime.noted(history, now, reach, country=where.country, asn=where.asn)
-    history = uptime.heard_by(history, heard, now)
-    # A full disk costs a memory, nothing else.
+        history = uptime.with_interval(history, now, reach, country=where.country, asn=where.asn)
+    history = uptime.with_delivery(history, received, now)
+    # On a full disk only this history is lost.
     with suppress(OSError):
-        write(outfit.state, uptime.tidied(history, urls, now))
-    return len(heard) == len(urls)
+        write(context.state, uptime.pruned(history, urls, now))
+    return len(received) == len(urls)
 
 
-async def _tell(outfit: ClientContext, to: CollectorEndpoint, moment: Moment, say: Say) -> bool:
-    """Whether one collector heard it."""
+async def _deliver(context: ClientContext, to: CollectorEndpoint, inputs: HeartbeatInput, log: Log) -> bool:
+    """Send the heartbeat to one collector; return whether it was received."""
     try:
         async with asyncio.timeout(SECONDS), CollectorClient(to) as client:
-            identity = outfit.keys.identity(to.url, role=outfit.settings.role)
-            await ensure_enrolled(client, outfit.keys, identity, outfit.settings.invite)
-            await _send(outfit, client, _message(client, moment))
-            remember_address(client, outfit.keys)
+            identity = context.keys.identity(to.url, role=context.settings.role)
+            await ensure_enrolled(client, context.keys, identity, context.settings.invite)
+            await _send(context, client, _message(client, inputs))
+            remember_address(client, context.keys)
     except TimeoutError:
-        say(f"heartbeat: {to.url}: no answer within {SECONDS:.0f} seconds")
+        log(f"heartbeat: {to.url}: no response within {SECONDS:.0f} seconds")
     except (CollectorError, KeysError) as error:
-        say(f"heartbeat: {error}")
+        log(f"heartbeat: {error}")
     else:
         return True
     return False
 
 
-async def _send(outfit: ClientContext, client: CollectorClient, beat_: Heartbeat) -> None:
+async def _send(context: ClientContext, client: CollectorClient, message: Heartbeat) -> None:
     try:
-        await client.heartbeat(beat_)
+        await client.heartbeat(message)
     except CollectorRefused as error:
         if error.status != _UNKNOWN_KEY:
             raise
-        await re_enrol(client, outfit.keys, outfit.settings.invite)
-        await client.heartbeat(beat_)
+        await re_enrol(client, context.keys, context.settings.invite)
+        await client.heartbeat(message)
 
 
-def _message(client: CollectorClient, moment: Moment) -> Heartbeat:
-    identity, now, where = client.identity, moment.now, moment.where
+def _message(client: CollectorClient, inputs: HeartbeatInput) -> Heartbeat:
+    identity, now, where = client.identity, inputs.now, inputs.where
     return Heartbeat(
-        boot=_word(now.boot, identity.key_id) if identity and now.boot else None,
+        boot=_boot_token(now.boot, identity.key_id) if identity and now.boot else None,
         at=round(now.wall, 1),
         monotonic=round(now.monotonic, 1),
-        slept=uptime.slept(moment.history, now),
+        slept=uptime.slept(inputs.history, now),
         country=where.country,
         asn=where.asn,
         region=where.region,
-        unheard=uptime.unheard(moment.history, client.endpoint.url, now),
+        unheard=uptime.unheard(inputs.history, client.endpoint.url, now),
     )
 
 
-def _word(boot_id: str, key_id: str) -> str:
-    """The same for one start of the machine and one key, and nothing that anybody could compare."""
+def _boot_token(boot_id: str, key_id: str) -> str:
+    """Return a token of this boot that differs for each key, so that collectors cannot link it."""
     return hashlib.sha256(f"{boot_id}\n{key_id}".encode()).hexdigest()[:8]
 
 
-async def _reach(outfit: ClientContext) -> Reach:
+async def _reach(context: ClientContext) -> Reach:
     from probe.heartbeat.reachability import check_reachability
-    from probe.net.session import Session
+    from probe.net.session import NetSession
     from probe.runner.wiring import anchors, session_settings
 
-    sites = anchors(outfit.settings)
-    async with Session(session_settings(outfit.settings)) as session:
+    sites = anchors(context.settings)
+    async with NetSession(session_settings(context.settings)) as session:
         return await check_reachability(
             session.net(time.monotonic()), sites, int(time.time() // EVERY)
         )
 
 
 def read(state: Path) -> UptimeHistory:
-    """What is kept; nothing where it cannot be understood."""
+    """Read the stored history; empty if it is missing or unreadable."""
     try:
         return msgspec.json.decode((state / FILE).read_bytes(), type=UptimeHistory)
     except (OSError, msgspec.MsgspecError):
@@ -193,5 +193,5 @@ def read(state: Path) -> UptimeHistory:
 
 
 def write(state: Path, history: UptimeHistory) -> None:
-    """Keep it."""
+    """Store the history."""
     atomic_files.write(state / FILE, msgspec.json.encode(history))

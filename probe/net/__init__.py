@@ -1,1 +1,1 @@
-"""The only code that opens a measured socket: it reports what came and how long it took."""
+"""Sockets for measurements: every operation returns what was received and how long it took."""

@@ -1,19 +1,19 @@
-"""Which addresses may be dialled at all.
+"""Which addresses may be connected to.
 
-A private address in an answer is evidence, not a destination: outside a laboratory the probe never
-opens a connection into somebody's home network, whatever a resolver or a redirect says.
+Outside a lab the probe never connects to an address that is not public: an answer or a redirect
+that names a private address is recorded, and not followed into the user's home network.
 """
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
-# Networks that carry an IPv4 address inside an IPv6 one: what counts is the one inside.
+# Networks that embed an IPv4 address in an IPv6 one: the embedded address decides.
 _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))  # RFC 6052, RFC 8215
 _SITE_LOCAL = IPv6Network("fec0::/10")  # RFC 3879: deprecated, still private
 _COMPATIBLE = IPv6Network("::/96")  # RFC 4291: IPv4-compatible, deprecated
 
 
 def is_global(address: str) -> bool:
-    """Whether `address` is a public unicast address, looked at through every embedding."""
+    """Whether `address` is a public unicast address; an embedded IPv4 address decides."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -31,7 +31,7 @@ def is_literal(text: str) -> bool:
 
 
 def is_dialable(address: str, *, lab: bool) -> bool:
-    """Whether a connection may be opened to `address`; in a laboratory, to any literal address."""
+    """Whether a connection may be opened to `address`; in a lab, to any literal address."""
     return is_literal(address) if lab else is_global(address)
 
 
@@ -55,7 +55,7 @@ def _public6(address: IPv6Address) -> bool:
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that a mapped, 6to4, NAT64 or compatible address stands for."""
+    """The IPv4 address in a mapped, 6to4, Teredo, NAT64 or compatible address."""
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
     if address.sixtofour is not None:

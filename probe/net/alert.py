@@ -1,13 +1,13 @@
-"""TLS alerts: which number, and who sent it (RFC 8446 section 6).
+"""TLS alerts: the number, and who sent it (RFC 8446 section 6).
 
-OpenSSL names a peer's alert by a reason symbol; our own alert leaves as a record of type 21 that
-can be read as long as it is not encrypted.
+OpenSSL names a received alert by a reason symbol. An alert that we send is a record of type 21,
+readable while it is not encrypted.
 """
 
 import ssl
 from typing import Literal
 
-Sender = Literal["peer", "us"]
+AlertSender = Literal["peer", "us"]
 
 _ALERT_RECORD = 21
 _PREFIXES = ("SSLV3_ALERT_", "TLSV13_ALERT_", "TLSV1_ALERT_", "TLSV1_")
@@ -27,7 +27,7 @@ _NUMBERS = {
 
 
 def from_peer(error: ssl.SSLError) -> int | None:
-    """The alert a peer sent, if that is what OpenSSL stumbled over."""
+    """The alert that the peer sent, if the error is about one."""
     if isinstance(error, ssl.SSLZeroReturnError):
         return 0
     reason: str = error.reason or ""
@@ -38,7 +38,7 @@ def from_peer(error: ssl.SSLError) -> int | None:
 
 
 def in_records(data: bytes) -> int | None:
-    """The last alert that stands in the clear in a row of TLS records, or None."""
+    """The last unencrypted alert in a sequence of TLS records, or None."""
     at, found = 0, None
     while at + 5 <= len(data):
         length = int.from_bytes(data[at + 3 : at + 5], "big")

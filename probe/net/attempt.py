@@ -1,7 +1,7 @@
-"""Await one network action and say how it went: the only place where exceptions become data.
+"""Await one network operation: the only module that turns exceptions into data.
 
-Failures are told apart by type, errno and OpenSSL's reason symbols, never by message text. What is
-not the network's doing (our own bug, no more file descriptors) is not caught and propagates.
+Failures are classified by type, errno and OpenSSL's reason symbols, never by message text. Errors
+that the network does not cause (a bug, no more file descriptors) propagate.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from probe.failure import Failure
 T = TypeVar("T")
 
 
-class NetworkEvent(Exception):  # noqa: N818 - not an error of ours: the network's, on its way to data
-    """Something the network did that is no exception of Python's own: a FIN, an unproven name."""
+class NetworkEvent(Exception):  # noqa: N818 - an event, not an error of ours
+    """An event that Python has no exception for: a FIN, a certificate that does not verify."""
 
     def __init__(self, failure: Failure, detail: str | None = None) -> None:
         super().__init__(failure, detail)
@@ -28,12 +28,12 @@ class NetworkEvent(Exception):  # noqa: N818 - not an error of ours: the network
 
 @dataclass(frozen=True, slots=True)
 class Attempt(Generic[T]):
-    """How one action went.
+    """The result of one operation.
 
     Attributes:
-        value: What it gave, or None when it failed.
-        detail: A short symbol (never an address or a message) where `failure` says too little.
-        errno: What the system said, where it said anything.
+        value: What it returned, or None if it failed.
+        detail: A short symbol (never an address or a message) where `failure` is not specific.
+        errno: The system's error number, if there was one.
         elapsed: Seconds.
     """
 
@@ -49,13 +49,13 @@ _BY_NAME = {
     "ECONNRESET": Failure.RESET,
     "ECONNABORTED": Failure.ABORTED,
     "ETIMEDOUT": Failure.TIMEOUT,
-    # A reset that follows a FIN is reported as a broken pipe: the FIN was the first fact.
+    # A reset that follows a FIN is reported as a broken pipe: the FIN came first.
     "EPIPE": Failure.EOF,
     "ESHUTDOWN": Failure.EOF,
     "EHOSTUNREACH": Failure.HOST_UNREACHABLE,
     "EHOSTDOWN": Failure.HOST_UNREACHABLE,
     "ENETUNREACH": Failure.NETWORK_UNREACHABLE,
-    # No source address of this family: there is no way out for it.
+    # No source address of this family, so no route.
     "EADDRNOTAVAIL": Failure.NETWORK_UNREACHABLE,
     "EAFNOSUPPORT": Failure.NETWORK_UNREACHABLE,
     "ENONET": Failure.NETWORK_UNREACHABLE,
@@ -69,7 +69,7 @@ _BY_NAME = {
     "EMSGSIZE": Failure.UNKNOWN,
     "ENOBUFS": Failure.UNKNOWN,
 }
-# Windows reports some with numbers of its own that have no errno (winerror.h).
+# Windows error numbers without an errno (winerror.h).
 _BY_WINERROR = {
     64: Failure.RESET,  # ERROR_NETNAME_DELETED
     121: Failure.TIMEOUT,  # ERROR_SEM_TIMEOUT
@@ -93,7 +93,7 @@ _BY_ERRNO = {
 
 
 def classify(error: BaseException) -> tuple[Failure, str | None] | None:
-    """The word for an exception, and a symbol; None when it is not the network's doing."""
+    """The failure for an exception and a detail; None if the network did not cause it."""
     if isinstance(error, NetworkEvent):
         return error.failure, error.detail
     if isinstance(error, ssl.SSLZeroReturnError | ssl.SSLEOFError):
@@ -106,19 +106,19 @@ def classify(error: BaseException) -> tuple[Failure, str | None] | None:
 
 
 async def attempt(action: Awaitable[T], *, limit: float) -> Attempt[T]:
-    """Await `action` for at most `limit` seconds and say how it went."""
+    """Await `action` for at most `limit` seconds; network errors become a failure."""
     started = monotonic()
     try:
         async with asyncio.timeout(limit):
             value = await action
     except (OSError, NetworkEvent) as error:
-        word = classify(error)
-        if word is None:
+        classified = classify(error)
+        if classified is None:
             raise
         number = error.errno if isinstance(error, OSError) else None
         if isinstance(error, ssl.SSLError):
-            number = None  # OpenSSL's own numbering, no errno
-        return Attempt(None, word[0], word[1], number, monotonic() - started)
+            number = None  # OpenSSL's own numbering
+        return Attempt(None, *classified, number, monotonic() - started)
     return Attempt(value, None, None, None, monotonic() - started)
 
 
@@ -135,6 +135,6 @@ def _by_number(error: OSError) -> tuple[Failure, str | None] | None:
 
 
 def _symbol(error: ssl.SSLError) -> str | None:
-    """OpenSSL's reason as its symbol (`WRONG_VERSION_NUMBER`), which carries nothing local."""
-    reason: str | None = getattr(error, "reason", None)  # where OpenSSL has a name for it
+    """OpenSSL's reason as a symbol (`WRONG_VERSION_NUMBER`), which has no local data in it."""
+    reason: str | None = getattr(error, "reason", None)  # absent for some errors
     return reason[:64] if reason else None

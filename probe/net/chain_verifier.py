@@ -1,8 +1,8 @@
-"""What a served chain proves, asked once it is there and apart from the handshake.
+"""Verify a served certificate chain, after the handshake and independently of it.
 
-The roots are Mozilla's (certifi) or, in a laboratory, exactly those of the file it names; never
-what an environment variable or this machine's own store says. The machine's store is only read, in
-a thread, when a chain leads to no root of ours: an issuer in it is the mark of a local product.
+The roots are Mozilla's (certifi) or, in a lab, those of the given file; never those of an
+environment variable or of this machine's store. The machine's store is only read, in a thread, if a
+chain leads to no root of ours: an issuer in it indicates a local product that intercepts TLS.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from probe.model import Trust
 
 @dataclass(slots=True)
 class ChainVerifier:
-    """Judges chains against one set of roots, and asks the machine's store whose a stranger is."""
+    """Verifies chains against one set of roots; looks unknown issuers up in the machine's store."""
 
     roots: Roots
     machine: LocalStore = field(default_factory=MachineStore)
     _machine_read: bool = False
 
-    async def prove(self, chain: Sequence[bytes], name: str | None) -> Trust | None:
-        """What `chain` proves for `name`; None when no certificate came."""
+    async def verify(self, chain: Sequence[bytes], name: str | None) -> Trust | None:
+        """What `chain` proves for `name`; None if no certificate was received."""
         from probe.certificates.trust import evaluate
 
         if not chain:
@@ -34,15 +34,11 @@ class ChainVerifier:
         if trust.anchored:
             return trust
         if not self._machine_read:
-            await asyncio.to_thread(_read, self.machine)
+            await asyncio.to_thread(lambda: self.machine.roots)
             self._machine_read = True
         return evaluate(chain, name, roots=self.roots, now=now, local=self.machine)
 
 
 def load_roots(ca_file: Path | None) -> Roots:
-    """Mozilla's roots, or those of a laboratory's file; raises `RootsError` for a bad file."""
+    """Mozilla's roots, or those of a lab's file; raises `RootsError` for an unreadable file."""
     return Roots.mozilla() if ca_file is None else Roots.file(ca_file)
-
-
-def _read(machine: LocalStore) -> None:
-    _ = machine.roots

@@ -1,9 +1,9 @@
-"""How many connections this line bears at once, learnt from how long they had to wait.
+"""Adapt the number of concurrent connections to the queueing delay of the line.
 
-Sixty-four handshakes at once fill the queue of a slow line for seconds, and then good sites time
-out. So a session starts with a few, takes more as they come to their ends without having waited
-longer than others before, and takes fewer when they did. Only the middle of the last few counts: a
-lost packet or a slow server is not a full queue.
+Sixty-four handshakes at once fill the queue of a slow line for seconds, and reachable sites time
+out. So a session starts with a few connections, adds more while delays stay low, and reduces them
+when delays grow. The median of the last few counts: one lost packet or one slow server is not a
+full queue.
 """
 
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ from statistics import median
 FIRST = 8
 FEWEST = 4
 ROUND = 8
-# Seconds that the middle one may have waited: more than any satellite takes.
+# Seconds of median delay that are acceptable: more than a satellite link has.
 SLOW = 1.5
 
 
 @dataclass(slots=True)
 class AdaptiveConcurrency:
-    """The number that may be open now (`allowed`), from `first` on and at most `most`."""
+    """The number of connections allowed now: starts at `first`, at most `most`."""
 
     most: int
     first: int = FIRST
@@ -30,7 +30,7 @@ class AdaptiveConcurrency:
         self.allowed = min(self.first, self.most)
 
     def note(self, seconds: float) -> None:
-        """A connection that worked waited so long for its slowest answer."""
+        """Record the slowest round trip of a connection that worked, seconds."""
         self._recent.append(seconds)
         if len(self._recent) < ROUND:
             return

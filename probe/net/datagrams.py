@@ -1,7 +1,7 @@
-"""A connected UDP socket that tells when each datagram came and how far it had travelled.
+"""A connected UDP socket that returns each datagram's arrival time and IP TTL.
 
-Connected, so that an ICMP error for it is an error here, and so that only the address that was
-asked can answer (or somebody who forges it: that is what the IP TTL is for).
+It is connected so that ICMP errors are reported on it, and so that only the destination address can
+answer. The IP TTL helps to recognise a forged answer.
 """
 
 import asyncio
@@ -10,17 +10,16 @@ import sys
 from dataclasses import dataclass
 from time import monotonic
 
-from probe.net.byte_counter import ByteCounter
-from probe.net.stream import endpoint
-from probe.net.ttl import Icmp, heard, limit
+from probe.net.stream import ByteCounter, socket_address
+from probe.net.ttl import IcmpError, limit_ttl, read_errors
 
 _SIZE = 65535
 _ANCILLARY = 64
-# socket has no name for it: <bits/in.h> on Linux, <netinet/in.h> on macOS.
+# Not in the socket module: <bits/in.h> on Linux, <netinet/in.h> on macOS.
 _IP_RECVTTL = {"linux": 12, "darwin": 24}.get(sys.platform)
 # The kind of the control message: IP_TTL on Linux, IP_RECVTTL again on macOS.
 _IP_TTL = {"linux": 2, "darwin": 24}.get(sys.platform)
-# Linux tells of unreachable hosts only whoever asks for it: <bits/in.h>.
+# Linux reports unreachable hosts only with this option: <bits/in.h>.
 _RECVERR = {socket.AF_INET: 11, socket.AF_INET6: 25}
 _ERRQUEUE = 0x2000
 _ERRORS = 64
@@ -30,7 +29,7 @@ _RECV_HOP_LIMIT: int | None = getattr(socket, "IPV6_RECVHOPLIMIT", None)
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """One datagram: its bytes, the monotonic instant it came, its IP TTL where the system says."""
+    """One datagram: its bytes, the monotonic time of arrival, its IP TTL if reported."""
 
     data: bytes
     at: float
@@ -38,31 +37,31 @@ class Datagram:
 
 
 class Datagrams:
-    """One connected socket; raises `OSError` as the system does.
+    """One connected socket; raises `OSError`.
 
-    With `errors`, every ICMP error is raised, not only that nobody listens at the port; `drain`
-    after each. With a `ttl` its packets cross so many routers only, and that they ran out is no
-    error: it is in `said`, where this system tells (`told`).
+    With `errors`, every ICMP error is raised, not only "port unreachable"; call `drain` after each.
+    With `ttl`, packets are sent with this TTL, and ICMP errors about them are in `icmp_errors`
+    instead of being raised, if the system reports them (`icmp_readable`).
     """
 
     def __init__(
         self,
         address: str,
         port: int,
-        budget: ByteCounter,
+        counter: ByteCounter,
         *,
         errors: bool = False,
         ttl: int | None = None,
     ) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._loop = asyncio.get_running_loop()
-        self._budget = budget
+        self._counter = counter
         self._sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
             self._sock.settimeout(0)
-            self.said: list[Icmp] = []
-            self.told = ttl is not None and limit(self._sock, ttl)
-            self._sock.connect(endpoint(address, port))
+            self.icmp_errors: list[IcmpError] = []
+            self.icmp_readable = ttl is not None and limit_ttl(self._sock, ttl)
+            self._sock.connect(socket_address(address, port))
             self._ask_for_ttl(family)
             if errors and sys.platform == "linux":
                 level = socket.IPPROTO_IPV6 if family == socket.AF_INET6 else socket.IPPROTO_IP
@@ -72,10 +71,10 @@ class Datagrams:
             raise
 
     def send(self, data: bytes) -> None:
-        self._budget.bytes_out += self._sock.send(data)
+        self._counter.bytes_out += self._sock.send(data)
 
     async def receive(self) -> Datagram:
-        """The next datagram; waits for it."""
+        """Wait for the next datagram."""
         if sys.platform == "win32":
             data = await self._loop.sock_recv(self._sock, _SIZE)
             return self._datagram(data, None)
@@ -86,13 +85,13 @@ class Datagrams:
                 await self._readable()
                 continue
             except OSError:
-                if not self._hear():
+                if not self._read_icmp():
                     raise
                 continue
             return self._datagram(data, _ttl(ancillary))
 
     def drain(self) -> None:
-        """Throw away what ICMP said: else the socket is never idle; who said it is not kept."""
+        """Discard queued ICMP errors: with them the socket is always readable."""
         if sys.platform != "linux":
             return
         for _ in range(_ERRORS):
@@ -101,29 +100,29 @@ class Datagrams:
             except OSError:
                 return
 
-    async def word(self) -> Icmp:
-        """What a router says of our packets; waits for it."""
-        while not self.said:
+    async def icmp_error(self) -> IcmpError:
+        """Wait for an ICMP error about our packets."""
+        while not self.icmp_errors:
             await self._readable()
-            self._hear()
-        return self.said[-1]
+            self._read_icmp()
+        return self.icmp_errors[-1]
 
     def close(self) -> None:
         self._sock.close()
 
-    def _hear(self) -> bool:
-        """Take what routers said; whether one of them stopped a packet of ours."""
-        new = heard(self._sock) if self.told else []
-        self.said += new
-        return any(said.expired for said in new)
+    def _read_icmp(self) -> bool:
+        """Read ICMP errors; whether one of them is time exceeded."""
+        new = read_errors(self._sock) if self.icmp_readable else []
+        self.icmp_errors += new
+        return any(error.expired for error in new)
 
     def _datagram(self, data: bytes, ip_ttl: int | None) -> Datagram:
-        self._budget.bytes_in += len(data)
+        self._counter.bytes_in += len(data)
         return Datagram(data, monotonic(), ip_ttl)
 
     async def _readable(self) -> None:
         waiter = self._loop.create_future()
-        handle = self._sock.fileno()  # asyncio writes a socket out in full to find it is not known
+        handle = self._sock.fileno()  # a number: asyncio formats a socket object
         self._loop.add_reader(handle, _wake, waiter)
         try:
             await waiter

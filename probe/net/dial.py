@@ -1,4 +1,4 @@
-"""Open a connection and shake hands on it; each gives its finished step and the thing itself."""
+"""Open TCP connections and do TLS handshakes; each function returns a step and the connection."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -9,11 +9,10 @@ from probe.failure import Failure
 from probe.model import Tcp, Tls
 from probe.net.address_policy import is_dialable
 from probe.net.attempt import attempt
-from probe.net.byte_counter import ByteCounter
 from probe.net.chain_verifier import ChainVerifier
-from probe.net.hello import Contexts, server_name
+from probe.net.hello import TlsContexts, server_name
 from probe.net.rate_limit import RateLimiter
-from probe.net.stream import Stream, connect
+from probe.net.stream import ByteCounter, Stream, connect
 from probe.net.timeouts import AdaptiveTimeouts
 from probe.net.tls import TlsStream
 
@@ -22,29 +21,29 @@ NOT_DIALLED = "not dialled: not a public address"
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """What all the connections of a session share.
+    """What all connections of a session share.
 
     Attributes:
-        gate: Bounds connections. questions: bounds DNS questions, which are cheaper.
-        lab: Addresses that are not public may be dialled.
+        limiter: Limits connections. dns_limiter: limits DNS queries.
+        lab: Addresses that are not public may be connected to.
     """
 
-    gate: RateLimiter
-    questions: RateLimiter
-    budget: ByteCounter
-    pace: AdaptiveTimeouts
-    prover: ChainVerifier
-    contexts: Contexts = field(default_factory=Contexts)
+    limiter: RateLimiter
+    dns_limiter: RateLimiter
+    counter: ByteCounter
+    timeouts: AdaptiveTimeouts
+    verifier: ChainVerifier
+    tls_contexts: TlsContexts = field(default_factory=TlsContexts)
     lab: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
-    """Where to connect, and what to say there.
+class Destination:
+    """Where to connect, and what to offer there.
 
     Attributes:
-        sni: The name to offer, or None for none.
-        verify: The name that the chain is judged for.
+        sni: The name to offer, or None.
+        verify: The name that the chain is verified for; None: `sni`.
     """
 
     address: str
@@ -56,9 +55,9 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class TargetContext:
-    """One target's view of the session: when it began, and the certificates it saw."""
+    """The session, with the time origin of one target and the certificates it received."""
 
-    door: SessionContext
+    session: SessionContext
     origin: float
     certs: dict[str, bytes] = field(default_factory=dict)
 
@@ -68,27 +67,29 @@ class TargetContext:
 
 
 async def open_tcp(
-    look: TargetContext, peer: Peer, limit: float | None
+    target: TargetContext, destination: Destination, limit: float | None
 ) -> tuple[Tcp, Stream | None]:
-    """Connect; the caller closes the stream."""
-    door, at = look.door, look.now()
-    limit = door.pace.tcp_limit() if limit is None else limit
-    if not is_dialable(peer.address, lab=door.lab):
+    """Connect; the stream is None on failure, else the caller closes it."""
+    session, at = target.session, target.now()
+    limit = session.timeouts.tcp_limit() if limit is None else limit
+    if not is_dialable(destination.address, lab=session.lab):
         refused = Tcp(
-            address=peer.address,
-            port=peer.port,
+            address=destination.address,
+            port=destination.port,
             failure=Failure.NETWORK_UNREACHABLE,
             detail=NOT_DIALLED,
             at=at,
             limit=limit,
         )
         return refused, None
-    opened = await attempt(connect(peer.address, peer.port, door.budget), limit=limit)
+    opened = await attempt(
+        connect(destination.address, destination.port, session.counter), limit=limit
+    )
     if opened.value is not None:
-        door.pace.connects.add(opened.elapsed)
+        session.timeouts.connects.add(opened.elapsed)
     step = Tcp(
-        address=peer.address,
-        port=peer.port,
+        address=destination.address,
+        port=destination.port,
         failure=opened.failure,
         detail=opened.detail,
         errno=opened.errno,
@@ -99,70 +100,74 @@ async def open_tcp(
     return step, opened.value
 
 
-async def shake_hands(
-    look: TargetContext, peer: Peer, stream: Stream, limit: float
+async def tls_handshake(
+    target: TargetContext, destination: Destination, stream: Stream, limit: float
 ) -> tuple[Tls, TlsStream | None]:
-    """Offer the peer's name and shake hands; the chain is kept whatever comes of it."""
-    door, at = look.door, look.now()
-    tls = TlsStream(stream, door.contexts.get(peer.hello), server_name(peer.sni))
-    shaken = await attempt(tls.handshake(in_two=peer.hello == "split"), limit=limit)
-    if shaken.failure is None:
-        door.pace.handshakes.add(shaken.elapsed)
-    chain = tuple(map(_same, tls.chain))
-    prints = tuple(sha256(der).hexdigest() for der in chain)
-    look.certs.update(zip(prints, chain, strict=True))
+    """Do a TLS handshake; the chain is recorded even if it fails."""
+    session, at = target.session, target.now()
+    tls = TlsStream(
+        stream, session.tls_contexts.get(destination.hello), server_name(destination.sni)
+    )
+    handshake = await attempt(tls.handshake(in_two=destination.hello == "split"), limit=limit)
+    if handshake.failure is None:
+        session.timeouts.handshakes.add(handshake.elapsed)
+    chain = tuple(map(_interned, tls.chain))
+    fingerprints = tuple(sha256(der).hexdigest() for der in chain)
+    target.certs.update(zip(fingerprints, chain, strict=True))
     step = Tls(
-        address=peer.address,
-        port=peer.port,
-        sni=peer.sni,
-        hello=peer.hello,
+        address=destination.address,
+        port=destination.port,
+        sni=destination.sni,
+        hello=destination.hello,
         bytes_out=tls.bytes_out,
         bytes_in=tls.bytes_in,
-        version=tls.version if shaken.failure is None else None,
+        version=tls.version if handshake.failure is None else None,
         cipher=tls.cipher,
         alpn=tls.alpn,
         alert=tls.alert,
         alert_by=tls.alert_by,
         server_hello=tls.server_hello,
-        chain=prints,
-        trust=await door.prover.prove(chain, peer.verify or peer.sni),
-        acknowledged=stream.acknowledged if shaken.failure is Failure.TIMEOUT else None,
-        failure=shaken.failure,
-        detail=shaken.detail,
+        chain=fingerprints,
+        trust=await session.verifier.verify(chain, destination.verify or destination.sni),
+        acknowledged=stream.acknowledged if handshake.failure is Failure.TIMEOUT else None,
+        failure=handshake.failure,
+        detail=handshake.detail,
         at=at,
-        elapsed=round(shaken.elapsed, 6),
+        elapsed=round(handshake.elapsed, 6),
         limit=limit,
     )
-    return step, tls if shaken.failure is None else None
+    return step, tls if handshake.failure is None else None
 
 
 @lru_cache(maxsize=256)
-def _same(der: bytes) -> bytes:
-    """The object that is already there for these octets: many targets see the same authorities."""
+def _interned(der: bytes) -> bytes:
+    """One object for equal certificates: many targets are served the same authorities."""
     return der
 
 
-async def look_tcp(look: TargetContext, peer: Peer, limit: float | None) -> Tcp:
-    """Connect and hang up."""
-    async with look.door.gate.enter(peer.address):
-        tcp, stream = await open_tcp(look, peer, limit)
+async def measure_tcp(target: TargetContext, destination: Destination, limit: float | None) -> Tcp:
+    """Connect and close."""
+    async with target.session.limiter.enter(destination.address):
+        tcp, stream = await open_tcp(target, destination, limit)
         if stream is not None:
-            look.door.gate.ease.note(tcp.elapsed)
+            target.session.limiter.concurrency.note(tcp.elapsed)
             stream.close()
         return tcp
 
 
-async def look_tls(look: TargetContext, peer: Peer, limit: float | None) -> tuple[Tcp, Tls | None]:
-    """Connect, shake hands, hang up."""
-    async with look.door.gate.enter(peer.address):
-        tcp, stream = await open_tcp(look, peer, limit)
+async def measure_tls(
+    target: TargetContext, destination: Destination, limit: float | None
+) -> tuple[Tcp, Tls | None]:
+    """Connect, do a handshake, close."""
+    async with target.session.limiter.enter(destination.address):
+        tcp, stream = await open_tcp(target, destination, limit)
         if stream is None:
             return tcp, None
         try:
-            allowed = look.door.pace.tls_limit(tcp.elapsed) if limit is None else limit
-            step, tls = await shake_hands(look, peer, stream, allowed)
+            allowed = target.session.timeouts.tls_limit(tcp.elapsed) if limit is None else limit
+            step, tls = await tls_handshake(target, destination, stream, allowed)
             if tls is not None:
-                look.door.gate.ease.note(max(tcp.elapsed, step.elapsed))
+                target.session.limiter.concurrency.note(max(tcp.elapsed, step.elapsed))
         finally:
             stream.close()
         return tcp, step

@@ -1,9 +1,9 @@
-"""Ask one resolver one thing and keep every reply to it.
+"""Send one DNS query to one resolver and keep every reply to it.
 
-Over UDP the first reply does not end the question: an answer forged on the way overtakes the real
-one, so the socket stays open a little longer. A query that may have been lost is sent again under a
-new id from the same port; replies are kept only of the sending that was answered first, so that two
-replies in a record are always two replies to one packet.
+Over UDP the query does not end with the first reply: an injected reply precedes the real one, so
+the socket stays open for a while. A query without a reply is sent again with a new id from the same
+port; only replies to the transmission that was answered first are kept, so that two replies in a
+record are always two replies to one packet.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,10 @@ from probe.net.attempt import Attempt, NetworkEvent, attempt
 from probe.net.datagrams import Datagram, Datagrams
 from probe.net.dial import TargetContext
 from probe.net.dns_message import TYPES, Message, parse, query
-from probe.net.resolver_connections import ResolverConnections, once_over_tcp
+from probe.net.resolver_connections import ResolverConnections, ask_over_tcp
 
-Turn = AbstractAsyncContextManager[None]
-
-SENDINGS = 3
-REPLIES = 8
+TRANSMISSIONS = 3
+MAX_REPLIES = 8
 _RCODES = {
     2: Failure.DNS_SERVFAIL,
     3: Failure.DNS_NXDOMAIN,
@@ -34,7 +32,7 @@ _RCODES = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, and of whom; over UDP perhaps with a limited time to live."""
+    """A query and its resolver; `ttl` limits the IP TTL of queries over UDP."""
 
     name: str
     type: str
@@ -44,7 +42,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class DnsResult:
-    """What came of a question: when it was asked, the replies, or why there are none."""
+    """The outcome of a query: when it was sent, and the replies or the failure."""
 
     at: float
     replies: tuple[Reply, ...] = ()
@@ -54,39 +52,41 @@ class DnsResult:
     travel: Travel | None = None
 
 
-async def look_up(
-    look: TargetContext, channels: ResolverConnections, question: Question, limit: float | None
+async def measure_dns(
+    target: TargetContext, connections: ResolverConnections, question: Question, limit: float | None
 ) -> Dns:
-    """One finished DNS step."""
-    resolver, pace = question.resolver, look.door.pace
+    """Send a query and return its step."""
+    resolver, timeouts = question.resolver, target.session.timeouts
     udp = resolver.transport == "udp"
     if limit is None:
-        limit = pace.dns_limit() if udp else pace.secure_dns_limit()
-    turn = look.door.questions.enter(f"{resolver.transport} {resolver.address}")
-    if not _is_askable(question):
-        heard = DnsResult(look.now(), failure=Failure.DNS_NON_RECOVERABLE, detail="not_a_dns_name")
+        limit = timeouts.dns_limit() if udp else timeouts.secure_dns_limit()
+    slot = target.session.dns_limiter.enter(f"{resolver.transport} {resolver.address}")
+    if not _is_valid(question):
+        result = DnsResult(
+            target.now(), failure=Failure.DNS_NON_RECOVERABLE, detail="not_a_dns_name"
+        )
     elif udp:
-        heard = await _over_udp(look, question, limit, turn)
+        result = await _over_udp(target, question, limit, slot)
     else:
-        async with turn:
-            heard = await _over_stream(look, channels, question, limit)
+        async with slot:
+            result = await _over_stream(target, connections, question, limit)
     return Dns(
         name=question.name,
         type=question.type,
         resolver=resolver.label,
         transport=resolver.transport,
-        replies=heard.replies,
-        failure=heard.failure,
-        detail=heard.detail,
-        at=heard.at,
-        elapsed=round(heard.elapsed, 6),
+        replies=result.replies,
+        failure=result.failure,
+        detail=result.detail,
+        at=result.at,
+        elapsed=round(result.elapsed, 6),
         limit=limit,
-        travel=heard.travel,
+        travel=result.travel,
     )
 
 
 def failure_of(message: Message, type_: str) -> Failure | None:
-    """What a reply amounts to for the one who asked."""
+    """The failure that a reply means for a query of this type, or None."""
     if message.rcode:
         return _RCODES.get(message.rcode, Failure.DNS_MISBEHAVING)
     wanted = TYPES[type_]
@@ -96,8 +96,13 @@ def failure_of(message: Message, type_: str) -> Failure | None:
 
 
 @dataclass(slots=True)
-class _Conversation:
-    """One question over UDP: what was sent under which id, and what came back."""
+class _UdpQuery:
+    """One query over UDP: transmissions by id, and the replies kept.
+
+    Attributes:
+        answered: The id of the transmission that was answered first.
+        mismatch: The failure if only replies to something else arrive.
+    """
 
     question: Question
     sock: Datagrams
@@ -105,10 +110,10 @@ class _Conversation:
     kept: list[tuple[Message, Reply]] = field(default_factory=list)
     at: float = 0.0
     answered: int | None = None
-    strange: Failure | None = None
+    mismatch: Failure | None = None
 
     def send(self) -> None:
-        """Send the question under an id that was not used yet."""
+        """Send the query with an id that is not in use."""
         id_ = randbelow(0x10000)
         while id_ in self.sent:
             id_ = randbelow(0x10000)
@@ -116,135 +121,140 @@ class _Conversation:
         self.sock.send(query(id_, self.question.name, self.question.type))
 
     async def first(self) -> None:
-        """Send, and listen until a reply is kept."""
+        """Send, and receive until a reply is kept."""
         self.send()
         while not self.kept:
             self.take(await self.sock.receive())
 
     async def listen(self) -> None:
-        """Keep what else comes."""
-        while len(self.kept) < REPLIES:
+        """Keep further replies."""
+        while len(self.kept) < MAX_REPLIES:
             self.take(await self.sock.receive())
 
     def take(self, datagram: Datagram) -> None:
-        """Keep a datagram if it is a reply to the sending that was answered first."""
+        """Keep a datagram if it is a reply to the transmission that was answered first."""
         message = parse(datagram.data)
         if message is None or not message.response:
             return
         if message.id not in self.sent:
-            self.strange = Failure.DNS_WRONG_ID
+            self.mismatch = Failure.DNS_WRONG_ID
         elif not _answers(message, self.question):
-            self.strange = self.strange or Failure.DNS_MISBEHAVING
+            self.mismatch = self.mismatch or Failure.DNS_MISBEHAVING
         elif self.answered in (None, message.id):
             self.answered = message.id
             at = datagram.at - self.sent[message.id]
             self.kept.append((message, _reply(message, at, datagram.ip_ttl)))
 
 
-async def _over_udp(look: TargetContext, question: Question, limit: float, turn: Turn) -> DnsResult:
-    async with turn:
-        at = look.now()
-        opened = await attempt(_open(look, question), limit=limit)
-        talk = opened.value
-        if talk is None:
+async def _over_udp(
+    target: TargetContext, question: Question, limit: float, slot: AbstractAsyncContextManager[None]
+) -> DnsResult:
+    async with slot:
+        at = target.now()
+        opened = await attempt(_open(target, question), limit=limit)
+        attempted = opened.value
+        if attempted is None:
             return DnsResult(at, failure=opened.failure, detail=opened.detail)
-        first = await _first(talk, limit)
+        first = await _first(attempted, limit)
     try:
-        # Listening on burdens nobody, so the turn is somebody else's by now.
-        if talk.kept:
-            soonest = talk.kept[0][1].at
-            look.door.pace.lookups.add(soonest)
-            await attempt(talk.listen(), limit=look.door.pace.listening(soonest))
+        # Listening sends nothing, so the slot is released already.
+        if attempted.kept:
+            soonest = attempted.kept[0][1].at
+            target.session.timeouts.lookups.add(soonest)
+            await attempt(attempted.listen(), limit=target.session.timeouts.listening(soonest))
     finally:
-        talk.sock.close()
-    travel = _travelled(talk)
-    if not talk.kept:
-        failure = talk.strange or first.failure
+        attempted.sock.close()
+    travel = _travel(attempted)
+    if not attempted.kept:
+        failure = attempted.mismatch or first.failure
         if travel is not None and travel.expired and failure is Failure.TIMEOUT:
             failure = Failure.HOST_UNREACHABLE
         return DnsResult(
             at, failure=failure, detail=first.detail, elapsed=first.elapsed, travel=travel
         )
-    talk.at = at
-    if talk.kept[0][0].truncated:
-        return await _again_over_tcp(look, talk, first.elapsed, limit)
-    return replace(_heard(at, question, talk.kept, first.elapsed), travel=travel)
+    attempted.at = at
+    if attempted.kept[0][0].truncated:
+        return await _again_over_tcp(target, attempted, first.elapsed, limit)
+    return replace(_result(at, question, attempted.kept, first.elapsed), travel=travel)
 
 
-def _travelled(talk: _Conversation) -> Travel | None:
-    """How far the packets went, when that was limited."""
-    if talk.question.ttl is None:
+def _travel(attempted: _UdpQuery) -> Travel | None:
+    """The TTL of the queries and whether it expired; None if it was not limited."""
+    if attempted.question.ttl is None:
         return None
-    expired = any(said.expired for said in talk.sock.said) if talk.sock.told else None
-    return Travel(ttl=talk.question.ttl, expired=expired)
+    sock = attempted.sock
+    expired = any(error.expired for error in sock.icmp_errors) if sock.icmp_readable else None
+    return Travel(ttl=attempted.question.ttl, expired=expired)
 
 
-async def _first(talk: _Conversation, limit: float) -> Attempt[None]:
-    """Ask until a first reply is kept; a lost packet is no failure while there is time."""
+async def _first(attempted: _UdpQuery, limit: float) -> Attempt[None]:
+    """Send up to three times until a reply is kept; close the socket on an exception."""
     started = monotonic()
     first: Attempt[None] = Attempt(None, Failure.TIMEOUT, None, None, 0.0)
     try:
-        for _ in range(SENDINGS):
-            first = await attempt(talk.first(), limit=limit / SENDINGS)
+        for _ in range(TRANSMISSIONS):
+            first = await attempt(attempted.first(), limit=limit / TRANSMISSIONS)
             if first.failure is not Failure.TIMEOUT:
                 break
     except BaseException:
-        talk.sock.close()
+        attempted.sock.close()
         raise
     return replace(first, elapsed=monotonic() - started)
 
 
-async def _open(look: TargetContext, question: Question) -> _Conversation:
+async def _open(target: TargetContext, question: Question) -> _UdpQuery:
     resolver = question.resolver
-    sock = Datagrams(resolver.address, resolver.port, look.door.budget, ttl=question.ttl)
-    return _Conversation(question, sock)
+    sock = Datagrams(resolver.address, resolver.port, target.session.counter, ttl=question.ttl)
+    return _UdpQuery(question, sock)
 
 
 async def _again_over_tcp(
-    look: TargetContext, talk: _Conversation, spent: float, limit: float
+    target: TargetContext, attempted: _UdpQuery, spent: float, limit: float
 ) -> DnsResult:
-    """RFC 7766: a truncated reply sends the client to TCP. Truncated replies are no evidence."""
-    question = talk.question
+    """Repeat a truncated query over TCP (RFC 7766); truncated replies are dropped if that works."""
+    question = attempted.question
     wire = query(randbelow(0x10000), question.name, question.type)
-    asked = await attempt(once_over_tcp(look.door, question.resolver, wire), limit=limit - spent)
+    asked = await attempt(
+        ask_over_tcp(target.session, question.resolver, wire), limit=limit - spent
+    )
     message = parse(asked.value) if asked.value is not None else None
     if message is None or not _answers(message, question):
-        return _heard(talk.at, question, talk.kept, spent)
+        return _result(attempted.at, question, attempted.kept, spent)
     spent += asked.elapsed
     whole = [(message, _reply(message, spent, None))]
-    whole += [pair for pair in talk.kept if not pair[0].truncated]
-    return _heard(talk.at, question, whole, spent)
+    whole += [pair for pair in attempted.kept if not pair[0].truncated]
+    return _result(attempted.at, question, whole, spent)
 
 
 async def _over_stream(
-    look: TargetContext, channels: ResolverConnections, question: Question, limit: float
+    target: TargetContext, connections: ResolverConnections, question: Question, limit: float
 ) -> DnsResult:
-    at, started = look.now(), monotonic()
-    asked = await attempt(_ask(channels, question), limit=limit)
+    at, started = target.now(), monotonic()
+    asked = await attempt(_ask(connections, question), limit=limit)
     if asked.value is None:
         if asked.failure is Failure.TIMEOUT:
-            await channels.doubt(question.resolver, since=started)
+            await connections.close_if_silent(question.resolver, since=started)
         return DnsResult(at, failure=asked.failure, detail=asked.detail, elapsed=asked.elapsed)
     reply = _reply(asked.value, asked.elapsed, None)
-    return _heard(at, question, [(asked.value, reply)], asked.elapsed)
+    return _result(at, question, [(asked.value, reply)], asked.elapsed)
 
 
-async def _ask(channels: ResolverConnections, question: Question) -> Message:
-    wire = await channels.ask(question.resolver, question.name, question.type)
+async def _ask(connections: ResolverConnections, question: Question) -> Message:
+    wire = await connections.ask(question.resolver, question.name, question.type)
     message = parse(wire)
     if message is None or not message.response or not _answers(message, question):
         raise NetworkEvent(Failure.DNS_MISBEHAVING)
     return message
 
 
-def _heard(
+def _result(
     at: float, question: Question, kept: Sequence[tuple[Message, Reply]], elapsed: float
 ) -> DnsResult:
     failure = failure_of(kept[0][0], question.type)
     return DnsResult(at, tuple(reply for _, reply in kept), failure, None, elapsed)
 
 
-def _is_askable(question: Question) -> bool:
+def _is_valid(question: Question) -> bool:
     try:
         query(0, question.name, question.type)
     except ValueError:
@@ -253,7 +263,7 @@ def _is_askable(question: Question) -> bool:
 
 
 def _answers(message: Message, question: Question) -> bool:
-    """Whether a reply is about this question; one that does not say counts (forgers are lazy)."""
+    """Whether a reply is to this question; without a question section it counts as one."""
     if message.name is None:
         return True
     asked = question.name.removesuffix(".").lower()

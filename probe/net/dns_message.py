@@ -1,9 +1,8 @@
-"""DNS messages as bytes (RFC 1035): a query out, whatever came back in.
+"""Encode DNS queries and parse replies (RFC 1035).
 
-A reply is written by a stranger, and a forged one is often sloppy. So reading never raises, keeps
-what stood before the first thing that makes no sense, and is bounded: so many records, names of 255
-octets, compression pointers that only lead backwards. (A validating parser would throw away the
-very answer that is the evidence.)
+Replies are untrusted, and injected ones are often malformed. So parsing never raises, keeps what
+precedes the first error, and is bounded: at most 64 records, names of 255 octets, compression
+pointers that only point backwards. A strict parser would reject the reply that is the evidence.
 """
 
 import socket
@@ -37,14 +36,14 @@ _FIXED = struct.Struct("!HHiH")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What could be read of a reply.
+    """The readable part of a reply.
 
     Attributes:
         response: The QR bit. truncated: the TC bit.
-        name, type: What the reply says was asked, or None where it says nothing.
-        answers: Addresses. ttl: theirs. cnames: names gone through. types: of all answer records.
-        alpn: Protocols that SVCB and HTTPS records announce.
-        whole: Everything in the answer section made sense.
+        name, type: The question section, or None if there is none.
+        answers: Addresses. ttl: theirs. cnames: aliases. types: of all answer records.
+        alpn: Protocols in SVCB and HTTPS records.
+        whole: The answer section was parsed to its end.
     """
 
     id: int
@@ -62,7 +61,7 @@ class Message:
 
 
 def query(id_: int, name: str, type_: str) -> bytes:
-    """A question with recursion desired; raises `ValueError` for what is no DNS name."""
+    """A query with recursion desired; raises `ValueError` if `name` is no DNS name."""
     header = _HEADER.pack(id_, 0x0100, 1, 0, 0, 0)
     return header + encode_name(name) + struct.pack("!HH", TYPES[type_], 1)
 
@@ -79,20 +78,20 @@ def encode_name(name: str) -> bytes:
 
 
 def parse(wire: bytes) -> Message | None:
-    """Read a message; None when there is not even a header."""
+    """Parse a message; None if it is shorter than a header."""
     if len(wire) < _HEADER.size:
         return None
     id_, flags, questions, count, _, _ = _HEADER.unpack_from(wire)
     head = (id_, bool(flags & 0x8000), bool(flags & 0x0200), flags & 0x000F)
     try:
         name, type_, at = _question(wire, questions)
-    except _NonsenseError:
+    except _MalformedError:
         return Message(*head, whole=False)
     return _answers(wire, at, count, Message(*head, name=name, type=type_))
 
 
-class _Record(NamedTuple):
-    """One answer record; `at` is where its data begins."""
+class _ResourceRecord(NamedTuple):
+    """One answer record; `at` is the offset of its data."""
 
     type: int
     ttl: int
@@ -100,21 +99,21 @@ class _Record(NamedTuple):
     data: bytes
 
 
-class _NonsenseError(Exception):
-    """The bytes stop making sense here."""
+class _MalformedError(Exception):
+    """The rest of the message cannot be parsed."""
 
 
 def _question(wire: bytes, count: int) -> tuple[str | None, int | None, int]:
-    """The first question, and where the answers begin."""
+    """The first question, and the offset of the answer section."""
     name: str | None = None
     type_: int | None = None
     at = _HEADER.size
     for number in range(count):
         if number >= 4:
-            raise _NonsenseError
+            raise _MalformedError
         asked, at = _name(wire, at)
         if at + 4 > len(wire):
-            raise _NonsenseError
+            raise _MalformedError
         if number == 0:
             name, type_ = asked, int.from_bytes(wire[at : at + 2], "big")
         at += 4
@@ -134,13 +133,13 @@ def _answers(wire: bytes, at: int, count: int, message: Message) -> Message:
             if record.type == _CNAME:
                 cnames.append(_name(wire, record.at)[0])
             elif record.type in _SERVICES:
-                alpn.update(dict.fromkeys(_announced(record.data)))
+                alpn.update(dict.fromkeys(_alpn_protocols(record.data)))
             elif (record.type, len(record.data)) in _ADDRESSES:
                 answers.append(
                     socket.inet_ntop(_ADDRESSES[record.type, len(record.data)], record.data)
                 )
                 ttl.append(max(0, record.ttl))
-    except _NonsenseError:
+    except _MalformedError:
         whole = False
     return replace(
         message,
@@ -153,30 +152,30 @@ def _answers(wire: bytes, at: int, count: int, message: Message) -> Message:
     )
 
 
-def _records(wire: bytes, at: int, count: int) -> Iterator[_Record]:
-    """The answer section, record by record."""
+def _records(wire: bytes, at: int, count: int) -> Iterator[_ResourceRecord]:
+    """The records of the answer section."""
     for _ in range(min(count, _RECORDS)):
         at = _skip_name(wire, at)
         if at + _FIXED.size > len(wire):
-            raise _NonsenseError
+            raise _MalformedError
         type_, _class, ttl, length = _FIXED.unpack_from(wire, at)
         at += _FIXED.size
         data = wire[at : at + length]
         if len(data) != length:
-            raise _NonsenseError
-        yield _Record(type_, ttl, at, data)
+            raise _MalformedError
+        yield _ResourceRecord(type_, ttl, at, data)
         at += length
 
 
-def _announced(data: bytes) -> Iterator[str]:
-    """The protocols in the data of an HTTPS record: priority, name, then keys (RFC 9460)."""
+def _alpn_protocols(data: bytes) -> Iterator[str]:
+    """The ALPN protocols in an HTTPS record's data: priority, name, then keys (RFC 9460)."""
     at = _skip_name(data, 2)
     while at + 4 <= len(data):
         key, length = struct.unpack_from("!HH", data, at)
         value = data[at + 4 : at + 4 + length]
         at += 4 + length
         if len(value) != length:
-            raise _NonsenseError
+            raise _MalformedError
         if key == _ALPN:
             yield from _protocols(value)
 
@@ -186,7 +185,7 @@ def _protocols(value: bytes) -> Iterator[str]:
     while at < len(value):
         name = value[at + 1 : at + 1 + value[at]]
         if not name or len(name) != value[at]:
-            raise _NonsenseError
+            raise _MalformedError
         at += 1 + len(name)
         yield _text(name)
 
@@ -203,38 +202,38 @@ def _skip_name(wire: bytes, at: int) -> int:
         if length >= 0x40:
             break
         at += 1 + length
-    raise _NonsenseError
+    raise _MalformedError
 
 
 def _name(wire: bytes, at: int) -> tuple[str, int]:
-    """The name at `at`, and where what follows it begins."""
+    """The name at `at`, and the offset after it."""
     end = _skip_name(wire, at)
     labels: list[str] = []
     size, lowest = 0, at
     while True:
         if at >= len(wire):
-            raise _NonsenseError
+            raise _MalformedError
         length = wire[at]
         if length == 0:
             return ".".join(labels), end
         if length >= 0x40:
             if length < 0xC0 or at + 2 > len(wire):
-                raise _NonsenseError
+                raise _MalformedError
             at = int.from_bytes(wire[at : at + 2], "big") & 0x3FFF
-            if at >= lowest:  # only backwards, so that it ends
-                raise _NonsenseError
+            if at >= lowest:  # only backwards, so that the loop ends
+                raise _MalformedError
             lowest = at
             continue
         label = wire[at + 1 : at + 1 + length]
         size += 1 + length
         if len(label) != length or size > _NAME:
-            raise _NonsenseError
+            raise _MalformedError
         labels.append(_text(label))
         at += 1 + length
 
 
 def _text(label: bytes) -> str:
-    """A label in lower case; octets that no host name has are written as RFC 4343 escapes."""
+    """A label in lower case; octets that host names do not contain as RFC 4343 escapes."""
     if label.isalnum():
         return label.decode("ascii").lower()
     return "".join(chr(octet).lower() if octet in _PLAIN else f"\\{octet:03d}" for octet in label)

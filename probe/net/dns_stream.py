@@ -1,7 +1,7 @@
-"""Many DNS questions over one secured connection: RFC 7858 framing, or RFC 8484 over HTTP.
+"""Concurrent DNS queries over one TLS connection: DoT framing (RFC 7858) or DoH (RFC 8484).
 
-The protocols have no I/O of their own (`Questions`); a `DnsStream` gives them a connection and
-hands each answer to whoever asked.
+The protocols do no I/O (`QueryProtocol`); a `DnsStream` connects them to a TLS connection and
+resolves the future of each query.
 """
 
 import asyncio
@@ -20,32 +20,32 @@ from probe.net.tls import TlsStream
 Result = tuple[int, bytes | NetworkEvent]
 
 _MESSAGE_LIMIT = 65535
-_QUESTION = 512  # octets that the longest name's question fits in
+_QUERY_BYTES = 512  # more than the longest query
 _MEDIA_TYPE = b"application/dns-message"
 
 
-class Questions(Protocol):
-    """How questions become bytes, and bytes answers."""
+class QueryProtocol(Protocol):
+    """Encodes queries and decodes answers on one connection."""
 
     @property
     def open(self) -> bool:
-        """Whether another question may be asked on this connection."""
+        """Whether another query may be sent on this connection."""
 
     def ask(self, name: str, type_: str) -> int:
-        """Take a question; gives the key its answer will have."""
+        """Enqueue a query; return the key of its answer."""
 
     def outgoing(self) -> bytes:
-        """Bytes that want to be sent."""
+        """Take the bytes to send."""
 
     def feed(self, data: bytes) -> list[Result]:
-        """Take bytes; b"" is the peer's goodbye. Gives what was answered, or why it was not."""
+        """Process received bytes (b"": the peer closed); return answers and failures by key."""
 
     def forget(self, key: int) -> None:
-        """Nobody waits for this answer any more."""
+        """Drop the state of a query."""
 
 
-class Framed:
-    """Two octets of length before each message, answers by their ids."""
+class FramedQueries:
+    """DoT: two octets of length before each message, answers matched by id."""
 
     def __init__(self) -> None:
         self.open = True
@@ -78,8 +78,8 @@ class Framed:
         self._ids.discard(key)
 
 
-class OverHttp2:
-    """One POST a question, all on one connection."""
+class Http2Queries:
+    """DoH over HTTP/2: one POST per query."""
 
     def __init__(self, authority: str, path: str) -> None:
         self._authority, self._path = authority, path
@@ -88,7 +88,7 @@ class OverHttp2:
 
     @property
     def open(self) -> bool:
-        return self._http.takes(_QUESTION)
+        return self._http.can_send(_QUERY_BYTES)
 
     def ask(self, name: str, type_: str) -> int:
         body = query(0, name, type_)  # RFC 8484 section 4.1: id 0
@@ -118,8 +118,8 @@ class OverHttp2:
         self._answers.pop(key, None)
 
 
-class OverHttp1:
-    """One POST on one connection, for a server that does not speak HTTP/2."""
+class Http1Queries:
+    """DoH over HTTP/1.1: one POST per connection."""
 
     def __init__(self, authority: str, path: str) -> None:
         self._authority, self._path = authority, path
@@ -147,30 +147,30 @@ class OverHttp1:
         return [(0, _result(self._answer))] if self._answer.ended else []
 
     def forget(self, key: int) -> None:
-        """There is only the one."""
+        """Nothing to drop: there is one query per connection."""
 
 
 class DnsStream:
-    """Questions over one connection, answered by a task that reads in the background."""
+    """Queries over one connection; a background task reads the answers."""
 
-    def __init__(self, tls: TlsStream, questions: Questions) -> None:
+    def __init__(self, tls: TlsStream, protocol: QueryProtocol) -> None:
         self._tls = tls
-        self._questions = questions
+        self._protocol = protocol
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._writing = asyncio.Lock()
         self._broken = False
-        self._retired = False
-        self.last_arrival = monotonic()  # or when it was opened
+        self._closing = False
+        self.last_arrival = monotonic()  # at first: when it was opened
         self._task = asyncio.ensure_future(self._run())
 
     @property
     def open(self) -> bool:
-        """Whether another question may be asked here."""
-        return self._questions.open and not self._broken
+        """Whether another query may be sent."""
+        return self._protocol.open and not self._broken
 
     async def ask(self, name: str, type_: str) -> bytes:
-        """The reply to one question."""
-        key = self._questions.ask(name, type_)
+        """Send a query and return the reply."""
+        key = self._protocol.ask(name, type_)
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[key] = future
         try:
@@ -178,18 +178,18 @@ class DnsStream:
             return await future
         finally:
             self._waiting.pop(key, None)
-            self._questions.forget(key)
-            if self._retired and not self._waiting:
+            self._protocol.forget(key)
+            if self._closing and not self._waiting:
                 await self.close()
 
     async def retire(self) -> None:
-        """Hang up as soon as nobody waits here any more."""
-        self._retired = True
+        """Close when no query is pending any more."""
+        self._closing = True
         if not self._waiting:
             await self.close()
 
     async def close(self) -> None:
-        """Hang up; whoever still waits is told."""
+        """Close; pending queries fail with `interrupted`."""
         self._task.cancel()
         await asyncio.wait([self._task])
         self._end(NetworkEvent(Failure.INTERRUPTED))
@@ -198,20 +198,20 @@ class DnsStream:
         try:
             while data := await self._tls.read():
                 self.last_arrival = monotonic()
-                self._hand_out(self._questions.feed(data))
+                self._resolve(self._protocol.feed(data))
                 await self._send()
-            self._hand_out(self._questions.feed(b""))
+            self._resolve(self._protocol.feed(b""))
         except (OSError, NetworkEvent) as error:
-            self._end(error)  # handed on as it is: attempt() will say what it means
+            self._end(error)  # classified by attempt()
         else:
             self._end(NetworkEvent(Failure.EOF))
 
     async def _send(self) -> None:
         async with self._writing:
-            if data := self._questions.outgoing():
+            if data := self._protocol.outgoing():
                 await self._tls.write(data)
 
-    def _hand_out(self, results: list[Result]) -> None:
+    def _resolve(self, results: list[Result]) -> None:
         for key, result in results:
             future = self._waiting.get(key)
             if future is None or future.done():
@@ -230,12 +230,12 @@ class DnsStream:
 
 
 def framed(message: bytes) -> bytes:
-    """A DNS message as it goes over a stream (RFC 1035 section 4.2.2)."""
+    """A DNS message with its length prefix (RFC 1035 section 4.2.2)."""
     return len(message).to_bytes(2, "big") + message
 
 
 def take_framed(received: bytearray) -> bytes | None:
-    """Take one whole message off the front of what was received, if there is one."""
+    """Remove one whole message from the front of `received`; None if there is none."""
     if len(received) < 2:
         return None
     end = 2 + int.from_bytes(received[:2], "big")

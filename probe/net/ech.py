@@ -1,11 +1,10 @@
-"""A ClientHello with an extension shaped like Encrypted ClientHello, and what answers it.
+"""A ClientHello with a GREASE Encrypted ClientHello extension, and its answer.
 
-Neither CPython nor OpenSSL 3 can encrypt a ClientHello. But a browser that has no key for a site
-sends the extension all the same, filled with random bytes (GREASE: RFC 9849 section 6.2), and a
-server that does not know it passes over it. So our usual hello gets that extension and is otherwise
-the same byte for byte: where the two are treated differently, the extension is the reason. The
-handshake cannot be finished (OpenSSL does not know what we added, and the two sides' transcripts
-differ): it ends with the first answer, which is all that is asked.
+Neither CPython nor OpenSSL 3 supports Encrypted ClientHello. But a browser without a key for a site
+sends the extension with random bytes (GREASE: RFC 9849 section 6.2), and a server that does not
+support it ignores it. So this is the default ClientHello plus that extension, otherwise equal byte
+for byte: if the two are treated differently, the extension is the reason. The handshake cannot be
+finished, because the two sides' transcripts differ; it ends with the server's first answer.
 """
 
 import ssl
@@ -18,7 +17,7 @@ from probe.failure import Failure
 from probe.model import Tcp, Tls
 from probe.net.alert import in_records
 from probe.net.attempt import NetworkEvent, attempt
-from probe.net.dial import Peer, TargetContext, open_tcp
+from probe.net.dial import Destination, TargetContext, open_tcp
 from probe.net.hello import is_offerable, server_name
 from probe.net.server_hello import ja3s_string
 from probe.net.stream import Stream
@@ -28,64 +27,68 @@ ENTROPY = 32 + 192 + 16
 _OUTER = 0
 _HKDF_SHA256, _AES_128_GCM = 0x0001, 0x0001
 _RECORD, _HANDSHAKE = 5, 9
-_ALERT, _SPEECH = 21, 22
+_ALERT, _HANDSHAKE_RECORD = 21, 22
 _SERVER_HELLO = 2
-_MOST = 16384
+_MAX_READ = 16384
 
 
-async def look_ech(look: TargetContext, peer: Peer, limit: float | None) -> tuple[Tcp, Tls | None]:
-    """Connect, send the hello, wait for the first answer, hang up."""
-    async with look.door.gate.enter(peer.address):
-        tcp, stream = await open_tcp(look, peer, limit)
+async def measure_ech(
+    target: TargetContext, destination: Destination, limit: float | None
+) -> tuple[Tcp, Tls | None]:
+    """Connect, send the ClientHello, wait for the first answer, close."""
+    async with target.session.limiter.enter(destination.address):
+        tcp, stream = await open_tcp(target, destination, limit)
         if stream is None:
             return tcp, None
         try:
-            allowed = look.door.pace.tls_limit(tcp.elapsed) if limit is None else limit
-            return tcp, await _offer(look, peer, stream, allowed)
+            allowed = target.session.timeouts.tls_limit(tcp.elapsed) if limit is None else limit
+            return tcp, await _offer(target, destination, stream, allowed)
         finally:
             stream.close()
 
 
-async def _offer(look: TargetContext, peer: Peer, stream: Stream, limit: float) -> Tls:
-    at, heard = look.now(), bytearray()
-    hello = client_hello(look.door.contexts.get("default"), server_name(peer.sni))
+async def _offer(
+    target: TargetContext, destination: Destination, stream: Stream, limit: float
+) -> Tls:
+    at, received = target.now(), bytearray()
+    hello = client_hello(target.session.tls_contexts.get("default"), server_name(destination.sni))
     sent = with_ech(hello, urandom(ENTROPY)) if hello else b""
-    done = await attempt(_first_answer(stream, sent, heard), limit=limit)
-    alert = in_records(bytes(heard)) if done.failure is Failure.SSL_HANDSHAKE else None
+    answered = await attempt(_first_answer(stream, sent, received), limit=limit)
+    alert = in_records(bytes(received)) if answered.failure is Failure.SSL_HANDSHAKE else None
     return Tls(
-        address=peer.address,
-        port=peer.port,
-        sni=peer.sni,
-        hello=peer.hello,
+        address=destination.address,
+        port=destination.port,
+        sni=destination.sni,
+        hello=destination.hello,
         bytes_out=stream.bytes_out,
-        bytes_in=len(heard),
+        bytes_in=len(received),
         alert=alert,
         alert_by="peer" if alert is not None else None,
-        server_hello=ja3s_string(bytes(heard)),
-        failure=done.failure,
-        detail=done.detail,
+        server_hello=ja3s_string(bytes(received)),
+        failure=answered.failure,
+        detail=answered.detail,
         at=at,
-        elapsed=round(done.elapsed, 6),
+        elapsed=round(answered.elapsed, 6),
         limit=limit,
     )
 
 
-async def _first_answer(stream: Stream, hello: bytes, heard: bytearray) -> None:
-    """Send, and read until a ServerHello begins; raises whatever else it is."""
+async def _first_answer(stream: Stream, hello: bytes, received: bytearray) -> None:
+    """Send, and read until a ServerHello begins; raises `NetworkEvent` for another answer."""
     if not hello:
         raise NetworkEvent(Failure.UNKNOWN, "not_a_host_name")
     await stream.write(hello)
-    while len(heard) < _RECORD + 2:
+    while len(received) < _RECORD + 2:
         data = await stream.read()
         if not data:
             raise NetworkEvent(Failure.EOF)
-        heard += data[:_MOST]
-    if heard[0] != _SPEECH or heard[_RECORD] != _SERVER_HELLO:
-        raise NetworkEvent(Failure.SSL_HANDSHAKE, None if heard[0] == _ALERT else "no_tls")
+        received += data[:_MAX_READ]
+    if received[0] != _HANDSHAKE_RECORD or received[_RECORD] != _SERVER_HELLO:
+        raise NetworkEvent(Failure.SSL_HANDSHAKE, None if received[0] == _ALERT else "no_tls")
 
 
 def client_hello(context: ssl.SSLContext, name: str | None) -> bytes:
-    """The record that OpenSSL would begin with; nothing for a name that TLS cannot carry."""
+    """The record that OpenSSL begins with; empty for a name that TLS cannot carry."""
     if name is not None and not is_offerable(name):
         return b""
     out = ssl.MemoryBIO()
@@ -96,9 +99,9 @@ def client_hello(context: ssl.SSLContext, name: str | None) -> bytes:
 
 
 def with_ech(hello: bytes, entropy: bytes) -> bytes:
-    """The same ClientHello record with a GREASE extension of Encrypted ClientHello at its end.
+    """The ClientHello record with a GREASE ECH extension added at its end.
 
-    Raises `ValueError` for bytes that are no ClientHello in one record.
+    Raises `ValueError` unless `hello` is one ClientHello in one record.
     """
     at = _extensions_at(hello)
     more = extension(entropy)
@@ -109,7 +112,7 @@ def with_ech(hello: bytes, entropy: bytes) -> bytes:
 
 
 def extension(entropy: bytes) -> bytes:
-    """`encrypted_client_hello` of an outer ClientHello, as RFC 9849 section 5 lays it out."""
+    """The `encrypted_client_hello` extension of an outer ClientHello (RFC 9849 section 5)."""
     if len(entropy) != ENTROPY:
         raise ValueError(f"{ENTROPY} random bytes were expected")
     key, payload = entropy[:32], entropy[32:]
@@ -119,8 +122,8 @@ def extension(entropy: bytes) -> bytes:
 
 
 def _extensions_at(hello: bytes) -> int:
-    """Where the length of the extensions stands (RFC 8446 section 4.1.2)."""
-    whole = len(hello) >= _HANDSHAKE + 35 and hello[0] == _SPEECH and hello[_RECORD] == 1
+    """The offset of the extensions' length (RFC 8446 section 4.1.2)."""
+    whole = len(hello) >= _HANDSHAKE + 35 and hello[0] == _HANDSHAKE_RECORD and hello[_RECORD] == 1
     if not whole or len(hello) != _RECORD + int.from_bytes(hello[3:5], "big"):
         raise ValueError("no ClientHello in one record")
     at = _HANDSHAKE + 34

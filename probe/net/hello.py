@@ -1,12 +1,10 @@
-"""The ClientHellos we can send, and contexts that refuse nothing themselves.
+"""The shapes of ClientHello, and SSL contexts that accept every server.
 
-Whether a server's certificate, cipher or protocol version is acceptable is judged afterwards, from
-the record. So nothing is verified here, OpenSSL's security level is 0, and old versions are offered
-as far as this OpenSSL has them. A context is made once and shared; no session is ever resumed,
-because nobody hands one in.
+Certificates, ciphers and protocol versions are judged later, from the record. So nothing is
+verified here, OpenSSL's security level is 0, and old versions are offered if this OpenSSL has them.
+A context is made once and shared; sessions are not resumed.
 
-`ech` is not among them: neither CPython's ssl nor OpenSSL 3 can make an encrypted ClientHello, and
-what looks like one is made in `ech.py`.
+`ech` is made in `ech.py`: neither CPython's ssl nor OpenSSL 3 supports Encrypted ClientHello.
 """
 
 import ssl
@@ -15,7 +13,7 @@ from typing import Final
 
 HELLOS: Final = ("default", "http11", "noalpn", "tls12", "tls13", "split")
 
-# Like a browser's list, without anonymous and pre-shared-key suites, which prove nothing.
+# Like a browser's list, without anonymous and pre-shared-key suites, which authenticate nothing.
 _CIPHERS = "DEFAULT:!aNULL:!PSK:!SRP:@SECLEVEL=0"
 # SSL_OP_LEGACY_SERVER_CONNECT and SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION (RFC 5746 missing).
 _LEGACY = 0x4 | 0x40000
@@ -25,20 +23,20 @@ _VERSION = {"tls12": ssl.TLSVersion.TLSv1_2, "tls13": ssl.TLSVersion.TLSv1_3}
 
 
 @dataclass(slots=True)
-class Contexts:
-    """One SSL context per kind of hello, made when first asked for."""
+class TlsContexts:
+    """One SSL context per shape of ClientHello and ALPN list, made on first use."""
 
-    _made: dict[tuple[str, tuple[str, ...]], ssl.SSLContext] = field(default_factory=dict)
+    _contexts: dict[tuple[str, tuple[str, ...]], ssl.SSLContext] = field(default_factory=dict)
 
     def get(self, hello: str, alpn: tuple[str, ...] | None = None) -> ssl.SSLContext:
-        """The context for `hello`; `alpn` replaces what the hello would offer."""
+        """The context for `hello`; `alpn` replaces its protocol list."""
         if hello not in HELLOS:
             raise ValueError(f"hello {hello!r}; one of {', '.join(HELLOS)} was expected")
         offered = _ALPN.get(hello, _BROWSER) if alpn is None else alpn
         key = (hello, offered)
-        if key not in self._made:
-            self._made[key] = _context(_VERSION.get(hello), offered)
-        return self._made[key]
+        if key not in self._contexts:
+            self._contexts[key] = _context(_VERSION.get(hello), offered)
+        return self._contexts[key]
 
 
 def _context(version: ssl.TLSVersion | None, alpn: tuple[str, ...]) -> ssl.SSLContext:
@@ -56,18 +54,18 @@ def _context(version: ssl.TLSVersion | None, alpn: tuple[str, ...]) -> ssl.SSLCo
 
 
 def server_name(name: str | None) -> str | None:
-    """The name as it may stand in a ClientHello (RFC 6066: no trailing dot)."""
+    """The name without its trailing dot (RFC 6066)."""
     return name.rstrip(".") or None if name else None
 
 
 def is_offerable(name: str) -> bool:
-    """Whether TLS can carry this name at all: ASCII labels of 1 to 63 characters, 255 in all."""
+    """Whether TLS can carry this name: ASCII labels of 1 to 63 characters, 255 in all."""
     labels = name.split(".")
     return name.isascii() and len(name) <= 255 and all(0 < len(label) < 64 for label in labels)
 
 
 def split(hello: bytes, name: str | None) -> tuple[bytes, bytes]:
-    """Cut a ClientHello inside its server name (or in its middle where it has none)."""
+    """Cut a ClientHello inside its server name, or in its middle if it has none."""
     wanted = name.encode("ascii") if name else b""
     at = hello.find(wanted) if wanted else -1
     cut = at + max(1, len(wanted) // 2) if at > 0 else len(hello) // 2

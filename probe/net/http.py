@@ -1,8 +1,8 @@
-"""Fetch one URL from one address, following nothing, and report every step that was reached.
+"""Fetch one URL from one address without following redirects, and return every step reached.
 
-There are two clocks. A server may be silent for so long (before its first byte and between any
-two), and the whole may take so long. Silence is a failure; being slow is not: what has come by then
-is kept, incomplete. `limit` in the step is the deadline that was in force when it ended.
+There are two timeouts: for silence (before the first byte and between any two), and for the whole
+exchange. Silence is a failure; a slow response is not: what was received is kept, incomplete. The
+step's `limit` is the deadline in force when it ended.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from probe.failure import Failure
 from probe.model import Http, Steps
 from probe.net.address_policy import is_literal
 from probe.net.attempt import Attempt, attempt
-from probe.net.dial import Peer, TargetContext, open_tcp, shake_hands
+from probe.net.dial import Destination, TargetContext, open_tcp, tls_handshake
 from probe.net.http1 import Http1
 from probe.net.http2 import Http2
 from probe.net.http_response import Headers, HttpResponse
@@ -22,27 +22,27 @@ from probe.net.page_features import describe
 from probe.net.stream import Stream
 from probe.net.timeouts import LONGEST
 
-# A common browser's, so that we are served what people are served; nothing in it is ours.
+# A common browser's, so that servers answer as they answer users.
 USER_AGENT = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/142.0.0.0 Safari/537.36"
 )
 TOTAL = 20.0
-# So many bytes without an answer that ends are no answer (frames that carry nothing).
+# An answer that has not ended after this many bytes is none (frames without content).
 _FLOOD = 1 << 20
-# A page that comes slowly is read farther than others, for its rate.
-FARTHER = 256 * 1024
-# Bytes beside the body that still have to fit: TLS records, a head.
+# A page that arrives slowly is read up to here, so that its rate can be measured.
+SLOW_CAP = 256 * 1024
+# Receive window besides the body, bytes: TLS records, headers.
 _ROOM = 4096
 _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """What to ask, where, and under which names.
+    """A request: where to send it, and which names to use.
 
     Attributes:
-        name: The URL's own host, which a chain must prove.
+        name: The URL's host, which the chain must prove.
         host: The Host header. sni: the name in the ClientHello. path: the request target.
     """
 
@@ -64,7 +64,7 @@ def plan_fetch(
     sni: str | None = None,
     path: str | None = None,
 ) -> Fetch:
-    """Settle what the URL says and what replaces it; raises `ValueError` for no http(s) URL."""
+    """Combine the URL and what replaces its parts; raises `ValueError` unless it is http(s)."""
     parts = urlsplit(url)
     name = parts.hostname
     if parts.scheme not in _PORTS or not name:
@@ -84,22 +84,22 @@ def plan_fetch(
     )
 
 
-async def fetch(look: TargetContext, what: Fetch, cap: int, limit: float | None) -> Steps:
-    """Connect, shake hands if need be, ask, and read what comes."""
-    peer = Peer(what.address, what.port, what.sni, verify=what.name)
-    async with look.door.gate.enter(what.address):
-        tcp, stream = await open_tcp(look, peer, limit)
+async def fetch(target: TargetContext, what: Fetch, cap: int, limit: float | None) -> Steps:
+    """Connect, do a TLS handshake for https, send the request, read the response."""
+    destination = Destination(what.address, what.port, what.sni, verify=what.name)
+    async with target.session.limiter.enter(what.address):
+        tcp, stream = await open_tcp(target, destination, limit)
         if stream is None:
             return (tcp,)
         try:
             if not what.secure:
-                plain = _Exchange(stream, stream, cap, waited=tcp.elapsed)
-                return tcp, await _exchange(look, what, plain, limit)
-            allowed = look.door.pace.tls_limit(tcp.elapsed) if limit is None else limit
-            step, tls = await shake_hands(look, peer, stream, allowed)
+                plain = _HttpExchange(stream, stream, cap, waited=tcp.elapsed)
+                return tcp, await _exchange(target, what, plain, limit)
+            allowed = target.session.timeouts.tls_limit(tcp.elapsed) if limit is None else limit
+            step, tls = await tls_handshake(target, destination, stream, allowed)
             if tls is None:
                 return tcp, step
-            exchange = _Exchange(
+            exchange = _HttpExchange(
                 stream,
                 tls,
                 cap,
@@ -107,35 +107,35 @@ async def fetch(look: TargetContext, what: Fetch, cap: int, limit: float | None)
                 proven=step.trust is not None and step.trust.valid,
                 waited=max(tcp.elapsed, step.elapsed),
             )
-            return tcp, step, await _exchange(look, what, exchange, limit)
+            return tcp, step, await _exchange(target, what, exchange, limit)
         finally:
             stream.close()
 
 
-async def ask_plainly(
-    look: TargetContext, what: Fetch, stream: Stream, cap: int, limit: float | None
+async def fetch_plain(
+    target: TargetContext, what: Fetch, stream: Stream, cap: int, limit: float | None
 ) -> Http:
-    """Ask over a connection that is open already, without TLS."""
-    return await _exchange(look, what, _Exchange(stream, stream, cap), limit)
+    """Send a request over an open TCP connection, without TLS."""
+    return await _exchange(target, what, _HttpExchange(stream, stream, cap), limit)
 
 
-class _Bytes(Protocol):
+class _Transport(Protocol):
     async def read(self) -> bytes: ...
     async def write(self, data: bytes) -> None: ...
 
 
 @dataclass(slots=True)
-class _Exchange:
-    """One request on one connection, and how its answer trickles in.
+class _HttpExchange:
+    """One request on one connection, and the response while it arrives.
 
     Attributes:
-        stream: Counts the bytes. line: what is written to and read from (TLS, or the same).
-        waited: The longest wait before the request, seconds.
-        patience: How long a body may take to come before it is read farther, seconds.
+        stream: Counts the bytes. transport: what is written and read (TLS, or the stream itself).
+        waited: The slower of connect and handshake, seconds.
+        patience: Seconds after which a body counts as slow, and more of it is read.
     """
 
     stream: Stream
-    line: _Bytes
+    transport: _Transport
     cap: int
     h2: bool = False
     proven: bool = False
@@ -151,27 +151,27 @@ class _Exchange:
 
     def __post_init__(self) -> None:
         self.answer = HttpResponse(self.cap)
-        self._keep_short()
+        self._limit_window()
         self.parser = Http2(self.cap) if self.h2 else Http1(self.answer)
 
     def request(self, what: Fetch) -> bytes:
-        """The bytes that ask for it."""
+        """The bytes of the request."""
         if isinstance(self.parser, Http1):
-            headers = [(b"host", what.host.encode()), *_LIKE_A_BROWSER, (b"connection", b"close")]
+            headers = [(b"host", what.host.encode()), *_BROWSER_HEADERS, (b"connection", b"close")]
             return self.parser.request(b"GET", what.path, headers)
         headers = [
             (b":method", b"GET"),
             (b":scheme", b"https"),
             (b":authority", what.host.encode()),
             (b":path", what.path.encode()),
-            *_LIKE_A_BROWSER,
+            *_BROWSER_HEADERS,
         ]
         self.parser.request(headers, None, self.answer)
         return self.parser.outgoing()
 
     async def read(self) -> bytes:
-        """What came next, taken note of."""
-        data = await self.line.read()
+        """Read and parse the next bytes."""
+        data = await self.transport.read()
         if data:
             now = monotonic()
             if self.last is None:
@@ -179,30 +179,35 @@ class _Exchange:
             else:
                 self.peak_gap = max(self.peak_gap or 0.0, now - self.last)
             self.last = now
-            self._read_on()
+            self._raise_cap_if_slow()
             self.parser.feed(data)
-            self._keep_short()
+            self._limit_window()
             if not self.answer.ended and self.stream.bytes_in > _FLOOD:
                 self.answer.fail("flood")
-            if isinstance(self.parser, Http2) and (back := self.parser.outgoing()):
-                await self.line.write(back)
-        elif isinstance(self.parser, Http2):
-            self.parser.end("eof")
+            if isinstance(self.parser, Http2) and (reply := self.parser.outgoing()):
+                await self.transport.write(reply)
         else:
-            self.parser.end()
+            self.end("eof")
         return data
 
-    def _keep_short(self) -> None:
-        """What will not be read need not cross the line; HTTP/2 has windows of its own for that."""
-        if not self.h2 and not self.answer.ended:
-            self.stream.keep_short(self.answer.cap - len(self.answer.body) + _ROOM)
+    def end(self, reason: str) -> None:
+        """Tell the parser that no more bytes follow."""
+        if isinstance(self.parser, Http2):
+            self.parser.end(reason)
+        else:
+            self.parser.end()
 
-    def _read_on(self) -> None:
-        """Take more of a page that is slow to come: a rate needs more bytes than a likeness."""
+    def _limit_window(self) -> None:
+        """Limit the receive window to what will be read; HTTP/2 has its own flow control."""
+        if not self.h2 and not self.answer.ended:
+            self.stream.limit_window(self.answer.cap - len(self.answer.body) + _ROOM)
+
+    def _raise_cap_if_slow(self) -> None:
+        """Raise the cap for a slow page: a rate needs more bytes than a fuzzy hash."""
         if self.spread > self.patience and self.answer.cap == self.cap:
-            self.answer.cap = max(FARTHER, self.cap)
+            self.answer.cap = max(SLOW_CAP, self.cap)
             if isinstance(self.parser, Http2):
-                self.parser.open_wide()
+                self.parser.widen_window()
 
     @property
     def spread(self) -> float:
@@ -210,42 +215,42 @@ class _Exchange:
         return (self.last or 0.0) - self.started - (self.first or 0.0)
 
     async def run(self, request: bytes, idle: float, total: float) -> Attempt[bytes]:
-        """Ask, and read until the end, a silence, or the time is up."""
+        """Send the request, and read until the end or a timeout."""
         end = self.started + total
         self.deadline = min(end, self.started + idle)
-        done: Attempt[bytes] = Attempt(b"", None, None, None, 0.0)
-        sent = await attempt(self.line.write(request), limit=min(idle, total))
+        result: Attempt[bytes] = Attempt(b"", None, None, None, 0.0)
+        sent = await attempt(self.transport.write(request), limit=min(idle, total))
         if sent.failure is not None:
             return Attempt(None, sent.failure, sent.detail, sent.errno, sent.elapsed)
-        while not self.answer.ended and done.failure is None:
+        while not self.answer.ended and result.failure is None:
             self.deadline = min(end, (self.last or self.started) + idle)
-            done = await attempt(self.read(), limit=self.deadline - monotonic())
-            if done.failure is Failure.TIMEOUT and self.deadline == end and self.last:
-                return Attempt(b"", None, None, None, 0.0)  # slow, not silent
-        return done
+            result = await attempt(self.read(), limit=self.deadline - monotonic())
+            if result.failure is Failure.TIMEOUT and self.deadline == end and self.last:
+                return Attempt(b"", None, None, None, 0.0)  # slow, but not silent
+        return result
 
 
 async def _exchange(
-    look: TargetContext, what: Fetch, exchange: _Exchange, limit: float | None
+    target: TargetContext, what: Fetch, exchange: _HttpExchange, limit: float | None
 ) -> Http:
-    at = look.now()
-    pace = look.door.pace
-    idle, exchange.patience = pace.idle_limit(), pace.patience()
+    at = target.now()
+    timeouts = target.session.timeouts
+    idle, exchange.patience = timeouts.idle_limit(), timeouts.patience()
     idle, total = (idle, TOTAL) if limit is None else (limit, limit)
     before_in, before_out = exchange.stream.bytes_in, exchange.stream.bytes_out
-    done = await exchange.run(exchange.request(what), min(idle, total), total)
+    result = await exchange.run(exchange.request(what), min(idle, total), total)
     answer = exchange.answer
-    failure, detail = done.failure, done.detail
+    failure, detail = result.failure, result.detail
     if failure is not None and not answer.ended:
-        _end(exchange)  # what came before it broke is kept
+        exchange.end("cut")  # what was received is kept
     elif answer.ended and not answer.complete:
         failure, detail = Failure.EOF, answer.broken if answer.broken != "eof" else None
     if exchange.first is not None:
-        pace.first_bytes.add(exchange.first)
-        look.door.gate.ease.note(max(exchange.first, exchange.waited))
+        timeouts.first_bytes.add(exchange.first)
+        target.session.limiter.concurrency.note(max(exchange.first, exchange.waited))
     if answer.complete and len(answer.body) > exchange.cap // 2:
-        pace.bodies.add(exchange.spread)
-    answer.cap = exchange.cap  # what is compared is the same beginning, however far it was read
+        timeouts.bodies.add(exchange.spread)
+    answer.cap = exchange.cap  # pages are compared by the same first bytes
     page = describe(answer, what.url)
     return Http(
         url=what.url,
@@ -278,14 +283,7 @@ async def _exchange(
     )
 
 
-def _end(exchange: _Exchange) -> None:
-    if isinstance(exchange.parser, Http2):
-        exchange.parser.end("cut")
-    else:
-        exchange.parser.end()
-
-
-_LIKE_A_BROWSER: Headers = [
+_BROWSER_HEADERS: Headers = [
     (b"user-agent", USER_AGENT.encode()),
     (b"accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
     (b"accept-language", b"ru,kk;q=0.9,en;q=0.8"),

@@ -1,27 +1,26 @@
-"""HTTP/1.1 without I/O, and forgiving: h11 reads first, and what it will not read is read anyway.
+"""HTTP/1.1 without I/O: h11 parses the response, and a lenient parser reads what h11 rejects.
 
-A page injected on the way often has no status line, or headers no parser accepts. A strict client
-reports "disconnected" and throws the page away, which would be the wrong fact. So the first bytes
-are kept until a head was understood, whatever the parser thinks of them.
+An injected page often has no status line, or headers that a strict parser rejects. So the first
+bytes are kept until a head was parsed.
 """
 
 import h11
 
-from probe.net.http1_lenient import HEAD_LIMIT, Head, read_head, unchunk
+from probe.net.http1_lenient import HEAD_LIMIT, ResponseHead, read_head, unchunk
 from probe.net.http_response import Headers, HttpResponse
 
-_ENDLESS = 4 * HEAD_LIMIT
+_MAX_INTERIM = 4 * HEAD_LIMIT
 
 
 class Http1:
-    """One request and its answer on one connection."""
+    """One request and its response on one connection."""
 
     def __init__(self, answer: HttpResponse) -> None:
         self._answer = answer
         self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
         self._raw = bytearray()
         self._strict = True
-        self._head: Head | None = None
+        self._head: ResponseHead | None = None
 
     def request(
         self, method: bytes, target: str, headers: Headers, body: bytes | None = None
@@ -34,19 +33,19 @@ class Http1:
         return data + (self._parser.send(h11.EndOfMessage()) or b"")
 
     def feed(self, data: bytes) -> None:
-        """Take bytes from the peer."""
+        """Process received bytes."""
         if self._answer.status is None:
             self._raw += data
-            if self._strict and len(self._raw) > _ENDLESS:
-                self._answer.fail("endless")  # interim answers without end
+            if self._strict and len(self._raw) > _MAX_INTERIM:
+                self._answer.fail("endless")  # endless interim responses
                 return
         if self._strict:
             self._read(data)
-        elif not self._wants_more():
-            self._settle()
+        elif not self._needs_more():
+            self._parse_leniently()
 
     def end(self) -> None:
-        """No more will come: what can still be read is read now."""
+        """The peer closed: parse what is left."""
         if self._answer.ended:
             return
         if not self._raw:
@@ -56,7 +55,7 @@ class Http1:
         if self._answer.ended:
             return
         if self._answer.status is None:
-            self._settle()
+            self._parse_leniently()
         else:
             self._answer.fail("eof")
 
@@ -68,13 +67,13 @@ class Http1:
         except h11.RemoteProtocolError:
             self._strict = False
             if self._answer.status is not None:
-                # The head was fine; the body is cut short, or framed as nobody understands.
+                # The head was valid; the body is cut short or its framing is invalid.
                 self._answer.fail("framing" if data else "eof")
-            elif data and not self._wants_more():
-                self._settle()
+            elif data and not self._needs_more():
+                self._parse_leniently()
 
     def _take(self, event: object) -> bool:
-        """Use one event of the parser; False when it has nothing more to say for now."""
+        """Process one event of h11; False if there is none for now."""
         answer = self._answer
         if isinstance(event, h11.Response):
             answer.status = event.status_code
@@ -86,8 +85,8 @@ class Http1:
             answer.finish()
         return isinstance(event, h11.Response | h11.Data | h11.InformationalResponse)
 
-    def _wants_more(self) -> bool:
-        """Whether a lenient reader should wait for more bytes."""
+    def _needs_more(self) -> bool:
+        """Whether the lenient parser should wait for more bytes."""
         if len(self._raw) >= self._answer.cap + HEAD_LIMIT:
             return False
         self._head = self._head or read_head(bytes(self._raw))
@@ -98,8 +97,8 @@ class Http1:
             return not self._raw.endswith(b"0\r\n\r\n")
         return self._head.length is None or body < self._head.length
 
-    def _settle(self) -> None:
-        """Make of the bytes what can be made of them."""
+    def _parse_leniently(self) -> None:
+        """Parse the kept bytes leniently; without a head the response is malformed."""
         answer, raw = self._answer, bytes(self._raw)
         head = self._head or read_head(raw)
         if head is None:

@@ -1,7 +1,7 @@
-"""Read an HTTP/1 response that no strict parser accepts, as far as anything in it can be read.
+"""Parse an HTTP/1 response that strict parsers reject.
 
-Browsers take lower-case versions, bare line feeds, headers with a space before the colon or without
-one. Nothing here raises, and nothing takes longer than once through the bytes.
+Browsers accept lower-case versions, bare line feeds, and headers with a space before the colon or
+without a colon. Nothing here raises, and the time is linear in the number of bytes.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ _HEADERS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """A status line and headers; `body_at` is where the body begins."""
+class ResponseHead:
+    """A status line and headers; `body_at` is the offset of the body."""
 
     version: str
     status: int
@@ -23,22 +23,22 @@ class Head:
 
     @property
     def length(self) -> int | None:
-        """Content-Length, when it is one number."""
+        """Content-Length, if it is one number."""
         found = {value for name, value in self.headers if name == b"content-length"}
         value = found.pop() if len(found) == 1 else b""
         return int(value) if value.isdigit() and len(value) < 16 else None
 
     @property
     def chunked(self) -> bool:
-        """Whether the body comes in chunks."""
+        """Whether the body is chunked."""
         return any(
             name == b"transfer-encoding" and value.lower().endswith(b"chunked")
             for name, value in self.headers
         )
 
 
-def read_head(raw: bytes) -> Head | None:
-    """The head at the front of `raw`; None when it is not all there, or not HTTP at all."""
+def read_head(raw: bytes) -> ResponseHead | None:
+    """The head at the front of `raw`; None if it is incomplete or not HTTP."""
     start = raw[:HEAD_LIMIT]
     ends = [(at, size) for mark, size in _ENDS if (at := start.find(mark)) >= 0]
     if not ends or start[:5].lower() != b"http/":
@@ -51,11 +51,11 @@ def read_head(raw: bytes) -> Head | None:
         return None
     headers = [_header(line) for line in lines[1 : _HEADERS + 1]]
     number = version[5:8].decode("ascii", "replace")
-    return Head(number, int(code), [one for one in headers if one[0]], at + size)
+    return ResponseHead(number, int(code), [one for one in headers if one[0]], at + size)
 
 
 def unchunk(data: bytes) -> tuple[bytes, bool]:
-    """The body in `data`, and whether its last chunk came; what makes no sense is kept as it is."""
+    """The decoded body, raw from an invalid chunk on, and whether its last chunk arrived."""
     body = bytearray()
     at = 0
     while (end := data.find(b"\n", at)) >= 0:

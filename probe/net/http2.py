@@ -1,4 +1,4 @@
-"""HTTP/2 without I/O: requests out, bytes in, answers filled (RFC 9113, by h2)."""
+"""HTTP/2 without I/O (RFC 9113, by h2)."""
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -16,26 +16,26 @@ from h2.settings import SettingCodes, Settings
 from probe.net.http_response import Headers, HttpResponse
 
 _WINDOW = 1 << 20
-_PADDING = 2048  # h2 hands windows back in portions; a padded answer must not wait for one
+_PADDING = 2048  # h2 returns window credit in portions; a padded response must not wait for it
 _DEFAULT_WINDOW = 65535  # RFC 9113 section 6.9.2
 _FRAME_HEAD = 9
 _SETTINGS_FRAME = b"\x04"
 _CONFIG = H2Configuration(
     client_side=True,
     header_encoding=None,
-    # What we send we wrote ourselves.
+    # Our own requests need no validation.
     validate_outbound_headers=False,
     normalize_outbound_headers=False,
-    # What a strange server sends is evidence, not a reason to hang up.
+    # Unusual responses are evidence, not a reason to close.
     validate_inbound_headers=False,
 )
 _SETTINGS = {SettingCodes.ENABLE_PUSH: 0, SettingCodes.MAX_HEADER_LIST_SIZE: 65536}
 
 
 class Http2:
-    """One connection; several requests may be under way on it.
+    """One connection; several requests may be in progress.
 
-    With `most`, there is one request, and the peer may send so many bytes of an answer and no more.
+    With `most`, there is one request, and flow control limits its response to so many bytes.
     """
 
     def __init__(self, most: int | None = None) -> None:
@@ -51,8 +51,8 @@ class Http2:
         self._first = b""
         self.ended = False
 
-    def takes(self, size: int) -> bool:
-        """Whether the peer's limits leave room for one request more, with such a body."""
+    def can_send(self, size: int) -> bool:
+        """Whether the peer's limits allow one more request with a body of `size` bytes."""
         there, theirs = self._connection, self._connection.remote_settings
         room = min(there.outbound_flow_control_window, theirs.initial_window_size)
         return (
@@ -62,7 +62,7 @@ class Http2:
         )
 
     def request(self, headers: Headers, body: bytes | None, answer: HttpResponse) -> int:
-        """Ask; what comes back goes into `answer`. Gives the stream's number."""
+        """Enqueue a request whose response goes into `answer`; return its stream id."""
         stream = self._connection.get_next_available_stream_id()
         self._connection.send_headers(stream, headers, end_stream=body is None)
         if body is not None:
@@ -70,22 +70,22 @@ class Http2:
         self._answers[stream] = answer
         return stream
 
-    def open_wide(self) -> None:
-        """More is wanted of the answers that are under way."""
+    def widen_window(self) -> None:
+        """Remove the limit of the responses in progress."""
         self._bounded = False
         for stream in [None, *(n for n, answer in self._answers.items() if not answer.ended)]:
             self._connection.increment_flow_control_window(_WINDOW, stream)
 
     def outgoing(self) -> bytes:
-        """Bytes that want to be sent."""
+        """Take the bytes to send."""
         return self._connection.data_to_send() or b""
 
     def feed(self, data: bytes) -> list[int]:
-        """Take bytes from the peer; gives the streams that ended with them."""
+        """Process received bytes; return the ids of the streams that have ended."""
         if len(self._first) < _FRAME_HEAD:
             self._first += data
-            # A server begins with SETTINGS (RFC 9113 section 3.4). What does not would be read as
-            # the length of a huge frame, and waited for.
+            # A server begins with SETTINGS (RFC 9113 section 3.4). Anything else would be parsed as
+            # the length of a huge frame.
             if self._first[3:4] not in (b"", _SETTINGS_FRAME):
                 return self.end("not_http2", self._first)
         try:
@@ -97,7 +97,7 @@ class Http2:
         return self._ended()
 
     def end(self, why: str, data: bytes = b"") -> list[int]:
-        """The connection is over; whatever was still expected will not come."""
+        """The connection has ended: fail the responses in progress."""
         self.ended = True
         for answer in self._answers.values():
             if answer.ended:
@@ -109,7 +109,7 @@ class Http2:
         return self._ended()
 
     def forget(self, stream: int) -> None:
-        """Nobody waits for this answer any more."""
+        """Drop the response of a stream."""
         self._answers.pop(stream, None)
 
     def _ended(self) -> list[int]:
@@ -120,7 +120,7 @@ class Http2:
             self.end(f"goaway {int(event.error_code or 0)}")
             return
         if isinstance(event, DataReceived):
-            # Padding counts against a window, and is nothing that anybody wanted.
+            # Padding counts against the window, but not against the limit.
             wanted = len(event.data) if self._bounded else 0
             size = event.flow_controlled_length - wanted
             self._connection.acknowledge_received_data(size, event.stream_id)

@@ -1,4 +1,4 @@
-"""An HTTP response while it comes in: what has been read of it so far, whatever becomes of it."""
+"""An HTTP response while it is being received."""
 
 from dataclasses import dataclass, field
 
@@ -7,16 +7,16 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(slots=True)
 class HttpResponse:
-    """One response, bounded by `cap` bytes of body.
+    """One response with at most `cap` bytes of body.
 
     Attributes:
         headers: Names in lower case.
-        body: As it came, content encoding and all, at most `cap` bytes.
-        received: Body bytes that came.
-        complete: The body came whole, or was cut by us at the cap.
-        ended: Nothing more is wanted or will come.
-        malformed: Bytes came that are no HTTP response; `body` has them.
-        broken: Why it ended early, as a symbol, where the protocol said so.
+        body: As received, content-encoded, at most `cap` bytes.
+        received: Body bytes received.
+        complete: The body was received to its end or to the cap.
+        ended: No more will be read.
+        malformed: The bytes are no HTTP response; `body` has them.
+        broken: A symbol for why it ended early, if known.
     """
 
     cap: int
@@ -31,20 +31,20 @@ class HttpResponse:
     broken: str | None = None
 
     def add(self, data: bytes | bytearray) -> None:
-        """Take body bytes; past the cap the rest is not wanted."""
+        """Append body bytes; at the cap the response is finished."""
         self.received += len(data)
         self.body += data[: self.cap - len(self.body)]
         if len(self.body) >= self.cap:
             self.finish()
 
     def finish(self) -> None:
-        """The end, as the protocol means it."""
+        """The regular end."""
         self.complete = self.ended = True
 
     def fail(self, why: str) -> None:
-        """The end, too early."""
+        """The end before the response was complete."""
         self.ended, self.broken = True, why
 
     def header(self, name: bytes) -> bytes | None:
-        """The first header of that name."""
+        """The first header with this name."""
         return next((value for key, value in self.headers if key == name), None)

@@ -1,7 +1,6 @@
-"""What a page is, in a few facts that can be compared: title, hash, likeness, links.
+"""Comparable features of a page: title, hash, fuzzy hash, links.
 
-The bytes are a stranger's. Everything here runs once through at most the body cap, decompression
-included, and nothing raises.
+The input is untrusted. Time is linear in the body cap, decompression included, and nothing raises.
 """
 
 import re
@@ -24,7 +23,7 @@ WORDS = 1024
 SHINGLES = 512
 _PIECE = 4096  # characters that are read for words at a time
 
-# Named, so that nothing that identifies somebody passes by accident.
+# An allow-list, so that no header that identifies the user is recorded.
 KEPT = frozenset(
     {
         "alt-svc",
@@ -47,7 +46,7 @@ KEPT = frozenset(
         "x-powered-by",
     }
 )
-# Present or absent is the fact; the value names this one request at the server.
+# Only their presence is recorded: the value identifies this request at the server.
 PRESENT = frozenset({"cf-ray", "x-amz-cf-id", "x-sucuri-id", "x-iinfo", "x-akamai-request-id"})
 
 _CHARSET = re.compile(rb"charset\s{0,8}=\s{0,8}[\"']?([A-Za-z0-9_\-]{2,32})", re.IGNORECASE)
@@ -57,11 +56,11 @@ _TITLE_END = re.compile(r"</title", re.IGNORECASE)
 _HIDDEN = re.compile(r"<(script|style)\b", re.IGNORECASE)
 _SCRIPT_END = re.compile(r"</script[^<>]{0,64}>", re.IGNORECASE)
 _STYLE_END = re.compile(r"</style[^<>]{0,64}>", re.IGNORECASE)
-# No "<" inside, so that each octet is looked at once however many tags are never closed.
+# No "<" inside, so that the time is linear even if tags are never closed.
 _TAG = re.compile(r"<[^<>]*>")
 _WORD = re.compile(r"\w{1,64}")
-# What browsers know (WHATWG Encoding), where Python has it. Not whatever Python has: some of its
-# codecs take quadratic time, or are no character sets at all.
+# The encodings of browsers (WHATWG Encoding) that Python has. Not all of Python's: some of its
+# codecs take quadratic time or are not character sets.
 _CODECS = {
     **{name: name for name in ("utf-8", "utf-16le", "utf-16be", "koi8-r", "koi8-u", "gbk")},
     **{name: name for name in ("gb18030", "big5", "shift_jis", "euc-jp", "euc-kr")},
@@ -86,8 +85,8 @@ _MIX = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: spreads 32 bits over 64
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """The facts of one answer, as a step carries them."""
+class PageFeatures:
+    """The features of one response, as in a step."""
 
     headers: dict[str, str]
     location: str | None
@@ -99,29 +98,26 @@ class Page:
     excerpt: str
 
 
-def describe(answer: HttpResponse, url: str) -> Page:
-    """Say what came."""
+def describe(answer: HttpResponse, url: str) -> PageFeatures:
+    """The features of a response to `url`."""
     content = decoded(answer)
     text = as_text(content, answer.header(b"content-type") or b"")
     location = answer.header(b"location")
     declared = answer.header(b"content-length") or b""
-    return Page(
+    return PageFeatures(
         headers=named(answer.headers),
         location=absolute(url, location) if location else None,
         title=title(text),
         declared_bytes=int(declared) if declared.isdigit() and len(declared) < 16 else None,
         sha256=sha256(content).hexdigest() if content else None,
-        fuzzy=likeness(words(text)),
+        fuzzy=fuzzy_hash(words(text)),
         links=linked_hosts(text),
         excerpt=b64encode(content[:EXCERPT]).decode("ascii"),
     )
 
 
 def decoded(answer: HttpResponse) -> bytes:
-    """The body without its content encoding, at most twice the cap; broken gzip as far as it goes.
-
-    Of a page that was cut the same beginning is left, however well it was compressed.
-    """
+    """The body without its content encoding, at most twice the cap, up to an error in gzip."""
     body = bytes(answer.body[: answer.cap])
     encoding = (answer.header(b"content-encoding") or b"").strip().lower()
     if encoding not in (b"gzip", b"x-gzip", b"deflate"):
@@ -129,7 +125,7 @@ def decoded(answer: HttpResponse) -> bytes:
     unpacker = zlib.decompressobj((16 if b"gzip" in encoding else 0) + zlib.MAX_WBITS)
     content, most = bytearray(), 2 * answer.cap
     try:
-        # In pieces, so that what was good before the first bad byte is kept.
+        # In pieces, so that what precedes an invalid byte is kept.
         for at in range(0, len(body), EXCERPT):
             content += unpacker.decompress(body[at : at + EXCERPT], most - len(content))
             if len(content) >= most:
@@ -140,7 +136,7 @@ def decoded(answer: HttpResponse) -> bytes:
 
 
 def as_text(content: bytes, content_type: bytes) -> str:
-    """Decode as a browser would: header, then meta, then UTF-8, then the Cyrillic Windows page."""
+    """Decode as browsers do: by header, by meta, else as UTF-8, else as windows-1251."""
     for found in (_CHARSET.search(content_type), _CHARSET.search(content[:2048])):
         charset = _CODECS.get(found[1].decode("ascii").lower()) if found else None
         if charset is not None:
@@ -148,13 +144,13 @@ def as_text(content: bytes, content_type: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        # Cut by us in the middle of a character, or not UTF-8 at all.
+        # Cut within a character by the cap, or not UTF-8.
         cut = error.start >= len(content) - 3
         return content.decode("utf-8" if cut else "cp1251", "replace")
 
 
 def title(text: str) -> str | None:
-    """The text of <title>, white space folded."""
+    """The text of <title>, with white space collapsed."""
     opened = _TITLE.search(text)
     if opened is None:
         return None
@@ -164,7 +160,7 @@ def title(text: str) -> str | None:
 
 
 def named(headers: Headers) -> dict[str, str]:
-    """The headers that may be kept."""
+    """The headers that may be recorded."""
     kept: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name = raw_name.decode("latin-1")
@@ -176,7 +172,7 @@ def named(headers: Headers) -> dict[str, str]:
 
 
 def absolute(url: str, location: bytes) -> str | None:
-    """Where a redirect points, or None when it points nowhere."""
+    """The absolute URL of a redirect, or None if it is invalid."""
     try:
         target = urljoin(url, printable(location.decode("utf-8", "replace")).strip())
     except ValueError:
@@ -191,12 +187,12 @@ def linked_hosts(text: str) -> tuple[str, ...]:
 
 
 def words(text: str) -> list[str]:
-    """The first words that a reader would see, in lower case.
+    """The first visible words, in lower case.
 
-    In pieces that begin with a "<", which neither a tag nor a word goes across: most pages have
+    The text is read in pieces that end before a "<", where no tag or word is cut: most pages have
     enough words long before their end.
     """
-    bare = "".join(shown(text))
+    bare = "".join(visible(text))
     seen: list[str] = []
     at = 0
     while at < len(bare) and len(seen) < WORDS:
@@ -207,8 +203,8 @@ def words(text: str) -> list[str]:
     return seen[:WORDS]
 
 
-def shown(text: str) -> Iterator[str]:
-    """The text without its scripts and styles; one that is never closed hides the rest."""
+def visible(text: str) -> Iterator[str]:
+    """The text without scripts and styles; one that is not closed hides the rest."""
     at = 0
     while (hidden := _HIDDEN.search(text, at)) is not None:
         yield text[at : hidden.start()]
@@ -220,10 +216,10 @@ def shown(text: str) -> Iterator[str]:
     yield text[at:]
 
 
-def likeness(seen: Sequence[str]) -> str | None:
-    """A 64-bit simhash of word triples: pages that differ a little differ in few bits.
+def fuzzy_hash(seen: Sequence[str]) -> str | None:
+    """A 64-bit simhash of word triples: similar pages differ in few bits.
 
-    Of very many triples those with the smallest hashes stand for all: the same on both sides.
+    Of many triples those with the smallest hashes are used, so that both sides use the same ones.
     """
     if not seen:
         return None
@@ -234,16 +230,16 @@ def likeness(seen: Sequence[str]) -> str | None:
     }
     chosen = sorted(triples)[:SHINGLES]
     mixed = b"".join(
-        # Lets every bit of a number depend on the higher ones too.
+        # Mix, so that every bit depends on the higher ones.
         [((number ^ number >> 29) * _MIX & _MASK).to_bytes(8, "big") for number in chosen]
     )
     half = len(chosen) / 2
     bits = 0
-    for place in range(8):
-        octets = int.from_bytes(mixed[place::8], "big")
+    for position in range(8):
+        octets = int.from_bytes(mixed[position::8], "big")
         for bit, ones in enumerate(_ONES):
-            votes = (octets & ones).bit_count()  # of all octets at this place at once
-            bits |= (votes > half) << (56 - 8 * place + bit)
+            votes = (octets & ones).bit_count()  # of all octets at this position at once
+            bits |= (votes > half) << (56 - 8 * position + bit)
     return f"{bits:016x}"
 
 
@@ -252,5 +248,5 @@ def printable(text: str) -> str:
     return "".join(char for char in text if char.isprintable())
 
 
-# For each bit of an octet, that bit in as many octets as there can be.
+# For each bit of an octet, that bit set in SHINGLES octets.
 _ONES = tuple(int.from_bytes(bytes([1 << bit]) * SHINGLES, "big") for bit in range(8))

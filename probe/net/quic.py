@@ -1,8 +1,8 @@
-"""One QUIC handshake, on our own connected UDP socket and aioquic's sans-IO core.
+"""One QUIC handshake, on a connected UDP socket and aioquic's sans-I/O core.
 
-Silence, an ICMP error, a version negotiation and the server's own refusal are four different facts,
-and each is kept. An ICMP error does not end the look at once: anybody can forge one, so a real
-answer that comes within a second after it counts. Needs the extra `[quic]`; imported when used.
+Timeout, ICMP error, version negotiation and CONNECTION_CLOSE are recorded separately. An ICMP error
+does not end the handshake at once, because it can be forged: an answer within a second after it
+counts. Needs the extra `[quic]`; imported on use.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from probe.model import Quic
 from probe.net.address_policy import is_dialable
 from probe.net.attempt import Attempt, NetworkEvent, attempt
 from probe.net.datagrams import Datagrams
-from probe.net.dial import NOT_DIALLED, Peer, TargetContext
+from probe.net.dial import NOT_DIALLED, Destination, TargetContext
 from probe.net.hello import is_offerable, server_name
 
 GRACE = 1.0
 _VERSIONS = 16
 _ALERTS = range(0x100, 0x200)  # RFC 9001 section 4.8: CRYPTO_ERROR carries a TLS alert
-# Linux's numbers whatever this system's are, so that records can be compared.
+# Linux' numbers on every system, so that records are comparable.
 _ICMP = {
     errno.ECONNREFUSED: 111,
     errno.EHOSTUNREACH: 113,
@@ -38,28 +38,30 @@ _ICMP = {
 }
 
 
-async def look_quic(look: TargetContext, peer: Peer, limit: float | None) -> Quic:
-    """Shake hands over QUIC and hang up."""
-    limit = look.door.pace.tcp_limit() if limit is None else limit
-    if not is_dialable(peer.address, lab=look.door.lab):
-        return _not_dialled(peer, look.now(), limit)
-    async with look.door.gate.enter(peer.address):
-        at = look.now()
-        talk = Talk(peer.address, peer.port, _link(peer))
+async def measure_quic(
+    target: TargetContext, destination: Destination, limit: float | None
+) -> Quic:
+    """Do a QUIC handshake and close."""
+    limit = target.session.timeouts.tcp_limit() if limit is None else limit
+    if not is_dialable(destination.address, lab=target.session.lab):
+        return _not_dialled(destination, target.now(), limit)
+    async with target.session.limiter.enter(destination.address):
+        at = target.now()
+        client = _QuicClient(destination.address, destination.port, _make_connection(destination))
         try:
-            shaken = await attempt(talk.handshake(look), limit=limit)
+            handshake = await attempt(client.run(target), limit=limit)
         finally:
-            talk.close()
-    return await _finished(look, peer, talk, shaken, at=at, limit=limit)
+            client.close()
+    return await _step(target, destination, client, handshake, at=at, limit=limit)
 
 
 @dataclass(slots=True)
-class Talk:
-    """One handshake under way: what was sent, what came, and the first ICMP error."""
+class _QuicClient:
+    """One handshake in progress: counters, negotiated values and the first ICMP error."""
 
     address: str
     port: int
-    link: QuicConnection
+    connection: QuicConnection
     sock: Datagrams | None = None
     bytes_out: int = 0
     bytes_in: int = 0
@@ -71,65 +73,65 @@ class Talk:
     icmp: OSError | None = None
     _icmp_at: float = field(default=0.0)
 
-    async def handshake(self, look: TargetContext) -> None:
-        """Send and receive until it stands; raises what the network did instead."""
-        self.sock = Datagrams(self.address, self.port, look.door.budget, errors=True)
-        self.link.connect(self._place, monotonic())
+    async def run(self, target: TargetContext) -> None:
+        """Send and receive until it is complete; raises `OSError` or `NetworkEvent`."""
+        self.sock = Datagrams(self.address, self.port, target.session.counter, errors=True)
+        self.connection.connect(self._peer_address, monotonic())
         self._send(self.sock)
-        while not self._stands():
+        while not self._is_complete():
             self._give_up_after_icmp()
-            await self._hear(self.sock)
-            self._insist()
+            await self._receive(self.sock)
+            self._check_closed()
             self._send(self.sock)
         self._send(self.sock)  # our Finished
-        self.link.close()
+        self.connection.close()
         self._send(self.sock)
 
     @property
-    def _place(self) -> tuple[str, int]:
+    def _peer_address(self) -> tuple[str, int]:
         return self.address, self.port
 
-    async def _hear(self, sock: Datagrams) -> None:
-        """The next datagram, or the next timer of QUIC's own."""
+    async def _receive(self, sock: Datagrams) -> None:
+        """Wait for the next datagram or for QUIC's next timer."""
         try:
-            async with asyncio.timeout(self._patience()):
+            async with asyncio.timeout(self._wait_seconds()):
                 datagram = await sock.receive()
         except TimeoutError:
-            self.link.handle_timer(monotonic())
+            self.connection.handle_timer(monotonic())
         except OSError as error:
             sock.drain()
-            self._note(error)
+            self._keep_icmp(error)
         else:
             self.bytes_in += len(datagram.data)
             self.datagrams_in += 1
             self.versions = self.versions or offered_versions(datagram.data)
-            self._take(datagram.data)
+            self._feed(datagram.data)
 
-    def _patience(self) -> float:
+    def _wait_seconds(self) -> float:
         now = monotonic()
-        timer = self.link.get_timer()
+        timer = self.connection.get_timer()
         waits = [max(0.001, timer - now)] if timer is not None else []
         if self.icmp is not None:
             waits.append(max(0.001, self._icmp_at + GRACE - now))
         return min(waits, default=GRACE)
 
-    def _take(self, data: bytes) -> None:
+    def _feed(self, data: bytes) -> None:
         try:
-            self.link.receive_datagram(data, self._place, monotonic())
-        except Exception as error:  # a stranger's bytes in a third party's parser
+            self.connection.receive_datagram(data, self._peer_address, monotonic())
+        except Exception as error:  # untrusted bytes in a third-party parser
             raise NetworkEvent(Failure.UNKNOWN, "quic_unreadable") from error
 
     def _send(self, sock: Datagrams) -> None:
-        for data, _ in self.link.datagrams_to_send(monotonic()):
+        for data, _ in self.connection.datagrams_to_send(monotonic()):
             try:
                 sock.send(data)
-            except OSError as error:  # what an earlier datagram brought back
+            except OSError as error:  # an ICMP error about an earlier datagram
                 sock.drain()
-                self._note(error)
+                self._keep_icmp(error)
             self.bytes_out += len(data)
             self.datagrams_out += 1
 
-    def _note(self, error: OSError) -> None:
+    def _keep_icmp(self, error: OSError) -> None:
         if self.icmp is None:
             self.icmp, self._icmp_at = error, monotonic()
 
@@ -137,24 +139,24 @@ class Talk:
         if self.icmp is not None and monotonic() - self._icmp_at >= GRACE:
             raise self.icmp
 
-    def _stands(self) -> bool:
-        """Whether the handshake is complete; notes on the way why it ended otherwise."""
-        while (event := self.link.next_event()) is not None:
+    def _is_complete(self) -> bool:
+        """Whether the handshake is complete; raises if it ended otherwise."""
+        while (event := self.connection.next_event()) is not None:
             if isinstance(event, HandshakeCompleted):
                 self.alpn = event.alpn_protocol
                 return True
             if isinstance(event, ConnectionTerminated):
-                self._ended(event, by_peer=False)
+                self._raise_ended(event, by_peer=False)
         return False
 
-    def _insist(self) -> None:
-        """Raise when the connection was closed: the event itself comes three timeouts later."""
-        closing = self.link._close_event  # noqa: SLF001 - see above
+    def _check_closed(self) -> None:
+        """Raise if the connection was closed; aioquic's event comes three timeouts later."""
+        closing = self.connection._close_event  # noqa: SLF001 - see above
         if closing is not None:
-            state = self.link._state  # noqa: SLF001 - who closed it has no public name
-            self._ended(closing, by_peer=state is QuicConnectionState.DRAINING)
+            state = self.connection._state  # noqa: SLF001 - not public: who closed it
+            self._raise_ended(closing, by_peer=state is QuicConnectionState.DRAINING)
 
-    def _ended(self, event: ConnectionTerminated, *, by_peer: bool) -> None:
+    def _raise_ended(self, event: ConnectionTerminated, *, by_peer: bool) -> None:
         if self.versions and not by_peer:
             raise NetworkEvent(Failure.QUIC_VERSION)
         self.error = event.error_code
@@ -174,11 +176,11 @@ class Talk:
 
     @property
     def chain(self) -> tuple[bytes, ...]:
-        """Every certificate served so far, leaf first, as DER; also when the handshake failed."""
+        """The certificates received so far, leaf first, as DER; also after a failed handshake."""
         from cryptography.hazmat.primitives.serialization import Encoding
 
-        tls = self.link.tls
-        leaf = tls._peer_certificate  # noqa: SLF001 - aioquic shows it only when it verified it
+        tls = self.connection.tls
+        leaf = tls._peer_certificate  # noqa: SLF001 - public only after verification
         above = tls._peer_certificate_chain  # noqa: SLF001 - the same
         served = [*([leaf] if leaf is not None else []), *above]
         return tuple(one.public_bytes(Encoding.DER) for one in served)
@@ -188,11 +190,11 @@ class Talk:
             self.sock.close()
 
 
-def _link(peer: Peer) -> QuicConnection:
-    """A client that refuses nothing: what a chain proves is judged afterwards."""
-    # aioquic tells its log what strangers did; the log's last resort is our stderr.
+def _make_connection(destination: Destination) -> QuicConnection:
+    """A client that accepts every certificate: the chain is verified afterwards."""
+    # aioquic logs protocol errors of the peer, by default to stderr.
     logging.getLogger("quic").setLevel(logging.CRITICAL + 1)
-    name = server_name(peer.sni)
+    name = server_name(destination.sni)
     return QuicConnection(
         configuration=QuicConfiguration(
             is_client=True,
@@ -204,7 +206,7 @@ def _link(peer: Peer) -> QuicConnection:
 
 
 def offered_versions(data: bytes) -> tuple[int, ...]:
-    """What a version negotiation packet offers (RFC 9000 section 17.2.1); nothing in any other."""
+    """The versions in a version negotiation packet (RFC 9000 section 17.2.1), else empty."""
     if len(data) < 7 or not data[0] & 0x80 or any(data[1:5]):
         return ()
     at = 6 + data[5]
@@ -215,40 +217,46 @@ def offered_versions(data: bytes) -> tuple[int, ...]:
     return tuple(int.from_bytes(rest[i : i + 4], "big") for i in range(0, len(rest) - 3, 4))
 
 
-async def _finished(
-    look: TargetContext, peer: Peer, talk: Talk, shaken: Attempt[None], *, at: float, limit: float
+async def _step(
+    target: TargetContext,
+    destination: Destination,
+    client: _QuicClient,
+    handshake: Attempt[None],
+    *,
+    at: float,
+    limit: float,
 ) -> Quic:
-    chain = talk.chain if talk.datagrams_in else ()
-    prints = tuple(sha256(der).hexdigest() for der in chain)
-    look.certs.update(zip(prints, chain, strict=True))
+    chain = client.chain if client.datagrams_in else ()
+    fingerprints = tuple(sha256(der).hexdigest() for der in chain)
+    target.certs.update(zip(fingerprints, chain, strict=True))
     return Quic(
-        address=peer.address,
-        port=peer.port,
-        sni=peer.sni,
-        bytes_out=talk.bytes_out,
-        bytes_in=talk.bytes_in,
-        datagrams_out=talk.datagrams_out,
-        datagrams_in=talk.datagrams_in,
-        alpn=talk.alpn,
-        alert=talk.alert,
-        icmp=_ICMP.get(talk.icmp.errno or 0, talk.icmp.errno) if talk.icmp else None,
-        error=talk.error,
-        versions=talk.versions,
-        chain=prints,
-        trust=await look.door.prover.prove(chain, peer.verify or peer.sni),
-        failure=shaken.failure,
-        detail=shaken.detail,
+        address=destination.address,
+        port=destination.port,
+        sni=destination.sni,
+        bytes_out=client.bytes_out,
+        bytes_in=client.bytes_in,
+        datagrams_out=client.datagrams_out,
+        datagrams_in=client.datagrams_in,
+        alpn=client.alpn,
+        alert=client.alert,
+        icmp=_ICMP.get(client.icmp.errno or 0, client.icmp.errno) if client.icmp else None,
+        error=client.error,
+        versions=client.versions,
+        chain=fingerprints,
+        trust=await target.session.verifier.verify(chain, destination.verify or destination.sni),
+        failure=handshake.failure,
+        detail=handshake.detail,
         at=at,
-        elapsed=round(shaken.elapsed, 6),
+        elapsed=round(handshake.elapsed, 6),
         limit=limit,
     )
 
 
-def _not_dialled(peer: Peer, at: float, limit: float) -> Quic:
+def _not_dialled(destination: Destination, at: float, limit: float) -> Quic:
     return Quic(
-        address=peer.address,
-        port=peer.port,
-        sni=peer.sni,
+        address=destination.address,
+        port=destination.port,
+        sni=destination.sni,
         failure=Failure.NETWORK_UNREACHABLE,
         detail=NOT_DIALLED,
         at=at,

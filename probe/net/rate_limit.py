@@ -1,7 +1,7 @@
-"""Keep the probe polite: so many connections in all, so few to one place, and a breath between.
+"""Limit concurrent connections, in all and per address, and space their starts.
 
-A sweep at full speed is a fingerprint, floods a home router, and hammers a server that many names
-share. Waiting here happens before a step's clock starts, so it is never taken for a slow network.
+A run at full speed is recognisable, floods a home router, and loads a server that many names share.
+The wait ends before a step's clock starts, so it does not count as a slow network.
 """
 
 import asyncio
@@ -17,24 +17,24 @@ _REMEMBERED = 1024
 
 
 @dataclass(slots=True)
-class _Place:
-    """One address: who is in or waits, and when the next one may go in."""
+class _KeyState:
+    """One key (an address): its users, waiting ones included, and when the next may start."""
 
-    turn: asyncio.Semaphore
+    semaphore: asyncio.Semaphore
     users: int = 0
     free_at: float = 0.0
 
 
 @dataclass(slots=True)
-class _Turns:
-    """So many at once as the line bears just now, in the order they came."""
+class _AdaptiveSemaphore:
+    """A first-in first-out semaphore whose size follows `AdaptiveConcurrency`."""
 
-    ease: AdaptiveConcurrency
+    concurrency: AdaptiveConcurrency
     _inside: int = 0
     _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
 
     async def __aenter__(self) -> None:
-        if self._inside < self.ease.allowed and not self._waiting:
+        if self._inside < self.concurrency.allowed and not self._waiting:
             self._inside += 1
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -43,7 +43,7 @@ class _Turns:
             await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():
-                self._leave()  # the turn had just been given to somebody who is gone
+                self._leave()  # the slot was granted just before the cancellation
             raise
 
     async def __aexit__(self, *_: object) -> None:
@@ -51,7 +51,7 @@ class _Turns:
 
     def _leave(self) -> None:
         self._inside -= 1
-        while self._waiting and self._inside < self.ease.allowed:
+        while self._waiting and self._inside < self.concurrency.allowed:
             waiter = self._waiting.popleft()
             if not waiter.done():
                 self._inside += 1
@@ -60,37 +60,37 @@ class _Turns:
 
 @dataclass(slots=True)
 class RateLimiter:
-    """Bounds what is under way at once.
+    """Limits concurrent operations.
 
     Attributes:
-        ease: Connections at once in all, as the line bears them.
-        each: Connections at once to one place.
-        spacing: Seconds between two starts, in all.
-        each_spacing: Seconds between two starts at one place.
+        ease: The limit in all; it adapts to the line.
+        each: The limit per key.
+        spacing: Seconds between any two starts.
+        each_spacing: Seconds between two starts with one key.
     """
 
-    ease: AdaptiveConcurrency
+    concurrency: AdaptiveConcurrency
     each: int = 2
     spacing: float = 0.0
     each_spacing: float = 0.0
-    _all: _Turns = field(init=False)
-    _places: dict[str, _Place] = field(init=False, default_factory=dict)
+    _all: _AdaptiveSemaphore = field(init=False)
+    _states: dict[str, _KeyState] = field(init=False, default_factory=dict)
     _free_at: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
-        self._all = _Turns(self.ease)
+        self._all = _AdaptiveSemaphore(self.concurrency)
 
     @asynccontextmanager
-    async def enter(self, name: str) -> AsyncIterator[None]:
-        """Wait for a turn at the place `name`, hold it, and give it back."""
-        place = self._place(name)
-        place.users += 1
+    async def enter(self, key: str) -> AsyncIterator[None]:
+        """Wait for a slot for `key`, hold it for the body, release it."""
+        state = self._state(key)
+        state.users += 1
         try:
-            # First the place, then the total: whoever waits for a busy server holds up nobody else.
-            async with place.turn:
+            # First the key, then the total: waiting for a busy server must not use up a slot.
+            async with state.semaphore:
                 now = monotonic()
-                start = max(now, place.free_at)
-                place.free_at = start + self.each_spacing
+                start = max(now, state.free_at)
+                state.free_at = start + self.each_spacing
                 await _sleep(start - now)
                 async with self._all:
                     now = monotonic()
@@ -99,21 +99,18 @@ class RateLimiter:
                     await _sleep(start - now)
                     yield
         finally:
-            place.users -= 1
+            state.users -= 1
 
-    def _place(self, name: str) -> _Place:
-        place = self._places.get(name)
-        if place is None:
-            if len(self._places) >= _REMEMBERED:
-                self._forget()
-            place = self._places[name] = _Place(asyncio.Semaphore(self.each))
-        return place
-
-    def _forget(self) -> None:
-        now = monotonic()
-        for name, place in list(self._places.items()):
-            if place.users == 0 and place.free_at <= now:
-                del self._places[name]
+    def _state(self, key: str) -> _KeyState:
+        state = self._states.get(key)
+        if state is None:
+            if len(self._states) >= _REMEMBERED:
+                now = monotonic()
+                idle = [k for k, s in self._states.items() if s.users == 0 and s.free_at <= now]
+                for each in idle:
+                    del self._states[each]
+            state = self._states[key] = _KeyState(asyncio.Semaphore(self.each))
+        return state
 
 
 async def _sleep(seconds: float) -> None:

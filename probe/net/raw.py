@@ -1,7 +1,7 @@
-"""The other end of the raw helper: a small process that sees single packets, where it may.
+"""The parent's side of the raw helper, a process that captures packets.
 
-Rule: what it can not do is a reason in a few words (`missing`), never an error. It is told at its
-start which addresses it is for, and it ends with us.
+If it cannot capture, `missing` has the reason; nothing raises. The helper gets the addresses to
+capture at its start, and ends with its parent.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ import msgspec
 from probe.model import Packet
 
 _HELPER = "probe.rawhelper"
-_START = 10.0
-_ANSWER = 5.0
+_START_LIMIT = 10.0
+_REPLY_LIMIT = 5.0
 _SECONDS = 900.0
 _LINE = 32 << 20
 NOT_LINUX = "only on Linux"
@@ -26,22 +26,22 @@ GONE = "the helper ended"
 
 
 class Raw:
-    """One helper, for these destinations."""
+    """One helper process, for these destinations."""
 
     def __init__(self, addresses: Sequence[str], *, argv: Sequence[str] | None = None) -> None:
         self._addresses = [address for address in addresses if ":" not in address]
         self._argv = (sys.executable, "-m", _HELPER) if argv is None else tuple(argv)
         self._process: asyncio.subprocess.Process | None = None
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self.missing: str | None = "it was not started"
 
     async def start(self) -> None:
-        """Start it, if it can do anything here."""
-        self.missing = await self._started()
+        """Start the helper; on failure set `missing`."""
+        self.missing = await self._start()
         if self.missing is not None:
             await self.stop()
 
-    async def _started(self) -> str | None:
+    async def _start(self) -> str | None:
         if sys.platform != "linux":
             return NOT_LINUX
         if find_spec("scapy") is None:
@@ -56,30 +56,30 @@ class Raw:
             limit=_LINE,
         )
         order = {"op": "begin", "destinations": self._addresses, "seconds": _SECONDS}
-        said = await self._ask(order, limit=_START)
-        return GONE if said is None else said.get("refused")
+        reply = await self._ask(order, limit=_START_LIMIT)
+        return GONE if reply is None else reply.get("refused")
 
     async def packets(self, address: str, port: int, known: Collection[str]) -> list[Packet]:
-        """What came back on the connection from our `port`, in order; `at` is monotonic time.
+        """The packets received on the connection from local `port`; `at` is monotonic time.
 
-        A router is named only if it is among those `known`.
+        A router's address is kept only if it is in `known`.
         """
-        said = await self._ask({"op": "packets", "address": address, "port": port})
-        if said is None:
+        reply = await self._ask({"op": "packets", "address": address, "port": port})
+        if reply is None:
             return []
         try:
-            packets = msgspec.convert(said.get("packets", []), list[Packet])
+            packets = msgspec.convert(reply.get("packets", []), list[Packet])
         except msgspec.ValidationError:
             return []
         return [_named(packet, known) for packet in packets]
 
     async def capture(self, known: Collection[str]) -> bytes:
-        """Everything that was seen, as a scrubbed pcap file."""
-        said = await self._ask({"op": "capture", "known": sorted(known)})
-        return b"" if said is None else b64decode(str(said.get("pcap", "")))
+        """All captured packets, as a scrubbed pcap file."""
+        reply = await self._ask({"op": "capture", "known": sorted(known)})
+        return b"" if reply is None else b64decode(str(reply.get("pcap", "")))
 
     async def stop(self) -> None:
-        """End it."""
+        """Kill the helper."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -90,25 +90,25 @@ class Raw:
             process.stdin.close()
 
     async def _ask(
-        self, order: dict[str, object], *, limit: float = _ANSWER
+        self, order: dict[str, object], *, limit: float = _REPLY_LIMIT
     ) -> dict[str, str] | None:
-        """One line there, one line back; None when it does not answer any more."""
+        """Send one line, receive one line; None if the helper does not answer."""
         if self._process is None:
             return None
         try:
-            async with self._turn, asyncio.timeout(limit):
+            async with self._lock, asyncio.timeout(limit):
                 line = await self._exchange(self._process, json.dumps(order).encode() + b"\n")
-        except (OSError, ValueError):  # a broken pipe, no time, or a line without end
+        except (OSError, ValueError):  # a broken pipe, a timeout, or an overlong line
             self.missing = GONE
             return None
         try:
-            said = json.loads(line)
-        except ValueError:  # nothing, or nonsense
-            said = None
-        if not isinstance(said, dict):
+            reply = json.loads(line)
+        except ValueError:  # empty, or not JSON
+            reply = None
+        if not isinstance(reply, dict):
             self.missing = GONE
             return None
-        return said
+        return reply
 
     async def _exchange(self, process: asyncio.subprocess.Process, line: bytes) -> bytes:
         assert process.stdin is not None  # noqa: S101 - made with pipes

@@ -1,8 +1,8 @@
-"""The streams to resolvers: TCP once per question, TLS and HTTPS over one connection each.
+"""Connections to resolvers: TCP one per query, DoT and DoH one per resolver.
 
-A secure resolver is only believed when its chain proves its name or its address: otherwise whoever
-answers in its place would be quoted as the truth. Questions share a connection, which is opened
-again when it breaks.
+The answers of a DoT or DoH resolver are used only if its certificate proves its name or address:
+otherwise a middlebox could answer in its place. Queries share a connection, which is opened again
+when it breaks.
 """
 
 import asyncio
@@ -17,7 +17,14 @@ from probe.net.address_policy import is_literal
 from probe.net.attempt import NetworkEvent
 from probe.net.dial import SessionContext
 from probe.net.dns_message import query
-from probe.net.dns_stream import DnsStream, Framed, OverHttp1, OverHttp2, framed, take_framed
+from probe.net.dns_stream import (
+    DnsStream,
+    FramedQueries,
+    Http1Queries,
+    Http2Queries,
+    framed,
+    take_framed,
+)
 from probe.net.stream import connect
 from probe.net.tls import TlsStream
 
@@ -30,9 +37,9 @@ _UNPROVEN = {
 }
 
 
-async def once_over_tcp(door: SessionContext, resolver: Resolver, message: bytes) -> bytes:
-    """One question over a TCP connection of its own (RFC 7766)."""
-    stream = await connect(resolver.address, resolver.port, door.budget)
+async def ask_over_tcp(session: SessionContext, resolver: Resolver, message: bytes) -> bytes:
+    """Send one query over a TCP connection of its own (RFC 7766)."""
+    stream = await connect(resolver.address, resolver.port, session.counter)
     try:
         await stream.write(framed(message))
         received = bytearray()
@@ -47,8 +54,8 @@ async def once_over_tcp(door: SessionContext, resolver: Resolver, message: bytes
 
 
 @dataclass(slots=True)
-class _Channel:
-    """One resolver: its connection, if there is one, and who may open it."""
+class _SharedConnection:
+    """The connection to one resolver, if it is open, and the lock for opening it."""
 
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     live: DnsStream | None = None
@@ -56,93 +63,93 @@ class _Channel:
 
 @dataclass(slots=True)
 class ResolverConnections:
-    """The secured connections of a session, one per resolver."""
+    """The DoT and DoH connections of a session, one per resolver."""
 
-    door: SessionContext
-    _all: dict[Resolver, _Channel] = field(default_factory=dict)
+    session: SessionContext
+    _all: dict[Resolver, _SharedConnection] = field(default_factory=dict)
 
     async def ask(self, resolver: Resolver, name: str, type_: str) -> bytes:
-        """The reply to one question; raises what the network did."""
+        """The reply to one query; raises `OSError` or `NetworkEvent`."""
         if resolver.transport == "tcp":
             message = query(randbelow(0x10000), name, type_)
-            return await once_over_tcp(self.door, resolver, message)
-        channel = self._all.setdefault(resolver, _Channel())
-        reused = channel.live is not None and channel.live.open
-        talk = await self._conversation(channel, resolver)
+            return await ask_over_tcp(self.session, resolver, message)
+        shared = self._all.setdefault(resolver, _SharedConnection())
+        reused = shared.live is not None and shared.live.open
+        stream = await self._connection(shared, resolver)
         try:
-            return await talk.ask(name, type_)
+            return await stream.ask(name, type_)
         except (OSError, NetworkEvent):
-            if not reused or talk.open:
+            if not reused or stream.open:
                 raise
-        # An idle connection that broke says nothing of this question: ask on a fresh one.
-        return await (await self._conversation(channel, resolver)).ask(name, type_)
+        # An idle connection that broke says nothing about this query: use a new one.
+        return await (await self._connection(shared, resolver)).ask(name, type_)
 
-    async def doubt(self, resolver: Resolver, *, since: float) -> None:
-        """A question asked at `since` was not answered: hang up where nothing else was either."""
-        channel = self._all.get(resolver)
-        if channel is None or channel.live is None:
+    async def close_if_silent(self, resolver: Resolver, *, since: float) -> None:
+        """Close the connection if it has been silent since a query sent at `since` timed out."""
+        shared = self._all.get(resolver)
+        if shared is None or shared.live is None:
             return
-        live, now = channel.live, monotonic()
+        live, now = shared.live, monotonic()
         if now - live.last_arrival >= (now - since) / 2:
-            channel.live = None
+            shared.live = None
             await live.close()
 
     async def close(self) -> None:
-        """Hang up everywhere."""
-        for channel in self._all.values():
-            if channel.live is not None:
-                await channel.live.close()
-                channel.live = None
+        """Close all connections."""
+        for shared in self._all.values():
+            if shared.live is not None:
+                await shared.live.close()
+                shared.live = None
 
-    async def _conversation(self, channel: _Channel, resolver: Resolver) -> DnsStream:
-        async with channel.opening:
-            if channel.live is None or not channel.live.open:
-                if channel.live is not None:
-                    await channel.live.retire()
-                    channel.live = None
-                channel.live = await self._open(resolver)
-            return channel.live
+    async def _connection(self, shared: _SharedConnection, resolver: Resolver) -> DnsStream:
+        async with shared.opening:
+            if shared.live is None or not shared.live.open:
+                if shared.live is not None:
+                    await shared.live.retire()
+                    shared.live = None
+                shared.live = await self._open(resolver)
+            return shared.live
 
     async def _open(self, resolver: Resolver) -> DnsStream:
-        door = self.door
-        stream = await connect(resolver.address, resolver.port, door.budget)
+        session = self.session
+        stream = await connect(resolver.address, resolver.port, session.counter)
         try:
-            context = door.contexts.get("default", _ALPN[resolver.transport])
-            tls = TlsStream(stream, context, _offered(resolver))
+            context = session.tls_contexts.get("default", _ALPN[resolver.transport])
+            tls = TlsStream(stream, context, _server_name(resolver))
             await tls.handshake()
-            await self._insist(resolver, tls)
+            await self._require_proof(resolver, tls)
         except BaseException:
             stream.close()
             raise
-        return DnsStream(tls, _questions(resolver, tls.alpn))
+        return DnsStream(tls, _protocol(resolver, tls.alpn))
 
-    async def _insist(self, resolver: Resolver, tls: TlsStream) -> None:
-        """Raise unless the chain proves the resolver's name, or else its address."""
-        trust = await self._prove(tls, resolver.name or resolver.address)
+    async def _require_proof(self, resolver: Resolver, tls: TlsStream) -> None:
+        """Raise `NetworkEvent` unless the chain proves the resolver's name or its address."""
+        trust = await self._verify(tls, resolver.name or resolver.address)
         if not trust.valid and trust.anchored and resolver.name is not None:
-            by_address = await self._prove(tls, resolver.address)
+            by_address = await self._verify(tls, resolver.address)
             trust = by_address if by_address.valid else trust
         if not trust.valid:
             reason = trust.reason or TrustReason.REJECTED
             raise NetworkEvent(_UNPROVEN.get(reason, Failure.SSL_CERTIFICATE), str(reason))
 
-    async def _prove(self, tls: TlsStream, name: str) -> Trust:
-        trust = await self.door.prover.prove(tls.chain, name)
+    async def _verify(self, tls: TlsStream, name: str) -> Trust:
+        trust = await self.session.verifier.verify(tls.chain, name)
         return trust or Trust(valid=False, reason=TrustReason.EMPTY)
 
 
-def _offered(resolver: Resolver) -> str | None:
-    """The SNI: the resolver's name; an address is never offered (RFC 6066)."""
+def _server_name(resolver: Resolver) -> str | None:
+    """The SNI: the resolver's name, never an address (RFC 6066)."""
     return None if resolver.name is None or is_literal(resolver.name) else resolver.name
 
 
-def _questions(resolver: Resolver, alpn: str | None) -> Framed | OverHttp2 | OverHttp1:
+def _protocol(resolver: Resolver, alpn: str | None) -> FramedQueries | Http2Queries | Http1Queries:
     if resolver.transport == "dot":
-        return Framed()
+        return FramedQueries()
     authority = resolver.name or resolver.address
     if ":" in authority:
         authority = f"[{authority}]"
     if resolver.port != 443:
         authority = f"{authority}:{resolver.port}"
-    kind = OverHttp2 if alpn == "h2" else OverHttp1
+    kind = Http2Queries if alpn == "h2" else Http1Queries
     return kind(authority, resolver.path)

@@ -1,10 +1,10 @@
-"""Who is still worth asking for names.
+"""The resolvers of a session that are in use.
 
-A public resolver that has never answered and has stayed silent three times in a row would cost
-every target a timeout: it is dropped for the session, and the run says so. The system's own
-resolvers are never dropped; when the preferred one stays silent the next one is preferred, as a
-stub would do. Where none of them was ever heard over UDP, each is asked once over TCP, and what
-answers there is asked there from then on: such a line has names, though few programs find them.
+A public resolver that never answered and timed out three times in a row would cost every target a
+timeout: it is dropped for the session, and the run's record names it. The system's resolvers are
+never dropped; when the preferred one does not answer, the next one is preferred, as a stub resolver
+does. If none of them answered over UDP, each is tried once over TCP, and one that answers is used
+over TCP from then on.
 """
 
 import asyncio
@@ -12,76 +12,82 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from probe.experiments.interface import Resolver
-from probe.net.resolvers import Address
+from probe.net.resolvers import ResolverAddress
 
 SYSTEM = "system"
-STRIKES = 3
-SYSTEM_STRIKES = 2
+MAX_TIMEOUTS = 3
+SYSTEM_MAX_TIMEOUTS = 2
 
 
 @dataclass(slots=True)
 class ResolverPool:
-    """The system's resolvers, the public ones, and how they have done.
+    """The system's resolvers, the public ones, and their successes and timeouts.
 
     Attributes:
-        trying: Held while one of the system's is tried over TCP: others wait for what comes of it.
+        trying: Held while one of the system's is tried over TCP; other queries wait for the result.
     """
 
-    own: Sequence[Address]
+    own: Sequence[ResolverAddress]
     public: Sequence[Resolver]
     trying: asyncio.Lock = field(default_factory=asyncio.Lock)
     _preferred: int = 0
-    _stream: Resolver | None = None
+    _over_tcp: Resolver | None = None
     _tried: set[Resolver] = field(default_factory=set)
     _silent: set[Resolver] = field(default_factory=set)
-    _silences: dict[Resolver, int] = field(default_factory=dict)
+    _timeouts: dict[Resolver, int] = field(default_factory=dict)
     _answered: set[Resolver] = field(default_factory=set)
 
     @property
     def resolvers(self) -> tuple[Resolver, ...]:
-        """The preferred one of the system first, then the public ones that are not dead."""
+        """The preferred one of the system, then the public ones that were not dropped."""
         return (*self._system(), *(one for one in self.public if not self._is_dead(one)))
 
     @property
     def dead(self) -> tuple[str, ...]:
-        """Labels of the public ones that were dropped, with their transport."""
+        """Label and transport of each public resolver that was dropped."""
         return tuple(f"{one.label} {one.transport}" for one in self.public if self._is_dead(one))
 
     @property
     def over_tcp(self) -> Resolver | None:
-        """The one of the system's that answers over TCP, where none answers over UDP."""
-        return self._stream
+        """The system's resolver that answers over TCP, if none answers over UDP."""
+        return self._over_tcp
 
     def untried(self, resolver: Resolver) -> Resolver | None:
-        """The same one over TCP, where that is worth a try: nothing else of the system's answers.
+        """The resolver with transport TCP if none of the system's answers over UDP, else None.
 
-        Each is given once.
+        Returned once per resolver.
         """
         if resolver.label != SYSTEM or resolver.transport != "udp" or resolver in self._tried:
             return None
-        if self._heard or not self._silent.issuperset(Resolver(SYSTEM, *one) for one in self.own):
+        if self._answered_over_udp or not self._silent.issuperset(
+            Resolver(SYSTEM, *one) for one in self.own
+        ):
             return None
         self._tried.add(resolver)
         return replace(resolver, transport="tcp")
 
     def note(self, resolver: Resolver, *, answered: bool) -> None:
-        """Take note of how one question went."""
+        """Record the result of one query."""
         if answered:
             self._answered.add(resolver)
-            self._silences.pop(resolver, None)
+            self._timeouts.pop(resolver, None)
             if resolver.label == SYSTEM:
-                self._stream = resolver if resolver.transport == "tcp" else None
+                self._over_tcp = resolver if resolver.transport == "tcp" else None
             return
-        silences = self._silences[resolver] = self._silences.get(resolver, 0) + 1
-        if resolver.label == SYSTEM and resolver.transport == "udp" and silences >= SYSTEM_STRIKES:
+        timeouts = self._timeouts[resolver] = self._timeouts.get(resolver, 0) + 1
+        if (
+            resolver.label == SYSTEM
+            and resolver.transport == "udp"
+            and timeouts >= SYSTEM_MAX_TIMEOUTS
+        ):
             self._silent.add(resolver)
             if self.own and resolver == self._first:
                 self._preferred = (self._preferred + 1) % len(self.own)
-                self._silences.pop(resolver)
+                self._timeouts.pop(resolver)
 
     @property
-    def _heard(self) -> bool:
-        """One of the system's has answered over UDP."""
+    def _answered_over_udp(self) -> bool:
+        """Whether one of the system's has answered over UDP."""
         return any(one.label == SYSTEM and one.transport == "udp" for one in self._answered)
 
     @property
@@ -91,8 +97,8 @@ class ResolverPool:
     def _system(self) -> tuple[Resolver, ...]:
         if not self.own:
             return ()
-        return (self._stream or self._first,)
+        return (self._over_tcp or self._first,)
 
     def _is_dead(self, resolver: Resolver) -> bool:
-        silent = self._silences.get(resolver, 0) >= STRIKES
-        return silent and resolver not in self._answered
+        unanswered = self._timeouts.get(resolver, 0) >= MAX_TIMEOUTS
+        return unanswered and resolver not in self._answered

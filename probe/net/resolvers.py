@@ -1,8 +1,8 @@
-"""The resolvers this machine is configured with, so that we can send them our own queries.
+"""The resolvers that this machine is configured with.
 
-The system's own lookup functions hide the response code and every answer but one. So the
-configuration is read and its servers are asked directly; behind a local stub (systemd-resolved)
-that is the stub's upstream. The readers of captured text are pure; only `system_resolvers` looks.
+The system's lookup functions hide the response code and all replies but one. So the configuration
+is read and its resolvers are queried directly; behind a local stub (systemd-resolved), the stub's
+upstream. Only `system_resolvers` does I/O.
 """
 
 import re
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from probe.net.address_policy import is_literal
 
-Address = tuple[str, int]
+ResolverAddress = tuple[str, int]
 
 PORT = 53
 MOST = 3  # resolv.conf(5): MAXNS
@@ -21,7 +21,7 @@ _SECONDS = 10.0
 _RESOLV = Path("/etc/resolv.conf")
 _UPSTREAM = Path("/run/systemd/resolve/resolv.conf")
 _STUBS = frozenset({"127.0.0.53", "127.0.0.54"})
-# What Windows and old stacks fill in when nobody answered: nothing lives there.
+# Filled in by Windows and old stacks if no resolver is configured; not in use anywhere.
 _PLACEHOLDERS = frozenset({"fec0:0:0:ffff::1", "fec0:0:0:ffff::2", "fec0:0:0:ffff::3"})
 _NAMESERVER = re.compile(r"^\s{0,16}nameserver\s{1,16}(\S{1,80})", re.MULTILINE)
 _SCUTIL_SERVER = re.compile(r"^\s{0,16}nameserver\[\d{1,3}\] : (\S{1,80})", re.MULTILINE)
@@ -34,41 +34,41 @@ _POWERSHELL = (
 )
 
 
-def system_resolvers() -> tuple[Address, ...]:
-    """The machine's resolvers, the preferred one first; may run a command: call it in a thread."""
+def system_resolvers() -> tuple[ResolverAddress, ...]:
+    """The machine's resolvers, the preferred one first. May run a command: call it in a thread."""
     if sys.platform == "win32":
-        return from_lines(_said(["powershell", "-NoProfile", "-Command", _POWERSHELL]))
+        return from_lines(_output(["powershell", "-NoProfile", "-Command", _POWERSHELL]))
     if sys.platform == "darwin":
-        return from_scutil(_said(["scutil", "--dns"])) or from_resolv_conf(_text(_RESOLV))
+        return from_scutil(_output(["scutil", "--dns"])) or from_resolv_conf(_text(_RESOLV))
     return from_resolv_conf(_text(_RESOLV), _text(_UPSTREAM))
 
 
-def from_resolv_conf(text: str, upstream: str = "") -> tuple[Address, ...]:
+def from_resolv_conf(text: str, upstream: str = "") -> tuple[ResolverAddress, ...]:
     """Read resolv.conf(5); where it names only systemd's stub, read the stub's own upstream."""
-    found = _settled(_NAMESERVER.findall(text))
+    found = _usable(_NAMESERVER.findall(text))
     if found and all(address in _STUBS for address, _ in found):
-        return _settled(_NAMESERVER.findall(upstream)) or found
-    # With none configured the C library asks this machine itself.
+        return _usable(_NAMESERVER.findall(upstream)) or found
+    # Without a nameserver the C library asks localhost.
     return found or (("127.0.0.1", PORT),)
 
 
-def from_scutil(text: str) -> tuple[Address, ...]:
+def from_scutil(text: str) -> tuple[ResolverAddress, ...]:
     """Read `scutil --dns` of macOS: the first resolver that is not for one domain only."""
     general = text.partition("DNS configuration (for scoped queries)")[0]
     for block in re.split(r"^resolver #\d{1,4}", general, flags=re.MULTILINE)[1:]:
-        found = _settled(_SCUTIL_SERVER.findall(block))
+        found = _usable(_SCUTIL_SERVER.findall(block))
         if found and not _SCUTIL_DOMAIN.search(block):
             return found
     return ()
 
 
-def from_lines(text: str) -> tuple[Address, ...]:
-    """Read one address a line, the preferred one first (what Windows is asked for)."""
-    return _settled(text.split())
+def from_lines(text: str) -> tuple[ResolverAddress, ...]:
+    """Read one address a line, the preferred one first (the PowerShell command's output)."""
+    return _usable(text.split())
 
 
-def _settled(words: list[str]) -> tuple[Address, ...]:
-    """Addresses only, each once, in their order."""
+def _usable(words: list[str]) -> tuple[ResolverAddress, ...]:
+    """The usable addresses among `words`, without duplicates, in order."""
     usable = (word for word in words if is_literal(word) and word not in _PLACEHOLDERS)
     return tuple((address, PORT) for address in dict.fromkeys(usable))[:MOST]
 
@@ -80,13 +80,13 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _said(command: list[str]) -> str:
-    """What a command of the system prints; nothing where it is missing or does not answer."""
+def _output(command: list[str]) -> str:
+    """What a system command prints; empty if it is missing, fails to start or hangs."""
     program = shutil.which(command[0])
     if program is None:
         return ""
     try:
-        done = subprocess.run(  # noqa: S603 - a constant command of the system, nothing from outside
+        done = subprocess.run(  # noqa: S603 - a constant command of the system, nothing from input
             [program, *command[1:]], capture_output=True, timeout=_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):

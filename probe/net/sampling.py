@@ -1,7 +1,7 @@
-"""The samples of one running transfer: few enough to send, close enough to judge by.
+"""The samples of one running transfer, at most 64.
 
-The first two are the request and the first arrival, because every rate starts there. The rest are
-evenly spread: when 64 are kept every other one goes, and the spacing doubles.
+The first two are at the request and at the first arrival, because every rate starts there. The
+others are evenly spaced: at 64 samples, every second one is dropped and the spacing doubles.
 """
 
 import socket
@@ -17,7 +17,7 @@ SAMPLES = 64
 
 @dataclass(slots=True)
 class Samples:
-    """At most 64 looks at a running transfer; the spacing doubles whenever they are full."""
+    """At most 64 samples; the spacing doubles whenever that many are kept."""
 
     kept: list[Sample] = field(default_factory=list)
     spacing: float = TICK
@@ -26,19 +26,19 @@ class Samples:
     arrived: float = 0.0
     wire: int = 0
     closed: bool = False
-    # The last time nothing had been lost yet: bytes, and the segments they came in.
+    # Bytes and segments at the last time before the first out-of-order segment.
     unbroken: tuple[int, int] | None = None
 
     def progress(self, at: float, wire: int, connection: socket.socket | None = None) -> None:
-        """Bytes came: note the silence before them."""
+        """Record an arrival, and the gap before it."""
         self.longest_gap = max(self.longest_gap, at - self.arrived)
         self.arrived, self.wire = at, wire
         info = TcpInfo() if connection is None else tcp_info.read(connection)
         if info.segments is not None and info.out_of_order == 0:
             self.unbroken = wire, info.segments
 
-    def passed(self) -> int:
-        """Bytes that came, those held back behind a lost segment included (to within a segment)."""
+    def received_bytes(self) -> int:
+        """Bytes received, with those queued behind a lost segment (to within a segment)."""
         last = self.kept[-1] if self.kept else None
         if last is None or not last.out_of_order or self.unbroken is None:
             return self.wire
@@ -47,13 +47,13 @@ class Samples:
         return max(self.wire, wire + late * (self.segment_bytes or 0))
 
     def due(self, at: float) -> bool:
-        """Whether the last look is long enough ago."""
+        """Whether the next sample is due."""
         if self.closed:
             return False
         return not self.kept or at - self.kept[-1].at >= self.spacing
 
     def take(self, at: float, connection: socket.socket) -> None:
-        """Look now."""
+        """Take a sample now."""
         info = tcp_info.read(connection)
         self.segment_bytes = max(self.segment_bytes or 0, info.segment_bytes or 0) or None
         sample = Sample(

@@ -1,22 +1,21 @@
-"""What a server's first answer in TLS is made of: its software's handwriting.
+"""The fingerprint of a ServerHello, which depends on the server's TLS software.
 
-Rule: facts only, from bytes that anybody may have written; at most the first 16 KiB are looked at.
-Version, cipher and the extensions in the order they came, in decimal (`771,4865,51-43`). The MD5 of
-that line is what is known as JA3S (Althouse, Atkinson and Atkins, "TLS Fingerprinting with JA3 and
-JA3S", Salesforce, 2019); the line itself says more and can be read. A server answers different
-hellos differently, so only answers to the same hello can be set side by side. In TLS 1.3 a
-HelloRetryRequest comes first where there is one, and is the one that is described.
+It is the JA3S string: version, cipher and extensions in the order sent, in decimal
+(`771,4865,51-43`); its MD5 is JA3S (Althouse, Atkinson and Atkins, "TLS Fingerprinting with JA3 and
+JA3S", Salesforce, 2019). A server answers different ClientHellos differently, so only answers to
+the same ClientHello are comparable. A HelloRetryRequest (TLS 1.3) precedes the ServerHello and is
+described instead. The input is untrusted; at most the first 16 KiB are read.
 """
 
 _HANDSHAKE_RECORD = 22
 _SERVER_HELLO = 2
-_LOOKED_AT = 16 * 1024
+_MAX_BYTES = 16 * 1024
 _EXTENSIONS = 64
 
 
-def ja3s_string(heard: bytes) -> str | None:
-    """The first ServerHello in a row of TLS records as one line, or None when there is none."""
-    message = _first_handshake(heard[:_LOOKED_AT])
+def ja3s_string(received: bytes) -> str | None:
+    """The JA3S string of the first ServerHello in a sequence of TLS records, or None."""
+    message = _first_handshake(received[:_MAX_BYTES])
     if len(message) < 4 or message[0] != _SERVER_HELLO:
         return None
     # RFC 8446 section 4.1.3: version, 32 random bytes, session id, cipher, compression, extensions.
@@ -31,7 +30,7 @@ def ja3s_string(heard: bytes) -> str | None:
 
 
 def _first_handshake(data: bytes) -> bytes:
-    """What the handshake records say up to the first other one; a message may span several."""
+    """The content of the leading handshake records; a message may span several."""
     at, found = 0, bytearray()
     while at + 5 <= len(data) and data[at] == _HANDSHAKE_RECORD:
         length = int.from_bytes(data[at + 3 : at + 5], "big")

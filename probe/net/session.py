@@ -1,4 +1,4 @@
-"""One run's open door to the network: its settings, what it counts, and a view for each target."""
+"""The network session of one run: settings, shared state, and a `SocketNet` for each target."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,94 +8,92 @@ from types import TracebackType
 from typing import Self
 
 from probe.experiments.interface import Resolver
-from probe.net.byte_counter import ByteCounter
 from probe.net.chain_verifier import ChainVerifier, load_roots
 from probe.net.concurrency import AdaptiveConcurrency
 from probe.net.dial import SessionContext, TargetContext
 from probe.net.rate_limit import RateLimiter
 from probe.net.resolver_connections import ResolverConnections
 from probe.net.resolver_pool import ResolverPool
-from probe.net.resolvers import Address, system_resolvers
+from probe.net.resolvers import ResolverAddress, system_resolvers
 from probe.net.route import has_route
+from probe.net.stream import ByteCounter
 from probe.net.target_net import SocketNet
 from probe.net.timeouts import AdaptiveTimeouts
 
-# A judgement needs a title, a hash and a likeness, and to see that more than some 20 KB get through
-# (where known throttles freeze a connection); more of a page would be the volunteer's bytes.
+# Enough for a title, a hash and a fuzzy hash, and to see that more than some 20 KB get through,
+# where known throttles freeze a connection. More would cost the user data volume.
 BODY_CAP = 18 * 1024
-# DNS questions are small: so many at once at one resolver, so far apart.
+# DNS queries are small: the limits are higher than those of connections.
 _QUESTIONS = 256
 _QUESTIONS_EACH = 16
 _QUESTION_SPACING = 0.002
-# Any address in the public internet would do: nothing is sent, the kernel only looks for a route.
+# Any public address will do: nothing is sent, the kernel only looks up a route.
 _SOMEWHERE = "2001:4860:4860::8888"
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """What a session is told.
+    """The settings of a session.
 
     Attributes:
-        lab: Addresses that are not public may be dialled.
-        ca_file: In a laboratory, the only roots; None means Mozilla's.
-        resolver: Ask this one as `system` instead of the machine's own.
-        public: Public resolvers to ask besides.
-        concurrency: Connections at once in all. per_address: at once to one address.
+        lab: Addresses that are not public may be connected to.
+        ca_file: In a lab, the only roots; None: Mozilla's.
+        resolver: Used as `system` instead of the machine's own.
+        public: Public resolvers to ask as well.
+        concurrency: Concurrent connections in all. per_address: to one address.
         spacing: Seconds between any two connections. per_address_spacing: to one address.
-        max_bytes: Both directions together; None is no limit.
-        ipv6: Whether the line has it; None finds out.
+        ipv6: Whether the machine has IPv6; None: ask the kernel.
     """
 
     lab: bool = False
     ca_file: Path | None = None
-    resolver: Address | None = None
+    resolver: ResolverAddress | None = None
     public: Sequence[Resolver] = ()
     concurrency: int = 64
     per_address: int = 4
     spacing: float = 0.0
     per_address_spacing: float = 0.01
-    max_bytes: int | None = None
     body_cap: int = BODY_CAP
     ipv6: bool | None = None
 
 
-class Session:
-    """Opened once per run: `async with Session(settings) as session`."""
+class NetSession:
+    """Opened once per run: `async with NetSession(settings) as session`."""
 
     def __init__(self, settings: SessionSettings | None = None) -> None:
         self.settings = settings = settings or SessionSettings()
-        self.pace = AdaptiveTimeouts()
-        self.budget = ByteCounter(settings.max_bytes)
+        self.timeouts = AdaptiveTimeouts()
+        self.counter = ByteCounter()
         self.ipv6 = has_route(_SOMEWHERE) if settings.ipv6 is None else settings.ipv6
-        self._roster = ResolverPool((), ())
-        self._prover = ChainVerifier(load_roots(settings.ca_file))
-        self._door = SessionContext(
-            gate=RateLimiter(
+        self._pool = ResolverPool((), ())
+        self._verifier = ChainVerifier(load_roots(settings.ca_file))
+        self._context = SessionContext(
+            limiter=RateLimiter(
                 AdaptiveConcurrency(settings.concurrency),
                 settings.per_address,
                 settings.spacing,
                 settings.per_address_spacing,
             ),
-            questions=RateLimiter(
+            dns_limiter=RateLimiter(
                 AdaptiveConcurrency(_QUESTIONS, first=_QUESTIONS),
                 each=_QUESTIONS_EACH,
                 each_spacing=_QUESTION_SPACING,
             ),
-            budget=self.budget,
-            pace=self.pace,
-            prover=self._prover,
+            counter=self.counter,
+            timeouts=self.timeouts,
+            verifier=self._verifier,
             lab=settings.lab,
         )
-        self._channels = ResolverConnections(self._door)
+        self._connections = ResolverConnections(self._context)
 
     async def __aenter__(self) -> Self:
         settings = self.settings
         if settings.resolver is not None:
-            own: tuple[Address, ...] = (settings.resolver,)
+            own: tuple[ResolverAddress, ...] = (settings.resolver,)
         else:
             own = await asyncio.to_thread(system_resolvers)
         usable = tuple(one for one in settings.public if self.ipv6 or ":" not in one.address)
-        self._roster = ResolverPool(own, usable)
+        self._pool = ResolverPool(own, usable)
         return self
 
     async def __aexit__(
@@ -104,39 +102,39 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._channels.close()
+        await self._connections.close()
 
     def net(self, origin: float) -> SocketNet:
-        """The network as one target sees it; `origin` is a `time.monotonic()`."""
+        """The network for one target; its steps count from `origin`, a `time.monotonic()`."""
         return SocketNet(
-            TargetContext(self._door, origin),
-            self._channels,
-            self._roster,
+            TargetContext(self._context, origin),
+            self._connections,
+            self._pool,
             ipv6=self.ipv6,
             body_cap=self.settings.body_cap,
         )
 
     @property
     def bytes_in(self) -> int:
-        """Received so far."""
-        return self.budget.bytes_in
+        """Bytes received so far."""
+        return self.counter.bytes_in
 
     @property
     def bytes_out(self) -> int:
-        """Sent so far."""
-        return self.budget.bytes_out
+        """Bytes sent so far."""
+        return self.counter.bytes_out
 
     @property
     def resolvers(self) -> tuple[Resolver, ...]:
-        """The system's resolver first, then the public ones still worth asking."""
-        return self._roster.resolvers
+        """The system's resolver, then the public resolvers in use."""
+        return self._pool.resolvers
 
     @property
     def resolvers_dead(self) -> tuple[str, ...]:
-        """The public ones that never answered and are no longer asked."""
-        return self._roster.dead
+        """The public resolvers that never answered and are not asked any more."""
+        return self._pool.dead
 
     @property
     def roots(self) -> str:
-        """Where the roots come from that chains are judged by."""
-        return self._prover.roots.label
+        """The label of the root store that chains are verified with."""
+        return self._verifier.roots.label

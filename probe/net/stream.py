@@ -1,78 +1,86 @@
-"""A TCP connection that counts its bytes and keeps a reset, a goodbye and silence apart.
+"""A TCP connection that counts its bytes and distinguishes RST, FIN and timeout.
 
-`read` gives bytes; b"" after the peer's FIN; it raises the system's own error after a RST; and it
-simply does not return while there is silence (the caller holds the clock). A failing `write` does
-not raise: what the peer said before it hung up (an alert, a refusal) is still there to be read, so
-the error is kept until reading has come to its end.
+`read` returns bytes, or b"" after the peer's FIN; it raises the system's error after a RST, and
+does not return while nothing arrives (the caller sets the timeout). A failing `write` does not
+raise: data that the peer sent before it closed (an alert, an error page) can still be read, so the
+error is raised when there is nothing more to read.
 
-A connection may be limited: from then on its packets cross so many routers only. A router's word
-that they ran out does not end it, for somebody nearer may have answered too; after a short while
-without anything else that word is raised as what it is.
+The TTL of a connection may be limited. An ICMP time-exceeded error does not end the connection,
+because a middlebox nearer than the router may have answered too; it is raised if nothing else
+arrives within `GRACE` seconds.
 """
 
 import asyncio
 import errno
 import socket
+from dataclasses import dataclass
 from time import monotonic
 
 from probe.net import tcp_info, ttl
-from probe.net.byte_counter import ByteCounter
 
 CHUNK = 16384
-AHEAD = 24 * 1024  # bytes that a peer may send before we read them
-GRACE = 0.25  # seconds in which a nearer answer overtakes, or follows, a router's word
+AHEAD = 24 * 1024  # receive window, bytes
+GRACE = 0.25  # seconds in which an answer may follow an ICMP error
+
+
+@dataclass(slots=True)
+class ByteCounter:
+    """Bytes above TCP and UDP that a session has received and sent."""
+
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 class Stream:
-    """One connection, connected or about to be."""
+    """One TCP connection."""
 
     __slots__ = (
         "_broken",
+        "_icmp_error",
         "_loop",
         "_sock",
-        "_word",
-        "budget",
         "bytes_in",
         "bytes_out",
+        "counter",
         "expired",
         "last_arrival",
         "limited",
     )
 
-    def __init__(self, sock: socket.socket, budget: ByteCounter) -> None:
+    def __init__(self, sock: socket.socket, counter: ByteCounter) -> None:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._broken: OSError | None = None
-        self.budget = budget
+        self.counter = counter
         self.bytes_in = 0
         self.bytes_out = 0
         self.last_arrival: float | None = None
         self.limited = False
         self.expired: bool | None = None
-        self._word: OSError | None = None
+        self._icmp_error: OSError | None = None
 
     @property
     def local_port(self) -> int:
-        """Our own port: what tells this connection from others to the same place."""
+        """The local port, which distinguishes connections to one endpoint."""
         return int(self._sock.getsockname()[1])
 
     @property
     def acknowledged(self) -> bool | None:
-        """The far side's TCP has confirmed all that we sent; None where the kernel does not say."""
+        """Whether the peer's TCP acknowledged all sent data; None if not known."""
         waiting = tcp_info.read(self._sock).unacked
         return None if waiting is None else waiting == 0
 
     def limit(self, hops: int) -> None:
-        """From now on let packets cross so many routers only."""
+        """Limit the TTL of all further packets."""
         self.limited = True
-        self.expired = False if ttl.limit(self._sock, hops) else None
+        self.expired = False if ttl.limit_ttl(self._sock, hops) else None
 
-    def keep_short(self, size: int) -> None:
-        """Let the peer send about so much ahead of us: what is not read need not cross the line."""
+    def limit_window(self, size: int) -> None:
+        """Limit the receive window, so that data that will not be read is not sent."""
         _clamp(self._sock, size)
 
     async def read(self, size: int = CHUNK) -> bytes:
-        """What has come; b"" when the peer has said goodbye."""
+        """The next bytes; b"" after the peer's FIN."""
         try:
             data = await self._receive(size)
         except OSError as error:
@@ -83,76 +91,76 @@ class Stream:
             return b""
         self.last_arrival = monotonic()
         self.bytes_in += len(data)
-        self.budget.bytes_in += len(data)
+        self.counter.bytes_in += len(data)
         return data
 
     async def write(self, data: bytes) -> None:
-        """Send all of `data`, or remember why not."""
+        """Send all of `data`; an error is raised by a later `read`."""
         if self._broken is not None:
             return
         try:
             await self._loop.sock_sendall(self._sock, data)
         except OSError as error:
-            if not self._is_word(error):
+            if not self._is_icmp_error(error):
                 self._broken = error
             return
         if self.limited:
-            self._ask()
+            self._check_soft_error()
         self.bytes_out += len(data)
-        self.budget.bytes_out += len(data)
+        self.counter.bytes_out += len(data)
 
     def close(self) -> None:
-        """Hang up, with whatever is still unread."""
+        """Close the connection, with a RST if its TTL is limited."""
         if self.limited:
-            ttl.give_up(self._sock)
+            ttl.prepare_reset(self._sock)
         self._sock.close()
 
     async def _receive(self, size: int) -> bytes:
-        """What has come, for as long as a router's word leaves time."""
-        while self._word is None:
+        """The next bytes; after an ICMP error, wait `GRACE` seconds for them."""
+        while self._icmp_error is None:
             try:
                 return await self._loop.sock_recv(self._sock, size)
             except OSError as error:
-                if not self._is_word(error):
-                    self._ask()
+                if not self._is_icmp_error(error):
+                    self._check_soft_error()
                     raise
         try:
             async with asyncio.timeout(GRACE):
                 return await self._loop.sock_recv(self._sock, size)
         except TimeoutError:
-            raise self._word from None
+            raise self._icmp_error from None
 
-    def _ask(self) -> None:
-        """Whether a router's word came while the kernel was busy with this socket: a soft error."""
+    def _check_soft_error(self) -> None:
+        """Take an ICMP error that the kernel kept as a soft error of this socket."""
         if not self.limited:
             return
         number = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        error = OSError(number, errno.errorcode.get(number, ""))  # reading it has cleared it
-        if number and not self._is_word(error):
+        error = OSError(number, errno.errorcode.get(number, ""))  # reading clears it
+        if number and not self._is_icmp_error(error):
             self._broken = error
 
-    def _is_word(self, error: OSError) -> bool:
-        """Whether this is a router's word on limited packets, and not the connection's end."""
+    def _is_icmp_error(self, error: OSError) -> bool:
+        """Whether this is an ICMP error about limited packets; if so, keep it."""
         if self.expired is None or error.errno != errno.EHOSTUNREACH:
             return False
-        self.expired, self._word = True, error
+        self.expired, self._icmp_error = True, error
         return True
 
 
-async def connect(address: str, port: int, budget: ByteCounter) -> Stream:
-    """Open a connection to a literal address; raises what the system says."""
+async def connect(address: str, port: int, counter: ByteCounter) -> Stream:
+    """Open a connection to a literal address; raises `OSError`."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.settimeout(0)
         _clamp(sock, AHEAD)
-        # Two writes are two segments: the split ClientHello relies on it, and nothing waits.
+        # Two writes must be two segments: the split ClientHello relies on it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(sock, endpoint(address, port))
+        await asyncio.get_running_loop().sock_connect(sock, socket_address(address, port))
     except BaseException:
         sock.close()
         raise
-    return Stream(sock, budget)
+    return Stream(sock, counter)
 
 
 def _clamp(sock: socket.socket, size: int) -> None:
@@ -161,8 +169,8 @@ def _clamp(sock: socket.socket, size: int) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, option, size)
 
 
-def endpoint(address: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
-    """The socket address of a literal IP address, its IPv6 scope (`%eth0`) resolved."""
+def socket_address(address: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    """The address for `connect`, with the IPv6 scope (`%eth0`) resolved."""
     if ":" not in address:
         return (address, port)
     host, _, scope = address.partition("%")

@@ -1,4 +1,4 @@
-"""What one target's experiment gets of the network: the port, a clock, the certificates seen."""
+"""The network as one target's experiment sees it: operations, a clock, certificates received."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
@@ -18,8 +18,8 @@ from probe.experiments.operations import (
 )
 from probe.model import Dns, Ping, Quic, Steps, Tcp, Tls, Transfer
 from probe.net.address_policy import is_dialable
-from probe.net.dial import Peer, TargetContext, look_tcp, look_tls
-from probe.net.dns import Question, look_up
+from probe.net.dial import Destination, TargetContext, measure_tcp, measure_tls
+from probe.net.dns import Question, measure_dns
 from probe.net.http import fetch, plan_fetch
 from probe.net.resolver_connections import ResolverConnections
 from probe.net.resolver_pool import SYSTEM, ResolverPool
@@ -32,28 +32,28 @@ class SocketNet:
 
     def __init__(
         self,
-        look: TargetContext,
-        channels: ResolverConnections,
-        roster: ResolverPool,
+        target: TargetContext,
+        connections: ResolverConnections,
+        pool: ResolverPool,
         *,
         ipv6: bool,
         body_cap: int,
     ) -> None:
-        self._look = look
-        self._channels = channels
-        self._roster = roster
+        self._target = target
+        self._connections = connections
+        self._pool = pool
         self._ipv6 = ipv6
         self._body_cap = body_cap
         self.captures: list[bytes] = []
 
     @property
     def certs(self) -> dict[str, bytes]:
-        """DER by SHA-256, of every certificate that this target's steps saw."""
-        return self._look.certs
+        """DER by SHA-256 of every certificate that this target's steps received."""
+        return self._target.certs
 
     @property
     def resolvers(self) -> Sequence[Resolver]:
-        return self._roster.resolvers
+        return self._pool.resolvers
 
     @property
     def ipv6(self) -> bool:
@@ -73,88 +73,90 @@ class SocketNet:
         return again if again is not None and again.replies else step
 
     async def _ask(self, question: Question, limit: float | None) -> Dns:
-        step = await look_up(self._look, self._channels, question, limit)
-        self._roster.note(question.resolver, answered=bool(step.replies))
+        step = await measure_dns(self._target, self._connections, question, limit)
+        self._pool.note(question.resolver, answered=bool(step.replies))
         return step
 
     async def _over_tcp(self, question: Question, limit: float | None) -> Dns | None:
-        """The same question over TCP, where that is the only way or may be."""
-        async with self._roster.trying:
-            untried = self._roster.untried(question.resolver)
-            if self._roster.over_tcp is None and untried is not None:
+        """Ask over TCP if the system's resolver answers only there, or may."""
+        async with self._pool.trying:
+            untried = self._pool.untried(question.resolver)
+            if self._pool.over_tcp is None and untried is not None:
                 return await self._ask(replace(question, resolver=untried), limit)
-        known = self._roster.over_tcp
+        known = self._pool.over_tcp
         return None if known is None else await self._ask(replace(question, resolver=known), limit)
 
     async def tcp(self, connect: TcpConnect) -> Tcp:
         """Connect and close."""
-        return await look_tcp(self._look, Peer(connect.address, connect.port), connect.limit)
+        return await measure_tcp(
+            self._target, Destination(connect.address, connect.port), connect.limit
+        )
 
     async def tls(self, handshake: TlsHandshake) -> tuple[Tcp, Tls | None]:
         """Connect and complete a handshake."""
         one = handshake
-        peer = Peer(one.address, one.port, one.sni, one.hello, one.verify)
+        destination = Destination(one.address, one.port, one.sni, one.hello, one.verify)
         if one.hello == "ech":
-            from probe.net.ech import look_ech
+            from probe.net.ech import measure_ech
 
-            return await look_ech(self._look, peer, one.limit)
-        return await look_tls(self._look, peer, one.limit)
+            return await measure_ech(self._target, destination, one.limit)
+        return await measure_tls(self._target, destination, one.limit)
 
     async def http(self, request: HttpRequest) -> Steps:
         """Fetch one URL from one address."""
         one = request
         what = plan_fetch(one.url, one.address, host=one.host, sni=one.sni, path=one.path)
-        return await fetch(self._look, what, self._body_cap, one.limit)
+        return await fetch(self._target, what, self._body_cap, one.limit)
 
     async def transfer(self, request: TransferRequest) -> Transfer:
         """Time one transfer, on its own connection and its own thread."""
         from probe.net.transfer import transfer
 
-        async with self._look.door.gate.enter(request.address):
-            done = await transfer(request, origin=self._look.origin)
-        budget = self._look.door.budget
+        async with self._target.session.limiter.enter(request.address):
+            done = await transfer(request, origin=self._target.origin)
+        counter = self._target.session.counter
         if request.direction == "down":
-            budget.bytes_in += done.wire_bytes
+            counter.bytes_in += done.wire_bytes
         else:
-            budget.bytes_out += done.wire_bytes
+            counter.bytes_out += done.wire_bytes
         return done
 
     async def gateway(self) -> Ping | None:
         """Whether the home router answers; None where it cannot be tested."""
         from probe.net.gateway import gateway
 
-        return await gateway(origin=self._look.origin)
+        return await gateway(origin=self._target.origin)
 
     async def quic(self, handshake: QuicHandshake) -> Quic:
         """One QUIC handshake; needs the extra `[quic]`."""
-        from probe.net.quic import look_quic
+        from probe.net.quic import measure_quic
 
-        peer = Peer(handshake.address, handshake.port, handshake.sni)
-        return await look_quic(self._look, peer, handshake.limit)
+        destination = Destination(handshake.address, handshake.port, handshake.sni)
+        return await measure_quic(self._target, destination, handshake.limit)
 
     def ttl_prober(
         self, addresses: Sequence[str], *, keep: bool = False
     ) -> AbstractAsyncContextManager[TtlProber]:
         """Probes with a limited TTL; with `keep`, captures go to `captures`."""
-        from probe.net.ttl_prober import TtlProber as Walking
+        from probe.net.ttl_prober import SocketTtlProber
 
         keeping = self.captures.append if keep else None
-        return Walking(self._look, self._channels, addresses, keep=keeping)
+        return SocketTtlProber(self._target, self._connections, addresses, keep=keeping)
 
     async def exchange_udp(self, exchange: Exchange) -> Ping:
         """Send a message in datagrams and wait for the answer."""
-        from probe.net.datagram_exchange import over_udp
+        from probe.net.datagram_exchange import exchange_udp
 
-        return await over_udp(self._look, exchange)
+        return await exchange_udp(self._target, exchange)
 
     async def exchange_tcp(self, exchange: Exchange) -> tuple[Tcp, Ping | None]:
         """Connect, send a message, wait for the answer."""
-        from probe.net.datagram_exchange import over_tcp
+        from probe.net.datagram_exchange import exchange_tcp
 
-        return await over_tcp(self._look, exchange)
+        return await exchange_tcp(self._target, exchange)
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
-        """Do several asks at once; a bug in one stops the others."""
+        """Await several operations at once; an exception in one cancels the others."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_awaited(ask)) for ask in asks]
         return [task.result() for task in tasks]
@@ -163,7 +165,7 @@ class SocketNet:
         await asyncio.sleep(seconds)
 
     def safe(self, address: str) -> bool:
-        return is_dialable(address, lab=self._look.door.lab)
+        return is_dialable(address, lab=self._target.session.lab)
 
 
 async def _awaited(ask: Awaitable[T]) -> T:

@@ -1,7 +1,7 @@
-"""What the kernel counts of one TCP connection, where it tells: Linux `TCP_INFO`.
+"""The kernel's counters of one TCP connection: Linux `TCP_INFO`.
 
-No privilege is needed and a call costs a microsecond. Older kernels return a shorter structure, so
-every field is read only if it is there; on systems without it everything is None.
+No privilege is needed and a call takes a microsecond. Older kernels return a shorter structure: a
+missing field is None. On systems without `TCP_INFO` every field is None.
 """
 
 import socket
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 _RCV_MSS, _UNACKED, _RCV_RTT, _BYTES_ACKED = 20, 24, 92, 120
 _MIN_RTT, _DATA_SEGS_IN, _RCV_OOOPACK = 148, 152, 224
 _SIZE = 280
-_UNKNOWN = 0xFFFF_FFFF  # what min_rtt says before the first acknowledgement
+_UNKNOWN = 0xFFFF_FFFF  # min_rtt before the first acknowledgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class TcpInfo:
     """One reading. Round trips are in seconds.
 
     Attributes:
-        segments, out_of_order: Data segments that arrived, and those of them that came early.
+        segments, out_of_order: Data segments received, and those of them out of order.
         segment_bytes: The largest segment size that the receiver assumes of the sender.
-        acked: Bytes of ours that the peer has confirmed.
-        unacked: Segments of ours that it has not.
+        acked: Bytes that the peer has acknowledged.
+        unacked: Segments that it has not.
     """
 
     segments: int | None = None
@@ -36,7 +36,7 @@ class TcpInfo:
 
 
 def read(connection: socket.socket) -> TcpInfo:
-    """Read the counters of a connection, as far as this system has them."""
+    """Read the counters of a connection."""
     number = getattr(socket, "TCP_INFO", None)
     if number is None:
         return TcpInfo()
@@ -48,7 +48,7 @@ def read(connection: socket.socket) -> TcpInfo:
 
 
 def parse(data: bytes) -> TcpInfo:
-    """Take the fields that are there."""
+    """Read a `struct tcp_info`, which may be short."""
     return TcpInfo(
         segments=_number(data, _DATA_SEGS_IN),
         out_of_order=_number(data, _RCV_OOOPACK),

@@ -1,12 +1,11 @@
-"""How long to wait: limits learnt from this line's own round trips.
+"""Timeouts derived from the line's own recent round trips.
 
-A dropped packet must cost seconds, not half a minute, and a satellite line must not seem dead.
-So every limit is a constant that covers the retransmissions of TCP (after 1 s and 3 s for a SYN,
-RFC 6298) plus a multiple of what this line has lately needed. "Lately needed" is the 90th
-percentile of the last looks that worked: when our own load makes the line slow, limits grow
-with it.
+A dropped packet must cost seconds, not half a minute, and a satellite link must not seem dead. So
+every limit is a constant that covers TCP's retransmissions (a SYN after 1 s and 3 s, RFC 6298) plus
+a multiple of a recent duration: the 90th percentile of the last operations that worked. When our
+own load slows the line down, the limits grow.
 
-A ClientHello that is dropped twice (sweep and confirmation) costs at most two TLS limits: at most
+A ClientHello that is dropped twice (measurement and confirmation) costs two TLS limits: at most
 3 handshakes and 4 seconds.
 """
 
@@ -32,7 +31,7 @@ class Recent:
 
     @property
     def known(self) -> bool:
-        """Whether there are enough looks to speak of a usual one."""
+        """Whether there are enough values for a typical one."""
         return len(self.values) >= ENOUGH
 
     @property
@@ -41,7 +40,7 @@ class Recent:
 
     @property
     def p90(self) -> float | None:
-        """The value that nine in ten stay under."""
+        """The 90th percentile."""
         if not self.values:
             return None
         ordered = sorted(self.values)
@@ -50,7 +49,7 @@ class Recent:
 
 @dataclass(slots=True)
 class AdaptiveTimeouts:
-    """What this session has measured of its line, and the limits that follow."""
+    """Recent durations of a session, seconds, and the limits derived from them."""
 
     connects: Recent = field(default_factory=Recent)
     handshakes: Recent = field(default_factory=Recent)
@@ -60,55 +59,55 @@ class AdaptiveTimeouts:
 
     @property
     def round_trip(self) -> float | None:
-        """The usual TCP connect time, seconds."""
+        """Median TCP connect time, seconds."""
         return self.connects.median
 
     @property
     def handshake(self) -> float | None:
-        """The usual TLS handshake time, seconds."""
+        """Median TLS handshake time, seconds."""
         return self.handshakes.median
 
     def tcp_limit(self) -> float:
-        """A SYN is sent again after 1 s and 3 s; the answer to the last needs a round trip more."""
+        """Limit for a connect: SYNs are sent again after 1 s and 3 s, plus a round trip."""
         usual = self.connects.p90 if self.connects.known else 1.0
         return _bounded(3.5 + 1.5 * (usual or 0.0))
 
     def tls_limit(self, connect: float) -> float:
-        """For a connection that took `connect` seconds to open."""
+        """Limit for a handshake on a connection that took `connect` seconds to open."""
         if not self.handshakes.known:
-            # Nothing known yet: a handshake is one to three of this connection's own round trips.
+            # No history yet: a handshake takes one to three of this connection's round trips.
             return _bounded(SILENCE + 3.0 * min(connect, 2.0))
         usual = self.handshakes.p90 or 0.0
-        # This server may be farther away than most; a connect of a second is a lost SYN, though.
+        # This server may be farther away than most. A connect of a second is a lost SYN, though.
         own = connect if connect < 1.0 else 0.0
         return _bounded(SILENCE + 1.5 * max(usual, own))
 
     def dns_limit(self) -> float:
-        """For one query over UDP; a cold resolver may have to ask around first."""
+        """Limit for one query over UDP, with time for a recursive lookup."""
         if not self.lookups.known:
             return _bounded(4.0 + 1.5 * (self.connects.p90 or 0.0))
-        # Our own connections queue on the same line as our questions.
+        # Our connections and our queries share the queue of one line.
         usual = max(self.lookups.p90 or 0.0, self.connects.p90 or 0.0)
         return _bounded(2.5 + 3.0 * usual)
 
     def secure_dns_limit(self) -> float:
-        """For one query that may have to open its connection first."""
+        """Limit for one query over TLS or HTTPS, with time to open the connection."""
         return _bounded(self.tcp_limit() + 2.0 * (self.handshakes.p90 or 0.5))
 
     def idle_limit(self) -> float:
-        """How long a server may be silent before and while it answers a request."""
+        """Longest silence before and within the answer to a request."""
         usual = max(self.first_bytes.p90 or 0.0, self.connects.p90 or 0.0)
         return _bounded(5.0 + 1.5 * usual)
 
     def patience(self) -> float:
-        """How long a body of the usual size may take before it is a slow one."""
+        """How long a body of typical size may take before it counts as slow."""
         usual = self.bodies.median if self.bodies.known else 3 * (self.connects.median or 0.3)
         return _bounded(0.6 + 4.0 * (usual or 0.0))
 
     def listening(self, first: float) -> float:
-        """How long to listen on for another answer, after one that took `first` seconds.
+        """How long to listen for a second reply after a first one that took `first` seconds.
 
-        An answer forged nearby overtakes the real one by up to the round trip to the resolver.
+        A reply injected nearby precedes the real one by up to the round trip to the resolver.
         """
         usual = self.connects.p90 or 0.0
         return min(1.5, max(0.3, 1.5 * first, 1.5 * usual))

@@ -1,22 +1,22 @@
-"""TLS pumped by hand through memory, so that every fact of a handshake is seen.
+"""TLS over `ssl.MemoryBIO`, so that a failed handshake can be described.
 
-asyncio's own TLS reports a polite close in the handshake as a reset and forgets how many bytes
-came. Here the bytes go through `ssl.MemoryBIO`: whatever fails, the object still knows the bytes
-both ways, the alert and its sender, and the chain that was served until then.
+asyncio's TLS reports a FIN in the handshake as a reset and does not count bytes. Here, after any
+failure, the bytes in both directions, the alert and its sender, and the chain received so far are
+known.
 """
 
 import ssl
 from typing import Any
 
 from probe.failure import Failure
-from probe.net.alert import Sender, from_peer, in_records
+from probe.net.alert import AlertSender, from_peer, in_records
 from probe.net.attempt import NetworkEvent
 from probe.net.hello import is_offerable, split
 from probe.net.server_hello import ja3s_string
 from probe.net.stream import CHUNK, Stream
 
-_HANDSHAKE = 1 << 20  # more than any chain that OpenSSL would take
-_FIRST = 16  # arrivals in which a ServerHello is looked for
+_HANDSHAKE = 1 << 20  # bytes; more than any chain that OpenSSL accepts
+_FIRST = 16  # reads in which a ServerHello is looked for
 _DER = 2  # _ssl.ENCODING_DER, X509_FILETYPE_ASN1
 
 
@@ -28,7 +28,7 @@ class TlsStream:
         self.stream = stream
         self.sni = sni
         self.alert: int | None = None
-        self.alert_by: Sender | None = None
+        self.alert_by: AlertSender | None = None
         self.bytes_in = 0
         self.bytes_out = 0
         self.server_hello: str | None = None
@@ -38,28 +38,28 @@ class TlsStream:
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
 
     async def handshake(self, *, in_two: bool = False) -> None:
-        """Shake hands; `in_two` cuts the ClientHello inside the name over two segments."""
+        """Do the handshake; `in_two` splits the ClientHello inside the name into two segments."""
         if not self._offerable:
             raise NetworkEvent(Failure.UNKNOWN, "not_a_host_name")
         first_in, first_out = self.stream.bytes_in, self.stream.bytes_out
-        heard: list[bytes] = []
+        received: list[bytes] = []
         try:
             while not self._step():
-                await self._flush(in_two=in_two and not heard)
+                await self._flush(in_two=in_two and not received)
                 data = await self.stream.read()
                 if not data:
                     raise NetworkEvent(Failure.EOF)
-                heard.append(data)
+                received.append(data)
                 if self.stream.bytes_in - first_in > _HANDSHAKE:
                     raise NetworkEvent(Failure.SSL_HANDSHAKE, "endless")
                 self._incoming.write(data)
             await self._flush()
         except ssl.SSLError as error:
-            # Our own alert goes out, as any client would send it.
-            self._note_alert(error, b"".join(heard), await self._flush())
+            # Send our own alert, as any client does.
+            self._note_alert(error, b"".join(received), await self._flush())
             raise
         finally:
-            self.server_hello = ja3s_string(b"".join(heard[:_FIRST]))
+            self.server_hello = ja3s_string(b"".join(received[:_FIRST]))
             self.bytes_in = self.stream.bytes_in - first_in
             self.bytes_out = self.stream.bytes_out - first_out
 
@@ -88,7 +88,7 @@ class TlsStream:
 
     @property
     def version(self) -> str | None:
-        """`TLSv1.3`, and so on, once agreed."""
+        """The negotiated version (`TLSv1.3`), or None."""
         return self._object.version()
 
     @property
@@ -102,33 +102,33 @@ class TlsStream:
 
     @property
     def chain(self) -> tuple[bytes, ...]:
-        """Every certificate served so far, leaf first, as DER; also when the handshake failed."""
+        """The certificates received so far, leaf first, as DER; also after a failed handshake."""
         public = getattr(self._object, "get_unverified_chain", None)
         if public is not None:
             return tuple(public() or ())
-        # Private until Python 3.13 made it public; the same C function.
+        # Public from Python 3.13 on; the same C function.
         private: Any = self._object._sslobj  # type: ignore[attr-defined] # noqa: SLF001 - see above
         return tuple(cert.public_bytes(_DER) for cert in private.get_unverified_chain() or ())
 
     def _step(self) -> bool:
-        """Let OpenSSL go on; True when the handshake is done."""
+        """Continue the handshake; True when it is done."""
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
             return False
         return True
 
-    def _note_alert(self, error: ssl.SSLError, heard: bytes, said: bytes) -> None:
+    def _note_alert(self, error: ssl.SSLError, received: bytes, sent: bytes) -> None:
         theirs = from_peer(error)
         if theirs is None and error.reason is None:
-            theirs = in_records(heard)  # a number OpenSSL has no word for
+            theirs = in_records(received)  # a number that OpenSSL does not know
         if theirs is not None:
             self.alert, self.alert_by = theirs, "peer"
-        elif said:
-            self.alert, self.alert_by = in_records(said), "us"
+        elif sent:
+            self.alert, self.alert_by = in_records(sent), "us"
 
     async def _flush(self, *, in_two: bool = False) -> bytes:
-        """Send what OpenSSL wants sent, and give it back."""
+        """Send what OpenSSL has ready, and return it."""
         if not self._outgoing.pending:
             return b""
         data = self._outgoing.read()

@@ -1,9 +1,9 @@
-"""Time one transfer: a blocking socket in a thread, TLS pumped by hand, the kernel's counters.
+"""Time one transfer: a blocking socket in a thread, TLS over memory BIOs, the kernel's counters.
 
-TLS records are 16 KiB: an HTTP library shows nothing until a record is whole, so on a slow line it
-shows one sample a second and in a freeze none at all. Here the ciphertext is counted as it arrives,
-and the kernel is asked every 50 ms (less often as the transfer grows longer: 64 samples are kept).
-A stall or a cap is data, not an error.
+TLS records are 16 KiB: an HTTP library returns nothing until a record is complete, so a slow line
+gives one sample a second and a freeze none. Here the ciphertext is counted as it arrives, and the
+kernel's counters are read every 50 ms (less often in a longer transfer: at most 64 samples are
+kept). A stall or the cap is a result, not an error.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ CONNECT_LIMIT = 10.0
 READ = 256 * 1024
 CHUNK = 16 * 1024  # one TLS record
 
-Ended = Literal["full", "cap", "stall", "eof", "reset", "error"]
+TransferEnd = Literal["full", "cap", "stall", "eof", "reset", "error"]
 
 
 async def transfer(request: TransferRequest, *, origin: float | None = None) -> Transfer:
@@ -45,19 +45,19 @@ async def transfer(request: TransferRequest, *, origin: float | None = None) -> 
         cancelled.set()  # a thread cannot be cancelled; it checks this at every tick
 
 
-class _Cancelled(Exception):  # noqa: N818 - nobody is told: the caller has gone
-    """The task that asked was cancelled."""
+class _Cancelled(Exception):  # noqa: N818 - not an error: the caller was cancelled
+    """The task that requested the transfer was cancelled."""
 
 
-class _Exchange:
-    """One connection from its first packet to its end, and what was seen of it."""
+class _TimedTransfer:
+    """One transfer on its own connection, and its measurements."""
 
     def __init__(self, request: TransferRequest, origin: float, cancelled: threading.Event) -> None:
         self.request = request
         self.origin = origin
         self.cancelled = cancelled
         self.samples = Samples()
-        self.reply = TransferResponse(request.size if request.direction == "down" else 0)
+        self.response = TransferResponse(request.size if request.direction == "down" else 0)
         self.wire_in = 0
         self.wire_out = 0
         self.connect_seconds: float | None = None
@@ -72,24 +72,24 @@ class _Exchange:
         family = socket.AF_INET6 if ":" in request.address else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
 
-    # -- reaching the server ---------------------------------------------------------------
+    # -- connecting ------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Connect, shake hands, check the pin."""
+        """Connect, do the handshake, check the pin."""
         self.socket.settimeout(CONNECT_LIMIT)
         self.socket.connect((self.request.address, self.request.port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connect_seconds = monotonic() - self.begun
         self.socket.settimeout(TICK)
-        shaking = monotonic()
-        while not self._shaken():
-            if monotonic() - shaking > CONNECT_LIMIT:
+        handshake_begun = monotonic()
+        while not self._handshake_done():
+            if monotonic() - handshake_begun > CONNECT_LIMIT:
                 raise TimeoutError
             self._pull()
-        self.handshake_seconds = monotonic() - shaking
+        self.handshake_seconds = monotonic() - handshake_begun
         self._check_pin()
 
-    def _shaken(self) -> bool:
+    def _handshake_done(self) -> bool:
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -108,7 +108,7 @@ class _Exchange:
     # -- moving bytes ----------------------------------------------------------------------
 
     def _pull(self) -> int:
-        """Read what there is, for one tick at most; 0 when nothing came."""
+        """Read for at most one tick; return the number of bytes."""
         if self.cancelled.is_set():
             raise _Cancelled
         try:
@@ -123,7 +123,7 @@ class _Exchange:
         return len(data)
 
     def _flush(self, limit: float) -> None:
-        """Send everything that TLS has ready."""
+        """Send all pending ciphertext."""
         data = memoryview(self._outgoing.read())
         deadline = monotonic() + limit
         while data:
@@ -143,23 +143,23 @@ class _Exchange:
         return sent
 
     def _decrypt(self) -> None:
-        """Hand everything decrypted to the reply; a polite close ends it."""
+        """Pass decrypted bytes to the response; close_notify ends it."""
         try:
-            while not self.reply.done:
+            while not self.response.done:
                 plain = self._tls.read(READ)
                 if not plain:
-                    self.reply.close()
+                    self.response.close()
                     return
-                self.reply.feed(plain)
+                self.response.feed(plain)
         except ssl.SSLWantReadError:
             return
         except ssl.SSLZeroReturnError:
-            self.reply.close()
+            self.response.close()
 
     # -- the transfer itself ---------------------------------------------------------------
 
     def ask(self) -> None:
-        """Send the request; the clock of the samples starts here."""
+        """Send the request; the samples' time starts here."""
         request = self.request
         verb = "GET" if request.direction == "down" else "POST"
         lines = [
@@ -176,31 +176,31 @@ class _Exchange:
         self._flush(CONNECT_LIMIT)
         self.asked_at = monotonic()
 
-    def download(self) -> Ended:
-        """Receive until the object is whole, the time is up, or nothing comes any more."""
+    def download(self) -> TransferEnd:
+        """Receive until the response is complete, the cap is reached, or the transfer stalls."""
         self.samples.wire = self.wire_in
         self.samples.take(0.0, self.socket)
         while True:
-            came = self._pull_or_close()
+            arrived = self._pull_or_close()
             at = monotonic() - self.asked_at
-            if came:
+            if arrived:
                 self._arrived(at)
                 self._decrypt()
-            if self.reply.done:
+            if self.response.done:
                 return "full"
             if self.samples.due(at):
                 self.samples.take(at, self.socket)
-            ended = self._time_is_up(at, came=came > 0)
+            ended = self._end_after_cap(at, arrived=arrived > 0)
             if ended:
                 return ended
 
     def _pull_or_close(self) -> int:
-        """Like `_pull`; a FIN counts as the end of a reply that is whole without a length."""
+        """Like `_pull`, but a FIN after a complete response is no error."""
         try:
             return self._pull()
         except NetworkEvent:
             self._decrypt()
-            if self.reply.whole:
+            if self.response.whole:
                 return 0
             raise
 
@@ -210,8 +210,8 @@ class _Exchange:
             self.first_byte_seconds = at
             self.samples.take(at, self.socket)
 
-    def _time_is_up(self, at: float, *, came: bool) -> Ended | None:
-        """At the cap the last sample is taken; after it only a byte, or a long silence, counts."""
+    def _end_after_cap(self, at: float, *, arrived: bool) -> TransferEnd | None:
+        """Take the last sample at the cap; after it, distinguish a stall from a short gap."""
         if at < self.request.cap:
             return None
         if not self.samples.closed:
@@ -219,10 +219,10 @@ class _Exchange:
             self.samples.closed = True
         if at - self.samples.arrived >= STALL_SECONDS:
             return "stall"
-        return "cap" if came or at - self.samples.arrived < TICK * 2 else None
+        return "cap" if arrived or at - self.samples.arrived < TICK * 2 else None
 
-    def upload(self) -> Ended:
-        """Send until the server has it all, the time is up, or nothing is taken any more."""
+    def upload(self) -> TransferEnd:
+        """Send until the server has answered, the cap is reached, or the transfer stalls."""
         block = os.urandom(CHUNK)
         left, pending = self.request.size, memoryview(b"")
         self.samples.wire = self._acked()
@@ -240,24 +240,24 @@ class _Exchange:
             if ended:
                 return ended
 
-    def _uploading(self, at: float) -> Ended | None:
+    def _uploading(self, at: float) -> TransferEnd | None:
         acked = self._acked()
-        came = acked > self.samples.wire
-        if came:
+        arrived = acked > self.samples.wire
+        if arrived:
             self.samples.progress(at, acked)
-        if self.reply.done:
+        if self.response.done:
             return "full"
         if self.samples.due(at):
             self.samples.take(at, self.socket)
-        return self._time_is_up(at, came=came)
+        return self._end_after_cap(at, arrived=arrived)
 
     def _acked(self) -> int:
-        """What the peer has confirmed, or at least what the kernel has taken from us."""
+        """Bytes acknowledged by the peer; without `TCP_INFO`, bytes accepted by the kernel."""
         acked = tcp_info.read(self.socket).acked
         return self.wire_out if acked is None else min(acked, self.wire_out)
 
     def finish(self, *, capped: bool) -> None:
-        """Take the last look, unless that was at the cap, and hang up."""
+        """Take the last sample, unless the cap did, and close."""
         if self.asked_at:
             at = monotonic() - self.asked_at
             self.samples.longest_gap = max(self.samples.longest_gap, at - self.samples.arrived)
@@ -267,36 +267,41 @@ class _Exchange:
 
 
 def _run(request: TransferRequest, origin: float, cancelled: threading.Event) -> Transfer:
-    exchange, cpu = _Exchange(request, origin, cancelled), thread_time()
-    ended: Ended = "error"
+    timed, cpu = _TimedTransfer(request, origin, cancelled), thread_time()
+    ended: TransferEnd = "error"
     failure: Failure | None = None
     detail: str | None = None
     try:
-        exchange.open()
-        exchange.ask()
-        ended = exchange.download() if request.direction == "down" else exchange.upload()
+        timed.open()
+        timed.ask()
+        ended = timed.download() if request.direction == "down" else timed.upload()
     except _Cancelled:
         failure = Failure.INTERRUPTED
     except (OSError, NetworkEvent) as error:
-        word = classify(error)
-        if word is None:
+        classified = classify(error)
+        if classified is None:
             raise
-        failure, detail = word
+        failure, detail = classified
         ended = _ENDS.get(failure, "error")
     finally:
-        exchange.finish(capped=ended == "cap")
-    return _step(exchange, ended, failure, detail, thread_time() - cpu)
+        timed.finish(capped=ended == "cap")
+    return _step(timed, ended, failure, detail, thread_time() - cpu)
 
 
-_ENDS: dict[Failure, Ended] = {Failure.RESET: "reset", Failure.EOF: "eof"}
+_ENDS: dict[Failure, TransferEnd] = {Failure.RESET: "reset", Failure.EOF: "eof"}
 
 
 def _step(
-    exchange: _Exchange, ended: Ended, failure: Failure | None, detail: str | None, cpu: float
+    timed: _TimedTransfer,
+    ended: TransferEnd,
+    failure: Failure | None,
+    detail: str | None,
+    cpu: float,
 ) -> Transfer:
-    request, samples = exchange.request, exchange.samples
+    request, samples = timed.request, timed.samples
     down = request.direction == "down"
     kept = tuple(samples.kept)
+    taken = request.size if ended == "full" else min(samples.wire, request.size)
     return Transfer(
         address=request.address,
         port=request.port,
@@ -305,34 +310,27 @@ def _step(
         pair=1,
         direction=request.direction,
         host=request.host,
-        status=exchange.reply.status,
+        status=timed.response.status,
         asked_bytes=request.size,
-        received_bytes=exchange.reply.received if down else _taken(exchange, ended),
-        wire_bytes=exchange.wire_in + exchange.wire_out,
+        received_bytes=timed.response.received if down else taken,
+        wire_bytes=timed.wire_in + timed.wire_out,
         ended=ended,
-        connect_seconds=exchange.connect_seconds,
-        handshake_seconds=exchange.handshake_seconds,
-        first_byte_seconds=exchange.first_byte_seconds,
+        connect_seconds=timed.connect_seconds,
+        handshake_seconds=timed.handshake_seconds,
+        first_byte_seconds=timed.first_byte_seconds,
         rate=plateau(kept, samples.segment_bytes if down else None),
         longest_gap=samples.longest_gap if kept else None,
-        stalled_at=samples.passed() if ended == "stall" else None,
+        stalled_at=samples.received_bytes() if ended == "stall" else None,
         segment_bytes=samples.segment_bytes,
         cpu_seconds=round(cpu, 6),
-        other_bytes=interface_counters.cross_traffic(
-            exchange.counted, exchange.wire_in + exchange.wire_out
-        ),
+        other_bytes=interface_counters.cross_traffic(timed.counted, timed.wire_in + timed.wire_out),
         samples=kept,
         failure=failure,
         detail=detail,
-        at=exchange.begun - exchange.origin,
-        elapsed=monotonic() - exchange.begun,
+        at=timed.begun - timed.origin,
+        elapsed=monotonic() - timed.begun,
         limit=request.cap,
     )
-
-
-def _taken(exchange: _Exchange, ended: Ended) -> int:
-    size = exchange.request.size
-    return size if ended == "full" else min(exchange.samples.wire, size)
 
 
 def spki_sha256(certificate: bytes) -> str:
@@ -349,7 +347,7 @@ def spki_sha256(certificate: bytes) -> str:
 
 
 def _context() -> ssl.SSLContext:
-    """The same ClientHello for every arm but for the name: nothing is verified but the pin."""
+    """A context that verifies nothing: the pin is checked later. All arms use this ClientHello."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

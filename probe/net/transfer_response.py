@@ -1,7 +1,6 @@
-"""Follow an HTTP/1.1 reply just far enough to know its status, its size and its end.
+"""Parse an HTTP/1.1 response only for its status, its size and its end.
 
-The body is counted and thrown away; nothing that a server sends can make this keep more than a
-header's worth of memory.
+The body is counted and discarded; memory is bounded by the header limit.
 """
 
 from probe.failure import Failure
@@ -12,7 +11,7 @@ _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 class TransferResponse:
-    """One reply of which at most `wanted` body bytes are of interest (0: all there is)."""
+    """One response of which at most `wanted` body bytes are read (0: all)."""
 
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted
@@ -26,14 +25,14 @@ class TransferResponse:
 
     @property
     def done(self) -> bool:
-        """Everything that was wanted, or everything there is, has come."""
+        """Everything wanted, or the whole response, was received."""
         if self._head is not None:
             return False
         return self.closed or self.whole or 0 < self.wanted <= self.received
 
     @property
     def whole(self) -> bool:
-        """The end is known to be the end, by its length or its last chunk."""
+        """The body is complete by its length or its last chunk."""
         if self._head is not None:
             return False
         if self._chunked:
@@ -41,7 +40,7 @@ class TransferResponse:
         return self.declared is not None and self.received >= self.declared
 
     def feed(self, data: bytes) -> None:
-        """Take decrypted bytes in the order they came."""
+        """Process decrypted bytes in order."""
         if self._head is None:
             self._body(data)
             return
@@ -56,7 +55,7 @@ class TransferResponse:
             self._head = head
 
     def close(self) -> None:
-        """The server said goodbye in TLS: no reply before that is half a reply."""
+        """The server sent close_notify; raises `NetworkEvent` if the response is incomplete."""
         if self._head is not None or (self.declared is not None and not self.whole):
             raise NetworkEvent(Failure.EOF)
         self.closed = True
@@ -74,7 +73,7 @@ class TransferResponse:
             if name.strip().lower() == b"content-length":
                 self.declared = _length(value.strip())
             elif name.strip().lower() == b"transfer-encoding":
-                # The CRLF of the header counts as the one before an only chunk.
+                # The header's CRLF precedes the last chunk if it is the only one.
                 self._chunked, self._tail = b"chunked" in value.lower(), b"\r\n"
 
 

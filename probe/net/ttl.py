@@ -1,8 +1,8 @@
-"""Limit how many routers a socket's packets may cross, and hear the router that stopped them.
+"""Limit the TTL of a socket's packets, and read the ICMP errors that come back.
 
-No privilege is needed: `IP_TTL` limits, and Linux' `IP_RECVERR` keeps what routers say (RFC 792,
-type 11) for the socket it is about. A datagram socket learns who said so; a connection only that
-it was said. IPv4 only, and on other systems nothing is heard.
+No privilege is needed: `IP_TTL` sets the limit, and Linux' `IP_RECVERR` queues ICMP errors (RFC
+792, type 11) on the socket. A datagram socket gets the router's address, a TCP socket only the
+error. IPv4 only; ICMP errors on Linux only.
 """
 
 import socket
@@ -22,8 +22,8 @@ _ROOM = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Icmp:
-    """What a router, or the far host, said of a packet of ours."""
+class IcmpError:
+    """An ICMP error about a packet of ours, from a router or from the destination."""
 
     type: int
     code: int
@@ -31,17 +31,17 @@ class Icmp:
 
     @property
     def expired(self) -> bool:
-        """Our packet's time to live ran out there."""
+        """Time exceeded in transit."""
         return self.type == _TIME_EXCEEDED
 
     @property
     def unreachable(self) -> bool:
-        """It could not be delivered: by the far host itself when the code is 3, no such port."""
+        """Destination unreachable; code 3 (port unreachable) is from the destination itself."""
         return self.type == _UNREACHABLE
 
 
-def limit(sock: socket.socket, ttl: int) -> bool:
-    """From now on let packets cross so many routers only; whether routers will be heard."""
+def limit_ttl(sock: socket.socket, ttl: int) -> bool:
+    """Set the TTL of further packets; return whether ICMP errors can be read."""
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
     if _IP_RECVERR is None:
         return False
@@ -49,33 +49,33 @@ def limit(sock: socket.socket, ttl: int) -> bool:
     return True
 
 
-def give_up(sock: socket.socket) -> None:
-    """End a limited connection at the far end too: a RST that may go all the way."""
+def prepare_reset(sock: socket.socket) -> None:
+    """Make `close` send a RST with a full TTL, so that the server ends the connection too."""
     with suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 64)
 
 
-def heard(sock: socket.socket) -> list[Icmp]:
-    """Everything that was said of a datagram socket's packets and not read yet."""
-    found: list[Icmp] = []
+def read_errors(sock: socket.socket) -> list[IcmpError]:
+    """The ICMP errors that are queued on a datagram socket."""
+    found: list[IcmpError] = []
     if _IP_RECVERR is None:
         return found
     with suppress(BlockingIOError):
         while True:
             _, ancillary, _, _ = sock.recvmsg(_ROOM, _ROOM, _MSG_ERRQUEUE)
-            found += [said for each in ancillary if (said := parse(*each)) is not None]
+            found += [error for each in ancillary if (error := parse(*each)) is not None]
     return found
 
 
-def parse(level: int, kind: int, data: bytes) -> Icmp | None:
-    """A control message as `struct sock_extended_err` and the address behind it, if it is one."""
+def parse(level: int, kind: int, data: bytes) -> IcmpError | None:
+    """Parse `struct sock_extended_err` and the address after it; None for another message."""
     if (level, kind) != (socket.IPPROTO_IP, _IP_RECVERR) or len(data) < _EXTENDED.size:
         return None
     _, origin, type_, code, _, _, _ = _EXTENDED.unpack_from(data)
     if origin != _FROM_ICMP:
         return None
-    return Icmp(type_, code, _offender(data[_EXTENDED.size :]))
+    return IcmpError(type_, code, _offender(data[_EXTENDED.size :]))
 
 
 def _offender(data: bytes) -> str | None:

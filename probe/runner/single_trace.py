@@ -1,4 +1,4 @@
-"""One trace of one target, from the settings to a finished record."""
+"""One trace of one target for `qazprobe trace`, from the settings to a finished record."""
 
 import time
 from collections.abc import Mapping
@@ -14,26 +14,28 @@ from probe.experiments import trace as experiment
 from probe.experiments.interface import Task
 from probe.judge import RULESET, judge
 from probe.model import Record
-from probe.net.session import Session
+from probe.net.session import NetSession
 from probe.ordering import Job
 from probe.runner import record_builder
 from probe.runner.record_builder import Measurement, RunHeader
-from probe.runner.wiring import clean, session_settings
+from probe.runner.wiring import session_settings
 from probe.vantage import VantageLookup
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
-    """What came of it: the record, scrubbed and judged, and what was captured, if anything."""
+class TraceResult:
+    """The record, scrubbed and judged, and the packet captures, if any."""
 
     record: Record
     captures: tuple[bytes, ...]
 
 
-async def trace(settings: Settings, state: Path, url: str, options: Mapping[str, object]) -> Traced:
+async def trace(
+    settings: Settings, state: Path, url: str, options: Mapping[str, object]
+) -> TraceResult:
     """Measure, scrub, judge."""
-    whereabouts = VantageLookup(settings, state, None)
-    async with Session(session_settings(settings)) as session:
+    vantage = VantageLookup(settings, state, None)
+    async with NetSession(session_settings(settings)) as session:
         started, origin = datetime.now(UTC), time.monotonic()
         net = session.net(origin)
         task = Task(url, settings.seed or 0, harmless=_harmless(url), options=options)
@@ -41,15 +43,15 @@ async def trace(settings: Settings, state: Path, url: str, options: Mapping[str,
     elapsed = time.monotonic() - origin
     id_ = uuid7.new(started.timestamp())
     job = Job(experiment.EXPERIMENT.name, url)
-    look = Measurement(id_, job, started, origin, net, steps, elapsed)
-    heading = RunHeader(uuid7.new(started.timestamp()), settings.lab, RULESET)
-    record = record_builder.build(look, heading, await whereabouts.now())
-    record = record_builder.fit(clean(record))
-    return Traced(replace(record, verdict=judge(record)), tuple(net.captures))
+    measurement = Measurement(id_, job, started, origin, net, steps, elapsed)
+    header = RunHeader(uuid7.new(started.timestamp()), settings.lab, RULESET)
+    record = record_builder.build(measurement, header, await vantage.now())
+    record = record_builder.fit(record_builder.scrubbed(record))
+    return TraceResult(replace(record, verdict=judge(record)), tuple(net.captures))
 
 
 def _harmless(url: str) -> tuple[str, ...]:
-    """Names that nobody minds; first one that is served from the target's own addresses."""
+    """A harmless name, if possible one that is served from the target's own addresses."""
     host = Job("", url).host
     pair = reference_data.harmless_pairs().get(host)
     return (pair,) if pair is not None else reference_data.harmless_names()[:1]

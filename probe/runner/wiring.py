@@ -1,19 +1,16 @@
-"""Put the real tools of a run together, from the settings.
+"""The composition root: the real dependencies of a run, from the settings.
 
-Importing this module imports everything that measures: a command does it when it needs that.
+Importing this module imports everything that measures, so commands import it only to run.
 """
 
 import ipaddress
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from msgspec.structs import replace
-
-from probe import experiments, host_network, reference_data
-from probe.analysis import facts
+from probe import experiments, reference_data
 from probe.api_types import RecheckAsk
 from probe.client.context import NONE, ClientContext
 from probe.client.control_client import ControlClient
@@ -22,105 +19,102 @@ from probe.client.upload import Sender, upload
 from probe.config import Settings
 from probe.errors import UserError
 from probe.experiments.interface import Reference, Resolver
-from probe.judge import judge
-from probe.model import Line, Record, RunFacts
-from probe.net.session import Session as NetSession, SessionSettings
-from probe.runner.ports import Controls, RunDependencies, RunView, Session
-from probe.scrub import allowed_addresses, scrub
+from probe.net.session import NetSession, SessionSettings
+from probe.runner.dependencies import Controls, RunDependencies
 from probe.urls import TargetError, parse_url
 from probe.vantage import VantageLookup
 
-# Seconds between the starts of any two connections: a home router has few of them to spare.
+# Seconds between the starts of any two connections: a home router's connection table is small.
 SPACING = 0.03
 
 
 @dataclass(frozen=True, slots=True)
-class Helpers:
-    """Collectors that tell us where we are, and those that know of controls; often the same."""
+class CollectorControls:
+    """Control measurements from collectors, as a `ControlSource`.
 
-    hosts: ControlClient
-    asked: ControlClient
+    Attributes:
+        upload: Collectors that records are sent to; they also tell the vantage point.
+        control: Collectors that are asked for control measurements, often the same.
+    """
+
+    upload: ControlClient
+    control: ControlClient
 
     @property
     def answered(self) -> bool:
-        """One of them answered something."""
-        return self.hosts.answered or self.asked.answered
-
-    async def controls(self, inputs: Sequence[str]) -> Controls:
-        """What controls saw lately."""
-        return await self.asked.controls(inputs)
-
-    async def recheck(self, asks: Sequence[RecheckAsk]) -> Controls:
-        """What controls see now."""
-        return await self.asked.recheck(asks)
+        """Whether one of them answered."""
+        return self.upload.answered or self.control.answered
 
     @property
-    def heard(self) -> tuple[float, ...]:
+    def answer_times(self) -> Sequence[float]:
         """When one of them answered, Unix time."""
-        return (*self.hosts.heard, *self.asked.heard)
+        return (*self.upload.answer_times, *self.control.answer_times)
 
     @property
     def clock_offset(self) -> float | None:
-        """Our clock minus a collector's."""
-        return self.hosts.clock_offset or self.asked.clock_offset
+        """This machine's clock minus a collector's, seconds."""
+        return self.upload.clock_offset or self.control.clock_offset
+
+    async def controls(self, inputs: Sequence[str]) -> Controls:
+        """Recent control measurements of these targets."""
+        return await self.control.controls(inputs)
+
+    async def recheck(self, asks: Sequence[RecheckAsk]) -> Controls:
+        """Have controls measure these targets now."""
+        return await self.control.recheck(asks)
 
 
 @asynccontextmanager
-async def kit(outfit: ClientContext) -> AsyncIterator[RunDependencies]:
-    """The tools of one round."""
-    settings = outfit.settings
+async def run_dependencies(context: ClientContext) -> AsyncIterator[RunDependencies]:
+    """The dependencies of one round."""
+    settings = context.settings
     async with (
-        _desk(outfit, outfit.collectors) as hosts,
-        _desk(outfit, outfit.controls) as asked,
+        _control_client(context, context.collectors) as collectors,
+        _control_client(context, context.controls) as controls,
     ):
-        helpers = Helpers(hosts, asked)
-        vantage = hosts.vantage if outfit.collectors else None
-        whereabouts = VantageLookup(settings, outfit.state, vantage)
+        ask = collectors.vantage if context.collectors else None
+        vantage = VantageLookup(settings, context.state, ask)
         try:
             yield RunDependencies(
                 session=lambda: NetSession(session_settings(settings)),
                 experiments=experiments.load(),
                 anchors=anchors(settings),
                 harmless=reference_data.harmless_names(),
-                whereabouts=whereabouts.now,
-                desk=helpers,
-                bulk=hosts.bulk,
+                vantage=vantage.now,
+                controls=CollectorControls(collectors, controls),
+                bulk_servers=collectors.bulk,
                 collectors=tuple(
-                    (one.host, one.port) for one in outfit.collectors if one.scheme == "https"
+                    (one.host, one.port) for one in context.collectors if one.scheme == "https"
                 ),
-                facts=lambda view: _facts(view, helpers.clock_offset, helpers.heard),
-                judge=judge,
-                scrub=clean,
-                describe=_described,
             )
         finally:
-            await whereabouts.close()
+            await vantage.close()
 
 
-async def send(outfit: ClientContext, seconds: float) -> tuple[str, ...]:
-    """Send what the spool keeps; returns a line for each collector that does not have all of it."""
-    settings = outfit.settings
+async def upload_spool(context: ClientContext, seconds: float) -> tuple[str, ...]:
+    """Upload the spool; returns a line for each collector that does not have all of it."""
+    settings = context.settings
     sender = Sender(
-        outfit.keys, role=settings.role, invite=settings.invite, budget=max(seconds, 0.1)
+        context.keys, role=settings.role, invite=settings.invite, budget=max(seconds, 0.1)
     )
-    summary = await upload(outfit.spool, outfit.collectors, sender)
+    summary = await upload(context.spool, context.collectors, sender)
     if summary.complete:
         return ()
     return summary.problems or ("not everything could be sent",)
 
 
 def session_settings(settings: Settings) -> SessionSettings:
-    """How the network is asked: gently, outside a laboratory."""
+    """The settings of the network session: connections are spaced, except in a laboratory."""
     return SessionSettings(
         lab=settings.lab,
         ca_file=Path(settings.ca_file) if settings.ca_file else None,
-        resolver=resolver_of(settings.resolver),
+        resolver=parse_resolver(settings.resolver),
         public=public_resolvers(settings),
         spacing=0.0 if settings.lab else SPACING,
     )
 
 
-def resolver_of(text: str | None) -> tuple[str, int] | None:
+def parse_resolver(text: str | None) -> tuple[str, int] | None:
     """Read `IP`, `IP:PORT` or `[IPV6]:PORT`, or `UserError`."""
     if text is None:
         return None
@@ -139,51 +133,25 @@ def resolver_of(text: str | None) -> tuple[str, int] | None:
 
 
 def public_resolvers(settings: Settings) -> tuple[Resolver, ...]:
-    """Who else is asked for names: the bundled ones, unless others were chosen."""
+    """The configured public resolvers, else the bundled ones."""
     if settings.resolvers is None:
         return tuple(reference_data.public_resolvers())
-    chosen = (resolver_of(one) for one in settings.resolvers if one != NONE)
+    chosen = (parse_resolver(one) for one in settings.resolvers if one != NONE)
     return tuple(Resolver(one[0], *one) for one in chosen if one is not None)
 
 
 def anchors(settings: Settings) -> tuple[Reference, ...]:
-    """Sites that must work: the bundled ones, unless others were chosen."""
+    """The configured anchors, else the bundled ones."""
     if settings.anchors is None:
         return tuple(Reference(one.url, None, one.foreign) for one in reference_data.anchors())
-    return tuple(Reference(_url(one)) for one in settings.anchors if one != NONE)
-
-
-def _url(text: str) -> str:
     try:
-        return parse_url(text)
+        return tuple(Reference(parse_url(one)) for one in settings.anchors if one != NONE)
     except TargetError as error:
         raise UserError(f"anchors: {error}") from error
 
 
-def clean(record: Record) -> Record:
-    """Without any address but those that were answered for the target or dialled."""
-    return scrub(record, allowed=allowed_addresses(record.steps))
-
-
-def _desk(outfit: ClientContext, endpoints: Sequence[CollectorEndpoint]) -> ControlClient:
-    settings = outfit.settings
-    return ControlClient(endpoints, outfit.keys, invite=settings.invite, role=settings.role)
-
-
-def _facts(
-    view: RunView, clock_offset: float | None, heard: Sequence[float]
-) -> Callable[[Record], Line]:
-    found = facts.Facts(
-        view.before, view.after, view.records, clock_offset=clock_offset, heard=heard
-    )
-    return lambda record: found.of(None if record.experiment == "run" else record)
-
-
-def _described(session: Session, found: RunFacts) -> RunFacts:
-    return replace(
-        found,
-        roots=session.roots,
-        vpn=host_network.vpn(),
-        proxy=host_network.proxy(),
-        resolvers_dead=tuple(session.resolvers_dead),
-    )
+def _control_client(
+    context: ClientContext, endpoints: Sequence[CollectorEndpoint]
+) -> ControlClient:
+    settings = context.settings
+    return ControlClient(endpoints, context.keys, invite=settings.invite, role=settings.role)

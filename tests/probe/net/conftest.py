@@ -8,14 +8,14 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from probe.net.session import Session, SessionSettings
+from probe.net.session import NetSession, SessionSettings
 from probe.net.target_net import SocketNet
-from tests.probe.net.rude import Authority
+from tests.probe.net.servers import Authority
 
 T = TypeVar("T")
 
 
-class Looking(Protocol):
+class Measure(Protocol):
     """Run one ask in a session of its own."""
 
     def __call__(
@@ -36,10 +36,10 @@ def lab(authority: Authority, tmp_path: Path) -> SessionSettings:
 
 
 @pytest.fixture
-def looking(lab: SessionSettings) -> Looking:
+def measure(lab: SessionSettings) -> Measure:
     def run(ask: Callable[[SocketNet], Awaitable[T]], settings: SessionSettings | None = None) -> T:
         async def inside() -> T:
-            async with Session(settings or lab) as session:
+            async with NetSession(settings or lab) as session:
                 return await ask(session.net(monotonic()))
 
         return asyncio.run(inside())

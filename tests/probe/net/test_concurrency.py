@@ -3,11 +3,11 @@
 from probe.net.concurrency import AdaptiveConcurrency
 
 
-def note(ease: AdaptiveConcurrency, *seconds: float, times: int = 1) -> int:
+def note(concurrency: AdaptiveConcurrency, *seconds: float, times: int = 1) -> int:
     for _ in range(times):
         for one in seconds:
-            ease.note(one)
-    return ease.allowed
+            concurrency.note(one)
+    return concurrency.allowed
 
 
 def test_a_good_line_is_used_fully() -> None:
@@ -17,11 +17,11 @@ def test_a_good_line_is_used_fully() -> None:
 
 
 def test_a_filling_queue_is_eased() -> None:
-    ease = AdaptiveConcurrency(64)
-    note(ease, 0.05, times=80)
-    assert note(ease, 0.9, times=8) < 64
-    assert note(ease, 0.9, times=80) == 4
-    assert note(ease, 0.1, times=80) > 16
+    concurrency = AdaptiveConcurrency(64)
+    note(concurrency, 0.05, times=80)
+    assert note(concurrency, 0.9, times=8) < 64
+    assert note(concurrency, 0.9, times=80) == 4
+    assert note(concurrency, 0.1, times=80) > 16
 
 
 def test_a_line_that_was_never_quick_is_eased_too() -> None:

@@ -10,8 +10,8 @@ from probe.experiments.operations import FRESH_BYTES, AppMessage, Exchange
 from probe.failure import Failure
 from probe.model import Ping, Tcp
 from probe.net.target_net import SocketNet
-from tests.probe.net.conftest import Looking
-from tests.probe.net.rude import answering, serving
+from tests.probe.net.conftest import Measure
+from tests.probe.net.servers import tcp_server, udp_server
 
 HERE = "127.0.0.1"
 
@@ -29,18 +29,18 @@ def echoed(sent: bytes, heard: bytes) -> bool:
 TALK = AppMessage("echo", words, echoed)
 
 
-def udp(looking: Looking, port: int, talk: AppMessage = TALK, limit: float = 1.0) -> Ping:
-    async def ask(view: SocketNet) -> Ping:
-        return await view.exchange_udp(Exchange(HERE, port, talk, limit=limit))
+def udp(measure: Measure, port: int, talk: AppMessage = TALK, limit: float = 1.0) -> Ping:
+    async def ask(net: SocketNet) -> Ping:
+        return await net.exchange_udp(Exchange(HERE, port, talk, limit=limit))
 
-    return looking(ask)
+    return measure(ask)
 
 
-def tcp(looking: Looking, port: int, limit: float = 1.0) -> tuple[Tcp, Ping | None]:
-    async def ask(view: SocketNet) -> tuple[Tcp, Ping | None]:
-        return await view.exchange_tcp(Exchange(HERE, port, TALK, limit=limit))
+def tcp(measure: Measure, port: int, limit: float = 1.0) -> tuple[Tcp, Ping | None]:
+    async def ask(net: SocketNet) -> tuple[Tcp, Ping | None]:
+        return await net.exchange_tcp(Exchange(HERE, port, TALK, limit=limit))
 
-    return looking(ask)
+    return measure(ask)
 
 
 def echo(data: bytes, send: Callable[[bytes], None]) -> None:
@@ -48,29 +48,29 @@ def echo(data: bytes, send: Callable[[bytes], None]) -> None:
         send(b"!" + data[1:])
 
 
-def test_a_view_can_talk(looking: Looking) -> None:
-    async def ask(view: SocketNet) -> bool:
-        return isinstance(view, ExchangeNet)
+def test_a_view_can_talk(measure: Measure) -> None:
+    async def ask(net: SocketNet) -> bool:
+        return isinstance(net, ExchangeNet)
 
-    assert looking(ask)
+    assert measure(ask)
 
 
-def test_an_answer_to_what_was_sent_is_one(looking: Looking) -> None:
-    with answering(echo) as port:
-        step = udp(looking, port)
+def test_an_answer_to_what_was_sent_is_one(measure: Measure) -> None:
+    with udp_server(echo) as port:
+        step = udp(measure, port)
     assert (step.what, step.address, step.port) == ("echo", HERE, port)
     assert step.failure is None
     assert (step.bytes_out, step.bytes_in) == (9, 9)
 
 
-def test_another_answer_is_counted_and_passed_over(looking: Looking) -> None:
-    with answering(lambda _, send: send(b"!somebody else's")) as port:
-        step = udp(looking, port, limit=0.4)
+def test_another_answer_is_counted_and_passed_over(measure: Measure) -> None:
+    with udp_server(lambda _, send: send(b"!somebody else's")) as port:
+        step = udp(measure, port, limit=0.4)
     assert step.failure is Failure.TIMEOUT
     assert step.bytes_in > 0
 
 
-def test_a_lost_question_is_asked_again_and_made_anew(looking: Looking) -> None:
+def test_a_lost_question_is_asked_again_and_made_anew(measure: Measure) -> None:
     seen: list[bytes] = []
 
     def second(data: bytes, send: Callable[[bytes], None]) -> None:
@@ -78,29 +78,29 @@ def test_a_lost_question_is_asked_again_and_made_anew(looking: Looking) -> None:
         if len(seen) > 1:
             echo(data, send)
 
-    with answering(second) as port:
-        step = udp(looking, port)
+    with udp_server(second) as port:
+        step = udp(measure, port)
     assert step.failure is None
     assert len(set(seen)) == 2
 
 
-def test_silence_ends_with_the_limit(looking: Looking) -> None:
-    with answering(lambda *_: None) as port:
-        step = udp(looking, port, limit=0.3)
+def test_silence_ends_with_the_limit(measure: Measure) -> None:
+    with udp_server(lambda *_: None) as port:
+        step = udp(measure, port, limit=0.3)
     assert step.failure is Failure.TIMEOUT
     assert 0.25 < step.elapsed < 2
     assert step.bytes_out == 27
     assert step.bytes_in == 0
 
 
-def test_a_closed_port_refuses(looking: Looking) -> None:
+def test_a_closed_port_refuses(measure: Measure) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
         unused.bind((HERE, 0))
         port = unused.getsockname()[1]
-    assert udp(looking, port).failure is Failure.REFUSED
+    assert udp(measure, port).failure is Failure.REFUSED
 
 
-def test_a_preface_goes_before_the_question(looking: Looking) -> None:
+def test_a_preface_goes_before_the_question(measure: Measure) -> None:
     sizes: list[int] = []
 
     def measured(data: bytes, send: Callable[[bytes], None]) -> None:
@@ -108,34 +108,34 @@ def test_a_preface_goes_before_the_question(looking: Looking) -> None:
         if len(data) == 9:
             echo(data, send)
 
-    with answering(measured) as port:
-        step = udp(looking, port, AppMessage("echo", words, echoed, preface=(40, 50)))
+    with udp_server(measured) as port:
+        step = udp(measure, port, AppMessage("echo", words, echoed, preface=(40, 50)))
     assert step.failure is None
     assert sizes == [40, 50, 9]
 
 
-def test_an_answer_may_come_in_pieces(looking: Looking) -> None:
+def test_an_answer_may_come_in_pieces(measure: Measure) -> None:
     def pieces(sock: socket.socket) -> None:
         data = sock.recv(100)
         sock.sendall(b"!" + data[1:4])
         threading.Event().wait(0.05)
         sock.sendall(data[4:])
 
-    with serving(pieces) as port:
-        connected, said = tcp(looking, port)
+    with tcp_server(pieces) as port:
+        connected, said = tcp(measure, port)
     assert connected.failure is None
     assert said is not None
     assert said.failure is None
     assert (said.bytes_out, said.bytes_in) == (9, 9)
 
 
-def test_a_goodbye_and_another_protocol_are_told_apart(looking: Looking) -> None:
-    with serving(lambda sock: sock.recv(100)) as port:
-        _, closed = tcp(looking, port)
+def test_a_goodbye_and_another_protocol_are_told_apart(measure: Measure) -> None:
+    with tcp_server(lambda sock: sock.recv(100)) as port:
+        _, closed = tcp(measure, port)
     assert closed is not None
     assert closed.failure is Failure.EOF
     with flooding() as port:
-        _, flooded = tcp(looking, port)
+        _, flooded = tcp(measure, port)
     assert flooded is not None
     assert flooded.failure is Failure.UNKNOWN
     assert flooded.detail == "another_protocol"
@@ -147,13 +147,13 @@ def flooding() -> Iterator[int]:
         sock.recv(100)
         sock.sendall(b"x" * 100_000)
 
-    with serving(flood) as port:
+    with tcp_server(flood) as port:
         yield port
 
 
-def test_nothing_is_said_where_nobody_listens(looking: Looking) -> None:
+def test_nothing_is_said_where_nobody_listens(measure: Measure) -> None:
     with socket.create_server((HERE, 0)) as listener:
         port = listener.getsockname()[1]
-    connected, said = tcp(looking, port)
+    connected, said = tcp(measure, port)
     assert connected.failure is Failure.REFUSED
     assert said is None

@@ -18,8 +18,8 @@ from probe.model import Dns
 from probe.net.dns_message import encode_name
 from probe.net.session import SessionSettings
 from probe.net.target_net import SocketNet
-from tests.probe.net.conftest import Looking
-from tests.probe.net.rude import answering, serving
+from tests.probe.net.conftest import Measure
+from tests.probe.net.servers import tcp_server, udp_server
 
 NAME = "site.example"
 Send = Callable[[bytes], None]
@@ -38,17 +38,17 @@ def answer(
     return head + asked[12:] + body
 
 
-def ask(looking: Looking, port: int, *, name: str = NAME, limit: float | None = 1.0) -> Dns:
-    async def one(view: SocketNet) -> Dns:
+def ask(measure: Measure, port: int, *, name: str = NAME, limit: float | None = 1.0) -> Dns:
+    async def one(net: SocketNet) -> Dns:
         resolver = Resolver("system", "127.0.0.1", port)
-        return await view.dns(DnsQuery(name, resolver, limit=limit))
+        return await net.dns(DnsQuery(name, resolver, limit=limit))
 
-    return looking(one)
+    return measure(one)
 
 
-def test_one_answer(looking: Looking) -> None:
-    with answering(lambda data, send: send(answer(data, "192.0.2.1", "192.0.2.2"))) as port:
-        step = ask(looking, port)
+def test_one_answer(measure: Measure) -> None:
+    with udp_server(lambda data, send: send(answer(data, "192.0.2.1", "192.0.2.2"))) as port:
+        step = ask(measure, port)
     assert (step.failure, step.addresses) == (None, ("192.0.2.1", "192.0.2.2"))
     assert len(step.replies) == 1
     assert step.replies[0].ttl == (60, 60)
@@ -56,26 +56,26 @@ def test_one_answer(looking: Looking) -> None:
     assert step.elapsed < 0.3, "listening on is not part of how long the answer took"
 
 
-def test_a_second_answer_is_kept_in_its_order(looking: Looking) -> None:
+def test_a_second_answer_is_kept_in_its_order(measure: Measure) -> None:
     def twice(data: bytes, send: Send) -> None:
         send(answer(data, "198.51.100.1"))
         time.sleep(0.15)
         send(answer(data, "192.0.2.1"))
 
-    with answering(twice) as port:
-        step = ask(looking, port)
+    with udp_server(twice) as port:
+        step = ask(measure, port)
     assert [reply.answers for reply in step.replies] == [("198.51.100.1",), ("192.0.2.1",)]
     assert step.replies[1].at > 0.14
     assert step.addresses == ("198.51.100.1",)
 
 
-def test_a_flood_of_answers_is_bounded(looking: Looking) -> None:
+def test_a_flood_of_answers_is_bounded(measure: Measure) -> None:
     def flood(data: bytes, send: Send) -> None:
         for _ in range(50):
             send(answer(data, "192.0.2.1"))
 
-    with answering(flood) as port:
-        assert len(ask(looking, port).replies) == 8
+    with udp_server(flood) as port:
+        assert len(ask(measure, port).replies) == 8
 
 
 @pytest.mark.parametrize(
@@ -89,20 +89,20 @@ def test_a_flood_of_answers_is_bounded(looking: Looking) -> None:
     ],
 )
 def test_response_codes_are_failures_of_their_own(
-    looking: Looking, rcode: int, failure: Failure
+    measure: Measure, rcode: int, failure: Failure
 ) -> None:
-    with answering(lambda data, send: send(answer(data, rcode=rcode))) as port:
-        step = ask(looking, port)
+    with udp_server(lambda data, send: send(answer(data, rcode=rcode))) as port:
+        step = ask(measure, port)
     assert (step.failure, step.replies[0].rcode) == (failure, rcode)
 
 
-def test_an_alias_without_an_address_is_no_answer(looking: Looking) -> None:
-    with answering(lambda data, send: send(answer(data, alias="a.example"))) as port:
-        step = ask(looking, port)
+def test_an_alias_without_an_address_is_no_answer(measure: Measure) -> None:
+    with udp_server(lambda data, send: send(answer(data, alias="a.example"))) as port:
+        step = ask(measure, port)
     assert (step.failure, step.replies[0].cnames) == (Failure.DNS_NO_ANSWER, ("a.example",))
 
 
-def test_a_wrong_id_is_only_a_failure_when_nothing_right_comes(looking: Looking) -> None:
+def test_a_wrong_id_is_only_a_failure_when_nothing_right_comes(measure: Measure) -> None:
     def wrong(data: bytes, send: Send) -> None:
         send(answer(bytes([data[0] ^ 1, data[1]]) + data[2:], "198.51.100.1"))
 
@@ -110,44 +110,44 @@ def test_a_wrong_id_is_only_a_failure_when_nothing_right_comes(looking: Looking)
         wrong(data, send)
         send(answer(data, "192.0.2.1"))
 
-    with answering(wrong) as port:
-        only = ask(looking, port, limit=0.3)
-    with answering(wrong_then_right) as port:
-        both = ask(looking, port)
+    with udp_server(wrong) as port:
+        only = ask(measure, port, limit=0.3)
+    with udp_server(wrong_then_right) as port:
+        both = ask(measure, port)
     assert (only.failure, only.replies) == (Failure.DNS_WRONG_ID, ())
     assert (both.failure, both.addresses) == (None, ("192.0.2.1",))
     assert len(both.replies) == 1
 
 
-def test_an_answer_to_another_question_is_not_taken(looking: Looking) -> None:
+def test_an_answer_to_another_question_is_not_taken(measure: Measure) -> None:
     def other(data: bytes, send: Send) -> None:
         send(answer(data[:12] + encode_name("other.example") + b"\0\1\0\1", "198.51.100.1"))
 
-    with answering(other) as port:
-        step = ask(looking, port, limit=0.3)
+    with udp_server(other) as port:
+        step = ask(measure, port, limit=0.3)
     assert (step.failure, step.replies) == (Failure.DNS_MISBEHAVING, ())
 
 
-def test_garbage_and_echoes_are_not_taken(looking: Looking) -> None:
+def test_garbage_and_echoes_are_not_taken(measure: Measure) -> None:
     def noise(data: bytes, send: Send) -> None:
         for junk in (b"", b"x", data):
             send(junk)
         send(answer(data, "192.0.2.1"))
 
-    with answering(noise) as port:
-        assert ask(looking, port).addresses == ("192.0.2.1",)
+    with udp_server(noise) as port:
+        assert ask(measure, port).addresses == ("192.0.2.1",)
 
 
-def test_silence_takes_its_limit_and_three_sendings(looking: Looking) -> None:
+def test_silence_takes_its_limit_and_three_sendings(measure: Measure) -> None:
     sent: list[bytes] = []
-    with answering(lambda data, send: sent.append(data)) as port:
-        step = ask(looking, port, limit=0.3)
+    with udp_server(lambda data, send: sent.append(data)) as port:
+        step = ask(measure, port, limit=0.3)
     assert (step.failure, step.replies, step.limit) == (Failure.TIMEOUT, (), 0.3)
     assert 0.29 < step.elapsed < 0.5
     assert len({data[:2] for data in sent}) == len(sent) == 3
 
 
-def test_a_lost_packet_is_no_failure(looking: Looking) -> None:
+def test_a_lost_packet_is_no_failure(measure: Measure) -> None:
     sent: list[bytes] = []
 
     def deaf_at_first(data: bytes, send: Send) -> None:
@@ -155,14 +155,14 @@ def test_a_lost_packet_is_no_failure(looking: Looking) -> None:
         if len(sent) > 1:
             send(answer(data, "192.0.2.1"))
 
-    with answering(deaf_at_first) as port:
-        step = ask(looking, port, limit=0.6)
+    with udp_server(deaf_at_first) as port:
+        step = ask(measure, port, limit=0.6)
     assert (step.failure, step.addresses) == (None, ("192.0.2.1",))
     assert 0.19 < step.elapsed < 0.4
     assert step.replies[0].at < 0.1
 
 
-def test_answers_to_two_sendings_are_not_two_answers_to_one(looking: Looking) -> None:
+def test_answers_to_two_sendings_are_not_two_answers_to_one(measure: Measure) -> None:
     waiting: list[bytes] = []
 
     def slow(data: bytes, send: Send) -> None:
@@ -171,22 +171,22 @@ def test_answers_to_two_sendings_are_not_two_answers_to_one(looking: Looking) ->
             send(answer(waiting[0], "192.0.2.1"))
             send(answer(waiting[1], "192.0.2.2"))
 
-    with answering(slow) as port:
-        step = ask(looking, port, limit=0.6)
+    with udp_server(slow) as port:
+        step = ask(measure, port, limit=0.6)
     assert [reply.answers for reply in step.replies] == [("192.0.2.1",)]
 
 
-def test_a_closed_port_says_so_at_once(looking: Looking) -> None:
+def test_a_closed_port_says_so_at_once(measure: Measure) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    step = ask(looking, port)
+    step = ask(measure, port)
     assert step.failure is Failure.REFUSED
     assert step.elapsed < 0.3
 
 
-def test_what_is_no_name_is_not_sent(looking: Looking) -> None:
-    step = ask(looking, 9, name="a..b")
+def test_what_is_no_name_is_not_sent(measure: Measure) -> None:
+    step = ask(measure, 9, name="a..b")
     assert (step.failure, step.detail) == (Failure.DNS_NON_RECOVERABLE, "not_a_dns_name")
 
 
@@ -200,7 +200,7 @@ def both(udp: Callable[[bytes, Send], None], tcp: Callable[[bytes], bytes]) -> I
         sock.sendall(len(wire).to_bytes(2, "big")[:1])
         sock.sendall(len(wire).to_bytes(2, "big")[1:] + wire)
 
-    with answering(udp) as port:
+    with udp_server(udp) as port:
         listener = socket.create_server(("127.0.0.1", port))
 
         def loop() -> None:
@@ -218,77 +218,77 @@ def truncated(data: bytes, send: Send) -> None:
     send(answer(data, flags=0x8380))
 
 
-def test_a_truncated_reply_is_asked_again_over_tcp(looking: Looking) -> None:
+def test_a_truncated_reply_is_asked_again_over_tcp(measure: Measure) -> None:
     with both(truncated, lambda data: answer(data, "192.0.2.1")) as port:
-        step = ask(looking, port, limit=4.0)
+        step = ask(measure, port, limit=4.0)
     assert (step.failure, step.transport) == (None, "udp")
     assert [reply.answers for reply in step.replies] == [("192.0.2.1",)]
 
 
-def test_a_truncated_reply_counts_where_tcp_does_not_answer(looking: Looking) -> None:
-    with answering(truncated) as port:
-        step = ask(looking, port)
+def test_a_truncated_reply_counts_where_tcp_does_not_answer(measure: Measure) -> None:
+    with udp_server(truncated) as port:
+        step = ask(measure, port)
     assert (step.failure, len(step.replies)) == (Failure.DNS_NO_ANSWER, 1)
 
 
-def over_tcp(looking: Looking, port: int) -> Dns:
-    async def one(view: SocketNet) -> Dns:
+def over_tcp(measure: Measure, port: int) -> Dns:
+    async def one(net: SocketNet) -> Dns:
         resolver = Resolver("127.0.0.1", "127.0.0.1", port, "tcp")
-        return await view.dns(DnsQuery(NAME, resolver, limit=0.5))
+        return await net.dns(DnsQuery(NAME, resolver, limit=0.5))
 
-    return looking(one)
+    return measure(one)
 
 
-def test_over_tcp(looking: Looking) -> None:
-    def manner(sock: socket.socket) -> None:
+def test_over_tcp(measure: Measure) -> None:
+    def handler(sock: socket.socket) -> None:
         wire = answer(sock.recv(4096)[2:], "192.0.2.1")
         sock.sendall(len(wire).to_bytes(2, "big") + wire)
 
-    with serving(manner) as port:
-        step = over_tcp(looking, port)
+    with tcp_server(handler) as port:
+        step = over_tcp(measure, port)
     assert (step.failure, step.addresses, step.transport) == (None, ("192.0.2.1",), "tcp")
 
 
-def test_over_tcp_a_goodbye_is_a_goodbye(looking: Looking) -> None:
-    with serving(lambda sock: sock.recv(4096)) as port:
-        assert over_tcp(looking, port).failure is Failure.EOF
+def test_over_tcp_a_goodbye_is_a_goodbye(measure: Measure) -> None:
+    with tcp_server(lambda sock: sock.recv(4096)) as port:
+        assert over_tcp(measure, port).failure is Failure.EOF
 
 
-def test_many_questions_at_once(looking: Looking) -> None:
-    with answering(lambda data, send: send(answer(data, "192.0.2.1"))) as port:
+def test_many_questions_at_once(measure: Measure) -> None:
+    with udp_server(lambda data, send: send(answer(data, "192.0.2.1"))) as port:
 
-        async def many(view: SocketNet) -> list[Dns]:
+        async def many(net: SocketNet) -> list[Dns]:
             resolver = Resolver("system", "127.0.0.1", port)
-            asks = [view.dns(DnsQuery(f"n{number}.example", resolver)) for number in range(40)]
+            asks = [net.dns(DnsQuery(f"n{number}.example", resolver)) for number in range(40)]
             return await asyncio.gather(*asks)
 
-        steps = looking(many)
+        steps = measure(many)
     assert {step.addresses for step in steps} == {("192.0.2.1",)}
 
 
 def several(
-    looking: Looking, lab: SessionSettings, port: int, asked: int = 4
+    measure: Measure, lab: SessionSettings, port: int, asked: int = 4
 ) -> tuple[list[Dns], tuple[Resolver, ...]]:
     """What the system's resolver says: to questions one after the other, then to three at once."""
 
-    async def story(view: SocketNet) -> tuple[list[Dns], tuple[Resolver, ...]]:
-        own = view.resolvers[0]
-        steps = [await view.dns(DnsQuery(NAME, own, limit=0.2)) for _ in range(asked)]
-        steps += await view.together([view.dns(DnsQuery(NAME, own, limit=0.2)) for _ in range(3)])
-        return steps, tuple(view.resolvers)
+    async def story(net: SocketNet) -> tuple[list[Dns], tuple[Resolver, ...]]:
+        own = net.resolvers[0]
+        steps = [await net.dns(DnsQuery(NAME, own, limit=0.2)) for _ in range(asked)]
+        steps += await net.together([net.dns(DnsQuery(NAME, own, limit=0.2)) for _ in range(3)])
+        return steps, tuple(net.resolvers)
 
-    return looking(story, replace(lab, resolver=("127.0.0.1", port)))
+    return measure(story, replace(lab, resolver=("127.0.0.1", port)))
 
 
 def test_a_resolver_that_is_silent_over_udp_alone_is_heard_over_tcp(
-    looking: Looking, lab: SessionSettings
+    measure: Measure, lab: SessionSettings
 ) -> None:
-    def manner(sock: socket.socket) -> None:
+    def handler(sock: socket.socket) -> None:
         wire = answer(sock.recv(4096)[2:], "192.0.2.1")
         sock.sendall(len(wire).to_bytes(2, "big") + wire)
 
-    with silent_beside(manner) as port:
-        steps, resolvers = several(looking, lab, port)
+    with silent_beside(handler) as port:
+        steps, resolvers = several(measure, lab, port)
     assert [step.transport for step in steps] == ["udp"] + ["tcp"] * 6
     assert {step.resolver for step in steps} == {"system"}
     assert [step.addresses for step in steps[1:]] == [("192.0.2.1",)] * 6
@@ -296,18 +296,18 @@ def test_a_resolver_that_is_silent_over_udp_alone_is_heard_over_tcp(
 
 
 def test_a_resolver_that_is_silent_altogether_is_tried_once_over_tcp(
-    looking: Looking, lab: SessionSettings
+    measure: Measure, lab: SessionSettings
 ) -> None:
     connections: list[int] = []
     with silent_beside(lambda _: connections.append(1)) as port:
-        steps, resolvers = several(looking, lab, port)
+        steps, resolvers = several(measure, lab, port)
     assert {(step.transport, step.failure) for step in steps} == {("udp", Failure.TIMEOUT)}
     assert len(connections) == 1
     assert resolvers == (Resolver("system", "127.0.0.1", port),)
 
 
 def test_one_silence_of_a_resolver_that_answers_is_not_asked_over_tcp(
-    looking: Looking, lab: SessionSettings
+    measure: Measure, lab: SessionSettings
 ) -> None:
     heard: list[bytes] = []
 
@@ -316,14 +316,14 @@ def test_one_silence_of_a_resolver_that_answers_is_not_asked_over_tcp(
             heard.append(data)
             send(answer(data, "192.0.2.1"))
 
-    with answering(once) as port:
-        steps, _ = several(looking, lab, port)
+    with udp_server(once) as port:
+        steps, _ = several(measure, lab, port)
     assert [step.transport for step in steps] == ["udp"] * 7
 
 
 @contextmanager
-def silent_beside(manner: Callable[[socket.socket], object]) -> Iterator[int]:
+def silent_beside(handler: Callable[[socket.socket], object]) -> Iterator[int]:
     """A TCP server beside whose port nothing ever answers a datagram."""
-    with serving(manner) as port, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+    with tcp_server(handler) as port, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
         mute.bind(("127.0.0.1", port))
         yield port

@@ -9,9 +9,9 @@ from hypothesis import given, strategies as st
 from probe.failure import Failure
 from probe.lab.hello import server_name
 from probe.net.ech import ENTROPY, EXTENSION, client_hello, extension, with_ech
-from probe.net.hello import Contexts
-from tests.probe.net.conftest import Looking
-from tests.probe.net.rude import Authority, reset, serving, until_goodbye
+from probe.net.hello import TlsContexts
+from tests.probe.net.conftest import Measure
+from tests.probe.net.servers import Authority, reset, tcp_server, until_closed
 from tests.probe.net.test_tls import NAME, after_hello, shake, speaking_tls
 
 HOST = NAME
@@ -19,7 +19,7 @@ RANDOM = bytes(range(ENTROPY))
 
 
 def hello(name: str | None = HOST) -> bytes:
-    return client_hello(Contexts().get("default"), name)
+    return client_hello(TlsContexts().get("default"), name)
 
 
 def extensions(record: bytes) -> list[tuple[int, bytes]]:
@@ -63,35 +63,35 @@ def test_what_is_no_hello_is_refused(data: bytes, cut: int) -> None:
 
 
 def test_a_server_that_does_not_know_it_answers_all_the_same(
-    looking: Looking, authority: Authority, tmp_path: Path
+    measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
-    with serving(speaking_tls(authority.leaf(NAME).context(tmp_path))) as port:
-        _, tls = shake(looking, port, hello="ech")
+    with tcp_server(speaking_tls(authority.leaf(NAME).context(tmp_path))) as port:
+        _, tls = shake(measure, port, hello="ech")
     assert (tls.failure, tls.hello) == (None, "ech")
     assert tls.bytes_in > 80
     assert tls.server_hello is not None
     assert (tls.chain, tls.trust, tls.version) == ((), None, None)
 
 
-def test_a_reset_a_goodbye_silence_and_an_alert_stay_apart(looking: Looking) -> None:
+def test_a_reset_a_goodbye_silence_and_an_alert_stay_apart(measure: Measure) -> None:
     def alert(sock: socket.socket) -> None:
         sock.sendall(bytes.fromhex("15030300020228"))
-        until_goodbye(sock)
+        until_closed(sock)
 
     def garbage(sock: socket.socket) -> None:
         sock.sendall(b"HTTP/1.1 400 Bad Request")
-        until_goodbye(sock)
+        until_closed(sock)
 
-    with serving(after_hello(reset)) as port:
-        assert shake(looking, port, hello="ech")[1].failure is Failure.RESET
-    with serving(after_hello(lambda _: None)) as port:
-        assert shake(looking, port, hello="ech")[1].failure is Failure.EOF
-    with serving(after_hello(until_goodbye)) as port:
-        step = shake(looking, port, hello="ech", limit=0.3)[1]
+    with tcp_server(after_hello(reset)) as port:
+        assert shake(measure, port, hello="ech")[1].failure is Failure.RESET
+    with tcp_server(after_hello(lambda _: None)) as port:
+        assert shake(measure, port, hello="ech")[1].failure is Failure.EOF
+    with tcp_server(after_hello(until_closed)) as port:
+        step = shake(measure, port, hello="ech", limit=0.3)[1]
         assert (step.failure, step.bytes_in) == (Failure.TIMEOUT, 0)
-    with serving(after_hello(alert)) as port:
-        step = shake(looking, port, hello="ech")[1]
+    with tcp_server(after_hello(alert)) as port:
+        step = shake(measure, port, hello="ech")[1]
         assert (step.failure, step.alert, step.alert_by) == (Failure.SSL_HANDSHAKE, 40, "peer")
-    with serving(after_hello(garbage)) as port:
-        step = shake(looking, port, hello="ech")[1]
+    with tcp_server(after_hello(garbage)) as port:
+        step = shake(measure, port, hello="ech")[1]
         assert (step.failure, step.detail) == (Failure.SSL_HANDSHAKE, "no_tls")

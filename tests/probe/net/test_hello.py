@@ -5,7 +5,7 @@ import ssl
 import pytest
 from hypothesis import given, strategies as st
 
-from probe.net.hello import HELLOS, Contexts, is_offerable, server_name, split
+from probe.net.hello import HELLOS, TlsContexts, is_offerable, server_name, split
 
 
 def first_flight(context: ssl.SSLContext, name: str | None) -> bytes:
@@ -17,7 +17,7 @@ def first_flight(context: ssl.SSLContext, name: str | None) -> bytes:
 
 @pytest.mark.parametrize("hello", HELLOS)
 def test_every_hello_carries_its_name_and_verifies_nothing(hello: str) -> None:
-    contexts = Contexts()
+    contexts = TlsContexts()
     context = contexts.get(hello)
     assert b"site.example" in first_flight(context, "site.example")
     assert context.verify_mode == ssl.CERT_NONE
@@ -26,7 +26,7 @@ def test_every_hello_carries_its_name_and_verifies_nothing(hello: str) -> None:
 
 def test_what_cannot_be_made_is_a_bug_to_ask_for() -> None:
     with pytest.raises(ValueError, match="ech"):
-        Contexts().get("ech")
+        TlsContexts().get("ech")
 
 
 def test_a_server_name_has_no_trailing_dot() -> None:
@@ -41,7 +41,7 @@ def test_a_split_loses_nothing(hello: bytes, name: str | None) -> None:
 
 
 def test_a_split_cuts_the_name() -> None:
-    hello = first_flight(Contexts().get("split"), "site.example")
+    hello = first_flight(TlsContexts().get("split"), "site.example")
     one, two = split(hello, "site.example")
     assert one.endswith(b"site.e")
     assert two.startswith(b"xample")
@@ -52,4 +52,4 @@ def test_a_split_cuts_the_name() -> None:
 @given(st.text(max_size=80))
 def test_whatever_is_offerable_openssl_takes(name: str) -> None:
     if is_offerable(name) and "\0" not in name:
-        first_flight(Contexts().get("default"), name)
+        first_flight(TlsContexts().get("default"), name)

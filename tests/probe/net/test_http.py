@@ -19,18 +19,18 @@ from probe.model import Http, Steps, Tcp, Tls
 from probe.net.session import BODY_CAP, SessionSettings
 from probe.net.target_net import SocketNet
 from tests.probe.net import http2_server
-from tests.probe.net.conftest import Looking
+from tests.probe.net.conftest import Measure
 from tests.probe.net.http2_server import Request
-from tests.probe.net.rude import Authority, Manner, reset, serving, until_goodbye
+from tests.probe.net.servers import Authority, Handler, reset, tcp_server, until_closed
 
 NAME = "site.example"
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-def saying(*pieces: bytes, then: Manner = socket.socket.close, pause: float = 0.0) -> Manner:
+def saying(*pieces: bytes, then: Handler = socket.socket.close, pause: float = 0.0) -> Handler:
     """Read the request, say this piece by piece, and end in some way."""
 
-    def manner(sock: socket.socket) -> None:
+    def handler(sock: socket.socket) -> None:
         sock.recv(65536)
         for piece in pieces:
             sock.sendall(piece)
@@ -40,27 +40,27 @@ def saying(*pieces: bytes, then: Manner = socket.socket.close, pause: float = 0.
         else:
             then(sock)
 
-    return manner
+    return handler
 
 
-def get(looking: Looking, manner: Manner, *, limit: float | None = None, path: str = "/") -> Http:
-    with serving(manner) as port:
+def get(measure: Measure, handler: Handler, *, limit: float | None = None, path: str = "/") -> Http:
+    with tcp_server(handler) as port:
 
-        async def ask(view: SocketNet) -> Steps:
-            return await view.http(
+        async def ask(net: SocketNet) -> Steps:
+            return await net.http(
                 HttpRequest(f"http://{NAME}:{port}{path}", "127.0.0.1", limit=limit)
             )
 
-        tcp, step = looking(ask)
+        tcp, step = measure(ask)
     assert isinstance(tcp, Tcp)
     assert isinstance(step, Http)
     return step
 
 
-def test_a_plain_page_is_told_in_full(looking: Looking) -> None:
+def test_a_plain_page_is_told_in_full(measure: Measure) -> None:
     page = b"<html><title> A \n page </title><a href='//cdn.example/x'>"
     head = b"Server: nginx\r\nSet-Cookie: id=1\r\nCF-Ray: 8f-ALA\r\nContent-Length: %d\r\n\r\n"
-    step = get(looking, saying(OK + head % len(page), page))
+    step = get(measure, saying(OK + head % len(page), page))
     assert (step.failure, step.status, step.version, step.complete) == (None, 200, "1.1", True)
     assert step.headers == {
         "server": "nginx",
@@ -76,23 +76,23 @@ def test_a_plain_page_is_told_in_full(looking: Looking) -> None:
     assert step.host.startswith(f"{NAME}:")
 
 
-def test_the_request_looks_like_a_browsers(looking: Looking) -> None:
+def test_the_request_looks_like_a_browsers(measure: Measure) -> None:
     heard: list[bytes] = []
 
-    def manner(sock: socket.socket) -> None:
+    def handler(sock: socket.socket) -> None:
         heard.append(sock.recv(65536))
         sock.sendall(OK + b"Content-Length: 0\r\n\r\n")
 
-    get(looking, manner, path="/a%20b?q=1")
+    get(measure, handler, path="/a%20b?q=1")
     request = heard[0].decode()
     assert request.startswith("GET /a%20b?q=1 HTTP/1.1\r\n")
     assert f"\r\nhost: {NAME}:" in request.lower()
     assert "Mozilla/5.0" in request
 
 
-def test_a_page_without_a_status_line_is_not_thrown_away(looking: Looking) -> None:
+def test_a_page_without_a_status_line_is_not_thrown_away(measure: Measure) -> None:
     page = b"<html><title>Access denied</title></html>"
-    step = get(looking, saying(page))
+    step = get(measure, saying(page))
     assert (step.failure, step.status, step.malformed) == (None, None, True)
     assert step.title == "Access denied"
     assert step.body is not None
@@ -111,86 +111,86 @@ def test_a_page_without_a_status_line_is_not_thrown_away(looking: Looking) -> No
         b"HTTP/1.1 200 OK\r\nServer: \x00\r\nContent-Length: 5\r\n\r\n",
     ],
 )
-def test_sloppy_heads_are_read_as_browsers_read_them(looking: Looking, head: bytes) -> None:
-    step = get(looking, saying(head, b"hello"))
+def test_sloppy_heads_are_read_as_browsers_read_them(measure: Measure, head: bytes) -> None:
+    step = get(measure, saying(head, b"hello"))
     assert (step.failure, step.status, step.malformed) == (None, 200, False)
     assert step.received_bytes == 5
 
 
-def test_a_sloppy_server_that_does_not_hang_up_costs_no_timeout(looking: Looking) -> None:
+def test_a_sloppy_server_that_does_not_hang_up_costs_no_timeout(measure: Measure) -> None:
     head = b"http/1.1 200 ok\r\nContent-Length: 5\r\n\r\n"
-    step = get(looking, saying(head, b"hello", then=until_goodbye), limit=2.0)
+    step = get(measure, saying(head, b"hello", then=until_closed), limit=2.0)
     assert (step.failure, step.complete) == (None, True)
     assert step.elapsed < 1
 
 
-def test_hanging_up_without_a_word(looking: Looking) -> None:
-    step = get(looking, saying())
+def test_hanging_up_without_a_word(measure: Measure) -> None:
+    step = get(measure, saying())
     assert (step.failure, step.status, step.bytes_in) == (Failure.EOF, None, 0)
     assert not step.malformed
 
 
-def test_a_reset_without_a_word(looking: Looking) -> None:
-    step = get(looking, saying(then=reset))
+def test_a_reset_without_a_word(measure: Measure) -> None:
+    step = get(measure, saying(then=reset))
     assert (step.failure, step.status, step.bytes_in) == (Failure.RESET, None, 0)
 
 
-def test_silence(looking: Looking) -> None:
-    step = get(looking, until_goodbye, limit=0.3)
+def test_silence(measure: Measure) -> None:
+    step = get(measure, until_closed, limit=0.3)
     assert (step.failure, step.status, step.limit) == (Failure.TIMEOUT, None, 0.3)
 
 
-def test_a_page_cut_short_keeps_what_came(looking: Looking) -> None:
-    step = get(looking, saying(OK + b"Content-Length: 100\r\n\r\n", b"<title>half</title>"))
+def test_a_page_cut_short_keeps_what_came(measure: Measure) -> None:
+    step = get(measure, saying(OK + b"Content-Length: 100\r\n\r\n", b"<title>half</title>"))
     assert (step.failure, step.status, step.complete) == (Failure.EOF, 200, False)
     assert (step.received_bytes, step.declared_bytes, step.title) == (19, 100, "half")
 
 
-def test_a_reset_in_the_middle_keeps_what_came(looking: Looking) -> None:
+def test_a_reset_in_the_middle_keeps_what_came(measure: Measure) -> None:
     pieces = (OK + b"Content-Length: 100\r\n\r\n", b"half")
-    step = get(looking, saying(*pieces, then=reset, pause=0.05))
+    step = get(measure, saying(*pieces, then=reset, pause=0.05))
     assert (step.failure, step.status, step.complete) == (Failure.RESET, 200, False)
     assert step.received_bytes == 4
 
 
-def test_a_reset_behind_an_injected_page_keeps_the_page(looking: Looking) -> None:
-    step = get(looking, saying(b"<html>no", then=reset, pause=0.05))
+def test_a_reset_behind_an_injected_page_keeps_the_page(measure: Measure) -> None:
+    step = get(measure, saying(b"<html>no", then=reset, pause=0.05))
     assert (step.failure, step.malformed, step.received_bytes) == (Failure.RESET, True, 8)
     assert not step.complete
 
 
-def test_chunks(looking: Looking) -> None:
+def test_chunks(measure: Measure) -> None:
     chunks = (b"5\r\nhello\r\n", b"6\r\n world\r\n", b"0\r\n\r\n")
     head = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-    step = get(looking, saying(head, *chunks, then=until_goodbye))
+    step = get(measure, saying(head, *chunks, then=until_closed))
     assert (step.failure, step.complete, step.received_bytes) == (None, True, 11)
 
 
-def test_broken_chunks(looking: Looking) -> None:
+def test_broken_chunks(measure: Measure) -> None:
     head = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-    step = get(looking, saying(head, b"5\r\nhello\r\n", b"zz\r\nwhat"))
+    step = get(measure, saying(head, b"5\r\nhello\r\n", b"zz\r\nwhat"))
     assert (step.status, step.complete, step.received_bytes) == (200, False, 5)
     assert (step.failure, step.detail) == (Failure.EOF, "framing")
 
 
-def test_a_body_until_the_end_of_the_connection(looking: Looking) -> None:
-    step = get(looking, saying(b"HTTP/1.0 200 OK\r\n\r\n", b"until", b" the end"))
+def test_a_body_until_the_end_of_the_connection(measure: Measure) -> None:
+    step = get(measure, saying(b"HTTP/1.0 200 OK\r\n\r\n", b"until", b" the end"))
     assert (step.failure, step.complete, step.received_bytes) == (None, True, 13)
 
 
-def test_the_cap_ends_the_reading(looking: Looking) -> None:
+def test_the_cap_ends_the_reading(measure: Measure) -> None:
     def endless(sock: socket.socket) -> None:
         sock.recv(65536)
         sock.sendall(OK + b"\r\n")
         while True:
             sock.sendall(b"x" * 65536)
 
-    step = get(looking, endless)
+    step = get(measure, endless)
     assert (step.failure, step.complete) == (None, True)
     assert BODY_CAP <= step.received_bytes < 6 * BODY_CAP
 
 
-def test_a_slow_page_is_read_farther_and_compared_by_the_same_beginning(looking: Looking) -> None:
+def test_a_slow_page_is_read_farther_and_compared_by_the_same_beginning(measure: Measure) -> None:
     page = random.Random(1).randbytes(60_000)
 
     def slowly(sock: socket.socket) -> None:
@@ -200,33 +200,33 @@ def test_a_slow_page_is_read_farther_and_compared_by_the_same_beginning(looking:
         sock.sendall(page[8000:])
         sock.shutdown(socket.SHUT_WR)
 
-    step = get(looking, slowly)
+    step = get(measure, slowly)
     assert (step.failure, step.complete, step.received_bytes) == (None, True, len(page))
     assert step.sha256 == hashlib.sha256(page[:BODY_CAP]).hexdigest()
 
 
-def test_a_bomb_is_bounded(looking: Looking) -> None:
+def test_a_bomb_is_bounded(measure: Measure) -> None:
     bomb = gzip.compress(b"\0" * 15_000_000)
     head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
-    step = get(looking, saying(head, bomb))
+    step = get(measure, saying(head, bomb))
     assert (step.failure, step.complete, step.received_bytes) == (None, True, len(bomb))
 
 
-def test_gzip_is_unpacked_for_the_title(looking: Looking) -> None:
+def test_gzip_is_unpacked_for_the_title(measure: Measure) -> None:
     packed = gzip.compress(b"<title>packed</title>")
     head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
-    step = get(looking, saying(head, packed))
+    step = get(measure, saying(head, packed))
     assert (step.title, step.received_bytes) == ("packed", len(packed))
 
 
-def test_huge_headers_do_not_hurt(looking: Looking) -> None:
+def test_huge_headers_do_not_hurt(measure: Measure) -> None:
     head = OK + b"".join(b"X-%d: %s\r\n" % (number, b"y" * 1000) for number in range(120))
-    step = get(looking, saying(head + b"\r\n", b"<title>big</title>"))
+    step = get(measure, saying(head + b"\r\n", b"<title>big</title>"))
     assert step.failure is None
     assert step.malformed or step.title == "big"
 
 
-def test_a_slow_drip_is_cut_but_is_no_failure(looking: Looking) -> None:
+def test_a_slow_drip_is_cut_but_is_no_failure(measure: Measure) -> None:
     def drip(sock: socket.socket) -> None:
         sock.recv(65536)
         sock.sendall(OK + b"Content-Length: 1000\r\n\r\n")
@@ -234,7 +234,7 @@ def test_a_slow_drip_is_cut_but_is_no_failure(looking: Looking) -> None:
             sock.sendall(b"x")
             time.sleep(0.05)
 
-    step = get(looking, drip, limit=0.5)
+    step = get(measure, drip, limit=0.5)
     assert (step.failure, step.status, step.complete) == (None, 200, False)
     assert 3 < step.received_bytes < 20
     assert step.peak_gap is not None
@@ -243,36 +243,36 @@ def test_a_slow_drip_is_cut_but_is_no_failure(looking: Looking) -> None:
 
 
 def test_a_stall_is_a_failure_and_keeps_what_came(
-    looking: Looking, monkeypatch: pytest.MonkeyPatch
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("probe.net.timeouts.AdaptiveTimeouts.idle_limit", lambda _: 0.3)
     pieces = (OK + b"Content-Length: 1000\r\n\r\n", b"x" * 10)
-    step = get(looking, saying(*pieces, then=until_goodbye))
+    step = get(measure, saying(*pieces, then=until_closed))
     assert (step.failure, step.status, step.received_bytes) == (Failure.TIMEOUT, 200, 10)
     assert 0.29 < step.limit <= step.elapsed < 1
 
 
-def test_a_redirect_is_not_followed_and_made_absolute(looking: Looking) -> None:
-    step = get(looking, saying(b"HTTP/1.1 302 Found\r\nLocation: ../x\r\n\r\n"), path="/a/b/c")
+def test_a_redirect_is_not_followed_and_made_absolute(measure: Measure) -> None:
+    step = get(measure, saying(b"HTTP/1.1 302 Found\r\nLocation: ../x\r\n\r\n"), path="/a/b/c")
     assert step.status == 302
     assert step.location is not None
     assert step.location.startswith(f"http://{NAME}:")
     assert step.location.endswith("/a/x")
 
 
-def test_interim_answers_are_passed_over(looking: Looking) -> None:
+def test_interim_answers_are_passed_over(measure: Measure) -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
-    step = get(looking, saying(early + OK + b"Content-Length: 2\r\n\r\nok"))
+    step = get(measure, saying(early + OK + b"Content-Length: 2\r\n\r\nok"))
     assert (step.status, step.received_bytes) == (200, 2)
 
 
-def test_interim_answers_without_end_are_ended(looking: Looking) -> None:
+def test_interim_answers_without_end_are_ended(measure: Measure) -> None:
     def endless(sock: socket.socket) -> None:
         sock.recv(65536)
         while True:
             sock.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 500)
 
-    step = get(looking, endless)
+    step = get(measure, endless)
     assert (step.failure, step.detail, step.status) == (Failure.EOF, "endless", None)
     assert step.bytes_in < 1 << 20
 
@@ -288,29 +288,29 @@ def show(authority: Authority, tmp_path: Path) -> Callable[..., ssl.SSLContext]:
     return context
 
 
-def over_tls(context: ssl.SSLContext, then: Callable[[ssl.SSLSocket], object]) -> Manner:
-    def manner(sock: socket.socket) -> None:
+def over_tls(context: ssl.SSLContext, then: Callable[[ssl.SSLSocket], object]) -> Handler:
+    def handler(sock: socket.socket) -> None:
         with context.wrap_socket(sock, server_side=True) as tls:
             then(tls)
 
-    return manner
+    return handler
 
 
 def gets(
-    looking: Looking,
-    manner: Manner,
+    measure: Measure,
+    handler: Handler,
     *,
     host: str | None = None,
     sni: str | None = None,
     path: str | None = None,
 ) -> Steps:
-    with serving(manner) as port:
+    with tcp_server(handler) as port:
 
-        async def ask(view: SocketNet) -> Steps:
+        async def ask(net: SocketNet) -> Steps:
             url = f"https://{NAME}:{port}/"
-            return await view.http(HttpRequest(url, "127.0.0.1", host=host, sni=sni, path=path))
+            return await net.http(HttpRequest(url, "127.0.0.1", host=host, sni=sni, path=path))
 
-        return looking(ask)
+        return measure(ask)
 
 
 def last(steps: Steps) -> Http:
@@ -319,34 +319,34 @@ def last(steps: Steps) -> Http:
     return step
 
 
-def speaks_http2(context: ssl.SSLContext, answer: http2_server.Answer) -> Manner:
+def speaks_http2(context: ssl.SSLContext, answer: http2_server.Answer) -> Handler:
     return over_tls(context, lambda tls: http2_server.serve(tls, answer))
 
 
-def test_https_over_http1(looking: Looking, show: Callable[..., ssl.SSLContext]) -> None:
-    manner = over_tls(show(), saying(OK + b"Content-Length: 2\r\n\r\nok"))
-    steps = gets(looking, manner)
+def test_https_over_http1(measure: Measure, show: Callable[..., ssl.SSLContext]) -> None:
+    handler = over_tls(show(), saying(OK + b"Content-Length: 2\r\n\r\nok"))
+    steps = gets(measure, handler)
     assert [type(step) for step in steps] == [Tcp, Tls, Http]
     step = last(steps)
     assert (step.failure, step.proven, step.body, step.version) == (None, True, None, "1.1")
     assert step.received_bytes == 2
 
 
-def test_https_over_http2(looking: Looking, show: Callable[..., ssl.SSLContext]) -> None:
+def test_https_over_http2(measure: Measure, show: Callable[..., ssl.SSLContext]) -> None:
     asked: list[dict[str, str]] = []
 
     def answer(connection: H2Connection, request: Request) -> None:
         asked.append(request.headers)
         http2_server.page([("server", "two")], b"<title>2</title>")(connection, request)
 
-    step = last(gets(looking, speaks_http2(show("h2"), answer)))
+    step = last(gets(measure, speaks_http2(show("h2"), answer)))
     assert (step.failure, step.status, step.version, step.title) == (None, 200, "2", "2")
     assert (step.complete, step.proven, step.headers["server"]) == (True, True, "two")
     assert asked[0][":path"] == "/"
     assert asked[0][":authority"].startswith(NAME)
 
 
-def test_a_large_page_over_http2(looking: Looking, show: Callable[..., ssl.SSLContext]) -> None:
+def test_a_large_page_over_http2(measure: Measure, show: Callable[..., ssl.SSLContext]) -> None:
     def answer(connection: H2Connection, request: Request) -> None:
         connection.send_headers(request.stream, [(":status", "200")])
         allowed.append(connection.local_flow_control_window(request.stream))
@@ -354,13 +354,13 @@ def test_a_large_page_over_http2(looking: Looking, show: Callable[..., ssl.SSLCo
             connection.send_data(request.stream, b"x" * 1024)
 
     allowed: list[int] = []
-    step = last(gets(looking, speaks_http2(show("h2"), answer)))
+    step = last(gets(measure, speaks_http2(show("h2"), answer)))
     assert BODY_CAP <= allowed[0] < BODY_CAP + 4096
     assert (step.failure, step.complete, step.received_bytes) == (None, True, BODY_CAP)
 
 
 def test_empty_frames_without_end_are_ended(
-    looking: Looking, show: Callable[..., ssl.SSLContext]
+    measure: Measure, show: Callable[..., ssl.SSLContext]
 ) -> None:
     def flood(tls: ssl.SSLSocket) -> None:
         tls.recv(65536)
@@ -368,14 +368,14 @@ def test_empty_frames_without_end_are_ended(
         while True:  # PRIORITY frames, which mean nothing any more
             tls.sendall(bytes.fromhex("0000050200000000030000000010") * 1000)
 
-    step = last(gets(looking, over_tls(show("h2"), flood)))
+    step = last(gets(measure, over_tls(show("h2"), flood)))
     assert step.failure is Failure.EOF
     assert step.bytes_in < 2 << 20
 
 
 @pytest.mark.parametrize("how", ["reset", "goaway", "nonsense"])
 def test_http2_that_breaks_off(
-    looking: Looking, show: Callable[..., ssl.SSLContext], how: str
+    measure: Measure, show: Callable[..., ssl.SSLContext], how: str
 ) -> None:
     def answer(connection: H2Connection, request: Request) -> None:
         connection.send_headers(request.stream, [(":status", "200")])
@@ -384,23 +384,23 @@ def test_http2_that_breaks_off(
         else:
             connection.close_connection(11)
 
-    manner = speaks_http2(show("h2"), answer)
+    handler = speaks_http2(show("h2"), answer)
     if how == "nonsense":
-        manner = over_tls(show("h2"), saying(b"<html>not two at all</html>" * 4))
-    step = last(gets(looking, manner))
+        handler = over_tls(show("h2"), saying(b"<html>not two at all</html>" * 4))
+    step = last(gets(measure, handler))
     assert (step.failure, step.complete) == (Failure.EOF, False)
     assert step.detail == {"reset": "rst_stream 11", "goaway": "goaway 11"}.get(how, step.detail)
     assert step.malformed == (how == "nonsense")
 
 
-def test_the_names_can_be_replaced(looking: Looking, show: Callable[..., ssl.SSLContext]) -> None:
+def test_the_names_can_be_replaced(measure: Measure, show: Callable[..., ssl.SSLContext]) -> None:
     heard: list[bytes] = []
 
     def note(tls: ssl.SSLSocket) -> None:
         heard.append(tls.recv(65536))
         tls.sendall(OK + b"Content-Length: 0\r\n\r\n")
 
-    steps = gets(looking, over_tls(show(), note), host="other.example", sni="x.example", path="/y")
+    steps = gets(measure, over_tls(show(), note), host="other.example", sni="x.example", path="/y")
     tls = steps[1]
     assert isinstance(tls, Tls)
     assert tls.sni == "x.example"
@@ -410,30 +410,30 @@ def test_the_names_can_be_replaced(looking: Looking, show: Callable[..., ssl.SSL
 
 
 def test_an_unproven_page_is_fetched_and_kept(
-    looking: Looking, show: Callable[..., ssl.SSLContext]
+    measure: Measure, show: Callable[..., ssl.SSLContext]
 ) -> None:
-    manner = over_tls(show(name="other.example"), saying(OK + b"Content-Length: 2\r\n\r\nno"))
-    step = last(gets(looking, manner))
+    handler = over_tls(show(name="other.example"), saying(OK + b"Content-Length: 2\r\n\r\nno"))
+    step = last(gets(measure, handler))
     assert (step.failure, step.status, step.proven) == (None, 200, False)
     assert step.body is not None
     assert b64decode(step.body) == b"no"
 
 
-def test_a_failed_handshake_ends_the_steps(looking: Looking) -> None:
-    steps = gets(looking, saying(then=reset))
+def test_a_failed_handshake_ends_the_steps(measure: Measure) -> None:
+    steps = gets(measure, saying(then=reset))
     assert [type(step) for step in steps] == [Tcp, Tls]
 
 
-def test_outside_a_laboratory_no_private_address_is_dialled(looking: Looking) -> None:
+def test_outside_a_laboratory_no_private_address_is_dialled(measure: Measure) -> None:
     def never(sock: socket.socket) -> None:
         raise AssertionError("dialled")
 
-    async def ask(view: SocketNet) -> Steps:
-        return await view.http(HttpRequest(f"http://{NAME}:{port}/", "127.0.0.1"))
+    async def ask(net: SocketNet) -> Steps:
+        return await net.http(HttpRequest(f"http://{NAME}:{port}/", "127.0.0.1"))
 
-    with serving(never) as port:
+    with tcp_server(never) as port:
         settings = SessionSettings(resolver=("127.0.0.1", 1), ipv6=False)
-        steps = looking(ask, settings)
+        steps = measure(ask, settings)
     (step,) = steps
     assert step.failure is Failure.NETWORK_UNREACHABLE
     assert step.detail == "not dialled: not a public address"

@@ -9,32 +9,32 @@ import pytest
 from probe.experiments.operations import HttpRequest
 from probe.model import Steps
 from probe.net.target_net import SocketNet
-from tests.probe.net.conftest import Looking
-from tests.probe.net.rude import Authority, serving
+from tests.probe.net.conftest import Measure
+from tests.probe.net.servers import Authority, tcp_server
 
 NAME = "site.example"
 USUAL = {"host", "user-agent", "accept", "accept-language", "accept-encoding", "connection"}
 
 
-def asked(looking: Looking, context: ssl.SSLContext, path: str) -> bytes:
+def asked(measure: Measure, context: ssl.SSLContext, path: str) -> bytes:
     """Everything that came over the session before the peer hung up."""
     heard: list[bytes] = []
 
-    def manner(sock: socket.socket) -> None:
+    def handler(sock: socket.socket) -> None:
         with context.wrap_socket(sock, server_side=True) as tls:
             heard.append(tls.recv(65536))
             tls.sendall(b"HTTP/1.1 302 Found\r\nSet-Cookie: who=you\r\nLocation: /again\r\n\r\n")
 
-    with serving(manner) as port:
+    with tcp_server(handler) as port:
 
-        async def ask(view: SocketNet) -> Steps:
+        async def ask(net: SocketNet) -> Steps:
             url = f"https://{NAME}:{port}{path}"
             return (
-                *await view.http(HttpRequest(url, "127.0.0.1")),
-                *await view.http(HttpRequest(url, "127.0.0.1")),
+                *await net.http(HttpRequest(url, "127.0.0.1")),
+                *await net.http(HttpRequest(url, "127.0.0.1")),
             )
 
-        steps = looking(ask)
+        steps = measure(ask)
     assert not any(getattr(step, "proven", False) for step in steps)
     assert len(heard) == 2
     assert heard[0] == heard[1]  # the cookie did not come back
@@ -43,13 +43,13 @@ def asked(looking: Looking, context: ssl.SSLContext, path: str) -> bytes:
 
 @pytest.mark.parametrize("own", [True, False])
 def test_an_untrusted_session_gets_one_get_and_a_browser_s_usual_headers(
-    looking: Looking,
+    measure: Measure,
     authority: Authority,
     tmp_path: Path,
     own: bool,  # noqa: FBT001 - pytest's
 ) -> None:
     shown = authority.leaf(NAME, self_signed=True) if own else Authority().leaf(NAME)
-    said = asked(looking, shown.context(tmp_path), "/news?page=2").decode("ascii")
+    said = asked(measure, shown.context(tmp_path), "/news?page=2").decode("ascii")
     head, _, body = said.partition("\r\n\r\n")
     first, *lines = head.split("\r\n")
     assert first == "GET /news?page=2 HTTP/1.1"

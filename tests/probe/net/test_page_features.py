@@ -17,7 +17,7 @@ from probe.net.page_features import (
     as_text,
     decoded,
     describe,
-    likeness,
+    fuzzy_hash,
     title,
     words,
 )
@@ -45,11 +45,11 @@ def test_likeness_follows_the_words() -> None:
     page = TEXT.split()
     changed = [*page[:50], "news", *page[51:]]
     other = [f"else{number % 101}" for number in range(800)]
-    assert likeness(page) == likeness(list(page))
-    assert distance(likeness(page), likeness(changed)) <= 12
-    assert distance(likeness(page), likeness(other)) >= 16
-    assert likeness([]) is None
-    assert likeness(["one"]) != likeness(["two"])
+    assert fuzzy_hash(page) == fuzzy_hash(list(page))
+    assert distance(fuzzy_hash(page), fuzzy_hash(changed)) <= 12
+    assert distance(fuzzy_hash(page), fuzzy_hash(other)) >= 16
+    assert fuzzy_hash([]) is None
+    assert fuzzy_hash(["one"]) != fuzzy_hash(["two"])
 
 
 def test_words_are_what_a_reader_sees() -> None:

@@ -19,8 +19,8 @@ from probe.failure import Failure
 from probe.model import Quic
 from probe.net.quic import offered_versions
 from probe.net.target_net import SocketNet
-from tests.probe.net.conftest import Looking
-from tests.probe.net.rude import Authority, answering
+from tests.probe.net.conftest import Measure
+from tests.probe.net.servers import Authority, udp_server
 
 HOST = "site.example"
 
@@ -48,22 +48,22 @@ async def server(
 def asked(
     port: int, sni: str | None = HOST, limit: float = 3.0
 ) -> Callable[[SocketNet], Awaitable[Quic]]:
-    return lambda view: view.quic(QuicHandshake("127.0.0.1", port, sni, limit=limit))
+    return lambda net: net.quic(QuicHandshake("127.0.0.1", port, sni, limit=limit))
 
 
 def test_a_handshake_proves_the_name(
-    looking: Looking, authority: Authority, tmp_path: Path
+    measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
-    async def run(view: SocketNet) -> tuple[Quic, Quic, dict[str, bytes]]:
+    async def run(net: SocketNet) -> tuple[Quic, Quic, dict[str, bytes]]:
         async with server(tmp_path, authority, HOST) as port:
-            own = await view.quic(QuicHandshake("127.0.0.1", port, HOST))
+            own = await net.quic(QuicHandshake("127.0.0.1", port, HOST))
             return (
                 own,
-                await view.quic(QuicHandshake("127.0.0.1", port, "other.example")),
-                view.certs,
+                await net.quic(QuicHandshake("127.0.0.1", port, "other.example")),
+                net.certs,
             )
 
-    own, other, certs = looking(run)
+    own, other, certs = measure(run)
     assert (own.failure, own.alpn, own.sni) == (None, "h3", HOST)
     assert own.trust is not None
     assert own.trust.valid
@@ -77,13 +77,13 @@ def test_a_handshake_proves_the_name(
 
 
 def test_the_servers_own_refusal_is_an_alert(
-    looking: Looking, authority: Authority, tmp_path: Path
+    measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
-    async def run(view: SocketNet) -> Quic:
+    async def run(net: SocketNet) -> Quic:
         async with server(tmp_path, authority, HOST, alpn="other") as port:
-            return await view.quic(QuicHandshake("127.0.0.1", port, HOST))
+            return await net.quic(QuicHandshake("127.0.0.1", port, HOST))
 
-    step = looking(run)
+    step = measure(run)
     assert step.failure is Failure.SSL_HANDSHAKE
     assert step.alert == 120  # no_application_protocol
     assert step.error == 0x178
@@ -91,21 +91,21 @@ def test_the_servers_own_refusal_is_an_alert(
     assert step.elapsed < 1, "nobody waits for the draining period"
 
 
-def test_nobody_at_the_port_is_an_icmp_error(looking: Looking) -> None:
+def test_nobody_at_the_port_is_an_icmp_error(measure: Measure) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    step = looking(asked(port))
+    step = measure(asked(port))
     assert step.failure is Failure.REFUSED
     assert step.icmp == 111
     assert step.bytes_in == 0
     assert 0.9 < step.elapsed < 2.5, "an answer within a second would have counted"
 
 
-def test_silence_is_a_timeout_and_the_initial_was_sent_again(looking: Looking) -> None:
+def test_silence_is_a_timeout_and_the_initial_was_sent_again(measure: Measure) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
         mute.bind(("127.0.0.1", 0))
-        step = looking(asked(mute.getsockname()[1], limit=1.5))
+        step = measure(asked(mute.getsockname()[1], limit=1.5))
     assert step.failure is Failure.TIMEOUT
     assert step.icmp is None
     assert (step.bytes_in, step.datagrams_in) == (0, 0)
@@ -113,34 +113,34 @@ def test_silence_is_a_timeout_and_the_initial_was_sent_again(looking: Looking) -
     assert step.bytes_out >= 2400
 
 
-def test_a_server_of_other_versions_says_which(looking: Looking) -> None:
+def test_a_server_of_other_versions_says_which(measure: Measure) -> None:
     def negotiate(data: bytes, send: Callable[[bytes], None]) -> None:
         theirs, ours = data[6 : 6 + data[5]], data[7 + data[5] :][: data[6 + data[5]]]
         head = bytes([0xC0, 0, 0, 0, 0, len(ours)]) + ours + bytes([len(theirs)]) + theirs
         send(head + bytes.fromhex("faceb002fafafafa"))
 
-    with answering(negotiate) as port:
-        step = looking(asked(port))
+    with udp_server(negotiate) as port:
+        step = measure(asked(port))
     assert step.failure is Failure.QUIC_VERSION
     assert step.versions == (0xFACEB002, 0xFAFAFAFA)
     assert step.elapsed < 1
 
 
-def test_garbage_is_passed_over_until_time_is_up(looking: Looking) -> None:
-    with answering(lambda data, send: send(b"\xc0\x00\x00\x00\x01garbage")) as port:
-        step = looking(asked(port, limit=1.0))
+def test_garbage_is_passed_over_until_time_is_up(measure: Measure) -> None:
+    with udp_server(lambda data, send: send(b"\xc0\x00\x00\x00\x01garbage")) as port:
+        step = measure(asked(port, limit=1.0))
     assert step.failure is Failure.TIMEOUT
     assert step.datagrams_in > 0
 
 
 def test_a_name_that_is_none_is_not_offered(
-    looking: Looking, authority: Authority, tmp_path: Path
+    measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
-    async def run(view: SocketNet) -> Quic:
+    async def run(net: SocketNet) -> Quic:
         async with server(tmp_path, authority, HOST) as port:
-            return await view.quic(QuicHandshake("127.0.0.1", port, None))
+            return await net.quic(QuicHandshake("127.0.0.1", port, None))
 
-    assert looking(run).failure is None
+    assert measure(run).failure is None
 
 
 @given(st.binary(max_size=80))

@@ -8,14 +8,16 @@ from probe.net.concurrency import AdaptiveConcurrency
 from probe.net.rate_limit import RateLimiter
 
 
-def crowd(gate: RateLimiter, places: list[str], stay: float = 0.01) -> tuple[int, int, list[float]]:
+def crowd(
+    limiter: RateLimiter, places: list[str], stay: float = 0.01
+) -> tuple[int, int, list[float]]:
     """The most at once in all, the most at once at one place, and when each went in."""
     inside: Counter[str] = Counter()
     most, most_at_one, starts = 0, 0, []
 
     async def visit(place: str) -> None:
         nonlocal most, most_at_one
-        async with gate.enter(place):
+        async with limiter.enter(place):
             starts.append(monotonic())
             inside[place] += 1
             most = max(most, inside.total())
@@ -37,9 +39,9 @@ def test_so_many_in_all_and_so_few_at_one_place() -> None:
 
 
 def test_whoever_waits_for_a_busy_place_holds_up_nobody_else() -> None:
-    gate = RateLimiter(AdaptiveConcurrency(4), each=1)
+    limiter = RateLimiter(AdaptiveConcurrency(4), each=1)
     started = monotonic()
-    _, _, starts = crowd(gate, ["busy"] * 5 + ["free"], stay=0.05)
+    _, _, starts = crowd(limiter, ["busy"] * 5 + ["free"], stay=0.05)
     assert len([start for start in starts if start - started < 0.04]) == 2
 
 
@@ -63,33 +65,33 @@ def test_a_breath_between() -> None:
 
 
 def test_old_places_are_forgotten() -> None:
-    gate = RateLimiter(AdaptiveConcurrency(64))
-    crowd(gate, [f"p{number}" for number in range(1500)], stay=0)
-    assert len(gate._places) <= 1500
-    crowd(gate, ["one more"], stay=0)
-    assert len(gate._places) <= 1025
+    limiter = RateLimiter(AdaptiveConcurrency(64))
+    crowd(limiter, [f"p{number}" for number in range(1500)], stay=0)
+    assert len(limiter._states) <= 1500
+    crowd(limiter, ["one more"], stay=0)
+    assert len(limiter._states) <= 1025
 
 
 def test_turns_follow_what_the_line_bears() -> None:
-    ease = AdaptiveConcurrency(64)
-    gate = RateLimiter(ease)
+    concurrency = AdaptiveConcurrency(64)
+    limiter = RateLimiter(concurrency)
     names = [f"p{number}" for number in range(100)]
-    assert crowd(gate, names)[0] == 8
+    assert crowd(limiter, names)[0] == 8
     for _ in range(80):
-        ease.note(0.05)
-    assert crowd(gate, names)[0] == 64
+        concurrency.note(0.05)
+    assert crowd(limiter, names)[0] == 64
     for _ in range(80):
-        ease.note(2.0)
-    assert crowd(gate, names)[0] == 4
+        concurrency.note(2.0)
+    assert crowd(limiter, names)[0] == 4
 
 
 def test_who_leaves_while_waiting_takes_no_turn() -> None:
     async def impatient() -> list[str]:
-        gate = RateLimiter(AdaptiveConcurrency(1))
+        limiter = RateLimiter(AdaptiveConcurrency(1))
         done: list[str] = []
 
         async def visit(name: str) -> None:
-            async with gate.enter(name):
+            async with limiter.enter(name):
                 await asyncio.sleep(0.02)
                 done.append(name)
 

@@ -17,13 +17,13 @@ from probe.experiments.interface import Resolver
 from probe.experiments.operations import DnsQuery
 from probe.failure import Failure
 from probe.model import Dns
-from probe.net.dns_stream import OverHttp2
+from probe.net.dns_stream import Http2Queries
 from probe.net.session import SessionSettings
 from probe.net.target_net import SocketNet
 from tests.probe.net import http2_server
-from tests.probe.net.conftest import Looking
+from tests.probe.net.conftest import Measure
 from tests.probe.net.http2_server import Request
-from tests.probe.net.rude import Authority, Manner, reset, serving, until_goodbye
+from tests.probe.net.servers import Authority, Handler, reset, tcp_server, until_closed
 from tests.probe.net.test_dns import answer
 
 NAME = "site.example"
@@ -45,19 +45,19 @@ def at(
     return Resolver("127.0.0.1", "127.0.0.1", port, transport, name)
 
 
-def ask(looking: Looking, resolver: Resolver, *, times: int = 1) -> list[Dns]:
-    async def some(view: SocketNet) -> list[Dns]:
-        return [await view.dns(DnsQuery(NAME, resolver, limit=1.0)) for _ in range(times)]
+def ask(measure: Measure, resolver: Resolver, *, times: int = 1) -> list[Dns]:
+    async def some(net: SocketNet) -> list[Dns]:
+        return [await net.dns(DnsQuery(NAME, resolver, limit=1.0)) for _ in range(times)]
 
-    return looking(some)
+    return measure(some)
 
 
-def over_tls(context: ssl.SSLContext, then: Callable[[ssl.SSLSocket], object]) -> Manner:
-    def manner(sock: socket.socket) -> None:
+def over_tls(context: ssl.SSLContext, then: Callable[[ssl.SSLSocket], object]) -> Handler:
+    def handler(sock: socket.socket) -> None:
         with context.wrap_socket(sock, server_side=True) as tls:
             then(tls)
 
-    return manner
+    return handler
 
 
 def dot_answers(tls: ssl.SSLSocket, most: int = 1000) -> None:
@@ -83,11 +83,11 @@ def doh_answers(connection: H2Connection, request: Request) -> None:
     connection.send_data(request.stream, wire, end_stream=True)
 
 
-def doh(context: ssl.SSLContext, reply: http2_server.Answer = doh_answers) -> Manner:
+def doh(context: ssl.SSLContext, reply: http2_server.Answer = doh_answers) -> Handler:
     return over_tls(context, lambda tls: http2_server.serve(tls, reply))
 
 
-def test_dot_on_one_connection(looking: Looking, show: Context) -> None:
+def test_dot_on_one_connection(measure: Measure, show: Context) -> None:
     connections: list[int] = []
 
     def counting(sock: socket.socket) -> None:
@@ -95,32 +95,32 @@ def test_dot_on_one_connection(looking: Looking, show: Context) -> None:
         over_tls(context, dot_answers)(sock)
 
     context = show()
-    with serving(counting) as port:
-        steps = ask(looking, at(port, "dot"), times=3)
+    with tcp_server(counting) as port:
+        steps = ask(measure, at(port, "dot"), times=3)
     assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
     assert [step.transport for step in steps] == ["dot"] * 3
     assert len(connections) == 1
 
 
-def test_doh_over_http2_on_one_connection_at_once(looking: Looking, show: Context) -> None:
+def test_doh_over_http2_on_one_connection_at_once(measure: Measure, show: Context) -> None:
     connections: list[int] = []
 
     def counting(sock: socket.socket) -> None:
         connections.append(1)
         doh(context)(sock)
 
-    async def many(view: SocketNet) -> list[Dns]:
-        asks = [view.dns(DnsQuery(f"n{number}.example", at(port))) for number in range(30)]
+    async def many(net: SocketNet) -> list[Dns]:
+        asks = [net.dns(DnsQuery(f"n{number}.example", at(port))) for number in range(30)]
         return await asyncio.gather(*asks)
 
     context = show("h2")
-    with serving(counting) as port:
-        steps = looking(many)
+    with tcp_server(counting) as port:
+        steps = measure(many)
     assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
     assert len(connections) == 1
 
 
-def test_doh_falls_back_to_http1(looking: Looking, show: Context) -> None:
+def test_doh_falls_back_to_http1(measure: Measure, show: Context) -> None:
     def http1(tls: ssl.SSLSocket) -> None:
         head, _, body = tls.recv(4096).partition(b"\r\n\r\n")
         while b"content-length: " + str(len(body)).encode() not in head.lower():
@@ -128,13 +128,13 @@ def test_doh_falls_back_to_http1(looking: Looking, show: Context) -> None:
         wire = answer(body, "192.0.2.1")
         tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(wire), wire))
 
-    with serving(over_tls(show("http/1.1"), http1)) as port:
-        steps = ask(looking, at(port), times=2)
+    with tcp_server(over_tls(show("http/1.1"), http1)) as port:
+        steps = ask(measure, at(port), times=2)
     assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
 
 
 def test_over_http1_nobody_is_interrupted_by_the_next_question(
-    looking: Looking, show: Context
+    measure: Measure, show: Context
 ) -> None:
     def http1(tls: ssl.SSLSocket) -> None:
         body = tls.recv(4096).partition(b"\r\n\r\n")[2]
@@ -142,11 +142,11 @@ def test_over_http1_nobody_is_interrupted_by_the_next_question(
         wire = answer(body, "192.0.2.1")
         tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(wire), wire))
 
-    async def several(view: SocketNet) -> list[Dns]:
-        return await asyncio.gather(*(view.dns(DnsQuery(NAME, at(port))) for _ in range(4)))
+    async def several(net: SocketNet) -> list[Dns]:
+        return await asyncio.gather(*(net.dns(DnsQuery(NAME, at(port))) for _ in range(4)))
 
-    with serving(over_tls(show("http/1.1"), http1)) as port:
-        steps = looking(several)
+    with tcp_server(over_tls(show("http/1.1"), http1)) as port:
+        steps = measure(several)
     assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
 
 
@@ -155,7 +155,7 @@ def test_no_more_is_asked_at_a_time_than_the_server_takes() -> None:
     most = {SettingCodes.MAX_CONCURRENT_STREAMS: 7}
     server.local_settings = Settings(client=False, initial_values=most)
     server.initiate_connection()
-    questions = OverHttp2(RESOLVER, "/dns-query")
+    questions = Http2Queries(RESOLVER, "/dns-query")
     server.receive_data(questions.outgoing())
     questions.feed(server.data_to_send())
     asked = 0
@@ -169,7 +169,7 @@ def test_no_more_is_asked_at_a_time_than_the_server_takes() -> None:
 def test_a_window_that_is_never_opened_again_ends_a_connection() -> None:
     server = H2Connection(H2Configuration(client_side=False))
     server.initiate_connection()
-    questions = OverHttp2(RESOLVER, "/dns-query")
+    questions = Http2Queries(RESOLVER, "/dns-query")
     asked = 0
     while questions.open:
         key = questions.ask(NAME, "A")
@@ -181,16 +181,16 @@ def test_a_window_that_is_never_opened_again_ends_a_connection() -> None:
 
 
 def test_an_impostor_is_not_believed(
-    looking: Looking, show: Context, authority: Authority, tmp_path: Path
+    measure: Measure, show: Context, authority: Authority, tmp_path: Path
 ) -> None:
-    with serving(doh(show("h2", name="impostor.example"))) as port:
-        wrong_name = ask(looking, at(port))[0]
+    with tcp_server(doh(show("h2", name="impostor.example"))) as port:
+        wrong_name = ask(measure, at(port))[0]
     stranger = Authority("Stranger").leaf(RESOLVER).context(tmp_path, alpn=("h2",))
-    with serving(doh(stranger)) as port:
-        wrong_root = ask(looking, at(port))[0]
+    with tcp_server(doh(stranger)) as port:
+        wrong_root = ask(measure, at(port))[0]
     expired = authority.leaf(RESOLVER, days=-1).context(tmp_path, alpn=("h2",))
-    with serving(doh(expired)) as port:
-        too_late = ask(looking, at(port))[0]
+    with tcp_server(doh(expired)) as port:
+        too_late = ask(measure, at(port))[0]
     assert (wrong_name.failure, wrong_name.detail) == (Failure.SSL_HOSTNAME, "hostname")
     assert wrong_root.failure is Failure.SSL_AUTHORITY
     assert (too_late.failure, too_late.detail) == (Failure.SSL_CERTIFICATE, "expired")
@@ -199,57 +199,57 @@ def test_an_impostor_is_not_believed(
 
 
 def test_a_certificate_for_the_address_proves_a_resolver_too(
-    looking: Looking, show: Context
+    measure: Measure, show: Context
 ) -> None:
-    with serving(over_tls(show(name="127.0.0.1"), dot_answers)) as port:
-        by_address = ask(looking, at(port, "dot", None))[0]
-        by_either = ask(looking, at(port, "dot", RESOLVER))[0]
+    with tcp_server(over_tls(show(name="127.0.0.1"), dot_answers)) as port:
+        by_address = ask(measure, at(port, "dot", None))[0]
+        by_either = ask(measure, at(port, "dot", RESOLVER))[0]
     assert (by_address.failure, by_either.failure) == (None, None)
 
 
-def test_a_broken_connection_is_opened_again(looking: Looking, show: Context) -> None:
+def test_a_broken_connection_is_opened_again(measure: Measure, show: Context) -> None:
     context = show()
-    with serving(over_tls(context, lambda tls: dot_answers(tls, most=1))) as port:
+    with tcp_server(over_tls(context, lambda tls: dot_answers(tls, most=1))) as port:
 
-        async def twice(view: SocketNet) -> list[Dns]:
-            first = await view.dns(DnsQuery(NAME, at(port, "dot"), limit=1.0))
+        async def twice(net: SocketNet) -> list[Dns]:
+            first = await net.dns(DnsQuery(NAME, at(port, "dot"), limit=1.0))
             await asyncio.sleep(0.1)
-            return [first, await view.dns(DnsQuery(NAME, at(port, "dot"), limit=1.0))]
+            return [first, await net.dns(DnsQuery(NAME, at(port, "dot"), limit=1.0))]
 
-        steps = looking(twice)
+        steps = measure(twice)
     assert [step.failure for step in steps] == [None, None]
 
 
-def test_a_connection_that_fell_silent_is_left(looking: Looking, show: Context) -> None:
+def test_a_connection_that_fell_silent_is_left(measure: Measure, show: Context) -> None:
     context = show()
-    turns = iter((until_goodbye, dot_answers))
+    turns = iter((until_closed, dot_answers))
 
     def one_then_the_other(sock: socket.socket) -> None:
         over_tls(context, next(turns))(sock)
 
-    with serving(one_then_the_other) as port:
-        steps = ask(looking, at(port, "dot"), times=2)
+    with tcp_server(one_then_the_other) as port:
+        steps = ask(measure, at(port, "dot"), times=2)
     assert [step.failure for step in steps] == [Failure.TIMEOUT, None]
 
 
 @pytest.mark.parametrize(
-    ("manner", "failure"),
+    ("handler", "failure"),
     [
         (reset, Failure.RESET),
         (lambda sock: sock.recv(4096), Failure.EOF),
-        (until_goodbye, Failure.TIMEOUT),
+        (until_closed, Failure.TIMEOUT),
         (lambda sock: sock.sendall(b"220 mail\r\n"), Failure.SSL_HANDSHAKE),
     ],
 )
 def test_a_connection_that_cannot_be_opened(
-    looking: Looking, manner: Manner, failure: Failure
+    measure: Measure, handler: Handler, failure: Failure
 ) -> None:
-    with serving(manner) as port:
-        step = ask(looking, at(port))[0]
+    with tcp_server(handler) as port:
+        step = ask(measure, at(port))[0]
     assert (step.failure, step.replies) == (failure, ())
 
 
-def test_an_error_of_the_server_is_its_misbehaviour(looking: Looking, show: Context) -> None:
+def test_an_error_of_the_server_is_its_misbehaviour(measure: Measure, show: Context) -> None:
     def sorry(connection: H2Connection, request: Request) -> None:
         connection.send_headers(request.stream, [(":status", "503")], end_stream=True)
 
@@ -260,38 +260,38 @@ def test_an_error_of_the_server_is_its_misbehaviour(looking: Looking, show: Cont
         http2_server.page([], b"<html>")(connection, request)
 
     context = show("h2")
-    with serving(doh(context, sorry)) as port:
-        step = ask(looking, at(port))[0]
+    with tcp_server(doh(context, sorry)) as port:
+        step = ask(measure, at(port))[0]
         assert (step.failure, step.detail) == (Failure.DNS_MISBEHAVING, "http 503")
-    with serving(doh(context, broken)) as port:
-        step = ask(looking, at(port))[0]
+    with tcp_server(doh(context, broken)) as port:
+        step = ask(measure, at(port))[0]
         assert (step.failure, step.detail) == (Failure.EOF, "rst_stream 2")
-    with serving(doh(context, nonsense)) as port:
-        assert ask(looking, at(port))[0].failure is Failure.DNS_MISBEHAVING
+    with tcp_server(doh(context, nonsense)) as port:
+        assert ask(measure, at(port))[0].failure is Failure.DNS_MISBEHAVING
 
 
-def test_the_session_ends_with_questions_under_way(looking: Looking, show: Context) -> None:
-    async def leave(view: SocketNet) -> None:
-        asking = asyncio.ensure_future(view.dns(DnsQuery(NAME, at(port, "dot"), limit=5.0)))
+def test_the_session_ends_with_questions_under_way(measure: Measure, show: Context) -> None:
+    async def leave(net: SocketNet) -> None:
+        asking = asyncio.ensure_future(net.dns(DnsQuery(NAME, at(port, "dot"), limit=5.0)))
         await asyncio.sleep(0.2)
         asking.cancel()
 
-    with serving(over_tls(show(), until_goodbye)) as port:
-        looking(leave)
+    with tcp_server(over_tls(show(), until_closed)) as port:
+        measure(leave)
 
 
-def test_nobody_is_asked_who_never_answers(looking: Looking, lab: SessionSettings) -> None:
-    with serving(reset) as port:
+def test_nobody_is_asked_who_never_answers(measure: Measure, lab: SessionSettings) -> None:
+    with tcp_server(reset) as port:
         dead = at(port)
         settings = SessionSettings(
             lab=True, ca_file=lab.ca_file, resolver=("127.0.0.1", 1), public=(dead,), ipv6=False
         )
 
-        async def thrice(view: SocketNet) -> list[bool]:
+        async def thrice(net: SocketNet) -> list[bool]:
             asked = []
             for _ in range(3):
-                asked.append(dead in view.resolvers)
-                await view.dns(DnsQuery(NAME, dead, limit=0.2))
-            return [*asked, dead in view.resolvers]
+                asked.append(dead in net.resolvers)
+                await net.dns(DnsQuery(NAME, dead, limit=0.2))
+            return [*asked, dead in net.resolvers]
 
-        assert looking(thrice, settings) == [True, True, True, False]
+        assert measure(thrice, settings) == [True, True, True, False]

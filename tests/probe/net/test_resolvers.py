@@ -96,5 +96,5 @@ def test_this_machine_can_be_asked() -> None:
 
 
 def test_a_command_that_is_not_there_says_nothing() -> None:
-    assert resolvers._said(["no-such-command-anywhere"]) == ""
-    assert resolvers._said(["true"]) == ""
+    assert resolvers._output(["no-such-command-anywhere"]) == ""
+    assert resolvers._output(["true"]) == ""

@@ -12,25 +12,24 @@ from probe.certificates.roots import RootsError
 from probe.experiments.interface import Resolver, TransferNet
 from probe.experiments.operations import DnsQuery, TcpConnect
 from probe.failure import Failure
-from probe.net.byte_counter import ByteCounter
 from probe.net.route import has_route
-from probe.net.session import Session, SessionSettings
+from probe.net.session import NetSession, SessionSettings
 from probe.net.target_net import SocketNet
-from tests.probe.net.conftest import Looking
-from tests.probe.net.rude import answering, serving
+from tests.probe.net.conftest import Measure
+from tests.probe.net.servers import tcp_server, udp_server
 from tests.probe.net.test_dns import answer
 
 
-def test_a_view_is_a_net(looking: Looking) -> None:
-    async def port(view: SocketNet) -> TransferNet:
-        return view
+def test_a_view_is_a_net(measure: Measure) -> None:
+    async def port(net: SocketNet) -> TransferNet:
+        return net
 
-    assert looking(port) is not None
+    assert measure(port) is not None
 
 
 def test_bytes_and_round_trips_are_counted(lab: SessionSettings) -> None:
-    async def run() -> Session:
-        async with Session(replace(lab, resolver=("127.0.0.1", port))) as session:
+    async def run() -> NetSession:
+        async with NetSession(replace(lab, resolver=("127.0.0.1", port))) as session:
             net = session.net(monotonic())
             step = await net.dns(DnsQuery("site.example", net.resolvers[0]))
             assert step.failure is None
@@ -38,45 +37,45 @@ def test_bytes_and_round_trips_are_counted(lab: SessionSettings) -> None:
         return session
 
     with (
-        answering(lambda data, send: send(answer(data, "192.0.2.1"))) as port,
-        serving(lambda sock: sock.recv(1)) as tcp_port,
+        udp_server(lambda data, send: send(answer(data, "192.0.2.1"))) as port,
+        tcp_server(lambda sock: sock.recv(1)) as tcp_port,
     ):
         session = asyncio.run(run())
     assert session.bytes_out == 30
     assert session.bytes_in == 46
-    assert session.pace.round_trip is not None
+    assert session.timeouts.round_trip is not None
     assert session.roots == "file"
 
 
 def test_steps_count_from_their_origin(lab: SessionSettings) -> None:
     async def run() -> float:
-        async with Session(lab) as session:
+        async with NetSession(lab) as session:
             return (await session.net(monotonic() - 5).tcp(TcpConnect("127.0.0.1", 1, limit=1))).at
 
     assert 5 <= asyncio.run(run()) < 6
 
 
-def test_a_closed_port_and_an_unused_address(looking: Looking) -> None:
+def test_a_closed_port_and_an_unused_address(measure: Measure) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
-    async def ask(view: SocketNet) -> Failure | None:
-        return (await view.tcp(TcpConnect("127.0.0.1", port))).failure
+    async def ask(net: SocketNet) -> Failure | None:
+        return (await net.tcp(TcpConnect("127.0.0.1", port))).failure
 
-    assert looking(ask) is Failure.REFUSED
+    assert measure(ask) is Failure.REFUSED
 
 
 def test_a_bad_file_of_roots_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("nothing")
     with pytest.raises(RootsError):
-        Session(SessionSettings(ca_file=tmp_path / "empty.pem"))
+        NetSession(SessionSettings(ca_file=tmp_path / "empty.pem"))
 
 
 def test_without_ipv6_its_resolvers_are_left_out(lab: SessionSettings) -> None:
     six, four = Resolver("2606:4700::1", "2606:4700::1"), Resolver("1.1.1.1", "1.1.1.1")
 
     async def run(*, ipv6: bool) -> tuple[Resolver, ...]:
-        async with Session(replace(lab, public=(six, four), ipv6=ipv6)) as session:
+        async with NetSession(replace(lab, public=(six, four), ipv6=ipv6)) as session:
             assert session.net(0).ipv6 == ipv6
             return session.resolvers[1:]
 
@@ -84,39 +83,31 @@ def test_without_ipv6_its_resolvers_are_left_out(lab: SessionSettings) -> None:
     assert asyncio.run(run(ipv6=True)) == (six, four)
 
 
-def test_asks_can_go_together(looking: Looking) -> None:
-    async def ask(view: SocketNet) -> list[int]:
-        return await view.together([asyncio.sleep(0.05, 1), asyncio.sleep(0.01, 2)])
+def test_asks_can_go_together(measure: Measure) -> None:
+    async def ask(net: SocketNet) -> list[int]:
+        return await net.together([asyncio.sleep(0.05, 1), asyncio.sleep(0.01, 2)])
 
-    assert looking(ask) == [1, 2]
+    assert measure(ask) == [1, 2]
 
 
-def test_a_bug_in_one_of_several_asks_is_a_bug(looking: Looking) -> None:
+def test_a_bug_in_one_of_several_asks_is_a_bug(measure: Measure) -> None:
     async def broken() -> None:
         raise KeyError
 
-    async def ask(view: SocketNet) -> None:
-        await view.together([asyncio.sleep(1), broken()])
+    async def ask(net: SocketNet) -> None:
+        await net.together([asyncio.sleep(1), broken()])
 
     with pytest.raises(BaseExceptionGroup):
-        looking(ask)
+        measure(ask)
 
 
-def test_addresses_are_safe_or_not(looking: Looking) -> None:
-    async def ask(view: SocketNet) -> list[bool]:
-        await view.pause(0)
-        return [view.safe("127.0.0.1"), view.safe("1.1.1.1"), view.safe("site.example")]
+def test_addresses_are_safe_or_not(measure: Measure) -> None:
+    async def ask(net: SocketNet) -> list[bool]:
+        await net.pause(0)
+        return [net.safe("127.0.0.1"), net.safe("1.1.1.1"), net.safe("site.example")]
 
-    assert looking(ask) == [True, True, False]
-    assert looking(ask, SessionSettings(resolver=("127.0.0.1", 1))) == [False, True, False]
-
-
-def test_the_budget_runs_out() -> None:
-    budget = ByteCounter(100, bytes_in=60, bytes_out=39)
-    assert not budget.exhausted
-    budget.bytes_in += 1
-    assert budget.exhausted
-    assert not ByteCounter(None, bytes_in=10**9).exhausted
+    assert measure(ask) == [True, True, False]
+    assert measure(ask, SessionSettings(resolver=("127.0.0.1", 1))) == [False, True, False]
 
 
 def test_looking_for_a_route_sends_nothing_and_says_something() -> None:

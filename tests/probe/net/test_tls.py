@@ -14,19 +14,19 @@ from probe.failure import Failure
 from probe.model import Tcp, Tls, TrustReason
 from probe.net.stream import Stream
 from probe.net.target_net import SocketNet
-from tests.probe.net.conftest import Looking
-from tests.probe.net.rude import Authority, Manner, reset, serving, until_goodbye
+from tests.probe.net.conftest import Measure
+from tests.probe.net.servers import Authority, Handler, reset, tcp_server, until_closed
 
 NAME = "site.example"
 
 
-def shake(looking: Looking, port: int, **options: object) -> tuple[Tcp, Tls]:
-    async def ask(view: SocketNet) -> tuple[Tcp, Tls]:
-        tcp, tls = await view.tls(TlsHandshake("127.0.0.1", port, NAME, **options))  # type: ignore[arg-type]
+def shake(measure: Measure, port: int, **options: object) -> tuple[Tcp, Tls]:
+    async def ask(net: SocketNet) -> tuple[Tcp, Tls]:
+        tcp, tls = await net.tls(TlsHandshake("127.0.0.1", port, NAME, **options))  # type: ignore[arg-type]
         assert tls is not None
         return tcp, tls
 
-    return looking(ask)
+    return measure(ask)
 
 
 @pytest.fixture
@@ -37,26 +37,26 @@ def show(authority: Authority, tmp_path: Path) -> Callable[..., ssl.SSLContext]:
     return context
 
 
-def speaking_tls(context: ssl.SSLContext) -> Manner:
-    def manner(sock: socket.socket) -> None:
+def speaking_tls(context: ssl.SSLContext) -> Handler:
+    def handler(sock: socket.socket) -> None:
         with context.wrap_socket(sock, server_side=True) as tls:
-            until_goodbye(tls)
+            until_closed(tls)
 
-    return manner
+    return handler
 
 
 def test_a_fine_handshake_is_told_in_full(
-    looking: Looking, authority: Authority, tmp_path: Path
+    measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
     leaf = authority.leaf(NAME)
-    with serving(speaking_tls(leaf.context(tmp_path, alpn=("h2",)))) as port:
+    with tcp_server(speaking_tls(leaf.context(tmp_path, alpn=("h2",)))) as port:
 
-        async def ask(view: SocketNet) -> tuple[Tcp, Tls, dict[str, bytes]]:
-            tcp, tls = await view.tls(TlsHandshake("127.0.0.1", port, NAME))
+        async def ask(net: SocketNet) -> tuple[Tcp, Tls, dict[str, bytes]]:
+            tcp, tls = await net.tls(TlsHandshake("127.0.0.1", port, NAME))
             assert tls is not None
-            return tcp, tls, view.certs
+            return tcp, tls, net.certs
 
-        tcp, tls, certs = looking(ask)
+        tcp, tls, certs = measure(ask)
     assert (tcp.failure, tls.failure, tls.version, tls.alpn) == (None, None, "TLSv1.3", "h2")
     assert tls.cipher is not None
     assert tls.server_hello is not None
@@ -72,111 +72,115 @@ def test_a_fine_handshake_is_told_in_full(
     assert (tls.alert, tls.alert_by) == (None, None)
 
 
-def after_hello(manner: Manner) -> Manner:
+def after_hello(handler: Handler) -> Handler:
     def then(sock: socket.socket) -> None:
         sock.recv(65536)
-        manner(sock)
+        handler(sock)
 
     return then
 
 
-def test_a_reset_after_the_hello(looking: Looking) -> None:
-    with serving(after_hello(reset)) as port:
-        _, tls = shake(looking, port)
+def test_a_reset_after_the_hello(measure: Measure) -> None:
+    with tcp_server(after_hello(reset)) as port:
+        _, tls = shake(measure, port)
     assert (tls.failure, tls.bytes_out, tls.bytes_in) == (Failure.RESET, 517, 0)
     assert not tls.answered
 
 
-def test_a_goodbye_after_the_hello_is_no_reset(looking: Looking) -> None:
-    with serving(after_hello(socket.socket.close)) as port:
-        _, tls = shake(looking, port)
+def test_a_goodbye_after_the_hello_is_no_reset(measure: Measure) -> None:
+    with tcp_server(after_hello(socket.socket.close)) as port:
+        _, tls = shake(measure, port)
     assert (tls.failure, tls.bytes_out, tls.bytes_in) == (Failure.EOF, 517, 0)
 
 
-def test_silence_is_neither(looking: Looking) -> None:
-    with serving(until_goodbye) as port:
-        _, tls = shake(looking, port, limit=0.3)
+def test_silence_is_neither(measure: Measure) -> None:
+    with tcp_server(until_closed) as port:
+        _, tls = shake(measure, port, limit=0.3)
     assert (tls.failure, tls.bytes_in, tls.limit) == (Failure.TIMEOUT, 0, 0.3)
     assert tls.acknowledged is not False  # its kernel confirms what the server never answers
     assert 0.29 < tls.elapsed < 0.6
 
 
-def test_hanging_up_before_the_hello_is_a_goodbye(looking: Looking) -> None:
-    with serving(socket.socket.close) as port:
-        _, tls = shake(looking, port)
+def test_hanging_up_before_the_hello_is_a_goodbye(measure: Measure) -> None:
+    with tcp_server(socket.socket.close) as port:
+        _, tls = shake(measure, port)
     assert tls.failure in (Failure.EOF, Failure.RESET)
     assert tls.bytes_in == 0
 
 
-def test_a_fatal_alert_is_the_peers(looking: Looking) -> None:
+def test_a_fatal_alert_is_the_peers(measure: Measure) -> None:
     unrecognised_name = bytes.fromhex("15030300020270")
-    with serving(after_hello(lambda sock: sock.sendall(unrecognised_name))) as port:
-        _, tls = shake(looking, port)
+    with tcp_server(after_hello(lambda sock: sock.sendall(unrecognised_name))) as port:
+        _, tls = shake(measure, port)
     assert (tls.failure, tls.alert, tls.alert_by) == (Failure.SSL_HANDSHAKE, 112, "peer")
     assert tls.bytes_in == 7
 
 
-def test_an_alert_without_a_name_is_still_a_number(looking: Looking) -> None:
-    with serving(after_hello(lambda sock: sock.sendall(bytes.fromhex("150303000202fa")))) as port:
-        _, tls = shake(looking, port)
+def test_an_alert_without_a_name_is_still_a_number(measure: Measure) -> None:
+    with tcp_server(
+        after_hello(lambda sock: sock.sendall(bytes.fromhex("150303000202fa")))
+    ) as port:
+        _, tls = shake(measure, port)
     assert (tls.failure, tls.alert, tls.alert_by) == (Failure.SSL_HANDSHAKE, 0xFA, "peer")
 
 
-def test_a_handshake_without_end_is_ended(looking: Looking) -> None:
+def test_a_handshake_without_end_is_ended(measure: Measure) -> None:
     def babble(sock: socket.socket) -> None:
         sock.sendall(bytes.fromhex("160303004a0200004603036a") + b"x" * 31 + b"\0\xc0\x2f\0")
         while True:
             sock.sendall(bytes.fromhex("160303000400000000") * 4096)  # HelloRequest, ignored
 
-    with serving(after_hello(babble)) as port:
-        _, tls = shake(looking, port, limit=5.0)
+    with tcp_server(after_hello(babble)) as port:
+        _, tls = shake(measure, port, limit=5.0)
     assert tls.failure is Failure.SSL_HANDSHAKE
     assert tls.bytes_in < 4 << 20
     assert tls.elapsed < 4
 
 
-def test_a_close_notify_is_a_goodbye(looking: Looking) -> None:
-    with serving(after_hello(lambda sock: sock.sendall(bytes.fromhex("15030300020100")))) as port:
-        _, tls = shake(looking, port)
+def test_a_close_notify_is_a_goodbye(measure: Measure) -> None:
+    with tcp_server(
+        after_hello(lambda sock: sock.sendall(bytes.fromhex("15030300020100")))
+    ) as port:
+        _, tls = shake(measure, port)
     assert (tls.failure, tls.alert, tls.alert_by) == (Failure.EOF, 0, "peer")
 
 
-def test_an_alert_is_heard_before_the_reset_behind_it(looking: Looking) -> None:
+def test_an_alert_is_heard_before_the_reset_behind_it(measure: Measure) -> None:
     def alert_and_reset(sock: socket.socket) -> None:
         sock.sendall(bytes.fromhex("15030300020228"))
         time.sleep(0.05)
         reset(sock)
 
-    with serving(after_hello(alert_and_reset)) as port:
-        _, tls = shake(looking, port)
+    with tcp_server(after_hello(alert_and_reset)) as port:
+        _, tls = shake(measure, port)
     assert (tls.failure, tls.alert, tls.alert_by) == (Failure.SSL_HANDSHAKE, 40, "peer")
 
 
-def test_garbage_instead_of_tls(looking: Looking) -> None:
+def test_garbage_instead_of_tls(measure: Measure) -> None:
     page = b"HTTP/1.1 403 Forbidden\r\n\r\n"
-    with serving(after_hello(lambda sock: sock.sendall(page))) as port:
-        _, tls = shake(looking, port)
+    with tcp_server(after_hello(lambda sock: sock.sendall(page))) as port:
+        _, tls = shake(measure, port)
     assert (tls.failure, tls.bytes_in) == (Failure.SSL_HANDSHAKE, len(page))
     assert tls.alert_by != "peer"
 
 
-def test_our_own_alert_is_ours(looking: Looking) -> None:
+def test_our_own_alert_is_ours(measure: Measure) -> None:
     nonsense = bytes.fromhex("160303000402000000")  # a ServerHello of no length
-    with serving(after_hello(lambda sock: sock.sendall(nonsense))) as port:
-        _, tls = shake(looking, port)
+    with tcp_server(after_hello(lambda sock: sock.sendall(nonsense))) as port:
+        _, tls = shake(measure, port)
     assert (tls.failure, tls.alert_by) == (Failure.SSL_HANDSHAKE, "us")
     assert tls.alert == 50
 
 
 def test_an_old_server_is_not_refused_by_us(
-    looking: Looking, authority: Authority, tmp_path: Path
+    measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
     context = authority.leaf(NAME).context(tmp_path)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    with serving(speaking_tls(context)) as port:
-        _, modern = shake(looking, port)
-        _, forced = shake(looking, port, hello="tls12")
-        _, newest = shake(looking, port, hello="tls13")
+    with tcp_server(speaking_tls(context)) as port:
+        _, modern = shake(measure, port)
+        _, forced = shake(measure, port, hello="tls12")
+        _, newest = shake(measure, port, hello="tls13")
     assert (modern.failure, modern.version) == (None, "TLSv1.2")
     assert (forced.failure, forced.version, forced.hello) == (None, "TLSv1.2", "tls12")
     assert (newest.failure, newest.alert, newest.alert_by) == (Failure.SSL_HANDSHAKE, 70, "peer")
@@ -184,26 +188,26 @@ def test_an_old_server_is_not_refused_by_us(
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_very_old_server_is_not_refused_by_us_either(
-    looking: Looking, authority: Authority, tmp_path: Path
+    measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
     context = authority.leaf(NAME).context(tmp_path)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
-    with serving(speaking_tls(context)) as port:
-        _, tls = shake(looking, port)
+    with tcp_server(speaking_tls(context)) as port:
+        _, tls = shake(measure, port)
     assert (tls.failure, tls.version) == (None, "TLSv1")
 
 
-def test_hellos_that_offer_less(looking: Looking, authority: Authority, tmp_path: Path) -> None:
+def test_hellos_that_offer_less(measure: Measure, authority: Authority, tmp_path: Path) -> None:
     context = authority.leaf(NAME).context(tmp_path, alpn=("h2", "http/1.1"))
-    with serving(speaking_tls(context)) as port:
-        assert shake(looking, port)[1].alpn == "h2"
-        assert shake(looking, port, hello="http11")[1].alpn == "http/1.1"
-        assert shake(looking, port, hello="noalpn")[1].alpn is None
+    with tcp_server(speaking_tls(context)) as port:
+        assert shake(measure, port)[1].alpn == "h2"
+        assert shake(measure, port, hello="http11")[1].alpn == "http/1.1"
+        assert shake(measure, port, hello="noalpn")[1].alpn is None
 
 
 def test_a_split_hello_goes_out_in_two_and_still_works(
-    looking: Looking, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    measure: Measure, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = authority.leaf(NAME).context(tmp_path)
     written: list[bytes] = []
@@ -214,8 +218,8 @@ def test_a_split_hello_goes_out_in_two_and_still_works(
         await write(self, data)
 
     monkeypatch.setattr(Stream, "write", noting)
-    with serving(speaking_tls(context)) as port:
-        _, split = shake(looking, port, hello="split")
+    with tcp_server(speaking_tls(context)) as port:
+        _, split = shake(measure, port, hello="split")
     assert (split.failure, split.hello) == (None, "split")
     assert written[0].endswith(b"site.e")
     assert written[1].startswith(b"xample")
@@ -231,34 +235,34 @@ def test_a_split_hello_goes_out_in_two_and_still_works(
     ],
 )
 def test_a_bad_certificate_does_not_stop_the_handshake(
-    looking: Looking,
+    measure: Measure,
     show: Callable[..., ssl.SSLContext],
     names: tuple[str, ...],
     days: float,
     reason: TrustReason,
 ) -> None:
-    with serving(
+    with tcp_server(
         speaking_tls(show(*names, days=days, own=reason is TrustReason.SELF_SIGNED))
     ) as port:
-        _, tls = shake(looking, port)
+        _, tls = shake(measure, port)
     assert tls.failure is None
     assert tls.trust is not None
     assert (tls.trust.valid, tls.trust.reason) == (False, reason)
 
 
 def test_trust_can_be_judged_for_another_name_than_was_offered(
-    looking: Looking, authority: Authority, tmp_path: Path
+    measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
     leaf = authority.leaf("real.example")
-    with serving(speaking_tls(leaf.context(tmp_path))) as port:
-        _, tls = shake(looking, port, verify="real.example")
+    with tcp_server(speaking_tls(leaf.context(tmp_path))) as port:
+        _, tls = shake(measure, port, verify="real.example")
     assert tls.sni == NAME
     assert tls.trust is not None
     assert tls.trust.valid
 
 
 def test_the_chain_is_kept_when_the_handshake_fails_after_it(
-    looking: Looking, authority: Authority, tmp_path: Path
+    measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
     leaf = authority.leaf(NAME)
     context = leaf.context(tmp_path)
@@ -274,8 +278,8 @@ def test_the_chain_is_kept_when_the_handshake_fails_after_it(
         sock.recv(65536)
         reset(sock)
 
-    with serving(first_flight_then_reset) as port:
-        _, tls = shake(looking, port)
+    with tcp_server(first_flight_then_reset) as port:
+        _, tls = shake(measure, port)
     assert tls.failure is Failure.RESET
     assert tls.bytes_in > len(leaf.der)
     assert tls.chain[0] == hashlib.sha256(leaf.der).hexdigest()
@@ -283,23 +287,23 @@ def test_the_chain_is_kept_when_the_handshake_fails_after_it(
     assert tls.trust.valid
 
 
-def test_a_name_that_tls_cannot_carry_is_said_so(looking: Looking) -> None:
-    async def ask(view: SocketNet) -> Tls | None:
-        return (await view.tls(TlsHandshake("127.0.0.1", port, "x" * 64 + ".example")))[1]
+def test_a_name_that_tls_cannot_carry_is_said_so(measure: Measure) -> None:
+    async def ask(net: SocketNet) -> Tls | None:
+        return (await net.tls(TlsHandshake("127.0.0.1", port, "x" * 64 + ".example")))[1]
 
-    with serving(until_goodbye) as port:
-        tls = looking(ask)
+    with tcp_server(until_closed) as port:
+        tls = measure(ask)
     assert tls is not None
     assert (tls.failure, tls.detail, tls.bytes_out) == (Failure.UNKNOWN, "not_a_host_name", 0)
 
 
-def test_no_name_can_be_offered_too(looking: Looking, authority: Authority, tmp_path: Path) -> None:
-    async def ask(view: SocketNet) -> Tls | None:
-        return (await view.tls(TlsHandshake("127.0.0.1", port, None, verify="127.0.0.1")))[1]
+def test_no_name_can_be_offered_too(measure: Measure, authority: Authority, tmp_path: Path) -> None:
+    async def ask(net: SocketNet) -> Tls | None:
+        return (await net.tls(TlsHandshake("127.0.0.1", port, None, verify="127.0.0.1")))[1]
 
     leaf = authority.leaf("127.0.0.1")
-    with serving(speaking_tls(leaf.context(tmp_path))) as port:
-        tls = looking(ask)
+    with tcp_server(speaking_tls(leaf.context(tmp_path))) as port:
+        tls = measure(ask)
     assert tls is not None
     assert (tls.failure, tls.sni) == (None, None)
     assert tls.trust is not None

@@ -20,7 +20,7 @@ from probe.net import sampling, tcp_info, transfer as module
 from probe.net.tcp_info import TcpInfo
 from probe.net.transfer import transfer
 
-Manner = Callable[[ssl.SSLSocket], None]
+Handler = Callable[[ssl.SSLSocket], None]
 IDENTITY = make_identity()
 HERE = "127.0.0.1"
 
@@ -32,7 +32,7 @@ def fetch(port: int, size: int = 65536, *, cap: float = 2.0, pin: str | None = N
 
 
 @contextmanager
-def server(manner: Manner) -> Iterator[int]:
+def server(handler: Handler) -> Iterator[int]:
     """Serve one TLS connection in the given manner."""
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -41,7 +41,7 @@ def server(manner: Manner) -> Iterator[int]:
         try:
             with IDENTITY.context().wrap_socket(raw, server_side=True) as tls:
                 tls.recv(65536)
-                manner(tls)
+                handler(tls)
         except OSError:
             pass  # the client hung up first: its good right
         finally:
@@ -121,13 +121,13 @@ def _freeze(tls: ssl.SSLSocket, quiet: float = 3.0) -> None:
 
 
 @pytest.mark.parametrize(
-    ("manner", "ended", "failure"),
+    ("handler", "ended", "failure"),
     [(_reset, "reset", Failure.RESET), (_close, "eof", Failure.EOF)],
 )
 def test_a_reset_and_a_goodbye_in_the_middle_are_different_facts(
-    manner: Manner, ended: str, failure: Failure
+    handler: Handler, ended: str, failure: Failure
 ) -> None:
-    with server(manner) as port:
+    with server(handler) as port:
         step = fetch(port)
     assert (step.ended, step.failure) == (ended, failure)
 
@@ -197,10 +197,10 @@ def test_what_is_held_back_behind_a_lost_segment_came_as_well(
         samples.progress(0.1, 4500, connection)
         told = TcpInfo(segments=9, out_of_order=4, segment_bytes=1000)
         samples.take(0.2, connection)
-        assert samples.passed() == 8500
+        assert samples.received_bytes() == 8500
         told = TcpInfo(segments=9, out_of_order=0, segment_bytes=1000)  # sent twice, not lost
         samples.take(0.3, connection)
-        assert samples.passed() == 4500
+        assert samples.received_bytes() == 4500
 
 
 def test_cancelling_ends_the_thread_within_a_tick() -> None:

@@ -14,12 +14,11 @@ from probe.experiments.interface import Resolver, TtlProber
 from probe.failure import Failure
 from probe.model import Dns, Ping, Steps, Tcp, Tls
 from probe.net import ttl
-from probe.net.byte_counter import ByteCounter
 from probe.net.routers import near
-from probe.net.stream import Stream, connect
+from probe.net.stream import ByteCounter, Stream, connect
 from probe.net.target_net import SocketNet
-from tests.probe.net.conftest import Looking
-from tests.probe.net.rude import reset, serving, until_goodbye
+from tests.probe.net.conftest import Measure
+from tests.probe.net.servers import reset, tcp_server, until_closed
 
 T = TypeVar("T")
 HERE = "127.0.0.1"
@@ -34,14 +33,14 @@ def extended(origin: int, type_: int, code: int = 0) -> bytes:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
 def test_a_routers_word_is_read_from_the_error_queue() -> None:
-    assert ttl.parse(0, 11, extended(2, 11)) == ttl.Icmp(11, 0, "198.51.100.4")
+    assert ttl.parse(0, 11, extended(2, 11)) == ttl.IcmpError(11, 0, "198.51.100.4")
     said = ttl.parse(0, 11, extended(2, 3, 3))
     assert said is not None
     assert (said.expired, said.unreachable) == (False, True)
     assert ttl.parse(0, 11, extended(1, 11)) is None  # the machine's own error
     assert ttl.parse(0, 2, extended(2, 11)) is None
     assert ttl.parse(0, 11, b"short") is None
-    assert ttl.parse(0, 11, extended(2, 11)[:16]) == ttl.Icmp(11, 0, None)
+    assert ttl.parse(0, 11, extended(2, 11)[:16]) == ttl.IcmpError(11, 0, None)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +95,7 @@ def test_a_routers_word_leaves_time_for_a_nearer_answer(
 ) -> None:
     async def go() -> None:
         with socket.socket() as sock:
-            stream = Stream(sock, ByteCounter(None))
+            stream = Stream(sock, ByteCounter())
             stream.limit(3)
             stream._loop = Script(*answers)  # type: ignore[assignment]
             if raised is None:
@@ -113,17 +112,17 @@ def test_a_routers_word_leaves_time_for_a_nearer_answer(
 def test_a_limited_connection_ends_with_a_reset_that_arrives() -> None:
     seen: list[int | None] = []
 
-    def manner(sock: socket.socket) -> None:
+    def handler(sock: socket.socket) -> None:
         try:
             sock.recv(10)
             seen.append(None)
         except OSError as error:
             seen.append(error.errno)
 
-    with serving(manner) as port:
+    with tcp_server(handler) as port:
 
         async def go() -> None:
-            stream = await connect(HERE, port, ByteCounter(None))
+            stream = await connect(HERE, port, ByteCounter())
             stream.limit(2)
             stream.close()
             await asyncio.sleep(0.1)
@@ -132,51 +131,51 @@ def test_a_limited_connection_ends_with_a_reset_that_arrives() -> None:
     assert seen == [errno.ECONNRESET]
 
 
-def stepping(looking: Looking, ask: Callable[[TtlProber], Awaitable[T]]) -> T:
-    async def inside(view: SocketNet) -> T:
-        async with view.ttl_prober([]) as stepper:
+def stepping(measure: Measure, ask: Callable[[TtlProber], Awaitable[T]]) -> T:
+    async def inside(net: SocketNet) -> T:
+        async with net.ttl_prober([]) as stepper:
             assert stepper.raw is not None
             return await ask(stepper)
 
-    return looking(inside)
+    return measure(inside)
 
 
-def test_looks_say_how_far_they_went(looking: Looking) -> None:
+def test_looks_say_how_far_they_went(measure: Measure) -> None:
     def reads_and_resets(sock: socket.socket) -> None:
         sock.recv(100)
         reset(sock)
 
-    with serving(reads_and_resets) as port:
+    with tcp_server(reads_and_resets) as port:
 
         async def hello(stepper: TtlProber) -> tuple[Tcp, Tls | None]:
             return await stepper.hello(HERE, port, "site.example", 5)
 
-        tcp, tls = stepping(looking, hello)
+        tcp, tls = stepping(measure, hello)
     assert tls is not None
     assert tls.travel is not None
     assert (tcp.failure, tls.failure, tls.travel.ttl) == (None, Failure.RESET, 5)
-    with serving(until_goodbye) as port:
+    with tcp_server(until_closed) as port:
 
         async def silent(stepper: TtlProber) -> Steps:
             url = f"http://site.example:{port}/"
             return await stepper.request(url, HERE, "site.example", 5)
 
-        _, http = stepping(looking, silent)
+        _, http = stepping(measure, silent)
     assert http.failure in {Failure.TIMEOUT, Failure.EOF}
     assert http.travel is not None
     assert (http.travel.ttl, http.travel.packets) == (5, ())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-def test_a_traceroute_to_this_machine_ends_at_once(looking: Looking) -> None:
+def test_a_traceroute_to_this_machine_ends_at_once(measure: Measure) -> None:
     async def ask(stepper: TtlProber) -> Sequence[Ping]:
         return await stepper.routers(HERE, 3, 1)
 
-    (only,) = stepping(looking, ask)
+    (only,) = stepping(measure, ask)
     assert (only.what, only.failure) == ("server", None)
 
 
-def test_a_question_with_limited_packets(looking: Looking) -> None:
+def test_a_question_with_limited_packets(measure: Measure) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
         closed.bind((HERE, 0))
         resolver = Resolver("8.8.8.8", HERE, closed.getsockname()[1])
@@ -184,7 +183,7 @@ def test_a_question_with_limited_packets(looking: Looking) -> None:
         async def ask(stepper: TtlProber) -> Dns:
             return await stepper.query("site.example", resolver, 3)
 
-        step = stepping(looking, ask)
+        step = stepping(measure, ask)
     assert step.failure is Failure.TIMEOUT
     assert step.travel is not None
     assert step.travel.ttl == 3

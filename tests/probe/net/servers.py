@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-Manner = Callable[[socket.socket], object]
+Handler = Callable[[socket.socket], object]
 NOW = dt.datetime.now(dt.UTC)
 
 
 @contextmanager
-def serving(manner: Manner) -> Iterator[int]:
+def tcp_server(handler: Handler) -> Iterator[int]:
     """Serve every connection in the given manner; the port is given."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     stopping = threading.Event()
@@ -32,7 +32,7 @@ def serving(manner: Manner) -> Iterator[int]:
         with sock:
             sock.settimeout(5)
             with suppress(OSError):  # the client hung up first: its good right
-                manner(sock)
+                handler(sock)
 
     def loop() -> None:
         while not stopping.is_set():
@@ -58,7 +58,7 @@ def serving(manner: Manner) -> Iterator[int]:
 
 
 @contextmanager
-def answering(reply: Callable[[bytes, Callable[[bytes], None]], None]) -> Iterator[int]:
+def udp_server(reply: Callable[[bytes, Callable[[bytes], None]], None]) -> Iterator[int]:
     """Answer datagrams: `reply` gets each one and a way to send back."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("127.0.0.1", 0))
@@ -91,7 +91,7 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
-def until_goodbye(sock: socket.socket) -> None:
+def until_closed(sock: socket.socket) -> None:
     """Say nothing until the client hangs up."""
     while sock.recv(65536):
         pass
