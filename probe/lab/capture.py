@@ -1,108 +1,179 @@
-"""Keep what the probe saw in the lab as golden cases: `python -m probe.lab.capture FOLDER [GLOB]`.
+"""Make golden cases: `python -m probe.lab.capture FOLDER [GLOB] [-e EXPERIMENT] [--records FILE]`.
 
-One line a record, in `FOLDER/<experiment>/<layer>.jsonl`: the scenario, what is right, and the
-record without its certificates and its verdict, so that judging it again is the test. Only records
-whose verdict was right are kept: a case is an example of the rules, not of their gaps.
+Three sources. The scenarios whose name matches GLOB are played, and every record whose verdict is
+right becomes a case with the scenario's sentence. With `-e` these experiments are run as well, once
+in each country; nothing says what a right verdict on `connectivity` or `speed` is, so these cases
+have no sentence. `--records` plays nothing and takes the records of a file that the probe wrote.
+
+A case without a sentence is not accepted by `probe.lab.cases.load`: read the file, check that its
+verdict is right, and write the sentence. A case is cut down to what a rule can read, and the
+verdict on what is left is the verdict on the whole.
 """
 
-import sys
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import click
 import msgspec
 
-from probe.lab.harness import stage
-from probe.lab.matrix import by_climate, chosen
-from probe.lab.scenario import Environment, Expect, Scenario
+from probe import codec
+from probe.compare import host_of
+from probe.judge import judge
+from probe.lab.cases import Case, expected, text
+from probe.lab.harness import start_harness
+from probe.lab.matrix import group_by_environment, select_scenarios
+from probe.lab.scenario import Environment, Scenario
 from probe.lab.testbed import NetnsTestbed
-from probe.model import Data, Http, Record, Step
+from probe.model import Record
 
-_BODY = 1024  # characters of base64: whole groups of four
+# What no rule reads.
+_UNREAD = {
+    *("bytes_out", "category", "cipher", "cnames", "datagrams_in", "datagrams_out"),
+    *("declared_bytes", "errno", "extensions", "facts", "first_byte_seconds", "limit"),
+    *("logged", "peak_gap", "verdict", "version", "versions"),
+}
+# What few rules read and what takes much room: kept only where the verdict needs it.
+_BULKY = (
+    *("certs", "body", "headers", "links", "chain", "server_hello", "ttl"),
+    *("serial", "not_before", "not_after", "issuer", "subject", "local"),
+)
+_BODY = 1024  # characters of base64 (whole groups of four): enough to know a block page by
+_HASH = re.compile(r"((?:aki:|name:)?[0-9a-f]{12})[0-9a-f]{28,}")
 
-
-class Case(Data, frozen=True, kw_only=True):
-    """One captured record and the right verdict on it."""
-
-    scenario: str
-    outcome: str
-    mechanisms: tuple[str, ...] = ()
-    record: Record
-
-
-def capture(folder: Path, pattern: str = "*") -> Iterator[str]:
-    """Play the scenarios of that name and write their cases; say what was kept, file by file."""
-    lines: dict[Path, list[bytes]] = {}
-    for climate, scenarios in by_climate(chosen(pattern)).items():
-        for case in _play(climate, scenarios):
-            layer = case.scenario.partition(".")[0]
-            path = folder / case.record.experiment / f"{layer}.jsonl"
-            lines.setdefault(path, []).append(_small(case))
-        _write(lines)
-        yield f"{climate}: {sum(map(len, lines.values()))} cases so far"
+_Tree: TypeAlias = dict[str, Any]
 
 
-def _write(lines: dict[Path, list[bytes]]) -> None:
-    for path, cases in lines.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"\n".join(cases) + b"\n")
+def play(pattern: str, experiments: Sequence[str] = ()) -> Iterator[tuple[str, Case]]:
+    """Play the scenarios of that name; give back the name and the case of each right record."""
+    for environment, scenarios in group_by_environment(select_scenarios(pattern)).items():
+        cases = list(_play(environment, scenarios, experiments))
+        names = [name_of(case) for case in cases]
+        for name, case in zip(names, cases, strict=True):
+            host = host_of(case.record.input).partition(".")[0]
+            yield name if names.count(name) == 1 else f"{name}_{_words(host)}", case
 
 
-def _play(climate: Environment, scenarios: list[Scenario]) -> Iterator[Case]:
+def name_of(case: Case) -> str:
+    """`<experiment>/<scenario>`, without saying twice what the folder says."""
+    experiment = case.record.experiment
+    words = _words(case.scenario or "").split("_")
+    for said in ("services", experiment):
+        words = words[words[0] == said and len(words) > 1 :]
+    return f"{experiment}/{'_'.join(words)}"
+
+
+def _words(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def _play(
+    environment: Environment, scenarios: list[Scenario], experiments: Sequence[str]
+) -> Iterator[Case]:
     settings = "\n".join(each.settings for each in scenarios)
     owners = {expect.url: scenario for scenario in scenarios for expect in scenario.expect}
     with (
-        NetnsTestbed(scenarios, line=climate.line) as country,
-        stage(country, climate.control, country.urls(), climate.looks, settings) as ready,
+        NetnsTestbed(scenarios, line=environment.line) as testbed,
+        start_harness(
+            testbed, environment.control, testbed.urls(), environment.control_experiments, settings
+        ) as harness,
     ):
-        control = () if climate.control != "none" else ("--control", "none")
-        for experiments in {scenario.experiments for scenario in scenarios}:
-            urls = [url for url, owner in owners.items() if owner.experiments == experiments]
-            for found in ready.probe(urls, "-e", ",".join(experiments), *control):
+        control = () if environment.control != "none" else ("--control", "none")
+        for wanted in {scenario.experiments for scenario in scenarios}:
+            urls = [url for url, owner in owners.items() if owner.experiments == wanted]
+            for found in harness.probe(urls, "-e", ",".join(wanted), *control):
                 record = msgspec.convert(found, Record)
-                owner = owners.get(record.input)
-                if owner is not None:
-                    yield from _right(owner, country.expect(record.input), record)
+                owner, verdict = owners.get(record.input), record.verdict
+                if owner is None or verdict is None:
+                    continue
+                expect = testbed.expect(record.input)
+                if expect.accepts(verdict.outcome, verdict.mechanisms):
+                    yield make(record, shows=expect.why, scenario=owner.name)
+        if experiments:
+            for found in harness.probe(list(owners)[:1], "-e", ",".join(experiments), *control):
+                record = msgspec.convert(found, Record)
+                if record.experiment in experiments:
+                    yield make(record, scenario=scenarios[0].name)
 
 
-def _right(scenario: Scenario, expect: Expect, record: Record) -> Iterator[Case]:
-    verdict = record.verdict
-    if verdict is None or not expect.accepts(verdict.outcome, verdict.mechanisms):
-        return
-    steps = tuple(map(_shorter, record.steps))
-    bare = msgspec.structs.replace(record, steps=steps, certs={}, verdict=None)
-    yield Case(
-        scenario=scenario.name,
-        outcome=verdict.outcome,
-        mechanisms=tuple(verdict.mechanisms),
-        record=bare,
-    )
+def from_records(path: Path, experiments: Sequence[str] = ()) -> Iterator[tuple[str, Case]]:
+    """A case without a sentence for each judged record of a file (of these experiments, if any)."""
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        record = codec.decode(line)
+        if record.verdict is not None and (not experiments or record.experiment in experiments):
+            yield f"{record.experiment}/{_words(path.stem)}_{number}", make(record)
 
 
-def _shorter(step: Step) -> Step:
-    """The beginning of a page is enough to know a block page by."""
-    if isinstance(step, Http) and step.body:
-        return msgspec.structs.replace(step, body=step.body[:_BODY])
-    return step
+def make(record: Record, *, shows: str = "", scenario: str | None = None) -> Case:
+    """A case of a record, cut down to what judging it needs."""
+    expect = expected(judge(record))
+    return Case(shows=shows, scenario=scenario, expect=expect, record=condense(record))
 
 
-def _small(case: Case) -> bytes:
-    return msgspec.json.encode(_without_nothing(msgspec.to_builtins(case)))
+def condense(record: Record) -> Record:
+    """The record without what no rule reads, and without bulk that its verdict does not need."""
+    expect = expected(judge(record))
+    tree: _Tree = msgspec.to_builtins(record)
+    least = {key: tree["vantage"][key] for key in ("role", "country")}
+    trials: list[Callable[[_Tree], _Tree]] = [
+        lambda tree: {**_mapped(tree, _without_unread), "vantage": least},
+        lambda tree: _mapped(tree, _shorter),
+    ]
+    trials += [partial(_mapped, change=partial(_without, field)) for field in _BULKY]
+    for trial in trials:
+        smaller = trial(tree)
+        if expected(judge(msgspec.convert(smaller, Record))) == expect:
+            tree = smaller
+    return msgspec.convert(tree, Record)
 
 
-def _without_nothing(value: Any) -> Any:
-    """The same without what was not known: reading it gives that back.
-
-    That no name was offered is something that must be said.
-    """
+def _mapped(value: Any, change: Callable[[str, Any], Any], key: str = "") -> Any:
+    """Apply a change to each value of a tree, with the key it stands under; None leaves it out."""
     if isinstance(value, dict):
-        kept = ((key, _without_nothing(item)) for key, item in value.items())
-        return {key: item for key, item in kept if key == "sni" or item not in (None, [], {})}
+        items = ((name, _mapped(item, change, name)) for name, item in value.items())
+        return change(key, {name: item for name, item in items if item is not None})
     if isinstance(value, list | tuple):
-        return [_without_nothing(item) for item in value]
+        return change(key, [_mapped(item, change) for item in value])
+    return change(key, value)
+
+
+def _without_unread(key: str, value: Any) -> Any:
+    return None if key in _UNREAD else value
+
+
+def _without(field: str, key: str, value: Any) -> Any:
+    return None if key == field and not isinstance(value, int) else value
+
+
+def _shorter(key: str, value: Any) -> Any:
+    """Milliseconds, the beginning of a hash, the beginning of a page."""
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, str):
+        return _HASH.sub(r"\1", value[:_BODY] if key == "body" else value)
     return value
 
 
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("pattern", default="*", metavar="[GLOB]")
+@click.option("-e", "experiments", multiple=True, metavar="NAME", help="Run these as well.")
+@click.option(
+    "--records", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+def main(folder: Path, pattern: str, experiments: tuple[str, ...], records: Path | None) -> None:
+    """Write golden cases into FOLDER: of the lab's scenarios, or of a file of records."""
+    found = play(pattern, experiments) if records is None else from_records(records, experiments)
+    for name, case in found:
+        path = folder / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text(case), encoding="utf-8")
+        click.echo(f"{path}: {case.expect.outcome} by {case.expect.rule}")
+        if not case.shows:
+            click.echo("    check the verdict, then say in `shows` what the case shows")
+
+
 if __name__ == "__main__":
-    for said in capture(Path(sys.argv[1]), *sys.argv[2:3]):
-        print(said, flush=True)  # noqa: T201 - its output
+    main()

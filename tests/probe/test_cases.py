@@ -1,59 +1,141 @@
-"""Judge again what the probe saw in the lab: every golden case, and every rule in some of them."""
+"""Judge the golden cases again, and check that they pin down every rule and every confidence."""
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
 
-import msgspec
 import pytest
 
+import probe.rules
 from probe.analysis.evidence import Evidence
 from probe.judge import judge
-from probe.lab.capture import Case
-from probe.rule import WEB
+from probe.lab.cases import Case, expected, load
+from probe.model import Stage
+from probe.rule import Rule, Tier
 from probe.rules import RULES
 
-CASES = Path(__file__).parents[1] / "cases"
+CASES = load(Path(__file__).parents[1] / "cases")
+BY_ID = {rule.id: rule for rule in RULES}
+CONTRADICTED = "verdict.contradicted"  # of `judge` itself
 
-# What the lab can not play, and why. Each of these has its yes and its no in tests/probe/rules.
-NOT_IN_THE_LAB = {
-    "tls.known_interception_key": "nobody but its owners can sign with a known key",
-    "access.names_over_tcp": "its resolvers are asked over UDP and answer there",
-    "access.clock_is_wrong": "network namespaces share this machine's clock",
-    "http.same_notice_elsewhere": "its middlebox reads Host headers on the way to one site only",
-    "note.slow_page": "its lines bring every page that is asked for in a page's time",
+# Rules that decide in no case, and why.
+NOT_DECIDING: dict[str, str] = {}
+# Rules that hold in every record of their experiments: they decide where no other one does.
+NEVER_SILENT = {
+    "dns.ways_do_not_decide",
+    "hello.nothing_to_compare",
+    "quic.nothing_fits",
+    "services.nothing_fits",
+    "unclear.nothing_fits",
 }
-# It is what is left when nothing else holds: it never stays silent.
-THE_REST = {"unclear.nothing_fits"}
 
 
-def cases() -> Iterator[Case]:
-    """Every captured case, file by file."""
-    for path in sorted(CASES.rglob("*.jsonl")):
-        for line in path.read_bytes().splitlines():
-            yield msgspec.json.decode(line, type=Case)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_case_gets_the_verdict_that_it_names(case: Case) -> None:
+    assert expected(judge(case.record)) == case.expect
 
 
-ALL = list(cases())
+def test_every_rule_decides_in_some_case() -> None:
+    deciding = {case.expect.rule for case in CASES.values()}
+    required = {rule.id for rule in RULES if rule.tier is not Tier.NOTE} | {CONTRADICTED}
+    assert required - deciding == set(NOT_DECIDING)
 
 
-@pytest.mark.parametrize("case", ALL, ids=[f"{c.scenario}-{c.record.input}" for c in ALL])
-def test_a_captured_record_is_judged_as_it_should_be(case: Case) -> None:
-    verdict = judge(case.record)
-    assert (verdict.outcome, set(verdict.mechanisms)) == (case.outcome, set(case.mechanisms))
+def test_every_note_stands_in_the_verdict_of_some_case() -> None:
+    named = {rule for case in CASES.values() for rule in case.expect.others}
+    assert {rule.id for rule in RULES if rule.tier is Tier.NOTE} <= named
 
 
-def test_there_are_cases() -> None:
-    assert len({case.scenario for case in ALL}) > 120
-
-
-def test_every_rule_on_sites_holds_in_some_case_and_is_silent_in_another() -> None:
-    held: set[str] = set()
+def test_every_rule_is_silent_in_some_case_of_its_experiments() -> None:
     silent: set[str] = set()
-    for case in ALL:
+    for case in CASES.values():
         evidence = Evidence(case.record)
-        for rule in RULES:
-            if case.record.experiment in rule.experiments and set(rule.experiments) & set(WEB):
-                (silent if rule.holds(evidence) is None else held).add(rule.id)
-    sites = {rule.id for rule in RULES if set(rule.experiments) & set(WEB)}
-    assert sites - held == set(NOT_IN_THE_LAB)
-    assert sites - silent == THE_REST
+        asked = (rule for rule in RULES if case.record.experiment in rule.experiments)
+        silent |= {r.id for r in asked if r.id not in silent and r.holds(evidence) is None}
+    assert set(BY_ID) - silent == NEVER_SILENT
+
+
+def test_both_stages_are_in_some_case() -> None:
+    assert {case.expect.stage for case in CASES.values()} == set(Stage)
+
+
+def test_a_changed_confidence_breaks_a_case() -> None:
+    """Halve each number between 0 and 1 in a rule module: the confidence of some case changes."""
+    decided = [
+        (rule, Evidence(case.record), case.expect.confidence)
+        for case in CASES.values()
+        if (rule := BY_ID.get(case.expect.rule or ""))
+    ]
+    unnoticed = []
+    for where, module, change in changes():
+        nearest_first = sorted(decided, key=lambda one: one[0].holds.__module__ != module)
+        with change:
+            if not any(differs(*one) for one in nearest_first):
+                unnoticed.append(where)
+    assert unnoticed == []
+
+
+def differs(rule: Rule, evidence: Evidence, confidence: float) -> bool:
+    found = rule.holds(evidence)
+    return found is None or round(found.confidence, 3) != confidence
+
+
+def changes() -> Iterator[tuple[str, str, AbstractContextManager[None]]]:
+    """Each confidence in the rule modules: where it is, its module, and what halves it."""
+    noted = {rule.holds for rule in RULES if rule.tier is Tier.NOTE}  # in no verdict
+    for info in pkgutil.iter_modules(probe.rules.__path__):
+        module = importlib.import_module(f"probe.rules.{info.name}")
+        for name, value in list(vars(module).items()):
+            function = value.holds if isinstance(value, Rule) else value
+            where = f"{info.name}.{name}"
+            if isinstance(value, dict):
+                for key, number in value.items():
+                    if is_confidence(number):
+                        yield f"{where}[{key}]", module.__name__, halved_item(value, key)
+            elif isinstance(function, FunctionType) and function.__module__ == module.__name__:
+                for number in set() if function in noted else confidences(function.__code__):
+                    yield f"{where}: {number}", module.__name__, halved(function, number)
+
+
+def is_confidence(value: object) -> bool:
+    return isinstance(value, float) and 0 < value <= 1
+
+
+def confidences(value: object) -> set[float]:
+    """The numbers in a code object, also in the functions and tuples inside it."""
+    if isinstance(value, CodeType | tuple):
+        inner = value.co_consts if isinstance(value, CodeType) else value
+        return {number for item in inner for number in confidences(item)}
+    return {value} if isinstance(value, float) and is_confidence(value) else set()
+
+
+@contextmanager
+def halved(function: FunctionType, number: float) -> Iterator[None]:
+    code = function.__code__
+    function.__code__ = with_half(code, number)
+    try:
+        yield
+    finally:
+        function.__code__ = code
+
+
+def with_half(value: Any, number: float) -> Any:
+    if isinstance(value, CodeType):
+        return value.replace(co_consts=tuple(with_half(v, number) for v in value.co_consts))
+    if isinstance(value, tuple):
+        return tuple(with_half(item, number) for item in value)
+    return number / 2 if isinstance(value, float) and value == number else value
+
+
+@contextmanager
+def halved_item(numbers: dict[object, float], key: object) -> Iterator[None]:
+    number = numbers[key]
+    numbers[key] = number / 2
+    try:
+        yield
+    finally:
+        numbers[key] = number

@@ -7,12 +7,12 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from probe import codec
 from probe.analysis import trace_analysis
 from probe.asn_table import Owner
 from probe.commands.trace import command
 from probe.errors import Exit, UserError
-from probe.model import Vantage
+from probe.lab.cases import judged, read
+from probe.model import Record, Vantage
 from probe.report.trace_json import summary
 from probe.report.trace_text import conclusions, place, table
 
@@ -21,8 +21,8 @@ HOME = Vantage(country="KZ")
 TABLE = {"92.47.145.2": Owner(9198, "KZ", "JSC Kazakhtelecom"), "62.115.10.2": Owner(1299, "SE")}
 
 
-def case(name: str) -> str:
-    return (CASES / f"{name}.json").read_text().strip()
+def case(name: str) -> Record:
+    return judged(read(CASES / f"{name}.json"))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_table_that_is_none_is_told_before(
 
 
 def test_a_person_reads_where_and_how() -> None:
-    record = codec.decode(case("on_path").encode())
+    record = case("on_path")
     lines = list(table(record, TABLE))
     assert lines[1].startswith("  1  (near you; not told)")
     assert "92.47.145.2 (AS9198, JSC Kazakhtelecom, KZ)" in lines[4]
@@ -69,7 +69,7 @@ def test_a_person_reads_where_and_how() -> None:
 
 
 def test_a_trace_without_raw_packets_says_so() -> None:
-    record = codec.decode(case("in_path").encode())
+    record = case("in_path")
     assert "no CAP_NET_RAW" in list(conclusions(record, {}))[-1]
 
 
@@ -87,14 +87,14 @@ def test_a_trace_without_raw_packets_says_so() -> None:
 def test_a_place_is_told_by_the_networks_around_it(
     *, name: str, owners: dict[str, Owner], home: str | None, where: str
 ) -> None:
-    record = replace(codec.decode(case(name).encode()), vantage=replace(HOME, country=home))
+    record = replace(case(name), vantage=replace(HOME, country=home))
     found = trace_analysis.locate(record.steps, "tls")
     assert found is not None
     assert place(record, found, owners) == where
 
 
 def test_a_script_gets_the_same_as_json() -> None:
-    said = json.loads(summary(codec.decode(case("on_path").encode()), TABLE))
+    said = json.loads(summary(case("on_path"), TABLE))
     assert said["outcome"] == "blocked"
     assert said["routers"][3]["owner"]["asn"] == 9198
     assert said["routers"][0]["address"] is None

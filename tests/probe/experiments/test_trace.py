@@ -6,16 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
-from probe import codec
 from probe.analysis import trace_analysis
 from probe.experiments.interface import Resolver, Task, TtlProber
 from probe.experiments.trace import measure
 from probe.failure import Failure
 from probe.judge import judge
+from probe.lab.cases import read
 from probe.model import Dns, Http, Mechanism, Outcome, Ping, Role, Steps, Tcp, Tls
 from tests.fake_net import FakeNet
 from tests.probe.wayfarer import ADDRESS, look, router
@@ -148,11 +147,10 @@ def test_without_an_answer_to_the_harmless_name_nothing_is_compared() -> None:
 def test_what_was_traced_in_the_lab_is_judged_again(
     name: str, mechanism: Mechanism, stands: str
 ) -> None:
-    record = codec.decode((CASES / f"{name}.json").read_bytes().strip())
+    record = read(CASES / f"{name}.json").record
     verdict = judge(record)
     assert (verdict.outcome, verdict.mechanisms) == (Outcome.BLOCKED, (mechanism,))
     found = trace_analysis.locate(record.steps, "tls")
     assert found is not None
     assert found.position == stands
     assert {step.role for step in found.steps} == {Role.TARGET}
-    assert msgspec.json.encode(verdict) == msgspec.json.encode(record.verdict)
