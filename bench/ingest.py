@@ -27,12 +27,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import own_postgres  # noqa: E402 - the checkout beside this file is what is measured
-from bench.field.ground import machine  # noqa: E402 - the same
+from bench import temporary_postgres  # noqa: E402 - the checkout beside this file is what is measured
+from bench.field.testbed import machine  # noqa: E402 - the same
 from probe import codec  # noqa: E402 - the checkout beside this file is what is measured
 from probe.api_types import BatchReply, EnrolReply, EnrolRequest  # noqa: E402 - the same
 from probe.model import Record  # noqa: E402 - the same
-from tests.collector.place import LISTED, record, silent  # noqa: E402 - the same
+from tests.collector.harness import LISTED, record, silent  # noqa: E402 - the same
 
 START = "from collector.cli import main; main()"
 
@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--profile", metavar="FILE", help="profile the collector into FILE")
     asked = parser.parse_args()
     print(machine())
-    own = own_postgres.running() if asked.postgres else nullcontext(asked.store)
+    own = temporary_postgres.running() if asked.postgres else nullcontext(asked.store)
     with own as given, tempfile.TemporaryDirectory() as folder:
         store = given or f"sqlite:///{folder}/store.sqlite3"
         profile = ["-m", "cProfile", "-o", asked.profile] if asked.profile else []

@@ -20,8 +20,8 @@ from itertools import pairwise
 from statistics import median
 
 from collector.detection.outage import HEARTBEAT, PROBES_LEAST, SEEN, Outage, replay
-from collector.detection.retrospective import told
-from collector.detection.shutdown import Watched
+from collector.detection.retrospective import retrospective_shutdowns
+from collector.detection.shutdown import HeartbeatHistory
 from collector.store.heartbeats import SLOT
 
 DAY = 86_400.0
@@ -251,8 +251,8 @@ def told_by(fleet: Fleet, days: int, cuts: Spans, seed: str) -> tuple[int, int, 
         within = [(max(a, c), min(b, d)) for a, b in spans for c, d in cuts if a < d and c < b]
         # Told in whole heartbeats: what is shorter than one is never noted.
         dark[key] = sorted(span for span in (*gone, *within) if span[1] - span[0] > HEARTBEAT)
-    watched = Watched(dict.fromkeys(heard, ("KZ", 1)), heard, dark, {})
-    events = [e for e in told(watched, {}, since=LEARNING * DAY) if e.asn]
+    watched = HeartbeatHistory(dict.fromkeys(heard, ("KZ", 1)), heard, dark, {})
+    events = [e for e in retrospective_shutdowns(watched, {}, since=LEARNING * DAY) if e.asn]
     seen = [
         (a, b)
         for a, b in cuts

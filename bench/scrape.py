@@ -18,10 +18,10 @@ from pathlib import Path
 
 import aiohttp
 
-from bench.field.ground import machine
+from bench.field.testbed import machine
 from bench.ingest import ROOT, START, Client
 from probe import codec
-from tests.collector.place import record, silent
+from tests.collector.harness import record, silent
 
 
 async def fill(url: str, session: aiohttp.ClientSession, sites: list[str]) -> None:
@@ -66,22 +66,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What Prometheus waits for.")
     parser.add_argument("--probes", type=int, nargs="+", default=[1, 10, 40])
     parser.add_argument("--targets", type=int, default=500)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     print(machine())
-    sites = [f"https://site{number}.example/" for number in range(chosen.targets)]
+    sites = [f"https://site{number}.example/" for number in range(options.targets)]
     with tempfile.TemporaryDirectory() as folder:
         listed, script = Path(folder) / "listed.txt", Path(folder) / "start.py"
         listed.write_text("".join(f"{site}\n" for site in sites))
         script.write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{START}\n")
         store = f"sqlite:///{folder}/store.sqlite3"
-        options = ["--listen", "127.0.0.1:0", "--store", store, "--enrolment", "open", "--lab"]
-        command = [sys.executable, str(script), "serve", *options, "--targets", str(listed)]
+        serve = ["--listen", "127.0.0.1:0", "--store", store, "--enrolment", "open", "--lab"]
+        command = [sys.executable, str(script), "serve", *serve, "--targets", str(listed)]
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             found = re.search(r"ready on (\S+?),", process.stderr.readline())
             assert found
             try:
-                asyncio.run(measure(found[1], sites, chosen.probes))
+                asyncio.run(measure(found[1], sites, options.probes))
             finally:
                 process.terminate()
 

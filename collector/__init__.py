@@ -1,1 +1,1 @@
-"""Collect measurements from probes and say what they amount to."""
+"""The collector: takes measurements from probes, judges them, and serves the results."""

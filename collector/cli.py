@@ -1,7 +1,7 @@
-"""The command `qazcollector`: what an operator types, checked and explained in one line each.
+"""The command `qazcollector`: its options, checked and explained in one line each.
 
-Rule: results go to stdout, everything else to stderr. Exit 2 says that the operator can mend it,
-and how; anything else that goes wrong is a bug and shows its traceback.
+Rule: results go to stdout, everything else to stderr. Exit 2 is an error that the operator can
+mend, and its message says how; any other exception is a bug and shows its traceback.
 """
 
 import sys
@@ -15,8 +15,8 @@ import click
 from collector.admin.commands import COMMANDS, store_option, with_store
 from collector.settings import (
     LAB_LIMITS,
-    Limits,
-    Settings,
+    CollectorLimits,
+    CollectorSettings,
     SettingsError,
     parse_address,
     parse_bulk,
@@ -32,7 +32,7 @@ _EXTRAS |= {"asyncpg": "postgres", "duckdb": "analytics"}
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="qazcollector")
 def cli() -> None:
-    """Collect measurements from probes and say what they amount to."""
+    """Collect measurements from probes, judge them, and serve the results."""
 
 
 @cli.command()
@@ -41,15 +41,15 @@ def cli() -> None:
     metavar="HOST:PORT",
     default="127.0.0.1:8080",
     show_default=True,
-    help="Where probes come; port 0 takes any free one.",
+    help="Address for probes; port 0 takes any free one.",
 )
-@click.option("--metrics", metavar="HOST:PORT", help="Give /metrics an address of its own.")
-@click.option("--bulk", metavar="HOST:PORT", help="Serve throughput experiments here.")
+@click.option("--metrics", metavar="HOST:PORT", help="Serve /metrics on this address only.")
+@click.option("--bulk", metavar="HOST:PORT", help="Address of the throughput server.")
 @click.option(
     "--bulk-also",
     multiple=True,
     metavar="ADDRESS:PORT#SHA256",
-    help="Announce somebody else's bulk server too, in another network.",
+    help="Announce another collector's throughput server too, in another network.",
 )
 @store_option
 @click.option(
@@ -57,35 +57,41 @@ def cli() -> None:
     type=click.Choice(["open", "token", "closed"]),
     default="token",
     show_default=True,
-    help="Who may send: anybody, whoever has an invite, or nobody new.",
+    help="Which probes may enrol: any, those with an invite, or no new ones.",
 )
-@click.option("--lab", is_flag=True, help="This is a laboratory: take lab records.")
+@click.option("--lab", is_flag=True, help="This is a laboratory: accept lab records.")
 @click.option(
-    "--tls-cert", type=click.Path(path_type=Path), metavar="PEM", help="Serve https with this."
+    "--tls-cert",
+    type=click.Path(path_type=Path),
+    metavar="PEM",
+    help="Serve https with this certificate.",
 )
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="PEM", help="Its private key.")
 @click.option(
-    "--targets", multiple=True, metavar="NAME|FILE", help="Targets to show by name. [kz, global]"
+    "--targets",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="Targets to show by name. [kz, global]",
 )
 @click.option(
     "--max-series",
     type=click.IntRange(1),
     default=50_000,
     show_default=True,
-    help="How many series the large metric families may have together.",
+    help="Limit on the series of the large metric families together.",
 )
 @click.option(
     "--asn-table",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Whose an address is: rows of first,last,asn,country, or what asn-table made of them.",
+    help="Networks of addresses: rows of first,last,asn,country, or a file made by asn-table.",
 )
-@click.option("--quorum", type=click.IntRange(1), help="Probes that make an event. [3; lab: 1]")
+@click.option("--quorum", type=click.IntRange(1), help="Probes that must agree. [3; lab: 1]")
 @click.option(
-    "--proxy", multiple=True, metavar="NETWORK", help="Believe X-Forwarded-For from here."
+    "--proxy", multiple=True, metavar="NETWORK", help="Trust X-Forwarded-For from this network."
 )
 def serve(**options: Any) -> None:
-    """Take measurements, and answer for them, until stopped."""
+    """Take measurements and serve the results until stopped."""
     settings = _settings(**options)
     from collector.serve import run
 
@@ -108,10 +114,10 @@ def _settings(
     asn_table: Path | None,
     quorum: int | None,
     proxy: tuple[str, ...],
-) -> Settings:
+) -> CollectorSettings:
     if tls_key and not tls_cert:
         raise SettingsError("--tls-key without --tls-cert; give both, or one file with both in it")
-    return Settings(
+    return CollectorSettings(
         listen=parse_address(listen),
         metrics=parse_address(metrics) if metrics else None,
         bulk=parse_address(bulk) if bulk else None,
@@ -126,7 +132,7 @@ def _settings(
         asn_table=asn_table,
         quorum=quorum or (1 if lab else 3),
         proxies=parse_proxies(proxy),
-        limits=LAB_LIMITS if lab else Limits(),
+        limits=LAB_LIMITS if lab else CollectorLimits(),
     )
 
 
@@ -137,19 +143,19 @@ def _settings(
     type=click.Choice(["probe", "control"]),
     default="probe",
     show_default=True,
-    help="What whoever has it may be.",
+    help="Role of the keys that enrol with it.",
 )
 @click.option(
     "--uses",
     type=click.IntRange(1, 1_000_000),
     default=1,
     show_default=True,
-    help="How many keys may enrol with it.",
+    help="Number of keys that may enrol with it.",
 )
 @click.option(
     "--expires", type=click.IntRange(1, 3650), default=30, show_default=True, help="Days."
 )
-def enroll(url: str, role: keys.Role, uses: int, expires: int) -> None:
+def enroll(url: str, role: keys.KeyRole, uses: int, expires: int) -> None:
     """Make an invite and print it."""
     invite = keys.new_invite()
     now = time.time()
@@ -167,7 +173,7 @@ for _command in COMMANDS:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the command, and turn what an operator can mend into one line and exit 2."""
+    """Run the command; an error that the operator can mend is one line and exit 2."""
     try:
         cli(args=args, prog_name="qazcollector")
     except (SettingsError, StoreError) as error:

@@ -1,7 +1,7 @@
-"""What controls saw: cut to the steps that are compared, kept with their time, given with an age.
+"""Observations of controls: trimmed to the compared steps, stored with a time, given with an age.
 
-Rule: an observation says something about a target only when the control's own line was alive; a
-control that was offline saw nothing.
+Rule: an observation counts only when the control's own line was alive; a control that was offline
+observed nothing.
 """
 
 import zlib
@@ -17,15 +17,15 @@ from collector.store.interface import Operation, Query
 from probe.failure import Failure
 from probe.model import Control, Dns, Http, Quic, Record, Role, Step, Steps, Tcp, Tls
 
-# Observations older than this say nothing of now; those within a quarter of an hour count fully.
-LATELY_SECONDS = 24 * 3600.0
+# Older observations are not used; those within a quarter of an hour have full weight.
+RECENT_SECONDS = 24 * 3600.0
 NEAR_SECONDS = 15 * 60.0
 STEPS_LIMIT = 48
-# A service has many places, and a step that sums up each.
+# A service has many endpoints, and a summary step for each.
 SERVICE_STEPS_LIMIT = 256
 SERVICE = "service:"
 LEAVES_LIMIT = 256
-# Of which experiments, and which steps: one look at QUIC is no second look at the page.
+# The compared steps of each experiment: a measurement of QUIC is none of the page.
 _COMPARED: Mapping[str, tuple[type[Step], ...]] = MappingProxyType(
     {"web": (Dns, Tcp, Tls, Http), "quic": (Quic,)}
 )
@@ -33,7 +33,7 @@ _steps = msgspec.json.Decoder(Steps)
 
 
 class Observation(NamedTuple):
-    """One look of a control at one input; `at` is Unix time."""
+    """One measurement of a control of one input; `at` is Unix time."""
 
     id: str
     at: float
@@ -43,7 +43,7 @@ class Observation(NamedTuple):
 def as_control(
     observation: Observation, *, asked_at: float, leaves: Mapping[str, str] | None = None
 ) -> Control:
-    """An observation with its age at some instant: negative is before it."""
+    """An observation with its age in seconds at an instant: negative is before it."""
     age = round(observation.at - asked_at, 3)
     served = _leaves(observation) if leaves else ()
     certs = {one: leaves[one] for one in served if one in leaves} if leaves else {}
@@ -66,13 +66,13 @@ def _leaves(observation: Observation) -> tuple[str, ...]:
 
 
 def _compares(step: Step) -> bool:
-    """A look at the target, or, on a recheck, at an address that a probe was given for it."""
-    asked_for = step.role is Role.NEUTRAL and isinstance(step, Tcp | Tls)
-    return step.role is Role.TARGET or asked_for
+    """Whether it measures the target or, on a recheck, an address that a probe was given for it."""
+    requested = step.role is Role.NEUTRAL and isinstance(step, Tcp | Tls)
+    return step.role is Role.TARGET or requested
 
 
 def trim(record: Record) -> Steps:
-    """The steps of a control's record that are compared; none when its line was not alive."""
+    """The compared steps of a control's record; none when its line was not alive."""
     if record.input == SERVICE + record.experiment and _alive(record):
         return tuple(s for s in record.steps if s.role is Role.TARGET)[:SERVICE_STEPS_LIMIT]
     kinds = _COMPARED.get(record.experiment, ())
@@ -87,35 +87,38 @@ def trim(record: Record) -> Steps:
 
 def _alive(record: Record) -> bool:
     line, verdict = record.line, record.verdict
-    quiet = line and (line.alive_before is False or line.alive_after is False)
-    if quiet and not _heard_at_last(record.steps):
+    dead = line and (line.alive_before is False or line.alive_after is False)
+    if dead and not _last_was_answered(record.steps):
         return False
     if line and line.references and line.references_failed >= line.references:
         return False
     return not (verdict and any(word.startswith("access.") for word in verdict.mechanisms))
 
 
-def _heard_at_last(steps: Steps) -> bool:
-    """The last connection was answered: a control that looks at one site alone has nothing else."""
+def _last_was_answered(steps: Steps) -> bool:
+    """Whether the last connection was answered.
+
+    A control that measures a single site has no other sign of a working line.
+    """
     dialled = [step for step in steps if isinstance(step, Tcp)]
     if dialled:
         return dialled[-1].failure in {None, Failure.REFUSED, Failure.RESET}
-    again = max((step.try_ for step in steps), default=1)
-    asked = [step for step in steps if isinstance(step, Dns) and step.try_ == again]
+    last = max((step.try_ for step in steps), default=1)
+    asked = [step for step in steps if isinstance(step, Dns) and step.try_ == last]
     return any(step.failure in {Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER} for step in asked)
 
 
 def pack(steps: Steps) -> bytes:
-    """Steps as they are stored."""
+    """Encode steps for the store."""
     return zlib.compress(msgspec.json.encode(steps), 1)
 
 
 def unpack(body: bytes) -> Steps:
-    """Stored steps."""
+    """StoredRecord steps."""
     return _steps.decode(zlib.decompress(body))
 
 
-def lately(
+def newest_of(
     inputs: Sequence[str], *, since: float, until: float
 ) -> Operation[Mapping[str, tuple[Observation, ...]]]:
     """The newest few observations of each of these inputs, newest first."""
@@ -126,10 +129,10 @@ def lately(
     return found
 
 
-def everything(
+def newest_of_all(
     *, since: float, until: float, each: int
 ) -> Operation[Mapping[str, tuple[Observation, ...]]]:
-    """The newest few observations of whatever was seen in this time."""
+    """The newest `each` observations of every input in this time."""
     rows = yield Query("observations_all", {"since": since, "until": until})
     found: dict[str, tuple[Observation, ...]] = {}
     for input_, id_, at, body in rows:
@@ -140,11 +143,11 @@ def everything(
 
 
 def near(
-    looks: Sequence[tuple[str, float]], *, within: float
+    wanted: Sequence[tuple[str, float]], *, within: float
 ) -> Operation[tuple[tuple[Observation, ...], ...]]:
-    """For each (input, instant): what controls saw on both sides of it."""
+    """For each (input, instant): the nearest observations before and after it."""
     found: list[tuple[Observation, ...]] = []
-    for input_, at in looks:
+    for input_, at in wanted:
         params = {"input": input_, "at": at, "since": at - within, "until": at + within}
         rows = yield Query("observations_near", params)
         found.append(tuple(Observation(row[0], row[1], unpack(row[2])) for row in rows))
@@ -152,11 +155,5 @@ def near(
 
 
 def is_known(input_: str, *, since: float) -> Operation[bool]:
-    """Whether a control looked at this input since then."""
+    """Whether a control measured this input since then."""
     return bool((yield Query("observation_known", {"input": input_, "since": since})))
-
-
-def exists(*, since: float) -> Operation[bool]:
-    """Whether any control was at work since then."""
-    rows = yield Query("observation_count", {"since": since})
-    return bool(rows[0][0])

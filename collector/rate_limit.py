@@ -1,7 +1,7 @@
-"""How often somebody may ask: token buckets by key and by network, in memory only.
+"""Rate limits: token buckets by key and by network, in memory only.
 
-Rule: an address is never kept. A network is known by a keyed hash of its /24 (IPv4) or /48 (IPv6),
-the hash's key is made at start and dies with the process, and old buckets are forgotten.
+Rule: no address is stored. A network is identified by a keyed hash of its /24 (IPv4) or /48 (IPv6);
+the hash's key is made at start and never stored, and the oldest buckets are dropped.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ MEMORY = 50_000
 
 
 class TokenBuckets:
-    """One token bucket per name, of which at most `MEMORY` are remembered."""
+    """Token buckets by name; the `MEMORY` most recently used are kept."""
 
     def __init__(self, burst: float, rate: float, clock: Callable[[], float]) -> None:
         self._burst = burst
@@ -34,8 +34,8 @@ class TokenBuckets:
         return 0.0 if enough else (min(cost, self._burst) - level) / self._rate
 
 
-class Networks:
-    """Names for networks that say nothing about them."""
+class NetworkHashes:
+    """Pseudonyms for networks."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(16)

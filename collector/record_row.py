@@ -1,8 +1,8 @@
-"""From a record as it was sent to a row as it is stored: checked, judged again, cut to size.
+"""Make the row of a record: check it, judge it again, and trim it.
 
-Rule: whatever a record says is a claim. What becomes a column is checked against a pattern, what
-becomes a label comes from a closed list, the outcome is ours, and the time of an event is never
-later than the time it was received.
+Rule: the contents of a record are claims. Columns are checked against patterns, labels come from
+closed lists, the outcome is the collector's own, and the time of a measurement is never later than
+that of its arrival.
 """
 
 import base64
@@ -20,10 +20,12 @@ from typing import Literal
 import msgspec
 
 from collector import controls, target_labels, untrusted_chains
-from collector.store.measurements import NO_OUTCOME, UNLISTED, Judged, Row
+from collector.store.measurements import NO_OUTCOME, UNLISTED, Judged, MeasurementRow
 from collector.store.rollup import BUCKETS
 from collector.target_labels import TargetLabels
 from probe import codec, targets
+from probe.analysis.line_speed import speed
+from probe.judge import RULESET
 from probe.model import (
     Dns,
     Mechanism,
@@ -37,22 +39,21 @@ from probe.model import (
     Transfer,
     Verdict,
 )
-from probe.rules.speed import speed
 
 Judge = Callable[[Record], Verdict]
 
 STEP_LIMIT = 4000
 CERT_LIMIT = 64
 INPUT_LIMIT = 2048
-# Clocks are wrong, and spools wait through a shutdown; but not for ever.
+# Clocks are wrong, and spools wait until a shutdown ends.
 AHEAD_SECONDS = 14 * 86400.0
 BEHIND_SECONDS = 400 * 86400.0
-# The record of a run is about no target.
+# The record of a run has no target.
 RUN = "run"
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-# People follow what they read here, so nothing else may look like a link.
+# Inputs are shown to people as links, so no other scheme is accepted.
 _INPUT = re.compile(r"https?://|service:[a-z0-9_-]+\Z|\Z")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 # ISO 3166-2.
@@ -64,11 +65,11 @@ _TIMED = (Dns, Tcp, Tls, Quic)
 
 @dataclass(frozen=True, slots=True)
 class BatchContext:
-    """What is known of a batch besides its records.
+    """What the collector knows of a batch besides its records.
 
     Attributes:
         now: Unix time of its arrival.
-        origin: (country, ASN) of the network it came from, where that is known.
+        origin: Country and ASN of the network it came from, where they are known.
     """
 
     key_id: str
@@ -79,7 +80,7 @@ class BatchContext:
 
 
 def instant(text: str) -> float | None:
-    """An RFC 3339 instant with a time zone as Unix time, or None."""
+    """The Unix time of an RFC 3339 instant with a time zone; None for other text."""
     if len(text) > 40:
         return None
     try:
@@ -89,13 +90,13 @@ def instant(text: str) -> float | None:
         return None
 
 
-def refusal(record: Record, door: BatchContext) -> str | None:
-    """Why a record is not taken, in one line; None when it is."""
-    if record.lab and not door.lab:
+def refusal(record: Record, context: BatchContext) -> str | None:
+    """Why a record is refused, in one line; None when it is accepted."""
+    if record.lab and not context.lab:
         return "lab record; this collector was not started with --lab"
-    if record.vantage.role != door.role:
-        return f"record of a {record.vantage.role}, sent with the key of a {door.role}"
-    return _malformed(record) or _untimely(record.started_at, door.now)
+    if record.vantage.role != context.role:
+        return f"record of a {record.vantage.role}, sent with the key of a {context.role}"
+    return _malformed(record) or _untimely(record.started_at, context.now)
 
 
 def _malformed(record: Record) -> str | None:
@@ -123,51 +124,51 @@ def _untimely(started_at: str, now: float) -> str | None:
 
 
 def key_input(record: Record) -> str:
-    """The input in the spelling everything is keyed by; as it is where it is no URL."""
+    """The input in the spelling that is used as key; unchanged where it is no URL."""
     return target_labels.normalise(record.input) or record.input
 
 
 def event_time(record: Record, now: float) -> float:
-    """When it was measured, by a clock that may be ahead of ours."""
+    """When it was measured, but not later than now: the probe's clock may be ahead."""
     return min(instant(record.started_at) or now, now)
 
 
 def make_row(
     record: Record,
-    door: BatchContext,
+    context: BatchContext,
     *,
-    shown: TargetLabels,
+    labels: TargetLabels,
     judge: Judge,
     seen: Sequence[controls.Observation] = (),
-) -> Row:
-    """One accepted record as a row; `seen` is what our own controls saw around it."""
+) -> MeasurementRow:
+    """The row of an accepted record; `seen` are the observations of controls around it."""
     input_ = key_input(record)
-    label = UNLISTED if record.experiment == RUN else shown.label(input_)
-    country, asn = place(record.vantage.country, record.vantage.asn)
-    judged = judge_again(record, judge, seen, now=door.now)
+    label = UNLISTED if record.experiment == RUN else labels.label(input_)
+    country, asn = network_labels(record.vantage.country, record.vantage.asn)
+    judged = judge_again(record, judge, seen, now=context.now)
     claim = record.verdict
     foreign, domestic = _anchors(record)
     rate_target, rate_reference = _rates(record)
-    return Row(
+    return MeasurementRow(
         **msgspec.structs.asdict(judged),
         id=record.id,
-        key_id=door.key_id,
+        key_id=context.key_id,
         run=record.run,
-        role=door.role,
+        role=context.role,
         lab=int(record.lab),
         experiment=record.experiment,
         input=input_,
         target=label,
-        category=shown.category(label),
-        at=event_time(record, door.now),
+        category=labels.category(label),
+        at=event_time(record, context.now),
         started_at=record.started_at,
-        received_at=int(door.now),
+        received_at=int(context.now),
         country=country,
         asn=asn,
         region=region(record.vantage.region),
         network=_clean(record.vantage.network, 80),
         version=_clean(record.vantage.version, 40),
-        peer_agrees=_agrees((country, asn), door.origin),
+        peer_agrees=_peer_agrees((country, asn), context.origin),
         claim=claim.outcome if claim else NO_OUTCOME,
         claim_mechanisms=_words(claim.mechanisms) if claim else "",
         timings=_timings(record),
@@ -178,14 +179,14 @@ def make_row(
         raw=zlib.compress(codec.encode(msgspec.structs.replace(record, certs={})), 1),
         certs=certificates(record),
         forged=tuple((one.name, one.digests) for one in untrusted_chains.chains(record)),
-        observation=_observation(record) if door.role == "control" else None,
+        observation=_observation(record) if context.role == "control" else None,
     )
 
 
 def judge_again(
     record: Record, judge: Judge, seen: Sequence[controls.Observation], *, now: float
 ) -> Judged:
-    """Our own verdict, from the record's steps, its controls, and what our controls saw."""
+    """The collector's verdict, from the record, its controls, and the observations `seen`."""
     if record.experiment == RUN:
         return Judged(outcome=NO_OUTCOME)
     at = event_time(record, now)
@@ -198,24 +199,24 @@ def judge_again(
         stage=verdict.stage,
         confidence=verdict.confidence,
         verdict=msgspec.json.encode(verdict).decode(),
-        ruleset=_ruleset(),
+        ruleset=RULESET,
         authority=_authority(record, verdict),
     )
 
 
-def place(country: str | None, asn: int | None) -> tuple[str, int]:
-    """Country and ASN as labels: ZZ and 0 (RFC 7607: nobody's) when unknown or nonsense."""
+def network_labels(country: str | None, asn: int | None) -> tuple[str, int]:
+    """Country and ASN as labels: ZZ and 0 (reserved by RFC 7607) when unknown or malformed."""
     known = country if country and _COUNTRY.fullmatch(country) else "ZZ"
     return known, asn if asn is not None and 0 < asn < 2**32 else 0
 
 
 def region(text: str | None) -> str:
-    """A region as a label: an ISO 3166-2 code, or nothing."""
+    """A region as a label: an ISO 3166-2 code, or empty."""
     return text if text and _REGION.fullmatch(text) else ""
 
 
 def certificates(record: Record) -> tuple[tuple[str, bytes], ...]:
-    """The certificates that are what their hash says; the others are dropped."""
+    """The certificates whose hash is correct; the others are dropped."""
     found = []
     for sha256, text in record.certs.items():
         try:
@@ -232,12 +233,6 @@ def _observation(record: Record) -> bytes | None:
     return controls.pack(trimmed) if trimmed else None
 
 
-def _ruleset() -> str:
-    from probe.judge import RULESET
-
-    return RULESET
-
-
 def _words(mechanisms: Sequence[Mechanism]) -> str:
     return " ".join(sorted(set(mechanisms)))
 
@@ -246,15 +241,15 @@ def _clean(text: str | None, limit: int) -> str:
     return _CONTROL_CHARACTERS.sub("", text or "")[:limit]
 
 
-def _agrees(claimed: tuple[str, int], origin: tuple[str | None, int | None]) -> int | None:
-    """Whether a claimed network is the one it was sent from; spools may be sent from elsewhere."""
+def _peer_agrees(claimed: tuple[str, int], origin: tuple[str | None, int | None]) -> int | None:
+    """Whether the claimed network is the one it was sent from; None when one is unknown."""
     if origin[1] and claimed[1]:
         return int(origin[1] == claimed[1])
     return int(origin[0] == claimed[0]) if origin[0] and claimed[0] != "ZZ" else None
 
 
 def _authority(record: Record, verdict: Verdict) -> str:
-    """Whose certificate was served in place of the site's, by id; `unknown` for a stranger."""
+    """The id of the authority that intercepted; `unknown` if not identified, empty if none did."""
     served = [step.trust.authority for step in _target_tls(record.steps) if step.trust]
     known = [one for one in served if one and one.kind == "interception"]
     intercepted = Mechanism.TLS_MITM in verdict.mechanisms
@@ -266,25 +261,25 @@ def _authority(record: Record, verdict: Verdict) -> str:
 
 @cache
 def _authorities() -> frozenset[str]:
-    """The ids that may become labels: those of our own files."""
+    """The ids that may become labels: those of the bundled files."""
     known = targets.authorities()
     return frozenset(one.id for one in known) | frozenset(one.family for one in known)
 
 
 def _target_tls(steps: Sequence[Step]) -> list[Tls]:
-    """Where the target's name was offered: at its own address, or at an unrelated server."""
-    whose = {"target", "neutral"}
-    return [step for step in steps if isinstance(step, Tls) and step.role in whose]
+    """Handshakes that offered the target's name, at its own address or at a neutral server."""
+    roles = {"target", "neutral"}
+    return [step for step in steps if isinstance(step, Tls) and step.role in roles]
 
 
 def _timings(record: Record) -> str:
-    """How long what worked took, as histogram buckets by operation.
+    """Durations of successful operations, as histogram buckets by operation, in JSON.
 
-    What was timed while the run itself loaded the line is left out: that is no latency.
+    Operations during the run's own transfers are left out, because the load delayed them.
     """
     sums: dict[str, dict[int, tuple[int, float]]] = {}
     for step in record.steps:
-        if isinstance(step, _TIMED) and step.failure is None and _at_rest(step, record.loaded):
+        if isinstance(step, _TIMED) and step.failure is None and _is_unloaded(step, record.loaded):
             bucket = next(i for i, bound in enumerate(BUCKETS) if step.elapsed <= bound)
             op = sums.setdefault(type(step).__name__.lower(), {})
             n, seconds = op.get(bucket, (0, 0.0))
@@ -295,8 +290,8 @@ def _timings(record: Record) -> str:
     return msgspec.json.encode(found).decode()
 
 
-def _at_rest(step: Step, loaded: Sequence[Span]) -> bool:
-    """It took a sensible time, and nothing of ours loaded the line meanwhile."""
+def _is_unloaded(step: Step, loaded: Sequence[Span]) -> bool:
+    """Whether its duration is plausible and no transfer of the run loaded the line meanwhile."""
     ended = step.at + step.elapsed
     return 0 <= step.elapsed < 3600 and not any(
         span.since < ended and span.until > step.at for span in loaded
@@ -304,7 +299,7 @@ def _at_rest(step: Step, loaded: Sequence[Span]) -> bool:
 
 
 def _anchors(record: Record) -> tuple[float | None, float | None]:
-    """Shares of anchors that worked: of a whole run, or of a look at nothing else."""
+    """Shares of foreign and domestic anchors that worked, in a run or a connectivity record."""
     if record.experiment == "connectivity":
         return _reached(record.steps, "foreign"), _reached(record.steps, "essential", "ordinary")
     if record.experiment != RUN or record.line is None:
@@ -313,10 +308,10 @@ def _anchors(record: Record) -> tuple[float | None, float | None]:
 
 
 def _reached(steps: Sequence[Step], *classes: str) -> float | None:
-    """What the newest look at these classes of sites reached; None where it asked for none."""
-    looks = [step for step in steps if isinstance(step, Ping) and step.what in classes]
-    last = max((look.try_ for look in looks), default=0)
-    found = [look.failure is None for look in looks if look.try_ == last]
+    """Share of sites of these classes reached in the last try; None where none was tried."""
+    pings = [step for step in steps if isinstance(step, Ping) and step.what in classes]
+    last = max((ping.try_ for ping in pings), default=0)
+    found = [ping.failure is None for ping in pings if ping.try_ == last]
     return sum(found) / len(found) if found else None
 
 
@@ -325,24 +320,20 @@ def _share(value: float | None) -> float | None:
 
 
 def _rates(record: Record) -> tuple[float | None, float | None]:
-    """Median download rates with the target's name and with another, of one comparison.
+    """Median download rates with the target's name and with a reference, from one server.
 
-    Rates from different places do not compare: a slow neutral server beside a quick site is no
-    ratio. Where both were compared, the target's own address (C, D) was, because it was slow there.
+    Rates of different servers must not be compared. The target's own address (arms C and D) is only
+    measured when the target was slow there, and then takes precedence over the neutral server.
     """
     down = [s for s in record.steps if isinstance(s, Transfer) and s.direction == "down"]
     if record.experiment == "speed":
-        return None, _line_speed(down)
+        # Of the largest object; a transfer that failed or shared the line has no rate.
+        return None, next((s for t in reversed(down) if (s := speed(t)) is not None), None)
     if not any(t.arm in "CD" for t in down):
         return _median(down, "A"), _median(down, "B")
-    there = _median(down, "C"), _median(down, "D")
+    own = _median(down, "C"), _median(down, "D")
     neutral = _median(down, "A"), _median(down, "B")
-    return there if None not in there or neutral == (None, None) else neutral
-
-
-def _line_speed(down: Sequence[Transfer]) -> float | None:
-    """Of the largest object of a line test; a failure, or a line that was in use, has no number."""
-    return next((rate for t in reversed(down) if (rate := speed(t)) is not None), None)
+    return own if None not in own or neutral == (None, None) else neutral
 
 
 def _median(transfers: Sequence[Transfer], arms: str) -> float | None:
@@ -351,8 +342,8 @@ def _median(transfers: Sequence[Transfer], arms: str) -> float | None:
 
 
 def _rate(transfer: Transfer) -> float | None:
-    """Its plateau; where it stood still and had none, what came in the time that it took."""
+    """Its plateau rate; for a stalled transfer without one, the mean over its whole duration."""
     if transfer.rate is not None:
         return transfer.rate if transfer.rate > 0 else None
-    stood = transfer.ended == "stall" and transfer.wire_bytes > 0 and transfer.elapsed > 0
-    return transfer.wire_bytes / transfer.elapsed if stood else None
+    stalled = transfer.ended == "stall" and transfer.wire_bytes > 0 and transfer.elapsed > 0
+    return transfer.wire_bytes / transfer.elapsed if stalled else None

@@ -1,4 +1,4 @@
-"""Run one collector until it is told to stop: store, listeners, a ready line, a graceful end."""
+"""Run one collector until it is stopped: store, listeners, a ready line, graceful shutdown."""
 
 import asyncio
 import logging
@@ -16,24 +16,26 @@ from collector import asn, target_labels
 from collector.api.app import make_app, make_metrics_app
 from collector.record_row import Judge
 from collector.service import Service
-from collector.settings import Address, Settings, SettingsError
+from collector.settings import Address, CollectorSettings, SettingsError
 from collector.store import StoreUnavailable, heartbeats, open_store, sqlite_path
 from collector.throughput.connection_limit import ConnectionLimiter
 from probe.api_types import BulkReply
+from probe.asn_table import AsnTableError
+from probe.judge import judge as default_judge
 from probe.targets import TargetError
 
 STOP_SECONDS = 5.0
-# Less than the five minutes in which a heartbeat counts.
-LISTEN_SECONDS = 240.0
-# A request line holds a good many `input=` parameters.
+# Less than a five-minute slot, so that each slot has a heartbeat.
+HEARTBEAT_SECONDS = 240.0
+# Requests for controls have many `input=` parameters.
 _LINE_BYTES = 32 * 1024
 
 log = logging.getLogger("qazcollector")
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A collector that serves: where it really listens, and its parts."""
+class RunningCollector:
+    """A serving collector: the URLs it really listens on, and its parts."""
 
     url: str
     metrics: str
@@ -41,73 +43,72 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, judge: Judge | None = None) -> AsyncIterator[Running]:
-    """Serve for as long as the context lasts.
+async def running(
+    settings: CollectorSettings, *, judge: Judge | None = None
+) -> AsyncIterator[RunningCollector]:
+    """Serve until the context ends.
 
     Raises:
-        SettingsError, StoreError: it cannot even begin.
+        SettingsError, StoreError: It cannot start.
     """
     async with AsyncExitStack() as stack:
-        service = await _service(settings, judge or _judge(), stack)
-        service.bulk = await _bulk(settings, stack)
-        await _listening(service, stack)
+        service = await _service(settings, judge or default_judge, stack)
+        service.bulk = await _start_bulk(settings, stack)
+        await _start_heartbeat(service, stack)
         context = _context(settings)
         limit = settings.limits.connections
         url = await _listen(make_app(service), settings.listen, stack, limit, context)
         metrics = url
         if settings.metrics is not None:
             metrics = await _listen(make_metrics_app(service), settings.metrics, stack, limit)
-        # Before the listeners close: who waits for a recheck is sent home, not cut off.
+        # Runs before the listeners close, so that waiting rechecks get a response.
         stack.callback(service.rechecks.close)
-        yield Running(url, f"{metrics}/metrics", service)
+        yield RunningCollector(url, f"{metrics}/metrics", service)
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: CollectorSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings) as place:
-        _say_ready(settings, place)
+    async with running(settings) as collector:
+        _print_ready(settings, collector)
         await stop.wait()
 
 
-async def _listening(service: Service, stack: AsyncExitStack) -> None:
-    """Note every few minutes that somebody listens: silence means nothing where nobody does."""
-    await service.store.write(heartbeats.listen(service.clock()))
-    task = asyncio.create_task(_go_on_listening(service))
+async def _start_heartbeat(service: Service, stack: AsyncExitStack) -> None:
+    """Store the collector's own heartbeat every few minutes.
+
+    Detection needs it: while the collector is down, missing heartbeats of probes mean nothing.
+    """
+    await service.store.write(heartbeats.record_collector_heartbeat(service.clock()))
+    task = asyncio.create_task(_repeat_heartbeat(service))
     stack.push_async_callback(asyncio.wait, [task])
     stack.callback(task.cancel)
 
 
-async def _go_on_listening(service: Service) -> None:
+async def _repeat_heartbeat(service: Service) -> None:
     while True:
-        await asyncio.sleep(LISTEN_SECONDS)
+        await asyncio.sleep(HEARTBEAT_SECONDS)
         try:
-            await service.store.write(heartbeats.listen(service.clock()))
+            await service.store.write(heartbeats.record_collector_heartbeat(service.clock()))
             await service.store.write(heartbeats.retire(service.clock()))
         except StoreUnavailable as error:
             log.warning("%s", error)
 
 
-def _judge() -> Judge:
-    from probe.judge import judge
-
-    return judge
-
-
-async def _service(settings: Settings, judge: Judge, stack: AsyncExitStack) -> Service:
+async def _service(settings: CollectorSettings, judge: Judge, stack: AsyncExitStack) -> Service:
     try:
-        shown, complaints = target_labels.load(settings.targets)
+        labels, complaints = target_labels.load(settings.targets)
         table = asn.load(settings.asn_table) if settings.asn_table else None
-    except (TargetError, asn.TableError) as error:
+    except (TargetError, AsnTableError) as error:
         raise SettingsError(str(error)) from error
     for complaint in complaints:
         log.warning("%s", complaint)
     store = await open_store(settings.store)
     stack.push_async_callback(store.close)
-    service = Service(settings, store, listed=shown, judge=judge, asn_table=table)
+    service = Service(settings, store, labels=labels, judge=judge, asn_table=table)
     stack.push_async_callback(service.snapshots.close)
     stack.push_async_callback(asyncio.to_thread, service.close)
     return service
@@ -120,14 +121,14 @@ async def _listen(
     limit: int,
     context: ssl.SSLContext | None = None,
 ) -> str:
-    """Listen, and give back the URL that is really listened on."""
-    # The server's own log lines name the asker's address: nobody reads them.
-    silent = logging.Logger("qazcollector.http")  # noqa: LOG001 - apart from every handler
-    silent.addHandler(logging.NullHandler())
+    """Listen on an address and return the URL, with the port in use."""
+    # aiohttp's own log lines contain client addresses, so they are discarded.
+    discarded = logging.Logger("qazcollector.http")  # noqa: LOG001 - apart from every handler
+    discarded.addHandler(logging.NullHandler())
     runner = web.AppRunner(
         app,
         access_log=None,
-        logger=silent,
+        logger=discarded,
         auto_decompress=False,
         max_line_size=_LINE_BYTES,
         keepalive_timeout=75,
@@ -137,10 +138,10 @@ async def _listen(
     stack.push_async_callback(runner.cleanup)
     if runner.server is None:
         raise RuntimeError("no server was set up")
-    doorkeeper = ConnectionLimiter(runner.server, limit)
+    limiter = ConnectionLimiter(runner.server, limit)
     try:
         server = await asyncio.get_running_loop().create_server(
-            doorkeeper, address.host, address.port, ssl=context, backlog=512
+            limiter, address.host, address.port, ssl=context, backlog=512
         )
     except OSError as error:
         why = error.strerror or str(error)
@@ -151,7 +152,7 @@ async def _listen(
     return f"{scheme}://{Address(host, port)}"
 
 
-def _context(settings: Settings) -> ssl.SSLContext | None:
+def _context(settings: CollectorSettings) -> ssl.SSLContext | None:
     if settings.tls_cert is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -163,8 +164,8 @@ def _context(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-async def _bulk(settings: Settings, stack: AsyncExitStack) -> BulkReply | None:
-    """Start the throughput server, with a key that stays the same beside an embedded store."""
+async def _start_bulk(settings: CollectorSettings, stack: AsyncExitStack) -> BulkReply | None:
+    """Start the throughput server; beside an embedded store its key is kept in a file."""
     if settings.bulk is None:
         return None
     from collector.throughput.identity import keep_identity, make_identity
@@ -184,16 +185,16 @@ async def _bulk(settings: Settings, stack: AsyncExitStack) -> BulkReply | None:
     return BulkReply(address=server.address, port=server.port, spki_sha256=server.spki_sha256)
 
 
-def run(settings: Settings) -> None:
-    """Serve, with log lines and the ready line on stderr."""
+def run(settings: CollectorSettings) -> None:
+    """Serve until stopped, with log lines and the ready line on stderr."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="qazcollector: %(levelname)s: %(message)s"
     )
     asyncio.run(serve(settings))
 
 
-def _say_ready(settings: Settings, place: Running) -> None:
-    line = f"qazcollector: ready on {place.url}, metrics on {place.metrics}"
+def _print_ready(settings: CollectorSettings, collector: RunningCollector) -> None:
+    line = f"qazcollector: ready on {collector.url}, metrics on {collector.metrics}"
     line += f", enrolment {settings.enrolment}{', LAB' if settings.lab else ''}\n"
     sys.stderr.write(line)
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Everything that the handlers of one collector share, made once at start."""
+"""The parts of one collector that its handlers share, made once at start."""
 
 import asyncio
 import contextlib
@@ -13,11 +13,11 @@ from aiohttp import web
 from collector.asn import Origin, Table
 from collector.detection.monitor import Monitor
 from collector.metrics.instruments import Instruments
-from collector.metrics.snapshot import Snapshots
-from collector.rate_limit import Networks, TokenBuckets
+from collector.metrics.snapshot import SnapshotCache
+from collector.rate_limit import NetworkHashes, TokenBuckets
 from collector.rechecks import Rechecks
 from collector.record_row import Judge
-from collector.settings import Settings
+from collector.settings import CollectorSettings
 from collector.store import Store
 from collector.store.keys import Key
 from collector.target_labels import TargetLabels
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 KEY_SECONDS = 30.0
-AILING_SECONDS = 60.0
+UNHEALTHY_SECONDS = 60.0
 KEY_MEMORY = 20_000
-# One: more of them only compete with the loop for the interpreter (1310 records/s, not 1470).
-_ROOMS = 1
+# More threads would only compete with the event loop for the interpreter: 1310 records/s, not 1470.
+_WORKERS = 1
 
 
 class Service:
@@ -39,10 +39,10 @@ class Service:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: CollectorSettings,
         store: Store,
         *,
-        listed: TargetLabels,
+        labels: TargetLabels,
         judge: Judge,
         asn_table: Table | None = None,
         clock: Callable[[], float] = time.time,
@@ -50,46 +50,46 @@ class Service:
         limits = settings.limits
         self.settings = settings
         self.store = store
-        self.listed = listed
+        self.labels = labels
         self.judge = judge
         self.asn_table = asn_table or Table.empty()
         self.clock = clock
         self.instruments = Instruments(settings.store.partition(":")[0])
-        self.instruments.listed.set(len(listed))
+        self.instruments.listed.set(len(labels))
         self.by_key = TokenBuckets(limits.key_burst, limits.key_rate, time.monotonic)
         self.by_network = TokenBuckets(limits.network_burst, limits.network_rate, time.monotonic)
         self.by_enrolment = TokenBuckets(limits.enrol_burst, limits.enrol_rate, time.monotonic)
         self.by_recheck = TokenBuckets(limits.recheck_burst, limits.recheck_rate, time.monotonic)
         self.rechecks = Rechecks()
-        self.watch = Monitor(settings, store, clock)
-        self.snapshots = Snapshots(
-            settings, store, listed, self.instruments, watch=self.watch, clock=clock
+        self.monitor = Monitor(settings, store, clock)
+        self.snapshots = SnapshotCache(
+            settings, store, labels, self.instruments, monitor=self.monitor, clock=clock
         )
         self.bulk: BulkReply | None = None
-        # Checking, inflating and judging: apart from the loop, one batch at a time, so that
-        # memory is bounded too.
-        self.rooms = ThreadPoolExecutor(_ROOMS, thread_name_prefix="ingest")
-        self._networks = Networks()
-        self._ailing_until = 0.0
-        self._held = 0
+        # Verifies, inflates and judges outside the event loop, one batch at a time, which bounds
+        # memory too.
+        self.worker = ThreadPoolExecutor(_WORKERS, thread_name_prefix="ingest")
+        self._networks = NetworkHashes()
+        self._unhealthy_until = 0.0
+        self._reserved = 0
         self._keys: dict[str, tuple[float, Key]] = {}
 
     @property
     def store_unhealthy(self) -> bool:
-        """The store refused something a moment ago and has taken nothing since."""
-        return self.clock() < self._ailing_until
+        """Whether the store refused a write within the last minute and has taken none since."""
+        return self.clock() < self._unhealthy_until
 
     def store_refused(self) -> None:
-        """A full disk still reads well: only a refusal shows it."""
-        self._ailing_until = self.clock() + AILING_SECONDS
+        """Note that the store failed; reads alone do not show a full disk."""
+        self._unhealthy_until = self.clock() + UNHEALTHY_SECONDS
 
     def store_took(self, method: str) -> None:
-        """Something was answered; where that means written, the store is well."""
+        """Note a success; only a POST means that something was written."""
         if method == "POST":
-            self._ailing_until = 0.0
+            self._unhealthy_until = 0.0
 
     def peer(self, request: web.Request) -> str | None:
-        """The asker's address, to be looked up and forgotten: of the last hop we do not trust."""
+        """The client's address: the last hop that is no proxy of ours. It is not stored."""
         address = request.remote
         hops = request.headers.getall("X-Forwarded-For", [])
         chain = [hop.strip() for hop in ",".join(hops).split(",") if hop.strip()]
@@ -98,59 +98,63 @@ class Service:
         return address
 
     def must_wait(self, request: web.Request, buckets: TokenBuckets) -> float:
-        """How many seconds the asker's network has to wait; 0 when it may ask now.
+        """Seconds that the client's network has to wait; 0 when it may ask now.
 
-        Who asks over loopback is either the operator or a proxy that --proxy does not name, which
-        speaks for everybody: neither can be limited as a network.
+        Loopback is not limited: it is the operator, or a proxy that --proxy does not name and that
+        forwards the requests of many networks.
         """
         peer = self.peer(request)
         return 0.0 if _is_loopback(peer) else buckets.take(self._networks.name(peer))
 
     def origin(self, request: web.Request) -> Origin:
-        """The asker's country and ASN, where the table knows them."""
+        """The client's country and ASN, where the table has them."""
         return self.asn_table.lookup(self.peer(request))
 
     def known_key(self, key_id: str) -> Key | None:
-        """An enrolled key that was looked up a moment ago."""
+        """An enrolled key from the cache; None when it was not looked up lately."""
         since, key = self._keys.get(key_id, (0.0, None))
         return key if time.monotonic() - since < KEY_SECONDS else None
 
     def remember_key(self, key: Key) -> None:
-        """Spare the store the next question about this key."""
+        """Add an enrolled key to the cache."""
         if len(self._keys) >= KEY_MEMORY:
             self._keys.clear()
         self._keys[key.key_id] = (time.monotonic(), key)
 
     def forget_key(self, key_id: str) -> None:
-        """This key is no longer enrolled."""
+        """Drop an erased key from the cache."""
         self._keys.pop(key_id, None)
 
     @contextlib.contextmanager
     def reserve_memory(self) -> Iterator[Callable[[int], bool]]:
-        """Account for bytes in memory; the callable says whether there is room for more."""
-        mine = 0
+        """Reserve memory for request bodies.
 
-        def hold(size: int) -> bool:
-            nonlocal mine
-            if self._held + size > self.settings.limits.held_bytes:
+        The callable reserves that many bytes more, and returns False when the limit is reached. The
+        reservation is released when the context ends.
+        """
+        own = 0
+
+        def reserve(size: int) -> bool:
+            nonlocal own
+            if self._reserved + size > self.settings.limits.held_bytes:
                 return False
-            self._held += size
-            mine += size
+            self._reserved += size
+            own += size
             return True
 
         try:
-            yield hold
+            yield reserve
         finally:
-            self._held -= mine
+            self._reserved -= own
 
     async def run_in_worker(self, work: Callable[[], T]) -> T:
-        """Do heavy work apart from the loop, one after the other."""
-        return await asyncio.get_running_loop().run_in_executor(self.rooms, work)
+        """Run heavy work in the worker thread, one piece at a time."""
+        return await asyncio.get_running_loop().run_in_executor(self.worker, work)
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """End waiting rechecks and stop the worker thread."""
         self.rechecks.close()
-        self.rooms.shutdown(wait=True, cancel_futures=True)
+        self.worker.shutdown(wait=True, cancel_futures=True)
 
     def _is_proxy(self, address: str | None) -> bool:
         try:

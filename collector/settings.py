@@ -1,6 +1,6 @@
-"""What an operator chose for one collector: frozen values, checked where they come in.
+"""The settings of one collector: frozen values, checked when they are parsed.
 
-Rule: an option that cannot be used is refused at once, in one line that says what was expected.
+Rule: an invalid option is refused at start, in one line that says what was expected.
 """
 
 import ipaddress
@@ -17,12 +17,12 @@ IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingsError(ValueError):
-    """An option that cannot be used; one line: what, and what was expected."""
+    """An invalid option; the message is one line: the value, and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen."""
+    """A host and port to listen on."""
 
     host: str
     port: int
@@ -32,7 +32,7 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Read HOST:PORT; an IPv6 host stands in brackets, port 0 takes any free one."""
+    """Parse HOST:PORT; an IPv6 host is in brackets, and port 0 takes any free one."""
     host, colon, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -44,7 +44,7 @@ def parse_address(text: str) -> Address:
 
 
 def parse_proxies(texts: Sequence[str]) -> tuple[IPNetwork, ...]:
-    """Read the networks whose X-Forwarded-For is believed."""
+    """Parse the networks whose X-Forwarded-For is trusted."""
     try:
         return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
     except ValueError as error:
@@ -52,11 +52,11 @@ def parse_proxies(texts: Sequence[str]) -> tuple[IPNetwork, ...]:
 
 
 def parse_bulk(text: str) -> BulkReply:
-    """Read ADDRESS:PORT#KEY of somebody else's bulk server; the key is its SHA-256 in hex."""
-    place, _, key = text.partition("#")
+    """Parse ADDRESS:PORT#KEY of another throughput server; KEY is its SHA-256 in hex."""
+    listen, _, key = text.partition("#")
     expected = f"“{text}”: ADDRESS:PORT#SHA256 expected, as that collector's /v1/service says it"
     try:
-        address = parse_address(place)
+        address = parse_address(listen)
         host = str(ipaddress.ip_address(address.host))
     except (SettingsError, ValueError) as error:
         raise SettingsError(expected) from error
@@ -66,17 +66,17 @@ def parse_bulk(text: str) -> BulkReply:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one collector takes.
+class CollectorLimits:
+    """The limits of one collector.
 
     Attributes:
-        connections: Open connections; more are closed at once.
+        connections: Open connections; further ones are closed at once.
         body_bytes: One request's body. held_bytes: all bodies in memory together.
         key_burst, key_rate: Requests by one key: at once, and per second in the long run.
         network_burst, network_rate: The same for one /24 (IPv4) or /48 (IPv6).
         enrol_burst, enrol_rate: New keys from one network.
-        recheck_burst, recheck_rate: Rechecks asked by one key.
-        body_seconds: How long a body may take to arrive.
+        recheck_burst, recheck_rate: Rechecks requested by one key.
+        body_seconds: Time for a body to arrive.
     """
 
     connections: int = 1000
@@ -93,8 +93,8 @@ class Limits:
     body_seconds: float = 60.0
 
 
-# Everybody in a laboratory has the same few addresses, and tests do not wait.
-LAB_LIMITS = Limits(
+# The probes of a laboratory share few addresses, and tests do not wait.
+LAB_LIMITS = CollectorLimits(
     key_burst=1e9,
     key_rate=1e9,
     network_burst=1e9,
@@ -107,18 +107,18 @@ LAB_LIMITS = Limits(
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """One collector.
+class CollectorSettings:
+    """The settings of one collector.
 
     Attributes:
-        metrics: Where `/metrics` is, when not on `listen`.
-        bulk: Where the throughput server listens, if anywhere.
+        metrics: Address of `/metrics`, when not on `listen`.
+        bulk: Address of the throughput server, if there is one.
         bulk_also: Other collectors' throughput servers, in other networks, announced beside it.
         targets: Names or files of the lists whose targets are shown by name.
-        max_series: How many series the large metric families may have together.
-        window: For how long, in seconds, the newest verdict of a probe counts.
-        quorum: How many probes must agree before something is called an event.
-        proxies: Networks whose X-Forwarded-For is believed.
+        max_series: Limit on the series of the large metric families together.
+        window: Seconds for which the newest verdict of a probe counts.
+        quorum: Number of probes that must agree for an event.
+        proxies: Networks whose X-Forwarded-For is trusted.
     """
 
     listen: Address
@@ -136,4 +136,4 @@ class Settings:
     window: float = 24 * 3600.0
     quorum: int = 3
     proxies: tuple[IPNetwork, ...] = ()
-    limits: Limits = field(default_factory=Limits)
+    limits: CollectorLimits = field(default_factory=CollectorLimits)

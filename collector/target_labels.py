@@ -1,7 +1,7 @@
-"""The targets that this collector shows by name; everything else is `unlisted`.
+"""The targets that this collector shows by name; every other target is `unlisted`.
 
-Rule: labels come from here alone. What a probe says about a target (its name, its category) never
-becomes a label, so nobody can invent series.
+Rule: target labels come only from here. A probe's own names and categories never become labels, so
+that a probe cannot invent series.
 """
 
 import csv
@@ -19,7 +19,7 @@ _COLUMNS = ("url", "category_code", "category_description", "date_added", "sourc
 
 
 class TargetLabels:
-    """A closed set of targets, and each list of it as text."""
+    """The listed targets, and each target list as CSV."""
 
     def __init__(self, lists: Sequence[tuple[str, Sequence[Target]]]) -> None:
         every = [target for _, found in lists for target in found]
@@ -30,7 +30,7 @@ class TargetLabels:
         self._texts.setdefault("", _csv(every))
 
     def label(self, url: str) -> str:
-        """The `target` label of a normalised URL, or of a service we know."""
+        """The `target` label of a normalised URL or a known service, or `unlisted`."""
         return self._labels.get(url) or self._services.get(url, UNLISTED)
 
     def category(self, label: str) -> str:
@@ -45,7 +45,7 @@ class TargetLabels:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The lists by name."""
+        """The names of the lists."""
         return tuple(name for name in self._texts if name)
 
     def text(self, name: str) -> tuple[str, str] | None:
@@ -57,36 +57,31 @@ class TargetLabels:
 
 
 def load(specs: Sequence[str]) -> tuple[TargetLabels, tuple[str, ...]]:
-    """Read lists by name or file; also give back one line for each row that was left out.
+    """Read lists by name or file; also return one message for each row that was left out.
 
     Raises:
-        TargetError: there is no such list.
+        TargetError: There is no such list.
     """
     lists: list[tuple[str, Sequence[Target]]] = []
     complaints: list[str] = []
-    for spec in specs or _bundled():
+    for spec in specs or [name for name in DEFAULT_LISTS if name in targets.list_names()]:
         found, problems = targets.load(spec)
-        # A file goes by its name alone: where it lies is the operator's own affair.
+        # The list is named after the file, without its path, which is private to the operator.
         lists.append((Path(spec).stem, found))
         complaints += [f"{problem.file}:{problem.line}: {problem.message}" for problem in problems]
     return TargetLabels(lists), tuple(complaints)
 
 
 def normalise(text: str) -> str | None:
-    """A URL in the one spelling that everything is keyed by, or None when it is none."""
+    """A URL in the spelling that is used as key, or None when it is no URL."""
     try:
         return targets.parse_url(text)
     except TargetError:
         return None
 
 
-def _bundled() -> tuple[str, ...]:
-    known = targets.list_names()
-    return tuple(name for name in DEFAULT_LISTS if name in known)
-
-
 def _csv(found: Iterable[Target]) -> str:
-    """Citizen Lab's format, which every reader of target lists knows."""
+    """Targets in the CSV format of Citizen Lab."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_COLUMNS)

@@ -1,4 +1,4 @@
-"""The operator's commands besides `serve` and `enroll`: look over, judge again, move, forget."""
+"""The operator's commands besides `serve` and `enroll`: rejudge, export, import, and others."""
 
 import asyncio
 import sys
@@ -24,7 +24,7 @@ _DAY = 86400.0
 
 
 def store_option(command: F) -> F:
-    """--store, the same everywhere."""
+    """The option --store, the same for every command."""
     option = click.option(
         "--store",
         "url",
@@ -38,23 +38,23 @@ def store_option(command: F) -> F:
 
 
 def with_store(url: str, work: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
-    """Open a store, do something with it, close it."""
+    """Open a store, run `work` on it, close it, and return the result."""
 
-    async def whole() -> T:
+    async def work_and_close() -> T:
         store = await open_store(url)
         try:
             return await work(store)
         finally:
             await store.close()
 
-    return asyncio.run(whole())
+    return asyncio.run(work_and_close())
 
 
 @click.command()
 @store_option
 @click.option("--since", metavar="DAY", help="Only what was measured since then.")
 def rejudge(url: str, since: str | None) -> None:
-    """Judge stored records again, by today's rules and with later controls."""
+    """Judge stored records again, by the installed rules and with controls that came later."""
     from collector.admin.rejudge import rejudge as judge_again
     from probe.judge import judge
 
@@ -73,7 +73,7 @@ def rejudge(url: str, since: str | None) -> None:
     show_default=True,
     help="jsonl has all the evidence; csv and parquet have the columns.",
 )
-@click.option("-o", "--output", default="-", metavar="FILE|-", help="Where to. [stdout]")
+@click.option("-o", "--output", default="-", metavar="FILE|-", help="The file to write. [stdout]")
 @click.option("--since", metavar="DAY", help="Only what was measured since then.")
 @click.option("--until", metavar="DAY", help="Only what was measured before then.")
 def export(url: str, format_: "Format", output: str, since: str | None, until: str | None) -> None:
@@ -113,9 +113,17 @@ def _output(name: str) -> AbstractContextManager[BinaryIO]:
 @click.command(name="import")
 @store_option
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--as", "name", default="import", show_default=True, help="Whose one vote this is.")
-@click.option("--targets", multiple=True, metavar="NAME|FILE", help="Targets shown by name.")
-@click.option("--lab", is_flag=True, help="Take lab records.")
+@click.option(
+    "--as",
+    "name",
+    default="import",
+    show_default=True,
+    help="Name of the source; all of it has one vote.",
+)
+@click.option(
+    "--targets", multiple=True, metavar="NAME|FILE", help="Target lists: targets to show by name."
+)
+@click.option("--lab", is_flag=True, help="Accept lab records.")
 def import_(
     url: str, files: tuple[Path, ...], name: str, targets: tuple[str, ...], *, lab: bool
 ) -> None:
@@ -127,16 +135,16 @@ def import_(
     from probe.targets import TargetError
 
     try:
-        shown, _ = target_labels.load(targets)
+        labels, _ = target_labels.load(targets)
     except TargetError as error:
         raise SettingsError(str(error)) from error
-    door = BatchContext(importing.key_of(name), "probe", lab, time.time())
+    context = BatchContext(importing.key_of(name), "probe", lab, time.time())
 
     async def work(store: Store) -> int:
         refused = 0
         for file in files:
             done = await importing.import_lines(
-                store, _lines(file), door=door, source=str(file), shown=shown, judge=judge
+                store, _lines(file), context=context, source=str(file), labels=labels, judge=judge
             )
             for complaint in done.complaints:
                 click.echo(complaint, err=True)
@@ -159,8 +167,8 @@ def _lines(file: Path) -> Iterator[bytes]:
 
 @click.command()
 @store_option
-@click.option("--days", type=click.IntRange(1), required=True, help="Keep records so long.")
-@click.option("--raw-days", type=click.IntRange(1), help="Keep their evidence so long. [--days]")
+@click.option("--days", type=click.IntRange(1), required=True, help="Days to keep records.")
+@click.option("--raw-days", type=click.IntRange(1), help="Days to keep their evidence. [--days]")
 def retention(url: str, days: int, raw_days: int | None) -> None:
     """Drop old evidence and old records; counts stay."""
     from collector.admin.retention import retire
@@ -175,14 +183,14 @@ def retention(url: str, days: int, raw_days: int | None) -> None:
 @click.command()
 @store_option
 def doctor(url: str) -> None:
-    """Look over what is installed and what is stored; exit 1 when something is not well."""
-    from collector.admin import doctor as looking
+    """Check what is installed and what is stored; exit 1 when a check fails."""
+    from collector.admin.doctor import installation, store_health
 
-    findings = [*looking.installation(url), *with_store(url, looking.store_health)]
-    for finding in findings:
-        fix = f" → {finding.fix}" if finding.fix else ""
-        click.echo(f"{'ok  ' if finding.well else 'BAD '} {finding.what}{fix}")
-    if not all(finding.well for finding in findings):
+    results = [*installation(url), *with_store(url, store_health)]
+    for result in results:
+        fix = f" → {result.fix}" if result.fix else ""
+        click.echo(f"{'ok  ' if result.passed else 'BAD '} {result.message}{fix}")
+    if not all(result.passed for result in results):
         sys.exit(1)
 
 
@@ -190,13 +198,14 @@ def doctor(url: str) -> None:
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 def asn_table(source: Path, target: Path) -> None:
-    """Make a small, quick table for --asn-table from rows of first,last,asn,country."""
+    """Make a small table for --asn-table, quick to load, from rows of first,last,asn,country."""
     from collector import asn
+    from probe.asn_table import AsnTableError
 
     try:
         table = asn.load(source)
         target.write_bytes(table.dump())
-    except asn.TableError as error:
+    except AsnTableError as error:
         raise SettingsError(str(error)) from error
     except OSError as error:
         raise SettingsError(f"{target}: {error.strerror}") from error

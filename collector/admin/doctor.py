@@ -1,4 +1,4 @@
-"""Look a collector's installation and store over, and say of each thing how it is."""
+"""Check a collector's installation and store."""
 
 import importlib.util
 import shutil
@@ -19,36 +19,36 @@ _EXTRAS = {
 }
 
 
-class Finding(NamedTuple):
-    """One thing that was looked at; `fix` is what to do about it when it is not well."""
+class CheckResult(NamedTuple):
+    """The result of one check; `fix` is what the operator can do when it failed."""
 
-    well: bool
-    what: str
+    passed: bool
+    message: str
     fix: str = ""
 
 
-def installation(url: str) -> Iterator[Finding]:
-    """What is installed, and what this store needs."""
+def installation(url: str) -> Iterator[CheckResult]:
+    """Checks of what is installed, and of what the store at this URL needs."""
     needed = {"collector", "postgres"} if url.startswith("postgres") else {"collector"}
     for module, extra in _EXTRAS.items():
-        there = importlib.util.find_spec(module) is not None
-        what = f"{module} {'is' if there else 'is not'} installed"
-        fix = f"pip install 'qazprobe[{extra}]'"
-        yield Finding(there or extra not in needed, what, "" if there else fix)
+        found = importlib.util.find_spec(module) is not None
+        message = f"{module} {'is' if found else 'is not'} installed"
+        fix = "" if found else f"pip install 'qazprobe[{extra}]'"
+        yield CheckResult(found or extra not in needed, message, fix)
     if not url.startswith("sqlite:"):
         return
     version = sqlite3.sqlite_version
-    yield Finding(
+    yield CheckResult(
         sqlite3.sqlite_version_info >= (3, 35),
         f"SQLite {version}",
         "SQLite 3.35 or newer is needed: use a newer Python",
     )
     free = shutil.disk_usage(sqlite_path(url).absolute().parent).free
-    yield Finding(free > _LOW_BYTES, f"{free / 1e9:.1f} GB free", "make room on this disk")
+    yield CheckResult(free > _LOW_BYTES, f"{free / 1e9:.1f} GB free", "free some disk space")
 
 
-async def store_health(store: Store) -> list[Finding]:
-    """What is in the store, and whether its counts are the sum of its records."""
+async def store_health(store: Store) -> list[CheckResult]:
+    """Checks of the store: what it holds, and whether its counts are the sum of its records."""
     counts = (await store.read(_select("count_all"), slow=True))[0]
     total, hourly, measured = (await store.read(_select("uncounted"), slow=True))[0]
     names = ("records", "with evidence", "probes", "controls", "certificates")
@@ -56,13 +56,13 @@ async def store_health(store: Store) -> list[Finding]:
     newest = counts[5]
     age = "none yet" if newest is None else f"{(time.time() - newest) / 60:.0f} minutes ago"
     return [
-        Finding(True, f"collector {store.collector_id}: {shown}"),  # noqa: FBT003 - plainly well
-        Finding(True, f"last record: {age}"),  # noqa: FBT003 - the same
-        # Retired records stay counted: only too small a count is wrong.
-        Finding(
+        CheckResult(True, f"collector {store.collector_id}: {shown}"),  # noqa: FBT003 - no condition
+        CheckResult(True, f"last record: {age}"),  # noqa: FBT003 - the same
+        # Retired records stay counted, so only a count that is too small is wrong.
+        CheckResult(
             total == hourly and total >= measured,
             f"counts: {total} in total, {hourly} by hour, {measured} records",
-            "counts have been damaged; restore the store from a copy",
+            "the counts are damaged; restore the store from a copy",
         ),
     ]
 

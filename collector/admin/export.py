@@ -1,4 +1,4 @@
-"""Records as others want them: JSON lines with all the evidence, CSV or Parquet with the columns.
+"""Export of records: JSON lines with all the evidence, CSV or Parquet with the columns.
 
 Rule: a cell that a spreadsheet would take for a formula gets an apostrophe before it.
 """
@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from collector.store import Operation, Store, queries
-from collector.store.queries import Selection, Stored, Summary
+from collector.store.queries import MeasurementSummary, Selection, StoredRecord
 from probe import codec
 from probe.model import Record
 
@@ -22,8 +22,8 @@ Format = Literal["jsonl", "csv", "parquet"]
 
 PAGE = 200
 _HIDDEN = ("seq", "verdict")
-COLUMNS = tuple(name for name in Summary._fields if name not in _HIDDEN)
-_PLACES = tuple(Summary._fields.index(name) for name in COLUMNS)
+COLUMNS = tuple(name for name in MeasurementSummary._fields if name not in _HIDDEN)
+_INDEXES = tuple(MeasurementSummary._fields.index(name) for name in COLUMNS)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PARQUET = {"lab": "BOOLEAN", "at": "DOUBLE", "asn": "BIGINT", "confidence": "DOUBLE"}
 TYPES = {
@@ -33,8 +33,8 @@ TYPES = {
 }
 
 
-def whole(stored: Stored) -> bytes:
-    """A stored record as one line, with its certificates."""
+def record_line(stored: StoredRecord) -> bytes:
+    """A stored record as one JSON line, with its certificates."""
     import base64
 
     record = msgspec.json.decode(stored.body, type=Record)
@@ -43,7 +43,7 @@ def whole(stored: Stored) -> bytes:
 
 
 async def lines(store: Store, selection: Selection, format_: Format) -> AsyncIterator[bytes]:
-    """The selected records, oldest first, as pieces of a JSONL or CSV file."""
+    """Yield the selected records, oldest first, as pieces of a JSONL or CSV file."""
     if format_ == "csv":
         yield csv_bytes([COLUMNS])
     cursor: int | None = None
@@ -55,24 +55,24 @@ async def lines(store: Store, selection: Selection, format_: Format) -> AsyncIte
         if format_ == "csv":
             yield csv_bytes([_cells(row) for row in page])
         else:
-            yield b"".join(whole(one) + b"\n" for one in records)
+            yield b"".join(record_line(one) + b"\n" for one in records)
 
 
 def _page(
     selection: Selection, cursor: int | None, format_: Format
-) -> Operation[tuple[Sequence[Summary], Sequence[Stored]]]:
+) -> Operation[tuple[Sequence[MeasurementSummary], Sequence[StoredRecord]]]:
     page = yield from queries.page(selection, cursor=cursor, limit=PAGE, oldest_first=True)
     if format_ != "jsonl":
         return page, ()
     return page, (yield from queries.stored_many([row.seq for row in page]))
 
 
-def _cells(row: Summary) -> list[object]:
-    return [row[place] for place in _PLACES]
+def _cells(row: MeasurementSummary) -> list[object]:
+    return [row[index] for index in _INDEXES]
 
 
 def csv_bytes(rows: Sequence[Sequence[object]]) -> bytes:
-    """Rows of a CSV file, safe to be opened in a spreadsheet."""
+    """Rows as CSV, without cells that a spreadsheet would run as formulas."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([[_safe(cell) for cell in row] for row in rows])
     return out.getvalue().encode()
@@ -111,7 +111,7 @@ def _convert(duckdb: "object", rows: Path, path: Path) -> None:
     types = ", ".join(f"\"{name}\": '{_PARQUET.get(name, 'VARCHAR')}'" for name in COLUMNS)
     source = f"read_json(?, format = 'newline_delimited', columns = {{{types}}})"
     with duckdb.connect() as connection:  # type: ignore[attr-defined]
-        table = f"CREATE TABLE rows AS SELECT * FROM {source}"  # noqa: S608 - our own names
+        table = f"CREATE TABLE rows AS SELECT * FROM {source}"  # noqa: S608 - constant names
         connection.execute(table, [str(rows)])
         target = str(path).replace("'", "''")
         connection.execute(f"COPY rows TO '{target}' (FORMAT parquet, COMPRESSION zstd)")

@@ -1,7 +1,7 @@
-"""Records from files into the store: what a probe wrote with `-o`, or another collector exported.
+"""Import records from files: written by a probe with `-o`, or exported by another collector.
 
-Rule: nobody signed these, so the operator answers for them. They are checked and judged like all
-others, and whoever they are said to come from has one vote.
+Rule: these records carry no signature, so the operator answers for them. They are checked and
+judged like uploaded ones, and each named source has one vote.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from probe.model import Record
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of the lines; `complaints` has one line for each that was refused."""
+    """Counts of imported lines; `complaints` has one message for each that was refused."""
 
     stored: int = 0
     duplicates: int = 0
@@ -27,7 +27,7 @@ class Imported:
 
 
 def key_of(name: str) -> str:
-    """The key id that stands for a source by its name."""
+    """The key id for a named source."""
     return hashlib.sha256(f"import:{name}".encode()).hexdigest()[:32]
 
 
@@ -35,24 +35,26 @@ async def import_lines(
     store: Store,
     lines: Iterable[bytes],
     *,
-    door: BatchContext,
+    context: BatchContext,
     source: str,
-    shown: TargetLabels,
+    labels: TargetLabels,
     judge: Judge,
 ) -> Imported:
-    """Store every good record among these lines."""
+    """Store the valid records among these lines."""
     done = Imported()
     numbered = enumerate(lines, 1)
     while group := list(islice(numbered, codec.BATCH_RECORDS)):
-        good, bad = _read(group, door, source)
+        good, bad = _read(group, context, source)
         done = replace(done, complaints=(*done.complaints, *bad))
-        looks = [(record_row.key_input(one), record_row.event_time(one, door.now)) for one in good]
+        looks = [
+            (record_row.key_input(one), record_row.event_time(one, context.now)) for one in good
+        ]
         seen = await store.read(controls.near(looks, within=controls.NEAR_SECONDS))
         made = [
             record_row.make_row(
                 record,
-                replace(door, role=record.vantage.role),
-                shown=shown,
+                replace(context, role=record.vantage.role),
+                labels=labels,
                 judge=judge,
                 seen=near if record.vantage.role == "probe" else (),
             )
@@ -68,14 +70,14 @@ async def import_lines(
 
 
 def _read(
-    group: Iterable[tuple[int, bytes]], door: BatchContext, source: str
+    group: Iterable[tuple[int, bytes]], context: BatchContext, source: str
 ) -> tuple[list[Record], list[str]]:
     good: list[Record] = []
     bad: list[str] = []
     for number, record in _decoded(group):
         reason = record
         if isinstance(record, Record):
-            reason = record_row.refusal(record, replace(door, role=record.vantage.role)) or ""
+            reason = record_row.refusal(record, replace(context, role=record.vantage.role)) or ""
         if isinstance(record, Record) and not reason:
             good.append(record)
         else:

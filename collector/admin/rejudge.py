@@ -1,7 +1,7 @@
-"""Judge stored records again: by the rules of today, and with controls that came later.
+"""Judge stored records again, by the installed rules and with controls that came later.
 
-Rule: the evidence is never touched. A verdict that changes takes its counts along, in the same
-transaction, so that counts and records never disagree.
+Rule: the evidence is never changed. A changed verdict moves its counts in the same transaction, so
+that counts and records never disagree.
 """
 
 import zlib
@@ -20,7 +20,7 @@ from probe.model import Record
 
 
 class _Old(NamedTuple):
-    """A stored record and what we thought of it."""
+    """A stored record with its present verdict."""
 
     seq: int
     key_id: str
@@ -46,7 +46,7 @@ class _Changed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rejudged:
-    """How many records were looked at, and of how many the outcome changed."""
+    """How many records were judged again, and of how many the outcome changed."""
 
     judged: int
     changed: int
@@ -57,13 +57,13 @@ async def rejudge(store: Store, judge: Judge, *, since: float, now: float) -> Re
     after, judged, changed = -1, 0, 0
     while page := await store.read(_page(after, since), slow=True):
         after, judged = page[-1].seq, judged + len(page)
-        looks = [(one.input, one.at) for one in page]
-        seen = await store.read(controls.near(looks, within=controls.NEAR_SECONDS), slow=True)
-        found = [_again(one, near, judge, now) for one, near in zip(page, seen, strict=True)]
-        news = [one for one in found if one is not None]
-        changed += sum(one.old.outcome != one.judged.outcome for one in news)
-        if news:
-            await store.write(_rewrite(news))
+        wanted = [(one.input, one.at) for one in page]
+        seen = await store.read(controls.near(wanted, within=controls.NEAR_SECONDS), slow=True)
+        found = [_rejudge(one, near, judge, now) for one, near in zip(page, seen, strict=True)]
+        changes = [one for one in found if one is not None]
+        changed += sum(one.old.outcome != one.judged.outcome for one in changes)
+        if changes:
+            await store.write(_rewrite(changes))
     return Rejudged(judged, changed)
 
 
@@ -72,14 +72,14 @@ def _page(after: int, since: float) -> Operation[list[_Old]]:
     return [_Old(*row) for row in rows]
 
 
-def _again(
+def _rejudge(
     old: _Old, seen: Sequence[controls.Observation], judge: Judge, now: float
 ) -> _Changed | None:
     record = msgspec.json.decode(zlib.decompress(old.body), type=Record)
     ours = () if old.role == "control" else seen
     judged = judge_again(record, judge, ours, now=now)
     if judged.outcome == old.outcome and old.stage == "confirmed":
-        # A record does not know that it was seen again; its history does.
+        # Confirmation rests on the key's other records, which are not judged here.
         judged = msgspec.structs.replace(judged, stage="confirmed")
     same = (judged.outcome, judged.verdict, judged.ruleset) == (
         old.outcome,
@@ -89,7 +89,7 @@ def _again(
     return None if same else _Changed(old, judged)
 
 
-def _rewrite(news: Sequence[_Changed]) -> Operation[None]:
+def _rewrite(changes: Sequence[_Changed]) -> Operation[None]:
     rows = [
         {
             **msgspec.structs.asdict(one.judged),
@@ -102,17 +102,17 @@ def _rewrite(news: Sequence[_Changed]) -> Operation[None]:
             "hour": hour_of(one.old.at),
             "severity": SEVERITY.get(one.judged.outcome, 0),
         }
-        for one in news
+        for one in changes
     ]
     yield Execute("measurement_judge", rows)
     yield Execute("newest_judge", rows)
     yield Execute("series_judge", rows)
     yield Execute("vote_judge", [row for row in rows if row["target"] != UNLISTED])
-    counted = [one for one in news if one.old.role != "control"]
-    yield from roll((_share(one.old, one.old.outcome) for one in counted), -1)
-    yield from roll(_share(one.old, one.judged.outcome) for one in counted)
+    counted = [one for one in changes if one.old.role != "control"]
+    yield from roll((_counts(one.old, one.old.outcome) for one in counted), -1)
+    yield from roll(_counts(one.old, one.judged.outcome) for one in counted)
     yield from sweep()
 
 
-def _share(old: _Old, outcome: str) -> RecordCounts:
+def _counts(old: _Old, outcome: str) -> RecordCounts:
     return RecordCounts(old.experiment, outcome, old.country, old.asn, old.target, old.at, "")

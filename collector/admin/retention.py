@@ -1,7 +1,6 @@
-"""What is kept for how long: evidence, then rows, while counts stay for ever.
+"""Drop old evidence, then old records; counts stay for ever.
 
-Rule: small transactions, one after the other, so that a collector that serves meanwhile never waits
-long for its turn to write.
+Rule: many small transactions, so that a serving collector never waits long for its own writes.
 """
 
 from dataclasses import dataclass
@@ -12,14 +11,14 @@ from collector.store.queries import first_seq
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """How many records lost their evidence, and how many went altogether."""
+    """How many records lost only their evidence, and how many were dropped."""
 
     evidence: int
     records: int
 
 
 async def retire(store: Store, *, now: float, raw_before: float, before: float) -> Retired:
-    """Drop evidence measured before `raw_before`, and whole records from before `before`."""
+    """Drop the evidence of records measured before `raw_before`, and records before `before`."""
     ceiling = first_seq(now)
     evidence = records = 0
     while dropped := await store.write(_records(ceiling, before)):

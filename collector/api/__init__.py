@@ -1,1 +1,1 @@
-"""What probes, controls and researchers ask over HTTP: one file a path, one guard for all."""
+"""The HTTP API for probes, controls and researchers: one module per path, one guard for all."""

@@ -1,4 +1,4 @@
-"""The routes of one collector, and nothing else."""
+"""The routes of one collector."""
 
 from aiohttp import web
 
@@ -47,13 +47,13 @@ ROUTES: tuple[Route, ...] = (
 
 
 def make_app(service: Service) -> web.Application:
-    """The public side; `/metrics` too unless it has an address of its own."""
+    """The public application; it has `/metrics` unless that has an address of its own."""
     own = service.settings.metrics is not None
     return _app(service, (*ROUTES, *HEALTH, *(() if own else (METRICS,))))
 
 
 def make_metrics_app(service: Service) -> web.Application:
-    """The side that only the operator's Prometheus reaches."""
+    """The application on the address of `/metrics`, for the operator's Prometheus."""
     return _app(service, (*HEALTH, METRICS))
 
 

@@ -1,7 +1,7 @@
-"""Whose request is this: an enrolled key's signature over the bytes as they were sent.
+"""Authentication: an enrolled key's signature over the bytes as they were sent.
 
-Rule: nothing of a body is inflated or parsed before its signature has been verified, and nothing of
-it is even read before its key is known.
+Rule: a body is read only when its key is known, and inflated and parsed only when its signature has
+been verified.
 """
 
 import base64
@@ -13,23 +13,23 @@ from aiohttp import web
 from collector.api.http import Refused, read_body
 from collector.service import SERVICE, Service
 from collector.store import keys
-from collector.store.keys import Key, Role
+from collector.store.keys import Key, KeyRole
 from probe import codec
 
 CLOCK_SECONDS = 14 * 86400.0
-# From this size on a body is hashed in a thread.
+# From this size on a signature is verified in the worker thread.
 _LARGE = 128 * 1024
 _KEY_ID = re.compile(r"[0-9a-f]{32}")
 _CREATED = re.compile(r"[0-9]{1,12}")
 
 
 async def signed_body(
-    request: web.Request, *, limit: int, role: Role | None = None
+    request: web.Request, *, limit: int, role: KeyRole | None = None
 ) -> tuple[Key, bytes]:
     """The key that signed a request, and its body.
 
     Raises:
-        Refused: it is not signed, by nobody we know, or by somebody in another role.
+        Refused: It is not signed, by no enrolled key, or by a key in another role.
     """
     service = request.app[SERVICE]
     created = _created(request, service.clock())

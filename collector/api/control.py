@@ -1,4 +1,4 @@
-"""GET /v1/control, POST and GET /v1/recheck: what controls saw, and asking them to look again."""
+"""GET /v1/control, POST and GET /v1/recheck: observations of controls, and rechecks."""
 
 import ipaddress
 import uuid
@@ -10,7 +10,7 @@ from aiohttp import web
 from collector import controls, target_labels
 from collector.api.auth import signed_body
 from collector.api.http import SMALL_BODY, Refused, answer, parse_json, parse_seconds
-from collector.controls import LATELY_SECONDS, NEAR_SECONDS, Observation
+from collector.controls import NEAR_SECONDS, RECENT_SECONDS, Observation
 from collector.service import SERVICE, Service
 from probe.api_types import ControlFound, ControlReply, RecheckAsk, RecheckJobs, RecheckRequest
 
@@ -18,27 +18,27 @@ INPUTS_LIMIT = 500
 ASKS_LIMIT = 200
 ASK_WAIT_SECONDS = 30.0
 CONTROL_WAIT_SECONDS = 60.0
-# Of everything seen in the last quarter of an hour, so many looks at each target.
+# Observations of each target from the last quarter of an hour, when none is asked for by name.
 EACH = 2
 _PORTS = frozenset({80, 443})
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 async def get_control(request: web.Request) -> web.Response:
-    """What controls saw lately of the targets asked for, or of everything."""
+    """Recent observations of the requested targets, or of all targets."""
     service = request.app[SERVICE]
     asked = request.query.getall("input", [])
     if len(asked) > INPUTS_LIMIT:
         raise Refused(400, "too_many", f"at most {INPUTS_LIMIT} inputs expected")
     if asked:
-        return answer(await _reply(service, {text: _spelled(text) for text in asked}))
+        return answer(await _reply(service, {text: _normalised(text) for text in asked}))
     now = service.clock()
-    operation = controls.everything(since=now - NEAR_SECONDS, until=now, each=EACH)
+    operation = controls.newest_of_all(since=now - NEAR_SECONDS, until=now, each=EACH)
     return answer(_found(await service.store.read(operation), now))
 
 
 async def post_recheck(request: web.Request) -> web.Response:
-    """Ask controls for a fresh look, and wait for it."""
+    """Queue rechecks for the controls, and wait for their observations."""
     service = request.app[SERVICE]
     key, body = await signed_body(request, limit=SMALL_BODY)
     asked = parse_json(body, RecheckRequest)
@@ -50,14 +50,14 @@ async def post_recheck(request: web.Request) -> web.Response:
     allowed = [ask for ask in asked.asks if await _is_allowed(service, ask)]
     service.instruments.rechecks.labels("refused").inc(len(asked.asks) - len(allowed))
     if asked.asks and not allowed:
-        raise Refused(403, "unlisted", "only targets that are listed here are looked at again")
-    inputs = {ask.input: _spelled(ask.input) for ask in allowed}
-    await _looked_at_again(service, allowed, max(0.0, min(asked.wait, ASK_WAIT_SECONDS)))
+        raise Refused(403, "unlisted", "only targets that are listed here are rechecked")
+    inputs = {ask.input: _normalised(ask.input) for ask in allowed}
+    await _recheck(service, allowed, max(0.0, min(asked.wait, ASK_WAIT_SECONDS)))
     return answer(await _reply(service, inputs, leaves=True))
 
 
 async def get_recheck(request: web.Request) -> web.Response:
-    """As a control: what is asked for, waiting for something to be."""
+    """The rechecks for a control to do, waiting until there are any."""
     service = request.app[SERVICE]
     key, _ = await signed_body(request, limit=0, role="control")
     wait = parse_seconds(request.query.get("wait"), most=CONTROL_WAIT_SECONDS)
@@ -67,35 +67,38 @@ async def get_recheck(request: web.Request) -> web.Response:
     return answer(RecheckJobs(jobs=jobs))
 
 
-async def _looked_at_again(service: Service, asks: Sequence[RecheckAsk], wait: float) -> None:
-    """Queue jobs, and wait for their answers where a control is there to give them."""
+async def _recheck(service: Service, asks: Sequence[RecheckAsk], wait: float) -> None:
+    """Queue rechecks, and wait for their observations if any control takes rechecks."""
     rechecks = service.rechecks
     queued = []
     for ask in asks:
-        input_, addresses = _spelled(ask.input), _dialled(ask.addresses, lab=service.settings.lab)
+        input_, addresses = (
+            _normalised(ask.input),
+            _allowed_addresses(ask.addresses, lab=service.settings.lab),
+        )
         if rechecks.ask(str(uuid.uuid4()), input_, addresses):
             queued.append(input_)
     service.instruments.rechecks.labels("queued").inc(len(queued))
-    if rechecks.listening:
+    if rechecks.has_controls:
         fresh = await rechecks.settled(queued, wait)
         service.instruments.rechecks.labels("fresh" if fresh else "late").inc(len(queued))
 
 
 async def _is_allowed(service: Service, ask: RecheckAsk) -> bool:
-    """A listed target, or one that a control looks at anyway; on the usual ports, or in a lab."""
+    """Whether it is listed, or measured by controls anyway; outside a lab on ports 80 and 443."""
     url = target_labels.normalise(ask.input)
     if url is None:
         return False
     port = urlsplit(url).port
     if not service.settings.lab and port is not None and port not in _PORTS:
         return False
-    if url in service.listed:
+    if url in service.labels:
         return True
-    since = service.clock() - LATELY_SECONDS
+    since = service.clock() - RECENT_SECONDS
     return await service.store.read(controls.is_known(url, since=since))
 
 
-def _dialled(addresses: Iterable[str], *, lab: bool) -> tuple[str, ...]:
+def _allowed_addresses(addresses: Iterable[str], *, lab: bool) -> tuple[str, ...]:
     """The addresses that a control may be asked to dial: global ones, or any in a lab."""
     return tuple(text for text in addresses if _is_public(text, lab=lab))
 
@@ -106,33 +109,33 @@ def _is_public(text: str, *, lab: bool) -> bool:
     except ValueError:
         return False
     if isinstance(address, ipaddress.IPv6Address):
-        # IPv4 in an IPv6 coat leads anywhere, a private network too (RFC 4291, 3056, 4380, 6052).
-        coat = address.ipv4_mapped or address.sixtofour or address.teredo or address in _NAT64
-        if address.scope_id is not None or coat:
+        # An embedded IPv4 address may be private (RFC 4291, 3056, 4380, 6052).
+        embedded = address.ipv4_mapped or address.sixtofour or address.teredo or address in _NAT64
+        if address.scope_id is not None or embedded:
             return False
     return lab or (address.is_global and not address.is_multicast)
 
 
-def _spelled(text: str) -> str:
+def _normalised(text: str) -> str:
     return target_labels.normalise(text) or text
 
 
 async def _reply(
     service: Service, inputs: Mapping[str, str], *, leaves: bool = False
 ) -> ControlReply:
-    """The newest observations, under the names they were asked by; with leaf certificates or not.
+    """The newest observations, under the inputs as they were spelled in the request.
 
-    Whoever asks for a recheck has something that did not simply work to compare.
+    Rechecks come with leaf certificates, because such a probe has failures to compare.
     """
     now = service.clock()
     wanted = tuple(dict.fromkeys(inputs.values()))
-    operation = controls.lately(wanted, since=now - LATELY_SECONDS, until=now + 1)
+    operation = controls.newest_of(wanted, since=now - RECENT_SECONDS, until=now + 1)
     found = await service.store.read(operation)
     served: Mapping[str, str] = {}
     if leaves:
         every = [one for seen in found.values() for one in seen]
         served = await service.store.read(controls.leaves(every))
-    return _found({asked: found[spelled] for asked, spelled in inputs.items()}, now, served)
+    return _found({asked: found[normalised] for asked, normalised in inputs.items()}, now, served)
 
 
 def _found(

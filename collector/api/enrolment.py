@@ -1,4 +1,4 @@
-"""Keys come, and go with everything they ever sent."""
+"""POST /v1/enroll and DELETE /v1/probes/me: enrol a key, and erase one with all its data."""
 
 import base64
 import binascii
@@ -19,13 +19,13 @@ _INVITE_LIMIT = 200
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
-    """How many records were taken back."""
+    """The number of erased records."""
 
     erased: int
 
 
 async def post_enroll(request: web.Request) -> web.Response:
-    """Make a key known, by the rules of this collector."""
+    """Enrol a key, if the settings of this collector allow it."""
     service = request.app[SERVICE]
     wait = service.must_wait(request, service.by_enrolment)
     if wait:
@@ -38,7 +38,7 @@ async def post_enroll(request: web.Request) -> web.Response:
 
 
 def _proven(asked: EnrolRequest) -> Key:
-    """The key, when whoever asks has its private half."""
+    """The key, after proof that the client has its private half."""
     public, proof = _bytes(asked.key), _bytes(asked.proof)
     if len(public) != _KEY_BYTES:
         raise Refused(400, "malformed", "key: base64 of a raw Ed25519 public key expected")
@@ -53,7 +53,7 @@ async def _enrol(service: Service, key: Key, invite: str | None) -> None:
     known = await service.store.read(keys.find_key(key.key_id))
     if known is None and service.settings.enrolment == "closed":
         raise Refused(403, "closed", "this collector takes no new keys")
-    # Everybody's verdicts lean on controls: those need an invite wherever they enrol.
+    # All verdicts rely on controls, so a control always needs an invite.
     needed = service.settings.enrolment == "token" or key.role == "control"
     at = service.clock()
     refused = await service.store.write(keys.enrol(key, invite, needs_invite=needed, at=at))
@@ -63,12 +63,12 @@ async def _enrol(service: Service, key: Key, invite: str | None) -> None:
 
 
 async def delete_me(request: web.Request) -> web.Response:
-    """Forget a key and all its data."""
+    """Erase a key and all its data."""
     service = request.app[SERVICE]
     key, _ = await signed_body(request, limit=SMALL_BODY)
     erased = await service.store.write(keys.erase(key.key_id))
     service.forget_key(key.key_id)
-    service.watch.forget()
+    service.monitor.forget()
     service.snapshots.touch()
     return answer(Erased(erased=erased))
 

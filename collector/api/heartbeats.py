@@ -1,7 +1,7 @@
-"""POST /v1/heartbeat: a probe is on, on this network, and says when it was on and not heard.
+"""POST /v1/heartbeat: a probe is on, and reports when it was on without reaching the collector.
 
-Rule: a heartbeat leaves one bit for five minutes and the network it named. What it tells of the
-past may reach back two weeks, never forward, and never becomes "heard".
+Rule: of a heartbeat one bit for five minutes and the network are kept. A report may reach back two
+weeks, never forward, and never sets the bit `heard`.
 """
 
 from aiohttp import web
@@ -11,17 +11,17 @@ from collector.api.auth import signed_body
 from collector.api.http import SMALL_BODY, answer, parse_json
 from collector.service import SERVICE
 from collector.store import heartbeats
-from collector.store.heartbeats import Past
-from collector.store.keys import Network
+from collector.store.heartbeats import UnheardPeriod
+from collector.store.keys import ProbeNetwork
 from probe.api_types import Heartbeat, HeartbeatReply, Unheard
 
 BACK_SECONDS = 14 * 86_400.0
-# More than a probe ever keeps; the rest is somebody's idea of fun.
-TOLD = 400
+# More than a probe ever keeps.
+REPORTS_LIMIT = 400
 
 
 async def post_heartbeat(request: web.Request) -> web.Response:
-    """Note that a key is alive, and since when it was without us."""
+    """Store a heartbeat, and what it reports of the time without any."""
     service = request.app[SERVICE]
     key, body = await signed_body(request, limit=SMALL_BODY)
     beat = parse_json(body, Heartbeat)
@@ -30,22 +30,28 @@ async def post_heartbeat(request: web.Request) -> web.Response:
         origin = service.origin(request)
         here = _network(origin.country, origin.asn, beat.region)
     now = service.clock()
-    past = [found for one in beat.unheard[:TOLD] if (found := _past(one, now, here)) is not None]
-    await service.store.write(heartbeats.hear(key.key_id, now, here, past))
-    service.watch.touch()
+    past = [
+        found
+        for one in beat.unheard[:REPORTS_LIMIT]
+        if (found := _past(one, now, here)) is not None
+    ]
+    await service.store.write(heartbeats.record_heartbeat(key.key_id, now, here, past))
+    service.monitor.touch()
     service.snapshots.touch()
     return answer(HeartbeatReply(time=int(now)))
 
 
-def _network(country: str | None, asn: int | None, region: str | None) -> Network | None:
+def _network(country: str | None, asn: int | None, region: str | None) -> ProbeNetwork | None:
     if country is None and asn is None:
         return None
-    return Network(*record_row.place(country, asn), record_row.region(region))
+    return ProbeNetwork(*record_row.network_labels(country, asn), record_row.region(region))
 
 
-def _past(told: Unheard, now: float, here: Network | None) -> Past | None:
-    """A stay in our own time; None for one that cannot have been."""
-    if not 0 <= told.until <= told.since <= BACK_SECONDS:
+def _past(report: Unheard, now: float, here: ProbeNetwork | None) -> UnheardPeriod | None:
+    """A reported period by the collector's clock; None when its ages are impossible."""
+    if not 0 <= report.until <= report.since <= BACK_SECONDS:
         return None
-    network = _network(told.country, told.asn, None) or here or Network()
-    return Past(now - told.since, now - told.until, network, cut=told.reach != "abroad")
+    network = _network(report.country, report.asn, None) or here or ProbeNetwork()
+    return UnheardPeriod(
+        now - report.since, now - report.until, network, cut=report.reach != "abroad"
+    )

@@ -1,6 +1,6 @@
-"""GET /: what this collector knows, for a person with a browser.
+"""GET /: the current verdicts as a page for people.
 
-Rule: one self-contained page, no script, nothing fetched from elsewhere; what is shown is escaped.
+Rule: one self-contained page without scripts and external resources; all values are escaped.
 """
 
 import base64
@@ -10,7 +10,7 @@ from html import escape
 
 from aiohttp import web
 
-from collector.detection.quorum import Place
+from collector.detection.quorum import TargetOnNetwork
 from collector.metrics.families import Snapshot, by_outcome, ratio
 from collector.service import SERVICE, Service
 from collector.target_labels import TargetLabels
@@ -36,53 +36,53 @@ CSP = (
 async def get_page(request: web.Request) -> web.Response:
     """The page."""
     service = request.app[SERVICE]
-    view = await service.snapshots.view()
+    snapshot = await service.snapshots.snapshot()
     headers = {"Content-Security-Policy": CSP, "Cache-Control": "no-cache"}
-    body = render(service, view)
+    body = render(service, snapshot)
     return web.Response(text=body, content_type="text/html", charset="utf-8", headers=headers)
 
 
-def render(service: Service, view: Snapshot) -> str:
+def render(service: Service, snapshot: Snapshot) -> str:
     """The page as HTML."""
-    probes = sum(row[3] for row in view.active)
-    measured = sum(row[4] for row in view.totals)
+    probes = sum(row[3] for row in snapshot.active)
+    measured = sum(row[4] for row in snapshot.totals)
     hours = service.settings.window / 3600
     at = datetime.fromtimestamp(service.clock(), UTC).strftime("%Y-%m-%d %H:%M UTC")
-    lab = "<p><b>This is a laboratory: nothing here is about the real world.</b></p>"
+    lab = "<p><b>This is a laboratory: these are no measurements of real networks.</b></p>"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>qazprobe collector</title>
 <meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}</style></head>
-<body><h1>What networks do to these sites</h1>
+<body><h1>Interference with these targets, by network</h1>
 {lab if service.settings.lab else ""}
-<p>{probes} probes were heard from in the last {hours:g} hours; {measured} measurements are kept.
-Every probe has one vote on a target: its newest verdict, judged again here from its evidence.</p>
-{_table(view, service.listed)}
+<p>{probes} probes were active in the last {hours:g} hours; {measured} measurements are stored.
+Each probe has one vote on each target: its newest verdict, judged again here from its evidence.</p>
+{_table(snapshot, service.labels)}
 <footer><p>{escape(at)} ·
 <a href="/v1/verdicts">verdicts</a> · <a href="/v1/events">events</a> ·
 <a href="/v1/interceptions">interceptions</a> ·
 <a href="/v1/measurements">measurements</a> · <a href="/v1/export?format=csv">CSV</a> ·
 <a href="/v1/export?format=jsonl">JSON lines</a> · <a href="/v1/targets">targets</a></p>
-<p>“inconclusive” means that we looked and cannot tell. A verdict by few probes is a hint, not a
-finding.</p></footer></body></html>
+<p>“inconclusive” means that a target was measured and the evidence is not sufficient. A verdict by
+few probes is a hint, not a finding.</p></footer></body></html>
 """
 
 
-def _table(view: Snapshot, listed: TargetLabels) -> str:
-    found = by_outcome(view.votes)
+def _table(snapshot: Snapshot, labels: TargetLabels) -> str:
+    found = by_outcome(snapshot.votes)
     if not found:
-        return "<p>Nothing has been measured within this time.</p>"
+        return "<p>No target was measured within this time.</p>"
     ranked = sorted(found.items(), key=lambda item: (-(ratio(item[1]) or 0), item[0]))
     head = "".join(f"<th>{word}</th>" for word in ("target", "category", "network", *_ORDER))
-    body = "".join(_row(place, outcomes, listed) for place, outcomes in ranked[:ROWS])
+    body = "".join(_row(where, outcomes, labels) for where, outcomes in ranked[:ROWS])
     more = f"<p>{len(ranked) - ROWS} more rows are not shown.</p>" if len(ranked) > ROWS else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
-def _row(place: Place, outcomes: dict[str, int], listed: TargetLabels) -> str:
-    target, country, asn = place
+def _row(where: TargetOnNetwork, outcomes: dict[str, int], labels: TargetLabels) -> str:
+    target, country, asn = where
     network = f"{country} AS{asn}" if asn else country
     cells = "".join(f'<td class="n">{_count(word, outcomes.get(word, 0))}</td>' for word in _ORDER)
-    names = "".join(f"<td>{escape(x)}</td>" for x in (target, listed.category(target), network))
+    names = "".join(f"<td>{escape(x)}</td>" for x in (target, labels.category(target), network))
     return f"<tr>{names}{cells}</tr>"
 
 

@@ -1,6 +1,6 @@
-"""One request and its answer: reading within bounds, refusing in one line, answering in JSON.
+"""One request and its response: bounded reading, errors in one line, JSON.
 
-Rule: every error answer is a `Problem`, and nothing that is logged or answered holds an address.
+Rule: every error response is a `Problem`, and no log line and no response contains an address.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ T = TypeVar("T")
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SMALL_BODY = 64 * 1024
-# What controls saw compresses to a tenth; a large answer is compressed beside the event loop.
+# Observations compress to a tenth; from the second size on this is done in a thread.
 _COMPRESS = 2 * 1024
 _COMPRESS_ELSEWHERE = 64 * 1024
 _HEADERS = {
@@ -33,8 +33,8 @@ _HEADERS = {
 log = logging.getLogger("qazcollector")
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not an accident
-    """A request that is answered with a no.
+class Refused(Exception):  # noqa: N818 - a response, not an error
+    """The request is refused.
 
     Attributes:
         status: The HTTP status. reason: a word for the counter of refusals.
@@ -51,7 +51,7 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not an accident
 
 
 def answer(data: msgspec.Struct | dict[str, object], status: int = 200) -> web.Response:
-    """Data as a JSON response, compressed where that pays and the asker can read it."""
+    """Data as a JSON response, compressed if it is large and the client accepts that."""
     body = msgspec.json.encode(data)
     response = web.Response(
         body=body,
@@ -73,10 +73,10 @@ def problem(refused: Refused) -> web.Response:
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
-    """The body as sent, within bounds of size, time and what all bodies together may take.
+    """The body as sent, within limits of size, time, and memory for all bodies together.
 
     Raises:
-        Refused: it is too large, too slow, or there is no room for it now.
+        Refused: It is too large, too slow, or all memory for bodies is in use.
     """
     service = request.app[SERVICE]
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -84,13 +84,13 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise Refused(413, "too_large", f"body of at most {limit} bytes expected")
     parts = bytearray()
-    with service.reserve_memory() as hold:
+    with service.reserve_memory() as reserve:
         try:
             async with asyncio.timeout(service.settings.limits.body_seconds):
                 async for part in request.content.iter_any():
                     if len(parts) + len(part) > limit:
                         raise Refused(413, "too_large", f"body of at most {limit} bytes expected")
-                    if not hold(len(part)):
+                    if not reserve(len(part)):
                         message = "too many uploads at once; try again later"
                         raise Refused(503, "busy", message, retry_after=10)
                     parts += part
@@ -100,15 +100,15 @@ async def read_body(request: web.Request, limit: int) -> bytes:
 
 
 async def read_json(request: web.Request, type_: type[T]) -> T:
-    """A small JSON body as one of our messages."""
+    """A small JSON body as a message of this type."""
     return parse_json(await read_body(request, SMALL_BODY), type_)
 
 
 def parse_json(body: bytes, type_: type[T]) -> T:
-    """JSON bytes as one of our messages.
+    """JSON bytes as a message of this type.
 
     Raises:
-        Refused: they are something else.
+        Refused: They are something else.
     """
     try:
         return msgspec.json.decode(body, type=type_)
@@ -127,10 +127,10 @@ def parse_seconds(text: str | None, *, most: float) -> float:
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every way to fail into one line of JSON, and count what was asked and answered."""
+    """Turn every failure into one line of JSON, and count requests and responses."""
     service = request.app[SERVICE]
     try:
-        _refuse_often(request, service)
+        _limit_rate(request, service)
         response = await handler(request)
         service.store_took(request.method)
     except Refused as refused:
@@ -141,7 +141,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
     except StoreUnavailable as error:
-        log.error("%s", error)  # noqa: TRY400 - the line says it all
+        log.error("%s", error)  # noqa: TRY400 - a traceback would add nothing
         service.store_refused()
         response = problem(Refused(503, "store", "store cannot be reached now", retry_after=30))
     except (web.RequestPayloadError, HttpProcessingError):
@@ -149,15 +149,15 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ConnectionResetError:
         raise
     except Exception:
-        # A bug of ours. The server would log it with the asker's address: so it is caught here.
+        # A bug. Caught here because aiohttp would log it with the client's address.
         log.exception("bug while answering %s", _route(request))
         response = problem(Refused(500, "bug", "this collector has a bug; it was logged"))
     service.instruments.requests.labels(_route(request), str(response.status)).inc()
     return response
 
 
-def _refuse_often(request: web.Request, service: Service) -> None:
-    """Everybody in one network together may ask only so often; health checks always may."""
+def _limit_rate(request: web.Request, service: Service) -> None:
+    """Limit the requests of each network; health checks are not limited."""
     if request.path in {"/healthz", "/readyz"}:
         return
     wait = service.must_wait(request, service.by_network)
@@ -171,7 +171,7 @@ def _route(request: web.Request) -> str:
 
 
 async def add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """The headers that every answer has."""
+    """Add the headers that every response has."""
     for name, value in _HEADERS.items():
         response.headers[name] = value
 

@@ -1,7 +1,7 @@
-"""Who was seen to forge certificates: by authority and intermediate, for which names, where, when.
+"""The table of interceptions: forged certificates by intermediate or leaf, with names and networks.
 
-Rule: a certificate speaks for itself. Authorities are recognised again from the certificates that
-are kept, by their keys, whatever a record claims; what a certificate says is read from its bytes.
+Rule: authorities are identified again by their keys in the stored certificates, and the fields of a
+certificate are read from its bytes; the claims of records are not used.
 """
 
 import asyncio
@@ -42,8 +42,8 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class Seen(NamedTuple):
-    """One leaf, as one probe on one network was served it for one name."""
+class ServedLeaf(NamedTuple):
+    """One leaf that one probe on one network was served for one name; `n` times."""
 
     leaf: str
     above: str
@@ -58,8 +58,8 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """What one certificate says of itself; only a subject where it was not served."""
+class CertificateSummary:
+    """The fields of one certificate; only the subject or hash where it was not served."""
 
     sha256: str | None = None
     sha1: str | None = None
@@ -73,8 +73,8 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """Where it was seen."""
+class InterceptionNetwork:
+    """A network on which it was served."""
 
     country: str
     asn: int
@@ -82,27 +82,27 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the table.
+class InterceptionRow:
+    """One row of the table.
 
     Attributes:
-        authority, proof: The known authority, recognised by our own eyes: `verified` by its key,
-            `claimed` by name; `unknown` otherwise.
-        leaf: Only in the table by leaf. leaves: how many different ones.
-        leaf_not_before, leaf_not_after: The earliest and the latest. leaf_days: median validity.
-        probes: How many different probes were served it.
+        authority, proof: The known authority, `verified` by its key or `claimed` by name; `unknown`
+            otherwise.
+        leaf: Only in the table by leaf. leaves: number of different ones.
+        leaf_not_before, leaf_not_after: Earliest and latest. leaf_days: median validity.
+        probes: Number of different probes that were served it.
     """
 
     authority: str
     proof: str | None
-    intermediate: About
-    leaf: About | None
+    intermediate: CertificateSummary
+    leaf: CertificateSummary | None
     leaves: int
     leaf_not_before: str | None
     leaf_not_after: str | None
     leaf_days: float | None
     names: list[str]
-    networks: list[Network]
+    networks: list[InterceptionNetwork]
     probes: int
     measurements: int
     first_seen: str
@@ -110,8 +110,8 @@ class Line:
 
 
 @dataclass
-class Row:
-    """One line of the table while it is summed up."""
+class InterceptionTally:
+    """The sums for one row of the table."""
 
     leaves: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
@@ -121,8 +121,8 @@ class Row:
     first: float = float("inf")
     last: float = 0.0
 
-    def add(self, seen: Seen) -> None:
-        """Count one more."""
+    def add(self, seen: ServedLeaf) -> None:
+        """Add a served leaf to the sums."""
         self.leaves.add(seen.leaf)
         self.names.add(seen.name)
         self.networks[seen.country, seen.asn] = seen.network
@@ -137,33 +137,33 @@ async def get_interceptions(request: web.Request) -> web.Response:
     by_leaf = asked.get("by", "intermediate") == "leaf"
     if asked.get("by", "leaf") not in {"leaf", "intermediate"}:
         raise Refused(400, "malformed", "by: intermediate or leaf expected")
-    found = await table(request, by_leaf=by_leaf)
+    rows = await table(request, by_leaf=by_leaf)
     if _wants_csv(request):
-        return csv_answer(found)
-    return _json(found)
+        return csv_answer(rows)
+    return _json(rows)
 
 
-def _json(found: Sequence[Line]) -> web.Response:
-    return answer({"interceptions": [asdict(line) for line in found]})
+def _json(rows: Sequence[InterceptionRow]) -> web.Response:
+    return answer({"interceptions": [asdict(row) for row in rows]})
 
 
 async def get_export(request: web.Request) -> web.Response:
     """The same table as a CSV file, unless JSON is asked for."""
     by_leaf = request.query.get("by") == "leaf"
-    found = await table(request, by_leaf=by_leaf)
+    rows = await table(request, by_leaf=by_leaf)
     wants_json = request.query.get("format") == "json"
-    return _json(found) if wants_json else csv_answer(found)
+    return _json(rows) if wants_json else csv_answer(rows)
 
 
-async def table(request: web.Request, *, by_leaf: bool) -> list[Line]:
-    """The lines of the table that a request selects, the most recently seen first."""
+async def table(request: web.Request, *, by_leaf: bool) -> list[InterceptionRow]:
+    """The rows of the table that a request selects, the most recently seen first."""
     service, asked = request.app[SERVICE], request.query
     least = query.number(asked, "min_probes", 1)
     seen, ders = await service.store.read(_seen(query.selection(asked)), slow=True)
     return await asyncio.to_thread(summarise, seen, ders, by_leaf=by_leaf, least=least)
 
 
-def _seen(wanted: Selection) -> Operation[tuple[list[Seen], Mapping[str, bytes]]]:
+def _seen(wanted: Selection) -> Operation[tuple[list[ServedLeaf], Mapping[str, bytes]]]:
     params = {
         "target": wanted.target,
         "country": wanted.country,
@@ -173,7 +173,7 @@ def _seen(wanted: Selection) -> Operation[tuple[list[Seen], Mapping[str, bytes]]
         "limit": SEEN_LIMIT,
     }
     rows = yield Query("forged_seen", params)
-    seen = [Seen(*row) for row in rows]
+    seen = [ServedLeaf(*row) for row in rows]
     ders: dict[str, bytes] = {}
     for sha256 in sorted({one for row in seen for one in (row.leaf, row.above) if one}):
         if (der := (yield from _certificate(sha256))) is not None:
@@ -182,20 +182,20 @@ def _seen(wanted: Selection) -> Operation[tuple[list[Seen], Mapping[str, bytes]]
 
 
 def summarise(
-    seen: Iterable[Seen], ders: Mapping[str, bytes], *, by_leaf: bool, least: int = 1
-) -> list[Line]:
-    """One line for each intermediate (or leaf), the most recently seen first."""
+    seen: Iterable[ServedLeaf], ders: Mapping[str, bytes], *, by_leaf: bool, least: int = 1
+) -> list[InterceptionRow]:
+    """One row for each intermediate (or leaf), the most recently seen first."""
     read = {sha256: one for sha256, der in ders.items() if (one := _read(der)) is not None}
-    rows: dict[tuple[str, str], Row] = defaultdict(Row)
-    for look in seen:
-        rows[_signer(look, read), look.leaf if by_leaf else ""].add(look)
-    known = [(key, row) for key, row in rows.items() if len(row.probes) >= least]
-    known.sort(key=lambda one: (-one[1].last, one[0]))
-    return [_line(signer, leaf, row, read) for (signer, leaf), row in known]
+    sums: dict[tuple[str, str], InterceptionTally] = defaultdict(InterceptionTally)
+    for served in seen:
+        sums[_signer(served, read), served.leaf if by_leaf else ""].add(served)
+    shown = [(key, tally) for key, tally in sums.items() if len(tally.probes) >= least]
+    shown.sort(key=lambda one: (-one[1].last, one[0]))
+    return [_row(signer, leaf, tally, read) for (signer, leaf), tally in shown]
 
 
-def _signer(seen: Seen, read: Mapping[str, Certificate]) -> str:
-    """What groups leaves: the certificate above them, or the name they say they are signed by."""
+def _signer(seen: ServedLeaf, read: Mapping[str, Certificate]) -> str:
+    """What groups leaves: the hash of the certificate above, or else the issuer that they name."""
     if seen.above:
         return seen.above
     leaf = read.get(seen.leaf)
@@ -209,15 +209,21 @@ def _read(der: bytes) -> Certificate | None:
         return None
 
 
-def _line(signer: str, leaf: str, row: Row, read: Mapping[str, Certificate]) -> Line:
+def _row(
+    signer: str, leaf: str, row: InterceptionTally, read: Mapping[str, Certificate]
+) -> InterceptionRow:
     leaves = [read[one] for one in sorted(row.leaves) if one in read]
     authority, proof = _authority(read.get(signer), leaves)
     days = [(one.not_after - one.not_before).total_seconds() / 86400 for one in leaves]
-    nobody = About(subject=signer) if len(signer) != HASH_LENGTH else About(sha256=signer)
-    return Line(
+    unserved = (
+        CertificateSummary(subject=signer)
+        if len(signer) != HASH_LENGTH
+        else CertificateSummary(sha256=signer)
+    )
+    return InterceptionRow(
         authority=authority,
         proof=proof,
-        intermediate=_about(read[signer]) if signer in read else nobody,
+        intermediate=_about(read[signer]) if signer in read else unserved,
         leaf=_about(read[leaf]) if leaf in read else None,
         leaves=len(row.leaves),
         leaf_not_before=_instant(min((one.not_before for one in leaves), default=None)),
@@ -225,7 +231,7 @@ def _line(signer: str, leaf: str, row: Row, read: Mapping[str, Certificate]) -> 
         leaf_days=round(median(days), 1) if days else None,
         names=sorted(row.names)[:NAMES_LIMIT],
         networks=[
-            Network(country, asn, row.networks[country, asn])
+            InterceptionNetwork(country, asn, row.networks[country, asn])
             for country, asn in sorted(row.networks)
         ],
         probes=len(row.probes),
@@ -236,7 +242,7 @@ def _line(signer: str, leaf: str, row: Row, read: Mapping[str, Certificate]) -> 
 
 
 def _authority(above: Certificate | None, leaves: Sequence[Certificate]) -> tuple[str, str | None]:
-    """Which known authority is behind it, by its key: recognised from what is kept."""
+    """The known authority and its proof, identified from the stored certificates."""
     for leaf in leaves[:LEAVES_TRIED]:
         chain = [leaf.der, *([above.der] if above is not None else [])]
         judged = evaluate(chain, None, roots=Roots(()), now=datetime.now(UTC))
@@ -245,8 +251,8 @@ def _authority(above: Certificate | None, leaves: Sequence[Certificate]) -> tupl
     return "unknown", None
 
 
-def _about(one: Certificate) -> About:
-    return About(
+def _about(one: Certificate) -> CertificateSummary:
+    return CertificateSummary(
         sha256=one.sha256,
         sha1=one.sha1,
         subject=one.subject.rfc4514[:NAME_LIMIT],
@@ -270,20 +276,20 @@ def _wants_csv(request: web.Request) -> bool:
     return form == "csv" or (not form and "text/csv" in request.headers.get("Accept", ""))
 
 
-def csv_answer(found: Sequence[Line]) -> web.Response:
-    """The table as a file for a spreadsheet."""
-    body = csv_bytes([COLUMNS, *(_cells(line) for line in found)])
+def csv_answer(rows: Sequence[InterceptionRow]) -> web.Response:
+    """The table as a CSV file."""
+    body = csv_bytes([COLUMNS, *(_cells(row) for row in rows)])
     disposition = 'attachment; filename="interceptions.csv"'
     headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": disposition}
     return web.Response(body=body, headers=headers)
 
 
-def _cells(line: Line) -> list[object]:
-    flat = asdict(line)
-    flat |= {f"intermediate_{name}": value for name, value in asdict(line.intermediate).items()}
-    flat["leaf_sha256"] = line.leaf.sha256 if line.leaf is not None else None
-    flat["names"] = " ".join(line.names)
-    flat["networks"] = " ".join(f"{one.country}/AS{one.asn}" for one in line.networks)
+def _cells(row: InterceptionRow) -> list[object]:
+    flat = asdict(row)
+    flat |= {f"intermediate_{name}": value for name, value in asdict(row.intermediate).items()}
+    flat["leaf_sha256"] = row.leaf.sha256 if row.leaf is not None else None
+    flat["names"] = " ".join(row.names)
+    flat["networks"] = " ".join(f"{one.country}/AS{one.asn}" for one in row.networks)
     return [flat[name] for name in COLUMNS]
 
 

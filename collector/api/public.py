@@ -1,4 +1,4 @@
-"""What anybody may ask: what this is, where the asker is, what is measured, whether all is well."""
+"""The endpoints without authentication: service, vantage, targets, health and metrics."""
 
 import ipaddress
 from datetime import UTC, datetime
@@ -14,9 +14,9 @@ from probe.api_types import BulkReply, ServiceReply, VantageReply
 
 
 async def get_service(request: web.Request) -> web.Response:
-    """What this collector offers."""
+    """The collector's id, enrolment mode and throughput servers."""
     service = request.app[SERVICE]
-    own = (_reached(request, service.bulk),) if service.bulk else ()
+    own = (_reachable(request, service.bulk),) if service.bulk else ()
     reply = ServiceReply(
         collector_id=service.store.collector_id,
         lab=service.settings.lab,
@@ -26,8 +26,8 @@ async def get_service(request: web.Request) -> web.Response:
     return answer(reply)
 
 
-def _reached(request: web.Request, bulk: BulkReply) -> BulkReply:
-    """A bulk server that listens everywhere is where the asker found us."""
+def _reachable(request: web.Request, bulk: BulkReply) -> BulkReply:
+    """The throughput server; if it listens on all addresses, with the one the client reached."""
     try:
         everywhere = ipaddress.ip_address(bulk.address).is_unspecified
     except ValueError:
@@ -37,7 +37,7 @@ def _reached(request: web.Request, bulk: BulkReply) -> BulkReply:
 
 
 async def get_vantage(request: web.Request) -> web.Response:
-    """The asker's country and network, looked up and forgotten."""
+    """The client's country and network; its address is not stored."""
     service = request.app[SERVICE]
     origin = service.origin(request)
     name = targets.networks().get(origin.asn) if origin.asn else None
@@ -50,12 +50,12 @@ async def get_vantage(request: web.Request) -> web.Response:
 
 
 async def get_targets(request: web.Request) -> web.Response:
-    """A target list as Citizen Lab's CSV, unless the asker has it already."""
+    """A target list as Citizen Lab's CSV, or 304 if the client has it already."""
     name = request.query.get("name", request.query.get("list", ""))
-    listed = request.app[SERVICE].listed
-    found = listed.text(name)
+    labels = request.app[SERVICE].labels
+    found = labels.text(name)
     if found is None:
-        raise Refused(404, "unknown_list", f"lists here: {', '.join(listed.names) or 'none'}")
+        raise Refused(404, "unknown_list", f"lists here: {', '.join(labels.names) or 'none'}")
     text, etag = found
     headers = {"ETag": etag, "Cache-Control": "public, max-age=3600"}
     known = {tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")}
@@ -65,23 +65,23 @@ async def get_targets(request: web.Request) -> web.Response:
 
 
 async def get_healthz(_request: web.Request) -> web.Response:
-    """The process is alive."""
+    """Liveness: the process answers."""
     return web.Response(text="ok\n")
 
 
 async def get_readyz(request: web.Request) -> web.Response:
-    """The store answers, and refused nothing a moment ago."""
+    """Readiness: the store answers, and refused no write within the last minute."""
     service = request.app[SERVICE]
     await service.store.read(keys.find_key(""))
     if service.store_unhealthy:
-        raise Refused(503, "store", "the store took nothing just now")
+        raise Refused(503, "store", "the store refused the last write")
     return web.Response(text="ready\n")
 
 
 async def get_metrics(request: web.Request) -> web.Response:
-    """Everything in Prometheus's text format."""
+    """All metrics in Prometheus's text format."""
     service = request.app[SERVICE]
-    families = await service.snapshots.text()
+    families = await service.snapshots.exposition()
     body = service.instruments.encode() + families
     return web.Response(
         body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}

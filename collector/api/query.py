@@ -1,4 +1,4 @@
-"""The read side: records, verdicts, events, exports. Cursors, not offsets; everything bounded."""
+"""The endpoints for readers: records, verdicts, events, exports; cursors, and bounded pages."""
 
 import asyncio
 import re
@@ -16,13 +16,13 @@ from collector import record_row, target_labels
 from collector.admin import export
 from collector.admin.export import Format
 from collector.api.http import Refused, answer
-from collector.detection.quorum import Event, Place, Vote, detect
-from collector.detection.shutdown import Alarm
+from collector.detection.quorum import Event, TargetOnNetwork, Vote, detect
+from collector.detection.shutdown import ShutdownCandidate
 from collector.metrics.families import VoteCount, by_outcome, ratio
 from collector.service import SERVICE, Service
 from collector.store import Operation, queries
 from collector.store.interface import Query
-from collector.store.queries import Selection, Summary
+from collector.store.queries import MeasurementSummary, Selection
 
 PAGE_LIMIT = 1000
 EVENT_DAYS = 7.0
@@ -52,19 +52,19 @@ async def get_measurements(request: web.Request) -> web.Response:
 
 
 async def get_measurement(request: web.Request) -> web.Response:
-    """One record with its evidence, and our verdict on it."""
+    """One record with its evidence, and the collector's verdict on it."""
     service = request.app[SERVICE]
     found = await service.store.read(_one(request.match_info["id"]))
     if found is None:
         raise Refused(404, "unknown_record", "no record with this id is kept here")
     row, stored = found
     verdict = msgspec.Raw(row.verdict.encode()) if row.verdict else None
-    record = msgspec.Raw(export.whole(stored)) if stored else None
+    record = msgspec.Raw(export.record_line(stored)) if stored else None
     ours = {"outcome": row.outcome, "stage": row.stage, "verdict": verdict, "ruleset": row.ruleset}
     return answer({"record": record, "judged": ours, "authority": row.authority or None})
 
 
-def _one(id_: str) -> Operation[tuple[Summary, queries.Stored | None] | None]:
+def _one(id_: str) -> Operation[tuple[MeasurementSummary, queries.StoredRecord | None] | None]:
     seq = yield from queries.find(id_)
     if seq is None:
         return None
@@ -73,11 +73,11 @@ def _one(id_: str) -> Operation[tuple[Summary, queries.Stored | None] | None]:
 
 
 async def get_verdicts(request: web.Request) -> web.Response:
-    """What probes say now of each target on each network: one key, one vote."""
+    """The current verdicts on each target and network: one key, one vote."""
     service = request.app[SERVICE]
     wanted = selection(request.query)
-    view = await service.snapshots.view()
-    votes = [vote for vote in view.votes if _is_wanted(vote, wanted)]
+    snapshot = await service.snapshots.snapshot()
+    votes = [vote for vote in snapshot.votes if _is_wanted(vote, wanted)]
     found = await asyncio.to_thread(_verdicts, service, votes)
     return answer({"window_seconds": service.settings.window, "verdicts": found})
 
@@ -91,40 +91,39 @@ def _is_wanted(vote: VoteCount, wanted: Selection) -> bool:
 
 
 def _verdicts(service: Service, votes: list[VoteCount]) -> list[dict[str, object]]:
-    mechanisms: dict[Place, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    authorities: dict[Place, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    confirmed: dict[Place, int] = defaultdict(int)
-    newest: dict[Place, float] = defaultdict(float)
+    mechanisms: dict[TargetOnNetwork, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    authorities: dict[TargetOnNetwork, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    confirmed: dict[TargetOnNetwork, int] = defaultdict(int)
+    newest: dict[TargetOnNetwork, float] = defaultdict(float)
     for vote in votes:
-        place = (vote.target, vote.country, vote.asn)
+        where = (vote.target, vote.country, vote.asn)
         for word in vote.mechanisms.split():
-            mechanisms[place][word] += vote.n
+            mechanisms[where][word] += vote.n
         if vote.authority:
-            authorities[place][vote.authority] += vote.n
-        confirmed[place] += vote.confirmed
-        newest[place] = max(newest[place], vote.newest)
+            authorities[where][vote.authority] += vote.n
+        confirmed[where] += vote.confirmed
+        newest[where] = max(newest[where], vote.newest)
     return [
         {
-            "target": place[0],
-            "category": service.listed.category(place[0]),
-            "country": place[1],
-            "asn": place[2],
+            "target": where[0],
+            "category": service.labels.category(where[0]),
+            "country": where[1],
+            "asn": where[2],
             "probes": outcomes,
             "interference_ratio": ratio(outcomes),
-            "confirmed": confirmed[place],
-            "mechanisms": mechanisms[place],
-            "authorities": authorities[place],
-            "newest": instant_text(newest[place]),
+            "confirmed": confirmed[where],
+            "mechanisms": mechanisms[where],
+            "authorities": authorities[where],
+            "newest": instant_text(newest[where]),
         }
-        for place, outcomes in sorted(by_outcome(votes).items())
+        for where, outcomes in sorted(by_outcome(votes).items())
     ]
 
 
 async def get_events(request: web.Request) -> web.Response:
-    """What happened, by kind, target and network, and for how long.
+    """Events by kind, target and network.
 
-    Beside the events: networks that fell silent with nothing else to say so, and networks with too
-    few probes to say anything.
+    Also unconfirmed outages, which have no second source, and networks with too few probes.
     """
     service = request.app[SERVICE]
     now = service.clock()
@@ -134,9 +133,9 @@ async def get_events(request: web.Request) -> web.Response:
     window, quorum = service.settings.window, service.settings.quorum
     votes = await service.store.read(_votes(since - window), slow=True)
     found = await asyncio.to_thread(detect, votes, now=now, window=window, quorum=quorum)
-    alarms = await service.watch.found()
+    detections = await service.monitor.detections()
     wanted = selection(request.query)
-    every = sorted(merged(found, alarms.events), key=lambda one: one.started_at, reverse=True)
+    every = sorted(merged(found, detections.events), key=lambda one: one.started_at, reverse=True)
     shown = [_event(one) for one in every if _is_wanted_event(one, wanted, since)]
     return answer(
         {
@@ -144,62 +143,61 @@ async def get_events(request: web.Request) -> web.Response:
             "window_seconds": window,
             "events": shown,
             "unconfirmed": [
-                _alarm(one)
-                for one in alarms.unconfirmed
-                if _is_wanted_place(wanted, one.country, one.asn)
+                _unconfirmed(one)
+                for one in detections.unconfirmed
+                if _is_wanted_network(wanted, one.country, one.asn)
                 and (one.ended_at is None or one.ended_at >= since)
             ],
             "too_few": [
                 {"country": country, "asn": asn, "probes": n}
-                for (country, asn), n in sorted(alarms.too_few.items())
-                if _is_wanted_place(wanted, country, asn)
+                for (country, asn), n in sorted(detections.too_few.items())
+                if _is_wanted_network(wanted, country, asn)
             ],
         }
     )
 
 
-def merged(said: Iterable[Event], alarms: Iterable[Event]) -> list[Event]:
-    """Both, without alarms that a quorum's event on the same target tells already."""
-    told = list(said)
-    return [*told, *(one for one in alarms if not any(_same(one, other) for other in told))]
+def merged(quorum: Iterable[Event], detected: Iterable[Event]) -> list[Event]:
+    """Both, without detected events that repeat an event of a quorum on the same target."""
+    known = list(quorum)
+    return [*known, *(one for one in detected if not any(_same(one, other) for other in known))]
 
 
-def _same(alarm: Event, other: Event) -> bool:
-    place = (alarm.kind, alarm.target, alarm.country, alarm.asn)
+def _same(one: Event, other: Event) -> bool:
+    where = (one.kind, one.target, one.country, one.asn)
     return (
-        place == (other.kind, other.target, other.country, other.asn)
-        and (other.ended_at is None or other.ended_at >= alarm.started_at)
-        and (alarm.ended_at is None or alarm.ended_at >= other.started_at)
+        where == (other.kind, other.target, other.country, other.asn)
+        and (other.ended_at is None or other.ended_at >= one.started_at)
+        and (one.ended_at is None or one.ended_at >= other.started_at)
     )
 
 
 def _votes(since: float) -> Operation[list[Vote]]:
-    rows_ = yield Query("votes_since", {"since": since})
-    return [Vote(*row) for row in rows_]
+    rows = yield Query("votes_since", {"since": since})
+    return [Vote(*row) for row in rows]
 
 
 def _is_wanted_event(event: Event, wanted: Selection, since: float) -> bool:
     return (
         (event.ended_at is None or event.ended_at >= since)
         and (not wanted.target or event.target == wanted.target)
-        and _is_wanted_place(wanted, event.country, event.asn)
+        and _is_wanted_network(wanted, event.country, event.asn)
     )
 
 
-def _is_wanted_place(wanted: Selection, country: str, asn: int) -> bool:
+def _is_wanted_network(wanted: Selection, country: str, asn: int) -> bool:
     return (not wanted.country or country == wanted.country) and wanted.asn in {-1, asn}
 
 
-def _alarm(alarm: Alarm) -> dict[str, object]:
-    shown = {"active": alarm.ended_at is None, "why": "nothing else says so yet"}
-    ended = None if alarm.ended_at is None else instant_text(alarm.ended_at)
+def _unconfirmed(one: ShutdownCandidate) -> dict[str, object]:
     return {
-        "country": alarm.country,
-        "asn": alarm.asn,
-        "started_at": instant_text(alarm.started_at),
-        "ended_at": ended,
-        "probes": alarm.probes,
-        **shown,
+        "country": one.country,
+        "asn": one.asn,
+        "started_at": instant_text(one.started_at),
+        "ended_at": None if one.ended_at is None else instant_text(one.ended_at),
+        "probes": one.probes,
+        "active": one.ended_at is None,
+        "why": "nothing else says so yet",
     }
 
 
@@ -214,7 +212,7 @@ def _event(event: Event) -> dict[str, object]:
 
 
 async def get_export(request: web.Request) -> web.StreamResponse:
-    """Everything selected, oldest first, as one file."""
+    """The selected records, oldest first, as one file."""
     service = request.app[SERVICE]
     format_ = cast("Format", request.query.get("format", "jsonl"))
     if format_ not in get_args(Format):
@@ -249,10 +247,10 @@ async def _parquet(
 
 
 def selection(query: Mapping[str, str]) -> Selection:
-    """Which records a query string asks for.
+    """The records that a query string selects.
 
     Raises:
-        Refused: a value that cannot be one.
+        Refused: A value is malformed.
     """
     asn = query.get("asn", "").upper().removeprefix("AS")
     if asn and not _NUMBER.fullmatch(asn):
@@ -286,7 +284,7 @@ def number(query: Mapping[str, str], name: str, default: int) -> int:
     """A whole number in a query string.
 
     Raises:
-        Refused: it is none.
+        Refused: It is malformed.
     """
     text = query.get(name, "")
     if text and not _NUMBER.fullmatch(text):
@@ -294,8 +292,8 @@ def number(query: Mapping[str, str], name: str, default: int) -> int:
     return min(int(text), queries.LAST) if text else default
 
 
-def _shown(row: Summary) -> dict[str, Any]:
-    """A record's row; the cursor's number is the page's affair."""
+def _shown(row: MeasurementSummary) -> dict[str, Any]:
+    """A record's row, without the columns that the API does not have."""
     shown = row._asdict()
     for name in ("seq", "verdict", "at"):
         del shown[name]
@@ -306,6 +304,6 @@ def _shown(row: Summary) -> dict[str, Any]:
 
 
 def instant_text(at: float) -> str:
-    """A Unix time as answers write it."""
+    """A Unix time as an RFC 3339 instant."""
     text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")

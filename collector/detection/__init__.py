@@ -1,1 +1,1 @@
-"""When what probes say adds up to an event: pure functions over series, and their readers."""
+"""Detection of events: pure functions over votes and series, and the monitor that reads them."""

@@ -1,7 +1,7 @@
-"""From single runs to an event: seen again by the same probe, then by two probes of one network.
+"""From suspected runs to an event: confirmed by the same probe, then by two probes of one network.
 
-A single suspected run happens on any bad line now and then. Two of them, half an hour to two hours
-apart, hardly ever; two probes of one network that both confirmed within a day make an event.
+A single suspected run occurs on any bad line now and then; two of them, half an hour to two hours
+apart, are rare. Two probes of one network that both confirmed within a day make an event.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +14,9 @@ PROBES = 2
 
 
 def confirmed_at(runs: Iterable[tuple[float, bool]]) -> tuple[float, ...]:
-    """When a probe's suspicion was confirmed; runs are (time, suspected or worse).
+    """The times at which a probe's suspicion was confirmed; runs are (time, suspected or worse).
 
-    A run in between that saw nothing breaks the chain: what comes and goes is noise.
+    A run in between that found nothing resets the suspicion: what comes and goes is noise.
     """
     found: list[float] = []
     suspicion: list[float] = []
@@ -31,7 +31,7 @@ def confirmed_at(runs: Iterable[tuple[float, bool]]) -> tuple[float, ...]:
 
 
 def is_event(confirmed: Mapping[str, Sequence[float]]) -> bool:
-    """At least two probes of a network confirmed within 24 hours of each other."""
+    """Whether two probes of a network confirmed within 24 hours of each other."""
     return any(
         abs(one - other) <= DAY
         for left, right in combinations(confirmed, PROBES)

@@ -1,9 +1,9 @@
-"""Notice that a rate has fallen for good: a one-sided CUSUM that real noise does not drown.
+"""Detect that a rate has fallen for good (a change point), by a one-sided CUSUM.
 
 Each rate becomes z = (ln rate - median) / (1.4826 MAD) against the same part of the day over four
-weeks, clipped to 3 either way, and the sum of what lies more than k = 1 below adds up until h = 8.
-The textbook's 0.5 and 5 raise a false alarm every two weeks on real noise. While an alarm lasts the
-baseline is frozen (7 days at most), or the event would soon be the normal state.
+weeks, clipped to ±3. The sum of what lies more than k = 1 below raises an alarm at h = 8; the usual
+0.5 and 5 give a false positive every two weeks on real noise. During an alarm, but at most for 7
+days, the baseline is frozen, since otherwise the event would become the baseline.
 """
 
 import math
@@ -16,16 +16,16 @@ HISTORY = 28 * 86_400.0
 FROZEN = 7 * 86_400.0
 PART = 6 * 3600.0  # night, morning, afternoon, evening
 LEAST = 8
-# A line that repeats itself to the percent would otherwise alarm at every breath.
+# On a line with almost constant rates every small change would raise an alarm.
 SPREAD_LEAST = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class CusumState:
     """The state of one series.
 
     Attributes:
-        value: The sum. since: when the running alarm began, or None.
+        value: The sum. since: when the present alarm began, or None.
     """
 
     value: float = 0.0
@@ -33,20 +33,20 @@ class Sum:
 
     @property
     def alarmed(self) -> bool:
-        """The series has fallen."""
+        """Whether the series has fallen."""
         return self.since is not None
 
 
-Point = tuple[float, float]  # (seconds since the epoch, rate in any unit above zero)
+RatePoint = tuple[float, float]  # (seconds since the epoch, rate in any unit above zero)
 
 
 def part_of_day(at: float) -> int:
-    """Which quarter of the day a moment lies in (UTC: only sameness matters)."""
+    """Index of the quarter of the day (UTC, since only equality matters)."""
     return int(at % 86_400.0 // PART)
 
 
-def baseline(history: Iterable[Point], at: float) -> tuple[float, float] | None:
-    """Median and robust spread of ln rate in the same part of the day; None when too little."""
+def baseline(history: Iterable[RatePoint], at: float) -> tuple[float, float] | None:
+    """Median and robust spread of ln rate in the same part of the day; None with too few points."""
     logs = [
         math.log(rate)
         for when, rate in history
@@ -60,32 +60,32 @@ def baseline(history: Iterable[Point], at: float) -> tuple[float, float] | None:
 
 
 def z(rate: float, base: tuple[float, float]) -> float:
-    """How far from normal, in robust standard deviations, clipped."""
+    """Distance from the baseline in robust standard deviations, clipped."""
     middle, spread = base
     return max(-CLIP, min(CLIP, (math.log(rate) - middle) / spread))
 
 
-def step(state: Sum, score: float, at: float) -> Sum:
-    """Add one score; the alarm ends when the sum has come back to nothing."""
+def step(state: CusumState, score: float, at: float) -> CusumState:
+    """Add one score; the alarm ends when the sum is zero again."""
     value = min(max(0.0, state.value - score - K), 2 * H)
     if state.alarmed:
-        # Come back as fast as it went: a rate at its old level takes two steps' worth away.
+        # A rate at its old level subtracts k twice, so that recovery is as fast as detection.
         value = max(0.0, value - K) if score > -K else value
         over = value == 0.0 or at - (state.since or at) > FROZEN
-        return Sum() if over else replace(state, value=value)
-    return Sum(value, at if value > H else None)
+        return CusumState() if over else replace(state, value=value)
+    return CusumState(value, at if value > H else None)
 
 
-def replay(points: Sequence[Point]) -> list[tuple[float, Sum]]:
+def replay(points: Sequence[RatePoint]) -> list[tuple[float, CusumState]]:
     """The state after every point of a series, in order of time.
 
-    What was measured during an alarm never becomes history, unless the alarm lasted so long that it
-    is the new normal.
+    Points during an alarm are not added to the history, unless the alarm lasted so long that they
+    are the new baseline.
     """
-    state = Sum()
-    states: list[tuple[float, Sum]] = []
-    history: list[Point] = []
-    held: list[Point] = []
+    state = CusumState()
+    states: list[tuple[float, CusumState]] = []
+    history: list[RatePoint] = []
+    held: list[RatePoint] = []
     for at, rate in sorted(point for point in points if point[1] > 0):
         base = baseline(history, at)
         before, state = state, step(state, z(rate, base), at) if base else state

@@ -1,10 +1,10 @@
-"""When what probes say adds up to an event: a quorum over votes, as pure functions.
+"""Events by a quorum of votes, as pure functions.
 
-Rule: one key has one vote on one target, its newest within the window. An event is there while at
-least `quorum` keys on one network say the same kind of interference of one target, and they are
-more than half of those who could say anything (interference, ok or refused). It begins with the
-vote that made it so, and ends with the one that undid it, or when the votes that held it are older
-than the window. A single probe, however loud, makes no event unless the operator set `quorum` to 1.
+Rule: one key has one vote on one target, its newest within the window. An event lasts while at
+least `quorum` keys on one network vote for the same kind of interference with one target, and they
+are more than half of the conclusive votes (interference, ok or refused). It begins with the vote
+that completes the quorum, and ends with the vote that breaks it or when its votes are older than
+the window. A single probe makes no event, unless the operator set `quorum` to 1.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ KINDS = {"blocked": "blocking", "intercepted": "interception", "throttled": "thr
 CONCLUSIVE = INTERFERENCE | {"ok", "refused"}
 EXAMPLES = 5
 
-Place = tuple[str, str, int]
+TargetOnNetwork = tuple[str, str, int]  # target (empty: the line), country, ASN
 
 
 class Vote(NamedTuple):
-    """What one key said of one target at one time; `id` is the measurement's."""
+    """The outcome of one key's measurement `id` of one target."""
 
     key_id: str
     target: str
@@ -40,10 +40,10 @@ class Event(NamedTuple):
 
     Attributes:
         ended_at: None while it lasts.
-        probes, judging: At its height: how many keys said so, and how many could say anything.
-        target: Empty where it is about the line and no site.
-        measurements: Ids of a few records it rests on.
-        sources: What says so: `quorum`, or the words of `silence.py` and `slowing.py`.
+        probes, judging: At its peak: number of agreeing keys, and of keys with a conclusive vote.
+        target: Empty where it concerns the whole line.
+        measurements: Ids of a few records as examples.
+        sources: `quorum`, or the sources of `shutdown.py` and `throttling.py`.
     """
 
     id: str
@@ -60,14 +60,14 @@ class Event(NamedTuple):
 
 
 def holds(agreeing: int, judging: int, quorum: int) -> bool:
-    """Whether so many of so many are enough."""
+    """Whether the agreeing keys are a quorum, and more than half of those judging."""
     return agreeing >= max(1, quorum) and 2 * agreeing > judging
 
 
 def active(
-    tally: Mapping[Place, Mapping[str, int]], quorum: int
+    tally: Mapping[TargetOnNetwork, Mapping[str, int]], quorum: int
 ) -> dict[tuple[str, str, int], int]:
-    """Count events by (kind, country, asn), from keys by outcome at each place as they are now."""
+    """Number of events by (kind, country, ASN), from the present number of keys by outcome."""
     found: dict[tuple[str, str, int], int] = defaultdict(int)
     for (_, country, asn), votes in tally.items():
         judging = sum(n for outcome, n in votes.items() if outcome in CONCLUSIVE)
@@ -86,19 +86,19 @@ def detect(
     kinds: Mapping[str, str] = KINDS,
 ) -> list[Event]:
     """Every event in these votes, newest first; votes must be in the order of their time."""
-    places: dict[Place, list[Vote]] = defaultdict(list)
+    groups: dict[TargetOnNetwork, list[Vote]] = defaultdict(list)
     for vote in votes:
-        places[vote.target, vote.country, vote.asn].append(vote)
+        groups[vote.target, vote.country, vote.asn].append(vote)
     found = [
         event
-        for place, said in places.items()
-        for event in _at(place, said, kinds, now=now, window=window, quorum=quorum)
+        for where, group in groups.items()
+        for event in _events(where, group, kinds, now=now, window=window, quorum=quorum)
     ]
     return sorted(found, key=lambda event: (event.started_at, event.id), reverse=True)
 
 
-def _at(
-    place: Place,
+def _events(
+    where: TargetOnNetwork,
     votes: Sequence[Vote],
     kinds: Mapping[str, str],
     *,
@@ -106,7 +106,7 @@ def _at(
     window: float,
     quorum: int,
 ) -> list[Event]:
-    """The events of one place, by looking at every instant at which votes change."""
+    """The events of one target on one network, from every instant at which votes change."""
     instants = sorted({t for v in votes for t in (v.at, v.at + window) if t <= now})
     found: list[Event] = []
     lasting: dict[str, Event] = {}
@@ -117,21 +117,25 @@ def _at(
             end += 1
         while begin < end and votes[begin].at <= instant - window:
             begin += 1
-        now_held = _held(place, votes[begin:end], kinds, quorum, instant)
+        held = _quorums(where, votes[begin:end], kinds, quorum, instant)
         if votes[end - 1].at != instant:
-            # Votes that grow old end an event, and never begin one.
-            now_held = {kind: event for kind, event in now_held.items() if kind in lasting}
-        over = [kind for kind in lasting if kind not in now_held]
+            # Expiring votes may end an event, and never begin one.
+            held = {kind: event for kind, event in held.items() if kind in lasting}
+        over = [kind for kind in lasting if kind not in held]
         found += [lasting.pop(kind)._replace(ended_at=instant) for kind in over]
-        for kind, event in now_held.items():
-            lasting[kind] = _higher(lasting.get(kind), event)
+        for kind, event in held.items():
+            lasting[kind] = _at_peak(lasting.get(kind), event)
     return [*found, *lasting.values()]
 
 
-def _held(
-    place: Place, votes: Sequence[Vote], kinds: Mapping[str, str], quorum: int, instant: float
+def _quorums(
+    where: TargetOnNetwork,
+    votes: Sequence[Vote],
+    kinds: Mapping[str, str],
+    quorum: int,
+    instant: float,
 ) -> dict[str, Event]:
-    """What holds at one instant, by kind."""
+    """The quorums at one instant, by kind."""
     newest: dict[tuple[str, str], Vote] = {(v.key_id, v.experiment): v for v in votes}
     by_key: dict[str, Vote] = {}
     for vote in newest.values():
@@ -145,14 +149,14 @@ def _held(
         agreeing = [vote for vote in by_key.values() if vote.outcome == outcome]
         if holds(len(agreeing), judging, quorum):
             examples = tuple(vote.id for vote in agreeing[-EXAMPLES:])
-            name = "\n".join((kind, *map(str, place), str(int(instant))))
+            name = "\n".join((kind, *map(str, where), str(int(instant))))
             id_ = hashlib.sha256(name.encode()).hexdigest()[:16]
-            found[kind] = Event(id_, kind, *place, instant, None, len(agreeing), judging, examples)
+            found[kind] = Event(id_, kind, *where, instant, None, len(agreeing), judging, examples)
     return found
 
 
-def _higher(known: Event | None, event: Event) -> Event:
-    """One event that goes on: as it began, at its height."""
+def _at_peak(known: Event | None, event: Event) -> Event:
+    """The lasting event, with its start and with the numbers of its peak."""
     if known is None:
         return event
     if event.probes <= known.probes:

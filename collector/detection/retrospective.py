@@ -1,126 +1,121 @@
-"""Shutdowns that nobody noticed at the time, from what probes tell afterwards.
+"""Find shutdowns afterwards, from what probes report once they are online again.
 
-An alarm over silence needs machines that hardly ever leave: three laptops that close together are
-no news. What they tell later needs less, because whoever says "on, awake, and nothing abroad
-answered" was not asleep. So of those who were awake, count who was cut off: at least three, at
-least 70 %, and more than their own broken lines explain. Pure functions; what an alarm has already
-found is left to it.
+Detection from missing heartbeats needs machines that rarely go offline: three laptops that close at
+the same time are normal. A report afterwards is stronger evidence, because a probe that says "on,
+and nothing abroad answered" was not asleep. So of the probes that were on in the same five minutes,
+those that were cut off are counted: at least three, at least 70 %, and more than their own broken
+lines explain. Pure functions; outages that were detected at the time are not reported again.
 """
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from collector.detection.outage import BEFORE, PROBES_LEAST, SHARE, Outage
+from collector.detection.outage import PROBES_LEAST, SHARE, Outage, overlaps
 from collector.detection.quorum import Event
-from collector.detection.shutdown import Network, Watched, groups
+from collector.detection.shutdown import HeartbeatHistory, NetworkKey, keys_by_network
 from collector.store.heartbeats import SLOT
 from probe.analysis.statistics import poisson_binomial_tail
 
-# Broken lines last half an hour, so a month has 1,440 separate looks: 0.14 false ones at most.
+# Broken lines last half an hour, so a month has 1,440 independent slots: at most 0.14 false
+# positives are expected in it.
 TAIL = 1e-4
-# An hour in which nothing is known to have broken: three that were never heard prove nothing.
-STRANGER = 12
-# A glance takes most of a minute, and the line comes back in the middle of five: two places of
-# five minutes between two darknesses are one darkness.
-JOINED = 2
-LEAST_PLACES = 2
+# One hour in which the line is taken to have worked, so that three keys without any history prove
+# nothing.
+PRIOR_SLOTS = 12
+# A reachability check takes most of a minute and the line may come back within a slot, so gaps of
+# up to two slots are bridged.
+GAP_SLOTS = 2
+LEAST_SLOTS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeHistory:
-    """When one probe was on, in places of five minutes; `cut` is a part of `awake`."""
+    """The five-minute slots in which one probe was on; `cut_off` is a part of `awake`."""
 
     awake: frozenset[int]
-    cut: frozenset[int]
+    cut_off: frozenset[int]
 
-    def usually(self, before: int) -> float:
-        """The share of its waking time in which it was cut off, before a place; never 0 or 1."""
-        cut = sum(place < before for place in self.cut)
-        return (cut + 1) / (sum(place < before for place in self.awake) + STRANGER)
+    def share_before(self, before: int) -> float:
+        """The share of its time on in which it was cut off, before a slot; never 0 and never 1."""
+        cut_off = sum(slot < before for slot in self.cut_off)
+        return (cut_off + 1) / (sum(slot < before for slot in self.awake) + PRIOR_SLOTS)
 
 
-def told(
-    watched: Watched, alarms: Mapping[Network, Iterable[Outage]], *, since: float
+def retrospective_shutdowns(
+    history: HeartbeatHistory, outages: Mapping[NetworkKey, Iterable[Outage]], *, since: float
 ) -> list[Event]:
-    """Every darkness since then that probes told of and no alarm had found."""
+    """The shutdowns since then that probes reported and that overlap no detected outage."""
     found = []
-    for place, keys in groups(watched.homes).items():
-        if sum(bool(watched.cut.get(key)) for key in keys) >= PROBES_LEAST:
-            known = tuple(alarms.get(place, ()))
-            for spell in _spells(_witnesses(watched, keys), int(since // SLOT)):
-                event = _event(place, *spell)
-                if not any(_overlap(event, one) for one in known):
+    for network, keys in keys_by_network(history.networks).items():
+        if sum(bool(history.cut_off.get(key)) for key in keys) >= PROBES_LEAST:
+            known = tuple(outages.get(network, ()))
+            for run in _runs(_probe_histories(history, keys), int(since // SLOT)):
+                event = _event(network, *run)
+                span = event.started_at, event.ended_at or 0.0
+                if not any(overlaps(one, span) for one in known):
                     found.append(event)
     return found
 
 
-def _witnesses(watched: Watched, keys: Collection[str]) -> list[ProbeHistory]:
+def _probe_histories(history: HeartbeatHistory, keys: Collection[str]) -> list[ProbeHistory]:
     found = []
     for key in sorted(keys):
-        heard = frozenset(int(at // SLOT) for at in watched.beats.get(key, ()))
-        cut = _places(watched.cut.get(key, ())) - heard
-        found.append(ProbeHistory(heard | cut | _places(watched.missed.get(key, ())), cut))
+        heard = frozenset(int(at // SLOT) for at in history.beats.get(key, ()))
+        cut_off = _slots(history.cut_off.get(key, ())) - heard
+        awake = heard | cut_off | _slots(history.unheard.get(key, ()))
+        found.append(ProbeHistory(awake, cut_off))
     return found
 
 
-def _places(spans: Iterable[tuple[float, float]]) -> frozenset[int]:
+def _slots(spans: Iterable[tuple[float, float]]) -> frozenset[int]:
     return frozenset(
-        place for begin, end in spans for place in range(int(begin // SLOT), -int(-end // SLOT))
+        slot for begin, end in spans for slot in range(int(begin // SLOT), -int(-end // SLOT))
     )
 
 
-def _spells(witnesses: Sequence[ProbeHistory], since: int) -> Iterator[tuple[int, int, int, int]]:
-    """Darknesses: first place, place after the last; how many were cut, how many awake, at most."""
-    dark = sorted({place for one in witnesses for place in one.cut if place >= since})
-    many = [place for place in dark if _many(witnesses, place)]
+def _runs(probes: Sequence[ProbeHistory], since: int) -> Iterator[tuple[int, int, int, int]]:
+    """Shutdowns: first slot, slot after the last, most probes cut off, and probes on then."""
+    candidates = sorted({slot for one in probes for slot in one.cut_off if slot >= since})
     run: list[int] = []
-    for place in [*many, None]:
-        if run and (place is None or place - run[-1] > JOINED + 1):
-            if len(run) >= LEAST_PLACES and _unlikely(witnesses, run):
-                yield run[0], run[-1] + 1, *_counts(witnesses, _height(witnesses, run))
+    for slot in [*(slot for slot in candidates if _is_many(probes, slot)), None]:
+        if run and (slot is None or slot - run[-1] > GAP_SLOTS + 1):
+            peak = max(run, key=lambda slot: _counts(probes, slot)[0])
+            if len(run) >= LEAST_SLOTS and _is_unlikely(probes, run[0], peak):
+                yield run[0], run[-1] + 1, *_counts(probes, peak)
             run = []
-        if place is not None:
-            run.append(place)
+        if slot is not None:
+            run.append(slot)
 
 
-def _counts(witnesses: Iterable[ProbeHistory], place: int) -> tuple[int, int]:
-    awake = [one for one in witnesses if place in one.awake]
-    return sum(place in one.cut for one in awake), len(awake)
+def _counts(probes: Iterable[ProbeHistory], slot: int) -> tuple[int, int]:
+    """The probes cut off in a slot, and those that were on."""
+    awake = [one for one in probes if slot in one.awake]
+    return sum(slot in one.cut_off for one in awake), len(awake)
 
 
-def _many(witnesses: Iterable[ProbeHistory], place: int) -> bool:
-    cut, awake = _counts(witnesses, place)
-    return cut >= PROBES_LEAST and cut >= SHARE * awake
+def _is_many(probes: Iterable[ProbeHistory], slot: int) -> bool:
+    cut_off, awake = _counts(probes, slot)
+    return cut_off >= PROBES_LEAST and cut_off >= SHARE * awake
 
 
-def _height(witnesses: Sequence[ProbeHistory], run: Iterable[int]) -> int:
-    return max(run, key=lambda place: _counts(witnesses, place)[0])
+def _is_unlikely(probes: Sequence[ProbeHistory], first: int, peak: int) -> bool:
+    """Whether each probe's share of broken time before the first slot does not explain the peak."""
+    chances = [one.share_before(first) for one in probes if peak in one.awake]
+    return poisson_binomial_tail(chances, _counts(probes, peak)[0]) < TAIL
 
 
-def _unlikely(witnesses: Sequence[ProbeHistory], run: Sequence[int]) -> bool:
-    """Their own broken lines do not explain it, by what each was used to before it began."""
-    height = _height(witnesses, run)
-    chances = [one.usually(run[0]) for one in witnesses if height in one.awake]
-    return poisson_binomial_tail(chances, _counts(witnesses, height)[0]) < TAIL
-
-
-def _overlap(event: Event, outage: Outage) -> bool:
-    end = outage.end if outage.end is not None else float("inf")
-    return event.started_at <= end and (event.ended_at or 0.0) >= outage.start - BEFORE
-
-
-def _event(place: Network, first: int, after: int, cut: int, awake: int) -> Event:
-    text = f"darkness\n{place[0]}\n{place[1]}\n{first}"
+def _event(network: NetworkKey, first: int, after: int, cut_off: int, awake: int) -> Event:
+    text = f"darkness\n{network[0]}\n{network[1]}\n{first}"  # ids of published events rest on it
     return Event(
         id=hashlib.sha256(text.encode()).hexdigest()[:16],
         kind="shutdown",
         target="",
-        country=place[0],
-        asn=place[1],
+        country=network[0],
+        asn=network[1],
         started_at=float(first * SLOT),
         ended_at=float(after * SLOT),
-        probes=cut,
+        probes=cut_off,
         judging=awake,
         measurements=(),
         sources=("spool",),

@@ -1,10 +1,10 @@
-"""From alarms of single networks to the word shutdown, by what else says the same.
+"""Decide which outages of single networks are shutdowns, by a second source.
 
-An alarm says that a network's probes fell silent together. That may be a shutdown, or our own line,
-or a collector that is blocked. So the word needs a second source: another network of the country
-that fell silent while somebody outside it was still heard, probes that say afterwards "on, awake,
-and nothing abroad answered", or their measurements. Probes that say "everything else answered"
-refute an alarm. Pure functions; places are (country, ASN), and ASN 0 is the country as a whole.
+An outage may also be a fault of the collector's own connection, or the collector itself may be
+blocked. So a shutdown needs a second source: an outage of another network of the same country while
+a probe outside it was still seen, probes that report afterwards that they were on and nothing
+abroad answered, or their connectivity measurements. Probes that report that everything but the
+collector answered refute an outage. Pure functions; ASN 0 is the country as a whole.
 """
 
 import hashlib
@@ -19,42 +19,42 @@ from collector.detection.outage import (
     PROBES_LEAST,
     SEEN,
     Outage,
+    overlaps,
     second_source,
     seen,
 )
 from collector.detection.quorum import Event
 
-# Nobody knows where that is: such probes are no network, and prove no line.
-NOWHERE = "ZZ"
+# Probes of an unknown country belong to no network, and are no evidence for the collector's line.
+UNKNOWN_COUNTRY = "ZZ"
 
-Network = tuple[str, int]
+NetworkKey = tuple[str, int]  # country, ASN
 Spans = Mapping[str, Sequence[tuple[float, float]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """What is known of who was heard.
+class HeartbeatHistory:
+    """The heartbeats of all keys, and what they reported afterwards of the time without any.
 
     Attributes:
-        homes: The network on which each key was heard last.
-        beats: When each key was heard, in order.
-        cut: When keys were on with nothing abroad in reach, as they told afterwards.
-        missed: When everything but this collector was in their reach.
+        networks: The network of each key's newest heartbeat.
+        beats: The times of each key's heartbeats, in order.
+        cut_off: Times in which a key was on and nothing abroad answered.
+        unheard: Times in which everything but this collector answered.
     """
 
-    homes: Mapping[str, Network]
+    networks: Mapping[str, NetworkKey]
     beats: Mapping[str, Sequence[float]]
-    cut: Spans
-    missed: Spans
+    cut_off: Spans
+    unheard: Spans
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
-    """A network that fell silent.
+class ShutdownCandidate:
+    """An outage of one network that was not refuted.
 
     Attributes:
-        sources: What besides says so; empty: an alarm, not a shutdown.
-        cut: How many of its probes said afterwards that they were cut off.
+        sources: The second sources; without any it is unconfirmed, and no shutdown.
     """
 
     country: str
@@ -62,145 +62,134 @@ class Alarm:
     started_at: float
     ended_at: float | None
     probes: int
-    cut: int
     sources: tuple[str, ...]
 
 
-def groups(homes: Mapping[str, Network]) -> dict[Network, frozenset[str]]:
-    """The keys of each network, and of each country as a whole."""
-    found: dict[Network, set[str]] = defaultdict(set)
-    for key, (country, asn) in homes.items():
-        if country != NOWHERE:
+def keys_by_network(networks: Mapping[str, NetworkKey]) -> dict[NetworkKey, frozenset[str]]:
+    """The keys of each network, and of each country as a whole (ASN 0)."""
+    found: dict[NetworkKey, set[str]] = defaultdict(set)
+    for key, (country, asn) in networks.items():
+        if country != UNKNOWN_COUNTRY:
             found[country, 0].add(key)
             if asn:
                 found[country, asn].add(key)
-    return {place: frozenset(keys) for place, keys in found.items()}
+    return {network: frozenset(keys) for network, keys in found.items()}
 
 
-def too_few(homes: Mapping[str, Network], present: Collection[str]) -> dict[Network, int]:
-    """Networks with probes that were heard lately, and too few of them to say anything."""
+def too_few(networks: Mapping[str, NetworkKey], present: Collection[str]) -> dict[NetworkKey, int]:
+    """The number of present probes of each network that has too few for a conclusion."""
     found = {
-        place: len(keys & frozenset(present)) for place, keys in groups(homes).items() if place[1]
+        network: len(keys & frozenset(present))
+        for network, keys in keys_by_network(networks).items()
+        if network[1]
     }
-    return {place: n for place, n in found.items() if 0 < n < PROBES_LEAST}
+    return {network: n for network, n in found.items() if 0 < n < PROBES_LEAST}
 
 
-def listening(own: Sequence[float], at: float) -> bool:
-    """Whether a collector listened at `at` and for as long before as an alarm looks back."""
+def collector_was_up(own: Sequence[float], at: float) -> bool:
+    """Whether the collector's own heartbeats cover the time that an outage at `at` looks back."""
     step = 2 * HEARTBEAT
     return all(seen(own, at - back * step) for back in range(int((LEAVING + SEEN) // step) + 1))
 
 
-def weigh(
-    alarms: Mapping[Network, Iterable[Outage]],
-    watched: Watched,
-    looks: Mapping[str, Sequence[float]],
+def shutdown_candidates(
+    outages: Mapping[NetworkKey, Iterable[Outage]],
+    history: HeartbeatHistory,
+    measured: Mapping[str, Sequence[float]],
     *,
     least: int,
-) -> list[Alarm]:
-    """Every alarm that was not refuted, with what else says the same.
+) -> list[ShutdownCandidate]:
+    """Every outage that was not refuted, with its second sources.
 
-    `looks` are instants at which keys measured a cut themselves; `least` is how many keys must say
-    a thing before it counts.
+    `measured` has the instants at which each key measured that it was cut off; reports and
+    measurements count from `least` keys on.
     """
     found = []
-    for place, outages in alarms.items():
-        for outage in outages:
-            if not _refuted(outage, watched):
-                sources = tuple(_sources(place, outage, alarms, watched, looks, least=least))
-                found.append(_alarm(place, outage, watched, sources))
+    for network, outages_here in outages.items():
+        for outage in outages_here:
+            if not _is_refuted(outage, history):
+                sources = _sources(network, outage, outages, history, measured, least=least)
+                found.append(_candidate(network, outage, history, tuple(sources)))
     return found
 
 
-def _alarm(place: Network, outage: Outage, watched: Watched, sources: tuple[str, ...]) -> Alarm:
-    told = _told(outage, watched.cut)
-    began = min((a for spans in told.values() for a, _ in spans), default=outage.start)
-    return Alarm(
-        country=place[0],
-        asn=place[1],
+def _candidate(
+    network: NetworkKey, outage: Outage, history: HeartbeatHistory, sources: tuple[str, ...]
+) -> ShutdownCandidate:
+    reported = _during(outage, history.cut_off)
+    began = min((a for spans in reported.values() for a, _ in spans), default=outage.start)
+    return ShutdownCandidate(
+        country=network[0],
+        asn=network[1],
         started_at=min(outage.start, max(began, outage.start - BEFORE)),
         ended_at=outage.end,
         probes=len(outage.probes),
-        cut=len(told),
         sources=sources,
     )
 
 
 def _sources(
-    place: Network,
+    network: NetworkKey,
     outage: Outage,
-    alarms: Mapping[Network, Iterable[Outage]],
-    watched: Watched,
-    looks: Mapping[str, Sequence[float]],
+    outages: Mapping[NetworkKey, Iterable[Outage]],
+    history: HeartbeatHistory,
+    measured: Mapping[str, Sequence[float]],
     *,
     least: int,
 ) -> Iterable[str]:
-    if second_source(outage, _elsewhere(place, alarms), ()) and _line_was_fine(
-        place, outage, watched
-    ):
+    elsewhere = _other_networks(network, outages)
+    if second_source(outage, elsewhere, ()) and _seen_abroad(network, outage, history):
         yield "another_network"
-    told = _told(outage, watched.cut)
-    spans = [span for of in told.values() for span in of]
-    if len(told) >= least and second_source(outage, (), spans):
+    reported = _during(outage, history.cut_off)
+    if len(reported) >= least:
         yield "spool"
-    measured = [
-        key for key in outage.probes if any(_during(outage, at) for at in looks.get(key, ()))
-    ]
-    if len(measured) >= least:
+    instants = {key: [(at, at) for at in measured.get(key, ())] for key in outage.probes}
+    if len(_during(outage, instants)) >= least:
         yield "connectivity"
 
 
-def _elsewhere(place: Network, alarms: Mapping[Network, Iterable[Outage]]) -> list[Outage]:
-    """Alarms of other networks of this country; of at least two for the country as a whole."""
+def _other_networks(
+    network: NetworkKey, outages: Mapping[NetworkKey, Iterable[Outage]]
+) -> list[Outage]:
+    """Outages of the country's other networks; for the country as a whole, of at least two."""
     others = [
-        list(outages)
-        for other, outages in alarms.items()
-        if other[0] == place[0] and other[1] and other != place
+        list(found)
+        for other, found in outages.items()
+        if other[0] == network[0] and other[1] and other != network
     ]
-    if place[1]:
-        return [one for outages in others for one in outages]
-    silent = [outages for outages in others if outages]
-    return [one for outages in silent for one in outages] if len(silent) > 1 else []
+    silent = [found for found in others if found]
+    return [one for found in silent for one in found] if network[1] or len(silent) > 1 else []
 
 
-def _line_was_fine(place: Network, outage: Outage, watched: Watched) -> bool:
-    """Somebody outside the country was heard when it began: our own line was not what broke."""
+def _seen_abroad(network: NetworkKey, outage: Outage, history: HeartbeatHistory) -> bool:
+    """Whether a probe outside the country was seen at the start: the collector's line worked."""
     return any(
         seen(times, outage.start)
-        for key, times in watched.beats.items()
-        if watched.homes.get(key, (NOWHERE, 0))[0] not in {NOWHERE, place[0]}
+        for key, times in history.beats.items()
+        if history.networks.get(key, (UNKNOWN_COUNTRY, 0))[0] not in {UNKNOWN_COUNTRY, network[0]}
     )
 
 
-def _refuted(outage: Outage, watched: Watched) -> bool:
-    """Half of the silent say that everything but this collector was in reach."""
-    missed, cut = _told(outage, watched.missed), _told(outage, watched.cut)
-    return 2 * len(missed) >= len(outage.probes) and len(missed) > len(cut)
+def _is_refuted(outage: Outage, history: HeartbeatHistory) -> bool:
+    """Whether half of the silent probes report that everything but the collector answered."""
+    unheard, cut_off = _during(outage, history.unheard), _during(outage, history.cut_off)
+    return 2 * len(unheard) >= len(outage.probes) and len(unheard) > len(cut_off)
 
 
-def _told(outage: Outage, spans: Spans) -> dict[str, list[tuple[float, float]]]:
-    """What its own probes told of its time, by key."""
+def _during(outage: Outage, spans: Spans) -> dict[str, list[tuple[float, float]]]:
+    """The times that overlap an outage, by key, of those of its probes that have any."""
     found = {
-        key: [span for span in spans.get(key, ()) if _overlaps(outage, span)]
+        key: [span for span in spans.get(key, ()) if overlaps(outage, span)]
         for key in outage.probes
     }
     return {key: of for key, of in found.items() if of}
 
 
-def _overlaps(outage: Outage, span: tuple[float, float]) -> bool:
-    end = outage.end if outage.end is not None else float("inf")
-    return span[0] <= end and span[1] >= outage.start - BEFORE
-
-
-def _during(outage: Outage, at: float) -> bool:
-    return _overlaps(outage, (at, at))
-
-
-def shutdowns(alarms: Iterable[Alarm]) -> list[Event]:
-    """The alarms that something else confirms, as events; they are about no single target."""
+def shutdowns(candidates: Iterable[ShutdownCandidate]) -> list[Event]:
+    """The candidates with a second source, as events without a target."""
     return [
         Event(
-            id=_name(one),
+            id=_event_id(one),
             kind="shutdown",
             target="",
             country=one.country,
@@ -212,11 +201,11 @@ def shutdowns(alarms: Iterable[Alarm]) -> list[Event]:
             measurements=(),
             sources=("silence", *one.sources),
         )
-        for one in alarms
+        for one in candidates
         if one.sources
     ]
 
 
-def _name(alarm: Alarm) -> str:
-    text = f"shutdown\n{alarm.country}\n{alarm.asn}\n{int(alarm.started_at)}"
+def _event_id(candidate: ShutdownCandidate) -> str:
+    text = f"shutdown\n{candidate.country}\n{candidate.asn}\n{int(candidate.started_at)}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,9 +1,10 @@
-"""Slowed, by what probes measured over weeks: confirmed by one, then by two of one network.
+"""Detect throttling from weeks of measurements: confirmed by one probe, then by two of one network.
 
-Two ways to an event, both over the rows of `series`. A target whose name was slow twice, half an
-hour to two hours apart, at two probes of a network within a day (`confirm.py`). Or a rate that has
-fallen from what it was in the same part of the day (`cusum.py`), again at two probes at once: of a
-target against the reference beside it, or of the line as a whole (then the event names no target).
+There are two ways to an event, both over the rows of `series`. Either a target was slow twice, half
+an hour to two hours apart, at two probes of a network within a day (`corroboration.py`). Or a rate
+has fallen against the same part of the day (`cusum.py`) at two probes at once: the rate of a target
+divided by that of the reference beside it, or that of the whole line (then the event has no
+target).
 """
 
 import hashlib
@@ -12,14 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from collector.detection import corroboration, cusum
-from collector.detection.quorum import Event
+from collector.detection.quorum import Event, TargetOnNetwork
 from collector.store.measurements import UNLISTED
 
 RATIO = 1 / 2
 KIND = "throttling"
 
 
-class Point(NamedTuple):
+class SeriesPoint(NamedTuple):
     """One measurement, as it was stored."""
 
     key_id: str
@@ -36,24 +37,25 @@ class Point(NamedTuple):
 
     @property
     def suspected(self) -> bool:
-        """Throttled, or slower than half of what was beside it."""
+        """Whether it is throttled, or at most half as fast as the reference."""
         ratio = self.ratio
         return self.outcome == "throttled" or (ratio is not None and ratio <= RATIO)
 
     @property
     def ratio(self) -> float | None:
-        """The target's rate by the reference's."""
+        """The target's rate divided by the reference's."""
         if not self.rate_target or not self.rate_reference:
             return None
         return self.rate_target / self.rate_reference
 
 
-Place = tuple[str, str, int]  # target ("" is the line), country, ASN
-Marks = Mapping[str, Sequence[tuple[float, float]]]  # by key: (from, until), until may be infinite
+SpansByKey = Mapping[str, Sequence[tuple[float, float]]]  # (from, until), until may be infinite
 
 
-def slowed(points: Iterable[Point], *, now: float, window: float, probes: int) -> list[Event]:
-    """Every event of being slowed, newest first."""
+def throttling_events(
+    points: Iterable[SeriesPoint], *, now: float, window: float, probes: int
+) -> list[Event]:
+    """Every throttling event, newest first."""
     every = list(points)
     named = [one for one in every if one.experiment == "throttle" and one.target != UNLISTED]
     found = _confirmed(named, now=now, window=window, probes=probes)
@@ -63,69 +65,74 @@ def slowed(points: Iterable[Point], *, now: float, window: float, probes: int) -
     return sorted(found, key=lambda one: (one.started_at, one.id), reverse=True)
 
 
-# --- seen again, by one probe and then by another -------------------------------------------------
+# --- suspected twice by one probe, and by a second probe ------------------------------------------
 
 
-def _confirmed(points: Sequence[Point], *, now: float, window: float, probes: int) -> list[Event]:
+def _confirmed(
+    points: Sequence[SeriesPoint], *, now: float, window: float, probes: int
+) -> list[Event]:
     found = []
-    for place, keys in _by_place(points).items():
-        marks = {
+    for where, keys in _group(points).items():
+        times = {
             key: corroboration.confirmed_at((one.at, one.suspected) for one in of)
             for key, of in keys.items()
         }
-        sure = {key: at for key, at in marks.items() if at}
-        if len(sure) >= probes and (probes < corroboration.PROBES or corroboration.is_event(sure)):
-            found.append(_confirmed_event(place, keys, sure, now=now, window=window))
+        confirmed = {key: at for key, at in times.items() if at}
+        if len(confirmed) >= probes and (
+            probes < corroboration.PROBES or corroboration.is_event(confirmed)
+        ):
+            found.append(_confirmed_event(where, keys, confirmed, now=now, window=window))
     return found
 
 
 def _confirmed_event(
-    place: Place,
-    keys: Mapping[str, Sequence[Point]],
-    sure: Mapping[str, Sequence[float]],
+    where: TargetOnNetwork,
+    keys: Mapping[str, Sequence[SeriesPoint]],
+    confirmed: Mapping[str, Sequence[float]],
     *,
     now: float,
     window: float,
 ) -> Event:
-    """It began with the second probe's confirmation, and lasts while one is not older than a day.
+    """An event that begins with the second probe's confirmation.
 
-    A probe that then finds the name fast again ends its own part at once.
+    It lasts while some probe still finds the target slow within the window. A probe that finds it
+    fast again no longer holds the event.
     """
     newest = {key: max(of, key=lambda one: one.at) for key, of in keys.items()}
-    lasting = [key for key in sure if newest[key].suspected and newest[key].at > now - window]
-    last = max(at for times in sure.values() for at in times)
-    over = max((newest[key].at for key in sure if not newest[key].suspected), default=last + window)
-    ids = tuple(newest[key].id for key in sure)
-    began = sorted(min(times) for times in sure.values())[:2][-1]
+    lasting = [key for key in confirmed if newest[key].suspected and newest[key].at > now - window]
+    last = max(at for times in confirmed.values() for at in times)
+    over = max(
+        (newest[key].at for key in confirmed if not newest[key].suspected), default=last + window
+    )
+    ids = tuple(newest[key].id for key in confirmed)
+    began = sorted(min(times) for times in confirmed.values())[:2][-1]
     ended = None if lasting else max(over, began)
-    return _event(place, (began, ended), (len(sure), len(keys)), ids, "confirmed")
+    return _event(where, (began, ended), (len(confirmed), len(keys)), ids, "confirmed")
 
 
-# --- fallen from what it was ----------------------------------------------------------------------
+# --- fallen against its own history ---------------------------------------------------------------
 
 
-def _fallen(points: Sequence[Point], *, now: float, probes: int) -> list[Event]:
+def _fallen(points: Sequence[SeriesPoint], *, now: float, probes: int) -> list[Event]:
     found = []
-    for place, keys in _by_place(points, line=True).items():
-        marks = {key: _low(_rates(place, of)) for key, of in keys.items()}
-        low = {key: of for key, of in marks.items() if of}
-        for span, agreeing in _together(low, probes):
-            began, until = span
+    for where, keys in _group(points, line=True).items():
+        spans = {key: _low_spans(_rates(where, of)) for key, of in keys.items()}
+        for (began, until), agreeing in _simultaneous(spans, probes):
             ids = tuple(keys[key][-1].id for key in agreeing)
             ended = None if until > now else until
             counts = (len(agreeing), len(keys))
-            found.append(_event(place, (began, ended), counts, ids, "fallen"))
+            found.append(_event(where, (began, ended), counts, ids, "fallen"))
     return found
 
 
-def _rates(place: Place, points: Sequence[Point]) -> list[tuple[float, float]]:
-    """What is followed: a target against its reference, or the line by itself."""
-    values = ((one.at, one.ratio if place[0] else one.rate_reference) for one in points)
+def _rates(where: TargetOnNetwork, points: Sequence[SeriesPoint]) -> list[tuple[float, float]]:
+    """The series to follow: a target's ratio to its reference, or the rate of the line itself."""
+    values = ((one.at, one.ratio if where[0] else one.rate_reference) for one in points)
     return [(at, value) for at, value in values if value is not None and value > 0]
 
 
-def _low(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """When a series was in alarm."""
+def _low_spans(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The times in which CUSUM finds a series fallen."""
     found: list[tuple[float, float]] = []
     since: float | None = None
     for at, state in cusum.replay(points):
@@ -135,13 +142,10 @@ def _low(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     return [*found, (since, float("inf"))] if since is not None else found
 
 
-def _together(marks: Marks, probes: int) -> list[tuple[tuple[float, float], list[str]]]:
-    """Times in which at least so many keys were in alarm, and which keys those were."""
+def _simultaneous(spans: SpansByKey, probes: int) -> list[tuple[tuple[float, float], list[str]]]:
+    """The times in which at least `probes` keys are low at once, with these keys."""
     changes = sorted(
-        change
-        for key, spans in marks.items()
-        for a, b in spans
-        for change in ((a, 1, key), (b, -1, key))
+        change for key, of in spans.items() for a, b in of for change in ((a, 1, key), (b, -1, key))
     )
     found: list[tuple[tuple[float, float], list[str]]] = []
     low: set[str] = set()
@@ -159,11 +163,13 @@ def _together(marks: Marks, probes: int) -> list[tuple[tuple[float, float], list
     return found
 
 
-def _by_place(
-    points: Iterable[Point], *, line: bool = False
-) -> dict[Place, dict[str, list[Point]]]:
-    """By what and where, then by key; with `line`, tests of speed count for the line itself."""
-    found: dict[Place, dict[str, list[Point]]] = defaultdict(lambda: defaultdict(list))
+def _group(
+    points: Iterable[SeriesPoint], *, line: bool = False
+) -> dict[TargetOnNetwork, dict[str, list[SeriesPoint]]]:
+    """Points by target and network, then by key; with `line`, speed tests too, without target."""
+    found: dict[TargetOnNetwork, dict[str, list[SeriesPoint]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for one in points:
         if one.experiment == "throttle" and one.target != UNLISTED:
             found[one.target, one.country, one.asn][one.key_id].append(one)
@@ -173,12 +179,12 @@ def _by_place(
 
 
 def _event(
-    place: Place,
+    where: TargetOnNetwork,
     span: tuple[float, float | None],
     counts: tuple[int, int],
     ids: Sequence[str],
     source: str,
 ) -> Event:
-    name = "\n".join((KIND, source, *map(str, place), str(int(span[0]))))
+    name = "\n".join((KIND, source, *map(str, where), str(int(span[0]))))
     id_ = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return Event(id_, KIND, *place, *span, *counts, tuple(ids[:5]), (source,))
+    return Event(id_, KIND, *where, *span, *counts, tuple(ids[:5]), (source,))

@@ -1,1 +1,1 @@
-"""From rows of the store to what Prometheus scrapes."""
+"""Metrics: from rows of the store to Prometheus's text format."""

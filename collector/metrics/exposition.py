@@ -1,7 +1,7 @@
-"""Large metric families as Prometheus text: fast, escaped, never more series than allowed.
+"""Large metric families as Prometheus text: fast, escaped, with a limit on the number of series.
 
-Rule: whatever is dropped is counted. Of one family the series with the most weight (mostly: the
-most probes) stay, so that nobody pushes the real ones out by inventing small ones.
+Rule: dropped series are counted. Within a family the series with the greatest weight (mostly the
+number of probes) are kept, so that invented small series cannot displace real ones.
 """
 
 import math
@@ -13,8 +13,8 @@ Labels = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One series: values of the family's labels, its value, and how much it weighs."""
+class MetricSample:
+    """One series: label values, its value, and its weight when series are dropped."""
 
     labels: Labels
     value: float
@@ -22,7 +22,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Buckets:
+class HistogramSeries:
     """One histogram: values of the family's labels, and counts per bucket (not cumulative)."""
 
     labels: Labels
@@ -31,28 +31,28 @@ class Buckets:
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class MetricFamily:
     """One metric with its labels."""
 
     name: str
     help: str
     type: Literal["gauge", "counter", "histogram"]
     labels: Labels
-    samples: Sequence[Sample] = ()
-    histograms: Sequence[Buckets] = ()
+    samples: Sequence[MetricSample] = ()
+    histograms: Sequence[HistogramSeries] = ()
     bounds: Sequence[float] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """Encoded families, and how many series made it."""
+class Exposition:
+    """Encoded families, and the number of series in them and left out."""
 
     body: bytes
     shown: int
     dropped: int
 
 
-def encode(families: Iterable[Family], limit: int) -> Text:
+def encode(families: Iterable[MetricFamily], limit: int) -> Exposition:
     """All families in Prometheus's text format, with at most `limit` series together."""
     lines: list[str] = []
     shown = dropped = 0
@@ -67,10 +67,10 @@ def encode(families: Iterable[Family], limit: int) -> Text:
             lines += _histograms(family, kept)
         else:
             lines += _samples(family, kept)
-    return Text("\n".join([*lines, ""]).encode(), shown, dropped)
+    return Exposition("\n".join([*lines, ""]).encode(), shown, dropped)
 
 
-def _samples(family: Family, kept: int) -> list[str]:
+def _samples(family: MetricFamily, kept: int) -> list[str]:
     samples = family.samples
     if kept < len(samples):
         samples = sorted(samples, key=lambda sample: (-sample.weight, sample.labels))[:kept]
@@ -80,7 +80,7 @@ def _samples(family: Family, kept: int) -> list[str]:
     ]
 
 
-def _histograms(family: Family, kept: int) -> list[str]:
+def _histograms(family: MetricFamily, kept: int) -> list[str]:
     heaviest = sorted(family.histograms, key=lambda one: (-sum(one.counts), one.labels))
     lines: list[str] = []
     for one in heaviest[:kept]:

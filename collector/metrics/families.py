@@ -1,7 +1,8 @@
-"""From rows of the store to the metric families of qazprobe.
+"""The metric families of qazprobe, from rows of the store.
 
-Rule: a gauge says what is so within the window and is absent otherwise, never zero and never the
-last value. One key has one vote. Labels are listed targets, closed words, ISO countries and ASNs.
+Rule: a gauge has a value only where there are data within the window; otherwise it is absent, never
+zero and never the last value. One key has one vote. Labels are listed targets, words of closed
+lists, ISO countries and ASNs.
 """
 
 import statistics
@@ -12,8 +13,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from collector.detection.quorum import Place, active
-from collector.metrics.exposition import Buckets, Family, Sample
+from collector.detection.quorum import TargetOnNetwork, active
+from collector.metrics.exposition import HistogramSeries, MetricFamily, MetricSample
 from collector.store.interface import Operation, Query, Rows
 from collector.store.measurements import INTERFERENCE, UNLISTED
 from collector.store.rollup import BUCKETS
@@ -21,11 +22,11 @@ from collector.target_labels import TargetLabels
 from probe import experiments
 
 OTHER, RUN = "other", "run"
-_PLACE = ("target", "country", "asn")
+_TARGET_LABELS = ("target", "country", "asn")
 
 
 class VoteCount(NamedTuple):
-    """So many keys have this as their vote."""
+    """How many keys (`n`) cast this vote, and how many of them confirmed."""
 
     target: str
     country: str
@@ -40,7 +41,7 @@ class VoteCount(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the store says at one moment."""
+    """The rows that the families are made of, read in one transaction."""
 
     votes: Sequence[VoteCount]
     anchors: Rows
@@ -50,8 +51,8 @@ class Snapshot:
     timings: Rows
 
 
-def look(since: float) -> Operation[Snapshot]:
-    """Read all that the families are made of, in one transaction."""
+def read_snapshot(since: float) -> Operation[Snapshot]:
+    """Read the rows that the families are made of, in one transaction."""
     params = {"since": since}
     votes = yield Query("current_votes", params)
     anchors = yield Query("current_anchors", params)
@@ -59,95 +60,93 @@ def look(since: float) -> Operation[Snapshot]:
     active = yield Query("active_probes", params)
     totals = yield Query("totals")
     timings = yield Query("timings")
-    tallies = tuple(VoteCount(*row) for row in votes)
-    return Snapshot(tallies, anchors, rates, active, totals, timings)
+    counts = tuple(VoteCount(*row) for row in votes)
+    return Snapshot(counts, anchors, rates, active, totals, timings)
 
 
 def families(
-    view: Snapshot,
-    listed: TargetLabels,
+    snapshot: Snapshot,
+    labels: TargetLabels,
     quorum: int,
-    alarms: Mapping[tuple[str, str, int], int] = MappingProxyType({}),
-) -> list[Family]:
-    """Every family, the most telling first: those go first into what `--max-series` allows.
+    detections: Mapping[tuple[str, str, int], int] = MappingProxyType({}),
+) -> list[MetricFamily]:
+    """Every family, the most important first: `--max-series` keeps the first ones.
 
-    `alarms` counts the events that last and are no quorum of votes, by (kind, country, ASN).
+    `detections` counts lasting events that are no quorum of votes, by (kind, country, ASN).
     """
     return [
-        _active(view.active),
-        _events(view.votes, quorum, alarms),
-        _connectivity(view.anchors),
-        _totals(view.totals),
-        _outcomes(view.votes, listed),
-        _ratios(view.votes, listed),
-        _interception(view.votes),
-        _mechanisms(view.votes),
-        *_rates(view.rates),
-        _handshakes(view.timings),
+        _active(snapshot.active),
+        _events(snapshot.votes, quorum, detections),
+        _connectivity(snapshot.anchors),
+        _totals(snapshot.totals),
+        _outcomes(snapshot.votes, labels),
+        _ratios(snapshot.votes, labels),
+        _interception(snapshot.votes),
+        _mechanisms(snapshot.votes),
+        *_rates(snapshot.rates),
+        _handshakes(snapshot.timings),
     ]
 
 
-def by_outcome(votes: Iterable[VoteCount]) -> dict[Place, dict[str, int]]:
-    """Keys by outcome, for each target on each network."""
-    found: dict[Place, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+def by_outcome(votes: Iterable[VoteCount]) -> dict[TargetOnNetwork, dict[str, int]]:
+    """Number of keys by outcome, for each target on each network."""
+    found: dict[TargetOnNetwork, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for vote in votes:
         found[vote.target, vote.country, vote.asn][vote.outcome] += vote.n
     return found
 
 
 def ratio(outcomes: dict[str, int]) -> float | None:
-    """Interference among those who could tell; None when nobody could."""
+    """Share of interfering votes among conclusive ones; None if there are none."""
     bad = sum(n for outcome, n in outcomes.items() if outcome in INTERFERENCE)
     judging = bad + outcomes.get("ok", 0) + outcomes.get("refused", 0)
     return bad / judging if judging else None
 
 
-def _labels(place: Place) -> tuple[str, str, str]:
-    return place[0], place[1], str(place[2])
-
-
-def _active(rows: Rows) -> Family:
-    samples = [Sample((c, str(asn), region), n, n) for c, asn, region, n, _ in rows]
-    text = "Probes heard from within the window."
-    return Family("qazprobe_probes_active", text, "gauge", ("country", "asn", "region"), samples)
+def _active(rows: Rows) -> MetricFamily:
+    samples = [MetricSample((c, str(asn), region), n, n) for c, asn, region, n, _ in rows]
+    text = "Probes that sent records or heartbeats within the window."
+    return MetricFamily(
+        "qazprobe_probes_active", text, "gauge", ("country", "asn", "region"), samples
+    )
 
 
 def _events(
-    votes: Iterable[VoteCount], quorum: int, alarms: Mapping[tuple[str, str, int], int]
-) -> Family:
+    votes: Iterable[VoteCount], quorum: int, detections: Mapping[tuple[str, str, int], int]
+) -> MetricFamily:
     tally = {p: outcomes for p, outcomes in by_outcome(votes).items() if p[0] != UNLISTED}
     counts = active(tally, quorum)
-    for place, n in alarms.items():
-        # What a quorum says of a target, two probes may have confirmed as well: counted once.
-        counts[place] = max(counts.get(place, 0), n)
+    for key, n in detections.items():
+        # The same event may be both a quorum and a detection: count it once.
+        counts[key] = max(counts.get(key, 0), n)
     samples = [
-        Sample((kind, country, str(asn)), n, n) for (kind, country, asn), n in counts.items()
+        MetricSample((kind, country, str(asn)), n, n) for (kind, country, asn), n in counts.items()
     ]
-    text = "Events that last: a quorum of probes, or an alarm that a second source confirms."
-    return Family("qazprobe_event_active", text, "gauge", ("kind", "country", "asn"), samples)
+    text = "Events under way: by a quorum of probes, or detected over time and confirmed."
+    return MetricFamily("qazprobe_event_active", text, "gauge", ("kind", "country", "asn"), samples)
 
 
-def _connectivity(rows: Rows) -> Family:
+def _connectivity(rows: Rows) -> MetricFamily:
     shares: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for country, asn, foreign, domestic in rows:
         for class_, share in (("foreign", foreign), ("domestic", domestic)):
             if share is not None:
                 shares[country, str(asn), class_].append(share)
-    samples = [Sample(key, statistics.fmean(of), len(of)) for key, of in shares.items()]
+    samples = [MetricSample(key, statistics.fmean(of), len(of)) for key, of in shares.items()]
     text = "Share of anchors that worked, mean over probes."
     names = ("country", "asn", "class")
-    return Family("qazprobe_connectivity_ratio", text, "gauge", names, samples)
+    return MetricFamily("qazprobe_connectivity_ratio", text, "gauge", names, samples)
 
 
-def _totals(rows: Rows) -> Family:
+def _totals(rows: Rows) -> MetricFamily:
     counts: dict[tuple[str, ...], int] = defaultdict(int)
     for experiment, outcome, country, asn, n in rows:
-        # A newer probe's experiment is stored, but no probe makes up a label.
+        # Experiments of newer probes are stored, but a probe must not invent label values.
         known = experiment if experiment in _experiments() else OTHER
         counts[known, outcome, country, str(asn)] += n
-    text = "Measurements stored, by our own verdict."
+    text = "Measurements stored, by the collector's verdict."
     names = ("experiment", "outcome", "country", "asn")
-    return Family("qazprobe_measurements_total", text, "counter", names, _counted(counts))
+    return MetricFamily("qazprobe_measurements_total", text, "counter", names, _counted(counts))
 
 
 @cache
@@ -155,96 +154,96 @@ def _experiments() -> frozenset[str]:
     return frozenset(experiments.load()) | {RUN}
 
 
-def _outcomes(votes: Iterable[VoteCount], listed: TargetLabels) -> Family:
+def _outcomes(votes: Iterable[VoteCount], labels: TargetLabels) -> MetricFamily:
     samples = [
-        Sample((place[0], listed.category(place[0]), *_labels(place)[1:], outcome), n, n)
-        for place, outcomes in by_outcome(votes).items()
+        MetricSample((target, labels.category(target), country, str(asn), outcome), n, n)
+        for (target, country, asn), outcomes in by_outcome(votes).items()
         for outcome, n in outcomes.items()
     ]
-    text = "Probes whose newest verdict in the window says so."
+    text = "Probes by the outcome of their newest verdict in the window."
     names = ("target", "category", "country", "asn", "outcome")
-    return Family("qazprobe_target_outcome", text, "gauge", names, samples)
+    return MetricFamily("qazprobe_target_outcome", text, "gauge", names, samples)
 
 
-def _ratios(votes: Iterable[VoteCount], listed: TargetLabels) -> Family:
+def _ratios(votes: Iterable[VoteCount], labels: TargetLabels) -> MetricFamily:
     samples = []
-    for place, outcomes in by_outcome(votes).items():
+    for (target, country, asn), outcomes in by_outcome(votes).items():
         value = ratio(outcomes)
         if value is not None:
-            labels = (place[0], listed.category(place[0]), *_labels(place)[1:])
-            samples.append(Sample(labels, value, sum(outcomes.values())))
+            values = (target, labels.category(target), country, str(asn))
+            samples.append(MetricSample(values, value, sum(outcomes.values())))
     text = "(blocked + intercepted + throttled) / (those + ok + refused), by probes."
     names = ("target", "category", "country", "asn")
-    return Family("qazprobe_target_interference_ratio", text, "gauge", names, samples)
+    return MetricFamily("qazprobe_target_interference_ratio", text, "gauge", names, samples)
 
 
-def _interception(votes: Iterable[VoteCount]) -> Family:
+def _interception(votes: Iterable[VoteCount]) -> MetricFamily:
     counts: dict[tuple[str, ...], int] = defaultdict(int)
     for vote in votes:
         if vote.authority:
             counts[vote.target, vote.country, str(vote.asn), vote.authority] += vote.n
     text = "Probes that were served a certificate of this authority in place of the site's."
-    names = (*_PLACE, "authority")
-    return Family("qazprobe_tls_interception", text, "gauge", names, _counted(counts))
+    names = (*_TARGET_LABELS, "authority")
+    return MetricFamily("qazprobe_tls_interception", text, "gauge", names, _counted(counts))
 
 
-def _mechanisms(votes: Iterable[VoteCount]) -> Family:
+def _mechanisms(votes: Iterable[VoteCount]) -> MetricFamily:
     counts: dict[tuple[str, ...], int] = defaultdict(int)
     for vote in votes:
         for mechanism in vote.mechanisms.split():
             counts[vote.target, vote.country, str(vote.asn), mechanism] += vote.n
     text = "Probes whose newest verdict in the window names this mechanism."
-    names = (*_PLACE, "mechanism")
-    return Family("qazprobe_target_mechanism", text, "gauge", names, _counted(counts))
+    names = (*_TARGET_LABELS, "mechanism")
+    return MetricFamily("qazprobe_target_mechanism", text, "gauge", names, _counted(counts))
 
 
-def _counted(counts: dict[tuple[str, ...], int]) -> list[Sample]:
-    return [Sample(labels, n, n) for labels, n in counts.items()]
+def _counted(counts: dict[tuple[str, ...], int]) -> list[MetricSample]:
+    return [MetricSample(labels, n, n) for labels, n in counts.items()]
 
 
-def _rates(rows: Rows) -> list[Family]:
-    """Medians over probes, so that one liar among three changes nothing."""
+def _rates(rows: Rows) -> list[MetricFamily]:
+    """Medians over probes, so that one forged value among three changes nothing."""
     rates: dict[tuple[str, ...], list[float]] = defaultdict(list)
     ratios: dict[tuple[str, ...], list[float]] = defaultdict(list)
-    for target, country, asn, seen, reference in rows:
-        place = (target, country, str(asn))
-        for arm, rate in (("target", seen), ("reference", reference)):
+    for target, country, asn, measured, reference in rows:
+        where = (target, country, str(asn))
+        for arm, rate in (("target", measured), ("reference", reference)):
             if rate is not None:
-                rates[*place, arm].append(rate)
-        if seen is not None and reference:
-            ratios[place].append(seen / reference)
+                rates[*where, arm].append(rate)
+        if measured is not None and reference:
+            ratios[where].append(measured / reference)
     return [
-        Family(
+        MetricFamily(
             "qazprobe_throughput_bytes_per_second",
             "Download rate with the target's name and with another, median over probes.",
             "gauge",
-            (*_PLACE, "arm"),
+            (*_TARGET_LABELS, "arm"),
             _medians(rates),
         ),
-        Family(
+        MetricFamily(
             "qazprobe_throttle_ratio",
             "Rate with the target's name divided by the rate with another, median over probes.",
             "gauge",
-            _PLACE,
+            _TARGET_LABELS,
             _medians(ratios),
         ),
     ]
 
 
-def _medians(values: dict[tuple[str, ...], list[float]]) -> list[Sample]:
-    return [Sample(labels, statistics.median(of), len(of)) for labels, of in values.items()]
+def _medians(values: dict[tuple[str, ...], list[float]]) -> list[MetricSample]:
+    return [MetricSample(labels, statistics.median(of), len(of)) for labels, of in values.items()]
 
 
-def _handshakes(rows: Rows) -> Family:
+def _handshakes(rows: Rows) -> MetricFamily:
     counts: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0] * len(BUCKETS))
     sums: dict[tuple[str, ...], float] = defaultdict(float)
     for country, asn, op, bucket, n, seconds in rows:
         labels = (country, str(asn), op)
         counts[labels][bucket] += n
         sums[labels] += seconds
-    found = [Buckets(labels, of, max(0.0, sums[labels])) for labels, of in counts.items()]
-    text = "How long operations took that worked."
-    return Family(
+    found = [HistogramSeries(labels, of, max(0.0, sums[labels])) for labels, of in counts.items()]
+    text = "Duration of successful operations."
+    return MetricFamily(
         "qazprobe_handshake_seconds",
         text,
         "histogram",

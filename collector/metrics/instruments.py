@@ -1,4 +1,4 @@
-"""What the collector counts of itself, as Prometheus instruments in a registry of its own."""
+"""The collector's own counters, as Prometheus instruments in a registry of their own."""
 
 import platform
 
@@ -18,7 +18,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Instruments:
-    """Counters of one collector process."""
+    """The counters of one collector process."""
 
     def __init__(self, store: str) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -26,9 +26,9 @@ class Instruments:
         counter, gauge = self._counter, self._gauge
         self.requests = counter("requests", "Requests answered.", "route", "code")
         self.rejected = counter("rejected", "Requests and records refused, by reason.", "reason")
-        self.records = counter("records", "Records that came, by what became of them.", *_RECORD)
-        self.rechecks = counter("rechecks", "Rechecks, by what became of them.", "status")
-        self.judge_errors = counter("judge_errors", "Records a bug of ours kept from judgement.")
+        self.records = counter("records", "Records received, by result.", *_RECORD)
+        self.rechecks = counter("rechecks", "Rechecks, by result.", "status")
+        self.judge_errors = counter("judge_errors", "Records that a bug kept from being judged.")
         self.ingest_seconds = Histogram(
             "qazcollector_ingest_seconds",
             "From the last byte of a batch to its acknowledgement.",
@@ -39,9 +39,9 @@ class Instruments:
         self.series = gauge("series", "Series of the large families in the last answer.")
         self.series_dropped = gauge("series_dropped", "Series left out because of --max-series.")
         self.series_limit = gauge("series_limit", "What --max-series allows.")
-        self.snapshot_seconds = gauge("snapshot_seconds", "How long the last look took.")
+        self.snapshot_seconds = gauge("snapshot_seconds", "How long the last snapshot took.")
         self.listed = gauge("listed_targets", "Targets shown by name.")
-        built = gauge("build_info", "What is running here; the value is always 1.", *_BUILD)
+        built = gauge("build_info", "Version of this collector; the value is always 1.", *_BUILD)
         built.labels(__version__, platform.python_version(), store).set(1)
         ProcessCollector(registry=self.registry)
 

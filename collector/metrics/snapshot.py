@@ -1,7 +1,7 @@
-"""The large families as they are now: computed off the loop, kept, and never stale for long.
+"""A cached snapshot of the store and the metric families made of it, encoded in a thread.
 
-Rule: who scrapes after a record was acknowledged sees it, as long as a look at the store is cheap.
-When it has become dear, the last answer is given at once and the next one is made meanwhile.
+Rule: a scrape after an acknowledgement shows the record, as long as a snapshot is cheap to make.
+When it is expensive, the last one is returned at once and the next one is made in the background.
 """
 
 import asyncio
@@ -10,91 +10,91 @@ import secrets
 import time
 from collections.abc import Callable
 
-from collector.detection.monitor import Found, Monitor
-from collector.metrics.exposition import Text, encode
-from collector.metrics.families import Snapshot, families, look
+from collector.detection.monitor import Detections, Monitor
+from collector.metrics.exposition import Exposition, encode
+from collector.metrics.families import Snapshot, families, read_snapshot
 from collector.metrics.instruments import Instruments
-from collector.settings import Settings
+from collector.settings import CollectorSettings
 from collector.store import Store, StoreUnavailable, keys
 from collector.target_labels import TargetLabels
 
-# A look that takes less than this is made whenever something has changed.
+# A snapshot that takes less than this is made whenever something was written.
 CHEAP_SECONDS = 0.25
-# A dear one is made no more often than this many times its own length...
+# A slower one is made at most once in this many times its own duration.
 PATIENCE = 5.0
-# ...and even an unchanged store is looked at again: the window moves, others write too.
+# Without a write of ours too: the window moves, and other collectors write to a shared store.
 OLD_SECONDS = 10.0
-# Whoever falls silent for so long leaves the word to another.
+# A collector that has not renewed its lease for so long loses it to another one.
 LEASE_SECONDS = 60.0
 _LEASE = "metrics"
-_SILENT = Text(b"", 0, 0)
+_EMPTY = Exposition(b"", 0, 0)
 
 
-class Snapshots:
-    """One collector's view of the store, and its encoded families."""
+class SnapshotCache:
+    """One collector's newest snapshot of the store, and its encoded families."""
 
     def __init__(
         self,
-        settings: Settings,
+        settings: CollectorSettings,
         store: Store,
-        listed: TargetLabels,
+        labels: TargetLabels,
         instruments: Instruments,
         *,
-        watch: Monitor,
+        monitor: Monitor,
         clock: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._store = store
-        self._listed = listed
+        self._labels = labels
         self._instruments = instruments
-        self._watch = watch
+        self._monitor = monitor
         self._clock = clock
         self._holder = secrets.token_hex(8)
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._background: asyncio.Task[None] | None = None
         self._written = 0
         self._read = -1
         self._made_at = float("-inf")
         self._cost = 0.0
-        self._text = _SILENT
-        self._view: Snapshot | None = None
+        self._exposition = _EMPTY
+        self._snapshot: Snapshot | None = None
         instruments.series_limit.set(settings.max_series)
 
     def touch(self) -> None:
-        """Something was written."""
+        """Note that something was written."""
         self._written += 1
 
-    async def text(self) -> bytes:
-        """The families, encoded."""
-        await self._freshen()
-        return self._text.body
+    async def exposition(self) -> bytes:
+        """The families in Prometheus's text format."""
+        await self._refresh()
+        return self._exposition.body
 
-    async def view(self) -> Snapshot:
+    async def snapshot(self) -> Snapshot:
         """The rows that the families are made of."""
-        await self._freshen()
-        if self._view is None:
-            raise RuntimeError("no view was made")
-        return self._view
+        await self._refresh()
+        if self._snapshot is None:
+            raise RuntimeError("no snapshot was made")
+        return self._snapshot
 
     async def close(self) -> None:
-        """Wait for what is being made, and let another collector speak."""
+        """Wait for the snapshot in the making, and release the lease."""
         if self._background is not None:
             await asyncio.wait([self._background])
         if self._store.shared:
             with contextlib.suppress(StoreUnavailable):
-                await self._store.write(keys.drop_lease(_LEASE, self._holder))
+                await self._store.write(keys.release_lease(_LEASE, self._holder))
 
-    async def _freshen(self) -> None:
-        if not self._stale():
+    async def _refresh(self) -> None:
+        if not self._is_stale():
             return
-        if self._cost < CHEAP_SECONDS or self._view is None:
-            async with self._turn:
-                if self._stale():
+        if self._cost < CHEAP_SECONDS or self._snapshot is None:
+            async with self._lock:
+                if self._is_stale():
                     await self._make()
         elif self._background is None or self._background.done():
             self._background = asyncio.create_task(self._make())
 
-    def _stale(self) -> bool:
+    def _is_stale(self) -> bool:
         age = time.monotonic() - self._made_at
         if self._written != self._read:
             return self._cost < CHEAP_SECONDS or age > PATIENCE * self._cost
@@ -102,26 +102,29 @@ class Snapshots:
 
     async def _make(self) -> None:
         began, written = time.monotonic(), self._written
-        view = await self._store.read(look(self._clock() - self._settings.window), slow=True)
-        # What the store as a whole says is said by one of the collectors that share it.
-        text = _SILENT
-        if await self._speaks():
-            text = await asyncio.to_thread(self._encode, view, await self._watch.found())
-        self._view, self._text, self._read = view, text, written
+        snapshot = await self._store.read(
+            read_snapshot(self._clock() - self._settings.window), slow=True
+        )
+        # Of the collectors that share a store only one exports the families of the whole store.
+        exposition = _EMPTY
+        if await self._holds_lease():
+            detections = await self._monitor.detections()
+            exposition = await asyncio.to_thread(self._encode, snapshot, detections)
+        self._snapshot, self._exposition, self._read = snapshot, exposition, written
         self._made_at = time.monotonic()
         self._cost = self._made_at - began
-        self._instruments.series.set(text.shown)
-        self._instruments.series_dropped.set(text.dropped)
+        self._instruments.series.set(exposition.shown)
+        self._instruments.series_dropped.set(exposition.dropped)
         self._instruments.snapshot_seconds.set(self._cost)
 
-    async def _speaks(self) -> bool:
+    async def _holds_lease(self) -> bool:
         """Whether this collector is the one that exports the families of its store."""
         if not self._store.shared:
             return True
         lease = keys.take_lease(_LEASE, self._holder, now=self._clock(), seconds=LEASE_SECONDS)
         return await self._store.write(lease)
 
-    def _encode(self, view: Snapshot, alarms: Found) -> Text:
+    def _encode(self, snapshot: Snapshot, detections: Detections) -> Exposition:
         quorum = self._settings.quorum
-        found = families(view, self._listed, quorum, alarms.active())
+        found = families(snapshot, self._labels, quorum, detections.active())
         return encode(found, self._settings.max_series)

@@ -1,4 +1,4 @@
-"""Where measurements are kept: one interface, one set of SQL, an engine chosen by URL."""
+"""The store of measurements: one interface, one set of SQL, an engine chosen by URL."""
 
 from pathlib import Path
 from urllib.parse import unquote
@@ -27,7 +27,7 @@ def sqlite_path(url: str) -> Path:
 
 
 async def open_store(url: str) -> Store:
-    """Open a store by its URL, making it if it is not there."""
+    """Open a store by its URL; it is created if it does not exist."""
     if url.startswith(("postgresql://", "postgres://")):
         from collector.store.postgres import open_postgres
 

@@ -1,9 +1,8 @@
-"""What the collector asks of a store, whichever engine is behind it.
+"""The interface of a store, the same for every engine.
 
-An *operation* is a generator that yields statements and is sent their rows: what is done, and in
-which order, is written once, and each engine only knows how to run one statement and how to make
-a whole operation atomic. A write is durable when `write` returns; that is what an
-acknowledgement rests on.
+An *operation* is a generator that yields statements and is sent their rows. So the statements and
+their order are written once, and an engine only runs one statement and makes a whole operation
+atomic. A write is durable when `write` returns; acknowledgements rely on that.
 """
 
 import re
@@ -19,21 +18,21 @@ Params: TypeAlias = Mapping[str, object]
 Rows: TypeAlias = Sequence[Sequence[Any]]
 
 _FOLDER = "sql"
-_FILES = ("keys", "measurements", "rollups", "controls", "read", "alarms")
+_FILES = ("keys", "measurements", "rollups", "controls", "read", "detection")
 _NAMED = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 
 
 class StoreError(Exception):
-    """The store cannot be used; one line a person can act on."""
+    """The store cannot be used; the message is one line for the operator."""
 
 
-class StoreUnavailable(StoreError):  # noqa: N818 - what it says, not what went wrong
-    """Nothing was written, and trying again later may work (disk full, server away)."""
+class StoreUnavailable(StoreError):  # noqa: N818 - a state of the store
+    """Nothing was written, and a later attempt may work (disk full, server unreachable)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Run one named statement and give back its rows."""
+    """Run one named statement and return its rows."""
 
     name: str
     params: Params = field(default_factory=dict)
@@ -41,7 +40,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Run one named statement for each set of parameters; no rows come back."""
+    """Run one named statement for each set of parameters; no rows are returned."""
 
     name: str
     many: Sequence[Params]
@@ -52,41 +51,41 @@ Operation: TypeAlias = Generator[Statement, Rows, T]
 
 
 class Store(Protocol):
-    """Durable storage shared by everything in one collector.
+    """Durable storage of one collector.
 
     Attributes:
-        collector_id: This store's own random name, which every signature repeats.
-        shared: Other collectors may use it too.
+        collector_id: This store's random id, which every signature includes.
+        shared: Whether other collectors may use it too.
     """
 
     collector_id: str
     shared: bool
 
     async def read(self, operation: Operation[T], *, slow: bool = False) -> T:
-        """Run an operation that changes nothing; a slow one keeps no quick one waiting."""
+        """Run an operation that changes nothing; `slow` ones do not delay the others."""
 
     async def write(self, operation: Operation[T]) -> T:
-        """Run an operation whole or not at all; when this returns, it is durable."""
+        """Run an operation atomically; when this returns, it is durable."""
 
     async def close(self) -> None:
-        """Finish what was begun and let go of everything."""
+        """Finish the operations begun and close all connections."""
 
 
 @cache
 def statements() -> Mapping[str, str]:
-    """Every named statement, as it is written in the .sql files."""
+    """Every named statement, as written in the .sql files."""
     found: dict[str, str] = {}
     for file in _FILES:
         for name, text in _NAMED.findall(_text(file)):
             if name in found:
-                raise StoreError(f"statement {name} is there twice")
+                raise StoreError(f"statement {name} is defined twice")
             found[name] = text.strip()
     return found
 
 
 @cache
 def schema() -> tuple[str, ...]:
-    """The statements that make the tables, each by itself."""
+    """The statements that create the tables."""
     text = re.sub(r"^--.*\n", "", _text("schema"), flags=re.MULTILINE)
     return tuple(part.strip() for part in text.split(";") if part.strip())
 

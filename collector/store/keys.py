@@ -1,4 +1,4 @@
-"""Keys, invites and the store's own name, as operations."""
+"""Keys, invites, leases and the store's own id, as operations."""
 
 import hashlib
 import secrets
@@ -8,7 +8,7 @@ from typing import Literal, cast
 from collector.store.interface import Execute, Operation, Query
 from collector.store.rollup import unroll_key
 
-Role = Literal["probe", "control"]
+KeyRole = Literal["probe", "control"]
 
 _INVITE_PREFIX = "qaz1-"
 
@@ -19,20 +19,20 @@ class Key:
 
     key_id: str
     public: bytes
-    role: Role
+    role: KeyRole
 
 
 @dataclass(frozen=True, slots=True)
 class NotEnrolled:
-    """Why a key was not enrolled: a word for the counters and a line for a person."""
+    """Why a key was not enrolled: a word for the counters and a message for the user."""
 
     reason: str
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """Where somebody was last seen, as coarsely as it is kept."""
+class ProbeNetwork:
+    """The network on which a probe was last seen, as coarsely as it is stored."""
 
     country: str = "ZZ"
     asn: int = 0
@@ -40,7 +40,7 @@ class Network:
 
 
 def collector_id() -> Operation[str]:
-    """The store's own random name, made on first use."""
+    """The store's own random id, made on first use."""
     yield Execute("meta_add", [{"name": "collector_id", "value": secrets.token_hex(8)}])
     rows = yield Query("meta_get", {"name": "collector_id"})
     return str(rows[0][0])
@@ -51,7 +51,7 @@ def find_key(key_id: str) -> Operation[Key | None]:
     rows = yield Query("key_get", {"key_id": key_id})
     if not rows:
         return None
-    return Key(rows[0][0], bytes(rows[0][1]), cast("Role", rows[0][2]))
+    return Key(rows[0][0], bytes(rows[0][1]), cast("KeyRole", rows[0][2]))
 
 
 def new_invite() -> str:
@@ -64,9 +64,9 @@ def _hash(invite: str) -> str:
 
 
 def add_invite(
-    invite: str, role: Role, *, uses: int, at: float, expires_at: float
+    invite: str, role: KeyRole, *, uses: int, at: float, expires_at: float
 ) -> Operation[None]:
-    """Keep an invite by its hash."""
+    """Store an invite by its hash."""
     params = {
         "hash": _hash(invite),
         "role": role,
@@ -80,12 +80,12 @@ def add_invite(
 def enrol(
     key: Key, invite: str | None, *, needs_invite: bool, at: float
 ) -> Operation[NotEnrolled | None]:
-    """Make a key known; the same key again changes nothing and uses up no invite."""
-    known = yield Query("key_get", {"key_id": key.key_id})
+    """Enrol a key; an enrolled key changes nothing and uses up no invite."""
+    known = yield from find_key(key.key_id)
     if known:
-        if known[0][2] == key.role:
+        if known.role == key.role:
             return None
-        return NotEnrolled("role", f"this key is enrolled as {known[0][2]}; make another key")
+        return NotEnrolled("role", f"this key is enrolled as {known.role}; make another key")
     if needs_invite:
         refusal = yield from _use_invite(invite, key.role, at)
         if refusal:
@@ -100,7 +100,7 @@ def enrol(
     return None
 
 
-def _use_invite(invite: str | None, role: Role, at: float) -> Operation[NotEnrolled | None]:
+def _use_invite(invite: str | None, role: KeyRole, at: float) -> Operation[NotEnrolled | None]:
     if not invite:
         return NotEnrolled("invite_missing", f"an invite for role {role} is needed")
     asked = {"hash": _hash(invite), "role": role, "at": int(at)}
@@ -115,8 +115,8 @@ def _use_invite(invite: str | None, role: Role, at: float) -> Operation[NotEnrol
     return NotEnrolled("invite_spent", f"this invite is {why}; ask for another")
 
 
-def seen(key_id: str, at: float, network: Network | None) -> Operation[None]:
-    """Note that a key is alive, to the hour, and on which network if it said so."""
+def mark_seen(key_id: str, at: float, network: ProbeNetwork | None) -> Operation[None]:
+    """Note to the hour that a key is alive, and on which network if that is known."""
     hour = int(at) // 3600 * 3600
     if network is None:
         yield Execute("key_alive", [{"key_id": key_id, "at": hour}])
@@ -136,7 +136,7 @@ def seen(key_id: str, at: float, network: Network | None) -> Operation[None]:
 
 
 def erase(key_id: str) -> Operation[int]:
-    """Forget a key and everything it ever sent, counts included; give back how many records."""
+    """Erase a key, its records and its counts; return the number of records."""
     rows = yield Query("count_of", {"key_id": key_id})
     yield from unroll_key(key_id)
     which = [{"key_id": key_id}]
@@ -158,11 +158,11 @@ def erase(key_id: str) -> Operation[int]:
 
 
 def take_lease(name: str, holder: str, *, now: float, seconds: float) -> Operation[bool]:
-    """Become, or stay, the one who does what only one should do."""
+    """Take or renew a lease; whether the holder has it now."""
     params = {"name": name, "holder": holder, "until": now + seconds, "now": now}
     return bool((yield Query("lease_take", params)))
 
 
-def drop_lease(name: str, holder: str) -> Operation[None]:
-    """Let somebody else do it."""
+def release_lease(name: str, holder: str) -> Operation[None]:
+    """Release the lease."""
     yield Execute("lease_drop", [{"name": name, "holder": holder}])

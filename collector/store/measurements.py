@@ -11,12 +11,12 @@ from collector.store.rollup import RecordCounts, hour_of, roll
 from probe.analysis.confirmation import SLOWNESS, SOONEST, WEEK
 
 UNLISTED = "unlisted"
-# The verdict of a record that is about no target (a run's own).
+# The outcome of a record without a target (that of a run).
 NO_OUTCOME = "none"
 INTERFERENCE = frozenset({"blocked", "intercepted", "throttled"})
-# What alarms over time look at.
+# The experiments that detection over time uses.
 SERIES = frozenset({"throttle", "speed", "connectivity"})
-# Which of several experiments' newest verdicts on one target is a probe's vote.
+# Of the newest verdicts of several experiments on one target, the most severe is the vote.
 SEVERITY = {
     "intercepted": 7,
     "blocked": 6,
@@ -30,7 +30,7 @@ SEVERITY = {
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """What we conclude of one record, as it is stored."""
+    """The collector's verdict on one record, as it is stored."""
 
     outcome: str
     mechanisms: str = ""
@@ -41,12 +41,12 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     authority: str = ""
 
 
-class Row(Judged, frozen=True, kw_only=True):
+class MeasurementRow(Judged, frozen=True, kw_only=True):
     """One record as it is stored.
 
     Attributes:
-        at: When it was measured by our own reckoning: never later than it was received.
-        peer_agrees: Whether it was sent from the network it claims; None when that is not known.
+        at: When it was measured, never later than it was received.
+        peer_agrees: Whether it was sent from the network it claims; None when unknown.
         mechanisms: Separated by blanks, as are `claim_mechanisms`.
         timings: JSON of `rollup.Timings`.
         raw: The record without certificates, zlib over JSON.
@@ -86,7 +86,7 @@ class Row(Judged, frozen=True, kw_only=True):
     observation: bytes | None = None
 
     @property
-    def share(self) -> RecordCounts:
+    def counts(self) -> RecordCounts:
         """What it adds to the counts."""
         return RecordCounts(
             self.experiment,
@@ -99,27 +99,27 @@ class Row(Judged, frozen=True, kw_only=True):
         )
 
 
-def ingest(rows: Sequence[Row]) -> Operation[tuple[bool, ...]]:
-    """Store records with all their counts; False for one that was there before."""
-    # Time and a random start keep numbers apart between collectors and in order within one.
+def ingest(rows: Sequence[MeasurementRow]) -> Operation[tuple[bool, ...]]:
+    """Store records with all their counts; False for each that was stored before."""
+    # Time and a random start make numbers unique among collectors and ordered within one.
     seq = (time.time_ns() // 1000 << 10) + secrets.randbelow(512)
-    added: list[tuple[int, Row]] = []
+    added: list[tuple[int, MeasurementRow]] = []
     stored: list[bool] = []
     for number, row in enumerate(rows, seq):
-        placed = yield from _staged(row)
-        params = {**msgspec.structs.asdict(placed), "seq": number}
+        staged = yield from _staged(row)
+        params = {**msgspec.structs.asdict(staged), "seq": number}
         is_new = bool((yield Query("measurement_add", params)))
         stored.append(is_new)
         if is_new:
-            added.append((number, placed))
+            added.append((number, staged))
     yield Execute("raw_add", [{"seq": number, "raw": row.raw} for number, row in added])
     yield from _link_certificates(added)
     yield from _roll_up(added)
     return tuple(stored)
 
 
-def _staged(row: Row) -> Operation[Row]:
-    """Call interference confirmed when another run of this key saw the same within a week."""
+def _staged(row: MeasurementRow) -> Operation[MeasurementRow]:
+    """Set interference to confirmed when another run of this key had it within the last week."""
     if row.role == "control" or row.outcome not in INTERFERENCE:
         return row
     key = {"key_id": row.key_id, "input": row.input, "experiment": row.experiment}
@@ -127,13 +127,13 @@ def _staged(row: Row) -> Operation[Row]:
     if not prior:
         return row
     outcome, run, at = prior[0]
-    # What is slow now is slow in ten minutes too, and proves no more.
+    # A line that is slow now is still slow in ten minutes, which is no independent evidence.
     soonest = SOONEST if row.experiment == SLOWNESS else 0.0
-    again = outcome == row.outcome and run != row.run and soonest <= row.at - at <= WEEK
-    return msgspec.structs.replace(row, stage="confirmed") if again else row
+    confirms = outcome == row.outcome and run != row.run and soonest <= row.at - at <= WEEK
+    return msgspec.structs.replace(row, stage="confirmed") if confirms else row
 
 
-def _link_certificates(added: Sequence[tuple[int, Row]]) -> Operation[None]:
+def _link_certificates(added: Sequence[tuple[int, MeasurementRow]]) -> Operation[None]:
     certs = sorted({pair for _, row in added for pair in row.certs})
     yield Execute("certificate_add", [{"sha256": sha256, "der": der} for sha256, der in certs])
     links = [{"seq": n, "sha256": sha256} for n, row in added for sha256, _ in row.certs]
@@ -141,16 +141,16 @@ def _link_certificates(added: Sequence[tuple[int, Row]]) -> Operation[None]:
     yield Execute("forged_add", [link for n, row in added for link in _forged_links(n, row)])
 
 
-def _forged_links(seq: int, row: Row) -> list[Params]:
+def _forged_links(seq: int, row: MeasurementRow) -> list[Params]:
     """A row for each certificate of each untrusted chain."""
     return [
-        {"seq": seq, "name": name, "leaf": digests[0], "place": place, "sha256": sha256}
+        {"seq": seq, "name": name, "leaf": digests[0], "place": depth, "sha256": sha256}
         for name, digests in row.forged
-        for place, sha256 in enumerate(digests)
+        for depth, sha256 in enumerate(digests)
     ]
 
 
-def _roll_up(added: Sequence[tuple[int, Row]]) -> Operation[None]:
+def _roll_up(added: Sequence[tuple[int, MeasurementRow]]) -> Operation[None]:
     seen = [
         {"seq": n, "id": row.id, "key_id": row.key_id, "input": row.input, "at": row.at}
         | {"body": row.observation}
@@ -165,14 +165,14 @@ def _roll_up(added: Sequence[tuple[int, Row]]) -> Operation[None]:
     )
     listed = (row for row in votes if row.target != UNLISTED and row.outcome != NO_OUTCOME)
     yield Execute("vote_put", [vote_params(row) for row in listed])
-    yield from roll(row.share for row in votes)
+    yield from roll(row.counts for row in votes)
 
 
-def newest_params(row: Row) -> Params:
+def newest_params(row: MeasurementRow) -> Params:
     """A record's parameters for the table `newest`."""
     return {**msgspec.structs.asdict(row), "severity": SEVERITY.get(row.outcome, 0)}
 
 
-def vote_params(row: Row) -> Params:
+def vote_params(row: MeasurementRow) -> Params:
     """A record's parameters for the table `vote`."""
     return {**msgspec.structs.asdict(row), "hour": hour_of(row.at)}

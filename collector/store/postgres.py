@@ -1,7 +1,7 @@
 """The shared store: PostgreSQL, for several collectors at once, over the same operations and SQL.
 
 Rule: a write is one transaction on one connection, committed (`synchronous_commit = on`) before it
-returns. Rows that several collectors count into are always taken in the same order.
+returns. Rows that several collectors update are always locked in the same order.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 CONNECTIONS = 8
 SECONDS = 30.0
-# Anything that fits 64 bits: who holds it makes the tables, others wait.
+# An arbitrary 64-bit number: the holder of this lock creates the tables, others wait.
 _SCHEMA_LOCK = 7_123_905_611
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
@@ -46,8 +46,8 @@ class PostgresStore:
         self._pool = pool
 
     async def read(self, operation: Operation[T], *, slow: bool = False) -> T:
-        """Run an operation that sees one moment of the database."""
-        del slow  # the server gives every connection its own process
+        """Run an operation on one snapshot of the database."""
+        del slow  # each connection has its own server process
         async with self._transaction(readonly=True, isolation="repeatable_read") as connection:
             return await run(connection, operation)
 
@@ -57,7 +57,7 @@ class PostgresStore:
             return await run(connection, operation)
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close all connections."""
         try:
             async with asyncio.timeout(5):
                 await self._pool.close()
@@ -77,14 +77,14 @@ class PostgresStore:
 
 
 async def open_postgres(url: str) -> PostgresStore:
-    """Connect, and make the tables that are not there yet."""
+    """Connect, and create missing tables."""
     settings = {"synchronous_commit": "on", "statement_timeout": str(int(SECONDS * 1000))}
     try:
         pool = await asyncpg.create_pool(
             url, min_size=1, max_size=CONNECTIONS, timeout=SECONDS, server_settings=settings
         )
     except (*_FAILURES, ValueError) as error:
-        # The URL may hold a password: only what the server said is shown.
+        # The URL may contain a password, so only the message is shown.
         why = str(error) or type(error).__name__
         raise StoreError(f"store postgresql://…: cannot be opened ({why})") from error
     store = PostgresStore(pool, "")

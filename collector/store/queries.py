@@ -10,7 +10,7 @@ from collector.store.interface import Operation, Query
 LAST = 2**63 - 1
 
 
-class Summary(NamedTuple):
+class MeasurementSummary(NamedTuple):
     """One record as the table `measurement` knows it."""
 
     seq: int
@@ -55,29 +55,29 @@ class Selection:
     until: float = 1e12
 
 
-class Stored(NamedTuple):
-    """A record's JSON without certificates, and those by their SHA-256."""
+class StoredRecord(NamedTuple):
+    """A record's JSON without certificates, and its certificates by SHA-256."""
 
     body: bytes
     certs: dict[str, bytes]
 
 
 def first_seq(instant: float) -> int:
-    """No record that was received at or after this instant has a smaller number."""
+    """The smallest number of a record that was received at or after this instant."""
     return max(0, int(instant * 1e6)) << 10
 
 
 def page(
     selection: Selection, *, cursor: int | None, limit: int, oldest_first: bool = False
-) -> Operation[Sequence[Summary]]:
-    """Up to `limit` records on the far side of the cursor."""
-    # What was measured since then was received since then, and numbers follow time.
+) -> Operation[Sequence[MeasurementSummary]]:
+    """Up to `limit` records after the cursor."""
+    # A record measured since then was received since then, and numbers follow that time.
     params = {**asdict(selection), "limit": limit, "floor": first_seq(selection.since)}
     if oldest_first:
         rows = yield Query("page_oldest", {**params, "cursor": -1 if cursor is None else cursor})
     else:
         rows = yield Query("page_newest", {**params, "cursor": LAST if cursor is None else cursor})
-    return [Summary(*row) for row in rows]
+    return [MeasurementSummary(*row) for row in rows]
 
 
 def find(id_: str) -> Operation[int | None]:
@@ -86,22 +86,22 @@ def find(id_: str) -> Operation[int | None]:
     return int(rows[0][0]) if rows else None
 
 
-def summary(seq: int) -> Operation[Summary | None]:
+def summary(seq: int) -> Operation[MeasurementSummary | None]:
     """One record's row."""
     found = yield from page(Selection(), cursor=seq + 1, limit=1)
     return found[0] if found and found[0].seq == seq else None
 
 
-def stored(seq: int) -> Operation[Stored | None]:
+def stored(seq: int) -> Operation[StoredRecord | None]:
     """One record's evidence; None when it has been retired."""
     rows = yield Query("raw_get", {"seq": seq})
     if not rows:
         return None
     certs = yield Query("certificates_of", {"seq": seq})
-    return Stored(zlib.decompress(rows[0][0]), {row[0]: bytes(row[1]) for row in certs})
+    return StoredRecord(zlib.decompress(rows[0][0]), {row[0]: bytes(row[1]) for row in certs})
 
 
-def stored_many(seqs: Sequence[int]) -> Operation[Sequence[Stored]]:
+def stored_many(seqs: Sequence[int]) -> Operation[Sequence[StoredRecord]]:
     """The evidence of several records, of those that still have it."""
     found = []
     for seq in seqs:

@@ -1,7 +1,7 @@
-"""The counts that are kept beside the measurements, in the same transaction.
+"""Rollups: counts that are stored in the same transaction as the records.
 
-Rule: a rollup is the sum of what is stored. What adds a record adds its share, what erases a record
-or judges it anew takes its share back, and a control has no share in any of them.
+Rule: a rollup is the sum over stored records. Storing a record adds its counts, erasing it or
+judging it again subtracts them, and records of controls are not counted.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ import msgspec
 
 from collector.store.interface import Execute, Operation, Params, Query
 
-# Upper bounds of the histogram's buckets, seconds; the last is without bound.
+# Upper bounds of the histogram's buckets, seconds; the last is infinite.
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, float("inf"))
 
 _HOURLY = ("hour", "experiment", "target", "country", "asn", "outcome", "n")
@@ -27,7 +27,7 @@ class RecordCounts(NamedTuple):
     """What one record adds to the counts.
 
     Attributes:
-        timings: JSON of `Timings`: operation → (bucket, how many, seconds together).
+        timings: JSON of `Timings`: operation → (bucket, number, total seconds).
     """
 
     experiment: str
@@ -44,46 +44,46 @@ def hour_of(at: float) -> int:
     return int(at // 3600)
 
 
-def roll(shares: Iterable[RecordCounts], sign: int = 1) -> Operation[None]:
-    """Add (or with -1 take back) the shares of records."""
+def roll(records: Iterable[RecordCounts], sign: int = 1) -> Operation[None]:
+    """Add (or with -1 subtract) the counts of records."""
     hourly: Counter[tuple[int, str, str, str, int, str]] = Counter()
     total: Counter[tuple[str, str, str, int]] = Counter()
     timing: dict[tuple[str, int, str, int], tuple[int, float]] = {}
-    for share in shares:
-        place = (share.country, share.asn)
-        hourly[hour_of(share.at), share.experiment, share.target, *place, share.outcome] += sign
-        total[share.experiment, share.outcome, *place] += sign
-        _add_timings(timing, share, sign)
+    for one in records:
+        network = (one.country, one.asn)
+        hourly[hour_of(one.at), one.experiment, one.target, *network, one.outcome] += sign
+        total[one.experiment, one.outcome, *network] += sign
+        _add_timings(timing, one, sign)
     yield Execute("hourly_add", _params(_HOURLY, ((*key, n) for key, n in hourly.items() if n)))
     yield Execute("total_add", _params(_TOTAL, ((*key, n) for key, n in total.items() if n)))
     yield Execute("timing_add", _params(_TIMING, ((*key, *sums) for key, sums in timing.items())))
 
 
 def _params(names: Sequence[str], rows: Iterable[Sequence[object]]) -> list[Params]:
-    """In one order everywhere, so that two collectors on one store never wait for each other."""
+    """Parameters in a fixed order, so that two collectors on one store cannot deadlock."""
     return [dict(zip(names, row, strict=True)) for row in sorted(rows, key=repr)]
 
 
 def _add_timings(
-    timing: dict[tuple[str, int, str, int], tuple[int, float]], share: RecordCounts, sign: int
+    timing: dict[tuple[str, int, str, int], tuple[int, float]], record: RecordCounts, sign: int
 ) -> None:
-    if not share.timings:
+    if not record.timings:
         return
-    for op, buckets in _timings.decode(share.timings).items():
+    for op, buckets in _timings.decode(record.timings).items():
         for bucket, n, seconds in buckets:
-            key = (share.country, share.asn, op, bucket)
+            key = (record.country, record.asn, op, bucket)
             known = timing.get(key, (0, 0.0))
             timing[key] = (known[0] + sign * n, known[1] + sign * seconds)
 
 
 def sweep() -> Operation[None]:
-    """Drop counts that have come down to nothing."""
+    """Delete counts that are zero."""
     for name in ("hourly_sweep", "total_sweep", "timing_sweep"):
         yield Execute(name, [{}])
 
 
 def unroll_key(key_id: str) -> Operation[None]:
-    """Take back the share of every record of one key."""
+    """Subtract the counts of every record of one key."""
     after = -1
     while rows := (yield Query("rolled_of", {"key_id": key_id, "after": after})):
         yield from roll((RecordCounts(*row[1:]) for row in rows), -1)

@@ -1,8 +1,8 @@
 """The embedded store: SQLite in WAL mode, one writer thread with group commit, several readers.
 
 Rule: `write` returns after the commit that holds it has reached the disk (`synchronous=FULL`).
-Operations that wait together are committed together, each within a savepoint of its own, so that
-one that fails costs no other.
+Waiting operations are committed together, each within its own savepoint, so that one that fails
+does not affect the others.
 """
 
 import asyncio
@@ -29,19 +29,18 @@ from collector.store.interface import (
 
 T = TypeVar("T")
 
-# Quick looks (a key, a control) never wait behind somebody who leafs through everything, and nobody
-# leafs for longer than this.
-READERS, BROWSERS = 3, 2
-BROWSE_SECONDS = 30.0
-# SQLite asks whether to go on after so many steps of its machine.
+# Slow reads have threads of their own, so that quick ones (a key, a control) never wait for them.
+READERS, SLOW_READERS = 3, 2
+READ_SECONDS = 30.0
+# The progress handler runs after this many instructions of SQLite's virtual machine.
 _STEPS = 20_000
-# A group is what waited while the group before it was being written.
+# Most operations in one transaction: those that waited while the one before was written.
 GROUP = 64
 BUSY_SECONDS = 15.0
 
 
 class _Job:
-    """One operation on its way to the writer."""
+    """One operation for the writer."""
 
     __slots__ = ("future", "operation")
 
@@ -62,7 +61,7 @@ class SqliteStore:
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
-        self._browsers = ThreadPoolExecutor(BROWSERS, thread_name_prefix="store-browse")
+        self._slow_readers = ThreadPoolExecutor(SLOW_READERS, thread_name_prefix="store-slow")
         self._writer = threading.Thread(target=self._write_all, name="store-write", daemon=True)
         self._closed = False
         self._writer.start()
@@ -70,11 +69,11 @@ class SqliteStore:
     async def read(self, operation: Operation[T], *, slow: bool = False) -> T:
         """Run an operation on a reader's connection."""
         loop = asyncio.get_running_loop()
-        pool = self._browsers if slow else self._readers
+        pool = self._slow_readers if slow else self._readers
         return await loop.run_in_executor(pool, self._read, operation)
 
     async def write(self, operation: Operation[T]) -> T:
-        """Hand an operation to the writer and wait for its commit."""
+        """Queue an operation for the writer and wait for its commit."""
         if self._closed:
             raise StoreUnavailable("store is closed")
         job = _Job(operation)
@@ -83,14 +82,14 @@ class SqliteStore:
         return result
 
     async def close(self) -> None:
-        """Write what waits, then close every connection."""
+        """Write the waiting operations, then close every connection."""
         if self._closed:
             return
         self._closed = True
         self._jobs.put(None)
         await asyncio.to_thread(self._writer.join)
         await asyncio.to_thread(self._readers.shutdown)
-        await asyncio.to_thread(self._browsers.shutdown)
+        await asyncio.to_thread(self._slow_readers.shutdown)
         for connection in self._opened:
             connection.close()
 
@@ -103,7 +102,7 @@ class SqliteStore:
                 self._local.connection = connection
                 self._opened.append(connection)
             connection.execute("BEGIN")
-            deadline = time.monotonic() + BROWSE_SECONDS
+            deadline = time.monotonic() + READ_SECONDS
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
             try:
                 return run(connection, operation)
@@ -114,7 +113,7 @@ class SqliteStore:
             raise StoreUnavailable(f"store {self._path}: {error}") from error
 
     def _write_all(self) -> None:
-        """The writer thread: take what waits, write it as one transaction, answer."""
+        """The writer thread: write waiting operations as one transaction, then resolve them."""
         connection = connect(self._path)
         try:
             while (group := self._next_group()) is not None:
@@ -141,11 +140,11 @@ class SqliteStore:
         return group
 
     def _commit(self, connection: sqlite3.Connection, group: list[_Job]) -> None:
-        """All of a group in one transaction; nobody is answered before it is on the disk."""
+        """Write a group in one transaction, and resolve its futures when it is on the disk."""
         group = [job for job in group if job.future.set_running_or_notify_cancel()]
         try:
             connection.execute("BEGIN IMMEDIATE")
-            answers = [_attempt(connection, job) for job in group]
+            resolvers = [_run_job(connection, job) for job in group]
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
@@ -154,19 +153,19 @@ class SqliteStore:
             for job in group:
                 job.future.set_exception(failure)
             return
-        for answer in answers:
-            answer()
+        for resolve in resolvers:
+            resolve()
 
 
-def _attempt(connection: sqlite3.Connection, job: _Job) -> Callable[[], None]:
-    """Run one operation within a savepoint and say how to answer it after the commit."""
+def _run_job(connection: sqlite3.Connection, job: _Job) -> Callable[[], None]:
+    """Run one operation in a savepoint; return what resolves its future after the commit."""
     connection.execute("SAVEPOINT job")
     try:
         result = run(connection, job.operation)
     except sqlite3.OperationalError:
-        # The disk is full or the file is locked: that concerns the whole group.
+        # The disk is full or the file is locked, which affects the whole group.
         raise
-    except Exception as error:  # noqa: BLE001 - it belongs to whoever asked, not to the writer
+    except Exception as error:  # noqa: BLE001 - raised in the caller, not in the writer
         connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
         failure = error
@@ -199,19 +198,19 @@ def _execute(connection: sqlite3.Connection, statement: Statement) -> Rows:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection as this store wants them; transactions are ours to begin and end."""
+    """A connection with the settings of this store and explicit transactions."""
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     connection.execute("PRAGMA synchronous = FULL")
-    # What a volunteer takes back is overwritten, not only unlinked.
+    # Erased data are overwritten, not only unlinked.
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA cache_size = -16384")
     return connection
 
 
 def prepare(path: Path) -> None:
-    """Make the file, readable by its owner only, and the tables that are not there yet."""
+    """Create the file, readable by its owner only, and missing tables."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600, exist_ok=True)

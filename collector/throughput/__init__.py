@@ -1,1 +1,1 @@
-"""The bulk port: TLS with any name, incompressible bytes, no state, no use as a relay."""
+"""The throughput server: TLS under any name, incompressible bytes, no state, no relaying."""

@@ -1,7 +1,7 @@
-"""The key that a bulk port proves, made by itself: probes pin the key, so no authority is needed.
+"""The self-signed key of a throughput server; probes pin it, so no authority is needed.
 
-Kept in one PEM file (key and certificate) that only its owner may read, so that a restart, or a
-second collector given the same file, proves the same key.
+It is kept in one PEM file (key and certificate) that only its owner may read, so that a restart, or
+another collector with the same file, has the same key.
 """
 
 import os
@@ -21,12 +21,12 @@ class BulkIdentity:
     spki_sha256: str
 
     def context(self) -> ssl.SSLContext:
-        """A server context that proves this key under any name."""
+        """A server context with this key, for any name."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_COMPRESSION
         context.set_alpn_protocols(["http/1.1"])
-        # The ssl module reads keys from files only; mkstemp gives one that nobody else may read.
+        # The ssl module reads keys from files only; mkstemp makes one that only its owner may read.
         handle, name = tempfile.mkstemp(suffix=".pem")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -66,7 +66,7 @@ def make_identity(*, days: int = 3650) -> BulkIdentity:
 
 
 def read_identity(pem: bytes) -> BulkIdentity:
-    """Take a key and certificate from PEM; raise `ValueError` when there is no certificate."""
+    """Parse a key and certificate from PEM; raise `ValueError` when there is no certificate."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -76,7 +76,7 @@ def read_identity(pem: bytes) -> BulkIdentity:
 
 
 def keep_identity(path: Path) -> BulkIdentity:
-    """Read the identity kept at `path`, or make one and keep it there, for its owner only."""
+    """Read the identity in the file `path`, or make one and store it there, for its owner only."""
     try:
         return read_identity(path.read_bytes())
     except FileNotFoundError:

@@ -1,10 +1,10 @@
-"""The bulk port: incompressible bytes for throughput experiments, and a sink for uploads.
+"""The throughput server: incompressible bytes to download, and a sink for uploads.
 
-It speaks TLS under any name that is offered, proves one key of its own, and knows two requests:
-`GET /N` gives N bytes, `POST` swallows a body. It fetches nothing, forwards nothing, keeps nothing,
-and answers only over an established connection, so it is no relay and amplifies nothing. Sizes,
-connections, and time are capped, per client and in all; a client's address is held in memory while
-its connection lasts and nowhere else. Stateless: any number may run side by side.
+It accepts TLS under any name, has one key of its own, and knows two requests: `GET /N` returns N
+bytes, `POST` discards a body. It fetches, forwards and stores nothing, and answers only over an
+established connection, so it is no relay and no amplifier. Sizes, connections and time are limited,
+per client and in total; a client's address is held in memory while its connection lasts and nowhere
+else. It has no state, so any number may run in parallel.
 """
 
 import asyncio
@@ -30,12 +30,12 @@ HEADER_LIMIT = 8 * 1024
 
 @dataclass(frozen=True, slots=True)
 class BulkLimits:
-    """What one bulk port gives away at most.
+    """The limits of one throughput server.
 
     Attributes:
         object_bytes: Largest object, down and up.
         per_client, total: Connections at a time. An IPv6 client is its /64.
-        seconds: Life of a connection. idle_seconds: the longest wait for any progress.
+        seconds: Life of a connection. idle_seconds: longest wait for any progress.
         bytes_per_second: Cap on each connection's rate, or None.
         congestion: TCP congestion control to use (`cubic`, `bbr`), or None for the system's.
     """
@@ -50,8 +50,8 @@ class BulkLimits:
     congestion: str | None = None
 
 
-class _BadRequest(Exception):  # noqa: N818 - an answer, not a fault
-    """A request that is answered with a status and nothing else."""
+class _BadRequest(Exception):  # noqa: N818 - a response, not an error
+    """A request that is answered with a status and no body."""
 
     def __init__(self, status: str) -> None:
         super().__init__(status)
@@ -60,7 +60,7 @@ class _BadRequest(Exception):  # noqa: N818 - an answer, not a fault
 
 @dataclass(slots=True)
 class BulkServer:
-    """A running bulk port; stop it with `close`."""
+    """A running throughput server; stop it with `close`."""
 
     limits: BulkLimits
     identity: BulkIdentity
@@ -72,17 +72,17 @@ class BulkServer:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """The address it listens on."""
         return str(self.listener.getsockname()[0])
 
     @property
     def port(self) -> int:
-        """The port it got."""
+        """The port it listens on."""
         return int(self.listener.getsockname()[1])
 
     @property
     def spki_sha256(self) -> str:
-        """Hex SHA-256 of the public key that it proves."""
+        """Hex SHA-256 of its public key."""
         return self.identity.spki_sha256
 
     async def close(self) -> None:
@@ -95,7 +95,7 @@ class BulkServer:
     # -- accepting -------------------------------------------------------------------------
 
     async def accept(self) -> None:
-        """Take connections for ever; those over a cap are closed before they cost anything."""
+        """Accept connections for ever; those over a limit are closed before the handshake."""
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -112,7 +112,7 @@ class BulkServer:
             self.start(self.serve(connection, client))
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something until it ends or the port closes."""
+        """Run a coroutine until it ends or the server closes."""
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -121,15 +121,15 @@ class BulkServer:
         """One connection from its handshake to its end."""
         try:
             async with asyncio.timeout(self.limits.seconds):
-                await self._converse(connection)
+                await self._handle(connection)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # whatever the peer did, the connection is over; TimeoutError is an OSError
+            pass  # the connection is over, for any reason; TimeoutError is an OSError
         finally:
             connection.close()
             self.clients[client] -= 1
             self.clients += Counter()  # forget clients without connections
 
-    async def _converse(self, connection: socket.socket) -> None:
+    async def _handle(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         reader, writer = await self._streams(connection)
         try:
@@ -164,16 +164,16 @@ class BulkServer:
         if method == "GET":
             size = self._size(path.removeprefix("/"))
             await self._reply(writer, "200 OK", size)
-            await self._give(writer, size)
+            await self._send_block(writer, size)
         elif method == "POST":
-            await self._take(reader, self._size(length))
+            await self._discard(reader, self._size(length))
             await self._reply(writer, "200 OK", 0)
         else:
             raise _BadRequest("405 Method Not Allowed")
 
     def _size(self, text: str) -> int:
         if not text.isascii() or not text.isdigit() or len(text) > 12:
-            raise _BadRequest("404 Not Found")
+            raise _BadRequest("404 Not Detections")
         if int(text) > self.limits.object_bytes:
             raise _BadRequest("413 Content Too Large")
         return int(text)
@@ -189,20 +189,20 @@ class BulkServer:
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         await self._progress(writer.drain())
 
-    async def _give(self, writer: asyncio.StreamWriter, size: int) -> None:
+    async def _send_block(self, writer: asyncio.StreamWriter, size: int) -> None:
         started, sent = monotonic(), 0
         while sent < size:
             offset = sent % BLOCK
             count = min(CHUNK, size - sent, BLOCK - offset)
             writer.write(self.block[offset : offset + count])
             await self._progress(writer.drain())
-            await asyncio.sleep(0)  # a drain that need not wait lets nobody else in
+            await asyncio.sleep(0)  # a drain that does not wait never yields to other tasks
             if writer.transport.is_closing():
                 raise ConnectionResetError
             sent += count
             await self._pace(started, sent)
 
-    async def _take(self, reader: asyncio.StreamReader, size: int) -> None:
+    async def _discard(self, reader: asyncio.StreamReader, size: int) -> None:
         started, taken = monotonic(), 0
         while taken < size:
             data = await self._progress(reader.read(min(CHUNK, size - taken)))
@@ -236,7 +236,7 @@ def _parse(head: bytes) -> tuple[str, str, str]:
 
 
 def _client(address: str) -> str:
-    """Who counts as one client: an IPv4 address, or an IPv6 /64."""
+    """What counts as one client: an IPv4 address, or an IPv6 /64."""
     parsed = ip_address(address.partition("%")[0])
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
         return parsed.exploded[:19]
@@ -250,7 +250,7 @@ async def start_bulk(
     identity: BulkIdentity | None = None,
     limits: BulkLimits | None = None,
 ) -> BulkServer:
-    """Open a bulk port; without an identity it makes one for its own lifetime."""
+    """Start a throughput server; without an identity it makes one for its own lifetime."""
     limits = limits or BulkLimits()
     identity = identity or make_identity()
     listener = _listen(host, port, limits)

@@ -15,28 +15,28 @@ from probe.client.collector_client import CollectorClient, CollectorRefused
 from probe.client.endpoint import parse
 from probe.client.keys import Keys
 from probe.model import Vantage
-from tests.collector.place import LISTED, Place, collector, record
+from tests.collector.harness import LISTED, CollectorHarness, collector, record
 
 
-async def enrolled(place: Place, home: Path, role: str = "probe") -> CollectorClient:
+async def enrolled(harness: CollectorHarness, home: Path, role: str = "probe") -> CollectorClient:
     """A client with a key that the collector knows; the caller enters it."""
     keys = Keys(home)
-    identity = keys.identity(place.url, role=role)  # type: ignore[arg-type]
-    invite = await place.invite(role)  # type: ignore[arg-type]
-    async with CollectorClient(parse(place.url)) as client:
+    identity = keys.identity(harness.url, role=role)  # type: ignore[arg-type]
+    invite = await harness.invite(role)  # type: ignore[arg-type]
+    async with CollectorClient(parse(harness.url)) as client:
         reply = await client.enrol(identity, invite, role)  # type: ignore[arg-type]
-    return CollectorClient(parse(place.url), keys.remember(identity, reply.collector_id))
+    return CollectorClient(parse(harness.url), keys.remember(identity, reply.collector_id))
 
 
 def test_every_message_is_understood(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path, enrolment="token") as place:  # noqa: SIM117 - they need it
+        async with collector(tmp_path, enrolment="token") as harness:  # noqa: SIM117 - they need it
             async with (
-                await enrolled(place, tmp_path / "probe") as probe,
-                await enrolled(place, tmp_path / "control", "control") as control,
+                await enrolled(harness, tmp_path / "probe") as probe,
+                await enrolled(harness, tmp_path / "control", "control") as control,
             ):
                 service = await probe.service()
-                assert service.collector_id == place.service.store.collector_id
+                assert service.collector_id == harness.service.store.collector_id
                 assert service.enrolment == "token"
                 assert (await probe.vantage()).time
                 sent = record()
@@ -61,8 +61,8 @@ def test_every_message_is_understood(tmp_path: Path) -> None:
 
 def test_a_probe_whose_clock_is_years_off_is_helped(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            known = await enrolled(place, tmp_path / "probe")
+        async with collector(tmp_path) as harness:
+            known = await enrolled(harness, tmp_path / "probe")
             client = CollectorClient(known.endpoint, known.identity, clock=lambda: 1e9)
             async with client:
                 reply = await client.upload(codec.pack([codec.encode(record())]))
@@ -71,7 +71,7 @@ def test_a_probe_whose_clock_is_years_off_is_helped(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-DOOR = BatchContext("k", "probe", lab=False, now=1.8e9)
+CONTEXT = BatchContext("k", "probe", lab=False, now=1.8e9)
 LINE = codec.encode(record())
 
 
@@ -79,7 +79,7 @@ LINE = codec.encode(record())
 @given(st.integers(0, len(LINE)), st.integers(0, 40), st.binary(max_size=40))
 def test_no_line_is_worse_than_refused(at: int, cut: int, junk: bytes) -> None:
     line = (LINE[:at] + junk + LINE[at + cut :]).replace(b"\n", b"")
-    parsed = _parse_line(3, line, replace(DOOR, now=1.8e9))
+    parsed = _parse_line(3, line, replace(CONTEXT, now=1.8e9))
     if isinstance(parsed, RecordReply):
         assert parsed.status == "rejected"
         assert parsed.reason

@@ -24,6 +24,3 @@ WHERE at >= :since AND at <= :until ORDER BY at DESC LIMIT 2000
 
 -- name: observation_known
 SELECT 1 FROM observation WHERE input = :input AND at >= :since LIMIT 1
-
--- name: observation_count
-SELECT COUNT(*), MAX(at) FROM observation WHERE at >= :since

@@ -71,7 +71,7 @@ DELETE FROM served WHERE seq = :seq
 DELETE FROM forged WHERE seq = :seq
 
 -- name: retire_certificates
--- Forged ones stay as long as the row of a record that they were served in.
+-- Certificates of untrusted chains stay as long as the rows of their records.
 DELETE FROM certificate WHERE NOT EXISTS (
   SELECT 1 FROM served s WHERE s.sha256 = certificate.sha256
 ) AND NOT EXISTS (
@@ -97,7 +97,7 @@ SELECT (SELECT COUNT(*) FROM measurement), (SELECT COUNT(*) FROM raw),
   (SELECT MAX(received_at) FROM measurement)
 
 -- name: uncounted
--- Counts that are not the sum of what they count; only while nothing has been retired.
+-- The sums of both rollups and the number of records; equal until records are retired.
 SELECT CAST(COALESCE((SELECT SUM(n) FROM total), 0) AS INTEGER),
   CAST(COALESCE((SELECT SUM(n) FROM hourly), 0) AS INTEGER),
   (SELECT COUNT(*) FROM measurement WHERE role = 'probe')

@@ -62,25 +62,25 @@ ON CONFLICT (country, asn, op, bucket) DO UPDATE SET
 DELETE FROM timing WHERE n <= 0
 
 -- name: current_votes
--- One vote a key and target: of its newest verdict per input and experiment the gravest, then the newest.
+-- One vote per key and target: of its newest verdicts by input and experiment the most severe, then the newest.
 WITH ranked AS (
   SELECT target, country, asn, outcome, mechanisms, stage, authority, at,
-    ROW_NUMBER() OVER (PARTITION BY key_id, target ORDER BY severity DESC, at DESC) AS place
+    ROW_NUMBER() OVER (PARTITION BY key_id, target ORDER BY severity DESC, at DESC) AS nth
   FROM newest WHERE at >= :since AND outcome <> 'none'
 )
 SELECT target, country, asn, outcome, mechanisms, authority, COUNT(*),
   SUM(CASE WHEN stage = 'confirmed' THEN 1 ELSE 0 END), MAX(at)
-FROM ranked WHERE place = 1
+FROM ranked WHERE nth = 1
 GROUP BY target, country, asn, outcome, mechanisms, authority
 
 -- name: current_anchors
--- Of each key the newest look, whether a run's own or the experiment's.
+-- The newest measurement of anchors of each key, from a run or from a connectivity record.
 SELECT country, asn, foreign_alive, domestic_alive FROM (
   SELECT country, asn, foreign_alive, domestic_alive,
-    ROW_NUMBER() OVER (PARTITION BY key_id ORDER BY at DESC, experiment) AS place
+    ROW_NUMBER() OVER (PARTITION BY key_id ORDER BY at DESC, experiment) AS nth
   FROM newest
   WHERE at >= :since AND (foreign_alive IS NOT NULL OR domestic_alive IS NOT NULL)
-) AS looks WHERE place = 1
+) AS measured WHERE nth = 1
 
 -- name: current_rates
 SELECT target, country, asn, rate_target, rate_reference FROM newest
@@ -97,7 +97,7 @@ SELECT experiment, outcome, country, asn, n FROM total
 SELECT country, asn, op, bucket, n, seconds FROM timing
 
 -- name: votes_since
--- Only of targets and networks where somebody saw interference: the rest cannot be an event.
+-- Only votes on targets and networks with interference: others cannot become an event.
 SELECT v.key_id, v.target, v.country, v.asn, v.outcome, v.stage, v.at, v.id, v.experiment
 FROM vote v JOIN (
   SELECT DISTINCT target, country, asn FROM vote

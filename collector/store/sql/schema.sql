@@ -1,13 +1,13 @@
--- Everything a collector keeps. Portable: the same text makes the tables in SQLite and, with INTEGER
--- read as BIGINT, in PostgreSQL. Instants are Unix time in seconds; an unknown country is 'ZZ', an
--- unknown ASN is 0, an unknown region is ''. No table has a place for an address of anybody.
+-- The tables of a collector. Portable: the same text makes them in SQLite and, with INTEGER read as
+-- BIGINT, in PostgreSQL. Instants are Unix time in seconds; an unknown country is 'ZZ', an unknown ASN
+-- is 0, an unknown region is ''. No table has a column for addresses of probes.
 
 CREATE TABLE IF NOT EXISTS meta (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL
 );
 
--- Enrolled keys. Last seen to the hour, and on which network: the raw material of shutdown detection.
+-- Enrolled keys. When each was last seen, to the hour, and on which network.
 CREATE TABLE IF NOT EXISTS probe (
   key_id TEXT PRIMARY KEY,
   public_key BYTEA NOT NULL,
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS probe (
   region TEXT NOT NULL
 );
 
--- Invites by the SHA-256 of their text: whoever reads this table cannot use them.
+-- Invites by the SHA-256 of their text, so that a reader of this table cannot use them.
 CREATE TABLE IF NOT EXISTS invite (
   hash TEXT PRIMARY KEY,
   role TEXT NOT NULL,
@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS invite (
   expires_at INTEGER NOT NULL
 );
 
--- One row a record: what is asked of it often. `claim` is the probe's verdict, `outcome` is ours.
+-- One row per record, with the columns of frequent queries. `claim` is the outcome by the probe,
+-- `outcome` that by the collector.
 CREATE TABLE IF NOT EXISTS measurement (
   seq INTEGER PRIMARY KEY,
   id TEXT NOT NULL,
@@ -70,7 +71,7 @@ CREATE TABLE IF NOT EXISTS raw (
   body BYTEA NOT NULL
 );
 
--- Certificates, each once, and who was served them.
+-- Certificates, each once, and the records in which they were served.
 CREATE TABLE IF NOT EXISTS certificate (
   sha256 TEXT PRIMARY KEY,
   der BYTEA NOT NULL
@@ -93,7 +94,7 @@ CREATE TABLE IF NOT EXISTS forged (
 );
 CREATE INDEX IF NOT EXISTS forged_certificate ON forged (sha256);
 
--- What controls saw, trimmed to what is compared: zlib over JSON.
+-- Observations of controls, trimmed to the compared steps: zlib over JSON.
 CREATE TABLE IF NOT EXISTS observation (
   seq INTEGER PRIMARY KEY,
   id TEXT NOT NULL,
@@ -105,9 +106,9 @@ CREATE TABLE IF NOT EXISTS observation (
 CREATE INDEX IF NOT EXISTS observation_input ON observation (input, at);
 CREATE INDEX IF NOT EXISTS observation_at ON observation (at);
 
--- Rollups, written in the same transaction as what they count. Controls are in none of them.
+-- Rollups, written in the same transaction as the records. Records of controls are in none of them.
 
--- The newest verdict of each key on each input: what the gauges are made of.
+-- The newest verdict of each key on each input; the source of the gauges.
 CREATE TABLE IF NOT EXISTS newest (
   key_id TEXT NOT NULL,
   input TEXT NOT NULL,
@@ -131,7 +132,7 @@ CREATE TABLE IF NOT EXISTS newest (
 );
 CREATE INDEX IF NOT EXISTS newest_at ON newest (at);
 
--- One vote a key, listed target and hour (the newest in that hour): what events are made of.
+-- One vote per key, listed target and hour (the newest in that hour); the source of events.
 CREATE TABLE IF NOT EXISTS vote (
   hour INTEGER NOT NULL,
   key_id TEXT NOT NULL,
@@ -147,7 +148,7 @@ CREATE TABLE IF NOT EXISTS vote (
 );
 CREATE INDEX IF NOT EXISTS vote_key ON vote (key_id);
 
--- Counts for ever: by hour for history, in total for counters.
+-- Counts that are never deleted: by hour for history, in total for counters.
 CREATE TABLE IF NOT EXISTS hourly (
   hour INTEGER NOT NULL,
   experiment TEXT NOT NULL,
@@ -176,18 +177,18 @@ CREATE TABLE IF NOT EXISTS timing (
   PRIMARY KEY (country, asn, op, bucket)
 );
 
--- Who among several collectors does what only one should do.
+-- Leases, for tasks that only one of several collectors may do.
 CREATE TABLE IF NOT EXISTS lease (
   name TEXT PRIMARY KEY,
   holder TEXT NOT NULL,
   until DOUBLE PRECISION NOT NULL
 );
 
--- What alarms over time are made of; both are kept for weeks, not for ever.
+-- The data for detection over time; both tables are kept for weeks only.
 
--- Heartbeats: five-minute places of an hour as bits. `heard`: it came. The other two were told
--- afterwards: `cut`, on and awake with nothing abroad in reach; `missed`, only we were out of reach.
--- The key '' is this store's own collector: when nobody listened, nobody was silent.
+-- Heartbeats: five-minute slots of an hour as bits. `heard`: a heartbeat came. The other two were
+-- reported afterwards: `cut`, on and nothing abroad answered; `missed`, everything but the collector
+-- answered. The key '' is the collector itself: while it was down, missing heartbeats mean nothing.
 CREATE TABLE IF NOT EXISTS beat (
   key_id TEXT NOT NULL,
   hour INTEGER NOT NULL,
@@ -200,7 +201,7 @@ CREATE TABLE IF NOT EXISTS beat (
 );
 CREATE INDEX IF NOT EXISTS beat_hour ON beat (hour);
 
--- One row a look at speed, slowness or reach.
+-- One row per measurement of speed, throttling or connectivity.
 CREATE TABLE IF NOT EXISTS series (
   key_id TEXT NOT NULL,
   id TEXT NOT NULL,

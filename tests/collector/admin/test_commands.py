@@ -17,7 +17,7 @@ from collector.store import Store, queries
 from collector.store.interface import Operation, Query, Rows
 from probe import codec
 from probe.model import Mechanism, Outcome, Record, Vantage, Verdict
-from tests.collector.place import LISTED, believe, collector, now, record, settings
+from tests.collector.harness import LISTED, believe, collector, now, record, settings
 
 
 def select(name: str, **params: object) -> Operation[Rows]:
@@ -31,17 +31,17 @@ def command(folder: Path, *arguments: str) -> Result:
 
 def fill(folder: Path, *records: Record) -> dict[str, float]:
     async def story() -> dict[str, float]:
-        async with collector(folder) as place:
-            await (await place.probe()).send(*records)
-            return counted(await place.metrics())
+        async with collector(folder) as harness:
+            await (await harness.probe()).send(*records)
+            return counted(await harness.metrics())
 
     return asyncio.run(story())
 
 
 def shown(folder: Path) -> dict[str, float]:
     async def story() -> dict[str, float]:
-        async with collector(folder) as place:
-            return counted(await place.metrics())
+        async with collector(folder) as harness:
+            return counted(await harness.metrics())
 
     return asyncio.run(story())
 
@@ -58,17 +58,17 @@ def test_tomorrows_rules_judge_todays_records(tmp_path: Path) -> None:
         return verdict
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            probe, control = await place.probe(), await place.probe("control")
+        async with collector(tmp_path) as harness:
+            probe, control = await harness.probe(), await harness.probe("control")
             await probe.send(record(), record(), record("https://other.example/"))
             # A control that comes later is evidence all the same.
             late = record(vantage=Vantage(role="control"), started_at=now(-60))
             await control.send(late)
-            store = place.service.store
+            store = harness.service.store
             done = await rejudge(store, stricter, since=0.0, now=2e9)
             assert (done.judged, done.changed) == (4, 2)
-            place.service.snapshots.touch()
-            series = counted(await place.metrics())
+            harness.service.snapshots.touch()
+            series = counted(await harness.metrics())
             where = 'country="KZ",asn="9198"'
             name = "qazprobe_measurements_total"
             assert series[f'{name}{{experiment="web",outcome="blocked",{where}}}'] == 2
@@ -126,24 +126,24 @@ def test_old_evidence_goes_then_old_records_and_counts_stay(tmp_path: Path) -> N
         return list(rows[0][:2])
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             old = record(started_at=now(-100 * day), certs={})
             await sender.send(old, record(started_at=now(-40 * day)), record())
-            before = sum(v for n, v in (await place.metrics()).items() if "ments_total" in n)
-            store, clock = place.service.store, place.service.clock()
+            before = sum(v for n, v in (await harness.metrics()).items() if "ments_total" in n)
+            store, clock = harness.service.store, harness.service.clock()
             done = await retire(
                 store, now=clock, raw_before=clock - 30 * day, before=clock - 90 * day
             )
             assert (done.records, done.evidence) == (1, 1)
             assert await kept(store) == [2, 1]
-            after = await place.metrics()
+            after = await harness.metrics()
             assert sum(v for n, v in after.items() if "ments_total" in n) == before == 3
             # Without its evidence a record is still listed, and its page says so.
             page = await store.read(queries.page(queries.Selection(), cursor=None, limit=9))
-            reply = await place.ask("GET", f"/v1/measurements/{page[-1].id}")
+            reply = await harness.ask("GET", f"/v1/measurements/{page[-1].id}")
             assert (reply.status, reply.data["record"]) == (200, None)
-            assert len((await place.ask("GET", "/v1/export")).body.splitlines()) == 1
+            assert len((await harness.ask("GET", "/v1/export")).body.splitlines()) == 1
 
     asyncio.run(story())
     done = command(tmp_path, "retention", "--days", "30")

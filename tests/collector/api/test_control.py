@@ -30,14 +30,14 @@ from probe.model import (
     Vantage,
     Verdict,
 )
-from tests.collector.place import (
+from tests.collector.harness import (
     GOOD,
     LISTED,
     OTHER,
     UNLISTED,
     Answer,
-    Place,
-    Sender,
+    CollectorHarness,
+    SigningClient,
     collector,
     fine,
     now,
@@ -62,14 +62,14 @@ def control_path(*inputs: str) -> str:
 
 def test_what_a_control_saw_is_given_with_its_age(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            control = await place.probe("control")
+        async with collector(tmp_path) as harness:
+            control = await harness.probe("control")
             old, new = looked(started_at=now(-600)), looked(started_at=now(-60))
             ancient = looked(started_at=now(-30 * 3600))
             await control.send(old, new, ancient, looked(OTHER, started_at=now(-3600)))
             # Asked in another spelling, answered in that spelling.
             asked = ("https://LISTED.example", UNLISTED, OTHER)
-            reply = (await place.ask("GET", control_path(*asked))).read(ControlReply)
+            reply = (await harness.ask("GET", control_path(*asked))).read(ControlReply)
             assert [found.input for found in reply.controls] == list(asked)
             seen = reply.controls[0].observations
             assert [one.id for one in seen] == [new.id, old.id]
@@ -78,7 +78,7 @@ def test_what_a_control_saw_is_given_with_its_age(tmp_path: Path) -> None:
             assert reply.controls[1].observations == ()
             assert len(reply.controls[2].observations) == 1
             # Without a question: the last quarter of an hour.
-            every = (await place.ask("GET", "/v1/control")).read(ControlReply)
+            every = (await harness.ask("GET", "/v1/control")).read(ControlReply)
             assert [found.input for found in every.controls] == [LISTED]
 
     asyncio.run(story())
@@ -86,13 +86,13 @@ def test_what_a_control_saw_is_given_with_its_age(tmp_path: Path) -> None:
 
 def test_a_long_answer_is_compressed_for_who_can_read_it(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            control = await place.probe("control")
+        async with collector(tmp_path) as harness:
+            control = await harness.probe("control")
             await control.send(*(looked(f"https://site{n}.example/") for n in range(30)))
             sizes = {}
             for encoding in ("gzip", "identity"):
                 headers = {"Accept-Encoding": encoding}
-                reply = await place.ask("GET", "/v1/control", headers=headers)
+                reply = await harness.ask("GET", "/v1/control", headers=headers)
                 assert reply.headers.get("Content-Encoding", "identity") == encoding
                 assert len(reply.read(ControlReply).controls) == 30
                 sizes[encoding] = int(reply.headers["Content-Length"])
@@ -146,8 +146,8 @@ def test_a_verdict_may_lean_on_a_control_that_the_probe_never_heard_of(tmp_path:
         return real_judge(judged)
 
     async def story() -> None:
-        async with collector(tmp_path, judge=judge) as place:
-            control, probe = await place.probe("control"), await place.probe()
+        async with collector(tmp_path, judge=judge) as harness:
+            control, probe = await harness.probe("control"), await harness.probe()
             await control.send(near := looked(started_at=now(-30)))
             await control.send(looked(started_at=now(-3600)))
             await probe.send(record(steps=silent()))
@@ -157,21 +157,21 @@ def test_a_verdict_may_lean_on_a_control_that_the_probe_never_heard_of(tmp_path:
     asyncio.run(story())
 
 
-async def recheck(sender: Sender, *inputs: str, wait: float = 5.0, **more: object) -> Answer:
+async def recheck(sender: SigningClient, *inputs: str, wait: float = 5.0, **more: object) -> Answer:
     asks = tuple(RecheckAsk(input=url, **more) for url in inputs)  # type: ignore[arg-type]
     return await sender.ask(
         "POST", "/v1/recheck", codec.encode(RecheckRequest(asks=asks, wait=wait))
     )
 
 
-async def jobs(control: Sender, wait: float = 5.0) -> RecheckJobs:
+async def jobs(control: SigningClient, wait: float = 5.0) -> RecheckJobs:
     reply = await control.ask("GET", f"/v1/recheck?wait={wait:g}")
     assert reply.status == 200, reply.body
     return reply.read(RecheckJobs)
 
 
 def test_a_probe_asks_a_control_looks_the_probe_hears_of_it(tmp_path: Path) -> None:
-    async def control_work(place: Place, control: Sender) -> None:
+    async def control_work(harness: CollectorHarness, control: SigningClient) -> None:
         (job,) = (await jobs(control)).jobs
         assert job.input == LISTED
         assert job.addresses == ("93.184.216.34",)
@@ -179,9 +179,9 @@ def test_a_probe_asks_a_control_looks_the_probe_hears_of_it(tmp_path: Path) -> N
         assert (await jobs(control, 0)).jobs == ()
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            control, probe = await place.probe("control"), await place.probe()
-            working = asyncio.create_task(control_work(place, control))
+        async with collector(tmp_path) as harness:
+            control, probe = await harness.probe("control"), await harness.probe()
+            working = asyncio.create_task(control_work(harness, control))
             await asyncio.sleep(0.1)
             began = time.monotonic()
             addresses = ("93.184.216.34", "10.0.0.1", "224.0.0.1", "junk")
@@ -197,8 +197,8 @@ def test_a_probe_asks_a_control_looks_the_probe_hears_of_it(tmp_path: Path) -> N
 
 def test_a_recheck_that_nobody_answers_ends_in_time(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            control, probe = await place.probe("control"), await place.probe()
+        async with collector(tmp_path) as harness:
+            control, probe = await harness.probe("control"), await harness.probe()
             began = time.monotonic()
             # No control listens at all: there is nothing to wait for.
             assert (await recheck(probe, LISTED, wait=10)).status == 200
@@ -212,28 +212,28 @@ def test_a_recheck_that_nobody_answers_ends_in_time(tmp_path: Path) -> None:
 
 def test_who_may_ask_for_what(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            control, probe = await place.probe("control"), await place.probe()
+        async with collector(tmp_path) as harness:
+            control, probe = await harness.probe("control"), await harness.probe()
             assert (await recheck(probe, UNLISTED, wait=0)).status == 403
             assert (await recheck(probe, "file:///etc/passwd", wait=0)).status == 403
             await control.send(looked(UNLISTED))
             assert (await recheck(probe, UNLISTED, wait=0)).status == 200
-            assert (await recheck(Sender(place), LISTED, wait=0)).status == 401
+            assert (await recheck(SigningClient(harness), LISTED, wait=0)).status == 401
             odd = LISTED.replace("example/", "example:22/")
             await control.send(looked(odd))
             assert (await recheck(probe, odd, wait=0)).status == 403
             assert (await probe.ask("GET", "/v1/recheck?wait=0")).status == 403
             assert (await control.ask("GET", "/v1/recheck?wait=soon")).status == 400
-            assert (await place.ask("GET", control_path(*[LISTED] * 501))).status in {400, 414}
+            assert (await harness.ask("GET", control_path(*[LISTED] * 501))).status in {400, 414}
 
     asyncio.run(story())
 
 
 def test_several_askers_make_one_job(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            control = await place.probe("control")
-            probes = [await place.probe() for _ in range(5)]
+        async with collector(tmp_path) as harness:
+            control = await harness.probe("control")
+            probes = [await harness.probe() for _ in range(5)]
             assert (await jobs(control, 0)).jobs == ()
             asking = [asyncio.create_task(recheck(one, LISTED)) for one in probes]
             taken = await jobs(control)
@@ -248,11 +248,11 @@ def test_several_askers_make_one_job(tmp_path: Path) -> None:
 
 def test_stopping_sends_who_waits_home(tmp_path: Path) -> None:
     async def story() -> float:
-        async with collector(tmp_path) as place:
-            control = await place.probe("control")
+        async with collector(tmp_path) as harness:
+            control = await harness.probe("control")
             waiting = asyncio.create_task(jobs(control, 50))
             await asyncio.sleep(0.2)
-            place.service.rechecks.close()
+            harness.service.rechecks.close()
             assert (await waiting).jobs == ()
             return time.monotonic()
 
@@ -291,9 +291,9 @@ def test_an_observation_survives_being_stored(tmp_path: Path) -> None:
     )
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            await (await place.probe("control")).send(looked(steps=steps))
-            reply = (await place.ask("GET", control_path(LISTED))).read(ControlReply)
+        async with collector(tmp_path) as harness:
+            await (await harness.probe("control")).send(looked(steps=steps))
+            reply = (await harness.ask("GET", control_path(LISTED))).read(ControlReply)
             assert reply.controls[0].observations[0].steps == steps
 
     asyncio.run(story())
@@ -307,14 +307,14 @@ def test_a_recheck_brings_the_leaves_that_controls_were_served(tmp_path: Path) -
     steps = (lookup, connect, msgspec.structs.replace(shaken, chain=(sha256, "b" * 64)), page)
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            control = await place.probe("control")
+        async with collector(tmp_path) as harness:
+            control = await harness.probe("control")
             certs = {sha256: base64.b64encode(der).decode()}
             await control.send(looked(steps=steps, certs=certs))
-            plain = (await place.ask("GET", control_path(LISTED))).read(ControlReply)
+            plain = (await harness.ask("GET", control_path(LISTED))).read(ControlReply)
             assert plain.controls[0].observations[0].certs == {}
             body = codec.encode(RecheckRequest(asks=(RecheckAsk(input=LISTED),), wait=0.0))
-            asker = await place.probe()
+            asker = await harness.probe()
             reply = (await asker.ask("POST", "/v1/recheck", body)).read(ControlReply)
             assert reply.controls[0].observations[0].certs == certs
 

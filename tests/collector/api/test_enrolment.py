@@ -10,7 +10,7 @@ from collector.store.keys import erase
 from probe import codec
 from probe.api_types import EnrolReply
 from probe.model import Mechanism, Outcome
-from tests.collector.place import Sender, collector, record
+from tests.collector.harness import SigningClient, collector, record
 
 
 def select(name: str, **params: object) -> Operation[Rows]:
@@ -19,14 +19,14 @@ def select(name: str, **params: object) -> Operation[Rows]:
 
 def test_an_open_collector_takes_any_probe_but_no_control(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            probe = Sender(place)
+        async with collector(tmp_path) as harness:
+            probe = SigningClient(harness)
             reply = (await probe.enrol()).read(EnrolReply)
             assert reply.key_id == probe.key_id
-            assert reply.collector_id == place.service.store.collector_id
+            assert reply.collector_id == harness.service.store.collector_id
             # A left-over invite is no reason to turn a probe away.
-            assert (await Sender(place).enrol("qaz1-old")).status == 200
-            refused = await Sender(place, "control").enrol()
+            assert (await SigningClient(harness).enrol("qaz1-old")).status == 200
+            refused = await SigningClient(harness, "control").enrol()
             assert refused.status == 403
             assert "invite" in refused.data["error"]
 
@@ -35,21 +35,21 @@ def test_an_open_collector_takes_any_probe_but_no_control(tmp_path: Path) -> Non
 
 def test_a_token_collector_wants_an_invite_for_the_role(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path, enrolment="token") as place:
-            invite = await place.invite("probe", uses=2)
-            assert (await Sender(place).enrol()).status == 403
-            assert (await Sender(place).enrol("qaz1-guess")).status == 403
-            assert (await Sender(place, "control").enrol(invite)).status == 403
-            first = Sender(place)
+        async with collector(tmp_path, enrolment="token") as harness:
+            invite = await harness.invite("probe", uses=2)
+            assert (await SigningClient(harness).enrol()).status == 403
+            assert (await SigningClient(harness).enrol("qaz1-guess")).status == 403
+            assert (await SigningClient(harness, "control").enrol(invite)).status == 403
+            first = SigningClient(harness)
             assert (await first.enrol(invite)).status == 200
             # The same key again, even without the invite, costs no use of it.
             assert (await first.enrol(invite)).status == 200
             assert (await first.enrol()).status == 200
-            assert (await Sender(place).enrol(invite)).status == 200
-            spent = await Sender(place).enrol(invite)
+            assert (await SigningClient(harness).enrol(invite)).status == 200
+            spent = await SigningClient(harness).enrol(invite)
             assert spent.status == 403
             assert "used up" in spent.data["error"]
-            expired = await Sender(place).enrol(await place.invite("probe", days=-1))
+            expired = await SigningClient(harness).enrol(await harness.invite("probe", days=-1))
             assert "expired" in expired.data["error"]
 
     asyncio.run(story())
@@ -57,11 +57,11 @@ def test_a_token_collector_wants_an_invite_for_the_role(tmp_path: Path) -> None:
 
 def test_a_closed_collector_still_knows_its_own(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path, enrolment="open") as place:
-            sender = await place.probe()
-        async with collector(tmp_path, enrolment="closed") as place:
-            assert (await Sender(place).enrol(await place.invite("probe"))).status == 403
-            sender.place = place
+        async with collector(tmp_path, enrolment="open") as harness:
+            sender = await harness.probe()
+        async with collector(tmp_path, enrolment="closed") as harness:
+            assert (await SigningClient(harness).enrol(await harness.invite("probe"))).status == 403
+            sender.harness = harness
             assert (await sender.enrol()).status == 200
             assert (await sender.send(record())).stored == 1
 
@@ -70,24 +70,24 @@ def test_a_closed_collector_still_knows_its_own(tmp_path: Path) -> None:
 
 def test_only_who_has_the_key_may_enrol_it(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            thief = Sender(place)
+        async with collector(tmp_path) as harness:
+            thief = SigningClient(harness)
             assert (await thief.enrol(proof=b"\x00" * 64)).status == 401
-            nonsense = await place.ask("POST", "/v1/enroll", b'{"key":"AA==","proof":""}')
+            nonsense = await harness.ask("POST", "/v1/enroll", b'{"key":"AA==","proof":""}')
             assert nonsense.status == 400
             for body in (b"", b"[]", b"[" * 60_000, b'{"key":1}', b"\xff"):
-                assert (await place.ask("POST", "/v1/enroll", body)).status == 400
-            assert (await place.ask("POST", "/v1/enroll", b" " * 70_000)).status == 413
+                assert (await harness.ask("POST", "/v1/enroll", body)).status == 400
+            assert (await harness.ask("POST", "/v1/enroll", b" " * 70_000)).status == 413
 
     asyncio.run(story())
 
 
 def test_a_key_keeps_its_role(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             sender.role = "control"
-            assert (await sender.enrol(await place.invite("control"))).status == 409
+            assert (await sender.enrol(await harness.invite("control"))).status == 409
 
     asyncio.run(story())
 
@@ -96,17 +96,17 @@ def test_who_leaves_takes_everything_along(tmp_path: Path) -> None:
     bad = {"outcome": Outcome.BLOCKED, "mechanisms": (Mechanism.TLS_RESET,)}
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            stays, leaves = await place.probe(), await place.probe()
+        async with collector(tmp_path) as harness:
+            stays, leaves = await harness.probe(), await harness.probe()
             await stays.send(record(), record(certs={}))
-            before = _counts(await place.metrics())
+            before = _counts(await harness.metrics())
             await leaves.send(*(record(**bad) for _ in range(3)), record())  # type: ignore[arg-type]
-            assert _counts(await place.metrics()) != before
+            assert _counts(await harness.metrics()) != before
             reply = await leaves.ask("DELETE", "/v1/probes/me")
             assert reply.data == {"erased": 4}
-            assert _counts(await place.metrics()) == before
+            assert _counts(await harness.metrics()) == before
             for name, count in (("count_all", 2), ("key_count", 1)):
-                rows = await place.service.store.read(select(name))
+                rows = await harness.service.store.read(select(name))
                 assert rows[0][0 if name == "count_all" else 1] == count
             # The key is not known any more, and may come back as new.
             assert (await leaves.ask("DELETE", "/v1/probes/me")).status == 401
@@ -124,9 +124,9 @@ def _counts(shown: dict[str, float]) -> dict[str, float]:
 @pytest.mark.parametrize("invite", ["qaz1-secret", "☃" * 10])
 def test_the_store_cannot_give_invites_away(tmp_path: Path, invite: str) -> None:
     async def story() -> str:
-        async with collector(tmp_path) as place:
-            made = await place.invite("probe")
-            await Sender(place).enrol(invite)
+        async with collector(tmp_path) as harness:
+            made = await harness.invite("probe")
+            await SigningClient(harness).enrol(invite)
             return made
 
     made = asyncio.run(story())
@@ -138,12 +138,12 @@ def test_nothing_comes_in_behind_who_has_left(tmp_path: Path) -> None:
     """The key is still remembered by the process; the store knows better."""
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             await sender.send(record())
-            await place.service.store.write(erase(sender.key_id))
+            await harness.service.store.write(erase(sender.key_id))
             reply = await sender.post(codec.pack([codec.encode(record())]))
             assert reply.status == 401
-            assert (await place.service.store.read(select("count_all")))[0][0] == 0
+            assert (await harness.service.store.read(select("count_all")))[0][0] == 0
 
     asyncio.run(story())

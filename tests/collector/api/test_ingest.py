@@ -17,12 +17,12 @@ from collector.store.interface import Operation, Query, Rows, StoreUnavailable
 from probe import codec
 from probe.judge import judge as real_judge
 from probe.model import Mechanism, Outcome, Record, Verdict
-from tests.collector.place import (
+from tests.collector.harness import (
     LISTED,
     UNLISTED,
     Answer,
-    Place,
-    Sender,
+    CollectorHarness,
+    SigningClient,
     collector,
     now,
     record,
@@ -36,8 +36,8 @@ def select(name: str, **params: object) -> Operation[Rows]:
 
 def test_a_record_is_stored_once_however_often_it_is_sent(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             one, two = record(), record()
             first = await sender.send(one, two)
             again = await sender.send(two, one)
@@ -73,8 +73,8 @@ def test_a_bad_record_costs_only_itself(tmp_path: Path) -> None:
     ]
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             reply = await sender.post(codec.pack(lines))
             assert reply.status == 200
             answers = reply.data["records"]
@@ -88,80 +88,80 @@ def test_a_bad_record_costs_only_itself(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-Spoil = Callable[[Sender, bytes], Awaitable[Answer]]
+Spoil = Callable[[SigningClient, bytes], Awaitable[Answer]]
 
 
-async def _unsigned(sender: Sender, batch: bytes) -> Answer:
-    return await sender.place.ask(
+async def _unsigned(sender: SigningClient, batch: bytes) -> Answer:
+    return await sender.harness.ask(
         "POST", "/v1/measurements", batch, {"Content-Type": codec.BATCH_TYPE}
     )
 
 
-async def _altered(sender: Sender, batch: bytes) -> Answer:
+async def _altered(sender: SigningClient, batch: bytes) -> Answer:
     headers = sender.sign("POST", "/v1/measurements", batch) | {"Content-Type": codec.BATCH_TYPE}
-    return await sender.place.ask("POST", "/v1/measurements", batch + b" ", headers)
+    return await sender.harness.ask("POST", "/v1/measurements", batch + b" ", headers)
 
 
-async def _other_path(sender: Sender, batch: bytes) -> Answer:
+async def _other_path(sender: SigningClient, batch: bytes) -> Answer:
     headers = sender.sign("POST", "/v1/heartbeat", batch) | {"Content-Type": codec.BATCH_TYPE}
-    return await sender.place.ask("POST", "/v1/measurements", batch, headers)
+    return await sender.harness.ask("POST", "/v1/measurements", batch, headers)
 
 
-async def _stranger(sender: Sender, batch: bytes) -> Answer:
-    return await Sender(sender.place).post(batch)
+async def _stranger(sender: SigningClient, batch: bytes) -> Answer:
+    return await SigningClient(sender.harness).post(batch)
 
 
-async def _late(sender: Sender, batch: bytes) -> Answer:
+async def _late(sender: SigningClient, batch: bytes) -> Answer:
     created = int(time.time()) - 15 * 86400
     path = "/v1/measurements"
     return await sender.ask("POST", path, batch, type_=codec.BATCH_TYPE, created=created)
 
 
-async def _garbled(sender: Sender, batch: bytes) -> Answer:
+async def _garbled(sender: SigningClient, batch: bytes) -> Answer:
     headers = sender.sign("POST", "/v1/measurements", batch) | {"Content-Type": codec.BATCH_TYPE}
     headers["Qaz-Signature"] = "☃"
-    return await sender.place.ask("POST", "/v1/measurements", batch, headers)
+    return await sender.harness.ask("POST", "/v1/measurements", batch, headers)
 
 
-async def _wrong_type(sender: Sender, batch: bytes) -> Answer:
+async def _wrong_type(sender: SigningClient, batch: bytes) -> Answer:
     return await sender.ask("POST", "/v1/measurements", batch)
 
 
-async def _encoded(sender: Sender, batch: bytes) -> Answer:
+async def _encoded(sender: SigningClient, batch: bytes) -> Answer:
     headers = sender.sign("POST", "/v1/measurements", batch)
     headers |= {"Content-Type": codec.BATCH_TYPE, "Content-Encoding": "deflate"}
-    return await sender.place.ask("POST", "/v1/measurements", batch, headers)
+    return await sender.harness.ask("POST", "/v1/measurements", batch, headers)
 
 
-async def _garbage(sender: Sender, batch: bytes) -> Answer:
+async def _garbage(sender: SigningClient, batch: bytes) -> Answer:
     return await sender.post(b"\x00" * 5000)
 
 
-async def _cut(sender: Sender, batch: bytes) -> Answer:
+async def _cut(sender: SigningClient, batch: bytes) -> Answer:
     return await sender.post(batch[:-10])
 
 
-async def _continued(sender: Sender, batch: bytes) -> Answer:
+async def _continued(sender: SigningClient, batch: bytes) -> Answer:
     return await sender.post(batch + batch)
 
 
-async def _bomb(sender: Sender, batch: bytes) -> Answer:
+async def _bomb(sender: SigningClient, batch: bytes) -> Answer:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     parts = [packer.compress(b"\n" * 1_000_000) for _ in range(100)]
     return await sender.post(b"".join([*parts, packer.flush()]))
 
 
-async def _newlines(sender: Sender, batch: bytes) -> Answer:
+async def _newlines(sender: SigningClient, batch: bytes) -> Answer:
     reply = await sender.post(gzip.compress(b"\n" * 10_000_000))
     assert reply.data["records"] == []
     return reply
 
 
-async def _too_large(sender: Sender, batch: bytes) -> Answer:
+async def _too_large(sender: SigningClient, batch: bytes) -> Answer:
     return await sender.post(b"\x1f\x8b" + b"x" * (17 * 1024 * 1024))
 
 
-async def _too_many(sender: Sender, batch: bytes) -> Answer:
+async def _too_many(sender: SigningClient, batch: bytes) -> Answer:
     return await sender.post(codec.pack([b"{}"] * (codec.BATCH_RECORDS + 1)))
 
 
@@ -189,13 +189,13 @@ def test_what_is_wrong_with_a_batch_is_said_and_nothing_is_kept(
     tmp_path: Path, spoil: Spoil, status: int
 ) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             reply = await spoil(sender, codec.pack([codec.encode(record())]))
             assert reply.status == status, reply.body
             if status != 200:
                 assert len(reply.data["error"]) > 10
-            rows = await place.service.store.read(select("count_all"))
+            rows = await harness.service.store.read(select("count_all"))
             assert rows[0][0] == 0
             # And the collector is as well as before.
             assert (await sender.send(record())).stored == 1
@@ -207,10 +207,10 @@ def test_the_collector_judges_for_itself(tmp_path: Path) -> None:
     lie = record(steps=silent(), outcome=Outcome.OK)
 
     async def story() -> tuple[object, ...]:
-        async with collector(tmp_path, judge=real_judge) as place:
-            sender = await place.probe()
+        async with collector(tmp_path, judge=real_judge) as harness:
+            sender = await harness.probe()
             assert (await sender.send(lie)).stored == 1
-            page = await place.service.store.read(select("totals"))
+            page = await harness.service.store.read(select("totals"))
             return tuple(page[0])
 
     experiment, outcome, country, asn, n = asyncio.run(story())
@@ -225,9 +225,9 @@ def test_a_bug_in_a_rule_costs_no_evidence(
         raise ZeroDivisionError
 
     async def story() -> dict[str, float]:
-        async with collector(tmp_path, judge=broken) as place:
-            assert (await (await place.probe()).send(record())).stored == 1
-            return await place.metrics()
+        async with collector(tmp_path, judge=broken) as harness:
+            assert (await (await harness.probe()).send(record())).stored == 1
+            return await harness.metrics()
 
     shown = asyncio.run(story())
     assert shown["qazcollector_judge_errors_total"] == 1
@@ -239,12 +239,12 @@ def test_roles_are_kept_apart(tmp_path: Path) -> None:
     as_control = record(vantage=msgspec.structs.replace(record().vantage, role="control"))
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            probe, control = await place.probe(), await place.probe("control")
+        async with collector(tmp_path) as harness:
+            probe, control = await harness.probe(), await harness.probe("control")
             assert (await probe.send(as_control)).rejected == 1
             assert (await control.send(record())).rejected == 1
             assert (await control.send(as_control)).stored == 1
-            shown = await place.metrics()
+            shown = await harness.metrics()
         assert not [name for name in shown if name.startswith("qazprobe_")]
 
     asyncio.run(story())
@@ -252,8 +252,8 @@ def test_roles_are_kept_apart(tmp_path: Path) -> None:
 
 def test_a_lab_takes_lab_records(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path, lab=True) as place:
-            assert (await (await place.probe()).send(record(lab=True))).stored == 1
+        async with collector(tmp_path, lab=True) as harness:
+            assert (await (await harness.probe()).send(record(lab=True))).stored == 1
 
     asyncio.run(story())
 
@@ -265,9 +265,9 @@ def test_certificates_are_stored_once_and_only_as_what_they_are(tmp_path: Path) 
     records = [record(certs=certs) for _ in range(3)]
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            await (await place.probe()).send(*records)
-            store = place.service.store
+        async with collector(tmp_path) as harness:
+            await (await harness.probe()).send(*records)
+            store = harness.service.store
             assert (await store.read(select("count_all")))[0][4] == 1
             seqs = await store.read(select("measurement_seqs", id=records[1].id))
             found = await store.read(queries.stored(seqs[0][0]))
@@ -287,12 +287,12 @@ def test_interference_is_confirmed_by_another_run(tmp_path: Path) -> None:
     runs = [f"00000000-0000-7000-8000-00000000000{n}" for n in range(2)]
 
     async def story() -> list[str]:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             stages = []
             for run in (runs[0], runs[0], runs[1]):
                 await sender.send(blocked(run))
-                rows = await place.service.store.read(select("votes_since", since=0.0))
+                rows = await harness.service.store.read(select("votes_since", since=0.0))
                 stages.append(rows[0][5])
             return stages
 
@@ -300,13 +300,13 @@ def test_interference_is_confirmed_by_another_run(tmp_path: Path) -> None:
 
 
 def test_limits_are_told_with_when_to_come_back(tmp_path: Path) -> None:
-    from collector.settings import Limits
+    from collector.settings import CollectorLimits
 
-    limits = Limits(key_burst=2, key_rate=0.01)
+    limits = CollectorLimits(key_burst=2, key_rate=0.01)
 
     async def story() -> None:
-        async with collector(tmp_path, limits=limits) as place:
-            sender = await place.probe()
+        async with collector(tmp_path, limits=limits) as harness:
+            sender = await harness.probe()
             batch = codec.pack([codec.encode(record())])
             replies = [await sender.post(batch) for _ in range(3)]
         assert [reply.status for reply in replies] == [200, 200, 429]
@@ -316,27 +316,27 @@ def test_limits_are_told_with_when_to_come_back(tmp_path: Path) -> None:
 
 
 def test_nothing_of_an_unlisted_target_becomes_a_label(tmp_path: Path) -> None:
-    async def story() -> Place:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+    async def story() -> CollectorHarness:
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             odd = record(UNLISTED, category='EV"IL')
             await sender.send(odd, record(LISTED))
-            text = "\n".join(await place.metrics())
+            text = "\n".join(await harness.metrics())
             assert "secret" not in text
             assert "IL" not in text.replace("FAILURE", "")
             assert 'target="unlisted",category=""' in text
             assert 'target="listed.example",category="NEWS"' in text
-            return place
+            return harness
 
     asyncio.run(story())
 
 
 def test_no_probe_makes_up_an_experiment_for_a_label(tmp_path: Path) -> None:
     async def story() -> list[str]:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             await sender.send(record(), *(record(experiment=f"new{n}") for n in range(3)))
-            shown = await place.metrics()
+            shown = await harness.metrics()
             return [f"{name} {value}" for name, value in shown.items() if "ments_total{" in name]
 
     told = asyncio.run(story())
@@ -349,16 +349,16 @@ def test_a_store_that_takes_nothing_is_not_ready(tmp_path: Path) -> None:
         raise StoreUnavailable("store: database or disk is full")
 
     async def story() -> list[int]:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             batch = codec.pack([codec.encode(record())])
-            seen = [(await place.ask("GET", "/readyz")).status]
-            took, place.service.store.write = place.service.store.write, refuse  # type: ignore[method-assign, assignment]
+            seen = [(await harness.ask("GET", "/readyz")).status]
+            took, harness.service.store.write = harness.service.store.write, refuse  # type: ignore[method-assign, assignment]
             seen.append((await sender.post(batch)).status)
-            seen.append((await place.ask("GET", "/readyz")).status)
-            place.service.store.write = took  # type: ignore[method-assign]
+            seen.append((await harness.ask("GET", "/readyz")).status)
+            harness.service.store.write = took  # type: ignore[method-assign]
             seen.append((await sender.post(batch)).status)
-            seen.append((await place.ask("GET", "/readyz")).status)
+            seen.append((await harness.ask("GET", "/readyz")).status)
         return seen
 
     assert asyncio.run(story()) == [200, 503, 503, 200, 200]

@@ -15,12 +15,21 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec.structs import replace as change
 
 from collector.admin import retention
-from collector.api.interceptions import COLUMNS, Seen, summarise
-from collector.untrusted_chains import Chain, chains
+from collector.api.interceptions import COLUMNS, ServedLeaf, summarise
+from collector.untrusted_chains import UntrustedChain, chains
 from probe.lab import pki
-from probe.lab.pki import Pki, Served
+from probe.lab.pki import Pki, ServerCertificate
 from probe.model import Authority, Mechanism, Outcome, Record, Role, Tls, Trust, TrustReason
-from tests.collector.place import KZ, LISTED, OTHER, Place, collector, fine, now, record
+from tests.collector.harness import (
+    KZ,
+    LISTED,
+    OTHER,
+    CollectorHarness,
+    collector,
+    fine,
+    now,
+    record,
+)
 
 MITM = (Mechanism.TLS_MITM,)
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "authorities"
@@ -39,7 +48,7 @@ def world() -> Pki:
     return Pki(datetime(2026, 11, 1, tzinfo=UTC))
 
 
-def ders(served: Served) -> tuple[bytes, ...]:
+def ders(served: ServerCertificate) -> tuple[bytes, ...]:
     found = x509.load_pem_x509_certificates(served.chain)
     return tuple(one.public_bytes(Encoding.DER) for one in found)
 
@@ -69,14 +78,14 @@ def intercepted(input_: str = LISTED, *, trust: Trust = FORGED, **changes: objec
 
 def test_the_table_says_who_forged_what_for_whom_where_and_when(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            first, second = await place.probe(), await place.probe()
+        async with collector(tmp_path) as harness:
+            first, second = await harness.probe(), await harness.probe()
             await first.send(intercepted(started_at=now(-7200)))
             await second.send(
                 intercepted(OTHER), intercepted(vantage=change(KZ, asn=29355, network="Kcell"))
             )
             await first.send(record())  # what simply works is in no table
-            (line,) = (await place.ask("GET", "/v1/interceptions")).data["interceptions"]
+            (line,) = (await harness.ask("GET", "/v1/interceptions")).data["interceptions"]
             assert (line["authority"], line["proof"]) == ("kz.isca", "claimed")
             assert line["intermediate"]["sha256"] == digests(forged_for("listed.example"))[1]
             assert "ISCA node 4" in line["intermediate"]["subject"]
@@ -89,7 +98,7 @@ def test_the_table_says_who_forged_what_for_whom_where_and_when(tmp_path: Path) 
             assert (line["leaves"], line["probes"], line["measurements"]) == (2, 2, 3)
             assert line["leaf_days"] == 90
             assert line["first_seen"] < line["last_seen"]
-            by_leaf = (await place.ask("GET", "/v1/interceptions?by=leaf")).data["interceptions"]
+            by_leaf = (await harness.ask("GET", "/v1/interceptions?by=leaf")).data["interceptions"]
             assert {one["leaf"]["subject"] for one in by_leaf} == {
                 "CN=listed.example",
                 "CN=other.example",
@@ -99,30 +108,30 @@ def test_the_table_says_who_forged_what_for_whom_where_and_when(tmp_path: Path) 
 
 
 def test_the_table_can_be_narrowed(tmp_path: Path) -> None:
-    async def found(place: Place, query: str) -> int:
-        return len((await place.ask("GET", f"/v1/interceptions?{query}")).data["interceptions"])
+    async def found(harness: CollectorHarness, query: str) -> int:
+        return len((await harness.ask("GET", f"/v1/interceptions?{query}")).data["interceptions"])
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            await (await place.probe()).send(intercepted())
-            assert await found(place, "country=kz&asn=AS9198&target=listed.example") == 1
-            assert await found(place, "country=RU") == 0
-            assert await found(place, "target=other.example") == 0
-            assert await found(place, "since=2001-01-01&until=2002-01-01") == 0
-            assert await found(place, "min_probes=2") == 0
+        async with collector(tmp_path) as harness:
+            await (await harness.probe()).send(intercepted())
+            assert await found(harness, "country=kz&asn=AS9198&target=listed.example") == 1
+            assert await found(harness, "country=RU") == 0
+            assert await found(harness, "target=other.example") == 0
+            assert await found(harness, "since=2001-01-01&until=2002-01-01") == 0
+            assert await found(harness, "min_probes=2") == 0
             for wrong in ("by=name", "format=xml", "min_probes=x"):
-                assert (await place.ask("GET", f"/v1/interceptions?{wrong}")).status == 400
+                assert (await harness.ask("GET", f"/v1/interceptions?{wrong}")).status == 400
 
     asyncio.run(story())
 
 
 def test_the_same_as_a_file_for_a_spreadsheet(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            await (await place.probe()).send(intercepted())
-            export = await place.ask("GET", "/v1/export/interceptions")
-            asked = await place.ask("GET", "/v1/interceptions", headers={"Accept": "text/csv"})
-            named = await place.ask("GET", "/v1/interceptions?format=csv")
+        async with collector(tmp_path) as harness:
+            await (await harness.probe()).send(intercepted())
+            export = await harness.ask("GET", "/v1/export/interceptions")
+            asked = await harness.ask("GET", "/v1/interceptions", headers={"Accept": "text/csv"})
+            named = await harness.ask("GET", "/v1/interceptions?format=csv")
             assert export.body == asked.body == named.body
             assert export.headers["Content-Type"].startswith("text/csv")
             header, line = list(csv.reader(io.StringIO(export.body.decode())))
@@ -130,7 +139,7 @@ def test_the_same_as_a_file_for_a_spreadsheet(tmp_path: Path) -> None:
             cells = dict(zip(header, line, strict=True))
             assert (cells["authority"], cells["networks"]) == ("kz.isca", "KZ/AS9198")
             assert cells["intermediate_sha256"] == digests(forged_for("listed.example"))[1]
-            leaves = await place.ask("GET", "/v1/export/interceptions?by=leaf&format=json")
+            leaves = await harness.ask("GET", "/v1/export/interceptions?by=leaf&format=json")
             assert leaves.data["interceptions"][0]["leaf"]["pem"]
 
     asyncio.run(story())
@@ -138,16 +147,16 @@ def test_the_same_as_a_file_for_a_spreadsheet(tmp_path: Path) -> None:
 
 def test_certificates_can_be_had_by_their_hash(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            await (await place.probe()).send(intercepted(), intercepted())
+        async with collector(tmp_path) as harness:
+            await (await harness.probe()).send(intercepted(), intercepted())
             for der in forged_for("listed.example"):
                 sha256 = hashlib.sha256(der).hexdigest()
-                reply = await place.ask("GET", f"/v1/certificates/{sha256}.pem")
+                reply = await harness.ask("GET", f"/v1/certificates/{sha256}.pem")
                 assert reply.status == 200
                 found = x509.load_pem_x509_certificate(reply.body)
                 assert found.public_bytes(Encoding.DER) == der
             for wrong in ("0" * 64 + ".pem", "nonsense.pem", "0" * 64, "%2e%2e%2fsecret"):
-                assert (await place.ask("GET", f"/v1/certificates/{wrong}")).status == 404
+                assert (await harness.ask("GET", f"/v1/certificates/{wrong}")).status == 404
 
     asyncio.run(story())
 
@@ -156,9 +165,9 @@ def test_a_claim_about_an_authority_is_not_believed(tmp_path: Path) -> None:
     boast = Authority(id="kz.qaznet.2016", kind="interception", proof="verified")
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            await (await place.probe()).send(intercepted(trust=change(FORGED, authority=boast)))
-            (line,) = (await place.ask("GET", "/v1/interceptions")).data["interceptions"]
+        async with collector(tmp_path) as harness:
+            await (await harness.probe()).send(intercepted(trust=change(FORGED, authority=boast)))
+            (line,) = (await harness.ask("GET", "/v1/interceptions")).data["interceptions"]
             assert (line["authority"], line["proof"]) == ("kz.isca", "claimed")
 
     asyncio.run(story())
@@ -172,7 +181,7 @@ def test_a_known_root_in_a_chain_is_recognised_by_its_key() -> None:
     known = root.public_bytes(Encoding.DER)
     leaf = forged_for("listed.example")[0]
     names = [hashlib.sha256(der).hexdigest() for der in (leaf, known)]
-    seen = Seen(names[0], names[1], "listed.example", "KZ", 9198, "", "key", 1.0, 2.0, 1)
+    seen = ServedLeaf(names[0], names[1], "listed.example", "KZ", 9198, "", "key", 1.0, 2.0, 1)
     (line,) = summarise([seen], dict(zip(names, (leaf, known), strict=True)), by_leaf=False)
     assert (line.authority, line.proof) == ("kz.qaznet.2016", "verified")
     assert line.intermediate.sha1 == "5811835eefaa2028835ab955da6829bf043a756d"
@@ -181,7 +190,7 @@ def test_a_known_root_in_a_chain_is_recognised_by_its_key() -> None:
 def test_what_was_not_kept_or_cannot_be_read_is_still_a_line() -> None:
     leaf = forged_for("listed.example")[0]
     name = hashlib.sha256(leaf).hexdigest()
-    alone = Seen(name, "", "listed.example", "KZ", 9198, "", "key", 1.0, 2.0, 1)
+    alone = ServedLeaf(name, "", "listed.example", "KZ", 9198, "", "key", 1.0, 2.0, 1)
     gone = replace_seen(alone, leaf="1" * 64, above="2" * 64)
     broken = replace_seen(alone, leaf="3" * 64)
     found = summarise([alone, gone, broken], {name: leaf, "3" * 64: b"junk"}, by_leaf=False)
@@ -190,17 +199,17 @@ def test_what_was_not_kept_or_cannot_be_read_is_still_a_line() -> None:
     assert [line.leaf_days for line in found if line.intermediate.sha256] == [None]
 
 
-def replace_seen(seen: Seen, **changes: str) -> Seen:
+def replace_seen(seen: ServedLeaf, **changes: str) -> ServedLeaf:
     return seen._replace(**changes)  # type: ignore[arg-type]
 
 
 def test_which_chains_are_kept() -> None:
-    def of(*steps: Tls) -> tuple[Chain, ...]:
+    def of(*steps: Tls) -> tuple[UntrustedChain, ...]:
         return chains(record(LISTED, steps))
 
     name = "listed.example"
     own = Tls(address="192.0.2.1", port=443, sni=name, chain=("a" * 64, "b" * 64), trust=FORGED)
-    assert of(own, own) == (Chain(name, ("a" * 64, "b" * 64)),)
+    assert of(own, own) == (UntrustedChain(name, ("a" * 64, "b" * 64)),)
     assert of(change(own, role=Role.NEUTRAL))
     assert of(change(own, role=Role.HARMLESS), change(own, role=Role.REFERENCE)) == ()
     assert of(change(own, trust=change(FORGED, valid=True))) == ()
@@ -220,16 +229,16 @@ def test_forged_certificates_outlive_the_evidence_and_go_with_the_record(tmp_pat
     sha256 = digests(forged_for("listed.example"))[0]
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            await (await place.probe()).send(intercepted())
-            store, later = place.service.store, datetime.now(UTC) + timedelta(days=1)
+        async with collector(tmp_path) as harness:
+            await (await harness.probe()).send(intercepted())
+            store, later = harness.service.store, datetime.now(UTC) + timedelta(days=1)
             at = later.timestamp()
             await retention.retire(store, now=at, raw_before=at, before=0.0)
-            assert (await place.ask("GET", f"/v1/certificates/{sha256}.pem")).status == 200
-            assert len((await place.ask("GET", "/v1/interceptions")).data["interceptions"]) == 1
+            assert (await harness.ask("GET", f"/v1/certificates/{sha256}.pem")).status == 200
+            assert len((await harness.ask("GET", "/v1/interceptions")).data["interceptions"]) == 1
             await retention.retire(store, now=at, raw_before=at, before=at)
-            assert (await place.ask("GET", f"/v1/certificates/{sha256}.pem")).status == 404
-            assert (await place.ask("GET", "/v1/interceptions")).data["interceptions"] == []
+            assert (await harness.ask("GET", f"/v1/certificates/{sha256}.pem")).status == 404
+            assert (await harness.ask("GET", "/v1/interceptions")).data["interceptions"] == []
 
     asyncio.run(story())
 
@@ -238,15 +247,15 @@ def test_what_a_volunteer_takes_back_is_gone_from_the_table(tmp_path: Path) -> N
     sha256 = digests(forged_for("listed.example"))[0]
 
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            stays, goes = await place.probe(), await place.probe()
+        async with collector(tmp_path) as harness:
+            stays, goes = await harness.probe(), await harness.probe()
             await stays.send(intercepted())
             await goes.send(intercepted(), intercepted(OTHER))
             assert (await goes.ask("DELETE", "/v1/probes/me")).status in {200, 204}
-            (line,) = (await place.ask("GET", "/v1/interceptions")).data["interceptions"]
+            (line,) = (await harness.ask("GET", "/v1/interceptions")).data["interceptions"]
             assert (line["probes"], line["names"]) == (1, ["listed.example"])
-            assert (await place.ask("GET", f"/v1/certificates/{sha256}.pem")).status == 200
+            assert (await harness.ask("GET", f"/v1/certificates/{sha256}.pem")).status == 200
             await stays.ask("DELETE", "/v1/probes/me")
-            assert (await place.ask("GET", f"/v1/certificates/{sha256}.pem")).status == 404
+            assert (await harness.ask("GET", f"/v1/certificates/{sha256}.pem")).status == 404
 
     asyncio.run(story())

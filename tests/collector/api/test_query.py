@@ -14,7 +14,15 @@ import pytest
 
 from collector.settings import Address, SettingsError, parse_bulk
 from probe.model import Mechanism, Outcome, Record
-from tests.collector.place import LISTED, OTHER, UNLISTED, Place, collector, now, record
+from tests.collector.harness import (
+    LISTED,
+    OTHER,
+    UNLISTED,
+    CollectorHarness,
+    collector,
+    now,
+    record,
+)
 
 DER = b"a certificate"
 CERTS = {hashlib.sha256(DER).hexdigest(): base64.b64encode(DER).decode()}
@@ -24,13 +32,13 @@ def blocked(url: str = LISTED, **changes: Any) -> Record:
     return record(url, outcome=Outcome.BLOCKED, mechanisms=(Mechanism.TLS_TIMEOUT,), **changes)
 
 
-async def pages(place: Place, query: str) -> list[list[str]]:
+async def pages(harness: CollectorHarness, query: str) -> list[list[str]]:
     """Every page of a query, as lists of ids."""
     found: list[list[str]] = []
     following: str | None = ""
     while following is not None:
         cursor = f"&cursor={following}" if following else ""
-        data = (await place.ask("GET", f"/v1/measurements?{query}{cursor}")).data
+        data = (await harness.ask("GET", f"/v1/measurements?{query}{cursor}")).data
         found.append([one["id"] for one in data["measurements"]])
         following = data["next"]
     return found
@@ -42,16 +50,16 @@ def flat(found: list[list[str]]) -> list[str]:
 
 def test_pages_hold_each_record_once(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             sent = [record() for _ in range(25)]
             for one in sent:
                 await sender.send(one)
             ids = [one.id for one in sent]
-            newest = await pages(place, "limit=10")
+            newest = await pages(harness, "limit=10")
             assert [len(page) for page in newest] == [10, 10, 5]
             assert flat(newest) == ids[::-1]
-            oldest = await pages(place, "limit=10&order=oldest")
+            oldest = await pages(harness, "limit=10&order=oldest")
             assert flat(oldest) == ids
 
     asyncio.run(story())
@@ -59,8 +67,8 @@ def test_pages_hold_each_record_once(tmp_path: Path) -> None:
 
 def test_filters_select_what_they_say(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             one, two = blocked(), record(OTHER, started_at=now(-86400 * 2))
             await sender.send(one, two, record(UNLISTED))
             for query, count in [
@@ -75,8 +83,8 @@ def test_filters_select_what_they_say(tmp_path: Path) -> None:
                 ("since=2000-01-01&until=2000-01-02", 0),
                 ("target=%27%20OR%201=1", 0),
             ]:
-                assert len(flat(await pages(place, query))) == count, query
-            data = (await place.ask("GET", "/v1/measurements?outcome=blocked")).data
+                assert len(flat(await pages(harness, query))) == count, query
+            data = (await harness.ask("GET", "/v1/measurements?outcome=blocked")).data
             (shown,) = data["measurements"]
             assert shown["mechanisms"] == ["tls.timeout"]
             assert (shown["claim"], shown["target"]) == ("blocked", "listed.example")
@@ -101,8 +109,8 @@ def test_filters_select_what_they_say(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_asked_is_said(tmp_path: Path, path: str) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            reply = await place.ask("GET", path)
+        async with collector(tmp_path) as harness:
+            reply = await harness.ask("GET", path)
             assert reply.status == 400
             assert "expected" in reply.data["error"]
 
@@ -111,27 +119,27 @@ def test_what_cannot_be_asked_is_said(tmp_path: Path, path: str) -> None:
 
 def test_a_record_comes_back_as_it_was_sent(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
+        async with collector(tmp_path) as harness:
             sent = blocked(certs=CERTS)
-            await (await place.probe()).send(sent)
-            reply = await place.ask("GET", f"/v1/measurements/{sent.id}")
+            await (await harness.probe()).send(sent)
+            reply = await harness.ask("GET", f"/v1/measurements/{sent.id}")
             data = msgspec.json.decode(reply.body, type=dict[str, msgspec.Raw])
             assert msgspec.json.decode(data["record"], type=Record) == sent
             assert msgspec.json.decode(data["judged"])["outcome"] == "blocked"
-            assert (await place.ask("GET", "/v1/measurements/nosuch")).status == 404
+            assert (await harness.ask("GET", "/v1/measurements/nosuch")).status == 404
 
     asyncio.run(story())
 
 
 def test_verdicts_and_events_say_what_the_quorum_says(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path, quorum=2) as place:
-            first, second, third = [await place.probe() for _ in range(3)]
+        async with collector(tmp_path, quorum=2) as harness:
+            first, second, third = [await harness.probe() for _ in range(3)]
             await first.send(blocked(started_at=now(-7200)))
-            assert (await place.ask("GET", "/v1/events")).data["events"] == []
+            assert (await harness.ask("GET", "/v1/events")).data["events"] == []
             await second.send(seen := blocked(started_at=now(-3600)))
             await third.send(record(started_at=now(-1800)))
-            (event,) = (await place.ask("GET", "/v1/events")).data["events"]
+            (event,) = (await harness.ask("GET", "/v1/events")).data["events"]
             assert (event["kind"], event["target"], event["active"]) == (
                 "blocking",
                 "listed.example",
@@ -142,15 +150,15 @@ def test_verdicts_and_events_say_what_the_quorum_says(tmp_path: Path) -> None:
             assert seen.id in event["measurements"]
             # One of them takes it back: no majority, no quorum, no event.
             await second.send(record(started_at=now()))
-            (event,) = (await place.ask("GET", "/v1/events?country=kz")).data["events"]
+            (event,) = (await harness.ask("GET", "/v1/events?country=kz")).data["events"]
             assert not event["active"]
             assert event["ended_at"]
-            assert (await place.ask("GET", "/v1/events?asn=1")).data["events"] == []
-            (verdict,) = (await place.ask("GET", "/v1/verdicts")).data["verdicts"]
+            assert (await harness.ask("GET", "/v1/events?asn=1")).data["events"] == []
+            (verdict,) = (await harness.ask("GET", "/v1/verdicts")).data["verdicts"]
             assert verdict["probes"] == {"blocked": 1, "ok": 2}
             assert verdict["interference_ratio"] == pytest.approx(1 / 3)
             assert verdict["mechanisms"] == {"tls.timeout": 1}
-            nothing = (await place.ask("GET", "/v1/verdicts?target=x")).data
+            nothing = (await harness.ask("GET", "/v1/verdicts?target=x")).data
             assert nothing["verdicts"] == []
 
     asyncio.run(story())
@@ -158,16 +166,16 @@ def test_verdicts_and_events_say_what_the_quorum_says(tmp_path: Path) -> None:
 
 def test_an_export_is_what_was_sent_and_no_formula(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
+        async with collector(tmp_path) as harness:
             evil = "=cmd|' /C calc'!A0"
             sent = [
                 blocked(certs=CERTS),
                 record(vantage=msgspec.structs.replace(record().vantage, network=evil)),
             ]
-            await (await place.probe()).send(*sent)
-            lines = (await place.ask("GET", "/v1/export")).body.splitlines()
+            await (await harness.probe()).send(*sent)
+            lines = (await harness.ask("GET", "/v1/export")).body.splitlines()
             assert [msgspec.json.decode(line, type=Record) for line in lines] == sent
-            text = (await place.ask("GET", "/v1/export?format=csv&outcome=ok")).body.decode()
+            text = (await harness.ask("GET", "/v1/export?format=csv&outcome=ok")).body.decode()
             (row,) = csv.DictReader(io.StringIO(text))
             assert row["network"] == f"'{evil}"
             assert row["id"] == sent[1].id
@@ -179,9 +187,9 @@ def test_parquet_has_the_same_rows(tmp_path: Path) -> None:
     duckdb = pytest.importorskip("duckdb")
 
     async def story() -> bytes:
-        async with collector(tmp_path) as place:
-            await (await place.probe()).send(blocked(), record(OTHER))
-            return (await place.ask("GET", "/v1/export?format=parquet")).body
+        async with collector(tmp_path) as harness:
+            await (await harness.probe()).send(blocked(), record(OTHER))
+            return (await harness.ask("GET", "/v1/export?format=parquet")).body
 
     file = tmp_path / "x.parquet"
     file.write_bytes(asyncio.run(story()))
@@ -198,12 +206,12 @@ def test_the_page_shows_and_runs_nothing(tmp_path: Path) -> None:
     )
 
     async def story() -> None:
-        async with collector(tmp_path, targets=(str(targets),)) as place:
-            empty = await place.ask("GET", "/")
+        async with collector(tmp_path, targets=(str(targets),)) as harness:
+            empty = await harness.ask("GET", "/")
             assert b"Nothing has been measured" in empty.body
-            sender = await place.probe()
+            sender = await harness.probe()
             await sender.send(blocked("https://listed.example/<script>alert(1)</script>"))
-            reply = await place.ask("GET", "/")
+            reply = await harness.ask("GET", "/")
             text = reply.body.decode()
             assert "listed.example" in text
             assert "<script" not in text
@@ -212,7 +220,7 @@ def test_the_page_shows_and_runs_nothing(tmp_path: Path) -> None:
             assert style
             digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
             assert digest in reply.headers["Content-Security-Policy"]
-            assert "http://" not in text.replace(place.url, "")
+            assert "http://" not in text.replace(harness.url, "")
             assert reply.headers["X-Content-Type-Options"] == "nosniff"
 
     asyncio.run(story())
@@ -222,8 +230,8 @@ def test_the_bulk_server_is_announced_with_its_key(tmp_path: Path) -> None:
     async def story() -> None:
         keys = []
         for _ in range(2):
-            async with collector(tmp_path, bulk=Address("127.0.0.1", 0)) as place:
-                data = (await place.ask("GET", "/v1/service")).data
+            async with collector(tmp_path, bulk=Address("127.0.0.1", 0)) as harness:
+                data = (await harness.ask("GET", "/v1/service")).data
                 (bulk,) = data["bulk"]
                 assert bulk["address"] == "127.0.0.1"
                 assert bulk["port"] > 0
@@ -237,8 +245,8 @@ def test_other_bulk_servers_are_announced_beside_our_own(tmp_path: Path) -> None
     other = parse_bulk(f"[2001:db8::7]:4443#{'AB' * 32}")
 
     async def story() -> None:
-        async with collector(tmp_path, bulk=Address("127.0.0.1", 0), bulk_also=(other,)) as place:
-            own, also = (await place.ask("GET", "/v1/service")).data["bulk"]
+        async with collector(tmp_path, bulk=Address("127.0.0.1", 0), bulk_also=(other,)) as harness:
+            own, also = (await harness.ask("GET", "/v1/service")).data["bulk"]
             assert own["address"] == "127.0.0.1"
             assert also == {"address": "2001:db8::7", "port": 4443, "spki_sha256": "ab" * 32}
 

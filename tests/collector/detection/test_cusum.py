@@ -1,12 +1,12 @@
 import math
 import random
 
-from collector.detection.cusum import Point, Sum, baseline, replay, step, z
+from collector.detection.cusum import CusumState, RatePoint, baseline, replay, step, z
 
 DAY = 86_400.0
 
 
-def series(days: int, *, level: float = 1e6, spread: float = 0.2, seed: int = 1) -> list[Point]:
+def series(days: int, *, level: float = 1e6, spread: float = 0.2, seed: int = 1) -> list[RatePoint]:
     """Four tests a day with ordinary noise."""
     dice = random.Random(seed)
     return [
@@ -16,7 +16,7 @@ def series(days: int, *, level: float = 1e6, spread: float = 0.2, seed: int = 1)
     ]
 
 
-def alarms(points: list[Point]) -> list[float]:
+def alarms(points: list[RatePoint]) -> list[float]:
     return [at for at, state in replay(points) if state.alarmed]
 
 
@@ -62,6 +62,6 @@ def test_scores_are_clipped_so_that_one_stall_is_no_collapse() -> None:
     base = (math.log(1e6), 0.2)
     assert z(1.0, base) == -3.0
     assert z(1e12, base) == 3.0
-    once = step(Sum(), -3.0, 1.0)
+    once = step(CusumState(), -3.0, 1.0)
     assert once.value == 2.0
     assert not once.alarmed

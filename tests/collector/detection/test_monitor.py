@@ -6,106 +6,110 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from collector.detection.monitor import Found, Monitor
+from collector.detection.monitor import Detections, Monitor
 from collector.detection.outage import HEARTBEAT
 from collector.store import Store, heartbeats, keys, open_store
-from collector.store.heartbeats import Past
+from collector.store.heartbeats import UnheardPeriod
 from collector.store.interface import Execute, Operation
-from collector.store.keys import Key, Network
-from tests.collector.place import settings
+from collector.store.keys import Key, ProbeNetwork
+from tests.collector.harness import settings
 
 DAY = 86_400.0
 # A Wednesday afternoon in Kazakhstan.
 NOW = 1_795_600_000.0
-TELECOM, MOBILE, ABROAD = Network("KZ", 9198), Network("KZ", 29355), Network("DE", 3320)
+TELECOM, MOBILE, ABROAD = (
+    ProbeNetwork("KZ", 9198),
+    ProbeNetwork("KZ", 29355),
+    ProbeNetwork("DE", 3320),
+)
 Cut = tuple[float, float]
 
 
 def probe_heartbeats(
-    key: str, network: Network, cuts: Sequence[Cut], *, days: float = 3.0
+    key: str, network: ProbeNetwork, cuts: Sequence[Cut], *, days: float = 3.0
 ) -> Iterable[Operation[None]]:
     """A probe that is always on, unheard while cut; no beats of the future."""
     at = NOW - days * DAY + random.Random(key).uniform(0, HEARTBEAT)
     while at < NOW:
         if not any(a <= at < b for a, b in cuts):
-            yield heartbeats.hear(key, at, network, ())
+            yield heartbeats.record_heartbeat(key, at, network, ())
         at += HEARTBEAT
 
 
-def listening(until: float = NOW, *, days: float = 3.0) -> Iterable[Operation[None]]:
+def collector_heartbeats(until: float = NOW, *, days: float = 3.0) -> Iterable[Operation[None]]:
     at = NOW - days * DAY
     while at < until:
-        yield heartbeats.listen(at)
+        yield heartbeats.record_collector_heartbeat(at)
         at += HEARTBEAT
 
 
-def whole(parts: Iterable[Iterable[Operation[None]]]) -> Operation[None]:
+def together(parts: Iterable[Iterable[Operation[None]]]) -> Operation[None]:
     """Weeks of small operations as one."""
     for part in parts:
         for one in part:
             yield from one
 
 
-def fleet(network: Network, count: int, *cuts: Cut) -> list[Iterable[Operation[None]]]:
+def fleet(network: ProbeNetwork, count: int, *cuts: Cut) -> list[Iterable[Operation[None]]]:
     name = f"{network.country}{network.asn}"
     return [probe_heartbeats(f"{name}-{n}", network, cuts) for n in range(count)]
 
 
-async def watched(
+async def detections(
     folder: Path, parts: Iterable[Iterable[Operation[None]]], *later: Operation[None], quorum: int
-) -> Found:
+) -> Detections:
     store: Store = await open_store(f"sqlite:///{folder}/store.sqlite3")
     try:
-        await store.write(whole([listening(), *parts]))
-        watch = Monitor(settings(folder, quorum=quorum), store, lambda: NOW)
-        before = await watch.found()
+        await store.write(together([collector_heartbeats(), *parts]))
+        monitor = Monitor(settings(folder, quorum=quorum), store, lambda: NOW)
+        before = await monitor.detections()
         if not later:
             return before
         for one in later:
             await store.write(one)
-        watch.touch()
-        return await watch.found()
+        monitor.touch()
+        return await monitor.detections()
     finally:
         await store.close()
 
 
-def look(
+def detect(
     folder: Path,
     parts: Iterable[Iterable[Operation[None]]],
     *later: Operation[None],
     quorum: int = 3,
-) -> Found:
-    return asyncio.run(watched(folder, parts, *later, quorum=quorum))
+) -> Detections:
+    return asyncio.run(detections(folder, parts, *later, quorum=quorum))
 
 
-def told(found: Found) -> list[tuple[str, str, int, bool]]:
+def kinds(found: Detections) -> list[tuple[str, str, int, bool]]:
     return sorted((e.kind, e.country, e.asn, e.ended_at is None) for e in found.events)
 
 
-DARK = (NOW - 7200.0, NOW + 1.0)
+SHUTDOWN = (NOW - 7200.0, NOW + 1.0)
 
 
 def test_a_quiet_week_alarms_nobody(tmp_path: Path) -> None:
-    found = look(tmp_path, [*fleet(TELECOM, 4), *fleet(MOBILE, 4)])
+    found = detect(tmp_path, [*fleet(TELECOM, 4), *fleet(MOBILE, 4)])
     assert (found.events, found.unconfirmed, found.too_few) == ((), (), {})
 
 
 def test_one_silent_network_is_an_alarm_and_no_shutdown_yet(tmp_path: Path) -> None:
-    found = look(tmp_path, [*fleet(TELECOM, 5, DARK), *fleet(MOBILE, 5), *fleet(ABROAD, 1)])
+    found = detect(tmp_path, [*fleet(TELECOM, 5, SHUTDOWN), *fleet(MOBILE, 5), *fleet(ABROAD, 1)])
     assert found.events == ()
     (alarm,) = found.unconfirmed
     assert (alarm.country, alarm.asn, alarm.probes) == ("KZ", 9198, 5)
-    assert DARK[0] < alarm.started_at <= DARK[0] + 900
+    assert SHUTDOWN[0] < alarm.started_at <= SHUTDOWN[0] + 900
     assert found.too_few == {("DE", 3320): 1}
 
 
 def test_two_silent_networks_are_a_shutdown_when_somebody_abroad_is_heard(tmp_path: Path) -> None:
-    def dark() -> list[Iterable[Operation[None]]]:
-        return [*fleet(TELECOM, 4, DARK), *fleet(MOBILE, 4, DARK)]
+    def both() -> list[Iterable[Operation[None]]]:
+        return [*fleet(TELECOM, 4, SHUTDOWN), *fleet(MOBILE, 4, SHUTDOWN)]
 
-    assert look(tmp_path / "a", dark()).events == ()  # it may be our own line that broke
-    found = look(tmp_path / "b", [*dark(), *fleet(ABROAD, 1)])
-    assert told(found) == [("shutdown", "KZ", asn, True) for asn in (0, 9198, 29355)]
+    assert detect(tmp_path / "a", both()).events == ()  # it may be our own line that broke
+    found = detect(tmp_path / "b", [*both(), *fleet(ABROAD, 1)])
+    assert kinds(found) == [("shutdown", "KZ", asn, True) for asn in (0, 9198, 29355)]
     assert all("another_network" in event.sources for event in found.events)
     assert found.active() == {("shutdown", "KZ", asn): 1 for asn in (0, 9198, 29355)}
 
@@ -115,10 +119,12 @@ def test_a_probe_that_says_afterwards_that_it_was_cut_off_makes_it_a_shutdown(
 ) -> None:
     over = (NOW - 7200.0, NOW - 3600.0)
     back = [
-        heartbeats.hear(f"KZ9198-{n}", NOW - 1, TELECOM, [Past(*over, TELECOM, cut=True)])
+        heartbeats.record_heartbeat(
+            f"KZ9198-{n}", NOW - 1, TELECOM, [UnheardPeriod(*over, TELECOM, cut=True)]
+        )
         for n in range(2)
     ]
-    found = look(tmp_path, fleet(TELECOM, 5, over), *back)
+    found = detect(tmp_path, fleet(TELECOM, 5, over), *back)
     events = [event for event in found.events if event.asn == 9198]
     assert [(e.kind, e.sources) for e in events] == [("shutdown", ("silence", "spool"))]
     assert abs(events[0].started_at - over[0]) <= HEARTBEAT
@@ -142,13 +148,15 @@ def laptops(count: int) -> list[Iterable[Operation[None]]]:
 
 def test_three_laptops_tell_afterwards_what_their_silence_did_not_say(tmp_path: Path) -> None:
     over = (NOW - 5400.0, NOW - 1800.0)
-    found = look(tmp_path / "silent", laptops(3))
+    found = detect(tmp_path / "silent", laptops(3))
     assert (found.events, found.unconfirmed) == ((), ())
     back = [
-        heartbeats.hear(f"laptop{n}", NOW - 1, TELECOM, [Past(*over, TELECOM, cut=True)])
+        heartbeats.record_heartbeat(
+            f"laptop{n}", NOW - 1, TELECOM, [UnheardPeriod(*over, TELECOM, cut=True)]
+        )
         for n in range(3)
     ]
-    found = look(tmp_path / "told", laptops(3), *back)
+    found = detect(tmp_path / "told", laptops(3), *back)
     events = [event for event in found.events if event.asn == 9198]
     assert [(e.kind, e.sources, e.probes) for e in events] == [("shutdown", ("spool",), 3)]
     assert abs(events[0].started_at - over[0]) <= HEARTBEAT
@@ -158,22 +166,26 @@ def test_three_laptops_tell_afterwards_what_their_silence_did_not_say(tmp_path: 
 
 def test_one_loud_probe_confirms_nothing(tmp_path: Path) -> None:
     over = (NOW - 7200.0, NOW - 3600.0)
-    back = heartbeats.hear("KZ9198-0", NOW - 1, TELECOM, [Past(*over, TELECOM, cut=True)])
-    assert look(tmp_path, fleet(TELECOM, 5, over), back).events == ()
+    back = heartbeats.record_heartbeat(
+        "KZ9198-0", NOW - 1, TELECOM, [UnheardPeriod(*over, TELECOM, cut=True)]
+    )
+    assert detect(tmp_path, fleet(TELECOM, 5, over), back).events == ()
 
 
 def test_an_alarm_is_refuted_by_probes_that_reached_all_but_the_collector(tmp_path: Path) -> None:
     over = (NOW - 7200.0, NOW - 3600.0)
     back = [
-        heartbeats.hear(f"KZ9198-{n}", NOW - 1, TELECOM, [Past(*over, TELECOM, cut=False)])
+        heartbeats.record_heartbeat(
+            f"KZ9198-{n}", NOW - 1, TELECOM, [UnheardPeriod(*over, TELECOM, cut=False)]
+        )
         for n in range(4)
     ]
-    found = look(tmp_path, fleet(TELECOM, 5, over), *back)
+    found = detect(tmp_path, fleet(TELECOM, 5, over), *back)
     assert (found.events, found.unconfirmed) == ((), ())
 
 
 def test_fewer_than_three_probes_are_too_few_to_say(tmp_path: Path) -> None:
-    found = look(tmp_path, [*fleet(TELECOM, 2, DARK), *fleet(MOBILE, 2)])
+    found = detect(tmp_path, [*fleet(TELECOM, 2, SHUTDOWN), *fleet(MOBILE, 2)])
     assert (found.events, found.unconfirmed) == ((), ())
     assert found.too_few == {("KZ", 29355): 2}
 
@@ -181,17 +193,22 @@ def test_fewer_than_three_probes_are_too_few_to_say(tmp_path: Path) -> None:
 def test_where_nobody_listened_nobody_was_silent(tmp_path: Path) -> None:
     """The collector was down for two hours: every network stops at once, and nothing is said."""
 
-    async def story() -> Found:
+    async def story() -> Detections:
         store = await open_store(f"sqlite:///{tmp_path}/store.sqlite3")
         try:
             down = (NOW - 7200.0, NOW - 600.0)
             parts = [*fleet(TELECOM, 5, down), *fleet(MOBILE, 5, down), *fleet(ABROAD, 2, down)]
             own = [
-                listening(down[0]),
-                iter([heartbeats.listen(NOW - 300), heartbeats.listen(NOW - 1)]),
+                collector_heartbeats(down[0]),
+                iter(
+                    [
+                        heartbeats.record_collector_heartbeat(NOW - 300),
+                        heartbeats.record_collector_heartbeat(NOW - 1),
+                    ]
+                ),
             ]
-            await store.write(whole([*own, *parts]))
-            return await Monitor(settings(tmp_path), store, lambda: NOW).found()
+            await store.write(together([*own, *parts]))
+            return await Monitor(settings(tmp_path), store, lambda: NOW).detections()
         finally:
             await store.close()
 
@@ -219,7 +236,7 @@ def measured(*points: dict[str, object]) -> Operation[None]:
     yield Execute("series_add", rows)
 
 
-def seen(found: Found) -> list[tuple[str, str, tuple[str, ...], bool]]:
+def shown(found: Detections) -> list[tuple[str, str, tuple[str, ...], bool]]:
     return [(e.kind, e.target, e.sources, e.ended_at is None) for e in found.events]
 
 
@@ -235,20 +252,20 @@ def slow(key: str, minutes_ago: float, ratio: float = 0.1) -> dict[str, object]:
 
 def test_two_probes_that_each_saw_it_twice_make_an_event(tmp_path: Path) -> None:
     twice = [slow("a", 200), slow("a", 150), slow("b", 100), slow("b", 60)]
-    found = look(tmp_path / "two", [], measured(*twice))
-    assert seen(found) == [("throttling", "t.example", ("confirmed",), True)]
+    found = detect(tmp_path / "two", [], measured(*twice))
+    assert shown(found) == [("throttling", "t.example", ("confirmed",), True)]
     assert found.events[0].started_at == NOW - 60 * 60
     once = [slow("a", 200), slow("b", 100)]
-    assert look(tmp_path / "once", [], measured(*once)).events == ()
+    assert detect(tmp_path / "once", [], measured(*once)).events == ()
     alone = [slow("a", 200), slow("a", 150)]
-    assert look(tmp_path / "alone", [], measured(*alone)).events == ()
-    assert len(look(tmp_path / "lab", [], measured(*alone), quorum=1).events) == 1
+    assert detect(tmp_path / "alone", [], measured(*alone)).events == ()
+    assert len(detect(tmp_path / "lab", [], measured(*alone), quorum=1).events) == 1
 
 
 def test_it_is_over_when_they_find_it_fast_again(tmp_path: Path) -> None:
     points = [slow("a", 200), slow("a", 150), slow("b", 190), slow("b", 140)]
     fast = [slow(key, 10, ratio=1.0) for key in "ab"]
-    (event,) = look(tmp_path, [], measured(*points, *fast)).events
+    (event,) = detect(tmp_path, [], measured(*points, *fast)).events
     assert event.ended_at == NOW - 600
 
 
@@ -267,11 +284,11 @@ def weeks(key: str, experiment: str, *, fall: float) -> list[dict[str, object]]:
 
 def test_a_line_that_fell_at_two_probes_is_a_throttling_of_everything(tmp_path: Path) -> None:
     points = [*weeks("a", "speed", fall=0.1), *weeks("b", "speed", fall=0.1)]
-    found = look(tmp_path / "both", [], measured(*points))
-    assert seen(found) == [("throttling", "", ("fallen",), True)]
+    found = detect(tmp_path / "both", [], measured(*points))
+    assert shown(found) == [("throttling", "", ("fallen",), True)]
     assert NOW - 3 * DAY < found.events[0].started_at < NOW - DAY
     points = [*weeks("a", "speed", fall=0.1), *weeks("b", "speed", fall=1.0)]
-    assert look(tmp_path / "one", [], measured(*points)).events == ()
+    assert detect(tmp_path / "one", [], measured(*points)).events == ()
 
 
 def cut(key: str, mechanism: str, minutes_ago: float = 10) -> dict[str, object]:
@@ -287,17 +304,17 @@ def cut(key: str, mechanism: str, minutes_ago: float = 10) -> dict[str, object]:
 
 def test_a_quorum_of_looks_names_a_white_list_and_a_cut_border(tmp_path: Path) -> None:
     listed = [cut(key, "access.whitelist") for key in "abc"]
-    assert seen(look(tmp_path / "listed", [], measured(*listed))) == [
+    assert shown(detect(tmp_path / "listed", [], measured(*listed))) == [
         ("whitelist", "", ("connectivity",), True)
     ]
     border = [cut(key, "access.foreign_cut") for key in "abc"]
-    assert seen(look(tmp_path / "border", [], measured(*border)))[0][0] == "shutdown"
-    assert look(tmp_path / "few", [], measured(*listed[:2])).events == ()
+    assert shown(detect(tmp_path / "border", [], measured(*border)))[0][0] == "shutdown"
+    assert detect(tmp_path / "few", [], measured(*listed[:2])).events == ()
 
 
 def test_a_measured_cut_is_a_second_source_for_a_silence(tmp_path: Path) -> None:
     looks = [{**cut(f"KZ9198-{n}", "access.whitelist", 90), "id": str(n)} for n in range(2)]
-    found = look(tmp_path, fleet(TELECOM, 5, DARK), measured(*looks))
+    found = detect(tmp_path, fleet(TELECOM, 5, SHUTDOWN), measured(*looks))
     events = [event for event in found.events if event.asn == 9198]
     assert [event.sources for event in events] == [("silence", "connectivity")]
 
@@ -308,10 +325,10 @@ def test_who_left_is_forgotten(tmp_path: Path) -> None:
         try:
             key = Key("k", b"x" * 32, "probe")
             await store.write(keys.enrol(key, None, needs_invite=False, at=NOW))
-            await store.write(heartbeats.hear("k", NOW, TELECOM, ()))
+            await store.write(heartbeats.record_heartbeat("k", NOW, TELECOM, ()))
             await store.write(measured({"key_id": "k", "at": NOW}))
             await store.write(keys.erase("k"))
-            return len(await store.read(heartbeats.beats_since(0)))
+            return len(await store.read(heartbeats.heartbeats_since(0)))
         finally:
             await store.close()
 
@@ -323,9 +340,9 @@ def test_five_weeks_are_kept_and_no_more(tmp_path: Path) -> None:
         store = await open_store(f"sqlite:///{tmp_path}/store.sqlite3")
         try:
             for at in (NOW - 36 * DAY, NOW - 34 * DAY):
-                await store.write(heartbeats.hear("k", at, TELECOM, ()))
+                await store.write(heartbeats.record_heartbeat("k", at, TELECOM, ()))
             await store.write(heartbeats.retire(NOW))
-            return [beat.hour for beat in await store.read(heartbeats.beats_since(0))]
+            return [beat.hour for beat in await store.read(heartbeats.heartbeats_since(0))]
         finally:
             await store.close()
 

@@ -7,11 +7,11 @@ from collector.detection.outage import (
     Habit,
     Outage,
     burst,
-    follow,
     habit,
     replay,
     second_source,
     seen,
+    update,
 )
 
 DAY = 86_400.0
@@ -98,7 +98,7 @@ def test_fewer_than_three_probes_are_too_few_to_say() -> None:
     beats = boxes(2, 2)
     found = burst(beats, {}, 1.5 * DAY)
     assert not found.enough
-    assert not found.alarms
+    assert not found.is_outage
 
 
 def test_a_habit_is_learned_for_each_part_of_the_day_and_outages_are_left_out() -> None:
@@ -121,9 +121,9 @@ def test_a_heartbeat_counts_for_twelve_minutes() -> None:
 def test_an_alarm_lasts_until_half_are_back() -> None:
     alarm = Outage(1000.0, None, frozenset("abcd"), 1e-6)
     nobody = {name: [0.0] for name in "abcd"}
-    assert follow(alarm, burst(nobody, {}, 5000.0), nobody, 5000.0) == alarm
+    assert update(alarm, burst(nobody, {}, 5000.0), nobody, 5000.0) == alarm
     half = nobody | {"a": [5000.0], "b": [5000.0]}
-    ended = follow(alarm, burst(half, {}, 5000.0), half, 5000.0)
+    ended = update(alarm, burst(half, {}, 5000.0), half, 5000.0)
     assert ended is not None
     assert ended.end == 5000.0
 

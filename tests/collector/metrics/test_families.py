@@ -11,11 +11,11 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
-from collector.metrics.exposition import Family, Sample, encode
+from collector.metrics.exposition import MetricFamily, MetricSample, encode
 from collector.store.measurements import INTERFERENCE
 from probe.model import Authority, Line, Mechanism, Outcome, Record, Span, Tls, Transfer, Vantage
 from tests.build import FORGED, tls
-from tests.collector.place import KZ, LISTED, OTHER, UNLISTED, collector, now, record
+from tests.collector.harness import KZ, LISTED, OTHER, UNLISTED, collector, now, record
 
 PLACE = 'country="KZ",asn="9198"'
 WHERE = f'target="listed.example",category="NEWS",{PLACE}'
@@ -28,11 +28,11 @@ def blocked(url: str = LISTED, **changes: Any) -> Record:
 
 def test_a_post_is_in_the_next_scrape(tmp_path: Path) -> None:
     async def story() -> None:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             for count in range(1, 6):
                 await sender.send(record())
-                shown = await place.metrics()
+                shown = await harness.metrics()
                 name = f'qazprobe_measurements_total{{experiment="web",outcome="ok",{PLACE}}}'
                 assert shown[name] == count
 
@@ -41,15 +41,15 @@ def test_a_post_is_in_the_next_scrape(tmp_path: Path) -> None:
 
 def test_one_key_has_one_vote_and_it_is_the_newest(tmp_path: Path) -> None:
     async def story() -> dict[str, float]:
-        async with collector(tmp_path) as place:
-            loud, quiet, third = [await place.probe() for _ in range(3)]
+        async with collector(tmp_path) as harness:
+            loud, quiet, third = [await harness.probe() for _ in range(3)]
             for age in (-300, -200, -100):
                 await loud.send(blocked(started_at=now(age)))
             # What was measured earlier and comes later changes nothing of now.
             await loud.send(record(started_at=now(-1000)))
             await quiet.send(blocked(), record(started_at=now(-10)))
             await third.send(record(), blocked(started_at=now(-86400 - 60)))
-            return await place.metrics()
+            return await harness.metrics()
 
     shown = asyncio.run(story())
     assert shown[f'qazprobe_target_outcome{{{WHERE},outcome="blocked"}}'] == 2
@@ -65,8 +65,8 @@ def test_one_key_has_one_vote_and_it_is_the_newest(tmp_path: Path) -> None:
 
 def test_the_gravest_of_several_experiments_is_the_vote(tmp_path: Path) -> None:
     async def story() -> dict[str, float]:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             rates: list[tuple[Literal["A", "B"], float]] = [
                 ("A", 100.0),
                 ("B", 1000.0),
@@ -85,16 +85,16 @@ def test_the_gravest_of_several_experiments_is_the_vote(tmp_path: Path) -> None:
                 ),
             )
             await sender.send(slowed, record())
-            return await place.metrics()
+            return await harness.metrics()
 
     shown = asyncio.run(story())
     assert shown[f'qazprobe_target_outcome{{{WHERE},outcome="throttled"}}'] == 1
     assert f'qazprobe_target_outcome{{{WHERE},outcome="ok"}}' not in shown
-    place = f'target="listed.example",{PLACE}'
+    harness = f'target="listed.example",{PLACE}'
     name = "qazprobe_throughput_bytes_per_second"
-    assert shown[f'{name}{{{place},arm="target"}}'] == 150
-    assert shown[f'{name}{{{place},arm="reference"}}'] == 1500
-    assert shown[f"qazprobe_throttle_ratio{{{place}}}"] == pytest.approx(0.1)
+    assert shown[f'{name}{{{harness},arm="target"}}'] == 150
+    assert shown[f'{name}{{{harness},arm="reference"}}'] == 1500
+    assert shown[f"qazprobe_throttle_ratio{{{harness}}}"] == pytest.approx(0.1)
 
 
 def moved(arm: Literal["A", "B", "C", "D"], rate: float | None, *, stood: bool = False) -> Transfer:
@@ -123,14 +123,14 @@ def test_a_throttle_ratio_is_of_one_comparison(
     tmp_path: Path, steps: tuple[Transfer, ...], ratio: float
 ) -> None:
     async def story() -> dict[str, float]:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             await sender.send(record(experiment="throttle", started_at=now(-60), steps=steps))
-            return await place.metrics()
+            return await harness.metrics()
 
-    place = f'target="listed.example",{PLACE}'
+    harness = f'target="listed.example",{PLACE}'
     shown = asyncio.run(story())
-    assert shown[f"qazprobe_throttle_ratio{{{place}}}"] == pytest.approx(ratio)
+    assert shown[f"qazprobe_throttle_ratio{{{harness}}}"] == pytest.approx(ratio)
 
 
 def test_a_run_is_no_target(tmp_path: Path) -> None:
@@ -142,9 +142,9 @@ def test_a_run_is_no_target(tmp_path: Path) -> None:
     )
 
     async def story() -> dict[str, float]:
-        async with collector(tmp_path) as place:
-            await (await place.probe()).send(run)
-            return await place.metrics()
+        async with collector(tmp_path) as harness:
+            await (await harness.probe()).send(run)
+            return await harness.metrics()
 
     shown = asyncio.run(story())
     assert not [name for name in shown if name.startswith("qazprobe_target_")]
@@ -167,9 +167,9 @@ def test_an_interceptor_is_counted_by_a_name_of_ours(tmp_path: Path) -> None:
     stranger = record(OTHER, steps=(served_by("invented-by-a-probe"),), **bad)
 
     async def story() -> dict[str, float]:
-        async with collector(tmp_path) as place:
-            await (await place.probe()).send(claimed, stranger)
-            return await place.metrics()
+        async with collector(tmp_path) as harness:
+            await (await harness.probe()).send(claimed, stranger)
+            return await harness.metrics()
 
     shown = asyncio.run(story())
     name = "qazprobe_tls_interception"
@@ -181,9 +181,9 @@ def test_unknown_places_have_names_too(tmp_path: Path) -> None:
     odd = Vantage(country='K"', asn=-5, region="Алматы")
 
     async def story() -> dict[str, float]:
-        async with collector(tmp_path) as place:
-            await (await place.probe()).send(record(vantage=odd))
-            return await place.metrics()
+        async with collector(tmp_path) as harness:
+            await (await harness.probe()).send(record(vantage=odd))
+            return await harness.metrics()
 
     shown = asyncio.run(story())
     assert shown['qazprobe_probes_active{country="ZZ",asn="0",region=""}'] == 1
@@ -191,10 +191,10 @@ def test_unknown_places_have_names_too(tmp_path: Path) -> None:
 
 def test_all_of_it_is_what_prometheus_expects(tmp_path: Path) -> None:
     async def story() -> bytes:
-        async with collector(tmp_path) as place:
-            sender = await place.probe()
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
             await sender.send(record(), blocked(OTHER), record(UNLISTED))
-            return (await place.ask("GET", "/metrics")).body
+            return (await harness.ask("GET", "/metrics")).body
 
     text = asyncio.run(story())
     names = {family.name for family in text_string_to_metric_families(text.decode())}
@@ -209,9 +209,9 @@ def test_all_of_it_is_what_prometheus_expects(tmp_path: Path) -> None:
 
 def test_handshakes_are_a_histogram(tmp_path: Path) -> None:
     async def story() -> dict[str, float]:
-        async with collector(tmp_path) as place:
-            await (await place.probe()).send(record(), record(vantage=KZ))
-            return await place.metrics()
+        async with collector(tmp_path) as harness:
+            await (await harness.probe()).send(record(), record(vantage=KZ))
+            return await harness.metrics()
 
     shown = asyncio.run(story())
     name, where = "qazprobe_handshake_seconds", f'{PLACE},op="tls"'
@@ -225,10 +225,10 @@ def test_handshakes_are_a_histogram(tmp_path: Path) -> None:
 def test_what_was_timed_while_a_run_loaded_the_line_is_no_latency(tmp_path: Path) -> None:
     async def story() -> dict[str, float]:
         loaded = (Span(since=0.0, until=60.0),)
-        async with collector(tmp_path) as place:
-            probe = await place.probe()
+        async with collector(tmp_path) as harness:
+            probe = await harness.probe()
             await probe.send(record(), replace(record(vantage=KZ), loaded=loaded))
-            return await place.metrics()
+            return await harness.metrics()
 
     shown = asyncio.run(story())
     assert shown[f'qazprobe_handshake_seconds_count{{{PLACE},op="tls"}}'] == 1
@@ -266,9 +266,9 @@ def test_a_line_test_shows_its_largest_object_or_nothing(
     tmp_path: Path, moved: tuple[tuple[str, int, float | None], ...], expected: float | None
 ) -> None:
     async def story() -> dict[str, float]:
-        async with collector(tmp_path) as place:
-            await (await place.probe()).send(line_test(*moved))
-            return await place.metrics()
+        async with collector(tmp_path) as harness:
+            await (await harness.probe()).send(line_test(*moved))
+            return await harness.metrics()
 
     shown = asyncio.run(story())
     rates = {n: v for n, v in shown.items() if n.startswith("qazprobe_throughput")}
@@ -278,13 +278,13 @@ def test_a_line_test_shows_its_largest_object_or_nothing(
 
 def test_nobody_pushes_the_real_series_out(tmp_path: Path) -> None:
     async def story() -> dict[str, float]:
-        async with collector(tmp_path, max_series=12) as place:
+        async with collector(tmp_path, max_series=12) as harness:
             for _ in range(2):
-                await (await place.probe()).send(blocked())
-            liar = await place.probe()
+                await (await harness.probe()).send(blocked())
+            liar = await harness.probe()
             invented = [blocked(vantage=Vantage(country="KZ", asn=n)) for n in range(1, 200)]
             await liar.send(*invented)
-            return await place.metrics()
+            return await harness.metrics()
 
     shown = asyncio.run(story())
     assert len([n for n in shown if n.startswith("qazprobe_")]) <= 12
@@ -297,15 +297,17 @@ def test_an_own_address_for_metrics(tmp_path: Path) -> None:
     from collector.settings import Address
 
     async def story() -> None:
-        async with collector(tmp_path, metrics=Address("127.0.0.1", 0)) as place:
-            assert (await place.ask("GET", "/metrics")).status == 404
-            assert "qazcollector_series" in await place.metrics()
+        async with collector(tmp_path, metrics=Address("127.0.0.1", 0)) as harness:
+            assert (await harness.ask("GET", "/metrics")).status == 404
+            assert "qazcollector_series" in await harness.metrics()
 
     asyncio.run(story())
 
 
 def test_labels_are_escaped_and_series_counted() -> None:
-    family = Family("a", "b", "gauge", ("x",), [Sample(('"\\\n',), 1), Sample(("z",), 2.5, 9)])
+    family = MetricFamily(
+        "a", "b", "gauge", ("x",), [MetricSample(('"\\\n',), 1), MetricSample(("z",), 2.5, 9)]
+    )
     text = encode([family], 1)
     assert (text.shown, text.dropped) == (1, 1)
     assert text.body.decode().splitlines()[-1] == 'a{x="z"} 2.5'

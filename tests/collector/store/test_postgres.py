@@ -19,7 +19,15 @@ from probe import codec
 from probe.api_types import ControlReply, Heartbeat, Unheard
 from probe.model import Mechanism, Outcome, Record, Transfer, Vantage, Verdict
 from tests.collector.api.test_interceptions import intercepted
-from tests.collector.place import LISTED, UNLISTED, Place, Sender, collector, now, record
+from tests.collector.harness import (
+    LISTED,
+    UNLISTED,
+    CollectorHarness,
+    SigningClient,
+    collector,
+    now,
+    record,
+)
 
 pytest.importorskip("asyncpg", reason="no asyncpg here: pip install 'qazprobe[postgres]'")
 
@@ -100,63 +108,65 @@ def counted(series: dict[str, float]) -> dict[str, float]:
 
 def test_what_comes_in_is_counted_once_and_can_be_taken_back(tmp_path: Path, store: str) -> None:
     async def story() -> None:
-        async with collector(tmp_path, store=store) as place:
-            stays, leaves = await place.probe(), await place.probe()
+        async with collector(tmp_path, store=store) as harness:
+            stays, leaves = await harness.probe(), await harness.probe()
             first = await stays.send(one := record(), record(UNLISTED))
             assert (first.stored, (await stays.send(one)).duplicates) == (2, 1)
-            before = counted(await place.metrics())
+            before = counted(await harness.metrics())
             await leaves.send(blocked(), blocked(certs={}), record(vantage=Vantage(asn=2**32 - 1)))
-            during = counted(await place.metrics())
+            during = counted(await harness.metrics())
             assert during != before
             reply = await leaves.ask("DELETE", "/v1/probes/me")
             assert reply.data == {"erased": 3}
-            assert counted(await place.metrics()) == before
+            assert counted(await harness.metrics()) == before
 
     asyncio.run(story())
 
 
 def test_controls_pages_events_and_exports(tmp_path: Path, store: str) -> None:
     async def story() -> None:
-        async with collector(tmp_path, store=store) as place:
-            control = await place.probe("control")
+        async with collector(tmp_path, store=store) as harness:
+            control = await harness.probe("control")
             await control.send(record(vantage=ABROAD))
             path = f"/v1/control?input={LISTED}"
-            reply = (await place.ask("GET", path)).read(ControlReply)
+            reply = (await harness.ask("GET", path)).read(ControlReply)
             assert len(reply.controls[0].observations) == 1
-            assert (await place.ask("GET", "/v1/control")).read(ControlReply).controls
+            assert (await harness.ask("GET", "/v1/control")).read(ControlReply).controls
             for _ in range(2):
-                sender = await place.probe()
+                sender = await harness.probe()
                 await sender.send(blocked(started_at=now(-100)), blocked(), record(UNLISTED))
-            first = (await place.ask("GET", "/v1/measurements?limit=4&asn=9198")).data
-            rest = (await place.ask("GET", f"/v1/measurements?limit=4&cursor={first['next']}")).data
+            first = (await harness.ask("GET", "/v1/measurements?limit=4&asn=9198")).data
+            rest = (
+                await harness.ask("GET", f"/v1/measurements?limit=4&cursor={first['next']}")
+            ).data
             assert (len(first["measurements"]), len(rest["measurements"])) == (4, 3)
             one = first["measurements"][0]["id"]
-            assert (await place.ask("GET", f"/v1/measurements/{one}")).status == 200
-            (event,) = (await place.ask("GET", "/v1/events")).data["events"]
+            assert (await harness.ask("GET", f"/v1/measurements/{one}")).status == 200
+            (event,) = (await harness.ask("GET", "/v1/events")).data["events"]
             assert event["kind"] == "blocking"
-            lines = (await place.ask("GET", "/v1/export?role=probe")).body.splitlines()
+            lines = (await harness.ask("GET", "/v1/export?role=probe")).body.splitlines()
             assert len(lines) == 6
-            assert b"listed.example" in (await place.ask("GET", "/")).body
+            assert b"listed.example" in (await harness.ask("GET", "/")).body
 
     asyncio.run(story())
 
 
 def test_the_table_of_interceptions(tmp_path: Path, store: str) -> None:
     async def story() -> None:
-        async with collector(tmp_path, store=store) as place:
-            stays, leaves = await place.probe(), await place.probe()
+        async with collector(tmp_path, store=store) as harness:
+            stays, leaves = await harness.probe(), await harness.probe()
             await stays.send(sent := intercepted())
             await leaves.send(intercepted())
-            (line,) = (await place.ask("GET", "/v1/interceptions?country=KZ&asn=9198")).data[
+            (line,) = (await harness.ask("GET", "/v1/interceptions?country=KZ&asn=9198")).data[
                 "interceptions"
             ]
             assert (line["probes"], line["authority"]) == (2, "kz.isca")
             pem = f"/v1/certificates/{next(iter(sent.certs))}.pem"
             await leaves.ask("DELETE", "/v1/probes/me")
-            assert (await place.ask("GET", pem)).status == 200
-            clock = place.service.clock() + 60
-            await retire(place.service.store, now=clock, raw_before=clock, before=clock)
-            assert (await place.ask("GET", pem)).status == 404
+            assert (await harness.ask("GET", pem)).status == 200
+            clock = harness.service.clock() + 60
+            await retire(harness.service.store, now=clock, raw_before=clock, before=clock)
+            assert (await harness.ask("GET", pem)).status == 404
 
     asyncio.run(story())
 
@@ -166,12 +176,12 @@ def test_judged_again_and_retired(tmp_path: Path, store: str) -> None:
         return Verdict(outcome=Outcome.BLOCKED)
 
     async def story() -> None:
-        async with collector(tmp_path, store=store) as place:
-            await (await place.probe()).send(record(), record(started_at=now(-50 * 86400)))
-            kept, clock = place.service.store, place.service.clock()
+        async with collector(tmp_path, store=store) as harness:
+            await (await harness.probe()).send(record(), record(started_at=now(-50 * 86400)))
+            kept, clock = harness.service.store, harness.service.clock()
             assert (await rejudge(kept, harsh, since=0.0, now=2e9)).changed == 2
-            place.service.snapshots.touch()
-            series = await place.metrics()
+            harness.service.snapshots.touch()
+            series = await harness.metrics()
             total = f'qazprobe_measurements_total{{experiment="web",outcome="blocked",{KZ}}}'
             assert series[total] == 2
             before = clock - 30 * 86400
@@ -181,8 +191,8 @@ def test_judged_again_and_retired(tmp_path: Path, store: str) -> None:
     asyncio.run(story())
 
 
-async def _families(place: Place) -> set[str]:
-    return {name.partition("{")[0] for name in counted(await place.metrics())}
+async def _families(harness: CollectorHarness) -> set[str]:
+    return {name.partition("{")[0] for name in counted(await harness.metrics())}
 
 
 def test_two_collectors_share_keys_and_counts_and_one_speaks(tmp_path: Path, store: str) -> None:
@@ -191,17 +201,17 @@ def test_two_collectors_share_keys_and_counts_and_one_speaks(tmp_path: Path, sto
             async with collector(tmp_path, store=store, enrolment="token") as two:
                 assert one.service.store.collector_id == two.service.store.collector_id
                 invite = await one.invite("probe")
-                enrolling = [Sender(two), Sender(one)]
+                enrolling = [SigningClient(two), SigningClient(one)]
                 replies = [await sender.enrol(invite) for sender in enrolling]
                 assert [reply.status for reply in replies] == [200, 200]
                 sender = enrolling[0]
                 sent = record()
                 assert (await sender.send(sent)).stored == 1
-                sender.place = one
+                sender.harness = one
                 assert (await sender.send(sent)).duplicates == 1
                 senders = [await one.probe() for _ in range(4)]
                 for number, many in enumerate(senders):
-                    many.place = (one, two)[number % 2]
+                    many.harness = (one, two)[number % 2]
                 batches = [[record() for _ in range(20)] for _ in range(4)]
                 done = await asyncio.gather(
                     *(s.send(*b) for s, b in zip(senders, batches, strict=True))
@@ -240,17 +250,17 @@ def test_heartbeats_and_rates_are_kept_and_forgotten_on_a_server_too(
     )
 
     async def story() -> tuple[int, int, int, int]:
-        async with collector(tmp_path, store=store) as place:
-            sender = await place.probe()
+        async with collector(tmp_path, store=store) as harness:
+            sender = await harness.probe()
             for _ in range(2):
                 assert (await sender.ask("POST", "/v1/heartbeat", beat)).status == 200
             made = record(steps=slow, experiment="throttle", outcome=Outcome.THROTTLED)
             assert (await sender.send(made)).stored == 1
-            events = (await place.ask("GET", "/v1/events")).data
+            events = (await harness.ask("GET", "/v1/events")).data
             assert events["events"] == events["unconfirmed"] == []
-            kept = await place.service.store.read(heartbeats.told_since(0))
+            kept = await harness.service.store.read(heartbeats.reported_since(0))
             await sender.ask("DELETE", "/v1/probes/me")
-            left = await place.service.store.read(heartbeats.told_since(0))
+            left = await harness.service.store.read(heartbeats.reported_since(0))
             bits = sum(beat.cut.bit_count() for beat in kept)
             return len(kept), bits, len({beat.key_id for beat in kept}), len(left)
 

@@ -16,8 +16,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from collector.record_row import Judge
-from collector.serve import Running, running
-from collector.settings import LAB_LIMITS, Address, Settings
+from collector.serve import RunningCollector, running
+from collector.settings import LAB_LIMITS, Address, CollectorSettings
 from collector.store import keys
 from probe import codec
 from probe.api_types import BatchReply, EnrolRequest
@@ -160,10 +160,10 @@ class Answer:
         return msgspec.json.decode(self.body)
 
 
-class Place:
+class CollectorHarness:
     """One collector, and an HTTP client that knows where it is."""
 
-    def __init__(self, running_: Running, session: aiohttp.ClientSession) -> None:
+    def __init__(self, running_: RunningCollector, session: aiohttp.ClientSession) -> None:
         self.running = running_
         self.service = running_.service
         self.url = running_.url
@@ -190,26 +190,26 @@ class Place:
         lines = (line for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
-    async def invite(self, role: keys.Role, uses: int = 1, days: float = 1) -> str:
+    async def invite(self, role: keys.KeyRole, uses: int = 1, days: float = 1) -> str:
         invite = keys.new_invite()
         at = time.time()
         operation = keys.add_invite(invite, role, uses=uses, at=at, expires_at=at + days * 86400)
         await self.service.store.write(operation)
         return invite
 
-    async def probe(self, role: keys.Role = "probe") -> "Sender":
+    async def probe(self, role: keys.KeyRole = "probe") -> "SigningClient":
         """A fresh key, enrolled."""
-        sender = Sender(self, role)
+        sender = SigningClient(self, role)
         reply = await sender.enrol(await self.invite(role))
         assert reply.status == 200, reply.body
         return sender
 
 
-class Sender:
+class SigningClient:
     """Whoever has a key."""
 
-    def __init__(self, place: Place, role: keys.Role = "probe") -> None:
-        self.place = place
+    def __init__(self, harness: CollectorHarness, role: keys.KeyRole = "probe") -> None:
+        self.harness = harness
         self.role = role
         self.key = Ed25519PrivateKey.generate()
         self.public = self.key.public_key().public_bytes_raw()
@@ -223,13 +223,13 @@ class Sender:
             invite=invite,
             role=self.role,
         )
-        return await self.place.ask("POST", "/v1/enroll", codec.encode(request))
+        return await self.harness.ask("POST", "/v1/enroll", codec.encode(request))
 
     def sign(
         self, method: str, path: str, body: bytes = b"", *, created: int | None = None
     ) -> dict[str, str]:
         at = str(int(time.time()) if created is None else created)
-        collector_id = self.place.service.store.collector_id
+        collector_id = self.harness.service.store.collector_id
         message = codec.signed_bytes(collector_id, method, path, at, body)
         return {
             "Qaz-Key": self.key_id,
@@ -247,7 +247,7 @@ class Sender:
         created: int | None = None,
     ) -> Answer:
         headers = {"Content-Type": type_, **self.sign(method, path, body, created=created)}
-        return await self.place.ask(method, path, body, headers)
+        return await self.harness.ask(method, path, body, headers)
 
     async def post(self, batch: bytes) -> Answer:
         return await self.ask("POST", "/v1/measurements", batch, type_=codec.BATCH_TYPE)
@@ -258,11 +258,11 @@ class Sender:
         return reply.read(BatchReply)
 
 
-def settings(folder: Path, **changes: Any) -> Settings:
+def settings(folder: Path, **changes: Any) -> CollectorSettings:
     file = folder / "targets.csv"
     if not file.exists():
         file.write_text(TARGETS)
-    made = Settings(
+    made = CollectorSettings(
         listen=Address("127.0.0.1", 0),
         store=f"sqlite:///{folder}/store.sqlite3",
         enrolment="open",
@@ -276,11 +276,11 @@ def settings(folder: Path, **changes: Any) -> Settings:
 @asynccontextmanager
 async def collector(
     folder: Path, *, judge: Judge = believe, **changes: Any
-) -> AsyncIterator[Place]:
+) -> AsyncIterator[CollectorHarness]:
     """A collector that really listens, and goes when the context ends."""
     timeout = aiohttp.ClientTimeout(total=30)
     async with (
-        running(settings(folder, **changes), judge=judge) as place,
+        running(settings(folder, **changes), judge=judge) as harness,
         aiohttp.ClientSession(timeout=timeout) as session,
     ):
-        yield Place(place, session)
+        yield CollectorHarness(harness, session)

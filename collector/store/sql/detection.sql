@@ -1,5 +1,5 @@
 -- name: beat_add
--- Twelve bits an hour, one for each five minutes; what was said before stays said.
+-- Twelve bits an hour, one for each five minutes; bits that are set stay set.
 INSERT INTO beat (key_id, hour, country, asn, heard, cut, missed)
 VALUES (:key_id, :hour, :country, :asn, :heard, :cut, :missed)
 ON CONFLICT (key_id, hour, country, asn) DO UPDATE SET heard = beat.heard | excluded.heard,
@@ -9,7 +9,7 @@ ON CONFLICT (key_id, hour, country, asn) DO UPDATE SET heard = beat.heard | excl
 SELECT key_id, hour, country, asn, heard, cut, missed FROM beat
 WHERE hour >= :hour AND hour < :until ORDER BY hour, key_id
 
--- name: beats_told
+-- name: beats_reported
 SELECT key_id, hour, country, asn, heard, cut, missed FROM beat
 WHERE hour >= :hour AND (cut <> 0 OR missed <> 0) ORDER BY hour, key_id
 
