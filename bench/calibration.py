@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from probe.lab.catalogue.lines import LINES
-from probe.lab.matrix import Row, chosen, on_line, play_all
+from probe.lab.matrix import MatrixRow, move_to_line, run_matrix, select_scenarios
 from probe.model import Outcome
 
 _EDGES = (0.0, 0.6, 0.8, 0.88, 0.92, 0.96, 1.01)
@@ -28,28 +28,28 @@ Verdicts = Sequence[dict[str, object]]
 
 def rows(line: str, runs: int, pattern: str) -> Iterable[dict[str, object]]:
     """Play, and say of every verdict what it was and whether it was right."""
-    scenarios = [s for s in chosen(pattern) if "throttle" not in s.experiments]
-    usual = [s for s in scenarios if not s.climate.control.startswith("st")]
-    for played in play_all(on_line(usual, LINES[line]), runs=runs):
+    scenarios = [s for s in select_scenarios(pattern) if "throttle" not in s.experiments]
+    is_default = [s for s in scenarios if not s.environment.control.startswith("st")]
+    for played in run_matrix(move_to_line(is_default, LINES[line]), runs=runs):
         if played.problem:
-            print(f"left out: {played.climate}: {played.problem}")
+            print(f"left out: {played.environment}: {played.problem}")
         for row in played.rows:
             yield _told(row, line)
 
 
-def _told(row: Row, line: str) -> dict[str, object]:
+def _told(row: MatrixRow, line: str) -> dict[str, object]:
     return {
         "scenario": row.scenario.name,
         "url": row.expect.url,
         "line": line,
         "run": row.run,
         "wanted": row.expect.outcome,
-        "outcome": row.got.outcome,
-        "confidence": row.got.confidence,
+        "outcome": row.actual.outcome,
+        "confidence": row.actual.confidence,
         "right": row.outcome_right,
         "mechanisms_right": row.right,
-        "falsely_accused": row.false_accusation,
-        "rules": list(row.got.rules),
+        "falsely_accused": row.false_positive,
+        "rules": list(row.actual.rules),
     }
 
 
@@ -96,8 +96,8 @@ def summary(verdicts: Verdicts) -> str:
 
 def report(verdicts: Verdicts) -> str:
     """Everything, and the half of the scenarios with odd hashes apart."""
-    apart = [v for v in verdicts if zlib.crc32(str(v["scenario"]).encode()) % 2]
-    parts = (("All scenarios", verdicts), ("The half with odd hashes", apart))
+    group = [v for v in verdicts if zlib.crc32(str(v["scenario"]).encode()) % 2]
+    parts = (("All scenarios", verdicts), ("The half with odd hashes", group))
     return "\n\n".join(f"## {name}\n\n{summary(v)}\n\n{table(v)}" for name, v in parts if v)
 
 

@@ -11,8 +11,8 @@ import argparse
 import os
 import shlex
 
-from bench.field.ground import Cost, Ground, machine
 from bench.field.plan import Spec
+from bench.field.testbed import Cost, FieldTestbed, machine
 
 CURL = (
     "curl -sS -Z --parallel-max 64 --cacert {ca} -L --compressed --connect-timeout 5 --max-time 20"
@@ -36,25 +36,25 @@ def main() -> None:
     parser.add_argument("--sites", type=int, default=500)
     parser.add_argument("--blocked", type=float, default=0.1)
     parser.add_argument("--command", action="append", help="a template; may be given again")
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     print(machine())
     print(f"{'':24}{'a minute':>10}{'seconds':>10}{'ms cpu':>10}{'MB':>10}{'KB down':>10}")
-    with Ground(Spec(sites=chosen.sites, blocked=chosen.blocked)) as ground:
-        ours = ground.probe()
-        print(row("qazprobe", ours, chosen.sites), flush=True)
-        urls, config = ground.folder / "urls.txt", ground.folder / "curl.txt"
-        urls.write_text("".join(f"{url}\n" for url in ground.urls()))
+    with FieldTestbed(Spec(sites=options.sites, blocked=options.blocked)) as testbed:
+        ours = testbed.probe()
+        print(row("qazprobe", ours, options.sites), flush=True)
+        urls, config = testbed.folder / "urls.txt", testbed.folder / "curl.txt"
+        urls.write_text("".join(f"{url}\n" for url in testbed.urls()))
         config.write_text(
-            "".join(f'url = "{url}"\noutput = "/dev/null"\n' for url in ground.urls())
+            "".join(f'url = "{url}"\noutput = "/dev/null"\n' for url in testbed.urls())
         )
-        for template in chosen.command or [CURL]:
+        for template in options.command or [CURL]:
             command = template.format(
-                urls=urls, config=config, ca=ground.folder / "ca.pem", out=ground.folder / "out"
+                urls=urls, config=config, ca=testbed.folder / "ca.pem", out=testbed.folder / "out"
             )
             argv = ["sh", "-c", f"exec {command} >/dev/null 2>&1"]
-            cost = ground.measure(argv, os.environ)
+            cost = testbed.measure(argv, os.environ)
             name = shlex.split(command)[0].rpartition("/")[2]
-            print(row(name, cost, chosen.sites, ours), flush=True)
+            print(row(name, cost, options.sites, ours), flush=True)
 
 
 if __name__ == "__main__":

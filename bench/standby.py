@@ -14,9 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from bench.field.abroad import Abroad
-from bench.field.ground import PROBE, Ground, machine
+from bench.field.collector import FieldCollector
 from bench.field.plan import Spec
+from bench.field.testbed import PROBE, FieldTestbed, machine
 from probe.lab import commands
 
 _A_DAY = 24 * 60 / 5  # heartbeats
@@ -25,29 +25,32 @@ _A_DAY = 24 * 60 / 5  # heartbeats
 def main() -> None:
     parser = argparse.ArgumentParser(description="What a probe costs while it measures nothing.")
     parser.add_argument("--seconds", type=float, default=60.0)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     print(machine())
-    with Ground(Spec(sites=8, round_trip=0.05)) as ground, Abroad(ground) as abroad:
-        env = commands.environment(ground.env())
+    with (
+        FieldTestbed(Spec(sites=8, round_trip=0.05)) as testbed,
+        FieldCollector(testbed) as field_collector,
+    ):
+        env = commands.environment(testbed.env())
         probe = [sys.executable, "-c", PROBE]
         consent = [*probe, "consent", "--yes", "--heartbeat"]
         subprocess.run(consent, env=env, check=True, capture_output=True)
-        there = ["--collector", abroad.url, "--lab", "--quiet"]
-        ground.measure([*probe, "upload", *there], env)  # enrols
-        beat = ground.measure([*probe, "upload", *there], env)
+        there = ["--collector", field_collector.url, "--lab", "--quiet"]
+        testbed.measure([*probe, "upload", *there], env)  # enrols
+        beat = testbed.measure([*probe, "upload", *there], env)
         lasting = f"{beat.seconds:6.2f} s {1000 * beat.cpu:6.0f} ms cpu {beat.memory / 1e6:5.0f} MB"
         traffic = f"{beat.down / 1000:6.1f} KB down {beat.up / 1000:5.1f} KB up"
         daily = f"{_A_DAY * beat.cpu:.0f} s, {_A_DAY * (beat.down + beat.up) / 1e6:.1f} MB"
         print(f"a heartbeat by the timer   {lasting} {traffic}; a day: {daily}")
         argv = [
-            *probe, "run", "--targets", str(ground.folder / "listed.txt"), *there, "--every", "1h",
-            "--ca-file", str(ground.folder / "ca.pem"),
+            *probe, "run", "--targets", str(testbed.folder / "listed.txt"), *there, "--every", "1h",
+            "--ca-file", str(testbed.folder / "ca.pem"),
         ]  # fmt: skip
-        with subprocess.Popen(ground.inside(argv), env=env) as process:
+        with subprocess.Popen(testbed.inside(argv), env=env) as process:
             _settle(process.pid)
             before = _spent(process.pid)
-            time.sleep(chosen.seconds)
-            spent = 3600 * (_spent(process.pid) - before) / chosen.seconds
+            time.sleep(options.seconds)
+            spent = 3600 * (_spent(process.pid) - before) / options.seconds
             memory = Path(f"/proc/{process.pid}/status").read_text().partition("VmRSS:")[2].split()
             process.terminate()
         print(

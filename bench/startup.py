@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from bench.field.ground import machine
+from bench.field.testbed import machine
 
 COMMANDS = ("--version", "--help", "run --dry-run https://example.com/")
 START = "from probe.cli import main; main()"
@@ -25,17 +25,17 @@ HEAVY = ["cryptography", "httpx", "dns", "aiohttp", "rich", "h2", "scapy", "aioq
 def main() -> None:
     parser = argparse.ArgumentParser(description="How long commands take to start.")
     parser.add_argument("--times", type=int, default=9)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as home:
         # As installed: modules are compiled once, not at every start.
         installed = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(Path(__file__).parents[1])}
         env = {**os.environ, **installed, "QAZPROBE_HOME": home}
-        bare = _times([sys.executable, "-c", "pass"], env, chosen.times)
+        bare = _times([sys.executable, "-c", "pass"], env, options.times)
         print(f"{'python -c pass':44}{bare[0]:7.0f} ms{median(bare):7.0f} ms")
         for command in COMMANDS:
             argv = [sys.executable, "-c", START, *command.split()]
-            spent = _times(argv, env, chosen.times)
+            spent = _times(argv, env, options.times)
             loaded = ", ".join(_heavy(argv, env)) or "nothing heavy"
             text = f"qazprobe {command}"
             print(f"{text:44}{spent[0]:7.0f} ms{median(spent):7.0f} ms   loads {loaded}")
@@ -43,7 +43,7 @@ def main() -> None:
             [sys.executable, "-c", START, "consent", "--yes"],
             env=env, capture_output=True, check=True,
         )  # fmt: skip
-        first = sorted(_until_a_question(env) for _ in range(chosen.times))
+        first = sorted(_until_a_question(env) for _ in range(options.times))
         print(f"{'qazprobe run, to its first packet':44}{first[0]:7.0f} ms{median(first):7.0f} ms")
 
 

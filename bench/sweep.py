@@ -12,9 +12,9 @@ import argparse
 from contextlib import nullcontext
 from itertools import product
 
-from bench.field.abroad import Abroad
-from bench.field.ground import Cost, Ground, machine
+from bench.field.collector import FieldCollector
 from bench.field.plan import Spec
+from bench.field.testbed import Cost, FieldTestbed, machine
 from probe.failure import Failure
 from probe.model import Dns, Http, Outcome, Quic, Record, Role, Tls
 
@@ -95,32 +95,35 @@ def main() -> None:
     parser.add_argument("--collector", action="store_true", help="with one, and a control")
     parser.add_argument("--profile", metavar="FILE", help="profile the probe into FILE")
     parser.add_argument("--show", type=int, default=0, help="print so many wrong verdicts")
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     print(machine())
-    line = f"{chosen.rate / 1e6:g} Mbit/s, {chosen.loss:.1%} loss"
-    print(f"round trip {chosen.round_trip * 1000:.0f} ms, {line}\n{_HEAD}")
-    for sites, blocked in product(chosen.sites, chosen.blocked):
+    line = f"{options.rate / 1e6:g} Mbit/s, {options.loss:.1%} loss"
+    print(f"round trip {options.round_trip * 1000:.0f} ms, {line}\n{_HEAD}")
+    for sites, blocked in product(options.sites, options.blocked):
         spec = Spec(
             sites=sites,
             blocked=blocked,
-            round_trip=chosen.round_trip,
-            rate=chosen.rate,
-            loss=chosen.loss,
-            page=chosen.page,
+            round_trip=options.round_trip,
+            rate=options.rate,
+            loss=options.loss,
+            page=options.page,
         )
         spare = nullcontext(None)
-        with Ground(spec) as ground, Abroad(ground) if chosen.collector else spare as abroad:
-            shut = frozenset(site.url for site in ground.field.sites if site.blocked)
-            for concurrency, share in product(chosen.concurrency, chosen.share):
-                cost = ground.probe(
+        with (
+            FieldTestbed(spec) as testbed,
+            FieldCollector(testbed) if options.collector else spare as field_collector,
+        ):
+            shut = frozenset(site.url for site in testbed.field.sites if site.blocked)
+            for concurrency, share in product(options.concurrency, options.share):
+                cost = testbed.probe(
                     concurrency=concurrency,
                     share=share,
-                    collector=abroad.url if abroad is not None else None,
-                    profile=chosen.profile,
+                    collector=field_collector.url if field_collector is not None else None,
+                    profile=options.profile,
                 )
                 print(row(spec, concurrency, share, cost, shut), flush=True)
                 print(stages(cost), follow_ups(cost, shut), sep="\n", flush=True)
-                for record in _wrong(cost, shut)[: chosen.show]:
+                for record in _wrong(cost, shut)[: options.show]:
                     print(f"       {record.input}: {record.verdict}")
                 if cost.exit:
                     print(f"       the probe exited with {cost.exit}")

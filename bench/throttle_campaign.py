@@ -90,10 +90,10 @@ def campaign(path: Path, cells: Iterable[Cell], lanes: int) -> int:
     book = Book(path)
     left = blocks(cells, path)
     for alone in (False, True):
-        chosen = [block for block in left if block.cell.alone is alone]
-        print(f"{len(chosen)} blocks {'one at a time' if alone else 'side by side'}", flush=True)
+        options = [block for block in left if block.cell.alone is alone]
+        print(f"{len(options)} blocks {'one at a time' if alone else 'side by side'}", flush=True)
         with ThreadPoolExecutor(1 if alone else lanes) as pool:
-            list(pool.map(lambda block: make(block, book), chosen))
+            list(pool.map(lambda block: make(block, book), options))
     return book.failed
 
 

@@ -132,9 +132,9 @@ def main() -> None:
     options = parser.parse_args()
     rerun_inside()
     with Net() as net:
-        chosen = cells(QUICK if options.quick else RATES, quick=options.quick)
-        chosen = [c for c in chosen if options.limiter in {None, c.limiter}]
-        found = errors(net, chosen, options.seconds, options.reps, save=options.save)
+        limited = cells(QUICK if options.quick else RATES, quick=options.quick)
+        limited = [cell for cell in limited if options.limiter in {None, cell.limiter}]
+        found = errors(net, limited, options.seconds, options.reps, save=options.save)
     for limiter in [options.limiter] if options.limiter else ["tbf", "police"]:
         middle, high = summary(found, limiter)
         print(f"{limiter}: median {middle:.2f} %, p90 {high:.2f} %")

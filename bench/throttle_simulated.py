@@ -13,7 +13,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
-from probe.analysis.paired_test import PAIRS_AT_MOST, State, judge_pairs, order
+from probe.analysis.paired_test import PAIRS_AT_MOST, PairState, judge_pairs, order
 from probe.model import Sample, Transfer
 
 SIZE = 1024 * 1024
@@ -61,7 +61,7 @@ def moved(arm: str, pair: int, rate: float) -> Transfer:
 
 def one_run(
     noise: Noise, slowed: float, dice: random.Random, *, checked: bool = True
-) -> tuple[State, int]:
+) -> tuple[PairState, int]:
     """The state of one run and how many transfers it took; `slowed` is A's true ratio.
 
     Not `checked`: five pairs decide, and what is not plain is not asked again.
@@ -79,17 +79,17 @@ def one_run(
                 rate *= dice.uniform(0.05, 0.6)
             steps.append(moved(arm, number + 1, rate))
         found = judge_pairs(steps)
-        if found.state is not State.MORE and not (checked and found.open):
+        if found.state is not PairState.MORE and not (checked and found.open):
             return found.state, len(steps)
-    return State.INCONCLUSIVE, len(steps)
+    return PairState.INCONCLUSIVE, len(steps)
 
 
 def many(
     noise: Noise, slowed: float, runs: int, seed: int, *, checked: bool = True
-) -> tuple[Counter[State], float]:
+) -> tuple[Counter[PairState], float]:
     """States of many runs, and the mean number of transfers."""
     dice = random.Random(f"{seed} {noise.name} {slowed}")
-    states: Counter[State] = Counter()
+    states: Counter[PairState] = Counter()
     transfers = 0
     for _ in range(runs):
         state, used = one_run(noise, slowed, dice, checked=checked)
@@ -98,10 +98,10 @@ def many(
     return states, transfers / runs
 
 
-def rates(states: Counter[State]) -> tuple[float, float]:
+def rates(states: Counter[PairState]) -> tuple[float, float]:
     """Shares of runs that were suspected or worse, and strong or worse."""
-    strong = states[State.STRONG] + states[State.EXTREME]
-    return (strong + states[State.SUSPECTED]) / states.total(), strong / states.total()
+    strong = states[PairState.STRONG] + states[PairState.EXTREME]
+    return (strong + states[PairState.SUSPECTED]) / states.total(), strong / states.total()
 
 
 def main() -> None:

@@ -29,10 +29,10 @@ from bench.throttle_rows import (
     read,
     states,
 )
-from probe.analysis.paired_test import SUSPECTED, State
+from probe.analysis.paired_test import SUSPECTED, PairState
 
 MSS = 1448
-SLOWED = (State.SUSPECTED, State.STRONG, State.EXTREME)
+SLOWED = (PairState.SUSPECTED, PairState.STRONG, PairState.EXTREME)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def null_lines(rows: Sequence[Row]) -> Iterator[Said]:
     )
     for line, tier in sorted({(r.line, r.tier) for r in every}):
         here = [r for r in every if (r.line, r.tier) == (line, tier)]
-        unsure = states(here)[State.INCONCLUSIVE]
+        unsure = states(here)[PairState.INCONCLUSIVE]
         yield Said(
             f"  {line}, {tier}, {len(here)} runs",
             "",
@@ -117,7 +117,7 @@ def cost_lines(metered: Sequence[Row]) -> Iterator[Said]:
         )
 
 
-def _accused(rows: Iterable[Row], which: Sequence[State]) -> int:
+def _accused(rows: Iterable[Row], which: Sequence[PairState]) -> int:
     found = states(rows)
     return sum(found[state] for state in which)
 
@@ -198,7 +198,7 @@ def faster(rows: Iterable[Row], limit: float) -> set[str]:
 def freeze_lines(rows: Sequence[Row]) -> Iterator[Said]:
     frozen = [r for r in rows if r.kind == "freeze"]
     if frozen:
-        found = states(frozen)[State.FREEZE]
+        found = states(frozen)[PairState.FREEZE]
         off = [abs(r.truth - at) for r in frozen for at in r.stalled_at]
         worst = max(off, default=-1)
         yield Said(

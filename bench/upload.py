@@ -10,8 +10,8 @@ import time
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bench.field.ground import Ground, machine
 from bench.field.plan import Spec
+from bench.field.testbed import FieldTestbed, machine
 from probe import codec
 
 
@@ -19,10 +19,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What sending a sweep costs.")
     parser.add_argument("--sites", type=int, default=300)
     parser.add_argument("--blocked", type=float, default=0.1)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     print(machine())
-    with Ground(Spec(sites=chosen.sites, blocked=chosen.blocked)) as ground:
-        records = ground.probe().records
+    with FieldTestbed(Spec(sites=options.sites, blocked=options.blocked)) as testbed:
+        records = testbed.probe().records
     lines = [codec.encode(record) for record in records]
     key = Ed25519PrivateKey.generate()
     print(f"{'records a batch':>16}{'bytes each':>12}{'packed':>9}{'ratio':>7}{'ms cpu each':>13}")

@@ -113,7 +113,7 @@ def test_the_example_for_researchers_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from probe import codec
-    from tests.e2e.evidence import BLOCKED, everything
+    from tests.e2e.sample_records import BLOCKED, everything
 
     lines = b"".join(codec.encode(record) + b"\n" for record in everything())
     (tmp_path / "records.jsonl").write_bytes(lines)

@@ -11,8 +11,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from bench.field.ground import machine
-from bench.peers import adapter, build, on_country, on_field, tally
+from bench.field.testbed import machine
+from bench.peers import adapter, build, on_catalogue, on_field, tally
 
 STEPS = ("field", "country", "slowed", "alone", "report")
 
@@ -21,9 +21,9 @@ def report(out: Path, *, wrong: bool) -> None:
     """Every table of a file."""
     runs = tally.grouped(tally.load(out))
     print(machine())
-    for ground in dict.fromkeys(run.ground for run in runs):
-        here = [run for run in runs if run.ground == ground]
-        print(f"\n### {ground}\n\n{tally.costs(here)}")
+    for testbed in dict.fromkeys(run.testbed for run in runs):
+        here = [run for run in runs if run.testbed == testbed]
+        print(f"\n### {testbed}\n\n{tally.costs(here)}")
         ours = [run for run in here if run.program.startswith("qazprobe")]
         for peer in (run for run in here if run not in ours):
             for one in ours[-1:]:
@@ -42,26 +42,26 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=420, help="seconds for the peer in each run")
     parser.add_argument("--only", default="", help="programs whose name has this in it")
     parser.add_argument("--wrong", action="store_true", help="list every URL that was judged wrong")
-    chosen = parser.parse_args()
-    steps = chosen.steps or STEPS
+    options = parser.parse_args()
+    steps = options.steps or STEPS
     os.sched_setaffinity(0, os.sched_getaffinity(0) - {adapter.CORE} or {adapter.CORE})
-    out = chosen.out or Path(tempfile.mkdtemp(prefix="qazprobe-peers-")) / "runs.jsonl"
-    if not chosen.steps:
+    out = options.out or Path(tempfile.mkdtemp(prefix="qazprobe-peers-")) / "runs.jsonl"
+    if not options.steps:
         build.main()
     if "field" in steps:
-        for sites in chosen.sites:
-            for blocked in chosen.blocked:
-                on_field.main(sites, blocked, chosen.limit, chosen.only, out)
+        for sites in options.sites:
+            for blocked in options.blocked:
+                on_field.main(sites, blocked, options.limit, options.only, out)
     if "country" in steps:
-        span, _, parts = chosen.parts.partition("/")
+        span, _, parts = options.parts.partition("/")
         first, _, last = span.partition("-")
         for part in range(int(first), int(last or first) + 1):
-            on_country.main(part, int(parts), chosen.limit, chosen.only, out)
+            on_catalogue.main(part, int(parts), options.limit, options.only, out)
     for name in ("slowed", "alone"):
         if name in steps:
-            on_country.main_special(name, chosen.limit, chosen.only, out)
+            on_catalogue.main_special(name, options.limit, options.only, out)
     if "report" in steps:
-        report(out, wrong=chosen.wrong)
+        report(out, wrong=options.wrong)
     print(f"runs are in {out}")
 
 

@@ -53,7 +53,7 @@ class Ends:
     wrap: Callable[[str, Sequence[str]], list[str]]
     home: str
     world: str
-    abroad: str
+    field_collector: str
     address: str
     resolvers: tuple[str, ...]
 
@@ -109,7 +109,7 @@ class Peer:
 
     def __init__(self, ends: Ends, *, helped: bool = True) -> None:
         self.ends, self.helped = ends, helped
-        self._running = commands.Running()
+        self._running = commands.BackgroundCommands()
 
     def __enter__(self) -> Self:
         folder = self.ends.folder
@@ -122,7 +122,7 @@ class Peer:
         if not self.helped:  # it is named, and refuses
             return self
         served = [str(build.program("oohelperd")), "-api-endpoint", helper]
-        self._start(self.ends.abroad, self._knowing(served), "serving ooniprobe requests")
+        self._start(self.ends.field_collector, self._knowing(served), "serving ooniprobe requests")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.field import plan as plans
-from bench.field.ground import Cost, Ground
 from bench.field.plan import Spec
+from bench.field.testbed import Cost, FieldTestbed
 from bench.peers import fakes
 from bench.peers.adapter import CLASSIC, LATEST, Bill, Ends, Peer
 from bench.peers.tally import Run, Verdict
@@ -15,16 +15,16 @@ OURS = {"qazprobe, 16 at once": 16, "qazprobe, 64 at once": 64}
 ONE = {"qazprobe, 1 at once": 1}  # as the peer does it
 
 
-def ends(ground: Ground) -> Ends:
+def ends(testbed: FieldTestbed) -> Ends:
     """A field's places; the helper stands where the sites are."""
     missing = tuple(one for one in fakes.RESOLVERS if one not in plans.PUBLIC_RESOLVERS)
     return Ends(
-        ground.folder,
-        ground.folder / "ca.pem",
-        lambda place, argv: ground.inside(argv, place),
+        testbed.folder,
+        testbed.folder / "ca.pem",
+        lambda place, argv: testbed.inside(argv, place),
         home="home",
         world="world",
-        abroad="world",
+        field_collector="world",
         address=fakes.ADDRESS,
         resolvers=missing,
     )
@@ -33,18 +33,18 @@ def ends(ground: Ground) -> Ends:
 def play(spec: Spec, limit: int, wanted: str) -> Iterator[Run]:
     """Every program whose name has `wanted` in it, over one field."""
     name = f"field, {spec.sites} sites, {spec.blocked:.0%} dropped"
-    with Ground(spec) as ground:
-        urls = ground.urls()
-        shut = {site.url for site in ground.field.sites if site.blocked}
+    with FieldTestbed(spec) as testbed:
+        urls = testbed.urls()
+        shut = {site.url for site in testbed.field.sites if site.blocked}
         for program, concurrency in {**ONE, **OURS}.items():
             if wanted in program:
-                cost = ground.probe(concurrency=concurrency)
+                cost = testbed.probe(concurrency=concurrency)
                 words = {r.input: str(r.verdict.outcome) for r in cost.sites if r.verdict}
                 yield Run(name, program, len(urls), _bill(cost), 0.0, _verdicts(words, shut))
         peers = {program: kind for program, kind in PEERS.items() if wanted in program}
         if not peers:
             return
-        with Peer(ends(ground)) as peer:
+        with Peer(ends(testbed)) as peer:
             for program, kind in peers.items():
                 bill, starting, said = peer.run(urls, kind, limit)
                 words = {url: one.word for url, one in said.items()}

@@ -56,7 +56,7 @@ class Verdict:
 class Run:
     """One program over one ground. starting: seconds before its first target."""
 
-    ground: str
+    testbed: str
     program: str
     asked: int
     bill: Bill
@@ -86,14 +86,14 @@ def merged(runs: Sequence[Run]) -> Run:
     bill = total([run.bill for run in runs])
     verdicts = tuple(verdict for run in runs for verdict in run.verdicts)
     starting, asked = sum(run.starting for run in runs), sum(run.asked for run in runs)
-    return Run(runs[0].ground, runs[0].program, asked, bill, starting, verdicts)
+    return Run(runs[0].testbed, runs[0].program, asked, bill, starting, verdicts)
 
 
 def grouped(runs: Iterable[Run]) -> list[Run]:
     """Parts put together, in the order in which they first came."""
     parts: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        parts.setdefault((run.ground, run.program), []).append(run)
+        parts.setdefault((run.testbed, run.program), []).append(run)
     return [merged(group) for group in parts.values()]
 
 

@@ -1,5 +1,5 @@
-"""A simulated country: sites, a real censor, a line with faults, and what a right verdict is.
+"""A network testbed: sites, a censor, an access line with faults, and the right verdicts.
 
-Everything happens inside network namespaces that vanish with the process that made them, or, where
-namespaces are not allowed, on loopback. No packet leaves the machine.
+It runs inside network namespaces that end with the process that made them or, without namespaces,
+on loopback. No packet leaves the machine.
 """

@@ -1,6 +1,6 @@
-"""The lab's address plan: public-looking everywhere, so that nothing is a bogon by accident.
+"""The lab's address plan: globally routable addresses, so that none is a bogon by accident.
 
-All of it exists only inside namespaces the lab made itself.
+They exist only inside the lab's own namespaces.
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -22,9 +22,9 @@ UPLINK_INTERNET = "92.47.151.2"
 UPLINK6_CENSOR = "2a00:5da0:ffff::1"
 UPLINK6_INTERNET = "2a00:5da0:ffff::2"
 
-# A long way: six routers in two countries, each named by its end that looks to the client.
-LONG_CLIENT = "192.168.77.10"
-LONG_WAY = {
+# A multihop path: six routers in two countries, by the address of their client side.
+MULTIHOP_CLIENT = "192.168.77.10"
+MULTIHOP_NEAR = {
     "home": "192.168.77.1",
     "provider": CLIENT_GATEWAY,
     "backbone": "100.70.1.2",
@@ -32,8 +32,8 @@ LONG_WAY = {
     "transit": "62.115.10.2",
     "edge": "213.248.5.2",
 }
-# Their other ends, each in the network of the next one's first.
-LONG_WAY_OUT = {
+# Their other sides, each in the network of the next router's client side.
+MULTIHOP_FAR = {
     "home": CLIENT,
     "provider": "100.70.1.1",
     "backbone": "92.47.145.1",
@@ -75,12 +75,12 @@ BOGON = "10.10.34.34"
 
 REDIRECTED_TLS_PORT = 7443
 REDIRECTED_WEB_PORT = 7080
-LIAR_PORT = 5353
+DNS_INJECTOR_PORT = 5353
 _FIRST_QUIC_PORT = 20_000
 
 
 def quic_port(index: int) -> int:
-    """Where the censor takes the QUIC datagrams of its act of this number."""
+    """The UDP port of the censor for the QUIC interference with this index."""
     return _FIRST_QUIC_PORT + index
 
 

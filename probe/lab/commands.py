@@ -1,4 +1,4 @@
-"""Start and end commands: their environment, their sessions, and nothing left behind."""
+"""Start commands in their own sessions, and end them with all their children."""
 
 import os
 import signal
@@ -14,15 +14,15 @@ Started: TypeAlias = "subprocess.Popen[bytes]"
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment without anybody's settings of qazprobe, and with this package importable."""
-    ours = str(Path(probe.__file__).parent.parent)
+    """This process's environment without qazprobe settings, with this package importable."""
+    root = str(Path(probe.__file__).parent.parent)
     kept = {name: text for name, text in os.environ.items() if not name.startswith("QAZPROBE_")}
     path = kept.get("PYTHONPATH")
-    return {**kept, "PYTHONPATH": f"{ours}:{path}" if path else ours, **(more or {})}
+    return {**kept, "PYTHONPATH": f"{root}:{path}" if path else root, **(more or {})}
 
 
 def run(argv: Sequence[str], env: Mapping[str, str] | None, timeout: float) -> Finished:
-    """Run a command to its end, or end it and all its children at the timeout."""
+    """Run a command; kill it and all its children at the timeout."""
     with subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -41,8 +41,8 @@ def run(argv: Sequence[str], env: Mapping[str, str] | None, timeout: float) -> F
     return subprocess.CompletedProcess(argv, process.returncode, out, err)
 
 
-class Running:
-    """Commands that were left running, so that they can be ended."""
+class BackgroundCommands:
+    """Commands that run in the background until `end`."""
 
     def __init__(self) -> None:
         self._started: list[Started] = []
@@ -50,7 +50,7 @@ class Running:
     def spawn(
         self, argv: Sequence[str], env: Mapping[str, str] | None, log: Path | None
     ) -> Started:
-        """Start a command that runs until `end`."""
+        """Start a command; its output is appended to `log`."""
         with (log or Path(os.devnull)).open("ab") as out:
             process = subprocess.Popen(
                 argv,
@@ -64,7 +64,7 @@ class Running:
         return process
 
     def end(self) -> None:
-        """End every command that still runs, with its children."""
+        """Kill every command that still runs, with its children."""
         for process in self._started:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

@@ -1,6 +1,6 @@
-"""The whole line on this machine in under a minute: a country, a collector, a control, a probe.
+"""The whole pipeline on this machine in under a minute: testbed, collector, control, probe.
 
-Nothing leaves the machine. Everything that is started is ended; what stays is one file of records.
+Nothing leaves the machine. All processes are ended; one file of records remains.
 """
 
 import subprocess
@@ -14,9 +14,9 @@ import click
 
 from probe.lab import commands
 from probe.lab.catalogue import catalogue
-from probe.lab.harness import Ground, Harness, records
+from probe.lab.harness import Harness, LabTestbed, records
 from probe.lab.loopback_testbed import LoopbackTestbed
-from probe.lab.testbed import NetnsTestbed, obstacle
+from probe.lab.testbed import NetnsTestbed, unavailable_reason
 
 _SHOWN = (
     "innocent.fine",
@@ -38,41 +38,41 @@ _SHOWN = (
     "innocent.redirect_301",
 )
 _FAMILIES = ("qazprobe_target_outcome", "qazprobe_target_mechanism", "qazprobe_tls_interception")
-_MOST_LINES = 40
+_MAX_LINES = 40
 _RECORDS = Path("qazprobe-demo.jsonl")
 
 
-def demo(output: Path = _RECORDS, *, force_street: bool = False) -> int:
-    """Show the main job without any internet.
+def demo(output: Path = _RECORDS, *, force_loopback: bool = False) -> int:
+    """Run the demonstration and print its results.
 
     Returns:
-        An exit code: 0 when the line ran to its end and nobody was falsely accused.
+        An exit code: 0 if the probe succeeded and there was no false positive.
     """
     began = time.monotonic()
-    with _ground(force_street=force_street) as ground:
-        ready = Harness(ground)
-        urls = ground.urls()
+    with _testbed(force_loopback=force_loopback) as testbed:
+        harness = Harness(testbed)
+        urls = testbed.urls()
         _say(f"{len(urls)} targets, a censor, a collector with its embedded store")
-        ready.start_collector(urls)
-        _say("a control looks at every target from an open network")
-        ready.start_control(urls)
-        ready.consent()
-        _say("a volunteer's probe looks from behind the censor")
-        argv = ready.probe_argv(urls, output.absolute())
+        harness.start_collector(urls)
+        _say("a control measures every target from an uncensored network")
+        harness.start_control(urls)
+        harness.consent()
+        _say("a probe measures every target from behind the censor")
+        argv = harness.probe_argv(urls, output.absolute())
         code = subprocess.run(
-            ground.wrap("client", argv),
-            stdout=subprocess.DEVNULL,  # its own table; ours also says what would have been right
-            env=commands.environment(ready.probe_env()),
+            testbed.wrap("client", argv),
+            stdout=subprocess.DEVNULL,  # the table below also has the right verdicts
+            env=commands.environment(harness.probe_env()),
             check=False,
         ).returncode
         if code:
             _say(f"the probe exited with {code}")
-        accused = _show(ground, list(records(output)))
+        false_positives = _show(testbed, list(records(output)))
         _say(f"records: {output.absolute()}")
-        _say("what Prometheus scrapes from the collector:")
-        _show_metrics(ready.metrics())
-    _say(f"done in {time.monotonic() - began:.0f} s; everything that was started has been ended")
-    return 1 if accused or code else 0
+        _say("the collector's metrics:")
+        _show_metrics(harness.metrics())
+    _say(f"done in {time.monotonic() - began:.0f} s; all processes have been ended")
+    return 1 if false_positives or code else 0
 
 
 def _say(text: str) -> None:
@@ -80,52 +80,54 @@ def _say(text: str) -> None:
 
 
 @contextmanager
-def _ground(*, force_street: bool) -> Iterator[Ground]:
-    """A country if this machine allows one, else the street; says which."""
+def _testbed(*, force_loopback: bool) -> Iterator[LabTestbed]:
+    """A testbed in namespaces if possible, else on loopback; prints which."""
     shown = [each for each in catalogue() if each.name in _SHOWN]
-    reason = "it was asked for" if force_street else obstacle()
+    reason = "requested" if force_loopback else unavailable_reason()
     if reason is None:
-        _say("a simulated country in network namespaces of this machine; nothing leaves it")
-        with NetnsTestbed(shown) as country:
-            yield country
+        _say("a simulated network in namespaces of this machine; nothing leaves it")
+        with NetnsTestbed(shown) as testbed:
+            yield testbed
         return
-    _say(f"a street of rude servers on loopback, for there can be no country here: {reason}")
-    with LoopbackTestbed(each for each in catalogue() if each.street) as street:
-        yield street
+    _say(f"a simulated network on loopback; no network namespaces: {reason}")
+    with LoopbackTestbed(each for each in catalogue() if each.loopback) as loopback:
+        yield loopback
 
 
-def _show(ground: Ground, found: Sequence[Mapping[str, object]]) -> int:
-    """A table of what was found; returns how many were falsely accused."""
+def _show(testbed: LabTestbed, found: Sequence[Mapping[str, object]]) -> int:
+    """Print a table of the verdicts; return the number of false positives."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
-    table = Table("outcome, mechanism", "sure", "right", "target, and why", box=box.SIMPLE_HEAD)
-    right = accused = 0
+    table = Table(
+        "outcome, mechanism", "confidence", "right", "target, reason", box=box.SIMPLE_HEAD
+    )
+    right = false_positives = 0
     for record in found:
         verdict, url = record.get("verdict"), str(record.get("input"))
-        if not isinstance(verdict, dict) or url not in ground.urls():
+        if not isinstance(verdict, dict) or url not in testbed.urls():
             continue
         mechanisms = tuple(verdict.get("mechanisms", ()))
-        is_right = ground.expect(url).accepts(verdict["outcome"], mechanisms)
+        is_right = testbed.expect(url).accepts(verdict["outcome"], mechanisms)
         right += is_right
-        accused += ground.expect(url).accuses_falsely(verdict["outcome"])
+        false_positives += testbed.expect(url).is_false_positive(verdict["outcome"])
         what = "\n".join([f"[bold]{verdict['outcome']}[/]", *mechanisms])
         reasons = [str(rule.get("reason", "")) for rule in verdict.get("rules", ())]
-        sure = f"{verdict.get('confidence', 0.0):.0%}"
+        confidence = f"{verdict.get('confidence', 0.0):.0%}"
         why = "\n".join([f"[bold]{url}[/]", *reasons[:1]])
-        table.add_row(what, sure, "yes" if is_right else "no", why)
+        table.add_row(what, confidence, "yes" if is_right else "no", why)
     console.print(table)
-    _say(f"{right} of {table.row_count} verdicts are what they should be")
-    return accused
+    _say(f"{right} of {table.row_count} verdicts are right")
+    return false_positives
 
 
 def _show_metrics(text: str) -> None:
-    """The lines that tell of targets, those that say something."""
+    """Print the non-zero series about targets."""
     lines = [line for line in text.splitlines() if line.startswith(_FAMILIES)]
-    telling = [line for line in lines if not line.endswith((" 0", " 0.0"))]
-    for line in telling[:_MOST_LINES]:
+    nonzero = [line for line in lines if not line.endswith((" 0", " 0.0"))]
+    for line in nonzero[:_MAX_LINES]:
         click.echo(f"  {line}")
-    if len(telling) > _MOST_LINES:
-        click.echo(f"  … and {len(telling) - _MOST_LINES} more")
+    if len(nonzero) > _MAX_LINES:
+        click.echo(f"  … and {len(nonzero) - _MAX_LINES} more")

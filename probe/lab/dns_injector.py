@@ -1,4 +1,4 @@
-"""The censor's user-space part for DNS: false answers, alone or racing the true ones."""
+"""The censor's DNS injector: forged answers, alone or racing the true ones."""
 
 import contextlib
 import socket
@@ -7,37 +7,37 @@ import time
 from collections.abc import Callable
 
 from probe.lab import addresses as plan, names
-from probe.lab.names import lie
-from probe.lab.scenario import Lie
+from probe.lab.names import forge_answer
+from probe.lab.scenario import DnsTampering
 from probe.lab.topology import Topology
 
-_RACE = 0.03  # seconds between the two answers of an injection
-_INJECTED_TTL = 37  # an injector sits nearer, and its packets say so
+_RACE = 0.03  # seconds between the forged and the true answer
+_INJECTED_TTL = 37  # unlike a resolver's: an injector is fewer hops away
 _UPSTREAM_LIMIT = 3.0
 
-Peer = tuple[str, int]
+SocketAddress = tuple[str, int]
 
 
 class DnsInjector:
-    """Answers redirected queries: falsely, honestly, or both."""
+    """Answers redirected queries with a forged answer, the true one, or both."""
 
     def __init__(
         self,
-        world: Topology,
+        topology: Topology,
         server: socket.socket,
-        upstream: Peer,
+        upstream: SocketAddress,
         *,
-        lies: Callable[[Lie], bool] = lambda _: True,
+        applies: Callable[[DnsTampering], bool] = lambda _: True,
         translate: Callable[[bytes], bytes] = lambda data: data,
     ) -> None:
-        self._world = world
+        self._world = topology
         self._server = server
         self._upstream = upstream
-        self._lies = lies
+        self._applies = applies
         self._translate = translate
 
     def run(self) -> None:
-        """Answer for ever, each query in a thread of its own."""
+        """Answer until the socket is closed, each query in its own thread."""
         while True:
             try:
                 data, peer = self._server.recvfrom(4096)
@@ -45,42 +45,46 @@ class DnsInjector:
                 return
             threading.Thread(target=self._handle, args=(data, peer), daemon=True).start()
 
-    def _handle(self, data: bytes, peer: Peer) -> None:
+    def _handle(self, data: bytes, peer: SocketAddress) -> None:
         query = names.parse(data)
         if query is None:
             return
-        name, kind = names.asked(query)
-        act = self._act(name)
-        if act is None:
+        name, kind = names.question_of(query)
+        interference = self._find(name)
+        if interference is None:
             self._relay(data, peer, kind)
             return
-        mirror = self._world.mirrors.get(act.name, plan.NOWHERE)
-        forged = lie(query, act.how, mirror)
+        mirror = self._world.mirrors.get(interference.name, plan.NOWHERE)
+        forged = forge_answer(query, interference.how, mirror)
         false = None if forged is None else forged.to_wire()
-        if act.how == "inject_second":
+        if interference.how == "inject_second":
             self._relay(data, peer, kind)
             time.sleep(_RACE)
-        self._send(false, peer, injected=act.how.startswith("inject"))
-        if act.how == "inject_first":
+        self._send(false, peer, injected=interference.how.startswith("inject"))
+        if interference.how == "inject_first":
             time.sleep(_RACE)
             self._relay(data, peer, kind)
 
-    def _act(self, name: str) -> Lie | None:
-        for act in self._world.acts:
-            if isinstance(act, Lie) and act.name == name and self._lies(act):
-                return act
+    def _find(self, name: str) -> DnsTampering | None:
+        for interference in self._world.interferences:
+            if (
+                isinstance(interference, DnsTampering)
+                and interference.name == name
+                and self._applies(interference)
+            ):
+                return interference
         return None
 
-    def _relay(self, data: bytes, peer: Peer, kind: str) -> None:
-        """The true answer, or what the country's resolvers make of it."""
+    def _relay(self, data: bytes, peer: SocketAddress, kind: str) -> None:
+        """Send the true answer, after any whole-line tampering."""
         query = names.parse(data)
-        if query is not None and self._world.nation("hotel_dns"):
+        if query is not None and self._world.has_whole_line("hotel_dns"):
             addresses = (plan.PORTAL,) if kind == "A" else ()
             self._send(names.respond(query, addresses=addresses).to_wire(), peer)
             return
         answer = self._ask(data)
         missing = answer is not None and answer[3] & 0x0F == 3  # RFC 1035: NXDOMAIN
-        if query is not None and missing and self._world.nation("nxdomain_sold"):
+        if query is not None and missing and self._world.has_whole_line("nxdomain_sold"):
             addresses = (plan.AD_PAGE,) if kind == "A" else ()
             answer = names.respond(query, addresses=addresses).to_wire()
         self._send(answer, peer)
@@ -94,7 +98,7 @@ class DnsInjector:
                 return upstream.recv(4096)
         return None
 
-    def _send(self, data: bytes | None, peer: Peer, *, injected: bool = False) -> None:
+    def _send(self, data: bytes | None, peer: SocketAddress, *, injected: bool = False) -> None:
         if data is None:
             return
         options = [(socket.SOL_IP, socket.IP_TTL, _INJECTED_TTL.to_bytes(4, "little"))]
@@ -102,9 +106,9 @@ class DnsInjector:
             self._server.sendmsg([self._translate(data)], options if injected else [], 0, peer)
 
 
-def start(world: Topology) -> None:
-    """Take redirected queries in this namespace."""
+def start(topology: Topology) -> None:
+    """Handle redirected queries in this namespace."""
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("0.0.0.0", plan.LIAR_PORT))
-    liar = DnsInjector(world, server, (plan.SYSTEM_RESOLVER, 53))
-    threading.Thread(target=liar.run, daemon=True).start()
+    server.bind(("0.0.0.0", plan.DNS_INJECTOR_PORT))
+    injector = DnsInjector(topology, server, (plan.SYSTEM_RESOLVER, 53))
+    threading.Thread(target=injector.run, daemon=True).start()

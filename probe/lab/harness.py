@@ -1,7 +1,7 @@
-"""Run the real commands in a country (or on the street): collector, control, probe.
+"""Run the real commands in a testbed: collector, control, probe.
 
-Everything here is done as a person would do it: by the commands, with their options. What comes
-back are the records the probe wrote.
+Everything is done by commands and their options, as a person would do it. The results are the
+records that the probe writes.
 """
 
 import json
@@ -16,20 +16,20 @@ from typing import Protocol
 from probe.config import FILE
 from probe.lab import commands
 from probe.lab.scenario import ControlState, Expect
-from probe.lab.testbed import Where
+from probe.lab.testbed import NodeName
 
 _PROBE = (sys.executable, "-c", "from probe.cli import main; main()")
 _COLLECTOR = (sys.executable, "-c", "from collector.cli import main; main()")
-_STALE = (sys.executable, "-m", "probe.lab.late_clock")
+_SLOW_CLOCK = (sys.executable, "-m", "probe.lab.late_clock")
 _START_LIMIT = 20.0
 _CONTROL_LIMIT = 240.0
 _POLL = 0.05
 _ANY_SITE = "https://www.debian.org/"
-_KNOCK = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)"
+_CONNECT = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)"
 
 
-class Ground(Protocol):
-    """Where commands can be run: a `NetnsTestbed`, or a `LoopbackTestbed`."""
+class LabTestbed(Protocol):
+    """The interface of `NetnsTestbed` and `LoopbackTestbed`."""
 
     folder: Path
 
@@ -51,7 +51,7 @@ class Ground(Protocol):
     def options(self) -> dict[str, str]: ...
     def run(
         self,
-        where: Where,
+        node: NodeName,
         argv: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
@@ -59,88 +59,88 @@ class Ground(Protocol):
     ) -> commands.Finished: ...
     def spawn(
         self,
-        where: Where,
+        node: NodeName,
         argv: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
         log: Path | None = None,
     ) -> commands.Started: ...
-    def wrap(self, where: Where, argv: Sequence[str]) -> list[str]: ...
+    def wrap(self, node: NodeName, argv: Sequence[str]) -> list[str]: ...
 
 
-class StageError(RuntimeError):
-    """A command of the line did not do what it should; the message has what it said."""
+class HarnessError(RuntimeError):
+    """A command failed; the message has its output."""
 
 
 @dataclass
 class Harness:
-    """One country with a collector in it, ready for controls and probes.
+    """Runs a collector, a control and a probe in one testbed.
 
     Attributes:
-        collector: How its command is started.
+        collector: The command line of `qazcollector`.
     """
 
-    ground: Ground
+    testbed: LabTestbed
     collector: Sequence[str] = _COLLECTOR
     store: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.store = f"sqlite:///{self.ground.folder / 'collector.sqlite3'}"
+        self.store = f"sqlite:///{self.testbed.folder / 'collector.sqlite3'}"
 
     def start_collector(self, urls: Sequence[str]) -> None:
-        """Start the collector with its embedded store, and wait until it takes connections.
+        """Start the collector with its embedded store, and wait until it accepts connections.
 
-        `urls` are its listed targets: those it shows by name, and lets be rechecked.
+        `urls` are its listed targets: it shows them by name and accepts rechecks of them.
         """
-        ground = self.ground
-        listed = ground.folder / "listed.txt"
-        listed.write_text("".join(f"{url}\n" for url in _sites(urls)))
-        serve = ["serve", "--listen", ground.collector_listen, "--bulk", ground.bulk_listen]
+        testbed = self.testbed
+        listed = testbed.folder / "listed.txt"
+        listed.write_text("".join(f"{url}\n" for url in _urls_of(urls)))
+        serve = ["serve", "--listen", testbed.collector_listen, "--bulk", testbed.bulk_listen]
         more = ["--store", self.store, "--enrolment", "open", "--lab"]
         more += ["--targets", str(listed)]
-        log = ground.folder / "collector.log"
-        process = ground.spawn("internet", [*self.collector, *serve, *more], log=log)
-        host, _, port = ground.collector_url.removeprefix("http://").rpartition(":")
-        knock = [sys.executable, "-c", _KNOCK, host, port]
+        log = testbed.folder / "collector.log"
+        process = testbed.spawn("internet", [*self.collector, *serve, *more], log=log)
+        host, _, port = testbed.collector_url.removeprefix("http://").rpartition(":")
+        connect = [sys.executable, "-c", _CONNECT, host, port]
         deadline = time.monotonic() + _START_LIMIT
-        while ground.run("internet", knock).returncode:
+        while testbed.run("internet", connect).returncode:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise StageError(f"the collector did not start: {log.read_text()[-2000:]}")
+                raise HarnessError(f"the collector did not start: {log.read_text()[-2000:]}")
             time.sleep(_POLL)
 
     def start_control(
-        self, urls: Sequence[str], *, stale: bool = False, looks: Sequence[str] = ("web",)
+        self, urls: Sequence[str], *, stale: bool = False, experiments: Sequence[str] = ("web",)
     ) -> None:
-        """Enrol a control, let it look at every URL, and leave it there to answer rechecks.
+        """Enrol a control, let it measure every URL, and leave it running to answer rechecks.
 
-        `stale`: its clock is 45 minutes late, so that everything it says is old; it answers none.
+        `stale`: its clock is 45 minutes slow, so its measurements are stale; it answers no recheck.
         """
-        found = self.ground.folder / "control.jsonl"
-        argv = [*self._run_argv("abroad", urls, found, role="control"), "-e", ",".join(looks)]
+        found = self.testbed.folder / "control.jsonl"
+        argv = [*self._run_argv("abroad", urls, found, role="control"), "-e", ",".join(experiments)]
         env = {**self._home("abroad"), "QAZPROBE_INVITE": self._invite()}
-        log = self.ground.folder / "control.log"
-        if stale or not self.ground.control_stays:
-            command = [*(_STALE if stale else _PROBE), *argv]
-            self.ground.censor(on=False)
-            said = self.ground.run("abroad", command, env=env, timeout=_CONTROL_LIMIT)
-            self.ground.censor(on=True)
-            _accept(said, "the control")
+        log = self.testbed.folder / "control.log"
+        if stale or not self.testbed.control_stays:
+            command = [*(_SLOW_CLOCK if stale else _PROBE), *argv]
+            self.testbed.censor(on=False)
+            finished = self.testbed.run("abroad", command, env=env, timeout=_CONTROL_LIMIT)
+            self.testbed.censor(on=True)
+            _checked_output(finished, "the control")
             return
-        process = self.ground.spawn("abroad", [*_PROBE, *argv, "--every", "5m"], env=env, log=log)
+        process = self.testbed.spawn("abroad", [*_PROBE, *argv, "--every", "5m"], env=env, log=log)
         deadline = time.monotonic() + _CONTROL_LIMIT
         while not _finished(found):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise StageError(f"the control did not finish: {log.read_text()[-2000:]}")
+                raise HarnessError(f"the control did not finish: {log.read_text()[-2000:]}")
             time.sleep(_POLL)
         time.sleep(1.0)  # its upload follows its last record
 
     def consent(self) -> None:
-        """Say yes on the volunteer's behalf: nobody is at risk here."""
+        """Give consent on the volunteer's behalf."""
         argv = [*_PROBE, "consent", "--yes"]
-        _accept(self.ground.run("client", argv, env=self._home("client")), "consent")
+        _checked_output(self.testbed.run("client", argv, env=self._home("client")), "consent")
 
     def configure(self, settings: str) -> None:
-        """What the volunteer has in `qazprobe.toml`."""
+        """Write the volunteer's `qazprobe.toml`."""
         home = Path(self._home("client")["QAZPROBE_HOME"])
         (home / FILE).write_text(settings)
 
@@ -151,13 +151,15 @@ class Harness:
     def probe(
         self, urls: Sequence[str], *more: str, timeout: float = 600.0
     ) -> list[dict[str, object]]:
-        """Run the probe behind the censor and give back its records."""
-        found = self.ground.folder / "records.jsonl"
+        """Run the probe behind the censor and return its records."""
+        found = self.testbed.folder / "records.jsonl"
         found.unlink(missing_ok=True)
         argv = self.probe_argv(urls, found, "--quiet", *more)
-        said = self.ground.run("client", argv, env=self._home("client"), timeout=timeout)
-        if said.returncode not in {0, 3, 4}:
-            raise StageError(f"the probe exited with {said.returncode}: {said.stderr[-2000:]}")
+        finished = self.testbed.run("client", argv, env=self._home("client"), timeout=timeout)
+        if finished.returncode not in {0, 3, 4}:
+            raise HarnessError(
+                f"the probe exited with {finished.returncode}: {finished.stderr[-2000:]}"
+            )
         return list(records(found))
 
     def probe_env(self) -> dict[str, str]:
@@ -165,27 +167,29 @@ class Harness:
         return self._home("client")
 
     def metrics(self) -> str:
-        """What Prometheus would scrape."""
+        """The collector's exposition, as Prometheus scrapes it."""
         fetch = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"
-        url = f"{self.ground.collector_url}/metrics"
-        return self.ground.run("internet", [sys.executable, "-c", fetch, url]).stdout
+        url = f"{self.testbed.collector_url}/metrics"
+        return self.testbed.run("internet", [sys.executable, "-c", fetch, url]).stdout
 
     def _invite(self) -> str:
         argv = [*_COLLECTOR, "enroll", "--store", self.store, "--role", "control"]
-        return _accept(self.ground.run("internet", argv), "enroll").strip().splitlines()[-1]
+        return (
+            _checked_output(self.testbed.run("internet", argv), "enroll").strip().splitlines()[-1]
+        )
 
-    def _home(self, where: Where) -> dict[str, str]:
-        home = self.ground.folder / f"home-{where}"
+    def _home(self, node: NodeName) -> dict[str, str]:
+        home = self.testbed.folder / f"home-{node}"
         home.mkdir(exist_ok=True)
-        return {"QAZPROBE_HOME": str(home), **self.ground.options()}
+        return {"QAZPROBE_HOME": str(home), **self.testbed.options()}
 
     def _run_argv(
-        self, where: Where, urls: Sequence[str], found: Path, *, role: str = "probe"
+        self, node: NodeName, urls: Sequence[str], found: Path, *, role: str = "probe"
     ) -> list[str]:
-        targets = self.ground.folder / f"targets-{where}.txt"
-        targets.write_text("".join(f"{url}\n" for url in _sites(urls)))
-        lab = ["--lab", "--ca-file", str(self.ground.ca_file)]
-        collector = ["--collector", self.ground.collector_url]
+        targets = self.testbed.folder / f"targets-{node}.txt"
+        targets.write_text("".join(f"{url}\n" for url in _urls_of(urls)))
+        lab = ["--lab", "--ca-file", str(self.testbed.ca_file)]
+        collector = ["--collector", self.testbed.collector_url]
         return [
             "run",
             "--targets",
@@ -199,31 +203,31 @@ class Harness:
         ]
 
 
-def _sites(inputs: Sequence[str]) -> list[str]:
-    """The web addresses among the inputs of scenarios; services have none. Never empty."""
+def _urls_of(inputs: Sequence[str]) -> list[str]:
+    """The URLs among the inputs of scenarios, or any URL if there are only services."""
     return [one for one in inputs if "://" in one] or [_ANY_SITE]
 
 
 @contextmanager
-def stage(
-    ground: Ground,
+def start_harness(
+    testbed: LabTestbed,
     control: ControlState,
     urls: Sequence[str],
-    looks: Sequence[str] = ("web",),
+    experiments: Sequence[str] = ("web",),
     settings: str = "",
 ) -> Iterator[Harness]:
-    """A collector, a control if there is to be one, and a volunteer who consented."""
-    made = Harness(ground)
-    made.start_collector(urls)
+    """A harness with a running collector, a control unless there is none, and consent."""
+    harness = Harness(testbed)
+    harness.start_collector(urls)
     if control is not ControlState.NONE:
-        made.start_control(urls, stale=control is ControlState.STALE, looks=looks)
-    made.consent()
-    made.configure(settings)
-    yield made
+        harness.start_control(urls, stale=control is ControlState.STALE, experiments=experiments)
+    harness.consent()
+    harness.configure(settings)
+    yield harness
 
 
 def records(path: Path) -> Iterator[dict[str, object]]:
-    """The records in a file; a half-written last line is left out."""
+    """The records in a file up to the first incomplete line."""
     if path.exists():
         for line in path.read_text().splitlines():
             try:
@@ -236,7 +240,7 @@ def _finished(path: Path) -> bool:
     return any(record.get("experiment") == "run" for record in records(path))
 
 
-def _accept(said: commands.Finished, what: str) -> str:
-    if said.returncode:
-        raise StageError(f"{what} exited with {said.returncode}: {said.stderr[-2000:]}")
-    return said.stdout
+def _checked_output(finished: commands.Finished, what: str) -> str:
+    if finished.returncode:
+        raise HarnessError(f"{what} exited with {finished.returncode}: {finished.stderr[-2000:]}")
+    return finished.stdout

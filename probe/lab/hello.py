@@ -19,14 +19,14 @@ def server_name(data: bytes) -> str | None:
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether the first TLS record is complete (or is no TLS at all, so that waiting is vain)."""
+    """Whether the first TLS record is complete (or the data is not TLS)."""
     if not data or data[0] != _HANDSHAKE:
         return bool(data)
     return len(data) >= 5 and len(data) >= 5 + int.from_bytes(data[3:5], "big")
 
 
 def offers_alpn(data: bytes) -> bool:
-    """Whether a ClientHello says which protocols may follow (RFC 7301)."""
+    """Whether a ClientHello has the ALPN extension (RFC 7301)."""
     return _ALPN in _readable(data)
 
 

@@ -1,6 +1,7 @@
-"""Read the server name out of QUIC Initials: their keys follow from what is in the clear.
+"""Read the server name from QUIC Initial packets.
 
-Everybody on the path can do this (RFC 9001 section 5.2), and so does the lab's censor.
+Their keys derive from the connection id in the clear (RFC 9001 section 5.2), so any on-path
+observer can decrypt them.
 """
 
 from contextlib import suppress
@@ -18,21 +19,21 @@ _MOST = 16384
 
 @dataclass
 class Initials:
-    """The client's side of one flow, as far as its ClientHello."""
+    """The CRYPTO data that the client of one flow has sent so far."""
 
     keys: "CryptoPair | None" = None
     parts: dict[int, bytes] = field(default_factory=dict)
 
-    def take(self, datagram: bytes) -> str | None:
-        """The name that the ClientHello offers, once enough of it has passed."""
+    def handle(self, datagram: bytes) -> str | None:
+        """The name in the ClientHello once enough of it has arrived, else None."""
         from aioquic.buffer import BufferReadError
         from aioquic.quic.crypto import CryptoError
 
-        # What follows a packet may be no packet: clients fill up datagrams with zeros.
+        # Zeros after the last packet are padding (RFC 9000 section 14.1), not a packet.
         with suppress(BufferReadError, CryptoError, ValueError):
             self._read(datagram)
         hello = self._hello
-        # As in a TLS record, which is what the reader of names expects.
+        # `server_name` expects a TLS record.
         return server_name(b"\x16\x03\x01" + len(hello).to_bytes(2, "big") + hello)
 
     @property
@@ -70,6 +71,6 @@ class Initials:
             if kind in {_PADDING, _PING}:
                 continue
             if kind != _CRYPTO:
-                return  # an acknowledgement: not the first flight any more
+                return  # an ACK: the first flight is over
             at, size = buffer.pull_uint_var(), buffer.pull_uint_var()
             self.parts[at] = buffer.pull_bytes(size)

@@ -1,12 +1,12 @@
-"""What a censor of the lab may do to a name, to addresses, or to everybody: as data.
+"""The interference that the lab's censor can do to a name, to addresses or to the whole line.
 
-How it is done is in `middlebox`, `proxy`, `liar` and their like.
+`middlebox`, `proxy`, `dns_injector`, `quic_censor` and `on_path_injector` carry it out.
 """
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-LieKind: TypeAlias = Literal[
+DnsTamperingKind: TypeAlias = Literal[
     "nxdomain",
     "nodata",
     "servfail",
@@ -22,21 +22,21 @@ LieKind: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Lie:
-    """DNS over UDP answers falsely for a name.
+class DnsTampering:
+    """Forged or missing answers to DNS queries over UDP for a name.
 
     Attributes:
-        whom: Whose answers: every resolver's, only the provider's own, or only third parties'.
+        resolvers: Queries to all resolvers, to the provider's (`system`), or to all others.
     """
 
     name: str
-    how: LieKind
-    whom: Literal["all", "system", "public"] = "all"
+    how: DnsTamperingKind
+    resolvers: Literal["all", "system", "public"] = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """Packets to a site's addresses are stopped, whatever name is offered.
+class AddressBlock:
+    """Packets to a site's addresses are stopped, regardless of the name in them.
 
     Attributes:
         port: Only this port, or None for all of them.
@@ -50,12 +50,12 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Hello:
-    """A TLS ClientHello that offers a name is acted upon.
+class SniFilter:
+    """Interference with TLS ClientHellos that offer a name.
 
     Attributes:
-        residual: For so many seconds afterwards the client can not reach that address and port.
-        spares: Hellos that an interceptor leaves alone: those without ALPN, or of TLS 1.3 alone.
+        residual: Seconds after a match during which the client cannot reach that address and port.
+        spares: ClientHellos the interceptor ignores: those without ALPN, or with TLS 1.3 only.
     """
 
     name: str
@@ -67,8 +67,8 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
-class Web:
-    """A plain-http request for a Host (and, if given, a path) is acted upon."""
+class HttpFilter:
+    """Interference with plain HTTP requests for a Host and, if given, a path."""
 
     name: str
     how: Literal[
@@ -86,26 +86,26 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """A ClientHello with an ECH extension, to a site's addresses, is dropped, whatever the name."""
+class EchFilter:
+    """Drops ClientHellos with an ECH extension to a site's addresses, regardless of the name."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Quic:
-    """QUIC to a site is stopped: by the name in its Initials, or by address and UDP port 443."""
+class QuicFilter:
+    """Stops QUIC to a site: by the name in its Initials, or by address and UDP port 443."""
 
     name: str
     how: Literal["drop_name", "drop", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)
-class FirstPacket:
-    """A UDP flow whose first packet begins like a protocol's goes silent; later ones are not read.
+class FirstPacketFilter:
+    """Drops UDP flows whose first packet looks like a protocol's; later packets are not inspected.
 
     Attributes:
-        begins: The first bytes of the payload, in hex. size: its whole length, bytes.
+        begins: The first bytes of the payload, in hex. size: its length, bytes.
     """
 
     name: str
@@ -114,8 +114,8 @@ class FirstPacket:
 
 
 @dataclass(frozen=True, slots=True)
-class Slow:
-    """Connections whose ClientHello offers the name are slowed.
+class Throttle:
+    """Slows connections whose ClientHello offers the name.
 
     Attributes:
         rate: Bytes a second for `police` and `shape`; bytes until silence for `freeze`.
@@ -127,8 +127,8 @@ class Slow:
 
 
 @dataclass(frozen=True, slots=True)
-class Nation:
-    """Something that is done to everybody's whole line, not to a name."""
+class WholeLine:
+    """Interference with, or a fault of, the client's whole line."""
 
     how: Literal[
         "outage",
@@ -156,17 +156,17 @@ RouterName: TypeAlias = Literal["home", "provider", "backbone", "border", "trans
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """A middlebox at a chosen router of a long way; where there is one, the way is long.
+class RouterMiddlebox:
+    """A middlebox at one router of the multihop path; a testbed with one has such a path.
 
     Attributes:
-        what: It acts upon a name in a ClientHello, in a plain request, or in a DNS question.
+        what: Where it looks for the name: a ClientHello, a plain HTTP request, a DNS question.
         how: `drop` and `reset` for the first two, `answer` for a question.
-        stands: `in` the path it takes packets out; `on` it, it only sees them and speaks first.
-        residual: In the path: for so many seconds afterwards the client can not reach that address
-            and port.
-        ttl: The IP time to live its own packets begin with, on the path.
-        delay: Seconds before it speaks, on the path.
+        stands: `in` the path it removes packets; `on` the path it sees copies and injects.
+        residual: Seconds after a match during which the client cannot reach that address and
+            port (in-path only).
+        ttl: The initial IP TTL of injected packets (on-path only).
+        delay: Seconds before it injects (on-path only).
     """
 
     name: str
@@ -179,4 +179,15 @@ class Box:
     delay: float = 0.0
 
 
-Interference: TypeAlias = Lie | Cut | Hello | Web | Shape | Quic | FirstPacket | Slow | Nation | Box
+Interference: TypeAlias = (
+    DnsTampering
+    | AddressBlock
+    | SniFilter
+    | HttpFilter
+    | EchFilter
+    | QuicFilter
+    | FirstPacketFilter
+    | Throttle
+    | WholeLine
+    | RouterMiddlebox
+)

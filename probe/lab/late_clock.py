@@ -1,9 +1,9 @@
-"""Run `qazprobe` with a clock that is 45 minutes late: a control whose every look is stale.
+"""Run `qazprobe` with a clock that is 45 minutes slow: all its control measurements are stale.
 
     python -m probe.lab.late_clock run … (the arguments of qazprobe)
 
-Only the times that are written into records are late; signatures carry the true time, so that a
-collector takes them, as it takes records that waited in a spool.
+Only the times in records are late. Signatures carry the true time, so the collector accepts them
+like records that waited in a spool.
 """
 
 from datetime import datetime, timedelta, tzinfo
@@ -15,7 +15,7 @@ LATE = timedelta(minutes=45)
 
 
 class LateClock(datetime):
-    """A clock that is behind."""
+    """A `datetime` whose `now` is late."""
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> "LateClock":

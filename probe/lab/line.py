@@ -1,7 +1,6 @@
 """The access line as a bridge in user space: delay, jitter, loss, rate, a bounded queue.
 
-Frames are taken from one interface and put on the other when their time has come. One thread, a
-heap, no copy beyond the frame itself: it carries far more than any line it plays.
+One thread receives frames on one interface and sends each on the other when it is due.
 """
 
 import contextlib
@@ -19,18 +18,18 @@ _ETH_P_ALL = 3
 _PACKET_OUTGOING = 4
 _PACKET_IGNORE_OUTGOING = 23
 _SOL_PACKET = 263
-_BURST = 0.25  # seconds that a competitor's burst, and the pause after it, last on average
+_BURST = 0.25  # mean seconds of a burst of cross traffic, and of the pause after it
 _BUFFER = 4 << 20
 
 
 @dataclass
 class Direction:
-    """One way through the line: decides when, if ever, a frame arrives.
+    """One direction of the line: decides when, if ever, a frame arrives.
 
     Attributes:
-        free_at: When the frames that are already accepted will have been sent.
-        last: When the latest frame arrives: a line delays unevenly, but it does not reorder.
-        busy, busy_changes: Whether competing traffic is there, and until when.
+        free_at: When the frames that are already queued will have been sent.
+        last: When the latest frame arrives: jitter must not reorder frames.
+        busy, busy_changes: Whether there is cross traffic, and until when.
     """
 
     spec: LineSpec
@@ -41,7 +40,7 @@ class Direction:
     busy_changes: float = 0.0
 
     def arrival(self, size: int, now: float) -> float | None:
-        """When a frame of this size that comes now will be there; None: it is lost."""
+        """When a frame of this size that is sent now arrives; None: it is lost."""
         if self.spec.loss and self.rng.random() < self.spec.loss:
             return None
         sent = self._sent(size, now)
@@ -62,7 +61,7 @@ class Direction:
         return self.free_at
 
     def _rate(self, now: float) -> float:
-        """What is left of the rate while other people's bursts come and go."""
+        """The rate that cross traffic leaves."""
         if not self.spec.cross:
             return self.spec.rate
         while now >= self.busy_changes:
@@ -73,7 +72,7 @@ class Direction:
 
 @dataclass
 class Bridge:
-    """Two interfaces and the frames under way between them."""
+    """Two interfaces and the frames in transit between them."""
 
     spec: LineSpec
     left: socket.socket
@@ -83,7 +82,7 @@ class Bridge:
     order: "count[int]" = field(default_factory=count)
 
     def run(self) -> None:
-        """Carry frames for ever."""
+        """Carry frames forever."""
         selector = selectors.DefaultSelector()
         rng = random.Random(self.seed)
         ways = {
@@ -93,22 +92,20 @@ class Bridge:
         for source, way in ways.items():
             selector.register(source, selectors.EVENT_READ, way)
         while True:
-            for key, _ in selector.select(self._patience()):
+            wait = max(0.0, self.waiting[0][0] - time.monotonic()) if self.waiting else None
+            for key, _ in selector.select(wait):
                 if isinstance(key.fileobj, socket.socket):
-                    self._take(key.fileobj, *key.data)
+                    self._receive(key.fileobj, *key.data)
             self._deliver()
 
-    def _patience(self) -> float | None:
-        return max(0.0, self.waiting[0][0] - time.monotonic()) if self.waiting else None
-
-    def _take(self, source: socket.socket, sink: socket.socket, way: Direction) -> None:
+    def _receive(self, source: socket.socket, sink: socket.socket, direction: Direction) -> None:
         now = time.monotonic()
         with contextlib.suppress(BlockingIOError):
             for _ in range(64):
                 frame, peer = source.recvfrom(65535)
                 if peer[2] == _PACKET_OUTGOING:
                     continue
-                due = way.arrival(len(frame), now)
+                due = direction.arrival(len(frame), now)
                 if due is not None:
                     heapq.heappush(self.waiting, (due, next(self.order), sink, frame))
 
@@ -121,7 +118,7 @@ class Bridge:
 
 
 def open_interface(name: str) -> socket.socket:
-    """A raw socket on an interface: whole frames, both ways."""
+    """A raw non-blocking socket on an interface, for whole frames."""
     raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
     with contextlib.suppress(OSError):
         raw.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)

@@ -1,8 +1,8 @@
-"""Where namespaces are not allowed: the same scenarios as a street of rude servers on loopback.
+"""A testbed on loopback, for machines without network namespaces.
 
-Every site stands at an address in 127.0.0.0/8 and at high ports; the censor is the servers' own
-front door, and can be switched off while the control looks. What needs packets (drops by address,
-lines, throttling) is left to the country, so a street plays only the scenarios that say so.
+Every site has an address in 127.0.0.0/8 and high ports. The censor is a proxy in front of the
+servers that is switched off while the control measures. Interference with packets (drops by
+address, lines, throttling) needs namespaces, so only scenarios marked `loopback` run here.
 """
 
 import socket
@@ -20,11 +20,11 @@ import dns.rrset
 
 from probe.lab import addresses as plan, commands, pages, resolvers, sockets, topology
 from probe.lab.dns_injector import DnsInjector
-from probe.lab.origin import Origin
+from probe.lab.origin import OriginServer
 from probe.lab.proxy import Proxy
 from probe.lab.scenario import WIRE, Expect, Scenario
 from probe.lab.sockets import Destination
-from probe.lab.testbed import Where
+from probe.lab.testbed import NodeName
 from probe.lab.topology import Topology
 from probe.model import Mechanism
 
@@ -33,7 +33,7 @@ _ELSEWHERE = "127.99.99.99"
 
 
 def to_loopback(address: str) -> str:
-    """Where an address of the plan stands on the street: 45.130.x.y at 127.45.x.y."""
+    """The loopback address of an address of the plan: 127.45.x.y for 45.130.x.y."""
     first, second, third, fourth = address.split(".")
     if (first, second) in {("45", "130"), ("92", "46")}:
         return f"127.{first}.{third}.{fourth}"
@@ -41,13 +41,13 @@ def to_loopback(address: str) -> str:
 
 
 def from_loopback(address: str) -> str:
-    """Which address of the plan a loopback address stands for."""
+    """The address of the plan for a loopback address."""
     _, block, third, fourth = address.split(".")
     return f"{block}.{'130' if block == '45' else '46'}.{third}.{fourth}"
 
 
 def translate(reply: bytes) -> bytes:
-    """A DNS reply with every IPv4 address moved to the street, and no IPv6."""
+    """A DNS reply with every IPv4 address mapped to loopback, and without IPv6."""
     message = dns.message.from_wire(reply)
     moved: list[dns.rrset.RRset] = []
     for rrset in message.answer:
@@ -65,36 +65,36 @@ def _located(connection: socket.socket) -> Destination:
     return from_loopback(address), port
 
 
-class Doors:
-    """The front doors, where the censor stands, and the back doors, where it passes through."""
+class SiteListeners:
+    """Listeners of all sites: censored ports, and uncensored ports that the censor relays to."""
 
-    def __init__(self, world: Topology, censoring: threading.Event) -> None:
+    def __init__(self, topology: Topology, censoring: threading.Event) -> None:
         self.ports = (_free_port(), _free_port())
-        self._back_ports = (_free_port(), _free_port())
+        self._uncensored_ports = (_free_port(), _free_port())
         self._censoring = censoring
-        self._origin = Origin(world, _located, self.ports)
+        self._origin = OriginServer(topology, _located, self.ports)
         self._proxy = Proxy(
-            world,
+            topology,
             _located,
             onward_secure=lambda connection, _: self._origin.secure(connection),
             onward_plain=lambda connection, _: self._origin.plain(connection),
-            reach=self._back_door,
+            reach=self._uncensored_endpoint,
             ports=self.ports,
         )
 
     def open(self, address: str) -> list[socket.socket]:
-        """Listen at all doors of one loopback address."""
+        """Listen on all ports of one loopback address."""
         handlers = (self._secure, self._plain, self._origin.secure, self._origin.plain)
         opened: list[socket.socket] = []
-        for port, handler in zip(self.ports + self._back_ports, handlers, strict=True):
+        for port, handler in zip(self.ports + self._uncensored_ports, handlers, strict=True):
             listener = sockets.listen(address, port)
             sockets.serve(listener, handler)
             opened.append(listener)
         return opened
 
-    def _back_door(self, there: Destination) -> Destination:
+    def _uncensored_endpoint(self, there: Destination) -> Destination:
         secure = there[1] == self.ports[0]
-        return to_loopback(there[0]), self._back_ports[0 if secure else 1]
+        return to_loopback(there[0]), self._uncensored_ports[0 if secure else 1]
 
     def _secure(self, connection: socket.socket) -> None:
         here = self._proxy if self._censoring.is_set() else self._origin
@@ -118,8 +118,8 @@ def _datagrams() -> socket.socket:
 
 
 def playable(scenario: Scenario) -> bool:
-    """Whether a scenario can be played on the street."""
-    return scenario.street and scenario.climate.usual
+    """Whether a scenario can run on loopback."""
+    return scenario.loopback and scenario.environment.is_default
 
 
 def _about_names(expected: Expect) -> bool:
@@ -127,7 +127,7 @@ def _about_names(expected: Expect) -> bool:
 
 
 class LoopbackTestbed:
-    """The same face as a `NetnsTestbed`, on loopback."""
+    """A `LabTestbed` on loopback."""
 
     control_stays = False
 
@@ -135,10 +135,10 @@ class LoopbackTestbed:
         self.scenarios = tuple(each for each in scenarios if playable(each))
         self._censoring = threading.Event()
         self._listeners: list[socket.socket] = []
-        self._running = commands.Running()
+        self._running = commands.BackgroundCommands()
 
     def __enter__(self) -> Self:
-        self.folder = Path(tempfile.mkdtemp(prefix="qazprobe-street-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="qazprobe-loopback-"))
         try:
             self._open()
         except BaseException:
@@ -150,37 +150,41 @@ class LoopbackTestbed:
         self._close()
 
     def _open(self) -> None:
-        self.world = topology.build(self.scenarios, WIRE)
+        self.topology = topology.build(self.scenarios, WIRE)
         self.ca_file = self.folder / "ca.pem"
-        self.ca_file.write_bytes(self.world.pki.roots_pem)
-        self._doors = Doors(self.world, self._censoring)
-        self.ports = self._doors.ports
+        self.ca_file.write_bytes(self.topology.pki.roots_pem)
+        self._site_listeners = SiteListeners(self.topology, self._censoring)
+        self.ports = self._site_listeners.ports
         for address in self._addresses():
-            self._listeners += self._doors.open(to_loopback(address))
-        truth = resolvers.Resolvers(self.world).reply
-        self.resolver = self._start_liar(truth, {"all", "system"})
-        self.other_resolver = self._start_liar(truth, {"all", "public"})
+            self._listeners += self._site_listeners.open(to_loopback(address))
+        truth = resolvers.Resolvers(self.topology).reply
+        self.resolver = self._start_resolver(truth, {"all", "system"})
+        self.other_resolver = self._start_resolver(truth, {"all", "public"})
         self.collector_port = _free_port()
         self.bulk_port = _free_port()
         self._expect = {self.url(each.url): each for s in self.scenarios for each in s.expect}
         self.censor(on=True)
 
     def _addresses(self) -> list[str]:
-        return [address for address in self.world.at if ":" not in address]
+        return [address for address in self.topology.names_at if ":" not in address]
 
-    def _start_liar(self, truth: Callable[[bytes, str], bytes | None], whom: set[str]) -> str:
-        """A resolver that lies while the censor is on; `ADDRESS:PORT`."""
+    def _start_resolver(
+        self, truth: Callable[[bytes, str], bytes | None], tampered: set[str]
+    ) -> str:
+        """Start a resolver whose answers are forged while the censor is on; `ADDRESS:PORT`."""
         upstream = _datagrams()
         resolvers.serve_udp([upstream], lambda data, _: truth(data, plan.SYSTEM_RESOLVER))
         server = _datagrams()
-        liar = DnsInjector(
-            self.world,
+        injector = DnsInjector(
+            self.topology,
             server,
             upstream.getsockname(),
-            lies=lambda act: self._censoring.is_set() and act.whom in whom,
+            applies=lambda interference: (
+                self._censoring.is_set() and interference.resolvers in tampered
+            ),
             translate=translate,
         )
-        threading.Thread(target=liar.run, daemon=True).start()
+        threading.Thread(target=injector.run, daemon=True).start()
         self._listeners += [upstream, server]
         host, port = server.getsockname()
         return f"{host}:{port}"
@@ -204,14 +208,14 @@ class LoopbackTestbed:
         return f"127.0.0.1:{self.bulk_port}"
 
     def censor(self, *, on: bool) -> None:
-        """Switch the censor on, or off while the control looks."""
+        """Switch the censor on, or off while the control measures."""
         if on:
             self._censoring.set()
         else:
             self._censoring.clear()
 
     def url(self, url: str) -> str:
-        """A URL of the catalogue as it is on this street, with its port."""
+        """The URL in this testbed of a URL of the catalogue: with a port."""
         return pages.with_port(url, *self.ports)
 
     def urls(self) -> tuple[str, ...]:
@@ -219,13 +223,13 @@ class LoopbackTestbed:
         return tuple(self._expect)
 
     def expect(self, url: str) -> Expect:
-        """The right verdict for a URL; here every address is a bogon, and may be called one."""
+        """The right verdict for a URL; every address here is a bogon, so `dns.bogon` is allowed."""
         expected = self._expect[url]
         bogon = (Mechanism.DNS_BOGON,) if _about_names(expected) else ()
         return replace(expected, url=url, also_acceptable=(*expected.also_acceptable, *bogon))
 
     def options(self) -> dict[str, str]:
-        """What a probe on the street must be told, since the world's names are not here."""
+        """Environment variables that make a probe use this testbed's resolvers and anchors."""
         anchors = ",".join(self.url(f"https://{name}/") for name in _ANCHORS)
         return {
             "QAZPROBE_RESOLVER": self.resolver,
@@ -235,30 +239,30 @@ class LoopbackTestbed:
 
     def wrap(
         self,
-        where: Where,  # noqa: ARG002 - on a street every place is here
+        node: NodeName,  # noqa: ARG002 - loopback has no nodes
         argv: Sequence[str],
     ) -> list[str]:
-        """Nothing has to be entered here."""
+        """The command line itself: there is no namespace to enter."""
         return list(argv)
 
     def run(
         self,
-        where: Where,  # noqa: ARG002 - on a street every place is here
+        node: NodeName,  # noqa: ARG002 - loopback has no nodes
         argv: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
         timeout: float = 60.0,
     ) -> commands.Finished:
-        """Run a command and give back what it said."""
+        """Run a command and return its result."""
         return commands.run(argv, env, timeout)
 
     def spawn(
         self,
-        where: Where,  # noqa: ARG002 - on a street every place is here
+        node: NodeName,  # noqa: ARG002 - loopback has no nodes
         argv: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
         log: Path | None = None,
     ) -> commands.Started:
-        """Start a command and leave it running until the street closes."""
+        """Start a command; it runs until the testbed ends."""
         return self._running.spawn(argv, env, log)

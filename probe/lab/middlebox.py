@@ -1,7 +1,8 @@
-"""The censor's kernel part: compile its acts into iptables rules and traffic classes.
+"""Compile the censor's interference into iptables rules and traffic classes.
 
-Pure: text in, text out; `warden` loads it into the censor's namespace. What the kernel can not do
-(a polite close, an alert, a forged certificate, a page) is redirected to `proxy` and `liar`.
+Nothing is loaded here: `supervisor` loads the text in the censor's namespace. What the kernel
+cannot do (a FIN, an alert, a forged certificate, a page) is redirected to `proxy`, `dns_injector`
+and `quic_censor`.
 """
 
 from collections.abc import Iterator
@@ -11,17 +12,17 @@ from typing import Literal
 from probe.lab import addresses as plan
 from probe.lab.hello import pattern
 from probe.lab.scenario import (
-    Box,
-    Cut,
-    FirstPacket,
-    Hello,
+    AddressBlock,
+    DnsTampering,
+    EchFilter,
+    FirstPacketFilter,
+    HttpFilter,
     Interference,
-    Lie,
-    Nation,
-    Quic,
-    Shape,
-    Slow,
-    Web,
+    QuicFilter,
+    RouterMiddlebox,
+    SniFilter,
+    Throttle,
+    WholeLine,
 )
 from probe.lab.topology import Topology
 
@@ -49,7 +50,7 @@ _V6_REJECTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class FilterRule:
     """One line of a table."""
 
     table: str
@@ -57,60 +58,66 @@ class Rule:
     text: str
 
 
-def rules(world: Topology, *, v6: bool = False) -> str:
-    """Everything the censor's kernel does, as iptables-restore (or ip6tables-restore) reads it."""
-    made = list(_fixed())
-    for index, act in enumerate(world.acts):
-        made += _act(act, world, index, v6=v6)
-    made += _nation_rules(world, v6=v6)
-    return render(made)
+def rules(topology: Topology, *, v6: bool = False) -> str:
+    """All of the censor's rules as input of iptables-restore or ip6tables-restore."""
+    compiled = list(_mark_rules())
+    for index, spec in enumerate(topology.interferences):
+        compiled += _rules_of(spec, topology, index, v6=v6)
+    for spec in topology.interferences:
+        if isinstance(spec, WholeLine):
+            compiled += _whole_line_rules6(spec) if v6 else _whole_line_rules(spec)
+    return render(compiled)
 
 
-def in_kernel(act: Interference) -> bool:
-    """Whether rules alone do it, so that it can begin and end while a country runs."""
-    match act:
-        case Nation():
-            return act.how not in _REDIRECTS and act.how != "wrong_clock"
-        case Hello():
-            return act.how not in PROXIED_HELLO
-        case Web():
-            return act.how in KERNEL_WEB
-        case Quic():
-            return act.how != "drop_name"
-        case Slow():
-            return act.how != "shape"
+def in_kernel(spec: Interference) -> bool:
+    """Whether rules alone do it, so that it can start and stop while the testbed runs."""
+    match spec:
+        case WholeLine():
+            return spec.how not in _REDIRECTS and spec.how != "wrong_clock"
+        case SniFilter():
+            return spec.how not in PROXIED_HELLO
+        case HttpFilter():
+            return spec.how in KERNEL_WEB
+        case QuicFilter():
+            return spec.how != "drop_name"
+        case Throttle():
+            return spec.how != "shape"
         case _:
-            return isinstance(act, Cut | Shape | FirstPacket)
+            return isinstance(spec, AddressBlock | EchFilter | FirstPacketFilter)
 
 
-def box_rules(world: Topology, router: str) -> str:
-    """What the boxes in the path at one router of a long way do."""
-    made = list(_fixed())
-    for index, act in enumerate(world.acts):
-        if isinstance(act, Box) and act.at == router and act.stands == "in":
-            made += _box(act, world, index)
-    return render(made)
+def router_rules(topology: Topology, router: str) -> str:
+    """The rules of the in-path middleboxes at one router of a multihop path."""
+    compiled = list(_mark_rules())
+    for index, spec in enumerate(topology.interferences):
+        if isinstance(spec, RouterMiddlebox) and spec.at == router and spec.stands == "in":
+            compiled += _router_rules(spec, topology, index)
+    return render(compiled)
 
 
-def _box(act: Box, world: Topology, index: int) -> Iterator[Rule]:
-    how: Literal["drop", "reset"] = "reset" if act.how == "reset" else "drop"
-    match act.what:
+def _router_rules(spec: RouterMiddlebox, topology: Topology, index: int) -> Iterator[FilterRule]:
+    how: Literal["drop", "reset"] = "reset" if spec.how == "reset" else "drop"
+    match spec.what:
         case "hello":
-            yield from _hello(Hello(act.name, how, act.residual), world, index, v6=False)
+            yield from _sni_rules(
+                SniFilter(spec.name, how, spec.residual), topology, index, v6=False
+            )
         case "host":
-            yield from _web(Web(act.name, how), world, v6=False)
+            yield from _http_rules(HttpFilter(spec.name, how), topology, v6=False)
         case "query":
-            yield Rule(
-                "filter", "FORWARD", f"-i {HOME} -p udp --dport 53 {_asks(act.name)} -j DROP"
+            yield FilterRule(
+                "filter",
+                "FORWARD",
+                f"-i {HOME} -p udp --dport 53 {_dns_match(spec.name)} -j DROP",
             )
 
 
-def _asks(name: str) -> str:
+def _dns_match(name: str) -> str:
     labels = "".join(f"|{len(label):02x}|{label}" for label in name.split("."))
     return f'-m string --algo bm --icase --hex-string "{labels}|00|"'
 
 
-def render(made: list[Rule]) -> str:
+def render(compiled: list[FilterRule]) -> str:
     """Rules as a restore file."""
     chains = {
         "mangle": ("PREROUTING", "FORWARD", "POSTROUTING"),
@@ -121,207 +128,214 @@ def render(made: list[Rule]) -> str:
     for table, names in chains.items():
         lines.append(f"*{table}")
         lines += [f":{chain} ACCEPT [0:0]" for chain in names]
-        lines += [f"-A {rule.chain} {rule.text}" for rule in made if rule.table == table]
+        lines += [f"-A {rule.chain} {rule.text}" for rule in compiled if rule.table == table]
         lines.append("COMMIT")
     return "\n".join(lines) + "\n"
 
 
-def classes(world: Topology) -> list[str]:
+def classes(topology: Topology) -> list[str]:
     """Traffic classes for shaped names, as `tc -batch` reads them."""
-    shaped = [(i, act) for i, act in enumerate(world.acts) if _is_shaped(act)]
-    if not shaped:
-        return []
-    lines = [f"qdisc add dev {HOME} root handle 1: htb"]
-    for index, act in shaped:
-        if isinstance(act, Slow):
+    lines: list[str] = []
+    for index, spec in enumerate(topology.interferences):
+        if isinstance(spec, Throttle) and spec.how == "shape":
             minor = _FIRST_SLOW + index
-            rate = f"rate {act.rate * 8}bit burst 4k cburst 4k"
+            rate = f"rate {spec.rate * 8}bit burst 4k cburst 4k"
             lines.append(f"class add dev {HOME} parent 1: classid 1:{minor:x} htb {rate}")
-            queue = f"parent 1:{minor:x} bfifo limit 65536"
-            lines.append(f"qdisc add dev {HOME} {queue}")
-    return lines
+            lines.append(f"qdisc add dev {HOME} parent 1:{minor:x} bfifo limit 65536")
+    return [f"qdisc add dev {HOME} root handle 1: htb", *lines] if lines else []
 
 
-def _is_shaped(act: Interference) -> bool:
-    return isinstance(act, Slow) and act.how == "shape"
-
-
-def _fixed() -> Iterator[Rule]:
-    """Marked connections stay silent, or stay dead, whatever comes later."""
-    yield Rule("filter", "FORWARD", f"-m connmark --mark {_SILENT} -j DROP")
+def _mark_rules() -> Iterator[FilterRule]:
+    """Drop or reset all later packets of a marked connection."""
+    yield FilterRule("filter", "FORWARD", f"-m connmark --mark {_SILENT} -j DROP")
     reject = "-j REJECT --reject-with tcp-reset"
-    yield Rule("filter", "FORWARD", f"-p tcp -m connmark --mark {_RESET} {reject}")
+    yield FilterRule("filter", "FORWARD", f"-p tcp -m connmark --mark {_RESET} {reject}")
 
 
-def _act(act: Interference, world: Topology, index: int, *, v6: bool) -> Iterator[Rule]:
-    match act:
-        case Hello():
-            yield from _hello(act, world, index, v6=v6)
-        case Web():
-            yield from _web(act, world, v6=v6)
-        case Cut():
-            yield from _cut(act, world, v6=v6)
-        case Lie() if not v6:
-            yield from _lie(act)
-        case Shape():
-            yield from _shape(act, world, v6=v6)
-        case Quic():
-            yield from _quic(act, world, index, v6=v6)
-        case FirstPacket() if not v6:
-            yield from _first_packet(act, world)
-        case Slow():
-            yield from _slow(act, index)
-        case Box() if not v6 and act.at == "border" and act.stands == "in":
-            yield from _box(act, world, index)
+def _rules_of(
+    spec: Interference, topology: Topology, index: int, *, v6: bool
+) -> Iterator[FilterRule]:
+    match spec:
+        case SniFilter():
+            yield from _sni_rules(spec, topology, index, v6=v6)
+        case HttpFilter():
+            yield from _http_rules(spec, topology, v6=v6)
+        case AddressBlock():
+            yield from _address_block_rules(spec, topology, v6=v6)
+        case DnsTampering() if not v6:
+            yield from _dns_redirect(spec)
+        case EchFilter():
+            yield from _ech_rules(spec, topology, v6=v6)
+        case QuicFilter():
+            yield from _quic_rules(spec, topology, index, v6=v6)
+        case FirstPacketFilter() if not v6:
+            yield from _first_packet_rules(spec, topology)
+        case Throttle():
+            yield from _throttle_rules(spec, index)
+        case RouterMiddlebox() if not v6 and spec.at == "border" and spec.stands == "in":
+            yield from _router_rules(spec, topology, index)
         case _:
             return
 
 
-def _offers(name: str) -> str:
+def _sni_match(name: str) -> str:
     return f'-i {HOME} -p tcp -m string --algo bm --hex-string "{pattern(name)}"'
 
 
-def _hello(act: Hello, world: Topology, index: int, *, v6: bool) -> Iterator[Rule]:
-    if act.how in PROXIED_HELLO:
-        yield from _redirect(act.name, world, 443, plan.REDIRECTED_TLS_PORT, v6=v6)
+def _sni_rules(
+    spec: SniFilter, topology: Topology, index: int, *, v6: bool
+) -> Iterator[FilterRule]:
+    if spec.how in PROXIED_HELLO:
+        yield from _redirect(spec.name, topology, 443, plan.REDIRECTED_TLS_PORT, v6=v6)
         return
-    match_name = _offers(act.name)
+    match_name = _sni_match(spec.name)
     recent = f"-m recent --name r{index} --rdest"
-    if act.residual:  # a connection triggers once, however often its ClientHello is sent again
+    if spec.residual:  # a retransmitted ClientHello must not trigger again
         once = f"{match_name} -m connmark --mark 0"
-        yield Rule("mangle", "FORWARD", f"{once} {recent} --set")
-    mark = {"drop_after": _SILENT, "reset": _RESET}.get(act.how, _SEEN)
-    yield Rule("mangle", "FORWARD", f"{match_name} -j CONNMARK --set-mark {mark}")
-    if act.how == "drop":
-        yield Rule("filter", "FORWARD", f"{match_name} -j DROP")
-    if act.residual:
-        check = f"{recent} --rcheck --seconds {act.residual} -j DROP"
-        yield Rule("filter", "FORWARD", f"-i {HOME} -p tcp --dport 443 {check}")
+        yield FilterRule("mangle", "FORWARD", f"{once} {recent} --set")
+    mark = {"drop_after": _SILENT, "reset": _RESET}.get(spec.how, _SEEN)
+    yield FilterRule("mangle", "FORWARD", f"{match_name} -j CONNMARK --set-mark {mark}")
+    if spec.how == "drop":
+        yield FilterRule("filter", "FORWARD", f"{match_name} -j DROP")
+    if spec.residual:
+        check = f"{recent} --rcheck --seconds {spec.residual} -j DROP"
+        yield FilterRule("filter", "FORWARD", f"-i {HOME} -p tcp --dport 443 {check}")
 
 
-def _web(act: Web, world: Topology, *, v6: bool) -> Iterator[Rule]:
-    if act.how not in KERNEL_WEB:
-        yield from _redirect(act.name, world, 80, plan.REDIRECTED_WEB_PORT, v6=v6)
+def _http_rules(spec: HttpFilter, topology: Topology, *, v6: bool) -> Iterator[FilterRule]:
+    if spec.how not in KERNEL_WEB:
+        yield from _redirect(spec.name, topology, 80, plan.REDIRECTED_WEB_PORT, v6=v6)
         return
-    mark = _SILENT if act.how == "drop" else _RESET
-    host = f'-m string --algo bm --icase --hex-string "|0d0a|host: {act.name}"'
-    path = f'-m string --algo bm --string " {act.path} "' if act.path else ""
+    mark = _SILENT if spec.how == "drop" else _RESET
+    host = f'-m string --algo bm --icase --hex-string "|0d0a|host: {spec.name}"'
+    path = f'-m string --algo bm --string " {spec.path} "' if spec.path else ""
     found = f"-i {HOME} -p tcp --dport 80 {host} {path}"
-    yield Rule("mangle", "FORWARD", f"{found} -j CONNMARK --set-mark {mark}")
+    yield FilterRule("mangle", "FORWARD", f"{found} -j CONNMARK --set-mark {mark}")
 
 
-def _redirect(name: str, world: Topology, port: int, to: int, *, v6: bool) -> Iterator[Rule]:
-    for address in _family(world, name, v6=v6):
+def _redirect(
+    name: str, topology: Topology, port: int, to: int, *, v6: bool
+) -> Iterator[FilterRule]:
+    for address in _addresses(topology, name, v6=v6):
         found = f"-i {HOME} -d {address} -p tcp --dport {port}"
-        yield Rule("nat", "PREROUTING", f"{found} -j REDIRECT --to-ports {to}")
+        yield FilterRule("nat", "PREROUTING", f"{found} -j REDIRECT --to-ports {to}")
 
 
-def _family(world: Topology, name: str, *, v6: bool) -> tuple[str, ...]:
-    place = world.places[name]
-    return place.v6 if v6 else place.v4
+def _addresses(topology: Topology, name: str, *, v6: bool) -> tuple[str, ...]:
+    placed = topology.sites[name]
+    return placed.v6 if v6 else placed.v4
 
 
-def _cut(act: Cut, world: Topology, *, v6: bool) -> Iterator[Rule]:
-    addresses = _family(world, act.name, v6=v6)
-    for address in addresses[:1] if act.first_only else addresses:
-        port = f"-p tcp --dport {act.port}" if act.port else ""
-        yield Rule("filter", "FORWARD", f"-i {HOME} -d {address} {_stopped(act, port, v6=v6)}")
+def _address_block_rules(
+    spec: AddressBlock, topology: Topology, *, v6: bool
+) -> Iterator[FilterRule]:
+    addresses = _addresses(topology, spec.name, v6=v6)
+    for address in addresses[:1] if spec.first_only else addresses:
+        port = f"-p tcp --dport {spec.port}" if spec.port else ""
+        yield FilterRule(
+            "filter", "FORWARD", f"-i {HOME} -d {address} {_block_target(spec, port, v6=v6)}"
+        )
 
 
-def _stopped(act: Cut, port: str, *, v6: bool) -> str:
-    if act.how == "drop":
+def _block_target(spec: AddressBlock, port: str, *, v6: bool) -> str:
+    if spec.how == "drop":
         return f"{port} -j DROP"
     rejects = _V6_REJECTS if v6 else _V4_REJECTS
     found = port or "-p tcp"
-    if act.how == "reset":  # the handshake's third packet, so that a connection exists to be reset
+    if spec.how == "reset":  # the handshake's third packet, so that a connection exists to be reset
         found += " --tcp-flags SYN,ACK,FIN,RST ACK"
-    return f"{found} -j REJECT --reject-with {rejects[act.how]}"
+    return f"{found} -j REJECT --reject-with {rejects[spec.how]}"
 
 
-def _lie(act: Lie) -> Iterator[Rule]:
-    whom = {
+def _dns_redirect(spec: DnsTampering) -> Iterator[FilterRule]:
+    resolvers = {
         "all": "",
         "system": f"-d {plan.SYSTEM_RESOLVER}",
         "public": f"! -d {plan.SYSTEM_RESOLVER}",
-    }[act.whom]
-    found = f"-i {HOME} {whom} -p udp --dport 53 {_asks(act.name)}"
-    yield Rule("nat", "PREROUTING", f"{found} -j REDIRECT --to-ports {plan.LIAR_PORT}")
+    }[spec.resolvers]
+    found = f"-i {HOME} {resolvers} -p udp --dport 53 {_dns_match(spec.name)}"
+    yield FilterRule(
+        "nat", "PREROUTING", f"{found} -j REDIRECT --to-ports {plan.DNS_INJECTOR_PORT}"
+    )
 
 
-def _shape(act: Shape, world: Topology, *, v6: bool) -> Iterator[Rule]:
-    """Extension 0xfe0d with 250 bytes in it that begin like an outer hello's (RFC 9849)."""
-    for address in _family(world, act.name, v6=v6):
+def _ech_rules(spec: EchFilter, topology: Topology, *, v6: bool) -> Iterator[FilterRule]:
+    """Match extension 0xfe0d with 250 bytes that begin like an outer ClientHello (RFC 9849)."""
+    for address in _addresses(topology, spec.name, v6=v6):
         shape = '-m string --algo bm --hex-string "|fe0d00fa0000010001|"'
-        yield Rule("filter", "FORWARD", f"-i {HOME} -d {address} -p tcp {shape} -j DROP")
+        yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {address} -p tcp {shape} -j DROP")
 
 
-def _quic(act: Quic, world: Topology, index: int, *, v6: bool) -> Iterator[Rule]:
-    """By name only over IPv4: the gatekeeper carries no other."""
+def _quic_rules(
+    spec: QuicFilter, topology: Topology, index: int, *, v6: bool
+) -> Iterator[FilterRule]:
+    """By name over IPv4 only: `quic_censor` relays no IPv6."""
     port = "icmp6-port-unreachable" if v6 else "icmp-port-unreachable"
-    for address in _family(world, act.name, v6=v6):
+    for address in _addresses(topology, spec.name, v6=v6):
         found = f"-i {HOME} -d {address} -p udp --dport 443"
-        if act.how == "drop_name":
+        if spec.how == "drop_name":
             to = f"-j REDIRECT --to-ports {plan.quic_port(index)}"
-            yield Rule("nat", "PREROUTING", f"{found} {to}")
+            yield FilterRule("nat", "PREROUTING", f"{found} {to}")
         else:
-            stopped = "DROP" if act.how == "drop" else f"REJECT --reject-with {port}"
-            yield Rule("filter", "FORWARD", f"{found} -j {stopped}")
+            target = "DROP" if spec.how == "drop" else f"REJECT --reject-with {port}"
+            yield FilterRule("filter", "FORWARD", f"{found} -j {target}")
 
 
-def _first_packet(act: FirstPacket, world: Topology) -> Iterator[Rule]:
-    """IP and UDP have 28 bytes of headers; connbytes counts the packet that is looked at."""
-    for address in _family(world, act.name, v6=False):
+def _first_packet_rules(spec: FirstPacketFilter, topology: Topology) -> Iterator[FilterRule]:
+    """IP and UDP have 28 bytes of headers; connbytes counts the packet under inspection."""
+    for address in _addresses(topology, spec.name, v6=False):
         first = "-m connbytes --connbytes 1:1 --connbytes-dir original --connbytes-mode packets"
-        size = f"-m length --length {act.size + 28}"
-        begins = f'-m string --algo bm --from 28 --to 40 --hex-string "|{act.begins}|"'
+        size = f"-m length --length {spec.size + 28}"
+        begins = f'-m string --algo bm --from 28 --to 40 --hex-string "|{spec.begins}|"'
         found = f"-i {HOME} -d {address} -p udp {size} {begins} {first}"
-        yield Rule("mangle", "FORWARD", f"{found} -j CONNMARK --set-mark {_SILENT}")
+        yield FilterRule("mangle", "FORWARD", f"{found} -j CONNMARK --set-mark {_SILENT}")
 
 
-def _slow(act: Slow, index: int) -> Iterator[Rule]:
+def _throttle_rules(spec: Throttle, index: int) -> Iterator[FilterRule]:
     mark = _FIRST_SLOW + index
-    yield Rule("mangle", "FORWARD", f"{_offers(act.name)} -j CONNMARK --set-mark {mark}")
+    yield FilterRule("mangle", "FORWARD", f"{_sni_match(spec.name)} -j CONNMARK --set-mark {mark}")
     marked = f"-m connmark --mark {mark}"
-    match act.how:
+    match spec.how:
         case "police":
             flow = "--hashlimit-mode srcip,srcport,dstip,dstport"
-            limit = f"--hashlimit-above {act.rate}b/s --hashlimit-burst {max(act.rate, 16_000)}b"
+            limit = f"--hashlimit-above {spec.rate}b/s --hashlimit-burst {max(spec.rate, 16_000)}b"
             hashed = f"-m hashlimit {limit} {flow} --hashlimit-name s{index}"
-            yield Rule("filter", "FORWARD", f"{marked} {hashed} -j DROP")
+            yield FilterRule("filter", "FORWARD", f"{marked} {hashed} -j DROP")
         case "freeze":
-            counted = f"--connbytes {act.rate}: --connbytes-dir both --connbytes-mode bytes"
-            yield Rule("filter", "FORWARD", f"{marked} -m connbytes {counted} -j DROP")
+            counted = f"--connbytes {spec.rate}: --connbytes-dir both --connbytes-mode bytes"
+            yield FilterRule("filter", "FORWARD", f"{marked} -m connbytes {counted} -j DROP")
         case "shape":
             target = f"-j CLASSIFY --set-class 1:{mark:x}"
-            yield Rule("mangle", "POSTROUTING", f"-o {HOME} {marked} {target}")
+            yield FilterRule("mangle", "POSTROUTING", f"-o {HOME} {marked} {target}")
 
 
-def _nation_rules(world: Topology, *, v6: bool) -> Iterator[Rule]:
-    for act in world.acts:
-        if isinstance(act, Nation):
-            yield from _nation6(act) if v6 else _nation(act)
-
-
-def _nation6(act: Nation) -> Iterator[Rule]:
-    """IPv6 has no exceptions: what a nation does to the line, it does to all of IPv6."""
-    if act.how in {"outage", "foreign_cut", "whitelist", "captive_portal", "hotel_dns", "no_ipv6"}:
-        yield Rule("filter", "FORWARD", "-j DROP")
-    if _REDIRECTS.get(act.how) == _TO_TLS_PROXY:
+def _whole_line_rules6(spec: WholeLine) -> Iterator[FilterRule]:
+    """Over IPv6 every whole-line block covers all addresses; there are no exceptions."""
+    if spec.how in {
+        "outage",
+        "foreign_cut",
+        "whitelist",
+        "captive_portal",
+        "hotel_dns",
+        "no_ipv6",
+    }:
+        yield FilterRule("filter", "FORWARD", "-j DROP")
+    if _REDIRECTS.get(spec.how) == _TO_TLS_PROXY:
         to = f"-j REDIRECT --to-ports {plan.REDIRECTED_TLS_PORT}"
-        yield Rule("nat", "PREROUTING", f"-i {HOME} -p tcp --dport 443 {to}")
+        yield FilterRule("nat", "PREROUTING", f"-i {HOME} -p tcp --dport 443 {to}")
 
 
 _TO_TLS_PROXY = f"-p tcp --dport 443 -j REDIRECT --to-ports {plan.REDIRECTED_TLS_PORT}"
 _TO_WEB_PROXY = f"-p tcp --dport 80 -j REDIRECT --to-ports {plan.REDIRECTED_WEB_PORT}"
-_TO_LIAR = f"-p udp --dport 53 -j REDIRECT --to-ports {plan.LIAR_PORT}"
+_TO_DNS_INJECTOR = f"-p udp --dport 53 -j REDIRECT --to-ports {plan.DNS_INJECTOR_PORT}"
 _REDIRECTS = {
     "captive_portal": _TO_WEB_PROXY,
-    "hotel_dns": _TO_LIAR,
+    "hotel_dns": _TO_DNS_INJECTOR,
     "everything_resigned": _TO_TLS_PROXY,
     "router_page": _TO_TLS_PROXY,
     "watched_everywhere": _TO_TLS_PROXY,
-    "nxdomain_sold": f"-d {plan.SYSTEM_RESOLVER} {_TO_LIAR}",
-    "dns_hijack": f"! -d {plan.SYSTEM_RESOLVER} {_TO_LIAR}",
+    "nxdomain_sold": f"-d {plan.SYSTEM_RESOLVER} {_TO_DNS_INJECTOR}",
+    "dns_hijack": f"! -d {plan.SYSTEM_RESOLVER} {_TO_DNS_INJECTOR}",
 }
 _DROPS = {
     "outage": "-j DROP",
@@ -332,60 +346,61 @@ _DROPS = {
 }
 
 
-def _nation(act: Nation) -> Iterator[Rule]:
-    if act.how in _REDIRECTS:
-        yield Rule("nat", "PREROUTING", f"-i {HOME} {_REDIRECTS[act.how]}")
-    if act.how in _DROPS:
-        yield Rule("filter", "FORWARD", _DROPS[act.how])
-    match act.how:
+def _whole_line_rules(spec: WholeLine) -> Iterator[FilterRule]:
+    if spec.how in _REDIRECTS:
+        yield FilterRule("nat", "PREROUTING", f"-i {HOME} {_REDIRECTS[spec.how]}")
+    if spec.how in _DROPS:
+        yield FilterRule("filter", "FORWARD", _DROPS[spec.how])
+    match spec.how:
         case "whitelist":
             for allowed in (str(plan.ESSENTIAL), plan.SYSTEM_RESOLVER):
-                yield Rule("filter", "FORWARD", f"-i {HOME} -d {allowed} -j ACCEPT")
-            yield Rule("filter", "FORWARD", f"-i {HOME} -j DROP")
+                yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {allowed} -j ACCEPT")
+            yield FilterRule("filter", "FORWARD", f"-i {HOME} -j DROP")
         case "captive_portal" | "hotel_dns":
-            yield from _only_names_and_portal()
+            yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {plan.PORTAL} -j ACCEPT")
+            yield FilterRule("filter", "FORWARD", f"-i {HOME} -p udp --dport 53 -j ACCEPT")
+            reject = f"-i {HOME} -p tcp -j REJECT --reject-with tcp-reset"
+            yield FilterRule("filter", "FORWARD", reject)
         case "no_public_dns" | "no_doh" | "no_dns":
-            yield from _resolvers_stopped(act.how)
+            yield from _resolver_block_rules(spec.how)
 
 
-def _only_names_and_portal() -> Iterator[Rule]:
-    yield Rule("filter", "FORWARD", f"-i {HOME} -d {plan.PORTAL} -j ACCEPT")
-    yield Rule("filter", "FORWARD", f"-i {HOME} -p udp --dport 53 -j ACCEPT")
-    yield Rule("filter", "FORWARD", f"-i {HOME} -p tcp -j REJECT --reject-with tcp-reset")
-
-
-def _resolvers_stopped(how: str) -> Iterator[Rule]:
+def _resolver_block_rules(how: str) -> Iterator[FilterRule]:
     for address in plan.PUBLIC_RESOLVERS:
         ports = "" if how != "no_doh" else "-p tcp -m multiport --dports 443,853"
-        yield Rule("filter", "FORWARD", f"-i {HOME} -d {address} {ports} -j DROP")
+        yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {address} {ports} -j DROP")
     if how == "no_dns":
-        yield Rule("filter", "FORWARD", f"-i {HOME} -d {plan.SYSTEM_RESOLVER} -j DROP")
+        yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {plan.SYSTEM_RESOLVER} -j DROP")
 
 
-def dead_servers(world: Topology, *, v6: bool = False) -> str:
-    """The internet's own dead, closed and unreachable servers: nobody's censorship."""
-    made: list[Rule] = []
-    for place in world.places.values():
-        addresses = place.v6 if v6 else place.v4
-        gone = () if v6 else place.v4[len(place.alive) :]
-        made += [Rule("filter", "INPUT", f"-d {address} -j DROP") for address in gone]
+def dead_server_rules(topology: Topology, *, v6: bool = False) -> str:
+    """Rules on the internet node for servers that are silent, closed or unreachable themselves."""
+    compiled: list[FilterRule] = []
+    for placed in topology.sites.values():
+        addresses = placed.v6 if v6 else placed.v4
+        gone = () if v6 else placed.v4[len(placed.alive) :]
+        compiled += [FilterRule("filter", "INPUT", f"-d {address} -j DROP") for address in gone]
         for address in addresses:
-            site = place.site
-            made += _dead(address, site.server, site.plain, site.quic, v6=v6)
-    return render(made)
+            site = placed.site
+            compiled += _dead_rules(address, site.server, site.plain, site.quic, v6=v6)
+    return render(compiled)
 
 
-def _dead(address: str, server: str, plain: str, quic: str, *, v6: bool) -> Iterator[Rule]:
+def _dead_rules(
+    address: str, server: str, plain: str, quic: str, *, v6: bool
+) -> Iterator[FilterRule]:
     unreachable = "icmp6-addr-unreachable" if v6 else "icmp-host-unreachable"
     refused = "-j REJECT --reject-with tcp-reset"
     match server:
         case "refuses":
-            yield Rule("filter", "INPUT", f"-d {address} -p tcp {refused}")
+            yield FilterRule("filter", "INPUT", f"-d {address} -p tcp {refused}")
         case "silent":
-            yield Rule("filter", "INPUT", f"-d {address} -j DROP")
+            yield FilterRule("filter", "INPUT", f"-d {address} -j DROP")
         case "unreachable":
-            yield Rule("filter", "INPUT", f"-d {address} -j REJECT --reject-with {unreachable}")
+            yield FilterRule(
+                "filter", "INPUT", f"-d {address} -j REJECT --reject-with {unreachable}"
+            )
     if quic == "mute":
-        yield Rule("filter", "INPUT", f"-d {address} -p udp --dport 443 -j DROP")
+        yield FilterRule("filter", "INPUT", f"-d {address} -p udp --dport 443 -j DROP")
     if plain == "closed":
-        yield Rule("filter", "INPUT", f"-d {address} -p tcp --dport 80 {refused}")
+        yield FilterRule("filter", "INPUT", f"-d {address} -p tcp --dport 80 {refused}")

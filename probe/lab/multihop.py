@@ -1,8 +1,8 @@
-"""The long way: six routers in two countries between the client and the internet.
+"""The multihop path: six routers in two countries between the client and the internet.
 
-Rule: what is measured of the way is known here. Router `n` of `ROUTERS` is hop `n`. A box *in* the
-path acts when it forwards, so the packet must outlive that router: it is first met at distance
-`n + 1`. A box *on* the path sees what arrives, whether it goes on or not: at distance `n`.
+Router `n` of `ROUTERS` is hop `n`. An in-path middlebox acts when it forwards, so a packet must
+have a TTL of `n + 1` to trigger it. An on-path middlebox sees every arriving packet, also one whose
+TTL expires there: TTL `n` is enough.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,55 +11,55 @@ from itertools import pairwise
 
 from probe.lab import addresses as plan
 from probe.lab.middlebox import HOME, UPLINK
-from probe.lab.scenario import Box, Interference
+from probe.lab.scenario import Interference, RouterMiddlebox
 
-ROUTERS = tuple(plan.LONG_WAY)
+ROUTERS = tuple(plan.MULTIHOP_NEAR)
 SERVER_HOP = len(ROUTERS) + 1
 BORDER = "border"
-CENSOR = "censor"  # the place at the border: everything else that a censor does is done there
+CENSOR = "censor"  # the node at the border; it also carries out all other interference
 ABROAD = ("transit", "edge")
-_ABROAD_SIDE = ip_network(f"{plan.LONG_WAY_OUT[BORDER]}/24", strict=False)
+_ABROAD_SIDE = ip_network(f"{plan.MULTIHOP_FAR[BORDER]}/24", strict=False)
 
 
-def is_long(acts: tuple[Interference, ...]) -> bool:
-    """Whether somebody asked for a long way."""
-    return any(isinstance(act, Box) for act in acts)
+def is_multihop(interferences: tuple[Interference, ...]) -> bool:
+    """Whether a middlebox needs the multihop path."""
+    return any(isinstance(interference, RouterMiddlebox) for interference in interferences)
 
 
-def first_met(box: Box) -> int:
-    """The smallest time to live with which a packet is acted upon."""
-    return ROUTERS.index(box.at) + (2 if box.stands == "in" else 1)
+def trigger_ttl(middlebox: RouterMiddlebox) -> int:
+    """The smallest TTL of a packet that triggers the middlebox."""
+    return ROUTERS.index(middlebox.at) + (2 if middlebox.stands == "in" else 1)
 
 
-def injected_ttl(box: Box) -> int:
-    """With which time to live the client gets what a box on the path sends."""
-    return box.ttl - ROUTERS.index(box.at)
+def arriving_ttl(middlebox: RouterMiddlebox) -> int:
+    """The TTL with which an injected packet arrives at the client."""
+    return middlebox.ttl - ROUTERS.index(middlebox.at)
 
 
-def place(router: str) -> str:
-    """The name of the place where a router lives."""
+def node_of(router: str) -> str:
+    """The name of the node that a router is."""
     return CENSOR if router == BORDER else router
 
 
 def client() -> list[str]:
-    """The client's end, for `ip`: a home like most, with a private address."""
+    """`ip` commands of the client, which has a private address behind the home router."""
     return [
         "link set lo up",
-        f"addr add {plan.LONG_CLIENT}/24 dev eth0",
+        f"addr add {plan.MULTIHOP_CLIENT}/24 dev eth0",
         "link set eth0 up",
-        f"route add default via {plan.LONG_WAY['home']}",
+        f"route add default via {plan.MULTIHOP_NEAR['home']}",
     ]
 
 
 def router(name: str) -> list[str]:
-    """One router's two ends and routes, for `ip`."""
+    """`ip` commands of one router: addresses and routes of its two sides."""
     number = ROUTERS.index(name)
-    onward = plan.LONG_WAY[ROUTERS[number + 1]] if number + 1 < len(ROUTERS) else None
-    back = plan.LONG_WAY_OUT[ROUTERS[number - 1]] if number else None
+    onward = plan.MULTIHOP_NEAR[ROUTERS[number + 1]] if number + 1 < len(ROUTERS) else None
+    back = plan.MULTIHOP_FAR[ROUTERS[number - 1]] if number else None
     lines = [
         "link set lo up",
-        f"addr add {plan.LONG_WAY[name]}/24 dev {HOME}",
-        f"addr add {plan.LONG_WAY_OUT[name]}/24 dev {UPLINK}",
+        f"addr add {plan.MULTIHOP_NEAR[name]}/24 dev {HOME}",
+        f"addr add {plan.MULTIHOP_FAR[name]}/24 dev {UPLINK}",
         f"link set {HOME} up",
         f"link set {UPLINK} up",
         f"route add default via {onward or plan.UPLINK_INTERNET}",
@@ -72,12 +72,12 @@ def router(name: str) -> list[str]:
 
 
 def internet() -> list[str]:
-    """The internet's way back to the border itself, whose proxy dials from there, for `ip`."""
+    """`ip` commands of the internet node: the route back to the border, where the proxy dials."""
     return [f"route add {_ABROAD_SIDE} via {plan.UPLINK_CENSOR}"]
 
 
-def cables(first: str, cable: Callable[[str, str, str, str], str]) -> Iterator[str]:
-    """The links from whoever is `first` (its end is eth0, or the line's far one) to the edge."""
-    yield cable(first, "eth0" if first == "client" else "far", place(ROUTERS[0]), HOME)
+def links(first: str, link: Callable[[str, str, str, str], str]) -> Iterator[str]:
+    """Links from `first` (the client's eth0 or the line's far end) to the edge router."""
+    yield link(first, "eth0" if first == "client" else "far", node_of(ROUTERS[0]), HOME)
     for near, far in pairwise(ROUTERS):
-        yield cable(place(near), UPLINK, place(far), HOME)
+        yield link(node_of(near), UPLINK, node_of(far), HOME)

@@ -1,7 +1,7 @@
-"""The truth about names in the lab, and how resolvers say it.
+"""DNS answers of the lab's resolvers, true and forged.
 
-`Zone.answer` is the honest answer of one resolver; `lie` turns a query into a false one. Neither
-touches the network.
+`Zone.answer` gives the true answer of one resolver, `forge_answer` a forged one. Neither touches
+the network.
 """
 
 import dns.flags
@@ -13,8 +13,8 @@ from dns.exception import DNSException
 
 from probe import reference_data
 from probe.lab import addresses as plan
-from probe.lab.scenario import LieKind, NameKind
-from probe.lab.topology import Placed, Topology
+from probe.lab.scenario import DnsTamperingKind, NameKind
+from probe.lab.topology import PlacedSite, Topology
 
 _TTL = 300
 _RCODES: dict[NameKind, dns.rcode.Rcode] = {
@@ -22,12 +22,12 @@ _RCODES: dict[NameKind, dns.rcode.Rcode] = {
     "servfail": dns.rcode.SERVFAIL,
     "refused": dns.rcode.REFUSED,
 }
-_LIE_RCODES: dict[LieKind, dns.rcode.Rcode] = {
+_FORGED_RCODES: dict[DnsTamperingKind, dns.rcode.Rcode] = {
     "nxdomain": dns.rcode.NXDOMAIN,
     "servfail": dns.rcode.SERVFAIL,
     "refused": dns.rcode.REFUSED,
 }
-_LIE_ADDRESSES: dict[LieKind, str] = {
+_FORGED_ADDRESSES: dict[DnsTamperingKind, str] = {
     "bogon": plan.BOGON,
     "nowhere": plan.NOWHERE,
     "block_page": plan.BLOCK_PAGE,
@@ -36,8 +36,8 @@ _LIE_ADDRESSES: dict[LieKind, str] = {
 }
 
 
-def asked(query: dns.message.Message) -> tuple[str, str]:
-    """The name, lower case and without its final dot, and the type of a query."""
+def question_of(query: dns.message.Message) -> tuple[str, str]:
+    """The name (lower case, no final dot) and the type of a query."""
     question = query.question[0]
     name = question.name.to_text(omit_final_dot=True).lower()
     return name, dns.rdatatype.to_text(question.rdtype)
@@ -50,7 +50,7 @@ def respond(
     cname: str | None = None,
     service: str | None = None,
 ) -> dns.message.Message:
-    """A reply to a query with these addresses (of the type that was asked) in it."""
+    """A reply to a query with these addresses, of the queried type."""
     reply = dns.message.make_response(query, recursion_available=True)
     reply.set_rcode(rcode)
     owner = query.question[0].name.to_text()
@@ -60,38 +60,38 @@ def respond(
     if service is not None:
         reply.answer.append(dns.rrset.from_text(owner, _TTL, "IN", "HTTPS", service))
     if addresses:
-        kind = asked(query)[1]
+        kind = question_of(query)[1]
         reply.answer.append(dns.rrset.from_text(owner, _TTL, "IN", kind, *addresses))
     return reply
 
 
 class Zone:
-    """What is true of every name, as each resolver tells it."""
+    """The true DNS data of every site, as each resolver returns it."""
 
-    def __init__(self, world: Topology) -> None:
-        self._world = world
+    def __init__(self, topology: Topology) -> None:
+        self._world = topology
         self._resolvers = _resolver_names()
 
     def answer(self, query: dns.message.Message, resolver: str) -> dns.message.Message | None:
-        """The honest answer, or None for silence."""
-        name, kind = asked(query)
-        place = self._find(name)
-        if place is None:
+        """The true answer, or None for silence."""
+        name, kind = question_of(query)
+        placed = self._find(name)
+        if placed is None:
             return self._infrastructure(query, name, kind, resolver)
-        resolves = place.site.resolves
+        resolves = placed.site.resolves
         if resolves == "silent":
             return None
         if resolves in _RCODES:
             return respond(query, _RCODES[resolves])
-        if kind == "HTTPS" and place.site.quic != "no":
+        if kind == "HTTPS" and placed.site.quic != "no":
             return respond(query, service='1 . alpn="h3,h2"')
         if resolves == "cname_nowhere":
             return respond(query, cname=f"gone.{name}")
-        return respond(query, addresses=_told(place, kind, resolver))
+        return respond(query, addresses=_addresses_for(placed, kind, resolver))
 
-    def _find(self, name: str) -> Placed | None:
-        places = self._world.places
-        return places.get(name) or places.get(name.removeprefix("www."))
+    def _find(self, name: str) -> PlacedSite | None:
+        sites = self._world.sites
+        return sites.get(name) or sites.get(name.removeprefix("www."))
 
     def _infrastructure(
         self, query: dns.message.Message, name: str, kind: str, resolver: str
@@ -111,35 +111,37 @@ def _resolver_names() -> dict[str, list[str]]:
     return names
 
 
-def _told(place: Placed, kind: str, resolver: str) -> tuple[str, ...]:
-    if kind not in {"A", "AAAA"} or place.site.resolves == "nodata":
+def _addresses_for(placed: PlacedSite, kind: str, resolver: str) -> tuple[str, ...]:
+    if kind not in {"A", "AAAA"} or placed.site.resolves == "nodata":
         return ()
-    if place.site.resolves == "loopback":
+    if placed.site.resolves == "loopback":
         return ("127.0.0.1",) if kind == "A" else ()
     if kind == "AAAA":
-        return place.v6
-    if not place.site.spread:
-        return place.v4
-    at = sum(resolver.encode()) % len(place.v4)
-    return (place.v4[at],)
+        return placed.v6
+    if not placed.site.spread:
+        return placed.v4
+    at = sum(resolver.encode()) % len(placed.v4)
+    return (placed.v4[at],)
 
 
-def lie(query: dns.message.Message, how: LieKind, mirror: str) -> dns.message.Message | None:
-    """A false answer, or None for silence. `mirror`: the address for answers that lead somewhere.
+def forge_answer(
+    query: dns.message.Message, kind: DnsTamperingKind, mirror: str
+) -> dns.message.Message | None:
+    """A forged answer, or None for silence. `mirror`: the address that kind `mirror` returns.
 
-    Lies are told about IPv4; whoever asks for IPv6 is told that there is none.
+    Only A records are forged; the answer to an AAAA query is empty.
     """
-    if how == "silence":
+    if kind == "silence":
         return None
-    if how in _LIE_RCODES:
-        return respond(query, _LIE_RCODES[how])
-    if how == "nodata" or asked(query)[1] != "A":
+    if kind in _FORGED_RCODES:
+        return respond(query, _FORGED_RCODES[kind])
+    if kind == "nodata" or question_of(query)[1] != "A":
         return respond(query)
-    return respond(query, addresses=(_LIE_ADDRESSES.get(how, mirror),))
+    return respond(query, addresses=(_FORGED_ADDRESSES.get(kind, mirror),))
 
 
 def parse(data: bytes) -> dns.message.Message | None:
-    """A query out of bytes, or None when they are none."""
+    """The query in these bytes, or None if they are not one."""
     try:
         query = dns.message.from_wire(data)
     except (DNSException, ValueError):

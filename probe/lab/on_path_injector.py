@@ -1,4 +1,4 @@
-"""A box on the path: it sees copies of packets and is quicker than the server; it stops nothing."""
+"""An on-path middlebox: it sees copies of packets and injects answers; it drops nothing."""
 
 import socket
 import struct
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from probe.lab import addresses as plan, names
 from probe.lab.middlebox import HOME
-from probe.lab.scenario import Box
+from probe.lab.scenario import RouterMiddlebox
 
 IP_ID = 0x51AB
 WINDOW = 1111
@@ -20,8 +20,8 @@ _RST_ACK = 0x14
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One packet with ports, taken apart."""
+class Packet:
+    """One parsed TCP or UDP packet."""
 
     source: str
     target: str
@@ -34,40 +34,40 @@ class Seen:
 
 @dataclass
 class OnPathInjector:
-    """One box, and how it speaks."""
+    """One middlebox and the function that sends its packets."""
 
-    box: Box
+    middlebox: RouterMiddlebox
     send: Callable[[bytes, str], object]
 
-    def take(self, data: bytes) -> None:
-        """Look at one packet, and speak if it is one of those."""
-        seen = read(data)
-        if seen is None or not self._named(seen):
+    def handle(self, data: bytes) -> None:
+        """Inject an answer to a packet if it matches."""
+        packet = read(data)
+        if packet is None or not self._matches(packet):
             return
-        time.sleep(self.box.delay)
-        if seen.protocol == _UDP:
-            self._answer(seen)
+        time.sleep(self.middlebox.delay)
+        if packet.protocol == _UDP:
+            self._answer(packet)
         else:
-            self._reset(seen)
+            self._reset(packet)
 
-    def _named(self, seen: Seen) -> bool:
-        name = self.box.name.encode()
-        match self.box.what:
+    def _matches(self, packet: Packet) -> bool:
+        name = self.middlebox.name.encode()
+        match self.middlebox.what:
             case "hello":
                 wanted = b"\0" + struct.pack("!H", len(name)) + name
-                return seen.protocol == _TCP and wanted in seen.payload
+                return packet.protocol == _TCP and wanted in packet.payload
             case "host":
-                return seen.protocol == _TCP and b"\r\nhost: " + name in seen.payload.lower()
+                return packet.protocol == _TCP and b"\r\nhost: " + name in packet.payload.lower()
             case "query":
                 labels = b"".join(bytes([len(each)]) + each for each in name.split(b"."))
-                return seen.protocol == _UDP and labels + b"\0" in seen.payload.lower()
+                return packet.protocol == _UDP and labels + b"\0" in packet.payload.lower()
 
-    def _reset(self, seen: Seen) -> None:
-        """To both ends, each in the other's name."""
-        after = (seen.sequence + max(len(seen.payload), 1)) & 0xFFFFFFFF
-        near, far = seen.ports
-        self._segment((seen.target, seen.source), (far, near), seen.acknowledged, after)
-        self._segment((seen.source, seen.target), (near, far), after, seen.acknowledged)
+    def _reset(self, packet: Packet) -> None:
+        """Send a RST to both ends, each with the other's address as source."""
+        after = (packet.sequence + max(len(packet.payload), 1)) & 0xFFFFFFFF
+        near, far = packet.ports
+        self._segment((packet.target, packet.source), (far, near), packet.acknowledged, after)
+        self._segment((packet.source, packet.target), (near, far), after, packet.acknowledged)
 
     def _segment(
         self, ends: tuple[str, str], ports: tuple[int, int], sequence: int, acknowledged: int
@@ -76,51 +76,51 @@ class OnPathInjector:
         segment = struct.pack("!HHII", *ports, sequence, acknowledged) + rest
         self._packet(ends, _TCP, segment[:16] + _sum(_pseudo(ends, _TCP, segment)) + segment[18:])
 
-    def _answer(self, seen: Seen) -> None:
-        query = names.parse(seen.payload)
+    def _answer(self, packet: Packet) -> None:
+        query = names.parse(packet.payload)
         if query is None:
             return
-        said = names.respond(query, addresses=(plan.BLOCK_PAGE,)).to_wire()
-        ends = (seen.target, seen.source)
-        header = struct.pack("!HHHH", seen.ports[1], seen.ports[0], 8 + len(said), 0)
-        total = _sum(_pseudo(ends, _UDP, header + said))
-        self._packet(ends, _UDP, header[:6] + total + said)
+        answer = names.respond(query, addresses=(plan.BLOCK_PAGE,)).to_wire()
+        ends = (packet.target, packet.source)
+        header = struct.pack("!HHHH", packet.ports[1], packet.ports[0], 8 + len(answer), 0)
+        total = _sum(_pseudo(ends, _UDP, header + answer))
+        self._packet(ends, _UDP, header[:6] + total + answer)
 
     def _packet(self, ends: tuple[str, str], protocol: int, body: bytes) -> None:
         start = struct.pack(
-            "!BBHHHBBH", 0x45, 0, 20 + len(body), IP_ID, 0, self.box.ttl, protocol, 0
+            "!BBHHHBBH", 0x45, 0, 20 + len(body), IP_ID, 0, self.middlebox.ttl, protocol, 0
         )
         header = start + b"".join(map(socket.inet_aton, ends))
         self.send(header[:10] + _sum(header) + header[12:] + body, ends[1])
 
 
-def read(data: bytes) -> Seen | None:
-    """Take an IPv4 packet with ports apart."""
+def read(data: bytes) -> Packet | None:
+    """Parse an IPv4 packet; None if it is neither TCP nor UDP."""
     if len(data) < 28 or data[0] >> 4 != 4 or data[9] not in {_TCP, _UDP}:
         return None
     source, target = socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20])
     body = data[(data[0] & 15) * 4 : int.from_bytes(data[2:4], "big")]
     near, far = struct.unpack_from("!HH", body)
     if data[9] == _UDP:
-        return Seen(source, target, (near, far), _UDP, 0, 0, body[8:])
+        return Packet(source, target, (near, far), _UDP, 0, 0, body[8:])
     sequence, acknowledged = struct.unpack_from("!II", body, 4)
-    return Seen(
+    return Packet(
         source, target, (near, far), _TCP, sequence, acknowledged, body[(body[12] >> 4) * 4 :]
     )
 
 
-def start(box: Box) -> None:
-    """Listen on this router's near end, in a thread of its own."""
-    ears = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_IP))
-    ears.bind((HOME, _ETH_P_IP))
-    mouth = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    tap = OnPathInjector(box, lambda packet, target: mouth.sendto(packet, (target, 0)))
+def start(middlebox: RouterMiddlebox) -> None:
+    """Inspect packets at this router's client side in a thread of its own."""
+    receiver = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_IP))
+    receiver.bind((HOME, _ETH_P_IP))
+    sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    injector = OnPathInjector(middlebox, lambda packet, target: sender.sendto(packet, (target, 0)))
 
     def listen() -> None:
         while True:
-            data, where = ears.recvfrom(65535)
+            data, where = receiver.recvfrom(65535)
             if where[2] != _OUTGOING:
-                tap.take(data)
+                injector.handle(data)
 
     threading.Thread(target=listen, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""What the lab's sites say: pages of realistic size, partly new on every visit."""
+"""Pages of the lab's sites, of realistic size and partly different on every visit."""
 
 import hashlib
 import random
@@ -8,7 +8,7 @@ from email.utils import formatdate
 from itertools import count
 from urllib.parse import quote, urlsplit
 
-from probe.lab.scenario import Page, PageKind, Site
+from probe.lab.scenario import LabSite, Page, PageKind
 
 _VOCABULARY = (
     "market report council river border station harvest weather minister school energy price "
@@ -20,8 +20,8 @@ _visits = count(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP response before it is written out."""
+class PageResponse:
+    """One HTTP response before it is encoded."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -43,8 +43,8 @@ _REASONS = {
 }
 
 
-def wire(answer: Answer, *, clock: float = 0.0) -> bytes:
-    """An answer as HTTP/1.1 bytes; `clock`: how far the true time is from our clock, seconds."""
+def encode(answer: PageResponse, *, clock: float = 0.0) -> bytes:
+    """A response as HTTP/1.1 bytes; `clock`: true time minus local time, seconds."""
     lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}"]
     lines += [f"{name}: {value}" for name, value in answer.headers]
     lines += [f"Date: {formatdate(time.time() + clock, usegmt=True)}"]
@@ -52,15 +52,15 @@ def wire(answer: Answer, *, clock: float = 0.0) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + answer.body
 
 
-def answer(site: Site, page: Page, path: str) -> Answer:
-    """What a site says at a path."""
+def answer(site: LabSite, page: Page, path: str) -> PageResponse:
+    """The response of a site at a path."""
     match page.kind:
         case "redirect":
-            return moved(page.to or "/", page.status if page.status != 200 else 301)
+            return redirect(page.to or "/", page.status if page.status != 200 else 301)
         case "loop":
-            return moved(f"https://{site.name}/step-{next(_visits) % 1000}", 302)
+            return redirect(f"https://{site.name}/step-{next(_visits) % 1000}", 302)
         case "broken_redirect":
-            return moved("https:///:0", 302)
+            return redirect("https:///:0", 302)
         case "challenge":
             return _challenge(site)
         case "legal":
@@ -69,8 +69,8 @@ def answer(site: Site, page: Page, path: str) -> Answer:
             return _fixed(site, kind, path)
 
 
-def _fixed(site: Site, kind: PageKind, path: str) -> Answer:
-    """A page whose kind decides everything."""
+def _fixed(site: LabSite, kind: PageKind, path: str) -> PageResponse:
+    """A page that depends on its kind alone."""
     match kind:
         case "forbidden":
             return _page(403, "nginx", _html("403 Forbidden", "<h1>403 Forbidden</h1>"))
@@ -86,15 +86,15 @@ def _fixed(site: Site, kind: PageKind, path: str) -> Answer:
             return _page(200, "nginx", _news(site.name, path))
 
 
-def moved(to: str, status: int) -> Answer:
+def redirect(to: str, status: int) -> PageResponse:
     """A redirect."""
     safe = quote(to, safe=":/?&=%#")
     body = _html(f"{status} Moved", f'<a href="{safe}">Moved</a>')
-    return Answer(status, (("Server", "nginx"), ("Location", safe), _HTML), body)
+    return PageResponse(status, (("Server", "nginx"), ("Location", safe), _HTML), body)
 
 
-def at_ports(answer: Answer, secure: int, plain: int) -> Answer:
-    """The same answer, where https and http are served at other ports than usual."""
+def with_ports(answer: PageResponse, secure: int, plain: int) -> PageResponse:
+    """The response with these ports in its Location header."""
     if (secure, plain) == (443, 80):
         return answer
     headers = tuple(
@@ -104,15 +104,15 @@ def at_ports(answer: Answer, secure: int, plain: int) -> Answer:
     return replace(answer, headers=headers)
 
 
-def offering_http3(answer: Answer, site: Site) -> Answer:
-    """The same answer, saying that there is HTTP/3 too, if the site says so."""
+def with_alt_svc(answer: PageResponse, site: LabSite) -> PageResponse:
+    """The response with an Alt-Svc header if the site advertises HTTP/3."""
     if site.quic == "no":
         return answer
     return replace(answer, headers=(*answer.headers, ("Alt-Svc", 'h3=":443"; ma=86400')))
 
 
 def with_port(url: str, secure: int, plain: int) -> str:
-    """An absolute URL with the port at which its scheme is served; others as they are."""
+    """An absolute URL without a port gets the one of its scheme; other URLs are unchanged."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or ":" in parts.netloc:
         return url
@@ -123,7 +123,7 @@ def with_port(url: str, secure: int, plain: int) -> str:
 _HTML = ("Content-Type", "text/html; charset=utf-8")
 
 
-def _page(status: int, server: str, body: bytes) -> Answer:
+def _page(status: int, server: str, body: bytes) -> PageResponse:
     token = hashlib.sha256(str(next(_visits)).encode()).hexdigest()
     headers = (
         ("Server", server),
@@ -131,7 +131,7 @@ def _page(status: int, server: str, body: bytes) -> Answer:
         ("Cache-Control", "max-age=60"),
         ("Set-Cookie", f"visit={token[:16]}; path=/"),
     )
-    return Answer(status, headers, body)
+    return PageResponse(status, headers, body)
 
 
 def _html(title: str, body: str) -> bytes:
@@ -148,7 +148,7 @@ def _prose(seed: str, paragraphs: int) -> str:
 
 
 def _news(name: str, path: str) -> bytes:
-    """A front page: the same articles every time, new counters and one rotating line."""
+    """A front page: constant articles, a changing counter and one changing paragraph."""
     visit = next(_visits)
     seed = random.Random(name)
     articles = "".join(
@@ -168,7 +168,7 @@ def _large(name: str) -> bytes:
     return _html(f"{name}: the whole archive", body * (3_000_000 // len(body)))
 
 
-def _challenge(site: Site) -> Answer:
+def _challenge(site: LabSite) -> PageResponse:
     script = f"/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1?ray={next(_visits):016x}"
     text = "Checking your browser before accessing the site. Enable JavaScript and cookies."
     body = _html("Just a moment...", f'<p>{site.name}: {text}</p><script src="{script}"></script>')
@@ -178,28 +178,22 @@ def _challenge(site: Site) -> Answer:
         ("cf-mitigated", "challenge"),
         _HTML,
     )
-    return Answer(403, headers, body)
+    return PageResponse(403, headers, body)
 
 
-def block_page(status: int) -> Answer:
-    """The page that the lab's censor shows."""
+def block_page(status: int) -> PageResponse:
+    """The block page of the lab's censor."""
     text = (
         "<h1>Доступ к информационному ресурсу ограничен</h1>"  # noqa: RUF001 - it is in Russian
         "<p>Доступ к запрашиваемому ресурсу "  # noqa: RUF001 - it is in Russian
         "ограничен на основании предписания уполномоченного органа.</p>"
         "<p>Сұралған ресурсқа қол жеткізу шектелген.</p>"
     )
-    return Answer(status, (("Server", "nginx"), _HTML), _html("Доступ ограничен", text))
+    return PageResponse(status, (("Server", "nginx"), _HTML), _html("Доступ ограничен", text))
 
 
-def portal_page() -> Answer:
+def portal_page() -> PageResponse:
     """The page of a captive portal."""
     form = '<form method="post" action="/login"><input name="room"><input name="surname"></form>'
     body = _html("Welcome to the hotel wireless", f"<h1>Please sign in</h1>{form}")
-    return Answer(200, (("Server", "mikrotik"), _HTML), body)
-
-
-def advertisement() -> Answer:
-    """What a provider shows for names that do not exist."""
-    body = _html("This domain may be for sale", "<h1>Related searches</h1><a href='/buy'>Buy</a>")
-    return Answer(200, (("Server", "parking"), _HTML), body)
+    return PageResponse(200, (("Server", "mikrotik"), _HTML), body)

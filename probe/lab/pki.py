@@ -1,8 +1,7 @@
-"""The lab's public-key infrastructure: trusted roots, honest mistakes, and interceptors.
+"""The lab's public-key infrastructure: trusted roots, servers' own mistakes, and interceptors.
 
-Keys are made anew in every country, so nothing the lab signs is worth anything outside. The names
-of the interceptors imitate what was seen in the wild; their keys do not, which makes them what a
-reviewer would call unproven siblings.
+Every testbed has new keys, so the lab's signatures are worthless outside. The interceptors have the
+names of real ones but not their keys, so they count as claimed, not verified, authorities.
 """
 
 from collections.abc import Sequence
@@ -33,16 +32,16 @@ def pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """What a server needs: its chain and key, both PEM."""
+class ServerCertificate:
+    """A server's certificate chain and key, both PEM."""
 
     chain: bytes
     key: bytes
 
 
 @dataclass(frozen=True)
-class Authority:
-    """A certificate that may sign, with its key and what is above it (the root left out)."""
+class CertificateAuthority:
+    """A CA certificate with its key and the certificates above it, without the root."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
@@ -54,19 +53,23 @@ class Authority:
         return self.certificate.public_bytes(Encoding.PEM)
 
 
-def root(subject: str, *, now: datetime) -> Authority:
-    """A self-signed authority, valid for twenty years around now."""
+def root(subject: str, *, now: datetime) -> CertificateAuthority:
+    """A root certificate, valid ten years before and after now."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(subject)
     builder = _builder(name, name, key.public_key(), (now - 3650 * _DAY, now + 3650 * _DAY))
     builder = _as_authority(builder, key.public_key())
-    return Authority(builder.sign(key, SHA256()), key)
+    return CertificateAuthority(builder.sign(key, SHA256()), key)
 
 
 def intermediate(
-    parent: Authority, subject: str, *, now: datetime, days: tuple[int, int] = (700, 1000)
-) -> Authority:
-    """An authority signed by another, valid so many days before and after now."""
+    parent: CertificateAuthority,
+    subject: str,
+    *,
+    now: datetime,
+    days: tuple[int, int] = (700, 1000),
+) -> CertificateAuthority:
+    """An intermediate CA; `days`: validity before and after now."""
     key = ec.generate_private_key(ec.SECP256R1())
     validity = (now - days[0] * _DAY, now + days[1] * _DAY)
     builder = _builder(_name(subject), parent.certificate.subject, key.public_key(), validity)
@@ -74,18 +77,18 @@ def intermediate(
     builder = _pointing_up(builder, parent)
     certificate = builder.sign(parent.key, SHA256())
     above = parent.above if parent.certificate.issuer == parent.certificate.subject else ()
-    return Authority(certificate, key, above)
+    return CertificateAuthority(certificate, key, above)
 
 
 def leaf(
-    parent: Authority,
+    parent: CertificateAuthority,
     names: Sequence[str],
     *,
     now: datetime,
     days: tuple[int, int] = (30, 60),
     complete: bool = True,
-) -> Served:
-    """A server certificate for names and addresses, valid so many days before and after now."""
+) -> ServerCertificate:
+    """A server certificate for names and addresses; `days`: validity before and after now."""
     key = ec.generate_private_key(ec.SECP256R1())
     validity = (now - days[0] * _DAY, now + days[1] * _DAY)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
@@ -95,19 +98,19 @@ def leaf(
     return _served(certificate, key, (parent.certificate, *parent.above) if complete else ())
 
 
-def self_signed(names: Sequence[str], *, now: datetime) -> Served:
-    """A certificate that vouches for itself."""
+def self_signed(names: Sequence[str], *, now: datetime) -> ServerCertificate:
+    """A self-signed server certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     builder = _builder(subject, subject, key.public_key(), (now - 90 * _DAY, now + 900 * _DAY))
     return _served(_as_server(builder, names).sign(key, SHA256()), key, ())
 
 
-def forge_2019(parent: Authority, real: x509.Certificate) -> Served:
+def forge_2019(parent: CertificateAuthority, real: x509.Certificate) -> ServerCertificate:
     """Sign a copy of a real leaf as the 2019 interceptor did.
 
-    Subject and SAN are the server's, both dates six hours earlier, the serial alike but for its
-    last four bytes, and every other extension gone.
+    Subject and SAN are copied, both dates are six hours earlier, the last four bytes of the
+    serial differ, and all other extensions are missing.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     shift = timedelta(hours=6)
@@ -119,8 +122,8 @@ def forge_2019(parent: Authority, real: x509.Certificate) -> Served:
     return _served(builder.sign(parent.key, SHA256()), key, (parent.certificate, *parent.above))
 
 
-def forge_2021(parent: Authority, real: x509.Certificate) -> Served:
-    """Sign a copy of a real leaf as the interceptors of 2021 to 2024 did: its dates, its names."""
+def forge_2021(parent: CertificateAuthority, real: x509.Certificate) -> ServerCertificate:
+    """Sign a copy of a real leaf as the interceptors of 2021 to 2024 did: same dates and names."""
     key = ec.generate_private_key(ec.SECP256R1())
     validity = (real.not_valid_before_utc, real.not_valid_after_utc)
     builder = _builder(real.subject, parent.certificate.subject, key.public_key(), validity)
@@ -175,7 +178,7 @@ def _as_server(builder: x509.CertificateBuilder, names: Sequence[str]) -> x509.C
 
 
 def _logged(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
-    """A timestamp as public logs give them (RFC 6962), of a log that nobody knows."""
+    """Add a signed certificate timestamp (RFC 6962) of an unknown log."""
     stamp = b"\x00" + bytes(32) + bytes(8) + b"\x00\x00" + b"\x04\x03\x00\x08" + bytes(8)
     listed = len(stamp).to_bytes(2, "big") + stamp
     value = len(listed).to_bytes(2, "big") + listed
@@ -190,7 +193,9 @@ def _copy_names(
     return builder.add_extension(names, critical=False)
 
 
-def _pointing_up(builder: x509.CertificateBuilder, parent: Authority) -> x509.CertificateBuilder:
+def _pointing_up(
+    builder: x509.CertificateBuilder, parent: CertificateAuthority
+) -> x509.CertificateBuilder:
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(parent.key.public_key())
     return builder.add_extension(identifier, critical=False)
 
@@ -206,78 +211,78 @@ def _served(
     certificate: x509.Certificate,
     key: ec.EllipticCurvePrivateKey,
     above: tuple[x509.Certificate, ...],
-) -> Served:
+) -> ServerCertificate:
     chain = b"".join(each.public_bytes(Encoding.PEM) for each in (certificate, *above))
-    return Served(chain, pem_key(key))
+    return ServerCertificate(chain, pem_key(key))
 
 
 @dataclass(frozen=True)
 class Pki:
-    """Every authority of one country, made on first use, around one instant."""
+    """All certificate authorities of one testbed, made on first use, with validity around `now`."""
 
     now: datetime
 
     @cached_property
-    def first_root(self) -> Authority:
+    def first_root(self) -> CertificateAuthority:
         return root("CN=Laboratory Root X1,O=Laboratory Trust Services,C=US", now=self.now)
 
     @cached_property
-    def first(self) -> Authority:
+    def first(self) -> CertificateAuthority:
         return intermediate(self.first_root, "CN=L3,O=Laboratory Encrypt,C=US", now=self.now)
 
     @cached_property
-    def second_root(self) -> Authority:
+    def second_root(self) -> CertificateAuthority:
         return root("CN=Second Global Root G2,O=Second Certificates,C=BE", now=self.now)
 
     @cached_property
-    def second(self) -> Authority:
+    def second(self) -> CertificateAuthority:
         return intermediate(
             self.second_root, "CN=Second TLS CA 4,O=Second Certificates,C=BE", now=self.now
         )
 
     @cached_property
-    def national(self) -> Authority:
-        """A government's own root that browsers do not carry: known kind, fresh key."""
+    def national(self) -> CertificateAuthority:
+        """A government CA that browsers do not trust; its key is the lab's own."""
         owner = "O=The Ministry of Digital Development and Communications,C=RU"
         above = root(f"CN=Russian Trusted Root CA,{owner}", now=self.now)
         return intermediate(above, f"CN=Russian Trusted Sub CA,{owner}", now=self.now)
 
     @cached_property
-    def interceptor_2019(self) -> Authority:
+    def interceptor_2019(self) -> CertificateAuthority:
         above = root("CN=Qaznet Trust Network,C=KZ", now=self.now)
         return intermediate(above, "CN=Security Certificate,C=KZ", now=self.now)
 
     @cached_property
-    def interceptor_2021(self) -> Authority:
+    def interceptor_2021(self) -> CertificateAuthority:
         name = "CN=Information Security Certification Authority,O=ISCA,C=KZ"
         above = root(name, now=self.now)
         return intermediate(above, "CN=ISCA node 4,O=ISCA,C=KZ", now=self.now, days=(20, 55))
 
     @cached_property
-    def interceptor_anonymous(self) -> Authority:
+    def interceptor_anonymous(self) -> CertificateAuthority:
         return root("CN=Gateway CA", now=self.now)
 
     @cached_property
-    def product(self) -> Authority:
-        """An antivirus or an office proxy."""
+    def product(self) -> CertificateAuthority:
+        """The CA of an antivirus product or an office proxy."""
         return root("CN=Guardian Web Shield Personal Root,O=Guardian Antivirus", now=self.now)
 
     @cached_property
-    def router(self) -> Served:
-        """What a home router shows, whatever is asked for."""
+    def router(self) -> ServerCertificate:
+        """The certificate that a home router serves for every name."""
         return self_signed(("home-router.lan", "192.168.1.1"), now=self.now)
 
     @property
     def roots_pem(self) -> bytes:
-        """What a probe in the lab trusts instead of Mozilla's roots."""
+        """The roots that a probe in the lab trusts instead of Mozilla's."""
         return self.first_root.pem + self.second_root.pem
 
-    def serve(self, kind: CertificateKind, names: Sequence[str]) -> Served:
-        """A site's certificate of one kind."""
+    def serve(self, kind: CertificateKind, names: Sequence[str]) -> ServerCertificate:
+        """A server certificate of this kind for these names."""
         if kind == "self_signed":
             return self_signed(names, now=self.now)
         signer = {"second_authority": "second", "national": "national"}.get(kind, "first")
         shown = ("shared-hosting.example-lab.net",) if kind == "wrong_name" else names
         days = {"expired": (120, -30), "not_yet_valid": (-30, 120)}.get(kind, (30, 60))
-        authority: Authority = getattr(self, signer)
+        authority: CertificateAuthority = getattr(self, signer)
         return leaf(authority, shown, now=self.now, days=days, complete=kind != "incomplete")

@@ -1,7 +1,7 @@
-"""The censor's user-space part for TCP: what a kernel filter can not do.
+"""The censor's TCP proxy, for interference that a kernel filter cannot do.
 
-Connections to some addresses are redirected here. The name that is offered decides: for the
-censored one the act is carried out, every other one is passed through untouched, byte for byte.
+Connections to some addresses are redirected here. Interference applies to those that offer a
+filtered name; all others are forwarded unchanged.
 """
 
 import socket
@@ -14,8 +14,8 @@ from cryptography import x509
 
 from probe.lab import addresses as plan, pages, sockets
 from probe.lab.hello import offers_alpn, offers_only_tls13, server_name
-from probe.lab.pki import Authority, Served, forge_2019, forge_2021
-from probe.lab.scenario import Hello, Web
+from probe.lab.pki import CertificateAuthority, ServerCertificate, forge_2019, forge_2021
+from probe.lab.scenario import HttpFilter, SniFilter
 from probe.lab.sockets import Destination, Locate
 from probe.lab.topology import Topology
 
@@ -27,8 +27,8 @@ _UPSTREAM_LIMIT = 10.0
 Onward = Callable[[socket.socket, Destination], None]
 
 
-def pass_on(connection: socket.socket, there: Destination) -> None:
-    """Carry a connection to where it was going."""
+def forward(connection: socket.socket, there: Destination) -> None:
+    """Relay a connection to its destination."""
     try:
         upstream = socket.create_connection(there, timeout=_UPSTREAM_LIMIT)
     except ConnectionRefusedError:
@@ -42,77 +42,86 @@ def pass_on(connection: socket.socket, there: Destination) -> None:
 
 @dataclass
 class Proxy:
-    """Everything that is done to redirected connections.
+    """Handles redirected connections.
 
     Attributes:
-        locate: Tells where a redirected connection was going to.
-        onward_secure, onward_plain: What becomes of connections nobody minds.
-        reach: Where the real server of a destination can be dialled from here.
-        ports: Where https and http are served, when not at 443 and 80.
+        locate: Returns the destination of a redirected connection.
+        onward_secure, onward_plain: Handle connections without interference.
+        reach: Returns the address at which the proxy can dial a destination.
+        ports: The ports of https and http.
     """
 
-    world: Topology
+    topology: Topology
     locate: Locate = sockets.original_destination
-    onward_secure: Onward = pass_on
-    onward_plain: Onward = pass_on
+    onward_secure: Onward = forward
+    onward_plain: Onward = forward
     reach: Callable[[Destination], Destination] = field(default=lambda there: there)
     ports: tuple[int, int] = (443, 80)
-    contexts: sockets.Contexts = field(default_factory=sockets.Contexts)
-    forged: dict[tuple[str, bytes], Served] = field(default_factory=dict)
+    contexts: sockets.ServerTlsContexts = field(default_factory=sockets.ServerTlsContexts)
+    forged: dict[tuple[str, bytes], ServerCertificate] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def secure(self, connection: socket.socket) -> None:
-        """One redirected connection to port 443."""
+        """Handle one redirected connection to port 443."""
         there = self.locate(connection)
         if there == sockets.local_end(connection) and self.locate is sockets.original_destination:
-            return  # whoever dials us directly was not redirected, and is not passed on to us
+            return  # dialled directly, not redirected: forwarding it would loop
         hello = sockets.peek(connection)
         name = server_name(hello)
-        act = self._hello_act(name, hello)
-        if act is not None:
-            self._act_on_hello(connection, act, there, name, len(hello))
-        elif self.world.nation("everything_resigned"):
+        interference = self._sni_filter_for(name, hello)
+        if interference is not None:
+            self._apply_sni_filter(connection, interference, there, name, len(hello))
+        elif self.topology.has_whole_line("everything_resigned"):
             self._intercept(connection, "product", there, name)
-        elif self.world.nation("router_page"):
-            _show_router(connection, self.contexts.get(self.world.pki.router))
+        elif self.topology.has_whole_line("router_page"):
+            _serve_router_page(connection, self.contexts.get(self.topology.pki.router))
         else:
             self.onward_secure(connection, there)
 
     def plain(self, connection: socket.socket) -> None:
-        """One redirected connection to port 80."""
+        """Handle one redirected connection to port 80."""
         there = self.locate(connection)
         if there == sockets.local_end(connection) and self.locate is sockets.original_destination:
             return None
-        if self.world.nation("captive_portal"):
+        if self.topology.has_whole_line("captive_portal"):
             sockets.read_head(connection)
-            answer = pages.moved(f"http://{plan.PORTAL_NAME}/login", 302)
-            return connection.sendall(pages.wire(answer))
-        asked = sockets.parse_head(sockets.peek(connection, whole=sockets.has_head))
-        act = self._web_act(asked)
-        if act is None:
+            answer = pages.redirect(f"http://{plan.PORTAL_NAME}/login", 302)
+            return connection.sendall(pages.encode(answer))
+        request = sockets.parse_head(sockets.peek(connection, whole=sockets.has_head))
+        interference = self._http_filter_for(request)
+        if interference is None:
             return self.onward_plain(connection, there)
-        return self._act_on_web(connection, act, there)
+        return self._apply_http_filter(connection, interference, there)
 
-    def _hello_act(self, name: str | None, hello: bytes) -> Hello | None:
-        for act in self.world.acts:
-            if isinstance(act, Hello) and act.name == name and not _spared(act, hello):
-                return act
+    def _sni_filter_for(self, name: str | None, hello: bytes) -> SniFilter | None:
+        for interference in self.topology.interferences:
+            if (
+                isinstance(interference, SniFilter)
+                and interference.name == name
+                and not _is_spared(interference, hello)
+            ):
+                return interference
         return None
 
-    def _web_act(self, asked: sockets.Asked) -> Web | None:
-        for act in self.world.acts:
-            if not isinstance(act, Web) or act.name != asked.host:
+    def _http_filter_for(self, request: sockets.RequestHead) -> HttpFilter | None:
+        for interference in self.topology.interferences:
+            if not isinstance(interference, HttpFilter) or interference.name != request.host:
                 continue
-            if act.path in {None, asked.path}:
-                return act
+            if interference.path in {None, request.path}:
+                return interference
         return None
 
-    def _act_on_hello(
-        self, connection: socket.socket, act: Hello, there: Destination, name: str | None, size: int
+    def _apply_sni_filter(
+        self,
+        connection: socket.socket,
+        interference: SniFilter,
+        there: Destination,
+        name: str | None,
+        size: int,
     ) -> None:
-        match act.how:
+        match interference.how:
             case "fin":
-                connection.recv(size)  # unread bytes would turn the close into a reset
+                connection.recv(size)  # with unread bytes, close sends a RST
             case "alert":
                 connection.recv(size)
                 connection.sendall(_HANDSHAKE_FAILURE)
@@ -123,39 +132,41 @@ class Proxy:
             case interception:
                 self._intercept(connection, interception, there, name)
 
-    def _act_on_web(self, connection: socket.socket, act: Web, there: Destination) -> None:
-        match act.how:
+    def _apply_http_filter(
+        self, connection: socket.socket, interference: HttpFilter, there: Destination
+    ) -> None:
+        match interference.how:
             case "drop":
                 sockets.silence(connection)
             case "reset":
                 sockets.reset(connection)
             case "truncate":
-                _pass_part(connection, self.reach(there))
+                _forward_truncated(connection, self.reach(there))
             case how:
                 sockets.read_head(connection)
-                connection.sendall(self._spoken(how))
+                connection.sendall(self._response(how))
 
-    def _spoken(self, how: str) -> bytes:
-        """What the censor says in the site's place."""
+    def _response(self, how: str) -> bytes:
+        """The censor's response in place of the site's."""
         match how:
             case "page_200":
                 answer = pages.block_page(200)
             case "page_403":
                 answer = pages.block_page(403)
             case "to_http_page":
-                answer = pages.moved(f"http://{plan.BLOCK_PAGE_NAME}/", 302)
+                answer = pages.redirect(f"http://{plan.BLOCK_PAGE_NAME}/", 302)
             case "to_https_page":
-                answer = pages.moved(f"https://{plan.BLOCK_PAGE_NAME}/", 302)
+                answer = pages.redirect(f"https://{plan.BLOCK_PAGE_NAME}/", 302)
             case "raw_page":
                 return _RAW_PAGE.encode()
             case _:
                 return b""
-        return pages.wire(pages.at_ports(answer, *self.ports))
+        return pages.encode(pages.with_ports(answer, *self.ports))
 
     def _intercept(
         self, connection: socket.socket, how: str, there: Destination, name: str | None
     ) -> None:
-        """Speak TLS to both sides and carry what they say."""
+        """Terminate TLS on both sides and relay one exchange."""
         upstream = _open_tls(self.reach(there), name)
         with upstream:
             real = upstream.getpeercert(binary_form=True) or b""
@@ -168,7 +179,7 @@ class Proxy:
                     stream.sendall(data)
                 stream.unwrap()
 
-    def _forge(self, how: str, real: bytes) -> Served:
+    def _forge(self, how: str, real: bytes) -> ServerCertificate:
         with self.lock:
             if (how, real) not in self.forged:
                 certificate = x509.load_der_x509_certificate(real)
@@ -176,8 +187,8 @@ class Proxy:
                 self.forged[how, real] = forge(self._authority(how), certificate)
             return self.forged[how, real]
 
-    def _authority(self, how: str) -> Authority:
-        pki = self.world.pki
+    def _authority(self, how: str) -> CertificateAuthority:
+        pki = self.topology.pki
         match how:
             case "mitm_2019":
                 return pki.interceptor_2019
@@ -189,17 +200,17 @@ class Proxy:
                 return pki.interceptor_anonymous
 
 
-def _spared(act: Hello, hello: bytes) -> bool:
-    """An interceptor that does not look at this kind of hello."""
-    without = "noalpn" in act.spares and not offers_alpn(hello)
-    return without or ("tls13" in act.spares and offers_only_tls13(hello))
+def _is_spared(interference: SniFilter, hello: bytes) -> bool:
+    """Whether the interceptor ignores this kind of ClientHello."""
+    without = "noalpn" in interference.spares and not offers_alpn(hello)
+    return without or ("tls13" in interference.spares and offers_only_tls13(hello))
 
 
-def _show_router(connection: socket.socket, context: ssl.SSLContext) -> None:
-    """Answer for whatever was asked with the router's own certificate and login page."""
+def _serve_router_page(connection: socket.socket, context: ssl.SSLContext) -> None:
+    """Answer any request with the router's certificate and login page."""
     with sockets.wrap(connection, context) as stream:
         sockets.read_head(stream)
-        stream.sendall(pages.wire(pages.Answer(200, (), _ROUTER_PAGE)))
+        stream.sendall(pages.encode(pages.PageResponse(200, (), _ROUTER_PAGE)))
         stream.unwrap()
 
 
@@ -211,15 +222,15 @@ def _open_tls(there: Destination, name: str | None) -> ssl.SSLSocket:
     return context.wrap_socket(upstream, server_hostname=name)
 
 
-def _pass_part(connection: socket.socket, there: Destination) -> None:
-    """Carry the first 2 KiB of the answer, then close."""
+def _forward_truncated(connection: socket.socket, there: Destination) -> None:
+    """Relay the first 2 KiB of the response, then close."""
     with socket.create_connection(there, timeout=_UPSTREAM_LIMIT) as upstream:
         upstream.sendall(sockets.read_head(connection))
         connection.sendall(upstream.recv(2048))
 
 
-def start(world: Topology) -> None:
-    """Take redirected connections in this namespace."""
-    proxy = Proxy(world)
+def start(topology: Topology) -> None:
+    """Handle redirected connections in this namespace."""
+    proxy = Proxy(topology)
     sockets.serve(sockets.listen("::", plan.REDIRECTED_TLS_PORT), proxy.secure)
     sockets.serve(sockets.listen("::", plan.REDIRECTED_WEB_PORT), proxy.plain)

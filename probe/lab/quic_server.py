@@ -1,6 +1,6 @@
-"""The internet's QUIC servers: real ones, for the sites that have them.
+"""The internet's QUIC servers, for sites with HTTP/3.
 
-Without aioquic nobody listens, and scenarios that need it are not in the catalogue.
+Without aioquic there are none, and the catalogue has no scenarios that need them.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from probe.lab.pki import Served
+from probe.lab.pki import ServerCertificate
 from probe.lab.topology import Topology
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ _START_LIMIT = 10.0
 
 
 def is_here() -> bool:
-    """Whether QUIC can be spoken on this machine."""
+    """Whether aioquic is installed."""
     return find_spec("aioquic") is not None
 
 
-def configuration(served: Served) -> "QuicConfiguration":
-    """A server that answers every name with one certificate."""
+def configuration(served: ServerCertificate) -> "QuicConfiguration":
+    """The configuration of a server with one certificate for every name."""
     from aioquic.quic.configuration import QuicConfiguration
 
     made = QuicConfiguration(is_client=False, alpn_protocols=["h3"])
@@ -37,13 +37,13 @@ def configuration(served: Served) -> "QuicConfiguration":
     return made
 
 
-def start(world: Topology) -> None:
-    """Answer at every address of a site that speaks QUIC, in this namespace."""
+def start(topology: Topology) -> None:
+    """Serve QUIC at every address of a site with HTTP/3, in this namespace."""
     speaking = {
-        address: world.served[place.site.name, address]
-        for place in world.places.values()
-        if place.site.quic == "up" and not place.site.shares
-        for address in place.alive
+        address: topology.certificates[placed.site.name, address]
+        for placed in topology.sites.values()
+        if placed.site.quic == "up" and not placed.site.shares
+        for address in placed.alive
     }
     if not speaking or not is_here():
         return
@@ -53,7 +53,7 @@ def start(world: Topology) -> None:
     ready.wait(_START_LIMIT)
 
 
-def _run(speaking: dict[str, Served], ready: threading.Event) -> None:
+def _run(speaking: dict[str, ServerCertificate], ready: threading.Event) -> None:
     async def forever() -> None:
         from aioquic.asyncio.server import serve
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from probe.lab import addresses as plan, names, sockets
 from probe.lab.hello import server_name
-from probe.lab.pki import Served, leaf
+from probe.lab.pki import ServerCertificate, leaf
 from probe.lab.topology import Topology
 
 if TYPE_CHECKING:
@@ -25,22 +25,22 @@ _IPV6_FREEBIND = 78
 
 
 class Resolvers:
-    """Every resolver of the world, one zone behind all of them."""
+    """All resolvers of the topology; they share one zone."""
 
-    def __init__(self, world: Topology) -> None:
-        self._zone = names.Zone(world)
-        self._contexts = sockets.Contexts()
+    def __init__(self, topology: Topology) -> None:
+        self._zone = names.Zone(topology)
+        self._contexts = sockets.ServerTlsContexts()
         self._served = {
-            address: _certificate(world, address, name)
+            address: _certificate(topology, address, name)
             for address, name in {**plan.PUBLIC_RESOLVERS, **plan.PUBLIC_RESOLVERS6}.items()
         }
 
     def knows(self, address: str) -> bool:
-        """Whether a resolver with TLS lives at an address."""
+        """Whether an address belongs to a resolver with TLS."""
         return address in self._served
 
     def reply(self, data: bytes, resolver: str) -> bytes | None:
-        """The bytes a resolver answers, or None for silence."""
+        """A resolver's reply to a query, or None for silence."""
         query = names.parse(data)
         if query is None:
             return None
@@ -48,11 +48,11 @@ class Resolvers:
         return None if answer is None else answer.to_wire()
 
     def tcp(self, connection: socket.socket) -> None:
-        """One connection to port 53 over TCP."""
+        """Serve one TCP connection to port 53."""
         self._framed(connection, sockets.plain_address(connection.getsockname()[0]))
 
     def tls(self, connection: socket.socket) -> None:
-        """One connection to port 853."""
+        """Serve one connection to port 853."""
         here = sockets.plain_address(connection.getsockname()[0])
         if not self.knows(here):
             return
@@ -61,7 +61,7 @@ class Resolvers:
             self._framed(stream, here)
 
     def https(self, connection: socket.socket) -> None:
-        """One connection to port 443 of a resolver."""
+        """Serve one connection to port 443 of a resolver."""
         here = sockets.plain_address(connection.getsockname()[0])
         server_name(sockets.peek(connection))
         context = self._contexts.get(self._served[here], flavour="h2")
@@ -72,9 +72,9 @@ class Resolvers:
                 self._speak_http1(stream, here)
 
     def _framed(self, connection: socket.socket, here: str) -> None:
-        """DNS messages behind two bytes of length (RFC 1035 section 4.2.2)."""
-        while size := _exactly(connection, 2):
-            data = _exactly(connection, int.from_bytes(size, "big"))
+        """Answer DNS messages with a two-byte length prefix (RFC 1035 section 4.2.2)."""
+        while size := sockets.read_exactly(connection, 2):
+            data = sockets.read_exactly(connection, int.from_bytes(size, "big"))
             answer = self.reply(data, here) if data else None
             if answer is None:
                 return sockets.silence(connection, 5.0)
@@ -83,26 +83,16 @@ class Resolvers:
 
     def _speak_http1(self, stream: "ssl.SSLSocket", here: str) -> None:
         head, _, body = sockets.read_head(stream).partition(b"\r\n\r\n")
-        asked = sockets.parse_head(head)
-        data = _from_path(asked.path) if asked.method == "GET" else body
+        request = sockets.parse_head(head)
+        data = _from_path(request.path) if request.method == "GET" else body
         answer = self.reply(data, here) or b""
         lines = f"HTTP/1.1 200 OK\r\nContent-Type: {_TYPE}\r\nContent-Length: {len(answer)}\r\n\r\n"
         stream.sendall(lines.encode() + answer)
 
 
-def _certificate(world: Topology, address: str, name: str) -> Served:
+def _certificate(topology: Topology, address: str, name: str) -> ServerCertificate:
     alternatives = [each for each, owner in plan.PUBLIC_RESOLVERS.items() if owner == name]
-    return leaf(world.pki.first, (name, address, *alternatives), now=world.pki.now)
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = connection.recv(size - len(data))
-        if not more:
-            return b""
-        data += more
-    return data
+    return leaf(topology.pki.first, (name, address, *alternatives), now=topology.pki.now)
 
 
 def _from_path(path: str) -> bytes:
@@ -113,7 +103,7 @@ def _from_path(path: str) -> bytes:
 
 
 def _speak_h2(stream: "ssl.SSLSocket", reply: Callable[[bytes], bytes | None]) -> None:
-    """Answer DNS queries over HTTP/2 (RFC 8484) until the client goes."""
+    """Answer DNS queries over HTTP/2 (RFC 8484) until the client closes."""
     from h2.config import H2Configuration
     from h2.connection import H2Connection
     from h2.events import DataReceived, RequestReceived, StreamEnded
@@ -121,17 +111,17 @@ def _speak_h2(stream: "ssl.SSLSocket", reply: Callable[[bytes], bytes | None]) -
     link = H2Connection(config=H2Configuration(client_side=False))
     link.initiate_connection()
     stream.sendall(link.data_to_send())
-    asked: dict[int, bytes] = {}
+    request: dict[int, bytes] = {}
     while data := stream.recv(65536):
         for event in link.receive_data(data):
             if isinstance(event, RequestReceived):
                 path = next((text for name, text in event.headers if name == b":path"), b"")
-                asked[event.stream_id] = _from_path(path.decode("latin-1"))
+                request[event.stream_id] = _from_path(path.decode("latin-1"))
             elif isinstance(event, DataReceived):
-                asked[event.stream_id] = asked.get(event.stream_id, b"") + event.data
+                request[event.stream_id] = request.get(event.stream_id, b"") + event.data
                 link.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             elif isinstance(event, StreamEnded):
-                _answer_h2(link, event.stream_id, reply(asked.pop(event.stream_id, b"")))
+                _answer_h2(link, event.stream_id, reply(request.pop(event.stream_id, b"")))
         stream.sendall(link.data_to_send())
 
 
@@ -146,7 +136,7 @@ def _answer_h2(link: "H2Connection", stream_id: int, answer: bytes | None) -> No
 def udp_socket(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     server = socket.socket(family, socket.SOCK_DGRAM)
-    if family == socket.AF_INET6:  # an address that only a local route makes ours
+    if family == socket.AF_INET6:  # an address that is local by route only
         server.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
     server.bind((address, port))
     return server
@@ -176,9 +166,9 @@ def _once(server: socket.socket, reply: Callable[[bytes, str], bytes | None]) ->
             server.sendto(answer, peer)
 
 
-def start(world: Topology) -> Resolvers:
-    """Answer at every resolver's address in this namespace; port 443 is left to the caller."""
-    resolvers = Resolvers(world)
+def start(topology: Topology) -> Resolvers:
+    """Serve all resolvers in this namespace; the caller serves port 443."""
+    resolvers = Resolvers(topology)
     addresses = [plan.SYSTEM_RESOLVER, *plan.PUBLIC_RESOLVERS, *plan.PUBLIC_RESOLVERS6]
     serve_udp([udp_socket(address, 53) for address in addresses], resolvers.reply)
     sockets.serve(sockets.listen("::", 53), resolvers.tcp)

@@ -1,7 +1,7 @@
-"""The words a scenario is written in: what is out there, what the censor does, what is right.
+"""The types a scenario is made of: the sites, the censor's interference, the right verdicts.
 
-A scenario is one declarative value. It says nothing of how it is built: `world` gives its sites
-addresses, `middlebox` and `proxy` carry out the censor's part, `origin` and `names` the internet's.
+A scenario is one declarative value. `topology` gives its sites addresses, `middlebox` and `proxy`
+carry out the censor's part, `origin` and `names` the internet's.
 """
 
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from enum import StrEnum, unique
 from typing import Literal, TypeAlias
 
 from probe.lab.interference import (
-    Box,
-    Cut,
-    FirstPacket,
-    Hello,
+    AddressBlock,
+    DnsTampering,
+    DnsTamperingKind,
+    EchFilter,
+    FirstPacketFilter,
+    HttpFilter,
     Interference,
-    Lie,
-    LieKind,
-    Nation,
-    Quic,
+    QuicFilter,
+    RouterMiddlebox,
     RouterName,
-    Shape,
-    Slow,
-    Web,
+    SniFilter,
+    Throttle,
+    WholeLine,
 )
 from probe.model import Mechanism, Outcome
 
@@ -87,24 +87,24 @@ class Page:
 
 NEWS = Page()
 
-# Services whose places everybody knows, so that a control looks at them too.
+# Services with public endpoints, which a control measures too.
 PUBLIC_SERVICES = ("telegram", "whatsapp", "signal", "messenger", "tor")
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """One name and the servers behind it, as they really are.
+class LabSite:
+    """One name and the servers behind it, without any interference.
 
     Attributes:
-        addresses: How many IPv4 addresses it has; `world` assigns them.
+        addresses: How many IPv4 addresses it has; `topology` assigns them.
         shares: Another site's name whose addresses this one uses.
-        spread: Each resolver is told a different one of the addresses (a CDN).
+        spread: Each resolver returns a different one of the addresses (a CDN).
         leaves: Each address has its own certificate, alternating between two trusted authorities.
-        plain: What http:// does: the same pages, a redirect to https, nothing listens, or TLS.
-        dead_addresses: How many of the addresses, counted from the last, are silent for everybody.
-        fixed: These addresses, because programs have them built in, in place of the plan's.
-        speaks: What its servers speak, at all of `ports`; the web at the usual ones by default.
-        quic: Whether it offers HTTP/3 and answers; `advertised`: nobody listens; `mute`: silence.
+        plain: What http:// does: the same pages, a redirect to https, a closed port, or TLS.
+        dead_addresses: How many of the addresses, counted from the last, never answer.
+        fixed: Addresses that programs have built in, instead of ones from the address plan.
+        speaks: The protocol of its servers on all of `ports`; HTTP on the usual ports by default.
+        quic: Whether it offers and serves HTTP/3; `advertised`: port closed; `mute`: no answer.
     """
 
     name: str
@@ -133,10 +133,10 @@ class LineSpec:
     """The client's access line. Rates are bits a second in each direction, 0 means unlimited.
 
     Attributes:
-        delay: One-way delay, seconds. jitter: at most so much more, evenly spread.
+        delay: One-way delay, seconds. jitter: maximum extra delay, uniformly distributed.
         loss: Share of packets lost in each direction.
         queue: Bytes that may wait in front of a limited rate before the tail is dropped.
-        cross: Share of the rate that other people's bursts take while they last.
+        cross: Share of the rate that bursts of cross traffic take while they last.
     """
 
     name: str
@@ -153,7 +153,7 @@ WIRE = LineSpec("wire")
 
 @unique
 class ControlState(StrEnum):
-    """What the uncensored vantage can say during a scenario."""
+    """The age of the control measurements during a scenario, if there are any."""
 
     FRESH = "fresh"
     NONE = "none"
@@ -165,9 +165,9 @@ class Expect:
     """The right verdict for one URL.
 
     Attributes:
-        mechanisms: All of these are named.
-        any_of: At least one of these is named (where two words describe the same packets).
-        also_acceptable: Outcomes that would be right too, and mechanisms that may be named besides.
+        mechanisms: The verdict must name all of these.
+        any_of: The verdict must name at least one (two mechanisms can describe the same packets).
+        also_acceptable: Other right outcomes, and mechanisms that the verdict may name too.
         why: One sentence.
     """
 
@@ -189,11 +189,11 @@ class Expect:
         one = not self.any_of or not set(self.any_of).isdisjoint(mechanisms)
         return named and one and set(mechanisms) <= allowed
 
-    def accuses_falsely(self, outcome: str) -> bool:
-        """Whether a verdict accuses the network of what it did not do to this target."""
-        accusations = {Outcome.BLOCKED, Outcome.INTERCEPTED, Outcome.THROTTLED}
+    def is_false_positive(self, outcome: str) -> bool:
+        """Whether a verdict reports interference where there is none."""
+        interfering = {Outcome.BLOCKED, Outcome.INTERCEPTED, Outcome.THROTTLED}
         right = {self.outcome, *self.also_acceptable}
-        return outcome in accusations and right.isdisjoint(accusations)
+        return outcome in interfering and right.isdisjoint(interfering)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,64 +202,68 @@ class Scenario:
 
     Attributes:
         name: `layer.what_happens`, unique.
-        experiments: Which experiments have to be run to see it.
-        street: It can also be played on loopback.
-        apart: Played in a country of that name: its input is a service, which every country has.
+        experiments: The experiments that must run to see it.
+        loopback: It can also run on loopback.
+        group: It shares a testbed with scenarios of this group only: its input is a service, and
+            a testbed can have one scenario of each service.
         settings: TOML for the volunteer's configuration.
     """
 
     name: str
-    sites: tuple[Site, ...]
+    sites: tuple[LabSite, ...]
     expect: tuple[Expect, ...]
     censor: tuple[Interference, ...] = ()
     line: LineSpec = WIRE
     control: ControlState = ControlState.FRESH
     experiments: tuple[str, ...] = ("web",)
-    street: bool = False
-    apart: str = ""
+    loopback: bool = False
+    group: str = ""
     settings: str = ""
 
     @property
-    def climate(self) -> "Environment":
-        """What of the country as a whole it needs."""
-        nations = {act.how for act in self.censor if isinstance(act, Nation)}
-        long = any(isinstance(act, Box) for act in self.censor)
-        looks = ("web", "quic") if "quic" in self.experiments else ("web",)
+    def environment(self) -> "Environment":
+        """What it needs of its testbed."""
+        whole_line = {
+            interference.how for interference in self.censor if isinstance(interference, WholeLine)
+        }
+        multihop = any(isinstance(interference, RouterMiddlebox) for interference in self.censor)
+        control_experiments = ("web", "quic") if "quic" in self.experiments else ("web",)
         return Environment(
             self.line,
             self.control,
-            tuple(sorted(nations)),
-            looks=("web", *PUBLIC_SERVICES) if self.apart else looks,
-            long=long,
-            apart=self.apart,
+            tuple(sorted(whole_line)),
+            control_experiments=("web", *PUBLIC_SERVICES) if self.group else control_experiments,
+            multihop=multihop,
+            group=self.group,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A line, a control and what is done to everybody: scenarios that agree share one country.
+    """The line, the control and the interference with the whole line; equal ones share a testbed.
 
     Attributes:
-        looks: The experiments that the control does.
-        apart: The name of a country that only scenarios of that name share.
+        control_experiments: The experiments that the control runs.
+        multihop: Several routers stand between the client and the internet.
+        group: See `Scenario`.
     """
 
     line: LineSpec = WIRE
     control: ControlState = ControlState.FRESH
-    nations: tuple[str, ...] = ()
-    looks: tuple[str, ...] = ("web",)
-    long: bool = False
-    apart: str = ""
+    whole_line: tuple[str, ...] = ()
+    control_experiments: tuple[str, ...] = ("web",)
+    multihop: bool = False
+    group: str = ""
 
     @property
-    def usual(self) -> bool:
-        """Nothing special: the one big country."""
+    def is_default(self) -> bool:
+        """Whether it is the environment that most scenarios share."""
         return self == Environment()
 
     def __str__(self) -> str:
-        looks = (self.apart,) if self.apart else self.looks[1:]
-        parts = [self.line.name, f"control {self.control}", *self.nations, *looks]
-        parts += ["several hops"] if self.long else []
+        more = (self.group,) if self.group else self.control_experiments[1:]
+        parts = [self.line.name, f"control {self.control}", *self.whole_line, *more]
+        parts += ["several hops"] if self.multihop else []
         return ", ".join(parts)
 
 
@@ -267,29 +271,29 @@ __all__ = [
     "NEWS",
     "PUBLIC_SERVICES",
     "WIRE",
+    "AddressBlock",
     "Audience",
-    "Box",
     "CertificateKind",
     "ControlState",
-    "Cut",
+    "DnsTampering",
+    "DnsTamperingKind",
+    "EchFilter",
     "Environment",
     "Expect",
-    "FirstPacket",
-    "Hello",
+    "FirstPacketFilter",
+    "HttpFilter",
     "Interference",
-    "Lie",
-    "LieKind",
+    "LabSite",
     "LineSpec",
     "NameKind",
-    "Nation",
     "Page",
     "PageKind",
-    "Quic",
+    "QuicFilter",
+    "RouterMiddlebox",
     "RouterName",
     "Scenario",
     "ServerKind",
-    "Shape",
-    "Site",
-    "Slow",
-    "Web",
+    "SniFilter",
+    "Throttle",
+    "WholeLine",
 ]

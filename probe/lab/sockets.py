@@ -1,7 +1,7 @@
-"""Blocking sockets for rude servers: threads, deadlines, resets on purpose.
+"""Blocking sockets for misbehaving servers: threads, deadlines, deliberate resets.
 
-Servers of the lab are threads on blocking sockets because each of them has to misbehave at an exact
-byte: a reset here, a silence there. Every socket has a deadline, so that no thread lives on.
+The lab's servers are threads on blocking sockets because each has to misbehave at an exact byte.
+Every socket has a timeout, so that every thread ends.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from probe.lab.hello import is_whole
-from probe.lab.pki import Served
+from probe.lab.pki import ServerCertificate
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 _SO_ORIGINAL_DST = 80
 _IP6T_SO_ORIGINAL_DST = 80
 _MAPPED = "::ffff:"
@@ -29,7 +29,7 @@ Locate = Callable[[socket.socket], Destination]
 
 
 def plain_address(text: str) -> str:
-    """An address without the wrapping of a dual-stack socket."""
+    """An address without the IPv4-mapped prefix of a dual-stack socket."""
     return text.removeprefix(_MAPPED)
 
 
@@ -60,14 +60,14 @@ def serve(server: socket.socket, handler: Handler) -> None:
 
 
 def close(listener: socket.socket) -> None:
-    """Close a listening socket, also under a thread that waits on it."""
+    """Close a listening socket; a thread blocked in accept returns."""
     with contextlib.suppress(OSError):
         listener.shutdown(socket.SHUT_RDWR)
     listener.close()
 
 
 def _guarded(connection: socket.socket, handler: Handler) -> None:
-    connection.settimeout(PATIENCE)
+    connection.settimeout(TIMEOUT)
     with connection, contextlib.suppress(OSError, ssl.SSLError, ValueError):
         handler(connection)
 
@@ -78,8 +78,8 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def silence(connection: socket.socket, seconds: float = PATIENCE) -> None:
-    """Read whatever comes and say nothing."""
+def silence(connection: socket.socket, seconds: float = TIMEOUT) -> None:
+    """Read and discard data without answering."""
     deadline = time.monotonic() + seconds
     connection.settimeout(seconds)
     with contextlib.suppress(OSError):
@@ -88,8 +88,8 @@ def silence(connection: socket.socket, seconds: float = PATIENCE) -> None:
 
 
 def peek(connection: socket.socket, *, whole: Callable[[bytes], bool] = is_whole) -> bytes:
-    """The first bytes, left in the socket, once `whole` is content with them."""
-    deadline = time.monotonic() + PATIENCE
+    """The first bytes, left in the socket, once `whole` accepts them."""
+    deadline = time.monotonic() + TIMEOUT
     seen = b""
     while time.monotonic() < deadline:
         data = connection.recv(65536, socket.MSG_PEEK)
@@ -107,13 +107,13 @@ def has_head(data: bytes) -> bool:
 
 
 def local_end(connection: socket.socket) -> Destination:
-    """The address and port that were dialled, where nobody turned the connection."""
+    """The destination of a connection that was not redirected."""
     name = connection.getsockname()
     return plain_address(name[0]), name[1]
 
 
 def original_destination(connection: socket.socket) -> Destination:
-    """Where a redirected connection was going to, before the middlebox turned it to us."""
+    """The destination of a connection before the middlebox redirected it."""
     if connection.family == socket.AF_INET6:
         peer = plain_address(connection.getsockname()[0])
         if ":" in peer:
@@ -124,11 +124,11 @@ def original_destination(connection: socket.socket) -> Destination:
 
 
 def splice(left: socket.socket, right: socket.socket) -> None:
-    """Carry bytes both ways until both sides are done."""
+    """Relay bytes both ways until both sides close."""
     other = threading.Thread(target=_pump, args=(right, left), daemon=True)
     other.start()
     _pump(left, right)
-    other.join(PATIENCE)
+    other.join(TIMEOUT)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
@@ -146,13 +146,13 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 @dataclass
-class Contexts:
+class ServerTlsContexts:
     """Server-side TLS contexts, made on first use from PEM in memory."""
 
-    _made: dict[tuple[Served, str], ssl.SSLContext] = field(default_factory=dict)
+    _made: dict[tuple[ServerCertificate, str], ssl.SSLContext] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, served: Served, *, flavour: str = "http/1.1") -> ssl.SSLContext:
+    def get(self, served: ServerCertificate, *, flavour: str = "http/1.1") -> ssl.SSLContext:
         """A context for a certificate; `flavour` is its ALPN protocol, or `tls12`."""
         with self._lock:
             key = (served, flavour)
@@ -161,20 +161,20 @@ class Contexts:
             return self._made[key]
 
 
-def _context(served: Served, flavour: str) -> ssl.SSLContext:
+def _context(served: ServerCertificate, flavour: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if flavour == "tls12":
         context.maximum_version = ssl.TLSVersion.TLSv1_2
     elif flavour:
         context.set_alpn_protocols([flavour, "http/1.1"])
-    with NamedTemporaryFile(suffix=".pem") as file:  # load_cert_chain wants a file name
+    with NamedTemporaryFile(suffix=".pem") as file:  # load_cert_chain needs a file
         Path(file.name).write_bytes(served.chain + served.key)
         context.load_cert_chain(file.name)
     return context
 
 
 def wrap(connection: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
-    """The server's half of a handshake; the socket's deadline holds."""
+    """The server side of a TLS handshake; the socket's timeout applies."""
     return context.wrap_socket(connection, server_side=True, suppress_ragged_eofs=True)
 
 
@@ -189,8 +189,19 @@ def read_head(connection: socket.socket) -> bytes:
     return data
 
 
+def read_exactly(connection: socket.socket, size: int) -> bytes:
+    """The next `size` bytes, or none if the connection ends before."""
+    data = b""
+    while len(data) < size:
+        more = connection.recv(size - len(data))
+        if not more:
+            return b""
+        data += more
+    return data
+
+
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestHead:
     """Method, path and Host of an HTTP/1 request."""
 
     method: str
@@ -198,8 +209,8 @@ class Asked:
     host: str
 
 
-def parse_head(head: bytes) -> Asked:
-    """What a request asks; missing parts are empty."""
+def parse_head(head: bytes) -> RequestHead:
+    """Parse a request head; missing parts are empty."""
     lines = head.decode("latin-1").split("\r\n")
     words = [*lines[0].split(" "), "", ""]
     host = ""
@@ -207,7 +218,7 @@ def parse_head(head: bytes) -> Asked:
         name, _, value = line.partition(":")
         if name.strip().lower() == "host":
             host = value.strip().lower()
-    return Asked(words[0], words[1], _without_port(host))
+    return RequestHead(words[0], words[1], _without_port(host))
 
 
 def _without_port(host: str) -> str:

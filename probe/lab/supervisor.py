@@ -1,20 +1,19 @@
-"""The process in which a country lives: PID 1 of its own namespaces, and everything below it.
+"""The supervisor of a testbed: PID 1 of its own namespaces.
 
-It is started by `country` inside `unshare`, reads what to build from its standard input, forks one
-process per place, says on standard output where they are, and lives until its standard input
-closes. When it goes, the kernel ends whatever is left in the namespaces, so nothing can outlive it.
+`testbed` starts it inside `unshare`. It reads a `BuildRequest` from standard input, forks one
+process per node, writes their process ids to standard output, and runs until standard input closes.
+When it ends, the kernel kills all processes in its PID namespace.
 """
 
 import json
-import os
 import pickle
 import signal
 import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from shutil import rmtree
@@ -34,32 +33,20 @@ from probe.lab import (
     tunnels,
 )
 from probe.lab.line import Bridge, open_interface
-from probe.lab.scenario import WIRE, Box, Interference, LineSpec, Scenario, Site
+from probe.lab.scenario import WIRE, Interference, LabSite, LineSpec, RouterMiddlebox, Scenario
 from probe.lab.topology import Topology, build
 
 _DOMESTIC = "92.46.0.0/16"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What to build."""
+class BuildRequest:
+    """The testbed to build."""
 
     scenarios: tuple[Scenario, ...]
     line: LineSpec
     folder: str
-    seed: int = 1
-    extra: tuple[Site, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One forked process with namespaces of its own."""
-
-    name: str
-    pid: int
-    outer: int
-    go: int
-    done: int
+    extra: tuple[LabSite, ...] = ()
 
 
 def _run(command: Sequence[str], text: str) -> None:
@@ -74,9 +61,9 @@ def ip(lines: Sequence[str]) -> None:
 
 
 def restore(program: str, text: str, inside_of: int | None = None) -> None:
-    """Load a rule set with whichever backend of iptables this machine has.
+    """Load a rule set, with the legacy backend where iptables-restore fails.
 
-    `inside_of`: in the network of this process (by its id outside), in place of our own.
+    `inside_of`: a process (by its outer id) in whose network namespace the rules are loaded.
     """
     enter = [] if inside_of is None else ["nsenter", "-t", str(inside_of), "-n"]
     try:
@@ -85,8 +72,8 @@ def restore(program: str, text: str, inside_of: int | None = None) -> None:
         _run([*enter, f"{program}-legacy-restore", "-w", "5"], text)
 
 
-def _client(world: Topology, folder: Path) -> None:
-    if multihop.is_long(world.acts):
+def _client(topology: Topology, folder: Path) -> None:
+    if multihop.is_multihop(topology.interferences):
         ip(multihop.client())
         netns.offloads_off("eth0")
     else:
@@ -117,8 +104,8 @@ def _resolv(resolver: str, scratch: Path) -> None:
     netns.bind_over("/etc/resolv.conf", f"nameserver {resolver}\n", scratch)
 
 
-def _router(name: str, world: Topology) -> None:
-    """One router of the long way, and the boxes at it."""
+def _router(name: str, topology: Topology) -> None:
+    """Set up one router of the multihop path and its middleboxes."""
     _forwarding()
     ip(multihop.router(name))
     netns.offloads_off(middlebox.HOME)
@@ -128,28 +115,28 @@ def _router(name: str, world: Topology) -> None:
         nat = f"*nat\n-A POSTROUTING -o {middlebox.UPLINK} -j MASQUERADE\nCOMMIT\n"
         restore("iptables", nat)
     elif name != multihop.BORDER:
-        restore("iptables", middlebox.box_rules(world, name))
-    for act in world.acts:
-        if isinstance(act, Box) and act.at == name and act.stands == "on":
-            on_path_injector.start(act)
+        restore("iptables", middlebox.router_rules(topology, name))
+    for each in topology.interferences:
+        if isinstance(each, RouterMiddlebox) and each.at == name and each.stands == "on":
+            on_path_injector.start(each)
 
 
-def _censor(world: Topology, _: Path) -> None:
-    if multihop.is_long(world.acts):
-        _router(multihop.BORDER, world)
+def _censor(topology: Topology, _: Path) -> None:
+    if multihop.is_multihop(topology.interferences):
+        _router(multihop.BORDER, topology)
     else:
-        _at_the_border()
-    classes = middlebox.classes(world)
+        _border_router()
+    classes = middlebox.classes(topology)
     if classes:
         _run(["tc", "-batch", "-"], "\n".join(classes) + "\n")
-    proxy.start(world)
-    dns_injector.start(world)
-    quic_censor.start(world)
-    restore("iptables", middlebox.rules(world))
-    restore("ip6tables", middlebox.rules(world, v6=True))
+    proxy.start(topology)
+    dns_injector.start(topology)
+    quic_censor.start(topology)
+    restore("iptables", middlebox.rules(topology))
+    restore("ip6tables", middlebox.rules(topology, v6=True))
 
 
-def _at_the_border() -> None:
+def _border_router() -> None:
     _forwarding()
     ip(
         [
@@ -177,10 +164,10 @@ def _forwarding() -> None:
     netns.sysctl("net/ipv6/icmp/ratelimit", "0")
 
 
-def _internet(world: Topology, _: Path) -> None:
+def _internet(topology: Topology, _: Path) -> None:
     _forwarding()
     local = [str(plan.FOREIGN), _DOMESTIC, *(f"{each}/32" for each in plan.PUBLIC_RESOLVERS)]
-    local += [f"{a}/32" for place in world.places.values() for a in place.site.fixed]
+    local += [f"{a}/32" for placed in topology.sites.values() for a in placed.site.fixed]
     local6 = [str(plan.FOREIGN6), *(f"{each}/128" for each in plan.PUBLIC_RESOLVERS6)]
     ip(
         [
@@ -194,23 +181,23 @@ def _internet(world: Topology, _: Path) -> None:
             f"route add {plan.CLIENT_NET} via {plan.UPLINK_CENSOR}",
             f"route add {plan.CLIENT6_NET} via {plan.UPLINK6_CENSOR}",
             *(f"route add local {network} dev lo" for network in local + local6),
-            *(multihop.internet() if multihop.is_long(world.acts) else ()),
+            *(multihop.internet() if multihop.is_multihop(topology.interferences) else ()),
         ]
     )
     netns.offloads_off("censor0")
     netns.offloads_off("abroad0")
-    origin.start(world, resolvers.start(world))
-    quic_server.start(world)
-    tunnels.start(world)
-    restore("iptables", middlebox.dead_servers(world))
-    restore("ip6tables", middlebox.dead_servers(world, v6=True))
+    origin.start(topology, resolvers.start(topology))
+    quic_server.start(topology)
+    tunnels.start(topology)
+    restore("iptables", middlebox.dead_server_rules(topology))
+    restore("ip6tables", middlebox.dead_server_rules(topology, v6=True))
 
 
-def _line(world: Topology, _: Path) -> None:
+def _line(topology: Topology, _: Path) -> None:
     ip(["link set near up", "link set far up"])
     netns.offloads_off("near")
     netns.offloads_off("far")
-    bridge = Bridge(world.line, open_interface("near"), open_interface("far"))
+    bridge = Bridge(topology.line, open_interface("near"), open_interface("far"))
     threading.Thread(target=bridge.run, daemon=True).start()
 
 
@@ -224,143 +211,109 @@ _ROLES: dict[str, Callable[[Topology, Path], None]] = {
 _ROUTERS = tuple(name for name in multihop.ROUTERS if name != multihop.BORDER)
 
 
-def _fork(name: str, world: Topology, folder: Path) -> Place:
-    """Start a place: it makes its namespaces, waits for its links, then gets to work."""
-    up_read, up_write = os.pipe()
-    go_read, go_write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(go_write)
-        _live(name, world, folder, up_write, go_read)
-    os.close(up_write)
-    os.close(go_read)
-    return Place(name, pid, int(os.read(up_read, 32)), go_write, up_read)
+def _set_up(name: str, topology: Topology, folder: Path) -> None:
+    if name in _ROUTERS:
+        _router(name, topology)
+    else:
+        _ROLES[name](topology, folder)
 
 
-def _live(name: str, world: Topology, folder: Path, up: int, go: int) -> None:
-    try:
-        netns.unshare(netns.CLONE_NEWNET | netns.CLONE_NEWNS)
-        os.write(up, str(netns.outer_pid()).encode())
-        os.read(go, 1)
-        netns.no_address_detection()
-        if name in _ROUTERS:
-            _router(name, world)
-        else:
-            _ROLES[name](world, folder)
-        os.write(up, b"ready")
-        signal.pause()
-    except BaseException as error:  # noqa: BLE001 - the last frame of a process: say it and go
-        traceback.print_exc()
-        os.write(up, f"{type(error).__name__}: {error}".encode()[:4000])
-    os._exit(1)
+def _links(nodes: dict[str, netns.Node], line: LineSpec, *, hops: bool) -> list[str]:
+    """`ip` commands for the links between the nodes."""
+    index = count(10, 2)
 
-
-def _links(places: dict[str, Place], line: LineSpec, *, long: bool) -> list[str]:
-    """Virtual cables between the places, named as each end sees them.
-
-    Every end has an index of its own: the kernel tells a cable whose two ends have the same index
-    in their namespaces a second late that it is up, and IPv6 waits for that.
-    """
-    pid = {name: place.pid for name, place in places.items()}
-    index = count(10)
-
-    def cable(one: str, one_end: str, other: str, other_end: str) -> str:
-        near = f"name {one_end} index {next(index)} netns {pid[one]}"
-        far = f"name {other_end} index {next(index)} netns {pid[other]}"
-        return f"link add {near} type veth peer {far}"
+    def link(one: str, one_end: str, other: str, other_end: str) -> str:
+        return netns.veth((nodes[one], one_end), (nodes[other], other_end), next(index))
 
     home = middlebox.HOME
-    if long:
+    if hops:
         first = "client" if line == WIRE else "line"
-        access = [] if line == WIRE else [cable("client", "eth0", "line", "near")]
-        access += multihop.cables(first, cable)
+        access = [] if line == WIRE else [link("client", "eth0", "line", "near")]
+        access += multihop.links(first, link)
     elif line == WIRE:
-        access = [cable("client", "eth0", "censor", home)]
+        access = [link("client", "eth0", "censor", home)]
     else:
-        access = [cable("client", "eth0", "line", "near"), cable("line", "far", "censor", home)]
-    uplink = cable("edge" if long else "censor", middlebox.UPLINK, "internet", "censor0")
-    return [*access, uplink, cable("abroad", "eth0", "internet", "abroad0")]
+        access = [link("client", "eth0", "line", "near"), link("line", "far", "censor", home)]
+    uplink = link("edge" if hops else "censor", middlebox.UPLINK, "internet", "censor0")
+    return [*access, uplink, link("abroad", "eth0", "internet", "abroad0")]
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """A country that runs."""
+class RunningTestbed:
+    """A running testbed."""
 
-    world: Topology
-    places: dict[str, Place]
+    topology: Topology
+    nodes: dict[str, netns.Node]
 
-    def told(self) -> dict[str, object]:
-        """What whoever ordered it needs to know."""
+    def summary(self) -> dict[str, object]:
+        """The reply to a build request."""
         return {
-            "places": {place.name: place.outer for place in self.places.values()},
-            "addresses": {name: self.world.addresses_of(name) for name in self.world.places},
+            "nodes": {node.name: node.outer for node in self.nodes.values()},
+            "addresses": {name: self.topology.addresses_of(name) for name in self.topology.sites},
         }
 
-    def switch(self, acts: tuple[Interference, ...]) -> None:
-        """Let the censor do these acts, and what it did before no more."""
-        refused = [act for act in acts if not middlebox.in_kernel(act)]
+    def set_interferences(self, interferences: tuple[Interference, ...]) -> None:
+        """Replace the censor's interference; `OSError` if one needs more than kernel rules."""
+        refused = [each for each in interferences if not middlebox.in_kernel(each)]
         if refused:
-            raise OSError(f"needs a process of its own, and cannot begin midway: {refused[0]}")
-        world = replace(self.world, acts=acts)
-        outer = self.places["censor"].outer
-        restore("iptables", middlebox.rules(world), outer)
-        restore("ip6tables", middlebox.rules(world, v6=True), outer)
+            raise OSError(f"needs a process of its own, so it cannot start now: {refused[0]}")
+        topology = replace(self.topology, interferences=interferences)
+        outer = self.nodes["censor"].outer
+        restore("iptables", middlebox.rules(topology), outer)
+        restore("ip6tables", middlebox.rules(topology, v6=True), outer)
 
 
-def _build(order: Order) -> Built:
-    folder = Path(order.folder)
+def _build(request: BuildRequest) -> RunningTestbed:
+    folder = Path(request.folder)
     netns.own_mounts()
     netns.mount("tmpfs", "/run", "tmpfs")
-    world = build(order.scenarios, order.line, order.extra)
-    (folder / "ca.pem").write_bytes(world.pki.roots_pem)
-    long = multihop.is_long(world.acts)
-    roles = [name for name in _ROLES if name != "line" or order.line != WIRE]
-    roles += _ROUTERS if long else ()
-    places = {name: _fork(name, world, folder) for name in roles}
-    ip(_links(places, order.line, long=long))
-    for place in places.values():
-        os.write(place.go, b"g")
-    for place in places.values():
-        said = os.read(place.done, 4096)
-        if said != b"ready":
-            raise OSError(f"{place.name}: {said.decode(errors='replace')}")
-    return Built(world, places)
+    topology = build(request.scenarios, request.line, request.extra)
+    (folder / "ca.pem").write_bytes(topology.pki.roots_pem)
+    hops = multihop.is_multihop(topology.interferences)
+    roles = [name for name in _ROLES if name != "line" or request.line != WIRE]
+    roles += _ROUTERS if hops else ()
+    nodes = {
+        name: netns.fork_node(name, partial(_set_up, name, topology, folder)) for name in roles
+    }
+    ip(_links(nodes, request.line, hops=hops))
+    netns.start_nodes(nodes.values())
+    return RunningTestbed(topology, nodes)
 
 
 def main() -> None:
-    """Build what standard input orders, say where it is, and hold it until the input closes.
+    """Build the testbed that standard input requests, and keep it until the input closes.
 
-    While it stands, each further order is what the censor is to do from now on.
+    Each later request replaces the censor's interference.
     """
-    order: Order = pickle.load(sys.stdin.buffer)
+    request: BuildRequest = pickle.load(sys.stdin.buffer)
     try:
-        built = _build(order)
+        built = _build(request)
     except OSError as error:
-        _say({"error": str(error)})
+        _reply({"error": str(error)})
     else:
-        _say(built.told())
-        _obey(built)
-    rmtree(order.folder, ignore_errors=True)  # whoever made it is gone without tidying up
+        _reply(built.summary())
+        _serve_requests(built)
+    rmtree(request.folder, ignore_errors=True)  # the owner was killed and could not delete it
 
 
-def _obey(built: Built) -> None:
-    """Switch as often as we are told to; meanwhile the kernel buries what died in our names."""
+def _serve_requests(built: RunningTestbed) -> None:
+    """Handle requests until the input closes; meanwhile the kernel reaps orphaned processes."""
     while True:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         try:
-            acts: tuple[Interference, ...] = pickle.load(sys.stdin.buffer)
+            interferences: tuple[Interference, ...] = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
-            built.switch(acts)
+            built.set_interferences(interferences)
         except (OSError, KeyError) as error:
-            _say({"error": f"{type(error).__name__}: {error}"})
+            _reply({"error": f"{type(error).__name__}: {error}"})
         else:
-            _say({})
+            _reply({})
 
 
-def _say(answer: dict[str, object]) -> None:
+def _reply(answer: dict[str, object]) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
 

@@ -1,10 +1,10 @@
-"""A running country: start it, run commands at its places, ask what a right verdict would be.
+"""A testbed in network namespaces: start it, run commands on its nodes, look up right verdicts.
 
-    with Country(scenarios) as country:
-        country.client(["curl", "https://…/"])
+    with NetnsTestbed(scenarios) as testbed:
+        testbed.client(["curl", "https://…/"])
 
-It ends with the block, and also when this process is killed: the country lives below a process
-whose standard input is ours.
+It ends with the block, and also when this process is killed: the supervisor ends when its standard
+input closes.
 """
 
 import json
@@ -20,31 +20,31 @@ from shutil import rmtree, which
 from typing import Any, Literal, Self
 
 from probe.lab import addresses as plan, commands
-from probe.lab.scenario import WIRE, Expect, Interference, LineSpec, Scenario, Site
-from probe.lab.supervisor import Order
+from probe.lab.scenario import WIRE, Expect, Interference, LabSite, LineSpec, Scenario
+from probe.lab.supervisor import BuildRequest
 
-Where = Literal["client", "abroad", "internet", "censor"]
+NodeName = Literal["client", "abroad", "internet", "censor"]
 _NEEDED = ("unshare", "nsenter", "ip", "iptables-restore")
 _START_LIMIT = 30.0
 
 
 class NoNamespacesError(RuntimeError):
-    """This machine does not let us make network namespaces; the message says why."""
+    """This machine does not allow network namespaces; the message says why."""
 
 
-class CountryError(RuntimeError):
-    """The country could not be built."""
+class NetnsTestbedError(RuntimeError):
+    """The supervisor could not build or change the testbed."""
 
 
 def _flags() -> list[str]:
-    """How to make namespaces here: as root directly, else through a user namespace of our own."""
+    """Options of `unshare`: as root directly, else with a user namespace."""
     root = os.geteuid() == 0
     return ["-nmp"] if root else ["-Urnmp"]
 
 
 @cache
-def obstacle() -> str | None:
-    """Why there can be no country here, in one line, or None."""
+def unavailable_reason() -> str | None:
+    """Why network namespaces cannot be used here, in one line, or None."""
     if os.environ.get("QAZLAB") == "street":
         return "QAZLAB=street is set"
     missing = [name for name in _NEEDED if not which(name)]
@@ -62,7 +62,7 @@ def obstacle() -> str | None:
 
 
 class NetnsTestbed:
-    """One simulated country with the sites, the censor and the line that were asked for."""
+    """One testbed with the sites, censor and line of some scenarios."""
 
     collector_listen = f"{plan.COLLECTOR}:{plan.COLLECTOR_PORT}"
     collector_url = f"http://{plan.COLLECTOR}:{plan.COLLECTOR_PORT}"
@@ -75,24 +75,22 @@ class NetnsTestbed:
         scenarios: Iterable[Scenario],
         *,
         line: LineSpec | None = None,
-        extra: Iterable[Site] = (),
-        seed: int = 1,
+        extra: Iterable[LabSite] = (),
     ) -> None:
         self.scenarios = tuple(scenarios)
         lines = {each.line for each in self.scenarios} or {WIRE}
         if line is None and len(lines) != 1:
-            raise ValueError("scenarios with different lines need a country each")
+            raise ValueError("scenarios with different lines need separate testbeds")
         self.line = line or lines.pop()
         self._extra = tuple(extra)
-        self._seed = seed
         self._expect = {each.url: each for scenario in self.scenarios for each in scenario.expect}
-        self._places: dict[str, int] = {}
+        self._node_pids: dict[str, int] = {}
         self._addresses: dict[str, list[str]] = {}
-        self._warden: subprocess.Popen[bytes] | None = None
-        self._running = commands.Running()
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._running = commands.BackgroundCommands()
 
     def __enter__(self) -> Self:
-        reason = obstacle()
+        reason = unavailable_reason()
         if reason is not None:
             raise NoNamespacesError(reason)
         self.folder = Path(tempfile.mkdtemp(prefix="qazprobe-lab-"))
@@ -107,68 +105,68 @@ class NetnsTestbed:
         self._stop()
 
     def _start(self) -> None:
-        order = Order(self.scenarios, self.line, str(self.folder), self._seed, self._extra)
+        request = BuildRequest(self.scenarios, self.line, str(self.folder), self._extra)
         command = ["unshare", *_flags(), "-f", "--kill-child=SIGKILL"]
-        with (self.folder / "warden.log").open("wb") as log:
-            self._warden = subprocess.Popen(
+        with (self.folder / "supervisor.log").open("wb") as log:
+            self._supervisor = subprocess.Popen(
                 [*command, sys.executable, "-m", "probe.lab.supervisor"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=commands.environment(),
             )
-        assert self._warden.stdin is not None
-        assert self._warden.stdout is not None
-        pickle.dump(order, self._warden.stdin)
-        self._warden.stdin.flush()
-        said = self._answer()
-        self._places = said["places"]
-        self._addresses = said["addresses"]
+        assert self._supervisor.stdin is not None
+        assert self._supervisor.stdout is not None
+        pickle.dump(request, self._supervisor.stdin)
+        self._supervisor.stdin.flush()
+        reply = self._read_reply()
+        self._node_pids = reply["nodes"]
+        self._addresses = reply["addresses"]
 
-    def _answer(self) -> dict[str, Any]:
-        assert self._warden is not None
-        assert self._warden.stdout is not None
-        answer = self._warden.stdout.readline()
-        said: dict[str, Any] = json.loads(answer) if answer else {"error": self.log()}
-        if "error" in said:
-            raise CountryError(said["error"])
-        return said
+    def _read_reply(self) -> dict[str, Any]:
+        assert self._supervisor is not None
+        assert self._supervisor.stdout is not None
+        answer = self._supervisor.stdout.readline()
+        reply: dict[str, Any] = json.loads(answer) if answer else {"error": self.log()}
+        if "error" in reply:
+            raise NetnsTestbedError(reply["error"])
+        return reply
 
-    def switch(self, *acts: Interference) -> None:
-        """From now on the censor does this, and nothing of what it did before.
+    def set_interference(self, *interferences: Interference) -> None:
+        """Replace the censor's interference.
 
-        Only what its kernel does by itself (silence, resets, cuts): a page, a lie or a forged
-        certificate needs a process, which has to be there from the start.
+        Only kernel rules (drops, resets, address blocks) can change: a block page, a forged answer
+        or certificate needs a process that starts with the testbed.
         """
-        assert self._warden is not None
-        assert self._warden.stdin is not None
-        pickle.dump(acts, self._warden.stdin)
-        self._warden.stdin.flush()
-        self._answer()
+        assert self._supervisor is not None
+        assert self._supervisor.stdin is not None
+        pickle.dump(interferences, self._supervisor.stdin)
+        self._supervisor.stdin.flush()
+        self._read_reply()
 
     def _stop(self) -> None:
         self._running.end()
-        if self._warden is not None:
-            assert self._warden.stdin is not None
-            assert self._warden.stdout is not None
-            self._warden.kill()
-            self._warden.wait()
-            self._warden.stdin.close()
-            self._warden.stdout.close()
-            self._warden = None
+        if self._supervisor is not None:
+            assert self._supervisor.stdin is not None
+            assert self._supervisor.stdout is not None
+            self._supervisor.kill()
+            self._supervisor.wait()
+            self._supervisor.stdin.close()
+            self._supervisor.stdout.close()
+            self._supervisor = None
         rmtree(self.folder, ignore_errors=True)
 
     def log(self) -> str:
-        """What the country's own processes complained about."""
-        return (self.folder / "warden.log").read_text(errors="replace")
+        """The supervisor's standard error."""
+        return (self.folder / "supervisor.log").read_text(errors="replace")
 
     @property
     def ca_file(self) -> Path:
-        """The lab's roots, for `--lab --ca-file`."""
+        """The lab's root certificates, for `--lab --ca-file`."""
         return self.folder / "ca.pem"
 
     def url(self, url: str) -> str:
-        """A URL of the catalogue as it is here: the same."""
+        """The URL in this testbed of a URL of the catalogue: the same."""
         return url
 
     def urls(self) -> tuple[str, ...]:
@@ -180,52 +178,52 @@ class NetnsTestbed:
         return self._expect[url]
 
     def addresses(self, name: str) -> tuple[str, ...]:
-        """Every address a site was given, IPv4 first."""
+        """All addresses of a site, IPv4 first."""
         return tuple(self._addresses[name])
 
     def censor(self, *, on: bool) -> None:
-        """The censor of a country never sleeps; nothing to do."""
+        """Do nothing: only the client is behind the censor, so it need not be switched off."""
 
     def options(self) -> dict[str, str]:
-        """Settings a probe needs here, as environment variables: none."""
+        """Environment variables that a probe needs here: none."""
         return {}
 
-    def wrap(self, where: Where, argv: Sequence[str]) -> list[str]:
-        """A command line that runs `argv` at a place, in our current folder."""
+    def wrap(self, node: NodeName, argv: Sequence[str]) -> list[str]:
+        """A command line that runs `argv` on a node, in the current folder."""
         user = [] if os.geteuid() == 0 else ["-U", "--preserve-credentials"]
-        enter = ["nsenter", "-t", str(self._places[where]), *user, "-n", "-m", "-p", "--"]
+        enter = ["nsenter", "-t", str(self._node_pids[node]), *user, "-n", "-m", "-p", "--"]
         return [*enter, "sh", "-c", 'cd "$0" && exec "$@"', os.getcwd(), *argv]  # noqa: PTH109 - text
 
     def spawn(
         self,
-        where: Where,
+        node: NodeName,
         argv: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
         log: Path | None = None,
     ) -> commands.Started:
-        """Start a command at a place and leave it running until the country ends."""
-        return self._running.spawn(self.wrap(where, argv), env, log)
+        """Start a command on a node; it runs until the testbed ends."""
+        return self._running.spawn(self.wrap(node, argv), env, log)
 
     def run(
         self,
-        where: Where,
+        node: NodeName,
         argv: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
         timeout: float = 60.0,
     ) -> commands.Finished:
-        """Run a command at a place and give back what it said."""
-        return commands.run(self.wrap(where, argv), env, timeout)
+        """Run a command on a node and return its result."""
+        return commands.run(self.wrap(node, argv), env, timeout)
 
     def client(
         self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 60.0
     ) -> commands.Finished:
-        """Run a command at home, behind the censor."""
+        """Run a command on the client, behind the censor."""
         return self.run("client", argv, env=env, timeout=timeout)
 
     def abroad(
         self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 60.0
     ) -> commands.Finished:
-        """Run a command where nobody censors."""
+        """Run a command on the uncensored node."""
         return self.run("abroad", argv, env=env, timeout=timeout)

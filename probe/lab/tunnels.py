@@ -1,7 +1,6 @@
-"""The internet's servers that speak no HTTP: Telegram's data centres, OpenVPN, WireGuard.
+"""The internet's servers for Telegram (MTProto), OpenVPN and WireGuard.
 
-Each answers the one message that a probe begins with, truly enough for a real client to go on from
-there, and nothing after it.
+Each answers the first message of a probe as a real server would, and nothing after it.
 """
 
 import hashlib
@@ -12,38 +11,38 @@ import struct
 from probe import wireguard
 from probe.lab import sockets
 from probe.lab.resolvers import serve_udp, udp_socket
-from probe.lab.scenario import Site
+from probe.lab.scenario import LabSite
 from probe.lab.topology import Topology
 
-# Made for the lab, worth nothing elsewhere: the key of every WireGuard server in it, and the key
-# of the one peer they know.
+# Keys of the lab only: that of all its WireGuard servers, and that of the one peer they accept.
 SERVER_KEY = hashlib.sha256(b"qazprobe lab: the key of a server").digest()
 PEER_KEY = hashlib.sha256(b"qazprobe lab: the key of a peer").digest()
 
 _DATAGRAMS = {"openvpn", "wireguard"}
 
 
-def start(world: Topology) -> None:
-    """Answer datagrams at every address where somebody listens for them."""
-    sockets: dict[str, list[socket.socket]] = {}
-    for place in world.places.values():
-        site = place.site
+def start(topology: Topology) -> None:
+    """Serve OpenVPN and WireGuard over UDP at the addresses of their sites."""
+    bound: dict[str, list[socket.socket]] = {}
+    for placed in topology.sites.values():
+        site = placed.site
         if site.speaks in _DATAGRAMS:
-            made = sockets.setdefault(site.speaks, [])
-            made += [udp_socket(address, port) for address in place.v4 for port in site.ports]
-    if "openvpn" in sockets:
-        serve_udp(sockets["openvpn"], lambda data, _: openvpn(data))
-    if "wireguard" in sockets:
-        serve_udp(sockets["wireguard"], lambda data, _: respond(data))
+            bound.setdefault(site.speaks, []).extend(
+                udp_socket(address, port) for address in placed.v4 for port in site.ports
+            )
+    if "openvpn" in bound:
+        serve_udp(bound["openvpn"], lambda data, _: openvpn(data))
+    if "wireguard" in bound:
+        serve_udp(bound["wireguard"], lambda data, _: respond(data))
 
 
-def speak(connection: socket.socket, site: Site) -> None:
-    """One TCP connection to such a server."""
+def speak(connection: socket.socket, site: LabSite) -> None:
+    """Serve one TCP connection to an MTProto or OpenVPN server."""
     if site.speaks == "mtproto":
-        answer = mtproto(_exactly(connection, 48))
+        answer = mtproto(sockets.read_exactly(connection, 48))
     else:
-        size = int.from_bytes(_exactly(connection, 2), "big")
-        reply = openvpn(_exactly(connection, size))
+        size = int.from_bytes(sockets.read_exactly(connection, 2), "big")
+        reply = openvpn(sockets.read_exactly(connection, size))
         answer = struct.pack("!H", len(reply)) + reply if reply else None
     if answer is not None:
         connection.sendall(answer)
@@ -63,7 +62,7 @@ def mtproto(question: bytes) -> bytes | None:
 
 
 def openvpn(packet: bytes) -> bytes | None:
-    """P_CONTROL_HARD_RESET_SERVER_V2 to …_CLIENT_V2; silence to everything else."""
+    """P_CONTROL_HARD_RESET_SERVER_V2 to …_CLIENT_V2; None for everything else."""
     if len(packet) != 14 or packet[0] >> 3 != 7:
         return None
     acknowledged = b"\x01" + bytes(4) + packet[1:9]
@@ -71,7 +70,7 @@ def openvpn(packet: bytes) -> bytes | None:
 
 
 def respond(message: bytes) -> bytes | None:
-    """The answer to a WireGuard initiation by the one peer that is known; silence to others."""
+    """The response to a WireGuard initiation by the known peer; None for others."""
     from cryptography.exceptions import InvalidTag
 
     own = wireguard.public_of(SERVER_KEY)
@@ -115,10 +114,3 @@ def _open(key: bytes, sealed: bytes, beside: bytes) -> bytes:
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
     return ChaCha20Poly1305(key).decrypt(bytes(12), sealed, beside)
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size and (more := connection.recv(size - len(data))):
-        data += more
-    return data

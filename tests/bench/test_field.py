@@ -5,10 +5,10 @@ from statistics import median
 
 import pytest
 
-from bench.field.abroad import Abroad
-from bench.field.ground import Cost, Ground
+from bench.field.collector import FieldCollector
 from bench.field.plan import Spec
-from probe.lab.testbed import obstacle
+from bench.field.testbed import Cost, FieldTestbed
+from probe.lab.testbed import unavailable_reason
 from probe.model import Dns, Http, Outcome, Role, Tcp, Tls
 
 SITES = 50
@@ -16,19 +16,21 @@ SITES = 50
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.slow,
-    pytest.mark.skipif(obstacle() is not None, reason=f"no namespaces: {obstacle()}"),
+    pytest.mark.skipif(
+        unavailable_reason() is not None, reason=f"no namespaces: {unavailable_reason()}"
+    ),
 ]
 
 
 @pytest.fixture(scope="module")
-def swept() -> Iterator[tuple[Ground, Cost]]:
-    with Ground(Spec(sites=SITES, blocked=0.1, round_trip=0.02)) as ground:
-        yield ground, ground.probe()
+def swept() -> Iterator[tuple[FieldTestbed, Cost]]:
+    with FieldTestbed(Spec(sites=SITES, blocked=0.1, round_trip=0.02)) as testbed:
+        yield testbed, testbed.probe()
 
 
-def test_every_verdict_is_right(swept: tuple[Ground, Cost]) -> None:
-    ground, cost = swept
-    shut = {site.url for site in ground.field.sites if site.blocked}
+def test_every_verdict_is_right(swept: tuple[FieldTestbed, Cost]) -> None:
+    testbed, cost = swept
+    shut = {site.url for site in testbed.field.sites if site.blocked}
     found = {record.input: record.verdict and record.verdict.outcome for record in cost.sites}
     assert shut
     assert len(found) == SITES
@@ -36,9 +38,11 @@ def test_every_verdict_is_right(swept: tuple[Ground, Cost]) -> None:
         assert outcome is (Outcome.BLOCKED if url in shut else Outcome.OK), url
 
 
-def test_a_site_that_simply_works_is_connected_to_once_a_hop(swept: tuple[Ground, Cost]) -> None:
-    ground, cost = swept
-    plain = {site.url for site in ground.field.sites if site.secure and not site.blocked}
+def test_a_site_that_simply_works_is_connected_to_once_a_hop(
+    swept: tuple[FieldTestbed, Cost],
+) -> None:
+    testbed, cost = swept
+    plain = {site.url for site in testbed.field.sites if site.secure and not site.blocked}
     for record in cost.sites:
         if record.input in plain:
             hops = {step.hop for step in record.steps if isinstance(step, Http)}
@@ -48,7 +52,7 @@ def test_a_site_that_simply_works_is_connected_to_once_a_hop(swept: tuple[Ground
             assert len(questions) <= 3 * len(hops)
 
 
-def test_a_sweep_is_light(swept: tuple[Ground, Cost]) -> None:
+def test_a_sweep_is_light(swept: tuple[FieldTestbed, Cost]) -> None:
     _, cost = swept
     pages = [s for r in cost.sites for s in r.steps if isinstance(s, Http) and s.proven]
     # What comes slowly is read farther, and here a busy machine may be what makes it slow.
@@ -64,7 +68,7 @@ def test_a_sweep_is_light(swept: tuple[Ground, Cost]) -> None:
     assert cost.memory < 80_000_000
 
 
-def test_second_looks_cost_less_than_first_ones(swept: tuple[Ground, Cost]) -> None:
+def test_second_looks_cost_less_than_first_ones(swept: tuple[FieldTestbed, Cost]) -> None:
     _, cost = swept
     pages = [s for r in cost.sites for s in r.steps if isinstance(s, Http)]
     again = [s for s in pages if s.try_ > 1 or s.role is not Role.TARGET]
@@ -72,7 +76,7 @@ def test_second_looks_cost_less_than_first_ones(swept: tuple[Ground, Cost]) -> N
 
 
 def test_names_are_asked_for_a_few_times_and_over_connections_that_stay(
-    swept: tuple[Ground, Cost],
+    swept: tuple[FieldTestbed, Cost],
 ) -> None:
     _, cost = swept
     steps = [step for record in cost.records for step in record.steps]
@@ -85,11 +89,13 @@ def test_names_are_asked_for_a_few_times_and_over_connections_that_stay(
     assert facts.bytes_in - exchanged < 40_000 + 1_000 * SITES
 
 
-def test_a_collector_costs_little_and_knows_what_was_blocked(swept: tuple[Ground, Cost]) -> None:
-    ground, alone = swept
-    with Abroad(ground) as abroad:
-        cost = ground.probe(collector=abroad.url)
-    shut = {site.url for site in ground.field.sites if site.blocked}
+def test_a_collector_costs_little_and_knows_what_was_blocked(
+    swept: tuple[FieldTestbed, Cost],
+) -> None:
+    testbed, alone = swept
+    with FieldCollector(testbed) as field_collector:
+        cost = testbed.probe(collector=field_collector.url)
+    shut = {site.url for site in testbed.field.sites if site.blocked}
     for record in cost.sites:
         blocked = record.verdict is not None and record.verdict.outcome is Outcome.BLOCKED
         assert blocked is (record.input in shut), record.input

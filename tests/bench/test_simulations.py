@@ -4,7 +4,7 @@ import random
 
 from bench.outage_alarm import Fleet, measured
 from bench.throttle_simulated import KINDS, many, one_run, rates
-from probe.analysis.paired_test import State
+from probe.analysis.paired_test import PairState
 
 
 def test_honest_lines_are_accused_less_than_three_times_in_a_thousand() -> None:
@@ -32,7 +32,7 @@ def test_asking_a_doubtful_suspicion_again_takes_back_false_ones_and_hardly_a_tr
 
 def test_a_simulation_is_repeated_exactly_by_its_seed() -> None:
     assert one_run(KINDS[2], 0.2, random.Random(3)) == one_run(KINDS[2], 0.2, random.Random(3))
-    assert one_run(KINDS[0], 0.1, random.Random(3))[0] in {State.EXTREME, State.STRONG}
+    assert one_run(KINDS[0], 0.1, random.Random(3))[0] in {PairState.EXTREME, PairState.STRONG}
 
 
 def test_outages_of_mostly_fixed_probes_are_noticed_in_time_and_quiet_months_are_quiet() -> None:

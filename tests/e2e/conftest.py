@@ -9,20 +9,20 @@ from contextlib import ExitStack
 
 import pytest
 
-from probe.lab.harness import Ground, Harness
+from probe.lab.harness import Harness, LabTestbed
 from probe.lab.loopback_testbed import LoopbackTestbed
 from probe.lab.scenario import Scenario
-from probe.lab.testbed import NetnsTestbed, obstacle
+from probe.lab.testbed import NetnsTestbed, unavailable_reason
 
-MakeCountry = Callable[..., NetnsTestbed]
-MakeGround = Callable[[list[Scenario]], Ground]
-MakeStage = Callable[[Ground], Harness]
+MakeNetnsTestbed = Callable[..., NetnsTestbed]
+MakeTestbed = Callable[[list[Scenario]], LabTestbed]
+MakeHarness = Callable[[LabTestbed], Harness]
 
 
 @pytest.fixture
-def make_country() -> Iterator[MakeCountry]:
+def make_netns_testbed() -> Iterator[MakeNetnsTestbed]:
     """Build countries that end with the test: `make_country(scenarios, line=…)`."""
-    reason = obstacle()
+    reason = unavailable_reason()
     if reason is not None:
         pytest.skip(f"no namespaces: {reason}")
     with ExitStack() as stack:
@@ -30,24 +30,24 @@ def make_country() -> Iterator[MakeCountry]:
 
 
 @pytest.fixture
-def make_ground() -> Iterator[MakeGround]:
+def make_testbed() -> Iterator[MakeTestbed]:
     """Build a country, or a street where there can be none."""
     with ExitStack() as stack:
-        if obstacle() is not None:
+        if unavailable_reason() is not None:
             yield lambda scenarios: stack.enter_context(LoopbackTestbed(scenarios))
         else:
             yield lambda scenarios: stack.enter_context(NetnsTestbed(scenarios))
 
 
 @pytest.fixture
-def make_stage() -> MakeStage:
+def make_harness() -> MakeHarness:
     """Start a collector at a ground, let a control look at everything, and consent."""
 
-    def make(ground: Ground) -> Harness:
-        stage = Harness(ground)
-        stage.start_collector(ground.urls())
-        stage.start_control(ground.urls())
-        stage.consent()
-        return stage
+    def make(testbed: LabTestbed) -> Harness:
+        harness = Harness(testbed)
+        harness.start_collector(testbed.urls())
+        harness.start_control(testbed.urls())
+        harness.consent()
+        return harness
 
     return make

@@ -19,7 +19,7 @@ SCENARIOS = ("tls.reset", "tls.drop_hello", "http.page_200", "innocent.fine")
 
 
 @pytest.fixture(scope="module")
-def street() -> Iterator[LoopbackTestbed]:
+def loopback() -> Iterator[LoopbackTestbed]:
     wanted = [each for each in catalogue() if each.name in SCENARIOS]
     with LoopbackTestbed(wanted) as made:
         Harness(made).consent()
@@ -29,15 +29,17 @@ def street() -> Iterator[LoopbackTestbed]:
 class Volunteer:
     """Somebody on the street who runs the probe without a collector."""
 
-    def __init__(self, street: LoopbackTestbed) -> None:
-        self.street = street
-        self.out = street.folder / "found.jsonl"
+    def __init__(self, loopback: LoopbackTestbed) -> None:
+        self.loopback = loopback
+        self.out = loopback.folder / "found.jsonl"
 
     def begin(self, *more: str) -> subprocess.Popen[str]:
         self.out.unlink(missing_ok=True)
-        argv = Harness(self.street).probe_argv(self.street.urls(), self.out, "--no-upload", *more)
+        argv = Harness(self.loopback).probe_argv(
+            self.loopback.urls(), self.out, "--no-upload", *more
+        )
         argv += ["--control", "none"]
-        env = {**os.environ, **Harness(self.street).probe_env()}
+        env = {**os.environ, **Harness(self.loopback).probe_env()}
         return subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True)
 
     def run(self, *more: str) -> tuple[float, list[Record]]:
@@ -52,8 +54,8 @@ class Volunteer:
 
 
 @pytest.fixture
-def volunteer(street: LoopbackTestbed) -> Volunteer:
-    return Volunteer(street)
+def volunteer(loopback: LoopbackTestbed) -> Volunteer:
+    return Volunteer(loopback)
 
 
 def ended(records: list[Record]) -> str:
@@ -99,7 +101,7 @@ def test_a_signal_leaves_whole_records(volunteer: Volunteer) -> None:
 def test_nothing_accused_on_this_street_is_innocent(volunteer: Volunteer) -> None:
     _, records = volunteer.run()
     found = {one.input: one.verdict.outcome for one in records if one.verdict}
-    expected = {url: volunteer.street.expect(url).outcome for url in volunteer.street.urls()}
+    expected = {url: volunteer.loopback.expect(url).outcome for url in volunteer.loopback.urls()}
     accused = {url for url, outcome in found.items() if outcome not in {"ok", "inconclusive"}}
     assert accused <= {url for url, outcome in expected.items() if outcome != "ok"}
     assert set(found) == set(expected)

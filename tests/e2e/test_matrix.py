@@ -8,17 +8,25 @@ from click.testing import CliRunner
 from probe.lab.__main__ import line_of, main, summary
 from probe.lab.catalogue import catalogue
 from probe.lab.demo import demo
-from probe.lab.matrix import Got, Row, by_climate, chosen, play_all
-from probe.lab.testbed import obstacle
+from probe.lab.matrix import (
+    ActualVerdict,
+    MatrixRow,
+    group_by_environment,
+    run_matrix,
+    select_scenarios,
+)
+from probe.lab.testbed import unavailable_reason
 
 FEW = ("innocent.fine", "dns.nxdomain", "tls.reset", "http.page_200", "mitm.2021")
 
 
 @pytest.mark.lab
 @pytest.mark.slow
-@pytest.mark.skipif(obstacle() is not None, reason=f"no namespaces: {obstacle()}")
+@pytest.mark.skipif(
+    unavailable_reason() is not None, reason=f"no namespaces: {unavailable_reason()}"
+)
 def test_a_few_scenarios_come_out_right_in_a_country() -> None:
-    (part,) = play_all(each for each in catalogue() if each.name in FEW)
+    (part,) = run_matrix(each for each in catalogue() if each.name in FEW)
     assert part.problem == ""
     assert [line_of(row) for row in part.rows if not row.right] == []
     assert len(part.rows) == len(FEW)
@@ -26,7 +34,7 @@ def test_a_few_scenarios_come_out_right_in_a_country() -> None:
 
 @pytest.mark.slow
 def test_the_same_scenarios_come_out_right_on_the_street() -> None:
-    (part,) = play_all((each for each in catalogue() if each.name in FEW), street=True)
+    (part,) = run_matrix((each for each in catalogue() if each.name in FEW), loopback=True)
     assert part.problem == ""
     assert [line_of(row) for row in part.rows if not row.right] == []
 
@@ -45,11 +53,13 @@ def test_the_demonstration_ends_well_and_leaves_its_records(
 
 
 def test_scenarios_are_chosen_by_glob_and_grouped_by_climate() -> None:
-    assert {each.name for each in chosen("lines.loss_*")} == {
+    assert {each.name for each in select_scenarios("lines.loss_*")} == {
         "lines.loss_1", "lines.loss_3", "lines.loss_5"
     }  # fmt: skip
-    assert len(by_climate(chosen("lines.*"))) == len(chosen("lines.*"))
-    assert len(by_climate(chosen("tls.*"))) == 1
+    assert len(group_by_environment(select_scenarios("lines.*"))) == len(
+        select_scenarios("lines.*")
+    )
+    assert len(group_by_environment(select_scenarios("tls.*"))) == 1
 
 
 def test_the_list_says_what_is_right() -> None:
@@ -59,9 +69,9 @@ def test_the_list_says_what_is_right() -> None:
 
 
 def test_a_false_accusation_is_the_exit_code() -> None:
-    (fine,) = chosen("innocent.fine")
-    accused = Row(fine, fine.expect[0], Got("blocked", ("tls.reset",)))
-    unsure = Row(fine, fine.expect[0], Got("inconclusive"))
+    (fine,) = select_scenarios("innocent.fine")
+    accused = MatrixRow(fine, fine.expect[0], ActualVerdict("blocked", ("tls.reset",)))
+    unsure = MatrixRow(fine, fine.expect[0], ActualVerdict("inconclusive"))
     assert summary([unsure]) == 0
     assert summary([accused, unsure]) == 1
     assert line_of(accused).startswith("ACCUSED")

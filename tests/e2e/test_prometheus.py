@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from probe import codec
 from probe.api_types import EnrolReply, EnrolRequest
 from probe.model import Record
-from tests.e2e.evidence import BLOCKED, INTERCEPTED, everything, name_of
+from tests.e2e.sample_records import BLOCKED, INTERCEPTED, everything, name_of
 
 pytest.importorskip("collector.cli", reason="the collector's command needs its extra")
 pytestmark = pytest.mark.skipif(

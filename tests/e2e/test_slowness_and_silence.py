@@ -13,21 +13,23 @@ from pathlib import Path
 import pytest
 
 from collector.store import heartbeats, open_store
-from collector.store.heartbeats import LISTENER, HeartbeatHour
+from collector.store.heartbeats import COLLECTOR_KEY, HeartbeatHour
 from probe.lab.catalogue import catalogue
 from probe.lab.harness import Harness
 from probe.lab.loopback_testbed import LoopbackTestbed
-from probe.lab.scenario import Page, Scenario, Site, Slow
-from probe.lab.testbed import NetnsTestbed, obstacle
+from probe.lab.scenario import LabSite, Page, Scenario, Throttle
+from probe.lab.testbed import NetnsTestbed, unavailable_reason
 from tests.e2e.test_spool_to_collector import collector, fill
 
-needs_a_country = pytest.mark.skipif(obstacle() is not None, reason=f"no namespaces: {obstacle()}")
+needs_a_country = pytest.mark.skipif(
+    unavailable_reason() is not None, reason=f"no namespaces: {unavailable_reason()}"
+)
 
 FROZEN = Scenario(
     "throttle.frozen_page",
-    (Site("sixteen-kilobytes.org", page=Page("large")),),
+    (LabSite("sixteen-kilobytes.org", page=Page("large")),),
     (),
-    censor=(Slow("sixteen-kilobytes.org", "freeze", 16_384),),
+    censor=(Throttle("sixteen-kilobytes.org", "freeze", 16_384),),
 )
 URL = "https://sixteen-kilobytes.org/"
 
@@ -56,12 +58,12 @@ def ids(found: Mapping[str, object]) -> list[str]:
 @needs_a_country
 def test_a_page_that_freezes_is_followed_up_and_found_frozen() -> None:
     """`web` alone was asked for: it says slow, and `throttle` compares names at the bulk port."""
-    with NetnsTestbed([FROZEN]) as country:
-        stage = Harness(country)
-        stage.start_collector([URL])
-        stage.consent()
-        found = stage.probe([URL], "--control", "none", "--profile", "quick")
-        metrics = stage.metrics()
+    with NetnsTestbed([FROZEN]) as testbed:
+        harness = Harness(testbed)
+        harness.start_collector([URL])
+        harness.consent()
+        found = harness.probe([URL], "--control", "none", "--profile", "quick")
+        metrics = harness.metrics()
     web, compared = verdict(found, "web"), verdict(found, "throttle")
     assert web["outcome"] == "inconclusive"
     assert "unclear.slow" in ids(web)
@@ -80,20 +82,20 @@ def steps(record: dict[str, object], op: str) -> list[dict[str, object]]:
 
 
 def test_a_second_run_of_the_lab_confirms_what_the_first_suspected() -> None:
-    with LoopbackTestbed([named("tls.reset")]) as street:
-        stage = Harness(street)
-        stage.consent()
-        url = street.urls()[0]
-        stages, earlier = [], []
+    with LoopbackTestbed([named("tls.reset")]) as loopback:
+        harness = Harness(loopback)
+        harness.consent()
+        url = loopback.urls()[0]
+        verdict_stages, earlier = [], []
         for _ in range(2):
-            records = stage.probe([url], "--no-upload", "--control", "none")
+            records = harness.probe([url], "--no-upload", "--control", "none")
             found = verdict(records, "web")
             assert found["outcome"] == "blocked"
-            stages.append(found["stage"])
+            verdict_stages.append(found["stage"])
             told = next(r["earlier"] for r in records if r["experiment"] == "web")
             assert isinstance(told, list)
             earlier.append(len(told))
-    assert stages == ["suspected", "confirmed"]
+    assert verdict_stages == ["suspected", "confirmed"]
     assert earlier == [0, 1]
 
 
@@ -104,11 +106,11 @@ def kept(store: Path) -> list[HeartbeatHour]:
     async def read() -> list[HeartbeatHour]:
         opened = await open_store(f"sqlite:///{store}")
         try:
-            return list(await opened.read(heartbeats.beats_since(0)))
+            return list(await opened.read(heartbeats.heartbeats_since(0)))
         finally:
             await opened.close()
 
-    return [beat for beat in asyncio.run(read()) if beat.key_id != LISTENER]
+    return [beat for beat in asyncio.run(read()) if beat.key_id != COLLECTOR_KEY]
 
 
 def probe(home: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -4,61 +4,72 @@ from probe.lab.catalogue.entry import entry
 from probe.lab.scenario import (
     CertificateKind,
     Expect,
+    LabSite,
     NameKind,
     Page,
     Scenario,
     ServerKind,
-    Site,
 )
 from probe.model import Outcome
 
 
 def _certificate(kind: CertificateKind, host: str, why: str, *also: Outcome) -> Scenario:
-    site = Site(host, certificate=kind)
-    return entry(f"innocent.{kind}", site, [], Outcome.DOWN, why, also=also, street=True)
+    site = LabSite(host, certificate=kind)
+    return entry(f"innocent.{kind}", site, [], Outcome.DOWN, why, also=also, loopback=True)
 
 
 def _name(kind: NameKind, host: str, why: str) -> Scenario:
     return entry(
-        f"innocent.name_{kind}", Site(host, resolves=kind), [], Outcome.DOWN, why, street=True
+        f"innocent.name_{kind}", LabSite(host, resolves=kind), [], Outcome.DOWN, why, loopback=True
     )
 
 
 def _server(kind: ServerKind, host: str, outcome: Outcome, why: str, *also: Outcome) -> Scenario:
-    return entry(f"innocent.server_{kind}", Site(host, server=kind), [], outcome, why, also=also)
+    return entry(f"innocent.server_{kind}", LabSite(host, server=kind), [], outcome, why, also=also)
 
 
 def _redirect(status: int, host: str) -> Scenario:
     return entry(
         f"innocent.redirect_{status}",
-        Site(host, page=Page("redirect", status, f"https://new.{host}/")),
+        LabSite(host, page=Page("redirect", status, f"https://new.{host}/")),
         [],
         Outcome.OK,
         f"A {status} redirect to a site that works.",
-        others=[Site(f"new.{host}")],
+        others=[LabSite(f"new.{host}")],
     )
 
 
 SCENARIOS = (
     entry(
-        "innocent.fine", Site("ordinary-day.org"), [], Outcome.OK, "It simply works.", street=True
+        "innocent.fine",
+        LabSite("ordinary-day.org"),
+        [],
+        Outcome.OK,
+        "It simply works.",
+        loopback=True,
     ),
     entry(
         "innocent.fine_http",
-        Site("plain-ordinary.org", plain="same"),
+        LabSite("plain-ordinary.org", plain="same"),
         [],
         Outcome.OK,
         "It simply works over plain http.",
         url="http://plain-ordinary.org/",
-        street=True,
+        loopback=True,
     ),
     entry(
-        "innocent.domestic", Site("kotelnaya.kz", domestic=True), [], Outcome.OK, "It simply works."
+        "innocent.domestic",
+        LabSite("kotelnaya.kz", domestic=True),
+        [],
+        Outcome.OK,
+        "It simply works.",
     ),
-    entry("innocent.ipv6", Site("six-lanes.org", ipv6=True), [], Outcome.OK, "It works over both."),
+    entry(
+        "innocent.ipv6", LabSite("six-lanes.org", ipv6=True), [], Outcome.OK, "It works over both."
+    ),
     entry(
         "innocent.port",
-        Site("odd-port.org", ports=(8443,)),
+        LabSite("odd-port.org", ports=(8443,)),
         [],
         Outcome.OK,
         "It works at a port of its own.",
@@ -66,7 +77,7 @@ SCENARIOS = (
     ),
     entry(
         "innocent.idn",
-        Site("xn--80aa1aefbdg.xn--p1ai"),
+        LabSite("xn--80aa1aefbdg.xn--p1ai"),
         [],
         Outcome.OK,
         "Its name is not ASCII, and it works.",
@@ -115,79 +126,79 @@ SCENARIOS = (
     ),
     entry(
         "innocent.large",
-        Site("whole-archive.org", page=Page("large")),
+        LabSite("whole-archive.org", page=Page("large")),
         [],
         Outcome.OK,
         "Three megabytes: more than anybody waits for.",
     ),
     entry(
         "innocent.untitled",
-        Site("nameless-page.org", page=Page("untitled")),
+        LabSite("nameless-page.org", page=Page("untitled")),
         [],
         Outcome.OK,
         "A page without a title.",
-        street=True,
+        loopback=True,
     ),
     entry(
         "innocent.forbidden_all",
-        Site("members-only.org", page=Page("forbidden")),
+        LabSite("members-only.org", page=Page("forbidden")),
         [],
         Outcome.REFUSED,
         "403 for everybody, over proven TLS: the server's word.",
         also=[Outcome.OK],
-        street=True,
+        loopback=True,
     ),
     entry(
         "innocent.forbidden_here",
-        Site("not-in-your-country.com", page=Page("forbidden", audience="home")),
+        LabSite("not-in-your-country.com", page=Page("forbidden", audience="home")),
         [],
         Outcome.REFUSED,
         "403 for this country only, over proven TLS: the server's doing, not the network's.",
     ),
     entry(
         "innocent.legal_here",
-        Site("streaming-rights.com", page=Page("legal", 451, audience="home")),
+        LabSite("streaming-rights.com", page=Page("legal", 451, audience="home")),
         [],
         Outcome.REFUSED,
         "451 over proven TLS: the server says so itself.",
-        street=True,
+        loopback=True,
     ),
     entry(
         "innocent.challenge_here",
-        Site("behind-a-shield.com", page=Page("challenge", audience="home")),
+        LabSite("behind-a-shield.com", page=Page("challenge", audience="home")),
         [],
         Outcome.REFUSED,
         "A challenge page for us only, over proven TLS.",
-        street=True,
+        loopback=True,
     ),
     entry(
         "innocent.challenge_all",
-        Site("shield-for-all.com", page=Page("challenge")),
+        LabSite("shield-for-all.com", page=Page("challenge")),
         [],
         Outcome.REFUSED,
         "A challenge page for everybody, over proven TLS.",
         also=[Outcome.OK],
-        street=True,
+        loopback=True,
     ),
     entry(
         "innocent.unavailable",
-        Site("maintenance-night.org", page=Page("unavailable")),
+        LabSite("maintenance-night.org", page=Page("unavailable")),
         [],
         Outcome.DOWN,
         "503 for everybody.",
         also=[Outcome.REFUSED, Outcome.OK],
-        street=True,
+        loopback=True,
     ),
     entry(
         "innocent.unavailable_here",
-        Site("tired-of-you.org", page=Page("unavailable", audience="home")),
+        LabSite("tired-of-you.org", page=Page("unavailable", audience="home")),
         [],
         Outcome.REFUSED,
         "503 for this country only, over proven TLS.",
     ),
     entry(
         "innocent.forbidden_plain",
-        Site("no-plain-guests.org", page=Page("forbidden"), plain="same"),
+        LabSite("no-plain-guests.org", page=Page("forbidden"), plain="same"),
         [],
         Outcome.REFUSED,
         "403 for everybody over plain http.",
@@ -196,15 +207,15 @@ SCENARIOS = (
     ),
     entry(
         "innocent.loop",
-        Site("round-and-round.org", page=Page("loop")),
+        LabSite("round-and-round.org", page=Page("loop")),
         [],
         Outcome.DOWN,
         "It redirects to itself for ever, for everybody.",
-        street=True,
+        loopback=True,
     ),
     entry(
         "innocent.broken_redirect",
-        Site("bad-signpost.org", page=Page("broken_redirect")),
+        LabSite("bad-signpost.org", page=Page("broken_redirect")),
         [],
         Outcome.DOWN,
         "Its redirect points nowhere, for everybody.",
@@ -217,46 +228,46 @@ SCENARIOS = (
     _redirect(308, "for-good-there.org"),
     entry(
         "innocent.cdn_by_resolver",
-        Site("many-edges.org", addresses=6, spread=True),
+        LabSite("many-edges.org", addresses=6, spread=True),
         [],
         Outcome.OK,
         "Every resolver names another edge of the same content network.",
     ),
     entry(
         "innocent.cdn_two_leaves",
-        Site("two-leaves.org", addresses=4, leaves=True),
+        LabSite("two-leaves.org", addresses=4, leaves=True),
         [],
         Outcome.OK,
         "Its edges have different certificates from two trusted authorities.",
     ),
     entry(
         "innocent.cdn_dead_node",
-        Site("one-lamp-out.org", addresses=3, dead_addresses=1),
+        LabSite("one-lamp-out.org", addresses=3, dead_addresses=1),
         [],
         Outcome.OK,
         "One of its nodes is down for everybody; the others work.",
     ),
     entry(
         "innocent.cdn_dead_first",
-        Site("two-lamps-out.org", addresses=3, dead_addresses=2),
+        LabSite("two-lamps-out.org", addresses=3, dead_addresses=2),
         [],
         Outcome.OK,
         "Two of its three nodes are down for everybody.",
     ),
     entry(
         "innocent.plain_closed",
-        Site("tls-or-nothing.org", plain="closed"),
+        LabSite("tls-or-nothing.org", plain="closed"),
         [],
         Outcome.OK,
         "Nothing listens at port 80; https works.",
     ),
     Scenario(
         "innocent.http_only_dead_tls",
-        (Site("paper-only.org", plain="same", server="no_tls"),),
+        (LabSite("paper-only.org", plain="same", server="no_tls"),),
         (
             Expect("http://paper-only.org/", Outcome.OK, "Plain http works for everybody."),
             Expect("https://paper-only.org/", Outcome.DOWN, "There is no TLS for anybody."),
         ),
-        street=True,
+        loopback=True,
     ),
 )

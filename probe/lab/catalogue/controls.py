@@ -2,16 +2,16 @@
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.scenario import (
+    AddressBlock,
     ControlState,
-    Cut,
+    DnsTampering,
     Expect,
-    Hello,
-    Lie,
-    Nation,
+    HttpFilter,
+    LabSite,
     Page,
     Scenario,
-    Site,
-    Web,
+    SniFilter,
+    WholeLine,
 )
 from probe.model import Mechanism, Outcome
 
@@ -21,7 +21,7 @@ _STALE = ControlState.STALE
 SCENARIOS = (
     entry(
         "controls.none_fine",
-        Site("lonely-but-fine.org"),
+        LabSite("lonely-but-fine.org"),
         [],
         Outcome.OK,
         "The certificate proves that the real site answered; no control is needed for that.",
@@ -29,8 +29,8 @@ SCENARIOS = (
     ),
     entry(
         "controls.none_sni_drop",
-        Site("lonely-silent.org"),
-        [Hello("lonely-silent.org", "drop")],
+        LabSite("lonely-silent.org"),
+        [SniFilter("lonely-silent.org", "drop")],
         Outcome.BLOCKED,
         "The same address answers a harmless name and is silent for this one.",
         mechanisms=[Mechanism.TLS_TIMEOUT],
@@ -38,8 +38,8 @@ SCENARIOS = (
     ),
     entry(
         "controls.none_sni_reset",
-        Site("lonely-torn.org"),
-        [Hello("lonely-torn.org", "reset")],
+        LabSite("lonely-torn.org"),
+        [SniFilter("lonely-torn.org", "reset")],
         Outcome.BLOCKED,
         "The same address answers a harmless name and resets this one.",
         mechanisms=[Mechanism.TLS_RESET],
@@ -47,8 +47,8 @@ SCENARIOS = (
     ),
     entry(
         "controls.none_nxdomain",
-        Site("lonely-denied.org"),
-        [Lie("lonely-denied.org", "nxdomain")],
+        LabSite("lonely-denied.org"),
+        [DnsTampering("lonely-denied.org", "nxdomain")],
         Outcome.BLOCKED,
         "DoH knows the address, and the site proves its name there.",
         mechanisms=[Mechanism.DNS_NXDOMAIN],
@@ -56,8 +56,8 @@ SCENARIOS = (
     ),
     entry(
         "controls.none_address_drop",
-        Site("lonely-blackhole.org"),
-        [Cut("lonely-blackhole.org", "drop")],
+        LabSite("lonely-blackhole.org"),
+        [AddressBlock("lonely-blackhole.org", "drop")],
         Outcome.INCONCLUSIVE,
         "Silence at an address looks the same when the server is dead, and nobody else has looked.",
         also=[Mechanism.TCP_TIMEOUT],
@@ -65,7 +65,7 @@ SCENARIOS = (
     ),
     entry(
         "controls.none_dead_server",
-        Site("lonely-dead.org", server="silent"),
+        LabSite("lonely-dead.org", server="silent"),
         [],
         Outcome.INCONCLUSIVE,
         "A dead server looks like a cut address, and nobody else has looked.",
@@ -74,7 +74,7 @@ SCENARIOS = (
     ),
     entry(
         "controls.none_dead_name",
-        Site("lonely-unregistered.org", resolves="nxdomain"),
+        LabSite("lonely-unregistered.org", resolves="nxdomain"),
         [],
         Outcome.DOWN,
         "Every resolver says so, also those asked over an encrypted channel.",
@@ -83,7 +83,7 @@ SCENARIOS = (
     ),
     entry(
         "controls.none_expired",
-        Site("lonely-expired.org", certificate="expired"),
+        LabSite("lonely-expired.org", certificate="expired"),
         [],
         Outcome.DOWN,
         "The chain leads to a trusted root and its date is past: the site's own mistake.",
@@ -92,7 +92,7 @@ SCENARIOS = (
     ),
     entry(
         "controls.none_self_signed",
-        Site("lonely-homemade.org", certificate="self_signed"),
+        LabSite("lonely-homemade.org", certificate="self_signed"),
         [],
         Outcome.INCONCLUSIVE,
         "Nobody can say whether this self-signed certificate is the site's.",
@@ -101,7 +101,7 @@ SCENARIOS = (
     ),
     entry(
         "controls.none_forbidden",
-        Site("lonely-members.org", page=Page("forbidden")),
+        LabSite("lonely-members.org", page=Page("forbidden")),
         [],
         Outcome.REFUSED,
         "403 over proven TLS is the server's own word.",
@@ -109,8 +109,8 @@ SCENARIOS = (
     ),
     entry(
         "controls.none_block_page",
-        Site("lonely-replaced.org", plain="same"),
-        [Web("lonely-replaced.org", "page_200")],
+        LabSite("lonely-replaced.org", plain="same"),
+        [HttpFilter("lonely-replaced.org", "page_200")],
         Outcome.BLOCKED,
         "The page is a known block page, and came over plain http.",
         mechanisms=[Mechanism.HTTP_BLOCKPAGE],
@@ -120,29 +120,29 @@ SCENARIOS = (
     ),
     entry(
         "controls.challenged_fine",
-        Site("shy-of-servers.org", page=Page("challenge", audience="abroad")),
+        LabSite("shy-of-servers.org", page=Page("challenge", audience="abroad")),
         [],
         Outcome.OK,
         "The control is challenged; here the real site answers.",
     ),
     entry(
         "controls.challenged_drop",
-        Site("shy-and-silent.org", page=Page("challenge", audience="abroad")),
-        [Hello("shy-and-silent.org", "drop")],
+        LabSite("shy-and-silent.org", page=Page("challenge", audience="abroad")),
+        [SniFilter("shy-and-silent.org", "drop")],
         Outcome.BLOCKED,
         "A challenged control still completes the handshake that goes silent here.",
         mechanisms=[Mechanism.TLS_TIMEOUT],
     ),
     entry(
         "controls.forbidden_abroad",
-        Site("home-readers-only.kz", page=Page("forbidden", audience="abroad"), domestic=True),
+        LabSite("home-readers-only.kz", page=Page("forbidden", audience="abroad"), domestic=True),
         [],
         Outcome.OK,
         "The site turns the control away and serves its own country.",
     ),
     entry(
         "controls.stale_fine",
-        Site("yesterday-and-today.org"),
+        LabSite("yesterday-and-today.org"),
         [],
         Outcome.OK,
         "The certificate proves the site, whatever the control's age.",
@@ -150,8 +150,8 @@ SCENARIOS = (
     ),
     entry(
         "controls.stale_sni_drop",
-        Site("yesterday-open.org"),
-        [Hello("yesterday-open.org", "drop")],
+        LabSite("yesterday-open.org"),
+        [SniFilter("yesterday-open.org", "drop")],
         Outcome.BLOCKED,
         "The local proof does not need the stale control.",
         mechanisms=[Mechanism.TLS_TIMEOUT],
@@ -159,8 +159,8 @@ SCENARIOS = (
     ),
     entry(
         "controls.stale_address_drop",
-        Site("yesterday-alive.org"),
-        [Cut("yesterday-alive.org", "drop")],
+        LabSite("yesterday-alive.org"),
+        [AddressBlock("yesterday-alive.org", "drop")],
         Outcome.INCONCLUSIVE,
         "That the server was alive an hour ago proves nothing about now.",
         also=[Mechanism.TCP_TIMEOUT],
@@ -169,9 +169,9 @@ SCENARIOS = (
     Scenario(
         "controls.collector_blocked",
         (
-            Site("cut-off-fine.org"),
-            Site("cut-off-silent.org"),
-            Site("cut-off-blackhole.org"),
+            LabSite("cut-off-fine.org"),
+            LabSite("cut-off-silent.org"),
+            LabSite("cut-off-blackhole.org"),
         ),
         (
             Expect("https://cut-off-fine.org/", Outcome.OK, "The certificate proves the site."),
@@ -189,9 +189,9 @@ SCENARIOS = (
             ),
         ),
         censor=(
-            Nation("no_collector"),
-            Hello("cut-off-silent.org", "drop"),
-            Cut("cut-off-blackhole.org", "drop"),
+            WholeLine("no_collector"),
+            SniFilter("cut-off-silent.org", "drop"),
+            AddressBlock("cut-off-blackhole.org", "drop"),
         ),
     ),
 )

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from probe.lab.scenario import WIRE, ControlState, Expect, Interference, LineSpec, Scenario, Site
+from probe.lab.scenario import WIRE, ControlState, Expect, Interference, LabSite, LineSpec, Scenario
 from probe.model import Mechanism, Outcome
 
 
 def entry(
     name: str,
-    site: Site,
-    acts: Sequence[Interference],
+    site: LabSite,
+    interferences: Sequence[Interference],
     outcome: Outcome,
     why: str,
     *,
@@ -17,11 +17,11 @@ def entry(
     any_of: Sequence[Mechanism] = (),
     also: Sequence[Outcome | Mechanism] = (),
     url: str | None = None,
-    others: Sequence[Site] = (),
+    others: Sequence[LabSite] = (),
     line: LineSpec = WIRE,
     control: ControlState = ControlState.FRESH,
     experiments: Sequence[str] = ("web",),
-    street: bool = False,
+    loopback: bool = False,
 ) -> Scenario:
     """A scenario with one URL: the site's own front page over TLS, unless `url` says otherwise."""
     expected = Expect(
@@ -36,9 +36,9 @@ def entry(
         name,
         (site, *others),
         (expected,),
-        censor=tuple(acts),
+        censor=tuple(interferences),
         line=line,
         control=control,
         experiments=tuple(experiments),
-        street=street,
+        loopback=loopback,
     )

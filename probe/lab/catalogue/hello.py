@@ -1,7 +1,7 @@
 """What a censor reads of a ClientHello: whole segments only, any of them, or its shape."""
 
 from probe.lab.catalogue.entry import entry
-from probe.lab.scenario import Hello, Scenario, Shape, Site
+from probe.lab.scenario import EchFilter, LabSite, Scenario, SniFilter
 from probe.model import Mechanism, Outcome
 
 _ONLY = ("hello",)
@@ -9,8 +9,8 @@ _ONLY = ("hello",)
 SCENARIOS: tuple[Scenario, ...] = (
     entry(
         "hello.whole_segments",
-        Site("cut-in-two.org"),
-        [Hello("cut-in-two.org", "drop")],
+        LabSite("cut-in-two.org"),
+        [SniFilter("cut-in-two.org", "drop")],
         Outcome.BLOCKED,
         "The name is looked for in single packets: a hello that is cut inside it passes.",
         mechanisms=[Mechanism.TLS_TIMEOUT],
@@ -18,8 +18,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     entry(
         "hello.put_together",
-        Site("read-in-full.org"),
-        [Hello("read-in-full.org", "fin")],
+        LabSite("read-in-full.org"),
+        [SniFilter("read-in-full.org", "fin")],
         Outcome.BLOCKED,
         "The box puts segments together before it reads: no hello with the name passes.",
         mechanisms=[Mechanism.TLS_EOF],
@@ -27,15 +27,15 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     entry(
         "hello.ech_shape",
-        Site("sealed-envelope.org"),
-        [Shape("sealed-envelope.org")],
+        LabSite("sealed-envelope.org"),
+        [EchFilter("sealed-envelope.org")],
         Outcome.OK,
         "Hellos with an ECH extension are dropped, whatever the name; the usual one is answered.",
         experiments=_ONLY,
     ),
     entry(
         "hello.fine",
-        Site("open-envelope.org"),
+        LabSite("open-envelope.org"),
         [],
         Outcome.OK,
         "Every hello is answered.",
@@ -43,7 +43,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     entry(
         "hello.old_server",
-        Site("old-envelope.org", server="tls12"),
+        LabSite("old-envelope.org", server="tls12"),
         [],
         Outcome.OK,
         "The server speaks TLS 1.2 only, so one hello is refused for every name.",
@@ -51,7 +51,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     entry(
         "hello.dead_server",
-        Site("no-envelope.org", server="overloaded"),
+        LabSite("no-envelope.org", server="overloaded"),
         [],
         Outcome.INCONCLUSIVE,
         "The server answers no hello, whatever the name.",

@@ -1,6 +1,15 @@
 """Poor lines: what is fine stays fine, what is blocked is still found, nobody is accused."""
 
-from probe.lab.scenario import Cut, Expect, Hello, Lie, LineSpec, Scenario, Site, Web
+from probe.lab.scenario import (
+    AddressBlock,
+    DnsTampering,
+    Expect,
+    HttpFilter,
+    LabSite,
+    LineSpec,
+    Scenario,
+    SniFilter,
+)
 from probe.model import Mechanism, Outcome
 
 HOME = LineSpec("home", delay=0.015, jitter=0.003, rate=20_000_000)
@@ -19,13 +28,13 @@ def _on(line: LineSpec) -> Scenario:
         f"{what}-on-{tag}.org" for what in ("fine", "silent", "torn", "denied", "dead", "paged")
     )
     sites = (
-        Site(fine),
-        Site(silent),
-        Site(torn),
-        Site(denied),
-        Site(dead, server="silent"),
-        Site(paged, plain="same"),
-        Site(f"blackhole-on-{tag}.org"),
+        LabSite(fine),
+        LabSite(silent),
+        LabSite(torn),
+        LabSite(denied),
+        LabSite(dead, server="silent"),
+        LabSite(paged, plain="same"),
+        LabSite(f"blackhole-on-{tag}.org"),
     )
     why = f"As on a good line, on this one ({line.name})."
 
@@ -41,14 +50,14 @@ def _on(line: LineSpec) -> Scenario:
         blocked(f"http://{paged}/", Mechanism.HTTP_BLOCKPAGE),
         blocked(f"https://blackhole-on-{tag}.org/", Mechanism.TCP_TIMEOUT),
     )
-    acts = (
-        Hello(silent, "drop"),
-        Hello(torn, "reset"),
-        Lie(denied, "nxdomain"),
-        Web(paged, "page_200"),
-        Cut(f"blackhole-on-{tag}.org", "drop"),
+    interferences = (
+        SniFilter(silent, "drop"),
+        SniFilter(torn, "reset"),
+        DnsTampering(denied, "nxdomain"),
+        HttpFilter(paged, "page_200"),
+        AddressBlock(f"blackhole-on-{tag}.org", "drop"),
     )
-    return Scenario(f"lines.{line.name}", sites, expect, censor=acts, line=line)
+    return Scenario(f"lines.{line.name}", sites, expect, censor=interferences, line=line)
 
 
 LINES = {line.name: line for line in (HOME, LOSS_1, LOSS_3, LOSS_5, SATELLITE, EVENING, MOBILE)}

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.quic_server import is_here
-from probe.lab.scenario import Expect, Hello, Interference, LineSpec, Nation, Quic, Scenario, Site
+from probe.lab.scenario import (
+    Expect,
+    Interference,
+    LabSite,
+    LineSpec,
+    QuicFilter,
+    Scenario,
+    SniFilter,
+    WholeLine,
+)
 from probe.model import Mechanism, Outcome
 
 _LOSSY = LineSpec("lossy udp", delay=0.03, loss=0.08)
@@ -12,8 +21,8 @@ _LOSSY = LineSpec("lossy udp", delay=0.03, loss=0.08)
 
 def _quic(
     name: str,
-    site: Site,
-    acts: Sequence[Interference],
+    site: LabSite,
+    interferences: Sequence[Interference],
     outcome: Outcome,
     why: str,
     *,
@@ -23,7 +32,7 @@ def _quic(
     return entry(
         f"quic.{name}",
         site,
-        acts,
+        interferences,
         outcome,
         why,
         mechanisms=mechanisms,
@@ -35,60 +44,60 @@ def _quic(
 _ALL = (
     _quic(
         "drop_name",
-        Site("fast-lane.org", quic="up"),
-        [Quic("fast-lane.org", "drop_name")],
+        LabSite("fast-lane.org", quic="up"),
+        [QuicFilter("fast-lane.org", "drop_name")],
         Outcome.BLOCKED,
         "A flow whose Initial offers the name is dropped; a harmless name at the address passes.",
         mechanisms=[Mechanism.QUIC_TIMEOUT],
     ),
     _quic(
         "drop_name_and_hello",
-        Site("no-lane-at-all.org", quic="up"),
-        [Quic("no-lane-at-all.org", "drop_name"), Hello("no-lane-at-all.org", "drop")],
+        LabSite("no-lane-at-all.org", quic="up"),
+        [QuicFilter("no-lane-at-all.org", "drop_name"), SniFilter("no-lane-at-all.org", "drop")],
         Outcome.BLOCKED,
         "TLS is stopped too, so the page cannot say that it offers HTTP/3; its record does.",
         mechanisms=[Mechanism.QUIC_TIMEOUT],
     ),
     _quic(
         "drop_address",
-        Site("closed-port.org", quic="up"),
-        [Quic("closed-port.org", "drop")],
+        LabSite("closed-port.org", quic="up"),
+        [QuicFilter("closed-port.org", "drop")],
         Outcome.BLOCKED,
         "UDP port 443 of its address is silent here for every name, and answers the control.",
         mechanisms=[Mechanism.QUIC_TIMEOUT],
     ),
     _quic(
         "refuse_address",
-        Site("polite-port.org", quic="up"),
-        [Quic("polite-port.org", "refuse")],
+        LabSite("polite-port.org", quic="up"),
+        [QuicFilter("polite-port.org", "refuse")],
         Outcome.BLOCKED,
         "ICMP says here that nobody listens at its UDP port 443; the control is answered there.",
         mechanisms=[Mechanism.QUIC_REFUSED],
     ),
     _quic(
         "only_hello",
-        Site("side-door.org", quic="up"),
-        [Hello("side-door.org", "drop")],
+        LabSite("side-door.org", quic="up"),
+        [SniFilter("side-door.org", "drop")],
         Outcome.OK,
         "TLS over TCP is stopped by name, and QUIC is not.",
     ),
     _quic(
         "fine",
-        Site("quick-reader.org", quic="up"),
+        LabSite("quick-reader.org", quic="up"),
         [],
         Outcome.OK,
         "It answers over QUIC.",
     ),
     _quic(
         "not_offered",
-        Site("tcp-forever.org"),
+        LabSite("tcp-forever.org"),
         [],
         Outcome.INCONCLUSIVE,
         "It offers no HTTP/3, and its silence over UDP means nothing.",
     ),
     _quic(
         "offered_by_nobody",
-        Site("empty-promise.org", quic="advertised"),
+        LabSite("empty-promise.org", quic="advertised"),
         [],
         Outcome.DOWN,
         "It offers HTTP/3, and nobody listens there, for anybody.",
@@ -96,7 +105,7 @@ _ALL = (
     ),
     _quic(
         "offered_and_silent",
-        Site("mute-promise.org", quic="mute"),
+        LabSite("mute-promise.org", quic="mute"),
         [],
         Outcome.DOWN,
         "It offers HTTP/3, and a firewall in front of it drops it, for everybody.",
@@ -104,7 +113,7 @@ _ALL = (
     ),
     Scenario(
         "quic.none_on_this_line",
-        (Site("office-firewall.org", quic="up"),),
+        (LabSite("office-firewall.org", quic="up"),),
         (
             Expect(
                 "https://office-firewall.org/",
@@ -112,12 +121,12 @@ _ALL = (
                 "UDP port 443 is closed for everybody on this line: an office does that too.",
             ),
         ),
-        censor=(Nation("no_quic"),),
+        censor=(WholeLine("no_quic"),),
         experiments=("quic",),
     ),
     Scenario(
         "quic.lossy",
-        tuple(Site(f"windy-{index}.org", quic="up") for index in range(6)),
+        tuple(LabSite(f"windy-{index}.org", quic="up") for index in range(6)),
         tuple(
             Expect(
                 f"https://windy-{index}.org/",

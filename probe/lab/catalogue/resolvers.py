@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from probe.lab.catalogue.entry import entry
-from probe.lab.scenario import Interference, Lie, Nation, Scenario, Site
+from probe.lab.scenario import DnsTampering, Interference, LabSite, Scenario, WholeLine
 from probe.model import Mechanism, Outcome
 
 
 def _asked(
     name: str,
-    site: Site,
-    acts: Sequence[Interference],
+    site: LabSite,
+    interferences: Sequence[Interference],
     outcome: Outcome,
     why: str,
     *,
@@ -21,7 +21,7 @@ def _asked(
     return entry(
         f"resolvers.{name}",
         site,
-        acts,
+        interferences,
         outcome,
         why,
         mechanisms=mechanisms,
@@ -34,37 +34,37 @@ def _asked(
 SCENARIOS: tuple[Scenario, ...] = (
     _asked(
         "fine",
-        Site("one-truth.org"),
+        LabSite("one-truth.org"),
         [],
         Outcome.OK,
         "Every way gives the same answer.",
     ),
     _asked(
         "cdn",
-        Site("many-truths.org", addresses=6, spread=True),
+        LabSite("many-truths.org", addresses=6, spread=True),
         [],
         Outcome.OK,
         "Every resolver names another edge of the same content network.",
     ),
     _asked(
         "dead_name",
-        Site("gone-fishing.org", resolves="nxdomain"),
+        LabSite("gone-fishing.org", resolves="nxdomain"),
         [],
         Outcome.DOWN,
         "The name exists nowhere, by whatever way.",
     ),
     _asked(
         "system_denies",
-        Site("not-from-us.org"),
-        [Lie("not-from-us.org", "nxdomain", whom="system")],
+        LabSite("not-from-us.org"),
+        [DnsTampering("not-from-us.org", "nxdomain", resolvers="system")],
         Outcome.BLOCKED,
         "The provider's resolver denies the name; every other way knows it.",
         mechanisms=[Mechanism.DNS_NXDOMAIN],
     ),
     _asked(
         "injected_everywhere",
-        Site("overtaken.org"),
-        [Lie("overtaken.org", "inject_first")],
+        LabSite("overtaken.org"),
+        [DnsTampering("overtaken.org", "inject_first")],
         Outcome.BLOCKED,
         "A false answer overtakes the true one by every way in the clear over UDP.",
         mechanisms=[Mechanism.DNS_INJECTED],
@@ -72,8 +72,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     _asked(
         "injected_abroad",
-        Site("overtaken-abroad.org"),
-        [Lie("overtaken-abroad.org", "inject_first", whom="public")],
+        LabSite("overtaken-abroad.org"),
+        [DnsTampering("overtaken-abroad.org", "inject_first", resolvers="public")],
         Outcome.OK,
         "Only questions to third parties are overtaken; a browser here never sees it.",
         mechanisms=[Mechanism.DNS_INJECTED],
@@ -81,39 +81,39 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     _asked(
         "denied_abroad",
-        Site("denied-abroad.org"),
-        [Lie("denied-abroad.org", "nxdomain", whom="public")],
+        LabSite("denied-abroad.org"),
+        [DnsTampering("denied-abroad.org", "nxdomain", resolvers="public")],
         Outcome.OK,
         "Only third parties' answers in the clear deny the name.",
         mechanisms=[Mechanism.DNS_NXDOMAIN],
     ),
     _asked(
         "silent_abroad",
-        Site("silent-abroad.org"),
-        [Lie("silent-abroad.org", "silence", whom="public")],
+        LabSite("silent-abroad.org"),
+        [DnsTampering("silent-abroad.org", "silence", resolvers="public")],
         Outcome.OK,
         "Only third parties' answers in the clear never come.",
         mechanisms=[Mechanism.DNS_TIMEOUT],
     ),
     _asked(
         "hijacked",
-        Site("house-resolver.org"),
-        [Nation("dns_hijack")],
+        LabSite("house-resolver.org"),
+        [WholeLine("dns_hijack")],
         Outcome.OK,
         "The provider's resolver answers for all of UDP port 53, also where no resolver lives.",
         mechanisms=[Mechanism.DNS_INJECTED],
     ),
     _asked(
         "no_dot",
-        Site("no-port-853.org"),
-        [Nation("no_dot")],
+        LabSite("no-port-853.org"),
+        [WholeLine("no_dot")],
         Outcome.OK,
         "Port 853 is closed for everybody; the other ways agree.",
     ),
     _asked(
         "no_encrypted",
-        Site("in-the-clear.org"),
-        [Nation("no_doh")],
+        LabSite("in-the-clear.org"),
+        [WholeLine("no_doh")],
         Outcome.OK,
         "Nothing encrypted passes; the address proves itself by its certificate.",
     ),

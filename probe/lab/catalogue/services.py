@@ -11,18 +11,18 @@ from probe import wireguard
 from probe.lab.catalogue.lines import LOSS_5
 from probe.lab.scenario import (
     WIRE,
+    AddressBlock,
     CertificateKind,
     ControlState,
-    Cut,
+    DnsTampering,
     Expect,
-    FirstPacket,
-    Hello,
+    FirstPacketFilter,
     Interference,
-    Lie,
+    LabSite,
     LineSpec,
     Scenario,
     ServerKind,
-    Site,
+    SniFilter,
 )
 from probe.lab.tunnels import PEER_KEY, SERVER_KEY
 from probe.model import Mechanism, Outcome
@@ -49,59 +49,61 @@ def _wireguard_settings(*, key: bool = True) -> str:
     return f"[options.wireguard]\npeers = [{{ {server}{private} }}]\n"
 
 
-def telegram(server: ServerKind = "up") -> tuple[Site, ...]:
+def telegram(server: ServerKind = "up") -> tuple[LabSite, ...]:
     """Its data centres at the addresses built into its apps, and its web app."""
     fixed = next(one.addresses for one in endpoints("telegram") if one.addresses)
-    centres = Site(CENTRES, fixed=fixed, speaks="mtproto", ports=(5222,), server=server)
-    return (centres, Site(TELEGRAM_WEB))
+    centres = LabSite(CENTRES, fixed=fixed, speaks="mtproto", ports=(5222,), server=server)
+    return (centres, LabSite(TELEGRAM_WEB))
 
 
 def named(
     service: str, *, certificate: CertificateKind = "trusted", server: ServerKind = "up"
-) -> tuple[Site, ...]:
+) -> tuple[LabSite, ...]:
     """A service of names alone."""
     return tuple(
-        Site(name, ports=one.ports[1:], certificate=certificate, server=server)
+        LabSite(name, ports=one.ports[1:], certificate=certificate, server=server)
         for one in endpoints(service)
         for name in one.names
     )
 
 
-def tor() -> tuple[Site, ...]:
+def tor() -> tuple[LabSite, ...]:
     """The directory authorities: most alike, two that listen elsewhere; and a bridge."""
     many, other, first, *_ = endpoints("tor")
     return (
-        Site(AUTHORITIES[0], fixed=many.addresses, certificate="self_signed", plain="same"),
-        Site(AUTHORITIES[1], fixed=other.addresses, certificate="self_signed", plain="tls"),
-        Site(AUTHORITIES[2], fixed=first.addresses, certificate="self_signed", ports=first.ports),
-        Site(BRIDGE, fixed=(_BRIDGE_AT,), ports=(8443,)),
+        LabSite(AUTHORITIES[0], fixed=many.addresses, certificate="self_signed", plain="same"),
+        LabSite(AUTHORITIES[1], fixed=other.addresses, certificate="self_signed", plain="tls"),
+        LabSite(
+            AUTHORITIES[2], fixed=first.addresses, certificate="self_signed", ports=first.ports
+        ),
+        LabSite(BRIDGE, fixed=(_BRIDGE_AT,), ports=(8443,)),
     )
 
 
-def openvpn(server: ServerKind = "up") -> tuple[Site, ...]:
+def openvpn(server: ServerKind = "up") -> tuple[LabSite, ...]:
     """A server of the volunteer's own."""
-    return (Site(OPENVPN, fixed=(_OPENVPN_AT,), speaks="openvpn", ports=(1194,), server=server),)
+    return (LabSite(OPENVPN, fixed=(_OPENVPN_AT,), speaks="openvpn", ports=(1194,), server=server),)
 
 
-def wireguard_server() -> tuple[Site, ...]:
+def wireguard_server() -> tuple[LabSite, ...]:
     """Another."""
-    return (Site(WIREGUARD, fixed=(_WIREGUARD_AT,), speaks="wireguard", ports=(51820,)),)
+    return (LabSite(WIREGUARD, fixed=(_WIREGUARD_AT,), speaks="wireguard", ports=(51820,)),)
 
 
 def _entry(
     service: str,
     what: str,
-    sites: Sequence[Site],
+    sites: Sequence[LabSite],
     outcome: Outcome,
     why: str,
     *,
-    acts: Sequence[Interference] = (),
+    interferences: Sequence[Interference] = (),
     mechanisms: Sequence[Mechanism] = (),
     also: Sequence[Mechanism | Outcome] = (),
     settings: str = "",
     line: LineSpec = WIRE,
     control: ControlState = ControlState.FRESH,
-    apart: str,
+    group: str,
 ) -> Scenario:
     expected = Expect(
         f"service:{service}",
@@ -114,11 +116,11 @@ def _entry(
         f"services.{service}_{what}",
         tuple(sites),
         (expected,),
-        censor=tuple(acts),
+        censor=tuple(interferences),
         line=line,
         control=control,
         experiments=(service,),
-        apart=apart,
+        group=group,
         settings=settings,
     )
 
@@ -140,7 +142,7 @@ _LEFT_ALONE = (
         telegram(),
         Outcome.OK,
         "Its data centres answer in its own protocol, its web app proves its name.",
-        apart=_WHOLE,
+        group=_WHOLE,
     ),
     _entry(
         "whatsapp",
@@ -148,7 +150,7 @@ _LEFT_ALONE = (
         named("whatsapp"),
         Outcome.OK,
         "Its servers accept connections, its registration and web app prove their names.",
-        apart=_WHOLE,
+        group=_WHOLE,
     ),
     _entry(
         "signal",
@@ -156,7 +158,7 @@ _LEFT_ALONE = (
         named("signal", certificate=_SELF),
         Outcome.OK,
         "Its servers show the very keys that the control sees.",
-        apart=_WHOLE,
+        group=_WHOLE,
     ),
     _entry(
         "messenger",
@@ -164,7 +166,7 @@ _LEFT_ALONE = (
         named("messenger"),
         Outcome.OK,
         "Every name leads to an address that proves it.",
-        apart=_WHOLE,
+        group=_WHOLE,
     ),
     _entry(
         "tor",
@@ -173,7 +175,7 @@ _LEFT_ALONE = (
         Outcome.OK,
         "The authorities and the bridge answer.",
         settings=_BRIDGE_SETTINGS,
-        apart=_WHOLE,
+        group=_WHOLE,
     ),
     _entry(
         "openvpn",
@@ -182,7 +184,7 @@ _LEFT_ALONE = (
         Outcome.OK,
         "The server answers the first packet.",
         settings=_OPENVPN_SETTINGS,
-        apart=_WHOLE,
+        group=_WHOLE,
     ),
     _entry(
         "wireguard",
@@ -191,7 +193,7 @@ _LEFT_ALONE = (
         Outcome.OK,
         "The server knows the key.",
         settings=_wireguard_settings(),
-        apart=_WHOLE,
+        group=_WHOLE,
     ),
 )
 
@@ -203,9 +205,9 @@ _UNDER_A_CENSOR = (
         telegram(),
         Outcome.BLOCKED,
         "Packets to its data centres vanish here, and the control reaches them.",
-        acts=(Cut(CENTRES, "drop"),),
+        interferences=(AddressBlock(CENTRES, "drop"),),
         mechanisms=_TIMEOUT,
-        apart=_STOPPED,
+        group=_STOPPED,
     ),
     _entry(
         "whatsapp",
@@ -213,9 +215,9 @@ _UNDER_A_CENSOR = (
         named("whatsapp"),
         Outcome.BLOCKED,
         "TLS with its web app is reset by name; messages go through.",
-        acts=(Hello("web.whatsapp.com", "reset"),),
+        interferences=(SniFilter("web.whatsapp.com", "reset"),),
         mechanisms=(Mechanism.TLS_RESET,),
-        apart=_STOPPED,
+        group=_STOPPED,
     ),
     _entry(
         "signal",
@@ -223,9 +225,9 @@ _UNDER_A_CENSOR = (
         named("signal", certificate=_SELF),
         Outcome.BLOCKED,
         "TLS with its message server goes silent by name.",
-        acts=(Hello("chat.signal.org", "drop"),),
+        interferences=(SniFilter("chat.signal.org", "drop"),),
         mechanisms=(Mechanism.TLS_TIMEOUT,),
-        apart=_STOPPED,
+        group=_STOPPED,
     ),
     _entry(
         "messenger",
@@ -233,9 +235,9 @@ _UNDER_A_CENSOR = (
         named("messenger"),
         Outcome.BLOCKED,
         "The provider's resolver says that the name of its message server does not exist.",
-        acts=(Lie("edge-mqtt.facebook.com", "nxdomain", "system"),),
+        interferences=(DnsTampering("edge-mqtt.facebook.com", "nxdomain", "system"),),
         mechanisms=(Mechanism.DNS_NXDOMAIN,),
-        apart=_STOPPED,
+        group=_STOPPED,
     ),
     _entry(
         "tor",
@@ -243,9 +245,9 @@ _UNDER_A_CENSOR = (
         tor(),
         Outcome.BLOCKED,
         "Connections to every authority are refused here, and the control reaches them.",
-        acts=tuple(Cut(name, "refuse") for name in AUTHORITIES),
+        interferences=tuple(AddressBlock(name, "refuse") for name in AUTHORITIES),
         mechanisms=(Mechanism.TCP_REFUSED,),
-        apart=_STOPPED,
+        group=_STOPPED,
     ),
     _entry(
         "openvpn",
@@ -253,9 +255,9 @@ _UNDER_A_CENSOR = (
         openvpn(),
         Outcome.BLOCKED,
         "The first packet is known by its shape: behind meaningless ones it is answered.",
-        acts=(FirstPacket(OPENVPN, "38", 14),),
+        interferences=(FirstPacketFilter(OPENVPN, "38", 14),),
         settings=_OPENVPN_SETTINGS,
-        apart=_STOPPED,
+        group=_STOPPED,
     ),
     _entry(
         "wireguard",
@@ -263,9 +265,9 @@ _UNDER_A_CENSOR = (
         wireguard_server(),
         Outcome.BLOCKED,
         "The first packet is known by its shape: behind meaningless ones it is answered.",
-        acts=(FirstPacket(WIREGUARD, "01000000", 148),),
+        interferences=(FirstPacketFilter(WIREGUARD, "01000000", 148),),
         settings=_wireguard_settings(),
-        apart=_STOPPED,
+        group=_STOPPED,
     ),
 )
 
@@ -276,7 +278,7 @@ _FOR_EVERYBODY = (
         telegram("silent"),
         Outcome.DOWN,
         "Its data centres are silent for everybody.",
-        apart=_BROKEN,
+        group=_BROKEN,
     ),
     _entry(
         "whatsapp",
@@ -284,9 +286,12 @@ _FOR_EVERYBODY = (
         named("whatsapp"),
         Outcome.OK,
         "Two of sixteen message servers vanish here; the others take connections.",
-        acts=(Cut("e1.whatsapp.net", "drop"), Cut("e2.whatsapp.net", "drop")),
+        interferences=(
+            AddressBlock("e1.whatsapp.net", "drop"),
+            AddressBlock("e2.whatsapp.net", "drop"),
+        ),
         also=_TIMEOUT,
-        apart=_BROKEN,
+        group=_BROKEN,
     ),
     _entry(
         "signal",
@@ -294,9 +299,9 @@ _FOR_EVERYBODY = (
         named("signal", certificate=_SELF),
         Outcome.INTERCEPTED,
         "Somebody else's key is shown for its message server, not the one the control sees.",
-        acts=(Hello("chat.signal.org", "mitm_anonymous"),),
+        interferences=(SniFilter("chat.signal.org", "mitm_anonymous"),),
         mechanisms=(Mechanism.TLS_MITM,),
-        apart=_BROKEN,
+        group=_BROKEN,
     ),
     _entry(
         "messenger",
@@ -304,7 +309,7 @@ _FOR_EVERYBODY = (
         named("messenger", server="refuses"),
         Outcome.DOWN,
         "Its servers refuse everybody.",
-        apart=_BROKEN,
+        group=_BROKEN,
     ),
     _entry(
         "tor",
@@ -312,9 +317,9 @@ _FOR_EVERYBODY = (
         tor(),
         Outcome.OK,
         "The authorities answer; what is the matter with a bridge nobody else can tell.",
-        acts=(Cut(BRIDGE, "drop"),),
+        interferences=(AddressBlock(BRIDGE, "drop"),),
         settings=_BRIDGE_SETTINGS,
-        apart=_BROKEN,
+        group=_BROKEN,
     ),
     _entry(
         "openvpn",
@@ -323,7 +328,7 @@ _FOR_EVERYBODY = (
         Outcome.INCONCLUSIVE,
         "The volunteer's own server is silent, and no control knows it.",
         settings=_OPENVPN_SETTINGS,
-        apart=_BROKEN,
+        group=_BROKEN,
     ),
     _entry(
         "wireguard",
@@ -331,9 +336,9 @@ _FOR_EVERYBODY = (
         wireguard_server(),
         Outcome.INCONCLUSIVE,
         "Everything to the server vanishes: from one line that looks like a server that is down.",
-        acts=(Cut(WIREGUARD, "drop"),),
+        interferences=(AddressBlock(WIREGUARD, "drop"),),
         settings=_wireguard_settings(),
-        apart=_BROKEN,
+        group=_BROKEN,
     ),
 )
 
@@ -344,9 +349,9 @@ _ON_ITS_OWN = (
         telegram(),
         Outcome.INCONCLUSIVE,
         "Its data centres are silent here, and nobody looks from elsewhere.",
-        acts=(Cut(CENTRES, "drop"),),
+        interferences=(AddressBlock(CENTRES, "drop"),),
         control=ControlState.NONE,
-        apart=_ALONE,
+        group=_ALONE,
     ),
     _entry(
         "whatsapp",
@@ -354,10 +359,10 @@ _ON_ITS_OWN = (
         named("whatsapp"),
         Outcome.BLOCKED,
         "Its name is reset and a harmless one is not, which needs no control.",
-        acts=(Hello("web.whatsapp.com", "reset"),),
+        interferences=(SniFilter("web.whatsapp.com", "reset"),),
         mechanisms=(Mechanism.TLS_RESET,),
         control=ControlState.NONE,
-        apart=_ALONE,
+        group=_ALONE,
     ),
     _entry(
         "wireguard",
@@ -367,14 +372,14 @@ _ON_ITS_OWN = (
         "The server answers only keys it knows, and none is given.",
         settings=_wireguard_settings(key=False),
         control=ControlState.NONE,
-        apart=_ALONE,
+        group=_ALONE,
     ),
 )
 
 _LINE = tuple(
     _entry(
         service, "lossy", sites, Outcome.OK, "Nothing is stopped; packets get lost.",
-        also=(Outcome.INCONCLUSIVE,), line=LOSS_5, apart=_LOSSY,
+        also=(Outcome.INCONCLUSIVE,), line=LOSS_5, group=_LOSSY,
     )
     for service, sites in (
         ("telegram", telegram()),

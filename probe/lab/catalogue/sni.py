@@ -1,14 +1,14 @@
 """The trigger shown by the experiment `sni`, with nobody else's look to lean on."""
 
 from probe.lab.catalogue.entry import entry
-from probe.lab.scenario import ControlState, Hello, Interference, Scenario, ServerKind, Site
+from probe.lab.scenario import ControlState, Interference, LabSite, Scenario, ServerKind, SniFilter
 from probe.model import Mechanism, Outcome
 
 
 def _sni(
     name: str,
     host: str,
-    acts: list[Interference],
+    interferences: list[Interference],
     outcome: Outcome,
     why: str,
     *mechanisms: Mechanism,
@@ -16,8 +16,8 @@ def _sni(
 ) -> Scenario:
     return entry(
         f"sni.{name}",
-        Site(host, server=server),
-        acts,
+        LabSite(host, server=server),
+        interferences,
         outcome,
         why,
         mechanisms=mechanisms,
@@ -31,7 +31,7 @@ SCENARIOS = (
     _sni(
         "drop",
         "unspoken-name.org",
-        [Hello("unspoken-name.org", "drop")],
+        [SniFilter("unspoken-name.org", "drop")],
         Outcome.BLOCKED,
         "This name alone brings silence, and the next one is answered.",
         Mechanism.TLS_TIMEOUT,
@@ -39,7 +39,7 @@ SCENARIOS = (
     _sni(
         "reset",
         "crossed-out-name.org",
-        [Hello("crossed-out-name.org", "reset")],
+        [SniFilter("crossed-out-name.org", "reset")],
         Outcome.BLOCKED,
         "This name alone is reset.",
         Mechanism.TLS_RESET,
@@ -47,7 +47,7 @@ SCENARIOS = (
     _sni(
         "fin",
         "shown-out-name.org",
-        [Hello("shown-out-name.org", "fin")],
+        [SniFilter("shown-out-name.org", "fin")],
         Outcome.BLOCKED,
         "This name alone is shown the door.",
         Mechanism.TLS_EOF,

@@ -2,17 +2,17 @@
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.catalogue.lines import HOME
-from probe.lab.scenario import Scenario, Site, Slow
+from probe.lab.scenario import LabSite, Scenario, Throttle
 from probe.model import Mechanism, Outcome
 
 _BOTH = ("web", "throttle")
 
 
-def _slowed(name: str, act: Slow, mechanism: Mechanism, why: str) -> Scenario:
+def _slowed(name: str, interference: Throttle, mechanism: Mechanism, why: str) -> Scenario:
     return entry(
         name,
-        Site(act.name),
-        [act],
+        LabSite(interference.name),
+        [interference],
         Outcome.THROTTLED,
         why,
         any_of=[mechanism, Mechanism.THROTTLE_SLOW],
@@ -24,26 +24,26 @@ def _slowed(name: str, act: Slow, mechanism: Mechanism, why: str) -> Scenario:
 SCENARIOS = (
     _slowed(
         "throttle.policed",
-        Slow("treacle-tv.org", "police", 16_000),
+        Throttle("treacle-tv.org", "police", 16_000),
         Mechanism.THROTTLE_POLICED,
         "Packets above 128 kbit/s are dropped on connections that offered this name.",
     ),
     _slowed(
         "throttle.shaped",
-        Slow("molasses-media.org", "shape", 16_000),
+        Throttle("molasses-media.org", "shape", 16_000),
         Mechanism.THROTTLE_SHAPED,
         "Connections that offered this name wait in a queue of 128 kbit/s.",
     ),
     _slowed(
         "throttle.policed_512",
-        Slow("half-speed.org", "police", 64_000),
+        Throttle("half-speed.org", "police", 64_000),
         Mechanism.THROTTLE_POLICED,
         "Packets above 512 kbit/s are dropped on connections that offered this name.",
     ),
     entry(
         "throttle.frozen",
-        Site("sixteen-kilobytes.org"),
-        [Slow("sixteen-kilobytes.org", "freeze", 16_384)],
+        LabSite("sixteen-kilobytes.org"),
+        [Throttle("sixteen-kilobytes.org", "freeze", 16_384)],
         Outcome.THROTTLED,
         "After 16 KiB the connection is frozen, for this name only.",
         mechanisms=[Mechanism.THROTTLE_FROZEN],
@@ -53,7 +53,7 @@ SCENARIOS = (
     ),
     entry(
         "throttle.innocent_slow_server",
-        Site("tired-server.org", server="slow"),
+        LabSite("tired-server.org", server="slow"),
         [],
         Outcome.OK,
         "The server is slow for everybody.",

@@ -2,27 +2,27 @@
 
 from probe.lab.scenario import (
     ControlState,
+    DnsTampering,
     Expect,
-    Hello,
     Interference,
-    Lie,
-    Nation,
+    LabSite,
     Scenario,
-    Site,
+    SniFilter,
+    WholeLine,
 )
 from probe.model import Mechanism, Outcome
 
 
 def _everything(
     name: str,
-    act: Nation,
+    interference: WholeLine,
     host: str,
     mechanism: Mechanism | None,
     why: str,
     *also: Outcome | Mechanism,
 ) -> Scenario:
     """Nothing can be said of any site: a foreign and a domestic one."""
-    sites = (Site(f"{host}.org"), Site(f"{host}.kz", domestic=True))
+    sites = (LabSite(f"{host}.org"), LabSite(f"{host}.kz", domestic=True))
     expect = tuple(
         Expect(
             f"https://{site.name}/",
@@ -33,16 +33,20 @@ def _everything(
         )
         for site in sites
     )
-    return Scenario(name, sites, expect, censor=(act,))
+    return Scenario(name, sites, expect, censor=(interference,))
 
 
-def _helpers_stopped(name: str, act: Nation, host: str, lie: str) -> Scenario:
+def _helpers_stopped(name: str, interference: WholeLine, host: str, lie: str) -> Scenario:
     """Resolvers that would help are stopped: fine sites stay fine, and proofs still hold."""
-    sites = (Site(f"{host}-fine.org"), Site(f"{host}-silent.org"), Site(f"{host}-denied.org"))
-    acts: tuple[Interference, ...] = (
-        act,
-        Hello(f"{host}-silent.org", "drop"),
-        Lie(f"{host}-denied.org", "nxdomain", whom="system"),
+    sites = (
+        LabSite(f"{host}-fine.org"),
+        LabSite(f"{host}-silent.org"),
+        LabSite(f"{host}-denied.org"),
+    )
+    interferences: tuple[Interference, ...] = (
+        interference,
+        SniFilter(f"{host}-silent.org", "drop"),
+        DnsTampering(f"{host}-denied.org", "nxdomain", resolvers="system"),
     )
     expect = (
         Expect(f"https://{host}-fine.org/", Outcome.OK, "The provider's resolver is enough."),
@@ -59,27 +63,27 @@ def _helpers_stopped(name: str, act: Nation, host: str, lie: str) -> Scenario:
             mechanisms=(Mechanism.DNS_NXDOMAIN,),
         ),
     )
-    return Scenario(name, sites, expect, censor=acts)
+    return Scenario(name, sites, expect, censor=interferences)
 
 
 SCENARIOS = (
     _everything(
         "nation.outage",
-        Nation("outage"),
+        WholeLine("outage"),
         "dark-evening",
         Mechanism.ACCESS_OFFLINE,
         "The line is dead: that is no site's block.",
     ),
     _everything(
         "nation.captive_portal",
-        Nation("captive_portal"),
+        WholeLine("captive_portal"),
         "lobby-guest",
         Mechanism.ACCESS_CAPTIVE_PORTAL,
         "A portal answers for everything.",
     ),
     _everything(
         "nation.hotel_dns",
-        Nation("hotel_dns"),
+        WholeLine("hotel_dns"),
         "room-service",
         Mechanism.ACCESS_CAPTIVE_PORTAL,
         "The resolver answers every name with the portal's address.",
@@ -88,14 +92,14 @@ SCENARIOS = (
     ),
     _everything(
         "nation.everything_resigned",
-        Nation("everything_resigned"),
+        WholeLine("everything_resigned"),
         "office-desk",
         Mechanism.ACCESS_LOCAL_INTERCEPTOR,
         "One authority signs for every name: a product at home or at work.",
     ),
     _everything(
         "nation.no_dns",
-        Nation("no_dns"),
+        WholeLine("no_dns"),
         "nameless-town",
         None,
         "No name can be resolved at all: nothing is said of any one site.",
@@ -104,7 +108,7 @@ SCENARIOS = (
     ),
     Scenario(
         "nation.foreign_cut",
-        (Site("beyond-the-border.org"), Site("inside-the-border.kz", domestic=True)),
+        (LabSite("beyond-the-border.org"), LabSite("inside-the-border.kz", domestic=True)),
         (
             Expect(
                 "https://beyond-the-border.org/",
@@ -115,14 +119,14 @@ SCENARIOS = (
             ),
             Expect("https://inside-the-border.kz/", Outcome.OK, "Domestic sites work."),
         ),
-        censor=(Nation("foreign_cut"),),
+        censor=(WholeLine("foreign_cut"),),
     ),
     Scenario(
         "nation.whitelist",
         (
-            Site("not-on-the-list.org"),
-            Site("not-on-the-list.kz", domestic=True),
-            Site("bank-on-the-list.kz", domestic=True, essential=True),
+            LabSite("not-on-the-list.org"),
+            LabSite("not-on-the-list.kz", domestic=True),
+            LabSite("bank-on-the-list.kz", domestic=True, essential=True),
         ),
         (
             Expect(
@@ -141,23 +145,23 @@ SCENARIOS = (
             ),
             Expect("https://bank-on-the-list.kz/", Outcome.OK, "It is on the list."),
         ),
-        censor=(Nation("whitelist"),),
+        censor=(WholeLine("whitelist"),),
     ),
     _helpers_stopped(
         "nation.no_public_dns",
-        Nation("no_public_dns"),
+        WholeLine("no_public_dns"),
         "without-helpers",
         "The control knows its address, and the site proves its name there.",
     ),
     _helpers_stopped(
         "nation.no_doh",
-        Nation("no_doh"),
+        WholeLine("no_doh"),
         "without-doh",
         "Other resolvers and the control know its address, and the site proves its name there.",
     ),
     Scenario(
         "nation.no_ipv6",
-        (Site("six-is-broken.org", ipv6=True), Site("six-and-silent.org", ipv6=True)),
+        (LabSite("six-is-broken.org", ipv6=True), LabSite("six-and-silent.org", ipv6=True)),
         (
             Expect("https://six-is-broken.org/", Outcome.OK, "IPv6 is broken here; IPv4 works."),
             Expect(
@@ -167,11 +171,11 @@ SCENARIOS = (
                 mechanisms=(Mechanism.TLS_TIMEOUT,),
             ),
         ),
-        censor=(Nation("no_ipv6"), Hello("six-and-silent.org", "drop")),
+        censor=(WholeLine("no_ipv6"), SniFilter("six-and-silent.org", "drop")),
     ),
     Scenario(
         "nation.resigned_and_blocked",
-        (Site("shielded-fine.org"), Site("shielded-silent.org")),
+        (LabSite("shielded-fine.org"), LabSite("shielded-silent.org")),
         (
             Expect(
                 "https://shielded-fine.org/",
@@ -187,11 +191,11 @@ SCENARIOS = (
                 also_acceptable=(Outcome.INCONCLUSIVE,),
             ),
         ),
-        censor=(Nation("everything_resigned"), Hello("shielded-silent.org", "drop")),
+        censor=(WholeLine("everything_resigned"), SniFilter("shielded-silent.org", "drop")),
     ),
     Scenario(
         "nation.wrong_clock",
-        (Site("time-traveller.org"), Site("time-traveller-silent.org")),
+        (LabSite("time-traveller.org"), LabSite("time-traveller-silent.org")),
         (
             Expect(
                 "https://time-traveller.org/",
@@ -207,7 +211,7 @@ SCENARIOS = (
                 also_acceptable=(Outcome.INCONCLUSIVE,),
             ),
         ),
-        censor=(Nation("wrong_clock"), Hello("time-traveller-silent.org", "drop")),
+        censor=(WholeLine("wrong_clock"), SniFilter("time-traveller-silent.org", "drop")),
         control=ControlState.NONE,
     ),
 )

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec.structs import replace as change
 
 from collector.admin import retention
-from collector.api.interceptions import COLUMNS, ServedLeaf, summarise
+from collector.api.interceptions import COLUMNS, InterceptedLeaf, summarise
 from collector.untrusted_chains import UntrustedChain, chains
 from probe.lab import pki
 from probe.lab.pki import Pki, ServerCertificate
@@ -181,7 +181,7 @@ def test_a_known_root_in_a_chain_is_recognised_by_its_key() -> None:
     known = root.public_bytes(Encoding.DER)
     leaf = forged_for("listed.example")[0]
     names = [hashlib.sha256(der).hexdigest() for der in (leaf, known)]
-    seen = ServedLeaf(names[0], names[1], "listed.example", "KZ", 9198, "", "key", 1.0, 2.0, 1)
+    seen = InterceptedLeaf(names[0], names[1], "listed.example", "KZ", 9198, "", "key", 1.0, 2.0, 1)
     (line,) = summarise([seen], dict(zip(names, (leaf, known), strict=True)), by_leaf=False)
     assert (line.authority, line.proof) == ("kz.qaznet.2016", "verified")
     assert line.intermediate.sha1 == "5811835eefaa2028835ab955da6829bf043a756d"
@@ -190,7 +190,7 @@ def test_a_known_root_in_a_chain_is_recognised_by_its_key() -> None:
 def test_what_was_not_kept_or_cannot_be_read_is_still_a_line() -> None:
     leaf = forged_for("listed.example")[0]
     name = hashlib.sha256(leaf).hexdigest()
-    alone = ServedLeaf(name, "", "listed.example", "KZ", 9198, "", "key", 1.0, 2.0, 1)
+    alone = InterceptedLeaf(name, "", "listed.example", "KZ", 9198, "", "key", 1.0, 2.0, 1)
     gone = replace_seen(alone, leaf="1" * 64, above="2" * 64)
     broken = replace_seen(alone, leaf="3" * 64)
     found = summarise([alone, gone, broken], {name: leaf, "3" * 64: b"junk"}, by_leaf=False)
@@ -199,7 +199,7 @@ def test_what_was_not_kept_or_cannot_be_read_is_still_a_line() -> None:
     assert [line.leaf_days for line in found if line.intermediate.sha256] == [None]
 
 
-def replace_seen(seen: ServedLeaf, **changes: str) -> ServedLeaf:
+def replace_seen(seen: InterceptedLeaf, **changes: str) -> InterceptedLeaf:
     return seen._replace(**changes)  # type: ignore[arg-type]
 
 

@@ -1,114 +1,114 @@
-"""What the censor's acts become in the kernel, as text."""
+"""The iptables rules and traffic classes of the censor's interference, as text."""
 
 from dataclasses import replace
 
 import pytest
 
-from probe.lab import middlebox, topology as worlds
-from probe.lab.middlebox import classes, dead_servers, rules
+from probe.lab import middlebox, topology as topology_module
+from probe.lab.middlebox import classes, dead_server_rules, rules
 from probe.lab.scenario import (
     WIRE,
-    Cut,
-    Hello,
+    AddressBlock,
+    DnsTampering,
+    HttpFilter,
     Interference,
-    Lie,
-    Nation,
+    LabSite,
     Scenario,
-    Site,
-    Slow,
-    Web,
+    SniFilter,
+    Throttle,
+    WholeLine,
 )
 from probe.lab.topology import Topology, build
 
-SITE = Site("example-site.org", ipv6=True)
+SITE = LabSite("example-site.org", ipv6=True)
 
 
 @pytest.fixture(autouse=True)
-def _nothing_else_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worlds, "standing", list)
+def _no_permanent_sites(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topology_module, "permanent_sites", list)
 
 
-def made(*acts: Interference, site: Site = SITE) -> Topology:
-    return build([Scenario("test", (site,), (), acts)], WIRE)
+def topology_of(*interferences: Interference, site: LabSite = SITE) -> Topology:
+    return build([Scenario("test", (site,), (), interferences)], WIRE)
 
 
-def lines(world: Topology, *, v6: bool = False) -> list[str]:
-    fixed = rules(made(), v6=v6).splitlines()
-    return [line for line in rules(world, v6=v6).splitlines() if line not in fixed]
+def lines(topology: Topology, *, v6: bool = False) -> list[str]:
+    fixed = rules(topology_of(), v6=v6).splitlines()
+    return [line for line in rules(topology, v6=v6).splitlines() if line not in fixed]
 
 
-def test_nothing_is_done_without_acts() -> None:
-    assert "string" not in rules(made())
-    assert rules(made()).count("COMMIT") == 3
+def test_without_interference_there_are_no_filter_rules() -> None:
+    assert "string" not in rules(topology_of())
+    assert rules(topology_of()).count("COMMIT") == 3
 
 
-def test_a_dropped_hello_is_found_by_its_server_name() -> None:
-    found = lines(made(Hello(SITE.name, "drop")))
+def test_a_dropped_hello_is_matched_by_its_server_name() -> None:
+    found = lines(topology_of(SniFilter(SITE.name, "drop")))
     assert any("|000010|example-site.org" in line and "-j DROP" in line for line in found)
     assert any(
         "|000010|example-site.org" in line
-        for line in lines(made(Hello(SITE.name, "drop")), v6=True)
+        for line in lines(topology_of(SniFilter(SITE.name, "drop")), v6=True)
     )
 
 
 @pytest.mark.parametrize("how", ["fin", "alert", "mitm_2019", "mitm_2021", "mitm_anonymous"])
-def test_what_the_kernel_can_not_do_is_redirected(how: str) -> None:
-    world = made(replace(Hello(SITE.name, "fin"), how=how))  # type: ignore[arg-type]
-    (line,) = lines(world)
-    assert world.places[SITE.name].v4[0] in line
+def test_what_the_kernel_cannot_do_is_redirected(how: str) -> None:
+    topology = topology_of(replace(SniFilter(SITE.name, "fin"), how=how))  # type: ignore[arg-type]
+    (line,) = lines(topology)
+    assert topology.sites[SITE.name].v4[0] in line
     assert "REDIRECT --to-ports 7443" in line
-    (six,) = lines(world, v6=True)
-    assert world.places[SITE.name].v6[0] in six
+    (six,) = lines(topology, v6=True)
+    assert topology.sites[SITE.name].v6[0] in six
 
 
-def test_a_residual_block_is_set_once_by_a_connection() -> None:
-    found = lines(made(Hello(SITE.name, "reset", residual=20)))
+def test_a_connection_triggers_a_residual_block_once() -> None:
+    found = lines(topology_of(SniFilter(SITE.name, "reset", residual=20)))
     (trigger,) = [line for line in found if "--set --rdest" in line or "--rdest --set" in line]
     assert "--mark 0" in trigger
     assert any("--rcheck --seconds 20 -j DROP" in line for line in found)
 
 
-def test_a_cut_of_a_port_leaves_the_others() -> None:
-    (line,) = lines(made(Cut(SITE.name, "drop", port=443)))
+def test_an_address_block_of_one_port_leaves_the_others() -> None:
+    (line,) = lines(topology_of(AddressBlock(SITE.name, "drop", port=443)))
     assert "--dport 443 -j DROP" in line
 
 
-def test_a_lie_is_told_to_whom_it_is_meant() -> None:
+def test_dns_tampering_affects_the_given_resolvers() -> None:
     name = "|0c|example-site|03|org|00|"
-    (everybody,) = lines(made(Lie(SITE.name, "nxdomain")))
-    (provider,) = lines(made(Lie(SITE.name, "nxdomain", whom="system")))
-    (others,) = lines(made(Lie(SITE.name, "nxdomain", whom="public")))
-    assert name in everybody
+    (every_resolver,) = lines(topology_of(DnsTampering(SITE.name, "nxdomain")))
+    (provider,) = lines(topology_of(DnsTampering(SITE.name, "nxdomain", resolvers="system")))
+    (others,) = lines(topology_of(DnsTampering(SITE.name, "nxdomain", resolvers="public")))
+    assert name in every_resolver
     assert " -d 92.46.190.53 " in provider
     assert " ! -d 92.46.190.53 " in others
-    assert lines(made(Lie(SITE.name, "nxdomain")), v6=True) == []
+    assert lines(topology_of(DnsTampering(SITE.name, "nxdomain")), v6=True) == []
 
 
 def test_a_shaped_name_has_a_class_and_a_policed_one_has_none() -> None:
-    assert classes(made(Slow(SITE.name, "police", 16_000))) == []
-    root, made_class, queue = classes(made(Slow(SITE.name, "shape", 16_000)))
+    assert classes(topology_of(Throttle(SITE.name, "police", 16_000))) == []
+    root, made_class, queue = classes(topology_of(Throttle(SITE.name, "shape", 16_000)))
     assert "htb" in root
     assert "rate 128000bit" in made_class
     assert "bfifo" in queue
 
 
-def test_a_request_for_one_path_is_told_from_others() -> None:
-    found = lines(made(Web(SITE.name, "reset", path="/banned")))
+def test_a_path_filter_matches_that_path_only() -> None:
+    found = lines(topology_of(HttpFilter(SITE.name, "reset", path="/banned")))
     assert all('" /banned "' in line for line in found)
 
 
-def test_an_outage_is_total_and_a_whitelist_is_not() -> None:
-    assert lines(made(Nation("outage"))) == ["-A FORWARD -j DROP"]
-    whitelist = lines(made(Nation("whitelist")))
+def test_an_outage_drops_everything_and_a_whitelist_does_not() -> None:
+    assert lines(topology_of(WholeLine("outage"))) == ["-A FORWARD -j DROP"]
+    whitelist = lines(topology_of(WholeLine("whitelist")))
     assert sum("-j ACCEPT" in line for line in whitelist) == 2
-    assert lines(made(Nation("whitelist")), v6=True) == ["-A FORWARD -j DROP"]
+    assert lines(topology_of(WholeLine("whitelist")), v6=True) == ["-A FORWARD -j DROP"]
     assert middlebox.HOME in whitelist[-1]
 
 
-def test_dead_servers_are_dead_for_everybody() -> None:
-    silent = dead_servers(made(site=replace(SITE, server="silent")))
-    refusing = dead_servers(made(site=replace(SITE, server="refuses")))
-    half = dead_servers(made(site=replace(SITE, addresses=3, dead_addresses=1)))
+def test_dead_servers_have_rules_on_the_internet_node() -> None:
+    silent = dead_server_rules(topology_of(site=replace(SITE, server="silent")))
+    refusing = dead_server_rules(topology_of(site=replace(SITE, server="refuses")))
+    half = dead_server_rules(topology_of(site=replace(SITE, addresses=3, dead_addresses=1)))
     assert silent.count("-j DROP") == 1
     assert refusing.count("tcp-reset") == 1
     assert half.count("-j DROP") == 1

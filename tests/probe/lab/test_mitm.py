@@ -1,4 +1,4 @@
-"""Interception from end to end: probe, control, collector, and what people read of it."""
+"""Interception from end to end: probe, control, collector, and their output."""
 
 import csv
 import io
@@ -13,17 +13,19 @@ from cryptography import x509
 
 from probe.lab.catalogue import catalogue
 from probe.lab.commands import Finished
-from probe.lab.harness import _PROBE, Harness, stage
+from probe.lab.harness import _PROBE, Harness, start_harness
 from probe.lab.scenario import ControlState
-from probe.lab.testbed import NetnsTestbed, obstacle
+from probe.lab.testbed import NetnsTestbed, unavailable_reason
 
 pytestmark = [
     pytest.mark.lab,
-    pytest.mark.skipif(obstacle() is not None, reason=f"no namespaces: {obstacle()}"),
+    pytest.mark.skipif(
+        unavailable_reason() is not None, reason=f"no namespaces: {unavailable_reason()}"
+    ),
 ]
-PLAYED = ("mitm.2019", "mitm.2021", "mitm.ways_old_box", "mitm.ways_expired", "innocent.fine")
+NAMES = ("mitm.2019", "mitm.2021", "mitm.ways_old_box", "mitm.ways_expired", "innocent.fine")
 OLD, NEW = "opened-letters.com", "read-by-others.ru"
-BOX, LAPSED, FINE = "old-box-on-the-way.org", "lapsed-in-every-way.org", "ordinary-day.org"
+OLD_BOX, LAPSED, FINE = "old-box-on-the-way.org", "lapsed-in-every-way.org", "ordinary-day.org"
 FETCH = """
 import sys, urllib.request as r
 print(r.urlopen(sys.argv[1]).read().decode())
@@ -31,9 +33,9 @@ print(r.urlopen(sys.argv[1]).read().decode())
 
 
 @dataclass
-class Seen:
-    stage: Harness
-    country: NetnsTestbed
+class MitmRun:
+    harness: Harness
+    testbed: NetnsTestbed
     records: dict[tuple[str, str], dict[str, object]]
 
     def reasons(self, experiment: str, name: str) -> dict[str, str]:
@@ -43,64 +45,66 @@ class Seen:
 
     def results(self, *arguments: str) -> Finished:
         argv = [*_PROBE, "results", *arguments]
-        return self.country.run("client", argv, env=self.stage.probe_env())
+        return self.testbed.run("client", argv, env=self.harness.probe_env())
 
-    def ask(self, path: str) -> str:
-        url = f"{self.country.collector_url}{path}"
-        said = self.country.run("internet", [sys.executable, "-c", FETCH, url])
-        assert said.returncode == 0, said.stderr
-        return said.stdout
+    def get(self, path: str) -> str:
+        url = f"{self.testbed.collector_url}{path}"
+        finished = self.testbed.run("internet", [sys.executable, "-c", FETCH, url])
+        assert finished.returncode == 0, finished.stderr
+        return finished.stdout
 
 
 @pytest.fixture(scope="module")
-def seen() -> Iterator[Seen]:
-    played = [each for each in catalogue() if each.name in PLAYED]
+def mitm_run() -> Iterator[MitmRun]:
+    scenarios = [each for each in catalogue() if each.name in NAMES]
     with (
-        NetnsTestbed(played) as country,
-        stage(country, ControlState.FRESH, country.urls()) as ready,
+        NetnsTestbed(scenarios) as testbed,
+        start_harness(testbed, ControlState.FRESH, testbed.urls()) as harness,
     ):
-        records = ready.probe(country.urls(), "-e", "web,mitm")
+        records = harness.probe(testbed.urls(), "-e", "web,mitm")
         found = {(str(one["experiment"]), str(one["input"])): one for one in records}
-        yield Seen(ready, country, found)
+        yield MitmRun(harness, testbed, found)
 
 
-def test_the_system_of_2019_is_known_by_its_copies_without_any_list(seen: Seen) -> None:
-    told = seen.reasons("web", OLD)
-    assert next(iter(told)) == "tls.copied_like_2019"
-    assert "tls.copied_like_2019" not in seen.reasons("web", NEW)
+def test_the_interceptor_of_2019_is_recognised_by_its_copies_without_a_list(
+    mitm_run: MitmRun,
+) -> None:
+    reasons = mitm_run.reasons("web", OLD)
+    assert next(iter(reasons)) == "tls.copied_like_2019"
+    assert "tls.copied_like_2019" not in mitm_run.reasons("web", NEW)
 
 
-def test_each_way_is_reported_in_a_sentence(seen: Seen) -> None:
-    told = seen.reasons("mitm", BOX)
-    assert told["mitm.tls_versions"] == "TLS 1.2: intercepted. TLS 1.3: left alone."
-    assert told["mitm.alpn"].endswith("Without ALPN: left alone.")
-    assert "mitm.only_at_its_address" in told
-    assert "mitm.name_alone_suffices" not in told
-    old = seen.reasons("mitm", OLD)
+def test_each_offer_is_reported_in_a_sentence(mitm_run: MitmRun) -> None:
+    reasons = mitm_run.reasons("mitm", OLD_BOX)
+    assert reasons["mitm.tls_versions"] == "TLS 1.2: intercepted. TLS 1.3: left alone."
+    assert reasons["mitm.alpn"].endswith("Without ALPN: left alone.")
+    assert "mitm.only_at_its_address" in reasons
+    assert "mitm.name_alone_suffices" not in reasons
+    old = mitm_run.reasons("mitm", OLD)
     assert old["mitm.tls_versions"] == "TLS 1.2: intercepted. TLS 1.3: intercepted."
     assert "-6 hours" in old["mitm.copies_the_origin"]
     assert old["mitm.handwriting"].startswith("The interceptor's answers are made as 771,")
 
 
-def test_a_broken_origin_is_re_signed_as_it_is(seen: Seen) -> None:
-    told = seen.reasons("mitm", LAPSED)["mitm.origin_is_broken"]
-    assert told == (
+def test_a_broken_origin_is_re_signed_as_it_is(mitm_run: MitmRun) -> None:
+    reasons = mitm_run.reasons("mitm", LAPSED)["mitm.origin_is_broken"]
+    assert reasons == (
         "The site's own certificate has expired; the same dates are signed by the interceptor."
     )
 
 
-def test_where_nobody_is_between_nothing_is_said(seen: Seen) -> None:
-    assert not any(id_.startswith("mitm.") for id_ in seen.reasons("mitm", FINE))
+def test_without_interception_no_mitm_rule_matches(mitm_run: MitmRun) -> None:
+    assert not any(id_.startswith("mitm.") for id_ in mitm_run.reasons("mitm", FINE))
 
 
-def test_a_journalist_sees_both_certificates_and_gets_them_as_files(
-    seen: Seen, tmp_path: Path
+def test_results_show_prints_both_certificates_and_writes_them_to_files(
+    mitm_run: MitmRun, tmp_path: Path
 ) -> None:
-    record = str(seen.records["web", f"https://{OLD}/"]["id"])
-    said = seen.results("show", record, "--pem", str(tmp_path)).stdout
-    assert "the site's own CN=L3,O=Laboratory Encrypt,C=US" in said
-    assert "moved by -6 hours: it is a copy" in said
-    assert "What it means:" in said
+    record = str(mitm_run.records["web", f"https://{OLD}/"]["id"])
+    finished = mitm_run.results("show", record, "--pem", str(tmp_path)).stdout
+    assert "the site's own CN=L3,O=Laboratory Encrypt,C=US" in finished
+    assert "moved by -6 hours: it is a copy" in finished
+    assert "What it means:" in finished
     (forged,) = tmp_path.glob("untrusted-*.pem")
     (true,) = tmp_path.glob("trusted-*.pem")
     chain = x509.load_pem_x509_certificates(forged.read_bytes())
@@ -110,37 +114,37 @@ def test_a_journalist_sees_both_certificates_and_gets_them_as_files(
     assert chain[0].public_key() != own.public_key()
 
 
-def test_the_collector_tells_the_table_and_gives_the_certificates(seen: Seen) -> None:
-    told = json.loads(seen.ask("/v1/interceptions"))["interceptions"]
-    by_authority = {one["authority"]: one for one in told}
+def test_the_collector_serves_the_table_and_the_certificates(mitm_run: MitmRun) -> None:
+    reasons = json.loads(mitm_run.get("/v1/interceptions"))["interceptions"]
+    by_authority = {one["authority"]: one for one in reasons}
     assert set(by_authority) == {"kz.qaznet", "kz.isca"}
-    assert {one["proof"] for one in told} == {"claimed"}
+    assert {one["proof"] for one in reasons} == {"claimed"}
     assert by_authority["kz.qaznet"]["names"] == [OLD]
-    assert by_authority["kz.isca"]["names"] == sorted([NEW, BOX, LAPSED])
-    pem = seen.ask(by_authority["kz.isca"]["intermediate"]["pem"])
+    assert by_authority["kz.isca"]["names"] == sorted([NEW, OLD_BOX, LAPSED])
+    pem = mitm_run.get(by_authority["kz.isca"]["intermediate"]["pem"])
     assert "ISCA node 4" in x509.load_pem_x509_certificate(pem.encode()).subject.rfc4514_string()
-    lines = list(csv.DictReader(io.StringIO(seen.ask("/v1/export/interceptions"))))
+    lines = list(csv.DictReader(io.StringIO(mitm_run.get("/v1/export/interceptions"))))
     assert {line["authority"] for line in lines} == {"kz.qaznet", "kz.isca"}
-    series = [one for one in seen.stage.metrics().splitlines() if "tls_interception{" in one]
+    series = [one for one in mitm_run.harness.metrics().splitlines() if "tls_interception{" in one]
     assert {'authority="kz.qaznet"', 'authority="kz.isca"'} == {
         part for one in series for part in one.replace("}", ",").split(",") if "authority" in part
     }
 
 
-def test_a_collector_that_is_intercepted_gets_nothing_and_that_is_said(
-    seen: Seen, tmp_path: Path
+def test_nothing_is_uploaded_to_an_intercepted_collector_and_a_message_says_so(
+    mitm_run: MitmRun, tmp_path: Path
 ) -> None:
     home, found = tmp_path / "home", tmp_path / "records.jsonl"
-    env = {**seen.stage.probe_env(), "QAZPROBE_HOME": str(home)}
+    env = {**mitm_run.harness.probe_env(), "QAZPROBE_HOME": str(home)}
     home.mkdir()
-    assert seen.country.run("client", [*_PROBE, "consent", "--yes"], env=env).returncode == 0
-    lab = ["--lab", "--ca-file", str(seen.country.ca_file)]
+    assert mitm_run.testbed.run("client", [*_PROBE, "consent", "--yes"], env=env).returncode == 0
+    lab = ["--lab", "--ca-file", str(mitm_run.testbed.ca_file)]
     argv = [*_PROBE, "run", f"https://{FINE}/", "-o", str(found), *lab]
-    said = seen.country.run("client", [*argv, "--collector", f"https://{OLD}"], env=env)
-    assert said.returncode == 4, said.stderr
-    assert "not uploaded, kept for later" in said.stderr
-    assert f"https://{OLD}" in said.stderr
-    assert "certificate" in said.stderr  # and why
+    finished = mitm_run.testbed.run("client", [*argv, "--collector", f"https://{OLD}"], env=env)
+    assert finished.returncode == 4, finished.stderr
+    assert "not uploaded, kept for later" in finished.stderr
+    assert f"https://{OLD}" in finished.stderr
+    assert "certificate" in finished.stderr  # and why
     kept = [json.loads(line) for line in found.read_text().splitlines()]
     assert [one["verdict"]["outcome"] for one in kept if one["verdict"]] == ["ok"]
     spooled = [path for path in home.rglob("*") if "spool" in str(path) and path.is_file()]

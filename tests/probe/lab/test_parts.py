@@ -1,4 +1,4 @@
-"""The lab's small parts, without any network."""
+"""Parts of the lab that need no network."""
 
 import ssl
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from probe.lab.hello import (
 )
 from probe.lab.line import Direction
 from probe.lab.pki import Pki, forge_2019, forge_2021
-from probe.lab.scenario import WIRE, CertificateKind, LineSpec, Page, Scenario, Site
+from probe.lab.scenario import WIRE, CertificateKind, LabSite, LineSpec, Page, Scenario
 from probe.lab.topology import build
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -45,7 +45,7 @@ def client_hello(
     return out.read()
 
 
-def test_the_name_is_read_from_a_real_hello_and_the_pattern_finds_it() -> None:
+def test_the_name_of_a_real_hello_is_parsed_and_matched_by_the_pattern() -> None:
     hello = client_hello("example-site.org")
     assert server_name(hello) == "example-site.org"
     assert is_whole(hello)
@@ -55,7 +55,7 @@ def test_the_name_is_read_from_a_real_hello_and_the_pattern_finds_it() -> None:
     assert server_name(client_hello(None)) is None
 
 
-def test_a_hello_says_which_protocols_and_versions_it_offers() -> None:
+def test_alpn_and_versions_of_a_hello_are_parsed() -> None:
     assert not offers_alpn(client_hello("a.example"))
     assert offers_alpn(client_hello("a.example", alpn=["h2"]))
     assert not offers_only_tls13(client_hello("a.example"))
@@ -71,7 +71,7 @@ def test_bytes_that_are_no_hello_have_no_name(data: bytes) -> None:
 
 
 @given(st.integers(0, 500))
-def test_a_cut_hello_has_its_name_or_none(size: int) -> None:
+def test_a_truncated_hello_has_its_name_or_none(size: int) -> None:
     assert server_name(client_hello("example-site.org")[:size]) in {None, "example-site.org"}
 
 
@@ -79,18 +79,18 @@ def chain(kind: CertificateKind) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates(Pki(NOW).serve(kind, ("a.org",)).chain)
 
 
-def test_honest_mistakes_are_what_they_are_called() -> None:
+def test_faulty_certificates_have_the_fault_of_their_kind() -> None:
     assert len(chain("trusted")) == 2
     assert len(chain("incomplete")) == 1
     assert chain("expired")[0].not_valid_after_utc < NOW
     assert chain("not_yet_valid")[0].not_valid_before_utc > NOW
-    (selfish,) = chain("self_signed")
-    assert selfish.issuer == selfish.subject
+    (self_signed,) = chain("self_signed")
+    assert self_signed.issuer == self_signed.subject
     assert "a.org" not in str(chain("wrong_name")[0].extensions)
     assert "Russian Trusted" in chain("national")[0].issuer.rfc4514_string()
 
 
-def test_a_leaf_is_signed_by_what_comes_with_it_and_that_by_a_root() -> None:
+def test_a_leaf_is_signed_by_its_intermediate_and_that_by_a_root() -> None:
     pki = Pki(NOW)
     leaf, above = x509.load_pem_x509_certificates(pki.serve("trusted", ("a.org",)).chain)
     leaf.verify_directly_issued_by(above)
@@ -98,7 +98,7 @@ def test_a_leaf_is_signed_by_what_comes_with_it_and_that_by_a_root() -> None:
     assert pki.roots_pem.count(b"BEGIN CERTIFICATE") == 2
 
 
-def test_forgeries_copy_what_was_copied_in_their_time() -> None:
+def test_forgeries_copy_the_fields_of_their_year() -> None:
     pki = Pki(NOW)
     (real, _) = x509.load_pem_x509_certificates(pki.serve("trusted", ("a.org",)).chain)
     old = x509.load_pem_x509_certificates(forge_2019(pki.interceptor_2019, real).chain)[0]
@@ -111,7 +111,7 @@ def test_forgeries_copy_what_was_copied_in_their_time() -> None:
     assert old.issuer.rfc4514_string() == "CN=Security Certificate,C=KZ"
 
 
-def world_of(*sites: Site) -> names.Zone:
+def zone_of(*sites: LabSite) -> names.Zone:
     return names.Zone(build([Scenario("test", sites, ())], WIRE))
 
 
@@ -123,14 +123,14 @@ def ask(zone: names.Zone, name: str, kind: str = "A", resolver: str = "8.8.8.8")
     return f"{dns.rcode.to_text(reply.rcode())} {found}".strip()
 
 
-def test_the_zone_tells_every_kind_of_truth() -> None:
-    zone = world_of(
-        Site("up.org", ipv6=True),
-        Site("none.org", resolves="nodata"),
-        Site("mute.org", resolves="silent"),
-        Site("lame.org", resolves="servfail"),
-        Site("alias.org", resolves="cname_nowhere"),
-        Site("cdn.org", addresses=6, spread=True),
+def test_the_zone_answers_every_kind_of_name() -> None:
+    zone = zone_of(
+        LabSite("up.org", ipv6=True),
+        LabSite("none.org", resolves="nodata"),
+        LabSite("mute.org", resolves="silent"),
+        LabSite("lame.org", resolves="servfail"),
+        LabSite("alias.org", resolves="cname_nowhere"),
+        LabSite("cdn.org", addresses=6, spread=True),
     )
     assert ask(zone, "up.org").startswith("NOERROR 45.130.")
     assert ask(zone, "WWW.UP.org").startswith("NOERROR 45.130.")
@@ -142,8 +142,8 @@ def test_the_zone_tells_every_kind_of_truth() -> None:
     assert ask(zone, "alias.org") == "NOERROR gone.alias.org."
     assert ask(zone, "nobody.org") == "NXDOMAIN"
     assert "8.8.8.8" in ask(zone, "dns.google")
-    told = {ask(zone, "cdn.org", resolver=each) for each in ("8.8.8.8", "1.1.1.1", "9.9.9.9")}
-    assert len(told) > 1
+    answers = {ask(zone, "cdn.org", resolver=each) for each in ("8.8.8.8", "1.1.1.1", "9.9.9.9")}
+    assert len(answers) > 1
 
 
 @given(st.binary(max_size=200))
@@ -154,20 +154,20 @@ def test_garbage_is_no_query(data: bytes) -> None:
 @pytest.mark.parametrize("kind", ["news", "small", "untitled", "challenge", "legal", "unavailable"])
 def test_pages_are_http(kind: str) -> None:
     page = Page(kind)  # type: ignore[arg-type]
-    head, _, body = pages.wire(pages.answer(Site("a.org"), page, "/")).partition(b"\r\n\r\n")
+    head, _, body = pages.encode(pages.answer(LabSite("a.org"), page, "/")).partition(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
 
 
-def test_a_front_page_is_of_realistic_size_and_never_quite_the_same() -> None:
-    one, two = (pages.answer(Site("a.org"), Page(), "/").body for _ in range(2))
+def test_a_front_page_has_a_realistic_size_and_changes() -> None:
+    one, two = (pages.answer(LabSite("a.org"), Page(), "/").body for _ in range(2))
     assert 10_000 < len(one) < 100_000
     assert one != two
     assert one[-5000:] == two[-5000:]
 
 
-def test_redirects_keep_to_the_ports_of_a_street() -> None:
-    moved = pages.at_ports(pages.moved("https://a.org/x", 301), 8443, 8080)
-    assert ("Location", "https://a.org:8443/x") in moved.headers
+def test_redirects_get_the_ports_of_the_testbed() -> None:
+    redirect = pages.with_ports(pages.redirect("https://a.org/x", 301), 8443, 8080)
+    assert ("Location", "https://a.org:8443/x") in redirect.headers
     assert pages.with_port("http://a.org/", 8443, 8080) == "http://a.org:8080/"
     assert pages.with_port("/relative", 8443, 8080) == "/relative"
     assert pages.with_port("https://a.org:1/", 8443, 8080) == "https://a.org:1/"
@@ -178,31 +178,31 @@ def direction(**spec: float) -> Direction:
 
 
 def test_a_rate_spaces_frames_and_a_full_queue_drops_them() -> None:
-    way = direction(rate=8000, queue=3000)
-    assert [way.arrival(1000, 0.0) for _ in range(5)] == [1.0, 2.0, 3.0, 4.0, None]
-    assert way.arrival(1000, 4.0) == 5.0
+    direction_ = direction(rate=8000, queue=3000)
+    assert [direction_.arrival(1000, 0.0) for _ in range(5)] == [1.0, 2.0, 3.0, 4.0, None]
+    assert direction_.arrival(1000, 4.0) == 5.0
 
 
 def test_a_delay_is_added_and_jitter_does_not_reorder() -> None:
     assert direction(delay=0.3).arrival(1500, 1.0) == 1.3
-    way = direction(delay=0.01, jitter=0.05)
-    arrivals = [way.arrival(100, at / 1000) or 0 for at in range(200)]
+    direction_ = direction(delay=0.01, jitter=0.05)
+    arrivals = [direction_.arrival(100, at / 1000) or 0 for at in range(200)]
     assert arrivals == sorted(arrivals)
 
 
-def test_loss_is_as_ordered() -> None:
-    way = direction(loss=0.05)
-    lost = sum(way.arrival(100, 0.0) is None for _ in range(10_000))
+def test_loss_is_as_specified() -> None:
+    direction_ = direction(loss=0.05)
+    lost = sum(direction_.arrival(100, 0.0) is None for _ in range(10_000))
     assert 400 < lost < 600
 
 
-def test_competitors_take_their_share_now_and_then() -> None:
-    way = direction(rate=1_000_000, cross=0.9, queue=10_000_000)
-    last = max(way.arrival(1250, at / 100) or 0 for at in range(1000))
-    assert last > 10.05  # 10 ms each when alone: never late; bursts make them wait
+def test_cross_traffic_takes_its_share_in_bursts() -> None:
+    direction_ = direction(rate=1_000_000, cross=0.9, queue=10_000_000)
+    last = max(direction_.arrival(1250, at / 100) or 0 for at in range(1000))
+    assert last > 10.05  # at 10 ms each nothing waits without cross traffic
 
 
-def test_the_street_keeps_to_loopback() -> None:
+def test_every_address_maps_to_loopback() -> None:
     assert loopback_testbed.to_loopback("45.130.1.34") == "127.45.1.34"
     assert loopback_testbed.from_loopback("127.45.1.34") == "45.130.1.34"
     assert (

@@ -1,6 +1,6 @@
 """A whole shutdown, by the real commands: a country in which the censor changes its mind midway.
 
-Heartbeats every five minutes by a clock that the test moves (`clockwork.py`); everything that is
+Heartbeats every five minutes by a clock that the test moves (`shifted_clock.py`); everything that is
 sent, and everything that is stopped, is real.
 """
 
@@ -15,15 +15,17 @@ import pytest
 
 from probe.lab.commands import Finished
 from probe.lab.harness import Harness
-from probe.lab.scenario import Nation, Scenario
-from probe.lab.testbed import NetnsTestbed, obstacle
+from probe.lab.scenario import Scenario, WholeLine
+from probe.lab.testbed import NetnsTestbed, unavailable_reason
 
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.slow,
-    pytest.mark.skipif(obstacle() is not None, reason=f"no namespaces: {obstacle()}"),
+    pytest.mark.skipif(
+        unavailable_reason() is not None, reason=f"no namespaces: {unavailable_reason()}"
+    ),
 ]
-CLOCKWORK = Path(__file__).with_name("clockwork.py")
+CLOCKWORK = Path(__file__).with_name("shifted_clock.py")
 HOMES = 5
 EVERY = 300
 HEALTHY = 6
@@ -34,7 +36,7 @@ WHERE = 'country="KZ",asn="9198"'
 class Town:
     """Some homes on one network, and a collector beyond the censor."""
 
-    country: NetnsTestbed
+    testbed: NetnsTestbed
     clock: Path
     now: float = 0.0
 
@@ -46,18 +48,18 @@ class Town:
         self.clock.write_text(str(self.now))
 
     def env(self, home: int) -> dict[str, str]:
-        folder = self.country.folder / f"volunteer{home}"
+        folder = self.testbed.folder / f"volunteer{home}"
         folder.mkdir(exist_ok=True)
         place = {"QAZPROBE_COUNTRY": "KZ", "QAZPROBE_ASN": "9198"}
         return {"QAZPROBE_HOME": str(folder), **place}
 
     def probe(self, home: int, *words: str) -> Finished:
-        return self.country.client(self.command("probe", *words), env=self.env(home), timeout=90)
+        return self.testbed.client(self.command("probe", *words), env=self.env(home), timeout=90)
 
     def reached(self, command: str, home: int, *words: str) -> Finished:
-        trusted = ("--lab", "--ca-file", str(self.country.ca_file))
+        trusted = ("--lab", "--ca-file", str(self.testbed.ca_file))
         return self.probe(
-            home, command, "--collector", self.country.collector_url, *trusted, *words
+            home, command, "--collector", self.testbed.collector_url, *trusted, *words
         )
 
     def beat(self, pool: ThreadPoolExecutor) -> list[int]:
@@ -69,8 +71,8 @@ class Town:
 
     def ask(self, path: str) -> str:
         fetch = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"
-        url = f"{self.country.collector_url}{path}"
-        return self.country.run("internet", [sys.executable, "-c", fetch, url]).stdout
+        url = f"{self.testbed.collector_url}{path}"
+        return self.testbed.run("internet", [sys.executable, "-c", fetch, url]).stdout
 
     def events(self) -> dict[str, list[dict[str, object]]]:
         found: dict[str, list[dict[str, object]]] = json.loads(self.ask("/v1/events"))
@@ -90,11 +92,11 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 def town(tmp_path: Path, pool: ThreadPoolExecutor) -> Iterator[Town]:
-    with NetnsTestbed([Scenario("shutdown", (), ())]) as country:
-        made = Town(country, tmp_path / "clock")
+    with NetnsTestbed([Scenario("shutdown", (), ())]) as testbed:
+        made = Town(testbed, tmp_path / "clock")
         made.pass_time(0)
-        stage = Harness(country, collector=made.command("collector"))
-        stage.start_collector([])
+        harness = Harness(testbed, collector=made.command("collector"))
+        harness.start_collector([])
         consents = pool.map(
             lambda n: made.probe(n, "consent", "--yes", "--heartbeat"), range(HOMES)
         )
@@ -109,7 +111,7 @@ def test_a_shutdown_from_the_first_silence_to_the_last_record(
         assert town.beat(pool) == [0] * HOMES
     assert town.events()["unconfirmed"] == []
 
-    town.country.switch(Nation("outage"))
+    town.testbed.set_interference(WholeLine("outage"))
     cut = town.now
     looking = pool.submit(look_around, town, 0)
     alarms: list[dict[str, object]] = []
@@ -127,7 +129,7 @@ def test_a_shutdown_from_the_first_silence_to_the_last_record(
         (stay,) = town.history(home)
         assert stay["reach"] == "nothing"
 
-    town.country.switch()
+    town.testbed.set_interference()
     assert town.beat(pool) == [0] * HOMES
     assert [town.history(home) for home in range(HOMES)] == [[]] * HOMES
     town.beat(pool)
@@ -152,30 +154,30 @@ def look_around(town: Town, home: int, *more: str) -> int:
 
 def without_router(town: Town) -> None:
     """The home's own cable: the far end of it goes dark."""
-    said = town.country.run("censor", ["ip", "link", "set", "home", "down"])
+    said = town.testbed.run("censor", ["ip", "link", "set", "home", "down"])
     assert said.returncode == 0, said.stderr
 
 
 CUTS = (
-    (Nation("whitelist"), "access.whitelist", "what a list would pass does"),
-    (Nation("foreign_cut"), "access.foreign_cut", "sites at home do"),
-    (Nation("outage"), "access.offline", "the operator is down"),
+    (WholeLine("whitelist"), "access.whitelist", "what a list would pass does"),
+    (WholeLine("foreign_cut"), "access.foreign_cut", "sites at home do"),
+    (WholeLine("outage"), "access.offline", "the operator is down"),
     (None, "access.offline", "Not even the home's own router answers"),
 )
 
 
-def cut_midway(folder: Path, what: Nation | None) -> dict[str, object]:
+def cut_midway(folder: Path, what: WholeLine | None) -> dict[str, object]:
     """A look at a healthy line, then something happens to it, and another look."""
-    with NetnsTestbed([Scenario("shutdown", (), ())]) as country:
+    with NetnsTestbed([Scenario("shutdown", (), ())]) as testbed:
         folder.mkdir()
-        town = Town(country, folder / "clock")
+        town = Town(testbed, folder / "clock")
         town.pass_time(0)
         assert town.probe(0, "consent", "--yes").returncode == 0
         assert verdict(town)["outcome"] == "ok"
         if what is None:
             without_router(town)
         else:
-            country.switch(what)
+            testbed.set_interference(what)
         return verdict(town)
 
 
@@ -192,8 +194,8 @@ def test_what_is_left_says_what_was_cut(tmp_path: Path, pool: ThreadPoolExecutor
 
 def verdict(town: Town) -> dict[str, object]:
     """What `-e connectivity` says at home now."""
-    look_around(town, 0, "--no-upload", "-o", str(town.country.folder / "look.jsonl"))
-    lines = (town.country.folder / "look.jsonl").read_text().splitlines()
+    look_around(town, 0, "--no-upload", "-o", str(town.testbed.folder / "look.jsonl"))
+    lines = (town.testbed.folder / "look.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]
     (found,) = [one["verdict"] for one in records if one["experiment"] == "connectivity"]
     assert isinstance(found, dict)

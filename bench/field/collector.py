@@ -13,7 +13,7 @@ import sys
 from typing import Self
 
 from bench.field import plan as plans
-from bench.field.ground import PROBE, Ground, off_the_core
+from bench.field.testbed import PROBE, FieldTestbed, off_the_core
 from probe.lab import commands
 
 _ADDRESS = "45.130.255.1"  # the field's, and no site's
@@ -21,20 +21,20 @@ _PORT = 8080
 _COLLECTOR = "from collector.cli import main; main()"
 
 
-class Abroad:
+class FieldCollector:
     """A running collector that knows what every site looks like from outside."""
 
-    def __init__(self, ground: Ground) -> None:
-        self.ground = ground
+    def __init__(self, testbed: FieldTestbed) -> None:
+        self.testbed = testbed
         self.url = f"http://{_ADDRESS}:{_PORT}"
-        self._store = f"sqlite:///{ground.folder}/store.sqlite3"
+        self._store = f"sqlite:///{testbed.folder}/store.sqlite3"
         self._env = commands.environment(
-            {**ground.env(), "QAZPROBE_HOME": str(ground.folder / "control")}
+            {**testbed.env(), "QAZPROBE_HOME": str(testbed.folder / "control")}
         )
 
     def __enter__(self) -> Self:
-        listed = self.ground.folder / "listed.txt"
-        listed.write_text("".join(f"{url}\n" for url in self.ground.urls()))
+        listed = self.testbed.folder / "listed.txt"
+        listed.write_text("".join(f"{url}\n" for url in self.testbed.urls()))
         serve = [
             "serve", "--listen", f"{_ADDRESS}:{_PORT}", "--store", self._store,
             "--enrolment", "open", "--lab", "--targets", str(listed),
@@ -57,7 +57,7 @@ class Abroad:
         """One sweep of the control, sent."""
         argv = [
             "run", "--role", "control", "--targets", targets, "--lab", "--quiet",
-            "--ca-file", str(self.ground.folder / "ca.pem"), "--resolver", plans.SYSTEM_RESOLVER,
+            "--ca-file", str(self.testbed.folder / "ca.pem"), "--resolver", plans.SYSTEM_RESOLVER,
             "--collector", self.url, "--invite", invite, "--concurrency", "64",
         ]  # fmt: skip
         subprocess.run(self._there(PROBE, argv), env=self._env, check=True)
@@ -71,6 +71,6 @@ class Abroad:
         return made.stdout.strip()
 
     def _there(self, program: str, argv: list[str]) -> list[str]:
-        return self.ground.inside(
+        return self.testbed.inside(
             [*off_the_core(), sys.executable, "-c", program, *argv], place="world"
         )

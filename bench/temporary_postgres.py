@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own, as durable as it comes, in a folder that goes afterwards."""
+"""A temporary PostgreSQL server with default durability; its folder is deleted afterwards."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from typing import Any
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Its URL as a store; raises `RuntimeError` where there is no PostgreSQL."""
+    """Run the server and yield its URL as a store; raises `RuntimeError` where there is no PostgreSQL."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     if not programs:
         raise RuntimeError("no PostgreSQL here: apt install postgresql")

@@ -1,6 +1,6 @@
 """Run `qazprobe` or `qazcollector` by a clock that a file sets: hours of a shutdown in a minute.
 
-    python clockwork.py FILE probe|collector ARGUMENTS…
+    python shifted_clock.py FILE probe|collector ARGUMENTS…
 
 The file holds how many seconds the world is ahead of the machine. Only the clocks that say *when*
 something was are moved (the wall clock, and those that tell "off" from "cut"); timers run by the

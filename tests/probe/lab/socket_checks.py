@@ -1,6 +1,6 @@
-"""Plain sockets' view of the lab, run inside one of its places: `python looks.py JSON`.
+"""Checks of the lab with plain sockets, run on one of its nodes: `python socket_checks.py JSON`.
 
-Reads a list of looks, takes them all at once, and prints what each saw in one word or a few.
+Runs a list of checks at once, each `[name, argument...]`, and prints their results as JSON.
 """
 
 import json
@@ -44,11 +44,11 @@ def hello(name: str | None, *, tls12: bool = False) -> bytes:
     return outgoing.read()
 
 
-def said(link: socket.socket) -> str:
-    """What comes back first."""
-    link.settimeout(LIMIT)
+def first_answer(connection: socket.socket) -> str:
+    """What the peer sends first."""
+    connection.settimeout(LIMIT)
     try:
-        data = link.recv(65536)
+        data = connection.recv(65536)
     except TimeoutError:
         return "silence"
     except ConnectionResetError:
@@ -61,12 +61,12 @@ def said(link: socket.socket) -> str:
 
 
 def tls(address: str, name: str, port: int = 443) -> str:
-    link = connect(address, port)
-    if isinstance(link, str):
-        return link
-    with link:
-        link.sendall(hello(name))
-        return said(link)
+    connection = connect(address, port)
+    if isinstance(connection, str):
+        return connection
+    with connection:
+        connection.sendall(hello(name))
+        return first_answer(connection)
 
 
 def issuer(address: str, name: str, port: int = 443) -> str:
@@ -75,22 +75,22 @@ def issuer(address: str, name: str, port: int = 443) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    link = socket.create_connection((address, port), timeout=5)
-    with link, context.wrap_socket(link, server_hostname=name) as stream:
+    connection = socket.create_connection((address, port), timeout=5)
+    with connection, context.wrap_socket(connection, server_hostname=name) as stream:
         leaf = x509.load_der_x509_certificate(stream.getpeercert(binary_form=True) or b"")
     return leaf.issuer.rfc4514_string()
 
 
 def web(address: str, host: str, path: str = "/", port: int = 80) -> str:
-    link = connect(address, port)
-    if isinstance(link, str):
-        return link
+    connection = connect(address, port)
+    if isinstance(connection, str):
+        return connection
     data = b""
-    with link:
-        link.settimeout(LIMIT)
-        link.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    with connection:
+        connection.settimeout(LIMIT)
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         try:
-            while more := link.recv(65536):
+            while more := connection.recv(65536):
                 data += more
         except TimeoutError:
             return "silence"
@@ -100,16 +100,16 @@ def web(address: str, host: str, path: str = "/", port: int = 80) -> str:
 
 
 def names(name: str, resolver: str, kind: str = "A", port: int = 53) -> str:
-    """Every reply within the limit, as `rcode addresses`, joined by a bar."""
+    """Every reply within the limit as `rcode addresses`, joined by `|`."""
     query = dns.message.make_query(name, kind)
     seen = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
-        link.sendto(query.to_wire(), (resolver, port))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+        connection.sendto(query.to_wire(), (resolver, port))
         deadline = time.monotonic() + LIMIT
         while (left := deadline - time.monotonic()) > 0:
-            link.settimeout(left)
+            connection.settimeout(left)
             try:
-                reply = dns.message.from_wire(link.recv(4096))
+                reply = dns.message.from_wire(connection.recv(4096))
             except TimeoutError:
                 break
             found = " ".join(str(each) for rrset in reply.answer for each in rrset)
@@ -118,13 +118,13 @@ def names(name: str, resolver: str, kind: str = "A", port: int = 53) -> str:
 
 
 def fetch(address: str, name: str, cap: int = 120_000, port: int = 443) -> str:
-    """Bytes and seconds of the first `cap` bytes of a page over TLS, or of three seconds of it."""
+    """Bytes and seconds of at most `cap` bytes, or three seconds, of a page over TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     received, began = 0, time.monotonic()
-    link = socket.create_connection((address, port), timeout=5)
-    with link, context.wrap_socket(link, server_hostname=name) as stream:
+    connection = socket.create_connection((address, port), timeout=5)
+    with connection, context.wrap_socket(connection, server_hostname=name) as stream:
         stream.settimeout(2)
         stream.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
         try:
@@ -138,34 +138,41 @@ def fetch(address: str, name: str, cap: int = 120_000, port: int = 443) -> str:
     return f"{received} {time.monotonic() - began:.3f}"
 
 
-def step(address: str, port: int) -> str:
-    link = connect(address, port)
-    if isinstance(link, str):
-        return link
-    with link:
-        link.settimeout(0.3)
+def connect_and_wait(address: str, port: int) -> str:
+    connection = connect(address, port)
+    if isinstance(connection, str):
+        return connection
+    with connection:
+        connection.settimeout(0.3)
         try:
-            return "reset" if link.recv(1) == b"" else "open"
+            return "reset" if connection.recv(1) == b"" else "open"
         except TimeoutError:
             return "open"
         except ConnectionResetError:
             return "reset"
 
 
-LOOKS = {"tls": tls, "issuer": issuer, "web": web, "names": names, "fetch": fetch, "step": step}
+CHECKS = {
+    "tls": tls,
+    "issuer": issuer,
+    "web": web,
+    "names": names,
+    "fetch": fetch,
+    "connect": connect_and_wait,
+}
 
 
-def take(look: list[Any]) -> str:
+def run_check(observe: list[Any]) -> str:
     try:
-        return LOOKS[look[0]](*look[1:])  # type: ignore[operator, no-any-return]
+        return CHECKS[observe[0]](*observe[1:])  # type: ignore[operator, no-any-return]
     except OSError as error:
         return f"{type(error).__name__} {error}"
 
 
 def main() -> None:
-    looks = json.loads(sys.argv[1])
-    with ThreadPoolExecutor(len(looks)) as pool:
-        print(json.dumps(list(pool.map(take, looks))))
+    checks = json.loads(sys.argv[1])
+    with ThreadPoolExecutor(len(checks)) as pool:
+        print(json.dumps(list(pool.map(run_check, checks))))
 
 
 if __name__ == "__main__":

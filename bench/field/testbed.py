@@ -64,7 +64,7 @@ class Cost:
         return [r for r in self.records if r.experiment == "web"]
 
 
-class Ground:
+class FieldTestbed:
     """A running field."""
 
     def __init__(self, spec: Spec) -> None:
@@ -73,27 +73,29 @@ class Ground:
     def __enter__(self) -> Self:
         subprocess.run([sys.executable, "-m", "compileall", "-q", _PACKAGE], check=True)
         self.folder = Path(tempfile.mkdtemp(prefix="qazprobe-field-"))
-        self._keeper = subprocess.Popen(
+        self._supervisor = subprocess.Popen(
             [*off_the_core(), "unshare", *_flags(), "-f", "--kill-child=SIGKILL",
-             sys.executable, "-m", "bench.field.keeper"],
+             sys.executable, "-m", "bench.field.supervisor"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=commands.environment(),
         )  # fmt: skip
-        assert self._keeper.stdin is not None
-        assert self._keeper.stdout is not None
-        pickle.dump((self.spec, str(self.folder)), self._keeper.stdin)
-        self._keeper.stdin.flush()
+        assert self._supervisor.stdin is not None
+        assert self._supervisor.stdout is not None
+        pickle.dump((self.spec, str(self.folder)), self._supervisor.stdin)
+        self._supervisor.stdin.flush()
         self.field: Field = plans.make(self.spec)
-        said: dict[str, Any] = json.loads(self._keeper.stdout.readline() or '{"error": "no word"}')
+        said: dict[str, Any] = json.loads(
+            self._supervisor.stdout.readline() or '{"error": "no word"}'
+        )
         if "error" in said:
             raise RuntimeError(said["error"])
         self.places: dict[str, int] = said["places"]
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._keeper.kill()
-        self._keeper.communicate()
+        self._supervisor.kill()
+        self._supervisor.communicate()
         rmtree(self.folder, ignore_errors=True)
 
     def urls(self) -> list[str]:

@@ -14,21 +14,23 @@ from bench.peers.tally import Run, Verdict
 from probe.lab import addresses as plan, harness, matrix
 from probe.lab.catalogue import catalogue
 from probe.lab.scenario import ControlState, Environment, LineSpec, Scenario
-from probe.lab.testbed import NetnsTestbed, Where
+from probe.lab.testbed import NetnsTestbed, NodeName
 
 LINE = LineSpec("bench", delay=0.05, rate=20_000_000, queue=256 * 1024)
 _WEB = ("web",)
 _DIES = "innocent.server_dies_after_control"
 
 
-def usual(part: int, parts: int) -> tuple[Scenario, ...]:
+def is_default(part: int, parts: int) -> tuple[Scenario, ...]:
     """The scenarios of the one big country, every so many of them, behind our line.
 
     A site that dies after a control's visit is left out: the peer's control comes with the peer.
     """
-    every = [each for each in catalogue() if each.climate.usual and each.experiments == _WEB]
-    chosen = (each for each in every[part - 1 :: parts] if each.name != _DIES)
-    return matrix.on_line(chosen, LINE)
+    every = [
+        each for each in catalogue() if each.environment.is_default and each.experiments == _WEB
+    ]
+    select_scenarios = (each for each in every[part - 1 :: parts] if each.name != _DIES)
+    return matrix.move_to_line(select_scenarios, LINE)
 
 
 def slowed() -> tuple[Scenario, ...]:
@@ -40,28 +42,30 @@ def slowed() -> tuple[Scenario, ...]:
 
 def alone() -> tuple[Scenario, ...]:
     """Those that have to be judged with no control."""
-    climate = Environment(control=ControlState.NONE)
-    every = [each for each in catalogue() if each.climate == climate and each.experiments == _WEB]
-    return matrix.on_line(every, LINE)
+    environment = Environment(control=ControlState.NONE)
+    every = [
+        each for each in catalogue() if each.environment == environment and each.experiments == _WEB
+    ]
+    return matrix.move_to_line(every, LINE)
 
 
-def ends(country: NetnsTestbed) -> Ends:
+def ends(testbed: NetnsTestbed) -> Ends:
     """A country's places; the helper is abroad."""
-    places: dict[str, Where] = {"client": "client", "internet": "internet", "abroad": "abroad"}
+    places: dict[str, NodeName] = {"client": "client", "internet": "internet", "abroad": "abroad"}
     missing = tuple(one for one in fakes.RESOLVERS if one not in plan.PUBLIC_RESOLVERS)
     return Ends(
-        country.folder,
-        country.ca_file,
-        lambda place, argv: country.wrap(places[place], argv),
+        testbed.folder,
+        testbed.ca_file,
+        lambda place, argv: testbed.wrap(places[place], argv),
         home="client",
         world="internet",
-        abroad="abroad",
+        field_collector="abroad",
         address=plan.ABROAD,
         resolvers=missing,
     )
 
 
-def play(name: str, scenarios: Sequence[Scenario], limit: int, wanted: str) -> Iterator[Run]:
+def run_netns(name: str, scenarios: Sequence[Scenario], limit: int, wanted: str) -> Iterator[Run]:
     """Every program whose name has `wanted` in it, each over a fresh country."""
     for program, concurrency in OURS.items():
         if wanted in program:
@@ -69,47 +73,47 @@ def play(name: str, scenarios: Sequence[Scenario], limit: int, wanted: str) -> I
     for program, kind in PEERS.items():
         if wanted in program:
             helped = scenarios[0].control is ControlState.FRESH
-            with NetnsTestbed(scenarios) as country, Peer(ends(country), helped=helped) as peer:
-                bill, starting, said = peer.run(country.urls(), kind, limit)
+            with NetnsTestbed(scenarios) as testbed, Peer(ends(testbed), helped=helped) as peer:
+                bill, starting, said = peer.run(testbed.urls(), kind, limit)
                 words = {url: one.word for url, one in said.items()}
-                asked = len(country.urls())
-                yield Run(name, program, asked, bill, starting, _verdicts(country, words))
+                asked = len(testbed.urls())
+                yield Run(name, program, asked, bill, starting, _verdicts(testbed, words))
 
 
 def _ours(name: str, program: str, scenarios: Sequence[Scenario], concurrency: int) -> Run:
     control = scenarios[0].control
-    with NetnsTestbed(scenarios) as country:
-        urls = country.urls()
+    with NetnsTestbed(scenarios) as testbed:
+        urls = testbed.urls()
         looks = ",".join({one: None for each in scenarios for one in each.experiments})
-        with harness.stage(country, control, urls) as ready:
-            found = country.folder / "records.jsonl"
+        with harness.start_harness(testbed, control, urls) as ready:
+            found = testbed.folder / "records.jsonl"
             more = ["--quiet", "--seed", "7", "--concurrency", str(concurrency), "-e", looks]
             more += ["--control", "none"] if control is ControlState.NONE else []
             argv = ready.probe_argv(urls, found, *more)
-            bill = adapter.metered(ends(country), argv, ready.probe_env())
+            bill = adapter.metered(ends(testbed), argv, ready.probe_env())
             words: dict[str, str] = {}
             for record in harness.records(found):
                 verdict = record.get("verdict")
                 if isinstance(verdict, dict) and words.get(str(record["input"])) != "throttled":
                     words[str(record["input"])] = str(verdict["outcome"])
-        return Run(name, program, len(urls), bill, 0.0, _verdicts(country, words))
+        return Run(name, program, len(urls), bill, 0.0, _verdicts(testbed, words))
 
 
-def _verdicts(country: NetnsTestbed, words: dict[str, str]) -> tuple[Verdict, ...]:
+def _verdicts(testbed: NetnsTestbed, words: dict[str, str]) -> tuple[Verdict, ...]:
     made = []
-    for url in country.urls():
+    for url in testbed.urls():
         if url in words:
-            right = country.expect(url)
+            right = testbed.expect(url)
             also = tuple(str(one) for one in right.also_acceptable)
             made.append(Verdict(url, str(right.outcome), also, words[url]))
     return tuple(made)
 
 
 def main(part: int, parts: int, limit: int, wanted: str, out: Path) -> None:
-    for run in play("country", usual(part, parts), limit, wanted):
+    for run in run_netns("country", is_default(part, parts), limit, wanted):
         run.save(out)
 
 
 def main_special(name: str, limit: int, wanted: str, out: Path) -> None:
-    for run in play(name, {"slowed": slowed, "alone": alone}[name](), limit, wanted):
+    for run in run_netns(name, {"slowed": slowed, "alone": alone}[name](), limit, wanted):
         run.save(out)
