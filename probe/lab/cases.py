@@ -10,6 +10,7 @@ field, or one that was formatted by hand, is rejected with the first line that d
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +109,14 @@ def read(path: Path) -> Case:
         raise CaseError("`shows` must say in one sentence what the case shows")
     if case.record.verdict is not None:
         raise CaseError("the record has a verdict; `expect` is the place for it")
-    lines = zip(raw.decode().splitlines(), [*text(case).splitlines(), "(end)"], strict=False)
-    for number, (line, wanted) in enumerate(lines, start=1):
-        if line != wanted:
-            raise CaseError(f"line {number} should be {wanted.strip()!r} and is {line.strip()!r}")
-    if raw != text(case).encode():
-        raise CaseError("ends too early")
-    return case
+    wanted = text(case)
+    if raw == wanted.encode():
+        return case
+    lines = zip(raw.decode().splitlines(), wanted.splitlines(), strict=False)
+    for number, (line, right) in enumerate(lines, start=1):
+        if line != right:
+            raise CaseError(f"line {number} should be {right.strip()!r} and is {line.strip()!r}")
+    raise CaseError(f"should have {len(wanted.splitlines())} lines and one newline at the end")
 
 
 def _read(path: Path, folder: Path) -> Case:
@@ -132,7 +134,7 @@ def _copies(cases: dict[str, Case]) -> Iterator[str]:
     """Cases that were copied and not changed."""
     seen: dict[object, str] = {}
     for name, case in cases.items():
-        for key in (case.shows, text(case).partition('"record"')[2]):
+        for key in (case.shows, msgspec.json.encode(case.record)):
             first = seen.setdefault((case.record.experiment, key), name)
             if first != name:
                 yield f"{name}.json: has the same sentence or record as {first}.json"
@@ -153,15 +155,16 @@ def _bare(value: Any) -> Any:
         if config.array_like:
             return msgspec.to_builtins(value)
         tag = {config.tag_field: config.tag} if config.tag_field else {}
-        fields = msgspec.structs.fields(value)
-        known = ((field, getattr(value, field.name)) for field in fields)
-        kept = {f.encode_name: _bare(v) for f, v in known if v != _default(f)}
-        return {**tag, **kept}
+        known = ((f, getattr(value, f.name)) for f in _fields(type(value)))
+        return {**tag, **{f.encode_name: _bare(v) for f, v in known if v != _default(f)}}
     if isinstance(value, dict):
         return {key: _bare(item) for key, item in sorted(value.items())}
     if isinstance(value, list | tuple):
         return [_bare(item) for item in value]
     return msgspec.to_builtins(value)
+
+
+_fields = cache(msgspec.structs.fields)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> object:
