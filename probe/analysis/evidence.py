@@ -1,8 +1,7 @@
-"""One record, read the way a rule needs it: pure views, no judgement.
+"""Views of one record for the rules: pure, without judgement.
 
-Words used here. A *look* is one attempt at the target as a browser would make it (role `target`,
-its own name). The *end* is the last hop that was reached: where a chain of redirects stopped.
-A *live* step is one to which somebody beyond the home network answered.
+Terms: a *hop* is one URL of a chain of redirects, numbered from 0. The *end* is the last hop that
+was reached. A *live* step got an answer from beyond the home network.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,14 +31,14 @@ from probe.model import (
 FRESH_SECONDS = 900.0
 _NEAR_SECONDS = 60.0
 _ONE_PACKET = {Failure.RESET, Failure.EOF}
-# Routers near the volunteer have no address in a record; `raw` only says how packets were watched.
+# Routers near the volunteer have no address in a record; `raw` only notes how packets were captured.
 _AT_HOME = frozenset({"gateway", "router", "raw"})
 
 S = TypeVar("S", bound=Base)
 
 
 class Evidence:
-    """What one record holds about one target."""
+    """The observations of one record about its target."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
@@ -60,7 +59,7 @@ class Evidence:
 
     @cached_property
     def end(self) -> int:
-        """The number of the last hop that any look reached."""
+        """The number of the last hop that any step on the target reached."""
         return max((step.hop for step in self.steps if step.role is Role.TARGET), default=0)
 
     @cached_property
@@ -74,23 +73,18 @@ class Evidence:
 
     @cached_property
     def end_url(self) -> str:
-        """The URL at which it ended."""
+        """The URL at the end of the redirects."""
         return self.hop_urls.get(self.end, self.record.input)
 
     @cached_property
     def end_host(self) -> str:
-        """The host at which it ended."""
+        """The host at the end of the redirects."""
         return host_of(self.end_url)
-
-    @cached_property
-    def end_secure(self) -> bool:
-        """It ended at an https URL."""
-        return urlsplit(self.end_url).scheme == "https"
 
     # --- names -------------------------------------------------------------------------------
 
     def names(self, hop: int) -> list[Dns]:
-        """Every query for the name of one hop, on whichever hop of that name it was asked."""
+        """Every query for the name of one hop, including those made at other hops of that name."""
         host = host_of(self.hop_urls.get(hop, ""))
         return [s for s in self.all(Dns) if s.name == host and s.type in {"A", "AAAA"}]
 
@@ -99,11 +93,11 @@ class Evidence:
         return [step for step in self.names(hop) if step.resolver == "system"]
 
     def others(self, hop: int) -> list[Dns]:
-        """The queries that went to public resolvers and were answered truthfully or not."""
+        """The queries that went to public resolvers, whatever the answer."""
         return [step for step in self.names(hop) if step.resolver != "system"]
 
     def system_addresses(self, hop: int) -> set[str]:
-        """What the machine's own resolver said, all tries together."""
+        """The addresses that the system resolver gave, over all tries."""
         host = host_of(self.hop_urls.get(hop, ""))
         if is_address(host):
             return {host}
@@ -111,23 +105,23 @@ class Evidence:
         return {address for step in asked for address in step.addresses}
 
     def other_addresses(self, hop: int) -> set[str]:
-        """What others said where nobody here can touch it: controls, and encrypted resolvers.
+        """The addresses from sources that the local network cannot change, else from all others.
 
-        Only when there is none of these: what plain public resolvers said.
+        Those sources are the controls and the encrypted resolvers.
         """
-        untouched = self.control_addresses(hop) | {
+        protected = self.control_addresses(hop) | {
             address for step in self.encrypted(hop) for address in step.addresses
         }
-        return untouched or {address for step in self.others(hop) for address in step.addresses}
+        return protected or {address for step in self.others(hop) for address in step.addresses}
 
     def encrypted(self, hop: int) -> list[Dns]:
         """Queries that were answered over an encrypted channel."""
         return [s for s in self.others(hop) if s.transport in {"doh", "dot"} and s.replies]
 
-    # --- looks -------------------------------------------------------------------------------
+    # --- connections and pages ---------------------------------------------------------------
 
     def port(self, hop: int) -> int:
-        """The port of a hop's URL, said or implied; experiments on names speak TLS to any site."""
+        """The port of a hop's URL, explicit or implied; experiments on names use TLS for any site."""
         if self.record.experiment != "web" and not urlsplit(self.record.input).port:
             return 443
         parts = urlsplit(self.hop_urls.get(hop, self.record.input))
@@ -156,14 +150,14 @@ class Evidence:
         """Steps that offered a harmless name instead."""
         return self.all(kind, role=Role.HARMLESS, hop=hop)
 
-    def same_operator(self, stranger: Tls) -> bool:
-        """The supposedly unrelated server holds the key that the target's shows to a harmless name.
+    def same_operator(self, other: Tls) -> bool:
+        """The supposedly unrelated server and the target's have one key for a harmless name.
 
-        Then both are doors of one house, which may itself treat the name like this behind each.
+        Then one operator runs both, and may itself refuse the name at both.
         """
-        harmless = self.harmless(Tls, hop=stranger.hop)
-        there = [s for s in harmless if s.address == stranger.address]
-        here = [s for s in harmless if s.address != stranger.address]
+        harmless = self.harmless(Tls, hop=other.hop)
+        there = [s for s in harmless if s.address == other.address]
+        here = [s for s in harmless if s.address != other.address]
         return any(same_leaf(one, other) for one in there for other in here)
 
     def handshake_before(self, page: Http) -> Tls | None:
@@ -175,15 +169,17 @@ class Evidence:
 
     @cached_property
     def live(self) -> list[Step]:
-        """Steps to which somebody beyond the home network answered, by the time they ended."""
+        """Steps answered from beyond the home network, by the time they ended."""
         return sorted((s for s in self.steps if is_live(s)), key=lambda s: s.at + s.elapsed)
 
     def alive_around(self, step: Step) -> bool:
-        """Something else answered shortly before this step began and shortly after it ended.
+        """Another server answered shortly before this step began and shortly after it ended.
 
-        Never where the reference right before or right after it failed: that is what it is for.
+        False where the connection to a reference site right before or right after it failed.
         """
-        if not self._references_worked(step):
+        asked = self.all(Tcp, role=Role.REFERENCE)
+        earlier, later = [s for s in asked if s.at < step.at], [s for s in asked if s.at > step.at]
+        if failing((*earlier[-1:], *later[:1])):
             return False
         ended = step.at + step.elapsed
         others = [s for s in self.live if s.id != step.id]
@@ -196,17 +192,11 @@ class Evidence:
             after or self.line.alive_after is True
         )
 
-    def _references_worked(self, step: Step) -> bool:
-        """No connection to a site that must work failed right before this step or right after."""
-        asked = self.all(Tcp, role=Role.REFERENCE)
-        before, after = [s for s in asked if s.at < step.at], [s for s in asked if s.at > step.at]
-        return not failing((*before[-1:], *after[:1]))
-
     # --- controls ----------------------------------------------------------------------------
 
     @cached_property
     def controls(self) -> tuple[Control, ...]:
-        """Control observations near enough in time to be compared, and of the same kind."""
+        """Control measurements near enough in time to be compared, and of the same kind."""
         over_quic = self.record.experiment == "quic"
         return tuple(
             c
@@ -217,24 +207,24 @@ class Evidence:
 
     @cached_property
     def latest(self) -> tuple[Control, ...]:
-        """The controls that speak last: those that looked after us, or all when none did."""
+        """The controls that measured after this record, or all when none did."""
         after = tuple(c for c in self.controls if c.age > 0)
         return after or self.controls
 
     @cached_property
     def control_after(self) -> bool:
-        """A control looked after we did, so that nothing can have changed in between unseen."""
+        """A control measured after this record, so the target did not change unnoticed."""
         return any(c.age > 0 for c in self.controls)
 
     @cached_property
     def control_weight(self) -> float:
-        """1 when a control looked after us (a recheck, the next round), less when only before."""
+        """1 when a control measured after this record, 0.92 when only before, 0 when none did."""
         if not self.controls:
             return 0.0
         return 1.0 if self.control_after else 0.92
 
     def control(self, kind: type[S], hop: int | None = None, *, latest: bool = False) -> list[S]:
-        """Every control step of one kind; only the latest controls' on demand."""
+        """Every control step of one kind; with `latest` only those of the latest controls."""
         return [
             step
             for control in (self.latest if latest else self.controls)
@@ -248,13 +238,13 @@ class Evidence:
         return {a for s in self.control(Dns) if s.name == host for a in s.addresses}
 
     def control_handshakes(self, hop: int) -> list[Tls]:
-        """The controls' handshakes for the name of this hop, where they themselves were led."""
+        """The controls' handshakes for the name of this hop, at addresses they resolved."""
         host = host_of(self.hop_urls.get(hop, ""))
         own = self.control(Tls)
         return [step for step in own if step.sni == host and step.role is Role.TARGET]
 
     def control_reached(self, hop: int) -> set[str]:
-        """Addresses at which a control shook hands for this name, asked by us or led there."""
+        """Addresses at which a control completed a handshake for this name."""
         host = host_of(self.hop_urls.get(hop, ""))
         shaken = [s for s in self.control(Tls) if s.sni == host and s.failure is None]
         return {s.address for s in shaken if of_the_site(s)}
@@ -271,33 +261,28 @@ class Evidence:
         ends: list[Http] = []
         for control in self.controls:
             pages = [s for s in control.steps if isinstance(s, Http) and s.failure is None]
-            if pages and _ended(control, pages[-1]):
+            if pages and pages[-1].hop == max(s.hop for s in control.steps):
                 ends.append(pages[-1])
         return ends
 
     @cached_property
     def control_works(self) -> bool:
-        """A fresh control got a page out of this target."""
+        """A fresh control got a page from this target."""
         return any((page.status or 599) < 500 for page in self.control_ends)
 
     def control_agrees_at(self, hop: int) -> bool:
-        """A fresh control got as far as this hop, and an answer there."""
+        """A fresh control reached this hop and got an answer there."""
         return bool(self.control_pages(hop)) or (hop == self.end and self.control_works)
 
 
-def _ended(control: Control, page: Http) -> bool:
-    last = max((s.hop for s in control.steps), default=0)
-    return page.hop == last
-
-
 def of_the_site(step: Tls | Http) -> bool:
-    """A control was led there, or, asked to look, was shown a certificate for the name."""
+    """A control resolved this address itself, or got a certificate for the name there."""
     asked = isinstance(step, Tls) and step.trust is not None and step.trust.named
     return step.role is Role.TARGET or asked
 
 
 def is_live(step: Step) -> bool:
-    """Somebody beyond the home network answered this step."""
+    """The step got an answer from beyond the home network."""
     match step:
         case Dns():
             return step.resolver != "system" and bool(step.replies)
@@ -314,17 +299,17 @@ def is_live(step: Step) -> bool:
 
 
 def at_home(step: Step) -> bool:
-    """A look at the home network itself, or at this machine: on a dead line these answer too."""
+    """A ping of the home network or of this machine, which answer on a dead line too."""
     return isinstance(step, Ping) and step.what in _AT_HOME and step.address is None
 
 
 def failing(steps: Iterable[S]) -> list[S]:
-    """Those that failed."""
+    """The failed ones of these steps."""
     return [step for step in steps if step.failure is not None]
 
 
 def consistently(steps: list[S]) -> S | None:
-    """The last of several attempts when every one failed in the same way, at least twice."""
+    """The last of at least two attempts that all failed in the same way; else None."""
     if len(steps) < 2 or any(step.failure is None for step in steps):
         return None
     same = all(same_failure(a.failure, b.failure) for a, b in pairwise(steps))
@@ -332,15 +317,15 @@ def consistently(steps: list[S]) -> S | None:
 
 
 def steadily(steps: list[S]) -> S | None:
-    """Like `consistently`; a reset or a close is one packet, and a line may lose it: then silence.
+    """Like `consistently`, but timeouts may stand among resets or closes, whose packet can be lost.
 
-    Returns the last one that was heard.
+    Returns the last attempt that did not time out.
     """
-    heard = [step for step in steps if step.failure is not Failure.TIMEOUT]
-    alone = bool(heard) and all(step.failure in _ONE_PACKET for step in heard)
-    if not alone or any(step.failure is not heard[0].failure for step in heard):
+    answered = [step for step in steps if step.failure is not Failure.TIMEOUT]
+    alone = bool(answered) and all(step.failure in _ONE_PACKET for step in answered)
+    if not alone or any(step.failure is not answered[0].failure for step in answered):
         return consistently(steps)
-    return heard[-1] if len(steps) > 1 else None
+    return answered[-1] if len(steps) > 1 else None
 
 
 def by_address(steps: Iterable[S]) -> Iterator[tuple[str, list[S]]]:

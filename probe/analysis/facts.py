@@ -1,7 +1,7 @@
-"""What a run as a whole says of the line it ran on: computed from its steps, not of any one target.
+"""Facts about the access line, computed from all records of one run.
 
-Rules lean on these facts, so each is counted over *unrelated* names: two names count as one when
-they belong to one registered name; a harmless name at a target's address counts not at all.
+Rules depend on these facts, so each is counted over *unrelated* names: names under one registered
+name count once, and a harmless name at a target's address does not count.
 """
 
 from bisect import bisect_left
@@ -33,42 +33,22 @@ _ANSWERED = (Reply(at=0.0, rcode=0),)
 _OWN = frozenset({Role.TARGET, Role.REFERENCE})
 
 
-def line_facts(
-    before: Steps,
-    after: Steps,
-    records: Sequence[Record],
-    *,
-    record: Record | None = None,
-    clock_offset: float | None = None,
-) -> Line:
-    """The facts of the line, for judging one record of the run.
-
-    Args:
-        before, after: Looks at references around the sweep, counted from the run's beginning.
-        records: Every record of the run, judged or not.
-        record: The one to be judged; None for the run's own record.
-        clock_offset: Our clock minus true time, seconds, where somebody trustworthy said it.
-    """
-    return Facts(before, after, records, clock_offset=clock_offset).of(record)
-
-
 def condense(record: Record) -> Record:
-    """What a finished record says of its line, in a tenth of its memory: a run keeps all of them.
+    """Keep of a finished record only what the line facts need, about a tenth of its memory.
 
-    Left out is what only a verdict on the target itself needs. Where all was fine, that names were
-    answered says no more than the connections that followed.
+    Queries are dropped where the verdict is `ok`: the connections that followed show the same.
     """
     fine = record.verdict is not None and record.verdict.outcome is Outcome.OK
-    nobody = unused_addresses()
+    unused = unused_addresses()
     steps = tuple(
-        _gist(step)
+        _condense_step(step)
         for step in record.steps
-        if not (fine and isinstance(step, Dns) and step.resolver not in nobody)
+        if not (fine and isinstance(step, Dns) and step.resolver not in unused)
     )
     return replace(record, steps=steps, certs={}, control=(), verdict=None)
 
 
-def _gist(step: Step) -> Step:
+def _condense_step(step: Step) -> Step:
     match step:
         case Http():
             mark = None if step.proven else step.sha256
@@ -91,7 +71,14 @@ def _gist(step: Step) -> Step:
 
 
 class Facts:
-    """The same for every record of one run: what does not depend on the record is computed once."""
+    """The line facts of one run; what does not depend on the judged record is computed once.
+
+    Args:
+        before, after: Reference steps before and after the targets, timed from the run's start.
+        records: Every record of the run, judged or not.
+        clock_offset: This machine's clock minus true time, seconds, from a trusted source.
+        answered: Instants at which another server answered, seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -100,45 +87,45 @@ class Facts:
         records: Sequence[Record],
         *,
         clock_offset: float | None = None,
-        heard: Sequence[float] = (),
+        answered: Sequence[float] = (),
     ) -> None:
-        self._looks = (before, after)
+        self._references = (before, after)
         self._start = min(map(_epoch, records), default=None)
-        answered = [
+        reached = [
             (begun + step.at + step.elapsed, one.id)
             for one, begun in ((one, _epoch(one)) for one in records)
             for step in one.steps
             if _reached(step)
         ]
-        self._moments = sorted([*answered, *((moment, "") for moment in heard)])
+        self._moments = sorted([*reached, *((moment, "") for moment in answered)])
         self._line = _line(before, after, records, clock_offset)
 
     def of(self, record: Record | None) -> Line:
         """The facts for judging one record; None for the run's own record."""
-        before, after = self._looks
+        before, after = self._references
         own = (_any_live(before), _any_live(after))
         alive = own if record is None else self._alive(record)
         return replace(self._line, alive_before=alive[0], alive_after=alive[1])
 
     def _alive(self, record: Record) -> tuple[bool | None, bool | None]:
-        """Whether anything answered shortly before and shortly after this record's failure."""
+        """Whether another server answered shortly before and after this record's failure."""
         failing = [s for s in record.steps if s.failure is not None and s.role is Role.TARGET]
         if not failing:
             return None, None
         epoch = _epoch(record)
         start = epoch if self._start is None else min(self._start, epoch)
-        looks = [start + s.at + s.elapsed for part in self._looks for s in part if _reached(s)]
+        known = [start + s.at + s.elapsed for part in self._references for s in part if _reached(s)]
         last = max(failing, key=lambda s: s.at)
         began = epoch + last.at
         ended = began + last.elapsed
         return (
-            self._any(record.id, looks, began - _NEAR_SECONDS, ended),
-            self._any(record.id, looks, ended, ended + _NEAR_SECONDS),
+            self._any(record.id, known, began - _NEAR_SECONDS, ended),
+            self._any(record.id, known, ended, ended + _NEAR_SECONDS),
         )
 
-    def _any(self, but: str, looks: Iterable[float], first: float, last: float) -> bool:
-        """Whether something answered between two instants, other than in one record itself."""
-        if any(first <= moment <= last for moment in looks):
+    def _any(self, but: str, known: Iterable[float], first: float, last: float) -> bool:
+        """Whether a server answered between two instants, in any record but one."""
+        if any(first <= moment <= last for moment in known):
             return True
         begin = bisect_left(self._moments, (first, ""))
         near = takewhile(lambda moment: moment[0] <= last, islice(self._moments, begin, None))
@@ -150,13 +137,15 @@ def _line(
 ) -> Line:
     """What all records of a run share."""
     steps = [*before, *after, *(step for one in records for step in one.steps)]
-    looks = [*before, *after]
+    around = [*before, *after]
     resigned_by, resigned_names = _resigned(steps)
     portal, portal_hosts, portal_sign = _one_page(steps)
     timing = [s for s in steps if s.failure is None and s.elapsed > 0]
     references = [s for s in steps if s.role is Role.REFERENCE and isinstance(s, Tcp)]
-    nowhere = next((s for s in looks if isinstance(s, Dns) and s.role is Role.NEUTRAL), None)
-    foreign, domestic = _anchors_alive(looks)
+    nowhere = next((s for s in around if isinstance(s, Dns) and s.role is Role.NEUTRAL), None)
+    foreign, domestic = _anchors_alive(around)
+    unused = unused_addresses()
+    hijacked = (s.resolver for s in steps if isinstance(s, Dns) and s.replies)
     return Line(
         foreign_alive=foreign,
         domestic_alive=domestic,
@@ -169,23 +158,25 @@ def _line(
         resigned_by=resigned_by,
         resigned_names=resigned_names,
         resigned_harmless=_harmless_too(steps, resigned_by),
-        trusted_names=len({registrable(s.sni or "") for s in _shaken(steps) if _valid(s)}),
+        trusted_names=len(
+            {registrable(s.sni or "") for s in _shaken(steps) if s.trust and s.trust.valid}
+        ),
         portal=portal,
         portal_hosts=portal_hosts,
         portal_sign=portal_sign,
         nxdomain_answered=None if nowhere is None else bool(nowhere.addresses),
-        hijacked_resolvers=_answered_nowhere(steps),
+        hijacked_resolvers=tuple(dict.fromkeys(r for r in hijacked if r in unused)),
         nxdomain_addresses=() if nowhere is None else nowhere.addresses,
     )
 
 
-def _anchors_alive(looks: Sequence[Step]) -> tuple[float | None, float | None]:
-    """Shares of the foreign and of the domestic anchors with which TLS was spoken.
+def _anchors_alive(steps: Sequence[Step]) -> tuple[float | None, float | None]:
+    """Shares of the foreign and of the domestic anchors that answered over TLS.
 
-    One that has no address was not looked at: a laboratory has none of the world's anchors, and
-    where no name is answered that is another fact. What their certificates prove is a third one.
+    Anchors without an address are left out: a laboratory has none of the world's anchors, and a
+    failing resolver is another fact. Certificates are not checked here.
     """
-    seen = [s for s in looks if s.role is Role.REFERENCE]
+    seen = [s for s in steps if s.role is Role.REFERENCE]
     answered = {s.sni for s in seen if isinstance(s, Tls) and s.answered}
     found = answered | {s.name for s in seen if isinstance(s, Dns) and s.addresses}
     shares = []
@@ -196,13 +187,6 @@ def _anchors_alive(looks: Sequence[Step]) -> tuple[float | None, float | None]:
     return shares[0], shares[1]
 
 
-def _answered_nowhere(steps: Iterable[Step]) -> tuple[str, ...]:
-    """Addresses where no resolver lives, and where one answered all the same."""
-    nobody = unused_addresses()
-    asked = (s for s in steps if isinstance(s, Dns) and s.replies)
-    return tuple(dict.fromkeys(s.resolver for s in asked if s.resolver in nobody))
-
-
 def _middle(values: Iterable[float]) -> float | None:
     known = list(values)
     return round(median(known), 6) if known else None
@@ -210,10 +194,6 @@ def _middle(values: Iterable[float]) -> float | None:
 
 def _shaken(steps: Iterable[Step]) -> list[Tls]:
     return [s for s in steps if isinstance(s, Tls) and s.role in _OWN and s.sni]
-
-
-def _valid(step: Tls) -> bool:
-    return step.trust is not None and step.trust.valid
 
 
 def _resigned(steps: Iterable[Step]) -> tuple[str | None, int]:
@@ -229,29 +209,30 @@ def _resigned(steps: Iterable[Step]) -> tuple[str | None, int]:
         if trust.authority is not None and trust.authority.kind == "national":
             continue
         names[trust.issuer_key].add((registrable(step.sni or ""), step.address))
-    counted = {key: _unrelated(pairs) for key, pairs in names.items()}
+    # Unrelated names differ and have addresses that differ: one misconfigured server counts once.
+    counted = {
+        key: min(len({name for name, _ in pairs}), len({address for _, address in pairs}))
+        for key, pairs in names.items()
+    }
     best = max(counted, key=lambda key: counted[key], default=None)
     return (best, counted[best]) if best is not None else (None, 0)
 
 
 def _harmless_too(steps: Iterable[Step], key: str | None) -> int:
-    """For how many harmless names that key signs: who reads a list of names has none of them."""
+    """For how many harmless names that key signs; a filter with a list of names signs for none."""
     shaken = [s for s in steps if isinstance(s, Tls) and s.role is Role.HARMLESS]
     signed = [s for s in shaken if s.trust is not None and s.trust.issuer_key == key]
     return len({s.sni for s in signed if key is not None and s.trust and not s.trust.anchored})
 
 
-def _unrelated(pairs: set[tuple[str, str]]) -> int:
-    """Names that differ and live at addresses that differ: one mistaken server is one."""
-    return min(len({name for name, _ in pairs}), len({address for _, address in pairs}))
-
-
 def _one_page(steps: Iterable[Step]) -> tuple[bool | None, int, str | None]:
     """Whether one page answers for unrelated names over plain http, for how many, and which."""
+    # The first hop over plain http only: the page of the name itself, not one it redirects to.
     pages = [
         s
         for s in steps
-        if isinstance(s, Http) and s.role in _OWN and not s.proven and _first_and_plain(s)
+        if isinstance(s, Http) and s.role in _OWN and not s.proven
+        if s.hop == 0 and s.url.startswith("http:")
     ]
     answered = [s for s in pages if s.status is not None or s.malformed]
     hosts: dict[str, set[str]] = defaultdict(set)
@@ -267,13 +248,8 @@ def _one_page(steps: Iterable[Step]) -> tuple[bool | None, int, str | None]:
     return most == len(asked), most, common
 
 
-def _first_and_plain(page: Http) -> bool:
-    """What a name itself says over plain http: not the page that it leads to."""
-    return page.hop == 0 and page.url.startswith("http:")
-
-
 def _loss(steps: Iterable[Step]) -> float | None:
-    """Share of references that failed at first and worked when tried again."""
+    """Share of failed attempts among those at reference sites that worked at least once."""
     tries: dict[tuple[str, int], list[bool]] = defaultdict(list)
     for step in steps:
         if isinstance(step, Tcp) and step.role is Role.REFERENCE:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from probe.analysis.blockpage_text import reads_like_one
+from probe.analysis.blockpage_text import reads_like_blockpage
 from probe.analysis.evidence import of_the_site
 from probe.compare import host_of, incompatible, same_issuer, same_site
 from probe.failure import Failure
@@ -177,7 +177,7 @@ class HopView:
         own = [s for s in self.steps if isinstance(s, Http) and s.role is Role.TARGET]
         pages = [s for s in own if s.url == self.url and (s.malformed or s.status is not None)]
         return bool(pages) and all(
-            s.malformed or leaves_site(s) or reads_like_one(s) for s in pages
+            s.malformed or leaves_site(s) or reads_like_blockpage(s) for s in pages
         )
 
     @property

@@ -1,9 +1,8 @@
-"""How an interceptor is called up, and what it makes of what the site itself presents.
+"""Notes on an interceptor: what triggers it, and how it changes the site's own certificate.
 
-Notes only: that there is an interceptor at all is for `interception` to prove, and where nothing
-there held, nothing is said here. A *hit* is a handshake that offered the target's name and got a
-certificate that no browser trusts, which is neither what the same server shows to any name nor what
-a control is shown.
+The rules in `tls_interception.py` prove that there is an interceptor; without such a proof there
+are no notes. A *hit* is a handshake that offered the target's name and got an untrusted
+certificate, which the same server does not show for other names and a control does not receive.
 """
 
 from datetime import timedelta
@@ -21,13 +20,9 @@ _HOUR = timedelta(hours=1)
 _BROKEN = {
     TrustReason.EXPIRED: "has expired",
     TrustReason.NOT_YET_VALID: "is not valid yet",
-    TrustReason.SELF_SIGNED: "vouches for itself",
+    TrustReason.SELF_SIGNED: "is self-signed",
     TrustReason.HOSTNAME: "is for another name",
 }
-
-
-def _caught(e: Evidence) -> bool:
-    return any(each.holds(e) is not None for each in rules_of(tls_interception))
 
 
 def _offered(e: Evidence) -> list[Tls]:
@@ -38,7 +33,7 @@ def _offered(e: Evidence) -> list[Tls]:
 
 
 def is_hit(e: Evidence, step: Tls) -> bool:
-    """This handshake was answered by the interceptor."""
+    """The interceptor answered this handshake."""
     if step.trust is None or step.trust.valid or step.trust.anchored:
         return False
     default = [s for s in e.harmless(Tls) if (s.address, s.port) == (step.address, step.port)]
@@ -48,18 +43,20 @@ def is_hit(e: Evidence, step: Tls) -> bool:
 
 
 def _hits(e: Evidence) -> list[Tls]:
-    return [s for s in _offered(e) if is_hit(e, s)] if _caught(e) else []
+    """The hits, if the interceptor is proven; else none."""
+    proven = any(each.holds(e) is not None for each in rules_of(tls_interception))
+    return [s for s in _offered(e) if is_hit(e, s)] if proven else []
 
 
-def _home(e: Evidence) -> set[str]:
+def _own_addresses(e: Evidence) -> set[str]:
     """The addresses that were taken for the site's own."""
     return {s.address for s in e.all(Tls) if s.sni == e.host}
 
 
-def _away(e: Evidence) -> list[Tls]:
-    """The name at servers that have nothing to do with it, at the usual port or their own."""
-    home = _home(e)
-    return [s for s in _offered(e) if s.role is Role.NEUTRAL and s.address not in home]
+def _elsewhere(e: Evidence) -> list[Tls]:
+    """Handshakes that offered the name to unrelated servers."""
+    own = _own_addresses(e)
+    return [s for s in _offered(e) if s.role is Role.NEUTRAL and s.address not in own]
 
 
 def _by_hello(e: Evidence, *hellos: str) -> dict[str, Tls]:
@@ -68,102 +65,102 @@ def _by_hello(e: Evidence, *hellos: str) -> dict[str, Tls]:
     return {s.hello: s for s in own if s.hello in hellos}
 
 
-def _fate(e: Evidence, step: Tls) -> str:
+def _result(e: Evidence, step: Tls) -> str:
     if step.trust is None:
         return "no answer"
-    return "intercepted" if is_hit(e, step) else "left alone"
+    return "intercepted" if is_hit(e, step) else "not intercepted"
 
 
 @rule("mitm.name_alone_suffices", Tier.NOTE, None)
 def name_alone_suffices(e: Evidence) -> Finding | None:
-    """The name calls up the interceptor at an unrelated server too: the address does not matter."""
+    """The name triggers the interceptor at an unrelated server too: the address does not matter."""
     hits = _hits(e)
-    found = [s for s in _away(e) if s in hits]
+    found = [s for s in _elsewhere(e) if s in hits]
     return Finding(tuple(found[-1:]), 0.0) if found else None
 
 
 @rule("mitm.only_at_its_address", Tier.NOTE, None)
 def only_at_its_address(e: Evidence) -> Finding | None:
-    """At an unrelated server the name is left alone: the interceptor looks at the address too."""
-    hits, away = _hits(e), _away(e)
-    at_home = [s for s in hits if s.address in _home(e) and s.role is Role.TARGET]
-    if not at_home or not away or any(s in hits for s in away):
+    """At an unrelated server the name is not intercepted: the address matters too."""
+    hits, elsewhere, own = _hits(e), _elsewhere(e), _own_addresses(e)
+    at_own = [s for s in hits if s.address in own and s.role is Role.TARGET]
+    if not at_own or not elsewhere or any(s in hits for s in elsewhere):
         return None
-    # The 2019 system let a server be that had no trusted certificate of its own.
+    # The 2019 system ignored servers without a trusted certificate of their own.
     proven = {s.address for s in e.all(Tls, role=Role.REFERENCE) if s.trust and s.trust.valid}
-    passed = [s for s in away if s.address in proven]
-    return Finding((at_home[-1], passed[-1]), 0.0) if passed else None
+    passed = [s for s in elsewhere if s.address in proven]
+    return Finding((at_own[-1], passed[-1]), 0.0) if passed else None
 
 
 @rule("mitm.tls_versions", Tier.NOTE, None)
 def tls_versions(e: Evidence) -> Finding | None:
-    """Which versions of TLS call up the interceptor."""
+    """Which versions of TLS trigger the interceptor."""
     seen = _by_hello(e, "tls12", "tls13")
     if len(seen) < 2 or not _hits(e):
         return None
-    reason = f"TLS 1.2: {_fate(e, seen['tls12'])}. TLS 1.3: {_fate(e, seen['tls13'])}."
+    reason = f"TLS 1.2: {_result(e, seen['tls12'])}. TLS 1.3: {_result(e, seen['tls13'])}."
     return Finding(tuple(seen.values()), 0.0, reason=reason)
 
 
 @rule("mitm.alpn", Tier.NOTE, None)
 def alpn(e: Evidence) -> Finding | None:
-    """Whether it matters that a browser says which protocols it speaks (ALPN)."""
+    """Whether the ALPN extension, which lists the browser's protocols, makes a difference."""
     seen = _by_hello(e, "default", "noalpn")
     if len(seen) < 2 or not _hits(e):
         return None
-    fates = _fate(e, seen["default"]), _fate(e, seen["noalpn"])
-    reason = f"With ALPN, as browsers do: {fates[0]}. Without ALPN: {fates[1]}."
+    having, lacking = _result(e, seen["default"]), _result(e, seen["noalpn"])
+    reason = f"With ALPN, as browsers do: {having}. Without ALPN: {lacking}."
     return Finding(tuple(seen.values()), 0.0, reason=reason)
 
 
 @rule("mitm.other_port", Tier.NOTE, None)
 def other_port(e: Evidence) -> Finding | None:
-    """Whether the interceptor also looks at a port that is not the site's own."""
-    home = _home(e)
-    there = [s for s in _offered(e) if s.role is Role.NEUTRAL and s.address in home]
+    """Whether the interceptor also intercepts another port than the site's own."""
+    own = _own_addresses(e)
+    there = [s for s in _offered(e) if s.role is Role.NEUTRAL and s.address in own]
     if not there or not _hits(e):
         return None
-    reason = f"At port {there[-1].port} of the same address: {_fate(e, there[-1])}."
+    reason = f"At port {there[-1].port} of the same address: {_result(e, there[-1])}."
     return Finding((there[-1],), 0.0, reason=reason)
 
 
 @rule("mitm.name_cut_in_two", Tier.NOTE, None)
 def name_cut_in_two(e: Evidence) -> Finding | None:
-    """Whether the interceptor finds a name that comes in two packets."""
+    """Whether the interceptor finds a name that is split over two packets."""
     seen = _by_hello(e, "split")
     if not seen or not _hits(e):
         return None
-    reason = f"With the name cut over two packets: {_fate(e, seen['split'])}."
+    reason = f"With the name split over two packets: {_result(e, seen['split'])}."
     return Finding((seen["split"],), 0.0, reason=reason)
 
 
 @rule("mitm.copies_the_origin", Tier.NOTE, None)
 def copies_the_origin(e: Evidence) -> Finding | None:
-    """What the forged certificate takes over from the site's own."""
+    """What the forged certificate copies from the site's own."""
     for step in reversed(_hits(e)):
-        for true in _true_ones(e, step):
+        for true in _true_certificates(e, step):
             copied = _copied(step, true)
             if copied:
-                reason = f"The forged certificate takes over from the true one: {copied}."
+                reason = f"The forged certificate copies from the true one: {copied}."
                 return Finding((step,), 0.0, reason=reason)
     return None
 
 
 @rule("mitm.origin_is_broken", Tier.NOTE, None)
 def origin_is_broken(e: Evidence) -> Finding | None:
-    """What the interceptor makes of a site whose own certificate is broken."""
+    """What the interceptor shows for a site whose own certificate is invalid."""
     for step in reversed(_hits(e)):
-        for true in _true_ones(e, step):
-            word = _BROKEN.get(true.reason) if true.reason else None
-            if word and not true.valid:
-                reason = f"The site's own certificate {word}; {_made_of(step, true)}."
+        for true in _true_certificates(e, step):
+            fault = _BROKEN.get(true.reason) if true.reason else None
+            if fault and not true.valid:
+                reason = f"The site's own certificate {fault}; {_substitute(step, true)}."
                 return Finding((step,), 0.0, reason=reason)
     return None
 
 
 @rule("mitm.handwriting", Tier.NOTE, None)
 def handwriting(e: Evidence) -> Finding | None:
-    """How the interceptor's own TLS answers are made, beside the server's behind it."""
+    """The fingerprint of the interceptor's ServerHello, compared with the server's own."""
     for step in reversed(_hits(e)):
         alike = [
             s
@@ -172,15 +169,16 @@ def handwriting(e: Evidence) -> Finding | None:
             and s.server_hello
         ]
         if step.server_hello and alike:
-            same = alike[-1].server_hello == step.server_hello
-            beside = "as the server's are" if same else f"the server's as {alike[-1].server_hello}"
-            reason = f"The interceptor's answers are made as {step.server_hello}, {beside}."
+            theirs = alike[-1].server_hello
+            same = theirs == step.server_hello
+            server = "the server's is the same" if same else f"the server's is {theirs}"
+            reason = f"The interceptor's ServerHello is {step.server_hello}; {server}."
             return Finding((step, alike[-1]), 0.0, reason=reason)
     return None
 
 
-def _true_ones(e: Evidence, step: Tls) -> list[Trust]:
-    """The site's own certificates: what controls are shown, and what came another way."""
+def _true_certificates(e: Evidence, step: Tls) -> list[Trust]:
+    """The site's own certificates: those of the controls, and others that came to this machine."""
     own: list[Base] = [*e.control_handshakes(0), *e.handshakes(0)]
     shaken = [s for s in own if isinstance(s, Tls) and not same_leaf(s, step)]
     return [s.trust for s in shaken if s.trust and not same_issuer(s.trust, step.trust)]
@@ -195,7 +193,7 @@ def _copied(step: Tls, true: Trust) -> str:
     if forged.serial == origin.serial:
         words.append("the serial")
     elif forged.serial[:-4] == origin.serial[:-4] and len(origin.serial) >= 8:
-        words.append("the serial but for its tail")
+        words.append("the serial except its last bytes")
     return ", ".join(word for word in words if word)
 
 
@@ -208,14 +206,13 @@ def _dates(forged: LeafFacts, origin: LeafFacts) -> str:
     return f"both dates, {off / _HOUR:+g} hours"
 
 
-def _made_of(step: Tls, true: Trust) -> str:
-    """What a visitor sees of the site's own mistake, had he the interceptor's root installed."""
+def _substitute(step: Tls, true: Trust) -> str:
+    """How the forged certificate treats the fault, as a user with its root installed sees it."""
     forged = step.trust
     if forged is None or not forged.not_after or not true.not_after:
-        return "what is served in its place does not say when it ends"
+        return "the forged certificate has no end date"
     if true.reason in {TrustReason.EXPIRED, TrustReason.NOT_YET_VALID}:
         kept = (forged.not_before, forged.not_after) == (true.not_before, true.not_after)
-        off = "the same dates are signed" if kept else "other dates are signed in their place"
-        return f"{off} by the interceptor"
-    covered = "for the name that was asked" if forged.named else "for no name that was asked"
-    return f"the interceptor signs one {covered} all the same, and hides it"
+        return f"the interceptor signs {'the same' if kept else 'other'} dates"
+    covered = "for this name" if forged.named else "for another name"
+    return f"the interceptor signs a certificate {covered} and hides the fault"

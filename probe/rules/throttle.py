@@ -1,8 +1,8 @@
-"""What pairs of transfers say about slowing on purpose.
+"""Rules on throttling, from pairs of transfers that differ in the name alone.
 
 Two comparisons may be in a record: names at a neutral server (arms A and B), where nothing but the
 name differs, and names at the target's own address (C and D), which the server itself may treat
-differently. The first is proof, the second is weaker and says so.
+differently. The first is proof; the second is weaker, and its reasons say so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ _FINE = frozenset({PairState.OK, PairState.SLOW_BOTH})
 
 
 def transfers(e: Evidence) -> tuple[Transfer, ...]:
-    """Every transfer of the record whose numbers make sense."""
+    """Every transfer of the record with plausible numbers."""
     return tuple(step for step in e.steps if isinstance(step, Transfer) and sane(step))
 
 
@@ -53,13 +53,13 @@ def there(e: Evidence) -> Judgement:
 
 
 def mechanism(found: Judgement, every: Sequence[Transfer]) -> Mechanism:
-    """How the tested name is slowed, as far as the control lets it be told."""
+    """How the tested name is slowed: policed, shaped, or unknown."""
     longer = [t for t in every if t.pair == 0 and found.tested and t.arm == found.tested[0].arm]
     return _BY_LIMITER[limiter([*found.tested, *longer], found.control)]
 
 
 def kbits(bytes_per_second: float | None) -> str:
-    """A rate as people say it."""
+    """A rate in kbit/s or Mbit/s, for a sentence."""
     if bytes_per_second is None:
         return "an unknown rate"
     kilo = bytes_per_second * 8 / 1000
@@ -68,7 +68,9 @@ def kbits(bytes_per_second: float | None) -> str:
 
 def _numbers(found: Judgement, every: Sequence[Transfer]) -> str:
     arm = found.tested[0].arm
-    longest = max((t for t in every if t.arm == arm), key=_duration)
+    longest = max(
+        (t for t in every if t.arm == arm), key=lambda t: t.samples[-1].at if t.samples else 0.0
+    )
     settled = plateau(longest.samples, longest.segment_bytes)
     let_through = burst(longest.samples, settled)
     text = f"{found.ratio:.2f} of the other name's rate" if found.ratio is not None else "slower"
@@ -78,35 +80,32 @@ def _numbers(found: Judgement, every: Sequence[Transfer]) -> str:
     return text + (f" after a burst of {let_through} bytes" if let_through else "")
 
 
-def _duration(transfer: Transfer) -> float:
-    return transfer.samples[-1].at if transfer.samples else 0.0
-
-
 def _slowed(
-    e: Evidence, found: Judgement, sure: Mapping[PairState, float], where: str
+    e: Evidence, found: Judgement, by_state: Mapping[PairState, float], where: str
 ) -> Finding | None:
-    confidence = sure.get(found.state)
+    confidence = by_state.get(found.state)
     if confidence is None:
         return None
     every = transfers(e)
     how = (mechanism(found, every),)
     repeated = again(e.record, Outcome.THROTTLED, how)
-    told = "as in a run before" if repeated else "in one run, not repeated yet"
-    reason = f"{where} {_numbers(found, every)}; {found.state} {told}."
-    sure_now = min(confidence + 0.1, 0.97) if repeated else confidence
-    return Finding((*found.tested, *found.control), sure_now, how, reason)
+    runs = "as in an earlier run" if repeated else "in one run, not confirmed yet"
+    reason = f"{where} {_numbers(found, every)}; {found.state} {runs}."
+    if repeated:
+        confidence = min(confidence + 0.1, 0.97)
+    return Finding((*found.tested, *found.control), confidence, how, reason)
 
 
 @rule("throttle.this_name_is_slow", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
 def this_name_is_slow(e: Evidence) -> Finding | None:
-    """At one neutral server this name is slow and another of the same length is not."""
+    """At one neutral server this name is slow, and another name of the same length is not."""
     where = "At one neutral server, where nothing but the name differs, this name gets"
     return _slowed(e, by_name(e), _BY_NAME, where)
 
 
 @rule("throttle.this_name_is_slow_there", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
 def this_name_is_slow_there(e: Evidence) -> Finding | None:
-    """At the target's own address this name is slow and another one is not: weaker evidence."""
+    """At the target's own address this name is slow, and another name is not: weaker evidence."""
     found = there(e)
     if not _same_host(found):
         return None
@@ -115,37 +114,38 @@ def this_name_is_slow_there(e: Evidence) -> Finding | None:
 
 
 def _same_host(found: Judgement) -> bool:
-    """Both names asked for the same Host, so the server had the same thing to do."""
+    """Both transfers requested the same Host, so the server did the same work."""
     return {t.host for t in found.tested} == {t.host for t in found.control}
 
 
 @rule("throttle.this_name_freezes", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_FROZEN)
 def this_name_freezes(e: Evidence) -> Finding | None:
-    """Transfers of this name stop dead after a few kilobytes, and those of another name do not."""
-    for found, sure in ((by_name(e), 0.95), (there(e), 0.8)):
+    """Transfers with this name freeze after a few kilobytes, and with another name they do not."""
+    for found, confidence in ((by_name(e), 0.95), (there(e), 0.8)):
         if found.state is PairState.FREEZE:
             stopped = [t for t in found.tested if froze(t)]
             at = ", ".join(str(t.stalled_at) for t in stopped)
             reason = (
-                f"{len(stopped)} of {len(found.tested)} transfers of this name stopped dead after "
+                f"{len(stopped)} of {len(found.tested)} transfers with this name froze after "
                 f"{at} bytes; the other name passed every time."
             )
-            return Finding((*found.tested, *found.control), sure, reason=reason)
+            return Finding((*found.tested, *found.control), confidence, reason=reason)
     return None
 
 
 @rule("throttle.this_name_breaks", Tier.ACCUSED, Outcome.BLOCKED)
 def this_name_breaks(e: Evidence) -> Finding | None:
-    """Connections that offer this name break, and those that offer another one never do."""
-    for found, sure in ((by_name(e), 0.9), (there(e), 0.8)):
+    """Connections that offer this name fail, and those that offer another name never do."""
+    for found, confidence in ((by_name(e), 0.9), (there(e), 0.8)):
         if found.state is PairState.BLOCKED:
-            how = dict.fromkeys(_broken_how(t) for t in found.tested if t.failure)
+            how = dict.fromkeys(_mechanism_of(t) for t in found.tested if t.failure)
             named = tuple(m for m in how if m is not None)
-            return Finding((*found.tested, *found.control), sure, named)
+            return Finding((*found.tested, *found.control), confidence, named)
     return None
 
 
-def _broken_how(step: Transfer) -> Mechanism | None:
+def _mechanism_of(step: Transfer) -> Mechanism | None:
+    """The mechanism by the phase in which a transfer failed: connecting, handshake or request."""
     if step.connect_seconds is None:
         return _CONNECTING.get(step.failure or "")
     if step.handshake_seconds is None:
@@ -175,77 +175,76 @@ _FETCHING: Mapping[str, Mechanism] = {
 
 @rule("throttle.not_this_name", Tier.LIKELY, Outcome.OK)
 def not_this_name(e: Evidence) -> Finding | None:
-    """At one neutral server this name is as fast as another one."""
+    """At one neutral server this name is as fast as another name."""
     found = by_name(e)
     if found.state not in _FINE or not _own_fine(e, found):
         return None
-    limit = _seen(found)
-    reason = f"This name is as fast as another one; a limit above {limit} could not have been seen."
+    limit = _detectable_limit(found)
+    reason = f"This name is as fast as another name; a limit above {limit} is not detectable."
     if found.state is PairState.SLOW_BOTH:
-        reason = f"{_whose_slowness(e)} {reason}"
+        elsewhere = any(t.arm in {"C", "D"} and outruns(t, found) for t in transfers(e))
+        slow = (
+            "Both names are equally slow at the neutral server only: that server is slow."
+            if elsewhere
+            else "Both names are equally slow: the connection or that server is slow."
+        )
+        reason = f"{slow} {reason}"
     return Finding((*found.tested, *found.control), 0.9, reason=reason)
 
 
 def _own_fine(e: Evidence, found: Judgement) -> bool:
-    """What was seen at the target's own address, if it was looked at, does not speak against it."""
+    """The comparison at the target's own address, if there is one, does not contradict this."""
     own = [t for t in transfers(e) if t.arm == "C" and t.ended != "budget"]
     if not own or there(e).state is PairState.OK:
         return True
     return vouched_for(own[0], found)
 
 
-def _whose_slowness(e: Evidence) -> str:
-    """Whether the line is slow or that server: what came fast from elsewhere came by the line."""
-    if any(t.arm in {"C", "D"} and outruns(t, by_name(e)) for t in transfers(e)):
-        return "Both names are slow alike at the neutral server and not elsewhere: that server."
-    return "Both names are slow alike: the line or that server, not the name."
-
-
 @rule("throttle.not_this_name_there", Tier.LIKELY, Outcome.OK)
 def not_this_name_there(e: Evidence) -> Finding | None:
-    """At its own address this name is as fast as another one: weaker evidence."""
+    """At its own address this name is as fast as another name: weaker evidence."""
     found = there(e)
     if found.state is not PairState.OK or not _no_neutral(e):
         return None
     reason = (
-        f"At its own address this name is as fast as another one; a limit above {_seen(found)}, or "
-        "one on the address itself, could not have been seen."
+        "At its own address this name is as fast as another name; a limit above "
+        f"{_detectable_limit(found)}, or a limit on the address itself, is not detectable."
     )
     return Finding((*found.tested, *found.control), 0.7, reason=reason)
 
 
-def _seen(found: Judgement) -> str:
-    """The fastest limit that would have shown: by the object's size, and by half of the control.
+def _detectable_limit(found: Judgement) -> str:
+    """The fastest detectable limit, by the object's size and by half of the control's rate.
 
-    What was too slow to come whole has no size to go by.
+    An object that came incomplete has no size to go by.
     """
     halves = [SUSPECTED * (rate(t) or 0.0) for t in found.control]
     return kbits(min([found.detectable, *halves] if found.detectable else halves))
 
 
 def _no_neutral(e: Evidence) -> bool:
-    """No server of ours was there to compare at."""
+    """The comparison at the neutral server is missing."""
     found = by_name(e)
     return not found.pairs or out_of_reach(found)
 
 
 @rule("throttle.slow_for_both_there", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def slow_for_both_there(e: Evidence) -> Finding | None:
-    """Both names are slow at the target's own address: a limit on it, its server, or this line."""
+    """Both names are slow at the target's own address; a neutral server's comparison is missing."""
     found = there(e)
     if found.state is not PairState.SLOW_BOTH or not _no_neutral(e):
         return None
     fastest = kbits(max(rate(t) or 0.0 for t in found.control))
     reason = (
-        f"Both names get no more than {fastest} at the target's own address: a limit on the "
-        "address, its server or this line, which only a neutral server could tell apart."
+        f"Both names get at most {fastest} at the target's own address. The address, its server or "
+        "the connection may be slow; the comparison at a neutral server is missing."
     )
     return Finding((*found.tested, *found.control), 0.5, reason=reason)
 
 
 @rule("throttle.slow_but_not_by_name", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def slow_but_not_by_name(e: Evidence) -> Finding | None:
-    """The name is not slowed elsewhere, but its own address is slow: a limit, or its server."""
+    """The name is not slowed at the neutral server; its own address or its server is slow."""
     found = by_name(e)
     if found.state not in _FINE or _own_fine(e, found):
         return None
@@ -254,32 +253,32 @@ def slow_but_not_by_name(e: Evidence) -> Finding | None:
 
 @rule("throttle.suspected_again", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
 def suspected_again(e: Evidence) -> Finding | None:
-    """Slower by half in this run, and in another one half an hour to two hours before."""
+    """Slower by half in this run and in another run half an hour to two hours earlier."""
     if not suspected_before(e.record):
         return None
-    for found, sure in ((by_name(e), 0.9), (there(e), 0.6)):
+    for found, confidence in ((by_name(e), 0.9), (there(e), 0.6)):
         if found.state is PairState.SUSPECTED and (found.tested[0].arm == "A" or _same_host(found)):
             every = transfers(e)
-            reason = f"Suspected in a run before, and again now: {_numbers(found, every)}."
+            reason = f"Suspected in an earlier run and again now: {_numbers(found, every)}."
             steps = (*found.tested, *found.control)
-            return Finding(steps, sure, (mechanism(found, every),), reason)
+            return Finding(steps, confidence, (mechanism(found, every),), reason)
     return None
 
 
 @rule("throttle.suspected_once", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def suspected_once(e: Evidence) -> Finding | None:
-    """Slower by half in this run: to be believed only when a later run sees it again."""
+    """Slower by half in this run; the confirmation by a later run is missing."""
     for found in (by_name(e), there(e)):
         if found.state is PairState.SUSPECTED:
             numbers = _numbers(found, transfers(e))
-            reason = f"Suspected: {numbers}. One such run proves nothing; a second one would."
+            reason = f"Suspected: {numbers}. The confirmation by a later run is missing."
             return Finding((*found.tested, *found.control), 0.5, reason=reason)
     return None
 
 
 @rule("throttle.other_host_is_faster", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def other_host_is_faster(e: Evidence) -> Finding | None:
-    """Another site at this address is faster: the server may be the reason."""
+    """Another site at this address is faster; the server itself may be the reason."""
     found = there(e)
     if found.state not in _THERE or _same_host(found):
         return None
@@ -291,20 +290,17 @@ def comparison_failed(e: Evidence) -> Finding | None:
     """The names could not be compared."""
     for found in (by_name(e), there(e)):
         if found.why and found.pairs:
-            return Finding((*found.tested, *found.control), 0.4, reason=_sentence(found.why))
+            reason = f"{found.why[:1].upper()}{found.why[1:]}."
+            return Finding((*found.tested, *found.control), 0.4, reason=reason)
     return None
 
 
 @rule("throttle.nothing_compared", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def nothing_compared(e: Evidence) -> Finding | None:
-    """No pair of transfers was completed: no server of ours, and no other name at this address."""
+    """No pair of transfers was completed: a neutral server and a second name here are missing."""
     if by_name(e).pairs or there(e).pairs:
         return None
     if any(t.ended == "budget" for t in transfers(e)):
-        reason = "The day's byte budget was spent before anything could be compared."
+        reason = "The day's byte quota was used up before the comparison."
         return Finding(e.steps[-1:], 0.3, reason=reason)
     return Finding(e.steps[-1:], 0.3)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."

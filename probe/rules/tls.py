@@ -1,4 +1,4 @@
-"""What handshakes say, by comparing one name with another at the same address.
+"""Rules on TLS handshakes, which compare the target's name with a harmless one at one address.
 
 If the server answers a harmless name before and after, and never the target's, then only the name
 can explain the difference. A harmless name that fails proves nothing.
@@ -7,7 +7,7 @@ can explain the difference. A harmless name that fails proves nothing.
 from collections.abc import Iterator
 
 from probe.analysis.evidence import Evidence, by_address, failing, steadily
-from probe.compare import same_failure
+from probe.compare import same_failure, same_leaf
 from probe.failure import Failure
 from probe.model import Base, Mechanism, Outcome, Role, Tcp, Tls, TrustReason
 from probe.rule import WEB, Finding, Tier, rule
@@ -24,9 +24,9 @@ MECHANISMS = {
 
 
 def failing_handshakes(e: Evidence) -> Iterator[tuple[Tls, list[Tls]]]:
-    """Attempts at one address that all failed in one way, and the one that says in which.
+    """For each address whose attempts all failed alike: the decisive one, and all of them.
 
-    A reset just after a connection is made is told now by the connection, now by the handshake.
+    The kernel reports a reset right after the connection at the connection or at the handshake.
     """
     shaken = [s for s in e.handshakes(e.end) if s.port == e.port(e.end)]
     if any(s.failure is None for s in shaken if s.address in e.system_addresses(e.end)):
@@ -49,42 +49,43 @@ def _mechanism(step: Tls) -> tuple[Mechanism, ...]:
 
 @rule("tls.fails_for_this_name", Tier.ACCUSED, Outcome.BLOCKED)
 def fails_for_this_name(e: Evidence) -> Finding | None:
-    """TLS fails for this name, and answers for a harmless one at the same address."""
+    """TLS fails for this name and works for a harmless name at the same address."""
     for last, attempts in failing_handshakes(e):
-        if last.failure is Failure.SSL_HANDSHAKE and not at_a_stranger(e, last)[0]:
+        if last.failure is Failure.SSL_HANDSHAKE and not at_unrelated_server(e, last)[0]:
             continue  # a server may itself refuse a name with an alert
         around = answered_around(e, attempts)
-        shown = _not_the_server(e, last, attempts) if around else None
-        if shown is not None:
-            sure, steps = shown
-            return Finding((*attempts, *around, *steps), sure, mechanisms=_mechanism(last))
+        proof = _not_the_server(e, last, attempts) if around else None
+        if proof is not None:
+            confidence, steps = proof
+            steps = (*attempts, *around, *steps)
+            return Finding(steps, confidence, mechanisms=_mechanism(last))
     return None
 
 
 def _not_the_server(
     e: Evidence, last: Tls, attempts: list[Tls]
 ) -> tuple[float, tuple[Tls, ...]] | None:
-    """How sure it is that not the server itself is broken for this one name, and what shows it.
+    """The confidence that the server is not itself broken for this name, and the steps behind it.
 
-    A control that shook hands with it shows that; or the same failure at an unrelated server; or
-    our own bytes, never confirmed: the kernel of a server that hangs confirms them. A reset or a
-    close at its own address alone is believed, unless the unrelated server did answer this name.
+    A completed handshake of a control shows it, or the same failure at an unrelated server, or our
+    own bytes that TCP never acknowledged: the kernel of a hanging server acknowledges them. A reset
+    or a close at the own address alone counts, unless an unrelated server answered this name.
     """
     if _control_shook(e):
         return 0.98, ()
-    there, steps = at_a_stranger(e, last)
+    there, steps = at_unrelated_server(e, last)
     if there:
         return 0.95, steps
-    heard = {s.acknowledged for s in attempts if s.failure is Failure.TIMEOUT}
-    if heard == {False}:
+    acknowledged = {s.acknowledged for s in attempts if s.failure is Failure.TIMEOUT}
+    if acknowledged == {False}:
         return 0.93, ()
-    return None if True in heard or there is False else (0.9, ())
+    return None if True in acknowledged or there is False else (0.9, ())
 
 
-def at_a_stranger(e: Evidence, mine: Tls) -> tuple[bool | None, tuple[Tls, ...]]:
+def at_unrelated_server(e: Evidence, mine: Tls) -> tuple[bool | None, tuple[Tls, ...]]:
     """Whether this name fails alike at an unrelated server that answers a harmless one around it.
 
-    None: nobody asked, it was not well itself, or it is not unrelated.
+    None: not tried, the server failed for the harmless name too, or it is not unrelated.
     """
     for step in e.all(Tls, role=Role.NEUTRAL, hop=mine.hop):
         if step.sni != mine.sni or step.address == mine.address or e.same_operator(step):
@@ -114,7 +115,7 @@ def answered_around(e: Evidence, attempts: list[Tls]) -> tuple[Tls, ...]:
 
 
 def _really_answered(step: Tls) -> bool:
-    """TLS bytes came back; a reset or a close after them is no answer."""
+    """TLS bytes came back, and the connection was not reset or closed after them."""
     return step.answered and step.failure in {None, Failure.SSL_HANDSHAKE}
 
 
@@ -125,44 +126,39 @@ def _control_shook(e: Evidence) -> bool:
 @rule("tls.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
 def fails_here_only(e: Evidence) -> Finding | None:
     """TLS with this address fails here every time, and works for the control."""
-    shook = e.control_reached(e.end)
+    reached = e.control_reached(e.end)
     for last, attempts in failing_handshakes(e):
-        if _fails_there_too(e, last) or (_fails_for_any(e, last) and not e.control_after):
+        # A control that failed here in the same way at any time: the failure comes and goes.
+        there = [s for s in e.control(Tls) if s.sni == last.sni and s.address == last.address]
+        if any(same_failure(s.failure, last.failure) for s in there):
             continue
-        if last.address in shook and e.alive_around(last):
-            sure = 0.9 * e.control_weight
-            return Finding(tuple(attempts), sure, mechanisms=_mechanism(last))
+        # Harmless names fail too: the server may have gone down after the control measurement.
+        here = [s for s in e.harmless(Tls) if s.address == last.address]
+        down = bool(here) and all(same_failure(s.failure, last.failure) for s in here)
+        if down and not e.control_after:
+            continue
+        if last.address in reached and e.alive_around(last):
+            confidence = 0.9 * e.control_weight
+            return Finding(tuple(attempts), confidence, mechanisms=_mechanism(last))
     return None
-
-
-def _fails_there_too(e: Evidence, mine: Tls) -> bool:
-    """Some control, at some time, failed there in the same way: it comes and goes."""
-    there = [s for s in e.control(Tls) if s.sni == mine.sni and s.address == mine.address]
-    return any(same_failure(s.failure, mine.failure) for s in there)
-
-
-def _fails_for_any(e: Evidence, mine: Tls) -> bool:
-    """No name at all is answered at this address: the server may have died since the control."""
-    here = [s for s in e.harmless(Tls) if s.address == mine.address]
-    return bool(here) and all(same_failure(s.failure, mine.failure) for s in here)
 
 
 @rule("tls.address_blocked_after_trigger", Tier.ACCUSED, Outcome.BLOCKED)
 def address_blocked_after_trigger(e: Evidence) -> Finding | None:
-    """The address answers a harmless name, and nothing at all once this name was offered."""
+    """The address answers a harmless name, and answers nothing after this name was offered."""
     own = [s for s in e.handshakes(e.end) if s.port == e.port(e.end)]
     if any(s.failure is None for s in own):
         return None
     for trigger in own:
         around = _silenced(e, trigger)
         if around and trigger.failure in MECHANISMS:
-            sure = 0.92 if _control_shook(e) else 0.8
-            return Finding((*own, *around), sure, mechanisms=_mechanism(trigger))
+            confidence = 0.92 if _control_shook(e) else 0.8
+            return Finding((*own, *around), confidence, mechanisms=_mechanism(trigger))
     return None
 
 
 def _silenced(e: Evidence, trigger: Tls) -> tuple[Base, ...]:
-    """A harmless name answered here before this handshake, and none right after it."""
+    """Answered harmless handshakes before this one and failed ones after it, if none worked."""
     here = [s for s in e.harmless(Tls) if s.address == trigger.address]
     before = [s for s in here if s.at < trigger.at and _really_answered(s)]
     later: list[Tcp | Tls] = [*e.harmless(Tcp), *e.harmless(Tls)]
@@ -174,7 +170,7 @@ def _silenced(e: Evidence, trigger: Tls) -> tuple[Base, ...]:
 
 @rule("tls.broken_everywhere", Tier.CLEARED, Outcome.DOWN)
 def broken_everywhere(e: Evidence) -> Finding | None:
-    """Nobody gets a handshake out of this site: the control's fail in the same way."""
+    """TLS handshakes with this site fail here and for the control in the same way."""
     cut = [s for s in e.connections(e.end) if s.failure is Failure.RESET]
     mine: list[Tcp | Tls] = [*failing(e.handshakes(e.end)), *cut]
     led = [s for s in e.control(Tls, latest=True) if s.role is Role.TARGET]
@@ -183,8 +179,8 @@ def broken_everywhere(e: Evidence) -> Finding | None:
         return None
     if any(s.failure is None for s in e.handshakes(e.end)):
         return None
-    if any(at_a_stranger(e, s)[0] for s in e.handshakes(e.end)[-1:]):
-        return None  # it is the name that fails, at whatever server: the control is no better off
+    if any(at_unrelated_server(e, s)[0] for s in e.handshakes(e.end)[-1:]):
+        return None  # the name fails at every server, so the control may be filtered too
     alike = any(same_failure(s.failure, t.failure) for t in mine for s in there)
     return Finding(tuple(mine), 0.93 * e.control_weight) if alike else None
 
@@ -202,9 +198,7 @@ _OWN_FAULTS = {
 
 @rule("tls.own_bad_certificate", Tier.CLEARED, Outcome.DOWN)
 def own_bad_certificate(e: Evidence) -> Finding | None:
-    """The site's own certificate is bad: the very same one is shown to the control."""
-    from probe.compare import same_leaf
-
+    """The site's own certificate is invalid: the control gets the same certificate."""
     for step in reversed(e.handshakes(e.end)):
         if step.trust is None or step.trust.valid or step.trust.reason not in _OWN_FAULTS:
             continue
@@ -217,10 +211,10 @@ def own_bad_certificate(e: Evidence) -> Finding | None:
 
 @rule("tls.own_expired_certificate", Tier.CLEARED, Outcome.DOWN)
 def own_expired_certificate(e: Evidence) -> Finding | None:
-    """The site shows its own certificate, signed by a trusted authority, but out of its dates."""
+    """The site's own certificate, by a trusted authority, has expired or is not valid yet."""
     dated = {TrustReason.EXPIRED, TrustReason.NOT_YET_VALID}
     if not e.line.trusted_names:
-        return None  # our own clock may be wrong: nothing else was valid here
+        return None  # no certificate was valid here, so this machine's clock may be wrong
     for step in reversed(e.handshakes(e.end)):
         trust = step.trust
         if trust and trust.anchored and trust.named and trust.reason in dated:

@@ -1,8 +1,8 @@
-"""Forged certificates: somebody between us and the site who reads what passes.
+"""Rules on forged certificates: an interceptor in the path decrypts the connection.
 
 A key decides, not a name: a signature by a known interception key is certain; a known name with an
-unknown key is a new sibling or an imitation; an unknown authority is an interceptor only when the
-site is shown to have another certificate, and only when this line does not re-sign everything.
+unknown key is a new key of the same system or an imitation. An unknown authority is an interceptor
+only when the site has another certificate, and only when this line does not re-sign every site.
 """
 
 import re
@@ -24,9 +24,9 @@ _COMMON_NAME = re.compile(r"(?:^|,)CN=([^,+]+)")
 
 
 def forged(e: Evidence) -> list[Tls]:
-    """Handshakes whose chain leads to no Mozilla root, products at home apart.
+    """Handshakes whose chain leads to no Mozilla root; local products are left out.
 
-    Those of the URL itself: what stands before a plain site's https says nothing of its http.
+    Only handshakes at the URL's own port: the https server of a plain-http site is not judged.
     """
     return [
         step
@@ -49,7 +49,7 @@ def _national(step: Tls) -> bool:
 
 @rule("tls.known_interception_key", Tier.KNOWN, Outcome.INTERCEPTED, _MITM)
 def known_interception_key(e: Evidence) -> Finding | None:
-    """The certificate was signed by a key that is known to have been made for interception."""
+    """The certificate was signed with a known interception key."""
     elsewhere = [s for s in e.all(Tls, role=Role.NEUTRAL) if s.sni == e.host]
     for step in reversed([*elsewhere, *e.all(Tls)]):
         authority = step.trust.authority if step.trust else None
@@ -61,68 +61,69 @@ def known_interception_key(e: Evidence) -> Finding | None:
 
 @rule("tls.claims_interception_authority", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
 def claims_interception_authority(e: Evidence) -> Finding | None:
-    """The certificate bears a known interception authority's name with a key not seen before."""
+    """The certificate has a known interception authority's name and an unknown key."""
     for step in reversed(forged(e)):
         authority = step.trust.authority if step.trust else None
         if authority is None or authority.kind != "interception":
             continue
         if any(same_leaf(step, there) for there in e.control_handshakes(step.hop)):
             continue
-        reason = f"The certificate bears the name of {authority.id} but another key: a new sibling."
+        reason = f"The certificate has the name of {authority.id} and another key."
         return Finding((step,), 0.9, reason=reason)
     return None
 
 
 @rule("tls.control_sees_another_certificate", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
 def control_sees_another_certificate(e: Evidence) -> Finding | None:
-    """An unknown authority signs for the site here; elsewhere it shows another certificate."""
+    """An unknown authority signs for the site here; the control gets another certificate."""
     if not _selective(e):
         return None
     for step in reversed(forged(e)):
         there = [s for s in e.control_handshakes(step.hop) if s.trust is not None]
         if not there or any(same_leaf(step, s) or same_issuer(step.trust, s.trust) for s in there):
             continue
-        if not _is_for_us(step) and not _same_address(e, step):
+        named = step.trust is not None and step.trust.named
+        if not named and not _control_knows_address(e, step):
             continue
         trusted = any(s.trust and (s.trust.valid or s.trust.anchored) for s in there)
         if not trusted and _self_signed(step) and any(map(_self_signed, there)):
-            continue  # every node of such a site may have made its own
+            continue  # each server of such a site may have made its own
         return Finding((step,), (0.97 if trusted else 0.85) * e.control_weight)
     return None
 
 
 @rule("tls.copied_like_2019", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
 def copied_like_2019(e: Evidence) -> Finding | None:
-    """The certificate is the site's own, copied and changed as the system of 2019 changed them."""
+    """The certificate is a changed copy of the site's own, as the system of 2019 made them."""
     for step in reversed(forged(e)):
         copy = trust_facts(step.trust) if step.trust else None
         for other in (*e.handshakes(step.hop), *e.control_handshakes(step.hop)):
             true = trust_facts(other.trust) if other.trust else None
             if copy is not None and true is not None and resembles_2019(copy, true):
-                mine = any(other is s for s in e.steps)
-                return Finding((step, other) if mine else (step,), 0.98)
+                local = any(other is s for s in e.steps)
+                return Finding((step, other) if local else (step,), 0.98)
     return None
 
 
 @rule("tls.same_server_proves_another_way", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
 def same_server_proves_another_way(e: Evidence) -> Finding | None:
-    """The same address shows this site's trusted certificate to another name, or in another way."""
+    """The same address shows the site's trusted certificate for another name or another hello."""
     for step in reversed(forged(e)):
         for other in (*e.harmless(Tls), *e.handshakes(step.hop)):
             if other.trust is None or not other.trust.anchored:
                 continue
             if (other.address, other.port) != (step.address, step.port):
                 continue
-            # A host of many sites shows a harmless name another site's certificate: no proof.
+            # A shared host shows another site's certificate for a harmless name: no proof.
             if other.sni == step.sni or _is_for(e, other, step.sni):
                 return Finding((step, other), 0.95)
     return None
 
 
 def _is_for(e: Evidence, step: Tls, name: str | None) -> bool:
-    """The certificate that a step was shown is for this name, whatever name it was shown to.
+    """The certificate of a step covers this name, even if the step offered another one.
 
-    A trusted authority puts nothing into the common name that is not among the names it certifies.
+    A trusted authority writes only a certified name into the common name.
     """
     common = _COMMON_NAME.search(step.trust.subject) if step.trust else None
     if common is not None and name is not None and matches(common[1], name):
@@ -136,7 +137,7 @@ def _is_for(e: Evidence, step: Tls, name: str | None) -> bool:
 
 @rule("tls.one_key_for_unrelated_names", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
 def one_key_for_unrelated_names(e: Evidence) -> Finding | None:
-    """One untrusted key signs for several unrelated names, while other sites are left alone."""
+    """One untrusted key signs for several unrelated names, and other sites are not re-signed."""
     if e.line.resigned_names < 2 or not e.line.trusted_names:
         return None
     for step in reversed(forged(e)):
@@ -144,21 +145,16 @@ def one_key_for_unrelated_names(e: Evidence) -> Finding | None:
         if trust and trust.named and trust.issuer_key == e.line.resigned_by:
             if any(same_leaf(step, there) for there in e.control_handshakes(step.hop)):
                 continue
-            if _for_any_name(e, step):
-                continue  # a server's own: several may have theirs from one private authority
+            here = [s for s in e.harmless(Tls) if (s.address, s.port) == (step.address, step.port)]
+            if any(same_issuer(s.trust, step.trust) for s in here):
+                continue  # the server's own: it has a private authority
             return Finding((step,), 0.85)
     return None
 
 
-def _for_any_name(e: Evidence, step: Tls) -> bool:
-    """That address shows harmless names certificates by the same key."""
-    here = [s for s in e.harmless(Tls) if (s.address, s.port) == (step.address, step.port)]
-    return any(same_issuer(s.trust, step.trust) for s in here)
-
-
 @rule("tls.interceptor_answers_elsewhere", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
 def interceptor_answers_elsewhere(e: Evidence) -> Finding | None:
-    """Offered to an unrelated server, this name alone brings an untrusted certificate."""
+    """An unrelated server shows an untrusted certificate for this name, and not for another."""
     for step in e.all(Tls, role=Role.NEUTRAL):
         name = host_of(e.hop_urls.get(step.hop, ""))
         if step.sni != name or step.trust is None or step.trust.anchored or step.trust.valid:
@@ -173,7 +169,7 @@ def interceptor_answers_elsewhere(e: Evidence) -> Finding | None:
 
 
 def _selective(e: Evidence) -> bool:
-    """Somebody else was not re-signed here: no product that re-signs everything."""
+    """Another site was not re-signed here, so no product re-signs every site."""
     if e.line.trusted_names:
         return True
     others: list[Base] = [*e.harmless(Tls)]
@@ -183,11 +179,7 @@ def _selective(e: Evidence) -> bool:
     )
 
 
-def _is_for_us(step: Tls) -> bool:
-    return step.trust is not None and step.trust.named
-
-
-def _same_address(e: Evidence, step: Tls) -> bool:
+def _control_knows_address(e: Evidence, step: Tls) -> bool:
     there = {s.address for s in e.control_handshakes(step.hop)}
     return step.address in there or step.address in e.control_addresses(step.hop)
 

@@ -1,57 +1,55 @@
-"""A run from lock to exit code, once or again and again.
+"""One run or repeated runs: lock, dependencies, run, upload, exit code.
 
-The lock is held for each round and not between rounds, so that a person can look in between. What a
-killed round was still holding is handed on first.
+The lock is held for each round and not between rounds, so that a user can start a run in between.
+Records that a killed round was holding are kept first.
 """
 
-import dataclasses
 import random
 import secrets
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 from msgspec.structs import replace
 
-from probe import atomic_files, crash_log, uuid7
+from probe import paths, uuid7
 from probe.client.context import ClientContext
 from probe.errors import Exit, first
 from probe.judge import RULESET, judge
-from probe.ordering import LIMITS, Job
+from probe.ordering import LIMITS
 from probe.report.console import Console
 from probe.report.progress import progress_listener
+from probe.runner.bugs import bug_reporter
 from probe.runner.deadlines import Deadlines
 from probe.runner.history import History
 from probe.runner.jobs import JobList
 from probe.runner.journal import Journal
-from probe.runner.options import provided
+from probe.runner.options import run_options
 from probe.runner.output import RecordWriter, Sink
 from probe.runner.record_builder import RunHeader
 from probe.runner.results import Results
 from probe.runner.run import Run, RunResult, RunSpec
-from probe.runner.wiring import kit, send
+from probe.runner.wiring import run_dependencies, upload_spool
 from probe.signals import Stop
 
-LOCK = "run.lock"
-# A person who pressed Ctrl-C waits for this much of sending, and no more.
-_HASTY_UPLOAD = 3.0
+# Seconds for the upload, after Ctrl-C and otherwise.
+_STOPPED_UPLOAD = 3.0
 _LONGEST_UPLOAD = 60.0
 _JITTER = 0.05
 
 
 async def repeat(
-    outfit: ClientContext,
-    assignment: JobList,
+    context: ClientContext,
+    jobs: JobList,
     sink: Sink,
     *,
     console: Console,
     stop: Stop,
     began: float,
 ) -> Exit:
-    """Rounds until somebody stops us, or one when nothing else is wanted; the last one's code."""
-    every = outfit.settings.every
+    """One round, or with `every` rounds until a stop; the exit code of the last one."""
+    every = context.settings.every
     while True:
-        code = await one_round(outfit, assignment, sink, console=console, stop=stop, began=began)
+        code = await run_once(context, jobs, sink, console=console, stop=stop, began=began)
         if every is None or stop.asked:
             return code
         pause = began + every * random.uniform(1 - _JITTER, 1 + _JITTER) - time.monotonic()  # noqa: S311 - no secret
@@ -60,9 +58,9 @@ async def repeat(
         began = time.monotonic()
 
 
-async def one_round(
-    outfit: ClientContext,
-    assignment: JobList,
+async def run_once(
+    context: ClientContext,
+    jobs: JobList,
     sink: Sink,
     *,
     console: Console,
@@ -70,117 +68,103 @@ async def one_round(
     began: float,
 ) -> Exit:
     """One round, under the lock."""
-    lock = atomic_files.Lock(outfit.state / LOCK)
+    lock = paths.run_lock(context.state)
     if not lock.acquire():
-        console.warn(f"another run is under way (it holds {outfit.state / LOCK})")
+        console.warn(f"another run is active (it holds {context.state / paths.LOCK})")
         return Exit.LOCKED
     try:
-        return await _locked(outfit, assignment, sink, console=console, stop=stop, began=began)
+        return await _round(
+            context, _run_spec(context, jobs, began), sink, console=console, stop=stop
+        )
     finally:
         lock.release()
 
 
-async def _locked(
-    outfit: ClientContext,
-    assignment: JobList,
-    sink: Sink,
-    *,
-    console: Console,
-    stop: Stop,
-    began: float,
+async def _round(
+    context: ClientContext, spec: RunSpec, sink: Sink, *, console: Console, stop: Stop
 ) -> Exit:
-    order = _order(outfit, assignment, began)
-    writer = outfit.spool.writer([one.url for one in outfit.collectors])
-    results = Results(outfit.state)
-    outlet = RecordWriter(
-        sink, (writer, results), Journal(outfit.state), seen=console.show_record, warn=console.warn
+    spool_writer = context.spool.writer([one.url for one in context.collectors])
+    results = Results(context.state)
+    writer = RecordWriter(
+        sink,
+        (spool_writer, results),
+        Journal(context.state),
+        show=console.show_record,
+        warn=console.warn,
     )
     try:
-        ending = await _measured(order, outfit, outlet, console=console, stop=stop)
-        await outlet.flushed()
+        recovered = writer.recover(lambda record: replace(record, verdict=judge(record)))
+        if recovered:
+            console.note(f"{recovered} records of a run that was killed are kept now")
+        result = await _measure(context, spec, writer, console=console, stop=stop)
+        await writer.flushed()
     finally:
-        outlet.close()
         writer.close()
-    console.table(ending.record)
-    # Tidying may fail on a full disk; that was said already.
+        spool_writer.close()
+    console.table(result.record)
+    # Trimming may fail on a full disk; the user was warned of that already.
     with suppress(OSError):
         results.trim()
-        if (dropped := outfit.spool.trim()).records:
-            console.warn(dropped.told())
-    unsent = await _upload(outfit, order, console, stop)
-    return _exit(ending, outlet, outfit, unsent=unsent)
+        if (dropped := context.spool.trim()).records:
+            console.warn(str(dropped))
+    complete = await _upload(context, spec, console, stop)
+    codes = {
+        Exit.BUG: bool(result.bugs or writer.trouble),
+        Exit.OFFLINE: result.offline,
+        Exit.MATCHED: any(writer.outcomes[outcome] for outcome in context.settings.fail_on),
+        Exit.NOT_SENT: not complete,
+    }
+    return first(*(code for code, applies in codes.items() if applies))
 
 
-async def _measured(
-    order: RunSpec, outfit: ClientContext, outlet: RecordWriter, *, console: Console, stop: Stop
+async def _measure(
+    context: ClientContext, spec: RunSpec, writer: RecordWriter, *, console: Console, stop: Stop
 ) -> RunResult:
-    left = outlet.hand_on_left_over(lambda record: replace(record, verdict=judge(record)))
-    if left:
-        console.note(f"{left} records of a run that was cut short are kept now")
     async with (
-        kit(outfit) as tools,
-        provided(order.options, order.jobs, tools, outfit.state) as provision,
-        tools.session() as session,
+        run_dependencies(context) as dependencies,
+        run_options(context.settings.options, spec.jobs, dependencies, context.state) as options,
+        dependencies.session() as session,
     ):
-        order = dataclasses.replace(order, options=provision.options)
-        # A control has nothing to compare: nobody slows it.
-        comparing = provision.comparing if outfit.settings.role == "probe" else None
-        recall = History(Results(outfit.state), order.heading.run)
-        with progress_listener(quiet=console.quiet) as watcher:
+        with progress_listener(quiet=console.quiet) as progress:
             run = Run(
-                order,
-                dataclasses.replace(tools, earlier=recall.earlier, comparing=comparing),
+                spec,
+                dependencies,
                 session,
-                outlet=outlet,
-                watcher=watcher,
+                options=options,
+                history=History(Results(context.state), spec.header.run),
+                writer=writer,
+                progress=progress,
                 stop=stop,
-                bug=_bug_teller(console),
+                report_bug=bug_reporter(console),
             )
             await run.measure()
             return await run.judge()
 
 
-def _order(outfit: ClientContext, assignment: JobList, began: float) -> RunSpec:
-    settings = outfit.settings
+def _run_spec(context: ClientContext, jobs: JobList, began: float) -> RunSpec:
+    settings = context.settings
     limits = LIMITS[settings.profile]
     seconds = settings.max_time or limits.seconds
+    uploads = bool(context.collectors) and settings.upload
     return RunSpec(
-        jobs=assignment.jobs,
-        heading=RunHeader(uuid7.new(), settings.lab, RULESET),
-        timetable=Deadlines(began, seconds, uploads=bool(outfit.collectors) and settings.upload),
+        jobs=jobs.jobs,
+        header=RunHeader(uuid7.new(), settings.lab, RULESET),
+        deadlines=Deadlines(began, seconds, uploads=uploads),
         bytes=settings.max_bytes or limits.bytes,
         seed=secrets.randbits(32) if settings.seed is None else settings.seed,
         concurrency=settings.concurrency,
         profile=settings.profile,
-        options=settings.options,
+        # A control is outside the censor's reach: slow pages there need no explanation.
+        follow_up=settings.role == "probe",
     )
 
 
-async def _upload(outfit: ClientContext, order: RunSpec, console: Console, stop: Stop) -> bool:
-    """Whether something was to be sent and was not."""
-    if not outfit.collectors or not outfit.settings.upload:
-        return False
-    longest = _HASTY_UPLOAD if stop.asked else _LONGEST_UPLOAD
-    problems = await send(outfit, min(order.timetable.left, longest))
+async def _upload(context: ClientContext, spec: RunSpec, console: Console, stop: Stop) -> bool:
+    """Whether everything that was to be uploaded was."""
+    if not context.collectors or not context.settings.upload:
+        return True
+    longest = _STOPPED_UPLOAD if stop.asked else _LONGEST_UPLOAD
+    problems = await upload_spool(context, min(spec.deadlines.left, longest))
     for problem in problems:
         console.warn(f"not uploaded, kept for later: {problem}")
-    return bool(problems)
-
-
-def _exit(ending: RunResult, outlet: RecordWriter, outfit: ClientContext, *, unsent: bool) -> Exit:
-    matched = any(outlet.outcomes[outcome] for outcome in outfit.settings.fail_on)
-    found = {
-        Exit.BUG: bool(ending.bugs or outlet.trouble),
-        Exit.OFFLINE: ending.offline,
-        Exit.MATCHED: matched,
-        Exit.NOT_SENT: unsent,
-    }
-    return first(*(code for code, holds in found.items() if holds))
-
-
-def _bug_teller(console: Console) -> Callable[[Job, BaseException], None]:
-    def tell(job: Job, error: BaseException) -> None:
-        where = crash_log.save_traceback(error, job.url)
-        console.warn(f"a bug of ours while looking at {job.url} ({type(error).__name__}); {where}")
-
-    return tell
+    return not problems
