@@ -1,16 +1,17 @@
-"""Open a URL as a browser would: ask for its name, fetch, follow where it redirects.
+"""Open a URL as a browser would: resolve its name, fetch it, follow redirects.
 
-Every hop is taken like the first. What the machine's own resolver says is fetched at once; what
-others say of the name is asked meanwhile and only kept.
+Every hop is handled like the first. The address from the system's resolver is fetched at once;
+other resolvers are asked meanwhile, and their answers are only recorded.
 """
 
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from probe.analysis.web_suspicion import next_url
 from probe.compare import host_of, is_address
-from probe.experiments.interface import Net, Resolver, Task
-from probe.experiments.operations import DnsQuery, HttpRequest
+from probe.experiments.interface import Net, Reference, Resolver, Task
+from probe.experiments.operations import DnsQuery, HttpRequest, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.model import Dns, Http, Role, Step, Steps, Tcp
 
@@ -19,11 +20,11 @@ ADDRESSES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """One URL of a chain of redirects."""
+class UrlHop:
+    """One URL of a redirect chain; `number` 0 is the target's own."""
 
     url: str
-    hop: int
+    number: int = 0
 
     @property
     def host(self) -> str:
@@ -37,87 +38,83 @@ class Site:
 
     @property
     def port(self) -> int:
-        """Its port, said or implied."""
+        """Its port, explicit or implied."""
         return urlsplit(self.url).port or (443 if self.secure else 80)
 
+    @property
+    def tls_port(self) -> int:
+        """Where its name is offered over TLS: at 443 for a plain-http URL."""
+        return self.port if self.secure else 443
 
-async def walk(task: Task, net: Net, trail: StepLog, site: Site, *, try_: int) -> None:
-    """Fetch a URL and what it redirects to, until it ends."""
-    seen = {site.url}
+
+async def follow(task: Task, net: Net, log: StepLog, hop: UrlHop, *, try_: int) -> None:
+    """Fetch a URL and the redirects from it, until a page, a failure or a loop."""
+    visited = {hop.url}
     while True:
-        page = await _visit(task, net, trail, site, try_=try_)
-        following = next_url(page)
-        if following is None or site.hop >= HOPS:
+        following = next_url(await _visit(task, net, log, hop, try_=try_))
+        if following is None or hop.number >= HOPS:
             return
-        site = Site(following, site.hop + 1)
-        if following in seen:
+        hop = UrlHop(following, hop.number + 1)
+        if following in visited:
             return
-        seen.add(following)
+        visited.add(following)
 
 
-async def _visit(task: Task, net: Net, trail: StepLog, site: Site, *, try_: int) -> Http | None:
-    """Resolve and fetch one hop: from what the system says, without waiting for what others say."""
-    if try_ > 1 or is_address(site.host) or _known(trail, site, try_) is not None:
-        addresses = await resolve(task, net, trail, site, try_=try_)
-        return await fetch(net, trail, site, addresses, try_=try_)
-    own = await _ask(net, trail, site, net.resolvers[:1], try_=try_)
-    asking = _ask(net, trail, site, _a_few(net.resolvers[1:], task.seed + try_, try_), try_=try_)
+async def _visit(task: Task, net: Net, log: StepLog, hop: UrlHop, *, try_: int) -> Http | None:
+    """Resolve and fetch one hop; public resolvers are asked while the page is fetched."""
+    if try_ > 1 or is_address(hop.host) or _resolved_before(log, hop, try_) is not None:
+        addresses = await resolve(task, net, log, hop, try_=try_)
+        return await _fetch(net, log, hop, addresses, try_=try_)
+    own = await _query(net, log, hop, net.resolvers[:1], try_=try_)
+    few = _choose(net.resolvers[1:], task.seed + try_, try_)
+    asking = _query(net, log, hop, few, try_=try_)
     if not own:
-        return await fetch(net, trail, site, await asking, try_=try_)
-    _, page = await net.together([asking, fetch(net, trail, site, own, try_=try_)])
+        return await _fetch(net, log, hop, await asking, try_=try_)
+    _, page = await net.together([asking, _fetch(net, log, hop, own, try_=try_)])
     return page if isinstance(page, Http) else None
-
-
-def next_url(page: Http | None) -> str | None:
-    """Where a redirect leads, when it is one that a browser follows."""
-    if page is None or page.failure is not None or page.location is None:
-        return None
-    if page.status not in {301, 302, 303, 307, 308} or not host_of(page.location):
-        return None
-    return page.location if urlsplit(page.location).scheme in {"http", "https"} else None
 
 
 # --- names -------------------------------------------------------------------------------------
 
 
-async def resolve(task: Task, net: Net, trail: StepLog, site: Site, *, try_: int) -> list[str]:
-    """Ask for the host's addresses; the system's answers come first."""
-    if is_address(site.host):
-        return [site.host]
-    known = _known(trail, site, try_)
+async def resolve(task: Task, net: Net, log: StepLog, hop: UrlHop, *, try_: int) -> list[str]:
+    """The host's addresses, asked of the system's resolver and public ones; the system's first."""
+    if is_address(hop.host):
+        return [hop.host]
+    known = _resolved_before(log, hop, try_)
     if known is not None:
         return known
     system, *public = net.resolvers
-    few = _a_few(public, task.seed + try_, try_)
-    return await _ask(net, trail, site, [system, *few], try_=try_)
+    few = _choose(public, task.seed + try_, try_)
+    return await _query(net, log, hop, [system, *few], try_=try_)
 
 
-async def _ask(
-    net: Net, trail: StepLog, site: Site, resolvers: Sequence[Resolver], *, try_: int
+async def _query(
+    net: Net, log: StepLog, hop: UrlHop, resolvers: Sequence[Resolver], *, try_: int
 ) -> list[str]:
-    """Ask these resolvers at once; the system's also for IPv6, where there is any."""
-    asks: list[Awaitable[Dns]] = [net.dns(DnsQuery(site.host, one)) for one in resolvers]
+    """Ask these resolvers concurrently; the system's also for IPv6, where there is any."""
+    asks: list[Awaitable[Dns]] = [net.dns(DnsQuery(hop.host, one)) for one in resolvers]
     system = [one for one in resolvers if one.label == "system"]
     if net.ipv6:
-        asks += [net.dns(DnsQuery(site.host, one, type="AAAA")) for one in system]
+        asks += [net.dns(DnsQuery(hop.host, one, type="AAAA")) for one in system]
     answers = await net.together(asks)
     for answer in answers:
-        trail.add(answer, hop=site.hop, try_=try_)
+        log.add(answer, hop=hop.number, try_=try_)
     return _ordered(answers)
 
 
-def _known(trail: StepLog, site: Site, try_: int) -> list[str] | None:
-    """Addresses that this try was given for this host on an earlier hop."""
+def _resolved_before(log: StepLog, hop: UrlHop, try_: int) -> list[str] | None:
+    """Addresses that this try got for this host on an earlier hop."""
     asked = [
         s
-        for s in trail.steps
-        if isinstance(s, Dns) and s.name == site.host and s.try_ == try_ and s.role is Role.TARGET
+        for s in log.steps
+        if isinstance(s, Dns) and s.name == hop.host and s.try_ == try_ and s.role is Role.TARGET
     ]
-    return _ordered(asked) if asked and asked[0].hop != site.hop else None
+    return _ordered(asked) if asked and asked[0].hop != hop.number else None
 
 
-def _a_few(public: Sequence[Resolver], turn: int, try_: int) -> list[Resolver]:
-    """One plain and one encrypted resolver, in turn; all of them when it is looked at again."""
+def _choose(public: Sequence[Resolver], turn: int, try_: int) -> list[Resolver]:
+    """One plain and one encrypted resolver, in turn; all of them from the second try on."""
     if try_ > 1:
         return list(public)
     plain = [r for r in public if r.transport == "udp"]
@@ -127,9 +124,9 @@ def _a_few(public: Sequence[Resolver], turn: int, try_: int) -> list[Resolver]:
 
 def _ordered(answers: Iterable[Dns]) -> list[str]:
     """Distinct addresses: the system's, then others'; IPv4 before IPv6."""
-    said = list(answers)
-    system = [a for s in said if s.resolver == "system" for a in s.addresses]
-    others = [a for s in said if s.resolver != "system" for a in s.addresses]
+    every = list(answers)
+    system = [a for s in every if s.resolver == "system" for a in s.addresses]
+    others = [a for s in every if s.resolver != "system" for a in s.addresses]
     by_family = sorted(system, key=lambda a: ":" in a)
     return list(dict.fromkeys([*by_family, *sorted(others, key=lambda a: ":" in a)]))
 
@@ -137,12 +134,12 @@ def _ordered(answers: Iterable[Dns]) -> list[str]:
 # --- pages -------------------------------------------------------------------------------------
 
 
-async def fetch(
-    net: Net, trail: StepLog, site: Site, addresses: Sequence[str], *, try_: int
+async def _fetch(
+    net: Net, log: StepLog, hop: UrlHop, addresses: Sequence[str], *, try_: int
 ) -> Http | None:
     """Fetch from the first address that connects, of the first few."""
     for address in [a for a in addresses if net.safe(a)][:ADDRESSES]:
-        steps = await fetch_from(net, trail, site, address, try_=try_)
+        steps = await fetch_from(net, log, hop, address, try_=try_)
         if connected(steps):
             return next((s for s in steps if isinstance(s, Http)), None)
     return None
@@ -150,26 +147,34 @@ async def fetch(
 
 async def fetch_from(
     net: Net,
-    trail: StepLog,
-    site: Site,
+    log: StepLog,
+    hop: UrlHop,
     address: str,
     *,
     try_: int,
     limit: float | None = None,
 ) -> Steps:
-    """Fetch from one address, on the trail."""
-    steps = await net.http(HttpRequest(site.url, address, limit=limit))
-    parent = _said_by(trail, site, address, try_)
-    return trail.chain(steps, hop=site.hop, try_=try_, parent=parent)
+    """Fetch from one address; the steps stand on the query that returned it."""
+    steps = await net.http(HttpRequest(hop.url, address, limit=limit))
+    queries = (
+        s.id
+        for s in log.steps
+        if isinstance(s, Dns) and s.name == hop.host and s.try_ == try_ and address in s.addresses
+    )
+    return log.chain(steps, hop=hop.number, try_=try_, parent=next(queries, None))
 
 
-def _said_by(trail: StepLog, site: Site, address: str, try_: int) -> int | None:
-    """The query that gave this address."""
-    for step in trail.steps:
-        asked = isinstance(step, Dns) and step.name == site.host and step.try_ == try_
-        if asked and isinstance(step, Dns) and address in step.addresses:
-            return step.id
-    return None
+async def measure_reference(net: Net, log: StepLog, reference: Reference | None) -> None:
+    """Measure a reference site, if there is one whose address is known."""
+    if reference is None or reference.address is None:
+        return
+    hop = UrlHop(reference.url)
+    if hop.secure:
+        handshake = TlsHandshake(reference.address, hop.port, hop.host)
+        log.chain(await net.tls(handshake), role=Role.REFERENCE)
+    else:
+        request = HttpRequest(reference.url, reference.address)
+        log.chain(await net.http(request), role=Role.REFERENCE)
 
 
 def connected(steps: Iterable[Step]) -> bool:

@@ -8,7 +8,7 @@ it is tested with a fake that is a dict, and everything that is hard about socke
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from probe.experiments.operations import (
     DnsQuery,
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A site that must work: an anchor, or a target that was found to work in this run."""
+    """A reference site: an anchor, or a target that was found to work in this run."""
 
     url: str
     address: str | None = None
@@ -42,9 +42,9 @@ class Task:
     Attributes:
         url: Normalised URL (ASCII host, explicit path), as `targets.parse_url` gives it.
         seed: For every choice that must be repeatable.
-        harmless: Names that nobody minds, to offer at the target's address, best first.
+        harmless: Names that are not blocked, to offer at the target's address, best first.
         controls: What controls saw lately; their addresses are worth trying from here.
-        references: Sites that must work, best first; empty in the first sweep.
+        references: Reference sites, best first; empty in the first sweep.
         profile: `quick`, `full` or `watch`.
         options: Experiment-specific settings from the configuration.
     """
@@ -57,6 +57,16 @@ class Task:
     references: tuple[Reference, ...] = ()
     profile: str = "full"
     options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def harmless_name(self) -> str | None:
+        """The harmless name of this task, or None if there is none."""
+        return self.harmless[self.seed % len(self.harmless)] if self.harmless else None
+
+    @property
+    def reference(self) -> Reference | None:
+        """The best reference site, or None if there is none."""
+        return self.references[0] if self.references else None
 
 
 class Net(Protocol):

@@ -1,34 +1,34 @@
-"""What all experiments on a service share: look at each place its app connects to, and look again.
+"""What all experiments on a service share: try each endpoint of its app, and compare what failed.
 
-Which places there are is a fact of `targets/services.toml`. A name is asked of the system's
-resolver and of an encrypted one, and the place that counts is where the app would go: the first
-address that the system gives. The second look asks again for what failed, with a harmless name at
-the same address before and after, between references that must work.
+The endpoints are listed in `targets/services.toml`. A name is asked of the system's resolver and of
+an encrypted one, and the address that counts is where the app would go: the first that the system's
+resolver returns. The confirmation tries what failed again, with a harmless name at the same address
+before and after, between reference measurements.
 """
 
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from probe.analysis.service_attempts import attempts
+from probe.experiments.browse import measure_reference
 from probe.experiments.interface import ExchangeNet, Experiment, Net, Resolver, Task
+from probe.experiments.interleave import interleave, tls_offer
 from probe.experiments.operations import AppMessage, DnsQuery, Exchange, TcpConnect, TlsHandshake
 from probe.experiments.step_log import StepLog
-from probe.experiments.web import look_at
 from probe.failure import Failure
 from probe.model import Dns, Ping, Role, Step, Steps, Tls
 from probe.ordering import host_of, keyed
 from probe.reference_data import How, endpoints
 
 QUICK_HOSTS = 4
-OTHER_ADDRESSES = 1
 
 Messages = Mapping[str, AppMessage]
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceEndpoint:
-    """One place: a name or an address, a port, and what can be seen there."""
+    """A name or an address, a port, and what can be measured there."""
 
     part: str
     how: How
@@ -36,22 +36,39 @@ class ServiceEndpoint:
     port: int
     named: bool
 
+    @property
+    def offers_name(self) -> bool:
+        """It speaks TLS, and its name is offered: only then can another name be compared."""
+        return self.named and self.how in {"tls", "own_tls"}
 
-def of_service(name: str, talks: Messages | None = None) -> Experiment:
-    """The experiment on one service that is known by its places."""
-    known = talks or {}
+
+@dataclass(frozen=True, slots=True)
+class Probing:
+    """Where the steps go, and how endpoints are tried: `harmless` is None where none is offered."""
+
+    net: Net
+    log: StepLog
+    messages: Messages
+    seed: int
+    try_: int = 1
+    harmless: str | None = None
+
+
+def of_service(name: str, messages: Messages | None = None) -> Experiment:
+    """The experiment on one service that is known by its endpoints."""
+    known = messages or {}
     return Experiment(
         name,
         1,
         partial(measure, name, known),
         partial(confirm, name, known),
-        wanted,
+        needs_confirmation,
         service=True,
     )
 
 
-def spots(service: str, task: Task) -> list[ServiceEndpoint]:
-    """Every place of a service; some of each kind when the look is to be quick."""
+def service_endpoints(service: str, task: Task) -> list[ServiceEndpoint]:
+    """Every endpoint of a service; a few of each kind unless the profile is `full`."""
     found: list[ServiceEndpoint] = []
     for one in endpoints(service):
         hosts = [*one.names, *one.addresses]
@@ -63,162 +80,120 @@ def spots(service: str, task: Task) -> list[ServiceEndpoint]:
     return found
 
 
-async def measure(service: str, talks: Messages, task: Task, net: Net) -> Steps:
-    """Look once at every place."""
-    trail = StepLog()
-    await look(net, trail, spots(service, task), talks, seed=task.seed, try_=1)
-    return trail.steps
+async def measure(service: str, messages: Messages, task: Task, net: Net) -> Steps:
+    """Try every endpoint once."""
+    log = StepLog()
+    await _try_all(Probing(net, log, messages, task.seed), service_endpoints(service, task))
+    return log.steps
 
 
-def summaries(steps: Steps) -> list[Ping]:
-    """How each look ended."""
-    return [one.summary for one in attempts(steps)]
-
-
-def wanted(_: Task, steps: Steps) -> bool:
-    """Whether some place did not answer as it should."""
+def needs_confirmation(_: Task, steps: Steps) -> bool:
+    """Whether some endpoint did not answer as it should."""
     return any(one.failure is not None for one in attempts(steps))
 
 
-async def confirm(service: str, talks: Messages, task: Task, net: Net, seen: Steps) -> Steps:
-    """Look again at what failed, between references."""
-    trail = StepLog(seen)
-    failed = {one.place for one in attempts(seen) if one.failure is not None}
+async def confirm(service: str, messages: Messages, task: Task, net: Net, seen: Steps) -> Steps:
+    """Try what failed again, between reference measurements."""
+    log = StepLog(seen)
+    failed = {one.endpoint for one in attempts(seen) if one.failure is not None}
     chosen = [
-        spot
-        for spot in spots(service, task)
-        if (spot.host, spot.port) in failed or (spot.host, None) in failed
+        one
+        for one in service_endpoints(service, task)
+        if (one.host, one.port) in failed or (one.host, None) in failed
     ]
-    reference = task.references[0] if task.references else None
-    await look_at(net, trail, reference)
-    if reference is not None and any(spot.named for spot in chosen):
-        asked = await net.dns(DnsQuery(host_of(reference.url), net.resolvers[0]))
-        trail.add(asked, role=Role.REFERENCE)
-    harmless = task.harmless[task.seed % len(task.harmless)] if task.harmless else None
-    await look(net, trail, chosen, talks, seed=task.seed, try_=2, harmless=harmless)
-    await look_at(net, trail, reference)
-    return trail.steps
+    await measure_reference(net, log, task.reference)
+    if task.reference is not None and any(one.named for one in chosen):
+        query = DnsQuery(host_of(task.reference.url), net.resolvers[0])
+        log.add(await net.dns(query), role=Role.REFERENCE)
+    await _try_all(Probing(net, log, messages, task.seed, 2, task.harmless_name), chosen)
+    await measure_reference(net, log, task.reference)
+    return log.steps
 
 
-async def look(
-    net: Net,
-    trail: StepLog,
-    chosen: Sequence[ServiceEndpoint],
-    talks: Messages,
-    *,
-    seed: int,
-    try_: int,
-    harmless: str | None = None,
-) -> None:
-    """Look at several places at once."""
-    hosts = dict.fromkeys(spot.host for spot in chosen if spot.named)
-    answers = await net.together([_resolve(net, trail, host, seed, try_) for host in hosts])
-    told = dict(zip(hosts, answers, strict=True))
-    asks = [
-        _spot(net, trail, spot, told.get(spot.host), talks, try_=try_, harmless=harmless)
-        for spot in chosen
-    ]
-    await net.together(asks)
+async def _try_all(probing: Probing, chosen: Sequence[ServiceEndpoint]) -> None:
+    """Try several endpoints concurrently."""
+    together = probing.net.together
+    hosts = dict.fromkeys(one.host for one in chosen if one.named)
+    answers = await together([_resolve(probing, host) for host in hosts])
+    by_host = dict(zip(hosts, answers, strict=True))
+    await together([_try(probing, one, by_host.get(one.host, ())) for one in chosen])
 
 
-async def _resolve(net: Net, trail: StepLog, host: str, seed: int, try_: int) -> list[Dns]:
-    """Ask the system's resolver, and one that nobody on the way can answer for."""
-    asks: list[Awaitable[Dns]] = [net.dns(DnsQuery(host, net.resolvers[0]))]
-    asks += [net.dns(DnsQuery(host, one)) for one in _another(net.resolvers[1:], seed, try_)]
-    return [trail.add(answer, try_=try_) for answer in await net.together(asks)]
+async def _resolve(probing: Probing, host: str) -> list[Dns]:
+    """Ask the system's resolver, and an encrypted one, which nothing on the path can answer for."""
+    net, log = probing.net, probing.log
+    asked = (net.resolvers[0], *_other_resolvers(net.resolvers[1:], probing))
+    answers = await net.together([net.dns(DnsQuery(host, one)) for one in asked])
+    return [log.add(answer, try_=probing.try_) for answer in answers]
 
 
-def _another(public: Sequence[Resolver], seed: int, try_: int) -> list[Resolver]:
-    """An encrypted one in turn; when it is looked at again a few more, of any kind."""
+def _other_resolvers(public: Sequence[Resolver], probing: Probing) -> Sequence[Resolver]:
+    """An encrypted one in turn; from the second try on a few more, of any kind."""
     encrypted = [one for one in public if one.transport in {"doh", "dot"}]
-    if not encrypted or try_ > 1:
-        return list(public)[:3]
-    return [encrypted[seed % len(encrypted)]]
+    if not encrypted or probing.try_ > 1:
+        return public[:3]
+    return [encrypted[probing.seed % len(encrypted)]]
 
 
-async def _spot(
-    net: Net,
-    trail: StepLog,
-    spot: ServiceEndpoint,
-    told: Sequence[Dns] | None,
-    talks: Messages,
-    *,
-    try_: int,
-    harmless: str | None,
-) -> None:
-    """One look at one place, and its summary."""
-    address, above = _where(net, spot, told)
+async def _try(probing: Probing, endpoint: ServiceEndpoint, answers: Sequence[Dns]) -> None:
+    """One attempt at one endpoint, and its summary."""
+    net, log = probing.net, probing.log
+    system = answers[0] if answers else None
+    known = system.addresses if system else () if endpoint.named else (endpoint.host,)
+    address = next((one for one in known if net.safe(one)), None)
     if address is None:
-        last = told[0] if told else None
-        failure = (last.failure if last else None) or Failure.DNS_NO_ANSWER
-        _sum_up(trail, spot, last, failure, try_)
+        failure = (system.failure if system else None) or Failure.DNS_NO_ANSWER
+        _sum_up(probing, endpoint, system, failure)
     else:
-        if harmless is not None:
-            await _offer_harmless(net, trail, spot, address, harmless)
-        steps = await _visit(net, spot, address, talks)
-        placed = trail.chain(steps, try_=try_, parent=above)
-        _sum_up(trail, spot, placed[-1], _failure(spot, placed[-1]), try_)
-        if harmless is not None:
-            await _offer_harmless(net, trail, spot, address, harmless)
-    if try_ > 1 and spot.how in {"tls", "own_tls"} and told:
-        await _elsewhere(net, trail, spot, told, address)
 
+        async def offer(name: str, role: Role, try_: int) -> Steps:
+            if role is Role.HARMLESS:
+                return await tls_offer(net, log, address, endpoint.port)(name, role, try_)
+            steps = await _visit(probing, endpoint, address)
+            parent = system.id if system else None
+            placed = log.chain(steps, try_=try_, parent=parent)
+            _sum_up(probing, endpoint, placed[-1], _failure(endpoint, placed[-1]))
+            return placed
 
-def _where(
-    net: Net, spot: ServiceEndpoint, told: Sequence[Dns] | None
-) -> tuple[str | None, int | None]:
-    """The address the app would go to, and the query that gave it."""
-    if not spot.named:
-        return (spot.host if net.safe(spot.host) else None), None
-    system = told[0] if told else None
-    usable = [one for one in system.addresses if net.safe(one)] if system else []
-    return (usable[0] if usable else None), system.id if system else None
+        harmless = probing.harmless if endpoint.offers_name else None
+        await interleave(offer, endpoint.host, harmless, (probing.try_,))
+    if probing.try_ > 1 and endpoint.offers_name and system is not None:
+        await _try_other_address(probing, endpoint, answers, address)
 
 
 async def _visit(
-    net: Net, spot: ServiceEndpoint, address: str, talks: Messages
+    probing: Probing, endpoint: ServiceEndpoint, address: str
 ) -> Iterable[Step | None]:
-    talk = talks.get(spot.how)
-    if spot.how in {"tls", "own_tls"}:
-        return await net.tls(TlsHandshake(address, spot.port, spot.host if spot.named else None))
-    if talk is not None and isinstance(net, ExchangeNet):
-        return await net.exchange_tcp(Exchange(address, spot.port, talk))
-    return (await net.tcp(TcpConnect(address, spot.port)),)
+    net, message = probing.net, probing.messages.get(endpoint.how)
+    if endpoint.how in {"tls", "own_tls"}:
+        name = endpoint.host if endpoint.named else None
+        return await net.tls(TlsHandshake(address, endpoint.port, name))
+    if message is not None and isinstance(net, ExchangeNet):
+        return await net.exchange_tcp(Exchange(address, endpoint.port, message))
+    return (await net.tcp(TcpConnect(address, endpoint.port)),)
 
 
-def _failure(spot: ServiceEndpoint, last: Step) -> Failure | None:
-    """How a look ended; a certificate that proves nothing reached nobody, where one should."""
-    if isinstance(last, Tls) and last.failure is None and spot.how == "tls":
+def _failure(endpoint: ServiceEndpoint, last: Step) -> Failure | None:
+    """How an attempt failed; an unproven certificate is a failure where a proven one is due."""
+    if isinstance(last, Tls) and last.failure is None and endpoint.how == "tls":
         return None if last.trust is not None and last.trust.valid else Failure.SSL_AUTHORITY
     return last.failure
 
 
 def _sum_up(
-    trail: StepLog, spot: ServiceEndpoint, last: Step | None, failure: Failure | None, try_: int
+    probing: Probing, endpoint: ServiceEndpoint, last: Step | None, failure: Failure | None
 ) -> None:
     at, elapsed = (last.at, last.elapsed) if last is not None else (0.0, 0.0)
-    summary = Ping(what=spot.part, failure=failure, at=at, elapsed=elapsed)
-    trail.add(summary, try_=try_, parent=last.id if last is not None else None)
+    summary = Ping(what=endpoint.part, failure=failure, at=at, elapsed=elapsed)
+    probing.log.add(summary, try_=probing.try_, parent=last.id if last is not None else None)
 
 
-async def _offer_harmless(
-    net: Net, trail: StepLog, spot: ServiceEndpoint, address: str, name: str
+async def _try_other_address(
+    probing: Probing, endpoint: ServiceEndpoint, answers: Sequence[Dns], tried: str | None
 ) -> None:
-    """A name that nobody minds, at the same address; only a named handshake can be compared."""
-    if spot.named and spot.how in {"tls", "own_tls"}:
-        trail.chain(
-            await net.tls(TlsHandshake(address, spot.port, name)), role=Role.HARMLESS, try_=2
-        )
-
-
-async def _elsewhere(
-    net: Net, trail: StepLog, spot: ServiceEndpoint, told: Sequence[Dns], visited: str | None
-) -> None:
-    """Where others say that the name lives: an address that proves the name is the right one."""
-    others = dict.fromkeys(a for answer in told[1:] for a in answer.addresses)
-    system = told[0].addresses
-    fresh = [a for a in others if a not in system and a != visited and net.safe(a)]
-    for address in fresh[:OTHER_ADDRESSES]:
-        trail.chain(
-            await net.tls(TlsHandshake(address, spot.port, spot.host)), role=Role.NEUTRAL, try_=2
-        )
+    """Try one address that only other resolvers gave: one that proves the name is the right one."""
+    net, system = probing.net, answers[0].addresses
+    others = dict.fromkeys(a for answer in answers[1:] for a in answer.addresses)
+    fresh = [a for a in others if a not in system and a != tried and net.safe(a)]
+    for address in fresh[:1]:
+        await tls_offer(net, probing.log, address, endpoint.port)(endpoint.host, Role.NEUTRAL, 2)

@@ -1,4 +1,4 @@
-"""Offer a name and a harmless one to the same address, in turns, to see what the name alone does.
+"""Offer a name and a harmless one to the same address, in turns: only the name differs.
 
 The address need not be the site's. At an unrelated server (the collector's, a public resolver's)
 the trigger is shown without the site being involved; a server that answers any name is enough.
@@ -8,76 +8,45 @@ Source: the design of OONI's sni_blocking (ts-024), which offers each name once 
 """
 
 from probe.compare import is_address
-from probe.experiments.browse import Site, resolve
+from probe.experiments.browse import UrlHop, measure_reference, resolve
 from probe.experiments.interface import Experiment, Net, Task
-from probe.experiments.operations import ClientHello, TlsHandshake
+from probe.experiments.interleave import interleave, tls_offer
+from probe.experiments.operations import ClientHello
 from probe.experiments.step_log import StepLog
-from probe.experiments.web import look_at
 from probe.model import Dns, Role, Steps
 
 TURNS = 2
-_OTHERS: tuple[ClientHello, ...] = ("tls12", "tls13", "split")
+_OTHER_HELLOS: tuple[ClientHello, ...] = ("tls12", "tls13", "split")
 
 
 async def measure(task: Task, net: Net) -> Steps:
-    """Compare the two names at one address, between references."""
-    trail = StepLog()
-    site = Site(task.url, 0)
-    address = await _address(task, net, trail, site)
-    if address is None or not task.harmless or is_address(site.host):
-        return trail.steps
-    harmless = task.harmless[task.seed % len(task.harmless)]
-    reference = task.references[0] if task.references else None
-    await look_at(net, trail, reference)
-    await _offer(net, trail, site, address, harmless, role=Role.HARMLESS, try_=1)
-    for turn in range(1, TURNS + 1):
-        await _offer(net, trail, site, address, site.host, role=Role.TARGET, try_=turn)
-        await _offer(net, trail, site, address, harmless, role=Role.HARMLESS, try_=turn + 1)
-    if task.profile == "full" and _stopped(trail):
-        await _other_hellos(net, trail, site, address)
-    await look_at(net, trail, reference)
-    return trail.steps
+    """Compare the two names at one address, between reference measurements."""
+    log = StepLog()
+    hop = UrlHop(task.url)
+    address = await _address(task, net, log, hop)
+    if address is None or not task.harmless or is_address(hop.host):
+        return log.steps
+    await measure_reference(net, log, task.reference)
+    offer = tls_offer(net, log, address, hop.tls_port)
+    tries = range(1, TURNS + 1)
+    await interleave(offer, hop.host, task.harmless_name, tries, last=TURNS + 1)
+    own = [s for s in log.steps if s.role is Role.TARGET and not isinstance(s, Dns)]
+    if task.profile == "full" and any(s.failure is not None for s in own):
+        # Whether they fail too shows what a middlebox reads: one version, or whole segments.
+        for hello in _OTHER_HELLOS:
+            other = tls_offer(net, log, address, hop.tls_port, hello=hello)
+            await other(hop.host, Role.NEUTRAL, 1)
+    await measure_reference(net, log, task.reference)
+    return log.steps
 
 
-async def _address(task: Task, net: Net, trail: StepLog, site: Site) -> str | None:
-    """The address that the options name, or the first the resolvers give."""
-    aimed = task.options.get("address")
-    if isinstance(aimed, str):
-        return aimed if net.safe(aimed) else None
-    found = await resolve(task, net, trail, site, try_=1)
+async def _address(task: Task, net: Net, log: StepLog, hop: UrlHop) -> str | None:
+    """The address in the options, or the first that the resolvers return."""
+    configured = task.options.get("address")
+    if isinstance(configured, str):
+        return configured if net.safe(configured) else None
+    found = await resolve(task, net, log, hop, try_=1)
     return next((one for one in found if net.safe(one)), None)
-
-
-async def _offer(
-    net: Net,
-    trail: StepLog,
-    site: Site,
-    address: str,
-    name: str,
-    *,
-    role: Role,
-    try_: int,
-    hello: ClientHello = "default",
-) -> None:
-    trail.chain(
-        await net.tls(TlsHandshake(address, _port(site), name, hello=hello)), role=role, try_=try_
-    )
-
-
-def _port(site: Site) -> int:
-    """Where the site speaks TLS; a plain-http URL's name is offered at 443."""
-    return site.port if site.secure else 443
-
-
-def _stopped(trail: StepLog) -> bool:
-    own = [s for s in trail.steps if s.role is Role.TARGET and not isinstance(s, Dns)]
-    return any(s.failure is not None for s in own)
-
-
-async def _other_hellos(net: Net, trail: StepLog, site: Site, address: str) -> None:
-    """Other ClientHellos with the same name tell what the box reads: version, or whole segments."""
-    for hello in _OTHERS:
-        await _offer(net, trail, site, address, site.host, role=Role.NEUTRAL, try_=1, hello=hello)
 
 
 EXPERIMENT = Experiment("sni", 1, measure)

@@ -1,11 +1,11 @@
 """Is this name slowed on purpose? Pairs of transfers that differ in nothing but the name.
 
-With a bulk server: arm A offers the target's name there, arm B a name of the same length that is
-nobody's; same address, port, bytes, ClientHello length. Then, unless bytes are dear, one look (arm
-C) at the target's own address. Where that is slow, or where there is no bulk server, arms C and D
+With a bulk server: arm A offers the target's name there, arm B a random name of the same length;
+same address, port, bytes, ClientHello length. Then, unless bytes are expensive, one transfer (arm
+C) from the target's own address. Where that is slow, or where there is no bulk server, arms C and D
 compare the target's name with another one at the target's own address: weaker evidence, because
 the server may treat its names differently. A bulk server that is out of reach, or that does not
-prove its key, is no bulk server.
+prove its key, is not used.
 """
 
 from dataclasses import replace
@@ -27,10 +27,10 @@ from probe.experiments.step_log import StepLog
 from probe.experiments.throughput import (
     BULK,
     TIERS,
-    Look,
-    Peer,
+    TransferPlan,
     TransferRunner,
-    answering,
+    TransferServer,
+    first_reachable,
     servers,
     tier_of,
 )
@@ -38,144 +38,122 @@ from probe.model import Http, Steps, Transfer
 from probe.ordering import host_of, keyed, port_of
 from probe.reference_data import harmless_pairs
 
-# Less than this is a greeting, not an object that a rate can be told from.
+# An object smaller than this shows no rate.
 LEAST_BYTES = 16 * 1024
 CANDIDATES = 4
 REDIRECTS = 2
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_SUSPICIOUS = frozenset({PairState.SUSPECTED, PairState.STRONG, PairState.EXTREME})
+_SLOWER = frozenset({PairState.SUSPECTED, PairState.STRONG, PairState.EXTREME})
 
 
 async def measure(task: Task, net: Net) -> Steps:
-    """Compare the names, and say no more about what it means than is needed to stop."""
-    mover = TransferRunner(task, net, StepLog())
-    peer = await answering(mover, servers(task))
-    if peer is None:
-        await _own_address(mover)
-        return mover.trail.steps
-    found = await _by_name(mover, peer)
+    """Compare the names until the paired test needs no more pairs."""
+    runner = TransferRunner(task, net, StepLog())
+    server = await first_reachable(runner, servers(task))
+    if server is None:
+        await _compare_own_address(runner)
+        return runner.log.steps
+    name = host_of(task.url)
+    tested = TransferPlan("A", 0, _sni(name), name, server, tier_of(task))
+    control = replace(tested, arm="B", sni=control_name(name, task.seed))
+    found = await _compare(runner, tested, control)
     lost = out_of_reach(found)
     if found.pairs:
-        mover.standing.note(peer.address, peer.port, reached=not lost)
+        runner.health.note(server.address, server.port, reached=not lost)
+    own_too = bool(task.options.get("own_address", tier_of(task) != TIERS["metered"]))
     if lost:
-        await _own_address(mover)
-    elif found.state in {PairState.OK, PairState.SLOW_BOTH} and _own_address_too(task):
-        await _one_look(mover, found)
-    return mover.trail.steps
-
-
-def _own_address_too(task: Task) -> bool:
-    return bool(task.options.get("own_address", tier_of(task) != TIERS["metered"]))
-
-
-# --- A and B: the name alone ------------------------------------------------------------------
-
-
-async def _by_name(mover: TransferRunner, peer: Peer) -> Judgement:
-    name = host_of(mover.task.url)
-    tested = Look("A", 0, _sni(name), name, peer, tier_of(mover.task))
-    control = replace(tested, arm="B", sni=control_name(name, mover.task.seed))
-    return await _compare(mover, tested, control)
-
-
-async def _compare(mover: TransferRunner, tested: Look, control: Look) -> Judgement:
-    found = await _sequence(mover, tested, control)
-    if found.state in _SUSPICIOUS:
-        # A throttled flow costs little, and ten seconds of it tell its plateau and mechanism.
-        await mover.move(replace(tested, tier=TIERS["deep"]))
-    return found
+        await _compare_own_address(runner)
+    elif found.state in {PairState.OK, PairState.SLOW_BOTH} and own_too:
+        await _compare_own_address(runner, found)
+    return runner.log.steps
 
 
 def _sni(name: str) -> str | None:
     return None if is_address(name) else name
 
 
-async def _sequence(mover: TransferRunner, tested: Look, control: Look) -> Judgement:
-    """Pairs, in alternating order, until the rule has seen enough."""
-    looks = {tested.arm: tested, control.arm: control}
-    found = judge_pairs(mover.transfers, tested.arm, control.arm)
+async def _compare(
+    runner: TransferRunner, tested: TransferPlan, control: TransferPlan
+) -> Judgement:
+    """Pairs, in alternating order, until the paired test has seen enough."""
+    plans = {tested.arm: tested, control.arm: control}
+    found = judge_pairs(runner.transfers, tested.arm, control.arm)
     while found.open:
-        done = len(pair_up(mover.transfers, tested.arm, control.arm))
+        done = len(pair_up(runner.transfers, tested.arm, control.arm))
         for arm in order(done, tested.arm, control.arm):
-            await mover.move(replace(looks[arm], pair=done + 1))
-        found = judge_pairs(mover.transfers, tested.arm, control.arm)
+            await runner.run(replace(plans[arm], pair=done + 1))
+        found = judge_pairs(runner.transfers, tested.arm, control.arm)
+    if found.state in _SLOWER:
+        # A slowed flow costs few bytes, and ten seconds of it show its plateau and the limiter.
+        await runner.run(replace(tested, tier=TIERS["deep"]))
     return found
 
 
 def control_name(name: str, seed: int) -> str:
-    """A name that is nobody's, of the same length and shape, and the same for the same seed."""
+    """A random name of the same length and shape; the same seed gives the same name."""
     body, dot, last = name.rpartition(".")
     source = keyed(seed, "control name", name)
     letters: list[str] = []
-    for place in body:
+    for character in body:
         source, letter = divmod(source or keyed(seed, name, str(len(letters))), len(_LETTERS))
-        letters.append("." if place == "." else _LETTERS[letter])
+        letters.append("." if character == "." else _LETTERS[letter])
     return "".join(letters) + dot + last
 
 
 # --- C and D: the target's own address --------------------------------------------------------
 
 
-async def _one_look(mover: TransferRunner, by_name: Judgement) -> None:
-    """See once what a user sees, and compare further only if that is slow or broken."""
-    found = await _scout(mover)
+async def _compare_own_address(runner: TransferRunner, by_name: Judgement | None = None) -> None:
+    """Compare the target's name with another one that its own address serves, in pairs.
+
+    After a comparison at a bulk server (`by_name`), only if one transfer shows that the address is
+    slow or broken.
+    """
+    found = await _find_own_server(runner)
     if found is None:
         return
-    peer, name = found
-    tested = Look("C", 0, _sni(name), name, peer, tier_of(mover.task))
-    step = await mover.move(tested)
-    if step.ended == "budget" or vouched_for(step, by_name):
-        return
-    await _compare_there(mover, tested)
-
-
-async def _own_address(mover: TransferRunner) -> None:
-    found = await _scout(mover)
-    if found is not None:
-        peer, name = found
-        await _compare_there(mover, Look("C", 0, _sni(name), name, peer, tier_of(mover.task)))
-
-
-async def _compare_there(mover: TransferRunner, tested: Look) -> None:
-    """Find a name that this address serves, then compare the two in pairs."""
-    for control in _others(mover.task, tested):
-        first = await mover.move(control)
+    server, name = found
+    tested = TransferPlan("C", 0, _sni(name), name, server, tier_of(runner.task))
+    if by_name is not None:
+        step = await runner.run(tested)
+        if step.ended == "budget" or vouched_for(step, by_name):
+            return
+    for control in _controls(runner, tested):
+        first = await runner.run(control)
         if first.ended == "budget":
             return
-        if _usable(first):
-            await _compare(mover, tested, control)
+        if _is_usable(first):
+            await _compare(runner, tested, control)
             return
 
 
-def _usable(step: Transfer) -> bool:
+def _is_usable(step: Transfer) -> bool:
     enough = step.received_bytes >= LEAST_BYTES or step.ended == "full"
     return step.ended in {"full", "cap"} and enough and (step.status or 599) < 400
 
 
-def _others(task: Task, tested: Look) -> list[Look]:
+def _controls(runner: TransferRunner, tested: TransferPlan) -> list[TransferPlan]:
     """Names to compare with; first under the target's own Host: then only TLS differs."""
     name = tested.sni or ""
     paired = harmless_pairs().get(name)
-    names = [*([paired] if paired else []), *(n for n in task.harmless if n != name)]
+    names = [*([paired] if paired else []), *(n for n in runner.task.harmless if n != name)]
     same = [replace(tested, arm="D", sni=other) for other in names[:2]]
-    served = [
-        replace(tested, arm="D", sni=other, host=other, peer=replace(tested.peer, path="/"))
-        for other in names[:2]
-    ]
+    root = replace(tested.server, path="/")
+    served = [replace(tested, arm="D", sni=other, host=other, server=root) for other in names[:2]]
     return [*same, *served][:CANDIDATES]
 
 
-async def _scout(mover: TransferRunner) -> tuple[Peer, str] | None:
-    """Resolve the target, follow its redirects within the site, and give back where to measure."""
-    url, found = mover.task.url, None
+async def _find_own_server(runner: TransferRunner) -> tuple[TransferServer, str] | None:
+    """Resolve the target, follow its redirects within the site; the server and name to measure."""
+    url, found = runner.task.url, None
     for hop in range(REDIRECTS + 1):
-        address = await _resolve(mover, host_of(url), hop)
+        address = await _resolve(runner, host_of(url), hop)
         if address is None:
             return found
         port = port_of(url) if url.startswith("https:") else 443
         path = "/" + url.split("/", 3)[3] if url.count("/") >= 3 else "/"
-        found = Peer(address, port, path), host_of(url)
-        steps = mover.trail.chain(await mover.net.http(HttpRequest(url, address)), hop=hop)
+        found = TransferServer(address, port, path), host_of(url)
+        steps = runner.log.chain(await runner.net.http(HttpRequest(url, address)), hop=hop)
         page = steps[-1] if steps else None
         if not isinstance(page, Http) or not page.location or not _same_site(url, page.location):
             return found
@@ -183,19 +161,19 @@ async def _scout(mover: TransferRunner) -> tuple[Peer, str] | None:
     return found
 
 
-async def _resolve(mover: TransferRunner, host: str, hop: int) -> str | None:
+async def _resolve(runner: TransferRunner, host: str, hop: int) -> str | None:
     if is_address(host):
-        return host if mover.net.safe(host) else None
-    for resolver in mover.net.resolvers[:3]:
-        step = mover.trail.add(await mover.net.dns(DnsQuery(host, resolver)), hop=hop)
-        usable = [address for address in step.addresses if mover.net.safe(address)]
+        return host if runner.net.safe(host) else None
+    for resolver in runner.net.resolvers[:3]:
+        step = runner.log.add(await runner.net.dns(DnsQuery(host, resolver)), hop=hop)
+        usable = [address for address in step.addresses if runner.net.safe(address)]
         if usable:
             return usable[0]
     return None
 
 
 def _same_site(url: str, location: str) -> bool:
-    """The same name with or without `www.`: anything else is another site's speed."""
+    """The same name with or without `www.`: another name's speed is another site's."""
     here, there = (host_of(text).removeprefix("www.") for text in (url, location))
     return here == there and location.startswith(("http:", "https:"))
 

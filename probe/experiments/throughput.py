@@ -1,4 +1,4 @@
-"""What the throughput experiments share: servers, tiers, the budget, one transfer at a time."""
+"""What the throughput experiments share: servers, tiers, the quota, one transfer at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,16 +8,16 @@ from msgspec.structs import replace
 
 from probe.api_types import BulkReply
 from probe.experiments.interface import Net, Task, TransferNet
-from probe.experiments.operations import TcpConnect, TransferRequest
+from probe.experiments.operations import TcpConnect, TransferDirection, TransferRequest
 from probe.experiments.option import Option
 from probe.experiments.step_log import StepLog
 from probe.model import Role, Transfer
 from probe.ordering import keyed
 
 Arm = Literal["A", "B", "C", "D", "L"]
-# So often in a row a server may be out of reach before it is left alone: once is a bad moment.
+# A server that was out of reach this often in a row is given up: once may be a moment of loss.
 STRIKES = 2
-# Handshake, headers and retransmissions of one transfer, besides its object.
+# Handshake, headers and retransmissions of one transfer, besides its object, bytes.
 OVERHEAD = 12_000
 ROLES: Mapping[Arm, Role] = {
     "A": Role.NEUTRAL,
@@ -29,40 +29,40 @@ ROLES: Mapping[Arm, Role] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Tier:
-    """How much one transfer may cost, which is how fast a limit it can see: about 8S/3 bit/s."""
+class TransferTier:
+    """How much one transfer may cost; it can show limits up to about 8/3 of `size` bit/s."""
 
     size: int
     cap: float
 
 
-TIERS: Mapping[str, Tier] = {
-    "metered": Tier(64 * 1024, 6.0),
-    "normal": Tier(256 * 1024, 6.0),
-    "deep": Tier(1024 * 1024, 10.0),
+TIERS: Mapping[str, TransferTier] = {
+    "metered": TransferTier(64 * 1024, 6.0),
+    "normal": TransferTier(256 * 1024, 6.0),
+    "deep": TransferTier(1024 * 1024, 10.0),
 }
-# A quick or repeated watch is what runs on a phone's data plan.
+# The profiles `quick` and `watch` are those of a phone's data plan.
 _BY_PROFILE = {"quick": "metered", "watch": "metered", "full": "normal"}
 
 
-class Purse(Protocol):
-    """The day's byte budget (`probe.runner.budget.Purse`)."""
+class TransferQuota(Protocol):
+    """The day's byte quota (`probe.runner.daily_quota.DailyQuota`)."""
 
     def affords(self, size: int) -> bool:
-        """Whether so much may be begun."""
+        """Whether a transfer of this many bytes may begin."""
 
     def spend(self, size: int) -> None:
-        """Note what something really cost."""
+        """Note what a transfer really cost."""
 
 
 @dataclass(slots=True)
 class ServerHealth:
-    """How the bulk servers have done in this run, so that a dead one does not cost every target."""
+    """Which bulk servers were reached in this run: a dead one must not cost every target."""
 
     _misses: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def answers(self, address: str, port: int) -> bool:
-        """It was reached when it was last tried, so nobody need look first."""
+        """It was reached at the last attempt, so a connection need not be tried first."""
         return self._misses.get((address, port)) == 0
 
     def given_up(self, address: str, port: int) -> bool:
@@ -70,14 +70,14 @@ class ServerHealth:
         return self._misses.get((address, port), 0) >= STRIKES
 
     def note(self, address: str, port: int, *, reached: bool) -> None:
-        """Take note of how one try went."""
+        """Record the result of one attempt."""
         before = self._misses.get((address, port), 0)
         self._misses[address, port] = 0 if reached else before + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
-    """The far end of a transfer, and what is asked of it there."""
+class TransferServer:
+    """The far end of a transfer, and what is requested there; `path` None: an object by size."""
 
     address: str
     port: int
@@ -86,82 +86,76 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TransferPlan:
     """One transfer to make."""
 
     arm: Arm
     pair: int
     sni: str | None
     host: str
-    peer: Peer
-    tier: Tier
-    direction: Literal["down", "up"] = "down"
+    server: TransferServer
+    tier: TransferTier
+    direction: TransferDirection = "down"
 
 
 class TransferRunner:
-    """Makes transfers for one record, within the budget."""
+    """Makes transfers for one record, within the quota."""
 
-    def __init__(self, task: Task, net: Net, trail: StepLog) -> None:
+    def __init__(self, task: Task, net: Net, log: StepLog) -> None:
         self.task = task
         self.net = cast("TransferNet", net)  # every real net is one; only fakes for pages are less
-        self.trail = trail
-        self.purse = cast("Purse | None", task.options.get("budget"))
-        standing = task.options.get("standing")
-        self.standing = standing if isinstance(standing, ServerHealth) else ServerHealth()
+        self.log = log
+        self._quota = cast("TransferQuota | None", task.options.get("budget"))
+        health = task.options.get("standing")
+        self.health = health if isinstance(health, ServerHealth) else ServerHealth()
 
     @property
     def transfers(self) -> tuple[Transfer, ...]:
         """Every transfer of this record so far."""
-        return tuple(step for step in self.trail.steps if isinstance(step, Transfer))
+        return tuple(step for step in self.log.steps if isinstance(step, Transfer))
 
-    async def move(self, look: Look) -> Transfer:
-        """Make one transfer, or note that the budget does not allow it."""
-        if self.purse is not None and not self.purse.affords(look.tier.size + OVERHEAD):
-            return self._note(look, _unaffordable(look))
-        peer = look.peer
-        request = TransferRequest(
-            peer.address,
-            peer.port,
-            look.sni,
-            look.tier.size,
-            path=peer.path or f"/{look.tier.size}",
-            host=look.host,
-            pin=peer.pin,
-            cap=look.tier.cap,
-            direction=look.direction,
-        )
-        step = await self.net.transfer(request)
-        if self.purse is not None:
-            self.purse.spend(step.wire_bytes)
-        return self._note(look, step)
-
-    def _note(self, look: Look, step: Transfer) -> Transfer:
-        placed = replace(step, arm=look.arm, pair=look.pair)
-        return self.trail.add(placed, role=ROLES[look.arm], try_=max(look.pair, 1))
-
-
-def _unaffordable(look: Look) -> Transfer:
-    return Transfer(
-        address=look.peer.address,
-        port=look.peer.port,
-        sni=look.sni,
-        arm=look.arm,
-        pair=look.pair,
-        direction=look.direction,
-        host=look.host,
-        asked_bytes=look.tier.size,
-        ended="budget",
-    )
+    async def run(self, plan: TransferPlan) -> Transfer:
+        """Make one transfer, or record that the quota does not allow it."""
+        server, size = plan.server, plan.tier.size
+        if self._quota is not None and not self._quota.affords(size + OVERHEAD):
+            step = Transfer(
+                address=server.address,
+                port=server.port,
+                sni=plan.sni,
+                arm=plan.arm,
+                pair=plan.pair,
+                direction=plan.direction,
+                host=plan.host,
+                asked_bytes=size,
+                ended="budget",
+            )
+        else:
+            request = TransferRequest(
+                server.address,
+                server.port,
+                plan.sni,
+                size,
+                path=server.path or f"/{size}",
+                host=plan.host,
+                pin=server.pin,
+                cap=plan.tier.cap,
+                direction=plan.direction,
+            )
+            step = await self.net.transfer(request)
+            if self._quota is not None:
+                self._quota.spend(step.wire_bytes)
+        placed = replace(step, arm=plan.arm, pair=plan.pair)
+        return self.log.add(placed, role=ROLES[plan.arm], try_=max(plan.pair, 1))
 
 
-def tier_of(task: Task) -> Tier:
+def tier_of(task: Task) -> TransferTier:
     """The tier that was configured, or the profile's own."""
     name = str(task.options.get("tier", "")) or _BY_PROFILE.get(task.profile, "normal")
     return TIERS.get(name, TIERS["normal"])
 
 
 def servers(task: Task) -> tuple[BulkReply, ...]:
-    """Bulk servers, in turn: what collectors announced and what the configuration names.
+    """Bulk servers, in turn: those that collectors announced and those in the configuration.
 
     In the configuration a server is `ADDRESS:PORT#HEX`, the hex being the SHA-256 of its key.
     """
@@ -170,39 +164,41 @@ def servers(task: Task) -> tuple[BulkReply, ...]:
         given = (given,)
     if not isinstance(given, Sequence):
         return ()
-    parsed = (one if isinstance(one, BulkReply) else _server(str(one)) for one in given)
+    parsed = (one if isinstance(one, BulkReply) else _parse(str(one)) for one in given)
     known = [one for one in parsed if one is not None]
     first = keyed(task.seed, "bulk server", task.url) % len(known) if known else 0
     return (*known[first:], *known[:first])
 
 
-async def answering(mover: TransferRunner, known: Sequence[BulkReply]) -> Peer | None:
-    """The first of the servers that takes a connection.
+async def first_reachable(
+    runner: TransferRunner, known: Sequence[BulkReply]
+) -> TransferServer | None:
+    """The first of the servers that accepts a connection.
 
-    A transfer waits long for its connection, so one that nobody has reached yet is looked at first.
-    Whoever announced them, they are no way into the volunteer's own network.
+    A transfer waits long for its connection, so one that was not reached yet is tried first. Only
+    public addresses: an announced server must not lead into the user's own network.
     """
     for one in known:
-        if mover.net.safe(one.address) and await _reached(mover, one):
-            return Peer(one.address, one.port, pin=one.spki_sha256)
+        if runner.net.safe(one.address) and await _is_reachable(runner, one):
+            return TransferServer(one.address, one.port, pin=one.spki_sha256)
     return None
 
 
-async def _reached(mover: TransferRunner, server: BulkReply) -> bool:
+async def _is_reachable(runner: TransferRunner, server: BulkReply) -> bool:
     address, port = server.address, server.port
-    if mover.standing.given_up(address, port):
+    if runner.health.given_up(address, port):
         return False
-    if not mover.standing.answers(address, port):
-        step = mover.trail.add(await mover.net.tcp(TcpConnect(address, port)), role=Role.NEUTRAL)
-        if step.failure is not None:
-            mover.standing.note(address, port, reached=False)
+    if not runner.health.answers(address, port):
+        connect = await runner.net.tcp(TcpConnect(address, port))
+        if runner.log.add(connect, role=Role.NEUTRAL).failure is not None:
+            runner.health.note(address, port, reached=False)
             return False
     return True
 
 
-def _server(text: str) -> BulkReply | None:
-    place, _, pin = text.partition("#")
-    address, _, port = place.rpartition(":")
+def _parse(text: str) -> BulkReply | None:
+    endpoint, _, pin = text.partition("#")
+    address, _, port = endpoint.rpartition(":")
     address = address.strip("[]")
     if not address or not port.isdecimal() or len(pin) != 64:
         return None
@@ -210,10 +206,10 @@ def _server(text: str) -> BulkReply | None:
 
 
 def _are_servers(value: object) -> bool:
-    places = [value] if isinstance(value, str) else value
-    if not isinstance(places, list):
+    every = [value] if isinstance(value, str) else value
+    if not isinstance(every, list):
         return False
-    return all(isinstance(one, str) and _server(one) is not None for one in places)
+    return all(isinstance(one, str) and _parse(one) is not None for one in every)
 
 
 BULK = Option("ADDRESS:PORT#SHA256 of a bulk server, or a list of them", _are_servers)

@@ -1,8 +1,8 @@
-"""Tor: its directory authorities, and bridges of the volunteer's own configuration.
+"""Tor: its directory authorities, and bridges of the user's own configuration.
 
-An authority's onion-routing port speaks TLS with a certificate made for the day, which proves
-nothing about who made it. A bridge without a transport is looked at in the same way, any other by a
-connection alone; neither is spoken to further, and a bridge's address is never recorded.
+An authority's onion-routing port speaks TLS with a certificate made for the day, which does not
+prove who made it. A bridge without a transport is measured in the same way, any other by a
+connection alone; nothing more is sent to either, and a bridge's address is never recorded.
 
     [options.tor]
     bridges = ["obfs4 192.0.2.1:443 FINGERPRINT cert=… iat-mode=0", "192.0.2.2:9001"]
@@ -18,18 +18,18 @@ from probe.experiments.interface import Experiment, Net, Task
 from probe.experiments.option import LIST
 from probe.experiments.private_servers import MOST, Server, listed, read_server, visit
 from probe.experiments.step_log import StepLog
-from probe.model import Ping, Steps
+from probe.model import Steps
 
-# Their lines name no address that anybody could connect to.
-_NOWHERE = frozenset({"webtunnel", "snowflake", "meek", "meek_lite"})
+# Transports whose bridge lines contain no address to connect to.
+_WITHOUT_ADDRESS = frozenset({"webtunnel", "snowflake", "meek", "meek_lite"})
 
 
 def read_bridge(line: object) -> Server | None:
-    """Where a bridge line leads, or None when it is none."""
+    """The endpoint in a bridge line; None: invalid, or it has none."""
     words = line.split() if isinstance(line, str) else []
     if words and words[0].lower() == "bridge":
         words = words[1:]
-    if not words or words[0].lower() in _NOWHERE:
+    if not words or words[0].lower() in _WITHOUT_ADDRESS:
         return None
     if ":" in words[0]:
         return read_server(words[0].partition("/")[0], default="tls")
@@ -37,7 +37,7 @@ def read_bridge(line: object) -> Server | None:
 
 
 def objection(options: Mapping[str, object]) -> str | None:
-    """Say which bridge line cannot be used."""
+    """Name the first bridge line that cannot be used."""
     if "bridges" not in options:
         return None
     lines = listed(options, "bridges")
@@ -45,27 +45,26 @@ def objection(options: Mapping[str, object]) -> str | None:
         return f"bridges: a list of 1 to {MOST} bridge lines expected"
     for number, line in enumerate(lines, start=1):
         if read_bridge(line) is None:
-            return f"bridges: line {number} names no address and port to connect to"
+            return f"bridges: line {number} has no address and port to connect to"
     return None
 
 
 async def measure(task: Task, net: Net) -> Steps:
-    """Look once at the authorities and at each bridge."""
-    trail = StepLog(await service.measure("tor", {}, task, net))
+    """Try the authorities and each bridge once."""
+    log = StepLog(await service.measure("tor", {}, task, net))
     for what, bridge in bridges(task):
-        trail.add(await visit(net, bridge, what))
-    return trail.steps
+        log.add(await visit(net, bridge, what))
+    return log.steps
 
 
 async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
-    """Look again at what failed."""
+    """Try what failed again."""
     failed = {one.part for one in attempts(seen) if one.failure is not None}
-    trail = StepLog(seen)
+    log = StepLog(seen)
     for what, bridge in bridges(task):
         if what in failed:
-            again: Ping = await visit(net, bridge, what)
-            trail.add(again, try_=2)
-    return await service.confirm("tor", {}, task, net, trail.steps)
+            log.add(await visit(net, bridge, what), try_=2)
+    return await service.confirm("tor", {}, task, net, log.steps)
 
 
 def bridges(task: Task) -> list[tuple[str, Server]]:
@@ -79,7 +78,7 @@ EXPERIMENT = Experiment(
     1,
     measure,
     confirm,
-    service.wanted,
+    service.needs_confirmation,
     service=True,
     objection=objection,
     takes={"bridges": LIST},

@@ -1,11 +1,11 @@
-"""Ask step by step farther along the way, and see from where on a name is treated otherwise.
+"""Send packets with increasing TTL, and find the hop from which a name is treated differently.
 
-On connections that were opened as usual, a ClientHello (and a plain request) is sent that crosses
-one router, then two, and so on; the same over UDP with a DNS question. A harmless name goes first,
-over the whole way, and is the measure. The target's name follows from the nearest distance on, so
-that a box that punishes an address is met only when everything before it is known; after each
-distance at which something happened, the harmless name is asked again. Where it fails then, the
-steps end there, and, only if somebody asked for it, it is asked until it works.
+On connections that were opened normally, a ClientHello (and a plain http request) is sent that
+crosses one router, then two, and so on; the same over UDP with a DNS query. A harmless name goes
+first, over the whole path, as the control. The target's name follows from the nearest hop on, so
+that a middlebox that blocks an address after an offer is met only when every hop before it is
+measured; after each hop that differed, the harmless name is offered again. Where that fails, the
+steps end there; with the option `residual`, it is offered until it is answered again.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,7 +13,7 @@ from functools import partial
 
 from probe.analysis import trace_analysis
 from probe.compare import is_address
-from probe.experiments.browse import Site, resolve
+from probe.experiments.browse import UrlHop, resolve
 from probe.experiments.interface import Experiment, Net, Resolver, Task, TtlNet, TtlProber
 from probe.experiments.option import ADDRESS, TEXT, lasting, whole
 from probe.experiments.step_log import StepLog
@@ -25,55 +25,51 @@ POLL_SECONDS = 2.0
 _AT_ONCE = 4
 RAW = "raw"
 
-Ask = Callable[[Role, int | None], Awaitable[Sequence[Step | None]]]
+# Sends the name of a role with a TTL; None: not limited.
+Probe = Callable[[Role, int | None], Awaitable[Sequence[Step | None]]]
 
 
 async def measure(task: Task, net: Net) -> Steps:
-    """Trace the way to one address of the target, by every layer that answers there."""
-    trail = StepLog()
-    site = Site(task.url, 0)
-    address = await _address(task, net, trail, site)
+    """Trace the path to one address of the target, by every layer that answers there."""
+    log = StepLog()
+    hop = UrlHop(task.url)
+    configured = task.options.get("address")
+    found = [configured] if isinstance(configured, str) else None
+    found = found or await resolve(task, net, log, hop, try_=1)
+    address = next((one for one in found if net.safe(one) and ":" not in one), None)
     if address is None or not task.harmless or not isinstance(net, TtlNet):
-        return trail.steps
-    async with net.ttl_prober([address], keep=bool(task.options.get("keep"))) as stepper:
-        if stepper.raw is not None:
-            trail.add(Ping(what=RAW, detail=stepper.raw, failure=None), role=Role.NEUTRAL)
-        for router in await stepper.routers(address, _number(task, "max_hops", HOPS), 2):
-            trail.add(router, role=Role.NEUTRAL)
-        walk = _Walk(task, net, trail)
-        for ask in _layers(task, net, stepper, site, address):
-            await walk.take(ask)
-    return trail.steps
-
-
-async def _address(task: Task, net: Net, trail: StepLog, site: Site) -> str | None:
-    """The first IPv4 address that may be dialled: the one the options name, or as resolved."""
-    aimed = task.options.get("address")
-    found = [aimed] if isinstance(aimed, str) else await resolve(task, net, trail, site, try_=1)
-    return next((one for one in found if net.safe(one) and ":" not in one), None)
+        return log.steps
+    async with net.ttl_prober([address], keep=bool(task.options.get("keep"))) as prober:
+        if prober.raw is not None:
+            log.add(Ping(what=RAW, detail=prober.raw, failure=None), role=Role.NEUTRAL)
+        for router in await prober.routers(address, _number(task, "max_hops", HOPS), 2):
+            log.add(router, role=Role.NEUTRAL)
+        trace = _Trace(task, net, log)
+        for layer, probe in _layers(task, net, prober, hop, address):
+            await trace.run(layer, probe)
+    return log.steps
 
 
 def _layers(
-    task: Task, net: Net, stepper: TtlProber, site: Site, address: str
-) -> Sequence[tuple[trace_analysis.Layer, Ask]]:
-    """What can be asked here, each as a function of the name and the distance."""
-    harmless = str(task.options.get("harmless") or task.harmless[task.seed % len(task.harmless)])
-    if is_address(site.host):
+    task: Task, net: Net, prober: TtlProber, hop: UrlHop, address: str
+) -> Sequence[tuple[trace_analysis.Layer, Probe]]:
+    """The layers that can be traced here, each with its probe."""
+    if is_address(hop.host):
         return ()
-    names = {Role.TARGET: site.host, Role.HARMLESS: harmless}
-    port = site.port if site.secure else 443
+    harmless = str(task.options.get("harmless") or task.harmless_name)
+    names = {Role.TARGET: hop.host, Role.HARMLESS: harmless}
 
     async def hello(role: Role, ttl: int | None) -> Sequence[Step | None]:
-        return await stepper.hello(address, port, names[role], ttl)
+        return await prober.hello(address, hop.tls_port, names[role], ttl)
 
     async def request(role: Role, ttl: int | None) -> Sequence[Step | None]:
-        url = f"http://{names[role]}/" if site.secure else site.url
-        return await stepper.request(url, address, names[role], ttl)
+        url = f"http://{names[role]}/" if hop.secure else hop.url
+        return await prober.request(url, address, names[role], ttl)
 
     async def query(resolver: Resolver, role: Role, ttl: int | None) -> Sequence[Step | None]:
-        return (await stepper.query(names[role], resolver, ttl or 64),)
+        return (await prober.query(names[role], resolver, ttl or 64),)
 
-    layers: list[tuple[trace_analysis.Layer, Ask]] = [("tls", hello), ("http", request)]
+    layers: list[tuple[trace_analysis.Layer, Probe]] = [("tls", hello), ("http", request)]
     public = [one for one in net.resolvers if one.transport == "udp" and one.label != "system"]
     outside = [one for one in public if net.safe(one.address) and ":" not in one.address]
     if outside:
@@ -81,70 +77,70 @@ def _layers(
     return layers
 
 
-class _Walk:
-    """One name after the other, one distance after the other."""
+class _Trace:
+    """One name after the other, one TTL after the other."""
 
-    def __init__(self, task: Task, net: Net, trail: StepLog) -> None:
-        self._net, self._trail = net, trail
+    def __init__(self, task: Task, net: Net, log: StepLog) -> None:
+        self._net, self._log = net, log
         self._hops = _number(task, "max_hops", HOPS)
         self._tries = max(_number(task, "tries", TRIES), trace_analysis.ENOUGH)
-        self._patience = _number(task, "residual", 0)
+        self._residual = _number(task, "residual", 0)
 
-    async def take(self, layer: tuple[trace_analysis.Layer, Ask]) -> None:
-        """The harmless name over the whole way, then the target's; nothing where neither works."""
-        kind, ask = layer
-        if not await self._works(kind, ask):
+    async def run(self, layer: trace_analysis.Layer, probe: Probe) -> None:
+        """The harmless name over the whole path, then the target's, unless the former fails."""
+        if not await self._is_answered(layer, probe):
             return
         server: int | None = None
         for begin in range(1, self._hops + 1, _AT_ONCE):
             ttls = range(begin, min(begin + _AT_ONCE, self._hops + 1))
-            await self._look(ask, Role.HARMLESS, [(ttl, 1) for ttl in ttls])
-            server = trace_analysis.server_at(self._trail.steps, kind)
+            await self._send(probe, Role.HARMLESS, [(ttl, 1) for ttl in ttls])
+            server = trace_analysis.server_at(self._log.steps, layer)
             if server is not None:
                 break
         end = server or self._hops
-        if kind == "dns":
-            await self._at_once(ask, end)
+        if layer == "dns":
+            # No address is blocked for a query: all TTLs concurrently.
+            every = [(ttl, try_) for try_ in range(1, self._tries + 1) for ttl in range(1, end + 1)]
+            await self._send(probe, Role.TARGET, every)
         else:
-            await self._farther(kind, ask, end)
+            await self._send_in_order(layer, probe, end)
 
-    async def _at_once(self, ask: Ask, end: int) -> None:
-        """Nobody punishes for a question: all distances together."""
-        looks = [(ttl, try_) for try_ in range(1, self._tries + 1) for ttl in range(1, end + 1)]
-        await self._look(ask, Role.TARGET, looks)
-
-    async def _farther(self, kind: trace_analysis.Layer, ask: Ask, end: int) -> None:
-        """The target's name, nearest first, up to the server or to where one is punished."""
+    async def _send_in_order(self, layer: trace_analysis.Layer, probe: Probe, end: int) -> None:
+        """The target's name, nearest hop first, up to the server or to where it is blocked."""
         for ttl in range(1, end + 1):
-            await self._look(ask, Role.TARGET, [(ttl, 1)])
+            await self._send(probe, Role.TARGET, [(ttl, 1)])
             rest = [(ttl, try_) for try_ in range(2, self._tries + 1)]
-            if not trace_analysis.differs(self._trail.steps, kind, ttl):
-                await self._look(ask, Role.TARGET, rest)
+            if not trace_analysis.differs(self._log.steps, layer, ttl):
+                await self._send(probe, Role.TARGET, rest)
                 continue
             punished = False
-            for look in rest:
-                works = await self._works(kind, ask)
-                punished = punished or not works
-                if not works and not await self._outlast(kind, ask):
+            for again in rest:
+                answered = await self._is_answered(layer, probe)
+                punished = punished or not answered
+                if not answered and not await self._outlast(layer, probe):
                     return
-                await self._look(ask, Role.TARGET, [look])
-            works = await self._works(kind, ask)
-            if not works or punished:
-                await self._outlast(kind, ask)
+                await self._send(probe, Role.TARGET, [again])
+            answered = await self._is_answered(layer, probe)
+            if not answered or punished:
+                await self._outlast(layer, probe)
                 return
 
-    async def _look(self, ask: Ask, role: Role, looks: Sequence[tuple[int | None, int]]) -> None:
-        answers = await self._net.together([ask(role, ttl) for ttl, _ in looks])
-        for (_, try_), steps in zip(looks, answers, strict=True):
-            self._trail.chain(steps, role=role, try_=try_)
+    async def _send(
+        self, probe: Probe, role: Role, ttls_and_tries: Sequence[tuple[int | None, int]]
+    ) -> None:
+        answers = await self._net.together([probe(role, ttl) for ttl, _ in ttls_and_tries])
+        for (_, try_), steps in zip(ttls_and_tries, answers, strict=True):
+            self._log.chain(steps, role=role, try_=try_)
 
-    async def _works(self, kind: trace_analysis.Layer, ask: Ask, *, tries: int = 2) -> bool:
-        """The harmless name is answered over the whole way."""
-        if kind == "dns":
-            return True  # asked with as much as any packet needs, among the others
+    async def _is_answered(
+        self, layer: trace_analysis.Layer, probe: Probe, *, tries: int = 2
+    ) -> bool:
+        """The harmless name is answered over the whole path."""
+        if layer == "dns":
+            return True  # a query is sent with the TTL of any packet, among the others
         for try_ in range(1, tries + 1):
-            steps = await ask(Role.HARMLESS, None)
-            last = self._trail.chain(steps, role=Role.HARMLESS, try_=try_)[-1]
+            steps = await probe(Role.HARMLESS, None)
+            last = self._log.chain(steps, role=Role.HARMLESS, try_=try_)[-1]
             if (
                 isinstance(last, Tls | Http)
                 and trace_analysis.result_of(last) is trace_analysis.HopResult.ANSWERED
@@ -152,21 +148,17 @@ class _Walk:
                 return True
         return False
 
-    async def _outlast(self, kind: trace_analysis.Layer, ask: Ask) -> bool:
-        """Ask with the harmless name until it works again, or patience ends."""
+    async def _outlast(self, layer: trace_analysis.Layer, probe: Probe) -> bool:
+        """Offer the harmless name until it is answered, for the option's `residual` seconds."""
         waited = 0.0
-        while waited < self._patience:
+        while waited < self._residual:
             await self._net.pause(POLL_SECONDS)
-            if await self._works(kind, ask, tries=1):
+            if await self._is_answered(layer, probe, tries=1):
                 return True
-            waited = self._trail.steps[-1].at - self._last_offered()
+            steps = self._log.steps
+            offers = (s.at for s in steps if s.role is Role.TARGET and not isinstance(s, Dns))
+            waited = steps[-1].at - max(offers, default=0.0)
         return False
-
-    def _last_offered(self) -> float:
-        return max(
-            (s.at for s in self._trail.steps if s.role is Role.TARGET and not isinstance(s, Dns)),
-            default=0.0,
-        )
 
 
 def _number(task: Task, name: str, default: int) -> int:

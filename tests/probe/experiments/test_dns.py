@@ -62,7 +62,7 @@ class Ways(FakeNet):
 def looked(net: Ways, task: Task = TASK) -> Steps:
     async def run() -> Steps:
         steps = await dns.measure(task, net)
-        return await dns.confirm(task, net, steps) if dns.wanted(task, steps) else steps
+        return await dns.confirm(task, net, steps) if dns.needs_confirmation(task, steps) else steps
 
     return asyncio.run(run())
 

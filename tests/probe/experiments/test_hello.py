@@ -39,7 +39,11 @@ def looked(fate: Fate) -> Steps:
 
     async def run() -> Steps:
         steps = await hello.measure(TASK, net)
-        return await hello.confirm(TASK, net, steps) if hello.wanted(TASK, steps) else steps
+        return (
+            await hello.confirm(TASK, net, steps)
+            if hello.needs_confirmation(TASK, steps)
+            else steps
+        )
 
     return asyncio.run(run())
 

@@ -52,7 +52,7 @@ def test_the_name_is_offered_at_home_elsewhere_and_in_every_way() -> None:
     assert any(s.address == OTHER and s.role is Role.NEUTRAL for s in own)
     assert any(s.port == mitm.OTHER_PORT for s in own)
     assert outcome(steps) is Outcome.OK
-    assert all(mitm.wanted(TASK, some) is bool(some) for some in (steps, ()))
+    assert all(mitm.needs_confirmation(TASK, some) is bool(some) for some in (steps, ()))
 
 
 def test_the_first_look_stays_at_home_and_the_second_ends_there() -> None:

@@ -1,6 +1,5 @@
 """OpenVPN's first packet, and what follows from an answer to it."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -15,6 +14,7 @@ from probe.failure import Failure
 from probe.lab import tunnels
 from probe.model import Steps
 from tests.build import record
+from tests.probe import talking
 from tests.probe.talking import TalkingNet
 
 AT = "198.51.100.40"
@@ -23,8 +23,7 @@ PACKET = openvpn.packet(bytes(range(96)), 0.0)
 
 
 def both(net: TalkingNet, task: Task = TASK) -> Steps:
-    seen = asyncio.run(openvpn.measure(task, net))
-    return asyncio.run(openvpn.confirm(task, net, seen))
+    return talking.both(openvpn.EXPERIMENT, task, net)
 
 
 def test_the_packet_and_its_answer() -> None:
@@ -32,8 +31,8 @@ def test_the_packet_and_its_answer() -> None:
     assert PACKET[0] == 0x38
     answer = tunnels.openvpn(PACKET)
     assert answer is not None
-    assert openvpn.answers(PACKET, answer)
-    assert not openvpn.answers(openvpn.packet(b"other" * 20, 0.0), answer)
+    assert openvpn.is_answer(PACKET, answer)
+    assert not openvpn.is_answer(openvpn.packet(b"other" * 20, 0.0), answer)
 
 
 def test_over_tcp_the_whole_packet_is_awaited() -> None:
@@ -42,14 +41,14 @@ def test_over_tcp_the_whole_packet_is_awaited() -> None:
     answer = tunnels.openvpn(sent[2:])
     assert answer is not None
     framed = len(answer).to_bytes(2, "big") + answer
-    assert openvpn.framed_answers(sent, framed)
-    assert not openvpn.framed_answers(sent, framed[:-1])
+    assert openvpn.is_framed_answer(sent, framed)
+    assert not openvpn.is_framed_answer(sent, framed[:-1])
 
 
 @given(st.binary(max_size=60))
 def test_nothing_else_is_taken_for_an_answer(heard: bytes) -> None:
-    assert not openvpn.answers(PACKET, heard)
-    assert not openvpn.framed_answers(b"\x00\x0e" + PACKET, heard)
+    assert not openvpn.is_answer(PACKET, heard)
+    assert not openvpn.is_framed_answer(b"\x00\x0e" + PACKET, heard)
 
 
 @pytest.mark.parametrize(

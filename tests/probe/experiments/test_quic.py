@@ -56,7 +56,9 @@ def net(quics: dict[tuple[str, str | None], Failure] | None = None, **more: obje
 def looked(fake: QuicFake, task: Task = TASK) -> Steps:
     async def run() -> Steps:
         steps = await quic.measure(task, fake)
-        return await quic.confirm(task, fake, steps) if quic.wanted(task, steps) else steps
+        return (
+            await quic.confirm(task, fake, steps) if quic.needs_confirmation(task, steps) else steps
+        )
 
     return asyncio.run(run())
 

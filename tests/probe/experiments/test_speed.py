@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from collector.throughput.identity import make_identity
 from collector.throughput.server import start_bulk
+from probe.analysis.line_speed import speed
 from probe.api_types import BulkReply
 from probe.experiments.interface import Net, Task
 from probe.experiments.operations import TcpConnect
@@ -14,7 +15,6 @@ from probe.failure import Failure
 from probe.judge import judge
 from probe.model import Outcome, Record, Steps, Tcp, Transfer, Vantage, Verdict
 from probe.net.transfer import transfer
-from probe.rules.speed import speed
 
 
 class RealNet:

@@ -67,7 +67,7 @@ def test_every_data_centre_is_asked_on_every_port_and_the_web_proves_its_name() 
     net = TalkingNet(names=NAMES)
     looks = by_part(attempts(first(net)))
     assert len(looks["data centres"]) == len(CENTRES.addresses) * len(CENTRES.ports)
-    assert [one.place for one in looks["web"]] == [(WEB, 443)]
+    assert [one.endpoint for one in looks["web"]] == [(WEB, 443)]
     assert all(one.proven for found in looks.values() for one in found)
     assert not wanted(first(net))
 
@@ -90,7 +90,7 @@ def test_what_failed_is_looked_at_again_between_references() -> None:
     references = (Reference("https://ref.example/", OTHER),)
     steps = both(net, replace(TASK, references=references))
     again = [one for one in attempts(steps) if one.summary.try_ == 2]
-    assert {one.place[0] for one in again} == {dead}
+    assert {one.endpoint[0] for one in again} == {dead}
     assert len(again) == len(CENTRES.ports)
     assert [s.sni for s in steps if isinstance(s, Tls) and s.role is Role.REFERENCE] == [
         "ref.example"
@@ -111,7 +111,7 @@ def test_a_name_that_leads_nowhere_is_tried_where_others_say() -> None:
     }
     steps = both(TalkingNet(names=names))
     looks = by_part(attempts(steps))["web"]
-    assert [one.place for one in looks] == [(WEB, None)] * 2
+    assert [one.endpoint for one in looks] == [(WEB, None)] * 2
     assert {one.failure for one in looks} == {Failure.DNS_NXDOMAIN}
     assert [s.address for s in steps if isinstance(s, Tls) and s.role is Role.NEUTRAL] == [GOOD]
     assert any(isinstance(s, Dns) and s.resolver == "8.8.8.8" for s in steps)

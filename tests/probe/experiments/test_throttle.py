@@ -426,7 +426,7 @@ def test_a_spent_budget_stops_everything_and_is_said() -> None:
 def test_what_is_spent_is_what_was_on_the_wire() -> None:
     purse = DailyQuota(QuotaUsage(day="2026-11-21"))
     steps, _ = run(FakeNet(by_name("none", 0)), task(bulk=(BULK,), budget=purse, tier="metered"))
-    assert purse.spending.spent == sum(s.wire_bytes for s in steps if isinstance(s, Transfer))
+    assert purse.usage.spent == sum(s.wire_bytes for s in steps if isinstance(s, Transfer))
 
 
 def test_a_server_of_the_configuration_is_understood() -> None:

@@ -34,7 +34,7 @@ def test_a_plain_site_takes_one_fetch_and_no_second_look() -> None:
     net = FakeNet(names=NAMES)
     steps = first(net)
     assert [type(s) for s in steps[-3:]] == [Tcp, Tls, Http]
-    assert not web.wanted(TASK, steps)
+    assert not web.needs_confirmation(TASK, steps)
     assert sum(a.startswith("tcp") for a in net.asked) == 1
 
 
@@ -62,7 +62,7 @@ def test_a_redirect_to_itself_ends() -> None:
     net = FakeNet(names=NAMES, pages={(GOOD, URL, HOST): {"status": 302, "location": URL}})
     steps = first(net)
     assert len([s for s in steps if isinstance(s, Http)]) == 1
-    assert web.wanted(TASK, steps)
+    assert web.needs_confirmation(TASK, steps)
 
 
 def test_a_redirect_to_another_scheme_is_not_followed() -> None:

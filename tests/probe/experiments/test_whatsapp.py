@@ -24,7 +24,7 @@ def test_messages_by_connection_and_the_rest_by_name() -> None:
     steps = first(EXPERIMENT, TASK, FakeNet(names=NAMES))
     looks = by_part(attempts(steps))
     assert len(looks["messages"]) == 32
-    assert {one.place[1] for one in looks["messages"]} == {443, 5222}
+    assert {one.endpoint[1] for one in looks["messages"]} == {443, 5222}
     assert [one.tls.sni for one in looks["registration"] if one.tls] == ["v.whatsapp.net"]
     assert all(one.proven for one in looks["web"])
 

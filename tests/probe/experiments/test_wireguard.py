@@ -1,6 +1,5 @@
 """WireGuard servers of the volunteer's own: with a key they know, and without."""
 
-import asyncio
 from base64 import b64encode
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from probe.failure import Failure
 from probe.lab.tunnels import PEER_KEY, SERVER_KEY, respond
 from probe.model import Steps
 from tests.build import record
+from tests.probe import talking
 from tests.probe.talking import TalkingNet
 
 AT = "198.51.100.50"
@@ -24,8 +24,7 @@ KEYLESS = {key: value for key, value in PEER.items() if key != "private_key"}
 
 
 def both(net: TalkingNet, task: Task = TASK) -> Steps:
-    seen = asyncio.run(experiment.measure(task, net))
-    return asyncio.run(experiment.confirm(task, net, seen))
+    return talking.both(experiment.EXPERIMENT, task, net)
 
 
 def test_the_server_of_the_configuration_takes_what_is_said() -> None:

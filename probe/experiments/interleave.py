@@ -1,0 +1,72 @@
+"""Offer the target's name between harmless names at one address, so that only the name differs.
+
+A failure of the target's name means something only where the harmless name was answered before and
+after it: the address may be down, or punished for an earlier offer.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from probe.experiments.interface import Net
+from probe.experiments.operations import ClientHello, TlsHandshake
+from probe.experiments.step_log import StepLog
+from probe.model import Http, Role, Steps, Tls
+
+# Sends one name, records the steps with this role and `try`, and returns them.
+Offer = Callable[[str, Role, int], Awaitable[Steps]]
+
+
+async def interleave(
+    offer: Offer,
+    target: str,
+    harmless: str | None,
+    tries: Sequence[int] = (1,),
+    *,
+    last: int | None = None,
+    role: Role = Role.TARGET,
+    stop_unanswered: bool = False,
+) -> bool:
+    """Offer harmless, target, harmless, target, …, harmless: the target's name once for each try.
+
+    Args:
+        offer: How one name is offered.
+        harmless: None: the target's name is offered alone.
+        last: The `try` of the closing harmless name; by default that of the last target.
+        role: The target's role in the record.
+        stop_unanswered: Stop at the first harmless name that is not answered.
+
+    Returns:
+        Whether every harmless name was answered.
+    """
+    answered = True
+    for try_ in tries:
+        if harmless is not None:
+            answered = _is_answered(await offer(harmless, Role.HARMLESS, try_)) and answered
+            if stop_unanswered and not answered:
+                return False
+        await offer(target, role, try_)
+    if harmless is not None:
+        closing = tries[-1] if last is None else last
+        answered = _is_answered(await offer(harmless, Role.HARMLESS, closing)) and answered
+    return answered
+
+
+def tls_offer(
+    net: Net,
+    log: StepLog,
+    address: str,
+    port: int,
+    *,
+    hello: ClientHello = "default",
+    hop: int = 0,
+) -> Offer:
+    """Offers a name in one TLS handshake."""
+
+    async def offer(name: str, role: Role, try_: int) -> Steps:
+        steps = await net.tls(TlsHandshake(address, port, name, hello=hello))
+        return log.chain(steps, role=role, hop=hop, try_=try_)
+
+    return offer
+
+
+def _is_answered(steps: Steps) -> bool:
+    return any(isinstance(s, Tls | Http) and s.failure is None for s in steps)
