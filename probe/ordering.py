@@ -1,7 +1,7 @@
-"""What to do in which order: pure, and repeatable by its seed.
+"""Jobs, their order in a sweep, their reference sites: pure, and repeatable by the seed.
 
 The order of a sweep is a keyed hash of seed and target, so that no two runs look alike on the wire
-and yet any run can be repeated. Work on one host is spread over the sweep.
+and yet any run can be repeated. Jobs on one host are spread over the sweep.
 """
 
 import hashlib
@@ -12,9 +12,11 @@ from types import MappingProxyType
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from probe.compare import same_site
 
-class Site(Protocol):
-    """A site that worked: all that choosing one needs to know of it."""
+
+class ReferenceSite(Protocol):
+    """A site that worked."""
 
     @property
     def url(self) -> str:
@@ -22,12 +24,12 @@ class Site(Protocol):
 
     @property
     def address(self) -> str | None:
-        """The address it worked at, where that is known."""
+        """The address that answered, where it is known."""
 
 
-S = TypeVar("S", bound=Site)
+S = TypeVar("S", bound=ReferenceSite)
 
-# What an experiment on a service is asked about, before the service's name: it has no URL.
+# Prefix of the input of a job on a service, which has no URL.
 SERVICE = "service:"
 
 
@@ -41,52 +43,47 @@ class Job:
 
     @property
     def host(self) -> str:
-        """The host of the target, lower case; a service stands for itself."""
+        """The host of the target, lower case; for a service, its whole input."""
         return self.url if self.url.startswith(SERVICE) else host_of(self.url)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a run may cost: seconds of wall time, bytes both ways."""
+class RunLimits:
+    """What a run may cost: seconds of wall time, bytes in both directions together."""
 
     seconds: float
     bytes: int
 
 
-# A home line pays for this: a sweep that hangs, or a list that grew, must end by itself.
-LIMITS: Mapping[str, Limits] = MappingProxyType(
+# The volunteer pays for the traffic: a run that hangs, or whose list grew, must end by itself.
+LIMITS: Mapping[str, RunLimits] = MappingProxyType(
     {
-        "watch": Limits(seconds=180.0, bytes=8_000_000),
-        "quick": Limits(seconds=600.0, bytes=30_000_000),
-        "full": Limits(seconds=3600.0, bytes=150_000_000),
+        "watch": RunLimits(seconds=180.0, bytes=8_000_000),
+        "quick": RunLimits(seconds=600.0, bytes=30_000_000),
+        "full": RunLimits(seconds=3600.0, bytes=150_000_000),
     }
 )
 
 
 def host_of(url: str) -> str:
-    """The host in a URL, or an empty text."""
+    """The host in a URL, or an empty string."""
     return urlsplit(url).hostname or ""
 
 
 def port_of(url: str) -> int:
-    """The port a URL leads to."""
+    """The port of a URL, explicit or by its scheme."""
     parts = urlsplit(url)
     return parts.port or (80 if parts.scheme == "http" else 443)
 
 
 def keyed(seed: int, *parts: str) -> int:
-    """A number that depends on the seed and every part, the same on every machine."""
+    """A 64-bit hash of the seed and the parts, the same on every machine."""
     text = "\n".join((str(seed), *parts)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
-def share(seed: int, *parts: str) -> float:
-    """The same as a fraction in [0, 1): jitter that can be repeated."""
-    return keyed(seed, *parts) / 2**64
-
-
 def order(jobs: Iterable[Job], seed: int) -> tuple[Job, ...]:
-    """Shuffle the jobs by the seed, the k-th job on each host in the k-th round."""
+    """Shuffle the jobs by the seed: the k-th job of each host comes in the k-th round."""
     unique = sorted(set(jobs), key=lambda job: keyed(seed, job.url, job.experiment))
     rounds: dict[str, int] = {}
     placed: list[tuple[int, int, Job]] = []
@@ -106,15 +103,19 @@ def references_for(
     seed: int,
     most: int = 4,
 ) -> tuple[S, ...]:
-    """Sites that worked and have nothing in common with the target, different ones per target.
+    """Reference sites that share neither address nor registered name with the target.
 
-    Anchors and sites found in this sweep alternate: anchors are chosen to be up, found sites are
-    chosen by nobody, so a network cannot treat them specially.
+    Different targets get different ones. Anchors and sites found ok in this sweep alternate:
+    anchors are chosen to be up; a censor cannot know beforehand which sites will be found ok, so it
+    cannot exempt them.
+
+    Args:
+        addresses: The target's.
     """
-    known = _strangers(job, addresses, anchors, seed=seed, most=most)
-    fresh = _strangers(job, addresses, found, seed=seed, most=most)
+    known = _unrelated(job, addresses, anchors, seed=seed, most=most)
+    fresh = _unrelated(job, addresses, found, seed=seed, most=most)
     mixed: list[S] = []
-    # Few anchors would have to answer for many targets if they always came first.
+    # The few anchors would carry the load of many targets if they always came first.
     one, other = (known, fresh) if keyed(seed, "first", job.url) % 2 else (fresh, known)
     for index in range(max(len(known), len(fresh))):
         mixed.extend(one[index : index + 1])
@@ -122,29 +123,22 @@ def references_for(
     return tuple(mixed[:most])
 
 
-def _strangers(
+def _unrelated(
     job: Job, addresses: frozenset[str], pool: Sequence[S], *, seed: int, most: int
 ) -> list[S]:
-    """The first few strangers after a place in the pool that depends on the target."""
-    site = _site(job.host)
+    """The first few unrelated sites, from an index in the pool that depends on the target."""
     begin = keyed(seed, job.url) % len(pool) if pool else 0
-    candidates = (pool[(begin + turn) % len(pool)] for turn in range(len(pool)))
-    strangers = (
+    unrelated = (
         one
-        for one in candidates
-        if one.address not in addresses and _site(host_of(one.url)) != site
+        for one in (*pool[begin:], *pool[:begin])
+        if one.address not in addresses and not same_site(host_of(one.url), job.host)
     )
-    return list(islice(strangers, most))
+    return list(islice(unrelated, most))
 
 
-def _site(host: str) -> str:
-    """The last two labels: close enough to keep a site from vouching for itself."""
-    return ".".join(host.split(".")[-2:])
+def confirm_reserve(held: int, *, concurrency: int, each: float, whole: float) -> float:
+    """How many of `whole` seconds to reserve for confirming `held` measurements.
 
-
-def confirm_reserve(waiting: int, *, abreast: int, each: float, whole: float) -> float:
-    """How many of `whole` seconds to keep for second looks, with `waiting` targets held back.
-
-    Never more than half: a run that confirms everything it saw and saw nothing is worth nothing.
+    At most half: otherwise a run with many suspicions would measure too few targets.
     """
-    return min(waiting / abreast * each, whole / 2)
+    return min(held / concurrency * each, whole / 2)

@@ -1,8 +1,8 @@
-"""What a run may still spend: nothing new is begun when its bytes are gone.
+"""The byte budget of a run: no operation begins when it is used up.
 
-An exchange takes room for what it may cost before it begins, and gives back what it did not use.
-When room is scarce they go one at a time, so that a run exceeds its budget by about one exchange,
-however many targets are measured at once. What a page may cost is learnt from those before it.
+An operation reserves the bytes it may take before it begins. When the rest does not suffice for
+another reservation, operations go one at a time, so that a run exceeds its budget by about one
+operation, whatever its concurrency. The reservation for a page is derived from earlier pages.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ from probe.model import Dns, Http, Ping, Quic, Steps, Tcp, Tls, Transfer
 
 T = TypeVar("T")
 
-# The most that one exchange plausibly costs, both ways. Only its order of magnitude matters.
+# What one operation plausibly takes at most, both directions. Only the order of magnitude matters.
 DNS_BYTES = 2_000
 TCP_BYTES = 400
 TLS_BYTES = 16_000
 HTTP_BYTES = 300_000
-LEAST_HTTP_BYTES = 32_000
+MIN_HTTP_BYTES = 32_000
 QUIC_BYTES = 16_000
-TALK_BYTES = 2_000
+EXCHANGE_BYTES = 2_000
 
 
 class BytesSpent(Exception):  # noqa: N818 - the end of a budget, not a fault
@@ -46,48 +46,48 @@ class BytesSpent(Exception):  # noqa: N818 - the end of a budget, not a fault
 
 
 class ByteBudget:
-    """The bytes of one run, shared by everything that is measured in it."""
+    """The bytes of one run, shared by all its measurements."""
 
     def __init__(self, limit: int, used: Callable[[], int]) -> None:
         self._limit = limit
         self._used = used
         self._reserved = 0
-        self._flying = 0
+        self._running = 0
         self._freed = asyncio.Event()
         self._largest_page: int | None = None
 
     @property
-    def page(self) -> int:
-        """Room for one page: twice the largest so far, or the most there can be."""
+    def page_bytes(self) -> int:
+        """The reservation for one page: twice the largest so far, within bounds."""
         if self._largest_page is None:
             return HTTP_BYTES
-        return min(max(2 * self._largest_page, LEAST_HTTP_BYTES), HTTP_BYTES)
+        return min(max(2 * self._largest_page, MIN_HTTP_BYTES), HTTP_BYTES)
 
-    def learn(self, steps: Steps) -> None:
-        """Note what a page cost."""
+    def note_page(self, steps: Steps) -> None:
+        """Note the size of a page."""
         cost = sum(s.bytes_in + s.bytes_out for s in steps if isinstance(s, Http | Tls))
         self._largest_page = max(self._largest_page or 0, cost)
 
     @property
     def spent(self) -> bool:
-        """Nothing is left."""
+        """Whether the budget is used up."""
         return self._used() >= self._limit
 
     @asynccontextmanager
-    async def room(self, size: int) -> AsyncIterator[None]:
-        """Hold room for `size` bytes while an exchange runs, or raise `BytesSpent`."""
-        while self._flying and not self._fits(size):
+    async def reserve(self, size: int) -> AsyncIterator[None]:
+        """Reserve `size` bytes while an operation runs, or raise `BytesSpent`."""
+        while self._running and not self._fits(size):
             self._freed.clear()
             await self._freed.wait()
         if self.spent:
             self._freed.set()
             raise BytesSpent
-        self._flying += 1
+        self._running += 1
         self._reserved += size
         try:
             yield
         finally:
-            self._flying -= 1
+            self._running -= 1
             self._reserved -= size
             self._freed.set()
 
@@ -96,11 +96,11 @@ class ByteBudget:
 
 
 class BudgetedNet:
-    """A net that begins nothing once the allowance is spent."""
+    """A net that raises `BytesSpent` once the budget is used up."""
 
-    def __init__(self, net: TransferNet, allowance: ByteBudget) -> None:
+    def __init__(self, net: TransferNet, budget: ByteBudget) -> None:
         self._net = net
-        self._allowance = allowance
+        self._budget = budget
 
     @property
     def resolvers(self) -> Sequence[Resolver]:
@@ -111,41 +111,41 @@ class BudgetedNet:
         return self._net.ipv6
 
     async def dns(self, query: DnsQuery) -> Dns:
-        async with self._allowance.room(DNS_BYTES):
+        async with self._budget.reserve(DNS_BYTES):
             return await self._net.dns(query)
 
     async def tcp(self, connect: TcpConnect) -> Tcp:
-        async with self._allowance.room(TCP_BYTES):
+        async with self._budget.reserve(TCP_BYTES):
             return await self._net.tcp(connect)
 
     async def tls(self, handshake: TlsHandshake) -> tuple[Tcp, Tls | None]:
-        async with self._allowance.room(TLS_BYTES):
+        async with self._budget.reserve(TLS_BYTES):
             return await self._net.tls(handshake)
 
     async def http(self, request: HttpRequest) -> Steps:
-        async with self._allowance.room(self._allowance.page):
+        async with self._budget.reserve(self._budget.page_bytes):
             steps = await self._net.http(request)
-        self._allowance.learn(steps)
+        self._budget.note_page(steps)
         return steps
 
     async def quic(self, handshake: QuicHandshake) -> Quic:
-        async with self._allowance.room(QUIC_BYTES):
+        async with self._budget.reserve(QUIC_BYTES):
             return await self._net.quic(handshake)
 
     async def transfer(self, request: TransferRequest) -> Transfer:
-        async with self._allowance.room(request.size + TLS_BYTES):
+        async with self._budget.reserve(request.size + TLS_BYTES):
             return await self._net.transfer(request)
 
     async def exchange_udp(self, exchange: Exchange) -> Ping:
-        async with self._allowance.room(TALK_BYTES):
+        async with self._budget.reserve(EXCHANGE_BYTES):
             return await _exchange_net(self._net).exchange_udp(exchange)
 
     async def exchange_tcp(self, exchange: Exchange) -> tuple[Tcp, Ping | None]:
-        async with self._allowance.room(TALK_BYTES):
+        async with self._budget.reserve(EXCHANGE_BYTES):
             return await _exchange_net(self._net).exchange_tcp(exchange)
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
-        """Do several asks at once; when the allowance ends in the midst of them, that is all."""
+        """Run several operations concurrently, or raise `BytesSpent`."""
         try:
             return await self._net.together(asks)
         except BaseExceptionGroup as several:
@@ -167,8 +167,8 @@ class BudgetedNet:
     def ttl_prober(
         self, addresses: Sequence[str], *, keep: bool = False
     ) -> AbstractAsyncContextManager[TtlProber]:
-        """Small and bounded looks: they need only that something is left."""
-        if self._allowance.spent or not isinstance(self._net, TtlNet):
+        """Not reserved for: its probes are few and small."""
+        if self._budget.spent or not isinstance(self._net, TtlNet):
             raise BytesSpent
         return self._net.ttl_prober(addresses, keep=keep)
 

@@ -1,8 +1,8 @@
-"""What others see of our targets, gathered while we measure and never waited for long.
+"""Control measurements of the run's targets, fetched while the run measures.
 
-Controls are asked once at the start, for everything, and once more for what failed: a recheck gives
-a look from elsewhere within minutes of ours, which is what a comparison needs. What they say of one
-target is some kilobytes, so of a long list only that is asked for which did not simply work here.
+They are fetched at the start for all targets, and again for those that failed here: a recheck gives
+a control measurement within minutes of ours, as a comparison needs. A target's control measurements
+take some kilobytes, so those of a long list are fetched only for targets that are held.
 """
 
 import asyncio
@@ -14,90 +14,90 @@ from msgspec.structs import replace
 from probe.api_types import RecheckAsk
 from probe.model import Control, Dns, Steps, Tcp
 from probe.ordering import Job
-from probe.runner.ports import Controls, ControlSource
+from probe.runner.dependencies import Controls, ControlSource
 from probe.runner.record_builder import Measurement
 
-ADDRESSES = 8
-# So many targets are asked about ahead.
-AHEAD = 100
-# Of a longer list, what did not simply work is asked about so often, seconds.
-_OFTEN = 2.0
+MAX_ADDRESSES = 8
+# For a list of at most this many targets, all control measurements are fetched at the start.
+PREFETCH_TARGETS = 100
+# For a longer list, those of held targets are fetched at this interval, seconds.
+_FETCH_INTERVAL = 2.0
 
 
 class ControlCache:
-    """Control observations by target, each remembered with the time it was made."""
+    """Control measurements by target, each with the time it was made."""
 
-    def __init__(self, desk: ControlSource) -> None:
-        self._desk = desk
-        self._seen: dict[str, dict[str, tuple[Control, float]]] = {}
+    def __init__(self, source: ControlSource) -> None:
+        self._source = source
+        self._controls: dict[str, dict[str, tuple[Control, float]]] = {}
 
     @property
     def answered(self) -> bool:
-        """A collector answered something."""
-        return self._desk.answered
+        """Whether a collector answered."""
+        return self._source.answered
 
-    async def ask(self, inputs: Iterable[str]) -> None:
-        """Ask what controls saw lately."""
-        self._add(await self._desk.controls(tuple(filter(None, inputs))))
+    async def fetch(self, inputs: Iterable[str]) -> None:
+        """Fetch recent control measurements of these targets."""
+        self._add(await self._source.controls(tuple(filter(None, inputs))))
 
     async def follow(self, inputs: Sequence[str], held: Iterable[Job]) -> None:
-        """Ask ahead, or keep asking about what is held; until cancelled, or nobody answers."""
-        if len(inputs) <= AHEAD:
-            await self.ask(inputs)
+        """Fetch all, or of a long list those of `held` until cancelled or no collector answers."""
+        if len(inputs) <= PREFETCH_TARGETS:
+            await self.fetch(inputs)
             return
         asked: set[str] = set()
         while True:
-            await asyncio.sleep(_OFTEN)
+            await asyncio.sleep(_FETCH_INTERVAL)
             fresh = {job.url: None for job in held if job.url not in asked}
             asked.update(fresh)
             if fresh:
-                await self.ask(fresh)
-                if not self._desk.answered:
+                await self.fetch(fresh)
+                if not self._source.answered:
                     return
 
-    async def recheck(self, looks: Iterable[Measurement]) -> None:
-        """Ask controls to look now at what failed here, and at the addresses we were given.
+    async def recheck(self, measurements: Iterable[Measurement]) -> None:
+        """Have controls measure now what failed here, and the addresses that were seen here.
 
-        What nobody has said anything of is asked for once more: a line that loses packets may have
-        lost the first question, or its answer.
+        Control measurements of targets without any are fetched once more: packet loss may have
+        lost the first request or its answer.
         """
         asks = tuple(
-            RecheckAsk(input=one.job.url, addresses=tuple(addresses(one.steps))[:ADDRESSES])
-            for one in looks
-            if "://" in one.job.url  # a control looks again at sites, not at lines or services
+            RecheckAsk(input=one.job.url, addresses=tuple(addresses(one.steps))[:MAX_ADDRESSES])
+            for one in measurements
+            if "://" in one.job.url  # controls recheck URLs, not lines or services
         )
-        unknown = [ask.input for ask in asks if ask.input not in self._seen]
+        unknown = [ask.input for ask in asks if ask.input not in self._controls]
         if unknown:
-            await self.ask(unknown)
-        self._add(await self._desk.recheck(asks))
+            await self.fetch(unknown)
+        self._add(await self._source.recheck(asks))
 
     async def settle(self, rechecking: Awaitable[None], held: Iterable[Job]) -> None:
-        """Let the recheck end, and ask once more: what was seen meanwhile came after our looks."""
+        """Await the recheck, then fetch what controls measured after its request ended."""
         await rechecking
-        if self._desk.answered:
-            await self.ask(dict.fromkeys(job.url for job in held))
+        if self._source.answered:
+            await self.fetch(dict.fromkeys(job.url for job in held))
 
     def of(self, url: str, started: float) -> tuple[Control, ...]:
-        """What is known of a target, `age` counted from `started` (Unix time), nearest first."""
-        placed = [
+        """A target's control measurements, nearest in time first; `age` relative to `started`."""
+        aged = (
             replace(control, age=round(made - started, 3))
-            for control, made in self._seen.get(url, {}).values()
-        ]
-        return tuple(sorted(placed, key=lambda control: abs(control.age)))
+            for control, made in self._controls.get(url, {}).values()
+        )
+        return tuple(sorted(aged, key=lambda control: abs(control.age)))
 
     def _add(self, controls: Controls) -> None:
         now = time.time()
-        for url, seen in controls.items():
-            known = self._seen.setdefault(url, {})
-            for one in seen:
+        for url, new in controls.items():
+            known = self._controls.setdefault(url, {})
+            for one in new:
                 before = known.get(one.id)
-                # Only the answer to a recheck brings certificates: what was brought is kept.
+                # Only answers to rechecks have certificates, so earlier ones are kept.
                 certs = one.certs or (before[0].certs if before else {})
                 known[one.id] = (replace(one, certs=certs), now + one.age)
 
 
 def addresses(steps: Steps) -> Iterable[str]:
-    """Every address that was answered for the target or dialled, once, in order."""
+    """Every address that was answered for the target or dialled, without duplicates, in order."""
     found: dict[str, None] = {}
     for step in steps:
         if isinstance(step, Dns):

@@ -1,7 +1,7 @@
-"""The day's byte budget of the throughput experiments: pure accounting, kept across runs.
+"""The daily byte quota of the throughput experiments: pure accounting, kept across runs.
 
-People leave a probe that eats their data plan. What was spent is counted as it was on the wire, the
-cap is hard, and when it is reached nothing is shrunk in silence: the experiment says `budget`.
+Volunteers remove a probe that uses up their data plan, so bytes are counted as on the wire and the
+cap is hard. A transfer that exceeds it is not shortened: its record says `budget`.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ UNMETERED_BYTES = 300_000_000
 
 
 class QuotaUsage(Data, frozen=True, kw_only=True):
-    """What one day has cost so far; kept in the probe's state folder as JSON.
+    """The bytes used on one day; kept in the state folder as JSON.
 
     Attributes:
         day: The date in UTC, `2026-11-21`.
@@ -25,37 +25,37 @@ class QuotaUsage(Data, frozen=True, kw_only=True):
     spent: int = 0
 
 
-def today(spending: QuotaUsage | None, day: str) -> QuotaUsage:
-    """The spending of `day`: as it was kept, or from nothing on a new day.
+def today(saved: QuotaUsage | None, day: str) -> QuotaUsage:
+    """The usage of `day`: the saved one, or zero on a new day.
 
-    A day before the kept one means that the clock was set back: that buys no second budget.
+    A day before the saved one means that the clock was set back; the quota does not start again.
     """
-    if spending is None or spending.day < day:
+    if saved is None or saved.day < day:
         return QuotaUsage(day=day)
-    return spending
+    return saved
 
 
 @dataclass(slots=True)
 class DailyQuota:
-    """What a run may still spend today.
+    """What a run may still transfer today.
 
     Attributes:
-        spending: To be kept when the run ends.
+        usage: To be saved when the run ends.
         cap: Bytes a day.
     """
 
-    spending: QuotaUsage
+    usage: QuotaUsage
     cap: int = DAILY_BYTES
 
     @property
     def left(self) -> int:
         """Bytes that remain."""
-        return max(self.cap - self.spending.spent, 0)
+        return max(self.cap - self.usage.spent, 0)
 
     def affords(self, size: int) -> bool:
-        """Whether so much may be begun."""
+        """Whether a transfer of `size` bytes may begin."""
         return size <= self.left
 
     def spend(self, size: int) -> None:
-        """Note what something really cost."""
-        self.spending = replace(self.spending, spent=self.spending.spent + size)
+        """Count the bytes that a transfer took."""
+        self.usage = replace(self.usage, spent=self.usage.spent + size)

@@ -1,7 +1,8 @@
-"""When each part of a run must end, so that the whole ends when it was promised.
+"""When each phase of a run must end, so that the run ends within its maximum time.
 
-Every later part has its time kept for it: what was seen and not confirmed, not judged or not sent
-is worth less than one target more. The time for second looks grows with what waits for one.
+Time is reserved for every later phase: a target that is measured but not confirmed, judged or sent
+is worth less than one target fewer. The time for confirmations grows with the number of held
+measurements.
 """
 
 import time
@@ -10,12 +11,12 @@ from dataclasses import dataclass
 
 from probe.ordering import confirm_reserve
 
-# Shares of the whole, with the least and the most seconds that make sense.
+# Shares of the whole, with their minimum and maximum in seconds.
 _TAIL = (0.1, 0.3, 6.0)
 _UPLOAD = (0.15, 0.5, 30.0)
-# A second look takes longer than the first: it repeats what failed, between references.
-_AGAIN = 1.5
-_LEAST_AGAIN = 2.0
+# A confirmation takes longer than a measurement: it repeats what failed, between reference sites.
+_CONFIRM_FACTOR = 1.5
+_MIN_CONFIRM_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,9 @@ class Deadlines:
     """Instants of the monotonic clock.
 
     Attributes:
-        started: When the run began, or the program when it began later.
-        seconds: What the whole may take.
-        uploads: Whether time is to be kept for sending.
+        started: When the round began; for the first one, when the program did.
+        seconds: What the whole run may take.
+        uploads: Whether time is reserved for the upload.
     """
 
     started: float
@@ -35,12 +36,12 @@ class Deadlines:
 
     @property
     def tail(self) -> float:
-        """Seconds kept for looking at the line again, judging and writing."""
+        """Seconds reserved for the reference sites after the sweep, judging and writing."""
         return _part(self.seconds, _TAIL)
 
     @property
     def left(self) -> float:
-        """Seconds until the very end."""
+        """Seconds until the end of the run."""
         return self.started + self.seconds - self.clock()
 
     @property
@@ -49,12 +50,13 @@ class Deadlines:
         upload = _part(self.seconds, _UPLOAD) if self.uploads else 0.0
         return self.left - upload - self.tail
 
-    def sweep_left(self, waiting: int, *, abreast: int, each: float) -> float:
-        """Seconds for first looks, with so many targets waiting for a second one."""
-        whole = self.seconds - self.tail
-        slow = max(each * _AGAIN, _LEAST_AGAIN)
+    def sweep_left(self, held: int, *, concurrency: int, each: float) -> float:
+        """Seconds for the sweep, with `held` measurements to confirm that took `each` seconds."""
         return self.measuring_left - confirm_reserve(
-            waiting, abreast=abreast, each=slow, whole=whole
+            held,
+            concurrency=concurrency,
+            each=max(each * _CONFIRM_FACTOR, _MIN_CONFIRM_SECONDS),
+            whole=self.seconds - self.tail,
         )
 
 

@@ -1,4 +1,4 @@
-"""Say what a run would contact, and contact nothing: not even a resolver or a list behind a URL."""
+"""List what a run would contact, without any traffic: no resolver, no download of a list."""
 
 from collections.abc import Iterator
 
@@ -11,14 +11,14 @@ from probe.runner import wiring
 from probe.runner.jobs import JobList
 
 
-def tell(settings: Settings, found: JobList) -> None:
-    """One line for each place, what it is and where."""
-    for line in places(settings, found):
+def print_contacts(settings: Settings, jobs: JobList) -> None:
+    """Print one line for each resolver, collector, anchor, target and endpoint."""
+    for line in _contacts(settings, jobs):
         click.echo(line)
 
 
-def places(settings: Settings, found: JobList) -> Iterator[str]:
-    """Every place that would be contacted, in the order of a run."""
+def _contacts(settings: Settings, jobs: JobList) -> Iterator[str]:
+    """Everything that would be contacted, in the order of a run."""
     yield f"resolver {settings.resolver or 'of this machine'}"
     for resolver in wiring.public_resolvers(settings):
         yield f"resolver {resolver.address} ({resolver.transport})"
@@ -28,11 +28,11 @@ def places(settings: Settings, found: JobList) -> Iterator[str]:
         yield f"control {settings.control}"
     for anchor in wiring.anchors(settings):
         yield f"anchor {anchor.url}"
-    for job in order(found.jobs, settings.seed or 0):
+    for job in order(jobs.jobs, settings.seed or 0):
         yield f"target {job.url} ({job.experiment})"
         if job.url.startswith(SERVICE):
-            yield from _service(job.experiment, settings)
-    for spec in found.later:
+            yield from _service_endpoints(job.experiment, settings)
+    for spec in jobs.unfetched:
         yield f"list {spec} (and every target in it)"
     for name in reference_data.harmless_names():
         yield f"name {name} (only offered, at addresses of targets)"
@@ -41,8 +41,8 @@ def places(settings: Settings, found: JobList) -> Iterator[str]:
     yield f"limits {seconds:g} seconds, {most} bytes, {settings.concurrency} targets at a time"
 
 
-def _service(name: str, settings: Settings) -> Iterator[str]:
-    """Where a service's experiment connects; what is configured is said by its number alone."""
+def _service_endpoints(name: str, settings: Settings) -> Iterator[str]:
+    """What a service's experiment connects to; of configured endpoints only their number."""
     for one in reference_data.endpoints(name):
         ports = ", ".join(map(str, one.ports))
         for host in (*one.names, *one.addresses):

@@ -1,7 +1,7 @@
-"""Who loads the line, one at a time, and when that was.
+"""Exclusive use of the line by experiments that load it, and when that was.
 
-Rule: whatever was timed meanwhile says so in its record, so that a transfer of ours is never
-taken for a slow network.
+Rule: a record that was measured meanwhile says so, so that a transfer of ours is not taken for a
+slow network.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from probe.model import Span
 
 
 class ExclusiveLine:
-    """The turns of one run, by the monotonic clock."""
+    """A lock that remembers when it was held, by the monotonic clock."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -22,7 +22,7 @@ class ExclusiveLine:
 
     @asynccontextmanager
     async def taken(self) -> AsyncIterator[None]:
-        """Wait for the line, and have it until the end of this."""
+        """Hold the line; wait while another experiment does."""
         async with self._lock:
             began = self._since = time.monotonic()
             try:
@@ -32,7 +32,7 @@ class ExclusiveLine:
                 self._spans.append((began, time.monotonic()))
 
     def between(self, began: float, ended: float) -> tuple[Span, ...]:
-        """Turns that fell into this time, in seconds after its beginning."""
+        """When the line was held in this period, in seconds after `began`."""
         spans = [*self._spans, *([(self._since, ended)] if self._since is not None else [])]
         return tuple(
             Span(since=round(max(a - began, 0.0), 3), until=round(min(b, ended) - began, 3))

@@ -1,18 +1,18 @@
-"""From arguments and lists to jobs: what is measured, each target once for each experiment.
+"""From arguments and lists to jobs: each target once for each experiment.
 
-A row that cannot be used is told by file and line, and the rest is measured; a list without a
-single usable row stops the start.
+An unusable row is reported by file and line, and the rest is measured; a list without any usable
+row is an error.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from probe import targets
 from probe.client.list_download import fetch_list
 from probe.config import FILE, Settings
 from probe.errors import UserError
+from probe.experiments.interface import Experiment
 from probe.ordering import SERVICE, Job
 from probe.targets import Loaded, Target
 from probe.urls import TargetError, parse_url
@@ -20,23 +20,21 @@ from probe.urls import TargetError, parse_url
 DEFAULT_LIST = "kz"
 ARGUMENT = "command line"
 UPDATED = "lists"
-# Experiments that nobody asks about every site: which targets of the list they are for.
-PURPOSES: Mapping[str, str] = MappingProxyType({"mitm": "mitm-candidate"})
 
 
 @dataclass(frozen=True, slots=True)
 class JobList:
-    """What a run is to look at.
+    """What a run is to measure.
 
     Attributes:
-        later: Lists behind URLs that were not fetched (a dry run touches no network).
+        unfetched: URLs of lists that a dry run does not fetch.
     """
 
     jobs: tuple[Job, ...]
-    later: tuple[str, ...] = ()
+    unfetched: tuple[str, ...] = ()
 
 
-def assign(
+def job_list(
     urls: Sequence[str],
     settings: Settings,
     state: Path,
@@ -44,106 +42,93 @@ def assign(
     warn: Callable[[str], None],
     touch_network: bool = True,
 ) -> JobList:
-    """Every job, or `UserError`."""
+    """The jobs for these URLs and the configured lists and experiments, or `UserError`."""
     specs = settings.targets or (() if urls else (DEFAULT_LIST,))
-    unasked = not urls and not settings.targets
-    later = () if touch_network else tuple(spec for spec in specs if is_url(spec))
+    unfetched = () if touch_network else tuple(spec for spec in specs if _is_url(spec))
     found = [_argument(url) for url in urls]
     for spec in specs:
-        if spec not in later:
+        if spec not in unfetched:
             found += _listed(spec, settings, state, warn)
-    experiments = known_experiments(settings.experiments)
+    # The first mention of a target decides its category and purpose.
     unique = {target.url: target for target in reversed(found)}
-    ordered = tuple(dict.fromkeys(target.url for target in found))
-    once = about_the_line()
-    own = services(experiments, settings)
-
-    def wanted(experiment: str) -> Sequence[str]:
-        if experiment in once:
-            return ("",)
-        if experiment in own:
-            return (SERVICE + experiment,)
-        purpose = PURPOSES.get(experiment) if unasked else None
-        if purpose is None:
-            return ordered
-        # A list that came from a collector may not say what its targets are for.
-        mine = [url for url in ordered if unique[url].purpose == purpose]
-        return mine or [target.url for target in targets.candidates(purpose)]
-
+    ordered = [unique[url] for url in dict.fromkeys(target.url for target in found)]
+    by_purpose = not urls and not settings.targets
     jobs = (
-        Job(experiment, url, unique[url].category if url in unique else None)
-        for experiment in experiments
-        for url in wanted(experiment)
+        Job(experiment.name, url, unique[url].category if url in unique else None)
+        for experiment in _experiments(settings)
+        for url in _inputs(experiment, ordered, by_purpose=by_purpose)
     )
-    return JobList(tuple(jobs), later)
+    return JobList(tuple(jobs), unfetched)
 
 
-def known_experiments(names: Iterable[str]) -> tuple[str, ...]:
-    """The same names, once each, or `UserError` for one that there is not."""
+def _inputs(experiment: Experiment, listed: Sequence[Target], *, by_purpose: bool) -> Sequence[str]:
+    """The inputs of an experiment's jobs.
+
+    Args:
+        by_purpose: No targets were named, so an experiment for a purpose gets only its own.
+    """
+    if experiment.once:
+        return ("",)
+    if experiment.service:
+        return (SERVICE + experiment.name,)
+    if experiment.purpose is None or not by_purpose:
+        return [target.url for target in listed]
+    # A list that came from a collector may lack purposes; then the bundled candidates are used.
+    suitable = [target for target in listed if target.purpose == experiment.purpose]
+    return [target.url for target in suitable or targets.candidates(experiment.purpose)]
+
+
+def _experiments(settings: Settings) -> tuple[Experiment, ...]:
+    """The configured experiments; `UserError` for an unknown one or a service without options."""
     from probe.experiments import load
 
     known = load()
-    for name in names:
+    for name in settings.experiments:
         if name not in known:
             raise UserError(_no_experiment(name, known))
-    return tuple(dict.fromkeys(names))
+    found = tuple(known[name] for name in dict.fromkeys(settings.experiments))
+    for one in sorted(found, key=lambda one: one.name):
+        if not one.service or one.objection is None:
+            continue
+        if problem := one.objection(settings.options.get(one.name, {})):
+            name = f"options.{one.name}"
+            raise UserError(f"{name}: {problem} (in {FILE}, under [{name}])")
+    return found
 
 
 def check_options(settings: Settings, file: Path) -> None:
-    """Raise `UserError` for settings of an experiment that there is not, or that it does not take.
+    """Raise `UserError` for options of an unknown experiment and for options it does not take.
 
-    In one line: the file, the key, what was expected. Never the value, which may be a key.
+    The message has the file, the key and what was expected; never the value, which may be secret.
     """
     from probe.experiments import load
 
     known = load()
     for name, given in settings.options.items():
-        place = f"{file}: options.{name}"
+        where = f"{file}: options.{name}"
         if name not in known:
-            raise UserError(f"{place}: {_no_experiment(name, known)}")
+            raise UserError(f"{where}: {_no_experiment(name, known)}")
         takes, objection = known[name].takes, known[name].objection
         for key, value in given.items():
             if key not in takes:
                 expected = f"expected one of: {', '.join(takes)}" if takes else "it takes none"
-                raise UserError(f"{place}: {key}: unknown key; {expected}")
+                raise UserError(f"{where}: {key}: unknown key; {expected}")
             if not takes[key].fits(value):
-                raise UserError(f"{place}: {key}: expected {takes[key].expected}")
-        if given and objection is not None and (wrong := objection(given)):
-            raise UserError(f"{place}: {wrong}")
+                raise UserError(f"{where}: {key}: expected {takes[key].expected}")
+        if given and objection is not None and (problem := objection(given)):
+            raise UserError(f"{where}: {problem}")
 
 
 def _no_experiment(name: str, known: Iterable[str]) -> str:
     return f"there is no experiment {name!r}; there are: {', '.join(sorted(known))}"
 
 
-def services(names: Iterable[str], settings: Settings) -> frozenset[str]:
-    """Those of the experiments that look at a service; `UserError` when one lacks what it needs."""
-    from probe.experiments import load
-
-    known = load()
-    found = frozenset(name for name in names if known[name].service)
-    for name in sorted(found):
-        objection = known[name].objection
-        wrong = objection(settings.options.get(name, {})) if objection is not None else None
-        if wrong is not None:
-            raise UserError(f"options.{name}: {wrong} (in {FILE}, under [options.{name}])")
-    return found
-
-
-def about_the_line() -> frozenset[str]:
-    """Experiments that look at the line, once a run, whatever the targets are."""
-    from probe.experiments import load
-
-    return frozenset(name for name, experiment in load().items() if experiment.once)
-
-
-def is_url(spec: str) -> bool:
-    """Whether a list is named by where it can be fetched."""
+def _is_url(spec: str) -> bool:
     return spec.startswith(("https://", "http://"))
 
 
-def updated(state: Path, name: str) -> Path:
-    """Where a list is kept that a collector gave in place of the bundled one."""
+def updated_list(state: Path, name: str) -> Path:
+    """The path of a list from a collector, which replaces the bundled one of that name."""
     return state / UPDATED / f"{name}.csv"
 
 
@@ -169,9 +154,9 @@ def _listed(
 
 
 def _load(spec: str, settings: Settings, state: Path) -> Loaded:
-    if is_url(spec):
+    if _is_url(spec):
         ca_file = Path(settings.ca_file) if settings.ca_file else None
         return targets.parse(fetch_list(spec, lab=settings.lab, ca_file=ca_file), spec)
-    if spec in targets.list_names() and updated(state, spec).is_file():
-        return targets.load(str(updated(state, spec)))
+    if spec in targets.list_names() and updated_list(state, spec).is_file():
+        return targets.load(str(updated_list(state, spec)))
     return targets.load(spec)

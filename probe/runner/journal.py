@@ -1,8 +1,8 @@
-"""Records that wait for the end of their run, kept on disk so that a killed run loses none.
+"""The journal of held records, so that a killed run loses none.
 
-An append-only file of lines: a record (the newest one with its id holds), or `-ID` once it has been
-handed on. The next run reads what is left over and hands it on; a line that was cut by the kill is
-passed over. Only scrubbed records come here.
+An append-only file of lines: a record (it replaces earlier ones with its id), or `-ID` when it was
+released. The next run reads the records that are left; a torn line is skipped. Only scrubbed
+records are written here.
 """
 
 import os
@@ -16,21 +16,21 @@ FILE = "held.jsonl"
 
 
 class Journal:
-    """The held-back records of this home."""
+    """The held records in one state folder."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
 
     def hold(self, record: Record) -> None:
-        """Keep a record until it is released; raises `OSError` when the disk will not."""
+        """Keep a record until it is released; raises `OSError` when the disk refuses it."""
         self._append(codec.encode(record))
 
     def release(self, id_: str) -> None:
-        """It was handed on: forget it."""
+        """Mark a record as released."""
         self._append(f"-{id_}".encode())
 
-    def left_over(self) -> tuple[Record, ...]:
-        """What an earlier run was holding when it ended."""
+    def held(self) -> tuple[Record, ...]:
+        """Records that were held and not released."""
         kept: dict[str, Record] = {}
         for line in self._lines():
             if line.startswith(b"-"):
@@ -44,7 +44,7 @@ class Journal:
         return tuple(kept.values())
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete the journal."""
         self._path.unlink(missing_ok=True)
 
     def _lines(self) -> Iterator[bytes]:
@@ -58,7 +58,7 @@ class Journal:
     def _append(self, line: bytes) -> None:
         handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            # A line that a full disk cut short is ended here, so that it cannot spoil this one.
+            # The first newline ends a line that a full disk cut short.
             rest = b"\n" + line + b"\n"
             while rest:
                 rest = rest[os.write(handle, rest) :]

@@ -1,8 +1,8 @@
-"""What some experiments are given for a run: anchors, servers, and what the day has left.
+"""Facts of the run that experiments get as options: anchors, collectors, bulk servers, the quota.
 
-The day's spending is kept in the state folder, so that many short runs together stay under one cap.
-Bulk servers are remembered there too: on the day on which they matter, the collector that names
-them may be out of reach.
+The quota's usage is kept in the state folder, so that many short runs stay under one daily cap.
+Bulk servers are kept there too: during a shutdown, the collectors that announce them may be
+unreachable.
 """
 
 import time
@@ -16,152 +16,167 @@ import msgspec
 
 from probe import atomic_files
 from probe.api_types import BulkReply
+from probe.experiments.interface import Experiment, Reference, RunFact
 from probe.experiments.throughput import ServerHealth
 from probe.model import Data
 from probe.ordering import Job
 from probe.reference_data import Anchor, anchors
 from probe.runner.daily_quota import DAILY_BYTES, UNMETERED_BYTES, DailyQuota, QuotaUsage, today
-from probe.runner.ports import RunDependencies
+from probe.runner.dependencies import RunDependencies
+from probe.runner.follow_up import follow_up_experiment
 
-FILE = "throughput.json"
-MEMORY = "bulk.json"
-LOOKS_AROUND = "connectivity"
-OFFERS_NAMES = "mitm"
-COMPARES = "throttle"
-REMEMBERED = 16
+QUOTA_FILE = "throughput.json"
+SERVERS_FILE = "bulk.json"
+MAX_SERVERS = 16
 FORGET_SECONDS = 60 * 86_400.0
 
-Options = Mapping[str, Mapping[str, object]]
+OptionsByExperiment = Mapping[str, Mapping[str, object]]
 
 
-class Known(Data, frozen=True, kw_only=True):
-    """A bulk server, and when it was last announced (Unix time)."""
+class SavedServer(Data, frozen=True, kw_only=True):
+    """A bulk server, and when a collector last announced it (Unix time)."""
 
     at: float
     server: BulkReply
 
 
-def open_purse(state: Path, options: Mapping[str, object]) -> DailyQuota:
-    """What may be spent today: as it was kept, under the cap that was chosen.
+@dataclass(slots=True)
+class RunOptions:
+    """The options of each experiment of a run.
+
+    Attributes:
+        by_experiment: Configured options win over facts of the run, except for the quota and the
+            servers' health.
+        quota: What may still be transferred today.
+    """
+
+    by_experiment: dict[str, Mapping[str, object]]
+    dependencies: RunDependencies
+    state: Path
+    quota: DailyQuota
+    _servers: tuple[BulkReply, ...] | None = None
+    _health: ServerHealth = field(default_factory=ServerHealth)
+
+    async def give_transfer_options(self, experiment: Experiment) -> None:
+        """Add bulk servers and the quota; collectors are asked for servers once a run.
+
+        Servers of the configuration win over those that collectors announce.
+        """
+        options = self.by_experiment.get(experiment.name, {})
+        if "bulk_servers" in experiment.given:
+            if self._servers is None:
+                announced = await self.dependencies.bulk_servers()
+                self._servers = known_servers(self.state, announced)
+            options = {"bulk": self._servers, **options, "standing": self._health}
+        if "daily_quota" in experiment.given:
+            options = {**options, "budget": self.quota}
+        self.by_experiment[experiment.name] = options
+
+    async def prepare_follow_up(self, experiment: Experiment) -> bool:
+        """Add what the follow-up experiment is given; False when the quota is used up."""
+        if not self.quota.left:
+            return False
+        await self.give_transfer_options(experiment)
+        return True
+
+
+@asynccontextmanager
+async def run_options(
+    configured: OptionsByExperiment,
+    jobs: Iterable[Job],
+    dependencies: RunDependencies,
+    state: Path,
+) -> AsyncIterator[RunOptions]:
+    """The options of a run; the quota's usage is saved when it ends, however it ends."""
+    experiments = dependencies.experiments
+    names = dict.fromkeys(job.experiment for job in jobs)
+    metered = [
+        experiments[name]
+        for name in names
+        if name in experiments and "daily_quota" in experiments[name].given
+    ]
+    follow_up = follow_up_experiment(experiments)
+    # The follow-up may spend the quota too, so its limits win.
+    limits: dict[str, object] = {}
+    for experiment in (*metered[:1], *([follow_up] if follow_up is not None else [])):
+        limits |= configured.get(experiment.name, {})
+    quota = open_quota(state, limits)
+    usage = quota.usage
+    options = RunOptions(
+        _with_run_facts(configured, dependencies, state), dependencies, state, quota
+    )
+    for experiment in metered:
+        await options.give_transfer_options(experiment)
+    try:
+        yield options
+    finally:
+        if quota.usage != usage:
+            with suppress(OSError):  # the user was warned of a full disk already
+                atomic_files.write(state / QUOTA_FILE, msgspec.json.encode(quota.usage))
+
+
+def open_quota(state: Path, options: Mapping[str, object]) -> DailyQuota:
+    """Today's quota: the saved usage, and the configured cap.
 
     `daily_bytes` sets the cap; `unmetered = true` raises it for lines that are not paid by volume.
     """
     try:
-        kept = msgspec.json.decode((state / FILE).read_bytes(), type=QuotaUsage)
+        saved = msgspec.json.decode((state / QUOTA_FILE).read_bytes(), type=QuotaUsage)
     except (OSError, msgspec.MsgspecError):
-        kept = None
+        saved = None
     chosen = options.get("daily_bytes")
     default = UNMETERED_BYTES if options.get("unmetered") is True else DAILY_BYTES
     cap = chosen if isinstance(chosen, int) and chosen >= 0 else default
-    return DailyQuota(today(kept, datetime.now(UTC).date().isoformat()), cap)
+    return DailyQuota(today(saved, datetime.now(UTC).date().isoformat()), cap)
 
 
-def keep_purse(state: Path, purse: DailyQuota) -> None:
-    """Keep what was spent."""
-    atomic_files.write(state / FILE, msgspec.json.encode(purse.spending))
-
-
-@dataclass(slots=True)
-class RunOptions:
-    """What a run is given.
-
-    Attributes:
-        options: Of every experiment of its jobs.
-        standing: How the bulk servers have done in this run.
-    """
-
-    options: Options
-    tools: RunDependencies
-    state: Path
-    purse: DailyQuota
-    servers: tuple[BulkReply, ...] | None = None
-    standing: ServerHealth = field(default_factory=ServerHealth)
-
-    async def loading(self, name: str) -> Mapping[str, object]:
-        """The options of an experiment that loads the line; collectors are asked once.
-
-        Servers of the configuration come before those that collectors announce.
-        """
-        if self.servers is None:
-            announced = await self.tools.bulk() if self.tools.bulk is not None else ()
-            self.servers = remembered(self.state, announced)
-        own = self.options.get(name, {})
-        return {"bulk": self.servers, **own, "budget": self.purse, "standing": self.standing}
-
-    async def comparing(self) -> Mapping[str, object] | None:
-        """What `throttle` is given for a follow-up; None when the day has nothing left."""
-        return await self.loading(COMPARES) if self.purse.left else None
-
-
-@asynccontextmanager
-async def provided(
-    options: Options, jobs: Iterable[Job], tools: RunDependencies, state: Path
-) -> AsyncIterator[RunOptions]:
-    """The options of a run, with what it knows besides: anchors, collectors, servers, a purse.
-
-    What was spent is kept at the end, however the run ends.
-    """
-    around = {**_own_server(state), "anchors": _sites(tools), **options.get(LOOKS_AROUND, {})}
-    offers = {"collectors": tools.collectors, **options.get(OFFERS_NAMES, {})}
-    options = {**options, LOOKS_AROUND: around, OFFERS_NAMES: offers}
-    names = dict.fromkeys(job.experiment for job in jobs)
-    loading = [
-        name for name in names if name in tools.experiments and tools.experiments[name].alone
-    ]
-    first = loading[0] if loading else COMPARES
-    purse = open_purse(state, {**options.get(first, {}), **options.get(COMPARES, {})})
-    before = purse.spending
-    provision = RunOptions(options, tools, state, purse)
-    given = {name: await provision.loading(name) for name in loading}
-    provision.options = {**options, **given}
-    try:
-        yield provision
-    finally:
-        if purse.spending != before:
-            with suppress(OSError):  # a full disk was said already
-                keep_purse(state, purse)
-
-
-def remembered(
+def known_servers(
     state: Path, announced: Iterable[BulkReply], *, now: float | None = None
 ) -> tuple[BulkReply, ...]:
-    """The servers that are announced now, then those of other days; all are kept for later."""
+    """The servers announced now, then those of earlier days, newest first; all are saved."""
     moment = time.time() if now is None else now
-    fresh = {_place(one): Known(at=moment, server=one) for one in announced}
-    known = {**fresh, **{p: k for p, k in _memory(state).items() if p not in fresh}}
-    lasting = [one for one in known.values() if 0 <= moment - one.at <= FORGET_SECONDS]
-    newest = sorted(lasting, key=lambda one: -one.at)[:REMEMBERED]
+    fresh = {(one.address, one.port): SavedServer(at=moment, server=one) for one in announced}
+    saved = _saved_servers(state)
+    servers = {**fresh, **{key: one for key, one in saved.items() if key not in fresh}}
+    recent = [one for one in servers.values() if 0 <= moment - one.at <= FORGET_SECONDS]
+    newest = sorted(recent, key=lambda one: -one.at)[:MAX_SERVERS]
     if fresh:
         with suppress(OSError):
-            atomic_files.write(state / MEMORY, msgspec.json.encode(newest))
+            atomic_files.write(state / SERVERS_FILE, msgspec.json.encode(newest))
     return tuple(one.server for one in newest)
 
 
-def _memory(state: Path) -> dict[tuple[str, int], Known]:
+def _saved_servers(state: Path) -> dict[tuple[str, int], SavedServer]:
     try:
-        kept = msgspec.json.decode((state / MEMORY).read_bytes(), type=list[Known])
+        saved = msgspec.json.decode((state / SERVERS_FILE).read_bytes(), type=list[SavedServer])
     except (OSError, msgspec.MsgspecError):
         return {}
-    return {_place(one.server): one for one in kept}
+    return {(one.server.address, one.server.port): one for one in saved}
 
 
-def _place(server: BulkReply) -> tuple[str, int]:
-    return server.address, server.port
+def _with_run_facts(
+    configured: OptionsByExperiment, dependencies: RunDependencies, state: Path
+) -> dict[str, Mapping[str, object]]:
+    """The configured options, completed by facts of the run that need no request."""
+    # A bulk server is a machine of ours: whether it accepts a connection or refuses it, its answer
+    # shows that packets get through.
+    servers = known_servers(state, ())
+    facts: Mapping[RunFact, Mapping[str, object]] = {
+        "anchors": {"anchors": _classed_anchors(dependencies.anchors)},
+        "collectors": {"collectors": dependencies.collectors},
+        "own_server": {"own_server": servers[0].address} if servers else {},
+    }
+    options = dict(configured)
+    for name, experiment in dependencies.experiments.items():
+        for fact in experiment.given & facts.keys():
+            options[name] = {**facts[fact], **options.get(name, {})}
+    return options
 
 
-def _own_server(state: Path) -> Mapping[str, object]:
-    """A machine of ours to knock at when nothing else answers: the bulk server of other days.
-
-    Whether it takes the connection or refuses it, it answers: a packet to that port came through.
-    """
-    known = remembered(state, ())
-    return {"own_server": known[0].address} if known else {}
-
-
-def _sites(tools: RunDependencies) -> tuple[Anchor, ...]:
-    """The run's own anchors with their classes; one that nobody classed counts as abroad."""
+def _classed_anchors(references: Iterable[Reference]) -> tuple[Anchor, ...]:
+    """The run's anchors with the classes of the bundled list; unknown ones count as abroad."""
     classed = {one.url: one for one in anchors()}
     return tuple(
         classed.get(one.url, Anchor(one.url, foreign=one.foreign is not False, essential=False))
-        for one in tools.anchors
+        for one in references
     )

@@ -1,8 +1,7 @@
-"""Finished records go out: to `-o`, to whoever keeps them, to the tally. A disk may say no.
+"""Write finished records: to `-o`, to the stores, to the counts of outcomes.
 
-A disk that is full costs one line on stderr and the exit code, never the run, however many files
-were to lie on it: what cannot be written here may still be spooled and sent, and the other way
-round.
+A full disk costs one warning and the exit code, never the run, however many files are on it: a
+record that cannot be written to `-o` may still be spooled and uploaded, and vice versa.
 """
 
 import asyncio
@@ -15,25 +14,25 @@ from typing import ParamSpec
 
 from probe import codec
 from probe.model import Record
+from probe.runner.dependencies import RecordStore
 from probe.runner.journal import Journal
-from probe.runner.ports import RecordStore
 from probe.stdout import STDOUT, STDOUT_HANDLE, silence_stdout
 
 P = ParamSpec("P")
 
-# Journal, results and spool lie in one folder, on one disk: for a person that is one trouble.
+# Journal, results and spool are on one disk, so a full one is reported once for all three.
 _STATE = "into the state folder"
 
 
 class Sink:
-    """Where `-o` writes records, one line each, as they come."""
+    """The output of `-o`: one record a line."""
 
     def __init__(self, handle: int | None) -> None:
         self._handle = handle
 
     @classmethod
     def open(cls, path: str | None) -> "Sink":
-        """Begin a file anew (`-` is stdout, None is nowhere); raises `OSError`."""
+        """Open a file and truncate it (`-`: stdout, None: no output); raises `OSError`."""
         if path is None:
             return cls(None)
         if path == STDOUT:
@@ -48,7 +47,7 @@ class Sink:
             rest = rest[os.write(self._handle, rest) :]
 
     def give_up(self) -> None:
-        """Write nothing any more."""
+        """Close the output; later writes are ignored."""
         self.close()
         self._handle = None
 
@@ -60,121 +59,120 @@ class Sink:
 
 
 class RecordWriter:
-    """Takes each record of a run exactly once.
+    """Writes each record of a run exactly once.
 
-    Whatever forces bytes to a disk is done by one thread, in order, so that a slow card delays no
-    measurement; at the end it is waited for.
+    One thread does all synchronous disk writes, in order, so that a slow SD card delays no
+    measurement; `flushed` waits for it.
 
     Attributes:
-        outcomes: How many records came to which outcome.
+        outcomes: Records by outcome.
     """
 
     def __init__(
         self,
         sink: Sink,
-        keepers: Sequence[RecordStore],
+        stores: Sequence[RecordStore],
         journal: Journal,
         *,
-        seen: Callable[[Record], None],
+        show: Callable[[Record], None],
         warn: Callable[[str], None],
     ) -> None:
         self.outcomes: Counter[str] = Counter()
         self._sink = sink
-        self._keepers = list(keepers)
+        self._stores = list(stores)
         self._journal: Journal | None = journal
-        self._seen = seen
+        self._show = show
         self._warn = warn
         self._bugs: list[BaseException] = []
-        self._told: list[str] = []
+        self._warnings: list[str] = []
         self._disk = ThreadPoolExecutor(1, "disk")
 
     @property
     def trouble(self) -> str | None:
-        """The first complaint of a disk, or None."""
-        return self._told[0] if self._told else None
+        """The first warning about a disk, or None."""
+        return self._warnings[0] if self._warnings else None
 
     def hold(self, record: Record) -> None:
-        """It is not judged yet: remember it on disk, should we be killed."""
-        self._later(self._noting, lambda journal: journal.hold(record))
+        """Write a record that is not judged yet to the journal, in case the process is killed."""
+        self._enqueue(self._update_journal, lambda journal: journal.hold(record))
 
     def take(self, record: Record, *, held: bool = False) -> None:
-        """Write, keep and count one finished record."""
+        """Write, store and count one finished record."""
         if record.verdict is not None:
             self.outcomes[record.verdict.outcome] += 1
         line = codec.encode(record)
         self._write(line)
-        self._seen(record)
-        self._later(self._keep, record, line)
+        self._show(record)
+        self._enqueue(self._store, record, line)
         if held:
-            self._later(self._noting, lambda journal: journal.release(record.id))
+            self._enqueue(self._update_journal, lambda journal: journal.release(record.id))
 
-    def hand_on_left_over(self, finish: Callable[[Record], Record]) -> int:
-        """Keep what a killed run was still holding, judged as it is; returns how many."""
-        left = () if self._journal is None else self._journal.left_over()
-        for record in left:
-            finished = finish(record)
-            self._keep(finished, codec.encode(finished))
-            self._noting(lambda journal, id_=record.id: journal.release(id_))  # type: ignore[misc]
-        self.settled()
-        return len(left)
+    def recover(self, judge: Callable[[Record], Record]) -> int:
+        """Judge and store the records that a killed run was holding; returns how many."""
+        held = () if self._journal is None else self._journal.held()
+        for record in held:
+            judged = judge(record)
+            self._store(judged, codec.encode(judged))
+            self._update_journal(lambda journal, id_=record.id: journal.release(id_))  # type: ignore[misc]
+        self.clear_journal()
+        return len(held)
 
-    def settled(self) -> None:
-        """Nothing is held any more."""
-        self._later(self._noting, lambda journal: journal.clear())
+    def clear_journal(self) -> None:
+        """Empty the journal: nothing is held any more."""
+        self._enqueue(self._update_journal, lambda journal: journal.clear())
 
     async def flushed(self) -> None:
-        """Wait until everything is on the disk, or was refused by it; a bug in there is raised."""
+        """Wait until everything is written or was refused; raises exceptions of our own code."""
         await self.caught_up()
         for bug in self._bugs:
             raise bug
 
     async def caught_up(self) -> None:
-        """Wait until the disk has seen what it was given: what waits for it fills the memory."""
+        """Wait for the queued disk writes; without this the queue could fill the memory."""
         await asyncio.wrap_future(self._disk.submit(lambda: None))
 
     def close(self) -> None:
-        """Finish, waiting for the disk."""
+        """Stop the disk thread when its queue is empty."""
         self._disk.shutdown()
 
-    def _later(self, do: Callable[P, None], *given: P.args, **named: P.kwargs) -> None:
-        self._disk.submit(do, *given, **named).add_done_callback(self._look_for_bugs)
+    def _enqueue(self, write: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        self._disk.submit(write, *args, **kwargs).add_done_callback(self._note_bug)
 
-    def _look_for_bugs(self, done: Future[None]) -> None:
+    def _note_bug(self, done: Future[None]) -> None:
         bug = done.exception()
         if bug is not None:
             self._bugs.append(bug)
 
-    def _keep(self, record: Record, line: bytes) -> None:
-        for keeper in tuple(self._keepers):
+    def _store(self, record: Record, line: bytes) -> None:
+        for store in tuple(self._stores):
             try:
-                keeper.keep(record, line)
+                store.keep(record, line)
             except OSError as error:
-                self._keepers.remove(keeper)
-                self._journal = None  # what is still in it is for the next run to hand on
-                self._complain(_STATE, error)
+                self._stores.remove(store)
+                self._journal = None  # the next run recovers what is still in it
+                self._warn_once(_STATE, error)
 
-    def _noting(self, note: Callable[[Journal], None]) -> None:
+    def _update_journal(self, update: Callable[[Journal], None]) -> None:
         if self._journal is None:
             return
         try:
-            note(self._journal)
+            update(self._journal)
         except OSError as error:
             self._journal = None
-            self._complain(_STATE, error)
+            self._warn_once(_STATE, error)
 
     def _write(self, line: bytes) -> None:
         try:
             self._sink.write(line)
         except BrokenPipeError:
-            self._sink.give_up()  # the reader has seen enough; that is no trouble
+            self._sink.give_up()  # the reader closed the pipe, which is no error
             silence_stdout()
         except OSError as error:
             self._sink.give_up()
-            self._complain("the output file", error)
+            self._warn_once("the output file", error)
 
-    def _complain(self, what: str, error: OSError) -> None:
-        reason = f"cannot write {what}: {error.strerror or error}; going on without"
-        if reason in self._told:
-            return
-        self._told.append(reason)
-        self._warn(reason)
+    def _warn_once(self, what: str, error: OSError) -> None:
+        warning = f"cannot write {what}: {error.strerror or error}; going on without"
+        if warning not in self._warnings:
+            self._warnings.append(warning)
+            self._warn(warning)

@@ -1,33 +1,35 @@
-"""Do many jobs, so many at a time, and never two on one host at once."""
+"""Run jobs concurrently, at most one on each host."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from probe.ordering import Job
 
-Do = Callable[[Job], Awaitable[None]]
+JobFunction = Callable[[Job], Awaitable[None]]
 
 
 class Pool:
-    """Jobs in their order, of which those on a busy host let others go first.
+    """Jobs in their order, except that a job on a busy host is postponed.
 
     Attributes:
         waiting: Jobs that were not begun, in order.
-        under_way: Jobs that were begun and did not end: what was cut, when the pool was.
+        under_way: Jobs that were begun and did not end; after a cancellation, the cancelled ones.
     """
 
-    def __init__(self, jobs: Iterable[Job], do: Do, *, enough: Callable[[], bool]) -> None:
+    def __init__(
+        self, jobs: Iterable[Job], run_job: JobFunction, *, enough: Callable[[], bool]
+    ) -> None:
         self.waiting = dict.fromkeys(jobs)
         self.under_way: dict[Job, None] = {}
-        self._do = do
+        self._run_job = run_job
         self._enough = enough
         self._busy: set[str] = set()
         self._freed = asyncio.Event()
 
-    async def run(self, abreast: int) -> None:
-        """Do them all, or stop beginning new ones once it is `enough`."""
+    async def run(self, concurrency: int) -> None:
+        """Run all jobs; begin no more once it is `enough`."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(abreast, len(self.waiting))):
+            for _ in range(min(concurrency, len(self.waiting))):
                 group.create_task(self._work())
 
     async def _work(self) -> None:
@@ -41,7 +43,7 @@ class Pool:
             self.under_way[job] = None
             self._busy.add(job.host)
             try:
-                await self._do(job)
+                await self._run_job(job)
                 del self.under_way[job]
             finally:
                 self._busy.discard(job.host)

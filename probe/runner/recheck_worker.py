@@ -1,12 +1,11 @@
-"""A control that repeats also looks at what probes ask for, within seconds.
+"""Rechecks: a repeating control measures what probes ask for, within seconds.
 
-It looks only at what its operator listed, and at addresses that probes were given for it: whether
-an address can prove the name is best seen from where nobody interferes.
+It measures only targets that its operator listed, and addresses that probes got for them: only from
+a network without interference can it be seen whether an address has a certificate for the name.
 """
 
 import asyncio
 import dataclasses
-import ipaddress
 import random
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -22,38 +21,42 @@ from probe.client.control_client import answer_rechecks
 from probe.client.endpoint import CollectorEndpoint
 from probe.client.enrolment import ensure_enrolled
 from probe.client.keys import KeysError
+from probe.compare import is_address
 from probe.crash_log import save_traceback
 from probe.experiments.operations import TcpConnect, TlsHandshake
 from probe.experiments.step_log import StepLog
-from probe.judge import RULESET
+from probe.judge import RULESET, judge
 from probe.model import Record, Role, Tcp
 from probe.ordering import LIMITS, Job, host_of, port_of
 from probe.report.console import Console
 from probe.runner import record_builder
+from probe.runner.bugs import bug_reporter
 from probe.runner.byte_budget import ByteBudget
+from probe.runner.dependencies import RunDependencies, Session
 from probe.runner.jobs import JobList
 from probe.runner.measurer import Measurer, NotMeasured
-from probe.runner.ports import RunDependencies, Session
 from probe.runner.record_builder import Measurement, RunHeader
-from probe.runner.wiring import kit
+from probe.runner.wiring import run_dependencies
 
-ADDRESSES = 4
+MAX_ADDRESSES = 4
 _PORTS = frozenset({80, 443})
-_LIMIT = 5.0
+_TIMEOUT = 5.0
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
 
 
 @asynccontextmanager
-async def answering(outfit: ClientContext, found: JobList, console: Console) -> AsyncIterator[None]:
-    """While in here, answer; does nothing unless this is a control that repeats."""
-    settings = outfit.settings
+async def recheck_workers(
+    context: ClientContext, jobs: JobList, console: Console
+) -> AsyncIterator[None]:
+    """Answer rechecks meanwhile, if this is a repeating control."""
+    settings = context.settings
     if settings.role != "control" or settings.every is None or not settings.upload:
         yield
         return
-    listed = frozenset(job.url for job in found.jobs)
+    listed = frozenset(job.url for job in jobs.jobs)
     tasks = [
-        asyncio.create_task(_answer(outfit, one, listed, console)) for one in outfit.collectors
+        asyncio.create_task(_answer(context, one, listed, console)) for one in context.collectors
     ]
     try:
         yield
@@ -64,95 +67,93 @@ async def answering(outfit: ClientContext, found: JobList, console: Console) -> 
 
 
 async def _answer(
-    outfit: ClientContext, endpoint: CollectorEndpoint, listed: Collection[str], console: Console
+    context: ClientContext, endpoint: CollectorEndpoint, listed: Collection[str], console: Console
 ) -> None:
-    """Answer one collector for ever; what breaks is begun again."""
+    """Answer the rechecks of one collector until cancelled; after an error, start again."""
     wait = _FIRST_WAIT
     while True:
         try:
-            async with kit(outfit) as tools, CollectorClient(endpoint) as client:
-                identity = outfit.keys.identity(endpoint.url, role="control")
-                await ensure_enrolled(client, outfit.keys, identity, outfit.settings.invite)
+            async with (
+                run_dependencies(context) as dependencies,
+                CollectorClient(endpoint) as client,
+            ):
+                identity = context.keys.identity(endpoint.url, role="control")
+                await ensure_enrolled(client, context.keys, identity, context.settings.invite)
                 wait = _FIRST_WAIT
-                worker = RecheckWorker(outfit, tools, console)
+                worker = RecheckWorker(context, dependencies, console)
                 await answer_rechecks(client, worker.measure, listed=listed, warn=console.note)
         except (CollectorError, KeysError) as error:
             console.note(f"rechecks: {error}")
-        except Exception as error:  # noqa: BLE001 - a bug of ours must not end a control
-            console.warn(
-                f"a bug of ours in rechecks ({type(error).__name__}); {save_traceback(error)}"
-            )
+        except Exception as error:  # noqa: BLE001 - a bug must not end a control
+            where = save_traceback(error)
+            console.warn(f"internal error in rechecks ({type(error).__name__}); {where}")
         await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - no secret
         wait = min(wait * 2, _LONGEST_WAIT)
 
 
 class RecheckWorker:
-    """Looks at one target whenever it is asked to."""
+    """Measures one target for each recheck."""
 
-    def __init__(self, outfit: ClientContext, tools: RunDependencies, console: Console) -> None:
-        self._settings = outfit.settings
-        self._kit = tools
+    def __init__(
+        self, context: ClientContext, dependencies: RunDependencies, console: Console
+    ) -> None:
+        self._settings = context.settings
+        self._dependencies = dependencies
         self._console = console
 
-    async def measure(self, job: RecheckJob) -> Record | None:
-        """One finished record, or None when it could not be measured."""
-        async with self._kit.session() as session:
+    async def measure(self, recheck: RecheckJob) -> Record | None:
+        """One finished record, or None when the target could not be measured."""
+        experiments = self._dependencies.experiments.values()
+        experiment = next(one.name for one in experiments if one.fetches_pages)
+        async with self._dependencies.session() as session:
             try:
-                look = await self._look(session, Job("web", job.input))
-            except NotMeasured as why:
-                self._console.note(f"recheck of {job.input}: {why}")
+                measurement = await self._measure(session, Job(experiment, recheck.input))
+            except NotMeasured as error:
+                self._console.note(f"recheck of {recheck.input}: {error}")
                 return None
-            look = await self._addresses(look, job.addresses)
-        heading = RunHeader(uuid7.new(), self._settings.lab, RULESET)
-        record = record_builder.build(look, heading, await self._kit.whereabouts())
-        clean = record_builder.fit(self._kit.scrub(record))
-        return replace(clean, verdict=self._kit.judge(clean))
+            measurement = await self._with_addresses(measurement, recheck.addresses)
+        header = RunHeader(uuid7.new(), self._settings.lab, RULESET)
+        vantage = await self._dependencies.vantage()
+        record = record_builder.build(measurement, header, vantage)
+        record = record_builder.fit(record_builder.scrubbed(record))
+        return replace(record, verdict=judge(record))
 
-    async def _look(self, session: Session, job: Job) -> Measurement:
+    async def _measure(self, session: Session, job: Job) -> Measurement:
         settings = self._settings
         limit = LIMITS["watch"].bytes
-        looker = Measurer(
-            self._kit.experiments,
+        measurer = Measurer(
+            self._dependencies.experiments,
             session,
             ByteBudget(limit, lambda: session.bytes_in + session.bytes_out),
-            harmless=self._kit.harmless,
+            harmless=self._dependencies.harmless,
             profile=settings.profile,
             options=settings.options,
             seed=settings.seed or 0,
-            bug=self._bug,
+            report_bug=bug_reporter(self._console),
         )
-        look = await looker.first(job)
-        # One failure here would be taken for "it fails everywhere": look twice before saying so.
-        return await looker.second(look, (), ()) if looker.wanted(look) else look
+        measurement = await measurer.measure(job)
+        # Rules read a failure at a control as "it fails everywhere", so it must be confirmed.
+        if measurer.needs_confirmation(measurement):
+            return await measurer.confirm(measurement, (), ())
+        return measurement
 
-    async def _addresses(self, look: Measurement, addresses: Sequence[str]) -> Measurement:
-        """Whether the addresses that a probe was given are reached, and can prove the name."""
-        url = look.job.url
+    async def _with_addresses(
+        self, measurement: Measurement, addresses: Sequence[str]
+    ) -> Measurement:
+        """Also connect to the addresses that a probe got, to see whether they prove the name."""
+        url, net = measurement.job.url, measurement.net
         port = port_of(url)
-        seen = {step.address for step in look.steps if isinstance(step, Tcp)}
-        fresh = [a for a in addresses if _is_address(a) and a not in seen and look.net.safe(a)]
         if port not in _PORTS:
-            return look
-        trail = StepLog(look.steps)
-        for address in fresh[:ADDRESSES]:
+            return measurement
+        tried = {step.address for step in measurement.steps if isinstance(step, Tcp)}
+        untried = [a for a in addresses if is_address(a) and a not in tried and net.safe(a)]
+        log = StepLog(measurement.steps)
+        for address in untried[:MAX_ADDRESSES]:
             if url.startswith("http:"):
-                trail.add(
-                    await look.net.tcp(TcpConnect(address, port, limit=_LIMIT)), role=Role.NEUTRAL
-                )
-                continue
-            shaken = await look.net.tls(TlsHandshake(address, port, host_of(url), limit=_LIMIT))
-            trail.chain(shaken, role=Role.NEUTRAL)
-        elapsed = time.monotonic() - look.origin
-        return dataclasses.replace(look, steps=trail.steps, elapsed=elapsed)
-
-    def _bug(self, job: Job, error: BaseException) -> None:
-        where = save_traceback(error, job.url)
-        self._console.warn(f"a bug of ours while looking at {job.url}; {where}")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+                step = await net.tcp(TcpConnect(address, port, limit=_TIMEOUT))
+                log.add(step, role=Role.NEUTRAL)
+            else:
+                steps = await net.tls(TlsHandshake(address, port, host_of(url), limit=_TIMEOUT))
+                log.chain(steps, role=Role.NEUTRAL)
+        elapsed = time.monotonic() - measurement.origin
+        return dataclasses.replace(measurement, steps=log.steps, elapsed=elapsed)

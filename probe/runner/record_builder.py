@@ -1,4 +1,4 @@
-"""From steps to a record that may be written: built, and small enough to send."""
+"""From steps to a record that may be written: built, scrubbed, within the size limit."""
 
 import base64
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from probe import codec
 from probe.model import Control, Http, Record, RunFacts, Span, Steps, Vantage
 from probe.ordering import Job
-from probe.runner.ports import TargetNet
+from probe.runner.dependencies import TargetNet
+from probe.scrub import allowed_addresses, scrub
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One target as it was measured, not judged yet.
+    """One target as it was measured, before judging.
 
     Attributes:
-        origin: The monotonic instant its steps count from.
-        net: Kept for the second look, which goes on counting.
+        origin: The monotonic instant that the times of its steps count from.
+        net: Kept for the confirmation, whose steps count from the same origin.
         loaded: When another experiment loaded the line meanwhile.
     """
 
@@ -38,7 +39,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class RunHeader:
-    """What all records of one run share."""
+    """The fields that all records of a run share."""
 
     run: str
     lab: bool
@@ -46,37 +47,47 @@ class RunHeader:
 
 
 def instant(moment: datetime) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
+    """Format an instant as RFC 3339, in UTC with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def build(
-    look: Measurement, heading: RunHeader, vantage: Vantage, controls: "Sequence[Control]" = ()
+    measurement: Measurement,
+    header: RunHeader,
+    vantage: Vantage,
+    controls: "Sequence[Control]" = (),
 ) -> Record:
-    """The record of one look, without facts of the line and without a verdict."""
-    certs = {digest: base64.b64encode(der).decode() for digest, der in look.net.certs.items()}
+    """The record of one measurement, without facts of the line and without a verdict."""
+    certs = {
+        digest: base64.b64encode(der).decode() for digest, der in measurement.net.certs.items()
+    }
     return Record(
-        id=look.id,
-        run=heading.run,
-        experiment=look.job.experiment,
-        input=look.job.url,
-        category=look.job.category,
-        lab=heading.lab,
-        started_at=instant(look.started),
-        elapsed=round(look.elapsed, 6),
+        id=measurement.id,
+        run=header.run,
+        experiment=measurement.job.experiment,
+        input=measurement.job.url,
+        category=measurement.job.category,
+        lab=header.lab,
+        started_at=instant(measurement.started),
+        elapsed=round(measurement.elapsed, 6),
         vantage=vantage,
-        steps=look.steps,
+        steps=measurement.steps,
         certs=certs,
         control=tuple(controls),
-        loaded=look.loaded,
-        ruleset=heading.ruleset,
+        loaded=measurement.loaded,
+        ruleset=header.ruleset,
     )
 
 
-def fit(record: Record, limit: int = codec.LINE_LIMIT - 16 * 1024) -> Record:
-    """Leave out the bulkiest evidence, page bodies and then certificates, of an overlong record.
+def scrubbed(record: Record) -> Record:
+    """The record without any address except those that were answered for the target or dialled."""
+    return scrub(record, allowed=allowed_addresses(record.steps))
 
-    The limit leaves room for a verdict.
+
+def fit(record: Record, limit: int = codec.LINE_LIMIT - 16 * 1024) -> Record:
+    """Shorten a record that exceeds the limit: drop page bodies, then certificates, then steps.
+
+    The default limit leaves room for a verdict.
     """
     if len(codec.encode(record)) <= limit:
         return record
@@ -87,14 +98,14 @@ def fit(record: Record, limit: int = codec.LINE_LIMIT - 16 * 1024) -> Record:
     if len(codec.encode(smaller)) <= limit:
         return smaller
     smaller = replace(smaller, certs={})
-    # What is still too long after that came from somebody who wanted it to be.
+    # Only a hostile server makes a record that is still too long.
     while len(codec.encode(smaller)) > limit and smaller.steps:
         smaller = replace(smaller, steps=smaller.steps[: len(smaller.steps) // 2])
     return smaller
 
 
 def run_record(
-    heading: RunHeader,
+    header: RunHeader,
     vantage: Vantage,
     *,
     started: datetime,
@@ -102,17 +113,17 @@ def run_record(
     steps: Steps,
     facts: RunFacts,
 ) -> Record:
-    """The one record that speaks of the run itself; its id is the run's."""
+    """The record of the run itself; its id is the run's."""
     return Record(
-        id=heading.run,
-        run=heading.run,
+        id=header.run,
+        run=header.run,
         experiment="run",
         input="",
-        lab=heading.lab,
+        lab=header.lab,
         started_at=instant(started),
         elapsed=round(elapsed, 6),
         vantage=vantage,
         steps=steps,
         facts=facts,
-        ruleset=heading.ruleset,
+        ruleset=header.ruleset,
     )

@@ -1,7 +1,7 @@
-"""The volunteer's own copy of what was measured: one file of records for each run, capped.
+"""The volunteer's own copy of all records: one file for each run, capped in number and size.
 
-It is theirs to read, to show to a journalist and to delete; nothing here is sent. Records are read
-back as what they are by now: bytes on a disk, perhaps from somebody else's machine.
+Nothing is uploaded from here. Files may have been damaged, edited or copied from another machine,
+so they are read as untrusted input.
 """
 
 import contextlib
@@ -23,28 +23,28 @@ _NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 class ResultsError(Exception):
-    """What was asked for is not there, or cannot be read; one line."""
+    """A record or run does not exist or cannot be read; the message is one line."""
 
 
-class BriefHit(msgspec.Struct, frozen=True):
-    """A rule that held, as far as a list shows it."""
+class HitHeader(msgspec.Struct, frozen=True):
+    """The part of a rule hit that lists show."""
 
     id: str
     reason: str = ""
 
 
-class BriefVerdict(msgspec.Struct, frozen=True):
-    """A verdict, as far as a list shows it."""
+class VerdictHeader(msgspec.Struct, frozen=True):
+    """The part of a verdict that lists show."""
 
     outcome: Outcome
     mechanisms: tuple[Mechanism, ...] = ()
     stage: Stage = Stage.SUSPECTED
     confidence: float = 0.0
-    rules: tuple[BriefHit, ...] = ()
+    rules: tuple[HitHeader, ...] = ()
 
 
-class BriefVantage(msgspec.Struct, frozen=True):
-    """A vantage, as far as a list shows it."""
+class VantageHeader(msgspec.Struct, frozen=True):
+    """The part of a vantage point that lists show."""
 
     country: str | None = None
     asn: int | None = None
@@ -53,27 +53,27 @@ class BriefVantage(msgspec.Struct, frozen=True):
 
 
 class RecordHeader(msgspec.Struct, frozen=True):
-    """The head of a record: quick to read, and tolerant of fields that came later."""
+    """The fields of a record that lists show: quick to decode; unknown fields are ignored."""
 
     id: str
     run: str
     experiment: str
     input: str
     started_at: str
-    vantage: BriefVantage = BriefVantage()
+    vantage: VantageHeader = VantageHeader()
     category: str | None = None
     lab: bool = False
-    verdict: BriefVerdict | None = None
+    verdict: VerdictHeader | None = None
     facts: RunFacts | None = None
 
 
 @dataclass(slots=True)
 class RunSummary:
-    """One run as the list shows it."""
+    """One run in the list of runs."""
 
     run: str
     started_at: str = ""
-    vantage: BriefVantage = field(default_factory=BriefVantage)
+    vantage: VantageHeader = field(default_factory=VantageHeader)
     outcomes: Counter[str] = field(default_factory=Counter)
     records: int = 0
     lab: bool = False
@@ -81,7 +81,7 @@ class RunSummary:
 
 
 class Results:
-    """Everything kept in `home/results`."""
+    """The files in the folder `results` of the state folder."""
 
     def __init__(self, home: Path, *, cap_bytes: int = CAP_BYTES, cap_runs: int = CAP_RUNS) -> None:
         self.folder = home / "results"
@@ -89,9 +89,9 @@ class Results:
         self._cap_runs = cap_runs
 
     def keep(self, record: Record, line: bytes) -> None:
-        """Append one finished record to its run's file; raises `OSError` when the disk will not."""
+        """Append one finished record to its run's file; raises `OSError` if the disk is full."""
         if not _NAME.fullmatch(record.run):
-            raise ResultsError(f"run {record.run!r}: not a name for a file")
+            raise ResultsError(f"run {record.run!r}: not usable as a file name")
         atomic_files.folder(self.folder)
         path = self.folder / f"{record.run}.jsonl"
         handle = atomic_files.private_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -101,7 +101,7 @@ class Results:
                 rest = rest[file.write(rest) :]
 
     def trim(self) -> int:
-        """Drop the oldest runs past the caps; returns how many."""
+        """Delete the oldest runs beyond the caps; returns how many."""
         files = self.files()
         excess = sum(file.stat().st_size for file in files) - self._cap_bytes
         dropped = 0
@@ -114,35 +114,30 @@ class Results:
         return dropped
 
     def files(self) -> list[Path]:
-        """One file for each run, oldest first: identifiers of runs sort by time."""
+        """One file for each run, oldest first (run ids sort by time)."""
         return sorted(self.folder.glob("*.jsonl")) if self.folder.is_dir() else []
 
 
 def summaries(files: Iterable[Path]) -> list[RunSummary]:
-    """What each run came to, newest first."""
+    """A summary of each run, newest first."""
     found: dict[str, RunSummary] = {}
-    for _, _, brief in _briefs(files):
-        _count(found.setdefault(brief.run, RunSummary(brief.run)), brief)
+    for header in record_headers(files):
+        _count(found.setdefault(header.run, RunSummary(header.run)), header)
     return sorted(found.values(), key=lambda one: one.started_at, reverse=True)
 
 
-def briefs(files: Iterable[Path]) -> Iterator[RecordHeader]:
-    """The head of every record."""
-    return (brief for _, _, brief in _briefs(files))
-
-
-def lines(files: Iterable[Path]) -> Iterator[tuple[RecordHeader, bytes]]:
-    """Every record as it was written, with its head."""
-    return ((brief, line) for _, line, brief in _briefs(files))
+def record_headers(files: Iterable[Path]) -> Iterator[RecordHeader]:
+    """The header of every record."""
+    return (header for header, _ in lines(files))
 
 
 def find(files: Iterable[Path], wanted: str) -> Record:
-    """The record with this id (or its beginning), else the newest of this URL or host."""
+    """The record with this id (or id prefix), else the newest of this URL or host."""
     best: tuple[tuple[bool, str], bytes] | None = None
-    for _, line, brief in _briefs(files):
-        exact = len(wanted) >= 8 and brief.id.startswith(wanted)
-        if exact or _is_of(brief, wanted):
-            rank = (exact, brief.started_at)
+    for header, line in lines(files):
+        exact = len(wanted) >= 8 and header.id.startswith(wanted)
+        if exact or _matches(header, wanted):
+            rank = (exact, header.started_at)
             best = max(best, (rank, line)) if best else (rank, line)
     if best is None:
         raise ResultsError(f"{wanted}: no record with this id, URL or host")
@@ -150,7 +145,7 @@ def find(files: Iterable[Path], wanted: str) -> Record:
 
 
 def find_run(files: Iterable[Path], wanted: str) -> str | None:
-    """The run whose id begins so, or `last` for the newest."""
+    """The id of the run with this id prefix, or of the newest run for `last`."""
     runs = [one.run for one in summaries(files)]
     if wanted == "last":
         return runs[0] if runs else None
@@ -158,36 +153,36 @@ def find_run(files: Iterable[Path], wanted: str) -> str | None:
 
 
 def decoded(line: bytes) -> Record:
-    """A whole record."""
+    """Decode a whole record."""
     try:
         return codec.decode(line)
     except codec.WireError as error:
         raise ResultsError(f"a record cannot be read: {error}") from error
 
 
-def _is_of(brief: RecordHeader, wanted: str) -> bool:
-    bare = brief.input.partition("://")[2]
-    names = {brief.input, bare, bare.partition("/")[0]}
+def _matches(header: RecordHeader, wanted: str) -> bool:
+    bare = header.input.partition("://")[2]
+    names = {header.input, bare, bare.partition("/")[0]}
     return wanted in names or wanted.rstrip("/") in {name.rstrip("/") for name in names}
 
 
-def _count(summary: RunSummary, brief: RecordHeader) -> None:
-    summary.started_at = min(filter(None, (summary.started_at, brief.started_at)), default="")
-    summary.lab |= brief.lab
-    if brief.vantage.asn or brief.vantage.country:
-        summary.vantage = brief.vantage
-    if brief.facts is not None:
-        summary.ended = brief.facts.ended
-    if brief.verdict is not None:
+def _count(summary: RunSummary, header: RecordHeader) -> None:
+    summary.started_at = min(filter(None, (summary.started_at, header.started_at)), default="")
+    summary.lab |= header.lab
+    if header.vantage.asn or header.vantage.country:
+        summary.vantage = header.vantage
+    if header.facts is not None:
+        summary.ended = header.facts.ended
+    if header.verdict is not None:
         summary.records += 1
-        summary.outcomes[brief.verdict.outcome] += 1
+        summary.outcomes[header.verdict.outcome] += 1
 
 
 _decoder = msgspec.json.Decoder(RecordHeader)
 
 
-def _briefs(files: Iterable[Path]) -> Iterator[tuple[Path, bytes, RecordHeader]]:
-    """Every line that is a record; one that is torn or foreign is passed over."""
+def lines(files: Iterable[Path]) -> Iterator[tuple[RecordHeader, bytes]]:
+    """The header and the encoding of every record; other lines are skipped."""
     for path in files:
         try:
             file = path.open("rb")
@@ -196,4 +191,4 @@ def _briefs(files: Iterable[Path]) -> Iterator[tuple[Path, bytes, RecordHeader]]
         with file:
             while line := file.readline(codec.LINE_LIMIT + 2):
                 with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeError):
-                    yield path, line.rstrip(b"\n"), _decoder.decode(line)
+                    yield _decoder.decode(line), line.rstrip(b"\n")

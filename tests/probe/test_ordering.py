@@ -1,9 +1,9 @@
-"""The order of work: shuffled, repeatable, and never twice in a row on one host."""
+"""The order of jobs (shuffled, repeatable, spread over hosts) and the choice of reference sites."""
 
 from hypothesis import given, strategies as st
 
 from probe.experiments.interface import Reference
-from probe.ordering import Job, confirm_reserve, order, port_of, references_for, share
+from probe.ordering import Job, confirm_reserve, order, port_of, references_for
 
 HOSTS = st.lists(st.sampled_from(["a.kz", "b.kz", "c.kz", "d.org"]), max_size=30)
 
@@ -13,14 +13,16 @@ def jobs(hosts: list[str]) -> list[Job]:
 
 
 @given(HOSTS, st.integers(0, 2**32))
-def test_an_order_is_the_same_jobs_and_can_be_repeated(hosts: list[str], seed: int) -> None:
+def test_an_order_has_all_jobs_and_can_be_repeated(hosts: list[str], seed: int) -> None:
     found = order(jobs(hosts), seed)
     assert sorted(found, key=str) == sorted(jobs(hosts), key=str)
     assert order(reversed(jobs(hosts)), seed) == found
 
 
 @given(HOSTS, st.integers(0, 2**32))
-def test_the_second_job_on_a_host_waits_for_the_first_on_all(hosts: list[str], seed: int) -> None:
+def test_the_second_job_of_a_host_follows_the_first_of_all_hosts(
+    hosts: list[str], seed: int
+) -> None:
     found = order(jobs(hosts), seed)
     first = len(set(hosts))
     assert len({job.host for job in found[:first]}) == first
@@ -32,7 +34,7 @@ def test_another_seed_is_another_order() -> None:
     assert order([*many, *many], 1) == order(many, 1)
 
 
-def test_a_site_does_not_vouch_for_itself_nor_for_its_address() -> None:
+def test_a_reference_site_is_unrelated_to_the_target() -> None:
     job = Job("web", "https://www.bad.kz/")
     anchors = [Reference("https://bad.kz/", "1.1.1.1"), Reference("https://good.kz/", "1.1.1.2")]
     found = [Reference("https://x.org/", "9.9.9.9"), Reference("https://y.org/", "9.9.9.8")]
@@ -53,7 +55,7 @@ def test_anchors_and_found_sites_alternate() -> None:
     assert first == {True, False}
 
 
-def test_ports_are_said_or_implied() -> None:
+def test_ports_are_explicit_or_implied() -> None:
     assert [port_of(url) for url in ("http://a/", "https://a/", "https://a:8443/")] == [
         80,
         443,
@@ -61,12 +63,7 @@ def test_ports_are_said_or_implied() -> None:
     ]
 
 
-@given(st.integers(0, 2**64), st.text())
-def test_a_share_is_a_fraction(seed: int, text: str) -> None:
-    assert 0 <= share(seed, text) < 1
-
-
-def test_second_looks_never_take_more_than_half() -> None:
-    assert confirm_reserve(0, abreast=8, each=5.0, whole=60.0) == 0
-    assert confirm_reserve(16, abreast=8, each=5.0, whole=60.0) == 10.0
-    assert confirm_reserve(1000, abreast=8, each=5.0, whole=60.0) == 30.0
+def test_confirmations_take_at_most_half_of_the_time() -> None:
+    assert confirm_reserve(0, concurrency=8, each=5.0, whole=60.0) == 0
+    assert confirm_reserve(16, concurrency=8, each=5.0, whole=60.0) == 10.0
+    assert confirm_reserve(1000, concurrency=8, each=5.0, whole=60.0) == 30.0

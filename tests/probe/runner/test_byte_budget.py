@@ -13,66 +13,66 @@ from probe.experiments.operations import (
     TransferRequest,
 )
 from probe.runner.byte_budget import HTTP_BYTES, BudgetedNet, ByteBudget, BytesSpent
-from tests.probe.stage import SYSTEM, Stage
+from tests.probe.fake_run import SYSTEM, FakeSession
 
 
-async def spend(limit: int, each: int, abreast: int) -> tuple[int, int]:
+async def spend(limit: int, each: int, concurrency: int) -> tuple[int, int]:
     used = 0
     refused = 0
-    allowance = ByteBudget(limit, lambda: used)
+    budget = ByteBudget(limit, lambda: used)
 
     async def one() -> None:
         nonlocal used, refused
         try:
-            async with allowance.room(HTTP_BYTES):
+            async with budget.reserve(HTTP_BYTES):
                 await asyncio.sleep(0.001)
                 used += each
         except BytesSpent:
             refused += 1
 
-    await asyncio.gather(*(one() for _ in range(abreast)))
+    await asyncio.gather(*(one() for _ in range(concurrency)))
     return used, refused
 
 
 @pytest.mark.parametrize("each", [10, 1_000, 300_000])
 @pytest.mark.parametrize("limit", [1, 50_000, 1_000_000])
-def test_the_last_exchange_is_the_only_one_over(limit: int, each: int) -> None:
+def test_only_the_last_operation_exceeds_the_budget(limit: int, each: int) -> None:
     used, refused = asyncio.run(spend(limit, each, 40))
     assert used <= limit + each
     assert used == each * (40 - refused)
 
 
-def test_a_large_budget_hinders_nobody() -> None:
+def test_a_large_budget_delays_nothing() -> None:
     assert asyncio.run(spend(10**12, 1000, 40)) == (40_000, 0)
 
 
-def test_a_cancelled_exchange_gives_its_room_back() -> None:
+def test_a_cancelled_operation_releases_its_reservation() -> None:
     async def story() -> None:
-        allowance = ByteBudget(100, lambda: 0)
+        budget = ByteBudget(100, lambda: 0)
 
         async def hold() -> None:
-            async with allowance.room(80):
+            async with budget.reserve(80):
                 await asyncio.sleep(30)
 
         holder = asyncio.create_task(hold())
         await asyncio.sleep(0)
         waiter = asyncio.create_task(hold())
         await asyncio.sleep(0)
-        assert allowance._reserved == 80
+        assert budget._reserved == 80
         holder.cancel()
         await asyncio.wait((holder,), timeout=1)
         await asyncio.sleep(0.01)
-        assert (allowance._flying, allowance._reserved) == (1, 80)
+        assert (budget._running, budget._reserved) == (1, 80)
         waiter.cancel()
         await asyncio.gather(holder, waiter, return_exceptions=True)
-        assert (allowance._flying, allowance._reserved) == (0, 0)
+        assert (budget._running, budget._reserved) == (0, 0)
 
     asyncio.run(story())
 
 
-def test_every_exchange_of_a_net_is_counted() -> None:
+def test_every_operation_of_a_net_is_counted() -> None:
     async def story() -> None:
-        net = BudgetedNet(Stage().net(0.0), ByteBudget(0, lambda: 0))
+        net = BudgetedNet(FakeSession().net(0.0), ByteBudget(0, lambda: 0))
         with pytest.raises(BytesSpent):
             await net.dns(DnsQuery("a.example", SYSTEM))
         with pytest.raises(BytesSpent):
@@ -90,9 +90,9 @@ def test_every_exchange_of_a_net_is_counted() -> None:
     asyncio.run(story())
 
 
-def test_what_was_begun_together_ends_with_the_allowance_and_not_as_a_bug() -> None:
+def test_concurrent_operations_end_with_the_budget_and_not_as_a_bug() -> None:
     async def story(*names: str) -> None:
-        net = BudgetedNet(Stage().net(0.0), ByteBudget(1, lambda: 2))
+        net = BudgetedNet(FakeSession().net(0.0), ByteBudget(1, lambda: 2))
         await net.together([net.dns(DnsQuery(name, SYSTEM)) for name in names])
 
     with pytest.raises(BytesSpent):

@@ -1,4 +1,4 @@
-"""Who loads the line, one at a time, and when."""
+"""One experiment loads the line at a time; when it did is remembered."""
 
 import asyncio
 import time
@@ -6,34 +6,34 @@ import time
 from probe.runner.exclusive_line import ExclusiveLine
 
 
-def test_a_turn_is_told_to_what_was_timed_meanwhile() -> None:
+def test_what_was_measured_meanwhile_is_marked() -> None:
     async def story() -> None:
-        turns = ExclusiveLine()
+        line = ExclusiveLine()
         before = time.monotonic()
-        assert turns.between(before, before + 1) == ()
-        async with turns.taken():
+        assert line.between(before, before + 1) == ()
+        async with line.taken():
             await asyncio.sleep(0.02)
             now = time.monotonic()
-            (span,) = turns.between(before, now)
+            (span,) = line.between(before, now)
             assert 0 <= span.since < span.until <= now - before + 0.001
         after = time.monotonic()
-        assert len(turns.between(before, after)) == 1
-        assert turns.between(after, after + 1) == ()
+        assert len(line.between(before, after)) == 1
+        assert line.between(after, after + 1) == ()
 
     asyncio.run(story())
 
 
-def test_turns_do_not_overlap() -> None:
+def test_the_line_is_held_once_at_a_time() -> None:
     async def story() -> list[str]:
-        turns, said = ExclusiveLine(), []
+        line, log = ExclusiveLine(), []
 
         async def one(name: str) -> None:
-            async with turns.taken():
-                said.append(f"{name} begins")
+            async with line.taken():
+                log.append(f"{name} begins")
                 await asyncio.sleep(0)
-                said.append(f"{name} ends")
+                log.append(f"{name} ends")
 
         await asyncio.gather(one("a"), one("b"))
-        return said
+        return log
 
     assert asyncio.run(story()) == ["a begins", "a ends", "b begins", "b ends"]

@@ -1,4 +1,4 @@
-"""A verdict is confirmed when a later run comes to it again."""
+"""A verdict is confirmed when a later run repeats it."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,10 +38,10 @@ def keep(results: Results, *records: Record) -> None:
 
 
 def again(results: Results, now: Record) -> bool:
-    """Whether the record, with what is recalled for it, would be confirmed."""
+    """Whether the record would be confirmed by the earlier verdicts."""
     assert now.verdict is not None
-    told = replace(now, earlier=History(results, now.run).earlier(now))
-    return confirmation.again(told, now.verdict.outcome, now.verdict.mechanisms)
+    extended = replace(now, earlier=History(results, now.run).earlier(now))
+    return confirmation.again(extended, now.verdict.outcome, now.verdict.mechanisms)
 
 
 def test_the_same_in_a_later_run_confirms(results: Results) -> None:
@@ -51,32 +51,32 @@ def test_the_same_in_a_later_run_confirms(results: Results) -> None:
 
 
 @pytest.mark.parametrize("between", [Outcome.OK, Outcome.DOWN, Outcome.REFUSED])
-def test_a_run_that_found_nothing_wrong_breaks_the_chain(
+def test_an_earlier_run_without_interference_ends_the_chain(
     results: Results, between: Outcome
 ) -> None:
     keep(results, seen(Outcome.BLOCKED, days=2), seen(between, days=1))
     assert not again(results, seen(Outcome.BLOCKED))
 
 
-def test_a_run_that_could_not_tell_breaks_nothing(results: Results) -> None:
+def test_an_inconclusive_run_does_not_end_the_chain(results: Results) -> None:
     keep(results, seen(Outcome.BLOCKED, days=2), seen(Outcome.INCONCLUSIVE, days=1))
     assert again(results, seen(Outcome.BLOCKED))
 
 
-def test_what_is_recalled_is_newest_first_and_says_how_long_ago(results: Results) -> None:
+def test_earlier_verdicts_are_newest_first_with_their_age(results: Results) -> None:
     keep(results, seen(Outcome.BLOCKED, days=2), seen(Outcome.BLOCKED, days=1))
     now = seen(Outcome.BLOCKED)
-    told = History(results, now.run).earlier(now)
-    assert [one.age for one in told] == [-86400, -2 * 86400]
+    earlier = History(results, now.run).earlier(now)
+    assert [one.age for one in earlier] == [-86400, -2 * 86400]
 
 
-def test_a_mere_suspicion_is_worth_recalling(results: Results) -> None:
+def test_a_suspicion_has_its_earlier_verdicts(results: Results) -> None:
     hit = RuleHit(id=confirmation.SUSPECTED_ONCE)
     doubt = Verdict(outcome=Outcome.INCONCLUSIVE, rules=(hit,))
     before, now = (replace(seen(Outcome.OK, days=days), verdict=doubt) for days in (1 / 24, 0))
     keep(results, before)
-    (told,) = History(results, now.run).earlier(now)
-    assert told.rule == confirmation.SUSPECTED_ONCE
+    (earlier,) = History(results, now.run).earlier(now)
+    assert earlier.rule == confirmation.SUSPECTED_ONCE
 
 
 def test_a_run_does_not_confirm_itself(results: Results) -> None:
@@ -91,7 +91,7 @@ def test_only_interference_is_confirmed(results: Results, outcome: Outcome) -> N
     assert not again(results, seen(outcome))
 
 
-def test_what_is_long_ago_or_elsewhere_confirms_nothing(results: Results) -> None:
+def test_old_verdicts_and_those_of_a_laboratory_confirm_nothing(results: Results) -> None:
     keep(results, seen(Outcome.BLOCKED, days=9))
     assert not again(results, seen(Outcome.BLOCKED))
     keep(results, seen(Outcome.BLOCKED, days=1, lab=True))

@@ -1,4 +1,4 @@
-"""From arguments and lists to jobs; lists behind URLs come over trusted ways only."""
+"""From arguments and lists to jobs; lists are downloaded over https only."""
 
 import contextlib
 import http.server
@@ -12,13 +12,13 @@ from probe import targets
 from probe.client import list_download
 from probe.config import Options, Settings
 from probe.errors import UserError
-from probe.runner.jobs import assign, updated
+from probe.runner.jobs import job_list, updated_list
 
 LIST = "url,category_code\nhttps://a.example/,NEWS\nnonsense,NEWS\nhttps://b.example/,HUMR\n"
 
 
 class Lists(http.server.BaseHTTPRequestHandler):
-    """Answers with a list, a redirect, or too much."""
+    """Answers with a list, a redirect, or a body above the limit."""
 
     def do_GET(self) -> None:
         status, body = {
@@ -51,13 +51,13 @@ def server() -> Iterator[str]:
 
 def urls(*arguments: str, settings: Settings | None = None, state: Path | None = None) -> list[str]:
     warnings: list[str] = []
-    found = assign(
+    found = job_list(
         arguments, settings or Settings(), state or Path("/nonexistent"), warn=warnings.append
     )
     return [job.url for job in found.jobs]
 
 
-def test_arguments_alone_are_measured_alone() -> None:
+def test_arguments_replace_the_default_list() -> None:
     assert urls("https://X.example", "https://x.example/") == ["https://x.example/"]
 
 
@@ -69,7 +69,7 @@ def test_a_row_of_a_list_keeps_its_category(tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text(LIST)
     warnings: list[str] = []
-    found = assign(
+    found = job_list(
         ("https://b.example/",),
         Settings(targets=(str(file),)),
         tmp_path,
@@ -84,7 +84,7 @@ def test_every_experiment_has_its_own_job() -> None:
     from probe.experiments import load
 
     other = next(name for name in load() if name != "web")
-    found = assign(
+    found = job_list(
         ("https://a.example/",),
         Settings(experiments=("web", other, "web")),
         Path("/nonexistent"),
@@ -93,14 +93,14 @@ def test_every_experiment_has_its_own_job() -> None:
     assert [job.experiment for job in found.jobs] == ["web", other]
 
 
-def test_an_updated_list_takes_the_place_of_the_bundled_one(tmp_path: Path) -> None:
-    kept = updated(tmp_path, "kz")
+def test_an_updated_list_replaces_the_bundled_one(tmp_path: Path) -> None:
+    kept = updated_list(tmp_path, "kz")
     kept.parent.mkdir()
     kept.write_text("https://only.example/\n")
     assert urls(state=tmp_path) == ["https://only.example/"]
 
 
-def test_a_list_is_fetched(server: str) -> None:
+def test_a_list_is_downloaded(server: str) -> None:
     settings = Settings(targets=(f"{server}/list.csv",))
     assert urls(settings=settings) == ["https://a.example/", "https://b.example/"]
     assert urls(settings=Settings(targets=(f"{server}/list.csv?v=2",))) == ["https://two.example/"]
@@ -108,9 +108,9 @@ def test_a_list_is_fetched(server: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("/absent", "answered 404"), ("/moved", "answered 302"), ("/huge", "no target list")],
+    [("/absent", "HTTP status 404"), ("/moved", "HTTP status 302"), ("/huge", "not a target list")],
 )
-def test_what_is_no_list_is_one_line(
+def test_an_unusable_download_is_one_line(
     server: str, path: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(list_download, "LIMIT", 65536)
@@ -118,7 +118,7 @@ def test_what_is_no_list_is_one_line(
         urls(settings=Settings(targets=(server + path,)))
 
 
-def test_nobody_there_is_one_line() -> None:
+def test_an_unreachable_server_is_one_line() -> None:
     with pytest.raises(UserError, match="cannot be fetched"):
         urls(settings=Settings(targets=("http://127.0.0.1:9/list",)))
 
@@ -129,43 +129,43 @@ def test_a_list_does_not_come_over_plain_http() -> None:
 
 
 def test_a_dry_run_fetches_nothing() -> None:
-    found = assign(
+    found = job_list(
         (),
         Settings(targets=("https://127.0.0.1:9/list", "global")),
         Path("/nonexistent"),
         warn=print,
         touch_network=False,
     )
-    assert found.later == ("https://127.0.0.1:9/list",)
+    assert found.unfetched == ("https://127.0.0.1:9/list",)
     assert len(found.jobs) > 10
 
 
-def test_mitm_without_targets_looks_at_the_candidates_alone() -> None:
+def test_mitm_without_targets_measures_only_its_candidates() -> None:
     candidates = {target.url for target in targets.candidates("mitm-candidate")}
     settings = Settings(experiments=("web", "mitm"))
-    jobs = assign((), settings, Path("/nonexistent"), warn=print).jobs
+    jobs = job_list((), settings, Path("/nonexistent"), warn=print).jobs
     assert {job.url for job in jobs if job.experiment == "mitm"} == candidates
     assert {job.url for job in jobs if job.experiment == "web"} > candidates
-    asked = assign(("https://x.example/",), settings, Path("/nonexistent"), warn=print).jobs
+    asked = job_list(("https://x.example/",), settings, Path("/nonexistent"), warn=print).jobs
     assert {(job.experiment, job.url) for job in asked} == {
         ("web", "https://x.example/"),
         ("mitm", "https://x.example/"),
     }
 
 
-def test_a_list_that_does_not_say_what_targets_are_for_takes_no_candidate_away(
+def test_a_list_without_purposes_leaves_the_bundled_candidates(
     tmp_path: Path,
 ) -> None:
-    kept = updated(tmp_path, "kz")
+    kept = updated_list(tmp_path, "kz")
     kept.parent.mkdir()
     kept.write_text("url,category_code\nhttps://a.example/,NEWS\n")
-    jobs = assign((), Settings(experiments=("mitm",)), tmp_path, warn=print).jobs
+    jobs = job_list((), Settings(experiments=("mitm",)), tmp_path, warn=print).jobs
     assert {job.url for job in jobs} == {t.url for t in targets.candidates("mitm-candidate")}
 
 
-def test_a_service_is_looked_at_once_and_needs_no_url() -> None:
+def test_a_service_is_measured_once_and_needs_no_url() -> None:
     settings = Settings(experiments=("telegram", "web"))
-    found = assign(("https://a.example/",), settings, Path("/nonexistent"), warn=print)
+    found = job_list(("https://a.example/",), settings, Path("/nonexistent"), warn=print)
     assert [(job.experiment, job.url) for job in found.jobs] == [
         ("telegram", "service:telegram"),
         ("web", "https://a.example/"),
@@ -173,12 +173,12 @@ def test_a_service_is_looked_at_once_and_needs_no_url() -> None:
     assert found.jobs[0].host == "service:telegram"
 
 
-def test_a_service_without_what_it_needs_stops_the_start() -> None:
+def test_a_service_without_its_options_is_an_error() -> None:
     wrong: tuple[Options, ...] = ({}, {"openvpn": {"endpoints": ["nonsense"]}})
     for options in wrong:
         settings = Settings(experiments=("openvpn",), options=options)
         with pytest.raises(UserError, match=r"options\.openvpn"):
-            assign(("https://a.example/",), settings, Path("/nonexistent"), warn=print)
+            job_list(("https://a.example/",), settings, Path("/nonexistent"), warn=print)
 
 
 def test_a_service_is_never_measured_unless_it_is_named() -> None:

@@ -1,4 +1,4 @@
-"""So many at a time, and never two on one host."""
+"""Jobs run concurrently, at most one on each host."""
 
 import asyncio
 from collections import Counter
@@ -11,7 +11,7 @@ def jobs(*hosts: str) -> list[Job]:
     return [Job("web", f"https://{host}/{number}") for number, host in enumerate(hosts)]
 
 
-def test_one_host_is_one_at_a_time_and_lets_others_go_first() -> None:
+def test_jobs_on_a_busy_host_are_postponed() -> None:
     busy: Counter[str] = Counter()
     most: Counter[str] = Counter()
     done: list[str] = []
@@ -33,7 +33,7 @@ def test_one_host_is_one_at_a_time_and_lets_others_go_first() -> None:
     assert not pool.under_way
 
 
-def test_when_it_is_enough_the_rest_is_left_waiting() -> None:
+def test_when_it_is_enough_the_rest_is_not_begun() -> None:
     done: list[Job] = []
 
     async def do(job: Job) -> None:
@@ -44,7 +44,7 @@ def test_when_it_is_enough_the_rest_is_left_waiting() -> None:
     assert len(done) == len(pool.waiting) == 2
 
 
-def test_what_was_cut_is_known() -> None:
+def test_cancelled_jobs_are_listed() -> None:
     async def do(job: Job) -> None:
         await asyncio.sleep(0 if job.host == "a" else 30)
 

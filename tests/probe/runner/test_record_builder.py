@@ -1,4 +1,4 @@
-"""From steps to a record, and small enough to send."""
+"""From steps to a record within the size limit."""
 
 import base64
 from datetime import UTC, datetime, timedelta, timezone
@@ -11,20 +11,20 @@ from probe.ordering import Job
 from probe.runner import record_builder
 from probe.runner.record_builder import Measurement, RunHeader
 from tests.build import record
-from tests.probe.stage import Stage, StageNet
+from tests.probe.fake_run import FakeSession, FakeTargetNet
 
 BODY = base64.b64encode(b"x" * 4096).decode()
 PAGE = Http(url="http://a.example/", address="192.0.2.1", port=80, host="a.example", body=BODY)
 
 
-def test_a_record_has_what_was_asked_and_what_came() -> None:
-    net = StageNet(Stage(), 0.0)
+def test_a_record_has_the_job_and_the_steps() -> None:
+    net = FakeTargetNet(FakeSession(), 0.0)
     net.certs["abc"] = b"\x30"
     moment = datetime(2026, 11, 21, 21, 39, 5, 123456, tzinfo=timezone(timedelta(hours=5)))
-    look = Measurement(
+    measurement = Measurement(
         "id", Job("web", "https://a.example/", "NEWS"), moment, 0.0, net, (PAGE,), 1.5
     )
-    made = record_builder.build(look, RunHeader("run", lab=True), Vantage(country="KZ"))
+    made = record_builder.build(measurement, RunHeader("run", lab=True), Vantage(country="KZ"))
     assert made.started_at == "2026-11-21T16:39:05.123Z"
     assert (made.input, made.category, made.lab) == ("https://a.example/", "NEWS", True)
     assert made.certs == {"abc": base64.b64encode(b"\x30").decode()}
@@ -46,7 +46,7 @@ def test_the_run_has_its_own_record() -> None:
     assert codec.decode(codec.encode(made)) == made
 
 
-def test_a_long_record_loses_its_bulkiest_evidence_first() -> None:
+def test_a_long_record_loses_its_largest_parts_first() -> None:
     small = replace(record(), steps=(PAGE,), certs={"a": BODY})
     assert record_builder.fit(small) is small
     bodies = replace(small, steps=(PAGE,) * 120)

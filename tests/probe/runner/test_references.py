@@ -1,4 +1,4 @@
-"""Looks at references: cheap, short, and facts only."""
+"""Checks of reference sites."""
 
 import asyncio
 
@@ -9,98 +9,100 @@ from probe.experiments.operations import DnsQuery
 from probe.failure import Failure
 from probe.model import Dns, Http, Reply, Role, Tcp, Tls
 from probe.runner.references import ReferenceChecks, reached
-from tests.probe.stage import Stage, StageNet
+from tests.probe.fake_run import FakeSession, FakeTargetNet
 
 
 def refs(*urls: str) -> tuple[Reference, ...]:
     return tuple(Reference(url) for url in urls)
 
 
-def lookout(stage: Stage, *urls: str) -> ReferenceChecks:
+def checks(session: FakeSession, *urls: str) -> ReferenceChecks:
     def net() -> Net:
-        return StageNet(stage, 0.0)
+        return FakeTargetNet(session, 0.0)
 
     return ReferenceChecks(net, refs(*urls), seed=1)
 
 
-def test_a_look_is_a_query_a_handshake_and_a_plain_page() -> None:
-    watch = lookout(Stage(), "https://a.example/")
-    asyncio.run(watch.look_before())
-    kinds = [type(step) for step in watch.before if step.role is Role.REFERENCE]
-    assert kinds == [Dns, Tcp, Tls, Tcp, Tls, Http]  # the stage proves every page
-    assert [step.id for step in watch.before] == list(range(1, len(watch.before) + 1))
-    assert watch.before[1].parent == watch.before[3].parent == 1
-    assert [one.url for one in watch.working] == ["https://a.example/"]
-    assert watch.working[0].address is not None
+def test_a_check_is_a_query_a_handshake_and_a_plain_page() -> None:
+    checked = checks(FakeSession(), "https://a.example/")
+    asyncio.run(checked.check_before())
+    kinds = [type(step) for step in checked.before if step.role is Role.REFERENCE]
+    assert kinds == [Dns, Tcp, Tls, Tcp, Tls, Http]  # the fake net verifies every page
+    assert [step.id for step in checked.before] == list(range(1, len(checked.before) + 1))
+    assert checked.before[1].parent == checked.before[3].parent == 1
+    assert [one.url for one in checked.working] == ["https://a.example/"]
+    assert checked.working[0].address is not None
 
 
-def test_a_name_that_exists_nowhere_is_asked_for() -> None:
-    watch = lookout(Stage(), "https://a.example/")
-    asyncio.run(watch.look_before())
-    nowhere = watch.before[-1]
-    assert isinstance(nowhere, Dns)
-    assert nowhere.role is Role.NEUTRAL
-    assert nowhere.failure is not None
+def test_a_nonexistent_name_is_queried() -> None:
+    checked = checks(FakeSession(), "https://a.example/")
+    asyncio.run(checked.check_before())
+    nonexistent = checked.before[-1]
+    assert isinstance(nonexistent, Dns)
+    assert nonexistent.role is Role.NEUTRAL
+    assert nonexistent.failure is not None
 
 
-def test_what_does_not_answer_does_not_work() -> None:
-    watch = lookout(Stage({"b.example": "silent"}), "https://a.example/", "https://b.example/")
-    asyncio.run(watch.look_before())
-    assert [one.url for one in watch.working] == ["https://a.example/"]
-    assert watch.reached
+def test_a_silent_site_does_not_work() -> None:
+    checked = checks(
+        FakeSession({"b.example": "silent"}), "https://a.example/", "https://b.example/"
+    )
+    asyncio.run(checked.check_before())
+    assert [one.url for one in checked.working] == ["https://a.example/"]
+    assert checked.reached
 
 
-def test_a_dead_line_reaches_nothing() -> None:
-    watch = lookout(Stage(dead=True), "https://a.example/")
-    asyncio.run(watch.look_before())
-    assert watch.working == []
-    assert not watch.reached
+def test_on_a_dead_line_nothing_is_reached() -> None:
+    checked = checks(FakeSession(dead=True), "https://a.example/")
+    asyncio.run(checked.check_before())
+    assert checked.working == []
+    assert not checked.reached
 
 
-def test_afterwards_what_worked_is_looked_at_and_a_few_found_sites() -> None:
-    stage = Stage({"b.example": "silent"})
-    watch = lookout(stage, "https://a.example/", "https://b.example/")
-    asyncio.run(watch.look_before())
-    stage.asked.clear()
+def test_afterwards_working_anchors_and_a_few_found_sites_are_checked() -> None:
+    session = FakeSession({"b.example": "silent"})
+    checked = checks(session, "https://a.example/", "https://b.example/")
+    asyncio.run(checked.check_before())
+    session.hosts.clear()
     found = refs(*(f"https://site{n}.test/" for n in range(9)), "https://site0.test/more")
-    asyncio.run(watch.look_after(found))
-    assert {name for name in stage.asked if name != "a.example"} < {
+    asyncio.run(checked.check_after(found))
+    assert {name for name in session.hosts if name != "a.example"} < {
         f"site{n}.test" for n in range(9)
     }
-    assert len(set(stage.asked)) == 4
+    assert len(set(session.hosts)) == 4
 
 
-def test_when_nothing_worked_every_anchor_is_looked_at_again() -> None:
-    stage = Stage(dead=True)
-    watch = lookout(stage, "https://a.example/")
-    asyncio.run(watch.look_before())
-    stage.dead = False
-    asyncio.run(watch.look_after(()))
-    assert watch.reached
+def test_when_no_anchor_worked_all_are_checked_again() -> None:
+    session = FakeSession(dead=True)
+    checked = checks(session, "https://a.example/")
+    asyncio.run(checked.check_before())
+    session.dead = False
+    asyncio.run(checked.check_after(()))
+    assert checked.reached
 
 
-def test_a_resolver_that_knows_what_does_not_exist_is_a_sign_of_life() -> None:
-    watch = lookout(Stage())
-    asyncio.run(watch.look_before())
-    assert watch.reached
-    watch = lookout(Stage(dead=True))
-    asyncio.run(watch.look_before())
-    assert not watch.reached
+def test_nxdomain_shows_that_the_line_works() -> None:
+    checked = checks(FakeSession())
+    asyncio.run(checked.check_before())
+    assert checked.reached
+    checked = checks(FakeSession(dead=True))
+    asyncio.run(checked.check_before())
+    assert not checked.reached
 
 
 @pytest.mark.parametrize("failure", [None, Failure.DNS_SERVFAIL, Failure.DNS_REFUSED])
-def test_a_resolver_that_is_cut_off_or_invents_answers_is_none(failure: Failure | None) -> None:
-    class Cut(StageNet):
+def test_other_answers_of_the_system_resolver_do_not(failure: Failure | None) -> None:
+    class Cut(FakeTargetNet):
         async def dns(self, query: DnsQuery) -> Dns:
             reply = Reply(at=0.0, rcode=0, answers=("192.168.1.1",))
             return Dns(name=query.name, resolver="system", replies=(reply,), failure=failure)
 
-    watch = ReferenceChecks(lambda: Cut(Stage(), 0.0), (), 0)
-    asyncio.run(watch.look_before())
-    assert not watch.reached
+    checked = ReferenceChecks(lambda: Cut(FakeSession(), 0.0), (), 0)
+    asyncio.run(checked.check_before())
+    assert not checked.reached
 
 
-def test_a_cache_at_home_is_no_sign_of_life() -> None:
+def test_an_answer_from_a_local_cache_does_not_either() -> None:
     reply = Reply(at=0.0, rcode=0, answers=("192.0.2.1",))
     assert not reached((Dns(name="a", resolver="system", replies=(reply,)),))
     assert reached((Dns(name="a", resolver="9.9.9.9", replies=(reply,)),))

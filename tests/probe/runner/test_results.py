@@ -1,3 +1,5 @@
+"""The results folder: files of records, summaries, lookups, caps."""
+
 import stat
 import sys
 from pathlib import Path
@@ -6,7 +8,15 @@ import pytest
 from msgspec.structs import replace
 
 from probe import codec
-from probe.runner.results import Results, ResultsError, briefs, find, find_run, lines, summaries
+from probe.runner.results import (
+    Results,
+    ResultsError,
+    find,
+    find_run,
+    lines,
+    record_headers,
+    summaries,
+)
 from tests.probe import sample
 
 
@@ -17,7 +27,7 @@ def kept(home: Path, *records: object) -> Results:
     return results
 
 
-def test_a_run_is_summed_up_from_its_records(tmp_path: Path) -> None:
+def test_a_run_is_summarized_from_its_records(tmp_path: Path) -> None:
     (summary,) = summaries(kept(tmp_path).files())
     assert summary.run == sample.RUN
     assert summary.outcomes == {"ok": 1, "blocked": 1}
@@ -38,7 +48,7 @@ def test_a_record_is_found_by_id_url_or_host_newest_first(tmp_path: Path) -> Non
         find(files, "unknown.example")
 
 
-def test_a_run_is_found_by_the_beginning_of_its_id_or_as_the_last(tmp_path: Path) -> None:
+def test_a_run_is_found_by_id_prefix_or_as_the_last(tmp_path: Path) -> None:
     other = replace(
         sample.blocked(),
         run="019aa9d9-1111-7000-8000-000000000000",
@@ -50,14 +60,14 @@ def test_a_run_is_found_by_the_beginning_of_its_id_or_as_the_last(tmp_path: Path
     assert find_run(files, "019") is None
 
 
-def test_torn_and_foreign_lines_are_passed_over(tmp_path: Path) -> None:
+def test_torn_and_foreign_lines_are_skipped(tmp_path: Path) -> None:
     results = kept(tmp_path, sample.trusted())
     with results.files()[0].open("ab") as file:
         file.write(b'\n{"id":1}\n\xff\xfe\n' + b"[" * 10_000 + b'\n{"id":"x","run":')
-    assert len(list(briefs(results.files()))) == 1
+    assert len(list(record_headers(results.files()))) == 1
 
 
-def test_a_record_of_a_later_version_is_listed_and_said_when_it_is_opened(tmp_path: Path) -> None:
+def test_a_record_of_a_later_version_is_listed_but_cannot_be_opened(tmp_path: Path) -> None:
     results = kept(tmp_path, sample.trusted())
     path = results.files()[0]
     path.write_bytes(path.read_bytes().replace(b'{"id"', b'{"later":1,"id"', 1))
@@ -66,7 +76,7 @@ def test_a_record_of_a_later_version_is_listed_and_said_when_it_is_opened(tmp_pa
         find(results.files(), "a.example")
 
 
-def test_the_oldest_runs_go_first_and_the_newest_never(tmp_path: Path) -> None:
+def test_the_oldest_runs_are_deleted_first_and_the_newest_never(tmp_path: Path) -> None:
     runs = [replace(sample.trusted(), run=f"019aa9d8-{n:04}") for n in range(5)]
     kept(tmp_path, *runs)
     assert Results(tmp_path, cap_runs=3).trim() == 2
@@ -74,7 +84,7 @@ def test_the_oldest_runs_go_first_and_the_newest_never(tmp_path: Path) -> None:
     assert [path.stem for path in Results(tmp_path).files()] == ["019aa9d8-0004"]
 
 
-def test_results_are_private_and_a_run_cannot_name_another_place(tmp_path: Path) -> None:
+def test_results_are_private_and_a_run_id_cannot_be_a_path(tmp_path: Path) -> None:
     results = kept(tmp_path)
     if sys.platform != "win32":
         assert stat.S_IMODE(results.files()[0].stat().st_mode) == 0o600

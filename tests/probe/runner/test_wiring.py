@@ -1,4 +1,4 @@
-"""The real tools, from the settings."""
+"""The real dependencies, from the settings."""
 
 import pytest
 
@@ -19,19 +19,19 @@ from probe.runner import wiring
         ("[2606:4700::1111]", ("2606:4700::1111", 53)),
     ],
 )
-def test_resolvers_are_read(text: str | None, expected: tuple[str, int] | None) -> None:
-    assert wiring.resolver_of(text) == expected
+def test_resolvers_are_parsed(text: str | None, expected: tuple[str, int] | None) -> None:
+    assert wiring.parse_resolver(text) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["", "dns.example", "1.1.1.1:0", "1.1.1.1:65536", "1.1.1", "[]:53"]
 )
-def test_what_is_no_resolver_is_trouble(text: str) -> None:
+def test_an_unusable_resolver_is_an_error(text: str) -> None:
     with pytest.raises(UserError, match="--resolver"):
-        wiring.resolver_of(text)
+        wiring.parse_resolver(text)
 
 
-def test_anchors_and_resolvers_are_the_bundled_ones_unless_others_were_chosen() -> None:
+def test_configured_anchors_and_resolvers_replace_the_bundled_ones() -> None:
     assert len(wiring.anchors(Settings())) == len(reference_data.anchors())
     assert wiring.anchors(Settings(anchors=("none",))) == ()
     assert wiring.anchors(Settings(anchors=("https://A.kz",)))[0].url == "https://a.kz/"
@@ -43,6 +43,6 @@ def test_anchors_and_resolvers_are_the_bundled_ones_unless_others_were_chosen() 
         wiring.anchors(Settings(anchors=("ftp://x",)))
 
 
-def test_only_a_laboratory_is_in_a_hurry() -> None:
+def test_connections_are_spaced_except_in_a_laboratory() -> None:
     assert wiring.session_settings(Settings()).spacing > 0
     assert wiring.session_settings(Settings(lab=True)).spacing == 0

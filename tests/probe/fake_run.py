@@ -1,17 +1,25 @@
-"""A run on a stage: a network that is a dict of manners, an experiment, and a kit of fakes."""
+"""A run over a fake network: hosts that behave as told, two experiments, fake dependencies."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 from typing import Literal, TypeVar
+from unittest.mock import patch
 
 from probe import model
-from probe.analysis import facts
 from probe.analysis.confirmation import again
-from probe.api_types import RecheckAsk
-from probe.experiments.interface import Experiment, Net, Reference, Resolver, Task
+from probe.api_types import BulkReply, RecheckAsk
+from probe.experiments.interface import (
+    Experiment,
+    FollowUp,
+    Net,
+    Reference,
+    Resolver,
+    Task,
+)
 from probe.experiments.operations import (
     DnsQuery,
     HttpRequest,
@@ -25,7 +33,6 @@ from probe.failure import Failure
 from probe.model import (
     Dns,
     Http,
-    Line,
     Outcome,
     Quic,
     Record,
@@ -41,18 +48,23 @@ from probe.model import (
 )
 from probe.ordering import Job, host_of, keyed
 from probe.report.progress import NullProgress
+from probe.runner import record_release
 from probe.runner.deadlines import Deadlines
+from probe.runner.dependencies import Controls, RunDependencies
+from probe.runner.history import History
 from probe.runner.jobs import JobList
 from probe.runner.journal import Journal
+from probe.runner.options import OptionsByExperiment, run_options
 from probe.runner.output import RecordWriter, Sink
-from probe.runner.ports import Controls, RunDependencies, RunView
 from probe.runner.record_builder import RunHeader
+from probe.runner.results import Results
 from probe.runner.run import Run, RunResult, RunSpec
 from probe.signals import Stop
 
 T = TypeVar("T")
-Manner = Literal["ok", "reset", "silent", "once", "bug", "slow", "drips"]
+Behaviour = Literal["ok", "reset", "silent", "once", "bug", "slow", "drips"]
 SYSTEM = Resolver("system", "192.0.2.53")
+BULK = BulkReply(address="93.184.0.1", port=443, spki_sha256="ab" * 32)
 
 
 def address_of(host: str) -> str:
@@ -62,36 +74,37 @@ def address_of(host: str) -> str:
 
 
 @dataclass
-class Stage:
-    """The network: how each host behaves (`ok` unless said), and what it has cost.
+class FakeSession:
+    """The network: how each host behaves (`ok` by default), and the traffic so far.
 
     Attributes:
-        dead: Nothing answers at all.
-        delay: Seconds that each exchange takes.
-        cost: Bytes that a page takes.
+        dead: Nothing answers.
+        delay: Seconds that each connection takes.
+        page_bytes: Bytes that a page takes.
+        hosts: The hosts that were connected to, in order.
     """
 
-    manners: Mapping[str, Manner] = field(default_factory=dict)
+    behaviours: Mapping[str, Behaviour] = field(default_factory=dict)
     dead: bool = False
     delay: float = 0.0
-    cost: int = 1000
+    page_bytes: int = 1000
     bytes_in: int = 0
     bytes_out: int = 0
-    roots: str = "staged"
+    roots: str = "fake"
     resolvers_dead: tuple[str, ...] = ()
-    asked: list[str] = field(default_factory=list)
-    abreast: int = 0
-    most_abreast: int = 0
+    hosts: list[str] = field(default_factory=list)
+    concurrent: int = 0
+    max_concurrent: int = 0
 
-    def net(self, origin: float) -> "StageNet":
-        return StageNet(self, origin)
+    def net(self, origin: float) -> "FakeTargetNet":
+        return FakeTargetNet(self, origin)
 
 
-class StageNet:
-    """A `TransferNet` over a stage."""
+class FakeTargetNet:
+    """A `TargetNet` over a fake session."""
 
-    def __init__(self, stage: Stage, origin: float) -> None:
-        self.stage = stage
+    def __init__(self, session: FakeSession, origin: float) -> None:
+        self.session = session
         self.origin = origin
         self.certs: dict[str, bytes] = {}
 
@@ -109,7 +122,7 @@ class StageNet:
     async def dns(self, query: DnsQuery) -> Dns:
         name = query.name
         at = self.now()
-        if self.stage.dead:
+        if self.session.dead:
             return Dns(name=name, resolver="system", failure=Failure.TIMEOUT, at=at)
         if name.endswith(".com") and len(name) == 20:
             return Dns(name=name, resolver="system", failure=Failure.DNS_NXDOMAIN, at=at)
@@ -117,13 +130,13 @@ class StageNet:
         return Dns(name=name, resolver="system", replies=(reply,), at=at)
 
     async def tcp(self, connect: TcpConnect) -> Tcp:
-        failure = Failure.TIMEOUT if self.stage.dead else None
+        failure = Failure.TIMEOUT if self.session.dead else None
         return Tcp(address=connect.address, port=connect.port, at=self.now(), failure=failure)
 
     async def tls(self, handshake: TlsHandshake) -> tuple[Tcp, Tls | None]:
         address, port, sni = handshake.address, handshake.port, handshake.sni
         tcp = await self.tcp(TcpConnect(address, port))
-        failure = await self._exchange(sni or "")
+        failure = await self._connect(sni or "")
         if tcp.failure is not None:
             return tcp, None
         trust = Trust(valid=True, anchored=True, named=True) if failure is None else None
@@ -144,29 +157,29 @@ class StageNet:
             host=name,
             proven=True,
             status=200,
-            bytes_in=self.stage.cost,
-            received_bytes=self.stage.cost,
-            complete=self.stage.manners.get(name) != "drips",
+            bytes_in=self.session.page_bytes,
+            received_bytes=self.session.page_bytes,
+            complete=self.session.behaviours.get(name) != "drips",
             at=self.now(),
         )
         return tcp, tls, page
 
-    async def _exchange(self, name: str) -> Failure | None:
-        stage = self.stage
-        stage.asked.append(name)
-        manner = stage.manners.get(name, "ok")
-        stage.abreast += 1
-        stage.most_abreast = max(stage.most_abreast, stage.abreast)
+    async def _connect(self, host: str) -> Failure | None:
+        session = self.session
+        session.hosts.append(host)
+        behaviour = session.behaviours.get(host, "ok")
+        session.concurrent += 1
+        session.max_concurrent = max(session.max_concurrent, session.concurrent)
         try:
-            await asyncio.sleep(30.0 if manner == "slow" else stage.delay)
+            await asyncio.sleep(30.0 if behaviour == "slow" else session.delay)
         finally:
-            stage.abreast -= 1
-        stage.bytes_in += stage.cost
-        if manner == "bug":
+            session.concurrent -= 1
+        session.bytes_in += session.page_bytes
+        if behaviour == "bug":
             raise ZeroDivisionError
-        if stage.dead or manner == "silent":
+        if session.dead or behaviour == "silent":
             return Failure.TIMEOUT
-        if manner == "reset" or (manner == "once" and stage.asked.count(name) == 1):
+        if behaviour == "reset" or (behaviour == "once" and session.hosts.count(host) == 1):
             return Failure.RESET
         return None
 
@@ -174,7 +187,7 @@ class StageNet:
         async def awaited(ask: Awaitable[T]) -> T:
             return await ask
 
-        # As in the real net: what fails comes out as a group.
+        # As in the real net, exceptions are raised as a group.
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(awaited(ask)) for ask in asks]
         return [task.result() for task in tasks]
@@ -194,43 +207,54 @@ class StageNet:
 
 async def measure(task: Task, net: Net) -> Steps:
     """A query and a page."""
-    trail = StepLog()
+    log = StepLog()
     host = host_of(task.url)
-    asked = trail.add(await net.dns(DnsQuery(host, net.resolvers[0])))
-    if asked.addresses:
-        trail.chain(await net.http(HttpRequest(task.url, asked.addresses[0])), parent=asked.id)
-    return trail.steps
+    query = log.add(await net.dns(DnsQuery(host, net.resolvers[0])))
+    if query.addresses:
+        log.chain(await net.http(HttpRequest(task.url, query.addresses[0])), parent=query.id)
+    return log.steps
 
 
 async def confirm(task: Task, net: Net, steps: Steps) -> Steps:
-    """A reference, and the page again."""
-    trail = StepLog(steps)
+    """A handshake with a reference site, and the page again."""
+    log = StepLog(steps)
     for reference in task.references[:1]:
-        shaken = await net.tls(TlsHandshake(reference.address or "", 443, host_of(reference.url)))
-        trail.chain(shaken, role=Role.REFERENCE)
+        handshake = await net.tls(
+            TlsHandshake(reference.address or "", 443, host_of(reference.url))
+        )
+        log.chain(handshake, role=Role.REFERENCE)
     host = host_of(task.url)
-    trail.chain(await net.http(HttpRequest(task.url, address_of(host))), try_=2)
-    return trail.steps
+    log.chain(await net.http(HttpRequest(task.url, address_of(host))), try_=2)
+    return log.steps
 
 
-def wanted(_: Task, steps: Steps) -> bool:
-    """Anything failed."""
+def any_failed(_: Task, steps: Steps) -> bool:
+    """Whether a step failed."""
     return any(step.failure is not None for step in steps)
 
 
-async def compare(task: Task, net: Net) -> Steps:
-    """One look, at the server that was provided."""
-    return (await net.tcp(TcpConnect(str(task.options["bulk"]), 443)),)
+async def connect_to_server(task: Task, net: Net) -> Steps:
+    """A connection to the bulk server among the options."""
+    servers = task.options["bulk"]
+    assert isinstance(servers, tuple)
+    return (await net.tcp(TcpConnect(servers[0].address, servers[0].port)),)
 
 
 EXPERIMENTS = {
-    "web": Experiment("web", 1, measure, confirm, wanted),
-    "throttle": Experiment("throttle", 1, compare, alone=True),
+    "web": Experiment("web", 1, measure, confirm, any_failed, fetches_pages=True),
+    "throttle": Experiment(
+        "throttle",
+        1,
+        connect_to_server,
+        exclusive=True,
+        follow_up=FollowUp(most=3, seconds=45.0),
+        given=frozenset({"bulk_servers", "daily_quota"}),
+    ),
 }
 
 
 def judge(record: Record) -> Verdict:
-    """Twice failed is blocked, once failed is unknown, and a page is a page."""
+    """Blocked if the confirmation failed too, inconclusive if there is none, else ok."""
     tries = {step.try_: step.failure for step in record.steps if step.role is Role.TARGET}
     last = tries[max(tries)] if tries else Failure.TIMEOUT
     if last is None:
@@ -241,59 +265,60 @@ def judge(record: Record) -> Verdict:
 
 
 @dataclass
-class FakeDesk:
-    """A desk that knows what it is told."""
+class FakeControls:
+    """A control source with fixed answers: to requests, and to rechecks."""
 
     known: Controls = field(default_factory=dict)
     again: Controls = field(default_factory=dict)
     answered: bool = False
     rechecked: list[RecheckAsk] = field(default_factory=list)
+    answer_times: tuple[float, ...] = ()
+    clock_offset: float | None = None
 
     async def controls(self, inputs: Sequence[str]) -> Controls:
-        return {url: seen for url, seen in self.known.items() if url in inputs}
+        return {url: controls for url, controls in self.known.items() if url in inputs}
 
     async def recheck(self, asks: Sequence[RecheckAsk]) -> Controls:
         self.rechecked += asks
         return self.again
 
 
-def kit(
-    stage: Stage,
-    desk: FakeDesk | None = None,
+async def announced_servers() -> tuple[BulkReply, ...]:
+    return (BULK,)
+
+
+BulkServers = Callable[[], Awaitable[tuple[BulkReply, ...]]]
+
+
+def fake_dependencies(
+    session: FakeSession,
+    controls: FakeControls | None = None,
     anchors: Sequence[str] = (),
-    comparing: Callable[[], Awaitable[Mapping[str, object] | None]] | None = None,
+    bulk_servers: BulkServers = announced_servers,
 ) -> RunDependencies:
-    """Fakes of everything, over one stage."""
+    """Fake dependencies over one session."""
 
     @asynccontextmanager
-    async def session() -> AsyncIterator[Stage]:
-        yield stage
+    async def opened() -> AsyncIterator[FakeSession]:
+        yield session
 
-    async def whereabouts() -> Vantage:
+    async def vantage() -> Vantage:
         return Vantage(country="KZ")
 
     return RunDependencies(
-        session=session,
+        session=opened,
         experiments=EXPERIMENTS,
         anchors=tuple(Reference(url) for url in anchors),
         harmless=("harmless.example",),
-        whereabouts=whereabouts,
-        desk=desk or FakeDesk(),
-        facts=_facts,
-        judge=judge,
-        scrub=lambda record: record,
-        comparing=comparing,
+        vantage=vantage,
+        controls=controls or FakeControls(),
+        bulk_servers=bulk_servers,
     )
 
 
-def _facts(view: RunView) -> Callable[[Record], Line]:
-    found = facts.Facts(view.before, view.after, view.records)
-    return lambda record: found.of(None if record.experiment == "run" else record)
-
-
 @dataclass
-class Kept:
-    """A keeper that keeps in memory."""
+class MemoryStore:
+    """A store that keeps records in memory."""
 
     records: list[Record] = field(default_factory=list)
 
@@ -302,65 +327,78 @@ class Kept:
 
 
 @dataclass
-class Performance:
-    """One run on a stage, and everything that came of it."""
+class FakeRun:
+    """One run over a fake session, and its results."""
 
-    stage: Stage
-    journal: Journal
-    desk: FakeDesk = field(default_factory=FakeDesk)
+    session: FakeSession
+    state: Path
+    controls: FakeControls = field(default_factory=FakeControls)
     anchors: tuple[str, ...] = ()
     seconds: float = 60.0
     bytes: int = 10_000_000
     concurrency: int = 16
-    kept: Kept = field(default_factory=Kept)
+    options: OptionsByExperiment = field(default_factory=dict)
+    bulk_servers: BulkServers = announced_servers
+    judge: Callable[[Record], Verdict] = judge
+    store: MemoryStore = field(default_factory=MemoryStore)
     bugs: list[BaseException] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    ending: RunResult | None = None
-    comparing: Callable[[], Awaitable[Mapping[str, object] | None]] | None = None
+    result: RunResult | None = None
 
-    def go(self, *urls: str, stop_after: float | None = None) -> dict[str, Record]:
-        """Measure these; the records by their targets."""
-        asyncio.run(self._go(urls, stop_after))
-        return {record.input: record for record in self.kept.records if record.input}
+    def __post_init__(self) -> None:
+        self.journal = Journal(self.state)
+
+    def measure(self, *urls: str, stop_after: float | None = None) -> dict[str, Record]:
+        """Run, and return the records by target."""
+        with patch.object(record_release, "judge", self.judge):
+            asyncio.run(self._measure(urls, stop_after))
+        return {record.input: record for record in self.store.records if record.input}
 
     @property
     def own(self) -> Record:
         """The run's own record."""
-        assert self.ending is not None
-        return self.ending.record
+        assert self.result is not None
+        return self.result.record
 
-    async def _go(self, urls: Sequence[str], stop_after: float | None) -> None:
+    async def _measure(self, urls: Sequence[str], stop_after: float | None) -> None:
         stop = Stop()
         if stop_after is not None:
             asyncio.get_running_loop().call_later(stop_after, stop.ask)
-        order = RunSpec(
+        spec = RunSpec(
             jobs=tuple(Job("web", url) for url in urls),
-            heading=RunHeader("0199", lab=False),
-            timetable=Deadlines(monotonic(), self.seconds, uploads=False),
+            header=RunHeader("0199", lab=False),
+            deadlines=Deadlines(monotonic(), self.seconds, uploads=False),
             bytes=self.bytes,
             seed=1,
             concurrency=self.concurrency,
         )
-        outlet = RecordWriter(
-            Sink(None), (self.kept,), self.journal, seen=_ignore, warn=self.warnings.append
+        writer = RecordWriter(
+            Sink(None), (self.store,), self.journal, show=_ignore, warn=self.warnings.append
         )
-        tools = kit(self.stage, self.desk, self.anchors, self.comparing)
+        dependencies = fake_dependencies(
+            self.session, self.controls, self.anchors, self.bulk_servers
+        )
         try:
-            async with tools.session() as session:
+            async with (
+                run_options(self.options, spec.jobs, dependencies, self.state) as options,
+                dependencies.session() as session,
+            ):
                 run = Run(
-                    order,
-                    tools,
+                    spec,
+                    dependencies,
                     session,
-                    outlet=outlet,
-                    watcher=NullProgress(),
+                    options=options,
+                    history=History(Results(self.state), "0199"),
+                    writer=writer,
+                    progress=NullProgress(),
                     stop=stop,
-                    bug=lambda _, error: self.bugs.append(error),
+                    report_bug=lambda _, error: self.bugs.append(error),
                 )
                 await run.measure()
-                self.ending = await run.judge()
-            await outlet.flushed()
+                self.result = await run.judge()
+            await writer.flushed()
         finally:
-            outlet.close()
+            writer.close()
 
 
 def _ignore(_: Record) -> None:
@@ -372,9 +410,6 @@ def urls(*hosts: str) -> tuple[str, ...]:
     return tuple(f"https://{host}/" for host in hosts)
 
 
-def assignment(*hosts: str) -> JobList:
-    """The same as jobs."""
+def job_list(*hosts: str) -> JobList:
+    """Hosts as jobs."""
     return JobList(tuple(Job("web", url) for url in urls(*hosts)))
-
-
-Warn = Callable[[str], None]
