@@ -24,7 +24,7 @@ AVAILABLE_SECONDS = 120.0
 
 
 @dataclass(slots=True)
-class _Job:
+class _QueuedRecheck:
     job: RecheckJob
     asked_at: float
     takers: set[str] = field(default_factory=set)
@@ -41,7 +41,7 @@ class Rechecks:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, _QueuedRecheck] = {}
         self._observed: dict[str, float] = {}
         self._changed = asyncio.Event()
         self._last_control: float | None = None
@@ -68,7 +68,7 @@ class Rechecks:
         if known is None and len(self._jobs) >= JOB_LIMIT:
             return False
         wanted = tuple(dict.fromkeys(addresses))[:ADDRESS_LIMIT]
-        self._jobs[input_] = _Job(RecheckJob(id=id_, input=input_, addresses=wanted), now)
+        self._jobs[input_] = _QueuedRecheck(RecheckJob(id=id_, input=input_, addresses=wanted), now)
         self._notify()
         return True
 

@@ -191,8 +191,8 @@ def judge_again(
         return Judged(outcome=NO_OUTCOME)
     at = event_time(record, now)
     known = {one.id for one in record.control}
-    ours = tuple(controls.as_control(one, asked_at=at) for one in seen if one.id not in known)
-    verdict = judge(msgspec.structs.replace(record, control=(*record.control, *ours)))
+    observed = tuple(controls.as_control(one, asked_at=at) for one in seen if one.id not in known)
+    verdict = judge(msgspec.structs.replace(record, control=(*record.control, *observed)))
     return Judged(
         outcome=verdict.outcome,
         mechanisms=_words(verdict.mechanisms),

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from probe.api_types import BulkReply
 
-Enrolment = Literal["open", "token", "closed"]
+EnrolmentMode = Literal["open", "token", "closed"]
 IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -123,7 +123,7 @@ class CollectorSettings:
 
     listen: Address
     store: str
-    enrolment: Enrolment
+    enrolment: EnrolmentMode
     metrics: Address | None = None
     bulk: Address | None = None
     bulk_also: tuple[BulkReply, ...] = ()

@@ -46,10 +46,10 @@ async def import_lines(
     while group := list(islice(numbered, codec.BATCH_RECORDS)):
         good, bad = _read(group, context, source)
         done = replace(done, complaints=(*done.complaints, *bad))
-        looks = [
+        wanted = [
             (record_row.key_input(one), record_row.event_time(one, context.now)) for one in good
         ]
-        seen = await store.read(controls.near(looks, within=controls.NEAR_SECONDS))
+        seen = await store.read(controls.near(wanted, within=controls.NEAR_SECONDS))
         made = [
             record_row.make_row(
                 record,

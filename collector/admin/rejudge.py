@@ -76,8 +76,8 @@ def _rejudge(
     old: _Old, seen: Sequence[controls.Observation], judge: Judge, now: float
 ) -> _Changed | None:
     record = msgspec.json.decode(zlib.decompress(old.body), type=Record)
-    ours = () if old.role == "control" else seen
-    judged = judge_again(record, judge, ours, now=now)
+    near = () if old.role == "control" else seen
+    judged = judge_again(record, judge, near, now=now)
     if judged.outcome == old.outcome and old.stage == "confirmed":
         # Confirmation rests on the key's other records, which are not judged here.
         judged = msgspec.structs.replace(judged, stage="confirmed")

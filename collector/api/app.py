@@ -13,10 +13,10 @@ from collector.api import (
     public,
     query,
 )
-from collector.api.http import Handler
+from collector.api.http import RouteHandler
 from collector.service import SERVICE, Service
 
-Route = tuple[str, str, Handler]
+Route = tuple[str, str, RouteHandler]
 
 METRICS: Route = ("GET", "/metrics", public.get_metrics)
 HEALTH: tuple[Route, ...] = (

@@ -18,7 +18,7 @@ from collector.store import StoreUnavailable
 from probe.api_types import Problem
 
 T = TypeVar("T")
-Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+RouteHandler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SMALL_BODY = 64 * 1024
 # Observations compress to a tenth; from the second size on this is done in a thread.
@@ -126,7 +126,7 @@ def parse_seconds(text: str | None, *, most: float) -> float:
 
 
 @web.middleware
-async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def guard(request: web.Request, handler: RouteHandler) -> web.StreamResponse:
     """Turn every failure into one line of JSON, and count requests and responses."""
     service = request.app[SERVICE]
     try:

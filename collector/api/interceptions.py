@@ -42,7 +42,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class ServedLeaf(NamedTuple):
+class InterceptedLeaf(NamedTuple):
     """One leaf that one probe on one network was served for one name; `n` times."""
 
     leaf: str
@@ -121,7 +121,7 @@ class InterceptionTally:
     first: float = float("inf")
     last: float = 0.0
 
-    def add(self, seen: ServedLeaf) -> None:
+    def add(self, seen: InterceptedLeaf) -> None:
         """Add a served leaf to the sums."""
         self.leaves.add(seen.leaf)
         self.names.add(seen.name)
@@ -163,7 +163,7 @@ async def table(request: web.Request, *, by_leaf: bool) -> list[InterceptionRow]
     return await asyncio.to_thread(summarise, seen, ders, by_leaf=by_leaf, least=least)
 
 
-def _seen(wanted: Selection) -> Operation[tuple[list[ServedLeaf], Mapping[str, bytes]]]:
+def _seen(wanted: Selection) -> Operation[tuple[list[InterceptedLeaf], Mapping[str, bytes]]]:
     params = {
         "target": wanted.target,
         "country": wanted.country,
@@ -173,7 +173,7 @@ def _seen(wanted: Selection) -> Operation[tuple[list[ServedLeaf], Mapping[str, b
         "limit": SEEN_LIMIT,
     }
     rows = yield Query("forged_seen", params)
-    seen = [ServedLeaf(*row) for row in rows]
+    seen = [InterceptedLeaf(*row) for row in rows]
     ders: dict[str, bytes] = {}
     for sha256 in sorted({one for row in seen for one in (row.leaf, row.above) if one}):
         if (der := (yield from _certificate(sha256))) is not None:
@@ -182,7 +182,7 @@ def _seen(wanted: Selection) -> Operation[tuple[list[ServedLeaf], Mapping[str, b
 
 
 def summarise(
-    seen: Iterable[ServedLeaf], ders: Mapping[str, bytes], *, by_leaf: bool, least: int = 1
+    seen: Iterable[InterceptedLeaf], ders: Mapping[str, bytes], *, by_leaf: bool, least: int = 1
 ) -> list[InterceptionRow]:
     """One row for each intermediate (or leaf), the most recently seen first."""
     read = {sha256: one for sha256, der in ders.items() if (one := _read(der)) is not None}
@@ -194,7 +194,7 @@ def summarise(
     return [_row(signer, leaf, tally, read) for (signer, leaf), tally in shown]
 
 
-def _signer(seen: ServedLeaf, read: Mapping[str, Certificate]) -> str:
+def _signer(seen: InterceptedLeaf, read: Mapping[str, Certificate]) -> str:
     """What groups leaves: the hash of the certificate above, or else the issuer that they name."""
     if seen.above:
         return seen.above

@@ -32,8 +32,8 @@ def _reachable(request: web.Request, bulk: BulkReply) -> BulkReply:
         everywhere = ipaddress.ip_address(bulk.address).is_unspecified
     except ValueError:
         everywhere = False
-    ours = request.get_extra_info("sockname")
-    return replace(bulk, address=ours[0]) if everywhere and ours else bulk
+    own = request.get_extra_info("sockname")
+    return replace(bulk, address=own[0]) if everywhere and own else bulk
 
 
 async def get_vantage(request: web.Request) -> web.Response:

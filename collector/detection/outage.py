@@ -138,7 +138,7 @@ def burst(beats: Beats, habits: Mapping[str, Habit], now: float) -> Burst:
     """The probes of one network that fell silent within the last ten minutes."""
     present, silent = present_and_silent(beats, now)
     if not is_many(present, silent):
-        return Burst(present, silent, 1.0)  # no outage whatever the tail: do not compute it
+        return Burst(present, silent, 1.0)  # no outage in any case, so the tail is not computed
     hazards = [habits.get(probe, Habit()).hazard(now) for probe in sorted(present)]
     return Burst(present, silent, poisson_binomial_tail(hazards, len(silent)))
 

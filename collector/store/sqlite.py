@@ -39,7 +39,7 @@ GROUP = 64
 BUSY_SECONDS = 15.0
 
 
-class _Job:
+class _WriteJob:
     """One operation for the writer."""
 
     __slots__ = ("future", "operation")
@@ -57,7 +57,7 @@ class SqliteStore:
     def __init__(self, path: Path, collector_id: str) -> None:
         self.collector_id = collector_id
         self._path = path
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_WriteJob | None] = queue.SimpleQueue()
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
@@ -76,7 +76,7 @@ class SqliteStore:
         """Queue an operation for the writer and wait for its commit."""
         if self._closed:
             raise StoreUnavailable("store is closed")
-        job = _Job(operation)
+        job = _WriteJob(operation)
         self._jobs.put(job)
         result: T = await asyncio.shield(asyncio.wrap_future(job.future))
         return result
@@ -123,7 +123,7 @@ class SqliteStore:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.close()
 
-    def _next_group(self) -> list[_Job] | None:
+    def _next_group(self) -> list[_WriteJob] | None:
         job = self._jobs.get()
         if job is None:
             return None
@@ -139,7 +139,7 @@ class SqliteStore:
             group.append(job)
         return group
 
-    def _commit(self, connection: sqlite3.Connection, group: list[_Job]) -> None:
+    def _commit(self, connection: sqlite3.Connection, group: list[_WriteJob]) -> None:
         """Write a group in one transaction, and resolve its futures when it is on the disk."""
         group = [job for job in group if job.future.set_running_or_notify_cancel()]
         try:
@@ -157,7 +157,7 @@ class SqliteStore:
             resolve()
 
 
-def _run_job(connection: sqlite3.Connection, job: _Job) -> Callable[[], None]:
+def _run_job(connection: sqlite3.Connection, job: _WriteJob) -> Callable[[], None]:
     """Run one operation in a savepoint; return what resolves its future after the commit."""
     connection.execute("SAVEPOINT job")
     try:
