@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from probe import experiments
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("probe", "collector")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -197,6 +199,27 @@ def test_the_collector_knows_only_what_reads_and_judges_records() -> None:
 
 def test_the_probe_never_knows_the_collector() -> None:
     assert [name(path) for path in of("probe/**/*.py") if "collector" in roots(path)] == []
+
+
+def test_the_runner_names_no_experiment() -> None:
+    # What an experiment needs from the runner is declared in its `Experiment`.
+    names = set(experiments.load())
+    found = {
+        f"{name(path)}:{node.lineno}: {node.value}"
+        for path in of("probe/runner/*.py")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names
+    }
+    assert found == set()
+
+
+def test_no_two_classes_share_a_name() -> None:
+    files: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef):
+                files.setdefault(node.name, []).append(name(path))
+    assert {class_: where for class_, where in files.items() if len(where) > 1} == {}
 
 
 def test_raw_packets_stay_in_their_own_process() -> None:
