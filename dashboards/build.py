@@ -1,7 +1,7 @@
-"""Write the Grafana dashboards as sorted JSON, or with `--check` say which are out of date.
+"""Write the Grafana dashboards as sorted JSON, or with `--check` list those that are out of date.
 
-Run as `python -m dashboards.build`. The JSON is committed, so that Grafana needs nothing of ours;
-a test proves that it is what this makes.
+Run as `python -m dashboards.build`. The JSON is committed, so that Grafana needs no Python; a test
+proves that it is up to date.
 """
 
 import json
@@ -15,13 +15,13 @@ FOLDER = Path(__file__).parent / "grafana" / "dashboards"
 
 
 def rendered() -> Mapping[str, str]:
-    """Every dashboard's JSON by file name."""
+    """The JSON of every dashboard by file name."""
     made = (overview.build(), target.build())
     return {f"{one['uid']}.json": json.dumps(one, indent=2, sort_keys=True) + "\n" for one in made}
 
 
 def stale() -> list[str]:
-    """The files in the folder that are not what is made here."""
+    """The files in the folder that differ from what the builder makes."""
     wanted = rendered()
     present = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
     names = {*wanted, *present}
@@ -29,7 +29,7 @@ def stale() -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write, or with `--check` compare; the exit code says whether all is well."""
+    """Write the files, or with `--check` compare; the exit code is 1 when any is out of date."""
     if "--check" in arguments:
         names = stale()
         if names:

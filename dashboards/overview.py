@@ -1,6 +1,8 @@
-"""The overview: what networks do to all targets, and whether the measuring itself is healthy."""
+"""The overview: interference with all targets, and the health of the measurements."""
 
 from dashboards.panels import (
+    CONCLUSIVE,
+    INTERFERENCE,
     OUTCOME_COLOURS,
     Json,
     bars,
@@ -19,10 +21,8 @@ from dashboards.panels import (
 )
 
 UID = "qazprobe-overview"
-HERE = 'job=~"$job", country=~"$country", asn=~"$asn"'
+SCOPE = 'job=~"$job", country=~"$country", asn=~"$asn"'
 JOB = 'job=~"$job"'
-INTERFERENCE = 'outcome=~"blocked|intercepted|throttled"'
-JUDGED = 'outcome=~"blocked|intercepted|throttled|ok|refused"'
 RATIO = thresholds((None, "green"), (0.1, "yellow"), (0.5, "red"))
 ANY_IS_BAD = thresholds((None, "green"), (1, "red"))
 
@@ -31,26 +31,31 @@ def _summary() -> list[Json]:
     return [
         number(
             "Probes active",
-            "Probes heard from lately on the chosen networks, by records or by heartbeats.",
-            [query(f"sum(qazprobe_probes_active{{{HERE}}})", "probes")],
+            "Probes that recently sent records or heartbeats, on the chosen networks.",
+            [query(f"sum(qazprobe_probes_active{{{SCOPE}}})", "probes")],
             unit="short",
             thresholds=thresholds((None, "red"), (1, "yellow"), (3, "green")),
         ),
         number(
             "Targets with a verdict",
-            "Listed targets that some probe has judged in the window, whatever the outcome.",
-            [query(f"count(count by (target) (qazprobe_target_outcome{{{HERE}}} > 0))", "targets")],
+            "Listed targets with a verdict of at least one probe in the window, of any outcome.",
+            [
+                query(
+                    f"count(count by (target) (qazprobe_target_outcome{{{SCOPE}}} > 0))",
+                    "targets",
+                )
+            ],
             unit="short",
         ),
         number(
             "Targets interfered with",
-            "Listed targets for which at least half of the probes that could judge say blocked, "
+            "Listed targets for which at least half of the conclusive verdicts are blocked, "
             "intercepted or throttled.",
             [
                 query(
                     f"""count(
-                      sum by (target) (qazprobe_target_outcome{{{HERE}, {INTERFERENCE}}})
-                      / sum by (target) (qazprobe_target_outcome{{{HERE}, {JUDGED}}}) >= 0.5
+                      sum by (target) (qazprobe_target_outcome{{{SCOPE}, {INTERFERENCE}}})
+                      / sum by (target) (qazprobe_target_outcome{{{SCOPE}, {CONCLUSIVE}}}) >= 0.5
                     ) or vector(0)""",
                     "targets",
                 )
@@ -60,12 +65,12 @@ def _summary() -> list[Json]:
         ),
         number(
             "Interference",
-            "(blocked + intercepted + throttled) / (those + ok + refused), over all probes and "
-            "targets chosen. Verdicts of down and inconclusive do not count on either side.",
+            "(blocked + intercepted + throttled) / (those + ok + refused), over all chosen "
+            "probes and targets. Verdicts of down and inconclusive do not count.",
             [
                 query(
-                    f"""sum(qazprobe_target_outcome{{{HERE}, {INTERFERENCE}}})
-                    / sum(qazprobe_target_outcome{{{HERE}, {JUDGED}}})""",
+                    f"""sum(qazprobe_target_outcome{{{SCOPE}, {INTERFERENCE}}})
+                    / sum(qazprobe_target_outcome{{{SCOPE}, {CONCLUSIVE}}})""",
                     "interference",
                 )
             ],
@@ -78,7 +83,7 @@ def _summary() -> list[Json]:
             "Interception",
             "Probe and target pairs that were served a forged certificate of a known or repeated "
             "authority.",
-            [query(f"sum(qazprobe_tls_interception{{{HERE}}}) or vector(0)", "pairs")],
+            [query(f"sum(qazprobe_tls_interception{{{SCOPE}}}) or vector(0)", "pairs")],
             unit="short",
             thresholds=ANY_IS_BAD,
         ),
@@ -86,7 +91,7 @@ def _summary() -> list[Json]:
             "Events under way",
             "Networks for which an event (shutdown, whitelist, interception, throttling, "
             "blocking) is under way now.",
-            [query(f"sum(qazprobe_event_active{{{HERE}}}) or vector(0)", "events")],
+            [query(f"sum(qazprobe_event_active{{{SCOPE}}}) or vector(0)", "events")],
             unit="short",
             thresholds=ANY_IS_BAD,
         ),
@@ -95,13 +100,13 @@ def _summary() -> list[Json]:
 
 def _outcomes() -> list[Json]:
     return [
-        row("What happens to the targets"),
+        row("Outcomes of the targets"),
         coloured(
             lines(
                 "Outcomes over time",
                 "Newest verdicts of all probes on the chosen networks, by outcome. One probe "
                 "counts once for each target.",
-                [query(f"sum by (outcome) (qazprobe_target_outcome{{{HERE}}})", "{{outcome}}")],
+                [query(f"sum by (outcome) (qazprobe_target_outcome{{{SCOPE}}})", "{{outcome}}")],
                 unit="short",
                 stacked=True,
             ),
@@ -112,8 +117,8 @@ def _outcomes() -> list[Json]:
             "Interference ratio over all listed targets, for each network.",
             [
                 query(
-                    f"""sum by (country, asn) (qazprobe_target_outcome{{{HERE}, {INTERFERENCE}}})
-                    / sum by (country, asn) (qazprobe_target_outcome{{{HERE}, {JUDGED}}})""",
+                    f"""sum by (country, asn) (qazprobe_target_outcome{{{SCOPE}, {INTERFERENCE}}})
+                    / sum by (country, asn) (qazprobe_target_outcome{{{SCOPE}, {CONCLUSIVE}}})""",
                     "{{country}} {{asn}}",
                 )
             ],
@@ -128,7 +133,7 @@ def _outcomes() -> list[Json]:
             [
                 query(
                     f"""topk(20, avg by (target) (
-                      qazprobe_target_interference_ratio{{{HERE}}}))""",
+                      qazprobe_target_interference_ratio{{{SCOPE}}}))""",
                     "{{target}}",
                 )
             ],
@@ -140,11 +145,11 @@ def _outcomes() -> list[Json]:
         ),
         table(
             "Outcomes by target and network",
-            "How many probes say what of each target, as of now.",
+            "Number of probes by outcome for each target, at present.",
             [
                 query(
                     f"""sum by (target, category, country, asn, outcome) (
-                      qazprobe_target_outcome{{{HERE}}}) > 0""",
+                      qazprobe_target_outcome{{{SCOPE}}}) > 0""",
                     table=True,
                 )
             ],
@@ -164,28 +169,28 @@ def _outcomes() -> list[Json]:
 
 def _how() -> list[Json]:
     return [
-        row("How it is done"),
+        row("Mechanisms of interference"),
         lines(
             "Mechanisms",
             "Probe and target pairs by mechanism; one verdict may name several.",
-            [query(f"sum by (mechanism) (qazprobe_target_mechanism{{{HERE}}})", "{{mechanism}}")],
+            [query(f"sum by (mechanism) (qazprobe_target_mechanism{{{SCOPE}}})", "{{mechanism}}")],
             unit="short",
             stacked=True,
         ),
         lines(
             "Interception by authority",
             "Probe and target pairs that were served a certificate of each interception authority.",
-            [query(f"sum by (authority) (qazprobe_tls_interception{{{HERE}}})", "{{authority}}")],
+            [query(f"sum by (authority) (qazprobe_tls_interception{{{SCOPE}}})", "{{authority}}")],
             unit="short",
         ),
         table(
             "Forged certificates",
-            "Which authority's certificates came in place of whose, on which networks, as of now. "
-            "The certificates themselves: /v1/interceptions at the collector.",
+            "The authorities whose certificates were served for each target and network, at "
+            "present. The certificates themselves are in /v1/interceptions of the collector.",
             [
                 query(
                     f"""sum by (authority, target, country, asn)
-                    (qazprobe_tls_interception{{{HERE}}}) > 0""",
+                    (qazprobe_tls_interception{{{SCOPE}}}) > 0""",
                     table=True,
                 )
             ],
@@ -204,7 +209,7 @@ def _how() -> list[Json]:
             "targets: 100% is the same speed. Only the name differs between the two.",
             [
                 query(
-                    f"avg by (country, asn) (qazprobe_throttle_ratio{{{HERE}}})",
+                    f"avg by (country, asn) (qazprobe_throttle_ratio{{{SCOPE}}})",
                     "{{country}} {{asn}}",
                 )
             ],
@@ -214,7 +219,7 @@ def _how() -> list[Json]:
         states(
             "Events",
             "When each kind of event was under way on each network.",
-            [query(f"qazprobe_event_active{{{HERE}}}", "{{kind}} {{country}} {{asn}}")],
+            [query(f"qazprobe_event_active{{{SCOPE}}}", "{{kind}} {{country}} {{asn}}")],
             unit="bool",
             thresholds=thresholds((None, "green"), (1, "red")),
             color={"mode": "thresholds"},
@@ -225,7 +230,7 @@ def _how() -> list[Json]:
             "domestic high is a cut at the border; both low is a shutdown.",
             [
                 query(
-                    f"avg by (country, class) (qazprobe_connectivity_ratio{{{HERE}}})",
+                    f"avg by (country, class) (qazprobe_connectivity_ratio{{{SCOPE}}})",
                     "{{country}} {{class}}",
                 )
             ],
@@ -235,11 +240,11 @@ def _how() -> list[Json]:
         ),
         lines(
             "Handshake time, 90th percentile",
-            "How long connecting and TLS take on these lines.",
+            "Duration of connections and TLS handshakes on these lines.",
             [
                 query(
                     f"""histogram_quantile(0.9, sum by (op, le) (
-                      rate(qazprobe_handshake_seconds_bucket{{{HERE}}}[$__rate_interval])))""",
+                      rate(qazprobe_handshake_seconds_bucket{{{SCOPE}}}[$__rate_interval])))""",
                     "{{op}}",
                 )
             ],
@@ -251,14 +256,14 @@ def _how() -> list[Json]:
 
 def _health() -> list[Json]:
     return [
-        row("Is the measuring healthy?"),
+        row("Health of the measurements"),
         lines(
             "Probes active",
-            "Probes heard from lately, by network. A sudden drop of all of them is an event, "
-            "a slow one is people leaving.",
+            "Probes that recently sent records or heartbeats, by network. A sudden drop of all of "
+            "them is an event; a slow one means that volunteers leave.",
             [
                 query(
-                    f"sum by (country, asn) (qazprobe_probes_active{{{HERE}}})",
+                    f"sum by (country, asn) (qazprobe_probes_active{{{SCOPE}}})",
                     "{{country}} {{asn}}",
                 )
             ],
@@ -271,7 +276,7 @@ def _health() -> list[Json]:
             [
                 query(
                     f"""sum by (experiment) (
-                      rate(qazprobe_measurements_total{{{HERE}}}[$__rate_interval]))""",
+                      rate(qazprobe_measurements_total{{{SCOPE}}}[$__rate_interval]))""",
                     "{{experiment}}",
                 )
             ],
@@ -280,7 +285,7 @@ def _health() -> list[Json]:
         ),
         lines(
             "Requests",
-            "Requests to the collector per second, by route and answer.",
+            "Requests to the collector per second, by route and status code.",
             [
                 query(
                     f"""sum by (route, code) (
@@ -306,7 +311,7 @@ def _health() -> list[Json]:
         ),
         lines(
             "Time to store a batch",
-            "From a whole request to its acknowledgement: half, and 99 in 100, take less.",
+            "Time from a complete request to its acknowledgement: median and 99th percentile.",
             [
                 query(
                     f"""histogram_quantile({share}, sum by (le) (
@@ -328,7 +333,7 @@ def _health() -> list[Json]:
         ),
         number(
             "Series left out",
-            "Series that the collector left out of its answer to stay below --max-series.",
+            "Series that the collector left out of its metrics because of --max-series.",
             [query(f"sum(qazcollector_series_dropped{{{JOB}}})", "series")],
             unit="short",
             size=(4, 8),
@@ -336,7 +341,7 @@ def _health() -> list[Json]:
         ),
         number(
             "Bugs while judging",
-            "Records of the last day that could not be judged again: bugs of ours, please report.",
+            "Records of the last day that could not be judged because of a bug; please report it.",
             [query(f"sum(increase(qazcollector_judge_errors_total{{{JOB}}}[1d]))", "records")],
             unit="short",
             size=(4, 8),
@@ -350,7 +355,8 @@ def build() -> Json:
     return dashboard(
         UID,
         "Qazprobe: overview",
-        "What networks block, intercept or slow; how; and whether enough probes are looking.",
+        "What networks block, intercept or throttle, by which mechanisms, and whether enough "
+        "probes measure.",
         variables=[
             label_variable("job", "Job", "qazcollector_requests_total"),
             label_variable("country", "Country", 'qazprobe_probes_active{job=~"$job"}'),
@@ -360,5 +366,5 @@ def build() -> Json:
         ],
         panels=[*_summary(), *_outcomes(), *_how(), *_health()],
         links=[link("One target", "qazprobe-target")],
-        annotations=[events_annotation(HERE)],
+        annotations=[events_annotation(SCOPE)],
     )

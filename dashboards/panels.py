@@ -1,7 +1,7 @@
-"""The pieces of a Grafana dashboard as plain dicts, with the parts that nobody may forget.
+"""The parts of a Grafana dashboard as plain dicts.
 
-A panel here cannot be made without a title, a description and a unit; every panel and variable
-uses the data source variable; nothing is editable in place, because the JSON is made from this.
+Every panel needs a title, a description and a unit; every panel and variable uses the data source
+variable; dashboards are not editable in place, because their JSON is generated.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +11,8 @@ Json: TypeAlias = dict[str, Any]
 
 SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 WIDTH = 24
+INTERFERENCE = 'outcome=~"blocked|intercepted|throttled"'
+CONCLUSIVE = 'outcome=~"blocked|intercepted|throttled|ok|refused"'
 
 OUTCOME_COLOURS = {
     "ok": "green",
@@ -24,7 +26,7 @@ OUTCOME_COLOURS = {
 
 
 def query(expr: str, legend: str = "", *, table: bool = False) -> Json:
-    """One PromQL query; a table asks for the present only."""
+    """One PromQL query; for a table an instant query."""
     return {
         "datasource": SOURCE,
         "editorMode": "code",
@@ -48,7 +50,7 @@ def panel(
     custom: Mapping[str, Any] | None = None,
     **defaults: object,
 ) -> Json:
-    """One panel; `size` is its width (of 24) and height; `place` gives it its position."""
+    """One panel; `size` is its width (of 24) and height; `lay_out` sets its position."""
     letters = "ABCDEFGHIJ"
     targets = [{**one, "refId": letters[at]} for at, one in enumerate(queries)]
     return {
@@ -67,7 +69,7 @@ def panel(
 
 
 def lines(title: str, description: str, queries: Sequence[Json], **rest: Any) -> Json:
-    """Lines over time; `stacked=True` piles them up."""
+    """Lines over time; `stacked=True` stacks them."""
     stacked = rest.pop("stacked", False)
     custom = {
         "drawStyle": "line",
@@ -83,7 +85,7 @@ def lines(title: str, description: str, queries: Sequence[Json], **rest: Any) ->
 
 
 def number(title: str, description: str, queries: Sequence[Json], **rest: Any) -> Json:
-    """One big number, with the colour of its threshold where it has any."""
+    """One big number, in the colour of its threshold if it has any."""
     options = {
         "colorMode": "value",
         "graphMode": "area",
@@ -95,7 +97,7 @@ def number(title: str, description: str, queries: Sequence[Json], **rest: Any) -
 
 
 def bars(title: str, description: str, queries: Sequence[Json], **rest: Any) -> Json:
-    """One bar for each series, as things are now."""
+    """One bar for each series, for the present."""
     options = {
         "displayMode": "basic",
         "orientation": "horizontal",
@@ -105,7 +107,7 @@ def bars(title: str, description: str, queries: Sequence[Json], **rest: Any) -> 
 
 
 def states(title: str, description: str, queries: Sequence[Json], **rest: Any) -> Json:
-    """When something was on: a stripe for each series."""
+    """The state over time, as a stripe for each series."""
     options = {
         "legend": {"displayMode": "list", "placement": "bottom"},
         "mergeValues": True,
@@ -123,7 +125,7 @@ def table(
     columns: Mapping[str, str],
     **rest: Any,
 ) -> Json:
-    """A table of labels and values as they are now; `columns` names them, in order."""
+    """A table of the present labels and values; `columns` names them, in order."""
     options = {"cellHeight": "sm", "showHeader": True}
     made = panel("table", title, description, queries, options=options, **rest)
     made["transformations"] = [
@@ -153,7 +155,7 @@ def coloured(made: Json, colours: Mapping[str, str]) -> Json:
 
 
 def thresholds(*steps: tuple[float | None, str]) -> Json:
-    """Colours from values up; the first step has no lower end."""
+    """Colours from lower bounds on; the first step has none."""
     return {
         "mode": "absolute",
         "steps": [{"color": colour, "value": value} for value, colour in steps],
@@ -171,21 +173,21 @@ def row(title: str) -> Json:
     }
 
 
-def place(panels: Iterable[Json]) -> list[Json]:
-    """Number panels and lay them out from left to right, in lines, without overlap."""
-    placed: list[Json] = []
+def lay_out(panels: Iterable[Json]) -> list[Json]:
+    """Number panels and lay them out from left to right in rows, without overlap."""
+    done: list[Json] = []
     x = y = tallest = 0
     for number_, made in enumerate(panels, start=1):
         width, height = made["gridPos"]["w"], made["gridPos"]["h"]
         if x + width > WIDTH:
             x, y, tallest = 0, y + tallest, 0
-        placed.append({**made, "id": number_, "gridPos": {"x": x, "y": y, "w": width, "h": height}})
+        done.append({**made, "id": number_, "gridPos": {"x": x, "y": y, "w": width, "h": height}})
         x, tallest = x + width, max(tallest, height)
-    return placed
+    return done
 
 
 def source_variable() -> Json:
-    """Which Prometheus to ask."""
+    """The variable for the Prometheus data source."""
     return {
         "current": {},
         "hide": 0,
@@ -201,7 +203,7 @@ def source_variable() -> Json:
 
 
 def label_variable(name: str, title: str, source: str, *, many: bool = True) -> Json:
-    """The values of one label; `source` is the series they are taken from."""
+    """A variable with the values of one label of the series `source`."""
     expr = f"label_values({source}, {name})"
     return {
         "allValue": ".*" if many else None,
@@ -244,7 +246,7 @@ def dashboard(
         "graphTooltip": 1,
         "id": None,
         "links": list(links),
-        "panels": place(panels),
+        "panels": lay_out(panels),
         "refresh": "1m",
         "schemaVersion": 39,
         "tags": ["qazprobe"],
@@ -260,7 +262,7 @@ def dashboard(
 
 
 def link(title: str, uid: str) -> Json:
-    """A link to another of our dashboards that keeps the time and the variables."""
+    """A link to another dashboard that keeps the time range and the variables."""
     return {
         "asDropdown": False,
         "icon": "dashboard",
@@ -276,7 +278,7 @@ def link(title: str, uid: str) -> Json:
 
 
 def events_annotation(selector: str) -> Json:
-    """Mark on every panel where an event began."""
+    """An annotation that marks the start of events on every panel."""
     return {
         "datasource": SOURCE,
         "enable": True,

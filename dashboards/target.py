@@ -1,6 +1,8 @@
-"""One target: what each network does to it, by which mechanism, and how fast it is let through."""
+"""One target: outcomes and mechanisms on each network, and its throughput."""
 
 from dashboards.panels import (
+    CONCLUSIVE,
+    INTERFERENCE,
     OUTCOME_COLOURS,
     Json,
     coloured,
@@ -18,9 +20,7 @@ from dashboards.panels import (
 
 UID = "qazprobe-target"
 NETWORKS = 'job=~"$job", country=~"$country", asn=~"$asn"'
-HERE = f'{NETWORKS}, target="$target"'
-INTERFERENCE = 'outcome=~"blocked|intercepted|throttled"'
-JUDGED = 'outcome=~"blocked|intercepted|throttled|ok|refused"'
+TARGET = f'{NETWORKS}, target="$target"'
 
 
 def _summary() -> list[Json]:
@@ -31,8 +31,8 @@ def _summary() -> list[Json]:
             "networks.",
             [
                 query(
-                    f"""sum(qazprobe_target_outcome{{{HERE}, {INTERFERENCE}}})
-                    / sum(qazprobe_target_outcome{{{HERE}, {JUDGED}}})""",
+                    f"""sum(qazprobe_target_outcome{{{TARGET}, {INTERFERENCE}}})
+                    / sum(qazprobe_target_outcome{{{TARGET}, {CONCLUSIVE}}})""",
                     "interference",
                 )
             ],
@@ -44,11 +44,11 @@ def _summary() -> list[Json]:
         ),
         number(
             "Probes that judged it",
-            "Probes whose newest verdict on this target is something better than inconclusive. "
-            "Fewer than three is a hint, not a finding.",
+            "Probes whose newest verdict on this target is not inconclusive. "
+            "Fewer than three are a hint, not a finding.",
             [
                 query(
-                    f"""sum(qazprobe_target_outcome{{{HERE}, outcome!="inconclusive"}})
+                    f"""sum(qazprobe_target_outcome{{{TARGET}, outcome!="inconclusive"}})
                     or vector(0)""",
                     "probes",
                 )
@@ -59,10 +59,10 @@ def _summary() -> list[Json]:
         ),
         number(
             "Networks that interfere",
-            "Networks on which at least half of the probes that could judge see interference.",
+            "Networks on which at least half of the conclusive verdicts are interference.",
             [
                 query(
-                    f"count(qazprobe_target_interference_ratio{{{HERE}}} >= 0.5) or vector(0)",
+                    f"count(qazprobe_target_interference_ratio{{{TARGET}}} >= 0.5) or vector(0)",
                     "networks",
                 )
             ],
@@ -73,7 +73,7 @@ def _summary() -> list[Json]:
         number(
             "Forged certificates",
             "Probes that were served a forged certificate for this target.",
-            [query(f"sum(qazprobe_tls_interception{{{HERE}}}) or vector(0)", "probes")],
+            [query(f"sum(qazprobe_tls_interception{{{TARGET}}}) or vector(0)", "probes")],
             unit="short",
             size=(6, 4),
             thresholds=thresholds((None, "green"), (1, "red")),
@@ -83,12 +83,12 @@ def _summary() -> list[Json]:
 
 def _outcomes() -> list[Json]:
     return [
-        row("What happens"),
+        row("Outcomes"),
         coloured(
             lines(
                 "Outcomes over time",
                 "Newest verdicts of the probes on the chosen networks.",
-                [query(f"sum by (outcome) (qazprobe_target_outcome{{{HERE}}})", "{{outcome}}")],
+                [query(f"sum by (outcome) (qazprobe_target_outcome{{{TARGET}}})", "{{outcome}}")],
                 unit="short",
                 stacked=True,
             ),
@@ -97,17 +97,17 @@ def _outcomes() -> list[Json]:
         lines(
             "Interference by network",
             "Interference ratio of this target on each network.",
-            [query(f"qazprobe_target_interference_ratio{{{HERE}}}", "{{country}} {{asn}}")],
+            [query(f"qazprobe_target_interference_ratio{{{TARGET}}}", "{{country}} {{asn}}")],
             unit="percentunit",
             min=0,
             max=1,
         ),
         table(
             "Networks",
-            "How many probes on each network say what, as of now.",
+            "Number of probes by outcome on each network, at present.",
             [
                 query(
-                    f"sum by (country, asn, outcome) (qazprobe_target_outcome{{{HERE}}}) > 0",
+                    f"sum by (country, asn, outcome) (qazprobe_target_outcome{{{TARGET}}}) > 0",
                     table=True,
                 )
             ],
@@ -121,10 +121,10 @@ def _outcomes() -> list[Json]:
         ),
         lines(
             "Mechanisms",
-            "Probes by the mechanism their verdict names; one verdict may name several.",
+            "Probes by mechanism of their verdict; one verdict may name several.",
             [
                 query(
-                    f"sum by (mechanism, asn) (qazprobe_target_mechanism{{{HERE}}})",
+                    f"sum by (mechanism, asn) (qazprobe_target_mechanism{{{TARGET}}})",
                     "{{mechanism}} {{asn}}",
                 )
             ],
@@ -136,7 +136,7 @@ def _outcomes() -> list[Json]:
             "Probes that were served a certificate of each interception authority.",
             [
                 query(
-                    f"sum by (authority, asn) (qazprobe_tls_interception{{{HERE}}})",
+                    f"sum by (authority, asn) (qazprobe_tls_interception{{{TARGET}}})",
                     "{{authority}} {{asn}}",
                 )
             ],
@@ -148,13 +148,13 @@ def _outcomes() -> list[Json]:
 
 def _speed() -> list[Json]:
     return [
-        row("How fast"),
+        row("Throughput"),
         lines(
             "Throughput: target against reference",
-            "Median rate with the target's name and with a name nobody minds, at the same server.",
+            "Median rate with the target's name and with a harmless name, at the same server.",
             [
                 query(
-                    f"avg by (arm, asn) (qazprobe_throughput_bytes_per_second{{{HERE}}})",
+                    f"avg by (arm, asn) (qazprobe_throughput_bytes_per_second{{{TARGET}}})",
                     "{{arm}} {{asn}}",
                 )
             ],
@@ -164,8 +164,8 @@ def _speed() -> list[Json]:
         lines(
             "Throttle ratio",
             "Rate with the target's name divided by the rate with the reference: 1 is not "
-            "throttled, a tenth is extreme.",
-            [query(f"qazprobe_throttle_ratio{{{HERE}}}", "{{country}} {{asn}}")],
+            "throttled, 0.1 is extreme.",
+            [query(f"qazprobe_throttle_ratio{{{TARGET}}}", "{{country}} {{asn}}")],
             unit="percentunit",
             min=0,
         ),
@@ -177,7 +177,7 @@ def build() -> Json:
     return dashboard(
         UID,
         "Qazprobe: one target",
-        "What each network does to one listed target.",
+        "Interference with one listed target, by network.",
         variables=[
             label_variable("job", "Job", "qazprobe_target_outcome"),
             label_variable("target", "Target", 'qazprobe_target_outcome{job=~"$job"}', many=False),

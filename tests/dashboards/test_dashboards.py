@@ -1,4 +1,4 @@
-"""The dashboards are what their builder makes, and keep what a reader of Grafana expects."""
+"""The committed dashboards are up to date, and follow the conventions of Grafana."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def expressions(board: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield panel["title"], target["expr"]
 
 
-def test_what_is_committed_is_what_the_builder_makes() -> None:
+def test_the_committed_files_are_up_to_date() -> None:
     assert build.stale() == []
 
 
@@ -43,7 +43,7 @@ def test_the_dashboard_can_be_found_and_is_not_edited_in_place(board: dict[str, 
 
 
 @each
-def test_every_panel_says_what_it_shows_and_in_which_unit(board: dict[str, Any]) -> None:
+def test_every_panel_has_a_title_a_description_and_a_unit(board: dict[str, Any]) -> None:
     for panel in panels(board):
         assert panel["title"]
         assert len(panel["description"]) > 20, panel["title"]
@@ -53,7 +53,7 @@ def test_every_panel_says_what_it_shows_and_in_which_unit(board: dict[str, Any])
 
 
 @each
-def test_panels_have_their_own_place_and_number(board: dict[str, Any]) -> None:
+def test_panels_do_not_overlap_and_have_unique_ids(board: dict[str, Any]) -> None:
     numbers = [panel["id"] for panel in board["panels"]]
     assert len(numbers) == len(set(numbers))
     for one, other in combinations([panel["gridPos"] for panel in board["panels"]], 2):
@@ -78,22 +78,22 @@ def test_panel_titles_are_unique_within_their_row(board: dict[str, Any]) -> None
 
 
 @each
-def test_everything_asks_the_chosen_data_source(board: dict[str, Any]) -> None:
+def test_every_query_uses_the_chosen_data_source(board: dict[str, Any]) -> None:
     source = {"type": "prometheus", "uid": "${datasource}"}
     variables = board["templating"]["list"]
     assert variables[0]["type"] == "datasource"
     assert variables[0]["name"] == "datasource"
-    asking = [
+    querying = [
         *panels(board),
         *(target for panel in panels(board) for target in panel["targets"]),
         *variables[1:],
         *board["annotations"]["list"],
     ]
-    assert all(one["datasource"] == source for one in asking)
+    assert all(one["datasource"] == source for one in querying)
 
 
 @each
-def test_variables_are_read_again_with_the_time_range(board: dict[str, Any]) -> None:
+def test_variables_are_refreshed_with_the_time_range(board: dict[str, Any]) -> None:
     names = [variable["name"] for variable in board["templating"]["list"]]
     assert "job" in names
     assert len(names) == len(set(names))
@@ -103,7 +103,7 @@ def test_variables_are_read_again_with_the_time_range(board: dict[str, Any]) -> 
 
 
 @each
-def test_queries_use_only_variables_there_are_and_choose_the_job(board: dict[str, Any]) -> None:
+def test_queries_use_only_defined_variables_and_select_the_job(board: dict[str, Any]) -> None:
     known = {variable["name"] for variable in board["templating"]["list"]} | {"__rate_interval"}
     for title, expr in expressions(board):
         assert set(re.findall(r"\$\{?(\w+)", expr)) <= known, title
@@ -129,7 +129,7 @@ def test_a_share_or_percentile_of_a_counter_keeps_its_labels(board: dict[str, An
 
 
 @each
-def test_links_lead_to_dashboards_of_ours(board: dict[str, Any]) -> None:
+def test_links_lead_to_our_dashboards(board: dict[str, Any]) -> None:
     uids = {other["uid"] for other in DASHBOARDS.values()}
     for link in board["links"]:
         assert link["url"].removeprefix("/d/") in uids
@@ -173,7 +173,7 @@ def test_grafana_is_provisioned_with_one_source_and_the_folder_of_dashboards() -
     assert only["allowUiUpdates"] is False
 
 
-def test_the_compose_file_mounts_what_is_here() -> None:
+def test_the_compose_file_mounts_existing_paths() -> None:
     compose = ROOT / "dashboards" / "docker-compose.yml"
     services = yaml.safe_load(compose.read_text())["services"]
     mounts = [mount for service in services.values() for mount in service.get("volumes", ())]

@@ -1,4 +1,4 @@
-"""Prometheus itself says whether the scrape configuration and the rules are right."""
+"""promtool checks the scrape configuration and the rules."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ import yaml
 FOLDER = Path(__file__).parents[2] / "dashboards" / "prometheus"
 RULES = sorted((FOLDER / "rules").glob("*.yml"))
 promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool is not here: apt install prometheus"
+    shutil.which("promtool") is None, reason="promtool is not installed: apt install prometheus"
 )
 
 
@@ -38,7 +38,7 @@ def test_the_rules_are_valid() -> None:
 
 
 @promtool
-def test_the_rules_say_what_their_cases_expect() -> None:
+def test_the_rules_pass_their_own_tests() -> None:
     run("test", "rules", str(FOLDER / "tests" / "rules_test.yml"))
 
 
@@ -51,7 +51,7 @@ def test_every_alert_has_a_case_a_delay_a_severity_and_a_sentence() -> None:
         assert set(rule["annotations"]) == {"summary", "description"}  # type: ignore[call-overload]
 
 
-def test_recorded_names_say_their_level_metric_and_operation() -> None:
+def test_recorded_names_have_level_metric_and_operation() -> None:
     groups = yaml.safe_load((FOLDER / "rules" / "recording.yml").read_text())["groups"]
     for rule in (rule for group in groups for rule in group["rules"]):
         assert re.fullmatch(r"[a-z_]+:[a-z_]+:[a-z0-9_]+", rule["record"])
