@@ -1,7 +1,7 @@
-"""What probes and collectors say to each other over HTTP, apart from the records themselves.
+"""The HTTP messages between probes and collectors, apart from the records.
 
-Both ends decode with these types, so a field cannot mean two things. Requests by an enrolled key
-carry `Qaz-Key`, `Qaz-Created` and `Qaz-Signature` (see `wire.signed_bytes`).
+Both sides decode with these types. Requests by an enrolled key carry `Qaz-Key`, `Qaz-Created` and
+`Qaz-Signature` (see `codec.signed_bytes`).
 """
 
 from typing import Literal
@@ -10,11 +10,11 @@ from probe.model import Control, Data
 
 
 class EnrolRequest(Data, frozen=True, kw_only=True):
-    """POST /v1/enroll: make this public key known.
+    """POST /v1/enroll: register a public key.
 
     Attributes:
         key: Base64 of the raw Ed25519 public key.
-        proof: Base64 signature by that key over `wire.enrol_bytes(key, invite, role)`.
+        proof: Base64 signature by that key over `codec.enrol_bytes(key, invite, role)`.
     """
 
     key: str
@@ -24,14 +24,14 @@ class EnrolRequest(Data, frozen=True, kw_only=True):
 
 
 class EnrolReply(Data, frozen=True, kw_only=True):
-    """The key's id here, and this collector's own id, which every signature names."""
+    """The key's id, and the collector's id, which every signature includes."""
 
     key_id: str
     collector_id: str
 
 
 class RecordReply(Data, frozen=True, kw_only=True):
-    """What became of one record of a batch, by its position in it (0 is the first line)."""
+    """The result for one record of a batch; `line` 0 is the first."""
 
     line: int
     status: Literal["stored", "duplicate", "rejected"]
@@ -40,7 +40,7 @@ class RecordReply(Data, frozen=True, kw_only=True):
 
 
 class BatchReply(Data, frozen=True, kw_only=True):
-    """POST /v1/measurements: an answer per record; everything `stored` is durable."""
+    """POST /v1/measurements: a result per record; everything `stored` is durable."""
 
     stored: int
     duplicates: int
@@ -48,35 +48,35 @@ class BatchReply(Data, frozen=True, kw_only=True):
     records: tuple[RecordReply, ...] = ()
 
 
-class ControlFound(Data, frozen=True, kw_only=True):
-    """What controls saw of one target lately; `age` in each is relative to the time of asking."""
+class TargetControls(Data, frozen=True, kw_only=True):
+    """Recent control measurements of one target; `age` is relative to the request."""
 
     input: str
     observations: tuple[Control, ...] = ()
 
 
 class ControlReply(Data, frozen=True, kw_only=True):
-    """GET /v1/control?input=URL&input=URL… (no input: every target seen in the last 15 minutes)."""
+    """GET /v1/control?input=URL&input=URL… (no input: every target of the last 15 minutes)."""
 
-    controls: tuple[ControlFound, ...] = ()
+    controls: tuple[TargetControls, ...] = ()
 
 
-class RecheckAsk(Data, frozen=True, kw_only=True):
-    """One listed target to look at afresh, and public addresses we saw for it."""
+class RecheckTarget(Data, frozen=True, kw_only=True):
+    """One listed target to measure again, and the public addresses that the probe got for it."""
 
     input: str
     addresses: tuple[str, ...] = ()
 
 
 class RecheckRequest(Data, frozen=True, kw_only=True):
-    """POST /v1/recheck (signed): look now. `wait`: how many seconds to hold the answer for it."""
+    """POST /v1/recheck (signed): request control measurements; the reply waits up to `wait` s."""
 
-    asks: tuple[RecheckAsk, ...]
+    asks: tuple[RecheckTarget, ...]
     wait: float = 8.0
 
 
 class RecheckJob(Data, frozen=True, kw_only=True):
-    """One recheck that a control is asked to do."""
+    """One recheck for a control to do."""
 
     id: str
     input: str
@@ -84,13 +84,13 @@ class RecheckJob(Data, frozen=True, kw_only=True):
 
 
 class RecheckJobs(Data, frozen=True, kw_only=True):
-    """GET /v1/recheck?wait=S (signed by a control): what is asked for now, held up to S seconds."""
+    """GET /v1/recheck?wait=S (signed by a control): pending rechecks; waits up to S seconds."""
 
     jobs: tuple[RecheckJob, ...] = ()
 
 
 class VantageReply(Data, frozen=True, kw_only=True):
-    """GET /v1/vantage: the asker's country and network, looked up and forgotten."""
+    """GET /v1/vantage: the client's country and network; its address is not stored."""
 
     country: str | None = None
     asn: int | None = None
@@ -98,13 +98,13 @@ class VantageReply(Data, frozen=True, kw_only=True):
     time: str | None = None
 
 
-class Unheard(Data, frozen=True, kw_only=True):
-    """A time in which this machine was on and awake, and this collector did not hear it.
+class MissedInterval(Data, frozen=True, kw_only=True):
+    """An interval in which the machine was awake and the collector received no heartbeat.
 
     Attributes:
-        since, until: Seconds before this heartbeat, the older one first: no clock need be right.
-        reach: What answered instead: something `abroad`, only something at `home`, or `nothing`.
-        country, asn: Of the network it was on then, where that is known.
+        since, until: Seconds before this heartbeat, so independent of the clock.
+        reach: What was reachable: something `abroad`, only something at `home`, or `nothing`.
+        country, asn: Of the network at that time, if known.
     """
 
     since: float
@@ -115,13 +115,13 @@ class Unheard(Data, frozen=True, kw_only=True):
 
 
 class Heartbeat(Data, frozen=True, kw_only=True):
-    """POST /v1/heartbeat (signed): "I am here", and when I was and was not heard.
+    """POST /v1/heartbeat (signed): the machine is up, with the intervals that were missed.
 
     Attributes:
-        boot: A word that changes with each start of the machine. at: Unix time by its own clock.
-        monotonic: Seconds it was awake since its start. slept: seconds of sleep among them.
+        boot: An identifier of the boot. at: Unix time by the machine's clock.
+        monotonic: Seconds awake since boot. slept: seconds asleep.
         country, asn, region: As in a record's vantage.
-        unheard: Oldest first; what lies between them it was off, asleep or not running.
+        unheard: Oldest first; between them the machine was off, asleep or the probe not running.
     """
 
     boot: str | None = None
@@ -131,18 +131,18 @@ class Heartbeat(Data, frozen=True, kw_only=True):
     country: str | None = None
     asn: int | None = None
     region: str | None = None
-    unheard: tuple[Unheard, ...] = ()
+    unheard: tuple[MissedInterval, ...] = ()
 
 
 class HeartbeatReply(Data, frozen=True, kw_only=True):
-    """When it was heard, Unix time."""
+    """When the heartbeat was received, Unix time."""
 
     status: Literal["heard"] = "heard"
     time: int
 
 
 class BulkReply(Data, frozen=True, kw_only=True):
-    """One bulk server for throughput experiments: where it is, and the key it must prove."""
+    """One throughput server: its endpoint, and the key that it must prove."""
 
     address: str
     port: int
@@ -159,6 +159,6 @@ class ServiceReply(Data, frozen=True, kw_only=True):
 
 
 class Problem(Data, frozen=True, kw_only=True):
-    """The body of every error answer: one line a person can act on."""
+    """The body of every error response: one line that the user can act on."""
 
     error: str

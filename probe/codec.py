@@ -1,7 +1,7 @@
 """Records as bytes: encoding, strict bounded decoding, batches, and the bytes that are signed.
 
-Everything that comes in is hostile: a batch is bounded before it is inflated and while it is, a
-line is bounded before it is parsed, and a bad line never costs its neighbours.
+Input is untrusted: the size of a batch is limited before and during decompression, the size of a
+line before parsing, and an invalid line does not affect others.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)
 
 
-class WireError(ValueError):
-    """Bytes that are no record or no batch; the message says what was expected."""
+class CodecError(ValueError):
+    """Bytes that are not a valid record or batch; the message says what was expected."""
 
 
 def encode(record: msgspec.Struct) -> bytes:
@@ -31,13 +31,13 @@ def encode(record: msgspec.Struct) -> bytes:
 
 
 def decode(line: bytes) -> Record:
-    """Read one record; raise `WireError` naming the field that is wrong."""
+    """Decode one record; raise `CodecError` with the invalid field."""
     if len(line) > LINE_LIMIT:
-        raise WireError(f"record of {len(line)} bytes; at most {LINE_LIMIT} are taken")
+        raise CodecError(f"record of {len(line)} bytes; at most {LINE_LIMIT} are accepted")
     try:
         return _decoder.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise WireError(str(error) or type(error).__name__) from error
+        raise CodecError(str(error) or type(error).__name__) from error
 
 
 def pack(lines: Iterable[bytes]) -> bytes:
@@ -48,23 +48,23 @@ def pack(lines: Iterable[bytes]) -> bytes:
 
 
 def unpack(batch: bytes, *, limit: int = BATCH_LIMIT) -> Iterator[bytes]:
-    """Give back the lines of a batch; raise `WireError` on garbage or past `limit` bytes."""
+    """The lines of a batch; raise `CodecError` if it is invalid or inflates past `limit` bytes."""
     inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
         data = inflater.decompress(batch, limit + 1)
     except zlib.error as error:
-        raise WireError("batch is not gzip") from error
+        raise CodecError("batch is not gzip") from error
     if len(data) > limit or inflater.unconsumed_tail:
-        raise WireError(f"batch inflates to more than {limit} bytes")
+        raise CodecError(f"batch inflates to more than {limit} bytes")
     if not inflater.eof:
-        raise WireError("batch is cut short")
+        raise CodecError("batch is cut short")
     if inflater.unused_data:
-        raise WireError("batch goes on after its end")
+        raise CodecError("batch has data after its end")
     return _lines(data)
 
 
 def _lines(data: bytes) -> Iterator[bytes]:
-    """One line after the other: a batch of nothing but newlines makes no list of millions."""
+    """The lines one by one, since a batch of newlines would make a list of millions."""
     start = 0
     while start < len(data):
         end = data.find(b"\n", start)
@@ -75,15 +75,15 @@ def _lines(data: bytes) -> Iterator[bytes]:
 
 
 def key_id(public_key: bytes) -> str:
-    """The short public name of a key: the first 16 bytes of its SHA-256, in hex."""
+    """The id of a public key: the first 16 bytes of its SHA-256, in hex."""
     return hashlib.sha256(public_key).hexdigest()[:32]
 
 
 def signed_bytes(collector_id: str, method: str, path: str, created: str, body: bytes) -> bytes:
-    """What an enrolled key signs for one request.
+    """The bytes that an enrolled key signs for one request.
 
     `path` includes the query string. `created` is Unix time in whole seconds, as in `Qaz-Created`.
-    The body counts as sent, so that it is verified before anything of it is inflated or parsed.
+    The signature covers the body as sent, so it is verified before decompression and parsing.
     """
     digest = hashlib.sha512(body).hexdigest()
     fields = ("qazprobe-request-v1", collector_id, method, path, created, digest)
@@ -91,5 +91,5 @@ def signed_bytes(collector_id: str, method: str, path: str, created: str, body: 
 
 
 def enrol_bytes(public_key: bytes, invite: str | None, role: str) -> bytes:
-    """What a new key signs to show that it is there."""
+    """The bytes that a new key signs to prove possession of the private key."""
     return "\n".join(("qazprobe-enrol-v1", public_key.hex(), invite or "", role)).encode()

@@ -1,8 +1,8 @@
 """The closed list of ways one network operation can fail.
 
-The words are OONI's (data format df-007) where OONI has one, so that a reader of both data sets
-needs one vocabulary. A failure is made only where exceptions become data (`probe/net/attempt.py`).
-More detail goes into a *field* of the step (alert, rcode, errno, bytes_in), never into a new word.
+The words are OONI's (data format df-007) where OONI has one, so that both data sets share one
+vocabulary. A failure is made only where exceptions become data (`probe/net/attempt.py`). More
+detail goes into a field of the step (alert, rcode, errno, bytes_in), never into a new word.
 """
 
 from collections.abc import Mapping
@@ -44,13 +44,8 @@ class Failure(StrEnum):
     UNKNOWN = "unknown_failure"
 
     @property
-    def is_timeout(self) -> bool:
-        """Nothing came within the time that was given."""
-        return self is Failure.TIMEOUT
-
-    @property
     def is_unreachable(self) -> bool:
-        """The machine or a router said that there is no way there."""
+        """Whether this machine or a router reported that there is no route."""
         return self in _UNREACHABLE
 
 
@@ -60,28 +55,28 @@ _UNREACHABLE = frozenset(
 
 MEANINGS: Mapping[Failure, str] = MappingProxyType(
     {
-        Failure.TIMEOUT: "nothing came within the time that was given (`limit`)",
-        Failure.INTERRUPTED: "we stopped it ourselves: the run ended or its budget was used up",
-        Failure.REFUSED: "the connection was refused: RST in answer to SYN",
-        Failure.RESET: "the connection was reset: RST after it stood",
-        Failure.ABORTED: "the operating system here gave the connection up",
-        Failure.EOF: "the far side closed (FIN) before it had said what it should",
-        Failure.HOST_UNREACHABLE: "a router, or this machine, said that the host cannot be reached",
-        Failure.NETWORK_UNREACHABLE: "a router, or this machine, said that there is no way there",
+        Failure.TIMEOUT: "no answer within the timeout (`limit`)",
+        Failure.INTERRUPTED: "the probe stopped it: the run ended or its byte budget was used up",
+        Failure.REFUSED: "connection refused: RST in answer to SYN",
+        Failure.RESET: "connection reset: RST on an established connection",
+        Failure.ABORTED: "the local operating system aborted the connection",
+        Failure.EOF: "the peer closed (FIN) before its answer was complete",
+        Failure.HOST_UNREACHABLE: "host unreachable, as reported by a router or this machine",
+        Failure.NETWORK_UNREACHABLE: "no route, as reported by a router or this machine",
         Failure.NETWORK_DOWN: "this machine's network is down",
         Failure.DNS_NXDOMAIN: "the answer was that the name does not exist (rcode 3)",
-        Failure.DNS_NO_ANSWER: "the answer had no record of the type that was asked for",
+        Failure.DNS_NO_ANSWER: "the answer had no record of the requested type",
         Failure.DNS_REFUSED: "the resolver refused to answer (rcode 5)",
-        Failure.DNS_SERVFAIL: "the resolver said that it failed (rcode 2)",
-        Failure.DNS_MISBEHAVING: "what came back was no proper answer",
-        Failure.DNS_TEMPORARY: "the resolver could not answer for now",
-        Failure.DNS_NON_RECOVERABLE: "the query could not be made or sent",
-        Failure.DNS_WRONG_ID: "only replies with another query's id came",
+        Failure.DNS_SERVFAIL: "the resolver reported a server failure (rcode 2)",
+        Failure.DNS_MISBEHAVING: "the reply was no valid answer",
+        Failure.DNS_TEMPORARY: "the resolver could not answer at the moment",
+        Failure.DNS_NON_RECOVERABLE: "the query could not be built or sent",
+        Failure.DNS_WRONG_ID: "only replies with another query id were received",
         Failure.SSL_HANDSHAKE: "TLS ended in an alert or a protocol error (see `alert`)",
         Failure.SSL_HOSTNAME: "the certificate is not for this name",
-        Failure.SSL_AUTHORITY: "the certificate leads to no Mozilla root",
+        Failure.SSL_AUTHORITY: "the certificate chain leads to no Mozilla root",
         Failure.SSL_CERTIFICATE: "the certificate is invalid for another reason, such as its dates",
-        Failure.QUIC_VERSION: "the server speaks no version of QUIC that we offered",
-        Failure.UNKNOWN: "something that has no word here; `detail` says what, scrubbed",
+        Failure.QUIC_VERSION: "the server supports none of the QUIC versions offered",
+        Failure.UNKNOWN: "a failure without a word of its own; `detail` has more, scrubbed",
     }
 )

@@ -1,12 +1,12 @@
-"""Every way to write an IP address down, found in text and replaced unless it is allowed.
+"""Find IP addresses in text, in every notation and encoding, and replace those not allowed.
 
-Rule: an allow-list. Behind a NAT nobody knows which address is the volunteer's, so whatever could
-be one is taken for one: dotted quads with their many separators, IPv6 in every legal spelling,
-reversed and mapped forms, plain numbers, hexadecimal; and the same under percent-encoding, HTML
-entities, string escapes, base64 and hex. A version number with four parts and a ten-digit number
-are lost; a researcher can live without them, and a volunteer cannot live without this.
+This is an allow-list. Behind a NAT the probe does not know the user's public address, so everything
+that can be an address is treated as one: dotted quads with various separators, IPv6 in every valid
+notation, reversed and mapped forms, plain numbers, hexadecimal; and the same in percent-encoding,
+HTML entities, string escapes, base64 and hex. False positives (a version number with four parts, a
+ten-digit number) are accepted: the user's safety matters more.
 
-What cannot be seen: packed bytes that happen to be ordinary letters, and encryption.
+Not found: packed bytes that are ordinary letters, and encrypted data.
 """
 
 import binascii
@@ -21,10 +21,10 @@ from urllib.parse import unquote
 TEXT_MARK = "[scrubbed]"
 NAME_MARK = "scrubbed"
 LAYERS = 6
-_LONGEST = 256  # an address with brackets and a zone is shorter
-CUT_LENGTH = 250  # texts this long may have been cut in the middle of an address
+_LONGEST = 256  # characters; an address with brackets and a zone is shorter
+CUT_LENGTH = 250  # texts of this length may be cut within an address
 
-Match = re.Match[str]
+ReMatch = re.Match[str]
 
 _OCTET = r"(?:0[xX][0-9a-fA-F]{1,2}|[0-9]{1,12})"
 _DOT = r"(?:\s?[.\u00b7\u3002\uff0e\uff61]\s?|[-_,]|[\[({]\s?(?:\.|dot)\s?[\])}]|\s(?:dot|DOT)\s)"
@@ -59,15 +59,15 @@ _ESCAPE = re.compile(
 )
 _ENTITY = re.compile(r"&(?:amp;)*(?:#|num|period|colon|lsqb|lbrack)")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
-_TELLING = re.compile(r"\d|[:=]|[A-Fa-f]{8}|[A-Za-z0-9+/_-]{10}")
-_WORDY = re.compile(r"[ -~]{7}")
+_SUSPICIOUS = re.compile(r"\d|[:=]|[A-Fa-f]{8}|[A-Za-z0-9+/_-]{10}")
+_WORDS = re.compile(r"[ -~]{7}")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _TOKENS = (re.compile(r"\w+"), re.compile(r"[0-9]+"), re.compile(r"[0-9a-fA-F]+"))
 _URLSAFE = str.maketrans("-_", "+/")
 
 
 class Allowed:
-    """The addresses that may stay, and texts whose own numbers may stay (what was asked for)."""
+    """The addresses that are kept, and texts (the input) whose numbers are kept."""
 
     def __init__(self, addresses: Collection[str], own: Collection[str] = ()) -> None:
         found = (parsed(text) for text in addresses)
@@ -75,31 +75,31 @@ class Allowed:
         self._own = frozenset(
             token for text in own for kind in _TOKENS for token in kind.findall(text)
         )
-        self.cleaned: dict[tuple[str, str], str] = {}  # one record says the same many times
+        self.cleaned: dict[tuple[str, str], str] = {}  # a cache: one record repeats the same texts
 
     def address(self, value: IPv4Address | IPv6Address) -> bool:
-        """Whether this address may stay, in its mapped form too."""
+        """Whether this address is allowed, in its IPv4-mapped form too."""
         mapped = value.ipv4_mapped if isinstance(value, IPv6Address) else None
         return value in self._addresses or (mapped is not None and mapped in self._addresses)
 
     def text(self, text: str) -> bool:
-        """Whether this address, as usually written, may stay."""
+        """Whether this address, in a usual notation, is allowed."""
         value = parsed(text)
         return value is not None and self.address(value)
 
     def number(self, value: int) -> bool:
-        """Whether this number, read as an address, may stay."""
+        """Whether this number, read as an address, is allowed."""
         if value < 1 << 32:
             return self.address(IPv4Address(value))
         return value < 1 << 128 and self.address(IPv6Address(value))
 
     def own(self, token: str) -> bool:
-        """Whether this number stands in what was asked for."""
+        """Whether this number is in the input."""
         return token in self._own
 
 
 def parsed(text: str) -> IPv4Address | IPv6Address | None:
-    """An address in a usual spelling, or None."""
+    """The address in a usual notation, or None."""
     return _parsed(text.strip("[]").partition("%")[0]) if len(text) < _LONGEST else None
 
 
@@ -113,7 +113,7 @@ def _parsed(text: str) -> IPv4Address | IPv6Address | None:
 
 def clean(text: str, allowed: Allowed, mark: str = TEXT_MARK) -> str:
     """Replace every address in `text` that is not allowed, through every layer of encoding."""
-    if not _TELLING.search(text):
+    if not _SUSPICIOUS.search(text):
         return text
     known = allowed.cleaned.get((text, mark))
     if known is None:
@@ -140,11 +140,11 @@ def _through_layers(text: str, allowed: Allowed, mark: str) -> str:
         view = inner
         if (cleaned := _plain(view, allowed, mark)) != view:
             return cleaned
-    return mark  # wrapped more often than anything honest
+    return mark  # more layers than legitimate text has
 
 
 def _unwrapped(text: str) -> str:
-    """One layer of percent-encoding, entities and escapes taken off."""
+    """The text with one layer of percent-encoding, entities and escapes decoded."""
     if "%" in text:
         text = unquote(text, errors="replace")
     if _ENTITY.search(text):
@@ -154,14 +154,14 @@ def _unwrapped(text: str) -> str:
     return _INVISIBLE.sub("", text)
 
 
-def _unescaped(found: Match) -> str:
+def _unescaped(found: ReMatch) -> str:
     digits, octal = found[1] or found[2] or found[3], found[4]
     code = int(octal, 8) if octal else int(digits, 16)
     return chr(code) if code <= 0x10FFFF else "?"
 
 
 def _plain(text: str, allowed: Allowed, mark: str, *, deep: int = 2) -> str:
-    """Replace what can be seen without unwrapping, base64 and hex tokens included."""
+    """Replace addresses without decoding layers, but in base64 and hex tokens."""
     text = _spelled(text, allowed, mark)
     if deep:
         for pattern, decode in ((_BASE64, _base64_views), (_HEX_TEXT, _hex_views)):
@@ -170,7 +170,7 @@ def _plain(text: str, allowed: Allowed, mark: str, *, deep: int = 2) -> str:
 
 
 def _spelled(text: str, allowed: Allowed, mark: str) -> str:
-    """Replace addresses; reversed IPv6 names are looked at before their parts are."""
+    """Replace addresses; reversed IPv6 names before their parts."""
     at, done = 0, ""
     for found in _NIBBLES.finditer(text):
         kept = found[0] if _keeps_nibbles(found[0], allowed) else mark
@@ -180,7 +180,7 @@ def _spelled(text: str, allowed: Allowed, mark: str) -> str:
 
 
 def _directly(text: str, allowed: Allowed, mark: str) -> str:
-    def unless(keeps: Callable[[Match], bool]) -> Callable[[Match], str]:
+    def unless(keeps: Callable[[ReMatch], bool]) -> Callable[[ReMatch], str]:
         return lambda found: found[0] if keeps(found) else mark
 
     text = _OTHER_DIGIT.sub(lambda found: str(int(found[0])), text)
@@ -196,8 +196,8 @@ def _directly(text: str, allowed: Allowed, mark: str) -> str:
     return _CUT.sub(mark, text) if len(text) >= CUT_LENGTH else text
 
 
-def _keeps_quad(found: Match, allowed: Allowed) -> bool:
-    """No four neighbouring numbers make an address that is not allowed."""
+def _keeps_quad(found: ReMatch, allowed: Allowed) -> bool:
+    """Whether no four consecutive numbers are an address that is not allowed."""
     suffix = found[1] or ""
     parts = re.findall(_OCTET, found[0].removesuffix(suffix))
     for at in range(len(parts) - 3):
@@ -209,10 +209,9 @@ def _keeps_quad(found: Match, allowed: Allowed) -> bool:
 
 
 def _octet(text: str) -> tuple[int, ...]:
-    """What one part of a dotted quad can mean.
+    """The values that one part of a dotted quad can have.
 
-    A leading 0 is octal to some and nothing to others; a part that is too long may have had digits
-    glued to it.
+    Some parsers read a leading 0 as octal; a part that is too long may have other digits attached.
     """
     if text[:2] in {"0x", "0X"}:
         return (int(text, 16),)
@@ -227,8 +226,8 @@ def _keeps_nibbles(text: str, allowed: Allowed) -> bool:
     return len(digits) == 32 and allowed.number(int(digits, 16))
 
 
-def _keeps_colons(found: Match, allowed: Allowed) -> bool:
-    """No IPv6 address: a time, a MAC address (found later), a CSS or C++ name, or allowed."""
+def _keeps_colons(found: ReMatch, allowed: Allowed) -> bool:
+    """Whether it is allowed, or a time, a MAC address (found later), a CSS or C++ name."""
     run = found["run"]
     if allowed.text(run.strip(":") if run.strip(":").count(":") == 7 else run):
         return True
@@ -255,7 +254,7 @@ def _keeps_number(text: str, allowed: Allowed) -> bool:
 
 
 def _keeps_value(value: int, allowed: Allowed) -> bool:
-    """Too small or too large for an address somebody has, or allowed."""
+    """Whether it is allowed, or outside the ranges of addresses in use."""
     shaped = 1 << 24 <= value < 1 << 32 or 1 << 96 <= value < 1 << 128
     return not shaped or allowed.number(value)
 
@@ -270,12 +269,12 @@ def _keeps_packed(text: str, allowed: Allowed) -> bool:
 
 def _token(
     decode: Callable[[str], Iterator[str]], allowed: Allowed, mark: str, deep: int
-) -> Callable[[Match], str]:
-    """Replace a token when what it encodes has an address in it."""
+) -> Callable[[ReMatch], str]:
+    """A replacement function for tokens that encode an address."""
 
-    def replaced(found: Match) -> str:
+    def replaced(found: ReMatch) -> str:
         for view in decode(found[0]):
-            for text in {view, _unwrapped(view)} if _wordy(view) else ():
+            for text in {view, _unwrapped(view)} if _is_text(view) else ():
                 if _plain(text, allowed, mark, deep=deep - 1) != text:
                     return mark
         return found[0]
@@ -283,13 +282,13 @@ def _token(
     return replaced
 
 
-def _wordy(view: str) -> bool:
-    """Whether what came out is text, or has some in it: most tokens are no encoded text at all."""
-    return bool(_WORDY.search(view)) or 4 * view.count("\ufffd") < len(view)
+def _is_text(view: str) -> bool:
+    """Whether decoded data is text or contains text: most tokens are not encoded text."""
+    return bool(_WORDS.search(view)) or 4 * view.count("\ufffd") < len(view)
 
 
 def _base64_views(token: str) -> Iterator[str]:
-    """What a token says when decoded from each of the four places where a group can begin."""
+    """A token decoded from each of the four offsets at which a base64 group can begin."""
     letters = token.rstrip("=").translate(_URLSAFE)
     for start in range(4):
         usable = letters[start:]

@@ -1,13 +1,12 @@
-"""The record `qazprobe/1` and the words it is made of: frozen data, no behaviour beyond reading it.
+"""The record `qazprobe/1` and its closed lists of words: frozen data without behaviour.
 
-One record is one line of JSON: what was asked (`input`, `experiment`), from where (`vantage`), each
-step that was taken and what came of it (`steps`), what a control saw (`control`), what the run as a
-whole knew about the line (`line`), and what we conclude (`verdict`). The verdict is a claim; the
-steps are the evidence, and everything the judgement uses is in the record, so that anybody can
-judge again.
+One record is one line of JSON: what was measured (`input`, `experiment`), from where (`vantage`),
+each step and its result (`steps`), control measurements (`control`), what the run knew about the
+access line (`line`), and the conclusion (`verdict`). The verdict is a claim; the steps are the
+evidence. Everything that the rules use is in the record, so that a record can be judged again.
 
-All times are seconds. `at` and `elapsed` are relative to `started_at` and monotonic. All sizes are
-bytes. `None` means "not known" or "does not apply", never zero.
+All times are in seconds. `at` and `elapsed` are relative to `started_at` and monotonic. All sizes
+are in bytes. `None` means "not known" or "does not apply", never zero.
 """
 
 from enum import StrEnum, unique
@@ -22,7 +21,7 @@ SCHEMA: Literal["qazprobe/1"] = "qazprobe/1"
 
 @unique
 class Outcome(StrEnum):
-    """What became of a target, seen from one vantage."""
+    """The state of a target, as measured from one vantage point."""
 
     OK = "ok"
     BLOCKED = "blocked"
@@ -35,7 +34,7 @@ class Outcome(StrEnum):
 
 @unique
 class Mechanism(StrEnum):
-    """How the network interfered, layer by layer. The ids are permanent."""
+    """How the network interfered, by layer. The ids are permanent."""
 
     DNS_NXDOMAIN = "dns.nxdomain"
     DNS_NODATA = "dns.nodata"
@@ -75,7 +74,7 @@ class Mechanism(StrEnum):
 
 @unique
 class Stage(StrEnum):
-    """Whether a verdict was seen once, or again in a later run."""
+    """Whether a verdict rests on one run, or was confirmed by a later run."""
 
     SUSPECTED = "suspected"
     CONFIRMED = "confirmed"
@@ -83,11 +82,11 @@ class Stage(StrEnum):
 
 @unique
 class Role(StrEnum):
-    """Why a step was taken.
+    """The purpose of a step.
 
-    `target` is the thing itself. `harmless` is the same address with a name nobody minds.
-    `reference` is another site that must work. `neutral` is a server of ours, or an address that
-    has nothing to do with the target.
+    `target` is the target itself. `harmless` is the target's address with a name that is not
+    censored. `reference` is another site, which must work. `neutral` is a server of the project, or
+    an address that is unrelated to the target.
     """
 
     TARGET = "target"
@@ -97,21 +96,21 @@ class Role(StrEnum):
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of everything that is written down: frozen, named fields, nothing unknown."""
+    """The base of all serialised data: frozen, named fields, no unknown fields."""
 
 
 class Packet(Data, frozen=True, kw_only=True):
-    """One packet that came back, as only the raw helper sees it.
+    """One packet received, as captured by the raw helper.
 
     Attributes:
-        at: Seconds after what it answers was sent.
-        by: `peer` in the server's name (whoever sent it), `router` from a router on the way.
-        ip_ttl: Its IP time to live on arrival: two that came different ways have different ones.
+        at: Seconds after the connection attempt or request that it belongs to.
+        by: `peer` with the server's address as source (perhaps forged), `router` from a router.
+        ip_ttl: Its IP TTL on arrival; it differs between packets from different senders.
         ip_id: Its IP identification. window: its TCP window, unscaled.
-        flags: Its TCP flags, as letters (`SA`, `R`, `RA` …); empty for a router's.
+        flags: Its TCP flags, as letters (`SA`, `R`, `RA` …); empty for a router's packet.
         size: Payload bytes.
-        acked: How many of our bytes it confirms, or None where it confirms none.
-        address: The router's, unless it is near the volunteer.
+        acked: How many of our bytes it acknowledges, or None without an ACK flag.
+        address: The router's, unless it is near the user.
     """
 
     at: float
@@ -126,12 +125,12 @@ class Packet(Data, frozen=True, kw_only=True):
 
 
 class Travel(Data, frozen=True, kw_only=True):
-    """How far our packets of one step were let go, and what was seen of their way.
+    """The TTL of the packets that a step sent, and the packets it received.
 
     Attributes:
-        ttl: IP time to live that they were sent with: how many routers they may cross, plus one.
-        expired: A router said that it ran out on the way; None where the system does not tell.
-        packets: What came back, packet by packet; empty without the raw helper.
+        ttl: IP TTL that they were sent with: the number of routers they may cross, plus one.
+        expired: An ICMP time-exceeded error came; None where the system does not report it.
+        packets: The packets received; empty without the raw helper.
     """
 
     ttl: int | None = None
@@ -140,19 +139,19 @@ class Travel(Data, frozen=True, kw_only=True):
 
 
 class Base(Data, frozen=True, kw_only=True):
-    """What every step has.
+    """The fields of every step.
 
     Attributes:
-        id: Number of the step within its record, from 1, in the order the steps began.
-        parent: The step this one stands on (a handshake on its connection), or None.
+        id: Number of the step within its record, from 1, in order of their start.
+        parent: The step that this one depends on (a handshake on its connection), or None.
         hop: 0 for the target itself, 1 for the first redirect, and so on.
-        try_: 1 for the first attempt, 2 and more when it was measured again (`try` in the record).
-        failure: How it failed, or None when it did what it was asked.
-        detail: A scrubbed word for `unknown_failure`; never needed to judge.
+        try_: 1 for the first measurement, 2 and more for its confirmations (`try` in the record).
+        failure: How it failed, or None if it succeeded.
+        detail: More about the failure, scrubbed.
         at: When it began, seconds after the record's `started_at`.
         elapsed: How long it took, seconds.
-        limit: How long it was given, seconds.
-        travel: How far its packets were let go, where that was limited or watched.
+        limit: Its timeout, seconds.
+        travel: TTL and packets, where the TTL was limited or packets were captured.
     """
 
     id: int = 0
@@ -172,17 +171,17 @@ Transport: TypeAlias = Literal["udp", "tcp", "dot", "doh"]
 
 
 class Reply(Data, frozen=True, kw_only=True):
-    """One answer to one DNS query. A query may get several: that is the point of listening on.
+    """One reply to one DNS query. Several replies to one query indicate injection.
 
     Attributes:
         at: Seconds after the query was sent.
         rcode: RFC 1035 response code (0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED).
-        answers: The addresses in it, in order.
-        cnames: The names it went through, in order.
+        answers: The addresses, in order.
+        cnames: The aliases, in order.
         ttl: Time to live of each address record, seconds.
-        ip_ttl: IP time to live of the packet, where the system tells it: two answers that came
-            different ways have different ones.
-        alpn: Protocols that HTTPS records announce (RFC 9460), in order: `h3`, `h2` …
+        ip_ttl: IP TTL of the packet, where the system reports it; it differs between packets from
+            different senders.
+        alpn: Protocols in HTTPS records (RFC 9460), in order: `h3`, `h2` …
     """
 
     at: float
@@ -198,8 +197,8 @@ class Dns(Base, frozen=True, kw_only=True, tag_field="op", tag="dns"):
     """One DNS query and every reply to it.
 
     Attributes:
-        resolver: `system` for the resolver the machine is configured with (its address is the
-            volunteer's and is not recorded), else the public resolver's address.
+        resolver: `system` for the resolver that the machine is configured with (its address may
+            identify the user and is not recorded), else the public resolver's address.
         type: `A` or `AAAA` (or another RR type name).
     """
 
@@ -225,7 +224,7 @@ class Tcp(Base, frozen=True, kw_only=True, tag_field="op", tag="tcp"):
 
 @unique
 class TrustReason(StrEnum):
-    """Why a chain does not prove its name. The first that applies, in this order."""
+    """Why a chain does not prove its name; the first that applies, in this order."""
 
     EMPTY = "empty"
     MALFORMED = "malformed"
@@ -239,16 +238,15 @@ class TrustReason(StrEnum):
 
 
 class Authority(Data, frozen=True, kw_only=True):
-    """A known authority that a chain leads to, or claims to.
+    """A known certificate authority that a chain leads to, or claims to.
 
     Attributes:
         id: Its id in `targets/authorities/`.
-        kind: `interception` (a key made to intercept), `national` (a national root that browsers do
-            not carry, such as a government's own: known, and not interception), or `service` (a
-            root that one service's own apps carry).
-        proof: `verified` when a signature in the chain verifies under its public key or a
-            certificate in the chain is it; `claimed` when only names or key identifiers match
-            (anybody can write those: a new sibling, or an imitation).
+        kind: `interception` (a key made to intercept TLS), `national` (a national root that is not
+            in browsers and not known to intercept), or `service` (the private root of one
+            service's apps).
+        proof: `verified` if a signature in the chain verifies with its public key or it is in the
+            chain itself; `claimed` if only names or key identifiers match, which can be forged.
     """
 
     id: str
@@ -257,26 +255,26 @@ class Authority(Data, frozen=True, kw_only=True):
 
 
 class Trust(Data, frozen=True, kw_only=True):
-    """What a served chain proves, judged apart from the handshake and against Mozilla's roots.
+    """What a served chain proves, verified after the handshake with Mozilla's roots.
 
     Attributes:
-        valid: The chain leads to a Mozilla root, is valid now, and is for the name that was asked.
+        valid: The chain leads to a Mozilla root, is valid now, and is for the expected name.
         reason: Why not, or None when valid.
-        anchored: The chain leads to a Mozilla root, whatever its dates and names say.
-        named: The leaf is for the name that was asked.
+        anchored: The chain leads to a Mozilla root, regardless of dates and names.
+        named: The leaf is for the expected name.
         subject, issuer: The leaf's, RFC 4514, cut at 256 characters.
-        issuer_key: SHA-256 of the issuing public key where the chain carries it, else the leaf's
+        issuer_key: SHA-256 of the issuing public key if it is in the chain, else the leaf's
             authority key identifier as `aki:<hex>`, else `name:<sha256 of the issuer's name>`.
             Two leaves of one interceptor share it.
         leaf_key: SHA-256 of the leaf's public key.
         not_before, not_after: The leaf's validity, RFC 3339 in UTC.
-        serial: The leaf's, hex; empty when it is longer than any should be (RFC 5280).
-        logged: The leaf carries timestamps of public logs (SCTs, RFC 6962).
-        extensions: How many extensions the leaf carries besides its names and basic constraints,
-            which a forger must keep.
-        authority: A known authority it leads to or claims, or None.
-        local: The issuer is in this machine's own store and not in Mozilla's: the mark of an
-            antivirus, an office proxy, or a root somebody installed here. None: could not be asked.
+        serial: The leaf's, hex; empty if longer than RFC 5280 allows.
+        logged: The leaf has signed certificate timestamps of public logs (RFC 6962).
+        extensions: How many extensions the leaf has besides its names and basic constraints.
+            Interceptors usually copy only those two.
+        authority: A known authority that it leads to or claims, or None.
+        local: The issuer is in this machine's store and not in Mozilla's, as for an antivirus, an
+            office proxy, or a root that the user installed. None: not known.
     """
 
     valid: bool
@@ -300,20 +298,19 @@ class Tls(Base, frozen=True, kw_only=True, tag_field="op", tag="tls"):
     """One TLS handshake, completed or not.
 
     Attributes:
-        sni: The name that was offered, or None when none was.
+        sni: The name that was offered, or None.
         hello: Which ClientHello was sent: `default`, `tls12`, `tls13`, `split`, `ech` … With `ech`
-            the handshake is never finished: no failure means that a ServerHello came.
+            the handshake is not finished: no failure means that a ServerHello was received.
         bytes_out, bytes_in: TLS bytes sent and received up to the end of the handshake.
-            A silence has bytes_in 0; a reset after the hello has bytes_in 0 too, and a failure.
         alert: The TLS alert number (RFC 8446 section 6) that ended it.
-        alert_by: Who sent that alert.
-        server_hello: What the server's first answer is made of: `version,cipher,extensions`, in
-            decimal, extensions joined by dashes in the order they came. Its MD5 is what is known as
-            JA3S. Depends on the server's software, and on which hello was sent.
+        alert_by: Which side sent the alert.
+        server_hello: The JA3S string of the server's first answer: `version,cipher,extensions` in
+            decimal, extensions joined by dashes in order. It depends on the server's software and
+            on the ClientHello.
         chain: SHA-256 of every certificate served, leaf first; their DER is in the record's certs.
-        trust: What the chain proves; None when no certificate came.
-        acknowledged: After a silence: the far side's TCP confirmed all that we had sent. A packet
-            that was dropped on the way is never confirmed; a server that hangs confirms it.
+        trust: What the chain proves; None if no certificate was received.
+        acknowledged: After a timeout: the peer's TCP acknowledged all sent data. A packet that was
+            dropped is not acknowledged; a server that hangs acknowledges it.
     """
 
     address: str
@@ -334,7 +331,7 @@ class Tls(Base, frozen=True, kw_only=True, tag_field="op", tag="tls"):
 
     @property
     def answered(self) -> bool:
-        """TLS came back: the far side, or somebody in its place, spoke."""
+        """Whether TLS bytes were received, from the server or a middlebox."""
         return self.bytes_in > 0
 
 
@@ -342,22 +339,22 @@ class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
     """One HTTP exchange.
 
     Attributes:
-        proven: It went over TLS whose chain proved the name of the URL.
-        status: None when no status line could be read.
-        malformed: Bytes came that are no HTTP response (`body` has them).
-        headers: A few named headers, lower case.
+        proven: It used TLS with a chain that proves the URL's host.
+        status: None if there was no valid status line.
+        malformed: The bytes received are no HTTP response (`body` has them).
+        headers: The headers of an allow-list, names in lower case.
         location: Where a redirect points, absolute.
-        title: Text of <title>, white space folded, at most 256 characters.
+        title: Text of <title>, white space collapsed, at most 256 characters.
         declared_bytes: Content-Length, if any.
-        received_bytes: Body bytes that came.
-        complete: The body came whole (or was cut by us at the cap).
+        received_bytes: Body bytes received.
+        complete: The body was received to its end (or to the cap).
         sha256: Of the body as received.
-        fuzzy: 64-bit similarity hash (simhash of word triples) as 16 hex digits: pages are dynamic.
+        fuzzy: 64-bit similarity hash (simhash of word triples), 16 hex digits.
         links: Host names that the page links to, sorted, at most 32.
-        body: Base64 of the first 4 KiB, only when not `proven`.
-        bytes_out, bytes_in: Bytes of the exchange on the wire above TCP.
-        peak_gap: The longest silence between two arrivals, seconds.
-        acknowledged: After a silence: the far side's TCP confirmed all that we had sent.
+        body: Base64 of the first 4 KiB, only if not `proven`.
+        bytes_out, bytes_in: Bytes of the exchange above TCP.
+        peak_gap: The longest gap between two arrivals, seconds.
+        acknowledged: After a timeout: the peer's TCP acknowledged all sent data.
     """
 
     url: str
@@ -389,9 +386,9 @@ class Quic(Base, frozen=True, kw_only=True, tag_field="op", tag="quic"):
     """One QUIC handshake attempt (RFC 9000).
 
     Attributes:
-        icmp: The errno an ICMP error left on the socket (111 refused, 113 unreachable), or None.
-        error: The code of the CONNECTION_CLOSE that ended it (RFC 9000 section 20), theirs or ours.
-        versions: Versions a version negotiation packet offered.
+        icmp: The errno of an ICMP error (111 refused, 113 unreachable), or None.
+        error: The code of the CONNECTION_CLOSE (RFC 9000 section 20) of either side.
+        versions: The versions in a version negotiation packet.
     """
 
     address: str
@@ -411,12 +408,12 @@ class Quic(Base, frozen=True, kw_only=True, tag_field="op", tag="quic"):
 
 
 class Sample(Data, frozen=True, kw_only=True, array_like=True):
-    """One look at a running transfer: [at, wire, segments, out_of_order, rcv_rtt, min_rtt].
+    """One sample of a running transfer: [at, wire, segments, out_of_order, rcv_rtt, min_rtt].
 
     Attributes:
         at: Seconds after the request was sent.
         wire: Ciphertext bytes so far.
-        segments, out_of_order: TCP_INFO counters, or None where the system has none.
+        segments, out_of_order: TCP_INFO counters, or None where there are none.
         rcv_rtt, min_rtt: Seconds, or None.
     """
 
@@ -434,17 +431,17 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
     Attributes:
         arm: A target's name at a neutral server, B control name there, C target's name at the
             target's address, D another name there, L the line itself.
-        pair: Which pair of the sequence, from 1; 0 for a longer look outside the sequence.
-        host: The Host that was asked for.
-        status: The HTTP status that was answered.
-        asked_bytes: Size asked for. received_bytes: body bytes that came (for `up`: were taken).
+        pair: Which pair of the sequence, from 1; 0 for a longer transfer outside the sequence.
+        host: The Host header.
+        status: The HTTP status.
+        asked_bytes: Size requested. received_bytes: body bytes received (for `up`: accepted).
         wire_bytes: Ciphertext bytes of the whole connection, handshake included.
-        ended: `full`, `cap` (time was up), `stall`, `eof`, `reset`, `error`; `budget` when it was
-            not begun because the day's byte budget was spent.
+        ended: `full`, `cap` (time limit), `stall`, `eof`, `reset`, `error`; `budget` if it was not
+            started because the day's byte quota was used up.
         rate: Plateau, bytes per second, or None.
-        stalled_at: Ciphertext bytes received when it froze, or None.
-        cpu_seconds: Processor time the transfer took here: a slow machine is not a slow network.
-        other_bytes: What else the way out carried meanwhile, both ways (known on Linux alone).
+        stalled_at: Ciphertext bytes received when it stalled, or None.
+        cpu_seconds: Processor time of the transfer: a slow machine is not a slow network.
+        other_bytes: Cross traffic on the outgoing interface, both directions (Linux only).
     """
 
     address: str
@@ -472,14 +469,13 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
 
 
 class Ping(Base, frozen=True, kw_only=True, tag_field="op", tag="ping"):
-    """A small reachability look that is neither a name nor a page (a gateway, a port, a service).
+    """A reachability test other than DNS, TLS or HTTP (of a gateway, a port, a service).
 
     Attributes:
         what: `gateway`, `resolver`, `port`, `router`, a protocol (`mtproto`), a part of a service …
-        address: None for the volunteer's own gateway, for routers near it, and for servers of the
-            volunteer's own configuration: never recorded. None also where a step only sums up the
-            one it stands on.
-        bytes_out, bytes_in: Where something was said: what was sent, and whatever came back.
+        address: Not recorded (None) for the user's gateway, for routers near it, and for servers
+            of the user's configuration. None also if the step only sums up its parent.
+        bytes_out, bytes_in: Bytes of an application message and of what was received.
     """
 
     what: str
@@ -494,15 +490,15 @@ Steps: TypeAlias = tuple[Step, ...]
 
 
 class Vantage(Data, frozen=True, kw_only=True):
-    """Where a record was made, as coarsely as the volunteer chose to say it.
+    """Where a record was made, as precisely as the user chose to say.
 
     Attributes:
-        role: `probe` on a volunteer's line, `control` on an open network.
+        role: `probe` on a user's line, `control` on an uncensored network.
         country: ISO 3166 code of two letters.
         asn: Number of the autonomous system. network: its name.
-        asn_source: Who said so: the configuration, a collector just now, or a collector earlier on
-            this same network.
-        region: What the volunteer chose to say (ISO 3166-2), never derived.
+        asn_source: Where `country` and `asn` are from: the configuration, a collector, or a
+            collector's earlier answer on the same network.
+        region: What the user chose to say (ISO 3166-2), never derived.
         kind: `fixed`, `mobile` … as the configuration says.
         platform: Operating system. version: of the probe.
     """
@@ -519,28 +515,28 @@ class Vantage(Data, frozen=True, kw_only=True):
 
 
 class Line(Data, frozen=True, kw_only=True):
-    """What the run knew about its own line when it judged this record. None: was not measured.
+    """What the run knew about the access line when it judged this record. None: not measured.
 
     Attributes:
-        alive_before, alive_after: A reference worked shortly before and shortly after the target's
-            last failing step.
-        references, references_failed: How many reference looks there were during the run, and how
-            many failed.
-        round_trip: Median TCP connect time to references that worked, seconds.
+        alive_before, alive_after: A reference site worked shortly before and shortly after the
+            target's last failing step.
+        references, references_failed: How many measurements of reference sites the run made, and
+            how many failed.
+        round_trip: Median TCP connect time to reference sites that worked, seconds.
         handshake: Median TLS handshake time on this line, seconds.
-        loss: Share of reference attempts that failed at first and worked when repeated.
-        clock_offset: Our clock minus true time, seconds, where somebody trustworthy said it.
-        resigned_by: `issuer_key` of an untrusted authority that signs for unrelated names here.
-        resigned_names: For how many unrelated names it was seen to sign.
-        resigned_harmless: For how many names, offered at targets' addresses, that nobody minds.
-        trusted_names: How many unrelated names were proven by a Mozilla-trusted chain in this run.
-        portal: One page, or one redirect, answers for unrelated names over plain http.
-        portal_hosts: For how many.
-        portal_sign: What that page has in common everywhere: its SHA-256, or `to HOST`.
+        loss: Share of reference measurements that failed first and worked when repeated.
+        clock_offset: This machine's clock minus true time, seconds, from an authenticated source.
+        resigned_by: `issuer_key` of an untrusted authority that signs for unrelated names.
+        resigned_names: For how many unrelated names it signs.
+        resigned_harmless: For how many harmless names, offered at targets' addresses.
+        trusted_names: How many unrelated names a Mozilla-trusted chain proved in this run.
+        portal: One page, or one redirect, answers for unrelated names over plain HTTP.
+        portal_hosts: For how many names.
+        portal_sign: What identifies it: the SHA-256 of the page, or `to HOST`.
         foreign_alive, domestic_alive: Shares of foreign and domestic anchors that worked.
-        nxdomain_answered: A name that exists nowhere was answered by the system's resolver.
-        nxdomain_addresses: With these addresses.
-        hijacked_resolvers: Public resolvers that answer although none lives there.
+        nxdomain_answered: The system's resolver returned addresses for a name that does not exist.
+        nxdomain_addresses: These addresses.
+        hijacked_resolvers: Addresses without a resolver from which DNS answers came.
     """
 
     alive_before: bool | None = None
@@ -567,12 +563,12 @@ class Line(Data, frozen=True, kw_only=True):
 
 
 class Control(Data, frozen=True, kw_only=True):
-    """What one control saw of the same target, trimmed to the steps that are compared.
+    """One control measurement of the same target, reduced to the steps that are compared.
 
     Attributes:
         id: The control's record. age: its `started_at` minus ours, seconds: negative is before.
         certs: Leaf certificates that the steps name: base64 of the DER by SHA-256. Only in answers
-            to a recheck: what was served elsewhere is wanted where something did not simply work.
+            to a recheck.
     """
 
     id: str
@@ -582,11 +578,11 @@ class Control(Data, frozen=True, kw_only=True):
 
 
 class Earlier(Data, frozen=True, kw_only=True):
-    """What an earlier run on this machine concluded of the same target.
+    """The verdict of an earlier run on this machine about the same target.
 
     Attributes:
         run: That run. age: its record's `started_at` minus ours, seconds: negative.
-        rule: The id of the rule that decided.
+        rule: The id of the deciding rule.
     """
 
     run: str
@@ -597,7 +593,7 @@ class Earlier(Data, frozen=True, kw_only=True):
 
 
 class RuleHit(Data, frozen=True, kw_only=True):
-    """One rule that held: its id, the steps it rests on, and its sentence."""
+    """One rule that matched: its id, the steps it rests on, and its sentence."""
 
     id: str
     steps: tuple[int, ...] = ()
@@ -605,12 +601,12 @@ class RuleHit(Data, frozen=True, kw_only=True):
 
 
 class Verdict(Data, frozen=True, kw_only=True):
-    """What we conclude: a claim, with every rule that held, in order.
+    """The conclusion, with every rule that matched, in order.
 
     Attributes:
-        outcome: What became of the target. mechanisms: how the network interfered.
-        stage: Seen once, or again in a later run. confidence: from 0 to 1.
-        rules: Every rule that held; the first decided.
+        outcome: The state of the target. mechanisms: how the network interfered.
+        stage: From one run, or confirmed by a later run. confidence: from 0 to 1.
+        rules: Every rule that matched; the first decides.
     """
 
     outcome: Outcome
@@ -628,14 +624,14 @@ class Skip(Data, frozen=True, kw_only=True):
 
 
 class RunFacts(Data, frozen=True, kw_only=True):
-    """What a run as a whole found out; only in the record whose experiment is `run`.
+    """The results of a run as a whole; only in the record whose experiment is `run`.
 
     Attributes:
-        targets, measured: How many there were, and were looked at. outcomes: what they came to.
+        targets, measured: How many there were, and how many were measured. outcomes: their counts.
         bytes_in, bytes_out: What the run cost.
-        seed: For every choice that was left open. roots: which roots of trust were used.
+        seed: Of every random choice. roots: which root certificates were used.
         vpn, proxy: Whether a VPN or a proxy was seen on this machine.
-        resolvers_dead: Public resolvers that did not answer at all.
+        resolvers_dead: Public resolvers that never answered.
         ended: Why it ended.
     """
 
@@ -654,7 +650,7 @@ class RunFacts(Data, frozen=True, kw_only=True):
 
 
 class Span(Data, frozen=True, kw_only=True):
-    """A time, in seconds after the record's `started_at`."""
+    """An interval, in seconds after the record's `started_at`."""
 
     since: float
     until: float
@@ -667,16 +663,16 @@ class Record(Data, frozen=True, kw_only=True):
         id: UUID of this record (version 7: ordered by time). run: UUID of the run it belongs to.
         experiment: Which experiment made it (`web`, `throttle` …), or `run` for the record of the
             run as a whole.
-        input: The URL that was asked about, normalised, or `service:NAME` for a service as a whole.
-        category: Citizen Lab's code. lab: made in a laboratory, no statement about a real network.
+        input: The measured URL, normalised, or `service:NAME` for a service as a whole.
+        category: Citizen Lab's code. lab: made in a lab, no statement about a real network.
         started_at: RFC 3339 in UTC, with milliseconds. elapsed: how long it took, seconds.
-        steps: What was done and what came of it, in the order in which it began.
+        steps: The operations and their results, in order of their start.
         certs: Certificates that steps name in `chain`: base64 of the DER by SHA-256.
-        control: What controls saw of the same target at about the same time.
-        earlier: What earlier runs concluded, newest first, where that may confirm this one.
-        loaded: When another experiment loaded the line meanwhile: timings of then say little.
-        line: What the run knew of its line. facts: what it found; only in the record of the run.
-        verdict: What we conclude; None: not judged. ruleset: version of the rules that judged.
+        control: Control measurements of the same target at about the same time.
+        earlier: Verdicts of earlier runs, newest first, where they may confirm this one.
+        loaded: When another experiment loaded the line; timings in these intervals are unreliable.
+        line: What the run knew about its line. facts: its results; only in the record of the run.
+        verdict: The conclusion; None: not judged. ruleset: version of the rules.
     """
 
     id: str

@@ -1,11 +1,11 @@
-"""Keep every address but the measured ones out of a record, before it touches a disk.
+"""Remove all addresses except the measured ones from a record, before it is written to disk.
 
-Rule: an allow-list. A record may contain only addresses that were answered for a target or
-dialled; every other address-shaped token is replaced, in whatever field, spelling or encoding (see
-`spellings`). A field that is added to the record tomorrow is scrubbed without anybody thinking of
-it: fields are exempt by name *and* by shape, never by being forgotten.
+This is an allow-list: a record may contain only addresses that were returned for a target or
+connected to. Every other token that can be an address is replaced, in every field, notation and
+encoding (see `ip_patterns`). A field is exempt only by name and shape, so a new field is scrubbed
+by default.
 
-Hashes in a record (`sha256`, `fuzzy`) were made from what came, not from what is kept.
+Hashes in a record (`sha256`, `fuzzy`) are of the data received, not of the scrubbed data.
 """
 
 import binascii
@@ -26,8 +26,8 @@ from probe.reference_data import public_resolvers
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-# Headers that say what answered and how. Those that repeat the client's address, set cookies or
-# carry session marks are left out.
+# Headers that identify the responding software. Those that repeat the client's address, set cookies
+# or carry session ids are not in the list.
 HEADERS = frozenset(
     {
         "server", "content-type", "content-length", "content-language", "content-encoding",
@@ -40,7 +40,7 @@ HEADERS = frozenset(
     }
 )  # fmt: skip
 HEADER_LIMIT = 1024
-# Leaves that one look of a control may bring.
+# Leaf certificates per control measurement.
 CONTROL_CERTS = 16
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -51,7 +51,7 @@ _FUZZY = re.compile(r"[0-9a-f]{16}")
 _SERIAL = re.compile(r"[0-9a-f]{2,64}")
 _SERVER_HELLO = re.compile(r"\d{1,5},\d{1,5},(?:\d{1,5}(?:-\d{1,5})*)?")
 _HEXADECIMAL = re.compile(r"[0-9a-f]+")
-_LETTERS = 2 * len("1.1.1.1")  # the shortest address in hexadecimal
+_MIN_HEX = 2 * len("1.1.1.1")  # digits of the shortest address in hexadecimal
 _SHAPES = {
     "id": _UUID,
     "run": _UUID,
@@ -72,8 +72,7 @@ _NO_TEXT = frozenset({type(None), bool, int, float})
 _ADDRESSES = frozenset(
     {"address", "answers", "resolver", "nxdomain_addresses", "hijacked_resolvers", "resolvers_dead"}
 )
-_NAMES = frozenset({"name", "host", "sni", "cnames", "links", "url", "location"})
-_ASKED = frozenset({"input"})
+_NAMES = frozenset({"input", "name", "host", "sni", "cnames", "links", "url", "location"})
 _BLANKS = str.maketrans("\t\r\n\u00a0", "    ")
 _CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\r\n")
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{3,20})", re.IGNORECASE)
@@ -81,25 +80,25 @@ _SINGLE_BYTE = frozenset({"windows-1251", "cp1251", "koi8-r", "koi8-u", "iso-885
 
 
 def scrub(record: Record, *, allowed: Collection[str]) -> Record:
-    """The same record without any address that is not in `allowed`.
+    """The record without addresses that are not in `allowed`.
 
-    What a control saw for the same target stays too: it was answered far from here. In a laboratory
-    the resolver is nobody's, whatever its address.
+    Addresses of control measurements are kept: they do not depend on the user's network. In a lab
+    the resolver's address is kept.
     """
-    elsewhere = (allowed_addresses(control.steps) for control in record.control)
+    in_controls = (allowed_addresses(control.steps) for control in record.control)
     public = {resolver.address for resolver in public_resolvers()}
     if record.lab:
         public.update(step.resolver for step in record.steps if isinstance(step, Dns))
-    keep = Allowed(public.union(allowed, *elsewhere), [record.input])
+    keep = Allowed(public.union(allowed, *in_controls), [record.input])
     certs = _certificates(record, keep)
-    controls = tuple(_leaves_kept(control, keep) for control in record.control)
+    controls = tuple(_keep_leaves(control, keep) for control in record.control)
     if all(new is old for new, old in zip(controls, record.control, strict=True)):
         controls = record.control
     return _struct(msgspec.structs.replace(record, certs=certs, control=controls), keep)
 
 
 def allowed_addresses(steps: Steps) -> frozenset[str]:
-    """The addresses that were answered for a target or dialled."""
+    """The addresses that were returned for a target or connected to."""
     found: set[str] = set()
     for step in steps:
         if isinstance(step, Dns):
@@ -114,13 +113,13 @@ def allowed_addresses(steps: Steps) -> frozenset[str]:
 
 
 def _public(address: str) -> bool:
-    """An address of the internet, or of nobody; a resolver at home is the volunteer's own."""
+    """Whether an address is public or loopback; a private one may belong to the user's network."""
     value = parsed(address)
     return value is not None and (value.is_global or value.is_loopback)
 
 
 def _struct(value: S, keep: Allowed) -> S:
-    """A struct with every string in it scrubbed; the same object when nothing changed."""
+    """The struct with every string in it scrubbed; the same object if nothing changed."""
     changed: dict[str, object] = {}
     for name in value.__struct_fields__:
         old = getattr(value, name)
@@ -155,38 +154,36 @@ def _mapping(name: str, value: dict[str, object], keep: Allowed) -> dict[str, ob
 
 def _text(name: str, value: str, keep: Allowed) -> str:
     shape = _SHAPES.get(name)
-    if shape is not None and shape.fullmatch(value) and not _letters_in_hex(value):
+    if shape is not None and shape.fullmatch(value) and not _is_text_in_hex(value):
         return value
     if name in _ADDRESSES and parsed(value) is not None:
         return value if keep.text(value) else NAME_MARK
-    new = clean(value, keep, NAME_MARK if name in _NAMES or name in _ASKED else TEXT_MARK)
+    new = clean(value, keep, NAME_MARK if name in _NAMES else TEXT_MARK)
     return value if new == value else new
 
 
-def _letters_in_hex(value: str) -> bool:
-    """Text written as a hash: 32 bytes that are all letters are no digest but by chance (1e-14)."""
+def _is_text_in_hex(value: str) -> bool:
+    """Whether a hash decodes to printable text: a real digest does with probability 1e-14."""
     digits = value.rpartition(":")[2]
-    if len(digits) < _LETTERS or len(digits) % 2 or not _HEXADECIMAL.fullmatch(digits):
+    if len(digits) < _MIN_HEX or len(digits) % 2 or not _HEXADECIMAL.fullmatch(digits):
         return False
     return all(0x20 <= byte < 0x7F for byte in bytes.fromhex(digits))
 
 
 def _headers(headers: dict[str, str], keep: Allowed) -> dict[str, str]:
-    """Headers by name; of those that pass, the value is scrubbed like any text."""
+    """The headers of the allow-list, their values scrubbed."""
     new = {
-        name.lower(): _header(name.lower(), value[:HEADER_LIMIT], keep)
+        name.lower(): clean(
+            value[:HEADER_LIMIT], keep, NAME_MARK if name.lower() == "location" else TEXT_MARK
+        )
         for name, value in headers.items()
         if name.lower() in HEADERS
     }
     return headers if new == headers else new
 
 
-def _header(name: str, value: str, keep: Allowed) -> str:
-    return clean(value, keep, NAME_MARK if name == "location" else TEXT_MARK)
-
-
 def _body(step: Http, keep: Allowed) -> str:
-    """The first bytes of a page, as text without addresses; what is no text is not kept."""
+    """The first bytes of a page as scrubbed text; binary data is replaced."""
     try:
         data = b64decode(step.body or "", validate=True)
     except (binascii.Error, ValueError):
@@ -201,7 +198,7 @@ def _body(step: Http, keep: Allowed) -> str:
 
 
 def _charset(data: bytes, content_type: str) -> str | None:
-    """How to read a body as text, or None when it is none."""
+    """The character set of a body, or None if it is not text."""
     controls = len(data) - len(data.translate(None, _CONTROLS))
     if b"\0" in data or controls * 20 > len(data) + 100:
         return None
@@ -215,46 +212,48 @@ def _charset(data: bytes, content_type: str) -> str | None:
 
 
 def _certificates(record: Record, keep: Allowed) -> dict[str, str]:
-    """The certificates of a record, without those that carry somebody's address.
+    """The certificates of a record, without those that contain an address that is not allowed.
 
-    A certificate cannot be changed without becoming another, so it stays or goes whole. Those of
-    public authorities are public, and those of a known interceptor copy public ones.
+    A changed certificate would be invalid, so it is kept or dropped whole. Those of public
+    authorities are public, and those of a known interceptor copy public ones.
     """
     steps = [*record.steps, *(step for control in record.control for step in control.steps)]
-    shaken = [step for step in steps if isinstance(step, (Tls, Quic))]
-    public = {name for step in shaken if _publicly_made(step.trust) for name in step.chain}
+    handshakes = [step for step in steps if isinstance(step, (Tls, Quic))]
+    public = {name for step in handshakes if _is_public(step.trust) for name in step.chain}
     kept = {
         name: value
         for name, value in record.certs.items()
-        if _HASH.fullmatch(name) and (name in public or not _telling(value, keep))
+        if _HASH.fullmatch(name) and (name in public or not _has_address(value, keep))
     }
     return record.certs if len(kept) == len(record.certs) else kept
 
 
-def _leaves_kept(control: Control, keep: Allowed) -> Control:
-    """What a control says it was served: only leaves that its steps name, as they are named."""
+def _keep_leaves(control: Control, keep: Allowed) -> Control:
+    """The control without certificates other than the leaves that its steps name."""
     if not control.certs:
         return control
-    shaken = [s for s in control.steps if isinstance(s, (Tls, Quic)) and s.chain]
-    leaves = {step.chain[0]: _publicly_made(step.trust) for step in shaken}
+    handshakes = [s for s in control.steps if isinstance(s, (Tls, Quic)) and s.chain]
+    leaves = {step.chain[0]: _is_public(step.trust) for step in handshakes}
     certs = {
         name: value
         for name, value in list(control.certs.items())[:CONTROL_CERTS]
-        if name in leaves and _is_named(name, value) and (leaves[name] or not _telling(value, keep))
+        if name in leaves
+        and _has_hash(name, value)
+        and (leaves[name] or not _has_address(value, keep))
     }
     same = len(certs) == len(control.certs)
     return control if same else msgspec.structs.replace(control, certs=certs)
 
 
-def _is_named(name: str, value: str) -> bool:
-    """Whether a certificate is the one of this hash."""
+def _has_hash(name: str, value: str) -> bool:
+    """Whether a certificate has this SHA-256."""
     try:
         return sha256(b64decode(value, validate=True)).hexdigest() == name
     except ValueError:
         return False
 
 
-def _publicly_made(trust: Trust | None) -> bool:
+def _is_public(trust: Trust | None) -> bool:
     if trust is None:
         return False
     known = trust.authority
@@ -262,8 +261,8 @@ def _publicly_made(trust: Trust | None) -> bool:
     return trust.anchored or proved
 
 
-def _telling(value: str, keep: Allowed) -> bool:
-    """Whether a certificate names an address that may not be kept; what is none does too."""
+def _has_address(value: str, keep: Allowed) -> bool:
+    """Whether a certificate contains an address that is not allowed, or cannot be parsed."""
     try:
         found = certificate.read(b64decode(value, validate=True))
     except (DerError, ValueError):

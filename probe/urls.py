@@ -1,8 +1,8 @@
-"""Web addresses as everybody here writes them: one spelling for each, and nothing else gets in.
+"""Validate and normalise URLs.
 
-Rule: `parse_url` gives the same text for the same page, gives back its own output unchanged, and
-raises `TargetError` for anything that is not a plain http or https URL. What a browser would
-quietly repair (`http:/x`, backslashes, octal addresses) is refused: a probe must know what it asks.
+`parse_url` returns the same text for equivalent URLs, is idempotent, and raises `TargetError` for
+anything but a plain http or https URL. What browsers repair silently (`http:/x`, backslashes, octal
+addresses) is rejected, so that the measured URL is unambiguous.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ _KEPT = "/?:@!$&'()*+,;=%~-._"
 
 
 class TargetError(ValueError):
-    """Something that cannot be a target; one line that says what was expected."""
+    """An invalid target; the message is one line that says what was expected."""
 
 
 def parse_url(text: str) -> str:
     """Normalise a web address: ASCII host in lower case, explicit path, no fragment.
 
     Raises:
-        TargetError: not an http(s) URL, or one with credentials, control characters and the like.
+        TargetError: Not an http(s) URL, or one with credentials, control characters and the like.
     """
     text = text.strip(" \t\r\n\ufeff")
     _refuse_unprintable(text)
@@ -52,7 +52,7 @@ def parse_url(text: str) -> str:
 
 
 def slug(url: str) -> str:
-    """The short name of a target in metrics: host, and the path unless it is the root."""
+    """The label of a target in metrics: host, and the path unless it is the root."""
     name = url.partition("://")[2] or url
     if name.endswith("/") and name.count("/") == 1:
         name = name[:-1]
@@ -62,10 +62,10 @@ def slug(url: str) -> str:
 
 
 def ascii_host(host: str) -> str:
-    """A host as DNS and TLS know it: an IP address in its usual spelling, or an A-label name.
+    """The host as used in DNS and TLS: an IP address in its usual notation, or an A-label name.
 
     Raises:
-        TargetError: neither a name nor an address.
+        TargetError: Neither a name nor an address.
     """
     if host.startswith("["):
         return f"[{_ipv6(host[1:-1])}]"
@@ -75,7 +75,7 @@ def ascii_host(host: str) -> str:
         return _ipv4(name)
     if not name or len(name) > HOST_LIMIT or not all(map(_LABEL.fullmatch, labels)):
         raise TargetError(
-            f"host {_shown(host)} is no name: letters, digits, hyphens, dots expected"
+            f"host {_shown(host)} is not a name: letters, digits, hyphens, dots expected"
         )
     return name
 
@@ -106,32 +106,34 @@ def _ipv4(text: str) -> str:
     try:
         return str(ipaddress.IPv4Address(text))
     except ValueError:
-        raise TargetError(f"{_shown(text)} is no IPv4 address: 192.0.2.1 expected") from None
+        raise TargetError(f"{_shown(text)} is not an IPv4 address: 192.0.2.1 expected") from None
 
 
 def _ipv6(text: str) -> str:
     try:
         address = ipaddress.IPv6Address(text)
     except ValueError:
-        raise TargetError(f"[{_shown(text)}] is no IPv6 address: [2001:db8::1] expected") from None
+        raise TargetError(
+            f"[{_shown(text)}] is not an IPv6 address: [2001:db8::1] expected"
+        ) from None
     if address.scope_id:
         raise TargetError("IPv6 address with a zone: none expected")
     return str(address)
 
 
 def _idna(host: str) -> str:
-    """IDNA 2008 with the mapping of UTS 46, as browsers do it."""
+    """IDNA 2008 with the UTS 46 mapping, as in browsers."""
     import idna
 
     try:
         return idna.encode(host[: HOST_LIMIT + 1], uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError, ValueError, IndexError):
-        raise TargetError(f"host {_shown(host)} is no international domain name") from None
+        raise TargetError(f"host {_shown(host)} is not an internationalised domain name") from None
 
 
 def _refuse_unprintable(text: str) -> None:
     if not text:
-        raise TargetError("nothing where a URL is expected")
+        raise TargetError("a URL is expected, found an empty text")
     if len(text) > 4 * URL_LIMIT:
         raise TargetError(f"URL of {len(text)} characters: at most {URL_LIMIT} expected")
     kinds = {unicodedata.category(character) for character in text if not character.isalnum()}
@@ -142,6 +144,6 @@ def _refuse_unprintable(text: str) -> None:
 
 
 def _shown(text: str) -> str:
-    """Text from outside, fit for one line of a terminal."""
+    """User input, made printable and short for an error message."""
     short = text if len(text) <= 60 else f"{text[:57]}..."
     return ascii(short) if not short.isprintable() else f"“{short}”"

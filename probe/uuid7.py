@@ -1,4 +1,4 @@
-"""Identifiers that sort by time (RFC 9562 section 5.7): 48 bits of milliseconds, then chance."""
+"""UUIDs that sort by time (RFC 9562 section 5.7): 48 bits of milliseconds, then random bits."""
 
 import secrets
 import time
@@ -6,7 +6,7 @@ from uuid import UUID
 
 
 def new(now: float | None = None) -> str:
-    """A fresh identifier; `now` is Unix time in seconds."""
+    """A new UUID; `now` is Unix time in seconds."""
     milliseconds = int((time.time() if now is None else now) * 1000)
     number = milliseconds << 80 | secrets.randbits(80)
     number = number & ~(0xF << 76) | 0x7 << 76  # version 7

@@ -1,8 +1,8 @@
-"""WireGuard's first message and its answer: just enough of the handshake to see who answers.
+"""WireGuard's handshake initiation, and how its response is recognised.
 
-Source: Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel", section 5.4. Nothing after
-the first answer is ever sent, so no session comes to be. Pure: keys, randomness and the time come
-in as arguments.
+Source: Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel", section 5.4. Nothing is sent
+after the response, so no session is established. Pure: keys, random bytes and the time are
+arguments.
 """
 
 import hmac
@@ -24,44 +24,44 @@ _TAI = 2**62 + 10
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class HandshakeState:
     """A handshake in progress: the chaining key and the hash of everything so far."""
 
     chain: bytes
     hash: bytes
 
-    def mixed(self, data: bytes) -> "State":
-        """With some bytes in the hash."""
-        return State(self.chain, digest(self.hash, data))
+    def mixed(self, data: bytes) -> "HandshakeState":
+        """The state with `data` mixed into the hash."""
+        return HandshakeState(self.chain, digest(self.hash, data))
 
-    def keyed(self, secret: bytes) -> tuple["State", bytes]:
-        """With a secret in the chaining key, and the key that follows from it."""
+    def keyed(self, secret: bytes) -> tuple["HandshakeState", bytes]:
+        """The state with `secret` mixed into the chaining key, and the derived key."""
         chain, key = derive(self.chain, secret, 2)
-        return State(chain, self.hash), key
+        return HandshakeState(chain, self.hash), key
 
-    def chained(self, secret: bytes) -> "State":
-        """With a secret in the chaining key."""
-        return State(derive(self.chain, secret, 1)[0], self.hash)
+    def chained(self, secret: bytes) -> "HandshakeState":
+        """The state with `secret` mixed into the chaining key."""
+        return HandshakeState(derive(self.chain, secret, 1)[0], self.hash)
 
 
-def start(responder: bytes) -> State:
-    """Where both sides begin, by the responder's public key."""
+def start(responder: bytes) -> HandshakeState:
+    """The initial state, from the responder's public key."""
     chain = digest(_CONSTRUCTION)
-    return State(chain, digest(chain, _IDENTIFIER)).mixed(responder)
+    return HandshakeState(chain, digest(chain, _IDENTIFIER)).mixed(responder)
 
 
 def initiation(responder: bytes, own: bytes, fresh: bytes, now: float) -> bytes:
-    """The 148 bytes that a peer begins with.
+    """The handshake initiation, 148 bytes.
 
     Args:
         responder: The server's public key. own: Our private key.
         fresh: 36 random bytes: the ephemeral key and the index.
-        now: Unix time; a server takes only messages newer than the last.
+        now: Unix time; a server accepts only messages newer than the last.
     """
     ephemeral, index = fresh[:KEY_BYTES], fresh[KEY_BYTES : KEY_BYTES + 4]
     public = public_of(ephemeral)
     state = start(responder)
-    state = State(derive(state.chain, public, 1)[0], state.hash).mixed(public)
+    state = state.chained(public).mixed(public)
     state, key = state.keyed(agree(ephemeral, responder))
     static = seal(key, public_of(own), state.hash)
     state, key = state.mixed(static).keyed(agree(own, responder))
@@ -70,19 +70,20 @@ def initiation(responder: bytes, own: bytes, fresh: bytes, now: float) -> bytes:
     return body + mac1(responder, body) + bytes(16)
 
 
-def answers(initiator: bytes, sent: bytes, heard: bytes) -> bool:
-    """Whether these bytes answer an initiation: its index, and a mark made with our public key.
+def answers(initiator: bytes, sent: bytes, received: bytes) -> bool:
+    """Whether `received` is a response to the initiation `sent`.
 
-    Our public key went out sealed for the server alone, so nobody else can make that mark.
+    It must have the index of the initiation and a MAC keyed with our public key, which was sent
+    encrypted for the server, so only the server can compute it.
     """
-    if len(heard) != RESPONSE_BYTES or heard[:4] != struct.pack("<B3x", RESPONSE):
+    if len(received) != RESPONSE_BYTES or received[:4] != struct.pack("<B3x", RESPONSE):
         return False
-    marked = hmac.compare_digest(mac1(initiator, heard[:60]), heard[60:76])
-    return marked and heard[8:12] == sent[4:8]
+    valid = hmac.compare_digest(mac1(initiator, received[:60]), received[60:76])
+    return valid and received[8:12] == sent[4:8]
 
 
 def read_key(text: object) -> bytes | None:
-    """A key as WireGuard's tools write it, or None when it is none."""
+    """Decode a key in the base64 of WireGuard's tools; None if it is invalid."""
     try:
         key = b64decode(text, validate=True) if isinstance(text, str) else b""
     except (Base64Error, ValueError):
@@ -91,14 +92,14 @@ def read_key(text: object) -> bytes | None:
 
 
 def public_of(private: bytes) -> bytes:
-    """The public key of a private one."""
+    """The public key of a private key."""
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
     return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
 
 def agree(private: bytes, public: bytes) -> bytes:
-    """The secret that two keys share; zeros for a public key that shares none (RFC 7748, 6.1)."""
+    """The X25519 shared secret; zeros for a low-order public key (RFC 7748, 6.1)."""
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
     own = X25519PrivateKey.from_private_bytes(private)
@@ -108,20 +109,20 @@ def agree(private: bytes, public: bytes) -> bytes:
         return bytes(KEY_BYTES)
 
 
-def seal(key: bytes, text: bytes, beside: bytes) -> bytes:
-    """ChaCha20-Poly1305 with the counter at zero: each key is used once."""
+def seal(key: bytes, text: bytes, associated: bytes) -> bytes:
+    """ChaCha20-Poly1305 with nonce 0: each key is used once."""
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-    return ChaCha20Poly1305(key).encrypt(bytes(12), text, beside)
+    return ChaCha20Poly1305(key).encrypt(bytes(12), text, associated)
 
 
 def digest(*parts: bytes) -> bytes:
-    """BLAKE2s over several parts."""
+    """BLAKE2s of the concatenated parts."""
     return blake2s(b"".join(parts)).digest()
 
 
 def mac1(receiver: bytes, body: bytes) -> bytes:
-    """The mark that shows that the sender knows the receiver's public key."""
+    """The MAC that proves knowledge of the receiver's public key."""
     return blake2s(body, digest_size=16, key=digest(_MAC1_LABEL, receiver)).digest()
 
 
