@@ -1,8 +1,7 @@
-"""Whether a page reads like a notice that something is blocked: a sign, never a proof.
+"""Whether a page reads like a block notice: an indication, never a proof.
 
-Operators write their own, so no list of such pages is ever whole. What they have in common is what
-they are about, and how they are made: a few words, or a frame or a script that fetches the words
-from elsewhere. A page that a site made for its visitors here is about something else.
+Operators write their own notices, so a list of them is never complete. They share a subject and a
+form: a few words, or a frame or script that fetches the words from another site.
 """
 
 import base64
@@ -26,16 +25,16 @@ _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNOR
 
 
 def reads_like_blockpage(page: Http) -> bool:
-    """It speaks of blocking, or is nearly nothing but a way to somebody else's page."""
+    """The page writes about blocking, or is little more than a redirect to another page."""
     source = text(page)
-    said = f"{page.title or ''} {_TAGS.sub(' ', source)}".casefold()
-    if any(word in said for word in _WORDS):
+    words = f"{page.title or ''} {_TAGS.sub(' ', source)}".casefold()
+    if any(word in words for word in _WORDS):
         return True
     return len(source) <= _SHORT and _ELSEWHERE.search(source) is not None
 
 
 def text(page: Http) -> str:
-    """The beginning of an unproven page; in the old Cyrillic code where it is no UTF-8."""
+    """The beginning of an unproven page, decoded as UTF-8, else as Windows-1251 (Cyrillic)."""
     try:
         raw = base64.b64decode(page.body or "")
     except ValueError:
@@ -45,5 +44,5 @@ def text(page: Http) -> str:
     except UnicodeDecodeError:
         pass
     whole = raw.decode("utf-8", "ignore")
-    # A character cut in two at the end costs a byte or three; another code costs every letter.
+    # A character cut at the end loses up to three bytes; a wrong encoding loses every letter.
     return whole if len(whole.encode()) >= len(raw) - 3 else raw.decode("cp1251", "replace")

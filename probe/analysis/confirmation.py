@@ -1,9 +1,9 @@
-"""Seen again in a later run: what makes a suspicion a confirmed one, from one record alone.
+"""Whether an earlier run confirms a verdict, from one record alone.
 
-A record carries what earlier runs on the same machine concluded of its target, newest first, back
-to the first that found nothing wrong. A verdict is confirmed when one of them says the same: the
-same outcome, by a mechanism in common. Slowness comes and goes with the evening, so for it they
-must be at least half an hour apart; and what was merely suspected, at most two hours.
+A record carries the conclusions of earlier runs on the same machine about its target, newest first,
+back to the first that found nothing wrong. A verdict is confirmed when one of them has the same
+outcome and a mechanism in common. Slowness varies with the time of day, so for it the runs must be
+at least half an hour apart, and after a mere suspicion at most two hours.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,21 +11,22 @@ from collections.abc import Iterator, Sequence
 from probe.model import Earlier, Mechanism, Outcome, Record
 
 INTERFERENCE = frozenset({Outcome.BLOCKED, Outcome.INTERCEPTED, Outcome.THROTTLED})
-# Conclusions that end a chain: in between, nothing was wrong, or it was somebody else's fault.
+# Outcomes that end a series of suspicions: the network was not at fault.
 ENDS = frozenset({Outcome.OK, Outcome.REFUSED, Outcome.DOWN})
 WEEK = 7 * 86_400.0
 SOONEST, LATEST = 30 * 60.0, 120 * 60.0
-# The rule that says "slow in one run", and nothing more.
+# The rule for "slow in one run".
 SUSPECTED_ONCE = "throttle.suspected_once"
 SLOWNESS = "throttle"
 
 
 def again(record: Record, outcome: Outcome, mechanisms: Sequence[Mechanism]) -> bool:
-    """Whether an earlier run came to this outcome too, by one of these mechanisms."""
+    """Whether an earlier run had the same outcome and a mechanism in common, or neither had one."""
     if outcome not in INTERFERENCE:
         return False
     return any(
-        one.outcome is outcome and _shared(one.mechanisms, mechanisms)
+        one.outcome is outcome
+        and (bool(set(one.mechanisms) & set(mechanisms)) or not (one.mechanisms or mechanisms))
         for one in _since(record, WEEK)
     ) or (outcome is Outcome.THROTTLED and suspected_before(record))
 
@@ -43,8 +44,3 @@ def _since(record: Record, longest: float) -> Iterator[Earlier]:
     return (
         one for one in record.earlier if one.run != record.run and soonest <= -one.age <= longest
     )
-
-
-def _shared(one: Sequence[Mechanism], other: Sequence[Mechanism]) -> bool:
-    """A mechanism in common; or neither named any."""
-    return bool(set(one) & set(other)) or not (one or other)

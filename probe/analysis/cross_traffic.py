@@ -1,38 +1,38 @@
-"""Whether the home itself was what made a transfer slow.
+"""Whether other traffic of the home network slowed a transfer.
 
-A transfer says what else this machine's way out carried meanwhile, where the system tells. Other
-traffic that was there beside both names slowed both, and explains no difference between them.
+A transfer records the other bytes that its network interface carried meanwhile, where the system
+counts them. Other traffic beside both names slows both and explains no difference between them.
 """
 
 from probe.model import Transfer
 
-# Other traffic explains a slow transfer when it makes up for this share of what is lacking.
+# Other traffic explains a slow transfer when it makes up for this share of the missing rate.
 EXPLAINED = 0.5
-# Over this share of its own bytes, other traffic had a part in how fast a transfer was: a quarter,
-# and a tenth for our own headers, confirmations and what was sent twice (a fifth where it is bad).
+# Above this share of its own bytes, other traffic affected a transfer: a quarter, and a tenth for
+# the transfer's own headers, acknowledgements and retransmissions.
 CROWDED = 0.35
-# Connections beside each other share a line about evenly; who gets less than one part to so many of
-# the others' was held back by something else.
+# Parallel connections share a line about evenly. If the others moved more than this many times as
+# much, something else held the transfer back.
 SHARED = 10
 _SHORTEST = 0.02
 
 
 def crowded(transfer: Transfer) -> bool:
-    """Something else used the line meanwhile, as far as this machine can see."""
+    """Other traffic of this machine used the line meanwhile."""
     own = max(transfer.wire_bytes, transfer.asked_bytes)
     return (transfer.other_bytes or 0) > CROWDED * own
 
 
 def explains(tested: Transfer, control: Transfer, lacking: float) -> bool:
-    """What more was moved beside the tested transfer makes up for what it lacks, bytes a second."""
+    """The additional traffic beside the tested transfer makes up for its missing bytes a second."""
     return lacking > 0 and _others(tested) - _others(control) >= EXPLAINED * lacking
 
 
 def starved(tested: Transfer, got: float) -> bool:
-    """Its bytes a second are so few beside the others' that sharing a line is no explanation."""
+    """The other traffic got so much more that a shared line does not explain the slow transfer."""
     return _others(tested) > SHARED * got
 
 
 def _others(transfer: Transfer) -> float:
-    """Bytes a second of other traffic; none where the system does not tell."""
+    """Bytes a second of other traffic; 0 where the system does not count it."""
     return (transfer.other_bytes or 0) / max(transfer.elapsed, _SHORTEST)

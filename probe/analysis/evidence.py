@@ -31,7 +31,7 @@ from probe.model import (
 FRESH_SECONDS = 900.0
 _NEAR_SECONDS = 60.0
 _ONE_PACKET = {Failure.RESET, Failure.EOF}
-# Routers near the volunteer have no address in a record; `raw` only notes how packets were captured.
+# Routers near the volunteer have no address in a record; `raw` tells how packets were captured.
 _AT_HOME = frozenset({"gateway", "router", "raw"})
 
 S = TypeVar("S", bound=Base)
@@ -121,7 +121,7 @@ class Evidence:
     # --- connections and pages ---------------------------------------------------------------
 
     def port(self, hop: int) -> int:
-        """The port of a hop's URL, explicit or implied; experiments on names use TLS for any site."""
+        """The port of a hop's URL, explicit or implied; 443 for experiments on names."""
         if self.record.experiment != "web" and not urlsplit(self.record.input).port:
             return 443
         parts = urlsplit(self.hop_urls.get(hop, self.record.input))

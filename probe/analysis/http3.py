@@ -1,6 +1,6 @@
 """Whether a site offers HTTP/3: by an HTTPS record (RFC 9460), or by its page (Alt-Svc, RFC 7838).
 
-Only a page over proven TLS is the site's own word.
+Only the header of a page over proven TLS counts.
 """
 
 import re
@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from probe.compare import host_of
 from probe.model import Dns, Http, Step
 
-# A protocol, and where; no host before the colon means the same host.
+# Protocol, host and port; no host before the colon means the same host.
 _H3 = re.compile(r'(?:^|[,\s])h3="(?P<host>[^":]{0,253}):(?P<port>\d{1,5})"')
 
 
 def offered(host: str, steps: Iterable[Step]) -> int | None:
-    """The port of HTTP/3; 0: the host offers none; None: neither record nor page was seen."""
+    """The port of HTTP/3; 0: the host offers none; None: neither record nor page came."""
     silent = None
     for step in steps:
         if isinstance(step, Dns) and step.name == host and step.type == "HTTPS":
@@ -29,7 +29,7 @@ def offered(host: str, steps: Iterable[Step]) -> int | None:
 
 
 def alternative(value: str, host: str) -> int | None:
-    """Where an Alt-Svc header sends HTTP/3 on the same host."""
+    """The port of HTTP/3 on the same host, from an Alt-Svc header; None if there is none."""
     for found in _H3.finditer(value):
         if found["host"] in {"", host} and 0 < int(found["port"]) < 2**16:
             return int(found["port"])

@@ -1,7 +1,7 @@
-"""What a neutral server's rate says of the target's own address, and when it says nothing.
+"""Compare the rate at the target's own address with the rate at a neutral server.
 
-The two share the line and nothing else. Where they come alike, the line is the likeliest reason;
-where one is far quicker, the other was slow itself.
+The two share the line alone. If both are equally fast, the line is the likely limit; if one is far
+faster, the other server was slow itself.
 """
 
 from probe.analysis.paired_test import SUSPECTED, Judgement, detectable, rate
@@ -9,20 +9,20 @@ from probe.model import Transfer
 
 
 def beyond_limits(transfer: Transfer) -> bool:
-    """It came faster than any limit that an object of its size could show."""
+    """The transfer was faster than any limit that an object of its size can show."""
     return (rate(transfer) or 0.0) >= detectable([transfer]) > 0
 
 
 def outruns(own: Transfer, neutral: Judgement) -> bool:
-    """It came more than twice as fast as anything from the neutral server, by the same line."""
+    """The transfer was more than twice as fast as any from the neutral server."""
     return (rate(own) or 0.0) > _fastest(neutral) / SUSPECTED
 
 
 def vouched_for(own: Transfer, neutral: Judgement) -> bool:
-    """At the target's own address it came as fast as names do at the neutral server.
+    """The target's own address is as fast as the neutral server, so it is not slowed.
 
-    Or faster than any limit that this object could show. A neutral server that the target's own
-    outruns was slow itself, and not the line: it vouches for nothing.
+    Also true above any limit that this object can show. A neutral server that is far slower than
+    the target's was slow itself, so the comparison shows nothing.
     """
     if beyond_limits(own):
         return True

@@ -1,11 +1,11 @@
-"""The sequential rule: when to stop comparing two names, and what the comparison shows.
+"""The sequential paired test: when to stop comparing two names, and what the comparison shows.
 
-Transfers come in pairs, close in time, order alternating: one offers the tested name, one a name
-that nobody minds; nothing else differs. Three stops: after pair 1 nearly every honest line is done;
-after pair 3 most noisy ones; after pair 5 an exact test decides. Where it finds a difference that
-is not plain at sight, two more pairs can take the suspicion back, and can never make it worse.
-Capped and stalled transfers are data with a tiny rate; errors are another kind of fact, counted
-apart. The same function drives the experiment and judges its record later, so a stored record
+Transfers come in pairs, close in time, order alternating: one offers the tested name, one a
+harmless name; nothing else differs. There are three stops: after pair 1 nearly every line without
+throttling is done; after pair 3 most noisy ones; after pair 5 an exact test decides. Where its
+difference is not obvious, two more pairs can withdraw the suspicion, and never strengthen it.
+Capped and stalled transfers are data with a tiny rate; errors are counted separately. The same
+function drives the experiment and judges its record later, so a stored record
 always gives the same answer.
 """
 
@@ -25,29 +25,29 @@ from probe.transfer_rate import arrivals
 A = TypeVar("A")
 
 PAIRS = 5
-# Pairs after which a suspicion that was not plain is asked again, and what they may count against
-# it: U of 49, p = 0.013. Simulated and on real lines this takes back two of three false ones, and
-# of a hundred true ones less than one.
+# Pairs after which a suspicion that was not obvious is tested again, and the highest U (of 49) that
+# keeps it: p = 0.013. In simulations and on real lines this withdraws two of three false positives
+# and less than one of a hundred true positives.
 PAIRS_CHECKED, U_CHECKED = 7, 7
-# Errors use up pairs; this many more are begun at most before the rule gives up.
+# Errors use up pairs; at most this many more are begun before the test gives up.
 SPARE_PAIRS = 2
 PAIRS_AT_MOST = PAIRS_CHECKED + SPARE_PAIRS
 SUSPECTED, STRONG, EXTREME = 1 / 2, 1 / 3, 1 / 10
-# Rates are told from what came after this share of a transfer: a policer lets up to two seconds of
-# its rate through first, which made a limit of 512 kbit/s look like 900.
+# Rates are computed from the bytes after this share of a transfer: a policer first lets up to two
+# seconds of its rate through, which made a limit of 512 kbit/s look like 900.
 BURST_SHARE = 1 / 2
 FREEZE_BYTES = 64 * 1024
 FREEZE_SECONDS = 5.0
-# Half an object in less than this is fifteen times as fast as any limit that it could show:
-# all that is quicker is the same, however much a few round trips differ from one another.
+# Half an object in less than this time is fifteen times as fast as any limit that it can show, so
+# all faster transfers count as equally fast.
 SHORTEST = 0.1
-# Over this share of the wall clock the processor was the limit, not the network.
+# Above this share of the wall clock the processor was the limit, not the network.
 BUSY = 0.8
 
 
 @unique
 class PairState(StrEnum):
-    """What a sequence of pairs shows so far; the first three stages of suspicion are a scale."""
+    """What a sequence of pairs shows so far; suspected, strong and extreme are a scale."""
 
     MORE = "more"
     OK = "ok"
@@ -63,7 +63,7 @@ class PairState(StrEnum):
 
     @property
     def accuses(self) -> bool:
-        """The tested name alone is treated worse, whatever the degree."""
+        """The tested name alone is treated worse, to any degree."""
         return self in _ACCUSING
 
 
@@ -81,7 +81,7 @@ class Pair:
 
     @property
     def ratio(self) -> float | None:
-        """Tested rate over control rate; None when either of them broke."""
+        """Tested rate over control rate; None when either of them failed."""
         tested, control = rate(self.tested), rate(self.control)
         return tested / control if tested is not None and control is not None else None
 
@@ -91,13 +91,13 @@ class Judgement:
     """What the pairs show, and the numbers behind it.
 
     Attributes:
-        pairs: Those it rests on, in order.
+        pairs: The pairs it rests on, in order.
         ratio: Tested over control: Hodges-Lehmann over all comparable pairs, or None.
         u, p: Mann-Whitney's count and its exact one-sided probability, or None.
-        unsettled: Two more pairs could still take the suspicion back; without them it stands.
+        unsettled: Two more pairs could still withdraw the suspicion; without them it stands.
         residual: The control was fast before the tested name was offered and slow ever after.
-        detectable: Bytes per second above which a limit could not have been seen.
-        why: What was missing, for a state that does not conclude.
+        detectable: Bytes per second above which a limit is not detectable.
+        why: What was missing, where the state is not conclusive.
     """
 
     state: PairState
@@ -122,12 +122,12 @@ class Judgement:
 
     @property
     def control(self) -> tuple[Transfer, ...]:
-        """Transfers that offered the name nobody minds."""
+        """Transfers that offered the harmless name."""
         return tuple(pair.control for pair in self.pairs)
 
 
 def rate(transfer: Transfer, *, shortest: float = SHORTEST) -> float | None:
-    """Bytes per second over the later half of what came, silence included; None if it broke.
+    """Bytes per second over the later half of the bytes, pauses included; None if it failed.
 
     `shortest` is the least time, in seconds, that this half counts as having taken.
     """
@@ -144,7 +144,7 @@ def rate(transfer: Transfer, *, shortest: float = SHORTEST) -> float | None:
 
 
 def _when(seen: Sequence[tuple[float, float]], mark: float) -> float:
-    """When so many bytes had come, taking them as evenly spread from one look to the next."""
+    """The time at which so many bytes had come, interpolated between two samples."""
     for (before, had), (after, has) in pairwise(seen):
         if had < mark <= has:
             return before + (after - before) * (mark - had) / (has - had)
@@ -155,14 +155,14 @@ def detectable(transfers: Sequence[Transfer]) -> float:
     """The fastest limit, in bytes per second, that objects of these sizes can show.
 
     A limiter lets a burst through first, up to two seconds of its rate, and needs a second more to
-    show: S >= 3 s x R. An object that came short counts as what came.
+    show: S >= 3 s x R. An incomplete object counts with the bytes that came.
     """
     sizes = [min(t.asked_bytes, max(t.received_bytes, 1)) for t in transfers if t.ended == "full"]
     return median(sizes) / 3 if sizes else 0.0
 
 
 def sane(transfer: Transfer) -> bool:
-    """The numbers of a stored transfer can be computed with: records come from anybody."""
+    """The numbers of a stored transfer are plausible: records come from untrusted probes."""
     times = [s.at for s in transfer.samples]
     counts = [s.wire for s in transfer.samples]
     counts += [n for s in transfer.samples for n in (s.segments, s.out_of_order) if n is not None]
@@ -176,12 +176,12 @@ def sane(transfer: Transfer) -> bool:
 
 
 def broke(transfer: Transfer) -> bool:
-    """It ended in an error: a different fact from being slow."""
+    """The transfer ended in an error, which is not the same as being slow."""
     return transfer.ended in {"reset", "eof", "error"}
 
 
 def froze(transfer: Transfer) -> bool:
-    """After the handshake a few kilobytes came, then silence up to the end."""
+    """After the handshake a few kilobytes came, and nothing after them."""
     if transfer.ended != "stall" or transfer.handshake_seconds is None:
         return False
     silent = transfer.longest_gap is not None and transfer.longest_gap >= FREEZE_SECONDS
@@ -189,7 +189,7 @@ def froze(transfer: Transfer) -> bool:
 
 
 def pair_up(transfers: Sequence[Transfer], tested: str, control: str) -> tuple[Pair, ...]:
-    """Complete pairs of these two arms in the order of their numbers; longer looks are left out."""
+    """Complete pairs of these two arms by their numbers; transfers outside pairs are left out."""
     left = {t.pair: t for t in reversed(transfers) if t.arm == tested and _counts(t)}
     right = {t.pair: t for t in reversed(transfers) if t.arm == control and _counts(t)}
     return tuple(Pair(left[n], right[n]) for n in sorted(left.keys() & right.keys()))
@@ -200,12 +200,12 @@ def _counts(transfer: Transfer) -> bool:
 
 
 def order(pairs_done: int, tested: A, control: A) -> tuple[A, A]:
-    """Which arm goes first: the control in the first pair, before anything can be tainted."""
+    """Which arm goes first: in the first pair the control, before the tested name can affect it."""
     return (control, tested) if pairs_done % 2 == 0 else (tested, control)
 
 
 def judge_pairs(transfers: Sequence[Transfer], tested: str = "A", control: str = "B") -> Judgement:
-    """Apply the rule to the shortest beginning of the sequence that it can decide on."""
+    """Apply the test to the shortest beginning of the sequence that decides."""
     pairs = pair_up(transfers, tested, control)
     spent = any(t.ended == "budget" for t in transfers if t.arm in {tested, control})
     unsettled: Judgement | None = None
@@ -219,13 +219,13 @@ def judge_pairs(transfers: Sequence[Transfer], tested: str = "A", control: str =
         done = spent or len(pairs) >= PAIRS_AT_MOST
         return replace(unsettled, unsettled=not done)
     if spent:
-        why = "the day's byte budget was spent before the comparison was complete"
+        why = "the day's byte quota was used up before the comparison was complete"
         return _judgement(PairState.BUDGET, pairs, why=why)
     return _judgement(PairState.MORE, pairs, why="the comparison was not finished")
 
 
 def out_of_reach(found: Judgement) -> bool:
-    """The server never served the control name: blocked itself, gone, or not ours."""
+    """The server never served the control name: it is blocked, down, or another server."""
     return (
         bool(found.pairs)
         and not found.state.accuses
@@ -250,10 +250,10 @@ def _decide(pairs: tuple[Pair, ...]) -> Judgement:
 
 
 def _invalid(pairs: tuple[Pair, ...]) -> Judgement | None:
-    """The server was not ours, or this machine was the bottleneck."""
+    """The server did not prove its key, or this machine was the bottleneck."""
     last = pairs[-1]
     if last.control.failure is Failure.SSL_CERTIFICATE:
-        why = "the neutral server did not prove its key: somebody stands in between"
+        why = "the neutral server did not prove its key, so the connection to it may be intercepted"
         return _judgement(PairState.INVALID, pairs, why=why)
     busy = [t for pair in pairs for t in (pair.tested, pair.control) if _busy(t)]
     if len(busy) >= len(pairs):
@@ -262,13 +262,13 @@ def _invalid(pairs: tuple[Pair, ...]) -> Judgement | None:
 
 
 def _busy(transfer: Transfer) -> bool:
-    # Short transfers are all handshake arithmetic; they are no measure of a machine.
+    # Short transfers are mostly handshake cryptography, so they do not show a busy machine.
     used = transfer.cpu_seconds
     return used is not None and transfer.elapsed >= 1.0 and used > BUSY * transfer.elapsed
 
 
 def _broken(pairs: tuple[Pair, ...]) -> Judgement | None:
-    """Errors: on the tested name alone they are blocking, on the control they are the line."""
+    """Errors with the tested name alone are blocking; with the control the line is at fault."""
     tested = sum(broke(pair.tested) for pair in pairs)
     control = sum(broke(pair.control) for pair in pairs)
     if tested >= PAIRS - 1 and control == 0:
@@ -279,11 +279,11 @@ def _broken(pairs: tuple[Pair, ...]) -> Judgement | None:
 
 
 def _frozen(pairs: tuple[Pair, ...]) -> Judgement | None:
-    """Two freezes of three tries, and a control that passes every time."""
+    """Two freezes in at most three tries, and a control that passes every time."""
     stopped = [pair for pair in pairs if froze(pair.tested)]
     if any(pair.control.ended == "stall" for pair in pairs):
         both = sum(pair.control.ended == pair.tested.ended == "stall" for pair in pairs)
-        why = "both names stall: the line is not working well enough"
+        why = "both names stall: the connection is at fault"
         return (
             _judgement(PairState.INCONCLUSIVE, pairs, why=why) if both or len(pairs) >= 3 else None
         )
@@ -296,7 +296,7 @@ def _frozen(pairs: tuple[Pair, ...]) -> Judgement | None:
 def _after_one(pairs: tuple[Pair, ...], comparable: tuple[Pair, ...]) -> Judgement:
     if (comparable[0].ratio or 0.0) < SUSPECTED:
         return _judgement(PairState.MORE, pairs)
-    if len(pairs) > 1:  # something broke on the way: look at more before calling it fine
+    if len(pairs) > 1:  # a transfer failed: more pairs are needed before the name is cleared
         return _judgement(PairState.MORE, pairs)
     return _fine(pairs, comparable)
 
@@ -310,7 +310,7 @@ def _fine(pairs: tuple[Pair, ...], comparable: tuple[Pair, ...]) -> Judgement:
 
 def _after_three(pairs: tuple[Pair, ...], comparable: tuple[Pair, ...]) -> Judgement:
     ratios = [pair.ratio or 0.0 for pair in comparable]
-    if min(ratios) >= SUSPECTED:  # something broke on the way, and then nothing was slow
+    if min(ratios) >= SUSPECTED:  # a transfer failed, and after that none was slow
         return _fine(pairs, comparable)
     found = _judgement(PairState.MORE, pairs)
     if median(ratios) < SUSPECTED and found.u is not None and found.u <= 1:
@@ -323,7 +323,7 @@ def _after_three(pairs: tuple[Pair, ...], comparable: tuple[Pair, ...]) -> Judge
 
 def _after_five(pairs: tuple[Pair, ...], comparable: tuple[Pair, ...]) -> Judgement:
     found = _accusing(pairs, at_most=1)
-    return replace(found, unsettled=found.state.accuses and not _plain(comparable))
+    return replace(found, unsettled=found.state.accuses and not _obvious(comparable))
 
 
 def _after_seven(pairs: tuple[Pair, ...], _comparable: tuple[Pair, ...]) -> Judgement:
@@ -336,7 +336,7 @@ def _accusing(pairs: tuple[Pair, ...], *, at_most: int) -> Judgement:
         why = "the names differ no more than this line differs from itself"
         return replace(found, state=PairState.INCONCLUSIVE, why=why)
     if _own_traffic(pairs):
-        why = "whenever this name was offered, this machine moved other bytes as well"
+        why = "other traffic of this machine slowed every transfer with this name"
         return replace(found, state=PairState.INCONCLUSIVE, why=why)
     if found.ratio <= EXTREME:
         return replace(found, state=PairState.EXTREME)
@@ -344,10 +344,10 @@ def _accusing(pairs: tuple[Pair, ...], *, at_most: int) -> Judgement:
 
 
 def _own_traffic(pairs: tuple[Pair, ...]) -> bool:
-    """Every time, what else was moved beside the tested name makes up for what it lacks.
+    """In every pair, the other traffic beside the tested name explains its slowness.
 
-    Every time, not mostly: whatever is slow lasts longer, so more of a busy home's traffic falls
-    beside it. By chance alone that makes up for it in every other pair.
+    In every pair, not in most: a slow transfer lasts longer, so more of a busy home's traffic falls
+    beside it. By chance alone that explains every other pair.
     """
     return all(_explained(pair) for pair in pairs if pair.ratio is not None)
 
@@ -357,8 +357,8 @@ def _explained(pair: Pair) -> bool:
     return explains(pair.tested, pair.control, usual - got) and not starved(pair.tested, got)
 
 
-def _plain(comparable: tuple[Pair, ...]) -> bool:
-    """The tested name at its best came at half the rate of the other one at its worst."""
+def _obvious(comparable: tuple[Pair, ...]) -> bool:
+    """The tested name's best rate is at most half of the control's worst rate."""
     best = max(rate(pair.tested) or 0.0 for pair in comparable)
     return best <= SUSPECTED * min(rate(pair.control) or 0.0 for pair in comparable)
 
@@ -393,7 +393,7 @@ def _judgement(state: PairState, pairs: tuple[Pair, ...], *, why: str = "") -> J
 
 
 def _residual(tested: Sequence[float], control: Sequence[float]) -> bool:
-    """Fast before the tested name was ever offered, and slow like it from then on."""
+    """The control was fast before the tested name was offered, and as slow as it afterwards."""
     if len(control) < 3 or tested[0] > control[0] * STRONG:
         return False
     after, slowed = median(control[1:]), median(tested[1:])

@@ -1,9 +1,9 @@
-"""The rate a limiter settles at, the burst it lets through first, and which kind of limiter it is.
+"""The rate a limiter settles at, the burst it lets through first, and the kind of limiter.
 
-Everything is computed from the samples of finished transfers, so that anybody can compute it again
-from the record. Counting segments (`TCP_INFO` data_segs_in) beats counting bytes: bytes arrive in
-order, so they leap whenever a retransmission fills a hole, and a policer makes holes all the time.
-Where there is no `TCP_INFO` the ciphertext bytes are used, at lower precision.
+Everything is computed from the samples of finished transfers, so the record is enough to repeat it.
+Counting segments (`TCP_INFO` data_segs_in) beats counting bytes: bytes are delivered in order, so
+their count jumps whenever a retransmission fills a hole, and a policer makes many holes. Where
+there is no `TCP_INFO` the ciphertext bytes are used, at lower precision.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,14 +14,14 @@ from typing import Literal
 from probe.model import Sample, Transfer
 from probe.transfer_rate import SETTLING
 
-# Ethernet's usual initial window, ten segments (RFC 6928): no burst below three of them is told.
+# Ethernet's usual initial window, ten segments (RFC 6928): bursts below three of them do not count.
 INITIAL_WINDOW = 14_600
 # Thresholds of the receiver-side signature (docs: throttle.md).
 POLICER_LOSS = 0.03
 POLICER_DELAY = 0.040
 SHAPER_DELAY = 0.100
-# A sender whose packets are dropped stands still until its timer fires; a queue never lets it. On a
-# short path that shows where the round trip does not: there it is measured across the pause.
+# A sender whose packets are dropped pauses until its timer fires; behind a queue it never pauses.
+# On a short path the pauses show a policer where the round trip, measured across them, does not.
 STANDING = 0.4
 
 Limiter = Literal["policer", "shaper", "unknown"]
@@ -74,7 +74,7 @@ def standing(transfers: Iterable[Transfer]) -> float:
 
 
 def limiter(slowed: Sequence[Transfer], control: Sequence[Transfer]) -> Limiter:
-    """Tell dropping from queueing, and only when the control transfers show neither."""
+    """Distinguish dropping from queueing; unknown unless the control transfers show neither."""
     lost, delay = reordered(slowed), queueing(slowed)
     if lost is None or delay is None or not _clean(control):
         return "unknown"
@@ -86,7 +86,7 @@ def limiter(slowed: Sequence[Transfer], control: Sequence[Transfer]) -> Limiter:
 
 
 def _clean(control: Sequence[Transfer]) -> bool:
-    """The line itself neither drops nor queues: on one that does, no label can be trusted."""
+    """The line itself neither drops nor queues; if it does, the limiter's kind is unknown."""
     lost, delay = reordered(control), queueing(control)
     if lost is None or delay is None:
         return False

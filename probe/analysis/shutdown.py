@@ -1,12 +1,12 @@
-"""Which part of the network is gone: four kinds of shutdown told apart by who still answers.
+"""Classify a shutdown by the classes of sites that still answer.
 
-    gateway dead                                          home: our own cable, never evidence
+    gateway dead                                          home: local fault, never evidence
     nothing answers, gateway alive                        operator
     foreign none, domestic essential mostly, ordinary not whitelist (Russia since September 2025)
     foreign none, domestic ordinary mostly                foreign cut (Iran in November 2019)
 
-    hardly any site answers, addresses abroad do          unclear: a portal, dead names, a filter
-    none of them at port 53, some at port 443             unclear: a filter of names
+    hardly any site answers, foreign addresses do         unclear: portal, failing DNS, filter
+    none of them at port 53, some at port 443             unclear: a DNS filter
 
 Shares rather than counts, because lists of anchors differ in length; with too few anchors in a
 class nothing is concluded. Whitelist and foreign cut must be seen twice, minutes apart.
@@ -23,51 +23,51 @@ MOST, FEW = 3 / 5, 1 / 5
 # Fewer foreign sites than this can all be down, or all blocked, by chance.
 FOREIGN_LEAST = 3
 DOMESTIC_LEAST = 2
-# What a look at an address without a name is called in a record.
+# The `what` of a ping of an address without a name.
 BY_ADDRESS: Literal["resolver"] = "resolver"
-# And one at the port where the same places answer encrypted questions.
+# The `what` of a ping of the same addresses at the port for encrypted queries.
 BY_PORT: Literal["port"] = "port"
-# Two looks must be this far apart to count as two: a moment of loss is over by then.
+# Two rounds must be this far apart to count as two, so that a short loss does not fill both.
 APART_SECONDS = 240.0
 
 
 @unique
 class Mode(StrEnum):
-    """What one look at the anchors shows."""
+    """What one round of measurements of the anchors shows."""
 
     NORMAL = "normal"
     WHITELIST = "whitelist"
     FOREIGN_CUT = "foreign_cut"
     OPERATOR_DOWN = "operator_down"
     HOME_DOWN = "home_down"
-    OFFLINE = "offline"  # nothing answers, and nobody knows about the gateway
+    OFFLINE = "offline"  # nothing answers, and the gateway could not be tested
     UNCLEAR = "unclear"
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many of one class answered, of how many that were looked at."""
+    """How many of one class answered, and how many were tried."""
 
     up: int = 0
     total: int = 0
 
     @property
     def share(self) -> float:
-        """From 0 to 1; 0 when nothing was looked at."""
+        """From 0 to 1; 0 when none was tried."""
         return self.up / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Who answered one look. `gateway` is None where it could not be asked.
+    """How many of each class answered in one round. `gateway` is None where it was not tested.
 
     Attributes:
         essential: Domestic sites that a white list would let through.
-        ordinary: Other domestic sites. foreign: sites abroad.
-        addresses: Name servers abroad, asked for nothing but a connection. Portals and filters let
-            them through, and some of them have a house in every country.
-        ports: The same at 443, looked at where port 53 is closed: a filter of names closes that
-            one and leaves this one open. It never makes a line whole, because so many boxes take
+        ordinary: Other domestic sites. foreign: foreign sites.
+        addresses: Foreign name servers, tested by a connection alone. Portals and filters let
+            them through, and some of them are anycast with servers in every country.
+        ports: The same at 443, tested where port 53 is closed: a DNS filter closes 53 and leaves
+            443 open. An answer is no proof of a normal line, because many middleboxes accept
             connections to it themselves.
     """
 
@@ -80,7 +80,7 @@ class Reach:
 
 
 def reach(pings: Iterable[Ping]) -> Reach:
-    """Count the looks of one round."""
+    """Count the answers of one round."""
     seen = tuple(pings)
     gateways = [ping.failure is None for ping in seen if ping.what == "gateway"]
     return Reach(
@@ -99,7 +99,7 @@ def _tally(pings: tuple[Ping, ...], what: str) -> Tally:
 
 
 def classify(seen: Reach) -> Mode:
-    """Name what one look shows."""
+    """Classify one round."""
     if seen.foreign.up:
         return Mode.NORMAL
     if seen.addresses.up or seen.ports.up:
@@ -112,8 +112,8 @@ def classify(seen: Reach) -> Mode:
     if seen.ordinary.total >= DOMESTIC_LEAST and seen.ordinary.share >= MOST:
         return Mode.FOREIGN_CUT
     listed = seen.essential.total >= DOMESTIC_LEAST and seen.essential.share >= MOST
-    told_apart = seen.ordinary.total >= DOMESTIC_LEAST and seen.ordinary.share <= FEW
-    return Mode.WHITELIST if listed and told_apart else Mode.UNCLEAR
+    ordinary_down = seen.ordinary.total >= DOMESTIC_LEAST and seen.ordinary.share <= FEW
+    return Mode.WHITELIST if listed and ordinary_down else Mode.UNCLEAR
 
 
 def _nothing(seen: Reach) -> Mode:
@@ -123,7 +123,7 @@ def _nothing(seen: Reach) -> Mode:
 
 
 def seen_twice(mode: Mode, rounds: Iterable[tuple[float, Mode]]) -> bool:
-    """Two looks far enough apart show the same, and none between or after shows another."""
-    looks = sorted(rounds)
-    same = [at for at, found in looks if found is mode]
-    return len(same) == len(looks) >= 2 and same[-1] - same[0] >= APART_SECONDS
+    """All rounds show this mode, and the first and last are far enough apart to count as two."""
+    ordered = sorted(rounds)
+    same = [at for at, found in ordered if found is mode]
+    return len(same) == len(ordered) >= 2 and same[-1] - same[0] >= APART_SECONDS

@@ -1,8 +1,8 @@
-"""Which pages came slowly, by what a run saw of all of them: never called a timeout, nor blocked.
+"""Which pages were slow, compared with all pages of a run; slow is neither a timeout nor blocked.
 
 A page is slow when it began and did not come whole for want of time, or when it came at a small
-fraction of the rate of the line's other pages. Whether somebody slows it on purpose no page can
-say: that is asked by comparing names (`experiments/throttle.py`).
+fraction of the rate of the line's other pages. A page alone does not show whether the network slows
+it: `experiments/throttle.py` compares names for that.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,18 +11,18 @@ from statistics import median
 from probe.failure import Failure
 from probe.model import Http, Role, Step
 
-# What is smaller is a matter of round trips, and what is quicker than this is no complaint.
+# Smaller pages depend on round trips, and quicker pages are not slow.
 LEAST_BYTES = 16 * 1024
 LEAST_SECONDS = 3.0
 # Session tickets and settings come before any page.
 GREETING_BYTES = 2048
 FRACTION = 1 / 4
-# With fewer pages of a size nobody knows what is usual on this line.
+# With fewer pages than this, the usual rate of the line is unknown.
 LEAST_PAGES = 5
 
 
 def began(page: Http) -> bool:
-    """Some of it came; also where nothing could be read of it yet.
+    """Some of the page came, even if nothing of it could be decrypted yet.
 
     TLS records hold up to 16 KiB: of a connection that is frozen within the first, not one byte of
     the page can be deciphered, however many came.
@@ -31,7 +31,7 @@ def began(page: Http) -> bool:
 
 
 def cut_short(page: Http) -> bool:
-    """It began, and did not come whole in the time that a page has."""
+    """The page began and did not finish within the time limit."""
     in_time = page.failure is None or page.failure is Failure.TIMEOUT
     return in_time and not page.complete and not page.malformed and began(page)
 
@@ -55,7 +55,7 @@ def usual(of: Iterable[Sequence[Step]]) -> float | None:
 
 
 def slowed(steps: Sequence[Step], usual_rate: float | None) -> float | None:
-    """How slow a target was, the slowest being the lowest number; None when it was not."""
+    """The target's share of the usual rate, 0 if incomplete; None when it was not slow."""
     seen = pages(steps)[-1:]
     if any(cut_short(page) for page in seen):
         return 0.0

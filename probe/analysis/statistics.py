@@ -1,4 +1,4 @@
-"""Exact small-sample statistics: what five transfers, or five probes, can honestly prove.
+"""Exact statistics for small samples: a few transfers, or a few probes.
 
 With three to five transfers an arm nothing asymptotic holds, so every probability here is exact:
 the Mann-Whitney tail is counted, the Poisson-binomial tail is convolved. Ranks decide, and the
@@ -31,7 +31,7 @@ def mann_whitney_p(u: float, n: int, m: int) -> float:
 
 @cache
 def _arrangements(n: int, m: int, u: int) -> int:
-    """In how many orders of n and m values U is exactly `u` (Mann and Whitney's recurrence)."""
+    """The number of orders of n and m values in which U is exactly `u` (Mann and Whitney)."""
     if u < 0 or u > n * m:
         return 0
     if n == 0 or m == 0:
