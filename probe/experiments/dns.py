@@ -1,4 +1,4 @@
-"""Ask for one name over every way there is, and find the ways that are answered by another resolver.
+"""Ask for one name over every way there is, and find the ways that another resolver answers.
 
 The ways: the machine's own resolver, public ones in the clear (UDP and TCP port 53), over TLS
 (port 853) and over HTTPS. Over each way a harmless name is asked first, which tells a way that is

@@ -56,7 +56,7 @@ async def measure(task: Task, net: Net) -> Steps:
         endpoint = TlsEndpoint(address, hop.tls_port)
         await _compare(task, net, log, hop.host, endpoint)
         for hello in WAYS:
-            await _offer(net, log, endpoint, hop.host, Role.TARGET, hello)
+            await _offer(net, log, endpoint, hop.host, Role.TARGET, hello=hello)
         if task.profile == "full":
             other = TlsEndpoint(address, OTHER_PORT)
             await _offer(net, log, other, hop.host, Role.NEUTRAL)
@@ -96,7 +96,8 @@ async def _collectors(task: Task, net: Net, log: StepLog) -> list[TlsEndpoint]:
     configured = task.options.get("collectors")
     endpoints: list[TlsEndpoint] = []
     for host, port in configured[:_COLLECTORS] if isinstance(configured, tuple) else ():
-        addresses, own = (host,), None
+        addresses: tuple[str, ...] = (host,)
+        own: str | None = None
         if not is_address(host):
             answer = await net.dns(DnsQuery(host, net.resolvers[0]))
             addresses, own = log.add(answer, role=Role.NEUTRAL, try_=2).addresses, host
@@ -105,9 +106,7 @@ async def _collectors(task: Task, net: Net, log: StepLog) -> list[TlsEndpoint]:
     return endpoints
 
 
-async def _compare(
-    task: Task, net: Net, log: StepLog, name: str, endpoint: TlsEndpoint
-) -> None:
+async def _compare(task: Task, net: Net, log: StepLog, name: str, endpoint: TlsEndpoint) -> None:
     """Offer a harmless name, then the target's, then the server's own."""
     if task.harmless_name is not None:
         await _offer(net, log, endpoint, task.harmless_name, Role.HARMLESS)
@@ -122,6 +121,7 @@ async def _offer(
     endpoint: TlsEndpoint,
     name: str,
     role: Role,
+    *,
     hello: ClientHello = "default",
 ) -> None:
     before = any(isinstance(s, Tls) and s.address == endpoint.address for s in log.steps)
