@@ -1,7 +1,7 @@
-"""What this machine is joined to: its gateway (as a keyed hash, never as an address), VPN, proxy.
+"""The network of this machine: its gateway (as a keyed hash, never its address), VPN, proxy.
 
-Only Linux tells it without asking anybody (`/proc/net`); elsewhere the answers are None, "not
-known", and nothing depends on them.
+Gateway and VPN are read from `/proc/net`; except on Linux they are None (unknown), and nothing
+depends on them.
 """
 
 import hashlib
@@ -22,28 +22,28 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 def platform() -> str:
-    """`linux`, `macos`, `windows`, or Python's own word."""
+    """`linux`, `macos`, `windows`, else the value of `sys.platform`."""
     return {"darwin": "macos", "win32": "windows"}.get(sys.platform, sys.platform)
 
 
 def gateway(state: Path) -> str | None:
-    """This network's name on this machine: a keyed hash of its gateway, or None."""
+    """An identifier of this network: a hash of its gateway, with a key of this machine; or None."""
     route = _default_route()
     if route is None:
         return None
     interface, address = route
-    told = f"{address} {_hardware(interface, address)}".encode()
-    return hmac.new(_secret(state), told, hashlib.sha256).hexdigest()[:32]
+    identity = f"{address} {_hardware_address(interface, address)}".encode()
+    return hmac.new(_secret(state), identity, hashlib.sha256).hexdigest()[:32]
 
 
 def vpn() -> bool | None:
-    """Whether everything leaves through a tunnel."""
+    """Whether the default route leads through a tunnel; None if unknown."""
     route = _default_route()
     return None if route is None else route[0].startswith(_TUNNELS)
 
 
 def proxy(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether a proxy is set for programs (measuring never uses it)."""
+    """Whether the environment sets a proxy; measurements never use it."""
     return any(environ.get(name) or environ.get(name.upper()) for name in _PROXIES)
 
 
@@ -52,9 +52,9 @@ def _secret(state: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        made = secrets.token_bytes(32)
-        atomic_files.write(path, made)
-        return made
+        secret = secrets.token_bytes(32)
+        atomic_files.write(path, secret)
+        return secret
 
 
 def _default_route() -> tuple[str, str] | None:
@@ -63,8 +63,8 @@ def _default_route() -> tuple[str, str] | None:
     return (found[0].interface, found[0].address) if found else None
 
 
-def _hardware(interface: str, address: str) -> str:
-    """The gateway's hardware address: many homes have the same network address."""
+def _hardware_address(interface: str, address: str) -> str:
+    """The gateway's MAC address: many home networks have the same IP address for it."""
     for line in read_table(_NEIGHBOURS).splitlines()[1:]:
         fields = line.split()
         if len(fields) > 5 and fields[0] == address and fields[5] == interface:

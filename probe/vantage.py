@@ -1,7 +1,8 @@
-"""Our vantage: from the configuration, else from a collector, else remembered, else unknown.
+"""The vantage point: from the configuration, else from a collector, else saved, else unknown.
 
-A collector is asked at the start and waited for a moment only; measuring never depends on it. What
-it said is remembered for this network, by a keyed hash of the gateway, for lines that are cut.
+A collector is asked at the start, and for `PATIENCE` seconds only; measuring never depends on it.
+Its answer is saved for this network (by a keyed hash of the gateway), for use when no collector can
+be reached.
 """
 
 import asyncio
@@ -20,17 +21,17 @@ from probe.config import Settings
 from probe.model import Vantage
 
 FILE = "networks.json"
-# Records that are ready before the collector answered wait for it this long, all in all.
+# Seconds, over the whole run, that finished records wait for the collector's answer.
 PATIENCE = 3.0
-_REMEMBERED = 32
-_FORGET_AFTER = 90 * 86400.0
+_MAX_SAVED = 32
+_FORGET_SECONDS = 90 * 86400.0
 
-Source = Literal["collector", "remembered"]
-Ask = Callable[[], Awaitable[VantageReply | None]]
+VantageSource = Literal["collector", "remembered"]
+AskCollector = Callable[[], Awaitable[VantageReply | None]]
 
 
-class Remembered(msgspec.Struct, frozen=True, kw_only=True):
-    """What a collector said of one network, and when (Unix time)."""
+class SavedVantage(msgspec.Struct, frozen=True, kw_only=True):
+    """A collector's answer for one network, and when it came (Unix time)."""
 
     at: float
     country: str | None = None
@@ -38,8 +39,8 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     network: str | None = None
 
 
-def by_settings(settings: Settings) -> Vantage:
-    """What the volunteer chose to say, and what program this is."""
+def configured_vantage(settings: Settings) -> Vantage:
+    """The configured vantage point, and platform and version of this program."""
     return Vantage(
         role=settings.role,
         country=settings.country,
@@ -54,40 +55,40 @@ def by_settings(settings: Settings) -> Vantage:
 
 
 class VantageLookup:
-    """Our vantage as well as it is known by now."""
+    """Looks up the vantage point; the collector is asked in the background."""
 
-    def __init__(self, settings: Settings, state: Path, ask: Ask | None) -> None:
-        self._said = by_settings(settings)
+    def __init__(self, settings: Settings, state: Path, ask: AskCollector | None) -> None:
+        self._configured = configured_vantage(settings)
         self._state = state
         self._network = host_network.gateway(state)
         self._began = time.monotonic()
-        complete = self._said.asn is not None and self._said.country is not None
+        complete = self._configured.asn is not None and self._configured.country is not None
         self._asking: asyncio.Future[VantageReply | None] | None = (
             asyncio.ensure_future(ask()) if ask is not None and not complete else None
         )
 
     async def now(self) -> Vantage:
-        """The vantage; waits for the collector until `PATIENCE` seconds after the start."""
+        """The vantage point; waits for the collector until `PATIENCE` seconds after the start."""
         if self._asking is not None and not self._asking.done():
             left = self._began + PATIENCE - time.monotonic()
             await asyncio.wait((self._asking,), timeout=max(left, 0.0))
         reply = self._reply()
         if reply is not None:
             return self._filled(reply.country, reply.asn, reply.network, "collector")
-        known = self._memory().get(self._network or "")
-        if known is not None:
-            return self._filled(known.country, known.asn, known.network, "remembered")
-        return self._said
+        saved = self._saved().get(self._network or "")
+        if saved is not None:
+            return self._filled(saved.country, saved.asn, saved.network, "remembered")
+        return self._configured
 
     async def close(self) -> None:
-        """Ask no longer, and remember what was said."""
+        """Stop asking, and save the collector's answer."""
         if self._asking is None:
             return
         reply = self._reply()
         self._asking.cancel()
         await asyncio.wait((self._asking,))
         if reply is not None and self._network is not None:
-            self._remember(self._network, reply)
+            self._save(self._network, reply)
 
     def _reply(self) -> VantageReply | None:
         asking = self._asking
@@ -96,37 +97,37 @@ class VantageLookup:
         return asking.result()
 
     def _filled(
-        self, country: str | None, asn: int | None, network: str | None, source: Source
+        self, country: str | None, asn: int | None, network: str | None, source: VantageSource
     ) -> Vantage:
-        """What was said here holds; what was not is filled in from elsewhere."""
-        said = self._said
-        if said.asn is not None:
-            return replace(said, country=said.country or country)
+        """The configured vantage point, with missing fields filled in."""
+        configured = self._configured
+        if configured.asn is not None:
+            return replace(configured, country=configured.country or country)
         return replace(
-            said,
-            country=said.country or country,
+            configured,
+            country=configured.country or country,
             asn=asn,
             asn_source=source if asn is not None else None,
-            network=said.network or network,
+            network=configured.network or network,
         )
 
-    def _memory(self) -> dict[str, Remembered]:
+    def _saved(self) -> dict[str, SavedVantage]:
         try:
-            known = msgspec.json.decode(
-                (self._state / FILE).read_bytes(), type=dict[str, Remembered]
+            saved = msgspec.json.decode(
+                (self._state / FILE).read_bytes(), type=dict[str, SavedVantage]
             )
         except (OSError, msgspec.MsgspecError):
             return {}
-        oldest = time.time() - _FORGET_AFTER
-        return {name: one for name, one in known.items() if one.at > oldest}
+        oldest = time.time() - _FORGET_SECONDS
+        return {name: one for name, one in saved.items() if one.at > oldest}
 
-    def _remember(self, network: str, reply: VantageReply) -> None:
-        known = self._memory()
-        known[network] = Remembered(
+    def _save(self, network: str, reply: VantageReply) -> None:
+        saved = self._saved()
+        saved[network] = SavedVantage(
             at=time.time(), country=reply.country, asn=reply.asn, network=reply.network
         )
-        newest = sorted(known, key=lambda name: -known[name].at)[:_REMEMBERED]
-        # A disk that is full costs a memory, nothing else.
+        newest = sorted(saved, key=lambda name: -saved[name].at)[:_MAX_SAVED]
+        # On a full disk the answer is not saved; nothing else depends on it.
         with suppress(OSError):
-            kept = {name: known[name] for name in newest}
+            kept = {name: saved[name] for name in newest}
             atomic_files.write(self._state / FILE, msgspec.json.encode(kept))

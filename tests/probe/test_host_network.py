@@ -1,4 +1,4 @@
-"""The default route, as Linux tells it."""
+"""Gateway, VPN and proxy, from the files of the Linux kernel and the environment."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ NEIGHBOURS = """IP address HW type Flags HW address Mask Device
 """
 
 
-def told(
+def set_tables(
     monkeypatch: pytest.MonkeyPatch, folder: Path, routes: str, neighbours: str = NEIGHBOURS
 ) -> None:
     (folder / "route").write_text(routes)
@@ -25,36 +25,38 @@ def told(
     monkeypatch.setattr(host_network, "_NEIGHBOURS", folder / "arp")
 
 
-def test_the_route_with_the_lowest_metric_counts(
+def test_the_default_route_with_the_lowest_metric_decides_on_vpn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told(monkeypatch, tmp_path, ROUTES)
+    set_tables(monkeypatch, tmp_path, ROUTES)
     assert host_network.vpn() is True
-    told(monkeypatch, tmp_path, ROUTES.replace("tun0 00000000", "tun0 00000001"))
+    set_tables(monkeypatch, tmp_path, ROUTES.replace("tun0 00000000", "tun0 00000001"))
     assert host_network.vpn() is False
 
 
-def test_two_homes_with_one_gateway_address_differ(
+def test_networks_with_the_same_gateway_address_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = ROUTES.replace("tun0 00000000", "tun0 00000001")
-    told(monkeypatch, tmp_path, plain)
+    no_tunnel = ROUTES.replace("tun0 00000000", "tun0 00000001")
+    set_tables(monkeypatch, tmp_path, no_tunnel)
     home = host_network.gateway(tmp_path)
     assert home == host_network.gateway(tmp_path)
-    told(monkeypatch, tmp_path, plain, NEIGHBOURS.replace("aa:", "ab:"))
+    set_tables(monkeypatch, tmp_path, no_tunnel, NEIGHBOURS.replace("aa:", "ab:"))
     assert home is not None
     assert home != host_network.gateway(tmp_path)
 
 
-def test_without_a_route_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_route_gateway_and_vpn_are_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(host_network, "ROUTES", tmp_path / "absent")
     assert host_network.gateway(tmp_path) is None
     assert host_network.vpn() is None
 
 
 @pytest.mark.parametrize(
-    ("environ", "seen"),
+    ("environ", "expected"),
     [({"HTTPS_PROXY": "http://x"}, True), ({"all_proxy": "x"}, True), ({"PATH": "x"}, False)],
 )
-def test_a_proxy_is_noticed(environ: dict[str, str], *, seen: bool) -> None:
-    assert host_network.proxy(environ) is seen
+def test_a_proxy_is_detected(environ: dict[str, str], *, expected: bool) -> None:
+    assert host_network.proxy(environ) is expected
