@@ -1,13 +1,13 @@
 """Make golden cases: `python -m probe.lab.capture FOLDER [GLOB] [-e EXPERIMENT] [--records FILE]`.
 
-Three sources. The scenarios whose name matches GLOB are played, and every record whose verdict is
-right becomes a case with the scenario's sentence. With `-e` these experiments are run as well, once
-in each country; nothing says what a right verdict on `connectivity` or `speed` is, so these cases
-have no sentence. `--records` plays nothing and takes the records of a file that the probe wrote.
+There are three sources. By default the scenarios whose name matches GLOB are played, and a record
+with the verdict that its scenario expects becomes a case with the scenario's sentence. `-e` runs
+these experiments as well, once in each simulated network. `--records` plays nothing and takes the
+records of a file that the probe wrote. In the last two nothing defines the right verdict, as on
+`connectivity` or `speed`, so these cases have no sentence, and `probe.lab.cases.load` rejects them
+until the sentence is written.
 
-A case without a sentence is not accepted by `probe.lab.cases.load`: read the file, check that its
-verdict is right, and write the sentence. A case is cut down to what a rule can read, and the
-verdict on what is left is the verdict on the whole.
+`condense` cuts a record down to what a rule can read, and keeps the verdict as it was.
 """
 
 import re
@@ -18,11 +18,11 @@ from typing import Any, TypeAlias
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from probe import codec
-from probe.compare import host_of
 from probe.judge import judge
-from probe.lab.cases import Case, expected, text
+from probe.lab.cases import Case, expected, read, text
 from probe.lab.harness import start_harness
 from probe.lab.matrix import group_by_environment, select_scenarios
 from probe.lab.scenario import Environment, Scenario
@@ -47,13 +47,18 @@ _Tree: TypeAlias = dict[str, Any]
 
 
 def play(pattern: str, experiments: Sequence[str] = ()) -> Iterator[tuple[str, Case]]:
-    """Play the scenarios of that name; give back the name and the case of each right record."""
+    """Play the scenarios of that name; give back the name and the case of each right record.
+
+    Of several targets of one scenario with the same verdict, one is enough.
+    """
     for environment, scenarios in group_by_environment(select_scenarios(pattern)).items():
-        cases = list(_play(environment, scenarios, experiments))
-        names = [name_of(case) for case in cases]
-        for name, case in zip(names, cases, strict=True):
-            host = host_of(case.record.input).partition(".")[0]
-            yield name if names.count(name) == 1 else f"{name}_{_words(host)}", case
+        played = _play(environment, scenarios, experiments)
+        distinct = {(name_of(case), case.expect): case for case in reversed(list(played))}
+        names = [name for name, _ in distinct]
+        for (name, _), case in reversed(distinct.items()):
+            scheme, _, rest = case.record.input.partition("://")
+            target = f"_{_words(rest)}_{scheme}" if names.count(name) > 1 else ""
+            yield name + target, case
 
 
 def name_of(case: Case) -> str:
@@ -144,6 +149,7 @@ def _without_unread(key: str, value: Any) -> Any:
 
 
 def _without(field: str, key: str, value: Any) -> Any:
+    # `ttl` is read where it is a number (of `Travel`), and not where it is a list (of `Reply`).
     return None if key == field and not isinstance(value, int) else value
 
 
@@ -161,7 +167,10 @@ def _shorter(key: str, value: Any) -> Any:
 @click.argument("pattern", default="*", metavar="[GLOB]")
 @click.option("-e", "experiments", multiple=True, metavar="NAME", help="Run these as well.")
 @click.option(
-    "--records", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+    "--records",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Play nothing: take these records.",
 )
 def main(folder: Path, pattern: str, experiments: tuple[str, ...], records: Path | None) -> None:
     """Write golden cases into FOLDER: of the lab's scenarios, or of a file of records."""
@@ -169,9 +178,10 @@ def main(folder: Path, pattern: str, experiments: tuple[str, ...], records: Path
     for name, case in found:
         path = folder / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text(case), encoding="utf-8")
+        shows = read(path).shows if path.exists() else case.shows  # a person wrote that one
+        path.write_text(text(replace(case, shows=shows)), encoding="utf-8")
         click.echo(f"{path}: {case.expect.outcome} by {case.expect.rule}")
-        if not case.shows:
+        if not shows:
             click.echo("    check the verdict, then say in `shows` what the case shows")
 
 
