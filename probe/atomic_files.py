@@ -1,7 +1,7 @@
-"""Write files so that they are whole after a power cut, and let one process at a time do a thing.
+"""Atomic file writes and inter-process locks.
 
-A file is either the old one or the new one, never half of either: the new bytes are written beside
-it, forced to the disk, and renamed over it. Everything is private to the user from the first byte.
+After a power cut a file is either the old or the new one: the new bytes are written to a temporary
+file, forced to disk, and renamed over the old file. All files are private to the user from the start.
 """
 
 import contextlib
@@ -19,41 +19,41 @@ else:
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
-# Windows locks are mandatory and by range: a byte that no file reaches hinders no reader.
+# Windows locks are mandatory byte ranges: a byte beyond any file's end does not block readers.
 _LOCK_BYTE = 1 << 40
-_LOOK_EVERY = 0.02
+_POLL_SECONDS = 0.02
 
 
 def folder(path: Path) -> Path:
-    """Make a folder that only its owner can look into, and give it back."""
+    """Create a folder that only its owner can read, and return it."""
     path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     return path
 
 
 def private_file(path: Path, flags: int) -> int:
-    """Open `path` for binary writing, created for its owner alone."""
+    """Open `path` as binary with these flags; a new file is private to its owner."""
     return os.open(path, flags | getattr(os, "O_BINARY", 0), PRIVATE_FILE)
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, all or nothing; an `OSError` names it."""
+    """Replace the contents of `path` atomically; an `OSError` names the path."""
     folder(path.parent)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with os.fdopen(private_file(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+        with os.fdopen(private_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        # A disk that fills up while a file is written does not say which file (write(2)).
+        temporary.unlink(missing_ok=True)
+        # The error of write(2) on a full disk has no file name.
         raise OSError(error.errno, error.strerror, str(path)) from error
-    settle_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def settle_folder(path: Path) -> None:
-    """Force a folder's own entries (a new name, a rename) to the disk, where systems have that."""
+def sync_folder(path: Path) -> None:
+    """Force a folder's entries (new names, renames) to disk; does nothing on Windows."""
     if sys.platform == "win32":
         return
     handle = os.open(path, os.O_RDONLY)
@@ -64,7 +64,7 @@ def settle_folder(path: Path) -> None:
 
 
 def try_lock(file: BinaryIO) -> bool:
-    """Take the exclusive lock of an open file if nobody has it; it ends when the file is closed."""
+    """Try to lock an open file exclusively; closing the file releases the lock."""
     try:
         if sys.platform == "win32":
             file.seek(_LOCK_BYTE)
@@ -77,14 +77,14 @@ def try_lock(file: BinaryIO) -> bool:
 
 
 class Lock:
-    """A lock that dies with its process, whatever kills it."""
+    """An inter-process lock that ends with its process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: BinaryIO | None = None
 
     def acquire(self) -> bool:
-        """Take the lock now, or say that somebody else has it."""
+        """Try to take the lock; return whether that succeeded."""
         folder(self._path.parent)
         file = os.fdopen(private_file(self._path, os.O_RDWR | os.O_CREAT), "r+b")
         if not try_lock(file):
@@ -94,16 +94,16 @@ class Lock:
         return True
 
     def wait(self, seconds: float) -> bool:
-        """Take the lock within some seconds, or say that somebody else still has it."""
+        """Try to take the lock for some seconds; return whether that succeeded."""
         until = time.monotonic() + seconds
         while not self.acquire():
             if time.monotonic() >= until:
                 return False
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_POLL_SECONDS)
         return True
 
     def release(self) -> None:
-        """Give the lock back; the file stays, since removing it would race with a waiter."""
+        """Release the lock; the file stays, since removing it would race with a waiting process."""
         with contextlib.suppress(OSError):
             if self._file is not None:
                 self._file.close()

@@ -1,9 +1,9 @@
-"""Settings: `qazprobe.toml`, then `QAZPROBE_*`, then flags; the later one holds.
+"""Settings: flags override `QAZPROBE_*` variables, which override `qazprobe.toml`.
 
-One key has one name everywhere: `max_time` in the file, `QAZPROBE_MAX_TIME` in the environment,
-`--max-time` on the command line. An unknown key or a value of the wrong kind stops the start with
-one line that says where, which key, and what was expected: a typo must not change in silence what a
-volunteer's machine contacts.
+A key has the same name everywhere: `max_time` in the file, `QAZPROBE_MAX_TIME` in the environment,
+`--max-time` on the command line. An unknown key or an invalid value is an error that names the
+source, the key and the expected value: a typo must not silently change what a volunteer's machine
+contacts.
 """
 
 import os
@@ -24,16 +24,16 @@ from probe.paths import VARIABLE as HOME_VARIABLE
 FILE = "qazprobe.toml"
 PREFIX = "QAZPROBE_"
 Options = dict[str, dict[str, object]]
-# A list takes minutes: more often floods the line and the sites. A laboratory's are its own.
+# Seconds. Shorter periods would load the connection and the sites; laboratories are exempt.
 SHORTEST_EVERY = 60.0
 
 
 class ConfigError(ValueError):
-    """One line: where, which key, what was expected."""
+    """An invalid setting; the message is one line: source, key, expected value."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that can be set, with its default. What each means is in `MEANINGS`."""
+    """All settings with their defaults; `MEANINGS` describes them."""
 
     targets: tuple[str, ...] = ()
     experiments: tuple[str, ...] = ("web",)
@@ -64,35 +64,41 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     options: Options = {}
 
 
-# What each key means, for `config init`, and what it takes, for an error.
+# Description of each key for `config init`, and its expected value for errors.
 MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "targets": ("lists to measure: names of bundled lists, files or https URLs", "a list"),
-        "experiments": ("what to do with each target", "a list of experiments"),
-        "collector": ("where records are sent", "a list of URLs"),
-        "control": ("where to ask what others see, when not the collector", 'a URL or "none"'),
+        "targets": ("target lists: names of bundled lists, files or https URLs", "a list"),
+        "experiments": ("experiments to run on each target", "a list of experiments"),
+        "collector": ("collectors that records are sent to", "a list of URLs"),
+        "control": ("collector for control measurements, if another one", 'a URL or "none"'),
         "invite": ("token that enrols this machine at a collector", "text"),
-        "role": ("what this machine is", '"probe" or "control"'),
-        "every": ("repeat after this long", 'a duration such as "15m", a minute or more'),
-        "profile": ("how much to look", '"quick", "full" or "watch"'),
-        "resolver": ("ask this resolver instead of the system's", "IP or IP:PORT"),
-        "resolvers": ("other resolvers to ask", 'a list of IP or IP:PORT, or "none"'),
-        "anchors": ("sites that must work, in place of ours", 'a list of URLs, or "none"'),
-        "ca_file": ("a laboratory's roots (with lab only)", "path of a PEM file"),
-        "lab": ("everything here is a laboratory", "true or false"),
-        "concurrency": ("targets measured at one time", "a whole number, 1 to 256"),
+        "role": ("role of this machine", '"probe" or "control"'),
+        "every": ("repeat at this interval", 'a duration such as "15m", a minute or more'),
+        "profile": ("depth of the measurements", '"quick", "full" or "watch"'),
+        "resolver": ("resolver to use in place of the system's", "IP or IP:PORT"),
+        "resolvers": (
+            "public resolvers to use in place of the bundled ones",
+            'a list of IP or IP:PORT, or "none"',
+        ),
+        "anchors": (
+            "anchors (sites that must work) in place of the bundled ones",
+            'a list of URLs, or "none"',
+        ),
+        "ca_file": ("root certificates of a test laboratory (with lab only)", "path of a PEM file"),
+        "lab": ("this is a test laboratory", "true or false"),
+        "concurrency": ("targets measured in parallel", "a whole number, 1 to 256"),
         "max_time": ("stop after this many seconds", "a number above 0"),
         "max_bytes": ("stop after this many bytes, both ways", "a whole number above 0"),
-        "seed": ("fixes every random choice", "a whole number"),
+        "seed": ("seed of every random choice", "a whole number"),
         "upload": ("send records to the collector", "true or false"),
-        "quiet": ("say nothing when all is well", "true or false"),
+        "quiet": ("print problems only", "true or false"),
         "fail_on": ("outcomes that make a run exit with 10", "a list of outcomes"),
-        "language": ("language of consent", '"kk", "ru" or "en"'),
+        "language": ("language of the consent text", '"kk", "ru" or "en"'),
         "country": ("country this machine is in", "two letters, such as KZ"),
-        "asn": ("number of its network", "a whole number, such as 9198"),
+        "asn": ("AS number of its network", "a whole number, such as 9198"),
         "network": ("name of its network", "text"),
-        "region": ("region, as coarse as you like", "ISO 3166-2, such as KZ-75"),
-        "kind": ("kind of line", '"fixed", "mobile", "satellite" or "hosting"'),
+        "region": ("region, only if you want to publish it", "ISO 3166-2, such as KZ-75"),
+        "kind": ("kind of connection", '"fixed", "mobile", "satellite" or "hosting"'),
         "options": ("settings of one experiment: [options.NAME]", "a table for each experiment"),
     }
 )
@@ -105,29 +111,29 @@ _UNITS: Mapping[str, float] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One source of settings: its values, and how an error names each of its keys."""
+    """One source of settings: its values, and how errors refer to its keys."""
 
     values: Mapping[str, object]
-    place: str
-    spelt: str = "{}"
+    source: str
+    key_format: str = "{}"
 
     def where(self, key: str) -> str:
-        """`/etc/qazprobe.toml: max_time`, or `environment: QAZPROBE_MAX_TIME`."""
-        name = key.upper() if self.spelt.isupper() else key
-        shown = self.spelt.format(name.replace("_", "-") if self.spelt == "--{}" else name)
-        return f"{self.place}: {shown}"
+        """Return `/etc/qazprobe.toml: max_time`, or `environment: QAZPROBE_MAX_TIME`."""
+        name = key.upper() if self.key_format.isupper() else key
+        name = name.replace("_", "-") if self.key_format == "--{}" else name
+        return f"{self.source}: {self.key_format.format(name)}"
 
 
 def duration(text: str) -> float:
-    """Read `90`, `90s`, `15m`, `2h` or `1d` as seconds."""
+    """Parse `90`, `90s`, `15m`, `2h` or `1d` into seconds."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
     if found is None or float(found[1]) == 0:
-        raise ConfigError(f"{text!r} is no duration; expected something like 30s, 15m, 2h or 1d")
+        raise ConfigError(f"{text!r} is not a duration; expected for example 30s, 15m, 2h or 1d")
     return float(found[1]) * _UNITS[found[2]]
 
 
 def file_layer(path: Path, *, must_exist: bool) -> Layer:
-    """What a configuration file says; an absent one says nothing unless it was named."""
+    """Read a configuration file; a missing one is empty, or an error if `must_exist`."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -136,13 +142,13 @@ def file_layer(path: Path, *, must_exist: bool) -> Layer:
         values = {}
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:  # also a number of 5,000 digits
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is one
         raise ConfigError(f"{path}: not TOML: {error}") from error
     return Layer(values, str(path))
 
 
 def environment_layer(environ: Mapping[str, str] | None = None) -> Layer:
-    """What `QAZPROBE_*` says; lists are separated by commas."""
+    """Read the `QAZPROBE_*` variables; lists are separated by commas."""
     found = os.environ if environ is None else environ
     values: dict[str, object] = {}
     for name, text in found.items():
@@ -154,13 +160,13 @@ def environment_layer(environ: Mapping[str, str] | None = None) -> Layer:
 
 
 def flag_layer(values: Mapping[str, object]) -> Layer:
-    """What the command line says; flags that were not given (None, empty) say nothing."""
+    """Make a layer of command-line flags, without those that were not given (None, empty)."""
     given = {key: value for key, value in values.items() if value not in (None, ())}
     return Layer(given, "command line", "--{}")
 
 
 def merge(layers: Iterable[Layer]) -> Settings:
-    """Check every layer by itself, so that an error names its own place, and merge them."""
+    """Validate each layer, so that an error names its source, and merge them in order."""
     merged: dict[str, object] = {}
     where: dict[str, str] = {}
     for layer in layers:
@@ -168,10 +174,12 @@ def merge(layers: Iterable[Layer]) -> Settings:
         where.update({key: layer.where(key) for key in layer.values})
     settings = msgspec.convert(merged, Settings)
     if settings.every is not None and settings.every < SHORTEST_EVERY and not settings.lab:
-        expected = "expected a minute or more outside a laboratory (--lab)"
+        expected = "expected a minute or more outside a test laboratory (--lab)"
         raise ConfigError(f"{where['every']}: {settings.every:g} seconds; {expected}")
     if settings.ca_file is not None and not settings.lab:
-        raise ConfigError("ca_file: private roots are for a laboratory; add --lab, or remove it")
+        raise ConfigError(
+            "ca_file: private roots are for test laboratories; add --lab, or remove it"
+        )
     return settings
 
 
@@ -192,13 +200,13 @@ def _checked(layer: Layer, key: str, value: object) -> object:
         checked = msgspec.convert(value, _FIELDS[key].type, strict=False)
     except (msgspec.ValidationError, ConfigError) as error:
         raise ConfigError(f"{layer.where(key)}: {value!r}; expected {expected}") from error
-    if not _sensible(key, checked):
+    if not _in_range(key, checked):
         raise ConfigError(f"{layer.where(key)}: {value!r}; expected {expected}")
     return checked
 
 
 def _split(value: object) -> object:
-    """A list may be written as such, or as one text with commas."""
+    """Split a list that is given as one text with commas."""
     parts = [value] if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
         return value
@@ -206,8 +214,8 @@ def _split(value: object) -> object:
     return [piece for piece in pieces if piece]
 
 
-def _sensible(key: str, value: object) -> bool:
-    """What a type alone does not say."""
+def _in_range(key: str, value: object) -> bool:
+    """Check the constraints that the type does not express."""
     match key, value:
         case (("max_time" | "every" | "max_bytes" | "asn"), (int() | float())):
             return 0 < value < 2**53
@@ -220,15 +228,13 @@ def _sensible(key: str, value: object) -> bool:
 
 
 def template() -> str:
-    """A commented configuration file, every key at its default."""
-    lines = ["# Configuration of qazprobe. Remove the # before what you want to change.", ""]
+    """Return a configuration file with every key at its default, commented out."""
+    lines = ["# Configuration of qazprobe. Remove the # before a setting to change it.", ""]
     for name, field in _FIELDS.items():
         if name == "options":
             continue
-        meaning, takes = MEANINGS[name]
-        lines += [f"# {meaning}: {takes}", f"#{name} = {_toml(field.default)}", ""]
+        meaning, expected = MEANINGS[name]
+        default = "" if field.default is None else field.default
+        toml = msgspec.json.encode(default).decode()
+        lines += [f"# {meaning}: {expected}", f"#{name} = {toml}", ""]
     return "\n".join([*lines, "# settings of one experiment", "#[options.web]", ""])
-
-
-def _toml(value: object) -> str:
-    return '""' if value is None else msgspec.json.encode(value).decode()

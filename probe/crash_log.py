@@ -1,7 +1,7 @@
-"""Tracebacks of our own bugs, kept on this machine for whoever reports them, and never sent.
+"""The crash log: tracebacks of internal errors, kept on this machine for bug reports, never sent.
 
-The log is bounded, and names files and lines of this program; what an exception says is left out,
-since it may quote an address.
+The log is bounded and has files and lines of this program; messages of exceptions are left out,
+since they may contain addresses.
 """
 
 import traceback
@@ -16,36 +16,32 @@ _CAUSES = 5
 
 
 def save_traceback(error: BaseException, context: str = "") -> str:
-    """Add one traceback to the log; returns where it is, as words for a person."""
+    """Append one traceback to the log; return where it is, for a message to the user."""
     path = paths.find().state / FILE
     try:
         paths.find().ready()
-        _append(path, f"{_heading(context)}\n{_frames(error)}\n")
-    except OSError as trouble:
-        return f"its traceback could not be kept ({trouble.strerror})"
-    return f"its traceback is in {path}"
-
-
-def _heading(context: str) -> str:
-    moment = datetime.now(UTC).isoformat(timespec="seconds")
-    return f"--- {moment} qazprobe {__version__} {context}".rstrip()
+        if path.exists() and path.stat().st_size > _LIMIT:
+            path.replace(path.with_suffix(".old.log"))
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        heading = f"--- {now} qazprobe {__version__} {context}".rstrip()
+        with path.open("a", encoding="utf-8") as file:
+            path.chmod(0o600)
+            file.write(f"{heading}\n{_frames(error)}\n")
+    except OSError as failure:
+        return f"the traceback could not be saved ({failure.strerror})"
+    return f"traceback in {path}"
 
 
 def _frames(error: BaseException) -> str:
-    """The traceback without the exceptions' own words."""
+    """Return the traceback without the messages of the exceptions."""
     lines: list[str] = []
-    told: BaseException | None = error
+    current: BaseException | None = error
     for _ in range(_CAUSES):
-        if told is None:
+        if current is None:
             break
-        lines += [*traceback.format_tb(told.__traceback__, limit=40), f"{type(told).__name__}\n"]
-        told = told.__cause__ or told.__context__
+        lines += [
+            *traceback.format_tb(current.__traceback__, limit=40),
+            f"{type(current).__name__}\n",
+        ]
+        current = current.__cause__ or current.__context__
     return "".join(lines)
-
-
-def _append(path: Path, text: str) -> None:
-    if path.exists() and path.stat().st_size > _LIMIT:
-        path.replace(path.with_suffix(".old.log"))
-    with path.open("a", encoding="utf-8") as file:
-        path.chmod(0o600)
-        file.write(text)

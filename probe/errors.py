@@ -1,14 +1,13 @@
-"""Exit codes, and the error a user can act on.
+"""Exit codes, and the error that a user can act on.
 
-Every command ends with one exit code. Several conditions may hold at once; `first` picks the one
-to report.
+Several conditions may hold at the end of a command; `first` selects the code to report.
 """
 
 from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """The exit code of a command; cron and systemd act on it."""
+    """The exit codes of all commands, for cron and systemd."""
 
     DONE = 0
     BUG = 1
@@ -19,7 +18,7 @@ class Exit(IntEnum):
     MATCHED = 10
 
 
-# The first that applies is the one that is reported.
+# Precedence: the first one that applies is reported.
 ORDER = (
     Exit.USAGE,
     Exit.LOCKED,
@@ -37,7 +36,7 @@ def first(*found: Exit) -> Exit:
 
 
 class UserError(Exception):
-    """The command cannot go on; the message is one line that says why and what to do."""
+    """The command cannot continue; the message is one line with the reason and the remedy."""
 
     def __init__(self, message: str, code: Exit = Exit.USAGE) -> None:
         super().__init__(message)

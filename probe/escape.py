@@ -1,7 +1,7 @@
-"""Make hostile text harmless where people look at it.
+"""Escape untrusted text for terminals and spreadsheets.
 
-Titles, headers and certificate names are written by strangers. On a terminal they could move the
-cursor, rewrite what was said before or reverse the reading order; in a spreadsheet they could run.
+Titles, headers and certificate names come from the network. On a terminal they could move the
+cursor, overwrite earlier output or reverse the reading order; in a spreadsheet they could be formulas.
 """
 
 import unicodedata
@@ -13,17 +13,17 @@ _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def plain(text: str, limit: int = 300) -> str:
-    """One line of printable text: everything that steers a terminal is spelt out as a code."""
-    safe = "".join(_visible(char) for char in text[:limit])
+    """Return one line of printable text, with control characters as `\\uXXXX`."""
+    safe = "".join(_escape(char) for char in text[:limit])
     return safe + ("…" if len(text) > limit else "")
 
 
 def cell(text: str) -> str:
-    """Text for a spreadsheet cell: what a spreadsheet would take for a formula is quoted."""
+    """Return text for a spreadsheet cell; a text that could be a formula is quoted."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _visible(char: str) -> str:
+def _escape(char: str) -> str:
     if char.isascii() and char.isprintable():
         return char
     if unicodedata.category(char) in _UNSAFE:

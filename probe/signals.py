@@ -1,7 +1,7 @@
-"""Being asked to stop: the first signal ends the measuring, the second ends the program.
+"""Signal handling: the first signal stops the measurement, the second ends the process.
 
-After the first one what was measured is still judged, written and spooled; it is the same path as
-running out of time.
+After the first signal the records measured so far are still judged, written and spooled, as after a
+timeout.
 """
 
 import asyncio
@@ -16,29 +16,29 @@ from typing import Literal, TypeVar
 T = TypeVar("T")
 Cut = Literal["time", "interrupted"]
 
-_ASK_AGAIN = 0.2
-# A terminal that is closed sends SIGHUP, where systems have it; `nohup` has it ignored.
+_POLL_SECONDS = 0.2
+# SIGHUP is sent when the terminal closes; not all systems have it, and `nohup` ignores it.
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 
 class Stop:
-    """Whether somebody wants this run to end."""
+    """A request to stop the run."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
     @property
     def asked(self) -> bool:
-        """Somebody does."""
+        """Whether a stop was requested."""
         return self._event.is_set()
 
     def ask(self) -> None:
-        """Ask for the end."""
+        """Request a stop."""
         self._event.set()
 
     async def wait(self, seconds: float | None = None) -> bool:
-        """Sleep until asked, or for so many seconds; say whether it was the asking."""
+        """Wait for a stop request, at most `seconds`; return whether there was one."""
         try:
             async with asyncio.timeout(seconds):
                 await self._event.wait()
@@ -49,7 +49,7 @@ class Stop:
 
 @contextmanager
 def signals(stop: Stop) -> Iterator[None]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into `stop.ask()`, and let the second one kill."""
+    """Turn the first SIGINT, SIGTERM or SIGHUP into `stop.ask()`; the second ends the process."""
     loop = asyncio.get_running_loop()
 
     def caught(number: int, _frame: FrameType | None = None) -> None:
@@ -57,7 +57,9 @@ def signals(stop: Stop) -> Iterator[None]:
             os._exit(128 + number)
         loop.call_soon_threadsafe(stop.ask)
 
-    before = {number: signal.getsignal(number) for number in SIGNALS if _heeded(number)}
+    # With SIGHUP ignored (`nohup`), the run is meant to outlive its terminal.
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {n: h for n, h in before.items() if n.name != "SIGHUP" or h is not signal.SIG_IGN}
     for number in before:
         if sys.platform == "win32":
             signal.signal(number, caught)
@@ -72,31 +74,26 @@ def signals(stop: Stop) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _heeded(number: signal.Signals) -> bool:
-    """Whoever started us may have wanted us to outlive the terminal."""
-    return number.name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN
-
-
 async def until(task: asyncio.Task[T], stop: Stop, left: Callable[[], float]) -> Cut | None:
-    """Let a task run until it ends, somebody asks to stop, or no seconds are left.
+    """Run a task until it ends, a stop is requested, or no seconds are left.
 
-    `left` is asked again and again: what a later phase needs may grow while this one runs.
+    `left` is polled, because the time that later phases need may grow meanwhile.
 
     Returns:
-        None when it ended by itself, else what cut it short. Its own exception is raised here.
+        None if the task ended by itself, else why it was cut short. Its exception is raised here.
     """
-    watcher = asyncio.ensure_future(stop.wait())
+    stopping = asyncio.ensure_future(stop.wait())
     try:
-        while not task.done() and not watcher.done() and (seconds := left()) > 0:
+        while not task.done() and not stopping.done() and (seconds := left()) > 0:
             await asyncio.wait(
-                (task, watcher),
-                timeout=min(seconds, _ASK_AGAIN),
+                (task, stopping),
+                timeout=min(seconds, _POLL_SECONDS),
                 return_when=asyncio.FIRST_COMPLETED,
             )
     finally:
-        watcher.cancel()
+        stopping.cancel()
         task.cancel()
-        await asyncio.wait((task, watcher))
+        await asyncio.wait((task, stopping))
     if not task.cancelled():
         task.result()
         return None

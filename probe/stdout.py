@@ -1,4 +1,4 @@
-"""Standard output as a destination of records: `-o -`, and a reader that has closed the pipe."""
+"""Standard output as a destination of records (`-o -`), also after its reader closed the pipe."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ STDOUT_HANDLE = 1
 
 
 def silence_stdout() -> None:
-    """After a broken pipe, keep the interpreter from complaining about it at its exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ else STDOUT_HANDLE)
-    os.close(nowhere)
+    """After a broken pipe, send stdout to the null device so that the interpreter exits quietly."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.__stdout__.fileno() if sys.__stdout__ else STDOUT_HANDLE)
+    os.close(null)

@@ -1,10 +1,9 @@
-"""What to measure: lists of targets, bundled or given by the user.
+"""Target lists, bundled or given by the user.
 
-Rule: a bad row costs itself only. It becomes a `TargetProblem` that names file and line, and the rest is
-measured. Three formats are read, told apart by their content: Citizen Lab's CSV (first line
-`url,category_code,…`), our TOML (`[[target]]` tables) and a plain list of URLs (`#` begins a
-comment). In each of them a row is a line, or for TOML a table. Only a name that ends in `.toml` is
-believed: what is in there and is no TOML is broken TOML, not a list of bad URLs.
+Rule: an invalid row becomes a `TargetProblem` with file and line, and the other rows are measured.
+Three formats are recognised by content: Citizen Lab's CSV (first line `url,category_code,…`), TOML
+(`[[target]]` tables) and a plain list of URLs (`#` starts a comment). A row is a line, in TOML a
+table. A name that ends in `.toml` selects TOML: other content is then an error, not a list of URLs.
 """
 
 import csv
@@ -52,9 +51,9 @@ class Target:
     Attributes:
         url: As `parse_url` gives it.
         category: Citizen Lab's category code, or None.
-        source, line: The file or list it came from, and where in it.
+        source, line: The file or list that it is from, and the line.
         note: Why it is on the list.
-        purpose: What is expected of it, for our own lists: `mitm-candidate`, `suspected`, …
+        purpose: The expected result, in bundled lists: `mitm-candidate`, `suspected`, …
     """
 
     url: str
@@ -67,7 +66,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class TargetProblem:
-    """One row that could not be used, and why."""
+    """An invalid row: file, line and reason."""
 
     file: str
     line: int
@@ -79,7 +78,7 @@ class TargetProblem:
 
 @dataclass(frozen=True, slots=True)
 class TargetRow:
-    """One row as it was written, before anything of it is believed."""
+    """One row as written, before validation."""
 
     line: int
     url: str
@@ -92,10 +91,10 @@ Loaded = tuple[tuple[Target, ...], tuple[TargetProblem, ...]]
 
 
 def load(spec: str) -> Loaded:
-    """Read a bundled list by its name, or a file; `./kz` is the file of that name.
+    """Read a bundled list by its name, or a file; write `./kz` for a file called `kz`.
 
     Raises:
-        TargetError: there is no such list and no such file, or it cannot be read.
+        TargetError: No such list or file, or it cannot be read.
     """
     named = _LIST_NAME.fullmatch(spec) is not None
     if named and (data_files.exists(f"lists/{spec}.csv") or not Path(spec).is_file()):
@@ -105,7 +104,7 @@ def load(spec: str) -> Loaded:
 
 @cache
 def bundled(name: str) -> Loaded:
-    """One of the lists that travel with the program."""
+    """Read a bundled list."""
     path = f"lists/{name}.csv"
     if not data_files.exists(path):
         known = ", ".join(list_names())
@@ -114,17 +113,17 @@ def bundled(name: str) -> Loaded:
 
 
 def list_names() -> tuple[str, ...]:
-    """The names of the bundled lists."""
+    """Return the names of the bundled lists."""
     return data_files.names("lists", ".csv")
 
 
 def candidates(purpose: str) -> tuple[Target, ...]:
-    """The targets of the Kazakh list that serve one purpose, such as `mitm-candidate`."""
+    """Return the targets of the Kazakh list with this purpose, such as `mitm-candidate`."""
     return tuple(target for target in bundled("kz")[0] if target.purpose == purpose)
 
 
 def parse(text: str, source: str) -> Loaded:
-    """Read a list from its text, whichever of the three formats it has."""
+    """Parse the text of a list in any of the three formats."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if _TABLE.search(text) or source.lower().endswith(".toml"):
         rows = _toml_rows(text, source)
@@ -136,7 +135,7 @@ def parse(text: str, source: str) -> Loaded:
 
 
 def _read(path: Path) -> str:
-    """A user's file as text. Bytes that are no UTF-8 survive as surrogates and spoil their row."""
+    """Read a user's file; bytes that are not UTF-8 become surrogates and invalidate their row."""
     try:
         with path.open("rb") as file:
             data = file.read(FILE_LIMIT + 1)
@@ -145,7 +144,7 @@ def _read(path: Path) -> str:
         raise TargetError(f"targets file {path}: {reason}") from error
     if len(data) > FILE_LIMIT:
         raise TargetError(f"targets file {path}: at most {FILE_LIMIT // 1024**2} MB expected")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # what Windows tools write
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16, as some Windows tools write it
         return data.decode("utf-16", errors="replace")
     return data.decode("utf-8", errors="surrogateescape")
 
@@ -155,7 +154,7 @@ def _collect(rows: Iterable[TargetRow | TargetProblem], source: str) -> Loaded:
     problems: list[TargetProblem] = []
     for row in rows:
         if len(targets) >= TARGET_LIMIT:
-            message = f"only the first {TARGET_LIMIT} targets are taken"
+            message = f"only the first {TARGET_LIMIT} targets are used"
             problems.append(TargetProblem(source, row.line, message))
             break
         if isinstance(row, TargetProblem):
@@ -168,7 +167,7 @@ def _collect(rows: Iterable[TargetRow | TargetProblem], source: str) -> Loaded:
             continue
         targets.setdefault(target.url, target)
         if row.category and target.category is None:
-            message = "category: a code such as NEWS expected; measured without one"
+            message = "category: expected a code such as NEWS; measured without one"
             problems.append(TargetProblem(source, row.line, message))
     return tuple(targets.values()), tuple(problems[:PROBLEM_LIMIT])
 
@@ -197,7 +196,7 @@ def _plain_rows(text: str) -> Iterator[TargetRow]:
 
 
 def _header(text: str) -> list[str] | None:
-    """The column names, when the first line that is not blank is a CSV header."""
+    """Return the column names if the first line that is not blank is a CSV header."""
     first = next((line for _, line in _lines(text[:ROW_LIMIT])), "")
     columns = [name.strip().strip('"').lower() for name in first.split(",")]
     return columns if "url" in columns else None
@@ -211,7 +210,7 @@ def _csv_rows(text: str, source: str) -> Iterator[TargetRow | TargetProblem]:
         try:
             values = next(csv.reader([line[:ROW_LIMIT]], strict=True))
         except (csv.Error, StopIteration):
-            yield TargetProblem(source, number, "not a row of CSV: is a quotation mark left open?")
+            yield TargetProblem(source, number, "not a CSV row: missing closing quotation mark?")
             continue
         cell = dict(zip(columns, values, strict=False))
         if not any(values) or cell.get("url", "").startswith("#"):
@@ -222,13 +221,13 @@ def _csv_rows(text: str, source: str) -> Iterator[TargetRow | TargetProblem]:
 
 
 def _toml_rows(text: str, source: str) -> Iterator[TargetRow | TargetProblem]:
-    """Each `[[target]]` is read by itself, so that a broken one costs no other."""
+    """Parse each `[[target]]` separately, so that an invalid one does not affect the others."""
     starts = [found.start() for found in _TABLE.finditer(text)]
     first = starts[0] if starts else len(text)
     if problem := _toml_preamble(text[:first], source):
         yield problem
     elif not starts:
-        yield TargetProblem(source, 1, "no target in it: [[target]] tables with a url expected")
+        yield TargetProblem(source, 1, "no target: expected [[target]] tables with a url")
     line = 1 + text.count("\n", 0, first)
     for start, end in pairwise([*starts, len(text)]):
         yield _toml_row(text[start:end], line, source)
@@ -236,11 +235,11 @@ def _toml_rows(text: str, source: str) -> Iterator[TargetRow | TargetProblem]:
 
 
 def _toml_preamble(text: str, source: str) -> TargetProblem | None:
-    """What stands before the first table, or is all there is."""
+    """Check the text before the first table (all of it if there is no table)."""
     try:
         tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
-        line, reason = _placed(error, 1)
+        line, reason = _error_line(error, 1)
         return TargetProblem(source, line, f"not TOML: {reason}")
     return None
 
@@ -249,24 +248,24 @@ def _toml_row(text: str, line: int, source: str) -> TargetRow | TargetProblem:
     try:
         table = tomllib.loads(text[:ROW_LIMIT])["target"][0]
     except (ValueError, RecursionError, LookupError) as error:
-        where, reason = _placed(error, line)
+        where, reason = _error_line(error, line)
         at = f" (line {where})" if where > line else ""
         return TargetProblem(source, line, f"not a TOML table: {reason}{at}")
     unknown = sorted(set(table) - _KEYS)
     if unknown or not all(isinstance(value, str) for value in table.values()):
-        what = f"unknown key {unknown[0]}" if unknown else "a value that is no string"
+        what = f"unknown key {unknown[0]}" if unknown else "a value that is not a string"
         return TargetProblem(
-            source, line, f"{what}: {', '.join(sorted(_KEYS))} expected, as strings"
+            source, line, f"{what}: expected {', '.join(sorted(_KEYS))}, as strings"
         )
     cell = {"url": "", "category": "", "note": "", "purpose": "", **table}
     return TargetRow(line, cell["url"], cell["category"], cell["note"], cell["purpose"])
 
 
-def _placed(error: Exception, first: int) -> tuple[int, str]:
-    """The line of an error in a text that begins at line `first` of its file, and what it is."""
-    said = " ".join(str(error).split())[:200] or type(error).__name__
-    found = _AT.search(said)  # the only place where Python before 3.14 says it
-    return (first + int(found[1]) - 1, said[: found.start()]) if found else (first, said)
+def _error_line(error: Exception, first: int) -> tuple[int, str]:
+    """Return line and message of an error in a text that begins at line `first` of its file."""
+    message = " ".join(str(error).split())[:200] or type(error).__name__
+    found = _AT.search(message)  # before Python 3.14 only the message has the line
+    return (first + int(found[1]) - 1, message[: found.start()]) if found else (first, message)
 
 
 __all__ = [

@@ -1,7 +1,8 @@
-"""A volunteer's yes: asked in their language, recorded with its date and the version of the text.
+"""The volunteer's consent: asked in their language, recorded with date and version of the text.
 
-Nothing is measured before it. The heartbeat, which tells a collector when this machine is on, has a
-yes of its own. A new meaning of the text is a new `VERSION`, and an old yes does not cover it.
+Nothing is measured without it. The heartbeat, which tells a collector when this machine is on,
+needs a separate consent. A change of the text's meaning needs a new `VERSION`; consent to an older
+version does not cover it.
 """
 
 import os
@@ -20,8 +21,8 @@ FILE = "consent.json"
 LANGUAGES = ("kk", "ru", "en")
 
 
-class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that is said about consent, in one language."""
+class ConsentText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All texts about consent, in one language."""
 
     text: str
     question: str
@@ -41,11 +42,11 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     not_allowed: str
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded yes.
+class Consent(msgspec.Struct, frozen=True, kw_only=True):
+    """A recorded consent.
 
     Attributes:
-        version: Of the text that was read. at: RFC 3339 in UTC. language: it was read in.
+        version: Version of the text. at: RFC 3339, UTC. language: Language of the text.
     """
 
     version: int
@@ -55,43 +56,46 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def current(self) -> bool:
-        """It covers the text as it is now."""
+        """Whether it covers the current text."""
         return self.version == VERSION
 
 
 def language(chosen: str | None = None, environ: Mapping[str, str] = os.environ) -> str:
-    """The language to ask in: the chosen one, else the first we have of the user's."""
-    found = (environ.get("LANGUAGE", "").split(":"), *([environ.get(name, "")] for name in _NAMES))
-    wanted = [code[:2].lower() for listed in found for code in listed if code]
+    """Return the language to ask in: the chosen one, else the user's first that is available."""
+    # In the order in which POSIX lets them override each other.
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    found = (*environ.get("LANGUAGE", "").split(":"), *(environ.get(name, "") for name in names))
+    wanted = [code[:2].lower() for code in found if code]
     return chosen or next((code for code in wanted if code in LANGUAGES), "en")
 
 
-# In the order in which POSIX lets them override each other.
-_NAMES = ("LC_ALL", "LC_MESSAGES", "LANG")
+def text(code: str) -> ConsentText:
+    """Read the texts of one language."""
+    toml = files("probe").joinpath("locale", f"{code}.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(toml), ConsentText)
 
 
-def words(code: str) -> Words:
-    """What is said in one language."""
-    text = files("probe").joinpath("locale", f"{code}.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), Words)
+def refusal(given: Consent | None, text: ConsentText) -> str:
+    """Return the message for a user without valid consent."""
+    return text.missing if given is None else text.outdated.format(date=given.at[:10])
 
 
-def read(state: Path) -> Given | None:
-    """The recorded yes, or None; a file that cannot be understood is no yes."""
+def read(state: Path) -> Consent | None:
+    """Return the recorded consent; None if there is none or the file is unreadable."""
     try:
-        return msgspec.json.decode((state / FILE).read_bytes(), type=Given)
+        return msgspec.json.decode((state / FILE).read_bytes(), type=Consent)
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
 
 
-def record(state: Path, code: str, *, heartbeat: bool) -> Given:
-    """Record a yes, now."""
+def record(state: Path, code: str, *, heartbeat: bool) -> Consent:
+    """Record consent with the current time."""
     moment = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    given = Given(version=VERSION, at=moment, language=code, heartbeat=heartbeat)
+    given = Consent(version=VERSION, at=moment, language=code, heartbeat=heartbeat)
     atomic_files.write(state / FILE, msgspec.json.encode(given) + b"\n")
     return given
 
 
 def withdraw(state: Path) -> None:
-    """Take the yes back."""
+    """Delete the recorded consent."""
     (state / FILE).unlink(missing_ok=True)

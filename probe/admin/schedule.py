@@ -1,8 +1,8 @@
-"""Run by itself: what is to run, when, and which of the system's own timers is to do it.
+"""Scheduled operation: what runs, when, and which of the system's timers starts it.
 
-Two jobs: the run, every few hours, and, only where the volunteer allowed it, the heartbeat, every
-five minutes. The moment is drawn at random when they are installed, so that a country's probes do
-not all wake at once, and a missed run (the machine was off) is made up for where the system can.
+Two jobs: the run, every few hours, and the heartbeat, every five minutes and only if the volunteer
+allowed it. The offset is drawn at random at installation, so that the probes of a country do not
+all start at once. A missed run (the machine was off) is made up for where the timer supports it.
 """
 
 import os
@@ -18,54 +18,58 @@ from probe.admin.timers import (
     HOUR,
     MINUTE,
     NAME,
-    Backend,
-    Plan,
     ScheduleError,
+    TimerBackend,
+    TimerJob,
     user_systemd,
 )
 from probe.paths import VARIABLE
 
-# What every backend can say exactly: these divide an hour or a day.
+# Periods that every backend can express: they divide an hour or a day.
 PERIODS = (15 * MINUTE, 20 * MINUTE, 30 * MINUTE, *(n * HOUR for n in (1, 2, 3, 4, 6, 8, 12)), DAY)
 HEARTBEAT = 5 * MINUTE
-_BEATS = "; the heartbeat every five minutes"
 
 
-def plan(arguments: Sequence[str], every: float, environ: Mapping[str, str] = os.environ) -> Plan:
-    """A plan for `qazprobe run --quiet ARGUMENTS`, its offset drawn at random."""
+def run_job(
+    arguments: Sequence[str], every: float, environ: Mapping[str, str] = os.environ
+) -> TimerJob:
+    """Return the job `qazprobe run --quiet ARGUMENTS` with a random offset."""
     if every not in PERIODS:
         allowed = "15m 20m 30m 1h 2h 3h 4h 6h 8h 12h 1d"
-        raise ScheduleError(f"every {every:g} seconds: timers take one of {allowed}")
-    return _plan((*program(), "run", "--quiet", *arguments), int(every), environ)
+        raise ScheduleError(f"every {every:g} seconds: timers accept one of {allowed}")
+    return _job((*program(), "run", "--quiet", *arguments), int(every), environ)
 
 
-def heartbeat(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> Plan:
-    """A plan for the heartbeat: `qazprobe upload`, which also sends what waits."""
-    command = (*program(unseen=True), "upload", "--quiet", "--max-time", "60", *arguments)
-    return _plan(command, HEARTBEAT, environ)
+def heartbeat_job(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> TimerJob:
+    """Return the heartbeat job: `qazprobe upload`, which also sends the spool."""
+    command = (*program(windowless=True), "upload", "--quiet", "--max-time", "60", *arguments)
+    return _job(command, HEARTBEAT, environ)
 
 
-def _plan(command: tuple[str, ...], every: int, environ: Mapping[str, str]) -> Plan:
+def _job(command: tuple[str, ...], every: int, environ: Mapping[str, str]) -> TimerJob:
     home = environ.get(VARIABLE)
     if not all(word.isprintable() for word in (*command, home or "")):
-        raise ScheduleError("a timer's command has no line breaks or control characters")
-    return Plan(command, every, secrets.randbelow(every), home)
+        raise ScheduleError("a timer's command must not have line breaks or control characters")
+    return TimerJob(command, every, secrets.randbelow(every), home)
 
 
-def program(*, unseen: bool = False) -> tuple[str, ...]:
-    """How to start this program again, by absolute paths; `unseen`: without a window on Windows."""
+def program(*, windowless: bool = False) -> tuple[str, ...]:
+    """Return the command that starts this program, with absolute paths.
+
+    `windowless` avoids opening a window on Windows.
+    """
     windows = sys.platform == "win32"
-    windowless = Path(sys.executable).with_name("pythonw.exe")
-    if unseen and windows and windowless.exists():
-        return (str(windowless), "-m", "probe.cli")
+    pythonw = Path(sys.executable).with_name("pythonw.exe")
+    if windowless and windows and pythonw.exists():
+        return (str(pythonw), "-m", "probe.cli")
     beside = Path(sys.executable).with_name(NAME + (".exe" if windows else ""))
     if beside.exists():
         return (str(beside),)
     return (sys.executable, "-m", "probe.cli")
 
 
-def choose(named: str | None = None) -> Backend:
-    """The timer that this system has; `named` insists on one."""
+def choose(named: str | None = None) -> TimerBackend:
+    """Return the timer of this system, or the one called `named`."""
     if named is not None:
         return BACKENDS[named]
     if sys.platform == "darwin":
@@ -76,15 +80,16 @@ def choose(named: str | None = None) -> Backend:
         return BACKENDS["systemd"]
     if shutil.which("crontab"):
         return BACKENDS["cron"]
-    raise ScheduleError("no timer found: install cron, or run: qazprobe run --every 6h")
+    raise ScheduleError("no timer found: install cron, or use: qazprobe run --every 6h")
 
 
-def installed() -> list[tuple[Backend, str]]:
-    """Every timer of ours on this system, and its state."""
+def installed() -> list[tuple[TimerBackend, str]]:
+    """Return every installed timer with its state in one line."""
     found = [(one, status) for one in BACKENDS.values() if (status := one.status()) is not None]
-    return [(one, status + (_BEATS if one.beats() else "")) for one, status in found]
+    also = "; heartbeat every five minutes"
+    return [(one, status + (also if one.has_heartbeat() else "")) for one, status in found]
 
 
-def beats() -> bool:
-    """Whether a timer of ours sends the heartbeat."""
-    return any(one.beats() for one in BACKENDS.values())
+def heartbeat_installed() -> bool:
+    """Return whether an installed timer sends the heartbeat."""
+    return any(one.has_heartbeat() for one in BACKENDS.values())

@@ -1,9 +1,9 @@
-"""Speak to one collector: the only module that imports an HTTP library.
+"""HTTP client of one collector: the only module that imports an HTTP library.
 
-Rules: nothing is sent before the collector has proven itself (`endpoint.py`); no proxy, root or key
-log is taken from the environment; no redirect is followed; every answer is bounded in bytes and in
-time, and is decoded into the types both ends share. What goes wrong comes out as one of three
-exceptions, each with a line that a person can act on.
+Rules: nothing is sent before the collector is authenticated (`endpoint.py`); no proxy, root or key
+log is taken from the environment; no redirect is followed; every response is bounded in bytes and
+time and is decoded into the types of `api_types`. Errors are one of three exceptions, each with a
+one-line message for the user.
 """
 
 import asyncio
@@ -22,8 +22,7 @@ import httpx
 import msgspec
 
 from probe import api_types, codec
-from probe.client import endpoint as place
-from probe.client.endpoint import CollectorEndpoint
+from probe.client.endpoint import CollectorEndpoint, addresses, tls_context
 from probe.client.keys import Identity, ProbeRole
 from probe.escape import plain
 
@@ -35,31 +34,31 @@ CONNECT_SECONDS = 5.0
 REPLY_SECONDS = 10.0
 # aiohttp and most proxies stop at a request line of 8 KiB.
 _QUERY_LIMIT = 6000
-# Below this a signature's age is nobody's concern, so there is no point in trying again.
+# Seconds. A smaller clock offset does not invalidate a signature, so a retry is pointless.
 _CLOCK_SLACK = 30.0
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
-# X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED: also what a wrong clock looks like.
+# X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED: a wrong local clock causes them too.
 _DATE_CODES = frozenset({9, 10})
 
 
 class CollectorError(Exception):
-    """A collector could not do what we asked; the message is one line."""
+    """A request to a collector failed; the message is one line."""
 
 
 class CollectorUnreachable(CollectorError):  # noqa: N818 - the name is fixed in docs/design/001
-    """No answer came: no route, no name, no time. Worth trying again."""
+    """No response: no route, name not resolved, or timeout. A retry may succeed."""
 
 
 class CollectorUntrusted(CollectorError):  # noqa: N818 - reads as its two siblings
-    """Somebody answered who could not prove to be the collector. Nothing was sent."""
+    """The peer could not prove that it is the collector. Nothing was sent."""
 
 
 class CollectorRefused(CollectorError):  # noqa: N818 - the name is fixed in docs/design/001
-    """The collector answered, and the answer was no.
+    """The collector refused the request, or its response is invalid.
 
     Attributes:
-        status: The HTTP status; 0 when the answer could not be understood.
-        retry_after: Seconds after which it asked to be asked again, or None.
+        status: The HTTP status; 0 if the response could not be decoded.
+        retry_after: Seconds from the Retry-After header, or None.
     """
 
     def __init__(self, message: str, status: int = 0, retry_after: float | None = None) -> None:
@@ -69,13 +68,13 @@ class CollectorRefused(CollectorError):  # noqa: N818 - the name is fixed in doc
 
     @property
     def temporary(self) -> bool:
-        """Whether the same request may do better later."""
+        """Whether the same request may succeed later."""
         return self.status in _TEMPORARY
 
 
 @dataclass(frozen=True, slots=True)
 class TargetsReply:
-    """A target list; `body` is None when the one we have (by its ETag) is still right."""
+    """A target list; `body` is None if the cached one (by its ETag) is current."""
 
     etag: str | None
     body: bytes | None
@@ -99,13 +98,13 @@ class _Response:
 
 
 class CollectorClient:
-    """One collector, as an async context manager that keeps its connection.
+    """Client of one collector, an async context manager that keeps its connection.
 
     Attributes:
-        identity: Our key for it; needed for signed requests, may be set once it is enrolled.
-        address: Where it was last reached.
-        clock_offset: Our clock minus the collector's, seconds, from its last answer.
-        bytes_out, bytes_in: What this cost so far, bodies and headers.
+        identity: Our key for this collector; required for signed requests, set after enrolment.
+        address: The address that last worked.
+        clock_offset: Our clock minus the collector's, seconds, from its last response.
+        bytes_out, bytes_in: Traffic so far, bodies and headers.
     """
 
     def __init__(
@@ -128,7 +127,7 @@ class CollectorClient:
     async def __aenter__(self) -> Self:
         secure = self.endpoint.scheme == "https"
         self._http = httpx.AsyncClient(
-            verify=place.context(self.endpoint) if secure else False,
+            verify=tls_context(self.endpoint) if secure else False,
             trust_env=False,
             follow_redirects=False,
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
@@ -142,133 +141,139 @@ class CollectorClient:
             await self._http.aclose()
 
     async def service(self) -> api_types.ServiceReply:
-        """What this collector offers."""
+        """Fetch the description of the collector's service."""
         return await self._read(_Request("GET", "/v1/service"), api_types.ServiceReply)
 
     async def vantage(self) -> api_types.VantageReply:
-        """Our country and network as the collector sees them."""
+        """Fetch our country and network as the collector sees them."""
         return await self._read(_Request("GET", "/v1/vantage"), api_types.VantageReply)
 
     async def controls(self, inputs: Sequence[str]) -> api_types.ControlReply:
-        """What controls saw of these targets lately; too many for one URL asks for all of them."""
+        """Fetch recent control measurements of these targets (of all, if the URL gets too long)."""
         query = urlencode([("input", url) for url in inputs])
         path = f"/v1/control?{query}" if 0 < len(query) <= _QUERY_LIMIT else "/v1/control"
         return await self._read(_Request("GET", path, limit=LARGE_REPLY), api_types.ControlReply)
 
     async def recheck(
-        self, asks: Sequence[api_types.RecheckAsk], *, wait: float
+        self, asks: Sequence[api_types.RecheckTarget], *, wait: float
     ) -> api_types.ControlReply:
-        """Ask controls to look now, and wait up to `wait` seconds for what they see."""
+        """Request control measurements now; wait up to `wait` seconds for their results."""
         body = codec.encode(api_types.RecheckRequest(asks=tuple(asks), wait=wait))
         headers = {"Content-Type": "application/json"}
-        ask = _Request("POST", "/v1/recheck", body, headers, wait + REPLY_SECONDS, LARGE_REPLY)
-        return await self._read(ask, api_types.ControlReply, signed=True)
+        request = _Request("POST", "/v1/recheck", body, headers, wait + REPLY_SECONDS, LARGE_REPLY)
+        return await self._read(request, api_types.ControlReply, signed=True)
 
     async def recheck_jobs(self, *, wait: float) -> api_types.RecheckJobs:
-        """As a control: wait up to `wait` seconds for somebody to ask for a look."""
-        ask = _Request("GET", f"/v1/recheck?wait={wait:g}", seconds=wait + REPLY_SECONDS)
-        return await self._read(ask, api_types.RecheckJobs, signed=True)
+        """As a control: wait up to `wait` seconds for requested measurements."""
+        request = _Request("GET", f"/v1/recheck?wait={wait:g}", seconds=wait + REPLY_SECONDS)
+        return await self._read(request, api_types.RecheckJobs, signed=True)
 
     async def enrol(
         self, key: Identity, invite: str | None, role: ProbeRole
     ) -> api_types.EnrolReply:
-        """Make our key known; the reply names the collector, as every signature must."""
+        """Register our key; the reply has the collector's id, which every signature includes."""
         proof = key.sign(codec.enrol_bytes(key.public, invite, role))
         request = api_types.EnrolRequest(
             key=_base64(key.public), proof=_base64(proof), invite=invite, role=role
         )
         headers = {"Content-Type": "application/json"}
-        ask = _Request("POST", "/v1/enroll", codec.encode(request), headers)
-        reply = await self._read(ask, api_types.EnrolReply)
+        post = _Request("POST", "/v1/enroll", codec.encode(request), headers)
+        reply = await self._read(post, api_types.EnrolReply)
         if reply.key_id != key.key_id:
-            raise CollectorRefused(f"{self.endpoint.url}: enrolled another key than ours")
+            raise CollectorRefused(f"{self.endpoint.url}: enrolled a different key")
         return reply
 
     async def upload(self, batch: bytes, *, seconds: float = 60.0) -> api_types.BatchReply:
-        """Send one packed batch; what the reply calls stored is durable."""
+        """Send one packed batch; records that the reply calls stored are durable."""
         headers = {"Content-Type": codec.BATCH_TYPE}
-        ask = _Request("POST", "/v1/measurements", batch, headers, seconds, LARGE_REPLY)
-        return await self._read(ask, api_types.BatchReply, signed=True)
+        request = _Request("POST", "/v1/measurements", batch, headers, seconds, LARGE_REPLY)
+        return await self._read(request, api_types.BatchReply, signed=True)
 
-    async def heartbeat(self, beat: api_types.Heartbeat) -> api_types.HeartbeatReply:
-        """Say that we are here."""
+    async def heartbeat(self, message: api_types.Heartbeat) -> api_types.HeartbeatReply:
+        """Send a heartbeat."""
         headers = {"Content-Type": "application/json"}
-        ask = _Request("POST", "/v1/heartbeat", codec.encode(beat), headers)
-        return await self._read(ask, api_types.HeartbeatReply, signed=True)
+        request = _Request("POST", "/v1/heartbeat", codec.encode(message), headers)
+        return await self._read(request, api_types.HeartbeatReply, signed=True)
 
     async def targets(self, name: str, etag: str | None) -> TargetsReply:
-        """A target list by name, unless it is still the one with this ETag."""
+        """Fetch a target list by name, unless it still has this ETag."""
         headers = {"If-None-Match": etag} if etag else {}
         path = f"/v1/targets?{urlencode({'name': name})}"
-        answer = await self._ask(_Request("GET", path, headers=headers, limit=LARGE_REPLY))
-        if answer.status == 304:
+        response = await self._ask(_Request("GET", path, headers=headers, limit=LARGE_REPLY))
+        if response.status == 304:
             return TargetsReply(etag, None)
-        self._accept(answer)
-        return TargetsReply(answer.headers.get("ETag"), answer.body)
+        self._accept(response)
+        return TargetsReply(response.headers.get("ETag"), response.body)
 
     async def erase(self) -> None:
-        """Take back everything this key ever sent."""
+        """Delete everything this key ever sent."""
         self._accept(await self._signed(_Request("DELETE", "/v1/probes/me", seconds=60.0)))
 
-    async def _read(self, ask: _Request, type_: type[T], *, signed: bool = False) -> T:
-        answer = await (self._signed(ask) if signed else self._ask(ask))
-        self._accept(answer)
+    async def _read(self, request: _Request, type_: type[T], *, signed: bool = False) -> T:
+        response = await (self._signed(request) if signed else self._ask(request))
+        self._accept(response)
         try:
-            return msgspec.json.decode(answer.body, type=type_)
+            return msgspec.json.decode(response.body, type=type_)
         except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
             what = plain(str(error), 120)
-            raise CollectorRefused(f"{self.endpoint.url}: answer not understood: {what}") from error
+            raise CollectorRefused(f"{self.endpoint.url}: invalid response: {what}") from error
 
-    async def _signed(self, ask: _Request) -> _Response:
-        """Sign by the collector's own clock; when it told us of an offset by refusing, again."""
+    async def _signed(self, request: _Request) -> _Response:
+        """Send a signed request; retry once if a refusal revealed that our clock is wrong."""
         before = self.clock_offset or 0.0
-        answer = await self._ask(self._sign(ask))
+        response = await self._ask(self._sign(request))
         moved = abs((self.clock_offset or 0.0) - before)
-        if answer.status == 401 and moved > _CLOCK_SLACK:
-            answer = await self._ask(self._sign(ask))
-        return answer
+        if response.status == 401 and moved > _CLOCK_SLACK:
+            response = await self._ask(self._sign(request))
+        return response
 
-    def _sign(self, ask: _Request) -> _Request:
+    def _sign(self, request: _Request) -> _Request:
         if self.identity is None or self.identity.enrolment is None:
             raise CollectorRefused(f"{self.endpoint.url}: this probe is not enrolled there", 401)
         known = self.identity.enrolment
         created = str(int(self._clock() - (self.clock_offset or 0.0)))
-        message = codec.signed_bytes(known.collector_id, ask.method, ask.path, created, ask.body)
+        message = codec.signed_bytes(
+            known.collector_id, request.method, request.path, created, request.body
+        )
         headers = {
-            **(ask.headers or {}),
+            **(request.headers or {}),
             "Qaz-Key": known.key_id,
             "Qaz-Created": created,
             "Qaz-Signature": _base64(self.identity.sign(message)),
         }
-        return _Request(ask.method, ask.path, ask.body, headers, ask.seconds, ask.limit)
+        return _Request(
+            request.method, request.path, request.body, headers, request.seconds, request.limit
+        )
 
-    def _accept(self, answer: _Response) -> None:
-        """Raise unless the answer is a yes."""
-        if 200 <= answer.status < 300:
+    def _accept(self, response: _Response) -> None:
+        """Raise `CollectorRefused` unless the status is 2xx."""
+        if 200 <= response.status < 300:
             return
-        where, status = self.endpoint.url, answer.status
+        where, status = self.endpoint.url, response.status
         if 300 <= status < 400:
-            raise CollectorRefused(f"{where}: redirects us, which is never followed", status)
-        said = _problem(answer.body)
-        message = f"{where}: refused ({status}){': ' + said if said else ''}"
-        raise CollectorRefused(message, status, _seconds(answer.headers.get("Retry-After")))
+            raise CollectorRefused(f"{where}: sent a redirect, which is never followed", status)
+        reason = _problem(response.body)
+        message = f"{where}: refused ({status}){': ' + reason if reason else ''}"
+        retry = response.headers.get("Retry-After", "")
+        retry_after = float(retry) if retry.isascii() and retry.isdigit() else None
+        raise CollectorRefused(message, status, retry_after)
 
-    async def _ask(self, ask: _Request) -> _Response:
+    async def _ask(self, request: _Request) -> _Response:
         try:
-            async with asyncio.timeout(ask.seconds):
-                answer = await self._try_addresses(ask)
+            async with asyncio.timeout(request.seconds):
+                response = await self._try_addresses(request)
         except TimeoutError as error:
-            message = f"{self.endpoint.url}: no answer within {ask.seconds:.0f} seconds"
+            message = f"{self.endpoint.url}: no response within {request.seconds:.0f} seconds"
             raise CollectorUnreachable(message) from error
-        self._learn_clock(answer.headers.get("Date"))
-        return answer
+        self._learn_clock(response.headers.get("Date"))
+        return response
 
-    async def _try_addresses(self, ask: _Request) -> _Response:
-        """Each address in turn; one that cannot prove itself is passed over like a dead one."""
+    async def _try_addresses(self, request: _Request) -> _Response:
+        """Try each address in turn; one that fails authentication is skipped like a dead one."""
         failures: list[CollectorError] = []
         for address in await self._addresses():
             try:
-                answer = await self._send(ask, address)
+                response = await self._send(request, address)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failures.append(self._explain(error))
                 self.address, self._known = None, ()
@@ -276,52 +281,52 @@ class CollectorClient:
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise self._explain(error) from error
             self.address = address
-            return answer
+            return response
         for failure in failures:
             if isinstance(failure, CollectorUntrusted):
                 raise failure
         if failures:
             raise failures[0]
-        raise CollectorUnreachable(f"{self.endpoint.url}: its name cannot be resolved now")
+        raise CollectorUnreachable(f"{self.endpoint.url}: its name does not resolve")
 
     async def _addresses(self) -> tuple[str, ...]:
-        """The one that worked, else what the resolver says, else where it was last time."""
+        """Return the address that last worked, else resolved ones followed by remembered ones."""
         if self.address is not None:
             return (self.address,)
         if not self._known:
-            resolved = await place.addresses(self.endpoint, limit=CONNECT_SECONDS)
+            resolved = await addresses(self.endpoint, limit=CONNECT_SECONDS)
             enrolment = self.identity.enrolment if self.identity else None
             remembered = enrolment.addresses if enrolment else ()
             self._known = tuple(dict.fromkeys((*resolved, *remembered)))
         return self._known
 
-    async def _send(self, ask: _Request, address: str) -> _Response:
+    async def _send(self, request: _Request, address: str) -> _Response:
         if self._http is None:
             raise RuntimeError("CollectorClient is used outside its context")
         name = self.endpoint.name
-        request = self._http.build_request(
-            ask.method,
-            self.endpoint.base(address) + ask.path,
-            content=ask.body or None,
-            headers={"Host": self.endpoint.authority, **(ask.headers or {})},
+        sent = self._http.build_request(
+            request.method,
+            self.endpoint.base(address) + request.path,
+            content=request.body or None,
+            headers={"Host": self.endpoint.authority, **(request.headers or {})},
             extensions={"sni_hostname": name} if name else {},
         )
-        response = await self._http.send(request, stream=True)
+        received = await self._http.send(sent, stream=True)
         try:
-            body = await self._body(response, ask.limit)
+            body = await self._body(received, request.limit)
         finally:
-            await response.aclose()
-        self.bytes_out += len(ask.body) + _size(request.headers)
-        self.bytes_in += len(body) + _size(response.headers)
-        return _Response(response.status_code, response.headers, body)
+            await received.aclose()
+        self.bytes_out += len(request.body) + _size(sent.headers)
+        self.bytes_in += len(body) + _size(received.headers)
+        return _Response(received.status_code, received.headers, body)
 
     async def _body(self, response: httpx.Response, limit: int) -> bytes:
-        """Read at most `limit` bytes, counted before and after inflating."""
+        """Read at most `limit` bytes, both compressed and decompressed."""
         parts = bytearray()
         async for part in response.aiter_raw():
             parts += part
             if len(parts) > limit:
-                raise CollectorRefused(f"{self.endpoint.url}: answer longer than {limit} bytes")
+                raise CollectorRefused(f"{self.endpoint.url}: response longer than {limit} bytes")
         if response.headers.get("Content-Encoding", "identity") == "identity":
             return bytes(parts)
         return self._inflate(bytes(parts), limit)
@@ -331,13 +336,15 @@ class CollectorClient:
         try:
             body = inflater.decompress(data, limit + 1)
         except zlib.error as error:
-            raise CollectorRefused(f"{self.endpoint.url}: answer is not gzip") from error
+            raise CollectorRefused(f"{self.endpoint.url}: response is not valid gzip") from error
         if len(body) > limit:
-            raise CollectorRefused(f"{self.endpoint.url}: answer inflates past {limit} bytes")
+            raise CollectorRefused(
+                f"{self.endpoint.url}: response decompresses to more than {limit} bytes"
+            )
         return body
 
     def _explain(self, error: Exception) -> CollectorError:
-        """Say by type, never by text, why no answer came."""
+        """Return why there is no response, classified by exception type, never by text."""
         where = self.endpoint.url
         for cause in _causes(error):
             if isinstance(cause, ssl.SSLCertVerificationError):
@@ -345,10 +352,10 @@ class CollectorClient:
             if isinstance(cause, ssl.SSLError):
                 return CollectorUnreachable(f"{where}: TLS failed ({cause.reason or 'unknown'})")
         if isinstance(error, httpx.TimeoutException):
-            return CollectorUnreachable(f"{where}: no answer in time")
+            return CollectorUnreachable(f"{where}: timed out")
         errno = next((c.errno for c in _causes(error) if isinstance(c, OSError) and c.errno), None)
         detail = type(error).__name__ if errno is None else os.strerror(errno)
-        return CollectorUnreachable(f"{where}: cannot be reached ({detail})")
+        return CollectorUnreachable(f"{where}: unreachable ({detail})")
 
     def _learn_clock(self, date: str | None) -> None:
         try:
@@ -359,18 +366,18 @@ class CollectorClient:
 
 
 def _distrust(cause: ssl.SSLCertVerificationError) -> str:
-    """What was wrong with the certificate, in a person's words."""
+    """Return in words why the certificate was rejected."""
     code = getattr(cause, "verify_code", None)
     if code in _DATE_CODES:
-        return "its certificate is not valid at this time (is this machine's clock right?)"
+        return "its certificate is not valid now (is this machine's clock correct?)"
     if code is None:
-        return "its key is not the one that was pinned: somebody may sit in between"
+        return "its key differs from the pinned key: the connection may be intercepted"
     why = plain(cause.verify_message, 80)
-    return f"its certificate is not trusted ({why}): somebody may sit in between"
+    return f"its certificate is not trusted ({why}): the connection may be intercepted"
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """An exception and everything it was made from."""
+    """Return an exception and the chain of its causes and contexts."""
     found: list[BaseException] = []
     following: BaseException | None = error
     while following is not None and following not in found:
@@ -384,10 +391,6 @@ def _problem(body: bytes) -> str:
         return plain(msgspec.json.decode(body, type=api_types.Problem).error, 200)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return ""
-
-
-def _seconds(header: str | None) -> float | None:
-    return float(header) if header and header.isascii() and header.isdigit() else None
 
 
 def _size(headers: httpx.Headers) -> int:

@@ -1,6 +1,6 @@
-"""Who is written to, as whom, and what waits to be sent: nothing here measures.
+"""The client side of the probe: collectors, keys and spool. Nothing here measures.
 
-A heartbeat starts a process every five minutes, so this imports only what a letter needs.
+A heartbeat starts a process every five minutes, so this module imports no measurement code.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class ClientContext:
-    """What outlives one round of a repeating run."""
+    """Settings, keys, spool and endpoints, shared by all rounds of a repeating run."""
 
     settings: Settings
     state: Path
@@ -30,8 +30,14 @@ class ClientContext:
 
 
 def assemble(settings: Settings, state: Path) -> ClientContext:
-    """Read where collectors are and whom to trust, or `UserError`."""
-    _check_roots(settings)
+    """Build the context; `UserError` for an invalid URL or root file."""
+    if settings.ca_file is not None:
+        from probe.certificates.roots import Roots, RootsError
+
+        try:
+            Roots.file(settings.ca_file)
+        except RootsError as error:
+            raise UserError(str(error)) from error
     collectors = _endpoints(settings.collector, settings)
     controls = collectors
     if settings.control == NONE or settings.role == "control":
@@ -39,17 +45,6 @@ def assemble(settings: Settings, state: Path) -> ClientContext:
     elif settings.control is not None:
         controls = _endpoints((settings.control,), settings)
     return ClientContext(settings, state, Keys(state), Spool(state), collectors, controls)
-
-
-def _check_roots(settings: Settings) -> None:
-    if settings.ca_file is None:
-        return
-    from probe.certificates.roots import Roots, RootsError
-
-    try:
-        Roots.file(settings.ca_file)
-    except RootsError as error:
-        raise UserError(str(error)) from error
 
 
 def _endpoints(urls: Sequence[str], settings: Settings) -> tuple[CollectorEndpoint, ...]:

@@ -1,4 +1,4 @@
-"""Become known to a collector: enrol our key there when it does not know it yet."""
+"""Enrolment: register our key with a collector that does not know it."""
 
 from probe.client.collector_client import CollectorClient, CollectorRefused
 from probe.client.keys import Identity, Keys
@@ -7,21 +7,21 @@ from probe.client.keys import Identity, Keys
 async def ensure_enrolled(
     client: CollectorClient, keys: Keys, identity: Identity, invite: str | None
 ) -> None:
-    """Make sure that the client signs as somebody the collector knows; enrol if need be."""
+    """Set the client's identity to one that the collector knows; enrol it if necessary."""
     if identity.enrolment is None:
         identity = await _enrol(client, keys, identity, invite)
     client.identity = identity
 
 
 async def re_enrol(client: CollectorClient, keys: Keys, invite: str | None) -> None:
-    """Enrol anew with a collector that no longer knows our key."""
+    """Enrol again with a collector that no longer knows our key."""
     if client.identity is None:
         raise CollectorRefused(f"{client.endpoint.url}: no key to enrol", 401)
     client.identity = await _enrol(client, keys, client.identity, invite)
 
 
 def remember_address(client: CollectorClient, keys: Keys) -> None:
-    """Keep where the collector was reached, for days on which its name does not resolve."""
+    """Save the collector's current address for days on which its name does not resolve."""
     identity, address = client.identity, client.address
     if identity and identity.enrolment and address and client.endpoint.name:
         known = identity.enrolment.addresses

@@ -1,9 +1,8 @@
-"""Who we are to each collector: a key of its own for each, so that no two can compare notes.
+"""The probe's keys: a separate one for each collector, so that collectors cannot link probes.
 
-Keys are derived (HKDF, RFC 5869) from one random seed on this machine: nothing links them without
-it, and removing the seed removes them all. What a collector said when it enrolled a key is kept
-beside it. With a `network` given, the key is for that network only, so that a collector cannot
-follow a volunteer from home to work.
+Keys are derived (HKDF, RFC 5869) from one random seed on this machine: without it they cannot be
+linked, and removing the seed removes them all. Enrolments are stored beside it. With a `network`,
+the key is for that network only, so that a collector cannot follow a volunteer from home to work.
 """
 
 import hashlib
@@ -27,15 +26,15 @@ _SEED_WAIT = 5.0
 
 
 class KeysError(Exception):
-    """The keys on this machine cannot be used; one line a person can act on."""
+    """The keys on this machine cannot be used; the message is one line for the user."""
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
-    """What one collector knows of us.
+    """Our enrolment at one collector.
 
     Attributes:
-        collector_id: The name it gave itself, which every signature repeats.
-        addresses: Where it was last reached, for days on which names do not resolve.
+        collector_id: The collector's own id, which every signature includes.
+        addresses: Its last addresses, for days on which its name does not resolve.
     """
 
     collector: str
@@ -63,7 +62,7 @@ class Identity:
 
     @property
     def key_id(self) -> str:
-        """The key's short public name."""
+        """The key's short public identifier."""
         return key_id(self.public)
 
     def sign(self, message: bytes) -> bytes:
@@ -85,16 +84,18 @@ class Keys:
     def identity(
         self, collector: str, *, role: ProbeRole = "probe", network: str | None = None
     ) -> Identity:
-        """Our identity for a collector: made on first use, the same ever after."""
-        where = network or ""
-        seed = _derive(self._seed(), collector, role, where)
-        blank = Identity(collector, role, seed, network=where)
-        return replace(blank, enrolment=self._enrolment(blank))
+        """Return our identity for a collector; the same inputs always give the same key."""
+        network = network or ""
+        seed = _derive(self._seed(), collector, role, network)
+        identity = Identity(collector, role, seed, network=network)
+        found = _read(self._file(identity))
+        known = found is not None and found.key_id == identity.key_id
+        return replace(identity, enrolment=found if known else None)
 
     def remember(
         self, identity: Identity, collector_id: str, *, addresses: tuple[str, ...] = ()
     ) -> Identity:
-        """Keep what a collector said when it enrolled us."""
+        """Store an enrolment and return the identity with it."""
         enrolment = Enrolment(
             collector=identity.collector,
             collector_id=collector_id,
@@ -108,18 +109,14 @@ class Keys:
         return replace(identity, enrolment=enrolment)
 
     def forget(self, identity: Identity) -> Identity:
-        """Drop an enrolment that its collector no longer knows."""
+        """Delete the stored enrolment of an identity."""
         self._file(identity).unlink(missing_ok=True)
         return replace(identity, enrolment=None)
 
     def enrolments(self) -> tuple[Enrolment, ...]:
-        """Every collector that knows a key of ours."""
+        """Return every stored enrolment."""
         files = sorted(self._folder.glob("*.json")) if self._folder.is_dir() else ()
         return tuple(found for file in files if (found := _read(file)))
-
-    def _enrolment(self, identity: Identity) -> Enrolment | None:
-        found = _read(self._file(identity))
-        return found if found and found.key_id == identity.key_id else None
 
     def _file(self, identity: Identity) -> Path:
         return self._folder / f"{identity.key_id}.json"
@@ -133,14 +130,16 @@ class Keys:
         except OSError as error:
             raise KeysError(f"{file}: {os.strerror(error.errno or 0)}") from error
         if len(seed) != SEED_BYTES:
-            raise KeysError(f"{file}: {len(seed)} bytes, expected {SEED_BYTES}; remove it to renew")
+            raise KeysError(
+                f"{file}: {len(seed)} bytes, expected {SEED_BYTES}; delete it to make new keys"
+            )
         return seed
 
     def _new_seed(self, file: Path) -> bytes:
-        """Make the seed; of two processes that do so at once, one wins and both use its seed."""
+        """Make the seed; of two processes at once, one makes it and both use it."""
         lock = atomic_files.Lock(self._folder / "lock")
         if not lock.wait(_SEED_WAIT):
-            raise KeysError(f"{file}: is being made by another process; try again")
+            raise KeysError(f"{file}: another process is creating it; try again")
         try:
             if not file.exists():
                 atomic_files.write(file, secrets.token_bytes(SEED_BYTES))
@@ -153,7 +152,7 @@ def _derive(seed: bytes, collector: str, role: str, network: str) -> bytes:
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-    # Hashed field by field, so that no two triples can spell the same label.
+    # Hashed field by field, so that no two triples have the same label.
     fields = b"".join(hashlib.sha256(text.encode()).digest() for text in (collector, role, network))
     label = b"qazprobe-identity-v1" + fields
     return HKDF(algorithm=SHA256(), length=SEED_BYTES, salt=None, info=label).derive(seed)

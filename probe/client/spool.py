@@ -1,13 +1,13 @@
-"""Finished records that a collector does not have yet: a queue that survives everything.
+"""The spool: a crash-safe queue of finished records that collectors do not have yet.
 
-The queue is a folder of segments, each a file of records, one JSON object a line. A run appends to
-a segment of its own and forces every record to the disk, so two runs never write to one file.
-Beside a segment, a small state file says which collectors it was made for and how far each has
-taken it; that file is replaced whole, after a collector's answer. So a crash at any point costs at
-most a second sending, which the collector knows by the record's id.
+The queue is a folder of segments, files with one JSON record a line. A run appends to its own
+segment and forces every record to disk, so two runs never write to one file. Beside each segment a
+state file lists its collectors and the bytes that each has acknowledged; it is replaced atomically
+after a collector's reply. A crash causes at most a repeated sending, which the collector recognises
+by the record's id.
 
-A line that is no whole record (the power went while it was written) is passed over. The queue is
-capped by size and by age, and whatever it drops is counted and said.
+Incomplete lines (a power cut during a write) are skipped. The queue is limited in size and age;
+dropped records are counted and reported.
 """
 
 import contextlib
@@ -28,43 +28,42 @@ from probe.model import Record
 
 CAP_BYTES = 64 * 1024 * 1024
 SEGMENT_BYTES = 4 * 1024 * 1024
-# Small enough that a mobile line at 64 kbit/s finishes one within a minute.
+# Small enough for a connection of 64 kbit/s to finish one within a minute.
 BATCH_BYTES = 1024 * 1024
 REJECTED_BYTES = 4 * 1024 * 1024
 MAX_AGE = 30 * 24 * 3600.0
-# A machine without a clock of its own wakes up in the past; such a date says nothing about age.
+# Unix time. A machine without a battery-backed clock boots in the past; such a time gives no age.
 _CREDIBLE = 1_700_000_000.0
 
 
 class SegmentState(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a segment has come: whom it was made for, and bytes taken by each collector."""
+    """Progress of a segment: its collectors, and the bytes that each has acknowledged."""
 
     to: tuple[str, ...] = ()
     sent: dict[str, int] = {}
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
-    """What the caps cost: whole segments, oldest first. `at` is Unix time."""
+    """Records dropped by the limits (whole segments). `at` is Unix time."""
 
     records: int = 0
     bytes: int = 0
     reason: str = ""
     at: float = 0.0
 
-    def told(self) -> str:
-        """What was dropped and why, in a line."""
+    def __str__(self) -> str:
         return f"{self.records} records were dropped from the spool: {self.reason}"
 
 
-class _Head(msgspec.Struct):
-    """The only field of a record that the spool looks at."""
+class _RecordId(msgspec.Struct):
+    """The only field of a record that the spool reads."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records to send to one collector, and where each segment stands once it has them."""
+    """Records for one collector, and the offset in each segment once it has them."""
 
     collector: str
     lines: tuple[bytes, ...]
@@ -87,31 +86,31 @@ class Spool:
         self._cap = cap_bytes
         self._age = max_age
         self._clock = clock
-        # How far each collector has come in this process, should the disk be too full to say so.
+        # Progress by segment and collector in this process, in case the disk is too full to store it.
         self._progress: dict[tuple[str, str], int] = {}
         self._adopted: dict[str, tuple[str, ...]] = {}
 
     def writer(self, collectors: Sequence[str]) -> "Writer":
-        """Somewhere to put finished records, as a context manager."""
+        """Return a writer for records to these collectors, a context manager."""
         return Writer(self.folder, tuple(collectors), self._clock)
 
     def waiting(self, collector: str) -> int:
-        """How many records this collector does not have yet."""
+        """Return the number of records that this collector does not have yet."""
         return sum(1 for _ in self._all_unsent(collector))
 
     def adopt(self, collectors: Sequence[str]) -> None:
-        """Give what was made without a collector to these, and tidy what a crash left behind."""
+        """Assign segments without collectors to these; remove finished segments left by a crash."""
         for name in self._segments():
             if not self._state(name).to:
                 self._adopted[name] = tuple(collectors)
-                with contextlib.suppress(OSError):  # a full disk: the next upload adopts it again
+                with contextlib.suppress(OSError):  # full disk: the next upload adopts it again
                     self._keep(name, self._state(name))
             self._retire(name)
 
     def batch(
         self, collector: str, *, records: int = BATCH_RECORDS, size: int = BATCH_BYTES
     ) -> Batch | None:
-        """The oldest records that this collector does not have yet, or None."""
+        """Return the oldest records that this collector does not have yet, or None."""
         lines: list[bytes] = []
         through: dict[str, int] = {}
         total = 0
@@ -124,10 +123,10 @@ class Spool:
         return Batch(collector, tuple(lines), through) if lines else None
 
     def settle(self, batch: Batch, rejected: Mapping[int, str] | None = None) -> None:
-        """Note that a collector answered for every line of a batch, and tidy what is done with.
+        """Store that a collector handled every record of a batch; remove finished segments.
 
-        A disk that is too full to note it costs a second sending at most; what everybody has is
-        removed all the same, which is what makes room.
+        If the disk is too full to store it, the batch is sent once more at most; finished segments
+        are removed in any case, which frees space.
         """
         if rejected:
             self._set_aside(batch, rejected)
@@ -141,11 +140,11 @@ class Spool:
                 self._keep(name, SegmentState(to=state.to, sent=sent))
 
     def trim(self) -> Dropped:
-        """Keep to the caps: what is too old goes, then what was already taken, then the oldest."""
+        """Enforce the limits: drop expired segments, then acknowledged ones, then the oldest."""
         records = size = 0
         reasons: list[str] = []
         for name, reason in self._surplus():
-            count, length = self._count(name), self._size(name)
+            count, length = sum(1 for _ in self._unsent(name, "")), self._size(name)
             if self._remove(name):
                 records, size = records + count, size + length
                 reasons.append(reason)
@@ -158,36 +157,36 @@ class Spool:
         return dropped
 
     def destinations(self) -> tuple[str, ...]:
-        """Every collector that something here was made for."""
+        """Return every collector that a segment is meant for."""
         found = (url for name in self._segments() for url in self._state(name).to)
         return tuple(dict.fromkeys(found))
 
     def last_dropped(self) -> Dropped | None:
-        """What was dropped last, if anything ever was."""
+        """Return what was dropped last, or None."""
         try:
             return msgspec.json.decode((self.folder / "dropped.json").read_bytes(), type=Dropped)
         except (OSError, msgspec.MsgspecError, UnicodeError):
             return None
 
     def size(self) -> int:
-        """Bytes of records kept here."""
+        """Return the bytes of records in the spool."""
         return sum(self._size(name) for name in self._segments())
 
     def _surplus(self) -> Iterator[tuple[str, str]]:
-        """Segments to drop, and why."""
+        """Yield the segments to drop with the reason."""
         names, now = self._segments(), self._clock()
-        old = [name for name in names if _CREDIBLE < _made(name) < now - self._age]
+        old = [name for name in names if _CREDIBLE < _begun(name) < now - self._age]
         yield from ((name, f"older than {self._age / 86400:.0f} days") for name in old)
         rest = [name for name in names if name not in old]
         excess = sum(self._size(name) for name in rest) - self._cap
-        for name in sorted(rest, key=lambda name: (not self._taken(name), name)):
+        for name in sorted(rest, key=lambda name: (not self._acknowledged(name), name)):
             if excess <= 0:
                 return
             excess -= self._size(name)
-            yield name, f"more than {self._cap // 1024 // 1024} MB were waiting"
+            yield name, f"the spool exceeded {self._cap // 1024 // 1024} MB"
 
-    def _taken(self, name: str) -> bool:
-        """Some collector has all of it."""
+    def _acknowledged(self, name: str) -> bool:
+        """Return whether some collector has all of a segment."""
         size = self._size(name)
         return any(offset >= size for offset in self._state(name).sent.values())
 
@@ -196,9 +195,9 @@ class Spool:
             yield from ((name, line, end) for line, end in self._unsent(name, collector))
 
     def _unsent(self, name: str, collector: str) -> Iterator[tuple[bytes, int]]:
-        """Whole records past what this collector has, each with the offset that follows it."""
-        noted = self._state(name).sent.get(collector, 0)
-        offset = max(noted, self._progress.get((name, collector), 0))
+        """Yield the complete records a collector lacks, each with the offset after it."""
+        stored = self._state(name).sent.get(collector, 0)
+        offset = max(stored, self._progress.get((name, collector), 0))
         try:
             file = (self.folder / name).open("rb")
         except OSError:
@@ -207,16 +206,16 @@ class Spool:
             file.seek(offset)
             for line in file:
                 offset += len(line)
-                if line.endswith(b"\n") and _whole(line):
+                if line.endswith(b"\n") and _is_record(line):
                     yield line[:-1], offset
 
     def _retire(self, name: str) -> bool:
-        """Remove a segment that everybody it was made for has, unless it still grows."""
-        to = self._state(name).to or ("",)  # for nobody yet: nobody has any of it
+        """Remove a segment that all its collectors have, unless it is still being written."""
+        to = self._state(name).to or ("",)  # no collector yet: nothing is acknowledged
         return all(not any(self._unsent(name, url)) for url in to) and self._remove(name)
 
     def _remove(self, name: str) -> bool:
-        """Remove a segment and its state, unless somebody is still writing to it."""
+        """Remove a segment and its state, unless a process is still writing to it."""
         path = self.folder / name
         try:
             with path.open("r+b") as file:
@@ -231,7 +230,7 @@ class Spool:
         return True
 
     def _set_aside(self, batch: Batch, rejected: Mapping[int, str]) -> None:
-        """Keep what a collector would not take, with its reason, where it is not sent again."""
+        """Store rejected records with the reason in a file that is not sent again."""
         path = self.folder / "rejected.jsonl"
         if path.exists() and path.stat().st_size > REJECTED_BYTES:
             path.replace(path.with_suffix(".old.jsonl"))
@@ -248,13 +247,10 @@ class Spool:
             os.fsync(file.fileno())
 
     def _segments(self) -> list[str]:
-        """Names of all segments, oldest first."""
+        """Return the names of all segments, oldest first."""
         if not self.folder.is_dir():
             return []
         return sorted(path.name for path in self.folder.glob("[0-9]*.jsonl"))
-
-    def _count(self, name: str) -> int:
-        return sum(1 for _ in self._unsent(name, ""))
 
     def _size(self, name: str) -> int:
         try:
@@ -267,20 +263,22 @@ class Spool:
 
     def _state(self, name: str) -> SegmentState:
         try:
-            noted = msgspec.json.decode(self._state_file(name).read_bytes(), type=SegmentState)
+            state = msgspec.json.decode(self._state_file(name).read_bytes(), type=SegmentState)
         except (OSError, msgspec.MsgspecError, UnicodeError):
-            noted = SegmentState()
-        return noted if noted.to else SegmentState(to=self._adopted.get(name, ()), sent=noted.sent)
+            state = SegmentState()
+        return state if state.to else SegmentState(to=self._adopted.get(name, ()), sent=state.sent)
 
     def _keep(self, name: str, state: SegmentState) -> None:
         atomic_files.write(self._state_file(name), msgspec.json.encode(state))
 
 
 class Writer:
-    """Appends records to segments of its own, each forced to the disk before `add` returns.
+    """Appends records to its own segments; `add` returns once the record is on disk.
 
-    That costs milliseconds on a slow card: call it where waiting hurts nobody's timing. Attributes:
-        added: How many records it has kept.
+    That takes milliseconds on a slow memory card: do not call it during a timed measurement.
+
+    Attributes:
+        added: Number of records stored.
     """
 
     def __init__(self, home: Path, to: tuple[str, ...], clock: Callable[[], float]) -> None:
@@ -298,11 +296,11 @@ class Writer:
         self.close()
 
     def add(self, line: bytes) -> None:
-        """Keep one encoded record, or raise `OSError` and leave the queue as it was."""
+        """Store one encoded record, or raise `OSError` and leave the queue unchanged."""
         try:
             file = self._open()
             rest = memoryview(line + b"\n")
-            while rest:  # a disk that fills up takes a part first, and only then refuses
+            while rest:  # a disk that fills up accepts a part before it fails
                 rest = rest[file.write(rest) :]
             os.fsync(file.fileno())
         except OSError:
@@ -312,32 +310,32 @@ class Writer:
         self.added += 1
 
     def keep(self, _: Record, line: bytes) -> None:
-        """The same, as a run hands on its records."""
+        """Store one record; the interface of a run's record stores."""
         self.add(line)
 
     def close(self) -> None:
-        """Finish the segment, so that it may be removed once it is sent."""
+        """Close the segment, so that it can be removed once it is sent."""
         file, self._file, self._end = self._file, None, 0
         if file is not None:
             file.close()
 
     def _open(self) -> BinaryIO:
-        """The current segment, or a new one when that is full."""
+        """Return the current segment, or a new one if it is full."""
         if self._file is not None and self._end < SEGMENT_BYTES:
             return self._file
         self.close()
         atomic_files.folder(self._folder)
         while self._file is None:
             self._file = self._begin()
-        atomic_files.settle_folder(self._folder)
+        atomic_files.sync_folder(self._folder)
         return self._file
 
     def _begin(self) -> BinaryIO | None:
-        """A new segment, locked; None when a tidying process took the empty file away first."""
+        """Create and lock a segment; None if another process removed the empty file first."""
         path = self._folder / f"{int(self._clock() * 1000):013d}-{secrets.token_hex(4)}.jsonl"
         atomic_files.write(_state_file(path), msgspec.json.encode(SegmentState(to=self._to)))
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-        # Unbuffered: what could not be written must not be tried again when the file is closed.
+        # Unbuffered: data that could not be written must not be written again at close.
         file = os.fdopen(atomic_files.private_file(path, flags), "r+b", buffering=0)
         if atomic_files.try_lock(file) and os.fstat(file.fileno()).st_nlink:
             return file
@@ -345,12 +343,12 @@ class Writer:
         return None
 
     def _undo(self) -> None:
-        """Take back half a line, and leave this segment alone from now on."""
+        """Truncate a partial line and close this segment."""
         if self._file is not None:
             try:
                 self._file.truncate(self._end)
             except OSError:
-                self._end = 0  # the torn line is passed over by the reader
+                self._end = 0  # the reader skips the partial line
         self.close()
 
 
@@ -358,15 +356,15 @@ def _state_file(segment: Path) -> Path:
     return segment.with_suffix(".state")
 
 
-def _made(name: str) -> float:
-    """When a segment was begun, Unix time, from its name."""
+def _begun(name: str) -> float:
+    """Return when a segment was created, Unix time, from its name."""
     stamp = name.partition("-")[0]
     return int(stamp) / 1000 if stamp.isdigit() else 0.0
 
 
-def _whole(line: bytes) -> bool:
+def _is_record(line: bytes) -> bool:
     try:
-        msgspec.json.decode(line, type=_Head)
+        msgspec.json.decode(line, type=_RecordId)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return False
     return True

@@ -1,8 +1,8 @@
-"""Send what the spool keeps to each collector, within a short budget of time.
+"""Upload the spool to each collector within a time budget.
 
-What a collector calls stored or a duplicate is done with. What it rejects is set aside with its
-reason and not sent again, and costs its neighbours nothing. What could not be sent stays in the
-spool for the next run. One dead collector does not hold up another.
+Records that a collector reports as stored or duplicate are done. Rejected records are set aside with
+the reason and not sent again; the rest of their batch is stored. Unsent records stay in the spool.
+Collectors are served in parallel, so that a dead one does not delay the others.
 """
 
 import asyncio
@@ -26,22 +26,22 @@ from probe.client.spool import Batch, Spool
 from probe.escape import plain
 
 ATTEMPTS = 4
-# Full jitter: each wait is anything from nothing up to this, doubled each time.
+# Back-off with full jitter, seconds: each wait is drawn from 0 to a limit that doubles.
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 15.0
 T = TypeVar("T")
 _TOO_LARGE = 413
 _UNKNOWN_KEY = 401
-_LOOK_EVERY = 0.25
+_LOCK_POLL = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends and how patiently.
+    """Identity and limits of the sender.
 
     Attributes:
-        budget: Seconds for one collector, everything together.
-        draw: A random number from 0 to 1. pause: how to wait.
+        budget: Seconds for one collector in total.
+        draw: Returns a random number from 0 to 1. pause: Sleeps.
     """
 
     keys: Keys
@@ -55,12 +55,12 @@ class Sender:
 
 @dataclass(slots=True)
 class Delivery:
-    """How it went with one collector.
+    """The result of an upload to one collector.
 
     Attributes:
-        rejected: Records it would not take; they are set aside. reasons: how many, for what.
+        rejected: Number of rejected records. reasons: Their number by reason.
         waiting: Records it does not have yet.
-        problem: Why, in one line, or None.
+        problem: Why the upload is incomplete, in one line, or None.
     """
 
     collector: str
@@ -73,26 +73,25 @@ class Delivery:
     bytes_out: int = 0
     bytes_in: int = 0
 
-    def told(self) -> str:
-        """How it went, in a line."""
-        counts = f"{self.stored} stored, {self.duplicates} known already"
+    def __str__(self) -> str:
+        counts = f"{self.stored} stored, {self.duplicates} duplicates"
         return f"{self.collector}: {counts}, {self.rejected} rejected, {self.waiting} waiting"
 
 
 @dataclass(frozen=True, slots=True)
 class UploadSummary:
-    """How an upload went, collector by collector."""
+    """The results of an upload, by collector."""
 
     deliveries: tuple[Delivery, ...] = ()
 
     @property
     def complete(self) -> bool:
-        """Nothing is left to send (otherwise a run exits with 4)."""
+        """Whether nothing is left to send (otherwise a run exits with 4)."""
         return all(one.waiting == 0 and one.problem is None for one in self.deliveries)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """One line for each collector that does not have everything."""
+        """One line for each collector whose upload is incomplete."""
         return tuple(one.problem for one in self.deliveries if one.problem)
 
     @property
@@ -109,12 +108,12 @@ class UploadSummary:
 async def upload(
     spool: Spool, endpoints: Sequence[CollectorEndpoint], sender: Sender
 ) -> UploadSummary:
-    """Send everything that waits to every collector, all at once; never raises for a network."""
+    """Upload to every collector in parallel; network errors are reported, not raised."""
     if not endpoints:
         return UploadSummary()
     urls = [endpoint.url for endpoint in endpoints]
-    if not await _turn(spool, sender):
-        busy = "another upload is still under way; it takes these records too"
+    if not await _lock(spool, sender):
+        busy = "another upload is in progress; it sends these records too"
         return UploadSummary(
             tuple(Delivery(u, waiting=spool.waiting(u), problem=busy) for u in urls)
         )
@@ -127,17 +126,17 @@ async def upload(
         spool.lock.release()
 
 
-async def _turn(spool: Spool, sender: Sender) -> bool:
-    """Wait for another process that is sending from the same spool."""
-    for _ in range(int(sender.budget / _LOOK_EVERY) + 1):
+async def _lock(spool: Spool, sender: Sender) -> bool:
+    """Lock the spool, waiting for another uploading process; return whether that succeeded."""
+    for _ in range(int(sender.budget / _LOCK_POLL) + 1):
         if spool.lock.acquire():
             return True
-        await sender.pause(_LOOK_EVERY)
+        await sender.pause(_LOCK_POLL)
     return False
 
 
 async def _deliver(spool: Spool, endpoint: CollectorEndpoint, sender: Sender) -> Delivery:
-    """Send to one collector; whatever goes wrong is its delivery's `problem`."""
+    """Upload to one collector; any failure is reported in the delivery's `problem`."""
     delivery = Delivery(endpoint.url)
     client = CollectorClient(endpoint)
     try:
@@ -160,11 +159,13 @@ async def _send_all(
 ) -> None:
     identity = sender.keys.identity(client.endpoint.url, role=sender.role, network=sender.network)
     client.identity = identity
-    await _patiently(lambda: ensure_enrolled(client, sender.keys, identity, sender.invite), sender)
+    await _with_retries(
+        lambda: ensure_enrolled(client, sender.keys, identity, sender.invite), sender
+    )
     size = codec.BATCH_RECORDS
     while batch := spool.batch(client.endpoint.url, records=size):
         try:
-            reply = await _patiently(_sending(client, sender, batch), sender)
+            reply = await _with_retries(_sender_of(client, sender, batch), sender)
         except CollectorRefused as error:
             if error.status != _TOO_LARGE:
                 raise
@@ -179,7 +180,7 @@ async def _send_all(
     remember_address(client, sender.keys)
 
 
-def _sending(
+def _sender_of(
     client: CollectorClient, sender: Sender, batch: Batch
 ) -> Callable[[], Awaitable[BatchReply]]:
     body = codec.pack(batch.lines)
@@ -196,8 +197,8 @@ def _sending(
     return send
 
 
-async def _patiently(action: Callable[[], Awaitable[T]], sender: Sender) -> T:
-    """Try again, with full jitter, what may do better later; the last failure is raised."""
+async def _with_retries(action: Callable[[], Awaitable[T]], sender: Sender) -> T:
+    """Retry temporary failures with jittered back-off; raise the last failure."""
     longest = FIRST_WAIT
     for _ in range(ATTEMPTS - 1):
         try:
@@ -214,17 +215,19 @@ async def _patiently(action: Callable[[], Awaitable[T]], sender: Sender) -> T:
 
 
 def _checked(client: CollectorClient, reply: BatchReply, batch: Batch) -> BatchReply:
-    """Believe a reply only if it accounts for every record that was sent."""
+    """Return the reply if it accounts for every record sent; else raise `CollectorRefused`."""
     sent = len(batch.lines)
     rejected = _rejected(reply)
     covered = reply.stored + reply.duplicates + reply.rejected == sent
     if not covered or len(rejected) != reply.rejected or not set(rejected) <= set(range(sent)):
-        raise CollectorRefused(f"{client.endpoint.url}: its answer does not cover the batch")
+        raise CollectorRefused(
+            f"{client.endpoint.url}: its response does not account for the whole batch"
+        )
     return reply
 
 
 def _rejected(reply: BatchReply) -> dict[int, str]:
-    """Reasons by position in the batch."""
+    """Return the reasons of rejected records by their position in the batch."""
     return {
         one.line: plain(one.reason or "no reason given", 200)
         for one in reply.records

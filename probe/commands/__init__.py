@@ -1,1 +1,1 @@
-"""The subcommands of `qazprobe`, one file each; each ends in a click command named `command`."""
+"""The subcommands of `qazprobe`, one file each; each defines a click command named `command`."""

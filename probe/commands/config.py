@@ -1,4 +1,4 @@
-"""`qazprobe config`: show, check and begin a configuration."""
+"""`qazprobe config`: show, check and create a configuration."""
 
 import os
 from pathlib import Path
@@ -13,16 +13,16 @@ from probe.errors import UserError
 
 @click.group("config")
 def command() -> None:
-    """Show, check and begin a configuration.
+    """Show, check and create a configuration.
 
-    A file, then variables, then options: the later one holds.
+    Options override environment variables, which override the file.
     """
 
 
 @command.command("show")
 def show() -> None:
-    """Every setting that is not at its default, from file and variables together."""
-    settings, default = _settled(_path(None)), Settings()
+    """Print every setting that differs from its default (file and environment)."""
+    settings, default = _merged(_path(None)), Settings()
     for field in msgspec.structs.fields(Settings):
         value = getattr(settings, field.name)
         if value == getattr(default, field.name):
@@ -33,19 +33,18 @@ def show() -> None:
 
 @command.command("path")
 def path() -> None:
-    """Where the file is looked for, and where everything else is kept."""
-    places = paths.find()
+    """Print the paths of the configuration file and of the state folder."""
     click.echo(f"configuration  {_path(None)}")
-    click.echo(f"state          {places.state}")
+    click.echo(f"state          {paths.find().state}")
 
 
 @command.command("init")
-@click.option("--force", is_flag=True, help="Replace the file that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 def init(*, force: bool) -> None:
-    """Write a file with every setting, all commented out."""
+    """Write a file that lists every setting, all commented out."""
     file = _path(None)
     if file.exists() and not force:
-        raise UserError(f"{file} is there already; --force replaces it")
+        raise UserError(f"{file} exists already; --force replaces it")
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
         opened.write(config.template())
@@ -55,19 +54,19 @@ def init(*, force: bool) -> None:
 @command.command("check")
 @click.argument("file", required=False, metavar="[FILE]")
 def check(file: str | None) -> None:
-    """Say whether the configuration would be accepted; exit 2 and the reason when not."""
+    """Check whether the configuration is valid; if not, print the reason and exit 2."""
     from probe.runner.jobs import check_options
 
     found = _path(file)
-    check_options(_settled(found, must_exist=file is not None), found)
-    click.echo(f"{found}: {'fine' if found.exists() else 'not there; defaults hold'}")
+    check_options(_merged(found, must_exist=file is not None), found)
+    click.echo(f"{found}: {'valid' if found.exists() else 'does not exist; the defaults apply'}")
 
 
 def _path(file: str | None) -> Path:
     return Path(file) if file else paths.find().config / config.FILE
 
 
-def _settled(file: Path, *, must_exist: bool = False) -> Settings:
+def _merged(file: Path, *, must_exist: bool = False) -> Settings:
     try:
         layers = (config.file_layer(file, must_exist=must_exist), config.environment_layer())
         return config.merge(layers)

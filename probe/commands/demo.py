@@ -1,11 +1,11 @@
-"""`qazprobe demo`: everything, in a simulated country on this machine."""
+"""`qazprobe demo`: the whole pipeline against a simulated network on this machine."""
 
 import click
 
 
 @click.command("demo")
 def command() -> int:
-    """Show everything in a simulated country on this machine; contacts nobody outside it."""
+    """Run a complete demonstration against a simulated network; contacts no other machine."""
     from probe.lab.demo import demo
 
     return demo()

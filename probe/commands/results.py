@@ -1,4 +1,4 @@
-"""`qazprobe results`: list, show, report and export what was measured here."""
+"""`qazprobe results`: list, explain, report and export the results kept on this machine."""
 
 import csv
 import io
@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from probe import atomic_files, paths
 from probe.errors import UserError
 from probe.escape import cell, plain
 from probe.model import Outcome, Record
-from probe.report.explain import Explanation, explain, place
+from probe.report.explain import Explanation, explain, network_label
 from probe.runner.results import (
     RecordHeader,
     Results,
@@ -55,34 +56,39 @@ _files = click.option(
     "files",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     multiple=True,
-    help="Read records from this file instead of what is kept here.",
+    help="Read records from this file instead of the results kept here.",
 )
 
 
 @click.group()
 def command() -> None:
-    """Look at what was measured on this machine.
+    """List, explain, report and export the results of this machine.
 
     \b
     qazprobe results list                     every run, newest first
     qazprobe results show meduza.io           one site, explained step by step
-    qazprobe results show URL --pem certs/    and its certificates as files
-    qazprobe results report --html FILE       one page to give to somebody
-    qazprobe results export --format csv      everything, for a spreadsheet
-    """  # noqa: D301 - click reads \b as: keep these lines
+    qazprobe results show URL --pem certs/    the same, with its certificates as files
+    qazprobe results report --html FILE       one self-contained page to share
+    qazprobe results export --format csv      all results, for a spreadsheet
+    """  # noqa: D301 - \b tells click to keep these lines
 
 
 @command.command("list")
 @_files
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for each run.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each run.")
 @click.option(
-    "--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many runs."
+    "--limit",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="List at most this many runs.",
 )
 def list_(*, files: tuple[Path, ...], as_json: bool, limit: int) -> None:
-    """List runs, newest first, and what each came to."""
+    """List runs, newest first, with the number of each outcome."""
     found = _guarded(lambda: summaries(_kept(files)))[:limit]
     if not found:
-        click.echo(_nothing(files), err=True)
+        none = "nothing was measured yet; begin with: qazprobe run"
+        click.echo(f"{', '.join(map(str, files))}: no records" if files else none, err=True)
     for one in found:
         click.echo(_as_json(one) if as_json else _as_line(one))
 
@@ -90,41 +96,39 @@ def list_(*, files: tuple[Path, ...], as_json: bool, limit: int) -> None:
 @command.command("show")
 @click.argument("what", metavar="RUN|ID|URL")
 @_files
-@click.option("--json", "as_json", is_flag=True, help="The records themselves.")
+@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 @click.option(
-    "--pem", type=click.Path(path_type=Path, file_okay=False), help="Write certificates here."
+    "--pem",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the certificates to this folder.",
 )
 def show(*, what: str, files: tuple[Path, ...], as_json: bool, pem: Path | None) -> None:
-    """Explain one record (by its id, URL or host), or list one run (by its id, or `last`)."""
+    """Explain one record (by id, URL or host), or list one run (by id, or `last`)."""
     kept = _kept(files)
     run = _guarded(lambda: find_run(kept, what))
     if run is not None:
-        _tell_run(kept, run, as_json=as_json)
+        _show_run(kept, run, as_json=as_json)
         return
     record = _guarded(lambda: find(kept, what))
     if as_json:
-        click.echo(_record_json(record))
+        from probe import codec
+
+        click.echo(_ascii(codec.encode(record)))
     else:
-        _tell(explain(record))
+        _show(explain(record))
     if pem is not None:
         _certificates(record, kept, pem, quiet=as_json)
 
 
-def _nothing(files: tuple[Path, ...]) -> str:
-    if files:
-        return f"{', '.join(map(str, files))}: no records in it"
-    return "nothing was measured yet; begin with: qazprobe run"
-
-
-def _tell_run(kept: list[Path], run: str, *, as_json: bool) -> None:
-    """Every record of a run; to a person the run's own says nothing."""
-    told = False
-    for brief, line in lines(kept):
-        if brief.run == run and (as_json or brief.experiment != "run"):
-            told = True
-            click.echo(_ascii(line) if as_json else _brief(brief))
-    if not told:
-        click.echo("nothing was judged in this run", err=True)
+def _show_run(kept: list[Path], run: str, *, as_json: bool) -> None:
+    """Print every record of a run; the run's own record only as JSON."""
+    found = False
+    for header, line in lines(kept):
+        if header.run == run and (as_json or header.experiment != "run"):
+            found = True
+            click.echo(_ascii(line) if as_json else _header_line(header))
+    if not found:
+        click.echo("this run has no results", err=True)
 
 
 @command.command("report")
@@ -133,12 +137,12 @@ def _tell_run(kept: list[Path], run: str, *, as_json: bool) -> None:
     "path",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
-    help="Write the page there.",
+    help="Write the page to this file.",
 )
 @click.option("--run", "runs", multiple=True, help="Only this run (id or `last`).")
 @_files
 def report(*, path: Path, runs: tuple[str, ...], files: tuple[Path, ...]) -> None:
-    """Write one self-contained HTML page: what was found, and the evidence."""
+    """Write one self-contained HTML page with the findings and the evidence."""
     from probe.report.report import html
 
     records = tuple(_records(_chosen(_kept(files), runs, ())))
@@ -153,10 +157,14 @@ def report(*, path: Path, runs: tuple[str, ...], files: tuple[Path, ...]) -> Non
     "form",
     type=click.Choice(("jsonl", "csv")),
     default="jsonl",
-    help="Whole records, or one line of facts each.",
+    help="jsonl: complete records; csv: one row for each.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("-"), help="There, not stdout."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("-"),
+    help="Write to this file, not to stdout.",
 )
 @click.option("--run", "runs", multiple=True, help="Only this run (id or `last`).")
 @click.option("--outcome", "outcomes", type=_OUTCOMES, multiple=True, help="Only this outcome.")
@@ -169,7 +177,7 @@ def export(
     outcomes: tuple[str, ...],
     files: tuple[Path, ...],
 ) -> None:
-    """Write records out: whole (jsonl), or one line of facts each (csv)."""
+    """Export records: complete (jsonl), or one row for each (csv)."""
     chosen = _chosen(_kept(files), runs, outcomes)
     rows = _csv(chosen) if form == "csv" else (line + b"\n" for _, line in chosen)
     if output == Path("-"):
@@ -187,35 +195,31 @@ def _kept(files: tuple[Path, ...]) -> list[Path]:
 def _chosen(
     files: list[Path], runs: tuple[str, ...], outcomes: tuple[str, ...]
 ) -> Iterator[tuple[RecordHeader, bytes]]:
-    """Records of these runs with these outcomes; of all when none is named."""
-    wanted = {_run(files, run) for run in runs}
-    for brief, line in lines(files):
-        outcome = brief.verdict.outcome.value if brief.verdict else ""
-        if (not runs or brief.run in wanted) and (not outcomes or outcome in outcomes):
-            yield brief, line
-
-
-def _run(files: list[Path], wanted: str) -> str:
-    found = _guarded(lambda: find_run(files, wanted))
-    if found is None:
-        raise UserError(f"{plain(wanted)}: no such run; see: qazprobe results list")
-    return found
+    """Yield the records of these runs with these outcomes; an empty filter matches all."""
+    wanted = {run: _guarded(partial(find_run, files, run)) for run in runs}
+    for run, found in wanted.items():
+        if found is None:
+            raise UserError(f"{plain(run)}: no such run; see: qazprobe results list")
+    for header, line in lines(files):
+        outcome = header.verdict.outcome.value if header.verdict else ""
+        if (not runs or header.run in wanted.values()) and (not outcomes or outcome in outcomes):
+            yield header, line
 
 
 def _records(chosen: Iterable[tuple[RecordHeader, bytes]]) -> Iterator[Record]:
-    """Whole records; one that a later version wrote is said and passed over."""
-    for brief, line in chosen:
+    """Decode records; skip, with a message, any that a later version wrote."""
+    for header, line in chosen:
         try:
             yield decoded(line)
         except ResultsError as error:
-            click.echo(f"{plain(brief.id)}: {plain(str(error))}", err=True)
+            click.echo(f"{plain(header.id)}: {plain(str(error))}", err=True)
 
 
 def _csv(chosen: Iterable[tuple[RecordHeader, bytes]]) -> Iterator[bytes]:
     yield _row(_COLUMNS)
-    for brief, _ in chosen:
-        if brief.verdict is not None:
-            yield _row(_cells(brief))
+    for header, _ in chosen:
+        if header.verdict is not None:
+            yield _row(_cells(header))
 
 
 def _row(cells: Iterable[str]) -> bytes:
@@ -224,25 +228,25 @@ def _row(cells: Iterable[str]) -> bytes:
     return text.getvalue().encode("utf-8", "replace")
 
 
-def _cells(brief: RecordHeader) -> Iterator[str]:
-    verdict, vantage = brief.verdict, brief.vantage
-    yield from (brief.id, brief.run, brief.started_at, brief.experiment, brief.input)
-    yield from (brief.category or "", vantage.country or "", str(vantage.asn or ""))
+def _cells(header: RecordHeader) -> Iterator[str]:
+    verdict, vantage = header.verdict, header.vantage
+    yield from (header.id, header.run, header.started_at, header.experiment, header.input)
+    yield from (header.category or "", vantage.country or "", str(vantage.asn or ""))
     yield from (vantage.network or "", vantage.region or "")
     if verdict is not None:
         yield from (verdict.outcome, ";".join(verdict.mechanisms), verdict.stage)
         yield from (f"{verdict.confidence:g}", ";".join(hit.id for hit in verdict.rules))
         yield verdict.rules[0].reason if verdict.rules else ""
-        yield "true" if brief.lab else "false"
+        yield "true" if header.lab else "false"
 
 
 def _as_line(one: RunSummary) -> str:
     counts = [f"{count} {outcome}" for outcome, count in one.outcomes.most_common()]
-    where = place(one.vantage.country, one.vantage.asn, one.vantage.network)
+    where = network_label(one.vantage.country, one.vantage.asn, one.vantage.network)
     early = f"  (ended early: {one.ended})" if one.ended not in (None, "finished") else ""
     lab = "  (laboratory)" if one.lab else ""
-    told = f"{one.started_at[:16]}  {where}  {', '.join(counts) or 'nothing judged'}"
-    return plain(f"{one.run}  {told}{early}{lab}")
+    text = f"{one.started_at[:16]}  {where}  {', '.join(counts) or 'no results'}"
+    return plain(f"{one.run}  {text}{early}{lab}")
 
 
 def _as_json(one: RunSummary) -> str:
@@ -261,20 +265,20 @@ def _as_json(one: RunSummary) -> str:
     return json.dumps(body)
 
 
-def _brief(brief: RecordHeader) -> str:
-    if brief.verdict is None:
-        return plain(f"{'':13} {brief.experiment}  {brief.input}")
-    verdict = brief.verdict
+def _header_line(header: RecordHeader) -> str:
+    if header.verdict is None:
+        return plain(f"{'':13} {header.experiment}  {header.input}")
+    verdict = header.verdict
     why = verdict.rules[0].reason if verdict.rules else ""
     how = f" ({', '.join(verdict.mechanisms)})" if verdict.mechanisms else ""
     colour = _COLOURS.get(verdict.outcome)
     outcome = click.style(f"{verdict.outcome:13}", fg=colour)
-    return f"{outcome} {plain(f'{brief.input}{how}  {why}')}"
+    return f"{outcome} {plain(f'{header.input}{how}  {why}')}"
 
 
-def _tell(told: Explanation) -> None:
-    click.secho(plain(told.headline, 500), bold=True)
-    for section in told.sections:
+def _show(explanation: Explanation) -> None:
+    click.secho(plain(explanation.headline, 500), bold=True)
+    for section in explanation.sections:
         click.echo()
         click.secho(section.title, underline=True)
         for line in section.lines:
@@ -291,22 +295,16 @@ def _certificates(record: Record, kept: list[Path], folder: Path, *, quiet: bool
         for path in written:
             click.echo(f"wrote {path}")
     if not written:
-        click.echo("no certificate came in this record", err=True)
-
-
-def _record_json(record: Record) -> str:
-    from probe import codec
-
-    return _ascii(codec.encode(record))
+        click.echo("this record has no certificate", err=True)
 
 
 def _ascii(line: bytes) -> str:
-    """The same JSON with everything but ASCII spelt out: it may be read on a terminal."""
+    """Return the same JSON with non-ASCII characters escaped, safe for a terminal."""
     return json.dumps(json.loads(line), separators=(",", ":"))
 
 
 def _guarded(action: Callable[[], T]) -> T:
-    """What is not there is one line, not a traceback."""
+    """Run `action` and turn a `ResultsError` into a `UserError`."""
     try:
         return action()
     except ResultsError as error:

@@ -1,4 +1,4 @@
-"""`qazprobe run`: measure targets and say what the network does to them."""
+"""`qazprobe run`: measure targets and report interference."""
 
 import time
 from pathlib import Path
@@ -23,35 +23,52 @@ _OUTCOMES = ", ".join(Outcome)
 @click.command("run")
 @click.argument("urls", nargs=-1, metavar="[URL]...")
 @click.option(
-    "--targets", multiple=True, metavar="NAME|FILE|URL", help="A list of targets.  [default: kz]"
+    "--targets", multiple=True, metavar="NAME|FILE|URL", help="Target list.  [default: kz]"
 )
 @click.option(
-    "-e", "experiments", multiple=True, metavar="NAME,...", help="What to do.  [default: web]"
+    "-e", "experiments", multiple=True, metavar="NAME,...", help="Experiments.  [default: web]"
 )
 @click.option(
-    "-o", "output", metavar="FILE|-", help="Write records there as JSON lines; FILE is begun anew."
+    "-o",
+    "output",
+    metavar="FILE|-",
+    help="Write records as JSON lines; an existing FILE is replaced.",
 )
-@click.option("--collector", multiple=True, metavar="URL", help="Send records there.")
-@click.option("--control", metavar="URL|none", help="Ask there what others see, or nowhere.")
-@click.option("--invite", metavar="TOKEN", help="Enrols this machine at the collector.")
-@click.option("--role", type=click.Choice(["probe", "control"]), help="What this machine is.")
-@click.option("--every", metavar="DURATION", help="Repeat after so long: 15m, 2h; 1m at least.")
-@click.option("--profile", type=click.Choice(["quick", "full", "watch"]), help="How much to look.")
-@click.option("--resolver", metavar="IP[:PORT]", help="Ask this resolver as the system's.")
-@click.option("--ca-file", metavar="PEM", help="A laboratory's own roots; needs --lab.")
-@click.option("--lab", is_flag=True, default=None, help="All of this is a laboratory.")
-@click.option("--concurrency", type=int, metavar="N", help="Targets at one time.  [default: 16]")
-@click.option("--max-time", type=float, metavar="S", help="Seconds that the whole may take.")
-@click.option("--max-bytes", type=int, metavar="N", help="Bytes that measuring may cost.")
-@click.option("--seed", type=int, metavar="N", help="Fixes the order and every random choice.")
-@click.option("--dry-run", is_flag=True, help="Say what would be contacted, and contact nothing.")
-@click.option("--no-upload", is_flag=True, help="Keep records here; `upload` sends them later.")
-@click.option("--quiet", is_flag=True, default=None, help="Say nothing when all is well.")
-@click.option("--json", "as_json", is_flag=True, help="A summary of each record on stdout.")
+@click.option("--collector", multiple=True, metavar="URL", help="Send records to this collector.")
 @click.option(
-    "--fail-on", metavar="OUTCOME,...", help=f"Exit with 10 when one is found: {_OUTCOMES}."
+    "--control", metavar="URL|none", help="Collector to ask for control measurements, or none."
 )
-@click.option("--config", "config_file", metavar="FILE", help="Settings from there instead.")
+@click.option("--invite", metavar="TOKEN", help="Token that enrols this machine at the collector.")
+@click.option("--role", type=click.Choice(["probe", "control"]), help="Role of this machine.")
+@click.option("--every", metavar="DURATION", help="Repeat at this interval: 15m, 2h; at least 1m.")
+@click.option(
+    "--profile", type=click.Choice(["quick", "full", "watch"]), help="Depth of the measurements."
+)
+@click.option("--resolver", metavar="IP[:PORT]", help="Use this resolver in place of the system's.")
+@click.option(
+    "--ca-file", metavar="PEM", help="Root certificates of a test laboratory; needs --lab."
+)
+@click.option("--lab", is_flag=True, default=None, help="This is a test laboratory.")
+@click.option(
+    "--concurrency", type=int, metavar="N", help="Targets measured in parallel.  [default: 16]"
+)
+@click.option("--max-time", type=float, metavar="S", help="Time limit of the whole run, seconds.")
+@click.option(
+    "--max-bytes", type=int, metavar="N", help="Traffic limit of the measurements, bytes."
+)
+@click.option("--seed", type=int, metavar="N", help="Fix the order and every random choice.")
+@click.option("--dry-run", is_flag=True, help="List what would be contacted; contact nothing.")
+@click.option(
+    "--no-upload", is_flag=True, help="Keep records in the spool; `upload` sends them later."
+)
+@click.option("--quiet", is_flag=True, default=None, help="Print problems only.")
+@click.option("--json", "as_json", is_flag=True, help="Print a summary of each record as JSON.")
+@click.option(
+    "--fail-on",
+    metavar="OUTCOME,...",
+    help=f"Exit 10 if one of these outcomes is found: {_OUTCOMES}.",
+)
+@click.option("--config", "config_file", metavar="FILE", help="Read settings from this file.")
 def command(
     urls: tuple[str, ...],
     *,
@@ -62,48 +79,52 @@ def command(
     config_file: str | None,
     **flags: object,
 ) -> Exit:
-    """Measure targets and say what the network does to them.
+    """Measure targets and report interference.
 
     \b
     qazprobe run                                  the Kazakh list
     qazprobe run https://meduza.io/ -o -          one site, records on stdout
-    qazprobe run --targets my.csv --max-time 600  a list of your own, ten minutes at most
+    qazprobe run --targets my.csv --max-time 600  your own list, at most ten minutes
     qazprobe run --quiet --fail-on blocked        from cron
 
-    Settings come from qazprobe.toml, then from QAZPROBE_* variables, then from these options.
-    """  # noqa: D301 - click's mark for lines that stay as they are
+    These options override QAZPROBE_* variables, which override qazprobe.toml.
+    """  # noqa: D301 - \b tells click to keep these lines
     began = time.monotonic()
     check_stdout(output, as_json=as_json)
-    places = paths.find()
+    home = paths.find()
     flags["upload"] = False if no_upload else None
-    settings = load_settings(places, config_file, flags)
+    settings = load_settings(home, config_file, flags)
     from probe.report.console import Console
-    from probe.runner.jobs import assign, check_options
+    from probe.runner.jobs import check_options, job_list
 
     console = Console(quiet=settings.quiet, json=as_json, output=output)
-    check_options(settings, settings_file(places, config_file))
-    found = assign(urls, settings, places.state, warn=console.warn, touch_network=not dry_run)
-    made = client_context(settings, places.state)
+    check_options(settings, settings_file(home, config_file))
+    jobs = job_list(urls, settings, home.state, warn=console.warn, touch_network=not dry_run)
+    context = client_context(settings, home.state)
     if dry_run:
-        from probe.runner.dry_run import tell
+        from probe.runner.dry_run import print_contacts
 
-        tell(settings, found)
+        print_contacts(settings, jobs)
         return Exit.DONE
-    require_consent(settings, places)
-    _cautioned(settings, places, console)
-    places.ready()
-    return _measure(made, found, console=console, began=began)
+    require_consent(settings, home)
+    if settings.role != "control":
+        from probe.report import risk_notice
+
+        for line in risk_notice.due(settings, home.ready()):
+            console.warn(line)
+    home.ready()
+    return _measure(context, jobs, console=console, began=began)
 
 
 def check_stdout(output: str | None, *, as_json: bool) -> None:
-    """One stdout has room for one kind of result."""
+    """Refuse two kinds of output on one stdout."""
     if output == "-" and as_json:
-        raise UserError("-o - and --json both want stdout; choose one")
+        raise UserError("-o - and --json both write to stdout; choose one")
 
 
-def load_settings(places: "Home", config_file: str | None, flags: dict[str, object]) -> Settings:
-    """The settings of all three layers, or `UserError`."""
-    path = settings_file(places, config_file)
+def load_settings(home: "Home", config_file: str | None, flags: dict[str, object]) -> Settings:
+    """Merge the settings of file, environment and options; `UserError` if one is invalid."""
+    path = settings_file(home, config_file)
     try:
         return config.merge(
             (
@@ -116,44 +137,35 @@ def load_settings(places: "Home", config_file: str | None, flags: dict[str, obje
         raise UserError(str(error)) from error
 
 
-def settings_file(places: "Home", named: str | None) -> Path:
-    """Where settings are read from: the named file, or the usual one."""
-    return Path(named) if named else places.config / config.FILE
+def settings_file(home: "Home", named: str | None) -> Path:
+    """Return the path of the configuration: the named file, else the default one."""
+    return Path(named) if named else home.config / config.FILE
 
 
-def require_consent(settings: Settings, places: "Home") -> None:
-    """Nothing is measured before a volunteer agreed; an operator's control asks nobody."""
+def require_consent(settings: Settings, home: "Home") -> None:
+    """Raise `UserError` unless the volunteer has agreed; a control needs no consent."""
     if settings.role == "control":
         return
     from probe.admin import consent
 
-    given = consent.read(places.state)
+    given = consent.read(home.state)
     if given is None or not given.current:
-        words = consent.words(consent.language(settings.language))
-        why = words.missing if given is None else words.outdated.format(date=given.at[:10])
-        raise UserError(why)
+        text = consent.text(consent.language(settings.language))
+        raise UserError(consent.refusal(given, text))
 
 
 def client_context(settings: Settings, state: Path) -> "ClientContext":
-    """Whom a run talks to, or `UserError`: a collector, a resolver or roots that cannot be used."""
+    """Build the client context; `UserError` for an invalid collector, resolver or root file."""
     from probe.client import context
     from probe.runner import wiring
 
-    wiring.resolver_of(settings.resolver)
+    wiring.parse_resolver(settings.resolver)
     return context.assemble(settings, state)
 
 
-def _cautioned(settings: Settings, places: "Home", console: "Console") -> None:
-    """Some experiments are only done when they are named, and their risk is said once."""
-    if settings.role == "control":
-        return
-    from probe.report import risk_notice
-
-    for line in risk_notice.due(settings, places.ready()):
-        console.warn(line)
-
-
-def _measure(made: "ClientContext", found: "JobList", *, console: "Console", began: float) -> Exit:
+def _measure(
+    context: "ClientContext", jobs: "JobList", *, console: "Console", began: float
+) -> Exit:
     import asyncio
 
     from probe.heartbeat import sender as heartbeat
@@ -171,10 +183,10 @@ def _measure(made: "ClientContext", found: "JobList", *, console: "Console", beg
         stop = Stop()
         with signals(stop):
             async with (
-                heartbeat.heartbeats(made, console.note),
-                recheck_worker.answering(made, found, console),
+                heartbeat.heartbeats(context, console.note),
+                recheck_worker.recheck_workers(context, jobs, console),
             ):
-                return await repeat(made, found, sink, console=console, stop=stop, began=began)
+                return await repeat(context, jobs, sink, console=console, stop=stop, began=began)
 
     try:
         return asyncio.run(go())

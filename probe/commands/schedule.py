@@ -1,125 +1,125 @@
-"""`qazprobe schedule`: run by itself, by the system's own timer."""
+"""`qazprobe schedule`: run measurements from the system's timer."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import click
 
 from probe import config, paths
-from probe.admin import schedule
-from probe.admin.schedule import choose, installed, plan
-from probe.admin.timers import BACKENDS, Plan, ScheduleError
+from probe.admin.schedule import choose, heartbeat_job, installed, run_job
+from probe.admin.timers import BACKENDS, ScheduleError, TimerJob
 from probe.config import Settings
 from probe.errors import UserError
 
 _with = click.option(
-    "--with", "named", type=click.Choice(sorted(BACKENDS)), help="This timer, not the usual one."
+    "--with",
+    "named",
+    type=click.Choice(sorted(BACKENDS)),
+    help="Use this timer instead of the default one.",
 )
-# What the heartbeat needs of the run's own options, to reach the same collectors as the same key.
+# Options of the run that the heartbeat needs to reach the same collectors with the same key.
 _SHARED = ("collector", "invite", "ca_file", "lab")
 
 
 @click.group()
 def command() -> None:
-    """Run by itself, by the system's own timer.
+    """Run measurements from the system's timer.
 
     \b
-    qazprobe schedule install --every 6h     systemd, cron, launchd or Windows' own
+    qazprobe schedule install --every 6h     use systemd, cron, launchd or Task Scheduler
     qazprobe schedule install --print        only show what would be installed
     qazprobe schedule status
     qazprobe schedule remove
-    """  # noqa: D301 - click reads \b as: keep these lines
+    """  # noqa: D301 - \b tells click to keep these lines
 
 
 @command.command("install")
-@click.option("--every", default="6h", show_default=True, help="How often: 15m to 1d.")
+@click.option("--every", default="6h", show_default=True, help="Interval, 15m to 1d.")
 @click.option(
     "--heartbeat/--no-heartbeat",
     default=None,
-    help="Every five minutes too: say that this machine is here.  [default: if you allowed it]",
+    help="Also send a heartbeat every five minutes.  [default: if you allowed it]",
 )
-@click.option("--print", "show", is_flag=True, help="Show it and install nothing.")
+@click.option("--print", "show", is_flag=True, help="Only print what would be installed.")
 @_with
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def install(
     *, every: str, heartbeat: bool | None, show: bool, named: str | None, arguments: tuple[str, ...]
 ) -> None:
-    """Install a timer; what comes after `--` is given to `qazprobe run`."""
+    """Install a timer; arguments after `--` are passed to `qazprobe run`."""
     try:
-        given, settings = _understood(arguments)
-        made = [plan(arguments, config.duration(every))]
+        given, settings = _parse_run(arguments)
+        jobs = [run_job(arguments, config.duration(every))]
         obstacle = None if heartbeat is False else _obstacle(settings)
         if heartbeat and obstacle:
             raise UserError(f"no heartbeat: {obstacle}")
         if heartbeat is not False and obstacle is None:
-            made.append(_heartbeat(given))
+            jobs.append(_heartbeat(given))
         backend = choose(named)
         if show:
-            click.echo(backend.render(*made), nl=False)
+            click.echo(backend.render(*jobs), nl=False)
             return
-        backend.install(*made)
+        backend.install(*jobs)
     except (ScheduleError, config.ConfigError) as error:
         raise UserError(str(error)) from error
-    beats = ", and the heartbeat every five minutes" if len(made) > 1 else ""
-    click.echo(f"installed with {backend.name}: every {every}{beats}")
-    click.echo("remove: qazprobe schedule remove")
+    also = ", with a heartbeat every five minutes" if len(jobs) > 1 else ""
+    click.echo(f"installed with {backend.name}: every {every}{also}")
+    click.echo("to remove it: qazprobe schedule remove")
     if backend.name == "systemd":
-        click.echo("to run while you are logged out: loginctl enable-linger", err=True)
+        click.echo("to keep it running while you are logged out: loginctl enable-linger", err=True)
     _remind(obstacle)
 
 
 def _remind(obstacle: str | None) -> None:
-    """Say what is still missing for this to be of use."""
+    """Print what is still missing: consent, or the heartbeat."""
     from probe.admin import consent
 
     if consent.read(paths.find().state) is None:
-        click.echo("nothing is measured before you agree: qazprobe consent", err=True)
+        click.echo("nothing is measured until you agree: qazprobe consent", err=True)
     elif obstacle:
-        click.echo(f"without the heartbeat: {obstacle}", err=True)
+        click.echo(f"no heartbeat is sent: {obstacle}", err=True)
 
 
 def _obstacle(settings: Settings) -> str | None:
-    """Why no heartbeat would be sent, in a line, or None."""
+    """Return why no heartbeat would be sent, or None."""
     from probe.heartbeat import sender as heartbeat
 
     if not settings.upload or not settings.collector:
-        return "no collector is named to hear it"
+        return "no collector is configured to receive it"
     if not heartbeat.allowed(settings, paths.find().state):
-        return "it needs a yes of its own: qazprobe consent --heartbeat, then install again"
+        return "it needs separate consent: qazprobe consent --heartbeat, then install again"
     return None
 
 
-def _understood(arguments: Sequence[str]) -> tuple[Mapping[str, Any], Settings]:
-    """Parse options of `run` into settings; `UserError` where `run` would raise it.
+def _parse_run(arguments: Sequence[str]) -> tuple[Mapping[str, Any], Settings]:
+    """Parse options of `run` into settings; raise `UserError` where `run` would.
 
-    By the configuration and these options alone: a timer does not have this shell's environment.
+    The environment is ignored: a timer does not have the variables of this shell.
     """
     from probe.commands import run
-    from probe.runner.jobs import assign, check_options
+    from probe.runner.jobs import check_options, job_list
 
     try:
         given = run.command.make_context("run", list(arguments)).params
     except click.UsageError as error:
-        raise UserError(f"after --, for run: {error.format_message()}") from error
+        raise UserError(f"options of run after --: {error.format_message()}") from error
     run.check_stdout(given["output"], as_json=given["as_json"])
-    places, named = paths.find(), given["config_file"]
-    file = run.settings_file(places, named)
+    home, named = paths.find(), given["config_file"]
+    file = run.settings_file(home, named)
     flags = {name: given[name] for name in given if name in Settings.__struct_fields__}
     flags["upload"] = False if given["no_upload"] else None
     layers = (config.file_layer(file, must_exist=bool(named)), config.flag_layer(flags))
     settings = config.merge(layers)
     check_options(settings, file)
-    assign(given["urls"], settings, places.state, warn=_warn, touch_network=False)
-    run.client_context(settings, places.state)
+    warn = partial(click.echo, err=True)
+    job_list(given["urls"], settings, home.state, warn=warn, touch_network=False)
+    run.client_context(settings, home.state)
     return given, settings
 
 
-def _warn(line: str) -> None:
-    click.echo(line, err=True)
-
-
-def _heartbeat(given: Mapping[str, Any]) -> Plan:
-    """The heartbeat beside a run with these options."""
+def _heartbeat(given: Mapping[str, Any]) -> TimerJob:
+    """Return the heartbeat job that belongs to a run with these options."""
     words: list[str] = []
     if given["config_file"] is not None:
         words += ["--config", given["config_file"]]
@@ -127,15 +127,15 @@ def _heartbeat(given: Mapping[str, Any]) -> Plan:
         option, value = f"--{name.replace('_', '-')}", given[name]
         for one in value if isinstance(value, tuple) else (value,):
             words += [option] if one is True else [option, str(one)] if one else []
-    return schedule.heartbeat(words)
+    return heartbeat_job(words)
 
 
 @command.command("status")
 def status() -> int:
-    """Say what is installed; exit 1 when nothing is."""
+    """Show what is installed; exit 1 if nothing is."""
     found = installed()
-    for backend, said in found:
-        click.echo(f"{backend.name}: {said}")
+    for backend, state in found:
+        click.echo(f"{backend.name}: {state}")
     if not found:
         click.echo("nothing is scheduled", err=True)
     return 0 if found else 1
@@ -143,7 +143,7 @@ def status() -> int:
 
 @command.command("remove")
 def remove() -> None:
-    """Remove every timer of ours."""
+    """Remove every timer that `schedule install` made."""
     for backend, _ in installed():
         try:
             backend.remove()

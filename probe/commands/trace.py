@@ -1,4 +1,4 @@
-"""`qazprobe trace`: find where on the way a name is interfered with."""
+"""`qazprobe trace`: locate the hop at which a name is interfered with."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from probe import paths
-from probe.commands.run import load_settings, require_consent
+from probe.commands.run import check_stdout, load_settings, require_consent
 from probe.errors import Exit, UserError
 
 if TYPE_CHECKING:
@@ -17,34 +17,46 @@ if TYPE_CHECKING:
 @click.command("trace")
 @click.argument("target", metavar="TARGET")
 @click.option(
-    "--harmless", metavar="NAME", help="The name to compare with.  [default: one of ours]"
+    "--harmless", metavar="NAME", help="Control name to compare with.  [default: a bundled one]"
 )
-@click.option("--address", metavar="IP", help="Trace the way there, whatever the name resolves to.")
 @click.option(
-    "--max-hops", type=click.IntRange(1, 64), default=24, show_default=True, help="No farther."
+    "--address",
+    metavar="IP",
+    help="Trace this address instead of the one that the name resolves to.",
+)
+@click.option(
+    "--max-hops",
+    type=click.IntRange(1, 64),
+    default=24,
+    show_default=True,
+    help="Largest distance to test.",
 )
 @click.option(
     "--tries",
     type=click.IntRange(2, 10),
     default=3,
     show_default=True,
-    help="Looks with the target's name at each hop.",
+    help="Attempts with the target's name at each hop.",
 )
 @click.option(
     "--residual",
     type=click.IntRange(0, 900),
     default=0,
     metavar="SECONDS",
-    help="Wait so long for an address to be forgotten, and say how long it took.",
+    help="Wait up to this long for residual blocking to end, and report how long it took.",
 )
-@click.option("--pcap", metavar="FILE", help="Scrubbed packets of this trace; needs CAP_NET_RAW.")
-@click.option("--asn-table", metavar="FILE", help="Whose networks routers are in (iptoasn format).")
-@click.option("--resolver", metavar="IP[:PORT]", help="Ask this resolver as the system's.")
-@click.option("--ca-file", metavar="PEM", help="A laboratory's own roots; needs --lab.")
-@click.option("--lab", is_flag=True, default=None, help="All of this is a laboratory.")
-@click.option("-o", "output", metavar="FILE|-", help="Write the record there as a JSON line.")
-@click.option("--json", "as_json", is_flag=True, help="What was found, as one JSON object.")
-@click.option("--config", "config_file", metavar="FILE", help="Settings from there instead.")
+@click.option(
+    "--pcap", metavar="FILE", help="Write the scrubbed packets of this trace; needs CAP_NET_RAW."
+)
+@click.option("--asn-table", metavar="FILE", help="Table of address owners in iptoasn format.")
+@click.option("--resolver", metavar="IP[:PORT]", help="Use this resolver in place of the system's.")
+@click.option(
+    "--ca-file", metavar="PEM", help="Root certificates of a test laboratory; needs --lab."
+)
+@click.option("--lab", is_flag=True, default=None, help="This is a test laboratory.")
+@click.option("-o", "output", metavar="FILE|-", help="Write the record as a JSON line.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
+@click.option("--config", "config_file", metavar="FILE", help="Read settings from this file.")
 def command(
     target: str,
     *,
@@ -60,18 +72,17 @@ def command(
     config_file: str | None,
     **flags: object,
 ) -> Exit:
-    """Find where on the way a name is interfered with.
+    """Locate the hop at which a name is interfered with.
 
-    Offers TARGET's name, and a harmless one, with packets that cross one router, then two, and so
-    on. Says between which hops they begin to fare differently. It asks for TARGET's name dozens of
-    times in a minute, which stands out more than a run does: `docs/trace.md`.
+    Sends TARGET's name and a harmless name in packets that can cross one router, then two, and so
+    on, and reports between which hops the results begin to differ. TARGET's name is sent dozens of
+    times in a minute, which is more conspicuous than a run: see `docs/trace.md`.
     """
-    if output == "-" and as_json:
-        raise UserError("-o - and --json both want stdout; choose one")
-    places = paths.find()
-    settings = load_settings(places, config_file, flags)
+    check_stdout(output, as_json=as_json)
+    home = paths.find()
+    settings = load_settings(home, config_file, flags)
     url = _url(target)
-    require_consent(settings, places)
+    require_consent(settings, home)
     options = {
         "harmless": harmless,
         "address": address,
@@ -83,7 +94,7 @@ def command(
     import asyncio
 
     from probe import codec
-    from probe.asn_table import OwnersError, check, look_up
+    from probe.asn_table import AsnTableError, check, look_up
     from probe.runner import single_trace
     from probe.runner.output import Sink
 
@@ -91,21 +102,21 @@ def command(
         table = Path(asn_table) if asn_table else None
         check(table)
         sink = Sink.open(output)
-    except (OSError, OwnersError) as error:
+    except (OSError, AsnTableError) as error:
         raise UserError(str(error)) from error
     try:
-        traced = asyncio.run(single_trace.trace(settings, places.ready(), url, options))
+        traced = asyncio.run(single_trace.trace(settings, home.ready(), url, options))
         sink.write(codec.encode(traced.record))
     finally:
         sink.close()
     if pcap is not None:
-        _keep(pcap, traced.captures)
-    _tell(traced.record, look_up(table, _routers(traced.record)), output, as_json=as_json)
+        _write_pcap(pcap, traced.captures)
+    _show(traced.record, look_up(table, _routers(traced.record)), output, as_json=as_json)
     return Exit.DONE
 
 
 def _url(target: str) -> str:
-    """A URL, or a bare name, which means its https page."""
+    """Parse a URL, or a bare name, which stands for its https page."""
     from probe.urls import TargetError, parse_url
 
     try:
@@ -121,10 +132,10 @@ def _routers(record: "Record") -> list[str]:
     return [address for address in found if address is not None and address[0].isdigit()]
 
 
-def _keep(pcap: str, captures: tuple[bytes, ...]) -> None:
-    """Write what was captured; nothing captured is said, and is no fault."""
+def _write_pcap(pcap: str, captures: tuple[bytes, ...]) -> None:
+    """Write the captured packets; if there are none, say so without failing."""
     if not captures:
-        click.echo("qazprobe: no pcap: single packets could not be looked at", err=True)
+        click.echo("qazprobe: no pcap: packets could not be captured", err=True)
         return
     import os
 
@@ -138,10 +149,9 @@ def _keep(pcap: str, captures: tuple[bytes, ...]) -> None:
         raise UserError(f"--pcap {pcap}: {error.strerror}") from error
 
 
-def _tell(
+def _show(
     record: "Record", owners: "dict[str, Owner]", output: str | None, *, as_json: bool
 ) -> None:
-    """To whoever reads: a person, or a script."""
     from probe.escape import plain
     from probe.report import trace_text
 

@@ -1,1 +1,1 @@
-"""Saying "I am here", and keeping when nobody could hear it."""
+"""Heartbeats, and the history of intervals in which they could not be delivered."""

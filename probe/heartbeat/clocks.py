@@ -1,20 +1,18 @@
-"""Was the machine off, asleep, or cut off? Clock readings that tell the three apart afterwards.
+"""Clock readings that tell afterwards whether the machine was off, asleep or disconnected.
 
-Three clocks go differently through the same night. The monotonic clock stops in sleep, the boot
-clock does not, and the wall clock may be set. With the boot's own id they say of every gap in a
-probe's history why nothing was measured: only "awake and cut off" is evidence of a shutdown.
+The monotonic clock stops during sleep, the boot clock does not, and the wall clock may be set.
+Together with the boot id they classify each gap in a probe's history; only "awake and disconnected"
+is evidence of a shutdown.
 """
 
 import time
-from collections.abc import Sequence
 from enum import StrEnum, unique
-from itertools import pairwise
 from pathlib import Path
 
 from probe.model import Data
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-# Clocks are read one after the other; a machine under load needs a moment.
+# Seconds. Clocks are read one after the other, which takes time under load.
 TOLERANCE = 5.0
 
 
@@ -22,9 +20,9 @@ class Reading(Data, frozen=True, kw_only=True):
     """All clocks at one moment.
 
     Attributes:
-        boot: The id of this boot, or None where the system has none. It stays on this machine.
-        monotonic, booted, wall: Seconds; `booted` counts sleep and is None where unknown.
-        reached: Whether anything beyond the home answered at that moment.
+        boot: Id of this boot, or None where the system has none. It is never sent.
+        monotonic, booted, wall: Seconds; `booted` includes sleep and is None where unknown.
+        reached: Whether anything beyond the home network answered at that time.
     """
 
     boot: str | None
@@ -36,7 +34,7 @@ class Reading(Data, frozen=True, kw_only=True):
 
 @unique
 class Gap(StrEnum):
-    """What lay between two readings."""
+    """The kind of gap between two readings."""
 
     NONE = "none"
     OFF = "off"
@@ -58,7 +56,7 @@ def read(*, reached: bool) -> Reading:
 
 
 def boot_id() -> str | None:
-    """The kernel's id of this boot; it changes with every start and names nobody."""
+    """Return the kernel's id of this boot; it changes with every boot."""
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip() or None
     except OSError:
@@ -66,7 +64,7 @@ def boot_id() -> str | None:
 
 
 def slept(before: Reading, after: Reading) -> float:
-    """Seconds of sleep between two readings of one boot."""
+    """Return the seconds of sleep between two readings of one boot."""
     if before.booted is None or after.booted is None:
         return max((after.wall - before.wall) - (after.monotonic - before.monotonic), 0.0)
     passed = after.booted - before.booted
@@ -74,14 +72,14 @@ def slept(before: Reading, after: Reading) -> float:
 
 
 def same_boot(before: Reading, after: Reading) -> bool:
-    """The machine was not started again in between."""
+    """Return whether the machine was not restarted between two readings."""
     if before.boot is not None and after.boot is not None:
         return before.boot == after.boot
     return after.monotonic >= before.monotonic
 
 
 def gap(before: Reading, after: Reading, *, every: float) -> Gap:
-    """Why nothing was measured between two readings that should be `every` seconds apart."""
+    """Classify the gap between two readings that should be `every` seconds apart."""
     if not same_boot(before, after):
         return Gap.OFF
     asleep = slept(before, after)
@@ -91,12 +89,3 @@ def gap(before: Reading, after: Reading, *, every: float) -> Gap:
     if awake > 2 * every + TOLERANCE:
         return Gap.STOPPED
     return Gap.NONE if before.reached and after.reached else Gap.CUT
-
-
-def cut_seconds(readings: Sequence[Reading], *, every: float) -> float:
-    """How long this probe was awake, running, and reached nothing: what a shutdown looks like."""
-    return sum(
-        after.monotonic - before.monotonic
-        for before, after in pairwise(readings)
-        if gap(before, after, every=every) is Gap.CUT
-    )

@@ -1,9 +1,9 @@
-"""A glance at the line, when a collector did not answer: who else does, in a few kilobytes.
+"""A short reachability check (a few kilobytes) after a collector did not answer.
 
-It tells "the collector is gone" from "everything abroad is gone" from "everything is gone". Sites
-prove their names, so that a portal or a forged answer does not pass for the world. One site abroad
-is asked first, another one each time, and mostly that is the end of it; if it is silent, a second
-one and two at home are asked at once: in the dark each answer costs its whole limit.
+It distinguishes an unreachable collector from an outage of foreign sites and of all sites. Sites are
+authenticated by TLS, so that a captive portal or a forged answer does not count. One foreign site is
+probed first, in rotation, and usually suffices. If it is silent, a second foreign and two domestic
+sites are probed in parallel, because each failure takes its whole time limit.
 """
 
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from probe.experiments.operations import DnsQuery, TcpConnect, TlsHandshake
 from probe.ordering import host_of, port_of
 
 LIMIT = 4.0
-EACH = 2
+PER_CLASS = 2
 
 
 async def check_reachability(
     net: Net, sites: Sequence[Reference], turn: int
 ) -> Literal["abroad", "home", "nothing"]:
-    """How far this line reaches now; `turn` says where in the list to begin."""
-    abroad = _chosen([one for one in sites if one.foreign is not False], turn)
-    home = _chosen([one for one in sites if one.foreign is False], turn)
+    """Return how far the connection reaches now; `turn` is the rotation offset in `sites`."""
+    abroad = _choose([one for one in sites if one.foreign is not False], turn)
+    home = _choose([one for one in sites if one.foreign is False], turn)
     if abroad and await _answers(net, abroad[0].url):
         return "abroad"
     rest = abroad[1:]
@@ -32,9 +32,9 @@ async def check_reachability(
     return "home" if any(found[len(rest) :]) else "nothing"
 
 
-def _chosen(sites: Sequence[Reference], turn: int) -> list[Reference]:
-    """Two of them, in turn."""
-    return [sites[(turn + number) % len(sites)] for number in range(min(EACH, len(sites)))]
+def _choose(sites: Sequence[Reference], turn: int) -> list[Reference]:
+    """Choose up to two sites in rotation."""
+    return [sites[(turn + number) % len(sites)] for number in range(min(PER_CLASS, len(sites)))]
 
 
 async def _answers(net: Net, url: str) -> bool:

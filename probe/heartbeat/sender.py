@@ -74,7 +74,9 @@ async def heartbeats(context: ClientContext, log: Log, until: float = 0.0) -> As
         return
     again = context.settings.every is not None
     log = (lambda _: None) if context.settings.quiet else log
-    task = asyncio.create_task(_send_repeatedly(context, log) if again else send_heartbeat(context, log))
+    task = asyncio.create_task(
+        _send_repeatedly(context, log) if again else send_heartbeat(context, log)
+    )
     try:
         yield
         if not again:
@@ -112,7 +114,10 @@ async def _send_to_all(context: ClientContext, log: Log) -> bool:
     now = clocks.read(reached=True)
     urls = [one.url for one in context.collectors]
     answers = await asyncio.gather(
-        *(_deliver(context, one, HeartbeatInput(history, now, where), log) for one in context.collectors)
+        *(
+            _deliver(context, one, HeartbeatInput(history, now, where), log)
+            for one in context.collectors
+        )
     )
     received = [url for url, answered in zip(urls, answers, strict=True) if answered]
     if len(received) < len(urls):
@@ -126,7 +131,9 @@ async def _send_to_all(context: ClientContext, log: Log) -> bool:
     return len(received) == len(urls)
 
 
-async def _deliver(context: ClientContext, to: CollectorEndpoint, inputs: HeartbeatInput, log: Log) -> bool:
+async def _deliver(
+    context: ClientContext, to: CollectorEndpoint, inputs: HeartbeatInput, log: Log
+) -> bool:
     """Send the heartbeat to one collector; return whether it was received."""
     try:
         async with asyncio.timeout(SECONDS), CollectorClient(to) as client:

@@ -1,10 +1,10 @@
-"""When this machine was on and who answered then: kept until every collector has heard of it.
+"""Intervals in which the machine was on but a collector did not receive its heartbeats.
 
-A collector that hears nothing cannot tell a cut line from a machine that is off. So each heartbeat
-that is not heard leaves a note: on, awake, and this is what still answered. Notes that say the same
-without a gap between them are one stay, so that a week of darkness is a line, and they are told by
-their age, so that no clock need be right. What lies between two stays the machine was off, asleep
-or not running: that is told by leaving it out.
+Without heartbeats a collector cannot tell a disconnected machine from one that is switched off. So
+each undelivered heartbeat extends an interval that records what was still reachable. Adjacent
+heartbeats with the same result are one interval, so that a week of outage is one entry. Intervals
+are sent by age, so that no clock need be right. Time outside the intervals means: off, asleep or not
+running. They are kept until every collector has received them.
 """
 
 from collections.abc import Collection
@@ -13,26 +13,26 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from probe.api_types import Unheard
+from probe.api_types import MissedInterval
 from probe.heartbeat import clocks
 from probe.heartbeat.clocks import Gap, Reading
 from probe.model import Data
 
 EVERY = 300.0
-# A shutdown lasts a week; whoever was away for longer has nothing to add.
+# A shutdown lasts about a week; older intervals are not useful.
 KEPT_SECONDS = 14 * 86_400.0
-KEPT = 400
-TOLD = 200
+MAX_INTERVALS = 400
+MAX_INTERVALS_SENT = 200
 
 Reach = Literal["abroad", "home", "nothing"]
 
 
 class Interval(Data, frozen=True, kw_only=True):
-    """A time in which the machine was on and some collector did not hear it.
+    """A time in which the machine was on and some collector did not receive its heartbeats.
 
     Attributes:
-        began, ended: All clocks at its first and at its last note.
-        country, asn: Of the network it was on, where that is known.
+        began, ended: All clocks at its first and last heartbeat.
+        country, asn: Of the network, where known.
     """
 
     began: Reading
@@ -43,19 +43,19 @@ class Interval(Data, frozen=True, kw_only=True):
 
 
 class UptimeHistory(Data, frozen=True, kw_only=True):
-    """What is kept between heartbeats.
+    """State between heartbeats; the file keeps the names `stays` and `heard`.
 
     Attributes:
-        last: All clocks at the newest heartbeat, heard or not.
-        heard: By collector, when it last heard us.
+        last: All clocks at the newest heartbeat, delivered or not.
+        delivered: By collector, the time up to which it has our history.
     """
 
     last: Reading | None = None
-    stays: tuple[Interval, ...] = ()
-    heard: dict[str, Reading] = msgspec.field(default_factory=dict)
+    intervals: tuple[Interval, ...] = msgspec.field(default=(), name="stays")
+    delivered: dict[str, Reading] = msgspec.field(default_factory=dict, name="heard")
 
 
-def noted(
+def with_interval(
     history: UptimeHistory,
     now: Reading,
     reach: Reach,
@@ -63,86 +63,89 @@ def noted(
     country: str | None = None,
     asn: int | None,
 ) -> UptimeHistory:
-    """With a heartbeat that some collector did not hear.
+    """Return the history with a heartbeat that some collector did not receive.
 
-    A look that finds nothing just after a start or sleep says nothing: the line is coming up.
+    If nothing is reachable just after a boot or sleep, no interval is recorded: the connection may
+    still be coming up.
     """
-    if reach == "nothing" and _just_woken(history.last, now):
+    gap = None if history.last is None else clocks.gap(history.last, now, every=EVERY)
+    if reach == "nothing" and gap in {Gap.OFF, Gap.ASLEEP}:
         return replace(history, last=now)
-    stays = history.stays
-    newest = stays[-1] if stays else None
+    intervals = history.intervals
+    newest = intervals[-1] if intervals else None
     same = newest is not None and (newest.reach, newest.country, newest.asn) == (
         reach,
         country,
         asn,
     )
-    if newest is not None and same and newest.ended == history.last and _joined(newest.ended, now):
-        stays = (*stays[:-1], replace(newest, ended=now))
+    if newest is not None and same and newest.ended == history.last and gap in {Gap.NONE, Gap.CUT}:
+        intervals = (*intervals[:-1], replace(newest, ended=now))
     else:
-        stays = (*stays, Interval(began=now, ended=now, reach=reach, country=country, asn=asn))
-    return replace(history, last=now, stays=stays[-KEPT:])
-
-
-def _just_woken(before: Reading | None, now: Reading) -> bool:
-    return before is not None and clocks.gap(before, now, every=EVERY) in {Gap.OFF, Gap.ASLEEP}
-
-
-def _joined(before: Reading, after: Reading) -> bool:
-    """The machine was on and awake from one note to the next."""
-    return clocks.gap(before, after, every=EVERY) in {Gap.NONE, Gap.CUT}
+        intervals = (
+            *intervals,
+            Interval(began=now, ended=now, reach=reach, country=country, asn=asn),
+        )
+    return replace(history, last=now, intervals=intervals[-MAX_INTERVALS:])
 
 
 def age(of: Reading, now: Reading) -> float:
-    """Seconds from a reading to now: by a clock that nobody can set, where the boot is the same."""
+    """Return the seconds from a reading to now, by the boot clock if the boot is the same."""
     if clocks.same_boot(of, now) and of.booted is not None and now.booted is not None:
         return now.booted - of.booted
     return now.wall - of.wall
 
 
-def unheard(history: UptimeHistory, collector: str, now: Reading) -> tuple[Unheard, ...]:
-    """What this collector has not been told yet, oldest first."""
-    heard = history.heard.get(collector)
-    newest = age(heard, now) if heard is not None else KEPT_SECONDS
+def unheard(history: UptimeHistory, collector: str, now: Reading) -> tuple[MissedInterval, ...]:
+    """Return the intervals that this collector does not have yet, oldest first."""
+    delivered = history.delivered.get(collector)
+    newest = age(delivered, now) if delivered is not None else KEPT_SECONDS
     found = [
-        Unheard(
-            since=round(min(age(stay.began, now), newest), 1),
-            until=round(max(age(stay.ended, now), 0.0), 1),
-            reach=stay.reach,
-            country=stay.country,
-            asn=stay.asn,
+        MissedInterval(
+            since=round(min(age(interval.began, now), newest), 1),
+            until=round(max(age(interval.ended, now), 0.0), 1),
+            reach=interval.reach,
+            country=interval.country,
+            asn=interval.asn,
         )
-        for stay in history.stays
-        if age(stay.ended, now) < newest
+        for interval in history.intervals
+        if age(interval.ended, now) < newest
     ]
-    return tuple(one for one in found if 0 <= one.until <= one.since)[:TOLD]
+    return tuple(one for one in found if 0 <= one.until <= one.since)[:MAX_INTERVALS_SENT]
 
 
-def heard_by(history: UptimeHistory, collectors: Collection[str], now: Reading) -> UptimeHistory:
-    """With what these collectors heard just now."""
-    told = {one: _told_until(history, one, now) for one in collectors}
-    return replace(history, last=now, heard={**history.heard, **told})
+def with_delivery(
+    history: UptimeHistory, collectors: Collection[str], now: Reading
+) -> UptimeHistory:
+    """Return the history after these collectors received a heartbeat."""
+    until = {one: _delivered_until(history, one, now) for one in collectors}
+    return replace(history, last=now, delivered={**history.delivered, **until})
 
 
-def _told_until(history: UptimeHistory, collector: str, now: Reading) -> Reading:
-    """How far a collector knows by now; a very broken history is told in several heartbeats."""
-    heard = history.heard.get(collector)
-    newest = age(heard, now) if heard is not None else KEPT_SECONDS
-    waiting = [stay for stay in history.stays if age(stay.ended, now) < newest]
-    return waiting[TOLD - 1].ended if len(waiting) > TOLD else now
+def _delivered_until(history: UptimeHistory, collector: str, now: Reading) -> Reading:
+    """Return the time up to which a collector has the history.
+
+    A history of many intervals is sent over several heartbeats.
+    """
+    delivered = history.delivered.get(collector)
+    newest = age(delivered, now) if delivered is not None else KEPT_SECONDS
+    waiting = [interval for interval in history.intervals if age(interval.ended, now) < newest]
+    return waiting[MAX_INTERVALS_SENT - 1].ended if len(waiting) > MAX_INTERVALS_SENT else now
 
 
-def tidied(history: UptimeHistory, collectors: Collection[str], now: Reading) -> UptimeHistory:
-    """Without what is too old, and what every collector of today knows."""
-    known = {one: history.heard[one] for one in collectors if one in history.heard}
+def pruned(history: UptimeHistory, collectors: Collection[str], now: Reading) -> UptimeHistory:
+    """Return the history without intervals that are too old or that every collector has."""
+    known = {one: history.delivered[one] for one in collectors if one in history.delivered}
     oldest = max((age(one, now) for one in known.values()), default=KEPT_SECONDS)
     oldest = oldest if len(known) == len(collectors) else KEPT_SECONDS
     limit = min(oldest, KEPT_SECONDS)
-    stays = tuple(stay for stay in history.stays if 0 <= age(stay.ended, now) < limit)
-    return replace(history, stays=stays, heard=known)
+    intervals = tuple(
+        interval for interval in history.intervals if 0 <= age(interval.ended, now) < limit
+    )
+    return replace(history, intervals=intervals, delivered=known)
 
 
 def slept(history: UptimeHistory, now: Reading) -> float | None:
-    """Seconds of sleep since the last heartbeat; None after a start of the machine."""
+    """Return the seconds of sleep since the last heartbeat; None after a boot."""
     last = history.last
     if last is None or not clocks.same_boot(last, now):
         return None

@@ -1,7 +1,7 @@
-"""The certificate that came next to the site's own, fact by fact, and what the difference means.
+"""Compare the received certificate with the site's own, field by field, and explain the result.
 
-For somebody who has never looked at a certificate. Nothing is judged here: that it was forged is
-the verdict's word, and without that word nothing is said.
+The text is for readers who do not know certificates. Whether the certificate is forged is decided
+by the verdict alone; without a verdict of `tls.mitm` there is no output.
 """
 
 import binascii
@@ -24,8 +24,8 @@ _MINE = frozenset({Role.TARGET, Role.NEUTRAL})
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One leaf, where it was served, and its bytes where they are at hand."""
+class ServedLeaf:
+    """A leaf certificate: the step that received it, its trust, source, and DER bytes if known."""
 
     step: Tls
     trust: Trust
@@ -34,57 +34,55 @@ class Shown:
 
 
 def differences(record: Record) -> Iterator[str]:
-    """Both certificates and what tells them apart; nothing when none was forged."""
+    """Yield lines about both certificates and their differences; none unless one was forged."""
     verdict = record.verdict
     if verdict is None or Mechanism.TLS_MITM not in verdict.mechanisms:
         return
-    came = forged(record)
-    if came is None:
+    received = forged_certificate(record)
+    if received is None:
         return
-    own = true(record, came)
-    yield from _facts(came, own)
+    genuine = genuine_certificate(record, received)
+    yield from _facts(received, genuine)
     yield ""
-    yield from _what_differs(came, own)
+    yield from _what_differs(received, genuine)
     yield ""
-    yield from _meaning(came)
+    yield from _meaning(received)
 
 
-def forged(record: Record) -> Shown | None:
-    """The last certificate that came for the target's name and that no browser trusts."""
+def forged_certificate(record: Record) -> ServedLeaf | None:
+    """Return the last certificate received for the target's name that no browser trusts."""
     for step in reversed(record.steps):
         if isinstance(step, Tls) and step.role in _MINE and step.trust and step.chain:
             if step.trust.valid or step.trust.anchored:
                 continue
-            return Shown(step, step.trust, step.address, _der(record.certs, step))
+            return ServedLeaf(step, step.trust, step.address, _der(record.certs, step))
     return None
 
 
-def true(record: Record, came: Shown) -> Shown | None:
-    """The site's own certificate: what came another way, else what a control was served."""
+def genuine_certificate(record: Record, received: ServedLeaf) -> ServedLeaf | None:
+    """Return the site's own certificate: received another way here, else by a control."""
     for step in reversed(record.steps):
-        if not isinstance(step, Tls) or step.sni != came.step.sni or step.trust is None:
+        if not isinstance(step, Tls) or step.sni != received.step.sni or step.trust is None:
             continue
         if step.trust.anchored and step.trust.named:
-            return Shown(step, step.trust, _another_way(step), _der(record.certs, step))
-    seen = [(control, s) for control in record.control for s in control.steps]
+            way = _WAYS.get(step.hello)
+            where = f"here, at {step.address}{f', {way}' if way else ''}"
+            return ServedLeaf(step, step.trust, where, _der(record.certs, step))
+    observed = [(control, s) for control in record.control for s in control.steps]
     for wanted in (True, False):
-        for control, step in seen:
-            if not isinstance(step, Tls) or step.sni != came.step.sni or step.trust is None:
+        for control, step in observed:
+            if not isinstance(step, Tls) or step.sni != received.step.sni or step.trust is None:
                 continue
-            if step.trust.valid is wanted and step.chain and not same_leaf(step, came.step):
-                return Shown(step, step.trust, told(control), _der(control.certs, step))
+            if step.trust.valid is wanted and step.chain and not same_leaf(step, received.step):
+                where = control_label(control)
+                return ServedLeaf(step, step.trust, where, _der(control.certs, step))
     return None
 
 
-def told(control: Control) -> str:
-    """Whose look it was, and when."""
+def control_label(control: Control) -> str:
+    """Return how a control measurement is cited: when it was made, relative to the record."""
     side = "before" if control.age < 0 else "after"
     return f"a control, {seconds(abs(control.age))} {side}"
-
-
-def _another_way(step: Tls) -> str:
-    way = _WAYS.get(step.hello)
-    return f"here, at {step.address}{f', {way}' if way else ''}"
 
 
 def _der(certs: Mapping[str, str], step: Tls) -> bytes | None:
@@ -94,27 +92,28 @@ def _der(certs: Mapping[str, str], step: Tls) -> bytes | None:
         return None
 
 
-def _facts(came: Shown, own: Shown | None) -> Iterator[str]:
-    """Each fact of one above the same fact of the other."""
-    yield f"this came      from {came.where}"
-    yield f"the site's own {own.where if own else 'was not seen: nobody looked from elsewhere'}"
-    mine, other = _told(came), _told(own) if own else {}
-    for name, value in mine.items():
-        known = other.get(name, "")
-        same = " (the same)" if value == known and value else ""
+def _facts(received: ServedLeaf, genuine: ServedLeaf | None) -> Iterator[str]:
+    """Yield each field of the received certificate above the same field of the site's own."""
+    yield f"received        from {received.where}"
+    missing = "not seen: there is no control measurement of it"
+    yield f"the site's own  {genuine.where if genuine else missing}"
+    here, elsewhere = _fields(received), _fields(genuine) if genuine else {}
+    for name, value in here.items():
+        other = elsewhere.get(name, "")
+        same = " (the same)" if value == other and value else ""
         yield f"{name}{same}"
-        yield f"  this came      {value or 'not known'}"
-        if own is not None and not same:
-            yield f"  the site's own {known or 'not known'}"
+        yield f"  received        {value or 'unknown'}"
+        if genuine is not None and not same:
+            yield f"  the site's own  {other or 'unknown'}"
 
 
-def _told(shown: Shown) -> dict[str, str]:
-    trust = shown.trust
+def _fields(leaf: ServedLeaf) -> dict[str, str]:
+    trust = leaf.trust
     return {
-        "made for": trust.subject,
+        "issued for": trust.subject,
         "signed by": trust.issuer,
         "valid": f"{_day(trust.not_before)} to {_day(trust.not_after)}",
-        "public key": _key(shown),
+        "public key": _key(leaf),
         "serial number": trust.serial,
         "in public logs": "" if trust.logged is None else ("yes" if trust.logged else "no"),
         "browsers": _trusted(trust),
@@ -125,10 +124,10 @@ def _day(text: str | None) -> str:
     return (text or "?").replace("T", " ").replace("Z", " UTC")
 
 
-def _key(shown: Shown) -> str:
-    facts = leaf_facts(shown.der) if shown.der is not None else None
+def _key(leaf: ServedLeaf) -> str:
+    facts = leaf_facts(leaf.der) if leaf.der is not None else None
     kind = f"RSA, {facts.key_bits} bits, " if facts and facts.key_bits else ""
-    return f"{kind}sha256 {shown.trust.leaf_key}" if shown.trust.leaf_key else ""
+    return f"{kind}sha256 {leaf.trust.leaf_key}" if leaf.trust.leaf_key else ""
 
 
 def _trusted(trust: Trust) -> str:
@@ -138,43 +137,43 @@ def _trusted(trust: Trust) -> str:
     return f"do not trust it: {why}"
 
 
-def _what_differs(came: Shown, own: Shown | None) -> Iterator[str]:
+def _what_differs(received: ServedLeaf, genuine: ServedLeaf | None) -> Iterator[str]:
     yield "What differs:"
-    if own is None:
-        yield "- There is nothing to compare with: the site's own certificate was not seen."
+    if genuine is None:
+        yield "- Nothing to compare with: the site's own certificate was not seen."
         return
-    if came.trust.leaf_key != own.trust.leaf_key:
-        yield "- The key is another: whoever answered here does not hold the site's."
-    if came.trust.issuer != own.trust.issuer:
-        yield "- The signer is another, and no browser knows the one who signed what came here."
-    copy, origin = trust_facts(came.trust), trust_facts(own.trust)
+    if received.trust.leaf_key != genuine.trust.leaf_key:
+        yield "- The key differs: the server that answered here does not have the site's key."
+    if received.trust.issuer != genuine.trust.issuer:
+        yield "- The issuer differs, and no browser trusts the issuer of the received certificate."
+    copy, origin = trust_facts(received.trust), trust_facts(genuine.trust)
     if copy is None or origin is None:
         return
     found = marks(copy, origin)
     if Mark.DATES in found and (off := shifted_by(copy, origin)) is not None:
         hours = off.total_seconds() / 3600
-        yield f"- Its dates are the true ones, moved by {hours:+g} hours: it is a copy."
+        yield f"- Its dates are the genuine ones, shifted by {hours:+g} hours: it is a copy."
     elif (copy.not_before, copy.not_after) == (origin.not_before, origin.not_after):
-        yield "- Its dates are the true ones to the second: it is a copy."
+        yield "- Its dates equal the genuine ones to the second: it is a copy."
     if Mark.SERIAL in found:
-        yield "- Its serial number is the true one but for the end: it is a copy."
+        yield "- Its serial number equals the genuine one except at the end: it is a copy."
     if Mark.EXTENSIONS in found:
-        yield "- What the true one carries besides names was left out."
+        yield "- Extensions of the genuine certificate other than names are missing."
     if Mark.UNLOGGED in found:
-        yield "- The true one stands in public logs, this one in none."
+        yield "- The genuine certificate is in public logs; the received one is in none."
 
 
-def _meaning(came: Shown) -> Iterator[str]:
+def _meaning(received: ServedLeaf) -> Iterator[str]:
     yield "What it means:"
-    yield "- Somebody between this line and the site answered in its place. Whoever accepts this"
-    yield "  certificate lets them read and change everything: passwords, messages, pages."
-    authority = came.trust.authority
+    yield "- A system between this machine and the site answered in the site's place. If you accept"
+    yield "  this certificate, its operator can read and change passwords, messages and pages."
+    authority = received.trust.authority
     if authority is None:
-        yield "- Nobody known signed it. The one who did can be told by the key, not by a name."
+        yield "- The issuer is not a known interceptor. Identify it by its key, not by its name."
     elif authority.proof == "verified":
         yield f"- It was signed with a key that is known for interception: {authority.id}."
-        yield "  Nobody else can make such a signature."
+        yield "  Only the holder of that key can make this signature."
     else:
-        yield f"- It bears the name of {authority.id}, with a key not seen before: a new one of"
-        yield "  that family, or somebody who borrows its name. A name alone proves nothing."
-    yield "- Nothing of yours went over it: at most one request for the page, without cookies."
+        yield f"- It has the name of {authority.id} but an unknown key: a new key of the same"
+        yield "  operator, or an imitation. A name alone proves nothing."
+    yield "- None of your data was sent: at most one request for the page, without cookies."

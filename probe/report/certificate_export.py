@@ -1,7 +1,7 @@
-"""Write the certificates of a record as PEM files, the forged chain next to the true one.
+"""Write the certificates of a record as PEM files, the forged chain next to the genuine one.
 
-Rule: a file holds exactly what was served, in the order it was served, and says in its first lines
-where it came from, so that it can be handed to somebody who trusts nobody.
+Rule: a file holds exactly what was served, in the order it was served, and names its source in the
+first line, so that a third party can verify it.
 """
 
 import base64
@@ -19,7 +19,7 @@ from probe.model import Quic, Record, Role, Tls
 
 @dataclass(frozen=True, slots=True)
 class ServedChain:
-    """One chain that was served for the target, and whether it proved the name."""
+    """A chain that was served for the target, and whether it was trusted for the name."""
 
     digests: tuple[str, ...]
     trusted: bool
@@ -27,9 +27,12 @@ class ServedChain:
 
 
 def export(record: Record, others: Iterable[Record], folder: Path) -> list[Path]:
-    """Write every chain of this record and its controls; else a trusted one from other records."""
+    """Write every chain of this record and of its controls.
+
+    If none of them is trusted, add the first trusted chain of `others`.
+    """
     certs = dict(record.certs)
-    found = [*_chains(record), *_elsewhere(record)]
+    found = [*_chains(record), *_control_chains(record)]
     for control in record.control:
         certs.update({name: text for name, text in control.certs.items() if name not in certs})
     if not any(chain.trusted for chain in found):
@@ -39,15 +42,13 @@ def export(record: Record, others: Iterable[Record], folder: Path) -> list[Path]
                 certs.update(other.certs)
                 found.append(trusted[0])
                 break
-    return [file for file in _write(found, certs, folder) if file is not None]
+    return list(_write(found, certs, folder))
 
 
-def _write(
-    chains: Iterable[ServedChain], certs: Mapping[str, str], folder: Path
-) -> Iterator[Path | None]:
+def _write(chains: Iterable[ServedChain], certs: Mapping[str, str], folder: Path) -> Iterator[Path]:
     counts = {True: 0, False: 0}
-    once = {chain.digests: chain for chain in reversed(list(chains))}
-    for chain in reversed(list(once.values())):
+    unique = {chain.digests: chain for chain in reversed(list(chains))}
+    for chain in reversed(list(unique.values())):
         blocks = [block for digest in chain.digests if (block := _block(certs.get(digest), digest))]
         if not blocks:
             continue
@@ -60,32 +61,35 @@ def _write(
 
 def _chains(record: Record) -> Iterator[ServedChain]:
     for step in record.steps:
-        if isinstance(step, Tls | Quic) and step.chain and _is_ours(step):
+        if isinstance(step, Tls | Quic) and step.chain and _is_for_target(step):
             trusted = bool(step.trust and step.trust.valid)
             what = f"served for {step.sni or '(no name)'} by {step.address}"
             note = f"{what}, record {record.id}, {record.started_at}"
             yield ServedChain(step.chain, trusted, plain(note))
 
 
-def _is_ours(step: Tls | Quic) -> bool:
-    """Served for the target, there or in place of an unrelated server's own certificate."""
+def _is_for_target(step: Tls | Quic) -> bool:
+    """Whether the chain was served for the target.
+
+    At a neutral server it was, unless it is that server's own certificate.
+    """
     own = step.trust is not None and step.trust.anchored
     return step.role is Role.TARGET or (step.role is Role.NEUTRAL and not own)
 
 
-def _elsewhere(record: Record) -> Iterator[ServedChain]:
-    """What controls were served for the same names: of each only the leaf travels."""
+def _control_chains(record: Record) -> Iterator[ServedChain]:
+    """Yield what controls were served for the same names; controls report the leaf only."""
     for control in record.control:
         for step in control.steps:
             if isinstance(step, Tls | Quic) and step.chain and step.chain[0] in control.certs:
                 trusted = bool(step.trust and step.trust.valid)
                 what = f"served for {step.sni or '(no name)'} by {step.address} to a control"
-                note = f"{what}, its record {control.id}, the leaf alone"
+                note = f"{what}, its record {control.id}, leaf only"
                 yield ServedChain(step.chain[:1], trusted, plain(note))
 
 
 def _block(text: str | None, digest: str) -> str:
-    """One certificate, if its bytes are the ones that were recorded."""
+    """Return one certificate as PEM; empty if its bytes do not match the recorded digest."""
     try:
         der = base64.b64decode(text or "", validate=True)
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""What a run says to a person: results on stdout, everything else on stderr, nothing when quiet."""
+"""Output of a run: results on stdout, messages on stderr, problems only when quiet."""
 
 import sys
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ from probe.stdout import STDOUT, silence_stdout
 
 @dataclass(slots=True)
 class Console:
-    """Who is told what.
+    """Prints results and messages.
 
     Attributes:
-        quiet: Say only what somebody has to act on.
-        json: Summaries of records as JSON lines on stdout, in place of a table.
-        output: Where `-o` writes; `-` leaves stdout to the records.
+        quiet: Print problems only.
+        json: Print record summaries as JSON lines instead of a table.
+        output: Destination of `-o`; `-` reserves stdout for the records.
     """
 
     quiet: bool = False
@@ -26,28 +26,28 @@ class Console:
     records: list[Record] = field(default_factory=list)
 
     def warn(self, text: str) -> None:
-        """Something a person may have to act on."""
+        """Print a problem that the user may have to act on."""
         _stderr(f"qazprobe: {plain(text, 500)}")
 
     def note(self, text: str) -> None:
-        """Something that is merely good to know."""
+        """Print information, unless quiet."""
         if not self.quiet:
             _stderr(text)
 
     @property
     def wants_table(self) -> bool:
-        """Stdout is free for a table, and somebody wants to read it."""
+        """Whether the table is wanted and stdout is free for it."""
         return not (self.quiet or self.json or self.output == STDOUT)
 
     def show_record(self, record: Record) -> None:
-        """A finished record."""
+        """Print a finished record's summary, or keep the record for the table."""
         if self.json:
             _stdout(msgspec.json.encode(summary(record)).decode())
         if self.wants_table and record.experiment != "run":
             self.records.append(msgspec.structs.replace(record, steps=(), certs={}, control=()))
 
     def table(self, run: Record) -> None:
-        """Everything that was seen, at the end."""
+        """Print the table of all records, at the end of a run."""
         if not self.wants_table:
             return
         from probe.report.table import render
@@ -57,8 +57,8 @@ class Console:
 
 
 def summary(record: Record) -> dict[str, object]:
-    """One record in a line: what a script wants to know of it."""
-    said: dict[str, object] = {
+    """Return the summary of one record for a script."""
+    fields: dict[str, object] = {
         "id": record.id,
         "run": record.run,
         "experiment": record.experiment,
@@ -67,7 +67,7 @@ def summary(record: Record) -> dict[str, object]:
     }
     if record.verdict is not None:
         verdict = record.verdict
-        said |= {
+        fields |= {
             "outcome": verdict.outcome,
             "mechanisms": verdict.mechanisms,
             "stage": verdict.stage,
@@ -75,12 +75,12 @@ def summary(record: Record) -> dict[str, object]:
             "reason": verdict.rules[0].reason if verdict.rules else None,
         }
     if record.facts is not None:
-        said["facts"] = record.facts
-    return said
+        fields["facts"] = record.facts
+    return fields
 
 
 def _stderr(text: str) -> None:
-    # Whoever closed stderr does not want to be told.
+    # A closed stderr is not an error.
     try:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()

@@ -1,7 +1,7 @@
-"""One record in plain words: what was found, why we think so, and what was seen, step by step.
+"""Explain one record in plain text: the finding, the reasons, and the observations step by step.
 
-The text is made of sections of plain lines, so that the terminal and the HTML report say the same.
-Nothing here is made safe for either: whoever shows it does that (`sanitise.py`, `html.escape`).
+The text is made of sections of plain lines that the terminal and the HTML report share. It is not
+escaped: the caller does that (`escape.plain`, `html.escape`).
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from probe.model import (
     Trust,
     Verdict,
 )
-from probe.report.certificate_diff import differences, told
+from probe.report.certificate_diff import control_label, differences
 from probe.report.glossary import FAILURES, MECHANISMS, OUTCOMES, TRUST, amount, seconds
 
 _ROLES = {
@@ -43,46 +43,47 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A record, explained: one sentence, then sections."""
+    """An explained record: one sentence, then sections."""
 
     headline: str
     sections: tuple[Section, ...]
 
 
 def explain(record: Record) -> Explanation:
-    """Everything a record says, for a person."""
+    """Explain a record to a person."""
     sections = (
         Section("Measured", tuple(_about(record))),
-        Section("How", tuple(_how(record.verdict))),
-        Section("Why we think so", tuple(_why(record.verdict))),
-        Section("The certificate that came, and the site's own", tuple(differences(record))),
-        Section("Names", tuple(_names(record.steps))),
+        Section("Mechanisms", tuple(_how(record.verdict))),
+        Section("Reasons", tuple(_why(record.verdict))),
+        Section("The received certificate and the site's own", tuple(differences(record))),
+        Section("DNS answers", tuple(_names(record.steps))),
         Section("Certificates", tuple(_certificates(record))),
-        Section("What was seen, in order", tuple(_timeline(record.steps))),
-        Section("What a control saw elsewhere", tuple(_controls(record.control))),
+        Section("Observations in order", tuple(_timeline(record.steps))),
+        Section("Control measurements", tuple(_controls(record.control))),
     )
     return Explanation(headline(record), tuple(one for one in sections if one.lines))
 
 
 def headline(record: Record) -> str:
-    """One sentence: which site, what became of it, how sure."""
+    """Return one sentence: target, outcome, confidence."""
     if record.verdict is None:
         return f"{record.input}: no verdict"
     verdict = record.verdict
-    sure = f"{verdict.confidence:.0%} sure, {verdict.stage}"
-    return f"{record.input} {OUTCOMES[verdict.outcome]} ({verdict.outcome}, {sure})."
+    certainty = f"{verdict.confidence:.0%} confidence, {verdict.stage}"
+    return f"{record.input} {OUTCOMES[verdict.outcome]} ({verdict.outcome}, {certainty})."
 
 
 def _about(record: Record) -> Iterator[str]:
     yield f"at {record.started_at}, in {seconds(record.elapsed)}"
-    yield f"from {place(record.vantage.country, record.vantage.asn, record.vantage.network)}"
+    vantage = record.vantage
+    yield f"from {network_label(vantage.country, vantage.asn, vantage.network)}"
     if record.lab:
-        yield "in a laboratory: this says nothing about the real internet"
+        yield "in a test laboratory: says nothing about the real internet"
     yield f"record {record.id} of run {record.run}"
 
 
-def place(country: str | None, asn: int | None, network: str | None) -> str:
-    """Where a record was made, as far as it says."""
+def network_label(country: str | None, asn: int | None, network: str | None) -> str:
+    """Return the network of a vantage point in words, as far as it is known."""
     known = (network, f"AS{asn}" if asn else None, country)
     return ", ".join(part for part in known if part) or "an unknown network"
 
@@ -94,8 +95,8 @@ def _how(verdict: Verdict | None) -> Iterator[str]:
 
 def _why(verdict: Verdict | None) -> Iterator[str]:
     for hit in verdict.rules if verdict else ():
-        rests = f"; steps {', '.join(map(str, hit.steps))}" if hit.steps else ""
-        yield f"{hit.reason or hit.id} [{hit.id}{rests}]"
+        steps = f"; steps {', '.join(map(str, hit.steps))}" if hit.steps else ""
+        yield f"{hit.reason or hit.id} [{hit.id}{steps}]"
 
 
 def _names(steps: Steps) -> Iterator[str]:
@@ -107,7 +108,7 @@ def _names(steps: Steps) -> Iterator[str]:
             if not step.replies:
                 yield f"{_resolver(step)} for {step.name} {step.type}: {_failure(step)}"
             if len(step.replies) > 1:
-                yield f"  {len(step.replies)} answers came to this one question"
+                yield f"  {len(step.replies)} answers to this one query"
 
 
 def _certificates(record: Record) -> Iterator[str]:
@@ -119,7 +120,7 @@ def _certificates(record: Record) -> Iterator[str]:
             if step.trust and step.chain[0] not in here:
                 here[step.chain[0]] = step.trust
                 yield from _certificate(
-                    f"Served elsewhere ({told(control)})", step.chain[0], step.trust
+                    f"Served elsewhere ({control_label(control)})", step.chain[0], step.trust
                 )
 
 
@@ -130,15 +131,14 @@ def _chains(steps: Steps) -> Iterator[Tls | Quic]:
 
 
 def _certificate(where: str, digest: str, trust: Trust) -> Iterator[str]:
-    why = "trusted by browsers" if trust.valid else _distrust(trust)
-    yield f"{where}: {why}"
+    yield f"{where}: {'trusted by browsers' if trust.valid else _distrust(trust)}"
     yield f"  for    {trust.subject or '(no subject)'}"
     yield f"  by     {trust.issuer or '(no issuer)'}"
     if trust.authority is not None:
-        sure = "verified by its key" if trust.authority.proof == "verified" else "by name only"
-        yield f"  known  {trust.authority.id} ({trust.authority.kind} authority, {sure})"
+        proof = "verified by its key" if trust.authority.proof == "verified" else "by name only"
+        yield f"  known  {trust.authority.id} ({trust.authority.kind} authority, {proof})"
     if trust.local:
-        yield "  local  its issuer is installed on this machine"
+        yield "  local  the issuer is installed on this machine"
     yield f"  valid  {trust.not_before or '?'} to {trust.not_after or '?'}"
     yield f"  sha256 {digest}"
 
@@ -151,17 +151,13 @@ def _timeline(steps: Steps) -> Iterator[str]:
     for step in steps:
         again = f", attempt {step.try_}" if step.try_ > 1 else ""
         role = f", {_ROLES[step.role]}" if step.role in _ROLES else ""
-        yield f"{step.id:>3}  +{step.at:7.2f} s  {sentence(step)}{role}{again}{_reach(step)}"
-
-
-def _reach(step: Step) -> str:
-    """How far its packets were let go, in a trace."""
-    ttl = step.travel.ttl if step.travel is not None else None
-    return "" if ttl is None else f", as far as hop {ttl}"
+        ttl = step.travel.ttl if step.travel is not None else None
+        hop = "" if ttl is None else f", TTL {ttl}"
+        yield f"{step.id:>3}  +{step.at:7.2f} s  {sentence(step)}{role}{again}{hop}"
 
 
 def sentence(step: Step) -> str:
-    """What one step did and what came of it."""
+    """Return what one step did and its result."""
     if step.failure is not None:
         return f"{_asked(step)}: {_failure(step)} after {seconds(step.elapsed)}{_extra(step)}"
     return f"{_asked(step)}: {_answer(step)} in {seconds(step.elapsed)}"
@@ -174,15 +170,15 @@ def _asked(step: Step) -> str:  # noqa: PLR0911 - one return for each kind of st
         case Tcp():
             return f"connected to {step.address} port {step.port}"
         case Tls():
-            return f"offered the name {step.sni or '(none)'} to {step.address} over TLS"
+            return f"TLS handshake with {step.address} for the name {step.sni or '(none)'}"
         case Http():
-            return f"asked {step.address} for {step.url}"
+            return f"requested {step.url} from {step.address}"
         case Quic():
-            return f"offered the name {step.sni or '(none)'} to {step.address} over QUIC"
+            return f"QUIC handshake with {step.address} for the name {step.sni or '(none)'}"
         case Transfer():
-            return f"timed a transfer from {step.address} as {step.sni or '(no name)'}"
+            return f"timed transfer from {step.address} under the name {step.sni or '(none)'}"
         case Ping():
-            return f"looked for the {step.what}"
+            return f"probed for: {step.what}"
 
 
 def _answer(step: Step) -> str:
@@ -191,16 +187,16 @@ def _answer(step: Step) -> str:
             return ", ".join(step.addresses) or "answered without an address"
         case Tls() | Quic():
             trust = step.trust
-            sure = "" if trust is None else ", proven" if trust.valid else f", {_distrust(trust)}"
-            return f"answered{sure}"
+            proof = "" if trust is None else "trusted" if trust.valid else _distrust(trust)
+            return f"completed, {proof}" if proof else "completed"
         case Http():
             title = f", titled “{step.title}”" if step.title else ""
-            onward = f", sent on to {step.location}" if step.location else ""
+            onward = f", redirected to {step.location}" if step.location else ""
             return f"{step.status or 'no HTTP'}, {amount(step.received_bytes)}{title}{onward}"
         case Transfer() if step.ended == "budget":
-            return "not begun: the day's byte budget was spent"
+            return "not started: the daily byte quota was used up"
         case Transfer():
-            rate = f"{amount(step.rate)} a second" if step.rate else "no steady rate"
+            rate = f"{amount(step.rate)}/s" if step.rate else "no steady rate"
             return f"{amount(step.received_bytes)}, {rate}, ended by {step.ended}"
         case _:
             return "answered"
@@ -213,10 +209,10 @@ def _failure(step: Step) -> str:
 def _extra(step: Step) -> str:
     match step:
         case Tls() if step.alert is not None:
-            by = "ours" if step.alert_by == "us" else "theirs"
-            return f" (alert {step.alert}, {by})"
+            by = "this probe" if step.alert_by == "us" else "the peer"
+            return f" (alert {step.alert} from {by})"
         case Tls() | Quic():
-            return f" ({amount(step.bytes_in)} came back)"
+            return f" ({amount(step.bytes_in)} received)"
         case _:
             return ""
 
@@ -228,5 +224,5 @@ def _resolver(step: Dns) -> str:
 
 def _controls(controls: tuple[Control, ...]) -> Iterator[str]:
     for control in controls:
-        yield f"{told(control)}:"
+        yield f"{control_label(control)}:"
         yield from (f"  {sentence(step)}" for step in control.steps)

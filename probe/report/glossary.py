@@ -1,7 +1,6 @@
-"""Outcomes, mechanisms and failures in words for people who do not measure networks for a living.
+"""Explanations of outcomes, mechanisms, failures and trust reasons for non-specialists.
 
-One word, one sentence. What a rule found is the rule's own sentence; this only says what the closed
-lists mean.
+One sentence for each word of the closed lists; a rule states its finding in its own sentence.
 """
 
 from collections.abc import Mapping
@@ -13,51 +12,51 @@ from probe.model import Mechanism, Outcome, TrustReason
 OUTCOMES: Mapping[Outcome, str] = MappingProxyType(
     {
         Outcome.OK: "works here as it does elsewhere",
-        Outcome.BLOCKED: "is stopped by the network in between",
-        Outcome.INTERCEPTED: "is read by somebody in the middle, with a forged certificate",
-        Outcome.THROTTLED: "is slowed down on purpose",
-        Outcome.REFUSED: "turned us away by itself: this is not the network",
-        Outcome.DOWN: "is broken for everybody",
+        Outcome.BLOCKED: "is blocked by the network",
+        Outcome.INTERCEPTED: "is intercepted with a forged certificate",
+        Outcome.THROTTLED: "is deliberately slowed down",
+        Outcome.REFUSED: "refused the request itself; the network is not the cause",
+        Outcome.DOWN: "is down everywhere",
         Outcome.INCONCLUSIVE: "could not be judged",
     }
 )
 
 MECHANISMS: Mapping[Mechanism, str] = MappingProxyType(
     {
-        Mechanism.DNS_NXDOMAIN: "The resolver says that the name does not exist.",
-        Mechanism.DNS_NODATA: "The resolver says that the name has no address.",
-        Mechanism.DNS_SERVFAIL: "The resolver says that it cannot answer for this name.",
+        Mechanism.DNS_NXDOMAIN: "The resolver answers that the name does not exist.",
+        Mechanism.DNS_NODATA: "The resolver answers that the name has no address.",
+        Mechanism.DNS_SERVFAIL: "The resolver answers with a failure for this name.",
         Mechanism.DNS_REFUSED: "The resolver refuses to answer for this name.",
-        Mechanism.DNS_TIMEOUT: "The question for this name gets no answer.",
-        Mechanism.DNS_BOGON: "The resolver gives an address that cannot be on the internet.",
-        Mechanism.DNS_WRONG_ADDRESS: "The resolver gives somebody else's address.",
-        Mechanism.DNS_INJECTED: "Somebody else answers the question before the resolver does.",
-        Mechanism.TCP_REFUSED: "The connection is refused on the way.",
-        Mechanism.TCP_RESET: "The connection is torn down as it is made.",
+        Mechanism.DNS_TIMEOUT: "The query for this name gets no answer.",
+        Mechanism.DNS_BOGON: "The resolver returns an address that is not on the public internet.",
+        Mechanism.DNS_WRONG_ADDRESS: "The resolver returns an address that is not the site's.",
+        Mechanism.DNS_INJECTED: "A device on the path answers the query before the resolver does.",
+        Mechanism.TCP_REFUSED: "The connection is refused on the path.",
+        Mechanism.TCP_RESET: "The connection is reset while it is being opened.",
         Mechanism.TCP_TIMEOUT: "The connection gets no answer.",
-        Mechanism.TCP_UNREACHABLE: "A router says that there is no way to the site.",
-        Mechanism.TLS_RESET: "The connection is torn down when it says the site's name.",
-        Mechanism.TLS_TIMEOUT: "The connection goes silent when it says the site's name.",
-        Mechanism.TLS_EOF: "The connection is closed when it says the site's name.",
-        Mechanism.TLS_ALERT: "The connection is turned away when it says the site's name.",
-        Mechanism.TLS_MITM: "A forged certificate is served: somebody can read the traffic.",
-        Mechanism.HTTP_RESET: "The connection is torn down when the page is asked for.",
-        Mechanism.HTTP_TIMEOUT: "The page is asked for and nothing comes.",
-        Mechanism.HTTP_EOF: "The connection is closed when the page is asked for.",
-        Mechanism.HTTP_BLOCKPAGE: "A page that says it is blocked comes instead.",
-        Mechanism.HTTP_REDIRECTED: "The visitor is sent to somebody else's page.",
-        Mechanism.HTTP_INJECTED: "Something was put into the page on its way.",
+        Mechanism.TCP_UNREACHABLE: "A router reports that the site is unreachable.",
+        Mechanism.TLS_RESET: "The connection is reset after the site's name is sent.",
+        Mechanism.TLS_TIMEOUT: "The connection gets no answer after the site's name is sent.",
+        Mechanism.TLS_EOF: "The connection is closed after the site's name is sent.",
+        Mechanism.TLS_ALERT: "A TLS alert rejects the connection after the site's name is sent.",
+        Mechanism.TLS_MITM: "A forged certificate is served: its operator can read the traffic.",
+        Mechanism.HTTP_RESET: "The connection is reset after the page is requested.",
+        Mechanism.HTTP_TIMEOUT: "The request for the page gets no answer.",
+        Mechanism.HTTP_EOF: "The connection is closed after the page is requested.",
+        Mechanism.HTTP_BLOCKPAGE: "A block page is served instead of the site.",
+        Mechanism.HTTP_REDIRECTED: "The browser is redirected to a page of another site.",
+        Mechanism.HTTP_INJECTED: "The page was changed on the path.",
         Mechanism.QUIC_TIMEOUT: "QUIC (HTTP/3) gets no answer.",
-        Mechanism.QUIC_REFUSED: "QUIC (HTTP/3) is refused on the way.",
-        Mechanism.THROTTLE_POLICED: "Packets above a certain speed are thrown away.",
-        Mechanism.THROTTLE_SHAPED: "Packets above a certain speed are held back.",
-        Mechanism.THROTTLE_SLOW: "It is slower than others, and selectively.",
-        Mechanism.THROTTLE_FROZEN: "It begins, and then stands still.",
-        Mechanism.ACCESS_OFFLINE: "This line was not working at all.",
-        Mechanism.ACCESS_CAPTIVE_PORTAL: "A login page answers for everything.",
-        Mechanism.ACCESS_LOCAL_INTERCEPTOR: "A product on this machine or network re-signs sites.",
-        Mechanism.ACCESS_WHITELIST: "Only a list of allowed sites works.",
-        Mechanism.ACCESS_FOREIGN_CUT: "Nothing abroad can be reached.",
+        Mechanism.QUIC_REFUSED: "QUIC (HTTP/3) is refused on the path.",
+        Mechanism.THROTTLE_POLICED: "Packets above a rate limit are dropped (policing).",
+        Mechanism.THROTTLE_SHAPED: "Packets above a rate limit are delayed (shaping).",
+        Mechanism.THROTTLE_SLOW: "It is selectively slower than other names.",
+        Mechanism.THROTTLE_FROZEN: "The transfer starts and then stalls.",
+        Mechanism.ACCESS_OFFLINE: "The connection was not working at all.",
+        Mechanism.ACCESS_CAPTIVE_PORTAL: "A login page (captive portal) answers every request.",
+        Mechanism.ACCESS_LOCAL_INTERCEPTOR: "A local product re-signs the certificates of sites.",
+        Mechanism.ACCESS_WHITELIST: "Only an allowed list of sites works.",
+        Mechanism.ACCESS_FOREIGN_CUT: "No site abroad can be reached.",
     }
 )
 
@@ -66,46 +65,46 @@ FAILURES: Mapping[Failure, str] = MappingProxyType(
         Failure.TIMEOUT: "no answer in time",
         Failure.INTERRUPTED: "interrupted",
         Failure.REFUSED: "refused",
-        Failure.RESET: "torn down (reset)",
+        Failure.RESET: "connection reset",
         Failure.ABORTED: "aborted",
         Failure.EOF: "closed without an answer",
-        Failure.HOST_UNREACHABLE: "no way to the host",
-        Failure.NETWORK_UNREACHABLE: "no way to the network",
-        Failure.NETWORK_DOWN: "this machine's network is down",
-        Failure.DNS_NXDOMAIN: "the name is said not to exist",
+        Failure.HOST_UNREACHABLE: "host unreachable",
+        Failure.NETWORK_UNREACHABLE: "network unreachable",
+        Failure.NETWORK_DOWN: "the network of this machine is down",
+        Failure.DNS_NXDOMAIN: "NXDOMAIN: the name does not exist",
         Failure.DNS_NO_ANSWER: "no address in the answer",
         Failure.DNS_REFUSED: "the resolver refused",
         Failure.DNS_SERVFAIL: "the resolver failed",
         Failure.DNS_MISBEHAVING: "the resolver misbehaved",
-        Failure.DNS_TEMPORARY: "the resolver failed for now",
-        Failure.DNS_NON_RECOVERABLE: "the resolver failed for good",
-        Failure.DNS_WRONG_ID: "an answer to another question",
+        Failure.DNS_TEMPORARY: "temporary resolver failure",
+        Failure.DNS_NON_RECOVERABLE: "permanent resolver failure",
+        Failure.DNS_WRONG_ID: "an answer with the wrong query ID",
         Failure.SSL_HANDSHAKE: "the handshake failed",
         Failure.SSL_HOSTNAME: "a certificate for another name",
-        Failure.SSL_AUTHORITY: "a certificate nobody vouches for",
-        Failure.SSL_CERTIFICATE: "a certificate that is not valid",
+        Failure.SSL_AUTHORITY: "a certificate of an unknown authority",
+        Failure.SSL_CERTIFICATE: "an invalid certificate",
         Failure.QUIC_VERSION: "no common version",
-        Failure.UNKNOWN: "failed in a way we have no word for",
+        Failure.UNKNOWN: "unclassified failure",
     }
 )
 
 TRUST: Mapping[TrustReason, str] = MappingProxyType(
     {
-        TrustReason.EMPTY: "no certificate came",
+        TrustReason.EMPTY: "no certificate was received",
         TrustReason.MALFORMED: "it cannot be read",
-        TrustReason.SELF_SIGNED: "it vouches for itself",
-        TrustReason.UNKNOWN_AUTHORITY: "no browser knows who signed it",
-        TrustReason.INCOMPLETE: "a link of its chain is missing",
+        TrustReason.SELF_SIGNED: "it is self-signed",
+        TrustReason.UNKNOWN_AUTHORITY: "its issuer is unknown to browsers",
+        TrustReason.INCOMPLETE: "its chain is incomplete",
         TrustReason.EXPIRED: "it has expired",
         TrustReason.NOT_YET_VALID: "it is not valid yet",
         TrustReason.HOSTNAME: "it is for another name",
-        TrustReason.REJECTED: "it breaks the rules for certificates",
+        TrustReason.REJECTED: "it violates the rules for certificates",
     }
 )
 
 
 def seconds(value: float) -> str:
-    """A duration a person can read."""
+    """Format a duration, given in seconds."""
     if value < 1:
         return f"{value * 1000:.0f} ms"
     if value < 120:
@@ -114,7 +113,7 @@ def seconds(value: float) -> str:
 
 
 def amount(value: float) -> str:
-    """A number of bytes a person can read."""
+    """Format a number of bytes."""
     for unit in ("bytes", "kB", "MB"):
         if value < 1000 or unit == "MB":
             return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Show on stderr how far a run is: a bar on a terminal, nothing anywhere else."""
+"""Progress of a run on stderr: a bar on a terminal, nothing otherwise."""
 
 import sys
 from collections.abc import Iterator
@@ -16,38 +16,38 @@ _HOST_CELLS = 28
 
 
 class ProgressListener(Protocol):
-    """Somebody who watches a run: a progress bar, or nobody."""
+    """Receives the progress of a run: a progress bar, or `NullProgress`."""
 
     def phase(self, name: str, total: int) -> None:
-        """A phase of so many targets begins."""
+        """A phase of `total` targets begins."""
 
     def done(self, job: Job, record: Record | None) -> None:
-        """One target of the phase is done; the record is there once it is judged."""
+        """One target of the phase is done; `record` is None until it is judged."""
 
 
 class NullProgress:
-    """Nobody watches."""
+    """Ignores progress."""
 
     def phase(self, name: str, total: int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def done(self, job: Job, record: Record | None) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 class Bar:
-    """One bar for each phase."""
+    """Shows one bar for each phase."""
 
     def __init__(self, progress: "Progress") -> None:
         self._progress = progress
         self._task: TaskID | None = None
 
     def phase(self, name: str, total: int) -> None:
-        """Begin a bar."""
+        """Start a bar."""
         self._task = self._progress.add_task(name, total=total, host="")
 
     def done(self, job: Job, record: Record | None) -> None:
-        """Move the newest bar on."""
+        """Advance the newest bar by one."""
         del record
         if self._task is not None:
             host = plain(job.host, _HOST_CELLS).ljust(_HOST_CELLS)
@@ -56,7 +56,7 @@ class Bar:
 
 @contextmanager
 def progress_listener(*, quiet: bool) -> Iterator[ProgressListener]:
-    """Somebody who watches, when there is a terminal and a wish to see."""
+    """Yield a progress bar if stderr is a terminal and not `quiet`, else a `NullProgress`."""
     if quiet or not sys.stderr.isatty():
         yield NullProgress()
         return

@@ -1,8 +1,7 @@
-"""One HTML file that says what was found and why: to be mailed, printed, or opened years later.
+"""The HTML report: one self-contained file with findings and evidence, for mail, print or archive.
 
-Rule: it holds everything it needs and runs nothing. No script, no font, no picture from elsewhere;
-a policy in its head forbids browsers to fetch any. Every word that a stranger may have written is
-escaped on its way in.
+Rule: it contains no script and loads nothing. A Content-Security-Policy in its head forbids the
+browser to fetch anything. All text from the network is escaped.
 """
 
 from collections import Counter
@@ -12,10 +11,10 @@ from types import MappingProxyType
 
 from probe.escape import plain
 from probe.model import Outcome, Record
-from probe.report.explain import explain, place
+from probe.report.explain import explain, network_label
 from probe.report.glossary import MECHANISMS, OUTCOMES
 
-# Told apart by people who do not see red and green, in light and in dark.
+# Distinguishable with red-green colour blindness, on light and dark backgrounds.
 COLOURS = MappingProxyType(
     {
         Outcome.OK: "#2f8f6b",
@@ -48,7 +47,7 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font-size:.85rem}
 
 
 def html(records: Sequence[Record], *, made: str) -> str:
-    """The report on some records; `made` says when, in words."""
+    """Return the report on these records; `made` is the time of the report as text."""
     judged = [record for record in records if record.verdict]
     judged.sort(key=lambda record: (_rank(record), record.input, record.started_at))
     parts = (
@@ -57,44 +56,44 @@ def html(records: Sequence[Record], *, made: str) -> str:
         _table(judged),
         "<h2>Evidence</h2>",
         *(_evidence(record) for record in judged if _outcome(record) is not Outcome.OK),
-        _words(judged),
+        _glossary(judged),
         "</body></html>\n",
     )
     return "\n".join(part for part in parts if part)
 
 
 def _head(records: Sequence[Record], made: str) -> str:
-    places = {
-        place(one.vantage.country, one.vantage.asn, one.vantage.network)
+    networks = {
+        network_label(one.vantage.country, one.vantage.asn, one.vantage.network)
         for one in records
         if one.experiment != "run"
     }
     times = sorted(one.started_at for one in records)
-    span = f"{times[0]} to {times[-1]}" if times else "nothing measured"
+    span = f"{times[0]} to {times[-1]}" if times else "no measurements"
     lab = any(one.lab for one in records)
     warning = (
-        "<p><strong>Made in a laboratory: it says nothing about the real internet.</strong></p>"
+        "<p><strong>Made in a test laboratory: says nothing about the real internet.</strong></p>"
     )
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "style-src 'unsafe-inline'\">"
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>What this network does</title><style>{_STYLE}</style></head><body>"
-        "<h1>What this network does</h1>"
-        f"<p>Seen from {_text('; '.join(sorted(places)) or 'an unknown network')}.<br>"
+        f"<title>Network interference report</title><style>{_STYLE}</style></head><body>"
+        "<h1>Network interference report</h1>"
+        f"<p>Measured from {_text('; '.join(sorted(networks)) or 'an unknown network')}.<br>"
         f"{_text(span)}.</p>{warning if lab else ''}"
-        f'<p class="soft">Made {_text(made)} by qazprobe. A verdict is a claim; the steps under '
-        "“Evidence” are what it rests on.</p>"
+        f'<p class="soft">Created {_text(made)} by qazprobe. Each verdict is based on the '
+        "observations under “Evidence”.</p>"
     )
 
 
 def _bar(counts: Counter[Outcome]) -> str:
-    """How many of each outcome, as one bar and one line of text."""
+    """Return the number of each outcome as one bar and one line of text."""
     total = sum(counts.values())
     if not total:
-        return "<p>Nothing was judged.</p>"
-    pieces, said, left = [], [], 0.0
+        return "<p>No results.</p>"
+    pieces, labels, left = [], [], 0.0
     for outcome in Outcome:
         if count := counts[outcome]:
             width = 100 * count / total
@@ -103,38 +102,38 @@ def _bar(counts: Counter[Outcome]) -> str:
                 f'fill="{COLOURS[outcome]}"><title>{count} {outcome}</title></rect>'
             )
             left += width
-            said.append(f"{count} {outcome}")
-    label = ", ".join(said)
+            labels.append(f"{count} {outcome}")
+    label = ", ".join(labels)
     return f'<svg role="img" aria-label="{label}">{"".join(pieces)}</svg><p>{label}.</p>'
 
 
 def _table(records: Iterable[Record]) -> str:
     rows = "".join(
         f"<tr><td>{_text(record.input)}</td><td>{_tag(_outcome(record))}</td>"
-        f'<td>{_text(_reason(record))}</td><td class="soft">{_sure(record)}</td></tr>'
+        f'<td>{_text(_reason(record))}</td><td class="soft">{_confidence(record)}</td></tr>'
         for record in records
     )
-    head = "<tr><th>Site</th><th>Outcome</th><th>Why</th><th>Sure</th></tr>"
+    head = "<tr><th>Site</th><th>Outcome</th><th>Reason</th><th>Confidence</th></tr>"
     return f"<h2>Sites</h2><table>{head}{rows}</table>" if rows else ""
 
 
 def _evidence(record: Record) -> str:
-    told = explain(record)
+    explanation = explain(record)
     sections = "".join(
-        f"<h3>{_text(section.title)}</h3><pre>{_block(section.lines)}</pre>"
-        for section in told.sections
+        f"<h3>{_text(section.title)}</h3><pre>{_text_lines(section.lines)}</pre>"
+        for section in explanation.sections
     )
-    return f"<details><summary>{_text(told.headline)}</summary>{sections}</details>"
+    return f"<details><summary>{_text(explanation.headline)}</summary>{sections}</details>"
 
 
-def _words(records: Iterable[Record]) -> str:
-    """What the words in this report mean, those that occur."""
+def _glossary(records: Iterable[Record]) -> str:
+    """Explain the outcomes and mechanisms that occur in this report."""
     verdicts = [record.verdict for record in records if record.verdict]
     outcomes = sorted({verdict.outcome for verdict in verdicts}, key=list(Outcome).index)
     mechanisms = sorted({one for verdict in verdicts for one in verdict.mechanisms})
     rows = [f"<tr><td>{_tag(one)}</td><td>{escape(OUTCOMES[one])}</td></tr>" for one in outcomes]
     rows += [f"<tr><td>{one}</td><td>{escape(MECHANISMS[one])}</td></tr>" for one in mechanisms]
-    return f"<h2>Words</h2><table>{''.join(rows)}</table>" if rows else ""
+    return f"<h2>Glossary</h2><table>{''.join(rows)}</table>" if rows else ""
 
 
 def _outcome(record: Record) -> Outcome:
@@ -142,7 +141,7 @@ def _outcome(record: Record) -> Outcome:
 
 
 def _rank(record: Record) -> int:
-    """What interferes first, what works last."""
+    """Sort key: interference first, working targets last."""
     order = (Outcome.INTERCEPTED, Outcome.BLOCKED, Outcome.THROTTLED, Outcome.INCONCLUSIVE)
     found = _outcome(record)
     return order.index(found) if found in order else len(order) + list(Outcome)[::-1].index(found)
@@ -153,7 +152,7 @@ def _reason(record: Record) -> str:
     return rules[0].reason if rules else ""
 
 
-def _sure(record: Record) -> str:
+def _confidence(record: Record) -> str:
     verdict = record.verdict
     return f"{verdict.confidence:.0%}, {verdict.stage}" if verdict else ""
 
@@ -166,5 +165,5 @@ def _text(text: str) -> str:
     return escape(plain(text, 500))
 
 
-def _block(lines: Iterable[str]) -> str:
-    return "\n".join(_text(line) for line in lines)
+def _text_lines(lines: Iterable[str]) -> str:
+    return "\n".join(map(_text, lines))

@@ -1,6 +1,6 @@
-"""Say once, before the first run that has them, why some experiments and lists need a thought.
+"""Risk notices of some experiments and lists, shown once before the first run that uses them.
 
-What was said is kept in the state folder, so that a timer does not say it again every hour.
+The state folder records which were shown, so that a timer does not repeat them.
 """
 
 from collections.abc import Iterator
@@ -10,23 +10,23 @@ import msgspec
 
 from probe import atomic_files
 from probe.config import Settings
-from probe.reference_data import cautions
+from probe.reference_data import risk_notices
 
 FILE = "cautions.json"
 
 
 def due(settings: Settings, state: Path) -> tuple[str, ...]:
-    """What has not been said on this machine yet; from now on it has."""
+    """Return the notices not shown on this machine yet, and record them as shown."""
     wanted = dict(_wanted(settings))
-    said = _said(state)
-    fresh = {name: text for name, text in wanted.items() if name not in said}
+    shown = _shown(state)
+    fresh = {name: text for name, text in wanted.items() if name not in shown}
     if fresh:
-        atomic_files.write(state / FILE, msgspec.json.encode(sorted(said | set(fresh))) + b"\n")
+        atomic_files.write(state / FILE, msgspec.json.encode(sorted(shown | set(fresh))) + b"\n")
     return tuple(f"{name} {text}" for name, text in fresh.items())
 
 
 def _wanted(settings: Settings) -> Iterator[tuple[str, str]]:
-    for caution in cautions():
+    for caution in risk_notices():
         for name in settings.experiments:
             if name in caution.experiments:
                 yield f"-e {name}", caution.text
@@ -35,8 +35,8 @@ def _wanted(settings: Settings) -> Iterator[tuple[str, str]]:
                 yield f"--targets {name}", caution.text
 
 
-def _said(state: Path) -> set[str]:
-    """What was said before; a file that cannot be understood says that nothing was."""
+def _shown(state: Path) -> set[str]:
+    """Return the notices shown before; empty if the file is missing or unreadable."""
     try:
         return set(msgspec.json.decode((state / FILE).read_bytes(), type=list[str]))
     except (OSError, msgspec.MsgspecError):

@@ -1,7 +1,7 @@
-"""What a run found, for a person: one row a target, in words that need no colour to be understood.
+"""The table of a run: one row for each target, readable without colours.
 
-Everything that a stranger wrote (host names, network names) is made harmless first. What needs
-attention comes first; what works is only counted, unless there is little of it.
+Text from the network (host names, network names) is escaped. Interference comes first; working
+targets are only counted if there are many.
 """
 
 import shutil
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from probe.escape import plain
 from probe.model import Outcome, Record, RunFacts
 
-# What a reader should see first.
+# Rows are sorted in this order.
 _ORDER = (
     Outcome.INTERCEPTED,
     Outcome.BLOCKED,
@@ -22,7 +22,7 @@ _ORDER = (
     Outcome.DOWN,
     Outcome.OK,
 )
-# A mark besides the word, so that rows can be told apart at a glance and without colours.
+# Marks that distinguish rows without colours.
 _MARKS = {
     Outcome.INTERCEPTED: "!!",
     Outcome.BLOCKED: "XX",
@@ -32,25 +32,20 @@ _MARKS = {
     Outcome.DOWN: "--",
     Outcome.OK: "  ",
 }
-_HEADINGS = ("", "outcome", "how", "sure", "target", "why")
+_HEADINGS = ("", "outcome", "mechanism", "conf.", "target", "reason")
 _OK_ROWS = 30
-_LEAST_WHY = 24
+_SHORTEST_REASON = 24
 _LONGEST_TARGET = 44
 
 
-def sure(confidence: float) -> str:
-    """Confidence in words and per cent."""
-    return f"{confidence:.0%}"
-
-
 def render(records: Iterable[Record], facts: RunFacts | None, width: int | None = None) -> str:
-    """The table, its summary, and what was not measured."""
+    """Return the table, its summary, and the reasons for targets that were not measured."""
     columns = width or shutil.get_terminal_size((100, 24)).columns
     judged = [record for record in records if record.verdict is not None]
     judged.sort(key=lambda record: (_rank(record), record.input))
     fine = [record for record in judged if record.verdict and record.verdict.outcome is Outcome.OK]
     shown = judged if len(fine) <= _OK_ROWS else judged[: len(judged) - len(fine)]
-    parts = [_laid_out([_row(record) for record in shown], columns)] if shown else []
+    parts = [_layout([_row(record) for record in shown], columns)] if shown else []
     return "\n".join([*parts, *_summary(judged, facts)]) + "\n"
 
 
@@ -67,23 +62,22 @@ def _row(record: Record) -> tuple[str, ...]:
         _MARKS[verdict.outcome],
         verdict.outcome,
         ", ".join(verdict.mechanisms),
-        sure(verdict.confidence),
+        f"{verdict.confidence:.0%}",
         plain(record.input.removesuffix("/")),
         plain(reason),
     )
 
 
-def _laid_out(rows: Sequence[tuple[str, ...]], width: int) -> str:
-    """Columns as wide as their content, the last one wrapped into what is left."""
+def _layout(rows: Sequence[tuple[str, ...]], width: int) -> str:
+    """Make columns as wide as their content and wrap the last one into the remaining width."""
     table = [_HEADINGS, *rows]
     widths = [max(_cells(row[index]) for row in table) for index in range(5)]
     widths[4] = min(widths[4], _LONGEST_TARGET)
-    left = sum(widths) + 2 * len(widths)
-    why = max(width - left, _LEAST_WHY)
+    reason_width = max(width - sum(widths) - 2 * len(widths), _SHORTEST_REASON)
     lines: list[str] = []
     for row in table:
         target = textwrap.wrap(row[4], widths[4]) or [""]
-        reason = textwrap.wrap(row[5], why) or [""]
+        reason = textwrap.wrap(row[5], reason_width) or [""]
         for index in range(max(len(target), len(reason))):
             first = row[:4] if index == 0 else ("",) * 4
             cells = (*first, _nth(target, index), _nth(reason, index))
@@ -101,8 +95,8 @@ def _summary(judged: Sequence[Record], facts: RunFacts | None) -> list[str]:
     for record in judged:
         if record.verdict:
             counts[record.verdict.outcome] += 1
-    said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-    lines = [f"{len(judged)} measured: {said or 'nothing'}"]
+    text = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    lines = [f"{len(judged)} measured" + (f": {text}" if text else "")]
     if facts is not None and facts.skipped:
         reasons = dict.fromkeys(skip.reason for skip in facts.skipped)
         lines.append(f"{len(facts.skipped)} not measured: {'; '.join(reasons)}")
@@ -110,7 +104,7 @@ def _summary(judged: Sequence[Record], facts: RunFacts | None) -> list[str]:
 
 
 def _cells(text: str) -> int:
-    """How many columns of a terminal a text takes (East Asian wide characters take two)."""
+    """Return the width of a text on a terminal (East Asian wide characters take two columns)."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 

@@ -1,4 +1,4 @@
-"""A trace for a script: what was found, as one JSON object."""
+"""The findings of a trace as one JSON object, for scripts."""
 
 from collections.abc import Mapping
 
@@ -11,10 +11,10 @@ from probe.report import trace_text
 
 
 def summary(record: Record, owners: Mapping[str, Owner]) -> str:
-    """Routers and findings, and the verdict's one reason."""
+    """Return the routers, the findings by layer, and the verdict's first reason."""
     routers = trace_text.routers_at(record)
     verdict = record.verdict
-    said = {
+    fields = {
         "id": record.id,
         "input": record.input,
         "outcome": verdict.outcome if verdict else None,
@@ -25,14 +25,14 @@ def summary(record: Record, owners: Mapping[str, Owner]) -> str:
         ],
         "layers": {layer: _layer(record, layer, owners) for layer in trace_analysis.LAYERS},
     }
-    return msgspec.json.encode(said).decode()
+    return msgspec.json.encode(fields).decode()
 
 
 def _layer(
     record: Record, layer: trace_analysis.Layer, owners: Mapping[str, Owner]
 ) -> dict[str, object]:
     found = trace_analysis.locate(record.steps, layer)
-    said: dict[str, object] = {
+    fields: dict[str, object] = {
         "hops": trace_analysis.hops(record.steps, layer),
         "server": trace_analysis.server_at(record.steps, layer),
         "proxy": trace_analysis.taken_over(record.steps, layer),
@@ -40,14 +40,14 @@ def _layer(
         "finding": None,
     }
     if found is not None:
-        said["finding"] = {
-            "fate": found.fate,
+        fields["finding"] = {
+            "fate": found.result,
             "after": found.after,
             "by": found.by,
-            "stands": found.stands,
+            "stands": found.position,
             "trigger": found.trigger,
             "injected": found.injected,
             "own": found.own,
-            "place": trace_text.place(record, found, owners),
+            "place": trace_text.location(record, found, owners),
         }
-    return said
+    return fields

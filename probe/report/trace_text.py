@@ -1,10 +1,10 @@
-"""A trace in plain words: what each hop did to both names, and where somebody acts upon one."""
+"""A trace as text: the result of both names at each hop, and the hop that interferes."""
 
 from collections.abc import Iterator, Mapping
 
 from probe.analysis import trace_analysis
-from probe.analysis.trace_analysis import Finding, HopResult, Layer
-from probe.asn_table import NOBODY, Owner
+from probe.analysis.trace_analysis import HopResult, Layer, TraceFinding
+from probe.asn_table import UNKNOWN_OWNER, Owner
 from probe.model import Packet, Ping, Record
 
 _WIDE = 46
@@ -13,25 +13,32 @@ _SHORT = {
     HopResult.ANSWERED: "answer",
     HopResult.RESET: "RESET",
     HopResult.CLOSED: "CLOSED",
-    HopResult.EXPIRED: "goes on",
+    HopResult.EXPIRED: "forwarded",
     HopResult.SILENT: "silence",
     None: "",
 }
+_RESULTS = {
+    HopResult.ANSWERED: "answered",
+    HopResult.RESET: "reset",
+    HopResult.CLOSED: "closed",
+    HopResult.EXPIRED: "forwarded",
+    HopResult.SILENT: "dropped",
+}
 _STANDS = {
-    "in": "in the path: packets with the name do not get past it",
-    "on": "on the path: it only watches, and speaks first; the packets go on",
-    None: "in or on the path: not told by what was seen",
+    "in": "in-path: packets with the name do not get past it",
+    "on": "on-path: it injects an answer, and the packets still go on",
+    None: "in-path or on-path: the observations do not tell",
 }
 
 
 def routers_at(record: Record) -> dict[int, Ping]:
-    """Who answered at each distance."""
+    """Return the router that answered at each distance (TTL)."""
     found = trace_analysis.routers(record.steps)
     return {step.travel.ttl: step for step in found if step.travel and step.travel.ttl}
 
 
 def table(record: Record, owners: Mapping[str, Owner]) -> Iterator[str]:
-    """One line a hop: who is there, and what became of target / harmless by each layer."""
+    """Yield one line for each hop: the router, and target / harmless results by layer."""
     rows = {layer: {h.ttl: h for h in trace_analysis.hops(record.steps, layer)} for layer in _NAMES}
     shown: list[Layer] = [layer for layer in _NAMES if rows[layer]]
     at = routers_at(record)
@@ -41,8 +48,8 @@ def table(record: Record, owners: Mapping[str, Owner]) -> Iterator[str]:
     yield f"hop  {'router':{_WIDE}}{names}".rstrip()
     for ttl in range(1, last + 1):
         cells = "".join(f"{_cell(rows[layer].get(ttl)):20}" for layer in shown)
-        who = "the server" if ttl == server else _router(at.get(ttl), owners)
-        yield f"{ttl:>3}  {who:{_WIDE}}{cells}".rstrip()
+        node = "the server" if ttl == server else _router(at.get(ttl), owners)
+        yield f"{ttl:>3}  {node:{_WIDE}}{cells}".rstrip()
 
 
 def _cell(hop: trace_analysis.Hop | None) -> str:
@@ -56,47 +63,43 @@ def _router(step: Ping | None, owners: Mapping[str, Owner]) -> str:
     if step is None or step.failure is not None:
         return "-"
     if step.address is None or not step.address[0].isdigit():
-        return "(near you; not told)"
-    owner = owners.get(step.address, NOBODY)
+        return "(near you; not recorded)"
+    owner = owners.get(step.address, UNKNOWN_OWNER)
     return f"{step.address} ({owner})"[: _WIDE - 2]
 
 
 def conclusions(record: Record, owners: Mapping[str, Owner]) -> Iterator[str]:
-    """Sentences about each layer in turn."""
+    """Yield the conclusions for each layer in turn."""
     for layer, name in _NAMES.items():
         if not any(hop.target for hop in trace_analysis.hops(record.steps, layer)):
-            yield f"{name}: the harmless name was not answered either; nothing to compare with"
+            yield f"{name}: the harmless name got no answer either; nothing to compare with"
             continue
         found = trace_analysis.locate(record.steps, layer)
         if found is None:
-            yield f"{name}: both names fared alike at every hop"
+            yield f"{name}: both names had the same result at every hop"
             continue
-        yield f"{name}: {_where(found)}, {place(record, found, owners)}"
-        yield f"  {_STANDS[found.stands]}"
+        yield f"{name}: {_between(found)}, {location(record, found, owners)}"
+        yield f"  {_STANDS[found.position]}"
         yield from _trigger(found)
         yield from _packets(found)
-        yield from _punished(trace_analysis.residual(record.steps, layer))
+        yield from _residual(trace_analysis.residual(record.steps, layer))
     reason = next((s.detail for s in record.steps if isinstance(s, Ping) and s.what == "raw"), None)
     if reason:
-        yield f"single packets were not looked at: {reason}"
+        yield f"packets were not captured: {reason}"
 
 
-def _where(found: Finding) -> str:
-    between = (
-        f"between hop {found.after} and hop {found.by}"
-        if found.after
-        else (f"before hop {found.by}")
-    )
-    return f"the name meets {found.fate.value} {between}"
+def _between(found: TraceFinding) -> str:
+    hops = f"between hop {found.after} and hop" if found.after else "before hop"
+    return f"the target's name is {_RESULTS[found.result]} {hops} {found.by}"
 
 
-def place(record: Record, found: Finding, owners: Mapping[str, Owner]) -> str:
-    """Inside the country, at its border, abroad; unknown is said."""
+def location(record: Record, found: TraceFinding, owners: Mapping[str, Owner]) -> str:
+    """Return where the interference is: inside the country, at its border, outside, or unknown."""
     at, home = routers_at(record), record.vantage.country
     near = _country(at.get(found.after), owners, home)
     far = _country(at.get(found.by), owners, home)
     if home is None or near is None:
-        return "in which country is not known"
+        return "in an unknown country"
     if near != home:
         return f"outside {home}"
     if far is None:
@@ -105,22 +108,22 @@ def place(record: Record, found: Finding, owners: Mapping[str, Owner]) -> str:
 
 
 def _country(step: Ping | None, owners: Mapping[str, Owner], home: str | None) -> str | None:
-    """Of whoever answered there; whoever is too near to be told is at home."""
+    """Return the country of a router; an unrecorded (near) router is in the home country."""
     if step is None or step.failure is not None:
         return None
-    return owners.get(step.address, NOBODY).country if step.address else home
+    return owners.get(step.address, UNKNOWN_OWNER).country if step.address else home
 
 
-def _trigger(found: Finding) -> Iterator[str]:
+def _trigger(found: TraceFinding) -> Iterator[str]:
     if found.trigger == "sent":
-        yield "  what we send is enough: it never reached the server"
+        yield "  triggered by what this machine sends: it never reached the server"
     else:
-        yield "  whether what we send or what is answered triggers it is not told"
+        yield "  triggered by the request or by its answer: the observations do not tell"
 
 
-def _packets(found: Finding) -> Iterator[str]:
+def _packets(found: TraceFinding) -> Iterator[str]:
     if found.injected is not None:
-        yield f"  the packet that does it:   {_packet(found.injected)}"
+        yield f"  interfering packet:        {_packet(found.injected)}"
     if found.own is not None:
         yield f"  the server's own, before:  {_packet(found.own)}"
 
@@ -132,13 +135,13 @@ def _packet(packet: Packet) -> str:
     )
 
 
-def _punished(found: trace_analysis.Residual | None) -> Iterator[str]:
+def _residual(found: trace_analysis.Residual | None) -> Iterator[str]:
     if found is None or (found.most is not None and not found.least):
         return
     if found.most is None:
-        yield f"  afterwards the harmless name fails here too, for {found.least:.0f} s at least"
+        yield f"  residual blocking: the harmless name fails too, for at least {found.least:.0f} s"
     else:
         yield (
-            f"  afterwards the harmless name fails here too, "
+            f"  residual blocking: the harmless name fails too, "
             f"for {found.least:.0f} to {found.most:.0f} s"
         )

@@ -37,7 +37,7 @@ class FakeCollector:
     enrolment: str = "open"
     collector_id: str = "c0ffee"
     date_ahead: float = 0.0
-    controls: tuple[api_types.ControlFound, ...] = ()
+    controls: tuple[api_types.TargetControls, ...] = ()
     jobs: list[api_types.RecheckJob] = field(default_factory=list)
     override: dict[str, Handler] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)

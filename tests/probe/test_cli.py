@@ -1,4 +1,4 @@
-"""The command as a whole: what there is, what goes wrong, and how little it loads."""
+"""The command as a whole: its subcommands, its errors, and what it imports."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
 
 
-def leave(*words: str) -> int:
+def exit_code(*words: str) -> int:
     with pytest.raises(SystemExit) as left:
         cli.main(words)
     return int(left.value.code or 0)
@@ -34,7 +34,7 @@ def test_a_command_without_a_module_does_not_appear(monkeypatch: pytest.MonkeyPa
     assert cli.cli.get_command(context, "nowhere") is None
 
 
-def test_commands_say_of_themselves_what_the_list_says() -> None:
+def test_every_command_has_a_help_text() -> None:
     context = click.Context(cli.cli)
     for name in cli.cli.list_commands(context):
         command = cli.cli.get_command(context, name)
@@ -43,14 +43,14 @@ def test_commands_say_of_themselves_what_the_list_says() -> None:
 
 
 def test_an_unknown_command_is_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert leave("rnu") == Exit.USAGE
+    assert exit_code("rnu") == Exit.USAGE
     assert "No such command 'rnu'" in capsys.readouterr().err
 
 
 def test_help_and_version_are_fine(capsys: pytest.CaptureFixture[str]) -> None:
-    assert leave("--help") == 0
+    assert exit_code("--help") == 0
     assert "consent" in capsys.readouterr().out
-    assert leave("--version") == 0
+    assert exit_code("--version") == 0
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_help_and_version_are_fine(capsys: pytest.CaptureFixture[str]) -> None:
         (UserError("later", Exit.NOT_SENT), Exit.NOT_SENT, "later"),
         (OSError(28, "No space left on device"), Exit.BUG, "No space left on device"),
         (BrokenPipeError(), Exit.DONE, ""),
-        (KeyboardInterrupt(), 130, "stopped"),
-        (ZeroDivisionError("secret 192.0.2.1"), Exit.BUG, "a bug of ours (ZeroDivisionError)"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (ZeroDivisionError("secret 192.0.2.1"), Exit.BUG, "internal error (ZeroDivisionError)"),
     ],
 )
-def test_whatever_escapes_is_one_line(
+def test_an_exception_becomes_one_line(
     error: BaseException,
     code: int,
     said: str,
@@ -75,8 +75,8 @@ def test_whatever_escapes_is_one_line(
         raise error
 
     monkeypatch.setattr(cli.cli, "main", broken)
-    monkeypatch.setattr(cli, "_silence_stdout", lambda: None)
-    assert leave() == code
+    monkeypatch.setattr(cli, "silence_stdout", lambda: None)
+    assert exit_code() == code
     err = capsys.readouterr().err
     assert said in err
     assert len(err.splitlines()) <= 1
@@ -87,7 +87,7 @@ def bug(address: str) -> None:
     raise ZeroDivisionError(words)
 
 
-def test_the_log_of_bugs_has_lines_and_no_words(tmp_path: Path) -> None:
+def test_the_crash_log_has_lines_and_no_messages(tmp_path: Path) -> None:
     try:
         bug("192.0.2.1")
     except ZeroDivisionError as error:
@@ -99,16 +99,14 @@ def test_the_log_of_bugs_has_lines_and_no_words(tmp_path: Path) -> None:
     assert "secret" not in text
 
 
-def test_the_log_of_bugs_does_not_grow_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_crash_log_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crash_log, "_LIMIT", 1000)
     for _ in range(50):
         crash_log.save_traceback(ZeroDivisionError())
     assert sum(file.stat().st_size for file in tmp_path.glob("bugs*")) < 4000
 
 
-def test_a_terminal_without_the_letters_of_a_language_is_no_bug(tmp_path: Path) -> None:
+def test_letters_that_the_terminal_lacks_are_escaped(tmp_path: Path) -> None:
     environment = {"QAZPROBE_HOME": str(tmp_path), "PYTHONIOENCODING": "cp1252"}
     said = subprocess.run(
         [sys.executable, "-m", "probe.cli", "consent", "--lang", "kk"],
@@ -119,11 +117,11 @@ def test_a_terminal_without_the_letters_of_a_language_is_no_bug(tmp_path: Path) 
         cwd=Path(cli.__file__).parents[1],
     )
     assert said.returncode == Exit.USAGE
-    assert b"bug" not in said.stderr
+    assert b"internal error" not in said.stderr
     assert b"\\u04" in said.stdout
 
 
-def test_the_first_code_that_applies() -> None:
+def test_exit_codes_have_a_precedence() -> None:
     assert errors.first() is Exit.DONE
     assert errors.first(Exit.NOT_SENT, Exit.MATCHED) is Exit.MATCHED
     assert errors.first(Exit.MATCHED, Exit.OFFLINE) is Exit.OFFLINE
@@ -132,15 +130,15 @@ def test_the_first_code_that_applies() -> None:
     assert sorted(errors.ORDER) == sorted(Exit)
 
 
-def test_without_a_home_of_ones_own_the_platform_says_where(
+def test_without_a_home_the_platform_folders_are_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("QAZPROBE_HOME")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    places = paths.find()
-    assert places.state.name == places.config.name == "qazprobe"
-    assert places.ready().stat().st_mode & 0o077 == 0
+    home = paths.find()
+    assert home.state.name == home.config.name == "qazprobe"
+    assert home.ready().stat().st_mode & 0o077 == 0
 
 
 def test_identifiers_sort_by_time_and_are_version_7() -> None:
@@ -152,7 +150,7 @@ def test_identifiers_sort_by_time_and_are_version_7() -> None:
 
 
 @pytest.mark.parametrize("words", ["--version", "--help", "run --help", "consent --status"])
-def test_what_measures_nothing_loads_nothing_heavy(words: str) -> None:
+def test_commands_that_measure_nothing_import_nothing_heavy(words: str) -> None:
     code = (
         "import sys\n"
         "from probe import cli\n"
@@ -174,7 +172,7 @@ def test_what_measures_nothing_loads_nothing_heavy(words: str) -> None:
     assert said.stderr.splitlines()[-1] == "[]"
 
 
-def test_closed_streams_are_no_bug(tmp_path: Path) -> None:
+def test_closed_streams_are_no_error(tmp_path: Path) -> None:
     words = f"exec {sys.executable} -m probe.cli results list <&- >&- 2>&-"
     environment = {"QAZPROBE_HOME": str(tmp_path), "PATH": "/bin:/usr/bin"}
     root = Path(cli.__file__).parents[1]

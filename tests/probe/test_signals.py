@@ -19,14 +19,14 @@ async def work(seconds: float) -> str:
 
 
 def test_what_ends_by_itself_is_not_cut() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         assert await until(asyncio.ensure_future(work(0.01)), Stop(), lambda: 5.0) is None
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_time_and_a_stop_cut() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         stop = Stop()
         task = asyncio.ensure_future(work(30))
         assert await until(task, stop, lambda: 0.0) == "time"
@@ -34,11 +34,11 @@ def test_time_and_a_stop_cut() -> None:
         asyncio.get_running_loop().call_later(0.01, stop.ask)
         assert await until(asyncio.ensure_future(work(30)), stop, lambda: 5.0) == "interrupted"
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_time_may_shrink_while_it_runs() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         ends = [time.monotonic() + 30]
         asyncio.get_running_loop().call_later(0.05, lambda: ends.append(time.monotonic()))
         started = time.monotonic()
@@ -48,40 +48,40 @@ def test_time_may_shrink_while_it_runs() -> None:
         assert cut == "time"
         assert time.monotonic() - started < 2.0
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_what_breaks_inside_is_raised() -> None:
     async def broken() -> None:
         raise ZeroDivisionError
 
-    async def story() -> None:
+    async def scenario() -> None:
         with pytest.raises(ZeroDivisionError):
             await until(asyncio.ensure_future(broken()), Stop(), lambda: 5.0)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_waiting_ends_with_the_asking() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         stop = Stop()
         assert not await stop.wait(0.01)
         stop.ask()
         assert await stop.wait(30)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_the_first_signal_asks() -> None:
-    async def story() -> bool:
+    async def scenario() -> bool:
         stop = Stop()
         with signals(stop):
             os.kill(os.getpid(), signal.SIGTERM)
             return await stop.wait(5.0)
 
     before = signal.getsignal(signal.SIGTERM)
-    assert asyncio.run(story())
+    assert asyncio.run(scenario())
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -114,7 +114,7 @@ def test_the_second_signal_ends_the_program() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("ignored", [False, True])
 def test_a_closed_terminal_asks_unless_it_is_to_be_outlived(*, ignored: bool) -> None:
-    async def story() -> bool:
+    async def scenario() -> bool:
         stop = Stop()
         with signals(stop):
             os.kill(os.getpid(), signal.SIGHUP)
@@ -122,6 +122,6 @@ def test_a_closed_terminal_asks_unless_it_is_to_be_outlived(*, ignored: bool) ->
 
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
     try:
-        assert asyncio.run(story()) is not ignored
+        assert asyncio.run(scenario()) is not ignored
     finally:
         signal.signal(signal.SIGHUP, before)

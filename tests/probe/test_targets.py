@@ -301,9 +301,9 @@ def test_resolvers_are_asked_in_the_clear_and_over_https() -> None:
 
 def test_networks_have_names() -> None:
     assert targets.networks()[9198] == "JSC Kazakhtelecom"
-    assert any(network.hosting for network in reference_data.network_list())
+    assert any(network.hosting for network in reference_data.known_networks())
     assert not any(
-        network.hosting for network in reference_data.network_list() if network.asn == 9198
+        network.hosting for network in reference_data.known_networks() if network.asn == 9198
     )
 
 

@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from probe.admin import consent
-from probe.admin.consent import Words
+from probe.admin.consent import ConsentText
 from probe.cli import cli
 from probe.commands.consent import command
 from probe.errors import UserError
 
-ENGLISH = consent.words("en")
+ENGLISH = consent.text("en")
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("code", consent.LANGUAGES)
 def test_every_language_says_everything(code: str) -> None:
-    words = consent.words(code)
-    for name in Words.__struct_fields__:
+    words = consent.text(code)
+    for name in ConsentText.__struct_fields__:
         said, english = getattr(words, name), getattr(ENGLISH, name)
         assert said, name
         if isinstance(said, str):
@@ -37,12 +37,12 @@ def test_every_language_says_everything(code: str) -> None:
 @pytest.mark.parametrize("code", consent.LANGUAGES)
 @pytest.mark.parametrize("must", ["VPN", "41-1", "qazprobe erase", "qazprobe consent --withdraw"])
 def test_the_risk_is_said_in_every_language(code: str, must: str) -> None:
-    assert must in consent.words(code).text
+    assert must in consent.text(code).text
 
 
 @pytest.mark.parametrize("code", consent.LANGUAGES)
 def test_the_text_is_short_and_fits_a_terminal(code: str) -> None:
-    lines = consent.words(code).text.splitlines()
+    lines = consent.text(code).text.splitlines()
     assert len(lines) < 50
     assert max(map(len, lines)) <= 108
 
@@ -116,7 +116,7 @@ def test_a_script_that_agrees_to_the_heartbeat_is_shown_both_texts(home: Path, b
     if before == "withdrawn":
         CliRunner().invoke(command, ["--withdraw"])
     elif before == "older text":
-        old = consent.Given(
+        old = consent.Consent(
             version=consent.VERSION - 1, at="2020-01-01T00:00:00Z", language="en", heartbeat=True
         )
         (home / consent.FILE).write_bytes(msgspec.json.encode(old))
@@ -129,7 +129,7 @@ def test_a_script_that_agrees_to_the_heartbeat_is_shown_both_texts(home: Path, b
 
 
 def test_the_heartbeat_of_an_older_text_is_asked_for_again(home: Path) -> None:
-    old = consent.Given(
+    old = consent.Consent(
         version=consent.VERSION - 1, at="2020-01-01T00:00:00Z", language="en", heartbeat=True
     )
     (home / consent.FILE).write_bytes(msgspec.json.encode(old))
@@ -149,7 +149,7 @@ def test_it_can_be_withdrawn(home: Path) -> None:
 def test_an_old_yes_does_not_cover_a_new_text(home: Path) -> None:
     consent.record(home, "en", heartbeat=False)
     old = msgspec.json.encode(
-        consent.Given(version=consent.VERSION - 1, at="2020-01-01T00:00:00Z", language="en")
+        consent.Consent(version=consent.VERSION - 1, at="2020-01-01T00:00:00Z", language="en")
     )
     (home / consent.FILE).write_bytes(old)
     said = CliRunner().invoke(cli, ["run", "https://a.example/"])

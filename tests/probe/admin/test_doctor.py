@@ -7,7 +7,7 @@ import pytest
 
 from probe.admin import consent, schedule
 from probe.admin.doctor import Check, CheckState, Subject, examine
-from probe.client import endpoint as place
+from probe.client import endpoint
 from probe.client.spool import Spool
 from tests.probe.fake_collector import FakeCollector, credentials, record
 
@@ -23,11 +23,11 @@ def named(checks: list[Check], name: str) -> list[Check]:
 
 
 def examined(home: Path, *urls: str, ca_file: Path | None = None) -> list[Check]:
-    ends = [place.parse(url, ca_file=ca_file, lab=True) for url in urls]
+    ends = [endpoint.parse(url, ca_file=ca_file, lab=True) for url in urls]
     return asyncio.run(examine(Subject(home, ends)))
 
 
-def test_a_fresh_machine_is_told_to_begin_with_consent(tmp_path: Path) -> None:
+def test_a_fresh_machine_needs_consent_first(tmp_path: Path) -> None:
     found = examined(tmp_path / "home")
     (agreement,) = named(found, "consent")
     assert (agreement.state, agreement.fix) == (CheckState.BAD, "qazprobe consent")
@@ -37,7 +37,7 @@ def test_a_fresh_machine_is_told_to_begin_with_consent(tmp_path: Path) -> None:
     assert agreement.state is CheckState.FINE
 
 
-def test_every_trouble_says_how_to_repair_it(tmp_path: Path) -> None:
+def test_every_problem_comes_with_a_fix(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir(mode=0o755)
     found = examined(tmp_path / "home", "http://127.0.0.1:1")
     assert all(check.fix for check in found if check.state is CheckState.BAD)
@@ -51,12 +51,12 @@ def test_every_trouble_says_how_to_repair_it(tmp_path: Path) -> None:
         (True, False, True, "no timer sends it"),
         (False, True, True, "it is not allowed"),
         (None, True, True, "it is not allowed"),
-        (True, True, False, "no collector is named"),
+        (True, True, False, "no collector is configured"),
         (True, True, True, "sent by a timer"),
         (False, False, True, None),
     ],
 )
-def test_a_heartbeat_that_is_allowed_and_not_sent_is_told_and_the_other_way_round(
+def test_consent_and_timer_of_the_heartbeat_must_agree(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -68,55 +68,53 @@ def test_a_heartbeat_that_is_allowed_and_not_sent_is_told_and_the_other_way_roun
     home = tmp_path / "home"
     if allowed is not None:
         consent.record(home, "en", heartbeat=allowed)
-    monkeypatch.setattr(schedule, "beats", lambda: timer)
-    ends = [place.parse("http://127.0.0.1:1", lab=True)] if url else []
+    monkeypatch.setattr(schedule, "heartbeat_installed", lambda: timer)
+    ends = [endpoint.parse("http://127.0.0.1:1", lab=True)] if url else []
     found = named(asyncio.run(examine(Subject(home, ends))), "heartbeat")
-    assert [said in check.said for check in found if said] == [True] * (said is not None)
+    assert [said in check.message for check in found if said] == [True] * (said is not None)
     assert all(check.fix for check in found if check.state is CheckState.NOTE)
     assert named(asyncio.run(examine(Subject(home, ends, role="control"))), "heartbeat") == []
 
 
-def test_a_collector_is_looked_at_and_no_key_is_made_for_it(tmp_path: Path) -> None:
-    async def scene() -> None:
+def test_a_collector_is_checked_without_making_a_key(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             with Spool(tmp_path).writer((there.url,)) as writer:
                 writer.add(record(1))
-            found = await examine(Subject(tmp_path, [place.parse(there.url)]))
+            found = await examine(Subject(tmp_path, [endpoint.parse(there.url)]))
             assert [check.state for check in named(found, "clock")] == [CheckState.FINE]
-            assert "takes new probes" in named(found, "key")[0].said
+            assert "accepts new probes" in named(found, "key")[0].message
             assert named(found, "spool")[0].fix == "qazprobe upload"
             assert there.requests == ["GET /v1/service"]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
     assert not (tmp_path / "keys").exists()
 
 
 def test_a_wrong_clock_and_a_forged_collector_are_bad(tmp_path: Path) -> None:
     made = credentials(tmp_path)
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with (
             FakeCollector(date_ahead=600) as there,
             FakeCollector(tls=made.context) as forged,
         ):
-            ends = [place.parse(there.url), place.parse(forged.url)]
+            ends = [endpoint.parse(there.url), endpoint.parse(forged.url)]
             found = await examine(Subject(tmp_path, ends))
             (clock,) = named(found, "clock")
             assert clock.state is CheckState.BAD
-            assert "600 seconds behind" in clock.said or "599 seconds behind" in clock.said
+            assert "600 seconds behind" in clock.message or "599 seconds behind" in clock.message
             bad = [check for check in named(found, "collector") if check.state is CheckState.BAD]
-            assert "somebody may sit in between" in bad[0].said
+            assert "may be intercepted" in bad[0].message
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
-def test_a_state_folder_that_takes_nothing_is_bad(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_read_only_state_folder_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "home").mkdir(mode=0o700)
     # What the system says of a read-only disk; root may write anywhere else.
     monkeypatch.setattr(os, "access", lambda *_: False)
     (folder,) = named(examined(tmp_path / "home"), "state folder")
-    assert (folder.state, "nothing can be written" in folder.said) == (CheckState.BAD, True)
+    assert (folder.state, "is not writable" in folder.message) == (CheckState.BAD, True)
     assert folder.fix

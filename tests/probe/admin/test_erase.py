@@ -3,7 +3,7 @@ import asyncio
 from pathlib import Path
 
 from probe.admin import erase
-from probe.client import endpoint as place
+from probe.client import endpoint
 from probe.client.collector_client import CollectorClient
 from probe.client.enrolment import ensure_enrolled
 from probe.client.keys import Keys
@@ -48,11 +48,11 @@ def test_ours_goes_and_what_is_not_ours_stays(tmp_path: Path) -> None:
 
 
 def test_a_collector_gives_everything_back_and_forgets_the_key(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             there.stored["r1"] = b"{}"
             keys = Keys(tmp_path)
-            where = place.parse(there.url)
+            where = endpoint.parse(there.url)
             async with CollectorClient(where) as client:
                 await ensure_enrolled(client, keys, keys.identity(there.url, network="home"), None)
             (enrolment,) = keys.enrolments()
@@ -70,4 +70,4 @@ def test_a_collector_gives_everything_back_and_forgets_the_key(tmp_path: Path) -
                 await erase.erase_remote(keys, again.enrolment, where) is None
             )  # unknown: nothing
 
-    asyncio.run(scene())
+    asyncio.run(scenario())

@@ -10,8 +10,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from probe.admin import consent
-from probe.admin.schedule import PERIODS, beats, choose, heartbeat, installed, plan
-from probe.admin.timers import BACKENDS, Plan, ScheduleError
+from probe.admin.schedule import (
+    PERIODS,
+    heartbeat_installed,
+    choose,
+    heartbeat_job,
+    installed,
+    run_job,
+)
+from probe.admin.timers import BACKENDS, TimerJob, ScheduleError
 from probe.commands.schedule import command
 from probe.errors import UserError
 
@@ -54,8 +61,8 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(command, arguments, catch_exceptions=False, standalone_mode=False)
 
 
-def made(every: int = 21600, offset: int = 3 * 3600 + 7 * 60, *arguments: str) -> Plan:
-    return Plan(("/opt/qaz probe/qazprobe", "run", *arguments), every, offset, "/home/v/q%h")
+def made(every: int = 21600, offset: int = 3 * 3600 + 7 * 60, *arguments: str) -> TimerJob:
+    return TimerJob(("/opt/qaz probe/qazprobe", "run", *arguments), every, offset, "/home/v/q%h")
 
 
 def test_systemd_is_installed_seen_and_removed(home: Path) -> None:
@@ -63,7 +70,7 @@ def test_systemd_is_installed_seen_and_removed(home: Path) -> None:
     assert run("install", "--every", "6h", "--", "--targets", "kz").exit_code == 0
     units = home / ".config/systemd/user"
     assert {path.name for path in units.iterdir()} == {"qazprobe.service", "qazprobe.timer"}
-    assert not beats()
+    assert not heartbeat_installed()
     assert "Persistent=true" in (units / "qazprobe.timer").read_text()
     assert "run --quiet --targets kz" in (units / "qazprobe.service").read_text()
     assert "enable --now qazprobe.timer" in (home / "systemctl.log").read_text()
@@ -102,7 +109,7 @@ def test_print_installs_nothing(home: Path) -> None:
     assert installed() == []
 
 
-def test_a_machine_without_a_timer_is_told_what_to_do(home: Path) -> None:
+def test_a_machine_without_a_timer_gets_a_hint(home: Path) -> None:
     if sys.platform == "linux":
         with pytest.raises(UserError, match="run --every"):
             run("install")
@@ -114,16 +121,16 @@ def test_a_tool_that_fails_is_one_line(home: Path) -> None:
         run("install", "--with", "cron")
 
 
-def test_only_what_every_timer_can_say_is_taken() -> None:
-    with pytest.raises(ScheduleError, match="take one of"):
-        plan((), 7 * 3600)
+def test_only_periods_of_every_timer_are_accepted() -> None:
+    with pytest.raises(ScheduleError, match="accept one of"):
+        run_job((), 7 * 3600)
     with pytest.raises(ScheduleError, match="line breaks"):
-        plan(("--targets", "x\n* * * * * evil"), 3600)
-    assert {plan((), every).every for every in PERIODS} == set(PERIODS)
+        run_job(("--targets", "x\n* * * * * evil"), 3600)
+    assert {run_job((), every).every for every in PERIODS} == set(PERIODS)
 
 
-def test_probes_do_not_all_wake_at_once() -> None:
-    assert len({plan((), 21600).offset for _ in range(20)}) > 10
+def test_offsets_are_random() -> None:
+    assert len({run_job((), 21600).offset for _ in range(20)}) > 10
 
 
 @pytest.mark.parametrize(
@@ -135,7 +142,7 @@ def test_probes_do_not_all_wake_at_once() -> None:
         (86400, "7 3 * * *", "*-*-* 03:07:00"),
     ],
 )
-def test_times_are_said_in_each_timers_way(every: int, cron: str, calendar: str) -> None:
+def test_every_timer_has_its_own_time_format(every: int, cron: str, calendar: str) -> None:
     assert BACKENDS["cron"].render(made(every)).splitlines()[1].startswith(cron + " ")
     assert f"OnCalendar={calendar}\n" in BACKENDS["systemd"].render(made(every))
     analyser = shutil.which("systemd-analyze")
@@ -156,11 +163,11 @@ def test_paths_with_spaces_and_percent_signs_survive() -> None:
     assert job["StartInterval"] == 21600
 
 
-def test_a_unit_is_one_systemd_takes(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     analyser = shutil.which("systemd-analyze")
     if analyser is None:
         pytest.skip("systemd-analyze is not installed")
-    text = BACKENDS["systemd"].render(plan((), 3600))
+    text = BACKENDS["systemd"].render(run_job((), 3600))
     service = tmp_path / "qazprobe.service"
     service.write_text(text.partition("\n")[2].partition("\n# ")[0])
     done = subprocess.run(
@@ -169,23 +176,23 @@ def test_a_unit_is_one_systemd_takes(tmp_path: Path) -> None:
     assert "Unknown" not in done.stderr
 
 
-def test_a_named_timer_is_the_one_taken() -> None:
+def test_a_named_timer_is_chosen() -> None:
     assert choose("cron").name == "cron"
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--nosuch",), "after --, for run: No such option"),
-        (("--max-time", "soon"), "after --, for run: .*is not a valid float"),
+        (("--nosuch",), "options of run after --: No such option"),
+        (("--max-time", "soon"), "options of run after --: .*is not a valid float"),
         (("--max-time", "-1"), "--max-time: -1.0; expected a number above 0"),
         (("--every", "1s"), "a minute or more"),
         (("-e", "nonsense"), "there is no experiment"),
         (("ftp://x/",), "scheme"),
         (("--targets", "no-such-list"), "no-such-list"),
-        (("--collector", "https://u:p@host"), "takes no user name"),
+        (("--collector", "https://u:p@host"), "user name or query is not allowed"),
         (("--config", "absent.toml"), "no such file"),
-        (("-o", "-", "--json"), "both want stdout"),
+        (("-o", "-", "--json"), "both write to stdout"),
     ],
 )
 def test_what_run_would_refuse_is_not_installed(
@@ -212,7 +219,7 @@ def test_the_heartbeat_is_installed_where_it_was_allowed(home: Path) -> None:
     tool(home, "systemctl", SYSTEMCTL)
     agree(home)
     said = run("install", *COLLECTOR).output
-    assert "the heartbeat every five minutes" in said
+    assert "a heartbeat every five minutes" in said
     units = home / ".config/systemd/user"
     assert {path.name for path in units.iterdir()} == {
         f"{name}.{kind}"
@@ -223,7 +230,7 @@ def test_the_heartbeat_is_installed_where_it_was_allowed(home: Path) -> None:
     assert "upload --quiet --max-time 60 --collector https://c.example --invite token\n" in service
     assert "Persistent" not in (units / "qazprobe-heartbeat.timer").read_text()
     assert "heartbeat" in run("status").output
-    assert beats()
+    assert heartbeat_installed()
     run("install", "--no-heartbeat", *COLLECTOR)
     assert {path.name for path in units.iterdir()} == {"qazprobe.service", "qazprobe.timer"}
     run("install", "--heartbeat", *COLLECTOR)
@@ -232,7 +239,7 @@ def test_the_heartbeat_is_installed_where_it_was_allowed(home: Path) -> None:
     assert "disable --now qazprobe-heartbeat.timer" in (home / "systemctl.log").read_text()
 
 
-def test_a_crontab_has_a_second_line_and_no_letters_from_it(home: Path) -> None:
+def test_a_crontab_has_a_second_line_that_sends_no_mail(home: Path) -> None:
     tool(home, "crontab", CRONTAB)
     agree(home)
     run("install", *COLLECTOR)
@@ -241,7 +248,7 @@ def test_a_crontab_has_a_second_line_and_no_letters_from_it(home: Path) -> None:
     assert re.match(r"[0-4]-59/5 \* \* \* \* ", lines[2])
     assert lines[2].endswith(">/dev/null 2>&1")
     assert "upload --quiet" in run("status").output
-    assert beats()
+    assert heartbeat_installed()
     run("remove")
     assert not (home / "crontab").exists()
 
@@ -254,7 +261,7 @@ def test_a_crontab_has_a_second_line_and_no_letters_from_it(home: Path) -> None:
         (True, (*COLLECTOR, "--no-upload"), "no collector"),
     ],
 )
-def test_no_heartbeat_without_a_yes_and_somebody_to_hear_it(
+def test_no_heartbeat_without_consent_and_a_collector(
     home: Path, *, allowed: bool, arguments: tuple[str, ...], why: str
 ) -> None:
     tool(home, "crontab", CRONTAB)
@@ -280,13 +287,13 @@ def test_the_heartbeat_reads_the_configuration_as_the_timer_will(
 
 @pytest.mark.parametrize("name", sorted(BACKENDS))
 def test_every_timer_shows_both_jobs(name: str) -> None:
-    text = BACKENDS[name].render(plan((), 21600), heartbeat(()))
+    text = BACKENDS[name].render(run_job((), 21600), heartbeat_job(()))
     assert text.count("run --quiet") + text.count("<string>run</string>") == 1
     assert text.count("upload --quiet") + text.count("<string>upload</string>") == 1
 
 
 def test_a_heartbeat_comes_at_its_own_second() -> None:
-    beat = Plan(("qazprobe", "upload"), 300, 4 * 60 + 37)
+    beat = TimerJob(("qazprobe", "upload"), 300, 4 * 60 + 37)
     assert "OnCalendar=*-*-* *:04/5:37\n" in BACKENDS["systemd"].render(beat)
     assert "4-59/5 * * * *" in BACKENDS["cron"].render(beat)
     assert "/SC MINUTE /MO 5" in BACKENDS["schtasks"].render(beat)

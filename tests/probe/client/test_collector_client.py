@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from probe.api_types import RecheckAsk, ServiceReply
-from probe.client import endpoint as place
+from probe.api_types import RecheckTarget, ServiceReply
+from probe.client import endpoint
 from probe.client.collector_client import (
     CollectorClient,
     CollectorRefused,
@@ -29,41 +29,41 @@ async def service(endpoint: CollectorEndpoint) -> ServiceReply:
 def test_a_collector_proves_itself_by_its_root_its_key_or_not_at_all(tmp_path: Path) -> None:
     made = credentials(tmp_path)
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector(tls=made.context) as there:
-            rooted = place.parse(there.url, ca_file=made.root, lab=True)
+            rooted = endpoint.parse(there.url, ca_file=made.root, lab=True)
             assert (await service(rooted)).collector_id == "c0ffee"
-            pinned = place.parse(f"{there.url}#pin={made.pin}")
+            pinned = endpoint.parse(f"{there.url}#pin={made.pin}")
             assert (await service(pinned)).collector_id == "c0ffee"
             heard = len(there.requests)
-            for wrong in (place.parse(there.url), place.parse(there.url, pin="ab" * 32)):
+            for wrong in (endpoint.parse(there.url), endpoint.parse(there.url, pin="ab" * 32)):
                 with pytest.raises(CollectorUntrusted, match="nothing was sent"):
                     await service(wrong)
             assert len(there.requests) == heard
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_an_expired_certificate_points_at_the_clock(tmp_path: Path) -> None:
     made = credentials(tmp_path, days=-1)
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector(tls=made.context) as there:
             with pytest.raises(CollectorUntrusted, match="clock"):
-                await service(place.parse(there.url, ca_file=made.root, lab=True))
+                await service(endpoint.parse(there.url, ca_file=made.root, lab=True))
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_certificate_for_another_name_is_not_trusted(tmp_path: Path) -> None:
     made = credentials(tmp_path)
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector(tls=made.context, host="127.0.0.2") as there:
             with pytest.raises(CollectorUntrusted):
-                await service(place.parse(there.url, ca_file=made.root, lab=True))
+                await service(endpoint.parse(there.url, ca_file=made.root, lab=True))
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_roots_and_proxies_of_the_environment_are_not_asked(
@@ -76,28 +76,28 @@ def test_roots_and_proxies_of_the_environment_are_not_asked(
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector(tls=made.context) as there:
             with pytest.raises(CollectorUntrusted):
-                await service(place.parse(there.url))
-            await service(place.parse(there.url, ca_file=made.root, lab=True))
+                await service(endpoint.parse(there.url))
+            await service(endpoint.parse(there.url, ca_file=made.root, lab=True))
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
     assert not log.exists()
 
 
 def test_a_redirect_is_never_followed() -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there, FakeCollector() as elsewhere:
             target = f"{elsewhere.url}/v1/service"
             there.override["/v1/service"] = answering(
                 lambda: web.Response(status=302, headers={"Location": target})
             )
             with pytest.raises(CollectorRefused, match="redirect"):
-                await service(place.parse(there.url))
+                await service(endpoint.parse(there.url))
             assert elsewhere.requests == []
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -111,63 +111,63 @@ def test_a_redirect_is_never_followed() -> None:
     ],
 )
 def test_an_answer_that_is_no_answer_is_refused(body: bytes) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             there.override["/v1/service"] = answering(lambda: web.Response(body=body))
-            with pytest.raises(CollectorRefused, match="not understood"):
-                await service(place.parse(there.url))
+            with pytest.raises(CollectorRefused, match="invalid response"):
+                await service(endpoint.parse(there.url))
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_an_answer_is_bounded_before_and_after_inflating() -> None:
     bomb = gzip.compress(bytes(64 * 1024 * 1024))
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             there.override["/v1/service"] = answering(
                 lambda: web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
             )
-            with pytest.raises(CollectorRefused, match="inflates past"):
-                await service(place.parse(there.url))
+            with pytest.raises(CollectorRefused, match="decompresses to"):
+                await service(endpoint.parse(there.url))
             there.override["/v1/service"] = answering(lambda: web.Response(body=bytes(10**6)))
             with pytest.raises(CollectorRefused, match="longer than"):
-                await service(place.parse(there.url))
+                await service(endpoint.parse(there.url))
             there.override["/v1/service"] = answering(
                 lambda: web.Response(body=b"junk", headers={"Content-Encoding": "gzip"})
             )
             with pytest.raises(CollectorRefused, match="gzip"):
-                await service(place.parse(there.url))
+                await service(endpoint.parse(there.url))
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_refusal_says_what_the_collector_said_without_its_control_characters() -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             there.override["/v1/service"] = answering(
                 lambda: problem(429, "too many\x1b[2Jrequests")
             )
             with pytest.raises(CollectorRefused, match=r"too many\\u001b\[2Jrequests") as caught:
-                await service(place.parse(there.url))
+                await service(endpoint.parse(there.url))
             assert caught.value.temporary
             assert "\x1b" not in str(caught.value)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_dead_port_and_a_dead_name_are_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("probe.client.endpoint._resolve", lambda *_: ())
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             port = there.port
-        with pytest.raises(CollectorUnreachable, match="cannot be reached"):
-            await service(place.parse(f"http://127.0.0.1:{port}"))
-        with pytest.raises(CollectorUnreachable, match="cannot be resolved"):
-            await service(place.parse("https://collector.example"))
+        with pytest.raises(CollectorUnreachable, match="unreachable"):
+            await service(endpoint.parse(f"http://127.0.0.1:{port}"))
+        with pytest.raises(CollectorUnreachable, match="does not resolve"):
+            await service(endpoint.parse("https://collector.example"))
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_mute_server_is_given_up_on_in_time(tmp_path: Path) -> None:
@@ -175,17 +175,17 @@ def test_a_mute_server_is_given_up_on_in_time(tmp_path: Path) -> None:
         await asyncio.sleep(0.6)
         return web.Response()
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector(override={"/v1/measurements": mute}) as there:
             keys = Keys(tmp_path)
-            async with CollectorClient(place.parse(there.url)) as client:
+            async with CollectorClient(endpoint.parse(there.url)) as client:
                 await ensure_enrolled(client, keys, keys.identity(there.url), None)
                 started = time.monotonic()
-                with pytest.raises(CollectorUnreachable, match="no answer within"):
+                with pytest.raises(CollectorUnreachable, match="no response within"):
                     await client.upload(b"", seconds=0.2)
                 assert time.monotonic() - started < 0.5
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_name_that_does_not_resolve_is_dialled_where_it_was_last_time(
@@ -194,17 +194,17 @@ def test_a_name_that_does_not_resolve_is_dialled_where_it_was_last_time(
     def dead(*_: object, **__: object) -> tuple[str, ...]:
         return ()
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             keys = Keys(tmp_path)
             url = f"http://collector.lab:{there.port}"
             identity = keys.remember(keys.identity(url), "c0ffee", addresses=("127.0.0.1",))
-            async with CollectorClient(place.parse(url, lab=True), identity) as client:
+            async with CollectorClient(endpoint.parse(url, lab=True), identity) as client:
                 assert (await client.vantage()).asn == 9198
                 assert client.address == "127.0.0.1"
 
     monkeypatch.setattr("probe.client.endpoint._resolve", dead)
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_resolver_that_never_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,24 +212,24 @@ def test_a_resolver_that_never_answers_holds_nobody_up(monkeypatch: pytest.Monke
         time.sleep(3)
         return ()
 
-    async def scene() -> tuple[str, ...]:
-        return await place.addresses(place.parse("https://collector.example"), limit=0.1)
+    async def scenario() -> tuple[str, ...]:
+        return await endpoint.addresses(endpoint.parse("https://collector.example"), limit=0.1)
 
     monkeypatch.setattr("probe.client.endpoint._resolve", slow)
     started = time.monotonic()
-    assert asyncio.run(scene()) == ()
+    assert asyncio.run(scenario()) == ()
     assert time.monotonic() - started < 1
 
 
 def test_requests_are_signed_for_this_collector_and_reuse_one_connection(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             keys = Keys(tmp_path)
-            async with CollectorClient(place.parse(there.url)) as client:
+            async with CollectorClient(endpoint.parse(there.url)) as client:
                 with pytest.raises(CollectorRefused, match="not enrolled"):
                     await client.recheck([], wait=1)
                 await ensure_enrolled(client, keys, keys.identity(there.url), None)
-                await client.recheck([RecheckAsk(input="https://a.example/")], wait=1)
+                await client.recheck([RecheckTarget(input="https://a.example/")], wait=1)
                 assert (await client.recheck_jobs(wait=0)).jobs == ()
                 await client.erase()
                 with pytest.raises(CollectorRefused, match="unknown key"):
@@ -238,14 +238,14 @@ def test_requests_are_signed_for_this_collector_and_reuse_one_connection(tmp_pat
                 assert client.bytes_in > 0
             assert len(there.connections) == 1
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_wrong_clock_is_put_right_by_the_collectors(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector(date_ahead=7200) as there:
             keys = Keys(tmp_path)
-            client = CollectorClient(place.parse(there.url))
+            client = CollectorClient(endpoint.parse(there.url))
             identity = keys.identity(there.url)
             async with client:
                 await ensure_enrolled(client, keys, identity, None)
@@ -253,18 +253,18 @@ def test_a_wrong_clock_is_put_right_by_the_collectors(tmp_path: Path) -> None:
                 await client.recheck_jobs(wait=0)
                 assert client.clock_offset == pytest.approx(-7200, abs=5)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_controls_are_asked_by_name_or_all_at_once(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with FakeCollector() as there, CollectorClient(place.parse(there.url)) as client:
+    async def scenario() -> None:
+        async with FakeCollector() as there, CollectorClient(endpoint.parse(there.url)) as client:
             await client.controls(["https://a.example/?q=1&x=2"])
             await client.controls([f"https://{n}.example/" for n in range(2000)])
             assert there.requests[0].startswith("GET /v1/control?input=https")
             assert there.requests[1] == "GET /v1/control"
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_target_lists_come_with_an_etag() -> None:
@@ -273,19 +273,19 @@ def test_target_lists_come_with_an_etag() -> None:
             return web.Response(status=304)
         return web.Response(body=b"url\n", headers={"ETag": '"1"'})
 
-    async def scene() -> None:
-        async with FakeCollector() as there, CollectorClient(place.parse(there.url)) as client:
+    async def scenario() -> None:
+        async with FakeCollector() as there, CollectorClient(endpoint.parse(there.url)) as client:
             there.override["/v1/targets"] = lists
             first = await client.targets("kz", None)
             assert first.body == b"url\n"
             again = await client.targets("kz", first.etag)
             assert (again.etag, again.body) == ('"1"', None)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_nothing_below_tls_1_2_is_spoken(tmp_path: Path) -> None:
     made = credentials(tmp_path)
-    chosen = place.context(place.parse("https://a.example", ca_file=made.root, lab=True))
+    chosen = endpoint.tls_context(endpoint.parse("https://a.example", ca_file=made.root, lab=True))
     assert chosen.minimum_version >= ssl.TLSVersion.TLSv1_2
     assert chosen.verify_mode is ssl.CERT_REQUIRED

@@ -163,7 +163,7 @@ def test_what_is_too_old_is_dropped_and_said(tmp_path: Path) -> None:
     assert (dropped.records, dropped.reason) == (3, "older than 30 days")
     assert ids(spool, A) == ["r3", "r4"]
     assert spool.last_dropped() == dropped
-    assert dropped.told() == "3 records were dropped from the spool: older than 30 days"
+    assert str(dropped) == "3 records were dropped from the spool: older than 30 days"
     assert spool.trim().records == 0
 
 

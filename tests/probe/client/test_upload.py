@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from probe.api_types import BatchReply
-from probe.client import endpoint as place
+from probe.client import endpoint
 from probe.client.keys import Keys
 from probe.client.spool import Spool
 from probe.client.upload import Sender, UploadSummary, upload
@@ -33,11 +33,11 @@ def fill(home: Path, lines: list[bytes], *to: str) -> Spool:
 
 
 async def send(spool: Spool, who: Sender, *urls: str) -> UploadSummary:
-    return await upload(spool, [place.parse(url) for url in urls], who)
+    return await upload(spool, [endpoint.parse(url) for url in urls], who)
 
 
 def test_everything_arrives_once_in_batches_of_500(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             spool = fill(tmp_path, [record(n) for n in range(1100)], there.url)
             summary = await send(spool, sender(tmp_path), there.url)
@@ -50,24 +50,24 @@ def test_everything_arrives_once_in_batches_of_500(tmp_path: Path) -> None:
             assert (await send(spool, sender(tmp_path), there.url)).complete
             assert there.requests.count("POST /v1/measurements") == 3
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_what_was_made_offline_is_sent_by_the_next_run(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             url, port = there.url, there.port
         spool = fill(tmp_path, [record(0)], url)
         offline = await send(spool, sender(tmp_path), url)
         assert not offline.complete
         assert offline.deliveries[0].waiting == 1
-        assert "cannot be reached" in offline.problems[0]
+        assert "unreachable" in offline.problems[0]
         async with FakeCollector(port=port) as there:
             fill(tmp_path, [record(1)], url)
             assert (await send(spool, sender(tmp_path), url)).complete
             assert set(there.stored) == {"r0", "r1"}
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_full_disk_is_said_with_the_file_that_did_not_fit(
@@ -76,7 +76,7 @@ def test_a_full_disk_is_said_with_the_file_that_did_not_fit(
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             spool = fill(tmp_path, [record(0)])
             monkeypatch.setattr(os, "fsync", full)
@@ -85,11 +85,11 @@ def test_a_full_disk_is_said_with_the_file_that_did_not_fit(
             assert said.startswith(str(tmp_path / "keys"))
             assert said.endswith(": No space left on device")
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_rejected_record_costs_its_neighbours_nothing(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             spool = fill(tmp_path, [record(0), b'{"id":"bad1"}', record(2)], there.url)
             summary = await send(spool, sender(tmp_path), there.url)
@@ -100,13 +100,13 @@ def test_a_rejected_record_costs_its_neighbours_nothing(tmp_path: Path) -> None:
             await send(spool, sender(tmp_path), there.url)
             assert there.requests.count("POST /v1/measurements") == 1
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_an_answer_that_was_lost_is_no_second_count(tmp_path: Path) -> None:
     """The collector stored the batch, and the line died before its answer came."""
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             lost = 0
 
@@ -126,11 +126,11 @@ def test_an_answer_that_was_lost_is_no_second_count(tmp_path: Path) -> None:
             assert (lost, len(there.stored)) == (1, 2)
             assert summary.deliveries[0].duplicates == 2
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_one_dead_collector_does_not_hold_up_the_other(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as dead:
             nowhere, port = dead.url, dead.port
         async with FakeCollector() as there:
@@ -143,11 +143,11 @@ def test_one_dead_collector_does_not_hold_up_the_other(tmp_path: Path) -> None:
                 assert set(back.stored) == {"r0"}
             assert there.duplicates == 0
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_collector_that_forgot_us_gets_our_key_again(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             spool = fill(tmp_path, [record(0)], there.url)
             assert (await send(spool, sender(tmp_path), there.url)).complete
@@ -157,11 +157,11 @@ def test_a_collector_that_forgot_us_gets_our_key_again(tmp_path: Path) -> None:
             assert (await send(spool, sender(tmp_path), there.url)).complete
             assert there.requests.count("POST /v1/enroll") == 2
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_an_invite_is_used_where_one_is_needed(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector(enrolment="token") as there:
             spool = fill(tmp_path, [record(0)], there.url)
             refused = await send(spool, sender(tmp_path), there.url)
@@ -169,11 +169,11 @@ def test_an_invite_is_used_where_one_is_needed(tmp_path: Path) -> None:
             assert refused.deliveries[0].waiting == 1
             assert (await send(spool, sender(tmp_path, invite="invite"), there.url)).complete
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_too_large_a_batch_is_halved_until_it_fits(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
 
             async def narrow(request: web.Request) -> web.StreamResponse:
@@ -191,7 +191,7 @@ def test_too_large_a_batch_is_halved_until_it_fits(tmp_path: Path) -> None:
             assert (summary.deliveries[0].stored, summary.deliveries[0].rejected) == (100, 1)
             assert summary.deliveries[0].reasons == {"too large for the collector": 1}
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_busy_collector_is_asked_again_after_as_long_as_it_said(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_busy_collector_is_asked_again_after_as_long_as_it_said(tmp_path: Path
     async def pause(seconds: float) -> None:
         waits.append(seconds)
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
 
             async def busy(request: web.Request) -> web.StreamResponse:
@@ -213,7 +213,7 @@ def test_a_busy_collector_is_asked_again_after_as_long_as_it_said(tmp_path: Path
             assert (await send(spool, sender(tmp_path, pause=pause), there.url)).complete
             assert waits == [7.0, 7.0]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_waits_are_fully_jittered_and_few(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_waits_are_fully_jittered_and_few(tmp_path: Path) -> None:
     async def pause(seconds: float) -> None:
         waits.append(seconds)
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             there.override["/v1/measurements"] = answering(lambda: problem(500, "oops"))
             spool = fill(tmp_path, [record(0)], there.url)
@@ -231,7 +231,7 @@ def test_waits_are_fully_jittered_and_few(tmp_path: Path) -> None:
             assert summary.deliveries[0].waiting == 1
             assert waits == [0.5, 1.0, 2.0]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_an_answer_that_does_not_add_up_is_not_believed(tmp_path: Path) -> None:
@@ -240,16 +240,16 @@ def test_an_answer_that_does_not_add_up_is_not_believed(tmp_path: Path) -> None:
         BatchReply(stored=0, duplicates=0, rejected=1),
     ]
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             spool = fill(tmp_path, [record(0)], there.url)
             for lie in lies:
                 there.override["/v1/measurements"] = answering(lambda lie=lie: reply(lie))  # type: ignore[misc]
                 summary = await send(spool, sender(tmp_path), there.url)
-                assert "does not cover" in summary.problems[0]
+                assert "does not account for" in summary.problems[0]
                 assert summary.deliveries[0].waiting == 1
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_the_budget_is_kept(tmp_path: Path) -> None:
@@ -257,18 +257,18 @@ def test_the_budget_is_kept(tmp_path: Path) -> None:
         await asyncio.sleep(1)
         return web.Response()
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector(override={"/v1/measurements": mute}) as there:
             spool = fill(tmp_path, [record(0)], there.url)
             summary = await send(spool, sender(tmp_path, budget=0.3), there.url)
             assert "not finished within" in summary.problems[0]
             assert summary.deliveries[0].waiting == 1
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_two_uploads_take_turns(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             spool = fill(tmp_path, [record(n) for n in range(20)], there.url)
             both = await asyncio.gather(
@@ -278,13 +278,13 @@ def test_two_uploads_take_turns(tmp_path: Path) -> None:
             assert all(one.complete for one in both)
             assert there.duplicates == 0
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_nothing_to_send_asks_nobody(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             assert (await send(Spool(tmp_path), sender(tmp_path), there.url)).complete
             assert there.requests == []
 
-    asyncio.run(scene())
+    asyncio.run(scenario())

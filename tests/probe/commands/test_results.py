@@ -111,12 +111,10 @@ def test_any_file_of_records_can_be_read(home: Path) -> None:
 def test_a_file_without_records_is_named(home: Path) -> None:
     file = home / "passwords"
     file.write_text("root:x:0:0\n")
-    assert f"{file}: no records in it" in run("list", "--file", str(file)).stderr
+    assert f"{file}: no records" in run("list", "--file", str(file)).stderr
 
 
-def test_a_run_of_which_nothing_was_judged_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_without_results_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
     file = tmp_path / "run.jsonl"
     empty = msgspec.structs.replace(
@@ -124,4 +122,4 @@ def test_a_run_of_which_nothing_was_judged_says_so(
     )
     file.write_bytes(codec.encode(empty) + b"\n")
     said = run("show", empty.run, "--file", str(file))
-    assert (said.stdout, said.stderr) == ("", "nothing was judged in this run\n")
+    assert (said.stdout, said.stderr) == ("", "this run has no results\n")

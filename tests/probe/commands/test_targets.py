@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from probe.client.endpoint import parse
 from probe.commands.targets import _update, command
 from probe.errors import UserError
-from probe.runner.jobs import updated
+from probe.runner.jobs import updated_list
 from tests.probe.fake_collector import FakeCollector
 
 
@@ -34,7 +34,7 @@ def test_a_list_is_checked_row_by_row(home: Path) -> None:
     file = home / "list.txt"
     file.write_text("https://a.example/\nnonsense\n")
     said = call("check", str(file))
-    assert "1 targets, 1 bad rows" in said.output
+    assert "1 targets, 1 invalid rows" in said.output
     assert f"{file}:2:" in said.output
     file.write_text("nonsense\n")
     assert isinstance(call("check", str(file)).exception, UserError)
@@ -46,8 +46,8 @@ def test_without_a_collector_nothing_is_updated(home: Path) -> None:
 
 
 def test_a_newer_list_holds_until_the_bundled_one_is_wanted(home: Path) -> None:
-    updated(home, "kz").parent.mkdir()
-    updated(home, "kz").write_text("https://only.example/\n")
+    updated_list(home, "kz").parent.mkdir()
+    updated_list(home, "kz").write_text("https://only.example/\n")
     assert call("list", "kz").output == "https://only.example/\n"
     assert "(updated)" in call("list").output
     assert call("update", "--bundled").exit_code == 0
@@ -68,23 +68,23 @@ def test_a_newer_list_comes_from_the_collector_once(home: Path) -> None:
             return web.Response(status=304)
         return web.Response(text="https://new.example/\n", headers={"ETag": '"1"'})
 
-    async def story() -> list[str]:
+    async def scenario() -> list[str]:
         async with FakeCollector(override={"/v1/targets": listed}) as collector:
             place = parse(collector.url)
             return [await _update("kz", place, home) for _ in range(2)]
 
-    assert asyncio.run(story()) == ["kz: 1 targets", "kz: nothing newer"]
+    assert asyncio.run(scenario()) == ["kz: 1 targets", "kz: already up to date"]
     assert call("list", "kz").output == "https://new.example/\n"
 
 
-def test_a_list_with_nothing_in_it_is_not_taken(home: Path) -> None:
+def test_an_empty_list_is_not_accepted(home: Path) -> None:
     async def empty(_: web.Request) -> web.Response:
         return web.Response(text="nonsense")
 
-    async def story() -> str:
+    async def scenario() -> str:
         async with FakeCollector(override={"/v1/targets": empty}) as collector:
             return await _update("kz", parse(collector.url), home)
 
-    with pytest.raises(UserError, match="nothing that can be measured"):
-        asyncio.run(story())
-    assert not updated(home, "kz").exists()
+    with pytest.raises(UserError, match="no valid target"):
+        asyncio.run(scenario())
+    assert not updated_list(home, "kz").exists()

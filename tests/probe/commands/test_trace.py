@@ -1,4 +1,4 @@
-"""`qazprobe trace` before it sends anything, and what it says afterwards."""
+"""`qazprobe trace`: checks before it sends anything, and its output."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from probe.errors import Exit, UserError
 from probe.lab.cases import judged, read
 from probe.model import Record, Vantage
 from probe.report.trace_json import summary
-from probe.report.trace_text import conclusions, place, table
+from probe.report.trace_text import conclusions, location, table
 
 CASES = Path(__file__).parents[2] / "cases" / "trace"
 HOME = Vantage(country="KZ")
@@ -34,7 +34,7 @@ def case(name: str) -> Record:
         (["one.example", "--ca-file", "/nowhere"], "--lab"),
     ],
 )
-def test_nothing_is_sent_before_all_is_well(
+def test_nothing_is_sent_on_a_usage_error(
     arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
@@ -44,31 +44,31 @@ def test_nothing_is_sent_before_all_is_well(
     assert result.exception.code == Exit.USAGE
 
 
-def test_a_table_that_is_none_is_told_before(
+def test_an_unreadable_asn_table_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("probe.commands.trace.agreed", lambda *_: None)
+    monkeypatch.setattr("probe.commands.trace.require_consent", lambda *_: None)
     monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
     result = CliRunner().invoke(command, ["one.example", "--asn-table", str(tmp_path / "none")])
     assert isinstance(result.exception, UserError)
     assert "cannot be read" in str(result.exception)
 
 
-def test_a_person_reads_where_and_how() -> None:
+def test_the_text_names_hop_and_kind() -> None:
     record = case("on_path")
     lines = list(table(record, TABLE))
-    assert lines[1].startswith("  1  (near you; not told)")
+    assert lines[1].startswith("  1  (near you; not recorded)")
     assert "92.47.145.2 (AS9198, JSC Kazakhtelecom, KZ)" in lines[4]
-    assert "RESET / goes on" in lines[4]
+    assert "RESET / forwarded" in lines[4]
     assert lines[-1].startswith("  7  the server")
     said = "\n".join(conclusions(record, TABLE))
-    assert "the name meets reset between hop 3 and hop 4" in said
-    assert "on the path" in said
+    assert "the target's name is reset between hop 3 and hop 4" in said
+    assert "on-path" in said
     assert "IP TTL 125" in said
-    assert "HTTP: both names fared alike" in said
+    assert "HTTP: both names had the same result" in said
 
 
-def test_a_trace_without_raw_packets_says_so() -> None:
+def test_a_trace_without_raw_packets_reports_it() -> None:
     record = case("in_path")
     assert "no CAP_NET_RAW" in list(conclusions(record, {}))[-1]
 
@@ -79,21 +79,21 @@ def test_a_trace_without_raw_packets_says_so() -> None:
         ("in_path", TABLE, "KZ", "at the border of KZ"),
         ("in_path", TABLE, "SE", "outside SE"),
         ("in_path", {"92.47.145.2": Owner(1, "KZ")}, "KZ", "in KZ or at its border"),
-        ("in_path", {}, "KZ", "in which country is not known"),
-        ("in_path", TABLE, None, "in which country is not known"),
-        ("on_path", TABLE, "KZ", "inside KZ"),  # behind routers that are too near to be told
+        ("in_path", {}, "KZ", "in an unknown country"),
+        ("in_path", TABLE, None, "in an unknown country"),
+        ("on_path", TABLE, "KZ", "inside KZ"),  # behind routers that are too near to be recorded
     ],
 )
-def test_a_place_is_told_by_the_networks_around_it(
+def test_the_location_follows_from_the_neighbouring_networks(
     *, name: str, owners: dict[str, Owner], home: str | None, where: str
 ) -> None:
     record = replace(case(name), vantage=replace(HOME, country=home))
     found = trace_analysis.locate(record.steps, "tls")
     assert found is not None
-    assert place(record, found, owners) == where
+    assert location(record, found, owners) == where
 
 
-def test_a_script_gets_the_same_as_json() -> None:
+def test_the_summary_is_json() -> None:
     said = json.loads(summary(case("on_path"), TABLE))
     assert said["outcome"] == "blocked"
     assert said["routers"][3]["owner"]["asn"] == 9198

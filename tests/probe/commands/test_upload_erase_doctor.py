@@ -1,4 +1,4 @@
-"""The commands as a person types them, in processes of their own, against a real socket."""
+"""The commands in separate processes against a real socket."""
 
 import asyncio
 import json
@@ -37,10 +37,10 @@ async def qazprobe(environment: dict[str, str], *arguments: str) -> Done:
     return process.returncode or 0, out.decode(), err.decode()
 
 
-def test_what_waits_is_sent_when_the_collector_is_back(
+def test_the_spool_is_sent_when_the_collector_is_back(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             url, port = there.url, there.port
         with Spool(tmp_path / "home").writer((url,)) as writer:
@@ -50,25 +50,23 @@ def test_what_waits_is_sent_when_the_collector_is_back(
         async with FakeCollector(port=port) as there:
             code, out, err = await qazprobe(environment, "upload")
             assert (code, err) == (0, "")
-            assert "1 stored, 0 known already, 0 rejected, 0 waiting" in out
+            assert "1 stored, 0 duplicates, 0 rejected, 0 waiting" in out
             assert set(there.stored) == {"r1"}
             code, out, err = await qazprobe(environment, "upload", "--collector", url, "--quiet")
             assert (code, out, err) == (0, "", "")
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_upload_without_a_collector_says_which_option_names_one(
+def test_upload_without_a_collector_names_the_option(
     environment: dict[str, str],
 ) -> None:
     code, _, err = asyncio.run(qazprobe(environment, "upload"))
     assert (code, "--collector" in err) == (2, True)
 
 
-def test_erase_takes_back_what_was_sent_and_leaves_nothing(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
-    async def scene() -> None:
+def test_erase_remote_deletes_everything(tmp_path: Path, environment: dict[str, str]) -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             with Spool(tmp_path / "home").writer((there.url,)) as writer:
                 writer.add(record(1))
@@ -76,50 +74,50 @@ def test_erase_takes_back_what_was_sent_and_leaves_nothing(
             assert there.stored
             code, out, _ = await qazprobe(environment, "erase", "--dry-run")
             assert (code, "keys" in out) == (0, True)
-            code, _, _ = await qazprobe(environment, "erase", "--remote")  # nobody says yes
+            code, _, _ = await qazprobe(environment, "erase", "--remote")  # no answer on stdin
             assert code != 0
             assert there.stored
             code, _, err = await qazprobe(environment, "erase", "--remote", "--yes")
             assert (code, there.stored) == (0, {})
-            assert "taken back" in err
+            assert "deleted our records" in err
         assert not (tmp_path / "home").exists()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_erase_keeps_the_keys_while_a_collector_cannot_be_asked(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with FakeCollector() as there:
             with Spool(tmp_path / "home").writer((there.url,)) as writer:
                 writer.add(record(1))
             await qazprobe(environment, "upload")
         code, _, err = await qazprobe(environment, "erase", "--remote", "--yes")
-        assert (code, "keys are still here" in err) == (4, True)
+        assert (code, "the keys are kept" in err) == (4, True)
         assert (tmp_path / "home/keys/seed").exists()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_doctor_speaks_json_and_exits_by_what_it_found(environment: dict[str, str]) -> None:
-    async def scene() -> None:
+def test_doctor_prints_json_and_exits_by_its_findings(environment: dict[str, str]) -> None:
+    async def scenario() -> None:
         code, out, _ = await qazprobe(environment, "doctor", "--json")
         checks = {line["name"]: line for line in map(json.loads, out.splitlines())}
         assert (code, checks["consent"]["state"]) == (1, "bad")
         code, out, _ = await qazprobe(environment, "doctor")
         assert "qazprobe consent" in out
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_erase_without_an_answer_removes_nothing_and_says_what_a_script_says(
+def test_erase_without_an_answer_removes_nothing(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     consent.record(tmp_path / "home", "en", heartbeat=False)
     code, _, err = asyncio.run(qazprobe(environment, "erase"))
     assert (code, err.splitlines()[-1]) == (
         2,
-        "qazprobe: nobody answered; a script says: qazprobe erase --yes",
+        "qazprobe: no answer; in a script use: qazprobe erase --yes",
     )
     assert consent.read(tmp_path / "home") is not None

@@ -1,4 +1,6 @@
-from probe.heartbeat.clocks import Gap, Reading, cut_seconds, gap, read, slept
+from itertools import pairwise
+
+from probe.heartbeat.clocks import Gap, Reading, gap, read, slept
 
 
 def at(
@@ -10,7 +12,7 @@ def at(
     )
 
 
-def test_off_asleep_cut_and_stopped_are_four_different_nights() -> None:
+def test_off_asleep_cut_and_stopped_are_distinguished() -> None:
     start = at(100)
     assert gap(start, at(400), every=300) is Gap.NONE
     assert gap(start, at(50, boot="b"), every=300) is Gap.OFF
@@ -19,20 +21,20 @@ def test_off_asleep_cut_and_stopped_are_four_different_nights() -> None:
     assert gap(start, at(400, reached=False), every=300) is Gap.CUT
 
 
-def test_sleep_shows_between_the_clocks_even_without_a_boot_clock() -> None:
+def test_sleep_is_derived_from_the_wall_clock_without_a_boot_clock() -> None:
     one = Reading(boot=None, monotonic=10, booted=None, wall=1000, reached=True)
     other = Reading(boot=None, monotonic=20, booted=None, wall=4610, reached=True)
     assert slept(one, other) == 3600
     assert gap(one, other, every=300) is Gap.ASLEEP
 
 
-def test_a_clock_that_is_set_is_no_sleep_where_the_boot_clock_says_better() -> None:
+def test_a_wall_clock_change_is_not_sleep_with_a_boot_clock() -> None:
     one = Reading(boot="a", monotonic=10, booted=10, wall=1000, reached=True)
     other = Reading(boot="a", monotonic=310, booted=310, wall=90_000, reached=True)
     assert slept(one, other) == 0
 
 
-def test_only_time_awake_and_out_of_reach_counts_as_cut() -> None:
+def test_only_time_awake_and_disconnected_is_cut() -> None:
     night = [
         at(0),
         at(300, reached=False),
@@ -41,10 +43,11 @@ def test_only_time_awake_and_out_of_reach_counts_as_cut() -> None:
         at(960, asleep=20_000, reached=False),
         at(1260, asleep=20_000),
     ]
-    assert cut_seconds(night, every=300) == 300 + 300 + 300 + 300
+    gaps = [gap(one, other, every=300) for one, other in pairwise(night)]
+    assert gaps == [Gap.CUT, Gap.CUT, Gap.ASLEEP, Gap.CUT, Gap.CUT]
 
 
-def test_this_machine_has_clocks() -> None:
+def test_the_clocks_of_this_machine_are_read() -> None:
     reading = read(reached=True)
     assert reading.monotonic > 0
     assert gap(reading, read(reached=True), every=300) is Gap.NONE

@@ -1,4 +1,4 @@
-"""One small signed request; what is not heard is kept, and told when somebody hears again."""
+"""One small signed request; what is not heard is kept, and interval when somebody hears again."""
 
 import asyncio
 from pathlib import Path
@@ -19,26 +19,26 @@ from tests.probe.fake_collector import FakeCollector, reply
 
 
 class Listener:
-    """A collector that hears heartbeats, or is told not to."""
+    """A collector that hears heartbeats, or is interval not to."""
 
     def __init__(self, collector: FakeCollector) -> None:
-        self.heard: list[Heartbeat] = []
-        self.deaf = False
+        self.received: list[Heartbeat] = []
+        self.failing = False
         self.came = asyncio.Event()
         self._rehearsal = collector
-        collector.override["/v1/heartbeat"] = self.hear
+        collector.override["/v1/heartbeat"] = self.receive
 
-    async def hear(self, request: web.Request) -> web.StreamResponse:
+    async def receive(self, request: web.Request) -> web.StreamResponse:
         if refused := await self._rehearsal.refuse_signature(request):
             return refused
-        if self.deaf:
+        if self.failing:
             return web.Response(status=503)
         self.came.set()
-        self.heard.append(msgspec.json.decode(await request.read(), type=Heartbeat))
+        self.received.append(msgspec.json.decode(await request.read(), type=Heartbeat))
         return reply(HeartbeatReply(time=1))
 
 
-def outfit(
+def client_context(
     state: Path, *urls: str, allowed: bool = True, every: float | None = None
 ) -> ClientContext:
     """A machine in a laboratory without any site: only collectors can answer it."""
@@ -61,106 +61,106 @@ def silent(_line: str) -> None:
     return
 
 
-def kept(state: Path) -> UptimeHistory:
+def stored(state: Path) -> UptimeHistory:
     return heartbeat.read(state)
 
 
 def test_it_says_that_it_is_there_and_no_more(tmp_path: Path) -> None:
-    async def story() -> tuple[Heartbeat, int]:
+    async def scenario() -> tuple[Heartbeat, int]:
         async with FakeCollector() as collector:
             listener = Listener(collector)
-            assert await heartbeat.beat(outfit(tmp_path, collector.url), silent)
-            return listener.heard[0], len(msgspec.json.encode(listener.heard[0]))
+            assert await heartbeat.send_heartbeat(client_context(tmp_path, collector.url), silent)
+            return listener.received[0], len(msgspec.json.encode(listener.received[0]))
 
-    said, size = asyncio.run(story())
-    assert (said.country, said.asn, said.unheard) == ("KZ", 9198, ())
-    assert said.boot is None or len(said.boot) == 8
+    messages, size = asyncio.run(scenario())
+    assert (messages.country, messages.asn, messages.unheard) == ("KZ", 9198, ())
+    assert messages.boot is None or len(messages.boot) == 8
     assert size < 250
-    assert kept(tmp_path).stays == ()
+    assert stored(tmp_path).intervals == ()
 
 
 def test_what_was_not_heard_is_told_afterwards(tmp_path: Path) -> None:
-    async def story() -> list[Heartbeat]:
+    async def scenario() -> list[Heartbeat]:
         async with FakeCollector() as collector:
             listener = Listener(collector)
-            made = outfit(tmp_path, collector.url)
-            await heartbeat.beat(made, silent)
-            listener.deaf = True
+            context = client_context(tmp_path, collector.url)
+            await heartbeat.send_heartbeat(context, silent)
+            listener.failing = True
             for _ in range(2):
-                assert not await heartbeat.beat(made, silent)
-            assert len(kept(tmp_path).stays) == 1
-            listener.deaf = False
+                assert not await heartbeat.send_heartbeat(context, silent)
+            assert len(stored(tmp_path).intervals) == 1
+            listener.failing = False
             for _ in range(2):
-                assert await heartbeat.beat(made, silent)
-            return listener.heard
+                assert await heartbeat.send_heartbeat(context, silent)
+            return listener.received
 
-    first, back, last = asyncio.run(story())
+    first, back, last = asyncio.run(scenario())
     assert (first.unheard, last.unheard) == ((), ())
-    (told,) = back.unheard
-    assert (told.reach, told.country, told.asn) == ("nothing", "KZ", 9198)
-    assert 0 <= told.until <= told.since < 30
-    assert kept(tmp_path).stays == ()
+    (interval,) = back.unheard
+    assert (interval.reach, interval.country, interval.asn) == ("nothing", "KZ", 9198)
+    assert 0 <= interval.until <= interval.since < 30
+    assert stored(tmp_path).intervals == ()
 
 
 def test_a_dead_collector_does_not_silence_a_living_one(tmp_path: Path) -> None:
-    async def story() -> list[Heartbeat]:
+    async def scenario() -> list[Heartbeat]:
         async with FakeCollector() as collector:
             listener = Listener(collector)
-            made = outfit(tmp_path, "http://127.0.0.1:9", collector.url)
-            assert not await heartbeat.beat(made, silent)
-            assert not await heartbeat.beat(made, silent)
-            return listener.heard
+            context = client_context(tmp_path, "http://127.0.0.1:9", collector.url)
+            assert not await heartbeat.send_heartbeat(context, silent)
+            assert not await heartbeat.send_heartbeat(context, silent)
+            return listener.received
 
-    said = asyncio.run(story())
-    assert [one.unheard for one in said] == [(), ()]
-    assert len(kept(tmp_path).stays) == 1  # for the other one
+    messages = asyncio.run(scenario())
+    assert [one.unheard for one in messages] == [(), ()]
+    assert len(stored(tmp_path).intervals) == 1  # for the other one
 
 
 def test_a_collector_that_forgot_us_is_told_who_we_are(tmp_path: Path) -> None:
-    async def story() -> int:
+    async def scenario() -> int:
         async with FakeCollector() as collector:
             listener = Listener(collector)
-            made = outfit(tmp_path, collector.url)
-            await heartbeat.beat(made, silent)
+            context = client_context(tmp_path, collector.url)
+            await heartbeat.send_heartbeat(context, silent)
             collector.keys.clear()
-            await heartbeat.beat(made, silent)
-            return len(listener.heard)
+            await heartbeat.send_heartbeat(context, silent)
+            return len(listener.received)
 
-    assert asyncio.run(story()) == 2
+    assert asyncio.run(scenario()) == 2
 
 
 def test_without_a_yes_of_its_own_nothing_is_said(tmp_path: Path) -> None:
-    async def story(made: ClientContext, listener: Listener) -> int:
-        async with heartbeat.heartbeats(made, silent):
+    async def scenario(context: ClientContext, listener: Listener) -> int:
+        async with heartbeat.heartbeats(context, silent):
             await asyncio.sleep(0)
-        return len(listener.heard)
+        return len(listener.received)
 
-    async def stories() -> list[int]:
+    async def scenarios() -> list[int]:
         async with FakeCollector() as collector:
             listener = Listener(collector)
-            without = outfit(tmp_path, collector.url, allowed=False)
-            counts = [await story(without, listener)]
-            counts.append(await story(outfit(tmp_path, collector.url), listener))
+            without = client_context(tmp_path, collector.url, allowed=False)
+            counts = [await scenario(without, listener)]
+            counts.append(await scenario(client_context(tmp_path, collector.url), listener))
             # A run that repeats begins at once, and goes on until it ends.
-            again = outfit(tmp_path, collector.url, every=900.0)
+            again = client_context(tmp_path, collector.url, every=900.0)
             listener.came.clear()
             async with heartbeat.heartbeats(again, silent):
                 await listener.came.wait()
                 await asyncio.sleep(0)
-            return [*counts, len(listener.heard)]
+            return [*counts, len(listener.received)]
 
-    assert asyncio.run(stories()) == [0, 1, 2]
+    assert asyncio.run(scenarios()) == [0, 1, 2]
 
 
 def test_two_processes_do_not_say_it_twice(tmp_path: Path) -> None:
-    async def story() -> int:
+    async def scenario() -> int:
         async with FakeCollector() as collector:
             listener = Listener(collector)
-            made = outfit(tmp_path, collector.url)
-            await asyncio.gather(*(heartbeat.beat(made, silent) for _ in range(3)))
-            return len(listener.heard)
+            context = client_context(tmp_path, collector.url)
+            await asyncio.gather(*(heartbeat.send_heartbeat(context, silent) for _ in range(3)))
+            return len(listener.received)
 
-    assert asyncio.run(story()) == 1
+    assert asyncio.run(scenario()) == 1
 
 
 def test_a_history_that_cannot_be_read_is_none(tmp_path: Path) -> None:

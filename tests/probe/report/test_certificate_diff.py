@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
 from probe.model import Control, Mechanism, Outcome, Record, Role, Step, Tls, Trust, Verdict
-from probe.report.certificate_diff import differences, forged, true
+from probe.report.certificate_diff import differences, forged_certificate, genuine_certificate
 from tests.build import CLAIMED, FORGED, GOOD, HOST, KNOWN, OTHER, VALID, control, record, tls
 
 TRUE = replace(
@@ -37,11 +37,11 @@ COPY = replace(
 CAUGHT = Verdict(outcome=Outcome.INTERCEPTED, mechanisms=(Mechanism.TLS_MITM,))
 
 
-def seen(*steps: Step, controls: tuple[Control, ...] = ()) -> Record:
+def intercepted(*steps: Step, controls: tuple[Control, ...] = ()) -> Record:
     return record(*steps, controls=controls, verdict=CAUGHT)
 
 
-def said(made: Record) -> str:
+def explain(made: Record) -> str:
     return "\n".join(differences(made))
 
 
@@ -52,75 +52,75 @@ def served(trust: Trust, **more: object) -> Tls:
 ELSEWHERE = control(tls(trust=TRUE))
 
 
-def test_each_fact_stands_above_the_other_s() -> None:
-    told = said(seen(served(COPY), controls=(ELSEWHERE,)))
-    assert f"this came      from {GOOD}" in told
-    assert "the site's own a control, 2 minutes before" in told
-    assert "made for (the same)" in told
-    assert "signed by\n  this came      CN=Forger\n  the site's own CN=L3" in told
-    assert "2026-10-01 02:00:00 UTC to" in told
-    assert "do not trust it: no browser knows who signed it" in told
+def test_each_field_is_listed_for_both_certificates() -> None:
+    text = explain(intercepted(served(COPY), controls=(ELSEWHERE,)))
+    assert f"received        from {GOOD}" in text
+    assert "the site's own  a control, 2 minutes before" in text
+    assert "issued for (the same)" in text
+    assert "signed by\n  received        CN=Forger\n  the site's own  CN=L3" in text
+    assert "2026-10-01 02:00:00 UTC to" in text
+    assert "do not trust it: its issuer is unknown to browsers" in text
 
 
-def test_what_differs_is_said_in_sentences() -> None:
-    told = said(seen(served(COPY), controls=(ELSEWHERE,)))
-    for part in ("key is another", "signer is another", "moved by -6 hours", "but for the end"):
-        assert part in told
-    assert "left out" in told
-    assert "public logs, this one in none" in told
+def test_differences_are_sentences() -> None:
+    text = explain(intercepted(served(COPY), controls=(ELSEWHERE,)))
+    for part in ("key differs", "issuer differs", "shifted by -6 hours", "except at the end"):
+        assert part in text
+    assert "are missing" in text
+    assert "in public logs; the received one is in none" in text
     exact = replace(COPY, not_before=TRUE.not_before, not_after=TRUE.not_after)
-    assert "to the second" in said(seen(served(exact), controls=(ELSEWHERE,)))
+    assert "to the second" in explain(intercepted(served(exact), controls=(ELSEWHERE,)))
 
 
-def test_the_site_s_own_may_have_come_another_way() -> None:
-    told = said(seen(served(COPY), served(TRUE, hello="split")))
-    assert f"here, at {GOOD}, with the name cut over two packets" in told
-    other = said(seen(served(COPY), served(TRUE, address=OTHER)))
+def test_the_genuine_certificate_may_come_another_way() -> None:
+    text = explain(intercepted(served(COPY), served(TRUE, hello="split")))
+    assert f"here, at {GOOD}, with the name cut over two packets" in text
+    other = explain(intercepted(served(COPY), served(TRUE, address=OTHER)))
     assert f"here, at {OTHER}\n" in other
 
 
-def test_a_broken_certificate_of_the_site_s_own_is_shown_too() -> None:
+def test_a_broken_genuine_certificate_is_shown_too() -> None:
     old = replace(TRUE, valid=False)
-    told = said(seen(served(COPY), controls=(control(tls(trust=old)),)))
-    assert "for an unknown reason" in told
-    assert "key is another" in told
+    text = explain(intercepted(served(COPY), controls=(control(tls(trust=old)),)))
+    assert "for an unknown reason" in text
+    assert "key differs" in text
 
 
-def test_without_anything_to_compare_with_that_is_said() -> None:
-    told = said(seen(served(FORGED)))
-    assert "nobody looked from elsewhere" in told
-    assert "nothing to compare with" in told
-    assert "not known" in told
-    assert "moved" not in said(seen(served(FORGED), controls=(ELSEWHERE,)))
+def test_a_missing_genuine_certificate_is_reported() -> None:
+    text = explain(intercepted(served(FORGED)))
+    assert "there is no control measurement of it" in text
+    assert "Nothing to compare with" in text
+    assert "unknown" in text
+    assert "shifted" not in explain(intercepted(served(FORGED), controls=(ELSEWHERE,)))
 
 
-def test_who_is_behind_it_is_said_as_sure_as_it_is() -> None:
-    assert "known for interception: qaznet-2016" in said(seen(served(KNOWN)))
-    assert "the name of isca-2020" in said(seen(served(CLAIMED)))
-    assert "Nobody known signed it" in said(seen(served(FORGED)))
+def test_the_issuer_is_named_with_its_certainty() -> None:
+    assert "known for interception: qaznet-2016" in explain(intercepted(served(KNOWN)))
+    assert "the name of isca-2020" in explain(intercepted(served(CLAIMED)))
+    assert "not a known interceptor" in explain(intercepted(served(FORGED)))
 
 
-def test_nothing_is_said_where_nothing_was_forged() -> None:
-    fine = seen(served(TRUE))
-    assert said(fine) == ""
-    assert forged(fine) is None
-    assert said(replace(seen(served(COPY)), verdict=None)) == ""
+def test_no_output_without_a_forged_certificate() -> None:
+    fine = intercepted(served(TRUE))
+    assert explain(fine) == ""
+    assert forged_certificate(fine) is None
+    assert explain(replace(intercepted(served(COPY)), verdict=None)) == ""
     down = Verdict(outcome=Outcome.DOWN)
-    assert said(replace(seen(served(COPY)), verdict=down)) == ""
+    assert explain(replace(intercepted(served(COPY)), verdict=down)) == ""
 
 
-def test_the_forged_one_is_found_wherever_the_name_was_offered() -> None:
+def test_the_forged_certificate_may_come_from_a_neutral_server() -> None:
     away = served(COPY, address=OTHER, role=Role.NEUTRAL)
     harmless = served(FORGED, role=Role.HARMLESS, sni="x.example")
-    found = forged(seen(served(TRUE), away, harmless, served(COPY, chain=())))
+    found = forged_certificate(intercepted(served(TRUE), away, harmless, served(COPY, chain=())))
     assert found is not None
     assert found.where == OTHER
-    own = true(seen(served(TRUE), away), found)
+    own = genuine_certificate(intercepted(served(TRUE), away), found)
     assert own is not None
     assert own.step.sni == HOST
 
 
-def test_the_kind_of_key_is_told_where_the_certificate_is_at_hand() -> None:
+def test_the_key_type_is_listed_if_the_certificate_is_available() -> None:
     key = rsa.generate_private_key(65537, 2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     made = (
@@ -136,8 +136,10 @@ def test_the_kind_of_key_is_told_where_the_certificate_is_at_hand() -> None:
     der = made.public_bytes(Encoding.DER)
     digest = hashlib.sha256(der).hexdigest()
     certs = {digest: base64.b64encode(der).decode()}
-    assert "RSA, 2048 bits" in said(replace(seen(served(COPY, chain=(digest,))), certs=certs))
-    junk = replace(seen(served(COPY, chain=(digest,))), certs={digest: "%%%"})
-    assert "RSA" not in said(junk)
+    assert "RSA, 2048 bits" in explain(
+        replace(intercepted(served(COPY, chain=(digest,))), certs=certs)
+    )
+    junk = replace(intercepted(served(COPY, chain=(digest,))), certs={digest: "%%%"})
+    assert "RSA" not in explain(junk)
     there = replace(control(served(TRUE, chain=(digest,))), certs=certs)
-    assert "RSA, 2048 bits" in said(seen(served(COPY), controls=(there,)))
+    assert "RSA, 2048 bits" in explain(intercepted(served(COPY), controls=(there,)))

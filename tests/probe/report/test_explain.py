@@ -15,7 +15,7 @@ def text(record: Record) -> str:
     return "\n".join([told.headline, *(line for one in told.sections for line in one.lines)])
 
 
-def test_every_word_of_the_closed_lists_has_its_plain_words() -> None:
+def test_every_word_of_the_closed_lists_is_explained() -> None:
     assert set(OUTCOMES) == set(Outcome)
     assert set(MECHANISMS) == set(Mechanism)
     assert set(FAILURES) == set(Failure)
@@ -25,28 +25,28 @@ def test_every_word_of_the_closed_lists_has_its_plain_words() -> None:
 def test_an_interception_shows_the_forged_chain_next_to_the_true_one() -> None:
     said = text(sample.intercepted())
     assert "forged certificate" in said
-    assert "Served here: not trusted: no browser knows who signed it" in said
+    assert "Served here: not trusted: its issuer is unknown to browsers" in said
     assert "isca (interception authority, verified by its key)" in said
     assert "Served elsewhere (a control, 7 minutes before): trusted by browsers" in said
     assert sample.digest(sample.FORGED) in said
     assert sample.digest(sample.TRUE) in said
 
 
-def test_a_block_is_told_step_by_step() -> None:
+def test_a_block_is_explained_step_by_step() -> None:
     said = text(sample.blocked())
-    assert "98% sure, suspected" in headline(sample.blocked())
+    assert "98% confidence, suspected" in headline(sample.blocked())
     assert (
         "goes silent for this name and answers for a harmless one. [sample.rule; steps 1, 2]"
         in said
     )
     assert (
-        "offered the name b.example to 192.0.2.2 over TLS: "
-        "no answer in time after 3.0 s (0 bytes came back)" in said
+        "TLS handshake with 192.0.2.2 for the name b.example: "
+        "no answer in time after 3.0 s (0 bytes received)" in said
     )
     assert "with a harmless name, attempt 2" in said
 
 
-def test_every_kind_of_step_and_record_can_be_told() -> None:
+def test_every_kind_of_step_has_a_sentence() -> None:
     steps = (
         Quic(address="192.0.2.1", port=443, sni=None),
         Transfer(address="192.0.2.1", port=443, sni=None, arm="A", pair=1, rate=16000.0),
@@ -105,4 +105,4 @@ def test_a_report_holds_everything_and_runs_nothing() -> None:
 
 
 def test_a_report_on_nothing_is_a_report() -> None:
-    assert "Nothing was judged" in html((), made="now")
+    assert "No results" in html((), made="now")

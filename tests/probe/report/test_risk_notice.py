@@ -29,7 +29,7 @@ def test_a_spoilt_file_says_it_again(tmp_path: Path) -> None:
 
 
 def test_cautions_are_about_what_there_is() -> None:
-    for one in reference_data.cautions():
+    for one in reference_data.risk_notices():
         assert set(one.experiments) <= set(load())
         assert set(one.lists) <= set(targets.list_names())
         assert "docs/volunteer.md" in one.text

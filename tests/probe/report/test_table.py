@@ -26,21 +26,21 @@ def judged(host: str, outcome: Outcome, *mechanisms: Mechanism, reason: str = "B
 BLOCKED = judged("bad.example", Outcome.BLOCKED, Mechanism.TLS_TIMEOUT)
 
 
-def test_what_needs_attention_comes_first() -> None:
+def test_interference_comes_first() -> None:
     text = render([judged("fine.example", Outcome.OK), BLOCKED], None, width=100)
     assert text.index("bad.example") < text.index("fine.example")
-    assert "XX  blocked  tls.timeout  98%   https://bad.example" in text
+    assert "XX  blocked  tls.timeout  98%    https://bad.example" in text
     assert "2 measured: 1 blocked, 1 ok" in text
 
 
-def test_much_that_works_is_only_counted() -> None:
+def test_many_working_targets_are_only_counted() -> None:
     fine = [judged(f"site{number}.example", Outcome.OK) for number in range(50)]
     text = render([*fine, BLOCKED], None, width=100)
     assert "site1.example" not in text
     assert "50 ok" in text
 
 
-def test_what_was_not_measured_is_said_with_the_reason() -> None:
+def test_skipped_targets_are_counted_with_the_reason() -> None:
     facts = RunFacts(skipped=(Skip(input="https://x/", reason="time was up"),))
     assert "1 not measured: time was up" in render([], facts, width=80)
 
@@ -52,7 +52,7 @@ def test_lines_keep_to_the_terminal(width: int) -> None:
     assert all(_cells(line) <= max(width, 120) for line in text.splitlines())
 
 
-def test_a_stranger_cannot_steer_the_terminal() -> None:
+def test_control_characters_are_escaped() -> None:
     evil = judged("evil.example", Outcome.OK, reason="\x1b[2J\u202e")
     text = render([evil], None, width=100)
     assert "\x1b" not in text
