@@ -1,4 +1,4 @@
-"""Short ways to say what was seen: steps, controls and records for tests."""
+"""Builders of steps, control measurements and records for tests."""
 
 from collections.abc import Iterable
 
@@ -51,8 +51,6 @@ CLAIMED = replace(
 )
 EXPIRED = replace(VALID, valid=False, reason=TrustReason.EXPIRED, leaf_key="old")
 
-ZERO = Failure.TIMEOUT
-
 
 def dns(
     *answers: str,
@@ -63,7 +61,7 @@ def dns(
     rcode: int = 0,
     **more: object,
 ) -> Dns:
-    """One query with one reply, or none when it timed out."""
+    """One query with one reply, or with none if it timed out."""
     replies = () if failure is Failure.TIMEOUT else (Reply(at=0.01, rcode=rcode, answers=answers),)
     step = Dns(name=name, resolver=resolver, failure=failure, replies=replies, elapsed=0.01)
     return replace(step, transport=transport, **more)
@@ -75,7 +73,7 @@ def doh(*answers: str, **more: object) -> Dns:
 
 
 def nxdomain(**more: object) -> Dns:
-    """A name that is said not to exist."""
+    """An NXDOMAIN response."""
     return dns(failure=Failure.DNS_NXDOMAIN, rcode=3, **more)  # type: ignore[arg-type]
 
 
@@ -95,15 +93,14 @@ def tls(
     bytes_in: int | None = None,
     **more: object,
 ) -> Tls:
-    """One handshake; a failed one got nothing back."""
-    got = bytes_in if bytes_in is not None else (0 if failure else 3000)
+    """One handshake; a failed one received nothing."""
     step = Tls(
         address=address,
         port=443,
         sni=sni,
         failure=failure,
         bytes_out=517,
-        bytes_in=got,
+        bytes_in=(0 if failure else 3000) if bytes_in is None else bytes_in,
         trust=None if failure else trust,
         chain=() if failure else ("aa",),
         elapsed=0.1,
@@ -122,7 +119,7 @@ def page(
     received_bytes: int = 9000,
     **more: object,
 ) -> Http:
-    """One HTTP exchange; proven when it is https, unless said otherwise."""
+    """One HTTP exchange; proven if it is https, unless `proven` is given."""
     secure = url.startswith("https:")
     step = Http(
         url=url,
@@ -145,7 +142,7 @@ def page(
 
 
 def fetched(address: str = GOOD, **more: object) -> tuple[Step, ...]:
-    """A whole good https fetch."""
+    """A complete, successful https fetch."""
     return (tcp(address), tls(address), page(address=address, **more))  # type: ignore[arg-type]
 
 
@@ -156,33 +153,32 @@ def harmless(step: Step) -> Step:
 
 
 def reference(step: Step) -> Step:
-    """The same step at a site that must work."""
+    """The same step at a reference site."""
     return replace(step, role=Role.REFERENCE)
 
 
 def again(*steps: Step) -> tuple[Step, ...]:
-    """The same steps, taken a second time."""
+    """The same steps in the second attempt."""
     return tuple(replace(step, try_=2) for step in steps)
 
 
 def control(*steps: Step, age: float = -120.0) -> Control:
-    """What a control saw."""
+    """One control measurement; `age` in seconds, negative before the record."""
     return Control(id="control", age=age, steps=numbered(steps))
 
 
 def numbered(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """Numbered in order, a second apart, each over the connection before it."""
-    placed: list[Step] = []
+    """Number the steps, a second apart; the parent of each is the connection right before it."""
+    result: list[Step] = []
     for index, step in enumerate(steps, start=1):
-        parent = placed[-1].id if placed and _stands(step, placed[-1]) else None
-        placed.append(replace(step, id=index, at=float(index), parent=parent))
-    return tuple(placed)
+        parent = result[-1].id if result and _is_parent(result[-1], step) else None
+        result.append(replace(step, id=index, at=float(index), parent=parent))
+    return tuple(result)
 
 
-def _stands(step: Step, above: Step) -> bool:
-    kinds = {Tls: Tcp, Http: Tls | Tcp}
-    wanted = kinds.get(type(step))
-    return wanted is not None and isinstance(above, wanted) and above.role is step.role
+def _is_parent(parent: Step, step: Step) -> bool:
+    kind = {Tls: Tcp, Http: Tls | Tcp}.get(type(step))
+    return kind is not None and isinstance(parent, kind) and parent.role is step.role
 
 
 def record(
@@ -192,8 +188,8 @@ def record(
     line: Line | None = None,
     **more: object,
 ) -> Record:
-    """One record of experiment `web`, ready to be judged."""
-    made = Record(
+    """One record of the experiment `web`, with everything that judging needs."""
+    base = Record(
         id="00000000-0000-7000-8000-000000000001",
         run="00000000-0000-7000-8000-000000000000",
         experiment="web",
@@ -205,4 +201,4 @@ def record(
         control=controls,
         line=line or Line(alive_before=True, alive_after=True, references=4, trusted_names=3),
     )
-    return replace(made, **more)
+    return replace(base, **more)
