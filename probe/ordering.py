@@ -1,7 +1,7 @@
 """Jobs, their order in a sweep, their reference sites: pure, and repeatable by the seed.
 
-The order of a sweep is a keyed hash of seed and target, so that no two runs look alike on the wire
-and yet any run can be repeated. Jobs on one host are spread over the sweep.
+The order of a sweep is a keyed hash of seed and target, so that each run has its own order
+and can still be repeated. Jobs on one host are spread over the sweep.
 """
 
 import hashlib

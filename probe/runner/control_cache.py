@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 
 from msgspec.structs import replace
 
-from probe.api_types import RecheckAsk
+from probe.api_types import RecheckTarget
 from probe.model import Control, Dns, Steps, Tcp
 from probe.ordering import Job
 from probe.runner.dependencies import Controls, ControlSource
@@ -62,7 +62,7 @@ class ControlCache:
         lost the first request or its answer.
         """
         asks = tuple(
-            RecheckAsk(input=one.job.url, addresses=tuple(addresses(one.steps))[:MAX_ADDRESSES])
+            RecheckTarget(input=one.job.url, addresses=tuple(addresses(one.steps))[:MAX_ADDRESSES])
             for one in measurements
             if "://" in one.job.url  # controls recheck URLs, not lines or services
         )

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from probe.api_types import BulkReply, RecheckAsk
+from probe.api_types import BulkReply, RecheckTarget
 from probe.experiments.interface import Experiment, Reference, TransferNet
 from probe.model import Control, Record, Vantage
 
@@ -64,7 +64,7 @@ class ControlSource(Protocol):
     async def controls(self, inputs: Sequence[str]) -> Controls:
         """Recent control measurements of these targets."""
 
-    async def recheck(self, asks: Sequence[RecheckAsk]) -> Controls:
+    async def recheck(self, asks: Sequence[RecheckTarget]) -> Controls:
         """Have controls measure these targets now, and return the measurements."""
 
 
@@ -81,7 +81,7 @@ class RunDependencies:
 
     Attributes:
         experiments: All experiments, by name.
-        harmless: Names to offer at a target's address in place of its own.
+        harmless: Names to offer at a target's address instead of its own.
         vantage: The vantage point as far as it is known; waits for a collector for a few seconds.
         bulk_servers: The bulk servers that collectors announce.
         collectors: Host and port of each collector's HTTPS endpoint.

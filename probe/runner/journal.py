@@ -38,7 +38,7 @@ class Journal:
                 continue
             try:
                 record = codec.decode(line)
-            except codec.WireError:
+            except codec.CodecError:
                 continue
             kept[record.id] = record
         return tuple(kept.values())

@@ -1,6 +1,6 @@
 """From measurements to released records: build, scrub, judge, hand to the writer.
 
-What simply works is released at once. Every other measurement is held, in the journal too in case
+A target that works is released at once. Every other measurement is held, in the journal too in case
 the process is killed, until it is confirmed and the facts of the line are known: no verdict of
 interference rests on one measurement.
 """
@@ -53,7 +53,7 @@ class RecordRelease:
         self._history, self._writer, self._bugs = history, writer, bugs
 
     async def hold(self, measurement: Measurement) -> None:
-        """Keep a measurement, in place of an earlier one of the same job."""
+        """Keep a measurement; it replaces an earlier one of the same job."""
         self.held[measurement.job] = measurement
         with self._bugs.guarded(measurement.job):
             self._writer.hold(record_builder.scrubbed(await self._build(measurement)))

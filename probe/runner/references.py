@@ -153,7 +153,7 @@ async def _plain_page(net: Net, host: str, address: str, port: int) -> Steps:
 
 
 async def _resolve(net: Net, host: str, known: str | None) -> tuple[tuple[Dns, ...], str | None]:
-    """Ask the system's resolver and another one: a dead resolver must not look like a dead line."""
+    """Ask the system's resolver and another one: a dead resolver is no dead line."""
     if known is not None:
         return (), known
     queries = await net.together(

@@ -156,7 +156,7 @@ def decoded(line: bytes) -> Record:
     """Decode a whole record."""
     try:
         return codec.decode(line)
-    except codec.WireError as error:
+    except codec.CodecError as error:
         raise ResultsError(f"a record cannot be read: {error}") from error
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probe import experiments, reference_data
-from probe.api_types import RecheckAsk
+from probe.api_types import RecheckTarget
 from probe.client.context import NONE, ClientContext
 from probe.client.control_client import ControlClient
 from probe.client.endpoint import CollectorEndpoint
@@ -33,7 +33,7 @@ class CollectorControls:
     """Control measurements from collectors, as a `ControlSource`.
 
     Attributes:
-        upload: Collectors that records are sent to; they also tell the vantage point.
+        upload: Collectors that records are sent to; they also answer with the vantage point.
         control: Collectors that are asked for control measurements, often the same.
     """
 
@@ -59,7 +59,7 @@ class CollectorControls:
         """Recent control measurements of these targets."""
         return await self.control.controls(inputs)
 
-    async def recheck(self, asks: Sequence[RecheckAsk]) -> Controls:
+    async def recheck(self, asks: Sequence[RecheckTarget]) -> Controls:
         """Have controls measure these targets now."""
         return await self.control.recheck(asks)
 

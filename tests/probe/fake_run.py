@@ -1,4 +1,4 @@
-"""A run over a fake network: hosts that behave as told, two experiments, fake dependencies."""
+"""A run over a fake network: hosts with given behaviours, two experiments, fake dependencies."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from probe import model
 from probe.analysis.confirmation import again
-from probe.api_types import BulkReply, RecheckAsk
+from probe.api_types import BulkReply, RecheckTarget
 from probe.experiments.interface import (
     Experiment,
     FollowUp,
@@ -271,14 +271,14 @@ class FakeControls:
     known: Controls = field(default_factory=dict)
     again: Controls = field(default_factory=dict)
     answered: bool = False
-    rechecked: list[RecheckAsk] = field(default_factory=list)
+    rechecked: list[RecheckTarget] = field(default_factory=list)
     answer_times: tuple[float, ...] = ()
     clock_offset: float | None = None
 
     async def controls(self, inputs: Sequence[str]) -> Controls:
         return {url: controls for url, controls in self.known.items() if url in inputs}
 
-    async def recheck(self, asks: Sequence[RecheckAsk]) -> Controls:
+    async def recheck(self, asks: Sequence[RecheckTarget]) -> Controls:
         self.rechecked += asks
         return self.again
 

@@ -47,7 +47,7 @@ def test_a_large_budget_delays_nothing() -> None:
 
 
 def test_a_cancelled_operation_releases_its_reservation() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         budget = ByteBudget(100, lambda: 0)
 
         async def hold() -> None:
@@ -67,11 +67,11 @@ def test_a_cancelled_operation_releases_its_reservation() -> None:
         await asyncio.gather(holder, waiter, return_exceptions=True)
         assert (budget._running, budget._reserved) == (0, 0)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_every_operation_of_a_net_is_counted() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         net = BudgetedNet(FakeSession().net(0.0), ByteBudget(0, lambda: 0))
         with pytest.raises(BytesSpent):
             await net.dns(DnsQuery("a.example", SYSTEM))
@@ -87,13 +87,13 @@ def test_every_operation_of_a_net_is_counted() -> None:
         with pytest.raises(BytesSpent):
             await net.transfer(request)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_concurrent_operations_end_with_the_budget_and_not_as_a_bug() -> None:
-    async def story(*names: str) -> None:
+    async def scenario(*names: str) -> None:
         net = BudgetedNet(FakeSession().net(0.0), ByteBudget(1, lambda: 2))
         await net.together([net.dns(DnsQuery(name, SYSTEM)) for name in names])
 
     with pytest.raises(BytesSpent):
-        asyncio.run(story("a.example", "b.example", "c.example"))
+        asyncio.run(scenario("a.example", "b.example", "c.example"))

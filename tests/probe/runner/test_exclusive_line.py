@@ -7,7 +7,7 @@ from probe.runner.exclusive_line import ExclusiveLine
 
 
 def test_what_was_measured_meanwhile_is_marked() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         line = ExclusiveLine()
         before = time.monotonic()
         assert line.between(before, before + 1) == ()
@@ -20,11 +20,11 @@ def test_what_was_measured_meanwhile_is_marked() -> None:
         assert len(line.between(before, after)) == 1
         assert line.between(after, after + 1) == ()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_the_line_is_held_once_at_a_time() -> None:
-    async def story() -> list[str]:
+    async def scenario() -> list[str]:
         line, log = ExclusiveLine(), []
 
         async def one(name: str) -> None:
@@ -36,4 +36,4 @@ def test_the_line_is_held_once_at_a_time() -> None:
         await asyncio.gather(one("a"), one("b"))
         return log
 
-    assert asyncio.run(story()) == ["a begins", "a ends", "b begins", "b ends"]
+    assert asyncio.run(scenario()) == ["a begins", "a ends", "b begins", "b ends"]

@@ -48,7 +48,7 @@ def test_cancelled_jobs_are_listed() -> None:
     async def do(job: Job) -> None:
         await asyncio.sleep(0 if job.host == "a" else 30)
 
-    async def story() -> Pool:
+    async def scenario() -> Pool:
         pool = Pool(jobs("a", "b", "c", "b"), do, enough=lambda: False)
         running = asyncio.create_task(pool.run(2))
         await asyncio.sleep(0.02)
@@ -56,6 +56,6 @@ def test_cancelled_jobs_are_listed() -> None:
         await asyncio.wait((running,))
         return pool
 
-    pool = asyncio.run(story())
+    pool = asyncio.run(scenario())
     assert [job.host for job in pool.under_way] == ["b", "c"]
     assert [job.host for job in pool.waiting] == ["b"]
