@@ -1,7 +1,7 @@
 """The phases of one run: reference sites, sweep, confirmation, follow-up, reference sites, judging.
 
-When time, bytes or a signal end a run early, finished measurements are still judged and written, and
-the remaining targets are listed with the reason.
+When time, bytes or a signal end a run early, finished measurements are still judged and written,
+and the remaining targets are listed with the reason.
 """
 
 import asyncio
