@@ -1,6 +1,6 @@
-"""In what two looks at the same thing differ: addresses, certificates, failures, pages.
+"""Compare two observations: addresses, certificates, failures, pages.
 
-Nothing here says which of the two is right.
+Nothing here decides which of the two is right.
 """
 
 import ipaddress
@@ -29,7 +29,7 @@ def host_of(url: str) -> str:
 
 @lru_cache(maxsize=1024)
 def registrable(host: str) -> str:
-    """The part of a name that somebody registered: `a.b.example.com.kz` -> `example.com.kz`."""
+    """The registered part of a name: `a.b.example.com.kz` -> `example.com.kz`."""
     if is_address(host):
         return host
     labels = host.rstrip(".").lower().split(".")
@@ -38,12 +38,12 @@ def registrable(host: str) -> str:
 
 
 def same_site(one: str, other: str) -> bool:
-    """Two hosts belong to one registered name."""
+    """Both hosts belong to one registered name."""
     return registrable(one) == registrable(other)
 
 
 def same_brand(one: str, other: str) -> bool:
-    """Two hosts are called the same in one country or another: `example.com`, `example.co.kz`."""
+    """Both hosts have one name under different domains: `example.com`, `example.co.kz`."""
     return registrable(one).partition(".")[0] == registrable(other).partition(".")[0]
 
 
@@ -59,7 +59,7 @@ def is_address(text: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def is_bogon(address: str) -> bool:
-    """The address cannot be a public server's (RFC 6890 and the like)."""
+    """The address is never a public server's (RFC 6890)."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -69,15 +69,15 @@ def is_bogon(address: str) -> bool:
 
 
 def agree(one: Collection[str], other: Collection[str]) -> bool:
-    """Two answers share an address."""
+    """The two answers share an address."""
     return not set(one).isdisjoint(other)
 
 
 def incompatible(first: Reply, second: Reply) -> bool:
-    """Two replies to one query cannot both come from one honest resolver.
+    """The two replies to one query cannot both come from one honest resolver.
 
-    A resolver may answer a repeated query twice, and rotate the addresses of a large site; so
-    different addresses alone are not enough: they must also have come a different way.
+    A resolver may answer a repeated query twice and rotate the addresses of a large site, so
+    different addresses alone are not enough: their IP TTLs must differ by more than one as well.
     """
     if first.rcode != second.rcode:
         return True
@@ -94,62 +94,58 @@ def incompatible(first: Reply, second: Reply) -> bool:
 
 
 def forged_among(step: Dns) -> bool:
-    """One query of this step got replies that contradict each other."""
+    """The query of this step got replies that contradict each other."""
     return any(incompatible(step.replies[0], later) for later in step.replies[1:])
 
 
 def same_leaf(one: Tls, other: Tls) -> bool:
-    """Both handshakes were made with the same server key: whoever holds it was on both ends."""
+    """Both handshakes used the same server key, so one operator answered both."""
     if one.trust is None or other.trust is None:
         return False
     return bool(one.trust.leaf_key) and one.trust.leaf_key == other.trust.leaf_key
 
 
 def same_issuer(one: Trust | None, other: Trust | None) -> bool:
-    """Both leaves were signed by one authority, as far as the chains tell."""
+    """Both leaves were signed by one authority, as far as the chains show."""
     if one is None or other is None or not one.issuer_key:
         return False
     return one.issuer_key == other.issuer_key
 
 
 def same_failure(one: Failure | None, other: Failure | None) -> bool:
-    """Both failed, and in the same way: a reset here is not a timeout there."""
+    """Both failed in the same way; a reset is not a timeout."""
     if one is None or other is None:
         return False
     return one is other or (one.is_unreachable and other.is_unreachable)
 
 
 def similar_pages(one: Http, other: Http) -> bool:
-    """Two pages are the same page, seen twice: at least one strong likeness, and no contradiction.
+    """Both pages are the same page: at least one strong similarity, and no contradiction.
 
-    A status that differs is a contradiction. A length alone, a header alone, or two missing titles
-    are no likeness: block pages have those too.
+    A different status is a contradiction. A similar length or header alone, or two missing titles,
+    are not enough: block pages have those too.
     """
     if one.status != other.status:
         return False
     if one.sha256 is not None and one.sha256 == other.sha256 and one.received_bytes:
         return True
     if one.location and other.location:
-        return _same_destination(one.location, other.location)
+        return same_site(host_of(one.location), host_of(other.location))
     if one.title and other.title and one.title == other.title:
         return _near_length(one, other) or _near_hash(one, other)
     return _near_hash(one, other) and _near_length(one, other)
 
 
 def page_sign(page: Http) -> str | None:
-    """What pages share when somebody else wrote them: where they lead, or their text."""
+    """What injected pages share: the foreign host they redirect to, or their SHA-256."""
     if page.location:
         away = not same_site(host_of(page.location), host_of(page.url))
         return f"to {host_of(page.location)}" if away else None
     return page.sha256 if page.received_bytes else None
 
 
-def _same_destination(one: str, other: str) -> bool:
-    return same_site(host_of(one), host_of(other))
-
-
 def _near_length(one: Http, other: Http) -> bool:
-    # A page that came slowly was read farther than others are.
+    # More is read of a page that came slowly.
     short, long = sorted(min(page.received_bytes, _LENGTH_READ) for page in (one, other))
     return long > 0 and short / long >= _LENGTH_NEAR / 2
 

@@ -315,7 +315,7 @@ def _after_three(pairs: tuple[Pair, ...], comparable: tuple[Pair, ...]) -> Judge
     found = _judgement(PairState.MORE, pairs)
     if median(ratios) < SUSPECTED and found.u is not None and found.u <= 1:
         return found
-    why = "the names differ no more than this line differs from itself"
+    why = "the names differ no more than transfers of one name do"
     if found.residual:
         why = "the control name became slow after the tested name had been offered"
     return replace(found, state=PairState.INCONCLUSIVE, why=why)
@@ -333,7 +333,7 @@ def _after_seven(pairs: tuple[Pair, ...], _comparable: tuple[Pair, ...]) -> Judg
 def _accusing(pairs: tuple[Pair, ...], *, at_most: int) -> Judgement:
     found = _judgement(PairState.MORE, pairs)
     if found.u is None or found.ratio is None or found.u > at_most or found.ratio > SUSPECTED:
-        why = "the names differ no more than this line differs from itself"
+        why = "the names differ no more than transfers of one name do"
         return replace(found, state=PairState.INCONCLUSIVE, why=why)
     if _own_traffic(pairs):
         why = "other traffic of this machine slowed every transfer with this name"

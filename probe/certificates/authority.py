@@ -1,11 +1,10 @@
-"""Whether a chain leads to an authority that is known to intercept, or claims to.
+"""Whether a chain leads to a known authority, such as one for interception, or claims to.
 
-Rule: a signature is proof, a name is a claim. `verified` needs a signature on the leaf's way up
-that verifies under a known public key, or a known certificate. `claimed` means that only names,
-key identifiers or serials match: a new sibling, or an imitation.
+Rule: a signature is proof, a name is a claim. `verified` needs a known certificate on the leaf's
+path, or a signature there that verifies under a known public key. `claimed` means that only names,
+key identifiers or serials match: a new key of the same system, or an imitation.
 
-A known certificate that merely lies beside a complete way up to somewhere else proves nothing:
-anybody can append it to what they serve.
+A known certificate beside a complete path to another root proves nothing: any server can append it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,22 +17,22 @@ from probe.model import Authority
 from probe.reference_data import Family, KnownAuthority, authorities, families
 
 
-def recognise(way: Path, beside: Sequence[Certificate]) -> Authority | None:
-    """The known authority behind one way up, the strongest match first.
+def recognise(path: Path, beside: Sequence[Certificate]) -> Authority | None:
+    """The known authority of one path, the strongest match first; None if there is none.
 
     Args:
-        way: The way up that was found for the leaf.
-        beside: Everything else that was served with it.
+        path: The path that was found for the leaf.
+        beside: All other certificates that were served with it.
     """
-    broken = way.root is None and not way.closed
-    proving = (*way.certificates, *beside) if broken else way.certificates
-    leaf = way.certificates[0]
+    broken = path.root is None and not path.closed
+    proving = (*path.certificates, *beside) if broken else path.certificates
+    leaf = path.certificates[0]
     for one in proving:
         if known := _proved(one) if one is leaf else _proved_again(one):
             return Authority(id=known.id, kind=known.kind, proof="verified")
-    if way.root is not None:
+    if path.root is not None:
         return None
-    for one in (*way.certificates, *beside):
+    for one in (*path.certificates, *beside):
         if claim := _claimed(one):
             return claim
     return None
@@ -43,18 +42,14 @@ def _proved(one: Certificate) -> KnownAuthority | None:
     for known in authorities():
         if one.sha256 == known.sha256 or (one.sha1 == known.sha1 and _same_serial(one, known)):
             return known
-    candidates = (known for known in authorities() if _could_have_signed(known, one))
+    size = len(one.signature)  # an RSA signature is as long as its key; the key's DER is longer
+    candidates = (known for known in authorities() if 0 < size < len(known.spki) < size + 64)
     return next((known for known in candidates if _signed(known, one)), None)
 
 
-# One authority's certificate comes with many chains, and as the same object (`chain.served`). Many
-# roots' keys are as long as known interceptors' are, and each of those costs half a millisecond.
+# One authority's certificate comes with many chains, as the same object (`chain.served`). Many keys
+# are as long as those of known interceptors, and each verification takes half a millisecond.
 _proved_again = lru_cache(maxsize=64)(_proved)
-
-
-def _could_have_signed(known: KnownAuthority, one: Certificate) -> bool:
-    """RSA signatures are as long as their key; the key's DER is a little longer."""
-    return 0 < len(one.signature) < len(known.spki) < len(one.signature) + 64
 
 
 def _signed(known: KnownAuthority, one: Certificate) -> bool:
@@ -64,7 +59,8 @@ def _signed(known: KnownAuthority, one: Certificate) -> bool:
 def _claimed(one: Certificate) -> Authority | None:
     for known in _by_identifier(one):
         return Authority(id=known.id, kind=known.kind, proof="claimed")
-    names = {" ".join(cn.casefold().split()) for cn in _common_names(one)}
+    common_names = one.subject.values("CN") + one.issuer.values("CN")
+    names = {" ".join(name.casefold().split()) for name in common_names}
     for family in families():
         if names & _folded(family):
             return Authority(id=family.id, kind=family.kind, proof="claimed")
@@ -80,10 +76,6 @@ def _by_identifier(one: Certificate) -> Iterator[KnownAuthority]:
 
 def _same_serial(one: Certificate, known: KnownAuthority) -> bool:
     return bool(known.serial) and one.serial == known.serial
-
-
-def _common_names(one: Certificate) -> tuple[str, ...]:
-    return one.subject.values("CN") + one.issuer.values("CN")
 
 
 @cache

@@ -1,7 +1,7 @@
-"""What one certificate says, read leniently and believed not at all.
+"""Parse one X.509 certificate leniently.
 
-Rule: nothing here judges. `read` raises `DerError` when the bytes are no X.509 certificate; an
-extension that cannot be read is as good as absent.
+Rule: nothing here judges. `read` raises `DerError` when the bytes are not an X.509 certificate; an
+extension that cannot be parsed counts as absent.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ _SHORT = {
 SCTS = "1.3.6.1.4.1.11129.2.4.2"
 _SUBJECT_KEY_ID, _KEY_USAGE, _ALT_NAMES = "2.5.29.14", "2.5.29.15", "2.5.29.17"
 _BASIC, _NAME_CONSTRAINTS, _AUTHORITY_KEY_ID = "2.5.29.19", "2.5.29.30", "2.5.29.35"
-# What every leaf has to carry for a browser to match a name at all.
+# Extensions that every leaf needs for a browser to match a name at all.
 INDISPENSABLE = frozenset({_ALT_NAMES, _BASIC})
 _EXTENDED_USAGE, _AUTHORITY_ACCESS = "2.5.29.37", "1.3.6.1.5.5.7.1.1"
 _CA_ISSUERS = "1.3.6.1.5.5.7.48.2"
@@ -51,7 +51,7 @@ _NO_AUTHORITY: tuple[bool, int | None] = (False, None)
 
 @dataclass(frozen=True)
 class Name:
-    """A distinguished name. Two are equal when they read the same, whatever their string types."""
+    """A distinguished name. Two are equal when their text is, even if string types differ."""
 
     der: bytes = field(compare=False)
     parts: tuple[tuple[tuple[str, str], ...], ...] = field(compare=False)
@@ -106,7 +106,7 @@ class Certificate:
 
     @cached_property
     def sha1(self) -> str:
-        """The fingerprint older reports use; a name for a certificate, not a proof of anything."""
+        """The fingerprint that older reports use; it identifies and does not prove."""
         return hashlib.sha1(self.der, usedforsecurity=False).hexdigest()
 
     @cached_property
@@ -115,7 +115,7 @@ class Certificate:
 
     @property
     def identity(self) -> tuple[Name, str]:
-        """Name and key: what makes two certificates the same authority."""
+        """Name and key: two certificates with the same pair belong to one authority."""
         return self.subject, self.spki_sha256
 
     @cached_property
@@ -125,18 +125,18 @@ class Certificate:
 
     @cached_property
     def basic(self) -> tuple[bool, int | None]:
-        """Whether it is an authority's, and how many more may follow below it."""
+        """Whether it is an authority's, and how many more authorities may follow below it."""
         return _tolerant(_basic, self.extensions.get(_BASIC), _NO_AUTHORITY)
 
     @cached_property
     def may_sign_certificates(self) -> bool:
-        """Key usage allows it, or says nothing."""
+        """Key usage allows it, or is absent."""
         usage = _tolerant(_key_usage, self.extensions.get(_KEY_USAGE), None)
         return usage is None or bool(usage & _KEY_CERT_SIGN)
 
     @cached_property
     def may_serve(self) -> bool:
-        """Extended key usage allows TLS servers, or says nothing."""
+        """Extended key usage allows TLS servers, or is absent."""
         uses = _tolerant(_usages, self.extensions.get(_EXTENDED_USAGE), None)
         return uses is None or bool(uses & _SERVER_USES)
 
@@ -146,27 +146,27 @@ class Certificate:
 
     @cached_property
     def key_id(self) -> str:
-        """Its subject key identifier in hex, or nothing."""
+        """Its subject key identifier in hex, or an empty string."""
         return _tolerant(_key_id, self.extensions.get(_SUBJECT_KEY_ID), "")
 
     @cached_property
     def issuer_key_id(self) -> str:
-        """Its authority key identifier in hex, or nothing."""
+        """Its authority key identifier in hex, or an empty string."""
         return _tolerant(_issuer_key_id, self.extensions.get(_AUTHORITY_KEY_ID), "")
 
     @cached_property
-    def says_where_issuer_is(self) -> bool:
-        """It carries an address to fetch its issuer's certificate from."""
+    def names_issuer_address(self) -> bool:
+        """It contains an address from which its issuer's certificate can be fetched."""
         return bool(_tolerant(_ca_issuers, self.extensions.get(_AUTHORITY_ACCESS), 0))
 
     @property
     def logged(self) -> bool:
-        """It carries timestamps of public logs. They are not checked: that needs the issuer."""
+        """It contains SCTs of public logs. They are not verified: that needs the issuer."""
         return SCTS in self.extensions
 
 
 def read(data: bytes) -> Certificate:
-    """Read one certificate; raise `DerError` when it is none."""
+    """Parse one certificate; raise `DerError` when it is not one."""
     if len(data) > SIZE_LIMIT:
         raise DerError(f"certificate of {len(data)} bytes")
     outer = list(der.children(der.expect(der.read(data), der.SEQUENCE)))
@@ -235,7 +235,7 @@ def _hex_escaped(character: str) -> str:
 
 
 def _extensions(fields: list[Item]) -> dict[str, bytes]:
-    """Extensions by identifier; a broken list counts as ending where it breaks."""
+    """Extensions by identifier, up to the first that cannot be parsed."""
     found: dict[str, bytes] = {}
     wrapped = next((item for item in fields if item.tag == 0xA3), None)
     if wrapped is None:

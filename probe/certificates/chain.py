@@ -1,8 +1,7 @@
-"""From a served leaf, by signatures, to a root: every way there is, in bounded time.
+"""Find every certification path from a served leaf to a root, in bounded time.
 
-Rule: names say where to look, signatures say whether it is so. Order and surplus in what was
-served do not matter (RFC 8446 section 4.4.2 lets servers err). Dates are not looked at here: the
-same ways hold tomorrow.
+Rule: names suggest an issuer, signatures prove it. Wrong order and extra certificates do not matter
+(RFC 8446 section 4.4.2 allows them). Dates are not checked here, so a result can be cached.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,20 +17,20 @@ from probe.certificates.signature import verifies
 
 CERTIFICATES = 16
 DEPTH = 10
-_SMALL = 8192  # what may be remembered
+_SMALL = 8192  # larger certificates are not cached
 VERIFICATIONS = 64
 PATHS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One way up from the leaf.
+    """One certification path from the leaf upwards.
 
     Attributes:
         certificates: Leaf first, each signed by the next; the root itself only if it was served.
-        root: The root that it leads to, or None.
+        root: The trusted root that it leads to, or None.
         closed: Ends at a certificate that signs itself (a root, known or not).
-        lawful: Every certificate on the way may sign certificates (CA flag, key usage, depth).
+        lawful: Every issuer on the path may sign certificates (CA flag, key usage, depth).
     """
 
     certificates: tuple[Certificate, ...]
@@ -41,7 +40,7 @@ class Path:
 
     @property
     def issuer(self) -> Certificate | None:
-        """Whose key the leaf's signature verifies under, where it was served or is a root."""
+        """The leaf's issuer, where it was served or is a root; else None."""
         served = list(self.certificates)
         if len(served) > 1:
             return served[1]
@@ -49,12 +48,12 @@ class Path:
 
     @property
     def top(self) -> Certificate:
-        """The last certificate that was served on this way."""
+        """The last served certificate of this path."""
         return self.certificates[-1]
 
 
 class Budget:
-    """How many signatures may still be checked; each pair is checked once."""
+    """Limits how many signatures are verified; each pair is verified once."""
 
     def __init__(self, left: int = VERIFICATIONS) -> None:
         self._left = left
@@ -79,12 +78,12 @@ def _known(data: bytes) -> Certificate:
 
 
 def served(chain: Sequence[bytes]) -> tuple[Certificate | None, tuple[Certificate, ...]]:
-    """The leaf, or None when it cannot be read, and every certificate that can."""
+    """The leaf, or None when it cannot be parsed, and every certificate that can."""
     found: list[Certificate] = []
     leaf: Certificate | None = None
     for position, data in enumerate(chain[:CERTIFICATES]):
         try:
-            # Few authorities sign for many sites, and each of those shows its authority again.
+            # A few authorities sign for many sites, and each site serves its authority again.
             read = (_known if position and len(data) < _SMALL else certificate.read)(data)
         except DerError:
             continue
@@ -97,26 +96,22 @@ def served(chain: Sequence[bytes]) -> tuple[Certificate | None, tuple[Certificat
 def paths(
     leaf: Certificate, others: Sequence[Certificate], roots: Roots, budget: Budget
 ) -> tuple[Path, ...]:
-    """Every way up from the leaf, those that end at a root first, then the longest first."""
+    """Every path from the leaf, those that end at a root first, then the longest first."""
     found: list[Path] = []
     for path in _climb((leaf,), others, roots, budget):
         found.append(path)
         if len(found) >= PATHS:
             break
-    return tuple(sorted(found, key=_rank))
+    return tuple(sorted(found, key=lambda p: (p.root is None, not p.lawful, -len(p.certificates))))
 
 
 def allows(path: Path, name: str | None) -> bool:
-    """Whether the uses and the name constraints on a way allow serving this name."""
+    """Whether the key usages and name constraints of a path allow serving this name."""
     above = path.certificates[1:] + ((path.root,) if path.root else ())
     if not all(one.may_serve for one in path.certificates):
         return False
     limits = [one.constraints for one in above if one.constraints]
     return name is None or _is_address(name) or all(_within(name, limit) for limit in limits)
-
-
-def _rank(path: Path) -> tuple[bool, bool, int]:
-    return path.root is None, not path.lawful, -len(path.certificates)
 
 
 def _climb(
@@ -150,7 +145,7 @@ def _finished(
 
 
 def _lawful(certificates: tuple[Certificate, ...]) -> bool:
-    """Everything above the leaf is an authority's, and not deeper than it may be (RFC 5280)."""
+    """Every certificate above the leaf is an authority's and respects its depth (RFC 5280)."""
     below = 0
     for one in certificates[1:]:
         authority, depth = one.basic

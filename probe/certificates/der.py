@@ -1,8 +1,8 @@
-"""DER, just enough of it to read what strangers' certificates say.
+"""A minimal DER parser for untrusted certificates.
 
-Rule: bounded and lenient. Every length is checked against what is there, and whatever a browser
-would forgive (a long-form length that could be short, a negative serial) is forgiven, because a
-probe that is stricter than browsers calls good sites broken. Anything else is a `DerError`.
+Rule: bounded and lenient. Every length is checked against the data, and what browsers accept (a
+long-form length that could be short, a negative serial) is accepted, because a probe that is
+stricter than browsers calls working sites broken. Everything else is a `DerError`.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _TEXT = {
     0x0C: "utf-8",
     0x12: "ascii",  # NumericString
     0x13: "ascii",  # PrintableString
-    0x14: "latin-1",  # TeletexString, as everybody reads it
+    0x14: "latin-1",  # TeletexString, as common parsers read it
     0x16: "ascii",  # IA5String
     0x1A: "ascii",  # VisibleString
     0x1C: "utf-32-be",
@@ -26,7 +26,7 @@ _TEXT = {
 
 
 class DerError(ValueError):
-    """Bytes that are not the DER that was expected."""
+    """The bytes are not the expected DER."""
 
 
 class Item(NamedTuple):
@@ -50,7 +50,7 @@ class Item(NamedTuple):
 
 
 def read(data: bytes, at: int = 0, end: int | None = None) -> Item:
-    """The item that begins at `at` and must not reach past `end`."""
+    """The item that begins at `at` and ends at `end` at the latest."""
     end = len(data) if end is None else end
     if at + 2 > end:
         raise DerError("cut short")
@@ -60,10 +60,10 @@ def read(data: bytes, at: int = 0, end: int | None = None) -> Item:
     if length & 0x80:
         size = length & 0x7F
         if not 1 <= size <= 4 or start + size > end:
-            raise DerError("length that is not understood")
+            raise DerError("unsupported length")
         length, start = int.from_bytes(data[start : start + size], "big"), start + size
     if start + length > end:
-        raise DerError("longer than its surroundings")
+        raise DerError("longer than its container")
     return Item(data, tag, at, start, start + length)
 
 
@@ -80,9 +80,9 @@ def children(item: Item) -> Iterator[Item]:
 
 
 def expect(item: Item, tag: int) -> Item:
-    """The same item, which must have this tag."""
+    """The same item; raise unless it has this tag."""
     if item.tag != tag:
-        raise DerError(f"tag {item.tag:#x} where {tag:#x} belongs")
+        raise DerError(f"tag {item.tag:#x} instead of {tag:#x}")
     return item
 
 
@@ -112,7 +112,7 @@ def bits(item: Item) -> bytes:
 
 
 def text(item: Item) -> str:
-    """A string of whichever kind; anything else as `#` and its bytes in hex (RFC 4514)."""
+    """A string of any string type; other types as `#` and their bytes in hex (RFC 4514)."""
     if item.tag in _TEXT:
         return item.contents.decode(_TEXT[item.tag], errors="replace")
     return f"#{item.whole[:64].hex()}"

@@ -1,9 +1,8 @@
-"""What a forged certificate has of the true one it was made from.
+"""Compare a forged certificate with the true one it was copied from.
 
-The interceptor of 2019 (Censored Planet, "Kazakhstan's HTTPS Interception") could be known without
-any list of keys: it copied the server's own certificate and changed little. Rule: these marks are
-for setting beside other evidence. Each of them alone has innocent explanations; `resembles_2019`
-asks for all of them.
+The interceptor of 2019 (Censored Planet, "Kazakhstan's HTTPS Interception") could be recognised
+without a list of keys: it copied the server's own certificate and changed little. Rule: each mark
+alone has innocent explanations; `resembles_2019` requires all of them.
 """
 
 from dataclasses import dataclass
@@ -33,13 +32,12 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeafFacts:
-    """What is compared of one leaf.
+    """The compared properties of one leaf.
 
     Attributes:
-        serial: Its bytes. logged: it carries SCTs (RFC 6962).
-        extensions: How many it carries besides what a forger must keep for a browser to match the
-            name at all.
-        names: DNS names it is for, sorted; none where only what the record says of it is known.
+        serial: Its bytes. logged: it contains SCTs (RFC 6962).
+        extensions: How many it has besides those that a browser needs to match the name.
+        names: Its DNS names, sorted; empty where only the record's summary is known.
         key_bits, exponent: Of an RSA key; None for other keys.
     """
 
@@ -55,7 +53,7 @@ class LeafFacts:
 
 
 def leaf_facts(der: bytes) -> LeafFacts | None:
-    """Read a leaf's facts, or None when it is no certificate."""
+    """The facts of a leaf, or None when it is not a certificate."""
     try:
         leaf = certificate.read(der)
         bits, exponent = _rsa(leaf)
@@ -75,7 +73,7 @@ def leaf_facts(der: bytes) -> LeafFacts | None:
 
 
 def trust_facts(trust: Trust) -> LeafFacts | None:
-    """The same from what a step says of a leaf: a control's certificate need not be at hand."""
+    """The facts of a leaf from a step's summary, where the certificate itself is missing."""
     try:
         serial = bytes.fromhex(trust.serial)
         dates = [datetime.fromisoformat(text or "") for text in (trust.not_before, trust.not_after)]
@@ -96,7 +94,7 @@ def trust_facts(trust: Trust) -> LeafFacts | None:
 
 
 def resembles_2019(forged: LeafFacts, true: LeafFacts) -> bool:
-    """Whether one leaf was made from the other as the system of 2019 did: every mark is there."""
+    """Whether one leaf is a copy of the other as the system of 2019 made it: it has every mark."""
     return len(marks(forged, true)) == len(Mark)
 
 
@@ -107,14 +105,14 @@ def marks(forged: LeafFacts, true: LeafFacts) -> tuple[Mark, ...]:
     found = {
         Mark.DATES: shifted_by(forged, true) is not None,
         Mark.SERIAL: _same_head(forged.serial, true.serial),
-        Mark.EXTENSIONS: _dropped(forged, true),
+        Mark.EXTENSIONS: forged.extensions == 0 and true.extensions > 0,
         Mark.UNLOGGED: true.logged and not forged.logged,
     }
-    return tuple(mark for mark, held in found.items() if held)
+    return tuple(mark for mark, present in found.items() if present)
 
 
 def shifted_by(forged: LeafFacts, true: LeafFacts) -> timedelta | None:
-    """By how much both dates are off, when that is the same whole number of hours within a day."""
+    """The shift of both dates, if it is the same whole number of hours within a day; else None."""
     shift = forged.not_before - true.not_before
     same = shift == forged.not_after - true.not_after
     whole = shift % _HOUR == timedelta()
@@ -122,14 +120,9 @@ def shifted_by(forged: LeafFacts, true: LeafFacts) -> timedelta | None:
 
 
 def _same_head(forged: bytes, true: bytes) -> bool:
-    """Equal but for the last bytes; short serials prove nothing."""
+    """Equal except the last bytes; short serials prove nothing."""
     long_enough = len(true) >= 2 * SERIAL_TAIL and len(forged) == len(true)
     return long_enough and forged != true and forged[:-SERIAL_TAIL] == true[:-SERIAL_TAIL]
-
-
-def _dropped(forged: LeafFacts, true: LeafFacts) -> bool:
-    """Nothing is left but what a browser needs to match the name, where there was more."""
-    return forged.extensions == 0 and true.extensions > 0
 
 
 def _rsa(leaf: Certificate) -> tuple[int | None, int | None]:

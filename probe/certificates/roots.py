@@ -1,8 +1,8 @@
 """Roots of trust: Mozilla's, a PEM file's, or this machine's own.
 
 Rule: sites are judged against Mozilla's roots (or a laboratory's), never against the machine's
-store, where a root for interception may have been installed. The machine's store is asked one
-question only: is this issuer at home here and nowhere else?
+store, where a root for interception may be installed. The machine's store only shows whether an
+issuer is trusted on this machine and not by Mozilla.
 """
 
 import binascii
@@ -36,14 +36,14 @@ _MAC_KEYCHAINS = (
 
 
 class RootsError(ValueError):
-    """A file of roots that cannot be used; one line."""
+    """A file of roots cannot be used; the message is one line."""
 
 
 class Roots:
     """A set of root certificates, found by subject.
 
     Attributes:
-        label: Where they come from, for the record of a run.
+        label: Their source, for the record of a run.
     """
 
     def __init__(self, ders: Iterable[bytes], label: str = "given") -> None:
@@ -61,7 +61,7 @@ class Roots:
 
     @classmethod
     def file(cls, path: str | Path) -> "Roots":
-        """The roots of a PEM file; raise `RootsError` when there is none in it."""
+        """The roots of a PEM file; raise `RootsError` when it contains none."""
         try:
             with Path(path).open("rb") as file:
                 text = file.read(PEM_LIMIT).decode("latin-1")
@@ -76,7 +76,7 @@ class Roots:
         return sum(map(len, self._by_subject.values()))
 
     def named(self, name: Name) -> tuple[Certificate, ...]:
-        """The roots that go by this name."""
+        """The roots with this subject."""
         return self._by_subject.get(name, ())
 
     def holding(self, found: Certificate) -> Certificate | None:
@@ -89,7 +89,7 @@ class Roots:
         return any(value.casefold() in self._organisations for value in name.values("O"))
 
     def remembered(self, key: bytes, find: Callable[[], T]) -> T:
-        """What was found for `key` before, or what `find` finds now; the newest few are kept."""
+        """The cached result for `key`, or the result of `find`; the newest few are kept."""
         if key not in self._memory:
             if len(self._memory) >= MEMORY:
                 self._memory.pop(next(iter(self._memory)))
@@ -110,11 +110,11 @@ class LocalStore(Protocol):
 
     @property
     def roots(self) -> Roots | None:
-        """What is in it; None when it cannot be read."""
+        """Its roots; None when it cannot be read."""
 
 
 class MachineStore:
-    """The store of the operating system, read when it is first needed."""
+    """The operating system's store, read when it is first needed."""
 
     def __init__(self, reader: Callable[[], Sequence[bytes]] | None = None) -> None:
         self._reader = reader or read_machine_store
@@ -131,7 +131,7 @@ class MachineStore:
 
 
 def pem_certificates(text: str) -> tuple[bytes, ...]:
-    """The DER of every certificate in a PEM text; blocks that are no base64 are passed over."""
+    """The DER of every certificate in a PEM text; blocks that are not base64 are skipped."""
     found: list[bytes] = []
     for block in _PEM.finditer(text):
         try:
@@ -142,7 +142,7 @@ def pem_certificates(text: str) -> tuple[bytes, ...]:
 
 
 def read_machine_store() -> tuple[bytes, ...]:
-    """The certificates that this operating system trusts; none when it cannot be asked."""
+    """The certificates that this operating system trusts; empty when it cannot be queried."""
     if sys.platform == "win32":
         import ssl
 

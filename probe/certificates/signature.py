@@ -1,9 +1,8 @@
 """Whether a signature verifies under a public key.
 
 Rule: arithmetic only, no policy. MD5, SHA-1 and short RSA keys verify here if the numbers are
-right, because the question is who signed, not whether a browser would still like it. Time is
-bounded: keys larger than `RSA_BITS`, exponents larger than 64 bits (OpenSSL's own bounds) verify
-nothing.
+right, because the question is who signed, not whether a browser would accept it. Time is bounded:
+keys larger than `RSA_BITS` and exponents larger than 64 bits (OpenSSL's bounds) verify nothing.
 """
 
 import hashlib
@@ -52,9 +51,9 @@ _HASHES = {
 def verifies(spki: bytes, algorithm: bytes, message: bytes, signature: bytes) -> bool:
     """Whether `signature` over `message` was made with the private half of `spki`.
 
-    `algorithm` is a whole AlgorithmIdentifier. What is not understood does not verify.
+    `algorithm` is a whole AlgorithmIdentifier. Unsupported algorithms do not verify.
     """
-    # The same few authorities' certificates come with every chain; what is huge is not kept.
+    # The same few authorities' certificates come with every chain; large ones are not cached.
     small = len(spki) + len(algorithm) + len(message) + len(signature) < _SMALL
     return (_remembered if small else _verifies)(spki, algorithm, message, signature)
 
@@ -73,7 +72,7 @@ _remembered = lru_cache(maxsize=128)(_verifies)
 
 
 def rsa_key(spki: bytes) -> tuple[int, int] | None:
-    """Modulus and exponent of an RSA key, or None when it is none or is out of bounds."""
+    """Modulus and exponent of an RSA key; None when it is another key or out of bounds."""
     algorithm, key = _two(der.read(spki))
     if der.oid(next(der.children(algorithm))) != _RSA_KEY:
         return None
@@ -150,7 +149,7 @@ def _hash(name: str) -> "HashAlgorithm":
     from cryptography.hazmat.primitives import hashes
 
     known: dict[str, HashAlgorithm] = {
-        "sha1": hashes.SHA1(),  # noqa: S303 - who signed, not how well
+        "sha1": hashes.SHA1(),  # noqa: S303 - the question is who signed
         "sha224": hashes.SHA224(),
         "sha256": hashes.SHA256(),
         "sha384": hashes.SHA384(),

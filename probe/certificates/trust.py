@@ -1,22 +1,21 @@
-"""What a served certificate chain proves, judged apart from the handshake.
+"""What a served certificate chain proves, independent of the handshake.
 
-Rule: never raise, never stricter than a browser, and never trust the machine's own store. The
-bytes are a stranger's: their size, the signatures that are checked and the ways that are tried are
-all bounded.
+Rule: never raise, never be stricter than a browser, and never trust the machine's own store. The
+bytes are untrusted: their size, the verified signatures and the tried paths are all bounded.
 
 How a reason is chosen, the first that applies:
 
-- `empty`: nothing was served. `malformed`: the leaf is no certificate.
-- `self_signed`: the leaf signs itself, and is no root of ours.
-- `unknown_authority`: the way up ends at an authority that Mozilla does not know.
-- `incomplete`: the way up stops because an issuer was not served, and it looks like a public one:
-  the certificate says where its issuer is to be had, and carries timestamps of public logs or the
-  name of an organisation that owns a Mozilla root. Those can be imitated, so `incomplete` is the
-  benefit of the doubt, not proof: it is untrusted all the same.
-- `expired`, `not_yet_valid`: some certificate on the way, the root left out.
-- `hostname`: not for the name that was asked, or no name was asked.
-- `rejected`: signatures lead to a root, but by somebody who may not sign (no CA flag, too deep),
-  or a name constraint or a key usage forbids this use.
+- `empty`: nothing was served. `malformed`: the leaf is not a certificate.
+- `self_signed`: the leaf signs itself, and is not a trusted root.
+- `unknown_authority`: the path ends at an authority that Mozilla does not trust.
+- `incomplete`: the path stops because an issuer was not served, and the issuer looks like a public
+  one: the certificate names its issuer's address, and contains SCTs of public logs or the name of
+  an organisation that owns a Mozilla root. Those can be imitated, so `incomplete` gives the benefit
+  of the doubt and is still untrusted.
+- `expired`, `not_yet_valid`: some certificate on the path, the root excepted.
+- `hostname`: not for the requested name, or no name was requested.
+- `rejected`: signatures lead to a root, but through a certificate that may not sign (no CA flag,
+  too deep), or a name constraint or a key usage forbids this use.
 """
 
 from collections.abc import Sequence
@@ -42,15 +41,15 @@ SERIAL_LIMIT = 40  # hex digits: 20 bytes, RFC 5280 section 4.1.2.2
 
 @dataclass(frozen=True, slots=True)
 class ChainAnalysis:
-    """What one chain comes to, whatever the day and the name.
+    """The analysis of one chain, independent of date and name.
 
     Attributes:
-        ways: Ways up from the leaf, the best first; never empty.
+        paths: Paths from the leaf, the best first; never empty.
     """
 
     leaf: "Certificate"
     others: tuple["Certificate", ...]
-    ways: tuple[Path, ...]
+    paths: tuple[Path, ...]
     authority: Authority | None
 
 
@@ -71,7 +70,7 @@ def evaluate(
     found = _found(chain, roots)
     if found is None:
         return Trust(valid=False, reason=TrustReason.MALFORMED)
-    leaf, best = found.leaf, _best(found.ways, now)
+    leaf, best = found.leaf, _best(found.paths, now)
     named = covers(leaf, name)
     reason = _reason(best, roots) or _objection(best, name, named=named, now=now)
     return Trust(
@@ -109,7 +108,7 @@ def covers(leaf: "Certificate", name: str | None) -> bool:
 
 
 def rfc3339(when: datetime) -> str:
-    """An instant as records write it."""
+    """An instant in the format of records."""
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
 
 
@@ -123,64 +122,66 @@ def _examined(chain: Sequence[bytes], roots: Roots) -> ChainAnalysis | None:
     if leaf is None:
         return None
     others = tuple(one for one in everything if one is not leaf)
-    ways = paths(leaf, others, roots, Budget())
-    on_way = {one.sha256 for one in ways[0].certificates}
-    beside = tuple(one for one in others if one.sha256 not in on_way)
-    return ChainAnalysis(leaf, others, ways, recognise(ways[0], beside))
+    found = paths(leaf, others, roots, Budget())
+    on_path = {one.sha256 for one in found[0].certificates}
+    beside = tuple(one for one in others if one.sha256 not in on_path)
+    return ChainAnalysis(leaf, others, found, recognise(found[0], beside))
 
 
-def _best(ways: Sequence[Path], now: datetime) -> Path:
-    """The first way that is in date among those that are as good otherwise."""
-    first = ways[0]
+def _best(every: Sequence[Path], now: datetime) -> Path:
+    """The first path that is in date among those that are otherwise equally good."""
+    first = every[0]
     alike = (
-        way for way in ways if (way.root is None, way.lawful) == (first.root is None, first.lawful)
+        path
+        for path in every
+        if (path.root is None, path.lawful) == (first.root is None, first.lawful)
     )
-    return next((way for way in alike if _date_problem(way, now) is None), first)
+    return next((path for path in alike if _date_problem(path, now) is None), first)
 
 
-def _reason(way: Path, roots: Roots) -> TrustReason | None:
-    """Why a way leads to no root, or None when it does."""
-    if way.root is not None:
+def _reason(path: Path, roots: Roots) -> TrustReason | None:
+    """Why a path leads to no root, or None when it does."""
+    if path.root is not None:
         return None
-    if way.closed and len(way.certificates) == 1:
+    if path.closed and len(path.certificates) == 1:
         return TrustReason.SELF_SIGNED
-    if not way.closed and _looks_public(way.top, roots):
+    if not path.closed and _looks_public(path.top, roots):
         return TrustReason.INCOMPLETE
     return TrustReason.UNKNOWN_AUTHORITY
 
 
 def _looks_public(top: "Certificate", roots: Roots) -> bool:
-    return top.says_where_issuer_is and (top.logged or roots.runs(top.issuer))
+    return top.names_issuer_address and (top.logged or roots.runs(top.issuer))
 
 
-def _objection(way: Path, name: str | None, *, named: bool, now: datetime) -> TrustReason | None:
-    """What is wrong with a way that does lead to a root."""
-    if problem := _date_problem(way, now):
+def _objection(path: Path, name: str | None, *, named: bool, now: datetime) -> TrustReason | None:
+    """What is wrong with a path that leads to a root, or None."""
+    if problem := _date_problem(path, now):
         return problem
     if not named:
         return TrustReason.HOSTNAME
-    return None if way.lawful and allows(way, name) else TrustReason.REJECTED
+    return None if path.lawful and allows(path, name) else TrustReason.REJECTED
 
 
-def _date_problem(way: Path, now: datetime) -> TrustReason | None:
-    if any(one.not_after < now for one in way.certificates):
+def _date_problem(path: Path, now: datetime) -> TrustReason | None:
+    if any(one.not_after < now for one in path.certificates):
         return TrustReason.EXPIRED
-    if any(one.not_before > now for one in way.certificates):
+    if any(one.not_before > now for one in path.certificates):
         return TrustReason.NOT_YET_VALID
     return None
 
 
-def _issuer_key(leaf: "Certificate", way: Path) -> str:
-    if way.issuer is not None:
-        return way.issuer.spki_sha256
+def _issuer_key(leaf: "Certificate", path: Path) -> str:
+    if path.issuer is not None:
+        return path.issuer.spki_sha256
     if leaf.issuer_key_id:
         return f"aki:{leaf.issuer_key_id}"
     return f"name:{sha256(leaf.issuer.der).hexdigest()}"
 
 
-def _local(found: ChainAnalysis, way: Path, local: LocalStore | None) -> bool | None:
-    """Whether the machine's own store, and not Mozilla's, knows somebody on this way."""
-    if way.root is not None:
+def _local(found: ChainAnalysis, path: Path, local: LocalStore | None) -> bool | None:
+    """Whether the machine's own store, and not Mozilla's, knows an issuer on this path."""
+    if path.root is not None:
         return False
     store = local.roots if local is not None else None
     if store is None:
@@ -189,12 +190,12 @@ def _local(found: ChainAnalysis, way: Path, local: LocalStore | None) -> bool | 
     return any(
         store.holding(one) is not None
         or any(budget.signed(one, root) for root in store.named(one.issuer))
-        for one in (*way.certificates, *found.others)
+        for one in (*path.certificates, *found.others)
     )
 
 
 def matches(pattern: str, host: str) -> bool:
-    """A name, or one whole label of it by a wildcard that is not directly under the top."""
+    """The pattern equals the host, or its wildcard covers the first of at least three labels."""
     if pattern == host:
         return True
     parent = host.partition(".")[2]
