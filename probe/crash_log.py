@@ -6,7 +6,6 @@ since they may contain addresses.
 
 import traceback
 from datetime import UTC, datetime
-from pathlib import Path
 
 from probe import __version__, paths
 

@@ -1,7 +1,7 @@
 """Escape untrusted text for terminals and spreadsheets.
 
 Titles, headers and certificate names come from the network. On a terminal they could move the
-cursor, overwrite earlier output or reverse the reading order; in a spreadsheet they could be formulas.
+cursor, overwrite output or reverse the reading order; in a spreadsheet they could be formulas.
 """
 
 import unicodedata
@@ -13,7 +13,7 @@ _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def plain(text: str, limit: int = 300) -> str:
-    """Return one line of printable text, with control characters as `\\uXXXX`."""
+    """Return one line of printable text, with control characters as escape codes."""
     safe = "".join(_escape(char) for char in text[:limit])
     return safe + ("…" if len(text) > limit else "")
 

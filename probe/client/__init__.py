@@ -1,1 +1,1 @@
-"""Everything that is said to collectors and kept for them: the only way anything leaves."""
+"""The collector's client: keys, spool, upload. No other code sends results."""

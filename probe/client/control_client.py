@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 from msgspec.structs import replace
 
 from probe import codec
-from probe.api_types import BulkReply, ControlReply, RecheckTarget, RecheckJob, VantageReply
+from probe.api_types import BulkReply, ControlReply, RecheckJob, RecheckTarget, VantageReply
 from probe.client.collector_client import CollectorClient, CollectorError, CollectorRefused
 from probe.client.endpoint import CollectorEndpoint, is_loopback
 from probe.client.enrolment import ensure_enrolled, re_enrol

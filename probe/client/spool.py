@@ -86,7 +86,7 @@ class Spool:
         self._cap = cap_bytes
         self._age = max_age
         self._clock = clock
-        # Progress by segment and collector in this process, in case the disk is too full to store it.
+        # Progress by segment and collector, in case the disk is too full to store it.
         self._progress: dict[tuple[str, str], int] = {}
         self._adopted: dict[str, tuple[str, ...]] = {}
 

@@ -1,8 +1,8 @@
 """Upload the spool to each collector within a time budget.
 
-Records that a collector reports as stored or duplicate are done. Rejected records are set aside with
-the reason and not sent again; the rest of their batch is stored. Unsent records stay in the spool.
-Collectors are served in parallel, so that a dead one does not delay the others.
+Records that a collector reports as stored or duplicate are done. Rejected records are set aside
+with the reason and not sent again; the rest of their batch is stored. Unsent records stay in the
+spool. Collectors are served in parallel, so that a dead one does not delay the others.
 """
 
 import asyncio

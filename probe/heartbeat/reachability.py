@@ -1,9 +1,9 @@
 """A short reachability check (a few kilobytes) after a collector did not answer.
 
-It distinguishes an unreachable collector from an outage of foreign sites and of all sites. Sites are
-authenticated by TLS, so that a captive portal or a forged answer does not count. One foreign site is
-probed first, in rotation, and usually suffices. If it is silent, a second foreign and two domestic
-sites are probed in parallel, because each failure takes its whole time limit.
+It distinguishes an unreachable collector from an outage of foreign sites and of all sites. Sites
+are authenticated by TLS, so that a captive portal or a forged answer does not count. One foreign
+site is probed first, in rotation, and usually suffices. If it is silent, a second foreign and two
+domestic sites are probed in parallel, because each failure takes its whole time limit.
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,8 @@
 Without heartbeats a collector cannot tell a disconnected machine from one that is switched off. So
 each undelivered heartbeat extends an interval that records what was still reachable. Adjacent
 heartbeats with the same result are one interval, so that a week of outage is one entry. Intervals
-are sent by age, so that no clock need be right. Time outside the intervals means: off, asleep or not
-running. They are kept until every collector has received them.
+are sent by age, so that no clock need be right. Outside the intervals the machine was off, asleep
+or not running. They are kept until every collector has received them.
 """
 
 from collections.abc import Collection

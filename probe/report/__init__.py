@@ -1,1 +1,1 @@
-"""What people are told: tables, pages, explanations. Nothing here decides."""
+"""Presentation of results: table, HTML report, explanations. Nothing here decides a verdict."""

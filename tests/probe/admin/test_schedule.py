@@ -12,13 +12,13 @@ from click.testing import CliRunner, Result
 from probe.admin import consent
 from probe.admin.schedule import (
     PERIODS,
-    heartbeat_installed,
     choose,
+    heartbeat_installed,
     heartbeat_job,
     installed,
     run_job,
 )
-from probe.admin.timers import BACKENDS, TimerJob, ScheduleError
+from probe.admin.timers import BACKENDS, ScheduleError, TimerJob
 from probe.commands.schedule import command
 from probe.errors import UserError
 

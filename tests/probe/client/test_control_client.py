@@ -4,7 +4,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from probe.api_types import TargetControls, RecheckTarget, RecheckJob
+from probe.api_types import RecheckJob, RecheckTarget, TargetControls
 from probe.client import endpoint
 from probe.client.collector_client import CollectorClient
 from probe.client.control_client import QUERY_TARGETS, ControlClient, answer_rechecks
