@@ -24,7 +24,7 @@ from tests.build import (
     tcp,
     tls,
 )
-from tests.probe.rules.check import holds
+from tests.probe.rules.check import holds, verdict_on
 
 TIMEOUT = Failure.TIMEOUT
 
@@ -56,21 +56,25 @@ TABLE = {
         "dns.name_denied_here",
         record(*twice(nxdomain(), doh(GOOD), *fetched())),
         True,
+        "blocked dns.nxdomain 0.97 by dns.name_denied_here",
     ),
     "denied: the control resolves it": (
         "dns.name_denied_here",
         record(*twice(nxdomain()), controls=(ELSEWHERE,)),
         True,
+        "blocked dns.nxdomain 0.856 by dns.name_denied_here",
     ),
     "denied: asked once": (
         "dns.name_denied_here",
         record(nxdomain(), doh(GOOD), *fetched()),
         False,
+        "inconclusive 0.5 by unclear.seen_once",
     ),
     "denied: one plain resolver differs": (
         "dns.name_denied_here",
         record(*twice(nxdomain(), GOOGLE)),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "denied: a resolver that serves nobody": (
         "dns.name_denied_here",
@@ -80,6 +84,7 @@ TABLE = {
             controls=(ELSEWHERE,),
         ),
         False,
+        "inconclusive access.offline 0.85 by access.no_names",
     ),
     "denied: and so is a site that works": (
         "dns.name_denied_here",
@@ -88,6 +93,7 @@ TABLE = {
             reference(replace(nxdomain(), name="works.example")),
         ),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "denied: silent once over UDP, like every name, and once over TCP": (
         "dns.name_denied_here",
@@ -100,6 +106,7 @@ TABLE = {
             tls(),
         ),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "denied: silent twice over TCP, where another name is answered": (
         "dns.name_denied_here",
@@ -112,6 +119,7 @@ TABLE = {
             tls(),
         ),
         True,
+        "blocked dns.timeout 0.97 by dns.name_denied_here",
     ),
     "denied: silent over UDP, where another name is answered over TCP alone": (
         "dns.name_denied_here",
@@ -124,6 +132,7 @@ TABLE = {
             tls(),
         ),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "denied: servfail for this name alone": (
         "dns.name_denied_here",
@@ -133,37 +142,49 @@ TABLE = {
             controls=(ELSEWHERE,),
         ),
         True,
+        "blocked dns.servfail 0.856 by dns.name_denied_here",
     ),
-    "bogon: here": ("dns.bogon_here", record(*twice(BOGON, doh(GOOD), *fetched())), True),
+    "bogon: here": (
+        "dns.bogon_here",
+        record(*twice(BOGON, doh(GOOD), *fetched())),
+        True,
+        "blocked dns.bogon 0.97 by dns.bogon_here",
+    ),
     "bogon: everywhere": (
         "dns.bogon_here",
         record(*twice(BOGON, doh("127.0.0.1")), controls=(control(dns("127.0.0.1")),)),
         False,
+        "down 0.9 by dns.leads_nowhere_everywhere",
     ),
     "wrong address: its server is another's": (
         "dns.wrong_address_here",
         record(dns(SINK), tcp(SINK), tls(SINK, trust=NOT_IT), doh(GOOD), *fetched()),
         True,
+        "blocked dns.wrong_address 0.95 by dns.wrong_address_here",
     ),
     "wrong address: it proves the name": (
         "dns.wrong_address_here",
         record(dns(OTHER), *fetched(OTHER), doh(GOOD), *fetched()),
         False,
+        "ok 0.99 by ok.proven",
     ),
     "wrong address: nobody there, and others differ too": (
         "dns.wrong_address_here",
         record(dns(SINK), NOBODY, doh(GOOD), dns(OTHER, resolver="8.8.8.8"), *fetched()),
         False,
+        "inconclusive 0.5 by unclear.seen_once",
     ),
     "wrong address: nobody there, and all others agree": (
         "dns.wrong_address_here",
         record(dns(SINK), NOBODY, doh(GOOD), GOOGLE, QUAD, *fetched()),
         True,
+        "blocked dns.wrong_address 0.85 by dns.wrong_address_here",
     ),
     "injected: the first answer leads nowhere": (
         "dns.injected_answer_wins",
         record(TWO, *fetched()),
         True,
+        "blocked dns.injected 0.97 by dns.injected_answer_wins",
     ),
     "injected: both lead there": (
         "dns.injected_answer_wins",
@@ -178,33 +199,49 @@ TABLE = {
             *fetched(),
         ),
         False,
+        "ok 0.99 by ok.proven",
     ),
     "injected: every query gets these two, from equally far": (
         "dns.injected_answer_wins",
         record(*twice(DEAD_FIRST, NOBODY), *again(*fetched())),
         True,
+        "blocked dns.injected 0.97 by dns.injected_answer_wins",
     ),
     "injected: two answers that take turns": (
         "dns.injected_answer_wins",
         record(DEAD_FIRST, NOBODY, *again(DEAD_LATER, NOBODY, *fetched())),
         False,
+        "ok 0.99 by ok.proven",
     ),
-    "two answers": ("dns.two_answers", record(TWO), True),
-    "one answer": ("dns.two_answers", record(dns(GOOD)), False),
+    "two answers": (
+        "dns.two_answers",
+        record(TWO),
+        True,
+        "inconclusive dns.injected 0.5 by unclear.no_control",
+    ),
+    "one answer": (
+        "dns.two_answers",
+        record(dns(GOOD)),
+        False,
+        "inconclusive 0.5 by unclear.no_control",
+    ),
     "a public resolver is answered for by another": (
         "dns.public_resolver_answered_by_another",
         record(dns(GOOD), nxdomain(resolver="8.8.8.8"), *fetched()),
         True,
+        "ok dns.nxdomain 0.99 by ok.proven",
     ),
     "a public resolver tells the truth": (
         "dns.public_resolver_answered_by_another",
         record(dns(GOOD), GOOGLE, *fetched()),
         False,
+        "ok 0.99 by ok.proven",
     ),
     "dead everywhere: the control too": (
         "dns.name_dead_everywhere",
         record(*twice(nxdomain()), controls=(control(nxdomain()),)),
         True,
+        "down 0.874 by dns.name_dead_everywhere",
     ),
     "dead everywhere: over an encrypted channel": (
         "dns.name_dead_everywhere",
@@ -213,21 +250,25 @@ TABLE = {
             line=Line(trusted_names=1),
         ),
         True,
+        "down 0.9 by dns.name_dead_everywhere",
     ),
     "dead here only": (
         "dns.name_dead_everywhere",
         record(*twice(nxdomain()), controls=(ELSEWHERE,)),
         False,
+        "blocked dns.nxdomain 0.856 by dns.name_denied_here",
     ),
     "leads nowhere, everywhere": (
         "dns.leads_nowhere_everywhere",
         record(*twice(BOGON, doh("127.0.0.1"))),
         True,
+        "down 0.9 by dns.leads_nowhere_everywhere",
     ),
     "leads nowhere, by plain answers that anybody here can give": (
         "dns.leads_nowhere_everywhere",
         record(*twice(BOGON, dns("127.0.0.1", resolver="8.8.8.8"))),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "leads nowhere for the public, and a control connects there: a laboratory on one machine": (
         "dns.leads_nowhere_everywhere",
@@ -236,18 +277,21 @@ TABLE = {
             controls=(control(dns("127.0.0.1"), *fetched("127.0.0.1")),),
         ),
         False,
+        "inconclusive 0.4 by unclear.nothing_fits",
     ),
     "leads nowhere, here": (
         "dns.leads_nowhere_everywhere",
         record(*twice(BOGON, doh(GOOD)), page(URL)),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
 }
 
 
-@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
-def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+@pytest.mark.parametrize(("rule", "seen", "expected", "verdict"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, *, expected: bool, verdict: str) -> None:
     assert holds(rule, seen) is expected
+    assert verdict_on(seen) == verdict
 
 
 def test_a_lost_packet_hides_no_denial() -> None:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from probe.failure import Failure
 from probe.model import Record, Step, Tls
 from tests.build import dns, harmless, record, tls
-from tests.probe.rules.check import holds
+from tests.probe.rules.check import holds, verdict_on
 
 TIMEOUT, ALERT = Failure.TIMEOUT, Failure.SSL_HANDSHAKE
 
@@ -27,23 +27,65 @@ def made(*groups: list[Step]) -> Record:
 
 
 TABLE = {
-    "stopped": ("hello.name_stopped", made(offered("default", TIMEOUT)), True),
-    "stopped once": ("hello.name_stopped", made(offered("default", TIMEOUT, times=1)), False),
-    "for any name": ("hello.name_stopped", made(offered("default", TIMEOUT, TIMEOUT)), False),
-    "refused by alert": ("hello.name_stopped", made(offered("default", ALERT)), False),
-    "another hello": ("hello.name_stopped", made(offered("tls12", TIMEOUT)), False),
-    "usual": ("hello.usual_one_answered", made(offered("default")), True),
-    "unusual": ("hello.usual_one_answered", made(offered("default", TIMEOUT)), False),
+    "stopped": (
+        "hello.name_stopped",
+        made(offered("default", TIMEOUT)),
+        True,
+        "blocked tls.timeout 0.93 by hello.name_stopped",
+    ),
+    "stopped once": (
+        "hello.name_stopped",
+        made(offered("default", TIMEOUT, times=1)),
+        False,
+        "inconclusive 0.4 by hello.nothing_to_compare",
+    ),
+    "for any name": (
+        "hello.name_stopped",
+        made(offered("default", TIMEOUT, TIMEOUT)),
+        False,
+        "inconclusive 0.4 by hello.nothing_to_compare",
+    ),
+    "refused by alert": (
+        "hello.name_stopped",
+        made(offered("default", ALERT)),
+        False,
+        "inconclusive 0.4 by hello.nothing_to_compare",
+    ),
+    "another hello": (
+        "hello.name_stopped",
+        made(offered("tls12", TIMEOUT)),
+        False,
+        "inconclusive 0.4 by hello.nothing_to_compare",
+    ),
+    "usual": (
+        "hello.usual_one_answered",
+        made(offered("default")),
+        True,
+        "ok 0.9 by hello.usual_one_answered",
+    ),
+    "unusual": (
+        "hello.usual_one_answered",
+        made(offered("default", TIMEOUT)),
+        False,
+        "blocked tls.timeout 0.93 by hello.name_stopped",
+    ),
     "some": (
         "hello.only_some_stopped",
         made(offered("default", TIMEOUT), offered("split")),
         True,
+        "blocked tls.timeout 0.93 by hello.name_stopped",
     ),
-    "none": ("hello.only_some_stopped", made(offered("default"), offered("split")), False),
+    "none": (
+        "hello.only_some_stopped",
+        made(offered("default"), offered("split")),
+        False,
+        "ok 0.9 by hello.usual_one_answered",
+    ),
     "every": (
         "hello.every_one_stopped",
         made(offered("default", TIMEOUT), offered("split", TIMEOUT)),
         True,
+        "blocked tls.timeout 0.93 by hello.name_stopped",
     ),
     "every one that the server takes": (
         "hello.every_one_stopped",
@@ -51,31 +93,46 @@ TABLE = {
             offered("default", TIMEOUT), offered("split", TIMEOUT), offered("tls13", ALERT, ALERT)
         ),
         True,
+        "blocked tls.timeout 0.93 by hello.name_stopped",
     ),
     "not every": (
         "hello.every_one_stopped",
         made(offered("default", TIMEOUT), offered("tls12", TIMEOUT), offered("split")),
         False,
+        "blocked tls.timeout 0.93 by hello.name_stopped",
     ),
     "a shape": (
         "hello.stopped_for_any_name",
         made(offered("default"), offered("ech", TIMEOUT, TIMEOUT)),
         True,
+        "ok 0.9 by hello.usual_one_answered",
     ),
     "the server's word on a shape": (
         "hello.stopped_for_any_name",
         made(offered("default"), offered("tls13", ALERT, ALERT)),
         False,
+        "ok 0.9 by hello.usual_one_answered",
     ),
     "a dead server": (
         "hello.stopped_for_any_name",
         made(offered("default", TIMEOUT, TIMEOUT), offered("ech", TIMEOUT, TIMEOUT)),
         False,
+        "inconclusive 0.4 by hello.nothing_to_compare",
     ),
-    "nothing": ("hello.nothing_to_compare", made(offered("default", TIMEOUT, TIMEOUT)), True),
+    "nothing": (
+        "hello.nothing_to_compare",
+        made(offered("default", TIMEOUT, TIMEOUT)),
+        True,
+        "inconclusive 0.4 by hello.nothing_to_compare",
+    ),
 }
 
 
-@pytest.mark.parametrize(("rule_id", "seen", "expected"), TABLE.values(), ids=TABLE.keys())
-def test_a_rule_holds_where_it_should(rule_id: str, seen: Record, *, expected: bool) -> None:
+@pytest.mark.parametrize(
+    ("rule_id", "seen", "expected", "verdict"), TABLE.values(), ids=list(TABLE)
+)
+def test_a_rule_holds_where_it_should(
+    rule_id: str, seen: Record, *, expected: bool, verdict: str
+) -> None:
     assert holds(rule_id, seen) is expected
+    assert verdict_on(seen) == verdict

@@ -18,7 +18,7 @@ from tests.build import (
     reference,
     tcp,
 )
-from tests.probe.rules.check import holds
+from tests.probe.rules.check import holds, verdict_on
 
 RESET = Failure.RESET
 THERE = control(dns(GOOD), tcp(port=80), page(PLAIN))
@@ -71,16 +71,19 @@ TABLE = {
         "http.fails_for_this_host",
         record(dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED, url=PLAIN),
         True,
+        "blocked http.reset 0.88 by http.fails_for_this_host",
     ),
     "silent, but it confirmed the request": (
         "http.fails_for_this_host",
         record(dns(GOOD), *HEARD, *ANSWERED, *again(*HEARD), *ANSWERED, url=PLAIN),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "fails at an unrelated server as well": (
         "http.fails_for_this_host",
         record(*LOOKED, *stranger(failure=RESET), url=PLAIN),
         True,
+        "blocked http.reset 0.94 by http.fails_for_this_host",
     ),
     "silent, confirmed the request, and so is another door of the same house": (
         "http.fails_for_this_host",
@@ -94,16 +97,19 @@ TABLE = {
             url=PLAIN,
         ),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "reset, and once silent: the reset was lost": (
         "http.fails_for_this_host",
         record(dns(GOOD), *LOST, *ANSWERED, *again(*FAILED), *ANSWERED, url=PLAIN),
         True,
+        "blocked http.reset 0.88 by http.fails_for_this_host",
     ),
     "the same notice at an unrelated server": (
         "http.same_notice_elsewhere",
         record(*NOTED, *stranger_page(NOTICE), url=PLAIN),
         True,
+        "blocked http.blockpage 0.93 by http.same_notice_elsewhere",
     ),
     "its own page at another address": (
         "http.same_notice_elsewhere",
@@ -116,36 +122,43 @@ TABLE = {
             url=PLAIN,
         ),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "the same notice for any host there": (
         "http.same_notice_elsewhere",
         record(*NOTED, *stranger_page(NOTICE, around=NOTICE), url=PLAIN),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "the same notice at another door of the same house": (
         "http.same_notice_elsewhere",
         record(*NOTED, *stranger_page(NOTICE, around=page(PLAIN, status=404)), url=PLAIN),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "sent away by an unrelated server too": (
         "http.same_notice_elsewhere",
         record(dns(GOOD), away(), *ANSWERED, *again(away()), *stranger_page(away()), url=PLAIN),
         True,
+        "blocked http.redirected 0.93 by http.same_notice_elsewhere",
     ),
     "a refusal in known words, and nobody looked from elsewhere": (
         "http.known_block_page",
         twice(page(PLAIN, title="Доступ ограничен", status=403), controls=()),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "known words, and nobody looked from elsewhere": (
         "http.known_block_page",
         twice(page(PLAIN, title="Доступ ограничен"), controls=()),
         True,
+        "blocked http.blockpage 0.85 by http.known_block_page",
     ),
     "an unrelated server answers for this host": (
         "http.fails_for_this_host",
         record(*LOOKED, *stranger(status=404), url=PLAIN),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "broken for all, it seems, but so is the host at an unrelated server": (
         "http.broken_everywhere",
@@ -153,11 +166,13 @@ TABLE = {
             *LOOKED, *stranger(failure=RESET), url=PLAIN, controls=(control(dns(GOOD), *FAILED),)
         ),
         False,
+        "blocked http.reset 0.94 by http.fails_for_this_host",
     ),
     "fails for any host": (
         "http.fails_for_this_host",
         record(dns(GOOD), *FAILED, *again(*FAILED), url=PLAIN),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "fails here only": (
         "http.fails_here_only",
@@ -171,6 +186,7 @@ TABLE = {
             controls=(THERE,),
         ),
         True,
+        "blocked http.reset 0.81 by http.fails_here_only",
     ),
     "fails there too": (
         "http.fails_here_only",
@@ -182,11 +198,13 @@ TABLE = {
             controls=(control(dns(GOOD), *FAILED),),
         ),
         False,
+        "down 0.846 by http.broken_everywhere",
     ),
     "no status line": (
         "http.page_without_a_status",
         twice(page(PLAIN, status=None, malformed=True)),
         True,
+        "blocked http.injected 0.846 by http.page_without_a_status",
     ),
     "no status line there either": (
         "http.page_without_a_status",
@@ -195,33 +213,49 @@ TABLE = {
             controls=(control(page(PLAIN, status=None, malformed=True)),),
         ),
         False,
+        "inconclusive 0.4 by unclear.nothing_fits",
     ),
-    "redirected away": ("http.redirected_away", twice(away()), True),
+    "redirected away": (
+        "http.redirected_away",
+        twice(away()),
+        True,
+        "blocked http.redirected 0.874 by http.redirected_away",
+    ),
     "redirected away for all": (
         "http.redirected_away",
         twice(away(), controls=(control(dns(GOOD), tcp(port=80), away()),)),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "redirected within the site": (
         "http.redirected_away",
         twice(away(f"https://www.{HOST}/")),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "redirected to its name in another country": (
         "http.redirected_away",
         twice(away(f"http://{HOST.partition('.')[0]}.co.kz/")),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
-    "another page": ("http.another_page_here", twice(strange()), True),
+    "another page": (
+        "http.another_page_here",
+        twice(strange()),
+        True,
+        "blocked http.blockpage 0.93 by http.known_block_page",
+    ),
     "another page, the server's own refusal": (
         "http.another_page_here",
         twice(page(PLAIN, status=403, title="Forbidden", fuzzy=ODD)),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "another page, and nothing in it about blocking": (
         "http.another_page_here",
         twice(page(PLAIN, title="Қош келдіңіз", fuzzy=ODD)),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "another page, for unrelated hosts": (
         "http.another_page_here",
@@ -230,6 +264,7 @@ TABLE = {
             line=Line(portal_hosts=3, portal_sign="note"),
         ),
         True,
+        "blocked http.blockpage 0.874 by http.another_page_here",
     ),
     "another page, and by https the one that the control sees": (
         "http.another_page_here",
@@ -243,11 +278,13 @@ TABLE = {
             controls=(THERE,),
         ),
         True,
+        "blocked http.blockpage 0.828 by http.another_page_here",
     ),
     "another page that links to the site": (
         "http.another_page_here",
         twice(strange(links=(f"kz.{HOST}",))),
         False,
+        "blocked http.blockpage 0.93 by http.known_block_page",
     ),
     "another page against its own https page": (
         "http.another_page_here",
@@ -260,16 +297,19 @@ TABLE = {
             url=PLAIN,
         ),
         True,
+        "blocked http.blockpage 0.93 by http.known_block_page",
     ),
     "the same page with another clock on it": (
         "http.another_page_here",
         twice(page(PLAIN, fuzzy="0f0f0f0f0f0f0f0e")),
         False,
+        "ok 0.846 by ok.as_the_control_sees_it",
     ),
     "a known block page": (
         "http.known_block_page",
         twice(page(PLAIN, title="Страница заблокирована", fuzzy=ODD)),
         True,
+        "blocked http.blockpage 0.93 by http.known_block_page",
     ),
     "a page about blocking, for all": (
         "http.known_block_page",
@@ -278,6 +318,7 @@ TABLE = {
             controls=(control(page(PLAIN, title="Страница заблокирована")),),
         ),
         False,
+        "ok 0.846 by ok.as_the_control_sees_it",
     ),
     "a page about blocking, by its own https as well": (
         "http.known_block_page",
@@ -289,6 +330,7 @@ TABLE = {
             url=PLAIN,
         ),
         False,
+        "ok 0.88 by ok.as_its_own_https_page",
     ),
     "one page of the site": (
         "http.one_page_of_the_site",
@@ -301,6 +343,7 @@ TABLE = {
             url=DEEP,
         ),
         True,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "the whole site": (
         "http.one_page_of_the_site",
@@ -313,10 +356,12 @@ TABLE = {
             url=DEEP,
         ),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
 }
 
 
-@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
-def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+@pytest.mark.parametrize(("rule", "seen", "expected", "verdict"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, *, expected: bool, verdict: str) -> None:
     assert holds(rule, seen) is expected
+    assert verdict_on(seen) == verdict

@@ -20,7 +20,7 @@ from tests.build import (
     tcp,
     tls,
 )
-from tests.probe.rules.check import holds
+from tests.probe.rules.check import holds, verdict_on
 
 TRUE = replace(
     VALID,
@@ -68,68 +68,157 @@ def reason(rule_id: str, made: Record) -> str:
 
 WAYS = (offer(hello="tls12"), offer(TRUE, hello="tls13"))
 TABLE = {
-    "elsewhere too": ("mitm.name_alone_suffices", mitm(offer(), away(COPY)), True),
-    "not elsewhere": ("mitm.name_alone_suffices", mitm(offer(), away(TRUE)), False),
+    "elsewhere too": (
+        "mitm.name_alone_suffices",
+        mitm(offer(), away(COPY)),
+        True,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
+    "not elsewhere": (
+        "mitm.name_alone_suffices",
+        mitm(offer(), away(TRUE)),
+        False,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
     "a default certificate elsewhere": (
         "mitm.name_alone_suffices",
         mitm(offer(), harmless_of(tls(OTHER, trust=DEFAULT)), away(DEFAULT)),
         False,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
     ),
     "another port at home is not elsewhere": (
         "mitm.name_alone_suffices",
         mitm(offer(), away(COPY, GOOD, port=8443)),
         False,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
     ),
     "only here": (
         "mitm.only_at_its_address",
         mitm(offer(), away(replace(TRUE, named=False)), at_reference()),
         True,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
     ),
     "only here, but the other server proves nothing": (
         "mitm.only_at_its_address",
         mitm(offer(), away(DEFAULT), at_reference(DEFAULT)),
         False,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
     ),
     "everywhere": (
         "mitm.only_at_its_address",
         mitm(offer(), away(COPY), at_reference()),
         False,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
     ),
-    "both versions": ("mitm.tls_versions", mitm(offer(), *WAYS), True),
-    "one version": ("mitm.tls_versions", mitm(offer(), WAYS[0]), False),
-    "no interceptor": ("mitm.tls_versions", mitm(offer(TRUE), *WAYS[1:], WAYS[1]), False),
-    "with and without alpn": ("mitm.alpn", mitm(offer(), offer(hello="noalpn")), True),
-    "with alpn alone": ("mitm.alpn", mitm(offer()), False),
-    "another port": ("mitm.other_port", mitm(offer(), away(COPY, GOOD, port=8443)), True),
-    "another port is closed": ("mitm.other_port", mitm(offer()), False),
-    "cut in two": ("mitm.name_cut_in_two", mitm(offer(), offer(TRUE, hello="split")), True),
-    "never cut": ("mitm.name_cut_in_two", mitm(offer()), False),
-    "a copy": ("mitm.copies_the_origin", mitm(offer()), True),
+    "both versions": (
+        "mitm.tls_versions",
+        mitm(offer(), *WAYS),
+        True,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
+    "one version": (
+        "mitm.tls_versions",
+        mitm(offer(), WAYS[0]),
+        False,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
+    "no interceptor": (
+        "mitm.tls_versions",
+        mitm(offer(TRUE), *WAYS[1:], WAYS[1]),
+        False,
+        "ok 0.95 by ok.own_certificate_every_way",
+    ),
+    "with and without alpn": (
+        "mitm.alpn",
+        mitm(offer(), offer(hello="noalpn")),
+        True,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
+    "with alpn alone": (
+        "mitm.alpn",
+        mitm(offer()),
+        False,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
+    "another port": (
+        "mitm.other_port",
+        mitm(offer(), away(COPY, GOOD, port=8443)),
+        True,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
+    "another port is closed": (
+        "mitm.other_port",
+        mitm(offer()),
+        False,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
+    "cut in two": (
+        "mitm.name_cut_in_two",
+        mitm(offer(), offer(TRUE, hello="split")),
+        True,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
+    "never cut": (
+        "mitm.name_cut_in_two",
+        mitm(offer()),
+        False,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
+    "a copy": (
+        "mitm.copies_the_origin",
+        mitm(offer()),
+        True,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
     "no copy": (
         "mitm.copies_the_origin",
         mitm(offer(replace(COPY, not_after="2027-12-30T02:00:00Z", serial="77"))),
         False,
+        "intercepted tls.mitm 0.892 by tls.control_sees_another_certificate",
     ),
-    "nothing to compare": ("mitm.copies_the_origin", mitm(offer(), true=None), False),
-    "a broken origin": ("mitm.origin_is_broken", mitm(offer(), true=OLD), True),
-    "a good origin": ("mitm.origin_is_broken", mitm(offer()), False),
-    "handwriting": ("mitm.handwriting", mitm(offer()), True),
+    "nothing to compare": (
+        "mitm.copies_the_origin",
+        mitm(offer(), true=None),
+        False,
+        "inconclusive 0.55 by unclear.whose_certificate",
+    ),
+    "a broken origin": (
+        "mitm.origin_is_broken",
+        mitm(offer(), true=OLD),
+        True,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
+    "a good origin": (
+        "mitm.origin_is_broken",
+        mitm(offer()),
+        False,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
+    "handwriting": (
+        "mitm.handwriting",
+        mitm(offer()),
+        True,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
+    ),
     "handwriting that was not seen": (
         "mitm.handwriting",
         mitm(offer(server_hello=None)),
         False,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
     ),
     "a site that the control sees so too": (
         "mitm.handwriting",
         mitm(offer(COPY), true=COPY),
         False,
+        "down 0.874 by tls.own_bad_certificate",
     ),
 }
 
 
-@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
-def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+@pytest.mark.parametrize(("rule", "seen", "expected", "verdict"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, *, expected: bool, verdict: str) -> None:
     assert holds(rule, seen) is expected
+    assert verdict_on(seen) == verdict
 
 
 def test_the_reasons_say_what_happened_in_each_way() -> None:

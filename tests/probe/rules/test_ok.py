@@ -21,7 +21,7 @@ from tests.build import (
     tcp,
     tls,
 )
-from tests.probe.rules.check import holds
+from tests.probe.rules.check import holds, verdict_on
 
 NOTICE = "http://stop.example/"
 PARTIAL = replace(VALID, valid=False, anchored=False, reason=TrustReason.INCOMPLETE)
@@ -36,12 +36,18 @@ def plain(*pages: object, **more: object) -> Record:
 
 
 TABLE = {
-    "proven": ("ok.proven", record(dns(GOOD), *fetched()), True),
-    "proven, a missing page": ("ok.proven", record(dns(GOOD), *fetched(status=404)), True),
+    "proven": ("ok.proven", record(dns(GOOD), *fetched()), True, "ok 0.99 by ok.proven"),
+    "proven, a missing page": (
+        "ok.proven",
+        record(dns(GOOD), *fetched(status=404)),
+        True,
+        "ok 0.99 by ok.proven",
+    ),
     "proven only at an address that others gave": (
         "ok.proven",
         record(nxdomain(), doh(GOOD), *fetched()),
         False,
+        "inconclusive 0.5 by unclear.seen_once",
     ),
     "proven, but led there by an open redirect": (
         "ok.proven",
@@ -55,43 +61,61 @@ TABLE = {
             url=PLAIN,
         ),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
-    "refused": ("refused.by_the_server", record(dns(GOOD), *fetched(status=451)), True),
+    "refused": (
+        "refused.by_the_server",
+        record(dns(GOOD), *fetched(status=451)),
+        True,
+        "refused 0.97 by refused.by_the_server",
+    ),
     "refused: a challenge": (
         "refused.by_the_server",
         record(dns(GOOD), *fetched(status=503, title="Just a moment...")),
         True,
+        "refused 0.97 by refused.by_the_server",
     ),
     "refused by somebody unproven": (
         "refused.by_the_server",
         plain(page(PLAIN, status=403)),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "broken for all": (
         "down.server_error",
         record(dns(GOOD), *BROKEN, controls=(control(dns(GOOD), *BROKEN),)),
         True,
+        "down 0.856 by down.server_error",
     ),
     "broken for us": (
         "down.server_error",
         record(dns(GOOD), *BROKEN, controls=(control(dns(GOOD), *fetched()),)),
         False,
+        "refused 0.8 by refused.server_error_here",
     ),
     "an error for us alone": (
         "refused.server_error_here",
         record(dns(GOOD), *BROKEN, controls=(control(dns(GOOD), *fetched()),)),
         True,
+        "refused 0.8 by refused.server_error_here",
     ),
     "an error for all is no refusal": (
         "refused.server_error_here",
         record(dns(GOOD), *BROKEN, controls=(control(dns(GOOD), *BROKEN),)),
         False,
+        "down 0.856 by down.server_error",
     ),
-    "endless redirects": ("down.endless_redirects", record(dns(GOOD), tcp(), tls(), LOOP), True),
+    "endless redirects": (
+        "down.endless_redirects",
+        record(dns(GOOD), tcp(), tls(), LOOP),
+        True,
+        "down 0.85 by down.endless_redirects",
+    ),
     "one redirect": (
         "down.endless_redirects",
         record(dns(GOOD), tcp(), tls(), page(status=302, location=f"https://www.{HOST}/")),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "same key, missing intermediate": (
         "ok.same_server_key_as_the_control",
@@ -103,6 +127,7 @@ TABLE = {
             controls=(control(tcp(), tls(trust=PARTIAL)),),
         ),
         True,
+        "ok 0.828 by ok.same_server_key_as_the_control",
     ),
     "same key, national root": (
         "ok.same_server_key_as_the_control",
@@ -114,6 +139,7 @@ TABLE = {
             controls=(control(tcp(), tls(trust=NATIONAL)),),
         ),
         True,
+        "ok 0.828 by ok.same_server_key_as_the_control",
     ),
     "another key, missing intermediate": (
         "ok.same_server_key_as_the_control",
@@ -125,16 +151,19 @@ TABLE = {
             controls=(control(tcp(), tls(trust=replace(PARTIAL, leaf_key="b"))),),
         ),
         False,
+        "inconclusive 0.55 by unclear.whose_certificate",
     ),
     "as the control sees it": (
         "ok.as_the_control_sees_it",
         plain(page(PLAIN), controls=(SAME,)),
         True,
+        "ok 0.846 by ok.as_the_control_sees_it",
     ),
     "only as long as what the control sees": (
         "ok.as_the_control_sees_it",
         plain(page(PLAIN, title="No", fuzzy="f0f0f0f0f0f0f0f0"), controls=(SAME,)),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "both untitled": (
         "ok.as_the_control_sees_it",
@@ -143,8 +172,14 @@ TABLE = {
             controls=(control(page(PLAIN, title=None)),),
         ),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
-    "as its own https page": ("ok.as_its_own_https_page", plain(page(PLAIN), page(URL)), True),
+    "as its own https page": (
+        "ok.as_its_own_https_page",
+        plain(page(PLAIN), page(URL)),
+        True,
+        "ok 0.88 by ok.as_its_own_https_page",
+    ),
     "as the https page of where an open redirect led": (
         "ok.as_its_own_https_page",
         plain(
@@ -153,38 +188,60 @@ TABLE = {
             page(NOTICE.replace("http:", "https:"), hop=1),
         ),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "unlike its own https page": (
         "ok.as_its_own_https_page",
         plain(page(PLAIN, title="No", fuzzy="f0f0f0f0f0f0f0f0"), page(URL)),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "refused like the control": (
         "refused.as_the_control_is",
         plain(page(PLAIN, status=403), controls=(control(page(PLAIN, status=403)),)),
         True,
+        "refused 0.85 by refused.as_the_control_is",
     ),
     "refused unlike the control": (
         "refused.as_the_control_is",
         plain(page(PLAIN, status=403), controls=(SAME,)),
         False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
-    "sni: answered": ("ok.this_name_is_answered", record(tcp(), tls(), experiment="sni"), True),
+    "sni: answered": (
+        "ok.this_name_is_answered",
+        record(tcp(), tls(), experiment="sni"),
+        True,
+        "ok 0.9 by ok.this_name_is_answered",
+    ),
     "sni: answered by somebody else": (
         "ok.this_name_is_answered",
         record(tcp(), tls(trust=FORGED), experiment="sni"),
         False,
+        "inconclusive 0.55 by unclear.whose_certificate",
     ),
     "sni: stopped": (
         "ok.this_name_is_answered",
         record(tcp(), tls(failure=Failure.TIMEOUT), experiment="sni"),
         False,
+        "inconclusive 0.5 by unclear.seen_once",
     ),
-    "mitm: proven": ("ok.own_certificate_every_way", record(tcp(), tls()), True),
-    "mitm: forged": ("ok.own_certificate_every_way", record(tcp(), tls(trust=FORGED)), False),
+    "mitm: proven": (
+        "ok.own_certificate_every_way",
+        record(tcp(), tls()),
+        True,
+        "inconclusive 0.5 by unclear.no_control",
+    ),
+    "mitm: forged": (
+        "ok.own_certificate_every_way",
+        record(tcp(), tls(trust=FORGED)),
+        False,
+        "inconclusive 0.55 by unclear.whose_certificate",
+    ),
 }
 
 
-@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
-def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+@pytest.mark.parametrize(("rule", "seen", "expected", "verdict"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, *, expected: bool, verdict: str) -> None:
     assert holds(rule, seen) is expected
+    assert verdict_on(seen) == verdict

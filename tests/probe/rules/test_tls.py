@@ -18,7 +18,7 @@ from tests.build import (
     tcp,
     tls,
 )
-from tests.probe.rules.check import holds
+from tests.probe.rules.check import holds, verdict_on
 
 TIMEOUT, ALERT = Failure.TIMEOUT, Failure.SSL_HANDSHAKE
 ELSEWHERE = control(dns(GOOD), *fetched())
@@ -52,32 +52,47 @@ def stranger(step: Tls, trust: Trust = WRONG) -> tuple[Step, ...]:
 CUT = tcp(failure=Failure.RESET)
 
 TABLE = {
-    "this name": ("tls.fails_for_this_name", record(*seen(*ANSWERED)), True),
-    "no name is answered": ("tls.fails_for_this_name", record(*seen(*MUTE)), False),
+    "this name": (
+        "tls.fails_for_this_name",
+        record(*seen(*ANSWERED)),
+        True,
+        "blocked tls.timeout 0.9 by tls.fails_for_this_name",
+    ),
+    "no name is answered": (
+        "tls.fails_for_this_name",
+        record(*seen(*MUTE)),
+        False,
+        "inconclusive 0.5 by unclear.no_control",
+    ),
     "another address answers": (
         "tls.fails_for_this_name",
         record(*seen(harmless(tcp(OTHER)), harmless(tls(OTHER)))),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "a server may refuse a name by alert": (
         "tls.fails_for_this_name",
         record(*seen(*ANSWERED, own=alerted("peer"))),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "silent, but it confirmed the hello": (
         "tls.fails_for_this_name",
         record(*seen(*ANSWERED, own=HEARD)),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "silent, confirmed the hello, and answers the control": (
         "tls.fails_for_this_name",
         record(*seen(*ANSWERED, own=HEARD), controls=(ELSEWHERE,)),
         True,
+        "blocked tls.timeout 0.98 by tls.fails_for_this_name",
     ),
     "a reset, and the unrelated server answers this name": (
         "tls.fails_for_this_name",
         record(*seen(*ANSWERED, own=RESET), *stranger(tls(OTHER, trust=WRONG))),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "an alert at another door of the same house": (
         "tls.fails_for_this_name",
@@ -86,16 +101,19 @@ TABLE = {
             *stranger(replace(REFUSED, address=OTHER), trust=DEFAULT),
         ),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "a reset at the unrelated server as well": (
         "tls.fails_for_this_name",
         record(*seen(*ANSWERED, own=RESET), *stranger(tls(OTHER, failure=Failure.RESET))),
         True,
+        "blocked tls.reset 0.95 by tls.fails_for_this_name",
     ),
     "an alert at the unrelated server as well": (
         "tls.fails_for_this_name",
         record(*seen(*ANSWERED, own=alerted("peer")), *stranger(replace(REFUSED, address=OTHER))),
         True,
+        "blocked tls.alert 0.95 by tls.fails_for_this_name",
     ),
     "broken for all, it seems, but so is the name at an unrelated server": (
         "tls.broken_everywhere",
@@ -105,56 +123,67 @@ TABLE = {
             controls=(control(dns(GOOD), *RESET),),
         ),
         False,
+        "blocked tls.reset 0.95 by tls.fails_for_this_name",
     ),
     "seen once": (
         "tls.fails_for_this_name",
         record(dns(GOOD), *ANSWERED, *SILENT, *ANSWERED),
         False,
+        "inconclusive 0.5 by unclear.seen_once",
     ),
     "here only": (
         "tls.fails_here_only",
         record(*seen(reference(tls(OTHER, sni="r"))), controls=(ELSEWHERE,)),
         True,
+        "blocked tls.timeout 0.828 by tls.fails_here_only",
     ),
     "an alert here only": (
         "tls.fails_here_only",
         record(*seen(*ANSWERED, own=alerted("peer")), controls=(ELSEWHERE,)),
         True,
+        "blocked tls.alert 0.828 by tls.fails_here_only",
     ),
     "our own alert": (
         "tls.fails_here_only",
         record(*seen(*ANSWERED, own=alerted("us")), controls=(ELSEWHERE,)),
         False,
+        "inconclusive 0.4 by unclear.nothing_fits",
     ),
     "the line may have failed": (
         "tls.fails_here_only",
         record(dns(GOOD), *SILENT, *again(*SILENT), controls=(ELSEWHERE,), line=Line()),
         False,
+        "inconclusive 0.5 by unclear.line_not_shown_to_work",
     ),
     "the address is punished for the name": (
         "tls.address_blocked_after_trigger",
         record(dns(GOOD), *SILENT, *ANSWERED, *again(*SILENT), DEAD),
         True,
+        "blocked tls.timeout 0.8 by tls.address_blocked_after_trigger",
     ),
     "the address was silent before": (
         "tls.address_blocked_after_trigger",
         record(dns(GOOD), *SILENT, DEAD, *again(*SILENT), DEAD),
         False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "the address goes on answering": (
         "tls.address_blocked_after_trigger",
         record(*seen(*ANSWERED)),
         False,
+        "blocked tls.timeout 0.9 by tls.fails_for_this_name",
     ),
     "broken everywhere": (
         "tls.broken_everywhere",
         record(*seen(*MUTE), controls=(control(dns(GOOD), *SILENT),)),
         True,
+        "down 0.856 by tls.broken_everywhere",
     ),
     "reset, now as it connects and now just after, for all": (
         "tls.broken_everywhere",
         record(dns(GOOD), *RESET, *again(CUT), controls=(control(dns(GOOD), *RESET),)),
         True,
+        "down 0.856 by tls.broken_everywhere",
     ),
     "reset, now as it connects and now just after, here only": (
         "tls.fails_here_only",
@@ -166,11 +195,13 @@ TABLE = {
             controls=(ELSEWHERE,),
         ),
         True,
+        "blocked tls.reset 0.828 by tls.fails_here_only",
     ),
     "a reset, and once silent: the reset was lost": (
         "tls.fails_for_this_name",
         record(dns(GOOD), *SILENT, *ANSWERED, *again(*RESET), *ANSWERED),
         True,
+        "blocked tls.reset 0.9 by tls.fails_for_this_name",
     ),
     "a refusal, and once silent": (
         "tls.fails_here_only",
@@ -182,12 +213,19 @@ TABLE = {
             controls=(ELSEWHERE,),
         ),
         False,
+        "inconclusive 0.4 by unclear.nothing_fits",
     ),
-    "broken here": ("tls.broken_everywhere", record(*seen(*MUTE), controls=(ELSEWHERE,)), False),
+    "broken here": (
+        "tls.broken_everywhere",
+        record(*seen(*MUTE), controls=(ELSEWHERE,)),
+        False,
+        "inconclusive 0.4 by unclear.nothing_fits",
+    ),
     "own bad certificate": (
         "tls.own_bad_certificate",
         record(dns(GOOD), tcp(), tls(trust=WRONG), controls=(control(tcp(), tls(trust=WRONG)),)),
         True,
+        "down 0.874 by tls.own_bad_certificate",
     ),
     "another bad certificate": (
         "tls.own_bad_certificate",
@@ -198,20 +236,24 @@ TABLE = {
             controls=(control(tcp(), tls(trust=replace(WRONG, leaf_key="b"))),),
         ),
         False,
+        "inconclusive 0.55 by unclear.whose_certificate",
     ),
     "own expired certificate": (
         "tls.own_expired_certificate",
         record(dns(GOOD), tcp(), tls(trust=EXPIRED)),
         True,
+        "down 0.88 by tls.own_expired_certificate",
     ),
     "expired, but nothing else was valid either": (
         "tls.own_expired_certificate",
         record(dns(GOOD), tcp(), tls(trust=EXPIRED), line=Line()),
         False,
+        "inconclusive 0.55 by unclear.whose_certificate",
     ),
 }
 
 
-@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
-def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+@pytest.mark.parametrize(("rule", "seen", "expected", "verdict"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, *, expected: bool, verdict: str) -> None:
     assert holds(rule, seen) is expected
+    assert verdict_on(seen) == verdict

@@ -20,7 +20,7 @@ from tests.build import (
     tcp,
     tls,
 )
-from tests.probe.rules.check import holds
+from tests.probe.rules.check import holds, verdict_on
 
 ELSEWHERE = control(dns(GOOD), *fetched())
 SEEN = (dns(GOOD), tcp(), tls(trust=FORGED), page(proven=False))
@@ -47,26 +47,35 @@ COPY = replace(
 )
 
 TABLE = {
-    "known key": ("tls.known_interception_key", record(dns(GOOD), tcp(), tls(trust=KNOWN)), True),
+    "known key": (
+        "tls.known_interception_key",
+        record(dns(GOOD), tcp(), tls(trust=KNOWN)),
+        True,
+        "intercepted tls.mitm 0.99 by tls.known_interception_key",
+    ),
     "known key: a claim is no signature": (
         "tls.known_interception_key",
         record(dns(GOOD), tcp(), tls(trust=CLAIMED)),
         False,
+        "intercepted tls.mitm 0.9 by tls.claims_interception_authority",
     ),
     "known key: the name at an unrelated server": (
         "tls.known_interception_key",
         record(dns(GOOD), *fetched(), replace(tls(OTHER, trust=KNOWN), role=Role.NEUTRAL)),
         True,
+        "intercepted tls.mitm 0.99 by tls.known_interception_key",
     ),
     "known key: another name's certificate": (
         "tls.known_interception_key",
         record(dns(GOOD), *fetched(), harmless(tls(OTHER, trust=KNOWN))),
         False,
+        "ok 0.99 by ok.proven",
     ),
     "claimed name": (
         "tls.claims_interception_authority",
         record(dns(GOOD), tcp(), tls(trust=CLAIMED)),
         True,
+        "intercepted tls.mitm 0.9 by tls.claims_interception_authority",
     ),
     "claimed name: the site's own, the control sees it too": (
         "tls.claims_interception_authority",
@@ -74,31 +83,37 @@ TABLE = {
             dns(GOOD), tcp(), tls(trust=CLAIMED), controls=(control(tcp(), tls(trust=CLAIMED)),)
         ),
         False,
+        "down 0.874 by tls.own_bad_certificate",
     ),
     "another certificate there": (
         "tls.control_sees_another_certificate",
         record(*SEEN, controls=(ELSEWHERE,)),
         True,
+        "intercepted tls.mitm 0.892 by tls.control_sees_another_certificate",
     ),
     "another certificate there, a bad one": (
         "tls.control_sees_another_certificate",
         record(*SEEN, controls=(control(tcp(), tls(trust=EXPIRED)),)),
         True,
+        "intercepted tls.mitm 0.892 by tls.control_sees_another_certificate",
     ),
     "the same bad certificate there": (
         "tls.control_sees_another_certificate",
         record(*SEEN, controls=(control(tcp(), tls(trust=FORGED)),)),
         False,
+        "down 0.874 by tls.own_bad_certificate",
     ),
     "another leaf of the same private authority there": (
         "tls.control_sees_another_certificate",
         record(*SEEN, controls=(control(tcp(), tls(trust=replace(FORGED, leaf_key="b"))),)),
         False,
+        "inconclusive 0.55 by unclear.whose_certificate",
     ),
     "another trusted leaf here: a large site": (
         "tls.control_sees_another_certificate",
         record(dns(GOOD), *fetched(), controls=(control(tcp(), tls(trust=EXPIRED)),)),
         False,
+        "ok 0.99 by ok.proven",
     ),
     "self-signed on both sides": (
         "tls.control_sees_another_certificate",
@@ -111,26 +126,31 @@ TABLE = {
             ),
         ),
         False,
+        "inconclusive 0.55 by unclear.whose_certificate",
     ),
     "nobody else was seen to be left alone": (
         "tls.control_sees_another_certificate",
         record(*SEEN, controls=(ELSEWHERE,), line=Line()),
         False,
+        "inconclusive 0.55 by unclear.whose_certificate",
     ),
     "a national root that browsers do not carry": (
         "tls.control_sees_another_certificate",
         record(dns(GOOD), tcp(), tls(trust=NATIONAL), controls=(ELSEWHERE,)),
         False,
+        "inconclusive 0.55 by unclear.whose_certificate",
     ),
     "a copy as of 2019, by what the control is shown": (
         "tls.copied_like_2019",
         record(dns(GOOD), tcp(), tls(trust=COPY), controls=(control(tcp(), tls(trust=TRUE)),)),
         True,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
     ),
     "a copy as of 2019, by what another address shows": (
         "tls.copied_like_2019",
         record(dns(GOOD), tcp(OTHER), tls(OTHER, trust=TRUE), tcp(), tls(trust=COPY)),
         True,
+        "intercepted tls.mitm 0.98 by tls.copied_like_2019",
     ),
     "a forged one that copies dates alone": (
         "tls.copied_like_2019",
@@ -141,65 +161,78 @@ TABLE = {
             controls=(control(tcp(), tls(trust=TRUE)),),
         ),
         False,
+        "intercepted tls.mitm 0.892 by tls.control_sees_another_certificate",
     ),
     "a renewed certificate of the site's own": (
         "tls.copied_like_2019",
         record(dns(GOOD), tcp(), tls(trust=TRUE), controls=(control(tcp(), tls(trust=COPY)),)),
         False,
+        "inconclusive 0.4 by unclear.nothing_fits",
     ),
     "the same server proves itself when the name is cut in two": (
         "tls.same_server_proves_another_way",
         record(*SEEN, tcp(), replace(tls(), hello="split")),
         True,
+        "intercepted tls.mitm 0.95 by tls.same_server_proves_another_way",
     ),
     "the same server proves itself to another name": (
         "tls.same_server_proves_another_way",
         record(*SEEN, harmless(tcp()), harmless(tls(trust=OWN_DEFAULT))),
         True,
+        "intercepted tls.mitm 0.95 by tls.same_server_proves_another_way",
     ),
     "a host of many sites shows a harmless name another site's": (
         "tls.same_server_proves_another_way",
         record(*SEEN, harmless(tcp()), harmless(tls(trust=replace(VALID, named=False)))),
         False,
+        "inconclusive 0.55 by unclear.whose_certificate",
     ),
     "another server proves itself": (
         "tls.same_server_proves_another_way",
         record(*SEEN, harmless(tcp(OTHER)), harmless(tls(OTHER, trust=VALID))),
         False,
+        "inconclusive 0.55 by unclear.whose_certificate",
     ),
     "one key for unrelated names": (
         "tls.one_key_for_unrelated_names",
         record(*SEEN, line=SELECTIVE),
         True,
+        "intercepted tls.mitm 0.85 by tls.one_key_for_unrelated_names",
     ),
     "one key for unrelated names, and for any other name there": (
         "tls.one_key_for_unrelated_names",
         record(*SEEN, harmless(tls(trust=FORGED)), line=SELECTIVE),
         False,
+        "inconclusive 0.55 by unclear.whose_certificate",
     ),
     "one key for everything": (
         "tls.one_key_for_unrelated_names",
         record(*SEEN, line=replace(SELECTIVE, trusted_names=0)),
         False,
+        "inconclusive access.local_interceptor 0.9 by access.everything_is_resigned",
     ),
     "an unrelated server, this name alone": (
         "tls.interceptor_answers_elsewhere",
         record(dns(GOOD), *fetched(), harmless(tls(OTHER)), ELSEWHERE_NAME),
         True,
+        "ok 0.99 by ok.proven",
     ),
     "another door of the same house": (
         "tls.interceptor_answers_elsewhere",
         record(dns(GOOD), *fetched(), harmless(tls()), harmless(tls(OTHER)), ELSEWHERE_NAME),
         False,
+        "ok 0.99 by ok.proven",
     ),
     "an unrelated server's default certificate": (
         "tls.interceptor_answers_elsewhere",
         record(dns(GOOD), *fetched(), harmless(tls(OTHER, trust=FORGED)), ELSEWHERE_NAME),
         False,
+        "ok 0.99 by ok.proven",
     ),
 }
 
 
-@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
-def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+@pytest.mark.parametrize(("rule", "seen", "expected", "verdict"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, *, expected: bool, verdict: str) -> None:
     assert holds(rule, seen) is expected
+    assert verdict_on(seen) == verdict

@@ -18,46 +18,91 @@ from tests.build import (
     tcp,
     tls,
 )
-from tests.probe.rules.check import holds
+from tests.probe.rules.check import holds, verdict_on
 
 SILENT = (tcp(), tls(failure=Failure.TIMEOUT))
 ELSEWHERE = control(dns(GOOD), *fetched())
 CUT = page(URL, failure=Failure.TIMEOUT, received_bytes=0)
 
 TABLE = {
-    "seen once": ("unclear.seen_once", record(dns(GOOD), *SILENT), True),
-    "seen twice": ("unclear.seen_once", record(dns(GOOD), *SILENT, *again(*SILENT)), False),
-    "no control": ("unclear.no_control", record(dns(GOOD), *SILENT), True),
-    "a control": ("unclear.no_control", record(dns(GOOD), controls=(ELSEWHERE,)), False),
+    "seen once": (
+        "unclear.seen_once",
+        record(dns(GOOD), *SILENT),
+        True,
+        "inconclusive 0.5 by unclear.seen_once",
+    ),
+    "seen twice": (
+        "unclear.seen_once",
+        record(dns(GOOD), *SILENT, *again(*SILENT)),
+        False,
+        "inconclusive 0.5 by unclear.no_control",
+    ),
+    "no control": (
+        "unclear.no_control",
+        record(dns(GOOD), *SILENT),
+        True,
+        "inconclusive 0.5 by unclear.seen_once",
+    ),
+    "a control": (
+        "unclear.no_control",
+        record(dns(GOOD), controls=(ELSEWHERE,)),
+        False,
+        "inconclusive 0.4 by unclear.nothing_fits",
+    ),
     "the line was not shown to work": (
         "unclear.line_not_shown_to_work",
         record(dns(GOOD), *SILENT, line=Line()),
         True,
+        "inconclusive 0.5 by unclear.seen_once",
     ),
-    "the line works": ("unclear.line_not_shown_to_work", record(dns(GOOD), *SILENT), False),
+    "the line works": (
+        "unclear.line_not_shown_to_work",
+        record(dns(GOOD), *SILENT),
+        False,
+        "inconclusive 0.5 by unclear.seen_once",
+    ),
     "slow": (
         "unclear.slow",
         record(dns(GOOD), tcp(), tls(), page(URL, received_bytes=5, complete=False)),
         False,
+        "ok 0.99 by ok.proven",
     ),
     "the line failed only for another resolver": (
         "unclear.line_not_shown_to_work",
         record(dns(GOOD), doh(failure=Failure.TIMEOUT, replies=()), *fetched(), line=Line()),
         False,
+        "ok 0.99 by ok.proven",
     ),
     "a plain page alone": (
         "unclear.plain_page",
         record(dns(GOOD), tcp(port=80), page(PLAIN), tcp(failure=Failure.REFUSED), url=PLAIN),
         True,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "no plain page": (
         "unclear.plain_page",
         record(dns(GOOD), tcp(port=80, failure=Failure.TIMEOUT), url=PLAIN),
         False,
+        "inconclusive 0.5 by unclear.seen_once",
     ),
-    "whose certificate": ("unclear.whose_certificate", record(dns(GOOD), tls(trust=FORGED)), True),
-    "a good certificate": ("unclear.whose_certificate", record(dns(GOOD), *fetched()), False),
-    "nothing fits": ("unclear.nothing_fits", record(dns(GOOD)), True),
+    "whose certificate": (
+        "unclear.whose_certificate",
+        record(dns(GOOD), tls(trust=FORGED)),
+        True,
+        "inconclusive 0.55 by unclear.whose_certificate",
+    ),
+    "a good certificate": (
+        "unclear.whose_certificate",
+        record(dns(GOOD), *fetched()),
+        False,
+        "ok 0.99 by ok.proven",
+    ),
+    "nothing fits": (
+        "unclear.nothing_fits",
+        record(dns(GOOD)),
+        True,
+        "inconclusive 0.5 by unclear.no_control",
+    ),
 }
 
 
@@ -79,9 +124,10 @@ def test_what_is_unclear_says_what_was_missing(seen: Record, words: str) -> None
     assert any(words in hit.reason for hit in judge(seen).rules)
 
 
-@pytest.mark.parametrize(("rule", "seen", "expected"), TABLE.values(), ids=list(TABLE))
-def test_rule(rule: str, seen: Record, expected: bool) -> None:  # noqa: FBT001 - a table's column
+@pytest.mark.parametrize(("rule", "seen", "expected", "verdict"), TABLE.values(), ids=list(TABLE))
+def test_rule(rule: str, seen: Record, *, expected: bool, verdict: str) -> None:
     assert holds(rule, seen) is expected
+    assert verdict_on(seen) == verdict
 
 
 def test_a_page_that_began_and_stalled_is_slow() -> None:
