@@ -1,27 +1,27 @@
-"""Make a packet fit to be shown: the volunteer's address and neighbourhood are not in it.
+"""Anonymise a packet: remove the user's address and the routers near the user.
 
-Rule: an allow-list. Of a header only its own fields stay; of what came in only the first bytes of
-the payload; of routers only those that may be known; everything that does not parse is left out.
-Checksums are made anew, or they would give the address away.
+This is an allow-list: the fields of the headers, the first bytes of a received payload, and the
+addresses of known routers are kept; packets that cannot be parsed are dropped. Checksums are
+computed again, because the original ones reveal the address.
 """
 
 import socket
 import struct
 from collections.abc import Collection
 
-OURS = "192.0.2.1"  # RFC 5737: nobody's
+OURS = "192.0.2.1"  # RFC 5737: documentation
 NEARBY = "192.0.2.2"
-HEAD = 16  # bytes of an answer: enough to tell an alert, a handshake and a status line apart
+HEAD = 16  # bytes of a received payload: enough for a TLS record header or a status line
 _ICMP, _TCP, _UDP = 1, 6, 17
 _UNREACHABLE, _TIME_EXCEEDED = 3, 11
 _QUOTE = 8  # of the packet that an ICMP error quotes: its ports and sequence (RFC 792)
 _SIMPLE = {2, 3, 4, 5, 8}  # size, scale, selective acknowledgement, timestamps
 
 
-def conceal(
+def anonymize(
     data: bytes, *, ours: bool, destinations: Collection[str], known: Collection[str]
 ) -> bytes | None:
-    """The same packet without anything of the volunteer's, or None."""
+    """The packet without data of the user, or None if it must be dropped."""
     header = _header(data)
     if header is None:
         return None
@@ -40,7 +40,7 @@ def conceal(
 
 
 def _header(data: bytes) -> bytes | None:
-    """The 20 bytes that every IPv4 header has; of fragments only the first is read."""
+    """The fixed 20 bytes of an IPv4 header; None if it is invalid or a later fragment."""
     size = (data[0] & 15) * 4 if data else 0
     if size < 20 or data[0] >> 4 != 4 or not size <= int.from_bytes(data[2:4], "big") <= len(data):
         return None
@@ -53,23 +53,23 @@ def _transport(
     if protocol == _TCP and len(body) >= 20 and 20 <= (body[12] >> 4) * 4 <= len(body):
         size = (body[12] >> 4) * 4
         payload = _payload(body[size:], ours=ours, here=here)
-        return _summed(body[:20] + _options(body[20:size]) + payload, 16, protocol, ends)
+        return _with_checksum(body[:20] + _options(body[20:size]) + payload, 16, protocol, ends)
     if protocol == _UDP and len(body) >= 8:
         payload = body[8:] if ours else b"\0" * len(body[8:])
-        return _summed(body[:8] + _payload(payload, ours=True, here=here), 6, protocol, ends)
+        return _with_checksum(body[:8] + _payload(payload, ours=True, here=here), 6, protocol, ends)
     return None
 
 
 def _payload(data: bytes, *, ours: bool, here: bytes) -> bytes:
-    """What we said; of what we were told the first bytes. Never our address, written out or not."""
+    """A sent payload, or the first bytes of a received one, without our address in any notation."""
     shown = data if ours else data[:HEAD] + b"\0" * len(data[HEAD:])
-    for spelt in (here, here[::-1], _text(here).encode(), here.hex().encode()):
-        shown = shown.replace(spelt, b"\0" * len(spelt))
+    for written in (here, here[::-1], _text(here).encode(), here.hex().encode()):
+        shown = shown.replace(written, b"\0" * len(written))
     return shown
 
 
 def _options(data: bytes) -> bytes:
-    """TCP options that carry nothing but numbers; the others become no-operations."""
+    """TCP options that contain only numbers; the others are replaced by no-operations."""
     made, at = bytearray(b"\1" * len(data)), 0
     while at < len(data) and data[at]:
         size = 1 if data[at] == 1 else data[at + 1] if at + 1 < len(data) else 0
@@ -93,10 +93,10 @@ def _quoted(body: bytes, destinations: Collection[str]) -> bytes | None:
         return None
     quoted = inner[size : size + _QUOTE]
     if inner[9] == _UDP:
-        quoted = quoted[:6] + b"\0\0"  # its checksum covers our address
+        quoted = quoted[:6] + b"\0\0"  # its checksum depends on our address
     header = _ip_header(inner[:20], OURS, _text(inner[16:20]), int.from_bytes(inner[2:4], "big"))
     made = body[:2] + b"\0\0" + b"\0" * 4 + header + quoted
-    return made[:2] + _sum(made) + made[4:]
+    return made[:2] + _checksum(made) + made[4:]
 
 
 def _packet(header: bytes, source: str, target: str, body: bytes) -> bytes:
@@ -104,20 +104,20 @@ def _packet(header: bytes, source: str, target: str, body: bytes) -> bytes:
 
 
 def _ip_header(header: bytes, source: str, target: str, size: int) -> bytes:
-    """The same header without options and with other ends."""
+    """The header without options and with other addresses."""
     ends = socket.inet_aton(source) + socket.inet_aton(target)
     made = b"\x45" + header[1:2] + struct.pack("!H", size & 0xFFFF) + header[4:10] + b"\0\0" + ends
-    return made[:10] + _sum(made) + made[12:]
+    return made[:10] + _checksum(made) + made[12:]
 
 
-def _summed(body: bytes, at: int, protocol: int, ends: tuple[str, str]) -> bytes:
+def _with_checksum(body: bytes, at: int, protocol: int, ends: tuple[str, str]) -> bytes:
     blank = body[:at] + b"\0\0" + body[at + 2 :]
     pseudo = b"".join(map(socket.inet_aton, ends)) + struct.pack("!BBH", 0, protocol, len(body))
-    return body[:at] + _sum(pseudo + blank) + body[at + 2 :]
+    return body[:at] + _checksum(pseudo + blank) + body[at + 2 :]
 
 
-def _sum(data: bytes) -> bytes:
-    """RFC 1071."""
+def _checksum(data: bytes) -> bytes:
+    """The Internet checksum (RFC 1071)."""
     padded = data + b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:

@@ -1,6 +1,6 @@
-"""The one socket: the kernel filters, so that nobody else's packets are ever read.
+"""The capture socket, with a kernel filter so that other traffic is not read.
 
-Packets come without their link layer, so there is no hardware address to hide.
+Packets come without their link layer, so they contain no hardware addresses.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-_ETH_P_ALL = 0x0003  # only so does the kernel show what we send, too
+_ETH_P_ALL = 0x0003  # required for outgoing packets
 _ETH_P_IP = 0x0800
 _SO_ATTACH_FILTER = 26
 _SO_TIMESTAMPNS = 35
@@ -19,20 +19,20 @@ _TIMESPEC = struct.Struct("=qq")
 _ANCILLARY = 256
 _OUTGOING = 4
 _SIZE = 65535
-_PACKETS = 20_000
-_BYTES = 8 << 20
+_MAX_PACKETS = 20_000
+_MAX_BYTES = 8 << 20
 _ICMP = 1
 
 # Classic BPF, linux/filter.h.
 _LOAD_WORD, _LOAD_BYTE, _EQUAL, _RETURN = 0x20, 0x30, 0x15, 0x06
 _SOURCE, _DESTINATION, _PROTOCOL = 12, 16, 9
-_LINK_PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: which kind of packet it is
-_QUOTED = 20 + 8 + 16  # where the packet was going that an ICMP error quotes (RFC 792)
+_LINK_PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: the EtherType
+_QUOTED = 20 + 8 + 16  # destination in the packet that an ICMP error quotes (RFC 792)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """One IP packet, and when it came or went."""
+class CapturedPacket:
+    """One IP packet, and the monotonic time at which it was sent or received."""
 
     at: float
     data: bytes
@@ -40,25 +40,27 @@ class Kept:
 
 
 @dataclass(slots=True)
-class Heard:
-    """What was heard so far, bounded."""
+class PacketLog:
+    """The packets captured so far; at most 20000 packets and 8 MiB."""
 
     destinations: frozenset[str]
-    kept: list[Kept] = field(default_factory=list)
-    room: int = _BYTES
+    packets: list[CapturedPacket] = field(default_factory=list)
+    bytes_left: int = _MAX_BYTES
 
-    def take(self, opened: socket.socket) -> None:
-        """Read what waits."""
+    def read_from(self, sock: socket.socket) -> None:
+        """Read all pending packets."""
         with suppress(BlockingIOError):
             while True:
-                data, ancillary, _, where = opened.recvmsg(_SIZE, _ANCILLARY)
-                if len(self.kept) < _PACKETS and len(data) <= self.room:
-                    self.room -= len(data)
-                    self.kept.append(Kept(_instant(ancillary), data, where[2] == _OUTGOING))
+                data, ancillary, _, sender = sock.recvmsg(_SIZE, _ANCILLARY)
+                if len(self.packets) < _MAX_PACKETS and len(data) <= self.bytes_left:
+                    self.bytes_left -= len(data)
+                    self.packets.append(
+                        CapturedPacket(_captured_at(ancillary), data, sender[2] == _OUTGOING)
+                    )
 
 
-def _instant(ancillary: list[tuple[int, int, bytes]]) -> float:
-    """When the kernel had the packet, as monotonic time; reading it may be later."""
+def _captured_at(ancillary: list[tuple[int, int, bytes]]) -> float:
+    """The kernel's timestamp of a packet as monotonic time."""
     now = time.monotonic()
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS) and len(data) == _TIMESPEC.size:
@@ -68,52 +70,52 @@ def _instant(ancillary: list[tuple[int, int, bytes]]) -> float:
 
 
 def open_for(destinations: list[str]) -> socket.socket:
-    """A socket that hears packets to and from these addresses, and nothing else."""
-    wanted = [int(IPv4Address(one)) for one in destinations]
-    opened = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)  # protocol 0: hears nothing yet
+    """A socket that receives packets to and from these addresses, and ICMP errors about them."""
+    numbers = [int(IPv4Address(one)) for one in destinations]
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)  # protocol 0: receives nothing yet
     try:
-        _attach(opened, program(wanted))
-        opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        _bind(opened)
-        opened.settimeout(0)
+        _attach(sock, program(numbers))
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        _bind(sock)
+        sock.settimeout(0)
     except BaseException:
-        opened.close()
+        sock.close()
         raise
-    return opened
+    return sock
 
 
 def program(addresses: list[int]) -> list[tuple[int, int, int, int]]:
-    """From one of them, to one of them, or an ICMP packet that quotes one to them."""
-    accept = 3 * len(addresses) + 8  # the last instruction; the one before it refuses
+    """A BPF program: packets from or to an address, and ICMP errors that quote one to it."""
+    accept = 3 * len(addresses) + 8  # the last instruction; the one before it rejects
     made: list[tuple[int, int, int, int]] = []
 
-    def compare(where: int) -> None:
-        made.append((_LOAD_WORD, 0, 0, where))
+    def accept_if_equal(offset: int) -> None:
+        made.append((_LOAD_WORD, 0, 0, offset))
         for address in addresses:
             made.append((_EQUAL, accept - len(made) - 1, 0, address))
 
-    def unless(load: int, where: int, wanted: int) -> None:
-        made.append((load, 0, 0, where))
-        made.append((_EQUAL, 0, accept - 1 - len(made) - 1, wanted))
+    def reject_unless_equal(load: int, offset: int, value: int) -> None:
+        made.append((load, 0, 0, offset))
+        made.append((_EQUAL, 0, accept - 1 - len(made) - 1, value))
 
-    unless(_LOAD_WORD, _LINK_PROTOCOL, _ETH_P_IP)
-    compare(_SOURCE)
-    compare(_DESTINATION)
-    unless(_LOAD_BYTE, _PROTOCOL, _ICMP)
-    compare(_QUOTED)
+    reject_unless_equal(_LOAD_WORD, _LINK_PROTOCOL, _ETH_P_IP)
+    accept_if_equal(_SOURCE)
+    accept_if_equal(_DESTINATION)
+    reject_unless_equal(_LOAD_BYTE, _PROTOCOL, _ICMP)
+    accept_if_equal(_QUOTED)
     return [*made, (_RETURN, 0, 0, 0), (_RETURN, 0, 0, _SIZE)]
 
 
-def _bind(opened: socket.socket) -> None:
-    """On every interface, `struct sockaddr_ll` with index 0: Python's own bind wants a name."""
+def _bind(sock: socket.socket) -> None:
+    """Bind to every interface: `struct sockaddr_ll` with index 0, which Python cannot pass."""
     address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(_ETH_P_ALL), 0, 0, 0, 0, b"")
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.bind(opened.fileno(), address, len(address)):
+    if libc.bind(sock.fileno(), address, len(address)):
         raise OSError(ctypes.get_errno(), "bind")
 
 
-def _attach(opened: socket.socket, instructions: list[tuple[int, int, int, int]]) -> None:
+def _attach(sock: socket.socket, instructions: list[tuple[int, int, int, int]]) -> None:
     packed = b"".join(struct.pack("=HBBI", *each) for each in instructions)
     buffer = ctypes.create_string_buffer(packed)
     program_ = struct.pack("HL", len(instructions), ctypes.addressof(buffer))
-    opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program_)
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program_)

@@ -1,4 +1,4 @@
-"""What was heard, as facts: which packets came back on one connection, and how far they came."""
+"""Read the captured packets of one connection, and write all of them as a pcap file."""
 
 import io
 import time
@@ -8,26 +8,22 @@ from scapy.layers.inet import ICMP, IP, TCP, IPerror, TCPerror
 from scapy.packet import Packet
 from scapy.utils import RawPcapWriter
 
-from probe.rawhelper.anonymize import conceal
-from probe.rawhelper.capture import Heard, Kept
+from probe.rawhelper.anonymize import anonymize
+from probe.rawhelper.capture import CapturedPacket, PacketLog
 
 _RAW_IP = 101  # LINKTYPE_RAW: no link layer
-_MOST = 64
+_MAX_PACKETS = 64
 _HALF = 1 << 31
 Fact = dict[str, object]
 
 
-def ready() -> None:
-    """Nothing: importing this module was the point."""
-
-
-def flow(kept: Sequence[Kept], address: str, port: int) -> list[Fact]:
-    """Packets that came back on the latest connection from our `port` to `address`, in order."""
-    parsed = [(each, IP(each.data)) for each in kept]
+def flow(captured: Sequence[CapturedPacket], address: str, port: int) -> list[Fact]:
+    """Packets received on the latest connection from local `port` to `address`, in order."""
+    parsed = [(each, IP(each.data)) for each in captured]
     ours = [ip for each, ip in parsed if each.ours and _belongs(ip, address, port)]
     first = next((ip[TCP].seq for ip in reversed(ours) if "S" in str(ip[TCP].flags)), None)
-    came = ((each.at, ip) for each, ip in parsed if not each.ours)
-    return list(_facts(came, address, port, first))[-_MOST:]
+    received = ((each.at, ip) for each, ip in parsed if not each.ours)
+    return list(_facts(received, address, port, first))[-_MAX_PACKETS:]
 
 
 def _belongs(ip: Packet, address: str, port: int) -> bool:
@@ -35,16 +31,16 @@ def _belongs(ip: Packet, address: str, port: int) -> bool:
 
 
 def _facts(
-    came: Iterator[tuple[float, Packet]], address: str, port: int, first: int | None
+    received: Iterator[tuple[float, Packet]], address: str, port: int, first: int | None
 ) -> Iterator[Fact]:
-    for at, ip in came:
+    for at, ip in received:
         if TCP in ip and ip.src == address and ip[TCP].dport == port:
-            yield _peer(at, ip, first)
+            yield _segment_fact(at, ip, first)
         elif ICMP in ip and ip[ICMP].type == 11 and _quotes(ip, address, port):
             yield {"at": at, "by": "router", "ip_ttl": ip.ttl, "ip_id": ip.id, "address": ip.src}
 
 
-def _peer(at: float, ip: Packet, first: int | None) -> Fact:
+def _segment_fact(at: float, ip: Packet, first: int | None) -> Fact:
     tcp = ip[TCP]
     return {
         "at": at,
@@ -59,7 +55,7 @@ def _peer(at: float, ip: Packet, first: int | None) -> Fact:
 
 
 def _acked(tcp: TCP, first: int | None) -> int | None:
-    """How many of our bytes it confirms, counted from our SYN."""
+    """How many of our bytes it acknowledges, counted from our SYN."""
     if first is None or "A" not in str(tcp.flags):
         return None
     count = (tcp.ack - first - 1) % (1 << 32)
@@ -72,14 +68,14 @@ def _quotes(ip: Packet, address: str, port: int) -> bool:
     return bool(ip[IPerror].dst == address and ip[TCPerror].sport == port)
 
 
-def capture(heard: Heard, known: frozenset[str]) -> bytes:
-    """Everything heard, scrubbed, as a pcap file."""
+def capture(log: PacketLog, known: frozenset[str]) -> bytes:
+    """All captured packets, anonymised, as a pcap file."""
     file = io.BytesIO()
     writer = RawPcapWriter(file, linktype=_RAW_IP)
     writer.write_header(None)
     offset = time.time() - time.monotonic()
-    for each in heard.kept:
-        shown = conceal(each.data, ours=each.ours, destinations=heard.destinations, known=known)
+    for each in log.packets:
+        shown = anonymize(each.data, ours=each.ours, destinations=log.destinations, known=known)
         if shown is not None:
             at = each.at + offset
             writer.write_packet(shown, sec=int(at), usec=int(at % 1 * 1_000_000))

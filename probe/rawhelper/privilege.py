@@ -1,6 +1,6 @@
-"""Have no privilege: root becomes nobody, every capability goes, and nothing can bring one back.
+"""Drop privileges: root becomes `nobody`, and all capabilities are dropped irrevocably.
 
-Called when the one socket that needs CAP_NET_RAW is open. Also: die with the parent.
+Called after the socket that needs CAP_NET_RAW was opened. Also ends the process with its parent.
 """
 
 import ctypes
@@ -20,12 +20,12 @@ _LAST = 64
 
 
 def drop() -> None:
-    """Give up everything; what cannot be given up here was not ours."""
+    """Drop user, groups and capabilities; calls that fail have nothing to drop."""
     libc = ctypes.CDLL(None, use_errno=True)
     for capability in range(_LAST):
         libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     if os.geteuid() == 0:
-        with suppress(OSError):  # in a namespace that has no such user there is nobody to become
+        with suppress(OSError):  # a user namespace may not map this user
             os.setgroups([])
             os.setgid(_NOBODY)
             os.setuid(_NOBODY)
@@ -38,15 +38,8 @@ def drop() -> None:
 
 
 def die_with_parent(libc: ctypes.CDLL) -> None:
-    """Be ended by the kernel when the parent ends; after the user changed, which forgets it."""
+    """End when the parent ends. Must follow the change of user, which resets it."""
     parent = os.getppid()
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it ended in between
+    if os.getppid() != parent:  # the parent ended in between
         os._exit(0)
-
-
-def held() -> int:
-    """The effective capabilities, as a bit set."""
-    with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - a kernel file
-        line = next(line for line in status if line.startswith("CapEff:"))
-    return int(line.split()[1], 16)

@@ -1,4 +1,4 @@
-"""The helper as its parent knows it: one process, JSON lines, and no privilege left."""
+"""The helper process: JSON lines, no privileges, only the named destinations."""
 
 import base64
 import json
@@ -17,10 +17,10 @@ from probe.rawhelper import capture
 
 pytest.importorskip("scapy")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
-HERE = "127.0.0.9"  # nobody else's traffic
+HERE = "127.0.0.9"  # an address without other traffic
 
 
-def may_listen() -> bool:
+def may_capture() -> bool:
     try:
         capture.open_for([HERE]).close()
     except OSError:
@@ -28,7 +28,7 @@ def may_listen() -> bool:
     return True
 
 
-privileged = pytest.mark.skipif(not may_listen(), reason="no CAP_NET_RAW here")
+privileged = pytest.mark.skipif(not may_capture(), reason="no CAP_NET_RAW here")
 
 
 class Helper:
@@ -44,8 +44,8 @@ class Helper:
         stdin, stdout = self.pipes()
         stdin.write(json.dumps(order).encode() + b"\n")
         stdin.flush()
-        said: dict[str, object] = json.loads(stdout.readline())
-        return said
+        reply: dict[str, object] = json.loads(stdout.readline())
+        return reply
 
     def pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         assert self.process.stdin is not None
@@ -81,16 +81,16 @@ def test_without_destinations_it_refuses(helper: Helper) -> None:
 @privileged
 def test_it_keeps_no_privilege(helper: Helper) -> None:
     assert helper.ask(op="begin", destinations=[HERE], seconds=20) == {}
-    said = status(helper.process.pid)
+    fields = status(helper.process.pid)
     for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"):
-        assert int(said[kind], 16) == 0, kind
-    assert said["NoNewPrivs"] == "1"
+        assert int(fields[kind], 16) == 0, kind
+    assert fields["NoNewPrivs"] == "1"
     if os.geteuid() == 0:
-        assert said["Uid"].split()[1] == "65534"
+        assert fields["Uid"].split()[1] == "65534"
 
 
 @privileged
-def test_it_sees_one_flow_and_refuses_others(helper: Helper) -> None:
+def test_it_captures_one_flow_and_refuses_others(helper: Helper) -> None:
     assert helper.ask(op="begin", destinations=[HERE], seconds=20) == {}
     with socket.create_server((HERE, 0)) as server:
         where = server.getsockname()
@@ -118,7 +118,7 @@ def test_it_sees_one_flow_and_refuses_others(helper: Helper) -> None:
 
 
 @privileged
-def test_it_hears_nobody_else(helper: Helper) -> None:
+def test_it_captures_no_other_traffic(helper: Helper) -> None:
     assert helper.ask(op="begin", destinations=["127.0.0.8"], seconds=20) == {}
     with socket.create_server((HERE, 0)) as server, socket.create_connection(server.getsockname()):
         pass
@@ -137,10 +137,10 @@ def test_it_ends_by_itself_and_with_its_parent(helper: Helper) -> None:
     other.end()
 
 
-@pytest.mark.parametrize("nonsense", [b"\n", b"[]\n", b"not json\n", b"x" * 70000 + b"\n"])
-def test_nonsense_ends_it(helper: Helper, nonsense: bytes) -> None:
+@pytest.mark.parametrize("invalid", [b"\n", b"[]\n", b"not json\n", b"x" * 70000 + b"\n"])
+def test_an_invalid_request_ends_it(helper: Helper, invalid: bytes) -> None:
     stdin, stdout = helper.pipes()
-    stdin.write(nonsense)
+    stdin.write(invalid)
     stdin.flush()
     stdin.close()
     assert stdout.read() == b""
