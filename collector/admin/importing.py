@@ -91,5 +91,5 @@ def _decoded(group: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, Record |
             continue
         try:
             yield number, codec.decode(line.strip())
-        except codec.WireError as error:
+        except codec.CodecError as error:
             yield number, " ".join(str(error).split())[:200]

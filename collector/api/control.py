@@ -12,7 +12,7 @@ from collector.api.auth import signed_body
 from collector.api.http import SMALL_BODY, Refused, answer, parse_json, parse_seconds
 from collector.controls import NEAR_SECONDS, RECENT_SECONDS, Observation
 from collector.service import SERVICE, Service
-from probe.api_types import ControlFound, ControlReply, RecheckAsk, RecheckJobs, RecheckRequest
+from probe.api_types import ControlReply, RecheckJobs, RecheckRequest, RecheckTarget, TargetControls
 
 INPUTS_LIMIT = 500
 ASKS_LIMIT = 200
@@ -67,7 +67,7 @@ async def get_recheck(request: web.Request) -> web.Response:
     return answer(RecheckJobs(jobs=jobs))
 
 
-async def _recheck(service: Service, asks: Sequence[RecheckAsk], wait: float) -> None:
+async def _recheck(service: Service, asks: Sequence[RecheckTarget], wait: float) -> None:
     """Queue rechecks, and wait for their observations if any control takes rechecks."""
     rechecks = service.rechecks
     queued = []
@@ -84,7 +84,7 @@ async def _recheck(service: Service, asks: Sequence[RecheckAsk], wait: float) ->
         service.instruments.rechecks.labels("fresh" if fresh else "late").inc(len(queued))
 
 
-async def _is_allowed(service: Service, ask: RecheckAsk) -> bool:
+async def _is_allowed(service: Service, ask: RecheckTarget) -> bool:
     """Whether it is listed, or measured by controls anyway; outside a lab on ports 80 and 443."""
     url = target_labels.normalise(ask.input)
     if url is None:
@@ -145,7 +145,7 @@ def _found(
 ) -> ControlReply:
     return ControlReply(
         controls=tuple(
-            ControlFound(
+            TargetControls(
                 input=input_,
                 observations=tuple(
                     controls.as_control(one, asked_at=now, leaves=leaves) for one in seen

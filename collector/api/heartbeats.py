@@ -13,7 +13,7 @@ from collector.service import SERVICE
 from collector.store import heartbeats
 from collector.store.heartbeats import UnheardPeriod
 from collector.store.keys import ProbeNetwork
-from probe.api_types import Heartbeat, HeartbeatReply, Unheard
+from probe.api_types import Heartbeat, HeartbeatReply, MissedInterval
 
 BACK_SECONDS = 14 * 86_400.0
 # More than a probe ever keeps.
@@ -47,7 +47,7 @@ def _network(country: str | None, asn: int | None, region: str | None) -> ProbeN
     return ProbeNetwork(*record_row.network_labels(country, asn), record_row.region(region))
 
 
-def _past(report: Unheard, now: float, here: ProbeNetwork | None) -> UnheardPeriod | None:
+def _past(report: MissedInterval, now: float, here: ProbeNetwork | None) -> UnheardPeriod | None:
     """A reported period by the collector's clock; None when its ages are impossible."""
     if not 0 <= report.until <= report.since <= BACK_SECONDS:
         return None

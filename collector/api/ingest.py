@@ -90,7 +90,7 @@ def _parse(body: bytes, context: BatchContext) -> tuple[Parsed, ...]:
                 message = f"batch of at most {codec.BATCH_RECORDS} records expected"
                 raise Refused(413, "too_many", message)
             found.append(_parse_line(number, line, context))
-    except codec.WireError as error:
+    except codec.CodecError as error:
         raise Refused(400, "malformed", str(error)) from error
     return tuple(found)
 
@@ -98,7 +98,7 @@ def _parse(body: bytes, context: BatchContext) -> tuple[Parsed, ...]:
 def _parse_line(number: int, line: bytes, context: BatchContext) -> Parsed:
     try:
         record = codec.decode(line)
-    except codec.WireError as error:
+    except codec.CodecError as error:
         return RecordReply(line=number, status="rejected", reason=_one_line(str(error)))
     reason = record_row.refusal(record, context)
     if reason is None:

@@ -87,7 +87,9 @@ def respond(message: bytes) -> bytes | None:
 def _respond(message: bytes, own: bytes) -> bytes | None:
     theirs, static, stamp = message[8:40], message[40:88], message[88:116]
     state = wireguard.start(own)
-    state = wireguard.State(wireguard.derive(state.chain, theirs, 1)[0], state.hash).mixed(theirs)
+    state = wireguard.HandshakeState(wireguard.derive(state.chain, theirs, 1)[0], state.hash).mixed(
+        theirs
+    )
     state, key = state.keyed(wireguard.agree(SERVER_KEY, theirs))
     peer = _open(key, static, state.hash)
     if peer != wireguard.public_of(PEER_KEY):
@@ -97,14 +99,16 @@ def _respond(message: bytes, own: bytes) -> bytes | None:
     return _response(state.mixed(stamp), message[4:8], theirs, peer)
 
 
-def _response(state: wireguard.State, index: bytes, theirs: bytes, peer: bytes) -> bytes:
+def _response(state: wireguard.HandshakeState, index: bytes, theirs: bytes, peer: bytes) -> bytes:
     ephemeral = os.urandom(wireguard.KEY_BYTES)
     public = wireguard.public_of(ephemeral)
-    state = wireguard.State(wireguard.derive(state.chain, public, 1)[0], state.hash).mixed(public)
+    state = wireguard.HandshakeState(wireguard.derive(state.chain, public, 1)[0], state.hash).mixed(
+        public
+    )
     state = state.chained(wireguard.agree(ephemeral, theirs))
     state = state.chained(wireguard.agree(ephemeral, peer))
     chain, mixed, key = wireguard.derive(state.chain, bytes(wireguard.KEY_BYTES), 3)
-    state = wireguard.State(chain, state.hash).mixed(mixed)
+    state = wireguard.HandshakeState(chain, state.hash).mixed(mixed)
     nothing = wireguard.seal(key, b"", state.hash)
     body = b"\x02\x00\x00\x00" + os.urandom(4) + index + public + nothing
     return body + wireguard.mac1(peer, body) + bytes(16)

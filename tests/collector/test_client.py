@@ -1,4 +1,4 @@
-"""The probe's own client against a real collector: both ends mean the same by every message."""
+"""The probe's client against a real collector: every message in both directions."""
 
 import asyncio
 from dataclasses import replace
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings as how, strategies as st
 from collector.api.ingest import _parse_line
 from collector.record_row import BatchContext, instant
 from probe import codec
-from probe.api_types import RecheckAsk, RecordReply
+from probe.api_types import RecheckTarget, RecordReply
 from probe.client.collector_client import CollectorClient, CollectorRefused
 from probe.client.endpoint import parse
 from probe.client.keys import Keys
@@ -29,7 +29,7 @@ async def enrolled(harness: CollectorHarness, home: Path, role: str = "probe") -
 
 
 def test_every_message_is_understood(tmp_path: Path) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, enrolment="token") as harness:  # noqa: SIM117 - they need it
             async with (
                 await enrolled(harness, tmp_path / "probe") as probe,
@@ -43,7 +43,7 @@ def test_every_message_is_understood(tmp_path: Path) -> None:
                 reply = await probe.upload(codec.pack([codec.encode(sent)]))
                 assert (reply.stored, reply.records[0].id) == (1, sent.id)
                 assert (await control.recheck_jobs(wait=0)).jobs == ()
-                asking = asyncio.create_task(probe.recheck([RecheckAsk(input=LISTED)], wait=5))
+                asking = asyncio.create_task(probe.recheck([RecheckTarget(input=LISTED)], wait=5))
                 (job,) = (await control.recheck_jobs(wait=5)).jobs
                 seen = record(job.input, vantage=Vantage(role="control"))
                 await control.upload(codec.pack([codec.encode(seen)]))
@@ -56,11 +56,11 @@ def test_every_message_is_understood(tmp_path: Path) -> None:
                 with pytest.raises(CollectorRefused, match="enrol"):
                     await probe.upload(b"")
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_probe_whose_clock_is_years_off_is_helped(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_a_probe_with_a_wrong_clock_can_upload(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             known = await enrolled(harness, tmp_path / "probe")
             client = CollectorClient(known.endpoint, known.identity, clock=lambda: 1e9)
@@ -68,7 +68,7 @@ def test_a_probe_whose_clock_is_years_off_is_helped(tmp_path: Path) -> None:
                 reply = await client.upload(codec.pack([codec.encode(record())]))
             assert reply.stored == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 CONTEXT = BatchContext("k", "probe", lab=False, now=1.8e9)
@@ -77,7 +77,7 @@ LINE = codec.encode(record())
 
 @how(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.integers(0, len(LINE)), st.integers(0, 40), st.binary(max_size=40))
-def test_no_line_is_worse_than_refused(at: int, cut: int, junk: bytes) -> None:
+def test_any_line_is_accepted_or_rejected(at: int, cut: int, junk: bytes) -> None:
     line = (LINE[:at] + junk + LINE[at + cut :]).replace(b"\n", b"")
     parsed = _parse_line(3, line, replace(CONTEXT, now=1.8e9))
     if isinstance(parsed, RecordReply):
@@ -87,6 +87,6 @@ def test_no_line_is_worse_than_refused(at: int, cut: int, junk: bytes) -> None:
 
 
 @given(st.text(max_size=60))
-def test_an_instant_is_one_or_none(text: str) -> None:
+def test_any_text_is_an_instant_or_none(text: str) -> None:
     found = instant(text)
     assert found is None or isinstance(found, float)

@@ -1,4 +1,4 @@
-"""What controls saw, and asking them to look again."""
+"""Observations of controls, and rechecks."""
 
 import asyncio
 import base64
@@ -14,7 +14,7 @@ import pytest
 from collector.api.control import _is_public
 from collector.controls import trim
 from probe import codec
-from probe.api_types import ControlReply, RecheckAsk, RecheckJobs, RecheckRequest
+from probe.api_types import ControlReply, RecheckJobs, RecheckRequest, RecheckTarget
 from probe.failure import Failure
 from probe.judge import judge as real_judge
 from probe.model import (
@@ -52,7 +52,7 @@ DEAD = (
 ABROAD = Vantage(role="control", country="NL", asn=1103)
 
 
-def looked(url: str = LISTED, **changes: Any) -> Record:
+def by_control(url: str = LISTED, **changes: Any) -> Record:
     return record(url, vantage=ABROAD, **changes)
 
 
@@ -60,14 +60,14 @@ def control_path(*inputs: str) -> str:
     return f"/v1/control?{urlencode([('input', url) for url in inputs])}"
 
 
-def test_what_a_control_saw_is_given_with_its_age(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_an_observation_is_returned_with_its_age(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             control = await harness.probe("control")
-            old, new = looked(started_at=now(-600)), looked(started_at=now(-60))
-            ancient = looked(started_at=now(-30 * 3600))
-            await control.send(old, new, ancient, looked(OTHER, started_at=now(-3600)))
-            # Asked in another spelling, answered in that spelling.
+            old, new = by_control(started_at=now(-600)), by_control(started_at=now(-60))
+            ancient = by_control(started_at=now(-30 * 3600))
+            await control.send(old, new, ancient, by_control(OTHER, started_at=now(-3600)))
+            # The response has the spelling of the request.
             asked = ("https://LISTED.example", UNLISTED, OTHER)
             reply = (await harness.ask("GET", control_path(*asked))).read(ControlReply)
             assert [found.input for found in reply.controls] == list(asked)
@@ -77,18 +77,18 @@ def test_what_a_control_saw_is_given_with_its_age(tmp_path: Path) -> None:
             assert seen[0].steps == fine()
             assert reply.controls[1].observations == ()
             assert len(reply.controls[2].observations) == 1
-            # Without a question: the last quarter of an hour.
+            # Without inputs: all observations of the last quarter of an hour.
             every = (await harness.ask("GET", "/v1/control")).read(ControlReply)
             assert [found.input for found in every.controls] == [LISTED]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_long_answer_is_compressed_for_who_can_read_it(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_a_large_response_is_compressed_if_the_client_accepts_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             control = await harness.probe("control")
-            await control.send(*(looked(f"https://site{n}.example/") for n in range(30)))
+            await control.send(*(by_control(f"https://site{n}.example/") for n in range(30)))
             sizes = {}
             for encoding in ("gzip", "identity"):
                 headers = {"Accept-Encoding": encoding}
@@ -98,14 +98,14 @@ def test_a_long_answer_is_compressed_for_who_can_read_it(tmp_path: Path) -> None
                 sizes[encoding] = int(reply.headers["Content-Length"])
             assert sizes["gzip"] * 4 < sizes["identity"]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_only_what_is_compared_is_passed_on() -> None:
+def test_only_the_compared_steps_are_passed_on() -> None:
     page = Http(
         id=9, url="http://a.example/", address="192.0.2.1", port=80, host="a.example", body="QQ=="
     )
-    seen = trim(looked(steps=(*silent(), page)))
+    seen = trim(by_control(steps=(*silent(), page)))
     assert {step.role for step in seen} == {Role.TARGET}
     assert not any(isinstance(step, Http) and step.body for step in seen)
 
@@ -121,44 +121,44 @@ def test_only_what_is_compared_is_passed_on() -> None:
         {"experiment": "throttle"},
     ],
 )
-def test_a_control_whose_own_line_was_dead_saw_nothing(changes: dict[str, Any]) -> None:
-    assert trim(looked(**changes)) == ()
-    assert trim(looked()) != ()
+def test_a_control_with_a_dead_line_observed_nothing(changes: dict[str, Any]) -> None:
+    assert trim(by_control(**changes)) == ()
+    assert trim(by_control()) != ()
 
 
 @pytest.mark.parametrize("last", [None, Failure.REFUSED])
-def test_a_control_that_looked_at_one_site_alone_was_answered_by_it(last: Failure | None) -> None:
+def test_an_answer_of_its_only_target_proves_a_controls_line(last: Failure | None) -> None:
     steps = (*DEAD, Tcp(id=3, address=GOOD, port=443, failure=last, try_=2))
-    assert trim(looked(line=Line(alive_before=False, alive_after=False), steps=steps)) == steps
+    assert trim(by_control(line=Line(alive_before=False, alive_after=False), steps=steps)) == steps
 
 
-def test_a_name_that_does_not_exist_was_denied_by_somebody() -> None:
-    nobody = Dns(id=1, name="a.example", resolver="system", failure=Failure.DNS_NXDOMAIN)
-    assert trim(looked(line=Line(alive_before=False), steps=(nobody,))) == (nobody,)
+def test_a_denied_name_proves_a_controls_line() -> None:
+    denied = Dns(id=1, name="a.example", resolver="system", failure=Failure.DNS_NXDOMAIN)
+    assert trim(by_control(line=Line(alive_before=False), steps=(denied,))) == (denied,)
 
 
-def test_a_verdict_may_lean_on_a_control_that_the_probe_never_heard_of(tmp_path: Path) -> None:
-    """A reset without any other proof says nothing; against a control that works, it does."""
+def test_a_verdict_uses_observations_that_the_probe_did_not_have(tmp_path: Path) -> None:
+    """The judge gets the observations around the record, besides those in it."""
     seen: list[Record] = []
 
     def judge(judged: Record) -> Verdict:
         seen.append(judged)
         return real_judge(judged)
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, judge=judge) as harness:
             control, probe = await harness.probe("control"), await harness.probe()
-            await control.send(near := looked(started_at=now(-30)))
-            await control.send(looked(started_at=now(-3600)))
+            await control.send(near := by_control(started_at=now(-30)))
+            await control.send(by_control(started_at=now(-3600)))
             await probe.send(record(steps=silent()))
         assert [one.id for one in seen[-1].control] == [near.id]
         assert -31 < seen[-1].control[0].age < -28
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 async def recheck(sender: SigningClient, *inputs: str, wait: float = 5.0, **more: object) -> Answer:
-    asks = tuple(RecheckAsk(input=url, **more) for url in inputs)  # type: ignore[arg-type]
+    asks = tuple(RecheckTarget(input=url, **more) for url in inputs)  # type: ignore[arg-type]
     return await sender.ask(
         "POST", "/v1/recheck", codec.encode(RecheckRequest(asks=asks, wait=wait))
     )
@@ -170,15 +170,15 @@ async def jobs(control: SigningClient, wait: float = 5.0) -> RecheckJobs:
     return reply.read(RecheckJobs)
 
 
-def test_a_probe_asks_a_control_looks_the_probe_hears_of_it(tmp_path: Path) -> None:
+def test_a_recheck_returns_the_new_observation(tmp_path: Path) -> None:
     async def control_work(harness: CollectorHarness, control: SigningClient) -> None:
         (job,) = (await jobs(control)).jobs
         assert job.input == LISTED
         assert job.addresses == ("93.184.216.34",)
-        await control.send(looked(steps=fine()))
+        await control.send(by_control(steps=fine()))
         assert (await jobs(control, 0)).jobs == ()
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             control, probe = await harness.probe("control"), await harness.probe()
             working = asyncio.create_task(control_work(harness, control))
@@ -192,45 +192,45 @@ def test_a_probe_asks_a_control_looks_the_probe_hears_of_it(tmp_path: Path) -> N
             assert time.monotonic() - began < 3
             await working
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_recheck_that_nobody_answers_ends_in_time(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_a_recheck_without_an_observation_ends_in_time(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             control, probe = await harness.probe("control"), await harness.probe()
             began = time.monotonic()
-            # No control listens at all: there is nothing to wait for.
+            # No control polls for jobs, so there is nothing to wait for.
             assert (await recheck(probe, LISTED, wait=10)).status == 200
             assert time.monotonic() - began < 1
             assert len((await jobs(control, 0)).jobs) == 1
             assert (await recheck(probe, OTHER, wait=0.3)).status == 200
             assert 0.2 < time.monotonic() - began < 2
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_who_may_ask_for_what(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_which_rechecks_are_allowed(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             control, probe = await harness.probe("control"), await harness.probe()
             assert (await recheck(probe, UNLISTED, wait=0)).status == 403
             assert (await recheck(probe, "file:///etc/passwd", wait=0)).status == 403
-            await control.send(looked(UNLISTED))
+            await control.send(by_control(UNLISTED))
             assert (await recheck(probe, UNLISTED, wait=0)).status == 200
             assert (await recheck(SigningClient(harness), LISTED, wait=0)).status == 401
             odd = LISTED.replace("example/", "example:22/")
-            await control.send(looked(odd))
+            await control.send(by_control(odd))
             assert (await recheck(probe, odd, wait=0)).status == 403
             assert (await probe.ask("GET", "/v1/recheck?wait=0")).status == 403
             assert (await control.ask("GET", "/v1/recheck?wait=soon")).status == 400
             assert (await harness.ask("GET", control_path(*[LISTED] * 501))).status in {400, 414}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_several_askers_make_one_job(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_several_requests_make_one_job(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             control = await harness.probe("control")
             probes = [await harness.probe() for _ in range(5)]
@@ -238,16 +238,16 @@ def test_several_askers_make_one_job(tmp_path: Path) -> None:
             asking = [asyncio.create_task(recheck(one, LISTED)) for one in probes]
             taken = await jobs(control)
             assert [job.input for job in taken.jobs] == [LISTED]
-            await control.send(looked())
+            await control.send(by_control())
             replies = [one.read(ControlReply) for one in await asyncio.gather(*asking)]
             assert all(one.controls[0].observations for one in replies)
             assert (await jobs(control, 0)).jobs == ()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_stopping_sends_who_waits_home(tmp_path: Path) -> None:
-    async def story() -> float:
+def test_stopping_ends_waiting_requests(tmp_path: Path) -> None:
+    async def scenario() -> float:
         async with collector(tmp_path) as harness:
             control = await harness.probe("control")
             waiting = asyncio.create_task(jobs(control, 50))
@@ -256,7 +256,7 @@ def test_stopping_sends_who_waits_home(tmp_path: Path) -> None:
             assert (await waiting).jobs == ()
             return time.monotonic()
 
-    assert time.monotonic() - asyncio.run(story()) < 3
+    assert time.monotonic() - asyncio.run(scenario()) < 3
 
 
 @pytest.mark.parametrize(
@@ -278,44 +278,44 @@ def test_stopping_sends_who_waits_home(tmp_path: Path) -> None:
         ("", False),
     ],
 )
-def test_a_control_is_sent_to_public_addresses_only(
+def test_rechecks_have_public_addresses_only(
     address: str,
     expected: bool,  # noqa: FBT001 - a column of the table above
 ) -> None:
     assert _is_public(address, lab=False) is expected
 
 
-def test_an_observation_survives_being_stored(tmp_path: Path) -> None:
+def test_an_observation_is_stored_unchanged(tmp_path: Path) -> None:
     steps = tuple(
         msgspec.structs.replace(step, failure=Failure.RESET, detail="x") for step in fine()
     )
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
-            await (await harness.probe("control")).send(looked(steps=steps))
+            await (await harness.probe("control")).send(by_control(steps=steps))
             reply = (await harness.ask("GET", control_path(LISTED))).read(ControlReply)
             assert reply.controls[0].observations[0].steps == steps
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_recheck_brings_the_leaves_that_controls_were_served(tmp_path: Path) -> None:
-    der = b"a certificate, as far as anybody here looks"
+def test_a_recheck_returns_the_leaf_certificates_of_controls(tmp_path: Path) -> None:
+    der = b"not parsed in this test"
     sha256 = hashlib.sha256(der).hexdigest()
     lookup, connect, shaken, page = fine()
     assert isinstance(shaken, Tls)
     steps = (lookup, connect, msgspec.structs.replace(shaken, chain=(sha256, "b" * 64)), page)
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             control = await harness.probe("control")
             certs = {sha256: base64.b64encode(der).decode()}
-            await control.send(looked(steps=steps, certs=certs))
+            await control.send(by_control(steps=steps, certs=certs))
             plain = (await harness.ask("GET", control_path(LISTED))).read(ControlReply)
             assert plain.controls[0].observations[0].certs == {}
-            body = codec.encode(RecheckRequest(asks=(RecheckAsk(input=LISTED),), wait=0.0))
+            body = codec.encode(RecheckRequest(asks=(RecheckTarget(input=LISTED),), wait=0.0))
             asker = await harness.probe()
             reply = (await asker.ask("POST", "/v1/recheck", body)).read(ControlReply)
             assert reply.controls[0].observations[0].certs == certs
 
-    asyncio.run(story())
+    asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""A heartbeat leaves five-minute bits, and nothing that it said of its machine."""
+"""POST /v1/heartbeat: only five-minute bits are stored, and nothing about the machine."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from collector.api.heartbeats import BACK_SECONDS
 from collector.store import heartbeats
 from collector.store.heartbeats import COLLECTOR_KEY, HeartbeatHour
 from probe import codec
-from probe.api_types import Heartbeat, Unheard
+from probe.api_types import Heartbeat, MissedInterval
 from tests.collector.harness import CollectorHarness, collector
 
 
@@ -23,10 +23,10 @@ def middles(rows: list[HeartbeatHour], what: str) -> list[float]:
     return [at for row in rows for at in heartbeats.slot_times(row.hour, getattr(row, what))]
 
 
-def test_a_heartbeat_is_all_it_takes_to_be_active(tmp_path: Path) -> None:
+def test_a_heartbeat_makes_a_probe_active(tmp_path: Path) -> None:
     beat = b'{"boot":"7c1f","at":1795305328.3,"country":"KZ","asn":9198,"region":"KZ-75"}'
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             reply = await sender.ask("POST", "/v1/heartbeat", beat)
@@ -36,35 +36,35 @@ def test_a_heartbeat_is_all_it_takes_to_be_active(tmp_path: Path) -> None:
             shown = await harness.metrics()
         assert shown['qazprobe_probes_active{country="KZ",asn="9198",region="KZ-75"}'] == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def stay(since: float, until: float, reach: str = "nothing", **harness: object) -> Unheard:
-    return Unheard(since=since, until=until, reach=reach, **harness)  # type: ignore[arg-type]
+def report(since: float, until: float, reach: str = "nothing", **network: object) -> MissedInterval:
+    return MissedInterval(since=since, until=until, reach=reach, **network)  # type: ignore[arg-type]
 
 
-def test_what_it_tells_of_the_past_is_kept_where_and_as_it_was(tmp_path: Path) -> None:
+def test_a_report_is_stored_under_its_network_and_kind(tmp_path: Path) -> None:
     beat = Heartbeat(
         boot="cafe0123",
         at=1.0,
         country="KZ",
         asn=9198,
         unheard=(
-            stay(7200, 5400, country="KZ", asn=29355),
-            stay(3600, 1800, "home"),
-            stay(1200, 600, "abroad"),
+            report(7200, 5400, country="KZ", asn=29355),
+            report(3600, 1800, "home"),
+            report(1200, 600, "abroad"),
         ),
     )
 
-    async def story() -> tuple[list[HeartbeatHour], float]:
+    async def scenario() -> tuple[list[HeartbeatHour], float]:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
-            for _ in range(2):  # told twice is told once
+            for _ in range(2):  # a repeated report changes nothing
                 reply = await sender.ask("POST", "/v1/heartbeat", codec.encode(beat))
                 assert reply.status == 200
             return await kept(harness), time.time()
 
-    rows, now = asyncio.run(story())
+    rows, now = asyncio.run(scenario())
     cut = middles(rows, "cut")
     assert {(row.country, row.asn) for row in rows if row.cut} == {("KZ", 29355), ("KZ", 9198)}
     assert len(cut) in {14, 15, 16}
@@ -76,40 +76,40 @@ def test_what_it_tells_of_the_past_is_kept_where_and_as_it_was(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "told",
-    [stay(-5, -9), stay(60, 90), stay(BACK_SECONDS + 1, 0), stay(float("1e300"), 0)],
+    "reported",
+    [report(-5, -9), report(60, 90), report(BACK_SECONDS + 1, 0), report(float("1e300"), 0)],
 )
-def test_a_past_that_cannot_have_been_is_passed_over(tmp_path: Path, told: Unheard) -> None:
-    async def story() -> list[HeartbeatHour]:
+def test_an_impossible_report_is_ignored(tmp_path: Path, reported: MissedInterval) -> None:
+    async def scenario() -> list[HeartbeatHour]:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
-            beat = Heartbeat(country="KZ", unheard=(told,))
+            beat = Heartbeat(country="KZ", unheard=(reported,))
             assert (await sender.ask("POST", "/v1/heartbeat", codec.encode(beat))).status == 200
             return await kept(harness)
 
-    rows = asyncio.run(story())
+    rows = asyncio.run(scenario())
     assert middles(rows, "cut") == []
     assert len(middles(rows, "heard")) == 1
 
 
-def test_a_collector_that_serves_says_that_it_listens(tmp_path: Path) -> None:
-    async def story() -> list[HeartbeatHour]:
+def test_a_serving_collector_stores_its_own_heartbeat(tmp_path: Path) -> None:
+    async def scenario() -> list[HeartbeatHour]:
         async with collector(tmp_path) as harness:
             return list(await harness.service.store.read(heartbeats.heartbeats_since(0)))
 
-    (own,) = asyncio.run(story())
+    (own,) = asyncio.run(scenario())
     assert (own.key_id, own.country) == (COLLECTOR_KEY, "ZZ")
 
 
-def test_events_say_what_is_not_known(tmp_path: Path) -> None:
-    async def story() -> dict[str, object]:
+def test_events_list_networks_with_too_few_probes(tmp_path: Path) -> None:
+    async def scenario() -> dict[str, object]:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             await sender.ask("POST", "/v1/heartbeat", b'{"country":"KZ","asn":9198}')
             reply = await harness.ask("GET", "/v1/events?country=KZ")
             return dict(reply.data)
 
-    found = asyncio.run(story())
+    found = asyncio.run(scenario())
     assert found["events"] == found["unconfirmed"] == []
-    # Its five minutes may not be half over yet.
+    # The middle of the present slot may lie in the future.
     assert found["too_few"] in ([], [{"country": "KZ", "asn": 9198, "probes": 1}])

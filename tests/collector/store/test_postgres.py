@@ -1,4 +1,4 @@
-"""The collector on PostgreSQL: what holds for one file holds for a server, and for two of us."""
+"""The collector on PostgreSQL, alone and with a second collector."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from collector.admin.rejudge import rejudge
 from collector.admin.retention import retire
 from collector.store import StoreError, heartbeats, open_store
 from probe import codec
-from probe.api_types import ControlReply, Heartbeat, Unheard
+from probe.api_types import ControlReply, Heartbeat, MissedInterval
 from probe.model import Mechanism, Outcome, Record, Transfer, Vantage, Verdict
 from tests.collector.api.test_interceptions import intercepted
 from tests.collector.harness import (
@@ -29,17 +29,19 @@ from tests.collector.harness import (
     record,
 )
 
-pytest.importorskip("asyncpg", reason="no asyncpg here: pip install 'qazprobe[postgres]'")
+pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install 'qazprobe[postgres]'")
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-pytestmark = pytest.mark.skipif(not PROGRAMS, reason="no PostgreSQL here: apt install postgresql")
+pytestmark = pytest.mark.skipif(
+    not PROGRAMS, reason="PostgreSQL is not installed: apt install postgresql"
+)
 ABROAD = Vantage(role="control", country="NL", asn=1103)
 KZ = 'country="KZ",asn="9198"'
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """A PostgreSQL of our own on a socket in a folder, gone afterwards."""
+    """A temporary PostgreSQL server on a Unix socket; yields its URL."""
     folder = Path(tempfile.mkdtemp(prefix="qaz-pg-"))
     user = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
     if user:
@@ -81,7 +83,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def store(server: str, request: pytest.FixtureRequest) -> str:
-    """A database of its own for each test."""
+    """The URL of a new database."""
     name = f"t{abs(hash(request.node.name))}"
     folder = server.partition("host=")[2]
     made: list[str | Path] = [
@@ -106,8 +108,8 @@ def counted(series: dict[str, float]) -> dict[str, float]:
     return {n: round(v, 6) for n, v in series.items() if n.startswith("qazprobe_")}
 
 
-def test_what_comes_in_is_counted_once_and_can_be_taken_back(tmp_path: Path, store: str) -> None:
-    async def story() -> None:
+def test_records_are_counted_once_and_can_be_erased(tmp_path: Path, store: str) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, store=store) as harness:
             stays, leaves = await harness.probe(), await harness.probe()
             first = await stays.send(one := record(), record(UNLISTED))
@@ -120,11 +122,11 @@ def test_what_comes_in_is_counted_once_and_can_be_taken_back(tmp_path: Path, sto
             assert reply.data == {"erased": 3}
             assert counted(await harness.metrics()) == before
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_controls_pages_events_and_exports(tmp_path: Path, store: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, store=store) as harness:
             control = await harness.probe("control")
             await control.send(record(vantage=ABROAD))
@@ -148,11 +150,11 @@ def test_controls_pages_events_and_exports(tmp_path: Path, store: str) -> None:
             assert len(lines) == 6
             assert b"listed.example" in (await harness.ask("GET", "/")).body
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_the_table_of_interceptions(tmp_path: Path, store: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, store=store) as harness:
             stays, leaves = await harness.probe(), await harness.probe()
             await stays.send(sent := intercepted())
@@ -168,14 +170,14 @@ def test_the_table_of_interceptions(tmp_path: Path, store: str) -> None:
             await retire(harness.service.store, now=clock, raw_before=clock, before=clock)
             assert (await harness.ask("GET", pem)).status == 404
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_judged_again_and_retired(tmp_path: Path, store: str) -> None:
+def test_rejudge_and_retention(tmp_path: Path, store: str) -> None:
     def harsh(_record: Record) -> Verdict:
         return Verdict(outcome=Outcome.BLOCKED)
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, store=store) as harness:
             await (await harness.probe()).send(record(), record(started_at=now(-50 * 86400)))
             kept, clock = harness.service.store, harness.service.clock()
@@ -188,15 +190,17 @@ def test_judged_again_and_retired(tmp_path: Path, store: str) -> None:
             done = await retire(kept, now=clock, raw_before=before, before=before)
             assert done.records == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 async def _families(harness: CollectorHarness) -> set[str]:
     return {name.partition("{")[0] for name in counted(await harness.metrics())}
 
 
-def test_two_collectors_share_keys_and_counts_and_one_speaks(tmp_path: Path, store: str) -> None:
-    async def story() -> None:
+def test_two_collectors_share_keys_and_counts_and_one_exports_them(
+    tmp_path: Path, store: str
+) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, store=store) as one:  # noqa: SIM117 - it outlives the other
             async with collector(tmp_path, store=store, enrolment="token") as two:
                 assert one.service.store.collector_id == two.service.store.collector_id
@@ -219,37 +223,35 @@ def test_two_collectors_share_keys_and_counts_and_one_speaks(tmp_path: Path, sto
                 assert sum(reply.stored for reply in done) == 80
                 assert await _families(one)
                 assert not await _families(two)
-            # Who spoke goes; the other one takes over.
+            # The holder of the lease has stopped; the other collector takes over.
         async with collector(tmp_path, store=store) as three:
             assert await _families(three)
             series = await three.metrics()
             total = f'qazprobe_measurements_total{{experiment="web",outcome="ok",{KZ}}}'
             assert series[total] == 81
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_server_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_an_unreachable_server_is_a_one_line_error(tmp_path: Path) -> None:
+    async def scenario() -> None:
         await open_store(f"postgresql://someone:secret@/x?host={tmp_path}")
 
     with pytest.raises(StoreError) as caught:
-        asyncio.run(story())
+        asyncio.run(scenario())
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_heartbeats_and_rates_are_kept_and_forgotten_on_a_server_too(
-    tmp_path: Path, store: str
-) -> None:
-    told = Unheard(since=3600, until=1800, reach="nothing", country="KZ", asn=9198)
-    beat = codec.encode(Heartbeat(country="KZ", asn=9198, unheard=(told,)))
+def test_heartbeats_and_series_are_stored_and_erased(tmp_path: Path, store: str) -> None:
+    reported = MissedInterval(since=3600, until=1800, reach="nothing", country="KZ", asn=9198)
+    beat = codec.encode(Heartbeat(country="KZ", asn=9198, unheard=(reported,)))
     slow = (
         Transfer(address="203.0.113.1", port=443, arm="A", pair=1, ended="full", host="x"),
         Transfer(address="203.0.113.1", port=443, arm="B", pair=1, ended="full", host="x"),
     )
 
-    async def story() -> tuple[int, int, int, int]:
+    async def scenario() -> tuple[int, int, int, int]:
         async with collector(tmp_path, store=store) as harness:
             sender = await harness.probe()
             for _ in range(2):
@@ -264,7 +266,7 @@ def test_heartbeats_and_rates_are_kept_and_forgotten_on_a_server_too(
             bits = sum(beat.cut.bit_count() for beat in kept)
             return len(kept), bits, len({beat.key_id for beat in kept}), len(left)
 
-    hours, bits, keys, left = asyncio.run(story())
+    hours, bits, keys, left = asyncio.run(scenario())
     assert hours in {1, 2}
     assert bits in {6, 7}
     assert (keys, left) == (1, 0)
