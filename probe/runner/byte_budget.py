@@ -76,7 +76,7 @@ class ByteBudget:
     @asynccontextmanager
     async def reserve(self, size: int) -> AsyncIterator[None]:
         """Reserve `size` bytes while an operation runs, or raise `BytesSpent`."""
-        while self._running and not self._fits(size):
+        while self._running and self._used() + self._reserved + size > self._limit:
             self._freed.clear()
             await self._freed.wait()
         if self.spent:
@@ -90,9 +90,6 @@ class ByteBudget:
             self._running -= 1
             self._reserved -= size
             self._freed.set()
-
-    def _fits(self, size: int) -> bool:
-        return self._used() + self._reserved + size <= self._limit
 
 
 class BudgetedNet:

@@ -48,36 +48,23 @@ async def repeat(
 ) -> Exit:
     """One round, or with `every` rounds until a stop; the exit code of the last one."""
     every = context.settings.every
+    lock = paths.run_lock(context.state)
     while True:
-        code = await run_once(context, jobs, sink, console=console, stop=stop, began=began)
+        if lock.acquire():
+            try:
+                spec = _run_spec(context, jobs, began)
+                code = await _round(context, spec, sink, console=console, stop=stop)
+            finally:
+                lock.release()
+        else:
+            console.warn(f"another run is active (it holds {context.state / paths.LOCK})")
+            code = Exit.LOCKED
         if every is None or stop.asked:
             return code
         pause = began + every * random.uniform(1 - _JITTER, 1 + _JITTER) - time.monotonic()  # noqa: S311 - no secret
         if await stop.wait(max(pause, 1.0)):
             return code
         began = time.monotonic()
-
-
-async def run_once(
-    context: ClientContext,
-    jobs: JobList,
-    sink: Sink,
-    *,
-    console: Console,
-    stop: Stop,
-    began: float,
-) -> Exit:
-    """One round, under the lock."""
-    lock = paths.run_lock(context.state)
-    if not lock.acquire():
-        console.warn(f"another run is active (it holds {context.state / paths.LOCK})")
-        return Exit.LOCKED
-    try:
-        return await _round(
-            context, _run_spec(context, jobs, began), sink, console=console, stop=stop
-        )
-    finally:
-        lock.release()
 
 
 async def _round(

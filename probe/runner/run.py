@@ -14,7 +14,6 @@ from typing import Literal
 from msgspec.structs import replace
 
 from probe import host_network
-from probe.experiments.interface import Net
 from probe.model import Record, RunFacts, Skip, Steps
 from probe.ordering import Job, order, references_for
 from probe.report.progress import ProgressListener
@@ -105,7 +104,11 @@ class Run:
         self._bugs = BugCounter(report_bug)
         self._budget = ByteBudget(spec.bytes, lambda: session.bytes_in + session.bytes_out)
         self._controls = ControlCache(dependencies.controls)
-        self._references = ReferenceChecks(self._run_net, dependencies.anchors, spec.seed)
+        self._references = ReferenceChecks(
+            lambda: BudgetedNet(session.net(self._origin), self._budget),
+            dependencies.anchors,
+            spec.seed,
+        )
         self._release = RecordRelease(
             spec.header,
             dependencies,
@@ -287,9 +290,6 @@ class Run:
         cut = await until(asyncio.ensure_future(work), self._stop, limit)
         if cut is not None:
             self._end = cut
-
-    def _run_net(self) -> Net:
-        return BudgetedNet(self._session.net(self._origin), self._budget)
 
 
 def _renumbered(steps: Steps, offset: int) -> Steps:
