@@ -3,7 +3,7 @@
 A case is `FOLDER/<experiment>/<name>.json`: one sentence that says what it shows, the expected
 verdict (outcome, mechanisms, deciding rule, other rules, stage, confidence), and the record without
 its verdict. A file has exactly one form, that of `text`: values equal to the model's defaults are
-left out, and whatever fits on a line stands on one line. So a case with an unknown or repeated
+left out, and a value that fits on a line stands on one line. So a case with an unknown or repeated
 field, or one that was formatted by hand, is rejected with the first line that differs.
 """
 
@@ -108,7 +108,7 @@ def read(path: Path) -> Case:
     if not case.shows.endswith("."):
         raise CaseError("`shows` must say in one sentence what the case shows")
     if case.record.verdict is not None:
-        raise CaseError("the record has a verdict; `expect` is the place for it")
+        raise CaseError("the record has a verdict; it belongs in `expect`")
     wanted = text(case)
     if raw == wanted.encode():
         return case
@@ -120,7 +120,7 @@ def read(path: Path) -> Case:
 
 
 def _read(path: Path, folder: Path) -> Case:
-    """One case at the place in the folder that its name and its experiment require."""
+    """One case, in the folder of its experiment and with a permitted name."""
     where = path.relative_to(folder)
     if len(where.parts) != 2 or where.suffix != ".json" or not NAME.fullmatch(where.stem):
         raise CaseError("a case is named <experiment>/<lower_case_words>.json")

@@ -42,7 +42,7 @@ DEAD_FIRST, DEAD_LATER = (
     )
     for first, second in ((SINK, GOOD), (GOOD, SINK))
 )
-NOBODY = tcp(SINK, failure=Failure.TIMEOUT)
+SILENT_SINK = tcp(SINK, failure=Failure.TIMEOUT)
 GOOGLE = dns(GOOD, resolver="8.8.8.8")
 QUAD = dns(GOOD, resolver="9.9.9.9")
 
@@ -76,7 +76,7 @@ TABLE = {
         False,
         "inconclusive 0.5 by unclear.no_control",
     ),
-    "denied: a resolver that serves nobody": (
+    "denied: a resolver that answers for no name": (
         "dns.name_denied_here",
         record(
             *twice(SERVFAIL),
@@ -168,15 +168,15 @@ TABLE = {
         False,
         "ok 0.99 by ok.proven",
     ),
-    "wrong address: nobody there, and others differ too": (
+    "wrong address: a silent address, and others differ too": (
         "dns.wrong_address_here",
-        record(dns(SINK), NOBODY, doh(GOOD), dns(OTHER, resolver="8.8.8.8"), *fetched()),
+        record(dns(SINK), SILENT_SINK, doh(GOOD), dns(OTHER, resolver="8.8.8.8"), *fetched()),
         False,
         "inconclusive 0.5 by unclear.seen_once",
     ),
-    "wrong address: nobody there, and all others agree": (
+    "wrong address: a silent address, and all others agree": (
         "dns.wrong_address_here",
-        record(dns(SINK), NOBODY, doh(GOOD), GOOGLE, QUAD, *fetched()),
+        record(dns(SINK), SILENT_SINK, doh(GOOD), GOOGLE, QUAD, *fetched()),
         True,
         "blocked dns.wrong_address 0.85 by dns.wrong_address_here",
     ),
@@ -203,13 +203,13 @@ TABLE = {
     ),
     "injected: every query gets these two, from equally far": (
         "dns.injected_answer_wins",
-        record(*twice(DEAD_FIRST, NOBODY), *again(*fetched())),
+        record(*twice(DEAD_FIRST, SILENT_SINK), *again(*fetched())),
         True,
         "blocked dns.injected 0.97 by dns.injected_answer_wins",
     ),
     "injected: two answers that take turns": (
         "dns.injected_answer_wins",
-        record(DEAD_FIRST, NOBODY, *again(DEAD_LATER, NOBODY, *fetched())),
+        record(DEAD_FIRST, SILENT_SINK, *again(DEAD_LATER, SILENT_SINK, *fetched())),
         False,
         "ok 0.99 by ok.proven",
     ),
@@ -264,7 +264,7 @@ TABLE = {
         True,
         "down 0.9 by dns.leads_nowhere_everywhere",
     ),
-    "leads nowhere, by plain answers that anybody here can give": (
+    "leads nowhere, by unencrypted answers alone": (
         "dns.leads_nowhere_everywhere",
         record(*twice(BOGON, dns("127.0.0.1", resolver="8.8.8.8"))),
         False,
@@ -300,3 +300,4 @@ def test_a_lost_packet_hides_no_denial() -> None:
     proof = name_denied_here.holds(Evidence(seen))
     assert proof is not None
     assert proof.mechanisms == (Mechanism.DNS_NXDOMAIN,)
+    assert verdict_on(seen) == "blocked dns.nxdomain 0.97 by dns.name_denied_here"

@@ -106,18 +106,21 @@ TABLE = {
 }
 
 
-SAID = {
-    "where it ended": (record(dns(GOOD), *SILENT), "TLS ended in generic_timeout_error; nobody"),
+REASONS = {
+    "where it ended": (
+        record(dns(GOOD), *SILENT),
+        "TLS failed (generic_timeout_error); a control measurement is missing",
+    ),
     "a control that does not help": (
         record(dns(GOOD), *SILENT, controls=(control(dns(OTHER), *fetched(OTHER)),)),
-        "TLS ended in generic_timeout_error; neither this nor what the control saw",
+        "TLS failed (generic_timeout_error); neither this nor the control measurement",
     ),
     "a plain page": (record(dns(GOOD), tcp(port=80), page(PLAIN), url=PLAIN), "A page came over"),
     "a certificate": (record(dns(GOOD), tls(trust=FORGED)), "(unknown_authority)"),
 }
 
 
-@pytest.mark.parametrize(("seen", "words"), SAID.values(), ids=list(SAID))
+@pytest.mark.parametrize(("seen", "words"), REASONS.values(), ids=list(REASONS))
 def test_what_is_unclear_says_what_was_missing(seen: Record, words: str) -> None:
     from probe.judge import judge
 
@@ -134,7 +137,9 @@ def test_a_page_that_began_and_stalled_is_slow() -> None:
     from msgspec.structs import replace
 
     stalled = replace(page(URL), failure=Failure.TIMEOUT, received_bytes=4000, complete=False)
-    assert holds("unclear.slow", record(dns(GOOD), tcp(), tls(), stalled))
+    seen = record(dns(GOOD), tcp(), tls(), stalled)
+    assert holds("unclear.slow", seen)
+    assert verdict_on(seen) == "inconclusive 0.6 by unclear.slow"
 
 
 def test_a_slow_page_says_what_to_ask_and_accuses_nobody() -> None:
@@ -147,8 +152,8 @@ def test_a_slow_page_says_what_to_ask_and_accuses_nobody() -> None:
     verdict = judge(record(dns(GOOD), tcp(), tls(), drip))
     assert verdict.outcome is Outcome.OK
     assert verdict.mechanisms == ()
-    (told,) = [hit for hit in verdict.rules if hit.id == "note.slow_page"]
-    assert f"qazprobe run -e throttle {URL}" in told.reason
+    (note,) = [hit for hit in verdict.rules if hit.id == "note.slow_page"]
+    assert f"qazprobe run -e throttle {URL}" in note.reason
     stalled = replace(drip, failure=Failure.TIMEOUT)
     seen = (dns(GOOD), tcp(), tls(), stalled)
     twice = record(*seen, *again(*seen), controls=(ELSEWHERE,))
