@@ -1,6 +1,6 @@
-"""Every rule as a page that a volunteer understands and a reviewer can argue with.
+"""Generate the page of rules, for volunteers and reviewers.
 
-`python -m tools.rules_docs` prints it; `docs/rules.md` is that output, and a test keeps it so.
+`python -m tools.rules_docs` prints it; `docs/rules.md` is that output, and a test keeps it current.
 """
 
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from probe.rule import Rule, Tier
 from probe.rules import RULES
 
 _TIERS = {
-    Tier.KNOWN: "Certain, whatever else was seen",
+    Tier.KNOWN: "Certain, and decides alone",
     Tier.PROVEN: "Proven by the site itself",
-    Tier.CAVEAT: "The line is in no state to judge by",
+    Tier.CAVEAT: "The connection is at fault",
     Tier.ACCUSED: "The network is accused",
     Tier.CLEARED: "The network is cleared",
-    Tier.LIKELY: "Likely as elsewhere",
-    Tier.UNCLEAR: "We cannot tell",
+    Tier.LIKELY: "The target probably works as elsewhere",
+    Tier.UNCLEAR: "Inconclusive: what was missing",
     Tier.NOTE: "Notes: they add a mechanism or a reason, and decide nothing",
 }
 

@@ -1,4 +1,4 @@
-"""Services at a collector: a label of their own, and what a control saw of them."""
+"""Services: their labels, and observations of them by controls."""
 
 from msgspec.structs import replace
 
@@ -7,17 +7,17 @@ from collector.target_labels import load
 from probe.failure import Failure
 from probe.model import Line, Role
 from tests.build import HARMLESS, tls
-from tests.probe.rules.service_looks import beside, dialled, named, seen
+from tests.probe.rules.service_records import beside, dialled, named, seen
 
 
-def test_a_service_is_shown_by_its_name_and_others_are_not() -> None:
-    shown, _ = load(())
-    assert shown.label("service:telegram") == "telegram"
-    assert shown.label("service:somebody's") == "unlisted"
-    assert "service:telegram" not in shown
+def test_known_services_have_labels() -> None:
+    labels, _ = load(())
+    assert labels.label("service:telegram") == "telegram"
+    assert labels.label("service:unknown") == "unlisted"
+    assert "service:telegram" not in labels
 
 
-def test_a_controls_look_at_a_service_is_kept_with_its_summaries() -> None:
+def test_an_observation_of_a_service_has_its_summary_steps() -> None:
     record = seen(named(), dialled(part="calls"), beside(tls(sni=HARMLESS)))
     kept = trim(record)
     assert {step.role for step in kept} == {Role.TARGET}
@@ -25,7 +25,7 @@ def test_a_controls_look_at_a_service_is_kept_with_its_summaries() -> None:
     assert len(trim(seen(*[dialled()] * 400))) == SERVICE_STEPS_LIMIT
 
 
-def test_a_look_under_another_name_or_on_a_dead_line_says_nothing() -> None:
+def test_a_wrong_input_or_a_dead_line_makes_no_observation() -> None:
     record = seen(named())
     assert trim(replace(record, input="service:telegram")) == ()
     dead = seen(named(), dialled(failure=Failure.TIMEOUT))

@@ -1,4 +1,4 @@
-"""In what two looks differ."""
+"""Comparisons of two observations."""
 
 import pytest
 from hypothesis import given, strategies as st

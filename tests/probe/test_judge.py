@@ -54,7 +54,7 @@ def around(failure: Failure = TIMEOUT) -> tuple[Step, ...]:
 
 CASES = {
     "a proven page": (record(*FINE), Outcome.OK, ()),
-    "a proven page on the second look": (
+    "a proven page on the second try": (
         record(dns(GOOD), *silent(), dns(GOOD), *again(*fetched())),
         Outcome.OK,
         (),
@@ -110,7 +110,7 @@ CASES = {
         Outcome.INCONCLUSIVE,
         (),
     ),
-    "a connection that nobody answers, here alone": (
+    "a connection without an answer, here alone": (
         record(
             dns(GOOD),
             tcp(failure=TIMEOUT),
@@ -383,11 +383,11 @@ def test_judging_twice_gives_the_same() -> None:
 
 def test_rules_keep_their_sentences_where_docstrings_are_left_out() -> None:
     code = "from probe.rules import RULES; print(*(r.sentence for r in RULES), sep=chr(10))"
-    said = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-OO", "-c", code],
         capture_output=True,
         text=True,
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    assert said.stdout.splitlines() == [rule.sentence for rule in RULES]
+    assert printed.stdout.splitlines() == [rule.sentence for rule in RULES]

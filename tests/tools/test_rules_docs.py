@@ -10,5 +10,5 @@ def test_the_page_of_rules_is_what_the_code_says() -> None:
     assert RULES_PAGE.read_text() == page(), "run: python -m tools.rules_docs > docs/rules.md"
 
 
-def test_every_rule_is_told() -> None:
+def test_every_rule_is_documented() -> None:
     assert all(f"`{rule.id}`" in page() for rule in RULES)

@@ -12,7 +12,7 @@ HOUR = 3600.0
 RESET, SILENT = Mechanism.TLS_RESET, Mechanism.TLS_TIMEOUT
 
 
-def told(
+def earlier(
     outcome: Outcome = Outcome.BLOCKED, *mechanisms: Mechanism, hours: float = 24, rule: str = "r"
 ) -> Earlier:
     return Earlier(
@@ -25,19 +25,19 @@ def after(*earlier: Earlier, experiment: str = "web") -> Record:
 
 
 def test_the_same_by_a_mechanism_in_common_is_confirmed() -> None:
-    assert again(after(told(Outcome.BLOCKED, RESET)), Outcome.BLOCKED, (RESET, SILENT))
-    assert not again(after(told(Outcome.BLOCKED, RESET)), Outcome.BLOCKED, (SILENT,))
-    assert not again(after(told(Outcome.BLOCKED, RESET)), Outcome.INTERCEPTED, (RESET,))
-    assert again(after(told(Outcome.BLOCKED)), Outcome.BLOCKED, ())
+    assert again(after(earlier(Outcome.BLOCKED, RESET)), Outcome.BLOCKED, (RESET, SILENT))
+    assert not again(after(earlier(Outcome.BLOCKED, RESET)), Outcome.BLOCKED, (SILENT,))
+    assert not again(after(earlier(Outcome.BLOCKED, RESET)), Outcome.INTERCEPTED, (RESET,))
+    assert again(after(earlier(Outcome.BLOCKED)), Outcome.BLOCKED, ())
 
 
 def test_only_interference_needs_confirming() -> None:
-    assert not again(after(told(Outcome.DOWN)), Outcome.DOWN, ())
+    assert not again(after(earlier(Outcome.DOWN)), Outcome.DOWN, ())
 
 
 def test_a_run_does_not_confirm_itself() -> None:
     now = after()
-    mine = replace(told(Outcome.BLOCKED, RESET), run=now.run)
+    mine = replace(earlier(Outcome.BLOCKED, RESET), run=now.run)
     assert not again(replace(now, earlier=(mine,)), Outcome.BLOCKED, (RESET,))
 
 
@@ -46,14 +46,14 @@ def test_a_run_does_not_confirm_itself() -> None:
 )
 def test_slowness_must_be_seen_half_an_hour_apart(hours: float, confirmed: bool) -> None:  # noqa: FBT001 - a table
     now = after(
-        told(Outcome.THROTTLED, Mechanism.THROTTLE_SLOW, hours=hours), experiment="throttle"
+        earlier(Outcome.THROTTLED, Mechanism.THROTTLE_SLOW, hours=hours), experiment="throttle"
     )
     assert again(now, Outcome.THROTTLED, (Mechanism.THROTTLE_SLOW,)) is confirmed
 
 
 @pytest.mark.parametrize(("hours", "counts"), [(0.25, False), (1, True), (2.5, False)])
 def test_a_suspicion_counts_for_two_hours(hours: float, counts: bool) -> None:  # noqa: FBT001 - a table
-    before = told(Outcome.INCONCLUSIVE, hours=hours, rule=SUSPECTED_ONCE)
+    before = earlier(Outcome.INCONCLUSIVE, hours=hours, rule=SUSPECTED_ONCE)
     assert suspected_before(after(before, experiment="throttle")) is counts
 
 

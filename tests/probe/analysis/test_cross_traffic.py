@@ -1,9 +1,9 @@
-"""A film in the next room is no censor."""
+"""Other traffic of the home explains a slow transfer."""
 
 from msgspec.structs import replace
 
 from probe.analysis.cross_traffic import crowded, explains
-from probe.analysis.paired_test import State, judge_pairs
+from probe.analysis.paired_test import PairState, judge_pairs
 from probe.model import Transfer
 from tests.probe.analysis.test_paired_test import pairs
 
@@ -36,7 +36,7 @@ def test_only_what_was_more_beside_the_tested_name_explains_anything() -> None:
 def test_a_name_that_was_offered_while_a_film_ran_is_not_called_slow() -> None:
     """Five pairs at less than a tenth; beside the slow ones the way out carried what they lack."""
     steps = pairs(*[(90.0, 1000.0)] * 5)
-    assert judge_pairs(steps).state is State.EXTREME
+    assert judge_pairs(steps).state is PairState.EXTREME
 
     def with_film(share: float) -> list[Transfer]:
         lacking = 900_000 / 8
@@ -46,11 +46,11 @@ def test_a_name_that_was_offered_while_a_film_ran_is_not_called_slow() -> None:
         ]
 
     disturbed = judge_pairs(with_film(0.8))
-    assert disturbed.state is State.INCONCLUSIVE
-    assert "moved other bytes" in disturbed.why
-    assert judge_pairs(with_film(0.2)).state is State.EXTREME
+    assert disturbed.state is PairState.INCONCLUSIVE
+    assert "other traffic of this machine" in disturbed.why
+    assert judge_pairs(with_film(0.2)).state is PairState.EXTREME
     both = [replace(one, other_bytes=int(90_000 * one.elapsed)) for one in steps]
-    assert judge_pairs(both).state is State.EXTREME
+    assert judge_pairs(both).state is PairState.EXTREME
 
 
 def test_a_busy_home_does_not_hide_a_limit() -> None:
@@ -62,7 +62,7 @@ def test_a_busy_home_does_not_hide_a_limit() -> None:
         else one
         for one in steps
     ]
-    assert judge_pairs(busy).state is State.EXTREME
+    assert judge_pairs(busy).state is PairState.EXTREME
 
 
 def test_a_hundredth_of_the_line_is_no_share_of_it() -> None:
@@ -71,4 +71,4 @@ def test_a_hundredth_of_the_line_is_no_share_of_it() -> None:
         replace(one, other_bytes=int(1_000_000 * one.elapsed)) if one.arm == "A" else one
         for one in steps
     ]
-    assert judge_pairs(beside).state is State.EXTREME
+    assert judge_pairs(beside).state is PairState.EXTREME

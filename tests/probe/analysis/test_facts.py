@@ -1,13 +1,14 @@
-"""What a run says of its line, from steps alone."""
+"""Facts about the access line, computed from the records of a run."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
 from msgspec.structs import replace
 
-from probe.analysis.facts import Facts, condense, line_facts
+from probe.analysis.facts import Facts, condense
 from probe.failure import Failure
-from probe.model import Authority, Http, Ping, Record, Role, Step, Steps
+from probe.model import Authority, Http, Line, Ping, Record, Role, Step, Steps
 from probe.reference_data import unused_addresses
 from probe.runner.references import reached
 from tests.build import (
@@ -28,6 +29,12 @@ from tests.build import (
 )
 
 SILENT = (tcp(), tls(failure=Failure.TIMEOUT))
+
+
+def line_facts(
+    before: Steps, after: Steps, records: Sequence[Record], record: Record | None = None
+) -> Line:
+    return Facts(before, after, records).of(record)
 
 
 def site(name: str, address: str, *steps: Step, at: str = "2026-11-21T21:39:05Z") -> Record:
@@ -126,10 +133,10 @@ def test_the_line_is_alive_when_others_are_answered_around_a_failure() -> None:
 
 
 def test_an_answer_from_where_no_resolver_lives_is_a_hijack() -> None:
-    (nobody,) = unused_addresses()
-    asked = dns(GOOD, resolver=nobody)
-    assert line_facts((), (), [site("a.org", GOOD, asked)]).hijacked_resolvers == (nobody,)
-    silent = dns(resolver=nobody, failure=Failure.TIMEOUT)
+    (unused,) = unused_addresses()
+    asked = dns(GOOD, resolver=unused)
+    assert line_facts((), (), [site("a.org", GOOD, asked)]).hijacked_resolvers == (unused,)
+    silent = dns(resolver=unused, failure=Failure.TIMEOUT)
     elsewhere = dns(GOOD, resolver="8.8.8.8")
     assert line_facts((), (), [site("a.org", GOOD, silent, elsewhere)]).hijacked_resolvers == ()
 
@@ -142,7 +149,7 @@ def test_answers_of_another_hour_say_nothing() -> None:
 
 
 def test_loss_is_what_failed_and_then_worked() -> None:
-    looks = numbered(
+    steps = numbered(
         [
             reference(tcp(GOOD)),
             reference(tcp(GOOD, failure=Failure.TIMEOUT)),
@@ -151,7 +158,7 @@ def test_loss_is_what_failed_and_then_worked() -> None:
             reference(tcp(OTHER, failure=Failure.TIMEOUT)),
         ]
     )
-    line = line_facts(looks, (), [])
+    line = line_facts(steps, (), [])
     assert line.loss == 0.25
     assert (line.references, line.references_failed) == (5, 2)
 
@@ -189,12 +196,12 @@ def test_the_gist_of_finished_records_tells_the_same_of_the_line() -> None:
 
 def test_the_gateway_of_a_dead_line_answers_and_is_not_beyond_home() -> None:
     silent = site("a.example", GOOD, replace(tcp(), failure=Failure.TIMEOUT))
-    look = replace(
-        record(Ping(what="gateway", at=0.0, elapsed=0.01)), id="look", experiment="connectivity"
+    ping = replace(
+        record(Ping(what="gateway", at=0.0, elapsed=0.01)), id="ping", experiment="connectivity"
     )
-    facts = line_facts((), (), [silent, look], record=silent)
+    facts = line_facts((), (), [silent, ping], record=silent)
     assert (facts.alive_before, facts.alive_after) == (False, False)
-    assert not reached(look.steps)
+    assert not reached(ping.steps)
     assert reached((Ping(what="openvpn"),))
 
 
@@ -207,18 +214,18 @@ def anchor(host: str, *, spoke: bool) -> Steps:
 def test_shares_of_anchors_are_of_those_that_have_an_address() -> None:
     abroad = ("www.apple.com", "www.microsoft.com", "www.debian.org")
     home = ("egov.kz", "kaspi.kz", "www.nur.kz", "kolesa.kz")
-    looks = [step for host in abroad for step in anchor(host, spoke=False)]
-    looks += [step for n, host in enumerate(home) for step in anchor(host, spoke=n > 0)]
-    looks.append(replace(dns(failure=Failure.DNS_NXDOMAIN, name="telecom.kz"), role=Role.REFERENCE))
-    line = line_facts(tuple(looks), (), [])
+    steps = [step for host in abroad for step in anchor(host, spoke=False)]
+    steps += [step for n, host in enumerate(home) for step in anchor(host, spoke=n > 0)]
+    steps.append(replace(dns(failure=Failure.DNS_NXDOMAIN, name="telecom.kz"), role=Role.REFERENCE))
+    line = line_facts(tuple(steps), (), [])
     assert (line.foreign_alive, line.domestic_alive) == (0.0, 0.75)
     again = anchor("www.apple.com", spoke=True)
-    assert line_facts(tuple(looks), again, []).foreign_alive == pytest.approx(1 / 3, abs=0.001)
+    assert line_facts(tuple(steps), again, []).foreign_alive == pytest.approx(1 / 3, abs=0.001)
 
 
 def test_two_anchors_are_no_share() -> None:
-    looks = (*anchor("www.apple.com", spoke=True), *anchor("egov.kz", spoke=True))
-    line = line_facts(looks, (), [])
+    steps = (*anchor("www.apple.com", spoke=True), *anchor("egov.kz", spoke=True))
+    line = line_facts(steps, (), [])
     assert (line.foreign_alive, line.domestic_alive) == (None, None)
 
 
@@ -227,7 +234,7 @@ def test_a_collector_that_answered_shows_that_the_line_worked() -> None:
     began = datetime.fromisoformat(one.started_at).timestamp()
     alone = Facts((), (), [one]).of(one)
     assert (alone.alive_before, alone.alive_after) == (False, False)
-    seen = Facts((), (), [one], heard=(began - 5.0, began + 30.0)).of(one)
+    seen = Facts((), (), [one], answered=(began - 5.0, began + 30.0)).of(one)
     assert (seen.alive_before, seen.alive_after) == (True, True)
 
 

@@ -30,10 +30,10 @@ def https(*alpn: str) -> Dns:
 
 
 def test_a_record_or_a_proven_page_offers() -> None:
-    told = page(headers={"alt-svc": 'h3=":443"'})
+    advertised = page(headers={"alt-svc": 'h3=":443"'})
     assert offered(HOST, [https("h3", "h2")]) == 443
-    assert offered(HOST, [https("h2"), told]) == 443
-    assert offered("other.example", [https("h3"), told]) is None
+    assert offered(HOST, [https("h2"), advertised]) == 443
+    assert offered("other.example", [https("h3"), advertised]) is None
 
 
 def test_only_the_sites_own_page_says_that_there_is_none() -> None:

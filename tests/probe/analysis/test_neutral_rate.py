@@ -35,7 +35,7 @@ def moved(arm: Arm, kbits: float, *, size: int = SIZE, pair: int = 1) -> Transfe
     ("own", "neutral", "vouched"),
     [
         (20_000, 20_000, True),
-        (20_000, 100, True),  # faster than any limit that it could show, whatever the other did
+        (20_000, 100, True),  # faster than any limit that it could show, at any rate of the other
         (180, 200, True),
         (110, 200, True),
         (90, 200, False),  # slower by half

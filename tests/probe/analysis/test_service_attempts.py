@@ -1,4 +1,4 @@
-"""A record of a service, read place by place."""
+"""The record of a service, read attempt by attempt."""
 
 from msgspec.structs import replace
 
@@ -7,7 +7,7 @@ from probe.failure import Failure
 from probe.model import Ping
 from probe.reference_data import endpoints, services
 from tests.build import GOOD
-from tests.probe.rules.service_looks import (
+from tests.probe.rules.service_records import (
     NAME,
     asked,
     denied,
@@ -19,45 +19,45 @@ from tests.probe.rules.service_looks import (
 
 
 def test_a_look_is_its_summary_and_what_it_stands_on() -> None:
-    (look,) = attempts(numbered((named(part="calls"),)))
-    assert look.part == "calls"
-    assert look.endpoint == (NAME, 443)
-    assert look.dns is not None
-    assert look.tls is not None
-    assert look.tls.sni == NAME
-    assert look.failure is None
+    (attempt,) = attempts(numbered((named(part="calls"),)))
+    assert attempt.part == "calls"
+    assert attempt.endpoint == (NAME, 443)
+    assert attempt.dns is not None
+    assert attempt.tls is not None
+    assert attempt.tls.sni == NAME
+    assert attempt.failure is None
 
 
 def test_a_name_that_led_nowhere_has_no_port() -> None:
-    (look,) = attempts(numbered((denied(),)))
-    assert look.endpoint == (NAME, None)
-    assert look.failure is Failure.DNS_NXDOMAIN
+    (attempt,) = attempts(numbered((denied(),)))
+    assert attempt.endpoint == (NAME, None)
+    assert attempt.failure is Failure.DNS_NXDOMAIN
 
 
 def test_an_address_is_a_place_of_its_own() -> None:
-    looks = attempts(numbered((dialled(), dialled(port=5222), asked())))
-    assert list(by_endpoint(looks)) == [(GOOD, 443), (GOOD, 5222)]
-    assert [look.proven for look in looks] == [False, False, True]
+    every = attempts(numbered((dialled(), dialled(port=5222), asked())))
+    assert list(by_endpoint(every)) == [(GOOD, 443), (GOOD, 5222)]
+    assert [attempt.proven for attempt in every] == [False, False, True]
 
 
 def test_a_server_of_ones_own_is_its_summary_alone() -> None:
-    (look,) = attempts(numbered((own("peer 1"),)))
-    assert look.own
-    assert look.proven
-    assert look.endpoint == ("peer 1", None)
+    (attempt,) = attempts(numbered((own("peer 1"),)))
+    assert attempt.own
+    assert attempt.proven
+    assert attempt.endpoint == ("peer 1", None)
 
 
 def test_a_part_may_be_called_like_a_server_of_ones_own() -> None:
-    (look,) = attempts(numbered((dialled(part="peers"),)))
-    assert not look.own
-    assert list(by_part([look])) == ["peers"]
+    (attempt,) = attempts(numbered((dialled(part="peers"),)))
+    assert not attempt.own
+    assert list(by_part([attempt])) == ["peers"]
 
 
 def test_a_record_that_goes_in_a_circle_ends() -> None:
     steps = numbered((dialled(),))
     circle = (replace(steps[0], parent=steps[0].id), *steps[1:])
-    (look,) = attempts(circle)
-    assert len(look.steps) < 10
+    (attempt,) = attempts(circle)
+    assert len(attempt.steps) < 10
     lost = Ping(id=7, what="web", parent=99)
     assert attempts((lost,))[0].steps == ()
 

@@ -9,25 +9,25 @@ from probe.model import Ping
 UP = True
 
 
-def look(essential: int, ordinary: int, foreign: int, *, gateway: bool | None = True) -> Reach:
+def reach_of(essential: int, ordinary: int, foreign: int, *, gateway: bool | None = True) -> Reach:
     return Reach(gateway, Tally(essential, 5), Tally(ordinary, 5), Tally(foreign, 5))
 
 
 @pytest.mark.parametrize(
     ("seen", "mode"),
     [
-        (look(5, 5, 5), Mode.NORMAL),
-        (look(0, 0, 1), Mode.NORMAL),
-        (look(5, 0, 0), Mode.WHITELIST),
-        (look(3, 1, 0), Mode.WHITELIST),
-        (look(2, 1, 0), Mode.UNCLEAR),
-        (look(3, 2, 0), Mode.UNCLEAR),
-        (look(5, 5, 0), Mode.FOREIGN_CUT),
-        (look(0, 3, 0), Mode.FOREIGN_CUT),
-        (look(0, 0, 0), Mode.OPERATOR_DOWN),
-        (look(0, 0, 0, gateway=False), Mode.HOME_DOWN),
-        (look(0, 0, 0, gateway=None), Mode.OFFLINE),
-        (look(5, 5, 5, gateway=False), Mode.NORMAL),  # a router that answers nobody
+        (reach_of(5, 5, 5), Mode.NORMAL),
+        (reach_of(0, 0, 1), Mode.NORMAL),
+        (reach_of(5, 0, 0), Mode.WHITELIST),
+        (reach_of(3, 1, 0), Mode.WHITELIST),
+        (reach_of(2, 1, 0), Mode.UNCLEAR),
+        (reach_of(3, 2, 0), Mode.UNCLEAR),
+        (reach_of(5, 5, 0), Mode.FOREIGN_CUT),
+        (reach_of(0, 3, 0), Mode.FOREIGN_CUT),
+        (reach_of(0, 0, 0), Mode.OPERATOR_DOWN),
+        (reach_of(0, 0, 0, gateway=False), Mode.HOME_DOWN),
+        (reach_of(0, 0, 0, gateway=None), Mode.OFFLINE),
+        (reach_of(5, 5, 5, gateway=False), Mode.NORMAL),  # a router that answers no ping
     ],
 )
 def test_the_four_shutdowns_are_told_apart(seen: Reach, mode: Mode) -> None:
@@ -38,17 +38,17 @@ def test_the_four_shutdowns_are_told_apart(seen: Reach, mode: Mode) -> None:
 def test_a_name_server_that_takes_connections_is_no_site_abroad(
     essential: int, ordinary: int
 ) -> None:
-    seen = replace(look(essential, ordinary, 0), addresses=Tally(3, 3))
+    seen = replace(reach_of(essential, ordinary, 0), addresses=Tally(3, 3))
     assert classify(seen) is Mode.UNCLEAR
-    assert classify(replace(look(5, 5, 1), addresses=Tally(0, 3))) is Mode.NORMAL
-    assert classify(replace(look(0, 5, 0), addresses=Tally(1, 3))) is Mode.NORMAL
+    assert classify(replace(reach_of(5, 5, 1), addresses=Tally(0, 3))) is Mode.NORMAL
+    assert classify(replace(reach_of(0, 5, 0), addresses=Tally(1, 3))) is Mode.NORMAL
 
 
 @pytest.mark.parametrize(("essential", "ordinary"), [(0, 0), (5, 0), (5, 5)])
 def test_port_443_of_a_name_server_abroad_is_neither_a_cut_nor_a_whole_line(
     essential: int, ordinary: int
 ) -> None:
-    seen = replace(look(essential, ordinary, 0), addresses=Tally(0, 3), ports=Tally(1, 3))
+    seen = replace(reach_of(essential, ordinary, 0), addresses=Tally(0, 3), ports=Tally(1, 3))
     assert classify(seen) is Mode.UNCLEAR
 
 

@@ -17,7 +17,7 @@ ROUTER = Packet(at=0.06, by="router", ip_ttl=60, ip_id=0)
 
 
 @pytest.mark.parametrize(
-    ("harmless", "target", "fate", "after", "by", "stands"),
+    ("harmless", "target", "result", "after", "by", "position"),
     [
         ("xxxxxa", "xxxrrr", HopResult.RESET, 3, 4, None),
         ("xxxxxa", "xxxsss", HopResult.SILENT, 3, 4, "in"),
@@ -30,16 +30,16 @@ ROUTER = Packet(at=0.06, by="router", ip_ttl=60, ip_id=0)
         ("xssxxa", "xssrrr", HopResult.RESET, 3, 4, None),
         # It resets what goes on only, and lets the answer win the race.
         ("xxxxxa", "xxxRRa", HopResult.RESET, 3, 4, "on"),
-        # Nothing was looked at behind it: the address was punished.
+        # Nothing was tried behind it: the address was punished.
         ("xxxxxa", "xxxr  ", HopResult.RESET, 3, 4, None),
     ],
 )
 def test_the_place_is_where_both_names_part(
-    *, harmless: str, target: str, fate: HopResult, after: int, by: int, stands: str | None
+    *, harmless: str, target: str, result: HopResult, after: int, by: int, position: str | None
 ) -> None:
     found = trace_analysis.locate(walk("tls", harmless, target), "tls")
     assert found is not None
-    assert (found.result, found.after, found.by, found.position) == (fate, after, by, stands)
+    assert (found.result, found.after, found.by, found.position) == (result, after, by, position)
     assert (found.server, found.trigger) == (6, "sent")
 
 
@@ -72,7 +72,7 @@ def test_at_the_servers_own_distance_it_may_be_the_server() -> None:
 
 
 @pytest.mark.parametrize(
-    ("packets", "stands"),
+    ("packets", "position"),
     [
         ((RESET,), "in"),
         ((RESET, ANSWER), "on"),
@@ -83,11 +83,11 @@ def test_at_the_servers_own_distance_it_may_be_the_server() -> None:
     ],
 )
 def test_single_packets_tell_in_the_path_from_on_it(
-    packets: tuple[Packet, ...], stands: Literal["in", "on"]
+    packets: tuple[Packet, ...], position: Literal["in", "on"]
 ) -> None:
     found = trace_analysis.locate(walk("tls", "xxxxxa", "xxxrrr", packets=packets), "tls")
     assert found is not None
-    assert found.position == stands
+    assert found.position == position
     assert found.injected == RESET
     assert found.own is not None
     assert found.own.ip_ttl == 50
@@ -143,7 +143,7 @@ def test_how_long_an_address_is_punished() -> None:
     assert trace_analysis.residual((), "tls") is None
 
 
-def test_a_fate_is_read_from_what_came() -> None:
+def test_a_result_is_read_from_the_step() -> None:
     tls = Tls(address=ADDRESS, port=443, sni="n")
     cases = {
         HopResult.ANSWERED: replace(tls, bytes_in=7, failure=Failure.SSL_HANDSHAKE),

@@ -1,4 +1,4 @@
-"""Known by its fingerprint, in or out of date; claimed by whatever anybody can write."""
+"""Known authorities: verified by a fingerprint or a key, claimed by a name."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ LAB = Pki(NOW)
 
 
 def chain(days: tuple[int, int]) -> tuple[bytes, ...]:
-    """A leaf and an intermediate of an authority nobody knows, of these days around now."""
+    """A leaf and an intermediate of an unknown authority, valid for these days around now."""
     above = pki.intermediate(LAB.interceptor_anonymous, "CN=Node 7,O=Box", now=NOW, days=days)
     served = pki.leaf(above, (HOST,), now=NOW, days=days)
     found = x509.load_pem_x509_certificates(served.chain)

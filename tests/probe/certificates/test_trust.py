@@ -113,7 +113,7 @@ def alt_names(names: Sequence[str]) -> x509.SubjectAlternativeName:
 ROOT = issue("Lab Root", authority=True)
 MIDDLE = issue("Lab Intermediate", ROOT, authority=True)
 LEAF = issue(HOST, MIDDLE, names=[HOST, f"*.{HOST}", "192.0.2.7", "2001:db8::7"])
-FORGER = issue("Forger", authority=True, organisation="Nobody")
+FORGER = issue("Forger", authority=True, organisation="Unknown")
 FORGED = issue(HOST, FORGER, names=[HOST])
 ROOTS = Roots([ROOT.der])
 AIA = x509.AuthorityInformationAccess(
@@ -477,7 +477,7 @@ def test_two_authorities_that_sign_each_other_are_no_root() -> None:
 
 
 def big_key(bits: int, exponent: int) -> bytes:
-    """A SubjectPublicKeyInfo with an odd modulus of that size; nobody has its private half."""
+    """A SubjectPublicKeyInfo with an odd modulus of that size; its private half is unknown."""
     numbers = rsa.RSAPublicNumbers(exponent, (1 << (bits - 1)) + 1)
     return numbers.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 

@@ -70,7 +70,7 @@ TABLE = {
         True,
         "inconclusive access.offline 0.85 by access.no_names",
     ),
-    "no names: silent over UDP, and heard over TCP": (
+    "no names: silent over UDP, answered over TCP": (
         "access.no_names",
         record(
             dns(failure=TIMEOUT),
@@ -81,7 +81,7 @@ TABLE = {
         False,
         "inconclusive 0.5 by unclear.line_not_shown_to_work",
     ),
-    "over TCP: it is said": (
+    "over TCP: noted": (
         "access.names_over_tcp",
         record(dns(failure=TIMEOUT), *again(dns(GOOD, transport="tcp"))),
         True,
@@ -141,19 +141,19 @@ TABLE = {
         False,
         "inconclusive 0.5 by unclear.seen_once",
     ),
-    "cut: no anchor was looked at": (
+    "cut: no anchor was tried": (
         "access.line_is_cut",
         record(dns(GOOD), tcp(failure=TIMEOUT), line=replace(CUT, domestic_alive=None)),
         False,
         "inconclusive 0.5 by unclear.seen_once",
     ),
-    "no names: for anybody": (
+    "no names: for any name": (
         "access.no_names",
         record(dns(failure=TIMEOUT), *again(dns(failure=TIMEOUT)), line=Line()),
         True,
         "inconclusive access.offline 0.95 by access.line_is_dead",
     ),
-    "no names: an error for whatever is asked": (
+    "no names: an error for every name": (
         "access.no_names",
         record(
             dns(failure=SERVFAIL),

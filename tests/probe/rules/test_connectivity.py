@@ -7,7 +7,7 @@ from probe.judge import judge
 from probe.model import Outcome, Ping, Record, Vantage, Verdict
 
 
-def looked(*rounds: tuple[float, str]) -> Verdict:
+def judged(*rounds: tuple[float, str]) -> Verdict:
     """Rounds of (time, classes that answer), e.g. "eo"."""
     steps = tuple(
         Ping(
@@ -51,6 +51,6 @@ def looked(*rounds: tuple[float, str]) -> Verdict:
 def test_one_look_suspects_and_two_accuse(
     rounds: list[tuple[float, str]], outcome: Outcome, rule: str
 ) -> None:
-    verdict = looked(*rounds)
+    verdict = judged(*rounds)
     assert verdict.outcome is outcome
     assert verdict.rules[0].id == rule

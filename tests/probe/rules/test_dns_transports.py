@@ -10,15 +10,15 @@ from tests.build import GOOD, HARMLESS, OTHER, SINK, dns, doh, record, tls
 from tests.probe.rules.check import holds, verdict_on
 
 TIMEOUT, RESET, NXDOMAIN = Failure.TIMEOUT, Failure.RESET, Failure.DNS_NXDOMAIN
-(NOBODY,) = unused_addresses()
+(UNUSED,) = unused_addresses()
 
 
 def public(*answers: str, ttl: int | None = 57, failure: Failure | None = None) -> Dns:
     """A public resolver's answer in the clear."""
     rcode = 3 if failure is NXDOMAIN else 0
-    said = () if failure in {TIMEOUT, RESET} else (Reply(at=0.1, rcode=rcode, answers=answers),)
+    replies = () if failure in {TIMEOUT, RESET} else (Reply(at=0.1, rcode=rcode, answers=answers),)
     step = dns(*answers, resolver="8.8.8.8", failure=failure)
-    return replace(step, replies=tuple(replace(reply, ip_ttl=ttl) for reply in said))
+    return replace(step, replies=tuple(replace(reply, ip_ttl=ttl) for reply in replies))
 
 
 def other(step: Dns) -> Dns:
@@ -29,13 +29,13 @@ def asked(mine: Dns, harmless: Dns | None = None, times: int = 2) -> list[Step]:
     return [step for _ in range(times) for step in (other(harmless or public(GOOD)), mine)]
 
 
-def nobody(*answers: str, failure: Failure | None = None) -> Dns:
-    step = dns(*answers, resolver=NOBODY, failure=failure, name=HARMLESS)
+def to_unused_address(*answers: str, failure: Failure | None = None) -> Dns:
+    step = dns(*answers, resolver=UNUSED, failure=failure, name=HARMLESS)
     return replace(step, role=Role.NEUTRAL)
 
 
-def whoami(said: str) -> Ping:
-    return Ping(what=f"whoami {said}", address="8.8.8.8", port=53, role=Role.NEUTRAL)
+def whoami(answerer: str) -> Ping:
+    return Ping(what=f"whoami {answerer}", address="8.8.8.8", port=53, role=Role.NEUTRAL)
 
 
 def made(*steps: Step) -> Record:
@@ -73,15 +73,15 @@ TABLE = {
         False,
         "inconclusive 0.4 by dns.ways_do_not_decide",
     ),
-    "nobody answered": (
+    "an answer from an unused address": (
         "dns.answered_where_nobody_lives",
-        made(nobody(GOOD)),
+        made(to_unused_address(GOOD)),
         True,
         "inconclusive dns.injected 0.4 by dns.ways_do_not_decide",
     ),
-    "nobody did not": (
+    "no answer from an unused address": (
         "dns.answered_where_nobody_lives",
-        made(nobody(failure=TIMEOUT)),
+        made(to_unused_address(failure=TIMEOUT)),
         False,
         "inconclusive 0.4 by dns.ways_do_not_decide",
     ),

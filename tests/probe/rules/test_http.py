@@ -42,8 +42,8 @@ def twice(step: Step, **more: object) -> Record:
     return record(dns(GOOD), *steps, *again(*steps), **fields)  # type: ignore[arg-type]
 
 
-HEARD = (tcp(port=80), page(PLAIN, failure=Failure.TIMEOUT, acknowledged=True))
-LOOKED = (dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED)
+ACKNOWLEDGED = (tcp(port=80), page(PLAIN, failure=Failure.TIMEOUT, acknowledged=True))
+MEASURED = (dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED)
 
 
 def stranger(title: str = "Another server", **own: object) -> tuple[Step, ...]:
@@ -75,23 +75,23 @@ TABLE = {
     ),
     "silent, but it confirmed the request": (
         "http.fails_for_this_host",
-        record(dns(GOOD), *HEARD, *ANSWERED, *again(*HEARD), *ANSWERED, url=PLAIN),
+        record(dns(GOOD), *ACKNOWLEDGED, *ANSWERED, *again(*ACKNOWLEDGED), *ANSWERED, url=PLAIN),
         False,
         "inconclusive 0.5 by unclear.no_control",
     ),
     "fails at an unrelated server as well": (
         "http.fails_for_this_host",
-        record(*LOOKED, *stranger(failure=RESET), url=PLAIN),
+        record(*MEASURED, *stranger(failure=RESET), url=PLAIN),
         True,
         "blocked http.reset 0.94 by http.fails_for_this_host",
     ),
-    "silent, confirmed the request, and so is another door of the same house": (
+    "silent, confirmed the request, and so does another server of the same operator": (
         "http.fails_for_this_host",
         record(
             dns(GOOD),
-            *HEARD,
+            *ACKNOWLEDGED,
             *ANSWERED,
-            *again(*HEARD),
+            *again(*ACKNOWLEDGED),
             *ANSWERED,
             *stranger("The site", failure=Failure.TIMEOUT),
             url=PLAIN,
@@ -130,7 +130,7 @@ TABLE = {
         False,
         "inconclusive 0.55 by unclear.plain_page",
     ),
-    "the same notice at another door of the same house": (
+    "the same notice at another server of the same operator": (
         "http.same_notice_elsewhere",
         record(*NOTED, *stranger_page(NOTICE, around=page(PLAIN, status=404)), url=PLAIN),
         False,
@@ -142,13 +142,13 @@ TABLE = {
         True,
         "blocked http.redirected 0.93 by http.same_notice_elsewhere",
     ),
-    "a refusal in known words, and nobody looked from elsewhere": (
+    "a refusal in known words, without a control": (
         "http.known_block_page",
         twice(page(PLAIN, title="Доступ ограничен", status=403), controls=()),
         False,
         "inconclusive 0.55 by unclear.plain_page",
     ),
-    "known words, and nobody looked from elsewhere": (
+    "known words, without a control": (
         "http.known_block_page",
         twice(page(PLAIN, title="Доступ ограничен"), controls=()),
         True,
@@ -156,14 +156,14 @@ TABLE = {
     ),
     "an unrelated server answers for this host": (
         "http.fails_for_this_host",
-        record(*LOOKED, *stranger(status=404), url=PLAIN),
+        record(*MEASURED, *stranger(status=404), url=PLAIN),
         False,
         "inconclusive 0.5 by unclear.no_control",
     ),
     "broken for all, it seems, but so is the host at an unrelated server": (
         "http.broken_everywhere",
         record(
-            *LOOKED, *stranger(failure=RESET), url=PLAIN, controls=(control(dns(GOOD), *FAILED),)
+            *MEASURED, *stranger(failure=RESET), url=PLAIN, controls=(control(dns(GOOD), *FAILED),)
         ),
         False,
         "blocked http.reset 0.94 by http.fails_for_this_host",

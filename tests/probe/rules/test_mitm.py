@@ -1,4 +1,4 @@
-"""What is said of an interceptor beside the verdict: each note where it holds, and where not."""
+"""Notes on an interceptor: each where it matches and where it does not."""
 
 import pytest
 from msgspec.structs import replace
@@ -223,20 +223,22 @@ def test_rule(rule: str, seen: Record, *, expected: bool, verdict: str) -> None:
 
 def test_the_reasons_say_what_happened_in_each_way() -> None:
     assert reason("mitm.tls_versions", mitm(offer(), *WAYS)) == (
-        "TLS 1.2: intercepted. TLS 1.3: left alone."
+        "TLS 1.2: intercepted. TLS 1.3: not intercepted."
     )
     silent = offer(hello="tls13", failure=None)
     silent = replace(silent, trust=None)
     assert "TLS 1.3: no answer" in reason("mitm.tls_versions", mitm(offer(), WAYS[0], silent))
     assert "Without ALPN: intercepted" in reason("mitm.alpn", mitm(offer(), offer(hello="noalpn")))
     assert "port 8443" in reason("mitm.other_port", mitm(offer(), away(TRUE, GOOD, port=8443)))
-    assert "left alone" in reason("mitm.name_cut_in_two", mitm(offer(), offer(TRUE, hello="split")))
+    assert "not intercepted" in reason(
+        "mitm.name_cut_in_two", mitm(offer(), offer(TRUE, hello="split"))
+    )
 
 
 def test_what_was_copied_is_told() -> None:
     assert reason("mitm.copies_the_origin", mitm(offer())) == (
-        "The forged certificate takes over from the true one: "
-        "both dates, -6 hours, the serial but for its tail."
+        "The forged certificate copies from the true one: "
+        "both dates, -6 hours, the serial except its last bytes."
     )
     same = replace(COPY, not_before=TRUE.not_before, not_after=TRUE.not_after, serial=TRUE.serial)
     assert "both dates, the serial." in reason("mitm.copies_the_origin", mitm(offer(same)))
@@ -248,17 +250,17 @@ def test_what_becomes_of_a_broken_origin_is_told() -> None:
     assert "the same dates" in reason("mitm.origin_is_broken", mitm(offer(kept), true=OLD))
     assert "other dates" in reason("mitm.origin_is_broken", mitm(offer(), true=OLD))
     own = replace(TRUE, valid=False, anchored=False, reason=TrustReason.SELF_SIGNED)
-    assert "hides it" in reason("mitm.origin_is_broken", mitm(offer(), true=own))
+    assert "hides the fault" in reason("mitm.origin_is_broken", mitm(offer(), true=own))
     undated = replace(EXPIRED, issuer_key="theirs")
-    assert "does not say" in reason("mitm.origin_is_broken", mitm(offer(FORGED), true=undated))
+    assert "no end date" in reason("mitm.origin_is_broken", mitm(offer(FORGED), true=undated))
 
 
 def test_both_handwritings_stand_side_by_side() -> None:
-    told = reason("mitm.handwriting", mitm(offer()))
-    assert "771,49199,65281" in told
-    assert "771,4865,51-43" in told
+    note = reason("mitm.handwriting", mitm(offer()))
+    assert "771,49199,65281" in note
+    assert "771,4865,51-43" in note
     alike = mitm(offer(server_hello="771,4865,51-43"))
-    assert "as the server's are" in reason("mitm.handwriting", alike)
+    assert "the server's is the same" in reason("mitm.handwriting", alike)
 
 
 def test_notes_accuse_nobody_and_stand_beside_the_verdict() -> None:

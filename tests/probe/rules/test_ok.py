@@ -75,7 +75,7 @@ TABLE = {
         True,
         "refused 0.97 by refused.by_the_server",
     ),
-    "refused by somebody unproven": (
+    "refused by an unproven server": (
         "refused.by_the_server",
         plain(page(PLAIN, status=403)),
         False,
@@ -214,7 +214,7 @@ TABLE = {
         True,
         "ok 0.9 by ok.this_name_is_answered",
     ),
-    "sni: answered by somebody else": (
+    "sni: answered by another server": (
         "ok.this_name_is_answered",
         record(tcp(), tls(trust=FORGED), experiment="sni"),
         False,

@@ -164,7 +164,7 @@ TABLE = {
         False,
         "inconclusive 0.4 by quic.nothing_fits",
     ),
-    "nobody could say": (
+    "no page shows it": (
         "quic.not_offered",
         made(tls(failure=TIMEOUT)),
         False,

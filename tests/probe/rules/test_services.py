@@ -8,7 +8,7 @@ from probe.judge import judge
 from probe.model import Authority, Line, Outcome, Record, Role, TrustReason
 from tests.build import FORGED, HARMLESS, KNOWN, OTHER, tls
 from tests.probe.rules.check import holds, verdict_on
-from tests.probe.rules.service_looks import (
+from tests.probe.rules.service_records import (
     again,
     asked,
     beside,
@@ -62,13 +62,13 @@ TABLE = {
     ),
     "your own server": ("services.proven", seen(own()), True, "ok 0.97 by services.proven"),
     "an open port": ("services.answers", seen(dialled()), True, "ok 0.85 by services.answers"),
-    "one place of several": (
+    "one endpoint of several": (
         "services.answers",
         seen(dialled(OTHER, TIMEOUT), dialled()),
         True,
         "ok 0.85 by services.answers",
     ),
-    "no place": (
+    "no endpoint": (
         "services.answers",
         seen(dialled(OTHER, TIMEOUT)),
         False,
@@ -86,7 +86,7 @@ TABLE = {
         True,
         "ok 0.85 by services.answers",
     ),
-    "a key that nobody else saw": (
+    "a key that no control saw": (
         "services.answers",
         seen(named(trust=SELF, own_key=True)),
         False,
@@ -177,7 +177,7 @@ TABLE = {
         False,
         "inconclusive 0.4 by services.nothing_fits",
     ),
-    "nobody else looked": (
+    "no control measurement": (
         "services.down_everywhere",
         seen(*again(named(TIMEOUT))),
         False,
@@ -236,13 +236,13 @@ TABLE = {
         False,
         "inconclusive 0.5 by services.seen_once",
     ),
-    "looked at once": (
+    "tried once": (
         "services.seen_once",
         seen(named(TIMEOUT)),
         True,
         "inconclusive 0.5 by services.seen_once",
     ),
-    "looked at twice": (
+    "tried twice": (
         "services.seen_once",
         seen(*again(named(TIMEOUT))),
         False,

@@ -7,9 +7,9 @@ from probe.judge import judge
 from probe.model import Line, Mechanism, Outcome, Record, Role, Step
 from tests.build import GOOD, HARMLESS, OTHER, SINK, VALID, dns, doh, tcp, tls
 from tests.probe.rules.check import holds, verdict_on
-from tests.probe.rules.service_looks import (
+from tests.probe.rules.service_records import (
     NAME,
-    Chain,
+    StepChain,
     again,
     asked,
     beside,
@@ -29,23 +29,23 @@ FOUR = ("93.184.216.2", "93.184.216.3", "93.184.216.4")
 UNKNOWN_LINE = Line()
 
 
-def stopped(*between: Chain, failure: Failure = TIMEOUT) -> tuple[Chain, ...]:
+def stopped(*between: StepChain, failure: Failure = TIMEOUT) -> tuple[StepChain, ...]:
     return (named(failure), *between, named(failure, try_=2), *between)
 
 
-def silent(*addresses: str, failure: Failure = TIMEOUT) -> tuple[Chain, ...]:
+def silent(*addresses: str, failure: Failure = TIMEOUT) -> tuple[StepChain, ...]:
     return (REFERENCE, *again(*(dialled(one, failure) for one in addresses)), REFERENCE)
 
 
-def answered(*addresses: str) -> tuple[Chain, ...]:
+def answered(*addresses: str) -> tuple[StepChain, ...]:
     return tuple(dialled(one) for one in addresses)
 
 
-def said(*steps: Step, role: Role = Role.TARGET) -> Chain:
+def queries(*steps: Step, role: Role = Role.TARGET) -> StepChain:
     return beside(*steps, role=role)
 
 
-ELSEWHERE = said(doh(OTHER, name=NAME), dns(OTHER, name=NAME, resolver="8.8.8.8"))
+ELSEWHERE = queries(doh(OTHER, name=NAME), dns(OTHER, name=NAME, resolver="8.8.8.8"))
 PROVES = beside(tcp(OTHER), tls(OTHER, sni=NAME), role=Role.NEUTRAL)
 ANOTHER = beside(dns(SINK, name="r.example"), role=Role.REFERENCE)
 PARKED = VALID.__class__(valid=False, anchored=True, named=False)
@@ -105,7 +105,7 @@ TABLE = {
         False,
         "inconclusive 0.4 by services.nothing_fits",
     ),
-    "another place answers": (
+    "another endpoint answers": (
         "services.stopped_here_only",
         seen(*silent(GOOD), dialled(OTHER), controls=(elsewhere(dialled(GOOD)),)),
         False,
@@ -154,13 +154,13 @@ TABLE = {
         False,
         "inconclusive 0.4 by services.nothing_fits",
     ),
-    "some places": (
+    "some endpoints": (
         "services.some_places_stopped",
         seen(*silent(GOOD), dialled(OTHER), controls=(elsewhere(dialled(GOOD)),)),
         True,
         "ok tcp.timeout 0.85 by services.answers",
     ),
-    "some places there as well": (
+    "some endpoints for the control as well": (
         "services.some_places_stopped",
         seen(*silent(GOOD), dialled(OTHER), controls=(elsewhere(dialled(GOOD, TIMEOUT)),)),
         False,
@@ -178,7 +178,7 @@ TABLE = {
         True,
         "blocked dns.nxdomain 0.8 by services.name_denied",
     ),
-    "denied to everybody": (
+    "denied by every resolver": (
         "services.name_denied",
         seen(*again(denied())),
         False,
@@ -202,7 +202,7 @@ TABLE = {
         True,
         "blocked dns.timeout 0.95 by services.name_denied",
     ),
-    "somebody else's address": (
+    "another server's address": (
         "services.name_misdirected",
         seen(*again(named(trust=PARKED)), PROVES),
         True,

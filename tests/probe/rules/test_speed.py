@@ -7,7 +7,7 @@ from probe.model import Sample, Transfer
 
 
 def test_a_quick_line_is_told_by_its_number_and_not_by_a_bound() -> None:
-    looks = [Sample(at=0.01 * n, wire=1_000_000 * n) for n in range(1, 5)]
+    samples = [Sample(at=0.01 * n, wire=1_000_000 * n) for n in range(1, 5)]
     moved = Transfer(
         address="192.0.2.1",
         port=443,
@@ -18,6 +18,6 @@ def test_a_quick_line_is_told_by_its_number_and_not_by_a_bound() -> None:
         received_bytes=4_000_000,
         ended="full",
         elapsed=0.04,
-        samples=tuple(looks),
+        samples=tuple(samples),
     )
     assert speed(moved) == pytest.approx(1e8, rel=0.01)

@@ -38,7 +38,7 @@ def seen(*between: Step, own: tuple[Step, ...] = SILENT) -> tuple[Step, ...]:
     return (dns(GOOD), *own, *between, *again(*own), *between)
 
 
-HEARD = (tcp(), tls(failure=TIMEOUT, acknowledged=True))
+ACKNOWLEDGED = (tcp(), tls(failure=TIMEOUT, acknowledged=True))
 RESET = (tcp(), tls(failure=Failure.RESET))
 REFUSED = tls(failure=ALERT, alert=40, alert_by="peer", bytes_in=7)
 
@@ -78,13 +78,13 @@ TABLE = {
     ),
     "silent, but it confirmed the hello": (
         "tls.fails_for_this_name",
-        record(*seen(*ANSWERED, own=HEARD)),
+        record(*seen(*ANSWERED, own=ACKNOWLEDGED)),
         False,
         "inconclusive 0.5 by unclear.no_control",
     ),
     "silent, confirmed the hello, and answers the control": (
         "tls.fails_for_this_name",
-        record(*seen(*ANSWERED, own=HEARD), controls=(ELSEWHERE,)),
+        record(*seen(*ANSWERED, own=ACKNOWLEDGED), controls=(ELSEWHERE,)),
         True,
         "blocked tls.timeout 0.98 by tls.fails_for_this_name",
     ),
@@ -94,7 +94,7 @@ TABLE = {
         False,
         "inconclusive 0.5 by unclear.no_control",
     ),
-    "an alert at another door of the same house": (
+    "an alert at another server of the same operator": (
         "tls.fails_for_this_name",
         record(
             *seen(harmless(tcp()), harmless(tls(trust=DEFAULT)), own=alerted("peer")),

@@ -128,7 +128,7 @@ TABLE = {
         False,
         "inconclusive 0.55 by unclear.whose_certificate",
     ),
-    "nobody else was seen to be left alone": (
+    "no other site was seen to be trusted": (
         "tls.control_sees_another_certificate",
         record(*SEEN, controls=(ELSEWHERE,), line=Line()),
         False,
@@ -217,7 +217,7 @@ TABLE = {
         True,
         "ok 0.99 by ok.proven",
     ),
-    "another door of the same house": (
+    "another server of the same operator": (
         "tls.interceptor_answers_elsewhere",
         record(dns(GOOD), *fetched(), harmless(tls()), harmless(tls(OTHER)), ELSEWHERE_NAME),
         False,

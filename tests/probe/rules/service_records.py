@@ -1,4 +1,4 @@
-"""Looks at the places of a service, as an experiment would write them down."""
+"""Records of attempts at the endpoints of a service, as an experiment would write them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ INPUT = "service:signal"
 
 
 @dataclass(frozen=True)
-class Chain:
-    """Steps that stand on each other, the last one summed up for a part."""
+class StepChain:
+    """Steps that build on each other, summed up for a part of the service."""
 
     steps: tuple[Step, ...]
     part: str
@@ -34,18 +34,18 @@ def named(
     address: str = GOOD,
     try_: int = 1,
     own_key: bool = False,
-) -> Chain:
+) -> StepChain:
     """A handshake with the service's name."""
     steps = (dns(address, name=NAME), tcp(address), tls(address, sni=NAME, failure=failure))
     shaken = steps[-1] if failure else replace(steps[-1], trust=trust)
     ended = failure or (None if trust.valid or own_key else Failure.SSL_AUTHORITY)
-    return Chain((*steps[:-1], shaken), part, ended, try_)
+    return StepChain((*steps[:-1], shaken), part, ended, try_)
 
 
-def denied(failure: Failure = Failure.DNS_NXDOMAIN, *, try_: int = 1) -> Chain:
-    """A name that leads nowhere."""
+def denied(failure: Failure = Failure.DNS_NXDOMAIN, *, try_: int = 1) -> StepChain:
+    """A name without an address."""
     silent = failure is Failure.TIMEOUT
-    return Chain(
+    return StepChain(
         (dns(name=NAME, failure=failure, rcode=0 if silent else 3),), "messages", failure, try_
     )
 
@@ -57,14 +57,14 @@ def dialled(
     port: int = 443,
     part: str = "messages",
     try_: int = 1,
-) -> Chain:
+) -> StepChain:
     """A connection alone."""
-    return Chain((tcp(address, port, failure),), part, failure, try_)
+    return StepChain((tcp(address, port, failure),), part, failure, try_)
 
 
-def asked(address: str = GOOD, failure: Failure | None = None, *, try_: int = 1) -> Chain:
-    """A question in the service's own protocol."""
-    said = Ping(
+def asked(address: str = GOOD, failure: Failure | None = None, *, try_: int = 1) -> StepChain:
+    """An exchange in the service's own protocol."""
+    exchange = Ping(
         what="mtproto",
         address=address,
         port=443,
@@ -72,7 +72,7 @@ def asked(address: str = GOOD, failure: Failure | None = None, *, try_: int = 1)
         bytes_in=0 if failure else 80,
         elapsed=0.1,
     )
-    return Chain((tcp(address), said), "messages", failure, try_)
+    return StepChain((tcp(address), exchange), "messages", failure, try_)
 
 
 def own(
@@ -81,30 +81,30 @@ def own(
     *,
     try_: int = 1,
     role: Role = Role.TARGET,
-) -> Chain:
-    """A look at a server of the volunteer's own."""
-    said = Ping(what=what, failure=failure, bytes_in=0 if failure else 92, elapsed=0.1)
-    return Chain((said,), what, failure, try_, role, summed=False)
+) -> StepChain:
+    """An attempt at a server of the volunteer's own configuration."""
+    exchange = Ping(what=what, failure=failure, bytes_in=0 if failure else 92, elapsed=0.1)
+    return StepChain((exchange,), what, failure, try_, role, summed=False)
 
 
-def beside(*steps: Step, role: Role = Role.HARMLESS) -> Chain:
-    """Steps that are no look at the service: a harmless name, a reference."""
-    return Chain(steps, "", None, role=role, summed=False)
+def beside(*steps: Step, role: Role = Role.HARMLESS) -> StepChain:
+    """Steps that do not test the service: a harmless name, a reference."""
+    return StepChain(steps, "", None, role=role, summed=False)
 
 
-def again(*chains: Chain) -> tuple[Chain, ...]:
-    """The same looks in both tries."""
+def again(*chains: StepChain) -> tuple[StepChain, ...]:
+    """The same attempts in both tries."""
     return (*chains, *(dataclasses.replace(one, try_=2) for one in chains))
 
 
-def numbered(chains: Sequence[Chain]) -> tuple[Step, ...]:
-    placed: list[Step] = []
+def numbered(chains: Sequence[StepChain]) -> tuple[Step, ...]:
+    steps: list[Step] = []
     for chain in chains:
         above: int | None = None
         for step in chain.steps:
-            number = len(placed) + 1
+            number = len(steps) + 1
             parent = above if isinstance(step, Tcp | Tls | Ping) else None
-            placed.append(
+            steps.append(
                 replace(
                     step,
                     id=number,
@@ -117,28 +117,28 @@ def numbered(chains: Sequence[Chain]) -> tuple[Step, ...]:
             above = number
         if chain.summed:
             summary = Ping(
-                id=len(placed) + 1,
+                id=len(steps) + 1,
                 what=chain.part,
                 failure=chain.failure,
                 parent=above,
                 try_=chain.try_,
-                at=float(len(placed)),
+                at=float(len(steps)),
             )
-            placed.append(summary)
-    return tuple(placed)
+            steps.append(summary)
+    return tuple(steps)
 
 
 def seen(
-    *chains: Chain,
+    *chains: StepChain,
     controls: tuple[Control, ...] = (),
     line: Line | None = None,
     experiment: str = "signal",
 ) -> Record:
-    """A record of these looks."""
+    """A record of these attempts."""
     made = record(controls=controls, line=line, experiment=experiment, url=INPUT)
     return replace(made, steps=numbered(chains))
 
 
-def elsewhere(*chains: Chain, age: float = 60.0) -> Control:
-    """What a control saw, after us unless said otherwise."""
+def elsewhere(*chains: StepChain, age: float = 60.0) -> Control:
+    """A control measurement, by default after the record."""
     return replace(build_control(age=age), steps=numbered(chains))
