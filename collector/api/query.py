@@ -60,7 +60,12 @@ async def get_measurement(request: web.Request) -> web.Response:
     row, stored = found
     verdict = msgspec.Raw(row.verdict.encode()) if row.verdict else None
     record = msgspec.Raw(export.record_line(stored)) if stored else None
-    judged = {"outcome": row.outcome, "stage": row.stage, "verdict": verdict, "ruleset": row.ruleset}
+    judged = {
+        "outcome": row.outcome,
+        "stage": row.stage,
+        "verdict": verdict,
+        "ruleset": row.ruleset,
+    }
     return answer({"record": record, "judged": judged, "authority": row.authority or None})
 
 

@@ -1,4 +1,4 @@
-"""A real collector on loopback, and probes that sign for themselves."""
+"""A real collector on loopback, and clients that sign their requests."""
 
 import base64
 import io
@@ -19,6 +19,7 @@ from collector.record_row import Judge
 from collector.serve import RunningCollector, running
 from collector.settings import LAB_LIMITS, Address, CollectorSettings
 from collector.store import keys
+from collector.store.interface import Operation, Query, Rows
 from probe import codec
 from probe.api_types import BatchReply, EnrolRequest
 from probe.failure import Failure
@@ -55,7 +56,7 @@ def now(offset: float = 0.0) -> str:
 
 
 def fine(name: str = "listed.example") -> tuple[Step, ...]:
-    """A site that simply works."""
+    """The steps of a measurement of a target that works."""
     reply = Reply(at=0.01, rcode=0, answers=(GOOD,), ttl=(60,))
     return (
         Dns(id=1, name=name, resolver="system", replies=(reply,), elapsed=0.02, limit=3.0),
@@ -88,7 +89,7 @@ def fine(name: str = "listed.example") -> tuple[Step, ...]:
 
 
 def silent(name: str = "listed.example") -> tuple[Step, ...]:
-    """TLS goes silent for this name, twice, and answers for a harmless one."""
+    """Steps in which TLS times out for this name, twice, and works for a harmless one."""
     lookup, connect, *_ = fine(name)
     quiet = Tls(
         id=3,
@@ -125,7 +126,7 @@ def record(
     mechanisms: tuple[Mechanism, ...] = (),
     **changes: Any,
 ) -> Record:
-    """One measurement; its claim is what the tests' judge believes."""
+    """One measurement; `believe` takes its verdict from the claim."""
     host = input_.split("/")[2] if "//" in input_ else "listed.example"
     made = Record(
         id=str(uuid.uuid4()),
@@ -142,8 +143,13 @@ def record(
 
 
 def believe(record: Record) -> Verdict:
-    """A judge that takes every word for it, so that tests of counting need no evidence."""
+    """A judge that returns the claimed verdict, so that tests of counting need no evidence."""
     return record.verdict or Verdict(outcome=Outcome.INCONCLUSIVE)
+
+
+def select(name: str, **params: object) -> Operation[Rows]:
+    """Run one named statement."""
+    return (yield Query(name, params))
 
 
 @dataclass
@@ -161,7 +167,7 @@ class Answer:
 
 
 class CollectorHarness:
-    """One collector, and an HTTP client that knows where it is."""
+    """One running collector, and an HTTP client for it."""
 
     def __init__(self, running_: RunningCollector, session: aiohttp.ClientSession) -> None:
         self.running = running_
@@ -182,7 +188,7 @@ class CollectorHarness:
             return Answer(reply.status, reply.headers, await reply.read())
 
     async def metrics(self) -> dict[str, float]:
-        """Every series by its text."""
+        """The value of every series by its name with labels."""
         url = self.running.metrics
         async with self._session.get(url) as reply:
             assert reply.status == 200
@@ -198,7 +204,7 @@ class CollectorHarness:
         return invite
 
     async def probe(self, role: keys.KeyRole = "probe") -> "SigningClient":
-        """A fresh key, enrolled."""
+        """A client with a new, enrolled key."""
         sender = SigningClient(self, role)
         reply = await sender.enrol(await self.invite(role))
         assert reply.status == 200, reply.body
@@ -206,7 +212,7 @@ class CollectorHarness:
 
 
 class SigningClient:
-    """Whoever has a key."""
+    """A client with a key of its own."""
 
     def __init__(self, harness: CollectorHarness, role: keys.KeyRole = "probe") -> None:
         self.harness = harness
@@ -277,10 +283,10 @@ def settings(folder: Path, **changes: Any) -> CollectorSettings:
 async def collector(
     folder: Path, *, judge: Judge = believe, **changes: Any
 ) -> AsyncIterator[CollectorHarness]:
-    """A collector that really listens, and goes when the context ends."""
+    """A collector that listens on loopback until the context ends."""
     timeout = aiohttp.ClientTimeout(total=30)
     async with (
-        running(settings(folder, **changes), judge=judge) as harness,
+        running(settings(folder, **changes), judge=judge) as serving,
         aiohttp.ClientSession(timeout=timeout) as session,
     ):
-        yield CollectorHarness(harness, session)
+        yield CollectorHarness(serving, session)

@@ -1,4 +1,4 @@
-"""The command as an operator runs it: started, told wrong things, stopped, and killed."""
+"""`qazcollector serve` as an operator runs it: wrong options, signals, limits, a full disk."""
 
 import asyncio
 import contextlib
@@ -22,22 +22,25 @@ from collector import asn
 from collector.cli import cli
 from collector.settings import Address, CollectorLimits, SettingsError, parse_address, parse_proxies
 from collector.store import queries, sqlite
-from collector.store.interface import Operation, Query, Rows, statements
+from collector.store.interface import Operation, Rows, statements
 from probe import codec
 from probe.asn_table import AsnTableError
-from tests.collector.harness import CollectorHarness, SigningClient, collector, record, settings
+from tests.collector.harness import (
+    CollectorHarness,
+    SigningClient,
+    collector,
+    record,
+    select,
+    settings,
+)
 
 ROOT = Path(__file__).parents[2]
 START = "from collector.cli import main; main()"
 
 
-def select(name: str, **params: object) -> Operation[Rows]:
-    return (yield Query(name, params))
-
-
 @contextmanager
 def started(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command, and the URL it says it is ready on."""
+    """The process of the command, and the URL of its ready line."""
     process = subprocess.Popen(
         [sys.executable, "-c", START, "serve", "--listen", "127.0.0.1:0", *options],
         cwd=ROOT,
@@ -72,7 +75,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_where_it_is_and_goes_when_told(tmp_path: Path, number: signal.Signals) -> None:
+def test_it_prints_its_url_and_stops_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     store = f"sqlite:///{tmp_path}/store.sqlite3"
     with started("--store", store, "--enrolment", "open", "--lab") as (process, url):
         with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
@@ -86,7 +89,7 @@ def test_it_says_where_it_is_and_goes_when_told(tmp_path: Path, number: signal.S
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (("serve", "--listen", "8080"), "HOST:PORT"),
         (("serve", "--listen", "127.0.0.1:99999"), "HOST:PORT"),
@@ -96,25 +99,25 @@ def test_it_says_where_it_is_and_goes_when_told(tmp_path: Path, number: signal.S
         (("serve", "--targets", "nosuchlist"), "nosuchlist"),
         (("serve", "--asn-table", "/nonexistent"), "/nonexistent"),
         (("serve", "--tls-cert", "/nonexistent"), "/nonexistent"),
-        (("serve", "--proxy", "everybody"), "everybody"),
+        (("serve", "--proxy", "anywhere"), "anywhere"),
         (("serve", "--listen", "203.0.113.77:1"), "203.0.113.77:1"),
         (("enroll", "--store", "sqlite:///"), "sqlite:///FILE"),
         (("enroll", "--uses", "0"), "--uses"),
         (("frobnicate",), "frobnicate"),
     ],
 )
-def test_what_an_operator_mistypes_is_one_line(
-    tmp_path: Path, arguments: tuple[str, ...], said: str
+def test_a_wrong_option_is_a_one_line_error(
+    tmp_path: Path, arguments: tuple[str, ...], expected: str
 ) -> None:
     store = () if "--store" in arguments else ("--store", f"sqlite:///{tmp_path}/s.sqlite3")
     done = run(*arguments, *(store if arguments[0] != "frobnicate" else ()))
     assert done.returncode == 2, done.stderr
-    assert said in done.stderr.splitlines()[-1]
+    assert expected in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
 
-def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_a_one_line_error(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("hello " * 1000)
     done = run("enroll", "--store", f"sqlite:///{tmp_path}/x")
     assert done.returncode == 2
@@ -122,23 +125,23 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
     assert f"{tmp_path}/x" in done.stderr
 
 
-def test_an_invite_is_all_that_is_printed(tmp_path: Path) -> None:
+def test_enroll_prints_only_the_invite(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/store.sqlite3"
     done = CliRunner().invoke(cli, ["enroll", "--store", store, "--role", "control", "--uses", "2"])
     assert done.exit_code == 0, done.output
     assert re.fullmatch(r"qaz1-[\w-]{20,}\n", done.stdout)
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, enrolment="token") as harness:
             assert (
                 await SigningClient(harness, "control").enrol(done.stdout.strip())
             ).status == 200
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 class Flood(threading.Thread):
-    """A probe that sends and sends, and remembers what was acknowledged."""
+    """A probe that sends without pause, and the ids that were sent and acknowledged."""
 
     def __init__(self, harness: CollectorHarness, sender: SigningClient) -> None:
         super().__init__()
@@ -162,8 +165,8 @@ class Flood(threading.Thread):
                 self.acknowledged += [one.id or "" for one in reply.records]
 
 
-def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """kill -9 in the middle of everything, and the same batches again afterwards."""
+def test_no_acknowledged_record_is_lost_by_a_kill(tmp_path: Path) -> None:
+    """kill -9 while probes send, and the same batches again afterwards."""
     options = settings(tmp_path)
     arguments = ("--store", options.store, "--enrolment", "open", "--targets", options.targets[0])
 
@@ -187,13 +190,13 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     sent = {id_ for flood in floods for id_ in flood.sent}
     assert len(acknowledged) > 20
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             every = queries.page(queries.Selection(), cursor=None, limit=10**6)
             kept = [row.id for row in await harness.service.store.read(every)]
             assert acknowledged <= set(kept) <= sent
             assert len(kept) == len(set(kept))
-            # What the counts say is what is there, before and after everything is sent again.
+            # The counts match the records, before and after everything is sent again.
             assert sum((await _totals(harness)).values()) == len(kept)
             for flood in floods:
                 flood.sender.harness = harness
@@ -202,7 +205,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
                     await flood.sender.send(*again[start : start + 500])
             assert sum((await _totals(harness)).values()) == len(sent)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 async def _totals(harness: CollectorHarness) -> dict[str, float]:
@@ -210,7 +213,7 @@ async def _totals(harness: CollectorHarness) -> dict[str, float]:
     return {n: v for n, v in shown.items() if n.startswith("qazprobe_measurements_total")}
 
 
-def test_a_full_disk_is_a_503_and_the_batch_can_come_again(
+def test_a_full_disk_is_a_503_and_the_batch_can_be_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "store.sqlite3"
@@ -220,7 +223,7 @@ def test_a_full_disk_is_a_503_and_the_batch_can_come_again(
         monkeypatch.setattr(sqlite, "statements", lambda: {**statements(), "limited": pragma})
         return select("limited")
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             sender, store = await harness.probe(), harness.service.store
             await store.write(limited(file.stat().st_size // 8192 + 2))
@@ -232,65 +235,65 @@ def test_a_full_disk_is_a_503_and_the_batch_can_come_again(
             assert (await sender.send(*big)).stored == len(big)
             assert sum((await _totals(harness)).values()) == len(big)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
     ("text", "host", "port"),
     [("127.0.0.1:80", "127.0.0.1", 80), ("[::1]:0", "::1", 0), ("a.example:443", "a.example", 443)],
 )
-def test_addresses_are_read_and_written_alike(text: str, host: str, port: int) -> None:
+def test_addresses_are_parsed_and_formatted(text: str, host: str, port: int) -> None:
     assert parse_address(text) == Address(host, port)
     assert str(Address(host, port)) == text
 
 
 @pytest.mark.parametrize("text", ["", ":", "::1:80", "x:", ":80", "h:-1", "h:٣", "h:99999"])
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_a_malformed_address_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="HOST:PORT"):
         parse_address(text)
 
 
-def test_slow_heads_and_too_many_guests_are_shown_the_door(
+def test_slow_heads_and_connections_over_the_limit_are_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from collector.throughput import connection_limit
 
     monkeypatch.setattr(connection_limit, "HEAD_SECONDS", 0.3)
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, limits=CollectorLimits(connections=3)) as harness:
             host, port = harness.url.removeprefix("http://").split(":")
-            guests = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
-            late, its = await asyncio.open_connection(host, int(port))
+            connections = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
+            late, writer = await asyncio.open_connection(host, int(port))
             with contextlib.suppress(ConnectionError):
                 assert await asyncio.wait_for(late.read(), 2) == b""
-            its.close()
-            guests[0][1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
-            assert await asyncio.wait_for(guests[0][0].read(), 2) == b""
-            for _, writer in guests:
-                writer.close()
+            writer.close()
+            connections[0][1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+            assert await asyncio.wait_for(connections[0][0].read(), 2) == b""
+            for _, each in connections:
+                each.close()
             await asyncio.sleep(0.05)
             assert (await harness.ask("GET", "/healthz")).status == 200
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_the_asker_is_looked_up_and_forgotten(tmp_path: Path) -> None:
+def test_a_clients_address_is_looked_up_and_not_stored(tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("127.0.0.0/8,9198,KZ\n198.51.100.0/24,64500,NL\n")
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, asn_table=table) as harness:
             reply = (await harness.ask("GET", "/v1/vantage")).data
             assert (reply["country"], reply["asn"]) == ("KZ", 9198)
             assert reply["network"] == "JSC Kazakhtelecom"
-            # Nobody is believed who says that he comes from elsewhere,
+            # X-Forwarded-For is ignored,
             elsewhere = {"X-Forwarded-For": "203.0.113.1, 198.51.100.7"}
             reply = (await harness.ask("GET", "/v1/vantage", headers=elsewhere)).data
             assert reply["asn"] == 9198
         proxies = parse_proxies(["127.0.0.1"])
         async with collector(tmp_path, asn_table=table, proxies=proxies) as harness:
-            # except our own proxy, and only for the last hop.
+            # unless a trusted proxy sets it, and then only its last hop counts.
             reply = (await harness.ask("GET", "/v1/vantage", headers=elsewhere)).data
             assert reply["asn"] == 64500
             sender = await harness.probe()
@@ -298,7 +301,7 @@ def test_the_asker_is_looked_up_and_forgotten(tmp_path: Path) -> None:
             await harness.ask("POST", "/v1/measurements", b"", headers)
             await sender.send(record())
 
-    asyncio.run(story())
+    asyncio.run(scenario())
     for path in tmp_path.glob("store.sqlite3*"):
         assert b"198.51.100" not in path.read_bytes()
         assert b"127.0.0.1" not in path.read_bytes()
@@ -329,8 +332,8 @@ def test_a_table_says_whose_an_address_is(tmp_path: Path) -> None:
         asn.load(tmp_path / "bad")
 
 
-def test_a_list_is_given_once(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_an_unchanged_target_list_is_a_304(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             first = await harness.ask("GET", "/v1/targets?name=targets")
             assert first.body.decode().splitlines()[1].startswith("https://listed.example/,NEWS")
@@ -340,13 +343,13 @@ def test_a_list_is_given_once(tmp_path: Path) -> None:
             assert (await harness.ask("GET", "/v1/targets")).body == first.body
             assert (await harness.ask("GET", "/v1/targets?list=nosuch")).status == 404
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_network_is_limited_and_loopback_is_not(tmp_path: Path) -> None:
+def test_a_network_is_rate_limited_and_loopback_is_not(tmp_path: Path) -> None:
     limits = CollectorLimits(network_burst=2, network_rate=0.01)
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, limits=limits) as harness:
             for _ in range(5):
                 assert (await harness.ask("GET", "/v1/service")).status == 200
@@ -362,4 +365,4 @@ def test_a_network_is_limited_and_loopback_is_not(tmp_path: Path) -> None:
             assert await status("198.51.101.1") == 200
             assert await status(hops[0], "/healthz") == 200
 
-    asyncio.run(story())
+    asyncio.run(scenario())

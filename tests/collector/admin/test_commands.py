@@ -1,4 +1,4 @@
-"""The operator's other commands, on a store that a collector has filled."""
+"""The operator's commands besides serve and enroll, on a filled store."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,9 @@ from collector.admin.rejudge import rejudge
 from collector.admin.retention import retire
 from collector.cli import cli
 from collector.store import Store, queries
-from collector.store.interface import Operation, Query, Rows
 from probe import codec
 from probe.model import Mechanism, Outcome, Record, Vantage, Verdict
-from tests.collector.harness import LISTED, believe, collector, now, record, settings
-
-
-def select(name: str, **params: object) -> Operation[Rows]:
-    return (yield Query(name, params))
+from tests.collector.harness import LISTED, believe, collector, now, record, select, settings
 
 
 def command(folder: Path, *arguments: str) -> Result:
@@ -30,38 +25,38 @@ def command(folder: Path, *arguments: str) -> Result:
 
 
 def fill(folder: Path, *records: Record) -> dict[str, float]:
-    async def story() -> dict[str, float]:
+    async def scenario() -> dict[str, float]:
         async with collector(folder) as harness:
             await (await harness.probe()).send(*records)
             return counted(await harness.metrics())
 
-    return asyncio.run(story())
+    return asyncio.run(scenario())
 
 
 def shown(folder: Path) -> dict[str, float]:
-    async def story() -> dict[str, float]:
+    async def scenario() -> dict[str, float]:
         async with collector(folder) as harness:
             return counted(await harness.metrics())
 
-    return asyncio.run(story())
+    return asyncio.run(scenario())
 
 
 def counted(series: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in series.items() if name.startswith("qazprobe_")}
 
 
-def test_tomorrows_rules_judge_todays_records(tmp_path: Path) -> None:
+def test_stored_records_are_judged_again_by_other_rules(tmp_path: Path) -> None:
     def stricter(judged: Record) -> Verdict:
         verdict = believe(judged)
         if verdict.outcome is Outcome.OK and judged.control:
             return Verdict(outcome=Outcome.BLOCKED, mechanisms=(Mechanism.TLS_RESET,))
         return verdict
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             probe, control = await harness.probe(), await harness.probe("control")
             await probe.send(record(), record(), record("https://other.example/"))
-            # A control that comes later is evidence all the same.
+            # An observation that arrives later is evidence too.
             late = record(vantage=Vantage(role="control"), started_at=now(-60))
             await control.send(late)
             store = harness.service.store
@@ -77,16 +72,16 @@ def test_tomorrows_rules_judge_todays_records(tmp_path: Path) -> None:
             assert series[f'qazprobe_target_outcome{{{target},outcome="blocked"}}'] == 1
             votes = await store.read(select("votes_since", since=0.0))
             assert [row[4] for row in votes] == ["blocked"]
-            # Once is enough.
+            # A second time changes nothing.
             again = await rejudge(store, stricter, since=0.0, now=2e9)
             assert again.changed == 0
-            # And back: counts are what they were.
+            # With the first rules the counts are the same as before.
             assert (await rejudge(store, believe, since=0.0, now=2e9)).changed == 2
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_exported_and_imported_again_it_says_the_same(tmp_path: Path) -> None:
+def test_an_exported_and_imported_store_has_the_same_metrics(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
     new.mkdir()
@@ -100,7 +95,7 @@ def test_exported_and_imported_again_it_says_the_same(tmp_path: Path) -> None:
     done = command(new, "import", str(file), *targets)
     assert done.output == f"{file}: 0 stored, 2 were there\n"
     after = shown(new)
-    # Whoever imports vouches for records, not for a probe being alive.
+    # Imported records do not make a probe active.
     alive = {name for name in before if "probes_active" in name}
     assert set(before) - alive >= set(after) - alive
     rows = command(new, "export", "--format", "csv").output.splitlines()
@@ -118,14 +113,14 @@ def test_a_bad_line_is_named_and_the_rest_imported(tmp_path: Path) -> None:
     assert f"{file}: 1 stored" in done.output
 
 
-def test_old_evidence_goes_then_old_records_and_counts_stay(tmp_path: Path) -> None:
+def test_retention_drops_evidence_then_records_and_keeps_counts(tmp_path: Path) -> None:
     day = 86400.0
 
     async def kept(store: Store) -> list[int]:
         rows = await store.read(select("count_all"))
         return list(rows[0][:2])
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             old = record(started_at=now(-100 * day), certs={})
@@ -139,18 +134,18 @@ def test_old_evidence_goes_then_old_records_and_counts_stay(tmp_path: Path) -> N
             assert await kept(store) == [2, 1]
             after = await harness.metrics()
             assert sum(v for n, v in after.items() if "ments_total" in n) == before == 3
-            # Without its evidence a record is still listed, and its page says so.
+            # A record without evidence is still listed.
             page = await store.read(queries.page(queries.Selection(), cursor=None, limit=9))
             reply = await harness.ask("GET", f"/v1/measurements/{page[-1].id}")
             assert (reply.status, reply.data["record"]) == (200, None)
             assert len((await harness.ask("GET", "/v1/export")).body.splitlines()) == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())
     done = command(tmp_path, "retention", "--days", "30")
     assert done.output == "1 records dropped, the evidence of 0 others\n"
 
 
-def test_the_doctor_sees_what_is_well_and_what_is_not(tmp_path: Path) -> None:
+def test_doctor_reports_passed_and_failed_checks(tmp_path: Path) -> None:
     fill(tmp_path, record())
     done = command(tmp_path, "doctor")
     assert done.exit_code == 0, done.output
@@ -164,7 +159,7 @@ def test_the_doctor_sees_what_is_well_and_what_is_not(tmp_path: Path) -> None:
     assert "BAD  counts" in done.output
 
 
-def test_a_table_is_made_from_text(tmp_path: Path) -> None:
+def test_an_asn_table_is_made_from_text(tmp_path: Path) -> None:
     source, target = tmp_path / "ip2asn.tsv", tmp_path / "table"
     source.write_text("2.132.0.0\t2.135.255.255\t9198\tKZ\tKAZTELECOM\n")
     done = CliRunner().invoke(cli, ["asn-table", str(source), str(target)])
@@ -173,13 +168,13 @@ def test_a_table_is_made_from_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_store_that_may_not_be_written_is_said_to_be(tmp_path: Path) -> None:
+def test_doctor_fails_on_a_read_only_store(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     done = command(tmp_path, "doctor")
     assert done.exit_code != 0
 
 
-def test_records_survive_in_the_order_they_came(tmp_path: Path) -> None:
+def test_records_are_exported_in_the_order_of_arrival(tmp_path: Path) -> None:
     sent = [record(LISTED) for _ in range(3)]
     fill(tmp_path, *sent)
     output = command(tmp_path, "export").stdout_bytes.splitlines()

@@ -1,40 +1,35 @@
-"""How keys come, say that they are alive, and go."""
+"""Enrolment and erasure of keys."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
 
-from collector.store.interface import Operation, Query, Rows
 from collector.store.keys import erase
 from probe import codec
 from probe.api_types import EnrolReply
 from probe.model import Mechanism, Outcome
-from tests.collector.harness import SigningClient, collector, record
+from tests.collector.harness import SigningClient, collector, record, select
 
 
-def select(name: str, **params: object) -> Operation[Rows]:
-    return (yield Query(name, params))
-
-
-def test_an_open_collector_takes_any_probe_but_no_control(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_an_open_collector_enrols_any_probe_but_no_control(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             probe = SigningClient(harness)
             reply = (await probe.enrol()).read(EnrolReply)
             assert reply.key_id == probe.key_id
             assert reply.collector_id == harness.service.store.collector_id
-            # A left-over invite is no reason to turn a probe away.
+            # An unknown invite does not matter where none is needed.
             assert (await SigningClient(harness).enrol("qaz1-old")).status == 200
             refused = await SigningClient(harness, "control").enrol()
             assert refused.status == 403
             assert "invite" in refused.data["error"]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_token_collector_wants_an_invite_for_the_role(tmp_path: Path) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, enrolment="token") as harness:
             invite = await harness.invite("probe", uses=2)
             assert (await SigningClient(harness).enrol()).status == 403
@@ -52,11 +47,11 @@ def test_a_token_collector_wants_an_invite_for_the_role(tmp_path: Path) -> None:
             expired = await SigningClient(harness).enrol(await harness.invite("probe", days=-1))
             assert "expired" in expired.data["error"]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_closed_collector_still_knows_its_own(tmp_path: Path) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, enrolment="open") as harness:
             sender = await harness.probe()
         async with collector(tmp_path, enrolment="closed") as harness:
@@ -65,11 +60,11 @@ def test_a_closed_collector_still_knows_its_own(tmp_path: Path) -> None:
             assert (await sender.enrol()).status == 200
             assert (await sender.send(record())).stored == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_only_who_has_the_key_may_enrol_it(tmp_path: Path) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             thief = SigningClient(harness)
             assert (await thief.enrol(proof=b"\x00" * 64)).status == 401
@@ -79,23 +74,23 @@ def test_only_who_has_the_key_may_enrol_it(tmp_path: Path) -> None:
                 assert (await harness.ask("POST", "/v1/enroll", body)).status == 400
             assert (await harness.ask("POST", "/v1/enroll", b" " * 70_000)).status == 413
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_key_keeps_its_role(tmp_path: Path) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             sender.role = "control"
             assert (await sender.enrol(await harness.invite("control"))).status == 409
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_who_leaves_takes_everything_along(tmp_path: Path) -> None:
+def test_erasing_a_key_erases_its_records_and_counts(tmp_path: Path) -> None:
     bad = {"outcome": Outcome.BLOCKED, "mechanisms": (Mechanism.TLS_RESET,)}
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             stays, leaves = await harness.probe(), await harness.probe()
             await stays.send(record(), record(certs={}))
@@ -108,36 +103,36 @@ def test_who_leaves_takes_everything_along(tmp_path: Path) -> None:
             for name, count in (("count_all", 2), ("key_count", 1)):
                 rows = await harness.service.store.read(select(name))
                 assert rows[0][0 if name == "count_all" else 1] == count
-            # The key is not known any more, and may come back as new.
+            # The key is unknown now, and may enrol again.
             assert (await leaves.ask("DELETE", "/v1/probes/me")).status == 401
             assert (await leaves.enrol()).status == 200
             assert (await leaves.ask("DELETE", "/v1/probes/me")).data == {"erased": 0}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def _counts(shown: dict[str, float]) -> dict[str, float]:
-    """What was counted; sums of seconds only as exact as floats are."""
+    """The values of the large families, rounded because sums of floats are inexact."""
     return {name: round(n, 6) for name, n in shown.items() if name.startswith("qazprobe_")}
 
 
 @pytest.mark.parametrize("invite", ["qaz1-secret", "☃" * 10])
-def test_the_store_cannot_give_invites_away(tmp_path: Path, invite: str) -> None:
-    async def story() -> str:
+def test_the_store_contains_no_invites(tmp_path: Path, invite: str) -> None:
+    async def scenario() -> str:
         async with collector(tmp_path) as harness:
             made = await harness.invite("probe")
             await SigningClient(harness).enrol(invite)
             return made
 
-    made = asyncio.run(story())
+    made = asyncio.run(scenario())
     kept = b"".join(path.read_bytes() for path in tmp_path.glob("store.sqlite3*"))
     assert made.encode() not in kept
 
 
-def test_nothing_comes_in_behind_who_has_left(tmp_path: Path) -> None:
-    """The key is still remembered by the process; the store knows better."""
+def test_no_record_is_stored_after_an_erasure(tmp_path: Path) -> None:
+    """The process still has the key in its cache, the store does not."""
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             await sender.send(record())
@@ -146,4 +141,4 @@ def test_nothing_comes_in_behind_who_has_left(tmp_path: Path) -> None:
             assert reply.status == 401
             assert (await harness.service.store.read(select("count_all")))[0][0] == 0
 
-    asyncio.run(story())
+    asyncio.run(scenario())

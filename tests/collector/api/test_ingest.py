@@ -1,4 +1,4 @@
-"""POST /v1/measurements on a real server: real signatures, and everything that can be wrong."""
+"""POST /v1/measurements on a real server, with real signatures and all kinds of faults."""
 
 import asyncio
 import base64
@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from collector.store import queries
-from collector.store.interface import Operation, Query, Rows, StoreUnavailable
+from collector.store.interface import StoreUnavailable
 from probe import codec
 from probe.judge import judge as real_judge
 from probe.model import Mechanism, Outcome, Record, Verdict
@@ -26,16 +26,13 @@ from tests.collector.harness import (
     collector,
     now,
     record,
+    select,
     silent,
 )
 
 
-def select(name: str, **params: object) -> Operation[Rows]:
-    return (yield Query(name, params))
-
-
-def test_a_record_is_stored_once_however_often_it_is_sent(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_a_record_is_stored_once_when_sent_repeatedly(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             one, two = record(), record()
@@ -47,10 +44,10 @@ def test_a_record_is_stored_once_however_often_it_is_sent(tmp_path: Path) -> Non
         assert [r.status for r in twice.records] == ["stored", "duplicate"]
         assert [r.id for r in again.records] == [two.id, one.id]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_bad_record_costs_only_itself(tmp_path: Path) -> None:
+def test_a_bad_record_is_rejected_alone(tmp_path: Path) -> None:
     good, lab = record(), record(lab=True)
     later, first = record(started_at="yesterday"), record(id="1")
     lines = [
@@ -72,7 +69,7 @@ def test_a_bad_record_costs_only_itself(tmp_path: Path) -> None:
         codec.encode(record(input_="service:<b>")),
     ]
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             reply = await sender.post(codec.pack(lines))
@@ -85,10 +82,10 @@ def test_a_bad_record_costs_only_itself(tmp_path: Path) -> None:
         assert not any("\n" in (a.get("reason") or "") for a in answers)
         assert "--lab" in answers[3]["reason"]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-Spoil = Callable[[SigningClient, bytes], Awaitable[Answer]]
+Fault = Callable[[SigningClient, bytes], Awaitable[Answer]]
 
 
 async def _unsigned(sender: SigningClient, batch: bytes) -> Answer:
@@ -107,7 +104,7 @@ async def _other_path(sender: SigningClient, batch: bytes) -> Answer:
     return await sender.harness.ask("POST", "/v1/measurements", batch, headers)
 
 
-async def _stranger(sender: SigningClient, batch: bytes) -> Answer:
+async def _unknown_key(sender: SigningClient, batch: bytes) -> Answer:
     return await SigningClient(sender.harness).post(batch)
 
 
@@ -166,12 +163,12 @@ async def _too_many(sender: SigningClient, batch: bytes) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "status"),
+    ("fault", "status"),
     [
         (_unsigned, 401),
         (_altered, 401),
         (_other_path, 401),
-        (_stranger, 401),
+        (_unknown_key, 401),
         (_late, 401),
         (_garbled, 401),
         (_wrong_type, 415),
@@ -185,60 +182,66 @@ async def _too_many(sender: SigningClient, batch: bytes) -> Answer:
         (_too_many, 413),
     ],
 )
-def test_what_is_wrong_with_a_batch_is_said_and_nothing_is_kept(
-    tmp_path: Path, spoil: Spoil, status: int
+def test_a_faulty_batch_is_refused_with_a_reason_and_not_stored(
+    tmp_path: Path, fault: Fault, status: int
 ) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
-            reply = await spoil(sender, codec.pack([codec.encode(record())]))
+            reply = await fault(sender, codec.pack([codec.encode(record())]))
             assert reply.status == status, reply.body
             if status != 200:
                 assert len(reply.data["error"]) > 10
             rows = await harness.service.store.read(select("count_all"))
             assert rows[0][0] == 0
-            # And the collector is as well as before.
+            # The collector still works.
             assert (await sender.send(record())).stored == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_the_collector_judges_for_itself(tmp_path: Path) -> None:
-    lie = record(steps=silent(), outcome=Outcome.OK)
+def test_the_collector_does_not_use_the_claimed_verdict(tmp_path: Path) -> None:
+    wrong = record(steps=silent(), outcome=Outcome.OK)
 
-    async def story() -> tuple[object, ...]:
+    async def scenario() -> tuple[object, ...]:
         async with collector(tmp_path, judge=real_judge) as harness:
             sender = await harness.probe()
-            assert (await sender.send(lie)).stored == 1
+            assert (await sender.send(wrong)).stored == 1
             page = await harness.service.store.read(select("totals"))
             return tuple(page[0])
 
-    experiment, outcome, country, asn, n = asyncio.run(story())
-    assert real_judge(lie).outcome is not Outcome.OK
-    assert (experiment, outcome, country, asn, n) == ("web", real_judge(lie).outcome, "KZ", 9198, 1)
+    experiment, outcome, country, asn, n = asyncio.run(scenario())
+    assert real_judge(wrong).outcome is not Outcome.OK
+    assert (experiment, outcome, country, asn, n) == (
+        "web",
+        real_judge(wrong).outcome,
+        "KZ",
+        9198,
+        1,
+    )
 
 
-def test_a_bug_in_a_rule_costs_no_evidence(
+def test_a_record_is_stored_despite_a_bug_in_a_rule(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(_record: Record) -> Verdict:
         raise ZeroDivisionError
 
-    async def story() -> dict[str, float]:
+    async def scenario() -> dict[str, float]:
         async with collector(tmp_path, judge=broken) as harness:
             assert (await (await harness.probe()).send(record())).stored == 1
             return await harness.metrics()
 
-    shown = asyncio.run(story())
+    shown = asyncio.run(scenario())
     assert shown["qazcollector_judge_errors_total"] == 1
     assert "ZeroDivisionError" in caplog.text
     assert "127.0.0.1" not in caplog.text
 
 
-def test_roles_are_kept_apart(tmp_path: Path) -> None:
+def test_the_role_of_a_record_must_be_that_of_the_key(tmp_path: Path) -> None:
     as_control = record(vantage=msgspec.structs.replace(record().vantage, role="control"))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             probe, control = await harness.probe(), await harness.probe("control")
             assert (await probe.send(as_control)).rejected == 1
@@ -247,24 +250,24 @@ def test_roles_are_kept_apart(tmp_path: Path) -> None:
             shown = await harness.metrics()
         assert not [name for name in shown if name.startswith("qazprobe_")]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_lab_takes_lab_records(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_a_lab_accepts_lab_records(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, lab=True) as harness:
             assert (await (await harness.probe()).send(record(lab=True))).stored == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_certificates_are_stored_once_and_only_as_what_they_are(tmp_path: Path) -> None:
+def test_certificates_are_stored_once_and_only_with_a_correct_hash(tmp_path: Path) -> None:
     der = b"forged certificate"
     sha256 = hashlib.sha256(der).hexdigest()
     certs = {sha256: base64.b64encode(der).decode(), "0" * 64: "AAAA", "x": "not base64"}
     records = [record(certs=certs) for _ in range(3)]
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             await (await harness.probe()).send(*records)
             store = harness.service.store
@@ -276,7 +279,7 @@ def test_certificates_are_stored_once_and_only_as_what_they_are(tmp_path: Path) 
         assert kept == {sha256: der}
         assert msgspec.json.decode(raw, type=Record).certs == {}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_interference_is_confirmed_by_another_run(tmp_path: Path) -> None:
@@ -286,7 +289,7 @@ def test_interference_is_confirmed_by_another_run(tmp_path: Path) -> None:
 
     runs = [f"00000000-0000-7000-8000-00000000000{n}" for n in range(2)]
 
-    async def story() -> list[str]:
+    async def scenario() -> list[str]:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             stages = []
@@ -296,15 +299,15 @@ def test_interference_is_confirmed_by_another_run(tmp_path: Path) -> None:
                 stages.append(rows[0][5])
             return stages
 
-    assert asyncio.run(story()) == ["suspected", "suspected", "confirmed"]
+    assert asyncio.run(scenario()) == ["suspected", "suspected", "confirmed"]
 
 
-def test_limits_are_told_with_when_to_come_back(tmp_path: Path) -> None:
+def test_a_rate_limit_has_a_retry_after(tmp_path: Path) -> None:
     from collector.settings import CollectorLimits
 
     limits = CollectorLimits(key_burst=2, key_rate=0.01)
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, limits=limits) as harness:
             sender = await harness.probe()
             batch = codec.pack([codec.encode(record())])
@@ -312,11 +315,11 @@ def test_limits_are_told_with_when_to_come_back(tmp_path: Path) -> None:
         assert [reply.status for reply in replies] == [200, 200, 429]
         assert int(replies[2].headers["Retry-After"]) > 10
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_nothing_of_an_unlisted_target_becomes_a_label(tmp_path: Path) -> None:
-    async def story() -> CollectorHarness:
+def test_an_unlisted_target_never_becomes_a_label(tmp_path: Path) -> None:
+    async def scenario() -> CollectorHarness:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             odd = record(UNLISTED, category='EV"IL')
@@ -328,37 +331,37 @@ def test_nothing_of_an_unlisted_target_becomes_a_label(tmp_path: Path) -> None:
             assert 'target="listed.example",category="NEWS"' in text
             return harness
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_no_probe_makes_up_an_experiment_for_a_label(tmp_path: Path) -> None:
-    async def story() -> list[str]:
+def test_an_unknown_experiment_never_becomes_a_label(tmp_path: Path) -> None:
+    async def scenario() -> list[str]:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             await sender.send(record(), *(record(experiment=f"new{n}") for n in range(3)))
             shown = await harness.metrics()
             return [f"{name} {value}" for name, value in shown.items() if "ments_total{" in name]
 
-    told = asyncio.run(story())
-    assert len(told) == 2
-    assert any('experiment="other"' in line and line.endswith(" 3.0") for line in told)
+    series = asyncio.run(scenario())
+    assert len(series) == 2
+    assert any('experiment="other"' in line and line.endswith(" 3.0") for line in series)
 
 
-def test_a_store_that_takes_nothing_is_not_ready(tmp_path: Path) -> None:
+def test_a_collector_whose_store_refuses_writes_is_not_ready(tmp_path: Path) -> None:
     async def refuse(*_: object) -> None:
         raise StoreUnavailable("store: database or disk is full")
 
-    async def story() -> list[int]:
+    async def scenario() -> list[int]:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             batch = codec.pack([codec.encode(record())])
             seen = [(await harness.ask("GET", "/readyz")).status]
-            took, harness.service.store.write = harness.service.store.write, refuse  # type: ignore[method-assign, assignment]
+            write, harness.service.store.write = harness.service.store.write, refuse  # type: ignore[method-assign, assignment]
             seen.append((await sender.post(batch)).status)
             seen.append((await harness.ask("GET", "/readyz")).status)
-            harness.service.store.write = took  # type: ignore[method-assign]
+            harness.service.store.write = write  # type: ignore[method-assign]
             seen.append((await sender.post(batch)).status)
             seen.append((await harness.ask("GET", "/readyz")).status)
         return seen
 
-    assert asyncio.run(story()) == [200, 503, 503, 200, 200]
+    assert asyncio.run(scenario()) == [200, 503, 503, 200, 200]

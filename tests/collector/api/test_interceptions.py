@@ -1,4 +1,4 @@
-"""The table of interceptions: what it is made of, what it says, and what it does not believe."""
+"""The table of interceptions, and the stored certificates behind it."""
 
 import asyncio
 import base64
@@ -44,7 +44,7 @@ FORGED = Trust(
 
 
 @cache
-def world() -> Pki:
+def lab_pki() -> Pki:
     return Pki(datetime(2026, 11, 1, tzinfo=UTC))
 
 
@@ -55,8 +55,8 @@ def ders(served: ServerCertificate) -> tuple[bytes, ...]:
 
 @cache
 def forged_for(name: str) -> tuple[bytes, ...]:
-    """A leaf and the intermediate above it, as the family of 2021 serves them."""
-    lab = world()
+    """A leaf and the intermediate above it, like those of the interception of 2021."""
+    lab = lab_pki()
     true = x509.load_der_x509_certificate(ders(lab.serve("trusted", (name,)))[0])
     return ders(pki.forge_2021(lab.interceptor_2021, true))
 
@@ -76,15 +76,15 @@ def intercepted(input_: str = LISTED, *, trust: Trust = FORGED, **changes: objec
     return change(made, **changes)
 
 
-def test_the_table_says_who_forged_what_for_whom_where_and_when(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_the_table_has_authority_names_networks_and_times(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             first, second = await harness.probe(), await harness.probe()
             await first.send(intercepted(started_at=now(-7200)))
             await second.send(
                 intercepted(OTHER), intercepted(vantage=change(KZ, asn=29355, network="Kcell"))
             )
-            await first.send(record())  # what simply works is in no table
+            await first.send(record())  # not intercepted, so not in the table
             (line,) = (await harness.ask("GET", "/v1/interceptions")).data["interceptions"]
             assert (line["authority"], line["proof"]) == ("kz.isca", "claimed")
             assert line["intermediate"]["sha256"] == digests(forged_for("listed.example"))[1]
@@ -104,14 +104,14 @@ def test_the_table_says_who_forged_what_for_whom_where_and_when(tmp_path: Path) 
                 "CN=other.example",
             }
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_the_table_can_be_narrowed(tmp_path: Path) -> None:
+def test_the_table_can_be_filtered(tmp_path: Path) -> None:
     async def found(harness: CollectorHarness, query: str) -> int:
         return len((await harness.ask("GET", f"/v1/interceptions?{query}")).data["interceptions"])
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             await (await harness.probe()).send(intercepted())
             assert await found(harness, "country=kz&asn=AS9198&target=listed.example") == 1
@@ -122,11 +122,11 @@ def test_the_table_can_be_narrowed(tmp_path: Path) -> None:
             for wrong in ("by=name", "format=xml", "min_probes=x"):
                 assert (await harness.ask("GET", f"/v1/interceptions?{wrong}")).status == 400
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_the_same_as_a_file_for_a_spreadsheet(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_the_table_as_csv(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             await (await harness.probe()).send(intercepted())
             export = await harness.ask("GET", "/v1/export/interceptions")
@@ -142,11 +142,11 @@ def test_the_same_as_a_file_for_a_spreadsheet(tmp_path: Path) -> None:
             leaves = await harness.ask("GET", "/v1/export/interceptions?by=leaf&format=json")
             assert leaves.data["interceptions"][0]["leaf"]["pem"]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_certificates_can_be_had_by_their_hash(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_certificates_are_served_by_their_hash(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             await (await harness.probe()).send(intercepted(), intercepted())
             for der in forged_for("listed.example"):
@@ -158,23 +158,23 @@ def test_certificates_can_be_had_by_their_hash(tmp_path: Path) -> None:
             for wrong in ("0" * 64 + ".pem", "nonsense.pem", "0" * 64, "%2e%2e%2fsecret"):
                 assert (await harness.ask("GET", f"/v1/certificates/{wrong}")).status == 404
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_claim_about_an_authority_is_not_believed(tmp_path: Path) -> None:
-    boast = Authority(id="kz.qaznet.2016", kind="interception", proof="verified")
+def test_a_claimed_authority_is_not_used(tmp_path: Path) -> None:
+    claim = Authority(id="kz.qaznet.2016", kind="interception", proof="verified")
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
-            await (await harness.probe()).send(intercepted(trust=change(FORGED, authority=boast)))
+            await (await harness.probe()).send(intercepted(trust=change(FORGED, authority=claim)))
             (line,) = (await harness.ask("GET", "/v1/interceptions")).data["interceptions"]
             assert (line["authority"], line["proof"]) == ("kz.isca", "claimed")
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.skipif(
-    not SHARED.is_dir(), reason="the certificates of the real authorities are apart"
+    not SHARED.is_dir(), reason="the certificates of the real authorities are not in the repository"
 )
 def test_a_known_root_in_a_chain_is_recognised_by_its_key() -> None:
     root = x509.load_pem_x509_certificate((SHARED / "qaznet_root_2016.pem").read_bytes())
@@ -187,23 +187,23 @@ def test_a_known_root_in_a_chain_is_recognised_by_its_key() -> None:
     assert line.intermediate.sha1 == "5811835eefaa2028835ab955da6829bf043a756d"
 
 
-def test_what_was_not_kept_or_cannot_be_read_is_still_a_line() -> None:
+def test_missing_and_unreadable_certificates_still_make_rows() -> None:
     leaf = forged_for("listed.example")[0]
     name = hashlib.sha256(leaf).hexdigest()
     alone = InterceptedLeaf(name, "", "listed.example", "KZ", 9198, "", "key", 1.0, 2.0, 1)
-    gone = replace_seen(alone, leaf="1" * 64, above="2" * 64)
-    broken = replace_seen(alone, leaf="3" * 64)
+    gone = changed(alone, leaf="1" * 64, above="2" * 64)
+    broken = changed(alone, leaf="3" * 64)
     found = summarise([alone, gone, broken], {name: leaf, "3" * 64: b"junk"}, by_leaf=False)
     assert {line.intermediate.subject for line in found} == {None, "", "CN=ISCA node 4,O=ISCA,C=KZ"}
     assert {line.intermediate.sha256 for line in found} == {None, "2" * 64}
     assert [line.leaf_days for line in found if line.intermediate.sha256] == [None]
 
 
-def replace_seen(seen: InterceptedLeaf, **changes: str) -> InterceptedLeaf:
+def changed(seen: InterceptedLeaf, **changes: str) -> InterceptedLeaf:
     return seen._replace(**changes)  # type: ignore[arg-type]
 
 
-def test_which_chains_are_kept() -> None:
+def test_which_chains_are_stored() -> None:
     def of(*steps: Tls) -> tuple[UntrustedChain, ...]:
         return chains(record(LISTED, steps))
 
@@ -225,10 +225,10 @@ def test_which_chains_are_kept() -> None:
     assert {len(one.digests) for one in kept} == {6}
 
 
-def test_forged_certificates_outlive_the_evidence_and_go_with_the_record(tmp_path: Path) -> None:
+def test_certificates_of_untrusted_chains_are_kept_as_long_as_the_record(tmp_path: Path) -> None:
     sha256 = digests(forged_for("listed.example"))[0]
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             await (await harness.probe()).send(intercepted())
             store, later = harness.service.store, datetime.now(UTC) + timedelta(days=1)
@@ -240,13 +240,13 @@ def test_forged_certificates_outlive_the_evidence_and_go_with_the_record(tmp_pat
             assert (await harness.ask("GET", f"/v1/certificates/{sha256}.pem")).status == 404
             assert (await harness.ask("GET", "/v1/interceptions")).data["interceptions"] == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_what_a_volunteer_takes_back_is_gone_from_the_table(tmp_path: Path) -> None:
+def test_erased_records_are_removed_from_the_table(tmp_path: Path) -> None:
     sha256 = digests(forged_for("listed.example"))[0]
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             stays, goes = await harness.probe(), await harness.probe()
             await stays.send(intercepted())
@@ -258,4 +258,4 @@ def test_what_a_volunteer_takes_back_is_gone_from_the_table(tmp_path: Path) -> N
             await stays.ask("DELETE", "/v1/probes/me")
             assert (await harness.ask("GET", f"/v1/certificates/{sha256}.pem")).status == 404
 
-    asyncio.run(story())
+    asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""The read side, as a researcher and a browser meet it."""
+"""The endpoints for readers: records, verdicts, events, exports and the page."""
 
 import asyncio
 import base64
@@ -48,8 +48,8 @@ def flat(found: list[list[str]]) -> list[str]:
     return [id_ for page in found for id_ in page]
 
 
-def test_pages_hold_each_record_once(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_pages_have_each_record_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             sent = [record() for _ in range(25)]
@@ -62,11 +62,11 @@ def test_pages_hold_each_record_once(tmp_path: Path) -> None:
             oldest = await pages(harness, "limit=10&order=oldest")
             assert flat(oldest) == ids
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_filters_select_what_they_say(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_filters(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             one, two = blocked(), record(OTHER, started_at=now(-86400 * 2))
@@ -90,7 +90,7 @@ def test_filters_select_what_they_say(tmp_path: Path) -> None:
             assert (shown["claim"], shown["target"]) == ("blocked", "listed.example")
             assert "key_id" not in shown
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -107,18 +107,18 @@ def test_filters_select_what_they_say(tmp_path: Path) -> None:
         "/v1/export?format=xls",
     ],
 )
-def test_what_cannot_be_asked_is_said(tmp_path: Path, path: str) -> None:
-    async def story() -> None:
+def test_an_invalid_parameter_is_a_400(tmp_path: Path, path: str) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             reply = await harness.ask("GET", path)
             assert reply.status == 400
             assert "expected" in reply.data["error"]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_record_comes_back_as_it_was_sent(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_a_record_is_returned_as_it_was_sent(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             sent = blocked(certs=CERTS)
             await (await harness.probe()).send(sent)
@@ -128,11 +128,11 @@ def test_a_record_comes_back_as_it_was_sent(tmp_path: Path) -> None:
             assert msgspec.json.decode(data["judged"])["outcome"] == "blocked"
             assert (await harness.ask("GET", "/v1/measurements/nosuch")).status == 404
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_verdicts_and_events_say_what_the_quorum_says(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_verdicts_and_events_follow_the_quorum(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, quorum=2) as harness:
             first, second, third = [await harness.probe() for _ in range(3)]
             await first.send(blocked(started_at=now(-7200)))
@@ -148,7 +148,7 @@ def test_verdicts_and_events_say_what_the_quorum_says(tmp_path: Path) -> None:
             assert (event["country"], event["asn"], event["probes"]) == ("KZ", 9198, 2)
             assert event["started_at"] == seen.started_at
             assert seen.id in event["measurements"]
-            # One of them takes it back: no majority, no quorum, no event.
+            # With one vote changed there is no quorum and no majority, so the event ends.
             await second.send(record(started_at=now()))
             (event,) = (await harness.ask("GET", "/v1/events?country=kz")).data["events"]
             assert not event["active"]
@@ -161,11 +161,11 @@ def test_verdicts_and_events_say_what_the_quorum_says(tmp_path: Path) -> None:
             nothing = (await harness.ask("GET", "/v1/verdicts?target=x")).data
             assert nothing["verdicts"] == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_an_export_is_what_was_sent_and_no_formula(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_an_export_has_the_records_and_no_formulas(tmp_path: Path) -> None:
+    async def scenario() -> None:
         async with collector(tmp_path) as harness:
             evil = "=cmd|' /C calc'!A0"
             sent = [
@@ -180,35 +180,35 @@ def test_an_export_is_what_was_sent_and_no_formula(tmp_path: Path) -> None:
             assert row["network"] == f"'{evil}"
             assert row["id"] == sent[1].id
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_parquet_has_the_same_rows(tmp_path: Path) -> None:
     duckdb = pytest.importorskip("duckdb")
 
-    async def story() -> bytes:
+    async def scenario() -> bytes:
         async with collector(tmp_path) as harness:
             await (await harness.probe()).send(blocked(), record(OTHER))
             return (await harness.ask("GET", "/v1/export?format=parquet")).body
 
     file = tmp_path / "x.parquet"
-    file.write_bytes(asyncio.run(story()))
+    file.write_bytes(asyncio.run(scenario()))
     with duckdb.connect() as connection:
         asked = f"SELECT target, asn, outcome FROM '{file}' ORDER BY target"
         rows = connection.execute(asked).fetchall()
     assert rows == [("listed.example", 9198, "blocked"), ("other.example", 9198, "ok")]
 
 
-def test_the_page_shows_and_runs_nothing(tmp_path: Path) -> None:
+def test_the_page_is_escaped_and_has_no_scripts(tmp_path: Path) -> None:
     targets = tmp_path / "evil.csv"
     targets.write_text(
         'url,category_code\n"https://listed.example/<script>alert(1)</script>",NEWS\n'
     )
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, targets=(str(targets),)) as harness:
             empty = await harness.ask("GET", "/")
-            assert b"Nothing has been measured" in empty.body
+            assert b"No target was measured" in empty.body
             sender = await harness.probe()
             await sender.send(blocked("https://listed.example/<script>alert(1)</script>"))
             reply = await harness.ask("GET", "/")
@@ -223,11 +223,11 @@ def test_the_page_shows_and_runs_nothing(tmp_path: Path) -> None:
             assert "http://" not in text.replace(harness.url, "")
             assert reply.headers["X-Content-Type-Options"] == "nosniff"
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_the_bulk_server_is_announced_with_its_key(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_the_throughput_server_is_announced_with_its_key(tmp_path: Path) -> None:
+    async def scenario() -> None:
         keys = []
         for _ in range(2):
             async with collector(tmp_path, bulk=Address("127.0.0.1", 0)) as harness:
@@ -238,19 +238,19 @@ def test_the_bulk_server_is_announced_with_its_key(tmp_path: Path) -> None:
                 keys.append(bulk["spki_sha256"])
         assert keys[0] == keys[1]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_other_bulk_servers_are_announced_beside_our_own(tmp_path: Path) -> None:
+def test_other_throughput_servers_are_announced_too(tmp_path: Path) -> None:
     other = parse_bulk(f"[2001:db8::7]:4443#{'AB' * 32}")
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with collector(tmp_path, bulk=Address("127.0.0.1", 0), bulk_also=(other,)) as harness:
             own, also = (await harness.ask("GET", "/v1/service")).data["bulk"]
             assert own["address"] == "127.0.0.1"
             assert also == {"address": "2001:db8::7", "port": 4443, "spki_sha256": "ab" * 32}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 PIN = "#" + "ab" * 32
@@ -267,6 +267,6 @@ PIN = "#" + "ab" * 32
         "203.0.113.7:1#abcd",
     ],
 )
-def test_a_bulk_server_that_nobody_could_prove_is_refused(text: str) -> None:
+def test_a_malformed_throughput_server_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="SHA256"):
         parse_bulk(text)

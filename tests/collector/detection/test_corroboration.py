@@ -10,7 +10,7 @@ def test_a_second_suspected_run_half_an_hour_to_two_hours_later_confirms() -> No
     assert confirmed_at([(0, True)]) == ()
 
 
-def test_a_run_in_between_that_saw_nothing_breaks_the_chain() -> None:
+def test_a_run_in_between_without_suspicion_resets_it() -> None:
     assert confirmed_at([(0, True), (1800, False), (HOUR, True)]) == ()
 
 

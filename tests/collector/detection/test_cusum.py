@@ -20,11 +20,11 @@ def alarms(points: list[RatePoint]) -> list[float]:
     return [at for at, state in replay(points) if state.alarmed]
 
 
-def test_years_of_ordinary_noise_raise_no_alarm() -> None:
+def test_a_year_of_ordinary_noise_raises_no_alarm() -> None:
     assert alarms(series(365)) == []
 
 
-def test_a_collapse_is_noticed_within_five_tests_and_a_halving_within_twelve() -> None:
+def test_a_collapse_is_detected_within_five_tests_and_a_halving_within_twelve() -> None:
     start = series(60)
     for ratio, tests in ((0.1, 5), (0.5, 12)):
         after = [(60 * DAY + at, rate * ratio) for at, rate in series(10, seed=2)]
@@ -34,7 +34,7 @@ def test_a_collapse_is_noticed_within_five_tests_and_a_halving_within_twelve() -
         assert position < tests
 
 
-def test_an_event_never_becomes_the_normal_state_while_it_lasts() -> None:
+def test_an_event_does_not_become_the_baseline_within_a_week() -> None:
     slow = [(60 * DAY + at, rate / 10) for at, rate in series(6, seed=2)]
     found = alarms([*series(60), *slow])
     assert len(found) > 15  # still alarmed on the sixth day
@@ -47,18 +47,18 @@ def test_an_alarm_ends_when_the_rate_is_back() -> None:
     assert not states[-1][1].alarmed
 
 
-def test_after_a_week_the_new_state_is_the_normal_one() -> None:
+def test_after_a_week_the_new_rate_is_the_baseline() -> None:
     slow = [(60 * DAY + at, rate / 10) for at, rate in series(40, seed=2)]
     states = replay([*series(60), *slow])
     assert not states[-1][1].alarmed
 
 
-def test_what_failed_has_no_rate_and_little_history_no_baseline() -> None:
+def test_failures_have_no_rate_and_a_short_history_no_baseline() -> None:
     assert replay([(1.0, 0.0), (2.0, -1.0)]) == []
     assert baseline(series(1), 2 * DAY) is None
 
 
-def test_scores_are_clipped_so_that_one_stall_is_no_collapse() -> None:
+def test_scores_are_clipped_so_that_one_stall_raises_no_alarm() -> None:
     base = (math.log(1e6), 0.2)
     assert z(1.0, base) == -3.0
     assert z(1e12, base) == 3.0

@@ -1,4 +1,4 @@
-"""Synthetic weeks through the real store: who is silent, who was cut off, who was slowed."""
+"""Synthetic weeks through the real store: outages, shutdowns, throttling."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ Cut = tuple[float, float]
 def probe_heartbeats(
     key: str, network: ProbeNetwork, cuts: Sequence[Cut], *, days: float = 3.0
 ) -> Iterable[Operation[None]]:
-    """A probe that is always on, unheard while cut; no beats of the future."""
+    """The heartbeats until now of a probe that is always on, with none during the cuts."""
     at = NOW - days * DAY + random.Random(key).uniform(0, HEARTBEAT)
     while at < NOW:
         if not any(a <= at < b for a, b in cuts):
@@ -44,13 +44,13 @@ def collector_heartbeats(until: float = NOW, *, days: float = 3.0) -> Iterable[O
 
 
 def together(parts: Iterable[Iterable[Operation[None]]]) -> Operation[None]:
-    """Weeks of small operations as one."""
+    """Many small operations as one."""
     for part in parts:
         for one in part:
             yield from one
 
 
-def fleet(network: ProbeNetwork, count: int, *cuts: Cut) -> list[Iterable[Operation[None]]]:
+def probes(network: ProbeNetwork, count: int, *cuts: Cut) -> list[Iterable[Operation[None]]]:
     name = f"{network.country}{network.asn}"
     return [probe_heartbeats(f"{name}-{n}", network, cuts) for n in range(count)]
 
@@ -89,32 +89,34 @@ def kinds(found: Detections) -> list[tuple[str, str, int, bool]]:
 SHUTDOWN = (NOW - 7200.0, NOW + 1.0)
 
 
-def test_a_quiet_week_alarms_nobody(tmp_path: Path) -> None:
-    found = detect(tmp_path, [*fleet(TELECOM, 4), *fleet(MOBILE, 4)])
+def test_a_quiet_week_has_no_event(tmp_path: Path) -> None:
+    found = detect(tmp_path, [*probes(TELECOM, 4), *probes(MOBILE, 4)])
     assert (found.events, found.unconfirmed, found.too_few) == ((), (), {})
 
 
-def test_one_silent_network_is_an_alarm_and_no_shutdown_yet(tmp_path: Path) -> None:
-    found = detect(tmp_path, [*fleet(TELECOM, 5, SHUTDOWN), *fleet(MOBILE, 5), *fleet(ABROAD, 1)])
+def test_an_outage_of_one_network_is_unconfirmed(tmp_path: Path) -> None:
+    found = detect(
+        tmp_path, [*probes(TELECOM, 5, SHUTDOWN), *probes(MOBILE, 5), *probes(ABROAD, 1)]
+    )
     assert found.events == ()
-    (alarm,) = found.unconfirmed
-    assert (alarm.country, alarm.asn, alarm.probes) == ("KZ", 9198, 5)
-    assert SHUTDOWN[0] < alarm.started_at <= SHUTDOWN[0] + 900
+    (outage,) = found.unconfirmed
+    assert (outage.country, outage.asn, outage.probes) == ("KZ", 9198, 5)
+    assert SHUTDOWN[0] < outage.started_at <= SHUTDOWN[0] + 900
     assert found.too_few == {("DE", 3320): 1}
 
 
-def test_two_silent_networks_are_a_shutdown_when_somebody_abroad_is_heard(tmp_path: Path) -> None:
+def test_outages_of_two_networks_are_a_shutdown_if_a_probe_abroad_is_seen(tmp_path: Path) -> None:
     def both() -> list[Iterable[Operation[None]]]:
-        return [*fleet(TELECOM, 4, SHUTDOWN), *fleet(MOBILE, 4, SHUTDOWN)]
+        return [*probes(TELECOM, 4, SHUTDOWN), *probes(MOBILE, 4, SHUTDOWN)]
 
-    assert detect(tmp_path / "a", both()).events == ()  # it may be our own line that broke
-    found = detect(tmp_path / "b", [*both(), *fleet(ABROAD, 1)])
+    assert detect(tmp_path / "a", both()).events == ()  # the collector's own line may have broken
+    found = detect(tmp_path / "b", [*both(), *probes(ABROAD, 1)])
     assert kinds(found) == [("shutdown", "KZ", asn, True) for asn in (0, 9198, 29355)]
     assert all("another_network" in event.sources for event in found.events)
     assert found.active() == {("shutdown", "KZ", asn): 1 for asn in (0, 9198, 29355)}
 
 
-def test_a_probe_that_says_afterwards_that_it_was_cut_off_makes_it_a_shutdown(
+def test_reports_that_probes_were_cut_off_confirm_an_outage(
     tmp_path: Path,
 ) -> None:
     over = (NOW - 7200.0, NOW - 3600.0)
@@ -124,7 +126,7 @@ def test_a_probe_that_says_afterwards_that_it_was_cut_off_makes_it_a_shutdown(
         )
         for n in range(2)
     ]
-    found = detect(tmp_path, fleet(TELECOM, 5, over), *back)
+    found = detect(tmp_path, probes(TELECOM, 5, over), *back)
     events = [event for event in found.events if event.asn == 9198]
     assert [(e.kind, e.sources) for e in events] == [("shutdown", ("silence", "spool"))]
     assert abs(events[0].started_at - over[0]) <= HEARTBEAT
@@ -134,7 +136,7 @@ def test_a_probe_that_says_afterwards_that_it_was_cut_off_makes_it_a_shutdown(
 
 
 def laptops(count: int) -> list[Iterable[Operation[None]]]:
-    """On for some hours of each evening: they leave so often that silence says nothing."""
+    """On for some hours of each evening, so that an outage is within their habits."""
     now = [(NOW - 7200.0, NOW - 5400.0), (NOW - 1800.0, NOW)]
     on = [(NOW - n * DAY - 5 * 3600.0, NOW - n * DAY - 3600.0) for n in range(1, 4)]
 
@@ -146,7 +148,7 @@ def laptops(count: int) -> list[Iterable[Operation[None]]]:
     return [probe_heartbeats(f"laptop{n}", TELECOM, cuts, days=4.0) for n in range(count)]
 
 
-def test_three_laptops_tell_afterwards_what_their_silence_did_not_say(tmp_path: Path) -> None:
+def test_reports_of_three_laptops_make_a_shutdown_without_an_outage(tmp_path: Path) -> None:
     over = (NOW - 5400.0, NOW - 1800.0)
     found = detect(tmp_path / "silent", laptops(3))
     assert (found.events, found.unconfirmed) == ((), ())
@@ -156,7 +158,7 @@ def test_three_laptops_tell_afterwards_what_their_silence_did_not_say(tmp_path: 
         )
         for n in range(3)
     ]
-    found = detect(tmp_path / "told", laptops(3), *back)
+    found = detect(tmp_path / "reported", laptops(3), *back)
     events = [event for event in found.events if event.asn == 9198]
     assert [(e.kind, e.sources, e.probes) for e in events] == [("shutdown", ("spool",), 3)]
     assert abs(events[0].started_at - over[0]) <= HEARTBEAT
@@ -164,15 +166,15 @@ def test_three_laptops_tell_afterwards_what_their_silence_did_not_say(tmp_path: 
     assert abs(events[0].ended_at - over[1]) <= HEARTBEAT
 
 
-def test_one_loud_probe_confirms_nothing(tmp_path: Path) -> None:
+def test_one_report_confirms_nothing(tmp_path: Path) -> None:
     over = (NOW - 7200.0, NOW - 3600.0)
     back = heartbeats.record_heartbeat(
         "KZ9198-0", NOW - 1, TELECOM, [UnheardPeriod(*over, TELECOM, cut=True)]
     )
-    assert detect(tmp_path, fleet(TELECOM, 5, over), back).events == ()
+    assert detect(tmp_path, probes(TELECOM, 5, over), back).events == ()
 
 
-def test_an_alarm_is_refuted_by_probes_that_reached_all_but_the_collector(tmp_path: Path) -> None:
+def test_an_outage_is_refuted_by_probes_that_missed_only_the_collector(tmp_path: Path) -> None:
     over = (NOW - 7200.0, NOW - 3600.0)
     back = [
         heartbeats.record_heartbeat(
@@ -180,24 +182,24 @@ def test_an_alarm_is_refuted_by_probes_that_reached_all_but_the_collector(tmp_pa
         )
         for n in range(4)
     ]
-    found = detect(tmp_path, fleet(TELECOM, 5, over), *back)
+    found = detect(tmp_path, probes(TELECOM, 5, over), *back)
     assert (found.events, found.unconfirmed) == ((), ())
 
 
-def test_fewer_than_three_probes_are_too_few_to_say(tmp_path: Path) -> None:
-    found = detect(tmp_path, [*fleet(TELECOM, 2, SHUTDOWN), *fleet(MOBILE, 2)])
+def test_networks_with_fewer_than_three_probes_are_listed(tmp_path: Path) -> None:
+    found = detect(tmp_path, [*probes(TELECOM, 2, SHUTDOWN), *probes(MOBILE, 2)])
     assert (found.events, found.unconfirmed) == ((), ())
     assert found.too_few == {("KZ", 29355): 2}
 
 
-def test_where_nobody_listened_nobody_was_silent(tmp_path: Path) -> None:
-    """The collector was down for two hours: every network stops at once, and nothing is said."""
+def test_there_is_no_outage_while_the_collector_was_down(tmp_path: Path) -> None:
+    """The collector was down for two hours, so the heartbeats of every network stop at once."""
 
-    async def story() -> Detections:
+    async def scenario() -> Detections:
         store = await open_store(f"sqlite:///{tmp_path}/store.sqlite3")
         try:
             down = (NOW - 7200.0, NOW - 600.0)
-            parts = [*fleet(TELECOM, 5, down), *fleet(MOBILE, 5, down), *fleet(ABROAD, 2, down)]
+            parts = [*probes(TELECOM, 5, down), *probes(MOBILE, 5, down), *probes(ABROAD, 2, down)]
             own = [
                 collector_heartbeats(down[0]),
                 iter(
@@ -212,11 +214,11 @@ def test_where_nobody_listened_nobody_was_silent(tmp_path: Path) -> None:
         finally:
             await store.close()
 
-    found = asyncio.run(story())
+    found = asyncio.run(scenario())
     assert (found.events, found.unconfirmed) == ((), ())
 
 
-# --- what was measured ----------------------------------------------------------------------------
+# --- throttling and connectivity ----------------------------------------------------------------------------
 
 
 def measured(*points: dict[str, object]) -> Operation[None]:
@@ -250,7 +252,7 @@ def slow(key: str, minutes_ago: float, ratio: float = 0.1) -> dict[str, object]:
     }
 
 
-def test_two_probes_that_each_saw_it_twice_make_an_event(tmp_path: Path) -> None:
+def test_two_probes_that_both_confirmed_make_an_event(tmp_path: Path) -> None:
     twice = [slow("a", 200), slow("a", 150), slow("b", 100), slow("b", 60)]
     found = detect(tmp_path / "two", [], measured(*twice))
     assert shown(found) == [("throttling", "t.example", ("confirmed",), True)]
@@ -262,7 +264,7 @@ def test_two_probes_that_each_saw_it_twice_make_an_event(tmp_path: Path) -> None
     assert len(detect(tmp_path / "lab", [], measured(*alone), quorum=1).events) == 1
 
 
-def test_it_is_over_when_they_find_it_fast_again(tmp_path: Path) -> None:
+def test_an_event_ends_when_its_probes_find_the_target_fast(tmp_path: Path) -> None:
     points = [slow("a", 200), slow("a", 150), slow("b", 190), slow("b", 140)]
     fast = [slow(key, 10, ratio=1.0) for key in "ab"]
     (event,) = detect(tmp_path, [], measured(*points, *fast)).events
@@ -282,7 +284,7 @@ def weeks(key: str, experiment: str, *, fall: float) -> list[dict[str, object]]:
     return found
 
 
-def test_a_line_that_fell_at_two_probes_is_a_throttling_of_everything(tmp_path: Path) -> None:
+def test_a_line_that_fell_at_two_probes_is_throttling_without_a_target(tmp_path: Path) -> None:
     points = [*weeks("a", "speed", fall=0.1), *weeks("b", "speed", fall=0.1)]
     found = detect(tmp_path / "both", [], measured(*points))
     assert shown(found) == [("throttling", "", ("fallen",), True)]
@@ -302,7 +304,7 @@ def cut(key: str, mechanism: str, minutes_ago: float = 10) -> dict[str, object]:
     }
 
 
-def test_a_quorum_of_looks_names_a_white_list_and_a_cut_border(tmp_path: Path) -> None:
+def test_a_quorum_of_connectivity_measurements_makes_an_event(tmp_path: Path) -> None:
     listed = [cut(key, "access.whitelist") for key in "abc"]
     assert shown(detect(tmp_path / "listed", [], measured(*listed))) == [
         ("whitelist", "", ("connectivity",), True)
@@ -312,15 +314,15 @@ def test_a_quorum_of_looks_names_a_white_list_and_a_cut_border(tmp_path: Path) -
     assert detect(tmp_path / "few", [], measured(*listed[:2])).events == ()
 
 
-def test_a_measured_cut_is_a_second_source_for_a_silence(tmp_path: Path) -> None:
-    looks = [{**cut(f"KZ9198-{n}", "access.whitelist", 90), "id": str(n)} for n in range(2)]
-    found = detect(tmp_path, fleet(TELECOM, 5, SHUTDOWN), measured(*looks))
+def test_connectivity_measurements_confirm_an_outage(tmp_path: Path) -> None:
+    rows = [{**cut(f"KZ9198-{n}", "access.whitelist", 90), "id": str(n)} for n in range(2)]
+    found = detect(tmp_path, probes(TELECOM, 5, SHUTDOWN), measured(*rows))
     events = [event for event in found.events if event.asn == 9198]
     assert [event.sources for event in events] == [("silence", "connectivity")]
 
 
-def test_who_left_is_forgotten(tmp_path: Path) -> None:
-    async def story() -> int:
+def test_heartbeats_of_an_erased_key_are_deleted(tmp_path: Path) -> None:
+    async def scenario() -> int:
         store = await open_store(f"sqlite:///{tmp_path}/store.sqlite3")
         try:
             key = Key("k", b"x" * 32, "probe")
@@ -332,11 +334,11 @@ def test_who_left_is_forgotten(tmp_path: Path) -> None:
         finally:
             await store.close()
 
-    assert asyncio.run(story()) == 0
+    assert asyncio.run(scenario()) == 0
 
 
-def test_five_weeks_are_kept_and_no_more(tmp_path: Path) -> None:
-    async def story() -> list[int]:
+def test_heartbeats_are_kept_for_five_weeks(tmp_path: Path) -> None:
+    async def scenario() -> list[int]:
         store = await open_store(f"sqlite:///{tmp_path}/store.sqlite3")
         try:
             for at in (NOW - 36 * DAY, NOW - 34 * DAY):
@@ -346,4 +348,4 @@ def test_five_weeks_are_kept_and_no_more(tmp_path: Path) -> None:
         finally:
             await store.close()
 
-    assert asyncio.run(story()) == [int((NOW - 34 * DAY) // 3600)]
+    assert asyncio.run(scenario()) == [int((NOW - 34 * DAY) // 3600)]

@@ -1,4 +1,4 @@
-"""Events are what a quorum says, whatever the order and the number of the records."""
+"""Events by a quorum of votes."""
 
 from itertools import pairwise
 
@@ -19,22 +19,22 @@ def found(*votes: Vote, quorum: int = 2, now: float = 100 * DAY) -> list[tuple[s
     return [(event.kind, event.started_at, event.ended_at) for event in events]
 
 
-def test_one_probe_is_no_quorum_however_often_it_says_it() -> None:
+def test_repeated_votes_of_one_key_are_no_quorum() -> None:
     assert found(*(vote("a", at) for at in range(100))) == []
     assert found(vote("a", 5.0), quorum=1) == [("blocking", 5.0, 5.0 + DAY)]
 
 
-def test_an_event_begins_with_the_vote_that_makes_it_and_ends_with_the_one_that_undoes_it() -> None:
+def test_an_event_begins_and_ends_with_the_vote_that_completes_or_breaks_the_quorum() -> None:
     votes = vote("a", 1.0), vote("b", HOUR), vote("a", 5 * HOUR, "ok")
     assert found(*votes) == [("blocking", HOUR, 5 * HOUR)]
 
 
-def test_an_event_ends_when_nobody_says_it_any_more() -> None:
+def test_an_event_ends_when_its_votes_expire() -> None:
     assert found(vote("a", 0.0), vote("b", HOUR)) == [("blocking", HOUR, DAY)]
     assert found(vote("a", 0.0), vote("b", HOUR), now=2 * HOUR) == [("blocking", HOUR, None)]
 
 
-def test_a_minority_is_outvoted_and_who_cannot_tell_has_no_vote() -> None:
+def test_a_minority_is_outvoted_and_inconclusive_votes_do_not_count() -> None:
     fine = [vote(key, 0.0, "ok") for key in "cd"]
     assert found(vote("a", 1.0), vote("b", 1.0), *fine) == []
     unsure = [vote(key, 0.0, "inconclusive") for key in "cdef"]
@@ -47,14 +47,14 @@ def test_each_kind_is_counted_by_itself() -> None:
     assert found(*forged) == [("interception", 1.0, 1.0 + DAY)]
 
 
-def test_a_probe_that_sees_two_things_counts_for_the_graver() -> None:
+def test_the_most_severe_of_several_experiments_is_the_vote() -> None:
     both = [vote(k, 1.0, "ok") for k in "ab"] + [
         vote(k, 2.0, "throttled", "throttle") for k in "ab"
     ]
     assert found(*both) == [("throttling", 2.0, 2.0 + DAY)]
 
 
-def test_a_tally_of_now_says_the_same() -> None:
+def test_active_events_of_a_tally() -> None:
     tally = {("t", "KZ", 1): {"blocked": 2, "ok": 1}, ("u", "KZ", 1): {"blocked": 2, "ok": 2}}
     assert active(tally, 2) == {("blocking", "KZ", 1): 1}
 
@@ -71,9 +71,9 @@ def test_a_tally_of_now_says_the_same() -> None:
     st.integers(1, 4),
 )
 def test_events_of_one_kind_never_overlap_and_never_end_before_they_begin(
-    said: list[tuple[str, int, str]], quorum: int
+    drawn: list[tuple[str, int, str]], quorum: int
 ) -> None:
-    votes = [vote(key, hour * HOUR, outcome) for key, hour, outcome in said]
+    votes = [vote(key, hour * HOUR, outcome) for key, hour, outcome in drawn]
     for kind in ("blocking", "interception"):
         spans = sorted(
             (begin, end if isinstance(end, float) else 1e12)

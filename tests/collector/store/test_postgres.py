@@ -197,9 +197,7 @@ async def _families(harness: CollectorHarness) -> set[str]:
     return {name.partition("{")[0] for name in counted(await harness.metrics())}
 
 
-def test_two_collectors_share_keys_and_counts_and_one_exports_them(
-    tmp_path: Path, store: str
-) -> None:
+def test_two_collectors_share_a_store_and_one_exports_it(tmp_path: Path, store: str) -> None:
     async def scenario() -> None:
         async with collector(tmp_path, store=store) as one:  # noqa: SIM117 - it outlives the other
             async with collector(tmp_path, store=store, enrolment="token") as two:

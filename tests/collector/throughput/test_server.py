@@ -58,13 +58,13 @@ def ask(request: bytes, limits: BulkLimits | None = None) -> bytes:
         (b"hello\r\n\r\n", b"400"),
     ],
 )
-def test_it_is_no_relay_and_gives_away_no_more_than_its_cap(request_: bytes, status: bytes) -> None:
+def test_it_is_no_relay_and_respects_its_limits(request_: bytes, status: bytes) -> None:
     answer = ask(request_)
     assert answer.split(b" ")[1] == status
     assert len(answer) < 300
 
 
-def test_it_gives_exactly_what_is_asked_and_it_does_not_compress() -> None:
+def test_it_returns_the_requested_number_of_incompressible_bytes() -> None:
     import zlib
 
     head, _, body = ask(b"GET /200000 HTTP/1.1\r\nHost: x\r\n\r\n").partition(b"\r\n\r\n")
@@ -73,11 +73,11 @@ def test_it_gives_exactly_what_is_asked_and_it_does_not_compress() -> None:
     assert len(zlib.compress(body)) > 199_000
 
 
-def test_an_endless_header_is_dropped() -> None:
+def test_an_endless_header_closes_the_connection() -> None:
     assert ask(b"GET /1 HTTP/1.1\r\n" + b"x: y\r\n" * 4000) == b""
 
 
-def test_one_client_holds_only_so_many_connections() -> None:
+def test_the_connections_of_one_client_are_limited() -> None:
     async def work(bulk: BulkServer) -> None:
         first = await dial(bulk)
         with pytest.raises((OSError, ssl.SSLError)):
@@ -94,7 +94,7 @@ def test_one_client_holds_only_so_many_connections() -> None:
     with_bulk(work, BulkLimits(per_client=1))
 
 
-def test_silence_is_not_waited_for() -> None:
+def test_an_idle_connection_is_closed() -> None:
     async def work(bulk: BulkServer) -> bytes:
         reader, writer = await dial(bulk)
         answer = await reader.read(-1)
@@ -104,7 +104,7 @@ def test_silence_is_not_waited_for() -> None:
     assert with_bulk(work, BulkLimits(idle_seconds=0.2)) == b""
 
 
-def test_a_client_that_leaves_in_the_middle_ends_its_connection_at_once(
+def test_an_aborted_download_ends_its_connection_at_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def work(bulk: BulkServer) -> None:
@@ -122,7 +122,7 @@ def test_a_client_that_leaves_in_the_middle_ends_its_connection_at_once(
     assert caplog.records == []
 
 
-def test_a_rate_cap_holds() -> None:
+def test_the_rate_limit() -> None:
     async def work(bulk: BulkServer) -> float:
         reader, writer = await dial(bulk)
         begun = asyncio.get_running_loop().time()
@@ -134,14 +134,14 @@ def test_a_rate_cap_holds() -> None:
     assert with_bulk(work, BulkLimits(bytes_per_second=600_000)) >= 0.45
 
 
-def test_the_key_is_kept_for_its_owner_only_and_stays_the_same(tmp_path: Path) -> None:
+def test_the_key_file_is_reused_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
     path = tmp_path / "state" / "bulk.pem"
     first = keep_identity(path)
     assert keep_identity(path) == first
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_the_pin_is_the_hash_of_the_key_that_is_proved() -> None:
+def test_the_pin_is_the_hash_of_the_served_key() -> None:
     async def work(bulk: BulkServer) -> bytes:
         _, writer = await dial(bulk)
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
