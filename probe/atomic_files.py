@@ -1,7 +1,7 @@
 """Atomic file writes and inter-process locks.
 
 After a power cut a file is either the old or the new one: new bytes go to a temporary file, are
-forced to disk, and the file is renamed over the old one. All files are private to the user from the start.
+forced to disk, and the file is renamed over the old one. All files are private to the user.
 """
 
 import contextlib
