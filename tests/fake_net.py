@@ -1,4 +1,4 @@
-"""A network that is a dict: what it answers is written down, and what it was asked is kept."""
+"""A network that is a dict: it answers from tables and records what it was asked."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,13 +23,13 @@ VALID = Trust(valid=True, anchored=True, named=True, issuer_key="root", leaf_key
 
 @dataclass
 class FakeNet:
-    """Answers from tables; a table's value may be a step's failure, or what it should say.
+    """Answers from tables, whose values are a failure or the content of the step.
 
     Attributes:
         names: (resolver label, name) -> addresses, or a failure.
         handshakes: (address, sni) -> a failure, a trust, or nothing for a valid one.
         pages: (address, url, host) -> a page's fields, or a failure; absent means a plain 200.
-        dead: Addresses that nobody answers at.
+        dead: Addresses that do not answer.
     """
 
     names: dict[tuple[str, str], tuple[str, ...] | Failure] = field(default_factory=dict)
@@ -52,14 +52,16 @@ class FakeNet:
     async def dns(self, query: DnsQuery) -> Dns:
         resolver, name = query.resolver, query.name
         at = self._tick(f"dns {resolver.label} {name}")
-        said = self.names.get((resolver.label, name), Failure.DNS_NXDOMAIN)
+        answer = self.names.get((resolver.label, name), Failure.DNS_NXDOMAIN)
         step = Dns(
             name=name, resolver=resolver.label, transport=resolver.transport, type=query.type, at=at
         )
-        if isinstance(said, Failure):
-            silent = said is Failure.TIMEOUT
-            return replace(step, failure=said, replies=() if silent else (Reply(at=0.01, rcode=3),))
-        return replace(step, replies=(Reply(at=0.01, rcode=0, answers=said),))
+        if isinstance(answer, Failure):
+            silent = answer is Failure.TIMEOUT
+            return replace(
+                step, failure=answer, replies=() if silent else (Reply(at=0.01, rcode=3),)
+            )
+        return replace(step, replies=(Reply(at=0.01, rcode=0, answers=answer),))
 
     async def tcp(self, connect: TcpConnect) -> Tcp:
         address, port = connect.address, connect.port
@@ -73,12 +75,11 @@ class FakeNet:
         if tcp.failure is not None:
             return tcp, None
         at = self._tick(f"tls {address} {sni}")
-        said = self.handshakes.get((address, sni), VALID)
-        step = Tls(address=address, port=port, sni=sni, hello=handshake.hello, at=at)
-        step = replace(step, bytes_out=517)
-        if isinstance(said, Failure):
-            return tcp, replace(step, failure=said)
-        return tcp, replace(step, bytes_in=3000, trust=said)
+        answer = self.handshakes.get((address, sni), VALID)
+        step = Tls(address=address, port=port, sni=sni, hello=handshake.hello, bytes_out=517, at=at)
+        if isinstance(answer, Failure):
+            return tcp, replace(step, failure=answer)
+        return tcp, replace(step, bytes_in=3000, trust=answer)
 
     async def http(self, request: HttpRequest) -> Steps:
         url, address = request.url, request.address
@@ -102,12 +103,12 @@ class FakeNet:
     def _page(self, url: str, address: str, host: str, *, proven: bool) -> Http:
         at = self._tick(f"http {address} {host} {url}")
         port = 443 if url.startswith("https:") else 80
-        said = self.pages.get((address, url, host), {})
+        answer = self.pages.get((address, url, host), {})
         step = Http(url=url, address=address, port=port, host=host, proven=proven, at=at)
-        if isinstance(said, Failure):
-            return replace(step, failure=said)
+        if isinstance(answer, Failure):
+            return replace(step, failure=answer)
         fine = {"status": 200, "title": "The site", "received_bytes": 900, "bytes_in": 900}
-        return replace(step, **{**fine, **said})
+        return replace(step, **{**fine, **answer})
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
         return [await ask for ask in asks]

@@ -1,7 +1,7 @@
 """Offer one name in several ClientHellos, between harmless names, to see what a middlebox reads.
 
 A middlebox that reads names may look for them in whole segments only, in one version of TLS, or not
-in a hello with an extension it does not know; some react to the shape of a hello, whatever the
+in a hello with an extension it does not know; some react to the shape of a hello and not to the
 name. Each hello is sent with the harmless name, the target's, and the harmless one again, at the
 site's own address. The ECH-shaped hello never finishes its handshake: what counts is whether it is
 answered. `default` is the hello of every other experiment, and it alone decides whether the name is

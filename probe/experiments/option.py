@@ -1,7 +1,7 @@
-"""What an experiment's own settings must be: each says it in words, for the one line of an error.
+"""The values that an experiment's own settings may have, each with its description for an error.
 
-An option that is silently not understood leaves a volunteer believing in a limit that is not there;
-so a run does not start with one. Values are never repeated in an error: some of them are keys.
+A run does not start with an invalid option: the user would rely on a limit that is not there.
+Values are never repeated in an error: some of them are keys.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,8 @@ class Option:
     """One key of `[options.NAME]`.
 
     Attributes:
-        expected: What it must be, in words.
-        fits: Whether a value is that.
+        expected: A description of the valid values.
+        fits: Whether a value is valid.
     """
 
     expected: str

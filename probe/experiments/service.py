@@ -151,9 +151,9 @@ async def _try(probing: Probing, endpoint: ServiceEndpoint, answers: Sequence[Dn
                 return await tls_offer(net, log, address, endpoint.port)(name, role, try_)
             steps = await _visit(probing, endpoint, address)
             parent = system.id if system else None
-            placed = log.chain(steps, try_=try_, parent=parent)
-            _sum_up(probing, endpoint, placed[-1], _failure(endpoint, placed[-1]))
-            return placed
+            added = log.chain(steps, try_=try_, parent=parent)
+            _sum_up(probing, endpoint, added[-1], _failure(endpoint, added[-1]))
+            return added
 
         harmless = probing.harmless if endpoint.offers_name else None
         await interleave(offer, endpoint.host, harmless, (probing.try_,))

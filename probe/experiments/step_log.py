@@ -1,4 +1,4 @@
-"""Number the steps of one measurement and tie each to the one it stands on."""
+"""Number the steps of one measurement and link each to its parent."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -11,7 +11,7 @@ S = TypeVar("S", bound=Base)
 
 
 class StepLog:
-    """The steps of one record in the making."""
+    """The steps of one record while it is being measured."""
 
     def __init__(self, steps: Iterable[Step] = ()) -> None:
         self._steps: list[Step] = list(steps)
@@ -25,11 +25,11 @@ class StepLog:
         try_: int = 1,
         parent: int | None = None,
     ) -> S:
-        """Number one step, place it, keep it, and give it back."""
+        """Number one step, add it, and return it as added."""
         number = len(self._steps) + 1
-        placed = replace(step, id=number, role=role, hop=hop, try_=try_, parent=parent)
-        self._steps.append(placed)  # type: ignore[arg-type]
-        return placed
+        added = replace(step, id=number, role=role, hop=hop, try_=try_, parent=parent)
+        self._steps.append(added)  # type: ignore[arg-type]
+        return added
 
     def chain(
         self,
@@ -40,14 +40,14 @@ class StepLog:
         try_: int = 1,
         parent: int | None = None,
     ) -> Steps:
-        """Add steps of which each stands on the one before; absent ones are passed over."""
-        placed: list[Step] = []
+        """Add steps of which each is the parent of the next; None is skipped."""
+        every: list[Step] = []
         for step in steps:
             if step is None:
                 continue
-            placed.append(self.add(step, role=role, hop=hop, try_=try_, parent=parent))
-            parent = placed[-1].id
-        return tuple(placed)
+            every.append(self.add(step, role=role, hop=hop, try_=try_, parent=parent))
+            parent = every[-1].id
+        return tuple(every)
 
     @property
     def steps(self) -> Steps:

@@ -1,8 +1,8 @@
 """Telegram: its data centres, in its own protocol, and its web app by TLS.
 
-At each data centre the first question of MTProto is asked, which needs no key and no account; the
-answer repeats our random number, so whoever gives it speaks the protocol. A look says nothing of
-MTProto proxies or of the disguise that apps may put on.
+Each data centre is sent the first request of MTProto, which needs no key and no account; the answer
+repeats our random number, so only a server of the protocol can give it. MTProto proxies and the
+apps' obfuscated transports are not measured.
 
 Source: the description of MTProto 2.0 (transports; creating an authorization key).
 """
@@ -18,19 +18,19 @@ _RES_PQ = 0x05162463
 _NONCE = slice(-16, None)
 
 
-def question(fresh: bytes, now: float) -> bytes:
+def req_pq(fresh: bytes, now: float) -> bytes:
     """`req_pq_multi`, unencrypted, in the intermediate transport."""
     message_id = int(now * 2**32) & ~3
     body = struct.pack("<qqiI", 0, message_id, 20, _REQ_PQ_MULTI) + fresh[:16]
     return _INTERMEDIATE + struct.pack("<i", len(body)) + body
 
 
-def answers(sent: bytes, heard: bytes) -> bool:
+def is_answer(sent: bytes, received: bytes) -> bool:
     """`resPQ` with the same nonce."""
-    if len(heard) < 44 or heard[4:12] != bytes(8):
+    if len(received) < 44 or received[4:12] != bytes(8):
         return False
-    return heard[24:28] == struct.pack("<I", _RES_PQ) and heard[28:44] == sent[_NONCE]
+    return received[24:28] == struct.pack("<I", _RES_PQ) and received[28:44] == sent[_NONCE]
 
 
-MTPROTO = AppMessage("mtproto", question, answers)
+MTPROTO = AppMessage("mtproto", req_pq, is_answer)
 EXPERIMENT = of_service("telegram", {"mtproto": MTPROTO})

@@ -144,8 +144,8 @@ class TransferRunner:
             step = await self.net.transfer(request)
             if self._quota is not None:
                 self._quota.spend(step.wire_bytes)
-        placed = replace(step, arm=plan.arm, pair=plan.pair)
-        return self.log.add(placed, role=ROLES[plan.arm], try_=max(plan.pair, 1))
+        added = replace(step, arm=plan.arm, pair=plan.pair)
+        return self.log.add(added, role=ROLES[plan.arm], try_=max(plan.pair, 1))
 
 
 def tier_of(task: Task) -> TransferTier:

@@ -1,9 +1,9 @@
 """WhatsApp: its sixteen message servers by TCP, its registration and its web app by TLS.
 
-What the app says on a connection to a message server is encrypted from the first byte with a key
-of its own, so a connection is all there is to see there: somebody else could answer it.
+The app's connection to a message server is encrypted from the first byte with a key of the app, so
+only the connection can be measured there: another server could have accepted it.
 
-Source of the places: OONI's whatsapp test (ts-018).
+Source of the endpoints: OONI's whatsapp test (ts-018).
 """
 
 from probe.experiments.service import of_service

@@ -1,4 +1,4 @@
-"""Four shutdowns over a fake net, judged from the record."""
+"""The kinds of shutdown over a fake net, judged from the record."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
@@ -142,12 +142,12 @@ def test_the_four_shutdowns_and_a_normal_day(
     assert verdict.mechanisms == mechanisms
 
 
-def test_whose_fault_a_dead_line_is_is_said() -> None:
+def test_the_reason_tells_a_dead_home_network_from_a_dead_operator() -> None:
     assert "operator" in run(FakeNet(("-",)))[1].rules[0].reason
     assert "home" in run(FakeNet(("-",), home=False))[1].rules[0].reason
 
 
-def test_a_normal_day_is_looked_at_once_and_a_cut_twice() -> None:
+def test_a_normal_line_is_measured_once_and_a_cut_twice() -> None:
     normal = FakeNet(("e", "o", "f"))
     run(normal)
     assert normal.paused == []
@@ -157,7 +157,7 @@ def test_a_normal_day_is_looked_at_once_and_a_cut_twice() -> None:
     assert {s.try_ for s in steps if isinstance(s, Ping)} == {1, 2}
 
 
-def test_a_cut_that_is_over_at_the_second_look_accuses_nobody() -> None:
+def test_a_cut_that_is_over_at_the_confirmation_is_inconclusive() -> None:
     class Recovering(FakeNet):
         async def pause(self, seconds: float) -> None:
             await super().pause(seconds)
@@ -167,15 +167,15 @@ def test_a_cut_that_is_over_at_the_second_look_accuses_nobody() -> None:
     assert verdict.outcome is Outcome.OK
 
 
-def test_an_address_abroad_that_needs_no_name_keeps_a_line_whole() -> None:
+def test_an_address_abroad_without_a_name_counts_as_reachable() -> None:
     _, verdict = run(FakeNet(("e", "o", "198.51.100.53")))
     assert verdict.outcome is Outcome.OK
 
 
 def test_a_filter_of_port_53_is_not_an_operator_that_is_down() -> None:
     steps, verdict = run(FakeNet(("-",), ports=frozenset({443})))
-    knocked = [s.failure for s in steps if isinstance(s, Ping) and s.what == "port"]
-    assert knocked == [None] * 2  # once a look
+    tried = [s.failure for s in steps if isinstance(s, Ping) and s.what == "port"]
+    assert tried == [None] * 2  # once a round
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.rules[0].id == "shutdown.unclear"
     assert "not an operator that is down" in verdict.rules[0].reason
@@ -186,16 +186,16 @@ def test_nothing_is_cut_where_name_servers_abroad_still_take_connections() -> No
     assert (verdict.outcome, verdict.rules[0].id) == (Outcome.INCONCLUSIVE, "shutdown.unclear")
 
 
-def test_port_443_is_not_knocked_at_where_anything_abroad_answers() -> None:
+def test_port_443_is_not_tried_where_anything_abroad_answers() -> None:
     for up in (("e", "o", "f"), ("e", "198.51.100.54")):
         steps, _ = run(FakeNet(up))
         assert not [s for s in steps if isinstance(s, Ping) and s.what == "port"]
 
 
-def test_open_ports_of_our_own_tell_a_filter_from_a_pulled_plug() -> None:
+def test_open_ports_of_the_own_server_tell_a_filter_from_a_dead_line() -> None:
     _, verdict = run(FakeNet(("e",), ports=frozenset({179, 3785})))
     noted = [hit.reason for hit in verdict.rules if hit.id == "shutdown.ports_answer"]
-    assert noted == ["Of our own server the ports 179, 3785 answer."]
+    assert noted == ["Ports 179, 3785 of the neutral server answer."]
 
 
 def test_no_step_has_the_routers_address() -> None:

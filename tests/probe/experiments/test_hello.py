@@ -1,4 +1,4 @@
-"""Which hellos `hello` sends, and what follows from their fates."""
+"""Which hellos `hello` sends, and what follows from the answers."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Fate = Callable[[str | None, str], Failure | None]
 
 @dataclass
 class Shapes(FakeNet):
-    """What becomes of each (name, hello)."""
+    """The failure of each (name, hello)."""
 
     fate: Fate = field(default=lambda _name, _hello: None)
 
@@ -34,7 +34,7 @@ class Shapes(FakeNet):
         return tcp, change(tls, failure=failure, bytes_in=got, trust=None)
 
 
-def looked(fate: Fate) -> Steps:
+def measured(fate: Fate) -> Steps:
     net = Shapes(names={("system", HOST): (GOOD,)}, fate=fate)
 
     async def run() -> Steps:
@@ -57,41 +57,41 @@ def reasons(found: Verdict) -> dict[str, str]:
 
 
 def test_each_hello_is_sent_between_harmless_ones() -> None:
-    steps = [s for s in looked(lambda _n, _h: None) if isinstance(s, Tls)]
+    steps = [s for s in measured(lambda _n, _h: None) if isinstance(s, Tls)]
     assert [s.sni for s in steps] == [HARMLESS, HOST, HARMLESS] * len(hello.HELLOS)
     assert tuple(s.hello for s in steps[::3]) == hello.HELLOS
     assert verdict(tuple(steps)).outcome is Outcome.OK
 
 
-def test_a_box_that_reads_whole_segments_is_told_by_the_split_hello() -> None:
-    steps = looked(lambda n, h: Failure.TIMEOUT if n == HOST and h != "split" else None)
+def test_a_middlebox_that_reads_whole_segments_is_found_by_the_split_hello() -> None:
+    steps = measured(lambda n, h: Failure.TIMEOUT if n == HOST and h != "split" else None)
     found = verdict(steps)
     assert (found.outcome, found.mechanisms) == (Outcome.BLOCKED, (Mechanism.TLS_TIMEOUT,))
     assert "passing: split." in reasons(found)["hello.only_some_stopped"]
 
 
-def test_a_name_that_is_stopped_in_every_hello() -> None:
-    found = verdict(looked(lambda n, _: Failure.RESET if n == HOST else None))
+def test_a_name_that_is_blocked_in_every_hello() -> None:
+    found = verdict(measured(lambda n, _: Failure.RESET if n == HOST else None))
     assert found.mechanisms == (Mechanism.TLS_RESET,)
     assert "hello.every_one_stopped" in reasons(found)
 
 
-def test_a_shape_that_is_stopped_accuses_nobody_over_the_name() -> None:
-    found = verdict(looked(lambda _, h: Failure.TIMEOUT if h == "ech" else None))
+def test_a_shape_that_is_blocked_for_every_name_is_not_blocking_of_the_name() -> None:
+    found = verdict(measured(lambda _, h: Failure.TIMEOUT if h == "ech" else None))
     assert (found.outcome, found.mechanisms) == (Outcome.OK, ())
     assert "ech" in reasons(found)["hello.stopped_for_any_name"]
 
 
-def test_a_server_of_one_version_is_no_censor() -> None:
-    found = verdict(looked(lambda _, h: Failure.SSL_HANDSHAKE if h == "tls13" else None))
+def test_a_server_of_one_tls_version_is_no_interference() -> None:
+    found = verdict(measured(lambda _, h: Failure.SSL_HANDSHAKE if h == "tls13" else None))
     assert found.outcome is Outcome.OK
     assert set(reasons(found)) == {"hello.usual_one_answered"}
 
 
 def test_a_dead_server_is_inconclusive() -> None:
-    assert verdict(looked(lambda _n, _h: Failure.TIMEOUT)).outcome is Outcome.INCONCLUSIVE
+    assert verdict(measured(lambda _n, _h: Failure.TIMEOUT)).outcome is Outcome.INCONCLUSIVE
 
 
-def test_an_address_is_left_alone_and_nothing_is_compared_with_nothing() -> None:
+def test_nothing_is_sent_for_an_address_or_without_harmless_names() -> None:
     for task in (replace(TASK, url=f"https://{GOOD}/"), replace(TASK, harmless=())):
         assert asyncio.run(hello.measure(task, FakeNet(names={("system", HOST): (GOOD,)}))) == ()

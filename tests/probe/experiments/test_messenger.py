@@ -17,7 +17,7 @@ NAMES: dict[tuple[str, str], tuple[str, ...] | Failure] = {
 
 def test_every_name_must_prove_itself() -> None:
     task = Task("service:messenger", seed=1)
-    looks = attempts(first(EXPERIMENT, task, FakeNet(names=NAMES)))
-    assert {one.endpoint[0] for one in looks} == set(HOSTS)
-    assert all(one.proven for one in looks)
-    assert set(by_part(looks)) == {"messages", "accounts", "pictures"}
+    found = attempts(first(EXPERIMENT, task, FakeNet(names=NAMES)))
+    assert {one.endpoint[0] for one in found} == set(HOSTS)
+    assert all(one.proven for one in found)
+    assert set(by_part(found)) == {"messages", "accounts", "pictures"}

@@ -1,4 +1,4 @@
-"""Where `mitm` offers the name, and what follows from what comes back."""
+"""Where `mitm` offers the name, and what follows from the answers."""
 
 import asyncio
 from dataclasses import replace
@@ -45,7 +45,7 @@ def outcome(steps: Steps) -> Outcome:
     return verdict.outcome
 
 
-def test_the_name_is_offered_at_home_elsewhere_and_in_every_way() -> None:
+def test_the_name_is_offered_at_its_own_address_elsewhere_and_in_every_way() -> None:
     steps = run({})
     own = [s for s in steps if isinstance(s, Tls) and s.sni == HOST]
     assert {s.hello for s in own if s.address == GOOD} == {"default", *mitm.WAYS}
@@ -55,7 +55,7 @@ def test_the_name_is_offered_at_home_elsewhere_and_in_every_way() -> None:
     assert all(mitm.needs_confirmation(TASK, some) is bool(some) for some in (steps, ()))
 
 
-def test_the_first_look_stays_at_home_and_the_second_ends_there() -> None:
+def test_the_measurement_is_at_the_own_address_and_the_confirmation_ends_there() -> None:
     net = FakeNet(names=NAMES)
     first = asyncio.run(mitm.measure(TASK, net))
     assert {s.address for s in first if isinstance(s, Tls)} == {GOOD}
@@ -64,7 +64,7 @@ def test_the_first_look_stays_at_home_and_the_second_ends_there() -> None:
     assert [s.address for s in second if isinstance(s, Tls)][-1] == GOOD
 
 
-def test_the_collectors_own_port_is_a_place_where_it_has_tls() -> None:
+def test_the_collectors_own_port_is_an_endpoint_where_it_has_tls() -> None:
     task = replace(TASK, options={"collectors": ((LISTENS, 8443), ("192.0.2.9", 443))})
     offered = [s for s in run({}, task) if isinstance(s, Tls) and s.address != GOOD]
     own = [(s.role, s.sni, s.port) for s in offered if s.address == COLLECTOR]
@@ -77,7 +77,7 @@ def test_the_collectors_own_port_is_a_place_where_it_has_tls() -> None:
     assert bare == [(Role.HARMLESS, HARMLESS), (Role.NEUTRAL, HOST)]
 
 
-def test_options_that_make_no_sense_and_bare_addresses_are_passed_over() -> None:
+def test_invalid_options_and_literal_addresses_are_ignored() -> None:
     assert run({}, replace(TASK, options={"collectors": "https://x.example/"}))
     assert run({}, replace(TASK, url="https://192.0.2.7/")) == ()
 
@@ -93,7 +93,7 @@ def test_a_known_key_anywhere_is_interception() -> None:
     assert outcome(run({(GOOD, HOST): KNOWN})) is Outcome.INTERCEPTED
 
 
-def test_the_name_alone_calls_up_an_interceptor_at_an_unrelated_server() -> None:
+def test_the_name_alone_triggers_an_interceptor_at_an_unrelated_server() -> None:
     wrong = change(FORGED, reason=TrustReason.HOSTNAME, anchored=True, named=False)
     theirs = change(wrong, issuer_key="root", leaf_key="theirs")
     seen: dict[tuple[str, str | None], Failure | Trust] = {
@@ -103,7 +103,7 @@ def test_the_name_alone_calls_up_an_interceptor_at_an_unrelated_server() -> None
     assert outcome(run(seen)) is Outcome.INTERCEPTED
 
 
-def test_a_servers_own_default_certificate_accuses_nobody() -> None:
+def test_a_servers_own_default_certificate_is_no_interception() -> None:
     steps = run({(OTHER, HOST): DEFAULT, (OTHER, HARMLESS): DEFAULT})
     assert outcome(steps) is Outcome.OK
 

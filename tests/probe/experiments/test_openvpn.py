@@ -46,9 +46,9 @@ def test_over_tcp_the_whole_packet_is_awaited() -> None:
 
 
 @given(st.binary(max_size=60))
-def test_nothing_else_is_taken_for_an_answer(heard: bytes) -> None:
-    assert not openvpn.is_answer(PACKET, heard)
-    assert not openvpn.is_framed_answer(b"\x00\x0e" + PACKET, heard)
+def test_nothing_else_is_taken_for_an_answer(received: bytes) -> None:
+    assert not openvpn.is_answer(PACKET, received)
+    assert not openvpn.is_framed_answer(b"\x00\x0e" + PACKET, received)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_nothing_else_is_taken_for_an_answer(heard: bytes) -> None:
         (None, None),
     ],
 )
-def test_where_a_server_is(text: object, server: Server | None) -> None:
+def test_the_endpoint_of_a_server(text: object, server: Server | None) -> None:
     assert read_server(text, default="udp") == server
 
 
@@ -78,12 +78,12 @@ def test_it_needs_an_endpoint() -> None:
 
 def test_a_server_that_answers_is_asked_once() -> None:
     net = TalkingNet()
-    (look,) = attempts(both(net))
-    assert look.proven
-    assert look.part == "endpoint 1"
+    (attempt,) = attempts(both(net))
+    assert attempt.proven
+    assert attempt.part == "endpoint 1"
 
 
-def test_a_silent_one_is_asked_behind_a_preface_too() -> None:
+def test_a_silent_server_is_asked_behind_a_preface_too() -> None:
     net = TalkingNet(plain_mute={AT})
     steps = both(net)
     assert [one.failure for one in attempts(steps)] == [Failure.TIMEOUT] * 2
@@ -91,14 +91,14 @@ def test_a_silent_one_is_asked_behind_a_preface_too() -> None:
     assert AT.encode() not in codec.encode(record(*steps))
 
 
-def test_over_tcp_there_is_nothing_to_put_before() -> None:
+def test_over_tcp_there_is_no_preface() -> None:
     task = replace(TASK, options={"endpoints": [f"{AT}:443/tcp"]})
     net = TalkingNet(mute={AT})
     both(net, task)
     assert not any(asked.endswith("behind") for asked in net.asked)
 
 
-def test_a_name_is_looked_up_and_left_out_of_the_record() -> None:
+def test_a_name_is_resolved_and_left_out_of_the_record() -> None:
     task = replace(TASK, options={"endpoints": ["vpn.example.org:1194"]})
     net = TalkingNet(names={("system", "vpn.example.org"): (AT,)})
     steps = both(net, task)

@@ -1,4 +1,4 @@
-"""What `quic` sends to whom, and what follows from it."""
+"""What `quic` sends where, and what follows from it."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -53,7 +53,7 @@ def net(quics: dict[tuple[str, str | None], Failure] | None = None, **more: obje
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def looked(fake: QuicFake, task: Task = TASK) -> Steps:
+def measured(fake: QuicFake, task: Task = TASK) -> Steps:
     async def run() -> Steps:
         steps = await quic.measure(task, fake)
         return (
@@ -70,7 +70,7 @@ def verdict(steps: Steps, *controls: Control) -> Verdict:
 
 def test_a_site_that_offers_nothing_is_sent_nothing() -> None:
     fake = net(pages={})
-    steps = looked(fake)
+    steps = measured(fake)
     assert not any(isinstance(s, Quic) for s in steps)
     found = verdict(steps)
     assert found.outcome is Outcome.INCONCLUSIVE
@@ -79,19 +79,19 @@ def test_a_site_that_offers_nothing_is_sent_nothing() -> None:
 
 def test_a_record_is_enough_and_no_page_is_fetched() -> None:
     fake = net(records=("h3", "h2"), pages={})
-    steps = looked(fake)
+    steps = measured(fake)
     assert [s.sni for s in steps if isinstance(s, Quic)] == [HARMLESS, HOST]
     assert not any(asked.startswith("http") for asked in fake.asked)
     assert verdict(steps).outcome is Outcome.OK
 
 
-def test_a_site_whose_page_is_stopped_is_tried() -> None:
+def test_a_site_whose_page_is_blocked_is_tried() -> None:
     fake = net(handshakes={(GOOD, HOST): Failure.TIMEOUT})
-    assert any(isinstance(s, Quic) for s in looked(fake))
+    assert any(isinstance(s, Quic) for s in measured(fake))
 
 
-def test_a_name_that_is_silenced_is_blocked_without_any_control() -> None:
-    steps = looked(net({(GOOD, HOST): Failure.TIMEOUT}))
+def test_silence_for_the_name_alone_is_blocked_without_any_control() -> None:
+    steps = measured(net({(GOOD, HOST): Failure.TIMEOUT}))
     offered = [s.sni for s in steps if isinstance(s, Quic)]
     turns = [HARMLESS, HOST, HARMLESS, HOST, HARMLESS]
     assert offered == [HARMLESS, HOST, REFERENCE, *turns, REFERENCE]
@@ -101,37 +101,37 @@ def test_a_name_that_is_silenced_is_blocked_without_any_control() -> None:
 
 
 def test_an_icmp_error_for_the_name_is_a_refusal() -> None:
-    found = verdict(looked(net({(GOOD, HOST): Failure.REFUSED})))
+    found = verdict(measured(net({(GOOD, HOST): Failure.REFUSED})))
     assert (found.outcome, found.mechanisms) == (Outcome.BLOCKED, (Mechanism.QUIC_REFUSED,))
 
 
 def test_a_server_that_is_silent_to_every_name_proves_nothing() -> None:
-    steps = looked(net({(GOOD, None): Failure.TIMEOUT}))
+    steps = measured(net({(GOOD, None): Failure.TIMEOUT}))
     found = verdict(steps)
     assert found.outcome is Outcome.INCONCLUSIVE
     assert "quic.no_name_is_answered" in {hit.id for hit in found.rules}
 
 
-def test_an_address_is_accused_only_against_a_control() -> None:
-    steps = looked(net({(GOOD, None): Failure.TIMEOUT}))
+def test_an_address_is_blocked_only_where_a_control_was_answered() -> None:
+    steps = measured(net({(GOOD, None): Failure.TIMEOUT}))
     shook = Quic(address=GOOD, port=443, sni=HOST, bytes_in=3000, trust=VALID)
     assert verdict(steps, control(shook)).outcome is Outcome.BLOCKED
     alike = change(shook, failure=Failure.TIMEOUT, bytes_in=0, trust=None)
     assert verdict(steps, control(alike)).outcome is Outcome.DOWN
 
 
-def test_a_line_without_quic_accuses_nobody() -> None:
+def test_a_line_without_quic_is_inconclusive() -> None:
     shut: dict[tuple[str, str | None], Failure] = {
         (GOOD, None): Failure.TIMEOUT,
         (OTHER, None): Failure.TIMEOUT,
     }
     shook = Quic(address=GOOD, port=443, sni=HOST, bytes_in=3000, trust=VALID)
-    found = verdict(looked(net(shut)), control(shook))
+    found = verdict(measured(net(shut)), control(shook))
     assert found.outcome is Outcome.INCONCLUSIVE
     assert "quic.nowhere_on_this_line" in {hit.id for hit in found.rules}
 
 
-def test_one_answer_clears() -> None:
+def test_one_answer_is_ok() -> None:
     fake = net({(GOOD, HOST): Failure.TIMEOUT})
 
     def recover(what: str) -> None:
@@ -141,18 +141,18 @@ def test_one_answer_clears() -> None:
             fake.quics.clear()
 
     fake.before_each = recover
-    assert verdict(looked(fake)).outcome is Outcome.OK
+    assert verdict(measured(fake)).outcome is Outcome.OK
 
 
 def test_a_control_knows_another_address_and_that_there_is_an_offer() -> None:
     shook = Quic(address=OTHER, port=443, sni=HOST, bytes_in=3000, trust=VALID)
     task = replace(TASK, controls=(control(shook),), references=(Reference(URL),))
-    steps = looked(net({(GOOD, HOST): Failure.TIMEOUT}), task)
+    steps = measured(net({(GOOD, HOST): Failure.TIMEOUT}), task)
     dialled = {s.address for s in steps if isinstance(s, Quic) and s.role is Role.TARGET}
     assert dialled == {GOOD, OTHER}
 
 
-def test_a_net_without_quic_and_an_address_are_left_alone() -> None:
+def test_nothing_is_sent_without_quic_or_to_a_literal_address() -> None:
     plain = FakeNet(names={("system", HOST): (GOOD,)})
     assert asyncio.run(quic.measure(TASK, plain)) == ()
     assert asyncio.run(quic.measure(replace(TASK, url=f"https://{GOOD}/"), net())) == ()

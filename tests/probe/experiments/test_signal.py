@@ -1,4 +1,4 @@
-"""Signal's places, and its own root in place of a browser's."""
+"""Signal's endpoints, and its own root instead of a browser's."""
 
 from msgspec.structs import replace
 
@@ -27,15 +27,15 @@ def measured(trust: Trust) -> Steps:
 
 
 def test_a_chain_under_signals_own_root_is_proof() -> None:
-    looks = attempts(measured(OWN))
-    assert {one.part for one in looks} == {"messages", "storage", "contacts", "calls"}
-    assert all(one.proven for one in looks)
+    found = attempts(measured(OWN))
+    assert {one.part for one in found} == {"messages", "storage", "contacts", "calls"}
+    assert all(one.proven for one in found)
 
 
-def test_a_chain_by_nobody_known_answers_and_proves_nothing() -> None:
+def test_a_chain_under_an_unknown_root_proves_nothing() -> None:
     for trust in (FORGED, replace(OWN, authority=replace(PROVED, proof="claimed"))):
-        looks = attempts(measured(trust))
-        assert all(one.failure is None and not one.proven for one in looks)
+        found = attempts(measured(trust))
+        assert all(one.failure is None and not one.proven for one in found)
 
 
 def test_the_root_is_known_by_its_key() -> None:

@@ -27,7 +27,7 @@ def test_the_names_take_turns_and_the_harmless_one_is_first_and_last() -> None:
     assert offered == [HARMLESS, HOST, HARMLESS, HOST, HARMLESS]
 
 
-def test_a_name_that_is_silenced_is_blocked_without_any_control() -> None:
+def test_silence_for_the_name_alone_is_blocked_without_any_control() -> None:
     steps = run(FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.TIMEOUT}))
     verdict = judge(change(record(url=URL, experiment="sni"), steps=steps))
     assert verdict.outcome is Outcome.BLOCKED
@@ -49,14 +49,14 @@ def test_a_server_that_answers_no_name_proves_nothing() -> None:
     assert verdict.outcome is Outcome.INCONCLUSIVE
 
 
-def test_it_can_aim_at_any_address_and_then_asks_no_resolver() -> None:
+def test_a_configured_address_asks_no_resolver() -> None:
     net = FakeNet()
     steps = run(net, replace(TASK, options={"address": OTHER}))
     assert {s.address for s in steps if isinstance(s, Tls)} == {OTHER}
     assert not any(asked.startswith("dns") for asked in net.asked)
 
 
-def test_other_hellos_are_tried_only_when_the_name_was_stopped() -> None:
+def test_other_hellos_are_tried_only_when_the_name_failed() -> None:
     quiet = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})
     hellos = {s.hello for s in run(quiet) if isinstance(s, Tls) and s.role is Role.NEUTRAL}
     assert hellos == {"tls12", "tls13", "split"}

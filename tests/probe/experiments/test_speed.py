@@ -18,7 +18,7 @@ from probe.net.transfer import transfer
 
 
 class RealNet:
-    """The two things that this experiment asks for, for real."""
+    """The two operations that this experiment uses, over real sockets."""
 
     transfer = staticmethod(transfer)
 
@@ -66,7 +66,7 @@ def record(steps: Steps) -> Record:
     )
 
 
-def test_one_connection_down_and_one_up_grow_while_the_line_is_quick() -> None:
+def test_one_connection_down_and_one_up_grow_while_the_line_is_fast() -> None:
     steps, verdict = run(reachable=True)
     moved = [s for s in steps if isinstance(s, Transfer)]
     assert {s.direction for s in moved} == {"down", "up"}
@@ -84,7 +84,7 @@ def test_failure_gives_no_number_rather_than_zero() -> None:
 
 
 @pytest.mark.parametrize("ended", ["stall", "eof", "reset", "error", "budget"])
-def test_what_broke_has_no_speed(ended: str) -> None:
+def test_a_broken_transfer_has_no_speed(ended: str) -> None:
     step = Transfer(address="192.0.2.1", port=1, sni=None, arm="L", pair=1, rate=5.0)
     from msgspec.structs import replace
 
@@ -99,10 +99,10 @@ def test_a_line_that_was_in_use_gives_no_number() -> None:
     assert [speed(one) for one in busy] == [None] * len(busy)
     verdict = judge(record(busy))
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert "something else" in verdict.rules[0].reason
+    assert "Other traffic" in verdict.rules[0].reason
 
 
-def test_nobody_announces_a_way_into_the_home() -> None:
+def test_an_announced_private_address_is_not_dialled() -> None:
     server = BulkReply(address="10.0.0.1", port=443, spki_sha256="ab" * 32)
     task = Task(url="", options={"bulk": (server,)})
 

@@ -1,4 +1,4 @@
-"""Telegram's places and its first question; what all services share is tried on it."""
+"""Telegram's endpoints and first message, and what all services share."""
 
 import struct
 from dataclasses import replace
@@ -24,7 +24,7 @@ NAMES: dict[tuple[str, str], tuple[str, ...] | Failure] = {
     ("system", WEB): (GOOD,),
     ("1.1.1.1", WEB): (GOOD,),
 }
-QUESTION = telegram.question(bytes(range(96)), 1_800_000_000.25)
+QUESTION = telegram.req_pq(bytes(range(96)), 1_800_000_000.25)
 
 
 def first(net: FakeNet, task: Task = TASK) -> Steps:
@@ -53,38 +53,38 @@ def test_the_question_is_as_the_protocol_has_it() -> None:
 def test_the_answer_repeats_our_number() -> None:
     answer = mtproto(QUESTION)
     assert answer is not None
-    assert telegram.answers(QUESTION, answer)
-    assert not telegram.answers(telegram.question(bytes(96), 1.0), answer)
-    assert not telegram.answers(QUESTION, answer[:40])
+    assert telegram.is_answer(QUESTION, answer)
+    assert not telegram.is_answer(telegram.req_pq(bytes(96), 1.0), answer)
+    assert not telegram.is_answer(QUESTION, answer[:40])
 
 
 @given(st.binary(max_size=120))
-def test_nothing_else_is_taken_for_an_answer(heard: bytes) -> None:
-    assert not telegram.answers(QUESTION, heard)
+def test_nothing_else_is_taken_for_an_answer(received: bytes) -> None:
+    assert not telegram.is_answer(QUESTION, received)
 
 
 def test_every_data_centre_is_asked_on_every_port_and_the_web_proves_its_name() -> None:
     net = TalkingNet(names=NAMES)
-    looks = by_part(attempts(first(net)))
-    assert len(looks["data centres"]) == len(CENTRES.addresses) * len(CENTRES.ports)
-    assert [one.endpoint for one in looks["web"]] == [(WEB, 443)]
-    assert all(one.proven for found in looks.values() for one in found)
+    every = by_part(attempts(first(net)))
+    assert len(every["data centres"]) == len(CENTRES.addresses) * len(CENTRES.ports)
+    assert [one.endpoint for one in every["web"]] == [(WEB, 443)]
+    assert all(one.proven for found in every.values() for one in found)
     assert not wanted(first(net))
 
 
-def test_a_quick_look_takes_some() -> None:
-    looks = by_part(attempts(first(TalkingNet(names=NAMES), replace(TASK, profile="quick"))))
-    assert len(looks["data centres"]) == 4 * len(CENTRES.ports)
+def test_a_quick_profile_tries_some() -> None:
+    every = by_part(attempts(first(TalkingNet(names=NAMES), replace(TASK, profile="quick"))))
+    assert len(every["data centres"]) == 4 * len(CENTRES.ports)
 
 
 def test_a_certificate_for_browsers_is_asked_of_the_web_alone() -> None:
     net = TalkingNet(names=NAMES, handshakes={(GOOD, WEB): Failure.SSL_AUTHORITY})
-    (look,) = by_part(attempts(first(net)))["web"]
-    assert look.failure is Failure.SSL_AUTHORITY
-    assert not look.proven
+    (attempt,) = by_part(attempts(first(net)))["web"]
+    assert attempt.failure is Failure.SSL_AUTHORITY
+    assert not attempt.proven
 
 
-def test_what_failed_is_looked_at_again_between_references() -> None:
+def test_what_failed_is_tried_again_between_references() -> None:
     dead = CENTRES.addresses[0]
     net = TalkingNet(names=NAMES, dead={dead})
     references = (Reference("https://ref.example/", OTHER),)
@@ -104,27 +104,27 @@ def test_a_name_is_compared_with_a_harmless_one_at_its_address() -> None:
     assert offered == [HARMLESS, WEB, HARMLESS]
 
 
-def test_a_name_that_leads_nowhere_is_tried_where_others_say() -> None:
+def test_a_name_without_an_answer_is_tried_at_other_resolvers_address() -> None:
     names: dict[tuple[str, str], tuple[str, ...] | Failure] = {
         **NAMES,
         ("system", WEB): Failure.DNS_NXDOMAIN,
     }
     steps = both(TalkingNet(names=names))
-    looks = by_part(attempts(steps))["web"]
-    assert [one.endpoint for one in looks] == [(WEB, None)] * 2
-    assert {one.failure for one in looks} == {Failure.DNS_NXDOMAIN}
+    every = by_part(attempts(steps))["web"]
+    assert [one.endpoint for one in every] == [(WEB, None)] * 2
+    assert {one.failure for one in every} == {Failure.DNS_NXDOMAIN}
     assert [s.address for s in steps if isinstance(s, Tls) and s.role is Role.NEUTRAL] == [GOOD]
     assert any(isinstance(s, Dns) and s.resolver == "8.8.8.8" for s in steps)
 
 
 def test_a_private_answer_is_not_dialled() -> None:
     net = TalkingNet(names={("system", WEB): ("10.0.0.1",)})
-    (look,) = by_part(attempts(first(net)))["web"]
-    assert look.failure is Failure.DNS_NO_ANSWER
+    (attempt,) = by_part(attempts(first(net)))["web"]
+    assert attempt.failure is Failure.DNS_NO_ANSWER
     assert not any("10.0.0.1" in asked for asked in net.asked)
 
 
-def test_a_net_that_cannot_talk_connects() -> None:
+def test_a_net_without_exchanges_connects() -> None:
     steps = first(FakeNet(names=NAMES))
     centres = by_part(attempts(steps))["data centres"]
     assert all(one.failure is None and not one.proven for one in centres)

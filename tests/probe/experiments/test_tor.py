@@ -1,4 +1,4 @@
-"""The authorities, and bridges that nobody may read of afterwards."""
+"""The authorities, and bridges, whose addresses are never recorded."""
 
 import asyncio
 from dataclasses import replace
@@ -41,15 +41,15 @@ def test_a_bridge_line(line: object, server: Server | None) -> None:
     assert tor.read_bridge(line) == server
 
 
-def test_options_that_cannot_be_used_are_told_without_the_address() -> None:
+def test_invalid_options_are_named_without_the_address() -> None:
     assert tor.objection({}) is None
     assert tor.objection({"bridges": [OBFS4]}) is None
     assert tor.objection({"bridges": OBFS4}) is not None
     assert tor.objection({"bridges": []}) is not None
-    said = tor.objection({"bridges": [OBFS4, f"snowflake {AT}:80"]})
-    assert said is not None
-    assert "line 2" in said
-    assert AT not in said
+    message = tor.objection({"bridges": [OBFS4, f"snowflake {AT}:80"]})
+    assert message is not None
+    assert "line 2" in message
+    assert AT not in message
 
 
 def both(net: FakeNet, task: Task = TASK) -> Steps:
@@ -57,12 +57,12 @@ def both(net: FakeNet, task: Task = TASK) -> Steps:
     return asyncio.run(tor.confirm(task, net, seen))
 
 
-def test_the_authorities_are_looked_at_without_a_name() -> None:
+def test_the_authorities_are_measured_without_a_name() -> None:
     steps = asyncio.run(tor.measure(replace(TASK, options={}), FakeNet()))
-    looks = by_part(attempts(steps))
-    assert set(looks) == {"directory authorities", "directories"}
-    assert len(looks["directory authorities"]) == 9
-    assert {one.tls.sni for one in looks["directory authorities"] if one.tls} == {None}
+    found = by_part(attempts(steps))
+    assert set(found) == {"directory authorities", "directories"}
+    assert len(found["directory authorities"]) == 9
+    assert {one.tls.sni for one in found["directory authorities"] if one.tls} == {None}
 
 
 def test_a_bridge_leaves_no_address_in_the_record() -> None:
@@ -84,7 +84,7 @@ def test_a_bridge_that_answers_is_asked_once() -> None:
     assert [(one.part, one.failure) for one in bridges] == [("bridge 1", None), ("bridge 2", None)]
 
 
-def test_outside_a_laboratory_a_private_address_is_not_dialled() -> None:
+def test_outside_a_laboratory_no_private_address_is_dialled() -> None:
     task = replace(TASK, options={"bridges": ["obfs4 10.0.0.7:443 AA"]})
     net = FakeNet()
     steps = asyncio.run(tor.measure(task, net))

@@ -1,4 +1,4 @@
-"""How a trace walks: harmless name first, nearest first, and no farther when one is punished."""
+"""The order of a trace: harmless name first, nearest hop first, and where it ends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -25,11 +25,11 @@ FAR = 6
 
 
 @dataclass
-class FakeWay(FakeNet):
-    """A way of six hops; from `box` on, the target's name over TLS meets `fate`.
+class FakePath(FakeNet):
+    """A path of six hops; from `box` on, the target's name over TLS meets `fate`.
 
     Attributes:
-        punish: So many harmless looks fail after each offer.
+        punish: How many harmless offers fail after each offer of the target's name.
     """
 
     box: int | None = None
@@ -37,7 +37,7 @@ class FakeWay(FakeNet):
     punish: int = 0
     dead: set[str] = field(default_factory=set)
     raw: str | None = "no CAP_NET_RAW"
-    looks: list[tuple[str, int | None]] = field(default_factory=list)
+    probes: list[tuple[str, int | None]] = field(default_factory=list)
     owed: int = 0
     kept: bool | None = None
 
@@ -50,7 +50,7 @@ class FakeWay(FakeNet):
         yield self
 
     def _letter(self, name: str, ttl: int | None) -> str:
-        self.looks.append((name, ttl))
+        self.probes.append((name, ttl))
         if name == SITE and self.box is not None and (ttl or 99) >= self.box:
             self.owed = self.punish
             return self.fate
@@ -82,18 +82,18 @@ class FakeWay(FakeNet):
         return [router(1, None), router(2)]
 
 
-def walked(way: FakeWay, **options: object) -> Steps:
-    way.names = {(r.label, SITE): (ADDRESS,) for r in way.resolvers}
+def traced(path: FakePath, **options: object) -> Steps:
+    path.names = {(r.label, SITE): (ADDRESS,) for r in path.resolvers}
     task = Task(f"https://{SITE}/", harmless=("harmless.example",), options=options)
-    return asyncio.run(measure(task, way))
+    return asyncio.run(measure(task, path))
 
 
 def test_the_harmless_name_goes_first_and_the_target_no_farther_than_needed() -> None:
-    way = FakeWay(box=4)
-    steps = walked(way, max_hops=12, tries=2)
-    first = next(i for i, (name, _) in enumerate(way.looks) if name == SITE)
-    assert {ttl for _, ttl in way.looks[:first]} == {None, *range(1, 9)}
-    offered = [ttl for name, ttl in way.looks if name == SITE]
+    path = FakePath(box=4)
+    steps = traced(path, max_hops=12, tries=2)
+    first = next(i for i, (name, _) in enumerate(path.probes) if name == SITE)
+    assert {ttl for _, ttl in path.probes[:first]} == {None, *range(1, 9)}
+    offered = [ttl for name, ttl in path.probes if name == SITE]
     assert offered == [ttl for ttl in range(1, FAR + 1) for _ in range(2)]
     found = trace_analysis.locate(steps, "tls")
     assert found is not None
@@ -101,29 +101,29 @@ def test_the_harmless_name_goes_first_and_the_target_no_farther_than_needed() ->
     assert trace_analysis.locate(steps, "http") is trace_analysis.locate(steps, "dns") is None
 
 
-def test_raw_packets_that_can_not_be_seen_are_said() -> None:
-    steps = walked(FakeWay(), keep=True)
+def test_the_record_says_why_packets_are_not_captured() -> None:
+    steps = traced(FakePath(), keep=True)
     assert [s.detail for s in steps if isinstance(s, Ping) and s.what == "raw"] == [
         "no CAP_NET_RAW"
     ]
-    seen = FakeWay(raw=None)
-    assert not [s for s in walked(seen) if isinstance(s, Ping) and s.what == "raw"]
+    seen = FakePath(raw=None)
+    assert not [s for s in traced(seen) if isinstance(s, Ping) and s.what == "raw"]
     assert seen.kept is False
 
 
-def test_a_punished_address_is_left_alone_unless_somebody_waits() -> None:
-    way = FakeWay(box=3, punish=5)
-    steps = walked(way)
-    assert [ttl for name, ttl in way.looks if name == SITE].count(3) == 1
-    assert max(ttl or 0 for name, ttl in way.looks if name == SITE) == 3
+def test_a_blocked_address_ends_the_trace_without_the_option_residual() -> None:
+    path = FakePath(box=3, punish=5)
+    steps = traced(path)
+    assert [ttl for name, ttl in path.probes if name == SITE].count(3) == 1
+    assert max(ttl or 0 for name, ttl in path.probes if name == SITE) == 3
     assert trace_analysis.locate(steps, "tls") is None, "seen once"
 
 
-def test_who_waits_learns_how_long() -> None:
-    way = FakeWay(box=3, punish=5)
-    steps = walked(way, residual=60, tries=2)
-    assert [ttl for name, ttl in way.looks if name == SITE].count(3) == 2
-    assert max(ttl or 0 for name, ttl in way.looks if name == SITE) == 3
+def test_with_the_option_residual_the_duration_is_measured() -> None:
+    path = FakePath(box=3, punish=5)
+    steps = traced(path, residual=60, tries=2)
+    assert [ttl for name, ttl in path.probes if name == SITE].count(3) == 2
+    assert max(ttl or 0 for name, ttl in path.probes if name == SITE) == 3
     found = trace_analysis.residual(steps, "tls")
     assert found is not None
     assert found.most is not None
@@ -134,8 +134,8 @@ def test_who_waits_learns_how_long() -> None:
 
 
 def test_without_an_answer_to_the_harmless_name_nothing_is_compared() -> None:
-    way = FakeWay(punish=10**6, owed=10**6)
-    steps = walked(way)
+    path = FakePath(punish=10**6, owed=10**6)
+    steps = traced(path)
     assert not trace_analysis.hops(steps, "tls")
     assert [hop.ttl for hop in trace_analysis.hops(steps, "http")][-1] >= FAR
 

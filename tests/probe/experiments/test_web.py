@@ -1,4 +1,4 @@
-"""What `web` asks, and in which order, over a network that is a dict."""
+"""What `web` sends, and in which order, over a network that is a dict."""
 
 import asyncio
 from dataclasses import replace
@@ -30,7 +30,7 @@ def both(net: FakeNet, task: Task = TASK) -> Steps:
     return asyncio.run(web.confirm(task, net, first(net, task)))
 
 
-def test_a_plain_site_takes_one_fetch_and_no_second_look() -> None:
+def test_a_plain_site_takes_one_fetch_and_no_confirmation() -> None:
     net = FakeNet(names=NAMES)
     steps = first(net)
     assert [type(s) for s in steps[-3:]] == [Tcp, Tls, Http]
@@ -38,7 +38,7 @@ def test_a_plain_site_takes_one_fetch_and_no_second_look() -> None:
     assert sum(a.startswith("tcp") for a in net.asked) == 1
 
 
-def test_steps_stand_on_each_other() -> None:
+def test_each_step_has_its_parent() -> None:
     steps = first(FakeNet(names=NAMES))
     asked, tcp, tls, page = steps[0], *steps[-3:]
     assert isinstance(asked, Dns)
@@ -90,19 +90,19 @@ def test_what_fails_is_compared_harmless_target_harmless_between_references() ->
     steps = both(net)
     shaken = [s for s in steps if isinstance(s, Tls) and s.address == GOOD]
     assert [s.sni for s in shaken] == [HOST, HARMLESS, HOST, HARMLESS]
-    looks = [s for s in steps if s.role is Role.REFERENCE]
+    references = [s for s in steps if s.role is Role.REFERENCE]
     again = [s for s in steps if s.try_ == 2 and s.role is Role.TARGET]
-    assert looks[0].at < again[0].at < looks[-1].at
+    assert references[0].at < again[0].at < references[-1].at
 
 
-def test_the_second_look_asks_every_resolver() -> None:
+def test_the_confirmation_asks_every_resolver() -> None:
     net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})
     steps = both(net)
     again = {s.resolver for s in steps if isinstance(s, Dns) and s.try_ == 2}
     assert again == {"system", "8.8.8.8", "1.1.1.1"}
 
 
-def test_a_denied_name_is_looked_for_at_others_addresses() -> None:
+def test_a_name_with_nxdomain_is_fetched_from_other_resolvers_addresses() -> None:
     net = FakeNet(names={**NAMES, ("system", HOST): Failure.DNS_NXDOMAIN})
     steps = both(net)
     assert any(isinstance(s, Http) and s.proven and s.address == GOOD for s in steps)
@@ -115,7 +115,7 @@ def test_a_plain_site_is_also_asked_over_https() -> None:
     assert any(isinstance(s, Http) and s.url == URL and s.proven for s in steps)
 
 
-def test_a_redirect_off_the_site_is_looked_at_again_where_it_left() -> None:
+def test_a_redirect_off_the_site_is_confirmed_where_it_left() -> None:
     net = FakeNet(
         names={**NAMES, ("system", "stop.example"): (SINK,)},
         pages={(GOOD, PLAIN, HOST): {"status": 302, "location": "https://stop.example/"}},
@@ -125,7 +125,7 @@ def test_a_redirect_off_the_site_is_looked_at_again_where_it_left() -> None:
     assert again
 
 
-def test_a_silence_without_any_answer_gets_one_patient_look() -> None:
+def test_silence_for_every_name_gets_one_long_fetch() -> None:
     net = FakeNet(
         names=NAMES,
         handshakes={(GOOD, HOST): Failure.TIMEOUT, (GOOD, HARMLESS): Failure.TIMEOUT},
@@ -134,7 +134,7 @@ def test_a_silence_without_any_answer_gets_one_patient_look() -> None:
     assert any(s.try_ == 3 for s in steps)
 
 
-def test_a_patient_look_is_followed_by_the_harmless_name_that_was_answered() -> None:
+def test_a_long_fetch_is_followed_by_the_harmless_name_that_was_answered() -> None:
     net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.TIMEOUT})
     seen = tuple(structs(s, acknowledged=True) if isinstance(s, Tls) else s for s in first(net))
     steps = asyncio.run(web.confirm(TASK, net, seen))
@@ -148,7 +148,9 @@ def test_a_name_that_alone_is_shown_an_unknown_authority_is_offered_elsewhere_to
     assert [s.sni for s in there if s.role is not Role.REFERENCE] == [HARMLESS, HOST, HARMLESS]
 
 
-def test_a_server_that_shows_every_name_an_unknown_authority_is_asked_at_home_only() -> None:
+def test_a_server_with_one_unknown_authority_for_every_name_is_compared_at_its_address_only() -> (
+    None
+):
     net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): FORGED, (GOOD, HARMLESS): FORGED})
     assert not any(s.role is Role.NEUTRAL for s in both(net))
 
@@ -168,7 +170,7 @@ def test_a_host_that_alone_fails_is_asked_for_at_an_unrelated_server_too() -> No
     assert [(s.address, s.host) for s in there] == [(OTHER, HOST)]
 
 
-def test_an_unrelated_server_that_turns_harmless_names_away_is_passed_over() -> None:
+def test_an_unrelated_server_that_rejects_harmless_names_is_passed_over() -> None:
     third = "93.184.216.77"
     net = FakeNet(
         names=NAMES,
@@ -179,7 +181,7 @@ def test_an_unrelated_server_that_turns_harmless_names_away_is_passed_over() -> 
     assert [s.address for s in steps if isinstance(s, Tls) and s.role is Role.NEUTRAL] == [OTHER]
 
 
-def test_a_host_that_is_sent_away_is_asked_for_at_an_unrelated_server_too() -> None:
+def test_a_host_that_is_redirected_away_is_asked_for_at_an_unrelated_server_too() -> None:
     away = {"status": 302, "location": "https://stop.example/"}
     net = FakeNet(
         names={**NAMES, ("system", "stop.example"): (SINK,)}, pages={(GOOD, PLAIN, HOST): away}
@@ -189,13 +191,13 @@ def test_a_host_that_is_sent_away_is_asked_for_at_an_unrelated_server_too() -> N
     assert [(s.address, s.host) for s in there] == [(OTHER, HOST)]
 
 
-def test_no_unrelated_server_is_troubled_where_the_control_got_an_answer() -> None:
+def test_no_unrelated_server_is_used_where_the_control_got_an_answer() -> None:
     net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})
     steps = both(net, replace(TASK, controls=(control(dns(GOOD), *fetched()),)))
     assert not any(s.role is Role.NEUTRAL for s in steps)
 
 
-def test_no_unrelated_server_is_troubled_where_an_address_is_punished_for_a_name() -> None:
+def test_no_unrelated_server_is_used_where_an_address_is_blocked_after_an_offer() -> None:
     net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})
 
     def punish(what: str) -> None:
@@ -206,7 +208,7 @@ def test_no_unrelated_server_is_troubled_where_an_address_is_punished_for_a_name
     assert not any(s.role is Role.NEUTRAL for s in both(net))
 
 
-def test_addresses_of_a_later_answer_are_looked_at_too() -> None:
+def test_addresses_of_a_later_answer_are_measured_too() -> None:
     net = FakeNet(names={("system", HOST): (SINK,)}, dead={SINK})
     two = (Reply(at=0.01, rcode=0, answers=(SINK,)), Reply(at=0.02, rcode=0, answers=(GOOD,)))
     seen = tuple(s if not isinstance(s, Dns) else structs(s, replies=two) for s in first(net))
@@ -214,14 +216,14 @@ def test_addresses_of_a_later_answer_are_looked_at_too() -> None:
     assert any(isinstance(s, Http) and s.address == GOOD for s in steps)
 
 
-def test_a_server_that_heard_us_and_is_silent_gets_one_patient_look() -> None:
+def test_a_silent_server_that_acknowledged_gets_one_long_fetch() -> None:
     net = FakeNet(names=NAMES, pages={(GOOD, URL, HOST): Failure.TIMEOUT})
     seen = tuple(structs(s, acknowledged=True) if isinstance(s, Http) else s for s in first(net))
     steps = asyncio.run(web.confirm(TASK, net, seen))
     assert any(s.try_ == 3 for s in steps)
 
 
-def test_an_address_that_only_others_gave_is_looked_at_twice_when_it_fails() -> None:
+def test_an_address_from_other_resolvers_only_is_measured_twice_when_it_fails() -> None:
     net = FakeNet(
         names={**NAMES, ("system", HOST): (SINK,)},
         dead={SINK},

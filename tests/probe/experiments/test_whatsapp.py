@@ -1,4 +1,4 @@
-"""WhatsApp's places."""
+"""WhatsApp's endpoints."""
 
 from msgspec.structs import replace
 
@@ -22,11 +22,11 @@ TASK = Task("service:whatsapp", seed=1)
 
 def test_messages_by_connection_and_the_rest_by_name() -> None:
     steps = first(EXPERIMENT, TASK, FakeNet(names=NAMES))
-    looks = by_part(attempts(steps))
-    assert len(looks["messages"]) == 32
-    assert {one.endpoint[1] for one in looks["messages"]} == {443, 5222}
-    assert [one.tls.sni for one in looks["registration"] if one.tls] == ["v.whatsapp.net"]
-    assert all(one.proven for one in looks["web"])
+    found = by_part(attempts(steps))
+    assert len(found["messages"]) == 32
+    assert {one.endpoint[1] for one in found["messages"]} == {443, 5222}
+    assert [one.tls.sni for one in found["registration"] if one.tls] == ["v.whatsapp.net"]
+    assert all(one.proven for one in found["web"])
 
 
 def test_an_open_port_is_less_than_a_proof() -> None:

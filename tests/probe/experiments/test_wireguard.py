@@ -1,4 +1,4 @@
-"""WireGuard servers of the volunteer's own: with a key they know, and without."""
+"""WireGuard servers of the user's own: with a key they know, and without."""
 
 from base64 import b64encode
 from dataclasses import replace
@@ -27,10 +27,10 @@ def both(net: TalkingNet, task: Task = TASK) -> Steps:
     return talking.both(experiment.EXPERIMENT, task, net)
 
 
-def test_the_server_of_the_configuration_takes_what_is_said() -> None:
+def test_the_configured_server_answers_the_message() -> None:
     net = TalkingNet()
-    (look,) = attempts(both(net))
-    assert look.part == "peer 1"
+    (attempt,) = attempts(both(net))
+    assert attempt.part == "peer 1"
     answer = respond(net.sent[0])
     assert answer is not None
     ((_, peer),) = experiment.peers(TASK)
@@ -60,7 +60,7 @@ def test_neither_address_nor_keys_are_in_the_record() -> None:
         assert secret.encode() not in line
 
 
-def test_what_cannot_be_used_is_told_without_keys() -> None:
+def test_invalid_options_are_named_without_keys() -> None:
     assert experiment.objection(TASK.options) is None
     assert experiment.objection({"peers": [KEYLESS]}) is None
     wrong: tuple[dict[str, object], ...] = (
@@ -73,7 +73,7 @@ def test_what_cannot_be_used_is_told_without_keys() -> None:
         {"peers": [{**PEER, "allowed_ips": "0.0.0.0/0"}]},
     )
     for options in wrong:
-        said = experiment.objection(options)
-        assert said is not None
-        assert PRIVATE not in said
-        assert AT not in said
+        message = experiment.objection(options)
+        assert message is not None
+        assert PRIVATE not in message
+        assert AT not in message
