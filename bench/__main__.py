@@ -1,7 +1,7 @@
-"""Run the benchmarks one after another: `python -m bench [NAME…]`, or say what there is: `--list`.
+"""Run the benchmarks in turn: `python -m bench [NAME…]`, or list them: `--list`.
 
-A benchmark is a module here that reads its own options (it imports argparse) and prints its table.
-Each runs in a process of its own, with its defaults, so that none warms up another.
+A benchmark is a module here that imports argparse and prints a table. Each runs in a process of its
+own with its default options.
 """
 
 import ast
@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 
 def benchmarks() -> dict[str, str]:
-    """Every benchmark and the first line of what it says of itself."""
+    """Every benchmark and the first line of its docstring."""
     found = {}
     for path in sorted(HERE.glob("[!_]*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -26,7 +26,7 @@ def benchmarks() -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run or list; 1 when one of them failed, 2 when there is no such benchmark."""
+    """Run or list; return 1 if a benchmark failed, 2 if a name is unknown."""
     known = benchmarks()
     if "--list" in arguments:
         print("\n".join(f"{name:20} {about}" for name, about in known.items()))

@@ -1,9 +1,8 @@
 """Compare stated confidence with how often the verdict was right: reliability table, Brier score.
 
-Every scenario of the catalogue with the usual line is played on a lossy line, again and again, each
-run with another seed. Confidences were set before any of these runs and not changed for them; the
-scenarios whose names hash to an odd number are reported apart, as the ones nobody looked at while
-rules were written cannot be told from the others any more.
+Every scenario with the default line runs on a lossy line several times, each run with another seed.
+Confidences were set before these runs. Scenarios whose names hash to an odd number are also
+reported separately: a fixed half of the catalogue, since no held-out set was kept.
 
     python -m bench.calibration --line loss_5 --runs 3 --keep rows.jsonl
     python -m bench.calibration --from rows.jsonl          the tables alone
@@ -21,23 +20,23 @@ from probe.lab.matrix import MatrixRow, move_to_line, run_matrix, select_scenari
 from probe.model import Outcome
 
 _EDGES = (0.0, 0.6, 0.8, 0.88, 0.92, 0.96, 1.01)
-_ACCUSING = {Outcome.BLOCKED, Outcome.INTERCEPTED, Outcome.THROTTLED}
+_INTERFERING = {Outcome.BLOCKED, Outcome.INTERCEPTED, Outcome.THROTTLED}
 
 Verdicts = Sequence[dict[str, object]]
 
 
 def rows(line: str, runs: int, pattern: str) -> Iterable[dict[str, object]]:
-    """Play, and say of every verdict what it was and whether it was right."""
+    """Run the scenarios; yield every verdict and whether it was right."""
     scenarios = [s for s in select_scenarios(pattern) if "throttle" not in s.experiments]
     is_default = [s for s in scenarios if not s.environment.control.startswith("st")]
-    for played in run_matrix(move_to_line(is_default, LINES[line]), runs=runs):
-        if played.problem:
-            print(f"left out: {played.environment}: {played.problem}")
-        for row in played.rows:
-            yield _told(row, line)
+    for result in run_matrix(move_to_line(is_default, LINES[line]), runs=runs):
+        if result.problem:
+            print(f"left out: {result.environment}: {result.problem}")
+        for row in result.rows:
+            yield _as_dict(row, line)
 
 
-def _told(row: MatrixRow, line: str) -> dict[str, object]:
+def _as_dict(row: MatrixRow, line: str) -> dict[str, object]:
     return {
         "scenario": row.scenario.name,
         "url": row.expect.url,
@@ -54,61 +53,63 @@ def _told(row: MatrixRow, line: str) -> dict[str, object]:
 
 
 def table(verdicts: Verdicts) -> str:
-    """Stated against true, bin by bin, for verdicts that conclude something."""
+    """A reliability table of the conclusive verdicts."""
     concluded = [v for v in verdicts if v["outcome"] not in {Outcome.INCONCLUSIVE, "(no record)"}]
     lines = ["| stated | verdicts | mean stated | right |", "|---|---|---|---|"]
     for low, high in pairwise(_EDGES):
-        part = [v for v in concluded if low <= _sure(v) < high]
+        part = [v for v in concluded if low <= _confidence(v) < high]
         if part:
-            stated = sum(map(_sure, part)) / len(part)
+            stated = sum(map(_confidence, part)) / len(part)
             right = sum(bool(v["right"]) for v in part) / len(part)
             end = min(high, 1.0)
             lines.append(f"| {low:.2f} to {end:.2f} | {len(part)} | {stated:.3f} | {right:.3f} |")
     return "\n".join(lines)
 
 
-def _sure(verdict: dict[str, object]) -> float:
+def _confidence(verdict: dict[str, object]) -> float:
     value = verdict["confidence"]
     return float(value) if isinstance(value, int | float) else 0.0
 
 
 def brier(verdicts: Verdicts) -> float:
-    """Mean squared distance of stated confidence from truth; 0 is perfect, 0.25 is a coin."""
+    """Mean squared distance of stated confidence from truth; 0 is perfect, 0.25 a coin flip."""
     concluded = [v for v in verdicts if v["outcome"] not in {Outcome.INCONCLUSIVE, "(no record)"}]
-    return sum((_sure(v) - bool(v["right"])) ** 2 for v in concluded) / max(1, len(concluded))
+    return sum((_confidence(v) - bool(v["right"])) ** 2 for v in concluded) / max(1, len(concluded))
 
 
 def summary(verdicts: Verdicts) -> str:
-    """What there was, what was found of it, and who was accused falsely."""
-    true = [v for v in verdicts if v["wanted"] in _ACCUSING]
-    found = sum(bool(v["right"]) and v["outcome"] in _ACCUSING for v in true)
+    """Number of verdicts, recall and false positives."""
+    true = [v for v in verdicts if v["wanted"] in _INTERFERING]
+    found = sum(bool(v["right"]) and v["outcome"] in _INTERFERING for v in true)
     false = [v for v in verdicts if v["falsely_accused"]]
     runs = len({(v["line"], v["run"]) for v in verdicts})
     share = 100 * found / max(1, len(true))
     lines = [
         f"{len(verdicts)} verdicts in {runs} runs.",
         f"Interference found {found} of {len(true)} times ({share:.1f} %).",
-        f"False accusations: {len(false)}. Brier score: {brier(verdicts):.4f}.",
+        f"False positives: {len(false)}. Brier score: {brier(verdicts):.4f}.",
     ]
-    lines += [f"falsely accused: {v['scenario']} {v['url']} {v['rules']}" for v in false]
+    lines += [f"false positive: {v['scenario']} {v['url']} {v['rules']}" for v in false]
     return "\n".join(lines)
 
 
 def report(verdicts: Verdicts) -> str:
-    """Everything, and the half of the scenarios with odd hashes apart."""
+    """Tables of all scenarios and of the half with odd hashes."""
     group = [v for v in verdicts if zlib.crc32(str(v["scenario"]).encode()) % 2]
     parts = (("All scenarios", verdicts), ("The half with odd hashes", group))
     return "\n\n".join(f"## {name}\n\n{summary(v)}\n\n{table(v)}" for name, v in parts if v)
 
 
 def main() -> None:
-    """Play or read, and print."""
+    """Run or read, and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--line", choices=sorted(LINES), default="loss_5")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--scenario", default="*")
     parser.add_argument("--keep", type=Path, help="append verdicts to this file")
-    parser.add_argument("--from", dest="source", type=Path, help="play nothing, read these")
+    parser.add_argument(
+        "--from", dest="source", type=Path, help="read verdicts from this file instead of running"
+    )
     options = parser.parse_args()
     if options.source is not None:
         print(report([json.loads(line) for line in options.source.read_text().splitlines()]))

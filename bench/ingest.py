@@ -3,7 +3,7 @@
     python -m bench.ingest [--clients 8] [--records 50] [--batches 40] [--postgres | --store URL]
 
 The collector is a process of its own, on loopback, with an empty store; the batches are made and
-signed before the clock starts. What is counted is durable: `synchronous=FULL` in SQLite, `fsync` in
+signed before the clock starts. Writes are durable: `synchronous=FULL` in SQLite, `fsync` in
 PostgreSQL.
 """
 
@@ -49,8 +49,8 @@ class Client:
 
     async def prepare(self, session: aiohttp.ClientSession, batches: int, records: int) -> None:
         proof = self.key.sign(codec.enrol_bytes(self.public, None, "probe"))
-        asked = EnrolRequest(key=_base64(self.public), proof=_base64(proof))
-        async with session.post(f"{self.url}/v1/enroll", data=codec.encode(asked)) as reply:
+        options = EnrolRequest(key=_base64(self.public), proof=_base64(proof))
+        async with session.post(f"{self.url}/v1/enroll", data=codec.encode(options)) as reply:
             known = msgspec.json.decode(await reply.read(), type=EnrolReply)
         self._known = known
         for number in range(batches):
@@ -71,7 +71,7 @@ class Client:
         return body, headers
 
     async def send_one(self, session: aiohttp.ClientSession, lines: list[bytes]) -> None:
-        """Send a batch of somebody else's records."""
+        """Send one batch of these records."""
         body, headers = self._signed(lines)
         url = f"{self.url}/v1/measurements"
         async with session.post(url, data=body, headers=headers) as reply:
@@ -103,7 +103,7 @@ def _base64(data: bytes) -> str:
 
 
 async def measure(url: str, clients: int, batches: int, records: int) -> list[str]:
-    """Send everything at once and say how it went."""
+    """Send everything at once; return the lines of the report."""
     async with aiohttp.ClientSession() as session:
         probes = [Client(url) for _ in range(clients)]
         for probe in probes:
@@ -136,27 +136,29 @@ def main() -> None:
     parser.add_argument("--store", help="default: a fresh SQLite file")
     parser.add_argument("--postgres", action="store_true", help="a PostgreSQL of its own")
     parser.add_argument("--profile", metavar="FILE", help="profile the collector into FILE")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     print(machine())
-    own = temporary_postgres.running() if asked.postgres else nullcontext(asked.store)
+    own = temporary_postgres.running() if options.postgres else nullcontext(options.store)
     with own as given, tempfile.TemporaryDirectory() as folder:
         store = given or f"sqlite:///{folder}/store.sqlite3"
-        profile = ["-m", "cProfile", "-o", asked.profile] if asked.profile else []
+        profile = ["-m", "cProfile", "-o", options.profile] if options.profile else []
         script = Path(folder) / "start.py"
         script.write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{START}\n")
-        options = ["--listen", "127.0.0.1:0", "--store", store, "--enrolment", "open", "--lab"]
-        command = [sys.executable, *profile, str(script), "serve", *options]
+        serve = ["--listen", "127.0.0.1:0", "--store", store, "--enrolment", "open", "--lab"]
+        command = [sys.executable, *profile, str(script), "serve", *serve]
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             found = re.search(r"ready on (\S+?),", process.stderr.readline())
             assert found
-            lines = asyncio.run(measure(found[1], asked.clients, asked.batches, asked.records))
+            lines = asyncio.run(
+                measure(found[1], options.clients, options.batches, options.records)
+            )
             memory = Path(f"/proc/{process.pid}/status").read_text()
             peak = re.search(r"VmHWM:\s+(\d+)", memory)
             process.terminate()
             process.wait()
         files = sum(path.stat().st_size for path in Path(folder).glob("store.sqlite3*"))
-    total = asked.clients * asked.batches * asked.records
+    total = options.clients * options.batches * options.records
     print("\n".join(lines))
     print(f"memory         {int(peak[1]) / 1024 if peak else 0:.0f} MB at most")
     if files:

@@ -1,4 +1,4 @@
-"""How much one dial costs: handshakes per second and processor time per dial, on loopback.
+"""The cost of one dial: handshakes per second and processor time per dial, on loopback.
 
     python bench/net_dial.py [--dials 2000] [--at-once 64]
 

@@ -1,15 +1,14 @@
 """False alarms, recall and delay of the outage alarm, by simulation of home machines.
 
-A box is always on, with a broken line of half an hour every four days. A laptop is on in the
-evening, for some hours, now and then. A desk is on while an office works, and everybody there goes
-home at much the same time. One heartbeat in fifty is lost. Habits are learned over four weeks; then
-come weeks with two-hour outages of the whole network. Recall is of those outages that at least
-three probes could see: of the others nothing can be said, and nothing is.
+A box is always on; its line breaks for half an hour every four days. A laptop is on for some hours
+on some evenings. A desk computer is on in office hours, and all are switched off at about the same
+time. One heartbeat in fifty is lost. Habits are learned over four weeks; then follow weeks with
+two-hour outages of the whole network. Recall counts outages that at least three probes could see.
 
-A second table has what they tell afterwards (`--told`): who was on and cut off says so. There
-lines break too, a box's as above and the others' once in twenty hours, for half an hour.
+A second table (`--retrospective`) evaluates what probes report afterwards: those that were on and
+cut off. There, lines break too: a box's as above, others once in twenty hours for half an hour.
 
-Usage: python -m bench.outage_alarm [--days N] [--networks N] [--seed N] [--told]
+Usage: python -m bench.outage_alarm [--days N] [--networks N] [--seed N] [--retrospective]
 """
 
 import argparse
@@ -49,7 +48,7 @@ class Fleet:
 
     @property
     def machines(self) -> tuple["Machine", ...]:
-        """Who is on when, machine by machine."""
+        """One on/off model per machine."""
         return (always,) * self.boxes + (evenings,) * self.laptops + (office,) * self.desks
 
 
@@ -72,7 +71,7 @@ FLEETS = (
 
 @dataclass(frozen=True)
 class Score:
-    """What came of one network."""
+    """The score of one network."""
 
     false_alarms: int
     days: float
@@ -123,7 +122,7 @@ def beats(spans: Spans, cuts: Spans, dice: random.Random) -> list[float]:
         while phase + tick * HEARTBEAT < end:
             at = phase + tick * HEARTBEAT
             if dice.random() >= LOST and not any(a <= at < b for a, b in cuts):
-                # As it is kept: the middle of the five minutes in which it came.
+                # As the collector stores it: the middle of the five-minute slot of its arrival.
                 found.add((int((at + dice.uniform(0, 5)) // SLOT) + 0.5) * SLOT)
             tick += 1
     return sorted(found)
@@ -133,20 +132,23 @@ def one_network(fleet: Fleet, days: int, cuts: Spans, seed: str) -> Score:
     """Replay one network's history and score its alarms."""
     dice = random.Random(seed)
     whole = LEARNING + days
-    heard = {
+    heartbeats_of = {
         f"probe{n}": beats(machine(whole, dice), cuts, dice)
         for n, machine in enumerate(fleet.machines)
     }
-    alarms = replay(heard, LEARNING * DAY, whole * DAY)
-    return score(alarms, cuts, heard, days)
+    alarms = replay(heartbeats_of, LEARNING * DAY, whole * DAY)
+    return score(alarms, cuts, heartbeats_of, days)
 
 
-def score(alarms: list[Outage], cuts: Spans, heard: dict[str, list[float]], days: int) -> Score:
+def score(
+    alarms: list[Outage], cuts: Spans, heartbeats_of: dict[str, list[float]], days: int
+) -> Score:
     """True alarms begin during a cut that at least three probes could see."""
     visible = [
         (a, b)
         for a, b in cuts
-        if sum(any(a - SEEN <= t < a for t in times) for times in heard.values()) >= PROBES_LEAST
+        if sum(any(a - SEEN <= t < a for t in times) for times in heartbeats_of.values())
+        >= PROBES_LEAST
     ]
     hits = {cut: [x.start for x in alarms if cut[0] <= x.start <= cut[1] + 900] for cut in visible}
     true = sum(any(a <= x.start <= b + 900 for a, b in cuts) for x in alarms)
@@ -165,10 +167,10 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--networks", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--told", action="store_true")
+    parser.add_argument("--retrospective", action="store_true")
     options = parser.parse_args()
-    if options.told:
-        print_told(options.days, options.networks, options.seed)
+    if options.retrospective:
+        print_retrospective(options.days, options.networks, options.seed)
         return
     heads = f"{'false/month':>12}{'outages':>9}{'recall':>8}{'delay, min':>12}{'worst':>7}"
     print(f"{'network':22}{heads}")
@@ -177,7 +179,7 @@ def main() -> None:
 
 
 def row(fleet: Fleet, days: int, networks: int, seed: int) -> str:
-    """One line of the table: false alarms on quiet months, recall and delay on troubled ones."""
+    """One line of the table: false alarms in quiet months, recall and delay with outages."""
     found = measured(fleet, days, networks, seed)
     delays = f"{found.delay:12.1f}{found.worst:7.1f}"
     return f"{fleet!s:22}{found.wrong:12.2f}{found.outages:9}{found.recall:8.2f}{delays}"
@@ -189,7 +191,7 @@ class Measured:
 
     Attributes:
         wrong: False alarms a network and month, where nothing happened.
-        outages: How many there were that three probes could see; recall: the share that was found.
+        outages: Number that three probes could see; recall: share that was found.
         delay, worst: Minutes from the cut to the alarm, the median and the longest.
     """
 
@@ -201,7 +203,7 @@ class Measured:
 
 
 def measured(fleet: Fleet, days: int, networks: int, seed: int) -> Measured:
-    """Each network has a quiet month, and one in which it is cut off every fourth day."""
+    """Score each network in a quiet month, and in one with an outage every fourth day."""
     quiet = [one_network(fleet, days, [], f"{seed} quiet {fleet} {n}") for n in range(networks)]
     troubled = [
         one_network(
@@ -223,11 +225,11 @@ def measured(fleet: Fleet, days: int, networks: int, seed: int) -> Measured:
     )
 
 
-# --- what is told afterwards ----------------------------------------------------------------------
+# --- retrospective reports ------------------------------------------------------------------------
 
 
 def broken(machine: Machine, spans: Spans, dice: random.Random) -> Spans:
-    """When a machine that is on has no line of its own fault."""
+    """The spans in which a machine is on and its own line is broken."""
     if machine is always:
         return [(one[1], other[0]) for one, other in pairwise(spans)]
     found: Spans = []
@@ -239,19 +241,19 @@ def broken(machine: Machine, spans: Spans, dice: random.Random) -> Spans:
     return found
 
 
-def told_by(fleet: Fleet, days: int, cuts: Spans, seed: str) -> tuple[int, int, int]:
-    """Shutdowns of a network that were made up, that happened, and that were found."""
+def retrospective_counts(fleet: Fleet, days: int, cuts: Spans, seed: str) -> tuple[int, int, int]:
+    """Numbers of false shutdowns, of visible ones, and of those found."""
     dice = random.Random(seed)
-    heard: dict[str, list[float]] = {}
+    heartbeats_of: dict[str, list[float]] = {}
     dark: dict[str, Spans] = {}
     for number, machine in enumerate(fleet.machines):
         spans, key = machine(LEARNING + days, dice), f"probe{number}"
         gone = broken(machine, spans, dice)
-        heard[key] = beats(spans, [*cuts, *gone], dice)
+        heartbeats_of[key] = beats(spans, [*cuts, *gone], dice)
         within = [(max(a, c), min(b, d)) for a, b in spans for c, d in cuts if a < d and c < b]
-        # Told in whole heartbeats: what is shorter than one is never noted.
+        # Gaps shorter than one heartbeat are not recorded.
         dark[key] = sorted(span for span in (*gone, *within) if span[1] - span[0] > HEARTBEAT)
-    watched = HeartbeatHistory(dict.fromkeys(heard, ("KZ", 1)), heard, dark, {})
+    watched = HeartbeatHistory(dict.fromkeys(heartbeats_of, ("KZ", 1)), heartbeats_of, dark, {})
     events = [e for e in retrospective_shutdowns(watched, {}, since=LEARNING * DAY) if e.asn]
     seen = [
         (a, b)
@@ -265,13 +267,18 @@ def told_by(fleet: Fleet, days: int, cuts: Spans, seed: str) -> tuple[int, int, 
     return wrong, len(seen), found
 
 
-def print_told(days: int, networks: int, seed: int) -> None:
-    """The second table."""
+def print_retrospective(days: int, networks: int, seed: int) -> None:
+    """Print the second table."""
     print(f"{'network':22}{'false/month':>12}{'outages':>9}{'recall':>8}")
     for fleet in FLEETS:
-        quiet = [told_by(fleet, days, [], f"{seed} quiet {fleet} {n}") for n in range(networks)]
+        quiet = [
+            retrospective_counts(fleet, days, [], f"{seed} quiet {fleet} {n}")
+            for n in range(networks)
+        ]
         cuts = [evening_cuts(days, 4, random.Random(f"{seed} {n}")) for n in range(networks)]
-        troubled = [told_by(fleet, days, c, f"{seed} {fleet} {n}") for n, c in enumerate(cuts)]
+        troubled = [
+            retrospective_counts(fleet, days, c, f"{seed} {fleet} {n}") for n, c in enumerate(cuts)
+        ]
         wrong = sum(one[0] for one in quiet) / networks / days * 30
         outages, found = sum(one[1] for one in troubled), sum(one[2] for one in troubled)
         recall = found / outages if outages else float("nan")

@@ -1,10 +1,10 @@
-"""Another program beside the probe: the same sites, line, censor and core, one after the other.
+"""Compare another program with the probe: same sites, line, censor and core, in turn.
 
     python -m bench.peer [--sites 500] [--blocked 0.1] [--command "TEMPLATE"]...
 
 In a template `{urls}` is a file with one URL a line, `{config}` the same as a curl configuration,
 `{ca}` the field's roots and `{out}` a file to write to. Without one, curl fetches every page, which
-is a bound: it asks nobody else, keeps nothing and concludes nothing.
+is a lower bound: it makes no comparisons, writes no records and judges nothing.
 """
 
 import argparse
@@ -21,7 +21,7 @@ CURL = (
 
 
 def row(name: str, cost: Cost, count: int, other: Cost | None = None) -> str:
-    """One line; with `other`, how many times that this is."""
+    """One line of the table; with `other`, also the ratios to it."""
     numbers = (cost.seconds, 1000 * cost.cpu / count, cost.memory / 1e6, cost.down / count / 1000)
     text = f"{name:24}{60 * count / cost.seconds:10.0f}" + "".join(f"{n:10.1f}" for n in numbers)
     if other is None:
@@ -32,7 +32,7 @@ def row(name: str, cost: Cost, count: int, other: Cost | None = None) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Another program beside the probe.")
+    parser = argparse.ArgumentParser(description="Compare another program with the probe.")
     parser.add_argument("--sites", type=int, default=500)
     parser.add_argument("--blocked", type=float, default=0.1)
     parser.add_argument("--command", action="append", help="a template; may be given again")

@@ -1,9 +1,9 @@
-"""What Prometheus waits for: /metrics with so many probes and listed targets in the store.
+"""Duration of a scrape of /metrics, by number of probes and listed targets in the store.
 
     python -m bench.scrape [--probes 1 10 40] [--targets 500]
 
-Each probe sends one record a listed target, a third of them interfered with. The first scrape reads
-the store; the second comes within what the collector remembers.
+Each probe sends one record per listed target, a third of them with interference. The first scrape
+reads the store; the second is served from the cache.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from tests.collector.harness import record, silent
 
 
 async def fill(url: str, session: aiohttp.ClientSession, sites: list[str]) -> None:
-    """One probe's sweep."""
+    """Send the records of one probe's sweep."""
     client = Client(url)
     await client.prepare(session, 0, 0)
     for at in range(0, len(sites), codec.BATCH_RECORDS):
@@ -37,7 +37,7 @@ async def fill(url: str, session: aiohttp.ClientSession, sites: list[str]) -> No
 
 
 async def scrape(url: str, session: aiohttp.ClientSession) -> tuple[float, bytes]:
-    """One scrape: milliseconds, and what came."""
+    """One scrape: milliseconds and the body."""
     began = time.perf_counter()
     async with session.get(f"{url}/metrics") as reply:
         body = await reply.read()
@@ -63,7 +63,7 @@ async def measure(url: str, sites: list[str], steps: list[int]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What Prometheus waits for.")
+    parser = argparse.ArgumentParser(description="Duration of a scrape.")
     parser.add_argument("--probes", type=int, nargs="+", default=[1, 10, 40])
     parser.add_argument("--targets", type=int, default=500)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What the probe's processor time goes into: milliseconds a target, by stage.
+"""The probe's processor time by stage, milliseconds per target.
 
 python -m bench.stages [--sites 700] [--blocked 0.1]
 """

@@ -1,4 +1,4 @@
-"""What a probe costs while it measures nothing: a heartbeat, and the wait between two rounds.
+"""The cost of a probe while it measures nothing: a heartbeat, and the wait between two rounds.
 
     python -m bench.standby [--seconds 60]
 
@@ -23,7 +23,7 @@ _A_DAY = 24 * 60 / 5  # heartbeats
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What a probe costs while it measures nothing.")
+    parser = argparse.ArgumentParser(description="The cost of a probe while it measures nothing.")
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
     print(machine())
@@ -35,15 +35,16 @@ def main() -> None:
         probe = [sys.executable, "-c", PROBE]
         consent = [*probe, "consent", "--yes", "--heartbeat"]
         subprocess.run(consent, env=env, check=True, capture_output=True)
-        there = ["--collector", field_collector.url, "--lab", "--quiet"]
-        testbed.measure([*probe, "upload", *there], env)  # enrols
-        beat = testbed.measure([*probe, "upload", *there], env)
-        lasting = f"{beat.seconds:6.2f} s {1000 * beat.cpu:6.0f} ms cpu {beat.memory / 1e6:5.0f} MB"
-        traffic = f"{beat.down / 1000:6.1f} KB down {beat.up / 1000:5.1f} KB up"
-        daily = f"{_A_DAY * beat.cpu:.0f} s, {_A_DAY * (beat.down + beat.up) / 1e6:.1f} MB"
+        to_collector = ["--collector", field_collector.url, "--lab", "--quiet"]
+        testbed.measure([*probe, "upload", *to_collector], env)  # enrols
+        sent = testbed.measure([*probe, "upload", *to_collector], env)
+        lasting = f"{sent.seconds:6.2f} s {1000 * sent.cpu:6.0f} ms cpu {sent.memory / 1e6:5.0f} MB"
+        traffic = f"{sent.down / 1000:6.1f} KB down {sent.up / 1000:5.1f} KB up"
+        daily = f"{_A_DAY * sent.cpu:.0f} s, {_A_DAY * (sent.down + sent.up) / 1e6:.1f} MB"
         print(f"a heartbeat by the timer   {lasting} {traffic}; a day: {daily}")
         argv = [
-            *probe, "run", "--targets", str(testbed.folder / "listed.txt"), *there, "--every", "1h",
+            *probe, "run", "--targets", str(testbed.folder / "listed.txt"), *to_collector,
+            "--every", "1h",
             "--ca-file", str(testbed.folder / "ca.pem"),
         ]  # fmt: skip
         with subprocess.Popen(testbed.inside(argv), env=env) as process:

@@ -1,8 +1,8 @@
-"""How long commands take before they do anything: the best and the middle of several starts.
+"""Startup time of commands: the minimum and the median of several starts.
 
     python -m bench.startup [--times 9]
 
-For `run` it is the time until its first packet leaves: a question to a resolver on loopback.
+For `run` it is the time until its first packet: a DNS query to a resolver on loopback.
 """
 
 import argparse
@@ -43,17 +43,25 @@ def main() -> None:
             [sys.executable, "-c", START, "consent", "--yes"],
             env=env, capture_output=True, check=True,
         )  # fmt: skip
-        first = sorted(_until_a_question(env) for _ in range(options.times))
+        first = sorted(_until_first_query(env) for _ in range(options.times))
         print(f"{'qazprobe run, to its first packet':44}{first[0]:7.0f} ms{median(first):7.0f} ms")
 
 
-def _until_a_question(env: dict[str, str]) -> float:
-    """Milliseconds from the start of a run to its first question; it never gets farther."""
+def _until_first_query(env: dict[str, str]) -> float:
+    """Milliseconds from the start of a run to its first DNS query; the run is then killed."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
         resolver.bind(("127.0.0.1", 0))
         resolver.settimeout(30.0)
-        asked = f"127.0.0.1:{resolver.getsockname()[1]}"
-        options = ["--lab", "--resolver", asked, "--control", "none", "--no-upload", "--quiet"]
+        resolver_at = f"127.0.0.1:{resolver.getsockname()[1]}"
+        options = [
+            "--lab",
+            "--resolver",
+            resolver_at,
+            "--control",
+            "none",
+            "--no-upload",
+            "--quiet",
+        ]
         alone = {**env, "QAZPROBE_ANCHORS": "none", "QAZPROBE_RESOLVERS": "none"}
         argv = [sys.executable, "-c", START, "run", "https://first.example/", *options]
         began = time.perf_counter()
@@ -76,14 +84,14 @@ def _times(argv: list[str], env: dict[str, str], times: int) -> list[float]:
 
 def _heavy(argv: list[str], env: dict[str, str]) -> list[str]:
     """Which heavy libraries a command imports."""
-    said = subprocess.run(
+    finished = subprocess.run(
         [argv[0], "-X", "importtime", *argv[1:]],
         env=env,
         capture_output=True,
         text=True,
         check=False,
     )
-    names = {line.rpartition("|")[2].strip() for line in said.stderr.splitlines()}
+    names = {line.rpartition("|")[2].strip() for line in finished.stderr.splitlines()}
     return [name for name in HEAVY if name in names]
 
 

@@ -1,11 +1,11 @@
-"""How long a sweep takes, and what it costs: targets, blocked share and concurrency as you choose.
+"""Duration and cost of a sweep, by number of targets, blocked share and concurrency.
 
     python -m bench.sweep [--sites 2300] [--blocked 0 0.1] [--concurrency 64] [--share 1]
                           [--round-trip 0.1] [--rate 20e6] [--loss 0] [--collector]
 
-Each list is tried in every combination. The probe has one core to itself (or a share of it) and no
-collector, so that it must find all proof itself; with `--collector` there is one abroad, and a
-control that has just looked. All else are processes of their own behind a delay line.
+All combinations of the lists are run. The probe has one core (or a share of it) to itself, and no
+collector, so it has no control measurements; `--collector` adds one, and a control that has just
+measured every site. Everything else runs in other processes behind a delay line.
 """
 
 import argparse
@@ -62,12 +62,12 @@ def stages(cost: Cost) -> str:
 
 
 def follow_ups(cost: Cost, blocked: frozenset[str]) -> str:
-    """What second looks cost in bytes, and a dropped ClientHello in waiting."""
+    """The bytes of follow-up measurements, and the waiting for dropped ClientHellos."""
     steps = [s for r in cost.sites for s in r.steps if isinstance(s, Tls | Http)]
     every = sum(s.bytes_in + s.bytes_out for s in steps)
     again = [s for s in steps if s.try_ > 1 or s.role is not Role.TARGET]
     second = sum(s.bytes_in + s.bytes_out for s in again)
-    text = f"       second looks: {second / (every - second):.0%} of the first looks' bytes"
+    text = f"       follow-ups: {second / (every - second):.0%} of the first measurements' bytes"
     waits = sorted(
         sum(s.elapsed for s in r.steps if isinstance(s, Tls) and s.failure is Failure.TIMEOUT)
         for r in cost.sites
@@ -91,8 +91,8 @@ def main() -> None:
     parser.add_argument("--round-trip", type=float, default=0.1)
     parser.add_argument("--rate", type=float, default=20e6, help="bits a second each way")
     parser.add_argument("--loss", type=float, default=0.0)
-    parser.add_argument("--page", type=int, default=Spec().page, help="bytes of the middle page")
-    parser.add_argument("--collector", action="store_true", help="with one, and a control")
+    parser.add_argument("--page", type=int, default=Spec().page, help="median bytes of a page")
+    parser.add_argument("--collector", action="store_true", help="with a collector and a control")
     parser.add_argument("--profile", metavar="FILE", help="profile the probe into FILE")
     parser.add_argument("--show", type=int, default=0, help="print so many wrong verdicts")
     options = parser.parse_args()

@@ -13,7 +13,7 @@ from typing import Any
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Run the server and yield its URL as a store; raises `RuntimeError` where there is no PostgreSQL."""
+    """Yield the server's URL as a store; `RuntimeError` if PostgreSQL is not installed."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     if not programs:
         raise RuntimeError("no PostgreSQL here: apt install postgresql")

@@ -1,6 +1,6 @@
-"""Make some runs of one cell of the throttling campaign, in a network of their own.
+"""Run one block of a cell of the throttling campaign, in a network of its own.
 
-Usage: python -m bench.throttle_block KIND LINE TIER LIMIT SEED,SEED… (prints a row a line)
+Usage: python -m bench.throttle_block KIND LINE TIER LIMIT SEED,SEED… (prints one row per line)
 """
 
 import signal
@@ -18,7 +18,7 @@ from probe.model import Transfer
 
 
 def pairs(net: Net, key: Key, seeds: list[int]) -> Iterator[Row]:
-    """Whole runs of the experiment, slowed, frozen or neither."""
+    """Whole runs of the experiment: throttled, frozen or neither."""
     kind, line, tier, bits = key
     condition = next(c for c in CONDITIONS if c.name == line)
     if kind == "freeze":
@@ -54,20 +54,20 @@ def plateaus(net: Net, key: Key, seeds: list[int]) -> Iterator[Row]:
     limiter, congestion, delay = line.split("/")
     cell = Limited(limiter, bits, float(delay), congestion)
     net.line(Line(delay=cell.delay / 2))
-    served = net.serve(congestion)
+    bulk_server = net.serve(congestion)
     limit(net, cell)
     for seed in seeds:
-        yield measured(key, seed, run(served, 5.0), expected(cell))
+        yield measured(key, seed, run(bulk_server, 5.0), expected(cell))
 
 
 def fast(net: Net, key: Key, seeds: list[int]) -> Iterator[Row]:
-    """At 500 Mbit/s, without a delay line in the way (it is written in Python)."""
+    """At 500 Mbit/s, without the delay line, which is written in Python."""
     net.direct()
-    served = net.serve()
+    bulk_server = net.serve()
     net.shape(key[3], burst=int(key[3] / 8 * 0.01), latency_ms=50)
     cell = Limited("tbf", key[3], 0.0, "cubic")
     for seed in seeds:
-        yield measured(key, seed, run(served, 5.0), expected(cell))
+        yield measured(key, seed, run(bulk_server, 5.0), expected(cell))
 
 
 def measured(key: Key, seed: int, step: Transfer, truth: float) -> Row:
@@ -84,7 +84,7 @@ def measured(key: Key, seed: int, step: Transfer, truth: float) -> Row:
 
 def main() -> None:
     rerun_inside()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the network is taken down
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the network is removed
     kind, line, tier, bits, seeds = sys.argv[1:6]
     make = {"plateau": plateaus, "fast": fast}.get(kind, pairs)
     key = (cast("Kind", kind), line, tier, float(bits))

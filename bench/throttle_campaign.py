@@ -1,10 +1,10 @@
-"""Measure everything the throttling table rests on, many lines side by side, into a file.
+"""Measure all rows of the throttling table, many lines in parallel, into a file.
 
 Usage: python -m bench.throttle_campaign FILE [--lanes N] [--kind KIND]… [--quick]
 
-Each line is a network of its own and mostly waits, so a dozen need about one core. What one line
-alone can fill a processor with (limits of 10 Mbit/s and more) comes last, one at a time. The file
-holds a row a run: started again after an interruption, only what is missing is measured.
+Each line is a network of its own and mostly waits, so a dozen need about one core. Cells that can
+fill a core (limits of 10 Mbit/s and more) run last, one at a time. The file has one row per run;
+after an interruption only missing rows are measured.
 """
 
 import argparse
@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
-from bench.throttle_net import ROOT, why_not
+from bench.throttle_net import ROOT, unavailable_reason
 from bench.throttle_rows import QUICK, WHOLE, Cell, missing, read
 
-# Runs made in one network before it is laid anew: some half a minute, so little is lost.
+# Runs per network before it is rebuilt: about half a minute, so an interruption loses little.
 BLOCK = {"null": 20, "slowed": 4, "freeze": 5, "plateau": 5, "fast": 10}
 
 
@@ -33,16 +33,16 @@ class Block:
 
 
 @dataclass
-class Book:
-    """The file, written by several threads a line at a time."""
+class RowFile:
+    """The file, written by several threads, one line at a time."""
 
     path: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
     failed: int = 0
 
     def write(self, line: str) -> None:
-        with self.lock, self.path.open("a", encoding="utf-8") as book:
-            book.write(line)
+        with self.lock, self.path.open("a", encoding="utf-8") as row_file:
+            row_file.write(line)
 
     def fail(self, block: Block, why: str) -> None:
         with self.lock:
@@ -51,12 +51,12 @@ class Book:
 
 
 def blocks(cells: Iterable[Cell], path: Path) -> list[Block]:
-    """What is missing, cells mixed, so that an interrupted campaign has something of each."""
+    """The missing blocks, interleaved by cell, so that an interrupted campaign covers all cells."""
     rows = read(path)
     return [
         one
-        for some in zip_longest(*(_cut(c, missing(c, rows)) for c in cells))
-        for one in some
+        for group in zip_longest(*(_cut(c, missing(c, rows)) for c in cells))
+        for one in group
         if one
     ]
 
@@ -67,8 +67,8 @@ def _cut(cell: Cell, seeds: list[int]) -> Iterator[Block]:
         yield Block(cell, tuple(seeds[start : start + step]))
 
 
-def make(block: Block, book: Book) -> None:
-    """Run a block in a process of its own, and keep each row when it comes."""
+def make(block: Block, row_file: RowFile) -> None:
+    """Run a block in a process of its own, and write each row as it arrives."""
     cell = block.cell
     seeds = ",".join(map(str, block.seeds))
     words = [cell.kind, cell.line, cell.tier, str(cell.limit), seeds]
@@ -79,22 +79,22 @@ def make(block: Block, book: Book) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         for line in process.stdout:
-            book.write(line)
+            row_file.write(line)
         why = process.stderr.read()
     if process.returncode:
-        book.fail(block, why)
+        row_file.fail(block, why)
 
 
 def campaign(path: Path, cells: Iterable[Cell], lanes: int) -> int:
-    """Measure what is missing; gives the number of blocks that failed."""
-    book = Book(path)
+    """Measure the missing blocks; return the number that failed."""
+    row_file = RowFile(path)
     left = blocks(cells, path)
     for alone in (False, True):
         options = [block for block in left if block.cell.alone is alone]
-        print(f"{len(options)} blocks {'one at a time' if alone else 'side by side'}", flush=True)
+        print(f"{len(options)} blocks {'one at a time' if alone else 'in parallel'}", flush=True)
         with ThreadPoolExecutor(1 if alone else lanes) as pool:
-            list(pool.map(lambda block: make(block, book), options))
-    return book.failed
+            list(pool.map(lambda block: make(block, row_file), options))
+    return row_file.failed
 
 
 def main() -> None:
@@ -104,12 +104,12 @@ def main() -> None:
     parser.add_argument("--kind", action="append", choices=sorted(BLOCK))
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    reason = why_not()
+    reason = unavailable_reason()
     if reason:
         raise SystemExit(f"no namespaces here: {reason}")
     cells = [c for c in (QUICK if options.quick else WHOLE) if c.kind in (options.kind or BLOCK)]
     if campaign(options.file, cells, options.lanes):
-        raise SystemExit("some blocks failed; start again to make up for them")
+        raise SystemExit("some blocks failed; run again to repeat them")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Capture golden cases of the throughput experiments from the small network, verdict included.
+"""Capture golden cases of the throughput experiments from the small network, with verdicts.
 
 Usage: python -m bench.throttle_cases FOLDER
 """
@@ -11,7 +11,7 @@ from typing import cast
 
 from msgspec.structs import replace
 
-from bench.throttle_net import THROTTLED_NAME, Line, Net, Served, rerun_inside
+from bench.throttle_net import THROTTLED_NAME, BulkServer, Line, Net, rerun_inside
 from bench.throttle_runs import BenchNet
 from probe import codec
 from probe.api_types import BulkReply
@@ -23,9 +23,13 @@ from probe.model import Record, Steps, Transfer, Vantage
 ADDRESS = "192.0.2.7"
 
 
-def capture(folder: Path, name: str, experiment: Experiment, served: Served, tier: str) -> None:
-    """Run an experiment, judge it, and keep the record with a documentation address in it."""
-    bulk = BulkReply(address=served.address, port=served.port, spki_sha256=served.pin)
+def capture(
+    folder: Path, name: str, experiment: Experiment, bulk_server: BulkServer, tier: str
+) -> None:
+    """Run an experiment, judge it, and write the record with a documentation address."""
+    bulk = BulkReply(
+        address=bulk_server.address, port=bulk_server.port, spki_sha256=bulk_server.pin
+    )
     options = {"bulk": (bulk,), "tier": tier, "own_address": False}
     task = Task(url=f"https://{THROTTLED_NAME}/", seed=5, options=options)
 
@@ -57,19 +61,19 @@ def main() -> None:
     folder = Path(sys.argv[1])
     with Net() as net:
         net.line(Line(0.02))
-        served = net.serve()
+        bulk_server = net.serve()
         net.shape(20e6, burst=25_000, latency_ms=100)
-        capture(folder, "open", throttle.EXPERIMENT, served, "metered")
-        capture(folder, "line", speed.EXPERIMENT, served, "normal")
+        capture(folder, "open", throttle.EXPERIMENT, bulk_server, "metered")
+        capture(folder, "line", speed.EXPERIMENT, bulk_server, "normal")
         net.police_name(16)
-        capture(folder, "policed", throttle.EXPERIMENT, served, "metered")
+        capture(folder, "policed", throttle.EXPERIMENT, bulk_server, "metered")
         net.clear()
         net.shape(20e6, burst=25_000, latency_ms=100)
         net.freeze_name(16_384)
-        capture(folder, "frozen", throttle.EXPERIMENT, served, "normal")
+        capture(folder, "frozen", throttle.EXPERIMENT, bulk_server, "normal")
         net.clear()
         net.shape(0.2e6, burst=4000, latency_ms=400)
-        capture(folder, "slow_plan", throttle.EXPERIMENT, served, "metered")
+        capture(folder, "slow_plan", throttle.EXPERIMENT, bulk_server, "metered")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Carry packets between two TUN devices, late, and lose some: a line for `throttle_net`.
+"""Carry packets between two TUN devices with delay and loss: the line of `throttle_net`.
 
 Usage: python -m bench.throttle_line ROUTER_PID SERVER_PID DELAY LOSS JITTER (seconds, one way)
 """
@@ -28,7 +28,7 @@ def tun(pid: int, name: str) -> int:
 
 
 def carry(left: int, right: int, delay: float, loss: float, jitter: float) -> None:
-    """Carry for ever, in order: jitter delays those behind as well, as a real line does."""
+    """Carry packets forever, in order: jitter delays later packets as well."""
     dice = random.Random(1)
     waiting: dict[int, deque[tuple[float, bytes]]] = {right: deque(), left: deque()}
     to = {left: right, right: left}
@@ -55,7 +55,7 @@ def _read(device: int) -> list[bytes]:
         while len(packets) < 64:
             packets.append(os.read(device, 2048))
     except OSError:
-        pass  # nothing more for now, or the device is not up yet
+        pass  # no packet now, or the device is not up yet
     return packets
 
 

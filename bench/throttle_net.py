@@ -2,8 +2,8 @@
 
     client (this process) --veth-- router (tbf, iptables, nft) --two TUNs and a delay-- server
 
-Everything lives in namespaces that belong to this process tree (`unshare -Urnm`), so nothing of the
-machine's own network is touched and nothing can leave.
+Everything runs in namespaces of this process tree (`unshare -Urnm`), without access to the
+machine's own network.
 """
 
 import ctypes
@@ -25,8 +25,8 @@ TOOLS = ("unshare", "nsenter", "ip", "tc", "nft", "iptables", "sysctl")
 THROTTLED_NAME = "blocked.test"
 
 
-def why_not() -> str | None:
-    """Why there can be no namespaces here, or None."""
+def unavailable_reason() -> str | None:
+    """Why namespaces cannot be used here, or None."""
     done = subprocess.run(
         ["unshare", "-Urnm", "sh", "-c", "command -v " + " ".join(TOOLS)],
         capture_output=True,
@@ -39,7 +39,7 @@ def why_not() -> str | None:
 
 
 def rerun_inside(marker: str = "QAZ_BENCH_INSIDE") -> None:
-    """Start this program again in namespaces of its own, unless it is there already."""
+    """Restart this program in namespaces of its own, unless it runs in them."""
     if os.environ.get(marker):
         return
     os.environ[marker] = "1"
@@ -49,7 +49,7 @@ def rerun_inside(marker: str = "QAZ_BENCH_INSIDE") -> None:
 
 @contextmanager
 def within(pid: int) -> Iterator[None]:
-    """Let this thread live in the network namespace of another process for a moment."""
+    """Run the block in the network namespace of another process."""
     libc = ctypes.CDLL(None, use_errno=True)
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
@@ -65,7 +65,7 @@ def within(pid: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Line:
-    """The way between router and server. Delays are one way."""
+    """The line between router and server. Delays are one-way, in seconds."""
 
     delay: float = 0.0
     loss: float = 0.0
@@ -73,7 +73,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Served:
+class BulkServer:
     """A running bulk server."""
 
     address: str
@@ -83,7 +83,7 @@ class Served:
 
 
 class Net:
-    """Three namespaces and what runs in them; a context manager."""
+    """Three namespaces and the processes in them; a context manager."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -92,7 +92,7 @@ class Net:
 
     def __enter__(self) -> Self:
         sh("ip link set lo up")
-        self.router, self.server_ns = self._holder(), self._holder()
+        self.router, self.server_ns = self._new_namespace(), self._new_namespace()
         sh(f"ip link add c0 type veth peer name r0 netns {self.router}")
         sh(f"ip addr add {CLIENT}/24 dev c0; ip link set c0 up; ip route add default via {ROUTER}")
         self.on_router(f"ip addr add {ROUTER}/24 dev r0; ip link set r0 up; ip link set lo up")
@@ -104,11 +104,11 @@ class Net:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _holder(self) -> int:
-        holder = self._start(["unshare", "-n", "sh", "-c", "echo ready; exec sleep 1000000"])
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        return holder.pid
+    def _new_namespace(self) -> int:
+        process = self._start(["unshare", "-n", "sh", "-c", "echo ready; exec sleep 1000000"])
+        assert process.stdout is not None
+        process.stdout.readline()
+        return process.pid
 
     def _start(self, command: list[str]) -> "subprocess.Popen[str]":
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -124,7 +124,7 @@ class Net:
         sh(f"nsenter -t {self.server_ns} -n sh -c {_quote(command)}")
 
     def line(self, line: Line) -> None:
-        """Lay the line between router and server anew."""
+        """Replace the line between router and server."""
         _stop(self._line)
         self._line = self._start(
             [
@@ -146,27 +146,29 @@ class Net:
         )
 
     def direct(self) -> None:
-        """A plain wire between router and server: no delay, and no Python in the way."""
+        """A veth link between router and server: no delay line."""
         sh(
             f"nsenter -t {self.router} -n ip link add far type veth "
             f"peer name near netns {self.server_ns}"
         )
-        for where in (self.on_router, self.on_server):
-            where("for d in near far; do ethtool -K $d tso off gso off gro off; done 2>&-; true")
+        for run_command in (self.on_router, self.on_server):
+            run_command(
+                "for d in near far; do ethtool -K $d tso off gso off gro off; done 2>&-; true"
+            )
         self._address()
 
-    def serve(self, congestion: str = "cubic") -> Served:
+    def serve(self, congestion: str = "cubic") -> BulkServer:
         """Start a bulk server beyond the line."""
         _stop(self._server)
         enter = ["nsenter", "-t", str(self.server_ns), "-n"]
         program = [sys.executable, "-m", "bench.throttle_server", SERVER, congestion]
         self._server = self._start([*enter, *program])
         assert self._server.stdout is not None
-        said = json.loads(self._server.stdout.readline())
-        return Served(SERVER, said["port"], said["pin"], self._server.pid)
+        started = json.loads(self._server.stdout.readline())
+        return BulkServer(SERVER, started["port"], started["pin"], self._server.pid)
 
     def clear(self) -> None:
-        """Take every limiter away."""
+        """Remove every limiter."""
         self.on_router(
             "tc qdisc del dev r0 root 2>/dev/null; nft flush ruleset; "
             "iptables -F; iptables -t mangle -F; true"
@@ -180,7 +182,7 @@ class Net:
         )
 
     def shape_before(self, bits: float, *, burst: int = 4000, latency_ms: int = 400) -> None:
-        """The same queue at the server's end: what the router lets through then does arrive."""
+        """The same queue at the server's end, so that all packets that the router passes arrive."""
         self.on_router("tc qdisc del dev r0 root 2>/dev/null; true")
         self.on_server(
             f"tc qdisc replace dev near root tbf rate {bits:.0f}bit burst {burst} "
@@ -188,7 +190,7 @@ class Net:
         )
 
     def police(self, bits: float) -> None:
-        """Drop everything towards the client above a rate; the bucket holds a second of it.
+        """Drop everything towards the client above a rate; the bucket holds one second.
 
         nft adds a `burst` to that second, so none is given.
         """
@@ -199,7 +201,7 @@ class Net:
         )
 
     def mark_name(self, name: str = THROTTLED_NAME) -> None:
-        """Mark connections on which a name is seen, as a filter of names would."""
+        """Mark connections that contain a name."""
         self.on_router(
             "iptables -t mangle -A FORWARD -p tcp -m string --algo bm "
             f"--string {name} -j CONNMARK --set-mark 1"
@@ -215,7 +217,7 @@ class Net:
         )
 
     def freeze_name(self, size: int, *, name: str = THROTTLED_NAME) -> None:
-        """Drop everything towards the client once so many bytes went there."""
+        """Drop everything towards the client after this many bytes."""
         self.mark_name(name)
         self.on_router(
             f"iptables -A FORWARD -m connmark --mark 1 -m connbytes --connbytes {size}: "
@@ -224,7 +226,7 @@ class Net:
         self.on_router(f"iptables -A FORWARD -m connmark --mark 1 -d {CLIENT} -j ACCEPT")
 
     def let_through(self) -> int:
-        """TCP payload of marked connections that went to the client, by the router's counters."""
+        """TCP payload bytes of marked connections to the client, from the router's counters."""
         rules = sh(f"nsenter -t {self.router} -n iptables -L FORWARD -v -x -n")
         fields = next(line.split() for line in rules.splitlines()[2:] if "ACCEPT" in line)
         # 52 bytes of IP and TCP header with timestamps; the handshake is before the mark.
@@ -232,7 +234,7 @@ class Net:
 
 
 def sh(command: str) -> str:
-    """Run a shell command here and give its output; an error stops everything."""
+    """Run a shell command and return its output; `RuntimeError` if it fails."""
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{command}: {done.stderr.strip()}")

@@ -1,7 +1,7 @@
-"""How well a plateau is told: configured limits against what `probe.analysis.plateau` finds.
+"""Accuracy of plateau detection: configured limits against what `probe.analysis.plateau` finds.
 
 Usage: python -m bench.throttle_plateau [--quick] [--seconds S] [--reps N]
-Prints one line a cell, then the medians over all cells of a limiter.
+Prints one line per cell, then the medians over all cells of a limiter.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from statistics import median, quantiles
 
 from msgspec.structs import astuple
 
-from bench.throttle_net import Line, Net, Served, rerun_inside
+from bench.throttle_net import BulkServer, Line, Net, rerun_inside
 from probe.experiments.operations import TransferRequest
 from probe.model import Transfer
 from probe.net.transfer import transfer
@@ -49,15 +49,15 @@ def limit(net: Net, cell: Limited) -> None:
         net.police(cell.bits)
 
 
-def run(served: Served, seconds: float) -> Transfer:
+def run(bulk_server: BulkServer, seconds: float) -> Transfer:
     request = TransferRequest(
-        served.address,
-        served.port,
+        bulk_server.address,
+        bulk_server.port,
         "any.test",
         1 << 32,
         path=f"/{1 << 32}",
         host="any.test",
-        pin=served.pin,
+        pin=bulk_server.pin,
         cap=seconds,
     )
     return asyncio.run(transfer(request))
@@ -68,14 +68,14 @@ def errors(
 ) -> dict[Limited, list[float]]:
     found: dict[Limited, list[float]] = {}
     laid: tuple[float, str] | None = None
-    served: Served | None = None
+    bulk_server: BulkServer | None = None
     for cell in sorted(cells, key=lambda c: (c.delay, c.congestion)):
-        if served is None or laid != (cell.delay, cell.congestion):
+        if bulk_server is None or laid != (cell.delay, cell.congestion):
             net.line(Line(delay=cell.delay / 2))
-            served, laid = net.serve(cell.congestion), (cell.delay, cell.congestion)
+            bulk_server, laid = net.serve(cell.congestion), (cell.delay, cell.congestion)
         limit(net, cell)
         for _ in range(reps):
-            step = run(served, seconds)
+            step = run(bulk_server, seconds)
             error = abs((step.rate or 0.0) / expected(cell) - 1) * 100
             found.setdefault(cell, []).append(error)
             last = step.samples[-1] if step.samples else None

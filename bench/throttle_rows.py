@@ -1,7 +1,7 @@
-"""What the throttling campaign measures, and the file it is kept in: one JSON line a run.
+"""The cells of the throttling campaign, and the file of its results: one JSON line per run.
 
-A line says how it was made (kind, line, tier, limit, seed), so a campaign that was interrupted goes
-on where it stopped, and the table can be made again from the file alone.
+Each line has its parameters (kind, line, tier, limit, seed), so an interrupted campaign can resume,
+and the table can be made from the file alone.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ import msgspec
 Kind = Literal["null", "slowed", "freeze", "plateau", "fast"]
 KBIT_131, KBIT_524, KBIT_1049 = 131_072.0, 524_288.0, 1_048_576.0
 LINES = ("clean", "wifi", "congested", "slow plan")
-# Kind, line, tier, limit: what a run is a repetition of.
+# Kind, line, tier, limit: the parameters that repeated runs share.
 Key: TypeAlias = tuple[Kind, str, str, float]
 
 
@@ -46,13 +46,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def key(self) -> Key:
-        """What this is a repetition of."""
+        """The cell that this run belongs to."""
         return self.kind, self.line, self.tier, self.limit
 
 
 @dataclass(frozen=True)
 class Cell:
-    """So many repetitions of one thing; `alone` where another one beside it would disturb it."""
+    """A number of runs with the same parameters; `alone`: not in parallel with others."""
 
     kind: Kind
     line: str
@@ -63,7 +63,7 @@ class Cell:
 
     @property
     def key(self) -> Key:
-        """What its rows are found by."""
+        """The key of its rows."""
         return self.kind, self.line, self.tier, self.limit
 
 
@@ -99,18 +99,18 @@ QUICK: tuple[Cell, ...] = (
 
 
 def read(path: Path) -> list[Row]:
-    """Every whole line of a file; a last one that was cut short by an interruption is left out."""
+    """All complete lines of a file; a truncated last line is left out."""
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     decoder = msgspec.json.Decoder(Row)
     return [decoder.decode(line) for line in lines if line.endswith(b"\n")]
 
 
 def missing(cell: Cell, rows: Iterable[Row]) -> list[int]:
-    """Seeds of a cell that no row has yet."""
+    """Seeds of a cell without a row."""
     done = {row.seed for row in rows if row.key == cell.key}
     return [seed for seed in range(cell.runs) if seed not in done]
 
 
 def states(rows: Iterable[Row]) -> Counter[str]:
-    """How often each state was reached."""
+    """The number of rows by state."""
     return Counter(row.state for row in rows)

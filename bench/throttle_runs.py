@@ -1,4 +1,4 @@
-"""Whole runs of the `throttle` experiment over real TCP, on good and bad lines, slowed and not."""
+"""Whole runs of the `throttle` experiment over real TCP, on several lines, throttled or not."""
 
 import asyncio
 import random
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import cast
 
-from bench.throttle_net import THROTTLED_NAME, Line, Net, Served
+from bench.throttle_net import THROTTLED_NAME, BulkServer, Line, Net
 from probe.analysis.paired_test import PairState, froze, judge_pairs, rate
 from probe.api_types import BulkReply
 from probe.experiments.interface import Net as NetPort, Task
@@ -27,7 +27,7 @@ SLOWED = frozenset({PairState.SUSPECTED, PairState.STRONG, PairState.EXTREME})
 
 @dataclass(frozen=True)
 class Condition:
-    """A line: its rate, its delay, what it loses, and what else goes over it."""
+    """A line: rate, delay, loss and competing downloads."""
 
     name: str
     bits: float
@@ -45,7 +45,7 @@ CONDITIONS = (
 
 @dataclass
 class BenchNet:
-    """Just enough of a net: transfers, and whether anybody is there."""
+    """The part of the net interface that the experiment uses: transfers and TCP connections."""
 
     moved: list[Transfer] = field(default_factory=list)
 
@@ -71,7 +71,7 @@ class BenchNet:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run said and cost.
+    """The result and cost of one run.
 
     Attributes:
         ratio: Tested name over control name. control: the control's median, bits per second.
@@ -88,13 +88,17 @@ class Outcome:
     truth: int
 
 
-def one_run(served: Served, tier: str, seed: int, name: str) -> Outcome:
-    """One run of the experiment against the bulk server, as a probe would make it."""
+def one_run(bulk_server: BulkServer, tier: str, seed: int, name: str) -> Outcome:
+    """One run of the experiment against the bulk server."""
     task = Task(
         url=f"https://{name}/",
         seed=seed,
         options={
-            "bulk": (BulkReply(address=served.address, port=served.port, spki_sha256=served.pin),),
+            "bulk": (
+                BulkReply(
+                    address=bulk_server.address, port=bulk_server.port, spki_sha256=bulk_server.pin
+                ),
+            ),
             "tier": tier,
             "own_address": False,
         },
@@ -119,8 +123,8 @@ def one_run(served: Served, tier: str, seed: int, name: str) -> Outcome:
 
 
 @contextmanager
-def competing(served: Served, flows: int) -> Iterator[None]:
-    """Other downloads of random sizes come and go, as in a household."""
+def competing(bulk_server: BulkServer, flows: int) -> Iterator[None]:
+    """Run other downloads of random sizes and start times, as in a household."""
     stop = threading.Event()
 
     def household(seed: int) -> None:
@@ -128,8 +132,8 @@ def competing(served: Served, flows: int) -> Iterator[None]:
         while not stop.wait(dice.expovariate(1 / 1.5)):
             size = int(dice.lognormvariate(12.5, 1.0))
             request = TransferRequest(
-                served.address,
-                served.port,
+                bulk_server.address,
+                bulk_server.port,
                 "household.test",
                 size,
                 path=f"/{size}",
@@ -149,7 +153,7 @@ def competing(served: Served, flows: int) -> Iterator[None]:
             thread.join(15)
 
 
-def lay(net: Net, condition: Condition) -> Served:
+def set_up_line(net: Net, condition: Condition) -> BulkServer:
     net.clear()
     net.line(condition.line)
     net.shape(condition.bits, burst=_burst(condition), latency_ms=100)
@@ -161,25 +165,25 @@ def _burst(condition: Condition) -> int:
 
 
 def runs(net: Net, condition: Condition, tier: str, bits: float, seeds: list[int]) -> list[Outcome]:
-    """Runs in which the name is policed at a rate; at none where that is 0."""
-    served = lay(net, condition)
+    """Runs in which the name is policed at `bits`; not policed if 0."""
+    bulk_server = set_up_line(net, condition)
     if bits:
         net.police_name(round(bits / KILOBYTE_BITS))
-    with competing(served, condition.competing):
-        return [one_run(served, tier, seed, THROTTLED_NAME) for seed in seeds]
+    with competing(bulk_server, condition.competing):
+        return [one_run(bulk_server, tier, seed, THROTTLED_NAME) for seed in seeds]
 
 
 def freezes(net: Net, condition: Condition, size: int, seeds: list[int]) -> list[Outcome]:
     """Runs in which connections with the name freeze after so many bytes."""
-    served = lay(net, condition)
+    bulk_server = set_up_line(net, condition)
     net.shape_before(condition.bits, burst=_burst(condition), latency_ms=100)
     net.freeze_name(size)
-    with competing(served, condition.competing):
-        return [counted(net, served, seed) for seed in seeds]
+    with competing(bulk_server, condition.competing):
+        return [counted(net, bulk_server, seed) for seed in seeds]
 
 
-def counted(net: Net, served: Served, seed: int) -> Outcome:
-    """One run, with the payload that the router itself let through on each frozen connection."""
+def counted(net: Net, bulk_server: BulkServer, seed: int) -> Outcome:
+    """One run, with the payload that the router passed on each frozen connection."""
     net.on_router("iptables -Z FORWARD")
-    one = one_run(served, "normal", seed, THROTTLED_NAME)
+    one = one_run(bulk_server, "normal", seed, THROTTLED_NAME)
     return replace(one, truth=net.let_through() // max(len(one.stalled_at), 1))

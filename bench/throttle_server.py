@@ -1,4 +1,4 @@
-"""Run one bulk server for `throttle_net` and say where it is.
+"""Run one bulk server for `throttle_net` and print its port and pin.
 
 Usage: python -m bench.throttle_server ADDRESS CONGESTION
 """

@@ -1,8 +1,8 @@
-"""False accusations and power of the sequential rule under noise: a seeded simulation.
+"""False positives and power of the sequential rule under noise: a seeded simulation.
 
-Each arm's ln rate is the line's (a slow AR(1) drift both share) plus its own, and now and then a
-transfer is an outlier that gets 5 to 60 % of its rate. The parameters are plausible values, to be
-fitted again once a thousand real runs with two control names exist.
+Each arm's ln rate is the line's (a slow AR(1) drift that both share) plus its own noise; some
+transfers are outliers with 5 to 60 % of the rate. The parameters are plausible values, to be fitted
+once a thousand real runs with two control names exist.
 
 Usage: python -m bench.throttle_simulated [--runs N] [--seed N]
 """
@@ -22,7 +22,7 @@ LINE = 4e6 / 8
 
 @dataclass(frozen=True)
 class Noise:
-    """One kind of line: own and shared spread of ln rate, memory of the drift, outliers."""
+    """One kind of line: own and shared spread of ln rate, AR(1) coefficient, share of outliers."""
 
     name: str
     own: float
@@ -64,7 +64,7 @@ def one_run(
 ) -> tuple[PairState, int]:
     """The state of one run and how many transfers it took; `slowed` is A's true ratio.
 
-    Not `checked`: five pairs decide, and what is not plain is not asked again.
+    Not `checked`: five pairs decide, and a doubtful result gets no further pairs.
     """
     drift = dice.gauss(0, noise.shared)
     steps: list[Transfer] = []
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--five", action="store_true", help="five pairs decide, none is asked again"
+        "--five", action="store_true", help="five pairs decide, without further pairs"
     )
     options = parser.parse_args()
     print(f"{'line':14}{'A/B':>6}{'suspected+':>12}{'strong+':>10}{'transfers':>11}")

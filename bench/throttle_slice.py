@@ -1,4 +1,4 @@
-"""A slice of the table, small enough for every check: prints one JSON object.
+"""A slice of the table, small enough for the tests: prints one JSON object.
 
 Usage: python -m bench.throttle_slice
 """

@@ -1,8 +1,8 @@
-"""The table "Numbers to reach" for throttling, speed and outages, with what was measured beside it.
+"""The table of goals for throttling, speed and outages, with the measured values.
 
-Everything is measured on this machine: limiters and lines in namespaces of its own, statistics and
-outages by seeded simulation. `bench.throttle_campaign FILE` makes the runs on real TCP, which takes
-about an hour, and can be interrupted; `--from FILE` makes the table of what it measured so far.
+Limiters and lines run in namespaces; statistics and outages are seeded simulations. Runs on real
+TCP are made by `bench.throttle_campaign FILE`, which takes about an hour and can be interrupted;
+`--from FILE` makes the table from its rows so far.
 
 Usage: python -m bench.throttle_table [--from FILE | --quick] [--lanes N]
 """
@@ -17,7 +17,7 @@ from statistics import mean, median, quantiles
 
 from bench import outage_alarm, throttle_simulated
 from bench.throttle_campaign import campaign
-from bench.throttle_net import why_not
+from bench.throttle_net import unavailable_reason
 from bench.throttle_rows import (
     KBIT_131,
     KBIT_524,
@@ -36,8 +36,8 @@ SLOWED = (PairState.SUSPECTED, PairState.STRONG, PairState.EXTREME)
 
 
 @dataclass(frozen=True)
-class Said:
-    """A line of the table; `met` is None where there is nothing to reach."""
+class TableLine:
+    """A line of the table; `met` is None if there is no goal."""
 
     what: str
     goal: str
@@ -45,7 +45,7 @@ class Said:
     met: bool | None = None
 
 
-def plateau_lines(rows: Sequence[Row]) -> Iterator[Said]:
+def plateau_lines(rows: Sequence[Row]) -> Iterator[TableLine]:
     for limiter, words, middle, high in (
         ("tbf", "plateau error, shaper 0.26 to 100 Mbit/s, 5 s", 0.5, 2.0),
         ("police", "plateau error, policer 0.13 to 100 Mbit/s, 5 s", 1.0, 7.0),
@@ -53,7 +53,7 @@ def plateau_lines(rows: Sequence[Row]) -> Iterator[Said]:
         errors = _errors(r for r in rows if r.kind == "plateau" and r.line.startswith(limiter))
         if errors:
             half, tenth = median(errors), high_tenth(errors)
-            yield Said(
+            yield TableLine(
                 f"{words}, {len(errors)} flows",
                 f"median <= {middle:g} %, p90 <= {high:g} %",
                 f"median {half:.2f} %, p90 {tenth:.2f} %",
@@ -63,7 +63,7 @@ def plateau_lines(rows: Sequence[Row]) -> Iterator[Said]:
     errors = _errors(fast)
     if errors:
         cores = median(r.cores or 0.0 for r in fast)
-        yield Said(
+        yield TableLine(
             f"downloader at 500 Mbit/s, {len(errors)} flows",
             "<= 1 %",
             f"median {median(errors):.2f} %, worst {max(errors):.2f} %, {cores:.2f} of a core",
@@ -80,36 +80,36 @@ def high_tenth(values: Sequence[float]) -> float:
     return quantiles(values, n=10, method="inclusive")[-1] if len(values) > 1 else values[0]
 
 
-def null_lines(rows: Sequence[Row]) -> Iterator[Said]:
+def null_lines(rows: Sequence[Row]) -> Iterator[TableLine]:
     every = [r for r in rows if r.kind == "null"]
     noisy = [r for r in every if r.line != "clean"]
     if not noisy:
         noisy = every
     if not noisy:
         return
-    strong, suspected = _accused(noisy, SLOWED[1:]), _accused(noisy, SLOWED)
-    yield Said(
-        f"false suspected / strong, {len(noisy)} null runs on {_words(noisy)} lines",
+    strong, suspected = _count(noisy, SLOWED[1:]), _count(noisy, SLOWED)
+    yield TableLine(
+        f"false suspected / strong, {len(noisy)} null runs on {_line_names(noisy)} lines",
         "<= 0.3 % / <= 0.1 %",
         f"{_share(suspected, len(noisy))} / {_share(strong, len(noisy))}",
         suspected <= 0.003 * len(noisy) and strong <= 0.001 * len(noisy),
     )
     for line, tier in sorted({(r.line, r.tier) for r in every}):
         here = [r for r in every if (r.line, r.tier) == (line, tier)]
-        unsure = states(here)[PairState.INCONCLUSIVE]
-        yield Said(
+        undecided = states(here)[PairState.INCONCLUSIVE]
+        yield TableLine(
             f"  {line}, {tier}, {len(here)} runs",
             "",
-            f"{_accused(here, SLOWED)} / {_accused(here, SLOWED[1:])}, {unsure} undecided",
+            f"{_count(here, SLOWED)} / {_count(here, SLOWED[1:])}, {undecided} undecided",
         )
     yield from cost_lines([r for r in noisy if r.tier == "metered"])
 
 
-def cost_lines(metered: Sequence[Row]) -> Iterator[Said]:
+def cost_lines(metered: Sequence[Row]) -> Iterator[TableLine]:
     if metered:
         transfers = mean(r.transfers for r in metered)
         size = mean(r.size for r in metered) / 1000
-        yield Said(
+        yield TableLine(
             f"cost when nothing is throttled, 64 KiB, {len(metered)} runs",
             "<= 3 transfers, <= 180 kB",
             f"{transfers:.2f} transfers, {size:.0f} kB",
@@ -117,21 +117,21 @@ def cost_lines(metered: Sequence[Row]) -> Iterator[Said]:
         )
 
 
-def _accused(rows: Iterable[Row], which: Sequence[PairState]) -> int:
+def _count(rows: Iterable[Row], which: Sequence[PairState]) -> int:
     found = states(rows)
     return sum(found[state] for state in which)
 
 
 def _share(found: int, runs: int) -> str:
-    low, high = between(found, runs)
+    low, high = interval_95(found, runs)
     return f"{found} = {found / runs:.2%} ({low:.2%} to {high:.2%})"
 
 
-def _words(rows: Iterable[Row]) -> str:
+def _line_names(rows: Iterable[Row]) -> str:
     return ", ".join(line for line in LINES if any(r.line == line for r in rows))
 
 
-def between(found: int, runs: int) -> tuple[float, float]:
+def interval_95(found: int, runs: int) -> tuple[float, float]:
     """The share's exact 95 % interval (Clopper and Pearson)."""
     low = _crossing(lambda p: 1 - _at_most(found - 1, runs, p) - 0.025) if found else 0.0
     high = _crossing(lambda p: 0.025 - _at_most(found, runs, p)) if found < runs else 1.0
@@ -151,19 +151,19 @@ def _crossing(rising: Callable[[float], float]) -> float:
     return high
 
 
-def recall_lines(rows: Sequence[Row]) -> Iterator[Said]:
+def recall_lines(rows: Sequence[Row]) -> Iterator[TableLine]:
     for limit, words, goal in (
         (KBIT_131, "131 kbit/s, 64 KiB", 0.99),
         (KBIT_524, "524 kbit/s, 256 KiB", 0.95),
         (KBIT_1049, "1049 kbit/s, 1 MiB", 0.95),
     ):
         slowed = [r for r in rows if r.kind == "slowed" and r.limit == limit]
-        counted = [r for r in slowed if r.line in faster(slowed, limit)]
+        counted = [r for r in slowed if r.line in lines_above_limit(slowed, limit)]
         if not counted:
             continue
-        found = _accused(counted, SLOWED)
-        yield Said(
-            f"recall at {words}, {len(counted)} runs on {_words(counted)} lines",
+        found = _count(counted, SLOWED)
+        yield TableLine(
+            f"recall at {words}, {len(counted)} runs on {_line_names(counted)} lines",
             f">= {goal:.0%}",
             _share(found, len(counted)),
             found >= goal * len(counted),
@@ -174,20 +174,20 @@ def recall_lines(rows: Sequence[Row]) -> Iterator[Said]:
                 yield _on_line(line, here, limit)
 
 
-def _on_line(line: str, here: Sequence[Row], limit: float) -> Said:
+def _on_line(line: str, here: Sequence[Row], limit: float) -> TableLine:
     control = median(r.control or 0.0 for r in here) / limit
-    why = "" if faster(here, limit) else ": too slow a line to show it, not counted"
-    return Said(
+    why = "" if lines_above_limit(here, limit) else ": too slow a line to show it, not counted"
+    return TableLine(
         f"  {line}, {len(here)} runs",
         "",
-        f"{_accused(here, SLOWED)} found; the control gets {control:.1f} times the limit{why}",
+        f"{_count(here, SLOWED)} found; the control gets {control:.1f} times the limit{why}",
     )
 
 
-def faster(rows: Iterable[Row], limit: float) -> set[str]:
-    """Lines on which a limit shows at all: one connection usually gets more than twice as much.
+def lines_above_limit(rows: Iterable[Row], limit: float) -> set[str]:
+    """Lines on which the control usually gets more than twice the limit.
 
-    A rule that asks for half cannot, and need not, find a limit that halves nothing.
+    On other lines the limit does not halve the rate, so a rule with that threshold cannot find it.
     """
     controls: dict[str, list[float]] = {}
     for row in rows:
@@ -195,25 +195,25 @@ def faster(rows: Iterable[Row], limit: float) -> set[str]:
     return {line for line, got in controls.items() if median(got) * SUSPECTED > limit}
 
 
-def freeze_lines(rows: Sequence[Row]) -> Iterator[Said]:
+def freeze_lines(rows: Sequence[Row]) -> Iterator[TableLine]:
     frozen = [r for r in rows if r.kind == "freeze"]
     if frozen:
         found = states(frozen)[PairState.FREEZE]
         off = [abs(r.truth - at) for r in frozen for at in r.stalled_at]
         worst = max(off, default=-1)
-        yield Said(
-            f"a 16 KB freeze, {len(frozen)} runs on {_words(frozen)} lines",
+        yield TableLine(
+            f"a 16 KB freeze, {len(frozen)} runs on {_line_names(frozen)} lines",
             "always; to one segment",
             f"{found}/{len(frozen)}; off by {worst} bytes at most, median {median(off or [-1]):g}",
             found == len(frozen) and 0 <= worst <= MSS,
         )
 
 
-def simulated_lines(runs: int) -> Iterator[Said]:
+def simulated_lines(runs: int) -> Iterator[TableLine]:
     for noise in throttle_simulated.KINDS:
         found, used = throttle_simulated.many(noise, 1.0, runs, 1)
         suspected, strong = throttle_simulated.rates(found)
-        yield Said(
+        yield TableLine(
             f"false suspected / strong, simulated, {noise.name}, {runs} runs",
             "<= 0.3 % / <= 0.1 %",
             f"{suspected:.3%} / {strong:.3%}, {used:.2f} transfers",
@@ -221,41 +221,41 @@ def simulated_lines(runs: int) -> Iterator[Said]:
         )
 
 
-def outage_lines(*, quick: bool) -> Iterator[Said]:
+def outage_lines(*, quick: bool) -> Iterator[TableLine]:
     for fleet in (outage_alarm.Fleet(3, 2),) if quick else outage_alarm.FLEETS:
         found = outage_alarm.measured(fleet, 30, 1 if quick else 10, 1)
-        yield Said(
+        yield TableLine(
             f"outage alarm, {fleet}",
             "<= 0.2 false/month, <= 15 min",
             f"{found.wrong:.2f}, {found.delay:.1f} min (recall {found.recall:.2f})",
-            found.wrong <= 0.2 and not found.delay > 15,  # not a number: there was none
+            found.wrong <= 0.2 and not found.delay > 15,  # NaN: no outage was found
         )
 
 
-def campaign_lines(rows: Sequence[Row]) -> Iterator[Said]:
-    """What a campaign's file says."""
+def campaign_lines(rows: Sequence[Row]) -> Iterator[TableLine]:
+    """The lines from a campaign's rows."""
     yield from plateau_lines(rows)
     yield from null_lines(rows)
     yield from recall_lines(rows)
     yield from freeze_lines(rows)
 
 
-def lines(rows: Sequence[Row], *, quick: bool) -> Iterator[Said]:
+def lines(rows: Sequence[Row], *, quick: bool) -> Iterator[TableLine]:
     """The whole table."""
     yield from campaign_lines(rows)
     yield from simulated_lines(10_000 if quick else 50_000)
     yield from outage_lines(quick=quick)
 
 
-def markdown(one: Said) -> str:
-    """A line as it is kept in `docs/calibration.md`; what belongs to the line above is set in."""
+def markdown(one: TableLine) -> str:
+    """A line as in `docs/calibration.md`; details of the line above are indented."""
     mark = "" if one.met is None else "met" if one.met else "**missed**"
     what = one.what.replace("  ", "&nbsp;&nbsp;", 1) if one.what.startswith("  ") else one.what
     return f"| {what} | {one.goal} | {one.measured} | {mark} |"
 
 
-def show(table: Iterable[Said]) -> None:
-    """Print it, line by line."""
+def show(table: Iterable[TableLine]) -> None:
+    """Print the table line by line."""
     print("| what | to reach | measured | |\n|---|---|---|---|")
     for one in table:
         print(markdown(one), flush=True)
@@ -264,13 +264,13 @@ def show(table: Iterable[Said]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--from", dest="file", type=Path, help="a campaign's file")
-    parser.add_argument("--quick", action="store_true", help="a minute's worth of everything")
+    parser.add_argument("--quick", action="store_true", help="about a minute of everything")
     parser.add_argument("--lanes", type=int, default=8)
     options = parser.parse_args()
     if options.file is not None:
         show(lines(read(options.file), quick=False))
         return
-    reason = why_not()
+    reason = unavailable_reason()
     if reason:
         raise SystemExit(f"no namespaces here: {reason}")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,8 @@
-"""What sending a sweep costs: bytes and processor time for real records of a synthetic internet.
+"""The cost of uploading a sweep: bytes and processor time for records of a synthetic internet.
 
     python -m bench.upload [--sites 300] [--blocked 0.1]
 
-Packing and signing are what the probe does; what the collector makes of it is in `ingest`.
+This measures packing and signing in the probe; `ingest` measures the collector.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from probe import codec
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What sending a sweep costs.")
+    parser = argparse.ArgumentParser(description="The cost of uploading a sweep.")
     parser.add_argument("--sites", type=int, default=300)
     parser.add_argument("--blocked", type=float, default=0.1)
     options = parser.parse_args()

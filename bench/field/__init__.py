@@ -1,5 +1,5 @@
 """A synthetic internet for benchmarks: thousands of sites behind one access line and one censor.
 
-The laboratory of the tests has a server for each way to misbehave and a thread for each connection.
-Here everything behaves, quickly: what is measured is the probe.
+The lab of the tests has misbehaving servers with a thread for each connection. Here all servers are
+correct and fast, so that the probe is what is measured.
 """

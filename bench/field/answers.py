@@ -1,7 +1,6 @@
-"""What the field's servers say: DNS replies, and just enough of HTTP/1.1 and HTTP/2.
+"""The responses of the field's servers: DNS replies, and a subset of HTTP/1.1 and HTTP/2.
 
-Written for speed and for one client, which is ours: requests are not looked at more closely than
-the answers need.
+Written for speed and for one client, the probe: requests are parsed only as far as needed.
 """
 
 import struct
@@ -17,7 +16,7 @@ _TYPE_A = 1
 
 
 def dns_reply(plan: Field, message: bytes) -> bytes | None:
-    """The reply to one question: one address, nothing, or no such name."""
+    """The reply to one query: one address, no data, or NXDOMAIN."""
     labels, at = [], 12
     while at < len(message) and message[at]:
         labels.append(message[at + 1 : at + 1 + message[at]])
@@ -34,46 +33,46 @@ def dns_reply(plan: Field, message: bytes) -> bytes | None:
     return message[:2] + struct.pack("!HHHHH", flags, 1, bool(answer), 0, 0) + question + answer
 
 
-class Visitor:
-    """What one client of one site is told, over whichever version it speaks."""
+class HttpResponder:
+    """The server side of one connection, over HTTP/1.1 or HTTP/2."""
 
     def __init__(
         self, plan: Field, name: str | None, *, address: str, secure: bool, h2: bool
     ) -> None:
         self._plan, self._secure, self._h2 = plan, secure, h2
         self._address = address
-        self._site = self._here(name or "")
+        self._site = self._site_at_address(name or "")
         self._name = name or ""
         self._resolver = name is not None and name not in plan.by_name
-        self._got = b""
+        self._buffer = b""
         self._bodies: dict[int, bytes] = {}
-        self._greeted = False
+        self._preface_seen = False
         self._window = 65535
         self._windows: dict[int, int] = {}
         self._initial = 65535
-        self._owed: dict[int, bytes] = {}
+        self._pending: dict[int, bytes] = {}
         self.finished = False
 
     def feed(self, data: bytes) -> bytes:
         """Bytes in, bytes out."""
-        self._got += data
-        return self._second() if self._h2 else self._first()
+        self._buffer += data
+        return self._http2() if self._h2 else self._http1()
 
-    def _first(self) -> bytes:
-        if b"\r\n\r\n" not in self._got:
+    def _http1(self) -> bytes:
+        if b"\r\n\r\n" not in self._buffer:
             return b""
         if not self._secure:
-            host = self._got.lower().partition(b"\r\nhost:")[2].partition(b"\r\n")[0]
+            host = self._buffer.lower().partition(b"\r\nhost:")[2].partition(b"\r\n")[0]
             self._name = host.strip().decode("latin-1")
-            self._site = self._here(self._name)
+            self._site = self._site_at_address(self._name)
         self.finished = True
         status, headers, body = self._page()
         lines = [f"HTTP/1.1 {status} Sure", *(f"{name}: {value}" for name, value in headers)]
         lines += [f"content-length: {len(body)}", "connection: close"]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
-    def _here(self, name: str) -> Site | None:
-        """The site of that name, where it lives at this address: a server knows its own only."""
+    def _site_at_address(self, name: str) -> Site | None:
+        """The site of that name if it has this address."""
         site = self._plan.by_name.get(name)
         return site if site is not None and site.address == self._address else None
 
@@ -85,23 +84,29 @@ class Visitor:
             return 301, [("location", f"https://www.{site.name}/")], b""
         return 200, _headers(site), _content(site, self._plan.pages[site.page])
 
-    # --- HTTP/2: one HEADERS frame a request, and DATA where there is a question in it ------------
+    # --- HTTP/2: one HEADERS frame a request, and DATA for a DNS query ----------------------------
 
-    def _second(self) -> bytes:
+    def _http2(self) -> bytes:
         out = b""
-        if not self._greeted:
-            if len(self._got) < len(_PREFACE):
+        if not self._preface_seen:
+            if len(self._buffer) < len(_PREFACE):
                 return b""
-            self._got, self._greeted = self._got[len(_PREFACE) :], True
+            self._buffer, self._preface_seen = self._buffer[len(_PREFACE) :], True
             out = _frame(_SETTINGS, 0, 0, b"")
-        while len(self._got) >= 9 and len(self._got) >= 9 + int.from_bytes(self._got[:3], "big"):
-            size, kind, flags = int.from_bytes(self._got[:3], "big"), self._got[3], self._got[4]
-            stream = int.from_bytes(self._got[5:9], "big")
-            payload, self._got = self._got[9 : 9 + size], self._got[9 + size :]
-            out += self._take(kind, flags, stream, payload)
-        return out + self._pay()
+        while len(self._buffer) >= 9 and len(self._buffer) >= 9 + int.from_bytes(
+            self._buffer[:3], "big"
+        ):
+            size, kind, flags = (
+                int.from_bytes(self._buffer[:3], "big"),
+                self._buffer[3],
+                self._buffer[4],
+            )
+            stream = int.from_bytes(self._buffer[5:9], "big")
+            payload, self._buffer = self._buffer[9 : 9 + size], self._buffer[9 + size :]
+            out += self._receive(kind, flags, stream, payload)
+        return out + self._flush()
 
-    def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    def _receive(self, kind: int, flags: int, stream: int, payload: bytes) -> bytes:
         if kind == _SETTINGS and not flags & _ACK:
             for at in range(0, len(payload), 6):
                 what, value = struct.unpack_from("!HI", payload, at)
@@ -116,18 +121,18 @@ class Visitor:
         if kind == _PING and not flags & _ACK:
             return _frame(_PING, _ACK, 0, payload)
         if kind in (_HEADERS, _DATA):
-            asked = self._bodies.pop(stream, b"") + (payload if kind == _DATA else b"")
+            query = self._bodies.pop(stream, b"") + (payload if kind == _DATA else b"")
             read = kind == _DATA and payload
             more = _frame(_WINDOW_UPDATE, 0, 0, len(payload).to_bytes(4, "big")) if read else b""
             if flags & _END_STREAM:
-                return more + self._answer(stream, asked)
-            self._bodies[stream] = asked
+                return more + self._answer(stream, query)
+            self._bodies[stream] = query
             return more
         return b""
 
-    def _answer(self, stream: int, asked: bytes) -> bytes:
+    def _answer(self, stream: int, query: bytes) -> bytes:
         if self._resolver:
-            reply = dns_reply(self._plan, asked)
+            reply = dns_reply(self._plan, query)
             page = 200, [("content-type", "application/dns-message")], reply or b""
         else:
             page = self._page()
@@ -137,15 +142,15 @@ class Visitor:
             block += b"\0" + bytes([len(name)]) + name.encode()
             block += bytes([len(value)]) + value.encode()
         if body:
-            self._owed[stream] = body
+            self._pending[stream] = body
         flags = _END_HEADERS | (0 if body else _END_STREAM)
         return _frame(_HEADERS, flags, stream, block)
 
-    def _pay(self) -> bytes:
-        """As much of what is owed as the windows bear."""
+    def _flush(self) -> bytes:
+        """As much of the pending bodies as the flow-control windows allow."""
         out = b""
-        for stream in list(self._owed):
-            rest = self._owed.pop(stream)
+        for stream in list(self._pending):
+            rest = self._pending.pop(stream)
             while rest:
                 window = min(self._window, self._windows.setdefault(stream, self._initial), _FRAME)
                 if window <= 0:
@@ -155,7 +160,7 @@ class Visitor:
                 self._windows[stream] -= len(part)
                 out += _frame(_DATA, 0 if rest else _END_STREAM, stream, part)
             if rest:
-                self._owed[stream] = rest
+                self._pending[stream] = rest
         return out
 
 

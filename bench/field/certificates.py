@@ -1,9 +1,8 @@
-"""The field's certificates: chains such as the web's authorities make, every leaf a site's own.
+"""The field's certificates: chains like those of the web, with one leaf per site.
 
-Half of the authorities and a third of the leaves use RSA. As on the web, leaves name their policy,
-where to ask about them and two transparency logs' timestamps; a few carry many names; and a third
-of the chains have one certificate more, the root's own by an older one. A chain has 2.1 to 6 KB,
-3.1 on average.
+Half of the authorities and a third of the leaves use RSA. As on the web, leaves have a policy, AIA
+and CRL pointers and two SCTs; a few have many names; a third of the chains include a root
+cross-signed by an older one. A chain has 2.1 to 6 KB, 3.1 on average.
 """
 
 import random
@@ -26,13 +25,13 @@ from bench.field.plan import PUBLIC_RESOLVERS, Field
 _SCT_LIST = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 _DOMAIN_VALIDATED = x509.ObjectIdentifier("2.23.140.1.2.1")
 _AUTHORITIES = 12
-_CROWDED = 0.15  # of the leaves name a whole crowd, as shared hosting does
+_SHARED_HOSTING = 0.15  # share of the leaves with many names, as in shared hosting
 _Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
 @dataclass(frozen=True, slots=True)
-class _Maker:
-    """Who signs; `above` is what is served between its certificate and the root."""
+class _Issuer:
+    """A signing authority; `above`: certificates served between its own and the root."""
 
     certificate: x509.Certificate
     key: _Key
@@ -41,7 +40,7 @@ class _Maker:
 
 def certify(plan: Field, folder: Path) -> None:
     """Write a chain and key for every name into `folder`, and the roots into `ca.pem`."""
-    makers, roots = _authorities()
+    issuers, roots = _authorities()
     (folder / "ca.pem").write_bytes(b"".join(map(_pem, roots)))
     rng = random.Random(plan.spec.seed)
     leaf_rsa, leaf_ec = _rsa(2048), ec.generate_private_key(ec.SECP256R1())
@@ -51,41 +50,41 @@ def certify(plan: Field, folder: Path) -> None:
         ("nobody.invalid",),
     ]
     for number, names in enumerate(served):
-        maker = makers[number % len(makers)]
+        issuer = issuers[number % len(issuers)]
         key: _Key = leaf_rsa if number % 3 == 0 else leaf_ec
-        crowd = [f"tenant{rng.randrange(10**6)}.example.org" for _ in range(rng.randint(20, 60))]
-        every = (*names, *crowd) if rng.random() < _CROWDED else names
-        chain = (_leaf(every, maker, key), maker.certificate, *maker.above)
+        tenants = [f"tenant{rng.randrange(10**6)}.example.org" for _ in range(rng.randint(20, 60))]
+        every = (*names, *tenants) if rng.random() < _SHARED_HOSTING else names
+        chain = (_leaf(every, issuer, key), issuer.certificate, *issuer.above)
         (folder / f"{names[0]}.pem").write_bytes(_private(key) + b"".join(map(_pem, chain)))
 
 
-def _authorities() -> tuple[list[_Maker], list[x509.Certificate]]:
+def _authorities() -> tuple[list[_Issuer], list[x509.Certificate]]:
     """Authorities under two roots, and the roots."""
     keys: dict[str, _Key] = {name: _rsa(4096) for name in ("Field Root", "Older Field Root")}
     roots = {name: _signed(name, None, key, key) for name, key in keys.items()}
-    new, old = (_Maker(roots[name], keys[name]) for name in keys)
+    new, old = (_Issuer(roots[name], keys[name]) for name in keys)
     cross = _signed("Field Root", old, new.key, old.key)
-    makers = []
+    issuers = []
     for number in range(_AUTHORITIES):
         key: _Key = _rsa(2048) if number % 2 else ec.generate_private_key(ec.SECP256R1())
         made = _signed(f"Field CA {number}", new, key, new.key)
-        makers.append(_Maker(made, key, (cross,) if number % 3 == 0 else ()))
-    return makers, list(roots.values())
+        issuers.append(_Issuer(made, key, (cross,) if number % 3 == 0 else ()))
+    return issuers, list(roots.values())
 
 
-def _signed(subject: str, above: _Maker | None, own: _Key, key: _Key) -> x509.Certificate:
-    """An authority's certificate; without anybody above it, a root's."""
+def _signed(subject: str, above: _Issuer | None, own: _Key, key: _Key) -> x509.Certificate:
+    """An authority's certificate; without `above`, a root's."""
     named = _name(subject)
     issuer = above.certificate.subject if above else named
-    builder = _begun(named, issuer, own, key, days=3000)
+    builder = _builder(named, issuer, own, key, days=3000)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(_usage(signs=True), critical=True)
     return (builder if above is None else _with_pointers(builder)).sign(key, SHA256())
 
 
-def _leaf(names: tuple[str, ...], maker: _Maker, own: _Key) -> x509.Certificate:
+def _leaf(names: tuple[str, ...], issuer: _Issuer, own: _Key) -> x509.Certificate:
     common = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    builder = _begun(common, maker.certificate.subject, own, maker.key, days=60)
+    builder = _builder(common, issuer.certificate.subject, own, issuer.key, days=60)
     builder = builder.add_extension(
         x509.BasicConstraints(ca=False, path_length=None), critical=True
     )
@@ -94,16 +93,16 @@ def _leaf(names: tuple[str, ...], maker: _Maker, own: _Key) -> x509.Certificate:
     builder = builder.add_extension(purpose, critical=False)
     general = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
     builder = builder.add_extension(general, critical=False)
-    stamps = random.Random(names[0]).randbytes(242)  # two timestamps' worth of octets
+    stamps = random.Random(names[0]).randbytes(242)  # the size of two SCTs
     listed = x509.UnrecognizedExtension(_SCT_LIST, b"\x04\x81\xf2" + stamps)
     builder = builder.add_extension(listed, critical=False)
-    return _with_pointers(builder).sign(maker.key, SHA256())
+    return _with_pointers(builder).sign(issuer.key, SHA256())
 
 
-def _begun(
+def _builder(
     subject: x509.Name, issuer: x509.Name, own: _Key, key: _Key, *, days: int
 ) -> x509.CertificateBuilder:
-    """What every certificate has."""
+    """A builder with the fields that every certificate has."""
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder(
         subject_name=subject,
@@ -119,7 +118,7 @@ def _begun(
 
 
 def _with_pointers(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
-    """Where to ask about it, and by which policy it was made."""
+    """Add AIA and CRL pointers and the certificate policy."""
     at = x509.UniformResourceIdentifier
     access = [
         x509.AccessDescription(Access.OCSP, at("http://status.field-authority.example")),

@@ -1,10 +1,10 @@
-"""A collector beyond the field's censor, and a control that has just looked at every site.
+"""A collector beyond the field's censor, and a control that has just measured every site.
 
-    with Ground(spec) as ground, Abroad(ground) as abroad:
-        cost = ground.probe(collector=abroad.url)
+    with FieldTestbed(spec) as testbed, FieldCollector(testbed) as collector:
+        cost = testbed.probe(collector=collector.url)
 
-Both run where the sites are, off the measured probe's core; what the probe asks of the collector
-and sends there crosses the same line as everything else.
+Both run on the sites' node, off the measured probe's core. The probe's requests to the collector
+cross the same line as everything else.
 """
 
 import re
@@ -16,13 +16,13 @@ from bench.field import plan as plans
 from bench.field.testbed import PROBE, FieldTestbed, off_the_core
 from probe.lab import commands
 
-_ADDRESS = "45.130.255.1"  # the field's, and no site's
+_ADDRESS = "45.130.255.1"  # in the field's network, used by no site
 _PORT = 8080
 _COLLECTOR = "from collector.cli import main; main()"
 
 
 class FieldCollector:
-    """A running collector that knows what every site looks like from outside."""
+    """A running collector with a control measurement of every site."""
 
     def __init__(self, testbed: FieldTestbed) -> None:
         self.testbed = testbed
@@ -40,37 +40,37 @@ class FieldCollector:
             "--enrolment", "open", "--lab", "--targets", str(listed),
         ]  # fmt: skip
         self._process = subprocess.Popen(
-            self._there(_COLLECTOR, serve), env=self._env, stderr=subprocess.PIPE, text=True
+            self._on_internet(_COLLECTOR, serve), env=self._env, stderr=subprocess.PIPE, text=True
         )
         assert self._process.stderr is not None
-        said = self._process.stderr.readline()
-        if re.search(r"ready on", said) is None:
-            raise RuntimeError(said)
-        self.look(str(listed), self._invite())
+        output = self._process.stderr.readline()
+        if re.search(r"ready on", output) is None:
+            raise RuntimeError(output)
+        self.measure_control(str(listed), self._invite())
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.communicate()
 
-    def look(self, targets: str, invite: str) -> None:
-        """One sweep of the control, sent."""
+    def measure_control(self, targets: str, invite: str) -> None:
+        """Run the control once over these targets; it uploads its records."""
         argv = [
             "run", "--role", "control", "--targets", targets, "--lab", "--quiet",
             "--ca-file", str(self.testbed.folder / "ca.pem"), "--resolver", plans.SYSTEM_RESOLVER,
             "--collector", self.url, "--invite", invite, "--concurrency", "64",
         ]  # fmt: skip
-        subprocess.run(self._there(PROBE, argv), env=self._env, check=True)
+        subprocess.run(self._on_internet(PROBE, argv), env=self._env, check=True)
 
     def _invite(self) -> str:
         argv = ["enroll", "--store", self._store, "--role", "control"]
-        made = subprocess.run(
+        finished = subprocess.run(
             [sys.executable, "-c", _COLLECTOR, *argv],
             env=self._env, check=True, capture_output=True, text=True,
         )  # fmt: skip
-        return made.stdout.strip()
+        return finished.stdout.strip()
 
-    def _there(self, program: str, argv: list[str]) -> list[str]:
+    def _on_internet(self, program: str, argv: list[str]) -> list[str]:
         return self.testbed.inside(
-            [*off_the_core(), sys.executable, "-c", program, *argv], place="world"
+            [*off_the_core(), sys.executable, "-c", program, *argv], node="internet"
         )

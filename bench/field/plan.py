@@ -1,6 +1,6 @@
-"""What stands in the field: names, addresses and pages, all from one seed.
+"""The field's names, addresses and pages, all from one seed.
 
-Pages are HTML whose sizes as sent are log-normal: the middle is what the HTTP Archive found for the
+Pages are HTML whose sizes as sent are log-normal: the median is what the HTTP Archive found for the
 HTML of home pages in 2024 (Web Almanac, "Page Weight": 18 KB), and a tenth is above 65 KB.
 """
 
@@ -21,7 +21,7 @@ PUBLIC_RESOLVERS = {
 }
 SITES = "45.130.0.0/16"
 _FIRST = int(IPv4Address("45.130.1.1"))
-# What the censor looks for in a ClientHello; no other name has it.
+# The part of a name that the censor filters in a ClientHello.
 MARK = "-shut"
 ANCHORS = tuple(f"www.anchor{number}.example" for number in range(6))
 _SITES_A_SHARED_ADDRESS = 40
@@ -34,10 +34,10 @@ class Spec:
     """One field.
 
     Attributes:
-        sites: How many. plain: share over http. redirecting: share that lead to their `www.`.
-        shared: Share that live behind a few addresses. blocked: share whose ClientHello is dropped.
+        sites: Number. plain: share over http. redirecting: share that redirect to `www.`.
+        shared: Share on a few shared addresses. blocked: share whose ClientHello is dropped.
         round_trip: Seconds. rate: bits a second each way. loss: share of packets.
-        page: Median bytes of a page as it is sent.
+        page: Median bytes of a page as sent.
     """
 
     sites: int = 2300
@@ -83,7 +83,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Field:
-    """Everything that servers need to know; their certificates are files in a folder."""
+    """The sites and pages of the field; certificates are files in a folder."""
 
     spec: Spec
     sites: tuple[Site, ...]
@@ -108,10 +108,10 @@ def _drawn(spec: Spec, rng: random.Random) -> Iterator[Site]:
         secure = rng.random() >= spec.plain
         mark = MARK if secure and rng.random() < spec.blocked else ""
         shared = rng.random() < spec.shared
-        place = 50_000 + number // _SITES_A_SHARED_ADDRESS if shared else number
+        number_ = 50_000 + number // _SITES_A_SHARED_ADDRESS if shared else number
         yield Site(
             name=f"site{number:04}{mark}.{rng.choice(_TOPS)}",
-            address=_address(place),
+            address=_address(number_),
             secure=secure,
             redirecting=secure and rng.random() < spec.redirecting,
             h2=rng.random() < 0.7,
@@ -132,7 +132,7 @@ def _pages(spec: Spec, rng: random.Random) -> tuple[Page, ...]:
         wanted = min(rng.lognormvariate(0, 1.0) * spec.page, 400_000)
         html = [f"<html><head><title>Page {number}</title><style>p{{color:#222}}</style></head>"]
         size = 0
-        while size < wanted * 2.4:  # what such a page is compressed by
+        while size < wanted * 2.4:  # the compression ratio of such a page
             text = " ".join(rng.choices(words, k=24))
             link = f"<a href='https://www.{rng.choice(words)}.com/x'>more</a>"
             html.append(f'<div class="story"><p class="text">{text}</p>{link}</div>\n')

@@ -1,9 +1,9 @@
-"""Run the probe and note, every two milliseconds of processor time, what it is busy with.
+"""Run the probe and sample, every two milliseconds of processor time, what it is doing.
 
     python -m bench.field.sampler OUT run …
 
-A stage is that of the innermost frame of ours that belongs to one; what OpenSSL or zlib does counts
-for whoever called it.
+The stage is that of the innermost frame of the probe that has one; time in OpenSSL or zlib counts
+for the caller.
 """
 
 import json
@@ -37,7 +37,7 @@ REST = "event loop and the rest"
 
 
 def stage(frame: FrameType | None) -> str:
-    """What a stack is busy with; before anything is measured, starting."""
+    """The stage of a stack."""
     known = ""
     while frame is not None:
         path = frame.f_code.co_filename.removeprefix(ROOT)

@@ -1,4 +1,4 @@
-"""The field's servers: a few processes that answer for every address, on one port each kind."""
+"""The field's servers: a few processes that serve every address."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.field import plan as plans
-from bench.field.answers import Visitor, dns_reply
+from bench.field.answers import HttpResponder, dns_reply
 from bench.field.plan import Field
 
 _BACKLOG = 4096
@@ -20,16 +20,16 @@ class Certificates:
     def __init__(self, plan: Field, folder: Path) -> None:
         self._plan, self._folder = plan, folder
         self._made: dict[str, ssl.SSLContext] = {}
-        self.front = self._make("nobody.invalid", h2=True)
-        self.front.sni_callback = self._choose
+        self.default = self._make("nobody.invalid", h2=True)
+        self.default.sni_callback = self._choose
 
-    def _choose(self, talk: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: object) -> None:
+    def _choose(self, tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: object) -> None:
         known = self._name(name)
         if known not in self._made:
             site = self._plan.by_name.get(known)
             self._made[known] = self._make(known, h2=site is None or site.h2)
-        talk.context = self._made[known]
-        talk.offered = name  # type: ignore[union-attr]
+        tls.context = self._made[known]
+        tls.offered = name  # type: ignore[union-attr]
 
     def _name(self, name: str | None) -> str:
         site = self._plan.by_name.get(name or "")
@@ -45,30 +45,32 @@ class Certificates:
         return context
 
 
-class Door(asyncio.Protocol):
-    """One connection."""
+class HttpServer(asyncio.Protocol):
+    """Serves one HTTP connection."""
 
     def __init__(self, plan: Field, *, secure: bool) -> None:
         self._plan, self._secure = plan, secure
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
-        talk = transport.get_extra_info("ssl_object")
-        name = getattr(talk, "offered", None)
-        h2 = talk is not None and talk.selected_alpn_protocol() == "h2"
+        tls = transport.get_extra_info("ssl_object")
+        name = getattr(tls, "offered", None)
+        h2 = tls is not None and tls.selected_alpn_protocol() == "h2"
         if name is not None and name not in self._plan.by_name:
             name = name if name in plans.PUBLIC_RESOLVERS.values() else None
         address = transport.get_extra_info("sockname")[0]
-        self._visitor = Visitor(self._plan, name, address=address, secure=self._secure, h2=h2)
+        self._responder = HttpResponder(
+            self._plan, name, address=address, secure=self._secure, h2=h2
+        )
 
     def data_received(self, data: bytes) -> None:
-        self._transport.write(self._visitor.feed(data))
-        if self._visitor.finished:
+        self._transport.write(self._responder.feed(data))
+        if self._responder.finished:
             self._transport.close()
 
 
-class Asked(asyncio.DatagramProtocol):
-    """Questions by UDP."""
+class DnsServer(asyncio.DatagramProtocol):
+    """Answers DNS queries over UDP."""
 
     def __init__(self, plan: Field) -> None:
         self._plan = plan
@@ -83,7 +85,7 @@ class Asked(asyncio.DatagramProtocol):
 
 
 def start(plan: Field, folder: Path, *, processes: int) -> None:
-    """Fork the servers; gives back when they listen."""
+    """Fork the servers; return when they listen."""
     ready, done = os.pipe()
     for _ in range(processes):
         if os.fork() == 0:
@@ -100,17 +102,17 @@ async def _serve(plan: Field, folder: Path, done: int) -> None:
     loop = asyncio.get_running_loop()
     contexts = Certificates(plan, folder)
     await loop.create_server(
-        lambda: Door(plan, secure=True), "0.0.0.0", 443, ssl=contexts.front,
+        lambda: HttpServer(plan, secure=True), "0.0.0.0", 443, ssl=contexts.default,
         reuse_port=True, backlog=_BACKLOG, ssl_shutdown_timeout=15,
     )  # fmt: skip
     await loop.create_server(
-        lambda: Door(plan, secure=False), "0.0.0.0", 80, reuse_port=True, backlog=_BACKLOG
+        lambda: HttpServer(plan, secure=False), "0.0.0.0", 80, reuse_port=True, backlog=_BACKLOG
     )
     for address in (plans.SYSTEM_RESOLVER, *plans.PUBLIC_RESOLVERS):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.settimeout(0)
         sock.bind((address, 53))
-        await loop.create_datagram_endpoint(lambda: Asked(plan), sock=sock)
+        await loop.create_datagram_endpoint(lambda: DnsServer(plan), sock=sock)
     os.write(done, b"r")
     await asyncio.Event().wait()

@@ -1,18 +1,15 @@
-"""The process in which a field lives: it ends with its standard input, and takes all along.
+"""The supervisor of a field: it and all its processes end when its standard input closes.
 
-Three places: home, the line, and the rest of the world, where the censor stands at the entrance.
+Three nodes: home, the line, and the internet, which has the censor at its interface.
 """
 
 import json
-import os
 import pickle
-import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from bench.field import plan as plans, servers
 from bench.field.certificates import certify
@@ -23,7 +20,7 @@ from probe.lab.scenario import LineSpec
 from probe.lab.supervisor import ip, restore
 
 _PROCESSES = 2
-_QUEUE = 256 * 1024  # bytes that a home router lets wait
+_QUEUE = 256 * 1024  # bytes in the queue of a home router
 
 
 def _home(_: Field, folder: Path) -> None:
@@ -52,7 +49,7 @@ def _line(plan: Field, _: Path) -> None:
     threading.Thread(target=bridge.run, daemon=True).start()
 
 
-def _world(plan: Field, folder: Path) -> None:
+def _internet(plan: Field, folder: Path) -> None:
     resolvers = (plans.SYSTEM_RESOLVER, *plans.PUBLIC_RESOLVERS)
     ip(
         [
@@ -76,40 +73,11 @@ def _world(plan: Field, folder: Path) -> None:
     servers.start(plan, folder, processes=_PROCESSES)
 
 
-_PLACES: dict[str, Callable[[Field, Path], None]] = {"world": _world, "line": _line, "home": _home}
-
-
-def _fork(name: str, plan: Field, folder: Path) -> tuple[int, int, int, int]:
-    """Start a place; gives its pid here and outside, and how to let it go on and to wait for it."""
-    up_read, up_write = os.pipe()
-    go_read, go_write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(go_write)
-        _live(name, plan, folder, up_write, go_read)
-    os.close(up_write)
-    os.close(go_read)
-    return pid, int(os.read(up_read, 32)), go_write, up_read
-
-
-def _live(name: str, plan: Field, folder: Path, up: int, go: int) -> NoReturn:
-    try:
-        netns.unshare(netns.CLONE_NEWNET | netns.CLONE_NEWNS)
-        os.write(up, str(netns.outer_pid()).encode())
-        os.read(go, 1)
-        _PLACES[name](plan, folder)
-        os.write(up, b"ready")
-        signal.pause()
-    except BaseException as error:  # noqa: BLE001 - the last frame of a process: say it and go
-        traceback.print_exc()
-        os.write(up, f"{type(error).__name__}: {error}".encode()[:4000])
-    os._exit(1)
-
-
-def _cable(one: int, near: str, other: int, far: str, *, index: int) -> str:
-    """Two ends whose indexes differ: else the kernel says a second late that they are up."""
-    first = f"name {near} index {index} netns {one}"
-    return f"link add {first} type veth peer name {far} index {index + 1} netns {other}"
+_ROLES: dict[str, Callable[[Field, Path], None]] = {
+    "internet": _internet,
+    "line": _line,
+    "home": _home,
+}
 
 
 def _build(spec: Spec, folder: Path) -> dict[str, object]:
@@ -117,21 +85,18 @@ def _build(spec: Spec, folder: Path) -> dict[str, object]:
     netns.mount("tmpfs", "/run", "tmpfs")
     plan = plans.make(spec)
     certify(plan, folder)
-    places = {name: _fork(name, plan, folder) for name in _PLACES}
-    pid = {name: place[0] for name, place in places.items()}
+    nodes = {
+        name: netns.fork_node(name, partial(role, plan, folder)) for name, role in _ROLES.items()
+    }
+    line = nodes["line"]
     ip(
         [
-            _cable(pid["home"], "eth0", pid["line"], "near", index=10),
-            _cable(pid["line"], "far", pid["world"], "eth0", index=20),
+            netns.veth((nodes["home"], "eth0"), (line, "near"), 10),
+            netns.veth((line, "far"), (nodes["internet"], "eth0"), 20),
         ]
     )
-    for place in places.values():
-        os.write(place[2], b"g")
-    for name, place in places.items():
-        said = os.read(place[3], 4096)
-        if said != b"ready":
-            raise OSError(f"{name}: {said.decode(errors='replace')}")
-    return {"places": {name: place[1] for name, place in places.items()}}
+    netns.start_nodes(nodes.values())
+    return {"nodes": {name: node.outer for name, node in nodes.items()}}
 
 
 def main() -> None:
@@ -142,7 +107,7 @@ def main() -> None:
         answer = {"error": str(error)}
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
-    while "places" in answer and sys.stdin.buffer.read(1):
+    while "nodes" in answer and sys.stdin.buffer.read(1):
         pass
 
 

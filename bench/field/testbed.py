@@ -1,4 +1,4 @@
-"""Start a field, run the probe in it, and take note of what that cost.
+"""Start a field, run the probe in it, and measure the cost.
 
     with Ground(Spec(sites=500)) as ground:
         print(ground.probe(concurrency=64).seconds)
@@ -27,20 +27,20 @@ from probe import codec
 from probe.lab import commands
 from probe.model import Record
 
-# As installed: its modules are compiled once, not at every start, whatever is usual here.
+# As when installed: modules are compiled once, not at every start.
 _INSTALLED = {"PYTHONDONTWRITEBYTECODE": ""}
 _PACKAGE = str(Path(commands.__file__).parents[1])
 PROBE = "from probe.cli import main; main()"
-_CORE = 0  # the probe's own; everything else stays off it
-_PERIOD = 0.1  # seconds in which a share of a core is given
+_CORE = 0  # reserved for the probe
+_PERIOD = 0.1  # seconds of one period of a core's share
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run came to.
+    """The cost of one run.
 
     Attributes:
-        cpu: Seconds of processor. memory: bytes resident at most. down, up: bytes on the interface.
+        cpu: Processor seconds. memory: peak resident bytes. down, up: bytes on the interface.
     """
 
     seconds: float
@@ -74,7 +74,7 @@ class FieldTestbed:
         subprocess.run([sys.executable, "-m", "compileall", "-q", _PACKAGE], check=True)
         self.folder = Path(tempfile.mkdtemp(prefix="qazprobe-field-"))
         self._supervisor = subprocess.Popen(
-            [*off_the_core(), "unshare", *_flags(), "-f", "--kill-child=SIGKILL",
+            [*off_the_core(), "unshare", *_unshare_options(), "-f", "--kill-child=SIGKILL",
              sys.executable, "-m", "bench.field.supervisor"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -85,12 +85,12 @@ class FieldTestbed:
         pickle.dump((self.spec, str(self.folder)), self._supervisor.stdin)
         self._supervisor.stdin.flush()
         self.field: Field = plans.make(self.spec)
-        said: dict[str, Any] = json.loads(
-            self._supervisor.stdout.readline() or '{"error": "no word"}'
+        reply: dict[str, Any] = json.loads(
+            self._supervisor.stdout.readline() or '{"error": "no reply"}'
         )
-        if "error" in said:
-            raise RuntimeError(said["error"])
-        self.places: dict[str, int] = said["places"]
+        if "error" in reply:
+            raise RuntimeError(reply["error"])
+        self.nodes: dict[str, int] = reply["nodes"]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,14 +101,14 @@ class FieldTestbed:
     def urls(self) -> list[str]:
         return [site.url for site in self.field.sites if site.name not in plans.ANCHORS]
 
-    def inside(self, argv: Sequence[str], place: str = "home") -> list[str]:
-        """A command line that runs at a place."""
+    def inside(self, argv: Sequence[str], node: str = "home") -> list[str]:
+        """A command line that runs `argv` on a node."""
         user = [] if os.geteuid() == 0 else ["-U", "--preserve-credentials"]
-        enter = ["nsenter", "-t", str(self.places[place]), *user, "-n", "-m", "--"]
+        enter = ["nsenter", "-t", str(self.nodes[node]), *user, "-n", "-m", "--"]
         return [*enter, "sh", "-c", 'cd "$0" && exec "$@"', str(Path.cwd()), *argv]
 
     def env(self) -> dict[str, str]:
-        """Settings of a probe here, beside its options."""
+        """Environment variables of a probe here."""
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         anchors = ",".join(f"https://{name}/" for name in plans.ANCHORS)
@@ -124,26 +124,25 @@ class FieldTestbed:
         profile: str | None = None,
         sampled: str | None = None,
     ) -> Cost:
-        """Run the probe over every site, on one core or a share of it; without a collector, alone.
+        """Run the probe over every site, on one core or a share of it.
 
-        Everything is as a volunteer has it but for the laboratory's roots, a seed, and a byte
-        budget that lets a list be as long as one likes.
+        All settings are defaults except for the roots, the seed and a large byte budget.
         """
         rmtree(self.folder / "home", ignore_errors=True)
         targets, found = self.folder / "targets.txt", self.folder / "records.jsonl"
         targets.write_text("".join(f"{url}\n" for url in urls or self.urls()))
         found.unlink(missing_ok=True)
-        said = [sys.executable, "-c", PROBE]
+        command = [sys.executable, "-c", PROBE]
         env = commands.environment(self.env())
-        subprocess.run([*said, "consent", "--yes"], env=env, check=True, capture_output=True)
+        subprocess.run([*command, "consent", "--yes"], env=env, check=True, capture_output=True)
         if profile:
             script = self.folder / "start.py"
             script.write_text(PROBE)
-            said = [sys.executable, "-m", "cProfile", "-o", profile, str(script)]
+            command = [sys.executable, "-m", "cProfile", "-o", profile, str(script)]
         if sampled:
-            said = [sys.executable, "-m", "bench.field.sampler", sampled]
+            command = [sys.executable, "-m", "bench.field.sampler", sampled]
         argv = [
-            *said, "run", "--targets", str(targets), "-o", str(found), "--quiet", "--lab",
+            *command, "run", "--targets", str(targets), "-o", str(found), "--quiet", "--lab",
             "--ca-file", str(self.folder / "ca.pem"), "--concurrency", str(concurrency),
             "--seed", "7", "--max-bytes", "2000000000",
             *(["--collector", collector] if collector else ["--control", "none", "--no-upload"]),
@@ -154,7 +153,7 @@ class FieldTestbed:
         return replace(cost, records=tuple(map(codec.decode, lines)))
 
     def measure(self, argv: Sequence[str], env: Mapping[str, str], *, share: float = 1.0) -> Cost:
-        """Run a command at home, on one core or a share of it, and say what it cost."""
+        """Run a command on the home node, on one core or a share of it, and return its cost."""
         pinned = ["taskset", "-c", str(_CORE), *argv]
         before, began = self._counted(), time.monotonic()
         process = subprocess.Popen(self.inside(pinned), env=env)
@@ -173,13 +172,13 @@ class FieldTestbed:
 
     def _counted(self) -> tuple[int, int]:
         """Bytes in and out of the home's interface."""
-        text = Path(f"/proc/{self.places['home']}/net/dev").read_text()
+        text = Path(f"/proc/{self.nodes['home']}/net/dev").read_text()
         numbers = next(line for line in text.splitlines() if "eth0" in line).split()
         return int(numbers[1]), int(numbers[9])
 
 
 def _watch(process: subprocess.Popen[bytes], share: float) -> int:
-    """Wait for the end; the most memory seen. Below a whole core, stop it most of the time."""
+    """Wait for the end; return the peak memory. A share below 1 stops the process periodically."""
     import signal
 
     memory, status = 0, Path(f"/proc/{process.pid}/status")
@@ -200,7 +199,7 @@ def _watch(process: subprocess.Popen[bytes], share: float) -> int:
 
 
 def machine() -> str:
-    """What it ran on, in one line."""
+    """The machine and Python version, in one line."""
     text = Path("/proc/cpuinfo").read_text()
     model = text.partition("model name")[2].partition("\n")[0].strip(" :\t") or "unknown processor"
     python = ".".join(map(str, sys.version_info[:3]))
@@ -208,10 +207,10 @@ def machine() -> str:
 
 
 def off_the_core() -> list[str]:
-    """What keeps a command away from the measured program's core."""
+    """A prefix that keeps a command off the measured program's core."""
     others = [str(core) for core in range(os.cpu_count() or 1) if core != _CORE]
     return ["taskset", "-c", ",".join(others)] if others else []
 
 
-def _flags() -> list[str]:
+def _unshare_options() -> list[str]:
     return ["-nmp"] if os.geteuid() == 0 else ["-Urnmp"]

@@ -1,5 +1,5 @@
-"""The probe beside OONI's `miniooni` with its own test helper: same sites, line, censor and core.
+"""Compare the probe with OONI's `miniooni` and its test helper: same sites, line, censor and core.
 
-Nothing of theirs is here: `build` fetches the module and makes the two programs outside of this
-folder. Not part of the tests.
+OONI's code is not here: `build` fetches the module and builds both programs outside this folder.
+Not part of the tests.
 """

@@ -1,9 +1,9 @@
 """Run the comparison, or parts of it, and print its tables.
 
-    python -m bench.peers [field|country|slowed|alone|report]… [--out FILE]
+    python -m bench.peers [field|catalogue|throttled|uncontrolled|report]… [--out FILE]
 
-Runs are added to FILE, so that parts can be taken one at a time; `report` prints what is there.
-Without a word it builds the peer and does everything.
+Runs are appended to FILE, so that parts can run separately; `report` prints its tables. Without
+steps it builds the peer and runs everything.
 """
 
 import argparse
@@ -14,11 +14,11 @@ from pathlib import Path
 from bench.field.testbed import machine
 from bench.peers import adapter, build, on_catalogue, on_field, tally
 
-STEPS = ("field", "country", "slowed", "alone", "report")
+STEPS = ("field", "catalogue", "throttled", "uncontrolled", "report")
 
 
 def report(out: Path, *, wrong: bool) -> None:
-    """Every table of a file."""
+    """Print all tables of a file."""
     runs = tally.grouped(tally.load(out))
     print(machine())
     for testbed in dict.fromkeys(run.testbed for run in runs):
@@ -35,13 +35,13 @@ def report(out: Path, *, wrong: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
     parser.add_argument("steps", nargs="*", choices=[*STEPS, []], help="default: all of them")
-    parser.add_argument("--out", type=Path, help="runs are added to this file")
+    parser.add_argument("--out", type=Path, help="runs are appended to this file")
     parser.add_argument("--sites", type=int, nargs="+", default=[100])
     parser.add_argument("--blocked", type=float, nargs="+", default=[0.0, 0.1])
-    parser.add_argument("--parts", default="1-4/4", help="of the country: FIRST-LAST/ALL")
+    parser.add_argument("--parts", default="1-4/4", help="of the catalogue: FIRST-LAST/ALL")
     parser.add_argument("--limit", type=int, default=420, help="seconds for the peer in each run")
-    parser.add_argument("--only", default="", help="programs whose name has this in it")
-    parser.add_argument("--wrong", action="store_true", help="list every URL that was judged wrong")
+    parser.add_argument("--only", default="", help="programs whose name contains this")
+    parser.add_argument("--wrong", action="store_true", help="list every URL with a wrong verdict")
     options = parser.parse_args()
     steps = options.steps or STEPS
     os.sched_setaffinity(0, os.sched_getaffinity(0) - {adapter.CORE} or {adapter.CORE})
@@ -52,12 +52,12 @@ def main() -> None:
         for sites in options.sites:
             for blocked in options.blocked:
                 on_field.main(sites, blocked, options.limit, options.only, out)
-    if "country" in steps:
+    if "catalogue" in steps:
         span, _, parts = options.parts.partition("/")
         first, _, last = span.partition("-")
         for part in range(int(first), int(last or first) + 1):
             on_catalogue.main(part, int(parts), options.limit, options.only, out)
-    for name in ("slowed", "alone"):
+    for name in ("throttled", "uncontrolled"):
         if name in steps:
             on_catalogue.main_special(name, options.limit, options.only, out)
     if "report" in steps:

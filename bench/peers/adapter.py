@@ -1,7 +1,7 @@
 """Run `miniooni` where the probe runs, with `oohelperd` beyond the censor, and read its reports.
 
-What it is given that the probe is not: the names of the services it starts with are in
-`/etc/hosts`, so that they cost no look-ups, and its helper has no distance to any site.
+It has two advantages over the probe: the names of its bootstrap services are in `/etc/hosts`, so
+they cost no DNS queries, and its helper has no network delay to any site.
 """
 
 import json
@@ -18,17 +18,17 @@ from probe.lab import commands
 
 LATEST, CLASSIC = "web_connectivity@v0.5", "web_connectivity"
 HELPER_PORT = 8082
-CORE = 0  # whoever is measured has it, and nobody else
+CORE = 0  # reserved for the measured program
 _START_LIMIT = 15.0
 _HOSTS = {
     "dns.google": "8.8.8.8",
     "cloudflare-dns.com": "1.1.1.1",
     "dns.quad9.net": "9.9.9.9",
     "whoami.v4.powerdns.org": "92.46.190.53",
-    **dict.fromkeys(fakes.LOCATORS, fakes.ADDRESS),
-    **dict.fromkeys(fakes.ABSENT, "127.0.0.1"),  # refused at once, so that the next is asked
+    **dict.fromkeys(fakes.STUN_SERVERS, fakes.ADDRESS),
+    **dict.fromkeys(fakes.ABSENT, "127.0.0.1"),  # refused at once, so that the next one is used
 }
-# As the laboratory's plan has them: home and its country in one network, a network a /24 elsewhere.
+# As in the lab's address plan: one network at home and one for each foreign /24.
 _NETWORKS = (
     "95.57.0.0/16 9198 KZ Home",
     "92.46.0.0/16 9198 KZ Home",
@@ -39,28 +39,28 @@ _NETWORKS = (
 
 
 @dataclass(frozen=True)
-class Ends:
-    """The places of a laboratory that a peer needs.
+class PeerNodes:
+    """The nodes of a testbed that a peer needs.
 
     Attributes:
-        wrap: A command line that runs another at a place.
-        home, world, abroad: Where the probe is; where addresses can be had; where the helper is.
-        address: The helper's. resolvers: Addresses that nobody answers at yet.
+        wrap: Returns a command line that runs another on a node.
+        home, internet, helper: The nodes of the probe, of additional servers, and of the helper.
+        address: The helper's. resolvers: Addresses of public resolvers that the testbed lacks.
     """
 
     folder: Path
     roots: Path
     wrap: Callable[[str, Sequence[str]], list[str]]
     home: str
-    world: str
-    field_collector: str
+    internet: str
+    helper: str
     address: str
     resolvers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Bill:
-    """What a run cost. down, up: bytes on the interface at home, headers and all."""
+class ResourceUsage:
+    """The cost of a run. down, up: bytes on the home interface, including headers."""
 
     seconds: float
     cpu: float
@@ -71,106 +71,106 @@ class Bill:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a peer said of one URL: `blocking` and `accessible` as one word, and its evidence."""
+class PeerVerdict:
+    """A peer's verdict on one URL: `blocking` and `accessible` as one word, and its test keys."""
 
-    word: str
+    verdict: str
     seconds: float
     keys: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
-BROKE_OFF = Said("broke off", 0.0)
+CRASHED = PeerVerdict("crashed", 0.0)
 
 
-def metered(ends: Ends, argv: Sequence[str], env: dict[str, str]) -> Bill:
-    """Run a command at home on a core of its own."""
-    out = ends.folder / "bill.json"
+def metered(nodes: PeerNodes, argv: Sequence[str], env: dict[str, str]) -> ResourceUsage:
+    """Run a command on the home node, on a core of its own."""
+    out = nodes.folder / "usage.json"
     out.unlink(missing_ok=True)
     meter = ["taskset", "-c", str(CORE), sys.executable, "-m", "bench.peers.meter", str(out), *argv]
-    before = _counted(ends)
-    said = commands.run(ends.wrap(ends.home, meter), env, 3600.0)
-    after = _counted(ends)
+    before = _counted(nodes)
+    finished = commands.run(nodes.wrap(nodes.home, meter), env, 3600.0)
+    after = _counted(nodes)
     if not out.exists():
-        raise RuntimeError(said.stderr[-2000:])
-    (ends.folder / "said.txt").write_text(said.stdout + said.stderr)
+        raise RuntimeError(finished.stderr[-2000:])
+    (nodes.folder / "output.txt").write_text(finished.stdout + finished.stderr)
     down, up = (new - old for new, old in zip(after, before, strict=True))
-    return Bill(**json.loads(out.read_text()), down=down, up=up)
+    return ResourceUsage(**json.loads(out.read_text()), down=down, up=up)
 
 
-def _counted(ends: Ends) -> tuple[int, int]:
-    text = commands.run(ends.wrap(ends.home, ["cat", "/proc/self/net/dev"]), None, 10.0).stdout
+def _counted(nodes: PeerNodes) -> tuple[int, int]:
+    text = commands.run(nodes.wrap(nodes.home, ["cat", "/proc/self/net/dev"]), None, 10.0).stdout
     rows = (line.split() for line in text.splitlines() if ":" in line and "lo:" not in line)
     counted = [(int(row[1]), int(row[9])) for row in rows]
     return sum(row[0] for row in counted), sum(row[1] for row in counted)
 
 
 class Peer:
-    """A running helper and its fakes, and the way to run the peer itself."""
+    """A running helper and fake services; runs the peer."""
 
-    def __init__(self, ends: Ends, *, helped: bool = True) -> None:
-        self.ends, self.helped = ends, helped
+    def __init__(self, nodes: PeerNodes, *, with_helper: bool = True) -> None:
+        self.nodes, self.with_helper = nodes, with_helper
         self._running = commands.BackgroundCommands()
 
     def __enter__(self) -> Self:
-        folder = self.ends.folder
+        folder = self.nodes.folder
         (folder / "peer-networks").write_text("\n".join(_NETWORKS))
         hosts = "".join(f"{address} {name}\n" for name, address in _HOSTS.items())
         (folder / "peer-hosts").write_text(f"127.0.0.1 localhost\n{hosts}")
-        helper = f"{self.ends.address}:{HELPER_PORT}"
+        helper = f"{self.nodes.address}:{HELPER_PORT}"
         fake = [sys.executable, "-m", "bench.peers.fakes", f"http://{helper}/"]
-        self._start(self.ends.world, [*fake, *self.ends.resolvers], "ready")
-        if not self.helped:  # it is named, and refuses
+        self._start(self.nodes.internet, [*fake, *self.nodes.resolvers], "ready")
+        if not self.with_helper:  # it is configured, and refuses connections
             return self
         served = [str(build.program("oohelperd")), "-api-endpoint", helper]
-        self._start(self.ends.field_collector, self._knowing(served), "serving ooniprobe requests")
+        self._start(self.nodes.helper, self._with_hosts(served), "serving ooniprobe requests")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._running.end()
 
-    def _knowing(self, argv: Sequence[str]) -> list[str]:
-        """A command line that runs another with our names in its `/etc/hosts`."""
+    def _with_hosts(self, argv: Sequence[str]) -> list[str]:
+        """A command line that runs another with the testbed's names in its `/etc/hosts`."""
         script = 'mount --bind "$0" /etc/hosts && exec "$@"'
-        return ["unshare", "-m", "sh", "-c", script, str(self.ends.folder / "peer-hosts"), *argv]
+        return ["unshare", "-m", "sh", "-c", script, str(self.nodes.folder / "peer-hosts"), *argv]
 
     def _env(self) -> dict[str, str]:
-        networks = self.ends.folder / "peer-networks"
-        return {"PEERS_NETWORKS": str(networks), "PEERS_ROOTS": str(self.ends.roots)}
+        networks = self.nodes.folder / "peer-networks"
+        return {"PEERS_NETWORKS": str(networks), "PEERS_ROOTS": str(self.nodes.roots)}
 
-    def _start(self, place: str, argv: Sequence[str], word: str) -> None:
-        log = self.ends.folder / f"peer-{place}-{len(argv)}.log"
-        process = self._running.spawn(self.ends.wrap(place, argv), self._env(), log)
+    def _start(self, node: str, argv: Sequence[str], ready: str) -> None:
+        log = self.nodes.folder / f"peer-{node}-{len(argv)}.log"
+        process = self._running.spawn(self.nodes.wrap(node, argv), self._env(), log)
         deadline = time.monotonic() + _START_LIMIT
-        while word not in log.read_text():
+        while ready not in log.read_text():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{argv[0]}: {log.read_text()[-2000:]}")
             time.sleep(0.05)
 
     def run(
         self, urls: Sequence[str], experiment: str, limit: int
-    ) -> tuple[Bill, float, dict[str, Said]]:
-        """Measure URLs in their order for so many seconds: the bill, what starting took, the words.
+    ) -> tuple[ResourceUsage, float, dict[str, PeerVerdict]]:
+        """Measure URLs in order for at most `limit` seconds: usage, start-up seconds, verdicts.
 
-        Nothing is submitted. Where a URL breaks the peer off, it is started again behind it.
+        Nothing is submitted. If a URL crashes the peer, it is restarted with the next one.
         """
-        bills, starting, found = [], 0.0, dict[str, Said]()
+        usages, starting, found = [], 0.0, dict[str, PeerVerdict]()
         left = list(urls)
         while left and limit > 0:
-            bill, said = self._once(left, experiment, limit)
-            bills.append(bill)
-            starting += _starting(self.ends.folder)
-            found |= said
-            left = [url for url in left if url not in said]
-            if not bill.exit or not left:
+            usage, verdicts = self._once(left, experiment, limit)
+            usages.append(usage)
+            starting += _start_seconds(self.nodes.folder)
+            found |= verdicts
+            left = [url for url in left if url not in verdicts]
+            if not usage.exit or not left:
                 break
-            found[left.pop(0)] = BROKE_OFF
-            limit -= int(bill.seconds)
-        return total(bills), starting, found
+            found[left.pop(0)] = CRASHED
+            limit -= int(usage.seconds)
+        return total(usages), starting, found
 
     def _once(
         self, urls: Sequence[str], experiment: str, limit: int
-    ) -> tuple[Bill, dict[str, Said]]:
-        folder = self.ends.folder
+    ) -> tuple[ResourceUsage, dict[str, PeerVerdict]]:
+        folder = self.nodes.folder
         listed, report, home = folder / "peer-urls", folder / "peer-report", folder / "peer-home"
         listed.write_text("".join(f"{url}\n" for url in urls))
         report.unlink(missing_ok=True)
@@ -181,38 +181,38 @@ class Peer:
             "--probe-services", f"http://{fakes.ADDRESS}:{fakes.API_PORT}/", "-o", str(report),
             experiment, "--input-file", str(listed), "--max-runtime", str(limit),
         ]  # fmt: skip
-        bill = metered(self.ends, self._knowing(argv), self._env())
+        usage = metered(self.nodes, self._with_hosts(argv), self._env())
         lines = report.read_text().splitlines() if report.exists() else []
-        return bill, {one["input"]: _said(one) for one in map(json.loads, lines)}
+        return usage, {one["input"]: _peer_verdict(one) for one in map(json.loads, lines)}
 
 
-def total(bills: Sequence[Bill]) -> Bill:
-    """Several bills as one: the sum of all, but the most memory."""
-    return Bill(
-        sum(one.seconds for one in bills),
-        sum(one.cpu for one in bills),
-        max(one.memory for one in bills),
-        max(one.exit for one in bills),
-        sum(one.down for one in bills),
-        sum(one.up for one in bills),
+def total(usages: Sequence[ResourceUsage]) -> ResourceUsage:
+    """The total of several runs: sums, and the maximum of memory."""
+    return ResourceUsage(
+        sum(one.seconds for one in usages),
+        sum(one.cpu for one in usages),
+        max(one.memory for one in usages),
+        max(one.exit for one in usages),
+        sum(one.down for one in usages),
+        sum(one.up for one in usages),
     )
 
 
-def _said(record: dict[str, Any]) -> Said:
+def _peer_verdict(record: dict[str, Any]) -> PeerVerdict:
     keys = record["test_keys"]
     blocking, accessible = keys.get("blocking"), keys.get("accessible")
     if blocking:
-        word = str(blocking)
+        verdict = str(blocking)
     elif blocking is None:
-        word = "no verdict"
+        verdict = "no verdict"
     else:
-        word = "accessible" if accessible else "site down"
-    return Said(word, float(record["test_runtime"]), keys)
+        verdict = "accessible" if accessible else "site down"
+    return PeerVerdict(verdict, float(record["test_runtime"]), keys)
 
 
-def _starting(folder: Path) -> float:
-    """Seconds before the first target, from the peer's own log of its last run."""
-    for line in (folder / "said.txt").read_text().splitlines():
+def _start_seconds(folder: Path) -> float:
+    """Seconds before the first target, from the peer's log of its last run."""
+    for line in (folder / "output.txt").read_text().splitlines():
         if "running with input" in line and line.startswith("["):
             return float(line[1:].partition("]")[0])
     return 0.0

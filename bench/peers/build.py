@@ -1,11 +1,10 @@
-"""Build OONI's `miniooni` and `oohelperd` for the laboratory, outside of this repository.
+"""Build OONI's `miniooni` and `oohelperd` for the laboratory, outside this repository.
 
     python -m bench.peers.build
 
-The module comes by `go mod download`, with its checksum verified, and is built unchanged but for
-two files that `-overlay` puts in the compiler's view: the pool of roots also has the laboratory's,
-and networks are looked up in the laboratory's plan (its database is another module, of real ones).
-Two features that measuring does without are left out by the tags its own sources have for that.
+`go mod download` fetches the module and verifies its checksum. It is built unchanged except for two
+files that `-overlay` replaces: the root pool also has the lab's roots, and networks are looked up
+in the lab's address plan. Build tags leave out two features that measuring does not need.
 """
 
 import json
@@ -22,13 +21,13 @@ _OVERLAY = Path(__file__).with_name("overlay")
 
 
 def folder() -> Path:
-    """Where the sources and the programs are kept."""
+    """The folder of the sources and the programs."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "qazprobe-peers" / VERSION
 
 
 def program(name: str) -> Path:
-    """A program that was built; stops with what to do when it was not."""
+    """The path of a built program; `SystemExit` if it is missing."""
     path = folder() / "bin" / name
     if not path.exists():
         raise SystemExit(f"{path} is not there: run python -m bench.peers.build first")
@@ -50,12 +49,12 @@ def main() -> None:
 
 
 def _source(home: Path) -> Path:
-    """A copy of the module's sources: files in Go's own cache can not be overlaid."""
+    """A copy of the module's sources: files in Go's cache cannot be overlaid."""
     download = ["go", "mod", "download", "-json", f"{MODULE}@{VERSION}"]
-    said = subprocess.run(download, cwd=home, capture_output=True, text=True, check=False)
-    found = json.loads(said.stdout or "{}")
+    finished = subprocess.run(download, cwd=home, capture_output=True, text=True, check=False)
+    found = json.loads(finished.stdout or "{}")
     if "Dir" not in found:
-        raise SystemExit(f"{MODULE}@{VERSION}: {found.get('Error') or said.stderr.strip()}")
+        raise SystemExit(f"{MODULE}@{VERSION}: {found.get('Error') or finished.stderr.strip()}")
     source = home / "source"
     if not source.exists():
         shutil.copytree(found["Dir"], source, copy_function=shutil.copyfile)
@@ -65,7 +64,7 @@ def _source(home: Path) -> Path:
 
 
 def _replaced(home: Path, source: Path) -> dict[str, str]:
-    """What the compiler is shown in place of files of the module."""
+    """Files that replace files of the module in the compiler's view."""
     roots = source / "internal/netxlite/certifi.go"
     text = roots.read_text()
     if text.count("const pemcerts string") != 1:

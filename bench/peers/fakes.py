@@ -1,7 +1,7 @@
-"""What the peer asks for before and while it measures, played in the laboratory.
+"""Fake services that the peer uses before and while it measures.
 
-A list of test helpers, a service that says a visitor's address, and plain resolvers at addresses
-where the laboratory has none: whatever these are asked, one of its own resolvers answers.
+They are a list of test helpers, STUN servers, and public resolvers that the lab lacks; the latter
+forward every query to one of the lab's resolvers.
 
     python -m bench.peers.fakes HELPER-URL RESOLVER…
 """
@@ -15,10 +15,10 @@ from typing import Any
 
 ADDRESS = "45.130.254.20"
 API_PORT = 8081
-# Services that say a visitor's address (RFC 8489); two that do so over HTTPS are not here.
-LOCATORS = {"stun.ekiga.net": 3478, "stun.l.google.com": 19302}
+# STUN servers (RFC 8489); `ABSENT` are two HTTPS services for the same purpose.
+STUN_SERVERS = {"stun.ekiga.net": 3478, "stun.l.google.com": 19302}
 ABSENT = ("www.cloudflare.com", "geoip.ubuntu.com")
-RESOLVER = "8.8.8.8"  # who answers for all of the others
+RESOLVER = "8.8.8.8"  # answers for all others
 RESOLVERS = (
     "8.8.8.8",
     "8.8.4.4",
@@ -29,12 +29,12 @@ RESOLVERS = (
     "208.67.222.222",
     "208.67.220.220",
 )
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 _COOKIE = 0x2112A442
 
 
 def mapped(request: bytes, peer: tuple[str, int]) -> bytes:
-    """The answer to a STUN binding request: who asked, behind the cookie."""
+    """The response to a STUN binding request: the XOR-mapped address of the client."""
     cookie = _COOKIE.to_bytes(4, "big")
     port = peer[1] ^ _COOKIE >> 16
     address = int(IPv4Address(peer[0])) ^ _COOKIE
@@ -42,8 +42,8 @@ def mapped(request: bytes, peer: tuple[str, int]) -> bytes:
     return b"\1\1\0\x0c" + cookie + request[8:20] + b"\0\x20\0\x08" + value
 
 
-class Locator(asyncio.DatagramProtocol):
-    """Says a visitor's address."""
+class StunServer(asyncio.DatagramProtocol):
+    """A STUN server."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
@@ -53,7 +53,7 @@ class Locator(asyncio.DatagramProtocol):
 
 
 class Forwarder(asyncio.DatagramProtocol):
-    """One resolver's address: asks the one behind it, and passes on what that says."""
+    """One resolver: forwards queries to `RESOLVER`."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
@@ -72,9 +72,9 @@ class Forwarder(asyncio.DatagramProtocol):
         )
         try:
             link.sendto(data)
-            self._transport.sendto(await asyncio.wait_for(reply, _PATIENCE), addr)
+            self._transport.sendto(await asyncio.wait_for(reply, _TIMEOUT), addr)
         except TimeoutError:
-            pass  # the silence of a resolver is passed on as well
+            pass  # no answer from the resolver: give none
         finally:
             link.close()
 
@@ -102,8 +102,8 @@ async def serve(helper: str, resolvers: list[str]) -> None:
         writer.close()
 
     await asyncio.start_server(helpers, ADDRESS, API_PORT)
-    for port in LOCATORS.values():
-        await loop.create_datagram_endpoint(Locator, local_addr=(ADDRESS, port))
+    for port in STUN_SERVERS.values():
+        await loop.create_datagram_endpoint(StunServer, local_addr=(ADDRESS, port))
     for one in resolvers:
         await loop.create_datagram_endpoint(Forwarder, local_addr=(one, 53))
     print("ready", flush=True)

@@ -1,4 +1,4 @@
-"""Run a command and write down what it cost: seconds, processor, the most memory it held.
+"""Run a command and write its cost: seconds, processor seconds, peak memory.
 
 python -m bench.peers.meter OUT COMMAND…
 """
@@ -16,13 +16,13 @@ def main() -> None:
     began = time.monotonic()
     process = subprocess.Popen(argv)
     _, status, used = os.wait4(process.pid, 0)
-    said = {
+    usage = {
         "seconds": time.monotonic() - began,
         "cpu": used.ru_utime + used.ru_stime,
         "memory": used.ru_maxrss * 1024,
         "exit": os.waitstatus_to_exitcode(status),
     }
-    out.write_text(json.dumps(said))
+    out.write_text(json.dumps(usage))
 
 
 if __name__ == "__main__":

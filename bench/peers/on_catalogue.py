@@ -1,14 +1,14 @@
-"""The laboratory's usual country: every way to block that its catalogue has, and innocent trouble.
+"""The lab's catalogue: all its interference, and its broken sites.
 
-The catalogue's truths were written by the authors of the probe. Each program gets a country of its
-own that nobody has been in, so that nothing lingers of another's visits.
+The catalogue's truths were written by the authors of the probe. Each program gets a new testbed, so
+that no residual effect of another program remains.
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.peers import adapter, fakes
-from bench.peers.adapter import Ends, Peer
+from bench.peers.adapter import Peer, PeerNodes
 from bench.peers.on_field import OURS, PEERS
 from bench.peers.tally import Run, Verdict
 from probe.lab import addresses as plan, harness, matrix
@@ -18,30 +18,30 @@ from probe.lab.testbed import NetnsTestbed, NodeName
 
 LINE = LineSpec("bench", delay=0.05, rate=20_000_000, queue=256 * 1024)
 _WEB = ("web",)
-_DIES = "innocent.server_dies_after_control"
+_DIES_AFTER_CONTROL = "innocent.server_dies_after_control"
 
 
-def is_default(part: int, parts: int) -> tuple[Scenario, ...]:
-    """The scenarios of the one big country, every so many of them, behind our line.
+def default_scenarios(part: int, parts: int) -> tuple[Scenario, ...]:
+    """Part `part` of `parts` of the default scenarios, behind the benchmark's line.
 
-    A site that dies after a control's visit is left out: the peer's control comes with the peer.
+    The site that dies after a control's visit is left out: the peer runs its control itself.
     """
     every = [
         each for each in catalogue() if each.environment.is_default and each.experiments == _WEB
     ]
-    select_scenarios = (each for each in every[part - 1 :: parts] if each.name != _DIES)
-    return matrix.move_to_line(select_scenarios, LINE)
+    selected = (each for each in every[part - 1 :: parts] if each.name != _DIES_AFTER_CONTROL)
+    return matrix.move_to_line(selected, LINE)
 
 
-def slowed() -> tuple[Scenario, ...]:
-    """Those in which somebody is slow, on purpose or not."""
+def throttled_scenarios() -> tuple[Scenario, ...]:
+    """The scenarios with throttling or a slow server."""
     every = [each for each in catalogue() if "throttle" in each.experiments]
     lines = {each.line for each in every if each.control is ControlState.FRESH}
     return tuple(each for each in every if each.line == min(lines, key=lambda one: one.name))
 
 
-def alone() -> tuple[Scenario, ...]:
-    """Those that have to be judged with no control."""
+def uncontrolled_scenarios() -> tuple[Scenario, ...]:
+    """The scenarios without a control."""
     environment = Environment(control=ControlState.NONE)
     every = [
         each for each in catalogue() if each.environment == environment and each.experiments == _WEB
@@ -49,71 +49,81 @@ def alone() -> tuple[Scenario, ...]:
     return matrix.move_to_line(every, LINE)
 
 
-def ends(testbed: NetnsTestbed) -> Ends:
-    """A country's places; the helper is abroad."""
-    places: dict[str, NodeName] = {"client": "client", "internet": "internet", "abroad": "abroad"}
+def peer_nodes(testbed: NetnsTestbed) -> PeerNodes:
+    """The nodes of a testbed; the helper is abroad."""
+    nodes: dict[str, NodeName] = {"client": "client", "internet": "internet", "abroad": "abroad"}
     missing = tuple(one for one in fakes.RESOLVERS if one not in plan.PUBLIC_RESOLVERS)
-    return Ends(
+    return PeerNodes(
         testbed.folder,
         testbed.ca_file,
-        lambda place, argv: testbed.wrap(places[place], argv),
+        lambda node, argv: testbed.wrap(nodes[node], argv),
         home="client",
-        world="internet",
-        field_collector="abroad",
+        internet="internet",
+        helper="abroad",
         address=plan.ABROAD,
         resolvers=missing,
     )
 
 
-def run_netns(name: str, scenarios: Sequence[Scenario], limit: int, wanted: str) -> Iterator[Run]:
-    """Every program whose name has `wanted` in it, each over a fresh country."""
+def run_programs(
+    name: str, scenarios: Sequence[Scenario], limit: int, wanted: str
+) -> Iterator[Run]:
+    """Run every program whose name contains `wanted`, each in a new testbed."""
     for program, concurrency in OURS.items():
         if wanted in program:
-            yield _ours(name, program, scenarios, concurrency)
+            yield _run_probe(name, program, scenarios, concurrency)
     for program, kind in PEERS.items():
         if wanted in program:
-            helped = scenarios[0].control is ControlState.FRESH
-            with NetnsTestbed(scenarios) as testbed, Peer(ends(testbed), helped=helped) as peer:
-                bill, starting, said = peer.run(testbed.urls(), kind, limit)
-                words = {url: one.word for url, one in said.items()}
+            with_helper = scenarios[0].control is ControlState.FRESH
+            with (
+                NetnsTestbed(scenarios) as testbed,
+                Peer(peer_nodes(testbed), with_helper=with_helper) as peer,
+            ):
+                usage, starting, results = peer.run(testbed.urls(), kind, limit)
+                verdicts = {url: one.verdict for url, one in results.items()}
                 asked = len(testbed.urls())
-                yield Run(name, program, asked, bill, starting, _verdicts(testbed, words))
+                yield Run(name, program, asked, usage, starting, _verdicts(testbed, verdicts))
 
 
-def _ours(name: str, program: str, scenarios: Sequence[Scenario], concurrency: int) -> Run:
+def _run_probe(name: str, program: str, scenarios: Sequence[Scenario], concurrency: int) -> Run:
     control = scenarios[0].control
     with NetnsTestbed(scenarios) as testbed:
         urls = testbed.urls()
-        looks = ",".join({one: None for each in scenarios for one in each.experiments})
-        with harness.start_harness(testbed, control, urls) as ready:
+        experiments = ",".join({one: None for each in scenarios for one in each.experiments})
+        with harness.start_harness(testbed, control, urls) as lab_harness:
             found = testbed.folder / "records.jsonl"
-            more = ["--quiet", "--seed", "7", "--concurrency", str(concurrency), "-e", looks]
+            more = ["--quiet", "--seed", "7", "--concurrency", str(concurrency), "-e", experiments]
             more += ["--control", "none"] if control is ControlState.NONE else []
-            argv = ready.probe_argv(urls, found, *more)
-            bill = adapter.metered(ends(testbed), argv, ready.probe_env())
-            words: dict[str, str] = {}
+            argv = lab_harness.probe_argv(urls, found, *more)
+            usage = adapter.metered(peer_nodes(testbed), argv, lab_harness.probe_env())
+            verdicts: dict[str, str] = {}
             for record in harness.records(found):
                 verdict = record.get("verdict")
-                if isinstance(verdict, dict) and words.get(str(record["input"])) != "throttled":
-                    words[str(record["input"])] = str(verdict["outcome"])
-        return Run(name, program, len(urls), bill, 0.0, _verdicts(testbed, words))
+                if isinstance(verdict, dict) and verdicts.get(str(record["input"])) != "throttled":
+                    verdicts[str(record["input"])] = str(verdict["outcome"])
+        return Run(name, program, len(urls), usage, 0.0, _verdicts(testbed, verdicts))
 
 
-def _verdicts(testbed: NetnsTestbed, words: dict[str, str]) -> tuple[Verdict, ...]:
+def _verdicts(testbed: NetnsTestbed, verdicts: dict[str, str]) -> tuple[Verdict, ...]:
     made = []
     for url in testbed.urls():
-        if url in words:
+        if url in verdicts:
             right = testbed.expect(url)
             also = tuple(str(one) for one in right.also_acceptable)
-            made.append(Verdict(url, str(right.outcome), also, words[url]))
+            made.append(Verdict(url, str(right.outcome), also, verdicts[url]))
     return tuple(made)
 
 
 def main(part: int, parts: int, limit: int, wanted: str, out: Path) -> None:
-    for run in run_netns("country", is_default(part, parts), limit, wanted):
+    for run in run_programs("catalogue", default_scenarios(part, parts), limit, wanted):
         run.save(out)
 
 
 def main_special(name: str, limit: int, wanted: str, out: Path) -> None:
-    for run in run_netns(name, {"slowed": slowed, "alone": alone}[name](), limit, wanted):
+    for run in run_programs(
+        name,
+        {"throttled": throttled_scenarios, "uncontrolled": uncontrolled_scenarios}[name](),
+        limit,
+        wanted,
+    ):
         run.save(out)

@@ -1,4 +1,4 @@
-"""The field: many sites that are fine, and a censor that drops some names' ClientHellos."""
+"""The field: many working sites, and a censor that drops some names' ClientHellos."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,60 +7,61 @@ from bench.field import plan as plans
 from bench.field.plan import Spec
 from bench.field.testbed import Cost, FieldTestbed
 from bench.peers import fakes
-from bench.peers.adapter import CLASSIC, LATEST, Bill, Ends, Peer
+from bench.peers.adapter import CLASSIC, LATEST, Peer, PeerNodes, ResourceUsage
 from bench.peers.tally import Run, Verdict
 
 PEERS = {"miniooni, LTE 0.5.28": LATEST, "miniooni, classic 0.4.3": CLASSIC}
 OURS = {"qazprobe, 16 at once": 16, "qazprobe, 64 at once": 64}
-ONE = {"qazprobe, 1 at once": 1}  # as the peer does it
+ONE = {"qazprobe, 1 at once": 1}  # like the peer
 
 
-def ends(testbed: FieldTestbed) -> Ends:
-    """A field's places; the helper stands where the sites are."""
+def peer_nodes(testbed: FieldTestbed) -> PeerNodes:
+    """The nodes of a field; the helper runs on the sites' node."""
     missing = tuple(one for one in fakes.RESOLVERS if one not in plans.PUBLIC_RESOLVERS)
-    return Ends(
+    return PeerNodes(
         testbed.folder,
         testbed.folder / "ca.pem",
-        lambda place, argv: testbed.inside(argv, place),
+        lambda node, argv: testbed.inside(argv, node),
         home="home",
-        world="world",
-        field_collector="world",
+        internet="internet",
+        helper="internet",
         address=fakes.ADDRESS,
         resolvers=missing,
     )
 
 
-def play(spec: Spec, limit: int, wanted: str) -> Iterator[Run]:
-    """Every program whose name has `wanted` in it, over one field."""
+def run_programs(spec: Spec, limit: int, wanted: str) -> Iterator[Run]:
+    """Run every program whose name contains `wanted` in one field."""
     name = f"field, {spec.sites} sites, {spec.blocked:.0%} dropped"
     with FieldTestbed(spec) as testbed:
         urls = testbed.urls()
-        shut = {site.url for site in testbed.field.sites if site.blocked}
+        filtered = {site.url for site in testbed.field.sites if site.blocked}
         for program, concurrency in {**ONE, **OURS}.items():
             if wanted in program:
                 cost = testbed.probe(concurrency=concurrency)
-                words = {r.input: str(r.verdict.outcome) for r in cost.sites if r.verdict}
-                yield Run(name, program, len(urls), _bill(cost), 0.0, _verdicts(words, shut))
+                verdicts = {r.input: str(r.verdict.outcome) for r in cost.sites if r.verdict}
+                yield Run(name, program, len(urls), _bill(cost), 0.0, _verdicts(verdicts, filtered))
         peers = {program: kind for program, kind in PEERS.items() if wanted in program}
         if not peers:
             return
-        with Peer(ends(testbed)) as peer:
+        with Peer(peer_nodes(testbed)) as peer:
             for program, kind in peers.items():
-                bill, starting, said = peer.run(urls, kind, limit)
-                words = {url: one.word for url, one in said.items()}
-                yield Run(name, program, len(urls), bill, starting, _verdicts(words, shut))
+                usage, starting, results = peer.run(urls, kind, limit)
+                verdicts = {url: one.verdict for url, one in results.items()}
+                yield Run(name, program, len(urls), usage, starting, _verdicts(verdicts, filtered))
 
 
-def _bill(cost: Cost) -> Bill:
-    return Bill(cost.seconds, cost.cpu, cost.memory, cost.exit, cost.down, cost.up)
+def _bill(cost: Cost) -> ResourceUsage:
+    return ResourceUsage(cost.seconds, cost.cpu, cost.memory, cost.exit, cost.down, cost.up)
 
 
-def _verdicts(words: dict[str, str], shut: set[str]) -> tuple[Verdict, ...]:
+def _verdicts(verdicts: dict[str, str], filtered: set[str]) -> tuple[Verdict, ...]:
     return tuple(
-        Verdict(url, "blocked" if url in shut else "ok", (), word) for url, word in words.items()
+        Verdict(url, "blocked" if url in filtered else "ok", (), verdict)
+        for url, verdict in verdicts.items()
     )
 
 
 def main(sites: int, blocked: float, limit: int, wanted: str, out: Path) -> None:
-    for run in play(Spec(sites=sites, blocked=blocked), limit, wanted):
+    for run in run_programs(Spec(sites=sites, blocked=blocked), limit, wanted):
         run.save(out)

@@ -30,7 +30,7 @@ class DnsInjector:
         applies: Callable[[DnsTampering], bool] = lambda _: True,
         translate: Callable[[bytes], bytes] = lambda data: data,
     ) -> None:
-        self._world = topology
+        self._topology = topology
         self._server = server
         self._upstream = upstream
         self._applies = applies
@@ -54,7 +54,7 @@ class DnsInjector:
         if interference is None:
             self._relay(data, peer, kind)
             return
-        mirror = self._world.mirrors.get(interference.name, plan.NOWHERE)
+        mirror = self._topology.mirrors.get(interference.name, plan.NOWHERE)
         forged = forge_answer(query, interference.how, mirror)
         false = None if forged is None else forged.to_wire()
         if interference.how == "inject_second":
@@ -66,7 +66,7 @@ class DnsInjector:
             self._relay(data, peer, kind)
 
     def _find(self, name: str) -> DnsTampering | None:
-        for interference in self._world.interferences:
+        for interference in self._topology.interferences:
             if (
                 isinstance(interference, DnsTampering)
                 and interference.name == name
@@ -78,13 +78,13 @@ class DnsInjector:
     def _relay(self, data: bytes, peer: SocketAddress, kind: str) -> None:
         """Send the true answer, after any whole-line tampering."""
         query = names.parse(data)
-        if query is not None and self._world.has_whole_line("hotel_dns"):
+        if query is not None and self._topology.has_whole_line("hotel_dns"):
             addresses = (plan.PORTAL,) if kind == "A" else ()
             self._send(names.respond(query, addresses=addresses).to_wire(), peer)
             return
         answer = self._ask(data)
         missing = answer is not None and answer[3] & 0x0F == 3  # RFC 1035: NXDOMAIN
-        if query is not None and missing and self._world.has_whole_line("nxdomain_sold"):
+        if query is not None and missing and self._topology.has_whole_line("nxdomain_sold"):
             addresses = (plan.AD_PAGE,) if kind == "A" else ()
             answer = names.respond(query, addresses=addresses).to_wire()
         self._send(answer, peer)

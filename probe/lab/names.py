@@ -69,7 +69,7 @@ class Zone:
     """The true DNS data of every site, as each resolver returns it."""
 
     def __init__(self, topology: Topology) -> None:
-        self._world = topology
+        self._topology = topology
         self._resolvers = _resolver_names()
 
     def answer(self, query: dns.message.Message, resolver: str) -> dns.message.Message | None:
@@ -90,7 +90,7 @@ class Zone:
         return respond(query, addresses=_addresses_for(placed, kind, resolver))
 
     def _find(self, name: str) -> PlacedSite | None:
-        sites = self._world.sites
+        sites = self._topology.sites
         return sites.get(name) or sites.get(name.removeprefix("www."))
 
     def _infrastructure(

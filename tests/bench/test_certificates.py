@@ -1,4 +1,4 @@
-"""The field's chains: as large as the web's, and good."""
+"""The field's chains: valid and as large as the web's."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_chains_are_as_large_as_the_webs(chains: Chains) -> None:
     assert {len(chain) for chain in chains.values()} == {2, 3}
 
 
-def test_an_authority_is_held_against_known_interceptors_once(
+def test_an_authority_is_compared_with_known_interceptors_once(
     folder: Path, chains: Chains, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bytes] = []

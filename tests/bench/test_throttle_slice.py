@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.throttle_net import why_not
+from bench.throttle_net import unavailable_reason
 
 ROOT = Path(__file__).parents[2]
-REASON = why_not()
+REASON = unavailable_reason()
 
 
 @pytest.mark.lab
 @pytest.mark.slow
 @pytest.mark.skipif(REASON is not None, reason=f"no network namespaces here: {REASON}")
-def test_an_open_line_a_freeze_a_shaper_and_a_policer_are_measured_as_they_are() -> None:
+def test_an_open_line_a_freeze_a_shaper_and_a_policer_are_measured_right() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench.throttle_slice"],
         cwd=ROOT,

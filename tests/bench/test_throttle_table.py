@@ -1,4 +1,4 @@
-"""The table is made of the campaign's file alone, and a campaign goes on where it stopped."""
+"""The table is made from the campaign's file alone, and a campaign resumes after a stop."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +9,10 @@ import pytest
 from bench.throttle_campaign import blocks
 from bench.throttle_rows import KBIT_131, KBIT_1049, Cell, Row, missing, read
 from bench.throttle_table import (
-    Said,
-    between,
+    TableLine,
     campaign_lines,
     freeze_lines,
+    interval_95,
     markdown,
     null_lines,
     plateau_lines,
@@ -40,25 +40,25 @@ def slowed(seed: int, state: str, *, limit: float, control: float, line: str = "
     )
 
 
-def kept(path: Path, *rows: Row) -> None:
+def write_rows(path: Path, *rows: Row) -> None:
     path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
 
 
-def test_a_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_a_campaign_resumes(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     assert read(file) == []
-    kept(file, *(null(seed) for seed in range(25)), null(26, line="clean"))
-    with file.open("ab") as book:
-        book.write(b'{"kind":"null","line":"wi')  # the power went here
+    write_rows(file, *(null(seed) for seed in range(25)), null(26, line="clean"))
+    with file.open("ab") as output:
+        output.write(b'{"kind":"null","line":"wi')  # an interrupted write
     assert len(read(file)) == 26
     assert missing(CELL, read(file)) == [25, 26, 27, 28, 29]
     assert [block.seeds for block in blocks([CELL], file)] == [(25, 26, 27, 28, 29)]
 
 
-def found(make: Callable[[list[Row]], object], rows: list[Row]) -> list[Said]:
+def found(make: Callable[[list[Row]], object], rows: list[Row]) -> list[TableLine]:
     made = make(rows)
     assert hasattr(made, "__iter__")
-    return [one for one in made if isinstance(one, Said) and one.met is not None]
+    return [one for one in made if isinstance(one, TableLine) and one.met is not None]
 
 
 def test_false_suspicions_are_counted_on_every_line_but_the_clean_one() -> None:
@@ -71,7 +71,7 @@ def test_false_suspicions_are_counted_on_every_line_but_the_clean_one() -> None:
     assert not found(null_lines, worse)[0].met
 
 
-def test_a_limit_that_halves_nothing_is_not_counted_as_missed() -> None:
+def test_a_limit_on_a_slow_line_is_not_counted_as_missed() -> None:
     fast = [slowed(n, "extreme", limit=KBIT_131, control=2e6) for n in range(9)]
     (recall,) = found(recall_lines, [*fast, slowed(9, "ok", limit=KBIT_131, control=2e6)])
     assert not recall.met
@@ -80,7 +80,7 @@ def test_a_limit_that_halves_nothing_is_not_counted_as_missed() -> None:
     assert found(recall_lines, slow) == []
 
 
-def test_a_freeze_is_right_to_within_a_segment() -> None:
+def test_a_freeze_is_accurate_to_one_segment() -> None:
     def frozen(seed: int, at: int) -> Row:
         return Row(
             kind="freeze",
@@ -96,7 +96,7 @@ def test_a_freeze_is_right_to_within_a_segment() -> None:
     assert not found(freeze_lines, [frozen(0, 14_399), frozen(1, 16_000)])[0].met
 
 
-def test_errors_of_plateaus_are_summed_up_by_their_limiter() -> None:
+def test_plateau_errors_are_grouped_by_limiter() -> None:
     rows = [
         Row(kind="plateau", line=f"{limiter}/cubic/0.0", limit=1e6, seed=n, error=error)
         for limiter, errors in (("tbf", (0.0, 0.1, 0.2)), ("police", (0.5, 2.0, 40.0)))
@@ -112,12 +112,12 @@ def test_errors_of_plateaus_are_summed_up_by_their_limiter() -> None:
     [(0, 1045, 0.0, 0.0035), (1, 1045, 0.00002, 0.0053), (19, 20, 0.7513, 0.9987)],
 )
 def test_the_interval_is_the_exact_one(hits: int, runs: int, low: float, high: float) -> None:
-    assert between(hits, runs) == pytest.approx((low, high), abs=1e-4)
+    assert interval_95(hits, runs) == pytest.approx((low, high), abs=1e-4)
 
 
-def test_the_table_that_is_kept_is_what_the_rows_say() -> None:
+def test_the_table_in_the_docs_matches_the_rows() -> None:
     root = Path(__file__).parents[2]
     rows = read(root / "bench" / "measured" / "throttle.jsonl")
-    said = (root / "docs" / "calibration.md").read_text(encoding="utf-8")
+    page = (root / "docs" / "calibration.md").read_text(encoding="utf-8")
     for line in map(markdown, campaign_lines(rows)):
-        assert line in said
+        assert line in page

@@ -1,7 +1,7 @@
-"""What end-to-end tests stand on: a country with a collector, a control and a volunteer in it.
+"""Fixtures of the end-to-end tests: testbeds, and a collector, a control and a probe in them.
 
-Where namespaces are not allowed, tests that ask for a country skip and say why; those that ask for
-`ground` are played on the street.
+Without network namespaces, tests with `make_netns_testbed` skip, and those with `make_testbed` run
+on loopback.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ MakeHarness = Callable[[LabTestbed], Harness]
 
 @pytest.fixture
 def make_netns_testbed() -> Iterator[MakeNetnsTestbed]:
-    """Build countries that end with the test: `make_country(scenarios, line=…)`."""
+    """Build testbeds that end with the test: `make_netns_testbed(scenarios, line=…)`."""
     reason = unavailable_reason()
     if reason is not None:
         pytest.skip(f"no namespaces: {reason}")
@@ -31,7 +31,7 @@ def make_netns_testbed() -> Iterator[MakeNetnsTestbed]:
 
 @pytest.fixture
 def make_testbed() -> Iterator[MakeTestbed]:
-    """Build a country, or a street where there can be none."""
+    """Build a testbed in namespaces if possible, else on loopback."""
     with ExitStack() as stack:
         if unavailable_reason() is not None:
             yield lambda scenarios: stack.enter_context(LoopbackTestbed(scenarios))
@@ -41,7 +41,7 @@ def make_testbed() -> Iterator[MakeTestbed]:
 
 @pytest.fixture
 def make_harness() -> MakeHarness:
-    """Start a collector at a ground, let a control look at everything, and consent."""
+    """Start a collector, let a control measure everything, and give consent."""
 
     def make(testbed: LabTestbed) -> Harness:
         harness = Harness(testbed)

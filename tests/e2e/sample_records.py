@@ -1,4 +1,4 @@
-"""Made-up records whose steps deserve the verdicts that the dashboards show."""
+"""Constructed records whose steps get the verdicts that the dashboards show."""
 
 import urllib.parse
 from datetime import UTC, datetime
@@ -18,17 +18,19 @@ def name_of(url: str) -> str:
     return urllib.parse.urlsplit(url).hostname or ""
 
 
-def looked_up(trail: StepLog, url: str, address: str) -> None:
+def add_lookup(steps_log: StepLog, url: str, address: str) -> None:
     reply = model.Reply(at=0.01, rcode=0, answers=(address,), ttl=(60,))
-    trail.add(Dns(name=name_of(url), resolver="system", replies=(reply,), elapsed=0.02, limit=3.0))
+    steps_log.add(
+        Dns(name=name_of(url), resolver="system", replies=(reply,), elapsed=0.02, limit=3.0)
+    )
 
 
-def shook(trail: StepLog, address: str, sni: str, at: float, **rest: Any) -> int:
+def add_handshake(steps_log: StepLog, address: str, sni: str, at: float, **rest: Any) -> int:
     """A connection and a handshake on it; the number of the handshake."""
     role = rest.pop("role", Role.TARGET)
     try_ = rest.pop("try_", 1)
     tls = {"bytes_out": 517, "bytes_in": 4000, "version": "TLSv1.3", "elapsed": 0.09, **rest}
-    placed = trail.chain(
+    added = steps_log.chain(
         (
             Tcp(address=address, port=443, at=at, elapsed=0.05, limit=3.0),
             Tls(address=address, port=443, sni=sni, at=at + 0.05, limit=3.0, **tls),
@@ -36,24 +38,24 @@ def shook(trail: StepLog, address: str, sni: str, at: float, **rest: Any) -> int
         role=role,
         try_=try_,
     )
-    return placed[-1].id
+    return added[-1].id
 
 
 def blocked(url: str) -> Steps:
     """The name goes unanswered, twice; a harmless one answers at the same address around it."""
-    trail, address, host = StepLog(), "203.0.113.10", name_of(url)
-    looked_up(trail, url, address)
+    steps_log, address, host = StepLog(), "203.0.113.10", name_of(url)
+    add_lookup(steps_log, url, address)
     silent = {"failure": Failure.TIMEOUT, "bytes_in": 0, "version": None, "elapsed": 3.0}
-    shook(trail, address, host, 0.1, **silent)
-    shook(trail, address, "www.example.com", 4.0, role=Role.HARMLESS)
-    shook(trail, address, host, 5.0, try_=2, **silent)
-    shook(trail, address, "www.example.com", 9.0, role=Role.HARMLESS, try_=2)
-    return trail.steps
+    add_handshake(steps_log, address, host, 0.1, **silent)
+    add_handshake(steps_log, address, "www.example.com", 4.0, role=Role.HARMLESS)
+    add_handshake(steps_log, address, host, 5.0, try_=2, **silent)
+    add_handshake(steps_log, address, "www.example.com", 9.0, role=Role.HARMLESS, try_=2)
+    return steps_log.steps
 
 
-def page(trail: StepLog, url: str, address: str, trust: Trust, *, proven: bool) -> Steps:
-    looked_up(trail, url, address)
-    parent = shook(trail, address, name_of(url), 0.1, trust=trust, chain=("ab" * 32,))
+def page(steps_log: StepLog, url: str, address: str, trust: Trust, *, proven: bool) -> Steps:
+    add_lookup(steps_log, url, address)
+    parent = add_handshake(steps_log, address, name_of(url), 0.1, trust=trust, chain=("ab" * 32,))
     answer = Http(
         url=url,
         address=address,
@@ -68,8 +70,8 @@ def page(trail: StepLog, url: str, address: str, trust: Trust, *, proven: bool) 
         limit=10.0,
     )
     if proven:
-        trail.add(answer, parent=parent)
-    return trail.steps
+        steps_log.add(answer, parent=parent)
+    return steps_log.steps
 
 
 def fine(url: str) -> Steps:
@@ -93,7 +95,7 @@ def intercepted(url: str) -> Steps:
 
 def throttled(url: str) -> Steps:
     """Five pairs of transfers; the target's name gets a tenth of what the other name gets."""
-    trail = StepLog()
+    steps_log = StepLog()
     for pair in range(1, 6):
         for arm, sni, rate in (
             ("B", "www.example.com", 2_000_000.0),
@@ -117,8 +119,8 @@ def throttled(url: str) -> Steps:
                 elapsed=262_144 / rate,
                 limit=20.0,
             )
-            trail.add(transfer, role=Role.NEUTRAL)
-    return trail.steps
+            steps_log.add(transfer, role=Role.NEUTRAL)
+    return steps_log.steps
 
 
 LINE = Line(

@@ -1,11 +1,10 @@
-"""Run `qazprobe` or `qazcollector` by a clock that a file sets: hours of a shutdown in a minute.
+"""Run `qazprobe` or `qazcollector` with a shifted clock, to test hours of a shutdown in a minute.
 
     python shifted_clock.py FILE probe|collector ARGUMENTS…
 
-The file holds how many seconds the world is ahead of the machine. Only the clocks that say *when*
-something was are moved (the wall clock, and those that tell "off" from "cut"); timers run by the
-real one. So that the dark does not take real minutes, a probe's patience is shortened as well, and
-a collector notes more often that it listens.
+The file holds the shift in seconds. Only clocks that timestamp events are shifted (the wall clock,
+and those that distinguish "off" from "cut"); timers use the real one. The probe's timeouts are
+shortened, and the collector records its own presence more often.
 """
 
 import sys
@@ -17,8 +16,8 @@ _real = time.time
 _file = Path(sys.argv[1])
 
 
-def ahead() -> float:
-    """How far the world is ahead of this machine's clock."""
+def shift() -> float:
+    """The shift of the clock, seconds."""
     return float(_file.read_text())
 
 
@@ -28,8 +27,8 @@ def _probe() -> None:
 
     shifted = SimpleNamespace(
         time=time.time,
-        monotonic=lambda: time.monotonic() + ahead(),
-        clock_gettime=lambda clock: time.clock_gettime(clock) + ahead(),
+        monotonic=lambda: time.monotonic() + shift(),
+        clock_gettime=lambda clock: time.clock_gettime(clock) + shift(),
         CLOCK_BOOTTIME=getattr(time, "CLOCK_BOOTTIME", None),
     )
     vars(clocks)["time"] = shifted
@@ -51,8 +50,8 @@ def _collector() -> None:
 
 
 if __name__ == "__main__":
-    # Before anything takes hold of it as a default.
-    vars(time)["time"] = lambda: _real() + ahead()
+    # Before a module binds it as a default argument.
+    vars(time)["time"] = lambda: _real() + shift()
     command = sys.argv[2]
     sys.argv = [command, *sys.argv[3:]]
     _probe() if command == "probe" else _collector()

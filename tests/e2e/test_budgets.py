@@ -1,4 +1,4 @@
-"""A run over real sockets keeps to its time and bytes, and ends well when it is told to."""
+"""A run over real sockets keeps its time and byte budgets, and ends cleanly on a signal."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ SCENARIOS = ("tls.reset", "tls.drop_hello", "http.page_200", "innocent.fine")
 
 
 @pytest.fixture(scope="module")
-def loopback() -> Iterator[LoopbackTestbed]:
+def testbed() -> Iterator[LoopbackTestbed]:
     wanted = [each for each in catalogue() if each.name in SCENARIOS]
     with LoopbackTestbed(wanted) as made:
         Harness(made).consent()
@@ -27,19 +27,17 @@ def loopback() -> Iterator[LoopbackTestbed]:
 
 
 class Volunteer:
-    """Somebody on the street who runs the probe without a collector."""
+    """A probe without a collector on loopback."""
 
-    def __init__(self, loopback: LoopbackTestbed) -> None:
-        self.loopback = loopback
-        self.out = loopback.folder / "found.jsonl"
+    def __init__(self, testbed: LoopbackTestbed) -> None:
+        self.testbed = testbed
+        self.out = testbed.folder / "found.jsonl"
 
     def begin(self, *more: str) -> subprocess.Popen[str]:
         self.out.unlink(missing_ok=True)
-        argv = Harness(self.loopback).probe_argv(
-            self.loopback.urls(), self.out, "--no-upload", *more
-        )
+        argv = Harness(self.testbed).probe_argv(self.testbed.urls(), self.out, "--no-upload", *more)
         argv += ["--control", "none"]
-        env = {**os.environ, **Harness(self.loopback).probe_env()}
+        env = {**os.environ, **Harness(self.testbed).probe_env()}
         return subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True)
 
     def run(self, *more: str) -> tuple[float, list[Record]]:
@@ -54,8 +52,8 @@ class Volunteer:
 
 
 @pytest.fixture
-def volunteer(loopback: LoopbackTestbed) -> Volunteer:
-    return Volunteer(loopback)
+def volunteer(testbed: LoopbackTestbed) -> Volunteer:
+    return Volunteer(testbed)
 
 
 def ended(records: list[Record]) -> str:
@@ -89,8 +87,8 @@ def test_a_time_budget_is_kept_to_within_a_second(volunteer: Volunteer) -> None:
 
 def test_a_signal_leaves_whole_records(volunteer: Volunteer) -> None:
     running = volunteer.begin()
-    until = time.monotonic() + 20
-    while time.monotonic() < until and not _has_line(volunteer.out):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and not _has_line(volunteer.out):
         time.sleep(0.05)
     running.send_signal(signal.SIGTERM)
     _, err = running.communicate(timeout=10)
@@ -98,12 +96,12 @@ def test_a_signal_leaves_whole_records(volunteer: Volunteer) -> None:
     assert ended(volunteer.records()) == "interrupted"
 
 
-def test_nothing_accused_on_this_street_is_innocent(volunteer: Volunteer) -> None:
+def test_there_is_no_false_positive(volunteer: Volunteer) -> None:
     _, records = volunteer.run()
     found = {one.input: one.verdict.outcome for one in records if one.verdict}
-    expected = {url: volunteer.loopback.expect(url).outcome for url in volunteer.loopback.urls()}
-    accused = {url for url, outcome in found.items() if outcome not in {"ok", "inconclusive"}}
-    assert accused <= {url for url, outcome in expected.items() if outcome != "ok"}
+    expected = {url: volunteer.testbed.expect(url).outcome for url in volunteer.testbed.urls()}
+    interfered = {url for url, outcome in found.items() if outcome not in {"ok", "inconclusive"}}
+    assert interfered <= {url for url, outcome in expected.items() if outcome != "ok"}
     assert set(found) == set(expected)
 
 

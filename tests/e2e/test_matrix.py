@@ -1,4 +1,4 @@
-"""The whole line by its own commands: a few scenarios of every layer, judged right."""
+"""The whole pipeline with its own commands: a few scenarios of every layer get right verdicts."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ FEW = ("innocent.fine", "dns.nxdomain", "tls.reset", "http.page_200", "mitm.2021
 @pytest.mark.skipif(
     unavailable_reason() is not None, reason=f"no namespaces: {unavailable_reason()}"
 )
-def test_a_few_scenarios_come_out_right_in_a_country() -> None:
+def test_a_few_scenarios_get_right_verdicts_in_namespaces() -> None:
     (part,) = run_matrix(each for each in catalogue() if each.name in FEW)
     assert part.problem == ""
     assert [line_of(row) for row in part.rows if not row.right] == []
@@ -33,26 +33,26 @@ def test_a_few_scenarios_come_out_right_in_a_country() -> None:
 
 
 @pytest.mark.slow
-def test_the_same_scenarios_come_out_right_on_the_street() -> None:
+def test_the_same_scenarios_get_right_verdicts_on_loopback() -> None:
     (part,) = run_matrix((each for each in catalogue() if each.name in FEW), loopback=True)
     assert part.problem == ""
     assert [line_of(row) for row in part.rows if not row.right] == []
 
 
 @pytest.mark.slow
-def test_the_demonstration_ends_well_and_leaves_its_records(
+def test_the_demonstration_succeeds_and_writes_its_records(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "demo.jsonl"
     assert demo(output) == 0
-    said = capfd.readouterr().out
-    assert "silent-hello.org" in said
-    assert 'qazprobe_target_outcome{target="' in said
-    assert str(output) in said
+    output_text = capfd.readouterr().out
+    assert "silent-hello.org" in output_text
+    assert 'qazprobe_target_outcome{target="' in output_text
+    assert str(output) in output_text
     assert output.stat().st_size > 10_000
 
 
-def test_scenarios_are_chosen_by_glob_and_grouped_by_climate() -> None:
+def test_scenarios_are_selected_by_glob_and_grouped_by_environment() -> None:
     assert {each.name for each in select_scenarios("lines.loss_*")} == {
         "lines.loss_1", "lines.loss_3", "lines.loss_5"
     }  # fmt: skip
@@ -62,17 +62,17 @@ def test_scenarios_are_chosen_by_glob_and_grouped_by_climate() -> None:
     assert len(group_by_environment(select_scenarios("tls.*"))) == 1
 
 
-def test_the_list_says_what_is_right() -> None:
-    said = CliRunner().invoke(main, ["list", "--scenario", "tls.drop_*"]).output
-    assert "tls.drop_hello  [wire, control fresh, street]" in said
-    assert "https://silent-hello.org/  blocked  tls.timeout" in said
+def test_the_list_has_the_right_verdicts() -> None:
+    output_text = CliRunner().invoke(main, ["list", "--scenario", "tls.drop_*"]).output
+    assert "tls.drop_hello  [wire, control fresh, loopback]" in output_text
+    assert "https://silent-hello.org/  blocked  tls.timeout" in output_text
 
 
-def test_a_false_accusation_is_the_exit_code() -> None:
+def test_a_false_positive_sets_the_exit_code() -> None:
     (fine,) = select_scenarios("innocent.fine")
-    accused = MatrixRow(fine, fine.expect[0], ActualVerdict("blocked", ("tls.reset",)))
-    unsure = MatrixRow(fine, fine.expect[0], ActualVerdict("inconclusive"))
-    assert summary([unsure]) == 0
-    assert summary([accused, unsure]) == 1
-    assert line_of(accused).startswith("ACCUSED")
-    assert "wanted: ok" in line_of(unsure)
+    false_positive = MatrixRow(fine, fine.expect[0], ActualVerdict("blocked", ("tls.reset",)))
+    inconclusive = MatrixRow(fine, fine.expect[0], ActualVerdict("inconclusive"))
+    assert summary([inconclusive]) == 0
+    assert summary([false_positive, inconclusive]) == 1
+    assert line_of(false_positive).startswith("FALSE+")
+    assert "wanted: ok" in line_of(inconclusive)

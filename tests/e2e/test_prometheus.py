@@ -201,7 +201,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def configuration(folder: Path, collector: str) -> Path:
-    """Our own scrape configuration and rules, hurried."""
+    """The project's scrape configuration and rules, with short intervals."""
     ours = ROOT / "dashboards" / "prometheus"
     made = yaml.safe_load((ours / "prometheus.yml").read_text())
     made["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}

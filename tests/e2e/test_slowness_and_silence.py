@@ -1,4 +1,4 @@
-"""Slow, cut off and silent, by the real commands: what each of them says, and what it costs."""
+"""Throttled, cut off and silent, with the real commands: verdicts, messages and costs."""
 
 import asyncio
 import json
@@ -19,9 +19,9 @@ from probe.lab.harness import Harness
 from probe.lab.loopback_testbed import LoopbackTestbed
 from probe.lab.scenario import LabSite, Page, Scenario, Throttle
 from probe.lab.testbed import NetnsTestbed, unavailable_reason
-from tests.e2e.test_spool_to_collector import collector, fill
+from tests.e2e.test_spool_to_collector import collector, fill_spool
 
-needs_a_country = pytest.mark.skipif(
+needs_namespaces = pytest.mark.skipif(
     unavailable_reason() is not None, reason=f"no namespaces: {unavailable_reason()}"
 )
 
@@ -55,9 +55,9 @@ def ids(found: Mapping[str, object]) -> list[str]:
 
 @pytest.mark.lab
 @pytest.mark.slow
-@needs_a_country
+@needs_namespaces
 def test_a_page_that_freezes_is_followed_up_and_found_frozen() -> None:
-    """`web` alone was asked for: it says slow, and `throttle` compares names at the bulk port."""
+    """Only `web` is requested; it finds the page slow, and `throttle` follows up."""
     with NetnsTestbed([FROZEN]) as testbed:
         harness = Harness(testbed)
         harness.start_collector([URL])
@@ -82,19 +82,19 @@ def steps(record: dict[str, object], op: str) -> list[dict[str, object]]:
 
 
 def test_a_second_run_of_the_lab_confirms_what_the_first_suspected() -> None:
-    with LoopbackTestbed([named("tls.reset")]) as loopback:
-        harness = Harness(loopback)
+    with LoopbackTestbed([named("tls.reset")]) as testbed:
+        harness = Harness(testbed)
         harness.consent()
-        url = loopback.urls()[0]
+        url = testbed.urls()[0]
         verdict_stages, earlier = [], []
         for _ in range(2):
             records = harness.probe([url], "--no-upload", "--control", "none")
             found = verdict(records, "web")
             assert found["outcome"] == "blocked"
             verdict_stages.append(found["stage"])
-            told = next(r["earlier"] for r in records if r["experiment"] == "web")
-            assert isinstance(told, list)
-            earlier.append(len(told))
+            earlier_hits = next(r["earlier"] for r in records if r["experiment"] == "web")
+            assert isinstance(earlier_hits, list)
+            earlier.append(len(earlier_hits))
     assert verdict_stages == ["suspected", "confirmed"]
     assert earlier == [0, 1]
 
@@ -110,15 +110,19 @@ def kept(store: Path) -> list[HeartbeatHour]:
         finally:
             await opened.close()
 
-    return [beat for beat in asyncio.run(read()) if beat.key_id != COLLECTOR_KEY]
+    return [hour for hour in asyncio.run(read()) if hour.key_id != COLLECTOR_KEY]
 
 
 def probe(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     alone = {"QAZPROBE_ANCHORS": "none", "QAZPROBE_RESOLVERS": "none"}
-    place = {"QAZPROBE_COUNTRY": "KZ", "QAZPROBE_ASN": "9198", "QAZPROBE_RESOLVER": "127.0.0.1:9"}
+    location = {
+        "QAZPROBE_COUNTRY": "KZ",
+        "QAZPROBE_ASN": "9198",
+        "QAZPROBE_RESOLVER": "127.0.0.1:9",
+    }
     return subprocess.run(
         [sys.executable, "-m", "probe.cli", *words],
-        env={**os.environ, "QAZPROBE_HOME": str(home), **alone, **place},
+        env={**os.environ, "QAZPROBE_HOME": str(home), **alone, **location},
         capture_output=True,
         text=True,
         timeout=60,
@@ -127,7 +131,7 @@ def probe(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_probe_that_was_cut_off_says_so_afterwards_and_delivers(tmp_path: Path) -> None:
-    """Heartbeats, darkness, a record made meanwhile, and everything told when it is over."""
+    """Heartbeats stop, a record waits, and both are reported when the collector is back."""
     home = tmp_path / "home"
     assert probe(home, "consent", "--yes", "--heartbeat").returncode == 0
     with collector(tmp_path, "--enrolment", "open", "--lab") as (url, process):
@@ -137,18 +141,18 @@ def test_a_probe_that_was_cut_off_says_so_afterwards_and_delivers(tmp_path: Path
         (alive,) = kept(tmp_path / "store.sqlite3")
         process.send_signal(signal.SIGKILL)
         process.wait(10)
-        fill(home, 1, url)
+        fill_spool(home, 1, url)
         began = time.monotonic()
-        dark = probe(home, *upload)
-        assert dark.returncode == 4
-        assert "heartbeat: " in dark.stderr
+        cut_off = probe(home, *upload)
+        assert cut_off.returncode == 4
+        assert "heartbeat: " in cut_off.stderr
         assert time.monotonic() - began < 30
     history = json.loads((home / "heartbeat.json").read_bytes())
-    assert [stay["reach"] for stay in history["stays"]] == ["nothing"]
+    assert [interval["reach"] for interval in history["stays"]] == ["nothing"]
     with collector(tmp_path, "--enrolment", "open", "--lab", port=port):
         assert probe(home, *upload).returncode == 0
     found = kept(tmp_path / "store.sqlite3")
     assert (alive.country, alive.asn, alive.cut) == ("KZ", 9198, 0)
-    assert sum(beat.cut.bit_count() for beat in found) >= 1
-    assert sum(beat.missed for beat in found) == 0
+    assert sum(hour.cut.bit_count() for hour in found) >= 1
+    assert sum(hour.missed for hour in found) == 0
     assert json.loads((home / "heartbeat.json").read_bytes())["stays"] == []

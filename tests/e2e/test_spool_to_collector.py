@@ -1,4 +1,4 @@
-"""The probe's half of the line against the real collector, as it is started by its command."""
+"""The probe's client against the real collector, started by its command."""
 
 import asyncio
 import re
@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from probe import codec, uuid7
 from probe.admin.erase import erase_remote
-from probe.api_types import RecheckAsk, RecheckJob
-from probe.client import endpoint as place
+from probe.api_types import RecheckJob, RecheckTarget
+from probe.client import endpoint
 from probe.client.collector_client import CollectorClient
 from probe.client.control_client import ControlClient, answer_rechecks
 from probe.client.enrolment import ensure_enrolled
@@ -43,14 +43,14 @@ def collector(
     process = subprocess.Popen([*command, *store], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
-        said = ""
+        output = ""
         for line in process.stderr:
-            said += line
+            output += line
             if found := re.search(r"ready on (http://\S+?),", line):
                 yield found[1], process
                 break
         else:
-            pytest.fail(f"the collector did not start: {said}")
+            pytest.fail(f"the collector did not start: {output}")
     finally:
         process.terminate()
         process.wait(20)
@@ -78,7 +78,7 @@ def fresh(url: str = LISTED, *, role: ProbeRole = "probe", ago: float = 60.0) ->
     )
 
 
-def fill(home: Path, count: int, *to: str) -> Spool:
+def fill_spool(home: Path, count: int, *to: str) -> Spool:
     spool = Spool(home)
     with spool.writer(to) as writer:
         for _ in range(count):
@@ -88,13 +88,13 @@ def fill(home: Path, count: int, *to: str) -> Spool:
 
 def send(spool: Spool, home: Path, url: str, **options: str) -> UploadSummary:
     sender = Sender(Keys(home), budget=30, **options)  # type: ignore[arg-type]
-    return asyncio.run(upload(spool, [place.parse(url)], sender))
+    return asyncio.run(upload(spool, [endpoint.parse(url)], sender))
 
 
 def test_records_arrive_once_though_the_collector_is_killed(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with collector(tmp_path, "--enrolment", "open") as (url, process):
-        spool = fill(home, 40, url)
+        spool = fill_spool(home, 40, url)
         assert send(spool, home, url).deliveries[0].stored == 40
         port = int(url.rpartition(":")[2])
         process.send_signal(signal.SIGKILL)
@@ -104,62 +104,68 @@ def test_records_arrive_once_though_the_collector_is_killed(tmp_path: Path) -> N
             writer.add(lines[0])
             writer.add(b'{"id":"not a record"}')
             writer.add(lines[1])
-        gone = send(spool, home, url)
-        assert (gone.complete, gone.deliveries[0].waiting) == (False, 3)
+        failed = send(spool, home, url)
+        assert (failed.complete, failed.deliveries[0].waiting) == (False, 3)
     with collector(tmp_path, "--enrolment", "open", port=port) as (url, _):
-        back = send(spool, home, url)
-        assert back.complete, back
-        assert (back.deliveries[0].stored, back.deliveries[0].rejected) == (2, 1)
+        delivered = send(spool, home, url)
+        assert delivered.complete, delivered
+        assert (delivered.deliveries[0].stored, delivered.deliveries[0].rejected) == (2, 1)
         with spool.writer((url,)) as writer:  # as if its first answer had been lost
             writer.add(lines[0])
-        again = send(spool, home, url)
-        assert (again.deliveries[0].stored, again.deliveries[0].duplicates) == (0, 1)
+        repeated = send(spool, home, url)
+        assert (repeated.deliveries[0].stored, repeated.deliveries[0].duplicates) == (0, 1)
 
 
 def test_an_invite_enrols_and_a_lost_store_enrols_again(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with collector(tmp_path) as (url, _):
-        spool = fill(home, 1, url)
+        spool = fill_spool(home, 1, url)
         assert not send(spool, home, url).complete
         assert send(spool, home, url, invite=invite(tmp_path, "probe")).complete
         port = int(url.rpartition(":")[2])
     for file in tmp_path.glob("store.sqlite3*"):
         file.unlink()
     with collector(tmp_path, "--enrolment", "open", port=port) as (url, _):
-        fill(home, 1, url)
+        fill_spool(home, 1, url)
         assert send(spool, home, url).complete
 
 
 def test_a_volunteer_takes_everything_back(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with collector(tmp_path, "--enrolment", "open") as (url, _):
-        spool = fill(home, 2, url)
+        spool = fill_spool(home, 2, url)
         assert send(spool, home, url).complete
         keys = Keys(home)
         (enrolment,) = keys.enrolments()
-        assert asyncio.run(erase_remote(keys, enrolment, place.parse(url))) is None
+        assert asyncio.run(erase_remote(keys, enrolment, endpoint.parse(url))) is None
         assert keys.enrolments() == ()
 
 
 def test_a_recheck_goes_from_a_probe_to_a_control_and_back(tmp_path: Path) -> None:
-    async def scene(url: str, token: str) -> None:
+    async def exchange(url: str, token: str) -> None:
         keys = Keys(tmp_path / "control")
-        there = place.parse(url)
+        collector_endpoint = endpoint.parse(url)
 
-        async def look(job: RecheckJob) -> Record:
+        async def measure(job: RecheckJob) -> Record:
             return fresh(job.input, role="control", ago=0.0)
 
-        async with CollectorClient(there) as client:
-            await ensure_enrolled(client, keys, keys.identity(there.url, role="control"), token)
-            answering = asyncio.create_task(answer_rechecks(client, look, poll=5))
+        async with CollectorClient(collector_endpoint) as client:
+            await ensure_enrolled(
+                client, keys, keys.identity(collector_endpoint.url, role="control"), token
+            )
+            answering = asyncio.create_task(answer_rechecks(client, measure, poll=5))
             await asyncio.sleep(0.3)
-            async with ControlClient([there], Keys(tmp_path / "probe")) as desk:
-                assert await desk.controls([LISTED]) == {}
-                found = await desk.recheck([RecheckAsk(input=LISTED, addresses=("192.0.2.1",))])
-                assert desk.problems == {}
-                (seen,) = found[LISTED]
-                assert -10 < seen.age <= 0
-                assert await desk.controls([LISTED]) != {}
+            async with ControlClient(
+                [collector_endpoint], Keys(tmp_path / "probe")
+            ) as control_client:
+                assert await control_client.controls([LISTED]) == {}
+                found = await control_client.recheck(
+                    [RecheckTarget(input=LISTED, addresses=("192.0.2.1",))]
+                )
+                assert control_client.problems == {}
+                (control,) = found[LISTED]
+                assert -10 < control.age <= 0
+                assert await control_client.controls([LISTED]) != {}
                 targets = await client.targets("kz", None)
                 assert targets.body is not None
                 assert (await client.targets("kz", targets.etag)).body is None
@@ -167,4 +173,4 @@ def test_a_recheck_goes_from_a_probe_to_a_control_and_back(tmp_path: Path) -> No
             await asyncio.wait((answering,))
 
     with collector(tmp_path, "--enrolment", "open") as (url, _):
-        asyncio.run(scene(url, invite(tmp_path, "control")))
+        asyncio.run(exchange(url, invite(tmp_path, "control")))

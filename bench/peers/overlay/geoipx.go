@@ -1,5 +1,5 @@
-// Package geoipx stands in for the package of that name of the program that is built beside it: it
-// knows the networks of the laboratory, from the file that PEERS_NETWORKS names, and no others.
+// Package geoipx replaces the package of that name: it knows only the lab's networks, from the file
+// that PEERS_NETWORKS names.
 //
 // A line of that file is "prefix number country name".
 package geoipx
@@ -33,7 +33,7 @@ var networks = sync.OnceValue(func() (found []network) {
 	return found
 })
 
-// find gives the narrowest network that has an address; an unknown one's number is 0.
+// find returns the longest matching network; the number of an unknown address is 0.
 func find(ip string) network {
 	best := network{country: "ZZ"}
 	address, err := netip.ParseAddr(ip)
@@ -49,13 +49,13 @@ func find(ip string) network {
 	return best
 }
 
-// LookupASN says whose an address is.
+// LookupASN returns the AS number and name of an address.
 func LookupASN(ip string, _ string) (uint, string, error) {
 	one := find(ip)
 	return one.number, one.name, nil
 }
 
-// LookupCC says in which country an address is.
+// LookupCC returns the country of an address.
 func LookupCC(ip string, _ string) (string, error) {
 	return find(ip).country, nil
 }

@@ -2,7 +2,7 @@ package netxlite
 
 import "os"
 
-// pemcerts is what its own file has, and the laboratory's roots after that.
+// pemcerts is OONI's root pool followed by the lab's roots.
 var pemcerts = ownRoots + labRoots()
 
 func labRoots() string {

@@ -1,4 +1,4 @@
-"""The catalogue: every scenario the lab can play, one file a layer, found by itself."""
+"""The catalogue of all scenarios: one module per layer, found automatically."""
 
 from functools import cache
 from importlib import import_module

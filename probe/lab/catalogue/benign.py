@@ -1,4 +1,4 @@
-"""Odd, broken, rude or dead, and nobody's censorship."""
+"""Sites that are unusual, broken, misbehaving or dead, without any interference."""
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.scenario import (
@@ -82,37 +82,48 @@ SCENARIOS = (
         Outcome.OK,
         "Its name is not ASCII, and it works.",
     ),
-    _certificate("expired", "forgot-to-renew.org", "Its certificate expired, for everybody."),
+    _certificate("expired", "forgot-to-renew.org", "Its certificate has expired."),
     _certificate("self_signed", "homemade-paper.org", "It signs its own certificate."),
     _certificate("wrong_name", "wrong-door.org", "Its certificate is another name's."),
     _certificate("not_yet_valid", "from-the-future.org", "Its certificate is not valid yet."),
     _certificate("incomplete", "missing-link.org", "It forgets its intermediate.", Outcome.OK),
     _certificate(
-        "national", "ministry-of-forms.ru", "A national root no browser carries.", Outcome.OK
+        "national",
+        "ministry-of-forms.ru",
+        "Its root is a national one that browsers do not trust.",
+        Outcome.OK,
     ),
     _name("nxdomain", "never-registered.org", "The name does not exist, or was suspended."),
     _name("nodata", "no-address-at-all.org", "The name exists and has no address."),
-    _name("servfail", "lame-delegation.org", "Its name servers are broken for everybody."),
-    _name("refused", "closed-zone.org", "Its name servers refuse everybody."),
-    _name("silent", "mute-nameserver.org", "Its name servers answer nobody."),
+    _name("servfail", "lame-delegation.org", "Its name servers fail for every client."),
+    _name("refused", "closed-zone.org", "Its name servers refuse every client."),
+    _name("silent", "mute-nameserver.org", "Its name servers never answer."),
     _name("loopback", "points-at-you.org", "It resolves to loopback everywhere."),
     _name("cname_nowhere", "dangling-alias.org", "It is an alias of a name without address."),
-    _server("refuses", "closed-shop.org", Outcome.DOWN, "The server refuses everybody."),
-    _server("silent", "dead-server.org", Outcome.DOWN, "The server answers nobody."),
-    _server("unreachable", "unplugged.org", Outcome.DOWN, "No way there for anybody."),
+    _server("refuses", "closed-shop.org", Outcome.DOWN, "The server refuses every connection."),
+    _server("silent", "dead-server.org", Outcome.DOWN, "The server never answers."),
+    _server(
+        "unreachable", "unplugged.org", Outcome.DOWN, "The server is unreachable from everywhere."
+    ),
     _server("no_tls", "not-a-tls-port.org", Outcome.DOWN, "Port 443 speaks plain http."),
-    _server("resets", "rude-server.org", Outcome.DOWN, "The server resets everybody."),
-    _server("closes_hello", "curt-server.org", Outcome.DOWN, "The server hangs up on everybody."),
+    _server("resets", "rude-server.org", Outcome.DOWN, "The server resets every connection."),
+    _server("closes_hello", "curt-server.org", Outcome.DOWN, "The server closes every connection."),
     _server(
-        "overloaded", "under-attack.org", Outcome.DOWN, "Under DDoS: it answers nobody in time."
+        "overloaded",
+        "under-attack.org",
+        Outcome.DOWN,
+        "Under DDoS: it accepts connections and does not answer in time.",
     ),
     _server(
-        "hangs_after_tls", "stuck-backend.org", Outcome.DOWN, "It shakes hands and says nothing."
+        "hangs_after_tls",
+        "stuck-backend.org",
+        Outcome.DOWN,
+        "It completes the handshake and does not respond.",
     ),
     _server(
-        "dies_midway", "broken-pipe.org", Outcome.DOWN, "It breaks off for everybody.", Outcome.OK
+        "dies_midway", "broken-pipe.org", Outcome.DOWN, "It breaks off every response.", Outcome.OK
     ),
-    _server("slow", "slow-cooker.org", Outcome.OK, "It takes two seconds for everybody."),
+    _server("slow", "slow-cooker.org", Outcome.OK, "It takes two seconds for every client."),
     _server("tls12", "legacy-bank.org", Outcome.OK, "It speaks TLS 1.2 only."),
     _server(
         "rejects_name", "strict-names.org", Outcome.OK, "It rejects other names with an alert."
@@ -121,7 +132,7 @@ SCENARIOS = (
         "dies_after_control",
         "just-died.org",
         Outcome.DOWN,
-        "It died between the control's look and ours.",
+        "It died between the control's measurement and the probe's.",
         Outcome.INCONCLUSIVE,
     ),
     entry(
@@ -129,7 +140,7 @@ SCENARIOS = (
         LabSite("whole-archive.org", page=Page("large")),
         [],
         Outcome.OK,
-        "Three megabytes: more than anybody waits for.",
+        "A page of three megabytes, more than a probe reads.",
     ),
     entry(
         "innocent.untitled",
@@ -144,7 +155,7 @@ SCENARIOS = (
         LabSite("members-only.org", page=Page("forbidden")),
         [],
         Outcome.REFUSED,
-        "403 for everybody, over proven TLS: the server's word.",
+        "403 for every client over verified TLS: the server refuses.",
         also=[Outcome.OK],
         loopback=True,
     ),
@@ -153,14 +164,14 @@ SCENARIOS = (
         LabSite("not-in-your-country.com", page=Page("forbidden", audience="home")),
         [],
         Outcome.REFUSED,
-        "403 for this country only, over proven TLS: the server's doing, not the network's.",
+        "403 for this country only, over verified TLS: the server refuses, not the network.",
     ),
     entry(
         "innocent.legal_here",
         LabSite("streaming-rights.com", page=Page("legal", 451, audience="home")),
         [],
         Outcome.REFUSED,
-        "451 over proven TLS: the server says so itself.",
+        "451 over verified TLS: the server refuses.",
         loopback=True,
     ),
     entry(
@@ -168,7 +179,7 @@ SCENARIOS = (
         LabSite("behind-a-shield.com", page=Page("challenge", audience="home")),
         [],
         Outcome.REFUSED,
-        "A challenge page for us only, over proven TLS.",
+        "A challenge page for the probe only, over verified TLS.",
         loopback=True,
     ),
     entry(
@@ -176,7 +187,7 @@ SCENARIOS = (
         LabSite("shield-for-all.com", page=Page("challenge")),
         [],
         Outcome.REFUSED,
-        "A challenge page for everybody, over proven TLS.",
+        "A challenge page for every client, over verified TLS.",
         also=[Outcome.OK],
         loopback=True,
     ),
@@ -185,7 +196,7 @@ SCENARIOS = (
         LabSite("maintenance-night.org", page=Page("unavailable")),
         [],
         Outcome.DOWN,
-        "503 for everybody.",
+        "503 for every client.",
         also=[Outcome.REFUSED, Outcome.OK],
         loopback=True,
     ),
@@ -194,14 +205,14 @@ SCENARIOS = (
         LabSite("tired-of-you.org", page=Page("unavailable", audience="home")),
         [],
         Outcome.REFUSED,
-        "503 for this country only, over proven TLS.",
+        "503 for this country only, over verified TLS.",
     ),
     entry(
         "innocent.forbidden_plain",
         LabSite("no-plain-guests.org", page=Page("forbidden"), plain="same"),
         [],
         Outcome.REFUSED,
-        "403 for everybody over plain http.",
+        "403 for every client over plain http.",
         url="http://no-plain-guests.org/",
         also=[Outcome.OK],
     ),
@@ -210,7 +221,7 @@ SCENARIOS = (
         LabSite("round-and-round.org", page=Page("loop")),
         [],
         Outcome.DOWN,
-        "It redirects to itself for ever, for everybody.",
+        "It redirects to itself endlessly, for every client.",
         loopback=True,
     ),
     entry(
@@ -218,7 +229,7 @@ SCENARIOS = (
         LabSite("bad-signpost.org", page=Page("broken_redirect")),
         [],
         Outcome.DOWN,
-        "Its redirect points nowhere, for everybody.",
+        "Its redirect has an invalid target, for every client.",
         also=[Outcome.OK],
     ),
     _redirect(301, "moved-house.org"),
@@ -231,7 +242,7 @@ SCENARIOS = (
         LabSite("many-edges.org", addresses=6, spread=True),
         [],
         Outcome.OK,
-        "Every resolver names another edge of the same content network.",
+        "Every resolver returns another edge of the same content network.",
     ),
     entry(
         "innocent.cdn_two_leaves",
@@ -245,28 +256,28 @@ SCENARIOS = (
         LabSite("one-lamp-out.org", addresses=3, dead_addresses=1),
         [],
         Outcome.OK,
-        "One of its nodes is down for everybody; the others work.",
+        "One of its nodes is down; the others work.",
     ),
     entry(
         "innocent.cdn_dead_first",
         LabSite("two-lamps-out.org", addresses=3, dead_addresses=2),
         [],
         Outcome.OK,
-        "Two of its three nodes are down for everybody.",
+        "Two of its three nodes are down.",
     ),
     entry(
         "innocent.plain_closed",
         LabSite("tls-or-nothing.org", plain="closed"),
         [],
         Outcome.OK,
-        "Nothing listens at port 80; https works.",
+        "Port 80 is closed; https works.",
     ),
     Scenario(
         "innocent.http_only_dead_tls",
         (LabSite("paper-only.org", plain="same", server="no_tls"),),
         (
-            Expect("http://paper-only.org/", Outcome.OK, "Plain http works for everybody."),
-            Expect("https://paper-only.org/", Outcome.DOWN, "There is no TLS for anybody."),
+            Expect("http://paper-only.org/", Outcome.OK, "Plain http works for every client."),
+            Expect("https://paper-only.org/", Outcome.DOWN, "The server speaks no TLS."),
         ),
         loopback=True,
     ),

@@ -1,10 +1,10 @@
-"""DNS is made to lie: every way of lying, by whom, and in whose face."""
+"""DNS answers are forged or suppressed, at all resolvers or some."""
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.scenario import DnsTampering, Expect, LabSite, Page, Scenario, SniFilter, WholeLine
 from probe.model import Mechanism, Outcome
 
-_TRUTH = "DoH and the control know its address, and the site answers there with its own certificate"
+_TRUTH = "DoH and the control resolve it, and the site proves its name at that address"
 
 SCENARIOS = (
     entry(
@@ -66,7 +66,7 @@ SCENARIOS = (
         LabSite("border-watch.org"),
         [DnsTampering("border-watch.org", "nowhere")],
         Outcome.BLOCKED,
-        f"Plain DNS answers with an address where nobody is; {_TRUTH}.",
+        f"Plain DNS answers with an unused address; {_TRUTH}.",
         mechanisms=[Mechanism.DNS_WRONG_ADDRESS],
         also=[Mechanism.TCP_TIMEOUT],
     ),
@@ -96,7 +96,7 @@ SCENARIOS = (
         LabSite("poets-abroad.com"),
         [DnsTampering("poets-abroad.com", "nxdomain", resolvers="system")],
         Outcome.BLOCKED,
-        "Only the provider's resolver denies the name: that is the one people are given.",
+        "Only the provider's resolver denies the name, and clients use it by default.",
         mechanisms=[Mechanism.DNS_NXDOMAIN],
     ),
     entry(
@@ -113,7 +113,7 @@ SCENARIOS = (
         LabSite("quiet-archive.org"),
         [DnsTampering("quiet-archive.org", "nxdomain", resolvers="public")],
         Outcome.OK,
-        "Third-party resolvers are answered for, the provider's is honest, so the site works.",
+        "Answers of third-party resolvers are forged, the provider's are true, so the site works.",
         mechanisms=[Mechanism.DNS_NXDOMAIN],
         also=[Mechanism.DNS_INJECTED],
     ),
@@ -122,7 +122,7 @@ SCENARIOS = (
         LabSite("second-opinion.press"),
         [DnsTampering("second-opinion.press", "block_page", resolvers="public")],
         Outcome.OK,
-        "Third-party resolvers are answered for with a wrong address; the provider's is honest.",
+        "Answers of third-party resolvers have a wrong address; the provider's are true.",
         mechanisms=[Mechanism.DNS_WRONG_ADDRESS],
         also=[Mechanism.DNS_INJECTED],
     ),
@@ -131,7 +131,7 @@ SCENARIOS = (
         LabSite("exile-voices.org"),
         [DnsTampering("exile-voices.org", "inject_first")],
         Outcome.BLOCKED,
-        "A false answer overtakes the true one, and everybody believes the first.",
+        "A forged answer arrives before the true one, and clients use the first.",
         mechanisms=[Mechanism.DNS_INJECTED],
         also=[Mechanism.DNS_WRONG_ADDRESS, Mechanism.HTTP_BLOCKPAGE],
         loopback=True,
@@ -141,7 +141,7 @@ SCENARIOS = (
         LabSite("late-edition.net"),
         [DnsTampering("late-edition.net", "inject_second")],
         Outcome.OK,
-        "A false answer comes too late to matter, and shows that there is an injector.",
+        "A forged answer arrives after the true one and reveals an injector.",
         mechanisms=[Mechanism.DNS_INJECTED],
         also=[Mechanism.DNS_WRONG_ADDRESS],
         loopback=True,
@@ -151,7 +151,7 @@ SCENARIOS = (
         LabSite("mirror-friendly.org"),
         [DnsTampering("mirror-friendly.org", "mirror")],
         Outcome.OK,
-        "The answer differs from everybody else's, and the address proves the name.",
+        "The answer differs from that of other resolvers, and the address proves the name.",
         also=[Mechanism.DNS_WRONG_ADDRESS],
     ),
     entry(
@@ -190,7 +190,7 @@ SCENARIOS = (
             Expect(
                 "https://nobody-here.org/",
                 Outcome.DOWN,
-                "The provider answers for every name that does not exist: this one does not.",
+                "The provider's resolver gives nonexistent names an address; this one is such.",
                 also_acceptable=(Mechanism.DNS_WRONG_ADDRESS, Outcome.INCONCLUSIVE),
             ),
         ),

@@ -1,4 +1,4 @@
-"""The short form most entries of the catalogue are written in: one site, one URL, one verdict."""
+"""A short form for most scenarios: one site, one URL, one verdict."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def entry(
     experiments: Sequence[str] = ("web",),
     loopback: bool = False,
 ) -> Scenario:
-    """A scenario with one URL: the site's own front page over TLS, unless `url` says otherwise."""
+    """A scenario with one URL, by default the site's front page over TLS."""
     expected = Expect(
         url or f"https://{site.name}/",
         outcome,

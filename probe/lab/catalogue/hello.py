@@ -1,4 +1,4 @@
-"""What a censor reads of a ClientHello: whole segments only, any of them, or its shape."""
+"""What a censor inspects in a ClientHello: single segments, reassembled ones, or its extensions."""
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.scenario import EchFilter, LabSite, Scenario, SniFilter
@@ -12,7 +12,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         LabSite("cut-in-two.org"),
         [SniFilter("cut-in-two.org", "drop")],
         Outcome.BLOCKED,
-        "The name is looked for in single packets: a hello that is cut inside it passes.",
+        "The censor matches the name in single packets, so a hello split inside it passes.",
         mechanisms=[Mechanism.TLS_TIMEOUT],
         experiments=_ONLY,
     ),
@@ -21,7 +21,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         LabSite("read-in-full.org"),
         [SniFilter("read-in-full.org", "fin")],
         Outcome.BLOCKED,
-        "The box puts segments together before it reads: no hello with the name passes.",
+        "The censor reassembles segments first, so no hello with the name passes.",
         mechanisms=[Mechanism.TLS_EOF],
         experiments=_ONLY,
     ),
@@ -30,7 +30,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         LabSite("sealed-envelope.org"),
         [EchFilter("sealed-envelope.org")],
         Outcome.OK,
-        "Hellos with an ECH extension are dropped, whatever the name; the usual one is answered.",
+        "Hellos with an ECH extension are dropped for any name; the default one is answered.",
         experiments=_ONLY,
     ),
     entry(
@@ -54,7 +54,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         LabSite("no-envelope.org", server="overloaded"),
         [],
         Outcome.INCONCLUSIVE,
-        "The server answers no hello, whatever the name.",
+        "The server answers no hello for any name.",
         experiments=_ONLY,
     ),
 )

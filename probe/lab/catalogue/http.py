@@ -1,4 +1,4 @@
-"""Plain http: the Host or the path is acted upon, and block pages of every kind."""
+"""Plain http: interference by Host or path, and block pages of every kind."""
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.scenario import ControlState, Expect, HttpFilter, LabSite, Page, Scenario, SniFilter
@@ -30,7 +30,7 @@ SCENARIOS = (
         LabSite("plain-goodbye.org", plain="same"),
         [HttpFilter("plain-goodbye.org", "fin")],
         Outcome.BLOCKED,
-        "A request with this Host is answered by a close without a word.",
+        "The connection is closed without a response to a request with this Host.",
         mechanisms=[Mechanism.HTTP_EOF],
         url="http://plain-goodbye.org/",
         loopback=True,
@@ -50,7 +50,7 @@ SCENARIOS = (
         LabSite("replaced-page.org", plain="same"),
         [HttpFilter("replaced-page.org", "page_200")],
         Outcome.BLOCKED,
-        "A block page comes with status 200 in the site's place.",
+        "A block page with status 200 replaces the site's.",
         mechanisms=[Mechanism.HTTP_BLOCKPAGE],
         url="http://replaced-page.org/",
         loopback=True,
@@ -60,7 +60,7 @@ SCENARIOS = (
         LabSite("forbidden-page.org", plain="same"),
         [HttpFilter("forbidden-page.org", "page_403")],
         Outcome.BLOCKED,
-        "A block page comes with status 403: over plain http that is not the server's word.",
+        "A block page comes with status 403: over plain http it need not come from the server.",
         mechanisms=[Mechanism.HTTP_BLOCKPAGE],
         url="http://forbidden-page.org/",
         loopback=True,
@@ -70,7 +70,7 @@ SCENARIOS = (
         LabSite("forbidden-unseen.org", plain="same"),
         [HttpFilter("forbidden-unseen.org", "page_403")],
         Outcome.BLOCKED,
-        "Nobody looked from elsewhere; over https the host shows another page.",
+        "There is no control; over https the host shows another page.",
         mechanisms=[Mechanism.HTTP_BLOCKPAGE],
         control=ControlState.NONE,
         url="http://forbidden-unseen.org/",
@@ -80,7 +80,7 @@ SCENARIOS = (
         LabSite("sent-unseen.org", plain="same"),
         [HttpFilter("sent-unseen.org", "to_https_page")],
         Outcome.BLOCKED,
-        "Nobody looked from elsewhere; over https the host sends nobody away.",
+        "There is no control; over https the host does not redirect.",
         mechanisms=[Mechanism.HTTP_REDIRECTED],
         control=ControlState.NONE,
         url="http://sent-unseen.org/",
@@ -90,7 +90,7 @@ SCENARIOS = (
         LabSite("never-upgraded.org"),
         [HttpFilter("never-upgraded.org", "page_200")],
         Outcome.BLOCKED,
-        "The site redirects to https for everybody else; here a block page comes instead.",
+        "The site redirects the control to https; here a block page comes instead.",
         mechanisms=[Mechanism.HTTP_BLOCKPAGE],
         url="http://never-upgraded.org/",
     ),

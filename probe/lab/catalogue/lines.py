@@ -1,4 +1,4 @@
-"""Poor lines: what is fine stays fine, what is blocked is still found, nobody is accused."""
+"""Poor lines: interference is still found, and there are no false positives."""
 
 from probe.lab.scenario import (
     AddressBlock,
@@ -22,7 +22,7 @@ MOBILE = LineSpec("mobile", delay=0.04, jitter=0.06, loss=0.01, rate=6_000_000)
 
 
 def _on(line: LineSpec) -> Scenario:
-    """Six sites, one of each important kind, on one line."""
+    """Seven sites, one of each important kind, on one line."""
     tag = line.name.replace("_", "-")
     fine, silent, torn, denied, dead, paged = (
         f"{what}-on-{tag}.org" for what in ("fine", "silent", "torn", "denied", "dead", "paged")

@@ -1,4 +1,4 @@
-"""QUIC is acted upon: by the name in its Initials, by address, or on the whole line."""
+"""QUIC is blocked by the name in its Initials, by address, or on the whole line."""
 
 from collections.abc import Sequence
 
@@ -55,7 +55,7 @@ _ALL = (
         LabSite("no-lane-at-all.org", quic="up"),
         [QuicFilter("no-lane-at-all.org", "drop_name"), SniFilter("no-lane-at-all.org", "drop")],
         Outcome.BLOCKED,
-        "TLS is stopped too, so the page cannot say that it offers HTTP/3; its record does.",
+        "TLS is blocked too, so the page cannot advertise HTTP/3; the DNS record does.",
         mechanisms=[Mechanism.QUIC_TIMEOUT],
     ),
     _quic(
@@ -71,7 +71,7 @@ _ALL = (
         LabSite("polite-port.org", quic="up"),
         [QuicFilter("polite-port.org", "refuse")],
         Outcome.BLOCKED,
-        "ICMP says here that nobody listens at its UDP port 443; the control is answered there.",
+        "ICMP says here that its UDP port 443 is closed; the control gets an answer there.",
         mechanisms=[Mechanism.QUIC_REFUSED],
     ),
     _quic(
@@ -79,7 +79,7 @@ _ALL = (
         LabSite("side-door.org", quic="up"),
         [SniFilter("side-door.org", "drop")],
         Outcome.OK,
-        "TLS over TCP is stopped by name, and QUIC is not.",
+        "TLS over TCP is blocked by name, and QUIC is not.",
     ),
     _quic(
         "fine",
@@ -93,14 +93,14 @@ _ALL = (
         LabSite("tcp-forever.org"),
         [],
         Outcome.INCONCLUSIVE,
-        "It offers no HTTP/3, and its silence over UDP means nothing.",
+        "It offers no HTTP/3, so its silence over UDP means nothing.",
     ),
     _quic(
         "offered_by_nobody",
         LabSite("empty-promise.org", quic="advertised"),
         [],
         Outcome.DOWN,
-        "It offers HTTP/3, and nobody listens there, for anybody.",
+        "It advertises HTTP/3, and its UDP port is closed for every client.",
         also=[Outcome.INCONCLUSIVE],
     ),
     _quic(
@@ -108,7 +108,7 @@ _ALL = (
         LabSite("mute-promise.org", quic="mute"),
         [],
         Outcome.DOWN,
-        "It offers HTTP/3, and a firewall in front of it drops it, for everybody.",
+        "It advertises HTTP/3, and its own firewall drops it for every client.",
         also=[Outcome.INCONCLUSIVE],
     ),
     Scenario(
@@ -118,7 +118,7 @@ _ALL = (
             Expect(
                 "https://office-firewall.org/",
                 Outcome.INCONCLUSIVE,
-                "UDP port 443 is closed for everybody on this line: an office does that too.",
+                "UDP port 443 is blocked for every site on this line, as in some offices.",
             ),
         ),
         censor=(WholeLine("no_quic"),),

@@ -1,4 +1,4 @@
-"""The ways to ask for a name: who answers them, and in whose place."""
+"""DNS transports and resolvers: which answers are true, forged or missing."""
 
 from collections.abc import Sequence
 
@@ -37,28 +37,28 @@ SCENARIOS: tuple[Scenario, ...] = (
         LabSite("one-truth.org"),
         [],
         Outcome.OK,
-        "Every way gives the same answer.",
+        "All transports give the same answer.",
     ),
     _asked(
         "cdn",
         LabSite("many-truths.org", addresses=6, spread=True),
         [],
         Outcome.OK,
-        "Every resolver names another edge of the same content network.",
+        "Every resolver returns another edge of the same content network.",
     ),
     _asked(
         "dead_name",
         LabSite("gone-fishing.org", resolves="nxdomain"),
         [],
         Outcome.DOWN,
-        "The name exists nowhere, by whatever way.",
+        "The name does not exist over any transport.",
     ),
     _asked(
         "system_denies",
         LabSite("not-from-us.org"),
         [DnsTampering("not-from-us.org", "nxdomain", resolvers="system")],
         Outcome.BLOCKED,
-        "The provider's resolver denies the name; every other way knows it.",
+        "The provider's resolver denies the name; all others resolve it.",
         mechanisms=[Mechanism.DNS_NXDOMAIN],
     ),
     _asked(
@@ -66,7 +66,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         LabSite("overtaken.org"),
         [DnsTampering("overtaken.org", "inject_first")],
         Outcome.BLOCKED,
-        "A false answer overtakes the true one by every way in the clear over UDP.",
+        "A forged answer arrives before the true one over unencrypted UDP.",
         mechanisms=[Mechanism.DNS_INJECTED],
         also=[Mechanism.DNS_WRONG_ADDRESS],
     ),
@@ -75,7 +75,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         LabSite("overtaken-abroad.org"),
         [DnsTampering("overtaken-abroad.org", "inject_first", resolvers="public")],
         Outcome.OK,
-        "Only questions to third parties are overtaken; a browser here never sees it.",
+        "Only answers of third-party resolvers are forged; a browser here does not use them.",
         mechanisms=[Mechanism.DNS_INJECTED],
         also=[Mechanism.DNS_WRONG_ADDRESS],
     ),
@@ -84,7 +84,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         LabSite("denied-abroad.org"),
         [DnsTampering("denied-abroad.org", "nxdomain", resolvers="public")],
         Outcome.OK,
-        "Only third parties' answers in the clear deny the name.",
+        "Only unencrypted answers of third-party resolvers deny the name.",
         mechanisms=[Mechanism.DNS_NXDOMAIN],
     ),
     _asked(
@@ -92,7 +92,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         LabSite("silent-abroad.org"),
         [DnsTampering("silent-abroad.org", "silence", resolvers="public")],
         Outcome.OK,
-        "Only third parties' answers in the clear never come.",
+        "Only unencrypted queries to third-party resolvers get no answer.",
         mechanisms=[Mechanism.DNS_TIMEOUT],
     ),
     _asked(
@@ -100,7 +100,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         LabSite("house-resolver.org"),
         [WholeLine("dns_hijack")],
         Outcome.OK,
-        "The provider's resolver answers for all of UDP port 53, also where no resolver lives.",
+        "The provider's resolver answers all of UDP port 53, even at addresses without a resolver.",
         mechanisms=[Mechanism.DNS_INJECTED],
     ),
     _asked(
@@ -108,13 +108,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         LabSite("no-port-853.org"),
         [WholeLine("no_dot")],
         Outcome.OK,
-        "Port 853 is closed for everybody; the other ways agree.",
+        "Port 853 is blocked for every resolver; the other transports agree.",
     ),
     _asked(
         "no_encrypted",
         LabSite("in-the-clear.org"),
         [WholeLine("no_doh")],
         Outcome.OK,
-        "Nothing encrypted passes; the address proves itself by its certificate.",
+        "Encrypted DNS is blocked; the site proves its name at the address.",
     ),
 )

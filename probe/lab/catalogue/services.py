@@ -1,7 +1,7 @@
-"""Services at their real names and addresses, in countries of their own: whole, stopped, broken.
+"""Services at their real names and addresses: left alone, blocked, broken.
 
-Each country plays one scenario of each service, because a service has one input wherever it is
-measured.
+Each group of scenarios has a testbed of its own with one scenario of each service, because the
+input of a service is the same in every scenario.
 """
 
 from base64 import b64encode
@@ -59,7 +59,7 @@ def telegram(server: ServerKind = "up") -> tuple[LabSite, ...]:
 def named(
     service: str, *, certificate: CertificateKind = "trusted", server: ServerKind = "up"
 ) -> tuple[LabSite, ...]:
-    """A service of names alone."""
+    """The sites of a service that has names only."""
     return tuple(
         LabSite(name, ports=one.ports[1:], certificate=certificate, server=server)
         for one in endpoints(service)
@@ -68,7 +68,7 @@ def named(
 
 
 def tor() -> tuple[LabSite, ...]:
-    """The directory authorities: most alike, two that listen elsewhere; and a bridge."""
+    """The directory authorities, two of them with other ports, and a bridge."""
     many, other, first, *_ = endpoints("tor")
     return (
         LabSite(AUTHORITIES[0], fixed=many.addresses, certificate="self_signed", plain="same"),
@@ -81,12 +81,12 @@ def tor() -> tuple[LabSite, ...]:
 
 
 def openvpn(server: ServerKind = "up") -> tuple[LabSite, ...]:
-    """A server of the volunteer's own."""
+    """An OpenVPN server of the volunteer."""
     return (LabSite(OPENVPN, fixed=(_OPENVPN_AT,), speaks="openvpn", ports=(1194,), server=server),)
 
 
 def wireguard_server() -> tuple[LabSite, ...]:
-    """Another."""
+    """A WireGuard server of the volunteer."""
     return (LabSite(WIREGUARD, fixed=(_WIREGUARD_AT,), speaks="wireguard", ports=(51820,)),)
 
 
@@ -125,9 +125,7 @@ def _entry(
     )
 
 
-_SELF: CertificateKind = (
-    "self_signed"  # nobody's key but the service's own, as far as the lab can make one
-)
+_SELF: CertificateKind = "self_signed"  # stands for a private root of the service
 
 _WHOLE = "services left alone"
 _STOPPED = "services stopped"
@@ -157,7 +155,7 @@ _LEFT_ALONE = (
         "whole",
         named("signal", certificate=_SELF),
         Outcome.OK,
-        "Its servers show the very keys that the control sees.",
+        "Its servers have the keys that the control sees.",
         group=_WHOLE,
     ),
     _entry(
@@ -204,7 +202,7 @@ _UNDER_A_CENSOR = (
         "data_centres_dropped",
         telegram(),
         Outcome.BLOCKED,
-        "Packets to its data centres vanish here, and the control reaches them.",
+        "Packets to its data centres are dropped here, and the control reaches them.",
         interferences=(AddressBlock(CENTRES, "drop"),),
         mechanisms=_TIMEOUT,
         group=_STOPPED,
@@ -254,7 +252,7 @@ _UNDER_A_CENSOR = (
         "first_packet_known",
         openvpn(),
         Outcome.BLOCKED,
-        "The first packet is known by its shape: behind meaningless ones it is answered.",
+        "The first packet is recognised by its shape; after random packets it is answered.",
         interferences=(FirstPacketFilter(OPENVPN, "38", 14),),
         settings=_OPENVPN_SETTINGS,
         group=_STOPPED,
@@ -264,7 +262,7 @@ _UNDER_A_CENSOR = (
         "first_packet_known",
         wireguard_server(),
         Outcome.BLOCKED,
-        "The first packet is known by its shape: behind meaningless ones it is answered.",
+        "The first packet is recognised by its shape; after random packets it is answered.",
         interferences=(FirstPacketFilter(WIREGUARD, "01000000", 148),),
         settings=_wireguard_settings(),
         group=_STOPPED,
@@ -277,7 +275,7 @@ _FOR_EVERYBODY = (
         "data_centres_down",
         telegram("silent"),
         Outcome.DOWN,
-        "Its data centres are silent for everybody.",
+        "Its data centres never answer.",
         group=_BROKEN,
     ),
     _entry(
@@ -285,7 +283,7 @@ _FOR_EVERYBODY = (
         "some_servers_dropped",
         named("whatsapp"),
         Outcome.OK,
-        "Two of sixteen message servers vanish here; the others take connections.",
+        "Two of sixteen message servers are blocked here; the others accept connections.",
         interferences=(
             AddressBlock("e1.whatsapp.net", "drop"),
             AddressBlock("e2.whatsapp.net", "drop"),
@@ -298,7 +296,7 @@ _FOR_EVERYBODY = (
         "intercepted",
         named("signal", certificate=_SELF),
         Outcome.INTERCEPTED,
-        "Somebody else's key is shown for its message server, not the one the control sees.",
+        "Its message server has another key here than the control sees.",
         interferences=(SniFilter("chat.signal.org", "mitm_anonymous"),),
         mechanisms=(Mechanism.TLS_MITM,),
         group=_BROKEN,
@@ -308,7 +306,7 @@ _FOR_EVERYBODY = (
         "down",
         named("messenger", server="refuses"),
         Outcome.DOWN,
-        "Its servers refuse everybody.",
+        "Its servers refuse every connection.",
         group=_BROKEN,
     ),
     _entry(
@@ -316,7 +314,7 @@ _FOR_EVERYBODY = (
         "bridge_dropped",
         tor(),
         Outcome.OK,
-        "The authorities answer; what is the matter with a bridge nobody else can tell.",
+        "The authorities answer; the state of a private bridge has no control measurement.",
         interferences=(AddressBlock(BRIDGE, "drop"),),
         settings=_BRIDGE_SETTINGS,
         group=_BROKEN,
@@ -326,7 +324,7 @@ _FOR_EVERYBODY = (
         "server_silent",
         openvpn("silent"),
         Outcome.INCONCLUSIVE,
-        "The volunteer's own server is silent, and no control knows it.",
+        "The volunteer's own server is silent, and there is no control measurement of it.",
         settings=_OPENVPN_SETTINGS,
         group=_BROKEN,
     ),
@@ -335,7 +333,7 @@ _FOR_EVERYBODY = (
         "udp_dropped",
         wireguard_server(),
         Outcome.INCONCLUSIVE,
-        "Everything to the server vanishes: from one line that looks like a server that is down.",
+        "All packets to the server are dropped, which looks like a server that is down.",
         interferences=(AddressBlock(WIREGUARD, "drop"),),
         settings=_wireguard_settings(),
         group=_BROKEN,
@@ -348,7 +346,7 @@ _ON_ITS_OWN = (
         "dropped_unseen",
         telegram(),
         Outcome.INCONCLUSIVE,
-        "Its data centres are silent here, and nobody looks from elsewhere.",
+        "Its data centres are silent here, and there is no control.",
         interferences=(AddressBlock(CENTRES, "drop"),),
         control=ControlState.NONE,
         group=_ALONE,
@@ -369,7 +367,7 @@ _ON_ITS_OWN = (
         "without_a_key",
         wireguard_server(),
         Outcome.INCONCLUSIVE,
-        "The server answers only keys it knows, and none is given.",
+        "The server answers only known keys, and none is configured.",
         settings=_wireguard_settings(key=False),
         control=ControlState.NONE,
         group=_ALONE,
@@ -378,7 +376,7 @@ _ON_ITS_OWN = (
 
 _LINE = tuple(
     _entry(
-        service, "lossy", sites, Outcome.OK, "Nothing is stopped; packets get lost.",
+        service, "lossy", sites, Outcome.OK, "Nothing is blocked; packets get lost.",
         also=(Outcome.INCONCLUSIVE,), line=LOSS_5, group=_LOSSY,
     )
     for service, sites in (

@@ -1,4 +1,4 @@
-"""The trigger shown by the experiment `sni`, with nobody else's look to lean on."""
+"""The experiment `sni` shows the trigger without a control measurement."""
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.scenario import ControlState, Interference, LabSite, Scenario, ServerKind, SniFilter
@@ -27,13 +27,13 @@ def _sni(
 
 
 SCENARIOS = (
-    _sni("fine", "any-name-welcome.org", [], Outcome.OK, "Both names are answered in turns."),
+    _sni("fine", "any-name-welcome.org", [], Outcome.OK, "Both names are answered in turn."),
     _sni(
         "drop",
         "unspoken-name.org",
         [SniFilter("unspoken-name.org", "drop")],
         Outcome.BLOCKED,
-        "This name alone brings silence, and the next one is answered.",
+        "Only this name gets no answer; the next one is answered.",
         Mechanism.TLS_TIMEOUT,
     ),
     _sni(
@@ -41,7 +41,7 @@ SCENARIOS = (
         "crossed-out-name.org",
         [SniFilter("crossed-out-name.org", "reset")],
         Outcome.BLOCKED,
-        "This name alone is reset.",
+        "Only this name is reset.",
         Mechanism.TLS_RESET,
     ),
     _sni(
@@ -49,7 +49,7 @@ SCENARIOS = (
         "shown-out-name.org",
         [SniFilter("shown-out-name.org", "fin")],
         Outcome.BLOCKED,
-        "This name alone is shown the door.",
+        "Only for this name the connection is closed.",
         Mechanism.TLS_EOF,
     ),
     _sni(
@@ -57,7 +57,7 @@ SCENARIOS = (
         "no-name-answered.org",
         [],
         Outcome.INCONCLUSIVE,
-        "No name at all is answered: a harmless name that fails proves nothing.",
+        "No name is answered; a failing harmless name proves nothing.",
         server="silent",
     ),
 )

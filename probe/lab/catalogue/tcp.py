@@ -1,4 +1,4 @@
-"""Packets to an address are stopped, whatever is said in them."""
+"""Packets to an address are blocked, regardless of their content."""
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.scenario import AddressBlock, Expect, LabSite, Page, Scenario, SniFilter
@@ -10,7 +10,7 @@ SCENARIOS = (
         LabSite("blackhole-times.org"),
         [AddressBlock("blackhole-times.org", "drop")],
         Outcome.BLOCKED,
-        "Nobody answers at its address here, and the control gets through at the same time.",
+        "Its address is silent here, and the control reaches it at the same time.",
         mechanisms=[Mechanism.TCP_TIMEOUT],
     ),
     entry(
@@ -42,7 +42,7 @@ SCENARIOS = (
         LabSite("cut-short.org"),
         [AddressBlock("cut-short.org", "reset")],
         Outcome.BLOCKED,
-        "Every connection to its address is reset as soon as it stands, whatever the name.",
+        "Every connection to its address is reset once established, for any name.",
         any_of=[Mechanism.TCP_RESET, Mechanism.TLS_RESET],
     ),
     Scenario(
@@ -82,7 +82,7 @@ SCENARIOS = (
         LabSite("guest-of-condemned.org", shares="condemned-host.org"),
         [AddressBlock("condemned-host.org", "refuse")],
         Outcome.BLOCKED,
-        "It shares the address of a site that is cut off, and is cut off with it.",
+        "It shares the address of a blocked site and is blocked with it.",
         mechanisms=[Mechanism.TCP_REFUSED],
         others=[LabSite("condemned-host.org")],
     ),
@@ -112,7 +112,7 @@ SCENARIOS = (
         LabSite("plain-and-gone.org", plain="same"),
         [AddressBlock("plain-and-gone.org", "drop")],
         Outcome.BLOCKED,
-        "Nobody answers at its address here, over plain http as well.",
+        "Its address is silent here, over plain http as well.",
         mechanisms=[Mechanism.TCP_TIMEOUT],
         url="http://plain-and-gone.org/",
     ),

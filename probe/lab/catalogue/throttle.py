@@ -1,4 +1,4 @@
-"""Slowed on purpose and selectively, against merely slow, on a line that has a round trip."""
+"""Selective throttling, and a server that is merely slow, on a line with a round trip."""
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.catalogue.lines import HOME
@@ -56,7 +56,7 @@ SCENARIOS = (
         LabSite("tired-server.org", server="slow"),
         [],
         Outcome.OK,
-        "The server is slow for everybody.",
+        "The server is slow for every client.",
         experiments=_BOTH,
         line=HOME,
     ),

@@ -1,4 +1,4 @@
-"""The name in a ClientHello is acted upon; the same address answers for a harmless one."""
+"""Interference by the name in a ClientHello; the same address answers a harmless one."""
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.scenario import Expect, LabSite, Page, Scenario, SniFilter
@@ -38,7 +38,7 @@ SCENARIOS = (
         LabSite("polite-goodbye.org"),
         [SniFilter("polite-goodbye.org", "fin")],
         Outcome.BLOCKED,
-        f"The connection is closed politely at the ClientHello with its name, {_SAME_ADDRESS}.",
+        f"The connection is closed with a FIN at the ClientHello with its name, {_SAME_ADDRESS}.",
         mechanisms=[Mechanism.TLS_EOF],
         loopback=True,
     ),
@@ -80,7 +80,7 @@ SCENARIOS = (
         LabSite("long-memory.org"),
         [SniFilter("long-memory.org", "drop", residual=20)],
         Outcome.BLOCKED,
-        "After the trigger the whole address is silent for a while: harmless names work before it.",
+        "After the trigger the address is silent for a while; harmless names work before it.",
         mechanisms=[Mechanism.TLS_TIMEOUT],
         also=[Mechanism.TCP_TIMEOUT],
     ),
@@ -89,7 +89,7 @@ SCENARIOS = (
         LabSite("grudge-bearer.org"),
         [SniFilter("grudge-bearer.org", "reset", residual=20)],
         Outcome.BLOCKED,
-        "Reset at the name, and silence for everything at that address for a while after.",
+        "The name is reset, and then the address is silent for a while.",
         mechanisms=[Mechanism.TLS_RESET],
         also=[Mechanism.TCP_TIMEOUT, Mechanism.TLS_TIMEOUT],
     ),
@@ -106,7 +106,7 @@ SCENARIOS = (
         LabSite("picky-vhost.org", server="rejects_name"),
         [SniFilter("picky-vhost.org", "drop")],
         Outcome.BLOCKED,
-        "The server answers harmless names with an alert: so the silence is not its own.",
+        "The server answers harmless names with an alert, so the silence is not its own.",
         mechanisms=[Mechanism.TLS_TIMEOUT],
     ),
     entry(
@@ -133,7 +133,7 @@ SCENARIOS = (
         LabSite("home-grown.kz", domestic=True),
         [SniFilter("home-grown.kz", "drop")],
         Outcome.BLOCKED,
-        "A domestic site is stopped by its name like a foreign one.",
+        "A domestic site is blocked by its name like a foreign one.",
         mechanisms=[Mechanism.TLS_TIMEOUT],
     ),
     entry(

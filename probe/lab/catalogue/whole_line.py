@@ -1,4 +1,4 @@
-"""What happens to the whole line: outages, portals, products, whitelists, blocked helpers."""
+"""Interference with the whole line, and its faults: outages, portals, products, whitelists."""
 
 from probe.lab.scenario import (
     ControlState,
@@ -13,7 +13,7 @@ from probe.lab.scenario import (
 from probe.model import Mechanism, Outcome
 
 
-def _everything(
+def _all_sites(
     name: str,
     interference: WholeLine,
     host: str,
@@ -21,7 +21,7 @@ def _everything(
     why: str,
     *also: Outcome | Mechanism,
 ) -> Scenario:
-    """Nothing can be said of any site: a foreign and a domestic one."""
+    """A foreign and a domestic site, both without a conclusive verdict."""
     sites = (LabSite(f"{host}.org"), LabSite(f"{host}.kz", domestic=True))
     expect = tuple(
         Expect(
@@ -36,8 +36,8 @@ def _everything(
     return Scenario(name, sites, expect, censor=(interference,))
 
 
-def _helpers_stopped(name: str, interference: WholeLine, host: str, lie: str) -> Scenario:
-    """Resolvers that would help are stopped: fine sites stay fine, and proofs still hold."""
+def _resolvers_blocked(name: str, interference: WholeLine, host: str, denied: str) -> Scenario:
+    """Some resolvers are blocked; verdicts stay right."""
     sites = (
         LabSite(f"{host}-fine.org"),
         LabSite(f"{host}-silent.org"),
@@ -53,13 +53,13 @@ def _helpers_stopped(name: str, interference: WholeLine, host: str, lie: str) ->
         Expect(
             f"https://{host}-silent.org/",
             Outcome.BLOCKED,
-            "The proof by a harmless name needs no other resolver.",
+            "Comparison with a harmless name needs no other resolver.",
             mechanisms=(Mechanism.TLS_TIMEOUT,),
         ),
         Expect(
             f"https://{host}-denied.org/",
             Outcome.BLOCKED,
-            lie,
+            denied,
             mechanisms=(Mechanism.DNS_NXDOMAIN,),
         ),
     )
@@ -67,21 +67,21 @@ def _helpers_stopped(name: str, interference: WholeLine, host: str, lie: str) ->
 
 
 SCENARIOS = (
-    _everything(
+    _all_sites(
         "nation.outage",
         WholeLine("outage"),
         "dark-evening",
         Mechanism.ACCESS_OFFLINE,
-        "The line is dead: that is no site's block.",
+        "The line is dead, so no site is blocked.",
     ),
-    _everything(
+    _all_sites(
         "nation.captive_portal",
         WholeLine("captive_portal"),
         "lobby-guest",
         Mechanism.ACCESS_CAPTIVE_PORTAL,
-        "A portal answers for everything.",
+        "A portal answers for every site.",
     ),
-    _everything(
+    _all_sites(
         "nation.hotel_dns",
         WholeLine("hotel_dns"),
         "room-service",
@@ -90,19 +90,19 @@ SCENARIOS = (
         Mechanism.DNS_WRONG_ADDRESS,
         Mechanism.ACCESS_OFFLINE,
     ),
-    _everything(
+    _all_sites(
         "nation.everything_resigned",
         WholeLine("everything_resigned"),
         "office-desk",
         Mechanism.ACCESS_LOCAL_INTERCEPTOR,
-        "One authority signs for every name: a product at home or at work.",
+        "One authority signs for every name, as a product at home or at work does.",
     ),
-    _everything(
+    _all_sites(
         "nation.no_dns",
         WholeLine("no_dns"),
         "nameless-town",
         None,
-        "No name can be resolved at all: nothing is said of any one site.",
+        "No name can be resolved, so there is no verdict on any site.",
         Mechanism.DNS_TIMEOUT,
         Mechanism.ACCESS_OFFLINE,
     ),
@@ -113,7 +113,7 @@ SCENARIOS = (
             Expect(
                 "https://beyond-the-border.org/",
                 Outcome.BLOCKED,
-                "Everything foreign is cut off, and everything domestic works.",
+                "All foreign sites are unreachable, and all domestic ones work.",
                 mechanisms=(Mechanism.ACCESS_FOREIGN_CUT,),
                 also_acceptable=(Outcome.INCONCLUSIVE, Mechanism.TCP_TIMEOUT),
             ),
@@ -132,14 +132,14 @@ SCENARIOS = (
             Expect(
                 "https://not-on-the-list.org/",
                 Outcome.BLOCKED,
-                "Only a few domestic services are let through.",
+                "Only a few domestic services are reachable.",
                 mechanisms=(Mechanism.ACCESS_WHITELIST,),
                 also_acceptable=(Outcome.INCONCLUSIVE, Mechanism.TCP_TIMEOUT),
             ),
             Expect(
                 "https://not-on-the-list.kz/",
                 Outcome.BLOCKED,
-                "Ordinary domestic sites are shut out as well.",
+                "Ordinary domestic sites are blocked as well.",
                 mechanisms=(Mechanism.ACCESS_WHITELIST,),
                 also_acceptable=(Outcome.INCONCLUSIVE, Mechanism.TCP_TIMEOUT),
             ),
@@ -147,17 +147,17 @@ SCENARIOS = (
         ),
         censor=(WholeLine("whitelist"),),
     ),
-    _helpers_stopped(
+    _resolvers_blocked(
         "nation.no_public_dns",
         WholeLine("no_public_dns"),
         "without-helpers",
-        "The control knows its address, and the site proves its name there.",
+        "The control resolves it, and the site proves its name at that address.",
     ),
-    _helpers_stopped(
+    _resolvers_blocked(
         "nation.no_doh",
         WholeLine("no_doh"),
         "without-doh",
-        "Other resolvers and the control know its address, and the site proves its name there.",
+        "Other resolvers and the control resolve it, and the site proves its name there.",
     ),
     Scenario(
         "nation.no_ipv6",
@@ -186,7 +186,7 @@ SCENARIOS = (
             Expect(
                 "https://shielded-silent.org/",
                 Outcome.BLOCKED,
-                "Its name alone is silent, through the product as well.",
+                "Only its name is silent, through the product as well.",
                 any_of=(Mechanism.TLS_TIMEOUT, Mechanism.ACCESS_LOCAL_INTERCEPTOR),
                 also_acceptable=(Outcome.INCONCLUSIVE,),
             ),
