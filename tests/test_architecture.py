@@ -11,11 +11,13 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from probe import experiments
+from probe.rule import rules_of
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("probe", "collector")
@@ -148,6 +150,28 @@ def test_functions_stay_short() -> None:
         for function in functions(path)
     }
     assert {where: lines for where, lines in lengths.items() if lines > FUNCTION_LINES} == {}
+
+
+# Rule ids that do not begin with their module's own name: the prefixes that the module may use.
+RULE_PREFIXES = {
+    "connectivity": {"shutdown"},
+    "dns_transports": {"dns"},
+    "ok": {"ok", "refused", "down"},
+    "services_blocked": {"services"},
+    "tls_interception": {"tls"},
+    "trace": {"path"},
+    "unclear": {"unclear", "note"},
+}
+
+
+def test_a_module_of_rules_is_named_after_the_prefix_of_its_ids() -> None:
+    modules = submodules("probe/rules", but=set())
+    for module in (import_module(f"probe.rules.{path.stem}") for path in modules):
+        stem = module.__name__.rpartition(".")[2]
+        prefixes = {rule.id.partition(".")[0] for rule in rules_of(module)}
+        assert prefixes == RULE_PREFIXES.get(stem, {stem}), stem
+        assert isinstance(module.EXPERIMENTS, tuple), stem
+        assert module.EXPERIMENTS, stem
 
 
 def test_no_module_is_a_drawer() -> None:

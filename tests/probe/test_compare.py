@@ -85,7 +85,7 @@ def test_a_reset_here_is_not_a_timeout_there() -> None:
     assert not same_failure(None, None)
 
 
-def test_pages_are_alike_for_a_reason_and_not_for_want_of_one() -> None:
+def test_pages_are_similar_only_with_positive_evidence() -> None:
     site = page(PLAIN)
     assert similar_pages(site, replace(site, fuzzy="0f0f0f0f0f0f0f0e", sha256="b"))
     assert not similar_pages(site, replace(site, status=403))

@@ -1,4 +1,4 @@
-"""What is concluded from one record: a table of what was seen, and of what follows."""
+"""Verdicts on single records, as a table."""
 
 import subprocess
 import sys
@@ -348,7 +348,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("seen", "outcome", "mechanisms"), CASES.values(), ids=list(CASES))
-def test_what_follows_from_what_was_seen(
+def test_the_verdict_on_each_record(
     seen: Record, outcome: Outcome, mechanisms: tuple[Mechanism, ...]
 ) -> None:
     verdict = judge(seen)
@@ -365,12 +365,12 @@ def test_a_verdict_names_existing_steps_and_gives_reasons() -> None:
             assert set(hit.steps) <= known
 
 
-def test_an_accusation_never_rests_on_one_look() -> None:
+def test_an_accusation_never_rests_on_one_attempt() -> None:
     once = record(dns(GOOD), *silent(), controls=(ELSEWHERE,))
     assert judge(once).outcome is Outcome.INCONCLUSIVE
 
 
-def test_rule_ids_are_unique_and_every_rule_says_its_sentence() -> None:
+def test_rule_ids_are_unique_and_every_rule_has_a_sentence() -> None:
     ids = [rule.id for rule in RULES]
     assert len(ids) == len(set(ids))
     assert all(rule.sentence.endswith(".") for rule in RULES)

@@ -6,7 +6,7 @@ from tools.rules_docs import page
 RULES_PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
 
 
-def test_the_page_of_rules_is_what_the_code_says() -> None:
+def test_the_page_of_rules_is_current() -> None:
     assert RULES_PAGE.read_text() == page(), "run: python -m tools.rules_docs > docs/rules.md"
 
 

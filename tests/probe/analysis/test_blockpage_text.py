@@ -25,15 +25,15 @@ OLD_CODE = "<h1>Доступ ограничен</h1>".encode("cp1251")
         (b"", None, False),
     ],
 )
-def test_a_notice_is_told_from_a_page(body: bytes, title: str | None, *, expected: bool) -> None:
+def test_a_block_notice_is_recognised(body: bytes, title: str | None, *, expected: bool) -> None:
     seen = page(PLAIN, title=title, body=base64.b64encode(body[:4096]).decode())
     assert reads_like_blockpage(seen) is expected
 
 
-def test_a_character_cut_in_two_is_no_other_code() -> None:
+def test_a_cut_character_does_not_change_the_encoding() -> None:
     cut = "Қазақ тілі".encode()[:-1]
     assert text(page(PLAIN, body=base64.b64encode(cut).decode())) == "Қазақ тіл"
 
 
-def test_what_is_no_base64_is_no_text() -> None:
+def test_invalid_base64_gives_no_text() -> None:
     assert text(page(PLAIN, body="?")) == ""

@@ -1,4 +1,4 @@
-"""Seen again: by the same outcome and a mechanism in common, and not too soon."""
+"""Confirmation by an earlier run: same outcome, a mechanism in common, far enough apart."""
 
 import pytest
 from msgspec.structs import replace

@@ -20,20 +20,20 @@ def moved(other: int | None, *, elapsed: float = 1.0) -> Transfer:
     )
 
 
-def test_headers_and_retransmissions_are_no_crowd() -> None:
+def test_headers_and_retransmissions_do_not_count_as_other_traffic() -> None:
     assert not crowded(moved(None))
     assert not crowded(moved(200))
     assert crowded(moved(400))
 
 
-def test_only_what_was_more_beside_the_tested_name_explains_anything() -> None:
+def test_only_additional_traffic_beside_the_tested_name_explains_slowness() -> None:
     assert explains(moved(900), moved(100), 1000.0)
     assert not explains(moved(900), moved(900), 1000.0)
     assert not explains(moved(900), moved(None), 10_000.0)
     assert not explains(moved(None), moved(None), 0.0)
 
 
-def test_a_name_that_was_offered_while_a_film_ran_is_not_called_slow() -> None:
+def test_a_name_offered_during_other_traffic_is_not_called_slow() -> None:
     """Five pairs at less than a tenth; beside the slow ones the way out carried what they lack."""
     steps = pairs(*[(90.0, 1000.0)] * 5)
     assert judge_pairs(steps).state is PairState.EXTREME
@@ -65,7 +65,7 @@ def test_a_busy_home_does_not_hide_a_limit() -> None:
     assert judge_pairs(busy).state is PairState.EXTREME
 
 
-def test_a_hundredth_of_the_line_is_no_share_of_it() -> None:
+def test_a_shared_line_does_not_explain_a_hundredth_of_its_rate() -> None:
     steps = pairs(*[(90.0, 10_000.0)] * 5)
     beside = [
         replace(one, other_bytes=int(1_000_000 * one.elapsed)) if one.arm == "A" else one

@@ -76,7 +76,7 @@ def test_harmless_names_at_a_target_are_not_unrelated_sites() -> None:
     assert (line.resigned_names, line.trusted_names) == (0, 1)
 
 
-def test_a_key_that_signs_harmless_names_too_is_told() -> None:
+def test_a_key_that_signs_harmless_names_too_is_counted() -> None:
     resigned = tls(trust=FORGED)
     one = site("a.org", GOOD, tcp(), resigned, harmless(resigned))
     other = site("b.org", OTHER, tcp(OTHER), tls(OTHER, trust=FORGED), harmless(tls(trust=VALID)))
@@ -102,7 +102,7 @@ def test_one_page_for_some_names_is_no_portal() -> None:
     assert (line.portal, line.portal_hosts) == (False, 2)
 
 
-def test_redirects_to_one_place_share_a_sign_whatever_the_rest_says() -> None:
+def test_redirects_to_one_host_share_a_sign_with_any_path() -> None:
     records = [
         replace(record(open_page(name, status=302, location=f"http://login.lan/?{name}")), id=name)
         for name in ("a.org", "b.org")
@@ -110,7 +110,7 @@ def test_redirects_to_one_place_share_a_sign_whatever_the_rest_says() -> None:
     assert line_facts((), (), records).portal is True
 
 
-def test_the_page_that_a_portal_leads_to_is_no_further_name() -> None:
+def test_the_page_that_a_portal_redirects_to_is_not_another_name() -> None:
     records = [
         replace(
             record(
@@ -132,7 +132,7 @@ def test_the_line_is_alive_when_others_are_answered_around_a_failure() -> None:
     assert (line.alive_before, line.alive_after) == (True, True)
 
 
-def test_an_answer_from_where_no_resolver_lives_is_a_hijack() -> None:
+def test_an_answer_from_an_unused_address_is_a_hijack() -> None:
     (unused,) = unused_addresses()
     asked = dns(GOOD, resolver=unused)
     assert line_facts((), (), [site("a.org", GOOD, asked)]).hijacked_resolvers == (unused,)
@@ -141,7 +141,7 @@ def test_an_answer_from_where_no_resolver_lives_is_a_hijack() -> None:
     assert line_facts((), (), [site("a.org", GOOD, silent, elsewhere)]).hijacked_resolvers == ()
 
 
-def test_answers_of_another_hour_say_nothing() -> None:
+def test_answers_of_another_hour_do_not_count() -> None:
     failing = site("a.org", GOOD, *SILENT, at="2026-11-21T21:39:05Z")
     early = site("b.org", OTHER, *fetched(OTHER), at="2026-11-21T20:39:00Z")
     line = line_facts((), (), [failing, early], record=failing)
@@ -163,7 +163,7 @@ def test_loss_is_what_failed_and_then_worked() -> None:
     assert (line.references, line.references_failed) == (5, 2)
 
 
-def test_a_name_that_exists_nowhere_but_answers_is_told() -> None:
+def test_an_answer_for_a_nonexistent_name_is_recorded() -> None:
     lie = replace(dns(SINK, name="deadbeef.com"), role=Role.NEUTRAL)
     line = line_facts((lie,), (), [])
     assert line.nxdomain_answered
@@ -178,7 +178,7 @@ def test_nothing_known_is_none_and_not_zero() -> None:
     assert line.nxdomain_answered is None
 
 
-def test_the_gist_of_finished_records_tells_the_same_of_the_line() -> None:
+def test_condensed_records_give_the_same_line_facts() -> None:
     redirect = open_page("c.example", status=302, location="http://portal.example/")
     records = [
         site("a.example", GOOD, dns(GOOD), tcp(), tls(trust=FORGED)),
@@ -238,6 +238,6 @@ def test_a_collector_that_answered_shows_that_the_line_worked() -> None:
     assert (seen.alive_before, seen.alive_after) == (True, True)
 
 
-def test_who_turns_us_away_was_reached() -> None:
+def test_a_refusing_server_was_reached() -> None:
     assert reached((tcp(failure=Failure.REFUSED),))
     assert not reached((tcp(failure=Failure.TIMEOUT),))

@@ -36,7 +36,7 @@ def test_a_record_or_a_proven_page_offers() -> None:
     assert offered("other.example", [https("h3"), advertised]) is None
 
 
-def test_only_the_sites_own_page_says_that_there_is_none() -> None:
+def test_only_the_site_s_own_page_shows_that_there_is_none() -> None:
     assert offered(HOST, [https(), page()]) == 0
     assert offered(HOST, [https()]) is None
     assert offered(HOST, [page(address=OTHER, proven=False)]) is None

@@ -44,7 +44,7 @@ def moved(arm: Arm, kbits: float, *, size: int = SIZE, pair: int = 1) -> Transfe
         (400, 20_000, False),
     ],
 )
-def test_a_neutral_rate_vouches_for_one_like_it(
+def test_an_equal_neutral_rate_clears_the_target(
     own: float,
     neutral: float,
     vouched: bool,  # noqa: FBT001 - a column of the table
@@ -53,7 +53,7 @@ def test_a_neutral_rate_vouches_for_one_like_it(
     assert vouched_for(moved("C", own, pair=0), found) is vouched
 
 
-def test_what_broke_is_vouched_for_by_nobody() -> None:
+def test_a_failed_transfer_is_never_cleared() -> None:
     found = judge_pairs((moved("B", 200), moved("A", 200)))
     broken = Transfer(address="192.0.2.1", port=443, arm="C", pair=0, ended="reset")
     assert not vouched_for(broken, found)

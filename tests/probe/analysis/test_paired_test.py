@@ -139,7 +139,7 @@ def test_freezing_twice_is_a_freeze_and_the_bytes_are_kept() -> None:
     assert not froze(frozen("A", 1, at=70_000))
 
 
-def test_when_everything_freezes_it_is_the_line() -> None:
+def test_when_both_names_freeze_the_line_is_at_fault() -> None:
     assert state([frozen("A", 1), frozen("B", 1)]) is PairState.INCONCLUSIVE
 
 
@@ -166,7 +166,7 @@ def test_a_control_that_is_slow_only_afterwards_is_residual() -> None:
     assert "had been offered" in found.why
 
 
-def test_a_spent_budget_is_said_and_longer_looks_are_not_pairs() -> None:
+def test_a_used_up_quota_is_named_and_unpaired_transfers_do_not_count() -> None:
     unaffordable = Transfer(address="192.0.2.1", port=443, sni="x", arm="B", pair=2, ended="budget")
     assert state([*pairs((128, 4000)), unaffordable]) is PairState.BUDGET
     assert state([*pairs((4000, 4000)), unaffordable]) is PairState.OK
@@ -185,16 +185,16 @@ def test_an_unproven_neutral_server_measures_nothing() -> None:
     assert state([moved("A", 1, 128), forged]) is PairState.INVALID
 
 
-def test_size_decides_what_can_be_seen() -> None:
+def test_the_object_size_bounds_the_detectable_limit() -> None:
     assert detectable([moved("B", 1, 4000, 64 * 1024)]) * 8 == pytest.approx(175_000, rel=0.01)
     assert detectable([moved("B", 1, 4000, 256 * 1024)]) * 8 == pytest.approx(700_000, rel=0.01)
 
 
-def test_quick_transfers_are_not_told_apart_by_their_clock() -> None:
+def test_very_fast_transfers_count_as_equally_fast() -> None:
     assert state(pairs((10**6, 9 * 10**6))) is PairState.OK
 
 
-def test_what_a_policer_lets_through_first_is_no_part_of_the_rate() -> None:
+def test_the_first_burst_of_a_policer_is_not_in_the_rate() -> None:
     sampled = (
         Sample(at=0.0, wire=3000),
         Sample(at=0.1, wire=4000),
@@ -222,7 +222,7 @@ def noisy(*more: tuple[float, float]) -> list[Transfer]:
     return pairs((900, 4000), (900, 4000), (1300, 1700), (900, 4000), (900, 4000), *more)
 
 
-def test_a_suspicion_that_is_not_plain_is_open_until_two_more_pairs_are_seen() -> None:
+def test_a_suspicion_that_is_not_obvious_needs_two_more_pairs() -> None:
     once = judge_pairs(noisy())
     assert once.state is PairState.STRONG
     assert once.unsettled
@@ -235,11 +235,11 @@ def test_a_suspicion_that_is_not_plain_is_open_until_two_more_pairs_are_seen() -
     assert not refuted.open
 
 
-def test_a_plain_suspicion_needs_no_more_pairs() -> None:
+def test_an_obvious_suspicion_needs_no_more_pairs() -> None:
     assert not judge_pairs(pairs(*[(128, 4000)] * 5)).open
 
 
-def test_a_suspicion_stands_when_nothing_more_can_be_asked() -> None:
+def test_a_suspicion_stands_when_no_more_pairs_are_possible() -> None:
     unaffordable = Transfer(address="192.0.2.1", port=443, sni="x", arm="B", pair=6, ended="budget")
     spent = judge_pairs([*noisy(), unaffordable])
     assert spent.state is PairState.STRONG
@@ -269,7 +269,7 @@ def test_a_longer_sequence_never_changes_what_was_decided(
 
 
 @given(st.lists(st.tuples(speeds, speeds), min_size=5, max_size=5))
-def test_nobody_is_accused_whose_rates_overlap_with_the_others(
+def test_overlapping_rates_are_not_accused(
     rates: list[tuple[float, float]],
 ) -> None:
     found = judged(rates)

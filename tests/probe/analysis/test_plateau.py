@@ -24,7 +24,7 @@ def flow(*, late: float, rtt: float, floor: float = 0.04, arm: str = "A") -> Tra
     )
 
 
-def test_the_burst_is_what_came_before_the_line() -> None:
+def test_the_burst_is_counted_above_the_plateau() -> None:
     samples = steady(20_000, head=100_000)
     assert burst(samples, 20_000) == pytest.approx(100_000, rel=0.05)
     assert burst(steady(20_000), 20_000) is None
@@ -45,7 +45,7 @@ CLEAN = [flow(late=0.0, rtt=0.045, arm="B")]
         (flow(late=0.12, rtt=0.045), [], "unknown"),
     ],
 )
-def test_the_limiter_is_named_only_against_a_clean_control(
+def test_the_limiter_s_kind_needs_a_clean_control(
     slowed: Transfer, control: list[Transfer], kind: str
 ) -> None:
     assert limiter([slowed], control) == kind
@@ -71,7 +71,7 @@ def test_on_a_short_path_a_policer_is_known_by_its_pauses() -> None:
     assert standing([flow(late=0.1, rtt=0.4)]) == 0.0
 
 
-def test_without_counters_nothing_is_told() -> None:
+def test_without_counters_the_limiter_is_unknown() -> None:
     blind = Transfer(
         address="192.0.2.1", port=443, sni=None, arm="A", pair=1, samples=(Sample(at=1.0, wire=5),)
     )

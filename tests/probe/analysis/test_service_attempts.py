@@ -18,7 +18,7 @@ from tests.probe.rules.service_records import (
 )
 
 
-def test_a_look_is_its_summary_and_what_it_stands_on() -> None:
+def test_an_attempt_is_its_summary_and_its_chain_of_steps() -> None:
     (attempt,) = attempts(numbered((named(part="calls"),)))
     assert attempt.part == "calls"
     assert attempt.endpoint == (NAME, 443)
@@ -28,32 +28,32 @@ def test_a_look_is_its_summary_and_what_it_stands_on() -> None:
     assert attempt.failure is None
 
 
-def test_a_name_that_led_nowhere_has_no_port() -> None:
+def test_a_name_without_an_address_has_no_port() -> None:
     (attempt,) = attempts(numbered((denied(),)))
     assert attempt.endpoint == (NAME, None)
     assert attempt.failure is Failure.DNS_NXDOMAIN
 
 
-def test_an_address_is_a_place_of_its_own() -> None:
+def test_each_address_and_port_is_one_endpoint() -> None:
     every = attempts(numbered((dialled(), dialled(port=5222), asked())))
     assert list(by_endpoint(every)) == [(GOOD, 443), (GOOD, 5222)]
     assert [attempt.proven for attempt in every] == [False, False, True]
 
 
-def test_a_server_of_ones_own_is_its_summary_alone() -> None:
+def test_an_own_server_is_its_summary_alone() -> None:
     (attempt,) = attempts(numbered((own("peer 1"),)))
     assert attempt.own
     assert attempt.proven
     assert attempt.endpoint == ("peer 1", None)
 
 
-def test_a_part_may_be_called_like_a_server_of_ones_own() -> None:
+def test_a_public_part_may_have_an_own_server_s_label() -> None:
     (attempt,) = attempts(numbered((dialled(part="peers"),)))
     assert not attempt.own
     assert list(by_part([attempt])) == ["peers"]
 
 
-def test_a_record_that_goes_in_a_circle_ends() -> None:
+def test_circular_parents_end() -> None:
     steps = numbered((dialled(),))
     circle = (replace(steps[0], parent=steps[0].id), *steps[1:])
     (attempt,) = attempts(circle)

@@ -30,12 +30,12 @@ def reach_of(essential: int, ordinary: int, foreign: int, *, gateway: bool | Non
         (reach_of(5, 5, 5, gateway=False), Mode.NORMAL),  # a router that answers no ping
     ],
 )
-def test_the_four_shutdowns_are_told_apart(seen: Reach, mode: Mode) -> None:
+def test_the_four_shutdowns_are_distinguished(seen: Reach, mode: Mode) -> None:
     assert classify(seen) is mode
 
 
 @pytest.mark.parametrize(("essential", "ordinary"), [(0, 0), (5, 0), (5, 2)])
-def test_a_name_server_that_takes_connections_is_no_site_abroad(
+def test_a_name_server_that_accepts_connections_is_not_a_foreign_site(
     essential: int, ordinary: int
 ) -> None:
     seen = replace(reach_of(essential, ordinary, 0), addresses=Tally(3, 3))
@@ -65,7 +65,7 @@ def test_a_cut_counts_when_it_is_seen_twice_minutes_apart() -> None:
     assert not seen_twice(cut, [(0.0, cut), (150.0, fine), (300.0, cut)])
 
 
-def test_looks_are_counted_by_class() -> None:
+def test_pings_are_counted_by_class() -> None:
     pings = [
         Ping(what="gateway"),
         Ping(what="foreign", failure=Failure.TIMEOUT),

@@ -1,4 +1,4 @@
-"""Which pages came slowly, and that nothing else is called slow."""
+"""Slow pages are recognised, and no others."""
 
 import pytest
 
@@ -68,6 +68,6 @@ def test_with_few_pages_nothing_is_usual() -> None:
     assert usual(LINE[:4]) is None
 
 
-def test_only_the_last_look_at_the_target_itself_counts() -> None:
+def test_only_the_last_page_of_the_target_itself_counts() -> None:
     assert slowed([page(complete=False), page()], None) is None
     assert slowed([page(complete=False, role=Role.HARMLESS)], None) is None

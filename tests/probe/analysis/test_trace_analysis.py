@@ -1,4 +1,4 @@
-"""Where a name is acted upon, from tables of what each hop did to it."""
+"""The position of a middlebox, from tables of the results at each hop."""
 
 from typing import Literal
 
@@ -34,7 +34,7 @@ ROUTER = Packet(at=0.06, by="router", ip_ttl=60, ip_id=0)
         ("xxxxxa", "xxxr  ", HopResult.RESET, 3, 4, None),
     ],
 )
-def test_the_place_is_where_both_names_part(
+def test_the_middlebox_is_where_the_results_of_both_names_differ(
     *, harmless: str, target: str, result: HopResult, after: int, by: int, position: str | None
 ) -> None:
     found = trace_analysis.locate(walk("tls", harmless, target), "tls")
@@ -55,11 +55,11 @@ def test_the_place_is_where_both_names_part(
         ("xxxxxx", "      "),
     ],
 )
-def test_innocent_ways_are_nobodys_doing(harmless: str, target: str) -> None:
+def test_paths_without_a_middlebox_locate_none(harmless: str, target: str) -> None:
     assert trace_analysis.locate(walk("tls", harmless, target), "tls") is None
 
 
-def test_once_is_not_enough() -> None:
+def test_one_attempt_is_not_enough() -> None:
     assert trace_analysis.locate(walk("tls", "xxxa", "xxr ", tries=1), "tls") is None
     assert trace_analysis.differs(walk("tls", "xxxa", "xxr ", tries=1), "tls", 3)
     assert not trace_analysis.differs(walk("tls", "xxxa", "xxx ", tries=1), "tls", 3)
@@ -82,7 +82,7 @@ def test_at_the_servers_own_distance_it_may_be_the_server() -> None:
         ((RESET, replace(ANSWER, flags="SA")), "in"),  # the SYN-ACK sent again
     ],
 )
-def test_single_packets_tell_in_the_path_from_on_it(
+def test_single_packets_distinguish_in_path_from_on_path(
     packets: tuple[Packet, ...], position: Literal["in", "on"]
 ) -> None:
     found = trace_analysis.locate(walk("tls", "xxxxxa", "xxxrrr", packets=packets), "tls")
@@ -93,7 +93,7 @@ def test_single_packets_tell_in_the_path_from_on_it(
     assert found.own.ip_ttl == 50
 
 
-def test_two_answers_to_one_question_stand_on_the_path() -> None:
+def test_two_answers_to_one_query_are_on_path() -> None:
     steps = walk("dns", "xxxa", "xxaa")
     found = trace_analysis.locate(steps, "dns")
     assert found is not None
@@ -125,7 +125,7 @@ def test_a_proxy_answers_for_both_names_and_forges_one() -> None:
     assert trace_analysis.locate((*far, *steps), "tls") is None
 
 
-def test_how_long_an_address_is_punished() -> None:
+def test_residual_blocking_is_timed() -> None:
     steps = list(walk("tls", "xxxa", "xxr "))
     begun = steps[-1].at
     poll = {"role": Role.HARMLESS, "address": ADDRESS, "port": 443}

@@ -43,7 +43,7 @@ def found(ders: tuple[bytes, ...]) -> Authority | None:
 
 
 @pytest.mark.parametrize("days", [(10, 40), (400, -100), (-10, 40)])
-def test_a_listed_intermediate_counts_whatever_its_dates(
+def test_a_listed_intermediate_counts_with_any_dates(
     days: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ders = chain(days)

@@ -1,4 +1,4 @@
-"""What a forged leaf has of the true one."""
+"""Comparisons of a forged leaf with the true one."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -61,14 +61,14 @@ def trust_of(leaf: LeafFacts) -> Trust:
     )
 
 
-def test_what_a_step_says_of_a_leaf_is_enough_to_compare() -> None:
+def test_a_step_s_summary_of_a_leaf_is_enough_to_compare() -> None:
     forged, true = (trust_facts(trust_of(leaf)) for leaf in (FORGED, TRUE))
     assert forged is not None
     assert true is not None
     assert resembles_2019(forged, true)
 
 
-def test_a_step_that_says_too_little_or_nonsense_is_not_compared() -> None:
+def test_an_incomplete_or_invalid_summary_is_not_compared() -> None:
     whole = trust_of(TRUE)
     for spoiled in (
         change(whole, serial="xy"),

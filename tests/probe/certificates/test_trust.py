@@ -212,7 +212,7 @@ def test_a_certificate_that_signs_itself() -> None:
     assert trust.issuer_key == trust.leaf_key
 
 
-def test_an_authority_nobody_knows() -> None:
+def test_an_unknown_authority() -> None:
     for chain in ((FORGED,), (FORGED, FORGER)):
         trust = judge(*chain)
         assert trust.reason is TrustReason.UNKNOWN_AUTHORITY
@@ -221,7 +221,7 @@ def test_an_authority_nobody_knows() -> None:
     assert judge(FORGED, FORGER).issuer_key == judge(other, FORGER, host=None).issuer_key
 
 
-def test_the_issuer_is_told_by_key_identifier_or_by_name_when_it_is_not_served() -> None:
+def test_an_issuer_that_was_not_served_is_identified_by_key_identifier_or_name() -> None:
     identified = issue(
         HOST, FORGER, extensions=[x509.AuthorityKeyIdentifier(b"\xab" * 20, None, None)]
     )
@@ -248,14 +248,14 @@ def test_a_missing_intermediate_of_a_public_authority_is_incomplete() -> None:
     assert judge(stranger, FORGER).reason is TrustReason.UNKNOWN_AUTHORITY
 
 
-def test_dates_are_a_matter_of_their_own() -> None:
+def test_dates_have_their_own_reasons() -> None:
     late = judge(LEAF, MIDDLE, now=NOW + timedelta(days=90))
     assert (late.reason, late.anchored, late.named) == (TrustReason.EXPIRED, True, True)
     early = judge(LEAF, MIDDLE, now=NOW - timedelta(days=90))
     assert (early.reason, early.anchored) == (TrustReason.NOT_YET_VALID, True)
 
 
-def test_an_expired_cross_signature_does_not_spoil_a_good_way_up() -> None:
+def test_an_expired_cross_signature_does_not_invalidate_a_good_path() -> None:
     old = issue("Old Root", authority=True)
     start, end = NOW - timedelta(days=900), NOW - timedelta(days=9)
     crossed = issue("Lab Intermediate", old, authority=True, key=MIDDLE.key, start=start, end=end)
@@ -273,7 +273,7 @@ def test_a_site_s_own_certificate_is_no_authority() -> None:
     assert not trust.anchored
 
 
-def test_depth_name_constraints_and_uses_are_kept_to() -> None:
+def test_depth_name_constraints_and_uses_are_enforced() -> None:
     shallow = issue("Shallow", ROOT, authority=True, depth=0)
     below = issue("Below", shallow, authority=True)
     assert judge(issue(HOST, shallow, names=[HOST]), shallow).valid
@@ -311,7 +311,7 @@ def test_the_machine_s_own_store_marks_a_local_product() -> None:
     assert judge(FORGED).local is None
 
 
-def test_this_machine_s_store_can_be_asked() -> None:
+def test_this_machine_s_store_can_be_read() -> None:
     store = MachineStore()
     assert store.roots is store.roots
 
@@ -502,7 +502,7 @@ def test_many_certificates_and_large_ones_are_bounded() -> None:
     assert time.process_time() - started < 1.0
 
 
-def test_an_odd_serial_spoils_nothing() -> None:
+def test_an_odd_serial_is_accepted() -> None:
     der = LEAF.der
     serial = LEAF.cert.serial_number.to_bytes(20, "big")
     at = der.index(serial)

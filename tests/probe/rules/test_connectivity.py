@@ -48,7 +48,7 @@ def judged(*rounds: tuple[float, str]) -> Verdict:
         ([], Outcome.INCONCLUSIVE, "shutdown.unclear"),
     ],
 )
-def test_one_look_suspects_and_two_accuse(
+def test_one_round_suspects_and_two_accuse(
     rounds: list[tuple[float, str]], outcome: Outcome, rule: str
 ) -> None:
     verdict = judged(*rounds)

@@ -294,7 +294,7 @@ def test_rule(rule: str, seen: Record, *, expected: bool, verdict: str) -> None:
     assert verdict_on(seen) == verdict
 
 
-def test_a_lost_packet_hides_no_denial() -> None:
+def test_a_lost_packet_does_not_hide_a_denial() -> None:
     asked = (nxdomain(), doh(GOOD), *again(dns(failure=TIMEOUT)))
     seen = record(*asked, *fetched(), harmless(dns(OTHER, name="www.harmless.example")))
     proof = name_denied_here.holds(Evidence(seen))

@@ -221,7 +221,7 @@ def test_rule(rule: str, seen: Record, *, expected: bool, verdict: str) -> None:
     assert verdict_on(seen) == verdict
 
 
-def test_the_reasons_say_what_happened_in_each_way() -> None:
+def test_reasons_name_the_result_of_each_hello() -> None:
     assert reason("mitm.tls_versions", mitm(offer(), *WAYS)) == (
         "TLS 1.2: intercepted. TLS 1.3: not intercepted."
     )
@@ -235,7 +235,7 @@ def test_the_reasons_say_what_happened_in_each_way() -> None:
     )
 
 
-def test_what_was_copied_is_told() -> None:
+def test_the_copied_fields_are_named() -> None:
     assert reason("mitm.copies_the_origin", mitm(offer())) == (
         "The forged certificate copies from the true one: "
         "both dates, -6 hours, the serial except its last bytes."
@@ -244,7 +244,7 @@ def test_what_was_copied_is_told() -> None:
     assert "both dates, the serial." in reason("mitm.copies_the_origin", mitm(offer(same)))
 
 
-def test_what_becomes_of_a_broken_origin_is_told() -> None:
+def test_the_treatment_of_an_invalid_origin_is_named() -> None:
     dates = {"not_before": OLD.not_before, "not_after": OLD.not_after}
     kept = replace(COPY, reason=TrustReason.UNKNOWN_AUTHORITY, **dates)
     assert "the same dates" in reason("mitm.origin_is_broken", mitm(offer(kept), true=OLD))
@@ -255,7 +255,7 @@ def test_what_becomes_of_a_broken_origin_is_told() -> None:
     assert "no end date" in reason("mitm.origin_is_broken", mitm(offer(FORGED), true=undated))
 
 
-def test_both_handwritings_stand_side_by_side() -> None:
+def test_both_server_hello_fingerprints_are_named() -> None:
     note = reason("mitm.handwriting", mitm(offer()))
     assert "771,49199,65281" in note
     assert "771,4865,51-43" in note
@@ -263,7 +263,7 @@ def test_both_handwritings_stand_side_by_side() -> None:
     assert "the server's is the same" in reason("mitm.handwriting", alike)
 
 
-def test_notes_accuse_nobody_and_stand_beside_the_verdict() -> None:
+def test_notes_do_not_change_the_verdict() -> None:
     verdict = judge(mitm(offer(), *WAYS))
     assert verdict.outcome is Outcome.INTERCEPTED
     assert {"mitm.tls_versions", "mitm.copies_the_origin"} <= {hit.id for hit in verdict.rules}

@@ -1,4 +1,4 @@
-"""Each rule about QUIC, once where it holds and where it must not."""
+"""Rules on QUIC: each where it matches and where it must not."""
 
 import pytest
 from msgspec.structs import replace
@@ -206,8 +206,6 @@ TABLE = {
 @pytest.mark.parametrize(
     ("rule_id", "seen", "expected", "verdict"), TABLE.values(), ids=list(TABLE)
 )
-def test_a_rule_holds_where_it_should(
-    rule_id: str, seen: Record, *, expected: bool, verdict: str
-) -> None:
+def test_rule(rule_id: str, seen: Record, *, expected: bool, verdict: str) -> None:
     assert holds(rule_id, seen) is expected
     assert verdict_on(seen) == verdict

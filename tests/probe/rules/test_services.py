@@ -277,24 +277,24 @@ def test_rule(rule: str, evidence: Record, *, expected: bool, verdict: str) -> N
     assert verdict_on(evidence) == verdict
 
 
-def test_a_bridge_that_is_silent_takes_nothing_from_the_authorities() -> None:
+def test_a_silent_bridge_does_not_change_the_verdict_on_public_parts() -> None:
     verdict = judge(seen(dialled(), *again(own("bridge 1", TIMEOUT)), experiment="tor"))
     assert verdict.outcome is Outcome.OK
     assert "services.own_server_silent" in {hit.id for hit in verdict.rules}
 
 
-def test_a_silent_server_of_ones_own_accuses_nobody() -> None:
+def test_a_silent_own_server_is_inconclusive() -> None:
     verdict = judge(seen(*again(own("peer 1", TIMEOUT)), experiment="wireguard"))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.mechanisms == ()
 
 
-def test_a_control_that_knows_the_same_words_knows_not_the_same_server() -> None:
+def test_a_control_s_own_server_of_the_same_label_is_not_compared() -> None:
     evidence = seen(
         *again(own("peer 1", TIMEOUT)), controls=(elsewhere(own("peer 1")),), experiment="wireguard"
     )
     assert judge(evidence).outcome is Outcome.INCONCLUSIVE
 
 
-def test_no_record_of_a_service_leaves_the_rules_speechless() -> None:
+def test_every_record_of_a_service_matches_a_rule() -> None:
     assert judge(seen()).outcome is Outcome.INCONCLUSIVE

@@ -1,4 +1,4 @@
-"""Rules that accuse the network for a service: for each a yes and several noes."""
+"""Rules that accuse the network of blocking a service: each where it matches and where not."""
 
 import pytest
 
@@ -240,13 +240,13 @@ def test_the_reason_names_the_part_and_those_that_work() -> None:
     assert reason.endswith("its calls answer.")
 
 
-def test_a_service_that_works_by_other_places_is_fine_with_a_mechanism() -> None:
+def test_a_service_that_works_through_other_endpoints_is_ok_with_a_mechanism() -> None:
     evidence = seen(*silent(GOOD), dialled(OTHER), controls=(elsewhere(dialled(GOOD)),))
     verdict = judge(evidence)
     assert verdict.outcome is Outcome.OK
     assert verdict.mechanisms == (Mechanism.TCP_TIMEOUT,)
 
 
-def test_refusals_are_told_from_silence() -> None:
+def test_refusals_and_silence_have_different_mechanisms() -> None:
     evidence = seen(*silent(GOOD, failure=REFUSED), controls=(elsewhere(dialled(GOOD)),))
     assert judge(evidence).mechanisms == (Mechanism.TCP_REFUSED,)

@@ -6,7 +6,7 @@ from probe.analysis.line_speed import speed
 from probe.model import Sample, Transfer
 
 
-def test_a_quick_line_is_told_by_its_number_and_not_by_a_bound() -> None:
+def test_a_fast_line_has_its_measured_rate_and_no_bound() -> None:
     samples = [Sample(at=0.01 * n, wire=1_000_000 * n) for n in range(1, 5)]
     moved = Transfer(
         address="192.0.2.1",

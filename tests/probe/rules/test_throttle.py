@@ -67,5 +67,5 @@ def test_each_experiment_is_judged_by_its_own_rules() -> None:
     ("rate", "text"),
     [(16_000.0, "128 kbit/s"), (250_000.0, "2.0 Mbit/s"), (None, "an unknown rate")],
 )
-def test_rates_are_said_as_people_say_them(rate: float | None, text: str) -> None:
+def test_rates_are_written_in_kbit_and_mbit(rate: float | None, text: str) -> None:
     assert kbits(rate) == text

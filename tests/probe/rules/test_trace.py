@@ -1,4 +1,4 @@
-"""A trace accuses only for what happened where the server could not have done it."""
+"""A trace accuses only for acts at a distance where the server cannot be the cause."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def record(steps: Steps) -> Record:
         ("dns", "xxss", Mechanism.DNS_TIMEOUT),
     ],
 )
-def test_what_is_done_on_the_way_is_blocking(
+def test_an_act_before_the_server_is_blocking(
     layer: Layer, target: str, mechanism: Mechanism
 ) -> None:
     verdict = judge(record(walk(layer, "xxxa", target)))
@@ -53,7 +53,7 @@ def test_what_is_done_on_the_way_is_blocking(
         ((), "path.no_way_to_compare"),
     ],
 )
-def test_nothing_else_is_concluded_and_nothing_is_ever_acquitted(steps: Steps, rule: str) -> None:
+def test_other_traces_are_inconclusive_and_never_ok(steps: Steps, rule: str) -> None:
     verdict = judge(record(steps))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert rule in {hit.id for hit in verdict.rules}

@@ -121,7 +121,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize(("seen", "words"), REASONS.values(), ids=list(REASONS))
-def test_what_is_unclear_says_what_was_missing(seen: Record, words: str) -> None:
+def test_an_unclear_reason_names_what_was_missing(seen: Record, words: str) -> None:
     from probe.judge import judge
 
     assert any(words in hit.reason for hit in judge(seen).rules)
@@ -142,7 +142,7 @@ def test_a_page_that_began_and_stalled_is_slow() -> None:
     assert verdict_on(seen) == "inconclusive 0.6 by unclear.slow"
 
 
-def test_a_slow_page_says_what_to_ask_and_accuses_nobody() -> None:
+def test_a_slow_page_names_the_throttle_experiment_and_accuses_no_network() -> None:
     from msgspec.structs import replace
 
     from probe.judge import judge
