@@ -1,4 +1,4 @@
-"""Whose network an address is in: a table in two formats, and tables that are none."""
+"""Owners of addresses from a table in two formats, and unreadable tables."""
 
 import gzip
 from pathlib import Path
@@ -18,7 +18,7 @@ nonsense
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_table_says_whose_an_address_is(tmp_path: Path, *, packed: bool) -> None:
+def test_the_owners_of_addresses_are_looked_up(tmp_path: Path, *, packed: bool) -> None:
     table = tmp_path / "table"
     table.write_bytes(gzip.compress(TEXT.encode()) if packed else TEXT.encode())
     check(table)
@@ -31,13 +31,13 @@ def test_a_table_says_whose_an_address_is(tmp_path: Path, *, packed: bool) -> No
     assert str(Owner()) == "unknown"
 
 
-def test_no_table_knows_nothing(tmp_path: Path) -> None:
+def test_without_a_table_no_owner_is_known(tmp_path: Path) -> None:
     check(None)
     assert look_up(None, ["8.8.8.8"]) == {}
     assert look_up(tmp_path / "absent", []) == {}
 
 
-def test_what_is_no_table_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_table_is_reported(tmp_path: Path) -> None:
     with pytest.raises(AsnTableError, match="cannot be read"):
         check(tmp_path / "absent")
     (tmp_path / "empty").write_text("hello\n")

@@ -1,4 +1,4 @@
-"""No address that was not measured survives, wherever and however it is written."""
+"""Addresses that were not measured are removed from every field, notation and encoding."""
 
 import html
 import time
@@ -109,7 +109,7 @@ AROUND = [
 four = st.sampled_from(sorted(FOUR)).map(FOUR.__getitem__)
 six = st.sampled_from(sorted(SIX)).map(SIX.__getitem__)
 wraps = st.sampled_from(sorted(WRAPPED)).map(WRAPPED.__getitem__)
-# Addresses that people have; each byte in two or three digits, so that no spelling is too short.
+# Public addresses; each byte in two or three digits, so that no notation is too short.
 global4 = st.builds(
     lambda a, b, c, d: IPv4Address(bytes((a, b, c, d))),
     st.integers(11, 223), st.integers(10, 255), st.integers(10, 255), st.integers(10, 255),
@@ -126,7 +126,7 @@ planted = st.one_of(
 
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("wrap", WRAPPED)
-def test_every_spelling_in_every_wrapping_is_replaced(wrap: str, around: str) -> None:
+def test_every_notation_in_every_encoding_is_replaced(wrap: str, around: str) -> None:
     spellings = [spell(OURS4) for spell in FOUR.values()] + [spell(OURS6) for spell in SIX.values()]
     for spelling in spellings:
         text = around.format(WRAPPED[wrap](spelling))
@@ -174,7 +174,7 @@ def test_any_address_is_replaced(spelling: str, wrap: Callable[[str], str], arou
         "",
     ],
 )
-def test_what_is_no_address_and_what_may_stay_survives(text: str) -> None:
+def test_other_text_and_allowed_addresses_are_kept(text: str) -> None:
     assert clean(text, SEEN) == text
 
 
@@ -187,7 +187,7 @@ def test_scrubbing_twice_changes_nothing(text: str) -> None:
     assert clean(once, SEEN) == once
 
 
-def test_an_address_cut_short_by_a_limit_is_replaced_too() -> None:
+def test_a_truncated_address_is_replaced() -> None:
     assert "88.204.16" not in clean("x " * 125 + "your address is 88.204.16", SEEN)
     assert "2a03:5a00" not in clean("x " * 125 + "your address is 2a03:5a00:f1", SEEN)
 
@@ -205,7 +205,7 @@ def record(*steps: Step, **fields: Any) -> Record:
 
 
 def full(plant: str) -> Record:
-    """A record with the same words in every field that takes words."""
+    """A record with the same text in every text field."""
     trust = Trust(
         valid=False, subject=plant, issuer=plant, issuer_key=plant, leaf_key=plant,
         not_before=plant, not_after=plant,
@@ -245,7 +245,7 @@ def full(plant: str) -> Record:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every string of a record, keys included, and what its bodies say."""
+    """Every string of a record, keys included, and its decoded bodies."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -266,7 +266,7 @@ def written(scrubbed: Record) -> list[str]:
 @given(planted, wraps, st.sampled_from(AROUND))
 @example("[2001:1000:ffb:1000:8000::1]:443", WRAPPED["hex"], "{}")
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_no_planted_address_survives_in_any_field_of_a_record(
+def test_no_planted_address_remains_in_any_field_of_a_record(
     spelling: str, wrap: Callable[[str], str], around: str
 ) -> None:
     plant = wrap(spelling)
@@ -278,7 +278,7 @@ def test_no_planted_address_survives_in_any_field_of_a_record(
     assert codec.decode(codec.encode(scrubbed)) == scrubbed
 
 
-def test_the_addresses_that_were_measured_stay_in_every_field() -> None:
+def test_measured_addresses_are_kept_in_every_field() -> None:
     kept = full(f"at {SEEN4}")
     scrubbed = scrub(kept, allowed=allowed_addresses(kept.steps))
     assert scrubbed.steps[2] == kept.steps[2]
@@ -286,7 +286,7 @@ def test_the_addresses_that_were_measured_stay_in_every_field() -> None:
     assert scrubbed.verdict == kept.verdict
 
 
-def test_an_ordinary_record_comes_back_as_it_was() -> None:
+def test_an_ordinary_record_is_unchanged() -> None:
     page = b64encode("<title>Добро пожаловать</title>".encode()).decode()
     ordinary = record(
         Dns(name="example.com", resolver="8.8.8.8", replies=(Reply(at=0.1, rcode=0),)),
@@ -302,7 +302,7 @@ def test_an_ordinary_record_comes_back_as_it_was() -> None:
     assert scrub(ordinary, allowed=allowed_addresses(ordinary.steps)) == ordinary
 
 
-def test_addresses_a_control_saw_stay() -> None:
+def test_addresses_of_controls_are_kept() -> None:
     control = Control(id=UUID, age=1.0, steps=(Tcp(address="151.101.1.140", port=443),))
     scrubbed = scrub(record(control=(control,)), allowed=())
     assert scrubbed.control == (control,)
@@ -313,7 +313,7 @@ def test_a_typed_address_that_is_not_allowed_is_replaced() -> None:
     assert scrubbed.steps == (Tcp(address="scrubbed", port=443),)
 
 
-def test_the_resolver_at_home_is_not_an_address_that_may_stay() -> None:
+def test_a_private_resolver_is_not_kept() -> None:
     home = Dns(name="example.com", resolver="192.168.1.1")
     assert allowed_addresses((home,)) == frozenset()
     assert scrub(record(home), allowed=()).steps == (
@@ -321,18 +321,18 @@ def test_the_resolver_at_home_is_not_an_address_that_may_stay() -> None:
     )
 
 
-def test_the_gateway_at_home_is_not_one_either() -> None:
+def test_a_private_gateway_is_not_kept() -> None:
     gateway = Ping(what="resolver", address="192.168.1.1")
     scrubbed = scrub(record(gateway), allowed=allowed_addresses((gateway,)))
     assert scrubbed.steps == (Ping(what="resolver", address="scrubbed"),)
 
 
-def test_a_laboratory_s_resolver_is_nobody_s() -> None:
+def test_a_labs_resolver_is_kept() -> None:
     lab = record(Dns(name="example.com", resolver="10.0.0.53"), lab=True)
     assert scrub(lab, allowed=allowed_addresses(lab.steps)) == lab
 
 
-def test_answers_and_dialled_addresses_are_allowed_even_when_private() -> None:
+def test_answers_and_destinations_are_kept_even_if_private() -> None:
     reply = Reply(at=0.1, rcode=0, answers=("10.10.34.34",))
     steps: tuple[Step, ...] = (
         Dns(name="example.com", resolver="system", replies=(reply,)),
@@ -342,7 +342,7 @@ def test_answers_and_dialled_addresses_are_allowed_even_when_private() -> None:
     assert scrub(record(*steps), allowed=allowed_addresses(steps)).steps == steps
 
 
-def test_numbers_of_the_url_that_was_asked_for_stay() -> None:
+def test_numbers_of_the_input_are_kept() -> None:
     url = "https://example.com/a/31234567.html"
     step = Http(url=url, address=SEEN4, port=443, host="example.com")
     scrubbed = scrub(record(step, input=url), allowed={SEEN4})
@@ -380,11 +380,11 @@ def test_a_page_in_windows_1251_stays_readable_without_its_address() -> None:
         str(OURS4).encode("utf-32"),
     ],
 )
-def test_a_body_that_is_no_text_is_not_kept(data: bytes) -> None:
+def test_a_binary_body_is_not_kept(data: bytes) -> None:
     assert body_of(data) == b"[scrubbed]"
 
 
-def test_packed_bytes_in_a_page_are_broken_up() -> None:
+def test_packed_bytes_in_a_page_are_replaced() -> None:
     assert OURS4.packed not in body_of(b"<p>Hello " + OURS4.packed + b", you</p>")
     assert OURS6.packed not in body_of(b"<p>Hello " + OURS6.packed + b", you</p>")
 
@@ -418,7 +418,7 @@ def test_addresses_are_recognised_in_both_families() -> None:
     assert not SEEN.address(OURS6)
 
 
-def test_of_what_a_control_was_served_only_named_leaves_stay() -> None:
+def test_only_named_leaves_of_a_control_are_kept() -> None:
     def named(der: bytes) -> tuple[str, str]:
         return sha256(der).hexdigest(), b64encode(der).decode()
 
@@ -436,5 +436,5 @@ def test_of_what_a_control_was_served_only_named_leaves_stay() -> None:
     assert kept({good: other_text}) == {}
     assert kept({good: "%"}) == {}
     assert kept({good: text, other: other_text, junk: junk_text}) == {good: text}
-    # What no public authority made, and nobody can read, may hold anything.
+    # An unreadable certificate from no public authority may contain anything.
     assert kept({good: text}, Trust(valid=False)) == {}

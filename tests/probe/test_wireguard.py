@@ -1,4 +1,4 @@
-"""The handshake against a responder of our own, which opens what was sealed for it."""
+"""The handshake with a test responder, which decrypts the initiation."""
 
 import struct
 
@@ -14,7 +14,7 @@ NOW = 1_800_000_000.5
 MESSAGE = wireguard.initiation(SERVER, PEER_KEY, FRESH, NOW)
 
 
-def test_an_initiation_has_the_size_and_the_head_of_one() -> None:
+def test_an_initiation_has_its_size_and_header() -> None:
     assert len(MESSAGE) == wireguard.INITIATION_BYTES
     assert MESSAGE[:4] == b"\x01\x00\x00\x00"
     assert MESSAGE[4:8] == FRESH[32:]
@@ -27,7 +27,7 @@ def test_a_server_that_knows_the_key_answers() -> None:
     assert wireguard.answers(PEER, MESSAGE, answer)
 
 
-def test_an_answer_to_another_or_by_another_is_none() -> None:
+def test_a_response_to_or_by_another_is_rejected() -> None:
     answer = respond(MESSAGE)
     assert answer is not None
     other = wireguard.initiation(SERVER, PEER_KEY, FRESH[::-1], NOW)
@@ -37,7 +37,7 @@ def test_an_answer_to_another_or_by_another_is_none() -> None:
     assert not wireguard.answers(PEER, MESSAGE, answer[:70] + b"\x00" * 22)
 
 
-def test_strangers_and_damage_meet_silence() -> None:
+def test_an_unknown_key_or_a_damaged_message_gets_no_response() -> None:
     assert respond(wireguard.initiation(SERVER, b"\x07" * 32, FRESH, NOW)) is None
     assert respond(wireguard.initiation(PEER, PEER_KEY, FRESH, NOW)) is None
     damaged = MESSAGE[:50] + bytes((MESSAGE[50] ^ 1,)) + MESSAGE[51:]
@@ -61,18 +61,18 @@ def test_the_time_is_tai64n() -> None:
 
 
 @pytest.mark.parametrize("text", [None, 7, "", "short", "A" * 43, "ы" * 44])
-def test_what_is_no_key_is_none(text: object) -> None:
+def test_an_invalid_key_is_none(text: object) -> None:
     assert wireguard.read_key(text) is None
 
 
-def test_a_key_is_read_as_the_tools_write_it() -> None:
+def test_a_key_is_read_in_the_tools_format() -> None:
     assert wireguard.read_key("A" * 43 + "=") == bytes(32)
 
 
-def test_a_public_key_that_shares_nothing_raises_nothing() -> None:
+def test_a_low_order_public_key_does_not_raise() -> None:
     assert len(wireguard.initiation(bytes(32), PEER_KEY, FRESH, NOW)) == 148
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_are_taken_for_an_answer(heard: bytes) -> None:
-    assert not wireguard.answers(PEER, MESSAGE, heard)
+def test_arbitrary_bytes_are_no_response(received: bytes) -> None:
+    assert not wireguard.answers(PEER, MESSAGE, received)

@@ -1,4 +1,4 @@
-"""One authority for all, and a way to look at something in a laboratory's session."""
+"""A certificate authority for all tests, and a way to run operations in a lab session."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Measure(Protocol):
-    """Run one ask in a session of its own."""
+    """Run operations in a session of their own."""
 
     def __call__(
         self, ask: Callable[[SocketNet], Awaitable[T]], settings: SessionSettings | None = None

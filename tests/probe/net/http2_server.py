@@ -14,7 +14,7 @@ Headers = list[tuple[str, str]]
 
 @dataclass
 class Request:
-    """What was asked on one stream."""
+    """The request on one stream."""
 
     stream: int
     headers: dict[str, str]
@@ -25,7 +25,7 @@ Answer = Callable[[H2Connection, Request], None]
 
 
 def page(headers: Headers, body: bytes) -> Answer:
-    """Answer everything with one page."""
+    """Answer every request with one page."""
 
     def answer(connection: H2Connection, request: Request) -> None:
         connection.send_headers(request.stream, [(":status", "200"), *headers])
@@ -35,7 +35,7 @@ def page(headers: Headers, body: bytes) -> Answer:
 
 
 def serve(tls: ssl.SSLSocket, answer: Answer) -> None:
-    """Answer every request until the client hangs up."""
+    """Answer every request until the client closes."""
     connection = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
     connection.initiate_connection()
     tls.sendall(connection.data_to_send())

@@ -1,4 +1,4 @@
-"""Servers on loopback with bad manners, and the certificates they show."""
+"""Servers on loopback that misbehave, and their certificates."""
 
 import datetime as dt
 import ipaddress
@@ -23,7 +23,7 @@ NOW = dt.datetime.now(dt.UTC)
 
 @contextmanager
 def tcp_server(handler: Handler) -> Iterator[int]:
-    """Serve every connection in the given manner; the port is given."""
+    """Serve every connection with `handler`; yields the port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     stopping = threading.Event()
     threads: list[threading.Thread] = []
@@ -31,7 +31,7 @@ def tcp_server(handler: Handler) -> Iterator[int]:
     def one(sock: socket.socket) -> None:
         with sock:
             sock.settimeout(5)
-            with suppress(OSError):  # the client hung up first: its good right
+            with suppress(OSError):  # the client closed first
                 handler(sock)
 
     def loop() -> None:
@@ -59,7 +59,7 @@ def tcp_server(handler: Handler) -> Iterator[int]:
 
 @contextmanager
 def udp_server(reply: Callable[[bytes, Callable[[bytes], None]], None]) -> Iterator[int]:
-    """Answer datagrams: `reply` gets each one and a way to send back."""
+    """Answer datagrams: `reply` gets each one and a function to send back; yields the port."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("127.0.0.1", 0))
 
@@ -86,26 +86,26 @@ def _send(sock: socket.socket, peer: tuple[str, int], data: bytes) -> None:
 
 
 def reset(sock: socket.socket) -> None:
-    """Hang up with a RST."""
+    """Close with a RST."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 
 
 def until_closed(sock: socket.socket) -> None:
-    """Say nothing until the client hangs up."""
+    """Send nothing until the client closes."""
     while sock.recv(65536):
         pass
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A certificate, its key, and what goes with it in the handshake."""
+    """A certificate with its key and chain."""
 
     der: bytes
     pem: bytes
 
     def context(self, tmp: Path, *, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
-        """A server's context that shows it."""
+        """A server context that serves it."""
         file = tmp / f"{abs(hash(self.pem))}.pem"
         file.write_bytes(self.pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -117,9 +117,9 @@ class Leaf:
 
 @dataclass
 class Authority:
-    """A root of our own, and leaves under it."""
+    """A test root, which issues leaves."""
 
-    name: str = "Street Root"
+    name: str = "Test Root"
     key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
     )
@@ -135,13 +135,13 @@ class Authority:
         self.pem = self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def write(self, folder: Path) -> Path:
-        """The root alone, as a file of roots."""
+        """Write the root to a file of roots."""
         file = folder / "roots.pem"
         file.write_bytes(self.pem)
         return file
 
     def leaf(self, *names: str, days: float = 90, self_signed: bool = False) -> Leaf:
-        """A certificate for these names; negative `days` is past its end."""
+        """A certificate for these names; negative `days`: expired."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         builder = _dated(x509.CertificateBuilder(), days).subject_name(subject)

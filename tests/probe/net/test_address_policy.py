@@ -1,4 +1,4 @@
-"""Only public addresses are dialled, however a private one is dressed."""
+"""Only public addresses may be connected to; embedded private ones are recognised."""
 
 import pytest
 from hypothesis import given, strategies as st
@@ -55,7 +55,7 @@ def test_not_public(address: str) -> None:
     assert not is_global(address)
 
 
-def test_a_laboratory_may_dial_any_literal_address_but_no_name() -> None:
+def test_a_lab_may_connect_to_any_literal_address_but_no_name() -> None:
     assert is_dialable("127.0.0.1", lab=True)
     assert not is_dialable("127.0.0.1", lab=False)
     assert not is_dialable("localhost", lab=True)
@@ -71,5 +71,5 @@ def test_an_address_is_as_public_as_its_mapped_form(address: object) -> None:
 
 
 @given(st.text(max_size=40))
-def test_anything_can_be_asked(text: str) -> None:
+def test_any_text_is_accepted(text: str) -> None:
     is_global(text)

@@ -1,4 +1,4 @@
-"""Exceptions become data here: by type and number, and only the network's."""
+"""Network exceptions are classified by type and number; other exceptions propagate."""
 
 import asyncio
 import errno
@@ -35,19 +35,19 @@ async def raising(error: BaseException) -> None:
         (NetworkEvent(Failure.SSL_AUTHORITY, "why"), Failure.SSL_AUTHORITY),
     ],
 )
-def test_each_error_has_its_word(error: Exception, failure: Failure) -> None:
+def test_each_error_is_classified(error: Exception, failure: Failure) -> None:
     done = asyncio.run(attempt(raising(error), limit=1))
     assert (done.value, done.failure) == (None, failure)
     if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
         assert done.errno == error.errno
 
 
-def test_an_unknown_failure_says_the_symbol() -> None:
+def test_an_unknown_failure_has_the_errno_symbol() -> None:
     done = asyncio.run(attempt(raising(PermissionError(errno.EPERM, "secret")), limit=1))
     assert done.detail == "EPERM"
 
 
-def test_a_value_comes_with_its_time() -> None:
+def test_a_value_comes_with_its_duration() -> None:
     done = asyncio.run(attempt(asyncio.sleep(0.05, "value"), limit=1))
     assert (done.value, done.failure) == ("value", None)
     assert 0.04 < done.elapsed < 0.5
@@ -67,7 +67,7 @@ def test_our_own_bugs_propagate(bug: Exception) -> None:
         asyncio.run(attempt(raising(bug), limit=1))
 
 
-def test_too_many_open_files_is_not_the_networks_doing() -> None:
+def test_too_many_open_files_is_not_a_network_failure() -> None:
     assert classify(OSError(errno.EMFILE, "x")) is None
 
 

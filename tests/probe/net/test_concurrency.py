@@ -1,4 +1,4 @@
-"""More while the line bears it, fewer when it does not, and no panic about one lost packet."""
+"""Concurrency grows while delays are low and shrinks when they grow; one lost packet is ignored."""
 
 from probe.net.concurrency import AdaptiveConcurrency
 
@@ -16,7 +16,7 @@ def test_a_good_line_is_used_fully() -> None:
     assert note(AdaptiveConcurrency(8), 0.05, times=80) == 8
 
 
-def test_a_filling_queue_is_eased() -> None:
+def test_a_filling_queue_reduces_concurrency() -> None:
     concurrency = AdaptiveConcurrency(64)
     note(concurrency, 0.05, times=80)
     assert note(concurrency, 0.9, times=8) < 64
@@ -24,7 +24,7 @@ def test_a_filling_queue_is_eased() -> None:
     assert note(concurrency, 0.1, times=80) > 16
 
 
-def test_a_line_that_was_never_quick_is_eased_too() -> None:
+def test_a_line_that_was_never_fast_gets_few() -> None:
     assert note(AdaptiveConcurrency(64), 2.0, times=80) == 4
     assert note(AdaptiveConcurrency(2), 2.0, times=80) == 2
 

@@ -1,4 +1,4 @@
-"""Saying something in another protocol: what counts as an answer, and what silence looks like."""
+"""Messages of application protocols: answers, timeouts and refusals."""
 
 import socket
 import threading
@@ -16,29 +16,29 @@ from tests.probe.net.servers import tcp_server, udp_server
 HERE = "127.0.0.1"
 
 
-def words(fresh: bytes, now: float) -> bytes:
+def build(fresh: bytes, now: float) -> bytes:
     assert len(fresh) == FRESH_BYTES
     assert now > 1_700_000_000
     return b"?" + fresh[:8]
 
 
-def echoed(sent: bytes, heard: bytes) -> bool:
-    return heard == b"!" + sent[1:]
+def is_echo(sent: bytes, received: bytes) -> bool:
+    return received == b"!" + sent[1:]
 
 
-TALK = AppMessage("echo", words, echoed)
+MESSAGE = AppMessage("echo", build, is_echo)
 
 
-def udp(measure: Measure, port: int, talk: AppMessage = TALK, limit: float = 1.0) -> Ping:
+def udp(measure: Measure, port: int, message: AppMessage = MESSAGE, limit: float = 1.0) -> Ping:
     async def ask(net: SocketNet) -> Ping:
-        return await net.exchange_udp(Exchange(HERE, port, talk, limit=limit))
+        return await net.exchange_udp(Exchange(HERE, port, message, limit=limit))
 
     return measure(ask)
 
 
 def tcp(measure: Measure, port: int, limit: float = 1.0) -> tuple[Tcp, Ping | None]:
     async def ask(net: SocketNet) -> tuple[Tcp, Ping | None]:
-        return await net.exchange_tcp(Exchange(HERE, port, TALK, limit=limit))
+        return await net.exchange_tcp(Exchange(HERE, port, MESSAGE, limit=limit))
 
     return measure(ask)
 
@@ -48,14 +48,14 @@ def echo(data: bytes, send: Callable[[bytes], None]) -> None:
         send(b"!" + data[1:])
 
 
-def test_a_view_can_talk(measure: Measure) -> None:
+def test_the_net_has_exchanges(measure: Measure) -> None:
     async def ask(net: SocketNet) -> bool:
         return isinstance(net, ExchangeNet)
 
     assert measure(ask)
 
 
-def test_an_answer_to_what_was_sent_is_one(measure: Measure) -> None:
+def test_an_answer_to_the_message_succeeds(measure: Measure) -> None:
     with udp_server(echo) as port:
         step = udp(measure, port)
     assert (step.what, step.address, step.port) == ("echo", HERE, port)
@@ -63,14 +63,14 @@ def test_an_answer_to_what_was_sent_is_one(measure: Measure) -> None:
     assert (step.bytes_out, step.bytes_in) == (9, 9)
 
 
-def test_another_answer_is_counted_and_passed_over(measure: Measure) -> None:
-    with udp_server(lambda _, send: send(b"!somebody else's")) as port:
+def test_another_answer_is_counted_and_ignored(measure: Measure) -> None:
+    with udp_server(lambda _, send: send(b"!another answer")) as port:
         step = udp(measure, port, limit=0.4)
     assert step.failure is Failure.TIMEOUT
     assert step.bytes_in > 0
 
 
-def test_a_lost_question_is_asked_again_and_made_anew(measure: Measure) -> None:
+def test_a_lost_message_is_sent_again_with_new_random_bytes(measure: Measure) -> None:
     seen: list[bytes] = []
 
     def second(data: bytes, send: Callable[[bytes], None]) -> None:
@@ -84,7 +84,7 @@ def test_a_lost_question_is_asked_again_and_made_anew(measure: Measure) -> None:
     assert len(set(seen)) == 2
 
 
-def test_silence_ends_with_the_limit(measure: Measure) -> None:
+def test_no_answer_is_a_timeout(measure: Measure) -> None:
     with udp_server(lambda *_: None) as port:
         step = udp(measure, port, limit=0.3)
     assert step.failure is Failure.TIMEOUT
@@ -100,7 +100,7 @@ def test_a_closed_port_refuses(measure: Measure) -> None:
     assert udp(measure, port).failure is Failure.REFUSED
 
 
-def test_a_preface_goes_before_the_question(measure: Measure) -> None:
+def test_a_preface_is_sent_before_the_message(measure: Measure) -> None:
     sizes: list[int] = []
 
     def measured(data: bytes, send: Callable[[bytes], None]) -> None:
@@ -109,12 +109,12 @@ def test_a_preface_goes_before_the_question(measure: Measure) -> None:
             echo(data, send)
 
     with udp_server(measured) as port:
-        step = udp(measure, port, AppMessage("echo", words, echoed, preface=(40, 50)))
+        step = udp(measure, port, AppMessage("echo", build, is_echo, preface=(40, 50)))
     assert step.failure is None
     assert sizes == [40, 50, 9]
 
 
-def test_an_answer_may_come_in_pieces(measure: Measure) -> None:
+def test_an_answer_may_arrive_in_pieces(measure: Measure) -> None:
     def pieces(sock: socket.socket) -> None:
         data = sock.recv(100)
         sock.sendall(b"!" + data[1:4])
@@ -122,14 +122,14 @@ def test_an_answer_may_come_in_pieces(measure: Measure) -> None:
         sock.sendall(data[4:])
 
     with tcp_server(pieces) as port:
-        connected, said = tcp(measure, port)
+        connected, step = tcp(measure, port)
     assert connected.failure is None
-    assert said is not None
-    assert said.failure is None
-    assert (said.bytes_out, said.bytes_in) == (9, 9)
+    assert step is not None
+    assert step.failure is None
+    assert (step.bytes_out, step.bytes_in) == (9, 9)
 
 
-def test_a_goodbye_and_another_protocol_are_told_apart(measure: Measure) -> None:
+def test_a_fin_and_another_protocol_are_distinguished(measure: Measure) -> None:
     with tcp_server(lambda sock: sock.recv(100)) as port:
         _, closed = tcp(measure, port)
     assert closed is not None
@@ -151,9 +151,9 @@ def flooding() -> Iterator[int]:
         yield port
 
 
-def test_nothing_is_said_where_nobody_listens(measure: Measure) -> None:
+def test_nothing_is_sent_to_a_closed_port(measure: Measure) -> None:
     with socket.create_server((HERE, 0)) as listener:
         port = listener.getsockname()[1]
-    connected, said = tcp(measure, port)
+    connected, step = tcp(measure, port)
     assert connected.failure is Failure.REFUSED
-    assert said is None
+    assert step is None

@@ -1,4 +1,4 @@
-"""Questions over UDP and TCP: every reply is kept, every silence has its reason."""
+"""Queries over UDP and TCP: every reply is kept, every failure is classified."""
 
 import asyncio
 import socket
@@ -102,7 +102,7 @@ def test_an_alias_without_an_address_is_no_answer(measure: Measure) -> None:
     assert (step.failure, step.replies[0].cnames) == (Failure.DNS_NO_ANSWER, ("a.example",))
 
 
-def test_a_wrong_id_is_only_a_failure_when_nothing_right_comes(measure: Measure) -> None:
+def test_a_wrong_id_is_only_a_failure_without_a_valid_reply(measure: Measure) -> None:
     def wrong(data: bytes, send: Send) -> None:
         send(answer(bytes([data[0] ^ 1, data[1]]) + data[2:], "198.51.100.1"))
 
@@ -119,7 +119,7 @@ def test_a_wrong_id_is_only_a_failure_when_nothing_right_comes(measure: Measure)
     assert len(both.replies) == 1
 
 
-def test_an_answer_to_another_question_is_not_taken(measure: Measure) -> None:
+def test_an_answer_to_another_question_is_ignored(measure: Measure) -> None:
     def other(data: bytes, send: Send) -> None:
         send(answer(data[:12] + encode_name("other.example") + b"\0\1\0\1", "198.51.100.1"))
 
@@ -128,7 +128,7 @@ def test_an_answer_to_another_question_is_not_taken(measure: Measure) -> None:
     assert (step.failure, step.replies) == (Failure.DNS_MISBEHAVING, ())
 
 
-def test_garbage_and_echoes_are_not_taken(measure: Measure) -> None:
+def test_invalid_datagrams_and_echoes_are_ignored(measure: Measure) -> None:
     def noise(data: bytes, send: Send) -> None:
         for junk in (b"", b"x", data):
             send(junk)
@@ -138,7 +138,7 @@ def test_garbage_and_echoes_are_not_taken(measure: Measure) -> None:
         assert ask(measure, port).addresses == ("192.0.2.1",)
 
 
-def test_silence_takes_its_limit_and_three_sendings(measure: Measure) -> None:
+def test_a_timeout_takes_the_limit_and_three_transmissions(measure: Measure) -> None:
     sent: list[bytes] = []
     with udp_server(lambda data, send: sent.append(data)) as port:
         step = ask(measure, port, limit=0.3)
@@ -150,19 +150,19 @@ def test_silence_takes_its_limit_and_three_sendings(measure: Measure) -> None:
 def test_a_lost_packet_is_no_failure(measure: Measure) -> None:
     sent: list[bytes] = []
 
-    def deaf_at_first(data: bytes, send: Send) -> None:
+    def second_only(data: bytes, send: Send) -> None:
         sent.append(data)
         if len(sent) > 1:
             send(answer(data, "192.0.2.1"))
 
-    with udp_server(deaf_at_first) as port:
+    with udp_server(second_only) as port:
         step = ask(measure, port, limit=0.6)
     assert (step.failure, step.addresses) == (None, ("192.0.2.1",))
     assert 0.19 < step.elapsed < 0.4
     assert step.replies[0].at < 0.1
 
 
-def test_answers_to_two_sendings_are_not_two_answers_to_one(measure: Measure) -> None:
+def test_answers_to_two_transmissions_are_not_two_answers_to_one(measure: Measure) -> None:
     waiting: list[bytes] = []
 
     def slow(data: bytes, send: Send) -> None:
@@ -176,7 +176,7 @@ def test_answers_to_two_sendings_are_not_two_answers_to_one(measure: Measure) ->
     assert [reply.answers for reply in step.replies] == [("192.0.2.1",)]
 
 
-def test_a_closed_port_says_so_at_once(measure: Measure) -> None:
+def test_a_closed_port_is_reported_at_once(measure: Measure) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
@@ -185,7 +185,7 @@ def test_a_closed_port_says_so_at_once(measure: Measure) -> None:
     assert step.elapsed < 0.3
 
 
-def test_what_is_no_name_is_not_sent(measure: Measure) -> None:
+def test_an_invalid_name_is_not_sent(measure: Measure) -> None:
     step = ask(measure, 9, name="a..b")
     assert (step.failure, step.detail) == (Failure.DNS_NON_RECOVERABLE, "not_a_dns_name")
 
@@ -249,7 +249,7 @@ def test_over_tcp(measure: Measure) -> None:
     assert (step.failure, step.addresses, step.transport) == (None, ("192.0.2.1",), "tcp")
 
 
-def test_over_tcp_a_goodbye_is_a_goodbye(measure: Measure) -> None:
+def test_a_fin_over_tcp_is_eof(measure: Measure) -> None:
     with tcp_server(lambda sock: sock.recv(4096)) as port:
         assert over_tcp(measure, port).failure is Failure.EOF
 
@@ -269,7 +269,7 @@ def test_many_questions_at_once(measure: Measure) -> None:
 def several(
     measure: Measure, lab: SessionSettings, port: int, asked: int = 4
 ) -> tuple[list[Dns], tuple[Resolver, ...]]:
-    """What the system's resolver says: to questions one after the other, then to three at once."""
+    """The steps of `asked` sequential queries, then of three concurrent ones."""
 
     async def story(net: SocketNet) -> tuple[list[Dns], tuple[Resolver, ...]]:
         own = net.resolvers[0]
@@ -280,14 +280,12 @@ def several(
     return measure(story, replace(lab, resolver=("127.0.0.1", port)))
 
 
-def test_a_resolver_that_is_silent_over_udp_alone_is_heard_over_tcp(
-    measure: Measure, lab: SessionSettings
-) -> None:
+def test_a_resolver_without_udp_is_used_over_tcp(measure: Measure, lab: SessionSettings) -> None:
     def handler(sock: socket.socket) -> None:
         wire = answer(sock.recv(4096)[2:], "192.0.2.1")
         sock.sendall(len(wire).to_bytes(2, "big") + wire)
 
-    with silent_beside(handler) as port:
+    with tcp_server_without_udp(handler) as port:
         steps, resolvers = several(measure, lab, port)
     assert [step.transport for step in steps] == ["udp"] + ["tcp"] * 6
     assert {step.resolver for step in steps} == {"system"}
@@ -295,25 +293,25 @@ def test_a_resolver_that_is_silent_over_udp_alone_is_heard_over_tcp(
     assert resolvers == (Resolver("system", "127.0.0.1", port, "tcp"),)
 
 
-def test_a_resolver_that_is_silent_altogether_is_tried_once_over_tcp(
+def test_a_resolver_that_never_answers_is_tried_once_over_tcp(
     measure: Measure, lab: SessionSettings
 ) -> None:
     connections: list[int] = []
-    with silent_beside(lambda _: connections.append(1)) as port:
+    with tcp_server_without_udp(lambda _: connections.append(1)) as port:
         steps, resolvers = several(measure, lab, port)
     assert {(step.transport, step.failure) for step in steps} == {("udp", Failure.TIMEOUT)}
     assert len(connections) == 1
     assert resolvers == (Resolver("system", "127.0.0.1", port),)
 
 
-def test_one_silence_of_a_resolver_that_answers_is_not_asked_over_tcp(
+def test_one_timeout_of_a_resolver_that_answers_is_not_retried_over_tcp(
     measure: Measure, lab: SessionSettings
 ) -> None:
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def once(data: bytes, send: Send) -> None:
-        if not heard:
-            heard.append(data)
+        if not received:
+            received.append(data)
             send(answer(data, "192.0.2.1"))
 
     with udp_server(once) as port:
@@ -322,8 +320,8 @@ def test_one_silence_of_a_resolver_that_answers_is_not_asked_over_tcp(
 
 
 @contextmanager
-def silent_beside(handler: Callable[[socket.socket], object]) -> Iterator[int]:
-    """A TCP server beside whose port nothing ever answers a datagram."""
+def tcp_server_without_udp(handler: Callable[[socket.socket], object]) -> Iterator[int]:
+    """A TCP server on a port that does not answer datagrams."""
     with tcp_server(handler) as port, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
         mute.bind(("127.0.0.1", port))
         yield port

@@ -1,4 +1,4 @@
-"""DNS messages: the same reading as dnspython where it reads, and no surprise anywhere."""
+"""DNS messages: the same result as dnspython's, and no exception for any bytes."""
 
 import struct
 
@@ -35,7 +35,7 @@ def test_a_query_is_what_dnspython_would_send() -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "a..b", "x" * 64, "a." * 130, "п.example"])
-def test_what_is_no_name_is_refused(name: str) -> None:
+def test_an_invalid_name_is_rejected(name: str) -> None:
     with pytest.raises(ValueError):
         query(1, name, "A")
 
@@ -62,7 +62,7 @@ def test_response_codes(rcode: int) -> None:
     assert read(reply(rcode=rcode)).rcode == rcode
 
 
-def test_a_cut_answer_keeps_what_stood_before_the_cut() -> None:
+def test_a_truncated_answer_keeps_what_precedes_the_cut() -> None:
     wire = reply((NAME, "A", "192.0.2.1"), (NAME, "A", "192.0.2.2"))
     message = read(wire[:-3])
     assert (message.answers, message.whole) == (("192.0.2.1",), False)
@@ -90,19 +90,19 @@ def test_huge_counts_are_bounded() -> None:
     assert not read(wire[:12] + wire[12:14]).whole
 
 
-def test_octets_that_no_host_has_are_written_out() -> None:
+def test_octets_not_in_host_names_are_escaped() -> None:
     wire = struct.pack("!HHHHHH", 7, 0x8180, 1, 0, 0, 0) + b"\x03a\x00.\x02Bc\x00\0\1\0\1"
     assert read(wire).name == r"a\000\046.bc"
 
 
 @given(st.binary(max_size=600))
-def test_anything_can_be_read(wire: bytes) -> None:
+def test_any_bytes_can_be_parsed(wire: bytes) -> None:
     message = parse(wire)
     assert (message is None) == (len(wire) < 12)
 
 
 @given(st.data())
-def test_a_damaged_reply_can_be_read(data: st.DataObject) -> None:
+def test_a_damaged_reply_can_be_parsed(data: st.DataObject) -> None:
     wire = bytearray(
         reply((NAME, "CNAME", "a.site.example."), ("a.site.example.", "A", "192.0.2.1"))
     )
@@ -125,7 +125,7 @@ def test_an_https_record_announces_protocols() -> None:
 
 
 @given(st.integers(0, 90))
-def test_a_cut_https_record_announces_what_was_whole(size: int) -> None:
+def test_a_truncated_https_record_announces_the_complete_protocols(size: int) -> None:
     found = parse(https_record('1 . alpn="h3,h2"')[:size])
     assert found is None or set(found.alpn) <= {"h3", "h2"}
 

@@ -56,13 +56,13 @@ def test_a_hello_without_a_name_gets_it_too() -> None:
 
 
 @given(st.binary(max_size=120), st.integers(0, 400))
-def test_what_is_no_hello_is_refused(data: bytes, cut: int) -> None:
+def test_what_is_no_client_hello_is_rejected(data: bytes, cut: int) -> None:
     for wire in (data, hello()[:cut]):
         with pytest.raises(ValueError):
             with_ech(wire, RANDOM)
 
 
-def test_a_server_that_does_not_know_it_answers_all_the_same(
+def test_a_server_that_does_not_support_it_answers(
     measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
     with tcp_server(speaking_tls(authority.leaf(NAME).context(tmp_path))) as port:
@@ -73,7 +73,7 @@ def test_a_server_that_does_not_know_it_answers_all_the_same(
     assert (tls.chain, tls.trust, tls.version) == ((), None, None)
 
 
-def test_a_reset_a_goodbye_silence_and_an_alert_stay_apart(measure: Measure) -> None:
+def test_a_reset_a_fin_a_timeout_and_an_alert_are_distinguished(measure: Measure) -> None:
     def alert(sock: socket.socket) -> None:
         sock.sendall(bytes.fromhex("15030300020228"))
         until_closed(sock)

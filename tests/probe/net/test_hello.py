@@ -1,4 +1,4 @@
-"""The hellos we can make, and the ones we say we cannot."""
+"""The shapes of ClientHello."""
 
 import ssl
 
@@ -24,7 +24,7 @@ def test_every_hello_carries_its_name_and_verifies_nothing(hello: str) -> None:
     assert contexts.get(hello) is context
 
 
-def test_what_cannot_be_made_is_a_bug_to_ask_for() -> None:
+def test_an_unknown_hello_raises() -> None:
     with pytest.raises(ValueError, match="ech"):
         TlsContexts().get("ech")
 
@@ -50,6 +50,6 @@ def test_a_split_cuts_the_name() -> None:
 
 
 @given(st.text(max_size=80))
-def test_whatever_is_offerable_openssl_takes(name: str) -> None:
+def test_openssl_accepts_every_offerable_name(name: str) -> None:
     if is_offerable(name) and "\0" not in name:
         first_flight(TlsContexts().get("default"), name)

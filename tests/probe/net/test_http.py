@@ -1,4 +1,4 @@
-"""Fetches from polite and rude servers: what came is kept, whatever a strict client would say."""
+"""Fetches from well-behaved and misbehaving servers: what was received is kept."""
 
 import gzip
 import hashlib
@@ -27,8 +27,8 @@ NAME = "site.example"
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-def saying(*pieces: bytes, then: Handler = socket.socket.close, pause: float = 0.0) -> Handler:
-    """Read the request, say this piece by piece, and end in some way."""
+def responding(*pieces: bytes, then: Handler = socket.socket.close, pause: float = 0.0) -> Handler:
+    """A handler that reads the request, sends these pieces, and ends with `then`."""
 
     def handler(sock: socket.socket) -> None:
         sock.recv(65536)
@@ -57,10 +57,10 @@ def get(measure: Measure, handler: Handler, *, limit: float | None = None, path:
     return step
 
 
-def test_a_plain_page_is_told_in_full(measure: Measure) -> None:
+def test_a_plain_page_has_all_fields(measure: Measure) -> None:
     page = b"<html><title> A \n page </title><a href='//cdn.example/x'>"
     head = b"Server: nginx\r\nSet-Cookie: id=1\r\nCF-Ray: 8f-ALA\r\nContent-Length: %d\r\n\r\n"
-    step = get(measure, saying(OK + head % len(page), page))
+    step = get(measure, responding(OK + head % len(page), page))
     assert (step.failure, step.status, step.version, step.complete) == (None, 200, "1.1", True)
     assert step.headers == {
         "server": "nginx",
@@ -77,22 +77,22 @@ def test_a_plain_page_is_told_in_full(measure: Measure) -> None:
 
 
 def test_the_request_looks_like_a_browsers(measure: Measure) -> None:
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def handler(sock: socket.socket) -> None:
-        heard.append(sock.recv(65536))
+        received.append(sock.recv(65536))
         sock.sendall(OK + b"Content-Length: 0\r\n\r\n")
 
     get(measure, handler, path="/a%20b?q=1")
-    request = heard[0].decode()
+    request = received[0].decode()
     assert request.startswith("GET /a%20b?q=1 HTTP/1.1\r\n")
     assert f"\r\nhost: {NAME}:" in request.lower()
     assert "Mozilla/5.0" in request
 
 
-def test_a_page_without_a_status_line_is_not_thrown_away(measure: Measure) -> None:
+def test_a_page_without_a_status_line_is_kept(measure: Measure) -> None:
     page = b"<html><title>Access denied</title></html>"
-    step = get(measure, saying(page))
+    step = get(measure, responding(page))
     assert (step.failure, step.status, step.malformed) == (None, None, True)
     assert step.title == "Access denied"
     assert step.body is not None
@@ -111,50 +111,50 @@ def test_a_page_without_a_status_line_is_not_thrown_away(measure: Measure) -> No
         b"HTTP/1.1 200 OK\r\nServer: \x00\r\nContent-Length: 5\r\n\r\n",
     ],
 )
-def test_sloppy_heads_are_read_as_browsers_read_them(measure: Measure, head: bytes) -> None:
-    step = get(measure, saying(head, b"hello"))
+def test_invalid_heads_are_parsed_as_in_browsers(measure: Measure, head: bytes) -> None:
+    step = get(measure, responding(head, b"hello"))
     assert (step.failure, step.status, step.malformed) == (None, 200, False)
     assert step.received_bytes == 5
 
 
-def test_a_sloppy_server_that_does_not_hang_up_costs_no_timeout(measure: Measure) -> None:
+def test_a_lenient_response_on_an_open_connection_costs_no_timeout(measure: Measure) -> None:
     head = b"http/1.1 200 ok\r\nContent-Length: 5\r\n\r\n"
-    step = get(measure, saying(head, b"hello", then=until_closed), limit=2.0)
+    step = get(measure, responding(head, b"hello", then=until_closed), limit=2.0)
     assert (step.failure, step.complete) == (None, True)
     assert step.elapsed < 1
 
 
-def test_hanging_up_without_a_word(measure: Measure) -> None:
-    step = get(measure, saying())
+def test_a_fin_without_a_response(measure: Measure) -> None:
+    step = get(measure, responding())
     assert (step.failure, step.status, step.bytes_in) == (Failure.EOF, None, 0)
     assert not step.malformed
 
 
-def test_a_reset_without_a_word(measure: Measure) -> None:
-    step = get(measure, saying(then=reset))
+def test_a_reset_without_a_response(measure: Measure) -> None:
+    step = get(measure, responding(then=reset))
     assert (step.failure, step.status, step.bytes_in) == (Failure.RESET, None, 0)
 
 
-def test_silence(measure: Measure) -> None:
+def test_no_response_is_a_timeout(measure: Measure) -> None:
     step = get(measure, until_closed, limit=0.3)
     assert (step.failure, step.status, step.limit) == (Failure.TIMEOUT, None, 0.3)
 
 
-def test_a_page_cut_short_keeps_what_came(measure: Measure) -> None:
-    step = get(measure, saying(OK + b"Content-Length: 100\r\n\r\n", b"<title>half</title>"))
+def test_a_truncated_page_keeps_what_was_received(measure: Measure) -> None:
+    step = get(measure, responding(OK + b"Content-Length: 100\r\n\r\n", b"<title>half</title>"))
     assert (step.failure, step.status, step.complete) == (Failure.EOF, 200, False)
     assert (step.received_bytes, step.declared_bytes, step.title) == (19, 100, "half")
 
 
-def test_a_reset_in_the_middle_keeps_what_came(measure: Measure) -> None:
+def test_a_reset_in_the_body_keeps_what_was_received(measure: Measure) -> None:
     pieces = (OK + b"Content-Length: 100\r\n\r\n", b"half")
-    step = get(measure, saying(*pieces, then=reset, pause=0.05))
+    step = get(measure, responding(*pieces, then=reset, pause=0.05))
     assert (step.failure, step.status, step.complete) == (Failure.RESET, 200, False)
     assert step.received_bytes == 4
 
 
-def test_a_reset_behind_an_injected_page_keeps_the_page(measure: Measure) -> None:
-    step = get(measure, saying(b"<html>no", then=reset, pause=0.05))
+def test_a_reset_after_an_injected_page_keeps_the_page(measure: Measure) -> None:
+    step = get(measure, responding(b"<html>no", then=reset, pause=0.05))
     assert (step.failure, step.malformed, step.received_bytes) == (Failure.RESET, True, 8)
     assert not step.complete
 
@@ -162,19 +162,19 @@ def test_a_reset_behind_an_injected_page_keeps_the_page(measure: Measure) -> Non
 def test_chunks(measure: Measure) -> None:
     chunks = (b"5\r\nhello\r\n", b"6\r\n world\r\n", b"0\r\n\r\n")
     head = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-    step = get(measure, saying(head, *chunks, then=until_closed))
+    step = get(measure, responding(head, *chunks, then=until_closed))
     assert (step.failure, step.complete, step.received_bytes) == (None, True, 11)
 
 
 def test_broken_chunks(measure: Measure) -> None:
     head = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-    step = get(measure, saying(head, b"5\r\nhello\r\n", b"zz\r\nwhat"))
+    step = get(measure, responding(head, b"5\r\nhello\r\n", b"zz\r\nwhat"))
     assert (step.status, step.complete, step.received_bytes) == (200, False, 5)
     assert (step.failure, step.detail) == (Failure.EOF, "framing")
 
 
 def test_a_body_until_the_end_of_the_connection(measure: Measure) -> None:
-    step = get(measure, saying(b"HTTP/1.0 200 OK\r\n\r\n", b"until", b" the end"))
+    step = get(measure, responding(b"HTTP/1.0 200 OK\r\n\r\n", b"until", b" the end"))
     assert (step.failure, step.complete, step.received_bytes) == (None, True, 13)
 
 
@@ -190,7 +190,7 @@ def test_the_cap_ends_the_reading(measure: Measure) -> None:
     assert BODY_CAP <= step.received_bytes < 6 * BODY_CAP
 
 
-def test_a_slow_page_is_read_farther_and_compared_by_the_same_beginning(measure: Measure) -> None:
+def test_a_slow_page_is_read_further_but_compared_by_its_first_bytes(measure: Measure) -> None:
     page = random.Random(1).randbytes(60_000)
 
     def slowly(sock: socket.socket) -> None:
@@ -208,25 +208,25 @@ def test_a_slow_page_is_read_farther_and_compared_by_the_same_beginning(measure:
 def test_a_bomb_is_bounded(measure: Measure) -> None:
     bomb = gzip.compress(b"\0" * 15_000_000)
     head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
-    step = get(measure, saying(head, bomb))
+    step = get(measure, responding(head, bomb))
     assert (step.failure, step.complete, step.received_bytes) == (None, True, len(bomb))
 
 
 def test_gzip_is_unpacked_for_the_title(measure: Measure) -> None:
     packed = gzip.compress(b"<title>packed</title>")
     head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
-    step = get(measure, saying(head, packed))
+    step = get(measure, responding(head, packed))
     assert (step.title, step.received_bytes) == ("packed", len(packed))
 
 
 def test_huge_headers_do_not_hurt(measure: Measure) -> None:
     head = OK + b"".join(b"X-%d: %s\r\n" % (number, b"y" * 1000) for number in range(120))
-    step = get(measure, saying(head + b"\r\n", b"<title>big</title>"))
+    step = get(measure, responding(head + b"\r\n", b"<title>big</title>"))
     assert step.failure is None
     assert step.malformed or step.title == "big"
 
 
-def test_a_slow_drip_is_cut_but_is_no_failure(measure: Measure) -> None:
+def test_a_slow_response_is_cut_without_a_failure(measure: Measure) -> None:
     def drip(sock: socket.socket) -> None:
         sock.recv(65536)
         sock.sendall(OK + b"Content-Length: 1000\r\n\r\n")
@@ -242,31 +242,31 @@ def test_a_slow_drip_is_cut_but_is_no_failure(measure: Measure) -> None:
     assert step.elapsed < 1
 
 
-def test_a_stall_is_a_failure_and_keeps_what_came(
+def test_a_stall_is_a_failure_and_keeps_what_was_received(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("probe.net.timeouts.AdaptiveTimeouts.idle_limit", lambda _: 0.3)
     pieces = (OK + b"Content-Length: 1000\r\n\r\n", b"x" * 10)
-    step = get(measure, saying(*pieces, then=until_closed))
+    step = get(measure, responding(*pieces, then=until_closed))
     assert (step.failure, step.status, step.received_bytes) == (Failure.TIMEOUT, 200, 10)
     assert 0.29 < step.limit <= step.elapsed < 1
 
 
 def test_a_redirect_is_not_followed_and_made_absolute(measure: Measure) -> None:
-    step = get(measure, saying(b"HTTP/1.1 302 Found\r\nLocation: ../x\r\n\r\n"), path="/a/b/c")
+    step = get(measure, responding(b"HTTP/1.1 302 Found\r\nLocation: ../x\r\n\r\n"), path="/a/b/c")
     assert step.status == 302
     assert step.location is not None
     assert step.location.startswith(f"http://{NAME}:")
     assert step.location.endswith("/a/x")
 
 
-def test_interim_answers_are_passed_over(measure: Measure) -> None:
+def test_interim_responses_are_skipped(measure: Measure) -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
-    step = get(measure, saying(early + OK + b"Content-Length: 2\r\n\r\nok"))
+    step = get(measure, responding(early + OK + b"Content-Length: 2\r\n\r\nok"))
     assert (step.status, step.received_bytes) == (200, 2)
 
 
-def test_interim_answers_without_end_are_ended(measure: Measure) -> None:
+def test_endless_interim_responses_are_stopped(measure: Measure) -> None:
     def endless(sock: socket.socket) -> None:
         sock.recv(65536)
         while True:
@@ -324,7 +324,7 @@ def speaks_http2(context: ssl.SSLContext, answer: http2_server.Answer) -> Handle
 
 
 def test_https_over_http1(measure: Measure, show: Callable[..., ssl.SSLContext]) -> None:
-    handler = over_tls(show(), saying(OK + b"Content-Length: 2\r\n\r\nok"))
+    handler = over_tls(show(), responding(OK + b"Content-Length: 2\r\n\r\nok"))
     steps = gets(measure, handler)
     assert [type(step) for step in steps] == [Tcp, Tls, Http]
     step = last(steps)
@@ -359,7 +359,7 @@ def test_a_large_page_over_http2(measure: Measure, show: Callable[..., ssl.SSLCo
     assert (step.failure, step.complete, step.received_bytes) == (None, True, BODY_CAP)
 
 
-def test_empty_frames_without_end_are_ended(
+def test_endless_empty_frames_are_stopped(
     measure: Measure, show: Callable[..., ssl.SSLContext]
 ) -> None:
     def flood(tls: ssl.SSLSocket) -> None:
@@ -386,7 +386,7 @@ def test_http2_that_breaks_off(
 
     handler = speaks_http2(show("h2"), answer)
     if how == "nonsense":
-        handler = over_tls(show("h2"), saying(b"<html>not two at all</html>" * 4))
+        handler = over_tls(show("h2"), responding(b"<html>not two at all</html>" * 4))
     step = last(gets(measure, handler))
     assert (step.failure, step.complete) == (Failure.EOF, False)
     assert step.detail == {"reset": "rst_stream 11", "goaway": "goaway 11"}.get(how, step.detail)
@@ -394,10 +394,10 @@ def test_http2_that_breaks_off(
 
 
 def test_the_names_can_be_replaced(measure: Measure, show: Callable[..., ssl.SSLContext]) -> None:
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def note(tls: ssl.SSLSocket) -> None:
-        heard.append(tls.recv(65536))
+        received.append(tls.recv(65536))
         tls.sendall(OK + b"Content-Length: 0\r\n\r\n")
 
     steps = gets(measure, over_tls(show(), note), host="other.example", sni="x.example", path="/y")
@@ -405,14 +405,14 @@ def test_the_names_can_be_replaced(measure: Measure, show: Callable[..., ssl.SSL
     assert isinstance(tls, Tls)
     assert tls.sni == "x.example"
     assert last(steps).proven, "what must be proven is the URL's own name"
-    assert heard[0].startswith(b"GET /y HTTP/1.1\r\n")
-    assert b"host: other.example\r\n" in heard[0].lower()
+    assert received[0].startswith(b"GET /y HTTP/1.1\r\n")
+    assert b"host: other.example\r\n" in received[0].lower()
 
 
 def test_an_unproven_page_is_fetched_and_kept(
     measure: Measure, show: Callable[..., ssl.SSLContext]
 ) -> None:
-    handler = over_tls(show(name="other.example"), saying(OK + b"Content-Length: 2\r\n\r\nno"))
+    handler = over_tls(show(name="other.example"), responding(OK + b"Content-Length: 2\r\n\r\nno"))
     step = last(gets(measure, handler))
     assert (step.failure, step.status, step.proven) == (None, 200, False)
     assert step.body is not None
@@ -420,11 +420,11 @@ def test_an_unproven_page_is_fetched_and_kept(
 
 
 def test_a_failed_handshake_ends_the_steps(measure: Measure) -> None:
-    steps = gets(measure, saying(then=reset))
+    steps = gets(measure, responding(then=reset))
     assert [type(step) for step in steps] == [Tcp, Tls]
 
 
-def test_outside_a_laboratory_no_private_address_is_dialled(measure: Measure) -> None:
+def test_outside_a_lab_no_private_address_is_connected_to(measure: Measure) -> None:
     def never(sock: socket.socket) -> None:
         raise AssertionError("dialled")
 

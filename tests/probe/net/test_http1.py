@@ -39,14 +39,14 @@ def test_pieces_make_no_difference(response: bytes, data: st.DataObject) -> None
 
 
 @given(st.lists(st.binary(min_size=1, max_size=200), max_size=8))
-def test_anything_makes_an_answer(pieces: list[bytes]) -> None:
+def test_any_bytes_are_parsed(pieces: list[bytes]) -> None:
     answer = read(*pieces)
     assert answer.ended
     assert len(answer.body) <= 1000
 
 
 @given(st.sampled_from(RESPONSES), st.data())
-def test_damage_makes_an_answer(response: bytes, data: st.DataObject) -> None:
+def test_damaged_responses_are_parsed(response: bytes, data: st.DataObject) -> None:
     damaged = bytearray(response)
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
@@ -58,7 +58,7 @@ def test_lower_case_chunks() -> None:
     assert (answer.status, bytes(answer.body), answer.complete) == (200, b"hello", True)
 
 
-def test_a_status_that_is_no_number_is_no_status() -> None:
+def test_a_status_that_is_no_number_is_invalid() -> None:
     answer = read(RESPONSES[5])
     assert (answer.status, answer.malformed) == (None, True)
 
@@ -70,7 +70,7 @@ def test_heads_are_bounded() -> None:
     assert read_head(b"HTTP/1.1 200 OK\r\nServer: cut") is None
 
 
-def test_chunks_leniently() -> None:
+def test_chunks_are_decoded_leniently() -> None:
     assert unchunk(b"5;x=y\r\nhello\n1\nx\n0\r\n\r\n") == (b"hellox", True)
     assert unchunk(b"5\r\nhel") == (b"hel", False)
     assert unchunk(b"what\r\never") == (b"what\r\never", False)

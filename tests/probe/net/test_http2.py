@@ -20,7 +20,7 @@ def ask(client: Http2, answer: HttpResponse) -> H2Connection:
     return server
 
 
-def test_a_peer_may_send_what_is_wanted_and_no_more() -> None:
+def test_flow_control_limits_a_response_to_what_is_wanted() -> None:
     answer = HttpResponse(MOST)
     client = Http2(MOST)
     server = ask(client, answer)
@@ -33,7 +33,7 @@ def test_a_peer_may_send_what_is_wanted_and_no_more() -> None:
     assert (answer.complete, answer.received) == (True, MOST)
 
 
-def test_padding_is_not_counted_as_wanted() -> None:
+def test_padding_does_not_count_against_the_limit() -> None:
     answer = HttpResponse(MOST)
     client = Http2(MOST)
     server = ask(client, answer)
@@ -47,7 +47,7 @@ def test_padding_is_not_counted_as_wanted() -> None:
     assert (answer.complete, len(answer.body)) == (True, MOST)
 
 
-def test_a_conversation_goes_on_as_long_as_it_likes() -> None:
+def test_an_unlimited_connection_has_no_limit() -> None:
     answer = HttpResponse(10 * MOST)
     client = Http2()
     server = ask(client, answer)

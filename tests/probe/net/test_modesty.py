@@ -1,4 +1,4 @@
-"""What goes over a session that nobody can vouch for: one request, and nothing of anybody's."""
+"""An unverified session carries one request, without cookies or identifying headers."""
 
 import socket
 import ssl
@@ -17,12 +17,12 @@ USUAL = {"host", "user-agent", "accept", "accept-language", "accept-encoding", "
 
 
 def asked(measure: Measure, context: ssl.SSLContext, path: str) -> bytes:
-    """Everything that came over the session before the peer hung up."""
-    heard: list[bytes] = []
+    """The bytes of the request that the server received."""
+    received: list[bytes] = []
 
     def handler(sock: socket.socket) -> None:
         with context.wrap_socket(sock, server_side=True) as tls:
-            heard.append(tls.recv(65536))
+            received.append(tls.recv(65536))
             tls.sendall(b"HTTP/1.1 302 Found\r\nSet-Cookie: who=you\r\nLocation: /again\r\n\r\n")
 
     with tcp_server(handler) as port:
@@ -36,24 +36,24 @@ def asked(measure: Measure, context: ssl.SSLContext, path: str) -> bytes:
 
         steps = measure(ask)
     assert not any(getattr(step, "proven", False) for step in steps)
-    assert len(heard) == 2
-    assert heard[0] == heard[1]  # the cookie did not come back
-    return heard[0]
+    assert len(received) == 2
+    assert received[0] == received[1]  # the cookie was not sent back
+    return received[0]
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_an_untrusted_session_gets_one_get_and_a_browser_s_usual_headers(
+def test_an_unverified_session_gets_one_get_and_a_browsers_usual_headers(
     measure: Measure,
     authority: Authority,
     tmp_path: Path,
     own: bool,  # noqa: FBT001 - pytest's
 ) -> None:
     shown = authority.leaf(NAME, self_signed=True) if own else Authority().leaf(NAME)
-    said = asked(measure, shown.context(tmp_path), "/news?page=2").decode("ascii")
-    head, _, body = said.partition("\r\n\r\n")
+    request = asked(measure, shown.context(tmp_path), "/news?page=2").decode("ascii")
+    head, _, body = request.partition("\r\n\r\n")
     first, *lines = head.split("\r\n")
     assert first == "GET /news?page=2 HTTP/1.1"
     assert {line.partition(":")[0].lower() for line in lines} == USUAL
     assert body == ""
     for word in ("cookie", "authorization", "referer", "qazprobe", "origin"):
-        assert word not in said.lower()
+        assert word not in request.lower()

@@ -1,4 +1,4 @@
-"""Facts of a page: alike when pages are, bounded and calm whatever they are."""
+"""Features of a page: similar for similar pages, and bounded for any input."""
 
 import gzip
 import re
@@ -41,7 +41,7 @@ def distance(one: str | None, two: str | None) -> int:
     return (int(one, 16) ^ int(two, 16)).bit_count()
 
 
-def test_likeness_follows_the_words() -> None:
+def test_the_fuzzy_hash_follows_the_words() -> None:
     page = TEXT.split()
     changed = [*page[:50], "news", *page[51:]]
     other = [f"else{number % 101}" for number in range(800)]
@@ -98,7 +98,7 @@ def test_packed_bodies(kind: str) -> None:
     assert decoded(answer(pack(b"x" * 1000), content_encoding=kind)) == b"x" * 1000
 
 
-def test_broken_gzip_as_far_as_it_goes() -> None:
+def test_broken_gzip_is_decoded_up_to_the_error() -> None:
     noise = Random(1).randbytes(40_000)
     packed = bytearray(gzip.compress(noise))
     packed[-20_000] ^= 0xFF
@@ -138,7 +138,7 @@ def test_locations(location: bytes, expected: str | None) -> None:
     assert absolute("http://site.example/x", location) == expected
 
 
-def test_links_are_hosts_sorted_and_few() -> None:
+def test_links_are_hosts_sorted_and_limited() -> None:
     body = b"".join(b'<a href="https://h%02d.example/x">' % number for number in range(40))
     body += b"<img src=//CDN.Example/y><a href='/local'><a href=\"mailto:x@y.example\">"
     links = describe(answer(body), "http://site.example/").links
@@ -150,7 +150,7 @@ HOSTILE = [b"<", b"<>", b"<script", b"<title", b"<title ", b'="//', b"href=", b"
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_hostile_pages_take_no_time(piece: bytes) -> None:
+def test_hostile_pages_take_little_time(piece: bytes) -> None:
     started = time.process_time()
     describe(answer(piece * (CAP // len(piece))), "http://site.example/")
     assert time.process_time() - started < 0.5

@@ -1,4 +1,4 @@
-"""QUIC handshakes against a real server, a rude one, and nobody."""
+"""QUIC handshakes with a real server, a misbehaving one, and a closed port."""
 
 import asyncio
 import socket
@@ -76,7 +76,7 @@ def test_a_handshake_proves_the_name(
     assert not other.trust.named
 
 
-def test_the_servers_own_refusal_is_an_alert(
+def test_the_servers_rejection_is_an_alert(
     measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
     async def run(net: SocketNet) -> Quic:
@@ -88,10 +88,10 @@ def test_the_servers_own_refusal_is_an_alert(
     assert step.alert == 120  # no_application_protocol
     assert step.error == 0x178
     assert step.bytes_in > 0
-    assert step.elapsed < 1, "nobody waits for the draining period"
+    assert step.elapsed < 1, "the draining period is not waited for"
 
 
-def test_nobody_at_the_port_is_an_icmp_error(measure: Measure) -> None:
+def test_a_closed_port_is_an_icmp_error(measure: Measure) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -102,7 +102,7 @@ def test_nobody_at_the_port_is_an_icmp_error(measure: Measure) -> None:
     assert 0.9 < step.elapsed < 2.5, "an answer within a second would have counted"
 
 
-def test_silence_is_a_timeout_and_the_initial_was_sent_again(measure: Measure) -> None:
+def test_no_answer_is_a_timeout_and_the_initial_was_sent_again(measure: Measure) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
         mute.bind(("127.0.0.1", 0))
         step = measure(asked(mute.getsockname()[1], limit=1.5))
@@ -113,7 +113,7 @@ def test_silence_is_a_timeout_and_the_initial_was_sent_again(measure: Measure) -
     assert step.bytes_out >= 2400
 
 
-def test_a_server_of_other_versions_says_which(measure: Measure) -> None:
+def test_version_negotiation_is_recorded(measure: Measure) -> None:
     def negotiate(data: bytes, send: Callable[[bytes], None]) -> None:
         theirs, ours = data[6 : 6 + data[5]], data[7 + data[5] :][: data[6 + data[5]]]
         head = bytes([0xC0, 0, 0, 0, 0, len(ours)]) + ours + bytes([len(theirs)]) + theirs
@@ -126,14 +126,14 @@ def test_a_server_of_other_versions_says_which(measure: Measure) -> None:
     assert step.elapsed < 1
 
 
-def test_garbage_is_passed_over_until_time_is_up(measure: Measure) -> None:
+def test_invalid_datagrams_are_ignored_until_the_timeout(measure: Measure) -> None:
     with udp_server(lambda data, send: send(b"\xc0\x00\x00\x00\x01garbage")) as port:
         step = measure(asked(port, limit=1.0))
     assert step.failure is Failure.TIMEOUT
     assert step.datagrams_in > 0
 
 
-def test_a_name_that_is_none_is_not_offered(
+def test_an_invalid_name_is_not_offered(
     measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
     async def run(net: SocketNet) -> Quic:

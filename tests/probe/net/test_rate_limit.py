@@ -1,4 +1,4 @@
-"""Turns: so many in all, so few at one place, and a breath between."""
+"""Limits in all and per key, and the spacing of starts."""
 
 import asyncio
 from collections import Counter
@@ -8,55 +8,55 @@ from probe.net.concurrency import AdaptiveConcurrency
 from probe.net.rate_limit import RateLimiter
 
 
-def crowd(
-    limiter: RateLimiter, places: list[str], stay: float = 0.01
+def run_visits(
+    limiter: RateLimiter, keys: list[str], stay: float = 0.01
 ) -> tuple[int, int, list[float]]:
-    """The most at once in all, the most at once at one place, and when each went in."""
+    """The maximum in all, the maximum per key, and the start times."""
     inside: Counter[str] = Counter()
-    most, most_at_one, starts = 0, 0, []
+    most, most_per_key, starts = 0, 0, []
 
-    async def visit(place: str) -> None:
-        nonlocal most, most_at_one
-        async with limiter.enter(place):
+    async def visit(key: str) -> None:
+        nonlocal most, most_per_key
+        async with limiter.enter(key):
             starts.append(monotonic())
-            inside[place] += 1
+            inside[key] += 1
             most = max(most, inside.total())
-            most_at_one = max(most_at_one, inside[place])
+            most_per_key = max(most_per_key, inside[key])
             await asyncio.sleep(stay)
-            inside[place] -= 1
+            inside[key] -= 1
 
-    async def all_of_them() -> None:
-        await asyncio.gather(*(visit(place) for place in places))
+    async def run_all() -> None:
+        await asyncio.gather(*(visit(key) for key in keys))
 
-    asyncio.run(all_of_them())
-    return most, most_at_one, starts
-
-
-def test_so_many_in_all_and_so_few_at_one_place() -> None:
-    places = [f"p{number % 10}" for number in range(60)] + ["p0"] * 9
-    most, most_at_one, starts = crowd(RateLimiter(AdaptiveConcurrency(8), each=2), places)
-    assert (most, most_at_one, len(starts)) == (8, 2, 69)
+    asyncio.run(run_all())
+    return most, most_per_key, starts
 
 
-def test_whoever_waits_for_a_busy_place_holds_up_nobody_else() -> None:
+def test_the_total_and_the_number_per_key_are_limited() -> None:
+    keys = [f"p{number % 10}" for number in range(60)] + ["p0"] * 9
+    most, most_per_key, starts = run_visits(RateLimiter(AdaptiveConcurrency(8), each=2), keys)
+    assert (most, most_per_key, len(starts)) == (8, 2, 69)
+
+
+def test_waiting_for_a_busy_key_uses_no_slot() -> None:
     limiter = RateLimiter(AdaptiveConcurrency(4), each=1)
     started = monotonic()
-    _, _, starts = crowd(limiter, ["busy"] * 5 + ["free"], stay=0.05)
+    _, _, starts = run_visits(limiter, ["busy"] * 5 + ["free"], stay=0.05)
     assert len([start for start in starts if start - started < 0.04]) == 2
 
 
-def test_a_breath_between() -> None:
-    _, _, starts = crowd(
+def test_starts_are_spaced() -> None:
+    _, _, starts = run_visits(
         RateLimiter(AdaptiveConcurrency(64), spacing=0.02),
         [f"p{number}" for number in range(6)],
         stay=0,
     )
     assert max(starts) - min(starts) >= 0.09
-    _, _, starts = crowd(
+    _, _, starts = run_visits(
         RateLimiter(AdaptiveConcurrency(64), each=9, each_spacing=0.02), ["one"] * 6, stay=0
     )
     assert max(starts) - min(starts) >= 0.09
-    _, _, starts = crowd(
+    _, _, starts = run_visits(
         RateLimiter(AdaptiveConcurrency(64), each_spacing=0.5),
         [f"p{number}" for number in range(6)],
         stay=0,
@@ -64,29 +64,29 @@ def test_a_breath_between() -> None:
     assert max(starts) - min(starts) < 0.2
 
 
-def test_old_places_are_forgotten() -> None:
+def test_idle_keys_are_dropped() -> None:
     limiter = RateLimiter(AdaptiveConcurrency(64))
-    crowd(limiter, [f"p{number}" for number in range(1500)], stay=0)
+    run_visits(limiter, [f"p{number}" for number in range(1500)], stay=0)
     assert len(limiter._states) <= 1500
-    crowd(limiter, ["one more"], stay=0)
+    run_visits(limiter, ["one more"], stay=0)
     assert len(limiter._states) <= 1025
 
 
-def test_turns_follow_what_the_line_bears() -> None:
+def test_the_limit_follows_the_adaptive_concurrency() -> None:
     concurrency = AdaptiveConcurrency(64)
     limiter = RateLimiter(concurrency)
     names = [f"p{number}" for number in range(100)]
-    assert crowd(limiter, names)[0] == 8
+    assert run_visits(limiter, names)[0] == 8
     for _ in range(80):
         concurrency.note(0.05)
-    assert crowd(limiter, names)[0] == 64
+    assert run_visits(limiter, names)[0] == 64
     for _ in range(80):
         concurrency.note(2.0)
-    assert crowd(limiter, names)[0] == 4
+    assert run_visits(limiter, names)[0] == 4
 
 
-def test_who_leaves_while_waiting_takes_no_turn() -> None:
-    async def impatient() -> list[str]:
+def test_a_cancelled_waiter_takes_no_slot() -> None:
+    async def cancel_two() -> list[str]:
         limiter = RateLimiter(AdaptiveConcurrency(1))
         done: list[str] = []
 
@@ -99,8 +99,8 @@ def test_who_leaves_while_waiting_takes_no_turn() -> None:
         await asyncio.sleep(0.01)
         tasks[1].cancel()
         await asyncio.sleep(0.015)
-        tasks[2].cancel()  # it has its turn by now, or is about to
+        tasks[2].cancel()  # it has its slot by now, or is about to
         await asyncio.wait(tasks)
         return done
 
-    assert asyncio.run(impatient()) == ["a", "d"]
+    assert asyncio.run(cancel_two()) == ["a", "d"]

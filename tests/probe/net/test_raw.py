@@ -1,4 +1,4 @@
-"""The parent's side of the raw helper: whatever the helper does, a reason and never an error."""
+"""The parent's side of the raw helper: failures of the helper become a reason, never an error."""
 
 import asyncio
 import sys
@@ -27,7 +27,7 @@ def _linux_with_scapy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw, "find_spec", lambda _: object())
 
 
-def test_packets_come_as_facts_and_only_known_routers_by_name() -> None:
+def test_packets_are_returned_and_only_known_routers_by_address() -> None:
     async def go() -> None:
         one = Raw(["203.0.113.7"], argv=helper({"begin": {}, "packets": {"packets": [PACKET]}}))
         await one.start()
@@ -48,7 +48,7 @@ def test_packets_come_as_facts_and_only_known_routers_by_name() -> None:
         ([sys.executable, "-c", "print('x' * 9)"], raw.GONE),
     ],
 )
-def test_absent_or_unprivileged_is_said(argv: list[str], missing: str) -> None:
+def test_a_missing_or_unprivileged_helper_is_reported(argv: list[str], missing: str) -> None:
     async def go() -> None:
         one = Raw(["203.0.113.7"], argv=argv)
         await one.start()
@@ -60,21 +60,21 @@ def test_absent_or_unprivileged_is_said(argv: list[str], missing: str) -> None:
     asyncio.run(go())
 
 
-def test_what_is_not_there_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def said(addresses: list[str]) -> str | None:
+def test_an_unavailable_helper_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def missing_for(addresses: list[str]) -> str | None:
         one = Raw(addresses, argv=["/nowhere"])
         await one.start()
         return one.missing
 
-    assert asyncio.run(said(["2001:db8::1"])) == "there is no IPv4 address to watch"
+    assert asyncio.run(missing_for(["2001:db8::1"])) == "there is no IPv4 address to watch"
     monkeypatch.setattr(raw, "find_spec", lambda _: None)
-    assert asyncio.run(said(["203.0.113.7"])) == raw.NO_SCAPY
+    assert asyncio.run(missing_for(["203.0.113.7"])) == raw.NO_SCAPY
     monkeypatch.setattr("probe.net.raw.sys.platform", "darwin")
-    assert asyncio.run(said(["203.0.113.7"])) == raw.NOT_LINUX
+    assert asyncio.run(missing_for(["203.0.113.7"])) == raw.NOT_LINUX
 
 
 @pytest.mark.parametrize("packets", [3, [{"at": "x"}], [PACKET | {"more": 1}]])
-def test_nonsense_is_no_packet(packets: object) -> None:
+def test_an_invalid_answer_has_no_packets(packets: object) -> None:
     async def go() -> None:
         one = Raw(["203.0.113.7"], argv=helper({"begin": {}, "packets": {"packets": packets}}))
         await one.start()

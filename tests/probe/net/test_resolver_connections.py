@@ -1,4 +1,4 @@
-"""DNS over TLS and over HTTPS: believed only when proven, on one connection, opened again."""
+"""DNS over TLS and HTTPS: verified, on one connection, which is reopened."""
 
 import asyncio
 import socket
@@ -133,9 +133,7 @@ def test_doh_falls_back_to_http1(measure: Measure, show: Context) -> None:
     assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
 
 
-def test_over_http1_nobody_is_interrupted_by_the_next_question(
-    measure: Measure, show: Context
-) -> None:
+def test_over_http1_a_query_does_not_interrupt_another(measure: Measure, show: Context) -> None:
     def http1(tls: ssl.SSLSocket) -> None:
         body = tls.recv(4096).partition(b"\r\n\r\n")[2]
         time.sleep(0.1)
@@ -150,7 +148,7 @@ def test_over_http1_nobody_is_interrupted_by_the_next_question(
     assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
 
 
-def test_no_more_is_asked_at_a_time_than_the_server_takes() -> None:
+def test_concurrent_streams_respect_the_servers_limit() -> None:
     server = H2Connection(H2Configuration(client_side=False))
     most = {SettingCodes.MAX_CONCURRENT_STREAMS: 7}
     server.local_settings = Settings(client=False, initial_values=most)
@@ -166,7 +164,7 @@ def test_no_more_is_asked_at_a_time_than_the_server_takes() -> None:
     assert asked == 7
 
 
-def test_a_window_that_is_never_opened_again_ends_a_connection() -> None:
+def test_an_exhausted_window_ends_a_connection() -> None:
     server = H2Connection(H2Configuration(client_side=False))
     server.initiate_connection()
     questions = Http2Queries(RESOLVER, "/dns-query")
@@ -180,13 +178,13 @@ def test_a_window_that_is_never_opened_again_ends_a_connection() -> None:
     assert 1000 < asked < 65535 // 20
 
 
-def test_an_impostor_is_not_believed(
+def test_an_unverified_resolver_is_not_used(
     measure: Measure, show: Context, authority: Authority, tmp_path: Path
 ) -> None:
     with tcp_server(doh(show("h2", name="impostor.example"))) as port:
         wrong_name = ask(measure, at(port))[0]
-    stranger = Authority("Stranger").leaf(RESOLVER).context(tmp_path, alpn=("h2",))
-    with tcp_server(doh(stranger)) as port:
+    unknown = Authority("Unknown").leaf(RESOLVER).context(tmp_path, alpn=("h2",))
+    with tcp_server(doh(unknown)) as port:
         wrong_root = ask(measure, at(port))[0]
     expired = authority.leaf(RESOLVER, days=-1).context(tmp_path, alpn=("h2",))
     with tcp_server(doh(expired)) as port:
@@ -198,9 +196,7 @@ def test_an_impostor_is_not_believed(
     assert not wrong_root.replies
 
 
-def test_a_certificate_for_the_address_proves_a_resolver_too(
-    measure: Measure, show: Context
-) -> None:
+def test_a_certificate_for_the_address_proves_a_resolver(measure: Measure, show: Context) -> None:
     with tcp_server(over_tls(show(name="127.0.0.1"), dot_answers)) as port:
         by_address = ask(measure, at(port, "dot", None))[0]
         by_either = ask(measure, at(port, "dot", RESOLVER))[0]
@@ -220,7 +216,7 @@ def test_a_broken_connection_is_opened_again(measure: Measure, show: Context) ->
     assert [step.failure for step in steps] == [None, None]
 
 
-def test_a_connection_that_fell_silent_is_left(measure: Measure, show: Context) -> None:
+def test_a_silent_connection_is_replaced(measure: Measure, show: Context) -> None:
     context = show()
     turns = iter((until_closed, dot_answers))
 
@@ -249,7 +245,7 @@ def test_a_connection_that_cannot_be_opened(
     assert (step.failure, step.replies) == (failure, ())
 
 
-def test_an_error_of_the_server_is_its_misbehaviour(measure: Measure, show: Context) -> None:
+def test_a_server_error_is_misbehaviour(measure: Measure, show: Context) -> None:
     def sorry(connection: H2Connection, request: Request) -> None:
         connection.send_headers(request.stream, [(":status", "503")], end_stream=True)
 
@@ -270,7 +266,7 @@ def test_an_error_of_the_server_is_its_misbehaviour(measure: Measure, show: Cont
         assert ask(measure, at(port))[0].failure is Failure.DNS_MISBEHAVING
 
 
-def test_the_session_ends_with_questions_under_way(measure: Measure, show: Context) -> None:
+def test_the_session_can_end_with_pending_queries(measure: Measure, show: Context) -> None:
     async def leave(net: SocketNet) -> None:
         asking = asyncio.ensure_future(net.dns(DnsQuery(NAME, at(port, "dot"), limit=5.0)))
         await asyncio.sleep(0.2)
@@ -280,7 +276,7 @@ def test_the_session_ends_with_questions_under_way(measure: Measure, show: Conte
         measure(leave)
 
 
-def test_nobody_is_asked_who_never_answers(measure: Measure, lab: SessionSettings) -> None:
+def test_a_resolver_that_never_answers_is_dropped(measure: Measure, lab: SessionSettings) -> None:
     with tcp_server(reset) as port:
         dead = at(port)
         settings = SessionSettings(

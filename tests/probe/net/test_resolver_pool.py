@@ -13,7 +13,7 @@ def test_the_system_comes_first() -> None:
     assert pool.resolvers == (Resolver("system", "192.0.2.1"), ONE, DOH)
 
 
-def test_three_silences_and_never_a_word_is_dead() -> None:
+def test_three_timeouts_without_an_answer_drop_a_resolver() -> None:
     pool = ResolverPool(OWN, (ONE, DOH))
     for _ in range(3):
         assert DOH in pool.resolvers
@@ -22,7 +22,7 @@ def test_three_silences_and_never_a_word_is_dead() -> None:
     assert pool.dead == ("1.1.1.1 doh",)
 
 
-def test_who_answered_once_is_never_dead() -> None:
+def test_a_resolver_that_answered_once_is_not_dropped() -> None:
     pool = ResolverPool(OWN, (ONE,))
     pool.note(ONE, answered=True)
     for _ in range(9):
@@ -30,7 +30,7 @@ def test_who_answered_once_is_never_dead() -> None:
     assert (ONE in pool.resolvers, pool.dead) == (True, ())
 
 
-def test_when_the_systems_first_is_silent_its_second_is_asked() -> None:
+def test_after_timeouts_of_the_systems_first_its_second_is_used() -> None:
     pool = ResolverPool(OWN, ())
     first, second = Resolver("system", "192.0.2.1"), Resolver("system", "192.0.2.2")
     pool.note(first, answered=False)
@@ -64,7 +64,7 @@ def silent(pool: ResolverPool, *resolvers: Resolver) -> None:
             pool.note(one, answered=False)
 
 
-def test_where_none_of_the_systems_is_heard_each_is_tried_once_over_tcp() -> None:
+def test_if_none_of_the_systems_answers_each_is_tried_once_over_tcp() -> None:
     pool = ResolverPool(OWN, (ONE,))
     first, second = (Resolver("system", *one) for one in OWN)
     silent(pool, first)
@@ -77,7 +77,7 @@ def test_where_none_of_the_systems_is_heard_each_is_tried_once_over_tcp() -> Non
     assert pool.resolvers[0] == first
 
 
-def test_what_answers_over_tcp_alone_is_asked_there_until_udp_is_heard() -> None:
+def test_a_resolver_that_answers_over_tcp_is_used_there_until_udp_answers() -> None:
     pool = ResolverPool(OWN[:1], ())
     udp, tcp = Resolver("system", *OWN[0]), Resolver("system", *OWN[0], "tcp")
     silent(pool, udp)
@@ -88,7 +88,7 @@ def test_what_answers_over_tcp_alone_is_asked_there_until_udp_is_heard() -> None
     assert pool.resolvers == (udp,)
 
 
-def test_what_was_ever_heard_over_udp_is_not_tried_over_tcp() -> None:
+def test_a_resolver_that_answered_over_udp_is_not_tried_over_tcp() -> None:
     pool = ResolverPool(OWN[:1], ())
     udp = Resolver("system", *OWN[0])
     pool.note(udp, answered=True)

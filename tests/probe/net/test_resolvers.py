@@ -65,11 +65,11 @@ def test_behind_the_stub_is_its_upstream() -> None:
     assert from_resolv_conf(STUB) == (("127.0.0.53", 53),)
 
 
-def test_another_local_resolver_is_asked_itself() -> None:
+def test_another_local_resolver_is_queried_itself() -> None:
     assert from_resolv_conf("nameserver 127.0.0.1\n", UPSTREAM) == (("127.0.0.1", 53),)
 
 
-def test_nothing_configured_means_this_machine() -> None:
+def test_no_configuration_means_localhost() -> None:
     assert from_resolv_conf("") == (("127.0.0.1", 53),)
     assert from_resolv_conf("nameserver localhost\nnameserver \n") == (("127.0.0.1", 53),)
 
@@ -91,10 +91,10 @@ def test_windows() -> None:
     assert from_lines("Get-NetRoute : not found\r\n") == ()
 
 
-def test_this_machine_can_be_asked() -> None:
+def test_system_resolvers_can_be_read() -> None:
     assert all(port == 53 for _, port in system_resolvers())
 
 
-def test_a_command_that_is_not_there_says_nothing() -> None:
+def test_a_missing_command_gives_no_output() -> None:
     assert resolvers._output(["no-such-command-anywhere"]) == ""
     assert resolvers._output(["true"]) == ""

@@ -35,14 +35,14 @@ def test_a_message_over_several_records_is_one() -> None:
     assert ja3s_string(records(HELLO, size=7)) == "771,49199,65281-11-35"
 
 
-def test_what_is_no_server_hello_has_no_handwriting() -> None:
+def test_what_is_no_server_hello_has_no_fingerprint() -> None:
     alert = bytes.fromhex("15030300020228")
-    for said in (b"", alert, b"HTTP/1.1 400 Bad Request\r\n\r\n", records(b"\x01" + HELLO[1:])):
-        assert ja3s_string(said) is None
+    for data_ in (b"", alert, b"HTTP/1.1 400 Bad Request\r\n\r\n", records(b"\x01" + HELLO[1:])):
+        assert ja3s_string(data_) is None
     assert ja3s_string(records(HELLO)[:40]) is None
 
 
-def test_a_crowd_of_extensions_is_bounded() -> None:
+def test_many_extensions_are_bounded() -> None:
     line = ja3s_string(records(server_hello(extension(0) * 3000)))
     assert line is not None
     assert line.count("-") == 63
@@ -51,7 +51,7 @@ def test_a_crowd_of_extensions_is_bounded() -> None:
 @given(st.binary(max_size=300))
 @example(records(HELLO)[:-1])
 @example(records(HELLO[:10] + b"\xff" * 60))
-def test_any_bytes_are_read_without_harm(data: bytes) -> None:
-    for said in (data, records(data or b"\0"), records(b"\x02\0\1\0" + data)):
-        line = ja3s_string(said)
+def test_any_bytes_can_be_read(data: bytes) -> None:
+    for data_ in (data, records(data or b"\0"), records(b"\x02\0\1\0" + data)):
+        line = ja3s_string(data_)
         assert line is None or line.count(",") == 2

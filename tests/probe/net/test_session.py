@@ -1,4 +1,4 @@
-"""A session as a whole: what it counts, what it is told, what it refuses."""
+"""A session as a whole: counters, settings, errors."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ from tests.probe.net.servers import tcp_server, udp_server
 from tests.probe.net.test_dns import answer
 
 
-def test_a_view_is_a_net(measure: Measure) -> None:
+def test_a_session_gives_a_transfer_net(measure: Measure) -> None:
     async def port(net: SocketNet) -> TransferNet:
         return net
 
@@ -101,7 +101,7 @@ def test_a_bug_in_one_of_several_asks_is_a_bug(measure: Measure) -> None:
         measure(ask)
 
 
-def test_addresses_are_safe_or_not(measure: Measure) -> None:
+def test_safe_addresses_are_distinguished(measure: Measure) -> None:
     async def ask(net: SocketNet) -> list[bool]:
         await net.pause(0)
         return [net.safe("127.0.0.1"), net.safe("1.1.1.1"), net.safe("site.example")]
@@ -110,6 +110,6 @@ def test_addresses_are_safe_or_not(measure: Measure) -> None:
     assert measure(ask, SessionSettings(resolver=("127.0.0.1", 1))) == [False, True, False]
 
 
-def test_looking_for_a_route_sends_nothing_and_says_something() -> None:
+def test_has_route_returns_a_bool() -> None:
     assert has_route("127.0.0.1")
     assert isinstance(has_route("2001:db8::1"), bool)

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from probe.net.tcp_info import TcpInfo, parse, read
 
 
-def test_a_short_structure_of_an_old_kernel_gives_what_it_has() -> None:
+def test_a_short_structure_of_an_old_kernel_is_read() -> None:
     data = bytearray(160)
     struct.pack_into("=I", data, 152, 7)
     struct.pack_into("=I", data, 148, 40_000)
@@ -30,6 +30,6 @@ def test_any_bytes_parse(data: bytes) -> None:
     parse(data)
 
 
-def test_something_that_is_no_connection_has_no_counters() -> None:
+def test_a_closed_socket_has_no_counters() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
         assert read(datagrams) == TcpInfo()

@@ -1,4 +1,4 @@
-"""Limits cover retransmissions, follow the line, and keep to their bounds."""
+"""Limits cover retransmissions, follow the line, and are bounded."""
 
 import pytest
 from hypothesis import given, strategies as st
@@ -17,7 +17,7 @@ def line(round_trip: float, handshake: float, count: int = 20) -> AdaptiveTimeou
 
 
 @given(st.floats(0.001, 1.0))
-def test_a_dropped_hello_costs_little_over_two_looks(handshake: float) -> None:
+def test_a_dropped_hello_costs_little_over_two_handshakes(handshake: float) -> None:
     timeouts = line(handshake / 2, handshake)
     assert 2 * timeouts.tls_limit(handshake / 2) <= 3 * handshake + 3.7 + 0.002
 
@@ -41,7 +41,7 @@ def test_a_line_that_our_own_load_slows_down_is_given_more() -> None:
     assert all(late > early + 1 for early, late in zip(before, after, strict=True))
 
 
-def test_nothing_known_is_cautious() -> None:
+def test_limits_without_history_are_cautious() -> None:
     timeouts = AdaptiveTimeouts()
     assert (timeouts.round_trip, timeouts.handshake) == (None, None)
     assert timeouts.tcp_limit() == 5.0
@@ -69,7 +69,7 @@ def test_every_limit_is_bounded(round_trip: float, handshake: float) -> None:
     assert 0.3 <= timeouts.listening(round_trip) <= 1.5
 
 
-def test_what_is_usual_is_the_middle() -> None:
+def test_the_typical_value_is_the_median() -> None:
     timeouts = AdaptiveTimeouts()
     for seconds in (0.1, 0.2, 9.0):
         timeouts.connects.add(seconds)

@@ -45,7 +45,7 @@ def speaking_tls(context: ssl.SSLContext) -> Handler:
     return handler
 
 
-def test_a_fine_handshake_is_told_in_full(
+def test_a_completed_handshake_has_all_fields(
     measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
     leaf = authority.leaf(NAME)
@@ -60,7 +60,7 @@ def test_a_fine_handshake_is_told_in_full(
     assert (tcp.failure, tls.failure, tls.version, tls.alpn) == (None, None, "TLSv1.3", "h2")
     assert tls.cipher is not None
     assert tls.server_hello is not None
-    assert tls.server_hello.startswith("771,486")  # TLS 1.3 is told by an extension (43)
+    assert tls.server_hello.startswith("771,486")  # TLS 1.3 is negotiated in an extension (43)
     assert "43" in tls.server_hello.split(",")[2].split("-")
     assert tls.bytes_out > 517
     assert tls.bytes_in > len(leaf.der)
@@ -87,13 +87,13 @@ def test_a_reset_after_the_hello(measure: Measure) -> None:
     assert not tls.answered
 
 
-def test_a_goodbye_after_the_hello_is_no_reset(measure: Measure) -> None:
+def test_a_fin_after_the_hello_is_no_reset(measure: Measure) -> None:
     with tcp_server(after_hello(socket.socket.close)) as port:
         _, tls = shake(measure, port)
     assert (tls.failure, tls.bytes_out, tls.bytes_in) == (Failure.EOF, 517, 0)
 
 
-def test_silence_is_neither(measure: Measure) -> None:
+def test_no_answer_to_the_hello_is_a_timeout(measure: Measure) -> None:
     with tcp_server(until_closed) as port:
         _, tls = shake(measure, port, limit=0.3)
     assert (tls.failure, tls.bytes_in, tls.limit) == (Failure.TIMEOUT, 0, 0.3)
@@ -101,7 +101,7 @@ def test_silence_is_neither(measure: Measure) -> None:
     assert 0.29 < tls.elapsed < 0.6
 
 
-def test_hanging_up_before_the_hello_is_a_goodbye(measure: Measure) -> None:
+def test_a_fin_before_the_hello_is_eof(measure: Measure) -> None:
     with tcp_server(socket.socket.close) as port:
         _, tls = shake(measure, port)
     assert tls.failure in (Failure.EOF, Failure.RESET)
@@ -124,7 +124,7 @@ def test_an_alert_without_a_name_is_still_a_number(measure: Measure) -> None:
     assert (tls.failure, tls.alert, tls.alert_by) == (Failure.SSL_HANDSHAKE, 0xFA, "peer")
 
 
-def test_a_handshake_without_end_is_ended(measure: Measure) -> None:
+def test_an_endless_handshake_is_stopped(measure: Measure) -> None:
     def babble(sock: socket.socket) -> None:
         sock.sendall(bytes.fromhex("160303004a0200004603036a") + b"x" * 31 + b"\0\xc0\x2f\0")
         while True:
@@ -137,7 +137,7 @@ def test_a_handshake_without_end_is_ended(measure: Measure) -> None:
     assert tls.elapsed < 4
 
 
-def test_a_close_notify_is_a_goodbye(measure: Measure) -> None:
+def test_a_close_notify_is_eof(measure: Measure) -> None:
     with tcp_server(
         after_hello(lambda sock: sock.sendall(bytes.fromhex("15030300020100")))
     ) as port:
@@ -145,7 +145,7 @@ def test_a_close_notify_is_a_goodbye(measure: Measure) -> None:
     assert (tls.failure, tls.alert, tls.alert_by) == (Failure.EOF, 0, "peer")
 
 
-def test_an_alert_is_heard_before_the_reset_behind_it(measure: Measure) -> None:
+def test_an_alert_is_read_before_a_following_reset(measure: Measure) -> None:
     def alert_and_reset(sock: socket.socket) -> None:
         sock.sendall(bytes.fromhex("15030300020228"))
         time.sleep(0.05)
@@ -164,7 +164,7 @@ def test_garbage_instead_of_tls(measure: Measure) -> None:
     assert tls.alert_by != "peer"
 
 
-def test_our_own_alert_is_ours(measure: Measure) -> None:
+def test_our_own_alert_is_attributed_to_us(measure: Measure) -> None:
     nonsense = bytes.fromhex("160303000402000000")  # a ServerHello of no length
     with tcp_server(after_hello(lambda sock: sock.sendall(nonsense))) as port:
         _, tls = shake(measure, port)
@@ -172,9 +172,7 @@ def test_our_own_alert_is_ours(measure: Measure) -> None:
     assert tls.alert == 50
 
 
-def test_an_old_server_is_not_refused_by_us(
-    measure: Measure, authority: Authority, tmp_path: Path
-) -> None:
+def test_an_old_server_is_accepted(measure: Measure, authority: Authority, tmp_path: Path) -> None:
     context = authority.leaf(NAME).context(tmp_path)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with tcp_server(speaking_tls(context)) as port:
@@ -187,7 +185,7 @@ def test_an_old_server_is_not_refused_by_us(
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_very_old_server_is_not_refused_by_us_either(
+def test_a_very_old_server_is_accepted(
     measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
     context = authority.leaf(NAME).context(tmp_path)
@@ -250,7 +248,7 @@ def test_a_bad_certificate_does_not_stop_the_handshake(
     assert (tls.trust.valid, tls.trust.reason) == (False, reason)
 
 
-def test_trust_can_be_judged_for_another_name_than_was_offered(
+def test_a_chain_can_be_verified_for_another_name_than_the_sni(
     measure: Measure, authority: Authority, tmp_path: Path
 ) -> None:
     leaf = authority.leaf("real.example")
@@ -287,7 +285,7 @@ def test_the_chain_is_kept_when_the_handshake_fails_after_it(
     assert tls.trust.valid
 
 
-def test_a_name_that_tls_cannot_carry_is_said_so(measure: Measure) -> None:
+def test_a_name_that_tls_cannot_carry_is_reported(measure: Measure) -> None:
     async def ask(net: SocketNet) -> Tls | None:
         return (await net.tls(TlsHandshake("127.0.0.1", port, "x" * 64 + ".example")))[1]
 

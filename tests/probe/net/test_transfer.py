@@ -33,7 +33,7 @@ def fetch(port: int, size: int = 65536, *, cap: float = 2.0, pin: str | None = N
 
 @contextmanager
 def server(handler: Handler) -> Iterator[int]:
-    """Serve one TLS connection in the given manner."""
+    """Serve one TLS connection with the given handler."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -86,12 +86,12 @@ def test_a_whole_object_is_counted_to_the_byte(sni: str | None) -> None:
     assert step.cpu_seconds is not None
 
 
-def test_an_upload_is_whole_when_the_server_says_so() -> None:
+def test_an_upload_is_complete_when_the_server_answers() -> None:
     step = asyncio.run(from_bulk(300_000, "up"))
     assert (step.ended, step.received_bytes, step.status) == ("full", 300_000, 200)
 
 
-def test_a_wrong_key_is_an_unproven_server_and_nothing_is_asked_of_it() -> None:
+def test_after_a_wrong_key_no_request_is_sent() -> None:
     asked: list[bytes] = []
     with server(lambda tls: asked.append(b"asked")) as port:
         step = fetch(port, pin="00" * 32)
@@ -124,7 +124,7 @@ def _freeze(tls: ssl.SSLSocket, quiet: float = 3.0) -> None:
     ("handler", "ended", "failure"),
     [(_reset, "reset", Failure.RESET), (_close, "eof", Failure.EOF)],
 )
-def test_a_reset_and_a_goodbye_in_the_middle_are_different_facts(
+def test_a_reset_and_a_fin_in_the_body_are_distinguished(
     handler: Handler, ended: str, failure: Failure
 ) -> None:
     with server(handler) as port:
@@ -132,7 +132,7 @@ def test_a_reset_and_a_goodbye_in_the_middle_are_different_facts(
     assert (step.ended, step.failure) == (ended, failure)
 
 
-def test_a_freeze_is_a_stall_with_the_bytes_that_came(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_freeze_is_a_stall_with_the_bytes_received(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STALL_SECONDS", 0.6)
     with server(_freeze) as port:
         step = fetch(port, cap=0.8)
@@ -143,7 +143,7 @@ def test_a_freeze_is_a_stall_with_the_bytes_that_came(monkeypatch: pytest.Monkey
     assert step.longest_gap >= 0.6
 
 
-def test_slowness_ends_at_the_cap_and_is_no_stall() -> None:
+def test_a_slow_transfer_ends_at_the_cap_and_is_no_stall() -> None:
     def drip(tls: ssl.SSLSocket) -> None:
         _some(tls, 1000)
         while True:
@@ -157,7 +157,7 @@ def test_slowness_ends_at_the_cap_and_is_no_stall() -> None:
     assert step.stalled_at is None
 
 
-def test_refusal_and_silence_before_tls_are_errors() -> None:
+def test_a_refusal_and_a_timeout_before_tls_are_errors() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     step = fetch(port)
@@ -187,18 +187,18 @@ def test_long_transfers_keep_a_bounded_number_of_even_samples() -> None:
     assert max(gaps) <= 2.1 * min(gaps)
 
 
-def test_what_is_held_back_behind_a_lost_segment_came_as_well(
+def test_bytes_behind_a_lost_segment_count_as_received(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told = TcpInfo(segments=5, out_of_order=0, segment_bytes=1000)
-    monkeypatch.setattr(tcp_info, "read", lambda _: told)
+    info = TcpInfo(segments=5, out_of_order=0, segment_bytes=1000)
+    monkeypatch.setattr(tcp_info, "read", lambda _: info)
     samples = sampling.Samples()
     with socket.socket() as connection:
         samples.progress(0.1, 4500, connection)
-        told = TcpInfo(segments=9, out_of_order=4, segment_bytes=1000)
+        info = TcpInfo(segments=9, out_of_order=4, segment_bytes=1000)
         samples.take(0.2, connection)
         assert samples.received_bytes() == 8500
-        told = TcpInfo(segments=9, out_of_order=0, segment_bytes=1000)  # sent twice, not lost
+        info = TcpInfo(segments=9, out_of_order=0, segment_bytes=1000)  # retransmitted, not lost
         samples.take(0.3, connection)
         assert samples.received_bytes() == 4500
 

@@ -7,7 +7,7 @@ from probe.net.transfer_response import HEADER_LIMIT, TransferResponse
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 
 
-def test_a_reply_is_whole_when_its_declared_length_has_come() -> None:
+def test_a_response_is_whole_at_its_declared_length() -> None:
     reply = TransferResponse(100)
     reply.feed(HEAD + b"12345")
     assert (reply.status, reply.received, reply.done) == (200, 5, False)
@@ -16,14 +16,14 @@ def test_a_reply_is_whole_when_its_declared_length_has_come() -> None:
     assert reply.whole
 
 
-def test_a_reply_is_done_when_as_much_came_as_was_wanted() -> None:
+def test_a_response_is_done_at_the_wanted_size() -> None:
     reply = TransferResponse(4)
     reply.feed(HEAD + b"12345")
     assert reply.done
     assert not reply.whole
 
 
-def test_the_last_chunk_ends_a_chunked_reply() -> None:
+def test_the_last_chunk_ends_a_chunked_response() -> None:
     reply = TransferResponse(100)
     reply.feed(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")
     assert not reply.done
@@ -33,7 +33,7 @@ def test_the_last_chunk_ends_a_chunked_reply() -> None:
     assert reply.done
 
 
-def test_a_goodbye_ends_a_reply_without_a_length_and_cuts_one_with_a_length() -> None:
+def test_close_notify_ends_a_response_without_a_length_and_truncates_one_with_a_length() -> None:
     reply = TransferResponse(100)
     reply.feed(b"HTTP/1.1 200 OK\r\n\r\nabc")
     reply.close()
@@ -44,7 +44,7 @@ def test_a_goodbye_ends_a_reply_without_a_length_and_cuts_one_with_a_length() ->
         cut.close()
 
 
-def test_what_is_no_http_is_a_fact_and_not_a_crash() -> None:
+def test_a_response_that_is_no_http_is_an_event() -> None:
     with pytest.raises(NetworkEvent):
         TransferResponse(1).feed(b"SSH-2.0-x\r\n\r\n")
     with pytest.raises(NetworkEvent):

@@ -1,4 +1,4 @@
-"""Packets that go so far only: what a router says is heard, and nobody near is named."""
+"""Packets with a limited TTL: ICMP errors are read, and routers near the user are not recorded."""
 
 import asyncio
 import errno
@@ -31,12 +31,12 @@ def extended(origin: int, type_: int, code: int = 0) -> bytes:
     return struct.pack("=IBBBBII", errno.EHOSTUNREACH, origin, type_, code, 0, 0, 0) + SOCKADDR
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-def test_a_routers_word_is_read_from_the_error_queue() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="ICMP errors: Linux only")
+def test_an_icmp_error_is_read_from_the_error_queue() -> None:
     assert ttl.parse(0, 11, extended(2, 11)) == ttl.IcmpError(11, 0, "198.51.100.4")
-    said = ttl.parse(0, 11, extended(2, 3, 3))
-    assert said is not None
-    assert (said.expired, said.unreachable) == (False, True)
+    error = ttl.parse(0, 11, extended(2, 3, 3))
+    assert error is not None
+    assert (error.expired, error.unreachable) == (False, True)
     assert ttl.parse(0, 11, extended(1, 11)) is None  # the machine's own error
     assert ttl.parse(0, 2, extended(2, 11)) is None
     assert ttl.parse(0, 11, b"short") is None
@@ -54,7 +54,7 @@ def test_a_routers_word_is_read_from_the_error_queue() -> None:
         ([], set()),
     ],
 )
-def test_routers_near_the_volunteer_are_not_told(
+def test_routers_near_the_user_are_not_recorded(
     addresses: list[str | None], hidden: set[int]
 ) -> None:
     assert near(addresses) == {addresses[index] for index in hidden}
@@ -80,7 +80,7 @@ WORD = OSError(errno.EHOSTUNREACH, "")
 RESET = ConnectionResetError(errno.ECONNRESET, "")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+@pytest.mark.skipif(sys.platform != "linux", reason="ICMP errors: Linux only")
 @pytest.mark.parametrize(
     ("answers", "raised", "expired"),
     [
@@ -90,7 +90,7 @@ RESET = ConnectionResetError(errno.ECONNRESET, "")
         ((WORD, b"answer"), None, True),
     ],
 )
-def test_a_routers_word_leaves_time_for_a_nearer_answer(
+def test_after_an_icmp_error_a_nearer_answer_counts(
     answers: tuple[object, ...], raised: int | None, *, expired: bool
 ) -> None:
     async def go() -> None:
@@ -133,22 +133,22 @@ def test_a_limited_connection_ends_with_a_reset_that_arrives() -> None:
 
 def stepping(measure: Measure, ask: Callable[[TtlProber], Awaitable[T]]) -> T:
     async def inside(net: SocketNet) -> T:
-        async with net.ttl_prober([]) as stepper:
-            assert stepper.raw is not None
-            return await ask(stepper)
+        async with net.ttl_prober([]) as prober:
+            assert prober.raw is not None
+            return await ask(prober)
 
     return measure(inside)
 
 
-def test_looks_say_how_far_they_went(measure: Measure) -> None:
+def test_steps_have_their_ttl(measure: Measure) -> None:
     def reads_and_resets(sock: socket.socket) -> None:
         sock.recv(100)
         reset(sock)
 
     with tcp_server(reads_and_resets) as port:
 
-        async def hello(stepper: TtlProber) -> tuple[Tcp, Tls | None]:
-            return await stepper.hello(HERE, port, "site.example", 5)
+        async def hello(prober: TtlProber) -> tuple[Tcp, Tls | None]:
+            return await prober.hello(HERE, port, "site.example", 5)
 
         tcp, tls = stepping(measure, hello)
     assert tls is not None
@@ -156,9 +156,9 @@ def test_looks_say_how_far_they_went(measure: Measure) -> None:
     assert (tcp.failure, tls.failure, tls.travel.ttl) == (None, Failure.RESET, 5)
     with tcp_server(until_closed) as port:
 
-        async def silent(stepper: TtlProber) -> Steps:
+        async def silent(prober: TtlProber) -> Steps:
             url = f"http://site.example:{port}/"
-            return await stepper.request(url, HERE, "site.example", 5)
+            return await prober.request(url, HERE, "site.example", 5)
 
         _, http = stepping(measure, silent)
     assert http.failure in {Failure.TIMEOUT, Failure.EOF}
@@ -166,22 +166,22 @@ def test_looks_say_how_far_they_went(measure: Measure) -> None:
     assert (http.travel.ttl, http.travel.packets) == (5, ())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+@pytest.mark.skipif(sys.platform != "linux", reason="ICMP errors: Linux only")
 def test_a_traceroute_to_this_machine_ends_at_once(measure: Measure) -> None:
-    async def ask(stepper: TtlProber) -> Sequence[Ping]:
-        return await stepper.routers(HERE, 3, 1)
+    async def ask(prober: TtlProber) -> Sequence[Ping]:
+        return await prober.routers(HERE, 3, 1)
 
     (only,) = stepping(measure, ask)
     assert (only.what, only.failure) == ("server", None)
 
 
-def test_a_question_with_limited_packets(measure: Measure) -> None:
+def test_a_query_with_a_limited_ttl(measure: Measure) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
         closed.bind((HERE, 0))
         resolver = Resolver("8.8.8.8", HERE, closed.getsockname()[1])
 
-        async def ask(stepper: TtlProber) -> Dns:
-            return await stepper.query("site.example", resolver, 3)
+        async def ask(prober: TtlProber) -> Dns:
+            return await prober.query("site.example", resolver, 3)
 
         step = stepping(measure, ask)
     assert step.failure is Failure.TIMEOUT
