@@ -143,13 +143,11 @@ def _field(name: str, value: object, keep: Allowed) -> object:
         same = all(mine is old for mine, old in zip(new, value, strict=True))
         return value if same else new
     if isinstance(value, dict):
-        return value if name == "certs" else _mapping(name, value, keep)
+        if name == "certs":
+            return value
+        scrubbed = {clean(key, keep): _field(name, item, keep) for key, item in value.items()}
+        return value if scrubbed == value else scrubbed
     return _struct(value, keep) if isinstance(value, msgspec.Struct) else value
-
-
-def _mapping(name: str, value: dict[str, object], keep: Allowed) -> dict[str, object]:
-    new = {clean(key, keep): _field(name, item, keep) for key, item in value.items()}
-    return value if new == value else new
 
 
 def _text(name: str, value: str, keep: Allowed) -> str:

@@ -45,7 +45,9 @@ def parse_url(text: str) -> str:
         raise TargetError(f"scheme {_shown(scheme)} cannot be measured: http or https expected")
     rest = found["rest"].split("#", 1)[0]
     cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
-    url = f"{scheme}://{_authority(rest[:cut], _DEFAULT_PORT[scheme])}{_path(rest[cut:])}"
+    path = quote(_LONE_PERCENT.sub("%25", rest[cut:]), safe=_KEPT)
+    path = path if path.startswith("/") else f"/{path}"
+    url = f"{scheme}://{_authority(rest[:cut], _DEFAULT_PORT[scheme])}{path}"
     if len(url) > URL_LIMIT:
         raise TargetError(f"URL of {len(url)} characters: at most {URL_LIMIT} expected")
     return url
@@ -95,11 +97,6 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 8 and 1 <= int(text) <= 65535:
         return int(text)
     raise TargetError(f"port {_shown(text)}: a number from 1 to 65535 expected")
-
-
-def _path(text: str) -> str:
-    path = quote(_LONE_PERCENT.sub("%25", text), safe=_KEPT)
-    return path if path.startswith("/") else f"/{path}"
 
 
 def _ipv4(text: str) -> str:

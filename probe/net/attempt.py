@@ -99,7 +99,8 @@ def classify(error: BaseException) -> tuple[Failure, str | None] | None:
     if isinstance(error, ssl.SSLZeroReturnError | ssl.SSLEOFError):
         return Failure.EOF, None
     if isinstance(error, ssl.SSLError):
-        return Failure.SSL_HANDSHAKE, _symbol(error)
+        # OpenSSL's reason is a symbol (`WRONG_VERSION_NUMBER`) without local data, absent in some.
+        return Failure.SSL_HANDSHAKE, (getattr(error, "reason", None) or "")[:64] or None
     if isinstance(error, TimeoutError):
         return Failure.TIMEOUT, None
     return _by_number(error) if isinstance(error, OSError) else None
@@ -132,9 +133,3 @@ def _by_number(error: OSError) -> tuple[Failure, str | None] | None:
     if failure is None:
         return None
     return failure, codes.errorcode.get(number or 0) if failure is Failure.UNKNOWN else None
-
-
-def _symbol(error: ssl.SSLError) -> str | None:
-    """OpenSSL's reason as a symbol (`WRONG_VERSION_NUMBER`), which has no local data in it."""
-    reason: str | None = getattr(error, "reason", None)  # absent for some errors
-    return reason[:64] if reason else None

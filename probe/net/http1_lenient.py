@@ -49,7 +49,8 @@ def read_head(raw: bytes) -> ResponseHead | None:
     code = rest.strip()[:3]
     if len(code) != 3 or not code.isdigit():
         return None
-    headers = [_header(line) for line in lines[1 : _HEADERS + 1]]
+    split = (line.partition(b":") for line in lines[1 : _HEADERS + 1])
+    headers = [(name.strip().lower(), value.strip()) for name, _, value in split]
     number = version[5:8].decode("ascii", "replace")
     return ResponseHead(number, int(code), [one for one in headers if one[0]], at + size)
 
@@ -71,11 +72,6 @@ def unchunk(data: bytes) -> tuple[bytes, bool]:
 
 
 _ENDS = ((b"\r\n\r\n", 4), (b"\n\n", 2), (b"\n\r\n", 3))
-
-
-def _header(line: bytes) -> tuple[bytes, bytes]:
-    name, _, value = line.partition(b":")
-    return name.strip().lower(), value.strip()
 
 
 def _size(line: bytes) -> int | None:

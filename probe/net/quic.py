@@ -79,7 +79,8 @@ class _QuicClient:
         self.connection.connect(self._peer_address, monotonic())
         self._send(self.sock)
         while not self._is_complete():
-            self._give_up_after_icmp()
+            if self.icmp is not None and monotonic() - self._icmp_at >= GRACE:
+                raise self.icmp
             await self._receive(self.sock)
             self._check_closed()
             self._send(self.sock)
@@ -134,10 +135,6 @@ class _QuicClient:
     def _keep_icmp(self, error: OSError) -> None:
         if self.icmp is None:
             self.icmp, self._icmp_at = error, monotonic()
-
-    def _give_up_after_icmp(self) -> None:
-        if self.icmp is not None and monotonic() - self._icmp_at >= GRACE:
-            raise self.icmp
 
     def _is_complete(self) -> bool:
         """Whether the handshake is complete; raises if it ended otherwise."""

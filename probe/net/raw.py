@@ -71,7 +71,10 @@ class Raw:
             packets = msgspec.convert(reply.get("packets", []), list[Packet])
         except msgspec.ValidationError:
             return []
-        return [_named(packet, known) for packet in packets]
+        return [
+            packet if packet.address in known else msgspec.structs.replace(packet, address=None)
+            for packet in packets
+        ]
 
     async def capture(self, known: Collection[str]) -> bytes:
         """All captured packets, as a scrubbed pcap file."""
@@ -116,9 +119,3 @@ class Raw:
         process.stdin.write(line)
         await process.stdin.drain()
         return await process.stdout.readline()
-
-
-def _named(packet: Packet, known: Collection[str]) -> Packet:
-    if packet.address is None or packet.address in known:
-        return packet
-    return msgspec.structs.replace(packet, address=None)

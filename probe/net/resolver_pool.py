@@ -33,14 +33,15 @@ class ResolverPool:
     _preferred: int = 0
     _over_tcp: Resolver | None = None
     _tried: set[Resolver] = field(default_factory=set)
-    _silent: set[Resolver] = field(default_factory=set)
+    _unresponsive: set[Resolver] = field(default_factory=set)
     _timeouts: dict[Resolver, int] = field(default_factory=dict)
     _answered: set[Resolver] = field(default_factory=set)
 
     @property
     def resolvers(self) -> tuple[Resolver, ...]:
         """The preferred one of the system, then the public ones that were not dropped."""
-        return (*self._system(), *(one for one in self.public if not self._is_dead(one)))
+        system = (self._over_tcp or self._first,) if self.own else ()
+        return (*system, *(one for one in self.public if not self._is_dead(one)))
 
     @property
     def dead(self) -> tuple[str, ...]:
@@ -59,9 +60,9 @@ class ResolverPool:
         """
         if resolver.label != SYSTEM or resolver.transport != "udp" or resolver in self._tried:
             return None
-        if self._answered_over_udp or not self._silent.issuperset(
-            Resolver(SYSTEM, *one) for one in self.own
-        ):
+        if any(one.label == SYSTEM and one.transport == "udp" for one in self._answered):
+            return None
+        if not self._unresponsive.issuperset(Resolver(SYSTEM, *one) for one in self.own):
             return None
         self._tried.add(resolver)
         return replace(resolver, transport="tcp")
@@ -80,24 +81,14 @@ class ResolverPool:
             and resolver.transport == "udp"
             and timeouts >= SYSTEM_MAX_TIMEOUTS
         ):
-            self._silent.add(resolver)
+            self._unresponsive.add(resolver)
             if self.own and resolver == self._first:
                 self._preferred = (self._preferred + 1) % len(self.own)
                 self._timeouts.pop(resolver)
 
     @property
-    def _answered_over_udp(self) -> bool:
-        """Whether one of the system's has answered over UDP."""
-        return any(one.label == SYSTEM and one.transport == "udp" for one in self._answered)
-
-    @property
     def _first(self) -> Resolver:
         return Resolver(SYSTEM, *self.own[self._preferred])
-
-    def _system(self) -> tuple[Resolver, ...]:
-        if not self.own:
-            return ()
-        return (self._over_tcp or self._first,)
 
     def _is_dead(self, resolver: Resolver) -> bool:
         unanswered = self._timeouts.get(resolver, 0) >= MAX_TIMEOUTS

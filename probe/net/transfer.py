@@ -87,7 +87,11 @@ class _TimedTransfer:
                 raise TimeoutError
             self._pull()
         self.handshake_seconds = monotonic() - handshake_begun
-        self._check_pin()
+        pin = self.request.pin
+        if pin is None:
+            return
+        if spki_sha256(self._tls.getpeercert(binary_form=True) or b"") != pin.lower():
+            raise NetworkEvent(Failure.SSL_CERTIFICATE, "PIN")
 
     def _handshake_done(self) -> bool:
         try:
@@ -98,12 +102,6 @@ class _TimedTransfer:
             done = True
         self._flush(CONNECT_LIMIT)
         return done
-
-    def _check_pin(self) -> None:
-        if self.request.pin is None:
-            return
-        if spki_sha256(self._tls.getpeercert(binary_form=True) or b"") != self.request.pin.lower():
-            raise NetworkEvent(Failure.SSL_CERTIFICATE, "PIN")
 
     # -- moving bytes ----------------------------------------------------------------------
 

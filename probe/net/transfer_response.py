@@ -67,23 +67,16 @@ class TransferResponse:
 
     def _read_head(self, head: bytes) -> None:
         first, *lines = head.split(b"\r\n")
-        self.status = _status(first)
+        version, _, rest = first.partition(b" ")
+        if not version.startswith(b"HTTP/1.") or len(rest[:3]) != 3 or not rest[:3].isdigit():
+            raise NetworkEvent(Failure.UNKNOWN, "NOT_HTTP")
+        self.status = int(rest[:3])
         for line in lines:
             name, _, value = line.partition(b":")
             if name.strip().lower() == b"content-length":
-                self.declared = _length(value.strip())
+                self.declared = (
+                    int(value) if value.strip().isdigit() and len(value.strip()) <= 15 else None
+                )
             elif name.strip().lower() == b"transfer-encoding":
                 # The header's CRLF precedes the last chunk if it is the only one.
                 self._chunked, self._tail = b"chunked" in value.lower(), b"\r\n"
-
-
-def _status(line: bytes) -> int | None:
-    version, _, rest = line.partition(b" ")
-    code = rest[:3]
-    if not version.startswith(b"HTTP/1.") or len(code) != 3 or not code.isdigit():
-        raise NetworkEvent(Failure.UNKNOWN, "NOT_HTTP")
-    return int(code)
-
-
-def _length(value: bytes) -> int | None:
-    return int(value) if value.isdigit() and len(value) <= 15 else None
