@@ -53,10 +53,11 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     """Every hello again in reverse order, between reference measurements."""
     log = StepLog(seen)
     hop = UrlHop(task.url)
-    sent = {s.hello for s in seen if isinstance(s, Tls)}
+    offers = [s for s in seen if isinstance(s, Tls)]
+    hellos = [one for one in reversed(HELLOS) if any(s.hello == one for s in offers)]
     await measure_reference(net, log, task.reference)
     for address in dict.fromkeys(s.address for s in seen if _is_offer(s) and isinstance(s, Tls)):
-        for hello in [one for one in reversed(HELLOS) if one in sent]:
+        for hello in hellos:
             offer = tls_offer(net, log, address, hop.tls_port, hello=hello)
             await interleave(offer, hop.host, task.harmless_name, (2,))
     await measure_reference(net, log, task.reference)
