@@ -22,7 +22,7 @@ def plateau(samples: Sequence[Sample], segment_bytes: int | None) -> float | Non
 
 
 def arrivals(samples: Sequence[Sample], segment_bytes: int | None) -> list[tuple[float, float]]:
-    """How many bytes had come by when: counted in segments where the kernel told them."""
+    """Cumulative bytes over time, counted in segments where the kernel reports them."""
     size = _segment_size(samples, segment_bytes)
     if size is None:
         return [(s.at, float(s.wire)) for s in samples]
@@ -30,7 +30,7 @@ def arrivals(samples: Sequence[Sample], segment_bytes: int | None) -> list[tuple
 
 
 def _slope(seen: Sequence[tuple[float, float]]) -> float | None:
-    """Fit a line through what had come by when, after the settling time.
+    """Fit a line through the cumulative bytes over time, after the settling time.
 
     A policed flow comes in bursts. A line through the first and the last point depends on where in
     a burst they fall; the least squares line does so far less (measured: 0.4 % against 1.8 %).

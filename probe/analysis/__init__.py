@@ -1,1 +1,1 @@
-"""Pure views of a record's steps, and of a line's: what rules are written in. No verdict here."""
+"""Pure views of a record's steps and of a line's, for the rules. No verdict is made here."""

@@ -1,6 +1,6 @@
 """Which pages were slow, compared with all pages of a run; slow is neither a timeout nor blocked.
 
-A page is slow when it began and did not come whole for want of time, or when it came at a small
+A page is slow when it began and did not finish within the time limit, or when it came at a small
 fraction of the rate of the line's other pages. A page alone does not show whether the network slows
 it: `experiments/throttle.py` compares names for that.
 """
@@ -37,7 +37,7 @@ def cut_short(page: Http) -> bool:
 
 
 def rate(page: Http) -> float | None:
-    """Bytes a second; None for a page too small to tell, or one that broke."""
+    """Bytes a second; None for a page that is too small or that failed."""
     if page.failure is not None or page.bytes_in < LEAST_BYTES or page.elapsed <= 0:
         return None
     return page.bytes_in / page.elapsed

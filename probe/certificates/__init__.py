@@ -1,1 +1,1 @@
-"""What certificates say and prove, judged apart from any handshake: pure, given bytes and roots."""
+"""Parse certificates and verify chains: pure functions of bytes and roots."""

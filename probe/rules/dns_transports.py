@@ -58,7 +58,7 @@ def as_others_say(e: Evidence) -> Finding | None:
 
 
 @rule("dns.answered_where_nobody_lives", Tier.NOTE, None, Mechanism.DNS_INJECTED)
-def answered_where_nobody_lives(e: Evidence) -> Finding | None:
+def unused_address_answered(e: Evidence) -> Finding | None:
     """A query to an address without a resolver was answered: a middlebox answers DNS queries."""
     unused = set(unused_addresses())
     answered = [s for s in e.all(Dns, role=Role.NEUTRAL) if s.resolver in unused and s.replies]

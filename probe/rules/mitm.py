@@ -159,7 +159,7 @@ def origin_is_broken(e: Evidence) -> Finding | None:
 
 
 @rule("mitm.handwriting", Tier.NOTE, None)
-def handwriting(e: Evidence) -> Finding | None:
+def server_hello(e: Evidence) -> Finding | None:
     """The fingerprint of the interceptor's ServerHello, compared with the server's own."""
     for step in reversed(_hits(e)):
         alike = [

@@ -157,10 +157,10 @@ def disconnect_router(network: HomeNetwork) -> None:
 
 
 CUTS = (
-    (WholeLine("whitelist"), "access.whitelist", "what a list would pass does"),
-    (WholeLine("foreign_cut"), "access.foreign_cut", "sites at home do"),
+    (WholeLine("whitelist"), "access.whitelist", "whitelisted sites do"),
+    (WholeLine("foreign_cut"), "access.foreign_cut", "domestic sites do"),
     (WholeLine("outage"), "access.offline", "the operator is down"),
-    (None, "access.offline", "Not even the home's own router answers"),
+    (None, "access.offline", "The home router does not answer"),
 )
 
 

@@ -76,20 +76,20 @@ def test_the_interceptor_of_2019_is_recognised_by_its_copies_without_a_list(
 
 def test_each_offer_is_reported_in_a_sentence(mitm_run: MitmRun) -> None:
     reasons = mitm_run.reasons("mitm", OLD_BOX)
-    assert reasons["mitm.tls_versions"] == "TLS 1.2: intercepted. TLS 1.3: left alone."
-    assert reasons["mitm.alpn"].endswith("Without ALPN: left alone.")
+    assert reasons["mitm.tls_versions"] == "TLS 1.2: intercepted. TLS 1.3: not intercepted."
+    assert reasons["mitm.alpn"].endswith("Without ALPN: not intercepted.")
     assert "mitm.only_at_its_address" in reasons
     assert "mitm.name_alone_suffices" not in reasons
     old = mitm_run.reasons("mitm", OLD)
     assert old["mitm.tls_versions"] == "TLS 1.2: intercepted. TLS 1.3: intercepted."
     assert "-6 hours" in old["mitm.copies_the_origin"]
-    assert old["mitm.handwriting"].startswith("The interceptor's answers are made as 771,")
+    assert old["mitm.handwriting"].startswith("The interceptor's ServerHello is 771,")
 
 
 def test_a_broken_origin_is_re_signed_as_it_is(mitm_run: MitmRun) -> None:
     reasons = mitm_run.reasons("mitm", LAPSED)["mitm.origin_is_broken"]
     assert reasons == (
-        "The site's own certificate has expired; the same dates are signed by the interceptor."
+        "The site's own certificate has expired; the interceptor signs the same dates."
     )
 
 

@@ -198,4 +198,4 @@ def test_addresses_near_the_client_are_nowhere(traces: Traces) -> None:
 def test_the_verdict_has_the_hop_in_one_sentence(traces: Traces) -> None:
     finished = traces.results["dropped.org", False]
     assert finished["outcome"] == "blocked"
-    assert "silent between hop 3 and hop 4, in the path" in finished["reason"]
+    assert "silent between hop 3 and hop 4, in-path" in finished["reason"]
