@@ -149,6 +149,7 @@ def make_row(
     claim = record.verdict
     foreign, domestic = _anchors(record)
     rate_target, rate_reference = _rates(record)
+    trimmed = controls.trim(record) if context.role == "control" else ()
     return MeasurementRow(
         **msgspec.structs.asdict(judged),
         id=record.id,
@@ -179,7 +180,7 @@ def make_row(
         raw=zlib.compress(codec.encode(msgspec.structs.replace(record, certs={})), 1),
         certs=certificates(record),
         forged=tuple((one.name, one.digests) for one in untrusted_chains.chains(record)),
-        observation=_observation(record) if context.role == "control" else None,
+        observation=controls.pack(trimmed) if trimmed else None,
     )
 
 
@@ -228,11 +229,6 @@ def certificates(record: Record) -> tuple[tuple[str, bytes], ...]:
     return tuple(found)
 
 
-def _observation(record: Record) -> bytes | None:
-    trimmed = controls.trim(record)
-    return controls.pack(trimmed) if trimmed else None
-
-
 def _words(mechanisms: Sequence[Mechanism]) -> str:
     return " ".join(sorted(set(mechanisms)))
 
@@ -250,7 +246,9 @@ def _peer_agrees(claimed: tuple[str, int], origin: tuple[str | None, int | None]
 
 def _authority(record: Record, verdict: Verdict) -> str:
     """The id of the authority that intercepted; `unknown` if not identified, empty if none did."""
-    served = [step.trust.authority for step in _target_tls(record.steps) if step.trust]
+    # Handshakes that offered the target's name, at its own address or at a neutral server.
+    named = [s for s in record.steps if isinstance(s, Tls) and s.role in {"target", "neutral"}]
+    served = [step.trust.authority for step in named if step.trust]
     known = [one for one in served if one and one.kind == "interception"]
     intercepted = Mechanism.TLS_MITM in verdict.mechanisms
     for one in sorted(known, key=lambda authority: authority.proof != "verified"):
@@ -264,12 +262,6 @@ def _authorities() -> frozenset[str]:
     """The ids that may become labels: those of the bundled files."""
     known = targets.authorities()
     return frozenset(one.id for one in known) | frozenset(one.family for one in known)
-
-
-def _target_tls(steps: Sequence[Step]) -> list[Tls]:
-    """Handshakes that offered the target's name, at its own address or at a neutral server."""
-    roles = {"target", "neutral"}
-    return [step for step in steps if isinstance(step, Tls) and step.role in roles]
 
 
 def _timings(record: Record) -> str:

@@ -63,6 +63,11 @@ def _summary() -> list[Json]:
             unit="short",
             thresholds=ANY_IS_BAD,
         ),
+    ]
+
+
+def _interference() -> list[Json]:
+    return [
         number(
             "Interference",
             "(blocked + intercepted + throttled) / (those + ok + refused), over all chosen "
@@ -126,6 +131,11 @@ def _outcomes() -> list[Json]:
             min=0,
             max=1,
         ),
+    ]
+
+
+def _outcomes_by_target() -> list[Json]:
+    return [
         bars(
             "Most interfered with",
             "The twenty listed targets with the highest interference ratio, averaged over the "
@@ -167,7 +177,7 @@ def _outcomes() -> list[Json]:
     ]
 
 
-def _how() -> list[Json]:
+def _mechanisms() -> list[Json]:
     return [
         row("Mechanisms of interference"),
         lines(
@@ -203,6 +213,11 @@ def _how() -> list[Json]:
             },
             unit="short",
         ),
+    ]
+
+
+def _rates_and_events() -> list[Json]:
+    return [
         lines(
             "Throttle ratio",
             "Rate with a target's name divided by the rate with a reference, averaged over "
@@ -309,6 +324,11 @@ def _health() -> list[Json]:
             unit="cps",
             min=0,
         ),
+    ]
+
+
+def _collector_health() -> list[Json]:
+    return [
         lines(
             "Time to store a batch",
             "Time from a complete request to its acknowledgement: median and 99th percentile.",
@@ -364,7 +384,16 @@ def build() -> Json:
                 "asn", "Network", 'qazprobe_probes_active{job=~"$job", country=~"$country"}'
             ),
         ],
-        panels=[*_summary(), *_outcomes(), *_how(), *_health()],
+        panels=[
+            *_summary(),
+            *_interference(),
+            *_outcomes(),
+            *_outcomes_by_target(),
+            *_mechanisms(),
+            *_rates_and_events(),
+            *_health(),
+            *_collector_health(),
+        ],
         links=[link("One target", "qazprobe-target")],
         annotations=[events_annotation(SCOPE)],
     )

@@ -119,6 +119,11 @@ def _outcomes() -> list[Json]:
             },
             unit="short",
         ),
+    ]
+
+
+def _mechanisms() -> list[Json]:
+    return [
         lines(
             "Mechanisms",
             "Probes by mechanism of their verdict; one verdict may name several.",
@@ -146,7 +151,7 @@ def _outcomes() -> list[Json]:
     ]
 
 
-def _speed() -> list[Json]:
+def _throughput() -> list[Json]:
     return [
         row("Throughput"),
         lines(
@@ -190,7 +195,7 @@ def build() -> Json:
                 'qazprobe_target_outcome{job=~"$job", target="$target", country=~"$country"}',
             ),
         ],
-        panels=[*_summary(), *_outcomes(), *_speed()],
+        panels=[*_summary(), *_outcomes(), *_mechanisms(), *_throughput()],
         links=[link("Overview", "qazprobe-overview")],
         annotations=[events_annotation(NETWORKS)],
     )

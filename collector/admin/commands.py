@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -90,15 +90,11 @@ def export(url: str, format_: "Format", output: str, since: str | None, until: s
 
     async def work(store: Store) -> None:
         with _output(output) as file:
-            await _write(exporting.lines(store, wanted, format_), file)
+            async for piece in exporting.lines(store, wanted, format_):
+                file.write(piece)
+            file.flush()
 
     with_store(url, work)
-
-
-async def _write(pieces: AsyncIterator[bytes], file: BinaryIO) -> None:
-    async for piece in pieces:
-        file.write(piece)
-    file.flush()
 
 
 def _output(name: str) -> AbstractContextManager[BinaryIO]:

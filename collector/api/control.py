@@ -72,10 +72,8 @@ async def _recheck(service: Service, asks: Sequence[RecheckTarget], wait: float)
     rechecks = service.rechecks
     queued = []
     for ask in asks:
-        input_, addresses = (
-            _normalised(ask.input),
-            _allowed_addresses(ask.addresses, lab=service.settings.lab),
-        )
+        input_, lab = _normalised(ask.input), service.settings.lab
+        addresses = [text for text in ask.addresses if _is_public(text, lab=lab)]
         if rechecks.ask(str(uuid.uuid4()), input_, addresses):
             queued.append(input_)
     service.instruments.rechecks.labels("queued").inc(len(queued))
@@ -98,12 +96,8 @@ async def _is_allowed(service: Service, ask: RecheckTarget) -> bool:
     return await service.store.read(controls.is_known(url, since=since))
 
 
-def _allowed_addresses(addresses: Iterable[str], *, lab: bool) -> tuple[str, ...]:
-    """The addresses that a control may be asked to dial: global ones, or any in a lab."""
-    return tuple(text for text in addresses if _is_public(text, lab=lab))
-
-
 def _is_public(text: str, *, lab: bool) -> bool:
+    """Whether a control may be asked to dial an address: a global one, or any in a lab."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

@@ -156,10 +156,6 @@ def update(outage: Outage | None, current: Burst, beats: Beats, now: float) -> O
     return replace(outage, end=now) if back >= BACK * len(outage.probes) else outage
 
 
-def _always(_at: float) -> bool:
-    return True
-
-
 class Replay:
     """The outages of one network, found step by step as time advances.
 
@@ -183,7 +179,7 @@ class Replay:
         return [*self.ended, *([self.current] if self.current is not None else [])]
 
     def advance(
-        self, beats: Beats, end: float, collector_up: Callable[[float], bool] = _always
+        self, beats: Beats, end: float, collector_up: Callable[[float], bool] = lambda _at: True
     ) -> None:
         """Take every step up to `end` at which the collector was up."""
         while self._next <= end:

@@ -159,20 +159,18 @@ def _roll_up(added: Sequence[tuple[int, MeasurementRow]]) -> Operation[None]:
     ]
     yield Execute("observation_add", seen)
     votes = [row for _, row in added if row.role != "control"]
-    yield Execute("newest_put", [newest_params(row) for row in votes])
+    yield Execute(
+        "newest_put",
+        [
+            {**msgspec.structs.asdict(row), "severity": SEVERITY.get(row.outcome, 0)}
+            for row in votes
+        ],
+    )
     yield Execute(
         "series_add", [msgspec.structs.asdict(row) for row in votes if row.experiment in SERIES]
     )
     listed = (row for row in votes if row.target != UNLISTED and row.outcome != NO_OUTCOME)
-    yield Execute("vote_put", [vote_params(row) for row in listed])
+    yield Execute(
+        "vote_put", [{**msgspec.structs.asdict(row), "hour": hour_of(row.at)} for row in listed]
+    )
     yield from roll(row.counts for row in votes)
-
-
-def newest_params(row: MeasurementRow) -> Params:
-    """A record's parameters for the table `newest`."""
-    return {**msgspec.structs.asdict(row), "severity": SEVERITY.get(row.outcome, 0)}
-
-
-def vote_params(row: MeasurementRow) -> Params:
-    """A record's parameters for the table `vote`."""
-    return {**msgspec.structs.asdict(row), "hour": hour_of(row.at)}

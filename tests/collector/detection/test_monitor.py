@@ -218,7 +218,7 @@ def test_there_is_no_outage_while_the_collector_was_down(tmp_path: Path) -> None
     assert (found.events, found.unconfirmed) == ((), ())
 
 
-# --- throttling and connectivity ----------------------------------------------------------------------------
+# --- throttling and connectivity ------------------------------------------------------------------
 
 
 def measured(*points: dict[str, object]) -> Operation[None]:

@@ -108,9 +108,7 @@ def test_a_habit_is_learned_for_each_part_of_the_day_and_outages_are_left_out() 
     with_it = habit(times, now).hazard(part)
     without = habit(times, now, [(CUT[0] - 1800, CUT[1])]).hazard(part)
     assert without < with_it
-    assert (
-        1 / 13 < Habit().hazard(0.0) < 1 / 12
-    )  # an unknown probe is expected to stay for two hours
+    assert 1 / 13 < Habit().hazard(0.0) < 1 / 12  # it stays for two hours
 
 
 def test_a_heartbeat_counts_for_twelve_minutes() -> None:
