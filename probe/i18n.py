@@ -6,8 +6,10 @@ reads no catalogue at all.
 """
 
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 
@@ -15,6 +17,11 @@ LANGUAGES = ("kk", "ru", "en")
 DOMAIN = "qazprobe"
 # In the order in which POSIX lets them override each other.
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
+# How gettext joins a context and a text.
+_CONTEXT = "\x04"
+_GAP = re.compile(r"\{(\w+)\}")
+# A longer text, which no rule writes, is not searched for phrases; nor are parts of parts of parts.
+_LONGEST, _DEPTH = 1000, 3
 
 
 class _State:
@@ -52,6 +59,16 @@ def ask(chosen: Callable[[], str | None]) -> None:
     use(None)
 
 
+def reason(text: str) -> str:
+    """Translate the reason of a verdict, which a record holds in English.
+
+    A sentence of the rules is looked up; a text with numbers and names in it is matched with the
+    templates of the rules, and its parts are translated in turn. What matches nothing stays as it
+    is: no part of the text is ever lost.
+    """
+    return text if current() == "en" else _phrases(current()).translate(text)
+
+
 def current() -> str:
     """Return the code of the current language."""
     _catalogue()
@@ -86,6 +103,78 @@ def _load(code: str) -> NullTranslations:
             return GNUTranslations(stream)
     except Exception:  # noqa: BLE001 - a file that cannot be read leaves the texts in English
         return NullTranslations()
+
+
+@cache
+def _phrases(code: str) -> "_Phrases":
+    return _Phrases(_load(code))
+
+
+class _Phrases:
+    """The translated reasons of one language: whole sentences, and templates with gaps."""
+
+    # Where a text may be cut into parts that are translated one by one, in this order.
+    _CUTS = (r"(?<=[.!?]) (?=\S)", r"; ", r", ", r": ", r" \(", r" and ")
+
+    def __init__(self, catalogue: NullTranslations) -> None:
+        self._whole: dict[str, str] = {}
+        templates: list[tuple[str, str]] = []
+        for key, translated in vars(catalogue).get("_catalog", {}).items():
+            context, mark, english = key.partition(_CONTEXT) if isinstance(key, str) else ("",) * 3
+            if mark and context == "reason":
+                self._whole[english] = translated
+                templates += [(english, translated)] if "{" in english else []
+        # The template with the longest fixed text says the most about a match.
+        templates.sort(key=lambda pair: -len(_GAP.sub("", pair[0])))
+        self._templates = [(_pattern(english), there) for english, there in templates]
+
+    def translate(self, text: str, depth: int = _DEPTH, cut: int = 0) -> str:
+        """Translate a text as a whole, else part by part; return it as it is if nothing matches."""
+        if not depth or len(text) > _LONGEST or not text.strip():
+            return text
+        return self._known(text, depth) or self._in_parts(text, depth, cut)
+
+    def _known(self, text: str, depth: int) -> str | None:
+        """Look a text up, also without its full stop and with a small first letter."""
+        for body, end in ((text, ""), (text[:-1], ".")) if text.endswith(".") else ((text, ""),):
+            for one, upper in ((body, False), (body[:1].lower() + body[1:], True)):
+                found = self._whole.get(one) or self._filled(one, depth)
+                if found:
+                    return (found[:1].upper() + found[1:] if upper else found) + end
+        return None
+
+    def _filled(self, text: str, depth: int) -> str | None:
+        for pattern, translated in self._templates:
+            if match := pattern.fullmatch(text):
+                gaps = {name: self.translate(part, depth - 1) for name, part in _groups(match)}
+                return "".join(
+                    gaps.get(piece, f"{{{piece}}}") if index % 2 else piece
+                    for index, piece in enumerate(_GAP.split(translated))
+                )
+        return None
+
+    def _in_parts(self, text: str, depth: int, cut: int) -> str:
+        for index in range(cut, len(self._CUTS)):
+            pieces = re.split(f"({self._CUTS[index]})", text)
+            if len(pieces) == 1:
+                continue
+            parts = [self.translate(piece, depth, index + 1) for piece in pieces[::2]]
+            if parts != pieces[::2]:
+                pieces[::2] = parts
+                return "".join(pieces)
+        return text
+
+
+def _groups(match: re.Match[str]) -> Iterable[tuple[str, str]]:
+    return match.groupdict().items()
+
+
+def _pattern(english: str) -> re.Pattern[str]:
+    """Make a template of the rules into a pattern: each gap takes at least one character."""
+    pieces = _GAP.split(english)  # fixed text and names of gaps in turn
+    fixed = [re.escape(piece) for piece in pieces[::2]]
+    gaps = [f"(?P<{name}>.+?)" for name in pieces[1::2]]
+    return re.compile("".join(a + b for a, b in zip(fixed, [*gaps, ""], strict=True)), re.DOTALL)
 
 
 def _of_the_system() -> list[str]:
