@@ -129,7 +129,7 @@ class Travel(Data, frozen=True, kw_only=True):
 
     Attributes:
         ttl: IP TTL that they were sent with: the number of routers they may cross, plus one.
-        expired: An ICMP time-exceeded error came; None where the system does not report it.
+        expired: An ICMP time-exceeded error was received; None where the system does not report it.
         packets: The packets received; empty without the raw helper.
     """
 

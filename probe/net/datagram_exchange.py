@@ -17,7 +17,7 @@ from probe.model import Ping, Tcp
 from probe.net.address_policy import is_dialable
 from probe.net.attempt import Attempt, NetworkEvent, attempt
 from probe.net.datagrams import Datagrams
-from probe.net.dial import NOT_DIALLED, Destination, TargetContext, open_tcp
+from probe.net.dial import NOT_DIALLED, ServerEndpoint, TargetContext, open_tcp
 from probe.net.stream import Stream
 
 # Datagrams get lost: a new message is sent again within the limit.
@@ -52,7 +52,7 @@ async def exchange_tcp(target: TargetContext, exchange: Exchange) -> tuple[Tcp, 
     """Connect, send the message, wait for its answer."""
     one, limit = exchange, exchange.limit
     async with target.session.limiter.enter(one.address):
-        tcp, stream = await open_tcp(target, Destination(one.address, one.port), limit)
+        tcp, stream = await open_tcp(target, ServerEndpoint(one.address, one.port), limit)
         if stream is None:
             return tcp, None
         try:

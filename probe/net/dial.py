@@ -38,7 +38,7 @@ class SessionContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class ServerEndpoint:
     """Where to connect, and what to offer there.
 
     Attributes:
@@ -67,7 +67,7 @@ class TargetContext:
 
 
 async def open_tcp(
-    target: TargetContext, destination: Destination, limit: float | None
+    target: TargetContext, destination: ServerEndpoint, limit: float | None
 ) -> tuple[Tcp, Stream | None]:
     """Connect; the stream is None on failure, else the caller closes it."""
     session, at = target.session, target.now()
@@ -101,7 +101,7 @@ async def open_tcp(
 
 
 async def tls_handshake(
-    target: TargetContext, destination: Destination, stream: Stream, limit: float
+    target: TargetContext, destination: ServerEndpoint, stream: Stream, limit: float
 ) -> tuple[Tls, TlsStream | None]:
     """Do a TLS handshake; the chain is recorded even if it fails."""
     session, at = target.session, target.now()
@@ -145,7 +145,9 @@ def _interned(der: bytes) -> bytes:
     return der
 
 
-async def measure_tcp(target: TargetContext, destination: Destination, limit: float | None) -> Tcp:
+async def measure_tcp(
+    target: TargetContext, destination: ServerEndpoint, limit: float | None
+) -> Tcp:
     """Connect and close."""
     async with target.session.limiter.enter(destination.address):
         tcp, stream = await open_tcp(target, destination, limit)
@@ -156,7 +158,7 @@ async def measure_tcp(target: TargetContext, destination: Destination, limit: fl
 
 
 async def measure_tls(
-    target: TargetContext, destination: Destination, limit: float | None
+    target: TargetContext, destination: ServerEndpoint, limit: float | None
 ) -> tuple[Tcp, Tls | None]:
     """Connect, do a handshake, close."""
     async with target.session.limiter.enter(destination.address):

@@ -17,7 +17,7 @@ from probe.failure import Failure
 from probe.model import Tcp, Tls
 from probe.net.alert import in_records
 from probe.net.attempt import NetworkEvent, attempt
-from probe.net.dial import Destination, TargetContext, open_tcp
+from probe.net.dial import ServerEndpoint, TargetContext, open_tcp
 from probe.net.hello import is_offerable, server_name
 from probe.net.server_hello import ja3s_string
 from probe.net.stream import Stream
@@ -33,7 +33,7 @@ _MAX_READ = 16384
 
 
 async def measure_ech(
-    target: TargetContext, destination: Destination, limit: float | None
+    target: TargetContext, destination: ServerEndpoint, limit: float | None
 ) -> tuple[Tcp, Tls | None]:
     """Connect, send the ClientHello, wait for the first answer, close."""
     async with target.session.limiter.enter(destination.address):
@@ -48,7 +48,7 @@ async def measure_ech(
 
 
 async def _offer(
-    target: TargetContext, destination: Destination, stream: Stream, limit: float
+    target: TargetContext, destination: ServerEndpoint, stream: Stream, limit: float
 ) -> Tls:
     at, received = target.now(), bytearray()
     hello = client_hello(target.session.tls_contexts.get("default"), server_name(destination.sni))

@@ -14,7 +14,7 @@ from probe.failure import Failure
 from probe.model import Http, Steps
 from probe.net.address_policy import is_literal
 from probe.net.attempt import Attempt, attempt
-from probe.net.dial import Destination, TargetContext, open_tcp, tls_handshake
+from probe.net.dial import ServerEndpoint, TargetContext, open_tcp, tls_handshake
 from probe.net.http1 import Http1
 from probe.net.http2 import Http2
 from probe.net.http_response import Headers, HttpResponse
@@ -86,7 +86,7 @@ def plan_fetch(
 
 async def fetch(target: TargetContext, what: Fetch, cap: int, limit: float | None) -> Steps:
     """Connect, do a TLS handshake for https, send the request, read the response."""
-    destination = Destination(what.address, what.port, what.sni, verify=what.name)
+    destination = ServerEndpoint(what.address, what.port, what.sni, verify=what.name)
     async with target.session.limiter.enter(what.address):
         tcp, stream = await open_tcp(target, destination, limit)
         if stream is None:
@@ -119,7 +119,7 @@ async def fetch_plain(
     return await _exchange(target, what, _HttpExchange(stream, stream, cap), limit)
 
 
-class _Transport(Protocol):
+class _ByteStream(Protocol):
     async def read(self) -> bytes: ...
     async def write(self, data: bytes) -> None: ...
 
@@ -135,7 +135,7 @@ class _HttpExchange:
     """
 
     stream: Stream
-    transport: _Transport
+    transport: _ByteStream
     cap: int
     h2: bool = False
     proven: bool = False

@@ -22,7 +22,7 @@ from probe.model import Quic
 from probe.net.address_policy import is_dialable
 from probe.net.attempt import Attempt, NetworkEvent, attempt
 from probe.net.datagrams import Datagrams
-from probe.net.dial import NOT_DIALLED, Destination, TargetContext
+from probe.net.dial import NOT_DIALLED, ServerEndpoint, TargetContext
 from probe.net.hello import is_offerable, server_name
 
 GRACE = 1.0
@@ -39,7 +39,7 @@ _ICMP = {
 
 
 async def measure_quic(
-    target: TargetContext, destination: Destination, limit: float | None
+    target: TargetContext, destination: ServerEndpoint, limit: float | None
 ) -> Quic:
     """Do a QUIC handshake and close."""
     limit = target.session.timeouts.tcp_limit() if limit is None else limit
@@ -187,7 +187,7 @@ class _QuicClient:
             self.sock.close()
 
 
-def _make_connection(destination: Destination) -> QuicConnection:
+def _make_connection(destination: ServerEndpoint) -> QuicConnection:
     """A client that accepts every certificate: the chain is verified afterwards."""
     # aioquic logs protocol errors of the peer, by default to stderr.
     logging.getLogger("quic").setLevel(logging.CRITICAL + 1)
@@ -216,7 +216,7 @@ def offered_versions(data: bytes) -> tuple[int, ...]:
 
 async def _step(
     target: TargetContext,
-    destination: Destination,
+    destination: ServerEndpoint,
     client: _QuicClient,
     handshake: Attempt[None],
     *,
@@ -249,7 +249,7 @@ async def _step(
     )
 
 
-def _not_dialled(destination: Destination, at: float, limit: float) -> Quic:
+def _not_dialled(destination: ServerEndpoint, at: float, limit: float) -> Quic:
     return Quic(
         address=destination.address,
         port=destination.port,

@@ -18,7 +18,7 @@ from probe.experiments.operations import (
 )
 from probe.model import Dns, Ping, Quic, Steps, Tcp, Tls, Transfer
 from probe.net.address_policy import is_dialable
-from probe.net.dial import Destination, TargetContext, measure_tcp, measure_tls
+from probe.net.dial import ServerEndpoint, TargetContext, measure_tcp, measure_tls
 from probe.net.dns import Question, measure_dns
 from probe.net.http import fetch, plan_fetch
 from probe.net.resolver_connections import ResolverConnections
@@ -89,13 +89,13 @@ class SocketNet:
     async def tcp(self, connect: TcpConnect) -> Tcp:
         """Connect and close."""
         return await measure_tcp(
-            self._target, Destination(connect.address, connect.port), connect.limit
+            self._target, ServerEndpoint(connect.address, connect.port), connect.limit
         )
 
     async def tls(self, handshake: TlsHandshake) -> tuple[Tcp, Tls | None]:
         """Connect and complete a handshake."""
         one = handshake
-        destination = Destination(one.address, one.port, one.sni, one.hello, one.verify)
+        destination = ServerEndpoint(one.address, one.port, one.sni, one.hello, one.verify)
         if one.hello == "ech":
             from probe.net.ech import measure_ech
 
@@ -131,7 +131,7 @@ class SocketNet:
         """One QUIC handshake; needs the extra `[quic]`."""
         from probe.net.quic import measure_quic
 
-        destination = Destination(handshake.address, handshake.port, handshake.sni)
+        destination = ServerEndpoint(handshake.address, handshake.port, handshake.sni)
         return await measure_quic(self._target, destination, handshake.limit)
 
     def ttl_prober(

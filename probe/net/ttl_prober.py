@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from probe.experiments.interface import Resolver
 from probe.failure import Failure
 from probe.model import Base, Dns, Http, Packet, Ping, Steps, Tcp, Tls, Travel
-from probe.net.dial import Destination, TargetContext, open_tcp, tls_handshake
+from probe.net.dial import ServerEndpoint, TargetContext, open_tcp, tls_handshake
 from probe.net.dns import Question, measure_dns
 from probe.net.http import fetch_plain, plan_fetch
 from probe.net.raw import Raw
@@ -76,7 +76,7 @@ class SocketTtlProber:
         self, address: str, port: int, sni: str, ttl: int | None
     ) -> tuple[Tcp, Tls | None]:
         """Connect, limit the TTL, offer `sni`."""
-        destination = Destination(address, port, sni)
+        destination = ServerEndpoint(address, port, sni)
 
         async def ask(tcp: Tcp, stream: Stream) -> Tls:
             limit = self._limit(tcp, ttl)
@@ -93,7 +93,7 @@ class SocketTtlProber:
         async def ask(tcp: Tcp, stream: Stream) -> Http:
             return await fetch_plain(self._target, what, stream, _PAGE, self._limit(tcp, ttl))
 
-        tcp, http = await self._connected(Destination(address, what.port), ttl, ask)
+        tcp, http = await self._connected(ServerEndpoint(address, what.port), ttl, ask)
         return (tcp,) if http is None else (tcp, http)
 
     async def query(self, name: str, resolver: Resolver, ttl: int) -> Dns:
@@ -113,13 +113,16 @@ class SocketTtlProber:
     def _one_syn_limit(self) -> float:
         """A limit for connect that ends before the second SYN (RFC 6298: after 1 s).
 
-        Else an address that is blocked for a while would seem to answer slowly.
+        Else an address that does not answer for a while would seem to answer slowly.
         """
         usual = self._target.session.timeouts.round_trip
         return round(0.9 + 2 * min(0.5 if usual is None else usual, 1.0), 3)
 
     async def _connected(
-        self, destination: Destination, ttl: int | None, ask: Callable[[Tcp, Stream], Awaitable[S]]
+        self,
+        destination: ServerEndpoint,
+        ttl: int | None,
+        ask: Callable[[Tcp, Stream], Awaitable[S]],
     ) -> tuple[Tcp, S | None]:
         """Connect, limit the TTL, call `ask`; add the packets to both steps."""
         async with self._target.session.limiter.enter(destination.address):
@@ -142,7 +145,7 @@ class SocketTtlProber:
         travel = Travel(ttl=ttl, expired=stream.expired, packets=_relative(rest, opened))
         return tcp, _with_travel(step, travel)
 
-    async def _packets(self, destination: Destination, port: int, tcp: Tcp) -> Sequence[Packet]:
+    async def _packets(self, destination: ServerEndpoint, port: int, tcp: Tcp) -> Sequence[Packet]:
         """The packets received on one connection; `at` is monotonic time."""
         if self._raw.missing is not None:
             return ()
