@@ -14,7 +14,7 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 from urllib.parse import urlencode
 
@@ -241,9 +241,7 @@ class CollectorClient:
             "Qaz-Created": created,
             "Qaz-Signature": _base64(self.identity.sign(message)),
         }
-        return _Request(
-            request.method, request.path, request.body, headers, request.seconds, request.limit
-        )
+        return replace(request, headers=headers)
 
     def _accept(self, response: _Response) -> None:
         """Raise `CollectorRefused` unless the status is 2xx."""

@@ -1,4 +1,4 @@
-"""A small collector on loopback that checks what a real one checks, and misbehaves on request."""
+"""A fake collector on loopback with the checks of a real one; it can be made to misbehave."""
 
 import base64
 import datetime as dt
@@ -25,13 +25,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def record(number: int, *, padding: int = 0) -> bytes:
-    """A line that the spool takes for a record, and the collector for a good one."""
+    """A line that the spool and the fake collector accept as a record."""
     return msgspec.json.encode({"id": f"r{number}", "padding": "x" * padding})
 
 
 @dataclass
 class FakeCollector:
-    """The collector's side of the line; `async with` starts it."""
+    """The server; `async with` starts it."""
 
     tls: ssl.SSLContext | None = None
     enrolment: str = "open"

@@ -38,7 +38,7 @@ def test_the_home_folder_is_no_setting() -> None:
     assert environment_layer({"QAZPROBE_HOME": "/x", "PATH": "/bin"}).values == {}
 
 
-def test_an_absent_file_says_nothing_unless_it_was_named(tmp_path: Path) -> None:
+def test_an_absent_file_is_empty_unless_it_was_named(tmp_path: Path) -> None:
     absent = tmp_path / "absent.toml"
     assert file_layer(absent, must_exist=False).values == {}
     with pytest.raises(ConfigError, match="no such file"):

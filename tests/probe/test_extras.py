@@ -3,7 +3,7 @@ import pytest
 from probe import extras
 
 
-def test_a_missing_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_has_an_install_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     assert extras.missing("quic") is not None
     assert "pip install 'qazprobe[quic]'" in str(extras.missing("quic"))

@@ -307,7 +307,7 @@ def test_networks_have_names() -> None:
     )
 
 
-def test_block_pages_are_found_whatever_the_case_and_not_in_news() -> None:
+def test_block_pages_match_any_case_but_not_news() -> None:
     pages = targets.blockpages()
     assert len({page.id for page in pages}) == len(pages)
     title = next(page for page in pages if page.id == "ru.page_blocked")

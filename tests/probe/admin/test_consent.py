@@ -25,7 +25,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("code", consent.LANGUAGES)
-def test_every_language_says_everything(code: str) -> None:
+def test_every_language_has_all_texts(code: str) -> None:
     words = consent.text(code)
     for name in ConsentText.__struct_fields__:
         said, english = getattr(words, name), getattr(ENGLISH, name)
@@ -36,7 +36,7 @@ def test_every_language_says_everything(code: str) -> None:
 
 @pytest.mark.parametrize("code", consent.LANGUAGES)
 @pytest.mark.parametrize("must", ["VPN", "41-1", "qazprobe erase", "qazprobe consent --withdraw"])
-def test_the_risk_is_said_in_every_language(code: str, must: str) -> None:
+def test_every_language_names_the_risk(code: str, must: str) -> None:
     assert must in consent.text(code).text
 
 
@@ -62,12 +62,12 @@ def fields(text: str) -> set[str]:
         ({}, "en"),
     ],
 )
-def test_the_language_is_the_users(environ: dict[str, str], expected: str) -> None:
+def test_the_language_follows_the_environment(environ: dict[str, str], expected: str) -> None:
     assert consent.language(None, environ) == expected
     assert consent.language("ru", environ) == "ru"
 
 
-def test_yes_is_recorded_with_version_and_date(home: Path) -> None:
+def test_consent_is_recorded_with_version_and_date(home: Path) -> None:
     assert CliRunner().invoke(command, ["--yes", "--lang", "kk"]).exit_code == 0
     given = consent.read(home)
     assert given is not None
@@ -77,7 +77,7 @@ def test_yes_is_recorded_with_version_and_date(home: Path) -> None:
 
 
 @pytest.mark.parametrize(("answers", "recorded"), [("y\n", True), ("maybe\nYES\n", True)])
-def test_a_person_is_asked_until_the_answer_is_plain(
+def test_the_question_is_repeated_until_yes_or_no(
     home: Path, answers: str, *, recorded: bool
 ) -> None:
     said = CliRunner().invoke(command, [], input=answers)
@@ -85,7 +85,7 @@ def test_a_person_is_asked_until_the_answer_is_plain(
 
 
 @pytest.mark.parametrize("answers", ["n\n", ""])
-def test_a_no_and_a_silence_record_nothing(home: Path, answers: str) -> None:
+def test_no_and_end_of_input_record_nothing(home: Path, answers: str) -> None:
     said = CliRunner().invoke(command, [], input=answers)
     assert isinstance(said.exception, UserError)
     assert consent.read(home) is None
@@ -98,7 +98,7 @@ def test_a_second_time_nothing_is_asked(home: Path) -> None:
     assert "You agreed on" in said.output
 
 
-def test_the_heartbeat_has_a_yes_of_its_own(home: Path) -> None:
+def test_the_heartbeat_has_a_separate_consent(home: Path) -> None:
     CliRunner().invoke(command, ["--yes"])
     said = CliRunner().invoke(command, ["--heartbeat"], input="y\n")
     assert "five minutes" in said.output
@@ -128,7 +128,7 @@ def test_a_script_that_agrees_to_the_heartbeat_is_shown_both_texts(home: Path, b
     assert (given.current, given.heartbeat) == (True, True)
 
 
-def test_the_heartbeat_of_an_older_text_is_asked_for_again(home: Path) -> None:
+def test_heartbeat_consent_expires_with_the_text(home: Path) -> None:
     old = consent.Consent(
         version=consent.VERSION - 1, at="2020-01-01T00:00:00Z", language="en", heartbeat=True
     )
@@ -146,7 +146,7 @@ def test_it_can_be_withdrawn(home: Path) -> None:
     assert isinstance(CliRunner().invoke(command, ["--status"]).exception, UserError)
 
 
-def test_an_old_yes_does_not_cover_a_new_text(home: Path) -> None:
+def test_consent_to_an_older_text_is_not_valid(home: Path) -> None:
     consent.record(home, "en", heartbeat=False)
     old = msgspec.json.encode(
         consent.Consent(version=consent.VERSION - 1, at="2020-01-01T00:00:00Z", language="en")
@@ -158,7 +158,7 @@ def test_an_old_yes_does_not_cover_a_new_text(home: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"not json", b"[1]"])
-def test_a_file_that_says_nothing_is_no_yes(home: Path, data: bytes) -> None:
+def test_an_unreadable_file_is_no_consent(home: Path, data: bytes) -> None:
     (home / consent.FILE).write_bytes(data)
     assert consent.read(home) is None
 

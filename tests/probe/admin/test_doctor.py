@@ -78,14 +78,14 @@ def test_consent_and_timer_of_the_heartbeat_must_agree(
 
 def test_a_collector_is_checked_without_making_a_key(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with FakeCollector() as there:
-            with Spool(tmp_path).writer((there.url,)) as writer:
+        async with FakeCollector() as server:
+            with Spool(tmp_path).writer((server.url,)) as writer:
                 writer.add(record(1))
-            found = await examine(Subject(tmp_path, [endpoint.parse(there.url)]))
+            found = await examine(Subject(tmp_path, [endpoint.parse(server.url)]))
             assert [check.state for check in named(found, "clock")] == [CheckState.FINE]
             assert "accepts new probes" in named(found, "key")[0].message
             assert named(found, "spool")[0].fix == "qazprobe upload"
-            assert there.requests == ["GET /v1/service"]
+            assert server.requests == ["GET /v1/service"]
 
     asyncio.run(scenario())
     assert not (tmp_path / "keys").exists()
@@ -96,10 +96,10 @@ def test_a_wrong_clock_and_a_forged_collector_are_bad(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with (
-            FakeCollector(date_ahead=600) as there,
+            FakeCollector(date_ahead=600) as server,
             FakeCollector(tls=made.context) as forged,
         ):
-            ends = [endpoint.parse(there.url), endpoint.parse(forged.url)]
+            ends = [endpoint.parse(server.url), endpoint.parse(forged.url)]
             found = await examine(Subject(tmp_path, ends))
             (clock,) = named(found, "clock")
             assert clock.state is CheckState.BAD

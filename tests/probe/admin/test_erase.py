@@ -13,7 +13,7 @@ from tests.probe.fake_collector import FakeCollector, answering, problem
 PROBE = Path(__file__).parents[3] / "probe"
 
 
-def test_every_file_that_a_module_keeps_is_known_to_erase() -> None:
+def test_erase_knows_every_file_of_the_modules() -> None:
     kept = {
         node.value.value
         for path in PROBE.glob("*.py")
@@ -28,7 +28,7 @@ def test_every_file_that_a_module_keeps_is_known_to_erase() -> None:
     assert kept <= {*erase.FILES, *erase.FOLDERS}
 
 
-def test_ours_goes_and_what_is_not_ours_stays(tmp_path: Path) -> None:
+def test_only_files_of_the_program_are_removed(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious").write_text("x")
@@ -38,33 +38,33 @@ def test_ours_goes_and_what_is_not_ours_stays(tmp_path: Path) -> None:
     (state / "keys").symlink_to(outside)
     (state / "consent.json").write_text("{}")
     (state / "diary.txt").write_text("x")
-    places = Home(state, state)
-    left = erase.erase(erase.found(places), places)
+    home = Home(state, state)
+    left = erase.erase(erase.found(home), home)
     assert left == [state / "diary.txt"]
     assert (outside / "precious").exists()
     (state / "diary.txt").unlink()
-    assert erase.erase(erase.found(places), places) == []
+    assert erase.erase(erase.found(home), home) == []
     assert not state.exists()
 
 
-def test_a_collector_gives_everything_back_and_forgets_the_key(tmp_path: Path) -> None:
+def test_erase_remote_deletes_the_records_and_the_key(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with FakeCollector() as there:
-            there.stored["r1"] = b"{}"
+        async with FakeCollector() as server:
+            server.stored["r1"] = b"{}"
             keys = Keys(tmp_path)
-            where = endpoint.parse(there.url)
+            where = endpoint.parse(server.url)
             async with CollectorClient(where) as client:
-                await ensure_enrolled(client, keys, keys.identity(there.url, network="home"), None)
+                await ensure_enrolled(client, keys, keys.identity(server.url, network="home"), None)
             (enrolment,) = keys.enrolments()
-            there.override["/v1/probes/me"] = answering(lambda: problem(503, "busy"))
+            server.override["/v1/probes/me"] = answering(lambda: problem(503, "busy"))
             said = await erase.erase_remote(keys, enrolment, where)
             assert "busy" in (said or "")
             assert keys.enrolments() == (enrolment,)
-            there.override.clear()
+            server.override.clear()
             assert await erase.erase_remote(keys, enrolment, where) is None
-            assert there.stored == {}
+            assert server.stored == {}
             assert keys.enrolments() == ()
-            again = keys.remember(keys.identity(there.url, network="home"), "c0ffee")
+            again = keys.remember(keys.identity(server.url, network="home"), "c0ffee")
             assert again.enrolment is not None
             assert (
                 await erase.erase_remote(keys, again.enrolment, where) is None

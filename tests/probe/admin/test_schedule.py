@@ -39,7 +39,7 @@ esac
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user of their own, whose PATH has only the tools that a test puts there."""
+    """A separate user whose PATH has only the tools of the test."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path / "state"))
@@ -215,7 +215,7 @@ def agree(home: Path, *, heartbeat: bool = True) -> None:
     consent.record(home / "state", "en", heartbeat=heartbeat)
 
 
-def test_the_heartbeat_is_installed_where_it_was_allowed(home: Path) -> None:
+def test_an_allowed_heartbeat_is_installed(home: Path) -> None:
     tool(home, "systemctl", SYSTEMCTL)
     agree(home)
     said = run("install", *COLLECTOR).output
@@ -272,7 +272,7 @@ def test_no_heartbeat_without_consent_and_a_collector(
         run("install", "--heartbeat", *arguments)
 
 
-def test_the_heartbeat_reads_the_configuration_as_the_timer_will(
+def test_the_environment_does_not_enable_the_heartbeat(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tool(home, "crontab", CRONTAB)
@@ -292,7 +292,7 @@ def test_every_timer_shows_both_jobs(name: str) -> None:
     assert text.count("upload --quiet") + text.count("<string>upload</string>") == 1
 
 
-def test_a_heartbeat_comes_at_its_own_second() -> None:
+def test_a_heartbeat_has_a_random_second() -> None:
     beat = TimerJob(("qazprobe", "upload"), 300, 4 * 60 + 37)
     assert "OnCalendar=*-*-* *:04/5:37\n" in BACKENDS["systemd"].render(beat)
     assert "4-59/5 * * * *" in BACKENDS["cron"].render(beat)

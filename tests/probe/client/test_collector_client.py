@@ -30,16 +30,16 @@ def test_a_collector_proves_itself_by_its_root_its_key_or_not_at_all(tmp_path: P
     made = credentials(tmp_path)
 
     async def scenario() -> None:
-        async with FakeCollector(tls=made.context) as there:
-            rooted = endpoint.parse(there.url, ca_file=made.root, lab=True)
+        async with FakeCollector(tls=made.context) as server:
+            rooted = endpoint.parse(server.url, ca_file=made.root, lab=True)
             assert (await service(rooted)).collector_id == "c0ffee"
-            pinned = endpoint.parse(f"{there.url}#pin={made.pin}")
+            pinned = endpoint.parse(f"{server.url}#pin={made.pin}")
             assert (await service(pinned)).collector_id == "c0ffee"
-            heard = len(there.requests)
-            for wrong in (endpoint.parse(there.url), endpoint.parse(there.url, pin="ab" * 32)):
+            count = len(server.requests)
+            for wrong in (endpoint.parse(server.url), endpoint.parse(server.url, pin="ab" * 32)):
                 with pytest.raises(CollectorUntrusted, match="nothing was sent"):
                     await service(wrong)
-            assert len(there.requests) == heard
+            assert len(server.requests) == count
 
     asyncio.run(scenario())
 
@@ -48,9 +48,9 @@ def test_an_expired_certificate_points_at_the_clock(tmp_path: Path) -> None:
     made = credentials(tmp_path, days=-1)
 
     async def scenario() -> None:
-        async with FakeCollector(tls=made.context) as there:
+        async with FakeCollector(tls=made.context) as server:
             with pytest.raises(CollectorUntrusted, match="clock"):
-                await service(endpoint.parse(there.url, ca_file=made.root, lab=True))
+                await service(endpoint.parse(server.url, ca_file=made.root, lab=True))
 
     asyncio.run(scenario())
 
@@ -59,9 +59,9 @@ def test_a_certificate_for_another_name_is_not_trusted(tmp_path: Path) -> None:
     made = credentials(tmp_path)
 
     async def scenario() -> None:
-        async with FakeCollector(tls=made.context, host="127.0.0.2") as there:
+        async with FakeCollector(tls=made.context, host="127.0.0.2") as server:
             with pytest.raises(CollectorUntrusted):
-                await service(endpoint.parse(there.url, ca_file=made.root, lab=True))
+                await service(endpoint.parse(server.url, ca_file=made.root, lab=True))
 
     asyncio.run(scenario())
 
@@ -77,10 +77,10 @@ def test_roots_and_proxies_of_the_environment_are_not_asked(
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
 
     async def scenario() -> None:
-        async with FakeCollector(tls=made.context) as there:
+        async with FakeCollector(tls=made.context) as server:
             with pytest.raises(CollectorUntrusted):
-                await service(endpoint.parse(there.url))
-            await service(endpoint.parse(there.url, ca_file=made.root, lab=True))
+                await service(endpoint.parse(server.url))
+            await service(endpoint.parse(server.url, ca_file=made.root, lab=True))
 
     asyncio.run(scenario())
     assert not log.exists()
@@ -88,13 +88,13 @@ def test_roots_and_proxies_of_the_environment_are_not_asked(
 
 def test_a_redirect_is_never_followed() -> None:
     async def scenario() -> None:
-        async with FakeCollector() as there, FakeCollector() as elsewhere:
+        async with FakeCollector() as server, FakeCollector() as elsewhere:
             target = f"{elsewhere.url}/v1/service"
-            there.override["/v1/service"] = answering(
+            server.override["/v1/service"] = answering(
                 lambda: web.Response(status=302, headers={"Location": target})
             )
             with pytest.raises(CollectorRefused, match="redirect"):
-                await service(endpoint.parse(there.url))
+                await service(endpoint.parse(server.url))
             assert elsewhere.requests == []
 
     asyncio.run(scenario())
@@ -110,46 +110,46 @@ def test_a_redirect_is_never_followed() -> None:
         b"\xff\xfe",
     ],
 )
-def test_an_answer_that_is_no_answer_is_refused(body: bytes) -> None:
+def test_an_invalid_response_is_refused(body: bytes) -> None:
     async def scenario() -> None:
-        async with FakeCollector() as there:
-            there.override["/v1/service"] = answering(lambda: web.Response(body=body))
+        async with FakeCollector() as server:
+            server.override["/v1/service"] = answering(lambda: web.Response(body=body))
             with pytest.raises(CollectorRefused, match="invalid response"):
-                await service(endpoint.parse(there.url))
+                await service(endpoint.parse(server.url))
 
     asyncio.run(scenario())
 
 
-def test_an_answer_is_bounded_before_and_after_inflating() -> None:
+def test_a_response_is_bounded_compressed_and_decompressed() -> None:
     bomb = gzip.compress(bytes(64 * 1024 * 1024))
 
     async def scenario() -> None:
-        async with FakeCollector() as there:
-            there.override["/v1/service"] = answering(
+        async with FakeCollector() as server:
+            server.override["/v1/service"] = answering(
                 lambda: web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
             )
             with pytest.raises(CollectorRefused, match="decompresses to"):
-                await service(endpoint.parse(there.url))
-            there.override["/v1/service"] = answering(lambda: web.Response(body=bytes(10**6)))
+                await service(endpoint.parse(server.url))
+            server.override["/v1/service"] = answering(lambda: web.Response(body=bytes(10**6)))
             with pytest.raises(CollectorRefused, match="longer than"):
-                await service(endpoint.parse(there.url))
-            there.override["/v1/service"] = answering(
+                await service(endpoint.parse(server.url))
+            server.override["/v1/service"] = answering(
                 lambda: web.Response(body=b"junk", headers={"Content-Encoding": "gzip"})
             )
             with pytest.raises(CollectorRefused, match="gzip"):
-                await service(endpoint.parse(there.url))
+                await service(endpoint.parse(server.url))
 
     asyncio.run(scenario())
 
 
-def test_a_refusal_says_what_the_collector_said_without_its_control_characters() -> None:
+def test_a_refusal_quotes_the_collector_escaped() -> None:
     async def scenario() -> None:
-        async with FakeCollector() as there:
-            there.override["/v1/service"] = answering(
+        async with FakeCollector() as server:
+            server.override["/v1/service"] = answering(
                 lambda: problem(429, "too many\x1b[2Jrequests")
             )
             with pytest.raises(CollectorRefused, match=r"too many\\u001b\[2Jrequests") as caught:
-                await service(endpoint.parse(there.url))
+                await service(endpoint.parse(server.url))
             assert caught.value.temporary
             assert "\x1b" not in str(caught.value)
 
@@ -160,8 +160,8 @@ def test_a_dead_port_and_a_dead_name_are_unreachable(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("probe.client.endpoint._resolve", lambda *_: ())
 
     async def scenario() -> None:
-        async with FakeCollector() as there:
-            port = there.port
+        async with FakeCollector() as server:
+            port = server.port
         with pytest.raises(CollectorUnreachable, match="unreachable"):
             await service(endpoint.parse(f"http://127.0.0.1:{port}"))
         with pytest.raises(CollectorUnreachable, match="does not resolve"):
@@ -170,16 +170,16 @@ def test_a_dead_port_and_a_dead_name_are_unreachable(monkeypatch: pytest.MonkeyP
     asyncio.run(scenario())
 
 
-def test_a_mute_server_is_given_up_on_in_time(tmp_path: Path) -> None:
+def test_a_silent_server_times_out(tmp_path: Path) -> None:
     async def mute(request: web.Request) -> web.Response:
         await asyncio.sleep(0.6)
         return web.Response()
 
     async def scenario() -> None:
-        async with FakeCollector(override={"/v1/measurements": mute}) as there:
+        async with FakeCollector(override={"/v1/measurements": mute}) as server:
             keys = Keys(tmp_path)
-            async with CollectorClient(endpoint.parse(there.url)) as client:
-                await ensure_enrolled(client, keys, keys.identity(there.url), None)
+            async with CollectorClient(endpoint.parse(server.url)) as client:
+                await ensure_enrolled(client, keys, keys.identity(server.url), None)
                 started = time.monotonic()
                 with pytest.raises(CollectorUnreachable, match="no response within"):
                     await client.upload(b"", seconds=0.2)
@@ -195,9 +195,9 @@ def test_a_name_that_does_not_resolve_is_dialled_where_it_was_last_time(
         return ()
 
     async def scenario() -> None:
-        async with FakeCollector() as there:
+        async with FakeCollector() as server:
             keys = Keys(tmp_path)
-            url = f"http://collector.lab:{there.port}"
+            url = f"http://collector.lab:{server.port}"
             identity = keys.remember(keys.identity(url), "c0ffee", addresses=("127.0.0.1",))
             async with CollectorClient(endpoint.parse(url, lab=True), identity) as client:
                 assert (await client.vantage()).asn == 9198
@@ -207,7 +207,7 @@ def test_a_name_that_does_not_resolve_is_dialled_where_it_was_last_time(
     asyncio.run(scenario())
 
 
-def test_a_resolver_that_never_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_resolver_does_not_delay_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*_: object) -> tuple[str, ...]:
         time.sleep(3)
         return ()
@@ -223,12 +223,12 @@ def test_a_resolver_that_never_answers_holds_nobody_up(monkeypatch: pytest.Monke
 
 def test_requests_are_signed_for_this_collector_and_reuse_one_connection(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with FakeCollector() as there:
+        async with FakeCollector() as server:
             keys = Keys(tmp_path)
-            async with CollectorClient(endpoint.parse(there.url)) as client:
+            async with CollectorClient(endpoint.parse(server.url)) as client:
                 with pytest.raises(CollectorRefused, match="not enrolled"):
                     await client.recheck([], wait=1)
-                await ensure_enrolled(client, keys, keys.identity(there.url), None)
+                await ensure_enrolled(client, keys, keys.identity(server.url), None)
                 await client.recheck([RecheckTarget(input="https://a.example/")], wait=1)
                 assert (await client.recheck_jobs(wait=0)).jobs == ()
                 await client.erase()
@@ -236,17 +236,17 @@ def test_requests_are_signed_for_this_collector_and_reuse_one_connection(tmp_pat
                     await client.erase()
                 assert client.bytes_out > 0
                 assert client.bytes_in > 0
-            assert len(there.connections) == 1
+            assert len(server.connections) == 1
 
     asyncio.run(scenario())
 
 
 def test_a_wrong_clock_is_put_right_by_the_collectors(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with FakeCollector(date_ahead=7200) as there:
+        async with FakeCollector(date_ahead=7200) as server:
             keys = Keys(tmp_path)
-            client = CollectorClient(endpoint.parse(there.url))
-            identity = keys.identity(there.url)
+            client = CollectorClient(endpoint.parse(server.url))
+            identity = keys.identity(server.url)
             async with client:
                 await ensure_enrolled(client, keys, identity, None)
                 client.clock_offset = None  # as in a run that begins with a signed request
@@ -258,11 +258,11 @@ def test_a_wrong_clock_is_put_right_by_the_collectors(tmp_path: Path) -> None:
 
 def test_controls_are_asked_by_name_or_all_at_once(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with FakeCollector() as there, CollectorClient(endpoint.parse(there.url)) as client:
+        async with FakeCollector() as server, CollectorClient(endpoint.parse(server.url)) as client:
             await client.controls(["https://a.example/?q=1&x=2"])
             await client.controls([f"https://{n}.example/" for n in range(2000)])
-            assert there.requests[0].startswith("GET /v1/control?input=https")
-            assert there.requests[1] == "GET /v1/control"
+            assert server.requests[0].startswith("GET /v1/control?input=https")
+            assert server.requests[1] == "GET /v1/control"
 
     asyncio.run(scenario())
 
@@ -274,8 +274,8 @@ def test_target_lists_come_with_an_etag() -> None:
         return web.Response(body=b"url\n", headers={"ETag": '"1"'})
 
     async def scenario() -> None:
-        async with FakeCollector() as there, CollectorClient(endpoint.parse(there.url)) as client:
-            there.override["/v1/targets"] = lists
+        async with FakeCollector() as server, CollectorClient(endpoint.parse(server.url)) as client:
+            server.override["/v1/targets"] = lists
             first = await client.targets("kz", None)
             assert first.body == b"url\n"
             again = await client.targets("kz", first.etag)

@@ -1,4 +1,4 @@
-"""Who is written to, and whom a run may ask."""
+"""The collectors that a run sends to and requests controls from."""
 
 from pathlib import Path
 

@@ -25,7 +25,7 @@ def control_client(home: Path, *urls: str, timeout: float = 2.0) -> ControlClien
     return ControlClient([endpoint.parse(url) for url in urls], Keys(home), timeout=timeout)
 
 
-def test_what_controls_saw_comes_nearest_first_each_once_and_only_as_asked(tmp_path: Path) -> None:
+def test_observations_are_merged_newest_first(tmp_path: Path) -> None:
     async def scenario() -> None:
         collector = FakeCollector(
             controls=(
@@ -45,7 +45,7 @@ def test_what_controls_saw_comes_nearest_first_each_once_and_only_as_asked(tmp_p
     asyncio.run(scenario())
 
 
-def test_many_targets_are_asked_about_in_pieces(tmp_path: Path) -> None:
+def test_many_targets_are_queried_in_parts(tmp_path: Path) -> None:
     async def scenario() -> None:
         many = [f"https://{number}.example/" for number in range(2 * QUERY_TARGETS)]
         collector = FakeCollector(
@@ -61,7 +61,7 @@ def test_many_targets_are_asked_about_in_pieces(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_dead_or_mute_collector_costs_a_moment_and_is_no_exception(tmp_path: Path) -> None:
+def test_a_dead_or_silent_collector_times_out_without_an_exception(tmp_path: Path) -> None:
     async def mute(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(1)
         return web.Response()
@@ -83,7 +83,7 @@ def test_a_dead_or_mute_collector_costs_a_moment_and_is_no_exception(tmp_path: P
     asyncio.run(scenario())
 
 
-def test_a_refusal_shows_that_the_line_lives(tmp_path: Path) -> None:
+def test_a_refusal_shows_that_the_connection_works(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with FakeCollector() as collector, control_client(tmp_path, collector.url) as client:
             collector.override["/v1/control"] = answering(lambda: problem(403, "closed"))
@@ -94,7 +94,7 @@ def test_a_refusal_shows_that_the_line_lives(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_recheck_enrols_first_and_again_when_we_were_forgotten(tmp_path: Path) -> None:
+def test_a_recheck_enrols_and_re_enrols(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with (
             FakeCollector(controls=(found_controls(-1),)) as collector,
@@ -112,7 +112,7 @@ def test_a_recheck_enrols_first_and_again_when_we_were_forgotten(tmp_path: Path)
     asyncio.run(scenario())
 
 
-def test_no_collector_means_nothing_is_known(tmp_path: Path) -> None:
+def test_without_a_collector_there_are_no_controls(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with control_client(tmp_path) as client:
             assert await client.controls([URL]) == {}
@@ -135,7 +135,7 @@ def control_record(job: RecheckJob) -> Record:
     )
 
 
-def test_a_control_looks_at_what_is_listed_and_sends_it_at_once(tmp_path: Path) -> None:
+def test_a_control_measures_listed_targets_and_sends_at_once(tmp_path: Path) -> None:
     measured: list[str] = []
 
     async def measure(job: RecheckJob) -> Record | None:
@@ -166,7 +166,7 @@ def test_a_control_looks_at_what_is_listed_and_sends_it_at_once(tmp_path: Path) 
     asyncio.run(scenario())
 
 
-def test_a_control_outlives_its_collector(tmp_path: Path) -> None:
+def test_a_control_survives_a_failing_collector(tmp_path: Path) -> None:
     warnings: list[str] = []
 
     async def scenario() -> None:

@@ -63,7 +63,7 @@ def test_two_at_once_agree_on_one_seed(tmp_path: Path) -> None:
     assert len(found) == 1
 
 
-def test_a_damaged_seed_is_said_and_never_replaced_in_silence(tmp_path: Path) -> None:
+def test_a_damaged_seed_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys/seed").write_bytes(b"short")
     with pytest.raises(KeysError, match="expected 32"):

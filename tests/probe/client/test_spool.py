@@ -91,7 +91,7 @@ def test_records_made_without_a_collector_wait_for_the_first_ones_named(tmp_path
     assert segments(tmp_path) == []
 
 
-def test_a_segment_that_is_for_nobody_yet_outlives_a_part_of_it_being_sent(tmp_path: Path) -> None:
+def test_an_unassigned_segment_survives_a_partial_upload(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     fill(spool, range(3), ())
     batch = spool.batch(A, records=2)
@@ -155,7 +155,7 @@ def test_a_rejected_record_is_set_aside_with_its_reason(tmp_path: Path) -> None:
     assert spool.batch(A) is None
 
 
-def test_what_is_too_old_is_dropped_and_said(tmp_path: Path) -> None:
+def test_expired_records_are_dropped_and_reported(tmp_path: Path) -> None:
     fill(Spool(tmp_path, clock=lambda: NOW - 40 * DAY), range(3))
     fill(Spool(tmp_path, clock=lambda: NOW - DAY), range(3, 5))
     spool = Spool(tmp_path, clock=lambda: NOW)
@@ -172,7 +172,7 @@ def test_a_machine_that_woke_up_in_1970_loses_nothing(tmp_path: Path) -> None:
     assert Spool(tmp_path, clock=lambda: NOW).trim().records == 0
 
 
-def test_over_the_cap_what_somebody_has_goes_first_then_the_oldest(tmp_path: Path) -> None:
+def test_over_the_cap_acknowledged_segments_go_first(tmp_path: Path) -> None:
     for day in range(3):
         made = itertools.repeat(NOW + day)
         fill(Spool(tmp_path, clock=made.__next__), range(day, day + 1), (A, B), padding=1000)
@@ -183,7 +183,7 @@ def test_over_the_cap_what_somebody_has_goes_first_then_the_oldest(tmp_path: Pat
     assert ids(spool, B) == ["r1"]
 
 
-def test_a_full_disk_is_said_and_leaves_the_queue_whole(
+def test_a_full_disk_is_an_error_and_keeps_the_queue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spool = Spool(tmp_path)

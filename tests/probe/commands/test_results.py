@@ -33,7 +33,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(command, arguments, catch_exceptions=False)
 
 
-def test_list_says_what_each_run_came_to(home: Path) -> None:
+def test_list_counts_the_outcomes_of_each_run(home: Path) -> None:
     shown = run("list").output
     assert sample.RUN in shown
     assert "2 blocked" in shown
@@ -41,12 +41,12 @@ def test_list_says_what_each_run_came_to(home: Path) -> None:
     assert json.loads(run("list", "--json").output)["outcomes"]["intercepted"] == 1
 
 
-def test_an_empty_home_says_how_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_results_a_hint_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
     assert "begin with" in run("list").stderr
 
 
-def test_show_tells_one_site_or_one_run(home: Path) -> None:
+def test_show_explains_one_site_or_lists_one_run(home: Path) -> None:
     assert "goes silent" in run("show", "b.example").output
     whole = run("show", "last").output
     assert "https://b.example/ (tls.timeout)" in whole
@@ -103,7 +103,7 @@ def test_export_gives_whole_records_or_a_spreadsheet(home: Path) -> None:
 
 
 def test_any_file_of_records_can_be_read(home: Path) -> None:
-    file = home / "sent-by-somebody.jsonl"
+    file = home / "received.jsonl"
     file.write_bytes(codec.encode(sample.blocked("zz")) + b"\n")
     assert "https://zz.example/" in run("show", "zz.example", "--file", str(file)).output
 

@@ -70,8 +70,8 @@ def test_a_newer_list_comes_from_the_collector_once(home: Path) -> None:
 
     async def scenario() -> list[str]:
         async with FakeCollector(override={"/v1/targets": listed}) as collector:
-            place = parse(collector.url)
-            return [await _update("kz", place, home) for _ in range(2)]
+            parsed = parse(collector.url)
+            return [await _update("kz", parsed, home) for _ in range(2)]
 
     assert asyncio.run(scenario()) == ["kz: 1 targets", "kz: already up to date"]
     assert call("list", "kz").output == "https://new.example/\n"

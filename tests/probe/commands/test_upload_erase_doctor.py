@@ -41,17 +41,17 @@ def test_the_spool_is_sent_when_the_collector_is_back(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     async def scenario() -> None:
-        async with FakeCollector() as there:
-            url, port = there.url, there.port
+        async with FakeCollector() as server:
+            url, port = server.url, server.port
         with Spool(tmp_path / "home").writer((url,)) as writer:
             writer.add(record(1))
         code, out, err = await qazprobe(environment, "upload", "--max-time", "1")
         assert (code, "1 waiting" in out, err.count("\n")) == (4, True, 1)
-        async with FakeCollector(port=port) as there:
+        async with FakeCollector(port=port) as server:
             code, out, err = await qazprobe(environment, "upload")
             assert (code, err) == (0, "")
             assert "1 stored, 0 duplicates, 0 rejected, 0 waiting" in out
-            assert set(there.stored) == {"r1"}
+            assert set(server.stored) == {"r1"}
             code, out, err = await qazprobe(environment, "upload", "--collector", url, "--quiet")
             assert (code, out, err) == (0, "", "")
 
@@ -67,18 +67,18 @@ def test_upload_without_a_collector_names_the_option(
 
 def test_erase_remote_deletes_everything(tmp_path: Path, environment: dict[str, str]) -> None:
     async def scenario() -> None:
-        async with FakeCollector() as there:
-            with Spool(tmp_path / "home").writer((there.url,)) as writer:
+        async with FakeCollector() as server:
+            with Spool(tmp_path / "home").writer((server.url,)) as writer:
                 writer.add(record(1))
             await qazprobe(environment, "upload")
-            assert there.stored
+            assert server.stored
             code, out, _ = await qazprobe(environment, "erase", "--dry-run")
             assert (code, "keys" in out) == (0, True)
             code, _, _ = await qazprobe(environment, "erase", "--remote")  # no answer on stdin
             assert code != 0
-            assert there.stored
+            assert server.stored
             code, _, err = await qazprobe(environment, "erase", "--remote", "--yes")
-            assert (code, there.stored) == (0, {})
+            assert (code, server.stored) == (0, {})
             assert "deleted our records" in err
         assert not (tmp_path / "home").exists()
 
@@ -89,8 +89,8 @@ def test_erase_keeps_the_keys_while_a_collector_cannot_be_asked(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     async def scenario() -> None:
-        async with FakeCollector() as there:
-            with Spool(tmp_path / "home").writer((there.url,)) as writer:
+        async with FakeCollector() as server:
+            with Spool(tmp_path / "home").writer((server.url,)) as writer:
                 writer.add(record(1))
             await qazprobe(environment, "upload")
         code, _, err = await qazprobe(environment, "erase", "--remote", "--yes")

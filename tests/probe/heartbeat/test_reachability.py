@@ -38,7 +38,7 @@ def test_one_site_abroad_is_enough_and_the_rest_is_not_asked() -> None:
     assert "tcp 203.0.1.1:443" in net.asked
 
 
-def test_one_dead_site_says_nothing_of_the_border() -> None:
+def test_one_dead_site_is_no_foreign_cut() -> None:
     net = world()
     net.dead = {"203.0.1.0"}
     assert look(net) == "abroad"

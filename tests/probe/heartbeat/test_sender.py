@@ -65,7 +65,7 @@ def stored(state: Path) -> UptimeHistory:
     return heartbeat.read(state)
 
 
-def test_it_says_that_it_is_there_and_no_more(tmp_path: Path) -> None:
+def test_a_heartbeat_is_small(tmp_path: Path) -> None:
     async def scenario() -> tuple[Heartbeat, int]:
         async with FakeCollector() as collector:
             listener = Listener(collector)
@@ -79,7 +79,7 @@ def test_it_says_that_it_is_there_and_no_more(tmp_path: Path) -> None:
     assert stored(tmp_path).intervals == ()
 
 
-def test_what_was_not_heard_is_told_afterwards(tmp_path: Path) -> None:
+def test_undelivered_heartbeats_are_sent_later(tmp_path: Path) -> None:
     async def scenario() -> list[Heartbeat]:
         async with FakeCollector() as collector:
             listener = Listener(collector)
@@ -102,7 +102,7 @@ def test_what_was_not_heard_is_told_afterwards(tmp_path: Path) -> None:
     assert stored(tmp_path).intervals == ()
 
 
-def test_a_dead_collector_does_not_silence_a_living_one(tmp_path: Path) -> None:
+def test_a_dead_collector_does_not_affect_another(tmp_path: Path) -> None:
     async def scenario() -> list[Heartbeat]:
         async with FakeCollector() as collector:
             listener = Listener(collector)
@@ -116,7 +116,7 @@ def test_a_dead_collector_does_not_silence_a_living_one(tmp_path: Path) -> None:
     assert len(stored(tmp_path).intervals) == 1  # for the other one
 
 
-def test_a_collector_that_forgot_us_is_told_who_we_are(tmp_path: Path) -> None:
+def test_an_unknown_key_is_enrolled_again(tmp_path: Path) -> None:
     async def scenario() -> int:
         async with FakeCollector() as collector:
             listener = Listener(collector)
@@ -129,7 +129,7 @@ def test_a_collector_that_forgot_us_is_told_who_we_are(tmp_path: Path) -> None:
     assert asyncio.run(scenario()) == 2
 
 
-def test_without_a_yes_of_its_own_nothing_is_said(tmp_path: Path) -> None:
+def test_without_separate_consent_nothing_is_sent(tmp_path: Path) -> None:
     async def scenario(context: ClientContext, listener: Listener) -> int:
         async with heartbeat.heartbeats(context, silent):
             await asyncio.sleep(0)
@@ -152,7 +152,7 @@ def test_without_a_yes_of_its_own_nothing_is_said(tmp_path: Path) -> None:
     assert asyncio.run(scenarios()) == [0, 1, 2]
 
 
-def test_two_processes_do_not_say_it_twice(tmp_path: Path) -> None:
+def test_two_processes_send_it_once(tmp_path: Path) -> None:
     async def scenario() -> int:
         async with FakeCollector() as collector:
             listener = Listener(collector)
@@ -163,6 +163,6 @@ def test_two_processes_do_not_say_it_twice(tmp_path: Path) -> None:
     assert asyncio.run(scenario()) == 1
 
 
-def test_a_history_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+def test_an_unreadable_history_is_empty(tmp_path: Path) -> None:
     (tmp_path / heartbeat.FILE).write_text("{")
     assert heartbeat.read(tmp_path) == UptimeHistory()

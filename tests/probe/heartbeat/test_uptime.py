@@ -30,7 +30,7 @@ def disconnected(
     return history
 
 
-def test_a_week_of_darkness_is_one_line_and_is_told_by_its_age() -> None:
+def test_a_week_of_outage_is_one_interval_sent_by_age() -> None:
     history = uptime.with_delivery(UptimeHistory(), [HERE], at(0))
     history = disconnected(history, EVERY, WEEK)
     assert len(history.intervals) == 1
@@ -45,7 +45,7 @@ def test_a_clock_that_was_set_meanwhile_changes_nothing() -> None:
     assert (sent.since, sent.until) == (4000.0, 400.0)
 
 
-def test_what_was_heard_is_not_told_again() -> None:
+def test_delivered_intervals_are_not_sent_again() -> None:
     history = disconnected(UptimeHistory(), 0, 3600)
     history = uptime.with_delivery(history, [HERE], at(3900))
     assert uptime.unheard(history, HERE, at(4200)) == ()
@@ -63,7 +63,7 @@ def test_sleep_and_being_off_are_left_out() -> None:
     assert [(one.since, one.until) for one in sent[1:]] == [(540, 240)]
 
 
-def test_a_look_after_sleep_that_reaches_something_counts_at_once() -> None:
+def test_a_reachable_site_after_sleep_counts_at_once() -> None:
     history = disconnected(UptimeHistory(), 0, 1800)
     history = uptime.with_interval(
         history, at(20_000, slept=18_000), "home", country="KZ", asn=9198
@@ -71,13 +71,13 @@ def test_a_look_after_sleep_that_reaches_something_counts_at_once() -> None:
     assert [interval.reach for interval in history.intervals] == ["nothing", "home"]
 
 
-def test_another_reach_is_another_stay() -> None:
+def test_another_reach_is_another_interval() -> None:
     history = uptime.with_interval(UptimeHistory(), at(0), "nothing", country="KZ", asn=9198)
     history = uptime.with_interval(history, at(300), "home", country="KZ", asn=9198)
     assert [one.reach for one in uptime.unheard(history, HERE, at(600))] == ["nothing", "home"]
 
 
-def test_what_everybody_knows_is_forgotten_and_so_is_what_is_too_old() -> None:
+def test_delivered_and_expired_intervals_are_pruned() -> None:
     history = disconnected(UptimeHistory(), 0, 3600)
     history = uptime.with_delivery(history, [HERE], at(3900))
     assert uptime.pruned(history, [HERE, THERE], at(3900)).intervals == history.intervals
@@ -85,7 +85,7 @@ def test_what_everybody_knows_is_forgotten_and_so_is_what_is_too_old() -> None:
     assert uptime.pruned(history, [THERE], at(KEPT_SECONDS + 3700)).intervals == ()
 
 
-def test_a_history_too_long_for_one_heartbeat_is_told_in_several() -> None:
+def test_a_long_history_is_sent_in_several_heartbeats() -> None:
     history = UptimeHistory()
     for number in range(300):
         reach: uptime.Reach = "home" if number % 2 else "nothing"
@@ -106,7 +106,7 @@ def test_the_history_of_a_bad_year_stays_small() -> None:
     assert len(history.intervals) == uptime.MAX_INTERVALS
 
 
-def test_sleep_since_the_last_heartbeat_is_told() -> None:
+def test_sleep_since_the_last_heartbeat_is_reported() -> None:
     history = uptime.with_delivery(UptimeHistory(), [HERE], at(0))
     assert uptime.slept(history, at(5000, slept=4000)) == 4000
     assert uptime.slept(history, at(10, boot="b")) is None

@@ -1,4 +1,4 @@
-"""Both certificates next to each other, in words for somebody who has never seen one."""
+"""The comparison of the received and the genuine certificate."""
 
 import base64
 import hashlib
@@ -141,5 +141,5 @@ def test_the_key_type_is_listed_if_the_certificate_is_available() -> None:
     )
     junk = replace(intercepted(served(COPY, chain=(digest,))), certs={digest: "%%%"})
     assert "RSA" not in explain(junk)
-    there = replace(control(served(TRUE, chain=(digest,))), certs=certs)
-    assert "RSA, 2048 bits" in explain(intercepted(served(COPY), controls=(there,)))
+    measured = replace(control(served(TRUE, chain=(digest,))), certs=certs)
+    assert "RSA, 2048 bits" in explain(intercepted(served(COPY), controls=(measured,)))

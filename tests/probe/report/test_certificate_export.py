@@ -47,7 +47,7 @@ def test_what_an_unrelated_server_showed_to_the_name_is_written_too(tmp_path: Pa
     assert names(export(replace(record, steps=steps), (), tmp_path)) == ["untrusted-1.pem"]
 
 
-def test_an_unrelated_server_s_own_certificate_is_nobody_s_evidence(tmp_path: Path) -> None:
+def test_an_unrelated_server_s_own_certificate_is_not_exported(tmp_path: Path) -> None:
     (true,) = sample.trusted().steps
     assert isinstance(true, Tls)
     assert true.trust is not None

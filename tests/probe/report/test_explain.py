@@ -11,8 +11,10 @@ from tests.probe import sample
 
 
 def text(record: Record) -> str:
-    told = explain(record)
-    return "\n".join([told.headline, *(line for one in told.sections for line in one.lines)])
+    explanation = explain(record)
+    return "\n".join(
+        [explanation.headline, *(line for one in explanation.sections for line in one.lines)]
+    )
 
 
 def test_every_word_of_the_closed_lists_is_explained() -> None:

@@ -1,4 +1,4 @@
-"""Progress is for terminals, and for nobody else."""
+"""Progress is shown on terminals only."""
 
 import io
 import sys
@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("quiet", [True, False])
-def test_nothing_is_shown_where_nobody_looks(
+def test_without_a_terminal_no_progress_is_shown(
     monkeypatch: pytest.MonkeyPatch, *, quiet: bool
 ) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal() if quiet else io.StringIO())
