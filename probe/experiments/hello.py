@@ -53,8 +53,8 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     """Every hello again in reverse order, between reference measurements."""
     log = StepLog(seen)
     hop = UrlHop(task.url)
-    offers = [s for s in seen if isinstance(s, Tls)]
-    hellos = [one for one in reversed(HELLOS) if any(s.hello == one for s in offers)]
+    sent = {s.hello for s in seen if isinstance(s, Tls)}
+    hellos: list[ClientHello] = [one for one in reversed(HELLOS) if one in sent]
     await measure_reference(net, log, task.reference)
     for address in dict.fromkeys(s.address for s in seen if _is_offer(s) and isinstance(s, Tls)):
         for hello in hellos:
