@@ -49,7 +49,7 @@ def _created(request: web.Request, now: float) -> str:
     if not _CREATED.fullmatch(text):
         raise Refused(401, "unsigned", "Qaz-Created: Unix time in whole seconds expected")
     if abs(int(text) - now) > CLOCK_SECONDS:
-        raise Refused(401, "clock", f"Qaz-Created is too far from our time, {int(now)}")
+        raise Refused(401, "clock", f"Qaz-Created is too far from the collector's time, {int(now)}")
     return text
 
 
