@@ -402,8 +402,8 @@ def test_a_record_takes_a_millisecond_or_two() -> None:
     shaken = Tls(address=SEEN4, port=443, sni="example.com", chain=("ab" * 32,) * 3,
                  trust=Trust(valid=True, subject="CN=example.com", issuer="CN=R3"))  # fmt: skip
     steps: list[Step] = [Tcp(address=SEEN4, port=443), shaken] * 6
-    look = http(title="Добро пожаловать", headers={"server": "nginx/1.24.0"}, sha256="ab" * 32)
-    typical = record(*steps, look, look, http(body=b64encode(page.encode()).decode()))
+    fetched = http(title="Добро пожаловать", headers={"server": "nginx/1.24.0"}, sha256="ab" * 32)
+    typical = record(*steps, fetched, fetched, http(body=b64encode(page.encode()).decode()))
     allowed = allowed_addresses(typical.steps)
     started = time.process_time()
     for _ in range(20):
