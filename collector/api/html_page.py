@@ -54,7 +54,7 @@ def render(service: Service, snapshot: Snapshot) -> str:
 <meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}</style></head>
 <body><h1>Interference with these targets, by network</h1>
 {lab if service.settings.lab else ""}
-<p>{probes} probes were active in the last {hours:g} hours; {measured} measurements are stored.
+<p>{probes} probes were active in the last {hours:g} hours; {measured} measurements were stored.
 Each probe has one vote on each target: its newest verdict, judged again here from its evidence.</p>
 {_table(snapshot, service.labels)}
 <footer><p>{escape(at)} ·
