@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from probe.translated_help import paragraphs
+
 ROOT = Path(__file__).parents[1]
 REASON = "reason"
 _MARKS = frozenset({"_", "N_", "ngettext"})
@@ -26,7 +28,9 @@ _COMPARED = frozenset(
 # Single words that become parts of a reason; a longer text is recognised by its spaces.
 _WORDS = (
     *("strong", "extreme", "suspected", "intercepted", "invalid", "slower", "TLS", "QUIC"),
-    *("in-path", "on-path", "answered", "reset", "closed", "forwarded", "silent"),
+    *("in-path", "on-path", "answered", "reset", "closed", "forwarded", "silent", " and "),
+    *("slower in {pairs} pairs", "{rate} kbit/s", "{rate} Mbit/s", "{resolver} over {transport}"),
+    *("{operation} failed ({failure})", "other"),
 )
 # What click says itself; the releases of click differ in some of them.
 _CLICK = (
@@ -45,6 +49,9 @@ _CLICK_PLURALS = (
     ("Option {name!r} requires an argument.", "Option {name!r} requires {nargs} arguments."),
     ("{value!r} is not {choice}.", "{value!r} is not one of {choices}."),
 )
+
+
+_SERVICES = "targets/services.toml"
 
 
 class MarkError(ValueError):
@@ -74,8 +81,15 @@ def messages() -> Iterator[Message]:
         if name.startswith(_REASONS):
             yield from _reasons(tree, name)
     yield from (Message(word, "tools/messages.py", context=REASON) for word in _WORDS)
+    yield from (Message(part, _SERVICES, context=REASON) for part in _service_parts())
     yield from (Message(text, "click") for text in _CLICK)
     yield from (Message(one, "click", plural=many) for one, many in _CLICK_PLURALS)
+
+
+def _service_parts() -> list[str]:
+    """The names of the parts of services, which become parts of a reason."""
+    text = (ROOT / _SERVICES).read_text(encoding="utf-8")
+    return list(dict.fromkeys(re.findall(r'^part = "(.+)"$', text, re.MULTILINE)))
 
 
 def _marked(tree: ast.Module, file: str) -> Iterator[Message]:
@@ -102,12 +116,18 @@ def _marked(tree: ast.Module, file: str) -> Iterator[Message]:
 def _help(tree: ast.Module, file: str) -> Iterator[Message]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and any(map(_is_command, node.decorator_list)):
-            yield from (Message(text, file) for text in [ast.get_docstring(node)] if text)
+            yield from _paragraphs(ast.get_docstring(node) or "", file)
         if isinstance(node, ast.Call):
             for word in node.keywords:
                 value = word.value
                 if word.arg in {"help", "epilog", "short_help"} and isinstance(value, ast.Constant):
-                    yield Message(str(value.value), file)
+                    yield from _paragraphs(str(value.value), file)
+
+
+def _paragraphs(text: str, file: str) -> Iterator[Message]:
+    for one in paragraphs(text):
+        if one.strip():
+            yield Message(one.removeprefix("\b\n"), file)
 
 
 def _is_command(decorator: ast.expr) -> bool:

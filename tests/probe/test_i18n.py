@@ -1,0 +1,219 @@
+"""Languages: which one is chosen, that no text lacks its translation, and that none is damaged."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+from babel.messages.mofile import read_mo
+from hypothesis import given, settings, strategies as st
+
+from probe import codec, i18n
+from probe.judge import judge
+from tools import catalogues
+from tools.messages import MarkError, _marked, messages
+
+ROOT = Path(__file__).parents[2]
+LANGUAGES = catalogues.TRANSLATED
+
+
+@pytest.fixture(autouse=True)
+def in_english_again() -> Iterator[None]:
+    yield
+    i18n.use(None)
+    i18n.ask(lambda: "en")
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"LANG": "kk_KZ.UTF-8"}, "kk"),
+        ({"LANG": "ru_RU.UTF-8", "LC_ALL": "kk_KZ"}, "kk"),
+        ({"LANGUAGE": "de:ru:en", "LANG": "kk_KZ"}, "ru"),
+        ({"LANGUAGE": "kk-Cyrl-KZ"}, "kk"),
+        ({"LANG": "ru_RU", "LC_ALL": "C"}, "en"),
+        ({"LANG": "ru_RU", "LC_ALL": ""}, "ru"),
+        ({"LANG": "RU"}, "ru"),
+        ({"LANG": "de_DE"}, "en"),
+        ({"LANG": "../../etc"}, "en"),
+    ],
+)
+def test_the_language_is_the_users(environ: dict[str, str], expected: str) -> None:
+    assert i18n.language(None, environ) == expected
+    assert i18n.language("ru", environ) == "ru"
+    assert i18n.language("xx", environ) == expected
+
+
+def test_where_the_environment_is_silent_the_system_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(i18n, "_of_the_system", lambda: ["de-DE", "ru-KZ"])
+    assert i18n.language(None, {}) == "ru"
+    assert i18n.language(None, {"LANG": "kk_KZ"}) == "kk"
+
+
+def test_the_configured_language_is_asked_for_once_and_late() -> None:
+    asked: list[str] = []
+
+    def chosen() -> str:
+        asked.append("asked")
+        return "ru"
+
+    i18n.ask(chosen)
+    assert asked == []
+    assert i18n.current() == "ru"
+    i18n._("Usage:")
+    assert asked == ["asked"]
+
+
+def test_an_unknown_language_and_an_unknown_text_stay_english() -> None:
+    i18n.use("xx")
+    assert i18n._("Usage:") == "Usage:"
+    i18n.use("ru")
+    assert i18n._("never marked") == "never marked"
+    assert i18n._("") == ""
+    assert i18n.ngettext("{n} one", "{n} many", 2) == "{n} many"
+
+
+def test_a_broken_catalogue_leaves_the_program_english(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "locale/ru/LC_MESSAGES/qazprobe.mo"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"\xde\x12\x04\x95" + b"\xff" * 40)
+    monkeypatch.setattr(i18n, "files", lambda _: tmp_path)
+    i18n.use("ru")
+    assert i18n._("Usage:") == "Usage:"
+
+
+def test_importing_reads_no_catalogue() -> None:
+    code = "import probe.i18n as i; assert i._State.code is None"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=30)
+
+
+# --- the catalogues -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=LANGUAGES)
+def catalog(request: pytest.FixtureRequest) -> Catalog:
+    return catalogues.read(request.param)
+
+
+def keys(catalog: Catalog) -> set[tuple[object, str | None]]:
+    return {(one.id, one.context) for one in catalog if one.id}
+
+
+def test_every_text_is_in_every_language(catalog: Catalog) -> None:
+    wanted = keys(catalogues.template())
+    assert wanted - keys(catalog) == set(), "run: make generated, then translate what is new"
+    assert keys(catalog) - wanted == set(), "run: make generated"
+    assert catalogues.missing(catalog) == []
+
+
+def forms(one: Message) -> list[str]:
+    return list(one.string) if isinstance(one.string, list | tuple) else [str(one.string)]
+
+
+def gaps(text: str) -> list[str]:
+    return sorted(f"{name}!{how}:{spec}" for _, name, spec, how in Formatter().parse(text) if name)
+
+
+def test_every_translation_has_the_gaps_of_its_text(catalog: Catalog) -> None:
+    for one in catalog:
+        if not one.id:
+            continue
+        texts = list(one.id) if isinstance(one.id, list | tuple) else [str(one.id)]
+        for form in forms(one):
+            # A singular form may leave its number out, in the text and in the translation.
+            assert set(gaps(form)) <= set(gaps(texts[-1])), one.id
+            assert set(gaps(texts[0])) <= set(gaps(form)), one.id
+        if isinstance(one.id, list | tuple):
+            assert len(forms(one)) == catalog.num_plurals
+
+
+def test_a_translation_keeps_the_frame_of_its_text(catalog: Catalog) -> None:
+    for one in catalog:
+        if one.id:
+            text, form = str(one.id if isinstance(one.id, str) else one.id[0]), forms(one)[0]
+            assert form == form.rstrip() or text != text.rstrip(), one.id
+            assert form.endswith("\n") == text.endswith("\n"), one.id
+            assert form.count("\n\n") == text.count("\n\n"), one.id
+            # A command in a text is typed as it stands.
+            for command in re.findall(r"qazprobe [a-z]+(?: --?[a-z-]+)*", text):
+                assert command in form, one.id
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_the_compiled_file_is_the_text_file(code: str) -> None:
+    with catalogues.path(code).with_suffix(".mo").open("rb") as stream:
+        compiled = read_mo(stream)
+    plain = {(m.id, m.context): m.string for m in catalogues.read(code) if m.id and m.string}
+    assert {(m.id, m.context): m.string for m in compiled if m.id} == plain, "run: make generated"
+
+
+def test_no_f_string_is_marked() -> None:
+    import ast
+
+    list(messages())
+    with pytest.raises(MarkError):
+        list(_marked(ast.parse('_(f"{x} things")'), "x.py"))
+
+
+# --- the reasons of verdicts ------------------------------------------------------------------
+
+
+def reasons() -> set[str]:
+    """What the rules say about every case of the collection."""
+    found: set[str] = set()
+    for path in sorted((ROOT / "tests/cases").rglob("*.json")):
+        record = codec.decode(json.dumps(json.loads(path.read_text("utf-8"))["record"]).encode())
+        found |= {hit.reason for hit in judge(record).rules}
+    return found
+
+
+ENGLISH = re.compile(r"\b(?:the|of|is|are|and|other|another|not|at|for|with|here|name|site)\b")
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_reason_of_the_cases_is_translated_to_its_end(code: str) -> None:
+    every = reasons()
+    assert len(every) > 100
+    i18n.use(code)
+    assert [one for one in every if ENGLISH.search(i18n.reason(one))] == []
+
+
+def test_numbers_and_names_in_a_reason_stay() -> None:
+    i18n.use("ru")
+    said = i18n.reason("The certificate was signed with the known interception key {kz} 2019.")
+    assert "{kz} 2019" in said
+    assert said.startswith("Сертификат подписан")
+
+
+def test_an_unknown_reason_and_english_stay() -> None:
+    i18n.use("ru")
+    assert i18n.reason("Something a later release says.") == "Something a later release says."
+    i18n.use("en")
+    assert i18n.reason("The names could not be compared.") == "The names could not be compared."
+
+
+PIECES = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(sorted(reasons())),
+    st.sampled_from([". ", "; ", ", ", ": ", " and ", " (", "{part}", "{", "}", "Its ", "1.5"]),
+)
+
+
+@settings(max_examples=300, deadline=2000)
+@given(st.lists(PIECES, max_size=8).map("".join), st.sampled_from(LANGUAGES))
+def test_a_reason_never_fails_and_never_loses_what_it_does_not_know(text: str, code: str) -> None:
+    i18n.use(code)
+    token = "ZQX17"  # in no template: it is what a measurement put into the reason
+    said = i18n.reason(text + token)
+    assert said.count(token) == 1
+    # Numbers are what was measured: all of them stay.
+    assert sorted(re.findall(r"\d+", i18n.reason(text))) == sorted(re.findall(r"\d+", text))
