@@ -9,6 +9,7 @@ import click
 from probe import config, paths
 from probe.config import ConfigError, Settings
 from probe.errors import Exit, UserError
+from probe.i18n import _
 from probe.model import Outcome
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ _OUTCOMES = ", ".join(Outcome)
     "-o",
     "output",
     metavar="FILE|-",
-    help="Write records as JSON lines; an existing FILE is replaced.",
+    help="Write records as JSON lines; an existing FILE is replaced at the end of the run.",
+)
+@click.option(
+    "--append", is_flag=True, help="With -o, add to an existing FILE; --every always does."
 )
 @click.option("--collector", multiple=True, metavar="URL", help="Send records to this collector.")
 @click.option(
@@ -73,6 +77,7 @@ def command(
     urls: tuple[str, ...],
     *,
     output: str | None,
+    append: bool,
     dry_run: bool,
     no_upload: bool,
     as_json: bool,
@@ -91,6 +96,8 @@ def command(
     """  # noqa: D301 - \b tells click to keep these lines
     began = time.monotonic()
     check_stdout(output, as_json=as_json)
+    if append and output is None:
+        raise UserError(_("--append needs -o FILE"))
     home = paths.find()
     flags["upload"] = False if no_upload else None
     settings = load_settings(home, config_file, flags)
@@ -113,7 +120,7 @@ def command(
         for line in risk_notice.due(settings, home.ready()):
             console.warn(line)
     home.ready()
-    return _measure(context, jobs, console=console, began=began)
+    return _measure(context, jobs, console=console, append=append, began=began)
 
 
 def check_stdout(output: str | None, *, as_json: bool) -> None:
@@ -164,7 +171,7 @@ def client_context(settings: Settings, state: Path) -> "ClientContext":
 
 
 def _measure(
-    context: "ClientContext", jobs: "JobList", *, console: "Console", began: float
+    context: "ClientContext", jobs: "JobList", *, console: "Console", append: bool, began: float
 ) -> Exit:
     import asyncio
 
@@ -174,10 +181,8 @@ def _measure(
     from probe.runner.output import Sink
     from probe.signals import Stop, signals
 
-    try:
-        sink = Sink.open(console.output)
-    except OSError as error:
-        raise UserError(f"-o {console.output}: {error.strerror}") from error
+    # A repeated run has no end at which a file could be replaced, so its rounds are appended.
+    sink = Sink(console.output, append=append or context.settings.every is not None)
 
     async def go() -> Exit:
         stop = Stop()

@@ -93,22 +93,24 @@ def command(
     }
     import asyncio
 
-    from probe import codec
+    from probe import codec, user_files
     from probe.asn_table import AsnTableError, check, look_up
     from probe.runner import single_trace
-    from probe.runner.output import Sink
 
     try:
         table = Path(asn_table) if asn_table else None
         check(table)
-        sink = Sink.open(output)
+        file = user_files.begin(output) if output is not None else None
     except (OSError, AsnTableError) as error:
         raise UserError(str(error)) from error
     try:
         traced = asyncio.run(single_trace.trace(settings, home.ready(), url, options))
-        sink.write(codec.encode(traced.record))
+        if file is not None:
+            file.write(codec.encode(traced.record) + b"\n")
+            file.finish()
     finally:
-        sink.close()
+        if file is not None:
+            file.close()
     if pcap is not None:
         _write_pcap(pcap, traced.captures)
     _show(traced.record, look_up(table, _routers(traced.record)), output, as_json=as_json)
@@ -137,14 +139,10 @@ def _write_pcap(pcap: str, captures: tuple[bytes, ...]) -> None:
     if not captures:
         click.echo("qazprobe: no pcap: packets could not be captured", err=True)
         return
-    import os
-
-    from probe.atomic_files import private_file
+    from probe import user_files
 
     try:
-        handle = private_file(Path(pcap), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        with os.fdopen(handle, "wb") as file:
-            file.write(captures[0])
+        user_files.write(pcap, captures[:1])
     except OSError as error:
         raise UserError(f"--pcap {pcap}: {error.strerror}") from error
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from probe import paths, uuid7
 from probe.client.context import ClientContext
-from probe.errors import Exit, first
+from probe.errors import Exit, UserError, first
 from probe.judge import RULESET, judge
 from probe.ordering import LIMITS
 from probe.report.console import Console
@@ -52,6 +52,7 @@ async def repeat(
     while True:
         if lock.acquire():
             try:
+                await _begin_output(sink, console, stop)
                 spec = _run_spec(context, jobs, began)
                 code = await _round(context, spec, sink, console=console, stop=stop)
             finally:
@@ -65,6 +66,16 @@ async def repeat(
         if await stop.wait(max(pause, 1.0)):
             return code
         began = time.monotonic()
+
+
+async def _begin_output(sink: Sink, console: Console, stop: Stop) -> None:
+    """Open the output once the lock is held: a run that is refused must touch no file."""
+    try:
+        note = await sink.begin(stop)
+    except OSError as error:
+        raise UserError(f"-o {console.output}: {error.strerror}") from error
+    if note:
+        console.warn(note)
 
 
 async def _round(
@@ -84,6 +95,7 @@ async def _round(
         if recovered:
             console.note(f"{recovered} records of a run that was killed are kept now")
         result = await _measure(context, spec, writer, console=console, stop=stop)
+        writer.finish_output()
         await writer.flushed()
     finally:
         writer.close()

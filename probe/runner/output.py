@@ -5,57 +5,86 @@ record that cannot be written to `-o` may still be spooled and uploaded, and vic
 """
 
 import asyncio
-import os
+import errno
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec
 
-from probe import codec
+from probe import codec, user_files
+from probe.i18n import _
 from probe.model import Record
 from probe.runner.dependencies import RecordStore
 from probe.runner.journal import Journal
-from probe.stdout import STDOUT, STDOUT_HANDLE, silence_stdout
+from probe.signals import Stop
+from probe.stdout import silence_stdout
 
 P = ParamSpec("P")
 
-# Journal, results and spool are on one disk, so a full one is reported once for all three.
-_STATE = "into the state folder"
+# Seconds between two looks whether a FIFO has a reader.
+_READER_POLL = 0.2
 
 
 class Sink:
-    """The output of `-o`: one record a line."""
+    """The output of `-o`: one record a line.
 
-    def __init__(self, handle: int | None) -> None:
-        self._handle = handle
+    `begin` and `finish` enclose a round. A run that is repeated appends its rounds to one file.
+    """
 
-    @classmethod
-    def open(cls, path: str | None) -> "Sink":
-        """Open a file and truncate it (`-`: stdout, None: no output); raises `OSError`."""
-        if path is None:
-            return cls(None)
-        if path == STDOUT:
-            return cls(STDOUT_HANDLE)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-        return cls(os.open(Path(path), flags, 0o600))
+    def __init__(self, path: str | None, *, append: bool = False) -> None:
+        self._path = path
+        self._append = append
+        self._file: user_files.UserFile | None = None
+
+    async def begin(self, stop: Stop) -> str | None:
+        """Open the output; return a message about what was found there; raises `OSError`."""
+        while self._path is not None and self._file is None:
+            try:
+                self._file = user_files.begin(self._path, append=self._append, wait=False)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+                # A FIFO that is not read yet. Waiting in `open` would keep a signal waiting too.
+                if await stop.wait(_READER_POLL):
+                    return None
+            else:
+                return self._file.note
+        return None
+
+    @property
+    def unfinished(self) -> Path | None:
+        """Where the records are as long as the file is not finished, or None."""
+        return self._file.unfinished if self._file is not None else None
 
     def write(self, line: bytes) -> None:
         """Write one line; raises `OSError`."""
-        rest = line + b"\n" if self._handle is not None else b""
-        while rest and self._handle is not None:
-            rest = rest[os.write(self._handle, rest) :]
+        if self._file is not None:
+            self._file.write(line + b"\n")
 
     def give_up(self) -> None:
-        """Close the output; later writes are ignored."""
+        """Close the output; later writes are ignored, to a file until the next round."""
+        if self._file is not None and self._file.is_stream:
+            self._path = None
         self.close()
-        self._handle = None
+
+    def finish(self) -> None:
+        """Complete the file; a pipe or device stays open for the next round; raises `OSError`."""
+        if self._file is not None and not self._file.is_stream:
+            self._file.finish()
+            self._file = None
+
+    def discard(self) -> None:
+        """Take back the records of this round; raises `OSError`."""
+        if self._file is not None and not self._file.is_stream:
+            self._file.discard()
+            self._file = None
 
     def close(self) -> None:
-        """Close the file, if it is one."""
-        if self._handle not in (None, STDOUT_HANDLE):
-            os.close(self._handle)
-            self._handle = None
+        """Stop writing; records of an unfinished round stay beside the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
 
 class RecordWriter:
@@ -150,7 +179,7 @@ class RecordWriter:
             except OSError as error:
                 self._stores.remove(store)
                 self._journal = None  # the next run recovers what is still in it
-                self._warn_once(_STATE, error)
+                self._warn_about_state(error)
 
     def _update_journal(self, update: Callable[[Journal], None]) -> None:
         if self._journal is None:
@@ -159,7 +188,7 @@ class RecordWriter:
             update(self._journal)
         except OSError as error:
             self._journal = None
-            self._warn_once(_STATE, error)
+            self._warn_about_state(error)
 
     def _write(self, line: bytes) -> None:
         try:
@@ -168,11 +197,32 @@ class RecordWriter:
             self._sink.give_up()  # the reader closed the pipe, which is no error
             silence_stdout()
         except OSError as error:
-            self._sink.give_up()
-            self._warn_once("the output file", error)
+            self._give_up_output(error)
 
-    def _warn_once(self, what: str, error: OSError) -> None:
-        warning = f"cannot write {what}: {error.strerror or error}; going on without"
+    def finish_output(self) -> None:
+        """Complete the output file of this round."""
+        try:
+            self._sink.finish()
+        except OSError as error:
+            self._give_up_output(error)
+
+    def _give_up_output(self, error: OSError) -> None:
+        kept = self._sink.unfinished
+        self._sink.give_up()
+        warning = _("cannot write the output file: {reason}; going on without")
+        if kept is not None:
+            warning = _(
+                "cannot write the output file: {reason}; going on without; "
+                "what was written is in {file}"
+            )
+        self._warn_once(warning.format(reason=error.strerror or error, file=kept))
+
+    def _warn_about_state(self, error: OSError) -> None:
+        # Journal, results and spool are on one disk, so a full one is reported once for all three.
+        warning = _("cannot write into the state folder: {reason}; going on without")
+        self._warn_once(warning.format(reason=error.strerror or error))
+
+    def _warn_once(self, warning: str) -> None:
         if warning not in self._warnings:
             self._warnings.append(warning)
             self._warn(warning)

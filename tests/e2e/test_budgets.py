@@ -91,7 +91,8 @@ def test_a_time_budget_is_kept_to_within_a_second(volunteer: Volunteer) -> None:
 def test_a_signal_leaves_whole_records(volunteer: Volunteer) -> None:
     running = volunteer.begin()
     deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and not _has_line(volunteer.out):
+    partial = volunteer.out.with_name(f"{volunteer.out.name}.partial")
+    while time.monotonic() < deadline and not _has_line(partial):
         time.sleep(0.05)
     running.send_signal(signal.SIGTERM)
     _, err = running.communicate(timeout=10)

@@ -201,6 +201,73 @@ def test_another_run_holds_the_lock(home: Home) -> None:
     assert home.call("run", OK, "--quiet").returncode == 0
 
 
+def test_a_run_that_is_refused_the_lock_touches_no_file(home: Home) -> None:
+    out = home.folder / "out.jsonl"
+    first = home.begin("run", OK, "--quiet", "-o", str(out), FAKE_DELAY="30")
+    wait_for(home.folder / "out.jsonl.partial", "")
+    out.write_text("kept\n")
+    assert home.call("run", OK, "--quiet", "-o", str(out)).returncode == 5
+    assert home.call("run", OK, "--quiet", "-o", str(out), "--append").returncode == 5
+    assert out.read_text() == "kept\n"
+    assert home.call("run", OK, "-o", "new.jsonl", "--lab").returncode == 5
+    assert not list(home.folder.glob("new.jsonl*"))
+    first.kill()
+    first.communicate()
+
+
+def test_a_killed_run_leaves_the_file_and_its_own_records_beside_it(home: Home) -> None:
+    out = home.folder / "out.jsonl"
+    out.write_text("old\n")
+    behaviours = json.dumps({"slow.test": "slow"})
+    running = home.begin("run", OK, "https://slow.test/", "-o", str(out), behaviours=behaviours)
+    partial = home.folder / "out.jsonl.partial"
+    wait_for(partial, OK)
+    running.kill()
+    running.communicate()
+    assert out.read_text() == "old\n"
+    left = partial.read_bytes()
+    done = home.call("run", OK, "-o", str(out))
+    (kept,) = home.folder.glob("out.jsonl.partial-*")
+    assert kept.read_bytes() == left
+    assert f"{kept}: written by a run that was killed" in done.stderr
+    assert len(records(out.read_text())) == 2
+    assert home.call("run", OK, "-o", str(out)).stderr == ""
+
+
+def test_append_adds_to_a_file_and_removes_a_line_that_was_cut(home: Home) -> None:
+    out = home.folder / "out.jsonl"
+    assert home.call("run", OK, "-o", str(out)).returncode == 0
+    with out.open("a") as file:
+        file.write('{"id":"cut')
+    done = home.call("run", OK, "-o", str(out), "--append")
+    assert (done.returncode, len(records(out.read_text()))) == (0, 4)
+    assert "its last line was cut off after 10 bytes, and is removed" in done.stderr
+    out.write_text("a diary")
+    done = home.call("run", OK, "-o", str(out), "--append")
+    assert done.returncode == 2
+    assert "its last line is not a record" in done.stderr
+    assert out.read_text() == "a diary"
+    assert home.call("run", OK, "--append").returncode == 2
+
+
+def test_a_fifo_is_written_to_directly(home: Home) -> None:
+    os.mkfifo(home.folder / "pipe")
+    running = home.begin("run", OK, "--quiet", "-o", str(home.folder / "pipe"))
+    with (home.folder / "pipe").open() as pipe:
+        assert len(records(pipe.read())) == 2
+    running.communicate(timeout=10)
+    assert running.returncode == 0
+
+
+def test_dev_stdout_continues_the_file_that_stdout_is(home: Home) -> None:
+    out = home.folder / "all.jsonl"
+    for _ in range(2):
+        with out.open("ab") as file:
+            argv = home.argv("run", OK, "--quiet", "-o", "/dev/stdout")
+            subprocess.run(argv, env=home.env, stdout=file, check=True, timeout=30)
+    assert len(records(out.read_text())) == 4
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_measuring_and_records_are_written(
     home: Home, number: signal.Signals
@@ -211,7 +278,8 @@ def test_a_signal_ends_measuring_and_records_are_written(
         "run", OK, "https://slow.test/", "https://bad.test/", "-o", str(out), behaviours=behaviours
     )
     wait_for(home.folder / "held.jsonl", "bad.test")
-    wait_for(out, OK)
+    wait_for(home.folder / "out.jsonl.partial", OK)
+    assert not out.exists()
     running.send_signal(number)
     started = time.monotonic()
     _, err = running.communicate(timeout=10)
@@ -308,15 +376,16 @@ def test_an_empty_list_exits_with_2(home: Home, text: str) -> None:
 
 def test_every_repeats_until_it_is_stopped(home: Home) -> None:
     out = home.folder / "out.jsonl"
+    assert home.call("run", OK, "-o", str(out)).returncode == 0
     running = home.begin("run", OK, "--lab", "--every", "1s", "--quiet", "-o", str(out))
     until = time.monotonic() + 15
-    while time.monotonic() < until and not (out.exists() and out.read_text().count('"run"') >= 6):
+    while time.monotonic() < until and not (out.exists() and out.read_text().count('"run"') >= 9):
         time.sleep(0.1)
     running.send_signal(signal.SIGTERM)
     running.communicate(timeout=10)
     assert running.returncode == 0
     runs = [one.run for one in records(out.read_text()) if one.experiment == "run"]
-    assert len(set(runs)) == len(runs) >= 2
+    assert len(set(runs)) == len(runs) >= 3  # the earlier run's record is still there
 
 
 def test_a_dry_run_lists_everything_and_writes_nothing(home_without_consent: Home) -> None:
