@@ -42,7 +42,7 @@ def test_a_record_has_only_fields_of_the_schema() -> None:
 
 def test_the_reference_describes_fields_in_their_own_words() -> None:
     page = record_docs.record_page()
-    assert "| `try` | whole number | 1 for the first attempt" in page
+    assert "| `try` | whole number | 1 for the first measurement" in page
     assert "| `bytes_in` | whole number | TLS bytes sent and received" in page
     assert "list of a step" in page
     for outcome in model.Outcome:
