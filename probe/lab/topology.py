@@ -42,7 +42,7 @@ class Topology:
     """Everything the processes of a testbed share.
 
     Attributes:
-        places: Sites by name.
+        sites: Sites by name.
         names_at: Names of the sites at an address; the first one's certificate is the default.
         certificates: Certificate and key by (name, address).
         mirrors: Another address at which the real site answers, by name.

@@ -10,7 +10,7 @@ shortened, and the collector records its own presence more often.
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 _real = time.time
 _file = Path(sys.argv[1])
@@ -19,6 +19,12 @@ _file = Path(sys.argv[1])
 def shift() -> float:
     """The shift of the clock, seconds."""
     return float(_file.read_text())
+
+
+def _replace(module: ModuleType, name: str, value: object) -> None:
+    if name not in vars(module):
+        raise AttributeError(f"{module.__name__} has no {name}")
+    vars(module)[name] = value
 
 
 def _probe() -> None:
@@ -31,10 +37,10 @@ def _probe() -> None:
         clock_gettime=lambda clock: time.clock_gettime(clock) + shift(),
         CLOCK_BOOTTIME=getattr(time, "CLOCK_BOOTTIME", None),
     )
-    vars(clocks)["time"] = shifted
-    vars(heartbeat)["SECONDS"] = 2.5
-    vars(reachability)["LIMIT"] = 0.8
-    vars(connectivity)["LIMIT"] = 1.5
+    _replace(clocks, "time", shifted)
+    _replace(heartbeat, "SECONDS", 2.5)
+    _replace(reachability, "LIMIT", 0.8)
+    _replace(connectivity, "LIMIT", 1.5)
 
     from probe.cli import main
 
@@ -45,7 +51,7 @@ def _collector() -> None:
     from collector import serve
     from collector.cli import main
 
-    vars(serve)["LISTEN_SECONDS"] = 0.2
+    _replace(serve, "HEARTBEAT_SECONDS", 0.2)
     main()
 
 

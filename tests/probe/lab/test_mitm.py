@@ -102,8 +102,8 @@ def test_results_show_prints_both_certificates_and_writes_them_to_files(
 ) -> None:
     record = str(mitm_run.records["web", f"https://{OLD}/"]["id"])
     finished = mitm_run.results("show", record, "--pem", str(tmp_path)).stdout
-    assert "the site's own CN=L3,O=Laboratory Encrypt,C=US" in finished
-    assert "moved by -6 hours: it is a copy" in finished
+    assert "the site's own  CN=L3,O=Laboratory Encrypt,C=US" in finished
+    assert "shifted by -6 hours: it is a copy" in finished
     assert "What it means:" in finished
     (forged,) = tmp_path.glob("untrusted-*.pem")
     (true,) = tmp_path.glob("trusted-*.pem")
