@@ -628,6 +628,8 @@ class RunFacts(Data, frozen=True, kw_only=True):
 
     Attributes:
         targets, measured: How many there were, and how many were measured. outcomes: their counts.
+        skipped: Some of the targets that were not measured, at most 50, each with its reason.
+        skipped_counts: How many targets were not measured, by reason.
         bytes_in, bytes_out: What the run cost.
         seed: Of every random choice. roots: which root certificates were used.
         vpn, proxy: Whether a VPN or a proxy was seen on this machine.
@@ -639,6 +641,7 @@ class RunFacts(Data, frozen=True, kw_only=True):
     measured: int = 0
     outcomes: dict[str, int] = {}
     skipped: tuple[Skip, ...] = ()
+    skipped_counts: dict[str, int] = {}
     bytes_in: int = 0
     bytes_out: int = 0
     seed: int | None = None

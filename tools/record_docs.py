@@ -195,7 +195,6 @@ _COMMON = {
     "id": "Its permanent id.",
     "reason": "One sentence.",
     "input": "The URL.",
-    "skipped": "Targets that were not measured, each with its reason.",
     "vantage": "The vantage point.",
     "schema": "The name of this format.",
     "age": "Its `started_at` minus ours, seconds: negative is before.",

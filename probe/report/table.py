@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from probe.escape import plain
 from probe.model import Outcome, Record, RunFacts
+from probe.report import unmeasured
 
 # Rows are sorted in this order.
 _ORDER = (
@@ -97,9 +98,8 @@ def _summary(judged: Sequence[Record], facts: RunFacts | None) -> list[str]:
             counts[record.verdict.outcome] += 1
     text = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     lines = [f"{len(judged)} measured" + (f": {text}" if text else "")]
-    if facts is not None and facts.skipped:
-        reasons = dict.fromkeys(skip.reason for skip in facts.skipped)
-        lines.append(f"{len(facts.skipped)} not measured: {'; '.join(reasons)}")
+    if facts is not None and (skipped := unmeasured.counts(facts)):
+        lines.append(f"{sum(skipped.values())} not measured: {unmeasured.reasons(skipped)}")
     return lines
 
 

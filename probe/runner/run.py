@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from probe import host_network
-from probe.model import Record, RunFacts, Skip, Steps
+from probe.model import Record, RunFacts, Steps
 from probe.ordering import Job, order, references_for
 from probe.report.progress import ProgressListener
 from probe.runner import record_builder
@@ -32,6 +32,7 @@ from probe.runner.pool import Pool
 from probe.runner.record_builder import RunHeader
 from probe.runner.record_release import RecordRelease
 from probe.runner.references import ReferenceChecks, reached
+from probe.runner.skips import Skips
 from probe.signals import Stop, until
 
 RunEnd = Literal["finished", "time", "bytes", "interrupted"]
@@ -99,7 +100,7 @@ class Run:
         self._started, self._origin = datetime.now(UTC), time.monotonic()
         self._end: RunEnd = "finished"
         self._followed_up: tuple[Job, ...] = ()
-        self._skipped: list[Skip] = []
+        self._skips = Skips()
         self._target_reached = False
         self._bugs = BugCounter(report_bug)
         self._budget = ByteBudget(spec.bytes, lambda: session.bytes_in + session.bytes_out)
@@ -163,16 +164,18 @@ class Run:
         jobs = order(self._spec.jobs, self._spec.seed)
         self._progress.phase("measuring", len(jobs))
         # Pages that are loaded beside an experiment that loads the line would seem slow.
+        shared = tuple(job for job in jobs if not self._measurer.exclusive(job))
         exclusive = tuple(job for job in jobs if self._measurer.exclusive(job))
         missed: list[Job] = []
-        for part in (tuple(job for job in jobs if job not in exclusive), exclusive):
+        for part in (shared, exclusive):
             pool = Pool(part, self._measure, enough=lambda: self._over() or self._sweep_left() <= 0)
             await self._within_time(pool.run(self._spec.concurrency), self._sweep_left)
             missed += (*pool.under_way, *pool.waiting)
         if missed and self._end == "finished":
             cut: RunEnd = "bytes" if self._budget.spent else "time"
             self._end = "interrupted" if self._stop.asked else cut
-        self._skipped += [Skip(input=job.url, reason=_SKIP_REASONS[self._end]) for job in missed]
+        for job in missed:
+            self._skips.add(job.url, _SKIP_REASONS[self._end])
 
     async def _measure(self, job: Job) -> None:
         record = None
@@ -184,7 +187,7 @@ class Run:
             if record is None:
                 await self._release.hold(measurement)
         except NotMeasured as error:
-            self._skipped.append(Skip(input=job.url, reason=str(error)))
+            self._skips.add(job.url, str(error))
         self._progress.done(job, record)
 
     async def _confirm_held(self) -> None:
@@ -256,7 +259,8 @@ class Run:
             targets=len(self._spec.jobs) + len(self._followed_up),
             measured=len(self._release.records),
             outcomes=dict(self._writer.outcomes),
-            skipped=tuple(self._skipped),
+            skipped=self._skips.examples,
+            skipped_counts=self._skips.counts,
             bytes_in=self._session.bytes_in,
             bytes_out=self._session.bytes_out,
             seed=self._spec.seed,

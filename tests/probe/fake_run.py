@@ -350,8 +350,14 @@ class FakeRun:
 
     def measure(self, *urls: str, stop_after: float | None = None) -> dict[str, Record]:
         """Run, and return the records by target."""
+        return self.measure_jobs([Job("web", url) for url in urls], stop_after)
+
+    def measure_jobs(
+        self, jobs: Sequence[Job], stop_after: float | None = None
+    ) -> dict[str, Record]:
+        """Run these jobs, and return the records by target."""
         with patch.object(record_release, "judge", self.judge):
-            asyncio.run(self._measure(urls, stop_after))
+            asyncio.run(self._measure(jobs, stop_after))
         return {record.input: record for record in self.store.records if record.input}
 
     @property
@@ -360,12 +366,12 @@ class FakeRun:
         assert self.result is not None
         return self.result.record
 
-    async def _measure(self, urls: Sequence[str], stop_after: float | None) -> None:
+    async def _measure(self, jobs: Sequence[Job], stop_after: float | None) -> None:
         stop = Stop()
         if stop_after is not None:
             asyncio.get_running_loop().call_later(stop_after, stop.ask)
         spec = RunSpec(
-            jobs=tuple(Job("web", url) for url in urls),
+            jobs=tuple(jobs),
             header=RunHeader("0199", lab=False),
             deadlines=Deadlines(monotonic(), self.seconds, uploads=False),
             bytes=self.bytes,

@@ -238,7 +238,10 @@ def full(plant: str) -> Record:
         control=(Control(id=plant, age=-1.0, steps=(http(title=plant),)),),
         line=Line(resigned_by=plant, nxdomain_addresses=(plant,), hijacked_resolvers=(plant,)),
         facts=RunFacts(
-            skipped=(Skip(input=plant, reason=plant),), roots=plant, outcomes={plant: 1}
+            skipped=(Skip(input=plant, reason=plant),),
+            roots=plant,
+            outcomes={plant: 1},
+            skipped_counts={plant: 1},
         ),
         verdict=Verdict(outcome=Outcome.OK, rules=(RuleHit(id=plant, reason=plant),)),
     )

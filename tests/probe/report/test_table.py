@@ -45,6 +45,14 @@ def test_skipped_targets_are_counted_with_the_reason() -> None:
     assert "1 not measured: time was up" in render([], facts, width=80)
 
 
+def test_of_many_skipped_targets_only_the_counts_are_shown() -> None:
+    facts = RunFacts(
+        skipped=(Skip(input="https://x/", reason="time was up"),),
+        skipped_counts={"time was up": 99961, "no quic": 2},
+    )
+    assert "99963 not measured: time was up (99961); no quic (2)" in render([], facts, width=80)
+
+
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_lines_keep_to_the_terminal(width: int) -> None:
     long = judged("a" * 60 + ".example", Outcome.INCONCLUSIVE, reason="word " * 40)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from probe import codec
 from probe.api_types import BulkReply
 from probe.failure import Failure
 from probe.model import Control, Dns, Outcome, Record, Role, Tls, Verdict
+from probe.ordering import Job
 from tests.probe.fake_run import (
     EXPERIMENTS,
     Behaviour,
@@ -120,6 +122,29 @@ def test_time_is_reserved_for_confirmations(tmp_path: Path) -> None:
     assert facts.ended == "time"
     assert {skip.reason for skip in facts.skipped} == {"time was up"}
     assert len(facts.skipped) == 20
+    assert facts.skipped_counts == {"time was up": 20}
+
+
+def test_the_record_of_a_long_list_stays_small(tmp_path: Path) -> None:
+    hosts = [f"slow{n}.test" for n in range(5000)]
+    behaviours: dict[str, Behaviour] = dict.fromkeys(hosts, "slow")
+    run = FakeRun(FakeSession(behaviours), tmp_path, seconds=2.0)
+    run.measure(*urls(*hosts))
+    facts = run.own.facts
+    assert facts is not None
+    assert facts.skipped_counts == {"time was up": 5000}
+    assert len(facts.skipped) == 50
+    assert len(codec.encode(run.own)) < 20_000
+
+
+def test_a_long_list_of_one_exclusive_experiment_is_ordered_at_once(tmp_path: Path) -> None:
+    jobs = tuple(Job("throttle", url) for url in urls(*(f"site{n}.test" for n in range(20_000))))
+    run = FakeRun(FakeSession(), tmp_path, seconds=1.0)
+    started = time.monotonic()
+    run.measure_jobs(jobs)
+    assert time.monotonic() - started < 5.0
+    assert run.own.facts is not None
+    assert run.own.facts.targets == 20_000
 
 
 def test_the_byte_budget_is_exceeded_by_one_exchange_at_most(tmp_path: Path) -> None:
