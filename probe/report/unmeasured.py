@@ -1,0 +1,29 @@
+"""How many targets of a run were not measured, and why."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from probe.i18n import _
+from probe.model import RunFacts
+
+
+def counts(facts: RunFacts) -> Mapping[str, int]:
+    """Return the number of skipped targets by reason."""
+    # Records of earlier versions have no counts, but name every skipped target.
+    return facts.skipped_counts or Counter(skip.reason for skip in facts.skipped)
+
+
+def reasons(by_reason: Mapping[str, int]) -> str:
+    """Return the reasons in one line, with their numbers if there are several."""
+    if len(by_reason) == 1:
+        return _("".join(by_reason))
+    return "; ".join(f"{_(reason)} ({count})" for reason, count in by_reason.items())
+
+
+def sentence(facts: RunFacts) -> str | None:
+    """Return one sentence for the user; None if every target was measured."""
+    found = counts(facts)
+    if not found:
+        return None
+    text = _("{number} of {all} targets were not measured: {reasons}")
+    return text.format(number=sum(found.values()), all=facts.targets, reasons=reasons(found))
