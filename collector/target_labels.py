@@ -65,7 +65,7 @@ def load(specs: Sequence[str]) -> tuple[TargetLabels, tuple[str, ...]]:
     lists: list[tuple[str, Sequence[Target]]] = []
     complaints: list[str] = []
     for spec in specs or [name for name in DEFAULT_LISTS if name in targets.list_names()]:
-        found, problems = targets.load(spec)
+        found, problems = targets.load(spec, lab=True)  # nothing is fetched here
         # The list is named after the file, without its path, which is private to the operator.
         lists.append((Path(spec).stem, found))
         complaints += [f"{problem.file}:{problem.line}: {problem.message}" for problem in problems]

@@ -9,7 +9,10 @@ import hashlib
 import ipaddress
 import re
 import unicodedata
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+
+from probe.i18n import _
+from probe.public_address import is_global
 
 URL_LIMIT = 2048
 HOST_LIMIT = 253
@@ -20,6 +23,14 @@ _AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?", re.
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# "meduza.io", "meduza.io/ru", "пример.рф:8443": a host with a dot, and no scheme.
+_BARE = re.compile(r"[^\s/:@?#.]+(?:\.[^\s/:@?#.]+)+\.?(?::\d+)?(?:[/?#].*)?", re.DOTALL)
+# Names of home and company networks: RFC 6762 (appendix G), RFC 8375, RFC 6761, ICANN's `internal`.
+# `onion` (RFC 7686) has no server that could be dialled: a query for it would only tell others.
+_PRIVATE_SUFFIXES = frozenset(
+    {"corp", "home", "internal", "intranet", "lan", "local", "localdomain", "localhost", "onion"}
+    | {"private", "home.arpa"}
+)
 _DEFAULT_PORT = {"http": 80, "https": 443}
 # RFC 3986 `pchar` and "/" and "?", with "%" because valid escapes are kept as they are.
 _KEPT = "/?:@!$&'()*+,;=%~-._"
@@ -51,6 +62,34 @@ def parse_url(text: str) -> str:
     if len(url) > URL_LIMIT:
         raise TargetError(f"URL of {len(url)} characters: at most {URL_LIMIT} expected")
     return url
+
+
+def parse_target(text: str, *, lab: bool = False) -> str:
+    """Normalise a target: a web address, or a host with a dot, which means https.
+
+    Raises:
+        TargetError: Not a web address, or outside a laboratory (`lab`) one of a private network.
+    """
+    bare = text.strip(" \t\r\n\ufeff")
+    url = parse_url(f"https://{bare}" if _BARE.fullmatch(bare) else text)
+    if not lab and (private := _private(urlsplit(url).hostname or "")):
+        raise TargetError(private)
+    return url
+
+
+def _private(host: str) -> str | None:
+    """Why a host is no public one; None if it is."""
+    if ":" in host or _NUMBER.fullmatch(host.rpartition(".")[2]):
+        if is_global(host):
+            return None
+        return _("{host} is not a public address: a public one expected").format(host=_shown(host))
+    if "." not in host:
+        return _("host {host} has no dot: a public name expected").format(host=_shown(host))
+    labels = host.split(".")
+    if labels[-1] in _PRIVATE_SUFFIXES or ".".join(labels[-2:]) in _PRIVATE_SUFFIXES:
+        message = _("host {host} is a name of private networks: a public name expected")
+        return message.format(host=_shown(host))
+    return None
 
 
 def slug(url: str) -> str:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from probe import reference_data, targets
-from probe.targets import TargetError, TargetProblem, load, parse, parse_url, slug
+from probe.targets import (
+    TargetError,
+    TargetProblem,
+    load,
+    parse,
+    parse_target,
+    parse_url,
+    slug,
+)
 from probe.urls import URL_LIMIT
 
 
@@ -186,6 +194,96 @@ def test_the_line_of_a_broken_table_is_the_files() -> None:
     text = '# mine\n\n[[target]]\nurl = "https://a.example/"\nnote = why\n'
     (problem,) = parse(text, "mine.toml")[1]
     assert str(problem) == "mine.toml:3: not a TOML table: Invalid value (line 5)"
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("meduza.io", "https://meduza.io/"),
+        (" Meduza.IO/ru?x=1#y ", "https://meduza.io/ru?x=1"),
+        ("meduza.io:8443/x", "https://meduza.io:8443/x"),
+        ("пример.рф", "https://xn--e1afmkfd.xn--p1ai/"),
+        ("1.1.1.1", "https://1.1.1.1/"),
+        ("http://meduza.io", "http://meduza.io/"),
+    ],
+)
+def test_a_bare_host_means_https(text: str, url: str) -> None:
+    assert parse_target(text) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://192.168.1.1/", "http://127.0.0.1/", "http://10.0.0.1:8080/x", "http://[::1]/",
+        "http://[::ffff:192.168.1.1]/", "http://[64:ff9b::c0a8:101]/", "http://[2002:c0a8:101::]/",
+        "http://[fc00::1]/", "http://[fe80::1]/", "http://\uff11\uff19\uff12\uff0e168.1.1/", "http://169.254.169.254/",
+        "http://router/", "https://localhost/", "http://router.lan/", "http://NAS.Local./",
+        "http://x.internal/", "http://x.home.arpa/", "http://home.arpa/", "https://x.onion/",
+        "http://a.localhost/", "192.168.1.1", "router.lan",
+    ],
+)  # fmt: skip
+def test_private_hosts_are_for_laboratories_only(url: str) -> None:
+    with pytest.raises(TargetError, match="public"):
+        parse_target(url)
+    assert parse_target(url, lab=True)
+    found, problems = parse(f"https://a.example/\n{url}\n", "list.txt")
+    assert [target.url for target in found] == ["https://a.example/"]
+    assert [problem.line for problem in problems] == [2]
+    assert len(parse(f"{url}\n", "list.txt", lab=True)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'url;category_code;notes\nhttps://a.example/;NEWS;"one;\ntwo"\nhttps://b.example/;GRP;\n',
+        'sep=;\nurl;category_code;notes\nhttps://a.example/;NEWS;"one;\r\ntwo"\nb.example;GRP;\n',
+        'url\tcategory_code\tnotes\nhttps://a.example/\tNEWS\t"one;\ntwo"\nb.example\tGRP\t\n',
+        'https://a.example/,NEWS,News,2019-01-01,x,"one;\ntwo"\nhttps://b.example/,GRP,,,,\n',
+        "a.example;NEWS;;;;one; two\n\n# b\nb.example;GRP\n",
+    ],
+)
+def test_csv_as_spreadsheets_write_it(text: str) -> None:
+    found, problems = parse(text, "list.csv")
+    assert [target.url for target in found] == ["https://a.example/", "https://b.example/"]
+    assert [target.category for target in found] == ["NEWS", "GRP"]
+    assert found[0].note in {"one; two", "one"}
+    assert found[1].line > found[0].line
+    assert not problems
+
+
+def test_a_url_with_a_separator_is_no_csv() -> None:
+    text = "https://a.example/x,y\nhttps://b.example/x;y=1\n"
+    found, problems = parse(text, "list.txt")
+    assert [t.url for t in found] == ["https://a.example/x,y", "https://b.example/x;y=1"]
+    assert not problems
+
+
+@given(st.lists(st.sampled_from(['"', "https://a.example/", ",", "\n", "x", ";"]), max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_an_unclosed_quotation_mark_takes_no_other_row(parts: list[str]) -> None:
+    text = "url,category_code\n" + "".join(parts) + "\nhttps://last.example/,NEWS\n"
+    assert "https://last.example/" in {target.url for target in parse(text, "x")[0]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251"])
+def test_files_in_the_encodings_of_windows(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "list.csv"
+    text = "url;category_code;notes\r\nhttps://пример.рф/;NEWS;Новости\r\n"
+    path.write_bytes(text.encode(encoding))
+    found, problems = load(str(path))
+    assert [target.url for target in found] == ["https://xn--e1afmkfd.xn--p1ai/"]
+    assert (found[0].category, found[0].note) == ("NEWS", "Новости")
+    assert not problems
+
+
+@pytest.mark.parametrize(
+    "data", [b"PK\x03\x04xx", b"<!doctype html>", b'{"a": 1}', b"\x7fELF\0\0\1"]
+)
+def test_a_file_that_is_no_list_is_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(data)
+    with pytest.raises(TargetError, match=r"list\.csv: .*(expected|CSV)"):
+        load(str(path))
 
 
 def test_a_plain_list_with_comments() -> None:
