@@ -1,4 +1,4 @@
-"""Write `docs/commands.md`: every command and option, from the commands' own help.
+"""Write `docs/commands.md` and the manual pages from the commands' own help.
 
 Run as `python -m tools.commands_docs`; with `--check` it only says whether the page is out of date.
 """
@@ -92,6 +92,9 @@ def main(arguments: list[str]) -> int:
     if "--check" in arguments:
         return 0 if PAGE.exists() and PAGE.read_text(encoding="utf-8") == made else 1
     PAGE.write_text(made, encoding="utf-8")
+    from tools import man_pages  # it reads the commands by this module
+
+    man_pages.write()
     return 0
 
 
