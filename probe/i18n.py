@@ -8,11 +8,10 @@ reads no catalogue at all.
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
-from typing import TypeAlias
 
 LANGUAGES = ("kk", "ru", "en")
 DOMAIN = "qazprobe"
@@ -21,9 +20,9 @@ _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 # How gettext joins a context and a text.
 _CONTEXT = "\x04"
 _GAP = re.compile(r"\{(\w+)\}")
-_Templates: TypeAlias = "Sequence[tuple[re.Pattern[str], str]]"
 # A longer text, which no rule writes, is not searched for phrases; nor are parts of parts of parts.
 _LONGEST, _DEPTH = 1000, 3
+_SPEAKING = 15  # characters
 
 
 class _State:
@@ -128,30 +127,34 @@ class _Phrases:
                 templates += [(english, translated)] if "{" in english else []
         # The template with the longest fixed text says the most about a match.
         templates.sort(key=lambda pair: -len(_GAP.sub("", pair[0])))
-        # A gap holds no semicolon, which begins a statement of its own, unless nothing else fits.
-        self._strict = [
-            (_pattern(english, r"(?:(?!; ).)+?"), there) for english, there in templates
+        # First gaps that end where a text may be cut; then any gaps, in templates with enough fixed
+        # text to mean this very sentence.
+        self._templates = [
+            (_pattern(english, r"(?:(?![;,.] ).)+?"), there) for english, there in templates
         ]
-        self._loose = [(_pattern(english, ".+?"), there) for english, there in templates]
+        self._templates += [
+            (_pattern(english, ".+?"), there)
+            for english, there in templates
+            if len(_GAP.sub("", english)) >= _SPEAKING
+        ]
 
     def translate(self, text: str, depth: int = _DEPTH, cut: int = 0) -> str:
         """Translate a text as a whole, else part by part; return it as it is if nothing matches."""
         if not depth or len(text) > _LONGEST or not text.strip():
             return text
-        known = self._known(text, depth, self._strict) or self._in_parts(text, depth, cut)
-        return known or self._known(text, depth, self._loose) or text
+        return self._known(text, depth) or self._in_parts(text, depth, cut)
 
-    def _known(self, text: str, depth: int, templates: _Templates) -> str | None:
+    def _known(self, text: str, depth: int) -> str | None:
         """Look a text up, also without its full stop and with a small first letter."""
         for body, end in ((text, ""), (text[:-1], ".")) if text.endswith(".") else ((text, ""),):
             for one, upper in ((body, False), (body[:1].lower() + body[1:], True)):
-                found = self._whole.get(one) or self._filled(one, depth, templates)
+                found = self._whole.get(one) or self._filled(one, depth)
                 if found:
                     return (found[:1].upper() + found[1:] if upper else found) + end
         return None
 
-    def _filled(self, text: str, depth: int, templates: _Templates) -> str | None:
-        for pattern, translated in templates:
+    def _filled(self, text: str, depth: int) -> str | None:
+        for pattern, translated in self._templates:
             if match := pattern.fullmatch(text):
                 gaps = {name: self.translate(part, depth - 1) for name, part in _groups(match)}
                 return "".join(
@@ -160,7 +163,7 @@ class _Phrases:
                 )
         return None
 
-    def _in_parts(self, text: str, depth: int, cut: int) -> str | None:
+    def _in_parts(self, text: str, depth: int, cut: int) -> str:
         for index in range(cut, len(self._CUTS)):
             pieces = re.split(f"({self._CUTS[index]})", text)
             if len(pieces) == 1:
@@ -170,7 +173,7 @@ class _Phrases:
                 pieces[::2] = parts
                 pieces[1::2] = [self._whole.get(one, one) for one in pieces[1::2]]
                 return "".join(pieces)
-        return None
+        return text
 
 
 def _groups(match: re.Match[str]) -> Iterable[tuple[str, str]]:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from probe.failure import Failure
+from probe.model import TrustReason
 from probe.translated_help import paragraphs
 
 ROOT = Path(__file__).parents[1]
@@ -82,6 +84,8 @@ def messages() -> Iterator[Message]:
             yield from _reasons(tree, name)
     yield from (Message(word, "tools/messages.py", context=REASON) for word in _WORDS)
     yield from (Message(part, _SERVICES, context=REASON) for part in _service_parts())
+    for word in (*Failure, *TrustReason):
+        yield Message(word.value, "probe/report/glossary.py", context=REASON)
     yield from (Message(text, "click") for text in _CLICK)
     yield from (Message(one, "click", plural=many) for one, many in _CLICK_PLURALS)
 
@@ -164,7 +168,7 @@ def _phrases(tree: ast.Module) -> Iterator[str]:
             text = template(node)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = "" if id(node) in inner else node.value
-        text = text.strip(" ,;")
+        text = text.strip(" ,;").removeprefix(". ")
         if _is_prose(text) and text not in _COMPARED:
             yield text
 

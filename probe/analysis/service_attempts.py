@@ -160,10 +160,10 @@ def control_attempts(part: str, controls: Sequence[Control]) -> list[EndpointAtt
 
 
 def other_parts_answer(e: Evidence, failed: str) -> str:
-    """The end of a sentence: the other parts that answer; empty when none does."""
+    """A sentence to append, without its full stop: the other parts that answer; empty if none."""
     working = [
         part
         for part, found in parts(e).items()
         if part != failed and any(attempt.failure is None for attempt in found)
     ]
-    return f"; its {' and '.join(working)} answer" if working else ""
+    return f". These parts answer: {', '.join(working)}" if working else ""

@@ -73,15 +73,23 @@ def _numbers(found: Judgement, every: Sequence[Transfer]) -> str:
     )
     settled = plateau(longest.samples, longest.segment_bytes)
     let_through = burst(longest.samples, settled)
-    text = f"{found.ratio:.2f} of the other name's rate" if found.ratio is not None else "slower"
-    text += f" in {len(found.pairs)} pairs"
-    text += f" (Mann-Whitney p = {found.p:.4f})" if found.p is not None else ""
-    text += f", settling at {kbits(settled)}" if settled is not None else ""
-    return text + (f" after a burst of {let_through} bytes" if let_through else "")
+    pairs = len(found.pairs)
+    parts = [
+        f"{found.ratio:.2f} of the other name's rate in {pairs} pairs"
+        if found.ratio is not None
+        else f"slower in {pairs} pairs"
+    ]
+    if found.p is not None:
+        parts.append(f"Mann-Whitney p = {found.p:.4f}")
+    if settled is not None:
+        parts.append(f"settling at {kbits(settled)}")
+    if let_through:
+        parts.append(f"after a burst of {let_through} bytes")
+    return ", ".join(parts)
 
 
 def _slowed(
-    e: Evidence, found: Judgement, by_state: Mapping[PairState, float], where: str
+    e: Evidence, found: Judgement, by_state: Mapping[PairState, float], sentence: str
 ) -> Finding | None:
     confidence = by_state.get(found.state)
     if confidence is None:
@@ -90,7 +98,7 @@ def _slowed(
     how = (mechanism(found, every),)
     repeated = again(e.record, Outcome.THROTTLED, how)
     runs = "as in an earlier run" if repeated else "in one run, not confirmed yet"
-    reason = f"{where} {_numbers(found, every)}; {found.state} {runs}."
+    reason = sentence.format(numbers=_numbers(found, every), state=found.state, runs=runs)
     if repeated:
         confidence = min(confidence + 0.1, 0.97)
     return Finding((*found.tested, *found.control), confidence, how, reason)
@@ -99,8 +107,11 @@ def _slowed(
 @rule("throttle.this_name_is_slow", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
 def this_name_is_slow(e: Evidence) -> Finding | None:
     """At one neutral server this name is slow, and another name of the same length is not."""
-    where = "At one neutral server, where nothing but the name differs, this name gets"
-    return _slowed(e, by_name(e), _BY_NAME, where)
+    sentence = (
+        "At one neutral server, where nothing but the name differs, this name gets {numbers}; "
+        "{state} {runs}."
+    )
+    return _slowed(e, by_name(e), _BY_NAME, sentence)
 
 
 @rule("throttle.this_name_is_slow_there", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
@@ -109,8 +120,11 @@ def this_name_is_slow_there(e: Evidence) -> Finding | None:
     found = there(e)
     if not _same_host(found):
         return None
-    where = "At its own address (weaker evidence: the server may favour names) this name gets"
-    return _slowed(e, found, _THERE, where)
+    sentence = (
+        "At its own address (weaker evidence: the server may favour names) this name gets "
+        "{numbers}; {state} {runs}."
+    )
+    return _slowed(e, found, _THERE, sentence)
 
 
 def _same_host(found: Judgement) -> bool:

@@ -57,9 +57,12 @@ def _mechanism(found: trace_analysis.TraceFinding) -> Mechanism:
 
 def _location(found: trace_analysis.TraceFinding) -> str:
     """What the packets meet, and between which hops, for a sentence."""
-    after = f"between hop {found.after} and hop {found.by}" if found.after else ""
-    position = {"in": ", in-path", "on": ", on-path", None: ""}[found.position]
-    return f"{found.result} {after or f'before hop {found.by}'}{position}"
+    where = (
+        f"{found.result} between hop {found.after} and hop {found.by}"
+        if found.after
+        else f"{found.result} before hop {found.by}"
+    )
+    return where + {"in": ", in-path", "on": ", on-path", None: ""}[found.position]
 
 
 @rule("path.differs_at_the_server", Tier.UNCLEAR, Outcome.INCONCLUSIVE)

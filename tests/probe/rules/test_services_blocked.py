@@ -237,7 +237,7 @@ def test_the_reason_names_the_part_and_those_that_work() -> None:
     assert verdict.mechanisms == (Mechanism.TLS_RESET,)
     reason = verdict.rules[0].reason
     assert "messages" in reason
-    assert reason.endswith("its calls answer.")
+    assert reason.endswith(" These parts answer: calls.")
 
 
 def test_a_service_that_works_through_other_endpoints_is_ok_with_a_mechanism() -> None:
