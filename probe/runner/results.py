@@ -16,6 +16,8 @@ import msgspec
 
 from probe import atomic_files, codec
 from probe.model import Mechanism, Outcome, Record, RunFacts, Stage
+from probe.report.findings import gravity
+from probe.report.names import answers_to, spellings
 
 CAP_BYTES = 100 * 1024 * 1024
 CAP_RUNS = 500
@@ -100,6 +102,11 @@ class Results:
             while rest:
                 rest = rest[file.write(rest) :]
 
+    def discard(self, run: str) -> None:
+        """Delete the records of one run."""
+        if _NAME.fullmatch(run):
+            (self.folder / f"{run}.jsonl").unlink(missing_ok=True)
+
     def trim(self) -> int:
         """Delete the oldest runs beyond the caps; returns how many."""
         files = self.files()
@@ -132,12 +139,16 @@ def record_headers(files: Iterable[Path]) -> Iterator[RecordHeader]:
 
 
 def find(files: Iterable[Path], wanted: str) -> Record:
-    """The record with this id (or id prefix), else the newest of this URL or host."""
-    best: tuple[tuple[bool, str], bytes] | None = None
+    """The record with this id (or id prefix), else the gravest of the newest run with this target.
+
+    A target is found by its URL, host or service, in every spelling that a person may type.
+    """
+    names = spellings(wanted)
+    best: tuple[tuple[bool, str, int, str], bytes] | None = None
     for header, line in lines(files):
         exact = len(wanted) >= 8 and header.id.startswith(wanted)
-        if exact or _matches(header, wanted):
-            rank = (exact, header.started_at)
+        if exact or answers_to(header.input, names):
+            rank = (exact, header.run, -gravity(header), header.started_at)
             best = max(best, (rank, line)) if best else (rank, line)
     if best is None:
         raise ResultsError(f"{wanted}: no record with this id, URL or host")
@@ -158,12 +169,6 @@ def decoded(line: bytes) -> Record:
         return codec.decode(line)
     except codec.CodecError as error:
         raise ResultsError(f"a record cannot be read: {error}") from error
-
-
-def _matches(header: RecordHeader, wanted: str) -> bool:
-    bare = header.input.partition("://")[2]
-    names = {header.input, bare, bare.partition("/")[0]}
-    return wanted in names or wanted.rstrip("/") in {name.rstrip("/") for name in names}
 
 
 def _count(summary: RunSummary, header: RecordHeader) -> None:

@@ -7,9 +7,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from probe import i18n
 from probe.model import Mechanism, Outcome, Record, RuleHit, RunFacts, Skip, Verdict
+from probe.report.cells import cells
 from probe.report.console import Console, summary
-from probe.report.table import _cells, render
+from probe.report.table import render
 from tests.build import record
 
 
@@ -21,6 +23,10 @@ def judged(host: str, outcome: Outcome, *mechanisms: Mechanism, reason: str = "B
         rules=(RuleHit(id="a.b", reason=reason),),
     )
     return replace(record(), input=f"https://{host}/", verdict=verdict)
+
+
+def seen_by(experiment: str, host: str, outcome: Outcome, *mechanisms: Mechanism) -> Record:
+    return replace(judged(host, outcome, *mechanisms), experiment=experiment)
 
 
 BLOCKED = judged("bad.example", Outcome.BLOCKED, Mechanism.TLS_TIMEOUT)
@@ -53,11 +59,86 @@ def test_of_many_skipped_targets_only_the_counts_are_shown() -> None:
     assert "99963 not measured: time was up (99961); no quic (2)" in render([], facts, width=80)
 
 
-@pytest.mark.parametrize("width", [40, 80, 200])
-def test_lines_keep_to_the_terminal(width: int) -> None:
-    long = judged("a" * 60 + ".example", Outcome.INCONCLUSIVE, reason="word " * 40)
-    text = render([long, BLOCKED], None, width=width)
-    assert all(_cells(line) <= max(width, 120) for line in text.splitlines())
+WORDS = "several words that explain it at length " * 6
+HOSTILE = [
+    judged("a" * 60 + ".example", Outcome.INCONCLUSIVE, reason=WORDS),
+    judged("b" * 200, Outcome.BLOCKED, *Mechanism, reason="x" * 400),
+    judged("\x1b[31m\u202e" * 30, Outcome.BLOCKED, reason="例え" * 100),
+    BLOCKED,
+]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 140, 200])
+@pytest.mark.parametrize("language", ["en", "ru", "kk"])
+def test_lines_keep_to_the_terminal(width: int, language: str) -> None:
+    facts = RunFacts(targets=70, skipped_counts={"time was up": 3, "the run was stopped": 63})
+    i18n.use(language)
+    try:
+        text = render(HOSTILE, facts, width=width)
+    finally:
+        i18n.use("en")
+    assert max(map(cells, text.splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_words_ids_and_names_stay_whole(width: int) -> None:
+    name = "a-rather-long-name-of-a-site.example"
+    mechanisms = (Mechanism.DNS_WRONG_ADDRESS, Mechanism.THROTTLE_POLICED)
+    text = render(
+        [judged(name, Outcome.BLOCKED, *mechanisms, reason=WORDS), BLOCKED], None, width=width
+    )
+    words = set(text.replace(",", "").split())
+    assert {f"https://{name}", *mechanisms, *WORDS.split()} <= words
+
+
+def test_a_narrow_terminal_stacks_the_columns() -> None:
+    text = render([BLOCKED, judged("fine.example", Outcome.OK)], None, width=60)
+    lines = text.splitlines()
+    assert lines[0] == "XX  blocked  https://bad.example"
+    assert lines[1] == "    tls.timeout, confidence 98%"
+    assert lines[2] == "    Because."
+    assert lines[3] == "    ok       https://fine.example"
+
+
+def test_one_site_is_one_row_with_the_gravest_finding() -> None:
+    found = [
+        judged("video.example", Outcome.OK),
+        seen_by("throttle", "video.example", Outcome.THROTTLED, Mechanism.THROTTLE_POLICED),
+        seen_by("quic", "video.example", Outcome.INCONCLUSIVE),
+        seen_by("sni", "plain.example", Outcome.OK),
+    ]
+    for width in (60, 140):
+        text = render(found, None, width=width)
+        assert text.count("https://video.example") == 1
+        assert "web ok · throttle throttled · quic inconclusive" in text
+        assert "2 measured: 1 throttled, 1 ok" in text
+
+
+def test_a_page_that_works_on_a_throttled_site_is_not_called_ok() -> None:
+    page = replace(judged("video.example", Outcome.OK), input="https://video.example/watch?v=1")
+    site = seen_by("throttle", "video.example", Outcome.THROTTLED)
+    text = render([page, judged("video.example", Outcome.OK), site], None, width=140)
+    assert "2 measured: 2 throttled" in text
+
+
+def test_without_interference_the_page_decides_the_row() -> None:
+    pairs = ((Outcome.INCONCLUSIVE, Outcome.OK), (Outcome.OK, Outcome.INCONCLUSIVE))
+    for page, other in pairs:
+        found = [judged("a.example", page), seen_by("quic", "a.example", other)]
+        assert f"1 measured: 1 {page}\n" in render(found, None, width=100)
+
+
+def test_names_are_shown_as_people_write_them() -> None:
+    text = render([judged("xn--d1acpjx3f.xn--p1ai", Outcome.BLOCKED)], None, width=100)
+    assert "https://яндекс.рф" in text
+
+
+def test_the_connection_and_services_have_names() -> None:
+    line = replace(seen_by("connectivity", "x", Outcome.BLOCKED), input="")
+    service = replace(seen_by("telegram", "x", Outcome.BLOCKED), input="service:telegram")
+    text = render([line, service], None, width=100)
+    assert "this connection (connectivity)" in text
+    assert "service telegram" in text
 
 
 def test_control_characters_are_escaped() -> None:

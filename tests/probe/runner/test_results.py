@@ -48,6 +48,18 @@ def test_a_record_is_found_by_id_url_or_host_newest_first(tmp_path: Path) -> Non
         find(files, "unknown.example")
 
 
+def test_of_several_experiments_the_gravest_of_the_newest_run_is_found(tmp_path: Path) -> None:
+    grave = replace(sample.blocked(), input="http://xn--d1acpjx3f.xn--p1ai/")
+    fine = replace(
+        sample.trusted(), experiment="quic", input=grave.input, started_at="2026-11-21T23:00:00Z"
+    )
+    newer = replace(fine, run="019aa9d9-1111-7000-8000-000000000000")
+    files = kept(tmp_path, grave, fine).files()
+    for typed in ("яндекс.рф", "http://яндекс.рф/", "HTTP://ЯНДЕКС.РФ", grave.input):
+        assert find(files, typed) == grave
+    assert find(kept(tmp_path, newer).files(), "яндекс.рф") == newer
+
+
 def test_a_run_is_found_by_id_prefix_or_as_the_last(tmp_path: Path) -> None:
     other = replace(
         sample.blocked(),
