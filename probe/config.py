@@ -18,6 +18,7 @@ from typing import Literal
 
 import msgspec
 
+from probe.categories import CategoryChoice, CategoryError
 from probe.model import Outcome
 from probe.paths import VARIABLE as HOME_VARIABLE
 
@@ -36,7 +37,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings with their defaults; `MEANINGS` describes them."""
 
     targets: tuple[str, ...] = ()
-    experiments: tuple[str, ...] = ("web",)
+    categories: tuple[str, ...] = ()
+    list_mirror: str | None = None
+    experiments: tuple[str, ...] = ()
     collector: tuple[str, ...] = ()
     control: str | None = None
     invite: str | None = None
@@ -55,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upload: bool = True
     quiet: bool = False
     fail_on: tuple[Outcome, ...] = ()
+    accept_risk: tuple[Literal["trace", "tor", "openvpn", "wireguard", "vpn"], ...] = ()
     language: Literal["kk", "ru", "en"] | None = None
     country: str | None = None
     asn: int | None = None
@@ -64,17 +68,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     options: Options = {}
 
 
+_FIELDS = MappingProxyType({field.name: field for field in msgspec.structs.fields(Settings)})
 # Description of each key for `config init`, and its expected value for errors.
 MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "targets": ("target lists: names of bundled lists, files or https URLs", "a list"),
-        "experiments": ("experiments to run on each target", "a list of experiments"),
+        "targets": (
+            "target lists: names of bundled lists, citizenlab:kz, files or https URLs",
+            "a list",
+        ),
+        "categories": (
+            "categories of sites: +LGBT adds one, -NEWS leaves one out, NEWS means only this one",
+            "a list of Citizen Lab's codes, all with a sign or all without",
+        ),
+        "list_mirror": (
+            "folder with Citizen Lab's lists, in place of the usual one",
+            "an https URL",
+        ),
+        "experiments": (
+            "experiments to run on each target, in place of the profile's",
+            "a list of experiments",
+        ),
         "collector": ("collectors that records are sent to", "a list of URLs"),
         "control": ("collector for control measurements, if another one", 'a URL or "none"'),
         "invite": ("token that enrols this machine at a collector", "text"),
         "role": ("role of this machine", '"probe" or "control"'),
         "every": ("repeat at this interval", 'a duration such as "15m", a minute or more'),
-        "profile": ("depth of the measurements", '"quick", "full" or "watch"'),
+        "profile": (
+            "what is measured: a little of everything, everything, or a few sites each hour",
+            '"quick", "full" or "watch"',
+        ),
         "resolver": ("resolver to use in place of the system's", "IP or IP:PORT"),
         "resolvers": (
             "public resolvers to use in place of the bundled ones",
@@ -92,6 +114,10 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "seed": ("seed of every random choice", "a whole number"),
         "upload": ("send records to the collector", "true or false"),
         "quiet": ("print problems only", "true or false"),
+        "accept_risk": (
+            "experiments and lists whose risk you accept, for scripts (docs/volunteer.md)",
+            "a list of: trace, tor, openvpn, wireguard, vpn",
+        ),
         "fail_on": ("outcomes that make a run exit with 10", "a list of outcomes"),
         "language": ("language of the consent text", '"kk", "ru" or "en"'),
         "country": ("country this machine is in", "two letters, such as KZ"),
@@ -103,7 +129,18 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
-_LISTS = frozenset({"targets", "experiments", "collector", "fail_on", "resolvers", "anchors"})
+_LISTS = frozenset(
+    {
+        "targets",
+        "categories",
+        "experiments",
+        "collector",
+        "fail_on",
+        "accept_risk",
+        "resolvers",
+        "anchors",
+    }
+)
 _UNITS: Mapping[str, float] = MappingProxyType(
     {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 )
@@ -144,7 +181,13 @@ def file_layer(path: Path, *, must_exist: bool) -> Layer:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is one
         raise ConfigError(f"{path}: not TOML: {error}") from error
-    return Layer(values, str(path))
+    return Layer({key: one for key, one in values.items() if not _is_unset(key, one)}, str(path))
+
+
+def _is_unset(key: str, value: object) -> bool:
+    """Whether a value of the file means the default: an empty text where there is none."""
+    field = _FIELDS.get(key)
+    return value == "" and field is not None and field.default is None
 
 
 def environment_layer(environ: Mapping[str, str] | None = None) -> Layer:
@@ -172,6 +215,8 @@ def merge(layers: Iterable[Layer]) -> Settings:
     for layer in layers:
         merged.update({key: _checked(layer, key, layer.values[key]) for key in layer.values})
         where.update({key: layer.where(key) for key in layer.values})
+    if isinstance(options := merged.get("options"), dict):  # a table without a setting is none
+        merged["options"] = {name: given for name, given in options.items() if given}
     settings = msgspec.convert(merged, Settings)
     if settings.every is not None and settings.every < SHORTEST_EVERY and not settings.lab:
         expected = "expected a minute or more outside a test laboratory (--lab)"
@@ -183,9 +228,6 @@ def merge(layers: Iterable[Layer]) -> Settings:
     return settings
 
 
-_FIELDS = MappingProxyType({field.name: field for field in msgspec.structs.fields(Settings)})
-
-
 def _checked(layer: Layer, key: str, value: object) -> object:
     if key not in _FIELDS:
         near = get_close_matches(key, _FIELDS, n=1)
@@ -194,10 +236,16 @@ def _checked(layer: Layer, key: str, value: object) -> object:
     expected = MEANINGS[key][1]
     if key in _LISTS:
         value = _split(value)
+    if value == [""] and key != "experiments":  # the runner knows which experiments there are
+        raise ConfigError(f"{layer.where(key)}: an empty text; expected {expected}")
     try:
+        if key == "categories" and isinstance(value, list):
+            CategoryChoice().changed([str(word) for word in value])
         if key == "every" and isinstance(value, str):
             value = duration(value)
         checked = msgspec.convert(value, _FIELDS[key].type, strict=False)
+    except CategoryError as error:
+        raise ConfigError(f"{layer.where(key)}: {error}") from error
     except (msgspec.ValidationError, ConfigError) as error:
         raise ConfigError(f"{layer.where(key)}: {value!r}; expected {expected}") from error
     if not _in_range(key, checked):
@@ -206,12 +254,12 @@ def _checked(layer: Layer, key: str, value: object) -> object:
 
 
 def _split(value: object) -> object:
-    """Split a list that is given as one text with commas."""
+    """Split a list that is given as one text with commas; of empty texts one is left."""
     parts = [value] if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
         return value
     pieces = [piece.strip() for part in parts for piece in part.split(",")]
-    return [piece for piece in pieces if piece]
+    return [piece for piece in pieces if piece] or pieces[:1]
 
 
 def _in_range(key: str, value: object) -> bool:
@@ -228,13 +276,20 @@ def _in_range(key: str, value: object) -> bool:
 
 
 def template() -> str:
-    """Return a configuration file with every key at its default, commented out."""
-    lines = ["# Configuration of qazprobe. Remove the # before a setting to change it.", ""]
+    """Return a configuration file with every key at its default, commented out.
+
+    Sentences begin with two signs, so that a file in which every first # is removed is valid too.
+    """
+    lines = [
+        "## Configuration of qazprobe. Remove the # before a setting to change it.",
+        '## A setting that is "" or [] is not set.',
+        "",
+    ]
     for name, field in _FIELDS.items():
         if name == "options":
             continue
         meaning, expected = MEANINGS[name]
         default = "" if field.default is None else field.default
         toml = msgspec.json.encode(default).decode()
-        lines += [f"# {meaning}: {expected}", f"#{name} = {toml}", ""]
-    return "\n".join([*lines, "# settings of one experiment", "#[options.web]", ""])
+        lines += [f"## {meaning}: {expected}", f"#{name} = {toml}", ""]
+    return "\n".join([*lines, "## settings of one experiment", "#[options.web]", ""])

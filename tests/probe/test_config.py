@@ -1,5 +1,6 @@
 """Settings: three layers, and errors that say where, which key and what was expected."""
 
+import re
 import tomllib
 from contextlib import suppress
 from pathlib import Path
@@ -115,9 +116,35 @@ def test_no_duration_breaks(text: str) -> None:
         assert config.duration(text) > 0
 
 
-def test_the_template_is_a_configuration_with_every_key() -> None:
+@pytest.mark.parametrize("sign", ["^#", "^# *", r"^#(?=[a-z_]+ =|\[)"])
+def test_every_line_of_the_template_may_be_uncommented(tmp_path: Path, sign: str) -> None:
     text = config.template()
     assert tomllib.loads(text) == {}
-    wanted = "\n".join(line[1:] for line in text.splitlines() if line.startswith("#target"))
-    assert tomllib.loads(wanted) == {"targets": []}
-    assert set(config.MEANINGS) == set(Settings.__struct_fields__)
+    file = tmp_path / "qazprobe.toml"
+    file.write_text(re.sub(sign, "", text, flags=re.MULTILINE))
+    given = tomllib.loads(file.read_text())
+    assert set(given) == set(Settings.__struct_fields__) == set(config.MEANINGS)
+    assert settled(file_layer(file, must_exist=True)) == Settings()
+
+
+@pytest.mark.parametrize("key", ["targets", "collector", "fail_on", "categories"])
+def test_an_empty_text_is_no_list(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"--{key.replace('_', '-')}: "):
+        settled(flag_layer({key: ("",)}))
+    with pytest.raises(ConfigError, match=f"QAZPROBE_{key.upper()}: "):
+        settled(environment_layer({f"QAZPROBE_{key.upper()}": " , "}))
+    assert getattr(settled(Layer({key: []}, "x.toml")), key) == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("NWS", "there is no category 'NWS'; did you mean NEWS?"),
+        ("+NEWS,HUMR", "either [+] or - before every category, or before none"),
+        ("+NEWS,-NEWS", "NEWS: both added and left out"),
+        ("zzz", "there is no category 'zzz'; there are: ALDR"),
+    ],
+)
+def test_a_mistaken_category_stops_the_start(words: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=f"--categories: {said}"):
+        settled(flag_layer({"categories": words}))
