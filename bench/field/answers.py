@@ -6,7 +6,7 @@ Written for speed and for one client, the probe: requests are parsed only as far
 import struct
 from ipaddress import IPv4Address
 
-from bench.field.plan import Field, Page, Site
+from bench.field.plan import Field, Site
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 4, 6, 8
@@ -82,7 +82,9 @@ class HttpResponder:
             return 404, [("content-type", "text/html")], b"<html>no such site</html>"
         if site.redirecting and not self._name.startswith("www."):
             return 301, [("location", f"https://www.{site.name}/")], b""
-        return 200, _headers(site), _content(site, self._plan.pages[site.page])
+        page = self._plan.pages[site.page]
+        body = page.packed if site.compressed else page.plain[: len(page.packed) * 2]
+        return 200, _headers(site), body
 
     # --- HTTP/2: one HEADERS frame a request, and DATA for a DNS query ----------------------------
 
@@ -185,7 +187,3 @@ def _headers(site: Site) -> list[tuple[str, str]]:
         ("set-cookie", "session=8f14e45fceea167a5a36dedd4bea2543; path=/; secure; HttpOnly"),
     ]
     return [*headers, ("content-encoding", "gzip")] if site.compressed else headers
-
-
-def _content(site: Site, page: Page) -> bytes:
-    return page.packed if site.compressed else page.plain[: len(page.packed) * 2]

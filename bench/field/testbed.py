@@ -73,8 +73,9 @@ class FieldTestbed:
     def __enter__(self) -> Self:
         subprocess.run([sys.executable, "-m", "compileall", "-q", _PACKAGE], check=True)
         self.folder = Path(tempfile.mkdtemp(prefix="qazprobe-field-"))
+        flags = "-nmp" if os.geteuid() == 0 else "-Urnmp"
         self._supervisor = subprocess.Popen(
-            [*off_the_core(), "unshare", *_unshare_options(), "-f", "--kill-child=SIGKILL",
+            [*off_the_core(), "unshare", flags, "-f", "--kill-child=SIGKILL",
              sys.executable, "-m", "bench.field.supervisor"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -210,7 +211,3 @@ def off_the_core() -> list[str]:
     """A prefix that keeps a command off the measured program's core."""
     others = [str(core) for core in range(os.cpu_count() or 1) if core != _CORE]
     return ["taskset", "-c", ",".join(others)] if others else []
-
-
-def _unshare_options() -> list[str]:
-    return ["-nmp"] if os.geteuid() == 0 else ["-Urnmp"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.field import plan as plans
 from bench.field.plan import Spec
-from bench.field.testbed import Cost, FieldTestbed
+from bench.field.testbed import FieldTestbed
 from bench.peers import fakes
 from bench.peers.adapter import CLASSIC, LATEST, Peer, PeerNodes, ResourceUsage
 from bench.peers.tally import Run, Verdict
@@ -39,8 +39,11 @@ def run_programs(spec: Spec, limit: int, wanted: str) -> Iterator[Run]:
         for program, concurrency in {**ONE, **OURS}.items():
             if wanted in program:
                 cost = testbed.probe(concurrency=concurrency)
+                usage = ResourceUsage(
+                    cost.seconds, cost.cpu, cost.memory, cost.exit, cost.down, cost.up
+                )
                 verdicts = {r.input: str(r.verdict.outcome) for r in cost.sites if r.verdict}
-                yield Run(name, program, len(urls), _bill(cost), 0.0, _verdicts(verdicts, filtered))
+                yield Run(name, program, len(urls), usage, 0.0, _verdicts(verdicts, filtered))
         peers = {program: kind for program, kind in PEERS.items() if wanted in program}
         if not peers:
             return
@@ -49,10 +52,6 @@ def run_programs(spec: Spec, limit: int, wanted: str) -> Iterator[Run]:
                 usage, starting, results = peer.run(urls, kind, limit)
                 verdicts = {url: one.verdict for url, one in results.items()}
                 yield Run(name, program, len(urls), usage, starting, _verdicts(verdicts, filtered))
-
-
-def _bill(cost: Cost) -> ResourceUsage:
-    return ResourceUsage(cost.seconds, cost.cpu, cost.memory, cost.exit, cost.down, cost.up)
 
 
 def _verdicts(verdicts: dict[str, str], filtered: set[str]) -> tuple[Verdict, ...]:

@@ -122,10 +122,6 @@ def playable(scenario: Scenario) -> bool:
     return scenario.loopback and scenario.environment.is_default
 
 
-def _about_names(expected: Expect) -> bool:
-    return any(word.startswith("dns.") for word in (*expected.mechanisms, *expected.any_of))
-
-
 class LoopbackTestbed:
     """A `LabTestbed` on loopback."""
 
@@ -225,7 +221,9 @@ class LoopbackTestbed:
     def expect(self, url: str) -> Expect:
         """The right verdict for a URL; every address here is a bogon, so `dns.bogon` is allowed."""
         expected = self._expect[url]
-        bogon = (Mechanism.DNS_BOGON,) if _about_names(expected) else ()
+        named = (*expected.mechanisms, *expected.any_of)
+        about_dns = any(mechanism.startswith("dns.") for mechanism in named)
+        bogon = (Mechanism.DNS_BOGON,) if about_dns else ()
         return replace(expected, url=url, also_acceptable=(*expected.also_acceptable, *bogon))
 
     def options(self) -> dict[str, str]:

@@ -105,11 +105,8 @@ def _router_rules(spec: RouterMiddlebox, topology: Topology, index: int) -> Iter
         case "host":
             yield from _http_rules(HttpFilter(spec.name, how), topology, v6=False)
         case "query":
-            yield FilterRule(
-                "filter",
-                "FORWARD",
-                f"-i {HOME} -p udp --dport 53 {_dns_match(spec.name)} -j DROP",
-            )
+            match_name = f"-p udp --dport 53 {_dns_match(spec.name)}"
+            yield FilterRule("filter", "FORWARD", f"-i {HOME} {match_name} -j DROP")
 
 
 def _dns_match(name: str) -> str:
@@ -230,11 +227,10 @@ def _address_block_rules(
     spec: AddressBlock, topology: Topology, *, v6: bool
 ) -> Iterator[FilterRule]:
     addresses = _addresses(topology, spec.name, v6=v6)
+    port = f"-p tcp --dport {spec.port}" if spec.port else ""
+    target = _block_target(spec, port, v6=v6)
     for address in addresses[:1] if spec.first_only else addresses:
-        port = f"-p tcp --dport {spec.port}" if spec.port else ""
-        yield FilterRule(
-            "filter", "FORWARD", f"-i {HOME} -d {address} {_block_target(spec, port, v6=v6)}"
-        )
+        yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {address} {target}")
 
 
 def _block_target(spec: AddressBlock, port: str, *, v6: bool) -> str:
@@ -254,9 +250,8 @@ def _dns_redirect(spec: DnsTampering) -> Iterator[FilterRule]:
         "public": f"! -d {plan.SYSTEM_RESOLVER}",
     }[spec.resolvers]
     found = f"-i {HOME} {resolvers} -p udp --dport 53 {_dns_match(spec.name)}"
-    yield FilterRule(
-        "nat", "PREROUTING", f"{found} -j REDIRECT --to-ports {plan.DNS_INJECTOR_PORT}"
-    )
+    to = f"-j REDIRECT --to-ports {plan.DNS_INJECTOR_PORT}"
+    yield FilterRule("nat", "PREROUTING", f"{found} {to}")
 
 
 def _ech_rules(spec: EchFilter, topology: Topology, *, v6: bool) -> Iterator[FilterRule]:
@@ -309,16 +304,14 @@ def _throttle_rules(spec: Throttle, index: int) -> Iterator[FilterRule]:
             yield FilterRule("mangle", "POSTROUTING", f"-o {HOME} {marked} {target}")
 
 
+_IPV6_BLOCKS = frozenset(
+    {"outage", "foreign_cut", "whitelist", "captive_portal", "hotel_dns", "no_ipv6"}
+)
+
+
 def _whole_line_rules6(spec: WholeLine) -> Iterator[FilterRule]:
     """Over IPv6 every whole-line block covers all addresses; there are no exceptions."""
-    if spec.how in {
-        "outage",
-        "foreign_cut",
-        "whitelist",
-        "captive_portal",
-        "hotel_dns",
-        "no_ipv6",
-    }:
+    if spec.how in _IPV6_BLOCKS:
         yield FilterRule("filter", "FORWARD", "-j DROP")
     if _REDIRECTS.get(spec.how) == _TO_TLS_PROXY:
         to = f"-j REDIRECT --to-ports {plan.REDIRECTED_TLS_PORT}"
@@ -397,9 +390,8 @@ def _dead_rules(
         case "silent":
             yield FilterRule("filter", "INPUT", f"-d {address} -j DROP")
         case "unreachable":
-            yield FilterRule(
-                "filter", "INPUT", f"-d {address} -j REJECT --reject-with {unreachable}"
-            )
+            reject = f"-j REJECT --reject-with {unreachable}"
+            yield FilterRule("filter", "INPUT", f"-d {address} {reject}")
     if quic == "mute":
         yield FilterRule("filter", "INPUT", f"-d {address} -p udp --dport 443 -j DROP")
     if plain == "closed":

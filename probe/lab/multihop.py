@@ -17,7 +17,6 @@ ROUTERS = tuple(plan.MULTIHOP_NEAR)
 SERVER_HOP = len(ROUTERS) + 1
 BORDER = "border"
 CENSOR = "censor"  # the node at the border; it also carries out all other interference
-ABROAD = ("transit", "edge")
 _ABROAD_SIDE = ip_network(f"{plan.MULTIHOP_FAR[BORDER]}/24", strict=False)
 
 

@@ -218,8 +218,6 @@ def parse_head(head: bytes) -> RequestHead:
         name, _, value = line.partition(":")
         if name.strip().lower() == "host":
             host = value.strip().lower()
-    return RequestHead(words[0], words[1], _without_port(host))
-
-
-def _without_port(host: str) -> str:
-    return host if host.endswith("]") else host.rsplit(":", 1)[0] if ":" in host else host
+    if not host.endswith("]"):  # an IPv6 address without a port ends with a bracket
+        host = host.rsplit(":", 1)[0]
+    return RequestHead(words[0], words[1], host)

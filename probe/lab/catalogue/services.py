@@ -33,7 +33,6 @@ TELEGRAM_WEB = "web.telegram.org"
 AUTHORITIES = ("authorities.tor.example", "maatuska.tor.example", "moria1.tor.example")
 OPENVPN, WIREGUARD, BRIDGE = "openvpn.mine.example", "wireguard.mine.example", "bridge.mine.example"
 _OPENVPN_AT, _WIREGUARD_AT, _BRIDGE_AT = "45.130.77.7", "45.130.77.8", "45.130.77.9"
-OWN_ADDRESSES = (_OPENVPN_AT, _WIREGUARD_AT, _BRIDGE_AT)
 
 _OPENVPN_SETTINGS = f'[options.openvpn]\nendpoints = ["{_OPENVPN_AT}:1194/udp"]\n'
 _BRIDGE_SETTINGS = f'[options.tor]\nbridges = ["obfs4 {_BRIDGE_AT}:8443 {"A" * 40} cert=x"]\n'
