@@ -15,24 +15,26 @@ from typing import NoReturn
 
 import click
 
-from probe import __version__
+from probe import __version__, i18n
 from probe.errors import Exit, UserError
+from probe.i18n import N_, _
 from probe.stdout import silence_stdout
+from probe.translated_help import teach_click, translated
 
 # The summary of each command is repeated here because `--help` must not import every module.
 COMMANDS = MappingProxyType(
     {
-        "run": "Measure targets and report interference.",
-        "demo": "Run a complete demonstration against a simulated network on this machine.",
-        "consent": "Read what is measured and what the risk is; give or withdraw consent.",
-        "doctor": "Check this machine, its connection and its clock.",
-        "schedule": "Run measurements from the system's timer.",
-        "results": "List, explain, report and export results.",
-        "upload": "Send the records that are waiting in the spool.",
-        "targets": "List, check and update target lists.",
-        "trace": "Locate the hop at which a name is interfered with.",
-        "erase": "Delete everything kept on this machine and, on request, at the collectors.",
-        "config": "Show, check and create a configuration.",
+        "run": N_("Measure targets and report interference."),
+        "demo": N_("Run a complete demonstration against a simulated network on this machine."),
+        "consent": N_("Read what is measured and what the risk is; give or withdraw consent."),
+        "doctor": N_("Check this machine, its connection and its clock."),
+        "schedule": N_("Run measurements from the system's timer."),
+        "results": N_("List, explain, report and export results."),
+        "upload": N_("Send the records that are waiting in the spool."),
+        "targets": N_("List, check and update target lists."),
+        "trace": N_("Locate the hop at which a name is interfered with."),
+        "erase": N_("Delete everything kept on this machine and, on request, at the collectors."),
+        "config": N_("Show, check and create a configuration."),
     }
 )
 
@@ -50,12 +52,16 @@ class LazyGroup(click.Group):
         if cmd_name not in self.list_commands(ctx):
             return None
         command = importlib.import_module(_module(cmd_name)).command
-        return command if isinstance(command, click.Command) else None
+        return translated(command) if isinstance(command, click.Command) else None
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help in the user's language."""
+        click.Group.format_help(translated(self), ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
-        rows = [(name, COMMANDS[name]) for name in self.list_commands(ctx)]
-        with formatter.section("Commands"):
+        rows = [(name, _(COMMANDS[name])) for name in self.list_commands(ctx)]
+        with formatter.section(_("Commands")):
             formatter.write_dl(rows)
 
 
@@ -78,6 +84,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
     _reopen_closed_streams()
+    i18n.ask(_configured_language)
+    teach_click()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # Escape letters that the terminal's character set lacks instead of failing on them.
@@ -91,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show()
         code = Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        click.echo(_("interrupted"), err=True)
         code = 130  # 128 + SIGINT
     except UserError as trouble:
         click.echo(f"qazprobe: {trouble}", err=True)
@@ -108,9 +116,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from probe import crash_log
 
         saved = crash_log.save_traceback(error)
-        click.echo(f"qazprobe: internal error ({type(error).__name__}); {saved}", err=True)
+        problem = _("internal error ({name}); {saved}").format(
+            name=type(error).__name__, saved=saved
+        )
+        click.echo(f"qazprobe: {problem}", err=True)
         code = Exit.BUG
     sys.exit(int(code) if isinstance(code, int) else Exit.DONE)
+
+
+def _configured_language() -> str | None:
+    """Read the setting `language`; a command that needs the configuration reports its errors."""
+    if named := os.environ.get("QAZPROBE_LANGUAGE"):
+        return named
+    import tomllib
+
+    from probe import paths
+
+    try:
+        file = paths.find().config / "qazprobe.toml"
+        named = tomllib.loads(file.read_text(encoding="utf-8")).get("language")
+    except (OSError, ValueError, RuntimeError, RecursionError):
+        return None
+    return named if isinstance(named, str) else None
 
 
 def _reopen_closed_streams() -> None:

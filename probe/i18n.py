@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
-from importlib.resources import files
 
 LANGUAGES = ("kk", "ru", "en")
 DOMAIN = "qazprobe"
@@ -98,6 +97,8 @@ def _load(code: str) -> NullTranslations:
     """Read the catalogue of a language; English has none, and a missing or broken one is empty."""
     if code == "en" or code not in LANGUAGES:
         return NullTranslations()
+    from importlib.resources import files
+
     file = files("probe").joinpath("locale", code, "LC_MESSAGES", f"{DOMAIN}.mo")
     try:
         with file.open("rb") as stream:

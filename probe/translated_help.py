@@ -6,6 +6,7 @@ The texts stay in the commands as click expects them; here a copy of a command g
 
 import copy
 import importlib
+import inspect
 
 import click
 
@@ -18,7 +19,7 @@ _AS_IT_IS = "\b\n"  # click's mark of a paragraph whose lines are not joined
 
 def paragraphs(text: str) -> list[str]:
     """Split a help text into paragraphs: joined lines, or an example with click's mark."""
-    parts = text.split("\n\n")
+    parts = inspect.cleandoc(text).split("\n\n")
     return [part if part.startswith(_AS_IT_IS) else " ".join(part.split()) for part in parts]
 
 

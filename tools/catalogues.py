@@ -95,8 +95,11 @@ def as_po(catalog: Catalog) -> bytes:
 
 
 def as_mo(catalog: Catalog) -> bytes:
-    """The compiled file of a catalogue."""
+    """The compiled file of a catalogue; a text without all of its forms stays English."""
     out = BytesIO()
+    for one in catalog:
+        if one.id and not _complete(one.string):
+            one.string = ""
     write_mo(out, catalog)
     return out.getvalue()
 
@@ -115,7 +118,7 @@ def main(arguments: list[str]) -> int:
     trouble = False
     for code in TRANSLATED:
         catalog, file = updated(code), path(code)
-        lacking, po, mo = missing(catalog), as_po(catalog), as_mo(catalog)
+        lacking, po, mo = missing(catalog), as_po(catalog), as_mo(updated(code))
         stale = not file.exists() or file.read_bytes() != po
         compiled = file.with_suffix(".mo")
         stale = stale or not compiled.exists() or compiled.read_bytes() != mo
