@@ -1,7 +1,8 @@
 """Compare the received certificate with the site's own, field by field, and explain the result.
 
-The text is for readers who do not know certificates. Whether the certificate is forged is decided
-by the verdict alone; without a verdict of `tls.mitm` there is no output.
+The text is for readers who do not know certificates, in the user's language. Whether the
+certificate is forged is decided by the verdict alone; without a verdict of `tls.mitm` there is no
+output.
 """
 
 import binascii
@@ -11,14 +12,15 @@ from dataclasses import dataclass
 
 from probe.certificates.forgery import Mark, leaf_facts, marks, shifted_by, trust_facts
 from probe.compare import same_leaf
+from probe.i18n import N_, _
 from probe.model import Control, Mechanism, Record, Role, Tls, Trust
 from probe.report.glossary import TRUST, seconds
 
 _WAYS = {
-    "split": "with the name cut over two packets",
-    "tls12": "with TLS 1.2",
-    "tls13": "with TLS 1.3",
-    "noalpn": "without ALPN",
+    "split": N_("with the name cut over two packets"),
+    "tls12": N_("with TLS 1.2"),
+    "tls13": N_("with TLS 1.3"),
+    "noalpn": N_("without ALPN"),
 }
 _MINE = frozenset({Role.TARGET, Role.NEUTRAL})
 
@@ -66,7 +68,8 @@ def genuine_certificate(record: Record, received: ServedLeaf) -> ServedLeaf | No
             continue
         if step.trust.anchored and step.trust.named:
             way = _WAYS.get(step.hello)
-            where = f"here, at {step.address}{f', {way}' if way else ''}"
+            where = _("here, at {address}").format(address=step.address)
+            where = f"{where}, {_(way)}" if way else where
             return ServedLeaf(step, step.trust, where, _der(record.certs, step))
     observed = [(control, s) for control in record.control for s in control.steps]
     for wanted in (True, False):
@@ -81,8 +84,10 @@ def genuine_certificate(record: Record, received: ServedLeaf) -> ServedLeaf | No
 
 def control_label(control: Control) -> str:
     """Return how a control measurement is cited: when it was made, relative to the record."""
-    side = "before" if control.age < 0 else "after"
-    return f"a control, {seconds(abs(control.age))} {side}"
+    text = (
+        _("a control, {duration} before") if control.age < 0 else _("a control, {duration} after")
+    )
+    return text.format(duration=seconds(abs(control.age)))
 
 
 def _der(certs: Mapping[str, str], step: Tls) -> bytes | None:
@@ -94,30 +99,43 @@ def _der(certs: Mapping[str, str], step: Tls) -> bytes | None:
 
 def _facts(received: ServedLeaf, genuine: ServedLeaf | None) -> Iterator[str]:
     """Yield each field of the received certificate above the same field of the site's own."""
-    yield f"received        from {received.where}"
-    missing = "not seen: there is no control measurement of it"
-    yield f"the site's own  {genuine.where if genuine else missing}"
+    titles = (_("received"), _("the site's own"))
+    wide = max(map(len, titles)) + 2
+    mine, own = (f"{title:{wide}}" for title in titles)
+    yield mine + _("from {address}").format(address=received.where)
+    missing = _("not seen: there is no control measurement of it")
+    yield f"{own}{genuine.where if genuine else missing}"
     here, elsewhere = _fields(received), _fields(genuine) if genuine else {}
     for name, value in here.items():
         other = elsewhere.get(name, "")
-        same = " (the same)" if value == other and value else ""
-        yield f"{name}{same}"
-        yield f"  received        {value or 'unknown'}"
+        same = value == other and value
+        yield _("{field} (the same)").format(field=_(name)) if same else _(name)
+        yield f"  {mine}{value or _('unknown')}"
         if genuine is not None and not same:
-            yield f"  the site's own  {other or 'unknown'}"
+            yield f"  {own}{other or _('unknown')}"
 
 
 def _fields(leaf: ServedLeaf) -> dict[str, str]:
     trust = leaf.trust
     return {
-        "issued for": trust.subject,
-        "signed by": trust.issuer,
-        "valid": f"{_day(trust.not_before)} to {_day(trust.not_after)}",
-        "public key": _key(leaf),
-        "serial number": trust.serial,
-        "in public logs": "" if trust.logged is None else ("yes" if trust.logged else "no"),
-        "browsers": _trusted(trust),
+        N_("issued for"): trust.subject,
+        N_("signed by"): trust.issuer,
+        N_("valid"): _("{start} to {end}").format(
+            start=_day(trust.not_before), end=_day(trust.not_after)
+        ),
+        N_("public key"): _key(leaf),
+        N_("serial number"): trust.serial,
+        N_("in public logs"): ""
+        if trust.logged is None
+        else (_("yes") if trust.logged else _("no")),
+        N_("browsers"): _trusted(trust),
     }
+
+
+def _logged(trust: Trust) -> str:
+    if trust.logged is None:
+        return ""
+    return _("yes") if trust.logged else _("no")
 
 
 def _day(text: str | None) -> str:
@@ -126,54 +144,68 @@ def _day(text: str | None) -> str:
 
 def _key(leaf: ServedLeaf) -> str:
     facts = leaf_facts(leaf.der) if leaf.der is not None else None
-    kind = f"RSA, {facts.key_bits} bits, " if facts and facts.key_bits else ""
+    kind = ""
+    if facts and facts.key_bits:
+        kind = _("RSA, {number} bits").format(number=facts.key_bits) + ", "
     return f"{kind}sha256 {leaf.trust.leaf_key}" if leaf.trust.leaf_key else ""
 
 
 def _trusted(trust: Trust) -> str:
     if trust.valid:
-        return "trust it"
-    why = TRUST[trust.reason] if trust.reason else "for an unknown reason"
-    return f"do not trust it: {why}"
+        return _("trust it")
+    why = _(TRUST[trust.reason]) if trust.reason else _("for an unknown reason")
+    return _("do not trust it: {reason}").format(reason=why)
 
 
 def _what_differs(received: ServedLeaf, genuine: ServedLeaf | None) -> Iterator[str]:
-    yield "What differs:"
+    yield _("What differs:")
     if genuine is None:
-        yield "- Nothing to compare with: the site's own certificate was not seen."
+        yield "- " + _("Nothing to compare with: the site's own certificate was not seen.")
         return
     if received.trust.leaf_key != genuine.trust.leaf_key:
-        yield "- The key differs: the server that answered here does not have the site's key."
+        yield "- " + _(
+            "The key differs: the server that answered here does not have the site's key."
+        )
     if received.trust.issuer != genuine.trust.issuer:
-        yield "- The issuer differs, and no browser trusts the issuer of the received certificate."
+        yield "- " + _(
+            "The issuer differs, and no browser trusts the issuer of the received certificate."
+        )
     copy, origin = trust_facts(received.trust), trust_facts(genuine.trust)
     if copy is None or origin is None:
         return
     found = marks(copy, origin)
     if Mark.DATES in found and (off := shifted_by(copy, origin)) is not None:
         hours = off.total_seconds() / 3600
-        yield f"- Its dates are the genuine ones, shifted by {hours:+g} hours: it is a copy."
+        text = _("Its dates are the genuine ones, shifted by {hours} hours: it is a copy.")
+        yield "- " + text.format(hours=f"{hours:+g}")
     elif (copy.not_before, copy.not_after) == (origin.not_before, origin.not_after):
-        yield "- Its dates equal the genuine ones to the second: it is a copy."
+        yield "- " + _("Its dates equal the genuine ones to the second: it is a copy.")
     if Mark.SERIAL in found:
-        yield "- Its serial number equals the genuine one except at the end: it is a copy."
+        yield "- " + _("Its serial number equals the genuine one except at the end: it is a copy.")
     if Mark.EXTENSIONS in found:
-        yield "- Extensions of the genuine certificate other than names are missing."
+        yield "- " + _("Extensions of the genuine certificate other than names are missing.")
     if Mark.UNLOGGED in found:
-        yield "- The genuine certificate is in public logs; the received one is in none."
+        yield "- " + _("The genuine certificate is in public logs; the received one is in none.")
 
 
 def _meaning(received: ServedLeaf) -> Iterator[str]:
-    yield "What it means:"
-    yield "- A system between this machine and the site answered in the site's place. If you accept"
-    yield "  this certificate, its operator can read and change passwords, messages and pages."
+    yield _("What it means:")
+    yield "- " + _(
+        "A system between this machine and the site answered in the site's place. If you accept "
+        "this certificate, its operator can read and change passwords, messages and pages."
+    )
     authority = received.trust.authority
     if authority is None:
-        yield "- The issuer is not a known interceptor. Identify it by its key, not by its name."
+        text = _("The issuer is not a known interceptor. Identify it by its key, not by its name.")
     elif authority.proof == "verified":
-        yield f"- It was signed with a key that is known for interception: {authority.id}."
-        yield "  Only the holder of that key can make this signature."
+        text = _(
+            "It was signed with a key that is known for interception: {id}. "
+            "Only the holder of that key can make this signature."
+        )
     else:
-        yield f"- It has the name of {authority.id} but an unknown key: a new key of the same"
-        yield "  operator, or an imitation. A name alone proves nothing."
-    yield "- None of your data was sent: at most one request for the page, without cookies."
+        text = _(
+            "It has the name of {id} but an unknown key: a new key of the same operator, or an "
+            "imitation. A name alone proves nothing."
+        )
+    yield "- " + text.format(id=authority.id if authority else "")
+    yield "- " + _("None of your data was sent: at most one request for the page, without cookies.")

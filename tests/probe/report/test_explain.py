@@ -1,9 +1,11 @@
 from html.parser import HTMLParser
 
 import pytest
+from msgspec.structs import replace
 
+from probe import i18n
 from probe.failure import Failure
-from probe.model import Mechanism, Outcome, Ping, Quic, Record, Transfer, TrustReason
+from probe.model import Mechanism, Outcome, Ping, Quic, Record, Stage, Transfer, TrustReason
 from probe.report.explain import explain, headline, sentence
 from probe.report.glossary import FAILURES, MECHANISMS, OUTCOMES, TRUST, amount, seconds
 from probe.report.report import html
@@ -36,7 +38,7 @@ def test_an_interception_shows_the_forged_chain_next_to_the_true_one() -> None:
 
 def test_a_block_is_explained_step_by_step() -> None:
     said = text(sample.blocked())
-    assert "98% confidence, suspected" in headline(sample.blocked())
+    assert "98% confidence, seen in one run so far" in headline(sample.blocked())
     assert (
         "goes silent for this name and answers for a harmless one. [sample.rule; steps 1, 2]"
         in said
@@ -46,6 +48,25 @@ def test_a_block_is_explained_step_by_step() -> None:
         "no answer in time after 3.0 s (0 bytes received)" in said
     )
     assert "with a harmless name, attempt 2" in said
+
+
+def test_how_often_it_was_seen_is_said_of_interference_only() -> None:
+    assert headline(sample.trusted()).endswith("(ok, 98% confidence).")
+    blocked = sample.blocked()
+    assert blocked.verdict is not None
+    again = replace(blocked, verdict=replace(blocked.verdict, stage=Stage.CONFIRMED))
+    assert "seen again in a later run" in headline(again)
+
+
+@pytest.mark.parametrize("language", ["ru", "kk"])
+def test_an_explanation_is_complete_in_every_language(language: str) -> None:
+    i18n.use(language)
+    try:
+        said = text(sample.intercepted())
+    finally:
+        i18n.use("en")
+    assert sample.digest(sample.FORGED) in said
+    assert "{" not in said
 
 
 def test_every_kind_of_step_has_a_sentence() -> None:
