@@ -9,6 +9,7 @@ import msgspec
 from probe import config, paths
 from probe.config import ConfigError, Settings
 from probe.errors import UserError
+from probe.i18n import _
 
 
 @click.group("config")
@@ -44,9 +45,11 @@ def init(*, force: bool) -> None:
     """Write a file that lists every setting, all commented out."""
     file = _path(None)
     if file.exists() and not force:
-        raise UserError(f"{file} exists already; --force replaces it")
+        raise UserError(_("{file} exists already; --force replaces it").format(file=file))
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
+    with os.fdopen(
+        os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as opened:
         opened.write(config.template())
     click.echo(str(file))
 
