@@ -10,24 +10,42 @@ import secrets
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from probe.admin.timers import (
-    BACKENDS,
-    DAY,
-    HOUR,
-    MINUTE,
-    NAME,
-    ScheduleError,
-    TimerBackend,
-    TimerJob,
-    user_systemd,
-)
+from probe.admin.crontab import Cron
+from probe.admin.launchd import Launchd
+from probe.admin.schtasks import Schtasks
+from probe.admin.systemd import Systemd, user_systemd
+from probe.admin.timers import DAY, HOUR, MINUTE, NAME, ScheduleError, TimerBackend, TimerJob
+from probe.i18n import _
 from probe.paths import VARIABLE
 
+BACKENDS: Mapping[str, TimerBackend] = MappingProxyType(
+    {one.name: one for one in (Systemd(), Cron(), Launchd(), Schtasks())}
+)
 # Periods that every backend can express: they divide an hour or a day.
 PERIODS = (15 * MINUTE, 20 * MINUTE, 30 * MINUTE, *(n * HOUR for n in (1, 2, 3, 4, 6, 8, 12)), DAY)
 HEARTBEAT = 5 * MINUTE
+# Percent of charge below which a scheduled run on battery is skipped.
+MIN_BATTERY = 30
+# Variables of the platform's folders. A timer does not have those of the shell.
+_FOLDERS = ("XDG_CONFIG_HOME", "XDG_DATA_HOME")
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Which timers are installed.
+
+    Attributes:
+        installed: Each installed timer with its state in one line.
+        problems: Timers that could not be looked at, and why.
+    """
+
+    installed: tuple[tuple[TimerBackend, str], ...]
+    problems: tuple[str, ...]
 
 
 def run_job(
@@ -35,8 +53,9 @@ def run_job(
 ) -> TimerJob:
     """Return the job `qazprobe run --quiet ARGUMENTS` with a random offset."""
     if every not in PERIODS:
+        message = _("every {seconds} seconds: timers accept one of {periods}")
         allowed = "15m 20m 30m 1h 2h 3h 4h 6h 8h 12h 1d"
-        raise ScheduleError(f"every {every:g} seconds: timers accept one of {allowed}")
+        raise ScheduleError(message.format(seconds=f"{every:g}", periods=allowed))
     return _job((*program(), "run", "--quiet", *arguments), int(every), environ)
 
 
@@ -47,10 +66,17 @@ def heartbeat_job(arguments: Sequence[str], environ: Mapping[str, str] = os.envi
 
 
 def _job(command: tuple[str, ...], every: int, environ: Mapping[str, str]) -> TimerJob:
-    home = environ.get(VARIABLE)
-    if not all(word.isprintable() for word in (*command, home or "")):
-        raise ScheduleError("a timer's command must not have line breaks or control characters")
-    return TimerJob(command, every, secrets.randbelow(every), home)
+    found = tuple(_environment(environ))
+    if not all(word.isprintable() for word in (*command, *(value for _, value in found))):
+        raise ScheduleError(_("a timer's command must not have line breaks or control characters"))
+    return TimerJob(command, every, secrets.randbelow(every), found)
+
+
+def _environment(environ: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+    """Return the variables with which the job finds the same folders as this process."""
+    if environ.get(VARIABLE):
+        return [(VARIABLE, str(Path(environ[VARIABLE]).expanduser().absolute()))]
+    return [(name, environ[name]) for name in _FOLDERS if environ.get(name)]
 
 
 def program(*, windowless: bool = False) -> tuple[str, ...]:
@@ -80,16 +106,35 @@ def choose(named: str | None = None) -> TimerBackend:
         return BACKENDS["systemd"]
     if shutil.which("crontab"):
         return BACKENDS["cron"]
-    raise ScheduleError("no timer found: install cron, or use: qazprobe run --every 6h")
+    raise ScheduleError(_("no timer found: install cron, or use: qazprobe run --every 6h"))
+
+
+def survey() -> Survey:
+    """Look at every timer. One that cannot be looked at is a problem to report, never an error."""
+    installed: list[tuple[TimerBackend, str]] = []
+    problems: list[str] = []
+    for one in BACKENDS.values():
+        try:
+            status = one.status()
+            if status is not None:
+                also = "; heartbeat every five minutes" if one.has_heartbeat() else ""
+                installed.append((one, status + also))
+        except ScheduleError as error:
+            problems.append(f"{one.name}: {error}")
+        except OSError as error:
+            problems.append(f"{one.name}: {error.filename}: {error.strerror}")
+    return Survey(tuple(installed), tuple(problems))
 
 
 def installed() -> list[tuple[TimerBackend, str]]:
     """Return every installed timer with its state in one line."""
-    found = [(one, status) for one in BACKENDS.values() if (status := one.status()) is not None]
-    also = "; heartbeat every five minutes"
-    return [(one, status + (also if one.has_heartbeat() else "")) for one, status in found]
+    return list(survey().installed)
 
 
 def heartbeat_installed() -> bool:
     """Return whether an installed timer sends the heartbeat."""
-    return any(one.has_heartbeat() for one in BACKENDS.values())
+    found = False
+    for one in BACKENDS.values():
+        with suppress(ScheduleError, OSError):
+            found = found or one.has_heartbeat()
+    return found

@@ -1,16 +1,20 @@
 """`qazprobe schedule`: run measurements from the system's timer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
 
 from probe import config, paths
-from probe.admin.schedule import choose, heartbeat_job, installed, run_job
-from probe.admin.timers import BACKENDS, ScheduleError, TimerJob
+from probe.admin.absolute_paths import absolute_arguments, is_relative_list
+from probe.admin.schedule import BACKENDS, MIN_BATTERY, choose, heartbeat_job, run_job, survey
+from probe.admin.timers import ScheduleError, TimerJob
 from probe.config import Settings
 from probe.errors import UserError
+from probe.escape import plain
+from probe.i18n import _
 
 _with = click.option(
     "--with",
@@ -41,19 +45,33 @@ def command() -> None:
     default=None,
     help="Also send a heartbeat every five minutes.  [default: if you allowed it]",
 )
+@click.option("--metered-too", is_flag=True, help="Measure on a metered connection too.")
+@click.option(
+    "--on-battery", is_flag=True, help=f"Measure on battery below {MIN_BATTERY} percent too."
+)
 @click.option("--print", "show", is_flag=True, help="Only print what would be installed.")
 @_with
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def install(
-    *, every: str, heartbeat: bool | None, show: bool, named: str | None, arguments: tuple[str, ...]
+    *,
+    every: str,
+    heartbeat: bool | None,
+    show: bool,
+    named: str | None,
+    arguments: tuple[str, ...],
+    **careless: bool,
 ) -> None:
-    """Install a timer; arguments after `--` are passed to `qazprobe run`."""
+    """Install a timer; arguments after `--` are passed to `qazprobe run`.
+
+    A scheduled run is skipped on a metered connection, and on battery when little charge is left.
+    """
     try:
-        given, settings = _parse_run(arguments)
-        jobs = [run_job(arguments, config.duration(every))]
+        given, settings, chosen = _parse_run(arguments)
+        words = (*_sparing(chosen, **careless), *_absolute(arguments))
+        jobs = [run_job(words, config.duration(every))]
         obstacle = None if heartbeat is False else _obstacle(settings)
         if heartbeat and obstacle:
-            raise UserError(f"no heartbeat: {obstacle}")
+            raise UserError(_("no heartbeat: {reason}").format(reason=obstacle))
         if heartbeat is not False and obstacle is None:
             jobs.append(_heartbeat(given))
         backend = choose(named)
@@ -61,14 +79,37 @@ def install(
             click.echo(backend.render(*jobs), nl=False)
             return
         backend.install(*jobs)
-    except (ScheduleError, config.ConfigError) as error:
+    except config.ConfigError as error:
         raise UserError(str(error)) from error
-    also = ", with a heartbeat every five minutes" if len(jobs) > 1 else ""
-    click.echo(f"installed with {backend.name}: every {every}{also}")
-    click.echo("to remove it: qazprobe schedule remove")
+    message = _("installed with {timer}: every {period}")
+    if len(jobs) > 1:
+        message = _("installed with {timer}: every {period}, with a heartbeat every five minutes")
+    click.echo(message.format(timer=backend.name, period=every))
+    click.echo(_("to remove it: {command}").format(command="qazprobe schedule remove"))
     if backend.name == "systemd":
-        click.echo("to keep it running while you are logged out: loginctl enable-linger", err=True)
+        message = _("to keep it running while you are logged out: {command}")
+        click.echo(message.format(command="loginctl enable-linger"), err=True)
     _remind(obstacle)
+
+
+def _absolute(arguments: Sequence[str]) -> Sequence[str]:
+    from probe.commands import run
+
+    return tuple(absolute_arguments(arguments, run.command.params))
+
+
+def _sparing(chosen: Collection[str], *, metered_too: bool, on_battery: bool) -> Sequence[str]:
+    """Return the options that skip a run where it would cost too much.
+
+    Args:
+        chosen: Settings that the configuration has; they are the volunteer's word already.
+    """
+    words: list[str] = []
+    if not metered_too and "unmetered_only" not in chosen:
+        words += ["--unmetered-only"]
+    if not on_battery and "min_battery" not in chosen:
+        words += ["--min-battery", str(MIN_BATTERY)]
+    return words
 
 
 def _remind(obstacle: str | None) -> None:
@@ -76,9 +117,9 @@ def _remind(obstacle: str | None) -> None:
     from probe.admin import consent
 
     if consent.read(paths.find().state) is None:
-        click.echo("nothing is measured until you agree: qazprobe consent", err=True)
+        click.echo(_("nothing is measured until you agree: qazprobe consent"), err=True)
     elif obstacle:
-        click.echo(f"no heartbeat is sent: {obstacle}", err=True)
+        click.echo(_("no heartbeat is sent: {obstacle}").format(obstacle=obstacle), err=True)
 
 
 def _obstacle(settings: Settings) -> str | None:
@@ -86,16 +127,18 @@ def _obstacle(settings: Settings) -> str | None:
     from probe.heartbeat import sender as heartbeat
 
     if not settings.upload or not settings.collector:
-        return "no collector is configured to receive it"
+        return _("no collector is configured to receive it")
     if not heartbeat.allowed(settings, paths.find().state):
-        return "it needs separate consent: qazprobe consent --heartbeat, then install again"
+        message = _("it needs separate consent: {command}, then install again")
+        return message.format(command="qazprobe consent --heartbeat")
     return None
 
 
-def _parse_run(arguments: Sequence[str]) -> tuple[Mapping[str, Any], Settings]:
+def _parse_run(arguments: Sequence[str]) -> tuple[Mapping[str, Any], Settings, Collection[str]]:
     """Parse options of `run` into settings; raise `UserError` where `run` would.
 
-    The environment is ignored: a timer does not have the variables of this shell.
+    The environment is ignored: a timer does not have the variables of this shell. Returns what was
+    given, the settings, and the names of those that the configuration file has.
     """
     from probe.commands import run
     from probe.runner.jobs import check_options, job_list
@@ -103,28 +146,46 @@ def _parse_run(arguments: Sequence[str]) -> tuple[Mapping[str, Any], Settings]:
     try:
         given = run.command.make_context("run", list(arguments)).params
     except click.UsageError as error:
-        raise UserError(f"options of run after --: {error.format_message()}") from error
+        raise UserError(
+            _("options of run after --: {problem}").format(problem=error.format_message())
+        ) from error
     run.check_stdout(given["output"], as_json=given["as_json"])
     home, named = paths.find(), given["config_file"]
     file = run.settings_file(home, named)
     flags = {name: given[name] for name in given if name in Settings.__struct_fields__}
     flags["upload"] = False if given["no_upload"] else None
-    layers = (config.file_layer(file, must_exist=bool(named)), config.flag_layer(flags))
-    settings = config.merge(layers)
+    of_file = config.file_layer(file, must_exist=bool(named))
+    settings = config.merge((of_file, config.flag_layer(flags)))
+    _check_paths(of_file, settings)
     check_options(settings, file)
     warn = partial(click.echo, err=True)
     job_list(given["urls"], settings, home.state, warn=warn, touch_network=False)
     run.client_context(settings, home.state)
-    return given, settings
+    return given, settings, of_file.values.keys()
+
+
+def _check_paths(of_file: config.Layer, settings: Settings) -> None:
+    """Raise `UserError` for a relative path in the configuration: a timer starts elsewhere."""
+    ca_file = of_file.values.get("ca_file")
+    found = [("ca_file", ca_file)] if isinstance(ca_file, str) else []
+    found += [("targets", name) for name in settings.targets if "targets" in of_file.values]
+    for key, value in found:
+        relative = is_relative_list(value) if key == "targets" else not Path(value).is_absolute()
+        if relative:
+            message = _("{where}: {value}: a timer starts in another folder; write {path}")
+            path = Path(value).absolute()
+            where = of_file.where(key)
+            raise UserError(message.format(where=where, value=repr(value), path=path))
 
 
 def _heartbeat(given: Mapping[str, Any]) -> TimerJob:
     """Return the heartbeat job that belongs to a run with these options."""
     words: list[str] = []
     if given["config_file"] is not None:
-        words += ["--config", given["config_file"]]
+        words += ["--config", str(Path(given["config_file"]).absolute())]
     for name in _SHARED:
         option, value = f"--{name.replace('_', '-')}", given[name]
+        value = str(Path(value).absolute()) if name == "ca_file" and value else value
         for one in value if isinstance(value, tuple) else (value,):
             words += [option] if one is True else [option, str(one)] if one else []
     return heartbeat_job(words)
@@ -133,20 +194,28 @@ def _heartbeat(given: Mapping[str, Any]) -> TimerJob:
 @command.command("status")
 def status() -> int:
     """Show what is installed; exit 1 if nothing is."""
-    found = installed()
-    for backend, state in found:
-        click.echo(f"{backend.name}: {state}")
-    if not found:
-        click.echo("nothing is scheduled", err=True)
-    return 0 if found else 1
+    found = survey()
+    for backend, state in found.installed:
+        click.echo(f"{backend.name}: {plain(state, 1000)}")
+    for problem in found.problems:
+        click.echo(problem, err=True)
+    if not found.installed:
+        click.echo(_("nothing is scheduled"), err=True)
+    return 0 if found.installed else 1
 
 
 @command.command("remove")
-def remove() -> None:
-    """Remove every timer that `schedule install` made."""
-    for backend, _ in installed():
+def remove() -> int:
+    """Remove every timer that `schedule install` made; exit 1 if one could not be looked at."""
+    found = survey()
+    problems = list(found.problems)
+    for backend, _state in found.installed:
         try:
             backend.remove()
-        except ScheduleError as error:
-            raise UserError(str(error)) from error
-        click.echo(f"removed from {backend.name}")
+        except (ScheduleError, OSError) as error:
+            problems.append(f"{backend.name}: {error}")
+        else:
+            click.echo(_("removed from {timer}").format(timer=backend.name))
+    for problem in problems:
+        click.echo(problem, err=True)
+    return 1 if problems else 0
