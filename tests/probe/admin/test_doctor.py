@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from probe.admin import consent, schedule
-from probe.admin.doctor import Check, CheckState, Subject, examine
+from probe.admin.check import Check, CheckState
+from probe.admin.doctor import Subject, examine
 from probe.client import endpoint
 from probe.client.spool import Spool
 from tests.probe.fake_collector import FakeCollector, credentials, record

@@ -120,7 +120,9 @@ def test_a_machine_without_a_timer_gets_a_hint(home: Path) -> None:
 
 def test_a_tool_that_fails_is_one_line(home: Path) -> None:
     tool(home, "crontab", "#!/bin/sh\necho 'not allowed to use this' >&2\nexit 1\n")
-    with pytest.raises(UserError, match="crontab cannot be read.*: not allowed"):
+    with pytest.raises(
+        UserError, match="crontab cannot be read, and was not changed: crontab -l: not allowed"
+    ):
         run("install", "--with", "cron")
 
 
