@@ -20,7 +20,7 @@ _RST_ACK = 0x14
 
 
 @dataclass(frozen=True, slots=True)
-class Packet:
+class ParsedPacket:
     """One parsed TCP or UDP packet."""
 
     source: str
@@ -50,7 +50,7 @@ class OnPathInjector:
         else:
             self._reset(packet)
 
-    def _matches(self, packet: Packet) -> bool:
+    def _matches(self, packet: ParsedPacket) -> bool:
         name = self.middlebox.name.encode()
         match self.middlebox.what:
             case "hello":
@@ -62,7 +62,7 @@ class OnPathInjector:
                 labels = b"".join(bytes([len(each)]) + each for each in name.split(b"."))
                 return packet.protocol == _UDP and labels + b"\0" in packet.payload.lower()
 
-    def _reset(self, packet: Packet) -> None:
+    def _reset(self, packet: ParsedPacket) -> None:
         """Send a RST to both ends, each with the other's address as source."""
         after = (packet.sequence + max(len(packet.payload), 1)) & 0xFFFFFFFF
         near, far = packet.ports
@@ -76,7 +76,7 @@ class OnPathInjector:
         segment = struct.pack("!HHII", *ports, sequence, acknowledged) + rest
         self._packet(ends, _TCP, segment[:16] + _sum(_pseudo(ends, _TCP, segment)) + segment[18:])
 
-    def _answer(self, packet: Packet) -> None:
+    def _answer(self, packet: ParsedPacket) -> None:
         query = names.parse(packet.payload)
         if query is None:
             return
@@ -94,7 +94,7 @@ class OnPathInjector:
         self.send(header[:10] + _sum(header) + header[12:] + body, ends[1])
 
 
-def read(data: bytes) -> Packet | None:
+def read(data: bytes) -> ParsedPacket | None:
     """Parse an IPv4 packet; None if it is neither TCP nor UDP."""
     if len(data) < 28 or data[0] >> 4 != 4 or data[9] not in {_TCP, _UDP}:
         return None
@@ -102,9 +102,9 @@ def read(data: bytes) -> Packet | None:
     body = data[(data[0] & 15) * 4 : int.from_bytes(data[2:4], "big")]
     near, far = struct.unpack_from("!HH", body)
     if data[9] == _UDP:
-        return Packet(source, target, (near, far), _UDP, 0, 0, body[8:])
+        return ParsedPacket(source, target, (near, far), _UDP, 0, 0, body[8:])
     sequence, acknowledged = struct.unpack_from("!II", body, 4)
-    return Packet(
+    return ParsedPacket(
         source, target, (near, far), _TCP, sequence, acknowledged, body[(body[12] >> 4) * 4 :]
     )
 
