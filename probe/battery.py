@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probe.system_tools import bus_property, run
+from probe.system_view import never_fatal
 
 _UPOWER = "org.freedesktop.UPower"
 _UPOWER_PATH = "/org/freedesktop/UPower"
@@ -33,16 +34,14 @@ class Power:
     source: str = ""
 
 
+@never_fatal(Power())
 def power() -> Power:
     """Look at the power supply. A system that answers nonsense is unknown, never an error."""
-    try:
-        if sys.platform == "win32":
-            return _windows()
-        if sys.platform == "darwin":
-            return _macos()
-        return _termux() or _upower() or _supplies(_SUPPLIES)
-    except Exception:  # noqa: BLE001 - looking at the system is never fatal
-        return Power()
+    if sys.platform == "win32":
+        return _windows()
+    if sys.platform == "darwin":
+        return _macos()
+    return _termux() or _upower() or _supplies(_SUPPLIES)
 
 
 def _termux() -> Power | None:

@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 
 from probe import __version__, i18n
-from probe.errors import Exit, UserError
+from probe.errors import Exit, UserError, unpacked
 from probe.i18n import N_, _
 from probe.stdout import silence_stdout
 from probe.translated_help import teach_click, translated
@@ -33,7 +33,7 @@ COMMANDS = MappingProxyType(
         "upload": N_("Send the records that are waiting in the spool."),
         "targets": N_("List, check and update target lists."),
         "trace": N_("Locate the hop at which a name is interfered with."),
-        "erase": N_("Delete everything kept on this machine and, on request, at the collectors."),
+        "erase": N_("Delete everything kept on this machine and at the collectors; end what runs."),
         "config": N_("Show, check and create a configuration."),
     }
 )
@@ -91,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             # Escape letters that the terminal's character set lacks instead of failing on them.
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = cli.main(args=arguments, prog_name="qazprobe", standalone_mode=False)
+        with unpacked():
+            code = cli.main(args=arguments, prog_name="qazprobe", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as asked:
         code = asked.exit_code

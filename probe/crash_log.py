@@ -5,42 +5,59 @@ since they may contain addresses.
 """
 
 import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 
 from probe import __version__, paths
+from probe.errors import leaves
+from probe.i18n import _
 
 FILE = "bugs.log"
 _LIMIT = 512 * 1024
-_CAUSES = 5
+_DEEPEST = 8
+_MOST_LINES = 400
 
 
 def save_traceback(error: BaseException, context: str = "") -> str:
     """Append one traceback to the log; return where it is, for a message to the user."""
-    path = paths.find().state / FILE
     try:
-        paths.find().ready()
+        path = paths.find().ready() / FILE
         if path.exists() and path.stat().st_size > _LIMIT:
             path.replace(path.with_suffix(".old.log"))
         now = datetime.now(UTC).isoformat(timespec="seconds")
         heading = f"--- {now} qazprobe {__version__} {context}".rstrip()
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             path.chmod(0o600)
             file.write(f"{heading}\n{_frames(error)}\n")
-    except OSError as failure:
-        return f"the traceback could not be saved ({failure.strerror})"
-    return f"traceback in {path}"
+    except Exception as failure:  # noqa: BLE001 - a log that cannot be written is no second error
+        reason = getattr(failure, "strerror", None) or type(failure).__name__
+        return _("the traceback could not be saved ({reason})").format(reason=reason)
+    return _("traceback in {file}").format(file=path)
+
+
+def name(error: BaseException) -> str:
+    """Return the type of an exception for a message; of a group the types in it."""
+    return ", ".join(dict.fromkeys(type(leaf).__name__ for leaf in leaves(error)))
 
 
 def _frames(error: BaseException) -> str:
-    """Return the traceback without the messages of the exceptions."""
-    lines: list[str] = []
-    current: BaseException | None = error
-    for _ in range(_CAUSES):
-        if current is None:
-            break
-        lines += [
-            *traceback.format_tb(current.__traceback__, limit=40),
-            f"{type(current).__name__}\n",
-        ]
-        current = current.__cause__ or current.__context__
-    return "".join(lines)
+    """Return the traceback without the messages of the exceptions, groups with what is in them."""
+    return "".join(islice(_lines(error, frozenset()), _MOST_LINES))
+
+
+def _lines(error: BaseException, seen: frozenset[int]) -> Iterator[str]:
+    """Yield the lines of an exception, of what is in it and of its causes, the outermost first."""
+    if id(error) in seen or len(seen) > _DEEPEST:
+        return
+    seen |= {id(error)}
+    yield from traceback.format_tb(error.__traceback__, limit=40)
+    yield f"{type(error).__name__}\n"
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield "in the group:\n"
+            yield from _lines(inner, seen)
+    cause = error.__cause__ or error.__context__
+    if cause is not None:
+        yield "caused by:\n"
+        yield from _lines(cause, seen)

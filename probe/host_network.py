@@ -14,8 +14,10 @@ from pathlib import Path
 
 from probe import atomic_files
 from probe.net.route import ROUTES, default_routes, read_table
+from probe.system_view import never_fatal
 
 SECRET = "networks.key"  # noqa: S105 - the name of a file
+_SECRET_BYTES = 32
 _NEIGHBOURS = Path("/proc/net/arp")
 _TUNNELS = ("tun", "tap", "wg", "ppp", "utun", "nordlynx", "proton", "ipsec")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
@@ -26,6 +28,7 @@ def platform() -> str:
     return {"darwin": "macos", "win32": "windows"}.get(sys.platform, sys.platform)
 
 
+@never_fatal(None)
 def gateway(state: Path) -> str | None:
     """An identifier of this network: a hash of its gateway, with a key of this machine; or None."""
     route = _default_route()
@@ -36,6 +39,7 @@ def gateway(state: Path) -> str | None:
     return hmac.new(_secret(state), identity, hashlib.sha256).hexdigest()[:32]
 
 
+@never_fatal(None)
 def vpn() -> bool | None:
     """Whether the default route leads through a tunnel; None if unknown."""
     route = _default_route()
@@ -48,13 +52,16 @@ def proxy(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def _secret(state: Path) -> bytes:
+    """The key of this machine; without one, on a full disk, networks have no identifier."""
     path = state / SECRET
     try:
-        return path.read_bytes()
+        secret = path.read_bytes()
     except FileNotFoundError:
-        secret = secrets.token_bytes(32)
+        secret = b""
+    if len(secret) != _SECRET_BYTES:  # missing, or cut off by a full disk
+        secret = secrets.token_bytes(_SECRET_BYTES)
         atomic_files.write(path, secret)
-        return secret
+    return secret
 
 
 def _default_route() -> tuple[str, str] | None:

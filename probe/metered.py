@@ -14,6 +14,7 @@ from probe import battery
 from probe.config import Settings
 from probe.i18n import _
 from probe.system_tools import bus_property, run
+from probe.system_view import never_fatal
 
 _MANAGER = "org.freedesktop.NetworkManager"
 # NMMetered: 0 unknown, 1 yes, 2 no, 3 guessed yes, 4 guessed no.
@@ -43,16 +44,14 @@ class LineCost:
     source: str = ""
 
 
+@never_fatal(LineCost())
 def line_cost() -> LineCost:
     """Look at the line. A system that answers nonsense is unknown, never an error."""
-    try:
-        if sys.platform == "win32":
-            return _windows()
-        if sys.platform == "darwin":
-            return _macos()
-        return _termux() or _network_manager()
-    except Exception:  # noqa: BLE001 - looking at the system is never fatal
-        return LineCost()
+    if sys.platform == "win32":
+        return _windows()
+    if sys.platform == "darwin":
+        return _macos()
+    return _termux() or _network_manager()
 
 
 def obstacle(settings: Settings) -> str | None:

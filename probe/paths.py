@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probe.atomic_files import Lock
+from probe.errors import UserError
+from probe.i18n import N_, _
 
 VARIABLE = "QAZPROBE_HOME"
 LOCK = "run.lock"
+_UNKNOWN = N_("this user's home folder is not known: set HOME, or QAZPROBE_HOME to a folder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,24 @@ class Home:
 
 def find() -> Home:
     """Return this user's folders, by the environment or the platform's rules."""
+    if not os.environ.get("HOME", "unset"):
+        del os.environ["HOME"]  # empty, it would mean the root folder; unset, the user's account
     chosen = os.environ.get(VARIABLE)
-    if chosen:
-        folder = Path(chosen).expanduser().absolute()
-        return Home(state=folder, config=folder)
+    try:
+        home = _chosen(chosen) if chosen else _of_the_platform()
+    except (RuntimeError, OSError) as error:
+        raise UserError(_(_UNKNOWN)) from error
+    if not (home.state.is_absolute() and home.config.is_absolute()):
+        raise UserError(_(_UNKNOWN))
+    return home
+
+
+def _chosen(named: str) -> Home:
+    folder = Path(named).expanduser().absolute()
+    return Home(state=folder, config=folder)
+
+
+def _of_the_platform() -> Home:
     from platformdirs import user_config_path, user_data_path
 
     return Home(

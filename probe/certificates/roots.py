@@ -13,9 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
+from probe import system_tools
 from probe.certificates import certificate
 from probe.certificates.certificate import Certificate, Name
 from probe.certificates.der import DerError
+from probe.system_view import never_fatal, text
+from probe.i18n import _
 
 T = TypeVar("T")
 
@@ -66,10 +69,14 @@ class Roots:
             with Path(path).open("rb") as file:
                 text = file.read(PEM_LIMIT).decode("latin-1")
         except OSError as error:
-            raise RootsError(f"roots file {path}: {error.strerror}") from error
+            raise RootsError(
+                _("roots file {path}: {reason}").format(path=path, reason=error.strerror)
+            ) from error
         roots = cls(pem_certificates(text), label="file")
         if not len(roots):
-            raise RootsError(f"roots file {path}: PEM certificates expected, none found")
+            raise RootsError(
+                _("roots file {path}: PEM certificates expected, none found").format(path=path)
+            )
         return roots
 
     def __len__(self) -> int:
@@ -141,6 +148,7 @@ def pem_certificates(text: str) -> tuple[bytes, ...]:
     return tuple(found)
 
 
+@never_fatal(())
 def read_machine_store() -> tuple[bytes, ...]:
     """The certificates that this operating system trusts; empty when it cannot be queried."""
     if sys.platform == "win32":
@@ -150,24 +158,14 @@ def read_machine_store() -> tuple[bytes, ...]:
         return tuple(entry[0] for store in stores for entry in ssl.enum_certificates(store))
     if sys.platform == "darwin":
         return _mac_store()
-    for path in _LINUX_BUNDLES:
-        try:
-            with Path(path).open(encoding="latin-1") as file:
-                return pem_certificates(file.read(PEM_LIMIT))
-        except OSError:
-            continue
-    return ()
+    bundles = (pem_certificates(text(Path(path), PEM_LIMIT)) for path in _LINUX_BUNDLES)
+    return next(filter(None, bundles), ())
 
 
 def _mac_store() -> tuple[bytes, ...]:
-    import subprocess
-
-    command = ["/usr/bin/security", "find-certificate", "-a", "-p", *_MAC_KEYCHAINS]
-    try:
-        asked = subprocess.run(command, capture_output=True, timeout=10, check=False)  # noqa: S603 - fixed words only
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return pem_certificates(asked.stdout[:PEM_LIMIT].decode("latin-1"))
+    command = ("/usr/bin/security", "find-certificate", "-a", "-p", *_MAC_KEYCHAINS)
+    asked = system_tools.run(*command, seconds=10)
+    return pem_certificates(asked.out[:PEM_LIMIT].decode("latin-1"))
 
 
 @cache

@@ -5,13 +5,16 @@ Together with the boot id they classify each gap in a probe's history; only "awa
 is evidence of a shutdown.
 """
 
+import re
 import time
 from enum import StrEnum, unique
 from pathlib import Path
 
 from probe.model import Data
+from probe.system_view import never_fatal, text
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_IS_BOOT_ID = re.compile(r"[0-9a-fA-F-]{8,64}")
 # Seconds. Clocks are read one after the other, which takes time under load.
 TOLERANCE = 5.0
 
@@ -45,11 +48,10 @@ class Gap(StrEnum):
 
 def read(*, reached: bool) -> Reading:
     """Read every clock this system has."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
     return Reading(
         boot=boot_id(),
         monotonic=time.monotonic(),
-        booted=time.clock_gettime(clock) if clock is not None else None,
+        booted=_booted(),
         wall=time.time(),
         reached=reached,
     )
@@ -57,10 +59,14 @@ def read(*, reached: bool) -> Reading:
 
 def boot_id() -> str | None:
     """Return the kernel's id of this boot; it changes with every boot."""
-    try:
-        return _BOOT_ID.read_text(encoding="ascii").strip() or None
-    except OSError:
-        return None
+    found = text(_BOOT_ID).strip()
+    return found if _IS_BOOT_ID.fullmatch(found) else None
+
+
+@never_fatal(None)
+def _booted() -> float | None:
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.clock_gettime(clock) if clock is not None else None
 
 
 def slept(before: Reading, after: Reading) -> float:

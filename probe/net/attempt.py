@@ -59,6 +59,9 @@ _BY_NAME = {
     "EADDRNOTAVAIL": Failure.NETWORK_UNREACHABLE,
     "EAFNOSUPPORT": Failure.NETWORK_UNREACHABLE,
     "ENONET": Failure.NETWORK_UNREACHABLE,
+    # A link-local address without an interface, or whose interface is gone.
+    "ENODEV": Failure.NETWORK_UNREACHABLE,
+    "ENXIO": Failure.NETWORK_UNREACHABLE,
     "ENETDOWN": Failure.NETWORK_DOWN,
     "ENETRESET": Failure.RESET,
     # A policy of this machine or the first router; rare, and the errno says which.

@@ -4,15 +4,19 @@ Other traffic on this machine or, on a router, in this home makes a transfer slo
 kernel counts every byte of an interface, so what is not ours is cross traffic.
 """
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
 from probe.net.route import ROUTES, default_routes, read_table
+from probe.system_view import never_fatal
 
 DEVICES = Path("/proc/net/dev")
 ROUTES6 = Path("/proc/net/ipv6_route")
 _ANY6 = "0" * 32
+_NUMBERS = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
 # Columns of /proc/net/dev after the name: received bytes first, sent bytes ninth.
 _RECEIVED, _SENT = 0, 8
 
@@ -30,6 +34,7 @@ def counter_towards(address: str) -> Counter | None:
     return None if ip_address(address).is_loopback else read()
 
 
+@never_fatal(None)
 def read() -> Counter | None:
     """The counter of the default route's interface; None where the kernel has none."""
     interface = outgoing_interface(read_table(ROUTES), read_table(ROUTES6))
@@ -55,7 +60,8 @@ def outgoing_interface(routes: str, routes6: str) -> str | None:
     for line in routes6.splitlines():
         fields = line.split()
         if len(fields) > 9 and fields[0] == _ANY6 and fields[1] == "00" and fields[9] != "lo":
-            found6.append((int(fields[5], 16), fields[9]))
+            with suppress(ValueError):
+                found6.append((int(fields[5], 16), fields[9]))
     return min(found6)[1] if found6 else None
 
 
@@ -65,5 +71,6 @@ def bytes_carried(devices: str, interface: str) -> int | None:
         name, colon, rest = line.partition(":")
         fields = rest.split()
         if colon and name.strip() == interface and len(fields) > _SENT:
-            return int(fields[_RECEIVED]) + int(fields[_SENT])
+            received, sent = fields[_RECEIVED], fields[_SENT]
+            return int(received) + int(sent) if _NUMBERS.fullmatch(f"{received} {sent}") else None
     return None

@@ -2,24 +2,29 @@
 
 The system's lookup functions hide the response code and all replies but one. So the configuration
 is read and its resolvers are queried directly; behind a local stub (systemd-resolved), the stub's
-upstream. Only `system_resolvers` does I/O.
+upstream. Only `system_resolvers` and `can_ask` do I/O.
 """
 
+import errno
 import re
-import shutil
-import subprocess
+import socket
 import sys
 from pathlib import Path
 
+from probe import system_tools
 from probe.net.address_policy import is_literal
+from probe.net.stream import socket_address
+from probe.system_view import never_fatal, text
 
 ResolverAddress = tuple[str, int]
 
 PORT = 53
+LOCALHOST: ResolverAddress = ("127.0.0.1", PORT)
 MOST = 3  # resolv.conf(5): MAXNS
 _SECONDS = 10.0
 _RESOLV = Path("/etc/resolv.conf")
 _UPSTREAM = Path("/run/systemd/resolve/resolv.conf")
+_UNUSABLE = frozenset({errno.EINVAL, errno.ENODEV, errno.ENXIO})
 _STUBS = frozenset({"127.0.0.53", "127.0.0.54"})
 # Filled in by Windows and old stacks if no resolver is configured; not in use anywhere.
 _PLACEHOLDERS = frozenset({"fec0:0:0:ffff::1", "fec0:0:0:ffff::2", "fec0:0:0:ffff::3"})
@@ -34,27 +39,48 @@ _POWERSHELL = (
 )
 
 
+@never_fatal((LOCALHOST,))
 def system_resolvers() -> tuple[ResolverAddress, ...]:
-    """The machine's resolvers, the preferred one first. May run a command: call it in a thread."""
+    """The machine's resolvers, the preferred one first. May run a command: call it in a thread.
+
+    At least one: where none can be asked, names do not resolve, and asking localhost shows it.
+    """
     if sys.platform == "win32":
-        return from_lines(_output(["powershell", "-NoProfile", "-Command", _POWERSHELL]))
-    if sys.platform == "darwin":
-        return from_scutil(_output(["scutil", "--dns"])) or from_resolv_conf(_text(_RESOLV))
-    return from_resolv_conf(_text(_RESOLV), _text(_UPSTREAM))
+        found = from_lines(_output("powershell", "-NoProfile", "-Command", _POWERSHELL))
+    elif sys.platform == "darwin":
+        found = from_scutil(_output("scutil", "--dns")) or from_resolv_conf(text(_RESOLV))
+    else:
+        found = from_resolv_conf(text(_RESOLV), text(_UPSTREAM))
+    return tuple(one for one in found if can_ask(one[0])) or (LOCALHOST,)
 
 
-def from_resolv_conf(text: str, upstream: str = "") -> tuple[ResolverAddress, ...]:
+def can_ask(address: str) -> bool:
+    """Whether queries can be sent to an address at all; nothing is sent.
+
+    They cannot to a link-local address without its interface, or with one that does not exist. That
+    the network is unreachable is no reason: it is a result.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect(socket_address(address, PORT))
+    except OSError as error:
+        return error.errno not in _UNUSABLE
+    return True
+
+
+def from_resolv_conf(configured: str, upstream: str = "") -> tuple[ResolverAddress, ...]:
     """Read resolv.conf(5); where it names only systemd's stub, read the stub's own upstream."""
-    found = _usable(_NAMESERVER.findall(text))
+    found = _usable(_NAMESERVER.findall(configured))
     if found and all(address in _STUBS for address, _ in found):
         return _usable(_NAMESERVER.findall(upstream)) or found
     # Without a nameserver the C library asks localhost.
-    return found or (("127.0.0.1", PORT),)
+    return found or (LOCALHOST,)
 
 
-def from_scutil(text: str) -> tuple[ResolverAddress, ...]:
+def from_scutil(shown: str) -> tuple[ResolverAddress, ...]:
     """Read `scutil --dns` of macOS: the first resolver that is not for one domain only."""
-    general = text.partition("DNS configuration (for scoped queries)")[0]
+    general = shown.partition("DNS configuration (for scoped queries)")[0]
     for block in re.split(r"^resolver #\d{1,4}", general, flags=re.MULTILINE)[1:]:
         found = _usable(_SCUTIL_SERVER.findall(block))
         if found and not _SCUTIL_DOMAIN.search(block):
@@ -62,9 +88,9 @@ def from_scutil(text: str) -> tuple[ResolverAddress, ...]:
     return ()
 
 
-def from_lines(text: str) -> tuple[ResolverAddress, ...]:
+def from_lines(listed: str) -> tuple[ResolverAddress, ...]:
     """Read one address a line, the preferred one first (the PowerShell command's output)."""
-    return _usable(text.split())
+    return _usable(listed.split())
 
 
 def _usable(words: list[str]) -> tuple[ResolverAddress, ...]:
@@ -73,22 +99,6 @@ def _usable(words: list[str]) -> tuple[ResolverAddress, ...]:
     return tuple((address, PORT) for address in dict.fromkeys(usable))[:MOST]
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")[:65536]
-    except OSError:
-        return ""
-
-
-def _output(command: list[str]) -> str:
+def _output(*command: str) -> str:
     """What a system command prints; empty if it is missing, fails to start or hangs."""
-    program = shutil.which(command[0])
-    if program is None:
-        return ""
-    try:
-        done = subprocess.run(  # noqa: S603 - a constant command of the system, nothing from input
-            [program, *command[1:]], capture_output=True, timeout=_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode("utf-8", "replace")[:65536]
+    return system_tools.run(*command, seconds=_SECONDS).text[:65536]

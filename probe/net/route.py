@@ -5,6 +5,8 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
+from probe.system_view import text
+
 ROUTES = Path("/proc/net/route")
 _ANY = "00000000"
 _GATEWAY = 0x2  # RTF_GATEWAY, linux/route.h
@@ -50,7 +52,4 @@ def default_routes(table: str) -> list[DefaultRoute]:
 
 def read_table(path: Path) -> str:
     """The text of a file of the kernel; empty if it cannot be read (not Linux)."""
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
+    return text(path)

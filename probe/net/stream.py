@@ -12,8 +12,10 @@ arrives within `GRACE` seconds.
 
 import asyncio
 import errno
+import os
 import socket
 from dataclasses import dataclass
+from ipaddress import ip_address
 from time import monotonic
 
 from probe.net import tcp_info, ttl
@@ -170,10 +172,23 @@ def _clamp(sock: socket.socket, size: int) -> None:
 
 
 def socket_address(address: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
-    """The address for `connect`, with the IPv6 scope (`%eth0`) resolved."""
+    """The address for `connect`, with the IPv6 scope (`%eth0`) resolved.
+
+    Raises `OSError` ENODEV for a link-local address without scope, or for an unknown one.
+    """
     if ":" not in address:
         return (address, port)
     host, _, scope = address.partition("%")
-    if not scope:
-        return (host, port, 0, 0)
-    return (host, port, 0, int(scope) if scope.isdigit() else socket.if_nametoindex(scope))
+    index = _scope_index(scope) if scope else 0
+    if not index and ip_address(host).is_link_local:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+    return (host, port, 0, index)
+
+
+def _scope_index(scope: str) -> int:
+    if scope.isascii() and scope.isdigit() and len(scope) < 10:
+        return int(scope)
+    try:
+        return socket.if_nametoindex(scope)
+    except (OSError, ValueError) as error:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from error

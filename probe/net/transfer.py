@@ -21,6 +21,7 @@ from probe.model import Transfer
 from probe.net import interface_counters, tcp_info
 from probe.net.attempt import NetworkEvent, classify
 from probe.net.sampling import TICK, Samples
+from probe.net.stream import socket_address
 from probe.net.transfer_response import TransferResponse
 from probe.transfer_rate import plateau
 
@@ -77,7 +78,7 @@ class _TimedTransfer:
     def open(self) -> None:
         """Connect, do the handshake, check the pin."""
         self.socket.settimeout(CONNECT_LIMIT)
-        self.socket.connect((self.request.address, self.request.port))
+        self.socket.connect(socket_address(self.request.address, self.request.port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connect_seconds = monotonic() - self.begun
         self.socket.settimeout(TICK)

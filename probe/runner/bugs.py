@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from probe.crash_log import save_traceback
+from probe import crash_log
+from probe.i18n import _
 from probe.ordering import Job
 from probe.report.console import Console
 
@@ -39,8 +40,8 @@ def bug_reporter(console: Console) -> ReportBug:
     """Save tracebacks in the log of this machine, and warn the user."""
 
     def report(job: Job, error: BaseException) -> None:
-        where = save_traceback(error, job.url)
-        name = type(error).__name__
-        console.warn(f"internal error while measuring {job.url} ({name}); {where}")
+        warning = _("internal error while measuring {target} ({name}); {where}")
+        where = crash_log.save_traceback(error, job.url)
+        console.warn(warning.format(target=job.url, name=crash_log.name(error), where=where))
 
     return report

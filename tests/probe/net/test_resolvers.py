@@ -1,7 +1,14 @@
 """Captured configurations of three systems, read as their owners meant them."""
 
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
 from probe.net import resolvers
 from probe.net.resolvers import from_lines, from_resolv_conf, from_scutil, system_resolvers
+from probe.net.stream import socket_address
 
 STUB = """\
 # This is /run/systemd/resolve/stub-resolv.conf managed by man:systemd-resolved(8).
@@ -96,5 +103,46 @@ def test_system_resolvers_can_be_read() -> None:
 
 
 def test_a_missing_command_gives_no_output() -> None:
-    assert resolvers._output(["no-such-command-anywhere"]) == ""
-    assert resolvers._output(["true"]) == ""
+    assert resolvers._output("no-such-command-anywhere") == ""
+    assert resolvers._output("true") == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("192.0.2.1", True),
+        ("2001:db8::53", True),
+        ("fe80::1", False),
+        ("fe80::1%no-such-interface", False),
+        ("fe80::1%99999999999999999999", False),
+        ("fe80::1%4294967295", False),
+    ],
+)
+def test_a_link_local_address_needs_its_interface(address: str, *, expected: bool) -> None:
+    assert resolvers.can_ask(address) is expected
+
+
+def test_a_link_local_address_with_its_interface_is_asked() -> None:
+    interfaces = [name for _, name in socket.if_nameindex() if name != "lo"]
+    usable = [name for name in interfaces if resolvers.can_ask(f"fe80::1%{name}")]
+    if not usable:
+        pytest.skip("no interface with IPv6 here")
+    index = socket.if_nametoindex(usable[0])
+    assert socket_address(f"fe80::1%{usable[0]}", 53) == ("fe80::1", 53, 0, index)
+    assert socket_address(f"fe80::1%{index}", 53) == ("fe80::1", 53, 0, index)
+
+
+def configured(monkeypatch: pytest.MonkeyPatch, path: Path, content: str) -> list[str]:
+    path.write_text(content)
+    monkeypatch.setattr(resolvers, "_RESOLV", path)
+    monkeypatch.setattr(sys, "platform", "linux")
+    return [address for address, _ in system_resolvers()]
+
+
+def test_a_resolver_that_cannot_be_asked_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "nameserver fe80::1\nnameserver 127.0.0.9\n"
+    assert configured(monkeypatch, tmp_path / "a", text) == ["127.0.0.9"]
+    assert configured(monkeypatch, tmp_path / "b", "nameserver fe80::1\n") == ["127.0.0.1"]
