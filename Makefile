@@ -6,6 +6,9 @@
 #   make stop    stop that collector
 #   make check   format, lint, types, import contracts
 #   make generated   the pages, schema and dashboards that are made from the code
+#   make man     the manual pages, from the help of the commands
+#   make deb     a Debian package of the probe, in dist/ (it is for this machine's release and processor)
+#   make image   a container image of the probe, called qazprobe (needs docker or podman)
 #   make bench   the benchmarks (BENCH=--list names them, BENCH=NAME runs one)
 #   make clean   remove what these verbs made (not what `make run` measured)
 
@@ -18,7 +21,7 @@ PYTEST_ARGS ?= -q
 NOW := $(shell date +%Y%m%dT%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run stop check generated bench clean
+.PHONY: help demo test run stop check generated man deb image bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -77,6 +80,17 @@ generated: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.commands_docs
 	$(BIN)/python -m tools.catalogues
 	$(BIN)/python -m dashboards.build
+
+man: $(VENV)/.installed
+	$(BIN)/python -m tools.man_pages
+
+# Debian's own Python: the package's compiled modules are for the version that Debian installs.
+deb: $(VENV)/.installed-dev man
+	$(BIN)/python -m tools.debian_package --output dist
+
+image:
+	@engine=$$(command -v docker || command -v podman) || { echo "neither docker nor podman is here" >&2; exit 1; }; \
+	  "$$engine" build --file packaging/container/Containerfile --tag qazprobe .
 
 bench: $(VENV)/.installed-dev
 	@$(BIN)/python -m bench $(BENCH)
