@@ -23,6 +23,7 @@ ALL = "all"
 CIRCUMVENTION = "ANON"
 # Left out until they are chosen.
 RISKY = ("PORN", "LGBT", "XED", "GMB", "MILX", "HATE", "DATE")
+CAREFUL = frozenset({*RISKY, CIRCUMVENTION})
 
 # Citizen Lab's codes (github.com/citizenlab/test-lists, lists/00-LEGEND-new_category_codes.csv).
 NAMES: Mapping[str, str] = MappingProxyType(
@@ -85,7 +86,7 @@ class CategoryChoice(msgspec.Struct, frozen=True, kw_only=True):
             return ALL in self.only or code in self.only
         if code in self.off or code in self.on:
             return code in self.on
-        return opted_in or (code not in RISKY and code != CIRCUMVENTION)
+        return opted_in or code not in CAREFUL
 
     def changed(self, words: Sequence[str]) -> "CategoryChoice":
         """This choice, changed by the words of a configuration or option; none change nothing.
@@ -150,9 +151,9 @@ class LeftOut:
 
     counts: dict[str, int] = field(default_factory=dict)
 
-    def add(self, code: str) -> None:
-        """Count one target."""
-        self.counts[code] = self.counts.get(code, 0) + 1
+    def add(self, code: str, number: int = 1) -> None:
+        """Count targets of a category."""
+        self.counts[code] = self.counts.get(code, 0) + number
 
     @property
     def line(self) -> str | None:

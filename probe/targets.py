@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from probe import data_files
+from probe.i18n import _
 from probe.reference_data import (
     Anchor,
     BlockPage,
@@ -81,7 +82,11 @@ def bundled(name: str) -> Loaded:
     path = f"lists/{name}.csv"
     if not data_files.exists(path):
         known = ", ".join(list_names())
-        raise TargetError(f"“{name}” is neither a file nor a bundled list; lists: {known}")
+        raise TargetError(
+            _("“{name}” is neither a file nor a bundled list; lists: {known}").format(
+                name=name, known=known
+            )
+        )
     return parse(data_files.text(path), name)
 
 
@@ -95,14 +100,23 @@ def candidates(purpose: str) -> tuple[Target, ...]:
     return tuple(target for target in bundled("kz")[0] if target.purpose == purpose)
 
 
-def parse(text: str, source: str, *, lab: bool = False) -> Loaded:
-    """Parse the text of a list; outside a laboratory, private hosts are invalid rows."""
-    return _collect(rows(text, source), source, lab=lab)
+def is_list_name(spec: str) -> bool:
+    """Whether a text may be the name of a list: no path, no URL."""
+    return _LIST_NAME.fullmatch(spec) is not None
 
 
-def parse_bytes(data: bytes, source: str, *, lab: bool = False) -> Loaded:
+def parse(text: str, source: str, *, lab: bool = False, most: int | None = None) -> Loaded:
+    """Parse the text of a list; outside a laboratory, private hosts are invalid rows.
+
+    Args:
+        most: The targets that are used at most.
+    """
+    return _collect(rows(text, source), source, lab=lab, most=most or TARGET_LIMIT)
+
+
+def parse_bytes(data: bytes, source: str, *, lab: bool = False, most: int | None = None) -> Loaded:
     """Parse a list as it was read or downloaded; `TargetError` if it is no text."""
-    return parse(decode(data, source), source, lab=lab)
+    return parse(decode(data, source), source, lab=lab, most=most)
 
 
 def _read(path: Path) -> bytes:
@@ -110,19 +124,27 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(FILE_LIMIT + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no usable file name"
-        raise TargetError(f"targets file {path}: {reason}") from error
+        reason = getattr(error, "strerror", None) or _("no usable file name")
+        raise TargetError(
+            _("targets file {path}: {reason}").format(path=path, reason=reason)
+        ) from error
     if len(data) > FILE_LIMIT:
-        raise TargetError(f"targets file {path}: at most {FILE_LIMIT // 1024**2} MB expected")
+        raise TargetError(
+            _("targets file {path}: at most {limit} MB expected").format(
+                path=path, limit=FILE_LIMIT // 1024**2
+            )
+        )
     return data
 
 
-def _collect(found: Iterable[TargetRow | TargetProblem], source: str, *, lab: bool) -> Loaded:
+def _collect(
+    found: Iterable[TargetRow | TargetProblem], source: str, *, lab: bool, most: int
+) -> Loaded:
     targets: dict[str, Target] = {}
     problems: list[TargetProblem] = []
     for row in found:
-        if len(targets) >= TARGET_LIMIT:
-            message = f"only the first {TARGET_LIMIT} targets are used"
+        if len(targets) >= most:
+            message = _("only the first {limit} targets are used").format(limit=most)
             problems.append(TargetProblem(source, row.line, message))
             break
         if isinstance(row, TargetProblem):
@@ -135,7 +157,7 @@ def _collect(found: Iterable[TargetRow | TargetProblem], source: str, *, lab: bo
             continue
         targets.setdefault(target.url, target)
         if row.category and target.category is None:
-            message = "category: expected a code such as NEWS; measured without one"
+            message = _("category: expected a code such as NEWS; measured without one")
             problems.append(TargetProblem(source, row.line, message))
     return tuple(targets.values()), tuple(problems[:PROBLEM_LIMIT])
 

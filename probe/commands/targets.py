@@ -1,57 +1,73 @@
 """`qazprobe targets`: list, check and update target lists."""
 
-import asyncio
-import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from probe import paths, targets
+from probe.client.kept_lists import CITIZENLAB, FOLDER, kept, url_of
+from probe.config import Settings
 from probe.errors import UserError
-from probe.runner.jobs import updated_list
+from probe.i18n import _
+from probe.runner import list_refresh, target_lists
+from probe.targets import Loaded
 from probe.urls import TargetError
 
-if TYPE_CHECKING:
-    from probe.client.endpoint import CollectorEndpoint
+_SPEC = "NAME|FILE|URL"
 
 
 @click.group("targets")
 def command() -> None:
-    """List, check and update target lists."""
+    """List, check and update target lists.
+
+    Lists of Citizen Lab are named citizenlab:kz, citizenlab:global and so on.
+    """
 
 
 @command.command("list")
-@click.argument("name", required=False, metavar="[NAME|FILE]")
+@click.argument("name", required=False, metavar=f"[{_SPEC}]")
 def list_(name: str | None) -> None:
     """List the available target lists, or the targets of one."""
-    if name is None:
-        for known in targets.list_names():
-            found, _ = _load(known)
-            newer = " (updated)" if updated_list(paths.find().state, known).is_file() else ""
-            click.echo(f"{known:<12} {len(found)} targets{newer}")
+    state = paths.find().state
+    if name is not None:
+        for target in _load(name, _settings({}))[0]:
+            click.echo(f"{target.url}  {target.category or ''}".rstrip())
         return
-    for target in _load(name)[0]:
-        click.echo(f"{target.url}  {target.category or ''}".rstrip())
+    for known in targets.list_names():
+        found, _problems = _load(known, _settings({}))
+        newer = _(" (updated)") if kept(state, known).exists else ""
+        number = _("{number} targets").format(number=len(found))
+        click.echo(f"{known:<12} {number}{newer}")
+    for other in _downloaded(state):
+        click.echo(f"{other:<12} " + _("downloaded"))
 
 
 @command.command("check")
-@click.argument("file", metavar="NAME|FILE")
+@click.argument("file", metavar=_SPEC)
 def check(file: str) -> None:
-    """Report every invalid row of a list; exit 2 if it has no valid target."""
-    found, problems = _load(file)
+    """Report every invalid row of a list; exit 2 if it has no valid target.
+
+    A list that has a URL is fetched for that, and not kept.
+    """
+    settings = _settings({})
+    url = url_of(file, settings.list_mirror)
+    found, problems = _load(file, settings) if url is None else _fetched(file, url, settings)
     for problem in problems:
         click.echo(str(problem), err=True)
     if not found:
-        raise UserError(f"{file}: no valid target")
-    categories = Counter(target.category or "no category" for target in found)
+        raise UserError(_("{file}: no valid target").format(file=file))
+    categories = Counter(target.category or _("no category") for target in found)
     counts = ", ".join(f"{count} {name}" for name, count in categories.most_common())
-    click.echo(f"{file}: {len(found)} targets, {len(problems)} invalid rows ({counts})")
+    message = _("{file}: {found} targets, {problems} invalid rows ({counts})")
+    click.echo(message.format(file=file, found=len(found), problems=len(problems), counts=counts))
+    if (line := target_lists.left_out(found, file, settings, paths.find().state).line) is not None:
+        click.echo(line)
 
 
 @command.command("update")
-@click.argument("name", default="kz")
+@click.argument("name", default="kz", metavar="NAME|URL")
 @click.option("--collector", metavar="URL", help="Collector to ask.  [default: the configured one]")
 @click.option(
     "--lab", is_flag=True, default=None, help="The collector is part of a test laboratory."
@@ -63,53 +79,81 @@ def check(file: str) -> None:
 def update(
     name: str, *, collector: str | None, lab: bool | None, ca_file: str | None, bundled: bool
 ) -> None:
-    """Download the collector's version of a list; later runs use it."""
-    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", name) is None:
-        raise UserError(
-            f"{name!r} is not a list name: lower-case letters, digits, - and _ expected"
-        )
-    state = paths.find().ready()
+    """Download the newest version of a list; later runs use it.
+
+    Runs look for it themselves, once a day.
+    """
+    flags = {"collector": (collector,) if collector else None, "lab": lab, "ca_file": ca_file}
+    settings, home = _settings(flags), paths.find()
+    here = kept(home.state, _checked(name, settings, home.state))
     if bundled:
-        updated_list(state, name).unlink(missing_ok=True)
-        click.echo(f"{name}: the bundled list is used again")
+        if name not in targets.list_names():
+            raise UserError(_no_list(name))
+        here.remove()
+        click.echo(_("{name}: the bundled list is used again").format(name=name))
         return
+    if list_refresh.source_of(name, settings) is None:
+        raise UserError(_("no collector is configured; add --collector URL"))
+    from probe.admin.permit import permitted
+
+    with permitted(settings, home, "targets update"):
+        found = list_refresh.refresh(name, settings, home.state)
+    if found.targets is None:
+        click.echo(_("{name}: already up to date").format(name=name))
+    else:
+        click.echo(_("{name}: {number} targets").format(name=name, number=found.targets))
+
+
+def _checked(name: str, settings: Settings, state: Path) -> str:
+    """The name of a list that may exist somewhere, or `UserError`."""
+    if url_of(name, settings.list_mirror) is not None:
+        return name
+    # A collector may have lists of its own, which only it knows.
+    elsewhere = bool(settings.collector) or kept(state, name).exists
+    if targets.is_list_name(name) and (name in targets.list_names() or elsewhere):
+        return name
+    raise UserError(_no_list(name))
+
+
+def _no_list(name: str) -> str:
+    known = ", ".join((*targets.list_names(), f"{CITIZENLAB}kz", f"{CITIZENLAB}global"))
+    message = _("there is no list {name}; there are: {known}, or a URL")
+    return message.format(name=ascii(name), known=known)
+
+
+def _downloaded(state: Path) -> list[str]:
+    """The names of kept lists that are not bundled; those of URLs have no name."""
+    folder = state / FOLDER
+    names = [file.stem for file in folder.glob("*.csv")] if folder.is_dir() else []
+    hidden = {*targets.list_names()}
+    shown = [name for name in names if name not in hidden and not name.startswith("url-")]
+    return sorted(name.replace("citizenlab-", CITIZENLAB) for name in shown)
+
+
+def _settings(flags: Mapping[str, object]) -> Settings:
     from probe.commands.run import load_settings
 
-    flags = {"collector": (collector,) if collector else None, "lab": lab, "ca_file": ca_file}
-    settings = load_settings(paths.find(), None, dict(flags))
-    if not settings.collector:
-        raise UserError("no collector is configured; add --collector URL")
-    from probe.client.context import assemble
-
-    click.echo(asyncio.run(_update(name, assemble(settings, state).collectors[0], state)))
+    return load_settings(paths.find(), None, dict(flags))
 
 
-async def _update(name: str, collector: "CollectorEndpoint", state: Path) -> str:
-    from probe import atomic_files
-    from probe.client.collector_client import CollectorClient, CollectorError
-
-    kept, tag = updated_list(state, name), updated_list(state, name).with_suffix(".etag")
-    etag = tag.read_text(encoding="ascii") if tag.is_file() and kept.is_file() else None
+def _load(name: str, settings: Settings) -> Loaded:
+    state = paths.find().state
+    if url_of(name, settings.list_mirror) is not None and not kept(state, name).exists:
+        message = _("{name}: not downloaded yet: qazprobe targets update {name}")
+        raise UserError(message.format(name=name))
     try:
-        async with CollectorClient(collector) as client:
-            reply = await client.targets(name, etag)
-    except CollectorError as error:
+        return target_lists.load(name, settings, state)
+    except TargetError as error:
         raise UserError(str(error)) from error
-    if reply.body is None:
-        return f"{name}: already up to date"
-    found, _ = targets.parse(reply.body.decode("utf-8", "replace"), name)
-    if not found:
-        raise UserError(f"{collector.url}: its list {name} has no valid target")
-    atomic_files.write(kept, reply.body)
-    atomic_files.write(tag, (reply.etag or "").encode("ascii", "ignore"))
-    return f"{name}: {len(found)} targets"
 
 
-def _load(name: str) -> targets.Loaded:
-    kept = updated_list(paths.find().state, name)
+def _fetched(name: str, url: str, settings: Settings) -> Loaded:
+    """Fetch a list, which is contact and so needs consent."""
+    from probe.admin.permit import permitted
+
+    with permitted(settings, paths.find(), "targets check"):
+        body = target_lists.download(url, settings)
     try:
-        if name in targets.list_names() and kept.is_file():
-            return targets.load(str(kept))
-        return targets.load(name)
+        return target_lists.parse_download(body, name, lab=settings.lab)
     except TargetError as error:
         raise UserError(str(error)) from error

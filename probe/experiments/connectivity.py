@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from probe.analysis.shutdown import BY_ADDRESS, BY_PORT, Mode, classify, reach
-from probe.experiments.interface import Experiment, GatewayNet, Net, Task
+from probe.experiments.interface import Experiment, GatewayNet, Net, Share, Task
 from probe.experiments.operations import DnsQuery, HttpRequest, TcpConnect, TlsHandshake
 from probe.experiments.option import ADDRESS, lasting
 from probe.experiments.step_log import StepLog
@@ -143,6 +143,10 @@ EXPERIMENT = Experiment(
     confirm,
     needs_confirmation,
     once=True,
+    profiles={
+        "full": Share(options={"again_seconds": 60.0}),
+        "quick": Share(options={"again_seconds": 10.0}),
+    },
     given=frozenset({"anchors", "own_server"}),
     takes={"again_seconds": lasting(3600), "own_server": ADDRESS},
 )

@@ -196,6 +196,26 @@ class FollowUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What an experiment gets of a run of one profile.
+
+    Attributes:
+        purpose: Only listed targets of this purpose; None: all.
+        targets: How many of a list at most; None: all.
+        seconds: No further target is begun when its targets took this long together; None: no
+            limit of its own.
+        bytes: The same for the bytes of its targets, both directions together.
+        options: Its options in this profile; configured ones win.
+    """
+
+    purpose: str | None = None
+    targets: int | None = None
+    seconds: float | None = None
+    bytes: int | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """One way to measure a target, and what the runner has to do for it.
 
@@ -215,8 +235,9 @@ class Experiment:
         fetches_pages: It fetches each target as a browser would. Targets it finds ok serve as
             reference sites, slow pages are followed up, and controls use it for rechecks.
         follow_up: It follows up slow pages.
-        purpose: The purpose of the listed targets it is for; it takes others only when they are
-            named.
+        purpose: The purpose of the listed targets it is for, where it is named by `-e`; it takes
+            others only when they are named too.
+        profiles: Its share of the runs of each profile that it belongs to.
         given: Facts of the run that it gets as options: `anchors` (with their classes),
             `collectors` (host and TLS port), `own_server` (the address of a known bulk server),
             `bulk_servers` (as `bulk`, with `standing`, their health in this run), and
@@ -237,6 +258,7 @@ class Experiment:
     fetches_pages: bool = False
     follow_up: FollowUp | None = None
     purpose: str | None = None
+    profiles: Mapping[str, Share] = field(default_factory=dict)
     given: frozenset[RunFact] = frozenset()
 
 
@@ -247,6 +269,7 @@ __all__ = [
     "Net",
     "Reference",
     "Resolver",
+    "Share",
     "Step",
     "Task",
     "TransferNet",

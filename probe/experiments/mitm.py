@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from probe.analysis.web_suspicion import control_addresses
 from probe.compare import host_of, is_address
 from probe.experiments.browse import UrlHop, resolve
-from probe.experiments.interface import Experiment, Net, Task
+from probe.experiments.interface import Experiment, Net, Share, Task
 from probe.experiments.operations import ClientHello, DnsQuery, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.model import Role, Steps, Tls
@@ -27,6 +27,7 @@ from probe.model import Role, Steps, Tls
 WAYS: tuple[ClientHello, ...] = ("tls12", "tls13", "noalpn", "split")
 OTHER_PORT = 8443
 _COLLECTORS = 2
+_PURPOSE = "mitm-candidate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,10 @@ EXPERIMENT = Experiment(
     measure,
     confirm,
     needs_confirmation,
-    purpose="mitm-candidate",
+    purpose=_PURPOSE,
+    profiles={
+        "full": Share(_PURPOSE, targets=60, bytes=6_000_000),
+        "quick": Share(_PURPOSE, targets=6, bytes=1_000_000),
+    },
     given=frozenset({"collectors"}),
 )

@@ -20,7 +20,7 @@ from probe.analysis.paired_test import (
     pair_up,
 )
 from probe.compare import is_address
-from probe.experiments.interface import Experiment, FollowUp, Net, Task
+from probe.experiments.interface import Experiment, FollowUp, Net, Share, Task
 from probe.experiments.operations import DnsQuery, HttpRequest
 from probe.experiments.option import FLAG, one_of, whole
 from probe.experiments.step_log import StepLog
@@ -42,6 +42,7 @@ from probe.reference_data import harmless_pairs
 LEAST_BYTES = 16 * 1024
 CANDIDATES = 4
 REDIRECTS = 2
+_PURPOSE = "throttle-candidate"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _SLOWER = frozenset({PairState.SUSPECTED, PairState.STRONG, PairState.EXTREME})
 
@@ -111,6 +112,9 @@ async def _compare_own_address(runner: TransferRunner, by_name: Judgement | None
     """
     found = await _find_own_server(runner)
     if found is None:
+        return
+    # A server that gave this name no page has nothing to time, and each try would be a timeout.
+    if by_name is None and not any(isinstance(step, Http) for step in runner.log.steps):
         return
     server, name = found
     tested = TransferPlan("C", 0, _sni(name), name, server, tier_of(runner.task))
@@ -184,6 +188,11 @@ EXPERIMENT = Experiment(
     measure,
     exclusive=True,
     follow_up=FollowUp(most=3, seconds=45.0),
+    profiles={
+        "full": Share(_PURPOSE, targets=60, seconds=300.0, bytes=20_000_000),
+        "quick": Share(_PURPOSE, targets=2, seconds=20.0, bytes=2_000_000),
+        "watch": Share(_PURPOSE, targets=2, seconds=60.0, bytes=600_000),
+    },
     given=frozenset({"bulk_servers", "daily_quota"}),
     takes={
         "daily_bytes": whole(0),

@@ -21,7 +21,7 @@ from probe.experiments.browse import (
     measure_reference,
     resolve,
 )
-from probe.experiments.interface import Experiment, Net, Task
+from probe.experiments.interface import Experiment, Net, Share, Task
 from probe.experiments.interleave import Offer, interleave, tls_offer
 from probe.experiments.operations import DnsQuery, HttpRequest
 from probe.experiments.step_log import StepLog
@@ -239,4 +239,12 @@ async def _offer_elsewhere(task: Task, net: Net, log: StepLog, hop: UrlHop) -> N
             return
 
 
-EXPERIMENT = Experiment("web", 1, measure, confirm, needs_confirmation, fetches_pages=True)
+EXPERIMENT = Experiment(
+    "web",
+    1,
+    measure,
+    confirm,
+    needs_confirmation,
+    profiles={"full": Share(), "quick": Share(targets=24), "watch": Share(targets=5)},
+    fetches_pages=True,
+)

@@ -146,7 +146,9 @@ class Harness:
 
     def probe_argv(self, urls: Sequence[str], found: Path, *more: str) -> list[str]:
         """The command line of the volunteer's run."""
-        return [*_PROBE, *self._run_argv("client", urls, found), *more]
+        # A laboratory has none of the sites of the other experiments of a profile.
+        pages = () if "-e" in more or "--profile" in more else ("-e", "web")
+        return [*_PROBE, *self._run_argv("client", urls, found), *pages, *more]
 
     def probe(
         self, urls: Sequence[str], *more: str, timeout: float = 600.0

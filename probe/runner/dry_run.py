@@ -29,13 +29,17 @@ def _contacts(settings: Settings, jobs: JobList) -> Iterator[str]:
     for anchor in wiring.anchors(settings):
         yield f"anchor {anchor.url}"
     for job in order(jobs.jobs, settings.seed or 0):
-        yield f"target {job.url} ({job.experiment})"
+        yield f"target {job.url} ({job.experiment})" if job.url else f"line ({job.experiment})"
         if job.url.startswith(SERVICE):
             yield from _service_endpoints(job.experiment, settings)
     for spec in jobs.unfetched:
         yield f"list {spec} (and every target in it)"
     for name in reference_data.harmless_names():
         yield f"name {name} (only offered, at addresses of targets)"
+    if jobs.profile_line is not None:
+        yield jobs.profile_line
+    if jobs.left_out_line is not None:
+        yield jobs.left_out_line
     limits = LIMITS[settings.profile]
     seconds, most = settings.max_time or limits.seconds, settings.max_bytes or limits.bytes
     yield f"limits {seconds:g} seconds, {most} bytes, {settings.concurrency} targets at a time"

@@ -9,17 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probe import targets
-from probe.client.list_download import fetch_list
 from probe.config import FILE, Settings
 from probe.errors import UserError
 from probe.experiments.interface import Experiment
+from probe.i18n import _
 from probe.ordering import SERVICE, Job
-from probe.targets import Loaded, Target
-from probe.urls import TargetError, parse_url
+from probe.runner import profile
+from probe.runner.profile import ProfilePlan
+from probe.runner.target_lists import TargetLists, purpose_of
+from probe.targets import Target
+from probe.urls import TargetError, parse_target
+
+Candidates = Callable[[str], Sequence[Target]]
 
 DEFAULT_LIST = "kz"
 ARGUMENT = "command line"
-UPDATED = "lists"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +32,21 @@ class JobList:
 
     Attributes:
         unfetched: URLs of lists that a dry run does not fetch.
+        profile: Which jobs and shares the profile gave; None where experiments are named.
+        profile_line: What the profile measures, for a person.
+        left_out_line: What the choice of categories left out, for a person.
     """
 
     jobs: tuple[Job, ...]
     unfetched: tuple[str, ...] = ()
+    profile: ProfilePlan | None = None
+    profile_line: str | None = None
+    left_out_line: str | None = None
+
+
+def list_names(urls: Sequence[str], settings: Settings) -> tuple[str, ...]:
+    """The lists of a run: the configured ones, the default one if nothing is named."""
+    return settings.targets or (() if urls else (DEFAULT_LIST,))
 
 
 def job_list(
@@ -43,56 +58,75 @@ def job_list(
     touch_network: bool = True,
 ) -> JobList:
     """The jobs for these URLs and the configured lists and experiments, or `UserError`."""
-    specs = settings.targets or (() if urls else (DEFAULT_LIST,))
-    unfetched = () if touch_network else tuple(spec for spec in specs if _is_url(spec))
-    found = [_argument(url) for url in urls]
-    for spec in specs:
-        if spec not in unfetched:
-            found += _listed(spec, settings, state, warn)
-    # The first mention of a target decides its category and purpose.
-    unique = {target.url: target for target in reversed(found)}
-    ordered = [unique[url] for url in dict.fromkeys(target.url for target in found)]
-    by_purpose = not urls and not settings.targets
-    jobs = (
+    specs = list_names(urls, settings)
+    lists = TargetLists(settings, state, warn)
+    unfetched = () if touch_network else tuple(spec for spec in specs if not lists.is_here(spec))
+    named = [_argument(url, lab=settings.lab) for url in urls]
+    listed = [target for spec in specs if spec not in unfetched for target in lists.read(spec)]
+    # The first mention of a target decides its category and purpose, but a name alone has none.
+    unique = {target.url: target for target in (*reversed(named), *reversed(listed))}
+    named = [unique[target.url] for target in named]
+    listed = [unique[url] for url in dict.fromkeys(target.url for target in listed)]
+    left_out = lists.left_out.line
+    if settings.experiments:
+        by_purpose = not urls and not settings.targets  # nothing was named
+        candidates = lists.candidates if by_purpose else None
+        jobs = _experiment_jobs([*named, *listed], settings, candidates)
+        return JobList(jobs, unfetched, left_out_line=left_out)
+    made = profile.plan(named, listed, settings, _known(), state, keep=touch_network)
+    line = profile.described(made, settings)
+    return JobList(made.jobs, unfetched, made, line, left_out)
+
+
+def _experiment_jobs(
+    targets: Sequence[Target], settings: Settings, candidates: Candidates | None
+) -> tuple[Job, ...]:
+    """The jobs of the experiments that were named; `candidates` as in `_inputs`."""
+    unique = {target.url: target for target in reversed(targets)}
+    return tuple(
         Job(experiment.name, url, unique[url].category if url in unique else None)
         for experiment in _experiments(settings)
-        for url in _inputs(experiment, ordered, by_purpose=by_purpose)
+        for url in dict.fromkeys(_inputs(experiment, targets, candidates))
     )
-    return JobList(tuple(jobs), unfetched)
 
 
-def _inputs(experiment: Experiment, listed: Sequence[Target], *, by_purpose: bool) -> Sequence[str]:
+def _inputs(
+    experiment: Experiment, listed: Sequence[Target], candidates: Candidates | None
+) -> Sequence[str]:
     """The inputs of an experiment's jobs.
 
     Args:
-        by_purpose: No targets were named, so an experiment for a purpose gets only its own.
+        candidates: The bundled list's targets of a purpose, if no targets were named: then an
+            experiment for a purpose gets only its own.
     """
     if experiment.once:
         return ("",)
     if experiment.service:
         return (SERVICE + experiment.name,)
-    if experiment.purpose is None or not by_purpose:
+    if experiment.purpose is None or candidates is None:
         return [target.url for target in listed]
     # A list that came from a collector may lack purposes; then the bundled candidates are used.
     suitable = [target for target in listed if target.purpose == experiment.purpose]
-    return [target.url for target in suitable or targets.candidates(experiment.purpose)]
+    return [target.url for target in suitable or candidates(experiment.purpose)]
 
 
 def _experiments(settings: Settings) -> tuple[Experiment, ...]:
     """The configured experiments; `UserError` for an unknown one or a service without options."""
-    from probe.experiments import load
-
-    known = load()
+    known = _known()
     for name in settings.experiments:
         if name not in known:
-            raise UserError(_no_experiment(name, known))
+            raise UserError(f"-e: {_no_experiment(name, known)}")
     found = tuple(known[name] for name in dict.fromkeys(settings.experiments))
     for one in sorted(found, key=lambda one: one.name):
         if not one.service or one.objection is None:
             continue
         if problem := one.objection(settings.options.get(one.name, {})):
             name = f"options.{one.name}"
-            raise UserError(f"{name}: {problem} (in {FILE}, under [{name}])")
+            raise UserError(
+                _("{name}: {problem} (in {file}, under [{name}])").format(
+                    name=name, problem=problem, file=FILE
+                )
+            )
     return found
 
 
@@ -101,9 +135,7 @@ def check_options(settings: Settings, file: Path) -> None:
 
     The message has the file, the key and what was expected; never the value, which may be secret.
     """
-    from probe.experiments import load
-
-    known = load()
+    known = _known()
     for name, given in settings.options.items():
         where = f"{file}: options.{name}"
         if name not in known:
@@ -111,52 +143,40 @@ def check_options(settings: Settings, file: Path) -> None:
         takes, objection = known[name].takes, known[name].objection
         for key, value in given.items():
             if key not in takes:
-                expected = f"expected one of: {', '.join(takes)}" if takes else "it takes none"
-                raise UserError(f"{where}: {key}: unknown key; {expected}")
+                expected = (
+                    _("expected one of: {keys}").format(keys=", ".join(takes))
+                    if takes
+                    else _("it takes none")
+                )
+                raise UserError(
+                    _("{where}: {key}: unknown key; {expected}").format(
+                        where=where, key=key, expected=expected
+                    )
+                )
             if not takes[key].fits(value):
                 raise UserError(f"{where}: {key}: expected {takes[key].expected}")
         if given and objection is not None and (problem := objection(given)):
             raise UserError(f"{where}: {problem}")
 
 
+def _known() -> dict[str, Experiment]:
+    from probe.experiments import load
+
+    return load()
+
+
 def _no_experiment(name: str, known: Iterable[str]) -> str:
     return f"there is no experiment {name!r}; there are: {', '.join(sorted(known))}"
 
 
-def _is_url(spec: str) -> bool:
-    return spec.startswith(("https://", "http://"))
-
-
-def updated_list(state: Path, name: str) -> Path:
-    """The path of a list from a collector, which replaces the bundled one of that name."""
-    return state / UPDATED / f"{name}.csv"
-
-
-def _argument(url: str) -> Target:
+def _argument(url: str, *, lab: bool) -> Target:
+    """A target of the command line; it has the purpose that the bundled list knows."""
     try:
-        return Target(parse_url(url), source=ARGUMENT)
+        return Target(
+            parsed := parse_target(url, lab=lab), source=ARGUMENT, purpose=purpose_of(parsed)
+        )
     except TargetError as error:
-        raise UserError(f"{ARGUMENT}: {error}") from error
-
-
-def _listed(
-    spec: str, settings: Settings, state: Path, warn: Callable[[str], None]
-) -> Sequence[Target]:
-    try:
-        found, problems = _load(spec, settings, state)
-    except TargetError as error:
-        raise UserError(str(error)) from error
-    for problem in problems:
-        warn(str(problem))
-    if not found:
-        raise UserError(f"{spec}: nothing in it can be measured")
-    return found
-
-
-def _load(spec: str, settings: Settings, state: Path) -> Loaded:
-    if _is_url(spec):
-        ca_file = Path(settings.ca_file) if settings.ca_file else None
-        return targets.parse(fetch_list(spec, lab=settings.lab, ca_file=ca_file), spec)
-    if spec in targets.list_names() and updated_list(state, spec).is_file():
-        return targets.load(str(updated_list(state, spec)))
-    return targets.load(spec)
+        message = f"{ARGUMENT}: {error}"
+        if Path(url).is_file() or url in targets.list_names():
+            message += _(" (for a list: --targets {name})").format(name=url)
+        raise UserError(message) from error
