@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from probe.analysis.confirmation import again
 from probe.analysis.evidence import Evidence
+from probe.ladder import still_open
 from probe.model import Outcome, Record, RuleHit, Stage, Verdict
 from probe.rule import Match, Rule, Tier
 from probe.rules import RULES
@@ -33,21 +34,45 @@ def judge(record: Record, rules: Sequence[Rule] = RULES) -> Verdict:
     """Conclude from one record alone; confirmed when an earlier run concluded the same."""
     evidence = Evidence(record)
     applicable = [r for r in rules if record.experiment in r.experiments]
-    verdict = conclude(
-        [Match(r, finding) for r in applicable if (finding := r.holds(evidence)) is not None]
-    )
+    matches = [Match(r, finding) for r in applicable if (finding := r.holds(evidence)) is not None]
+    standing, withdrawn = _without_open_explanations(evidence, matches)
+    verdict = conclude(standing, withdrawn)
     if not again(record, verdict.outcome, verdict.mechanisms):
         return verdict
     return replace(verdict, stage=Stage.CONFIRMED)
 
 
-def conclude(matches: Sequence[Match]) -> Verdict:
-    """Let the strongest tier decide among the rules that matched."""
+def _without_open_explanations(
+    e: Evidence, matches: Sequence[Match]
+) -> tuple[list[Match], list[RuleHit]]:
+    """The matches that stand, and for each accusation that does not: why, as a hit."""
+    standing: list[Match] = []
+    withdrawn: list[RuleHit] = []
+    for match in matches:
+        reason = still_open(e, match) if match.rule.tier is Tier.ACCUSED else None
+        if reason is None:
+            standing.append(match)
+        else:
+            withdrawn.append(replace(match.hit, id="verdict.not_excluded", reason=reason))
+    return standing, withdrawn
+
+
+def conclude(matches: Sequence[Match], withdrawn: Sequence[RuleHit] = ()) -> Verdict:
+    """Let the strongest tier decide among the rules that matched.
+
+    Args:
+        matches: The rules that matched.
+        withdrawn: Accusations with an innocent explanation that was not excluded. They are the
+            reason of an inconclusive verdict where nothing stronger than `unclear` remains.
+    """
     deciding = [m for m in matches if m.rule.outcome is not None and m.rule.tier is not Tier.NOTE]
     # What was missing is of interest only when nothing else decided.
     decided = any(m.rule.tier < Tier.UNCLEAR for m in deciding)
     by_tier = sorted(matches, key=lambda m: m.rule.tier)
     hits = tuple(m.hit for m in by_tier if not (decided and m.rule.tier is Tier.UNCLEAR))
+    if withdrawn and not any(m.rule.tier < Tier.UNCLEAR for m in deciding):
+        hits = (*withdrawn, *(hit for hit in hits if not hit.id.startswith("unclear.")))
+        return Verdict(outcome=Outcome.INCONCLUSIVE, confidence=0.5, rules=hits)
     if not deciding:
         return Verdict(outcome=Outcome.INCONCLUSIVE, confidence=0.0, rules=hits)
     tier = min(m.rule.tier for m in deciding)

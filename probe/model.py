@@ -514,6 +514,24 @@ class Vantage(Data, frozen=True, kw_only=True):
     version: str = ""
 
 
+class SharedOutcome(Data, frozen=True, kw_only=True):
+    """An outcome of this record that nearly all other hosts of the run had around the same moment.
+
+    Attributes:
+        op: `dns`, `tcp`, `tls`, or `http` (plain HTTP).
+        port, family: The port, and 4 or 6; 0 where it does not matter.
+        sign: A failure word, or what identifies the page, the certificate or the answer.
+        hosts: How many unrelated hosts had it. of: among how many others.
+    """
+
+    op: str
+    port: int = 0
+    family: int = 0
+    sign: str = ""
+    hosts: int = 0
+    of: int = 0
+
+
 class Line(Data, frozen=True, kw_only=True):
     """What the run knew about the access line when it judged this record. None: not measured.
 
@@ -537,6 +555,7 @@ class Line(Data, frozen=True, kw_only=True):
         nxdomain_answered: The system's resolver returned addresses for a name that does not exist.
         nxdomain_addresses: These addresses.
         hijacked_resolvers: Addresses without a resolver from which DNS answers came.
+        shared: Outcomes of this record that nearly all other hosts of the run had, too.
     """
 
     alive_before: bool | None = None
@@ -559,6 +578,7 @@ class Line(Data, frozen=True, kw_only=True):
     nxdomain_answered: bool | None = None
     nxdomain_addresses: tuple[str, ...] = ()
     hijacked_resolvers: tuple[str, ...] = ()
+    shared: tuple[SharedOutcome, ...] = ()
     ipv6: bool | None = None
 
 

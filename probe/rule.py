@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from types import ModuleType
 
 from probe.analysis.evidence import Evidence
@@ -23,6 +23,16 @@ class Tier(IntEnum):
     LIKELY = 5
     UNCLEAR = 6
     NOTE = 7
+
+
+class Explanation(StrEnum):
+    """An innocent explanation that an accusation must exclude (`probe/ladder.py`)."""
+
+    LINE = "line"
+    RESOLVER = "resolver"
+    SERVER = "server"
+    MEANS = "means"
+    CHANCE = "chance"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from probe.analysis.evidence import is_live
+from probe.analysis.shared import Timeline, attempts
 from probe.compare import host_of, is_bogon, page_sign, registrable
 from probe.model import Dns, Http, Line, Outcome, Record, Reply, Role, Step, Steps, Tcp, Tls, Trust
 from probe.reference_data import anchors, unused_addresses
@@ -97,6 +98,9 @@ class Facts:
             for step in one.steps
             if _reached(step)
         ]
+        around = (*attempts(before, self._start or 0.0), *attempts(after, self._start or 0.0))
+        own = (one for r in records for one in attempts(r.steps, _epoch(r), host_of(r.input)))
+        self._timeline = Timeline((*around, *own))
         self._moments = sorted([*reached, *((moment, "") for moment in answered)])
         self._line = _line(before, after, records, clock_offset)
 
@@ -104,8 +108,11 @@ class Facts:
         """The facts for judging one record; None for the run's own record."""
         before, after = self._references
         own = (_any_live(before), _any_live(after))
-        alive = own if record is None else self._alive(record)
-        return replace(self._line, alive_before=alive[0], alive_after=alive[1])
+        if record is None:
+            return replace(self._line, alive_before=own[0], alive_after=own[1])
+        before_it, after_it = self._alive(record)
+        shared = self._timeline.shared(record.steps, _epoch(record), host_of(record.input))
+        return replace(self._line, alive_before=before_it, alive_after=after_it, shared=shared)
 
     def _alive(self, record: Record) -> tuple[bool | None, bool | None]:
         """Whether another server answered shortly before and after this record's failure."""

@@ -1,0 +1,184 @@
+"""What the line does to unrelated servers alike around one moment.
+
+A failure that nearly every server shows at the same time is a property of the line (a closed port, a
+login page, a missing route, a session that ended), and accuses no network of stopping one site. Each
+attempt is reduced to its *kind* (operation, port, address family) and its *sign* (how it ended), and
+the attempts of other hosts near in time are counted.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from probe.compare import host_of, is_bogon, page_sign, registrable
+from probe.model import Dns, Http, Role, SharedOutcome, Step, Tcp, Tls
+
+NEAR_SECONDS = 120.0
+# With fewer other hosts than this, alike is chance; "nearly all" leaves room for one in ten.
+LEAST_HOSTS = 2
+_OTHERS_ALLOWED = 0.1
+FINE = "ok"
+_COUNTED = frozenset({Role.TARGET, Role.REFERENCE, Role.NEUTRAL})
+
+
+class Attempt(NamedTuple):
+    """One attempt at a host.
+
+    Attributes:
+        at: Seconds since the epoch.
+        host: The registered name; its subdomains are not unrelated.
+        address: Where it went; empty for a query.
+        sign: `ok`, a failure word, or what identifies a page, a chain or an answer.
+    """
+
+    at: float
+    host: str
+    address: str
+    sign: str
+
+
+Kind = tuple[str, int, int]
+
+
+def kind_and_sign(step: Step) -> tuple[Kind, str] | None:
+    """What was attempted (operation, port, address family; 0: none) and how it ended."""
+    match step:
+        case Dns() if step.resolver == "system" and step.type == "A":
+            return ("dns", 0, 0), _answer_sign(step)
+        case Tcp():
+            family = 6 if ":" in step.address else 4
+            return ("tcp", step.port, family), step.failure or FINE
+        case Tls() if step.sni:
+            return ("tls", step.port, 0), _chain_sign(step)
+        case Http() if step.url.startswith("http:") and not step.proven and step.hop == 0:
+            return ("http", step.port, 0), _page_sign(step)
+        case _:
+            return None
+
+
+def _answer_sign(step: Dns) -> str:
+    if step.failure is not None:
+        return step.failure
+    return "address " + min(step.addresses) if step.addresses else FINE
+
+
+def _chain_sign(step: Tls) -> str:
+    if step.failure is not None and step.trust is None:
+        return step.failure
+    trust = step.trust
+    if trust is None or trust.valid or trust.anchored or not trust.issuer_key:
+        return FINE
+    return f"key {trust.issuer_key}"
+
+
+def _page_sign(step: Http) -> str:
+    if step.malformed:
+        return "malformed"
+    if step.failure is not None:
+        return step.failure
+    return page_sign(step) or FINE
+
+
+def attempts(steps: Sequence[Step], began: float, own: str = "") -> list[tuple[Kind, Attempt]]:
+    """The attempts in some steps that count as a host's own.
+
+    A harmless name at a target's address shows that the line carries this kind of operation, and
+    nothing of another server: it counts only where it was answered.
+
+    Args:
+        steps: Of one record, or of the looks at reference sites.
+        began: When the steps count from, seconds since the epoch.
+        own: The host of the record, for connections that no name is known of.
+    """
+    names = _names(steps)
+    found = []
+    for step in steps:
+        known = kind_and_sign(step)
+        if known is None or (isinstance(step, Tcp) and is_bogon(step.address) and step.failure):
+            continue
+        kind, sign = known
+        harmless = step.role is Role.HARMLESS
+        if step.role not in _COUNTED and not (harmless and sign == FINE and kind[0] != "tcp"):
+            continue
+        address = "" if isinstance(step, Dns) else getattr(step, "address", "")
+        host = _host(step) or names.get(address) or (own if step.role is Role.TARGET else address)
+        if host:
+            at = began + step.at + step.elapsed
+            found.append((kind, Attempt(at, registrable(host), address, sign)))
+    return found
+
+
+def _names(steps: Iterable[Step]) -> dict[str, str]:
+    """The name that was looked for at each address."""
+    names: dict[str, str] = {}
+    for step in steps:
+        if step.role is Role.HARMLESS:
+            continue
+        if isinstance(step, Dns):
+            names.update(dict.fromkeys(step.addresses, step.name))
+        elif isinstance(step, Tls | Http):
+            names.setdefault(step.address, _host(step))
+    return names
+
+
+def _host(step: Step) -> str:
+    match step:
+        case Dns():
+            return step.name
+        case Tls():
+            return step.sni or ""
+        case Http():
+            return step.host.partition(":")[0] or host_of(step.url)
+        case _:
+            return ""
+
+
+class Timeline:
+    """The attempts of a whole run, ordered in time for each kind."""
+
+    def __init__(self, found: Iterable[tuple[Kind, Attempt]]) -> None:
+        kinds: dict[Kind, list[Attempt]] = defaultdict(list)
+        for kind, attempt in found:
+            kinds[kind].append(attempt)
+        self._kinds = {kind: sorted(each) for kind, each in kinds.items()}
+
+    def shared(
+        self, steps: Sequence[Step], began: float, own: str = ""
+    ) -> tuple[SharedOutcome, ...]:
+        """The outcomes of these steps that nearly all other hosts had around the same moment."""
+        newest: dict[Kind, Attempt] = {}
+        target = [step for step in steps if step.role is Role.TARGET]
+        for kind, attempt in attempts(target, began, own):
+            if attempt.sign != FINE:
+                newest[kind] = attempt
+        found = (self._one(kind, attempt) for kind, attempt in newest.items())
+        return tuple(one for one in found if one is not None)
+
+    def _one(self, kind: Kind, mine: Attempt) -> SharedOutcome | None:
+        others = self._nearest(kind, mine)
+        same = {one.host for one in others.values() if one.sign == mine.sign}
+        servers = {one.address for one in others.values() if one.sign == mine.sign}
+        alike = len(same) if kind[0] == "dns" else min(len(same), len(servers))
+        differing = len(others) - len(same)
+        if alike < LEAST_HOSTS or differing > _OTHERS_ALLOWED * (alike + differing):
+            return None
+        operation, port, family = kind
+        return SharedOutcome(
+            op=operation, port=port, family=family, sign=mine.sign, hosts=alike, of=len(others)
+        )
+
+    def _nearest(self, kind: Kind, mine: Attempt) -> dict[str, Attempt]:
+        """The attempt of every other host that is nearest in time, within `NEAR_SECONDS`."""
+        every = self._kinds.get(kind, [])
+        index = bisect_left(every, (mine.at - NEAR_SECONDS,))
+        nearest: dict[str, Attempt] = {}
+        while index < len(every) and every[index].at <= mine.at + NEAR_SECONDS:
+            one = every[index]
+            index += 1
+            if one.host == mine.host or (one.address and one.address == mine.address):
+                continue
+            known = nearest.get(one.host)
+            if known is None or abs(one.at - mine.at) < abs(known.at - mine.at):
+                nearest[one.host] = one
+        return nearest

@@ -1,0 +1,127 @@
+"""The innocent explanations that must be excluded before an accusation stands.
+
+For each kind of interference there are five: the *line* does this to every server, the *resolver*
+answers so for many names, the *server* does it to every client, this machine lacks the *means*, or
+it is *chance*. A rule names those that its own logic excludes (`Rule.excludes`); the checks below
+test the others on the record. An explanation that is not excluded makes the verdict inconclusive, and
+is its reason. `docs/explanations.md` is generated from this module and the rules.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from probe.analysis.evidence import Evidence
+from probe.analysis.shared import FINE, kind_and_sign
+from probe.failure import Failure
+from probe.model import Dns, Http, Quic, Role, SharedOutcome, Step, Tcp, Tls
+from probe.rule import Explanation, Match
+
+_OPERATION = {Dns: "dns", Tcp: "tcp", Tls: "tls", Http: "http", Quic: "quic"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One innocent explanation, and how a record excludes it.
+
+    Attributes:
+        explanation: Which of the five.
+        families: The first words of the mechanisms it concerns.
+        still_open: Why it is not excluded, in a sentence, or None when it is.
+        steps: Those that show it.
+    """
+
+    explanation: Explanation
+    families: tuple[str, ...]
+    still_open: Callable[[Evidence, Match], str | None]
+
+    @property
+    def sentence(self) -> str:
+        """How it is tested: the first line of the function's docstring."""
+        return (self.still_open.__doc__ or "").strip().splitlines()[0]
+
+
+def _line_does_it_to_all(e: Evidence, match: Match) -> str | None:
+    """Other hosts of the run succeed at the same operation, port and family around the moment."""
+    shared = {(one.op, one.port, one.family): one for one in e.line.shared}
+    for step in _accusing(e, match):
+        known = kind_and_sign(step)
+        found = shared.get(known[0]) if known is not None and known[1] != FINE else None
+        if found is not None:
+            return f"{_told(found)} on this connection, so it is not about this site."
+    return None
+
+
+def _told(found: SharedOutcome) -> str:
+    among = f"{found.hosts} of {found.of} other hosts"
+    where = f" at port {found.port}" if found.port else ""
+    return f"{among} had the same outcome{where} ({found.op})"
+
+
+def _resolver_does_it_to_all(e: Evidence, match: Match) -> str | None:
+    """The system resolver answers for reference names, and not with the same addresses."""
+    accused = [s for s in _accusing(e, match) if isinstance(s, Dns) and s.resolver == "system"]
+    asked = [s for s in e.all(Dns, role=Role.REFERENCE) if s.resolver == "system"]
+    given = {address for step in accused for address in step.addresses}
+    if not accused or not asked:
+        return None
+    if given and all(given & set(s.addresses) for s in asked):
+        return "The system resolver gives the same address for the reference sites."
+    if not given and all(s.failure is not None for s in asked):
+        return "The system resolver gives no address for the reference sites either."
+    return None
+
+
+def _same_for_every_host(e: Evidence, match: Match) -> str | None:
+    """A harmless host at the same address, or a reference site, gets another page or redirect."""
+    accused = [s for s in _accusing(e, match) if isinstance(s, Http)]
+    signs = {known[1] for s in accused if (known := kind_and_sign(s)) is not None} - {FINE}
+    if not signs:
+        return None
+    for role in (Role.HARMLESS, Role.REFERENCE):
+        others = [s for s in e.all(Http, role=role) if kind_and_sign(s) is not None]
+        alike = [s for s in others if kind_and_sign(s)[1] in signs]  # type: ignore[index]
+        if alike and len(alike) == len(others):
+            who = "a harmless host" if role is Role.HARMLESS else "the reference sites"
+            return f"The same page or redirect came for {who}, so it is not about this site."
+    return None
+
+
+def _own_means(e: Evidence, match: Match) -> str | None:
+    """This machine has a route to other servers in the same address family."""
+    lacking = {Failure.NETWORK_UNREACHABLE, Failure.NETWORK_DOWN}
+    accused = [s for s in _accusing(e, match) if isinstance(s, Tcp) and s.failure is not None]
+    connected = {":" in s.address for s in e.steps if isinstance(s, Tcp) and s.failure is None}
+    for over_ipv6 in {":" in s.address for s in accused} - connected:
+        failures = {s.failure for s in accused if (":" in s.address) is over_ipv6}
+        if failures <= lacking or (over_ipv6 and not e.line.ipv6):
+            return f"No server was reached over IPv{6 if over_ipv6 else 4} on this connection."
+    return None
+
+
+def _accusing(e: Evidence, match: Match) -> list[Step]:
+    ids = {step.id for step in match.finding.steps}
+    return [s for s in e.steps if s.id in ids and s.role is Role.TARGET]
+
+
+CHECKS = (
+    Check(Explanation.LINE, ("tcp", "tls", "http", "dns"), _line_does_it_to_all),
+    Check(Explanation.LINE, ("http",), _same_for_every_host),
+    Check(Explanation.RESOLVER, ("dns",), _resolver_does_it_to_all),
+    Check(Explanation.MEANS, ("tcp",), _own_means),
+)
+
+
+def still_open(e: Evidence, match: Match, checks: Sequence[Check] = CHECKS) -> str | None:
+    """The first innocent explanation of an accusation that is not excluded, as a reason."""
+    families = {one.partition(".")[0] for one in match.mechanisms}
+    for check in checks:
+        if families & set(check.families):
+            reason = check.still_open(e, match)
+            if reason is not None:
+                return reason
+    return None
+
+
+def families(mechanisms: Iterable[str]) -> set[str]:
+    """The first words of mechanisms."""
+    return {one.partition(".")[0] for one in mechanisms}

@@ -1,0 +1,81 @@
+"""Outcomes that nearly all hosts of a run share around one moment."""
+
+from collections.abc import Sequence
+
+import pytest
+from msgspec.structs import replace
+
+from probe.analysis.facts import Facts
+from probe.failure import Failure
+from probe.model import Record, Role, SharedOutcome, Step
+from tests.build import GOOD, PLAIN, VALID, dns, harmless, page, record, reference, tcp, tls
+
+AT = "2026-11-21T21:39:05Z"
+
+
+def site(number: int, *steps: Step, started_at: str = AT, scheme: str = "https") -> Record:
+    """The record of one of many unrelated sites, each at its own address."""
+    name, address = f"site{number}.org", f"93.184.217.{number}"
+    own = []
+    for step in steps:
+        changed = step
+        if step.role is Role.HARMLESS:
+            own.append(step)
+            continue
+        for field, value in (("sni", name), ("address", address), ("host", name)):
+            if getattr(step, field, None) is not None:
+                changed = replace(changed, **{field: value})
+        if getattr(step, "url", None) is not None:
+            changed = replace(changed, url=f"{scheme}://{name}/")
+        own.append(changed)
+    made = record(*own, url=f"{scheme}://{name}/")
+    return replace(made, id=name, started_at=started_at)
+
+
+def shared(records: Sequence[Record], before: tuple[Step, ...] = ()) -> tuple[SharedOutcome, ...]:
+    return Facts(before, (), records).of(records[0]).shared
+
+
+REFUSED = tcp(failure=Failure.REFUSED)
+SILENT = (tcp(), tls(failure=Failure.TIMEOUT))
+
+
+def test_a_port_that_refuses_every_site_is_shared() -> None:
+    (found,) = shared([site(n, REFUSED) for n in range(1, 8)])
+    assert (found.op, found.port, found.family) == ("tcp", 443, 4)
+    assert (found.sign, found.hosts, found.of) == ("connection_refused", 6, 6)
+
+
+def test_a_long_list_of_blocked_sites_is_not_shared_where_references_work() -> None:
+    blocked = [site(n, *SILENT) for n in range(1, 46)]
+    working = [site(n, tcp(), tls(trust=VALID)) for n in range(46, 71)]
+    assert shared([*blocked, *working]) == ()
+
+
+def test_a_harmless_name_that_is_answered_shows_that_the_line_carries_tls() -> None:
+    blocked = [site(n, *SILENT, harmless(tls())) for n in range(1, 5)]
+    assert shared(blocked) == ()
+
+
+def test_the_same_site_at_several_addresses_is_one_host() -> None:
+    one = [record(tcp(address, failure=Failure.REFUSED)) for address in (GOOD, "93.184.216.35")]
+    assert shared(one) == ()
+
+
+def test_from_a_moment_on_everything_is_redirected_to_one_host() -> None:
+    portal = page(PLAIN, location="http://portal.example/", status=302)
+    early = [site(n, page(PLAIN, sha256=str(n) * 64), scheme="http") for n in range(1, 5)]
+    late = [site(n, portal, started_at="2026-11-21T21:49:05Z", scheme="http") for n in range(5, 12)]
+    assert shared([late[0], *early, *late[1:]])[0].sign == "to portal.example"
+    assert shared([early[0], *early[1:], *late]) == ()
+
+
+def test_a_resolver_with_one_address_for_every_name() -> None:
+    (found, *_) = shared([site(n, replace(dns(GOOD), name=f"site{n}.org")) for n in range(1, 5)])
+    assert found.op == "dns"
+
+
+@pytest.mark.parametrize("role", [Role.REFERENCE, Role.NEUTRAL])
+def test_a_reference_that_connects_is_an_other_host(role: Role) -> None:
+    works = replace(reference(tcp("93.184.218.9")), role=role)
+    assert shared([site(1, REFUSED), site(2, REFUSED), site(3, REFUSED)], (works,)) == ()

@@ -1,0 +1,95 @@
+"""Innocent explanations that withdraw an accusation, and their counterparts that do not."""
+
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from probe.failure import Failure
+from probe.judge import judge
+from probe.model import Line, Mechanism, Outcome, Record, SharedOutcome, Step
+from tests.build import (
+    GOOD,
+    OTHER,
+    PLAIN,
+    again,
+    control,
+    dns,
+    doh,
+    fetched,
+    harmless,
+    nxdomain,
+    page,
+    record,
+    reference,
+    tcp,
+    tls,
+)
+
+ELSEWHERE = control(dns(GOOD), *fetched())
+ALIVE = Line(alive_before=True, alive_after=True)
+REFUSED = (dns(GOOD), tcp(failure=Failure.REFUSED), *again(tcp(failure=Failure.REFUSED)))
+AWAY = page(PLAIN, status=302, location="http://portal.example/")
+OWN = control(dns(GOOD), tcp(port=80), page(PLAIN), age=60.0)
+
+
+def on_line(made: Record, *shared: SharedOutcome) -> Record:
+    return replace(made, line=replace(made.line or ALIVE, shared=shared))
+
+
+def closed(port: int = 443) -> SharedOutcome:
+    return SharedOutcome(op="tcp", port=port, family=4, sign="connection_refused", hosts=11, of=12)
+
+
+def test_a_port_that_the_line_refuses_for_all_accuses_no_site() -> None:
+    made = record(*REFUSED, controls=(ELSEWHERE,), line=ALIVE)
+    assert judge(made).outcome is Outcome.BLOCKED
+    verdict = judge(on_line(made, closed()))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.mechanisms == ()
+    assert verdict.rules[0].id == "verdict.not_excluded"
+    assert "11 of 12 other hosts" in verdict.rules[0].reason
+
+
+def test_what_the_line_does_at_another_port_excuses_nothing() -> None:
+    made = record(*REFUSED, controls=(ELSEWHERE,), line=ALIVE)
+    assert judge(on_line(made, closed(80))).outcome is Outcome.BLOCKED
+
+
+def test_a_stronger_verdict_is_not_weakened() -> None:
+    made = record(dns(GOOD), *fetched(), line=replace(ALIVE, shared=(closed(),)))
+    assert judge(made).outcome is Outcome.OK
+
+
+@pytest.mark.parametrize("other", [harmless, reference])
+def test_a_redirect_that_comes_for_other_hosts_too_is_not_about_the_site(
+    other: Callable[[Step], Step],
+) -> None:
+    steps = (dns(GOOD), tcp(port=80), AWAY, *again(tcp(port=80), AWAY))
+    made = record(*steps, url=PLAIN, controls=(OWN,), line=ALIVE)
+    assert judge(made).outcome is Outcome.BLOCKED
+    strange = replace(AWAY, host="www.harmless.example", url="http://www.harmless.example/")
+    both = record(*steps, other(strange), url=PLAIN, controls=(OWN,), line=ALIVE)
+    assert judge(both).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_resolver_that_denies_every_reference_accuses_no_site() -> None:
+    steps = (nxdomain(), nxdomain(), doh(GOOD), tcp(), tls())
+    assert judge(record(*steps, controls=(ELSEWHERE,))).outcome is not Outcome.INCONCLUSIVE
+    broken = reference(nxdomain(name="works.example"))
+    failing = record(nxdomain(), nxdomain(), doh(GOOD), broken, controls=(ELSEWHERE,))
+    assert Mechanism.DNS_NXDOMAIN not in judge(failing).mechanisms
+
+
+def test_an_address_given_for_the_references_too_is_not_about_the_site() -> None:
+    wrong = tls(OTHER, trust=None)
+    base = (dns(OTHER), tcp(OTHER), wrong, *again(dns(OTHER), tcp(OTHER), wrong))
+    other = reference(dns(OTHER, name="works.example"))
+    assert judge(record(*base, other, controls=(ELSEWHERE,))).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_route_that_this_machine_lacks_is_not_the_networks_doing() -> None:
+    six = "2606:2800:220:1::1"
+    lost = tcp(six, failure=Failure.NETWORK_UNREACHABLE)
+    made = record(dns(GOOD), lost, *again(lost), controls=(control(tcp(six)),), line=ALIVE)
+    assert judge(made).outcome is Outcome.INCONCLUSIVE
