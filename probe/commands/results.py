@@ -3,20 +3,26 @@
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from probe import atomic_files, paths
+from probe import atomic_files, i18n, paths
+from probe.commands import results_diff
+from probe.config import duration
 from probe.errors import UserError
 from probe.escape import cell, plain
+from probe.i18n import _
 from probe.model import Outcome, Record
-from probe.report.explain import Explanation, explain, network_label
+from probe.report.explain import Explanation, Section, explain, network_label
+from probe.report.glossary import WORDS, word
+from probe.report.names import answers_to, host_of_or_none, shown_url
 from probe.runner.results import (
     RecordHeader,
     Results,
@@ -50,7 +56,6 @@ _COLUMNS = (
     "reason",
     "lab",
 )
-_COLOURS = {"ok": "green", "blocked": "red", "intercepted": "magenta", "throttled": "yellow"}
 _files = click.option(
     "--file",
     "files",
@@ -68,6 +73,7 @@ def command() -> None:
     qazprobe results list                     every run, newest first
     qazprobe results show meduza.io           one site, explained step by step
     qazprobe results show URL --pem certs/    the same, with its certificates as files
+    qazprobe results diff                     what began or ended since the run before
     qazprobe results report --html FILE       one self-contained page to share
     qazprobe results export --format csv      all results, for a spreadsheet
     """  # noqa: D301 - \b tells click to keep these lines
@@ -87,8 +93,9 @@ def list_(*, files: tuple[Path, ...], as_json: bool, limit: int) -> None:
     """List runs, newest first, with the number of each outcome."""
     found = _guarded(lambda: summaries(_kept(files)))[:limit]
     if not found:
-        none = "nothing was measured yet; begin with: qazprobe run"
-        click.echo(f"{', '.join(map(str, files))}: no records" if files else none, err=True)
+        named = _("{files}: no records").format(files=", ".join(map(str, files)))
+        none = _("nothing was measured yet; begin with: {command}")
+        click.echo(named if files else none.format(command="qazprobe run"), err=True)
     for one in found:
         click.echo(_as_json(one) if as_json else _as_line(one))
 
@@ -116,19 +123,26 @@ def show(*, what: str, files: tuple[Path, ...], as_json: bool, pem: Path | None)
         click.echo(_ascii(codec.encode(record)))
     else:
         _show(explain(record))
+        _show_section(_others(kept, record))
     if pem is not None:
         _certificates(record, kept, pem, quiet=as_json)
 
 
 def _show_run(kept: list[Path], run: str, *, as_json: bool) -> None:
-    """Print every record of a run; the run's own record only as JSON."""
-    found = False
-    for header, line in lines(kept):
-        if header.run == run and (as_json or header.experiment != "run"):
-            found = True
-            click.echo(_ascii(line) if as_json else _header_line(header))
-    if not found:
-        click.echo("this run has no results", err=True)
+    """Print every record of a run as JSON, or the table of its targets."""
+    found = [pair for pair in lines(kept) if pair[0].run == run]
+    if as_json:
+        for _header, line in found:
+            click.echo(_ascii(line))
+        return
+    from probe.report.table import render
+
+    headers = [header for header, _line in found]
+    if not any(header.verdict for header in headers):
+        click.echo(_("this run has no results"), err=True)
+        return
+    facts = next((header.facts for header in headers if header.facts), None)
+    click.echo(render(headers, facts, everything=True), nl=False)
 
 
 @command.command("report")
@@ -139,16 +153,58 @@ def _show_run(kept: list[Path], run: str, *, as_json: bool) -> None:
     required=True,
     help="Write the page to this file.",
 )
-@click.option("--run", "runs", multiple=True, help="Only this run (id or `last`).")
+@click.option("--run", "runs", multiple=True, help="This run (id or `last`).  [default: last]")
+@click.option(
+    "--since",
+    metavar="DATE|DURATION",
+    help="All runs since a date (2026-11-01) or of the last 12h, 7d …",
+)
+@click.option("--lang", type=click.Choice(i18n.LANGUAGES), help="Language of the page.")
 @_files
-def report(*, path: Path, runs: tuple[str, ...], files: tuple[Path, ...]) -> None:
-    """Write one self-contained HTML page with the findings and the evidence."""
+def report(
+    *,
+    path: Path,
+    runs: tuple[str, ...],
+    since: str | None,
+    lang: str | None,
+    files: tuple[Path, ...],
+) -> None:
+    """Write one self-contained HTML page with the findings and the evidence of a run."""
+    if runs and since:
+        raise UserError(_("--run and --since: choose one"))
+    chosen = _chosen(_kept(files), runs or (() if since else ("last",)), ())
+    earliest = _moment(since) if since else ""
+    records = tuple(_records(pair for pair in chosen if pair[0].started_at >= earliest))
+    if not records:
+        click.echo(_("no records: the page is empty"), err=True)
+    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    atomic_files.write(path.absolute(), _page(records, made, lang).encode("utf-8", "replace"))
+    click.echo(str(path))
+
+
+def _page(records: tuple[Record, ...], made: str, lang: str | None) -> str:
+    """Return the report in this language, by default the user's."""
     from probe.report.report import html
 
-    records = tuple(_records(_chosen(_kept(files), runs, ())))
-    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    atomic_files.write(path.absolute(), html(records, made=made).encode("utf-8", "replace"))
-    click.echo(str(path))
+    before = i18n.current()
+    i18n.use(lang or before)
+    try:
+        return html(records, made=made)
+    finally:
+        i18n.use(before)
+
+
+def _moment(text: str) -> str:
+    """Return a date, a time or `so long ago` as records state times, to compare with them."""
+    try:
+        if re.fullmatch(r"[0-9.]+[smhd]", text):
+            moment = datetime.now(UTC) - timedelta(seconds=duration(text))
+        else:
+            moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        expected = _("expected a date such as 2026-11-01, or a duration such as 12h or 7d")
+        raise UserError(f"--since {plain(text, 40)}: {expected}") from error
+    return moment.strftime("%Y-%m-%dT%H:%M:%S")
 
 
 @command.command("export")
@@ -179,7 +235,7 @@ def export(
 ) -> None:
     """Export records: complete (jsonl), or one row for each (csv)."""
     chosen = _chosen(_kept(files), runs, outcomes)
-    rows = _csv(chosen) if form == "csv" else (line + b"\n" for _, line in chosen)
+    rows = _csv(chosen) if form == "csv" else (line + b"\n" for _header, line in chosen)
     if output == Path("-"):
         for row in rows:
             sys.stdout.buffer.write(row)
@@ -199,11 +255,18 @@ def _chosen(
     wanted = {run: _guarded(partial(find_run, files, run)) for run in runs}
     for run, found in wanted.items():
         if found is None:
-            raise UserError(f"{plain(run)}: no such run; see: qazprobe results list")
+            raise UserError(_no_run(run))
     for header, line in lines(files):
         outcome = header.verdict.outcome.value if header.verdict else ""
         if (not runs or header.run in wanted.values()) and (not outcomes or outcome in outcomes):
             yield header, line
+
+
+def _no_run(run: str) -> str:
+    if run == "last":
+        return _("nothing was measured yet; begin with: {command}").format(command="qazprobe run")
+    text = _("{run}: no such run; see: {command}")
+    return text.format(run=plain(run), command="qazprobe results list")
 
 
 def _records(chosen: Iterable[tuple[RecordHeader, bytes]]) -> Iterator[Record]:
@@ -217,7 +280,7 @@ def _records(chosen: Iterable[tuple[RecordHeader, bytes]]) -> Iterator[Record]:
 
 def _csv(chosen: Iterable[tuple[RecordHeader, bytes]]) -> Iterator[bytes]:
     yield _row(_COLUMNS)
-    for header, _ in chosen:
+    for header, _line in chosen:
         if header.verdict is not None:
             yield _row(_cells(header))
 
@@ -241,12 +304,17 @@ def _cells(header: RecordHeader) -> Iterator[str]:
 
 
 def _as_line(one: RunSummary) -> str:
-    counts = [f"{count} {outcome}" for outcome, count in one.outcomes.most_common()]
+    counts = [f"{count} {_words(outcome)}" for outcome, count in one.outcomes.most_common()]
     where = network_label(one.vantage.country, one.vantage.asn, one.vantage.network)
-    early = f"  (ended early: {one.ended})" if one.ended not in (None, "finished") else ""
-    lab = "  (laboratory)" if one.lab else ""
-    text = f"{one.started_at[:16]}  {where}  {', '.join(counts) or 'no results'}"
+    early = "  " + _("(ended early: {reason})").format(reason=one.ended)
+    early = early if one.ended not in (None, "finished") else ""
+    lab = "  " + _("(laboratory)") if one.lab else ""
+    text = f"{one.started_at[:16]}  {where}  {', '.join(counts) or _('no results')}"
     return plain(f"{one.run}  {text}{early}{lab}")
+
+
+def _words(outcome: str) -> str:
+    return next((word(known) for known in WORDS if known == outcome), outcome)
 
 
 def _as_json(one: RunSummary) -> str:
@@ -265,24 +333,31 @@ def _as_json(one: RunSummary) -> str:
     return json.dumps(body)
 
 
-def _header_line(header: RecordHeader) -> str:
-    if header.verdict is None:
-        return plain(f"{'':13} {header.experiment}  {header.input}")
-    verdict = header.verdict
-    why = verdict.rules[0].reason if verdict.rules else ""
-    how = f" ({', '.join(verdict.mechanisms)})" if verdict.mechanisms else ""
-    colour = _COLOURS.get(verdict.outcome)
-    outcome = click.style(f"{verdict.outcome:13}", fg=colour)
-    return f"{outcome} {plain(f'{header.input}{how}  {why}')}"
-
-
 def _show(explanation: Explanation) -> None:
     click.secho(plain(explanation.headline, 500), bold=True)
     for section in explanation.sections:
-        click.echo()
-        click.secho(section.title, underline=True)
-        for line in section.lines:
-            click.echo(f"  {plain(line, 500)}")
+        _show_section(section)
+
+
+def _show_section(section: Section) -> None:
+    if not section.lines:
+        return
+    click.echo()
+    click.secho(section.title, underline=True)
+    for line in section.lines:
+        click.echo(f"  {plain(line, 500)}")
+
+
+def _others(kept: list[Path], record: Record) -> Section:
+    """Return what the other experiments of this run saw at the same site."""
+    site = host_of_or_none(record.input) or record.input
+    found = (
+        f"{one.experiment}  {word(one.verdict.outcome)}  {shown_url(one.input)}  {one.id}"
+        for one, _line in lines(kept)
+        if one.run == record.run and one.id != record.id and one.verdict is not None
+        if site and answers_to(one.input, frozenset({site}))
+    )
+    return Section(_("The same site in this run"), tuple(found))
 
 
 def _certificates(record: Record, kept: list[Path], folder: Path, *, quiet: bool) -> None:
@@ -293,9 +368,9 @@ def _certificates(record: Record, kept: list[Path], folder: Path, *, quiet: bool
     if not quiet:
         click.echo()
         for path in written:
-            click.echo(f"wrote {path}")
+            click.echo(_("wrote {path}").format(path=path))
     if not written:
-        click.echo("this record has no certificate", err=True)
+        click.echo(_("this record has no certificate"), err=True)
 
 
 def _ascii(line: bytes) -> str:
@@ -309,3 +384,6 @@ def _guarded(action: Callable[[], T]) -> T:
         return action()
     except ResultsError as error:
         raise UserError(plain(str(error))) from error
+
+
+command.add_command(results_diff.command)

@@ -1,169 +1,234 @@
 """The HTML report: one self-contained file with findings and evidence, for mail, print or archive.
 
 Rule: it contains no script and loads nothing. A Content-Security-Policy in its head forbids the
-browser to fetch anything. All text from the network is escaped.
+browser to fetch anything. All text from the network is escaped. It is in the user's language.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
-from types import MappingProxyType
 
 from probe.escape import plain
-from probe.model import Outcome, Record
-from probe.report.explain import explain, network_label
-from probe.report.glossary import MECHANISMS, OUTCOMES
+from probe.i18n import _, current, ngettext, reason
+from probe.model import Mechanism, Outcome, Record
+from probe.report import unmeasured
+from probe.report.charts import COLOURS, by_category, sign, transfer_curves
+from probe.report.explain import certainty, explain, headline, network_label
+from probe.report.findings import Finding, findings, gravity
+from probe.report.glossary import MECHANISMS, OUTCOMES, amount, seconds, word
+from probe.report.page_style import STYLE
+from probe.report.table import seen, target_label
 
-# Distinguishable with red-green colour blindness, on light and dark backgrounds.
-COLOURS = MappingProxyType(
-    {
-        Outcome.OK: "#2f8f6b",
-        Outcome.BLOCKED: "#c8443a",
-        Outcome.INTERCEPTED: "#8d3fb5",
-        Outcome.THROTTLED: "#d98218",
-        Outcome.REFUSED: "#4a7fc1",
-        Outcome.DOWN: "#7d7d7d",
-        Outcome.INCONCLUSIVE: "#b3a04b",
-    }
-)
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+# Longer names than this many characters may be broken over lines; phones have room for it.
+_WHOLE = 34
 
-_STYLE = """
-:root{color-scheme:light dark;
---ink:#1c1e21;--soft:#5b6068;--line:#d8dbe0;--paper:#fff;--tint:#f5f6f8}
-@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--soft:#a2a8b0;--line:#3a3f46;--paper:#16181b;
---tint:#1f2226}}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
-color:var(--ink);background:var(--paper)}
-h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.5rem}h3{font-size:.95rem;margin:1rem 0 .2rem}
-p.soft,td.soft{color:var(--soft)}svg{display:block;width:100%;height:28px;border-radius:4px}
-table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.35rem .6rem;
-border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
-.tag{display:inline-block;padding:0 .5rem;border-radius:4px;color:#fff;font-size:.85rem}
-details{border:1px solid var(--line);border-radius:6px;margin:.6rem 0;padding:.4rem .8rem;
-background:var(--tint)}summary{cursor:pointer;overflow-wrap:anywhere}
-pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font-size:.85rem}
-@media print{details{break-inside:avoid}}
-"""
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One site in the report.
+
+    Attributes:
+        finding: Of the run in which it was gravest; of equal ones the newest.
+        same: In how many runs it had this outcome. runs: in how many it was measured.
+    """
+
+    finding: Finding[Record]
+    same: int
+    runs: int
 
 
 def html(records: Sequence[Record], *, made: str) -> str:
     """Return the report on these records; `made` is the time of the report as text."""
-    judged = [record for record in records if record.verdict]
-    judged.sort(key=lambda record: (_rank(record), record.input, record.started_at))
+    rows = _rows(records)
+    found = [row.finding for row in rows]
     parts = (
-        _head(records, made),
-        _bar(Counter(_outcome(record) for record in judged)),
-        _table(judged),
-        "<h2>Evidence</h2>",
-        *(_evidence(record) for record in judged if _outcome(record) is not Outcome.OK),
-        _glossary(judged),
+        _head(),
+        _about(records, made),
+        _overview(found, records),
+        _sites(rows),
+        _curves(found),
+        _evidence(found),
+        _glossary(found),
         "</body></html>\n",
     )
     return "\n".join(part for part in parts if part)
 
 
-def _head(records: Sequence[Record], made: str) -> str:
-    networks = {
-        network_label(one.vantage.country, one.vantage.asn, one.vantage.network)
-        for one in records
-        if one.experiment != "run"
-    }
-    times = sorted(one.started_at for one in records)
-    span = f"{times[0]} to {times[-1]}" if times else "no measurements"
-    lab = any(one.lab for one in records)
-    warning = (
-        "<p><strong>Made in a test laboratory: says nothing about the real internet.</strong></p>"
+def _rows(records: Iterable[Record]) -> list[Row]:
+    """Return one row for each target, over all runs."""
+    by_run: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        by_run[record.run].append(record)
+    by_target: dict[str, list[Finding[Record]]] = defaultdict(list)
+    for run in sorted(by_run, key=lambda run: min(one.started_at for one in by_run[run])):
+        for one in findings(by_run[run]):
+            # The connection itself has no name; its experiments stay apart.
+            by_target[one.target or f":{one.gravest.experiment}"].append(one)
+    rows = []
+    for several in by_target.values():
+        worst = min(reversed(several), key=lambda one: gravity(one.gravest))
+        same = sum(one.outcome is worst.outcome for one in several)
+        rows.append(Row(worst, same, len(several)))
+    order = list(COLOURS)
+    return sorted(rows, key=lambda row: (order.index(row.finding.outcome), row.finding.target))
+
+
+def _head() -> str:
+    title = escape(_("Network interference report"))
+    return (
+        f'<!DOCTYPE html><html lang="{current()}"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
+    )
+
+
+def _about(records: Sequence[Record], made: str) -> str:
+    """Return when, where and by what this was measured."""
+    facts = "".join(f"<dt>{escape(name)}</dt><dd>{_text(it)}</dd>" for name, it in _facts(records))
+    lab = _("Made in a test laboratory: says nothing about the real internet.")
+    warning = f'<p class="warn"><strong>{escape(lab)}</strong></p>'
+    created = _(
+        "Created {time} by qazprobe. Each verdict rests on the observations under “{title}”."
     )
     return (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "style-src 'unsafe-inline'\">"
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>Network interference report</title><style>{_STYLE}</style></head><body>"
-        "<h1>Network interference report</h1>"
-        f"<p>Measured from {_text('; '.join(sorted(networks)) or 'an unknown network')}.<br>"
-        f"{_text(span)}.</p>{warning if lab else ''}"
-        f'<p class="soft">Created {_text(made)} by qazprobe. Each verdict is based on the '
-        "observations under “Evidence”.</p>"
+        f"{warning if any(one.lab for one in records) else ''}<dl>{facts}</dl>"
+        f'<p class="soft">{_text(created.format(time=made, title=_("Evidence")))}</p>'
     )
 
 
-def _bar(counts: Counter[Outcome]) -> str:
-    """Return the number of each outcome as one bar and one line of text."""
-    total = sum(counts.values())
-    if not total:
-        return "<p>No results.</p>"
-    pieces, labels, left = [], [], 0.0
-    for outcome in Outcome:
-        if count := counts[outcome]:
-            width = 100 * count / total
-            pieces.append(
-                f'<rect x="{left:.3f}%" y="0" width="{width:.3f}%" height="28" '
-                f'fill="{COLOURS[outcome]}"><title>{count} {outcome}</title></rect>'
-            )
-            left += width
-            labels.append(f"{count} {outcome}")
-    label = ", ".join(labels)
-    return f'<svg role="img" aria-label="{label}">{"".join(pieces)}</svg><p>{label}.</p>'
+def _facts(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    times = sorted(one.started_at for one in records)
+    if not times:
+        return
+    first, last = _moment(times[0]), _moment(times[-1])
+    yield _("Measured"), first if first == last else f"{first} … {last}"
+    vantages = {one.vantage for one in records if one.vantage.asn or one.vantage.country}
+    networks = {network_label(one.country, one.asn, one.network) for one in vantages}
+    yield _("Network"), "; ".join(sorted(networks)) or _("an unknown network")
+    if regions := sorted({one.region for one in vantages if one.region}):
+        yield _("Region"), ", ".join(regions)
+    runs = dict.fromkeys(one.run for one in records)
+    if len(runs) == 1:
+        yield _("Run"), next(iter(runs))
+    else:
+        yield _("Runs"), str(len(runs))
+    if cost := sum(one.facts.bytes_in + one.facts.bytes_out for one in records if one.facts):
+        took = sum(one.elapsed for one in records if one.facts)
+        yield _("Cost"), f"{amount(cost)}, {seconds(took)}"
+    if versions := sorted({one.vantage.version for one in records if one.vantage.version}):
+        yield _("Version"), f"qazprobe {', '.join(versions)}"
 
 
-def _table(records: Iterable[Record]) -> str:
-    rows = "".join(
-        f"<tr><td>{_text(record.input)}</td><td>{_tag(_outcome(record))}</td>"
-        f'<td>{_text(_reason(record))}</td><td class="soft">{_confidence(record)}</td></tr>'
-        for record in records
+def _moment(text: str) -> str:
+    """Return a record's time to the minute."""
+    return f"{text[:10]} {text[11:16]} UTC" if len(text) >= 16 else text
+
+
+def _overview(found: Sequence[Finding[Record]], records: Sequence[Record]) -> str:
+    if not found:
+        return f"<p>{escape(_('No results.'))}</p>"
+    counts = Counter(one.outcome for one in found)
+    missing = [unmeasured.sentence(one.facts) for one in records if one.facts]
+    legend = " ".join(_tag(one, f"{counts[one]} ") for one in COLOURS if counts[one])
+    lines = dict.fromkeys(text for text in missing if text)
+    said = f"<p>{legend}</p>" + "".join(f"<p>{_text(line)}.</p>" for line in lines)
+    return f"<h2>{escape(_('Overview'))}</h2>{by_category(found)}{said}"
+
+
+def _sites(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    names = (_("Site"), _("Outcome"), _("Mechanism and reason"), _("Confidence"))
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    body = "".join(map(_site, rows))
+    table = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<h2>{escape(_("Sites"))}</h2><table class="sites">{table}</table>'
+
+
+def _site(row: Row) -> str:
+    one = row.finding
+    verdict = one.verdict
+    mechanisms = " ".join(f"<code>{_text(name)}</code>" for name in verdict.mechanisms)
+    why = _text(reason(verdict.rules[0].reason)) if verdict.rules else ""
+    notes = [seen(one.records)] if len(one.records) > 1 else []
+    if row.runs > 1:
+        text = ngettext("in {same} of {number} run", "in {same} of {number} runs", row.runs)
+        notes.append(text.format(same=row.same, number=row.runs))
+        notes.append(_moment(one.gravest.started_at))
+    small = "".join(f"<small>{_text(note)}</small>" for note in notes)
+    return (
+        f'<tr><td class="site">{_name(target_label(one.target, one.gravest.experiment))}</td>'
+        f'<td class="out">{_tag(one.outcome)}</td><td class="what">{mechanisms} {why}{small}</td>'
+        f'<td class="sure">{_text(certainty(verdict))}</td></tr>'
     )
-    head = "<tr><th>Site</th><th>Outcome</th><th>Reason</th><th>Confidence</th></tr>"
-    return f"<h2>Sites</h2><table>{head}{rows}</table>" if rows else ""
 
 
-def _evidence(record: Record) -> str:
-    explanation = explain(record)
+def _name(label: str) -> str:
+    """Return the name of a site, which is broken over lines only if it is long."""
+    return f'<span class="whole">{_text(label)}</span>' if len(label) <= _WHOLE else _text(label)
+
+
+def _curves(found: Iterable[Finding[Record]]) -> str:
+    """Return the transfers of what was throttled, beside those of the reference."""
+    figures = [
+        f"<figure><figcaption>{_text(target_label(one.target, record.experiment))}</figcaption>"
+        f"{chart}</figure>"
+        for one in found
+        if one.outcome is Outcome.THROTTLED
+        for record in one.records
+        if (chart := transfer_curves(record))
+    ]
+    if not figures:
+        return ""
+    title, what = _("Transfers"), _("Bytes received over time: this name, and the reference")
+    return (
+        f'<h2>{escape(title)}</h2><p class="soft">{escape(what)}</p>'
+        f'<div class="grid">{"".join(figures)}</div>'
+    )
+
+
+def _evidence(found: Iterable[Finding[Record]]) -> str:
+    parts = [
+        _record(record)
+        for one in found
+        if one.outcome is not Outcome.OK
+        for record in sorted(one.records, key=lambda it: it is not one.gravest)
+    ]
+    return f"<h2>{escape(_('Evidence'))}</h2>{''.join(parts)}" if parts else ""
+
+
+def _record(record: Record) -> str:
     sections = "".join(
-        f"<h3>{_text(section.title)}</h3><pre>{_text_lines(section.lines)}</pre>"
-        for section in explanation.sections
+        f"<h4>{_text(section.title)}</h4><ul>{_items(section.lines)}</ul>"
+        for section in explain(record).sections
     )
-    return f"<details><summary>{_text(explanation.headline)}</summary>{sections}</details>"
+    mark = sign(record.verdict.outcome) if record.verdict else ""
+    title = f"{mark}<code>{_text(record.experiment)}</code> {_text(headline(record))}"
+    return f'<details><summary>{title}</summary></details><div class="evidence">{sections}</div>'
 
 
-def _glossary(records: Iterable[Record]) -> str:
+def _items(lines: Iterable[str]) -> str:
+    return "".join(f"<li>{_text(line)}</li>" for line in lines)
+
+
+def _glossary(found: Sequence[Finding[Record]]) -> str:
     """Explain the outcomes and mechanisms that occur in this report."""
-    verdicts = [record.verdict for record in records if record.verdict]
-    outcomes = sorted({verdict.outcome for verdict in verdicts}, key=list(Outcome).index)
-    mechanisms = sorted({one for verdict in verdicts for one in verdict.mechanisms})
-    rows = [f"<tr><td>{_tag(one)}</td><td>{escape(OUTCOMES[one])}</td></tr>" for one in outcomes]
-    rows += [f"<tr><td>{one}</td><td>{escape(MECHANISMS[one])}</td></tr>" for one in mechanisms]
-    return f"<h2>Glossary</h2><table>{''.join(rows)}</table>" if rows else ""
+    verdicts = [record.verdict for one in found for record in one.records if record.verdict]
+    outcomes = {verdict.outcome for verdict in verdicts}
+    mechanisms = {one for verdict in verdicts for one in verdict.mechanisms}
+    rows = [(_tag(one), _(OUTCOMES[one])) for one in COLOURS if one in outcomes]
+    rows += [(f"<code>{one}</code>", _(MECHANISMS[one])) for one in Mechanism if one in mechanisms]
+    body = "".join(f"<tr><td>{name}</td><td>{escape(text)}</td></tr>" for name, text in rows)
+    title = escape(_("Glossary"))
+    return f"<h2>{title}</h2><table><tbody>{body}</tbody></table>" if rows else ""
 
 
-def _outcome(record: Record) -> Outcome:
-    return record.verdict.outcome if record.verdict else Outcome.INCONCLUSIVE
-
-
-def _rank(record: Record) -> int:
-    """Sort key: interference first, working targets last."""
-    order = (Outcome.INTERCEPTED, Outcome.BLOCKED, Outcome.THROTTLED, Outcome.INCONCLUSIVE)
-    found = _outcome(record)
-    return order.index(found) if found in order else len(order) + list(Outcome)[::-1].index(found)
-
-
-def _reason(record: Record) -> str:
-    rules = record.verdict.rules if record.verdict else ()
-    return rules[0].reason if rules else ""
-
-
-def _confidence(record: Record) -> str:
-    verdict = record.verdict
-    return f"{verdict.confidence:.0%}, {verdict.stage}" if verdict else ""
-
-
-def _tag(outcome: Outcome) -> str:
-    return f'<span class="tag" style="background:{COLOURS[outcome]}">{outcome}</span>'
+def _tag(outcome: Outcome, count: str = "") -> str:
+    return f'<span class="tag">{sign(outcome)}{count}{escape(word(outcome))}</span>'
 
 
 def _text(text: str) -> str:
     return escape(plain(text, 500))
-
-
-def _text_lines(lines: Iterable[str]) -> str:
-    return "\n".join(map(_text, lines))

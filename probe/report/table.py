@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from probe.escape import plain
 from probe.i18n import N_, _, reason
-from probe.model import Outcome, Record, RunFacts
+from probe.model import Outcome, RunFacts
 from probe.ordering import SERVICE
 from probe.report import unmeasured
 from probe.report.cells import cells, pad, wrap
-from probe.report.findings import ROW_ORDER, Finding, findings
+from probe.report.findings import ROW_ORDER, Finding, Judged, findings
 from probe.report.glossary import MARKS, word
 from probe.report.names import shown_url
 
@@ -30,12 +30,23 @@ _LONGEST_TARGET = 44
 Row = tuple[str, ...]
 
 
-def render(records: Iterable[Record], facts: RunFacts | None, width: int | None = None) -> str:
-    """Return the table, its summary, and the reasons for targets that were not measured."""
+def render(
+    records: Iterable[Judged],
+    facts: RunFacts | None,
+    width: int | None = None,
+    *,
+    everything: bool = False,
+) -> str:
+    """Return the table, its summary, and the reasons for targets that were not measured.
+
+    Args:
+        everything: Working targets have rows even if there are many.
+    """
     columns = width or shutil.get_terminal_size((100, 24)).columns
     found = findings(records)
     fine = [one for one in found if one.outcome is Outcome.OK]
-    shown = found if len(fine) <= _OK_ROWS else found[: len(found) - len(fine)]
+    short = everything or len(fine) <= _OK_ROWS
+    shown = found if short else found[: len(found) - len(fine)]
     lines = [*_rows(shown, columns), *_summary(found, facts, columns)]
     return "\n".join(lines) + "\n"
 
@@ -49,21 +60,21 @@ def target_label(target: str, experiment: str) -> str:
     return plain(shown_url(target).removesuffix("/"))
 
 
-def seen(finding: Finding[Record]) -> str:
+def seen(records: Sequence[Judged]) -> str:
     """Return what each experiment saw, if there were several: `web ok · throttle throttled`."""
     parts = [
         f"{plain(one.experiment, 20)} {word(one.verdict.outcome)}"
-        for one in finding.records
+        for one in records
         if one.verdict is not None
     ]
     return " · ".join(parts) if len(parts) > 1 else ""
 
 
-def _rows(found: Sequence[Finding[Record]], width: int) -> Iterator[str]:
+def _rows(found: Sequence[Finding[Judged]], width: int) -> Iterator[str]:
     if not found:
         return
     rows = [_row(one) for one in found]
-    extras = [seen(one) for one in found]
+    extras = [seen(one.records) for one in found]
     widths = _widths(rows, width)
     if widths is None:
         longest = max(cells(row[1]) for row in rows)
@@ -78,7 +89,7 @@ def _rows(found: Sequence[Finding[Record]], width: int) -> Iterator[str]:
     yield ""
 
 
-def _row(finding: Finding[Record]) -> Row:
+def _row(finding: Finding[Judged]) -> Row:
     verdict = finding.verdict
     return (
         MARKS[verdict.outcome],
@@ -125,7 +136,7 @@ def _stacked(row: Row, extra: str, width: int, *, brief: bool) -> Iterator[str]:
             yield from (f"{_INDENT}{line}" for line in wrap(text, width - len(_INDENT)))
 
 
-def _summary(found: Sequence[Finding[Record]], facts: RunFacts | None, width: int) -> Iterator[str]:
+def _summary(found: Sequence[Finding[Judged]], facts: RunFacts | None, width: int) -> Iterator[str]:
     counts = Counter(one.outcome for one in found)
     text = ", ".join(f"{counts[one]} {word(one)}" for one in ROW_ORDER if counts[one])
     measured = _("{number} measured").format(number=len(found))

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from probe import codec
 from probe.commands.results import command
 from probe.errors import UserError
+from probe.model import Record
 from probe.runner.results import Results
 from tests.probe import sample
 
@@ -49,8 +50,9 @@ def test_without_results_a_hint_is_printed(tmp_path: Path, monkeypatch: pytest.M
 def test_show_explains_one_site_or_lists_one_run(home: Path) -> None:
     assert "goes silent" in run("show", "b.example").output
     whole = run("show", "last").output
-    assert "https://b.example/ (tls.timeout)" in whole
-    assert whole.count("\n") == 4
+    assert "https://b.example" in whole
+    assert "tls.timeout" in whole
+    assert "4 measured: 1 intercepted, 2 blocked, 1 ok" in whole
 
 
 def test_show_gives_the_record_itself(home: Path) -> None:
@@ -89,6 +91,74 @@ def test_a_report_is_one_file(home: Path) -> None:
     page = (home / "r.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
     assert "2 blocked" in page
+
+
+def keep(home: Path, *records: Record) -> None:
+    results = Results(home / "home")
+    for one in records:
+        results.keep(one, codec.encode(one))
+
+
+NEWER = "019aa9d9-1111-7000-8000-000000000000"
+
+
+def test_a_report_is_of_the_last_run_or_since_a_date_in_a_language(home: Path) -> None:
+    newer = msgspec.structs.replace(
+        sample.blocked("zz"), run=NEWER, started_at="2026-12-01T00:00:00.000Z"
+    )
+    keep(home, newer)
+    file = home / "r.html"
+
+    def page(*words: str) -> str:
+        assert run("report", "--html", str(file), *words).exit_code == 0
+        return file.read_text()
+
+    assert "zz.example" in page()
+    assert "https://b.example" not in page()
+    assert "https://b.example" in page("--run", sample.RUN)
+    assert "zz.example" not in page("--run", sample.RUN)
+    assert "c.example" in page("--since", "2026-11-01")
+    assert "c.example" not in page("--since", "2026-11-25")
+    assert "zz.example" in page("--since", "9999d")
+    assert '<html lang="ru">' in page("--lang", "ru")
+    assert '<html lang="en">' in page()
+    assert "the page is empty" in run("report", "--html", str(file), "--since", "1m").stderr
+
+
+@pytest.mark.parametrize("since", ["yesterday", "0d", "2026-13-01", "9" * 40 + "d"])
+def test_a_wrong_since_is_one_line(home: Path, since: str) -> None:
+    with pytest.raises(UserError, match="expected a date"):
+        run("report", "--html", str(home / "r.html"), "--since", since)
+
+
+def test_since_and_run_exclude_each_other(home: Path) -> None:
+    with pytest.raises(UserError, match="choose one"):
+        run("report", "--html", str(home / "r.html"), "--since", "1d", "--run", "last")
+
+
+def test_show_names_what_other_experiments_saw_at_the_site(home: Path) -> None:
+    other = msgspec.structs.replace(
+        sample.record("b"), experiment="quic", id="019aa9d8-aaaa-7000-8000-000000000000"
+    )
+    keep(home, other)
+    shown = run("show", "b.example").output
+    assert "is blocked by the network" in shown
+    assert "The same site in this run" in shown
+    assert f"quic  ok  https://b.example/  {other.id}" in shown
+
+
+def test_a_run_is_one_row_a_target(home: Path) -> None:
+    keep(home, msgspec.structs.replace(sample.record("b"), experiment="quic"))
+    shown = run("show", sample.RUN).output
+    assert shown.count("https://b.example") == 1
+    assert "web blocked · quic ok" in shown
+
+
+def test_an_idn_is_found_and_shown_as_people_write_it(home: Path) -> None:
+    keep(home, sample.record("y", url="http://xn--d1acpjx3f.xn--p1ai/"))
+    for typed in ("http://яндекс.рф/", "яндекс.рф", "xn--d1acpjx3f.xn--p1ai"):
+        assert run("show", typed).output.startswith("http://яндекс.рф/ works here")
+    assert "http://яндекс.рф" in run("show", "last").output
 
 
 def test_export_gives_whole_records_or_a_spreadsheet(home: Path) -> None:

@@ -123,7 +123,7 @@ def test_a_report_holds_everything_and_runs_nothing() -> None:
     assert "\u202e" not in page
     assert "&lt;script&gt;" in page
     assert "default-src 'none'" in page
-    assert "2 blocked, 1 intercepted" in page
+    assert "1 intercepted, 2 blocked" in page
     assert page.index("a.example") < page.index("b.example")
 
 
