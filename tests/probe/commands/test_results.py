@@ -122,7 +122,7 @@ def test_a_report_is_of_the_last_run_or_since_a_date_in_a_language(home: Path) -
     assert "zz.example" in page("--since", "9999d")
     assert '<html lang="ru">' in page("--lang", "ru")
     assert '<html lang="en">' in page()
-    assert "the page is empty" in run("report", "--html", str(file), "--since", "1m").stderr
+    assert "the page is empty" in run("report", "--html", str(file), "--since", "2999-01-01").stderr
 
 
 @pytest.mark.parametrize("since", ["yesterday", "0d", "2026-13-01", "9" * 40 + "d"])
