@@ -5,6 +5,7 @@ forced to disk, and the file is renamed over the old one. All files are private 
 """
 
 import contextlib
+import errno
 import os
 import secrets
 import sys
@@ -22,6 +23,9 @@ PRIVATE_FOLDER = 0o700
 # Windows locks are mandatory byte ranges: a byte beyond any file's end does not block readers.
 _LOCK_BYTE = 1 << 40
 _POLL_SECONDS = 0.02
+_NO_NEW_FILE = frozenset(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS") if hasattr(errno, name)
+)
 
 
 def folder(path: Path) -> Path:
@@ -82,15 +86,34 @@ class Lock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: BinaryIO | None = None
+        self._folder: int | None = None
 
     def acquire(self) -> bool:
         """Try to take the lock; return whether that succeeded."""
         folder(self._path.parent)
-        file = os.fdopen(private_file(self._path, os.O_RDWR | os.O_CREAT), "r+b")
+        try:
+            file = os.fdopen(private_file(self._path, os.O_RDWR | os.O_CREAT), "r+b")
+        except OSError as error:
+            if error.errno not in _NO_NEW_FILE or sys.platform == "win32":
+                raise
+            return self._lock_folder()
         if not try_lock(file):
             file.close()
             return False
         self._file = file
+        return True
+
+    def _lock_folder(self) -> bool:
+        """On a disk that takes no new file, lock the folder itself."""
+        if sys.platform == "win32":
+            return False
+        handle = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            return False
+        self._folder = handle
         return True
 
     def wait(self, seconds: float) -> bool:
@@ -107,4 +130,6 @@ class Lock:
         with contextlib.suppress(OSError):
             if self._file is not None:
                 self._file.close()
-        self._file = None
+            if self._folder is not None:
+                os.close(self._folder)
+        self._file = self._folder = None

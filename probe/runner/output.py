@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ParamSpec
 
 from probe import codec, user_files
+from probe.client.memory_queue import KeptInMemoryError
 from probe.i18n import _
 from probe.model import Record
 from probe.runner.dependencies import RecordStore
@@ -176,9 +177,12 @@ class RecordWriter:
         for store in tuple(self._stores):
             try:
                 store.keep(record, line)
+            except KeptInMemoryError as error:
+                self._journal = None  # the next run recovers what is still in it
+                self._warn_about_state(error)
             except OSError as error:
                 self._stores.remove(store)
-                self._journal = None  # the next run recovers what is still in it
+                self._journal = None
                 self._warn_about_state(error)
 
     def _update_journal(self, update: Callable[[Journal], None]) -> None:
