@@ -168,7 +168,7 @@ class LeftOut:
             "{number} targets are left out by category ({counts}); choose: {command}",
             number,
         )
-        command = "qazprobe consent --categories"
+        command = "qazprobe consent --categories ask"
         return message.format(number=number, counts=counts, command=command)
 
 

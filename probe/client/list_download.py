@@ -3,8 +3,10 @@
 The server is authenticated like a collector (`endpoint.py`): Mozilla's roots, or a laboratory's.
 """
 
+import errno
 import http.client
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,22 +69,26 @@ def _fetch(
     if etag is not None:
         headers["If-None-Match"] = etag
     link.request("GET", path, headers=headers)
-    reply = link.getresponse()
-    if etag is not None and reply.status == http.client.NOT_MODIFIED:
-        return Download(None, etag)
-    if reply.status != http.client.OK:
-        message = _("HTTP status {status}; expected 200 and a list")
-        raise UserError(message.format(status=reply.status))
+    with closing(link.getresponse()) as reply:
+        if etag is not None and reply.status == http.client.NOT_MODIFIED:
+            return Download(None, etag)
+        if reply.status != http.client.OK:
+            message = _("HTTP status {status}; expected 200 and a list")
+            raise UserError(message.format(status=reply.status))
+        return Download(_body(reply, deadline), _usable(reply.getheader("ETag")))
+
+
+def _body(reply: http.client.HTTPResponse, deadline: float) -> bytes:
+    """Read in parts: a server that sends a byte now and then must not hold up a run."""
     body = bytearray()
-    # Read in parts: a server that sends a byte now and then must not hold up a run.
     while part := reply.read1(_PART):
         body += part
         if len(body) > LIMIT:
             message = _("larger than {limit} bytes; not a target list")
             raise UserError(message.format(limit=LIMIT))
         if time.monotonic() > deadline:
-            raise TimeoutError(110, "timed out")
-    return Download(bytes(body), _usable(reply.getheader("ETag")))
+            raise TimeoutError(errno.ETIMEDOUT, "timed out")
+    return bytes(body)
 
 
 def _usable(etag: str | None) -> str | None:

@@ -7,11 +7,11 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner, Result
 
-from probe.client.endpoint import parse
-from probe.commands.targets import _update, command
+from probe import consent_record
+from probe.client.kept_lists import ListOrigin, kept
+from probe.commands.targets import command
 from probe.errors import UserError
-from probe.runner.jobs import updated_list
-from tests.probe.fake_collector import FakeCollector
+from tests.probe.fake_collector import FakeCollector, Handler
 
 
 @pytest.fixture
@@ -41,39 +41,67 @@ def test_a_list_is_checked_row_by_row(home: Path) -> None:
     assert isinstance(call("check", "absent").exception, UserError)
 
 
+def test_what_categories_leave_out_is_said(home: Path) -> None:
+    assert "23 targets are left out by category (22 ANON, 1 LGBT)" in call("check", "kz").output
+
+
 def test_without_a_collector_nothing_is_updated(home: Path) -> None:
     assert isinstance(call("update").exception, UserError)
 
 
 def test_a_newer_list_holds_until_the_bundled_one_is_wanted(home: Path) -> None:
-    updated_list(home, "kz").parent.mkdir()
-    updated_list(home, "kz").write_text("https://only.example/\n")
+    kept(home, "kz").keep(b"https://only.example/\n", ListOrigin())
     assert call("list", "kz").output == "https://only.example/\n"
     assert "(updated)" in call("list").output
     assert call("update", "--bundled").exit_code == 0
     assert len(call("list", "kz").output.splitlines()) > 100
+    assert "(updated)" not in call("list").output
 
 
-@pytest.mark.parametrize("name", ["..", "../x", "a/b", ""])
+@pytest.mark.parametrize("name", ["..", "../x", "a/b", "", "citizenlab:../x"])
 def test_a_name_is_no_path(home: Path, name: str) -> None:
     said = call("update", name, "--collector", "http://127.0.0.1:9")
     assert isinstance(said.exception, UserError)
     assert not any(home.parent.glob("*.csv"))
 
 
+@pytest.mark.parametrize("words", [("nosuch",), ("nosuch", "--bundled")])
+def test_an_unknown_list_is_an_error_that_lists_what_there_is(
+    home: Path, words: tuple[str, ...]
+) -> None:
+    raised = call("update", *words).exception
+    assert isinstance(raised, UserError)
+    assert "there is no list 'nosuch'; there are: global, kz, " in str(raised)
+
+
+async def listed(request: web.Request) -> web.Response:
+    if request.query.get("name") != "kz":
+        return web.Response(status=404)
+    if request.headers.get("If-None-Match") == '"1"':
+        return web.Response(status=304)
+    return web.Response(text="https://new.example/\n", headers={"ETag": '"1"'})
+
+
+def from_collector(handler: Handler, *calls: tuple[str, ...]) -> list[Result]:
+    async def scenario() -> list[Result]:
+        async with FakeCollector(override={"/v1/targets": handler, "/my.csv": handler}) as server:
+            flag = ("--collector", server.url)
+            return [
+                await asyncio.to_thread(
+                    call, *(word.replace("SERVER", server.url) for word in words),
+                    *(flag if words[0] == "update" else ()),
+                )
+                for words in calls
+            ]  # fmt: skip
+
+    return asyncio.run(scenario())
+
+
 def test_a_newer_list_comes_from_the_collector_once(home: Path) -> None:
-    async def listed(request: web.Request) -> web.Response:
-        assert request.query["name"] == "kz"
-        if request.headers.get("If-None-Match") == '"1"':
-            return web.Response(status=304)
-        return web.Response(text="https://new.example/\n", headers={"ETag": '"1"'})
-
-    async def scenario() -> list[str]:
-        async with FakeCollector(override={"/v1/targets": listed}) as collector:
-            parsed = parse(collector.url)
-            return [await _update("kz", parsed, home) for _ in range(2)]
-
-    assert asyncio.run(scenario()) == ["kz: 1 targets", "kz: already up to date"]
+    consent_record.write(home, consent_record.new("en"))
+    said = from_collector(listed, ("update", "kz"), ("update", "kz"), ("update", "other"))
+    assert [one.output for one in said[:2]] == ["kz: 1 targets\n", "kz: already up to date\n"]
+    assert "HTTP status 404" in str(said[2].exception)
     assert call("list", "kz").output == "https://new.example/\n"
 
 
@@ -81,10 +109,29 @@ def test_an_empty_list_is_not_accepted(home: Path) -> None:
     async def empty(_: web.Request) -> web.Response:
         return web.Response(text="nonsense")
 
-    async def scenario() -> str:
-        async with FakeCollector(override={"/v1/targets": empty}) as collector:
-            return await _update("kz", parse(collector.url), home)
+    consent_record.write(home, consent_record.new("en"))
+    (said,) = from_collector(empty, ("update", "kz"))
+    assert "no valid target" in str(said.exception)
 
-    with pytest.raises(UserError, match="no valid target"):
-        asyncio.run(scenario())
-    assert not updated_list(home, "kz").exists()
+
+def test_nothing_is_fetched_before_consent(home: Path) -> None:
+    asked: list[str] = []
+
+    async def noted(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(text="https://a.example/\n")
+
+    words = (("update", "kz"), ("check", "SERVER/my.csv"), ("list", "SERVER/my.csv"))
+    assert all(isinstance(one.exception, UserError) for one in from_collector(noted, *words))
+    assert asked == []
+
+
+def test_a_list_is_checked_at_its_url_and_not_kept(home: Path) -> None:
+    async def other(_: web.Request) -> web.Response:
+        return web.Response(text="https://a.example/\nhttp://10.0.0.1/\n")
+
+    consent_record.write(home, consent_record.new("en"))
+    (said,) = from_collector(other, ("check", "SERVER/my.csv"))
+    assert "1 targets, 1 invalid rows" in said.output
+    assert "my.csv:2: " in said.output
+    assert not (home / "lists").exists()
