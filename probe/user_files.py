@@ -15,7 +15,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -74,17 +74,24 @@ def begin(path: str | Path, *, append: bool = False, wait: bool = True) -> UserF
     return _Appended(Path(path)) if append else _Replaced(Path(path))
 
 
-def write(path: str | Path, parts: Iterable[bytes]) -> None:
-    """Write a whole file; if anything fails, the user's file stays as it was."""
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[UserFile]:
+    """Yield a file to write; if anything fails, the user's file stays as it was."""
     file = begin(path)
     try:
-        for part in parts:
-            file.write(part)
+        yield file
         file.finish()
     except BaseException:
         with contextlib.suppress(OSError):
             file.discard()
         raise
+
+
+def write(path: str | Path, parts: Iterable[bytes]) -> None:
+    """Write a whole file; if anything fails, the user's file stays as it was."""
+    with writing(path) as file:
+        for part in parts:
+            file.write(part)
 
 
 class _Stream:

@@ -4,14 +4,15 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from collector.settings import SettingsError
 from collector.store import Store, open_store
+from probe import user_files
 
 if TYPE_CHECKING:
     from collector.admin.export import Format
@@ -89,19 +90,22 @@ def export(url: str, format_: "Format", output: str, since: str | None, until: s
         return
 
     async def work(store: Store) -> None:
-        with _output(output) as file:
+        with _output(output) as write:
             async for piece in exporting.lines(store, wanted, format_):
-                file.write(piece)
-            file.flush()
+                write(piece)
 
     with_store(url, work)
 
 
-def _output(name: str) -> AbstractContextManager[BinaryIO]:
+@contextmanager
+def _output(name: str) -> Iterator[Callable[[bytes], object]]:
     if name == "-":
-        return nullcontext(sys.stdout.buffer)
+        yield sys.stdout.buffer.write
+        sys.stdout.buffer.flush()
+        return
     try:
-        return Path(name).open("wb")
+        with user_files.writing(name) as file:
+            yield file.write
     except OSError as error:
         raise SettingsError(f"{name}: {error.strerror}") from error
 
@@ -200,7 +204,7 @@ def asn_table(source: Path, target: Path) -> None:
 
     try:
         table = asn.load(source)
-        target.write_bytes(table.dump())
+        user_files.write(target, [table.dump()])
     except AsnTableError as error:
         raise SettingsError(str(error)) from error
     except OSError as error:

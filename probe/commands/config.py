@@ -1,12 +1,11 @@
 """`qazprobe config`: show, check and create a configuration."""
 
-import os
 from pathlib import Path
 
 import click
 import msgspec
 
-from probe import config, paths
+from probe import config, paths, user_files
 from probe.config import ConfigError, Settings
 from probe.errors import UserError
 from probe.i18n import _
@@ -47,10 +46,7 @@ def init(*, force: bool) -> None:
     if file.exists() and not force:
         raise UserError(_("{file} exists already; --force replaces it").format(file=file))
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with os.fdopen(
-        os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as opened:
-        opened.write(config.template())
+    user_files.write(file, [config.template().encode()])
     click.echo(str(file))
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import click
 
-from probe import atomic_files, i18n, paths
+from probe import i18n, paths, user_files
 from probe.commands import results_diff
 from probe.config import duration
 from probe.errors import UserError
@@ -178,7 +178,7 @@ def report(
     if not records:
         click.echo(_("no records: the page is empty"), err=True)
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    atomic_files.write(path.absolute(), _page(records, made, lang).encode("utf-8", "replace"))
+    user_files.write(path, [_page(records, made, lang).encode("utf-8", "replace")])
     click.echo(str(path))
 
 
@@ -240,8 +240,7 @@ def export(
         for row in rows:
             sys.stdout.buffer.write(row)
         return
-    with output.open("wb") as file:
-        file.writelines(rows)
+    user_files.write(output, rows)
 
 
 def _kept(files: tuple[Path, ...]) -> list[Path]:

@@ -193,3 +193,20 @@ def test_a_run_without_results_says_so(tmp_path: Path, monkeypatch: pytest.Monke
     file.write_bytes(codec.encode(empty) + b"\n")
     said = run("show", empty.run, "--file", str(file))
     assert (said.stdout, said.stderr) == ("", "this run has no results\n")
+
+
+def test_an_export_that_fails_leaves_the_file(home: Path) -> None:
+    out = home / "mine.csv"
+    out.write_text("mine")
+    done = CliRunner().invoke(command, ["export", "--run", "no-such-run", "-o", str(out)])
+    assert done.exit_code != 0
+    assert out.read_text() == "mine"
+    assert sorted(path.name for path in home.iterdir()) == ["home", "mine.csv"]
+
+
+def test_an_export_may_replace_the_file_that_it_reads(tmp_path: Path) -> None:
+    out = tmp_path / "records.jsonl"
+    out.write_bytes(codec.encode(sample.blocked()) + b"\n")
+    arguments = ["export", "--file", str(out), "-o", str(out)]
+    assert CliRunner().invoke(command, arguments).exit_code == 0
+    assert out.read_bytes() == codec.encode(sample.blocked()) + b"\n"
