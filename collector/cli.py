@@ -23,7 +23,7 @@ from collector.settings import (
     parse_proxies,
 )
 from collector.store import Store, StoreError, keys
-from probe import __version__
+from probe import __version__, i18n
 
 _EXTRAS = {"aiohttp": "collector", "prometheus_client": "collector"}
 _EXTRAS |= {"asyncpg": "postgres", "duckdb": "analytics"}
@@ -174,6 +174,7 @@ for _command in COMMANDS:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command; an error that the operator can mend is one line and exit 2."""
+    i18n.use("en")  # what a collector answers and logs does not depend on its operator's language
     try:
         cli(args=args, prog_name="qazcollector")
     except (SettingsError, StoreError) as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from probe import reference_data
+from probe.i18n import _
 
 _MAX_LINES = 4_000_000
 _MAX_LINE_BYTES = 1024
@@ -83,7 +84,7 @@ def look_up(table: Path | None, addresses: Collection[str]) -> dict[str, Owner]:
 def check(table: Path | None) -> None:
     """Raise `AsnTableError` unless the file has at least one range of IPv4 addresses."""
     if table is not None and not any(each.version == 4 for each in _valid_ranges(table)):
-        raise AsnTableError(f"{table}: no line is a range of IPv4 addresses")
+        raise AsnTableError(_("{table}: no line is a range of IPv4 addresses").format(table=table))
 
 
 def read_lines(table: Path) -> Iterator[str]:
@@ -97,7 +98,7 @@ def read_lines(table: Path) -> Iterator[str]:
             packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             lines = gzip.GzipFile(fileobj=file) if packed else file
-            for _ in range(_MAX_LINES):
+            for _number in range(_MAX_LINES):
                 line = lines.readline(_MAX_LINE_BYTES)
                 if not line:
                     return
@@ -105,7 +106,9 @@ def read_lines(table: Path) -> Iterator[str]:
                 while len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
                     line = lines.readline(_MAX_LINE_BYTES)  # the rest of it is not a line
     except (OSError, EOFError, zlib.error) as error:
-        raise AsnTableError(f"{table}: cannot be read ({type(error).__name__})") from error
+        raise AsnTableError(
+            _("{table}: cannot be read ({reason})").format(table=table, reason=type(error).__name__)
+        ) from error
 
 
 def parse_line(line: str) -> AsnRange:

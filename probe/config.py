@@ -19,12 +19,23 @@ from typing import Literal
 import msgspec
 
 from probe.categories import CategoryChoice, CategoryError
-from probe.model import Outcome
+from probe.i18n import _
 from probe.paths import VARIABLE as HOME_VARIABLE
 
 FILE = "qazprobe.toml"
 PREFIX = "QAZPROBE_"
 Options = dict[str, dict[str, object]]
+# Every outcome; and `unmeasured`: targets were left out.
+FailOn = Literal[
+    "ok",
+    "blocked",
+    "intercepted",
+    "throttled",
+    "refused",
+    "down",
+    "inconclusive",
+    "unmeasured",
+]
 # Seconds. Shorter periods would load the connection and the sites; laboratories are exempt.
 SHORTEST_EVERY = 60.0
 
@@ -54,10 +65,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 16
     max_time: float | None = None
     max_bytes: int | None = None
+    unmetered_only: bool = False
+    min_battery: int = 0
     seed: int | None = None
     upload: bool = True
     quiet: bool = False
-    fail_on: tuple[Outcome, ...] = ()
+    fail_on: tuple[FailOn, ...] = ()
+    textfile: str | None = None
+    notify: str | tuple[str, ...] | None = None
     accept_risk: tuple[Literal["trace", "tor", "openvpn", "wireguard", "vpn"], ...] = ()
     language: Literal["kk", "ru", "en"] | None = None
     country: str | None = None
@@ -111,6 +126,11 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "concurrency": ("targets measured in parallel", "a whole number, 1 to 256"),
         "max_time": ("stop after this many seconds", "a number above 0"),
         "max_bytes": ("stop after this many bytes, both ways", "a whole number above 0"),
+        "unmetered_only": ("measure nothing on a metered connection", "true or false"),
+        "min_battery": (
+            "measure nothing on battery below this charge, in percent",
+            "a whole number, 0 to 100",
+        ),
         "seed": ("seed of every random choice", "a whole number"),
         "upload": ("send records to the collector", "true or false"),
         "quiet": ("print problems only", "true or false"),
@@ -119,6 +139,14 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "a list of: trace, tor, openvpn, wireguard, vpn",
         ),
         "fail_on": ("outcomes that make a run exit with 10", "a list of outcomes"),
+        "textfile": (
+            "write the result for node_exporter's textfile collector to this file",
+            "path of a file",
+        ),
+        "notify": (
+            "tell what changed since the last run: on the desktop, or to a command",
+            '"desktop", or a list of a command and its arguments',
+        ),
         "language": ("language of the consent text", '"kk", "ru" or "en"'),
         "country": ("country this machine is in", "two letters, such as KZ"),
         "asn": ("AS number of its network", "a whole number, such as 9198"),
@@ -165,7 +193,11 @@ def duration(text: str) -> float:
     """Parse `90`, `90s`, `15m`, `2h` or `1d` into seconds."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
     if found is None or float(found[1]) == 0:
-        raise ConfigError(f"{text!r} is not a duration; expected for example 30s, 15m, 2h or 1d")
+        raise ConfigError(
+            _("{text!r} is not a duration; expected for example 30s, 15m, 2h or 1d").format(
+                text=text
+            )
+        )
     return float(found[1]) * _UNITS[found[2]]
 
 
@@ -175,12 +207,14 @@ def file_layer(path: Path, *, must_exist: bool) -> Layer:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         if must_exist:
-            raise ConfigError(f"{path}: no such file") from error
+            raise ConfigError(_("{path}: no such file").format(path=path)) from error
         values = {}
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ConfigError(
+            _("{path}: cannot be read ({reason})").format(path=path, reason=error.strerror)
+        ) from error
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is one
-        raise ConfigError(f"{path}: not TOML: {error}") from error
+        raise ConfigError(_("{path}: not TOML: {error}").format(path=path, error=error)) from error
     return Layer({key: one for key, one in values.items() if not _is_unset(key, one)}, str(path))
 
 
@@ -219,11 +253,12 @@ def merge(layers: Iterable[Layer]) -> Settings:
         merged["options"] = {name: given for name, given in options.items() if given}
     settings = msgspec.convert(merged, Settings)
     if settings.every is not None and settings.every < SHORTEST_EVERY and not settings.lab:
-        expected = "expected a minute or more outside a test laboratory (--lab)"
-        raise ConfigError(f"{where['every']}: {settings.every:g} seconds; {expected}")
+        expected = _("expected a minute or more outside a test laboratory (--lab)")
+        given = _("{seconds:g} seconds").format(seconds=settings.every)
+        raise ConfigError(f"{where['every']}: {given}; {expected}")
     if settings.ca_file is not None and not settings.lab:
         raise ConfigError(
-            "ca_file: private roots are for test laboratories; add --lab, or remove it"
+            _("ca_file: private roots are for test laboratories; add --lab, or remove it")
         )
     return settings
 
@@ -231,13 +266,23 @@ def merge(layers: Iterable[Layer]) -> Settings:
 def _checked(layer: Layer, key: str, value: object) -> object:
     if key not in _FIELDS:
         near = get_close_matches(key, _FIELDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(_FIELDS)}"
-        raise ConfigError(f"{layer.where(key)}: unknown key; {hint}")
-    expected = MEANINGS[key][1]
+        hint = (
+            _("did you mean {near}?").format(near=near[0])
+            if near
+            else _("expected one of: {keys}").format(keys=", ".join(_FIELDS))
+        )
+        raise ConfigError(
+            _("{where}: unknown key; {hint}").format(where=layer.where(key), hint=hint)
+        )
+    expected = _(MEANINGS[key][1])
     if key in _LISTS:
         value = _split(value)
     if value == [""] and key != "experiments":  # the runner knows which experiments there are
-        raise ConfigError(f"{layer.where(key)}: an empty text; expected {expected}")
+        raise ConfigError(
+            _("{where}: an empty text; expected {expected}").format(
+                where=layer.where(key), expected=expected
+            )
+        )
     try:
         if key == "categories" and isinstance(value, list):
             CategoryChoice().changed([str(word) for word in value])
@@ -247,10 +292,16 @@ def _checked(layer: Layer, key: str, value: object) -> object:
     except CategoryError as error:
         raise ConfigError(f"{layer.where(key)}: {error}") from error
     except (msgspec.ValidationError, ConfigError) as error:
-        raise ConfigError(f"{layer.where(key)}: {value!r}; expected {expected}") from error
+        raise ConfigError(_not_expected(layer, key, value)) from error
     if not _in_range(key, checked):
-        raise ConfigError(f"{layer.where(key)}: {value!r}; expected {expected}")
+        raise ConfigError(_not_expected(layer, key, value))
     return checked
+
+
+def _not_expected(layer: Layer, key: str, value: object) -> str:
+    return _("{where}: {value!r}; expected {expected}").format(
+        where=layer.where(key), value=value, expected=_(MEANINGS[key][1])
+    )
 
 
 def _split(value: object) -> object:
@@ -267,6 +318,8 @@ def _in_range(key: str, value: object) -> bool:
     match key, value:
         case (("max_time" | "every" | "max_bytes" | "asn"), (int() | float())):
             return 0 < value < 2**53
+        case "min_battery", int():
+            return 0 <= value <= 100
         case "concurrency", int():
             return 1 <= value <= 256
         case "country", str():
@@ -281,8 +334,8 @@ def template() -> str:
     Sentences begin with two signs, so that a file in which every first # is removed is valid too.
     """
     lines = [
-        "## Configuration of qazprobe. Remove the # before a setting to change it.",
-        '## A setting that is "" or [] is not set.',
+        "## " + _("Configuration of qazprobe. Remove the # before a setting to change it."),
+        "## " + _('A setting that is "" or [] is not set.'),
         "",
     ]
     for name, field in _FIELDS.items():
@@ -291,5 +344,5 @@ def template() -> str:
         meaning, expected = MEANINGS[name]
         default = "" if field.default is None else field.default
         toml = msgspec.json.encode(default).decode()
-        lines += [f"## {meaning}: {expected}", f"#{name} = {toml}", ""]
-    return "\n".join([*lines, "## settings of one experiment", "#[options.web]", ""])
+        lines += [f"## {_(meaning)}: {_(expected)}", f"#{name} = {toml}", ""]
+    return "\n".join([*lines, "## " + _("settings of one experiment"), "#[options.web]", ""])

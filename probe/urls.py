@@ -50,17 +50,29 @@ def parse_url(text: str) -> str:
     _refuse_unprintable(text)
     found = _URL.fullmatch(text)
     if found is None:
-        raise TargetError(f"{_shown(text)} is not a URL: http:// or https:// and a host expected")
+        raise TargetError(
+            _("{text} is not a URL: http:// or https:// and a host expected").format(
+                text=_shown(text)
+            )
+        )
     scheme = found["scheme"].lower()
     if scheme not in _DEFAULT_PORT:
-        raise TargetError(f"scheme {_shown(scheme)} cannot be measured: http or https expected")
+        raise TargetError(
+            _("scheme {scheme} cannot be measured: http or https expected").format(
+                scheme=_shown(scheme)
+            )
+        )
     rest = found["rest"].split("#", 1)[0]
     cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
     path = quote(_LONE_PERCENT.sub("%25", rest[cut:]), safe=_KEPT)
     path = path if path.startswith("/") else f"/{path}"
     url = f"{scheme}://{_authority(rest[:cut], _DEFAULT_PORT[scheme])}{path}"
     if len(url) > URL_LIMIT:
-        raise TargetError(f"URL of {len(url)} characters: at most {URL_LIMIT} expected")
+        raise TargetError(
+            _("URL of {size} characters: at most {limit} expected").format(
+                size=len(url), limit=URL_LIMIT
+            )
+        )
     return url
 
 
@@ -116,17 +128,21 @@ def ascii_host(host: str) -> str:
         return _ipv4(name)
     if not name or len(name) > HOST_LIMIT or not all(map(_LABEL.fullmatch, labels)):
         raise TargetError(
-            f"host {_shown(host)} is not a name: letters, digits, hyphens, dots expected"
+            _("host {host} is not a name: letters, digits, hyphens, dots expected").format(
+                host=_shown(host)
+            )
         )
     return name
 
 
 def _authority(text: str, default_port: int) -> str:
     if "@" in text:
-        raise TargetError("URL with a user name or password: none expected")
+        raise TargetError(_("URL with a user name or password: none expected"))
     found = _AUTHORITY.fullmatch(text)
     if found is None or not found["host"]:
-        raise TargetError(f"URL without a host: {_shown(text)} found where a host is expected")
+        raise TargetError(
+            _("URL without a host: {text} found where a host is expected").format(text=_shown(text))
+        )
     host = ascii_host(found["host"])
     port = _port(found["port"]) if found["port"] else default_port
     return host if port == default_port else f"{host}:{port}"
@@ -135,14 +151,16 @@ def _authority(text: str, default_port: int) -> str:
 def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 8 and 1 <= int(text) <= 65535:
         return int(text)
-    raise TargetError(f"port {_shown(text)}: a number from 1 to 65535 expected")
+    raise TargetError(_("port {text}: a number from 1 to 65535 expected").format(text=_shown(text)))
 
 
 def _ipv4(text: str) -> str:
     try:
         return str(ipaddress.IPv4Address(text))
     except ValueError:
-        raise TargetError(f"{_shown(text)} is not an IPv4 address: 192.0.2.1 expected") from None
+        raise TargetError(
+            _("{text} is not an IPv4 address: 192.0.2.1 expected").format(text=_shown(text))
+        ) from None
 
 
 def _ipv6(text: str) -> str:
@@ -150,10 +168,10 @@ def _ipv6(text: str) -> str:
         address = ipaddress.IPv6Address(text)
     except ValueError:
         raise TargetError(
-            f"[{_shown(text)}] is not an IPv6 address: [2001:db8::1] expected"
+            _("[{text}] is not an IPv6 address: [2001:db8::1] expected").format(text=_shown(text))
         ) from None
     if address.scope_id:
-        raise TargetError("IPv6 address with a zone: none expected")
+        raise TargetError(_("IPv6 address with a zone: none expected"))
     return str(address)
 
 
@@ -164,19 +182,27 @@ def _idna(host: str) -> str:
     try:
         return idna.encode(host[: HOST_LIMIT + 1], uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError, ValueError, IndexError):
-        raise TargetError(f"host {_shown(host)} is not an internationalised domain name") from None
+        raise TargetError(
+            _("host {host} is not an internationalised domain name").format(host=_shown(host))
+        ) from None
 
 
 def _refuse_unprintable(text: str) -> None:
     if not text:
-        raise TargetError("a URL is expected, found an empty text")
+        raise TargetError(_("a URL is expected, found an empty text"))
     if len(text) > 4 * URL_LIMIT:
-        raise TargetError(f"URL of {len(text)} characters: at most {URL_LIMIT} expected")
+        raise TargetError(
+            _("URL of {size} characters: at most {limit} expected").format(
+                size=len(text), limit=URL_LIMIT
+            )
+        )
     kinds = {unicodedata.category(character) for character in text if not character.isalnum()}
     if "Cs" in kinds:
-        raise TargetError("not UTF-8 text")
+        raise TargetError(_("not UTF-8 text"))
     if "Cc" in kinds or "Zl" in kinds or "Zp" in kinds:
-        raise TargetError(f"{_shown(text)} has control characters: none expected")
+        raise TargetError(
+            _("{text} has control characters: none expected").format(text=_shown(text))
+        )
 
 
 def _shown(text: str) -> str:

@@ -78,6 +78,7 @@ SHARED = {
     "compare",
     "experiments",
     "failure",
+    "i18n",
     "judge",
     "model",
     "rules",

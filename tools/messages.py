@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from probe.failure import Failure
 from probe.model import TrustReason
@@ -80,6 +81,8 @@ def messages() -> Iterator[Message]:
         yield from _marked(tree, name)
         if name.startswith("probe/commands/") or name == "probe/cli.py":
             yield from _help(tree, name)
+        if name == "probe/config.py":
+            yield from _settings(tree, name)
         if name.startswith(_REASONS):
             yield from _reasons(tree, name)
     yield from (Message(word, "tools/messages.py", context=REASON) for word in _WORDS)
@@ -126,6 +129,19 @@ def _help(tree: ast.Module, file: str) -> Iterator[Message]:
                 value = word.value
                 if word.arg in {"help", "epilog", "short_help"} and isinstance(value, ast.Constant):
                     yield from _paragraphs(str(value.value), file)
+
+
+def _settings(tree: ast.Module, file: str) -> Iterator[Message]:
+    """What each setting means and expects, which the configuration translates when it shows it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "MEANINGS":
+            pairs = [one for one in ast.walk(node) if isinstance(one, ast.Tuple)]
+            texts = [text.value for pair in pairs for text in pair.elts if _is_text(text)]
+            yield from (Message(str(text), file) for text in texts)
+
+
+def _is_text(node: ast.expr) -> TypeGuard[ast.Constant]:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _paragraphs(text: str, file: str) -> Iterator[Message]:

@@ -25,6 +25,7 @@ from probe import api_types, codec
 from probe.client.endpoint import CollectorEndpoint, addresses, tls_context
 from probe.client.keys import Identity, ProbeRole
 from probe.escape import plain
+from probe.i18n import _
 
 T = TypeVar("T")
 
@@ -261,7 +262,9 @@ class CollectorClient:
             async with asyncio.timeout(request.seconds):
                 response = await self._try_addresses(request)
         except TimeoutError as error:
-            message = f"{self.endpoint.url}: no response within {request.seconds:.0f} seconds"
+            message = _("{url}: no response within {seconds:.0f} seconds").format(
+                url=self.endpoint.url, seconds=request.seconds
+            )
             raise CollectorUnreachable(message) from error
         self._learn_clock(response.headers.get("Date"))
         return response
@@ -346,7 +349,11 @@ class CollectorClient:
         where = self.endpoint.url
         for cause in _causes(error):
             if isinstance(cause, ssl.SSLCertVerificationError):
-                return CollectorUntrusted(f"{where}: {_distrust(cause)}; nothing was sent")
+                return CollectorUntrusted(
+                    _("{where}: {distrust}; nothing was sent").format(
+                        where=where, distrust=_distrust(cause)
+                    )
+                )
             if isinstance(cause, ssl.SSLError):
                 return CollectorUnreachable(f"{where}: TLS failed ({cause.reason or 'unknown'})")
         if isinstance(error, httpx.TimeoutException):

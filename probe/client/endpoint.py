@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from probe.i18n import _
+
 _PORTS = {"https": 443, "http": 80}
 # Connections are tried to each address in turn, so there must be few.
 _ADDRESS_LIMIT = 4
@@ -71,14 +73,20 @@ def parse(
         port = parts.port
         host = (parts.hostname or "").encode("idna").decode()
     except (ValueError, UnicodeError) as error:
-        raise EndpointError(f"collector {url!r}: not a URL ({error})") from error
+        raise EndpointError(
+            _("collector {url!r}: not a URL ({error})").format(url=url, error=error)
+        ) from error
     if parts.scheme not in _PORTS or not host:
-        raise EndpointError(f"collector {url!r}: expected https://HOST[:PORT]")
+        raise EndpointError(_("collector {url!r}: expected https://HOST[:PORT]").format(url=url))
     if parts.username or parts.query:
-        raise EndpointError(f"collector {url!r}: a user name or query is not allowed")
+        raise EndpointError(
+            _("collector {url!r}: a user name or query is not allowed").format(url=url)
+        )
     if parts.scheme == "http" and not (lab or is_loopback(host)):
         raise EndpointError(
-            f"collector {url!r}: plain http is only for loopback or --lab; use https"
+            _("collector {url!r}: plain http is only for loopback or --lab; use https").format(
+                url=url
+            )
         )
     number = port or _PORTS[parts.scheme]
     bare = CollectorEndpoint("", parts.scheme, host, number, parts.path.rstrip("/"))
@@ -149,7 +157,9 @@ def _pin(text: str | None, url: str) -> str | None:
     pin = text.lower().replace(":", "")
     if len(pin) != 64 or not set(pin) <= set("0123456789abcdef"):
         raise EndpointError(
-            f"collector {url!r}: a pin is the SHA-256 of a public key, 64 hex digits"
+            _("collector {url!r}: a pin is the SHA-256 of a public key, 64 hex digits").format(
+                url=url
+            )
         )
     return pin
 

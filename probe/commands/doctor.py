@@ -14,8 +14,7 @@ _NAMES = (
     *(N_("program"), N_("libraries"), N_("raw packets"), N_("state folder"), N_("disk")),
     *(N_("spool"), N_("consent"), N_("schedule"), N_("heartbeat"), N_("route"), N_("vpn")),
     *(N_("proxy"), N_("resolver"), N_("collector"), N_("name"), N_("key"), N_("clock")),
-    *(N_("extra analytics"), N_("extra collector"), N_("extra postgres"), N_("extra quic")),
-    *(N_("extra raw"), N_("metered"), N_("battery")),
+    *(N_("extra raw"), N_("extra quic"), N_("metered"), N_("battery")),
 )
 
 

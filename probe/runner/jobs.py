@@ -14,7 +14,7 @@ from probe.errors import UserError
 from probe.experiments.interface import Experiment
 from probe.i18n import _
 from probe.ordering import SERVICE, Job
-from probe.runner import profile
+from probe.runner import list_refresh, profile
 from probe.runner.profile import ProfilePlan
 from probe.runner.target_lists import TargetLists, purpose_of
 from probe.targets import Target
@@ -35,6 +35,7 @@ class JobList:
         profile: Which jobs and shares the profile gave; None where experiments are named.
         profile_line: What the profile measures, for a person.
         left_out_line: What the choice of categories left out, for a person.
+        unlisted: Targets that were named and are on none of the lists.
     """
 
     jobs: tuple[Job, ...]
@@ -42,6 +43,7 @@ class JobList:
     profile: ProfilePlan | None = None
     profile_line: str | None = None
     left_out_line: str | None = None
+    unlisted: frozenset[str] = frozenset()
 
 
 def list_names(urls: Sequence[str], settings: Settings) -> tuple[str, ...]:
@@ -68,14 +70,35 @@ def job_list(
     named = [unique[target.url] for target in named]
     listed = [unique[url] for url in dict.fromkeys(target.url for target in listed)]
     left_out = lists.left_out.line
+    unlisted = frozenset(one.url for one in named) - {one.url for one in listed}
     if settings.experiments:
         by_purpose = not urls and not settings.targets  # nothing was named
         candidates = lists.candidates if by_purpose else None
         jobs = _experiment_jobs([*named, *listed], settings, candidates)
-        return JobList(jobs, unfetched, left_out_line=left_out)
+        return JobList(jobs, unfetched, left_out_line=left_out, unlisted=unlisted)
     made = profile.plan(named, listed, settings, _known(), state, keep=touch_network)
     line = profile.described(made, settings)
-    return JobList(made.jobs, unfetched, made, line, left_out)
+    return JobList(made.jobs, unfetched, made, line, left_out, unlisted)
+
+
+def refreshed_jobs(
+    urls: Sequence[str],
+    settings: Settings,
+    state: Path,
+    *,
+    warn: Callable[[str], None],
+    note: Callable[[str], None],
+) -> JobList:
+    """The jobs after the lists were refreshed; contacts the servers of lists that are due."""
+    list_refresh.prepare(list_names(urls, settings), settings, state, note=note)
+    return job_list(urls, settings, state, warn=warn)
+
+
+def check_arguments(urls: Sequence[str], settings: Settings) -> None:
+    """Raise `UserError` for an unusable URL or an unknown experiment; reads no list."""
+    for url in urls:
+        _argument(url, lab=settings.lab)
+    _experiments(settings)
 
 
 def _experiment_jobs(

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from probe import atomic_files, codec
+from probe.i18n import _
 from probe.model import Mechanism, Outcome, Record, RunFacts, Stage
 from probe.report.findings import gravity
 from probe.report.names import answers_to, spellings
@@ -93,7 +94,7 @@ class Results:
     def keep(self, record: Record, line: bytes) -> None:
         """Append one finished record to its run's file; raises `OSError` if the disk is full."""
         if not _NAME.fullmatch(record.run):
-            raise ResultsError(f"run {record.run!r}: not usable as a file name")
+            raise ResultsError(_("run {run!r}: not usable as a file name").format(run=record.run))
         atomic_files.folder(self.folder)
         path = self.folder / f"{record.run}.jsonl"
         handle = atomic_files.private_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -151,7 +152,7 @@ def find(files: Iterable[Path], wanted: str) -> Record:
             rank = (exact, header.run, -gravity(header), header.started_at)
             best = max(best, (rank, line)) if best else (rank, line)
     if best is None:
-        raise ResultsError(f"{wanted}: no record with this id, URL or host")
+        raise ResultsError(_("{wanted}: no record with this id, URL or host").format(wanted=wanted))
     return decoded(best[1])
 
 
@@ -168,7 +169,7 @@ def decoded(line: bytes) -> Record:
     try:
         return codec.decode(line)
     except codec.CodecError as error:
-        raise ResultsError(f"a record cannot be read: {error}") from error
+        raise ResultsError(_("a record cannot be read: {error}").format(error=error)) from error
 
 
 def _count(summary: RunSummary, header: RecordHeader) -> None:
@@ -192,7 +193,9 @@ def lines(files: Iterable[Path]) -> Iterator[tuple[RecordHeader, bytes]]:
         try:
             file = path.open("rb")
         except OSError as error:
-            raise ResultsError(f"{path}: cannot be read ({error.strerror})") from error
+            raise ResultsError(
+                _("{path}: cannot be read ({reason})").format(path=path, reason=error.strerror)
+            ) from error
         with file:
             while line := file.readline(codec.LINE_LIMIT + 2):
                 with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeError):

@@ -1,5 +1,6 @@
 """Languages: which one is chosen, that no text lacks its translation, and that none is damaged."""
 
+import ast
 import json
 import re
 import subprocess
@@ -161,11 +162,32 @@ def test_the_compiled_file_is_the_text_file(code: str) -> None:
 
 
 def test_no_f_string_is_marked() -> None:
-    import ast
-
     list(messages())
     with pytest.raises(MarkError):
         list(_marked(ast.parse('_(f"{x} things")'), "x.py"))
+
+
+def test_no_variable_hides_the_translation() -> None:
+    # In a function that has a variable `_`, `_("…")` calls that variable.
+    hidden = []
+    for path in sorted((ROOT / "probe").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = [
+            alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == "probe.i18n"
+            for alias in node.names
+        ]
+        statements = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.Assign)]
+        stored = [
+            f"{path.relative_to(ROOT)}:{name.lineno}"
+            for node in statements
+            for target in ([node.target] if isinstance(node, ast.For) else node.targets)
+            for name in ast.walk(target)
+            if isinstance(name, ast.Name) and name.id == "_"
+        ]
+        hidden += stored if "_" in names else []
+    assert hidden == []
 
 
 # --- the reasons of verdicts ------------------------------------------------------------------
