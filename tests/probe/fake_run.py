@@ -18,6 +18,7 @@ from probe.experiments.interface import (
     Net,
     Reference,
     Resolver,
+    Share,
     Task,
 )
 from probe.experiments.operations import (
@@ -340,6 +341,8 @@ class FakeRun:
     options: OptionsByExperiment = field(default_factory=dict)
     bulk_servers: BulkServers = announced_servers
     judge: Callable[[Record], Verdict] = judge
+    more_jobs: tuple[Job, ...] = ()
+    shares: Mapping[str, Share] = field(default_factory=dict)
     store: MemoryStore = field(default_factory=MemoryStore)
     bugs: list[BaseException] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -371,12 +374,13 @@ class FakeRun:
         if stop_after is not None:
             asyncio.get_running_loop().call_later(stop_after, stop.ask)
         spec = RunSpec(
-            jobs=tuple(jobs),
+            jobs=(*jobs, *self.more_jobs),
             header=RunHeader("0199", lab=False),
             deadlines=Deadlines(monotonic(), self.seconds, uploads=False),
             bytes=self.bytes,
             seed=1,
             concurrency=self.concurrency,
+            shares=self.shares,
         )
         writer = RecordWriter(
             Sink(None), (self.store,), self.journal, show=_ignore, warn=self.warnings.append

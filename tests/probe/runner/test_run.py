@@ -7,9 +7,11 @@ import pytest
 
 from probe import codec
 from probe.api_types import BulkReply
+from probe.experiments.interface import Share
 from probe.failure import Failure
 from probe.model import Control, Dns, Outcome, Record, Role, Tls, Verdict
 from probe.ordering import Job
+from probe.runner.shares import OFFLINE, SPENT
 from tests.probe.fake_run import (
     EXPERIMENTS,
     Behaviour,
@@ -254,3 +256,48 @@ def test_only_the_slowest_few_are_followed_up(tmp_path: Path) -> None:
     follow_up = EXPERIMENTS["throttle"].follow_up
     assert follow_up is not None
     assert len(followed_up(run)) == follow_up.most
+
+
+def throttle_jobs(*hosts: str) -> tuple[Job, ...]:
+    return tuple(Job("throttle", url) for url in urls(*hosts))
+
+
+def test_a_share_that_is_spent_skips_the_rest_with_its_reason(tmp_path: Path) -> None:
+    hosts = ("a.example", "b.example", "c.example")
+    run = FakeRun(
+        FakeSession(),
+        tmp_path,
+        more_jobs=throttle_jobs(*hosts),
+        shares={"web": Share(), "throttle": Share(seconds=0.0)},
+    )
+    run.measure(*urls(*hosts))
+    facts = run.own.facts
+    assert facts is not None
+    assert facts.ended == "finished"
+    assert facts.measured == 3
+    assert facts.skipped_counts == {SPENT: 3}
+
+
+def test_what_loads_a_dead_line_is_not_begun_in_a_profile(tmp_path: Path) -> None:
+    run = FakeRun(
+        FakeSession(dead=True),
+        tmp_path,
+        anchors=urls("anchor.test"),
+        more_jobs=throttle_jobs("a.example"),
+        shares={"throttle": Share(seconds=60.0)},
+    )
+    run.measure(*urls("a.example"))
+    facts = run.own.facts
+    assert facts is not None
+    assert facts.skipped_counts == {OFFLINE: 1}
+
+
+def test_a_slow_page_is_followed_up_although_its_share_was_spent(tmp_path: Path) -> None:
+    run = FakeRun(
+        FakeSession({"drips.test": "drips"}),
+        tmp_path,
+        more_jobs=throttle_jobs("drips.test"),
+        shares={"throttle": Share(seconds=0.0)},
+    )
+    run.measure(*urls("a.example", "drips.test"))
+    assert followed_up(run) == ["https://drips.test/"]
