@@ -3,15 +3,20 @@
 Nothing leaves the machine. All processes are ended; one file of records remains.
 """
 
+import shutil
 import subprocess
-import sys
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import click
 
+from probe.errors import UserError
+from probe.i18n import _
 from probe.lab import commands
 from probe.lab.catalogue import catalogue
 from probe.lab.harness import Harness, LabTestbed, records
@@ -39,6 +44,7 @@ _SHOWN = (
 )
 _FAMILIES = ("qazprobe_target_outcome", "qazprobe_target_mechanism", "qazprobe_tls_interception")
 _MAX_LINES = 40
+_WIDTH, _INDENT = 100, " " * 9
 _RECORDS = Path("qazprobe-demo.jsonl")
 
 
@@ -48,6 +54,7 @@ def demo(output: Path = _RECORDS, *, force_loopback: bool = False) -> int:
     Returns:
         An exit code: 0 if the probe succeeded and there was no false positive.
     """
+    _check_for_the_collector()
     began = time.monotonic()
     with _testbed(force_loopback=force_loopback) as testbed:
         harness = Harness(testbed)
@@ -61,7 +68,7 @@ def demo(output: Path = _RECORDS, *, force_loopback: bool = False) -> int:
         argv = harness.probe_argv(urls, output.absolute())
         code = subprocess.run(
             testbed.wrap("client", argv),
-            stdout=subprocess.DEVNULL,  # the table below also has the right verdicts
+            stdout=subprocess.DEVNULL,  # what is printed below also has the right verdicts
             env=commands.environment(harness.probe_env()),
             check=False,
         ).returncode
@@ -72,7 +79,17 @@ def demo(output: Path = _RECORDS, *, force_loopback: bool = False) -> int:
         _say("the collector's metrics:")
         _show_metrics(harness.metrics())
     _say(f"done in {time.monotonic() - began:.0f} s; all processes have been ended")
+    _say(_("next, on your own network: {command}").format(command="qazprobe consent"))
     return 1 if false_positives or code else 0
+
+
+def _check_for_the_collector() -> None:
+    if find_spec("aiohttp") is None or find_spec("collector") is None:
+        raise UserError(
+            _("the demonstration needs the collector: install {package}").format(
+                package="'qazprobe[collector]'"
+            )
+        )
 
 
 def _say(text: str) -> None:
@@ -95,32 +112,31 @@ def _testbed(*, force_loopback: bool) -> Iterator[LabTestbed]:
 
 
 def _show(testbed: LabTestbed, found: Sequence[Mapping[str, object]]) -> int:
-    """Print a table of the verdicts; return the number of false positives."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
-    table = Table(
-        "outcome, mechanism", "confidence", "right", "target, reason", box=box.SIMPLE_HEAD
-    )
-    right = false_positives = 0
+    """Print the verdicts, each beside the right one; return the number of false positives."""
+    shown = right = false_positives = 0
     for record in found:
         verdict, url = record.get("verdict"), str(record.get("input"))
         if not isinstance(verdict, dict) or url not in testbed.urls():
             continue
         mechanisms = tuple(verdict.get("mechanisms", ()))
         is_right = testbed.expect(url).accepts(verdict["outcome"], mechanisms)
+        shown += 1
         right += is_right
         false_positives += testbed.expect(url).is_false_positive(verdict["outcome"])
-        what = "\n".join([f"[bold]{verdict['outcome']}[/]", *mechanisms])
-        reasons = [str(rule.get("reason", "")) for rule in verdict.get("rules", ())]
-        confidence = f"{verdict.get('confidence', 0.0):.0%}"
-        why = "\n".join([f"[bold]{url}[/]", *reasons[:1]])
-        table.add_row(what, confidence, "yes" if is_right else "no", why)
-    console.print(table)
-    _say(f"{right} of {table.row_count} verdicts are right")
+        _show_verdict(url, verdict, is_right=is_right)
+    _say(f"{right} of {shown} verdicts are right")
     return false_positives
+
+
+def _show_verdict(url: str, verdict: Mapping[str, Any], *, is_right: bool) -> None:
+    """Print one verdict: what it is, how sure, whether it is right, and its first reason."""
+    what = ", ".join((verdict["outcome"], *verdict.get("mechanisms", ())))
+    confidence = f"{verdict.get('confidence', 0.0):.0%}"
+    click.secho(f"\n  {'right' if is_right else 'WRONG'}  {url}", bold=True)
+    reasons = [str(rule.get("reason", "")) for rule in verdict.get("rules", ())]
+    for text in (f"{what}, {confidence}", *reasons[:1]):
+        width = min(shutil.get_terminal_size().columns, _WIDTH)
+        click.echo(textwrap.fill(text, width, initial_indent=_INDENT, subsequent_indent=_INDENT))
 
 
 def _show_metrics(text: str) -> None:

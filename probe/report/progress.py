@@ -1,18 +1,25 @@
-"""Progress of a run on stderr: a bar on a terminal, nothing otherwise."""
+"""Progress of a run on stderr: a bar on a terminal, nothing otherwise.
 
+The bar is one line that is overwritten in place. What is printed meanwhile to a terminal goes above
+it; a stream that is no terminal is left alone.
+"""
+
+import os
+import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from time import monotonic
+from typing import Any, Protocol, TextIO
 
 from probe.escape import plain
 from probe.model import Record
 from probe.ordering import Job
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
 _HOST_CELLS = 28
+_BAR_CELLS = 24
+_TICK_SECONDS = 1.0
 
 
 class ProgressListener(Protocol):
@@ -36,45 +43,129 @@ class NullProgress:
 
 
 class Bar:
-    """Shows one bar for each phase."""
+    """One line on a terminal: phase, bar, count, time, last host."""
 
-    def __init__(self, progress: "Progress") -> None:
-        self._progress = progress
-        self._task: TaskID | None = None
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+        self._lock = threading.RLock()
+        self._shown = ""
+        self._name, self._host = "", ""
+        self._total = self._count = 0
+        self._begun = monotonic()
 
     def phase(self, name: str, total: int) -> None:
-        """Start a bar."""
-        self._task = self._progress.add_task(name, total=total, host="")
+        """Start anew for another phase."""
+        with self._lock:
+            self._name, self._total, self._count, self._host = name, total, 0, ""
+            self._begun = monotonic()
+            self.draw()
 
     def done(self, job: Job, record: Record | None) -> None:
-        """Advance the newest bar by one."""
+        """Advance by one."""
         del record
-        if self._task is not None:
-            host = plain(job.host, _HOST_CELLS).ljust(_HOST_CELLS)
-            self._progress.update(self._task, advance=1, host=host)
+        with self._lock:
+            self._count += 1
+            self._host = plain(job.host, _HOST_CELLS)
+            self.draw()
+
+    def draw(self) -> None:
+        """Draw the line over the one that is shown."""
+        with self._lock:
+            if self._total:
+                text = self._line()[: shutil.get_terminal_size().columns - 1].rstrip()
+                self._write(f"\r{text.ljust(len(self._shown))}")
+                self._shown = text
+
+    def print_above(self, stream: TextIO, text: str) -> int:
+        """Print to a stream of this terminal; the bar is drawn again below whole lines."""
+        with self._lock:
+            self._clear()
+            written = stream.write(text)
+            stream.flush()
+            if text.endswith("\n"):
+                self.draw()
+            return written
+
+    def end(self) -> None:
+        """Remove the line."""
+        with self._lock:
+            self._total = 0
+            self._clear()
+
+    def _clear(self) -> None:
+        if self._shown:
+            self._write(f"\r{' ' * len(self._shown)}\r")
+            self._shown = ""
+
+    def _line(self) -> str:
+        filled = min(_BAR_CELLS * self._count // self._total, _BAR_CELLS)
+        drawn = "#" * filled + "." * (_BAR_CELLS - filled)
+        minutes, seconds = divmod(int(monotonic() - self._begun), 60)
+        count = f"{self._count}/{self._total}"
+        return f"{self._name:<14} [{drawn}] {count} {minutes}:{seconds:02} {self._host}"
+
+    def _write(self, text: str) -> None:
+        try:
+            self._terminal.write(text)
+            self._terminal.flush()
+        except OSError:  # the terminal is gone, and the run goes on
+            self._total = 0
+
+
+class StreamAboveBar:
+    """A stream of the terminal; what is written to it appears above the bar."""
+
+    def __init__(self, stream: TextIO, bar: Bar) -> None:
+        self._stream = stream
+        self._bar = bar
+
+    def write(self, text: str) -> int:
+        """Write above the bar."""
+        return self._bar.print_above(self._stream, text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @contextmanager
 def progress_listener(*, quiet: bool) -> Iterator[ProgressListener]:
     """Yield a progress bar if stderr is a terminal and not `quiet`, else a `NullProgress`."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield NullProgress()
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn as Elapsed,
-    )
+    bar = Bar(sys.stderr)
+    with _printing_above(bar), _ticking(bar):
+        yield bar
 
-    columns = (
-        TextColumn("{task.description:<14}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Elapsed(),
-        TextColumn("{task.fields[host]}", markup=False),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield Bar(progress)
+
+@contextmanager
+def _printing_above(bar: Bar) -> Iterator[None]:
+    """Send what is printed to the terminal above the bar, until the bar is removed."""
+    before = {name: getattr(sys, name) for name in ("stdout", "stderr")}
+    for name, stream in before.items():
+        if stream.isatty():
+            setattr(sys, name, StreamAboveBar(stream, bar))
+    try:
+        yield
+    finally:
+        bar.end()
+        for name, stream in before.items():
+            setattr(sys, name, stream)
+
+
+@contextmanager
+def _ticking(bar: Bar) -> Iterator[None]:
+    """Draw the bar every second, so that its time goes on while a slow site is measured."""
+    ended = threading.Event()
+
+    def tick() -> None:
+        while not ended.wait(_TICK_SECONDS):
+            bar.draw()
+
+    thread = threading.Thread(target=tick, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
