@@ -142,11 +142,15 @@ class EndpointGroup:
 
 @dataclass(frozen=True, slots=True)
 class RiskNotice:
-    """A text shown once before some experiments, or some lists, are used for the first time."""
+    """Experiments and lists with a risk that the volunteer accepts before the first use.
+
+    Attributes:
+        kind: The name of the risk's text.
+    """
 
     experiments: tuple[str, ...]
     lists: tuple[str, ...]
-    text: str
+    kind: str
 
 
 @cache

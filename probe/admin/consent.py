@@ -1,24 +1,24 @@
-"""The volunteer's consent: asked in their language, recorded with date and version of the text.
+"""The texts of consent: asked in the volunteer's language, with the real costs filled in.
 
-Nothing is measured without it. The heartbeat, which tells a collector when this machine is on,
-needs a separate consent. A change of the text's meaning needs a new `VERSION`; consent to an older
-version does not cover it.
+Nothing is measured without consent. The heartbeat, which tells a collector when this machine is on,
+needs a separate one. The record of it is in `probe/consent_record.py`.
 """
 
 import os
 import tomllib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from importlib.resources import files
-from pathlib import Path
 
 import msgspec
 
-from probe import atomic_files
+from probe import i18n
+from probe.admin.timers import DAY, DEFAULT_PERIOD
+from probe.consent_record import FILE, VERSION, Consent, read, record, withdraw
+from probe.i18n import LANGUAGES
+from probe.ordering import LIMITS
+from probe.runner.daily_quota import DAILY_BYTES
 
-VERSION = 1
-FILE = "consent.json"
-LANGUAGES = ("kk", "ru", "en")
+__all__ = ["FILE", "LANGUAGES", "VERSION", "Consent", "read", "record", "withdraw"]
 
 
 class ConsentText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,39 +40,29 @@ class ConsentText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outdated: str
     allowed: str
     not_allowed: str
-
-
-class Consent(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded consent.
-
-    Attributes:
-        version: Version of the text. at: RFC 3339, UTC. language: Language of the text.
-    """
-
-    version: int
-    at: str
-    language: str
-    heartbeat: bool = False
-
-    @property
-    def current(self) -> bool:
-        """Whether it covers the current text."""
-        return self.version == VERSION
+    waiting: str
+    timers_question: str
+    timers_removed: str
+    timers_left: str
+    ended: str
+    discarded: str
+    unsent: str
+    risk_question: str
+    risk_declined: str
+    risk_script: str
+    risks: dict[str, str]
 
 
 def language(chosen: str | None = None, environ: Mapping[str, str] = os.environ) -> str:
     """Return the language to ask in: the chosen one, else the user's first that is available."""
-    # In the order in which POSIX lets them override each other.
-    names = ("LC_ALL", "LC_MESSAGES", "LANG")
-    found = (*environ.get("LANGUAGE", "").split(":"), *(environ.get(name, "") for name in names))
-    wanted = [code[:2].lower() for code in found if code]
-    return chosen or next((code for code in wanted if code in LANGUAGES), "en")
+    return i18n.language(chosen, environ)
 
 
 def text(code: str) -> ConsentText:
     """Read the texts of one language."""
     toml = files("probe").joinpath("locale", f"{code}.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(toml), ConsentText)
+    found = msgspec.convert(tomllib.loads(toml), ConsentText)
+    return msgspec.structs.replace(found, text=found.text.format(**costs()))
 
 
 def refusal(given: Consent | None, text: ConsentText) -> str:
@@ -80,22 +70,13 @@ def refusal(given: Consent | None, text: ConsentText) -> str:
     return text.missing if given is None else text.outdated.format(date=given.at[:10])
 
 
-def read(state: Path) -> Consent | None:
-    """Return the recorded consent; None if there is none or the file is unreadable."""
-    try:
-        return msgspec.json.decode((state / FILE).read_bytes(), type=Consent)
-    except (FileNotFoundError, msgspec.MsgspecError):
-        return None
-
-
-def record(state: Path, code: str, *, heartbeat: bool) -> Consent:
-    """Record consent with the current time."""
-    moment = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    given = Consent(version=VERSION, at=moment, language=code, heartbeat=heartbeat)
-    atomic_files.write(state / FILE, msgspec.json.encode(given) + b"\n")
-    return given
-
-
-def withdraw(state: Path) -> None:
-    """Delete the recorded consent."""
-    (state / FILE).unlink(missing_ok=True)
+def costs() -> dict[str, int]:
+    """Return the numbers of the text, from the limits that the program keeps to."""
+    full = LIMITS["full"]
+    return {
+        "run_megabytes": full.bytes // 1_000_000,
+        "run_minutes": int(full.seconds) // 60,
+        "timer_hours": DEFAULT_PERIOD // 3600,
+        "day_megabytes": DAY // DEFAULT_PERIOD * full.bytes // 1_000_000,
+        "speed_megabytes": DAILY_BYTES // 1_000_000,
+    }

@@ -4,7 +4,7 @@ A heartbeat starts a process every five minutes, so this module imports no measu
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from probe.client import endpoint
@@ -13,13 +13,18 @@ from probe.client.keys import Keys
 from probe.client.spool import Spool
 from probe.config import Settings
 from probe.errors import UserError
+from probe.permission import Permission
 
 NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class ClientContext:
-    """Settings, keys, spool and endpoints, shared by all rounds of a repeating run."""
+    """Settings, keys, spool and endpoints, shared by all rounds of a repeating run.
+
+    Attributes:
+        permission: Looked at before each round, heartbeat, recheck and upload, and meanwhile.
+    """
 
     settings: Settings
     state: Path
@@ -27,9 +32,12 @@ class ClientContext:
     spool: Spool
     collectors: tuple[CollectorEndpoint, ...]
     controls: tuple[CollectorEndpoint, ...]
+    permission: Permission = field(default_factory=Permission)
 
 
-def assemble(settings: Settings, state: Path) -> ClientContext:
+def assemble(
+    settings: Settings, state: Path, permission: Permission | None = None
+) -> ClientContext:
     """Build the context; `UserError` for an invalid URL or root file."""
     if settings.ca_file is not None:
         from probe.certificates.roots import Roots, RootsError
@@ -44,7 +52,8 @@ def assemble(settings: Settings, state: Path) -> ClientContext:
         controls = ()
     elif settings.control is not None:
         controls = _endpoints((settings.control,), settings)
-    return ClientContext(settings, state, Keys(state), Spool(state), collectors, controls)
+    keys, spool, permission = Keys(state), Spool(state), permission or Permission()
+    return ClientContext(settings, state, keys, spool, collectors, controls, permission)
 
 
 def _endpoints(urls: Sequence[str], settings: Settings) -> tuple[CollectorEndpoint, ...]:

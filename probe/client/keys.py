@@ -5,6 +5,7 @@ linked, and removing the seed removes them all. Enrolments are stored beside it.
 the key is for that network only, so that a collector cannot follow a volunteer from home to work.
 """
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -92,6 +93,16 @@ class Keys:
         known = found is not None and found.key_id == identity.key_id
         return replace(identity, enrolment=found if known else None)
 
+    def enrolled(self, enrolment: Enrolment) -> Identity | None:
+        """Return the identity of a stored enrolment; None if its key is lost. Makes no seed."""
+        if not (self._folder / "seed").exists():
+            return None
+        identity = self.identity(
+            enrolment.collector, role=enrolment.role, network=enrolment.network or None
+        )
+        same = identity.key_id == enrolment.key_id
+        return replace(identity, enrolment=enrolment) if same else None
+
     def remember(
         self, identity: Identity, collector_id: str, *, addresses: tuple[str, ...] = ()
     ) -> Identity:
@@ -105,7 +116,8 @@ class Keys:
             addresses=addresses,
         )
         if enrolment != identity.enrolment:
-            atomic_files.write(self._file(identity), msgspec.json.encode(enrolment))
+            with contextlib.suppress(OSError):  # full disk: a later upload enrols the key again
+                atomic_files.write(self._file(identity), msgspec.json.encode(enrolment))
         return replace(identity, enrolment=enrolment)
 
     def forget(self, identity: Identity) -> Identity:

@@ -7,7 +7,8 @@ after a collector's reply. A crash causes at most a repeated sending, which the 
 by the record's id.
 
 Incomplete lines (a power cut during a write) are skipped. The queue is limited in size and age;
-dropped records are counted and reported.
+dropped records are counted and reported. Records that a full disk refuses stay in memory
+(`memory_queue.py`) and are sent by the same run.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ from typing import BinaryIO, Self
 import msgspec
 
 from probe import atomic_files
+from probe.client.memory_queue import KeptInMemoryError, MemoryQueue
 from probe.codec import BATCH_RECORDS
 from probe.model import Record
 
@@ -32,6 +34,8 @@ SEGMENT_BYTES = 4 * 1024 * 1024
 BATCH_BYTES = 1024 * 1024
 REJECTED_BYTES = 4 * 1024 * 1024
 MAX_AGE = 30 * 24 * 3600.0
+# Stands for the records in memory where segments have their names.
+_MEMORY = "memory"
 # Unix time. A machine without a battery-backed clock boots in the past; such a time gives no age.
 _CREDIBLE = 1_700_000_000.0
 
@@ -89,10 +93,27 @@ class Spool:
         # Progress by segment and collector, in case the disk is too full to store it.
         self._progress: dict[tuple[str, str], int] = {}
         self._adopted: dict[str, tuple[str, ...]] = {}
+        self._memory = MemoryQueue()
+
+    @property
+    def rejected(self) -> Path:
+        """The file of the records that collectors rejected."""
+        return self.folder / "rejected.jsonl"
 
     def writer(self, collectors: Sequence[str]) -> "Writer":
         """Return a writer for records to these collectors, a context manager."""
-        return Writer(self.folder, tuple(collectors), self._clock)
+        return Writer(self.folder, tuple(collectors), self._clock, self._memory)
+
+    def save_memory(self, collectors: Sequence[str]) -> int:
+        """Write records in memory that are not sent to disk; return how many it still refuses."""
+        left = self._memory.take(collectors)
+        with self.writer(collectors) as writer:
+            for number, line in enumerate(left):
+                try:
+                    writer.add(line)
+                except OSError:
+                    return sum(self._memory.add(rest) for rest in left[number:])
+        return 0
 
     def waiting(self, collector: str) -> int:
         """Return the number of records that this collector does not have yet."""
@@ -122,15 +143,23 @@ class Spool:
             through[name] = end
         return Batch(collector, tuple(lines), through) if lines else None
 
-    def settle(self, batch: Batch, rejected: Mapping[int, str] | None = None) -> None:
+    def settle(self, batch: Batch, rejected: Mapping[int, str] | None = None) -> bool:
         """Store that a collector handled every record of a batch; remove finished segments.
+
+        Returns whether there were rejected records and they were set aside.
 
         If the disk is too full to store it, the batch is sent once more at most; finished segments
         are removed in any case, which frees space.
         """
-        if rejected:
-            self._set_aside(batch, rejected)
+        kept = bool(rejected)
+        try:
+            self._set_aside(batch, rejected or {})
+        except OSError:  # a full disk: what was rejected would be rejected again
+            kept = False
         for name, offset in batch.through.items():
+            if name == _MEMORY:
+                self._memory.note_sent(batch.collector, offset)
+                continue
             self._progress[name, batch.collector] = offset
             if self._retire(name):
                 continue
@@ -138,6 +167,7 @@ class Spool:
             sent = {**state.sent, batch.collector: offset}
             with contextlib.suppress(OSError):
                 self._keep(name, SegmentState(to=state.to, sent=sent))
+        return kept
 
     def trim(self) -> Dropped:
         """Enforce the limits: drop expired segments, then acknowledged ones, then the oldest."""
@@ -193,6 +223,7 @@ class Spool:
     def _all_unsent(self, collector: str) -> Iterator[tuple[str, bytes, int]]:
         for name in self._segments():
             yield from ((name, line, end) for line, end in self._unsent(name, collector))
+        yield from ((_MEMORY, line, end) for line, end in self._memory.unsent(collector))
 
     def _unsent(self, name: str, collector: str) -> Iterator[tuple[bytes, int]]:
         """Yield the complete records a collector lacks, each with the offset after it."""
@@ -231,7 +262,9 @@ class Spool:
 
     def _set_aside(self, batch: Batch, rejected: Mapping[int, str]) -> None:
         """Store rejected records with the reason in a file that is not sent again."""
-        path = self.folder / "rejected.jsonl"
+        if not rejected:
+            return
+        path = self.rejected
         if path.exists() and path.stat().st_size > REJECTED_BYTES:
             path.replace(path.with_suffix(".old.jsonl"))
         handle = atomic_files.private_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -281,13 +314,18 @@ class Writer:
         added: Number of records stored.
     """
 
-    def __init__(self, home: Path, to: tuple[str, ...], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, home: Path, to: tuple[str, ...], clock: Callable[[], float], memory: MemoryQueue
+    ) -> None:
         self.added = 0
         self._folder = home
         self._to = to
         self._clock = clock
+        self._memory = memory
+        self._refused: OSError | None = None
         self._file: BinaryIO | None = None
         self._end = 0
+        self._made: list[Path] = []
 
     def __enter__(self) -> Self:
         return self
@@ -310,8 +348,30 @@ class Writer:
         self.added += 1
 
     def keep(self, _: Record, line: bytes) -> None:
-        """Store one record; the interface of a run's record stores."""
-        self.add(line)
+        """Store one record; the interface of a run's record stores.
+
+        After the disk has refused a record, the rest of the run goes to memory.
+        """
+        if self._refused is None:
+            try:
+                self.add(line)
+            except OSError as error:
+                self._refused = error
+            else:
+                return
+        if not self._memory.add(line):
+            raise self._refused
+        raise KeptInMemoryError(self._refused.errno, self._refused.strerror) from self._refused
+
+    def discard(self) -> None:
+        """Remove every segment of this writer, also those that are not sent yet."""
+        self.close()
+        for path in self._made:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+                _state_file(path).unlink(missing_ok=True)
+        self._made.clear()
+        self._memory.take(())
 
     def close(self) -> None:
         """Close the segment, so that it can be removed once it is sent."""
@@ -332,7 +392,9 @@ class Writer:
 
     def _begin(self) -> BinaryIO | None:
         """Create and lock a segment; None if another process removed the empty file first."""
-        path = self._folder / f"{int(self._clock() * 1000):013d}-{secrets.token_hex(4)}.jsonl"
+        now = max(int(self._clock() * 1000), 0)  # a clock may be before 1970
+        path = self._folder / f"{now:013d}-{secrets.token_hex(4)}.jsonl"
+        self._made.append(path)
         atomic_files.write(_state_file(path), msgspec.json.encode(SegmentState(to=self._to)))
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
         # Unbuffered: data that could not be written must not be written again at close.

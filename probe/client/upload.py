@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from probe import codec
@@ -24,6 +25,8 @@ from probe.client.enrolment import ensure_enrolled, re_enrol, remember_address
 from probe.client.keys import Keys, KeysError, ProbeRole
 from probe.client.spool import Batch, Spool
 from probe.escape import plain
+from probe.i18n import _
+from probe.permission import Permission
 
 ATTEMPTS = 4
 # Back-off with full jitter, seconds: each wait is drawn from 0 to a limit that doubles.
@@ -33,6 +36,7 @@ T = TypeVar("T")
 _TOO_LARGE = 413
 _UNKNOWN_KEY = 401
 _LOCK_POLL = 0.25
+_MAX_REFUSALS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Sender:
 
     Attributes:
         budget: Seconds for one collector in total.
+        permission: Looked at before each request; `ConsentEnded` is raised when it has ended.
         draw: Returns a random number from 0 to 1. pause: Sleeps.
     """
 
@@ -49,6 +54,7 @@ class Sender:
     invite: str | None = None
     network: str | None = None
     budget: float = 60.0
+    permission: Permission = field(default_factory=Permission)
     draw: Callable[[], float] = random.random
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -59,6 +65,7 @@ class Delivery:
 
     Attributes:
         rejected: Number of rejected records. reasons: Their number by reason.
+        kept: The file of the rejected records, or None.
         waiting: Records it does not have yet.
         problem: Why the upload is incomplete, in one line, or None.
     """
@@ -68,6 +75,7 @@ class Delivery:
     duplicates: int = 0
     rejected: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    kept: Path | None = None
     waiting: int = 0
     problem: str | None = None
     bytes_out: int = 0
@@ -76,6 +84,25 @@ class Delivery:
     def __str__(self) -> str:
         counts = f"{self.stored} stored, {self.duplicates} duplicates"
         return f"{self.collector}: {counts}, {self.rejected} rejected, {self.waiting} waiting"
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """One line for each reason for which records were rejected; few lines in any case."""
+        where = _("they are not sent again") if self.kept is None else _("kept in {file}")
+        counts = sorted(self.reasons.items(), key=lambda one: -one[1])
+        shown = dict(counts[:_MAX_REFUSALS])
+        if others := sum(count for _reason, count in counts[_MAX_REFUSALS:]):
+            shown[_("other reasons")] = others
+        text = _("{collector}: rejected {number}: {reason}; {where}")
+        return tuple(
+            text.format(
+                collector=self.collector,
+                number=count,
+                reason=plain(reason),
+                where=where.format(file=self.kept),
+            )
+            for reason, count in shown.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +119,17 @@ class UploadSummary:
     @property
     def problems(self) -> tuple[str, ...]:
         """One line for each collector whose upload is incomplete."""
-        return tuple(one.problem for one in self.deliveries if one.problem)
+        rest = _("{collector}: not everything could be sent")
+        return tuple(
+            one.problem or rest.format(collector=one.collector)
+            for one in self.deliveries
+            if one.problem or one.waiting
+        )
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """One line for each collector and reason for which records were rejected."""
+        return tuple(line for one in self.deliveries for line in one.refusals)
 
     @property
     def bytes_out(self) -> int:
@@ -111,6 +148,7 @@ async def upload(
     """Upload to every collector in parallel; network errors are reported, not raised."""
     if not endpoints:
         return UploadSummary()
+    sender.permission.check()
     urls = [endpoint.url for endpoint in endpoints]
     if not await _lock(spool, sender):
         busy = "another upload is in progress; it sends these records too"
@@ -128,9 +166,12 @@ async def upload(
 
 async def _lock(spool: Spool, sender: Sender) -> bool:
     """Lock the spool, waiting for another uploading process; return whether that succeeded."""
-    for _ in range(int(sender.budget / _LOCK_POLL) + 1):
-        if spool.lock.acquire():
-            return True
+    for _attempt in range(int(sender.budget / _LOCK_POLL) + 1):
+        try:
+            if spool.lock.acquire():
+                return True
+        except OSError:
+            return True  # no folder and no room for one: nothing on disk is shared
         await sender.pause(_LOCK_POLL)
     return False
 
@@ -200,7 +241,8 @@ def _sender_of(
 async def _with_retries(action: Callable[[], Awaitable[T]], sender: Sender) -> T:
     """Retry temporary failures with jittered back-off; raise the last failure."""
     longest = FIRST_WAIT
-    for _ in range(ATTEMPTS - 1):
+    for _attempt in range(ATTEMPTS - 1):
+        sender.permission.check()
         try:
             return await action()
         except CollectorUnreachable:
@@ -211,6 +253,7 @@ async def _with_retries(action: Callable[[], Awaitable[T]], sender: Sender) -> T
             wait = error.retry_after or sender.draw() * longest
         longest = min(LONGEST_WAIT, longest * 2)
         await sender.pause(wait)
+    sender.permission.check()
     return await action()
 
 
@@ -239,4 +282,5 @@ def _settle(spool: Spool, batch: Batch, rejected: Mapping[int, str], delivery: D
     for reason in rejected.values():
         delivery.reasons[reason] = delivery.reasons.get(reason, 0) + 1
     delivery.rejected += len(rejected)
-    spool.settle(batch, rejected)
+    if spool.settle(batch, rejected):
+        delivery.kept = spool.rejected

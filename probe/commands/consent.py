@@ -1,79 +1,167 @@
 """`qazprobe consent`: read what is measured and what the risk is; give or withdraw consent."""
 
-import click
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
-from probe import paths
-from probe.admin import consent
+import click
+from msgspec.structs import replace
+
+from probe import consent_record, paths
+from probe.admin import category_choice, consent
+from probe.admin.category_choice import ASK
 from probe.admin.consent import ConsentText
+from probe.consent_record import Consent
 from probe.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Interview:
+    """What the questions are asked about.
+
+    Attributes:
+        code: Language. yes: Every asked question is answered with yes, for scripts.
+        heartbeat: The heartbeat is asked about.
+        before: The valid consent that was recorded before, or None.
+        categories: The categories of the command line, or None.
+    """
+
+    code: str
+    text: ConsentText
+    yes: bool
+    heartbeat: bool
+    before: Consent | None
+    categories: str | None = None
+
+    def agreed(self, question: str) -> bool:
+        """Return the answer to a question; the end of the input is a `UserError`, not a yes."""
+        from probe.admin.question import answer
+
+        return self.yes or answer(question, self.text, "qazprobe consent --yes")
 
 
 @click.command("consent")
 @click.option("--yes", is_flag=True, help="Agree without a prompt, for scripts.")
 @click.option("--heartbeat", is_flag=True, help="Also allow the heartbeat (a separate question).")
+@click.option(
+    "--categories",
+    metavar="CODE,...|ask",
+    help="Choose categories of sites (+LGBT, -NEWS), or be asked again.",
+)
+@click.option("--show", is_flag=True, help="Print the text and what is recorded; ask nothing.")
 @click.option("--status", is_flag=True, help="Show what is recorded; exit 2 if nothing is.")
-@click.option("--withdraw", is_flag=True, help="Withdraw consent.")
+@click.option("--withdraw", is_flag=True, help="Withdraw consent; what runs ends within seconds.")
+@click.option(
+    "--remove-timers", is_flag=True, help="With --withdraw, remove installed timers, for scripts."
+)
 @click.option(
     "--lang",
     type=click.Choice(consent.LANGUAGES),
     help="Language of the text.  [default: the system's]",
 )
-def command(*, yes: bool, heartbeat: bool, status: bool, withdraw: bool, lang: str | None) -> None:
+def command(
+    *,
+    yes: bool,
+    heartbeat: bool,
+    categories: str | None,
+    show: bool,
+    status: bool,
+    withdraw: bool,
+    remove_timers: bool,
+    lang: str | None,
+) -> None:
     """Read what is measured and what the risk is; give or withdraw consent.
 
     \b
     qazprobe consent                read the text and answer
     qazprobe consent --lang kk      the same in Kazakh
+    qazprobe consent --show         read the text again
     qazprobe consent --yes          agree from a script, after reading the text
-    qazprobe consent --withdraw     withdraw; nothing is measured from then on
+    qazprobe consent --withdraw     withdraw; nothing is measured or sent from then on
     """  # noqa: D301 - \b tells click to keep these lines
     code = consent.language(lang)
     text = consent.text(code)
-    state = paths.find().ready()
-    if withdraw:
-        consent.withdraw(state)
-        click.echo(text.withdrawn)
-        return
-    given = consent.read(state)
-    if status or (given is not None and given.current and not (heartbeat or yes)):
-        _show_status(given, text)
-        return
-    _ask(code, text, yes=yes, heartbeat=heartbeat)
-
-
-def _show_status(given: consent.Consent | None, text: ConsentText) -> None:
-    if given is None or not given.current:
-        raise UserError(consent.refusal(given, text))
-    heartbeat = text.allowed if given.heartbeat else text.not_allowed
-    click.echo(text.standing.format(date=given.at[:10], version=given.version, heartbeat=heartbeat))
-
-
-def _ask(code: str, text: ConsentText, *, yes: bool, heartbeat: bool) -> None:
-    """Show each text that is not agreed to yet, ask (unless `yes`), and record the answers."""
     state = paths.find().state
-    given = consent.read(state)
+    given = consent_record.read(state)
+    if withdraw:
+        _withdraw(state, text, remove_timers=remove_timers)
+    elif categories and given is not None and given.current and not (heartbeat or yes):
+        _choose_categories(state, code, text, categories)
+    elif show:
+        click.echo(f"{text.text.strip()}\n\n{text.heartbeat_text.strip()}\n")
+        click.echo(_status(given, text))
+    elif status or (given is not None and given.current and not (heartbeat or yes)):
+        if given is None or not given.current:
+            raise UserError(consent.refusal(given, text))
+        click.echo(_status(given, text))
+    else:
+        before = given if given is not None and given.current else None
+        _ask(Interview(code, text, yes, heartbeat, before, categories))
+
+
+def _status(given: Consent | None, text: ConsentText) -> str:
     if given is None or not given.current:
-        given = None
-        click.echo(text.text.strip() + "\n")
-        if not (yes or _answer(text.question, text)):
-            raise UserError(text.declined)
-    allowed = given is not None and given.heartbeat
-    if heartbeat and not allowed:
-        click.echo(text.heartbeat_text.strip() + "\n")
-        allowed = yes or _answer(text.heartbeat_question, text)
-    consent.record(state, code, heartbeat=allowed)
-    click.echo(text.heartbeat_agreed if heartbeat and allowed else text.agreed)
+        return consent.refusal(given, text)
+    heartbeat = text.allowed if given.heartbeat else text.not_allowed
+    return text.standing.format(date=given.at[:10], version=given.version, heartbeat=heartbeat)
 
 
-def _answer(question: str, text: ConsentText) -> bool:
-    """Ask until the answer is yes or no; the end of the input is a `UserError`, not a yes."""
-    while True:
-        try:
-            reply = click.prompt(f"{question} [{text.yes[0]}/{text.no[0]}]", type=str)
-        except click.Abort as error:
-            raise UserError("no answer; in a script use: qazprobe consent --yes") from error
-        if reply.strip().lower() in text.yes:
-            return True
-        if reply.strip().lower() in text.no:
-            return False
-        click.echo(text.again)
+def _ask(interview: Interview) -> None:
+    """Ask every question that is not answered yet, and record the answers."""
+    state = paths.find().ready()
+    answered = interview.before or consent_record.new(interview.code)
+    for question in QUESTIONS:
+        answered = question(interview, answered)
+    consent_record.write(state, answered)
+    text = interview.text
+    click.echo(text.heartbeat_agreed if interview.heartbeat and answered.heartbeat else text.agreed)
+
+
+def _ask_about_measuring(interview: Interview, answered: Consent) -> Consent:
+    if interview.before is not None:
+        return answered
+    click.echo(interview.text.text.strip() + "\n")
+    if not interview.agreed(interview.text.question):
+        raise UserError(interview.text.declined)
+    return answered
+
+
+def _ask_about_heartbeat(interview: Interview, answered: Consent) -> Consent:
+    if not interview.heartbeat or answered.heartbeat:
+        return answered
+    click.echo(interview.text.heartbeat_text.strip() + "\n")
+    return replace(answered, heartbeat=interview.agreed(interview.text.heartbeat_question))
+
+
+def _ask_about_categories(interview: Interview, answered: Consent) -> Consent:
+    """Ask which categories of sites to measure; `--yes` keeps the careful defaults."""
+    asked = interview.before is None and not interview.yes
+    words = interview.categories or (ASK if asked else None)
+    if words is not None:
+        _choose_categories(paths.find().ready(), interview.code, interview.text, words)
+    return answered
+
+
+def _choose_categories(state: Path, code: str, text: ConsentText, words: str) -> None:
+    if words == ASK:
+        category_choice.ask(state, code, text)
+    else:
+        click.echo(category_choice.change(state, words))
+
+
+# Asked in this order. Each returns the consent with its answer; one that is answered asks nothing.
+QUESTIONS: tuple[Callable[[Interview, Consent], Consent], ...] = (
+    _ask_about_measuring,
+    _ask_about_heartbeat,
+    _ask_about_categories,
+)
+
+
+def _withdraw(state: Path, text: ConsentText, *, remove_timers: bool) -> None:
+    from probe.admin import withdrawal
+
+    waiting = withdrawal.withdraw(state)
+    click.echo(text.withdrawn)
+    if waiting:
+        click.echo(text.waiting.format(count=waiting))
+    withdrawal.offer_to_remove_timers(text, unasked=remove_timers)

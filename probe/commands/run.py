@@ -1,8 +1,10 @@
 """`qazprobe run`: measure targets and report interference."""
 
+import dataclasses
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -10,24 +12,45 @@ from probe import config, paths
 from probe.config import ConfigError, Settings
 from probe.errors import Exit, UserError
 from probe.i18n import _
-from probe.model import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from probe.client.context import ClientContext
     from probe.paths import Home
     from probe.report.console import Console
+    from probe.report.risk_notice import Risk
     from probe.runner.jobs import JobList
 
-_OUTCOMES = ", ".join(Outcome)
+_OUTCOMES = ", ".join(get_args(config.FailOn))
+ACCEPT_RISKS = click.option(
+    "--accept-risk",
+    "accept_risks",
+    is_flag=True,
+    help="Accept the risk of trace, tor, openvpn, wireguard or --targets vpn, in a script.",
+)
 
 
 @click.command("run")
 @click.argument("urls", nargs=-1, metavar="[URL]...")
 @click.option(
-    "--targets", multiple=True, metavar="NAME|FILE|URL", help="Target list.  [default: kz]"
+    "--targets",
+    multiple=True,
+    metavar="NAME|FILE|URL",
+    help="Target list; citizenlab:kz too.  [default: kz]",
 )
 @click.option(
-    "-e", "experiments", multiple=True, metavar="NAME,...", help="Experiments.  [default: web]"
+    "--categories",
+    multiple=True,
+    metavar="CODE,...",
+    help="Categories of sites: +LGBT adds one, -NEWS leaves one out, NEWS means only this one.",
+)
+@click.option(
+    "-e",
+    "experiments",
+    multiple=True,
+    metavar="NAME,...",
+    help="Experiments, in place of those of the profile.",
 )
 @click.option(
     "-o",
@@ -46,7 +69,10 @@ _OUTCOMES = ", ".join(Outcome)
 @click.option("--role", type=click.Choice(["probe", "control"]), help="Role of this machine.")
 @click.option("--every", metavar="DURATION", help="Repeat at this interval: 15m, 2h; at least 1m.")
 @click.option(
-    "--profile", type=click.Choice(["quick", "full", "watch"]), help="Depth of the measurements."
+    "--profile",
+    type=click.Choice(["quick", "full", "watch"]),
+    help="quick: the most important sites, in two minutes; full: every site, the default; "
+    "watch: a few sites and kilobytes, for every hour.",
 )
 @click.option("--resolver", metavar="IP[:PORT]", help="Use this resolver in place of the system's.")
 @click.option(
@@ -60,8 +86,20 @@ _OUTCOMES = ", ".join(Outcome)
 @click.option(
     "--max-bytes", type=int, metavar="N", help="Traffic limit of the measurements, bytes."
 )
+@click.option(
+    "--unmetered-only/--metered-too",
+    default=None,
+    help="Measure nothing on a metered connection; or measure there too.  [default: there too]",
+)
+@click.option(
+    "--min-battery",
+    type=int,
+    metavar="PERCENT",
+    help="Measure nothing on battery below this charge.  [default: 0]",
+)
 @click.option("--seed", type=int, metavar="N", help="Fix the order and every random choice.")
 @click.option("--dry-run", is_flag=True, help="List what would be contacted; contact nothing.")
+@ACCEPT_RISKS
 @click.option(
     "--no-upload", is_flag=True, help="Keep records in the spool; `upload` sends them later."
 )
@@ -72,12 +110,25 @@ _OUTCOMES = ", ".join(Outcome)
     metavar="OUTCOME,...",
     help=f"Exit 10 if one of these outcomes is found: {_OUTCOMES}.",
 )
+@click.option(
+    "--textfile",
+    metavar="PATH",
+    help="Write the result for Prometheus (node_exporter's textfile collector).",
+)
+@click.option(
+    "--notify",
+    is_flag=False,
+    flag_value="desktop",
+    metavar="desktop|COMMAND",
+    help="Tell what changed since the last run: on the desktop, or to a command on its input.",
+)
 @click.option("--config", "config_file", metavar="FILE", help="Read settings from this file.")
 def command(
     urls: tuple[str, ...],
     *,
     output: str | None,
     append: bool,
+    accept_risks: bool,
     dry_run: bool,
     no_upload: bool,
     as_json: bool,
@@ -102,25 +153,37 @@ def command(
     flags["upload"] = False if no_upload else None
     settings = load_settings(home, config_file, flags)
     from probe.report.console import Console
-    from probe.runner.jobs import check_options, job_list
+    from probe.runner.jobs import check_arguments, check_options, job_list, refreshed_jobs
 
     console = Console(quiet=settings.quiet, json=as_json, output=output)
     check_options(settings, settings_file(home, config_file))
-    jobs = job_list(urls, settings, home.state, warn=console.warn, touch_network=not dry_run)
+    check_arguments(urls, settings)
     context = client_context(settings, home.state)
+    find_jobs = partial(job_list, urls, settings, home.state, warn=console.warn)
     if dry_run:
         from probe.runner.dry_run import print_contacts
 
-        print_contacts(settings, jobs)
+        print_contacts(settings, find_jobs(touch_network=False))
         return Exit.DONE
-    require_consent(settings, home)
-    if settings.role != "control":
-        from probe.report import risk_notice
+    from probe.admin.permit import permitted
+    from probe.metered import obstacle
+    from probe.report import risk_notice
+    from probe.runner import after_run
 
-        for line in risk_notice.due(settings, home.ready()):
-            console.warn(line)
-    home.ready()
-    return _measure(context, jobs, console=console, append=append, began=began)
+    after_run.check(settings)
+    require_accepted(risk_notice.of_run(settings), settings, home, accepted=accept_risks)
+    if settings.every is None and (reason := obstacle(settings)) is not None:
+        console.warn(reason)
+        return Exit.DONE
+    what = "run" if settings.every is None else "run --every"
+    with permitted(settings, home, what) as permission:
+        refreshed = partial(refreshed_jobs, urls, settings, home.state, note=console.note)
+        jobs = refreshed(warn=console.warn)
+        if jobs.profile_line is not None and settings.profile != "full":
+            console.note(jobs.profile_line)
+        context = dataclasses.replace(context, permission=permission)
+        renew = partial(refreshed, warn=lambda _: None)  # it was warned already
+        return _measure(context, jobs, renew, console=console, append=append, began=began)
 
 
 def check_stdout(output: str | None, *, as_json: bool) -> None:
@@ -149,16 +212,21 @@ def settings_file(home: "Home", named: str | None) -> Path:
     return Path(named) if named else home.config / config.FILE
 
 
-def require_consent(settings: Settings, home: "Home") -> None:
-    """Raise `UserError` unless the volunteer has agreed; a control needs no consent."""
-    if settings.role == "control":
-        return
-    from probe.admin import consent
+def require_accepted(
+    risks: "tuple[Risk, ...]", settings: Settings, home: "Home", *, accepted: bool
+) -> None:
+    """Raise `UserError` without consent, and unless the volunteer accepts the risks.
 
-    given = consent.read(home.state)
-    if given is None or not given.current:
-        text = consent.text(consent.language(settings.language))
-        raise UserError(consent.refusal(given, text))
+    Args:
+        accepted: The risks were accepted on the command line.
+    """
+    from probe.admin.permit import required
+
+    given = required(settings, home)
+    if risks and not accepted:
+        from probe.admin.question import accept_risks
+
+        accept_risks(risks, settings, home, given)
 
 
 def client_context(settings: Settings, state: Path) -> "ClientContext":
@@ -171,7 +239,13 @@ def client_context(settings: Settings, state: Path) -> "ClientContext":
 
 
 def _measure(
-    context: "ClientContext", jobs: "JobList", *, console: "Console", append: bool, began: float
+    context: "ClientContext",
+    jobs: "JobList",
+    renew: "Callable[[], JobList]",
+    *,
+    console: "Console",
+    append: bool,
+    began: float,
 ) -> Exit:
     import asyncio
 
@@ -191,9 +265,11 @@ def _measure(
                 heartbeat.heartbeats(context, console.note),
                 recheck_worker.recheck_workers(context, jobs, console),
             ):
-                return await repeat(context, jobs, sink, console=console, stop=stop, began=began)
+                return await repeat(
+                    context, jobs, sink, console=console, stop=stop, began=began, renew=renew
+                )
 
     try:
-        return asyncio.run(go())
+        return asyncio.run(context.permission.supervise(go()))
     finally:
         sink.close()

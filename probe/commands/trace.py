@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from probe import paths
-from probe.commands.run import check_stdout, load_settings, require_consent
+from probe.commands.run import ACCEPT_RISKS, check_stdout, load_settings, require_accepted
 from probe.errors import Exit, UserError
+from probe.i18n import _
+from probe.report.risk_notice import TRACE
 
 if TYPE_CHECKING:
     from probe.asn_table import Owner
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 @click.option("--lab", is_flag=True, default=None, help="This is a test laboratory.")
 @click.option("-o", "output", metavar="FILE|-", help="Write the record as a JSON line.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
+@ACCEPT_RISKS
 @click.option("--config", "config_file", metavar="FILE", help="Read settings from this file.")
 def command(
     target: str,
@@ -69,6 +72,7 @@ def command(
     asn_table: str | None,
     output: str | None,
     as_json: bool,
+    accept_risks: bool,
     config_file: str | None,
     **flags: object,
 ) -> Exit:
@@ -82,7 +86,7 @@ def command(
     home = paths.find()
     settings = load_settings(home, config_file, flags)
     url = _url(target)
-    require_consent(settings, home)
+    require_accepted((TRACE,), settings, home, accepted=accept_risks)
     options = {
         "harmless": harmless,
         "address": address,
@@ -94,6 +98,7 @@ def command(
     import asyncio
 
     from probe import codec, user_files
+    from probe.admin.permit import permitted
     from probe.asn_table import AsnTableError, check, look_up
     from probe.runner import single_trace
 
@@ -104,7 +109,9 @@ def command(
     except (OSError, AsnTableError) as error:
         raise UserError(str(error)) from error
     try:
-        traced = asyncio.run(single_trace.trace(settings, home.ready(), url, options))
+        with permitted(settings, home, "trace") as permission:
+            tracing = single_trace.trace(settings, home.state, url, options)
+            traced = asyncio.run(permission.supervise(tracing))
         if file is not None:
             file.write(codec.encode(traced.record) + b"\n")
             file.finish()
@@ -137,7 +144,7 @@ def _routers(record: "Record") -> list[str]:
 def _write_pcap(pcap: str, captures: tuple[bytes, ...]) -> None:
     """Write the captured packets; if there are none, say so without failing."""
     if not captures:
-        click.echo("qazprobe: no pcap: packets could not be captured", err=True)
+        click.echo(_("qazprobe: no pcap: packets could not be captured"), err=True)
         return
     from probe import user_files
 

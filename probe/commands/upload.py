@@ -2,13 +2,17 @@
 
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from probe import paths
 from probe.commands.run import load_settings
 from probe.errors import Exit, UserError
-from probe.escape import plain
+
+if TYPE_CHECKING:
+    from probe.client.context import ClientContext
+    from probe.client.upload import UploadSummary
 
 
 @click.command()
@@ -37,13 +41,10 @@ def command(*, max_time: float, config_file: str | None, **flags: object) -> int
     home = paths.find()
     settings = load_settings(home, config_file, flags)
 
-    import asyncio
-
     from msgspec.structs import replace
 
+    from probe.admin.permit import permitted
     from probe.client import context
-    from probe.client.upload import Sender, UploadSummary, upload
-    from probe.heartbeat import sender as heartbeat
 
     destinations = context.assemble(settings, home.state).spool.destinations()
     settings = replace(settings, collector=settings.collector or destinations)
@@ -51,19 +52,36 @@ def command(*, max_time: float, config_file: str | None, **flags: object) -> int
         raise UserError(
             "no collector is configured; add --collector URL, or set it in qazprobe.toml"
         )
-    client = context.assemble(settings, home.ready())
-    sender = Sender(client.keys, role=settings.role, invite=settings.invite, budget=max_time)
-
-    async def go() -> UploadSummary:
-        async with heartbeat.heartbeats(client, partial(click.echo, err=True), until):
-            return await upload(client.spool, client.collectors, sender)
-
-    summary = asyncio.run(go())
+    with permitted(settings, home, "upload") as permission:
+        client = context.assemble(settings, home.state, permission)
+        summary = _upload(client, max_time, until)
     for one in summary.deliveries:
         if not settings.quiet:
             click.echo(str(one))
-        for reason, count in one.reasons.items():
-            click.echo(f"{one.collector}: rejected {count}: {plain(reason)}", err=True)
+        for line in one.refusals:
+            click.echo(line, err=True)
         if one.problem:
             click.echo(one.problem, err=True)
     return Exit.DONE if summary.complete else Exit.NOT_SENT
+
+
+def _upload(client: "ClientContext", max_time: float, until: float) -> "UploadSummary":
+    """Upload the spool, and send a heartbeat meanwhile, as long as that is permitted."""
+    import asyncio
+
+    from probe.client.upload import Sender, upload
+    from probe.heartbeat import sender as heartbeat
+
+    sender = Sender(
+        client.keys,
+        role=client.settings.role,
+        invite=client.settings.invite,
+        budget=max_time,
+        permission=client.permission,
+    )
+
+    async def go() -> "UploadSummary":
+        async with heartbeat.heartbeats(client, partial(click.echo, err=True), until):
+            return await upload(client.spool, client.collectors, sender)
+
+    return asyncio.run(client.permission.supervise(go()))

@@ -1,8 +1,9 @@
 """Send a heartbeat to each collector every five minutes, so that shutdowns can be detected.
 
-Rules: only with the volunteer's separate consent (a control needs none); a heartbeat is one small
-signed request; no failure stops a measurement. Undelivered heartbeats are kept in the state folder
-and sent when the collector is reachable again (`uptime.py`).
+Rules: only with the volunteer's separate consent, which is looked at before each one (a control
+needs none); a heartbeat is one small signed request; no failure stops a measurement. Undelivered
+heartbeats are kept in the state folder and sent when the collector is reachable again
+(`uptime.py`).
 """
 
 import asyncio
@@ -16,8 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from probe import atomic_files
-from probe.admin import consent
+from probe import atomic_files, consent_record, crash_log
 from probe.api_types import Heartbeat
 from probe.client.collector_client import CollectorClient, CollectorError, CollectorRefused
 from probe.client.context import ClientContext
@@ -25,11 +25,11 @@ from probe.client.endpoint import CollectorEndpoint
 from probe.client.enrolment import ensure_enrolled, re_enrol, remember_address
 from probe.client.keys import KeysError
 from probe.config import Settings
-from probe.crash_log import save_traceback
 from probe.heartbeat import clocks, uptime
 from probe.heartbeat.clocks import Reading
 from probe.heartbeat.uptime import EVERY, Reach, UptimeHistory
 from probe.model import Vantage
+from probe.permission import ConsentEnded
 from probe.vantage import VantageLookup
 
 FILE = "heartbeat.json"
@@ -54,12 +54,16 @@ class HeartbeatInput:
 
 def allowed(settings: Settings, state: Path) -> bool:
     """Return whether heartbeats are allowed and a collector is configured to receive them."""
-    if not settings.collector or not settings.upload:
+    if not _wanted(settings):
         return False
     if settings.role == "control":
         return True
-    given = consent.read(state)
+    given = consent_record.read(state)
     return given is not None and given.current and given.heartbeat
+
+
+def _wanted(settings: Settings) -> bool:
+    return bool(settings.collector) and settings.upload
 
 
 @asynccontextmanager
@@ -69,10 +73,11 @@ async def heartbeats(context: ClientContext, log: Log, until: float = 0.0) -> As
     At the end a single heartbeat is awaited for `FINAL_WAIT` seconds and at least until `until`
     (monotonic clock): during an outage it takes most of a minute.
     """
-    if not allowed(context.settings, context.state):
+    again = context.settings.every is not None
+    # A run that repeats looks again each time: the heartbeat may be allowed meanwhile.
+    if not (_wanted(context.settings) if again else allowed(context.settings, context.state)):
         yield
         return
-    again = context.settings.every is not None
     log = (lambda _: None) if context.settings.quiet else log
     task = asyncio.create_task(
         _send_repeatedly(context, log) if again else send_heartbeat(context, log)
@@ -90,15 +95,20 @@ async def _send_repeatedly(context: ClientContext, log: Log) -> None:
     while True:
         began = time.monotonic()
         try:
-            await send_heartbeat(context, log)
+            if allowed(context.settings, context.state):
+                await send_heartbeat(context, log)
+        except ConsentEnded:
+            return
         except Exception as error:  # noqa: BLE001 - a bug here must not end a run
-            log(f"heartbeat: internal error ({type(error).__name__}); {save_traceback(error)}")
+            name = crash_log.name(error)
+            log(f"heartbeat: internal error ({name}); {crash_log.save_traceback(error)}")
         pause = EVERY + random.uniform(-_JITTER, _JITTER)  # noqa: S311 - no secret
         await asyncio.sleep(max(began + pause - time.monotonic(), 1.0))
 
 
 async def send_heartbeat(context: ClientContext, log: Log) -> bool:
     """Send one heartbeat to every collector; return whether all of them received it."""
+    context.permission.check()
     lock = atomic_files.Lock(context.state / LOCK)
     if not lock.acquire():
         return True  # another process is sending it
@@ -125,6 +135,7 @@ async def _send_to_all(context: ClientContext, log: Log) -> bool:
         now = msgspec.structs.replace(now, reached=reach != "nothing")
         history = uptime.with_interval(history, now, reach, country=where.country, asn=where.asn)
     history = uptime.with_delivery(history, received, now)
+    context.permission.check()
     # On a full disk only this history is lost.
     with suppress(OSError):
         write(context.state, uptime.pruned(history, urls, now))
@@ -138,7 +149,9 @@ async def _deliver(
     try:
         async with asyncio.timeout(SECONDS), CollectorClient(to) as client:
             identity = context.keys.identity(to.url, role=context.settings.role)
+            context.permission.check()
             await ensure_enrolled(client, context.keys, identity, context.settings.invite)
+            context.permission.check()
             await _send(context, client, _message(client, inputs))
             remember_address(client, context.keys)
     except TimeoutError:

@@ -6,18 +6,20 @@ and the remaining targets are listed with the reason.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
 from probe import host_network
+from probe.experiments.interface import Share
+from probe.i18n import N_
 from probe.model import Record, RunFacts, Steps
 from probe.ordering import Job, order, references_for
 from probe.report.progress import ProgressListener
-from probe.runner import record_builder
+from probe.runner import record_builder, shares
 from probe.runner.bugs import BugCounter, ReportBug
 from probe.runner.byte_budget import BudgetedNet, ByteBudget
 from probe.runner.control_cache import ControlCache, addresses
@@ -32,16 +34,17 @@ from probe.runner.pool import Pool
 from probe.runner.record_builder import RunHeader
 from probe.runner.record_release import RecordRelease
 from probe.runner.references import ReferenceChecks, reached
+from probe.runner.shares import ShareLimits
 from probe.runner.skips import Skips
 from probe.signals import Stop, until
 
 RunEnd = Literal["finished", "time", "bytes", "interrupted"]
 MAX_CONCURRENT_CONFIRMATIONS = 32
 _SKIP_REASONS: Mapping[RunEnd, str] = {
-    "finished": "its turn did not come",
-    "time": "time was up",
-    "bytes": "the byte budget was spent",
-    "interrupted": "the run was stopped",
+    "finished": N_("its turn did not come"),
+    "time": N_("time was up"),
+    "bytes": N_("the byte budget was spent"),
+    "interrupted": N_("the run was stopped"),
 }
 
 
@@ -52,6 +55,8 @@ class RunSpec:
     Attributes:
         bytes: The byte budget, both directions together.
         follow_up: Whether slow pages are followed up.
+        unlisted: Targets that are on no list, and are not named in metrics.
+        shares: What each experiment of a profile may cost.
     """
 
     jobs: tuple[Job, ...]
@@ -62,6 +67,8 @@ class RunSpec:
     concurrency: int = 16
     profile: str = "full"
     follow_up: bool = True
+    unlisted: frozenset[str] = frozenset()
+    shares: Mapping[str, Share] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +107,11 @@ class Run:
         self._started, self._origin = datetime.now(UTC), time.monotonic()
         self._end: RunEnd = "finished"
         self._followed_up: tuple[Job, ...] = ()
+        self._shares = ShareLimits(spec.shares)
+        self._refused: set[Job] = set()
         self._skips = Skips()
         self._target_reached = False
+        self._background: list[asyncio.Task[None]] = []
         self._bugs = BugCounter(report_bug)
         self._budget = ByteBudget(spec.bytes, lambda: session.bytes_in + session.bytes_out)
         self._controls = ControlCache(dependencies.controls)
@@ -131,10 +141,18 @@ class Run:
 
     async def measure(self) -> None:
         """All phases but judging; references and controls are asked while the sweep goes on."""
+        try:
+            await self._measure_all()
+        finally:
+            # After a withdrawal the run is cancelled, and nothing more may be asked.
+            for task in self._background:
+                task.cancel()
+
+    async def _measure_all(self) -> None:
         urls = dict.fromkeys(job.url for job in self._spec.jobs)
         held = self._release.held
-        checking = asyncio.ensure_future(self._references.check_before())
-        asking = asyncio.ensure_future(self._controls.follow(tuple(urls), held))
+        checking = self._begin(self._references.check_before())
+        asking = self._begin(self._controls.follow(tuple(urls), held))
         await self._sweep()
         await self._within_time(checking)
         asking.cancel()
@@ -143,6 +161,11 @@ class Run:
             await self._confirm_held()
         await self._follow_up()
         await self._check_references_after()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._background.append(task)
+        return task
 
     async def judge(self) -> RunResult:
         """Judge and release what is held, then write the run's own record."""
@@ -180,7 +203,9 @@ class Run:
     async def _measure(self, job: Job) -> None:
         record = None
         try:
+            self._refuse(job)
             measurement = await self._measurer.measure(job, self._controls.of(job.url, time.time()))
+            self._shares.note(job.experiment, measurement.steps, measurement.elapsed)
             self._target_reached = self._target_reached or reached(measurement.steps)
             if not self._measurer.needs_confirmation(measurement):
                 record = await self._release.release_if_final(measurement)
@@ -190,10 +215,20 @@ class Run:
             self._skips.add(job.url, str(error))
         self._progress.done(job, record)
 
+    def _refuse(self, job: Job) -> None:
+        """Raise `NotMeasured`, before anything is spent, for what a profile cannot afford."""
+        if job in self._followed_up or not self._shares.limits(job.experiment):
+            return
+        # What loads the line comes last: by then it is known whether anything answers.
+        offline = self._measurer.exclusive(job) and not self._line_works()
+        if offline or self._shares.spent(job.experiment):
+            self._refused.add(job)
+            raise NotMeasured(shares.OFFLINE if offline else shares.SPENT)
+
     async def _confirm_held(self) -> None:
         held = self._release.held
         self._progress.phase("confirming", len(held))
-        rechecking = asyncio.ensure_future(self._controls.recheck(held.values()))
+        rechecking = self._begin(self._controls.recheck(held.values()))
         pool = Pool(held, self._confirm, enough=self._over)
         await self._within_time(pool.run(self._confirm_concurrency))
         await self._within_time(self._controls.settle(rechecking, held))
@@ -223,7 +258,8 @@ class Run:
         pages = self._release.steps_of(
             job for job in self._spec.jobs if experiments[job.experiment].fetches_pages
         )
-        jobs = follow_up_jobs(experiment, self._spec.jobs, pages)
+        done = [job for job in self._spec.jobs if job not in self._refused]
+        jobs = follow_up_jobs(experiment, done, pages)
         time_left = self._spec.deadlines.measuring_left >= experiment.follow_up.seconds
         if not jobs or self._over() or not time_left:
             return

@@ -15,10 +15,12 @@ from probe.api_types import RecheckTarget
 from probe.client.context import NONE, ClientContext
 from probe.client.control_client import ControlClient
 from probe.client.endpoint import CollectorEndpoint
-from probe.client.upload import Sender, upload
+from probe.client.upload import Sender, UploadSummary, upload
 from probe.config import Settings
 from probe.errors import UserError
 from probe.experiments.interface import Reference, Resolver
+from probe.i18n import _
+from probe.net.resolvers import can_ask
 from probe.net.session import NetSession, SessionSettings
 from probe.runner.dependencies import Controls, RunDependencies
 from probe.urls import TargetError, parse_url
@@ -91,16 +93,17 @@ async def run_dependencies(context: ClientContext) -> AsyncIterator[RunDependenc
             await vantage.close()
 
 
-async def upload_spool(context: ClientContext, seconds: float) -> tuple[str, ...]:
-    """Upload the spool; returns a line for each collector that does not have all of it."""
+async def upload_spool(context: ClientContext, seconds: float) -> UploadSummary:
+    """Upload the spool."""
     settings = context.settings
     sender = Sender(
-        context.keys, role=settings.role, invite=settings.invite, budget=max(seconds, 0.1)
+        context.keys,
+        role=settings.role,
+        invite=settings.invite,
+        budget=max(seconds, 0.1),
+        permission=context.permission,
     )
-    summary = await upload(context.spool, context.collectors, sender)
-    if summary.complete:
-        return ()
-    return summary.problems or ("not everything could be sent",)
+    return await upload(context.spool, context.collectors, sender)
 
 
 def session_settings(settings: Settings) -> SessionSettings:
@@ -129,6 +132,12 @@ def parse_resolver(text: str | None) -> tuple[str, int] | None:
         raise UserError(f"--resolver {text}: expected IP or IP:PORT, such as 1.1.1.1:53") from error
     if not 0 < port < 2**16:
         raise UserError(f"--resolver {text}: there is no port {port}")
+    if not can_ask(address):
+        raise UserError(
+            _("--resolver {text}: needs an interface of this machine: fe80::1%eth0").format(
+                text=text
+            )
+        )
     return address, port
 
 

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
+from probe import consent_record
 from probe.analysis import trace_analysis
 from probe.asn_table import Owner
 from probe.commands.trace import command
@@ -47,9 +48,10 @@ def test_nothing_is_sent_on_a_usage_error(
 def test_an_unreadable_asn_table_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("probe.commands.trace.require_consent", lambda *_: None)
+    consent_record.record(tmp_path, "en", heartbeat=False)
     monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
-    result = CliRunner().invoke(command, ["one.example", "--asn-table", str(tmp_path / "none")])
+    table = ["--asn-table", str(tmp_path / "none")]
+    result = CliRunner().invoke(command, ["one.example", "--accept-risk", *table])
     assert isinstance(result.exception, UserError)
     assert "cannot be read" in str(result.exception)
 
