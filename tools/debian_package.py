@@ -201,10 +201,13 @@ def completions(tree: Path, python: str) -> None:
 
 
 def units(tree: Path) -> None:
-    """The systemd units of the user's own manager; none is enabled."""
+    """The system service, which is not enabled, and the user that it runs as, once it is made."""
     folder = PACKAGING / "systemd"
     for path in sorted((*folder.glob("*.service"), *folder.glob("*.timer"))):
-        write(tree / "usr/lib/systemd/user" / path.name, path.read_bytes())
+        write(tree / "usr/lib/systemd/system" / path.name, path.read_bytes())
+    for kind in ("sysusers", "tmpfiles"):
+        path = folder / f"qazprobe.{kind}"
+        write(tree / f"usr/lib/{kind}.d/qazprobe.conf", path.read_bytes())
 
 
 def control(tree: Path, python: str) -> None:

@@ -194,7 +194,7 @@ def _timer(job: TimerJob) -> str:
         else f"RandomizedDelaySec={job.every // 10}\nPersistent=true\nAccuracySec=1min\n"
     )
     return (
-        "[Unit]\nDescription=qazprobe timer\n\n"
+        "[Unit]\nDescription=Timer of qazprobe\n\n"
         f"[Timer]\nOnCalendar={_calendar(job)}\n{precision}\n"
         "[Install]\nWantedBy=timers.target\n"
     )
