@@ -39,13 +39,19 @@ def private_file(path: Path, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_BINARY", 0), PRIVATE_FILE)
 
 
-def write(path: Path, data: bytes) -> None:
-    """Replace the contents of `path` atomically; an `OSError` names the path."""
+def write(path: Path, data: bytes, *, mode: int = PRIVATE_FILE) -> None:
+    """Replace the contents of `path` atomically; an `OSError` names the path.
+
+    Args:
+        mode: Who may read and write the file; by default its owner alone.
+    """
     folder(path.parent)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with os.fdopen(private_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
             file.write(data)
+            if mode != PRIVATE_FILE:
+                temporary.chmod(mode)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
