@@ -14,10 +14,13 @@ from time import monotonic
 from typing import Any, Protocol, TextIO
 
 from probe.escape import plain
+from probe.i18n import N_, _
 from probe.model import Record
 from probe.ordering import Job
 
 _HOST_CELLS = 28
+# The phases of a run, for the catalogues.
+_PHASES = (N_("measuring"), N_("confirming"), N_("judging"), N_("following up slow pages"))
 _BAR_CELLS = 24
 _TICK_SECONDS = 1.0
 
@@ -56,7 +59,7 @@ class Bar:
     def phase(self, name: str, total: int) -> None:
         """Start anew for another phase."""
         with self._lock:
-            self._name, self._total, self._count, self._host = name, total, 0, ""
+            self._name, self._total, self._count, self._host = _(name), total, 0, ""
             self._begun = monotonic()
             self.draw()
 

@@ -83,9 +83,11 @@ def test_the_text_file_is_replaced_at_once_and_readable_by_all(runs: Runs, tmp_p
     path.parent.mkdir()
     path.write_text("old")
     opened = path.open()
-    os.umask(before := os.umask(0o077))
-    assert publish(runs, Settings(textfile=str(path))) == []
-    assert before is not None
+    before = os.umask(0o077)
+    try:
+        assert publish(runs, Settings(textfile=str(path))) == []
+    finally:
+        os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert "qazprobe_target_outcome" in {one.name for one in parsed(path.read_text())}
     assert opened.read() == "old", "the old file was left as it was"
