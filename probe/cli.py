@@ -84,8 +84,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
     _reopen_closed_streams()
-    i18n.ask(_configured_language)
-    teach_click()
+    _translate_click_for(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # Escape letters that the terminal's character set lacks instead of failing on them.
@@ -123,6 +122,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(f"qazprobe: {problem}", err=True)
         code = Exit.BUG
     sys.exit(int(code) if isinstance(code, int) else Exit.DONE)
+
+
+def _translate_click_for(words: Sequence[str]) -> None:
+    """Translate what click says; the version needs no language, and no settings to be read."""
+    if list(words) != ["--version"]:
+        i18n.ask(_configured_language)
+        teach_click()
 
 
 def _configured_language() -> str | None:

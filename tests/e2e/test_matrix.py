@@ -50,6 +50,7 @@ def test_the_demonstration_succeeds_and_writes_its_records(
     assert 'qazprobe_target_outcome{target="' in output_text
     assert str(output) in output_text
     assert output.stat().st_size > 10_000
+    assert "qazprobe consent" in output_text.splitlines()[-1], "the next step is the last word"
 
 
 def test_scenarios_are_selected_by_glob_and_grouped_by_environment() -> None:
