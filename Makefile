@@ -78,6 +78,7 @@ generated: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.record_docs
 	$(BIN)/python -m tools.rules_docs >docs/rules.md.new && mv docs/rules.md.new docs/rules.md
 	$(BIN)/python -m tools.commands_docs
+	$(BIN)/python -m tools.explanations_docs
 	$(BIN)/python -m tools.catalogues
 	$(BIN)/python -m dashboards.build
 

@@ -3,11 +3,11 @@
 For each kind of interference there are five: the *line* does this to every server, the *resolver*
 answers so for many names, the *server* does it to every client, this machine lacks the *means*, or
 it is *chance*. A rule names those that its own logic excludes (`Rule.excludes`); the checks below
-test the others on the record. An explanation that is not excluded makes the verdict inconclusive, and
-is its reason. `docs/explanations.md` is generated from this module and the rules.
+test the others on the record. An explanation that is not excluded makes the verdict inconclusive,
+and is its reason. `docs/explanations.md` is generated from this module and the rules.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from probe.analysis.evidence import Evidence
@@ -27,7 +27,6 @@ class Check:
         explanation: Which of the five.
         families: The first words of the mechanisms it concerns.
         still_open: Why it is not excluded, in a sentence, or None when it is.
-        steps: Those that show it.
     """
 
     explanation: Explanation
@@ -98,6 +97,17 @@ def _own_means(e: Evidence, match: Match) -> str | None:
     return None
 
 
+def _hello_size(e: Evidence, match: Match) -> str | None:
+    """A handshake with a hello of at least this size was answered on this connection."""
+    silent = [s for s in _accusing(e, match) if isinstance(s, Tls) and s.failure is not None]
+    if not silent or e.line.trusted_names:
+        return None
+    size = max(s.bytes_out for s in silent)
+    if any(isinstance(s, Tls) and s.answered and s.bytes_out >= size for s in e.steps):
+        return None
+    return "No hello of this size was answered on this connection."
+
+
 def _accusing(e: Evidence, match: Match) -> list[Step]:
     ids = {step.id for step in match.finding.steps}
     return [s for s in e.steps if s.id in ids and s.role is Role.TARGET]
@@ -107,7 +117,8 @@ CHECKS = (
     Check(Explanation.LINE, ("tcp", "tls", "http", "dns"), _line_does_it_to_all),
     Check(Explanation.LINE, ("http",), _same_for_every_host),
     Check(Explanation.RESOLVER, ("dns",), _resolver_does_it_to_all),
-    Check(Explanation.MEANS, ("tcp",), _own_means),
+    Check(Explanation.MEANS, ("tcp", "dns"), _own_means),
+    Check(Explanation.MEANS, ("tls",), _hello_size),
 )
 
 
@@ -115,13 +126,18 @@ def still_open(e: Evidence, match: Match, checks: Sequence[Check] = CHECKS) -> s
     """The first innocent explanation of an accusation that is not excluded, as a reason."""
     families = {one.partition(".")[0] for one in match.mechanisms}
     for check in checks:
-        if families & set(check.families):
+        if families.intersection(check.families):
             reason = check.still_open(e, match)
             if reason is not None:
                 return reason
     return None
 
 
-def families(mechanisms: Iterable[str]) -> set[str]:
-    """The first words of mechanisms."""
-    return {one.partition(".")[0] for one in mechanisms}
+def needed(families: set[str]) -> frozenset[Explanation]:
+    """The explanations that an accusation of these families has to exclude.
+
+    What a name resolves to depends on resolvers, and on the line only through them.
+    """
+    if families == {"dns"}:
+        return frozenset(Explanation) - {Explanation.LINE}
+    return frozenset(Explanation) - {Explanation.RESOLVER}

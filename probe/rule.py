@@ -1,9 +1,9 @@
 """What a rule is: a pure function from `Evidence` to a `Finding` or None, with an id and a tier."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 from probe.analysis.evidence import Evidence
 from probe.model import Base, Mechanism, Outcome, RuleHit
@@ -59,6 +59,7 @@ class Rule:
     Attributes:
         experiments: The experiments whose records it reads. `rules.load` fills it from the module's
             `EXPERIMENTS` where the rule names none itself.
+        excludes: For an accusation, the innocent explanations that it excludes itself, and how.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Rule:
     sentence: str
     holds: Callable[[Evidence], Finding | None]
     experiments: tuple[str, ...] = ()
+    excludes: Mapping[Explanation, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +99,13 @@ def rule(
     outcome: Outcome | None,
     *mechanisms: Mechanism,
     experiments: tuple[str, ...] = (),
+    excludes: Mapping[Explanation, str] = MappingProxyType({}),
 ) -> Callable[[Callable[[Evidence], Finding | None]], Rule]:
     """Turn a function into a rule; the first line of its docstring is the sentence for users."""
 
     def make(holds: Callable[[Evidence], Finding | None]) -> Rule:
         sentence = (holds.__doc__ or _source_docstring(holds)).strip().splitlines()[0]
-        return Rule(id_, tier, outcome, mechanisms, sentence, holds, experiments)
+        return Rule(id_, tier, outcome, mechanisms, sentence, holds, experiments, excludes)
 
     return make
 

@@ -1,9 +1,9 @@
 """What the line does to unrelated servers alike around one moment.
 
-A failure that nearly every server shows at the same time is a property of the line (a closed port, a
-login page, a missing route, a session that ended), and accuses no network of stopping one site. Each
-attempt is reduced to its *kind* (operation, port, address family) and its *sign* (how it ended), and
-the attempts of other hosts near in time are counted.
+A failure that nearly every server shows at the same time is a property of the line (a closed port,
+a login page, a missing route, a session that ended), and accuses no network of stopping one site.
+Each attempt is reduced to its *kind* (operation, port, address family) and its *sign* (how it
+ended), and the attempts of other hosts near in time are counted.
 """
 
 from bisect import bisect_left
@@ -149,11 +149,10 @@ class Timeline:
         """The outcomes of these steps that nearly all other hosts had around the same moment."""
         newest: dict[Kind, Attempt] = {}
         target = [step for step in steps if step.role is Role.TARGET]
-        for kind, attempt in attempts(target, began, own):
-            if attempt.sign != FINE:
-                newest[kind] = attempt
-        found = (self._one(kind, attempt) for kind, attempt in newest.items())
-        return tuple(one for one in found if one is not None)
+        found = attempts(target, began, own)
+        newest.update((kind, attempt) for kind, attempt in found if attempt.sign != FINE)
+        shared = (self._one(kind, attempt) for kind, attempt in newest.items())
+        return tuple(one for one in shared if one is not None)
 
     def _one(self, kind: Kind, mine: Attempt) -> SharedOutcome | None:
         others = self._nearest(kind, mine)

@@ -15,6 +15,7 @@ from probe.rule import Rule, rules_of
 READING_ORDER = (
     "access",
     "http",
+    "http_pages",
     "dns",
     "ok",
     "hello",

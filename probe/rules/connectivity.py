@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from probe.analysis.evidence import Evidence
 from probe.analysis.shutdown import Mode, classify, reach, seen_twice
 from probe.model import Mechanism, Outcome, Ping, Tcp
-from probe.rule import Finding, Tier, rule
+from probe.rule import Explanation, Finding, Tier, rule
 
 EXPERIMENTS = ("connectivity",)
 
@@ -45,7 +45,17 @@ _CUTS: Mapping[Mode, tuple[Mechanism, str]] = {
 }
 
 
-@rule("shutdown.cut_off", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "shutdown.cut_off",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "the gateway and servers at home answer",
+        Explanation.SERVER: "unrelated servers abroad are silent together",
+        Explanation.MEANS: "this machine has a route and a gateway that answers",
+        Explanation.CHANCE: "measured twice, minutes apart",
+    },
+)
 def cut_off(e: Evidence) -> Finding | None:
     """Two measurements minutes apart reached only a part of the network."""
     for mode, (how, words) in _CUTS.items():

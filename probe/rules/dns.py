@@ -10,7 +10,7 @@ from probe.analysis.evidence import Evidence
 from probe.compare import agree, forged_among, host_of, is_address, is_bogon, similar_pages
 from probe.failure import Failure
 from probe.model import Base, Dns, Http, Mechanism, Outcome, Role, Tcp, Tls
-from probe.rule import WEB, Finding, Tier, rule
+from probe.rule import WEB, Explanation, Finding, Tier, rule
 
 EXPERIMENTS = (*WEB, "dns")
 DENIED = {
@@ -92,7 +92,16 @@ def _resolver_works(e: Evidence, transport: str) -> bool:
     return e.line.trusted_names > 0
 
 
-@rule("dns.name_denied_here", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "dns.name_denied_here",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.RESOLVER: "the resolver answers for the names of reference sites",
+        Explanation.SERVER: "a certificate, a control or two agreeing resolvers show an address",
+        Explanation.CHANCE: "at least two queries, each without an address",
+    },
+)
 def name_denied_here(e: Evidence) -> Finding | None:
     """The system resolver gives no address for this name, which has a working address elsewhere."""
     references = [s for s in e.all(Dns, role=Role.REFERENCE) if s.resolver == "system"]
@@ -114,7 +123,17 @@ def name_denied_here(e: Evidence) -> Finding | None:
     return None
 
 
-@rule("dns.bogon_here", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.DNS_BOGON)
+@rule(
+    "dns.bogon_here",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    Mechanism.DNS_BOGON,
+    excludes={
+        Explanation.RESOLVER: "the address is not given for the reference sites",
+        Explanation.SERVER: "others give a public address that is shown to work",
+        Explanation.CHANCE: "every answer of the resolver is such an address",
+    },
+)
 def bogon_here(e: Evidence) -> Finding | None:
     """The system resolver gives an address that is never public; others give a real address."""
     for hop in range(e.end + 1):
@@ -134,7 +153,17 @@ def bogon_here(e: Evidence) -> Finding | None:
     return None
 
 
-@rule("dns.wrong_address_here", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.DNS_WRONG_ADDRESS)
+@rule(
+    "dns.wrong_address_here",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    Mechanism.DNS_WRONG_ADDRESS,
+    excludes={
+        Explanation.RESOLVER: "the address is not given for the reference sites",
+        Explanation.SERVER: "the address shows another host, and another address is the site's",
+        Explanation.CHANCE: "every answer of the resolver leads there",
+    },
+)
 def wrong_address_here(e: Evidence) -> Finding | None:
     """The system resolver gives an address that is not the site's; others give one that is."""
     for hop in range(e.end + 1):
@@ -199,7 +228,17 @@ def _fixed_elsewhere(e: Evidence, hop: int) -> bool:
     return len(answers) == 1 and len(sources) >= 3 and (bool(control) or encrypted)
 
 
-@rule("dns.injected_answer_wins", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.DNS_INJECTED)
+@rule(
+    "dns.injected_answer_wins",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    Mechanism.DNS_INJECTED,
+    excludes={
+        Explanation.RESOLVER: "one query got two contradicting answers",
+        Explanation.SERVER: "the later answer leads to the site",
+        Explanation.CHANCE: "both answers have the query's id and port",
+    },
+)
 def injected_answer_wins(e: Evidence) -> Finding | None:
     """One query got two contradicting answers, and the first of them does not lead to the site."""
     for hop in range(e.end + 1):

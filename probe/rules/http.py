@@ -5,24 +5,18 @@ the page of the same address for another host. A similar length or header clears
 difference alone proves nothing: sites show every country another page.
 """
 
-from msgspec.structs import replace
-
-from probe.analysis.blockpage_text import reads_like_blockpage, text
+from probe.analysis.blockpage_text import reads_like_blockpage
 from probe.analysis.evidence import Evidence, by_address, steadily
 from probe.analysis.slowness import cut_short
 from probe.compare import (
     host_of,
-    is_address,
-    page_sign,
-    same_brand,
     same_failure,
     same_site,
     similar_pages,
 )
 from probe.failure import Failure
 from probe.model import Http, Mechanism, Outcome, Role
-from probe.reference_data import BlockPage, blockpages
-from probe.rule import WEB, Finding, Tier, rule
+from probe.rule import WEB, Explanation, Finding, Tier, rule
 
 EXPERIMENTS = WEB
 
@@ -32,10 +26,9 @@ MECHANISMS = {
     Failure.TIMEOUT: Mechanism.HTTP_TIMEOUT,
     Failure.EOF: Mechanism.HTTP_EOF,
 }
-_MAYBE_THE_SERVER = {401, 403, 429, 451, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526}
 
 
-def _failing(e: Evidence) -> list[tuple[Http, list[Http]]]:
+def failing_pages(e: Evidence) -> list[tuple[Http, list[Http]]]:
     """For each address whose attempts all failed alike: the last of them, and all of them."""
     pages = e.pages(e.end)
     given = e.system_addresses(e.end)
@@ -53,10 +46,20 @@ def _mechanism(page: Http) -> tuple[Mechanism, ...]:
     return (MECHANISMS[page.failure],) if page.failure is not None else ()
 
 
-@rule("http.fails_for_this_host", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "http.fails_for_this_host",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "a harmless host is answered at the same address before and after",
+        Explanation.SERVER: "a control gets the page, or an unrelated server fails for it too",
+        Explanation.MEANS: "the harmless request has the same form",
+        Explanation.CHANCE: "at least two attempts between answered harmless ones",
+    },
+)
 def fails_for_this_host(e: Evidence) -> Finding | None:
     """Requests for this host fail, and a harmless host is answered at the same address."""
-    for last, attempts in _failing(e):
+    for last, attempts in failing_pages(e):
         if any(p.received_bytes or p.status is not None or cut_short(p) for p in attempts[-1:]):
             continue
         other = [
@@ -118,7 +121,17 @@ def _name(page: Http) -> str:
     return page.host.partition(":")[0]
 
 
-@rule("http.same_notice_elsewhere", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "http.same_notice_elsewhere",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "the harmless hosts get another page at both servers",
+        Explanation.SERVER: "an unrelated server shows the notice for this host",
+        Explanation.MEANS: "the pages of harmless hosts are read",
+        Explanation.CHANCE: "at least two pages, each the same notice",
+    },
+)
 def same_notice_elsewhere(e: Evidence) -> Finding | None:
     """An unrelated server shows the same notice as the site's server, for this host only."""
     for step in e.all(Http, role=Role.NEUTRAL):
@@ -149,11 +162,21 @@ def _notice_mechanism(page: Http) -> Mechanism:
     return Mechanism.HTTP_REDIRECTED if leaves_the_site(page) else Mechanism.HTTP_BLOCKPAGE
 
 
-@rule("http.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "http.fails_here_only",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "other servers answer right before and after",
+        Explanation.SERVER: "a control gets the page from the same address",
+        Explanation.MEANS: "the connection itself works",
+        Explanation.CHANCE: "at least two attempts that fail alike",
+    },
+)
 def fails_here_only(e: Evidence) -> Finding | None:
     """Requests to this address fail here every time, and work for the control."""
     there = {p.address for p in e.control_pages(e.end) if p.failure is None}
-    for last, attempts in _failing(e):
+    for last, attempts in failing_pages(e):
         if cut_short(attempts[-1]):
             continue  # slow, or frozen: not for this rule
         if last.address in there and e.alive_around(last):
@@ -175,16 +198,14 @@ def plain_pages(e: Evidence, hop: int) -> list[Http]:
     return [p for p in open_pages(e, hop) if p.url.startswith("http:")]
 
 
-def _only_the_address_is_wrong(e: Evidence, hop: int, pages: list[Http]) -> bool:
-    """Another page comes from the address that others give: the DNS rules judge this case."""
-    given, others = e.system_addresses(hop), e.other_addresses(hop)
-    if given & others or not others:
+def leaves_the_site(page: Http) -> bool:
+    """The page redirects to another registered name."""
+    if page.location is None or not 300 <= (page.status or 0) < 400:
         return False
-    there = [p for p in e.pages(hop) if p.address in others and p.failure is None]
-    return any(not similar_pages(p, q) for p in there for q in pages[-1:])
+    return not same_site(host_of(page.url), host_of(page.location))
 
 
-def _good_control(e: Evidence, hop: int) -> list[Http]:
+def good_control(e: Evidence, hop: int) -> list[Http]:
     pages = e.control_pages(hop)
     return [p for p in pages if p.failure is None and not p.malformed and p.status is not None]
 
@@ -202,159 +223,3 @@ def broken_everywhere(e: Evidence) -> Finding | None:
     failed = all(p.failure is not None for p in there)
     alike = failed and any(same_failure(p.failure, q.failure) for q in mine for p in there)
     return Finding(tuple(mine), 0.92 * e.control_weight) if alike else None
-
-
-@rule("http.page_without_a_status", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_INJECTED)
-def page_without_a_status(e: Evidence) -> Finding | None:
-    """The reply is not valid HTTP, and the control gets a valid response."""
-    for hop in range(e.end + 1):
-        pages = open_pages(e, hop)
-        odd = [p for p in pages if p.malformed]
-        if len(odd) < 2 or len(odd) < len(pages) or not _good_control(e, hop):
-            continue
-        return Finding(tuple(odd), 0.92 * e.control_weight)
-    return None
-
-
-def leaves_the_site(page: Http) -> bool:
-    """The page redirects to another registered name."""
-    if page.location is None or not 300 <= (page.status or 0) < 400:
-        return False
-    return not same_site(host_of(page.url), host_of(page.location))
-
-
-def _leaves_the_brand(page: Http) -> bool:
-    """The page redirects to a name that is not the same brand under another country's domain."""
-    here, there = host_of(page.url), host_of(page.location or "")
-    return leaves_the_site(page) and (is_address(there) or not same_brand(here, there))
-
-
-@rule("http.redirected_away", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_REDIRECTED)
-def redirected_away(e: Evidence) -> Finding | None:
-    """The site redirects to another site over plain http here, and not for the control."""
-    for hop in range(e.end + 1):
-        pages = open_pages(e, hop)
-        away = [p for p in pages if _leaves_the_brand(p)]
-        if len(away) < 2 or len(away) < len(pages):
-            continue
-        proven = _proven_pages(e, hop)
-        there = [*_good_control(e, hop), *proven]
-        same = {host_of(p.location or "") for p in there}
-        ends = {host_of(p.url) for p in e.control_ends}
-        target = host_of(away[-1].location or "")
-        if there and not any(same_site(target, host) for host in same | ends if host):
-            return Finding((*away[-2:], *proven), 0.95 * (e.control_weight or 0.95))
-    return None
-
-
-def _proven_pages(e: Evidence, hop: int) -> list[Http]:
-    """The same host's pages over proven TLS, from here."""
-    host = host_of(e.hop_urls.get(hop, ""))
-    return [
-        p
-        for p in e.all(Http, hop=hop)
-        if p.proven and p.failure is None and host_of(p.url) == host and p.status is not None
-    ]
-
-
-@rule("http.another_page_here", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_BLOCKPAGE)
-def another_page_here(e: Evidence) -> Finding | None:
-    """Over plain http the host shows a page that is not the site's and does not belong to it."""
-    for hop in range(e.end + 1):
-        pages = [p for p in plain_pages(e, hop) if not p.malformed and not leaves_the_site(p)]
-        if len(pages) < 2 or _only_the_address_is_wrong(e, hop, pages):
-            continue
-        proven = _proven_pages(e, hop)
-        there = [*_good_control(e, hop), *e.control_ends, *proven]
-        good = [p for p in there if (p.status or 599) < 400]
-        strange = [p for p in pages if not any(similar_pages(p, q) for q in there)]
-        if not good or len(strange) < len(pages) or any(map(_may_be_its_own, strange)):
-            continue
-        if any(_shares_links(p, q) for p in strange for q in good):
-            continue
-        steady = similar_pages(strange[0], strange[-1])
-        many = e.line.portal_hosts > 1 and page_sign(strange[-1]) == e.line.portal_sign
-        if not (many or all(map(reads_like_blockpage, strange)) or _same_by_https(e, hop)):
-            continue  # a site may show every country another page
-        if steady:
-            confidence = (0.95 if many else 0.9) * (e.control_weight or 0.95)
-            return Finding((*strange[-2:], *proven), confidence)
-    return None
-
-
-def _same_by_https(e: Evidence, hop: int) -> bool:
-    """Over proven TLS the page is the control's: the site does not differ by country."""
-    there = [p for p in _good_control(e, hop) + e.control_ends if (p.status or 599) < 300]
-    return any(similar_pages(p, q) for p in _proven_pages(e, hop) for q in there)
-
-
-def _may_be_its_own(page: Http) -> bool:
-    """A refusal or an error that the server itself may have sent, or a redirect within the site."""
-    if page.status is not None and 300 <= page.status < 400:
-        return True
-    return page.status in _MAYBE_THE_SERVER and not known_page(page)
-
-
-def _shares_links(page: Http, good: Http) -> bool:
-    """The page belongs to the site: it links to it, or to what the site links to."""
-    own = any(same_site(link, host_of(page.url)) for link in page.links)
-    return own or len(set(page.links) & set(good.links)) >= 2
-
-
-def known_page(page: Http) -> str | None:
-    """The id of the known block page that matches, or None."""
-    found = _known(page)
-    return found.id if found else None
-
-
-def _known(page: Http) -> BlockPage | None:
-    texts = {"title": page.title, "location": page.location, "body": text(page)}
-    for known in blockpages():
-        found = texts.get(known.where)
-        if found and known.pattern.lower() in found.lower():
-            return known
-    return None
-
-
-def _may_be_a_servers(page: Http) -> bool:
-    """The known text is generic: a server may use it in a refusal, or under an unrelated title."""
-    known = _known(page)
-    if known is None or known.scope != "generic":
-        return False
-    title_alone = replace(page, body=None)
-    quoted = known.where == "body" and bool(page.title) and not reads_like_blockpage(title_alone)
-    return quoted or page.status in _MAYBE_THE_SERVER
-
-
-@rule("http.known_block_page", Tier.ACCUSED, Outcome.BLOCKED, Mechanism.HTTP_BLOCKPAGE)
-def known_block_page(e: Evidence) -> Finding | None:
-    """A known block page came over plain http."""
-    for hop in range(e.end + 1):
-        pages = plain_pages(e, hop)
-        known = [p for p in pages if known_page(p)]
-        there = e.control_pages(hop)
-        if same_site(host_of(e.hop_urls.get(hop, "")), e.host):
-            there = [*there, *_proven_pages(e, hop)]  # a site may itself write about blocking
-        if len(known) < 2 or len(known) < len(pages):
-            continue
-        if _only_the_address_is_wrong(e, hop, known):
-            continue
-        if any(known_page(p) or similar_pages(p, known[-1]) for p in there):
-            continue
-        if not there and any(map(_may_be_a_servers, known)):
-            continue
-        return Finding(tuple(known[-2:]), 0.93 if there else 0.85)
-    return None
-
-
-@rule("http.one_page_of_the_site", Tier.NOTE, None)
-def one_page_of_the_site(e: Evidence) -> Finding | None:
-    """Another page of the same host is answered: this page is blocked, not the whole site."""
-    failing = [p for _, group in _failing(e) for p in group]
-    strange = failing or [p for p in open_pages(e, e.end) if known_page(p) or p.malformed]
-    other = [
-        p
-        for p in e.harmless(Http, e.end)
-        if p.failure is None and p.host == e.end_host and p.url != e.end_url
-    ]
-    return Finding((*strange[-1:], *other[-1:]), 0.0) if strange and other else None

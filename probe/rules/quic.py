@@ -12,7 +12,7 @@ from probe.analysis.http3 import offered
 from probe.compare import same_failure
 from probe.failure import Failure
 from probe.model import Base, Mechanism, Outcome, Quic, Role, Tls
-from probe.rule import Finding, Tier, rule
+from probe.rule import Explanation, Finding, Tier, rule
 
 EXPERIMENTS = ("quic",)
 
@@ -53,7 +53,17 @@ def _control_handshakes(e: Evidence) -> list[Quic]:
     return [s for s in e.control(Quic) if s.sni == e.host]
 
 
-@rule("quic.fails_for_this_name", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "quic.fails_for_this_name",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "a harmless name is answered at the same address before and after",
+        Explanation.SERVER: "a control succeeds, or the name fails at unrelated servers",
+        Explanation.MEANS: "the harmless packets have the same form and size",
+        Explanation.CHANCE: "at least two attempts between answered harmless ones",
+    },
+)
 def fails_for_this_name(e: Evidence) -> Finding | None:
     """QUIC fails for this name and works for a harmless name at the same address."""
     for attempts in failing(e):
@@ -71,7 +81,17 @@ def fails_for_this_name(e: Evidence) -> Finding | None:
     return None
 
 
-@rule("quic.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "quic.fails_here_only",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "other servers answer over QUIC",
+        Explanation.SERVER: "a control completes the handshake at the same address",
+        Explanation.MEANS: "QUIC works with other servers here",
+        Explanation.CHANCE: "at least two attempts that fail alike",
+    },
+)
 def fails_here_only(e: Evidence) -> Finding | None:
     """QUIC to this address fails here every time, and works for the control and to other sites."""
     there = _control_handshakes(e)

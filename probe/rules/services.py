@@ -20,7 +20,7 @@ from probe.analysis.service_attempts import (
 )
 from probe.compare import same_issuer, same_leaf
 from probe.model import Base, Mechanism, Outcome, Ping, Role, Tls
-from probe.rule import Finding, Tier, rule
+from probe.rule import Explanation, Finding, Tier, rule
 from probe.rules import access, tls_interception
 
 EXPERIMENTS = ("telegram", "whatsapp", "signal", "messenger", "tor", "openvpn", "wireguard")
@@ -104,7 +104,18 @@ def known_interception_key(e: Evidence) -> Finding | None:
     return tls_interception.known_interception_key.holds(e)
 
 
-@rule("services.forged_certificate", Tier.ACCUSED, Outcome.INTERCEPTED, Mechanism.TLS_MITM)
+@rule(
+    "services.forged_certificate",
+    Tier.ACCUSED,
+    Outcome.INTERCEPTED,
+    Mechanism.TLS_MITM,
+    excludes={
+        Explanation.LINE: "other sites show trusted certificates",
+        Explanation.SERVER: "the service's own root is known",
+        Explanation.MEANS: "trust is decided with the service's own root",
+        Explanation.CHANCE: "a signature is no accident",
+    },
+)
 def forged_certificate(e: Evidence) -> Finding | None:
     """An unknown authority signs for the service here; elsewhere another authority does."""
     for step in reversed(e.all(Tls)):
@@ -150,7 +161,17 @@ def down_everywhere(e: Evidence) -> Finding | None:
 # --- the volunteer's own servers --------------------------------------------------------------
 
 
-@rule("services.protocol_stopped", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "services.protocol_stopped",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "the same address accepts connections",
+        Explanation.SERVER: "a control gets an answer, or other bytes are answered",
+        Explanation.MEANS: "the same socket is used for both",
+        Explanation.CHANCE: "every endpoint of the part, twice",
+    },
+)
 def protocol_stopped(e: Evidence) -> Finding | None:
     """The server answers this message when random bytes precede it, and never when sent plainly."""
     behind = [s for s in e.all(Ping, role=Role.HARMLESS) if s.what.startswith(OWN)]

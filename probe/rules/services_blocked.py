@@ -18,7 +18,7 @@ from probe.analysis.service_attempts import (
 )
 from probe.compare import is_bogon, same_failure
 from probe.model import Base, Dns, Mechanism, Outcome, Ping, Role, Tcp, Tls
-from probe.rule import Finding, Tier, rule
+from probe.rule import Explanation, Finding, Tier, rule
 from probe.rules import dns, services, tcp, tls
 
 EXPERIMENTS = services.EXPERIMENTS
@@ -30,7 +30,17 @@ EndStep: TypeAlias = Tcp | Tls | Ping
 # --- handshakes and connections ---------------------------------------------------------------
 
 
-@rule("services.name_stopped", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "services.name_stopped",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "a harmless name is answered at the same address before and after",
+        Explanation.SERVER: "a control succeeds at the endpoints",
+        Explanation.MEANS: "the harmless hello has the same form and size",
+        Explanation.CHANCE: "every endpoint of the part, twice",
+    },
+)
 def name_stopped(e: Evidence) -> Finding | None:
     """TLS fails for the service's name and works for a harmless name at the same address."""
     for part, attempts in dead_parts(e).items():
@@ -55,7 +65,17 @@ def _handshakes(attempts: Sequence[EndpointAttempt]) -> Iterator[list[Tls]]:
             yield [s for s in shaken if s.address == shaken[-1].address]
 
 
-@rule("services.stopped_here_only", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "services.stopped_here_only",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "other servers answer right before and after",
+        Explanation.SERVER: "a control reaches the same endpoints",
+        Explanation.MEANS: "reference sites are reached in the same family",
+        Explanation.CHANCE: "every endpoint of the part, twice",
+    },
+)
 def stopped_here_only(e: Evidence) -> Finding | None:
     """Every endpoint of one part fails here, and the control reaches the same endpoints."""
     for part, attempts in dead_parts(e).items():
@@ -68,7 +88,17 @@ def stopped_here_only(e: Evidence) -> Finding | None:
     return None
 
 
-@rule("services.all_silent_here", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "services.all_silent_here",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "reference sites answer",
+        Explanation.SERVER: "many endpoints of several networks are silent together",
+        Explanation.MEANS: "reference sites are reached in the same family",
+        Explanation.CHANCE: "every endpoint of the part, twice",
+    },
+)
 def all_silent_here(e: Evidence) -> Finding | None:
     """All of several endpoints of one part fail alike here; other servers answer on those ports."""
     for part, attempts in dead_parts(e).items():
@@ -161,7 +191,16 @@ def some_places_stopped(e: Evidence) -> Finding | None:
 # --- names ------------------------------------------------------------------------------------
 
 
-@rule("services.name_denied", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "services.name_denied",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.RESOLVER: "the resolver answers for other names",
+        Explanation.SERVER: "other resolvers give an address",
+        Explanation.CHANCE: "at least two queries",
+    },
+)
 def name_denied(e: Evidence) -> Finding | None:
     """The system resolver denies a name of the service, and other resolvers have an address."""
     for part, attempts in dead_parts(e).items():
@@ -180,7 +219,16 @@ def name_denied(e: Evidence) -> Finding | None:
     return None
 
 
-@rule("services.name_misdirected", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "services.name_misdirected",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.RESOLVER: "the resolver answers for other names",
+        Explanation.SERVER: "other resolvers give another address, which works",
+        Explanation.CHANCE: "at least two queries",
+    },
+)
 def name_misdirected(e: Evidence) -> Finding | None:
     """The system resolver gives another server's address for a name of the service."""
     for part, attempts in dead_parts(e).items():

@@ -4,7 +4,7 @@ from probe.analysis.evidence import Evidence, by_address, consistently, failing
 from probe.compare import same_failure
 from probe.failure import Failure
 from probe.model import Mechanism, Outcome, Role, Tcp
-from probe.rule import WEB, Finding, Tier, rule
+from probe.rule import WEB, Explanation, Finding, Tier, rule
 
 EXPERIMENTS = WEB
 
@@ -30,7 +30,16 @@ def _dialled(e: Evidence, hop: int) -> list[Tcp]:
     ]
 
 
-@rule("tcp.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "tcp.fails_here_only",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "other servers answer right before and after",
+        Explanation.SERVER: "a control connects to the same address",
+        Explanation.CHANCE: "at least two attempts that fail alike",
+    },
+)
 def fails_here_only(e: Evidence) -> Finding | None:
     """Connections to this address fail here every time, and work for the control."""
     dialled = _dialled(e, e.end)

@@ -22,7 +22,7 @@ from probe.analysis.paired_test import (
 )
 from probe.analysis.plateau import burst, limiter
 from probe.model import Mechanism, Outcome, Transfer
-from probe.rule import Finding, Tier, rule
+from probe.rule import Explanation, Finding, Tier, rule
 from probe.transfer_rate import plateau
 
 EXPERIMENTS = ("throttle",)
@@ -104,7 +104,18 @@ def _slowed(
     return Finding((*found.tested, *found.control), confidence, how, reason)
 
 
-@rule("throttle.this_name_is_slow", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
+@rule(
+    "throttle.this_name_is_slow",
+    Tier.ACCUSED,
+    Outcome.THROTTLED,
+    Mechanism.THROTTLE_SLOW,
+    excludes={
+        Explanation.LINE: "pairs alternate with another name on the same line",
+        Explanation.SERVER: "both names are fetched from one server",
+        Explanation.MEANS: "other traffic of this home is counted",
+        Explanation.CHANCE: "a sequential test of paired transfers",
+    },
+)
 def this_name_is_slow(e: Evidence) -> Finding | None:
     """At one neutral server this name is slow, and another name of the same length is not."""
     sentence = (
@@ -114,7 +125,18 @@ def this_name_is_slow(e: Evidence) -> Finding | None:
     return _slowed(e, by_name(e), _BY_NAME, sentence)
 
 
-@rule("throttle.this_name_is_slow_there", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
+@rule(
+    "throttle.this_name_is_slow_there",
+    Tier.ACCUSED,
+    Outcome.THROTTLED,
+    Mechanism.THROTTLE_SLOW,
+    excludes={
+        Explanation.LINE: "pairs alternate with another name on the same line",
+        Explanation.SERVER: "a control measures no such difference",
+        Explanation.MEANS: "other traffic of this home is counted",
+        Explanation.CHANCE: "a sequential test of paired transfers",
+    },
+)
 def this_name_is_slow_there(e: Evidence) -> Finding | None:
     """At the target's own address this name is slow, and another name is not: weaker evidence."""
     found = there(e)
@@ -132,7 +154,18 @@ def _same_host(found: Judgement) -> bool:
     return {t.host for t in found.tested} == {t.host for t in found.control}
 
 
-@rule("throttle.this_name_freezes", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_FROZEN)
+@rule(
+    "throttle.this_name_freezes",
+    Tier.ACCUSED,
+    Outcome.THROTTLED,
+    Mechanism.THROTTLE_FROZEN,
+    excludes={
+        Explanation.LINE: "the other name's transfers complete",
+        Explanation.SERVER: "both names are fetched from one server",
+        Explanation.MEANS: "other traffic of this home is counted",
+        Explanation.CHANCE: "several transfers stop at the same size",
+    },
+)
 def this_name_freezes(e: Evidence) -> Finding | None:
     """Transfers with this name freeze after a few kilobytes, and with another name they do not."""
     for found, confidence in ((by_name(e), 0.95), (there(e), 0.8)):
@@ -147,7 +180,17 @@ def this_name_freezes(e: Evidence) -> Finding | None:
     return None
 
 
-@rule("throttle.this_name_breaks", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "throttle.this_name_breaks",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "the other name's transfers complete",
+        Explanation.SERVER: "both names are fetched from one server",
+        Explanation.MEANS: "the same socket code moves both",
+        Explanation.CHANCE: "several transfers break",
+    },
+)
 def this_name_breaks(e: Evidence) -> Finding | None:
     """Connections that offer this name fail, and those that offer another name never do."""
     for found, confidence in ((by_name(e), 0.9), (there(e), 0.8)):
@@ -265,7 +308,18 @@ def slow_but_not_by_name(e: Evidence) -> Finding | None:
     return Finding(tuple(t for t in transfers(e) if t.arm in {"C", "D"}), 0.6)
 
 
-@rule("throttle.suspected_again", Tier.ACCUSED, Outcome.THROTTLED, Mechanism.THROTTLE_SLOW)
+@rule(
+    "throttle.suspected_again",
+    Tier.ACCUSED,
+    Outcome.THROTTLED,
+    Mechanism.THROTTLE_SLOW,
+    excludes={
+        Explanation.LINE: "pairs alternate with another name on the same line",
+        Explanation.SERVER: "both names are fetched from one server",
+        Explanation.MEANS: "other traffic of this home is counted",
+        Explanation.CHANCE: "an earlier run found the same",
+    },
+)
 def suspected_again(e: Evidence) -> Finding | None:
     """Slower by half in this run and in another run half an hour to two hours earlier."""
     if not suspected_before(e.record):

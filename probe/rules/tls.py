@@ -10,7 +10,7 @@ from probe.analysis.evidence import Evidence, by_address, failing, steadily
 from probe.compare import same_failure, same_leaf
 from probe.failure import Failure
 from probe.model import Base, Mechanism, Outcome, Role, Tcp, Tls, TrustReason
-from probe.rule import WEB, Finding, Tier, rule
+from probe.rule import WEB, Explanation, Finding, Tier, rule
 
 EXPERIMENTS = WEB
 
@@ -47,7 +47,17 @@ def _mechanism(step: Tls) -> tuple[Mechanism, ...]:
     return (MECHANISMS[step.failure],) if step.failure is not None else ()
 
 
-@rule("tls.fails_for_this_name", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "tls.fails_for_this_name",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "a harmless name is answered at the same address before and after",
+        Explanation.SERVER: "a control succeeds, or an unrelated server fails for the name too",
+        Explanation.MEANS: "the harmless hello has the same form and size",
+        Explanation.CHANCE: "at least two attempts between answered harmless ones",
+    },
+)
 def fails_for_this_name(e: Evidence) -> Finding | None:
     """TLS fails for this name and works for a harmless name at the same address."""
     for last, attempts in failing_handshakes(e):
@@ -123,7 +133,16 @@ def _control_shook(e: Evidence) -> bool:
     return any(s.failure is None for s in e.control_handshakes(e.end))
 
 
-@rule("tls.fails_here_only", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "tls.fails_here_only",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "other servers answer right before and after",
+        Explanation.SERVER: "a control completes the handshake at the same address",
+        Explanation.CHANCE: "at least two attempts that fail alike",
+    },
+)
 def fails_here_only(e: Evidence) -> Finding | None:
     """TLS with this address fails here every time, and works for the control."""
     reached = e.control_reached(e.end)
@@ -143,7 +162,17 @@ def fails_here_only(e: Evidence) -> Finding | None:
     return None
 
 
-@rule("tls.address_blocked_after_trigger", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "tls.address_blocked_after_trigger",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "the address answered a harmless name before",
+        Explanation.SERVER: "the address went silent only after this name was offered",
+        Explanation.MEANS: "the harmless hello has the same form and size",
+        Explanation.CHANCE: "every later attempt fails",
+    },
+)
 def address_blocked_after_trigger(e: Evidence) -> Finding | None:
     """The address answers a harmless name, and answers nothing after this name was offered."""
     own = [s for s in e.handshakes(e.end) if s.port == e.port(e.end)]

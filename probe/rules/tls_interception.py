@@ -14,7 +14,7 @@ from probe.certificates.forgery import resembles_2019, trust_facts
 from probe.certificates.trust import covers, matches
 from probe.compare import host_of, same_issuer, same_leaf
 from probe.model import Base, Mechanism, Outcome, Role, Tls, TrustReason
-from probe.rule import WEB, Finding, Tier, rule
+from probe.rule import WEB, Explanation, Finding, Tier, rule
 from probe.rules.access import is_local_interceptor
 
 EXPERIMENTS = WEB
@@ -59,7 +59,18 @@ def known_interception_key(e: Evidence) -> Finding | None:
     return None
 
 
-@rule("tls.claims_interception_authority", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
+@rule(
+    "tls.claims_interception_authority",
+    Tier.ACCUSED,
+    Outcome.INTERCEPTED,
+    _MITM,
+    excludes={
+        Explanation.LINE: "a known interception authority's name is on the certificate",
+        Explanation.SERVER: "no control gets this certificate",
+        Explanation.MEANS: "the clock does not matter for a name",
+        Explanation.CHANCE: "a signature is no accident",
+    },
+)
 def claims_interception_authority(e: Evidence) -> Finding | None:
     """The certificate has a known interception authority's name and an unknown key."""
     for step in reversed(forged(e)):
@@ -73,7 +84,18 @@ def claims_interception_authority(e: Evidence) -> Finding | None:
     return None
 
 
-@rule("tls.control_sees_another_certificate", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
+@rule(
+    "tls.control_sees_another_certificate",
+    Tier.ACCUSED,
+    Outcome.INTERCEPTED,
+    _MITM,
+    excludes={
+        Explanation.LINE: "not every unrelated site is re-signed",
+        Explanation.SERVER: "a control gets a certificate of another authority",
+        Explanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
+        Explanation.CHANCE: "a signature is no accident",
+    },
+)
 def control_sees_another_certificate(e: Evidence) -> Finding | None:
     """An unknown authority signs for the site here; the control gets another certificate."""
     if not _selective(e):
@@ -92,7 +114,18 @@ def control_sees_another_certificate(e: Evidence) -> Finding | None:
     return None
 
 
-@rule("tls.copied_like_2019", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
+@rule(
+    "tls.copied_like_2019",
+    Tier.ACCUSED,
+    Outcome.INTERCEPTED,
+    _MITM,
+    excludes={
+        Explanation.LINE: "the copy has the marks of one known system",
+        Explanation.SERVER: "the true certificate was seen as well",
+        Explanation.MEANS: "certificates are compared byte by byte",
+        Explanation.CHANCE: "a signature is no accident",
+    },
+)
 def copied_like_2019(e: Evidence) -> Finding | None:
     """The certificate is a changed copy of the site's own, as the system of 2019 made them."""
     for step in reversed(forged(e)):
@@ -105,7 +138,18 @@ def copied_like_2019(e: Evidence) -> Finding | None:
     return None
 
 
-@rule("tls.same_server_proves_another_way", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
+@rule(
+    "tls.same_server_proves_another_way",
+    Tier.ACCUSED,
+    Outcome.INTERCEPTED,
+    _MITM,
+    excludes={
+        Explanation.LINE: "the same address also shows a trusted certificate",
+        Explanation.SERVER: "the trusted certificate is valid for this name",
+        Explanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
+        Explanation.CHANCE: "a signature is no accident",
+    },
+)
 def same_server_proves_another_way(e: Evidence) -> Finding | None:
     """The same address shows the site's trusted certificate for another name or another hello."""
     for step in reversed(forged(e)):
@@ -135,7 +179,18 @@ def _is_for(e: Evidence, step: Tls, name: str | None) -> bool:
     return covers(leaf, name)
 
 
-@rule("tls.one_key_for_unrelated_names", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
+@rule(
+    "tls.one_key_for_unrelated_names",
+    Tier.ACCUSED,
+    Outcome.INTERCEPTED,
+    _MITM,
+    excludes={
+        Explanation.LINE: "other unrelated sites show trusted certificates",
+        Explanation.SERVER: "unrelated servers show the same key",
+        Explanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
+        Explanation.CHANCE: "a signature is no accident",
+    },
+)
 def one_key_for_unrelated_names(e: Evidence) -> Finding | None:
     """One untrusted key signs for several unrelated names, and other sites are not re-signed."""
     if e.line.resigned_names < 2 or not e.line.trusted_names:
@@ -152,7 +207,18 @@ def one_key_for_unrelated_names(e: Evidence) -> Finding | None:
     return None
 
 
-@rule("tls.interceptor_answers_elsewhere", Tier.ACCUSED, Outcome.INTERCEPTED, _MITM)
+@rule(
+    "tls.interceptor_answers_elsewhere",
+    Tier.ACCUSED,
+    Outcome.INTERCEPTED,
+    _MITM,
+    excludes={
+        Explanation.LINE: "harmless names get other certificates there",
+        Explanation.SERVER: "an unrelated server shows the key for this name",
+        Explanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
+        Explanation.CHANCE: "a signature is no accident",
+    },
+)
 def interceptor_answers_elsewhere(e: Evidence) -> Finding | None:
     """An unrelated server shows an untrusted certificate for this name, and not for another."""
     for step in e.all(Tls, role=Role.NEUTRAL):

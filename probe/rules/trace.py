@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from probe.analysis import trace_analysis
 from probe.analysis.evidence import Evidence
 from probe.model import Mechanism, Outcome, Tls
-from probe.rule import Finding, Tier, rule
+from probe.rule import Explanation, Finding, Tier, rule
 
 EXPERIMENTS = ("trace",)
 
@@ -32,7 +32,17 @@ def findings(e: Evidence) -> Iterator[trace_analysis.TraceFinding]:
             yield found
 
 
-@rule("path.acted_upon_on_the_way", Tier.ACCUSED, Outcome.BLOCKED)
+@rule(
+    "path.acted_upon_on_the_way",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        Explanation.LINE: "a harmless name crosses the same routers",
+        Explanation.SERVER: "the packets did not reach the server",
+        Explanation.MEANS: "both names use the same limited packets",
+        Explanation.CHANCE: "several attempts at each distance",
+    },
+)
 def acted_upon_on_the_way(e: Evidence) -> Finding | None:
     """This name, unlike a harmless one, triggers a middlebox before its packets reach the site."""
     early = [f for f in findings(e) if f.trigger == "sent"]
