@@ -190,9 +190,11 @@ def _phrases(tree: ast.Module) -> Iterator[str]:
 
 
 def _parts_of_others(tree: ast.Module) -> set[int]:
-    """The nodes that are no text of their own: docstrings, parts of f-strings, format specs."""
+    """The nodes that are no text of their own: docstrings, decorators, parts of f-strings."""
     found: set[int] = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            found |= {id(part) for one in node.decorator_list for part in ast.walk(one)}
         if isinstance(node, ast.JoinedStr):
             found |= {id(part) for part in node.values if isinstance(part, ast.Constant)}
         elif isinstance(node, ast.FormattedValue) and node.format_spec is not None:
