@@ -93,6 +93,9 @@ class Systemd:
 
     def remove(self) -> bool:
         existed = self._clear(set())
+        for folder in (self._link("").parent, self._folder, self._folder.parent):
+            with suppress(OSError):  # others may have units there
+                folder.rmdir()
         if existed and user_systemd():
             for name in NAMES:
                 if _property(f"{name}.timer", "ActiveState") == "active":

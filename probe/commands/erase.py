@@ -67,7 +67,11 @@ def command(
             home.state, pins=settings.collector, lab=settings.lab, ca_file=settings.ca_file
         )
 
-    timers = [timer for timer, _status in schedule.installed()]
+    survey = schedule.survey()
+    for problem in survey.problems:
+        message = _("a schedule may be left: {problem}")
+        click.echo(f"qazprobe: {message.format(problem=problem)}", err=True)
+    timers = [timer for timer, _status in survey.installed]
     if not _listed(home, timers, asked()):
         click.echo(_("there is nothing to remove"), err=True)
         return Exit.DONE

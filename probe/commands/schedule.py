@@ -166,8 +166,8 @@ def _parse_run(arguments: Sequence[str]) -> tuple[Mapping[str, Any], Settings, C
 
 def _check_paths(of_file: config.Layer, settings: Settings) -> None:
     """Raise `UserError` for a relative path in the configuration: a timer starts elsewhere."""
-    ca_file = of_file.values.get("ca_file")
-    found = [("ca_file", ca_file)] if isinstance(ca_file, str) else []
+    files = ((key, of_file.values.get(key)) for key in ("ca_file", "textfile"))
+    found = [(key, value) for key, value in files if isinstance(value, str)]
     found += [("targets", name) for name in settings.targets if "targets" in of_file.values]
     for key, value in found:
         relative = is_relative_list(value) if key == "targets" else not Path(value).is_absolute()
