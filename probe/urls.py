@@ -196,6 +196,8 @@ def _refuse_unprintable(text: str) -> None:
                 size=len(text), limit=URL_LIMIT
             )
         )
+    if text.isascii() and text.isprintable():
+        return
     kinds = {unicodedata.category(character) for character in text if not character.isalnum()}
     if "Cs" in kinds:
         raise TargetError(_("not UTF-8 text"))

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from probe.i18n import _
+from probe.i18n import _, ngettext
 from probe.model import RunFacts
 
 
@@ -25,5 +25,9 @@ def sentence(facts: RunFacts) -> str | None:
     found = counts(facts)
     if not found:
         return None
-    text = _("{number} of {all} targets were not measured: {reasons}")
+    text = ngettext(
+        "{number} of {all} target was not measured: {reasons}",
+        "{number} of {all} targets were not measured: {reasons}",
+        facts.targets,
+    )
     return text.format(number=sum(found.values()), all=facts.targets, reasons=reasons(found))

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from probe import extras, uuid7
 from probe.experiments.interface import Experiment, Reference, Task
+from probe.i18n import N_
 from probe.model import Control
 from probe.ordering import Job, keyed
 from probe.runner.bugs import ReportBug
@@ -20,8 +21,8 @@ from probe.runner.dependencies import Session
 from probe.runner.exclusive_line import ExclusiveLine
 from probe.runner.record_builder import Measurement
 
-BYTES_SPENT = "the byte budget was spent"
-BUG = "a bug of ours; its traceback is in the log"
+BYTES_SPENT = N_("the byte budget was spent")
+BUG = N_("a bug of ours; its traceback is in the log")
 
 
 class NotMeasured(Exception):  # noqa: N818 - a result with a reason, not a fault

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
-from probe import uuid7
+from probe import crash_log, uuid7
 from probe.api_types import RecheckJob
 from probe.client.collector_client import CollectorClient, CollectorError
 from probe.client.context import ClientContext
@@ -22,12 +22,12 @@ from probe.client.endpoint import CollectorEndpoint
 from probe.client.enrolment import ensure_enrolled
 from probe.client.keys import KeysError
 from probe.compare import is_address
-from probe.crash_log import save_traceback
 from probe.experiments.operations import TcpConnect, TlsHandshake
 from probe.experiments.step_log import StepLog
+from probe.i18n import _
 from probe.judge import RULESET, judge
 from probe.model import Record, Role, Tcp
-from probe.ordering import LIMITS, Job, host_of, port_of
+from probe.ordering import Job, host_of, port_of
 from probe.report.console import Console
 from probe.runner import record_builder
 from probe.runner.bugs import bug_reporter
@@ -39,6 +39,8 @@ from probe.runner.record_builder import Measurement, RunHeader
 from probe.runner.wiring import run_dependencies
 
 MAX_ADDRESSES = 4
+# Both directions, for one target.
+MAX_BYTES = 8_000_000
 _PORTS = frozenset({80, 443})
 _TIMEOUT = 5.0
 _FIRST_WAIT = 1.0
@@ -85,8 +87,10 @@ async def _answer(
         except (CollectorError, KeysError) as error:
             console.note(f"rechecks: {error}")
         except Exception as error:  # noqa: BLE001 - a bug must not end a control
-            where = save_traceback(error)
-            console.warn(f"internal error in rechecks ({type(error).__name__}); {where}")
+            name, where = crash_log.name(error), crash_log.save_traceback(error)
+            console.warn(
+                _("internal error in rechecks ({name}); {where}").format(name=name, where=where)
+            )
         await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - no secret
         wait = min(wait * 2, _LONGEST_WAIT)
 
@@ -109,7 +113,9 @@ class RecheckWorker:
             try:
                 measurement = await self._measure(session, Job(experiment, recheck.input))
             except NotMeasured as error:
-                self._console.note(f"recheck of {recheck.input}: {error}")
+                self._console.note(
+                    _("recheck of {input}: {error}").format(input=recheck.input, error=error)
+                )
                 return None
             measurement = await self._with_addresses(measurement, recheck.addresses)
         header = RunHeader(uuid7.new(), self._settings.lab, RULESET)
@@ -120,11 +126,10 @@ class RecheckWorker:
 
     async def _measure(self, session: Session, job: Job) -> Measurement:
         settings = self._settings
-        limit = LIMITS["watch"].bytes
         measurer = Measurer(
             self._dependencies.experiments,
             session,
-            ByteBudget(limit, lambda: session.bytes_in + session.bytes_out),
+            ByteBudget(MAX_BYTES, lambda: session.bytes_in + session.bytes_out),
             harmless=self._dependencies.harmless,
             profile=settings.profile,
             options=settings.options,

@@ -4,12 +4,22 @@ import re
 import tomllib
 from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, strategies as st
 
 from probe import config
-from probe.config import ConfigError, Layer, Settings, environment_layer, file_layer, flag_layer
+from probe.config import (
+    ConfigError,
+    FailOn,
+    Layer,
+    Settings,
+    environment_layer,
+    file_layer,
+    flag_layer,
+)
+from probe.model import Outcome
 
 
 def settled(*layers: Layer) -> Settings:
@@ -125,6 +135,10 @@ def test_every_line_of_the_template_may_be_uncommented(tmp_path: Path, sign: str
     given = tomllib.loads(file.read_text())
     assert set(given) == set(Settings.__struct_fields__) == set(config.MEANINGS)
     assert settled(file_layer(file, must_exist=True)) == Settings()
+
+
+def test_a_run_can_fail_on_every_outcome_and_on_what_was_not_measured() -> None:
+    assert get_args(FailOn) == (*Outcome, "unmeasured")
 
 
 @pytest.mark.parametrize("key", ["targets", "collector", "fail_on", "categories"])

@@ -1,9 +1,12 @@
 """The order of jobs (shuffled, repeatable, spread over hosts) and the choice of reference sites."""
 
-from hypothesis import given, strategies as st
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from hypothesis import example, given, strategies as st
 
 from probe.experiments.interface import Reference
-from probe.ordering import Job, confirm_reserve, order, port_of, references_for
+from probe.ordering import Job, confirm_reserve, host_of, order, port_of, references_for
 
 HOSTS = st.lists(st.sampled_from(["a.kz", "b.kz", "c.kz", "d.org"]), max_size=30)
 
@@ -67,3 +70,11 @@ def test_confirmations_take_at_most_half_of_the_time() -> None:
     assert confirm_reserve(0, concurrency=8, each=5.0, whole=60.0) == 0
     assert confirm_reserve(16, concurrency=8, each=5.0, whole=60.0) == 10.0
     assert confirm_reserve(1000, concurrency=8, each=5.0, whole=60.0) == 30.0
+
+
+@given(st.from_regex(r"https?://[a-zA-Z0-9.:@\[\]/?#-]{0,20}", fullmatch=True))
+@example("https://user:1@host/")
+@example("https://host:1/@x")
+def test_the_host_is_that_of_urlsplit(url: str) -> None:
+    with suppress(ValueError):  # a URL that urlsplit refuses
+        assert host_of(url) == (urlsplit(url).hostname or "")

@@ -7,18 +7,25 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
 from probe import atomic_files
-from probe.client.spool import Spool
+from probe.client.memory_queue import KeptInMemoryError, MemoryQueue
+from probe.client.spool import Spool, Writer
+from tests.build import record as some_record
 from tests.probe.fake_collector import record
 
 A, B = "https://a.example", "https://b.example"
 DAY = 86400.0
 NOW = 1_800_000_000.0
+
+
+def full(_: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def fill(spool: Spool, numbers: range, to: tuple[str, ...] = (A,), *, padding: int = 0) -> None:
@@ -347,3 +354,67 @@ def test_a_disk_that_is_really_full_keeps_what_was_there_and_works_again(tmp_pat
     assert (read, waiting) == (kept, 0)
     assert refused >= 5
     assert kept > 20
+
+
+def keep(writer: Writer, number: int) -> None:
+    with pytest.raises(KeptInMemoryError):
+        writer.keep(some_record(), record(number))
+
+
+def test_what_the_disk_refuses_is_sent_from_memory_after_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path)
+    with spool.writer((A, B)) as writer:
+        writer.keep(some_record(), record(0))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            keep(writer, 1)
+        keep(writer, 2)  # the disk is not tried again in this run
+    assert ids(spool, A) == ["r0", "r1", "r2"]
+    batch = spool.batch(A, records=2)
+    assert batch is not None
+    spool.settle(batch)
+    assert (ids(spool, A), ids(spool, B)) == (["r2"], ["r0", "r1", "r2"])
+    assert spool.save_memory((A, B)) == 0
+    assert sorted(ids(Spool(tmp_path), B)) == ["r0", "r1", "r2"]
+
+
+def test_what_every_collector_has_is_not_saved_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path)
+    with spool.writer((A,)) as writer, monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        keep(writer, 1)
+        batch = spool.batch(A)
+        assert batch is not None
+        spool.settle(batch)
+        keep(writer, 2)
+        assert spool.save_memory((A,)) == 1
+        assert ids(spool, A) == ["r2"]
+    assert spool.save_memory((A,)) == 0
+    assert ids(Spool(tmp_path), A) == ["r2"]
+
+
+def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", full)
+    queue = MemoryQueue(cap_bytes=2 * len(record(1)))
+    with Writer(tmp_path, (A,), time.time, queue) as writer:
+        keep(writer, 1)
+        keep(writer, 2)
+        with pytest.raises(OSError, match="No space") as refused:
+            writer.keep(some_record(), record(3))
+        assert not isinstance(refused.value, KeptInMemoryError)
+
+
+def test_what_cannot_be_set_aside_is_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path)
+    fill(spool, range(2))
+    batch = spool.batch(A)
+    assert batch is not None
+    monkeypatch.setattr(os, "fsync", full)
+    assert spool.settle(batch, {0: "bad"}) is False
+    assert spool.batch(A) is None

@@ -42,6 +42,7 @@ class Home:
             "QAZPROBE_HOME": str(folder),
             "PYTHONPATH": str(ROOT),
             "LANG": "C.UTF-8",
+            "QAZPROBE_EXPERIMENTS": "web",
         }
 
     def argv(self, *words: str, behaviours: str = "{}") -> list[str]:
@@ -454,6 +455,24 @@ def test_max_time_is_kept_to_within_a_second(home: Home) -> None:
     assert facts is not None
     assert facts.ended == "time"
     assert len(facts.skipped) == 5
+
+
+def test_targets_that_were_left_out_are_told(home: Home) -> None:
+    behaviours = json.dumps({f"slow{n}.test": "slow" for n in range(5)})
+    words = ("run", OK, *(f"https://slow{n}.test/" for n in range(5)), "-e", "web", "-o", "-")
+    words = (*words, "--max-time", "2")
+    done = home.call(*words, behaviours=behaviours)
+    assert (done.returncode, done.stderr) == (0, "5 of 6 targets were not measured: time was up\n")
+    done = home.call(*words, "--quiet", "--fail-on", "unmeasured", behaviours=behaviours)
+    assert (done.returncode, done.stderr) == (10, "")
+
+
+def test_a_run_that_had_no_time_to_measure_anything_exits_with_3(home: Home) -> None:
+    behaviours = json.dumps({"slow.test": "slow"})
+    words = ("run", "https://slow.test/", "-e", "web", "--max-time", "1", "-o", "-")
+    done = home.call(*words, behaviours=behaviours)
+    assert done.returncode == 3
+    assert done.stderr == "1 of 1 target was not measured: time was up\n"
 
 
 def test_a_second_run_confirms_the_first(home: Home) -> None:
