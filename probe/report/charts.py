@@ -13,7 +13,7 @@ from probe.categories import NAMES
 from probe.escape import plain
 from probe.i18n import _
 from probe.model import Outcome, Record, Transfer
-from probe.report.findings import Finding
+from probe.report.findings import TargetFinding
 from probe.report.glossary import amount, word
 
 # Black text is readable on all of them.
@@ -61,7 +61,7 @@ def tally(counts: Mapping[Outcome, int]) -> str:
     return ", ".join(f"{counts[one]} {word(one)}" for one in COLOURS if counts.get(one))
 
 
-def by_category(found: Sequence[Finding[Record]]) -> str:
+def by_category(found: Sequence[TargetFinding[Record]]) -> str:
     """Return a bar of the outcomes of all sites, and one for each category if there are several."""
     groups: dict[str, Counter[Outcome]] = {}
     for one in found:

@@ -46,7 +46,7 @@ class Conclusion(Protocol):
     def rules(self) -> Sequence[Hit]: ...
 
 
-class Judged(Protocol):
+class JudgedRecord(Protocol):
     """A record, or the header of one."""
 
     @property
@@ -63,11 +63,11 @@ class Judged(Protocol):
     def verdict(self) -> Conclusion | None: ...
 
 
-J = TypeVar("J", bound=Judged)
+J = TypeVar("J", bound=JudgedRecord)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding(Generic[J]):
+class TargetFinding(Generic[J]):
     """All records about one target.
 
     Attributes:
@@ -84,7 +84,8 @@ class Finding(Generic[J]):
     def verdict(self) -> Conclusion:
         """The verdict that decides the row."""
         verdict = self.gravest.verdict
-        assert verdict is not None, "records without a verdict are left out"  # noqa: S101
+        if verdict is None:
+            raise ValueError("records without a verdict are left out")
         return verdict
 
     @property
@@ -103,7 +104,7 @@ class Finding(Generic[J]):
         return self.verdict.confidence
 
 
-def findings(records: Iterable[J]) -> list[Finding[J]]:
+def findings(records: Iterable[J]) -> list[TargetFinding[J]]:
     """Group the records of a run by target, in the order of the rows."""
     pages: dict[str, list[J]] = defaultdict(list)
     names: dict[str, list[J]] = defaultdict(list)
@@ -120,27 +121,27 @@ def findings(records: Iterable[J]) -> list[Finding[J]]:
     return sorted(found, key=lambda one: (ROW_ORDER.index(one.outcome), one.target))
 
 
-def gravity(record: Judged) -> int:
+def gravity(record: JudgedRecord) -> int:
     """Return how grave a record's outcome is; 0 is the gravest."""
     return _GRAVITY.index(record.verdict.outcome) if record.verdict else len(_GRAVITY)
 
 
-def _site(record: Judged) -> str:
+def _site(record: JudgedRecord) -> str:
     """Return the host that an experiment measured; the connection has one for each experiment."""
     return host_of_or_none(record.input) or record.input or f"{record.experiment}:"
 
 
-def _finding(target: str, seen: list[J]) -> Finding[J]:
+def _finding(target: str, seen: list[J]) -> TargetFinding[J]:
     """Return the finding of these records; of two by one experiment the graver one is kept."""
     kept: dict[str, J] = {}
     for record in sorted(seen, key=lambda one: (one.experiment != _PAGES, one.started_at)):
         before = kept.get(record.experiment)
         if before is None or gravity(record) <= gravity(before):
             kept[record.experiment] = record
-    return Finding(target, min(kept.values(), key=_decides), tuple(kept.values()))
+    return TargetFinding(target, min(kept.values(), key=_decides), tuple(kept.values()))
 
 
-def _decides(record: Judged) -> tuple[int, int]:
+def _decides(record: JudgedRecord) -> tuple[int, int]:
     """Sort key: interference decides; otherwise the page itself, which is what a person opens."""
     grave = gravity(record)
     accuses = grave < len(ACCUSING)

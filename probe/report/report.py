@@ -15,7 +15,7 @@ from probe.model import Mechanism, Outcome, Record
 from probe.report import unmeasured
 from probe.report.charts import COLOURS, by_category, sign, transfer_curves
 from probe.report.explain import certainty, explain, headline, network_label
-from probe.report.findings import Finding, findings, gravity
+from probe.report.findings import TargetFinding, findings, gravity
 from probe.report.glossary import MECHANISMS, OUTCOMES, amount, seconds, word
 from probe.report.page_style import STYLE
 from probe.report.table import seen, target_label
@@ -34,7 +34,7 @@ class Row:
         same: In how many runs it had this outcome. runs: in how many it was measured.
     """
 
-    finding: Finding[Record]
+    finding: TargetFinding[Record]
     same: int
     runs: int
 
@@ -61,7 +61,7 @@ def _rows(records: Iterable[Record]) -> list[Row]:
     by_run: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_run[record.run].append(record)
-    by_target: dict[str, list[Finding[Record]]] = defaultdict(list)
+    by_target: dict[str, list[TargetFinding[Record]]] = defaultdict(list)
     for run in sorted(by_run, key=lambda run: min(one.started_at for one in by_run[run])):
         for one in findings(by_run[run]):
             # The connection itself has no name; its experiments stay apart.
@@ -127,7 +127,7 @@ def _moment(text: str) -> str:
     return f"{text[:10]} {text[11:16]} UTC" if len(text) >= 16 else text
 
 
-def _overview(found: Sequence[Finding[Record]], records: Sequence[Record]) -> str:
+def _overview(found: Sequence[TargetFinding[Record]], records: Sequence[Record]) -> str:
     if not found:
         return f"<p>{escape(_('No results.'))}</p>"
     counts = Counter(one.outcome for one in found)
@@ -171,7 +171,7 @@ def _name(label: str) -> str:
     return f'<span class="whole">{_text(label)}</span>' if len(label) <= _WHOLE else _text(label)
 
 
-def _curves(found: Iterable[Finding[Record]]) -> str:
+def _curves(found: Iterable[TargetFinding[Record]]) -> str:
     """Return the transfers of what was throttled, beside those of the reference."""
     figures = [
         f"<figure><figcaption>{_text(target_label(one.target, record.experiment))}</figcaption>"
@@ -190,7 +190,7 @@ def _curves(found: Iterable[Finding[Record]]) -> str:
     )
 
 
-def _evidence(found: Iterable[Finding[Record]]) -> str:
+def _evidence(found: Iterable[TargetFinding[Record]]) -> str:
     parts = [
         _record(record)
         for one in found
@@ -214,7 +214,7 @@ def _items(lines: Iterable[str]) -> str:
     return "".join(f"<li>{_text(line)}</li>" for line in lines)
 
 
-def _glossary(found: Sequence[Finding[Record]]) -> str:
+def _glossary(found: Sequence[TargetFinding[Record]]) -> str:
     """Explain the outcomes and mechanisms that occur in this report."""
     verdicts = [record.verdict for one in found for record in one.records if record.verdict]
     outcomes = {verdict.outcome for verdict in verdicts}

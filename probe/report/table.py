@@ -14,7 +14,7 @@ from probe.model import Outcome, RunFacts
 from probe.ordering import SERVICE
 from probe.report import unmeasured
 from probe.report.cells import cells, pad, wrap
-from probe.report.findings import ROW_ORDER, Finding, Judged, findings
+from probe.report.findings import ROW_ORDER, JudgedRecord, TargetFinding, findings
 from probe.report.glossary import MARKS, word
 from probe.report.names import shown_url
 
@@ -31,7 +31,7 @@ Row = tuple[str, ...]
 
 
 def render(
-    records: Iterable[Judged],
+    records: Iterable[JudgedRecord],
     facts: RunFacts | None,
     width: int | None = None,
     *,
@@ -60,7 +60,7 @@ def target_label(target: str, experiment: str) -> str:
     return plain(shown_url(target).removesuffix("/"))
 
 
-def seen(records: Sequence[Judged]) -> str:
+def seen(records: Sequence[JudgedRecord]) -> str:
     """Return what each experiment saw, if there were several: `web ok · throttle throttled`."""
     parts = [
         f"{plain(one.experiment, 20)} {word(one.verdict.outcome)}"
@@ -70,7 +70,7 @@ def seen(records: Sequence[Judged]) -> str:
     return " · ".join(parts) if len(parts) > 1 else ""
 
 
-def _rows(found: Sequence[Finding[Judged]], width: int) -> Iterator[str]:
+def _rows(found: Sequence[TargetFinding[JudgedRecord]], width: int) -> Iterator[str]:
     if not found:
         return
     rows = [_row(one) for one in found]
@@ -89,7 +89,7 @@ def _rows(found: Sequence[Finding[Judged]], width: int) -> Iterator[str]:
     yield ""
 
 
-def _row(finding: Finding[Judged]) -> Row:
+def _row(finding: TargetFinding[JudgedRecord]) -> Row:
     verdict = finding.verdict
     return (
         MARKS[verdict.outcome],
@@ -136,7 +136,9 @@ def _stacked(row: Row, extra: str, width: int, *, brief: bool) -> Iterator[str]:
             yield from (f"{_INDENT}{line}" for line in wrap(text, width - len(_INDENT)))
 
 
-def _summary(found: Sequence[Finding[Judged]], facts: RunFacts | None, width: int) -> Iterator[str]:
+def _summary(
+    found: Sequence[TargetFinding[JudgedRecord]], facts: RunFacts | None, width: int
+) -> Iterator[str]:
     counts = Counter(one.outcome for one in found)
     text = ", ".join(f"{counts[one]} {word(one)}" for one in ROW_ORDER if counts[one])
     measured = _("{number} measured").format(number=len(found))
