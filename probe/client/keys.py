@@ -17,6 +17,7 @@ import msgspec
 
 from probe import atomic_files
 from probe.codec import key_id
+from probe.i18n import _
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -143,7 +144,9 @@ class Keys:
             raise KeysError(f"{file}: {os.strerror(error.errno or 0)}") from error
         if len(seed) != SEED_BYTES:
             raise KeysError(
-                f"{file}: {len(seed)} bytes, expected {SEED_BYTES}; delete it to make new keys"
+                _("{file}: {size} bytes, expected {expected}; delete it to make new keys").format(
+                    file=file, size=len(seed), expected=SEED_BYTES
+                )
             )
         return seed
 
@@ -151,7 +154,9 @@ class Keys:
         """Make the seed; of two processes at once, one makes it and both use it."""
         lock = atomic_files.Lock(self._folder / "lock")
         if not lock.wait(_SEED_WAIT):
-            raise KeysError(f"{file}: another process is creating it; try again")
+            raise KeysError(
+                _("{file}: another process is creating it; try again").format(file=file)
+            )
         try:
             if not file.exists():
                 atomic_files.write(file, secrets.token_bytes(SEED_BYTES))

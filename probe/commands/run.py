@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from probe import config, paths
+from probe import config, i18n, paths
 from probe.config import ConfigError, Settings
 from probe.errors import Exit, UserError
 from probe.i18n import _
@@ -168,9 +168,7 @@ def command(
     from probe.admin.permit import permitted
     from probe.metered import obstacle
     from probe.report import risk_notice
-    from probe.runner import after_run
 
-    after_run.check(settings)
     require_accepted(risk_notice.of_run(settings), settings, home, accepted=accept_risks)
     if settings.every is None and (reason := obstacle(settings)) is not None:
         console.warn(reason)
@@ -189,14 +187,14 @@ def command(
 def check_stdout(output: str | None, *, as_json: bool) -> None:
     """Refuse two kinds of output on one stdout."""
     if output == "-" and as_json:
-        raise UserError("-o - and --json both write to stdout; choose one")
+        raise UserError(_("-o - and --json both write to stdout; choose one"))
 
 
 def load_settings(home: "Home", config_file: str | None, flags: dict[str, object]) -> Settings:
     """Merge the settings of file, environment and options; `UserError` if one is invalid."""
     path = settings_file(home, config_file)
     try:
-        return config.merge(
+        settings = config.merge(
             (
                 config.file_layer(path, must_exist=config_file is not None),
                 config.environment_layer(),
@@ -205,6 +203,9 @@ def load_settings(home: "Home", config_file: str | None, flags: dict[str, object
         )
     except ConfigError as error:
         raise UserError(str(error)) from error
+    if settings.language is not None and i18n.current() != settings.language:
+        i18n.use(settings.language)  # a file that --config names may have another language
+    return settings
 
 
 def settings_file(home: "Home", named: str | None) -> Path:
@@ -250,11 +251,12 @@ def _measure(
     import asyncio
 
     from probe.heartbeat import sender as heartbeat
-    from probe.runner import recheck_worker
+    from probe.runner import after_run, recheck_worker
     from probe.runner.loop import repeat
     from probe.runner.output import Sink
     from probe.signals import Stop, signals
 
+    after_run.check(context.settings)
     # A repeated run has no end at which a file could be replaced, so its rounds are appended.
     sink = Sink(console.output, append=append or context.settings.every is not None)
 

@@ -9,6 +9,7 @@ import click
 from probe import paths
 from probe.commands.run import load_settings
 from probe.errors import Exit, UserError
+from probe.i18n import _
 
 if TYPE_CHECKING:
     from probe.client.context import ClientContext
@@ -50,7 +51,7 @@ def command(*, max_time: float, config_file: str | None, **flags: object) -> int
     settings = replace(settings, collector=settings.collector or destinations)
     if not settings.collector:
         raise UserError(
-            "no collector is configured; add --collector URL, or set it in qazprobe.toml"
+            _("no collector is configured; add --collector URL, or set it in qazprobe.toml")
         )
     with permitted(settings, home, "upload") as permission:
         client = context.assemble(settings, home.state, permission)

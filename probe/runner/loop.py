@@ -19,7 +19,7 @@ from probe import paths, uuid7
 from probe.client.context import ClientContext
 from probe.client.spool import Writer as SpoolWriter
 from probe.errors import Exit, UserError, first
-from probe.i18n import _
+from probe.i18n import _, ngettext
 from probe.judge import RULESET, judge
 from probe.metered import obstacle
 from probe.model import Record
@@ -84,7 +84,9 @@ async def repeat(
             finally:
                 lock.release()
         else:
-            console.warn(f"another run is active (it holds {context.state / paths.LOCK})")
+            console.warn(
+                _("another run is active (it holds {file})").format(file=context.state / paths.LOCK)
+            )
             code = Exit.LOCKED
         if every is None or stop.asked:
             return code
@@ -185,7 +187,13 @@ async def _recorded(
     try:
         recovered = writer.recover(lambda record: replace(record, verdict=judge(record)))
         if recovered:
-            console.note(f"{recovered} records of a run that was killed are kept now")
+            console.note(
+                ngettext(
+                    "{number} record of a run that was killed is kept now",
+                    "{number} records of a run that was killed are kept now",
+                    recovered,
+                ).format(number=recovered)
+            )
         result = await _measure(context, spec, writer, console=console, stop=stop)
         context.permission.check()
         writer.finish_output()
@@ -277,7 +285,7 @@ async def _upload(context: ClientContext, spec: RunSpec, console: Console, stop:
         for line in summary.refusals:
             console.warn(line)
         for problem in summary.problems:
-            console.warn(f"not uploaded, kept for later: {problem}")
+            console.warn(_("not uploaded, kept for later: {problem}").format(problem=problem))
     if lost := context.spool.save_memory([one.url for one in context.collectors]):
         warning = _("{number} records are neither saved nor sent: the disk refuses them")
         console.warn(warning.format(number=lost))

@@ -129,9 +129,13 @@ def parse_resolver(text: str | None) -> tuple[str, int] | None:
     try:
         address = str(ipaddress.ip_address(host))
     except ValueError as error:
-        raise UserError(f"--resolver {text}: expected IP or IP:PORT, such as 1.1.1.1:53") from error
+        raise UserError(
+            _("--resolver {text}: expected IP or IP:PORT, such as 1.1.1.1:53").format(text=text)
+        ) from error
     if not 0 < port < 2**16:
-        raise UserError(f"--resolver {text}: there is no port {port}")
+        raise UserError(
+            _("--resolver {text}: there is no port {port}").format(text=text, port=port)
+        )
     if not can_ask(address):
         raise UserError(
             _("--resolver {text}: needs an interface of this machine: fe80::1%eth0").format(
