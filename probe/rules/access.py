@@ -24,15 +24,26 @@ def line_is_dead(e: Evidence) -> Finding | None:
         return None
     if not e.line.references and not _nothing_works(e):
         return None
-    return Finding(e.steps[-1:], 0.95)
+    return Finding(e.steps[-1:], 0.95, reason=only_names_answered(e))
+
+
+_NO_ROUTE = frozenset({Failure.NETWORK_UNREACHABLE, Failure.NETWORK_DOWN})
+
+
+def only_names_answered(e: Evidence) -> str | None:
+    """What to say of a line where the resolver answered and no connection was possible."""
+    if not any(step.replies for step in e.steps if isinstance(step, Dns)):
+        return None
+    if any(step.failure in _NO_ROUTE for step in e.steps):
+        return "The resolver answers, but this machine has no route beyond its own network."
+    return "The resolver answers, but no site can be reached: this connection is offline."
 
 
 def _nothing_works(e: Evidence) -> bool:
     """Only timeouts were seen and no name was proven, or this machine reported no route."""
-    no_route = {Failure.NETWORK_UNREACHABLE, Failure.NETWORK_DOWN}
     failures = {step.failure for step in e.steps}
-    return failures <= {Failure.TIMEOUT, *no_route} and (
-        bool(failures & no_route) or not e.line.trusted_names
+    return failures <= {Failure.TIMEOUT, *_NO_ROUTE} and (
+        bool(failures & _NO_ROUTE) or not e.line.trusted_names
     )
 
 

@@ -6,6 +6,7 @@ from probe.analysis.evidence import Evidence
 from probe.analysis.shutdown import Mode, classify, reach, seen_twice
 from probe.model import Mechanism, Outcome, Ping, Tcp
 from probe.rule import Explanation, Finding, Tier, rule
+from probe.rules.access import only_names_answered
 
 EXPERIMENTS = ("connectivity",)
 
@@ -99,7 +100,8 @@ _OFF: Mapping[Mode, str] = {
 @rule("shutdown.offline", Tier.CAVEAT, Outcome.INCONCLUSIVE, Mechanism.ACCESS_OFFLINE)
 def offline(e: Evidence) -> Finding | None:
     """Nothing answers on this connection."""
-    reason = _OFF.get(_last_mode(e) or Mode.NORMAL)
+    mode = _last_mode(e) or Mode.NORMAL
+    reason = (only_names_answered(e) if mode is Mode.OFFLINE else None) or _OFF.get(mode)
     return Finding(_pings(e), 0.9, reason=reason) if reason else None
 
 

@@ -1,8 +1,10 @@
 import pytest
 from msgspec.structs import replace
 
+from probe.analysis.evidence import Evidence
 from probe.failure import Failure
-from probe.model import Line, Record, Role, TrustReason
+from probe.model import Line, Record, Role, Step, TrustReason
+from probe.rules.access import line_is_dead
 from tests.build import (
     CLAIMED,
     EXPIRED,
@@ -324,3 +326,18 @@ TABLE = {
 def test_rule(rule: str, seen: Record, *, expected: bool, verdict: str) -> None:
     assert holds(rule, seen) is expected
     assert verdict_on(seen) == verdict
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ((dns(failure=TIMEOUT),), None),
+        ((dns(GOOD), tcp(failure=Failure.NETWORK_UNREACHABLE)), "no route beyond its own network"),
+        ((dns(GOOD), tcp(failure=TIMEOUT)), "no site can be reached"),
+    ],
+)
+def test_a_resolver_that_answers_is_not_nothing(steps: tuple[Step, ...], said: str | None) -> None:
+    found = line_is_dead.holds(Evidence(record(*steps, line=DEAD)))
+    assert found is not None
+    assert (found.reason is None) == (said is None)
+    assert (said or "") in (found.reason or "")
