@@ -170,6 +170,32 @@ class Base(Data, frozen=True, kw_only=True):
 Transport: TypeAlias = Literal["udp", "tcp", "dot", "doh"]
 
 
+class ExtendedError(Data, frozen=True, kw_only=True, omit_defaults=True):
+    """What a resolver says about its own answer (RFC 8914).
+
+    Attributes:
+        code: 4 forged, 15 blocked, 16 censored, 17 filtered, 18 prohibited, 6 DNSSEC bogus …
+        text: Its words, scrubbed.
+    """
+
+    code: int
+    text: str = ""
+
+
+class Edns(Data, frozen=True, kw_only=True, omit_defaults=True):
+    """The OPT record of a reply (RFC 6891). Fields without a value are left out.
+
+    Attributes:
+        authenticated: The resolver validated the answer with DNSSEC (the AD bit).
+        errors: Its Extended DNS Errors.
+        nsid: Which of a public resolver's machines answered (RFC 5001).
+    """
+
+    authenticated: bool = False
+    errors: tuple[ExtendedError, ...] = ()
+    nsid: str | None = None
+
+
 class Reply(Data, frozen=True, kw_only=True):
     """One reply to one DNS query. Several replies to one query indicate injection.
 
@@ -182,6 +208,8 @@ class Reply(Data, frozen=True, kw_only=True):
         ip_ttl: IP TTL of the packet, where the system reports it; it differs between packets from
             different senders.
         alpn: Protocols in HTTPS records (RFC 9460), in order: `h3`, `h2` …
+        truncated: The reply did not fit into its packet and was not received over TCP either.
+        edns: Its OPT record, or None without one.
     """
 
     at: float
@@ -191,6 +219,8 @@ class Reply(Data, frozen=True, kw_only=True):
     ttl: tuple[int, ...] = ()
     ip_ttl: int | None = None
     alpn: tuple[str, ...] = ()
+    truncated: bool = False
+    edns: Edns | None = None
 
 
 class Dns(Base, frozen=True, kw_only=True, tag_field="op", tag="dns"):
@@ -200,6 +230,12 @@ class Dns(Base, frozen=True, kw_only=True, tag_field="op", tag="dns"):
         resolver: `system` for the resolver that the machine is configured with (its address may
             identify the user and is not recorded), else the public resolver's address.
         type: `A` or `AAAA` (or another RR type name).
+        passed_over: How the machine's resolvers failed that are configured before the one that
+            answered. Only for `system`.
+        nearby: The system's resolver has an address of a private network or of this machine: a home
+            router, a filter at home or a stub. Its answers may be theirs.
+        edns_failed: How the resolver failed on a query with an OPT record;
+            the replies are to a query without one.
     """
 
     name: str
@@ -207,6 +243,9 @@ class Dns(Base, frozen=True, kw_only=True, tag_field="op", tag="dns"):
     transport: Transport = "udp"
     type: str = "A"
     replies: tuple[Reply, ...] = ()
+    passed_over: tuple[Failure, ...] = ()
+    nearby: bool | None = None
+    edns_failed: Failure | None = None
 
     @property
     def addresses(self) -> tuple[str, ...]:

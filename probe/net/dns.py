@@ -4,6 +4,9 @@ Over UDP the query does not end with the first reply: an injected reply precedes
 the socket stays open for a while. A query without a reply is sent again with a new id from the same
 port; only replies to the transmission that was answered first are kept, so that two replies in a
 record are always two replies to one packet.
+
+The first transmission has an OPT record. A resolver, or a device before it, that fails on that
+record or is silent is asked again without it, and its failure is no answer about the name.
 """
 
 from collections.abc import Sequence
@@ -12,13 +15,16 @@ from dataclasses import dataclass, field, replace
 from secrets import randbelow
 from time import monotonic
 
+from msgspec import structs
+
 from probe.experiments.interface import Resolver
 from probe.failure import Failure
 from probe.model import Dns, Reply, Travel
 from probe.net.attempt import Attempt, NetworkEvent, attempt
 from probe.net.datagrams import Datagram, Datagrams
 from probe.net.dial import TargetContext
-from probe.net.dns_message import TYPES, Message, parse, query
+from probe.net.dns_message import TYPES, Message, encode_name
+from probe.net.dns_wire import fails_on_edns, query, read
 from probe.net.resolver_connections import ResolverConnections, ask_over_tcp
 
 TRANSMISSIONS = 3
@@ -32,12 +38,23 @@ _RCODES = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A query and its resolver; `ttl` limits the IP TTL of queries over UDP."""
+    """A query and its resolver.
+
+    Attributes:
+        ttl: Limits the IP TTL of queries over UDP.
+        edns: Whether the first transmission has an OPT record.
+    """
 
     name: str
     type: str
     resolver: Resolver
     ttl: int | None = None
+    edns: bool = True
+
+    def wire(self, id_: int, *, edns: bool) -> bytes:
+        """The query as it is sent."""
+        public = self.resolver.label != "system"
+        return query(id_, self.name, self.type, edns=edns, nsid=public)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,7 @@ class DnsResult:
     detail: str | None = None
     elapsed: float = 0.0
     travel: Travel | None = None
+    edns_failed: Failure | None = None
 
 
 async def measure_dns(
@@ -82,6 +100,7 @@ async def measure_dns(
         elapsed=round(result.elapsed, 6),
         limit=limit,
         travel=result.travel,
+        edns_failed=result.edns_failed,
     )
 
 
@@ -101,6 +120,8 @@ class _UdpQuery:
 
     Attributes:
         answered: The id of the transmission that was answered first.
+        with_edns: The id of the transmission with an OPT record.
+        set_aside: A reply to it that may be a failure on the OPT record.
         mismatch: The failure if only replies to something else arrive.
     """
 
@@ -110,15 +131,19 @@ class _UdpQuery:
     kept: list[tuple[Message, Reply]] = field(default_factory=list)
     at: float = 0.0
     answered: int | None = None
+    with_edns: int | None = None
+    set_aside: tuple[Message, Reply] | None = None
     mismatch: Failure | None = None
 
     def send(self) -> None:
-        """Send the query with an id that is not in use."""
+        """Send the query with an id that is not in use; only the first has an OPT record."""
         id_ = randbelow(0x10000)
         while id_ in self.sent:
             id_ = randbelow(0x10000)
+        edns = self.question.edns and not self.sent
+        self.with_edns = id_ if edns else self.with_edns
         self.sent[id_] = monotonic()
-        self.sock.send(query(id_, self.question.name, self.question.type))
+        self.sock.send(self.question.wire(id_, edns=edns))
 
     async def first(self) -> None:
         """Send, and receive until a reply is kept."""
@@ -133,7 +158,7 @@ class _UdpQuery:
 
     def take(self, datagram: Datagram) -> None:
         """Keep a datagram if it is a reply to the transmission that was answered first."""
-        message = parse(datagram.data)
+        message = read(datagram.data)
         if message is None or not message.response:
             return
         if message.id not in self.sent:
@@ -141,9 +166,30 @@ class _UdpQuery:
         elif not _answers(message, self.question):
             self.mismatch = self.mismatch or Failure.DNS_MISBEHAVING
         elif self.answered in (None, message.id):
-            self.answered = message.id
             at = datagram.at - self.sent[message.id]
-            self.kept.append((message, _reply(message, at, datagram.ip_ttl)))
+            self._keep(message, _reply(message, at, datagram.ip_ttl))
+
+    def _keep(self, message: Message, reply: Reply) -> None:
+        """Keep a reply, unless it may be a failure on the OPT record: then ask without one."""
+        if message.id == self.with_edns and not self.kept:
+            if fails_on_edns(message) and self.set_aside is None:
+                self.set_aside = (message, reply)
+                self.send()
+                return
+            if self.set_aside is not None:  # two answers to one query
+                self.kept.append(self.set_aside)
+        self.answered = message.id
+        self.kept.append((message, reply))
+
+    @property
+    def edns_failed(self) -> Failure | None:
+        """How the transmission with an OPT record failed, if one without it did not."""
+        if self.with_edns is None or self.answered in (None, self.with_edns):
+            return None
+        if self.set_aside is None:
+            return Failure.TIMEOUT
+        same = self.kept[0][0].rcode == self.set_aside[0].rcode
+        return None if same else failure_of(self.set_aside[0], self.question.type)
 
 
 async def _over_udp(
@@ -175,7 +221,8 @@ async def _over_udp(
     attempted.at = at
     if attempted.kept[0][0].truncated:
         return await _again_over_tcp(target, attempted, first.elapsed, limit)
-    return replace(_result(at, question, attempted.kept, first.elapsed), travel=travel)
+    result = _result(at, question, attempted.kept, first.elapsed)
+    return replace(result, travel=travel, edns_failed=attempted.edns_failed)
 
 
 def _travel(attempted: _UdpQuery) -> Travel | None:
@@ -213,17 +260,30 @@ async def _again_over_tcp(
 ) -> DnsResult:
     """Repeat a truncated query over TCP (RFC 7766); truncated replies are dropped if that works."""
     question = attempted.question
-    wire = query(randbelow(0x10000), question.name, question.type)
+    edns = attempted.answered == attempted.with_edns
+    wire = question.wire(randbelow(0x10000), edns=edns)
     asked = await attempt(
         ask_over_tcp(target.session, question.resolver, wire), limit=limit - spent
     )
-    message = parse(asked.value) if asked.value is not None else None
+    message = read(asked.value) if asked.value is not None else None
     if message is None or not _answers(message, question):
-        return _result(attempted.at, question, attempted.kept, spent)
+        return _cut_off(attempted, asked.failure or Failure.DNS_MISBEHAVING, spent)
     spent += asked.elapsed
     whole = [(message, _reply(message, spent, None))]
     whole += [pair for pair in attempted.kept if not pair[0].truncated]
     return _result(attempted.at, question, whole, spent)
+
+
+def _cut_off(attempted: _UdpQuery, failure: Failure, spent: float) -> DnsResult:
+    """The result where only a truncated reply came: that it has no address means nothing."""
+    kept = [
+        (message, structs.replace(reply, truncated=message.truncated))
+        for message, reply in attempted.kept
+    ]
+    result = _result(attempted.at, attempted.question, kept, spent)
+    if result.failure is Failure.DNS_NO_ANSWER or not kept[0][0].whole:
+        return replace(result, failure=failure, detail="truncated")
+    return result
 
 
 async def _over_stream(
@@ -235,13 +295,27 @@ async def _over_stream(
         if asked.failure is Failure.TIMEOUT:
             await connections.close_if_silent(question.resolver, since=started)
         return DnsResult(at, failure=asked.failure, detail=asked.detail, elapsed=asked.elapsed)
-    reply = _reply(asked.value, asked.elapsed, None)
-    return _result(at, question, [(asked.value, reply)], asked.elapsed)
+    message, edns_failed = asked.value
+    reply = _reply(message, asked.elapsed, None)
+    result = _result(at, question, [(message, reply)], asked.elapsed)
+    return replace(result, edns_failed=edns_failed)
 
 
-async def _ask(connections: ResolverConnections, question: Question) -> Message:
-    wire = await connections.ask(question.resolver, question.name, question.type)
-    message = parse(wire)
+async def _ask(
+    connections: ResolverConnections, question: Question
+) -> tuple[Message, Failure | None]:
+    """The reply, and how the resolver failed on the OPT record if it did."""
+    message = await _ask_once(connections, question, edns=question.edns)
+    if not question.edns or not fails_on_edns(message):
+        return message, None
+    plain = await _ask_once(connections, question, edns=False)
+    same = plain.rcode == message.rcode
+    return plain, None if same else failure_of(message, question.type)
+
+
+async def _ask_once(connections: ResolverConnections, question: Question, *, edns: bool) -> Message:
+    wire = await connections.ask(question.resolver, question.name, question.type, edns=edns)
+    message = read(wire)
     if message is None or not message.response or not _answers(message, question):
         raise NetworkEvent(Failure.DNS_MISBEHAVING)
     return message
@@ -256,7 +330,7 @@ def _result(
 
 def _is_valid(question: Question) -> bool:
     try:
-        query(0, question.name, question.type)
+        encode_name(question.name)
     except ValueError:
         return False
     return True
@@ -279,4 +353,5 @@ def _reply(message: Message, at: float, ip_ttl: int | None) -> Reply:
         ttl=message.ttl,
         ip_ttl=ip_ttl,
         alpn=message.alpn,
+        edns=message.edns,
     )

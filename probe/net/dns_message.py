@@ -1,8 +1,9 @@
-"""Encode DNS queries and parse replies (RFC 1035).
+"""Parse DNS replies that are malformed (RFC 1035).
 
-Replies are untrusted, and injected ones are often malformed. So parsing never raises, keeps what
-precedes the first error, and is bounded: at most 64 records, names of 255 octets, compression
-pointers that only point backwards. A strict parser would reject the reply that is the evidence.
+Injected replies often are, and a strict parser would reject the reply that is the evidence. So this
+one never raises, keeps what precedes the first error, and is bounded: at most 64 records, names of
+255 octets, compression pointers that only point backwards. `dns_wire.read` uses it for what
+dnspython does not read.
 """
 
 import socket
@@ -10,6 +11,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
+
+from probe.model import Edns
 
 TYPES: Final = {
     "A": 1,
@@ -24,10 +27,11 @@ TYPES: Final = {
     "HTTPS": 65,
 }
 _CNAME = 5
+_OPT = 41
 _SERVICES = frozenset({64, 65})
 _ALPN = 1  # RFC 9460 section 14.3.2
 _ADDRESSES = {(1, 4): socket.AF_INET, (28, 16): socket.AF_INET6}
-_RECORDS = 64
+MOST_RECORDS = 64
 _LABELS = 128
 _NAME = 255
 _HEADER = struct.Struct("!HHHHHH")
@@ -44,6 +48,7 @@ class Message:
         answers: Addresses. ttl: theirs. cnames: aliases. types: of all answer records.
         alpn: Protocols in SVCB and HTTPS records.
         whole: The answer section was parsed to its end.
+        edns: What the OPT record says, or None if there is none.
     """
 
     id: int
@@ -58,12 +63,7 @@ class Message:
     types: frozenset[int] = frozenset()
     alpn: tuple[str, ...] = ()
     whole: bool = True
-
-
-def query(id_: int, name: str, type_: str) -> bytes:
-    """A query with recursion desired; raises `ValueError` if `name` is no DNS name."""
-    header = _HEADER.pack(id_, 0x0100, 1, 0, 0, 0)
-    return header + encode_name(name) + struct.pack("!HH", TYPES[type_], 1)
+    edns: Edns | None = None
 
 
 def encode_name(name: str) -> bytes:
@@ -153,8 +153,13 @@ def _answers(wire: bytes, at: int, count: int, message: Message) -> Message:
 
 
 def _records(wire: bytes, at: int, count: int) -> Iterator[_ResourceRecord]:
-    """The records of the answer section."""
-    for _ in range(min(count, _RECORDS)):
+    """The records of the answer section.
+
+    A crude server copies the query whole and appends its records: our own OPT record then stands
+    before them, and its count of answers does not include it.
+    """
+    found = 0
+    while found < min(count, MOST_RECORDS):
         at = _skip_name(wire, at)
         if at + _FIXED.size > len(wire):
             raise _MalformedError
@@ -163,7 +168,9 @@ def _records(wire: bytes, at: int, count: int) -> Iterator[_ResourceRecord]:
         data = wire[at : at + length]
         if len(data) != length:
             raise _MalformedError
-        yield _ResourceRecord(type_, ttl, at, data)
+        if type_ != _OPT:
+            found += 1
+            yield _ResourceRecord(type_, ttl, at, data)
         at += length
 
 
@@ -187,7 +194,7 @@ def _protocols(value: bytes) -> Iterator[str]:
         if not name or len(name) != value[at]:
             raise _MalformedError
         at += 1 + len(name)
-        yield _text(name)
+        yield text(name)
 
 
 def _skip_name(wire: bytes, at: int) -> int:
@@ -228,11 +235,11 @@ def _name(wire: bytes, at: int) -> tuple[str, int]:
         size += 1 + length
         if len(label) != length or size > _NAME:
             raise _MalformedError
-        labels.append(_text(label))
+        labels.append(text(label))
         at += 1 + length
 
 
-def _text(label: bytes) -> str:
+def text(label: bytes) -> str:
     """A label in lower case; octets that host names do not contain as RFC 4343 escapes."""
     if label.isalnum():
         return label.decode("ascii").lower()

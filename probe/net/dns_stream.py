@@ -11,7 +11,7 @@ from typing import Protocol
 
 from probe.failure import Failure
 from probe.net.attempt import NetworkEvent
-from probe.net.dns_message import query
+from probe.net.dns_wire import query
 from probe.net.http1 import Http1
 from probe.net.http2 import Http2
 from probe.net.http_response import Headers, HttpResponse
@@ -31,7 +31,7 @@ class QueryProtocol(Protocol):
     def open(self) -> bool:
         """Whether another query may be sent on this connection."""
 
-    def ask(self, name: str, type_: str) -> int:
+    def ask(self, name: str, type_: str, *, edns: bool = True) -> int:
         """Enqueue a query; return the key of its answer."""
 
     def outgoing(self) -> bytes:
@@ -53,12 +53,12 @@ class FramedQueries:
         self._received = bytearray()
         self._out = b""
 
-    def ask(self, name: str, type_: str) -> int:
+    def ask(self, name: str, type_: str, *, edns: bool = True) -> int:
         id_ = randbelow(0x10000)
         while id_ in self._ids:
             id_ = randbelow(0x10000)
         self._ids.add(id_)
-        self._out += framed(query(id_, name, type_))
+        self._out += framed(query(id_, name, type_, edns=edns, nsid=True))
         return id_
 
     def outgoing(self) -> bytes:
@@ -90,8 +90,8 @@ class Http2Queries:
     def open(self) -> bool:
         return self._http.can_send(_QUERY_BYTES)
 
-    def ask(self, name: str, type_: str) -> int:
-        body = query(0, name, type_)  # RFC 8484 section 4.1: id 0
+    def ask(self, name: str, type_: str, *, edns: bool = True) -> int:
+        body = query(0, name, type_, edns=edns, nsid=True)  # RFC 8484 section 4.1: id 0
         answer = HttpResponse(_MESSAGE_LIMIT)
         head = [
             (b":method", b"POST"),
@@ -128,9 +128,9 @@ class Http1Queries:
         self._out = b""
         self.open = True
 
-    def ask(self, name: str, type_: str) -> int:
+    def ask(self, name: str, type_: str, *, edns: bool = True) -> int:
         self.open = False
-        body = query(0, name, type_)
+        body = query(0, name, type_, edns=edns, nsid=True)
         head: Headers = [(b"host", self._authority.encode()), (b"connection", b"close")]
         self._out = self._http.request(b"POST", self._path, head + _headers(body), body)
         return 0
@@ -168,9 +168,9 @@ class DnsStream:
         """Whether another query may be sent."""
         return self._protocol.open and not self._broken
 
-    async def ask(self, name: str, type_: str) -> bytes:
+    async def ask(self, name: str, type_: str, *, edns: bool = True) -> bytes:
         """Send a query and return the reply."""
-        key = self._protocol.ask(name, type_)
+        key = self._protocol.ask(name, type_, edns=edns)
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[key] = future
         try:

@@ -16,7 +16,6 @@ from probe.model import Trust, TrustReason
 from probe.net.address_policy import is_literal
 from probe.net.attempt import NetworkEvent
 from probe.net.dial import SessionContext
-from probe.net.dns_message import query
 from probe.net.dns_stream import (
     DnsStream,
     FramedQueries,
@@ -25,6 +24,7 @@ from probe.net.dns_stream import (
     framed,
     take_framed,
 )
+from probe.net.dns_wire import query
 from probe.net.stream import connect
 from probe.net.tls import TlsStream
 
@@ -68,21 +68,22 @@ class ResolverConnections:
     session: SessionContext
     _all: dict[Resolver, _SharedConnection] = field(default_factory=dict)
 
-    async def ask(self, resolver: Resolver, name: str, type_: str) -> bytes:
+    async def ask(self, resolver: Resolver, name: str, type_: str, *, edns: bool = True) -> bytes:
         """The reply to one query; raises `OSError` or `NetworkEvent`."""
         if resolver.transport == "tcp":
-            message = query(randbelow(0x10000), name, type_)
+            message = query(randbelow(0x10000), name, type_, edns=edns)
             return await ask_over_tcp(self.session, resolver, message)
         shared = self._all.setdefault(resolver, _SharedConnection())
         reused = shared.live is not None and shared.live.open
         stream = await self._connection(shared, resolver)
         try:
-            return await stream.ask(name, type_)
+            return await stream.ask(name, type_, edns=edns)
         except (OSError, NetworkEvent):
             if not reused or stream.open:
                 raise
         # An idle connection that broke says nothing about this query: use a new one.
-        return await (await self._connection(shared, resolver)).ask(name, type_)
+        stream = await self._connection(shared, resolver)
+        return await stream.ask(name, type_, edns=edns)
 
     async def close_if_silent(self, resolver: Resolver, *, since: float) -> None:
         """Close the connection if it has been silent since a query sent at `since` timed out."""

@@ -5,6 +5,9 @@ timeout: it is dropped for the session, and the run's record names it. The syste
 never dropped; when the preferred one does not answer, the next one is preferred, as a stub resolver
 does. If none of them answered over UDP, each is tried once over TCP, and one that answers is used
 over TCP from then on.
+
+A resolver that failed on OPT records, and never answered with one, is asked without them from then
+on.
 """
 
 import asyncio
@@ -17,6 +20,7 @@ from probe.net.resolvers import ResolverAddress
 SYSTEM = "system"
 MAX_TIMEOUTS = 3
 SYSTEM_MAX_TIMEOUTS = 2
+MAX_EDNS_FAILURES = 2
 
 
 @dataclass(slots=True)
@@ -36,6 +40,8 @@ class ResolverPool:
     _unresponsive: set[Resolver] = field(default_factory=set)
     _timeouts: dict[Resolver, int] = field(default_factory=dict)
     _answered: set[Resolver] = field(default_factory=set)
+    _speak_edns: set[Resolver] = field(default_factory=set)
+    _edns_failures: dict[Resolver, int] = field(default_factory=dict)
 
     @property
     def resolvers(self) -> tuple[Resolver, ...]:
@@ -52,6 +58,26 @@ class ResolverPool:
     def over_tcp(self) -> Resolver | None:
         """The system's resolver that answers over TCP, if none answers over UDP."""
         return self._over_tcp
+
+    def after(self, resolver: Resolver) -> tuple[Resolver, ...]:
+        """The system's other resolvers, in the order in which a stub resolver asks them."""
+        every = [Resolver(SYSTEM, *one) for one in self.own]
+        if resolver not in every:
+            return ()
+        index = every.index(resolver)
+        return (*every[index + 1 :], *every[:index])
+
+    def sends_edns(self, resolver: Resolver) -> bool:
+        """Whether queries to this resolver have an OPT record."""
+        failures = self._edns_failures.get(resolver, 0)
+        return resolver in self._speak_edns or failures < MAX_EDNS_FAILURES
+
+    def note_edns(self, resolver: Resolver, *, answered: bool) -> None:
+        """Record whether a reply had an OPT record, or the query with one failed."""
+        if answered:
+            self._speak_edns.add(resolver)
+        else:
+            self._edns_failures[resolver] = self._edns_failures.get(resolver, 0) + 1
 
     def untried(self, resolver: Resolver) -> Resolver | None:
         """The resolver with transport TCP if none of the system's answers over UDP, else None.

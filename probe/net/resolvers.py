@@ -1,8 +1,9 @@
 """The resolvers that this machine is configured with.
 
 The system's lookup functions hide the response code and all replies but one. So the configuration
-is read and its resolvers are queried directly; behind a local stub (systemd-resolved), the stub's
-upstream. Only `system_resolvers` and `can_ask` do I/O.
+is read and its resolvers are queried directly. A local stub (systemd-resolved) is queried itself:
+it sends each domain to the resolver of its network, which its list of all upstream resolvers does
+not say. Only `system_resolvers` and `can_ask` do I/O.
 """
 
 import errno
@@ -23,9 +24,7 @@ LOCALHOST: ResolverAddress = ("127.0.0.1", PORT)
 MOST = 3  # resolv.conf(5): MAXNS
 _SECONDS = 10.0
 _RESOLV = Path("/etc/resolv.conf")
-_UPSTREAM = Path("/run/systemd/resolve/resolv.conf")
 _UNUSABLE = frozenset({errno.EINVAL, errno.ENODEV, errno.ENXIO})
-_STUBS = frozenset({"127.0.0.53", "127.0.0.54"})
 # Filled in by Windows and old stacks if no resolver is configured; not in use anywhere.
 _PLACEHOLDERS = frozenset({"fec0:0:0:ffff::1", "fec0:0:0:ffff::2", "fec0:0:0:ffff::3"})
 _NAMESERVER = re.compile(r"^\s{0,16}nameserver\s{1,16}(\S{1,80})", re.MULTILINE)
@@ -50,7 +49,7 @@ def system_resolvers() -> tuple[ResolverAddress, ...]:
     elif sys.platform == "darwin":
         found = from_scutil(_output("scutil", "--dns")) or from_resolv_conf(text(_RESOLV))
     else:
-        found = from_resolv_conf(text(_RESOLV), text(_UPSTREAM))
+        found = from_resolv_conf(text(_RESOLV))
     return tuple(one for one in found if can_ask(one[0])) or (LOCALHOST,)
 
 
@@ -69,13 +68,9 @@ def can_ask(address: str) -> bool:
     return True
 
 
-def from_resolv_conf(configured: str, upstream: str = "") -> tuple[ResolverAddress, ...]:
-    """Read resolv.conf(5); where it names only systemd's stub, read the stub's own upstream."""
-    found = _usable(_NAMESERVER.findall(configured))
-    if found and all(address in _STUBS for address, _ in found):
-        return _usable(_NAMESERVER.findall(upstream)) or found
-    # Without a nameserver the C library asks localhost.
-    return found or (LOCALHOST,)
+def from_resolv_conf(configured: str) -> tuple[ResolverAddress, ...]:
+    """Read resolv.conf(5). Without a nameserver the C library asks localhost."""
+    return _usable(_NAMESERVER.findall(configured)) or (LOCALHOST,)
 
 
 def from_scutil(shown: str) -> tuple[ResolverAddress, ...]:

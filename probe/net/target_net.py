@@ -6,6 +6,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import TypeVar
 
+from msgspec import structs
+
 from probe.experiments.interface import Resolver, TtlProber
 from probe.experiments.operations import (
     DnsQuery,
@@ -16,8 +18,9 @@ from probe.experiments.operations import (
     TlsHandshake,
     TransferRequest,
 )
+from probe.failure import Failure
 from probe.model import Dns, Ping, Quic, Steps, Tcp, Tls, Transfer
-from probe.net.address_policy import is_dialable
+from probe.net.address_policy import is_dialable, is_nearby
 from probe.net.dial import ServerEndpoint, TargetContext, measure_tcp, measure_tls
 from probe.net.dns import Question, measure_dns
 from probe.net.http import fetch, plan_fetch
@@ -25,6 +28,17 @@ from probe.net.resolver_connections import ResolverConnections
 from probe.net.resolver_pool import SYSTEM, ResolverPool
 
 T = TypeVar("T")
+
+# Failures after which a stub resolver asks no other server (resolv.conf(5), res_send(3)), and those
+# that are no resolver's.
+_ANSWERS = frozenset(
+    {
+        Failure.DNS_NXDOMAIN,
+        Failure.DNS_NO_ANSWER,
+        Failure.DNS_NON_RECOVERABLE,
+        Failure.INTERRUPTED,
+    }
+)
 
 
 class SocketNet:
@@ -62,20 +76,44 @@ class SocketNet:
     async def dns(self, query: DnsQuery) -> Dns:
         """Ask one resolver once and collect every reply.
 
-        Where the system's resolver does not answer over UDP, return its answer over TCP if it has
-        one; the step's `transport` says which it was.
+        Where one of the system's resolvers does not answer or reports a failure, the next one is
+        asked, as the system does. Where none answers over UDP, return the answer over TCP if there
+        is one; the step's `transport` says which it was.
         """
         question = Question(query.name, query.type, query.resolver)
         step = await self._ask(question, query.limit)
-        if step.replies or query.resolver.label != SYSTEM or query.resolver.transport != "udp":
+        if query.resolver.label != SYSTEM:
+            return step
+        step = await self._ask_others(question, step, query.limit)
+        if step.replies or query.resolver.transport != "udp":
             return step
         again = await self._over_tcp(question, query.limit)
         return again if again is not None and again.replies else step
 
     async def _ask(self, question: Question, limit: float | None) -> Dns:
+        resolver = question.resolver
+        question = replace(question, edns=self._pool.sends_edns(resolver))
         step = await measure_dns(self._target, self._connections, question, limit)
-        self._pool.note(question.resolver, answered=bool(step.replies))
-        return step
+        self._pool.note(resolver, answered=bool(step.replies))
+        if step.edns_failed is not None or any(reply.edns for reply in step.replies):
+            self._pool.note_edns(resolver, answered=step.edns_failed is None)
+        if resolver.label != SYSTEM:
+            return step
+        nearby = is_nearby(resolver.address, lab=self._target.session.lab)
+        return structs.replace(step, nearby=nearby)
+
+    async def _ask_others(self, question: Question, first: Dns, limit: float | None) -> Dns:
+        """The first answer of the system's resolvers, in their order; else the first failure."""
+        failed = [first]
+        for other in self._pool.after(question.resolver):
+            if not _goes_on(failed[-1]):
+                break
+            failed.append(await self._ask(replace(question, resolver=other), limit))
+        *before, last = failed
+        if _goes_on(last):
+            return next((step for step in failed if step.replies), first)
+        passed = tuple(step.failure for step in before if step.failure is not None)
+        return structs.replace(last, passed_over=passed) if passed else last
 
     async def _over_tcp(self, question: Question, limit: float | None) -> Dns | None:
         """Ask over TCP if the system's resolver answers only there, or may."""
@@ -166,6 +204,11 @@ class SocketNet:
 
     def safe(self, address: str) -> bool:
         return is_dialable(address, lab=self._target.session.lab)
+
+
+def _goes_on(step: Dns) -> bool:
+    """Whether a stub resolver asks its next server after this: anything but an answer."""
+    return step.failure is not None and step.failure not in _ANSWERS
 
 
 async def _awaited(ask: Awaitable[T]) -> T:

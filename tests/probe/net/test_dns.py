@@ -225,10 +225,17 @@ def test_a_truncated_reply_is_asked_again_over_tcp(measure: Measure) -> None:
     assert [reply.answers for reply in step.replies] == [("192.0.2.1",)]
 
 
-def test_a_truncated_reply_counts_where_tcp_does_not_answer(measure: Measure) -> None:
+def test_a_truncated_reply_denies_nothing_where_tcp_does_not_answer(measure: Measure) -> None:
     with udp_server(truncated) as port:
         step = ask(measure, port)
-    assert (step.failure, len(step.replies)) == (Failure.DNS_NO_ANSWER, 1)
+    assert (step.failure, step.detail) == (Failure.REFUSED, "truncated")
+    assert [reply.truncated for reply in step.replies] == [True]
+
+
+def test_a_truncated_denial_is_one(measure: Measure) -> None:
+    with udp_server(lambda data, send: send(answer(data, flags=0x8383))) as port:
+        step = ask(measure, port)
+    assert (step.failure, step.replies[0].truncated) == (Failure.DNS_NXDOMAIN, True)
 
 
 def over_tcp(measure: Measure, port: int) -> Dns:

@@ -1,7 +1,9 @@
 """DNS messages: the same result as dnspython's, and no exception for any bytes."""
 
 import struct
+from dataclasses import replace
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.rcode
@@ -9,7 +11,8 @@ import dns.rrset
 import pytest
 from hypothesis import given, strategies as st
 
-from probe.net.dns_message import Message, encode_name, parse, query
+from probe.net.dns_message import Message, encode_name, parse
+from probe.net.dns_wire import query, read as read_wire
 
 NAME = "site.example"
 
@@ -23,15 +26,51 @@ def reply(*records: tuple[str, str, str], rcode: int = 0) -> bytes:
 
 
 def read(wire: bytes) -> Message:
-    message = parse(wire)
+    """Read by both parsers, which must agree."""
+    message, lenient = read_wire(wire), parse(wire)
     assert message is not None
+    assert lenient == replace(message, edns=None)
     return message
 
 
-def test_a_query_is_what_dnspython_would_send() -> None:
-    ours = dns.message.from_wire(query(7, NAME, "AAAA"))
-    assert ours == dns.message.make_query(NAME, "AAAA", id=7)
-    assert ours.flags == dns.flags.RD
+def test_a_query_has_an_opt_record_unless_it_must_not() -> None:
+    ours = dns.message.from_wire(query(7, NAME, "AAAA", nsid=True))
+    assert (ours.edns, ours.payload, len(ours.options)) == (0, 1232, 1)
+    plain = dns.message.from_wire(query(7, NAME, "AAAA", edns=False))
+    assert plain.edns == -1
+    assert ours.flags == plain.flags == dns.flags.RD | dns.flags.AD
+    assert ours.question == plain.question == dns.message.make_query(NAME, "AAAA").question
+
+
+def test_our_own_opt_record_before_the_answers_is_passed_over() -> None:
+    asked = query(7, NAME, "A")
+    record = b"\xc0\x0c" + struct.pack("!HHiH", 1, 1, 60, 4) + b"\xc0\x00\x02\x01"
+    for additional in (0, 1):
+        head = struct.pack("!HHHHHH", 7, 0x8180, 1, 1, 0, additional)
+        found = read_wire(head + asked[12:] + record)
+        assert found is not None
+        assert found.answers == ("192.0.2.1",)
+        assert found.types == {1}
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_can_be_read(wire: bytes) -> None:
+    assert (read_wire(wire) is None) == (len(wire) < 12)
+
+
+@given(at=st.integers(0, 200), junk=st.binary(min_size=1, max_size=4), cut=st.booleans())
+def test_a_damaged_opt_record_can_be_read(at: int, junk: bytes, *, cut: bool) -> None:
+    message = dns.message.make_response(dns.message.make_query(NAME, "A", id=7))
+    options = [
+        dns.edns.EDEOption(dns.edns.EDECode.CENSORED, "court order"),
+        dns.edns.NSIDOption(b"\xff\x00a"),
+    ]
+    message.use_edns(0, options=options)
+    wire = bytearray(message.to_wire())
+    at %= len(wire)
+    wire[at : at + len(junk)] = junk
+    found = read_wire(bytes(wire[:at] if cut else wire))
+    assert found is None or found.edns is None or len(found.edns.errors) <= 4
 
 
 @pytest.mark.parametrize("name", ["", ".", "a..b", "x" * 64, "a." * 130, "п.example"])
