@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from probe.escape import plain
+from probe.i18n import _
 
 _SECONDS = 20.0
 # Seconds. A property is read before every round, so a bus that hangs must not delay it for long.
@@ -49,7 +50,7 @@ class ToolAnswer:
         """Why the tool failed, in one line."""
         said = b" ".join((self.error.strip() or self.out.strip()).split())
         if not said:
-            return f"exit code {self.code}"
+            return _("exit code {code}").format(code=self.code)
         return plain(said.decode(errors="backslashreplace"), _REASON_LENGTH)
 
 
@@ -57,7 +58,9 @@ def run(*command: str, data: bytes | None = None, seconds: float = _SECONDS) -> 
     """Run a tool with these arguments and this standard input."""
     found = shutil.which(command[0])
     if found is None:
-        return ToolAnswer(None, error=f"{command[0]} is not installed".encode())
+        return ToolAnswer(
+            None, error=_("{command} is not installed").format(command=command[0]).encode()
+        )
     # Messages are compared, so they must be in one language.
     environment = os.environ | {"LC_ALL": "C", "LANGUAGE": ""}
     try:
@@ -76,7 +79,10 @@ def run(*command: str, data: bytes | None = None, seconds: float = _SECONDS) -> 
             out, said = process.communicate(data, timeout=seconds)
         except subprocess.TimeoutExpired:
             _kill(process)
-            return ToolAnswer(None, error=f"no answer within {seconds:g} seconds".encode())
+            return ToolAnswer(
+                None,
+                error=_("no answer within {seconds:g} seconds").format(seconds=seconds).encode(),
+            )
         except OSError as error:
             _kill(process)
             return ToolAnswer(None, error=str(error).encode(errors="replace"))

@@ -205,7 +205,7 @@ def _toml_rows(text: str, source: str) -> Iterator[TargetRow | TargetProblem]:
     if problem := _toml_preamble(text[:first], source):
         yield problem
     elif not starts:
-        yield TargetProblem(source, 1, "no target: expected [[target]] tables with a url")
+        yield TargetProblem(source, 1, _("no target: expected [[target]] tables with a url"))
     line = 1 + text.count("\n", 0, first)
     for start, end in pairwise([*starts, len(text)]):
         yield _toml_row(text[start:end], line, source)
@@ -218,7 +218,7 @@ def _toml_preamble(text: str, source: str) -> TargetProblem | None:
         tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
         line, reason = _error_line(error, 1)
-        return TargetProblem(source, line, f"not TOML: {reason}")
+        return TargetProblem(source, line, _("not TOML: {reason}").format(reason=reason))
     return None
 
 
@@ -228,12 +228,22 @@ def _toml_row(text: str, line: int, source: str) -> TargetRow | TargetProblem:
     except (ValueError, RecursionError, LookupError) as error:
         where, reason = _error_line(error, line)
         at = f" (line {where})" if where > line else ""
-        return TargetProblem(source, line, f"not a TOML table: {reason}{at}")
+        return TargetProblem(
+            source, line, _("not a TOML table: {reason}{at}").format(reason=reason, at=at)
+        )
     unknown = sorted(set(table) - _KEYS)
     if unknown or not all(isinstance(value, str) for value in table.values()):
-        what = f"unknown key {unknown[0]}" if unknown else "a value that is not a string"
+        what = (
+            _("unknown key {key}").format(key=unknown[0])
+            if unknown
+            else _("a value that is not a string")
+        )
         return TargetProblem(
-            source, line, f"{what}: expected {', '.join(sorted(_KEYS))}, as strings"
+            source,
+            line,
+            _("{what}: expected {keys}, as strings").format(
+                what=what, keys=", ".join(sorted(_KEYS))
+            ),
         )
     cell = {"url": "", "category": "", "note": "", "purpose": "", **table}
     return TargetRow(line, cell["url"], cell["category"], cell["note"], cell["purpose"])

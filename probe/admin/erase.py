@@ -20,6 +20,7 @@ from probe.client import endpoint
 from probe.client.collector_client import CollectorClient, CollectorError, CollectorRefused
 from probe.client.endpoint import CollectorEndpoint, EndpointError
 from probe.client.keys import Enrolment, Identity, Keys, KeysError
+from probe.i18n import _
 from probe.paths import Home
 
 PENDING = "erasure.json"
@@ -167,7 +168,10 @@ async def _ask(asking: Asking) -> Answer:
     try:
         identity, there = asking.identity(), asking.endpoint()
         if identity is None:
-            return Answer(asking, f"{asking.url}: the key that proves the records yours is lost")
+            return Answer(
+                asking,
+                _("{url}: the key that proves the records yours is lost").format(url=asking.url),
+            )
         async with CollectorClient(there, identity) as client:
             await client.erase()
     except CollectorRefused as error:

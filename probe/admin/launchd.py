@@ -57,7 +57,7 @@ class Launchd:
     def status(self) -> str | None:
         if not self._file(LABEL).exists():
             return None
-        return "loaded" if self._loaded(LABEL) else "installed but not loaded"
+        return _("loaded") if self._loaded(LABEL) else _("installed but not loaded")
 
     def _loaded(self, label: str) -> bool:
         return system_tools.run("launchctl", "print", f"{self._domain}/{label}").ok

@@ -117,7 +117,7 @@ def survey() -> Survey:
         try:
             status = one.status()
             if status is not None:
-                also = "; heartbeat every five minutes" if one.has_heartbeat() else ""
+                also = _("; heartbeat every five minutes") if one.has_heartbeat() else ""
                 installed.append((one, status + also))
         except ScheduleError as error:
             problems.append(f"{one.name}: {error}")

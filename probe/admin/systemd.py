@@ -83,9 +83,13 @@ class Systemd:
         following = _property(f"{NAME}.timer", "NextElapseUSecRealtime")
         result = _property(f"{NAME}.service", "Result")
         return (
-            ("enabled" if enabled else "installed but not enabled")
-            + (f", next at {following}" if following else "")
-            + (f", the last run failed ({result})" if result not in ("", "success") else "")
+            (_("enabled") if enabled else _("installed but not enabled"))
+            + (_(", next at {time}").format(time=following) if following else "")
+            + (
+                _(", the last run failed ({result})").format(result=result)
+                if result not in ("", "success")
+                else ""
+            )
         )
 
     def has_heartbeat(self) -> bool:

@@ -181,7 +181,9 @@ class CollectorClient:
         post = _Request("POST", "/v1/enroll", codec.encode(request), headers)
         reply = await self._read(post, api_types.EnrolReply)
         if reply.key_id != key.key_id:
-            raise CollectorRefused(f"{self.endpoint.url}: enrolled a different key")
+            raise CollectorRefused(
+                _("{url}: enrolled a different key").format(url=self.endpoint.url)
+            )
         return reply
 
     async def upload(self, batch: bytes, *, seconds: float = 60.0) -> api_types.BatchReply:
@@ -217,7 +219,9 @@ class CollectorClient:
             return msgspec.json.decode(response.body, type=type_)
         except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
             what = plain(str(error), 120)
-            raise CollectorRefused(f"{self.endpoint.url}: invalid response: {what}") from error
+            raise CollectorRefused(
+                _("{url}: invalid response: {what}").format(url=self.endpoint.url, what=what)
+            ) from error
 
     async def _signed(self, request: _Request) -> _Response:
         """Send a signed request; retry once if a refusal revealed that our clock is wrong."""
@@ -230,7 +234,9 @@ class CollectorClient:
 
     def _sign(self, request: _Request) -> _Request:
         if self.identity is None or self.identity.enrolment is None:
-            raise CollectorRefused(f"{self.endpoint.url}: this probe is not enrolled there", 401)
+            raise CollectorRefused(
+                _("{url}: this probe is not enrolled there").format(url=self.endpoint.url), 401
+            )
         known = self.identity.enrolment
         created = str(int(self._clock() - (self.clock_offset or 0.0)))
         message = codec.signed_bytes(
@@ -250,7 +256,9 @@ class CollectorClient:
             return
         where, status = self.endpoint.url, response.status
         if 300 <= status < 400:
-            raise CollectorRefused(f"{where}: sent a redirect, which is never followed", status)
+            raise CollectorRefused(
+                _("{where}: sent a redirect, which is never followed").format(where=where), status
+            )
         reason = _problem(response.body)
         message = f"{where}: refused ({status}){': ' + reason if reason else ''}"
         retry = response.headers.get("Retry-After", "")
@@ -288,7 +296,9 @@ class CollectorClient:
                 raise failure
         if failures:
             raise failures[0]
-        raise CollectorUnreachable(f"{self.endpoint.url}: its name does not resolve")
+        raise CollectorUnreachable(
+            _("{url}: its name does not resolve").format(url=self.endpoint.url)
+        )
 
     async def _addresses(self) -> tuple[str, ...]:
         """Return the address that last worked, else resolved ones followed by remembered ones."""
@@ -327,7 +337,11 @@ class CollectorClient:
         async for part in response.aiter_raw():
             parts += part
             if len(parts) > limit:
-                raise CollectorRefused(f"{self.endpoint.url}: response longer than {limit} bytes")
+                raise CollectorRefused(
+                    _("{url}: response longer than {limit} bytes").format(
+                        url=self.endpoint.url, limit=limit
+                    )
+                )
         if response.headers.get("Content-Encoding", "identity") == "identity":
             return bytes(parts)
         return self._inflate(bytes(parts), limit)
@@ -337,10 +351,14 @@ class CollectorClient:
         try:
             body = inflater.decompress(data, limit + 1)
         except zlib.error as error:
-            raise CollectorRefused(f"{self.endpoint.url}: response is not valid gzip") from error
+            raise CollectorRefused(
+                _("{url}: response is not valid gzip").format(url=self.endpoint.url)
+            ) from error
         if len(body) > limit:
             raise CollectorRefused(
-                f"{self.endpoint.url}: response decompresses to more than {limit} bytes"
+                _("{url}: response decompresses to more than {limit} bytes").format(
+                    url=self.endpoint.url, limit=limit
+                )
             )
         return body
 
@@ -355,9 +373,13 @@ class CollectorClient:
                     )
                 )
             if isinstance(cause, ssl.SSLError):
-                return CollectorUnreachable(f"{where}: TLS failed ({cause.reason or 'unknown'})")
+                return CollectorUnreachable(
+                    _("{where}: TLS failed ({reason})").format(
+                        where=where, reason=cause.reason or "unknown"
+                    )
+                )
         if isinstance(error, httpx.TimeoutException):
-            return CollectorUnreachable(f"{where}: timed out")
+            return CollectorUnreachable(_("{where}: timed out").format(where=where))
         errno = next((c.errno for c in _causes(error) if isinstance(c, OSError) and c.errno), None)
         detail = type(error).__name__ if errno is None else os.strerror(errno)
         return CollectorUnreachable(f"{where}: unreachable ({detail})")
@@ -374,11 +396,13 @@ def _distrust(cause: ssl.SSLCertVerificationError) -> str:
     """Return in words why the certificate was rejected."""
     code = getattr(cause, "verify_code", None)
     if code in _DATE_CODES:
-        return "its certificate is not valid now (is this machine's clock correct?)"
+        return _("its certificate is not valid now (is this machine's clock correct?)")
     if code is None:
-        return "its key differs from the pinned key: the connection may be intercepted"
+        return _("its key differs from the pinned key: the connection may be intercepted")
     why = plain(cause.verify_message, 80)
-    return f"its certificate is not trusted ({why}): the connection may be intercepted"
+    return _("its certificate is not trusted ({why}): the connection may be intercepted").format(
+        why=why
+    )
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -18,6 +18,7 @@ from probe.client.collector_client import CollectorClient, CollectorError, Colle
 from probe.client.endpoint import CollectorEndpoint, is_loopback
 from probe.client.enrolment import ensure_enrolled, re_enrol
 from probe.client.keys import Keys, KeysError, ProbeRole
+from probe.i18n import _
 from probe.model import Control, Record
 
 T = TypeVar("T")
@@ -133,7 +134,9 @@ class ControlClient:
             async with asyncio.timeout(seconds):
                 reply = await ask(client)
         except TimeoutError:
-            self.problems[where] = f"{where}: no response within {seconds:.0f} seconds"
+            self.problems[where] = _("{where}: no response within {seconds:.0f} seconds").format(
+                where=where, seconds=seconds
+            )
         except (CollectorError, KeysError) as error:
             self.problems[where] = str(error)
             if isinstance(error, CollectorRefused) and error.status > 0:

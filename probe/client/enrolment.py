@@ -2,6 +2,7 @@
 
 from probe.client.collector_client import CollectorClient, CollectorRefused
 from probe.client.keys import Identity, Keys
+from probe.i18n import _
 
 
 async def ensure_enrolled(
@@ -16,7 +17,7 @@ async def ensure_enrolled(
 async def re_enrol(client: CollectorClient, keys: Keys, invite: str | None) -> None:
     """Enrol again with a collector that no longer knows our key."""
     if client.identity is None:
-        raise CollectorRefused(f"{client.endpoint.url}: no key to enrol", 401)
+        raise CollectorRefused(_("{url}: no key to enrol").format(url=client.endpoint.url), 401)
     client.identity = await _enrol(client, keys, client.identity, invite)
 
 

@@ -82,8 +82,12 @@ class Delivery:
     bytes_in: int = 0
 
     def __str__(self) -> str:
-        counts = f"{self.stored} stored, {self.duplicates} duplicates"
-        return f"{self.collector}: {counts}, {self.rejected} rejected, {self.waiting} waiting"
+        counts = _("{stored} stored, {duplicates} duplicates").format(
+            stored=self.stored, duplicates=self.duplicates
+        )
+        return _("{collector}: {counts}, {rejected} rejected, {waiting} waiting").format(
+            collector=self.collector, counts=counts, rejected=self.rejected, waiting=self.waiting
+        )
 
     @property
     def refusals(self) -> tuple[str, ...]:
@@ -151,7 +155,7 @@ async def upload(
     sender.permission.check()
     urls = [endpoint.url for endpoint in endpoints]
     if not await _lock(spool, sender):
-        busy = "another upload is in progress; it sends these records too"
+        busy = _("another upload is in progress; it sends these records too")
         return UploadSummary(
             tuple(Delivery(u, waiting=spool.waiting(u), problem=busy) for u in urls)
         )
@@ -185,7 +189,9 @@ async def _deliver(spool: Spool, endpoint: CollectorEndpoint, sender: Sender) ->
             if spool.waiting(endpoint.url):
                 await _send_all(spool, client, sender, delivery)
     except TimeoutError:
-        delivery.problem = f"{endpoint.url}: not finished within {sender.budget:.0f} seconds"
+        delivery.problem = _("{url}: not finished within {budget:.0f} seconds").format(
+            url=endpoint.url, budget=sender.budget
+        )
     except (CollectorError, KeysError) as error:
         delivery.problem = str(error)
     except OSError as error:
@@ -264,7 +270,9 @@ def _checked(client: CollectorClient, reply: BatchReply, batch: Batch) -> BatchR
     covered = reply.stored + reply.duplicates + reply.rejected == sent
     if not covered or len(rejected) != reply.rejected or not set(rejected) <= set(range(sent)):
         raise CollectorRefused(
-            f"{client.endpoint.url}: its response does not account for the whole batch"
+            _("{url}: its response does not account for the whole batch").format(
+                url=client.endpoint.url
+            )
         )
     return reply
 

@@ -27,7 +27,7 @@ def show() -> None:
         value = getattr(settings, field.name)
         if value == getattr(default, field.name):
             continue
-        shown = "(not shown)" if field.name == "invite" else msgspec.json.encode(value).decode()
+        shown = _("(not shown)") if field.name == "invite" else msgspec.json.encode(value).decode()
         click.echo(f"{field.name} = {shown}")
 
 

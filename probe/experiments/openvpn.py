@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from probe.experiments.interface import Task
 from probe.experiments.operations import AppMessage
 from probe.experiments.private_servers import MOST, Server, listed, of_servers, read_server
+from probe.i18n import _
 
 _CLIENT_V2, _SERVER_V2 = 7, 8
 
@@ -53,10 +54,14 @@ def objection(options: Mapping[str, object]) -> str | None:
     """Name the first endpoint that cannot be used."""
     found = listed(options, "endpoints")
     if found is None:
-        return f'endpoints: a list of 1 to {MOST} like "192.0.2.3:1194/udp" expected'
+        return _('endpoints: a list of 1 to {most} like "192.0.2.3:1194/udp" expected').format(
+            most=MOST
+        )
     for number, text in enumerate(found, start=1):
         if read_server(text, default="udp") is None:
-            return f"endpoints: number {number} is no HOST:PORT/udp or HOST:PORT/tcp"
+            return _("endpoints: number {number} is no HOST:PORT/udp or HOST:PORT/tcp").format(
+                number=number
+            )
     return None
 
 

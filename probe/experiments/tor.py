@@ -18,6 +18,7 @@ from probe.experiments.interface import Experiment, Net, Task
 from probe.experiments.option import LIST
 from probe.experiments.private_servers import MOST, Server, listed, read_server, visit
 from probe.experiments.step_log import StepLog
+from probe.i18n import _
 from probe.model import Steps
 
 # Transports whose bridge lines contain no address to connect to.
@@ -42,10 +43,12 @@ def objection(options: Mapping[str, object]) -> str | None:
         return None
     lines = listed(options, "bridges")
     if lines is None:
-        return f"bridges: a list of 1 to {MOST} bridge lines expected"
+        return _("bridges: a list of 1 to {most} bridge lines expected").format(most=MOST)
     for number, line in enumerate(lines, start=1):
         if read_bridge(line) is None:
-            return f"bridges: line {number} has no address and port to connect to"
+            return _("bridges: line {number} has no address and port to connect to").format(
+                number=number
+            )
     return None
 
 

@@ -19,6 +19,7 @@ from probe.analysis.service_attempts import THROWAWAY
 from probe.experiments.interface import Task
 from probe.experiments.operations import AppMessage
 from probe.experiments.private_servers import MOST, Server, listed, of_servers, read_server
+from probe.i18n import _
 
 _KEYS = frozenset({"endpoint", "public_key", "private_key"})
 _FRESH_BYTES = 36
@@ -67,13 +68,15 @@ def objection(options: Mapping[str, object]) -> str | None:
     """Name the first peer that cannot be used, without its keys."""
     found = listed(options, "peers")
     if found is None:
-        return f"peers: a list of 1 to {MOST} tables with {', '.join(sorted(_KEYS))} expected"
+        return _("peers: a list of 1 to {most} tables with {keys} expected").format(
+            most=MOST, keys=", ".join(sorted(_KEYS))
+        )
     for number, entry in enumerate(found, start=1):
         if read_peer(entry) is None:
-            return (
-                f"peers: number {number} needs endpoint HOST:PORT and public_key; "
-                "private_key is optional, other keys are not allowed"
-            )
+            return _(
+                "peers: number {number} needs endpoint HOST:PORT and public_key; private_key is "
+                "optional, other keys are not allowed"
+            ).format(number=number)
     return None
 
 

@@ -28,6 +28,7 @@ from probe.config import Settings
 from probe.heartbeat import clocks, uptime
 from probe.heartbeat.clocks import Reading
 from probe.heartbeat.uptime import EVERY, Reach, UptimeHistory
+from probe.i18n import _
 from probe.model import Vantage
 from probe.permission import ConsentEnded
 from probe.vantage import VantageLookup
@@ -101,7 +102,11 @@ async def _send_repeatedly(context: ClientContext, log: Log) -> None:
             return
         except Exception as error:  # noqa: BLE001 - a bug here must not end a run
             name = crash_log.name(error)
-            log(f"heartbeat: internal error ({name}); {crash_log.save_traceback(error)}")
+            log(
+                _("heartbeat: internal error ({name}); {where}").format(
+                    name=name, where=crash_log.save_traceback(error)
+                )
+            )
         pause = EVERY + random.uniform(-_JITTER, _JITTER)  # noqa: S311 - no secret
         await asyncio.sleep(max(began + pause - time.monotonic(), 1.0))
 
@@ -155,9 +160,13 @@ async def _deliver(
             await _send(context, client, _message(client, inputs))
             remember_address(client, context.keys)
     except TimeoutError:
-        log(f"heartbeat: {to.url}: no response within {SECONDS:.0f} seconds")
+        log(
+            _("heartbeat: {url}: no response within {seconds:.0f} seconds").format(
+                url=to.url, seconds=SECONDS
+            )
+        )
     except (CollectorError, KeysError) as error:
-        log(f"heartbeat: {error}")
+        log(_("heartbeat: {error}").format(error=error))
     else:
         return True
     return False

@@ -189,7 +189,9 @@ def _known() -> dict[str, Experiment]:
 
 
 def _no_experiment(name: str, known: Iterable[str]) -> str:
-    return f"there is no experiment {name!r}; there are: {', '.join(sorted(known))}"
+    return _("there is no experiment {name!r}; there are: {known}").format(
+        name=name, known=", ".join(sorted(known))
+    )
 
 
 def _argument(url: str, *, lab: bool) -> Target:

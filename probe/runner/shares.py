@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from probe.experiments.interface import Share
+from probe.i18n import N_
 from probe.model import Steps
 
-SPENT = "its experiment's share of the run was spent"
-OFFLINE = "nothing had answered on this connection before"
+SPENT = N_("its experiment's share of the run was spent")
+OFFLINE = N_("nothing had answered on this connection before")
 
 
 @dataclass(slots=True)

@@ -6,11 +6,12 @@ collectors accept.
 
 from collections import Counter
 
+from probe.i18n import N_
 from probe.model import Skip
 
 MAX_EXAMPLES = 50
 MAX_REASONS = 20
-OTHER = "other reasons"
+OTHER = N_("other reasons")
 
 
 class Skips:
