@@ -60,8 +60,14 @@ async def examine(subject: Subject) -> list[Check]:
         *_looked("heartbeat", lambda: _heartbeat(subject)),
         *_looked("network", _network),
     ]
+    given = consent.read(subject.home)
+    permitted = subject.role == "control" or (given is not None and given.current)
     for one in subject.collectors:
-        found += [check async for check in _collector(subject, one, clocks)]
+        if permitted:
+            found += [check async for check in _collector(subject, one, clocks)]
+        else:
+            message = _("{collector}: not contacted before you agree").format(collector=one.url)
+            found.append(Check("collector", CheckState.NOTE, message, "qazprobe consent"))
     if not subject.collectors:
         message = _("none is configured: records stay on this machine")
         found.append(

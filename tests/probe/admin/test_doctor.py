@@ -77,7 +77,20 @@ def test_consent_and_timer_of_the_heartbeat_must_agree(
     assert named(asyncio.run(examine(Subject(home, ends, role="control"))), "heartbeat") == []
 
 
+def test_before_consent_no_collector_is_contacted(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with FakeCollector() as server:
+            found = await examine(Subject(tmp_path, [endpoint.parse(server.url)]))
+            (check,) = named(found, "collector")
+            assert (check.state, check.fix) == (CheckState.NOTE, "qazprobe consent")
+            assert server.requests == []
+
+    asyncio.run(scenario())
+
+
 def test_a_collector_is_checked_without_making_a_key(tmp_path: Path) -> None:
+    consent.record(tmp_path, "en", heartbeat=False)
+
     async def scenario() -> None:
         async with FakeCollector() as server:
             with Spool(tmp_path).writer((server.url,)) as writer:
@@ -94,6 +107,7 @@ def test_a_collector_is_checked_without_making_a_key(tmp_path: Path) -> None:
 
 def test_a_wrong_clock_and_a_forged_collector_are_bad(tmp_path: Path) -> None:
     made = credentials(tmp_path)
+    consent.record(tmp_path, "en", heartbeat=False)
 
     async def scenario() -> None:
         async with (
