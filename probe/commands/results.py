@@ -21,7 +21,7 @@ from probe.escape import cell, plain
 from probe.i18n import _
 from probe.model import Outcome, Record
 from probe.report.explain import Explanation, Section, explain, network_label
-from probe.report.glossary import WORDS, word
+from probe.report.glossary import WORDS, counted, word
 from probe.report.names import answers_to, host_of_or_none, shown_url
 from probe.runner.results import (
     RecordHeader,
@@ -303,7 +303,7 @@ def _cells(header: RecordHeader) -> Iterator[str]:
 
 
 def _as_line(one: RunSummary) -> str:
-    counts = [f"{count} {_words(outcome)}" for outcome, count in one.outcomes.most_common()]
+    counts = [_counted(outcome, count) for outcome, count in one.outcomes.most_common()]
     where = network_label(one.vantage.country, one.vantage.asn, one.vantage.network)
     early = "  " + _("(ended early: {reason})").format(reason=one.ended)
     early = early if one.ended not in (None, "finished") else ""
@@ -312,8 +312,8 @@ def _as_line(one: RunSummary) -> str:
     return plain(f"{one.run}  {text}{early}{lab}")
 
 
-def _words(outcome: str) -> str:
-    return next((word(known) for known in WORDS if known == outcome), outcome)
+def _counted(outcome: str, count: int) -> str:
+    return next((counted(count, known) for known in WORDS if known == outcome), outcome)
 
 
 def _as_json(one: RunSummary) -> str:

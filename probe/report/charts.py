@@ -14,7 +14,7 @@ from probe.escape import plain
 from probe.i18n import _
 from probe.model import Outcome, Record, Transfer
 from probe.report.findings import TargetFinding
-from probe.report.glossary import amount, word
+from probe.report.glossary import amount, counted
 
 # Black text is readable on all of them.
 COLOURS: Mapping[Outcome, str] = MappingProxyType(
@@ -58,7 +58,7 @@ def sign(outcome: Outcome) -> str:
 
 def tally(counts: Mapping[Outcome, int]) -> str:
     """Return `2 blocked, 1 ok` in words."""
-    return ", ".join(f"{counts[one]} {word(one)}" for one in COLOURS if counts.get(one))
+    return ", ".join(counted(counts[one], one) for one in COLOURS if counts.get(one))
 
 
 def by_category(found: Sequence[TargetFinding[Record]]) -> str:
@@ -85,7 +85,7 @@ def _row(name: str, counts: Counter[Outcome]) -> str:
             wide = 100 * count / total
             parts.append(
                 f'<rect x="{left:.2f}%" width="{wide:.2f}%" height="24" fill="{colour}">'
-                f"<title>{count} {escape(word(outcome))}</title></rect>"
+                f"<title>{escape(counted(count, outcome))}</title></rect>"
             )
             if wide >= _ROOM:
                 middle = left + wide / 2

@@ -153,6 +153,11 @@ def word(outcome: Outcome) -> str:
     return _(WORDS[outcome])
 
 
+def counted(number: int, outcome: Outcome) -> str:
+    """Return `2 blocked`, as the user's language counts."""
+    return _("{number} {outcome}").format(number=number, outcome=word(outcome))
+
+
 def seconds(value: float) -> str:
     """Format a duration, given in seconds."""
     if value < 1:

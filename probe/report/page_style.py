@@ -27,6 +27,7 @@ svg text{font-size:13px;fill:var(--ink);font-family:inherit}
 .sign text{font-size:15px;font-weight:700;fill:#000}
 .tag{white-space:nowrap;margin-right:.9em}
 .bar{display:grid;grid-template-columns:15rem 1fr;gap:.2rem 1rem;align-items:center;margin:.25rem 0}
+.bar span{min-width:0;overflow-wrap:anywhere}
 .stack{width:100%;height:24px;border-radius:4px;display:block}
 .stack rect{stroke:var(--paper);stroke-width:1.5px}
 .stack text{fill:#000}
@@ -34,7 +35,7 @@ table{border-collapse:collapse;width:100%}
 td,th{text-align:left;padding:.4rem .7rem .4rem 0;border-bottom:1px solid var(--line);
 vertical-align:top}
 th{color:var(--soft);font-weight:600;font-size:.9rem}
-.whole{white-space:nowrap}.site{overflow-wrap:anywhere}
+.whole{white-space:nowrap}.site,.what,dd{overflow-wrap:anywhere}
 .sure{font-size:.9rem;color:var(--soft)}td.sure{width:11rem}
 code{font:.9em ui-monospace,"DejaVu Sans Mono",Consolas,monospace;white-space:nowrap}
 td small{display:block;color:var(--soft);font-size:.9rem}
@@ -59,19 +60,22 @@ font-variant-numeric:tabular-nums}
 @media(max-width:860px){
 thead{display:none}table.sites,table.sites tbody{display:block}
 table.sites tr{display:grid;grid-template:"tag site sure" "what what what"/
-max-content 1fr max-content;gap:.1rem .8rem;padding:.5rem 0;border-bottom:1px solid var(--line)}
+max-content 1fr fit-content(15rem);gap:.1rem .8rem;padding:.5rem 0;
+border-bottom:1px solid var(--line)}
 table.sites td{display:block;border:0;padding:0;width:auto}
-.site{grid-area:site;font-weight:600}.out{grid-area:tag}.what{grid-area:what}.sure{grid-area:sure}}
+.site{grid-area:site;font-weight:600}.out{grid-area:tag}.what{grid-area:what}.sure{grid-area:sure}
+.sites .sure{min-width:0}}
 @media(max-width:640px){
 body{margin:.8rem auto;padding:0 .8rem}h1{font-size:1.35rem}
 dl{display:block}dd{margin:0 0 .4rem}
-.bar{grid-template-columns:1fr;margin:.4rem 0}
+.bar{grid-template-columns:minmax(0,1fr);margin:.4rem 0}
 table.sites tr{grid-template:"site site" "tag sure" "what what"/max-content 1fr}
 td{padding-right:.5rem}}
 @media print{
 :root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--paper:#fff;--tint:#fff;
 --target:#c2410c;--reference:#0072b2}
-body{font-size:10pt;max-width:none;margin:0;padding:0}.evidence{font-size:8pt;line-height:1.3}
+body{font-size:10pt;max-width:none;margin:0;padding:0}
+.evidence{font-size:8pt;line-height:1.3}
 details:not([open])+.evidence{display:block}
 details,tr,.bar{break-inside:avoid}details{break-after:avoid}summary{list-style:none}
 summary::-webkit-details-marker{display:none}

@@ -16,7 +16,7 @@ from probe.report import unmeasured
 from probe.report.charts import COLOURS, by_category, sign, transfer_curves
 from probe.report.explain import certainty, explain, headline, network_label
 from probe.report.findings import TargetFinding, findings, gravity
-from probe.report.glossary import MECHANISMS, OUTCOMES, amount, seconds, word
+from probe.report.glossary import MECHANISMS, OUTCOMES, amount, counted, seconds, word
 from probe.report.page_style import STYLE
 from probe.report.table import seen, target_label
 
@@ -132,7 +132,7 @@ def _overview(found: Sequence[TargetFinding[Record]], records: Sequence[Record])
         return f"<p>{escape(_('No results.'))}</p>"
     counts = Counter(one.outcome for one in found)
     missing = [unmeasured.sentence(one.facts) for one in records if one.facts]
-    legend = " ".join(_tag(one, f"{counts[one]} ") for one in COLOURS if counts[one])
+    legend = " ".join(_tag(one, counted(counts[one], one)) for one in COLOURS if counts[one])
     lines = dict.fromkeys(text for text in missing if text)
     said = f"<p>{legend}</p>" + "".join(f"<p>{_text(line)}.</p>" for line in lines)
     return f"<h2>{escape(_('Overview'))}</h2>{by_category(found)}{said}"
@@ -226,8 +226,8 @@ def _glossary(found: Sequence[TargetFinding[Record]]) -> str:
     return f"<h2>{title}</h2><table><tbody>{body}</tbody></table>" if rows else ""
 
 
-def _tag(outcome: Outcome, count: str = "") -> str:
-    return f'<span class="tag">{sign(outcome)}{count}{escape(word(outcome))}</span>'
+def _tag(outcome: Outcome, text: str = "") -> str:
+    return f'<span class="tag">{sign(outcome)}{escape(text or word(outcome))}</span>'
 
 
 def _text(text: str) -> str:

@@ -15,7 +15,7 @@ from probe.ordering import SERVICE
 from probe.report import unmeasured
 from probe.report.cells import cells, pad, wrap
 from probe.report.findings import ROW_ORDER, JudgedRecord, TargetFinding, findings
-from probe.report.glossary import MARKS, word
+from probe.report.glossary import MARKS, counted, word
 from probe.report.names import shown_url
 
 _HEADINGS = ("", N_("outcome"), N_("mechanism"), N_("conf."), N_("target"), N_("reason"))
@@ -140,7 +140,7 @@ def _summary(
     found: Sequence[TargetFinding[JudgedRecord]], facts: RunFacts | None, width: int
 ) -> Iterator[str]:
     counts = Counter(one.outcome for one in found)
-    text = ", ".join(f"{counts[one]} {word(one)}" for one in ROW_ORDER if counts[one])
+    text = ", ".join(counted(counts[one], one) for one in ROW_ORDER if counts[one])
     measured = _("{number} measured").format(number=len(found))
     yield from wrap(f"{measured}: {text}" if text else measured, width, indent=_GAP)
     if facts is not None and (skipped := unmeasured.counts(facts)):
