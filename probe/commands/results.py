@@ -101,7 +101,7 @@ def list_(*, files: tuple[Path, ...], as_json: bool, limit: int) -> None:
 
 
 @command.command("show")
-@click.argument("what", metavar="RUN|ID|URL")
+@click.argument("what", metavar="[RUN|ID|URL]", default="last")
 @_files
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 @click.option(
@@ -110,9 +110,11 @@ def list_(*, files: tuple[Path, ...], as_json: bool, limit: int) -> None:
     help="Write the certificates to this folder.",
 )
 def show(*, what: str, files: tuple[Path, ...], as_json: bool, pem: Path | None) -> None:
-    """Explain one record (by id, URL or host), or list one run (by id, or `last`)."""
+    """Explain one record (by id, URL or host), or list one run (by id; by default the last)."""
     kept = _kept(files)
     run = _guarded(lambda: find_run(kept, what))
+    if run is None and what == "last":
+        raise UserError(_no_run(what))
     if run is not None:
         _show_run(kept, run, as_json=as_json)
         return

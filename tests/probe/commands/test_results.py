@@ -55,6 +55,15 @@ def test_show_explains_one_site_or_lists_one_run(home: Path) -> None:
     assert "4 measured: 1 intercepted, 2 blocked, 1 ok" in whole
 
 
+def test_show_alone_is_the_last_run(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("show").output == run("show", "last").output
+    monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path / "empty"))
+    with pytest.raises(UserError, match="begin with"):
+        run("show")
+
+
 def test_show_gives_the_record_itself(home: Path) -> None:
     line = run("show", sample.hostile().id, "--json").output
     assert codec.decode(line.strip().encode()) == sample.hostile()
