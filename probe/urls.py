@@ -9,9 +9,10 @@ import hashlib
 import ipaddress
 import re
 import unicodedata
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from probe.i18n import _
+from probe.ordering import host_of
 from probe.public_address import is_global
 
 URL_LIMIT = 2048
@@ -84,7 +85,7 @@ def parse_target(text: str, *, lab: bool = False) -> str:
     """
     bare = text.strip(" \t\r\n\ufeff")
     url = parse_url(f"https://{bare}" if _BARE.fullmatch(bare) else text)
-    if not lab and (private := _private(urlsplit(url).hostname or "")):
+    if not lab and (private := _private(host_of(url))):
         raise TargetError(private)
     return url
 

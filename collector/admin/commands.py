@@ -12,7 +12,6 @@ import click
 
 from collector.settings import SettingsError
 from collector.store import Store, open_store
-from probe import user_files
 
 if TYPE_CHECKING:
     from collector.admin.export import Format
@@ -103,9 +102,15 @@ def _output(name: str) -> Iterator[Callable[[bytes], object]]:
         yield sys.stdout.buffer.write
         sys.stdout.buffer.flush()
         return
+    path = Path(name)
+    # A file is replaced when the new one is complete; a pipe or a device is written to directly.
+    direct = path.exists() and not path.is_file()
+    beside = path if direct else path.with_name(f"{path.name}.partial")
     try:
-        with user_files.writing(name) as file:
+        with beside.open("wb") as file:
             yield file.write
+        if not direct:
+            beside.replace(path)
     except OSError as error:
         raise SettingsError(f"{name}: {error.strerror}") from error
 
@@ -204,7 +209,8 @@ def asn_table(source: Path, target: Path) -> None:
 
     try:
         table = asn.load(source)
-        user_files.write(target, [table.dump()])
+        with _output(str(target)) as write:
+            write(table.dump())
     except AsnTableError as error:
         raise SettingsError(str(error)) from error
     except OSError as error:

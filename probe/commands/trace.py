@@ -1,5 +1,7 @@
 """`qazprobe trace`: locate the hop at which a name is interfered with."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +99,7 @@ def command(
     }
     import asyncio
 
-    from probe import codec, user_files
+    from probe import codec
     from probe.admin.permit import permitted
     from probe.asn_table import AsnTableError, check, look_up
     from probe.runner import single_trace
@@ -105,23 +107,36 @@ def command(
     try:
         table = Path(asn_table) if asn_table else None
         check(table)
-        file = user_files.begin(output) if output is not None else None
-    except (OSError, AsnTableError) as error:
+    except AsnTableError as error:
         raise UserError(str(error)) from error
-    try:
+    with _output(output) as write:
         with permitted(settings, home, "trace") as permission:
             tracing = single_trace.trace(settings, home.state, url, options)
             traced = asyncio.run(permission.supervise(tracing))
-        if file is not None:
-            file.write(codec.encode(traced.record) + b"\n")
-            file.finish()
-    finally:
-        if file is not None:
-            file.close()
+        write(codec.encode(traced.record) + b"\n")
     if pcap is not None:
         _write_pcap(pcap, traced.captures)
     _show(traced.record, look_up(table, _routers(traced.record)), output, as_json=as_json)
     return Exit.DONE
+
+
+@contextmanager
+def _output(path: str | None) -> Iterator[Callable[[bytes], None]]:
+    """Yield what writes the record; the file is opened before anything is measured."""
+    if path is None:
+        yield lambda _line: None
+        return
+    from probe import user_files
+
+    try:
+        file = user_files.begin(path)
+    except OSError as error:
+        raise UserError(f"-o {path}: {error.strerror}") from error
+    try:
+        yield file.write
+        file.finish()
+    finally:
+        file.close()
 
 
 def _url(target: str) -> str:

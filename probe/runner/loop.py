@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from probe import paths, uuid7
 from probe.client.context import ClientContext
-from probe.client.spool import Writer as SpoolWriter
+from probe.client.spool_writer import Writer as SpoolWriter
 from probe.errors import Exit, UserError, first
 from probe.i18n import _, ngettext
 from probe.judge import RULESET, judge

@@ -189,7 +189,8 @@ def test_only_these_modules_read_the_system() -> None:
         or "read_table" in file.read_text(encoding="utf-8")
     }
     without = {name for name in named - looking if not name.startswith(("lab/", "rawhelper/"))}
-    assert without <= {"user_files.py"}, without
+    # A folder's name in an address for D-Bus; names that the user may give for stdout.
+    assert without <= {"runner/notify.py", "user_files.py"}, without
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"\0" * 31])
@@ -205,7 +206,7 @@ def test_a_clock_may_be_wrong_by_any_amount(
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: now)
     assert len(uuid7.new()) == 36
-    assert uuid7.new(now) < uuid7.new(1e19)
+    assert uuid7.new(now)[:13] <= uuid7.new(1e19)[:13]
     spool = Spool(state, clock=lambda: now)
     with spool.writer(("https://c.example",)) as writer:
         writer.add(record(1))

@@ -15,7 +15,8 @@ from hypothesis import given, strategies as st
 
 from probe import atomic_files
 from probe.client.memory_queue import KeptInMemoryError, MemoryQueue
-from probe.client.spool import Spool, Writer
+from probe.client.spool import Spool
+from probe.client.spool_writer import Writer
 from tests.build import record as some_record
 from tests.probe.fake_collector import record
 
