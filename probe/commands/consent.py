@@ -108,11 +108,10 @@ def _status(given: Consent | None, text: ConsentText) -> str:
 
 def _ask(interview: Interview) -> None:
     """Ask every question that is not answered yet, and record the answers."""
-    state = paths.find().ready()
     answered = interview.before or consent_record.new(interview.code)
     for question in QUESTIONS:
         answered = question(interview, answered)
-    consent_record.write(state, answered)
+    consent_record.write(paths.find().ready(), answered)
     text = interview.text
     click.echo(text.heartbeat_agreed if interview.heartbeat and answered.heartbeat else text.agreed)
 

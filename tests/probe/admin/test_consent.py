@@ -1,6 +1,8 @@
 """Consent: in three languages that say the same, recorded with its date, asked once."""
 
 import os
+import tomllib
+from importlib.resources import files
 from pathlib import Path
 from string import Formatter
 
@@ -8,11 +10,17 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from probe.admin import consent
+from collector.store.heartbeats import KEPT_SECONDS
+from probe.admin import consent, schedule
 from probe.admin.consent import ConsentText
+from probe.admin.timers import DEFAULT_PERIOD
 from probe.cli import cli
+from probe.client.spool import Spool
 from probe.commands.consent import command
+from probe.config import Settings
 from probe.errors import UserError
+from probe.ordering import LIMITS
+from probe.runner.daily_quota import DAILY_BYTES
 
 ENGLISH = consent.text("en")
 
@@ -166,3 +174,128 @@ def test_an_unreadable_file_is_no_consent(home: Path, data: bytes) -> None:
 def test_it_is_the_owners_alone(home: Path) -> None:
     consent.record(home, "en", heartbeat=False)
     assert (home / consent.FILE).stat().st_mode & 0o077 == 0 or os.name == "nt"
+
+
+@pytest.mark.parametrize("code", consent.LANGUAGES)
+def test_the_text_names_the_limits_that_hold(code: str) -> None:
+    costs = consent.costs()
+    assert costs["run_megabytes"] * 1_000_000 == LIMITS[Settings().profile].bytes
+    assert costs["run_minutes"] * 60 == LIMITS[Settings().profile].seconds
+    assert costs["day_megabytes"] == costs["run_megabytes"] * 24 // costs["timer_hours"]
+    assert costs["timer_hours"] * 3600 == DEFAULT_PERIOD
+    assert costs["speed_megabytes"] * 1_000_000 == DAILY_BYTES
+    raw = (files("probe") / "locale" / f"{code}.toml").read_text(encoding="utf-8")
+    assert fields(tomllib.loads(raw)["text"]) == set(costs)
+    for number in costs.values():
+        assert f" {number} " in consent.text(code).text.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("code", "weeks"),
+    [("en", "five weeks"), ("ru", "пять недель"), ("kk", "бес апта")],  # noqa: RUF001 - Kazakh
+)
+def test_the_heartbeat_text_names_the_network_and_how_long_it_is_kept(
+    code: str, weeks: str
+) -> None:
+    text = " ".join(consent.text(code).heartbeat_text.split())
+    assert KEPT_SECONDS == 5 * 7 * 86_400
+    assert weeks in text
+    assert "AS" in text
+
+
+@pytest.mark.parametrize(("code", "platform"), [("en", "platform"), ("ru", "платформа")])
+def test_the_text_names_platform_and_version(code: str, platform: str) -> None:
+    assert platform in consent.text(code).text
+    assert "linux" in consent.text("kk").text
+
+
+@pytest.mark.parametrize("before", ["nothing", "consent", "older text"])
+def test_the_text_can_be_read_at_any_time(home: Path, before: str) -> None:
+    if before == "consent":
+        consent.record(home, "en", heartbeat=True)
+    elif before == "older text":
+        old = consent.Consent(version=1, at="2020-01-01T00:00:00Z", language="en")
+        (home / consent.FILE).write_bytes(msgspec.json.encode(old))
+    recorded = consent.read(home)
+    said = CliRunner().invoke(command, ["--show"])
+    assert said.exit_code == 0
+    assert "What is contacted" in said.output
+    assert '"I am here"' in said.output
+    assert consent.read(home) == recorded
+    expected = {"nothing": "No consent", "consent": "You agreed on", "older text": "has changed"}
+    assert expected[before] in said.output
+
+
+def test_an_older_consent_of_the_first_text_does_not_count(home: Path) -> None:
+    (home / consent.FILE).write_text(
+        '{"version":1,"at":"2026-01-01T00:00:00Z","language":"en","heartbeat":true}\n'
+    )
+    given = consent.read(home)
+    assert given is not None
+    assert not given.current
+
+
+def test_allowing_the_heartbeat_does_not_end_what_runs(home: Path) -> None:
+    CliRunner().invoke(command, ["--yes"])
+    before = consent.read(home)
+    CliRunner().invoke(command, ["--heartbeat", "--yes"])
+    after = consent.read(home)
+    assert before is not None
+    assert after is not None
+    assert (after.id, after.at, after.heartbeat) == (before.id, before.at, True)
+
+
+def test_reading_and_withdrawing_make_no_folder(home: Path) -> None:
+    home.rmdir()
+    for option in ("--status", "--show", "--withdraw"):
+        CliRunner().invoke(command, [option])
+        assert not home.exists()
+
+
+class Timer:
+    """A timer of this system."""
+
+    name = "cron"
+
+    def __init__(self) -> None:
+        self.removed = False
+
+    def remove(self) -> bool:
+        self.removed = True
+        return True
+
+
+@pytest.mark.parametrize(
+    ("options", "terminal", "reply", "removed"),
+    [
+        ([], False, "", False),
+        (["--remove-timers"], False, "", True),
+        ([], True, "y\n", True),
+        ([], True, "n\n", False),
+    ],
+)
+def test_withdrawing_offers_to_remove_timers(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    reply: str,
+    *,
+    terminal: bool,
+    removed: bool,
+) -> None:
+    timer = Timer()
+    monkeypatch.setattr(schedule, "installed", lambda: [(timer, "every 6h")])
+    monkeypatch.setattr("probe.admin.withdrawal.on_terminal", lambda: terminal)
+    consent.record(home, "en", heartbeat=False)
+    said = CliRunner().invoke(command, ["--withdraw", *options], input=reply)
+    assert said.exit_code == 0
+    assert (timer.removed, consent.read(home)) == (removed, None)
+    assert ("qazprobe schedule remove" in said.output) is not removed
+
+
+def test_withdrawing_tells_what_waits_to_be_sent(home: Path) -> None:
+    consent.record(home, "en", heartbeat=False)
+    with Spool(home).writer(("https://c.example",)) as writer:
+        writer.add(b'{"id":"r1"}')
+    said = CliRunner().invoke(command, ["--withdraw"])
+    assert "waiting to be sent: 1." in said.output
