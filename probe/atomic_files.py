@@ -77,13 +77,23 @@ def try_lock(file: BinaryIO) -> bool:
     """Try to lock an open file exclusively; closing the file releases the lock."""
     try:
         if sys.platform == "win32":
-            file.seek(_LOCK_BYTE)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            _lock_a_byte(file)
         else:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
+
+
+def _lock_a_byte(file: BinaryIO) -> None:
+    """Lock as Windows does, from the file's position, which is put back: bytes may follow there."""
+    if sys.platform == "win32":
+        position = file.tell()
+        file.seek(_LOCK_BYTE)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        finally:
+            file.seek(position)
 
 
 class Lock:

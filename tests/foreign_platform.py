@@ -12,6 +12,7 @@ Windows would take its code page.
 
 import asyncio
 import builtins
+import ctypes
 import errno
 import fcntl
 import importlib
@@ -19,6 +20,7 @@ import os
 import pkgutil
 import signal
 import socket
+import ssl
 import sys
 import time
 import warnings
@@ -106,6 +108,16 @@ class MacosSocket(socket.socket):
             super().setsockopt(level, option, *value)
 
 
+class _AnswersNothing:
+    """A library of Windows: `windll.kernel32.GetSystemPowerStatus(…)` is 0."""
+
+    def __getattr__(self, _: str) -> "_AnswersNothing":
+        return self
+
+    def __call__(self, *_: object) -> int:
+        return 0
+
+
 def _locking(handle: int, mode: int, size: int) -> None:
     """`msvcrt.locking`: a byte range from the position of the file, not waited for."""
     del mode
@@ -134,6 +146,9 @@ def _windows() -> dict[str, object]:
         ),
         "socket": Module(socket, gone_socket.__contains__, {"socket": WindowsSocket}),
         "time": Module(time, lambda n: n.startswith(("clock_", "CLOCK_")), {}),
+        # Every function of Windows answers 0: it failed, or it does not know.
+        "ctypes": Module(ctypes, lambda _: False, {"windll": _AnswersNothing()}),
+        "ssl": Module(ssl, lambda _: False, {"enum_certificates": lambda _: []}),
         "msvcrt": SimpleNamespace(LK_NBLCK=2, LK_UNLCK=0, locking=_locking),
     }
 

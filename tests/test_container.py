@@ -14,7 +14,7 @@ import probe
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "packaging" / "container" / "Containerfile"
 IGNORED = FILE.with_name("Containerfile.dockerignore")
-STATE = "/var/lib/qazprobe"
+STATE = "/state"
 IMAGE = "qazprobe-test"
 
 
@@ -54,7 +54,7 @@ def test_the_state_is_in_a_volume_of_the_user_that_runs() -> None:
     stage = last_stage()
     assert json.loads(stage["VOLUME"]) == [STATE]
     assert f"QAZPROBE_HOME={STATE}" in stage["ENV"]
-    assert f"--chown={stage['USER']} /state {STATE}" in stage["COPY"]
+    assert f"--chown={stage['USER']} /empty {STATE}" in stage["COPY"]
 
 
 def test_no_consent_no_secret_and_no_history_gets_into_the_image() -> None:
