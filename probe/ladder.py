@@ -10,17 +10,20 @@ and is its reason. `docs/explanations.md` is generated from this module and the 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from probe.analysis.dns_answers import CENSORED, DNSSEC, REQUESTED, said
 from probe.analysis.evidence import Evidence
 from probe.analysis.shared import FINE, kind_and_sign
+from probe.compare import is_bogon
 from probe.failure import Failure
 from probe.model import Dns, Http, Quic, Role, SharedOutcome, Step, Tcp, Tls
+from probe.reference_data import advertising_names
 from probe.rule import Explanation, Match
 
 _OPERATION = {Dns: "dns", Tcp: "tcp", Tls: "tls", Http: "http", Quic: "quic"}
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ExplanationCheck:
     """One innocent explanation, and how a record excludes it.
 
     Attributes:
@@ -108,21 +111,67 @@ def _hello_size(e: Evidence, match: Match) -> str | None:
     return "No hello of this size was answered on this connection."
 
 
+def _signatures_fail(e: Evidence, match: Match) -> str | None:
+    """The system resolver reports no DNSSEC failure (RFC 8914), which would be the site's own."""
+    if said(_asked_of_system(e, match)) & DNSSEC:
+        return "The system resolver reports that the DNSSEC signatures of the name do not hold."
+    return None
+
+
+def _filter_was_asked_for(e: Evidence, match: Match) -> str | None:
+    """The system resolver does not report that it filters for this customer (RFC 8914)."""
+    codes = said(_asked_of_system(e, match))
+    if codes & REQUESTED and not codes & CENSORED:
+        return "The system resolver reports that it filters this name at its customer's request."
+    return None
+
+
+def _filter_at_home(e: Evidence, match: Match) -> str | None:
+    """The resolver of the home network does not answer so for a name of advertising, too."""
+    asked = _asked_of_system(e, match)
+    names = [s for s in e.all(Dns, role=Role.NEUTRAL) if s.name in advertising_names()]
+    here = [s for s in names if s.resolver == "system"]
+    elsewhere = [s for s in names if s.resolver != "system" and s.addresses]
+    if not elsewhere or not asked or not all(s.nearby for s in asked):
+        return None
+    if any(_form(s) & {form for one in asked for form in _form(one)} for s in here):
+        return (
+            "The resolver of the home network answers so for names of advertising, too: it is"
+            " probably a filter at home."
+        )
+    return None
+
+
+def _form(step: Dns) -> set[str]:
+    """How a name was denied: by which failure, or by which address."""
+    never = {a for a in step.addresses if is_bogon(a)}
+    return never if step.failure is None else {str(step.failure)}
+
+
+def _asked_of_system(e: Evidence, match: Match) -> list[Dns]:
+    return [s for s in _accusing(e, match) if isinstance(s, Dns) and s.resolver == "system"]
+
+
 def _accusing(e: Evidence, match: Match) -> list[Step]:
     ids = {step.id for step in match.finding.steps}
     return [s for s in e.steps if s.id in ids and s.role is Role.TARGET]
 
 
 CHECKS = (
-    Check(Explanation.LINE, ("tcp", "tls", "http", "dns"), _line_does_it_to_all),
-    Check(Explanation.LINE, ("http",), _same_for_every_host),
-    Check(Explanation.RESOLVER, ("dns",), _resolver_does_it_to_all),
-    Check(Explanation.MEANS, ("tcp", "dns"), _own_means),
-    Check(Explanation.MEANS, ("tls",), _hello_size),
+    ExplanationCheck(Explanation.LINE, ("tcp", "tls", "http", "dns"), _line_does_it_to_all),
+    ExplanationCheck(Explanation.LINE, ("http",), _same_for_every_host),
+    ExplanationCheck(Explanation.RESOLVER, ("dns",), _resolver_does_it_to_all),
+    ExplanationCheck(Explanation.RESOLVER, ("dns",), _filter_was_asked_for),
+    ExplanationCheck(Explanation.RESOLVER, ("dns",), _filter_at_home),
+    ExplanationCheck(Explanation.SERVER, ("dns",), _signatures_fail),
+    ExplanationCheck(Explanation.MEANS, ("tcp", "dns"), _own_means),
+    ExplanationCheck(Explanation.MEANS, ("tls",), _hello_size),
 )
 
 
-def still_open(e: Evidence, match: Match, checks: Sequence[Check] = CHECKS) -> str | None:
+def still_open(
+    e: Evidence, match: Match, checks: Sequence[ExplanationCheck] = CHECKS
+) -> str | None:
     """The first innocent explanation of an accusation that is not excluded, as a reason."""
     families = {one.partition(".")[0] for one in match.mechanisms}
     for check in checks:
