@@ -22,6 +22,7 @@ import httpx
 import msgspec
 
 from probe import api_types, codec
+from probe.client.distrust import causes, distrust
 from probe.client.endpoint import CollectorEndpoint, addresses, tls_context
 from probe.client.keys import Identity, ProbeRole
 from probe.escape import plain
@@ -38,8 +39,6 @@ _QUERY_LIMIT = 6000
 # Seconds. A smaller clock offset does not invalidate a signature, so a retry is pointless.
 _CLOCK_SLACK = 30.0
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
-# X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED: a wrong local clock causes them too.
-_DATE_CODES = frozenset({9, 10})
 
 
 class CollectorError(Exception):
@@ -181,9 +180,7 @@ class CollectorClient:
         post = _Request("POST", "/v1/enroll", codec.encode(request), headers)
         reply = await self._read(post, api_types.EnrolReply)
         if reply.key_id != key.key_id:
-            raise CollectorRefused(
-                _("{url}: enrolled a different key").format(url=self.endpoint.url)
-            )
+            raise CollectorRefused(self._said(_("{url}: enrolled a different key")))
         return reply
 
     async def upload(self, batch: bytes, *, seconds: float = 60.0) -> api_types.BatchReply:
@@ -220,7 +217,7 @@ class CollectorClient:
         except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
             what = plain(str(error), 120)
             raise CollectorRefused(
-                _("{url}: invalid response: {what}").format(url=self.endpoint.url, what=what)
+                self._said(_("{url}: invalid response: {what}"), what=what)
             ) from error
 
     async def _signed(self, request: _Request) -> _Response:
@@ -234,9 +231,7 @@ class CollectorClient:
 
     def _sign(self, request: _Request) -> _Request:
         if self.identity is None or self.identity.enrolment is None:
-            raise CollectorRefused(
-                _("{url}: this probe is not enrolled there").format(url=self.endpoint.url), 401
-            )
+            raise CollectorRefused(self._said(_("{url}: this probe is not enrolled there")), 401)
         known = self.identity.enrolment
         created = str(int(self._clock() - (self.clock_offset or 0.0)))
         message = codec.signed_bytes(
@@ -254,13 +249,14 @@ class CollectorClient:
         """Raise `CollectorRefused` unless the status is 2xx."""
         if 200 <= response.status < 300:
             return
-        where, status = self.endpoint.url, response.status
+        status = response.status
         if 300 <= status < 400:
             raise CollectorRefused(
-                _("{where}: sent a redirect, which is never followed").format(where=where), status
+                self._said(_("{url}: sent a redirect, which is never followed")), status
             )
         reason = _problem(response.body)
-        message = f"{where}: refused ({status}){': ' + reason if reason else ''}"
+        message = self._said(_("{url}: refused ({status})"), status=status)
+        message += f": {reason}" if reason else ""
         retry = response.headers.get("Retry-After", "")
         retry_after = float(retry) if retry.isascii() and retry.isdigit() else None
         raise CollectorRefused(message, status, retry_after)
@@ -270,8 +266,8 @@ class CollectorClient:
             async with asyncio.timeout(request.seconds):
                 response = await self._try_addresses(request)
         except TimeoutError as error:
-            message = _("{url}: no response within {seconds:.0f} seconds").format(
-                url=self.endpoint.url, seconds=request.seconds
+            message = self._said(
+                _("{url}: no response within {seconds:.0f} seconds"), seconds=request.seconds
             )
             raise CollectorUnreachable(message) from error
         self._learn_clock(response.headers.get("Date"))
@@ -296,9 +292,7 @@ class CollectorClient:
                 raise failure
         if failures:
             raise failures[0]
-        raise CollectorUnreachable(
-            _("{url}: its name does not resolve").format(url=self.endpoint.url)
-        )
+        raise CollectorUnreachable(self._said(_("{url}: its name does not resolve")))
 
     async def _addresses(self) -> tuple[str, ...]:
         """Return the address that last worked, else resolved ones followed by remembered ones."""
@@ -338,9 +332,7 @@ class CollectorClient:
             parts += part
             if len(parts) > limit:
                 raise CollectorRefused(
-                    _("{url}: response longer than {limit} bytes").format(
-                        url=self.endpoint.url, limit=limit
-                    )
+                    self._said(_("{url}: response longer than {limit} bytes"), limit=limit)
                 )
         if response.headers.get("Content-Encoding", "identity") == "identity":
             return bytes(parts)
@@ -351,38 +343,35 @@ class CollectorClient:
         try:
             body = inflater.decompress(data, limit + 1)
         except zlib.error as error:
-            raise CollectorRefused(
-                _("{url}: response is not valid gzip").format(url=self.endpoint.url)
-            ) from error
+            raise CollectorRefused(self._said(_("{url}: response is not valid gzip"))) from error
         if len(body) > limit:
             raise CollectorRefused(
-                _("{url}: response decompresses to more than {limit} bytes").format(
-                    url=self.endpoint.url, limit=limit
+                self._said(
+                    _("{url}: response decompresses to more than {limit} bytes"), limit=limit
                 )
             )
         return body
 
     def _explain(self, error: Exception) -> CollectorError:
         """Return why there is no response, classified by exception type, never by text."""
-        where = self.endpoint.url
-        for cause in _causes(error):
+        for cause in causes(error):
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return CollectorUntrusted(
-                    _("{where}: {distrust}; nothing was sent").format(
-                        where=where, distrust=_distrust(cause)
-                    )
+                    self._said(_("{url}: {distrust}; nothing was sent"), distrust=distrust(cause))
                 )
             if isinstance(cause, ssl.SSLError):
                 return CollectorUnreachable(
-                    _("{where}: TLS failed ({reason})").format(
-                        where=where, reason=cause.reason or "unknown"
-                    )
+                    self._said(_("{url}: TLS failed ({reason})"), reason=cause.reason or "unknown")
                 )
         if isinstance(error, httpx.TimeoutException):
-            return CollectorUnreachable(_("{where}: timed out").format(where=where))
-        errno = next((c.errno for c in _causes(error) if isinstance(c, OSError) and c.errno), None)
+            return CollectorUnreachable(self._said(_("{url}: timed out")))
+        errno = next((c.errno for c in causes(error) if isinstance(c, OSError) and c.errno), None)
         detail = type(error).__name__ if errno is None else os.strerror(errno)
-        return CollectorUnreachable(f"{where}: unreachable ({detail})")
+        return CollectorUnreachable(self._said(_("{url}: unreachable ({detail})"), detail=detail))
+
+    def _said(self, text: str, **gaps: object) -> str:
+        """Return a message about this collector."""
+        return text.format(url=self.endpoint.url, **gaps)
 
     def _learn_clock(self, date: str | None) -> None:
         try:
@@ -390,29 +379,6 @@ class CollectorClient:
         except (ValueError, OverflowError):
             return
         self.clock_offset = self._clock() - theirs
-
-
-def _distrust(cause: ssl.SSLCertVerificationError) -> str:
-    """Return in words why the certificate was rejected."""
-    code = getattr(cause, "verify_code", None)
-    if code in _DATE_CODES:
-        return _("its certificate is not valid now (is this machine's clock correct?)")
-    if code is None:
-        return _("its key differs from the pinned key: the connection may be intercepted")
-    why = plain(cause.verify_message, 80)
-    return _("its certificate is not trusted ({why}): the connection may be intercepted").format(
-        why=why
-    )
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return an exception and the chain of its causes and contexts."""
-    found: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and following not in found:
-        found.append(following)
-        following = following.__cause__ or following.__context__
-    return found
 
 
 def _problem(body: bytes) -> str:
