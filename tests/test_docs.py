@@ -1,5 +1,6 @@
 """What the pages say exists, and what exists is on a page."""
 
+import math
 import re
 import shlex
 from collections.abc import Iterator
@@ -56,6 +57,25 @@ def test_a_command_that_a_page_shows_exists(where: str, line: str) -> None:
         assert not [word for word in rest if not word.startswith("-")], f"{where}: {line}"
     assert options_in(rest) <= known_to(name), f"{where}: {line}"
     assert options_in(passed_on) <= known_to("qazprobe run"), f"{where}: {line}"
+
+
+def blocks() -> Iterator[tuple[str, str]]:
+    """Every command line that a page shows in a block, to be typed as it is."""
+    for path in WRITTEN:
+        text = path.read_text(encoding="utf-8")
+        for block in re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            for line in block.splitlines():
+                if line.startswith(("qazprobe ", "qazcollector ")):
+                    yield path.name, line
+
+
+@pytest.mark.parametrize(("where", "line"), sorted(set(blocks())), ids=lambda value: value[:60])
+def test_a_command_to_be_typed_has_every_argument_that_it_needs(where: str, line: str) -> None:
+    name, words = command_of(shlex.split(line, comments=True))
+    command = COMMANDS[name]
+    given = command.make_parser(click.Context(command)).parse_args(words)[0]
+    needed = [one for one in command.params if isinstance(one, click.Argument) and one.required]
+    assert [one.name for one in needed if not given.get(str(one.name))] == [], f"{where}: {line}"
 
 
 def options_in(words: list[str]) -> set[str]:
@@ -122,6 +142,22 @@ def test_the_example_for_researchers_runs(
     (example,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     exec(compile(example, "researcher.md", "exec"), {})
     assert f"{BLOCKED} blocked" in capsys.readouterr().out
+
+
+def test_the_volunteers_page_names_the_real_limits_of_each_profile() -> None:
+    from probe.ordering import LIMITS
+
+    text = (ROOT / "docs" / "volunteer.md").read_text(encoding="utf-8")
+    for name, limits in LIMITS.items():
+        shown = f"{math.ceil(limits.seconds / 60)} minutes, {limits.bytes / 1e6:g} MB"
+        assert re.search(rf"^\| `{name}` .* \| {shown} \|", text, re.MULTILINE), name
+    a_day = {"full": 4, "quick": 4, "watch": 24}
+    for name, runs in a_day.items():
+        assert re.search(
+            rf"^\| `{name}`, every .* \| {runs * LIMITS[name].bytes / 1e6:g} MB \|$",
+            text,
+            re.MULTILINE,
+        ), name
 
 
 def test_the_readme_begins_with_the_two_commands() -> None:
