@@ -14,6 +14,8 @@ from probe.i18n import _
 from probe.paths import Home
 from probe.report.risk_notice import Risk
 
+_WIDTH = 80
+
 
 def answer(question: str, text: ConsentText, hint: str, *, err: bool = False) -> bool:
     """Ask until the answer is yes or no; the end of the input is a `UserError`, not a yes.
@@ -57,7 +59,7 @@ def accept_risks(
         raise UserError(text.risk_script.format(names=", ".join(one.shown for one in missing)))
     for kind in dict.fromkeys(one.kind for one in missing):
         names = ", ".join(one.shown for one in missing if one.kind == kind)
-        click.echo(f"{names}: {text.risks[kind]}", err=True)
+        click.echo(click.wrap_text(f"{names}: {text.risks[kind]}", _WIDTH), err=True)
     if not answer(text.risk_question, text, "--accept-risk", err=True):
         raise UserError(text.risk_declined)
     consent_record.accept_risks(home.state, given, tuple(one.name for one in missing))

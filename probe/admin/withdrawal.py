@@ -12,6 +12,7 @@ from probe.admin.question import answer, on_terminal
 from probe.admin.timers import ScheduleError
 from probe.client.spool import Spool
 from probe.errors import UserError
+from probe.i18n import _
 from probe.runner.journal import Journal
 
 
@@ -34,7 +35,11 @@ def offer_to_remove_timers(text: ConsentText, *, unasked: bool) -> None:
     Raises:
         UserError: A timer cannot be removed.
     """
-    found = [timer for timer, _ in schedule.installed()]
+    survey = schedule.survey()
+    for problem in survey.problems:
+        message = _("a schedule may be left: {problem}")
+        click.echo(f"qazprobe: {message.format(problem=problem)}", err=True)
+    found = [timer for timer, _status in survey.installed]
     if not found:
         return
     names = ", ".join(timer.name for timer in found)
@@ -46,6 +51,6 @@ def offer_to_remove_timers(text: ConsentText, *, unasked: bool) -> None:
     try:
         for timer in found:
             timer.remove()
-    except ScheduleError as error:
+    except (ScheduleError, OSError) as error:
         raise UserError(str(error)) from error
     click.echo(text.timers_removed.format(names=names))

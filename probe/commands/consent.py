@@ -160,7 +160,7 @@ def _withdraw(state: Path, text: ConsentText, *, remove_timers: bool) -> None:
     from probe.admin import withdrawal
 
     waiting = withdrawal.withdraw(state)
-    click.echo(text.withdrawn)
+    click.echo(click.wrap_text(text.withdrawn, 80))
     if waiting:
         click.echo(text.waiting.format(count=waiting))
     withdrawal.offer_to_remove_timers(text, unasked=remove_timers)

@@ -130,7 +130,7 @@ def _remove_timers(timers: Sequence[TimerBackend]) -> Exit:
     for timer in timers:
         try:
             timer.remove()
-        except ScheduleError as error:
+        except (ScheduleError, OSError) as error:
             message = _("the schedule in {timer} is still there: {reason}")
             click.echo(f"qazprobe: {message.format(timer=timer.name, reason=error)}", err=True)
             code = Exit.USAGE

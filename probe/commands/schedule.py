@@ -78,6 +78,7 @@ def install(
         if show:
             click.echo(backend.render(*jobs), nl=False)
             return
+        _accept_risks(settings, accepted=given["accept_risks"])
         backend.install(*jobs)
     except config.ConfigError as error:
         raise UserError(str(error)) from error
@@ -116,10 +117,23 @@ def _remind(obstacle: str | None) -> None:
     """Print what is still missing: consent, or the heartbeat."""
     from probe.admin import consent
 
-    if consent.read(paths.find().state) is None:
+    agreed = consent.read(paths.find().state)
+    if agreed is None or not agreed.current:
         click.echo(_("nothing is measured until you agree: qazprobe consent"), err=True)
     elif obstacle:
         click.echo(_("no heartbeat is sent: {obstacle}").format(obstacle=obstacle), err=True)
+
+
+def _accept_risks(settings: Settings, *, accepted: bool) -> None:
+    """Have risks accepted now that a timed run could not ask about, if there is consent already."""
+    from probe import consent_record
+    from probe.admin.question import accept_risks
+    from probe.report.risk_notice import of_run
+
+    home = paths.find()
+    agreed = consent_record.read(home.state)
+    if not accepted and settings.role == "probe" and agreed is not None and agreed.current:
+        accept_risks(of_run(settings), settings, home, agreed)
 
 
 def _obstacle(settings: Settings) -> str | None:

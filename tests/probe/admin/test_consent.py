@@ -260,6 +260,18 @@ class Timer:
     def __init__(self) -> None:
         self.removed = False
 
+    def render(self, *_: object) -> str:
+        return ""
+
+    def install(self, *_: object) -> None:
+        return
+
+    def status(self) -> str | None:
+        return "every 6h"
+
+    def has_heartbeat(self) -> bool:
+        return False
+
     def remove(self) -> bool:
         self.removed = True
         return True
@@ -284,7 +296,8 @@ def test_withdrawing_offers_to_remove_timers(
     removed: bool,
 ) -> None:
     timer = Timer()
-    monkeypatch.setattr(schedule, "installed", lambda: [(timer, "every 6h")])
+    found = schedule.Survey(((timer, "every 6h"),), ())
+    monkeypatch.setattr(schedule, "survey", lambda: found)
     monkeypatch.setattr("probe.admin.withdrawal.on_terminal", lambda: terminal)
     consent.record(home, "en", heartbeat=False)
     said = CliRunner().invoke(command, ["--withdraw", *options], input=reply)

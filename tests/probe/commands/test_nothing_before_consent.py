@@ -187,6 +187,15 @@ def test_on_a_terminal_a_risk_is_asked_about_once(
         assert "circumvention" not in again.output
 
 
+def test_a_timer_whose_risk_is_not_accepted_is_not_installed(home: Path) -> None:
+    consent_record.record(home, "en", heartbeat=False)
+    words = "schedule install --with cron -- -e trace https://a.example/"
+    said = CliRunner().invoke(cli, words.split())
+    assert "--accept-risk" in str(said.exception)
+    said = CliRunner().invoke(cli, [*words.split(), "--accept-risk"])
+    assert "crontab" in str(said.exception)  # there is none on this machine
+
+
 def test_a_risk_is_accepted_only_while_the_consent_stands(home: Path) -> None:
     given = consent_record.record(home, "en", heartbeat=False)
     consent_record.withdraw(home)
