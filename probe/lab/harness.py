@@ -183,7 +183,11 @@ class Harness:
     def _home(self, node: NodeName) -> dict[str, str]:
         home = self.testbed.folder / f"home-{node}"
         home.mkdir(exist_ok=True)
-        return {"QAZPROBE_HOME": str(home), **self.testbed.options()}
+        return {
+            "QAZPROBE_HOME": str(home),
+            "QAZPROBE_ACCEPT_RISK": "trace,tor,openvpn,wireguard,vpn",  # nothing leaves the lab
+            **self.testbed.options(),
+        }
 
     def _run_argv(
         self, node: NodeName, urls: Sequence[str], found: Path, *, role: str = "probe"
