@@ -17,7 +17,7 @@ from probe.compare import is_bogon
 from probe.failure import Failure
 from probe.model import Dns, Http, Quic, Role, SharedOutcome, Step, Tcp, Tls
 from probe.reference_data import advertising_names
-from probe.rule import Explanation, Match
+from probe.rule import InnocentExplanation, Match
 
 _OPERATION = {Dns: "dns", Tcp: "tcp", Tls: "tls", Http: "http", Quic: "quic"}
 
@@ -32,7 +32,7 @@ class ExplanationCheck:
         still_open: Why it is not excluded, in a sentence, or None when it is.
     """
 
-    explanation: Explanation
+    explanation: InnocentExplanation
     families: tuple[str, ...]
     still_open: Callable[[Evidence, Match], str | None]
 
@@ -158,14 +158,14 @@ def _accusing(e: Evidence, match: Match) -> list[Step]:
 
 
 CHECKS = (
-    ExplanationCheck(Explanation.LINE, ("tcp", "tls", "http", "dns"), _line_does_it_to_all),
-    ExplanationCheck(Explanation.LINE, ("http",), _same_for_every_host),
-    ExplanationCheck(Explanation.RESOLVER, ("dns",), _resolver_does_it_to_all),
-    ExplanationCheck(Explanation.RESOLVER, ("dns",), _filter_was_asked_for),
-    ExplanationCheck(Explanation.RESOLVER, ("dns",), _filter_at_home),
-    ExplanationCheck(Explanation.SERVER, ("dns",), _signatures_fail),
-    ExplanationCheck(Explanation.MEANS, ("tcp", "dns"), _own_means),
-    ExplanationCheck(Explanation.MEANS, ("tls",), _hello_size),
+    ExplanationCheck(InnocentExplanation.LINE, ("tcp", "tls", "http", "dns"), _line_does_it_to_all),
+    ExplanationCheck(InnocentExplanation.LINE, ("http",), _same_for_every_host),
+    ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), _resolver_does_it_to_all),
+    ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), _filter_was_asked_for),
+    ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), _filter_at_home),
+    ExplanationCheck(InnocentExplanation.SERVER, ("dns",), _signatures_fail),
+    ExplanationCheck(InnocentExplanation.MEANS, ("tcp", "dns"), _own_means),
+    ExplanationCheck(InnocentExplanation.MEANS, ("tls",), _hello_size),
 )
 
 
@@ -182,11 +182,11 @@ def still_open(
     return None
 
 
-def needed(families: set[str]) -> frozenset[Explanation]:
+def needed(families: set[str]) -> frozenset[InnocentExplanation]:
     """The explanations that an accusation of these families has to exclude.
 
     What a name resolves to depends on resolvers, and on the line only through them.
     """
     if families == {"dns"}:
-        return frozenset(Explanation) - {Explanation.LINE}
-    return frozenset(Explanation) - {Explanation.RESOLVER}
+        return frozenset(InnocentExplanation) - {InnocentExplanation.LINE}
+    return frozenset(InnocentExplanation) - {InnocentExplanation.RESOLVER}

@@ -25,7 +25,7 @@ class Tier(IntEnum):
     NOTE = 7
 
 
-class Explanation(StrEnum):
+class InnocentExplanation(StrEnum):
     """An innocent explanation that an accusation must exclude (`probe/ladder.py`)."""
 
     LINE = "line"
@@ -69,7 +69,7 @@ class Rule:
     sentence: str
     holds: Callable[[Evidence], Finding | None]
     experiments: tuple[str, ...] = ()
-    excludes: Mapping[Explanation, str] = field(default_factory=dict)
+    excludes: Mapping[InnocentExplanation, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def rule(
     outcome: Outcome | None,
     *mechanisms: Mechanism,
     experiments: tuple[str, ...] = (),
-    excludes: Mapping[Explanation, str] = MappingProxyType({}),
+    excludes: Mapping[InnocentExplanation, str] = MappingProxyType({}),
 ) -> Callable[[Callable[[Evidence], Finding | None]], Rule]:
     """Turn a function into a rule; the first line of its docstring is the sentence for users."""
 

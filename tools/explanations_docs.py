@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from probe.ladder import CHECKS
-from probe.rule import Explanation, Rule, Tier
+from probe.rule import InnocentExplanation, Rule, Tier
 from probe.rules import RULES
 
 PAGE = Path(__file__).parents[1] / "docs" / "explanations.md"
 MEANINGS = {
-    Explanation.LINE: "The connection does this to every server of the kind.",
-    Explanation.RESOLVER: "The resolver answers so for many names.",
-    Explanation.SERVER: "The server does it to every client, or to this name by itself.",
-    Explanation.MEANS: "This machine lacks what is needed: a route, a family, a parser, the time.",
-    Explanation.CHANCE: "A packet was lost, a server restarted.",
+    InnocentExplanation.LINE: "The connection does this to every server of the kind.",
+    InnocentExplanation.RESOLVER: "The resolver answers so for many names.",
+    InnocentExplanation.SERVER: "The server does it to every client, or to this name by itself.",
+    InnocentExplanation.MEANS: "This machine lacks what is needed: a route, a family, a parser, the time.",
+    InnocentExplanation.CHANCE: "A packet was lost, a server restarted.",
 }
 OPENING = """# What an accusation excludes first
 

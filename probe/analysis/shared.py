@@ -22,7 +22,7 @@ FINE = "ok"
 _COUNTED = frozenset({Role.TARGET, Role.REFERENCE, Role.NEUTRAL})
 
 
-class Attempt(NamedTuple):
+class HostAttempt(NamedTuple):
     """One attempt at a host.
 
     Attributes:
@@ -80,7 +80,7 @@ def _page_sign(step: Http) -> str:
     return page_sign(step) or FINE
 
 
-def attempts(steps: Sequence[Step], began: float, own: str = "") -> list[tuple[Kind, Attempt]]:
+def attempts(steps: Sequence[Step], began: float, own: str = "") -> list[tuple[Kind, HostAttempt]]:
     """The attempts in some steps that count as a host's own.
 
     A harmless name at a target's address shows that the line carries this kind of operation, and
@@ -105,7 +105,7 @@ def attempts(steps: Sequence[Step], began: float, own: str = "") -> list[tuple[K
         host = _host(step) or names.get(address) or (own if step.role is Role.TARGET else address)
         if host:
             at = began + step.at + step.elapsed
-            found.append((kind, Attempt(at, registrable(host), address, sign)))
+            found.append((kind, HostAttempt(at, registrable(host), address, sign)))
     return found
 
 
@@ -137,8 +137,8 @@ def _host(step: Step) -> str:
 class Timeline:
     """The attempts of a whole run, ordered in time for each kind."""
 
-    def __init__(self, found: Iterable[tuple[Kind, Attempt]]) -> None:
-        kinds: dict[Kind, list[Attempt]] = defaultdict(list)
+    def __init__(self, found: Iterable[tuple[Kind, HostAttempt]]) -> None:
+        kinds: dict[Kind, list[HostAttempt]] = defaultdict(list)
         for kind, attempt in found:
             kinds[kind].append(attempt)
         self._kinds = {kind: sorted(each) for kind, each in kinds.items()}
@@ -147,14 +147,14 @@ class Timeline:
         self, steps: Sequence[Step], began: float, own: str = ""
     ) -> tuple[SharedOutcome, ...]:
         """The outcomes of these steps that nearly all other hosts had around the same moment."""
-        newest: dict[Kind, Attempt] = {}
+        newest: dict[Kind, HostAttempt] = {}
         target = [step for step in steps if step.role is Role.TARGET]
         found = attempts(target, began, own)
         newest.update((kind, attempt) for kind, attempt in found if attempt.sign != FINE)
         shared = (self._one(kind, attempt) for kind, attempt in newest.items())
         return tuple(one for one in shared if one is not None)
 
-    def _one(self, kind: Kind, mine: Attempt) -> SharedOutcome | None:
+    def _one(self, kind: Kind, mine: HostAttempt) -> SharedOutcome | None:
         others = self._nearest(kind, mine)
         same = {one.host for one in others.values() if one.sign == mine.sign}
         servers = {one.address for one in others.values() if one.sign == mine.sign}
@@ -167,11 +167,11 @@ class Timeline:
             op=operation, port=port, family=family, sign=mine.sign, hosts=alike, of=len(others)
         )
 
-    def _nearest(self, kind: Kind, mine: Attempt) -> dict[str, Attempt]:
+    def _nearest(self, kind: Kind, mine: HostAttempt) -> dict[str, HostAttempt]:
         """The attempt of every other host that is nearest in time, within `NEAR_SECONDS`."""
         every = self._kinds.get(kind, [])
         index = bisect_left(every, (mine.at - NEAR_SECONDS,))
-        nearest: dict[str, Attempt] = {}
+        nearest: dict[str, HostAttempt] = {}
         while index < len(every) and every[index].at <= mine.at + NEAR_SECONDS:
             one = every[index]
             index += 1

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from probe.analysis.evidence import Evidence
 from probe.analysis.shutdown import Mode, classify, reach, seen_twice
 from probe.model import Mechanism, Outcome, Ping, Tcp
-from probe.rule import Explanation, Finding, Tier, rule
+from probe.rule import Finding, InnocentExplanation, Tier, rule
 from probe.rules.access import only_names_answered
 
 EXPERIMENTS = ("connectivity",)
@@ -51,10 +51,10 @@ _CUTS: Mapping[Mode, tuple[Mechanism, str]] = {
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "the gateway and servers at home answer",
-        Explanation.SERVER: "unrelated servers abroad are silent together",
-        Explanation.MEANS: "this machine has a route and a gateway that answers",
-        Explanation.CHANCE: "measured twice, minutes apart",
+        InnocentExplanation.LINE: "the gateway and servers at home answer",
+        InnocentExplanation.SERVER: "unrelated servers abroad are silent together",
+        InnocentExplanation.MEANS: "this machine has a route and a gateway that answers",
+        InnocentExplanation.CHANCE: "measured twice, minutes apart",
     },
 )
 def cut_off(e: Evidence) -> Finding | None:

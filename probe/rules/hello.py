@@ -8,7 +8,7 @@ from probe.analysis.evidence import Evidence
 from probe.compare import same_failure
 from probe.failure import Failure
 from probe.model import Outcome, Tls
-from probe.rule import Explanation, Finding, Tier, rule
+from probe.rule import Finding, InnocentExplanation, Tier, rule
 from probe.rules.tls import MECHANISMS
 
 EXPERIMENTS = ("hello",)
@@ -64,10 +64,10 @@ def _sorted(e: Evidence) -> tuple[list[str], list[str]]:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "a harmless name is answered by the same hello",
-        Explanation.SERVER: "the other hellos of the name are answered, or a control succeeds",
-        Explanation.MEANS: "both names use the same hello",
-        Explanation.CHANCE: "at least two attempts between answered harmless ones",
+        InnocentExplanation.LINE: "a harmless name is answered by the same hello",
+        InnocentExplanation.SERVER: "the other hellos of the name are answered, or a control succeeds",
+        InnocentExplanation.MEANS: "both names use the same hello",
+        InnocentExplanation.CHANCE: "at least two attempts between answered harmless ones",
     },
 )
 def name_stopped(e: Evidence) -> Finding | None:

@@ -16,7 +16,7 @@ from probe.compare import (
 )
 from probe.failure import Failure
 from probe.model import Http, Mechanism, Outcome, Role
-from probe.rule import WEB, Explanation, Finding, Tier, rule
+from probe.rule import WEB, Finding, InnocentExplanation, Tier, rule
 
 EXPERIMENTS = WEB
 
@@ -51,10 +51,10 @@ def _mechanism(page: Http) -> tuple[Mechanism, ...]:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "a harmless host is answered at the same address before and after",
-        Explanation.SERVER: "a control gets the page, or an unrelated server fails for it too",
-        Explanation.MEANS: "the harmless request has the same form",
-        Explanation.CHANCE: "at least two attempts between answered harmless ones",
+        InnocentExplanation.LINE: "a harmless host is answered at the same address before and after",
+        InnocentExplanation.SERVER: "a control gets the page, or an unrelated server fails for it too",
+        InnocentExplanation.MEANS: "the harmless request has the same form",
+        InnocentExplanation.CHANCE: "at least two attempts between answered harmless ones",
     },
 )
 def fails_for_this_host(e: Evidence) -> Finding | None:
@@ -126,10 +126,10 @@ def _name(page: Http) -> str:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "the harmless hosts get another page at both servers",
-        Explanation.SERVER: "an unrelated server shows the notice for this host",
-        Explanation.MEANS: "the pages of harmless hosts are read",
-        Explanation.CHANCE: "at least two pages, each the same notice",
+        InnocentExplanation.LINE: "the harmless hosts get another page at both servers",
+        InnocentExplanation.SERVER: "an unrelated server shows the notice for this host",
+        InnocentExplanation.MEANS: "the pages of harmless hosts are read",
+        InnocentExplanation.CHANCE: "at least two pages, each the same notice",
     },
 )
 def same_notice_elsewhere(e: Evidence) -> Finding | None:
@@ -167,10 +167,10 @@ def _notice_mechanism(page: Http) -> Mechanism:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "other servers answer right before and after",
-        Explanation.SERVER: "a control gets the page from the same address",
-        Explanation.MEANS: "the connection itself works",
-        Explanation.CHANCE: "at least two attempts that fail alike",
+        InnocentExplanation.LINE: "other servers answer right before and after",
+        InnocentExplanation.SERVER: "a control gets the page from the same address",
+        InnocentExplanation.MEANS: "the connection itself works",
+        InnocentExplanation.CHANCE: "at least two attempts that fail alike",
     },
 )
 def fails_here_only(e: Evidence) -> Finding | None:

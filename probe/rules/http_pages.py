@@ -18,7 +18,7 @@ from probe.compare import (
 )
 from probe.model import Http, Mechanism, Outcome
 from probe.reference_data import BlockPage, blockpages
-from probe.rule import WEB, Explanation, Finding, Tier, rule
+from probe.rule import WEB, Finding, InnocentExplanation, Tier, rule
 from probe.rules.http import failing_pages, good_control, leaves_the_site, open_pages, plain_pages
 
 EXPERIMENTS = WEB
@@ -41,9 +41,9 @@ def _only_the_address_is_wrong(e: Evidence, hop: int, pages: list[Http]) -> bool
     Outcome.BLOCKED,
     Mechanism.HTTP_INJECTED,
     excludes={
-        Explanation.SERVER: "a control gets a valid response",
-        Explanation.MEANS: "the bytes are kept as they came",
-        Explanation.CHANCE: "at least two replies, every one malformed",
+        InnocentExplanation.SERVER: "a control gets a valid response",
+        InnocentExplanation.MEANS: "the bytes are kept as they came",
+        InnocentExplanation.CHANCE: "at least two replies, every one malformed",
     },
 )
 def page_without_a_status(e: Evidence) -> Finding | None:
@@ -69,9 +69,9 @@ def _leaves_the_brand(page: Http) -> bool:
     Outcome.BLOCKED,
     Mechanism.HTTP_REDIRECTED,
     excludes={
-        Explanation.SERVER: "a control or the site's own proven page is not redirected there",
-        Explanation.MEANS: "a redirect is read as browsers read it",
-        Explanation.CHANCE: "at least two replies, every one redirected",
+        InnocentExplanation.SERVER: "a control or the site's own proven page is not redirected there",
+        InnocentExplanation.MEANS: "a redirect is read as browsers read it",
+        InnocentExplanation.CHANCE: "at least two replies, every one redirected",
     },
 )
 def redirected_away(e: Evidence) -> Finding | None:
@@ -107,9 +107,9 @@ def _proven_pages(e: Evidence, hop: int) -> list[Http]:
     Outcome.BLOCKED,
     Mechanism.HTTP_BLOCKPAGE,
     excludes={
-        Explanation.SERVER: "the page is a notice, or the site's proven page is the control's",
-        Explanation.MEANS: "pages are compared by several features",
-        Explanation.CHANCE: "at least two pages that are alike",
+        InnocentExplanation.SERVER: "the page is a notice, or the site's proven page is the control's",
+        InnocentExplanation.MEANS: "pages are compared by several features",
+        InnocentExplanation.CHANCE: "at least two pages that are alike",
     },
 )
 def another_page_here(e: Evidence) -> Finding | None:
@@ -186,9 +186,9 @@ def _may_be_a_servers(page: Http) -> bool:
     Outcome.BLOCKED,
     Mechanism.HTTP_BLOCKPAGE,
     excludes={
-        Explanation.SERVER: "no control and no proven page of the site shows it",
-        Explanation.MEANS: "the text of a known notice is in the page",
-        Explanation.CHANCE: "at least two pages, every one the notice",
+        InnocentExplanation.SERVER: "no control and no proven page of the site shows it",
+        InnocentExplanation.MEANS: "the text of a known notice is in the page",
+        InnocentExplanation.CHANCE: "at least two pages, every one the notice",
     },
 )
 def known_block_page(e: Evidence) -> Finding | None:

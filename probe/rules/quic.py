@@ -12,7 +12,7 @@ from probe.analysis.http3 import offered
 from probe.compare import same_failure
 from probe.failure import Failure
 from probe.model import Base, Mechanism, Outcome, Quic, Role, Tls
-from probe.rule import Explanation, Finding, Tier, rule
+from probe.rule import Finding, InnocentExplanation, Tier, rule
 
 EXPERIMENTS = ("quic",)
 
@@ -58,10 +58,10 @@ def _control_handshakes(e: Evidence) -> list[Quic]:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "a harmless name is answered at the same address before and after",
-        Explanation.SERVER: "a control succeeds, or the name fails at unrelated servers",
-        Explanation.MEANS: "the harmless packets have the same form and size",
-        Explanation.CHANCE: "at least two attempts between answered harmless ones",
+        InnocentExplanation.LINE: "a harmless name is answered at the same address before and after",
+        InnocentExplanation.SERVER: "a control succeeds, or the name fails at unrelated servers",
+        InnocentExplanation.MEANS: "the harmless packets have the same form and size",
+        InnocentExplanation.CHANCE: "at least two attempts between answered harmless ones",
     },
 )
 def fails_for_this_name(e: Evidence) -> Finding | None:
@@ -86,10 +86,10 @@ def fails_for_this_name(e: Evidence) -> Finding | None:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "other servers answer over QUIC",
-        Explanation.SERVER: "a control completes the handshake at the same address",
-        Explanation.MEANS: "QUIC works with other servers here",
-        Explanation.CHANCE: "at least two attempts that fail alike",
+        InnocentExplanation.LINE: "other servers answer over QUIC",
+        InnocentExplanation.SERVER: "a control completes the handshake at the same address",
+        InnocentExplanation.MEANS: "QUIC works with other servers here",
+        InnocentExplanation.CHANCE: "at least two attempts that fail alike",
     },
 )
 def fails_here_only(e: Evidence) -> Finding | None:

@@ -20,7 +20,7 @@ from probe.analysis.service_attempts import (
 )
 from probe.compare import same_issuer, same_leaf
 from probe.model import Base, Mechanism, Outcome, Ping, Role, Tls
-from probe.rule import Explanation, Finding, Tier, rule
+from probe.rule import Finding, InnocentExplanation, Tier, rule
 from probe.rules import access, tls_interception
 
 EXPERIMENTS = ("telegram", "whatsapp", "signal", "messenger", "tor", "openvpn", "wireguard")
@@ -110,10 +110,10 @@ def known_interception_key(e: Evidence) -> Finding | None:
     Outcome.INTERCEPTED,
     Mechanism.TLS_MITM,
     excludes={
-        Explanation.LINE: "other sites show trusted certificates",
-        Explanation.SERVER: "the service's own root is known",
-        Explanation.MEANS: "trust is decided with the service's own root",
-        Explanation.CHANCE: "a signature is no accident",
+        InnocentExplanation.LINE: "other sites show trusted certificates",
+        InnocentExplanation.SERVER: "the service's own root is known",
+        InnocentExplanation.MEANS: "trust is decided with the service's own root",
+        InnocentExplanation.CHANCE: "a signature is no accident",
     },
 )
 def forged_certificate(e: Evidence) -> Finding | None:
@@ -166,10 +166,10 @@ def down_everywhere(e: Evidence) -> Finding | None:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "the same address accepts connections",
-        Explanation.SERVER: "a control gets an answer, or other bytes are answered",
-        Explanation.MEANS: "the same socket is used for both",
-        Explanation.CHANCE: "every endpoint of the part, twice",
+        InnocentExplanation.LINE: "the same address accepts connections",
+        InnocentExplanation.SERVER: "a control gets an answer, or other bytes are answered",
+        InnocentExplanation.MEANS: "the same socket is used for both",
+        InnocentExplanation.CHANCE: "every endpoint of the part, twice",
     },
 )
 def protocol_stopped(e: Evidence) -> Finding | None:

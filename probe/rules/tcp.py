@@ -4,7 +4,7 @@ from probe.analysis.evidence import Evidence, by_address, consistently, failing
 from probe.compare import same_failure
 from probe.failure import Failure
 from probe.model import Mechanism, Outcome, Role, Tcp
-from probe.rule import WEB, Explanation, Finding, Tier, rule
+from probe.rule import WEB, Finding, InnocentExplanation, Tier, rule
 
 EXPERIMENTS = WEB
 
@@ -35,9 +35,9 @@ def _dialled(e: Evidence, hop: int) -> list[Tcp]:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "other servers answer right before and after",
-        Explanation.SERVER: "a control connects to the same address",
-        Explanation.CHANCE: "at least two attempts that fail alike",
+        InnocentExplanation.LINE: "other servers answer right before and after",
+        InnocentExplanation.SERVER: "a control connects to the same address",
+        InnocentExplanation.CHANCE: "at least two attempts that fail alike",
     },
 )
 def fails_here_only(e: Evidence) -> Finding | None:

@@ -22,7 +22,7 @@ from probe.analysis.paired_test import (
 )
 from probe.analysis.plateau import burst, limiter
 from probe.model import Mechanism, Outcome, Transfer
-from probe.rule import Explanation, Finding, Tier, rule
+from probe.rule import Finding, InnocentExplanation, Tier, rule
 from probe.transfer_rate import plateau
 
 EXPERIMENTS = ("throttle",)
@@ -110,10 +110,10 @@ def _slowed(
     Outcome.THROTTLED,
     Mechanism.THROTTLE_SLOW,
     excludes={
-        Explanation.LINE: "pairs alternate with another name on the same line",
-        Explanation.SERVER: "both names are fetched from one server",
-        Explanation.MEANS: "other traffic of this home is counted",
-        Explanation.CHANCE: "a sequential test of paired transfers",
+        InnocentExplanation.LINE: "pairs alternate with another name on the same line",
+        InnocentExplanation.SERVER: "both names are fetched from one server",
+        InnocentExplanation.MEANS: "other traffic of this home is counted",
+        InnocentExplanation.CHANCE: "a sequential test of paired transfers",
     },
 )
 def this_name_is_slow(e: Evidence) -> Finding | None:
@@ -131,10 +131,10 @@ def this_name_is_slow(e: Evidence) -> Finding | None:
     Outcome.THROTTLED,
     Mechanism.THROTTLE_SLOW,
     excludes={
-        Explanation.LINE: "pairs alternate with another name on the same line",
-        Explanation.SERVER: "a control measures no such difference",
-        Explanation.MEANS: "other traffic of this home is counted",
-        Explanation.CHANCE: "a sequential test of paired transfers",
+        InnocentExplanation.LINE: "pairs alternate with another name on the same line",
+        InnocentExplanation.SERVER: "a control measures no such difference",
+        InnocentExplanation.MEANS: "other traffic of this home is counted",
+        InnocentExplanation.CHANCE: "a sequential test of paired transfers",
     },
 )
 def this_name_is_slow_there(e: Evidence) -> Finding | None:
@@ -160,10 +160,10 @@ def _same_host(found: Judgement) -> bool:
     Outcome.THROTTLED,
     Mechanism.THROTTLE_FROZEN,
     excludes={
-        Explanation.LINE: "the other name's transfers complete",
-        Explanation.SERVER: "both names are fetched from one server",
-        Explanation.MEANS: "other traffic of this home is counted",
-        Explanation.CHANCE: "several transfers stop at the same size",
+        InnocentExplanation.LINE: "the other name's transfers complete",
+        InnocentExplanation.SERVER: "both names are fetched from one server",
+        InnocentExplanation.MEANS: "other traffic of this home is counted",
+        InnocentExplanation.CHANCE: "several transfers stop at the same size",
     },
 )
 def this_name_freezes(e: Evidence) -> Finding | None:
@@ -185,10 +185,10 @@ def this_name_freezes(e: Evidence) -> Finding | None:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "the other name's transfers complete",
-        Explanation.SERVER: "both names are fetched from one server",
-        Explanation.MEANS: "the same socket code moves both",
-        Explanation.CHANCE: "several transfers break",
+        InnocentExplanation.LINE: "the other name's transfers complete",
+        InnocentExplanation.SERVER: "both names are fetched from one server",
+        InnocentExplanation.MEANS: "the same socket code moves both",
+        InnocentExplanation.CHANCE: "several transfers break",
     },
 )
 def this_name_breaks(e: Evidence) -> Finding | None:
@@ -314,10 +314,10 @@ def slow_but_not_by_name(e: Evidence) -> Finding | None:
     Outcome.THROTTLED,
     Mechanism.THROTTLE_SLOW,
     excludes={
-        Explanation.LINE: "pairs alternate with another name on the same line",
-        Explanation.SERVER: "both names are fetched from one server",
-        Explanation.MEANS: "other traffic of this home is counted",
-        Explanation.CHANCE: "an earlier run found the same",
+        InnocentExplanation.LINE: "pairs alternate with another name on the same line",
+        InnocentExplanation.SERVER: "both names are fetched from one server",
+        InnocentExplanation.MEANS: "other traffic of this home is counted",
+        InnocentExplanation.CHANCE: "an earlier run found the same",
     },
 )
 def suspected_again(e: Evidence) -> Finding | None:

@@ -10,7 +10,7 @@ from probe.analysis.evidence import Evidence, by_address, failing, steadily
 from probe.compare import same_failure, same_leaf
 from probe.failure import Failure
 from probe.model import Base, Mechanism, Outcome, Role, Tcp, Tls, TrustReason
-from probe.rule import WEB, Explanation, Finding, Tier, rule
+from probe.rule import WEB, Finding, InnocentExplanation, Tier, rule
 
 EXPERIMENTS = WEB
 
@@ -52,10 +52,10 @@ def _mechanism(step: Tls) -> tuple[Mechanism, ...]:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "a harmless name is answered at the same address before and after",
-        Explanation.SERVER: "a control succeeds, or an unrelated server fails for the name too",
-        Explanation.MEANS: "the harmless hello has the same form and size",
-        Explanation.CHANCE: "at least two attempts between answered harmless ones",
+        InnocentExplanation.LINE: "a harmless name is answered at the same address before and after",
+        InnocentExplanation.SERVER: "a control succeeds, or an unrelated server fails for the name too",
+        InnocentExplanation.MEANS: "the harmless hello has the same form and size",
+        InnocentExplanation.CHANCE: "at least two attempts between answered harmless ones",
     },
 )
 def fails_for_this_name(e: Evidence) -> Finding | None:
@@ -138,9 +138,9 @@ def _control_shook(e: Evidence) -> bool:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "other servers answer right before and after",
-        Explanation.SERVER: "a control completes the handshake at the same address",
-        Explanation.CHANCE: "at least two attempts that fail alike",
+        InnocentExplanation.LINE: "other servers answer right before and after",
+        InnocentExplanation.SERVER: "a control completes the handshake at the same address",
+        InnocentExplanation.CHANCE: "at least two attempts that fail alike",
     },
 )
 def fails_here_only(e: Evidence) -> Finding | None:
@@ -167,10 +167,10 @@ def fails_here_only(e: Evidence) -> Finding | None:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "the address answered a harmless name before",
-        Explanation.SERVER: "the address went silent only after this name was offered",
-        Explanation.MEANS: "the harmless hello has the same form and size",
-        Explanation.CHANCE: "every later attempt fails",
+        InnocentExplanation.LINE: "the address answered a harmless name before",
+        InnocentExplanation.SERVER: "the address went silent only after this name was offered",
+        InnocentExplanation.MEANS: "the harmless hello has the same form and size",
+        InnocentExplanation.CHANCE: "every later attempt fails",
     },
 )
 def address_blocked_after_trigger(e: Evidence) -> Finding | None:

@@ -14,7 +14,7 @@ from probe.certificates.forgery import resembles_2019, trust_facts
 from probe.certificates.trust import covers, matches
 from probe.compare import host_of, same_issuer, same_leaf
 from probe.model import Base, Mechanism, Outcome, Role, Tls, TrustReason
-from probe.rule import WEB, Explanation, Finding, Tier, rule
+from probe.rule import WEB, Finding, InnocentExplanation, Tier, rule
 from probe.rules.access import is_local_interceptor
 
 EXPERIMENTS = WEB
@@ -65,10 +65,10 @@ def known_interception_key(e: Evidence) -> Finding | None:
     Outcome.INTERCEPTED,
     _MITM,
     excludes={
-        Explanation.LINE: "a known interception authority's name is on the certificate",
-        Explanation.SERVER: "no control gets this certificate",
-        Explanation.MEANS: "the clock does not matter for a name",
-        Explanation.CHANCE: "a signature is no accident",
+        InnocentExplanation.LINE: "a known interception authority's name is on the certificate",
+        InnocentExplanation.SERVER: "no control gets this certificate",
+        InnocentExplanation.MEANS: "the clock does not matter for a name",
+        InnocentExplanation.CHANCE: "a signature is no accident",
     },
 )
 def claims_interception_authority(e: Evidence) -> Finding | None:
@@ -90,10 +90,10 @@ def claims_interception_authority(e: Evidence) -> Finding | None:
     Outcome.INTERCEPTED,
     _MITM,
     excludes={
-        Explanation.LINE: "not every unrelated site is re-signed",
-        Explanation.SERVER: "a control gets a certificate of another authority",
-        Explanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
-        Explanation.CHANCE: "a signature is no accident",
+        InnocentExplanation.LINE: "not every unrelated site is re-signed",
+        InnocentExplanation.SERVER: "a control gets a certificate of another authority",
+        InnocentExplanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
+        InnocentExplanation.CHANCE: "a signature is no accident",
     },
 )
 def control_sees_another_certificate(e: Evidence) -> Finding | None:
@@ -120,10 +120,10 @@ def control_sees_another_certificate(e: Evidence) -> Finding | None:
     Outcome.INTERCEPTED,
     _MITM,
     excludes={
-        Explanation.LINE: "the copy has the marks of one known system",
-        Explanation.SERVER: "the true certificate was seen as well",
-        Explanation.MEANS: "certificates are compared byte by byte",
-        Explanation.CHANCE: "a signature is no accident",
+        InnocentExplanation.LINE: "the copy has the marks of one known system",
+        InnocentExplanation.SERVER: "the true certificate was seen as well",
+        InnocentExplanation.MEANS: "certificates are compared byte by byte",
+        InnocentExplanation.CHANCE: "a signature is no accident",
     },
 )
 def copied_like_2019(e: Evidence) -> Finding | None:
@@ -144,10 +144,10 @@ def copied_like_2019(e: Evidence) -> Finding | None:
     Outcome.INTERCEPTED,
     _MITM,
     excludes={
-        Explanation.LINE: "the same address also shows a trusted certificate",
-        Explanation.SERVER: "the trusted certificate is valid for this name",
-        Explanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
-        Explanation.CHANCE: "a signature is no accident",
+        InnocentExplanation.LINE: "the same address also shows a trusted certificate",
+        InnocentExplanation.SERVER: "the trusted certificate is valid for this name",
+        InnocentExplanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
+        InnocentExplanation.CHANCE: "a signature is no accident",
     },
 )
 def same_server_proves_another_way(e: Evidence) -> Finding | None:
@@ -185,10 +185,10 @@ def _is_for(e: Evidence, step: Tls, name: str | None) -> bool:
     Outcome.INTERCEPTED,
     _MITM,
     excludes={
-        Explanation.LINE: "other unrelated sites show trusted certificates",
-        Explanation.SERVER: "unrelated servers show the same key",
-        Explanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
-        Explanation.CHANCE: "a signature is no accident",
+        InnocentExplanation.LINE: "other unrelated sites show trusted certificates",
+        InnocentExplanation.SERVER: "unrelated servers show the same key",
+        InnocentExplanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
+        InnocentExplanation.CHANCE: "a signature is no accident",
     },
 )
 def one_key_for_unrelated_names(e: Evidence) -> Finding | None:
@@ -213,10 +213,10 @@ def one_key_for_unrelated_names(e: Evidence) -> Finding | None:
     Outcome.INTERCEPTED,
     _MITM,
     excludes={
-        Explanation.LINE: "harmless names get other certificates there",
-        Explanation.SERVER: "an unrelated server shows the key for this name",
-        Explanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
-        Explanation.CHANCE: "a signature is no accident",
+        InnocentExplanation.LINE: "harmless names get other certificates there",
+        InnocentExplanation.SERVER: "an unrelated server shows the key for this name",
+        InnocentExplanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
+        InnocentExplanation.CHANCE: "a signature is no accident",
     },
 )
 def interceptor_answers_elsewhere(e: Evidence) -> Finding | None:

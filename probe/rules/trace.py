@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from probe.analysis import trace_analysis
 from probe.analysis.evidence import Evidence
 from probe.model import Mechanism, Outcome, Tls
-from probe.rule import Explanation, Finding, Tier, rule
+from probe.rule import Finding, InnocentExplanation, Tier, rule
 
 EXPERIMENTS = ("trace",)
 
@@ -37,10 +37,10 @@ def findings(e: Evidence) -> Iterator[trace_analysis.TraceFinding]:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "a harmless name crosses the same routers",
-        Explanation.SERVER: "the packets did not reach the server",
-        Explanation.MEANS: "both names use the same limited packets",
-        Explanation.CHANCE: "several attempts at each distance",
+        InnocentExplanation.LINE: "a harmless name crosses the same routers",
+        InnocentExplanation.SERVER: "the packets did not reach the server",
+        InnocentExplanation.MEANS: "both names use the same limited packets",
+        InnocentExplanation.CHANCE: "several attempts at each distance",
     },
 )
 def acted_upon_on_the_way(e: Evidence) -> Finding | None:
