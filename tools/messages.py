@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 REASON = "reason"
 _MARKS = frozenset({"_", "N_", "ngettext"})
 # Where reasons are written; `lab` is for developers and stays English.
-_REASONS = ("probe/rules", "probe/analysis", "probe/judge.py")
+_REASONS = ("probe/rules", "probe/analysis", "probe/judge.py", "probe/ladder.py")
 _GROUP = frozenset({"command", "group"})
 # Constants of the rules that are compared with text from the network and shown to no one.
 _COMPARED = frozenset(
@@ -33,7 +33,8 @@ _WORDS = (
     *("strong", "extreme", "suspected", "intercepted", "invalid", "slower", "TLS", "QUIC"),
     *("in-path", "on-path", "answered", "reset", "closed", "forwarded", "silent", " and "),
     *("slower in {pairs} pairs", "{rate} kbit/s", "{rate} Mbit/s", "{resolver} over {transport}"),
-    *("{operation} failed ({failure})", "other"),
+    *("{operation} failed ({failure})", "other", "{among} had the same outcome ({op})"),
+    "{among} had the same outcome at port {port} ({op})",
 )
 # What click says itself; the releases of click differ in some of them.
 _CLICK = (

@@ -8,7 +8,7 @@ from probe import i18n, paths
 from probe.commands.run import load_settings
 from probe.i18n import N_, _
 
-_MARKS = {"ok": (N_("ok"), "green"), "note": (N_("note"), "yellow"), "bad": (N_("BAD"), "red")}
+_MARKS = {"ok": (N_("OK"), "green"), "note": (N_("note"), "yellow"), "bad": (N_("BAD"), "red")}
 # What a check is about; scripts get the English name.
 _NAMES = (
     *(N_("program"), N_("libraries"), N_("raw packets"), N_("state folder"), N_("disk")),

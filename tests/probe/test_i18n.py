@@ -177,7 +177,7 @@ def test_no_variable_hides_the_translation() -> None:
             for node in statements
             for target in ([node.target] if isinstance(node, ast.For) else node.targets)
             for name in ast.walk(target)
-            if isinstance(name, ast.Name) and name.id == "_"
+            if isinstance(name, ast.Name) and name.id == "_" and isinstance(name.ctx, ast.Store)
         ]
         hidden += stored if "_" in names else []
     assert hidden == []
