@@ -61,7 +61,7 @@ class RunLimits:
 # The volunteer pays for the traffic: a run that hangs, or whose list grew, must end by itself.
 LIMITS: Mapping[str, RunLimits] = MappingProxyType(
     {
-        "watch": RunLimits(seconds=180.0, bytes=1_500_000),
+        "watch": RunLimits(seconds=180.0, bytes=3_000_000),
         "quick": RunLimits(seconds=110.0, bytes=10_000_000),
         "full": RunLimits(seconds=3600.0, bytes=150_000_000),
     }
