@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from probe import codec, uuid7
-from probe.admin.erase import erase_remote
+from probe.admin import erase
 from probe.api_types import RecheckJob, RecheckTarget
 from probe.client import endpoint
 from probe.client.collector_client import CollectorClient
@@ -135,10 +135,10 @@ def test_a_volunteer_takes_everything_back(tmp_path: Path) -> None:
     with collector(tmp_path, "--enrolment", "open") as (url, _):
         spool = fill_spool(home, 2, url)
         assert send(spool, home, url).complete
-        keys = Keys(home)
-        (enrolment,) = keys.enrolments()
-        assert asyncio.run(erase_remote(keys, enrolment, endpoint.parse(url))) is None
-        assert keys.enrolments() == ()
+        asked = erase.collectors_to_ask(home)
+        assert [one.url for one in asked] == [url]
+        for _ in range(2):  # the second time there is nothing of ours
+            assert [one.problem for one in erase.ask(asked)] == [None]
 
 
 def test_a_recheck_goes_from_a_probe_to_a_control_and_back(tmp_path: Path) -> None:
