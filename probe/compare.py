@@ -27,6 +27,16 @@ def host_of(url: str) -> str:
         return ""
 
 
+def port_of(url: str) -> int | None:
+    """The port of a URL, explicit or implied; None when it has no valid one."""
+    try:
+        parts = urlsplit(url)
+        explicit = parts.port
+    except ValueError:
+        return None
+    return explicit or (443 if parts.scheme == "https" else 80)
+
+
 @lru_cache(maxsize=1024)
 def registrable(host: str) -> str:
     """The registered part of a name: `a.b.example.com.kz` -> `example.com.kz`."""

@@ -4,13 +4,14 @@ Terms: a *hop* is one URL of a chain of redirects, numbered from 0. The *end* is
 was reached. A *live* step got an answer from beyond the home network.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import TypeVar, cast
-from urllib.parse import urlsplit
 
-from probe.compare import host_of, is_address, is_bogon, same_failure, same_leaf
+from probe.analysis.packet_size import limited
+from probe.compare import host_of, is_address, is_bogon, port_of, same_failure, same_leaf
 from probe.failure import Failure
 from probe.model import (
     Base,
@@ -32,6 +33,7 @@ FRESH_SECONDS = 900.0
 _NEAR_SECONDS = 60.0
 _ONE_PACKET = {Failure.RESET, Failure.EOF}
 # Routers near the volunteer have no address in a record; `raw` tells how packets were captured.
+_EXPLICIT_PORT = re.compile(r"[a-z]+://[^/?]*:[0-9]+(?:[/?]|$)")
 _AT_HOME = frozenset({"gateway", "router", "raw"})
 
 S = TypeVar("S", bound=Base)
@@ -50,12 +52,17 @@ class Evidence:
     # --- steps -------------------------------------------------------------------------------
 
     def all(self, kind: type[S], *, role: Role = Role.TARGET, hop: int | None = None) -> list[S]:
-        """Every step of one kind and role, in order."""
+        """Every step of one kind and role, in order, but those of a look with small packets."""
         every = self._every.get((kind, role))
         if every is None:
-            every = [s for s in self.steps if isinstance(s, kind) and s.role is role]
+            ordinary = (s for s in self.steps if s.id not in self._small)
+            every = [s for s in ordinary if isinstance(s, kind) and s.role is role]
             self._every[kind, role] = every
         return cast("list[S]", [s for s in every if hop is None or s.hop == hop])
+
+    @cached_property
+    def _small(self) -> frozenset[int]:
+        return limited(self.steps)
 
     @cached_property
     def end(self) -> int:
@@ -122,10 +129,9 @@ class Evidence:
 
     def port(self, hop: int) -> int:
         """The port of a hop's URL, explicit or implied; 443 for experiments on names."""
-        if self.record.experiment != "web" and not urlsplit(self.record.input).port:
+        if self.record.experiment != "web" and not _EXPLICIT_PORT.match(self.record.input):
             return 443
-        parts = urlsplit(self.hop_urls.get(hop, self.record.input))
-        return parts.port or (443 if parts.scheme == "https" else 80)
+        return port_of(self.hop_urls.get(hop, self.record.input)) or 0
 
     def connections(self, hop: int) -> list[Tcp]:
         """Connections to the target at one hop."""

@@ -9,16 +9,18 @@ from urllib.parse import urlsplit
 
 from probe.analysis.blockpage_text import reads_like_blockpage
 from probe.analysis.evidence import of_the_site
-from probe.compare import host_of, incompatible, same_issuer, same_site
+from probe.compare import host_of, incompatible, port_of, same_issuer, same_site
 from probe.failure import Failure
 from probe.model import Control, Dns, Http, Role, Step, Steps, Tcp, Tls
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 def next_url(page: Http | None) -> str | None:
     """The URL that a redirect leads to, when a browser would follow it."""
     if page is None or page.failure is not None or page.location is None:
         return None
-    if page.status not in {301, 302, 303, 307, 308} or not host_of(page.location):
+    if page.status not in REDIRECTS or not host_of(page.location) or not port_of(page.location):
         return None
     return page.location if urlsplit(page.location).scheme in {"http", "https"} else None
 

@@ -6,10 +6,9 @@ other resolvers are asked meanwhile, and their answers are only recorded.
 
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from probe.analysis.web_suspicion import next_url
-from probe.compare import host_of, is_address
+from probe.compare import host_of, is_address, port_of
 from probe.experiments.interface import Net, Reference, Resolver, Task
 from probe.experiments.operations import DnsQuery, HttpRequest, TlsHandshake
 from probe.experiments.step_log import StepLog
@@ -34,12 +33,12 @@ class UrlHop:
     @property
     def secure(self) -> bool:
         """It is an https URL."""
-        return urlsplit(self.url).scheme == "https"
+        return self.url.startswith("https:")
 
     @property
     def port(self) -> int:
         """Its port, explicit or implied."""
-        return urlsplit(self.url).port or (443 if self.secure else 80)
+        return port_of(self.url) or (443 if self.secure else 80)
 
     @property
     def tls_port(self) -> int:
@@ -153,9 +152,11 @@ async def fetch_from(
     *,
     try_: int,
     limit: float | None = None,
+    segment_limit: int | None = None,
 ) -> Steps:
     """Fetch from one address; the steps stand on the query that returned it."""
-    steps = await net.http(HttpRequest(hop.url, address, limit=limit))
+    request = HttpRequest(hop.url, address, limit=limit, segment_limit=segment_limit)
+    steps = await net.http(request)
     queries = (
         s.id
         for s in log.steps

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from html import unescape
-from urllib.parse import urljoin
 from zlib import crc32
 
 from probe.net.http_response import Headers, HttpResponse
+from probe.redirects import redirect_target
 
 TITLE = 256
 VALUE = 256
@@ -102,11 +102,13 @@ def describe(answer: HttpResponse, url: str) -> PageFeatures:
     """The features of a response to `url`."""
     content = decoded(answer)
     text = as_text(content, answer.header(b"content-type") or b"")
-    location = answer.header(b"location")
+    # A browser follows the first one that is not empty.
+    locations = (value for name, value in answer.headers if name == b"location")
+    location = next(filter(None, locations), b"")
     declared = answer.header(b"content-length") or b""
     return PageFeatures(
         headers=named(answer.headers),
-        location=absolute(url, location) if location else None,
+        location=redirect_target(url, location),
         title=title(text),
         declared_bytes=int(declared) if declared.isdigit() and len(declared) < 16 else None,
         sha256=sha256(content).hexdigest() if content else None,
@@ -169,15 +171,6 @@ def named(headers: Headers) -> dict[str, str]:
         elif name in PRESENT:
             kept[name] = "present"
     return kept
-
-
-def absolute(url: str, location: bytes) -> str | None:
-    """The absolute URL of a redirect, or None if it is invalid."""
-    try:
-        target = urljoin(url, printable(location.decode("utf-8", "replace")).strip())
-    except ValueError:
-        return None
-    return target[:2048] or None
 
 
 def linked_hosts(text: str) -> tuple[str, ...]:

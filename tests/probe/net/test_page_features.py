@@ -13,7 +13,6 @@ from probe.net import page_features
 from probe.net.http_response import HttpResponse
 from probe.net.page_features import (
     WORDS,
-    absolute,
     as_text,
     decoded,
     describe,
@@ -124,18 +123,10 @@ def test_only_named_headers_are_kept_and_values_are_cut() -> None:
     assert page.headers == {"server": "x" * 256, "cf-ray": "present"}
 
 
-@pytest.mark.parametrize(
-    ("location", "expected"),
-    [
-        (b"/a?b", "http://site.example/a?b"),
-        (b"//other.example/", "http://other.example/"),
-        (b"https://other.example/\r\nx", "https://other.example/x"),
-        (b"http://[broken", None),
-        ("/путь".encode(), "http://site.example/путь"),
-    ],
-)
-def test_locations(location: bytes, expected: str | None) -> None:
-    assert absolute("http://site.example/x", location) == expected
+def test_the_first_location_that_is_not_empty_counts() -> None:
+    response = answer(b"")
+    response.headers += [(b"location", b""), (b"location", b"/a b"), (b"location", b"/c")]
+    assert describe(response, "http://site.example/x").location == "http://site.example/a%20b"
 
 
 def test_links_are_hosts_sorted_and_limited() -> None:
