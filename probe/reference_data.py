@@ -206,6 +206,12 @@ def whoami_names() -> tuple[str, ...]:
 
 
 @cache
+def advertising_names() -> tuple[str, ...]:
+    """Names of advertising: every list that a filter at home comes with has them."""
+    return tuple(data_files.toml("resolvers.toml")["advertising"]["names"])
+
+
+@cache
 def known_networks() -> tuple[KnownNetwork, ...]:
     """The networks of the country that are known by name."""
     rows = csv.DictReader(data_files.text("networks_kz.csv").splitlines())

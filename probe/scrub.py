@@ -20,6 +20,7 @@ import msgspec
 
 from probe.certificates import certificate
 from probe.certificates.der import DerError
+from probe.compare import host_of
 from probe.ip_patterns import NAME_MARK, TEXT_MARK, Allowed, clean, parsed
 from probe.model import Control, Dns, Http, Ping, Quic, Record, Steps, Tls, Trust
 from probe.reference_data import public_resolvers
@@ -82,14 +83,16 @@ _SINGLE_BYTE = frozenset({"windows-1251", "cp1251", "koi8-r", "koi8-u", "iso-885
 def scrub(record: Record, *, allowed: Collection[str]) -> Record:
     """The record without addresses that are not in `allowed`.
 
-    Addresses of control measurements are kept: they do not depend on the user's network. In a lab
-    the resolver's address is kept.
+    Addresses of control measurements are kept: they do not depend on the user's network. So is a
+    public address that is itself the target: the user named it. In a lab the resolver's address is
+    kept.
     """
     in_controls = (allowed_addresses(control.steps) for control in record.control)
     public = {resolver.address for resolver in public_resolvers()}
     if record.lab:
         public.update(step.resolver for step in record.steps if isinstance(step, Dns))
-    keep = Allowed(public.union(allowed, *in_controls), [record.input])
+    own = [host for host in (host_of(record.input),) if record.lab or _public(host)]
+    keep = Allowed(public.union(allowed, own, *in_controls), [record.input])
     certs = _certificates(record, keep)
     controls = tuple(_keep_leaves(control, keep) for control in record.control)
     if all(new is old for new, old in zip(controls, record.control, strict=True)):

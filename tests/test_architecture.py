@@ -156,6 +156,8 @@ def test_functions_stay_short() -> None:
 # Rule ids that do not begin with their module's own name: the prefixes that the module may use.
 RULE_PREFIXES = {
     "connectivity": {"shutdown"},
+    "dns_dead": {"dns"},
+    "dns_resolver": {"dns"},
     "dns_transports": {"dns"},
     "ok": {"ok", "refused", "down"},
     "services_blocked": {"services"},

@@ -14,6 +14,7 @@ from dataclasses import replace
 from probe.compare import agree, forged_among, is_address
 from probe.experiments.browse import UrlHop
 from probe.experiments.interface import Experiment, Net, Resolver, Task
+from probe.experiments.name_follow_ups import query_further
 from probe.experiments.operations import DnsQuery, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.model import Dns, Ping, Role, Step, Steps, Tls
@@ -58,6 +59,7 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     hop = UrlHop(task.url)
     for try_ in (2, 3):
         await _every_way(net, log, task.harmless_name or "", hop.host, try_=try_)
+    await query_further(task, net, log, hop)
     await _verify_addresses(task, net, log, hop, try_=2)
     return log.steps
 

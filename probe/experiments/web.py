@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from probe.analysis import web_suspicion
 from probe.analysis.web_suspicion import HopView, control_addresses, leaves_site, next_url
-from probe.compare import host_of, is_address
+from probe.compare import is_address
 from probe.experiments.browse import (
     ADDRESSES,
     HOPS,
@@ -23,7 +23,8 @@ from probe.experiments.browse import (
 )
 from probe.experiments.interface import Experiment, Net, Share, Task
 from probe.experiments.interleave import Offer, interleave, tls_offer
-from probe.experiments.operations import DnsQuery, HttpRequest
+from probe.experiments.name_follow_ups import query_further
+from probe.experiments.operations import HttpRequest
 from probe.experiments.step_log import StepLog
 from probe.failure import Failure
 from probe.model import Dns, Http, Role, Steps, Tcp
@@ -56,7 +57,7 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
 async def _confirm_hop(task: Task, net: Net, log: StepLog, hop: UrlHop) -> None:
     await measure_reference(net, log, task.reference)
     addresses = await resolve(task, net, log, hop, try_=2)
-    await _query_another_name(task, net, log, hop)
+    await query_further(task, net, log, hop)
     chosen = _choose(task, net, log, hop, addresses)
     await net.together([_compare(task, net, log, hop, one) for one in chosen])
     if not hop.secure and chosen:
@@ -88,17 +89,6 @@ def _view(task: Task, log: StepLog, hop: UrlHop) -> HopView:
 
 def _queries(log: StepLog, hop: UrlHop) -> list[Dns]:
     return [s for s in log.steps if isinstance(s, Dns) and s.name == hop.host]
-
-
-async def _query_another_name(task: Task, net: Net, log: StepLog, hop: UrlHop) -> None:
-    """Ask the system's resolver for another name, when it failed for this one."""
-    if not any(s.failure is not None for s in _queries(log, hop) if s.resolver == "system"):
-        return
-    reference = host_of(task.reference.url) if task.reference is not None else None
-    if reference is not None and not is_address(reference):
-        log.add(await net.dns(DnsQuery(reference, net.resolvers[0])), role=Role.REFERENCE)
-    elif task.harmless:
-        log.add(await net.dns(DnsQuery(task.harmless[0], net.resolvers[0])), role=Role.HARMLESS)
 
 
 def _choose(task: Task, net: Net, log: StepLog, hop: UrlHop, addresses: Sequence[str]) -> list[str]:

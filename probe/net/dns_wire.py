@@ -2,8 +2,8 @@
 
 A query has an OPT record (RFC 6891), so that a resolver can say why it denies a name (Extended DNS
 Errors, RFC 8914), and the AD bit, so that it says whether it validated the answer. It does not ask
-for signatures: they would multiply the bytes. The case of a name is not varied (`0x20`): a censor
-may compare names as they are written, and a browser writes them in lower case.
+for signatures: they would multiply the bytes. The case of a name is not varied (`0x20`): a device on
+the path may compare names as they are written, and a browser writes them in lower case.
 
 What dnspython does not read, or reads only in part, `dns_message.parse` reads.
 """

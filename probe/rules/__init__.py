@@ -17,6 +17,8 @@ READING_ORDER = (
     "http",
     "http_pages",
     "dns",
+    "dns_dead",
+    "dns_resolver",
     "ok",
     "hello",
     "tls_interception",

@@ -6,23 +6,31 @@ difference between resolvers alone proves nothing: large sites answer every reso
 
 import ipaddress
 
+from probe.analysis.dns_answers import (
+    DENIED,
+    NEARBY_WEIGHT,
+    NO_ADDRESS,
+    at_home,
+    comparable,
+    denied,
+    proven_elsewhere,
+)
 from probe.analysis.evidence import Evidence
-from probe.compare import agree, forged_among, host_of, is_address, is_bogon, similar_pages
+from probe.compare import (
+    agree,
+    forged_among,
+    host_of,
+    is_address,
+    is_bogon,
+    same_leaf,
+    similar_pages,
+)
 from probe.failure import Failure
-from probe.model import Base, Dns, Http, Mechanism, Outcome, Role, Tcp, Tls
-from probe.rule import WEB, Explanation, Finding, Tier, rule
+from probe.model import Base, Dns, Http, Mechanism, Outcome, Role, Tls
+from probe.reference_data import unused_addresses
+from probe.rule import WEB, Finding, InnocentExplanation, Tier, rule
 
 EXPERIMENTS = (*WEB, "dns")
-DENIED = {
-    Failure.DNS_NXDOMAIN: Mechanism.DNS_NXDOMAIN,
-    Failure.DNS_NO_ANSWER: Mechanism.DNS_NODATA,
-    Failure.DNS_SERVFAIL: Mechanism.DNS_SERVFAIL,
-    Failure.DNS_REFUSED: Mechanism.DNS_REFUSED,
-    Failure.DNS_MISBEHAVING: Mechanism.DNS_SERVFAIL,
-    Failure.TIMEOUT: Mechanism.DNS_TIMEOUT,
-    Failure.REFUSED: Mechanism.DNS_REFUSED,
-}
-NO_ADDRESS = {Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER}
 _NEEDS_WORKING_RESOLVER = {
     Failure.TIMEOUT,
     Failure.DNS_SERVFAIL,
@@ -32,51 +40,7 @@ _NEEDS_WORKING_RESOLVER = {
 }
 
 
-def denied(e: Evidence, hop: int) -> list[Dns]:
-    """The system resolver's queries, if none of at least two gave an address; else none.
-
-    Two over one transport: where the resolver never answers over UDP it is asked over TCP later.
-    """
-    every = [s for s in e.system(hop) if s.type == "A"]
-    asked = [s for s in every if s.transport == every[-1].transport]
-    if len(asked) < 2 or any(s.failure is None for s in e.system(hop)):
-        return []
-    return asked
-
-
-def _public(addresses: set[str]) -> set[str]:
-    return {a for a in addresses if not is_bogon(a)}
-
-
-def _real(e: Evidence, hop: int) -> set[str]:
-    """Addresses from other sources that may be a server's; in a laboratory also private ones."""
-    others = e.other_addresses(hop)
-    return others if e.record.lab else _public(others)
-
-
-def proven_elsewhere(e: Evidence, hop: int) -> tuple[float, tuple[Base, ...]]:
-    """The confidence that the name has a real address, and the steps that show it.
-
-    The strongest proof is a certificate that proved the name from here, then a control that worked,
-    then two public resolvers that agree, one of them over an encrypted channel.
-    """
-    real = _real(e, hop)
-    if not real:
-        return 0.0, ()
-    shown = [s for s in e.handshakes(hop) if s.address in real and s.trust and s.trust.valid]
-    if shown:
-        return 0.97, tuple(shown[-1:])
-    there = [s for s in e.control_handshakes(hop) if s.answered]
-    if there or e.control_agrees_at(hop):
-        return 0.93 * e.control_weight, ()
-    encrypted = [s for s in e.encrypted(hop) if s.addresses]
-    agreeing = {s.resolver for s in e.others(hop) if agree(s.addresses, real)}
-    if encrypted and len(agreeing) > 1:
-        return 0.85, tuple(encrypted[-1:])
-    return 0.0, ()
-
-
-def _unreachable_by_design(address: str) -> bool:
+def unreachable_by_design(address: str) -> bool:
     """Another host is never reached at this address, not even on a private network."""
     parsed = ipaddress.ip_address(address)
     return parsed.is_loopback or parsed.is_unspecified or parsed.is_link_local
@@ -97,9 +61,9 @@ def _resolver_works(e: Evidence, transport: str) -> bool:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.RESOLVER: "the resolver answers for the names of reference sites",
-        Explanation.SERVER: "a certificate, a control or two agreeing resolvers show an address",
-        Explanation.CHANCE: "at least two queries, each without an address",
+        InnocentExplanation.RESOLVER: "the resolver answers for the names of reference sites",
+        InnocentExplanation.SERVER: "a certificate, a control or two agreeing resolvers show an address",
+        InnocentExplanation.CHANCE: "at least two queries, each without an address",
     },
 )
 def name_denied_here(e: Evidence) -> Finding | None:
@@ -114,7 +78,8 @@ def name_denied_here(e: Evidence) -> Finding | None:
         failures = {s.failure for s in asked}
         if failures & _NEEDS_WORKING_RESOLVER and not _resolver_works(e, asked[-1].transport):
             continue
-        confidence, shown = proven_elsewhere(e, hop)
+        confidence, shown = proven_elsewhere(e, hop, comparable(e, hop, asked))
+        confidence *= NEARBY_WEIGHT if at_home(e, hop, asked) else 1.0
         # An answer received once weighs more than a timeout, which may be a lost packet.
         answers = [s.failure for s in asked if s.failure is not Failure.TIMEOUT]
         failure = answers[-1] if answers else Failure.TIMEOUT
@@ -129,9 +94,9 @@ def name_denied_here(e: Evidence) -> Finding | None:
     Outcome.BLOCKED,
     Mechanism.DNS_BOGON,
     excludes={
-        Explanation.RESOLVER: "the address is not given for the reference sites",
-        Explanation.SERVER: "others give a public address that is shown to work",
-        Explanation.CHANCE: "every answer of the resolver is such an address",
+        InnocentExplanation.RESOLVER: "the address is not given for the reference sites",
+        InnocentExplanation.SERVER: "others give a public address that is shown to work",
+        InnocentExplanation.CHANCE: "every answer of the resolver is such an address",
     },
 )
 def bogon_here(e: Evidence) -> Finding | None:
@@ -143,11 +108,12 @@ def bogon_here(e: Evidence) -> Finding | None:
         if not all(map(is_bogon, given)) or given & e.proven_addresses(hop):
             continue
         others = e.other_addresses(hop)
-        if not _public(others) and not all(map(_unreachable_by_design, given)):
+        if all(map(is_bogon, others)) and not all(map(unreachable_by_design, given)):
             continue  # in a laboratory, private addresses are ordinary ones
         if not others or given & others:
             continue
         confidence, shown = proven_elsewhere(e, hop)
+        confidence *= NEARBY_WEIGHT if at_home(e, hop, e.system(hop)) else 1.0
         if confidence:
             return Finding((*e.system(hop), *shown), confidence)
     return None
@@ -159,9 +125,9 @@ def bogon_here(e: Evidence) -> Finding | None:
     Outcome.BLOCKED,
     Mechanism.DNS_WRONG_ADDRESS,
     excludes={
-        Explanation.RESOLVER: "the address is not given for the reference sites",
-        Explanation.SERVER: "the address shows another host, and another address is the site's",
-        Explanation.CHANCE: "every answer of the resolver leads there",
+        InnocentExplanation.RESOLVER: "the address is not given for the reference sites",
+        InnocentExplanation.SERVER: "the address shows another host, and another address is the site's",
+        InnocentExplanation.CHANCE: "every answer of the resolver leads there",
     },
 )
 def wrong_address_here(e: Evidence) -> Finding | None:
@@ -171,7 +137,7 @@ def wrong_address_here(e: Evidence) -> Finding | None:
         others = proven or e.other_addresses(hop)
         if not given or not others or given & others:
             continue
-        if all(map(is_bogon, given)) and (_public(others) or not e.record.lab):
+        if all(map(is_bogon, given)) and (not all(map(is_bogon, others)) or not e.record.lab):
             continue  # that is `dns.bogon`
         # An address that proved the name to a control is the site's, even if it fails from here.
         host = host_of(e.hop_urls.get(hop, ""))
@@ -190,17 +156,42 @@ def _shown_wrong(e: Evidence, hop: int, given: set[str]) -> tuple[float, tuple[B
     """The proof that none of these addresses is the site's, which needs more than silence."""
     shaken = [s for s in e.handshakes(hop) if s.address in given]
     wrong = [s for s in shaken if s.trust is not None and not s.trust.named]
+    if wrong and any(same_leaf(one, s) for one in wrong for s in _at_others(e, hop, given)):
+        return (
+            None  # this certificate comes at every address of the name: it is no resolver's doing
+        )
     if wrong and not any(s.trust and (s.trust.valid or s.trust.named) for s in shaken):
         return 0.95, tuple(wrong[-1:])
     pages = [s for s in e.pages(hop) if s.address in given and s.failure is None]
     if pages and not any(p.proven for p in pages) and _differs_from_others(e, hop, pages):
         return 0.9, tuple(pages[-1:])
-    if _fixed_elsewhere(e, hop):
+    if _fixed_elsewhere(e, hop) and _given_for_others(e, hop, given):
         answered = any(s.answered for s in shaken)
         answered |= any(s.bytes_in for s in e.pages(hop) if s.address in given)
         dead = [s for s in e.connections(hop) if s.address in given]
         return (0.85, tuple(dead[-1:])) if dead and not answered else None
     return None
+
+
+def _at_others(e: Evidence, hop: int, given: set[str]) -> list[Tls]:
+    """Handshakes at other addresses that showed a certificate for another name, too."""
+    others = [s for s in e.handshakes(hop) if s.address not in given]
+    return [s for s in others if s.trust is not None and not s.trust.named]
+
+
+def _given_for_others(e: Evidence, hop: int, given: set[str]) -> bool:
+    """Public resolvers seem to give this address in the clear, and give another one encrypted.
+
+    So it is not these resolvers' answer. Where the provider's resolver answers all queries, also
+    those to addresses without a resolver, it may be its own node of a content network.
+    """
+    unused = [s for s in e.all(Dns, role=Role.NEUTRAL) if s.resolver in unused_addresses()]
+    if not given or not unused or any(s.replies for s in unused) or e.line.hijacked_resolvers:
+        return False
+    asked = [s for s in e.others(hop) if s.type == "A" and s.addresses]
+    plain = {s.resolver for s in asked if s.transport == "udp" and agree(s.addresses, given)}
+    secure = {s.resolver for s in asked if s.transport in {"doh", "dot"}}
+    return len(plain) > 1 and bool(plain & secure)
 
 
 def _differs_from_others(e: Evidence, hop: int, pages: list[Http]) -> bool:
@@ -234,9 +225,9 @@ def _fixed_elsewhere(e: Evidence, hop: int) -> bool:
     Outcome.BLOCKED,
     Mechanism.DNS_INJECTED,
     excludes={
-        Explanation.RESOLVER: "one query got two contradicting answers",
-        Explanation.SERVER: "the later answer leads to the site",
-        Explanation.CHANCE: "both answers have the query's id and port",
+        InnocentExplanation.RESOLVER: "one query got two contradicting answers",
+        InnocentExplanation.SERVER: "the later answer leads to the site",
+        InnocentExplanation.CHANCE: "both answers have the query's id and port",
     },
 )
 def injected_answer_wins(e: Evidence) -> Finding | None:
@@ -315,64 +306,3 @@ def _tampered(e: Evidence, step: Dns, hop: int, truth: set[str]) -> Mechanism | 
         wrong = any(s.trust is not None and not s.trust.named for s in shaken)
         return Mechanism.DNS_WRONG_ADDRESS if wrong else None
     return None
-
-
-@rule("dns.name_dead_everywhere", Tier.CLEARED, Outcome.DOWN)
-def name_dead_everywhere(e: Evidence) -> Finding | None:
-    """The name has no address anywhere: it fails here and on an open network in the same way."""
-    hop = e.end
-    asked = denied(e, hop)
-    if not asked or _real(e, hop):
-        return None
-    mine = {s.failure for s in asked}
-    host = host_of(e.hop_urls.get(hop, ""))
-    there = _control_answers(e, host)
-    if there and all(_same_kind(s.failure, mine) for s in there):
-        return Finding(tuple(asked), 0.95 * e.control_weight)
-    encrypted = e.encrypted(hop)
-    if mine <= NO_ADDRESS and encrypted and all(_same_kind(s.failure, mine) for s in encrypted):
-        return Finding((*asked, *encrypted), 0.9)
-    return None
-
-
-def _control_answers(e: Evidence, host: str) -> list[Dns]:
-    """The latest controls' queries, to resolvers that they could reach."""
-    asked = [s for s in e.control(Dns, latest=True) if s.name == host and s.type == "A"]
-    return [s for s in asked if s.replies or s.resolver == "system"]
-
-
-def _same_kind(failure: Failure | None, mine: set[Failure | None]) -> bool:
-    if failure is None:
-        return False
-    return failure in mine or (failure in NO_ADDRESS and bool(mine & NO_ADDRESS))
-
-
-@rule("dns.name_answered_here_only", Tier.PROVEN, Outcome.DOWN, Mechanism.DNS_WRONG_ADDRESS)
-def name_answered_here_only(e: Evidence) -> Finding | None:
-    """The name does not exist, and the system resolver gives an address for it."""
-    hop = e.end
-    if not e.system_addresses(hop) or is_address(e.end_host) or e.proven_addresses(hop):
-        return None
-    host = host_of(e.hop_urls.get(hop, ""))
-    there = _control_answers(e, host)
-    asked = [*there, *e.encrypted(hop)]
-    nowhere = [s for s in asked if s.failure in NO_ADDRESS]
-    if len(nowhere) < 2 or len(nowhere) < len(asked):
-        return None
-    return Finding((*e.system(hop), *e.encrypted(hop)), 0.9)
-
-
-@rule("dns.leads_nowhere_everywhere", Tier.CLEARED, Outcome.DOWN)
-def leads_nowhere_everywhere(e: Evidence) -> Finding | None:
-    """The name leads to an address that is never public, here and for every other resolver."""
-    hop = e.end
-    encrypted = {address for step in e.encrypted(hop) for address in step.addresses}
-    given, others = e.system_addresses(hop), e.control_addresses(hop) | encrypted
-    nowhere = _unreachable_by_design if e.record.lab else is_bogon
-    if not given or not all(map(nowhere, given)) or is_address(e.end_host):
-        return None
-    if not others or not all(map(nowhere, others)) or not given & others:
-        return None
-    worked = any(s.failure is None for s in (*e.connections(hop), *e.pages(hop)))
-    worked = worked or any(s.failure is None for s in e.control(Tcp, hop))
-    return None if worked else Finding(tuple(e.system(hop)), 0.9)

@@ -7,6 +7,7 @@ shows that they are alive: a harmless name at the same address, or a control at 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from probe.analysis.dns_answers import DENIED, NO_ADDRESS
 from probe.analysis.evidence import Evidence, consistently, is_live
 from probe.analysis.service_attempts import (
     EndpointAttempt,
@@ -18,8 +19,8 @@ from probe.analysis.service_attempts import (
 )
 from probe.compare import is_bogon, same_failure
 from probe.model import Base, Dns, Mechanism, Outcome, Ping, Role, Tcp, Tls
-from probe.rule import Explanation, Finding, Tier, rule
-from probe.rules import dns, services, tcp, tls
+from probe.rule import Finding, InnocentExplanation, Tier, rule
+from probe.rules import services, tcp, tls
 
 EXPERIMENTS = services.EXPERIMENTS
 _SEVERAL = 3
@@ -35,10 +36,10 @@ EndStep: TypeAlias = Tcp | Tls | Ping
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "a harmless name is answered at the same address before and after",
-        Explanation.SERVER: "a control succeeds at the endpoints",
-        Explanation.MEANS: "the harmless hello has the same form and size",
-        Explanation.CHANCE: "every endpoint of the part, twice",
+        InnocentExplanation.LINE: "a harmless name is answered at the same address before and after",
+        InnocentExplanation.SERVER: "a control succeeds at the endpoints",
+        InnocentExplanation.MEANS: "the harmless hello has the same form and size",
+        InnocentExplanation.CHANCE: "every endpoint of the part, twice",
     },
 )
 def name_stopped(e: Evidence) -> Finding | None:
@@ -70,10 +71,10 @@ def _handshakes(attempts: Sequence[EndpointAttempt]) -> Iterator[list[Tls]]:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "other servers answer right before and after",
-        Explanation.SERVER: "a control reaches the same endpoints",
-        Explanation.MEANS: "reference sites are reached in the same family",
-        Explanation.CHANCE: "every endpoint of the part, twice",
+        InnocentExplanation.LINE: "other servers answer right before and after",
+        InnocentExplanation.SERVER: "a control reaches the same endpoints",
+        InnocentExplanation.MEANS: "reference sites are reached in the same family",
+        InnocentExplanation.CHANCE: "every endpoint of the part, twice",
     },
 )
 def stopped_here_only(e: Evidence) -> Finding | None:
@@ -93,10 +94,10 @@ def stopped_here_only(e: Evidence) -> Finding | None:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.LINE: "reference sites answer",
-        Explanation.SERVER: "many endpoints of several networks are silent together",
-        Explanation.MEANS: "reference sites are reached in the same family",
-        Explanation.CHANCE: "every endpoint of the part, twice",
+        InnocentExplanation.LINE: "reference sites answer",
+        InnocentExplanation.SERVER: "many endpoints of several networks are silent together",
+        InnocentExplanation.MEANS: "reference sites are reached in the same family",
+        InnocentExplanation.CHANCE: "every endpoint of the part, twice",
     },
 )
 def all_silent_here(e: Evidence) -> Finding | None:
@@ -196,9 +197,9 @@ def some_places_stopped(e: Evidence) -> Finding | None:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.RESOLVER: "the resolver answers for other names",
-        Explanation.SERVER: "other resolvers give an address",
-        Explanation.CHANCE: "at least two queries",
+        InnocentExplanation.RESOLVER: "the resolver answers for other names",
+        InnocentExplanation.SERVER: "other resolvers give an address",
+        InnocentExplanation.CHANCE: "at least two queries",
     },
 )
 def name_denied(e: Evidence) -> Finding | None:
@@ -206,7 +207,7 @@ def name_denied(e: Evidence) -> Finding | None:
     for part, attempts in dead_parts(e).items():
         for (host, _), same in by_endpoint(attempts).items():
             asked = [s for s in _queries(e, host) if s.resolver == "system"]
-            how = dns.DENIED.get(asked[-1].failure) if asked and asked[-1].failure else None
+            how = DENIED.get(asked[-1].failure) if asked and asked[-1].failure else None
             if how is None or any(one.dns is None for one in same) or len(asked) < 2:
                 continue
             if any(s.failure is None for s in asked) or not _resolver_works(e, asked[-1]):
@@ -224,9 +225,9 @@ def name_denied(e: Evidence) -> Finding | None:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        Explanation.RESOLVER: "the resolver answers for other names",
-        Explanation.SERVER: "other resolvers give another address, which works",
-        Explanation.CHANCE: "at least two queries",
+        InnocentExplanation.RESOLVER: "the resolver answers for other names",
+        InnocentExplanation.SERVER: "other resolvers give another address, which works",
+        InnocentExplanation.CHANCE: "at least two queries",
     },
 )
 def name_misdirected(e: Evidence) -> Finding | None:
@@ -253,7 +254,7 @@ def _queries(e: Evidence, host: str) -> list[Dns]:
 
 def _resolver_works(e: Evidence, denied: Dns) -> bool:
     """A denial is an answer; after a silence or an error, another name must be answered."""
-    if denied.failure in dns.NO_ADDRESS:
+    if denied.failure in NO_ADDRESS:
         return True
     others = [s for s in e.steps if isinstance(s, Dns) and s.name != denied.name]
     return any(s.resolver == "system" and s.addresses for s in others)

@@ -26,7 +26,6 @@ CONTRADICTED = "verdict.contradicted"  # of `judge` itself
 NOT_DECIDING: dict[str, str] = {}
 # Rules that hold in every record of their experiments: they decide where no other one does.
 NEVER_SILENT = {
-    "dns.ways_do_not_decide",
     "hello.nothing_to_compare",
     "quic.nothing_fits",
     "services.nothing_fits",

@@ -18,6 +18,8 @@ from probe.ip_patterns import Allowed, clean
 from probe.model import (
     Control,
     Dns,
+    Edns,
+    ExtendedError,
     Http,
     Line,
     Outcome,
@@ -441,3 +443,22 @@ def test_only_named_leaves_of_a_control_are_kept() -> None:
     assert kept({good: text, other: other_text, junk: junk_text}) == {good: text}
     # An unreadable certificate from no public authority may contain anything.
     assert kept({good: text}, Trust(valid=False)) == {}
+
+
+@pytest.mark.parametrize("target", ["https://45.130.9.9/", "https://[2a03:2880:f10d::1]:8443/a"])
+def test_a_target_that_is_a_public_address_stays_what_it_is(target: str) -> None:
+    assert scrub(record(input=target), allowed=()).input == target
+
+
+def test_a_target_that_is_a_private_address_is_scrubbed() -> None:
+    assert "192.168.1.77" not in scrub(record(input="http://192.168.1.77/"), allowed=()).input
+
+
+def test_what_a_resolver_says_is_scrubbed() -> None:
+    words = ExtendedError(code=16, text="blocked for 178.88.1.2 by order 7")
+    reply = Reply(at=0.1, rcode=3, edns=Edns(errors=(words,), nsid="178.88.1.2"))
+    step = Dns(name="site.example", resolver="system", replies=(reply,))
+    edns = scrub(record(step), allowed=()).steps[0].replies[0].edns  # type: ignore[union-attr]
+    assert edns is not None
+    assert "178.88" not in repr(edns)
+    assert "by order 7" in edns.errors[0].text

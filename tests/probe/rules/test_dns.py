@@ -3,10 +3,12 @@ from msgspec.structs import replace
 
 from probe.analysis.evidence import Evidence
 from probe.failure import Failure
-from probe.model import Line, Mechanism, Record, Reply, TrustReason
+from probe.model import Dns, Line, Mechanism, Record, Reply, Role, TrustReason
+from probe.reference_data import unused_addresses
 from probe.rules.dns import name_denied_here
 from tests.build import (
     GOOD,
+    HARMLESS,
     OTHER,
     SINK,
     URL,
@@ -27,10 +29,12 @@ from tests.build import (
 from tests.probe.rules.check import holds, verdict_on
 
 TIMEOUT = Failure.TIMEOUT
+(UNUSED,) = unused_addresses()
 
 SERVFAIL = dns(failure=Failure.DNS_SERVFAIL, rcode=2)
 ELSEWHERE = control(dns(GOOD), *fetched())
 NOT_IT = replace(VALID, valid=False, reason=TrustReason.HOSTNAME, named=False)
+THEIRS = replace(NOT_IT, leaf_key="theirs")
 BOGON = dns("127.0.0.1")
 TWO = dns(SINK, replies=(Reply(at=0.01, rcode=3), Reply(at=0.02, rcode=0, answers=(GOOD,))))
 DEAD_FIRST, DEAD_LATER = (
@@ -45,6 +49,18 @@ DEAD_FIRST, DEAD_LATER = (
 SILENT_SINK = tcp(SINK, failure=Failure.TIMEOUT)
 GOOGLE = dns(GOOD, resolver="8.8.8.8")
 QUAD = dns(GOOD, resolver="9.9.9.9")
+
+
+FORGED_ABROAD = (
+    *(dns(SINK), dns(SINK, resolver="8.8.8.8"), dns(SINK, resolver="1.1.1.1")),
+    *(doh(GOOD), dns(GOOD, resolver="8.8.8.8", transport="doh")),
+    *(dns(GOOD, resolver="9.9.9.9", transport="doh"), SILENT_SINK),
+)
+UNANSWERED = dns(name=HARMLESS, resolver=UNUSED, failure=TIMEOUT)
+
+
+def neutral(step: Dns) -> Dns:
+    return replace(step, role=Role.NEUTRAL)
 
 
 def twice(*steps: object) -> tuple:  # type: ignore[type-arg]
@@ -177,8 +193,30 @@ TABLE = {
     "wrong address: a silent address, and all others agree": (
         "dns.wrong_address_here",
         record(dns(SINK), SILENT_SINK, doh(GOOD), GOOGLE, QUAD, *fetched()),
+        False,
+        "inconclusive 0.5 by unclear.seen_once",
+    ),
+    "wrong address: silent, and given for public resolvers that say another when encrypted": (
+        "dns.wrong_address_here",
+        record(*FORGED_ABROAD, neutral(UNANSWERED), *fetched()),
         True,
         "blocked dns.wrong_address 0.85 by dns.wrong_address_here",
+    ),
+    "wrong address: silent, where the provider's resolver answers every query": (
+        "dns.wrong_address_here",
+        record(*FORGED_ABROAD, neutral(dns(OTHER, name=HARMLESS, resolver=UNUSED)), *fetched()),
+        False,
+        "inconclusive 0.5 by unclear.seen_once",
+    ),
+    "wrong address: every address of the name shows that certificate": (
+        "dns.wrong_address_here",
+        record(
+            *twice(dns(SINK), tcp(SINK), tls(SINK, trust=THEIRS), doh(GOOD), tcp()),
+            tls(trust=THEIRS),
+            controls=(ELSEWHERE,),
+        ),
+        False,
+        "inconclusive 0.55 by unclear.whose_certificate",
     ),
     "injected: the first answer leads nowhere": (
         "dns.injected_answer_wins",
