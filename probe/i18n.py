@@ -22,6 +22,8 @@ _GAP = re.compile(r"\{(\w+)\}")
 # A longer text, which no rule writes, is not searched for phrases; nor are parts of parts of parts.
 _LONGEST, _DEPTH = 1000, 3
 _SPEAKING = 15  # characters
+# What may fill a gap: no end of a part, no end of a sentence, anything.
+_NARROW, _SENTENCE, _ANY = r"(?:(?![;,.](?: |$)).)+?", r"(?:(?!\.(?: |$)).)+?", ".+?"
 
 
 class _State:
@@ -66,7 +68,10 @@ def reason(text: str) -> str:
     templates of the rules, and its parts are translated in turn. What matches nothing stays as it
     is: no part of the text is ever lost.
     """
-    return text if current() == "en" else _phrases(current()).translate(text)
+    if current() == "en":
+        return text
+    found = _phrases(current()).translate(text)
+    return found if text[:1].islower() else found[:1].upper() + found[1:]
 
 
 def current() -> str:
@@ -128,13 +133,11 @@ class _Phrases:
                 templates += [(english, translated)] if "{" in english else []
         # The template with the longest fixed text says the most about a match.
         templates.sort(key=lambda pair: -len(_GAP.sub("", pair[0])))
-        # First gaps that end where a text may be cut; then any gaps, in templates with enough fixed
-        # text to mean this very sentence.
-        self._templates = [
-            (_pattern(english, r"(?:(?![;,.] ).)+?"), there) for english, there in templates
-        ]
+        # First gaps that end where a text may be cut. Then wider ones, in templates with enough
+        # fixed text to mean this very sentence: over sentences only if the template has several.
+        self._templates = [(_pattern(english, _NARROW), there) for english, there in templates]
         self._templates += [
-            (_pattern(english, ".+?"), there)
+            (_pattern(english, _ANY if ". " in english else _SENTENCE), there)
             for english, there in templates
             if len(_GAP.sub("", english)) >= _SPEAKING
         ]

@@ -34,6 +34,7 @@ _WORDS = (
     *("in-path", "on-path", "answered", "reset", "closed", "forwarded", "silent", " and "),
     *("slower in {pairs} pairs", "{rate} kbit/s", "{rate} Mbit/s", "{resolver} over {transport}"),
     *("{operation} failed ({failure})", "other", "{among} had the same outcome ({op})"),
+    "{value} hours",
     "{among} had the same outcome at port {port} ({op})",
 )
 # What click says itself; the releases of click differ in some of them.
