@@ -57,6 +57,8 @@ def _until_first_query(env: dict[str, str]) -> float:
             "--lab",
             "--resolver",
             resolver_at,
+            "-e",
+            "web",
             "--control",
             "none",
             "--no-upload",

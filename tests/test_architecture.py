@@ -183,7 +183,8 @@ def test_no_module_is_a_drawer() -> None:
 
 
 def test_nothing_is_left_to_be_done() -> None:
-    notes = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")  # the words themselves, not in a message
+    # The words themselves, not in a message, and not the category of sites about hacking.
+    notes = re.compile(r"\b(?:TODO|FIXME|XXX|(?<!\")HACK)\b")
     sources = [*MODULES, *of("tests/**/*.py", "dashboards/*.py", "bench/**/*.py", "docs/**/*.md")]
     found = [
         name(path)

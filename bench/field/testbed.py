@@ -147,7 +147,7 @@ class FieldTestbed:
             "--ca-file", str(self.folder / "ca.pem"), "--concurrency", str(concurrency),
             "--seed", "7", "--max-bytes", "2000000000",
             *(["--collector", collector] if collector else ["--control", "none", "--no-upload"]),
-            *more,
+            *([] if {"-e", "--profile"} & set(more) else ["-e", "web"]), *more,
         ]  # fmt: skip
         cost = self.measure(argv, env, share=share)
         lines = found.read_bytes().splitlines() if found.exists() else []
