@@ -18,12 +18,18 @@ DnsTamperingKind: TypeAlias = Literal[
     "mirror",
     "inject_first",
     "inject_second",
+    "censored",
+    "filtered",
+    "strips_opt",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class DnsTampering:
     """Forged or missing answers to DNS queries over UDP for a name.
+
+    `censored` and `filtered` say in an Extended DNS Error why they deny the name; `strips_opt` says
+    that the name does not exist where the query has an OPT record, and nothing else.
 
     Attributes:
         resolvers: Queries to all resolvers, to the provider's (`system`), or to all others.
@@ -39,12 +45,13 @@ class AddressBlock:
     """Packets to a site's addresses are stopped, regardless of the name in them.
 
     Attributes:
+        how: `large`: large packets in both directions are lost without an ICMP message.
         port: Only this port, or None for all of them.
         first_only: Only the first of the addresses.
     """
 
     name: str
-    how: Literal["drop", "refuse", "host_unreachable", "net_unreachable", "reset"]
+    how: Literal["drop", "refuse", "host_unreachable", "net_unreachable", "reset", "large"]
     port: int | None = None
     first_only: bool = False
 
@@ -81,6 +88,7 @@ class HttpFilter:
         "to_https_page",
         "raw_page",
         "truncate",
+        "freeze",
     ]
     path: str | None = None
 
@@ -149,6 +157,14 @@ class WholeLine:
         "no_dot",
         "dns_hijack",
         "wrong_clock",
+        "pages_answered",
+        "port_443_refused",
+        "port_443_reset",
+        "port_443_silent",
+        "port_80_refused",
+        "session_ends",
+        "large_packets_lost",
+        "no_ipv4",
     ]
 
 

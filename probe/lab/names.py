@@ -4,6 +4,7 @@
 the network.
 """
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.rcode
@@ -21,11 +22,16 @@ _RCODES: dict[NameKind, dns.rcode.Rcode] = {
     "nxdomain": dns.rcode.NXDOMAIN,
     "servfail": dns.rcode.SERVFAIL,
     "refused": dns.rcode.REFUSED,
+    "dnssec_bogus": dns.rcode.SERVFAIL,
 }
 _FORGED_RCODES: dict[DnsTamperingKind, dns.rcode.Rcode] = {
     "nxdomain": dns.rcode.NXDOMAIN,
     "servfail": dns.rcode.SERVFAIL,
     "refused": dns.rcode.REFUSED,
+}
+_EXPLAINED: dict[DnsTamperingKind, tuple[dns.edns.EDECode, str]] = {
+    "censored": (dns.edns.EDECode.CENSORED, "by order of the ministry"),
+    "filtered": (dns.edns.EDECode.FILTERED, "family protection"),
 }
 _FORGED_ADDRESSES: dict[DnsTamperingKind, str] = {
     "bogon": plan.BOGON,
@@ -65,6 +71,15 @@ def respond(
     return reply
 
 
+def explained(
+    reply: dns.message.Message, code: dns.edns.EDECode, text: str | None = None
+) -> dns.message.Message:
+    """The reply with an Extended DNS Error (RFC 8914), where the query has an OPT record."""
+    if reply.edns >= 0:
+        reply.use_edns(0, options=[dns.edns.EDEOption(code, text)])
+    return reply
+
+
 class Zone:
     """The true DNS data of every site, as each resolver returns it."""
 
@@ -82,7 +97,9 @@ class Zone:
         if resolves == "silent":
             return None
         if resolves in _RCODES:
-            return respond(query, _RCODES[resolves])
+            failed = respond(query, _RCODES[resolves])
+            bogus = resolves == "dnssec_bogus"
+            return explained(failed, dns.edns.EDECode.DNSSEC_BOGUS) if bogus else failed
         if kind == "HTTPS" and placed.site.quic != "no":
             return respond(query, service='1 . alpn="h3,h2"')
         if resolves == "cname_nowhere":
@@ -114,6 +131,8 @@ def _resolver_names() -> dict[str, list[str]]:
 def _addresses_for(placed: PlacedSite, kind: str, resolver: str) -> tuple[str, ...]:
     if kind not in {"A", "AAAA"} or placed.site.resolves == "nodata":
         return ()
+    if kind == "A" and placed.site.resolves == "ipv6_only":
+        return ()
     if placed.site.resolves == "loopback":
         return ("127.0.0.1",) if kind == "A" else ()
     if kind == "AAAA":
@@ -135,6 +154,12 @@ def forge_answer(
         return None
     if kind in _FORGED_RCODES:
         return respond(query, _FORGED_RCODES[kind])
+    if kind in _EXPLAINED:
+        return explained(respond(query, dns.rcode.NXDOMAIN), *_EXPLAINED[kind])
+    if kind == "strips_opt":
+        reply = respond(query, dns.rcode.NXDOMAIN)
+        reply.use_edns(edns=False)
+        return reply
     if kind == "nodata" or question_of(query)[1] != "A":
         return respond(query)
     return respond(query, addresses=(_FORGED_ADDRESSES.get(kind, mirror),))

@@ -36,7 +36,16 @@ CertificateKind: TypeAlias = Literal[
     "national",
 ]
 NameKind: TypeAlias = Literal[
-    "normal", "nxdomain", "nodata", "servfail", "refused", "silent", "loopback", "cname_nowhere"
+    "normal",
+    "nxdomain",
+    "nodata",
+    "servfail",
+    "refused",
+    "silent",
+    "loopback",
+    "cname_nowhere",
+    "ipv6_only",
+    "dnssec_bogus",
 ]
 ServerKind: TypeAlias = Literal[
     "up",
@@ -53,6 +62,7 @@ ServerKind: TypeAlias = Literal[
     "slow",
     "tls12",
     "closes_hello",
+    "small_records",
 ]
 PageKind: TypeAlias = Literal[
     "news",

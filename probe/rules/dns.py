@@ -62,7 +62,7 @@ def _resolver_works(e: Evidence, transport: str) -> bool:
     Outcome.BLOCKED,
     excludes={
         InnocentExplanation.RESOLVER: "the resolver answers for the names of reference sites",
-        InnocentExplanation.SERVER: "a certificate, a control or two agreeing resolvers show an address",
+        InnocentExplanation.SERVER: "a certificate, a control or two resolvers show an address",
         InnocentExplanation.CHANCE: "at least two queries, each without an address",
     },
 )
@@ -126,7 +126,7 @@ def bogon_here(e: Evidence) -> Finding | None:
     Mechanism.DNS_WRONG_ADDRESS,
     excludes={
         InnocentExplanation.RESOLVER: "the address is not given for the reference sites",
-        InnocentExplanation.SERVER: "the address shows another host, and another address is the site's",
+        InnocentExplanation.SERVER: "the address shows another host, and another is the site's",
         InnocentExplanation.CHANCE: "every answer of the resolver leads there",
     },
 )
@@ -295,6 +295,8 @@ def _tampered(e: Evidence, step: Dns, hop: int, truth: set[str]) -> Mechanism | 
     same = [s for s in e.others(hop) if s.resolver == step.resolver and s.type == "A"]
     failure = step.failure
     if failure in {Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER, Failure.DNS_REFUSED} and failure:
+        if failure is Failure.DNS_NO_ANSWER and all(":" in address for address in truth):
+            return None  # the name has IPv6 addresses alone
         steady = [s for s in same if s.transport == "udp"]
         return DENIED[failure] if all(s.failure is failure for s in steady) else None
     given = set(step.addresses)

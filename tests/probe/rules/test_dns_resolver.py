@@ -80,6 +80,14 @@ TABLE = {
         False,
         "ok 0.99 by ok.proven",
     ),
+    "IPv6 alone: a public resolver that gives no IPv4 address tells the truth": (
+        "dns.public_resolver_answered_by_another",
+        record(
+            *twice(NODATA, replace(NODATA, resolver="8.8.8.8"), dns(V6, type="AAAA")), *fetched(V6)
+        ),
+        False,
+        "ok 0.99 by ok.proven",
+    ),
     "one family: IPv6 addresses are denied": (
         "dns.one_family_denied",
         record(
