@@ -54,7 +54,8 @@ def teach_click() -> None:
 def _paragraph(text: str) -> str:
     if text.startswith(_AS_IT_IS):
         return _AS_IT_IS + i18n._(text.removeprefix(_AS_IT_IS))
-    return i18n._(text)
+    found = i18n._(text)
+    return i18n.reason(text) if found == text else found  # the text may be a template, filled in
 
 
 def _option(option: click.Parameter) -> click.Parameter:

@@ -138,6 +138,7 @@ def test_the_wheel_has_the_code_the_lists_and_the_licence(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "probe/data/lists/kz.csv" in names
     assert "probe/py.typed" in names
+    assert {f"probe/locale/{code}/LC_MESSAGES/qazprobe.mo" for code in ("ru", "kk")} <= set(names)
     assert any(name.endswith("/LICENSE") for name in names)
     assert any(name.endswith("/NOTICE") for name in names)
     tops = {name.split("/")[0] for name in names}

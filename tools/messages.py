@@ -127,8 +127,12 @@ def _help(tree: ast.Module, file: str) -> Iterator[Message]:
         if isinstance(node, ast.Call):
             for word in node.keywords:
                 value = word.value
-                if word.arg in {"help", "epilog", "short_help"} and isinstance(value, ast.Constant):
+                if word.arg not in {"help", "epilog", "short_help"}:
+                    continue
+                if isinstance(value, ast.Constant):
                     yield from _paragraphs(str(value.value), file)
+                elif isinstance(value, ast.JoinedStr):
+                    yield Message(template(value), file, context=REASON)
 
 
 def _settings(tree: ast.Module, file: str) -> Iterator[Message]:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import plistlib
 import re
 import subprocess
 import sys
@@ -50,6 +51,20 @@ def test_where_the_environment_is_silent_the_system_is_asked(
     monkeypatch.setattr(i18n, "_of_the_system", lambda: ["de-DE", "ru-KZ"])
     assert i18n.language(None, {}) == "ru"
     assert i18n.language(None, {"LANG": "kk_KZ"}) == "kk"
+
+
+def test_on_a_mac_the_languages_of_the_desktop_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert i18n.language(None, {}) == "en"
+    preferences = tmp_path / "Library/Preferences/.GlobalPreferences.plist"
+    preferences.parent.mkdir(parents=True)
+    preferences.write_bytes(plistlib.dumps({"AppleLanguages": ["kk-KZ", "en-KZ"]}))
+    assert i18n.language(None, {}) == "kk"
+    preferences.write_bytes(b"broken")
+    assert i18n.language(None, {}) == "en"
 
 
 def test_the_configured_language_is_asked_for_once_and_late() -> None:
