@@ -21,7 +21,10 @@ ROOT = Path(__file__).parents[1]
 REASON = "reason"
 _MARKS = frozenset({"_", "N_", "ngettext"})
 # Where reasons are written; `lab` is for developers and stays English.
-_REASONS = ("probe/rules", "probe/analysis", "probe/judge.py", "probe/ladder.py")
+_REASONS = (
+    *("probe/rules", "probe/analysis", "probe/judge.py", "probe/ladder.py"),
+    *("probe/experiments/option.py", "probe/extras.py"),
+)
 _GROUP = frozenset({"command", "group"})
 # Constants of the rules that are compared with text from the network and shown to no one.
 _COMPARED = frozenset(
@@ -34,7 +37,9 @@ _WORDS = (
     *("in-path", "on-path", "answered", "reset", "closed", "forwarded", "silent", " and "),
     *("slower in {pairs} pairs", "{rate} kbit/s", "{rate} Mbit/s", "{resolver} over {transport}"),
     *("{operation} failed ({failure})", "other", "{among} had the same outcome ({op})"),
-    "{value} hours",
+    *("{value} hours", "older than {days} days", "the spool exceeded {size} MB"),
+    *("too large for the collector", "no reason given", "a list", "text", "one of: {words}"),
+    *("a whole number, {least} or more", "a whole number, {least} to {most}"),
     "{among} had the same outcome at port {port} ({op})",
 )
 # What click says itself; the releases of click differ in some of them.

@@ -26,7 +26,7 @@ from probe.client.keys import Keys, KeysError
 from probe.client.spool import CAP_BYTES, Spool
 from probe.escape import plain
 from probe.extras import EXTRAS
-from probe.i18n import _, ngettext
+from probe.i18n import _, ngettext, reason
 from probe.system_view import never_fatal, text
 
 # Bytes: a run needs a few megabytes; a spool grows to its cap.
@@ -173,7 +173,7 @@ def _storage(subject: Subject) -> Iterator[Check]:
             "{number} record was dropped on {date}: {reason}",
             "{number} records were dropped on {date}: {reason}",
             dropped.records,
-        ).format(number=dropped.records, date=when, reason=plain(dropped.reason))
+        ).format(number=dropped.records, date=when, reason=reason(plain(dropped.reason)))
         yield Check("spool", CheckState.NOTE, message, _("run qazprobe upload more often"))
 
 

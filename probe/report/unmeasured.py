@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from probe.i18n import _, ngettext
+from probe.i18n import _, ngettext, reason
 from probe.model import RunFacts
 
 
@@ -16,8 +16,13 @@ def counts(facts: RunFacts) -> Mapping[str, int]:
 def reasons(by_reason: Mapping[str, int]) -> str:
     """Return the reasons in one line, with their numbers if there are several."""
     if len(by_reason) == 1:
-        return _("".join(by_reason))
-    return "; ".join(f"{_(reason)} ({count})" for reason, count in by_reason.items())
+        return _translated("".join(by_reason))
+    return "; ".join(f"{_translated(one)} ({count})" for one, count in by_reason.items())
+
+
+def _translated(text: str) -> str:
+    """Translate a reason, which records hold in English; it may have numbers and names in it."""
+    return reason(_(text))
 
 
 def sentence(facts: RunFacts) -> str | None:

@@ -12,7 +12,7 @@ from probe import targets
 from probe.config import FILE, Settings
 from probe.errors import UserError
 from probe.experiments.interface import Experiment
-from probe.i18n import _
+from probe.i18n import _, reason
 from probe.ordering import SERVICE, Job
 from probe.runner import list_refresh, profile
 from probe.runner.profile import ProfilePlan
@@ -177,7 +177,12 @@ def check_options(settings: Settings, file: Path) -> None:
                     )
                 )
             if not takes[key].fits(value):
-                raise UserError(f"{where}: {key}: expected {takes[key].expected}")
+                expected = reason(takes[key].expected)
+                raise UserError(
+                    _("{where}: {key}: expected {expected}").format(
+                        where=where, key=key, expected=expected
+                    )
+                )
         if given and objection is not None and (problem := objection(given)):
             raise UserError(f"{where}: {problem}")
 
