@@ -9,6 +9,8 @@ import ipaddress
 import re
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
+# The statuses with which a browser follows a `Location` (RFC 9110 section 15.4).
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 LIMIT = 8192
 _NAME_LIMIT = 253
 _LABEL_LIMIT = 63
@@ -23,16 +25,19 @@ _FORBIDDEN = frozenset(map(chr, range(0x21))) | set("#%/:<>?@[\\]^|\x7f")
 _SINGLE = re.compile(r"\.|%2e", re.IGNORECASE)
 _DOUBLE = re.compile(r"(?:\.|%2e){2}", re.IGNORECASE)
 # Ports of other services, to which no browser sends a request (Fetch Standard, "bad port").
-_OTHER_SERVICES = frozenset(
-    int(port)
-    for port in (
-        "0 1 7 9 11 13 15 17 19 20 21 22 23 25 37 42 43 53 69 77 79 87 95 101 102 103 104 "
-        "109 110 111 113 115 117 119 123 135 137 139 143 161 179 389 427 465 512 513 514 "
-        "515 526 530 531 532 540 548 554 556 563 587 601 636 989 990 993 995 1719 1720 "
-        "1723 2049 3659 4045 4190 5060 5061 6000 6566 6665 6666 6667 6668 6669 6679 6697 "
-        "10080 "
-    ).split()
+_BAD_PORTS = (
+    "0 1 7 9 11 13 15 17 19 20 21 22 23 25 37 42 43 53 69 77 79 87 95 101 102 103 104 "
+    "109 110 111 113 115 117 119 123 135 137 139 143 161 179 389 427 465 512 513 514 "
+    "515 526 530 531 532 540 548 554 556 563 587 601 636 989 990 993 995 1719 1720 "
+    "1723 2049 3659 4045 4190 5060 5061 6000 6566 6665 6666 6667 6668 6669 6679 6697 "
+    "10080 "
 )
+_OTHER_SERVICES = frozenset(map(int, _BAD_PORTS.split()))
+
+
+def is_followed(target: str | None) -> bool:
+    """A browser requests this URL, instead of giving it to another program."""
+    return target is not None and target.startswith(("http://", "https://"))
 
 
 def redirect_target(base: str, location: bytes) -> str | None:

@@ -17,6 +17,8 @@ LEAST_SECONDS = 3.0
 # Session tickets and settings come before any page.
 GREETING_BYTES = 2048
 FRACTION = 1 / 4
+# The server itself ended the page before the length that it had declared.
+SHORT = "short"
 # With fewer pages than this, the usual rate of the line is unknown.
 LEAST_PAGES = 5
 
@@ -33,6 +35,8 @@ def began(page: Http) -> bool:
 def cut_short(page: Http) -> bool:
     """The page began and did not finish within the time limit."""
     in_time = page.failure is None or page.failure is Failure.TIMEOUT
+    if page.location is not None or page.detail == SHORT:
+        return False
     return in_time and not page.complete and not page.malformed and began(page)
 
 

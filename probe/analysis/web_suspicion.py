@@ -12,8 +12,7 @@ from probe.analysis.evidence import of_the_site
 from probe.compare import host_of, incompatible, port_of, same_issuer, same_site
 from probe.failure import Failure
 from probe.model import Control, Dns, Http, Role, Step, Steps, Tcp, Tls
-
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
+from probe.redirects import REDIRECTS, is_followed
 
 
 def next_url(page: Http | None) -> str | None:
@@ -22,7 +21,7 @@ def next_url(page: Http | None) -> str | None:
         return None
     if page.status not in REDIRECTS or not host_of(page.location) or not port_of(page.location):
         return None
-    return page.location if urlsplit(page.location).scheme in {"http", "https"} else None
+    return page.location if is_followed(page.location) else None
 
 
 def leaves_site(page: Http) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from probe.analysis.web_suspicion import next_url
 from probe.compare import host_of, is_address, port_of
+from probe.cookies import CookieJar
 from probe.experiments.interface import Net, Reference, Resolver, Task
 from probe.experiments.operations import DnsQuery, HttpRequest, TlsHandshake
 from probe.experiments.step_log import StepLog
@@ -48,28 +49,33 @@ class UrlHop:
 
 async def follow(task: Task, net: Net, log: StepLog, hop: UrlHop, *, try_: int) -> None:
     """Fetch a URL and the redirects from it, until a page, a failure or a loop."""
-    visited = {hop.url}
+    cookies = CookieJar()
+    visited = {(hop.url, b"")}
     while True:
-        following = next_url(await _visit(task, net, log, hop, try_=try_))
+        following = next_url(await _visit(task, net, log, hop, cookies, try_=try_))
         if following is None or hop.number >= HOPS:
             return
         hop = UrlHop(following, hop.number + 1)
-        if following in visited:
+        # Many sites redirect to the same URL once they have set a cookie.
+        visit = (following, cookies.header(following))
+        if visit in visited:
             return
-        visited.add(following)
+        visited.add(visit)
 
 
-async def _visit(task: Task, net: Net, log: StepLog, hop: UrlHop, *, try_: int) -> Http | None:
+async def _visit(
+    task: Task, net: Net, log: StepLog, hop: UrlHop, cookies: CookieJar, *, try_: int
+) -> Http | None:
     """Resolve and fetch one hop; public resolvers are asked while the page is fetched."""
     if try_ > 1 or is_address(hop.host) or _resolved_before(log, hop, try_) is not None:
         addresses = await resolve(task, net, log, hop, try_=try_)
-        return await _fetch(net, log, hop, addresses, try_=try_)
+        return await _fetch(net, log, hop, addresses, cookies, try_=try_)
     own = await _query(net, log, hop, net.resolvers[:1], try_=try_)
     few = _choose(net.resolvers[1:], task.seed + try_, try_)
     asking = _query(net, log, hop, few, try_=try_)
     if not own:
-        return await _fetch(net, log, hop, await asking, try_=try_)
-    _, page = await net.together([asking, _fetch(net, log, hop, own, try_=try_)])
+        return await _fetch(net, log, hop, await asking, cookies, try_=try_)
+    _, page = await net.together([asking, _fetch(net, log, hop, own, cookies, try_=try_)])
     return page if isinstance(page, Http) else None
 
 
@@ -134,11 +140,17 @@ def _ordered(answers: Iterable[Dns]) -> list[str]:
 
 
 async def _fetch(
-    net: Net, log: StepLog, hop: UrlHop, addresses: Sequence[str], *, try_: int
+    net: Net,
+    log: StepLog,
+    hop: UrlHop,
+    addresses: Sequence[str],
+    cookies: CookieJar,
+    *,
+    try_: int,
 ) -> Http | None:
     """Fetch from the first address that connects, of the first few."""
     for address in [a for a in addresses if net.safe(a)][:ADDRESSES]:
-        steps = await fetch_from(net, log, hop, address, try_=try_)
+        steps = await fetch_from(net, log, hop, address, try_=try_, cookies=cookies)
         if connected(steps):
             return next((s for s in steps if isinstance(s, Http)), None)
     return None
@@ -153,9 +165,12 @@ async def fetch_from(
     try_: int,
     limit: float | None = None,
     segment_limit: int | None = None,
+    cookies: CookieJar | None = None,
 ) -> Steps:
     """Fetch from one address; the steps stand on the query that returned it."""
-    request = HttpRequest(hop.url, address, limit=limit, segment_limit=segment_limit)
+    request = HttpRequest(
+        hop.url, address, limit=limit, segment_limit=segment_limit, cookies=cookies
+    )
     steps = await net.http(request)
     queries = (
         s.id

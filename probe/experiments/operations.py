@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
+from probe.cookies import CookieJar
 from probe.reference_data import Resolver
 
 ClientHello = Literal["default", "tls12", "tls13", "split", "ech", "http11", "noalpn"]
@@ -43,6 +44,7 @@ class TlsHandshake:
     Attributes:
         hello: The shape of the ClientHello.
         verify: The name that the chain is verified for; None: `sni`.
+        segment_limit: The largest TCP segment in both directions; None: the system's.
     """
 
     address: str
@@ -51,6 +53,7 @@ class TlsHandshake:
     _: KW_ONLY
     hello: ClientHello = "default"
     verify: str | None = None
+    segment_limit: int | None = None
     limit: float | None = None
 
 
@@ -58,7 +61,9 @@ class TlsHandshake:
 class HttpRequest:
     """Fetch one URL from one address without following redirects.
 
-    `host`, `sni` and `path` replace what the URL has, for differential measurements.
+    `host`, `sni` and `path` replace what the URL has, for differential measurements. `cookies` are
+    sent, and get those of the response.
+    `segment_limit`: the largest TCP segment in both directions; None: the system's.
     """
 
     url: str
@@ -67,7 +72,9 @@ class HttpRequest:
     host: str | None = None
     sni: str | None = None
     path: str | None = None
+    segment_limit: int | None = None
     limit: float | None = None
+    cookies: CookieJar | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,23 +10,23 @@ from time import monotonic
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
+from probe.cookies import CookieJar
 from probe.failure import Failure
 from probe.model import Http, Steps
 from probe.net.address_policy import is_literal
 from probe.net.attempt import Attempt, attempt
+from probe.net.browser_request import http1_headers, http2_headers
 from probe.net.dial import ServerEndpoint, TargetContext, open_tcp, tls_handshake
 from probe.net.http1 import Http1
 from probe.net.http2 import Http2
-from probe.net.http_response import Headers, HttpResponse
-from probe.net.page_features import describe
+from probe.net.http_response import HttpResponse
+from probe.net.page_features import describe, target_of
 from probe.net.stream import Stream
 from probe.net.timeouts import LONGEST
+from probe.redirects import REDIRECTS, is_followed
 
-# A common browser's, so that servers answer as they answer users.
-USER_AGENT = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
-    "Chrome/142.0.0.0 Safari/537.36"
-)
 TOTAL = 20.0
 # An answer that has not ended after this many bytes is none (frames without content).
 _FLOOD = 1 << 20
@@ -35,6 +35,14 @@ SLOW_CAP = 256 * 1024
 # Receive window besides the body, bytes: TLS records, headers.
 _ROOM = 4096
 _PORTS = {"http": 80, "https": 443}
+# Seconds for the rest of a redirect: browsers do not wait for it.
+_REDIRECT_BODY = 0.5
+# What an HTTP/2 server answers that wants the request on another connection (RFC 9113 sections 6.8
+# and 7): HTTP_1_1_REQUIRED over HTTP/1.1, a graceful GOAWAY and REFUSED_STREAM as before.
+_ANOTHER_VERSION = frozenset({"rst_stream 13", "goaway 13"})
+_ANOTHER_CONNECTION = _ANOTHER_VERSION | {"goaway 0", "rst_stream 7"}
+# The ends of a body that is shorter than declared.
+_SHORT = frozenset({"eof", "framing", "InvalidBodyLengthError"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,8 @@ class Fetch:
     Attributes:
         name: The URL's host, which the chain must prove.
         host: The Host header. sni: the name in the ClientHello. path: the request target.
+        cookies: Those to send, and where those of the response are kept.
+        segment_limit: The largest TCP segment in both directions; None: the system's.
     """
 
     url: str
@@ -54,6 +64,8 @@ class Fetch:
     host: str
     sni: str | None
     path: str
+    cookies: CookieJar | None = None
+    segment_limit: int | None = None
 
 
 def plan_fetch(
@@ -63,6 +75,7 @@ def plan_fetch(
     host: str | None = None,
     sni: str | None = None,
     path: str | None = None,
+    cookies: CookieJar | None = None,
 ) -> Fetch:
     """Combine the URL and what replaces its parts; raises `ValueError` unless it is http(s)."""
     parts = urlsplit(url)
@@ -81,21 +94,44 @@ def plan_fetch(
         host=host or (bracketed if port == _PORTS[parts.scheme] else f"{bracketed}:{port}"),
         sni=sni or (None if is_literal(name) else name),
         path=path or (parts.path or "/") + query,
+        cookies=cookies,
     )
 
 
 async def fetch(target: TargetContext, what: Fetch, cap: int, limit: float | None) -> Steps:
-    """Connect, do a TLS handshake for https, send the request, read the response."""
-    destination = ServerEndpoint(what.address, what.port, what.sni, verify=what.name)
-    async with target.session.limiter.enter(what.address):
+    """Connect, do a TLS handshake for https, send the request, read the response.
+
+    Where the server asks for another connection, as HTTP/2 lets it, the steps are those of that
+    one, and its `detail` has the reason.
+    """
+    steps = await _fetch_once(target, what, cap, limit)
+    last = steps[-1]
+    if not isinstance(last, Http) or last.detail not in _ANOTHER_CONNECTION:
+        return steps
+    hello = "http11" if last.detail in _ANOTHER_VERSION else "default"
+    again = await _fetch_once(target, what, cap, limit, hello=hello)
+    page = again[-1]
+    if isinstance(page, Http) and page.detail is None:
+        return (*again[:-1], replace(page, detail=f"after {last.detail}"))
+    return again
+
+
+async def _fetch_once(
+    target: TargetContext, what: Fetch, cap: int, limit: float | None, *, hello: str = "default"
+) -> Steps:
+    session = target.session
+    destination = ServerEndpoint(
+        what.address, what.port, what.sni, hello, what.name, what.segment_limit
+    )
+    async with session.limiter.enter(what.address):
         tcp, stream = await open_tcp(target, destination, limit)
         if stream is None:
             return (tcp,)
         try:
             if not what.secure:
-                plain = _HttpExchange(stream, stream, cap, waited=tcp.elapsed)
+                plain = _HttpExchange(stream, stream, cap, what.url, waited=tcp.elapsed)
                 return tcp, await _exchange(target, what, plain, limit)
-            allowed = target.session.timeouts.tls_limit(tcp.elapsed) if limit is None else limit
+            allowed = session.timeouts.tls_limit(tcp.elapsed) if limit is None else limit
             step, tls = await tls_handshake(target, destination, stream, allowed)
             if tls is None:
                 return tcp, step
@@ -103,6 +139,7 @@ async def fetch(target: TargetContext, what: Fetch, cap: int, limit: float | Non
                 stream,
                 tls,
                 cap,
+                what.url,
                 h2=tls.alpn == "h2",
                 proven=step.trust is not None and step.trust.valid,
                 waited=max(tcp.elapsed, step.elapsed),
@@ -116,10 +153,12 @@ async def fetch_plain(
     target: TargetContext, what: Fetch, stream: Stream, cap: int, limit: float | None
 ) -> Http:
     """Send a request over an open TCP connection, without TLS."""
-    return await _exchange(target, what, _HttpExchange(stream, stream, cap), limit)
+    return await _exchange(target, what, _HttpExchange(stream, stream, cap, what.url), limit)
 
 
 class _ByteStream(Protocol):
+    @property
+    def ended_by_peer(self) -> bool: ...
     async def read(self) -> bytes: ...
     async def write(self, data: bytes) -> None: ...
 
@@ -132,15 +171,18 @@ class _HttpExchange:
         stream: Counts the bytes. transport: what is written and read (TLS, or the stream itself).
         waited: The slower of connect and handshake, seconds.
         patience: Seconds after which a body counts as slow, and more of it is read.
+        quiet: Seconds without a byte after which it is silent, and no longer slow.
     """
 
     stream: Stream
     transport: _ByteStream
     cap: int
+    url: str
     h2: bool = False
     proven: bool = False
     waited: float = 0.0
     patience: float = LONGEST
+    quiet: float = LONGEST
     started: float = field(default_factory=monotonic)
     deadline: float = 0.0
     first: float | None = None
@@ -156,16 +198,10 @@ class _HttpExchange:
 
     def request(self, what: Fetch) -> bytes:
         """The bytes of the request."""
+        cookies = b"" if what.cookies is None else what.cookies.header(what.url)
         if isinstance(self.parser, Http1):
-            headers = [(b"host", what.host.encode()), *_BROWSER_HEADERS, (b"connection", b"close")]
-            return self.parser.request(b"GET", what.path, headers)
-        headers = [
-            (b":method", b"GET"),
-            (b":scheme", b"https"),
-            (b":authority", what.host.encode()),
-            (b":path", what.path.encode()),
-            *_BROWSER_HEADERS,
-        ]
+            return self.parser.request(b"GET", what.path, http1_headers(what.host, cookies))
+        headers = http2_headers(what.host, what.path, cookies)
         self.parser.request(headers, None, self.answer)
         return self.parser.outgoing()
 
@@ -223,11 +259,30 @@ class _HttpExchange:
         if sent.failure is not None:
             return Attempt(None, sent.failure, sent.detail, sent.errno, sent.elapsed)
         while not self.answer.ended and result.failure is None:
-            self.deadline = min(end, (self.last or self.started) + idle)
+            wait = min(idle, _REDIRECT_BODY) if self.redirects else idle
+            self.deadline = min(end, (self.last or self.started) + wait)
             result = await attempt(self.read(), limit=self.deadline - monotonic())
-            if result.failure is Failure.TIMEOUT and self.deadline == end and self.last:
+            silent = monotonic() - (self.last or self.started) >= min(idle, self.quiet)
+            if result.failure is Failure.TIMEOUT and self.deadline == end and not silent:
                 return Attempt(b"", None, None, None, 0.0)  # slow, but not silent
         return result
+
+    @property
+    def redirects(self) -> bool:
+        """A redirect was received, which a browser follows whatever becomes of its body."""
+        return self.answer.status in REDIRECTS and is_followed(target_of(self.answer, self.url))
+
+    def verdict_of(self, result: Attempt[bytes]) -> tuple[Failure | None, str | None]:
+        """What a browser would call the end of the exchange: a failure, and a symbol for it."""
+        answer = self.answer
+        if self.redirects:
+            return None, None
+        if result.failure is not None or not answer.ended or answer.complete:
+            return result.failure, result.detail
+        shown = answer.status is not None and answer.received > 0
+        if shown and self.transport.ended_by_peer and answer.broken in _SHORT:
+            return None, "short"  # the server itself ended it; browsers show what came
+        return Failure.EOF, answer.broken if answer.broken != "eof" else None
 
 
 async def _exchange(
@@ -236,20 +291,22 @@ async def _exchange(
     at = target.now()
     timeouts = target.session.timeouts
     idle, exchange.patience = timeouts.idle_limit(), timeouts.patience()
+    exchange.quiet = idle
     idle, total = (idle, TOTAL) if limit is None else (limit, limit)
     before_in, before_out = exchange.stream.bytes_in, exchange.stream.bytes_out
     result = await exchange.run(exchange.request(what), min(idle, total), total)
     answer = exchange.answer
-    failure, detail = result.failure, result.detail
-    if failure is not None and not answer.ended:
+    failure, detail = exchange.verdict_of(result)
+    if result.failure is not None and not answer.ended:
         exchange.end("cut")  # what was received is kept
-    elif answer.ended and not answer.complete:
-        failure, detail = Failure.EOF, answer.broken if answer.broken != "eof" else None
     if exchange.first is not None:
         timeouts.first_bytes.add(exchange.first)
         target.session.limiter.concurrency.note(max(exchange.first, exchange.waited))
     if answer.complete and len(answer.body) > exchange.cap // 2:
         timeouts.bodies.add(exchange.spread)
+    if what.cookies is not None:
+        for value in (value for name, value in answer.headers if name == b"set-cookie"):
+            what.cookies.take(what.url, value)
     answer.cap = exchange.cap  # pages are compared by the same first bytes
     page = describe(answer, what.url)
     return Http(
@@ -281,11 +338,3 @@ async def _exchange(
         elapsed=round(monotonic() - exchange.started, 6),
         limit=round(exchange.deadline - exchange.started, 6),
     )
-
-
-_BROWSER_HEADERS: Headers = [
-    (b"user-agent", USER_AGENT.encode()),
-    (b"accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-    (b"accept-language", b"ru,kk;q=0.9,en;q=0.8"),
-    (b"accept-encoding", b"gzip"),
-]

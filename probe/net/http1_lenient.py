@@ -10,6 +10,7 @@ from probe.net.http_response import Headers
 
 HEAD_LIMIT = 65536
 _HEADERS = 256
+_WITHOUT_BODY = frozenset({204, 304})  # RFC 9110 section 6.4.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class ResponseHead:
     @property
     def length(self) -> int | None:
         """Content-Length, if it is one number."""
+        if self.status in _WITHOUT_BODY:
+            return 0
         found = {value for name, value in self.headers if name == b"content-length"}
         value = found.pop() if len(found) == 1 else b""
         return int(value) if value.isdigit() and len(value) < 16 else None

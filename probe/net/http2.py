@@ -2,6 +2,7 @@
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -12,6 +13,7 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
+from hyperframe.frame import Frame, GoAwayFrame
 
 from probe.net.http_response import Headers, HttpResponse
 
@@ -32,6 +34,17 @@ _CONFIG = H2Configuration(
 _SETTINGS = {SettingCodes.ENABLE_PUSH: 0, SettingCodes.MAX_HEADER_LIST_SIZE: 65536}
 
 
+class _Connection(H2Connection):
+    """Goes on after a graceful GOAWAY, as RFC 9113 section 6.8 asks; h2 closes the connection."""
+
+    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
+        state = self.state_machine.state
+        answers, events = super()._receive_goaway_frame(frame)
+        if frame.error_code == ErrorCodes.NO_ERROR:
+            self.state_machine.state = state
+        return answers, events
+
+
 class Http2:
     """One connection; several requests may be in progress.
 
@@ -41,7 +54,7 @@ class Http2:
     def __init__(self, most: int | None = None) -> None:
         window = _WINDOW if most is None else most + _PADDING
         settings = {**_SETTINGS, SettingCodes.INITIAL_WINDOW_SIZE: window}
-        self._connection = H2Connection(config=_CONFIG)
+        self._connection = _Connection(config=_CONFIG)
         self._connection.local_settings = Settings(client=True, initial_values=settings)
         self._connection.initiate_connection()
         if window > _DEFAULT_WINDOW:
@@ -50,13 +63,14 @@ class Http2:
         self._answers: dict[int, HttpResponse] = {}
         self._first = b""
         self.ended = False
+        self.leaving = False
 
     def can_send(self, size: int) -> bool:
         """Whether the peer's limits allow one more request with a body of `size` bytes."""
         there, theirs = self._connection, self._connection.remote_settings
         room = min(there.outbound_flow_control_window, theirs.initial_window_size)
         return (
-            not self.ended
+            not (self.ended or self.leaving)
             and room >= size
             and there.open_outbound_streams < theirs.max_concurrent_streams
         )
@@ -90,10 +104,10 @@ class Http2:
                 return self.end("not_http2", self._first)
         try:
             events = self._connection.receive_data(data)
-        except ProtocolError as error:
+            for event in events:
+                self._take(event)
+        except (ProtocolError, ValueError, KeyError) as error:
             return self.end(type(error).__name__, data)
-        for event in events:
-            self._take(event)
         return self._ended()
 
     def end(self, why: str, data: bytes = b"") -> list[int]:
@@ -112,12 +126,22 @@ class Http2:
         """Drop the response of a stream."""
         self._answers.pop(stream, None)
 
+    def _go_away(self, code: int, last: int) -> None:
+        """Fail what the server will not answer; after a graceful GOAWAY, that is what it left."""
+        if code:
+            self.end(f"goaway {code}")
+            return
+        self.leaving = True
+        for stream, answer in self._answers.items():
+            if stream > last and not answer.ended:
+                answer.fail("goaway 0")
+
     def _ended(self) -> list[int]:
         return [stream for stream, answer in self._answers.items() if answer.ended]
 
     def _take(self, event: Event) -> None:
         if isinstance(event, ConnectionTerminated):
-            self.end(f"goaway {int(event.error_code or 0)}")
+            self._go_away(int(event.error_code or 0), event.last_stream_id or 0)
             return
         if isinstance(event, DataReceived):
             # Padding counts against the window, but not against the limit.

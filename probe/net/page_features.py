@@ -102,13 +102,10 @@ def describe(answer: HttpResponse, url: str) -> PageFeatures:
     """The features of a response to `url`."""
     content = decoded(answer)
     text = as_text(content, answer.header(b"content-type") or b"")
-    # A browser follows the first one that is not empty.
-    locations = (value for name, value in answer.headers if name == b"location")
-    location = next(filter(None, locations), b"")
     declared = answer.header(b"content-length") or b""
     return PageFeatures(
         headers=named(answer.headers),
-        location=redirect_target(url, location),
+        location=target_of(answer, url),
         title=title(text),
         declared_bytes=int(declared) if declared.isdigit() and len(declared) < 16 else None,
         sha256=sha256(content).hexdigest() if content else None,
@@ -118,13 +115,22 @@ def describe(answer: HttpResponse, url: str) -> PageFeatures:
     )
 
 
+def target_of(answer: HttpResponse, url: str) -> str | None:
+    """Where the first `Location` leads that is not empty."""
+    locations = (value for name, value in answer.headers if name == b"location")
+    return redirect_target(url, next(filter(None, locations), b""))
+
+
 def decoded(answer: HttpResponse) -> bytes:
     """The body without its content encoding, at most twice the cap, up to an error in gzip."""
     body = bytes(answer.body[: answer.cap])
     encoding = (answer.header(b"content-encoding") or b"").strip().lower()
     if encoding not in (b"gzip", b"x-gzip", b"deflate"):
         return body
-    unpacker = zlib.decompressobj((16 if b"gzip" in encoding else 0) + zlib.MAX_WBITS)
+    # "deflate" means a zlib stream, and some servers send a bare one; browsers read both.
+    bare = encoding == b"deflate" and body[:1] and (body[0] & 0x0F) != zlib.DEFLATED
+    window = -zlib.MAX_WBITS if bare else zlib.MAX_WBITS
+    unpacker = zlib.decompressobj((16 if b"gzip" in encoding else 0) + window)
     content, most = bytearray(), 2 * answer.cap
     try:
         # In pieces, so that what precedes an invalid byte is kept.

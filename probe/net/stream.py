@@ -34,7 +34,13 @@ class ByteCounter:
 
 
 class Stream:
-    """One TCP connection."""
+    """One TCP connection.
+
+    Attributes:
+        ended_by_peer: A FIN proves nothing: it may come from anywhere on the path.
+    """
+
+    ended_by_peer = False
 
     __slots__ = (
         "_broken",
@@ -149,13 +155,20 @@ class Stream:
         return True
 
 
-async def connect(address: str, port: int, counter: ByteCounter) -> Stream:
-    """Open a connection to a literal address; raises `OSError`."""
+async def connect(
+    address: str, port: int, counter: ByteCounter, *, segment_limit: int | None = None
+) -> Stream:
+    """Open a connection to a literal address; raises `OSError`.
+
+    `segment_limit`: the largest TCP segment that either side may send, where the system can say so.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.settimeout(0)
         _clamp(sock, AHEAD)
+        if segment_limit is not None:
+            _limit_segments(sock, segment_limit)
         # Two writes must be two segments: the split ClientHello relies on it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(sock, socket_address(address, port))
@@ -167,6 +180,13 @@ async def connect(address: str, port: int, counter: ByteCounter) -> Stream:
 
 def _clamp(sock: socket.socket, size: int) -> None:
     option = getattr(socket, "TCP_WINDOW_CLAMP", None)  # Linux only
+    if option is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, option, size)
+
+
+def _limit_segments(sock: socket.socket, size: int) -> None:
+    """Limit the segments of both directions: our SYN announces it. Not on Windows."""
+    option = getattr(socket, "TCP_MAXSEG", None)
     if option is not None:
         sock.setsockopt(socket.IPPROTO_TCP, option, size)
 

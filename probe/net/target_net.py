@@ -133,7 +133,9 @@ class SocketNet:
     async def tls(self, handshake: TlsHandshake) -> tuple[Tcp, Tls | None]:
         """Connect and complete a handshake."""
         one = handshake
-        destination = ServerEndpoint(one.address, one.port, one.sni, one.hello, one.verify)
+        destination = ServerEndpoint(
+            one.address, one.port, one.sni, one.hello, one.verify, one.segment_limit
+        )
         if one.hello == "ech":
             from probe.net.ech import measure_ech
 
@@ -143,7 +145,10 @@ class SocketNet:
     async def http(self, request: HttpRequest) -> Steps:
         """Fetch one URL from one address."""
         one = request
-        what = plan_fetch(one.url, one.address, host=one.host, sni=one.sni, path=one.path)
+        what = plan_fetch(
+            one.url, one.address, host=one.host, sni=one.sni, path=one.path, cookies=one.cookies
+        )
+        what = replace(what, segment_limit=one.segment_limit)
         return await fetch(self._target, what, self._body_cap, one.limit)
 
     async def transfer(self, request: TransferRequest) -> Transfer:

@@ -32,6 +32,7 @@ class TlsStream:
         self.bytes_in = 0
         self.bytes_out = 0
         self.server_hello: str | None = None
+        self.ended_by_peer = False
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         name = sni if self._offerable else None
@@ -67,11 +68,15 @@ class TlsStream:
         """Plain bytes; b"" after the peer's close_notify or FIN."""
         while True:
             try:
-                return self._object.read(CHUNK)
+                plain = self._object.read(CHUNK)
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLZeroReturnError:
+                self.ended_by_peer = True
                 return b""
+            else:
+                self.ended_by_peer = not plain  # by a close_notify, which is authenticated
+                return plain
             await self._flush()
             data = await self.stream.read()
             if not data:

@@ -84,10 +84,20 @@ def test_the_request_looks_like_a_browsers(measure: Measure) -> None:
         sock.sendall(OK + b"Content-Length: 0\r\n\r\n")
 
     get(measure, handler, path="/a%20b?q=1")
-    request = received[0].decode()
-    assert request.startswith("GET /a%20b?q=1 HTTP/1.1\r\n")
-    assert f"\r\nhost: {NAME}:" in request.lower()
-    assert "Mozilla/5.0" in request
+    port = received[0].partition(b"Host: ")[2].partition(b"\r\n")[0].partition(b":")[2].decode()
+    assert received[0].decode() == (
+        "GET /a%20b?q=1 HTTP/1.1\r\n"
+        f"Host: {NAME}:{port}\r\n"
+        "Connection: keep-alive\r\n"
+        "Upgrade-Insecure-Requests: 1\r\n"
+        "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like"
+        " Gecko) Chrome/142.0.0.0 Safari/537.36\r\n"
+        "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,"
+        "image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7\r\n"
+        "Accept-Encoding: gzip, deflate\r\n"
+        "Accept-Language: ru,kk;q=0.9,en;q=0.8\r\n"
+        "\r\n"
+    )
 
 
 def test_a_page_without_a_status_line_is_kept(measure: Measure) -> None:
