@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from probe.errors import UserError
-from probe.i18n import _
+from probe.i18n import _, reason
 from probe.lab import commands
 from probe.lab.catalogue import catalogue
 from probe.lab.harness import Harness, LabTestbed, records
@@ -59,12 +59,16 @@ def demo(output: Path = _RECORDS, *, force_loopback: bool = False) -> int:
     with _testbed(force_loopback=force_loopback) as testbed:
         harness = Harness(testbed)
         urls = testbed.urls()
-        _say(f"{len(urls)} targets, a censor, a collector with its embedded store")
+        _say(
+            _("{number} targets, a censor, a collector with its embedded store").format(
+                number=len(urls)
+            )
+        )
         harness.start_collector(urls)
-        _say("a control measures every target from an uncensored network")
+        _say(_("a control measures every target from an uncensored network"))
         harness.start_control(urls)
         harness.consent()
-        _say("a probe measures every target from behind the censor")
+        _say(_("a probe measures every target from behind the censor"))
         argv = harness.probe_argv(urls, output.absolute())
         code = subprocess.run(
             testbed.wrap("client", argv),
@@ -73,12 +77,16 @@ def demo(output: Path = _RECORDS, *, force_loopback: bool = False) -> int:
             check=False,
         ).returncode
         if code:
-            _say(f"the probe exited with {code}")
+            _say(_("the probe exited with {code}").format(code=code))
         false_positives = _show(testbed, list(records(output)))
-        _say(f"records: {output.absolute()}")
-        _say("the collector's metrics:")
+        _say(_("records: {file}").format(file=output.absolute()))
+        _say(_("the collector's metrics:"))
         _show_metrics(harness.metrics())
-    _say(f"done in {time.monotonic() - began:.0f} s; all processes have been ended")
+    _say(
+        _("done in {seconds:.0f} s; all processes have been ended").format(
+            seconds=time.monotonic() - began
+        )
+    )
     _say(_("next, on your own network: {command}").format(command="qazprobe consent"))
     return 1 if false_positives or code else 0
 
@@ -100,13 +108,17 @@ def _say(text: str) -> None:
 def _testbed(*, force_loopback: bool) -> Iterator[LabTestbed]:
     """A testbed in namespaces if possible, else on loopback; prints which."""
     shown = [each for each in catalogue() if each.name in _SHOWN]
-    reason = "requested" if force_loopback else unavailable_reason()
-    if reason is None:
-        _say("a simulated network in namespaces of this machine; nothing leaves it")
+    obstacle = _("requested") if force_loopback else unavailable_reason()
+    if obstacle is None:
+        _say(_("a simulated network in namespaces of this machine; nothing leaves it"))
         with NetnsTestbed(shown) as testbed:
             yield testbed
         return
-    _say(f"a simulated network on loopback; no network namespaces: {reason}")
+    _say(
+        _("a simulated network on loopback; no network namespaces: {reason}").format(
+            reason=obstacle
+        )
+    )
     with LoopbackTestbed(each for each in catalogue() if each.loopback) as loopback:
         yield loopback
 
@@ -124,16 +136,16 @@ def _show(testbed: LabTestbed, found: Sequence[Mapping[str, object]]) -> int:
         right += is_right
         false_positives += testbed.expect(url).is_false_positive(verdict["outcome"])
         _show_verdict(url, verdict, is_right=is_right)
-    _say(f"{right} of {shown} verdicts are right")
+    _say(_("{right} of {shown} verdicts are right").format(right=right, shown=shown))
     return false_positives
 
 
 def _show_verdict(url: str, verdict: Mapping[str, Any], *, is_right: bool) -> None:
     """Print one verdict: what it is, how sure, whether it is right, and its first reason."""
-    what = ", ".join((verdict["outcome"], *verdict.get("mechanisms", ())))
+    what = ", ".join((_(verdict["outcome"]), *verdict.get("mechanisms", ())))
     confidence = f"{verdict.get('confidence', 0.0):.0%}"
-    click.secho(f"\n  {'right' if is_right else 'WRONG'}  {url}", bold=True)
-    reasons = [str(rule.get("reason", "")) for rule in verdict.get("rules", ())]
+    click.secho(f"\n  {_('right') if is_right else _('WRONG')}  {url}", bold=True)
+    reasons = [reason(str(rule.get("reason", ""))) for rule in verdict.get("rules", ())]
     for text in (f"{what}, {confidence}", *reasons[:1]):
         width = min(shutil.get_terminal_size().columns, _WIDTH)
         click.echo(textwrap.fill(text, width, initial_indent=_INDENT, subsequent_indent=_INDENT))
@@ -146,4 +158,5 @@ def _show_metrics(text: str) -> None:
     for line in nonzero[:_MAX_LINES]:
         click.echo(f"  {line}")
     if len(nonzero) > _MAX_LINES:
-        click.echo(f"  … and {len(nonzero) - _MAX_LINES} more")
+        more = len(nonzero) - _MAX_LINES
+        click.echo("  " + _("… and {number} more").format(number=more))
