@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from probe.analysis.dns_answers import CENSORED, DNSSEC, REQUESTED, said
 from probe.analysis.evidence import Evidence
+from probe.analysis.packet_size import answered_when_small
 from probe.analysis.shared import FINE, kind_and_sign
 from probe.compare import is_bogon
 from probe.failure import Failure
@@ -111,6 +112,17 @@ def _hello_size(e: Evidence, match: Match) -> str | None:
     return "No hello of this size was answered on this connection."
 
 
+def _packet_size(e: Evidence, match: Match) -> str | None:
+    """A large packet came from the address, or it is silent to small packets as well."""
+    if answered_when_small(e.steps, _accusing(e, match)) is None:
+        return None
+    return PACKETS
+
+
+# The reason where only small packets pass.
+PACKETS = "The site answers in small packets: this connection loses large ones."
+
+
 def _signatures_fail(e: Evidence, match: Match) -> str | None:
     """The system resolver reports no DNSSEC failure (RFC 8914), which would be the site's own."""
     if said(_asked_of_system(e, match)) & DNSSEC:
@@ -166,6 +178,7 @@ CHECKS = (
     ExplanationCheck(InnocentExplanation.SERVER, ("dns",), _signatures_fail),
     ExplanationCheck(InnocentExplanation.MEANS, ("tcp", "dns"), _own_means),
     ExplanationCheck(InnocentExplanation.MEANS, ("tls",), _hello_size),
+    ExplanationCheck(InnocentExplanation.MEANS, ("tls", "http"), _packet_size),
 )
 
 

@@ -254,11 +254,17 @@ class Dns(Base, frozen=True, kw_only=True, tag_field="op", tag="dns"):
 
 
 class Tcp(Base, frozen=True, kw_only=True, tag_field="op", tag="tcp"):
-    """One TCP connection attempt."""
+    """One TCP connection attempt.
+
+    Attributes:
+        segment_limit: Both sides were told to send no TCP segment larger than this, bytes, to see
+            whether larger packets are lost. None: no such limit.
+    """
 
     address: str
     port: int
     errno: int | None = None
+    segment_limit: int | None = None
 
 
 @unique

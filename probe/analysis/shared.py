@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from probe.analysis.packet_size import limited
 from probe.compare import host_of, is_bogon, page_sign, registrable
 from probe.model import Dns, Http, Role, SharedOutcome, Step, Tcp, Tls
 
@@ -91,10 +92,10 @@ def attempts(steps: Sequence[Step], began: float, own: str = "") -> list[tuple[K
         began: When the steps count from, seconds since the epoch.
         own: The host of the record, for connections that no name is known of.
     """
-    names = _names(steps)
+    names, small = _names(steps), limited(steps)
     found = []
     for step in steps:
-        known = kind_and_sign(step)
+        known = kind_and_sign(step) if step.id not in small else None
         if known is None or (isinstance(step, Tcp) and is_bogon(step.address) and step.failure):
             continue
         kind, sign = known

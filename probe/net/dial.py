@@ -44,6 +44,7 @@ class ServerEndpoint:
     Attributes:
         sni: The name to offer, or None.
         verify: The name that the chain is verified for; None: `sni`.
+        segment_limit: The largest TCP segment in both directions; None: the system's.
     """
 
     address: str
@@ -51,6 +52,7 @@ class ServerEndpoint:
     sni: str | None = None
     hello: str = "default"
     verify: str | None = None
+    segment_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,8 @@ async def open_tcp(
             limit=limit,
         )
         return refused, None
-    opened = await attempt(
-        connect(destination.address, destination.port, session.counter), limit=limit
-    )
+    address, port, most = destination.address, destination.port, destination.segment_limit
+    opened = await attempt(connect(address, port, session.counter, segment_limit=most), limit=limit)
     if opened.value is not None:
         session.timeouts.connects.add(opened.elapsed)
     step = Tcp(
@@ -93,6 +94,7 @@ async def open_tcp(
         failure=opened.failure,
         detail=opened.detail,
         errno=opened.errno,
+        segment_limit=most,
         at=at,
         elapsed=round(opened.elapsed, 6),
         limit=limit,

@@ -1,6 +1,7 @@
 """Why a website cannot be judged: each rule says exactly what was missing, and accuses nothing."""
 
 from probe.analysis.evidence import Evidence, failing
+from probe.analysis.packet_size import answered_when_small
 from probe.analysis.slowness import cut_short
 from probe.model import Dns, Http, Outcome, Role, Step, Tcp, Tls
 from probe.rule import WEB, Finding, Tier, rule
@@ -91,6 +92,13 @@ def whose_certificate(e: Evidence) -> Finding | None:
     )
     reason = f"The certificate is not valid ({why}); {missing}."
     return Finding(tuple(shaken[-1:]), 0.55, reason=reason)
+
+
+@rule("unclear.packet_size", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def packet_size(e: Evidence) -> Finding | None:
+    """The site answers in small packets only: this connection loses large ones."""
+    small = answered_when_small(e.steps, _failed(e))
+    return Finding((small,), 0.8) if small is not None else None
 
 
 @rule("unclear.slow", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
