@@ -6,11 +6,11 @@ and `quic_censor`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
-from probe.lab import addresses as plan
+from probe.lab import addresses as plan, line_rules
 from probe.lab.hello import pattern
+from probe.lab.line_rules import FilterRule
 from probe.lab.scenario import (
     AddressBlock,
     DnsTampering,
@@ -26,15 +26,14 @@ from probe.lab.scenario import (
 )
 from probe.lab.topology import Topology
 
-HOME = "home"
+HOME = line_rules.HOME
 UPLINK = "uplink"
 PROXIED_HELLO = frozenset({"fin", "alert", "mitm_2019", "mitm_2021", "mitm_anonymous"})
-KERNEL_WEB = frozenset({"drop", "reset"})
+KERNEL_WEB = frozenset({"drop", "reset", "freeze"})
 _SILENT = 1
 _RESET = 2
 _SEEN = 3
 _FIRST_SLOW = 16
-_DOMESTIC = "92.46.0.0/16"
 _V4_REJECTS = {
     "refuse": "tcp-reset",
     "reset": "tcp-reset",
@@ -49,15 +48,6 @@ _V6_REJECTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FilterRule:
-    """One line of a table."""
-
-    table: str
-    chain: str
-    text: str
-
-
 def rules(topology: Topology, *, v6: bool = False) -> str:
     """All of the censor's rules as input of iptables-restore or ip6tables-restore."""
     compiled = list(_mark_rules())
@@ -65,7 +55,7 @@ def rules(topology: Topology, *, v6: bool = False) -> str:
         compiled += _rules_of(spec, topology, index, v6=v6)
     for spec in topology.interferences:
         if isinstance(spec, WholeLine):
-            compiled += _whole_line_rules6(spec) if v6 else _whole_line_rules(spec)
+            compiled += line_rules.rules6(spec) if v6 else line_rules.rules(spec)
     return render(compiled)
 
 
@@ -73,7 +63,7 @@ def in_kernel(spec: Interference) -> bool:
     """Whether rules alone do it, so that it can start and stop while the testbed runs."""
     match spec:
         case WholeLine():
-            return spec.how not in _REDIRECTS and spec.how != "wrong_clock"
+            return spec.how not in line_rules.REDIRECTS and spec.how != "wrong_clock"
         case SniFilter():
             return spec.how not in PROXIED_HELLO
         case HttpFilter():
@@ -103,7 +93,7 @@ def _router_rules(spec: RouterMiddlebox, topology: Topology, index: int) -> Iter
                 SniFilter(spec.name, how, spec.residual), topology, index, v6=False
             )
         case "host":
-            yield from _http_rules(HttpFilter(spec.name, how), topology, v6=False)
+            yield from _http_rules(HttpFilter(spec.name, how), topology, index, v6=False)
         case "query":
             match_name = f"-p udp --dport 53 {_dns_match(spec.name)}"
             yield FilterRule("filter", "FORWARD", f"-i {HOME} {match_name} -j DROP")
@@ -156,7 +146,7 @@ def _rules_of(
         case SniFilter():
             yield from _sni_rules(spec, topology, index, v6=v6)
         case HttpFilter():
-            yield from _http_rules(spec, topology, v6=v6)
+            yield from _http_rules(spec, topology, index, v6=v6)
         case AddressBlock():
             yield from _address_block_rules(spec, topology, v6=v6)
         case DnsTampering() if not v6:
@@ -199,15 +189,20 @@ def _sni_rules(
         yield FilterRule("filter", "FORWARD", f"-i {HOME} -p tcp --dport 443 {check}")
 
 
-def _http_rules(spec: HttpFilter, topology: Topology, *, v6: bool) -> Iterator[FilterRule]:
+def _http_rules(
+    spec: HttpFilter, topology: Topology, index: int, *, v6: bool
+) -> Iterator[FilterRule]:
     if spec.how not in KERNEL_WEB:
         yield from _redirect(spec.name, topology, 80, plan.REDIRECTED_WEB_PORT, v6=v6)
         return
-    mark = _SILENT if spec.how == "drop" else _RESET
+    marks = {"drop": _SILENT, "reset": _RESET, "freeze": _FIRST_SLOW + index}
+    mark = marks[spec.how]
     host = f'-m string --algo bm --icase --hex-string "|0d0a|host: {spec.name}"'
     path = f'-m string --algo bm --string " {spec.path} "' if spec.path else ""
     found = f"-i {HOME} -p tcp --dport 80 {host} {path}"
     yield FilterRule("mangle", "FORWARD", f"{found} -j CONNMARK --set-mark {mark}")
+    if spec.how == "freeze":
+        yield _frozen_after(16_384, mark)
 
 
 def _redirect(
@@ -231,11 +226,15 @@ def _address_block_rules(
     target = _block_target(spec, port, v6=v6)
     for address in addresses[:1] if spec.first_only else addresses:
         yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {address} {target}")
+        if spec.how == "large":
+            yield FilterRule("filter", "FORWARD", f"-o {HOME} -s {address} {target}")
 
 
 def _block_target(spec: AddressBlock, port: str, *, v6: bool) -> str:
     if spec.how == "drop":
         return f"{port} -j DROP"
+    if spec.how == "large":
+        return f"{port or '-p tcp'} {line_rules.LARGE} -j DROP"
     rejects = _V6_REJECTS if v6 else _V4_REJECTS
     found = port or "-p tcp"
     if spec.how == "reset":  # the handshake's third packet, so that a connection exists to be reset
@@ -286,6 +285,11 @@ def _first_packet_rules(spec: FirstPacketFilter, topology: Topology) -> Iterator
         yield FilterRule("mangle", "FORWARD", f"{found} -j CONNMARK --set-mark {_SILENT}")
 
 
+def _frozen_after(size: int, mark: int) -> FilterRule:
+    counted = f"-m connbytes --connbytes {size}: --connbytes-dir both --connbytes-mode bytes"
+    return FilterRule("filter", "FORWARD", f"-m connmark --mark {mark} {counted} -j DROP")
+
+
 def _throttle_rules(spec: Throttle, index: int) -> Iterator[FilterRule]:
     mark = _FIRST_SLOW + index
     yield FilterRule("mangle", "FORWARD", f"{_sni_match(spec.name)} -j CONNMARK --set-mark {mark}")
@@ -297,73 +301,10 @@ def _throttle_rules(spec: Throttle, index: int) -> Iterator[FilterRule]:
             hashed = f"-m hashlimit {limit} {flow} --hashlimit-name s{index}"
             yield FilterRule("filter", "FORWARD", f"{marked} {hashed} -j DROP")
         case "freeze":
-            counted = f"--connbytes {spec.rate}: --connbytes-dir both --connbytes-mode bytes"
-            yield FilterRule("filter", "FORWARD", f"{marked} -m connbytes {counted} -j DROP")
+            yield _frozen_after(spec.rate, mark)
         case "shape":
             target = f"-j CLASSIFY --set-class 1:{mark:x}"
             yield FilterRule("mangle", "POSTROUTING", f"-o {HOME} {marked} {target}")
-
-
-_IPV6_BLOCKS = frozenset(
-    {"outage", "foreign_cut", "whitelist", "captive_portal", "hotel_dns", "no_ipv6"}
-)
-
-
-def _whole_line_rules6(spec: WholeLine) -> Iterator[FilterRule]:
-    """Over IPv6 every whole-line block covers all addresses; there are no exceptions."""
-    if spec.how in _IPV6_BLOCKS:
-        yield FilterRule("filter", "FORWARD", "-j DROP")
-    if _REDIRECTS.get(spec.how) == _TO_TLS_PROXY:
-        to = f"-j REDIRECT --to-ports {plan.REDIRECTED_TLS_PORT}"
-        yield FilterRule("nat", "PREROUTING", f"-i {HOME} -p tcp --dport 443 {to}")
-
-
-_TO_TLS_PROXY = f"-p tcp --dport 443 -j REDIRECT --to-ports {plan.REDIRECTED_TLS_PORT}"
-_TO_WEB_PROXY = f"-p tcp --dport 80 -j REDIRECT --to-ports {plan.REDIRECTED_WEB_PORT}"
-_TO_DNS_INJECTOR = f"-p udp --dport 53 -j REDIRECT --to-ports {plan.DNS_INJECTOR_PORT}"
-_REDIRECTS = {
-    "captive_portal": _TO_WEB_PROXY,
-    "hotel_dns": _TO_DNS_INJECTOR,
-    "everything_resigned": _TO_TLS_PROXY,
-    "router_page": _TO_TLS_PROXY,
-    "watched_everywhere": _TO_TLS_PROXY,
-    "nxdomain_sold": f"-d {plan.SYSTEM_RESOLVER} {_TO_DNS_INJECTOR}",
-    "dns_hijack": f"! -d {plan.SYSTEM_RESOLVER} {_TO_DNS_INJECTOR}",
-}
-_DROPS = {
-    "outage": "-j DROP",
-    "foreign_cut": f"-i {HOME} ! -d {_DOMESTIC} -j DROP",
-    "no_quic": f"-i {HOME} -p udp --dport 443 -j DROP",
-    "no_dot": f"-i {HOME} -p tcp --dport 853 -j DROP",
-    "no_collector": f"-i {HOME} -d {plan.COLLECTOR} -j DROP",
-}
-
-
-def _whole_line_rules(spec: WholeLine) -> Iterator[FilterRule]:
-    if spec.how in _REDIRECTS:
-        yield FilterRule("nat", "PREROUTING", f"-i {HOME} {_REDIRECTS[spec.how]}")
-    if spec.how in _DROPS:
-        yield FilterRule("filter", "FORWARD", _DROPS[spec.how])
-    match spec.how:
-        case "whitelist":
-            for allowed in (str(plan.ESSENTIAL), plan.SYSTEM_RESOLVER):
-                yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {allowed} -j ACCEPT")
-            yield FilterRule("filter", "FORWARD", f"-i {HOME} -j DROP")
-        case "captive_portal" | "hotel_dns":
-            yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {plan.PORTAL} -j ACCEPT")
-            yield FilterRule("filter", "FORWARD", f"-i {HOME} -p udp --dport 53 -j ACCEPT")
-            reject = f"-i {HOME} -p tcp -j REJECT --reject-with tcp-reset"
-            yield FilterRule("filter", "FORWARD", reject)
-        case "no_public_dns" | "no_doh" | "no_dns":
-            yield from _resolver_block_rules(spec.how)
-
-
-def _resolver_block_rules(how: str) -> Iterator[FilterRule]:
-    for address in plan.PUBLIC_RESOLVERS:
-        ports = "" if how != "no_doh" else "-p tcp -m multiport --dports 443,853"
-        yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {address} {ports} -j DROP")
-    if how == "no_dns":
-        yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {plan.SYSTEM_RESOLVER} -j DROP")
 
 
 def dead_server_rules(topology: Topology, *, v6: bool = False) -> str:

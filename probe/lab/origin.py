@@ -171,6 +171,9 @@ def _send(stream: socket.socket, site: LabSite, data: bytes) -> None:
         case "dies_midway":
             stream.sendall(data[: len(data) // 2])
             time.sleep(0.2)
+        case "small_records":  # a TLS record for each write
+            for at in range(0, len(data), 1024):
+                stream.sendall(data[at : at + 1024])
         case "slow":
             time.sleep(_SLOW_START)
             for at in range(0, len(data), 4096):

@@ -87,6 +87,9 @@ class Proxy:
             sockets.read_head(connection)
             answer = pages.redirect(f"http://{plan.PORTAL_NAME}/login", 302)
             return connection.sendall(pages.encode(answer))
+        if self.topology.has_whole_line("pages_answered"):
+            sockets.read_head(connection)
+            return connection.sendall(pages.encode(pages.portal_page()))
         request = sockets.parse_head(sockets.peek(connection, whole=sockets.has_head))
         interference = self._http_filter_for(request)
         if interference is None:

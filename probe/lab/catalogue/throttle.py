@@ -2,10 +2,51 @@
 
 from probe.lab.catalogue.entry import entry
 from probe.lab.catalogue.lines import HOME
-from probe.lab.scenario import LabSite, Scenario, Throttle
+from probe.lab.scenario import ControlState, HttpFilter, LabSite, Page, Scenario, Throttle
 from probe.model import Mechanism, Outcome
 
 _BOTH = ("web", "throttle")
+
+
+def _frozen(name: str, host: str, kept: int, *, control: ControlState) -> Scenario:
+    """A large page in small TLS records that freezes after some bytes; `web` alone sees it."""
+    return entry(
+        name,
+        LabSite(host, page=Page("large"), server="small_records"),
+        [Throttle(host, "freeze", kept)],
+        Outcome.THROTTLED,
+        f"After {kept} bytes the connection is frozen, for this name only.",
+        any_of=[Mechanism.THROTTLE_FROZEN, Mechanism.HTTP_TIMEOUT],
+        also=[Outcome.INCONCLUSIVE],
+        line=HOME,
+        control=control,
+    )
+
+
+def _frozen_sizes() -> tuple[Scenario, ...]:
+    sizes = (16_384, 23_552, 32_768, 65_536)
+    return tuple(
+        _frozen(
+            f"throttle.frozen_{size // 1024}_{state}", f"frozen-{size}.org", size, control=state
+        )
+        for size in sizes
+        for state in (ControlState.FRESH, ControlState.NONE)
+    )
+
+
+def _frozen_plain(control: ControlState) -> Scenario:
+    return entry(
+        f"throttle.frozen_plain_{control}",
+        LabSite("frozen-paper.org", page=Page("large"), plain="same"),
+        [HttpFilter("frozen-paper.org", "freeze")],
+        Outcome.THROTTLED,
+        "After 16 KiB the plain page is frozen, for this host only.",
+        any_of=[Mechanism.THROTTLE_FROZEN, Mechanism.HTTP_TIMEOUT],
+        also=[Outcome.INCONCLUSIVE, Outcome.BLOCKED],
+        url="http://frozen-paper.org/",
+        line=HOME,
+        control=control,
+    )
 
 
 def _slowed(name: str, interference: Throttle, mechanism: Mechanism, why: str) -> Scenario:
@@ -60,4 +101,7 @@ SCENARIOS = (
         experiments=_BOTH,
         line=HOME,
     ),
+    *_frozen_sizes(),
+    _frozen_plain(ControlState.FRESH),
+    _frozen_plain(ControlState.NONE),
 )
