@@ -15,7 +15,15 @@ from probe import targets
 from probe.targets import Target, TargetError
 
 DEFAULT_LISTS = ("kz", "global")
-_COLUMNS = ("url", "category_code", "category_description", "date_added", "source", "notes")
+_COLUMNS = (
+    "url",
+    "category_code",
+    "category_description",
+    "date_added",
+    "source",
+    "notes",
+    "purpose",
+)
 
 
 class TargetLabels:
@@ -81,10 +89,12 @@ def normalise(text: str) -> str | None:
 
 
 def _csv(found: Iterable[Target]) -> str:
-    """Targets in the CSV format of Citizen Lab."""
+    """Targets in the CSV format of Citizen Lab, and a column `purpose` for profiles."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for target in dict.fromkeys(found):
-        writer.writerow((target.url, target.category or "", "", "", target.source, target.note))
+        writer.writerow(
+            (target.url, target.category or "", "", "", target.source, target.note, target.purpose)
+        )
     return out.getvalue()

@@ -389,6 +389,37 @@ def test_every_repeats_until_it_is_stopped(home: Home) -> None:
     assert len(set(runs)) == len(runs) >= 3  # the earlier run's record is still there
 
 
+def test_lists_are_read_anew_for_each_round(home: Home) -> None:
+    out, file = home.folder / "out.jsonl", home.folder / "list.txt"
+    file.write_text("https://a.example/\n")
+    options = ("--lab", "--every", "1s", "--quiet", "-o", str(out))
+    running = home.begin("run", "--targets", str(file), *options)
+    wait_for(out, "https://a.example/")
+    file.write_text("https://b.test/\n")
+    wait_for(out, "https://b.test/")
+    file.write_text("nonsense\n")  # the old targets are measured on
+    rounds = out.read_text().count('"run"')
+    until = time.monotonic() + 10
+    while time.monotonic() < until and out.read_text().count('"run"') < rounds + 4:
+        time.sleep(0.1)
+    running.send_signal(signal.SIGTERM)
+    running.communicate(timeout=10)
+    assert running.returncode == 0
+    assert records(out.read_text())[-2].input == "https://b.test/"
+
+
+def test_what_was_left_out_is_said_at_the_end(home: Home) -> None:
+    file = home.folder / "list.csv"
+    file.write_text("url;category_code\nhttps://a.example/;NEWS\nhttps://b.test/;PORN\n")
+    done = home.call("run", "--targets", str(file))
+    assert "1 target is left out by its category (1 PORN)" in done.stderr
+    assert "b.test" not in done.stdout
+    chosen = home.call("run", "--targets", str(file), "--categories", "-NEWS,+PORN", "--json")
+    measured = {one["input"] for one in map(json.loads, chosen.stdout.splitlines())}
+    assert measured == {"https://b.test/", ""}
+    assert home.call("run", "--targets", str(file), "--quiet").stderr == ""
+
+
 def test_a_dry_run_lists_everything_and_writes_nothing(home_without_consent: Home) -> None:
     done = home_without_consent.call(
         "run", "https://x.example/", "--dry-run", "-o", "out.jsonl", "--collector", "https://c.test"
