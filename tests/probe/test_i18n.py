@@ -13,10 +13,13 @@ from string import Formatter
 
 import pytest
 from babel.messages.catalog import Catalog, Message
+from click.testing import CliRunner
 from hypothesis import given, settings, strategies as st
+from msgspec.structs import replace
 
 from probe import codec, i18n
 from probe.cli import COMMANDS
+from probe.commands import results
 from probe.judge import judge
 from tools import catalogues
 from tools.messages import MarkError, _marked, messages
@@ -253,6 +256,33 @@ def test_an_unknown_reason_and_english_stay() -> None:
     assert i18n.reason("Something a later release says.") == "Something a later release says."
     i18n.use("en")
     assert i18n.reason("The names could not be compared.") == "The names could not be compared."
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("list", "--json"),
+        ("show", "https://tapped.org/", "--json"),
+        ("export", "--format", "csv"),
+        ("export", "--format", "jsonl"),
+    ],
+    ids=" ".join,
+)
+def test_what_scripts_read_is_the_same_in_every_language(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    case = json.loads((ROOT / "tests/cases/trace/on_path.json").read_text("utf-8"))["record"]
+    record = codec.decode(json.dumps(case).encode())
+    file = tmp_path / "records.jsonl"
+    file.write_bytes(codec.encode(replace(record, verdict=judge(record))) + b"\n")
+    said = []
+    for code in i18n.LANGUAGES:
+        i18n.use(code)
+        done = CliRunner().invoke(results.command, [*arguments, "--file", str(file)])
+        assert done.exit_code == 0, done.output
+        said.append(done.stdout)
+    assert "blocked" in said[0]
+    assert said[1:] == said[:-1]
 
 
 PIECES = st.one_of(
