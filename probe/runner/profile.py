@@ -5,6 +5,7 @@ the same few canaries each time, so that its rounds can be compared. Each experi
 share of each profile.
 """
 
+import math
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -154,6 +155,6 @@ def described(plan: ProfilePlan, settings: Settings) -> str:
     return _("profile {profile}: {parts}; at most {minutes} minutes and {size} MB").format(
         profile=settings.profile,
         parts=", ".join(parts),
-        minutes=f"{(settings.max_time or limits.seconds) / 60:.3g}",
+        minutes=math.ceil((settings.max_time or limits.seconds) / 60),
         size=f"{(settings.max_bytes or limits.bytes) / 1e6:.3g}",
     )
