@@ -147,7 +147,7 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "tell what changed since the last run: on the desktop, or to a command",
             '"desktop", or a list of a command and its arguments',
         ),
-        "language": ("language of the consent text", '"kk", "ru" or "en"'),
+        "language": ("language of the program", '"kk", "ru" or "en"'),
         "country": ("country this machine is in", "two letters, such as KZ"),
         "asn": ("AS number of its network", "a whole number, such as 9198"),
         "network": ("name of its network", "text"),
