@@ -10,7 +10,7 @@ and is its reason. `docs/explanations.md` is generated from this module and the 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from probe.analysis.dns_answers import CENSORED, DNSSEC, REQUESTED, said
+from probe.analysis.dns_answers import CENSORED, DNSSEC, REQUESTED, at_home, said
 from probe.analysis.evidence import Evidence
 from probe.analysis.packet_size import answered_when_small
 from probe.analysis.shared import FINE, kind_and_sign
@@ -20,6 +20,7 @@ from probe.model import Dns, Http, Quic, Role, SharedOutcome, Step, Tcp, Tls
 from probe.reference_data import advertising_names
 from probe.rule import InnocentExplanation, Match
 
+_OF_FILTERS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - an answer, not an address to bind
 _OPERATION = {Dns: "dns", Tcp: "tcp", Tls: "tls", Http: "http", Quic: "quic"}
 
 
@@ -139,19 +140,39 @@ def _filter_was_asked_for(e: Evidence, match: Match) -> str | None:
 
 
 def _filter_at_home(e: Evidence, match: Match) -> str | None:
-    """The resolver of the home network does not answer so for a name of advertising, too."""
+    """The resolver of the home network does not answer as filters at home do."""
     asked = _asked_of_system(e, match)
+    if not asked or not all(s.nearby for s in asked):
+        return None
     names = [s for s in e.all(Dns, role=Role.NEUTRAL) if s.name in advertising_names()]
     here = [s for s in names if s.resolver == "system"]
-    elsewhere = [s for s in names if s.resolver != "system" and s.addresses]
-    if not elsewhere or not asked or not all(s.nearby for s in asked):
-        return None
-    if any(_form(s) & {form for one in asked for form in _form(one)} for s in here):
+    form = {form for step in asked for form in _form(step)}
+    if any(form & _form(s) for s in here) and any(s.addresses for s in names if s not in here):
         return (
             "The resolver of the home network answers so for names of advertising, too: it is"
             " probably a filter at home."
         )
+    honest = any(not _form(s) for s in here)
+    if form & _OF_FILTERS and not honest and at_home(e, asked[-1].hop, asked):
+        return (
+            "The resolver of the home network gives 0.0.0.0, as filters at home do: nothing shows"
+            " that it is the provider's answer."
+        )
     return None
+
+
+def _server_stops_it(e: Evidence, match: Match) -> str | None:
+    """Packets that cannot come near the server are stopped as well, where that was tried."""
+    place = e.place
+    if place is None or place.by != "server":
+        return None
+    accused = [s for s in _accusing(e, match) if getattr(s, "address", None) == place.address]
+    if not accused:
+        return None
+    return (
+        f"The packets pass the first {place.after} routers, of about {place.server - 1}: the server"
+        " or its own network stops them."
+    )
 
 
 def _form(step: Dns) -> set[str]:
@@ -176,6 +197,7 @@ CHECKS = (
     ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), _filter_was_asked_for),
     ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), _filter_at_home),
     ExplanationCheck(InnocentExplanation.SERVER, ("dns",), _signatures_fail),
+    ExplanationCheck(InnocentExplanation.SERVER, ("tcp", "tls"), _server_stops_it),
     ExplanationCheck(InnocentExplanation.MEANS, ("tcp", "dns"), _own_means),
     ExplanationCheck(InnocentExplanation.MEANS, ("tls",), _hello_size),
     ExplanationCheck(InnocentExplanation.MEANS, ("tls", "http"), _packet_size),

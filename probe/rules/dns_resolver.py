@@ -93,6 +93,17 @@ def first_resolver_passed_over(e: Evidence) -> Finding | None:
     return Finding(tuple(steps), 0.0, reason=reason)
 
 
+@rule("dns.perhaps_a_filter_at_home", Tier.NOTE, None)
+def perhaps_a_filter_at_home(e: Evidence) -> Finding | None:
+    """The answer came from a resolver of the home network: a filter there cannot be excluded."""
+    for hop in range(e.end + 1):
+        asked = [s for s in e.system(hop) if s.type == "A"]
+        odd = [s for s in asked if s.failure is not None or all(map(is_bogon, s.addresses))]
+        if asked and len(odd) == len(asked) and at_home(e, hop, asked):
+            return Finding(tuple(asked), 0.0)
+    return None
+
+
 @rule("dns.one_family_denied", Tier.NOTE, None)
 def one_family_denied(e: Evidence) -> Finding | None:
     """The system resolver gives addresses of one family, and denies those of the other."""

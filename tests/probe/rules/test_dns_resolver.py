@@ -193,13 +193,45 @@ TABLE = {
         True,
         "blocked dns.nxdomain 0.873 by dns.name_denied_here",
     ),
-    "home: advertising has no address for others either, so nothing is shown": (
+    "home: advertising is answered honestly, so it is no filter's list": (
+        "dns.bogon_here",
+        record(
+            *twice(nearby(UNSPECIFIED), doh(GOOD), *fetched()),
+            advertising(dns(OTHER)),
+            TRUE_ADVERTISING,
+            line=LINE,
+        ),
+        True,
+        "blocked dns.bogon 0.873 by dns.bogon_here",
+    ),
+    "home: public resolvers are made to give 0.0.0.0, too": (
+        "dns.bogon_here",
+        record(
+            *twice(nearby(UNSPECIFIED), dns("0.0.0.0", resolver="8.8.8.8"), doh(GOOD), *fetched()),
+            line=LINE,
+        ),
+        True,
+        "blocked dns.bogon 0.97 by dns.bogon_here",
+    ),
+    "home: it may be a filter": (
+        "dns.perhaps_a_filter_at_home",
+        record(*twice(nearby(nxdomain()), doh(GOOD), *fetched()), line=LINE),
+        True,
+        "blocked dns.nxdomain 0.873 by dns.name_denied_here",
+    ),
+    "home: the provider's own resolver": (
+        "dns.perhaps_a_filter_at_home",
+        record(*twice(nxdomain(), doh(GOOD), *fetched()), line=LINE),
+        False,
+        "blocked dns.nxdomain 0.97 by dns.name_denied_here",
+    ),
+    "home: advertising has no address for others either, and 0.0.0.0 is what filters give": (
         "dns.bogon_here",
         record(
             *twice(nearby(UNSPECIFIED), doh(GOOD), *fetched()), advertising(UNSPECIFIED), line=LINE
         ),
         True,
-        "blocked dns.bogon 0.873 by dns.bogon_here",
+        "inconclusive 0.5 by verdict.not_excluded",
     ),
     "the next resolver answered": (
         "dns.first_resolver_passed_over",
