@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help in the user's language."""
-        click.Group.format_help(translated(self), ctx, formatter)
+        click.Command.format_help(translated(self), ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""

@@ -27,11 +27,15 @@ _NARROW, _SENTENCE, _ANY = r"(?:(?![;,.](?: |$)).)+?", r"(?:(?!\.(?: |$)).)+?", 
 
 
 class _State:
-    """The language of this process; None until the first translation or `use`."""
+    """The language of this process; no code until the first translation or `use`."""
 
-    code: str | None = None
-    catalogue: NullTranslations = NullTranslations()
-    chosen: Callable[[], str | None] | None = None
+    def __init__(self) -> None:
+        self.code: str | None = None
+        self.catalogue: NullTranslations = NullTranslations()
+        self.chosen: Callable[[], str | None] | None = None
+
+
+_STATE = _State()
 
 
 def _(message: str) -> str:
@@ -51,13 +55,13 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's usual name, which tools l
 
 def use(code: str | None) -> None:
     """Set the language of this process; None: the user's, looked up at the next translation."""
-    _State.code = code
-    _State.catalogue = NullTranslations() if code is None else _load(code)
+    _STATE.code = code
+    _STATE.catalogue = NullTranslations() if code is None else _load(code)
 
 
 def ask(chosen: Callable[[], str | None]) -> None:
     """Name the function that returns the configured language; asked at the first translation."""
-    _State.chosen = chosen
+    _STATE.chosen = chosen
     use(None)
 
 
@@ -77,7 +81,7 @@ def reason(text: str) -> str:
 def current() -> str:
     """Return the code of the current language."""
     _catalogue()
-    return _State.code or "en"
+    return _STATE.code or "en"
 
 
 def language(chosen: str | None = None, environ: Mapping[str, str] = os.environ) -> str:
@@ -92,10 +96,10 @@ def language(chosen: str | None = None, environ: Mapping[str, str] = os.environ)
 
 
 def _catalogue() -> NullTranslations:
-    if _State.code is None:
-        chosen = _State.chosen() if _State.chosen is not None else None
+    if _STATE.code is None:
+        chosen = _STATE.chosen() if _STATE.chosen is not None else None
         use(language(chosen))
-    return _State.catalogue
+    return _STATE.catalogue
 
 
 def _load(code: str) -> NullTranslations:

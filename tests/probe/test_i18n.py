@@ -105,7 +105,7 @@ def test_a_broken_catalogue_leaves_the_program_english(
 
 
 def test_importing_reads_no_catalogue() -> None:
-    code = "import probe.i18n as i; assert i._State.code is None"
+    code = "import probe.i18n as i; assert i._STATE.code is None"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=30)
 
 
