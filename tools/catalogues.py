@@ -122,7 +122,8 @@ def main(arguments: list[str]) -> int:
         stale = not file.exists() or file.read_bytes() != po
         compiled = file.with_suffix(".mo")
         stale = stale or not compiled.exists() or compiled.read_bytes() != mo
-        print(f"{code}: {len(catalog)} texts, {len(lacking)} without a translation")  # noqa: T201 - this is its output
+        lines = [f"{code}: {len(catalog)} texts, {len(lacking)} without a translation", *lacking]
+        print("\n  ".join(lines))  # noqa: T201 - this is its output
         if "--check" in arguments:
             trouble = trouble or stale or bool(lacking)
             continue
