@@ -2,8 +2,8 @@
 
 A query has an OPT record (RFC 6891), so that a resolver can say why it denies a name (Extended DNS
 Errors, RFC 8914), and the AD bit, so that it says whether it validated the answer. It does not ask
-for signatures: they would multiply the bytes. The case of a name is not varied (`0x20`): a device on
-the path may compare names as they are written, and a browser writes them in lower case.
+for signatures: they would multiply the bytes. The case of a name is not varied (`0x20`): a device
+on the path may compare names as they are written, and a browser writes them in lower case.
 
 What dnspython does not read, or reads only in part, `dns_message.parse` reads.
 """
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PAYLOAD = 1232
 MOST_ERRORS = 4
 TEXT_LIMIT = 160
+# Format error, not implemented, bad version: some copy our OPT record into such a reply.
+_NEVER_ABOUT_A_NAME = frozenset({1, 4, 16})
 NSID_LIMIT = 64
 
 
@@ -75,7 +77,8 @@ def fails_on_edns(message: Message) -> bool:
     A server that knows EDNS puts an OPT record in each reply. One that does not may answer rightly,
     or with any code: it may have misread the query.
     """
-    return message.edns is None and not message.types and not message.truncated
+    unknown = message.edns is None and not message.types and not message.truncated
+    return unknown or message.rcode in _NEVER_ABOUT_A_NAME
 
 
 def _strict(wire: bytes) -> "dns.message.Message | None":

@@ -92,6 +92,17 @@ def test_failing_on_the_opt_record_is_no_answer(measure: Measure, rcode: int) ->
     assert step.edns_failed is not None
 
 
+@pytest.mark.parametrize("rcode", [1, 4, 16])
+def test_an_opt_record_in_the_failure_changes_nothing(measure: Measure, rcode: int) -> None:
+    def echoes(data: bytes, send: Send) -> None:
+        send(reply(data, rcode=rcode) if has_opt(data) else reply(data, "192.0.2.1"))
+
+    with udp_server(echoes) as port:
+        (step,) = ask(measure, port)
+    assert (step.failure, step.addresses) == (None, ("192.0.2.1",))
+    assert step.edns_failed is Failure.DNS_MISBEHAVING
+
+
 def test_a_denial_without_opt_record_is_one_if_it_is_repeated(measure: Measure) -> None:
     with udp_server(lambda data, send: send(without_opt(data, DENIAL))) as port:
         (step,) = ask(measure, port)
