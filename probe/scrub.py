@@ -15,6 +15,7 @@ from collections.abc import Collection
 from enum import Enum
 from hashlib import sha256
 from typing import TypeVar
+from unicodedata import category
 
 import msgspec
 
@@ -164,11 +165,15 @@ def _text(name: str, value: str, keep: Allowed) -> str:
 
 
 def _is_text_in_hex(value: str) -> bool:
-    """Whether a hash decodes to printable text: a real digest does with probability 1e-14."""
+    """Whether a hash decodes to text, invisible characters included; a real digest hardly does."""
     digits = value.rpartition(":")[2]
     if len(digits) < _MIN_HEX or len(digits) % 2 or not _HEXADECIMAL.fullmatch(digits):
         return False
-    return all(0x20 <= byte < 0x7F for byte in bytes.fromhex(digits))
+    try:
+        text = bytes.fromhex(digits).decode()
+    except UnicodeDecodeError:
+        return False
+    return all(c.isprintable() or category(c) == "Cf" for c in text)
 
 
 def _headers(headers: dict[str, str], keep: Allowed) -> dict[str, str]:

@@ -270,6 +270,7 @@ def written(scrubbed: Record) -> list[str]:
 
 @given(planted, wraps, st.sampled_from(AROUND))
 @example("[2001:1000:ffb:1000:8000::1]:443", WRAPPED["hex"], "{}")
+@example("11\u200b.\u200b100\u200b.\u200b100\u200b.\u200b100", WRAPPED["hex"], "{}")
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_planted_address_remains_in_any_field_of_a_record(
     spelling: str, wrap: Callable[[str], str], around: str
