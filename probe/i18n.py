@@ -20,10 +20,12 @@ _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 _CONTEXT = "\x04"
 _GAP = re.compile(r"\{(\w+)\}")
 # A longer text, which no rule writes, is not searched for phrases; nor are parts of parts of parts.
-_LONGEST, _DEPTH = 1000, 3
+_LONGEST, _DEPTH = 600, 3
 _SPEAKING = 15  # characters
-# What may fill a gap: no end of a part, no end of a sentence, anything.
-_NARROW, _SENTENCE, _ANY = r"(?:(?![;,.](?: |$)).)+?", r"(?:(?!\.(?: |$)).)+?", ".+?"
+# What may fill a gap: one or two words, no end of a part, no end of a sentence, anything.
+_WORD = r"(?:(?![;,.](?: |$))[^ ])+?"
+_WORDS, _NARROW = f"{_WORD}(?: {_WORD})?", r"(?:(?![;,.](?: |$)).)+?"
+_SENTENCE, _ANY = r"(?:(?!\.(?: |$)).)+?", ".+?"
 
 
 class _State:
@@ -129,6 +131,7 @@ class _Phrases:
 
     def __init__(self, catalogue: NullTranslations) -> None:
         self._whole: dict[str, str] = {}
+        self._templates: list[tuple[re.Pattern[str], str]] = []
         templates: list[tuple[str, str]] = []
         for key, translated in vars(catalogue).get("_catalog", {}).items():
             context, mark, english = key.partition(_CONTEXT) if isinstance(key, str) else ("",) * 3
@@ -137,14 +140,13 @@ class _Phrases:
                 templates += [(english, translated)] if "{" in english else []
         # The template with the longest fixed text says the most about a match.
         templates.sort(key=lambda pair: -len(_GAP.sub("", pair[0])))
-        # First gaps that end where a text may be cut. Then wider ones, in templates with enough
-        # fixed text to mean this very sentence: over sentences only if the template has several.
-        self._templates = [(_pattern(english, _NARROW), there) for english, there in templates]
-        self._templates += [
-            (_pattern(english, _ANY if ". " in english else _SENTENCE), there)
-            for english, there in templates
-            if len(_GAP.sub("", english)) >= _SPEAKING
-        ]
+        # First gaps that end where a text may be cut. Then wider ones, over sentences only if the
+        # template has several. A template with little fixed text takes short gaps alone.
+        for widths in ((_NARROW, _NARROW), (_ANY, _SENTENCE)):
+            for english, there in templates:
+                wide = widths[0] if ". " in english else widths[1]
+                short = len(_GAP.sub("", english)) < _SPEAKING
+                self._templates.append((_pattern(english, _WORDS if short else wide), there))
 
     def translate(self, text: str, depth: int = _DEPTH, cut: int = 0) -> str:
         """Translate a text as a whole, else part by part; return it as it is if nothing matches."""
@@ -177,6 +179,9 @@ class _Phrases:
             if len(pieces) == 1:
                 continue
             parts = [self.translate(piece, depth, index + 1) for piece in pieces[::2]]
+            same = [part for part, piece in zip(parts, pieces[::2], strict=True) if part == piece]
+            if index > 1 and any(part.count(" ") > 1 for part in same):
+                continue  # half a sentence in each language would be worse than one in English
             if parts != pieces[::2]:
                 pieces[::2] = parts
                 pieces[1::2] = [self._whole.get(one, one) for one in pieces[1::2]]
