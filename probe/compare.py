@@ -10,12 +10,22 @@ from urllib.parse import urlsplit
 
 from probe.failure import Failure
 from probe.model import Dns, Http, Reply, Tls, Trust
+from probe.redirects import REDIRECTS, is_followed
 
 # Second-level labels under which countries register names: the registrable name has three labels.
 _SECOND_LEVEL = frozenset({"ac", "co", "com", "edu", "gov", "mil", "net", "ne", "or", "org", "go"})
 _SIMHASH_NEAR = 10  # of 64 bits; unrelated pages differ in about 32
 _LENGTH_NEAR = 0.7
 _LENGTH_READ = 18 * 1024
+_STOCK_BYTES = 1024
+_STOCK_TITLES = (
+    *("welcome to nginx", "apache2 ", "apache http server", "test page for", "it works", "iis"),
+    *("http server test page", "centos", "rocky linux", "almalinux", "fedora", "index of /"),
+    *("default web site page", "web server's default page", "domain default page", "default page"),
+    *("default parallels plesk page", "default plesk page", "welcome to openresty", "success!"),
+    *("400 ", "401 ", "403 ", "404 ", "405 ", "410 ", "429 ", "500 ", "502 ", "503 ", "504 "),
+    *("301 moved", "302 found", "error 404", "not found", "bad request", "site not found"),
+)
 
 
 @lru_cache(maxsize=1024)
@@ -152,6 +162,20 @@ def page_sign(page: Http) -> str | None:
         away = not same_site(host_of(page.location), host_of(page.url))
         return f"to {host_of(page.location)}" if away else None
     return page.sha256 if page.received_bytes else None
+
+
+def is_broken_redirect(page: Http) -> bool:
+    """A redirect to nowhere: without a `Location`, or with one that no browser can request."""
+    if page.status not in REDIRECTS or page.failure is not None or is_followed(page.location):
+        return False
+    return "location" in page.headers or not page.received_bytes
+
+
+def is_stock(page: Http) -> bool:
+    """A page that a server program brings along: equal ones come from unrelated servers."""
+    title = (page.title or "").casefold()
+    bare = (page.status or 0) >= 400 and page.received_bytes <= _STOCK_BYTES
+    return title.startswith(_STOCK_TITLES) or (bare and not title and not page.links)
 
 
 def _near_length(one: Http, other: Http) -> bool:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from probe.analysis import silence_place
 from probe.analysis.blockpage_text import reads_like_blockpage
 from probe.analysis.evidence import of_the_site
-from probe.compare import host_of, incompatible, port_of, same_issuer, same_site
+from probe.analysis.slowness import came_whole
+from probe.compare import host_of, incompatible, is_broken_redirect, port_of, same_issuer, same_site
 from probe.failure import Failure
 from probe.model import Control, Dns, Http, Role, Step, Steps, Tcp, Tls
 from probe.redirects import REDIRECTS, is_followed
@@ -62,6 +64,7 @@ def needs_confirmation(steps: Steps) -> bool:
     return (
         not _stays_on_site(pages)
         or not last.proven
+        or not came_whole(last)
         or not 200 <= (last.status or 0) < 400
         or next_url(last) is not None
     )
@@ -109,6 +112,7 @@ class HopView:
             s
             for s in self.steps
             if isinstance(s, Tcp | Tls | Http) and s.address == address and s.hop == self.hop
+            if not silence_place.ttl_of(s)
         ]
 
     def harmless_answered(self, address: str) -> bool:
@@ -178,7 +182,8 @@ class HopView:
         own = [s for s in self.steps if isinstance(s, Http) and s.role is Role.TARGET]
         pages = [s for s in own if s.url == self.url and (s.malformed or s.status is not None)]
         return bool(pages) and all(
-            s.malformed or leaves_site(s) or reads_like_blockpage(s) for s in pages
+            s.malformed or leaves_site(s) or is_broken_redirect(s) or reads_like_blockpage(s)
+            for s in pages
         )
 
     @property

@@ -10,6 +10,8 @@ from probe.analysis.evidence import Evidence, by_address, steadily
 from probe.analysis.slowness import cut_short
 from probe.compare import (
     host_of,
+    is_broken_redirect,
+    is_stock,
     same_failure,
     same_site,
     similar_pages,
@@ -51,8 +53,8 @@ def _mechanism(page: Http) -> tuple[Mechanism, ...]:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        InnocentExplanation.LINE: "a harmless host is answered at the same address before and after",
-        InnocentExplanation.SERVER: "a control gets the page, or an unrelated server fails for it too",
+        InnocentExplanation.LINE: "a harmless host is answered there before and after",
+        InnocentExplanation.SERVER: "a control gets it, or an unrelated server fails for it too",
         InnocentExplanation.MEANS: "the harmless request has the same form",
         InnocentExplanation.CHANCE: "at least two attempts between answered harmless ones",
     },
@@ -80,16 +82,20 @@ def fails_for_this_host(e: Evidence) -> Finding | None:
 def _not_the_server(
     e: Evidence, last: Http, attempts: list[Http]
 ) -> tuple[float, tuple[Http, ...]] | None:
-    """The confidence that the server itself is not broken for this host; see `tls.py`."""
+    """The confidence that the server itself is not broken for this host, and the steps behind it.
+
+    A server may reset or close one of its own hosts. A control that gets the page excludes it, or
+    an unrelated server that was offered the host, or a request that TCP never acknowledged.
+    """
     if any(p.failure is None for p in e.control_pages(e.end)):
         return 0.96, ()
     there, steps = at_unrelated_server(e, last)
     if there:
         return 0.94, steps
     acknowledged = {s.acknowledged for s in attempts if s.failure is Failure.TIMEOUT}
-    if acknowledged == {False}:
+    if acknowledged == {False} and there is None:
         return 0.92, ()
-    return None if True in acknowledged or there is False else (0.88, ())
+    return None
 
 
 def at_unrelated_server(e: Evidence, mine: Http) -> tuple[bool | None, tuple[Http, ...]]:
@@ -114,7 +120,7 @@ def _same_operator(e: Evidence, other: Http) -> bool:
     harmless = [s for s in e.harmless(Http, hop=other.hop) if s.url == other.url]
     there = [s for s in harmless if s.address == other.address]
     here = [s for s in harmless if s.address != other.address]
-    return any(similar_pages(one, other) for one in there for other in here)
+    return any(similar_pages(one, other) for one in there for other in here if not is_stock(one))
 
 
 def _name(page: Http) -> str:
@@ -151,15 +157,19 @@ def same_notice_elsewhere(e: Evidence) -> Finding | None:
 def _same_notice(one: Http, other: Http) -> bool:
     if one.malformed or other.malformed:
         return one.malformed and other.malformed
+    if is_broken_redirect(other):
+        same = one.headers.get("location") == other.headers.get("location")
+        return is_broken_redirect(one) and same
     if leaves_the_site(other):
         return host_of(one.location or "") == host_of(other.location or "")
-    return similar_pages(one, other) and reads_like_blockpage(one)
+    return similar_pages(one, other) and reads_like_blockpage(one) and not is_stock(one)
 
 
 def _notice_mechanism(page: Http) -> Mechanism:
     if page.malformed:
         return Mechanism.HTTP_INJECTED
-    return Mechanism.HTTP_REDIRECTED if leaves_the_site(page) else Mechanism.HTTP_BLOCKPAGE
+    redirected = leaves_the_site(page) or is_broken_redirect(page)
+    return Mechanism.HTTP_REDIRECTED if redirected else Mechanism.HTTP_BLOCKPAGE
 
 
 @rule(
@@ -222,4 +232,12 @@ def broken_everywhere(e: Evidence) -> Finding | None:
         return None  # the host fails at every server, so the control may be filtered too
     failed = all(p.failure is not None for p in there)
     alike = failed and any(same_failure(p.failure, q.failure) for q in mine for p in there)
+    if any(shown_in_part(p) for p in mine):
+        return None  # a browser shows what came of it
     return Finding(tuple(mine), 0.92 * e.control_weight) if alike else None
+
+
+def shown_in_part(page: Http) -> bool:
+    """The peer ended the page early; a browser shows what came."""
+    fine = page.status is not None and page.status < 400
+    return page.failure is Failure.EOF and fine and page.received_bytes > 0

@@ -11,6 +11,7 @@ from probe.analysis.evidence import Evidence
 from probe.compare import (
     host_of,
     is_address,
+    is_stock,
     page_sign,
     same_brand,
     same_site,
@@ -19,10 +20,18 @@ from probe.compare import (
 from probe.model import Http, Mechanism, Outcome
 from probe.reference_data import BlockPage, blockpages
 from probe.rule import WEB, Finding, InnocentExplanation, Tier, rule
-from probe.rules.http import failing_pages, good_control, leaves_the_site, open_pages, plain_pages
+from probe.rules.http import (
+    failing_pages,
+    good_control,
+    leaves_the_site,
+    open_pages,
+    plain_pages,
+)
 
 EXPERIMENTS = WEB
 
+# With fewer unrelated sites, one redirect for all of them may be their owner's.
+_SEVERAL = 3
 _MAYBE_THE_SERVER = {401, 403, 429, 451, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526}
 
 
@@ -69,26 +78,44 @@ def _leaves_the_brand(page: Http) -> bool:
     Outcome.BLOCKED,
     Mechanism.HTTP_REDIRECTED,
     excludes={
-        InnocentExplanation.SERVER: "a control or the site's own proven page is not redirected there",
+        InnocentExplanation.SERVER: "its own proven page, or several unrelated sites, show it",
         InnocentExplanation.MEANS: "a redirect is read as browsers read it",
         InnocentExplanation.CHANCE: "at least two replies, every one redirected",
     },
 )
 def redirected_away(e: Evidence) -> Finding | None:
-    """The site redirects to another site over plain http here, and not for the control."""
+    """Over plain http the site redirects to another site, and the site itself does not."""
     for hop in range(e.end + 1):
         pages = open_pages(e, hop)
         away = [p for p in pages if _leaves_the_brand(p)]
         if len(away) < 2 or len(away) < len(pages):
             continue
-        proven = _proven_pages(e, hop)
-        there = [*good_control(e, hop), *proven]
+        there = [*good_control(e, hop), *_proven_pages(e, hop)]
         same = {host_of(p.location or "") for p in there}
         ends = {host_of(p.url) for p in e.control_ends}
         target = host_of(away[-1].location or "")
-        if there and not any(same_site(target, host) for host in same | ends if host):
-            return Finding((*away[-2:], *proven), 0.95 * (e.control_weight or 0.95))
+        if any(same_site(target, host) for host in same | ends if host):
+            continue
+        proof = _not_redirected_by_the_site(e, hop, away[-1])
+        if proof is not None:
+            return Finding((*away[-2:], *proof), 0.95 * (e.control_weight or 0.95))
     return None
+
+
+def _not_redirected_by_the_site(e: Evidence, hop: int, away: Http) -> tuple[Http, ...] | None:
+    """What shows that the redirect is not the site's: its proven page, or unrelated sites.
+
+    A control that is not redirected does not show it: a site may redirect some countries only. A
+    control that was redirected elsewhere even shows the contrary: the site redirects, at random.
+    """
+    control = good_control(e, hop)
+    if any(_leaves_the_brand(p) for p in control):
+        return None
+    stays = [p for p in _good_proven(e, hop) if not leaves_the_site(p)]
+    if stays:
+        return tuple(stays)
+    shared = e.line.portal_hosts >= _SEVERAL and page_sign(away) == e.line.portal_sign
+    return () if known_page(away) or (shared and control) else None
 
 
 def _proven_pages(e: Evidence, hop: int) -> list[Http]:
@@ -107,7 +134,7 @@ def _proven_pages(e: Evidence, hop: int) -> list[Http]:
     Outcome.BLOCKED,
     Mechanism.HTTP_BLOCKPAGE,
     excludes={
-        InnocentExplanation.SERVER: "the page is a notice, or the site's proven page is the control's",
+        InnocentExplanation.SERVER: "its own proven page is another, or unrelated sites show this one",
         InnocentExplanation.MEANS: "pages are compared by several features",
         InnocentExplanation.CHANCE: "at least two pages that are alike",
     },
@@ -127,13 +154,25 @@ def another_page_here(e: Evidence) -> Finding | None:
         if any(_shares_links(p, q) for p in strange for q in good):
             continue
         steady = similar_pages(strange[0], strange[-1])
-        many = e.line.portal_hosts > 1 and page_sign(strange[-1]) == e.line.portal_sign
-        if not (many or all(map(reads_like_blockpage, strange)) or _same_by_https(e, hop)):
-            continue  # a site may show every country another page
+        many = _at_several_sites(e, strange[-1])
+        notice = bool(_good_proven(e, hop)) and all(map(reads_like_blockpage, strange))
+        if not (many or notice or _same_by_https(e, hop)):
+            continue  # a site may show every country another page, and write about blocking itself
         if steady:
             confidence = (0.95 if many else 0.9) * (e.control_weight or 0.95)
             return Finding((*strange[-2:], *proven), confidence)
     return None
+
+
+def _good_proven(e: Evidence, hop: int) -> list[Http]:
+    """Those of its proven pages that have the site's content."""
+    return [p for p in _proven_pages(e, hop) if (p.status or 599) < 400 and not is_stock(p)]
+
+
+def _at_several_sites(e: Evidence, page: Http) -> bool:
+    """Several unrelated sites show this page, and it is none that servers bring along."""
+    many = e.line.portal_hosts > 1 and page_sign(page) == e.line.portal_sign
+    return many and not is_stock(page)
 
 
 def _same_by_https(e: Evidence, hop: int) -> bool:
@@ -173,7 +212,7 @@ def _known(page: Http) -> BlockPage | None:
 def _may_be_a_servers(page: Http) -> bool:
     """The known text is generic: a server may use it in a refusal, or under an unrelated title."""
     known = _known(page)
-    if known is None or known.scope != "generic":
+    if known is None:
         return False
     title_alone = replace(page, body=None)
     quoted = known.where == "body" and bool(page.title) and not reads_like_blockpage(title_alone)
@@ -186,7 +225,7 @@ def _may_be_a_servers(page: Http) -> bool:
     Outcome.BLOCKED,
     Mechanism.HTTP_BLOCKPAGE,
     excludes={
-        InnocentExplanation.SERVER: "no control and no proven page of the site shows it",
+        InnocentExplanation.SERVER: "its own proven page is another, or only one operator writes it",
         InnocentExplanation.MEANS: "the text of a known notice is in the page",
         InnocentExplanation.CHANCE: "at least two pages, every one the notice",
     },
@@ -205,10 +244,27 @@ def known_block_page(e: Evidence) -> Finding | None:
             continue
         if any(known_page(p) or similar_pages(p, known[-1]) for p in there):
             continue
-        if not there and any(map(_may_be_a_servers, known)):
+        if any(_may_be_its_own_words(e, hop, p) for p in known):
             continue
         return Finding(tuple(known[-2:]), 0.93 if there else 0.85)
     return None
+
+
+def _may_be_its_own_words(e: Evidence, hop: int, page: Http) -> bool:
+    """The site itself may have written the known text, for this country or about blocking.
+
+    Neither where its proven page differs, nor where several unrelated sites show the page. Else
+    only the text of one operator's page counts, not a phrase that any server may use.
+    """
+    if _good_proven(e, hop) or _at_several_sites(e, page):
+        return False
+    found = _known(page)
+    general = found is None or found.scope == "generic"
+    return (
+        general
+        or _may_be_a_servers(page)
+        or any(same_site(link, host_of(page.url)) for link in page.links)
+    )
 
 
 @rule("http.one_page_of_the_site", Tier.NOTE, None)

@@ -1,20 +1,26 @@
 """Rules that clear the network: proven TLS, or the same page or refusal as for the control."""
 
 from probe.analysis.evidence import Evidence
-from probe.compare import host_of, same_leaf, same_site, similar_pages
+from probe.analysis.slowness import came_whole
+from probe.compare import host_of, is_broken_redirect, same_leaf, same_site, similar_pages
 from probe.model import Http, Outcome, Tls, TrustReason
 from probe.rule import WEB, Finding, Tier, rule
+from probe.rules.http import shown_in_part
 
 EXPERIMENTS = WEB
 
-_REFUSALS = {401, 403, 407, 429, 451}
+# Besides the standard ones, firewalls before sites answer to clients that they hold for robots:
+# nothing else is wrong with a browser's GET.
+_REFUSALS = {401, 403, 405, 406, 407, 418, 421, 429, 430, 444, 451, 456, 460, 463, 464, 493, 498}
+_LAST_STANDARD = 599
 _CHALLENGE_TITLES = ("just a moment", "attention required", "ddos-guard", "checking your browser")
 _MANY_HOPS = 9
 
 
 def is_refusal(page: Http) -> bool:
     """The server itself refuses: an error status, or a challenge instead of the page."""
-    return page.status in _REFUSALS or is_challenge(page)
+    odd = page.status is not None and page.status > _LAST_STANDARD
+    return odd or page.status in _REFUSALS or is_challenge(page)
 
 
 def is_challenge(page: Http) -> bool:
@@ -33,7 +39,19 @@ def _final(e: Evidence) -> list[Http]:
         for p in e.pages(e.end)
         if p.failure is None and p.status is not None and p.address in given
     ]
-    return [p for p in reversed(pages) if not 300 <= (p.status or 0) < 400]
+    return [p for p in reversed(pages) if not _redirects(p)]
+
+
+def _redirects(page: Http) -> bool:
+    """A redirect, or an empty one to nowhere; browsers show what else comes with such a status."""
+    if not 300 <= (page.status or 0) < 400:
+        return False
+    return page.location is not None or "location" in page.headers or not page.received_bytes
+
+
+def _whole(e: Evidence) -> list[Http]:
+    """Those of them that came whole: what froze midway was not seen."""
+    return [page for page in _final(e) if came_whole(page)]
 
 
 def custody(e: Evidence) -> bool:
@@ -55,7 +73,7 @@ def custody(e: Evidence) -> bool:
 @rule("ok.proven", Tier.PROVEN, Outcome.OK)
 def proven_page(e: Evidence) -> Finding | None:
     """The site answered over TLS with a certificate that proves its name."""
-    for page in _final(e):
+    for page in _whole(e):
         if page.proven and (page.status or 599) < 500 and not is_refusal(page) and custody(e):
             return Finding((page,), 0.99)
     return None
@@ -74,7 +92,7 @@ def refused_by_the_server(e: Evidence) -> Finding | None:
 def server_error(e: Evidence) -> Finding | None:
     """The server answers with a server error, here and for the control."""
     for page in _final(e):
-        if (page.status or 0) < 500 or is_challenge(page) or not custody(e):
+        if (page.status or 0) < 500 or is_refusal(page) or not custody(e):
             continue
         there = [p for p in e.control_ends if p.status is not None]
         if there and all((p.status or 0) >= 500 for p in there):
@@ -108,10 +126,37 @@ def endless_redirects(e: Evidence) -> Finding | None:
     return Finding(tuple(pages[-1:]), 0.9 * e.control_weight) if same else None
 
 
+@rule("down.broken_redirect", Tier.CLEARED, Outcome.DOWN)
+def broken_redirect(e: Evidence) -> Finding | None:
+    """The site redirects to an address that no browser can request; its own fault."""
+    pages = [p for p in e.pages(e.end) if p.failure is None and p.status is not None]
+    if len(pages) < 2 or not all(map(is_broken_redirect, pages)) or not custody(e):
+        return None
+    if all(p.proven for p in pages):
+        return Finding(tuple(pages[-1:]), 0.85)
+    there = e.control_ends
+    alike = there and all(
+        is_broken_redirect(c) and same_site(host_of(c.url), e.end_host) for c in there
+    )
+    return Finding(tuple(pages[-1:]), 0.9 * e.control_weight) if alike else None
+
+
+@rule("ok.shown_in_part", Tier.LIKELY, Outcome.OK)
+def in_part(e: Evidence) -> Finding | None:
+    """The page ends early here and for the control; browsers show what came."""
+    pages = e.pages(e.end)
+    cut = [p for p in pages if shown_in_part(p)]
+    there = [p for p in e.control(Http, latest=True) if p.url == e.end_url]
+    if len(cut) < 2 or len(cut) < len(pages) or not there or not custody(e):
+        return None
+    alike = all(shown_in_part(p) and similar_pages(p, cut[-1]) for p in there)
+    return Finding(tuple(cut[-2:]), 0.85 * e.control_weight) if alike else None
+
+
 @rule("ok.same_server_key_as_the_control", Tier.LIKELY, Outcome.OK)
 def same_server_key(e: Evidence) -> Finding | None:
     """The server has the same key here as for the control, so TLS is not intercepted."""
-    for page in _final(e):
+    for page in _whole(e):
         shaken = e.handshake_before(page)
         if shaken is None or shaken.trust is None or (page.status or 599) >= 500:
             continue
@@ -126,7 +171,7 @@ def same_server_key(e: Evidence) -> Finding | None:
 @rule("ok.as_the_control_sees_it", Tier.LIKELY, Outcome.OK)
 def as_the_control_sees_it(e: Evidence) -> Finding | None:
     """The page is the same as the control's page."""
-    for page in _final(e):
+    for page in _whole(e):
         if page.proven or is_refusal(page) or (page.status or 599) >= 500 or not custody(e):
             continue
         if e.handshake_before(page) is not None:
@@ -140,7 +185,7 @@ def as_the_control_sees_it(e: Evidence) -> Finding | None:
 @rule("ok.as_its_own_https_page", Tier.LIKELY, Outcome.OK)
 def as_its_own_https_page(e: Evidence) -> Finding | None:
     """The page over plain http is the same as the host's page over proven TLS."""
-    for page in _final(e):
+    for page in _whole(e):
         if page.proven or e.handshake_before(page) is not None or not custody(e):
             continue
         host = host_of(page.url)

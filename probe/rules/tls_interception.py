@@ -92,7 +92,7 @@ def claims_interception_authority(e: Evidence) -> Finding | None:
     excludes={
         InnocentExplanation.LINE: "not every unrelated site is re-signed",
         InnocentExplanation.SERVER: "a control gets a certificate of another authority",
-        InnocentExplanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
+        InnocentExplanation.MEANS: "Mozilla's roots decide, and the clock is checked",
         InnocentExplanation.CHANCE: "a signature is no accident",
     },
 )
@@ -145,8 +145,8 @@ def copied_like_2019(e: Evidence) -> Finding | None:
     _MITM,
     excludes={
         InnocentExplanation.LINE: "the same address also shows a trusted certificate",
-        InnocentExplanation.SERVER: "the trusted certificate is valid for this name",
-        InnocentExplanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
+        InnocentExplanation.SERVER: "the trusted certificate is for this name, and this one is an authority's",
+        InnocentExplanation.MEANS: "Mozilla's roots decide, and the clock is checked",
         InnocentExplanation.CHANCE: "a signature is no accident",
     },
 )
@@ -158,9 +158,13 @@ def same_server_proves_another_way(e: Evidence) -> Finding | None:
                 continue
             if (other.address, other.port) != (step.address, step.port):
                 continue
+            # No server sees how a hello was cut into segments.
+            cut = other.sni == step.sni and other.hello == "split" != step.hello
+            if _self_signed(step) and not cut:
+                continue  # a virtual host that was never given its certificate, or one such node
             # A shared host shows another site's certificate for a harmless name: no proof.
             if other.sni == step.sni or _is_for(e, other, step.sni):
-                return Finding((step, other), 0.95)
+                return Finding((step, other), 0.95 if cut or e.controls else 0.85)
     return None
 
 
@@ -187,7 +191,7 @@ def _is_for(e: Evidence, step: Tls, name: str | None) -> bool:
     excludes={
         InnocentExplanation.LINE: "other unrelated sites show trusted certificates",
         InnocentExplanation.SERVER: "unrelated servers show the same key",
-        InnocentExplanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
+        InnocentExplanation.MEANS: "Mozilla's roots decide, and the clock is checked",
         InnocentExplanation.CHANCE: "a signature is no accident",
     },
 )
@@ -198,6 +202,8 @@ def one_key_for_unrelated_names(e: Evidence) -> Finding | None:
     for step in reversed(forged(e)):
         trust = step.trust
         if trust and trust.named and trust.issuer_key == e.line.resigned_by:
+            if _self_signed(step):
+                continue  # one server's, for all of its hosts
             if any(same_leaf(step, there) for there in e.control_handshakes(step.hop)):
                 continue
             here = [s for s in e.harmless(Tls) if (s.address, s.port) == (step.address, step.port)]
@@ -215,7 +221,7 @@ def one_key_for_unrelated_names(e: Evidence) -> Finding | None:
     excludes={
         InnocentExplanation.LINE: "harmless names get other certificates there",
         InnocentExplanation.SERVER: "an unrelated server shows the key for this name",
-        InnocentExplanation.MEANS: "trust is decided with Mozilla's roots, and the clock is checked",
+        InnocentExplanation.MEANS: "Mozilla's roots decide, and the clock is checked",
         InnocentExplanation.CHANCE: "a signature is no accident",
     },
 )

@@ -1,8 +1,11 @@
+from base64 import b64encode
+
 import pytest
 from msgspec.structs import replace
 
 from probe.failure import Failure
 from probe.model import Http, Line, Record, Role, Step
+from probe.reference_data import blockpages
 from tests.build import (
     GOOD,
     HOST,
@@ -42,6 +45,14 @@ def twice(step: Step, **more: object) -> Record:
     return record(dns(GOOD), *steps, *again(*steps), **fields)  # type: ignore[arg-type]
 
 
+def twice_and_https(step: Step, **more: object) -> Record:
+    """The page twice, and the host's own page over proven TLS."""
+    fields = {"url": PLAIN, "controls": (THERE,), **more}
+    return record(dns(GOOD), step, *again(step, page(URL)), **fields)  # type: ignore[arg-type]
+
+
+LAW = next(b64encode(p.pattern.encode()).decode() for p in blockpages() if p.scope == "national")
+LOOSE = page(PLAIN, status=302, headers={"location": "http://\ufffd/"}, received_bytes=0)
 ACKNOWLEDGED = (tcp(port=80), page(PLAIN, failure=Failure.TIMEOUT, acknowledged=True))
 MEASURED = (dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED)
 
@@ -69,9 +80,17 @@ LOST = (tcp(port=80), page(PLAIN, failure=Failure.TIMEOUT))
 TABLE = {
     "fails for this host": (
         "http.fails_for_this_host",
-        record(dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED, url=PLAIN),
+        record(
+            dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED, url=PLAIN, controls=(THERE,)
+        ),
         True,
-        "blocked http.reset 0.88 by http.fails_for_this_host",
+        "blocked http.reset 0.96 by http.fails_for_this_host",
+    ),
+    "fails for this host, and no other server was asked": (
+        "http.fails_for_this_host",
+        record(dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED, url=PLAIN),
+        False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "silent, but it confirmed the request": (
         "http.fails_for_this_host",
@@ -101,9 +120,17 @@ TABLE = {
     ),
     "reset, and once silent: the reset was lost": (
         "http.fails_for_this_host",
-        record(dns(GOOD), *LOST, *ANSWERED, *again(*FAILED), *ANSWERED, url=PLAIN),
+        record(
+            dns(GOOD),
+            *LOST,
+            *ANSWERED,
+            *again(*FAILED),
+            *ANSWERED,
+            *stranger(failure=RESET),
+            url=PLAIN,
+        ),
         True,
-        "blocked http.reset 0.88 by http.fails_for_this_host",
+        "blocked http.reset 0.94 by http.fails_for_this_host",
     ),
     "the same notice at an unrelated server": (
         "http.same_notice_elsewhere",
@@ -151,8 +178,26 @@ TABLE = {
     "known words, without a control": (
         "http.known_block_page",
         twice(page(PLAIN, title="Доступ ограничен"), controls=()),
+        False,
+        "inconclusive 0.55 by unclear.plain_page",
+    ),
+    "known words here, and not for the control: a site may speak by country": (
+        "http.known_block_page",
+        twice(page(PLAIN, title="Доступ ограничен", fuzzy=ODD, status=403)),
+        False,
+        "inconclusive 0.55 by unclear.plain_page",
+    ),
+    "a country's own notice, without a control": (
+        "http.known_block_page",
+        twice(page(PLAIN, title=None, fuzzy=ODD, body=LAW), controls=()),
         True,
         "blocked http.blockpage 0.85 by http.known_block_page",
+    ),
+    "an article that quotes a country's notice, without a control": (
+        "http.known_block_page",
+        twice(page(PLAIN, title="Новости", fuzzy=ODD, body=LAW), controls=()),
+        False,
+        "inconclusive 0.55 by unclear.plain_page",
     ),
     "an unrelated server answers for this host": (
         "http.fails_for_this_host",
@@ -215,11 +260,59 @@ TABLE = {
         False,
         "inconclusive 0.4 by unclear.nothing_fits",
     ),
-    "redirected away": (
+    "redirected away, and not by its own https page": (
         "http.redirected_away",
-        twice(away()),
+        twice_and_https(away()),
         True,
         "blocked http.redirected 0.874 by http.redirected_away",
+    ),
+    "redirected away here only: a site may redirect a country": (
+        "http.redirected_away",
+        twice(away()),
+        False,
+        "inconclusive 0.55 by unclear.plain_page",
+    ),
+    "redirected at random, elsewhere for the control": (
+        "http.redirected_away",
+        twice_and_https(away(), controls=(control(dns(GOOD), away("http://parked.example/")),)),
+        False,
+        "inconclusive 0.55 by unclear.plain_page",
+    ),
+    "redirected away by https as well": (
+        "http.redirected_away",
+        record(
+            dns(GOOD),
+            away(),
+            *again(away(), page(URL, status=302, location="http://other.example/")),
+            url=PLAIN,
+            controls=(THERE,),
+        ),
+        False,
+        "inconclusive 0.55 by unclear.plain_page",
+    ),
+    "redirected away, its https page is a server's default": (
+        "http.redirected_away",
+        record(
+            dns(GOOD),
+            away(),
+            *again(away(), page(URL, title="Welcome to nginx!")),
+            url=PLAIN,
+            controls=(THERE,),
+        ),
+        False,
+        "inconclusive 0.55 by unclear.plain_page",
+    ),
+    "redirected away as several unrelated sites are": (
+        "http.redirected_away",
+        twice(away(), line=Line(portal_hosts=3, portal_sign="to stop.example")),
+        True,
+        "blocked http.redirected 0.874 by http.redirected_away",
+    ),
+    "redirected nowhere, at an unrelated server too": (
+        "http.same_notice_elsewhere",
+        record(dns(GOOD), LOOSE, *ANSWERED, *again(LOOSE), *stranger_page(LOOSE), url=PLAIN),
+        True,
+        "blocked http.redirected 0.93 by http.same_notice_elsewhere",
     ),
     "redirected away for all": (
         "http.redirected_away",
@@ -241,13 +334,28 @@ TABLE = {
     ),
     "another page": (
         "http.another_page_here",
-        twice(strange()),
+        twice_and_https(strange()),
         True,
         "blocked http.blockpage 0.93 by http.known_block_page",
     ),
     "another page, the server's own refusal": (
         "http.another_page_here",
         twice(page(PLAIN, status=403, title="Forbidden", fuzzy=ODD)),
+        False,
+        "inconclusive 0.55 by unclear.plain_page",
+    ),
+    "another page, and the site's own words about blocking": (
+        "http.another_page_here",
+        twice(page(PLAIN, title="Not available in your country", fuzzy=ODD)),
+        False,
+        "inconclusive 0.55 by unclear.plain_page",
+    ),
+    "a server's default page, for unrelated hosts": (
+        "http.another_page_here",
+        twice(
+            page(PLAIN, title="Welcome to nginx!", fuzzy=ODD, sha256="note"),
+            line=Line(portal_hosts=3, portal_sign="note"),
+        ),
         False,
         "inconclusive 0.55 by unclear.plain_page",
     ),
@@ -282,7 +390,7 @@ TABLE = {
     ),
     "another page that links to the site": (
         "http.another_page_here",
-        twice(strange(links=(f"kz.{HOST}",))),
+        twice_and_https(strange(links=(f"kz.{HOST}",))),
         False,
         "blocked http.blockpage 0.93 by http.known_block_page",
     ),
@@ -307,7 +415,7 @@ TABLE = {
     ),
     "a known block page": (
         "http.known_block_page",
-        twice(page(PLAIN, title="Страница заблокирована", fuzzy=ODD)),
+        twice_and_https(page(PLAIN, title="Страница заблокирована", fuzzy=ODD)),
         True,
         "blocked http.blockpage 0.93 by http.known_block_page",
     ),

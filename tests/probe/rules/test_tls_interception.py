@@ -11,6 +11,7 @@ from tests.build import (
     KNOWN,
     OTHER,
     VALID,
+    again,
     control,
     dns,
     fetched,
@@ -45,6 +46,8 @@ COPY = replace(
     logged=False,
     extensions=0,
 )
+
+VIRTUAL_HOST = (dns(GOOD), tcp(), tls(trust=SELF_SIGNED), *again(tcp(), tls(trust=SELF_SIGNED)))
 
 TABLE = {
     "known key": (
@@ -179,7 +182,31 @@ TABLE = {
         "tls.same_server_proves_another_way",
         record(*SEEN, harmless(tcp()), harmless(tls(trust=OWN_DEFAULT))),
         True,
+        "intercepted tls.mitm 0.85 by tls.same_server_proves_another_way",
+    ),
+    "a virtual host that was never given its certificate": (
+        "tls.same_server_proves_another_way",
+        record(*VIRTUAL_HOST, harmless(tcp()), harmless(tls(trust=OWN_DEFAULT))),
+        False,
+        "inconclusive 0.55 by unclear.whose_certificate",
+    ),
+    "one of two nodes was never given the certificate": (
+        "tls.same_server_proves_another_way",
+        record(*VIRTUAL_HOST, tcp(), tls()),
+        False,
+        "inconclusive 0.55 by unclear.whose_certificate",
+    ),
+    "self-signed, and trusted when the name is cut in two": (
+        "tls.same_server_proves_another_way",
+        record(*VIRTUAL_HOST, tcp(), replace(tls(), hello="split")),
+        True,
         "intercepted tls.mitm 0.95 by tls.same_server_proves_another_way",
+    ),
+    "one self-signed certificate for all hosts of a server": (
+        "tls.one_key_for_unrelated_names",
+        record(*VIRTUAL_HOST, line=SELECTIVE),
+        False,
+        "inconclusive 0.55 by unclear.whose_certificate",
     ),
     "a host of many sites shows a harmless name another site's": (
         "tls.same_server_proves_another_way",
