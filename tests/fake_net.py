@@ -107,7 +107,13 @@ class FakeNet:
         step = Http(url=url, address=address, port=port, host=host, proven=proven, at=at)
         if isinstance(answer, Failure):
             return replace(step, failure=answer)
-        fine = {"status": 200, "title": "The site", "received_bytes": 900, "bytes_in": 900}
+        fine = {
+            "status": 200,
+            "title": "The site",
+            "received_bytes": 900,
+            "bytes_in": 900,
+            "complete": True,
+        }
         return replace(step, **{**fine, **answer})
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:

@@ -19,6 +19,11 @@ GREETING_BYTES = 2048
 FRACTION = 1 / 4
 # The server itself ended the page before the length that it had declared.
 SHORT = "short"
+# An ordinary page is read up to here (`probe/net/session.py`).
+READ_BYTES = 18 * 1024
+# Freezes are counted in packets, and the packets of two connections differ a little.
+_SPREAD = 3000
+_MORE = 1500
 # With fewer pages than this, the usual rate of the line is unknown.
 LEAST_PAGES = 5
 
@@ -38,6 +43,25 @@ def cut_short(page: Http) -> bool:
     if page.location is not None or page.detail == SHORT:
         return False
     return in_time and not page.complete and not page.malformed and began(page)
+
+
+def came_whole(page: Http) -> bool:
+    """The page was received as far as an ordinary page is read, or the server ended it itself."""
+    return page.complete or page.detail == SHORT or page.received_bytes >= READ_BYTES
+
+
+def frozen_alike(attempts: Sequence[Http]) -> bool:
+    """At least two attempts, each of which began and then fell silent at about one size."""
+    sizes = [page.bytes_in for page in attempts]
+    silent = all(page.failure is Failure.TIMEOUT and began(page) for page in attempts)
+    return len(attempts) > 1 and silent and max(sizes) - min(sizes) <= _SPREAD
+
+
+def is_longer(page: Http | None, frozen: Sequence[Http]) -> bool:
+    """This page passed the size at which the others froze."""
+    if page is None or page.failure is not None:
+        return False
+    return page.bytes_in > max(one.bytes_in for one in frozen) + _MORE
 
 
 def rate(page: Http) -> float | None:

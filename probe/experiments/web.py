@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from probe.analysis import web_suspicion
-from probe.analysis.packet_size import may_be_lost, segment_for
 from probe.analysis.web_suspicion import HopView, control_addresses, leaves_site, next_url
 from probe.compare import is_address
 from probe.experiments.browse import (
@@ -26,6 +25,7 @@ from probe.experiments.interface import Experiment, Net, Share, Task
 from probe.experiments.interleave import Offer, interleave, tls_offer
 from probe.experiments.name_follow_ups import query_further
 from probe.experiments.operations import HttpRequest
+from probe.experiments.silence import compare_frozen, send_small
 from probe.experiments.step_log import StepLog
 from probe.failure import Failure
 from probe.model import Dns, Http, Role, Steps, Tcp
@@ -65,8 +65,9 @@ async def _confirm_hop(task: Task, net: Net, log: StepLog, hop: UrlHop) -> None:
         await _fetch_https(net, log, hop, chosen)
     await measure_reference(net, log, task.reference)
     for address in chosen[:1]:
-        await _send_small(task, net, log, hop, address)
-        await _wait_longer(task, net, log, hop, address)
+        await send_small(task, net, log, hop, address)
+        if not await compare_frozen(task, net, log, hop, address):
+            await _wait_longer(task, net, log, hop, address)
     await _offer_elsewhere(task, net, log, hop)
 
 
@@ -200,20 +201,6 @@ async def _fetch_https(net: Net, log: StepLog, hop: UrlHop, chosen: Sequence[str
     reached = [s.address for s in log.steps if isinstance(s, Tcp) and s.failure is None]
     for address in [a for a in chosen if a in reached][:2]:
         log.chain(await net.http(HttpRequest(url, address)), hop=hop.number, try_=2)
-
-
-async def _send_small(task: Task, net: Net, log: StepLog, hop: UrlHop, address: str) -> None:
-    """Fetch with small TCP segments, where every large packet may have been lost.
-
-    Once more without, if that was answered: a silence that merely ended proves nothing.
-    """
-    here = _view(task, log, hop).at(address)
-    if not may_be_lost(here):
-        return
-    size = segment_for(here)
-    steps = await fetch_from(net, log, hop, address, try_=3, segment_limit=size)
-    if steps and steps[-1].failure is None:
-        await fetch_from(net, log, hop, address, try_=3)
 
 
 async def _wait_longer(task: Task, net: Net, log: StepLog, hop: UrlHop, address: str) -> None:

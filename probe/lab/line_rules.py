@@ -40,7 +40,7 @@ _EITHER = {
 }
 _UNREACHABLE = "-j REJECT --reject-with icmp-net-unreachable"
 # Bytes of port 443 before a session ends: enough for the references and a few sites.
-_SESSION = 40_000
+_SESSION = 25_000
 
 
 def rules6(spec: WholeLine) -> Iterator[FilterRule]:

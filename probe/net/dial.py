@@ -10,6 +10,7 @@ from probe.model import Tcp, Tls
 from probe.net.address_policy import is_dialable
 from probe.net.attempt import attempt
 from probe.net.chain_verifier import ChainVerifier
+from probe.net.further import FurtherReading
 from probe.net.hello import TlsContexts, server_name
 from probe.net.rate_limit import RateLimiter
 from probe.net.stream import ByteCounter, Stream, connect
@@ -26,6 +27,7 @@ class SessionContext:
     Attributes:
         limiter: Limits connections. dns_limiter: limits DNS queries.
         lab: Addresses that are not public may be connected to.
+        further: Which pages are read further than others.
     """
 
     limiter: RateLimiter
@@ -35,6 +37,7 @@ class SessionContext:
     verifier: ChainVerifier
     tls_contexts: TlsContexts = field(default_factory=TlsContexts)
     lab: bool = False
+    further: FurtherReading = field(default_factory=FurtherReading)
 
 
 @dataclass(frozen=True, slots=True)

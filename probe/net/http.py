@@ -5,6 +5,7 @@ exchange. Silence is a failure; a slow response is not: what was received is kep
 step's `limit` is the deadline in force when it ended.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Protocol
@@ -19,6 +20,7 @@ from probe.net.address_policy import is_literal
 from probe.net.attempt import Attempt, attempt
 from probe.net.browser_request import http1_headers, http2_headers
 from probe.net.dial import ServerEndpoint, TargetContext, open_tcp, tls_handshake
+from probe.net.further import FURTHER_CAP
 from probe.net.http1 import Http1
 from probe.net.http2 import Http2
 from probe.net.http_response import HttpResponse
@@ -171,6 +173,7 @@ class _HttpExchange:
         stream: Counts the bytes. transport: what is written and read (TLS, or the stream itself).
         waited: The slower of connect and handshake, seconds.
         patience: Seconds after which a body counts as slow, and more of it is read.
+        reads_further: Whether a page of more than half of the cap is read further.
         quiet: Seconds without a byte after which it is silent, and no longer slow.
     """
 
@@ -183,6 +186,7 @@ class _HttpExchange:
     waited: float = 0.0
     patience: float = LONGEST
     quiet: float = LONGEST
+    reads_further: Callable[[str], bool] = field(default=lambda _: False)
     started: float = field(default_factory=monotonic)
     deadline: float = 0.0
     first: float | None = None
@@ -215,7 +219,7 @@ class _HttpExchange:
             else:
                 self.peak_gap = max(self.peak_gap or 0.0, now - self.last)
             self.last = now
-            self._raise_cap_if_slow()
+            self._raise_cap()
             self.parser.feed(data)
             self._limit_window()
             if not self.answer.ended and self.stream.bytes_in > _FLOOD:
@@ -238,12 +242,18 @@ class _HttpExchange:
         if not self.h2 and not self.answer.ended:
             self.stream.limit_window(self.answer.cap - len(self.answer.body) + _ROOM)
 
-    def _raise_cap_if_slow(self) -> None:
-        """Raise the cap for a slow page: a rate needs more bytes than a fuzzy hash."""
-        if self.spread > self.patience and self.answer.cap == self.cap:
+    def _raise_cap(self) -> None:
+        """Raise the cap for a slow page, whose rate needs more bytes, and for a few others."""
+        if self.answer.cap != self.cap:
+            return
+        if self.spread > self.patience:
             self.answer.cap = max(SLOW_CAP, self.cap)
-            if isinstance(self.parser, Http2):
-                self.parser.widen_window()
+        elif len(self.answer.body) > self.cap // 2 and self.reads_further(self.url):
+            self.answer.cap = max(FURTHER_CAP, self.cap)
+        else:
+            return
+        if isinstance(self.parser, Http2):
+            self.parser.widen_window()
 
     @property
     def spread(self) -> float:
@@ -292,6 +302,7 @@ async def _exchange(
     timeouts = target.session.timeouts
     idle, exchange.patience = timeouts.idle_limit(), timeouts.patience()
     exchange.quiet = idle
+    exchange.reads_further = target.session.further.allows
     idle, total = (idle, TOTAL) if limit is None else (limit, limit)
     before_in, before_out = exchange.stream.bytes_in, exchange.stream.bytes_out
     result = await exchange.run(exchange.request(what), min(idle, total), total)
@@ -302,7 +313,8 @@ async def _exchange(
     if exchange.first is not None:
         timeouts.first_bytes.add(exchange.first)
         target.session.limiter.concurrency.note(max(exchange.first, exchange.waited))
-    if answer.complete and len(answer.body) > exchange.cap // 2:
+    usual = answer.cap == exchange.cap and len(answer.body) > exchange.cap // 2
+    if answer.complete and usual:
         timeouts.bodies.add(exchange.spread)
     if what.cookies is not None:
         for value in (value for name, value in answer.headers if name == b"set-cookie"):

@@ -11,6 +11,7 @@ from probe.experiments.interface import Resolver
 from probe.net.chain_verifier import ChainVerifier, load_roots
 from probe.net.concurrency import AdaptiveConcurrency
 from probe.net.dial import SessionContext, TargetContext
+from probe.net.further import PAGES, FurtherReading
 from probe.net.rate_limit import RateLimiter
 from probe.net.resolver_connections import ResolverConnections
 from probe.net.resolver_pool import ResolverPool
@@ -42,6 +43,7 @@ class SessionSettings:
         public: Public resolvers to ask as well.
         concurrency: Concurrent connections in all. per_address: to one address.
         spacing: Seconds between any two connections. per_address_spacing: to one address.
+        body_cap: Bytes of a body that are read. further_pages: how many are read further.
         ipv6: Whether the machine has IPv6; None: ask the kernel.
     """
 
@@ -54,6 +56,7 @@ class SessionSettings:
     spacing: float = 0.0
     per_address_spacing: float = 0.01
     body_cap: int = BODY_CAP
+    further_pages: int = PAGES
     ipv6: bool | None = None
 
 
@@ -82,6 +85,7 @@ class NetSession:
             counter=self.counter,
             timeouts=self.timeouts,
             verifier=self._verifier,
+            further=FurtherReading(settings.further_pages),
             lab=settings.lab,
         )
         self._connections = ResolverConnections(self._context)

@@ -32,6 +32,7 @@ READING_ORDER = (
     "services_blocked",
     "tcp",
     "throttle",
+    "frozen",
     "tls",
     "mitm",
 )

@@ -2,7 +2,7 @@
 
 from probe.analysis.evidence import Evidence, failing
 from probe.analysis.packet_size import answered_when_small
-from probe.analysis.slowness import cut_short
+from probe.analysis.slowness import came_whole, cut_short
 from probe.model import Dns, Http, Outcome, Role, Step, Tcp, Tls
 from probe.rule import WEB, Finding, Tier, rule
 
@@ -104,7 +104,8 @@ def packet_size(e: Evidence) -> Finding | None:
 @rule("unclear.slow", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def slow(e: Evidence) -> Finding | None:
     """The page began and did not finish in time; the `throttle` experiment tests for slowing."""
-    cut = [p for p in e.pages(e.end) if p.failure and (p.received_bytes or cut_short(p))]
+    began = (p for p in e.pages(e.end) if p.received_bytes or cut_short(p))
+    cut = [p for p in began if p.failure or not (came_whole(p) or p.location)]
     return Finding(tuple(cut[-1:]), 0.6, reason=_ask_throttle(e)) if cut else None
 
 

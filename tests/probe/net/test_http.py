@@ -16,6 +16,7 @@ from h2.connection import H2Connection
 from probe.experiments.operations import HttpRequest
 from probe.failure import Failure
 from probe.model import Http, Steps, Tcp, Tls
+from probe.net.further import FURTHER_CAP, FurtherReading
 from probe.net.session import BODY_CAP, SessionSettings
 from probe.net.target_net import SocketNet
 from tests.probe.net import http2_server
@@ -215,6 +216,35 @@ def test_a_slow_page_is_read_further_but_compared_by_its_first_bytes(measure: Me
     assert step.sha256 == hashlib.sha256(page[:BODY_CAP]).hexdigest()
 
 
+def test_a_few_pages_are_read_further_each_time(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What freezes after the usual cap is seen, and the hash is of the same first bytes."""
+    monkeypatch.setattr("probe.net.timeouts.AdaptiveTimeouts.idle_limit", lambda _: 0.3)
+    length, frozen = 200_000, 30_000
+    head = OK + b"Content-Length: %d\r\n\r\n" % length
+    whole = get(measure, responding(head, b"x" * length))
+    assert (whole.failure, whole.complete) == (None, True)
+    assert FURTHER_CAP <= whole.received_bytes < FURTHER_CAP + 65536
+    step = get(measure, responding(head, b"x" * frozen, then=until_closed))
+    assert (step.failure, step.complete) == (Failure.TIMEOUT, False)
+    assert (step.received_bytes, step.sha256) == (frozen, whole.sha256)
+
+
+def test_only_so_many_pages_are_read_further() -> None:
+    further = FurtherReading(2)
+    assert [further.allows(url) for url in "abacb"] == [True, True, True, False, True]
+
+
+def test_silence_until_a_long_limit_is_no_slow_page(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("probe.net.timeouts.AdaptiveTimeouts.idle_limit", lambda _: 0.3)
+    pieces = (OK + b"Content-Length: 9000\r\n\r\n", b"x" * 5000)
+    step = get(measure, responding(*pieces, then=until_closed), limit=0.8)
+    assert (step.failure, step.received_bytes, step.complete) == (Failure.TIMEOUT, 5000, False)
+
+
 def test_a_bomb_is_bounded(measure: Measure) -> None:
     bomb = gzip.compress(b"\0" * 15_000_000)
     head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
@@ -356,7 +386,11 @@ def test_https_over_http2(measure: Measure, show: Callable[..., ssl.SSLContext])
     assert asked[0][":authority"].startswith(NAME)
 
 
-def test_a_large_page_over_http2(measure: Measure, show: Callable[..., ssl.SSLContext]) -> None:
+def test_a_large_page_over_http2(
+    measure: Measure, show: Callable[..., ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("probe.net.further.FurtherReading.allows", lambda *_: False)
+
     def answer(connection: H2Connection, request: Request) -> None:
         connection.send_headers(request.stream, [(":status", "200")])
         allowed.append(connection.local_flow_control_window(request.stream))

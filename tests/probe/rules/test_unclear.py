@@ -63,7 +63,7 @@ TABLE = {
     ),
     "slow": (
         "unclear.slow",
-        record(dns(GOOD), tcp(), tls(), page(URL, received_bytes=5, complete=False)),
+        record(dns(GOOD), tcp(), tls(), page(URL, received_bytes=19_000, complete=False)),
         False,
         "ok 0.99 by ok.proven",
     ),
@@ -142,13 +142,21 @@ def test_a_page_that_began_and_stalled_is_slow() -> None:
     assert verdict_on(seen) == "inconclusive 0.6 by unclear.slow"
 
 
+def test_a_page_of_which_little_came_in_time_was_not_seen() -> None:
+    from msgspec.structs import replace
+
+    drip = replace(page(URL), received_bytes=4000, complete=False)
+    seen = record(dns(GOOD), tcp(), tls(), drip)
+    assert verdict_on(seen) == "inconclusive 0.6 by unclear.slow"
+
+
 def test_a_slow_page_names_the_throttle_experiment_and_accuses_no_network() -> None:
     from msgspec.structs import replace
 
     from probe.judge import judge
     from probe.model import Outcome
 
-    drip = replace(page(URL), received_bytes=4000, complete=False)
+    drip = replace(page(URL), received_bytes=20_000, complete=False)
     verdict = judge(record(dns(GOOD), tcp(), tls(), drip))
     assert verdict.outcome is Outcome.OK
     assert verdict.mechanisms == ()

@@ -1,0 +1,58 @@
+"""Look again at what began and fell silent, or never answered, in another way.
+
+A line that loses large packets answers small ones; a device that freezes a connection by the name
+in its ClientHello lets the same page through under another name.
+"""
+
+from probe.analysis.packet_size import may_be_lost, segment_for
+from probe.analysis.slowness import frozen_alike, is_longer
+from probe.analysis.web_suspicion import HopView
+from probe.experiments.browse import UrlHop, fetch_from
+from probe.experiments.interface import Net, Task
+from probe.experiments.operations import HttpRequest
+from probe.experiments.step_log import StepLog
+from probe.model import Http, Role
+
+
+async def send_small(task: Task, net: Net, log: StepLog, hop: UrlHop, address: str) -> None:
+    """Fetch with small TCP segments, where every large packet may have been lost.
+
+    Once more without, if that was answered: a silence that merely ended proves nothing.
+    """
+    here = _view(task, log, hop).at(address)
+    if not may_be_lost(here):
+        return
+    size = segment_for(here)
+    steps = await fetch_from(net, log, hop, address, try_=3, segment_limit=size)
+    if steps and steps[-1].failure is None:
+        await fetch_from(net, log, hop, address, try_=3)
+
+
+async def compare_frozen(task: Task, net: Net, log: StepLog, hop: UrlHop, address: str) -> bool:
+    """Fetch a page that froze under a harmless name in the ClientHello, before and after itself.
+
+    Returns whether more of it came under that name, so that nothing is left open.
+    """
+    here = _view(task, log, hop).at(address)
+    own = [s for s in here if isinstance(s, Http) and s.role is Role.TARGET]
+    mine = [page for page in own if page.url == hop.url]
+    name = task.harmless_name
+    if name is None or not hop.secure or not frozen_alike(mine):
+        return False
+    if not is_longer(await _under_another_name(net, log, hop, address, name), mine):
+        return False
+    await fetch_from(net, log, hop, address, try_=3)
+    await _under_another_name(net, log, hop, address, name)
+    return True
+
+
+def _view(task: Task, log: StepLog, hop: UrlHop) -> HopView:
+    return HopView(log.steps, task.controls, hop.url, hop.number)
+
+
+async def _under_another_name(
+    net: Net, log: StepLog, hop: UrlHop, address: str, name: str
+) -> Http | None:
+    steps = await net.http(HttpRequest(hop.url, address, sni=name))
+    log.chain(steps, role=Role.HARMLESS, hop=hop.number, try_=3)
+    return next((step for step in steps if isinstance(step, Http)), None)
