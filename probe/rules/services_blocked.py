@@ -7,7 +7,7 @@ shows that they are alive: a harmless name at the same address, or a control at 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from probe.analysis.dns_answers import DENIED, NO_ADDRESS
+from probe.analysis.dns_answers import DENIED, NO_ADDRESS, cut_off
 from probe.analysis.evidence import Evidence, consistently, is_live
 from probe.analysis.service_attempts import (
     EndpointAttempt,
@@ -36,7 +36,7 @@ EndStep: TypeAlias = Tcp | Tls | Ping
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        InnocentExplanation.LINE: "a harmless name is answered at the same address before and after",
+        InnocentExplanation.LINE: "a harmless name is answered there before and after",
         InnocentExplanation.SERVER: "a control succeeds at the endpoints",
         InnocentExplanation.MEANS: "the harmless hello has the same form and size",
         InnocentExplanation.CHANCE: "every endpoint of the part, twice",
@@ -206,7 +206,8 @@ def name_denied(e: Evidence) -> Finding | None:
     """The system resolver denies a name of the service, and other resolvers have an address."""
     for part, attempts in dead_parts(e).items():
         for (host, _), same in by_endpoint(attempts).items():
-            asked = [s for s in _queries(e, host) if s.resolver == "system"]
+            own = [s for s in _queries(e, host) if s.resolver == "system"]
+            asked = [s for s in own if not cut_off(s)]
             how = DENIED.get(asked[-1].failure) if asked and asked[-1].failure else None
             if how is None or any(one.dns is None for one in same) or len(asked) < 2:
                 continue

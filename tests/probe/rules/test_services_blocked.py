@@ -1,10 +1,11 @@
 """Rules that accuse the network of blocking a service: each where it matches and where not."""
 
 import pytest
+from msgspec.structs import replace
 
 from probe.failure import Failure
 from probe.judge import judge
-from probe.model import Line, Mechanism, Outcome, Record, Role, Step
+from probe.model import Line, Mechanism, Outcome, Record, Reply, Role, Step
 from tests.build import GOOD, HARMLESS, OTHER, SINK, VALID, dns, doh, tcp, tls
 from tests.probe.rules.check import holds, verdict_on
 from tests.probe.rules.service_records import (
@@ -48,6 +49,8 @@ def queries(*steps: Step, role: Role = Role.TARGET) -> StepChain:
 ELSEWHERE = queries(doh(OTHER, name=NAME), dns(OTHER, name=NAME, resolver="8.8.8.8"))
 PROVES = beside(tcp(OTHER), tls(OTHER, sni=NAME), role=Role.NEUTRAL)
 ANOTHER = beside(dns(SINK, name="r.example"), role=Role.REFERENCE)
+TRUNCATED = dns(name=NAME, replies=(Reply(at=0.01, rcode=0, truncated=True),))
+CUT_OFF = StepChain((replace(TRUNCATED, failure=Failure.REFUSED),), "messages", Failure.REFUSED)
 PARKED = VALID.__class__(valid=False, anchored=True, named=False)
 
 TABLE = {
@@ -171,6 +174,12 @@ TABLE = {
         seen(*again(denied()), PROVES),
         True,
         "blocked dns.nxdomain 0.95 by services.name_denied",
+    ),
+    "a truncated reply, and no TCP": (
+        "services.name_denied",
+        seen(*again(CUT_OFF), PROVES, ANOTHER),
+        False,
+        "inconclusive 0.5 by services.no_control",
     ),
     "denied, and known to two others": (
         "services.name_denied",
