@@ -17,8 +17,8 @@ from probe import system_tools
 from probe.certificates import certificate
 from probe.certificates.certificate import Certificate, Name
 from probe.certificates.der import DerError
-from probe.system_view import never_fatal, text
 from probe.i18n import _
+from probe.system_view import never_fatal, text
 
 T = TypeVar("T")
 
