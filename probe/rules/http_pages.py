@@ -134,7 +134,7 @@ def _proven_pages(e: Evidence, hop: int) -> list[Http]:
     Outcome.BLOCKED,
     Mechanism.HTTP_BLOCKPAGE,
     excludes={
-        InnocentExplanation.SERVER: "its own proven page is another, or unrelated sites show this one",
+        InnocentExplanation.SERVER: "its proven page is another, or unrelated sites show this one",
         InnocentExplanation.MEANS: "pages are compared by several features",
         InnocentExplanation.CHANCE: "at least two pages that are alike",
     },
@@ -225,7 +225,7 @@ def _may_be_a_servers(page: Http) -> bool:
     Outcome.BLOCKED,
     Mechanism.HTTP_BLOCKPAGE,
     excludes={
-        InnocentExplanation.SERVER: "its own proven page is another, or only one operator writes it",
+        InnocentExplanation.SERVER: "its proven page is another, or only one operator writes it",
         InnocentExplanation.MEANS: "the text of a known notice is in the page",
         InnocentExplanation.CHANCE: "at least two pages, every one the notice",
     },

@@ -145,7 +145,7 @@ def copied_like_2019(e: Evidence) -> Finding | None:
     _MITM,
     excludes={
         InnocentExplanation.LINE: "the same address also shows a trusted certificate",
-        InnocentExplanation.SERVER: "the trusted certificate is for this name, and this one is an authority's",
+        InnocentExplanation.SERVER: "the trusted one is for this name; this one is an authority's",
         InnocentExplanation.MEANS: "Mozilla's roots decide, and the clock is checked",
         InnocentExplanation.CHANCE: "a signature is no accident",
     },
