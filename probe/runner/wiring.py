@@ -21,6 +21,7 @@ from probe.errors import UserError
 from probe.experiments.interface import Reference, Resolver
 from probe.i18n import _
 from probe.net.resolvers import can_ask
+from probe.net.further import PAGES
 from probe.net.session import NetSession, SessionSettings
 from probe.runner.dependencies import Controls, RunDependencies
 from probe.urls import TargetError, parse_url
@@ -114,6 +115,8 @@ def session_settings(settings: Settings) -> SessionSettings:
         resolver=parse_resolver(settings.resolver),
         public=public_resolvers(settings),
         spacing=0.0 if settings.lab else SPACING,
+        # A profile for every hour must not cost megabytes; its transfers are longer than a page.
+        further_pages=0 if settings.profile == "watch" else PAGES,
     )
 
 

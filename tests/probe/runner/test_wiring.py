@@ -46,3 +46,8 @@ def test_configured_anchors_and_resolvers_replace_the_bundled_ones() -> None:
 def test_connections_are_spaced_except_in_a_laboratory() -> None:
     assert wiring.session_settings(Settings()).spacing > 0
     assert wiring.session_settings(Settings(lab=True)).spacing == 0
+
+
+def test_the_hourly_profile_reads_no_page_further() -> None:
+    assert wiring.session_settings(Settings(profile="watch")).further_pages == 0
+    assert wiring.session_settings(Settings()).further_pages > 0
