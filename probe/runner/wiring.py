@@ -20,8 +20,8 @@ from probe.config import Settings
 from probe.errors import UserError
 from probe.experiments.interface import Reference, Resolver
 from probe.i18n import _
-from probe.net.resolvers import can_ask
 from probe.net.further import PAGES
+from probe.net.resolvers import can_ask
 from probe.net.session import NetSession, SessionSettings
 from probe.runner.dependencies import Controls, RunDependencies
 from probe.urls import TargetError, parse_url
