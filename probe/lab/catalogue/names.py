@@ -1,7 +1,7 @@
 """Names: dead ones, those with one family of addresses, and what resolvers say of them."""
 
 from probe.lab.catalogue.entry import entry
-from probe.lab.scenario import DnsTampering, LabSite
+from probe.lab.scenario import ControlState, DnsTampering, LabSite, SniFilter
 from probe.model import Mechanism, Outcome
 
 SCENARIOS = (
@@ -50,5 +50,59 @@ SCENARIOS = (
         [DnsTampering("plain-queries.org", "strips_opt", resolvers="system")],
         Outcome.OK,
         "A device misreads queries with an OPT record; without one the name has its address.",
+    ),
+    entry(
+        "names.dead_and_listed_alone",
+        LabSite("closed-long-ago-alone.org", resolves="nxdomain"),
+        [DnsTampering("closed-long-ago-alone.org", "block_page", resolvers="system")],
+        Outcome.BLOCKED,
+        "Without a control: encrypted resolvers know no such name, and the provider's forges it.",
+        mechanisms=[Mechanism.DNS_WRONG_ADDRESS],
+        also=[Mechanism.HTTP_BLOCKPAGE],
+        control=ControlState.NONE,
+    ),
+    entry(
+        "names.censored_alone",
+        LabSite("named-by-order-alone.org"),
+        [DnsTampering("named-by-order-alone.org", "censored", resolvers="system")],
+        Outcome.BLOCKED,
+        "Without a control: the provider's resolver says that it was made to deny the name.",
+        mechanisms=[Mechanism.DNS_NXDOMAIN],
+        control=ControlState.NONE,
+    ),
+    entry(
+        "names.ipv6_only_alone",
+        LabSite("sixes-only-alone.org", resolves="ipv6_only", ipv6=True),
+        [],
+        Outcome.OK,
+        "Without a control: the site proves its name at its IPv6 address.",
+        also=[Outcome.INCONCLUSIVE],
+        control=ControlState.NONE,
+    ),
+    entry(
+        "names.ipv6_only_asked",
+        LabSite("sixes-only-asked.org", resolves="ipv6_only", ipv6=True),
+        [],
+        Outcome.OK,
+        "Every resolver says that there is no IPv4 address, and the IPv6 address is the site's.",
+        also=[Outcome.INCONCLUSIVE],
+        experiments=("dns",),
+    ),
+    entry(
+        "names.ipv6_only_reset",
+        LabSite("sixes-only-reset.org", resolves="ipv6_only", ipv6=True),
+        [SniFilter("sixes-only-reset.org", "reset")],
+        Outcome.BLOCKED,
+        "TLS is reset for the name at its IPv6 address; that it has no IPv4 one is no denial.",
+        mechanisms=[Mechanism.TLS_RESET],
+    ),
+    entry(
+        "names.censored_asked",
+        LabSite("named-by-order-asked.org"),
+        [DnsTampering("named-by-order-asked.org", "censored", resolvers="system")],
+        Outcome.BLOCKED,
+        "The provider's resolver says over plain DNS that it was made to deny the name.",
+        mechanisms=[Mechanism.DNS_NXDOMAIN],
+        experiments=("dns",),
     ),
 )
