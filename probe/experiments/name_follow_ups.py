@@ -15,6 +15,8 @@ from probe.model import Dns, Role, Tls
 from probe.reference_data import advertising_names, unused_addresses
 
 _ENCRYPTED = frozenset({"doh", "dot"})
+# Silence is expected; the provider's resolver, which may answer, is near.
+_SILENCE = 1.5
 Ask = tuple[Role, Awaitable[Dns]]
 
 
@@ -96,7 +98,7 @@ def _where_no_resolver_is(task: Task, net: Net, log: StepLog, queries: Sequence[
     if not doubtful or any(agree(s.addresses, given) for s in secure) or not task.harmless:
         return []
     return [
-        (Role.NEUTRAL, net.dns(DnsQuery(task.harmless[0], Resolver(a, a))))
+        (Role.NEUTRAL, net.dns(DnsQuery(task.harmless[0], Resolver(a, a), limit=_SILENCE)))
         for a in unused_addresses()
         if net.safe(a)
     ]
