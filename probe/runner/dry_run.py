@@ -6,6 +6,7 @@ import click
 
 from probe import reference_data
 from probe.config import Settings
+from probe.i18n import _
 from probe.ordering import LIMITS, SERVICE, order
 from probe.runner import wiring
 from probe.runner.jobs import JobList
@@ -19,7 +20,8 @@ def print_contacts(settings: Settings, jobs: JobList) -> None:
 
 def _contacts(settings: Settings, jobs: JobList) -> Iterator[str]:
     """Everything that would be contacted, in the order of a run."""
-    yield f"resolver {settings.resolver or 'of this machine'}"
+    # The first word of a line, which scripts look for, is the same in every language.
+    yield f"resolver {settings.resolver or _('of this machine')}"
     for resolver in wiring.public_resolvers(settings):
         yield f"resolver {resolver.address} ({resolver.transport})"
     for url in settings.collector:
@@ -33,16 +35,20 @@ def _contacts(settings: Settings, jobs: JobList) -> Iterator[str]:
         if job.url.startswith(SERVICE):
             yield from _service_endpoints(job.experiment, settings)
     for spec in jobs.unfetched:
-        yield f"list {spec} (and every target in it)"
+        yield f"list {spec} {_('(and every target in it)')}"
     for name in reference_data.harmless_names():
-        yield f"name {name} (only offered, at addresses of targets)"
-    if jobs.profile_line is not None:
-        yield jobs.profile_line
-    if jobs.left_out_line is not None:
-        yield jobs.left_out_line
+        yield f"name {name} {_('(only offered, at addresses of targets)')}"
+    yield from (line for line in (jobs.profile_line, jobs.left_out_line) if line is not None)
+    yield f"limits {_limits(settings)}"
+
+
+def _limits(settings: Settings) -> str:
     limits = LIMITS[settings.profile]
-    seconds, most = settings.max_time or limits.seconds, settings.max_bytes or limits.bytes
-    yield f"limits {seconds:g} seconds, {most} bytes, {settings.concurrency} targets at a time"
+    return _("{seconds:g} seconds, {bytes} bytes, {number} targets at a time").format(
+        seconds=settings.max_time or limits.seconds,
+        bytes=settings.max_bytes or limits.bytes,
+        number=settings.concurrency,
+    )
 
 
 def _service_endpoints(name: str, settings: Settings) -> Iterator[str]:
@@ -53,4 +59,6 @@ def _service_endpoints(name: str, settings: Settings) -> Iterator[str]:
             yield f"endpoint {host} port {ports} ({name}: {one.part})"
     for key, value in settings.options.get(name, {}).items():
         if isinstance(value, list | tuple):
-            yield f"endpoint of your own: {len(value)} in [options.{name}] {key}"
+            where = f"[options.{name}] {key}"
+            own = _("of your own: {number} in {where}").format(number=len(value), where=where)
+            yield f"endpoint {own}"
