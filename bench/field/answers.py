@@ -15,7 +15,7 @@ _FRAME = 16384
 _TYPE_A = 1
 
 
-def dns_reply(plan: Field, message: bytes) -> bytes | None:
+def dns_reply(plan: Field, message: bytes, *, honest: bool = True) -> bytes | None:
     """The reply to one query: one address, no data, or NXDOMAIN."""
     labels, at = [], 12
     while at < len(message) and message[at]:
@@ -26,6 +26,8 @@ def dns_reply(plan: Field, message: bytes) -> bytes | None:
     question = message[12 : at + 5]
     kind = int.from_bytes(message[at + 1 : at + 3], "big")
     site = plan.by_name.get(b".".join(labels).decode("latin-1").lower())
+    if site is not None and site.behaviour == "denied" and not honest:
+        site = None
     answer = b""
     if site is not None and kind == _TYPE_A:
         answer = b"\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04" + IPv4Address(site.address).packed
@@ -59,14 +61,15 @@ class HttpResponder:
         return self._http2() if self._h2 else self._http1()
 
     def _http1(self) -> bytes:
-        if b"\r\n\r\n" not in self._buffer:
+        head, end, query = self._buffer.partition(b"\r\n\r\n")
+        if not end or (self._resolver and not query) or self._hangs:
             return b""
         if not self._secure:
-            host = self._buffer.lower().partition(b"\r\nhost:")[2].partition(b"\r\n")[0]
+            host = head.lower().partition(b"\r\nhost:")[2].partition(b"\r\n")[0]
             self._name = host.strip().decode("latin-1")
             self._site = self._site_at_address(self._name)
         self.finished = True
-        status, headers, body = self._page()
+        status, headers, body = self._dns_page(query) if self._resolver else self._page()
         lines = [f"HTTP/1.1 {status} Sure", *(f"{name}: {value}" for name, value in headers)]
         lines += [f"content-length: {len(body)}", "connection: close"]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -75,6 +78,14 @@ class HttpResponder:
         """The site of that name if it has this address."""
         site = self._plan.by_name.get(name)
         return site if site is not None and site.address == self._address else None
+
+    @property
+    def _hangs(self) -> bool:
+        return self._site is not None and self._site.behaviour == "hang"
+
+    def _dns_page(self, query: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        reply = dns_reply(self._plan, query) or b""
+        return 200, [("content-type", "application/dns-message")], reply
 
     def _page(self) -> tuple[int, list[tuple[str, str]], bytes]:
         site = self._site
@@ -133,12 +144,9 @@ class HttpResponder:
         return b""
 
     def _answer(self, stream: int, query: bytes) -> bytes:
-        if self._resolver:
-            reply = dns_reply(self._plan, query)
-            page = 200, [("content-type", "application/dns-message")], reply or b""
-        else:
-            page = self._page()
-        status, headers, body = page
+        if self._hangs:
+            return b""
+        status, headers, body = self._dns_page(query) if self._resolver else self._page()
         block = b"\x08\x03" + str(status).encode()  # ":status", literal, by its index
         for name, value in headers:
             block += b"\0" + bytes([len(name)]) + name.encode()

@@ -42,6 +42,8 @@ def certify(plan: Field, folder: Path) -> None:
     """Write a chain and key for every name into `folder`, and the roots into `ca.pem`."""
     issuers, roots = _authorities()
     (folder / "ca.pem").write_bytes(b"".join(map(_pem, roots)))
+    if plan.spec.resigned:
+        issuers, _ = _authorities()
     rng = random.Random(plan.spec.seed)
     leaf_rsa, leaf_ec = _rsa(2048), ec.generate_private_key(ec.SECP256R1())
     served = [

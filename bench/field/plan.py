@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
+from typing import Literal
 
 CLIENT = "95.57.64.10"
 GATEWAY = "95.57.64.1"
@@ -24,6 +25,12 @@ _FIRST = int(IPv4Address("45.130.1.1"))
 # The part of a name that the censor filters in a ClientHello.
 MARK = "-shut"
 ANCHORS = tuple(f"www.anchor{number}.example" for number in range(6))
+# What a misbehaving site does; its name contains the word, after a hyphen.
+Behaviour = Literal["shut", "reset", "dead", "denied", "hang"]
+# Nothing answers a SYN here.
+DEAD = "45.130.128.0/24"
+_DEAD_NUMBER = 0x8000 - 0x100
+ANCHOR_ADDRESSES = "45.130.235.0/24"
 _SITES_A_SHARED_ADDRESS = 40
 _PAGES = 64
 _TOPS = ("com", "org", "net", "kz", "info")
@@ -38,6 +45,13 @@ class Spec:
         shared: Share on a few shared addresses. blocked: share whose ClientHello is dropped.
         round_trip: Seconds. rate: bits a second each way. loss: share of packets.
         page: Median bytes of a page as sent.
+        misbehaving: How many of the first sites do what: `shut`: the ClientHello is dropped;
+            `reset`: it is answered by a RST; `dead`: so are SYNs; `denied`: the system's resolver
+            says NXDOMAIN; `hang`: the request is never answered.
+        anchors: `silent`: their SYNs are dropped.
+        resolvers: The encrypted ones: `silent`: SYNs are dropped; `closing`: HTTP/1.1, and each
+            connection is closed after one answer.
+        resigned: Every certificate is signed by an unknown authority.
     """
 
     sites: int = 2300
@@ -50,6 +64,10 @@ class Spec:
     loss: float = 0.0
     page: int = 18_000
     seed: int = 1
+    misbehaving: tuple[tuple[Behaviour, int], ...] = ()
+    anchors: Literal["working", "silent"] = "working"
+    resolvers: Literal["working", "silent", "closing"] = "working"
+    resigned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +81,7 @@ class Site:
     h2: bool = True
     compressed: bool = True
     page: int = 0
+    behaviour: Behaviour | None = None
 
     @property
     def url(self) -> str:
@@ -70,7 +89,7 @@ class Site:
 
     @property
     def blocked(self) -> bool:
-        return MARK in self.name
+        return MARK in self.name or self.behaviour in {"reset", "denied"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +123,17 @@ def make(spec: Spec) -> Field:
 
 
 def _drawn(spec: Spec, rng: random.Random) -> Iterator[Site]:
-    for number in range(spec.sites):
+    kinds = [kind for kind, count in spec.misbehaving for _ in range(count)]
+    for number, kind in enumerate(kinds):
+        dead = kind == "dead"
+        yield Site(
+            name=f"site{number:04}-{kind}.{rng.choice(_TOPS)}",
+            address=_address(_DEAD_NUMBER + number if dead else number),
+            h2=rng.random() < 0.7,
+            page=rng.randrange(_PAGES),
+            behaviour=kind,
+        )
+    for number in range(len(kinds), spec.sites):
         secure = rng.random() >= spec.plain
         mark = MARK if secure and rng.random() < spec.blocked else ""
         shared = rng.random() < spec.shared

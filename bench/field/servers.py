@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ class Certificates:
         known = self._name(name)
         if known not in self._made:
             site = self._plan.by_name.get(known)
-            self._made[known] = self._make(known, h2=site is None or site.h2)
+            closing = site is None and self._plan.spec.resolvers == "closing"
+            h2 = not closing if site is None else site.h2
+            self._made[known] = self._make(known, h2=h2)
         tls.context = self._made[known]
         tls.offered = name  # type: ignore[union-attr]
 
@@ -72,14 +75,14 @@ class HttpServer(asyncio.Protocol):
 class DnsServer(asyncio.DatagramProtocol):
     """Answers DNS queries over UDP."""
 
-    def __init__(self, plan: Field) -> None:
-        self._plan = plan
+    def __init__(self, plan: Field, *, honest: bool) -> None:
+        self._plan, self._honest = plan, honest
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        reply = dns_reply(self._plan, data)
+        reply = dns_reply(self._plan, data, honest=self._honest)
         if reply is not None:
             self._transport.sendto(reply, addr)
 
@@ -113,6 +116,7 @@ async def _serve(plan: Field, folder: Path, done: int) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.settimeout(0)
         sock.bind((address, 53))
-        await loop.create_datagram_endpoint(lambda: DnsServer(plan), sock=sock)
+        honest = address != plans.SYSTEM_RESOLVER
+        await loop.create_datagram_endpoint(partial(DnsServer, plan, honest=honest), sock=sock)
     os.write(done, b"r")
     await asyncio.Event().wait()

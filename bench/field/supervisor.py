@@ -66,11 +66,24 @@ def _internet(plan: Field, folder: Path) -> None:
     netns.sysctl("net/ipv4/conf/all/rp_filter", "0")
     netns.sysctl("net/ipv4/tcp_max_syn_backlog", "4096")
     netns.sysctl("net/core/somaxconn", "4096")
-    censor = (
-        f'-A INPUT -i eth0 -p tcp --dport 443 -m string --algo bm --string "{plans.MARK}" -j DROP'
-    )
-    restore("iptables", f"*filter\n:INPUT ACCEPT [0:0]\n{censor}\nCOMMIT\n")
+    rules = "\n".join(f"-A INPUT -i eth0 -p tcp {rule}" for rule in _censor(plan.spec))
+    restore("iptables", f"*filter\n:INPUT ACCEPT [0:0]\n{rules}\nCOMMIT\n")
     servers.start(plan, folder, processes=_PROCESSES)
+
+
+def _censor(spec: Spec) -> list[str]:
+    """The rules for TCP at the internet's interface."""
+    named = '--dport 443 -m string --algo bm --string "{}" -j {}'
+    rules = [
+        named.format(plans.MARK, "DROP"),
+        named.format("-reset.", "REJECT --reject-with tcp-reset"),
+        f"-d {plans.DEAD} -j DROP",
+    ]
+    if spec.anchors == "silent":
+        rules.append(f"-d {plans.ANCHOR_ADDRESSES} -j DROP")
+    if spec.resolvers == "silent":
+        rules += [f"-d {address} --dport 443 -j DROP" for address in plans.PUBLIC_RESOLVERS]
+    return rules
 
 
 _ROLES: dict[str, Callable[[Field, Path], None]] = {
