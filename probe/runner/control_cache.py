@@ -30,6 +30,12 @@ class ControlCache:
     def __init__(self, source: ControlSource) -> None:
         self._source = source
         self._controls: dict[str, dict[str, tuple[Control, float]]] = {}
+        self._asked: set[str] = set()
+        self._all_asked = False
+
+    def asked(self, url: str) -> bool:
+        """Whether what is known of this target before a recheck is known by now."""
+        return self._all_asked or url in self._asked
 
     @property
     def answered(self) -> bool:
@@ -44,15 +50,16 @@ class ControlCache:
         """Fetch all, or of a long list those of `held` until cancelled or no collector answers."""
         if len(inputs) <= PREFETCH_TARGETS:
             await self.fetch(inputs)
+            self._all_asked = True
             return
-        asked: set[str] = set()
         while True:
             await asyncio.sleep(_FETCH_INTERVAL)
-            fresh = {job.url: None for job in held if job.url not in asked}
-            asked.update(fresh)
+            fresh = {job.url: None for job in held if job.url not in self._asked}
             if fresh:
                 await self.fetch(fresh)
+                self._asked.update(fresh)
                 if not self._source.answered:
+                    self._all_asked = True
                     return
 
     async def recheck(self, measurements: Iterable[Measurement]) -> None:

@@ -1,11 +1,41 @@
-"""Run jobs concurrently, at most one on each host."""
+"""Run jobs concurrently, at most one on each host.
+
+Two pools of one run share their slots: first looks at targets, and second looks that become due
+meanwhile. A host is busy for both.
+"""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 
 from probe.ordering import Job
 
 JobFunction = Callable[[Job], Awaitable[None]]
+
+# Seconds after which it is seen that a second look has become due.
+_POLL_SECONDS = 0.1
+
+
+class Slots:
+    """How many jobs may run at once, and which hosts are busy; shared by the pools of a run."""
+
+    def __init__(self, most: int) -> None:
+        self.busy: set[str] = set()
+        self.free = asyncio.Semaphore(most)
+        self._changed = asyncio.Event()
+
+    def change(self) -> None:
+        """Wake the workers that wait for a job."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def changed(self, seconds: float | None = None) -> None:
+        """Wait until a host is free or a job was added, at most `seconds`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
 
 
 class Pool:
@@ -17,34 +47,122 @@ class Pool:
     """
 
     def __init__(
-        self, jobs: Iterable[Job], run_job: JobFunction, *, enough: Callable[[], bool]
+        self,
+        jobs: Iterable[Job],
+        run_job: JobFunction,
+        *,
+        enough: Callable[[], bool],
+        slots: Slots | None = None,
     ) -> None:
         self.waiting = dict.fromkeys(jobs)
         self.under_way: dict[Job, None] = {}
         self._run_job = run_job
         self._enough = enough
-        self._busy: set[str] = set()
-        self._freed = asyncio.Event()
+        self._slots = slots
 
     async def run(self, concurrency: int) -> None:
         """Run all jobs; begin no more once it is `enough`."""
+        slots = self._slots or Slots(concurrency)
         async with asyncio.TaskGroup() as group:
             for _ in range(min(concurrency, len(self.waiting))):
-                group.create_task(self._work())
+                group.create_task(self._work(slots))
 
-    async def _work(self) -> None:
+    async def _work(self, slots: Slots) -> None:
         while self.waiting and not self._enough():
-            job = next((job for job in self.waiting if job.host not in self._busy), None)
-            if job is None:
-                self._freed.clear()
-                await self._freed.wait()
-                continue
-            del self.waiting[job]
-            self.under_way[job] = None
-            self._busy.add(job.host)
-            try:
-                await self._run_job(job)
-                del self.under_way[job]
-            finally:
-                self._busy.discard(job.host)
-                self._freed.set()
+            async with slots.free:
+                job = next((job for job in self.waiting if job.host not in slots.busy), None)
+                if job is not None:
+                    await self._run(job, slots)
+            if job is None and self.waiting:
+                await slots.changed()
+
+    async def _run(self, job: Job, slots: Slots) -> None:
+        del self.waiting[job]
+        self.under_way[job] = None
+        slots.busy.add(job.host)
+        try:
+            await self._run_job(job)
+            del self.under_way[job]
+        finally:
+            slots.busy.discard(job.host)
+            slots.change()
+
+
+@dataclass(slots=True)
+class _Due:
+    """When a second look may begin, on the monotonic clock, and how long it may take, seconds."""
+
+    moment: float
+    length: float
+
+
+class SecondLooks:
+    """Jobs that are added while others run, each to be run some time after its first look.
+
+    Attributes:
+        closed: No more are added: the run ends with the last one.
+    """
+
+    def __init__(
+        self,
+        look: JobFunction,
+        slots: Slots,
+        *,
+        most: int,
+        enough: Callable[[], bool],
+        may_begin: Callable[[Job], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.closed = False
+        self._look = look
+        self._slots = slots
+        self._most, self._running = most, 0
+        self._enough = enough
+        self._may_begin = may_begin
+        self._clock = clock
+        self._waiting: dict[Job, _Due] = {}
+
+    def add(self, job: Job, *, after: float, length: float) -> None:
+        """Run a job in `after` seconds or later; those that take long go first."""
+        self._waiting[job] = _Due(self._clock() + after, length)
+
+    def close(self) -> None:
+        """No more are added."""
+        self.closed = True
+        self._slots.change()
+
+    async def run(self) -> None:
+        """Run each job when it is due, may begin, and a slot is free."""
+        free = self._slots.free
+        async with asyncio.TaskGroup() as group:
+            while not self._enough() and (self._waiting or not self.closed):
+                await free.acquire()
+                job = self._next()
+                if job is None:
+                    free.release()
+                    await self._slots.changed(_POLL_SECONDS)
+                else:
+                    group.create_task(self._run(job))
+
+    def _next(self) -> Job | None:
+        """The longest first, so that the run does not end with one that began late."""
+        if self._running >= self._most:
+            return None
+        now, busy = self._clock(), self._slots.busy
+        due = [job for job, one in self._waiting.items() if one.moment <= now]
+        due.sort(key=lambda job: self._waiting[job].length, reverse=True)
+        job = next((job for job in due if job.host not in busy and self._may_begin(job)), None)
+        if job is not None:
+            del self._waiting[job]
+            busy.add(job.host)
+            self._running += 1
+        return job
+
+    async def _run(self, job: Job) -> None:
+        try:
+            await self._look(job)
+        finally:
+            self._running -= 1
+            self._slots.busy.discard(job.host)
+            self._slots.free.release()
+            self._slots.change()

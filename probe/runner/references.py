@@ -8,6 +8,7 @@ line are derived from these steps in `analysis/facts.py`.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from probe.analysis.evidence import at_home
 from probe.experiments.interface import Net, Reference
@@ -44,6 +45,9 @@ class ReferenceResult:
         return Reference(self.site.url, address, self.site.foreign)
 
 
+FoundFunction = Callable[[ReferenceResult], None]
+
+
 class ReferenceChecks:
     """The checks of a run's reference sites.
 
@@ -68,9 +72,17 @@ class ReferenceChecks:
         return [one.reference for one in self.results if one.works]
 
     async def check_before(self) -> None:
-        """Check every anchor; called again, replace the results."""
-        results, steps = await self._check(self._anchors)
+        """Check every anchor; called again, replace the results.
+
+        Each result counts as soon as it is there: a silent anchor does not hold up the others.
+        """
+        results, steps = await self._check(self._anchors, self._add)
         self.results, self.before = results or self.results, steps or self.before
+
+    def _add(self, result: ReferenceResult) -> None:
+        others = (one for one in self.results if one.site != result.site)
+        self.results = (*others, result)
+        self.reached = self.reached or reached(result.steps)
 
     async def check_after(self, found: Sequence[Reference]) -> None:
         """Check the working anchors and a few `found` sites; every anchor if there are none."""
@@ -78,9 +90,11 @@ class ReferenceChecks:
         sites = [*self.working, *list(by_host.values())[:MAX_FOUND_SITES]]
         _, self.after = await self._check(sites or self._anchors)
 
-    async def _check(self, sites: Sequence[Reference]) -> tuple[tuple[ReferenceResult, ...], Steps]:
+    async def _check(
+        self, sites: Sequence[Reference], found: FoundFunction | None = None
+    ) -> tuple[tuple[ReferenceResult, ...], Steps]:
         try:
-            results, steps = await check(self._net(), sites, self._seed)
+            results, steps = await check(self._net(), sites, self._seed, found)
         except BytesSpent:
             return (), ()
         self.reached = self.reached or reached(steps) or _got_nxdomain(steps)
@@ -88,9 +102,12 @@ class ReferenceChecks:
 
 
 async def check(
-    net: Net, sites: Sequence[Reference], seed: int
+    net: Net, sites: Sequence[Reference], seed: int, found: FoundFunction | None = None
 ) -> tuple[tuple[ReferenceResult, ...], Steps]:
     """Check every site, and query a name that does not exist.
+
+    Args:
+        found: Called with each result at once; its steps are not numbered yet.
 
     Returns:
         The results, and all steps in one numbering.
@@ -99,15 +116,18 @@ async def check(
 
     async def limited(site: Reference) -> _SiteSteps:
         async with semaphore:
-            return await _check_site(net, site)
+            steps = await _check_site(net, site)
+        if found is not None:
+            found(ReferenceResult(site, steps.steps))
+        return steps
 
     nonexistent = DnsQuery(f"{keyed(seed, 'nowhere'):016x}.com", net.resolvers[0], limit=TIMEOUT)
-    found, missing = await asyncio.gather(
+    checked, missing = await asyncio.gather(
         asyncio.gather(*map(limited, sites)), net.dns(nonexistent)
     )
     log = StepLog()
     results = [
-        ReferenceResult(site, _add(log, steps)) for site, steps in zip(sites, found, strict=True)
+        ReferenceResult(site, _add(log, steps)) for site, steps in zip(sites, checked, strict=True)
     ]
     log.add(missing, role=Role.NEUTRAL)
     return tuple(results), log.steps
@@ -125,6 +145,11 @@ class _SiteSteps:
     queries: tuple[Dns, ...]
     chosen: int | None = None
     chains: tuple[Steps, ...] = ()
+
+    @property
+    def steps(self) -> Steps:
+        """All of them."""
+        return (*self.queries, *chain.from_iterable(self.chains))
 
 
 async def _check_site(net: Net, site: Reference) -> _SiteSteps:
@@ -166,8 +191,8 @@ def _add(log: StepLog, found: _SiteSteps) -> Steps:
     queries = [log.add(query, role=Role.REFERENCE) for query in found.queries]
     parent = None if found.chosen is None else queries[found.chosen].id
     added: Steps = tuple(queries)
-    for chain in found.chains:
-        added += log.chain(chain, role=Role.REFERENCE, parent=parent)
+    for steps in found.chains:
+        added += log.chain(steps, role=Role.REFERENCE, parent=parent)
     return added
 
 
@@ -196,3 +221,13 @@ def _is_beyond_home(step: Step) -> bool:
         return step.resolver != "system" and bool(step.replies)
     rejected = isinstance(step, Tcp) and step.failure in {Failure.REFUSED, Failure.RESET}
     return (step.failure is None or rejected) and not at_home(step)
+
+
+def with_foreign(
+    references: tuple[Reference, ...], anchors: Sequence[Reference]
+) -> tuple[Reference, ...]:
+    """The reference sites with a foreign one among them, neither first nor last."""
+    if any(one.foreign for one in references):
+        return references
+    more = tuple(one for one in anchors if one.foreign)[:1]
+    return (*references[:-1], *more, *references[-1:])

@@ -6,7 +6,7 @@ and the remaining targets are listed with the reason.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -30,16 +30,18 @@ from probe.runner.history import History
 from probe.runner.measurer import Measurer, NotMeasured
 from probe.runner.options import RunOptions
 from probe.runner.output import RecordWriter
-from probe.runner.pool import Pool
-from probe.runner.record_builder import RunHeader
+from probe.runner.pool import Pool, SecondLooks, Slots
+from probe.runner.record_builder import Measurement, RunHeader
 from probe.runner.record_release import RecordRelease
-from probe.runner.references import ReferenceChecks, reached
+from probe.runner.references import ReferenceChecks, reached, with_foreign
 from probe.runner.shares import ShareLimits
 from probe.runner.skips import Skips
 from probe.signals import Stop, until
 
 RunEnd = Literal["finished", "time", "bytes", "interrupted"]
 MAX_CONCURRENT_CONFIRMATIONS = 32
+# Second looks wait for so many reference sites while the sweep goes on.
+LEAST_REFERENCES = 4
 _SKIP_REASONS: Mapping[RunEnd, str] = {
     "finished": N_("its turn did not come"),
     "time": N_("time was up"),
@@ -57,6 +59,8 @@ class RunSpec:
         follow_up: Whether slow pages are followed up.
         unlisted: Targets that are on no list, and are not named in metrics.
         shares: What each experiment of a profile may cost.
+        between_looks: Seconds from a target's first look to its second, so that a disturbance of a
+            moment is not seen by both; less where the run's time is short.
     """
 
     jobs: tuple[Job, ...]
@@ -69,6 +73,7 @@ class RunSpec:
     follow_up: bool = True
     unlisted: frozenset[str] = frozenset()
     shares: Mapping[str, Share] = field(default_factory=dict)
+    between_looks: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,8 @@ class Run:
         self._followed_up: tuple[Job, ...] = ()
         self._shares = ShareLimits(spec.shares)
         self._refused: set[Job] = set()
+        self._confirmed: set[Job] = set()
+        self._swept = False
         self._skips = Skips()
         self._target_reached = False
         self._background: list[asyncio.Task[None]] = []
@@ -153,12 +160,13 @@ class Run:
         held = self._release.held
         checking = self._begin(self._references.check_before())
         asking = self._begin(self._controls.follow(tuple(urls), held))
-        await self._sweep()
+        jobs = order(self._spec.jobs, self._spec.seed)
+        self._progress.phase("measuring", len(jobs))
+        # Pages that are loaded beside an experiment that loads the line would seem slow.
+        for loads in (False, True):
+            part = tuple(job for job in jobs if self._measurer.exclusive(job) is loads)
+            await self._look_twice(part, checking, asking)
         await self._within_time(checking)
-        asking.cancel()
-        await asyncio.wait((asking,))
-        if held and not self._over() and await self._recheck_line():
-            await self._confirm_held()
         await self._follow_up()
         await self._check_references_after()
 
@@ -183,17 +191,54 @@ class Run:
         self._writer.take(record)
         return RunResult(record, offline=not self._line_works(), bugs=len(self._bugs.jobs))
 
-    async def _sweep(self) -> None:
-        jobs = order(self._spec.jobs, self._spec.seed)
-        self._progress.phase("measuring", len(jobs))
-        # Pages that are loaded beside an experiment that loads the line would seem slow.
-        shared = tuple(job for job in jobs if not self._measurer.exclusive(job))
-        exclusive = tuple(job for job in jobs if self._measurer.exclusive(job))
-        missed: list[Job] = []
-        for part in (shared, exclusive):
-            pool = Pool(part, self._measure, enough=lambda: self._over() or self._sweep_left() <= 0)
-            await self._within_time(pool.run(self._spec.concurrency), self._sweep_left)
-            missed += (*pool.under_way, *pool.waiting)
+    async def _look_twice(
+        self, jobs: Sequence[Job], checking: asyncio.Task[None], asking: asyncio.Task[None]
+    ) -> None:
+        """Measure jobs; confirm those that are held, as soon as there is a reference site."""
+        self._swept = False
+        self._slots = Slots(self._spec.concurrency)
+        self._second = SecondLooks(
+            self._confirm,
+            self._slots,
+            most=min(MAX_CONCURRENT_CONFIRMATIONS, self._spec.concurrency),
+            enough=self._over,
+            may_begin=self._has_comparisons,
+        )
+        before = set(self._release.held)
+        looking = self._begin(self._second.run())
+        await self._sweep(jobs)
+        asking.cancel()
+        await asyncio.wait((asking,))
+        if not self._known_references:
+            await self._within_time(checking)
+        held = {j: one for j, one in self._release.held.items() if j not in before}
+        if held and not self._over() and await self._recheck_line():
+            await self._finish_second_looks(looking, held)
+        looking.cancel()
+        await asyncio.wait((looking,))
+
+    async def _finish_second_looks(
+        self, looking: asyncio.Task[None], held: Mapping[Job, Measurement]
+    ) -> None:
+        """Await the second looks at what is held, while controls recheck it."""
+        self._progress.phase("confirming", len(held))
+        for job in self._confirmed.intersection(held):
+            self._progress.done(job, None)
+        rechecking = self._begin(self._controls.recheck(held.values()))
+        self._swept = True
+        self._second.close()
+        await self._within_time(looking)
+        await self._within_time(self._controls.settle(rechecking, held))
+
+    async def _sweep(self, jobs: Sequence[Job]) -> None:
+        pool = Pool(
+            jobs,
+            self._measure,
+            enough=lambda: self._over() or self._sweep_left() <= 0,
+            slots=self._slots,
+        )
+        await self._within_time(pool.run(self._spec.concurrency), self._sweep_left)
+        missed = (*pool.under_way, *pool.waiting)
         if missed and self._end == "finished":
             cut: RunEnd = "bytes" if self._budget.spent else "time"
             self._end = "interrupted" if self._stop.asked else cut
@@ -211,6 +256,7 @@ class Run:
                 record = await self._release.release_if_final(measurement)
             if record is None:
                 await self._release.hold(measurement)
+                self._look_again(measurement)
         except NotMeasured as error:
             self._skips.add(job.url, str(error))
         self._progress.done(job, record)
@@ -225,13 +271,19 @@ class Run:
             self._refused.add(job)
             raise NotMeasured(shares.OFFLINE if offline else shares.SPENT)
 
-    async def _confirm_held(self) -> None:
-        held = self._release.held
-        self._progress.phase("confirming", len(held))
-        rechecking = self._begin(self._controls.recheck(held.values()))
-        pool = Pool(held, self._confirm, enough=self._over)
-        await self._within_time(pool.run(self._confirm_concurrency))
-        await self._within_time(self._controls.settle(rechecking, held))
+    def _look_again(self, measurement: Measurement) -> None:
+        after = min(self._spec.between_looks, self._spec.deadlines.seconds / 50)
+        self._second.add(measurement.job, after=after, length=measurement.elapsed)
+
+    @property
+    def _known_references(self) -> int:
+        return len(self._references.working) + len(self._release.reference_sites)
+
+    def _has_comparisons(self, job: Job) -> bool:
+        """Whether a second look has what it is compared with; after the sweep, what there is."""
+        if self._swept or self._measurer.exclusive(job):
+            return self._swept
+        return self._known_references >= LEAST_REFERENCES and self._controls.asked(job.url)
 
     async def _confirm(self, job: Job) -> None:
         measurement = self._release.held[job]
@@ -242,13 +294,16 @@ class Run:
             found=self._release.reference_sites,
             seed=self._spec.seed,
         )
+        references = with_foreign(references, self._references.working)
         controls = self._controls.of(job.url, measurement.started.timestamp())
         try:
             confirmed = await self._measurer.confirm(measurement, controls, references)
         except NotMeasured:
             return  # the measurement stays held, unconfirmed
         await self._release.hold(confirmed)
-        self._progress.done(job, None)
+        self._confirmed.add(job)
+        if self._swept:
+            self._progress.done(job, None)
 
     async def _follow_up(self) -> None:
         experiments = self._dependencies.experiments
@@ -316,7 +371,7 @@ class Run:
         return min(MAX_CONCURRENT_CONFIRMATIONS, max(1, self._spec.concurrency // 2))
 
     def _sweep_left(self) -> float:
-        held = self._release.held.values()
+        held = [one for job, one in self._release.held.items() if job not in self._confirmed]
         each = sum(one.elapsed for one in held) / len(held) if held else 0.0
         return self._spec.deadlines.sweep_left(
             len(held), concurrency=self._confirm_concurrency, each=each

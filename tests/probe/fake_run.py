@@ -343,6 +343,7 @@ class FakeRun:
     judge: Callable[[Record], Verdict] = judge
     more_jobs: tuple[Job, ...] = ()
     shares: Mapping[str, Share] = field(default_factory=dict)
+    between_looks: float = 0.0
     store: MemoryStore = field(default_factory=MemoryStore)
     bugs: list[BaseException] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -381,6 +382,7 @@ class FakeRun:
             seed=1,
             concurrency=self.concurrency,
             shares=self.shares,
+            between_looks=self.between_looks,
         )
         writer = RecordWriter(
             Sink(None), (self.store,), self.journal, show=_ignore, warn=self.warnings.append

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 from probe.ordering import Job
-from probe.runner.pool import Pool
+from probe.runner.pool import Pool, SecondLooks, Slots
 
 
 def jobs(*hosts: str) -> list[Job]:
@@ -59,3 +59,93 @@ def test_cancelled_jobs_are_listed() -> None:
     pool = asyncio.run(scenario())
     assert [job.host for job in pool.under_way] == ["b", "c"]
     assert [job.host for job in pool.waiting] == ["b"]
+
+
+class Looks:
+    """Second looks over a clock that tests move, with the order in which they began."""
+
+    def __init__(self, slots: Slots, *, most: int = 2) -> None:
+        self.now = 0.0
+        self.comparable = True
+        self.begun: list[str] = []
+        self.release = asyncio.Event()
+        self.pool = SecondLooks(
+            self._look,
+            slots,
+            most=most,
+            enough=lambda: False,
+            may_begin=lambda _: self.comparable,
+            clock=lambda: self.now,
+        )
+
+    async def _look(self, job: Job) -> None:
+        self.begun.append(job.host)
+        await self.release.wait()
+
+    async def settled(self) -> None:
+        """Let everything run that may."""
+        self.pool._slots.change()
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+def test_a_second_look_begins_some_time_after_the_first_and_not_without_a_comparison() -> None:
+    async def scenario() -> None:
+        looks = Looks(Slots(4))
+        running = asyncio.create_task(looks.pool.run())
+        looks.pool.add(jobs("a")[0], after=3.0, length=1.0)
+        looks.comparable = False
+        await looks.settled()
+        looks.now = 3.0
+        await looks.settled()
+        assert looks.begun == []
+        looks.comparable = True
+        await looks.settled()
+        assert looks.begun == ["a"]
+        looks.release.set()
+        looks.pool.close()
+        await running
+
+    asyncio.run(scenario())
+
+
+def test_what_will_take_long_is_looked_at_again_first() -> None:
+    async def scenario() -> list[str]:
+        looks = Looks(Slots(4))
+        for length, job in enumerate(jobs("a", "b", "c")):
+            looks.pool.add(job, after=0.0, length=length)
+        looks.pool.close()
+        running = asyncio.create_task(looks.pool.run())
+        await looks.settled()
+        assert looks.begun == ["c", "b"]  # two at a time
+        looks.release.set()
+        await running
+        return looks.begun
+
+    assert asyncio.run(scenario()) == ["c", "b", "a"]
+
+
+def test_first_and_second_looks_share_the_slots_and_the_hosts() -> None:
+    async def scenario() -> None:
+        slots = Slots(2)
+        looks = Looks(slots, most=2)
+        first: list[str] = []
+
+        async def look(job: Job) -> None:
+            first.append(job.host)
+            await looks.release.wait()
+
+        pool = Pool(jobs("a", "b"), look, enough=lambda: False, slots=slots)
+        sweeping = asyncio.create_task(pool.run(2))
+        await looks.settled()
+        again = asyncio.create_task(looks.pool.run())
+        looks.pool.add(jobs("a")[0], after=0.0, length=1.0)
+        looks.pool.close()
+        await looks.settled()
+        assert first == ["a", "b"]
+        assert looks.begun == []
+        looks.release.set()
+        await asyncio.gather(sweeping, again)
+        assert looks.begun == ["a"]
+
+    asyncio.run(scenario())

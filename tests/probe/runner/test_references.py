@@ -108,3 +108,17 @@ def test_an_answer_from_a_local_cache_does_not_either() -> None:
     assert reached((Dns(name="a", resolver="9.9.9.9", replies=(reply,)),))
     assert reached((Tcp(address="192.0.2.1", port=443),))
     assert not reached(())
+
+
+def test_an_anchor_that_works_counts_before_a_silent_one_is_given_up() -> None:
+    async def scenario() -> list[str]:
+        session = FakeSession({"silent.test": "slow"})
+        checked = checks(session, "https://silent.test/", "https://works.test/")
+        checking = asyncio.create_task(checked.check_before())
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert not checking.done()
+        checking.cancel()
+        return [one.url for one in checked.working]
+
+    assert asyncio.run(scenario()) == ["https://works.test/"]

@@ -301,3 +301,21 @@ def test_a_slow_page_is_followed_up_although_its_share_was_spent(tmp_path: Path)
     )
     run.measure(*urls("a.example", "drips.test"))
     assert followed_up(run) == ["https://drips.test/"]
+
+
+def test_a_second_look_is_made_while_the_sweep_goes_on(tmp_path: Path) -> None:
+    session = FakeSession({"bad.test": "reset"}, delay=0.005)
+    run = FakeRun(session, tmp_path, concurrency=2)
+    records = run.measure(*urls("bad.test", *(f"site{n}.example" for n in range(40))))
+    looks = [n for n, host in enumerate(session.hosts) if host == "bad.test"]
+    firsts = {host: session.hosts.index(host) for host in session.hosts}
+    assert len(looks) == 2
+    assert looks[1] < max(firsts.values())
+    assert outcome(records["https://bad.test/"]) is Outcome.BLOCKED
+
+
+def test_a_second_look_does_not_wait_for_silent_anchors(tmp_path: Path) -> None:
+    session = FakeSession({"bad.test": "reset", "anchor.test": "slow"}, delay=0.005)
+    run = FakeRun(session, tmp_path, anchors=urls("anchor.test"), seconds=5.0)
+    records = run.measure(*urls("bad.test", *(f"site{n}.example" for n in range(40))))
+    assert outcome(records["https://bad.test/"]) is Outcome.BLOCKED
