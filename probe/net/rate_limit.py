@@ -27,15 +27,22 @@ class _KeyState:
 
 @dataclass(slots=True)
 class _AdaptiveSemaphore:
-    """A first-in first-out semaphore whose size follows `AdaptiveConcurrency`."""
+    """A first-in first-out semaphore whose size follows `AdaptiveConcurrency`.
+
+    A holder that stays long frees its place for others; even with those, no more than the largest
+    size are inside.
+    """
 
     concurrency: AdaptiveConcurrency
     _inside: int = 0
+    _counted: int = 0
     _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
 
-    async def __aenter__(self) -> None:
-        if self._inside < self.concurrency.allowed and not self._waiting:
+    async def acquire(self) -> None:
+        """Wait for a place."""
+        if self._has_room and not self._waiting:
             self._inside += 1
+            self._counted += 1
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
@@ -43,18 +50,30 @@ class _AdaptiveSemaphore:
             await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():
-                self._leave()  # the slot was granted just before the cancellation
+                self.release()  # the place was granted just before the cancellation
             raise
 
-    async def __aexit__(self, *_: object) -> None:
-        self._leave()
+    def stop_counting(self) -> None:
+        """Free the place of a holder that is still inside."""
+        self._counted -= 1
+        self._wake()
 
-    def _leave(self) -> None:
+    def release(self, *, counted: bool = True) -> None:
+        """Leave."""
         self._inside -= 1
-        while self._waiting and self._inside < self.concurrency.allowed:
+        self._counted -= counted
+        self._wake()
+
+    @property
+    def _has_room(self) -> bool:
+        return self._counted < self.concurrency.allowed and self._inside < self.concurrency.most
+
+    def _wake(self) -> None:
+        while self._waiting and self._has_room:
             waiter = self._waiting.popleft()
             if not waiter.done():
                 self._inside += 1
+                self._counted += 1
                 waiter.set_result(None)
 
 
@@ -92,14 +111,35 @@ class RateLimiter:
                 start = max(now, state.free_at)
                 state.free_at = start + self.each_spacing
                 await _sleep(start - now)
-                async with self._all:
-                    now = monotonic()
-                    start = max(now, self._free_at)
-                    self._free_at = start + self.spacing
-                    await _sleep(start - now)
+                await self._all.acquire()
+                async with self._held():
                     yield
         finally:
             state.users -= 1
+
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[None]:
+        """Start when the spacing allows it; release the slot at the end."""
+        silent: asyncio.TimerHandle | None = None
+        counted = True
+
+        def stop_counting() -> None:
+            nonlocal counted
+            counted = False
+            self._all.stop_counting()
+
+        try:
+            now = monotonic()
+            start = max(now, self._free_at)
+            self._free_at = start + self.spacing
+            await _sleep(start - now)
+            loop = asyncio.get_running_loop()
+            silent = loop.call_later(self.concurrency.silence, stop_counting)
+            yield
+        finally:
+            if silent is not None:
+                silent.cancel()
+            self._all.release(counted=counted)
 
     def _state(self, key: str) -> _KeyState:
         state = self._states.get(key)

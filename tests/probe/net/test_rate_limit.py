@@ -104,3 +104,34 @@ def test_a_cancelled_waiter_takes_no_slot() -> None:
         return done
 
     assert asyncio.run(cancel_two()) == ["a", "d"]
+
+
+def test_silent_connections_do_not_hold_up_others() -> None:
+    async def enter_many(most: int) -> int:
+        concurrency = AdaptiveConcurrency(most, first=2)
+        concurrency._usual = -0.49  # silent after 0.02 s
+        limiter = RateLimiter(concurrency)
+        entered: list[int] = []
+        full = asyncio.Event()
+
+        async def visit(number: int) -> None:
+            async with limiter.enter(f"p{number}"):
+                entered.append(number)
+                if len(entered) == min(most, 12):
+                    full.set()
+                await asyncio.Event().wait()
+
+        tasks = [asyncio.ensure_future(visit(number)) for number in range(12)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(entered) == 2
+        await full.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert (limiter._all._inside, limiter._all._counted) == (0, 0)
+        return len(entered)
+
+    assert asyncio.run(enter_many(64)) == 12
+    assert asyncio.run(enter_many(8)) == 8
