@@ -168,6 +168,11 @@ class DnsStream:
         """Whether another query may be sent."""
         return self._protocol.open and not self._broken
 
+    @property
+    def single_use(self) -> bool:
+        """Whether it is for one query only."""
+        return isinstance(self._protocol, Http1Queries)
+
     async def ask(self, name: str, type_: str, *, edns: bool = True) -> bytes:
         """Send a query and return the reply."""
         key = self._protocol.ask(name, type_, edns=edns)

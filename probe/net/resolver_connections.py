@@ -2,7 +2,8 @@
 
 The answers of a DoT or DoH resolver are used only if its certificate proves its name or address:
 otherwise a middlebox could answer in its place. Queries share a connection, which is opened again
-when it breaks.
+when it breaks. Over HTTP/1.1 a connection has one query, so queries have connections of their own,
+a few at a time, and none waits for the others.
 """
 
 import asyncio
@@ -28,6 +29,8 @@ from probe.net.dns_wire import query
 from probe.net.stream import connect
 from probe.net.tls import TlsStream
 
+# Connections for one query each to one resolver at a time.
+_SINGLE_USE = 4
 _ALPN = {"doh": ("h2", "http/1.1"), "dot": ()}
 _UNPROVEN = {
     TrustReason.HOSTNAME: Failure.SSL_HOSTNAME,
@@ -55,10 +58,16 @@ async def ask_over_tcp(session: SessionContext, resolver: Resolver, message: byt
 
 @dataclass(slots=True)
 class _SharedConnection:
-    """The connection to one resolver, if it is open, and the lock for opening it."""
+    """The connection to one resolver, if it is open, and the lock for opening it.
+
+    Attributes:
+        single_use: The resolver speaks HTTP/1.1: a connection for each query.
+    """
 
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     live: DnsStream | None = None
+    single_use: bool = False
+    few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SINGLE_USE))
 
 
 @dataclass(slots=True)
@@ -76,14 +85,29 @@ class ResolverConnections:
         shared = self._all.setdefault(resolver, _SharedConnection())
         reused = shared.live is not None and shared.live.open
         stream = await self._connection(shared, resolver)
+        if stream is None:
+            return await self._ask_alone(shared, resolver, name, type_, edns=edns)
         try:
             return await stream.ask(name, type_, edns=edns)
         except (OSError, NetworkEvent):
             if not reused or stream.open:
                 raise
         # An idle connection that broke says nothing about this query: use a new one.
-        stream = await self._connection(shared, resolver)
-        return await stream.ask(name, type_, edns=edns)
+        again = await self._connection(shared, resolver)
+        if again is None:
+            return await self._ask_alone(shared, resolver, name, type_, edns=edns)
+        return await again.ask(name, type_, edns=edns)
+
+    async def _ask_alone(
+        self, shared: _SharedConnection, resolver: Resolver, name: str, type_: str, *, edns: bool
+    ) -> bytes:
+        """Ask over a connection for this query alone."""
+        async with shared.few:
+            stream = await self._open(resolver)
+            try:
+                return await stream.ask(name, type_, edns=edns)
+            finally:
+                await stream.close()
 
     async def close_if_silent(self, resolver: Resolver, *, since: float) -> None:
         """Close the connection if it has been silent since a query sent at `since` timed out."""
@@ -102,13 +126,17 @@ class ResolverConnections:
                 await shared.live.close()
                 shared.live = None
 
-    async def _connection(self, shared: _SharedConnection, resolver: Resolver) -> DnsStream:
+    async def _connection(self, shared: _SharedConnection, resolver: Resolver) -> DnsStream | None:
+        """The shared connection, opened if necessary; None if each query needs its own."""
         async with shared.opening:
             if shared.live is None or not shared.live.open:
                 if shared.live is not None:
                     await shared.live.retire()
                     shared.live = None
+                if shared.single_use:
+                    return None
                 shared.live = await self._open(resolver)
+                shared.single_use = shared.live.single_use
             return shared.live
 
     async def _open(self, resolver: Resolver) -> DnsStream:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -142,6 +143,27 @@ def test_over_http1_a_query_does_not_interrupt_another(measure: Measure, show: C
 
     async def several(net: SocketNet) -> list[Dns]:
         return await asyncio.gather(*(net.dns(DnsQuery(NAME, at(port))) for _ in range(4)))
+
+    with tcp_server(over_tls(show("http/1.1"), http1)) as port:
+        steps = measure(several)
+    assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
+
+
+def test_over_http1_no_query_waits_for_another(measure: Measure, show: Context) -> None:
+    together = threading.Barrier(3)
+    turns = iter(range(100))
+
+    def http1(tls: ssl.SSLSocket) -> None:
+        body = tls.recv(4096).partition(b"\r\n\r\n")[2]
+        if next(turns):  # the first shows that the resolver speaks HTTP/1.1
+            together.wait(10.0)
+        wire = answer(body, "192.0.2.1")
+        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(wire), wire))
+
+    async def several(net: SocketNet) -> list[Dns]:
+        first = await net.dns(DnsQuery(NAME, at(port), limit=10.0))
+        asks = (net.dns(DnsQuery(NAME, at(port), limit=10.0)) for _ in range(3))
+        return [first, *await asyncio.gather(*asks)]
 
     with tcp_server(over_tls(show("http/1.1"), http1)) as port:
         steps = measure(several)
