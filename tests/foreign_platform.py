@@ -180,7 +180,7 @@ def install(system: str) -> None:
     def imported(
         name: str,
         globals: Mapping[str, object] | None = None,  # noqa: A002 - the name of the built-in
-        locals: Mapping[str, object] | None = None,  # noqa: A002
+        locals: Mapping[str, object] | None = None,  # noqa: A002 - the name of the built-in
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> Any:

@@ -39,6 +39,7 @@ PURE = (
     "probe/runner/daily_quota.py",
     "probe/api_types.py",
     "probe/model.py",
+    "probe/words.py",
     "probe/ordering.py",
     "probe/analysis/*.py",
     "probe/rule.py",
@@ -85,6 +86,7 @@ SHARED = {
     "scrub",
     "targets",
     "urls",
+    "words",
 }
 
 HEAVY = ("scapy", "httpx", "aioquic", "cryptography", "rich", "aiohttp", "duckdb", "asyncpg")
