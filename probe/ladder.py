@@ -78,16 +78,20 @@ def _resolver_does_it_to_all(e: Evidence, match: Match) -> str | None:
 def _same_for_every_host(e: Evidence, match: Match) -> str | None:
     """A harmless host at the same address, or a reference site, gets another page or redirect."""
     accused = [s for s in _accusing(e, match) if isinstance(s, Http)]
-    signs = {known[1] for s in accused if (known := kind_and_sign(s)) is not None} - {FINE}
+    signs = {sign for s in accused if (sign := _plain_sign(s)) is not None} - {FINE}
     if not signs:
         return None
     for role in (Role.HARMLESS, Role.REFERENCE):
-        others = [s for s in e.all(Http, role=role) if kind_and_sign(s) is not None]
-        alike = [s for s in others if kind_and_sign(s)[1] in signs]  # type: ignore[index]
-        if alike and len(alike) == len(others):
+        others = [s for s in map(_plain_sign, e.all(Http, role=role)) if s is not None]
+        if others and signs.issuperset(others):
             who = "a harmless host" if role is Role.HARMLESS else "the reference sites"
             return f"The same page or redirect came for {who}, so it is not about this site."
     return None
+
+
+def _plain_sign(page: Http) -> str | None:
+    known = kind_and_sign(page)
+    return known[1] if known is not None and known[0][0] == "http" else None
 
 
 def _own_means(e: Evidence, match: Match) -> str | None:
@@ -190,8 +194,9 @@ def _accusing(e: Evidence, match: Match) -> list[Step]:
     return [s for s in e.steps if s.id in ids and s.role is Role.TARGET]
 
 
+_EVERY_LAYER = ("tcp", "tls", "http", "dns", "throttle")
 CHECKS = (
-    ExplanationCheck(InnocentExplanation.LINE, ("tcp", "tls", "http", "dns"), _line_does_it_to_all),
+    ExplanationCheck(InnocentExplanation.LINE, _EVERY_LAYER, _line_does_it_to_all),
     ExplanationCheck(InnocentExplanation.LINE, ("http",), _same_for_every_host),
     ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), _resolver_does_it_to_all),
     ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), _filter_was_asked_for),

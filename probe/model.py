@@ -478,7 +478,7 @@ class SharedOutcome(Data, frozen=True, kw_only=True):
     """An outcome of this record that nearly all other hosts of the run had around the same moment.
 
     Attributes:
-        op: `dns`, `tcp`, `tls`, or `http` (plain HTTP).
+        op: `dns`, `tcp`, `tls`, `http` (plain HTTP), or `https` (a page over TLS).
         port, family: The port, and 4 or 6; 0 where it does not matter.
         sign: A failure word, or what identifies the page, the certificate or the answer.
         hosts: How many unrelated hosts had it. of: among how many others.

@@ -87,6 +87,7 @@ class FakeNet:
         secure = url.startswith("https:")
         if secure:
             tcp, tls = await self.tls(TlsHandshake(address, 443, request.sni or own))
+            tcp = replace(tcp, segment_limit=request.segment_limit)
             if tls is None:
                 return (tcp,)
             if tls.failure is not None:

@@ -52,10 +52,17 @@ def kind_and_sign(step: Step) -> tuple[Kind, str] | None:
             return ("tcp", step.port, family), step.failure or FINE
         case Tls() if step.sni:
             return ("tls", step.port, 0), _chain_sign(step)
-        case Http() if step.url.startswith("http:") and not step.proven and step.hop == 0:
-            return ("http", step.port, 0), _page_sign(step)
+        case Http() if step.hop == 0:
+            return _page_kind(step)
         case _:
             return None
+
+
+def _page_kind(step: Http) -> tuple[Kind, str] | None:
+    """A page over TLS counts by how it ended: it is the host's own, and differs from others."""
+    if step.url.startswith("https:"):
+        return ("https", step.port, 0), step.failure or FINE
+    return None if step.proven else (("http", step.port, 0), _page_sign(step))
 
 
 def _answer_sign(step: Dns) -> str:

@@ -192,14 +192,17 @@ async def _offer_until_reached(
 
 
 async def _fetch_https(net: Net, log: StepLog, hop: UrlHop, chosen: Sequence[str]) -> None:
-    """Fetch the same page over https, where nothing on the path can alter it."""
+    """Fetch the same page over https, where nothing on the path can alter it.
+
+    Where no address connects at the plain port, too: it may be closed for every client.
+    """
     parts = urlsplit(hop.url)
     if parts.port not in {None, 80}:
         return
     query = f"?{parts.query}" if parts.query else ""
     url = f"https://{parts.hostname}{parts.path or '/'}{query}"
     reached = [s.address for s in log.steps if isinstance(s, Tcp) and s.failure is None]
-    for address in [a for a in chosen if a in reached][:2]:
+    for address in ([a for a in chosen if a in reached] or chosen)[:2]:
         log.chain(await net.http(HttpRequest(url, address)), hop=hop.number, try_=2)
 
 

@@ -14,13 +14,23 @@ PAGES = 6
 
 @dataclass(slots=True)
 class FurtherReading:
-    """The URLs that are read further; at most `pages` of them."""
+    """The URLs that are read further; at most `pages` of them.
+
+    A page that came whole is read further once; one that did not, every time.
+    """
 
     pages: int = PAGES
-    urls: set[str] = field(default_factory=set)
+    _begun: set[str] = field(default_factory=set)
+    _whole: set[str] = field(default_factory=set)
+    _cut: set[str] = field(default_factory=set)
 
     def allows(self, url: str) -> bool:
-        """Whether this page is read further; once it is, every time."""
-        if url not in self.urls and len(self.urls) < self.pages:
-            self.urls.add(url)
-        return url in self.urls
+        """Whether this page is read further now."""
+        if url not in self._begun and len(self._begun) < self.pages:
+            self._begun.add(url)
+        return url in self._begun and url not in self._whole
+
+    def note(self, url: str, *, whole: bool) -> None:
+        """Tell how reading it further ended; the first time decides."""
+        if url not in self._cut:
+            (self._whole if whole else self._cut).add(url)

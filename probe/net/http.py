@@ -313,6 +313,8 @@ async def _exchange(
     if exchange.first is not None:
         timeouts.first_bytes.add(exchange.first)
         target.session.limiter.concurrency.note(max(exchange.first, exchange.waited))
+    if answer.cap == FURTHER_CAP:
+        target.session.further.note(what.url, whole=answer.complete)
     usual = answer.cap == exchange.cap and len(answer.body) > exchange.cap // 2
     if answer.complete and usual:
         timeouts.bodies.add(exchange.spread)

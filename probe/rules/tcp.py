@@ -1,9 +1,9 @@
 """Rules on TCP connections: a failure counts only if a control connected to the same address."""
 
 from probe.analysis.evidence import Evidence, by_address, consistently, failing
-from probe.compare import same_failure
+from probe.compare import host_of, same_failure
 from probe.failure import Failure
-from probe.model import Mechanism, Outcome, Role, Tcp
+from probe.model import Http, Mechanism, Outcome, Role, Tcp
 from probe.rule import WEB, Finding, InnocentExplanation, Tier, rule
 
 EXPERIMENTS = WEB
@@ -72,4 +72,20 @@ def dead_everywhere(e: Evidence) -> Finding | None:
         return None
     mine = failing(dialled)
     alike = any(same_failure(s.failure, t.failure) for t in mine for s in there)
-    return Finding(tuple(mine), 0.93 * e.control_weight) if alike else None
+    return Finding(tuple(mine), 0.93 * e.control_weight, reason=_over_https(e)) if alike else None
+
+
+def works_over_https(e: Evidence) -> bool:
+    """The host's page came over proven TLS, beside a plain-http URL."""
+    return e.end_url.startswith("http:") and any(
+        page.proven and host_of(page.url) == e.end_host for page in e.all(Http, hop=e.end)
+    )
+
+
+def _over_https(e: Evidence) -> str | None:
+    if not works_over_https(e):
+        return None
+    return (
+        f"Port {e.port(e.end)} of this site is closed here and for the control in the same way;"
+        " the site answers over https."
+    )

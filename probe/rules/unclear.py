@@ -5,6 +5,7 @@ from probe.analysis.packet_size import answered_when_small
 from probe.analysis.slowness import came_whole, cut_short
 from probe.model import Dns, Http, Outcome, Role, Step, Tcp, Tls
 from probe.rule import WEB, Finding, Tier, rule
+from probe.rules.tcp import works_over_https
 
 EXPERIMENTS = WEB
 _OPERATIONS = {Dns: "The DNS query", Tcp: "The connection", Tls: "TLS", Http: "The HTTP request"}
@@ -60,6 +61,15 @@ def no_control(e: Evidence) -> Finding | None:
         return None
     reason = f"{_last_failure(e)}; a control measurement is missing, and nothing here proves why."
     return Finding(e.steps[-1:], 0.5, reason=reason)
+
+
+@rule("unclear.plain_port", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def plain_port(e: Evidence) -> Finding | None:
+    """The plain port fails and https works; only a control shows whether it is closed for all."""
+    dialled = e.connections(e.end)
+    if not failing(dialled) or len(failing(dialled)) < len(dialled) or not works_over_https(e):
+        return None
+    return Finding(tuple(dialled), 0.6)
 
 
 @rule("unclear.plain_page", Tier.UNCLEAR, Outcome.INCONCLUSIVE)

@@ -51,6 +51,16 @@ def test_a_port_that_the_line_refuses_for_all_accuses_no_site() -> None:
     assert "11 of 12 other hosts" in verdict.rules[0].reason
 
 
+def test_a_freeze_that_every_page_shows_accuses_no_site() -> None:
+    frozen = replace(page(failure=Failure.TIMEOUT), received_bytes=9000, bytes_in=12_000)
+    seen = (tcp(), tls(), frozen)
+    there = control(dns(GOOD), tcp(), tls(), page(bytes_in=70_000), age=60.0)
+    made = record(dns(GOOD), *seen, *again(*seen), controls=(there,), line=ALIVE)
+    assert judge(made).outcome is Outcome.THROTTLED
+    every = SharedOutcome(op="https", port=443, sign="generic_timeout_error", hosts=6, of=6)
+    assert judge(on_line(made, every)).outcome is Outcome.INCONCLUSIVE
+
+
 def test_what_the_line_does_at_another_port_excuses_nothing() -> None:
     made = record(*REFUSED, controls=(ELSEWHERE,), line=ALIVE)
     assert judge(on_line(made, closed(80))).outcome is Outcome.BLOCKED

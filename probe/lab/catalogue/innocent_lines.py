@@ -75,7 +75,21 @@ def _list(name: str, host: str, blocked: int, fine: int) -> tuple[Scenario, ...]
     return _both(Scenario(name, (*bad, *good), expect, censor=filters))
 
 
+def _plain_closed() -> tuple[Scenario, ...]:
+    """A site whose port 80 is closed for every client, and which works over https."""
+    site = LabSite("secure-only.org", plain="closed")
+    why = "Port 80 is closed for every client; the site itself works."
+    expect = (
+        Expect(
+            "http://secure-only.org/", Outcome.DOWN, why, also_acceptable=(Outcome.INCONCLUSIVE,)
+        ),
+        Expect("https://secure-only.org/", Outcome.OK, why),
+    )
+    return _both(Scenario("line.site_without_port_80", (site,), expect))
+
+
 SCENARIOS = (
+    *_plain_closed(),
     *_accuses_none(
         "line.pages_answered",
         WholeLine("pages_answered"),

@@ -79,3 +79,22 @@ def test_a_resolver_with_one_address_for_every_name() -> None:
 def test_a_reference_that_connects_is_an_other_host(role: Role) -> None:
     works = replace(reference(tcp("93.184.218.9")), role=role)
     assert shared([site(1, REFUSED), site(2, REFUSED), site(3, REFUSED)], (works,)) == ()
+
+
+FROZEN = page(failure=Failure.TIMEOUT, bytes_in=12_000)
+
+
+def test_pages_that_freeze_for_every_site_are_shared() -> None:
+    found = shared([site(n, tcp(), tls(), FROZEN) for n in range(1, 6)])
+    assert [(one.op, one.port, one.hosts) for one in found] == [("https", 443, 4)]
+
+
+def test_one_page_that_freezes_beside_others_that_do_not_is_the_sites_own() -> None:
+    fine = [site(n, tcp(), tls(), page()) for n in range(2, 6)]
+    assert shared([site(1, tcp(), tls(), FROZEN), *fine]) == ()
+
+
+def test_a_look_with_small_packets_is_no_ordinary_attempt() -> None:
+    small = (tcp(segment_limit=536), tls())
+    (found,) = shared([site(n, *SILENT, *small) for n in range(1, 6)])
+    assert (found.op, found.sign) == ("tls", "generic_timeout_error")

@@ -7,8 +7,9 @@ from msgspec.structs import replace as structs
 
 from probe.experiments import web
 from probe.experiments.interface import Reference, Task
+from probe.experiments.operations import TcpConnect
 from probe.failure import Failure
-from probe.model import Dns, Http, Reply, Role, Steps, Tcp, Tls
+from probe.model import Dns, Http, Reply, Role, Steps, Tcp, Tls, Trust
 from tests.build import FORGED, GOOD, HARMLESS, HOST, OTHER, PLAIN, SINK, URL, control, dns, fetched
 from tests.fake_net import FakeNet
 
@@ -243,3 +244,52 @@ def test_a_line_without_public_resolvers_still_measures() -> None:
     net = FakeNet(names=NAMES)
     net.resolvers = net.resolvers[:1]
     assert isinstance(first(net)[-1], Http)
+
+
+def test_silence_to_every_name_is_looked_at_with_small_packets() -> None:
+    names: dict[tuple[str, str | None], Failure | Trust] = {
+        (GOOD, HOST): Failure.TIMEOUT,
+        (GOOD, HARMLESS): Failure.TIMEOUT,
+    }
+    steps = both(FakeNet(names=NAMES, handshakes=names))
+    assert [s.segment_limit for s in steps if isinstance(s, Tcp) and s.segment_limit] == [536]
+
+
+def test_a_large_answer_from_the_address_shows_that_large_packets_pass() -> None:
+    steps = both(FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.TIMEOUT}))
+    assert not any(isinstance(s, Tcp) and s.segment_limit for s in steps)
+
+
+FROZEN: dict[str, object] | Failure = {
+    "failure": Failure.TIMEOUT,
+    "bytes_in": 12_000,
+    "complete": False,
+}
+
+
+def test_a_page_that_freezes_is_fetched_under_another_name_before_and_after() -> None:
+    whole: dict[str, object] = {"bytes_in": 40_000}
+    net = FakeNet(names=NAMES, pages={(GOOD, URL, HOST): FROZEN})
+
+    def as_the_name_says(what: str) -> None:
+        if what.startswith("tls"):
+            net.pages[GOOD, URL, HOST] = whole if HARMLESS in what else FROZEN
+
+    net.before_each = as_the_name_says
+    steps = both(net)
+    pages = [(s.role, s.failure) for s in steps if isinstance(s, Http)]
+    own, other = (Role.TARGET, Failure.TIMEOUT), (Role.HARMLESS, None)
+    assert pages == [own, own, other, own, other]
+
+
+def test_a_plain_port_that_refuses_is_compared_with_https() -> None:
+    net = FakeNet(names=NAMES)
+    refused = net.tcp
+
+    async def tcp(connect: TcpConnect) -> Tcp:
+        step = await refused(connect)
+        return structs(step, failure=Failure.REFUSED) if connect.port == 80 else step
+
+    net.tcp = tcp  # type: ignore[method-assign]
+    steps = both(net, replace(TASK, url=PLAIN))
+    assert any(isinstance(s, Http) and s.url == URL and s.proven for s in steps)
