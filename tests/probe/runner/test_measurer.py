@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from probe import extras
+from probe.model import Steps
 from probe.ordering import Job
 from probe.runner.byte_budget import ByteBudget
 from probe.runner.measurer import Measurer, NotMeasured
@@ -37,3 +38,24 @@ def test_a_missing_extra_is_the_reason_and_nothing_is_sent(monkeypatch: pytest.M
 def test_with_the_extra_it_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda _: object())
     assert asyncio.run(measurer(FakeSession()).measure(Job("quic", URL))).steps
+
+
+def test_a_bug_in_the_confirmation_keeps_what_the_sweep_saw() -> None:
+    async def broken(*_: object) -> Steps:
+        raise RuntimeError("ours")
+
+    bugs: list[Exception] = []
+    ours = measurer(FakeSession())
+    ours = replace(
+        ours,
+        experiments={"web": replace(EXPERIMENTS["web"], confirm=broken)},
+        report_bug=lambda _job, error: bugs.append(error),
+    )
+
+    async def both() -> tuple[Steps, Steps]:
+        seen = await ours.measure(Job("web", URL))
+        return seen.steps, (await ours.confirm(seen, (), ())).steps
+
+    seen, confirmed = asyncio.run(both())
+    assert confirmed == seen
+    assert [str(error) for error in bugs] == ["ours"]
