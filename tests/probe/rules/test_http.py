@@ -1,17 +1,12 @@
-from base64 import b64encode
-
 import pytest
 from msgspec.structs import replace
 
 from probe.failure import Failure
-from probe.model import Http, Line, Record, Role, Step
-from probe.reference_data import blockpages
+from probe.model import Http, Record, Role, Step
 from tests.build import (
     GOOD,
-    HOST,
     OTHER,
     PLAIN,
-    URL,
     again,
     control,
     dns,
@@ -28,30 +23,12 @@ THERE = control(dns(GOOD), tcp(port=80), page(PLAIN))
 FAILED = (tcp(port=80), page(PLAIN, failure=RESET))
 ANSWERED = (harmless(tcp(port=80)), harmless(page(PLAIN, status=404)))
 ODD = "f0f0f0f0f0f0f0f0"
-DEEP = f"http://{HOST}/banned"
-
-
-def strange(**more: object) -> Http:
-    return page(PLAIN, title="Доступ ограничен", fuzzy=ODD, **more)  # type: ignore[arg-type]
 
 
 def away(to: str = "http://stop.example/") -> Http:
     return page(PLAIN, status=302, location=to)
 
 
-def twice(step: Step, **more: object) -> Record:
-    steps = (tcp(port=80), step)
-    fields = {"url": PLAIN, "controls": (THERE,), **more}
-    return record(dns(GOOD), *steps, *again(*steps), **fields)  # type: ignore[arg-type]
-
-
-def twice_and_https(step: Step, **more: object) -> Record:
-    """The page twice, and the host's own page over proven TLS."""
-    fields = {"url": PLAIN, "controls": (THERE,), **more}
-    return record(dns(GOOD), step, *again(step, page(URL)), **fields)  # type: ignore[arg-type]
-
-
-LAW = next(b64encode(p.pattern.encode()).decode() for p in blockpages() if p.scope == "national")
 LOOSE = page(PLAIN, status=302, headers={"location": "http://\ufffd/"}, received_bytes=0)
 ACKNOWLEDGED = (tcp(port=80), page(PLAIN, failure=Failure.TIMEOUT, acknowledged=True))
 MEASURED = (dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED)
@@ -169,36 +146,6 @@ TABLE = {
         True,
         "blocked http.redirected 0.93 by http.same_notice_elsewhere",
     ),
-    "a refusal in known words, without a control": (
-        "http.known_block_page",
-        twice(page(PLAIN, title="Доступ ограничен", status=403), controls=()),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "known words, without a control": (
-        "http.known_block_page",
-        twice(page(PLAIN, title="Доступ ограничен"), controls=()),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "known words here, and not for the control: a site may speak by country": (
-        "http.known_block_page",
-        twice(page(PLAIN, title="Доступ ограничен", fuzzy=ODD, status=403)),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "a country's own notice, without a control": (
-        "http.known_block_page",
-        twice(page(PLAIN, title=None, fuzzy=ODD, body=LAW), controls=()),
-        True,
-        "blocked http.blockpage 0.85 by http.known_block_page",
-    ),
-    "an article that quotes a country's notice, without a control": (
-        "http.known_block_page",
-        twice(page(PLAIN, title="Новости", fuzzy=ODD, body=LAW), controls=()),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
     "an unrelated server answers for this host": (
         "http.fails_for_this_host",
         record(*MEASURED, *stranger(status=404), url=PLAIN),
@@ -245,226 +192,11 @@ TABLE = {
         False,
         "down 0.846 by http.broken_everywhere",
     ),
-    "no status line": (
-        "http.page_without_a_status",
-        twice(page(PLAIN, status=None, malformed=True)),
-        True,
-        "blocked http.injected 0.846 by http.page_without_a_status",
-    ),
-    "no status line there either": (
-        "http.page_without_a_status",
-        twice(
-            page(PLAIN, status=None, malformed=True),
-            controls=(control(page(PLAIN, status=None, malformed=True)),),
-        ),
-        False,
-        "inconclusive 0.4 by unclear.nothing_fits",
-    ),
-    "redirected away, and not by its own https page": (
-        "http.redirected_away",
-        twice_and_https(away()),
-        True,
-        "blocked http.redirected 0.874 by http.redirected_away",
-    ),
-    "redirected away here only: a site may redirect a country": (
-        "http.redirected_away",
-        twice(away()),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "redirected at random, elsewhere for the control": (
-        "http.redirected_away",
-        twice_and_https(away(), controls=(control(dns(GOOD), away("http://parked.example/")),)),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "redirected away by https as well": (
-        "http.redirected_away",
-        record(
-            dns(GOOD),
-            away(),
-            *again(away(), page(URL, status=302, location="http://other.example/")),
-            url=PLAIN,
-            controls=(THERE,),
-        ),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "redirected away, its https page is a server's default": (
-        "http.redirected_away",
-        record(
-            dns(GOOD),
-            away(),
-            *again(away(), page(URL, title="Welcome to nginx!")),
-            url=PLAIN,
-            controls=(THERE,),
-        ),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "redirected away as several unrelated sites are": (
-        "http.redirected_away",
-        twice(away(), line=Line(portal_hosts=3, portal_sign="to stop.example")),
-        True,
-        "blocked http.redirected 0.874 by http.redirected_away",
-    ),
     "redirected nowhere, at an unrelated server too": (
         "http.same_notice_elsewhere",
         record(dns(GOOD), LOOSE, *ANSWERED, *again(LOOSE), *stranger_page(LOOSE), url=PLAIN),
         True,
         "blocked http.redirected 0.93 by http.same_notice_elsewhere",
-    ),
-    "redirected away for all": (
-        "http.redirected_away",
-        twice(away(), controls=(control(dns(GOOD), tcp(port=80), away()),)),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "redirected within the site": (
-        "http.redirected_away",
-        twice(away(f"https://www.{HOST}/")),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "redirected to its name in another country": (
-        "http.redirected_away",
-        twice(away(f"http://{HOST.partition('.')[0]}.co.kz/")),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "another page": (
-        "http.another_page_here",
-        twice_and_https(strange()),
-        True,
-        "blocked http.blockpage 0.93 by http.known_block_page",
-    ),
-    "another page, the server's own refusal": (
-        "http.another_page_here",
-        twice(page(PLAIN, status=403, title="Forbidden", fuzzy=ODD)),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "another page, and the site's own words about blocking": (
-        "http.another_page_here",
-        twice(page(PLAIN, title="Not available in your country", fuzzy=ODD)),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "a server's default page, for unrelated hosts": (
-        "http.another_page_here",
-        twice(
-            page(PLAIN, title="Welcome to nginx!", fuzzy=ODD, sha256="note"),
-            line=Line(portal_hosts=3, portal_sign="note"),
-        ),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "another page, and nothing in it about blocking": (
-        "http.another_page_here",
-        twice(page(PLAIN, title="Қош келдіңіз", fuzzy=ODD)),
-        False,
-        "inconclusive 0.55 by unclear.plain_page",
-    ),
-    "another page, for unrelated hosts": (
-        "http.another_page_here",
-        twice(
-            page(PLAIN, title="Note", fuzzy=ODD, sha256="note"),
-            line=Line(portal_hosts=3, portal_sign="note"),
-        ),
-        True,
-        "blocked http.blockpage 0.874 by http.another_page_here",
-    ),
-    "another page, and by https the one that the control sees": (
-        "http.another_page_here",
-        record(
-            dns(GOOD),
-            tcp(port=80),
-            page(PLAIN, title="Note", fuzzy=ODD),
-            *again(tcp(port=80), page(PLAIN, title="Note", fuzzy=ODD)),
-            page(URL),
-            url=PLAIN,
-            controls=(THERE,),
-        ),
-        True,
-        "blocked http.blockpage 0.828 by http.another_page_here",
-    ),
-    "another page that links to the site": (
-        "http.another_page_here",
-        twice_and_https(strange(links=(f"kz.{HOST}",))),
-        False,
-        "blocked http.blockpage 0.93 by http.known_block_page",
-    ),
-    "another page against its own https page": (
-        "http.another_page_here",
-        record(
-            dns(GOOD),
-            tcp(port=80),
-            strange(),
-            *again(tcp(port=80), strange()),
-            page(URL),
-            url=PLAIN,
-        ),
-        True,
-        "blocked http.blockpage 0.93 by http.known_block_page",
-    ),
-    "the same page with another clock on it": (
-        "http.another_page_here",
-        twice(page(PLAIN, fuzzy="0f0f0f0f0f0f0f0e")),
-        False,
-        "ok 0.846 by ok.as_the_control_sees_it",
-    ),
-    "a known block page": (
-        "http.known_block_page",
-        twice_and_https(page(PLAIN, title="Страница заблокирована", fuzzy=ODD)),
-        True,
-        "blocked http.blockpage 0.93 by http.known_block_page",
-    ),
-    "a page about blocking, for all": (
-        "http.known_block_page",
-        twice(
-            page(PLAIN, title="Страница заблокирована"),
-            controls=(control(page(PLAIN, title="Страница заблокирована")),),
-        ),
-        False,
-        "ok 0.846 by ok.as_the_control_sees_it",
-    ),
-    "a page about blocking, by its own https as well": (
-        "http.known_block_page",
-        record(
-            dns(GOOD),
-            page(PLAIN, title="Страница заблокирована"),
-            *again(page(PLAIN, title="Страница заблокирована")),
-            page(URL, title="Страница заблокирована"),
-            url=PLAIN,
-        ),
-        False,
-        "ok 0.88 by ok.as_its_own_https_page",
-    ),
-    "one page of the site": (
-        "http.one_page_of_the_site",
-        record(
-            dns(GOOD),
-            tcp(port=80),
-            page(DEEP, failure=RESET),
-            harmless(page(PLAIN)),
-            *again(tcp(port=80), page(DEEP, failure=RESET)),
-            url=DEEP,
-        ),
-        True,
-        "inconclusive 0.5 by unclear.no_control",
-    ),
-    "the whole site": (
-        "http.one_page_of_the_site",
-        record(
-            dns(GOOD),
-            tcp(port=80),
-            page(DEEP, failure=RESET),
-            harmless(page(PLAIN, failure=RESET)),
-            *again(tcp(port=80), page(DEEP, failure=RESET)),
-            url=DEEP,
-        ),
-        False,
-        "inconclusive 0.5 by unclear.no_control",
     ),
 }
 
