@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         silence_stdout()
         code = Exit.DONE
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        reason = _(error.strerror or type(error).__name__)
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"qazprobe: {where}{reason}", err=True)
         code = Exit.BUG

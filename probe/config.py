@@ -211,7 +211,7 @@ def file_layer(path: Path, *, must_exist: bool) -> Layer:
         values = {}
     except OSError as error:
         raise ConfigError(
-            _("{path}: cannot be read ({reason})").format(path=path, reason=error.strerror)
+            _("{path}: cannot be read ({reason})").format(path=path, reason=_(error.strerror or ""))
         ) from error
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is one
         raise ConfigError(_("{path}: not TOML: {error}").format(path=path, error=error)) from error
@@ -239,7 +239,7 @@ def environment_layer(environ: Mapping[str, str] | None = None) -> Layer:
 def flag_layer(values: Mapping[str, object]) -> Layer:
     """Make a layer of command-line flags, without those that were not given (None, empty)."""
     given = {key: value for key, value in values.items() if value not in (None, ())}
-    return Layer(given, "command line", "--{}")
+    return Layer(given, _("command line"), "--{}")
 
 
 def merge(layers: Iterable[Layer]) -> Settings:

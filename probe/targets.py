@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from probe import data_files
-from probe.i18n import _
+from probe.i18n import N_, _
 from probe.reference_data import (
     Anchor,
     BlockPage,
@@ -124,7 +124,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(FILE_LIMIT + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or _("no usable file name")
+        reason = _(getattr(error, "strerror", None) or N_("no usable file name"))
         raise TargetError(
             _("targets file {path}: {reason}").format(path=path, reason=reason)
         ) from error

@@ -44,6 +44,11 @@ _WORDS = (
     *("a whole number, {least} or more", "a whole number, {least} to {most}"),
     "{among} had the same outcome at port {port} ({op})",
 )
+# What the operating system says, without its own translation.
+_SYSTEM = (
+    *("No such file or directory", "Permission denied", "Is a directory", "Not a directory"),
+    *("No space left on device", "Read-only file system", "File exists", "Disk quota exceeded"),
+)
 # What click says itself; the releases of click differ in some of them.
 _CLICK = (
     *("Usage:", "Options", "Commands", "Positional arguments", "default: {default}", "required"),
@@ -97,6 +102,7 @@ def messages() -> Iterator[Message]:
     for word in (*Failure, *TrustReason):
         yield Message(word.value, "probe/report/glossary.py", context=REASON)
     yield from (Message(text, "click") for text in _CLICK)
+    yield from (Message(text, "errno") for text in _SYSTEM)
     yield from (Message(one, "click", plural=many) for one, many in _CLICK_PLURALS)
 
 

@@ -58,7 +58,8 @@ def check(file: str | None) -> None:
 
     found = _path(file)
     check_options(_merged(found, must_exist=file is not None), found)
-    click.echo(f"{found}: {'valid' if found.exists() else 'does not exist; the defaults apply'}")
+    state = _("valid") if found.exists() else _("does not exist; the defaults apply")
+    click.echo(f"{found}: {state}")
 
 
 def _path(file: str | None) -> Path:

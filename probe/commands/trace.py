@@ -131,7 +131,7 @@ def _output(path: str | None) -> Iterator[Callable[[bytes], None]]:
     try:
         file = user_files.begin(path)
     except OSError as error:
-        raise UserError(f"-o {path}: {error.strerror}") from error
+        raise UserError(f"-o {path}: {_(error.strerror or '')}") from error
     try:
         yield file.write
         file.finish()
@@ -166,7 +166,7 @@ def _write_pcap(pcap: str, captures: tuple[bytes, ...]) -> None:
     try:
         user_files.write(pcap, captures[:1])
     except OSError as error:
-        raise UserError(f"--pcap {pcap}: {error.strerror}") from error
+        raise UserError(f"--pcap {pcap}: {_(error.strerror or '')}") from error
 
 
 def _show(

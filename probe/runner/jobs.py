@@ -12,7 +12,7 @@ from probe import targets
 from probe.config import FILE, Settings
 from probe.errors import UserError
 from probe.experiments.interface import Experiment
-from probe.i18n import _, reason
+from probe.i18n import N_, _, reason
 from probe.ordering import SERVICE, Job
 from probe.runner import list_refresh, profile
 from probe.runner.profile import ProfilePlan
@@ -23,7 +23,7 @@ from probe.urls import TargetError, parse_target
 Candidates = Callable[[str], Sequence[Target]]
 
 DEFAULT_LIST = "kz"
-ARGUMENT = "command line"
+ARGUMENT = N_("command line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ def _argument(url: str, *, lab: bool) -> Target:
             parsed := parse_target(url, lab=lab), source=ARGUMENT, purpose=purpose_of(parsed)
         )
     except TargetError as error:
-        message = f"{ARGUMENT}: {error}"
+        message = f"{_(ARGUMENT)}: {error}"
         if Path(url).is_file() or url in targets.list_names():
             message += _(" (for a list: --targets {name})").format(name=url)
         raise UserError(message) from error

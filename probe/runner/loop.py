@@ -111,7 +111,7 @@ async def _begin_output(sink: Sink, console: Console, stop: Stop) -> None:
     try:
         note = await sink.begin(stop)
     except OSError as error:
-        raise UserError(f"-o {console.output}: {error.strerror}") from error
+        raise UserError(f"-o {console.output}: {_(error.strerror or '')}") from error
     if note:
         console.warn(note)
 

@@ -194,7 +194,9 @@ def lines(files: Iterable[Path]) -> Iterator[tuple[RecordHeader, bytes]]:
             file = path.open("rb")
         except OSError as error:
             raise ResultsError(
-                _("{path}: cannot be read ({reason})").format(path=path, reason=error.strerror)
+                _("{path}: cannot be read ({reason})").format(
+                    path=path, reason=_(error.strerror or "")
+                )
             ) from error
         with file:
             while line := file.readline(codec.LINE_LIMIT + 2):
