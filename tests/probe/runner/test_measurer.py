@@ -44,7 +44,7 @@ def test_a_bug_in_the_confirmation_keeps_what_the_sweep_saw() -> None:
     async def broken(*_: object) -> Steps:
         raise RuntimeError("ours")
 
-    bugs: list[Exception] = []
+    bugs: list[BaseException] = []
     ours = measurer(FakeSession())
     ours = replace(
         ours,
