@@ -243,16 +243,20 @@ def _one_page(steps: Iterable[Step]) -> tuple[bool | None, int, str | None]:
     ]
     answered = [s for s in pages if s.status is not None or s.malformed]
     hosts: dict[str, set[str]] = defaultdict(set)
+    servers: dict[str, set[str]] = defaultdict(set)
     for page in answered:
         sign = page_sign(page)
         if sign:
             hosts[sign].add(registrable(host_of(page.url)))
+            servers[sign].add(page.address)
     common = max(hosts, key=lambda sign: len(hosts[sign]), default=None)
     most = len(hosts[common]) if common is not None else 0
     asked = {registrable(host_of(s.url)) for s in answered}
-    if len(asked) < 2:
-        return None, most, common
-    return most == len(asked), most, common
+    if len(asked) >= 2 and most == len(asked):
+        return True, most, common
+    # One server shows its default page, or a notice of its own, for all of its hosts.
+    unrelated = min(most, len(servers[common])) if common is not None else 0
+    return None if len(asked) < 2 else False, unrelated, common
 
 
 def _loss(steps: Iterable[Step]) -> float | None:

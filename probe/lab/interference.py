@@ -86,6 +86,7 @@ class HttpFilter:
         "page_403",
         "to_http_page",
         "to_https_page",
+        "to_cyrillic",
         "raw_page",
         "truncate",
         "freeze",

@@ -136,6 +136,9 @@ class OriginServer:
             return
         request = sockets.parse_head(head)
         site = self.topology.site_for(_bare(request.host), here) or fallback
+        if site.server == "resets_host" and _bare(request.host) == site.name:
+            sockets.reset(stream)
+            return
         if site.server == "hangs_after_tls" and secure:
             sockets.silence(stream)
             return

@@ -72,18 +72,14 @@ def answer(site: LabSite, page: Page, path: str) -> PageResponse:
 def _fixed(site: LabSite, kind: PageKind, path: str) -> PageResponse:
     """A page that depends on its kind alone."""
     match kind:
-        case "forbidden":
-            return _page(403, "nginx", _html("403 Forbidden", "<h1>403 Forbidden</h1>"))
-        case "unavailable":
-            return _page(503, "nginx", _html("503 Service Temporarily Unavailable", "<h1>503</h1>"))
         case "untitled":
             return _page(200, "nginx", b"<html><body>" + _prose(site.name, 3).encode() + b"</body>")
         case "small":
             return _page(200, "nginx", _html(site.name, f"<h1>{site.name}</h1><p>It works.</p>"))
         case "large":
             return _page(200, "nginx", _large(site.name))
-        case _:
-            return _page(200, "nginx", _news(site.name, path))
+    refused = _REFUSED.get(kind)
+    return _page(*refused) if refused else _page(200, "nginx", _news(site.name, path))
 
 
 def redirect(to: str, status: int) -> PageResponse:
@@ -197,3 +193,15 @@ def portal_page() -> PageResponse:
     form = '<form method="post" action="/login"><input name="room"><input name="surname"></form>'
     body = _html("Welcome to the hotel wireless", f"<h1>Please sign in</h1>{form}")
     return PageResponse(200, (("Server", "mikrotik"), _HTML), body)
+
+
+_REFUSED: dict[PageKind, tuple[int, str, bytes]] = {
+    "forbidden": (403, "nginx", _html("403 Forbidden", "<h1>403 Forbidden</h1>")),
+    "unavailable": (503, "nginx", _html("503 Service Temporarily Unavailable", "<h1>503</h1>")),
+    "robots": (999, "ATS", b"<script>window.onload = ask;</script>"),
+    "abroad_only": (
+        200,
+        "nginx",
+        _html("Access restricted", "<h1>Not available in your country</h1>"),
+    ),
+}

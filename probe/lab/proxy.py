@@ -21,6 +21,11 @@ from probe.lab.topology import Topology
 
 _HANDSHAKE_FAILURE = bytes.fromhex("15030300020228")  # fatal alert 40, RFC 8446 section 6
 _RAW_PAGE = "<html><title>Access denied</title><body>This resource is blocked.</body></html>"
+# Raw UTF-8 and a space, as some operators write it.
+_CYRILLIC = (
+    f"HTTP/1.1 302 Found\r\nLocation: http://{plan.BLOCK_PAGE_NAME}/доступ закрыт\r\n"
+    "Content-Length: 0\r\nConnection: close\r\n\r\n"
+)
 _ROUTER_PAGE = b"<html><title>Home router</title><body>Sign in to set up.</body></html>"
 _UPSTREAM_LIMIT = 10.0
 
@@ -160,6 +165,8 @@ class Proxy:
                 answer = pages.redirect(f"http://{plan.BLOCK_PAGE_NAME}/", 302)
             case "to_https_page":
                 answer = pages.redirect(f"https://{plan.BLOCK_PAGE_NAME}/", 302)
+            case "to_cyrillic":
+                return _CYRILLIC.encode()
             case "raw_page":
                 return _RAW_PAGE.encode()
             case _:

@@ -63,6 +63,7 @@ ServerKind: TypeAlias = Literal[
     "tls12",
     "closes_hello",
     "small_records",
+    "resets_host",
 ]
 PageKind: TypeAlias = Literal[
     "news",
@@ -76,6 +77,8 @@ PageKind: TypeAlias = Literal[
     "legal",
     "unavailable",
     "challenge",
+    "robots",
+    "abroad_only",
 ]
 Audience: TypeAlias = Literal["all", "home", "abroad"]
 

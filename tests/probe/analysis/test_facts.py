@@ -95,11 +95,19 @@ def test_one_page_for_every_name_is_a_portal() -> None:
 
 def test_one_page_for_some_names_is_no_portal() -> None:
     records = [
-        replace(record(tcp(port=80), open_page(name, sha256=name[0])), id=name)
-        for name in ("a.org", "a.net", "c.org")
+        replace(record(tcp(port=80), open_page(name, sha256=name[0], address=address)), id=name)
+        for name, address in (("a.org", GOOD), ("a.net", OTHER), ("c.org", SINK))
     ]
     line = line_facts((), (), records)
     assert (line.portal, line.portal_hosts) == (False, 2)
+
+
+def test_one_page_of_one_server_is_not_that_of_unrelated_sites() -> None:
+    records = [
+        replace(record(tcp(port=80), open_page(name, sha256=name[0], address=GOOD)), id=name)
+        for name in ("a.org", "a.net", "c.org")
+    ]
+    assert line_facts((), (), records).portal_hosts == 1
 
 
 def test_redirects_to_one_host_share_a_sign_with_any_path() -> None:
