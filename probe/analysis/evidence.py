@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TypeVar, cast
 
-from probe.analysis.packet_size import limited
+from probe.analysis import packet_size, silence_place
 from probe.compare import host_of, is_address, is_bogon, port_of, same_failure, same_leaf
 from probe.failure import Failure
 from probe.model import (
@@ -52,17 +52,29 @@ class Evidence:
     # --- steps -------------------------------------------------------------------------------
 
     def all(self, kind: type[S], *, role: Role = Role.TARGET, hop: int | None = None) -> list[S]:
-        """Every step of one kind and role, in order, but those of a look with small packets."""
+        """Every step of one kind and role, in order, but those of unusual packets."""
         every = self._every.get((kind, role))
         if every is None:
-            ordinary = (s for s in self.steps if s.id not in self._small)
+            ordinary = (s for s in self.steps if s.id not in self._unusual)
             every = [s for s in ordinary if isinstance(s, kind) and s.role is role]
             self._every[kind, role] = every
         return cast("list[S]", [s for s in every if hop is None or s.hop == hop])
 
     @cached_property
-    def _small(self) -> frozenset[int]:
-        return limited(self.steps)
+    def _unusual(self) -> frozenset[int]:
+        """Steps whose packets were small or had a limited TTL."""
+        found = packet_size.limited(self.steps)
+        return found if self._is_trace else found | silence_place.limited(self.steps)
+
+    @property
+    def _is_trace(self) -> bool:
+        """Its ordinary packets have a limited TTL."""
+        return self.record.experiment == "trace"
+
+    @cached_property
+    def place(self) -> silence_place.Place | None:
+        """Who stops the packets to the target, where packets with a limited TTL showed it."""
+        return None if self._is_trace else silence_place.place(self.steps)
 
     @cached_property
     def end(self) -> int:
@@ -176,7 +188,8 @@ class Evidence:
     @cached_property
     def live(self) -> list[Step]:
         """Steps answered from beyond the home network, by the time they ended."""
-        return sorted((s for s in self.steps if is_live(s)), key=lambda s: s.at + s.elapsed)
+        every = (s for s in self.steps if is_live(s) and s.id not in self._unusual)
+        return sorted(every, key=lambda s: s.at + s.elapsed)
 
     def alive_around(self, step: Step) -> bool:
         """Another server answered shortly before this step began and shortly after it ended.

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from probe.analysis import silence_place
 from probe.analysis.evidence import is_live
 from probe.analysis.shared import Timeline, attempts
 from probe.compare import host_of, is_bogon, page_sign, registrable
@@ -47,6 +48,14 @@ def condense(record: Record) -> Record:
         if not (fine and isinstance(step, Dns) and step.resolver not in unused)
     )
     return replace(record, steps=steps, certs={}, control=(), verdict=None)
+
+
+def _ordinary(record: Record) -> Record:
+    """The record without packets that were not meant to reach a server."""
+    left_out = silence_place.limited(record.steps)
+    if not left_out:
+        return record
+    return replace(record, steps=tuple(s for s in record.steps if s.id not in left_out))
 
 
 def _condense_step(step: Step) -> Step:
@@ -90,6 +99,7 @@ class Facts:
         clock_offset: float | None = None,
         answered: Sequence[float] = (),
     ) -> None:
+        records = [_ordinary(record) for record in records]
         self._references = (before, after)
         self._start = min(map(_epoch, records), default=None)
         reached = [
@@ -110,6 +120,7 @@ class Facts:
         own = (_any_live(before), _any_live(after))
         if record is None:
             return replace(self._line, alive_before=own[0], alive_after=own[1])
+        record = _ordinary(record)
         before_it, after_it = self._alive(record)
         shared = self._timeline.shared(record.steps, _epoch(record), host_of(record.input))
         return replace(self._line, alive_before=before_it, alive_after=after_it, shared=shared)

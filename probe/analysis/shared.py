@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from probe.analysis import silence_place
 from probe.analysis.packet_size import limited
 from probe.compare import host_of, is_bogon, page_sign, registrable
 from probe.model import Dns, Http, Role, SharedOutcome, Step, Tcp, Tls
@@ -44,6 +45,8 @@ Kind = tuple[str, int, int]
 
 def kind_and_sign(step: Step) -> tuple[Kind, str] | None:
     """What was attempted (operation, port, address family; 0: none) and how it ended."""
+    if silence_place.ttl_of(step):
+        return None  # not meant to reach the server
     match step:
         case Dns() if step.resolver == "system" and step.type == "A":
             return ("dns", 0, 0), _answer_sign(step)

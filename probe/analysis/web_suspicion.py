@@ -11,7 +11,6 @@ from probe.analysis import silence_place
 from probe.analysis.blockpage_text import reads_like_blockpage
 from probe.analysis.evidence import of_the_site
 from probe.analysis.slowness import came_whole
-from probe.analysis.slowness import came_whole
 from probe.compare import host_of, incompatible, is_broken_redirect, port_of, same_issuer, same_site
 from probe.failure import Failure
 from probe.model import Control, Dns, Http, Role, Step, Steps, Tcp, Tls
@@ -65,7 +64,6 @@ def needs_confirmation(steps: Steps) -> bool:
     return (
         not _stays_on_site(pages)
         or not last.proven
-        or not came_whole(last)
         or not came_whole(last)
         or not 200 <= (last.status or 0) < 400
         or next_url(last) is not None

@@ -175,6 +175,33 @@ class TtlNet(Protocol):
         """For these addresses only; `keep`: capture the packets exchanged with them."""
 
 
+class FlowProber(Protocol):
+    """Sends packets with a limited TTL in flows of constant ports; IPv4.
+
+    A flow is a number. The steps have `travel`, with `expired` where a router reported it.
+    """
+
+    async def syn(self, address: str, port: int, ttl: int, flow: int) -> Tcp:
+        """One SYN with this TTL."""
+
+    async def hello(self, address: str, port: int, sni: str, ttl: int, flow: int) -> Tls | None:
+        """Connect normally, then offer `sni` with this TTL; None: not connected."""
+
+    async def datagram(self, address: str, ttl: int, flow: int) -> Ping:
+        """One datagram with this TTL, to a closed port."""
+
+    async def routers(self, address: str, hops: int) -> Sequence[Ping]:
+        """The routers on the path, by UDP; none near the user by address."""
+
+
+@runtime_checkable
+class FlowNet(Protocol):
+    """A net that can follow a few flows with limited TTL."""
+
+    def flow_prober(self) -> FlowProber | None:
+        """None: the system cannot, or the run has done it for enough targets."""
+
+
 Measure = Callable[[Task, Net], Awaitable[Steps]]
 Confirm = Callable[[Task, Net, Steps], Awaitable[Steps]]
 

@@ -25,6 +25,7 @@ from probe.experiments.interface import Experiment, Net, Share, Task
 from probe.experiments.interleave import Offer, interleave, tls_offer
 from probe.experiments.name_follow_ups import query_further
 from probe.experiments.operations import HttpRequest
+from probe.experiments.place_of_silence import find_place
 from probe.experiments.silence import compare_frozen, send_small
 from probe.experiments.step_log import StepLog
 from probe.failure import Failure
@@ -69,6 +70,8 @@ async def _confirm_hop(task: Task, net: Net, log: StepLog, hop: UrlHop) -> None:
         if not await compare_frozen(task, net, log, hop, address):
             await _wait_longer(task, net, log, hop, address)
     await _offer_elsewhere(task, net, log, hop)
+    for address in chosen[:1]:
+        await find_place(task, net, log, hop, address)
 
 
 def _open_hops(task: Task, log: StepLog) -> list[UrlHop]:

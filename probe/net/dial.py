@@ -20,6 +20,21 @@ from probe.net.tls import TlsStream
 NOT_DIALLED = "not dialled: not a public address"
 
 
+MOST_FLOW_SEARCHES = 6  # a run
+
+
+@dataclass(slots=True)
+class Allowance:
+    """How often something expensive may still be done."""
+
+    left: int
+
+    def take(self) -> bool:
+        """Whether it may be done now; counts it."""
+        self.left -= 1
+        return self.left >= 0
+
+
 @dataclass(frozen=True, slots=True)
 class SessionContext:
     """What all connections of a session share.
@@ -28,6 +43,7 @@ class SessionContext:
         limiter: Limits connections. dns_limiter: limits DNS queries.
         lab: Addresses that are not public may be connected to.
         further: Which pages are read further than others.
+        flow_searches: For how many targets packets with a limited TTL are still sent.
     """
 
     limiter: RateLimiter
@@ -38,6 +54,7 @@ class SessionContext:
     tls_contexts: TlsContexts = field(default_factory=TlsContexts)
     lab: bool = False
     further: FurtherReading = field(default_factory=FurtherReading)
+    flow_searches: Allowance = field(default_factory=lambda: Allowance(MOST_FLOW_SEARCHES))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from probe.net.datagrams import Datagrams
 from probe.net.dial import TargetContext
 from probe.net.ttl import IcmpError
 
-_FIRST_PORT = 33434  # traceroute's customary first port
+FIRST_PORT = 33434  # traceroute's customary first port
 _WAIT_SECONDS = 1.0
 _CONCURRENT = 8
 ROUTER, SERVER = "router", "server"
@@ -59,7 +59,7 @@ async def _ask(target: TargetContext, address: str, ttl: int, tries: int) -> _Ho
 
 
 async def _icmp_error(target: TargetContext, address: str, ttl: int) -> IcmpError:
-    sock = Datagrams(address, _FIRST_PORT + ttl, target.session.counter, ttl=ttl)
+    sock = Datagrams(address, FIRST_PORT + ttl, target.session.counter, ttl=ttl)
     try:
         sock.send(b"\0" * 32)
         return await sock.icmp_error()

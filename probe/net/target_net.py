@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
-from probe.experiments.interface import Resolver, TtlProber
+from probe.experiments.interface import FlowProber, Resolver, TtlProber
 from probe.experiments.operations import (
     DnsQuery,
     Exchange,
@@ -185,6 +185,14 @@ class SocketNet:
 
         keeping = self.captures.append if keep else None
         return SocketTtlProber(self._target, self._connections, addresses, keep=keeping)
+
+    def flow_prober(self) -> FlowProber | None:
+        """Probes of a few flows; for a few targets a session, and on Linux only."""
+        from probe.net.flow_prober import AVAILABLE, SocketFlowProber
+
+        if not AVAILABLE or not self._target.session.flow_searches.take():
+            return None
+        return SocketFlowProber(self._target)
 
     async def exchange_udp(self, exchange: Exchange) -> Ping:
         """Send a message in datagrams and wait for the answer."""

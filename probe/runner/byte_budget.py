@@ -12,6 +12,8 @@ from typing import TypeVar
 
 from probe.experiments.interface import (
     ExchangeNet,
+    FlowNet,
+    FlowProber,
     GatewayNet,
     Resolver,
     TransferNet,
@@ -168,6 +170,12 @@ class BudgetedNet:
         if self._budget.spent or not isinstance(self._net, TtlNet):
             raise BytesSpent
         return self._net.ttl_prober(addresses, keep=keep)
+
+    def flow_prober(self) -> FlowProber | None:
+        """Not reserved for: its probes are few and small."""
+        if self._budget.spent or not isinstance(self._net, FlowNet):
+            return None
+        return self._net.flow_prober()
 
 
 def _exchange_net(net: object) -> ExchangeNet:

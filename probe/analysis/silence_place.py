@@ -1,0 +1,207 @@
+"""Who stops the packets to a site: the network on the way, or the server or its own network.
+
+Pure, from steps whose packets had a limited TTL (`probe/experiments/place_of_silence.py`). For a
+name, a harmless name in the same flows is the comparison; for an address, datagrams to it. Only
+what happens two routers and more before the server is the network's: a site's own firewall stands
+in front of it. Where the TTL of packets is rewritten on the way, distance does not acquit.
+
+The steps are no ordinary attempts: `Evidence` leaves them out, and only this module reads them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from probe.analysis.trace_analysis import ROUTER, HopResult, result_of
+from probe.failure import Failure
+from probe.model import Control, Ping, Role, Step, Tcp, Tls
+
+FLOWS = 4
+MARGIN = 2  # routers before the server that may be the site's own
+LEAST_HOP = 2  # nearer than this is the home
+BEYOND = 1  # hops behind the server's, where no router answers unless a TTL was rewritten
+
+Kind: TypeAlias = Literal["name", "address"]
+_CUT = frozenset({Failure.TIMEOUT, Failure.RESET, Failure.ABORTED, Failure.EOF})
+_UNCONNECTED = frozenset({Failure.TIMEOUT, Failure.REFUSED, Failure.RESET, Failure.ABORTED})
+_MOST = 3  # of four flows, where one may have been lost
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Who stops the packets, and between which hops.
+
+    Attributes:
+        by: `network`: before the server's surroundings; `server`: there, or by the server itself.
+        address: The server's.
+        after, before: The last hop that the packets pass, and the first that they do not.
+        server: The distance of the server, or the least that it can be.
+        steps: The limited packets that it rests on.
+    """
+
+    by: Literal["network", "server"]
+    address: str
+    after: int
+    before: int
+    server: int
+    steps: tuple[Step, ...]
+
+
+def limited(steps: Iterable[Step]) -> frozenset[int]:
+    """The ids of the steps whose packets had a limited TTL."""
+    return frozenset(s.id for s in steps if ttl_of(s))
+
+
+def ttl_of(step: Step) -> int:
+    """The TTL of its packets; 0: not limited."""
+    return (step.travel.ttl or 0) if step.travel is not None else 0
+
+
+def met(step: Step) -> HopResult:
+    """What one limited packet met."""
+    if isinstance(step, Tls):
+        return result_of(step)
+    if step.travel is not None and step.travel.expired:
+        return HopResult.EXPIRED
+    if step.failure is None:
+        return HopResult.ANSWERED
+    return HopResult.SILENT if step.failure is Failure.TIMEOUT else HopResult.RESET
+
+
+def wanted(at_address: Sequence[Step], controls: Sequence[Control]) -> Kind | None:
+    """What is to be found out: who stops this name, or every packet to this address.
+
+    Args:
+        at_address: Every ordinary step at one address on one hop.
+        controls: What controls saw of the target; a site that is dead everywhere is no question.
+    """
+    own = [s for s in at_address if s.role is Role.TARGET and not ttl_of(s)]
+    shaken = [s for s in own if isinstance(s, Tls)]
+    if shaken and all(s.failure in _CUT for s in shaken) and len(shaken) > 1:
+        harmless = [s for s in at_address if isinstance(s, Tls) and s.role is Role.HARMLESS]
+        return "name" if any(s.failure is None for s in harmless) else None
+    dialled = [s for s in own if isinstance(s, Tcp)]
+    if len(dialled) < 2 or any(s.failure not in _UNCONNECTED for s in dialled):
+        return None
+    return "address" if not controls or _reached_by(controls, dialled[-1]) else None
+
+
+def _reached_by(controls: Sequence[Control], mine: Tcp) -> bool:
+    """A control connected to the same address and port."""
+    there = [s for c in controls for s in c.steps if isinstance(s, Tcp) and s.failure is None]
+    return any((s.address, s.port) == (mine.address, mine.port) for s in there)
+
+
+# --- the place ----------------------------------------------------------------------------------
+
+
+def place(steps: Sequence[Step]) -> Place | None:
+    """Who stops the packets; None where the comparison was not made or does not show it."""
+    sent = [s for s in steps if ttl_of(s)]
+    if any(isinstance(s, Tls) for s in sent):
+        return _of_name(sent)
+    return _of_address(sent) if any(isinstance(s, Tcp) for s in sent) else None
+
+
+def _of_name(sent: Sequence[Step]) -> Place | None:
+    own = _role([s for s in sent if isinstance(s, Tls)], Role.TARGET)
+    other = _role([s for s in sent if isinstance(s, Tls)], Role.HARMLESS)
+    server = nearest([s for s in sent if isinstance(s, Tcp)])
+    if server is None or not own:
+        return None
+    far = max((ttl_of(s) for s in own), default=0)
+    if not LEAST_HOP <= far <= server - MARGIN:
+        return None
+    compared = _at(other, far)
+    if len(compared) < FLOWS or any(met(s) is not HopResult.EXPIRED for s in compared):
+        return None
+    rewritten = _rewritten(sent, Role.TARGET, server)
+    return _compare(own, other, far, server, may_acquit=not rewritten and far == server - MARGIN)
+
+
+def _of_address(sent: Sequence[Step]) -> Place | None:
+    own = _role([s for s in sent if isinstance(s, Tcp)], Role.TARGET)
+    routers = [s for s in sent if isinstance(s, Ping) and s.role is Role.TARGET]
+    reference = [s for s in sent if isinstance(s, Tcp) and s.role is Role.REFERENCE]
+    known = nearest(reference)
+    server, arrived = distance(routers)
+    far = max((ttl_of(s) for s in own), default=0)
+    if known is None or far != server - MARGIN or far < LEAST_HOP:
+        return None
+    if _rewritten(sent, Role.REFERENCE, known):
+        return None
+    # As far from here as a foreign server is, with its surroundings.
+    beyond = far >= known - MARGIN
+    found = _compare(own, routers, far, server, may_acquit=arrived or beyond)
+    if found is not None and found.by == "network":
+        crossed = [ttl_of(s) for s in reference if met(s) is HopResult.EXPIRED]
+        if max(crossed, default=0) <= found.after or len(_at(routers, far)) < FLOWS:
+            return None  # not shown that a SYN goes farther on this line
+        if any(met(s) is not HopResult.EXPIRED for s in _at(routers, far)):
+            return None
+    return found
+
+
+def _compare(
+    own: Sequence[Step], other: Sequence[Step], far: int, server: int, *, may_acquit: bool
+) -> Place | None:
+    """Compare both kinds of packets at the farthest distance before the server's surroundings."""
+    there = _at(own, far)
+    results = [met(s) for s in there]
+    address = getattr(there[-1], "address", "")
+    passed = results.count(HopResult.EXPIRED)
+    if passed >= _MOST and set(results) <= {HopResult.EXPIRED, HopResult.SILENT}:
+        if not may_acquit:
+            return None
+        return Place("server", address, far, server, server, tuple(there))
+    same = set(results)
+    if len(results) < FLOWS or len(same) > 1 or not same <= {HopResult.SILENT, HopResult.RESET}:
+        return None
+    again = [s for s in _at(other, far) if s.at > max(one.at for one in there[:FLOWS])]
+    if sum(met(s) is HopResult.EXPIRED for s in again) < _MOST:
+        return None  # the router stopped reporting, or the address is punished
+    after = max((ttl_of(s) for s in own if met(s) is HopResult.EXPIRED), default=0)
+    stopped = (t for t in {ttl_of(s) for s in own} if t > after and _stopped(own, other, t))
+    return Place("network", address, after, min(stopped, default=far), server, tuple(there))
+
+
+def _stopped(own: Sequence[Step], other: Sequence[Step], ttl: int) -> bool:
+    """At this distance no packet of the one kind is reported expired, and each of the other is."""
+    alike = all(met(s) is not HopResult.EXPIRED for s in _at(own, ttl))
+    return alike and all(met(s) is HopResult.EXPIRED for s in _at(other, ttl))
+
+
+def nearest(syns: Sequence[Tcp]) -> int | None:
+    """The nearest distance at which a connection was answered; None: not found."""
+    answered = [ttl_of(s) for s in syns if met(s) is HopResult.ANSWERED]
+    return min(answered, default=None)
+
+
+def distance(routers: Sequence[Ping]) -> tuple[int, bool]:
+    """The distance of a server by datagrams, or the least it can be; whether it was reached."""
+    reached = [ttl_of(s) for s in routers if s.what != ROUTER and s.failure is None]
+    if reached:
+        return min(reached), True
+    far = [ttl_of(s) for s in routers if met(s) is HopResult.EXPIRED]
+    return max(far, default=0) + 1, False
+
+
+def _rewritten(sent: Sequence[Step], role: Role, server: int) -> bool:
+    """Routers answer datagrams from farther away than the server answers connections in any flow.
+
+    Where ways of different lengths are the reason, connections of other flows do not arrive yet.
+    """
+    syns = [s for s in sent if isinstance(s, Tcp) and s.role is role and ttl_of(s) == server]
+    if any(met(s) is HopResult.EXPIRED for s in syns):
+        return False
+    here = [s for s in sent if isinstance(s, Ping) and s.role is role]
+    beyond = [s for s in here if ttl_of(s) == server + BEYOND]
+    return sum(s.what == ROUTER and met(s) is HopResult.EXPIRED for s in beyond) >= _MOST
+
+
+def _role(steps: Sequence[Step], role: Role) -> list[Step]:
+    return [s for s in steps if s.role is role]
+
+
+def _at(steps: Sequence[Step], ttl: int) -> list[Step]:
+    return [s for s in steps if ttl_of(s) == ttl]

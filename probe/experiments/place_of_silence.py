@@ -1,0 +1,195 @@
+"""Find who stops the packets to a site: the network on the way, or the server's own.
+
+A follow-up of a confirmation, for a few targets a run. SYNs with a limited TTL find the nearest
+distance at which the server answers. Two routers nearer, the target's name and a harmless one are
+offered in the same flows, or, where nothing connects, SYNs are compared with datagrams to the same
+address. `probe/analysis/silence_place.py` reads the steps.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count, islice
+
+from probe.analysis import silence_place
+from probe.analysis.silence_place import BEYOND, FLOWS, LEAST_HOP, MARGIN, Kind
+from probe.analysis.trace_analysis import HopResult
+from probe.compare import host_of, is_address, port_of
+from probe.experiments.browse import UrlHop
+from probe.experiments.interface import FlowNet, FlowProber, Net, Reference, Task
+from probe.experiments.step_log import StepLog
+from probe.model import Http, Role, Step, Tcp, Tls
+
+_FARTHEST = 32
+_HOPS = 24
+_NARROWING = 2  # flows at each distance, once it is known that the network does it
+
+# Sends one packet in this flow with this TTL; None: not sent.
+Probe = Callable[[int, int], Awaitable[Step | None]]
+
+
+async def find_place(task: Task, net: Net, log: StepLog, hop: UrlHop, address: str) -> None:
+    """Send the limited packets for one address, where its failures call for them."""
+    here = [
+        s
+        for s in log.steps
+        if isinstance(s, Tcp | Tls | Http) and s.address == address and s.hop == hop.number
+    ]
+    kind = silence_place.wanted(here, task.controls) if ":" not in address else None
+    if kind is None or not isinstance(net, FlowNet):
+        return
+    if not _comparable(task, hop, address, kind):
+        return
+    prober = net.flow_prober()
+    if prober is not None:
+        await _Search(task, net, log, hop, address, prober).run(kind)
+
+
+def _comparable(task: Task, hop: UrlHop, address: str, kind: Kind) -> bool:
+    """Whether there is a harmless name, or a reference site, to compare with."""
+    if kind == "address":
+        return _reference(task, address) is not None
+    return task.harmless_name is not None and not is_address(hop.host)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The limited packets to one address."""
+
+    _task: Task
+    _net: Net
+    _log: StepLog
+    _hop: UrlHop
+    _address: str
+    _prober: FlowProber
+    # A middlebox may go on to stop a flow in which it stopped a packet, so later ones are fresh.
+    _unused: Iterator[int] = field(default_factory=lambda: count(FLOWS))
+
+    async def run(self, kind: Kind) -> None:
+        await (self._name() if kind == "name" else self._connection())
+
+    async def _name(self) -> None:
+        """Offer both names before the nearest distance at which the server answers."""
+        address, port = self._address, self._hop.port
+        server = await self._nearest(Role.TARGET, address, port)
+        own = partial(self._hello, self._hop.host)
+        other = partial(self._hello, self._task.harmless_name or "")
+        if server is None or server - MARGIN < LEAST_HOP:
+            return
+        for ttl in range(server - MARGIN, max(server - MARGIN - 2, LEAST_HOP - 1), -1):
+            if all(await self._pass(other, Role.HARMLESS, ttl)):
+                break
+        else:
+            return
+        if any(await self._pass(own, Role.TARGET, ttl)):
+            await self._beyond(Role.TARGET, address, server)
+            return
+        if all(await self._pass(other, Role.HARMLESS, ttl, fresh=FLOWS)):
+            await self._narrow(own, other, Role.HARMLESS, ttl)
+            await self._name_routers(ttl)
+
+    async def _connection(self) -> None:
+        """Compare SYNs with datagrams, after a SYN's way to a reference site was measured."""
+        reference = _reference(self._task, self._address)
+        if reference is None or reference.address is None:
+            return
+        port = port_of(reference.url) or 443
+        known = await self._nearest(Role.REFERENCE, reference.address, port)
+        if known is None:
+            return
+        await self._beyond(Role.REFERENCE, reference.address, known)
+        routers = await self._prober.routers(self._address, _HOPS)
+        added = [self._log.add(one, hop=self._hop.number) for one in routers]
+        ttl = silence_place.distance(added)[0] - MARGIN
+        own, other = self._syn, self._datagram
+        if ttl < LEAST_HOP or any(await self._pass(own, Role.TARGET, ttl)):
+            return
+        if all(await self._pass(other, Role.TARGET, ttl)):
+            await self._pass(own, Role.TARGET, ttl, fresh=FLOWS)
+            await self._narrow(own, other, Role.TARGET, ttl)
+
+    # --- packets ---------------------------------------------------------------------------------
+
+    async def _hello(self, name: str, ttl: int, flow: int) -> Step | None:
+        return await self._prober.hello(self._address, self._hop.port, name, ttl, flow)
+
+    async def _syn(self, ttl: int, flow: int) -> Step | None:
+        return await self._prober.syn(self._address, self._hop.port, ttl, flow)
+
+    async def _datagram(self, ttl: int, flow: int) -> Step | None:
+        return await self._prober.datagram(self._address, ttl, flow)
+
+    async def _send(
+        self, probe: Probe, role: Role, ttls: Sequence[int], *, fresh: bool = False
+    ) -> list[HopResult]:
+        """One packet for each TTL, each in a flow of its own; what they met."""
+        flows = list(islice(self._unused, len(ttls))) if fresh else range(len(ttls))
+        asked = [probe(ttl, flow) for ttl, flow in zip(ttls, flows, strict=True)]
+        sent = await self._net.together(asked)
+        return [
+            silence_place.met(self._log.add(step, role=role, hop=self._hop.number, try_=flow + 1))
+            for flow, step in zip(flows, sent, strict=True)
+            if step is not None
+        ]
+
+    async def _pass(self, probe: Probe, role: Role, ttl: int, *, fresh: int = 0) -> list[bool]:
+        """Whether the packet of each flow expires at this distance.
+
+        `fresh`: in so many new flows, instead of the first ones.
+        """
+        results = await self._send(probe, role, [ttl] * (fresh or FLOWS), fresh=fresh > 0)
+        return [result is HopResult.EXPIRED for result in results] or [False]
+
+    async def _nearest(self, role: Role, address: str, port: int) -> int | None:
+        """The nearest distance at which the server answers a SYN in any flow, by bisection."""
+
+        async def syn(ttl: int, flow: int) -> Step | None:
+            return await self._prober.syn(address, port, ttl, flow)
+
+        low, high = 0, _FARTHEST
+        while high - low > 1:
+            middle = (low + high) // 2
+            results = await self._send(syn, role, [middle] * FLOWS)
+            if HopResult.ANSWERED in results:
+                high = middle
+            else:
+                low = middle
+        return high if high < _FARTHEST else None
+
+    async def _beyond(self, role: Role, address: str, server: int) -> None:
+        """Datagrams that would expire behind the server, were the TTL of SYNs not rewritten."""
+
+        async def datagram(ttl: int, flow: int) -> Step | None:
+            return await self._prober.datagram(address, ttl, flow)
+
+        await self._send(datagram, role, [server + BEYOND] * FLOWS)
+
+    async def _narrow(self, own: Probe, other: Probe, role: Role, high: int) -> None:
+        """Find the first distance at which the packets are stopped, by bisection."""
+        low = 0
+        while high - low > 1:
+            middle = (low + high) // 2
+            if any(await self._pass(own, Role.TARGET, middle, fresh=_NARROWING)):
+                low = middle
+            else:
+                high = middle
+                await self._pass(other, role, middle, fresh=_NARROWING)
+
+    async def _name_routers(self, hops: int) -> None:
+        """The addresses of the routers on the way, but those near the user."""
+        for router in await self._prober.routers(self._address, hops + 1):
+            self._log.add(router, role=Role.NEUTRAL, hop=self._hop.number)
+
+
+def _reference(task: Task, address: str) -> Reference | None:
+    """A foreign reference site to compare with, the nearest in address."""
+    own = host_of(task.url)
+    foreign = [r for r in task.references if r.foreign and r.address and ":" not in r.address]
+    other = [r for r in foreign if r.address != address and host_of(r.url) != own]
+    return max(other, key=lambda r: _common(r.address or "", address), default=None)
+
+
+def _common(one: str, other: str) -> int:
+    """How many of the first numbers of two IPv4 addresses are equal."""
+    pairs = enumerate(zip(one.split("."), other.split("."), strict=False))
+    return next((index for index, (a, b) in pairs if a != b), 4)

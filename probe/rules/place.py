@@ -1,0 +1,62 @@
+"""Rules on where packets are stopped: they confirm an accusation, and never make one."""
+
+from collections.abc import Iterator
+
+from probe.analysis.evidence import Evidence
+from probe.analysis.silence_place import Place
+from probe.model import Outcome
+from probe.rule import WEB, Finding, InnocentExplanation, Rule, Tier, rule
+from probe.rules import tcp, tls
+
+EXPERIMENTS = WEB
+
+_MOST = 0.99
+
+
+@rule(
+    "place.before_the_server",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        InnocentExplanation.LINE: "a harmless packet crosses the same routers",
+        InnocentExplanation.SERVER: "the packets are stopped several routers before the server",
+        InnocentExplanation.MEANS: "both kinds of packets are sent in the same way",
+        InnocentExplanation.CHANCE: "several flows, all alike, besides the accusation it confirms",
+    },
+)
+def before_the_server(e: Evidence) -> Finding | None:
+    """The packets are stopped on the way, before they come near the server."""
+    place = e.place
+    if place is None or place.by != "network":
+        return None
+    for found in _accusations(e):
+        if any(getattr(s, "address", None) == place.address for s in found.steps):
+            raised = min(found.confidence + (1 - found.confidence) / 2, _MOST)
+            steps = (*found.steps, *place.steps)
+            return Finding(steps, round(raised, 3), found.mechanisms, _told(place))
+    return None
+
+
+def _accusations(e: Evidence) -> Iterator[Finding]:
+    """What other rules found about a name or an address that the network may stop."""
+    accusing: tuple[Rule, ...] = (
+        tls.fails_for_this_name,
+        tls.fails_here_only,
+        tls.address_blocked_after_trigger,
+        tcp.fails_here_only,
+    )
+    for one in accusing:
+        found = one.holds(e)
+        if found is not None:
+            yield found
+
+
+def _told(place: Place) -> str:
+    """The sentence with the hops."""
+    where = f"between hop {place.after} and hop {place.before}"
+    if not place.after:
+        where = f"before hop {place.before}"
+    return (
+        f"The packets are stopped {where}, and the server is at hop {place.server} or farther:"
+        " the network on the way does it."
+    )

@@ -1,0 +1,124 @@
+"""Packets of constant ports with a limited TTL, with real sockets on loopback."""
+
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import pytest
+
+from probe.experiments.interface import FlowProber
+from probe.failure import Failure
+from probe.model import Ping, Tcp, Tls
+from probe.net import flow_prober
+from probe.net.dial import MOST_FLOW_SEARCHES
+from probe.net.target_net import SocketNet
+from tests.probe.net.conftest import Measure
+from tests.probe.net.servers import tcp_server, until_closed
+
+T = TypeVar("T")
+HERE = "127.0.0.1"
+pytestmark = pytest.mark.skipif(not flow_prober.AVAILABLE, reason="ICMP errors: Linux only")
+
+
+def probing(measure: Measure, ask: Callable[[FlowProber], Awaitable[T]]) -> T:
+    async def inside(net: SocketNet) -> T:
+        prober = net.flow_prober()
+        assert prober is not None
+        return await ask(prober)
+
+    return measure(inside)
+
+
+def test_a_flow_keeps_its_port_and_flows_differ(measure: Measure) -> None:
+    ports: list[int] = []
+
+    def handler(sock: socket.socket) -> None:
+        ports.append(sock.getpeername()[1])
+        until_closed(sock)
+
+    with tcp_server(handler) as port:
+
+        async def ask(prober: FlowProber) -> Sequence[Tcp]:
+            return [await prober.syn(HERE, port, 5, flow) for flow in (0, 1, 0, 1, 0)]
+
+        steps = probing(measure, ask)
+    assert [s.failure for s in steps] == [None] * 5
+    assert [s.travel.ttl for s in steps if s.travel] == [5] * 5
+    assert len(set(ports)) == 2
+
+
+def test_a_port_in_use_does_not_stop_the_probe(measure: Measure) -> None:
+    def handler(sock: socket.socket) -> None:
+        until_closed(sock)
+
+    with tcp_server(handler) as port:
+
+        async def ask(prober: FlowProber) -> Tls | None:
+            first = await prober.hello(HERE, port, "site.example", 5, 0)
+            assert first is not None
+            return await prober.hello(HERE, port, "site.example", 5, 0)
+
+        step = probing(measure, ask)
+    assert step is not None
+    assert step.failure is Failure.TIMEOUT
+    assert step.travel is not None
+    assert (step.travel.ttl, step.travel.expired) == (5, False)
+
+
+def test_a_closed_port_and_a_server_that_hangs_up(measure: Measure) -> None:
+    with socket.socket() as closed:
+        closed.bind((HERE, 0))
+
+        async def ask(prober: FlowProber) -> tuple[Tcp, Tls | None]:
+            port = closed.getsockname()[1]
+            return (
+                await prober.syn(HERE, port, 5, 0),
+                await prober.hello(HERE, port, "site.example", 5, 0),
+            )
+
+        tcp, tls = probing(measure, ask)
+    assert tcp.failure is Failure.REFUSED
+    assert tls is None
+
+
+def test_a_limited_connection_ends_with_a_reset(measure: Measure) -> None:
+    ends: list[bytes | None] = []
+
+    def handler(sock: socket.socket) -> None:
+        try:
+            ends.append(sock.recv(10))
+        except OSError:
+            ends.append(None)
+
+    with tcp_server(handler) as port:
+
+        async def ask(prober: FlowProber) -> Tcp:
+            return await prober.syn(HERE, port, 1, 0)
+
+        probing(measure, ask)
+    assert ends == [None]
+
+
+def test_a_datagram_to_this_machine_reaches_it(measure: Measure) -> None:
+    async def ask(prober: FlowProber) -> tuple[Ping, Sequence[Ping]]:
+        return await prober.datagram(HERE, 3, 0), await prober.routers(HERE, 4)
+
+    ping, routers = probing(measure, ask)
+    assert (ping.what, ping.failure, ping.address) == ("server", None, None)
+    assert [one.what for one in routers] == ["server"]
+
+
+def test_a_run_searches_for_a_few_targets_only(measure: Measure) -> None:
+    async def ask(net: SocketNet) -> list[bool]:
+        return [net.flow_prober() is not None for _ in range(MOST_FLOW_SEARCHES + 2)]
+
+    assert measure(ask) == [True] * MOST_FLOW_SEARCHES + [False] * 2
+
+
+def test_another_system_sends_nothing(measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow_prober, "AVAILABLE", False)
+
+    async def ask(net: SocketNet) -> object:
+        return net.flow_prober()
+
+    assert measure(ask) is None
