@@ -19,9 +19,24 @@ _MANY = 6
 
 
 def _both(scenario: Scenario) -> tuple[Scenario, ...]:
-    """The scenario with a fresh control, and without one."""
-    alone = replace(scenario, name=f"{scenario.name}_alone", control=ControlState.NONE)
+    """The scenario with a fresh control, and with other names without one."""
+    alone = replace(
+        scenario,
+        name=f"{scenario.name}_alone",
+        sites=tuple(replace(site, name=f"alone-{site.name}") for site in scenario.sites),
+        expect=tuple(
+            replace(one, url=one.url.replace("//", "//alone-")) for one in scenario.expect
+        ),
+        censor=tuple(map(_renamed, scenario.censor)),
+        control=ControlState.NONE,
+    )
     return scenario, alone
+
+
+def _renamed(one: Interference) -> Interference:
+    if isinstance(one, SniFilter | AddressBlock):
+        return replace(one, name=f"alone-{one.name}")
+    return one
 
 
 def _accuses_none(name: str, line: WholeLine, host: str, why: str) -> tuple[Scenario, ...]:

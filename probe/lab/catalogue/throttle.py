@@ -27,7 +27,7 @@ def _frozen_sizes() -> tuple[Scenario, ...]:
     sizes = (16_384, 23_552, 32_768, 65_536)
     return tuple(
         _frozen(
-            f"throttle.frozen_{size // 1024}_{state}", f"frozen-{size}.org", size, control=state
+            f"throttle.frozen_{size // 1024}_{state}", f"{state}-{size}.org", size, control=state
         )
         for size in sizes
         for state in (ControlState.FRESH, ControlState.NONE)
@@ -37,13 +37,13 @@ def _frozen_sizes() -> tuple[Scenario, ...]:
 def _frozen_plain(control: ControlState) -> Scenario:
     return entry(
         f"throttle.frozen_plain_{control}",
-        LabSite("frozen-paper.org", page=Page("large"), plain="same"),
-        [HttpFilter("frozen-paper.org", "freeze")],
+        LabSite(f"{control}-paper.org", page=Page("large"), plain="same"),
+        [HttpFilter(f"{control}-paper.org", "freeze")],
         Outcome.THROTTLED,
         "After 16 KiB the plain page is frozen, for this host only.",
         any_of=[Mechanism.THROTTLE_FROZEN, Mechanism.HTTP_TIMEOUT],
         also=[Outcome.INCONCLUSIVE, Outcome.BLOCKED],
-        url="http://frozen-paper.org/",
+        url=f"http://{control}-paper.org/",
         line=HOME,
         control=control,
     )
