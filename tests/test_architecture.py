@@ -161,6 +161,7 @@ RULE_PREFIXES = {
     "dns_dead": {"dns"},
     "dns_resolver": {"dns"},
     "dns_transports": {"dns"},
+    "http_pages": {"http"},
     "ok": {"ok", "refused", "down"},
     "services_blocked": {"services"},
     "tls_interception": {"tls"},

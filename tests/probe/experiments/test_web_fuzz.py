@@ -213,3 +213,15 @@ def test_tls_records(lab: SessionSettings, seed: int) -> None:
 def test_dns_replies(lab: SessionSettings, seed: int) -> None:
     chance = random.Random(seed)
     survives(Stranger(chance, lambda _: PLAIN_PAGE, fuzzes_names=True), lab)
+
+
+def test_a_site_that_redirects_until_its_cookie_returns(lab: SessionSettings) -> None:
+    def reply(asked: bytes) -> bytes:
+        if b"\r\nCookie: seen=1\r\n" in asked:
+            return PLAIN_PAGE
+        head = b"HTTP/1.1 302 Found\r\nLocation: /\r\nSet-Cookie: seen=1; Path=/\r\n"
+        return head + b"Content-Length: 0\r\n\r\n"
+
+    stranger = Stranger(random.Random(2), reply)
+    pages = [s for s in survives(stranger, lab) if isinstance(s, Http) and s.try_ == 1]
+    assert [s.status for s in pages if s.role == "target"][:2] == [302, 200]
