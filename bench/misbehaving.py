@@ -1,12 +1,12 @@
 """Where the time of a run goes when most of its sites misbehave.
 
-    python -m bench.misbehaving [--line as-is anchors resolvers closing resigned]
+    python -m bench.misbehaving [--line as-is anchors resolvers closing shared resigned]
                                 [--profile web default] [--round-trip 0.1] [--concurrency 16]
 
 Seventy sites, of which 15 are silent after the ClientHello, 10 reset, 10 at dead addresses, 5
 denied by the system's resolver, 5 that accept the request and never answer. The lines: nothing else
 wrong; all anchors silent as well; the encrypted resolvers silent; the encrypted resolvers close
-each connection; every certificate re-signed.
+each connection; the misbehaving sites share four addresses; every certificate re-signed.
 """
 
 import argparse
@@ -31,6 +31,7 @@ LINES = {
     "anchors": Spec(sites=70, misbehaving=MISBEHAVING, anchors="silent"),
     "resolvers": Spec(sites=70, misbehaving=MISBEHAVING, resolvers="silent"),
     "closing": Spec(sites=70, misbehaving=MISBEHAVING, resolvers="closing"),
+    "shared": Spec(sites=70, misbehaving=MISBEHAVING, misbehaving_addresses=4),
     "resigned": Spec(sites=70, misbehaving=MISBEHAVING, resigned=True),
 }
 PROFILES = {"web": ("-e", "web"), "default": ()}

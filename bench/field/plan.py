@@ -48,6 +48,7 @@ class Spec:
         misbehaving: How many of the first sites do what: `shut`: the ClientHello is dropped;
             `reset`: it is answered by a RST; `dead`: so are SYNs; `denied`: the system's resolver
             says NXDOMAIN; `hang`: the request is never answered.
+        misbehaving_addresses: How many addresses they share.
         anchors: `silent`: their SYNs are dropped.
         resolvers: The encrypted ones: `silent`: SYNs are dropped; `closing`: HTTP/1.1, and each
             connection is closed after one answer.
@@ -65,6 +66,7 @@ class Spec:
     page: int = 18_000
     seed: int = 1
     misbehaving: tuple[tuple[Behaviour, int], ...] = ()
+    misbehaving_addresses: int = 100
     anchors: Literal["working", "silent"] = "working"
     resolvers: Literal["working", "silent", "closing"] = "working"
     resigned: bool = False
@@ -128,7 +130,7 @@ def _drawn(spec: Spec, rng: random.Random) -> Iterator[Site]:
         dead = kind == "dead"
         yield Site(
             name=f"site{number:04}-{kind}.{rng.choice(_TOPS)}",
-            address=_address(_DEAD_NUMBER + number if dead else number),
+            address=_address((_DEAD_NUMBER if dead else 0) + number % spec.misbehaving_addresses),
             h2=rng.random() < 0.7,
             page=rng.randrange(_PAGES),
             behaviour=kind,
