@@ -1,5 +1,6 @@
 """The phases of one run: reference sites, sweep, confirmation, follow-up, reference sites, judging.
 
+Confirmations begin beside the sweep, as soon as there is something to compare with.
 When time, bytes or a signal end a run early, finished measurements are still judged and written,
 and the remaining targets are listed with the reason.
 """

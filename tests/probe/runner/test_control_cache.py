@@ -88,7 +88,9 @@ def test_of_a_long_list_only_held_targets_are_fetched(monkeypatch: pytest.Monkey
 def test_a_short_list_is_prefetched() -> None:
     source = FakeControls(known={URL: (Control(id="c", age=-60.0),)})
     cache = ControlCache(source)
+    assert not cache.asked(URL)
     asyncio.run(cache.follow([URL], ()))
+    assert cache.asked(URL)
     assert [one.id for one in cache.of(URL, time.time())] == ["c"]
 
 
