@@ -42,6 +42,9 @@ MULTIHOP_FAR = {
     "edge": UPLINK_CENSOR,
 }
 
+# Routers beside the chain: the networks towards the backbone and towards the border.
+DETOURS = {"detour": ("100.70.9", "92.47.146"), "bypass": ("100.70.10", "92.47.148")}
+
 FOREIGN = IPv4Network("45.130.0.0/16")
 DOMESTIC = IPv4Network("92.46.0.0/17")
 ESSENTIAL = IPv4Network("92.46.200.0/24")

@@ -177,8 +177,9 @@ class RouterMiddlebox:
     """A middlebox at one router of the multihop path; a testbed with one has such a path.
 
     Attributes:
-        what: Where it looks for the name: a ClientHello, a plain HTTP request, a DNS question.
-        how: `drop` and `reset` for the first two, `answer` for a question.
+        what: Where it looks for the name: a ClientHello, a plain HTTP request, a DNS question; or
+            `address` and `connections` for all packets and all TCP to the site's addresses.
+        how: `answer` for a question, `drop` and `reset` for the others.
         stands: `in` the path it removes packets; `on` the path it sees copies and injects.
         residual: Seconds after a match during which the client cannot reach that address and
             port (in-path only).
@@ -188,12 +189,40 @@ class RouterMiddlebox:
 
     name: str
     at: RouterName = "border"
-    what: Literal["hello", "host", "query"] = "hello"
+    what: Literal["hello", "host", "query", "address", "connections"] = "hello"
     how: Literal["drop", "reset", "answer"] = "reset"
     stands: Literal["in", "on"] = "in"
     residual: int = 0
     ttl: int = 128
     delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFirewall:
+    """A site's own servers turn the client away, and nobody else: not the network's doing.
+
+    Attributes:
+        what: `hello`: ClientHellos that offer the name; `address`: all packets to its addresses;
+            `connections`: all TCP.
+    """
+
+    name: str
+    what: Literal["hello", "address", "connections"] = "connections"
+    how: Literal["drop", "reset"] = "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class PathShape:
+    """A multihop path, and what is odd about it without being interference.
+
+    Attributes:
+        how: `chain`; `equal_ways` and `unequal_ways`: packets go by one of two ways, by flow, from
+            the backbone to the border; `ttl_rewritten`: a router sets the TTL of TCP to 64.
+        at: Which router rewrites.
+    """
+
+    how: Literal["chain", "equal_ways", "unequal_ways", "ttl_rewritten"] = "chain"
+    at: RouterName = "backbone"
 
 
 Interference: TypeAlias = (
@@ -207,4 +236,6 @@ Interference: TypeAlias = (
     | Throttle
     | WholeLine
     | RouterMiddlebox
+    | SiteFirewall
+    | PathShape
 )

@@ -18,8 +18,10 @@ from probe.lab.scenario import (
     FirstPacketFilter,
     HttpFilter,
     Interference,
+    PathShape,
     QuicFilter,
     RouterMiddlebox,
+    SiteFirewall,
     SniFilter,
     Throttle,
     WholeLine,
@@ -80,9 +82,30 @@ def router_rules(topology: Topology, router: str) -> str:
     """The rules of the in-path middleboxes at one router of a multihop path."""
     compiled = list(_mark_rules())
     for index, spec in enumerate(topology.interferences):
-        if isinstance(spec, RouterMiddlebox) and spec.at == router and spec.stands == "in":
-            compiled += _router_rules(spec, topology, index)
+        if isinstance(spec, RouterMiddlebox | PathShape) and spec.at == router:
+            compiled += _rules_at_router(spec, topology, index)
     return render(compiled)
+
+
+def _rules_at_router(
+    spec: RouterMiddlebox | PathShape, topology: Topology, index: int
+) -> Iterator[FilterRule]:
+    if isinstance(spec, RouterMiddlebox):
+        if spec.stands == "in":
+            yield from _router_rules(spec, topology, index)
+    elif spec.how == "ttl_rewritten":
+        yield FilterRule("mangle", "PREROUTING", f"-i {HOME} -p tcp -j TTL --ttl-set 64")
+
+
+def _site_firewall_rules(spec: SiteFirewall, topology: Topology) -> Iterator[FilterRule]:
+    """Rules on the internet node, for packets of the client only."""
+    only = "" if spec.what == "address" and spec.how == "drop" else "-p tcp"
+    name = f'-m string --algo bm --hex-string "{pattern(spec.name)}"'
+    match_name = name if spec.what == "hello" else ""
+    target = "DROP" if spec.how == "drop" else "REJECT --reject-with tcp-reset"
+    for address in _addresses(topology, spec.name, v6=False):
+        found = f"-s {plan.CLIENT} -d {address} {only} {match_name}"
+        yield FilterRule("filter", "INPUT", f"{found} -j {target}")
 
 
 def _router_rules(spec: RouterMiddlebox, topology: Topology, index: int) -> Iterator[FilterRule]:
@@ -94,6 +117,12 @@ def _router_rules(spec: RouterMiddlebox, topology: Topology, index: int) -> Iter
             )
         case "host":
             yield from _http_rules(HttpFilter(spec.name, how), topology, index, v6=False)
+        case "address" | "connections":
+            only = "-p tcp" if spec.what == "connections" or how == "reset" else ""
+            target = "DROP" if how == "drop" else "REJECT --reject-with tcp-reset"
+            for address in _addresses(topology, spec.name, v6=False):
+                found = f"-i {HOME} -d {address} {only}"
+                yield FilterRule("filter", "FORWARD", f"{found} -j {target}")
         case "query":
             match_name = f"-p udp --dport 53 {_dns_match(spec.name)}"
             yield FilterRule("filter", "FORWARD", f"-i {HOME} {match_name} -j DROP")
@@ -159,8 +188,8 @@ def _rules_of(
             yield from _first_packet_rules(spec, topology)
         case Throttle():
             yield from _throttle_rules(spec, index)
-        case RouterMiddlebox() if not v6 and spec.at == "border" and spec.stands == "in":
-            yield from _router_rules(spec, topology, index)
+        case RouterMiddlebox() | PathShape() if not v6 and spec.at == "border":
+            yield from _rules_at_router(spec, topology, index)
         case _:
             return
 
@@ -317,6 +346,9 @@ def dead_server_rules(topology: Topology, *, v6: bool = False) -> str:
         for address in addresses:
             site = placed.site
             compiled += _dead_rules(address, site.server, site.plain, site.quic, v6=v6)
+    for each in () if v6 else topology.interferences:
+        if isinstance(each, SiteFirewall):
+            compiled += _site_firewall_rules(each, topology)
     return render(compiled)
 
 

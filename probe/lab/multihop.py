@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from probe.lab import addresses as plan
 from probe.lab.middlebox import HOME, UPLINK
-from probe.lab.scenario import Interference, RouterMiddlebox
+from probe.lab.scenario import Interference, PathShape, RouterMiddlebox
 
 ROUTERS = tuple(plan.MULTIHOP_NEAR)
 SERVER_HOP = len(ROUTERS) + 1
@@ -21,8 +21,55 @@ _ABROAD_SIDE = ip_network(f"{plan.MULTIHOP_FAR[BORDER]}/24", strict=False)
 
 
 def is_multihop(interferences: tuple[Interference, ...]) -> bool:
-    """Whether a middlebox needs the multihop path."""
-    return any(isinstance(interference, RouterMiddlebox) for interference in interferences)
+    """Whether the multihop path is needed."""
+    return any(isinstance(each, RouterMiddlebox | PathShape) for each in interferences)
+
+
+def detours(interferences: tuple[Interference, ...]) -> tuple[str, ...]:
+    """The routers beside the chain, between the backbone and the border."""
+    shapes = {each.how for each in interferences if isinstance(each, PathShape)}
+    if "equal_ways" in shapes:
+        return tuple(plan.DETOURS)
+    return tuple(plan.DETOURS)[:1] if "unequal_ways" in shapes else ()
+
+
+def detour(name: str) -> list[str]:
+    """`ip` commands of a router beside the chain."""
+    near, far = plan.DETOURS[name]
+    return [
+        "link set lo up",
+        f"addr add {near}.2/24 dev {HOME}",
+        f"addr add {far}.1/24 dev {UPLINK}",
+        f"link set {HOME} up",
+        f"link set {UPLINK} up",
+        f"route add default via {far}.2",
+        f"route add {plan.CLIENT_NET} via {near}.1",
+    ]
+
+
+def to_detours(name: str, beside: tuple[str, ...]) -> list[str]:
+    """`ip` commands of the backbone and the border, where there are ways beside the chain."""
+    lines: list[str] = []
+    if name not in {"backbone", BORDER} or not beside:
+        return lines
+    for each in beside:
+        near, far = plan.DETOURS[each]
+        address = f"{near}.1/24" if name == "backbone" else f"{far}.2/24"
+        lines += [f"addr add {address} dev {each}", f"link set {each} up"]
+    if name == "backbone":
+        hops = [f"{plan.DETOURS[each][0]}.2" for each in beside]
+        hops += [plan.MULTIHOP_NEAR[BORDER]] if len(beside) == 1 else []
+        lines.append("route replace default " + " ".join(f"nexthop via {hop}" for hop in hops))
+    return lines
+
+
+def detour_links(
+    beside: tuple[str, ...], link: Callable[[str, str, str, str], str]
+) -> Iterator[str]:
+    """Links of the routers beside the chain."""
+    for each in beside:
+        yield link("backbone", each, each, HOME)
+        yield link(each, UPLINK, node_of(BORDER), each)
 
 
 def trigger_ttl(middlebox: RouterMiddlebox) -> int:

@@ -61,6 +61,8 @@ class OnPathInjector:
             case "query":
                 labels = b"".join(bytes([len(each)]) + each for each in name.split(b"."))
                 return packet.protocol == _UDP and labels + b"\0" in packet.payload.lower()
+            case _:  # an address is blocked in the path only
+                return False
 
     def _reset(self, packet: ParsedPacket) -> None:
         """Send a RST to both ends, each with the other's address as source."""

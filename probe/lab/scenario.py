@@ -16,9 +16,11 @@ from probe.lab.interference import (
     FirstPacketFilter,
     HttpFilter,
     Interference,
+    PathShape,
     QuicFilter,
     RouterMiddlebox,
     RouterName,
+    SiteFirewall,
     SniFilter,
     Throttle,
     WholeLine,
@@ -239,7 +241,8 @@ class Scenario:
         whole_line = {
             interference.how for interference in self.censor if isinstance(interference, WholeLine)
         }
-        multihop = any(isinstance(interference, RouterMiddlebox) for interference in self.censor)
+        multihop = any(isinstance(each, RouterMiddlebox | PathShape) for each in self.censor)
+        shapes = tuple(each for each in self.censor if isinstance(each, PathShape))
         control_experiments = ("web", "quic") if "quic" in self.experiments else ("web",)
         return Environment(
             self.line,
@@ -247,6 +250,7 @@ class Scenario:
             tuple(sorted(whole_line)),
             control_experiments=("web", *PUBLIC_SERVICES) if self.group else control_experiments,
             multihop=multihop,
+            shapes=shapes,
             group=self.group,
         )
 
@@ -258,6 +262,7 @@ class Environment:
     Attributes:
         control_experiments: The experiments that the control runs.
         multihop: Several routers stand between the client and the internet.
+        shapes: What is odd about their path.
         group: See `Scenario`.
     """
 
@@ -266,6 +271,7 @@ class Environment:
     whole_line: tuple[str, ...] = ()
     control_experiments: tuple[str, ...] = ("web",)
     multihop: bool = False
+    shapes: tuple[PathShape, ...] = ()
     group: str = ""
 
     @property
@@ -277,6 +283,7 @@ class Environment:
         more = (self.group,) if self.group else self.control_experiments[1:]
         parts = [self.line.name, f"control {self.control}", *self.whole_line, *more]
         parts += ["several hops"] if self.multihop else []
+        parts += [each.how for each in self.shapes if each.how != "chain"]
         return ", ".join(parts)
 
 
@@ -301,11 +308,13 @@ __all__ = [
     "NameKind",
     "Page",
     "PageKind",
+    "PathShape",
     "QuicFilter",
     "RouterMiddlebox",
     "RouterName",
     "Scenario",
     "ServerKind",
+    "SiteFirewall",
     "SniFilter",
     "Throttle",
     "WholeLine",

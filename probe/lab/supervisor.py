@@ -107,7 +107,9 @@ def _resolv(resolver: str, scratch: Path) -> None:
 def _router(name: str, topology: Topology) -> None:
     """Set up one router of the multihop path and its middleboxes."""
     _forwarding()
-    ip(multihop.router(name))
+    netns.sysctl("net/ipv4/fib_multipath_hash_policy", "1")  # by flow
+    beside = multihop.detours(topology.interferences)
+    ip([*multihop.router(name), *multihop.to_detours(name, beside)])
     netns.offloads_off(middlebox.HOME)
     netns.offloads_off(middlebox.UPLINK)
     if name == "home":
@@ -119,6 +121,13 @@ def _router(name: str, topology: Topology) -> None:
     for each in topology.interferences:
         if isinstance(each, RouterMiddlebox) and each.at == name and each.stands == "on":
             on_path_injector.start(each)
+
+
+def _detour(name: str) -> None:
+    _forwarding()
+    ip(multihop.detour(name))
+    netns.offloads_off(middlebox.HOME)
+    netns.offloads_off(middlebox.UPLINK)
 
 
 def _censor(topology: Topology, _: Path) -> None:
@@ -214,11 +223,15 @@ _ROUTERS = tuple(name for name in multihop.ROUTERS if name != multihop.BORDER)
 def _set_up(name: str, topology: Topology, folder: Path) -> None:
     if name in _ROUTERS:
         _router(name, topology)
+    elif name in plan.DETOURS:
+        _detour(name)
     else:
         _ROLES[name](topology, folder)
 
 
-def _links(nodes: dict[str, netns.Node], line: LineSpec, *, hops: bool) -> list[str]:
+def _links(
+    nodes: dict[str, netns.Node], line: LineSpec, beside: tuple[str, ...], *, hops: bool
+) -> list[str]:
     """`ip` commands for the links between the nodes."""
     index = count(10, 2)
 
@@ -229,7 +242,7 @@ def _links(nodes: dict[str, netns.Node], line: LineSpec, *, hops: bool) -> list[
     if hops:
         first = "client" if line == WIRE else "line"
         access = [] if line == WIRE else [link("client", "eth0", "line", "near")]
-        access += multihop.links(first, link)
+        access += [*multihop.links(first, link), *multihop.detour_links(beside, link)]
     elif line == WIRE:
         access = [link("client", "eth0", "censor", home)]
     else:
@@ -271,11 +284,12 @@ def _build(request: BuildRequest) -> RunningTestbed:
     (folder / "ca.pem").write_bytes(topology.pki.roots_pem)
     hops = multihop.is_multihop(topology.interferences)
     roles = [name for name in _ROLES if name != "line" or request.line != WIRE]
-    roles += _ROUTERS if hops else ()
+    beside = multihop.detours(topology.interferences)
+    roles += [*_ROUTERS, *beside] if hops else ()
     nodes = {
         name: netns.fork_node(name, partial(_set_up, name, topology, folder)) for name in roles
     }
-    ip(_links(nodes, request.line, hops=hops))
+    ip(_links(nodes, request.line, beside, hops=hops))
     netns.start_nodes(nodes.values())
     return RunningTestbed(topology, nodes)
 
