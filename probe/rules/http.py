@@ -7,7 +7,7 @@ difference alone proves nothing: sites show every country another page.
 
 from probe.analysis.blockpage_text import reads_like_blockpage
 from probe.analysis.evidence import Evidence, by_address, steadily
-from probe.analysis.slowness import cut_short
+from probe.analysis.slowness import SHORT, cut_short
 from probe.compare import (
     host_of,
     is_broken_redirect,
@@ -189,10 +189,16 @@ def fails_here_only(e: Evidence) -> Finding | None:
     for last, attempts in failing_pages(e):
         if cut_short(attempts[-1]):
             continue  # slow, or frozen: not for this rule
+        if shown_in_part(last) and any(map(_ended_early, e.control_pages(e.end))):
+            continue  # the server ends it early for the control as well
         if last.address in there and e.alive_around(last):
             confidence = 0.88 * e.control_weight
             return Finding(tuple(attempts), confidence, mechanisms=_mechanism(last))
     return None
+
+
+def _ended_early(page: Http) -> bool:
+    return shown_in_part(page) or (page.detail == SHORT and page.received_bytes > 0)
 
 
 def open_pages(e: Evidence, hop: int) -> list[Http]:

@@ -205,3 +205,16 @@ TABLE = {
 def test_rule(rule: str, seen: Record, *, expected: bool, verdict: str) -> None:
     assert holds(rule, seen) is expected
     assert verdict_on(seen) == verdict
+
+
+@pytest.mark.parametrize("ended", [{"failure": Failure.EOF}, {"failure": None, "detail": "short"}])
+def test_a_page_that_ends_early_for_the_control_as_well_accuses_no_network(
+    ended: dict[str, object],
+) -> None:
+    """On a lossy line the same early end is sometimes seen as a failure, and sometimes not."""
+    early = replace(page(PLAIN), failure=Failure.EOF, received_bytes=4000, complete=False)
+    steps = (tcp(port=80), early)
+    whole, short = control(dns(GOOD), page(PLAIN)), control(dns(GOOD), replace(early, **ended))
+    made = record(dns(GOOD), *steps, *again(*steps), url=PLAIN, controls=(whole,))
+    assert holds("http.fails_here_only", made)
+    assert not holds("http.fails_here_only", replace(made, control=(whole, short)))
