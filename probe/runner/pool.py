@@ -16,12 +16,19 @@ JobFunction = Callable[[Job], Awaitable[None]]
 
 # Seconds after which it is seen that a second look has become due.
 _POLL_SECONDS = 0.1
+# The part of the slots for second looks while first looks wait: one in so many.
+_SHARE = 8
 
 
 class Slots:
-    """How many jobs may run at once, and which hosts are busy; shared by the pools of a run."""
+    """How many jobs may run at once, and which hosts are busy; shared by the pools of a run.
+
+    Attributes:
+        first_waiting: Whether first looks wait for a slot.
+    """
 
     def __init__(self, most: int) -> None:
+        self.first_waiting: Callable[[], bool] = lambda: False
         self.busy: set[str] = set()
         self.free = asyncio.Semaphore(most)
         self._changed = asyncio.Event()
@@ -63,6 +70,7 @@ class Pool:
     async def run(self, concurrency: int) -> None:
         """Run all jobs; begin no more once it is `enough`."""
         slots = self._slots or Slots(concurrency)
+        slots.first_waiting = lambda: bool(self.waiting)
         async with asyncio.TaskGroup() as group:
             for _ in range(min(concurrency, len(self.waiting))):
                 group.create_task(self._work(slots))
@@ -98,6 +106,9 @@ class _Due:
 
 class SecondLooks:
     """Jobs that are added while others run, each to be run some time after its first look.
+
+    While first looks wait for a slot, second looks take few: which of them take long must be known
+    early, and a disturbance has more time to pass.
 
     Attributes:
         closed: No more are added: the run ends with the last one.
@@ -146,7 +157,8 @@ class SecondLooks:
 
     def _next(self) -> Job | None:
         """The longest first, so that the run does not end with one that began late."""
-        if self._running >= self._most:
+        most = max(1, self._most // _SHARE) if self._slots.first_waiting() else self._most
+        if self._running >= most:
             return None
         now, busy = self._clock(), self._slots.busy
         due = [job for job, one in self._waiting.items() if one.moment <= now]

@@ -149,3 +149,24 @@ def test_first_and_second_looks_share_the_slots_and_the_hosts() -> None:
         assert looks.begun == ["a"]
 
     asyncio.run(scenario())
+
+
+def test_while_first_looks_wait_second_looks_take_few_slots() -> None:
+    async def scenario() -> None:
+        slots = Slots(16)
+        looks = Looks(slots, most=16)
+        for job in jobs(*"abcdefgh"):
+            looks.pool.add(job, after=0.0, length=1.0)
+        looks.pool.close()
+        waiting = True
+        slots.first_waiting = lambda: waiting
+        running = asyncio.create_task(looks.pool.run())
+        await looks.settled()
+        assert len(looks.begun) == 2
+        waiting = False
+        await looks.settled()
+        assert len(looks.begun) == 8
+        looks.release.set()
+        await running
+
+    asyncio.run(scenario())
