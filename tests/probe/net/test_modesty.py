@@ -13,7 +13,15 @@ from tests.probe.net.conftest import Measure
 from tests.probe.net.servers import Authority, tcp_server
 
 NAME = "site.example"
-USUAL = {"host", "user-agent", "accept", "accept-language", "accept-encoding", "connection"}
+USUAL = {
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "connection",
+    "host",
+    "upgrade-insecure-requests",
+    "user-agent",
+}
 
 
 def asked(measure: Measure, context: ssl.SSLContext, path: str) -> bytes:
