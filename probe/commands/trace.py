@@ -1,7 +1,7 @@
 """`qazprobe trace`: locate the hop at which a name is interfered with."""
 
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,11 @@ from probe.i18n import _
 from probe.report.risk_notice import TRACE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from probe.asn_table import Owner
     from probe.model import Record
+    from probe.user_files import UserFile
 
 
 @click.command("trace")
@@ -87,7 +90,9 @@ def command(
     check_stdout(output, as_json=as_json)
     home = paths.find()
     settings = load_settings(home, config_file, flags)
-    url = _url(target)
+    url = _url(target, lab=settings.lab)
+    _check_address(address, lab=settings.lab)
+    _check_name(harmless)
     require_accepted((TRACE,), settings, home, accepted=accept_risks)
     options = {
         "harmless": harmless,
@@ -109,44 +114,72 @@ def command(
         check(table)
     except AsnTableError as error:
         raise UserError(str(error)) from error
-    with _output(output) as write:
+    with _file("--pcap", pcap) as capture, _file("-o", output) as file:
         with permitted(settings, home, "trace") as permission:
             tracing = single_trace.trace(settings, home.state, url, options)
             traced = asyncio.run(permission.supervise(tracing))
-        write(codec.encode(traced.record) + b"\n")
-    if pcap is not None:
-        _write_pcap(pcap, traced.captures)
+        if file is not None:
+            file.write(codec.encode(traced.record) + b"\n")
+            file.finish()
+        if capture is not None:
+            _write_pcap(capture, traced.captures)
     _show(traced.record, look_up(table, _routers(traced.record)), output, as_json=as_json)
     return Exit.DONE
 
 
 @contextmanager
-def _output(path: str | None) -> Iterator[Callable[[bytes], None]]:
-    """Yield what writes the record; the file is opened before anything is measured."""
+def _file(option: str, path: str | None) -> "Iterator[UserFile | None]":
+    """Yield the file that an option names; it is opened before anything is measured."""
     if path is None:
-        yield lambda _line: None
+        yield None
         return
     from probe import user_files
 
+    file = None
     try:
         file = user_files.begin(path)
+        yield file
     except OSError as error:
-        raise UserError(f"-o {path}: {_(error.strerror or '')}") from error
-    try:
-        yield file.write
-        file.finish()
+        raise UserError(f"{option} {path}: {_(error.strerror or '')}") from error
     finally:
-        file.close()
+        if file is not None:
+            file.close()
 
 
-def _url(target: str) -> str:
+def _url(target: str, *, lab: bool) -> str:
     """Parse a URL, or a bare name, which stands for its https page."""
-    from probe.urls import TargetError, parse_url
+    from probe.urls import TargetError, parse_target
 
     try:
-        return parse_url(target if "://" in target else f"https://{target}/")
+        return parse_target(target if "://" in target else f"https://{target}/", lab=lab)
     except TargetError as error:
         raise UserError(str(error)) from error
+
+
+def _check_address(address: str | None, *, lab: bool) -> None:
+    """Refuse what is no address, and outside a laboratory an address of a private network."""
+    from probe.public_address import is_global
+
+    if address is None:
+        return
+    try:
+        ip_address(address)
+    except ValueError as error:
+        message = _("--address {address}: an IP address expected")
+        raise UserError(message.format(address=address)) from error
+    if not (lab or is_global(address)):
+        message = _("--address {address}: a public address expected")
+        raise UserError(message.format(address=address))
+
+
+def _check_name(harmless: str | None) -> None:
+    from probe.urls import TargetError, ascii_host
+
+    try:
+        if harmless is not None:
+            ascii_host(harmless)
+    except TargetError as error:
+        raise UserError(f"--harmless: {error}") from error
 
 
 def _routers(record: "Record") -> list[str]:
@@ -156,17 +189,14 @@ def _routers(record: "Record") -> list[str]:
     return [address for address in found if address is not None and address[0].isdigit()]
 
 
-def _write_pcap(pcap: str, captures: tuple[bytes, ...]) -> None:
+def _write_pcap(file: "UserFile", captures: tuple[bytes, ...]) -> None:
     """Write the captured packets; if there are none, say so without failing."""
     if not captures:
+        file.discard()
         click.echo(_("qazprobe: no pcap: packets could not be captured"), err=True)
         return
-    from probe import user_files
-
-    try:
-        user_files.write(pcap, captures[:1])
-    except OSError as error:
-        raise UserError(f"--pcap {pcap}: {_(error.strerror or '')}") from error
+    file.write(captures[0])
+    file.finish()
 
 
 def _show(

@@ -33,6 +33,11 @@ def case(name: str) -> Record:
         (["ftp://one.example/"], "http"),
         (["one.example", "-o", "-", "--json"], "choose one"),
         (["one.example", "--ca-file", "/nowhere"], "--lab"),
+        (["192.168.1.1"], "public address"),
+        (["http://router.lan/"], "private networks"),
+        (["one.example", "--address", "one"], "IP address"),
+        (["one.example", "--address", "10.0.0.1"], "public address"),
+        (["one.example", "--harmless", "a b"], "--harmless"),
     ],
 )
 def test_nothing_is_sent_on_a_usage_error(
@@ -54,6 +59,19 @@ def test_an_unreadable_asn_table_is_an_error(
     result = CliRunner().invoke(command, ["one.example", "--accept-risk", *table])
     assert isinstance(result.exception, UserError)
     assert "cannot be read" in str(result.exception)
+
+
+@pytest.mark.parametrize("option", ["--pcap", "-o"])
+def test_files_are_opened_before_anything_is_sent(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consent_record.record(tmp_path, "en", heartbeat=False)
+    monkeypatch.setenv("QAZPROBE_HOME", str(tmp_path))
+    monkeypatch.setattr("probe.runner.single_trace.trace", None)
+    nowhere = str(tmp_path / "none" / "file")
+    result = CliRunner().invoke(command, ["one.example", "--accept-risk", option, nowhere])
+    assert isinstance(result.exception, UserError)
+    assert f"{option} {nowhere}: " in str(result.exception)
 
 
 def test_the_text_names_hop_and_kind() -> None:
