@@ -13,6 +13,7 @@ from probe.admin.category_choice import ASK
 from probe.admin.consent import ConsentText
 from probe.consent_record import Consent
 from probe.errors import UserError
+from probe.i18n import _
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,9 @@ def command(
     qazprobe consent --yes          agree from a script, after reading the text
     qazprobe consent --withdraw     withdraw; nothing is measured or sent from then on
     """  # noqa: D301 - \b tells click to keep these lines
+    _check(yes=yes, show=show, status=status, withdraw=withdraw, remove_timers=remove_timers)
+    if categories is not None and not categories.strip():
+        raise UserError(_("--categories: an empty text; codes or {word} expected").format(word=ASK))
     code = consent.language(lang)
     text = consent.text(code)
     state = paths.find().state
@@ -97,6 +101,17 @@ def command(
     else:
         before = given if given is not None and given.current else None
         _ask(Interview(code, text, yes, heartbeat, before, categories))
+
+
+def _check(*, yes: bool, show: bool, status: bool, withdraw: bool, remove_timers: bool) -> None:
+    """Refuse options that contradict each other: a script must not do the reverse of its line."""
+    given = {"--yes": yes, "--show": show, "--status": status, "--withdraw": withdraw}
+    several = [option for option, is_given in given.items() if is_given]
+    if len(several) > 1:
+        message = _("{options} contradict each other; choose one")
+        raise UserError(message.format(options=", ".join(several)))
+    if remove_timers and not withdraw:
+        raise UserError(_("--remove-timers needs --withdraw"))
 
 
 def _status(given: Consent | None, text: ConsentText) -> str:

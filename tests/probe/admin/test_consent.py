@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from collector.store.heartbeats import KEPT_SECONDS
+from probe import consent_record
 from probe.admin import consent, schedule
 from probe.admin.consent import ConsentText
 from probe.admin.timers import DEFAULT_PERIOD
@@ -152,6 +153,25 @@ def test_it_can_be_withdrawn(home: Path) -> None:
     assert CliRunner().invoke(command, ["--withdraw"]).exit_code == 0
     assert consent.read(home) is None
     assert isinstance(CliRunner().invoke(command, ["--status"]).exception, UserError)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--yes", "--withdraw"],
+        ["--yes", "--status"],
+        ["--show", "--withdraw"],
+        ["--remove-timers"],
+        ["--categories", ""],
+    ],
+)
+def test_contradicting_options_are_refused_and_change_nothing(
+    home: Path, arguments: list[str]
+) -> None:
+    CliRunner().invoke(command, ["--yes"])
+    before = consent_record.read(home)
+    assert isinstance(CliRunner().invoke(command, arguments).exception, UserError)
+    assert consent_record.read(home) == before is not None
 
 
 def test_consent_to_an_older_text_is_not_valid(home: Path) -> None:
