@@ -1,6 +1,7 @@
 """`qazprobe results`: list, explain, report and export the results kept on this machine."""
 
 import csv
+import errno
 import io
 import json
 import re
@@ -16,7 +17,7 @@ import click
 from probe import i18n, paths, user_files
 from probe.commands import results_diff
 from probe.config import duration
-from probe.errors import UserError
+from probe.errors import Exit, UserError
 from probe.escape import cell, plain
 from probe.i18n import _
 from probe.model import Outcome, Record
@@ -180,7 +181,7 @@ def report(
     if not records:
         click.echo(_("no records: the page is empty"), err=True)
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    user_files.write(path, [_page(records, made, lang).encode("utf-8", "replace")])
+    _write("--html", path, [_page(records, made, lang).encode("utf-8", "replace")])
     click.echo(str(path))
 
 
@@ -242,7 +243,15 @@ def export(
         for row in rows:
             sys.stdout.buffer.write(row)
         return
-    user_files.write(output, rows)
+    _write("-o", output, rows)
+
+
+def _write(option: str, path: Path, parts: Iterable[bytes]) -> None:
+    try:
+        user_files.write(path, parts)
+    except OSError as error:
+        code = Exit.BUG if error.errno == errno.ENOSPC else Exit.USAGE
+        raise UserError(f"{option} {path}: {_(error.strerror or '')}", code) from error
 
 
 def _kept(files: tuple[Path, ...]) -> list[Path]:

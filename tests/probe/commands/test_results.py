@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from probe import codec
 from probe.commands.results import command
-from probe.errors import UserError
+from probe.errors import Exit, UserError
 from probe.model import Record
 from probe.runner.results import Results
 from tests.probe import sample
@@ -211,6 +211,16 @@ def test_an_export_that_fails_leaves_the_file(home: Path) -> None:
     assert done.exit_code != 0
     assert out.read_text() == "mine"
     assert sorted(path.name for path in home.iterdir()) == ["home", "mine.csv"]
+
+
+@pytest.mark.parametrize("what", ["export -o", "report --html"])
+def test_a_file_that_cannot_be_written_is_named_as_the_user_named_it(home: Path, what: str) -> None:
+    name, option = what.split()
+    out = str(home / "none" / "file")
+    done = CliRunner().invoke(command, [name, option, out])
+    assert isinstance(done.exception, UserError)
+    assert str(done.exception) == f"{option} {out}: No such file or directory"
+    assert done.exception.code == Exit.USAGE
 
 
 def test_an_export_may_replace_the_file_that_it_reads(tmp_path: Path) -> None:
