@@ -47,7 +47,7 @@ class Launchd:
                     if content is not None:
                         self._load(label, content)
             if isinstance(error, OSError):
-                raise ScheduleError(f"{error.filename}: {error.strerror}") from error
+                raise ScheduleError(f"{error.filename}: {_(error.strerror or '')}") from error
             raise
 
     def _load(self, label: str, content: bytes) -> None:

@@ -122,7 +122,7 @@ def survey() -> Survey:
         except ScheduleError as error:
             problems.append(f"{one.name}: {error}")
         except OSError as error:
-            problems.append(f"{one.name}: {error.filename}: {error.strerror}")
+            problems.append(f"{one.name}: {error.filename}: {_(error.strerror or '')}")
     return Survey(tuple(installed), tuple(problems))
 
 

@@ -74,7 +74,7 @@ class Systemd:
                 for job in jobs:
                     run_or_raise("systemctl", "--user", "enable", "--now", f"{job.name}.timer")
         except OSError as error:
-            raise ScheduleError(f"{error.filename}: {error.strerror}") from error
+            raise ScheduleError(f"{error.filename}: {_(error.strerror or '')}") from error
 
     def status(self) -> str | None:
         if not self._unit(f"{NAME}.timer").exists():

@@ -141,7 +141,7 @@ class Keys:
         except FileNotFoundError:
             return self._new_seed(file)
         except OSError as error:
-            raise KeysError(f"{file}: {os.strerror(error.errno or 0)}") from error
+            raise KeysError(f"{file}: {_(os.strerror(error.errno or 0))}") from error
         if len(seed) != SEED_BYTES:
             raise KeysError(
                 _("{file}: {size} bytes, expected {expected}; delete it to make new keys").format(

@@ -55,7 +55,7 @@ def fetch_list(
     except UserError as error:
         raise UserError(f"{url}: {error}") from error
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
+        reason = _(getattr(error, "strerror", None) or type(error).__name__)
         message = _("{url}: cannot be fetched ({reason})")
         raise UserError(message.format(url=url, reason=reason)) from error
     finally:

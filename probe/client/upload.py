@@ -195,7 +195,7 @@ async def _deliver(spool: Spool, endpoint: CollectorEndpoint, sender: Sender) ->
     except (CollectorError, KeysError) as error:
         delivery.problem = str(error)
     except OSError as error:
-        delivery.problem = f"{error.filename or spool.folder}: {error.strerror or error}"
+        delivery.problem = f"{error.filename or spool.folder}: {_(error.strerror or str(error))}"
     delivery.waiting = spool.waiting(endpoint.url)
     delivery.bytes_out, delivery.bytes_in = client.bytes_out, client.bytes_in
     return delivery

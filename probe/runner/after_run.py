@@ -56,7 +56,7 @@ def _write(path: str, text: str) -> str | None:
     try:
         atomic_files.write(Path(path).absolute(), text.encode(), mode=_MODE)
     except OSError as error:
-        return f"textfile: {path}: {error.strerror or error}"
+        return f"textfile: {path}: {_(error.strerror or str(error))}"
     return None
 
 

@@ -219,12 +219,12 @@ class RecordWriter:
                 "cannot write the output file: {reason}; going on without; "
                 "what was written is in {file}"
             )
-        self._warn_once(warning.format(reason=error.strerror or error, file=kept))
+        self._warn_once(warning.format(reason=_(error.strerror or str(error)), file=kept))
 
     def _warn_about_state(self, error: OSError) -> None:
         # Journal, results and spool are on one disk, so a full one is reported once for all three.
         warning = _("cannot write into the state folder: {reason}; going on without")
-        self._warn_once(warning.format(reason=error.strerror or error))
+        self._warn_once(warning.format(reason=_(error.strerror or str(error))))
 
     def _warn_once(self, warning: str) -> None:
         if warning not in self._warnings:

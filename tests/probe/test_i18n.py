@@ -304,3 +304,18 @@ def test_a_reason_never_fails_and_never_loses_what_it_does_not_know(text: str, c
     assert said.count(token) == 1
     # Numbers are what was measured: all of them stay.
     assert sorted(re.findall(r"\d+", i18n.reason(text))) == sorted(re.findall(r"\d+", text))
+
+
+def test_the_systems_reasons_are_translated_where_they_are_told() -> None:
+    untranslated = re.compile(
+        r"(?:\{|reason=|reason = )(?:error|os)\.strerror|= getattr\(\w+, .strerror"
+    )
+    folders = ("admin", "client", "commands", "heartbeat", "report", "runner")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for folder in folders
+        for path in sorted((ROOT / "probe" / folder).glob("*.py"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if untranslated.search(line)
+    ]
+    assert found == []
