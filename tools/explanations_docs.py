@@ -16,7 +16,7 @@ MEANINGS = {
     InnocentExplanation.LINE: "The connection does this to every server of the kind.",
     InnocentExplanation.RESOLVER: "The resolver answers so for many names.",
     InnocentExplanation.SERVER: "The server does it to every client, or to this name by itself.",
-    InnocentExplanation.MEANS: "This machine lacks what is needed: a route, a family, a parser, the time.",
+    InnocentExplanation.MEANS: "This machine lacks a route, a family, a parser or the time.",
     InnocentExplanation.CHANCE: "A packet was lost, a server restarted.",
 }
 OPENING = """# What an accusation excludes first

@@ -8,7 +8,7 @@ on the path may compare names as they are written, and a browser writes them in 
 What dnspython does not read, or reads only in part, `dns_message.parse` reads.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from probe.model import Edns, ExtendedError
 from probe.net.dns_message import MOST_RECORDS, TYPES, Message, encode_name, parse, text
@@ -129,7 +129,7 @@ def _answers(
     cnames: list[str] = []
     alpn: dict[str, None] = {}
     for one in answer:
-        data = one[0]
+        data: Any = one[0]
         if one.rdtype in {TYPES["A"], TYPES["AAAA"]}:
             addresses.append((data.address, max(0, one.ttl)))
         elif one.rdtype == TYPES["CNAME"]:

@@ -116,7 +116,7 @@ def one_family_denied(e: Evidence) -> Finding | None:
                 reason = (
                     f"The system resolver denies the IPv{version} addresses of this name alone."
                 )
-                how = (DENIED[failure],) if failure in DENIED else ()
+                how = (DENIED[failure],) if failure is not None and failure in DENIED else ()
                 return Finding(tuple(asked), 0.0, how, reason)
     return None
 

@@ -65,7 +65,7 @@ def _sorted(e: Evidence) -> tuple[list[str], list[str]]:
     Outcome.BLOCKED,
     excludes={
         InnocentExplanation.LINE: "a harmless name is answered by the same hello",
-        InnocentExplanation.SERVER: "the other hellos of the name are answered, or a control succeeds",
+        InnocentExplanation.SERVER: "other hellos of the name are answered, or a control succeeds",
         InnocentExplanation.MEANS: "both names use the same hello",
         InnocentExplanation.CHANCE: "at least two attempts between answered harmless ones",
     },

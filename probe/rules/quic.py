@@ -58,7 +58,7 @@ def _control_handshakes(e: Evidence) -> list[Quic]:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        InnocentExplanation.LINE: "a harmless name is answered at the same address before and after",
+        InnocentExplanation.LINE: "a harmless name is answered there before and after",
         InnocentExplanation.SERVER: "a control succeeds, or the name fails at unrelated servers",
         InnocentExplanation.MEANS: "the harmless packets have the same form and size",
         InnocentExplanation.CHANCE: "at least two attempts between answered harmless ones",

@@ -52,8 +52,8 @@ def _mechanism(step: Tls) -> tuple[Mechanism, ...]:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        InnocentExplanation.LINE: "a harmless name is answered at the same address before and after",
-        InnocentExplanation.SERVER: "a control succeeds, or an unrelated server fails for the name too",
+        InnocentExplanation.LINE: "a harmless name is answered there before and after",
+        InnocentExplanation.SERVER: "a control succeeds, or an unrelated server fails for it too",
         InnocentExplanation.MEANS: "the harmless hello has the same form and size",
         InnocentExplanation.CHANCE: "at least two attempts between answered harmless ones",
     },
