@@ -10,6 +10,7 @@ from bench.field.plan import Spec
 from bench.field.testbed import Cost, FieldTestbed
 from probe.lab.testbed import unavailable_reason
 from probe.model import Dns, Http, Outcome, Role, Tcp, Tls
+from probe.net.further import PAGES
 
 SITES = 50
 
@@ -58,8 +59,11 @@ def test_a_sweep_is_light(sweep: tuple[FieldTestbed, Cost]) -> None:
     # The probe reads more of a slow page, and a busy machine makes pages slow.
     usual = [page for page in pages if page.elapsed < 0.5]
     assert len(usual) > len(pages) / 2
-    # Over HTTP/1.1 at most two whole TLS records, and the data in flight by then.
-    assert max(page.bytes_in for page in usual) < 60_000
+    # Over HTTP/1.1 at most two whole TLS records, and the data in flight by then. A few pages of a
+    # run are read further on purpose: a freeze may begin later.
+    largest = sorted((page.bytes_in for page in usual), reverse=True)
+    assert max(largest[PAGES:]) < 60_000
+    assert max(largest) < 110_000
     assert median(page.bytes_in for page in usual) < 24_000
     farther = sum(page.bytes_in for page in pages if page.elapsed >= 0.5)
     # Of this 6,000 a site are the anchors and the handshakes with resolvers.
