@@ -234,6 +234,10 @@ def test_a_few_pages_are_read_further_each_time(
 def test_only_so_many_pages_are_read_further() -> None:
     further = FurtherReading(2)
     assert [further.allows(url) for url in "abacb"] == [True, True, True, False, True]
+    further.note("a", whole=True)
+    further.note("b", whole=False)
+    further.note("b", whole=True)  # the same page under another name
+    assert [further.allows(url) for url in "abc"] == [False, True, False]
 
 
 def test_silence_until_a_long_limit_is_no_slow_page(
