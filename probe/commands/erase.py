@@ -80,8 +80,9 @@ def command(
         return Exit.DONE
     if not yes and not _confirmed():
         raise UserError(_("nothing was removed"))
-    code = _remove_timers(timers)
-    return first(code, _erase(home, asked))
+    # A schedule that could not be looked at may still run: the promise is not kept yet.
+    unsure = Exit.USAGE if survey.problems else Exit.DONE
+    return first(unsure, _remove_timers(timers), _erase(home, asked))
 
 
 def _settings(home: "Home", config_file: str | None, flags: dict[str, object]) -> Settings:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--lab", is_flag=True, default=None, help="This is a test laboratory.")
 @click.option(
     "--max-time",
-    type=float,
+    type=click.FloatRange(min=0, min_open=True),
     default=300.0,
     show_default=True,
     metavar="S",

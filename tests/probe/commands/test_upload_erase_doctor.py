@@ -183,3 +183,23 @@ def test_erase_without_an_answer_removes_nothing(
         "qazprobe: no answer; in a script use: qazprobe erase --yes",
     )
     assert consent.read(tmp_path / "home") is not None
+
+
+def test_a_schedule_that_cannot_be_looked_at_is_told_by_the_exit_code_of_erase(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    crontab = tools / "crontab"
+    crontab.write_text("#!/bin/sh\necho 'crontab: cannot open spool: Bad message' >&2\nexit 3\n")
+    crontab.chmod(0o755)
+    spool(tmp_path / "home")
+    searched = environment | {"PATH": str(tools)}
+    code, _, err = asyncio.run(qazprobe(searched, "erase", "--yes", "--local-only"))
+    assert (code, "a schedule may be left" in err) == (2, True)
+    assert not (tmp_path / "home").exists()
+
+
+def test_upload_needs_some_time(environment: dict[str, str]) -> None:
+    code, _, err = asyncio.run(qazprobe(environment, "upload", "--max-time", "0"))
+    assert (code, "--max-time" in err) == (2, True)
