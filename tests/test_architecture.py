@@ -143,7 +143,7 @@ def test_modules_stay_short() -> None:
         if lines > LONGER.get(file, (MODULE_LINES, ""))[0]
     }
     assert long == {}
-    assert all(lengths[file] > MODULE_LINES for file in LONGER), "an exception nobody needs"
+    assert all(lengths[file] > MODULE_LINES for file in LONGER), "an exception that is not needed"
 
 
 def test_functions_stay_short() -> None:

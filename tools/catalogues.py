@@ -105,7 +105,7 @@ def as_mo(catalog: Catalog) -> bytes:
 
 
 def missing(catalog: Catalog) -> list[str]:
-    """The texts without a translation, or with one that nobody has confirmed."""
+    """The texts without a translation, or with an unconfirmed one."""
     return [str(one.id) for one in catalog if one.id and (one.fuzzy or not _complete(one.string))]
 
 

@@ -142,7 +142,7 @@ def launcher(tree: Path) -> None:
 
 def compile_all(tree: Path, python: str) -> None:
     """Byte code for all modules: no user may write it there, and each start would be slow."""
-    # Checked by nobody against the time of the source, which dpkg and file systems may change.
+    # Not compared with the time of the source, which dpkg and file systems may change.
     mode = ("--invalidation-mode", "unchecked-hash")
     run(python, "-m", "compileall", "-q", *mode, "-s", tree, "-p", "/", tree / PREFIX / "lib")
 

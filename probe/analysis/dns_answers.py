@@ -26,7 +26,7 @@ DENIED: Final = {
 NO_ADDRESS: Final = frozenset({Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER})
 
 # Extended DNS Errors (RFC 8914, and its registry).
-CENSORED: Final = frozenset({16})  # by order of somebody other than the resolver's operator
+CENSORED: Final = frozenset({16})  # by an order from outside the resolver's operator
 BLOCKED: Final = frozenset({4, 15})  # forged answer, blocked: the operator's own policy
 REQUESTED: Final = frozenset({17, 18})  # filtered for this customer, or not a customer
 DNSSEC: Final = frozenset({1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 25, 27})

@@ -199,7 +199,7 @@ class RouterMiddlebox:
 
 @dataclass(frozen=True, slots=True)
 class SiteFirewall:
-    """A site's own servers turn the client away, and nobody else: not the network's doing.
+    """A site's own servers turn this client away and no other: not the network's doing.
 
     Attributes:
         what: `hello`: ClientHellos that offer the name; `address`: all packets to its addresses;

@@ -1,7 +1,7 @@
 """The result of a run as Prometheus text, for the textfile collector of node_exporter.
 
 The names are those of the collector's metrics where both mean the same. Every label is from a
-closed list or escaped; of targets only those of a list are named, since anybody on the machine may
+closed list or escaped; of targets only those of a list are named, since every user of the machine may
 read the file: the others are counted together as `unlisted`.
 """
 

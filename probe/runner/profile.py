@@ -96,7 +96,7 @@ def plan(
 
 
 def _members(settings: Settings, experiments: Mapping[str, Experiment]) -> list[Experiment]:
-    """The experiments of a profile; a control, which nobody throttles, only fetches pages."""
+    """The experiments of a profile; a control, whose line is not throttled, only fetches pages."""
     return [
         one
         for one in experiments.values()

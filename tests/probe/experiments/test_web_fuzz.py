@@ -1,4 +1,4 @@
-"""Whatever strangers send, a target is measured, confirmed, judged and encoded: none is lost."""
+"""A target is measured, confirmed, judged and encoded after any bytes from the network."""
 
 import asyncio
 import random

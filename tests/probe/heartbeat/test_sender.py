@@ -1,4 +1,4 @@
-"""One small signed request; what is not heard is kept, and interval when somebody hears again."""
+"""One small signed request; an interval without delivery is stored and reported later."""
 
 import asyncio
 from pathlib import Path
