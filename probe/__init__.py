@@ -4,5 +4,5 @@ import sys
 
 __version__ = "0.1.0"
 
-# httpx imports a command line of its own where it can, and rich with it: 4 MB that this program does not need.
+# httpx imports its command line where it can, and rich with it: 4 MB that are not needed here.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]

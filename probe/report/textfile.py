@@ -1,8 +1,8 @@
 """The result of a run as Prometheus text, for the textfile collector of node_exporter.
 
 The names are those of the collector's metrics where both mean the same. Every label is from a
-closed list or escaped; of targets only those of a list are named, since every user of the machine may
-read the file: the others are counted together as `unlisted`.
+closed list or escaped; of targets only those of a list are named, since every user of the machine
+may read the file: the others are counted together as `unlisted`.
 """
 
 import math
