@@ -93,14 +93,18 @@ def agree(one: Collection[str], other: Collection[str]) -> bool:
     return not set(one).isdisjoint(other)
 
 
+_SERVFAIL = 2
+
+
 def incompatible(first: Reply, second: Reply) -> bool:
     """The two replies to one query cannot both come from one honest resolver.
 
     A resolver may answer a repeated query twice and rotate the addresses of a large site, so
-    different addresses alone are not enough: their IP TTLs must differ by more than one as well.
+    different addresses alone are not enough: their IP TTLs must differ by more than one as well. A
+    forwarder with several upstream servers may send SERVFAIL for one and the answer of another.
     """
     if first.rcode != second.rcode:
-        return True
+        return _SERVFAIL not in {first.rcode, second.rcode}
     one, other = set(first.answers), set(second.answers)
     if bool(one) != bool(other):
         return True

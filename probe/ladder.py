@@ -14,7 +14,7 @@ from probe.analysis.dns_answers import CENSORED, DNSSEC, REQUESTED, at_home, sai
 from probe.analysis.evidence import Evidence
 from probe.analysis.packet_size import answered_when_small
 from probe.analysis.shared import FINE, kind_and_sign
-from probe.compare import is_bogon
+from probe.compare import is_bogon, similar_pages
 from probe.failure import Failure
 from probe.model import Dns, Http, Quic, Role, SharedOutcome, Step, Tcp, Tls
 from probe.reference_data import advertising_names
@@ -76,16 +76,18 @@ def _resolver_does_it_to_all(e: Evidence, match: Match) -> str | None:
 
 
 def _same_for_every_host(e: Evidence, match: Match) -> str | None:
-    """A harmless host at the same address, or a reference site, gets another page or redirect."""
+    """A harmless host at the same address, or an unrelated site, gets another page or redirect."""
     accused = [s for s in _accusing(e, match) if isinstance(s, Http)]
     signs = {sign for s in accused if (sign := _plain_sign(s)) is not None} - {FINE}
     if not signs:
         return None
-    for role in (Role.HARMLESS, Role.REFERENCE):
-        others = [s for s in map(_plain_sign, e.all(Http, role=role)) if s is not None]
-        if others and signs.issuperset(others):
-            who = "a harmless host" if role is Role.HARMLESS else "the reference sites"
-            return f"The same page or redirect came for {who}, so it is not about this site."
+    names = {s.host for s in accused}
+    harmless = [s for s in map(_plain_sign, e.harmless(Http)) if s is not None]
+    if harmless and signs.issuperset(harmless):
+        return "The same page or redirect came for a harmless host, so it is not about this site."
+    unrelated = [*e.all(Http, role=Role.REFERENCE), *e.all(Http, role=Role.NEUTRAL)]
+    if any(_plain_sign(s) in signs for s in unrelated if s.host not in names):
+        return "The same page or redirect came for an unrelated site, so it is not about this one."
     return None
 
 
@@ -151,6 +153,8 @@ def _filter_at_home(e: Evidence, match: Match) -> str | None:
     names = [s for s in e.all(Dns, role=Role.NEUTRAL) if s.name in advertising_names()]
     here = [s for s in names if s.resolver == "system"]
     form = {form for step in asked for form in _form(step)}
+    if form and all(one.startswith("192.168.") for one in form):
+        return "The resolver of the home network gives a home's own address: a router may do this."
     if any(form & _form(s) for s in here) and any(s.addresses for s in names if s not in here):
         return (
             "The resolver of the home network answers so for names of advertising, too: it is"
@@ -179,6 +183,55 @@ def _server_stops_it(e: Evidence, match: Match) -> str | None:
     )
 
 
+def _fails_for_references_too(e: Evidence, match: Match) -> str | None:
+    """No reference site, and no harmless name elsewhere, fails in the same way in this record."""
+    accused = [s for s in _accusing(e, match) if isinstance(s, Tls | Http) and s.failure]
+    kinds = {(type(s), s.failure) for s in accused}
+    here = {s.address for s in accused}
+    for role in (Role.REFERENCE, Role.HARMLESS):
+        others: list[Tls | Http] = [*e.all(Tls, role=role), *e.all(Http, role=role)]
+        for step in others:
+            if (type(step), step.failure) in kinds and step.address not in here:
+                return "The same failure came for another site: the connection fails now and then."
+    return None
+
+
+def _other_resolvers_deny(e: Evidence, match: Match) -> str | None:
+    """No control's resolver and no other public resolver denies the name in the same way."""
+    asked = _asked_of_system(e, match)
+    denials = {(s.name, s.type, s.failure) for s in asked if s.failure in _DENIALS}
+    if not denials or any(s.addresses for s in asked):
+        return None
+    there = [s for s in e.control(Dns) if s.replies]
+    if any((s.name, s.type, s.failure) in denials for s in there):
+        return "A control's resolver denies the name as well: the name's own servers may fail."
+    public = [s for s in e.all(Dns) if s.resolver != "system" and s.replies]
+    denying = [s for s in public if (s.name, s.type, s.failure) in denials]
+    encrypted = [s for s in public if s.transport in {"doh", "dot"}]
+    honest = {s.resolver for s in encrypted if s.addresses}
+    # Where one resolver answers only through encryption, its answers in the clear are forged.
+    forged = any(s.resolver in honest for s in denying)
+    failing = not forged and any(s.failure is Failure.DNS_SERVFAIL for s in denying)
+    if failing or any(s in encrypted for s in denying):
+        return "A public resolver denies the name as well: the name's own servers may fail."
+    return None
+
+
+def _not_at_an_unrelated_server(e: Evidence, match: Match) -> str | None:
+    """An unrelated server, offered the same Host, shows the same page, where that was tried."""
+    if match.rule.id != "http.another_page_here":
+        return None
+    accused = [s for s in _accusing(e, match) if isinstance(s, Http) and not s.proven]
+    if not accused or e.line.portal_hosts > 1:
+        return None
+    for step in e.all(Http, role=Role.NEUTRAL):
+        same_name = step.host == accused[-1].host and step.address != accused[-1].address
+        answered = step.status is not None or step.malformed
+        if same_name and answered and not similar_pages(step, accused[-1]):
+            return "An unrelated server, offered the same name, does not show this page."
+    return None
+
+
 def _form(step: Dns) -> set[str]:
     """How a name was denied: by which failure, or by which address."""
     never = {a for a in step.addresses if is_bogon(a)}
@@ -194,6 +247,15 @@ def _accusing(e: Evidence, match: Match) -> list[Step]:
     return [s for s in e.steps if s.id in ids and s.role is Role.TARGET]
 
 
+_DENIALS = frozenset(
+    {
+        Failure.DNS_NXDOMAIN,
+        Failure.DNS_NO_ANSWER,
+        Failure.DNS_SERVFAIL,
+        Failure.DNS_REFUSED,
+        Failure.DNS_MISBEHAVING,
+    }
+)
 _EVERY_LAYER = ("tcp", "tls", "http", "dns", "throttle")
 CHECKS = (
     ExplanationCheck(InnocentExplanation.LINE, _EVERY_LAYER, _line_does_it_to_all),
@@ -206,6 +268,9 @@ CHECKS = (
     ExplanationCheck(InnocentExplanation.MEANS, ("tcp", "dns"), _own_means),
     ExplanationCheck(InnocentExplanation.MEANS, ("tls",), _hello_size),
     ExplanationCheck(InnocentExplanation.MEANS, ("tls", "http"), _packet_size),
+    ExplanationCheck(InnocentExplanation.CHANCE, ("tls", "http"), _fails_for_references_too),
+    ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), _other_resolvers_deny),
+    ExplanationCheck(InnocentExplanation.SERVER, ("http",), _not_at_an_unrelated_server),
 )
 
 

@@ -71,7 +71,7 @@ def cut_off(step: Dns) -> bool:
 
 def denied(e: Evidence, hop: int) -> list[Dns]:
     """The queries of the family that is denied, if the system resolver gave no address at all."""
-    if any(s.failure is None for s in e.system(hop)):
+    if any(s.failure is None or any(r.answers for r in s.replies) for s in e.system(hop)):
         return []
     ipv4, ipv6 = without_address(e, hop, "A"), without_address(e, hop, "AAAA")
     mine = {":" in address for address in real(e, hop)}

@@ -191,6 +191,8 @@ def fails_here_only(e: Evidence) -> Finding | None:
             continue  # slow, or frozen: not for this rule
         if shown_in_part(last) and any(map(_ended_early, e.control_pages(e.end))):
             continue  # the server ends it early for the control as well
+        if last.proven and last.status is not None and last.failure is Failure.EOF:
+            continue  # the head came: a backend that fails ends its page early, too
         if last.address in there and e.alive_around(last):
             confidence = 0.88 * e.control_weight
             return Finding(tuple(attempts), confidence, mechanisms=_mechanism(last))

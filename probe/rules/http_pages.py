@@ -86,7 +86,8 @@ def _leaves_the_brand(page: Http) -> bool:
 def redirected_away(e: Evidence) -> Finding | None:
     """Over plain http the site redirects to another site, and the site itself does not."""
     for hop in range(e.end + 1):
-        pages = open_pages(e, hop)
+        # Over an untrusted certificate a redirect is the interceptor's, or a login page's.
+        pages = plain_pages(e, hop)
         away = [p for p in pages if _leaves_the_brand(p)]
         if len(away) < 2 or len(away) < len(pages):
             continue

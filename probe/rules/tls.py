@@ -244,6 +244,8 @@ def own_expired_certificate(e: Evidence) -> Finding | None:
     dated = {TrustReason.EXPIRED, TrustReason.NOT_YET_VALID}
     if not e.line.trusted_names:
         return None  # no certificate was valid here, so this machine's clock may be wrong
+    if any(s.trust is not None and s.trust.valid for s in e.control_handshakes(e.end)):
+        return None  # the site has a valid one elsewhere
     for step in reversed(e.handshakes(e.end)):
         trust = step.trust
         if trust and trust.anchored and trust.named and trust.reason in dated:

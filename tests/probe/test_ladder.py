@@ -9,6 +9,7 @@ from probe.failure import Failure
 from probe.judge import judge
 from probe.model import Line, Mechanism, Outcome, Record, SharedOutcome, Step
 from tests.build import (
+    FORGED,
     GOOD,
     OTHER,
     PLAIN,
@@ -103,3 +104,45 @@ def test_a_route_that_this_machine_lacks_is_not_the_networks_doing() -> None:
     lost = tcp(six, failure=Failure.NETWORK_UNREACHABLE)
     made = record(dns(GOOD), lost, *again(lost), controls=(control(tcp(six)),), line=ALIVE)
     assert judge(made).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_failure_that_references_show_too_comes_and_goes() -> None:
+    reset = tls(failure=Failure.RESET)
+    other = (harmless(tcp()), harmless(tls(trust=None)))
+    steps = (dns(GOOD), tcp(), reset, *other, *again(tcp(), reset), *other)
+    assert judge(record(*steps, controls=(ELSEWHERE,))).outcome is Outcome.BLOCKED
+    flaky = reference(tls(OTHER, sni="works.example", failure=Failure.RESET))
+    verdict = judge(record(*steps, flaky, controls=(ELSEWHERE,)))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "now and then" in verdict.rules[0].reason
+
+
+def servfail(**more: object) -> Step:
+    return dns(failure=Failure.DNS_SERVFAIL, rcode=2, **more)  # type: ignore[arg-type]
+
+
+def test_a_name_whose_own_servers_fail_for_a_control_too_is_not_denied_here() -> None:
+    steps = (servfail(), servfail(), doh(GOOD), tcp(), tls())
+    works = reference(dns(GOOD, name="works.example"))
+    theirs = control(dns(GOOD), *fetched(), age=60.0)
+    mechanism = Mechanism.DNS_SERVFAIL
+    assert mechanism in judge(record(*steps, works, controls=(theirs,))).mechanisms
+    failing = control(servfail(), doh(GOOD), *fetched(), age=60.0)
+    assert mechanism not in judge(record(*steps, works, controls=(failing,))).mechanisms
+
+
+def test_a_public_resolver_that_fails_too_excuses_unless_its_encrypted_answer_is_there() -> None:
+    steps = (servfail(), servfail(), doh(GOOD), tcp(), tls())
+    works = reference(dns(GOOD, name="works.example"))
+    forged = record(*steps, servfail(resolver="1.1.1.1"), works)
+    other = record(*steps, servfail(resolver="8.8.8.8"), works)
+    assert Mechanism.DNS_SERVFAIL in judge(forged).mechanisms
+    assert Mechanism.DNS_SERVFAIL not in judge(other).mechanisms
+
+
+def test_a_redirect_over_an_untrusted_certificate_is_not_one_over_plain_http() -> None:
+    away = page(status=302, location="http://portal.example/", proven=False)
+    forged = (tcp(), tls(trust=FORGED), away)
+    line = replace(ALIVE, portal_hosts=5, portal_sign="to portal.example")
+    made = record(dns(GOOD), *forged, *again(*forged), controls=(ELSEWHERE,), line=line)
+    assert Mechanism.HTTP_REDIRECTED not in judge(made).mechanisms
