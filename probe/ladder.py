@@ -196,6 +196,16 @@ def _fails_for_references_too(e: Evidence, match: Match) -> str | None:
     return None
 
 
+def _references_are_resigned(e: Evidence, match: Match) -> str | None:
+    """The reference sites show other certificates than the authority that is accused."""
+    accused = [s for s in _accusing(e, match) if isinstance(s, Tls) and s.trust is not None]
+    keys = {s.trust.issuer_key for s in accused if s.trust and not s.trust.valid} - {""}
+    references = [s for s in e.all(Tls, role=Role.REFERENCE) if s.trust is not None]
+    if any(s.trust is not None and s.trust.issuer_key in keys for s in references):
+        return "The same untrusted key signs for the reference sites, so it is not about this site."
+    return None
+
+
 def _other_resolvers_deny(e: Evidence, match: Match) -> str | None:
     """No control's resolver and no other public resolver denies the name in the same way."""
     asked = _asked_of_system(e, match)
@@ -269,6 +279,7 @@ CHECKS = (
     ExplanationCheck(InnocentExplanation.MEANS, ("tls",), _hello_size),
     ExplanationCheck(InnocentExplanation.MEANS, ("tls", "http"), _packet_size),
     ExplanationCheck(InnocentExplanation.CHANCE, ("tls", "http"), _fails_for_references_too),
+    ExplanationCheck(InnocentExplanation.LINE, ("tls",), _references_are_resigned),
     ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), _other_resolvers_deny),
     ExplanationCheck(InnocentExplanation.SERVER, ("http",), _not_at_an_unrelated_server),
 )

@@ -146,3 +146,14 @@ def test_a_redirect_over_an_untrusted_certificate_is_not_one_over_plain_http() -
     line = replace(ALIVE, portal_hosts=5, portal_sign="to portal.example")
     made = record(dns(GOOD), *forged, *again(*forged), controls=(ELSEWHERE,), line=line)
     assert Mechanism.HTTP_REDIRECTED not in judge(made).mechanisms
+
+
+def test_a_key_that_signs_for_the_references_too_intercepts_no_single_site() -> None:
+    forged = tls(trust=FORGED)
+    theirs = control(dns(GOOD), *fetched(), age=60.0)
+    steps = (dns(GOOD), tcp(), forged, *again(tcp(), forged))
+    line = replace(ALIVE, trusted_names=5)
+    assert judge(record(*steps, controls=(theirs,), line=line)).outcome is Outcome.INTERCEPTED
+    portal = reference(tls(OTHER, sni="works.example", trust=FORGED))
+    verdict = judge(record(*steps, portal, controls=(theirs,), line=line))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
