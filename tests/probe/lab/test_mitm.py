@@ -139,7 +139,7 @@ def test_nothing_is_uploaded_to_an_intercepted_collector_and_a_message_says_so(
     home.mkdir()
     assert mitm_run.testbed.run("client", [*_PROBE, "consent", "--yes"], env=env).returncode == 0
     lab = ["--lab", "--ca-file", str(mitm_run.testbed.ca_file)]
-    argv = [*_PROBE, "run", f"https://{FINE}/", "-o", str(found), *lab]
+    argv = [*_PROBE, "run", "-e", "web", f"https://{FINE}/", "-o", str(found), *lab]
     finished = mitm_run.testbed.run("client", [*argv, "--collector", f"https://{OLD}"], env=env)
     assert finished.returncode == 4, finished.stderr
     assert "not uploaded, kept for later" in finished.stderr

@@ -30,21 +30,20 @@ def probing(measure: Measure, ask: Callable[[FlowProber], Awaitable[T]]) -> T:
 
 
 def test_a_flow_keeps_its_port_and_flows_differ(measure: Measure) -> None:
-    ports: list[int] = []
-
-    def handler(sock: socket.socket) -> None:
-        ports.append(sock.getpeername()[1])
-        until_closed(sock)
-
-    with tcp_server(handler) as port:
+    with socket.create_server((HERE, 0)) as listener:
+        port = listener.getsockname()[1]
 
         async def ask(prober: FlowProber) -> Sequence[Tcp]:
             return [await prober.syn(HERE, port, 5, flow) for flow in (0, 1, 0, 1, 0)]
 
         steps = probing(measure, ask)
+        accepted = [listener.accept() for _ in steps]
+    for sock, _ in accepted:
+        sock.close()
     assert [s.failure for s in steps] == [None] * 5
     assert [s.travel.ttl for s in steps if s.travel] == [5] * 5
-    assert len(set(ports)) == 2
+    # The prober has reset them since; the peer addresses are known from accepting them.
+    assert len({peer[1] for _, peer in accepted}) == 2
 
 
 def test_a_port_in_use_does_not_stop_the_probe(measure: Measure) -> None:
@@ -82,21 +81,16 @@ def test_a_closed_port_and_a_server_that_hangs_up(measure: Measure) -> None:
 
 
 def test_a_limited_connection_ends_with_a_reset(measure: Measure) -> None:
-    ends: list[bytes | None] = []
-
-    def handler(sock: socket.socket) -> None:
-        try:
-            ends.append(sock.recv(10))
-        except OSError:
-            ends.append(None)
-
-    with tcp_server(handler) as port:
+    with socket.create_server((HERE, 0)) as listener:
+        port = listener.getsockname()[1]
 
         async def ask(prober: FlowProber) -> Tcp:
             return await prober.syn(HERE, port, 1, 0)
 
         probing(measure, ask)
-    assert ends == [None]
+        accepted, _ = listener.accept()
+        with accepted, pytest.raises(ConnectionResetError):
+            accepted.recv(10)
 
 
 def test_a_datagram_to_this_machine_reaches_it(measure: Measure) -> None:
