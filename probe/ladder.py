@@ -10,6 +10,7 @@ and is its reason. `docs/explanations.md` is generated from this module and the 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from probe.analysis.blockpage_text import reads_like_blockpage
 from probe.analysis.dns_answers import CENSORED, DNSSEC, REQUESTED, at_home, said
 from probe.analysis.evidence import Evidence
 from probe.analysis.packet_size import answered_when_small
@@ -81,14 +82,19 @@ def _same_for_every_host(e: Evidence, match: Match) -> str | None:
     signs = {sign for s in accused if (sign := _plain_sign(s)) is not None} - {FINE}
     if not signs:
         return None
-    names = {s.host for s in accused}
+    names = {_name(s) for s in accused}
     harmless = [s for s in map(_plain_sign, e.harmless(Http)) if s is not None]
     if harmless and signs.issuperset(harmless):
         return "The same page or redirect came for a harmless host, so it is not about this site."
     unrelated = [*e.all(Http, role=Role.REFERENCE), *e.all(Http, role=Role.NEUTRAL)]
-    if any(_plain_sign(s) in signs for s in unrelated if s.host not in names):
+    if any(_plain_sign(s) in signs for s in unrelated if _name(s) not in names):
         return "The same page or redirect came for an unrelated site, so it is not about this one."
     return None
+
+
+def _name(page: Http) -> str:
+    """The host that was asked for, without a port: an unrelated server listens at its own."""
+    return page.host.partition(":")[0]
 
 
 def _plain_sign(page: Http) -> str | None:
@@ -228,14 +234,14 @@ def _other_resolvers_deny(e: Evidence, match: Match) -> str | None:
 
 
 def _not_at_an_unrelated_server(e: Evidence, match: Match) -> str | None:
-    """An unrelated server, offered the same Host, shows the same page, where that was tried."""
+    """A page that is no notice comes from an unrelated server as well, where that was tried."""
     if match.rule.id != "http.another_page_here":
         return None
     accused = [s for s in _accusing(e, match) if isinstance(s, Http) and not s.proven]
-    if not accused or e.line.portal_hosts > 1:
-        return None
+    if not accused or e.line.portal_hosts > 1 or all(map(reads_like_blockpage, accused)):
+        return None  # a notice may be shown at some addresses only
     for step in e.all(Http, role=Role.NEUTRAL):
-        same_name = step.host == accused[-1].host and step.address != accused[-1].address
+        same_name = _name(step) == _name(accused[-1]) and step.address != accused[-1].address
         answered = step.status is not None or step.malformed
         if same_name and answered and not similar_pages(step, accused[-1]):
             return "An unrelated server, offered the same name, does not show this page."

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from probe.failure import Failure
 from probe.judge import judge
-from probe.model import Line, Mechanism, Outcome, Record, SharedOutcome, Step
+from probe.model import Line, Mechanism, Outcome, Record, Role, SharedOutcome, Step
 from tests.build import (
     FORGED,
     GOOD,
@@ -157,3 +157,14 @@ def test_a_key_that_signs_for_the_references_too_intercepts_no_single_site() -> 
     portal = reference(tls(OTHER, sni="works.example", trust=FORGED))
     verdict = judge(record(*steps, portal, controls=(theirs,), line=line))
     assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
+def test_the_sites_own_name_at_an_unrelated_server_is_no_unrelated_site() -> None:
+    steps = (dns(GOOD), tcp(port=80), AWAY, *again(tcp(port=80), AWAY))
+    host = replace(AWAY, host="site.example:8080")
+    there = replace(AWAY, host="site.example", address=OTHER, role=Role.NEUTRAL)
+    line = replace(ALIVE, portal_hosts=5, portal_sign="to portal.example")
+    made = record(*(replace(s, host="site.example:8080") if s is AWAY else s for s in steps))
+    assert host.host != there.host
+    with_port = replace(made, steps=(*made.steps, replace(there, id=99, at=99.0)), line=line)
+    assert all(hit.id != "verdict.not_excluded" for hit in judge(with_port).rules)
