@@ -96,6 +96,9 @@ async def _repeat_heartbeat(service: Service) -> None:
             await service.store.write(heartbeats.retire(service.clock()))
         except StoreUnavailable as error:
             log.warning("%s", error)
+        except Exception:
+            # Without this task every silence would be taken for the collector's own.
+            log.exception("the collector could not record that it runs")
 
 
 async def _service(settings: CollectorSettings, judge: Judge, stack: AsyncExitStack) -> Service:

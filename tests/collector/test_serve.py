@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 from click.testing import CliRunner
 
-from collector import asn
+from collector import asn, serve
 from collector.cli import cli
 from collector.settings import Address, CollectorLimits, SettingsError, parse_address, parse_proxies
 from collector.store import queries, sqlite
@@ -366,3 +366,28 @@ def test_a_network_is_rate_limited_and_loopback_is_not(tmp_path: Path) -> None:
             assert await status(hops[0], "/healthz") == 200
 
     asyncio.run(scenario())
+
+
+async def test_its_own_heartbeat_outlives_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = asyncio.Event()
+    errors = iter((ValueError("no clock"),))
+    original = serve.heartbeats.record_collector_heartbeat
+
+    def record_or_fail(now: float) -> Operation[None]:
+        error = next(errors, None)
+        if error is not None:
+            raise error
+        recorded.set()
+        return original(now)
+
+    async with collector(tmp_path) as harness:
+        monkeypatch.setattr(serve.heartbeats, "record_collector_heartbeat", record_or_fail)
+        monkeypatch.setattr(serve, "HEARTBEAT_SECONDS", 0.01)
+        task = asyncio.create_task(serve._repeat_heartbeat(harness.service))
+        try:
+            async with asyncio.timeout(10):
+                await recorded.wait()
+        finally:
+            task.cancel()

@@ -45,7 +45,10 @@ class HomeNetwork:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
-        self.clock.write_text(str(self.now))
+        # Replaced as a whole: the running commands read it at any moment.
+        fresh = self.clock.with_suffix(".new")
+        fresh.write_text(str(self.now))
+        fresh.replace(self.clock)
 
     def env(self, home: int) -> dict[str, str]:
         folder = self.testbed.folder / f"volunteer{home}"
