@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from collector import asn, serve
 from collector.cli import cli
 from collector.settings import Address, CollectorLimits, SettingsError, parse_address, parse_proxies
-from collector.store import queries, sqlite
+from collector.store import heartbeats, queries, sqlite
 from collector.store.interface import Operation, Rows, statements
 from probe import codec
 from probe.asn_table import AsnTableError
@@ -368,26 +368,30 @@ def test_a_network_is_rate_limited_and_loopback_is_not(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-async def test_its_own_heartbeat_outlives_an_error(
+def test_its_own_heartbeat_outlives_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorded = asyncio.Event()
     errors = iter((ValueError("no clock"),))
-    original = serve.heartbeats.record_collector_heartbeat
+    original = heartbeats.record_collector_heartbeat
 
-    def record_or_fail(now: float) -> Operation[None]:
-        error = next(errors, None)
-        if error is not None:
-            raise error
-        recorded.set()
-        return original(now)
+    async def play() -> None:
+        recorded = asyncio.Event()
 
-    async with collector(tmp_path) as harness:
-        monkeypatch.setattr(serve.heartbeats, "record_collector_heartbeat", record_or_fail)
-        monkeypatch.setattr(serve, "HEARTBEAT_SECONDS", 0.01)
-        task = asyncio.create_task(serve._repeat_heartbeat(harness.service))
-        try:
-            async with asyncio.timeout(10):
-                await recorded.wait()
-        finally:
-            task.cancel()
+        def record_or_fail(now: float) -> Operation[None]:
+            error = next(errors, None)
+            if error is not None:
+                raise error
+            recorded.set()
+            return original(now)
+
+        async with collector(tmp_path) as harness:
+            monkeypatch.setattr(heartbeats, "record_collector_heartbeat", record_or_fail)
+            monkeypatch.setattr(serve, "HEARTBEAT_SECONDS", 0.01)
+            task = asyncio.create_task(serve._repeat_heartbeat(harness.service))
+            try:
+                async with asyncio.timeout(10):
+                    await recorded.wait()
+            finally:
+                task.cancel()
+
+    asyncio.run(play())
