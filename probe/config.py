@@ -119,7 +119,7 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "anchors": (
             "anchors (sites that must work) in place of the bundled ones",
-            'a list of URLs, or "none"',
+            'a list of URLs, each followed by foreign, domestic or essential if need be; or "none"',
         ),
         "ca_file": ("root certificates of a test laboratory (with lab only)", "path of a PEM file"),
         "lab": ("this is a test laboratory", "true or false"),

@@ -40,11 +40,11 @@ class Anchor:
     """A site that works unless the connection or the network fails.
 
     Attributes:
-        foreign: Outside the country. essential: a white list would let it through.
+        foreign: Outside the country; None: not known. essential: a white list would let it through.
     """
 
     url: str
-    foreign: bool
+    foreign: bool | None
     essential: bool
 
 

@@ -6,7 +6,7 @@ name count once, and a harmless name at a target's address does not count.
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice, takewhile
 from statistics import median
@@ -88,6 +88,7 @@ class Facts:
         records: Every record of the run, judged or not.
         clock_offset: This machine's clock minus true time, seconds, from a trusted source.
         answered: Instants at which another server answered, seconds since the epoch.
+        abroad: Whether each anchor is abroad, by its host; None: the bundled anchors.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Facts:
         *,
         clock_offset: float | None = None,
         answered: Sequence[float] = (),
+        abroad: Mapping[str, bool | None] | None = None,
     ) -> None:
         records = [_ordinary(record) for record in records]
         self._references = (before, after)
@@ -112,7 +114,10 @@ class Facts:
         own = (one for r in records for one in attempts(r.steps, _epoch(r), host_of(r.input)))
         self._timeline = Timeline((*around, *own))
         self._moments = sorted([*reached, *((moment, "") for moment in answered)])
-        self._line = _line(before, after, records, clock_offset)
+        bundled = {host_of(one.url): one.foreign for one in anchors()}
+        shares = _anchors_alive((*before, *after), bundled if abroad is None else abroad)
+        line = _line(before, after, records, clock_offset)
+        self._line = replace(line, foreign_alive=shares[0], domestic_alive=shares[1])
 
     def of(self, record: Record | None) -> Line:
         """The facts for judging one record; None for the run's own record."""
@@ -161,12 +166,9 @@ def _line(
     timing = [s for s in steps if s.failure is None and s.elapsed > 0]
     references = [s for s in steps if s.role is Role.REFERENCE and isinstance(s, Tcp)]
     nowhere = next((s for s in around if isinstance(s, Dns) and s.role is Role.NEUTRAL), None)
-    foreign, domestic = _anchors_alive(around)
     unused = unused_addresses()
     hijacked = (s.resolver for s in steps if isinstance(s, Dns) and s.replies)
     return Line(
-        foreign_alive=foreign,
-        domestic_alive=domestic,
         references=len(references),
         references_failed=sum(s.failure is not None for s in references),
         round_trip=_middle(s.elapsed for s in timing if isinstance(s, Tcp)),
@@ -188,7 +190,9 @@ def _line(
     )
 
 
-def _anchors_alive(steps: Sequence[Step]) -> tuple[float | None, float | None]:
+def _anchors_alive(
+    steps: Sequence[Step], abroad: Mapping[str, bool | None]
+) -> tuple[float | None, float | None]:
     """Shares of the foreign and of the domestic anchors that answered over TLS.
 
     Anchors without an address are left out: a laboratory has none of the world's anchors, and a
@@ -199,7 +203,7 @@ def _anchors_alive(steps: Sequence[Step]) -> tuple[float | None, float | None]:
     found = answered | {s.name for s in seen if isinstance(s, Dns) and s.addresses}
     shares = []
     for foreign in (True, False):
-        tried = {host_of(a.url) for a in anchors() if a.foreign is foreign} & found
+        tried = {host for host, away in abroad.items() if away is foreign} & found
         enough = len(tried) >= _LEAST_ANCHORS
         shares.append(round(len(tried & answered) / len(tried), 4) if enough else None)
     return shares[0], shares[1]

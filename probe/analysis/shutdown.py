@@ -7,6 +7,7 @@
 
     hardly any site answers, foreign addresses do         unclear: portal, failing DNS, filter
     none of them at port 53, some at port 443             unclear: a DNS filter
+    only sites whose country is not known                 unclear
 
 Shares rather than counts, because lists of anchors differ in length; with too few anchors in a
 class nothing is concluded. Whitelist and foreign cut must be seen twice, minutes apart.
@@ -56,6 +57,10 @@ class Tally:
         """From 0 to 1; 0 when none was tried."""
         return self.up / self.total if self.total else 0.0
 
+    def __add__(self, other: "Tally") -> "Tally":
+        """Both classes together."""
+        return Tally(self.up + other.up, self.total + other.total)
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -64,6 +69,7 @@ class Reach:
     Attributes:
         essential: Domestic sites that a white list would let through.
         ordinary: Other domestic sites. foreign: foreign sites.
+        unclassed: Configured sites of which it is not known where they are: they count for neither.
         addresses: Foreign name servers, tested by a connection alone. Portals and filters let
             them through, and some of them are anycast with servers in every country.
         ports: The same at 443, tested where port 53 is closed: a DNS filter closes 53 and leaves
@@ -77,6 +83,7 @@ class Reach:
     foreign: Tally = Tally()
     addresses: Tally = Tally()
     ports: Tally = Tally()
+    unclassed: Tally = Tally()
 
 
 def reach(pings: Iterable[Ping]) -> Reach:
@@ -90,6 +97,7 @@ def reach(pings: Iterable[Ping]) -> Reach:
         foreign=_tally(seen, "foreign"),
         addresses=_tally(seen, BY_ADDRESS),
         ports=_tally(seen, BY_PORT),
+        unclassed=_tally(seen, "unclassed"),
     )
 
 
@@ -103,9 +111,10 @@ def classify(seen: Reach) -> Mode:
     if seen.foreign.up:
         return Mode.NORMAL
     if seen.addresses.up or seen.ports.up:
-        whole = seen.addresses.up and seen.ordinary.share >= MOST
+        sites = seen.ordinary + seen.unclassed
+        whole = seen.addresses.up and sites.share >= MOST
         return Mode.NORMAL if whole else Mode.UNCLEAR
-    if not (seen.essential.up or seen.ordinary.up):
+    if not (seen.essential.up or seen.ordinary.up or seen.unclassed.up):
         return _nothing(seen)
     if seen.foreign.total < FOREIGN_LEAST:
         return Mode.UNCLEAR

@@ -26,7 +26,7 @@ AGAIN_SECONDS = 300.0
 OPEN_PORTS = (179, 3785, 5060, 443)
 RESOLVERS_TRIED = 3
 
-AnchorClass = Literal["essential", "ordinary", "foreign", "resolver", "port"]
+AnchorClass = Literal["essential", "ordinary", "foreign", "unclassed", "resolver", "port"]
 
 
 async def measure(task: Task, net: Net) -> Steps:
@@ -91,7 +91,9 @@ async def _connect(net: Net, address: str, port: int) -> Steps:
 
 
 def class_of(anchor: Anchor) -> AnchorClass:
-    """Which of the three classes an anchor counts for."""
+    """Which of the classes an anchor counts for."""
+    if anchor.foreign is None:
+        return "unclassed"
     if anchor.foreign:
         return "foreign"
     return "essential" if anchor.essential else "ordinary"

@@ -28,11 +28,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference site: an anchor, or a target that was found to work in this run."""
+    """A reference site: an anchor, or a target that was found to work in this run.
+
+    Attributes:
+        foreign: Outside the country; None: not known. essential: a white list would let it through.
+    """
 
     url: str
     address: str | None = None
     foreign: bool | None = None
+    essential: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from probe.analysis.evidence import Evidence
-from probe.analysis.shutdown import Mode, classify, reach, seen_twice
+from probe.analysis.shutdown import FOREIGN_LEAST, Mode, classify, reach, seen_twice
 from probe.model import Mechanism, Outcome, Ping, Tcp
 from probe.rule import Finding, InnocentExplanation, Tier, rule
 from probe.rules.access import only_names_answered
@@ -90,6 +90,10 @@ _NO_NAMES = (
     "Foreign name servers accept connections at port 443 and none at port 53, and hardly any site "
     "answers: a DNS filter, not an operator that is down."
 )
+_NO_CLASSES = (
+    "{up} of {total} configured anchors answer whose country is not known, so they count neither "
+    "as domestic nor as foreign; their class can be said in the configuration."
+)
 _OFF: Mapping[Mode, str] = {
     Mode.OPERATOR_DOWN: "Only the home router answers: the operator is down.",
     Mode.HOME_DOWN: "The home router does not answer, so the network cannot be judged.",
@@ -113,6 +117,8 @@ def unclear(e: Evidence) -> Finding | None:
     newest = max(_rounds(e).items(), default=(0, []))[1]
     seen = reach(newest)
     reason = _FILTERED if seen.addresses.up else _NO_NAMES if seen.ports.up else None
+    if seen.unclassed.total and (seen.unclassed.up or seen.foreign.total < FOREIGN_LEAST):
+        reason = _NO_CLASSES.format(up=seen.unclassed.up, total=seen.unclassed.total)
     return Finding(_pings(e), 0.4, reason=reason)
 
 

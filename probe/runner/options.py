@@ -16,11 +16,11 @@ import msgspec
 
 from probe import atomic_files
 from probe.api_types import BulkReply
-from probe.experiments.interface import Experiment, Reference, RunFact
+from probe.experiments.interface import Experiment, RunFact
 from probe.experiments.throughput import ServerHealth
 from probe.model import Data
 from probe.ordering import Job
-from probe.reference_data import Anchor, anchors
+from probe.reference_data import Anchor
 from probe.runner.daily_quota import DAILY_BYTES, UNMETERED_BYTES, DailyQuota, QuotaUsage, today
 from probe.runner.dependencies import RunDependencies
 from probe.runner.follow_up import follow_up_experiment
@@ -162,7 +162,12 @@ def _with_run_facts(
     # shows that packets get through.
     servers = known_servers(state, ())
     facts: Mapping[RunFact, Mapping[str, object]] = {
-        "anchors": {"anchors": _classed_anchors(dependencies.anchors)},
+        "anchors": {
+            "anchors": tuple(
+                Anchor(one.url, foreign=one.foreign, essential=one.essential)
+                for one in dependencies.anchors
+            )
+        },
         "collectors": {"collectors": dependencies.collectors},
         "own_server": {"own_server": servers[0].address} if servers else {},
     }
@@ -171,12 +176,3 @@ def _with_run_facts(
         for fact in experiment.given & facts.keys():
             options[name] = {**facts[fact], **options.get(name, {})}
     return options
-
-
-def _classed_anchors(references: Iterable[Reference]) -> tuple[Anchor, ...]:
-    """The run's anchors with the classes of the bundled list; unknown ones count as abroad."""
-    classed = {one.url: one for one in anchors()}
-    return tuple(
-        classed.get(one.url, Anchor(one.url, foreign=one.foreign is not False, essential=False))
-        for one in references
-    )

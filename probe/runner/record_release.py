@@ -14,7 +14,7 @@ from probe.analysis.facts import Facts, condense
 from probe.experiments.interface import Reference
 from probe.judge import judge
 from probe.model import Outcome, Record, Role, Steps, Tcp
-from probe.ordering import Job
+from probe.ordering import Job, host_of
 from probe.report.progress import ProgressListener
 from probe.runner import record_builder
 from probe.runner.bugs import BugCounter
@@ -85,6 +85,7 @@ class RecordRelease:
             (*self.records, *pending),
             clock_offset=source.clock_offset,
             answered=source.answer_times,
+            abroad={host_of(one.url): one.foreign for one in self._dependencies.anchors},
         )
         if pending:
             progress.phase("judging", len(pending))

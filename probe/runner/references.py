@@ -7,7 +7,7 @@ line are derived from these steps in `analysis/facts.py`.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from probe.analysis.evidence import at_home
@@ -42,7 +42,7 @@ class ReferenceResult:
     def reference(self) -> Reference:
         """The site with the address that was dialled."""
         address = next((s.address for s in self.steps if isinstance(s, Tcp)), None)
-        return Reference(self.site.url, address, self.site.foreign)
+        return replace(self.site, address=address)
 
 
 FoundFunction = Callable[[ReferenceResult], None]

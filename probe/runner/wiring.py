@@ -23,8 +23,8 @@ from probe.i18n import _
 from probe.net.further import PAGES
 from probe.net.resolvers import can_ask
 from probe.net.session import NetSession, SessionSettings
+from probe.runner import anchor_classes
 from probe.runner.dependencies import Controls, RunDependencies
-from probe.urls import TargetError, parse_url
 from probe.vantage import VantageLookup
 
 # Seconds between the starts of any two connections: a home router's connection table is small.
@@ -159,11 +159,8 @@ def public_resolvers(settings: Settings) -> tuple[Resolver, ...]:
 def anchors(settings: Settings) -> tuple[Reference, ...]:
     """The configured anchors, else the bundled ones."""
     if settings.anchors is None:
-        return tuple(Reference(one.url, None, one.foreign) for one in reference_data.anchors())
-    try:
-        return tuple(Reference(parse_url(one)) for one in settings.anchors if one != NONE)
-    except TargetError as error:
-        raise UserError(f"anchors: {error}") from error
+        return anchor_classes.bundled()
+    return tuple(anchor_classes.configured(one) for one in settings.anchors if one != NONE)
 
 
 def _control_client(

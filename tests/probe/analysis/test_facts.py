@@ -231,6 +231,16 @@ def test_shares_of_anchors_are_of_those_that_have_an_address() -> None:
     assert line_facts(tuple(steps), again, []).foreign_alive == pytest.approx(1 / 3, abs=0.001)
 
 
+def test_configured_anchors_have_shares_too_and_those_of_unknown_class_count_for_neither() -> None:
+    hosts = [f"site{n}.example" for n in range(9)]
+    steps = [step for n, host in enumerate(hosts) for step in anchor(host, spoke=n >= 3)]
+    classes = dict(zip(hosts, [True] * 3 + [False] * 3 + [None] * 3, strict=True))
+    line = Facts(tuple(steps), (), [], abroad=classes).of(None)
+    assert (line.foreign_alive, line.domestic_alive) == (0.0, 1.0)
+    unknown = Facts(tuple(steps), (), [], abroad=dict.fromkeys(hosts)).of(None)
+    assert (unknown.foreign_alive, unknown.domestic_alive) == (None, None)
+
+
 def test_two_anchors_are_no_share() -> None:
     steps = (*anchor("www.apple.com", spoke=True), *anchor("egov.kz", spoke=True))
     line = line_facts(steps, (), [])

@@ -73,3 +73,25 @@ def test_pings_are_counted_by_class() -> None:
         Ping(what="essential"),
     ]
     assert reach(pings) == Reach(UP, Tally(1, 1), Tally(0, 0), Tally(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("unclassed", "addresses", "foreign", "mode"),
+    [
+        (Tally(3, 3), Tally(0, 3), Tally(), Mode.UNCLEAR),  # they may all be domestic
+        (Tally(0, 3), Tally(0, 3), Tally(), Mode.UNCLEAR),
+        (Tally(3, 3), Tally(3, 3), Tally(), Mode.NORMAL),
+        (Tally(0, 9), Tally(3, 3), Tally(), Mode.UNCLEAR),
+        (Tally(3, 3), Tally(0, 3), Tally(0, 3), Mode.FOREIGN_CUT),
+    ],
+)
+def test_sites_of_an_unknown_class_count_neither_as_foreign_nor_as_domestic(
+    unclassed: Tally, addresses: Tally, foreign: Tally, mode: Mode
+) -> None:
+    seen = Reach(UP, Tally(), Tally(2, 2), foreign, addresses, unclassed=unclassed)
+    assert classify(seen) is mode
+
+
+def test_a_site_of_an_unknown_class_shows_that_the_line_is_not_dead() -> None:
+    assert classify(Reach(UP, foreign=Tally(0, 3), unclassed=Tally(1, 3))) is Mode.UNCLEAR
+    assert classify(Reach(UP, foreign=Tally(0, 3), unclassed=Tally(0, 3))) is Mode.OPERATOR_DOWN

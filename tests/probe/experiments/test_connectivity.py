@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
 import pytest
@@ -93,8 +93,8 @@ class FakeNet:
         return True
 
 
-def run(net: FakeNet) -> tuple[Steps, Verdict]:
-    task = Task(url="", options={"anchors": SITES, "own_server": "198.51.100.1"})
+def run(net: FakeNet, sites: tuple[Anchor, ...] = SITES) -> tuple[Steps, Verdict]:
+    task = Task(url="", options={"anchors": sites, "own_server": "198.51.100.1"})
     port = cast("Net", net)
 
     async def both() -> Steps:
@@ -201,3 +201,23 @@ def test_open_ports_of_the_own_server_tell_a_filter_from_a_dead_line() -> None:
 def test_no_step_has_the_routers_address() -> None:
     steps, _ = run(FakeNet(("e", "o", "f")))
     assert [s.address for s in steps if isinstance(s, Ping) and s.what == "gateway"] == [None]
+
+
+UNCLASSED = tuple(
+    replace(one, foreign=None if one.url.startswith("https://f") else one.foreign) for one in SITES
+)
+
+
+@pytest.mark.parametrize("up", [("o",), ("e", "o"), ("e", "o", "f")])
+def test_anchors_without_a_class_hide_no_outage_abroad(up: tuple[str, ...]) -> None:
+    _, verdict = run(FakeNet(up), UNCLASSED)
+    assert (verdict.outcome, verdict.rules[0].id) == (Outcome.INCONCLUSIVE, "shutdown.unclear")
+    assert "whose country is not known" in verdict.rules[0].reason
+    assert "said in the configuration" in verdict.rules[0].reason
+
+
+def test_anchors_without_a_class_do_not_spoil_a_whole_line() -> None:
+    net = FakeNet(("e", "o", "f", "198.51.100.5"))
+    _, verdict = run(net, UNCLASSED)
+    assert verdict.outcome is Outcome.OK
+    assert net.paused == []

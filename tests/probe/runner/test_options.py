@@ -33,7 +33,11 @@ def dependencies(asked: list[str]) -> RunDependencies:
         asked.append("bulk")
         return (BULK,)
 
-    references = (Reference(anchors()[0].url), Reference("https://other.example/"))
+    known = anchors()[0]
+    references = (
+        Reference(known.url, None, known.foreign, essential=known.essential),
+        Reference("https://other.example/"),
+    )
     collectors = (("collector.example", 443),)
     return cast(
         "RunDependencies",
@@ -85,7 +89,7 @@ def test_connectivity_gets_the_runs_own_anchors(tmp_path: Path) -> None:
     options, _ = given("connectivity", tmp_path)
     assert options["connectivity"]["anchors"] == (
         anchors()[0],
-        Anchor("https://other.example/", foreign=True, essential=False),
+        Anchor("https://other.example/", foreign=None, essential=False),
     )
 
 
