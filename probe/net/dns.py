@@ -23,7 +23,7 @@ from probe.model import Dns, Reply, Travel
 from probe.net.attempt import Attempt, NetworkEvent, attempt
 from probe.net.datagrams import Datagram, Datagrams
 from probe.net.dial import TargetContext
-from probe.net.dns_message import TYPES, Message, encode_name
+from probe.net.dns_message import TYPES, Message, as_read, encode_name
 from probe.net.dns_wire import fails_on_edns, query, read
 from probe.net.resolver_connections import ResolverConnections, ask_over_tcp
 
@@ -340,8 +340,7 @@ def _answers(message: Message, question: Question) -> bool:
     """Whether a reply is to this question; without a question section it counts as one."""
     if message.name is None:
         return True
-    asked = question.name.removesuffix(".").lower()
-    return message.name == asked and message.type == TYPES[question.type]
+    return message.name == as_read(question.name) and message.type == TYPES[question.type]
 
 
 def _reply(message: Message, at: float, ip_ttl: int | None) -> Reply:

@@ -239,6 +239,11 @@ def _name(wire: bytes, at: int) -> tuple[str, int]:
         at += 1 + length
 
 
+def as_read(name: str) -> str:
+    """A name as it stands in a message that was read, to be compared with one."""
+    return ".".join(text(label.encode("ascii")) for label in name.removesuffix(".").split("."))
+
+
 def text(label: bytes) -> str:
     """A label in lower case; octets that host names do not contain as RFC 4343 escapes."""
     if label.isalnum():

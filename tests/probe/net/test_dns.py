@@ -56,6 +56,13 @@ def test_one_answer(measure: Measure) -> None:
     assert step.elapsed < 0.3, "listening on is not part of how long the answer took"
 
 
+@pytest.mark.parametrize("name", ["it's.example", "a$b.example", "A@b.example", "a b.example"])
+def test_a_name_with_odd_characters_is_answered_like_any_other(measure: Measure, name: str) -> None:
+    with udp_server(lambda data, send: send(answer(data, "192.0.2.1"))) as port:
+        step = ask(measure, port, name=name)
+    assert (step.failure, step.addresses) == (None, ("192.0.2.1",))
+
+
 def test_a_second_answer_is_kept_in_its_order(measure: Measure) -> None:
     def twice(data: bytes, send: Send) -> None:
         send(answer(data, "198.51.100.1"))
