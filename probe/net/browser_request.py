@@ -6,10 +6,13 @@ them where a browser's does not, so over plain http each byte is a browser's.
 
 from probe.net.http_response import Headers
 
-# A common browser's, so that servers answer as they answer users.
+# The stable release of Chrome, raised with each release of the probe (docs/developer.md). Servers
+# that distrust old browsers answer these with another page. The rest of the string no longer
+# changes: Chrome gives every system one version and zeros ("User-Agent reduction").
+CHROME = 154
 USER_AGENT = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
-    "Chrome/142.0.0.0 Safari/537.36"
+    f"Chrome/{CHROME}.0.0.0 Safari/537.36"
 )
 _ACCEPT = (
     b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,"

@@ -16,6 +16,7 @@ from h2.connection import H2Connection
 from probe.experiments.operations import HttpRequest
 from probe.failure import Failure
 from probe.model import Http, Steps, Tcp, Tls
+from probe.net.browser_request import CHROME
 from probe.net.further import FURTHER_CAP, FurtherReading
 from probe.net.session import BODY_CAP, SessionSettings
 from probe.net.target_net import SocketNet
@@ -92,7 +93,7 @@ def test_the_request_looks_like_a_browsers(measure: Measure) -> None:
         "Connection: keep-alive\r\n"
         "Upgrade-Insecure-Requests: 1\r\n"
         "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like"
-        " Gecko) Chrome/142.0.0.0 Safari/537.36\r\n"
+        f" Gecko) Chrome/{CHROME}.0.0.0 Safari/537.36\r\n"
         "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,"
         "image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7\r\n"
         "Accept-Encoding: gzip, deflate\r\n"
