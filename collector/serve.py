@@ -17,7 +17,13 @@ from collector.api.app import make_app, make_metrics_app
 from collector.record_row import Judge
 from collector.service import Service
 from collector.settings import Address, CollectorSettings, SettingsError
-from collector.store import StoreUnavailable, heartbeats, open_store, sqlite_path
+from collector.store import (
+    StoreUnavailable,
+    heartbeats,
+    migrate_store,
+    open_store,
+    sqlite_path,
+)
 from collector.throughput.connection_limit import ConnectionLimiter
 from probe.api_types import BulkReply
 from probe.asn_table import AsnTableError
@@ -109,6 +115,9 @@ async def _service(settings: CollectorSettings, judge: Judge, stack: AsyncExitSt
         raise SettingsError(str(error)) from error
     for complaint in complaints:
         log.warning("%s", complaint)
+    step = await migrate_store(settings.store)
+    if step.before not in (0, step.after):
+        log.warning("the store had schema version %d and now has %d", step.before, step.after)
     store = await open_store(settings.store)
     stack.push_async_callback(store.close)
     service = Service(settings, store, labels=labels, judge=judge, asn_table=table)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from collector.settings import SettingsError
-from collector.store import Store, open_store
+from collector.store import Store, migrate_store, open_store
 
 if TYPE_CHECKING:
     from collector.admin.export import Format
@@ -187,6 +187,15 @@ def retention(url: str, days: int, raw_days: int | None) -> None:
 
 @click.command()
 @store_option
+def migrate(url: str) -> None:
+    """Bring a store to this version's schema, as serve does when it starts."""
+    step = asyncio.run(migrate_store(url))
+    change = f"{step.before} → {step.after}" if step.before else f"{step.after}, new"
+    click.echo(f"schema version {change if step.before != step.after else step.after}")
+
+
+@click.command()
+@store_option
 def doctor(url: str) -> None:
     """Check what is installed and what is stored; exit 1 when a check fails."""
     from collector.admin.doctor import installation, store_health
@@ -229,4 +238,4 @@ def _instant(text: str | None, default: float) -> float:
     return at
 
 
-COMMANDS = (rejudge, export, import_, retention, doctor, asn_table)
+COMMANDS = (rejudge, export, import_, retention, migrate, doctor, asn_table)

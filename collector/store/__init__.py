@@ -1,18 +1,22 @@
 """The store of measurements: one interface, one set of SQL, an engine chosen by URL."""
 
+import asyncio
 from pathlib import Path
 from urllib.parse import unquote
 
 from collector.store import keys
 from collector.store.interface import Execute, Operation, Query, Store, StoreError, StoreUnavailable
+from collector.store.schema import Step
 
 __all__ = [
     "Execute",
     "Operation",
     "Query",
+    "Step",
     "Store",
     "StoreError",
     "StoreUnavailable",
+    "migrate_store",
     "open_store",
     "sqlite_path",
 ]
@@ -27,18 +31,33 @@ def sqlite_path(url: str) -> Path:
 
 
 async def open_store(url: str) -> Store:
-    """Open a store by its URL; it is created if it does not exist."""
-    if url.startswith(("postgresql://", "postgres://")):
+    """Open a store by its URL; it is created if it does not exist, and refused if it is older."""
+    if _is_postgres(url):
         from collector.store.postgres import open_postgres
 
         return await open_postgres(url)
     return await _open_sqlite(sqlite_path(url))
 
 
+async def migrate_store(url: str) -> Step:
+    """Bring a store to the newest schema; it is created if it does not exist."""
+    if _is_postgres(url):
+        from collector.store import postgres
+
+        return await postgres.prepare(url, upgrade=True)
+    from collector.store import sqlite
+
+    return await asyncio.to_thread(sqlite.prepare, sqlite_path(url), upgrade=True)
+
+
+def _is_postgres(url: str) -> bool:
+    return url.startswith(("postgresql://", "postgres://"))
+
+
 async def _open_sqlite(path: Path) -> Store:
     from collector.store.sqlite import SqliteStore, prepare
 
-    prepare(path)
+    prepare(path, upgrade=False)
     store = SqliteStore(path, "")
     try:
         store.collector_id = await store.write(keys.collector_id())

@@ -46,7 +46,14 @@ class Execute:
     many: Sequence[Params]
 
 
-Statement: TypeAlias = Query | Execute
+@dataclass(frozen=True, slots=True)
+class Define:
+    """Run the text of a migration's statement, which changes tables."""
+
+    text: str
+
+
+Statement: TypeAlias = Query | Execute | Define
 Operation: TypeAlias = Generator[Statement, Rows, T]
 
 
@@ -81,13 +88,6 @@ def statements() -> Mapping[str, str]:
                 raise StoreError(f"statement {name} is defined twice")
             found[name] = text.strip()
     return found
-
-
-@cache
-def schema() -> tuple[str, ...]:
-    """The statements that create the tables."""
-    text = re.sub(r"^--.*\n", "", _text("schema"), flags=re.MULTILINE)
-    return tuple(part.strip() for part in text.split(";") if part.strip())
 
 
 def _text(file: str) -> str:

@@ -6,15 +6,16 @@ returns. Rows that several collectors update are always locked in the same order
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
 import asyncpg
 
-from collector.store import keys
+from collector.store import keys, schema
 from collector.store.interface import (
+    Define,
     Operation,
     Params,
     Query,
@@ -22,7 +23,6 @@ from collector.store.interface import (
     Statement,
     StoreError,
     StoreUnavailable,
-    schema,
     statements,
 )
 
@@ -30,8 +30,13 @@ T = TypeVar("T")
 
 CONNECTIONS = 8
 SECONDS = 30.0
-# An arbitrary 64-bit number: the holder of this lock creates the tables, others wait.
+# An arbitrary 64-bit number: who migrates holds this lock alone, all who write share it.
 _SCHEMA_LOCK = 7_123_905_611
+_NAME = "store postgresql://…"
+_COLUMNS = """
+SELECT table_name, column_name FROM information_schema.columns
+WHERE table_schema = current_schema()
+"""
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
@@ -54,6 +59,7 @@ class PostgresStore:
     async def write(self, operation: Operation[T]) -> T:
         """Run an operation as one transaction."""
         async with self._transaction() as connection:
+            await connection.execute(_unchanged())
             return await run(connection, operation)
 
     async def close(self) -> None:
@@ -77,27 +83,73 @@ class PostgresStore:
 
 
 async def open_postgres(url: str) -> PostgresStore:
-    """Connect, and create missing tables."""
+    """Connect, and create the tables of an empty database."""
+    await prepare(url, upgrade=False)
     settings = {"synchronous_commit": "on", "statement_timeout": str(int(SECONDS * 1000))}
-    try:
+    with _connecting():
         pool = await asyncpg.create_pool(
             url, min_size=1, max_size=CONNECTIONS, timeout=SECONDS, server_settings=settings
         )
-    except (*_FAILURES, ValueError) as error:
-        # The URL may contain a password, so only the message is shown.
-        why = str(error) or type(error).__name__
-        raise StoreError(f"store postgresql://…: cannot be opened ({why})") from error
     store = PostgresStore(pool, "")
     try:
-        async with store._transaction() as connection:  # noqa: SLF001 - this is its constructor
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
-            for statement in schema():
-                await connection.execute(_wide(statement))
         store.collector_id = await store.write(keys.collector_id())
     except BaseException:
         await store.close()
         raise
     return store
+
+
+async def prepare(url: str, *, upgrade: bool) -> schema.Step:
+    """Create the tables of an empty database; with `upgrade`, migrate those of an older one."""
+    with _connecting():
+        connection = await asyncpg.connect(url, timeout=SECONDS)
+        try:
+            done = await _migrate(connection, upgrade=upgrade)
+            found = schema.columns(await connection.fetch(_COLUMNS))
+        finally:
+            await connection.close(timeout=5)
+    schema.check(_NAME, found)
+    return done
+
+
+@contextmanager
+def _connecting() -> Iterator[None]:
+    try:
+        yield
+    except (*_FAILURES, ValueError) as error:
+        # The URL may contain a password, so only the message is shown.
+        why = str(error) or type(error).__name__
+        raise StoreError(f"{_NAME}: cannot be opened ({why})") from error
+
+
+async def _migrate(connection: Any, *, upgrade: bool) -> schema.Step:
+    """Run the migrations that are due, each in a transaction that holds the lock."""
+    first: int | None = None
+    while True:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
+            step = await run(connection, schema.advance(_NAME, upgrade=upgrade))
+        first = step.before if first is None else first
+        if step.after == schema.latest():
+            return schema.Step(first, step.after)
+
+
+def _unchanged() -> str:
+    """A statement that fails when the store was migrated since this collector opened it.
+
+    It holds the lock against migrations until the transaction ends, and reads the version after it
+    has the lock: each statement of such a block sees what was committed before it.
+    """
+    return f"""
+    DO $$ BEGIN
+      PERFORM pg_advisory_xact_lock_shared({_SCHEMA_LOCK});
+      IF NOT EXISTS (
+        SELECT 1 FROM meta WHERE name = '{schema.VERSION}' AND value = '{schema.latest()}'
+      ) THEN
+        RAISE EXCEPTION 'its schema version is no longer {schema.latest()}, as needed here';
+      END IF;
+    END $$
+    """  # noqa: S608 - constants
 
 
 async def run(connection: Any, operation: Operation[T]) -> T:
@@ -115,6 +167,9 @@ async def run(connection: Any, operation: Operation[T]) -> T:
 
 
 async def _execute(connection: Any, statement: Statement) -> Rows:
+    if isinstance(statement, Define):
+        await connection.execute(_wide(statement.text))
+        return ()
     text, names = translated()[statement.name]
     if isinstance(statement, Query):
         rows: Rows = await connection.fetch(text, *_values(names, statement.params))

@@ -10,20 +10,21 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from collector.store import schema
 from collector.store.interface import (
+    Define,
     Operation,
     Query,
     Rows,
     Statement,
     StoreError,
     StoreUnavailable,
-    schema,
     statements,
 )
 
@@ -37,6 +38,8 @@ _STEPS = 20_000
 # Most operations in one transaction: those that waited while the one before was written.
 GROUP = 64
 BUSY_SECONDS = 15.0
+# How long a process waits for another one that migrates the same file.
+_MIGRATION_SECONDS = 3600.0
 
 
 class _WriteJob:
@@ -143,12 +146,10 @@ class SqliteStore:
         """Write a group in one transaction, and resolve its futures when it is on the disk."""
         group = [job for job in group if job.future.set_running_or_notify_cancel()]
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            resolvers = [_run_job(connection, job) for job in group]
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
+            with transaction(connection):
+                run(connection, schema.unchanged())
+                resolvers = [_run_job(connection, job) for job in group]
+        except (sqlite3.Error, StoreUnavailable) as error:
             failure = StoreUnavailable(f"store {self._path}: {error}")
             for job in group:
                 job.future.set_exception(failure)
@@ -190,6 +191,9 @@ def run(connection: sqlite3.Connection, operation: Operation[T]) -> T:
 
 
 def _execute(connection: sqlite3.Connection, statement: Statement) -> Rows:
+    if isinstance(statement, Define):
+        connection.execute(statement.text)
+        return ()
     text = statements()[statement.name]
     if isinstance(statement, Query):
         return connection.execute(text, statement.params).fetchall()
@@ -209,8 +213,8 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def prepare(path: Path) -> None:
-    """Create the file, readable by its owner only, and missing tables."""
+def prepare(path: Path, *, upgrade: bool) -> schema.Step:
+    """Create the file, readable by its owner only, and its tables; with `upgrade`, migrate them."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600, exist_ok=True)
@@ -220,11 +224,36 @@ def prepare(path: Path) -> None:
     try:
         connection.execute("PRAGMA page_size = 8192")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in schema():
-            connection.execute(statement)
-        connection.execute("COMMIT")
+        done = _migrate(connection, f"store {path}", upgrade=upgrade)
+        found = schema.columns(connection.execute(schema.SQLITE_COLUMNS))
     except sqlite3.Error as error:
         raise StoreError(f"store {path}: is no usable database ({error})") from error
     finally:
         connection.close()
+    schema.check(f"store {path}", found)
+    return done
+
+
+def _migrate(connection: sqlite3.Connection, store: str, *, upgrade: bool) -> schema.Step:
+    """Run the migrations that are due, each in a transaction that holds the file's lock."""
+    connection.execute(f"PRAGMA busy_timeout = {int(_MIGRATION_SECONDS * 1000)}")
+    first: int | None = None
+    while True:
+        with transaction(connection):
+            step = run(connection, schema.advance(store, upgrade=upgrade))
+        first = step.before if first is None else first
+        if step.after == schema.latest():
+            return schema.Step(first, step.after)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """A write transaction: committed at the end, rolled back by an exception."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise

@@ -4,6 +4,10 @@ SELECT value FROM meta WHERE name = :name
 -- name: meta_add
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING
 
+-- name: meta_put
+INSERT INTO meta (name, value) VALUES (:name, :value)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
 -- name: key_get
 SELECT key_id, public_key, role FROM probe WHERE key_id = :key_id
 

@@ -1,6 +1,7 @@
--- The tables of a collector. Portable: the same text makes them in SQLite and, with INTEGER read as
--- BIGINT, in PostgreSQL. Instants are Unix time in seconds; an unknown country is 'ZZ', an unknown ASN
--- is 0, an unknown region is ''. No table has a column for addresses of probes.
+-- The tables of a collector, as the first release had them; stores from before versions had them too,
+-- hence IF NOT EXISTS. Portable: the same text makes them in SQLite and, with INTEGER read as BIGINT, in
+-- PostgreSQL. Instants are Unix time in seconds; an unknown country is 'ZZ', an unknown ASN is 0, an
+-- unknown region is ''. No table has a column for addresses of probes.
 
 CREATE TABLE IF NOT EXISTS meta (
   name TEXT PRIMARY KEY,

@@ -1,0 +1,52 @@
+"""A PostgreSQL server for the tests of this folder, and a new database for each test."""
+
+import asyncio
+import subprocess
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from bench import temporary_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a temporary server's first database."""
+    pytest.importorskip(
+        "asyncpg", reason="asyncpg is not installed: pip install 'qazprobe[postgres]'"
+    )
+    try:
+        context = temporary_postgres.running()
+        url = context.__enter__()
+    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no PostgreSQL: {error}")
+    try:
+        yield url
+    finally:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> str:
+    """The URL of a new database."""
+    import asyncpg
+
+    name = f"t{uuid.uuid4().hex}"
+
+    async def create() -> None:
+        connection = await asyncpg.connect(postgres_server)
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        await connection.close()
+
+    asyncio.run(create())
+    return postgres_server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a store that does not exist yet, in each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.sqlite3"
+    url: str = request.getfixturevalue("postgres")
+    return url
