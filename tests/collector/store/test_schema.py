@@ -90,10 +90,10 @@ def execute(url: str, *statements: str) -> None:
 def first_version(any_store: str) -> str:
     """The store that the first version made: records, chains, votes, heartbeats, an invite."""
     if any_store.startswith("sqlite"):
-        packed = (FIRST / "store.sqlite3.gz").read_bytes()
+        packed = (FIRST / "sqlite.gz").read_bytes()
         sqlite_path(any_store).write_bytes(gzip.decompress(packed))
     else:
-        execute(any_store, gzip.decompress((FIRST / "store.sql.gz").read_bytes()).decode())
+        execute(any_store, gzip.decompress((FIRST / "postgres.sql.gz").read_bytes()).decode())
     return any_store
 
 
@@ -244,5 +244,5 @@ def test_the_command_says_which_version_a_store_has_and_had(tmp_path: Path) -> N
     assert migrate() == f"schema version {newest}, new\n"
     assert migrate() == f"schema version {newest}\n"
     file.unlink()
-    file.write_bytes(gzip.decompress((FIRST / "store.sqlite3.gz").read_bytes()))
+    file.write_bytes(gzip.decompress((FIRST / "sqlite.gz").read_bytes()))
     assert migrate() == (f"schema version 1 → {newest}\n" if newest > 1 else "schema version 1\n")
