@@ -83,6 +83,7 @@ def fine(name: str = "listed.example") -> tuple[Step, ...]:
             status=200,
             complete=True,
             received_bytes=100,
+            bytes_in=300,
             title="Listed",
         ),
     )
