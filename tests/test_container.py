@@ -1,4 +1,4 @@
-"""The container image: not root, no shell, state in a volume, nothing but the program inside."""
+"""The container images: not root, no shell, state in a volume, nothing but the program inside."""
 
 import json
 import re
@@ -10,65 +10,76 @@ from pathlib import Path
 import pytest
 
 import probe
+from collector.cli import serve
 
 ROOT = Path(__file__).parents[1]
-FILE = ROOT / "packaging" / "container" / "Containerfile"
-IGNORED = FILE.with_name("Containerfile.dockerignore")
+PROBE = ROOT / "packaging" / "container" / "Containerfile"
+COLLECTOR = PROBE.with_name("Containerfile.collector")
 STATE = "/state"
 IMAGE = "qazprobe-test"
 
+both = pytest.mark.parametrize("file", [PROBE, COLLECTOR], ids=["probe", "collector"])
 
-def instructions() -> list[tuple[str, str]]:
+
+def instructions(file: Path) -> list[tuple[str, str]]:
     """Every instruction with its arguments, continued lines joined."""
-    text = re.sub(r"^#.*\n", "", FILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = re.sub(r"^#.*\n", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
     lines = re.sub(r"\\\n", " ", text).splitlines()
     return [(line.split()[0], " ".join(line.split()[1:])) for line in lines if line.strip()]
 
 
-def last_stage() -> dict[str, str]:
+def last_stage(file: Path) -> dict[str, str]:
     """The instructions of the image itself; of each kind the last one."""
-    found = instructions()
+    found = instructions(file)
     begin = max(index for index, (name, _) in enumerate(found) if name == "FROM")
     return dict(found[begin:])
 
 
-def test_the_file_passes_its_linter() -> None:
+@both
+def test_the_file_passes_its_linter(file: Path) -> None:
     linter = shutil.which("hadolint") or str(ROOT / ".venv/bin/hadolint")
     if not Path(linter).exists():
         pytest.skip("hadolint is not installed")
-    done = subprocess.run([linter, FILE], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([linter, file], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_program_is_started_directly_and_not_as_root() -> None:
-    stage = last_stage()
+@both
+def test_the_program_is_started_directly_and_not_as_root(file: Path) -> None:
+    stage = last_stage(file)
     user, _, group = stage["USER"].partition(":")
     assert int(user) >= 1000
     assert int(group) >= 1000
-    assert json.loads(stage["ENTRYPOINT"]) == ["/opt/qazprobe/bin/qazprobe"]
-    assert json.loads(stage["CMD"]) == ["--help"]
+    assert json.loads(stage["ENTRYPOINT"])[0].startswith("/opt/qazprobe/bin/qaz")
     assert "RUN" not in stage, "the last stage needs no shell"
 
 
-def test_the_state_is_in_a_volume_of_the_user_that_runs() -> None:
-    stage = last_stage()
+def test_without_words_a_probe_shows_its_help_and_a_collector_serves() -> None:
+    assert json.loads(last_stage(PROBE)["CMD"]) == ["--help"]
+    words = json.loads(last_stage(COLLECTOR)["CMD"])
+    context = serve.make_context("serve", words[1:])
+    # A public image must not accept every key.
+    assert (words[0], context.params["enrolment"]) == ("serve", "token")
+
+
+@both
+def test_the_state_is_in_a_volume_of_the_user_that_runs(file: Path) -> None:
+    stage = last_stage(file)
     assert json.loads(stage["VOLUME"]) == [STATE]
-    assert f"QAZPROBE_HOME={STATE}" in stage["ENV"]
+    assert re.search(rf"QAZPROBE_HOME={STATE}$|QAZCOLLECTOR_STORE=sqlite:///{STATE}/", stage["ENV"])
     assert f"--chown={stage['USER']} /empty {STATE}" in stage["COPY"]
 
 
-def test_no_consent_no_secret_and_no_history_gets_into_the_image() -> None:
-    copied = [words.split()[:-1] for name, words in instructions() if name == "COPY"]
+@both
+def test_no_consent_no_secret_and_no_history_gets_into_the_image(file: Path) -> None:
+    ignored = file.with_name(f"{file.name}.dockerignore").read_text(encoding="utf-8")
+    copied = [words.split()[:-1] for name, words in instructions(file) if name == "COPY"]
     sources = {source for words in copied if "--from=build" not in words for source in words}
-    allowed = {
-        line[1:]
-        for line in IGNORED.read_text(encoding="utf-8").splitlines()
-        if line.startswith("!")
-    }
+    allowed = {line[1:] for line in ignored.splitlines() if line.startswith("!")}
     assert sources == allowed
     assert all((ROOT / source).exists() for source in sources)
-    assert "\n*\n" in IGNORED.read_text(encoding="utf-8")
-    assert not [words for name, words in instructions() if name == "ADD"]
+    assert "\n*\n" in ignored
+    assert not [words for name, words in instructions(file) if name == "ADD"]
 
 
 def engine() -> str:
@@ -89,7 +100,7 @@ def engine() -> str:
 def image() -> Iterator[tuple[str, str]]:
     """The program that runs containers here, and the image."""
     program = engine()
-    build = [program, "build", "--file", str(FILE), "--tag", IMAGE, str(ROOT)]
+    build = [program, "build", "--file", str(PROBE), "--tag", IMAGE, str(ROOT)]
     done = subprocess.run(build, capture_output=True, text=True, check=False, timeout=900)
     if done.returncode:
         pytest.skip(f"cannot build here (offline?): {done.stderr.strip().splitlines()[-1:]}")
