@@ -14,7 +14,13 @@ from tools import commands_docs
 pytest.importorskip("collector.cli", reason="the collector's command needs its extra")
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEMPLATES = sorted((ROOT / "docs" / "templates").glob("*.md"))
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *TEMPLATES,
+]
 WRITTEN = [page for page in PAGES if page.name != "commands.md"]
 PROGRAMS = {"qazprobe", "qazcollector"}
 
@@ -181,3 +187,47 @@ def test_the_changelog_has_something_unreleased_or_this_version() -> None:
 
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "## [Unreleased]" in text or f"## [{probe.__version__}]" in text
+
+
+# What each template for operators has to treat, as words of its headings or table rows.
+TREATED = {
+    "privacy-notice.md": (
+        "responsible",
+        "collected, and why",
+        "not collected",
+        "Who can see it",
+        "how long",
+        "rights",
+        "goes wrong",
+    ),
+    "legal-kazakhstan.md": (
+        "consent before collection",
+        "localisation",
+        "transfer abroad",
+        "deletion",
+        "breach",
+        "one working day",
+        "Risk to volunteers",
+        "checklist",
+    ),
+}
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_a_template_treats_everything_and_shows_what_to_fill_in(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    structure = [line for line in text.splitlines() if line.startswith(("#", "|", "- [ ]"))]
+    missing = [words for words in TREATED[path.name] if not any(words in one for one in structure)]
+    assert missing == []
+    # A place to fill in is in capitals, so that nothing of it is published by mistake.
+    places = re.findall(r"(?<!- )\[([^\]]+)\](?!\()", text)
+    assert places
+    assert [one for one in places if not re.match(r"[A-Z]{2,}|\d+$", one)] == []
+    assert "*A template for operators" in text or "not legal advice" in text
+
+
+def test_the_deletion_periods_of_the_notice_are_those_of_the_maintenance() -> None:
+    notice = (ROOT / "docs/templates/privacy-notice.md").read_text(encoding="utf-8")
+    unit = (ROOT / "packaging/systemd/qazcollector-maintenance.service").read_text(encoding="utf-8")
+    days, raw = re.findall(r"retention --days (\d+) --raw-days (\d+)", unit)[0]
+    assert f"is deleted after [{raw}] days, measurements after [{days}] days" in notice
