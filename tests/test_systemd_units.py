@@ -13,6 +13,7 @@ from probe.admin import schedule
 from probe.admin.systemd import ALWAYS, IN_USER_NAMESPACE, LIMITS, NO_ALARM, service
 from probe.admin.timers import DEFAULT_PERIOD, TimerJob
 from probe.errors import Exit
+from tools import commands_docs
 
 ROOT = Path(__file__).parents[1]
 PACKAGED = ROOT / "packaging/systemd"
@@ -71,14 +72,31 @@ def test_the_packaged_service_is_confined(tmp_path: Path) -> None:
     assert f"ExecStart=/usr/bin/qazprobe {' '.join(words)}\n" in unit
 
 
+@pytest.mark.parametrize("name", ["qazcollector", "qazcollector-maintenance"])
+def test_the_packaged_collector_is_confined(tmp_path: Path, name: str) -> None:
+    assert analyse(tmp_path, (PACKAGED / f"{name}.service").read_text(), user=False) < 2.0
+
+
+@pytest.mark.parametrize("unit", sorted(PACKAGED.glob("*.service")), ids=lambda path: path.name)
+def test_a_unit_starts_commands_that_exist(unit: Path) -> None:
+    commands = dict(commands_docs.programs())
+    started = re.findall(r"^ExecStart=/usr/bin/(.+)$", unit.read_text(), re.MULTILINE)
+    assert started
+    for program, name, *words in map(str.split, started):
+        # It parses its words as the program would, and rejects an unknown option.
+        commands[f"{program} {name}"].make_context(name, [*words], resilient_parsing=False)
+
+
 def test_systemd_knows_every_option(tmp_path: Path) -> None:
     analyser = shutil.which("systemd-analyze")
     if analyser is None:
         pytest.skip("systemd-analyze is not installed")
-    for name in ("qazprobe.service", "qazprobe.timer"):
-        (tmp_path / name).write_text((PACKAGED / name).read_text())
+    units = [path for path in PACKAGED.iterdir() if path.suffix in {".service", ".timer"}]
+    copies = [tmp_path / path.name for path in units]
+    for path, copy in zip(units, copies, strict=True):
+        copy.write_text(path.read_text())
     done = subprocess.run(
-        [analyser, "verify", str(tmp_path / "qazprobe.service"), str(tmp_path / "qazprobe.timer")],
+        [analyser, "verify", *map(str, copies)],
         capture_output=True,
         text=True,
         check=False,
