@@ -22,6 +22,7 @@ from collector.store import (
     heartbeats,
     migrate_store,
     open_store,
+    replays,
     sqlite_path,
 )
 from collector.throughput.connection_limit import ConnectionLimiter
@@ -100,6 +101,7 @@ async def _repeat_heartbeat(service: Service) -> None:
         try:
             await service.store.write(heartbeats.record_collector_heartbeat(service.clock()))
             await service.store.write(heartbeats.retire(service.clock()))
+            await service.store.write(replays.forget(service.clock()))
         except StoreUnavailable as error:
             log.warning("%s", error)
         except Exception:

@@ -82,8 +82,10 @@ def key_id(public_key: bytes) -> str:
 def signed_bytes(collector_id: str, method: str, path: str, created: str, body: bytes) -> bytes:
     """The bytes that an enrolled key signs for one request.
 
-    `path` includes the query string. `created` is Unix time in whole seconds, as in `Qaz-Created`.
-    The signature covers the body as sent, so it is verified before decompression and parsing.
+    `path` includes the query string. `created` is Unix time in seconds, as in `Qaz-Created`; its
+    fraction is random, so that a request never has the bytes of another one, and a collector can
+    refuse what it carried out before. The signature covers the body as sent, so it is verified
+    before decompression and parsing.
     """
     digest = hashlib.sha512(body).hexdigest()
     fields = ("qazprobe-request-v1", collector_id, method, path, created, digest)

@@ -1,32 +1,72 @@
 """Authentication: an enrolled key's signature over the bytes as they were sent.
 
 Rule: a body is read only when its key is known, and inflated and parsed only when its signature has
-been verified.
+been verified. A request is carried out at most once, within minutes of its signing.
 """
 
 import base64
 import binascii
+import hashlib
 import re
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from collector.api.http import Refused, read_body
 from collector.service import SERVICE, Service
-from collector.store import keys
+from collector.store import Operation, keys, replays
 from collector.store.keys import Key, KeyRole
 from probe import codec
 
-CLOCK_SECONDS = 14 * 86400.0
 # From this size on a signature is verified in the worker thread.
 _LARGE = 128 * 1024
 _KEY_ID = re.compile(r"[0-9a-f]{32}")
-_CREATED = re.compile(r"[0-9]{1,12}")
+_CREATED = re.compile(r"([0-9]{1,12})(\.[0-9]{1,9})?")
+_MARK_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """A request with a valid signature.
+
+    Attributes:
+        created: When it was signed. mark: A hash of what was signed, different for each request.
+    """
+
+    key: Key
+    body: bytes
+    created: int
+    mark: bytes
+
+    def accept(self) -> Operation[None]:
+        """Part of the transaction that carries the request out: not before, and for no erased key.
+
+        Raises:
+            Replayed: It was carried out before.
+            Refused: The key was erased meanwhile.
+        """
+        yield from replays.once(self.mark, self.created)
+        if (yield from keys.find_key(self.key.key_id)) is None:
+            raise Refused(401, "unknown_key", "this key is not enrolled here any more")
 
 
 async def signed_body(
     request: web.Request, *, limit: int, role: KeyRole | None = None
 ) -> tuple[Key, bytes]:
-    """The key that signed a request, and its body.
+    """The key that signed a request, and its body, for requests that write nothing themselves.
+
+    Raises:
+        Replayed, Refused: As `signed_request` and `accept` do.
+    """
+    signed = await signed_request(request, limit=limit, role=role)
+    await request.app[SERVICE].store.write(signed.accept())
+    return signed.key, signed.body
+
+
+async def signed_request(
+    request: web.Request, *, limit: int, role: KeyRole | None = None
+) -> SignedRequest:
+    """A request whose signature is valid; its `accept` is still to be run.
 
     Raises:
         Refused: It is not signed, by no enrolled key, or by a key in another role.
@@ -40,16 +80,19 @@ async def signed_body(
     if wait:
         raise Refused(429, "rate_key", "too many requests; try again later", retry_after=wait)
     body = await read_body(request, limit)
-    await _verify(request, service, key, created, body)
-    return key, body
+    mark = await _verify(request, key, created, body)
+    return SignedRequest(key, body, int(created.partition(".")[0]), mark)
 
 
 def _created(request: web.Request, now: float) -> str:
     text = request.headers.get("Qaz-Created", "")
-    if not _CREATED.fullmatch(text):
-        raise Refused(401, "unsigned", "Qaz-Created: Unix time in whole seconds expected")
-    if abs(int(text) - now) > CLOCK_SECONDS:
-        raise Refused(401, "clock", f"Qaz-Created is too far from the collector's time, {int(now)}")
+    found = _CREATED.fullmatch(text)
+    if found is None:
+        raise Refused(401, "unsigned", "Qaz-Created: Unix time in seconds expected")
+    if abs(int(found[1]) - now) > replays.WINDOW:
+        # A proxy may replace the header Date by its own.
+        message = f"Qaz-Created is too far from the collector's time, {int(now)}"
+        raise Refused(401, "clock", message, headers={"Qaz-Time": str(int(now))})
     return text
 
 
@@ -66,23 +109,25 @@ async def _key(request: web.Request, service: Service) -> Key:
     return key
 
 
-async def _verify(
-    request: web.Request, service: Service, key: Key, created: str, body: bytes
-) -> None:
+async def _verify(request: web.Request, key: Key, created: str, body: bytes) -> bytes:
+    """The mark of a request whose signature is valid."""
+    service = request.app[SERVICE]
     try:
         signature = base64.b64decode(request.headers.get("Qaz-Signature", ""), validate=True)
     except (binascii.Error, ValueError):
         signature = b""
-    collector_id = service.store.collector_id
-    path = request.raw_path
+    collector_id, path = service.store.collector_id, request.raw_path
 
-    def check() -> bool:
+    def check() -> bytes | None:
         message = codec.signed_bytes(collector_id, request.method, path, created, body)
-        return is_signed(key.public, signature, message)
+        if not is_signed(key.public, signature, message):
+            return None
+        return hashlib.sha256(key.key_id.encode() + message).digest()[:_MARK_BYTES]
 
-    fits = await service.run_in_worker(check) if len(body) > _LARGE else check()
-    if not fits:
+    mark = await service.run_in_worker(check) if len(body) > _LARGE else check()
+    if mark is None:
         raise Refused(401, "signature", "signature does not fit the key and these bytes")
+    return mark
 
 
 def is_signed(public: bytes, signature: bytes, message: bytes) -> bool:

@@ -6,10 +6,10 @@ import binascii
 import msgspec
 from aiohttp import web
 
-from collector.api.auth import is_signed, signed_body
+from collector.api.auth import SignedRequest, is_signed, signed_request
 from collector.api.http import SMALL_BODY, Refused, answer, read_json
 from collector.service import SERVICE, Service
-from collector.store import keys
+from collector.store import Operation, keys
 from collector.store.keys import Key
 from probe import codec
 from probe.api_types import EnrolReply, EnrolRequest
@@ -65,12 +65,17 @@ async def _enrol(service: Service, key: Key, invite: str | None) -> None:
 async def delete_me(request: web.Request) -> web.Response:
     """Erase a key and all its data."""
     service = request.app[SERVICE]
-    key, _ = await signed_body(request, limit=SMALL_BODY)
-    erased = await service.store.write(keys.erase(key.key_id))
-    service.forget_key(key.key_id)
+    signed = await signed_request(request, limit=SMALL_BODY)
+    erased = await service.store.write(_erase(signed))
+    service.forget_key(signed.key.key_id)
     service.monitor.forget()
     service.snapshots.touch()
     return answer(Erased(erased=erased))
+
+
+def _erase(signed: SignedRequest) -> Operation[int]:
+    yield from signed.accept()
+    return (yield from keys.erase(signed.key.key_id))
 
 
 def _bytes(text: str) -> bytes:

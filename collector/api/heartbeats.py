@@ -4,13 +4,15 @@ Rule: of a heartbeat one bit for five minutes and the network are kept. A report
 weeks, never forward, and never sets the bit `heard`.
 """
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from collector import record_row
-from collector.api.auth import signed_body
+from collector.api.auth import SignedRequest, signed_request
 from collector.api.http import SMALL_BODY, answer, parse_json
 from collector.service import SERVICE
-from collector.store import heartbeats
+from collector.store import Operation, heartbeats
 from collector.store.heartbeats import UnheardPeriod
 from collector.store.keys import ProbeNetwork
 from probe.api_types import Heartbeat, HeartbeatReply, MissedInterval
@@ -23,8 +25,8 @@ REPORTS_LIMIT = 400
 async def post_heartbeat(request: web.Request) -> web.Response:
     """Store a heartbeat, and what it reports of the time without any."""
     service = request.app[SERVICE]
-    key, body = await signed_body(request, limit=SMALL_BODY)
-    beat = parse_json(body, Heartbeat)
+    signed = await signed_request(request, limit=SMALL_BODY)
+    beat = parse_json(signed.body, Heartbeat)
     here = _network(beat.country, beat.asn, beat.region)
     if here is None:
         origin = service.origin(request)
@@ -35,10 +37,17 @@ async def post_heartbeat(request: web.Request) -> web.Response:
         for one in beat.unheard[:REPORTS_LIMIT]
         if (found := _past(one, now, here)) is not None
     ]
-    await service.store.write(heartbeats.record_heartbeat(key.key_id, now, here, past))
+    await service.store.write(_write(signed, now, here, past))
     service.monitor.touch()
     service.snapshots.touch()
     return answer(HeartbeatReply(time=int(now)))
+
+
+def _write(
+    signed: SignedRequest, now: float, here: ProbeNetwork | None, past: Sequence[UnheardPeriod]
+) -> Operation[None]:
+    yield from signed.accept()
+    yield from heartbeats.record_heartbeat(signed.key.key_id, now, here, past)
 
 
 def _network(country: str | None, asn: int | None, region: str | None) -> ProbeNetwork | None:

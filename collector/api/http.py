@@ -5,7 +5,7 @@ Rule: every error response is a `Problem`, and no log line and no response conta
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -15,6 +15,7 @@ from aiohttp.web_exceptions import HTTPException
 
 from collector.service import SERVICE, Service
 from collector.store import StoreUnavailable
+from collector.store.replays import Replayed
 from probe.api_types import Problem
 
 T = TypeVar("T")
@@ -39,12 +40,20 @@ class Refused(Exception):  # noqa: N818 - a response, not an error
     Attributes:
         status: The HTTP status. reason: a word for the counter of refusals.
         retry_after: Seconds after which it may be tried again.
+        headers: More headers of the response.
     """
 
     def __init__(
-        self, status: int, reason: str, message: str, *, retry_after: float | None = None
+        self,
+        status: int,
+        reason: str,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
+        self.headers = headers or {}
         self.status = status
         self.reason = reason
         self.retry_after = retry_after
@@ -67,6 +76,7 @@ def answer(data: msgspec.Struct | dict[str, object], status: int = 200) -> web.R
 def problem(refused: Refused) -> web.Response:
     """A refusal as a response."""
     response = answer(Problem(error=str(refused)), refused.status)
+    response.headers.extend(refused.headers)
     if refused.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, round(refused.retry_after)))
     return response
@@ -136,6 +146,9 @@ async def guard(request: web.Request, handler: RouteHandler) -> web.StreamRespon
     except Refused as refused:
         service.instruments.rejected.labels(refused.reason).inc()
         response = problem(refused)
+    except Replayed:
+        service.instruments.rejected.labels("replay").inc()
+        response = problem(Refused(409, "replay", "this request was carried out before"))
     except HTTPException as error:
         response = problem(Refused(error.status, "http", error.reason.lower()))
         if "Allow" in error.headers:

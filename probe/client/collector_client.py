@@ -10,6 +10,8 @@ import asyncio
 import base64
 import email.utils
 import os
+import re
+import secrets
 import ssl
 import time
 import zlib
@@ -38,6 +40,8 @@ REPLY_SECONDS = 10.0
 _QUERY_LIMIT = 6000
 # Seconds. A smaller clock offset does not invalidate a signature, so a retry is pointless.
 _CLOCK_SLACK = 30.0
+_UNIX_TIME = re.compile(r"[0-9]{1,12}")
+_REPEATED = 409
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -221,11 +225,15 @@ class CollectorClient:
             ) from error
 
     async def _signed(self, request: _Request) -> _Response:
-        """Send a signed request; retry once if a refusal revealed that our clock is wrong."""
+        """Send a signed request; sign it anew, once, if that may help.
+
+        That is when a refusal revealed that our clock is wrong, and when something on the way sent
+        the request twice.
+        """
         before = self.clock_offset or 0.0
         response = await self._ask(self._sign(request))
-        moved = abs((self.clock_offset or 0.0) - before)
-        if response.status == 401 and moved > _CLOCK_SLACK:
+        moved = abs((self.clock_offset or 0.0) - before) > _CLOCK_SLACK
+        if (response.status == 401 and moved) or response.status == _REPEATED:
             response = await self._ask(self._sign(request))
         return response
 
@@ -233,7 +241,8 @@ class CollectorClient:
         if self.identity is None or self.identity.enrolment is None:
             raise CollectorRefused(self._said(_("{url}: this probe is not enrolled there")), 401)
         known = self.identity.enrolment
-        created = str(int(self._clock() - (self.clock_offset or 0.0)))
+        seconds = int(self._clock() - (self.clock_offset or 0.0))
+        created = f"{max(0, seconds)}.{secrets.randbelow(10**9):09}"
         message = codec.signed_bytes(
             known.collector_id, request.method, request.path, created, request.body
         )
@@ -270,7 +279,7 @@ class CollectorClient:
                 _("{url}: no response within {seconds:.0f} seconds"), seconds=request.seconds
             )
             raise CollectorUnreachable(message) from error
-        self._learn_clock(response.headers.get("Date"))
+        self._learn_clock(response.headers)
         return response
 
     async def _try_addresses(self, request: _Request) -> _Response:
@@ -373,9 +382,17 @@ class CollectorClient:
         """Return a message about this collector."""
         return text.format(url=self.endpoint.url, **gaps)
 
-    def _learn_clock(self, date: str | None) -> None:
+    def _learn_clock(self, headers: httpx.Headers) -> None:
+        """Note the collector's time: from a refusal for our clock, else from the usual header.
+
+        A proxy may replace the usual one by its own time.
+        """
+        exact = headers.get("Qaz-Time", "")
         try:
-            theirs = email.utils.parsedate_to_datetime(date or "").timestamp()
+            if _UNIX_TIME.fullmatch(exact):
+                theirs = float(exact)
+            else:
+                theirs = email.utils.parsedate_to_datetime(headers.get("Date", "")).timestamp()
         except (ValueError, OverflowError):
             return
         self.clock_offset = self._clock() - theirs

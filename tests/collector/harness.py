@@ -2,6 +2,7 @@
 
 import base64
 import io
+import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -235,7 +236,7 @@ class SigningClient:
     def sign(
         self, method: str, path: str, body: bytes = b"", *, created: int | None = None
     ) -> dict[str, str]:
-        at = str(int(time.time()) if created is None else created)
+        at = f"{int(time.time()) if created is None else created}.{secrets.randbelow(10**9):09}"
         collector_id = self.harness.service.store.collector_id
         message = codec.signed_bytes(collector_id, method, path, at, body)
         return {

@@ -88,7 +88,7 @@ class FakeCollector:
         if public is None:
             return problem(401, "unknown key")
         now = dt.datetime.now(dt.UTC).timestamp() + self.date_ahead
-        if abs(now - int(created)) > 300:
+        if abs(now - float(created)) > 300:
             return problem(401, "signed too long ago")
         body = await request.read()
         message = codec.signed_bytes(

@@ -29,6 +29,16 @@ UPDATE probe SET seen_at = :at WHERE key_id = :key_id AND seen_at <= :at
 -- name: key_count
 SELECT role, COUNT(*) FROM probe GROUP BY role
 
+-- name: request_mark
+INSERT INTO request_seen (mark, created) VALUES (:mark, :created)
+ON CONFLICT (mark) DO NOTHING RETURNING created
+
+-- name: requests_seen
+SELECT COUNT(*) FROM request_seen
+
+-- name: request_forget
+DELETE FROM request_seen WHERE created < :before
+
 -- name: invite_add
 INSERT INTO invite (hash, role, uses, made_at, expires_at)
 VALUES (:hash, :role, :uses, :at, :expires_at)
