@@ -6,6 +6,7 @@ Both sides decode with these types. Requests by an enrolled key carry `Qaz-Key`,
 
 from typing import Literal
 
+from probe import bounds
 from probe.model import Control, Data
 
 
@@ -17,85 +18,85 @@ class EnrolRequest(Data, frozen=True, kw_only=True):
         proof: Base64 signature by that key over `codec.enrol_bytes(key, invite, role)`.
     """
 
-    key: str
-    proof: str
-    invite: str | None = None
+    key: bounds.Base64
+    proof: bounds.Base64
+    invite: bounds.Text | None = None
     role: Literal["probe", "control"] = "probe"
 
 
 class EnrolReply(Data, frozen=True, kw_only=True):
     """The key's id, and the collector's id, which every signature includes."""
 
-    key_id: str
-    collector_id: str
+    key_id: bounds.Word
+    collector_id: bounds.Text
 
 
 class RecordReply(Data, frozen=True, kw_only=True):
     """The result for one record of a batch; `line` 0 is the first."""
 
-    line: int
+    line: bounds.Count
     status: Literal["stored", "duplicate", "rejected"]
-    id: str | None = None
-    reason: str | None = None
+    id: bounds.RecordId | None = None
+    reason: bounds.Sentence | None = None
 
 
 class BatchReply(Data, frozen=True, kw_only=True):
     """POST /v1/measurements: a result per record; everything `stored` is durable."""
 
-    stored: int
-    duplicates: int
-    rejected: int
-    records: tuple[RecordReply, ...] = ()
+    stored: bounds.Count
+    duplicates: bounds.Count
+    rejected: bounds.Count
+    records: bounds.Many[RecordReply] = ()
 
 
 class TargetControls(Data, frozen=True, kw_only=True):
     """Recent control measurements of one target; `age` is relative to the request."""
 
-    input: str
-    observations: tuple[Control, ...] = ()
+    input: bounds.Input
+    observations: bounds.Some[Control] = ()
 
 
 class ControlReply(Data, frozen=True, kw_only=True):
     """GET /v1/control?input=URL&input=URL… (no input: every target of the last 15 minutes)."""
 
-    controls: tuple[TargetControls, ...] = ()
+    controls: bounds.Lots[TargetControls] = ()
 
 
 class RecheckTarget(Data, frozen=True, kw_only=True):
     """One listed target to measure again, and the public addresses that the probe got for it."""
 
-    input: str
-    addresses: tuple[str, ...] = ()
+    input: bounds.Input
+    addresses: bounds.Some[bounds.Address] = ()
 
 
 class RecheckRequest(Data, frozen=True, kw_only=True):
     """POST /v1/recheck (signed): request control measurements; the reply waits up to `wait` s."""
 
-    asks: tuple[RecheckTarget, ...]
-    wait: float = 8.0
+    asks: bounds.Some[RecheckTarget]
+    wait: bounds.Duration = 8.0
 
 
 class RecheckJob(Data, frozen=True, kw_only=True):
     """One recheck for a control to do."""
 
-    id: str
-    input: str
-    addresses: tuple[str, ...] = ()
+    id: bounds.RecordId
+    input: bounds.Input
+    addresses: bounds.Some[bounds.Address] = ()
 
 
 class RecheckJobs(Data, frozen=True, kw_only=True):
     """GET /v1/recheck?wait=S (signed by a control): pending rechecks; waits up to S seconds."""
 
-    jobs: tuple[RecheckJob, ...] = ()
+    jobs: bounds.Few[RecheckJob] = ()
 
 
 class VantageReply(Data, frozen=True, kw_only=True):
     """GET /v1/vantage: the client's country and network; its address is not stored."""
 
-    country: str | None = None
-    asn: int | None = None
-    network: str | None = None
-    time: str | None = None
+    country: bounds.Word | None = None
+    asn: bounds.Number32 | None = None
+    network: bounds.Text | None = None
+    time: bounds.Word | None = None
 
 
 class MissedInterval(Data, frozen=True, kw_only=True):
@@ -107,11 +108,11 @@ class MissedInterval(Data, frozen=True, kw_only=True):
         country, asn: Of the network at that time, if known.
     """
 
-    since: float
-    until: float
+    since: bounds.Before
+    until: bounds.Before
     reach: Literal["abroad", "home", "nothing"]
-    country: str | None = None
-    asn: int | None = None
+    country: bounds.Word | None = None
+    asn: bounds.Number32 | None = None
 
 
 class Heartbeat(Data, frozen=True, kw_only=True):
@@ -124,41 +125,41 @@ class Heartbeat(Data, frozen=True, kw_only=True):
         unheard: Oldest first; between them the machine was off, asleep or the probe not running.
     """
 
-    boot: str | None = None
-    at: float | None = None
-    monotonic: float | None = None
-    slept: float | None = None
-    country: str | None = None
-    asn: int | None = None
-    region: str | None = None
-    unheard: tuple[MissedInterval, ...] = ()
+    boot: bounds.Word | None = None
+    at: bounds.Epoch | None = None
+    monotonic: bounds.Uptime | None = None
+    slept: bounds.Uptime | None = None
+    country: bounds.Word | None = None
+    asn: bounds.Number32 | None = None
+    region: bounds.Word | None = None
+    unheard: bounds.Some[MissedInterval] = ()
 
 
 class HeartbeatReply(Data, frozen=True, kw_only=True):
     """When the heartbeat was received, Unix time."""
 
     status: Literal["heard"] = "heard"
-    time: int
+    time: bounds.EpochSecond
 
 
 class BulkReply(Data, frozen=True, kw_only=True):
     """One throughput server: its endpoint, and the key that it must prove."""
 
-    address: str
-    port: int
-    spki_sha256: str
+    address: bounds.Name
+    port: bounds.Port
+    spki_sha256: bounds.KeyName
 
 
 class ServiceReply(Data, frozen=True, kw_only=True):
     """GET /v1/service: what this collector offers."""
 
-    collector_id: str
+    collector_id: bounds.Text
     lab: bool
     enrolment: Literal["open", "token", "closed"]
-    bulk: tuple[BulkReply, ...] = ()
+    bulk: bounds.Few[BulkReply] = ()
 
 
 class Problem(Data, frozen=True, kw_only=True):
     """The body of every error response: one line that the user can act on."""
 
-    error: str
+    error: bounds.Sentence

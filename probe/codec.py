@@ -34,6 +34,11 @@ def decode(line: bytes) -> Record:
     """Decode one record; raise `CodecError` with the invalid field."""
     if len(line) > LINE_LIMIT:
         raise CodecError(f"record of {len(line)} bytes; at most {LINE_LIMIT} are accepted")
+    return check(line)
+
+
+def check(line: bytes) -> Record:
+    """Decode one record of any length; raise `CodecError` with the invalid field."""
     try:
         return _decoder.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:

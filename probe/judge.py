@@ -24,7 +24,7 @@ from probe.analysis.confirmation import again
 from probe.analysis.evidence import Evidence
 from probe.ladder import still_open
 from probe.model import Outcome, Record, RuleHit, Stage, Verdict
-from probe.rule import Match, Rule, Tier
+from probe.rule import NAMED_STEPS, Match, Rule, Tier
 from probe.rules import RULES
 
 RULESET = "1"
@@ -97,7 +97,7 @@ def _contradicted(deciding: Sequence[Match], hits: tuple[RuleHit, ...]) -> Verdi
     steps = {step for m in deciding for step in m.hit.steps}
     clash = RuleHit(
         id="verdict.contradicted",
-        steps=tuple(sorted(steps)),
+        steps=tuple(sorted(steps))[:NAMED_STEPS],
         reason="The proof from this connection and the control measurement contradict each other.",
     )
     return Verdict(outcome=Outcome.INCONCLUSIVE, confidence=0.5, rules=(clash, *hits))

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from probe import bounds
 from probe.failure import Failure
 from probe.words import (
     Mechanism as Mechanism,  # noqa: PLC0414 - passed on to every reader of records
@@ -43,15 +44,15 @@ class Packet(Data, frozen=True, kw_only=True):
         address: The router's, unless it is near the user.
     """
 
-    at: float
+    at: bounds.Moment
     by: Literal["peer", "router"]
-    ip_ttl: int
-    ip_id: int
-    flags: str = ""
-    window: int | None = None
-    size: int = 0
-    acked: int | None = None
-    address: str | None = None
+    ip_ttl: bounds.Octet
+    ip_id: bounds.Number32
+    flags: bounds.Word = ""
+    window: bounds.Number32 | None = None
+    size: bounds.Size = 0
+    acked: bounds.Signed32 | None = None
+    address: bounds.Address | None = None
 
 
 class Travel(Data, frozen=True, kw_only=True):
@@ -63,9 +64,9 @@ class Travel(Data, frozen=True, kw_only=True):
         packets: The packets received; empty without the raw helper.
     """
 
-    ttl: int | None = None
+    ttl: bounds.Octet | None = None
     expired: bool | None = None
-    packets: tuple[Packet, ...] = ()
+    packets: bounds.Some[Packet] = ()
 
 
 class Base(Data, frozen=True, kw_only=True):
@@ -84,16 +85,16 @@ class Base(Data, frozen=True, kw_only=True):
         travel: TTL and packets, where the TTL was limited or packets were captured.
     """
 
-    id: int = 0
-    parent: int | None = None
+    id: bounds.StepNumber = 0
+    parent: bounds.StepNumber | None = None
     role: Role = Role.TARGET
-    hop: int = 0
-    try_: int = msgspec.field(default=1, name="try")
+    hop: bounds.HopNumber = 0
+    try_: bounds.Tries = msgspec.field(default=1, name="try")
     failure: Failure | None = None
-    detail: str | None = None
-    at: float = 0.0
-    elapsed: float = 0.0
-    limit: float = 0.0
+    detail: bounds.Sentence | None = None
+    at: bounds.Moment = 0.0
+    elapsed: bounds.Duration = 0.0
+    limit: bounds.Duration = 0.0
     travel: Travel | None = None
 
 
@@ -108,8 +109,8 @@ class ExtendedError(Data, frozen=True, kw_only=True, omit_defaults=True):
         text: Its words, scrubbed.
     """
 
-    code: int
-    text: str = ""
+    code: bounds.Number16
+    text: bounds.Text = ""
 
 
 class Edns(Data, frozen=True, kw_only=True, omit_defaults=True):
@@ -122,8 +123,8 @@ class Edns(Data, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     authenticated: bool = False
-    errors: tuple[ExtendedError, ...] = ()
-    nsid: str | None = None
+    errors: bounds.Few[ExtendedError] = ()
+    nsid: bounds.Text | None = None
 
 
 class Reply(Data, frozen=True, kw_only=True):
@@ -142,13 +143,13 @@ class Reply(Data, frozen=True, kw_only=True):
         edns: Its OPT record, or None without one.
     """
 
-    at: float
-    rcode: int
-    answers: tuple[str, ...] = ()
-    cnames: tuple[str, ...] = ()
-    ttl: tuple[int, ...] = ()
-    ip_ttl: int | None = None
-    alpn: tuple[str, ...] = ()
+    at: bounds.Moment
+    rcode: bounds.Number16
+    answers: bounds.Some[bounds.Address] = ()
+    cnames: bounds.Few[bounds.Name] = ()
+    ttl: bounds.Some[bounds.Number32] = ()
+    ip_ttl: bounds.Octet | None = None
+    alpn: bounds.Few[bounds.Word] = ()
     truncated: bool = False
     edns: Edns | None = None
 
@@ -168,12 +169,12 @@ class Dns(Base, frozen=True, kw_only=True, tag_field="op", tag="dns"):
             the replies are to a query without one.
     """
 
-    name: str
-    resolver: str
+    name: bounds.Name
+    resolver: bounds.Name
     transport: Transport = "udp"
-    type: str = "A"
-    replies: tuple[Reply, ...] = ()
-    passed_over: tuple[Failure, ...] = ()
+    type: bounds.Word = "A"
+    replies: bounds.Few[Reply] = ()
+    passed_over: bounds.Few[Failure] = ()
     nearby: bool | None = None
     edns_failed: Failure | None = None
 
@@ -191,10 +192,10 @@ class Tcp(Base, frozen=True, kw_only=True, tag_field="op", tag="tcp"):
             whether larger packets are lost. None: no such limit.
     """
 
-    address: str
-    port: int
-    errno: int | None = None
-    segment_limit: int | None = None
+    address: bounds.Address
+    port: bounds.Port
+    errno: bounds.Signed32 | None = None
+    segment_limit: bounds.Number32 | None = None
 
 
 class Authority(Data, frozen=True, kw_only=True):
@@ -209,7 +210,7 @@ class Authority(Data, frozen=True, kw_only=True):
             chain itself; `claimed` if only names or key identifiers match, which can be forged.
     """
 
-    id: str
+    id: bounds.Word
     kind: Literal["interception", "national", "service"]
     proof: Literal["verified", "claimed"]
 
@@ -241,15 +242,15 @@ class Trust(Data, frozen=True, kw_only=True):
     reason: TrustReason | None = None
     anchored: bool = False
     named: bool = False
-    subject: str = ""
-    issuer: str = ""
-    issuer_key: str = ""
-    leaf_key: str = ""
-    not_before: str | None = None
-    not_after: str | None = None
-    serial: str = ""
+    subject: bounds.Text = ""
+    issuer: bounds.Text = ""
+    issuer_key: bounds.KeyName = ""
+    leaf_key: bounds.KeyName = ""
+    not_before: bounds.Word | None = None
+    not_after: bounds.Word | None = None
+    serial: bounds.Word = ""
     logged: bool | None = None
-    extensions: int | None = None
+    extensions: bounds.Count | None = None
     authority: Authority | None = None
     local: bool | None = None
 
@@ -273,19 +274,19 @@ class Tls(Base, frozen=True, kw_only=True, tag_field="op", tag="tls"):
             dropped is not acknowledged; a server that hangs acknowledges it.
     """
 
-    address: str
-    port: int
-    sni: str | None = None
-    hello: str = "default"
-    bytes_out: int = 0
-    bytes_in: int = 0
-    version: str | None = None
-    cipher: str | None = None
-    alpn: str | None = None
-    alert: int | None = None
+    address: bounds.Address
+    port: bounds.Port
+    sni: bounds.Name | None = None
+    hello: bounds.Word = "default"
+    bytes_out: bounds.Size = 0
+    bytes_in: bounds.Size = 0
+    version: bounds.Word | None = None
+    cipher: bounds.Word | None = None
+    alpn: bounds.Text | None = None
+    alert: bounds.Octet | None = None
     alert_by: Literal["peer", "us"] | None = None
-    server_hello: str | None = None
-    chain: tuple[str, ...] = ()
+    server_hello: bounds.ServerHello | None = None
+    chain: bounds.Few[bounds.Hash] = ()
     trust: Trust | None = None
     acknowledged: bool | None = None
 
@@ -317,28 +318,28 @@ class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
         acknowledged: After a timeout: the peer's TCP acknowledged all sent data.
     """
 
-    url: str
-    address: str
-    port: int
-    host: str
-    method: str = "GET"
+    url: bounds.Url
+    address: bounds.Address
+    port: bounds.Port
+    host: bounds.Name
+    method: bounds.Word = "GET"
     proven: bool = False
-    version: str | None = None
-    status: int | None = None
+    version: bounds.Word | None = None
+    status: bounds.Status | None = None
     malformed: bool = False
-    headers: dict[str, str] = {}
-    location: str | None = None
-    title: str | None = None
-    declared_bytes: int | None = None
-    received_bytes: int = 0
+    headers: bounds.Headers = {}
+    location: bounds.Url | None = None
+    title: bounds.Text | None = None
+    declared_bytes: bounds.Size | None = None
+    received_bytes: bounds.Size = 0
     complete: bool = False
-    sha256: str | None = None
-    fuzzy: str | None = None
-    links: tuple[str, ...] = ()
-    body: str | None = None
-    bytes_out: int = 0
-    bytes_in: int = 0
-    peak_gap: float | None = None
+    sha256: bounds.Hash | None = None
+    fuzzy: bounds.Similarity | None = None
+    links: bounds.Few[bounds.Name] = ()
+    body: bounds.Excerpt | None = None
+    bytes_out: bounds.Size = 0
+    bytes_in: bounds.Size = 0
+    peak_gap: bounds.Duration | None = None
     acknowledged: bool | None = None
 
 
@@ -351,19 +352,19 @@ class Quic(Base, frozen=True, kw_only=True, tag_field="op", tag="quic"):
         versions: The versions in a version negotiation packet.
     """
 
-    address: str
-    port: int
-    sni: str | None = None
-    bytes_out: int = 0
-    bytes_in: int = 0
-    datagrams_out: int = 0
-    datagrams_in: int = 0
-    alpn: str | None = None
-    alert: int | None = None
-    icmp: int | None = None
-    error: int | None = None
-    versions: tuple[int, ...] = ()
-    chain: tuple[str, ...] = ()
+    address: bounds.Address
+    port: bounds.Port
+    sni: bounds.Name | None = None
+    bytes_out: bounds.Size = 0
+    bytes_in: bounds.Size = 0
+    datagrams_out: bounds.Count = 0
+    datagrams_in: bounds.Count = 0
+    alpn: bounds.Text | None = None
+    alert: bounds.Octet | None = None
+    icmp: bounds.Signed32 | None = None
+    error: bounds.VarInt | None = None
+    versions: bounds.Few[bounds.Number32] = ()
+    chain: bounds.Few[bounds.Hash] = ()
     trust: Trust | None = None
 
 
@@ -377,12 +378,12 @@ class Sample(Data, frozen=True, kw_only=True, array_like=True):
         rcv_rtt, min_rtt: Seconds, or None.
     """
 
-    at: float
-    wire: int
-    segments: int | None = None
-    out_of_order: int | None = None
-    rcv_rtt: float | None = None
-    min_rtt: float | None = None
+    at: bounds.Moment
+    wire: bounds.Size
+    segments: bounds.Size | None = None
+    out_of_order: bounds.Size | None = None
+    rcv_rtt: bounds.Duration | None = None
+    min_rtt: bounds.Duration | None = None
 
 
 class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
@@ -404,28 +405,28 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
         other_bytes: Cross traffic on the outgoing interface, both directions (Linux only).
     """
 
-    address: str
-    port: int
-    sni: str | None = None
+    address: bounds.Address
+    port: bounds.Port
+    sni: bounds.Name | None = None
     arm: Literal["A", "B", "C", "D", "L"]
-    pair: int
+    pair: bounds.Tries
     direction: Literal["down", "up"] = "down"
-    host: str | None = None
-    status: int | None = None
-    asked_bytes: int = 0
-    received_bytes: int = 0
-    wire_bytes: int = 0
+    host: bounds.Name | None = None
+    status: bounds.Status | None = None
+    asked_bytes: bounds.Size = 0
+    received_bytes: bounds.Size = 0
+    wire_bytes: bounds.Size = 0
     ended: Literal["full", "cap", "stall", "eof", "reset", "error", "budget"] = "error"
-    connect_seconds: float | None = None
-    handshake_seconds: float | None = None
-    first_byte_seconds: float | None = None
-    rate: float | None = None
-    longest_gap: float | None = None
-    stalled_at: int | None = None
-    segment_bytes: int | None = None
-    cpu_seconds: float | None = None
-    other_bytes: int | None = None
-    samples: tuple[Sample, ...] = ()
+    connect_seconds: bounds.Duration | None = None
+    handshake_seconds: bounds.Duration | None = None
+    first_byte_seconds: bounds.Duration | None = None
+    rate: bounds.Rate | None = None
+    longest_gap: bounds.Duration | None = None
+    stalled_at: bounds.Size | None = None
+    segment_bytes: bounds.Number32 | None = None
+    cpu_seconds: bounds.Duration | None = None
+    other_bytes: bounds.Size | None = None
+    samples: bounds.Many[Sample] = ()
 
 
 class Ping(Base, frozen=True, kw_only=True, tag_field="op", tag="ping"):
@@ -438,15 +439,15 @@ class Ping(Base, frozen=True, kw_only=True, tag_field="op", tag="ping"):
         bytes_out, bytes_in: Bytes of an application message and of what was received.
     """
 
-    what: str
-    address: str | None = None
-    port: int | None = None
-    bytes_out: int = 0
-    bytes_in: int = 0
+    what: bounds.Word
+    address: bounds.Address | None = None
+    port: bounds.Port | None = None
+    bytes_out: bounds.Size = 0
+    bytes_in: bounds.Size = 0
 
 
 Step: TypeAlias = Dns | Tcp | Tls | Http | Quic | Transfer | Ping
-Steps: TypeAlias = tuple[Step, ...]
+Steps: TypeAlias = bounds.Many[Step]
 
 
 class Vantage(Data, frozen=True, kw_only=True):
@@ -464,14 +465,14 @@ class Vantage(Data, frozen=True, kw_only=True):
     """
 
     role: Literal["probe", "control"] = "probe"
-    country: str | None = None
-    asn: int | None = None
+    country: bounds.Word | None = None
+    asn: bounds.Number32 | None = None
     asn_source: Literal["config", "collector", "remembered"] | None = None
-    network: str | None = None
-    region: str | None = None
-    kind: str | None = None
-    platform: str = ""
-    version: str = ""
+    network: bounds.Text | None = None
+    region: bounds.Word | None = None
+    kind: bounds.Word | None = None
+    platform: bounds.Text = ""
+    version: bounds.Word = ""
 
 
 class SharedOutcome(Data, frozen=True, kw_only=True):
@@ -484,12 +485,12 @@ class SharedOutcome(Data, frozen=True, kw_only=True):
         hosts: How many unrelated hosts had it. of: among how many others.
     """
 
-    op: str
-    port: int = 0
-    family: int = 0
-    sign: str = ""
-    hosts: int = 0
-    of: int = 0
+    op: bounds.Word
+    port: bounds.Port = 0
+    family: bounds.Octet = 0
+    sign: bounds.Text = ""
+    hosts: bounds.Count = 0
+    of: bounds.Count = 0
 
 
 class Line(Data, frozen=True, kw_only=True):
@@ -520,25 +521,25 @@ class Line(Data, frozen=True, kw_only=True):
 
     alive_before: bool | None = None
     alive_after: bool | None = None
-    references: int = 0
-    references_failed: int = 0
-    round_trip: float | None = None
-    handshake: float | None = None
-    loss: float | None = None
-    clock_offset: float | None = None
-    resigned_by: str | None = None
-    resigned_names: int = 0
-    resigned_harmless: int = 0
-    trusted_names: int = 0
+    references: bounds.Count = 0
+    references_failed: bounds.Count = 0
+    round_trip: bounds.Duration | None = None
+    handshake: bounds.Duration | None = None
+    loss: bounds.Share | None = None
+    clock_offset: bounds.ClockOffset | None = None
+    resigned_by: bounds.KeyName | None = None
+    resigned_names: bounds.Count = 0
+    resigned_harmless: bounds.Count = 0
+    trusted_names: bounds.Count = 0
     portal: bool | None = None
-    portal_hosts: int = 0
-    portal_sign: str | None = None
-    foreign_alive: float | None = None
-    domestic_alive: float | None = None
+    portal_hosts: bounds.Count = 0
+    portal_sign: bounds.Name | None = None
+    foreign_alive: bounds.Share | None = None
+    domestic_alive: bounds.Share | None = None
     nxdomain_answered: bool | None = None
-    nxdomain_addresses: tuple[str, ...] = ()
-    hijacked_resolvers: tuple[str, ...] = ()
-    shared: tuple[SharedOutcome, ...] = ()
+    nxdomain_addresses: bounds.Some[bounds.Address] = ()
+    hijacked_resolvers: bounds.Few[bounds.Address] = ()
+    shared: bounds.Some[SharedOutcome] = ()
     ipv6: bool | None = None
 
 
@@ -551,10 +552,10 @@ class Control(Data, frozen=True, kw_only=True):
             to a recheck.
     """
 
-    id: str
-    age: float
+    id: bounds.RecordId
+    age: bounds.Age
     steps: Steps = ()
-    certs: dict[str, str] = {}
+    certs: bounds.Certificates = {}
 
 
 class Earlier(Data, frozen=True, kw_only=True):
@@ -565,19 +566,19 @@ class Earlier(Data, frozen=True, kw_only=True):
         rule: The id of the deciding rule.
     """
 
-    run: str
-    age: float
+    run: bounds.RecordId
+    age: bounds.Age
     outcome: Outcome
-    mechanisms: tuple[Mechanism, ...] = ()
-    rule: str | None = None
+    mechanisms: bounds.Few[Mechanism] = ()
+    rule: bounds.Word | None = None
 
 
 class RuleHit(Data, frozen=True, kw_only=True):
     """One rule that matched: its id, the steps it rests on, and its sentence."""
 
-    id: str
-    steps: tuple[int, ...] = ()
-    reason: str = ""
+    id: bounds.Word
+    steps: bounds.Some[bounds.StepNumber] = ()
+    reason: bounds.Sentence = ""
 
 
 class Verdict(Data, frozen=True, kw_only=True):
@@ -590,17 +591,17 @@ class Verdict(Data, frozen=True, kw_only=True):
     """
 
     outcome: Outcome
-    mechanisms: tuple[Mechanism, ...] = ()
+    mechanisms: bounds.Few[Mechanism] = ()
     stage: Stage = Stage.SUSPECTED
-    confidence: float = 0.0
-    rules: tuple[RuleHit, ...] = ()
+    confidence: bounds.Share = 0.0
+    rules: bounds.Some[RuleHit] = ()
 
 
 class Skip(Data, frozen=True, kw_only=True):
     """A target that was not measured, and why."""
 
-    input: str
-    reason: str
+    input: bounds.Input
+    reason: bounds.Sentence
 
 
 class RunFacts(Data, frozen=True, kw_only=True):
@@ -617,26 +618,26 @@ class RunFacts(Data, frozen=True, kw_only=True):
         ended: Why it ended.
     """
 
-    targets: int = 0
-    measured: int = 0
-    outcomes: dict[str, int] = {}
-    skipped: tuple[Skip, ...] = ()
-    skipped_counts: dict[str, int] = {}
-    bytes_in: int = 0
-    bytes_out: int = 0
-    seed: int | None = None
-    roots: str | None = None
+    targets: bounds.Count = 0
+    measured: bounds.Count = 0
+    outcomes: bounds.Counts = {}
+    skipped: bounds.Few[Skip] = ()
+    skipped_counts: bounds.Counts = {}
+    bytes_in: bounds.Size = 0
+    bytes_out: bounds.Size = 0
+    seed: bounds.Seed | None = None
+    roots: bounds.Text | None = None
     vpn: bool | None = None
     proxy: bool | None = None
-    resolvers_dead: tuple[str, ...] = ()
+    resolvers_dead: bounds.Some[bounds.Name] = ()
     ended: Literal["finished", "time", "bytes", "interrupted"] = "finished"
 
 
 class Span(Data, frozen=True, kw_only=True):
     """An interval, in seconds after the record's `started_at`."""
 
-    since: float
-    until: float
+    since: bounds.Moment
+    until: bounds.Moment
 
 
 class Record(Data, frozen=True, kw_only=True):
@@ -658,22 +659,22 @@ class Record(Data, frozen=True, kw_only=True):
         verdict: The conclusion; None: not judged. ruleset: version of the rules.
     """
 
-    id: str
-    run: str
-    experiment: str
-    input: str
-    category: str | None = None
+    id: bounds.RecordId
+    run: bounds.RecordId
+    experiment: bounds.ExperimentName
+    input: bounds.Input
+    category: bounds.Word | None = None
     lab: bool = False
-    started_at: str
-    elapsed: float
+    started_at: bounds.Instant
+    elapsed: bounds.Duration
     vantage: Vantage
     steps: Steps = ()
-    certs: dict[str, str] = {}
-    control: tuple[Control, ...] = ()
-    earlier: tuple[Earlier, ...] = ()
-    loaded: tuple[Span, ...] = ()
+    certs: bounds.Certificates = {}
+    control: bounds.Few[Control] = ()
+    earlier: bounds.Few[Earlier] = ()
+    loaded: bounds.Some[Span] = ()
     line: Line | None = None
     facts: RunFacts | None = None
     verdict: Verdict | None = None
-    ruleset: str = "1"
+    ruleset: bounds.Word = "1"
     schema: Literal["qazprobe/1"] = SCHEMA

@@ -10,6 +10,8 @@ from probe.model import Base, Mechanism, Outcome, RuleHit
 
 # The experiments that measure websites: most rules read the records of all three.
 WEB = ("web", "sni", "mitm")
+# At most as much of what a rule found stands in a verdict.
+NAMED_STEPS, REASON = 256, 1000
 
 
 class Tier(IntEnum):
@@ -88,8 +90,8 @@ class Match:
     @property
     def hit(self) -> RuleHit:
         """The match as a record stores it."""
-        steps = sorted({step.id for step in self.finding.steps})
-        reason = self.finding.reason or self.rule.sentence
+        steps = sorted({step.id for step in self.finding.steps})[:NAMED_STEPS]
+        reason = (self.finding.reason or self.rule.sentence)[:REASON]
         return RuleHit(id=self.rule.id, steps=tuple(steps), reason=reason)
 
 

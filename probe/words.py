@@ -95,3 +95,26 @@ class TrustReason(StrEnum):
     NOT_YET_VALID = "not_yet_valid"
     HOSTNAME = "hostname"
     REJECTED = "rejected"
+
+
+# What makes records: each experiment, and `run` as a whole. A collector accepts no others.
+EXPERIMENTS = (
+    "connectivity",
+    "dns",
+    "hello",
+    "messenger",
+    "mitm",
+    "openvpn",
+    "quic",
+    "run",
+    "signal",
+    "sni",
+    "speed",
+    "telegram",
+    "throttle",
+    "tor",
+    "trace",
+    "web",
+    "whatsapp",
+    "wireguard",
+)

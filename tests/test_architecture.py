@@ -38,6 +38,8 @@ PURE = (
     "probe/judge.py",
     "probe/runner/daily_quota.py",
     "probe/api_types.py",
+    "probe/bounds.py",
+    "probe/clip.py",
     "probe/model.py",
     "probe/words.py",
     "probe/ordering.py",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from probe import codec
+from probe.clip import within_bounds
 from probe.model import Control, Http, Record, RunFacts, Span, Steps, Vantage
 from probe.ordering import Job
 from probe.runner.dependencies import TargetNet
@@ -15,6 +16,8 @@ from probe.scrub import allowed_addresses, scrub
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+VERDICT_ROOM = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +87,13 @@ def scrubbed(record: Record) -> Record:
     return scrub(record, allowed=allowed_addresses(record.steps))
 
 
-def fit(record: Record, limit: int = codec.LINE_LIMIT - 16 * 1024) -> Record:
-    """Shorten a record that exceeds the limit: drop page bodies, then certificates, then steps.
+def fit(record: Record, limit: int = codec.LINE_LIMIT - VERDICT_ROOM) -> Record:
+    """Bring a record within its bounds, so that no collector refuses it.
 
-    The default limit leaves room for a verdict.
+    Where it is too long, drop page bodies, then certificates, then steps. The default limit leaves
+    room for a verdict.
     """
+    record = _within_bounds(record)
     if len(codec.encode(record)) <= limit:
         return record
     steps = tuple(
@@ -102,6 +107,18 @@ def fit(record: Record, limit: int = codec.LINE_LIMIT - 16 * 1024) -> Record:
     while len(codec.encode(smaller)) > limit and smaller.steps:
         smaller = replace(smaller, steps=smaller.steps[: len(smaller.steps) // 2])
     return smaller
+
+
+def _within_bounds(record: Record) -> Record:
+    """Most records are within their bounds, and decoding one is faster than looking at each field.
+
+    Their length is no bound of a field.
+    """
+    try:
+        codec.check(codec.encode(record))
+    except (codec.CodecError, UnicodeError):
+        return within_bounds(record)
+    return record
 
 
 def run_record(

@@ -56,7 +56,8 @@ class RecordRelease:
         """Keep a measurement; it replaces an earlier one of the same job."""
         self.held[measurement.job] = measurement
         with self._bugs.guarded(measurement.job):
-            self._writer.hold(record_builder.scrubbed(await self._build(measurement)))
+            record = record_builder.scrubbed(await self._build(measurement))
+            self._writer.hold(record_builder.fit(record))
 
     async def release_if_final(self, measurement: Measurement) -> Record | None:
         """Judge and release a measurement that is not suspicious.

@@ -188,7 +188,8 @@ class Run:
             steps=(*before, *_renumbered(after, len(before))),
             facts=self._run_facts(),
         )
-        record = record_builder.scrubbed(replace(record, line=facts.of(None)))
+        record = replace(record, line=facts.of(None))
+        record = record_builder.fit(record_builder.scrubbed(record))
         self._writer.take(record)
         return RunResult(record, offline=not self._line_works(), bugs=len(self._bugs.jobs))
 

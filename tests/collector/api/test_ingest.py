@@ -335,16 +335,17 @@ def test_an_unlisted_target_never_becomes_a_label(tmp_path: Path) -> None:
 
 
 def test_an_unknown_experiment_never_becomes_a_label(tmp_path: Path) -> None:
-    async def scenario() -> list[str]:
+    async def scenario() -> tuple[int, list[str]]:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
-            await sender.send(record(), *(record(experiment=f"new{n}") for n in range(3)))
+            sent = (record(), *(record(experiment=f"new{n}") for n in range(3)))
+            refused = (await sender.send(*sent)).rejected
             shown = await harness.metrics()
-            return [f"{name} {value}" for name, value in shown.items() if "ments_total{" in name]
+            counted = (f"{name} {value}" for name, value in shown.items() if "ments_total{" in name)
+            return refused, list(counted)
 
-    series = asyncio.run(scenario())
-    assert len(series) == 2
-    assert any('experiment="other"' in line and line.endswith(" 3.0") for line in series)
+    refused, series = asyncio.run(scenario())
+    assert (refused, len(series)) == (3, 1)
 
 
 def test_a_collector_whose_store_refuses_writes_is_not_ready(tmp_path: Path) -> None:
