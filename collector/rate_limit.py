@@ -35,10 +35,10 @@ class TokenBuckets:
 
 
 class NetworkHashes:
-    """Pseudonyms for networks."""
+    """Pseudonyms for networks, which last as long as their secret."""
 
-    def __init__(self) -> None:
-        self._secret = secrets.token_bytes(16)
+    def __init__(self, secret: bytes | None = None) -> None:
+        self._secret = secret or secrets.token_bytes(16)
 
     def name(self, address: str | None) -> str:
         """A keyed hash of the /24 or /48 that an address lies in."""

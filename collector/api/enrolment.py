@@ -8,6 +8,7 @@ from aiohttp import web
 
 from collector.api.auth import SignedRequest, is_signed, signed_request
 from collector.api.http import SMALL_BODY, Refused, answer, read_json
+from collector.places import RequestOrigin
 from collector.service import SERVICE, Service
 from collector.store import Operation, keys
 from collector.store.keys import Key
@@ -32,7 +33,7 @@ async def post_enroll(request: web.Request) -> web.Response:
         raise Refused(429, "rate_enrol", "too many new keys; try again later", retry_after=wait)
     asked = await read_json(request, EnrolRequest)
     key = _proven(asked)
-    await _enrol(service, key, asked.invite)
+    await _enrol(service, key, asked.invite, service.origin(request))
     reply = EnrolReply(key_id=key.key_id, collector_id=service.store.collector_id)
     return answer(reply)
 
@@ -49,14 +50,15 @@ def _proven(asked: EnrolRequest) -> Key:
     return Key(codec.key_id(public), public, asked.role)
 
 
-async def _enrol(service: Service, key: Key, invite: str | None) -> None:
+async def _enrol(service: Service, key: Key, invite: str | None, origin: RequestOrigin) -> None:
     known = await service.store.read(keys.find_key(key.key_id))
     if known is None and service.settings.enrolment == "closed":
         raise Refused(403, "closed", "this collector takes no new keys")
     # All verdicts rely on controls, so a control always needs an invite.
     needed = service.settings.enrolment == "token" or key.role == "control"
     at = service.clock()
-    refused = await service.store.write(keys.enrol(key, invite, needs_invite=needed, at=at))
+    enrolment = keys.enrol(key, invite, needs_invite=needed, at=at, origin=origin)
+    refused = await service.store.write(enrolment)
     if refused:
         status = 409 if refused.reason == "role" else 403
         raise Refused(status, refused.reason, refused.message)

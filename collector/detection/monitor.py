@@ -12,13 +12,16 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+from collector import conduct
 from collector.detection import cusum, retrospective, shutdown, throttling
 from collector.detection.outage import HISTORY, Replay, seen
 from collector.detection.quorum import Event, Vote, detect
 from collector.detection.shutdown import HeartbeatHistory, NetworkKey, ShutdownCandidate
 from collector.detection.throttling import SeriesPoint
 from collector.settings import CollectorSettings
+from collector.standing import EVERYBODY, Standings
 from collector.store import Operation, Store, heartbeats
 from collector.store.heartbeats import COLLECTOR_KEY, HOUR, SLOT, HeartbeatHour
 from collector.store.interface import Query
@@ -80,6 +83,8 @@ class Monitor:
         self._refreshed_at = float("-inf")
         self._slot = -1
         self._cost = 0.0
+        self._assessed = -1
+        self._standings = EVERYBODY
         self._retrospective: Sequence[Event] = ()
         self._retrospective_inputs: object = None
 
@@ -109,14 +114,35 @@ class Monitor:
         return self._cost < CHEAP_SECONDS or age > PATIENCE * self._cost
 
     async def _refresh(self) -> None:
-        began, written, now = time.monotonic(), self._written, self._clock()
+        written, now = self._written, self._clock()
+        await self._assess(now)
+        began = time.monotonic()
         await self._read_heartbeats(now)
         reports = await self._store.read(heartbeats.reported_since(now - HISTORY), slow=True)
         points = await self._store.read(_points(now - cusum.HISTORY - BACK), slow=True)
+        # After the data, so that the standing of every key in them is known.
+        self._standings = await self._store.read(self._read_standings(now), slow=True)
         self._detections = await asyncio.to_thread(self._detect, reports, points, now)
         self._refreshed, self._slot = written, int(now // SLOT)
         self._refreshed_at = time.monotonic()
         self._cost = self._refreshed_at - began
+
+    async def _assess(self, now: float) -> None:
+        """Once an hour compare what keys said with what trusted ones said."""
+        if self._settings.lab or now // HOUR == self._assessed:
+            return
+        standings = await self._store.read(self._read_standings(now), slow=True)
+        last = await self._store.read(conduct.last_day())
+        assessed = {}
+        for day in conduct.days_due(last, now):
+            if votes := await self._store.read(conduct.read_day(day), slow=True):
+                assessed[day] = await asyncio.to_thread(conduct.assess, votes, standings)
+        if assessed:
+            await self._store.write(conduct.store_days(assessed))
+        self._assessed = int(now // HOUR)
+
+    def _read_standings(self, now: float) -> Operation[Standings]:
+        return conduct.read_standings(now, lab=self._settings.lab)
 
     async def _read_heartbeats(self, now: float) -> None:
         """Read the heartbeats since the last refresh, some days at a time.
@@ -147,12 +173,13 @@ class Monitor:
             beats=self._beats,
             cut_off=_spans(reports, "cut"),
             unheard=_spans(reports, "missed"),
+            standings=self._standings,
         )
-        # Computed anew only when probes reported more, an outage began or ended, or daily.
+        # Computed anew only when probes reported more, an outage began or ended, or hourly.
         inputs = (
             list(reports),
             {network: list(of) for network, of in outages.items()},
-            now // _DAY,
+            now // HOUR,
         )
         if inputs != self._retrospective_inputs:
             self._retrospective_inputs = inputs
@@ -167,14 +194,18 @@ class Monitor:
         found = [
             *shutdown.shutdowns(candidates),
             *self._retrospective,
-            *connectivity_events(points, now=now, window=window, quorum=quorum),
-            *throttling.throttling_events(points, now=now, window=window, probes=least),
+            *connectivity_events(
+                points, now=now, window=window, quorum=quorum, standings=self._standings
+            ),
+            *throttling.throttling_events(
+                points, now=now, window=window, probes=least, standings=self._standings
+            ),
         ]
         present = {key for key, times in self._beats.items() if seen(times, now)}
         return Detections(
             events=tuple(sorted(found, key=lambda one: one.started_at, reverse=True)),
             unconfirmed=tuple(one for one in candidates if not one.sources),
-            too_few=shutdown.too_few(self._networks, present),
+            too_few=shutdown.too_few(self._networks, present, self._standings),
         )
 
     def _add_heartbeats(self, fresh: Iterable[HeartbeatHour]) -> None:
@@ -197,15 +228,25 @@ class Monitor:
         start = ((now - BACK) // SLOT + 1) * SLOT
         for network, keys in shutdown.keys_by_network(self._networks).items():
             replay = self._replays.setdefault(network, Replay(start))
+            replay.speakers = partial(_speakers, self._standings, network)
             replay.advance(
-                {key: self._beats[key] for key in keys},
+                {key: self._beats[key] for key in keys if self._standings.is_trusted(key)},
                 now,
                 lambda at: shutdown.collector_was_up(own, at),
             )
 
 
+def _speakers(standings: Standings, network: NetworkKey, probes: frozenset[str]) -> frozenset[str]:
+    return frozenset(standings.speakers(probes, network))
+
+
 def connectivity_events(
-    points: Iterable[SeriesPoint], *, now: float, window: float, quorum: int
+    points: Iterable[SeriesPoint],
+    *,
+    now: float,
+    window: float,
+    quorum: int,
+    standings: Standings = EVERYBODY,
 ) -> list[Event]:
     """White lists and closed borders, by a quorum of connectivity measurements on one network."""
     votes = [
@@ -213,7 +254,7 @@ def connectivity_events(
         for one in points
         if one.experiment == "connectivity" and (outcome := _connectivity(one)) is not None
     ]
-    found = detect(votes, now=now, window=window, quorum=quorum, kinds=_KINDS)
+    found = detect(votes, now=now, window=window, quorum=quorum, standings=standings, kinds=_KINDS)
     return [one._replace(sources=("connectivity",)) for one in found]
 
 

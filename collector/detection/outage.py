@@ -99,6 +99,13 @@ class Outage:
 
 
 Beats = Mapping[str, Sequence[float]]
+# Those of some probes that speak for an origin each (`collector/standing.py`).
+Speakers = Callable[[frozenset[str]], frozenset[str]]
+
+
+def everybody(probes: frozenset[str]) -> frozenset[str]:
+    """Every probe for itself."""
+    return probes
 
 
 def bucket(at: float) -> int:
@@ -123,10 +130,16 @@ def habit(beats: Sequence[float], now: float, skip: Iterable[tuple[float, float]
     return Habit(tuple(heartbeats), tuple(departures))
 
 
-def present_and_silent(beats: Beats, now: float) -> tuple[frozenset[str], frozenset[str]]:
+def present_and_silent(
+    beats: Beats, now: float, speakers: Speakers = everybody
+) -> tuple[frozenset[str], frozenset[str]]:
     """The probes of one network that were seen ten minutes ago, and those of them silent now."""
     present = frozenset(p for p, times in beats.items() if seen(times, now - LEAVING))
-    return present, frozenset(p for p in present if not seen(beats[p], now))
+    silent = frozenset(p for p in present if not seen(beats[p], now))
+    if len(silent) < PROBES_LEAST:
+        return present, silent  # too few in any case
+    present = speakers(present)
+    return present, silent & present
 
 
 def is_many(present: frozenset[str], silent: frozenset[str]) -> bool:
@@ -134,9 +147,11 @@ def is_many(present: frozenset[str], silent: frozenset[str]) -> bool:
     return len(silent) >= max(PROBES_LEAST, SHARE * len(present))
 
 
-def burst(beats: Beats, habits: Mapping[str, Habit], now: float) -> Burst:
+def burst(
+    beats: Beats, habits: Mapping[str, Habit], now: float, speakers: Speakers = everybody
+) -> Burst:
     """The probes of one network that fell silent within the last ten minutes."""
-    present, silent = present_and_silent(beats, now)
+    present, silent = present_and_silent(beats, now, speakers)
     if not is_many(present, silent):
         return Burst(present, silent, 1.0)  # no outage in any case, so the tail is not computed
     hazards = [habits.get(probe, Habit()).hazard(now) for probe in sorted(present)]
@@ -164,11 +179,13 @@ class Replay:
 
     Attributes:
         ended: Outages that are over, oldest first. current: the one that lasts, or None.
+        speakers: Which of some probes count.
     """
 
     def __init__(self, start: float, *, step: float = HEARTBEAT) -> None:
         self.ended: list[Outage] = []
         self.current: Outage | None = None
+        self.speakers: Speakers = everybody
         self._next, self._step = start, step
         self._habits: dict[str, Habit] = {}
         self._day = -1.0
@@ -188,7 +205,7 @@ class Replay:
             self._next += self._step
 
     def _take_step(self, beats: Beats, now: float) -> None:
-        if self.current is None and not is_many(*present_and_silent(beats, now)):
+        if self.current is None and not is_many(*present_and_silent(beats, now, self.speakers)):
             return
         if now // 86_400.0 != self._day:
             self._day = now // 86_400.0
@@ -196,7 +213,7 @@ class Replay:
             # Up to an hour ago, so that the present outage is not learned as a habit.
             until = now - 2 * BEFORE
             self._habits = {probe: habit(times, until, past) for probe, times in beats.items()}
-        outage = update(self.current, burst(beats, self._habits, now), beats, now)
+        outage = update(self.current, burst(beats, self._habits, now, self.speakers), beats, now)
         if outage is not None and outage.end is not None:
             self.ended.append(outage)
             outage = None

@@ -4,16 +4,20 @@ Detection from missing heartbeats needs machines that rarely go offline: three l
 the same time are normal. A report afterwards is stronger evidence, because a probe that says "on,
 and nothing abroad answered" was not asleep. So of the probes that were on in the same five minutes,
 those that were cut off are counted: at least three, at least 70 %, and more than their own broken
-lines explain. Pure functions; outages that were detected at the time are not reported again.
+lines explain; keys of one origin count as one. Pure functions; outages that were detected at the
+time are not reported again.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from collector.detection.outage import PROBES_LEAST, SHARE, Outage, overlaps
 from collector.detection.quorum import Event
 from collector.detection.shutdown import HeartbeatHistory, NetworkKey, keys_by_network
+from collector.standing import Standings
 from collector.store.heartbeats import SLOT
 from probe.analysis.statistics import poisson_binomial_tail
 
@@ -33,6 +37,7 @@ LEAST_SLOTS = 2
 class ProbeHistory:
     """The five-minute slots in which one probe was on; `cut_off` is a part of `awake`."""
 
+    key: str
     awake: frozenset[int]
     cut_off: frozenset[int]
 
@@ -42,15 +47,31 @@ class ProbeHistory:
         return (cut_off + 1) / (sum(slot < before for slot in self.awake) + PRIOR_SLOTS)
 
 
+class _Probes(NamedTuple):
+    """The trusted probes of one network."""
+
+    histories: Sequence[ProbeHistory]
+    network: NetworkKey
+    standings: Standings
+
+    def awake(self, slot: int) -> list[ProbeHistory]:
+        """The independent ones of those that were on in a slot."""
+        found = {one.key: one for one in self.histories if slot in one.awake}
+        return [found[key] for key in self.standings.speakers(found, self.network)]
+
+
 def retrospective_shutdowns(
     history: HeartbeatHistory, outages: Mapping[NetworkKey, Iterable[Outage]], *, since: float
 ) -> list[Event]:
     """The shutdowns since then that probes reported and that overlap no detected outage."""
     found = []
-    for network, keys in keys_by_network(history.networks).items():
+    standings = history.standings
+    for network, every in keys_by_network(history.networks).items():
+        keys = frozenset(filter(standings.is_trusted, every))
         if sum(bool(history.cut_off.get(key)) for key in keys) >= PROBES_LEAST:
             known = tuple(outages.get(network, ()))
-            for run in _runs(_probe_histories(history, keys), int(since // SLOT)):
+            probes = _Probes(_probe_histories(history, keys), network, standings)
+            for run in _runs(probes, int(since // SLOT)):
                 event = _event(network, *run)
                 span = event.started_at, event.ended_at or 0.0
                 if not any(overlaps(one, span) for one in known):
@@ -64,7 +85,7 @@ def _probe_histories(history: HeartbeatHistory, keys: Collection[str]) -> list[P
         heard = frozenset(int(at // SLOT) for at in history.beats.get(key, ()))
         cut_off = _slots(history.cut_off.get(key, ())) - heard
         awake = heard | cut_off | _slots(history.unheard.get(key, ()))
-        found.append(ProbeHistory(awake, cut_off))
+        found.append(ProbeHistory(key, awake, cut_off))
     return found
 
 
@@ -74,9 +95,10 @@ def _slots(spans: Iterable[tuple[float, float]]) -> frozenset[int]:
     )
 
 
-def _runs(probes: Sequence[ProbeHistory], since: int) -> Iterator[tuple[int, int, int, int]]:
+def _runs(probes: _Probes, since: int) -> Iterator[tuple[int, int, int, int]]:
     """Shutdowns: first slot, slot after the last, most probes cut off, and probes on then."""
-    candidates = sorted({slot for one in probes for slot in one.cut_off if slot >= since})
+    cut_off = Counter(slot for one in probes.histories for slot in one.cut_off if slot >= since)
+    candidates = sorted(slot for slot, n in cut_off.items() if n >= PROBES_LEAST)
     run: list[int] = []
     for slot in [*(slot for slot in candidates if _is_many(probes, slot)), None]:
         if run and (slot is None or slot - run[-1] > GAP_SLOTS + 1):
@@ -88,20 +110,20 @@ def _runs(probes: Sequence[ProbeHistory], since: int) -> Iterator[tuple[int, int
             run.append(slot)
 
 
-def _counts(probes: Iterable[ProbeHistory], slot: int) -> tuple[int, int]:
+def _counts(probes: _Probes, slot: int) -> tuple[int, int]:
     """The probes cut off in a slot, and those that were on."""
-    awake = [one for one in probes if slot in one.awake]
+    awake = probes.awake(slot)
     return sum(slot in one.cut_off for one in awake), len(awake)
 
 
-def _is_many(probes: Iterable[ProbeHistory], slot: int) -> bool:
+def _is_many(probes: _Probes, slot: int) -> bool:
     cut_off, awake = _counts(probes, slot)
     return cut_off >= PROBES_LEAST and cut_off >= SHARE * awake
 
 
-def _is_unlikely(probes: Sequence[ProbeHistory], first: int, peak: int) -> bool:
+def _is_unlikely(probes: _Probes, first: int, peak: int) -> bool:
     """Whether each probe's share of broken time before the first slot does not explain the peak."""
-    chances = [one.share_before(first) for one in probes if peak in one.awake]
+    chances = [one.share_before(first) for one in probes.awake(peak)]
     return poisson_binomial_tail(chances, _counts(probes, peak)[0]) < TAIL
 
 

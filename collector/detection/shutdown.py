@@ -4,7 +4,8 @@ An outage may also be a fault of the collector's own connection, or the collecto
 blocked. So a shutdown needs a second source: an outage of another network of the same country while
 a probe outside it was still seen, probes that report afterwards that they were on and nothing
 abroad answered, or their connectivity measurements. Probes that report that everything but the
-collector answered refute an outage. Pure functions; ASN 0 is the country as a whole.
+collector answered refute an outage. Keys of one origin count as one, and
+those of strangers not at all. Pure functions; ASN 0 is the country as a whole.
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from collector.detection.outage import (
     seen,
 )
 from collector.detection.quorum import Event
+from collector.standing import EVERYBODY, Standings
 
 # Probes of an unknown country belong to no network, and are no evidence for the collector's line.
 UNKNOWN_COUNTRY = "ZZ"
@@ -41,12 +43,14 @@ class HeartbeatHistory:
         beats: The times of each key's heartbeats, in order.
         cut_off: Times in which a key was on and nothing abroad answered.
         unheard: Times in which everything but this collector answered.
+        standings: Whose heartbeats and reports count.
     """
 
     networks: Mapping[str, NetworkKey]
     beats: Mapping[str, Sequence[float]]
     cut_off: Spans
     unheard: Spans
+    standings: Standings = EVERYBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +80,14 @@ def keys_by_network(networks: Mapping[str, NetworkKey]) -> dict[NetworkKey, froz
     return {network: frozenset(keys) for network, keys in found.items()}
 
 
-def too_few(networks: Mapping[str, NetworkKey], present: Collection[str]) -> dict[NetworkKey, int]:
+def too_few(
+    networks: Mapping[str, NetworkKey],
+    present: Collection[str],
+    standings: Standings = EVERYBODY,
+) -> dict[NetworkKey, int]:
     """The number of present probes of each network that has too few for a conclusion."""
     found = {
-        network: len(keys & frozenset(present))
+        network: standings.independent(keys & frozenset(present), network)
         for network, keys in keys_by_network(networks).items()
         if network[1]
     }
@@ -107,7 +115,7 @@ def shutdown_candidates(
     found = []
     for network, outages_here in outages.items():
         for outage in outages_here:
-            if not _is_refuted(outage, history):
+            if not _is_refuted(network, outage, history):
                 sources = _sources(network, outage, outages, history, measured, least=least)
                 found.append(_candidate(network, outage, history, tuple(sources)))
     return found
@@ -140,11 +148,11 @@ def _sources(
     elsewhere = _other_networks(network, outages)
     if second_source(outage, elsewhere, ()) and _seen_abroad(network, outage, history):
         yield "another_network"
-    reported = _during(outage, history.cut_off)
-    if len(reported) >= least:
+    independent = history.standings.independent
+    if independent(_during(outage, history.cut_off), network) >= least:
         yield "spool"
     instants = {key: [(at, at) for at in measured.get(key, ())] for key in outage.probes}
-    if len(_during(outage, instants)) >= least:
+    if independent(_during(outage, instants), network) >= least:
         yield "connectivity"
 
 
@@ -167,13 +175,21 @@ def _seen_abroad(network: NetworkKey, outage: Outage, history: HeartbeatHistory)
         seen(times, outage.start)
         for key, times in history.beats.items()
         if history.networks.get(key, (UNKNOWN_COUNTRY, 0))[0] not in {UNKNOWN_COUNTRY, network[0]}
+        and history.standings.is_trusted(key)
     )
 
 
-def _is_refuted(outage: Outage, history: HeartbeatHistory) -> bool:
+def _is_refuted(network: NetworkKey, outage: Outage, history: HeartbeatHistory) -> bool:
     """Whether half of the silent probes report that everything but the collector answered."""
-    unheard, cut_off = _during(outage, history.unheard), _during(outage, history.cut_off)
-    return 2 * len(unheard) >= len(outage.probes) and len(unheard) > len(cut_off)
+    unheard, cut_off, silent = (
+        history.standings.independent(keys, network)
+        for keys in (
+            _during(outage, history.unheard),
+            _during(outage, history.cut_off),
+            outage.probes,
+        )
+    )
+    return 2 * unheard >= silent and unheard > cut_off
 
 
 def _during(outage: Outage, spans: Spans) -> dict[str, list[tuple[float, float]]]:

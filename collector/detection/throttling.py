@@ -4,7 +4,8 @@ There are two ways to an event, both over the rows of `series`. Either a target 
 an hour to two hours apart, at two probes of a network within a day (`corroboration.py`). Or a rate
 has fallen against the same part of the day (`cusum.py`) at two probes at once: the rate of a target
 divided by that of the reference beside it, or that of the whole line (then the event has no
-target).
+target). Probes are independent, trusted keys (`collector/standing.py`), and must be more than half
+of those that measured the same within a day.
 """
 
 import hashlib
@@ -13,7 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from collector.detection import corroboration, cusum
-from collector.detection.quorum import Event, TargetOnNetwork
+from collector.detection.corroboration import DAY
+from collector.detection.quorum import Event, TargetOnNetwork, holds
+from collector.places import NetworkKey
+from collector.standing import EVERYBODY, Standings
 from collector.store.measurements import UNLISTED
 
 RATIO = 1 / 2
@@ -52,15 +56,33 @@ class SeriesPoint(NamedTuple):
 SpansByKey = Mapping[str, Sequence[tuple[float, float]]]  # (from, until), until may be infinite
 
 
+class _Rules(NamedTuple):
+    """How many probes must agree, and whose measurements count."""
+
+    probes: int
+    standings: Standings
+
+    def hold(self, agreeing: Iterable[str], able: Iterable[str], network: NetworkKey) -> bool:
+        """Whether enough independent keys agree, and more than half of those able to see it."""
+        n = self.standings.independent(agreeing, network)
+        return holds(n, self.standings.independent(able, network), self.probes)
+
+
 def throttling_events(
-    points: Iterable[SeriesPoint], *, now: float, window: float, probes: int
+    points: Iterable[SeriesPoint],
+    *,
+    now: float,
+    window: float,
+    probes: int,
+    standings: Standings = EVERYBODY,
 ) -> list[Event]:
     """Every throttling event, newest first."""
-    every = list(points)
+    rules = _Rules(probes, standings)
+    every = [one for one in points if standings.is_trusted(one.key_id) and one.country != "ZZ"]
     named = [one for one in every if one.experiment == "throttle" and one.target != UNLISTED]
-    found = _confirmed(named, now=now, window=window, probes=probes)
+    found = _confirmed(named, rules, now=now, window=window)
     taken = {(one.target, one.country, one.asn) for one in found if one.ended_at is None}
-    fallen = _fallen(every, now=now, probes=probes)
+    fallen = _fallen(every, rules, now=now)
     found += [one for one in fallen if (one.target, one.country, one.asn) not in taken]
     return sorted(found, key=lambda one: (one.started_at, one.id), reverse=True)
 
@@ -69,7 +91,7 @@ def throttling_events(
 
 
 def _confirmed(
-    points: Sequence[SeriesPoint], *, now: float, window: float, probes: int
+    points: Sequence[SeriesPoint], rules: _Rules, *, now: float, window: float
 ) -> list[Event]:
     found = []
     for where, keys in _group(points).items():
@@ -78,10 +100,14 @@ def _confirmed(
             for key, of in keys.items()
         }
         confirmed = {key: at for key, at in times.items() if at}
-        if len(confirmed) >= probes and (
-            probes < corroboration.PROBES or corroboration.is_event(confirmed)
-        ):
-            found.append(_confirmed_event(where, keys, confirmed, now=now, window=window))
+        if not confirmed:
+            continue
+        instants = [at for of in confirmed.values() for at in of]
+        able = _able(keys, min(instants), max(instants))
+        spoken = {key: confirmed[key] for key in rules.standings.speakers(confirmed, where[1:])}
+        together = rules.probes < corroboration.PROBES or corroboration.is_event(spoken)
+        if together and rules.hold(spoken, able, where[1:]):
+            found.append(_confirmed_event(where, keys, spoken, now=now, window=window))
     return found
 
 
@@ -110,17 +136,25 @@ def _confirmed_event(
     return _event(where, (began, ended), (len(confirmed), len(keys)), ids, "confirmed")
 
 
+def _able(keys: Mapping[str, Sequence[SeriesPoint]], since: float, until: float) -> list[str]:
+    """The keys that measured it within a day of these instants."""
+    return [key for key, of in keys.items() if any(since - DAY <= p.at <= until + DAY for p in of)]
+
+
 # --- fallen against its own history ---------------------------------------------------------------
 
 
-def _fallen(points: Sequence[SeriesPoint], *, now: float, probes: int) -> list[Event]:
+def _fallen(points: Sequence[SeriesPoint], rules: _Rules, *, now: float) -> list[Event]:
     found = []
     for where, keys in _group(points, line=True).items():
         spans = {key: _low_spans(_rates(where, of)) for key, of in keys.items()}
-        for (began, until), agreeing in _simultaneous(spans, probes):
+        for (began, until), agreeing in _simultaneous(spans, rules, where[1:]):
+            if not rules.hold(agreeing, _able(keys, began, until), where[1:]):
+                continue
             ids = tuple(keys[key][-1].id for key in agreeing)
             ended = None if until > now else until
-            counts = (len(agreeing), len(keys))
+            independent = rules.standings.independent
+            counts = (independent(agreeing, where[1:]), independent(keys, where[1:]))
             found.append(_event(where, (began, ended), counts, ids, "fallen"))
     return found
 
@@ -142,8 +176,10 @@ def _low_spans(points: Sequence[tuple[float, float]]) -> list[tuple[float, float
     return [*found, (since, float("inf"))] if since is not None else found
 
 
-def _simultaneous(spans: SpansByKey, probes: int) -> list[tuple[tuple[float, float], list[str]]]:
-    """The times in which at least `probes` keys are low at once, with these keys."""
+def _simultaneous(
+    spans: SpansByKey, rules: _Rules, network: NetworkKey
+) -> list[tuple[tuple[float, float], list[str]]]:
+    """The times in which enough independent keys are low at once, with these keys."""
     changes = sorted(
         change for key, of in spans.items() for a, b in of for change in ((a, 1, key), (b, -1, key))
     )
@@ -155,9 +191,10 @@ def _simultaneous(spans: SpansByKey, probes: int) -> list[tuple[tuple[float, flo
         (low.add if step > 0 else low.discard)(key)
         if since is not None:
             part |= low
-        if since is None and len(low) >= probes:
+        enough = rules.standings.independent(low, network) >= rules.probes
+        if since is None and enough:
             since, part = at, set(low)
-        elif since is not None and len(low) < probes:
+        elif since is not None and not enough:
             found.append(((since, at), sorted(part)))
             since = None
     return found

@@ -1,13 +1,18 @@
 """Large metric families as Prometheus text: fast, escaped, with a limit on the number of series.
 
-Rule: dropped series are counted. Within a family the series with the greatest weight (mostly the
-number of probes) are kept, so that invented small series cannot displace real ones.
+Rule: dropped series are counted. Families are given their series in order, so that a later one
+cannot displace an earlier one; each keeps a small share of the limit for itself. Within a family
+the series with the greatest weight (mostly the number of probes) are kept, so that invented small
+series cannot displace real ones.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+# The part of the limit that a family is sure of, however many series come before it.
+RESERVED = 0.02
 
 Labels = tuple[str, ...]
 
@@ -42,6 +47,16 @@ class MetricFamily:
     histograms: Sequence[HistogramSeries] = ()
     bounds: Sequence[float] = field(default=())
 
+    @property
+    def unit(self) -> int:
+        """The number of series that one sample or one histogram takes."""
+        return len(self.bounds) + 2 if self.type == "histogram" else 1
+
+    @property
+    def wanted(self) -> int:
+        """The number of series that it has."""
+        return self.unit * (len(self.samples) + len(self.histograms))
+
 
 @dataclass(frozen=True, slots=True)
 class Exposition:
@@ -54,20 +69,29 @@ class Exposition:
 
 def encode(families: Iterable[MetricFamily], limit: int) -> Exposition:
     """All families in Prometheus's text format, with at most `limit` series together."""
+    every = list(families)
     lines: list[str] = []
     shown = dropped = 0
-    for family in families:
+    for family, budget in zip(every, budgets([one.wanted for one in every], limit), strict=True):
         lines += [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.type}"]
-        size = len(family.bounds) + 2 if family.type == "histogram" else 1
-        have = len(family.histograms) if family.type == "histogram" else len(family.samples)
-        kept = min(have, max(0, limit - shown) // size)
-        shown += kept * size
-        dropped += (have - kept) * size
+        kept = budget // family.unit
+        shown += kept * family.unit
+        dropped += family.wanted - kept * family.unit
         if family.type == "histogram":
             lines += _histograms(family, kept)
         else:
             lines += _samples(family, kept)
     return Exposition("\n".join([*lines, ""]).encode(), shown, dropped)
+
+
+def budgets(wanted: Sequence[int], limit: int) -> list[int]:
+    """The number of series for each family, in order, with a small reserve for later ones."""
+    sure = [min(one, int(RESERVED * limit)) for one in wanted]
+    found: list[int] = []
+    for number, one in enumerate(wanted):
+        free = limit - sum(found) - sum(sure[number + 1 :])
+        found.append(max(0, min(one, free)))
+    return found
 
 
 def _samples(family: MetricFamily, kept: int) -> list[str]:
@@ -96,6 +120,8 @@ def _histograms(family: MetricFamily, kept: int) -> list[str]:
 
 
 def _braces(names: Labels, values: Labels) -> str:
+    if not names:
+        return ""
     pairs = zip(names, values, strict=True)
     return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in pairs) + "}"
 

@@ -1,67 +1,28 @@
 """The metric families of qazprobe, from rows of the store.
 
 Rule: a gauge has a value only where there are data within the window; otherwise it is absent, never
-zero and never the last value. One key has one vote. Labels are listed targets, words of closed
-lists, ISO countries and ASNs.
+zero and never the last value. One key has one vote, and one origin has one (`counting.py`). Labels
+are listed targets, words of closed lists, ISO countries and ASNs.
 """
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
-from typing import NamedTuple
 
-from collector.detection.quorum import TargetOnNetwork, active
+from collector.detection.quorum import active, kinds_held
+from collector.metrics.counting import Snapshot, VoteCount, by_outcome, ratio
 from collector.metrics.exposition import HistogramSeries, MetricFamily, MetricSample
-from collector.store.interface import Operation, Query, Rows
-from collector.store.measurements import INTERFERENCE, UNLISTED
+from collector.store.interface import Rows
+from collector.store.measurements import UNLISTED
 from collector.store.rollup import BUCKETS
 from collector.target_labels import TargetLabels
 from probe import experiments
 
 OTHER, RUN = "other", "run"
 _TARGET_LABELS = ("target", "country", "asn")
-
-
-class VoteCount(NamedTuple):
-    """How many keys (`n`) cast this vote, and how many of them confirmed."""
-
-    target: str
-    country: str
-    asn: int
-    outcome: str
-    mechanisms: str
-    authority: str
-    n: int
-    confirmed: int
-    newest: float
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The rows that the families are made of, read in one transaction."""
-
-    votes: Sequence[VoteCount]
-    anchors: Rows
-    rates: Rows
-    active: Rows
-    totals: Rows
-    timings: Rows
-
-
-def read_snapshot(since: float) -> Operation[Snapshot]:
-    """Read the rows that the families are made of, in one transaction."""
-    params = {"since": since}
-    votes = yield Query("current_votes", params)
-    anchors = yield Query("current_anchors", params)
-    rates = yield Query("current_rates", params)
-    active = yield Query("active_probes", params)
-    totals = yield Query("totals")
-    timings = yield Query("timings")
-    counts = tuple(VoteCount(*row) for row in votes)
-    return Snapshot(counts, anchors, rates, active, totals, timings)
 
 
 def families(
@@ -72,35 +33,47 @@ def families(
 ) -> list[MetricFamily]:
     """Every family, the most important first: `--max-series` keeps the first ones.
 
-    `detections` counts lasting events that are no quorum of votes, by (kind, country, ASN).
+    Families about listed targets come before those that anybody can fill: the totals, which never
+    shrink, and the votes of strangers. `detections` counts lasting events that are no quorum of
+    votes, by (kind, country, ASN).
     """
     return [
-        _active(snapshot.active),
+        _quorum(quorum),
         _events(snapshot.votes, quorum, detections),
-        _connectivity(snapshot.anchors),
-        _totals(snapshot.totals),
         _outcomes(snapshot.votes, labels),
         _ratios(snapshot.votes, labels),
+        _held(snapshot.votes, labels, quorum),
         _interception(snapshot.votes),
         _mechanisms(snapshot.votes),
         *_rates(snapshot.rates),
+        _connectivity(snapshot.anchors),
+        _active(snapshot.active),
+        _totals(snapshot.totals),
         _handshakes(snapshot.timings),
+        _strangers(snapshot.strangers, labels),
     ]
 
 
-def by_outcome(votes: Iterable[VoteCount]) -> dict[TargetOnNetwork, dict[str, int]]:
-    """Number of keys by outcome, for each target on each network."""
-    found: dict[TargetOnNetwork, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for vote in votes:
-        found[vote.target, vote.country, vote.asn][vote.outcome] += vote.n
-    return found
+def _quorum(quorum: int) -> MetricFamily:
+    text = "Independent, trusted probes of one network that must agree for an event."
+    return MetricFamily("qazprobe_quorum", text, "gauge", (), [MetricSample((), quorum)])
 
 
-def ratio(outcomes: dict[str, int]) -> float | None:
-    """Share of interfering votes among conclusive ones; None if there are none."""
-    bad = sum(n for outcome, n in outcomes.items() if outcome in INTERFERENCE)
-    judging = bad + outcomes.get("ok", 0) + outcomes.get("refused", 0)
-    return bad / judging if judging else None
+def _held(votes: Iterable[VoteCount], labels: TargetLabels, quorum: int) -> MetricFamily:
+    samples = [
+        MetricSample((target, labels.category(target), country, str(asn), kind), 1)
+        for (target, country, asn), outcomes in by_outcome(votes).items()
+        if target != UNLISTED
+        for kind in kinds_held((target, country, asn), outcomes, quorum)
+    ]
+    text = "1 where a quorum of independent, trusted probes holds."
+    names = ("target", "category", "country", "asn", "kind")
+    return MetricFamily("qazprobe_target_quorum", text, "gauge", names, samples)
+
+
+def _strangers(votes: Iterable[VoteCount], labels: TargetLabels) -> MetricFamily:
+    text = "Probes that are not trusted yet, by the outcome of their newest verdict in the window."
+    return replace(_outcomes(votes, labels), name="qazprobe_stranger_outcome", help=text)
 
 
 def _active(rows: Rows) -> MetricFamily:
@@ -132,8 +105,8 @@ def _connectivity(rows: Rows) -> MetricFamily:
         for class_, share in (("foreign", foreign), ("domestic", domestic)):
             if share is not None:
                 shares[country, str(asn), class_].append(share)
-    samples = [MetricSample(key, statistics.fmean(of), len(of)) for key, of in shares.items()]
-    text = "Share of anchors that worked, mean over probes."
+    samples = [MetricSample(key, statistics.median(of), len(of)) for key, of in shares.items()]
+    text = "Share of anchors that worked, median over probes."
     names = ("country", "asn", "class")
     return MetricFamily("qazprobe_connectivity_ratio", text, "gauge", names, samples)
 

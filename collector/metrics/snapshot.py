@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 
 from collector.detection.monitor import Detections, Monitor
+from collector.metrics.counting import Snapshot, read_rows, snapshot_of
 from collector.metrics.exposition import Exposition, encode
-from collector.metrics.families import Snapshot, families, read_snapshot
+from collector.metrics.families import families
 from collector.metrics.instruments import Instruments
 from collector.settings import CollectorSettings
 from collector.store import Store, StoreUnavailable, keys
@@ -102,9 +103,10 @@ class SnapshotCache:
 
     async def _make(self) -> None:
         began, written = time.monotonic(), self._written
-        snapshot = await self._store.read(
-            read_snapshot(self._clock() - self._settings.window), slow=True
-        )
+        now = self._clock()
+        operation = read_rows(now - self._settings.window, now=now, lab=self._settings.lab)
+        rows = await self._store.read(operation, slow=True)
+        snapshot = await asyncio.to_thread(snapshot_of, rows)
         # Of the collectors that share a store only one exports the families of the whole store.
         exposition = _EMPTY
         if await self._holds_lease():

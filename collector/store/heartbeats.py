@@ -15,6 +15,8 @@ SLOT = 300
 HOUR = 3600
 _SLOTS = HOUR // SLOT
 KEPT_SECONDS = 35 * 86_400
+# Reports reach back two weeks and do not overlap, so twice that many slots are more than enough.
+SLOTS_LIMIT = 2 * 14 * 86_400 // SLOT
 # The key of the collector's own heartbeats.
 COLLECTOR_KEY = ""
 
@@ -53,8 +55,12 @@ def record_heartbeat(
     yield from mark_seen(key_id, now, network)
     bits: dict[tuple[int, str, int], list[int]] = {}
     _set(bits, network or ProbeNetwork(), (int(now // SLOT),), 0)
+    left = SLOTS_LIMIT
     for one in past:
         slots = range(int(one.since // SLOT), int(one.until // SLOT) + 1)
+        left -= len(slots)
+        if left < 0:
+            break
         _set(bits, one.network, slots, 1 if one.cut else 2)
     yield Execute("beat_add", [_row(key_id, hour, of) for hour, of in sorted(bits.items())])
 

@@ -2,9 +2,12 @@
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from collector.places import PLACE_SECONDS, UNKNOWN, NetworkKey, RequestOrigin
+from collector.standing import INVITED, OPEN, OWN
 from collector.store.interface import Execute, Operation, Query
 from collector.store.rollup import unroll_key
 
@@ -46,6 +49,11 @@ def collector_id() -> Operation[str]:
     return str(rows[0][0])
 
 
+def hold(key_id: str) -> Operation[bool]:
+    """Lock an enrolled key until the end of the transaction; False when it is not enrolled."""
+    return bool((yield Query("key_hold", {"key_id": key_id})))
+
+
 def find_key(key_id: str) -> Operation[Key | None]:
     """An enrolled key by its id."""
     rows = yield Query("key_get", {"key_id": key_id})
@@ -77,27 +85,63 @@ def add_invite(
     yield Execute("invite_add", [params])
 
 
+def branch_of(invite: str) -> str:
+    """The short name of the keys that an invite enrols; it says nothing about the invite."""
+    return _hash(invite)[:12]
+
+
 def enrol(
-    key: Key, invite: str | None, *, needs_invite: bool, at: float
+    key: Key,
+    invite: str | None,
+    *,
+    needs_invite: bool,
+    at: float,
+    origin: RequestOrigin | None = None,
 ) -> Operation[NotEnrolled | None]:
-    """Enrol a key; an enrolled key changes nothing and uses up no invite."""
+    """Enrol a key; an enrolled key uses up no invite, except a stranger that now has one."""
     known = yield from find_key(key.key_id)
-    if known:
-        if known.role == key.role:
-            return None
+    if known and known.role != key.role:
         return NotEnrolled("role", f"this key is enrolled as {known.role}; make another key")
-    if needs_invite:
-        refusal = yield from _use_invite(invite, key.role, at)
-        if refusal:
-            return refusal
+    if known and not (invite and (yield from _is_stranger(key.key_id))):
+        return None
+    refusal = yield from _use_invite(invite, key.role, at)
+    branch = branch_of(invite) if invite and refusal is None else ""
+    if known:
+        if branch:
+            yield Execute("key_vouch", [{"key_id": key.key_id, "branch": branch}])
+            yield Execute("exclusion_inherit", [{"key_id": key.key_id, "branch": branch}])
+        return None
+    if refusal and needs_invite:
+        return refusal
+    yield from _add_key(key, branch, origin or RequestOrigin(), at)
+    return None
+
+
+def _is_stranger(key_id: str) -> Operation[bool]:
+    rows = yield Query("key_way", {"key_id": key_id})
+    return bool(rows) and rows[0][0] == OPEN
+
+
+def _add_key(key: Key, branch: str, origin: RequestOrigin, at: float) -> Operation[None]:
+    way = INVITED if branch else OPEN
+    # Whoever starts a collector measures from the same machine first; others may follow behind a
+    # proxy that the collector cannot see.
+    if not branch and origin.own and not (yield Query("own_key")):
+        way = OWN
     params = {
         "key_id": key.key_id,
         "public_key": key.public,
         "role": key.role,
         "at": int(at) // 3600 * 3600,
+        "way": way,
+        "branch": branch,
+        "origin": origin.prefix,
     }
     yield Execute("key_add", [params])
-    return None
+    yield Execute("exclusion_inherit", [{"key_id": key.key_id, "branch": branch}])
+    if origin.country or origin.asn:
+        here = (origin.country or "ZZ", origin.asn or 0)
+        yield from note_places(key.key_id, [here], origin.prefix, at)
 
 
 def _use_invite(invite: str | None, role: KeyRole, at: float) -> Operation[NotEnrolled | None]:
@@ -135,8 +179,34 @@ def mark_seen(key_id: str, at: float, network: ProbeNetwork | None) -> Operation
     )
 
 
+def add_source(key_id: str) -> Operation[None]:
+    """Note a source that the operator imports: its votes count, though it has no enrolment."""
+    yield Execute("source_add", [{"key_id": key_id}])
+
+
+def places_of(key_id: str, now: float) -> Operation[list[NetworkKey]]:
+    """The networks on which connections showed a key within the last weeks."""
+    rows = yield Query("places_of", {"key_id": key_id, "since": int(now - PLACE_SECONDS)})
+    return [(row[0], row[1]) for row in rows]
+
+
+def note_places(
+    key_id: str, networks: Iterable[NetworkKey], origin: str, at: float
+) -> Operation[None]:
+    """Note that a connection from this origin showed a key on these networks, to the hour."""
+    hour = int(at) // 3600 * 3600
+    rows = [
+        {"key_id": key_id, "country": country, "asn": asn, "origin": origin, "at": hour}
+        for country, asn in sorted(networks)
+        if (country, asn) != UNKNOWN
+    ]
+    yield Execute("place_put", rows)
+
+
 def erase(key_id: str) -> Operation[int]:
     """Erase a key, its records and its counts; return the number of records."""
+    yield from hold(key_id)
+    waiting = yield from _erase_waiting(key_id)
     rows = yield Query("count_of", {"key_id": key_id})
     yield from unroll_key(key_id)
     which = [{"key_id": key_id}]
@@ -150,10 +220,25 @@ def erase(key_id: str) -> Operation[int]:
         "erase_votes",
         "erase_beats",
         "erase_series",
+        "erase_places",
+        "erase_looks",
+        "erase_conduct",
+        "erase_exclusions",
         "erase_measurements",
         "key_drop",
     ):
         yield Execute(name, which)
+    return int(rows[0][0]) + waiting
+
+
+def _erase_waiting(key_id: str) -> Operation[int]:
+    """Erase what waits to be judged; return the number of records."""
+    which = {"key_id": key_id}
+    # First this: it takes the batches from the workers that judge them.
+    yield Execute("batch_seize", [which])
+    rows = yield Query("waiting_count", which)
+    for name in ("erase_bodies", "erase_waiting", "erase_batches"):
+        yield Execute(name, [which])
     return int(rows[0][0])
 
 

@@ -6,12 +6,16 @@ ON CONFLICT (key_id, hour, country, asn) DO UPDATE SET heard = beat.heard | excl
   cut = beat.cut | excluded.cut, missed = beat.missed | excluded.missed
 
 -- name: beats_since
-SELECT key_id, hour, country, asn, heard, cut, missed FROM beat
-WHERE hour >= :hour AND hour < :until ORDER BY hour, key_id
+SELECT b.key_id, b.hour, b.country, b.asn, b.heard, b.cut, b.missed FROM beat b
+WHERE b.hour >= :hour AND b.hour < :until AND NOT EXISTS (
+  SELECT 1 FROM exclusion e WHERE e.key_id = b.key_id AND b.hour * 3600 > e.since - 3600
+) ORDER BY b.hour, b.key_id
 
 -- name: beats_reported
-SELECT key_id, hour, country, asn, heard, cut, missed FROM beat
-WHERE hour >= :hour AND (cut <> 0 OR missed <> 0) ORDER BY hour, key_id
+SELECT b.key_id, b.hour, b.country, b.asn, b.heard, b.cut, b.missed FROM beat b
+WHERE b.hour >= :hour AND (b.cut <> 0 OR b.missed <> 0) AND NOT EXISTS (
+  SELECT 1 FROM exclusion e WHERE e.key_id = b.key_id AND b.hour * 3600 > e.since - 3600
+) ORDER BY b.hour, b.key_id
 
 -- name: retire_beats
 DELETE FROM beat WHERE hour < :hour
@@ -31,9 +35,11 @@ UPDATE series SET outcome = :outcome, mechanisms = :mechanisms
 WHERE key_id = :key_id AND id = :id
 
 -- name: series_since
-SELECT key_id, id, experiment, target, at, country, asn, outcome, mechanisms, rate_target,
-  rate_reference FROM series
-WHERE at >= :since AND experiment IN ('throttle', 'speed', 'connectivity') ORDER BY at
+SELECT s.key_id, s.id, s.experiment, s.target, s.at, s.country, s.asn, s.outcome, s.mechanisms,
+  s.rate_target, s.rate_reference FROM series s
+WHERE s.at >= :since AND s.experiment IN ('throttle', 'speed', 'connectivity') AND NOT EXISTS (
+  SELECT 1 FROM exclusion e WHERE e.key_id = s.key_id AND s.at >= e.since
+) ORDER BY s.at
 
 -- name: retire_series
 DELETE FROM series WHERE at < :before

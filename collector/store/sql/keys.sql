@@ -12,8 +12,9 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value
 SELECT key_id, public_key, role FROM probe WHERE key_id = :key_id
 
 -- name: key_add
-INSERT INTO probe (key_id, public_key, role, enrolled_at, seen_at, country, asn, region)
-VALUES (:key_id, :public_key, :role, :at, 0, 'ZZ', 0, '')
+INSERT INTO probe (key_id, public_key, role, enrolled_at, seen_at, country, asn, region, way, branch,
+  origin)
+VALUES (:key_id, :public_key, :role, :at, 0, 'ZZ', 0, '', :way, :branch, :origin)
 ON CONFLICT (key_id) DO NOTHING
 
 -- name: key_drop

@@ -64,27 +64,34 @@ DELETE FROM timing WHERE n <= 0
 -- name: current_votes
 -- One vote per key and target: of its newest verdicts by input and experiment the most severe, then the newest.
 WITH ranked AS (
-  SELECT target, country, asn, outcome, mechanisms, stage, authority, at,
-    ROW_NUMBER() OVER (PARTITION BY key_id, target ORDER BY severity DESC, at DESC) AS nth
-  FROM newest WHERE at >= :since AND outcome <> 'none'
+  SELECT n.key_id, n.target, n.country, n.asn, n.outcome, n.mechanisms, n.authority, n.stage, n.at,
+    ROW_NUMBER() OVER (PARTITION BY n.key_id, n.target ORDER BY n.severity DESC, n.at DESC) AS nth
+  FROM newest n
+  WHERE n.at >= :since AND n.outcome <> 'none'
+    AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = n.key_id AND n.at >= e.since)
 )
-SELECT target, country, asn, outcome, mechanisms, authority, COUNT(*),
-  SUM(CASE WHEN stage = 'confirmed' THEN 1 ELSE 0 END), MAX(at)
+SELECT key_id, target, country, asn, outcome, mechanisms, authority, stage, at
 FROM ranked WHERE nth = 1
-GROUP BY target, country, asn, outcome, mechanisms, authority
 
 -- name: current_anchors
 -- The newest measurement of anchors of each key, from a run or from a connectivity record.
-SELECT country, asn, foreign_alive, domestic_alive FROM (
-  SELECT country, asn, foreign_alive, domestic_alive,
-    ROW_NUMBER() OVER (PARTITION BY key_id ORDER BY at DESC, experiment) AS nth
-  FROM newest
-  WHERE at >= :since AND (foreign_alive IS NOT NULL OR domestic_alive IS NOT NULL)
+SELECT key_id, country, asn, foreign_alive, domestic_alive FROM (
+  SELECT n.key_id, n.country, n.asn, n.foreign_alive, n.domestic_alive,
+    ROW_NUMBER() OVER (PARTITION BY n.key_id ORDER BY n.at DESC, n.experiment) AS nth
+  FROM newest n
+  WHERE n.at >= :since AND (n.foreign_alive IS NOT NULL OR n.domestic_alive IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = n.key_id AND n.at >= e.since)
 ) AS measured WHERE nth = 1
 
 -- name: current_rates
-SELECT target, country, asn, rate_target, rate_reference FROM newest
-WHERE at >= :since AND (rate_target IS NOT NULL OR rate_reference IS NOT NULL)
+-- One rate per key and target, the newest.
+SELECT key_id, target, country, asn, rate_target, rate_reference FROM (
+  SELECT n.key_id, n.target, n.country, n.asn, n.rate_target, n.rate_reference,
+    ROW_NUMBER() OVER (PARTITION BY n.key_id, n.target ORDER BY n.at DESC, n.input) AS nth
+  FROM newest n
+  WHERE n.at >= :since AND (n.rate_target IS NOT NULL OR n.rate_reference IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = n.key_id AND n.at >= e.since)
+) AS measured WHERE nth = 1
 
 -- name: active_probes
 SELECT country, asn, region, COUNT(*), MAX(seen_at) FROM probe
@@ -103,4 +110,15 @@ FROM vote v JOIN (
   SELECT DISTINCT target, country, asn FROM vote
   WHERE at >= :since AND outcome IN ('blocked', 'intercepted', 'throttled')
 ) bad ON bad.target = v.target AND bad.country = v.country AND bad.asn = v.asn
+WHERE v.at >= :since
+  AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = v.key_id AND v.at >= e.since)
+ORDER BY v.at
+
+-- name: votes_aside_since
+-- The same with those that were set aside, on targets and networks where there are any.
+SELECT v.key_id, v.target, v.country, v.asn, v.outcome, v.stage, v.at, v.id, v.experiment
+FROM vote v JOIN (
+  SELECT DISTINCT x.target, x.country, x.asn FROM vote x
+  JOIN exclusion e ON e.key_id = x.key_id AND x.at >= e.since WHERE x.at >= :since
+) aside ON aside.target = v.target AND aside.country = v.country AND aside.asn = v.asn
 WHERE v.at >= :since ORDER BY v.at

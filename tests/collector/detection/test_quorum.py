@@ -5,6 +5,7 @@ from itertools import pairwise
 from hypothesis import given, strategies as st
 
 from collector.detection.quorum import Vote, active, detect, holds
+from collector.standing import EVERYBODY
 
 HOUR, DAY = 3600.0, 86400.0
 
@@ -15,7 +16,7 @@ def vote(key: str, at: float, outcome: str = "blocked", experiment: str = "web")
 
 def found(*votes: Vote, quorum: int = 2, now: float = 100 * DAY) -> list[tuple[str, float, object]]:
     ordered = sorted(votes, key=lambda one: one.at)
-    events = detect(ordered, now=now, window=DAY, quorum=quorum)
+    events = detect(ordered, now=now, window=DAY, quorum=quorum, standings=EVERYBODY)
     return [(event.kind, event.started_at, event.ended_at) for event in events]
 
 

@@ -317,7 +317,7 @@ def test_labels_are_escaped_and_series_counted() -> None:
 
 
 def test_the_interference_ratio() -> None:
-    from collector.metrics.families import ratio
+    from collector.metrics.counting import ratio
 
     assert ratio({"ok": 1, "refused": 1, "blocked": 1, "intercepted": 1}) == 0.5
     assert ratio({"down": 4, "inconclusive": 3}) is None
