@@ -1,10 +1,9 @@
 """The parts of one collector that its handlers share, made once at start."""
 
 import asyncio
-import contextlib
 import ipaddress
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +11,7 @@ from aiohttp import web
 
 from collector.asn import Origin, Table
 from collector.detection.monitor import Monitor
+from collector.memory_budget import MemoryBudget
 from collector.metrics.instruments import Instruments
 from collector.metrics.snapshot import SnapshotCache
 from collector.rate_limit import NetworkHashes, TokenBuckets
@@ -21,6 +21,7 @@ from collector.settings import CollectorSettings
 from collector.store import Store
 from collector.store.keys import Key
 from collector.target_labels import TargetLabels
+from collector.watched_store import WatchedStore
 
 if TYPE_CHECKING:
     from probe.api_types import BulkReply
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 KEY_SECONDS = 30.0
-UNHEALTHY_SECONDS = 60.0
 KEY_MEMORY = 20_000
 # More threads would only compete with the event loop for the interpreter: 1310 records/s, not 1470.
 _WORKERS = 1
@@ -49,7 +49,7 @@ class Service:
     ) -> None:
         limits = settings.limits
         self.settings = settings
-        self.store = store
+        self.store = store = WatchedStore(store)
         self.labels = labels
         self.judge = judge
         self.asn_table = asn_table or Table.empty()
@@ -70,23 +70,8 @@ class Service:
         # memory too.
         self.worker = ThreadPoolExecutor(_WORKERS, thread_name_prefix="ingest")
         self._networks = NetworkHashes()
-        self._unhealthy_until = 0.0
-        self._reserved = 0
+        self.memory = MemoryBudget(limits.held_bytes, limits.network_bytes)
         self._keys: dict[str, tuple[float, Key]] = {}
-
-    @property
-    def store_unhealthy(self) -> bool:
-        """Whether the store refused a write within the last minute and has taken none since."""
-        return self.clock() < self._unhealthy_until
-
-    def store_refused(self) -> None:
-        """Note that the store failed; reads alone do not show a full disk."""
-        self._unhealthy_until = self.clock() + UNHEALTHY_SECONDS
-
-    def store_took(self, method: str) -> None:
-        """Note a success; only a POST means that something was written."""
-        if method == "POST":
-            self._unhealthy_until = 0.0
 
     def peer(self, request: web.Request) -> str | None:
         """The client's address: the last hop that is no proxy of ours. It is not stored."""
@@ -97,14 +82,19 @@ class Service:
             address = chain.pop()
         return address
 
-    def must_wait(self, request: web.Request, buckets: TokenBuckets) -> float:
-        """Seconds that the client's network has to wait; 0 when it may ask now.
+    def network(self, request: web.Request) -> str | None:
+        """A pseudonym of the client's network; None for loopback, which is not limited.
 
-        Loopback is not limited: it is the operator, or a proxy that --proxy does not name and that
-        forwards the requests of many networks.
+        Loopback is the operator, or a proxy that --proxy does not name and that forwards the
+        requests of many networks.
         """
         peer = self.peer(request)
-        return 0.0 if _is_loopback(peer) else buckets.take(self._networks.name(peer))
+        return None if _is_loopback(peer) else self._networks.name(peer)
+
+    def must_wait(self, request: web.Request, buckets: TokenBuckets) -> float:
+        """Seconds that the client's network has to wait; 0 when it may ask now."""
+        network = self.network(request)
+        return 0.0 if network is None else buckets.take(network)
 
     def origin(self, request: web.Request) -> Origin:
         """The client's country and ASN, where the table has them."""
@@ -124,28 +114,6 @@ class Service:
     def forget_key(self, key_id: str) -> None:
         """Drop an erased key from the cache."""
         self._keys.pop(key_id, None)
-
-    @contextlib.contextmanager
-    def reserve_memory(self) -> Iterator[Callable[[int], bool]]:
-        """Reserve memory for request bodies.
-
-        The callable reserves that many bytes more, and returns False when the limit is reached. The
-        reservation is released when the context ends.
-        """
-        own = 0
-
-        def reserve(size: int) -> bool:
-            nonlocal own
-            if self._reserved + size > self.settings.limits.held_bytes:
-                return False
-            self._reserved += size
-            own += size
-            return True
-
-        try:
-            yield reserve
-        finally:
-            self._reserved -= own
 
     async def run_in_worker(self, work: Callable[[], T]) -> T:
         """Run heavy work in the worker thread, one piece at a time."""

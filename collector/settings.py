@@ -71,7 +71,8 @@ class CollectorLimits:
 
     Attributes:
         connections: Open connections; further ones are closed at once.
-        body_bytes: One request's body. held_bytes: all bodies in memory together.
+        body_bytes: One request's body.
+        held_bytes: What all requests hold in memory together. network_bytes: those of one network.
         key_burst, key_rate: Requests by one key: at once, and per second in the long run.
         network_burst, network_rate: The same for one /24 (IPv4) or /48 (IPv6).
         enrol_burst, enrol_rate: New keys from one network.
@@ -82,6 +83,7 @@ class CollectorLimits:
     connections: int = 1000
     body_bytes: int = 16 * 1024 * 1024
     held_bytes: int = 256 * 1024 * 1024
+    network_bytes: int = 64 * 1024 * 1024
     key_burst: float = 120.0
     key_rate: float = 2.0
     network_burst: float = 600.0

@@ -90,10 +90,13 @@ def export(url: str, format_: "Format", output: str, since: str | None, until: s
 
     async def work(store: Store) -> None:
         with _output(output) as write:
-            async for piece in exporting.lines(store, wanted, format_):
+            async for piece in exporting.lines(store, wanted, format_, tally):
                 write(piece)
 
+    tally = exporting.ExportTally()
     with_store(url, work)
+    if tally.unreadable:
+        click.echo(f"{tally.unreadable} records are not readable and were left out", err=True)
 
 
 @contextmanager

@@ -1,48 +1,63 @@
 """The routes of one collector."""
 
+from typing import NamedTuple
+
 from aiohttp import web
 
 from collector.api import (
     control,
     enrolment,
+    events,
+    exports,
     heartbeats,
     html_page,
     http,
     ingest,
     interceptions,
+    parameters,
     public,
     query,
 )
 from collector.api.http import RouteHandler
+from collector.api.interceptions import InterceptionParameters
+from collector.api.parameters import Parameters, PlaceParameters
 from collector.service import SERVICE, Service
 
-Route = tuple[str, str, RouteHandler]
 
-METRICS: Route = ("GET", "/metrics", public.get_metrics)
-HEALTH: tuple[Route, ...] = (
-    ("GET", "/healthz", public.get_healthz),
-    ("GET", "/readyz", public.get_readyz),
+class Route(NamedTuple):
+    """One method on one path, and its parameters."""
+
+    method: str
+    path: str
+    handler: RouteHandler
+    parameters: type[Parameters] = Parameters
+
+
+METRICS = Route("GET", "/metrics", public.get_metrics)
+HEALTH = (
+    Route("GET", "/healthz", public.get_healthz),
+    Route("GET", "/readyz", public.get_readyz),
 )
-ROUTES: tuple[Route, ...] = (
-    ("POST", "/v1/measurements", ingest.post_measurements),
-    ("POST", "/v1/heartbeat", heartbeats.post_heartbeat),
-    ("POST", "/v1/enroll", enrolment.post_enroll),
-    ("DELETE", "/v1/probes/me", enrolment.delete_me),
-    ("GET", "/v1/control", control.get_control),
-    ("POST", "/v1/recheck", control.post_recheck),
-    ("GET", "/v1/recheck", control.get_recheck),
-    ("GET", "/v1/service", public.get_service),
-    ("GET", "/v1/targets", public.get_targets),
-    ("GET", "/v1/vantage", public.get_vantage),
-    ("GET", "/v1/measurements", query.get_measurements),
-    ("GET", "/v1/measurements/{id}", query.get_measurement),
-    ("GET", "/v1/verdicts", query.get_verdicts),
-    ("GET", "/v1/events", query.get_events),
-    ("GET", "/v1/interceptions", interceptions.get_interceptions),
-    ("GET", "/v1/export/interceptions", interceptions.get_export),
-    ("GET", "/v1/certificates/{file}", interceptions.get_certificate),
-    ("GET", "/v1/export", query.get_export),
-    ("GET", "/", html_page.get_page),
+ROUTES = (
+    Route("POST", "/v1/measurements", ingest.post_measurements),
+    Route("POST", "/v1/heartbeat", heartbeats.post_heartbeat),
+    Route("POST", "/v1/enroll", enrolment.post_enroll),
+    Route("DELETE", "/v1/probes/me", enrolment.delete_me),
+    Route("GET", "/v1/control", control.get_control, control.ControlParameters),
+    Route("POST", "/v1/recheck", control.post_recheck),
+    Route("GET", "/v1/recheck", control.get_recheck, control.RecheckParameters),
+    Route("GET", "/v1/service", public.get_service),
+    Route("GET", "/v1/targets", public.get_targets, public.ListParameters),
+    Route("GET", "/v1/vantage", public.get_vantage),
+    Route("GET", "/v1/measurements", query.get_measurements, query.PageParameters),
+    Route("GET", "/v1/measurements/{id}", query.get_measurement),
+    Route("GET", "/v1/verdicts", query.get_verdicts, PlaceParameters),
+    Route("GET", "/v1/events", events.get_events, events.EventParameters),
+    Route("GET", "/v1/interceptions", interceptions.get_interceptions, InterceptionParameters),
+    Route("GET", "/v1/export/interceptions", interceptions.get_export, InterceptionParameters),
+    Route("GET", "/v1/certificates/{file}", interceptions.get_certificate),
+    Route("GET", "/v1/export", exports.get_export, exports.ExportParameters),
+    Route("GET", "/", html_page.get_page),
 )
 
 
@@ -61,7 +76,8 @@ def _app(service: Service, routes: tuple[Route, ...]) -> web.Application:
     limit = service.settings.limits.body_bytes
     app = web.Application(middlewares=[http.guard], client_max_size=limit)
     app[SERVICE] = service
-    for method, path, handler in routes:
-        app.router.add_route(method, path, handler)
+    for route in routes:
+        handler = parameters.checked(route.handler, route.parameters)
+        app.router.add_route(route.method, route.path, handler)
     app.on_response_prepare.append(http.add_security_headers)
     return app

@@ -3,13 +3,17 @@
 import ipaddress
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from msgspec import Meta
 
 from collector import controls, target_labels
+from collector.api import parameters
 from collector.api.auth import signed_body
-from collector.api.http import SMALL_BODY, Refused, answer, parse_json, parse_seconds
+from collector.api.http import SMALL_BODY, Refused, answer, parse_json
+from collector.api.parameters import Parameters, Text
 from collector.controls import NEAR_SECONDS, RECENT_SECONDS, Observation
 from collector.service import SERVICE, Service
 from probe.api_types import ControlReply, RecheckJobs, RecheckRequest, RecheckTarget, TargetControls
@@ -20,16 +24,27 @@ ASK_WAIT_SECONDS = 30.0
 CONTROL_WAIT_SECONDS = 60.0
 # Observations of each target from the last quarter of an hour, when none is asked for by name.
 EACH = 2
+_MANY = f"any number of URLs up to {INPUTS_LIMIT}"
 _PORTS = frozenset({80, 443})
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class ControlParameters(Parameters, frozen=True, kw_only=True):
+    """The targets whose observations are wanted; all of them if none is named."""
+
+    input: Annotated[tuple[Text, ...], Meta(max_length=INPUTS_LIMIT, description=_MANY)] = ()
+
+
+class RecheckParameters(Parameters, frozen=True, kw_only=True):
+    """How long to wait for rechecks."""
+
+    wait: Annotated[float, Meta(ge=0.0, le=3600.0, description="seconds")] = 0.0
 
 
 async def get_control(request: web.Request) -> web.Response:
     """Recent observations of the requested targets, or of all targets."""
     service = request.app[SERVICE]
-    asked = request.query.getall("input", [])
-    if len(asked) > INPUTS_LIMIT:
-        raise Refused(400, "too_many", f"at most {INPUTS_LIMIT} inputs expected")
+    asked = parameters.of(request, ControlParameters).input
     if asked:
         return answer(await _reply(service, {text: _normalised(text) for text in asked}))
     now = service.clock()
@@ -60,7 +75,7 @@ async def get_recheck(request: web.Request) -> web.Response:
     """The rechecks for a control to do, waiting until there are any."""
     service = request.app[SERVICE]
     key, _ = await signed_body(request, limit=0, role="control")
-    wait = parse_seconds(request.query.get("wait"), most=CONTROL_WAIT_SECONDS)
+    wait = min(parameters.of(request, RecheckParameters).wait, CONTROL_WAIT_SECONDS)
     with service.instruments.controls_waiting.track_inprogress():
         jobs = await service.rechecks.take(key.key_id, wait)
     service.instruments.rechecks.labels("given").inc(len(jobs))

@@ -5,7 +5,8 @@ Rule: every error response is a `Problem`, and no log line and no response conta
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_exceptions import HTTPException
 
+from collector.memory_budget import Reservation
 from collector.service import SERVICE, Service
 from collector.store import StoreUnavailable
 from collector.store.replays import Replayed
@@ -25,6 +27,12 @@ SMALL_BODY = 64 * 1024
 # Observations compress to a tenth; from the second size on this is done in a thread.
 _COMPRESS = 2 * 1024
 _COMPRESS_ELSEWHERE = 64 * 1024
+# A response from this size on is reserved until the client has taken it, which it has to do at
+# this many bytes a second, and each part of a stream within this time.
+_LARGE = 32 * 1024
+_SLOWEST = 4 * 1024
+DELIVERY_SECONDS = 60.0
+_RESERVATION = web.RequestKey("reservation", Reservation)
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -82,11 +90,21 @@ def problem(refused: Refused) -> web.Response:
     return response
 
 
-async def read_body(request: web.Request, limit: int) -> bytes:
-    """The body as sent, within limits of size, time, and memory for all bodies together.
+def hold(request: web.Request, size: int) -> None:
+    """Reserve memory for a request until it is answered.
 
     Raises:
-        Refused: It is too large, too slow, or all memory for bodies is in use.
+        Refused: All memory for requests is in use.
+    """
+    if not request[_RESERVATION].grow(size):
+        raise Refused(503, "busy", "too many requests at once; try again later", retry_after=10)
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """The body as sent, within limits of size, time, and memory for all requests together.
+
+    Raises:
+        Refused: It is too large, too slow, or all memory for requests is in use.
     """
     service = request.app[SERVICE]
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -94,18 +112,15 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise Refused(413, "too_large", f"body of at most {limit} bytes expected")
     parts = bytearray()
-    with service.reserve_memory() as reserve:
-        try:
-            async with asyncio.timeout(service.settings.limits.body_seconds):
-                async for part in request.content.iter_any():
-                    if len(parts) + len(part) > limit:
-                        raise Refused(413, "too_large", f"body of at most {limit} bytes expected")
-                    if not reserve(len(part)):
-                        message = "too many uploads at once; try again later"
-                        raise Refused(503, "busy", message, retry_after=10)
-                    parts += part
-        except TimeoutError as error:
-            raise Refused(408, "too_slow", "body took too long to arrive") from error
+    try:
+        async with asyncio.timeout(service.settings.limits.body_seconds):
+            async for part in request.content.iter_any():
+                if len(parts) + len(part) > limit:
+                    raise Refused(413, "too_large", f"body of at most {limit} bytes expected")
+                hold(request, len(part))
+                parts += part
+    except TimeoutError as error:
+        raise Refused(408, "too_slow", "body took too long to arrive") from error
     return bytes(parts)
 
 
@@ -126,47 +141,103 @@ def parse_json(body: bytes, type_: type[T]) -> T:
         raise Refused(400, "malformed", f"body not understood: {error}"[:300]) from error
 
 
-def parse_seconds(text: str | None, *, most: float) -> float:
-    """A `wait` parameter: seconds, between 0 and `most`."""
-    try:
-        seconds = float(text or 0)
-    except ValueError as error:
-        raise Refused(400, "malformed", "wait: a number of seconds expected") from error
-    return min(most, max(0.0, seconds)) if seconds == seconds else 0.0  # noqa: PLR0124 - NaN
+def instant_text(at: float) -> str:
+    """A Unix time as an RFC 3339 instant."""
+    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 @web.middleware
 async def guard(request: web.Request, handler: RouteHandler) -> web.StreamResponse:
-    """Turn every failure into one line of JSON, and count requests and responses."""
+    """Answer a request within its budgets, every failure in one line of JSON, and count it."""
     service = request.app[SERVICE]
+    with service.memory.hold(service.network(request)) as reservation:
+        request[_RESERVATION] = reservation
+        response = await _respond(request, handler, service)
+        service.instruments.requests.labels(_route(request), str(response.status)).inc()
+        return await _delivered(request, response, reservation)
+
+
+async def _respond(
+    request: web.Request, handler: RouteHandler, service: Service
+) -> web.StreamResponse:
     try:
         _limit_rate(request, service)
-        response = await handler(request)
-        service.store_took(request.method)
-    except Refused as refused:
+        return await handler(request)
+    except (Refused, Replayed) as error:
+        again = Refused(409, "replay", "this request was carried out before")
+        refused = error if isinstance(error, Refused) else again
         service.instruments.rejected.labels(refused.reason).inc()
-        response = problem(refused)
-    except Replayed:
-        service.instruments.rejected.labels("replay").inc()
-        response = problem(Refused(409, "replay", "this request was carried out before"))
+        return problem(refused)
     except HTTPException as error:
         response = problem(Refused(error.status, "http", error.reason.lower()))
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
+        return response
     except StoreUnavailable as error:
         log.error("%s", error)  # noqa: TRY400 - a traceback would add nothing
-        service.store_refused()
-        response = problem(Refused(503, "store", "store cannot be reached now", retry_after=30))
+        return problem(Refused(503, "store", "store cannot be reached now", retry_after=30))
     except (web.RequestPayloadError, HttpProcessingError):
-        response = problem(Refused(400, "malformed", "request body is broken"))
+        return problem(Refused(400, "malformed", "request body is broken"))
     except ConnectionResetError:
         raise
     except Exception:
         # A bug. Caught here because aiohttp would log it with the client's address.
         log.exception("bug while answering %s", _route(request))
-        response = problem(Refused(500, "bug", "this collector has a bug; it was logged"))
-    service.instruments.requests.labels(_route(request), str(response.status)).inc()
+        return problem(Refused(500, "bug", "this collector has a bug; it was logged"))
+
+
+async def _delivered(
+    request: web.Request, response: web.StreamResponse, reservation: Reservation
+) -> web.StreamResponse:
+    """The response; a large one counts as held, and is sent, before this returns."""
+    body = response.body if isinstance(response, web.Response) else None
+    if not isinstance(body, bytes) or len(body) < _LARGE:
+        return response
+    if not reservation.grow(len(body)):
+        return problem(Refused(503, "busy", "too many answers at once; try again", retry_after=10))
+    try:
+        async with asyncio.timeout(DELIVERY_SECONDS + len(body) / _SLOWEST):
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError:
+        abort(request)
     return response
+
+
+async def stream(
+    request: web.Request, headers: Mapping[str, str], pieces: AsyncIterator[bytes]
+) -> web.StreamResponse:
+    """Pieces as a response of unknown length.
+
+    An error before the first piece is raised. One after it aborts the connection, so that the
+    client does not take a part for the whole, or wait for the rest.
+    """
+    first = await anext(pieces, b"")
+    response = web.StreamResponse(headers=headers)
+    try:
+        await response.prepare(request)
+        await _write(response, first)
+        async for piece in pieces:
+            await _write(response, piece)
+        await response.write_eof()
+    except ConnectionResetError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the status was sent already
+        log.error("a response to %s broke off: %s", _route(request), type(error).__name__)  # noqa: TRY400 - the same
+        abort(request)
+    return response
+
+
+async def _write(response: web.StreamResponse, piece: bytes) -> None:
+    async with asyncio.timeout(DELIVERY_SECONDS):
+        await response.write(piece)
+
+
+def abort(request: web.Request) -> None:
+    """Drop the connection of a request."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _limit_rate(request: web.Request, service: Service) -> None:
@@ -191,13 +262,16 @@ async def add_security_headers(_request: web.Request, response: web.StreamRespon
 
 __all__ = [
     "Refused",
+    "abort",
     "add_security_headers",
     "answer",
     "guard",
+    "hold",
+    "instant_text",
     "log",
     "parse_json",
-    "parse_seconds",
     "problem",
     "read_body",
     "read_json",
+    "stream",
 ]

@@ -13,17 +13,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from statistics import median
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from aiohttp import web
 
 from collector.admin.export import csv_bytes
-from collector.api import query
-from collector.api.http import Refused, answer
-from collector.service import SERVICE
+from collector.api import parameters
+from collector.api.http import Refused, answer, instant_text
+from collector.api.parameters import EVERY, Count, Instant, PlaceParameters
+from collector.service import SERVICE, Service
 from collector.store import Operation
 from collector.store.interface import Query
-from collector.store.queries import Selection
 from probe.certificates import certificate
 from probe.certificates.certificate import Certificate
 from probe.certificates.der import DerError
@@ -131,16 +131,22 @@ class InterceptionTally:
         self.first, self.last = min(self.first, seen.first), max(self.last, seen.last)
 
 
+class InterceptionParameters(PlaceParameters, frozen=True, kw_only=True):
+    """Which interceptions are wanted, and how."""
+
+    since: Instant | None = None
+    until: Instant | None = None
+    by: Literal["intermediate", "leaf"] = "intermediate"
+    min_probes: Count = 1
+    format: Literal["json", "csv"] | None = None
+
+
 async def get_interceptions(request: web.Request) -> web.Response:
     """The table of interceptions: by intermediate, or with `by=leaf` by leaf; JSON or CSV."""
-    asked = request.query
-    by_leaf = asked.get("by", "intermediate") == "leaf"
-    if asked.get("by", "leaf") not in {"leaf", "intermediate"}:
-        raise Refused(400, "malformed", "by: intermediate or leaf expected")
-    rows = await table(request, by_leaf=by_leaf)
-    if _wants_csv(request):
-        return csv_answer(rows)
-    return _json(rows)
+    asked = parameters.of(request, InterceptionParameters)
+    rows = await table(request.app[SERVICE], asked)
+    accepts_csv = asked.format is None and "text/csv" in request.headers.get("Accept", "")
+    return csv_answer(rows) if asked.format == "csv" or accepts_csv else _json(rows)
 
 
 def _json(rows: Sequence[InterceptionRow]) -> web.Response:
@@ -149,27 +155,28 @@ def _json(rows: Sequence[InterceptionRow]) -> web.Response:
 
 async def get_export(request: web.Request) -> web.Response:
     """The same table as a CSV file, unless JSON is asked for."""
-    by_leaf = request.query.get("by") == "leaf"
-    rows = await table(request, by_leaf=by_leaf)
-    wants_json = request.query.get("format") == "json"
-    return _json(rows) if wants_json else csv_answer(rows)
+    asked = parameters.of(request, InterceptionParameters)
+    rows = await table(request.app[SERVICE], asked)
+    return _json(rows) if asked.format == "json" else csv_answer(rows)
 
 
-async def table(request: web.Request, *, by_leaf: bool) -> list[InterceptionRow]:
+async def table(service: Service, asked: InterceptionParameters) -> list[InterceptionRow]:
     """The rows of the table that a request selects, the most recently seen first."""
-    service, asked = request.app[SERVICE], request.query
-    least = query.number(asked, "min_probes", 1)
-    seen, ders = await service.store.read(_seen(query.selection(asked)), slow=True)
+    seen, ders = await service.store.read(_seen(asked), slow=True)
+    by_leaf, least = asked.by == "leaf", asked.min_probes
     return await asyncio.to_thread(summarise, seen, ders, by_leaf=by_leaf, least=least)
 
 
-def _seen(wanted: Selection) -> Operation[tuple[list[InterceptedLeaf], Mapping[str, bytes]]]:
+def _seen(
+    asked: InterceptionParameters,
+) -> Operation[tuple[list[InterceptedLeaf], Mapping[str, bytes]]]:
+    wanted = asked.place()
     params = {
         "target": wanted.target,
         "country": wanted.country,
         "asn": wanted.asn,
-        "since": wanted.since,
-        "until": wanted.until,
+        "since": 0.0 if asked.since is None else float(asked.since),
+        "until": EVERY if asked.until is None else float(asked.until),
         "limit": SEEN_LIMIT,
     }
     rows = yield Query("forged_seen", params)
@@ -236,8 +243,8 @@ def _row(
         ],
         probes=len(row.probes),
         measurements=row.measurements,
-        first_seen=query.instant_text(row.first),
-        last_seen=query.instant_text(row.last),
+        first_seen=instant_text(row.first),
+        last_seen=instant_text(row.last),
     )
 
 
@@ -267,13 +274,6 @@ def _about(one: Certificate) -> CertificateSummary:
 
 def _instant(at: datetime | None) -> str | None:
     return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _wants_csv(request: web.Request) -> bool:
-    form = request.query.get("format", "")
-    if form not in {"", "json", "csv"}:
-        raise Refused(400, "malformed", "format: json or csv expected")
-    return form == "csv" or (not form and "text/csv" in request.headers.get("Accept", ""))
 
 
 def csv_answer(rows: Sequence[InterceptionRow]) -> web.Response:

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from aiohttp import web
 from msgspec.structs import replace
 
+from collector.api import parameters
 from collector.api.http import Refused, answer
+from collector.api.parameters import Parameters, Text
 from collector.service import SERVICE
 from collector.store import keys
 from probe import targets
@@ -49,9 +51,17 @@ async def get_vantage(request: web.Request) -> web.Response:
     return response
 
 
+class ListParameters(Parameters, frozen=True, kw_only=True):
+    """Which target list is wanted; without a name the first one. `list` is the same as `name`."""
+
+    name: Text | None = None
+    list: Text = ""
+
+
 async def get_targets(request: web.Request) -> web.Response:
     """A target list as Citizen Lab's CSV, or 304 if the client has it already."""
-    name = request.query.get("name", request.query.get("list", ""))
+    asked = parameters.of(request, ListParameters)
+    name = asked.list if asked.name is None else asked.name
     labels = request.app[SERVICE].labels
     found = labels.text(name)
     if found is None:
@@ -73,7 +83,7 @@ async def get_readyz(request: web.Request) -> web.Response:
     """Readiness: the store answers, and refused no write within the last minute."""
     service = request.app[SERVICE]
     await service.store.read(keys.find_key(""))
-    if service.store_unhealthy:
+    if service.store.unhealthy:
         raise Refused(503, "store", "the store refused the last write")
     return web.Response(text="ready\n")
 

@@ -29,6 +29,7 @@ class Instruments:
         self.records = counter("records", "Records received, by result.", *_RECORD)
         self.rechecks = counter("rechecks", "Rechecks, by result.", "status")
         self.judge_errors = counter("judge_errors", "Records that a bug kept from being judged.")
+        self.unreadable = counter("unreadable", "Stored records left out: not readable.")
         self.ingest_seconds = Histogram(
             "qazcollector_ingest_seconds",
             "From the last byte of a batch to its acknowledgement.",

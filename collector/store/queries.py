@@ -98,7 +98,15 @@ def stored(seq: int) -> Operation[StoredRecord | None]:
     if not rows:
         return None
     certs = yield Query("certificates_of", {"seq": seq})
-    return StoredRecord(zlib.decompress(rows[0][0]), {row[0]: bytes(row[1]) for row in certs})
+    return StoredRecord(_inflated(rows[0][0]), {row[0]: bytes(row[1]) for row in certs})
+
+
+def _inflated(body: bytes) -> bytes:
+    """A stored body; empty when it is damaged, which is no JSON and so reads as unreadable."""
+    try:
+        return zlib.decompress(body)
+    except zlib.error:
+        return b""
 
 
 def stored_many(seqs: Sequence[int]) -> Operation[Sequence[StoredRecord]]:

@@ -14,6 +14,7 @@ import pytest
 
 from collector.store import queries
 from collector.store.interface import StoreUnavailable
+from collector.store.sqlite import SqliteStore
 from probe import codec
 from probe.judge import judge as real_judge
 from probe.model import Mechanism, Outcome, Record, Verdict
@@ -348,7 +349,9 @@ def test_an_unknown_experiment_never_becomes_a_label(tmp_path: Path) -> None:
     assert (refused, len(series)) == (3, 1)
 
 
-def test_a_collector_whose_store_refuses_writes_is_not_ready(tmp_path: Path) -> None:
+def test_a_collector_whose_store_refuses_writes_is_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def refuse(*_: object) -> None:
         raise StoreUnavailable("store: database or disk is full")
 
@@ -357,10 +360,10 @@ def test_a_collector_whose_store_refuses_writes_is_not_ready(tmp_path: Path) -> 
             sender = await harness.probe()
             batch = codec.pack([codec.encode(record())])
             seen = [(await harness.ask("GET", "/readyz")).status]
-            write, harness.service.store.write = harness.service.store.write, refuse  # type: ignore[method-assign, assignment]
-            seen.append((await sender.post(batch)).status)
+            with monkeypatch.context() as patch:
+                patch.setattr(SqliteStore, "write", refuse)
+                seen.append((await sender.post(batch)).status)
             seen.append((await harness.ask("GET", "/readyz")).status)
-            harness.service.store.write = write  # type: ignore[method-assign]
             seen.append((await sender.post(batch)).status)
             seen.append((await harness.ask("GET", "/readyz")).status)
         return seen

@@ -1,0 +1,52 @@
+"""A store that remembers whether its last writes worked.
+
+Rule: only a write that failed makes a collector unready. A read that fails is an error of that
+request, which anybody may cause with a strange one.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from collector.store import Operation, Store, StoreUnavailable
+
+T = TypeVar("T")
+
+UNHEALTHY_SECONDS = 60.0
+
+
+class WatchedStore:
+    """A store, and whether it refused a write lately."""
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        self.collector_id = store.collector_id
+        self.shared = store.shared
+        self._store = store
+        self._clock = clock
+        self._unhealthy_until = 0.0
+
+    @property
+    def unhealthy(self) -> bool:
+        """Whether a write failed within the last minute and none has worked since.
+
+        Reads alone do not show a full disk.
+        """
+        return self._clock() < self._unhealthy_until
+
+    async def read(self, operation: Operation[T], *, slow: bool = False) -> T:
+        """Run an operation that changes nothing."""
+        return await self._store.read(operation, slow=slow)
+
+    async def write(self, operation: Operation[T]) -> T:
+        """Run an operation atomically, and note whether that worked."""
+        try:
+            result = await self._store.write(operation)
+        except StoreUnavailable:
+            self._unhealthy_until = self._clock() + UNHEALTHY_SECONDS
+            raise
+        self._unhealthy_until = 0.0
+        return result
+
+    async def close(self) -> None:
+        """Close the store."""
+        await self._store.close()
