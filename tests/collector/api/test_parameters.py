@@ -104,16 +104,13 @@ def test_a_parameter_given_twice_is_a_400(tmp_path: Path) -> None:
 def test_a_failed_read_does_not_make_the_collector_unready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("collector.store.sqlite.READ_SECONDS", -1.0)
-    monkeypatch.setattr("collector.store.sqlite._STEPS", 1)
-
     async def scenario() -> None:
         async with collector(tmp_path) as harness:
             with monkeypatch.context() as patch:
                 patch.setattr("collector.store.sqlite.READ_SECONDS", -1.0)
+                patch.setattr("collector.store.sqlite._STEPS", 1)
                 assert (await harness.ask("GET", "/v1/measurements")).status == 503
                 assert not harness.service.store.unhealthy
-            monkeypatch.undo()
             assert (await harness.ask("GET", "/readyz")).status == 200
 
     asyncio.run(scenario())
