@@ -50,7 +50,8 @@ class Client:
     async def prepare(self, session: aiohttp.ClientSession, batches: int, records: int) -> None:
         proof = self.key.sign(codec.enrol_bytes(self.public, None, "probe"))
         options = EnrolRequest(key=_base64(self.public), proof=_base64(proof))
-        async with session.post(f"{self.url}/v1/enroll", data=codec.encode(options)) as reply:
+        url, headers = f"{self.url}/v1/enroll", {"Content-Type": "application/json"}
+        async with session.post(url, data=codec.encode(options), headers=headers) as reply:
             known = msgspec.json.decode(await reply.read(), type=EnrolReply)
         self._known = known
         for number in range(batches):

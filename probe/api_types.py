@@ -15,13 +15,15 @@ class EnrolRequest(Data, frozen=True, kw_only=True):
 
     Attributes:
         key: Base64 of the raw Ed25519 public key.
-        proof: Base64 signature by that key over `codec.enrol_bytes(key, invite, role)`.
+        proof: Base64 signature by that key over `codec.enrol_bytes(key, invite, role, created)`.
+        created: When it was signed, as in `Qaz-Created`. Without it the proof fits for ever.
     """
 
     key: bounds.Base64
     proof: bounds.Base64
     invite: bounds.Text | None = None
     role: Literal["probe", "control"] = "probe"
+    created: bounds.Word | None = None
 
 
 class EnrolReply(Data, frozen=True, kw_only=True):

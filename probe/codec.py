@@ -97,6 +97,14 @@ def signed_bytes(collector_id: str, method: str, path: str, created: str, body: 
     return "\n".join(fields).encode()
 
 
-def enrol_bytes(public_key: bytes, invite: str | None, role: str) -> bytes:
-    """The bytes that a new key signs to prove possession of the private key."""
-    return "\n".join(("qazprobe-enrol-v1", public_key.hex(), invite or "", role)).encode()
+def enrol_bytes(
+    public_key: bytes, invite: str | None, role: str, created: str | None = None
+) -> bytes:
+    """The bytes that a new key signs to prove possession of the private key.
+
+    `created` is as in `signed_bytes`; without it the proof can be used again, at any time.
+    """
+    version, when = ("v1", ()) if created is None else ("v2", (created,))
+    return "\n".join(
+        (f"qazprobe-enrol-{version}", public_key.hex(), invite or "", role, *when)
+    ).encode()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from collector.api.ed25519_keys import is_weak
 from collector.api.http import Refused, read_body
 from collector.service import SERVICE, Service
 from collector.store import Operation, keys, replays
@@ -72,7 +73,7 @@ async def signed_request(
         Refused: It is not signed, by no enrolled key, or by a key in another role.
     """
     service = request.app[SERVICE]
-    created = _created(request, service.clock())
+    created = timely(request.headers.get("Qaz-Created", ""), service.clock())
     key = await _key(request, service)
     if role is not None and key.role != role:
         raise Refused(403, "role", f"only a {role} may ask this; this key is a {key.role}'s")
@@ -81,19 +82,29 @@ async def signed_request(
         raise Refused(429, "rate_key", "too many requests; try again later", retry_after=wait)
     body = await read_body(request, limit)
     mark = await _verify(request, key, created, body)
-    return SignedRequest(key, body, int(created.partition(".")[0]), mark)
+    return SignedRequest(key, body, seconds_of(created), mark)
 
 
-def _created(request: web.Request, now: float) -> str:
-    text = request.headers.get("Qaz-Created", "")
+def timely(text: str, now: float) -> str:
+    """A time of signing; `Refused` unless it is about now."""
     found = _CREATED.fullmatch(text)
     if found is None:
-        raise Refused(401, "unsigned", "Qaz-Created: Unix time in seconds expected")
+        raise Refused(401, "unsigned", "time of signing: Unix time in seconds expected")
     if abs(int(found[1]) - now) > replays.WINDOW:
         # A proxy may replace the header Date by its own.
-        message = f"Qaz-Created is too far from the collector's time, {int(now)}"
+        message = f"the time of signing is too far from the collector's time, {int(now)}"
         raise Refused(401, "clock", message, headers={"Qaz-Time": str(int(now))})
     return text
+
+
+def seconds_of(created: str) -> int:
+    """A time of signing without its fraction."""
+    return int(created.partition(".")[0])
+
+
+def mark_of(key: Key, message: bytes) -> bytes:
+    """A hash of what a key signed."""
+    return hashlib.sha256(key.key_id.encode() + message).digest()[:_MARK_BYTES]
 
 
 async def _key(request: web.Request, service: Service) -> Key:
@@ -122,7 +133,7 @@ async def _verify(request: web.Request, key: Key, created: str, body: bytes) -> 
         message = codec.signed_bytes(collector_id, request.method, path, created, body)
         if not is_signed(key.public, signature, message):
             return None
-        return hashlib.sha256(key.key_id.encode() + message).digest()[:_MARK_BYTES]
+        return mark_of(key, message)
 
     mark = await service.run_in_worker(check) if len(body) > _LARGE else check()
     if mark is None:
@@ -135,6 +146,8 @@ def is_signed(public: bytes, signature: bytes, message: bytes) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    if is_weak(public):
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):

@@ -12,7 +12,14 @@ from msgspec import Meta
 from collector import controls, target_labels
 from collector.api import parameters
 from collector.api.auth import signed_body
-from collector.api.http import SMALL_BODY, Refused, answer, parse_json
+from collector.api.http import (
+    JSON_TYPE,
+    SMALL_BODY,
+    Refused,
+    answer,
+    expect_type,
+    parse_json,
+)
 from collector.api.parameters import Parameters, Text
 from collector.controls import NEAR_SECONDS, RECENT_SECONDS, Observation
 from collector.service import SERVICE, Service
@@ -55,6 +62,7 @@ async def get_control(request: web.Request) -> web.Response:
 async def post_recheck(request: web.Request) -> web.Response:
     """Queue rechecks for the controls, and wait for their observations."""
     service = request.app[SERVICE]
+    expect_type(request, JSON_TYPE)
     key, body = await signed_body(request, limit=SMALL_BODY)
     asked = parse_json(body, RecheckRequest)
     if len(asked.asks) > ASKS_LIMIT:

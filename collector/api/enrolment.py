@@ -2,18 +2,29 @@
 
 import base64
 import binascii
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 
-from collector.api.auth import SignedRequest, is_signed, signed_request
+from collector.api.auth import (
+    SignedRequest,
+    is_signed,
+    mark_of,
+    seconds_of,
+    signed_request,
+    timely,
+)
+from collector.api.ed25519_keys import is_weak
 from collector.api.http import SMALL_BODY, Refused, answer, read_json
 from collector.places import RequestOrigin
 from collector.service import SERVICE, Service
-from collector.store import Operation, keys
+from collector.store import Operation, keys, replays
 from collector.store.keys import Key
 from probe import codec
 from probe.api_types import EnrolReply, EnrolRequest
+
+T = TypeVar("T")
 
 _KEY_BYTES = 32
 _INVITE_LIMIT = 200
@@ -32,8 +43,10 @@ async def post_enroll(request: web.Request) -> web.Response:
     if wait:
         raise Refused(429, "rate_enrol", "too many new keys; try again later", retry_after=wait)
     asked = await read_json(request, EnrolRequest)
+    if asked.created is not None:
+        timely(asked.created, service.clock())
     key = _proven(asked)
-    await _enrol(service, key, asked.invite, service.origin(request))
+    await _enrol(service, key, asked, service.origin(request))
     reply = EnrolReply(key_id=key.key_id, collector_id=service.store.collector_id)
     return answer(reply)
 
@@ -43,25 +56,39 @@ def _proven(asked: EnrolRequest) -> Key:
     public, proof = _bytes(asked.key), _bytes(asked.proof)
     if len(public) != _KEY_BYTES:
         raise Refused(400, "malformed", "key: base64 of a raw Ed25519 public key expected")
+    if is_weak(public):
+        raise Refused(400, "weak_key", "key: it is of small order, so anybody could sign with it")
     if asked.invite is not None and len(asked.invite) > _INVITE_LIMIT:
         raise Refused(400, "malformed", f"invite: at most {_INVITE_LIMIT} characters expected")
-    if not is_signed(public, proof, codec.enrol_bytes(public, asked.invite, asked.role)):
+    if not is_signed(public, proof, _signed_bytes(public, asked)):
         raise Refused(401, "signature", "proof does not fit the key")
     return Key(codec.key_id(public), public, asked.role)
 
 
-async def _enrol(service: Service, key: Key, invite: str | None, origin: RequestOrigin) -> None:
+def _signed_bytes(public: bytes, asked: EnrolRequest) -> bytes:
+    return codec.enrol_bytes(public, asked.invite, asked.role, asked.created)
+
+
+async def _enrol(service: Service, key: Key, asked: EnrolRequest, origin: RequestOrigin) -> None:
     known = await service.store.read(keys.find_key(key.key_id))
     if known is None and service.settings.enrolment == "closed":
         raise Refused(403, "closed", "this collector takes no new keys")
     # All verdicts rely on controls, so a control always needs an invite.
     needed = service.settings.enrolment == "token" or key.role == "control"
     at = service.clock()
-    enrolment = keys.enrol(key, invite, needs_invite=needed, at=at, origin=origin)
-    refused = await service.store.write(enrolment)
+    enrolment = keys.enrol(key, asked.invite, needs_invite=needed, at=at, origin=origin)
+    refused = await service.store.write(_once(key, asked, enrolment))
     if refused:
         status = 409 if refused.reason == "role" else 403
         raise Refused(status, refused.reason, refused.message)
+
+
+def _once(key: Key, asked: EnrolRequest, operation: Operation[T]) -> Operation[T]:
+    """Part of one transaction: an enrolment whose proof was not used before."""
+    if asked.created is not None:
+        mark = mark_of(key, _signed_bytes(key.public, asked))
+        yield from replays.once(mark, seconds_of(asked.created))
+    return (yield from operation)
 
 
 async def delete_me(request: web.Request) -> web.Response:

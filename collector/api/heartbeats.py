@@ -8,7 +8,7 @@ from aiohttp import web
 
 from collector import record_row
 from collector.api.auth import SignedRequest, signed_request
-from collector.api.http import SMALL_BODY, answer, parse_json
+from collector.api.http import JSON_TYPE, SMALL_BODY, answer, expect_type, parse_json
 from collector.places import UNKNOWN, KeyPlaces, RequestOrigin
 from collector.service import SERVICE
 from collector.store import Operation, heartbeats, keys
@@ -24,6 +24,7 @@ REPORTS_LIMIT = 400
 async def post_heartbeat(request: web.Request) -> web.Response:
     """Store a heartbeat, and what it reports of the time without any."""
     service = request.app[SERVICE]
+    expect_type(request, JSON_TYPE)
     signed = await signed_request(request, limit=SMALL_BODY)
     beat = parse_json(signed.body, Heartbeat)
     now = service.clock()

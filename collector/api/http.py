@@ -24,6 +24,7 @@ T = TypeVar("T")
 RouteHandler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SMALL_BODY = 64 * 1024
+JSON_TYPE = "application/json"
 # Observations compress to a tenth; from the second size on this is done in a thread.
 _COMPRESS = 2 * 1024
 _COMPRESS_ELSEWHERE = 64 * 1024
@@ -126,7 +127,14 @@ async def read_body(request: web.Request, limit: int) -> bytes:
 
 async def read_json(request: web.Request, type_: type[T]) -> T:
     """A small JSON body as a message of this type."""
+    expect_type(request, JSON_TYPE)
     return parse_json(await read_body(request, SMALL_BODY), type_)
+
+
+def expect_type(request: web.Request, type_: str) -> None:
+    """Refuse a body of another type, such as one that a form of a web page can send."""
+    if request.content_type != type_:
+        raise Refused(415, "type", f"Content-Type {type_} expected")
 
 
 def parse_json(body: bytes, type_: type[T]) -> T:
@@ -163,6 +171,7 @@ async def _respond(
 ) -> web.StreamResponse:
     try:
         _limit_rate(request, service)
+        _refuse_pages(request)
         return await handler(request)
     except (Refused, Replayed) as error:
         again = Refused(409, "replay", "this request was carried out before")
@@ -249,6 +258,12 @@ def _limit_rate(request: web.Request, service: Service) -> None:
         raise Refused(429, "rate_network", "too many requests; try again later", retry_after=wait)
 
 
+def _refuse_pages(request: web.Request) -> None:
+    """Refuse what a web page makes its visitor's browser send: only readers use browsers."""
+    if request.method not in {"GET", "HEAD", "OPTIONS"} and "Origin" in request.headers:
+        raise Refused(403, "origin", "requests that web pages make are not accepted")
+
+
 def _route(request: web.Request) -> str:
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "other"
@@ -261,10 +276,12 @@ async def add_security_headers(_request: web.Request, response: web.StreamRespon
 
 
 __all__ = [
+    "JSON_TYPE",
     "Refused",
     "abort",
     "add_security_headers",
     "answer",
+    "expect_type",
     "guard",
     "hold",
     "instant_text",

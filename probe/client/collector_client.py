@@ -8,10 +8,7 @@ one-line message for the user.
 
 import asyncio
 import base64
-import email.utils
 import os
-import re
-import secrets
 import ssl
 import time
 import zlib
@@ -24,6 +21,7 @@ import httpx
 import msgspec
 
 from probe import api_types, codec
+from probe.client import signing_time
 from probe.client.distrust import causes, distrust
 from probe.client.endpoint import CollectorEndpoint, addresses, tls_context
 from probe.client.keys import Identity, ProbeRole
@@ -38,9 +36,7 @@ CONNECT_SECONDS = 5.0
 REPLY_SECONDS = 10.0
 # aiohttp and most proxies stop at a request line of 8 KiB.
 _QUERY_LIMIT = 6000
-# Seconds. A smaller clock offset does not invalidate a signature, so a retry is pointless.
-_CLOCK_SLACK = 30.0
-_UNIX_TIME = re.compile(r"[0-9]{1,12}")
+_JSON = {"Content-Type": "application/json"}
 _REPEATED = 409
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -163,8 +159,7 @@ class CollectorClient:
     ) -> api_types.ControlReply:
         """Request control measurements now; wait up to `wait` seconds for their results."""
         body = codec.encode(api_types.RecheckRequest(asks=tuple(asks), wait=wait))
-        headers = {"Content-Type": "application/json"}
-        request = _Request("POST", "/v1/recheck", body, headers, wait + REPLY_SECONDS, LARGE_REPLY)
+        request = _Request("POST", "/v1/recheck", body, _JSON, wait + REPLY_SECONDS, LARGE_REPLY)
         return await self._read(request, api_types.ControlReply, signed=True)
 
     async def recheck_jobs(self, *, wait: float) -> api_types.RecheckJobs:
@@ -176,13 +171,17 @@ class CollectorClient:
         self, key: Identity, invite: str | None, role: ProbeRole
     ) -> api_types.EnrolReply:
         """Register our key; the reply has the collector's id, which every signature includes."""
-        proof = key.sign(codec.enrol_bytes(key.public, invite, role))
-        request = api_types.EnrolRequest(
-            key=_base64(key.public), proof=_base64(proof), invite=invite, role=role
-        )
-        headers = {"Content-Type": "application/json"}
-        post = _Request("POST", "/v1/enroll", codec.encode(request), headers)
-        reply = await self._read(post, api_types.EnrolReply)
+
+        def post() -> _Request:
+            created = signing_time.created(self._clock(), self.clock_offset)
+            proof = key.sign(codec.enrol_bytes(key.public, invite, role, created))
+            public, signed = _base64(key.public), _base64(proof)
+            request = api_types.EnrolRequest(
+                key=public, proof=signed, invite=invite, role=role, created=created
+            )
+            return _Request("POST", "/v1/enroll", codec.encode(request), _JSON)
+
+        reply = self._decode(await self._signed(post), api_types.EnrolReply)
         if reply.key_id != key.key_id:
             raise CollectorRefused(self._said(_("{url}: enrolled a different key")))
         return reply
@@ -195,8 +194,7 @@ class CollectorClient:
 
     async def heartbeat(self, message: api_types.Heartbeat) -> api_types.HeartbeatReply:
         """Send a heartbeat."""
-        headers = {"Content-Type": "application/json"}
-        request = _Request("POST", "/v1/heartbeat", codec.encode(message), headers)
+        request = _Request("POST", "/v1/heartbeat", codec.encode(message), _JSON)
         return await self._read(request, api_types.HeartbeatReply, signed=True)
 
     async def targets(self, name: str, etag: str | None) -> TargetsReply:
@@ -211,10 +209,14 @@ class CollectorClient:
 
     async def erase(self) -> None:
         """Delete everything this key ever sent."""
-        self._accept(await self._signed(_Request("DELETE", "/v1/probes/me", seconds=60.0)))
+        request = _Request("DELETE", "/v1/probes/me", seconds=60.0)
+        self._accept(await self._signed(lambda: self._sign(request)))
 
     async def _read(self, request: _Request, type_: type[T], *, signed: bool = False) -> T:
-        response = await (self._signed(request) if signed else self._ask(request))
+        ask = self._signed(lambda: self._sign(request)) if signed else self._ask(request)
+        return self._decode(await ask, type_)
+
+    def _decode(self, response: _Response, type_: type[T]) -> T:
         self._accept(response)
         try:
             return msgspec.json.decode(response.body, type=type_)
@@ -224,25 +226,24 @@ class CollectorClient:
                 self._said(_("{url}: invalid response: {what}"), what=what)
             ) from error
 
-    async def _signed(self, request: _Request) -> _Response:
-        """Send a signed request; sign it anew, once, if that may help.
+    async def _signed(self, make: Callable[[], _Request]) -> _Response:
+        """Send a signed request; make it anew, once, if that may help.
 
         That is when a refusal revealed that our clock is wrong, and when something on the way sent
         the request twice.
         """
         before = self.clock_offset or 0.0
-        response = await self._ask(self._sign(request))
-        moved = abs((self.clock_offset or 0.0) - before) > _CLOCK_SLACK
+        response = await self._ask(make())
+        moved = abs((self.clock_offset or 0.0) - before) > signing_time.SLACK
         if (response.status == 401 and moved) or response.status == _REPEATED:
-            response = await self._ask(self._sign(request))
+            response = await self._ask(make())
         return response
 
     def _sign(self, request: _Request) -> _Request:
         if self.identity is None or self.identity.enrolment is None:
             raise CollectorRefused(self._said(_("{url}: this probe is not enrolled there")), 401)
         known = self.identity.enrolment
-        seconds = int(self._clock() - (self.clock_offset or 0.0))
-        created = f"{max(0, seconds)}.{secrets.randbelow(10**9):09}"
+        created = signing_time.created(self._clock(), self.clock_offset)
         message = codec.signed_bytes(
             known.collector_id, request.method, request.path, created, request.body
         )
@@ -279,7 +280,8 @@ class CollectorClient:
                 _("{url}: no response within {seconds:.0f} seconds"), seconds=request.seconds
             )
             raise CollectorUnreachable(message) from error
-        self._learn_clock(response.headers)
+        offset = signing_time.offset_of(response.headers, self._clock())
+        self.clock_offset = self.clock_offset if offset is None else offset
         return response
 
     async def _try_addresses(self, request: _Request) -> _Response:
@@ -381,21 +383,6 @@ class CollectorClient:
     def _said(self, text: str, **gaps: object) -> str:
         """Return a message about this collector."""
         return text.format(url=self.endpoint.url, **gaps)
-
-    def _learn_clock(self, headers: httpx.Headers) -> None:
-        """Note the collector's time: from a refusal for our clock, else from the usual header.
-
-        A proxy may replace the usual one by its own time.
-        """
-        exact = headers.get("Qaz-Time", "")
-        try:
-            if _UNIX_TIME.fullmatch(exact):
-                theirs = float(exact)
-            else:
-                theirs = email.utils.parsedate_to_datetime(headers.get("Date", "")).timestamp()
-        except (ValueError, OverflowError):
-            return
-        self.clock_offset = self._clock() - theirs
 
 
 def _problem(body: bytes) -> str:

@@ -42,6 +42,7 @@ from probe.model import (
 
 T = TypeVar("T")
 
+JSON = {"Content-Type": "application/json"}
 LISTED = "https://listed.example/"
 OTHER = "https://other.example/"
 UNLISTED = "https://secret.example/"
@@ -231,7 +232,7 @@ class SigningClient:
             invite=invite,
             role=self.role,
         )
-        return await self.harness.ask("POST", "/v1/enroll", codec.encode(request))
+        return await self.harness.ask("POST", "/v1/enroll", codec.encode(request), JSON)
 
     def sign(
         self, method: str, path: str, body: bytes = b"", *, created: int | None = None

@@ -108,7 +108,8 @@ class FakeCollector:
             return problem(403, "an invite is needed")
         public = base64.b64decode(asked.key)
         Ed25519PublicKey.from_public_bytes(public).verify(
-            base64.b64decode(asked.proof), codec.enrol_bytes(public, asked.invite, asked.role)
+            base64.b64decode(asked.proof),
+            codec.enrol_bytes(public, asked.invite, asked.role, asked.created),
         )
         self.keys[codec.key_id(public)] = public
         return reply(

@@ -1,6 +1,7 @@
 """A signed request is carried out once, within minutes of its signing, whoever sends it again."""
 
 import asyncio
+import base64
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +12,9 @@ import pytest
 from collector.store import Store, heartbeats, replays
 from collector.store.keys import Key
 from probe import codec
-from probe.api_types import Heartbeat
+from probe.api_types import EnrolRequest, Heartbeat
 from tests.collector.harness import (
+    JSON,
     Answer,
     CollectorHarness,
     SigningClient,
@@ -124,6 +126,58 @@ def test_what_failed_may_be_sent_again_with_the_same_bytes(tmp_path: Path) -> No
             assert (await captured.send(harness)).status == 200
             kept = await harness.service.store.read(heartbeats.heartbeats_since(0))
             assert sender.key_id in {beat.key_id for beat in kept}
+
+    asyncio.run(scenario())
+
+
+def test_an_enrolment_is_not_repeated_after_an_erasure(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path) as harness:
+            sender = SigningClient(harness)
+            request = enrolment(sender, time.time())
+            assert (await harness.ask("POST", "/v1/enroll", request, JSON)).status == 200
+            await sender.ask("DELETE", "/v1/probes/me")
+            assert (await harness.ask("POST", "/v1/enroll", request, JSON)).status == 409
+            old = await harness.ask("POST", "/v1/enroll", enrolment(sender, 1e9), JSON)
+            assert (old.status, "Qaz-Time" in old.headers) == (401, True)
+            rows = await harness.service.store.read(select("key_get", key_id=sender.key_id))
+            assert list(rows) == []
+
+    asyncio.run(scenario())
+
+
+def enrolment(sender: SigningClient, at: float) -> bytes:
+    created = f"{int(at)}.5"
+    proof = sender.key.sign(codec.enrol_bytes(sender.public, None, "probe", created))
+    key, signature = (base64.b64encode(one).decode() for one in (sender.public, proof))
+    return codec.encode(EnrolRequest(key=key, proof=signature, created=created))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "multipart/form-data; boundary=x"},
+        {**JSON, "Origin": "https://page.example"},
+        {**JSON, "Origin": "null"},
+    ],
+)
+def test_a_web_page_enrols_none_of_its_visitors(tmp_path: Path, headers: dict[str, str]) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path) as harness:
+            request = enrolment(SigningClient(harness), time.time())
+            for path in ("/v1/enroll", "/v1/heartbeat", "/v1/measurements", "/v1/recheck"):
+                reply = await harness.ask("POST", path, request, headers)
+                assert reply.status in {403, 415}, path
+            # Nor does a browser learn beforehand that it may ask.
+            asked = {"Origin": "https://page.example", "Access-Control-Request-Method": "POST"}
+            reply = await harness.ask("OPTIONS", "/v1/enroll", headers=asked)
+            assert reply.status == 405
+            assert "Access-Control-Allow-Origin" not in reply.headers
+            (row,) = await harness.service.store.read(select("count_all"))
+            assert row[2] == 0
 
     asyncio.run(scenario())
 

@@ -9,7 +9,7 @@ from collector.store.keys import erase
 from probe import codec
 from probe.api_types import EnrolReply
 from probe.model import Mechanism, Outcome
-from tests.collector.harness import SigningClient, collector, record, select
+from tests.collector.harness import JSON, SigningClient, collector, record, select
 
 
 def test_an_open_collector_enrols_any_probe_but_no_control(tmp_path: Path) -> None:
@@ -68,11 +68,11 @@ def test_only_who_has_the_key_may_enrol_it(tmp_path: Path) -> None:
         async with collector(tmp_path) as harness:
             thief = SigningClient(harness)
             assert (await thief.enrol(proof=b"\x00" * 64)).status == 401
-            nonsense = await harness.ask("POST", "/v1/enroll", b'{"key":"AA==","proof":""}')
+            nonsense = await harness.ask("POST", "/v1/enroll", b'{"key":"AA==","proof":""}', JSON)
             assert nonsense.status == 400
             for body in (b"", b"[]", b"[" * 60_000, b'{"key":1}', b"\xff"):
-                assert (await harness.ask("POST", "/v1/enroll", body)).status == 400
-            assert (await harness.ask("POST", "/v1/enroll", b" " * 70_000)).status == 413
+                assert (await harness.ask("POST", "/v1/enroll", body, JSON)).status == 400
+            assert (await harness.ask("POST", "/v1/enroll", b" " * 70_000, JSON)).status == 413
 
     asyncio.run(scenario())
 

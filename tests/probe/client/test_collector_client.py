@@ -256,6 +256,56 @@ def test_a_wrong_clock_is_put_right_by_the_collectors(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_the_collectors_own_time_counts_and_not_that_of_a_proxy(tmp_path: Path) -> None:
+    """A proxy may put its own time into the header Date."""
+    signed: list[float] = []
+
+    async def refuse_once(request: web.Request) -> web.Response:
+        signed.append(float(request.headers["Qaz-Created"]))
+        if len(signed) == 1:
+            ahead = str(int(time.time()) + 7200)
+            body = b'{"error":"clock"}'
+            return web.Response(status=401, body=body, headers={"Qaz-Time": ahead})
+        return web.Response(body=b'{"jobs":[]}', content_type="application/json")
+
+    async def scenario() -> None:
+        async with FakeCollector() as server, CollectorClient(endpoint.parse(server.url)) as client:
+            keys = Keys(tmp_path)
+            await ensure_enrolled(client, keys, keys.identity(server.url), None)
+            server.override["/v1/recheck"] = refuse_once
+            await client.recheck_jobs(wait=0)
+        assert signed[1] - signed[0] == pytest.approx(7200, abs=60)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+def test_a_request_that_was_carried_out_before_is_signed_anew_once(
+    tmp_path: Path, refusals: int
+) -> None:
+    signed: list[str] = []
+
+    async def refuse(request: web.Request) -> web.Response:
+        signed.append(request.headers["Qaz-Created"])
+        if len(signed) <= refusals:
+            return web.Response(status=409, body=b'{"error":"carried out before"}')
+        return web.Response(body=b'{"jobs":[]}', content_type="application/json")
+
+    async def scenario() -> None:
+        async with FakeCollector() as server, CollectorClient(endpoint.parse(server.url)) as client:
+            keys = Keys(tmp_path)
+            await ensure_enrolled(client, keys, keys.identity(server.url), None)
+            server.override["/v1/recheck"] = refuse
+            if refusals == 1:
+                await client.recheck_jobs(wait=0)
+            else:
+                with pytest.raises(CollectorRefused, match="carried out before"):
+                    await client.recheck_jobs(wait=0)
+        assert len(set(signed)) == 2
+
+    asyncio.run(scenario())
+
+
 def test_controls_are_asked_by_name_or_all_at_once(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with FakeCollector() as server, CollectorClient(endpoint.parse(server.url)) as client:
