@@ -1,0 +1,1 @@
+"""Events: what happened to a target on a network, since when, and whether it is over. Pure."""

@@ -1,0 +1,166 @@
+"""When a target's event is suspected, confirmed, over or withdrawn; each rule on a few looks."""
+
+from collections.abc import Iterable, Sequence
+
+from collector.events.engine import replay
+from collector.events.model import Bracket, Look, State, TargetEvent
+from collector.events.timeline import NOT_SEEN_AGAIN, Rules
+from collector.standing import EVERYBODY, KeyStanding, Standings
+
+HOUR = 3600.0
+SITE = "https://site.example/"
+QUORUM = Rules(2, EVERYBODY)
+
+
+def looks(plan: str, *, outcome: str = "blocked", experiment: str = "web") -> list[Look]:
+    """Looks an hour apart: a letter names the key, in capitals where it found interference."""
+    return [
+        Look(
+            number * HOUR,
+            f"r{number:02}",
+            letter.lower(),
+            experiment,
+            SITE,
+            "KZ",
+            9198,
+            outcome if letter.isupper() else "ok",
+            "tls.timeout" if letter.isupper() else "",
+        )
+        for number, letter in enumerate(plan)
+        if letter != "."
+    ]
+
+
+def told(plan: Iterable[Look] | str, rules: Rules = QUORUM) -> list[TargetEvent]:
+    return replay(looks(plan) if isinstance(plan, str) else plan, rules)
+
+
+def states(plan: str) -> list[tuple[State, int, int]]:
+    return [(one.state, one.agree, one.able) for one in told(plan)]
+
+
+def test_one_look_is_nothing_and_two_are_a_suspicion() -> None:
+    assert told("abA") == []
+    assert states("abAA") == [(State.SUSPECTED, 1, 1)]
+    assert states("abAB") == [(State.SUSPECTED, 2, 2)]
+
+
+def test_a_quorum_with_one_look_more_confirms() -> None:
+    (event,) = told("abABA")
+    assert (event.state, event.agree, event.able) == (State.CONFIRMED, 2, 2)
+    assert event.began == Bracket(1 * HOUR, 2 * HOUR)
+    assert event.confirmed_at == 4 * HOUR
+    assert event.mechanisms == ("tls.timeout",)
+    assert event.evidence == ("r02", "r03", "r04")
+    assert event.confidence == 0.99
+
+
+def test_a_minority_of_the_able_keys_confirms_nothing() -> None:
+    assert states("abcdABcdABcd") == [(State.SUSPECTED, 2, 4)]
+
+
+def test_a_suspicion_that_is_not_seen_again_is_withdrawn_with_its_reason() -> None:
+    (event,) = told("abAAaa")
+    assert event.state is State.WITHDRAWN
+    assert event.reason == NOT_SEEN_AGAIN
+    assert event.ended == Bracket(3 * HOUR, 4 * HOUR)
+    # A single error is not even a suspicion.
+    assert told("abAabab") == []
+
+
+def test_it_ends_when_the_keys_that_saw_it_see_it_over() -> None:
+    (event,) = told("abABABaba")
+    assert event.state is State.ENDED
+    assert event.ended == Bracket(5 * HOUR, 6 * HOUR)
+    assert event.last_seen_at == 5 * HOUR
+
+
+def test_one_key_that_is_fine_again_does_not_end_it() -> None:
+    (event,) = told("abcABCABCaBCaBCaBC")
+    assert event.state is State.CONFIRMED
+
+
+def test_one_key_ends_it_when_no_other_speaks_and_it_looked_twice() -> None:
+    assert states("abABABa") == [(State.CONFIRMED, 2, 2)]
+    assert states("abABABaa")[0][0] is State.ENDED
+
+
+def test_looks_that_could_not_tell_are_no_looks() -> None:
+    plan = looks("abABAB")
+    cut = [
+        one._replace(outcome="inconclusive", mechanisms="access.offline", at=one.at + 6 * HOUR)
+        for one in looks("ababab")
+    ]
+    after = [one._replace(at=one.at + 12 * HOUR, id="z" + one.id) for one in looks("ABAB")]
+    (event,) = told([*plan, *cut, *after])
+    assert event.state is State.CONFIRMED
+    assert event.last_seen_at == 15 * HOUR
+
+
+def test_a_second_event_begins_after_the_end_of_the_first() -> None:
+    first, second = told("abABABabababABAB")
+    assert (first.state, second.state) == (State.ENDED, State.CONFIRMED)
+    assert second.began == Bracket(11 * HOUR, 12 * HOUR)
+
+
+def test_a_key_that_always_strays_and_one_error_are_no_quorum() -> None:
+    (event,) = told("AbcAbcAbcABcAbcAbc")
+    assert event.state is State.SUSPECTED
+    # Nor does the stray key move the beginning of a true event.
+    (event,) = told("AbcAbcAbcABCABC")
+    assert event.state is State.CONFIRMED
+    assert event.began == Bracket(8 * HOUR, 10 * HOUR)
+
+
+def test_a_stray_look_within_an_event_moves_no_bracket() -> None:
+    (event,) = told("ababABABaBABABAB")
+    assert event.state is State.CONFIRMED
+    assert event.began == Bracket(3 * HOUR, 4 * HOUR)
+
+
+def test_keys_of_one_origin_are_one_voice_and_strangers_none() -> None:
+    keys = [KeyStanding(name, origin="home") for name in "ab"]
+    assert told("abABAB", Rules(2, Standings(keys)))[0].state is State.SUSPECTED
+    apart = [KeyStanding(name, origin=name) for name in "ab"]
+    assert told("abABAB", Rules(2, Standings(apart)))[0].state is State.CONFIRMED
+    strangers = [KeyStanding(name, way="open", origin=name) for name in "ab"]
+    assert told("abABAB", Rules(2, Standings(strangers))) == []
+
+
+def test_a_page_that_opens_says_nothing_about_its_speed() -> None:
+    slow = looks("abABAB", outcome="throttled", experiment="throttle")
+    pages = [one._replace(at=one.at + 1, id="p" + one.id) for one in looks("abababab")]
+    (event,) = told([*slow, *pages])
+    assert (event.kind, event.state) == ("throttling", State.CONFIRMED)
+
+
+def test_a_key_is_bad_by_any_of_its_experiments() -> None:
+    sni = looks("..ABAB", experiment="sni")
+    pages = [one._replace(at=one.at + 1, id="p" + one.id) for one in looks("abababab")]
+    (event,) = told([*sni, *pages])
+    assert (event.kind, event.state) == ("blocking", State.CONFIRMED)
+
+
+def test_a_change_of_mechanism_is_one_event() -> None:
+    by_reset = [
+        one._replace(at=one.at + 6 * HOUR, id="z" + one.id, mechanisms="tls.reset")
+        for one in looks("ABAB")
+    ]
+    (event,) = told([*looks("abABAB"), *by_reset])
+    assert event.mechanisms == ("tls.reset", "tls.timeout")
+
+
+def test_a_whitelist_is_decided_by_the_looks_inside_it() -> None:
+    def connectivity(plan: str, outcome: str, mechanisms: str, at: float) -> Sequence[Look]:
+        return [
+            Look(at + n * 60, f"{at}{n}", key, "connectivity", "", "KZ", 9198, outcome, mechanisms)
+            for n, key in enumerate(plan)
+        ]
+
+    before = connectivity("abcde", "ok", "", 0.0)
+    inside = connectivity("abab", "inconclusive", "access.whitelist", 3 * HOUR)
+    (event,) = told([*before, *inside])
+    assert (event.kind, event.target, event.state) == ("whitelist", "", State.CONFIRMED)
+    after = connectivity("abab", "ok", "", 6 * HOUR)
+    (event,) = told([*before, *inside, *after])
+    assert event.state is State.ENDED
