@@ -46,9 +46,9 @@ class SignedRequest:
             Replayed: It was carried out before.
             Refused: The key was erased meanwhile.
         """
-        yield from replays.once(self.mark, self.created)
-        if (yield from keys.find_key(self.key.key_id)) is None:
+        if not (yield from keys.hold(self.key.key_id)):
             raise Refused(401, "unknown_key", "this key is not enrolled here any more")
+        yield from replays.once(self.mark, self.created)
 
 
 async def signed_body(
