@@ -99,7 +99,8 @@ class FakeNet:
             if connected.failure is not None:
                 return (connected,)
             before, proven = (connected,), False
-        return (*before, self._page(url, address, own, proven=proven))
+        page = self._page(url, address, own, proven=proven)
+        return (*before, replace(page, limit=request.limit or 0.0))
 
     def _page(self, url: str, address: str, host: str, *, proven: bool) -> Http:
         at = self._tick(f"http {address} {host} {url}")

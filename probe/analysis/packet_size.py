@@ -36,15 +36,18 @@ def segment_for(steps: Iterable[Step]) -> int:
     return SMALL if sent <= SMALL - _OPTIONS else _MEDIUM
 
 
-def may_be_lost(at_address: Sequence[Step]) -> bool:
+def may_be_lost(at_address: Sequence[Step], least: int = 2) -> bool:
     """The target met silence at this address each time, and no large packet came from there.
 
     Args:
         at_address: Every step at one address on one hop.
+        least: How many silences call for another look.
     """
     own = [s for s in at_address if isinstance(s, Tls | Http) and s.role is Role.TARGET]
     silent = [s for s in own if s.failure is Failure.TIMEOUT]
-    if len(silent) < 2 or any(isinstance(s, type(silent[-1])) and s.failure is None for s in own):
+    if len(silent) < least:
+        return False
+    if any(isinstance(s, type(silent[-1])) and s.failure is None for s in own):
         return False
     return not any(isinstance(s, Tls | Http) and s.bytes_in >= FULL_SIZE for s in at_address)
 

@@ -45,6 +45,10 @@ class Mode(StrEnum):
     UNCLEAR = "unclear"
 
 
+# The modes that must be seen twice.
+CUTS = frozenset({Mode.WHITELIST, Mode.FOREIGN_CUT})
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """How many of one class answered, and how many were tried."""

@@ -11,7 +11,15 @@ from probe.analysis import silence_place
 from probe.analysis.blockpage_text import reads_like_blockpage
 from probe.analysis.evidence import of_the_site
 from probe.analysis.slowness import came_whole
-from probe.compare import host_of, incompatible, is_broken_redirect, port_of, same_issuer, same_site
+from probe.compare import (
+    host_of,
+    incompatible,
+    is_broken_redirect,
+    port_of,
+    same_issuer,
+    same_site,
+    similar_pages,
+)
 from probe.failure import Failure
 from probe.model import Control, Dns, Http, Role, Step, Steps, Tcp, Tls
 from probe.redirects import REDIRECTS, is_followed
@@ -94,6 +102,16 @@ def _stays_on_site(pages: Sequence[Http]) -> bool:
     return all(same_site(host_of(p.url), host_of(p.location or p.url)) for p in plain)
 
 
+def line_is_silent(steps: Sequence[Step]) -> bool:
+    """A reference site was tried and failed, and no query, handshake or request was answered."""
+    references = [s for s in steps if s.role is Role.REFERENCE and isinstance(s, Tcp | Tls | Http)]
+    if not references:
+        return False
+    answered = (bool(s.replies) for s in steps if isinstance(s, Dns))
+    received = (s.bytes_in > 0 for s in steps if isinstance(s, Tls | Http))
+    return not (any(answered) or any(received))
+
+
 # --- one hop ----------------------------------------------------------------------------------
 
 
@@ -122,6 +140,22 @@ class HopView:
             for s in self.at(address)
         )
 
+    def refuses_connections(self, address: str) -> bool:
+        """The target was tried there and did not connect: no name was offered that could matter."""
+        tried = [s for s in self.at(address) if isinstance(s, Tcp)]
+        return bool(tried) and all(s.failure is not None for s in tried)
+
+    def hangs(self, address: str) -> bool:
+        """A server there acknowledged the request and did not answer it in time."""
+        own = [s for s in self.at(address) if s.role is Role.TARGET and isinstance(s, Http)]
+        silent = [s for s in own if s.failure is Failure.TIMEOUT and s.status is None]
+        return any(s.acknowledged for s in silent) and len(silent) == len(own)
+
+    def waited(self, address: str, seconds: float) -> bool:
+        """A silence there lasted that long."""
+        silent = [s for s in self.at(address) if s.failure is Failure.TIMEOUT]
+        return any(s.limit >= seconds for s in silent if s.role is Role.TARGET)
+
     def may_be_slow(self, address: str) -> bool:
         """The target's name met silence there, which a slow server would explain.
 
@@ -140,7 +174,8 @@ class HopView:
 
         The server may itself be broken for the name: an unrelated server shows whether it is.
         """
-        return self._untrusted_alone() or self._is_no_page() or self._fails_alone()
+        strange = self._is_no_page() or self._differs_from_https()
+        return self._untrusted_alone() or strange or self._fails_alone()
 
     def _fails_alone(self) -> bool:
         """This name failed each time after connecting; the harmless one right after it did not.
@@ -173,7 +208,7 @@ class HopView:
             return False
         last = mine[-1]
         others = [s for s in shaken if s.role is Role.HARMLESS and s.address == last.address]
-        return bool(others) and not any(same_issuer(s.trust, last.trust) for s in others)
+        return not any(same_issuer(s.trust, last.trust) for s in others)
 
     def _is_no_page(self) -> bool:
         """Everything that came over plain http is malformed, leaves the site or is a notice."""
@@ -185,6 +220,16 @@ class HopView:
             s.malformed or leaves_site(s) or is_broken_redirect(s) or reads_like_blockpage(s)
             for s in pages
         )
+
+    def _differs_from_https(self) -> bool:
+        """The page over plain http is another than the host's over proven TLS."""
+        if self._secure:
+            return False
+        own = [s for s in self.steps if isinstance(s, Http) and s.role is Role.TARGET]
+        proven = [s for s in own if s.proven and host_of(s.url) == host_of(self.url)]
+        good = [s for s in proven if s.failure is None and (s.status or 599) < 400]
+        plain = [s for s in own if s.url == self.url and s.status == 200]
+        return bool(good and plain) and not any(similar_pages(p, q) for p in plain for q in good)
 
     @property
     def _secure(self) -> bool:

@@ -10,7 +10,7 @@ a dead line.
 from collections.abc import Sequence
 from typing import Literal
 
-from probe.analysis.shutdown import BY_ADDRESS, BY_PORT, Mode, classify, reach
+from probe.analysis.shutdown import BY_ADDRESS, BY_PORT, CUTS, Mode, classify, reach
 from probe.experiments.interface import Experiment, GatewayNet, Net, Share, Task
 from probe.experiments.operations import DnsQuery, HttpRequest, TcpConnect, TlsHandshake
 from probe.experiments.option import ADDRESS, lasting
@@ -20,13 +20,18 @@ from probe.model import Dns, Ping, Role, Step, Steps, Tls, Transport
 from probe.ordering import host_of, port_of
 from probe.reference_data import Anchor, anchors
 
-LIMIT = 8.0
+# As a connection on a slow line may need: SYNs are sent again after 1 s and 3 s.
+LIMIT = 6.0
+# A query is sent again meanwhile; another resolver is asked afterwards.
+QUERY_LIMIT = 3.0
 AGAIN_SECONDS = 300.0
 # 443 beside them: a filter of names lets it through, a filter of ports does not.
 OPEN_PORTS = (179, 3785, 5060, 443)
 RESOLVERS_TRIED = 3
 
 AnchorClass = Literal["essential", "ordinary", "foreign", "unclassed", "resolver", "port"]
+# What was tried, by its class.
+Attempts = list[tuple[AnchorClass | Literal["gateway"], Steps]]
 
 
 async def measure(task: Task, net: Net) -> Steps:
@@ -35,13 +40,16 @@ async def measure(task: Task, net: Net) -> Steps:
     await _round(task, net, log, 1)
     own = task.options.get("own_server")
     if _mode(log.steps) is not Mode.NORMAL and isinstance(own, str) and net.safe(own):
-        for port in OPEN_PORTS:
-            log.add(await net.tcp(TcpConnect(own, port, limit=LIMIT)), role=Role.NEUTRAL)
+        asks = [net.tcp(TcpConnect(own, port, limit=LIMIT)) for port in OPEN_PORTS]
+        for step in await net.together(asks):
+            log.add(step, role=Role.NEUTRAL)
     return log.steps
 
 
 async def confirm(task: Task, net: Net, steps: Steps) -> Steps:
-    """Measure everything again, minutes later."""
+    """Measure everything again, minutes later, where that could show more."""
+    if not needs_confirmation(task, steps):
+        return steps
     log = StepLog(steps)
     seconds = task.options.get("again_seconds", AGAIN_SECONDS)
     await net.pause(float(seconds) if isinstance(seconds, int | float) else AGAIN_SECONDS)
@@ -50,8 +58,8 @@ async def confirm(task: Task, net: Net, steps: Steps) -> Steps:
 
 
 def needs_confirmation(_: Task, steps: Steps) -> bool:
-    """Whether a second round could show more: a dead home network needs none."""
-    return _mode(steps) not in {Mode.NORMAL, Mode.HOME_DOWN}
+    """Whether a second round could change the verdict: only a cut has to be seen twice."""
+    return _mode(steps) in CUTS
 
 
 def _mode(steps: Sequence[Step]) -> Mode:
@@ -59,31 +67,46 @@ def _mode(steps: Sequence[Step]) -> Mode:
 
 
 async def _round(task: Task, net: Net, log: StepLog, try_: int) -> None:
-    router = await net.gateway() if isinstance(net, GatewayNet) else None
-    if router is not None:
-        log.add(router, role=Role.NEUTRAL, try_=try_)
+    """Everything at once: what is silent holds up nothing else."""
     configured = task.options.get("anchors")
     usable = isinstance(configured, Sequence) and all(isinstance(a, Anchor) for a in configured)
     every: Sequence[Anchor] = configured if usable else anchors()  # type: ignore[assignment]
-    resolvers = [one for one in by_address(net) if net.safe(one[0])]
-    asks = [_anchor(net, anchor) for anchor in every]
-    asks += [_connect(net, *one) for one in resolvers]
-    classes: list[AnchorClass] = [class_of(anchor) for anchor in every]
-    classes.extend(BY_ADDRESS for _ in resolvers)
-    for what, steps in zip(classes, await net.together(asks), strict=True):
-        _record(log, steps, what, try_)
-    await _connect_encrypted(net, log, try_)
+    abroad: list[Steps] = []
+    asks = [_gateway(net), *(_site(net, one, abroad) for one in every), _addresses(net, abroad)]
+    for attempts in await net.together(asks):
+        for what, steps in attempts:
+            if what == "gateway":
+                log.chain(steps, role=Role.NEUTRAL, try_=try_)
+            else:
+                _record(log, steps, what, try_)
 
 
-async def _connect_encrypted(net: Net, log: StepLog, try_: int) -> None:
-    """Where nothing abroad answers: port 443, which stays open when port 53 is closed."""
-    seen = reach(s for s in log.steps if isinstance(s, Ping) and s.try_ == try_)
-    if seen.foreign.up or seen.addresses.up:
-        return
-    tried = by_address(net)
-    encrypted = [one for one in by_address(net, "doh") if one not in tried and net.safe(one[0])]
-    for steps in await net.together([_connect(net, *one) for one in encrypted]):
-        _record(log, steps, BY_PORT, try_)
+async def _gateway(net: Net) -> Attempts:
+    router = await net.gateway() if isinstance(net, GatewayNet) else None
+    return [("gateway", (router,))] if router is not None else []
+
+
+async def _site(net: Net, anchor: Anchor, abroad: list[Steps]) -> Attempts:
+    """One anchor; what is abroad and answered is added to `abroad`."""
+    steps = await _anchor(net, anchor)
+    what = class_of(anchor)
+    if what == "foreign" and steps and _failure(steps[-1]) is None:
+        abroad.append(steps)
+    return [(what, steps)]
+
+
+async def _addresses(net: Net, abroad: Sequence[Steps]) -> Attempts:
+    """Public resolvers at port 53; at 443, which stays open then, where nothing abroad answers."""
+    plain = [one for one in by_address(net) if net.safe(one[0])]
+    found: Attempts = [
+        (BY_ADDRESS, steps) for steps in await net.together([_connect(net, *one) for one in plain])
+    ]
+    if abroad or any(step.failure is None for _, steps in found for step in steps):
+        return found
+    secure = [one for one in by_address(net, "doh") if one not in plain and net.safe(one[0])]
+    for steps in await net.together([_connect(net, *one) for one in secure]):
+        found.append((BY_PORT, steps))
+    return found
 
 
 async def _connect(net: Net, address: str, port: int) -> Steps:
@@ -111,7 +134,7 @@ async def _anchor(net: Net, anchor: Anchor) -> Steps:
     host, port = host_of(anchor.url), port_of(anchor.url)
     asked: list[Step] = []
     for resolver in net.resolvers[:2]:
-        answer = await net.dns(DnsQuery(host, resolver, limit=LIMIT))
+        answer = await net.dns(DnsQuery(host, resolver, limit=QUERY_LIMIT))
         asked.append(answer)
         usable = [address for address in answer.addresses if net.safe(address)]
         if usable and port == 80:
@@ -146,7 +169,7 @@ EXPERIMENT = Experiment(
     needs_confirmation,
     once=True,
     profiles={
-        "full": Share(options={"again_seconds": 60.0}),
+        "full": Share(options={"again_seconds": 10.0}),
         "quick": Share(options={"again_seconds": 10.0}),
     },
     given=frozenset({"anchors", "own_server"}),

@@ -4,28 +4,39 @@ A line that loses large packets answers small ones; a device that freezes a conn
 in its ClientHello lets the same page through under another name.
 """
 
-from probe.analysis.packet_size import may_be_lost, segment_for
+from probe.analysis.packet_size import answered_when_small, may_be_lost, segment_for
 from probe.analysis.slowness import frozen_alike, is_longer
 from probe.analysis.web_suspicion import HopView
 from probe.experiments.browse import UrlHop, fetch_from
 from probe.experiments.interface import Net, Task
 from probe.experiments.operations import HttpRequest
 from probe.experiments.step_log import StepLog
-from probe.model import Http, Role
+from probe.failure import Failure
+from probe.model import Http, Role, Tcp
 
 
-async def send_small(task: Task, net: Net, log: StepLog, hop: UrlHop, address: str) -> None:
+async def send_small(
+    task: Task, net: Net, log: StepLog, hop: UrlHop, address: str, *, least: int = 2
+) -> bool:
     """Fetch with small TCP segments, where every large packet may have been lost.
 
-    Once more without, if that was answered: a silence that merely ended proves nothing.
+    Once more without, if that was answered: a silence that merely ended proves nothing. `least`:
+    how many silences call for it.
+
+    Returns whether it was answered, so that the silence is explained.
     """
     here = _view(task, log, hop).at(address)
-    if not may_be_lost(here):
-        return
+    if any(isinstance(s, Tcp) and s.segment_limit is not None for s in here):
+        return False  # done before
+    if not may_be_lost(here, least):
+        return False
     size = segment_for(here)
-    steps = await fetch_from(net, log, hop, address, try_=3, segment_limit=size)
-    if steps and steps[-1].failure is None:
-        await fetch_from(net, log, hop, address, try_=3)
+    await fetch_from(net, log, hop, address, try_=3, segment_limit=size)
+    silent = [s for s in here if s.role is Role.TARGET and s.failure is Failure.TIMEOUT]
+    if answered_when_small(log.steps, silent) is None:
+        return False
+    await fetch_from(net, log, hop, address, try_=3)
+    return True
 
 
 async def compare_frozen(task: Task, net: Net, log: StepLog, hop: UrlHop, address: str) -> bool:

@@ -5,11 +5,18 @@ resolvers' addresses and the same host over https, between reference measurement
 means is decided elsewhere; `probe/analysis/web_suspicion.py` says where more is to be measured.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from probe.analysis import web_suspicion
-from probe.analysis.web_suspicion import HopView, control_addresses, leaves_site, next_url
+from probe.analysis.web_suspicion import (
+    HopView,
+    control_addresses,
+    leaves_site,
+    line_is_silent,
+    next_url,
+)
 from probe.compare import is_address
 from probe.experiments.browse import (
     ADDRESSES,
@@ -21,6 +28,7 @@ from probe.experiments.browse import (
     measure_reference,
     resolve,
 )
+from probe.experiments.doubtful_address import fetch_plain_page
 from probe.experiments.interface import Experiment, Net, Share, Task
 from probe.experiments.interleave import Offer, interleave, tls_offer
 from probe.experiments.name_follow_ups import query_further
@@ -32,8 +40,9 @@ from probe.failure import Failure
 from probe.model import Dns, Http, Role, Steps, Tcp
 
 PATIENCE = 12.0
-# Pauses before an address is tried again that stopped answering after an offer, seconds.
-PUNISHED = (20.0, 45.0)
+# The pause before an address is tried again that stopped answering after an offer, seconds. With
+# the silence before it, it outlasts a block of 20 s; longer ones would hold up a run of one site.
+PUNISHED = 14.0
 
 
 async def measure(task: Task, net: Net) -> Steps:
@@ -57,18 +66,20 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
 
 
 async def _confirm_hop(task: Task, net: Net, log: StepLog, hop: UrlHop) -> None:
-    await measure_reference(net, log, task.reference)
-    addresses = await resolve(task, net, log, hop, try_=2)
-    await query_further(task, net, log, hop)
-    chosen = _choose(task, net, log, hop, addresses)
-    await net.together([_compare(task, net, log, hop, one) for one in chosen])
+    begun = len(log.steps)
+    asks: list[Awaitable[list[str] | None]] = [
+        measure_reference(net, log, task.reference),
+        resolve(task, net, log, hop, try_=2),
+    ]
+    _, addresses = await net.together(asks)
+    chosen = _choose(task, net, log, hop, addresses or ())
+    comparing = [_compare(task, net, log, hop, one) for one in chosen]
+    further = (query_further(task, net, log, hop), fetch_plain_page(net, log, hop))
+    await net.together([*further, *comparing])
     if not hop.secure and chosen:
         await _fetch_https(net, log, hop, chosen)
-    await measure_reference(net, log, task.reference)
-    for address in chosen[:1]:
-        await send_small(task, net, log, hop, address)
-        if not await compare_frozen(task, net, log, hop, address):
-            await _wait_longer(task, net, log, hop, address)
+    closer = [_look_closer(task, net, log, hop, one, begun=begun) for one in chosen[:1]]
+    await net.together([measure_reference(net, log, task.reference), *closer])
     await _offer_elsewhere(task, net, log, hop)
     for address in chosen[:1]:
         await find_place(task, net, log, hop, address)
@@ -124,23 +135,55 @@ def _choose(task: Task, net: Net, log: StepLog, hop: UrlHop, addresses: Sequence
 async def _compare(task: Task, net: Net, log: StepLog, hop: UrlHop, address: str) -> None:
     """A harmless name, the target, and the harmless name again unless that was a proven page."""
     harmless = task.harmless_name
-    if harmless is not None:
-        await _offer_until_reached(task, net, log, hop, address)
     tried = any(s.role is Role.TARGET for s in _view(task, log, hop).at(address))
-    steps = await fetch_from(net, log, hop, address, try_=2)
+    steps = await _fetch_after_harmless(task, net, log, hop, address)
     page = next((s for s in steps if isinstance(s, Http)), None)
     await _follow_own_redirect(task, net, log, hop, page)
     proven = page is not None and page.failure is None and page.proven
     if harmless is not None and not proven and connected(steps):
-        await _offer_harmless(net, log, hop, address, harmless)
+        await _offer_harmless(task, net, log, hop, address)
         if not tried and steps[-1].failure not in {None, Failure.TIMEOUT}:
             await fetch_from(net, log, hop, address, try_=2)  # one failure proves nothing
-            await _offer_harmless(net, log, hop, address, harmless)
+            await _offer_harmless(task, net, log, hop, address)
     parts = urlsplit(hop.url)
     if page is not None and not hop.secure and parts.path not in {"", "/"}:
         # The host's front page shows whether one page is blocked or the whole site.
         front = await net.http(HttpRequest(f"http://{parts.netloc}/", address))
         log.chain(front, role=Role.HARMLESS, hop=hop.number)
+
+
+async def _fetch_after_harmless(
+    task: Task, net: Net, log: StepLog, hop: UrlHop, address: str
+) -> Steps:
+    """Offer a harmless name, then fetch; at once where the name cannot matter, or has failed."""
+    view = _view(task, log, hop)
+    harmless = task.harmless_name
+    fetch = partial(_fetch_again, task, net, log, hop, address)
+    if harmless is None:
+        return await fetch()
+    offer = _offer_at(net, log, hop, address, hop.port)
+    if not view.refuses_connections(address):
+        offered = await _offer_until_reached(task, net, log, hop, address)
+        if not _is_silent(offered):
+            return await fetch()
+        again = 2  # a packet may have been lost
+    else:
+        again = 1
+    _, steps = await net.together([offer(harmless, Role.HARMLESS, again), fetch()])
+    return steps
+
+
+async def _fetch_again(task: Task, net: Net, log: StepLog, hop: UrlHop, address: str) -> Steps:
+    """Fetch once more; from a server that hangs with patience, and in small packets meanwhile."""
+    if not _view(task, log, hop).hangs(address):
+        return await fetch_from(net, log, hop, address, try_=2)
+    patient = fetch_from(net, log, hop, address, try_=2, limit=PATIENCE)
+    asks: list[Awaitable[Steps | bool]] = [
+        patient,
+        send_small(task, net, log, hop, address, least=1),
+    ]
+    steps, _ = await net.together(asks)
+    return steps if isinstance(steps, tuple) else ()
 
 
 async def _follow_own_redirect(
@@ -157,14 +200,20 @@ async def _follow_own_redirect(
         await follow(task, net, log, UrlHop(following, hop.number + 1), try_=2)
 
 
-async def _offer_harmless(net: Net, log: StepLog, hop: UrlHop, address: str, name: str) -> Steps:
-    """Offer a harmless name at the same address; twice when a packet may have been lost."""
+async def _offer_harmless(task: Task, net: Net, log: StepLog, hop: UrlHop, address: str) -> None:
+    """Offer the harmless name at the address once more.
+
+    Twice where a packet may have been lost: not where no such name was ever answered.
+    """
     offer = _offer_at(net, log, hop, address, hop.port)
-    for try_ in (1, 2):
-        steps = await offer(name, Role.HARMLESS, try_)
-        if not connected(steps) or steps[-1].failure is not Failure.TIMEOUT:
-            break
-    return steps
+    answered = _view(task, log, hop).harmless_answered(address)
+    for try_ in (1, 2) if answered else (1,):
+        if not _is_silent(await offer(task.harmless_name or "", Role.HARMLESS, try_)):
+            return
+
+
+def _is_silent(steps: Steps) -> bool:
+    return connected(steps) and steps[-1].failure is Failure.TIMEOUT
 
 
 def _offer_at(net: Net, log: StepLog, hop: UrlHop, address: str, port: int) -> Offer:
@@ -181,17 +230,18 @@ def _offer_at(net: Net, log: StepLog, hop: UrlHop, address: str, port: int) -> O
 
 async def _offer_until_reached(
     task: Task, net: Net, log: StepLog, hop: UrlHop, address: str
-) -> None:
+) -> Steps:
     """Offer the harmless name; if the address no longer connects, pause and offer it again.
 
     Some middleboxes block an address for a while after a name was offered to it.
     """
     reached = connected(_view(task, log, hop).at(address))
-    for seconds in (*PUNISHED, 0.0):
-        steps = await _offer_harmless(net, log, hop, address, task.harmless_name or "")
-        if not reached or connected(steps):
-            return
-        await net.pause(seconds)
+    offer = _offer_at(net, log, hop, address, hop.port)
+    steps = await offer(task.harmless_name or "", Role.HARMLESS, 1)
+    if reached and not connected(steps):
+        await net.pause(PUNISHED)
+        steps = await offer(task.harmless_name or "", Role.HARMLESS, 1)
+    return steps
 
 
 async def _fetch_https(net: Net, log: StepLog, hop: UrlHop, chosen: Sequence[str]) -> None:
@@ -205,19 +255,35 @@ async def _fetch_https(net: Net, log: StepLog, hop: UrlHop, chosen: Sequence[str
     query = f"?{parts.query}" if parts.query else ""
     url = f"https://{parts.hostname}{parts.path or '/'}{query}"
     reached = [s.address for s in log.steps if isinstance(s, Tcp) and s.failure is None]
-    for address in ([a for a in chosen if a in reached] or chosen)[:2]:
-        log.chain(await net.http(HttpRequest(url, address)), hop=hop.number, try_=2)
+    addresses = ([a for a in chosen if a in reached] or chosen)[:2]
+    for steps in await net.together([net.http(HttpRequest(url, one)) for one in addresses]):
+        log.chain(steps, hop=hop.number, try_=2)
+
+
+async def _look_closer(
+    task: Task, net: Net, log: StepLog, hop: UrlHop, address: str, *, begun: int
+) -> None:
+    """Look at a silence again: in small packets, under another name, with patience.
+
+    Nothing of it shows anything where nothing at all answers (`begun`: the first step that counts).
+    """
+    if line_is_silent(log.steps[begun:]):
+        return
+    if await send_small(task, net, log, hop, address):
+        return
+    if not await compare_frozen(task, net, log, hop, address):
+        await _wait_longer(task, net, log, hop, address)
 
 
 async def _wait_longer(task: Task, net: Net, log: StepLog, hop: UrlHop, address: str) -> None:
     """Fetch once with a long limit, where a silence may be a slow server's."""
     view = _view(task, log, hop)
-    if not view.may_be_slow(address):
+    if not view.may_be_slow(address) or view.waited(address, PATIENCE):
         return
     await fetch_from(net, log, hop, address, try_=3, limit=PATIENCE)
     if view.harmless_answered(address) and task.harmless_name is not None:
         # A comparison needs an answer after it as well.
-        await _offer_harmless(net, log, hop, address, task.harmless_name)
+        await _offer_harmless(task, net, log, hop, address)
     await measure_reference(net, log, task.references[-1] if task.references else None)
 
 
@@ -229,7 +295,9 @@ async def _offer_elsewhere(task: Task, net: Net, log: StepLog, hop: UrlHop) -> N
     harmless = task.harmless_name
     if harmless is None or not _view(task, log, hop).differs_for_this_name():
         return
-    unrelated = [one.address for one in reversed(task.references) if one.address]
+    # A domestic server may stand before what is on the way to the target.
+    ordered = sorted(reversed(task.references), key=lambda one: one.foreign is False)
+    unrelated = [one.address for one in ordered if one.address]
     for address in dict.fromkeys(unrelated):
         offer = _offer_at(net, log, hop, address, 443)
         if await interleave(

@@ -172,6 +172,6 @@ def _reference_sites() -> list[LabSite]:
             name,
             domestic=not anchor.foreign,
             essential=anchor.essential and not anchor.foreign,
-            ipv6=anchor.foreign,
+            ipv6=bool(anchor.foreign),
         )
     return list(sites.values())

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 from msgspec.structs import replace
 
 from probe.api_types import RecheckTarget
-from probe.model import Control, Dns, Steps, Tcp
+from probe.model import Control, Dns, Role, Steps, Tcp
 from probe.ordering import Job
 from probe.runner.dependencies import Controls, ControlSource
 from probe.runner.record_builder import Measurement
@@ -104,9 +104,14 @@ class ControlCache:
 
 
 def addresses(steps: Steps) -> Iterable[str]:
-    """Every address that was answered for the target or dialled, without duplicates, in order."""
+    """Every address that was answered for the target or dialled, without duplicates, in order.
+
+    Not those of reference sites, and of servers that were only compared with.
+    """
     found: dict[str, None] = {}
     for step in steps:
+        if step.role is not Role.TARGET:
+            continue
         if isinstance(step, Dns):
             found.update(dict.fromkeys(step.addresses))
         elif isinstance(step, Tcp):

@@ -40,7 +40,8 @@ from probe.runner.output import RecordWriter, Sink
 from probe.runner.profile import share_options
 from probe.runner.record_builder import RunHeader
 from probe.runner.results import Results
-from probe.runner.run import Run, RunResult, RunSpec
+from probe.runner.run import Run
+from probe.runner.run_spec import RunResult, RunSpec
 from probe.runner.wiring import run_dependencies, upload_spool
 from probe.signals import Stop
 

@@ -8,23 +8,20 @@ and the remaining targets are listed with the reason.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from msgspec.structs import replace
 
 from probe import host_network
-from probe.experiments.interface import Share
 from probe.i18n import N_
-from probe.model import Record, RunFacts, Steps
+from probe.model import RunFacts, Steps
 from probe.ordering import Job, order, references_for
 from probe.report.progress import ProgressListener
 from probe.runner import record_builder, shares
 from probe.runner.bugs import BugCounter, ReportBug
 from probe.runner.byte_budget import BudgetedNet, ByteBudget
 from probe.runner.control_cache import ControlCache, addresses
-from probe.runner.deadlines import Deadlines
 from probe.runner.dependencies import RunDependencies, Session
 from probe.runner.follow_up import follow_up_experiment, follow_up_jobs
 from probe.runner.history import History
@@ -32,14 +29,14 @@ from probe.runner.measurer import Measurer, NotMeasured
 from probe.runner.options import RunOptions
 from probe.runner.output import RecordWriter
 from probe.runner.pool import Pool, SecondLooks, Slots
-from probe.runner.record_builder import Measurement, RunHeader
+from probe.runner.record_builder import Measurement
 from probe.runner.record_release import RecordRelease
 from probe.runner.references import ReferenceChecks, reached, with_foreign
+from probe.runner.run_spec import RunEnd, RunResult, RunSpec
 from probe.runner.shares import ShareLimits
 from probe.runner.skips import Skips
 from probe.signals import Stop, until
 
-RunEnd = Literal["finished", "time", "bytes", "interrupted"]
 MAX_CONCURRENT_CONFIRMATIONS = 32
 # Second looks wait for so many reference sites while the sweep goes on.
 LEAST_REFERENCES = 4
@@ -49,47 +46,6 @@ _SKIP_REASONS: Mapping[RunEnd, str] = {
     "bytes": N_("the byte budget was spent"),
     "interrupted": N_("the run was stopped"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class RunSpec:
-    """What is to be measured, and what it may cost.
-
-    Attributes:
-        bytes: The byte budget, both directions together.
-        follow_up: Whether slow pages are followed up.
-        unlisted: Targets that are on no list, and are not named in metrics.
-        shares: What each experiment of a profile may cost.
-        between_looks: Seconds from a target's first look to its second, so that a disturbance of a
-            moment is not seen by both; less where the run's time is short.
-    """
-
-    jobs: tuple[Job, ...]
-    header: RunHeader
-    deadlines: Deadlines
-    bytes: int
-    seed: int
-    concurrency: int = 16
-    profile: str = "full"
-    follow_up: bool = True
-    unlisted: frozenset[str] = frozenset()
-    shares: Mapping[str, Share] = field(default_factory=dict)
-    between_looks: float = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """How a run went.
-
-    Attributes:
-        record: The run's own record, written last.
-        offline: No reference site, no target and no collector answered.
-        bugs: How many targets were lost to exceptions of our own code.
-    """
-
-    record: Record
-    offline: bool
-    bugs: int
 
 
 class Run:
@@ -117,6 +73,9 @@ class Run:
         self._refused: set[Job] = set()
         self._confirmed: set[Job] = set()
         self._swept = False
+        # First looks at pages that have not ended: each may find a reference site.
+        self._pages_left = 0
+        self._anchors_checked = False
         self._skips = Skips()
         self._target_reached = False
         self._background: list[asyncio.Task[None]] = []
@@ -159,7 +118,7 @@ class Run:
     async def _measure_all(self) -> None:
         urls = dict.fromkeys(job.url for job in self._spec.jobs)
         held = self._release.held
-        checking = self._begin(self._references.check_before())
+        checking = self._begin(self._check_anchors())
         asking = self._begin(self._controls.follow(tuple(urls), held))
         jobs = order(self._spec.jobs, self._spec.seed)
         self._progress.phase("measuring", len(jobs))
@@ -170,6 +129,10 @@ class Run:
         await self._within_time(checking)
         await self._follow_up()
         await self._check_references_after()
+
+    async def _check_anchors(self) -> None:
+        await self._references.check_before()
+        self._anchors_checked = True
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -198,6 +161,7 @@ class Run:
     ) -> None:
         """Measure jobs; confirm those that are held, as soon as there is a reference site."""
         self._swept = False
+        self._pages_left = sum(map(self._fetches_pages, jobs))
         self._slots = Slots(self._spec.concurrency)
         self._second = SecondLooks(
             self._confirm,
@@ -261,7 +225,11 @@ class Run:
                 self._look_again(measurement)
         except NotMeasured as error:
             self._skips.add(job.url, str(error))
+        self._pages_left -= self._fetches_pages(job)
         self._progress.done(job, record)
+
+    def _fetches_pages(self, job: Job) -> bool:
+        return self._dependencies.experiments[job.experiment].fetches_pages
 
     def _refuse(self, job: Job) -> None:
         """Raise `NotMeasured`, before anything is spent, for what a profile cannot afford."""
@@ -285,7 +253,9 @@ class Run:
         """Whether a second look has what it is compared with; after the sweep, what there is."""
         if self._swept or self._measurer.exclusive(job):
             return self._swept
-        return self._known_references >= LEAST_REFERENCES and self._controls.asked(job.url)
+        no_more = self._anchors_checked and not self._pages_left and self._line_works()
+        enough = self._known_references >= LEAST_REFERENCES or no_more
+        return enough and self._controls.asked(job.url)
 
     async def _confirm(self, job: Job) -> None:
         measurement = self._release.held[job]
@@ -312,9 +282,7 @@ class Run:
         experiment = follow_up_experiment(experiments)
         if not self._spec.follow_up or experiment is None or experiment.follow_up is None:
             return
-        pages = self._release.steps_of(
-            job for job in self._spec.jobs if experiments[job.experiment].fetches_pages
-        )
+        pages = self._release.steps_of(job for job in self._spec.jobs if self._fetches_pages(job))
         done = [job for job in self._spec.jobs if job not in self._refused]
         jobs = follow_up_jobs(experiment, done, pages)
         time_left = self._spec.deadlines.measuring_left >= experiment.follow_up.seconds

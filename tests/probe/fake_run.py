@@ -59,7 +59,8 @@ from probe.runner.options import OptionsByExperiment, run_options
 from probe.runner.output import RecordWriter, Sink
 from probe.runner.record_builder import RunHeader
 from probe.runner.results import Results
-from probe.runner.run import Run, RunResult, RunSpec
+from probe.runner.run import Run
+from probe.runner.run_spec import RunResult, RunSpec
 from probe.signals import Stop
 
 T = TypeVar("T")

@@ -1,18 +1,21 @@
 """What `web` sends, and in which order, over a network that is a dict."""
 
 import asyncio
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from msgspec.structs import replace as structs
 
 from probe.experiments import web
 from probe.experiments.interface import Reference, Task
-from probe.experiments.operations import TcpConnect
+from probe.experiments.operations import HttpRequest, TcpConnect
 from probe.failure import Failure
 from probe.model import Dns, Http, Reply, Role, Steps, Tcp, Tls, Trust
 from tests.build import FORGED, GOOD, HARMLESS, HOST, OTHER, PLAIN, SINK, URL, control, dns, fetched
 from tests.fake_net import FakeNet
 
+T = TypeVar("T")
 TASK = Task(
     URL, seed=1, harmless=(HARMLESS,), references=(Reference("https://ref.example/", OTHER),)
 )
@@ -126,6 +129,90 @@ def test_a_redirect_off_the_site_is_confirmed_where_it_left() -> None:
     assert again
 
 
+def hanging(net: FakeNet) -> Steps:
+    """The first look at a server that acknowledged the request and never answered."""
+    return tuple(structs(s, acknowledged=True) if isinstance(s, Http) else s for s in first(net))
+
+
+def test_a_silent_server_that_acknowledged_gets_one_long_fetch() -> None:
+    net = FakeNet(names=NAMES, pages={(GOOD, URL, HOST): Failure.TIMEOUT})
+    steps = asyncio.run(web.confirm(TASK, net, hanging(net)))
+    waited = [s for s in steps if isinstance(s, Http) and s.url == URL]
+    assert [s.limit for s in waited if s.limit] == [web.PATIENCE]
+    again = [s.role for s in steps if isinstance(s, Tls) and s.address == GOOD][1:]
+    assert again == [Role.HARMLESS, Role.TARGET, Role.HARMLESS]
+
+
+def test_where_no_harmless_name_was_ever_answered_it_is_offered_once_afterwards() -> None:
+    silent: dict[tuple[str, str | None], Failure | Trust] = {
+        (GOOD, HOST): Failure.TIMEOUT,
+        (GOOD, HARMLESS): Failure.TIMEOUT,
+    }
+    steps = both(FakeNet(names=NAMES, handshakes=silent))
+    offered = [s.sni for s in steps if isinstance(s, Tls) and s.address == GOOD and s.try_ < 3]
+    assert offered == [HOST, HARMLESS, HARMLESS, HOST, HARMLESS]
+
+
+def test_an_address_that_does_not_connect_is_tried_with_both_names_at_once() -> None:
+    together: list[int] = []
+
+    class Counting(FakeNet):
+        async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
+            before = len([a for a in self.asked if a.startswith(f"tcp {GOOD}")])
+            done = await super().together(asks)
+            together.append(len([a for a in self.asked if a.startswith(f"tcp {GOOD}")]) - before)
+            return done
+
+    net = Counting(names=NAMES, dead={GOOD})
+    steps = both(net)
+    assert 2 in together
+    tried = [s.role for s in steps if isinstance(s, Tcp) and s.address == GOOD]
+    assert tried == [Role.TARGET, Role.HARMLESS, Role.TARGET]
+
+
+def test_where_nothing_answers_any_more_nothing_is_waited_for() -> None:
+    net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.TIMEOUT})
+    seen = first(net)
+    net.names = dict.fromkeys([*NAMES, ("system", "ref.example")], Failure.TIMEOUT)
+    net.handshakes = dict.fromkeys(
+        [(GOOD, HOST), (GOOD, HARMLESS), (OTHER, "ref.example")], Failure.TIMEOUT
+    )
+    steps = asyncio.run(web.confirm(TASK, net, seen))
+    assert not [s for s in steps if s.try_ == 3]
+    assert len([s for s in steps if s.role is Role.REFERENCE and isinstance(s, Tls)]) == 2
+
+
+def test_a_silence_that_small_packets_end_is_not_waited_for() -> None:
+    class SmallOnly(FakeNet):
+        async def http(self, request: HttpRequest) -> Steps:
+            self.handshakes = {(GOOD, HARMLESS): Failure.TIMEOUT}
+            if request.segment_limit is None:
+                self.handshakes[GOOD, HOST] = Failure.TIMEOUT
+            return await super().http(request)
+
+    steps = both(SmallOnly(names=NAMES))
+    again = [s for s in steps if isinstance(s, Tls) and s.try_ == 3]
+    assert [s.failure for s in again] == [None, Failure.TIMEOUT]
+    assert all(s.limit < web.PATIENCE for s in again)
+
+
+def test_a_punished_address_is_paused_for_once() -> None:
+    net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})
+    seen = first(net)
+    net.dead = {GOOD}
+    paused: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        paused.append(seconds)
+        net.dead = set()
+
+    net.pause = pause  # type: ignore[method-assign]
+    steps = asyncio.run(web.confirm(TASK, net, seen))
+    assert paused == [web.PUNISHED]
+    offered = [s.sni for s in steps if isinstance(s, Tls) and s.address == GOOD]
+    assert offered == [HOST, HARMLESS, HOST, HARMLESS]
+
+
 def test_silence_for_every_name_gets_one_long_fetch() -> None:
     net = FakeNet(
         names=NAMES,
@@ -215,13 +302,6 @@ def test_addresses_of_a_later_answer_are_measured_too() -> None:
     seen = tuple(s if not isinstance(s, Dns) else structs(s, replies=two) for s in first(net))
     steps = asyncio.run(web.confirm(TASK, net, seen))
     assert any(isinstance(s, Http) and s.address == GOOD for s in steps)
-
-
-def test_a_silent_server_that_acknowledged_gets_one_long_fetch() -> None:
-    net = FakeNet(names=NAMES, pages={(GOOD, URL, HOST): Failure.TIMEOUT})
-    seen = tuple(structs(s, acknowledged=True) if isinstance(s, Http) else s for s in first(net))
-    steps = asyncio.run(web.confirm(TASK, net, seen))
-    assert any(s.try_ == 3 for s in steps)
 
 
 def test_an_address_from_other_resolvers_only_is_measured_twice_when_it_fails() -> None:

@@ -9,7 +9,7 @@ from probe.model import Mechanism, Outcome, Record, RunFacts, Stage, Verdict
 from probe.runner import changes
 from probe.runner.changes import Change
 from probe.runner.results import Results, summaries
-from probe.runner.run import RunEnd
+from probe.runner.run_spec import RunEnd
 from tests.probe import sample
 
 RESET, SILENT = Mechanism.TLS_RESET, Mechanism.TLS_TIMEOUT

@@ -1,15 +1,18 @@
 """The phases of a run, over a fake network."""
 
+import asyncio
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from probe import codec
 from probe.api_types import BulkReply
-from probe.experiments.interface import Share
+from probe.experiments.interface import Experiment, Net, Share, Task
+from probe.experiments.operations import DnsQuery
 from probe.failure import Failure
-from probe.model import Control, Dns, Outcome, Record, Role, Tls, Verdict
+from probe.model import Control, Dns, Outcome, Record, Role, Steps, Tls, Verdict
 from probe.ordering import Job
 from probe.runner.shares import OFFLINE, SPENT
 from tests.probe.fake_run import (
@@ -318,4 +321,21 @@ def test_a_second_look_does_not_wait_for_silent_anchors(tmp_path: Path) -> None:
     session = FakeSession({"bad.test": "reset", "anchor.test": "slow"}, delay=0.005)
     run = FakeRun(session, tmp_path, anchors=urls("anchor.test"), seconds=5.0)
     records = run.measure(*urls("bad.test", *(f"site{n}.example" for n in range(40))))
+    assert outcome(records["https://bad.test/"]) is Outcome.BLOCKED
+
+
+def test_a_second_look_waits_only_for_what_may_find_a_reference_site(tmp_path: Path) -> None:
+    session = FakeSession({"bad.test": "reset"})
+    looks = []
+
+    async def measure(_: Task, net: Net) -> Steps:
+        while session.hosts.count("bad.test") < 2 and len(looks) < 300:
+            looks.append(len(session.hosts))
+            await asyncio.sleep(0.01)
+        return (await net.dns(DnsQuery("line.example", net.resolvers[0])),)
+
+    with patch.dict(EXPERIMENTS, {"line": Experiment("line", 1, measure, once=True)}):
+        run = FakeRun(session, tmp_path, more_jobs=(Job("line", ""),))
+        records = run.measure(*urls("bad.test", "a.example"))
+    assert len(looks) < 300
     assert outcome(records["https://bad.test/"]) is Outcome.BLOCKED
