@@ -90,6 +90,12 @@ def cli() -> None:
 @click.option(
     "--proxy", multiple=True, metavar="NETWORK", help="Trust X-Forwarded-For from this network."
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 256),
+    metavar="N",
+    help="Processes that judge; 0: in the serving process, without limits. [1; lab: 0]",
+)
 def serve(**options: Any) -> None:
     """Take measurements and serve the results until stopped."""
     settings = _settings(**options)
@@ -114,6 +120,7 @@ def _settings(
     asn_table: Path | None,
     quorum: int | None,
     proxy: tuple[str, ...],
+    workers: int | None,
 ) -> CollectorSettings:
     if tls_key and not tls_cert:
         raise SettingsError("--tls-key without --tls-cert; give both, or one file with both in it")
@@ -132,6 +139,7 @@ def _settings(
         asn_table=asn_table,
         quorum=quorum or (1 if lab else 3),
         proxies=parse_proxies(proxy),
+        workers=int(not lab) if workers is None else workers,
         limits=LAB_LIMITS if lab else CollectorLimits(),
     )
 

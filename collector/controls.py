@@ -113,6 +113,12 @@ def pack(steps: Steps) -> bytes:
     return zlib.compress(msgspec.json.encode(steps), 1)
 
 
+def observation_of(record: Record) -> bytes | None:
+    """What a control's record is worth as an observation, packed; None if nothing."""
+    trimmed = trim(record)
+    return pack(trimmed) if trimmed else None
+
+
 def unpack(body: bytes) -> Steps:
     """StoredRecord steps."""
     return _steps.decode(zlib.decompress(body))

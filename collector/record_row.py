@@ -9,36 +9,22 @@ import base64
 import binascii
 import hashlib
 import re
-import statistics
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from collector import controls, target_labels, untrusted_chains
+from collector import controls, record_numbers, target_labels, untrusted_chains
+from collector.record_numbers import RUN
 from collector.store.measurements import NO_OUTCOME, UNLISTED, Judged, MeasurementRow
-from collector.store.rollup import BUCKETS
 from collector.target_labels import TargetLabels
 from probe import codec, targets
-from probe.analysis.line_speed import speed
 from probe.judge import RULESET
-from probe.model import (
-    Dns,
-    Mechanism,
-    Ping,
-    Quic,
-    Record,
-    Span,
-    Step,
-    Tcp,
-    Tls,
-    Transfer,
-    Verdict,
-)
+from probe.model import Mechanism, Outcome, Record, Tls, Vantage, Verdict
 
 Judge = Callable[[Record], Verdict]
 
@@ -48,8 +34,6 @@ INPUT_LIMIT = 2048
 # Clocks are wrong, and spools wait until a shutdown ends.
 AHEAD_SECONDS = 14 * 86400.0
 BEHIND_SECONDS = 400 * 86400.0
-# The record of a run has no target.
-RUN = "run"
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -60,7 +44,6 @@ _COUNTRY = re.compile(r"[A-Z]{2}")
 _REGION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
-_TIMED = (Dns, Tcp, Tls, Quic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,46 +125,84 @@ def make_row(
     seen: Sequence[controls.Observation] = (),
 ) -> MeasurementRow:
     """The row of an accepted record; `seen` are the observations of controls around it."""
-    input_ = key_input(record)
-    label = UNLISTED if record.experiment == RUN else labels.label(input_)
-    country, asn = network_labels(record.vantage.country, record.vantage.asn)
+    foreign, domestic = record_numbers.anchors(record)
+    rate_target, rate_reference = record_numbers.rates(record)
     judged = judge_again(record, judge, seen, now=context.now)
-    claim = record.verdict
-    foreign, domestic = _anchors(record)
-    rate_target, rate_reference = _rates(record)
-    trimmed = controls.trim(record) if context.role == "control" else ()
     return MeasurementRow(
         **msgspec.structs.asdict(judged),
-        id=record.id,
-        key_id=context.key_id,
-        run=record.run,
-        role=context.role,
-        lab=int(record.lab),
-        experiment=record.experiment,
-        input=input_,
-        target=label,
-        category=labels.category(label),
-        at=event_time(record, context.now),
-        started_at=record.started_at,
-        received_at=int(context.now),
-        country=country,
-        asn=asn,
-        region=region(record.vantage.region),
-        network=_clean(record.vantage.network, 80),
-        version=_clean(record.vantage.version, 40),
-        peer_agrees=_peer_agrees((country, asn), context.origin),
-        claim=claim.outcome if claim else NO_OUTCOME,
-        claim_mechanisms=_words(claim.mechanisms) if claim else "",
-        timings=_timings(record),
+        **_columns(record, context, labels),
+        timings=record_numbers.timings(record),
         foreign_alive=foreign,
         domestic_alive=domestic,
         rate_target=rate_target,
         rate_reference=rate_reference,
-        raw=zlib.compress(codec.encode(msgspec.structs.replace(record, certs={})), 1),
+        raw=evidence(record),
         certs=certificates(record),
         forged=tuple((one.name, one.digests) for one in untrusted_chains.chains(record)),
-        observation=controls.pack(trimmed) if trimmed else None,
     )
+
+
+def unjudged_row(
+    record: Record, context: BatchContext, *, labels: TargetLabels, reason: str
+) -> MeasurementRow:
+    """The row of a record that was not judged: inconclusive, with its evidence."""
+    outcome = NO_OUTCOME if record.experiment == RUN else Outcome.INCONCLUSIVE
+    judged = Judged(outcome=outcome, ruleset=RULESET, unjudged=reason)
+    return MeasurementRow(
+        **msgspec.structs.asdict(judged),
+        **_columns(record, context, labels),
+        timings="",
+        raw=evidence(record),
+        certs=certificates(record),
+    )
+
+
+def unreadable_row(
+    line: bytes, id_: str, context: BatchContext, *, labels: TargetLabels
+) -> MeasurementRow:
+    """The row of a record that this version of the collector cannot decode any more."""
+    at = datetime.fromtimestamp(context.now, UTC).isoformat()
+    vantage = Vantage(role=context.role)
+    record = Record(
+        id=id_, run="", experiment=RUN, input="", started_at=at, elapsed=0.0, vantage=vantage
+    )
+    made = unjudged_row(record, context, labels=labels, reason="unreadable")
+    return msgspec.structs.replace(made, raw=zlib.compress(line, 1))
+
+
+def evidence(record: Record) -> bytes:
+    """The record without its certificates, as it is stored."""
+    return zlib.compress(codec.encode(msgspec.structs.replace(record, certs={})), 1)
+
+
+def _columns(record: Record, context: BatchContext, labels: TargetLabels) -> dict[str, Any]:
+    """The columns that need no look at the steps."""
+    input_ = key_input(record)
+    label = UNLISTED if record.experiment == RUN else labels.label(input_)
+    country, asn = network_labels(record.vantage.country, record.vantage.asn)
+    claim = record.verdict
+    return {
+        "id": record.id,
+        "key_id": context.key_id,
+        "run": record.run,
+        "role": context.role,
+        "lab": int(record.lab),
+        "experiment": record.experiment,
+        "input": input_,
+        "target": label,
+        "category": labels.category(label),
+        "at": event_time(record, context.now),
+        "started_at": record.started_at,
+        "received_at": int(context.now),
+        "country": country,
+        "asn": asn,
+        "region": region(record.vantage.region),
+        "network": _clean(record.vantage.network, 80),
+        "version": _clean(record.vantage.version, 40),
+        "peer_agrees": _peer_agrees((country, asn), context.origin),
+        "claim": claim.outcome if claim else NO_OUTCOME,
+        "claim_mechanisms": _words(claim.mechanisms) if claim else "",
+    }
 
 
 def judge_again(
@@ -262,80 +283,3 @@ def _authorities() -> frozenset[str]:
     """The ids that may become labels: those of the bundled files."""
     known = targets.authorities()
     return frozenset(one.id for one in known) | frozenset(one.family for one in known)
-
-
-def _timings(record: Record) -> str:
-    """Durations of successful operations, as histogram buckets by operation, in JSON.
-
-    Operations during the run's own transfers are left out, because the load delayed them.
-    """
-    sums: dict[str, dict[int, tuple[int, float]]] = {}
-    for step in record.steps:
-        if isinstance(step, _TIMED) and step.failure is None and _is_unloaded(step, record.loaded):
-            bucket = next(i for i, bound in enumerate(BUCKETS) if step.elapsed <= bound)
-            op = sums.setdefault(type(step).__name__.lower(), {})
-            n, seconds = op.get(bucket, (0, 0.0))
-            op[bucket] = (n + 1, seconds + step.elapsed)
-    if not sums:
-        return ""
-    found = {op: [(b, n, s) for b, (n, s) in sorted(of.items())] for op, of in sums.items()}
-    return msgspec.json.encode(found).decode()
-
-
-def _is_unloaded(step: Step, loaded: Sequence[Span]) -> bool:
-    """Whether its duration is plausible and no transfer of the run loaded the line meanwhile."""
-    ended = step.at + step.elapsed
-    return 0 <= step.elapsed < 3600 and not any(
-        span.since < ended and span.until > step.at for span in loaded
-    )
-
-
-def _anchors(record: Record) -> tuple[float | None, float | None]:
-    """Shares of foreign and domestic anchors that worked, in a run or a connectivity record."""
-    if record.experiment == "connectivity":
-        return _reached(record.steps, "foreign"), _reached(record.steps, "essential", "ordinary")
-    if record.experiment != RUN or record.line is None:
-        return None, None
-    return _share(record.line.foreign_alive), _share(record.line.domestic_alive)
-
-
-def _reached(steps: Sequence[Step], *classes: str) -> float | None:
-    """Share of sites of these classes reached in the last try; None where none was tried."""
-    pings = [step for step in steps if isinstance(step, Ping) and step.what in classes]
-    last = max((ping.try_ for ping in pings), default=0)
-    found = [ping.failure is None for ping in pings if ping.try_ == last]
-    return sum(found) / len(found) if found else None
-
-
-def _share(value: float | None) -> float | None:
-    return None if value is None else min(1.0, max(0.0, value))
-
-
-def _rates(record: Record) -> tuple[float | None, float | None]:
-    """Median download rates with the target's name and with a reference, from one server.
-
-    Rates of different servers must not be compared. The target's own address (arms C and D) is only
-    measured when the target was slow there, and then takes precedence over the neutral server.
-    """
-    down = [s for s in record.steps if isinstance(s, Transfer) and s.direction == "down"]
-    if record.experiment == "speed":
-        # Of the largest object; a transfer that failed or shared the line has no rate.
-        return None, next((s for t in reversed(down) if (s := speed(t)) is not None), None)
-    if not any(t.arm in "CD" for t in down):
-        return _median(down, "A"), _median(down, "B")
-    own = _median(down, "C"), _median(down, "D")
-    neutral = _median(down, "A"), _median(down, "B")
-    return own if None not in own or neutral == (None, None) else neutral
-
-
-def _median(transfers: Sequence[Transfer], arms: str) -> float | None:
-    rates = [rate for t in transfers if t.arm in arms and (rate := _rate(t)) is not None]
-    return statistics.median(rates) if rates else None
-
-
-def _rate(transfer: Transfer) -> float | None:
-    """Its plateau rate; for a stalled transfer without one, the mean over its whole duration."""
-    if transfer.rate is not None:
-        return transfer.rate if transfer.rate > 0 else None
-    stalled = transfer.ended == "stall" and transfer.wire_bytes > 0 and transfer.elapsed > 0
-    return transfer.wire_bytes / transfer.elapsed if stalled else None

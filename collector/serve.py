@@ -62,6 +62,8 @@ async def running(
         service = await _service(settings, judge or default_judge, stack)
         service.bulk = await _start_bulk(settings, stack)
         await _start_heartbeat(service, stack)
+        await service.judging.start()
+        stack.push_async_callback(service.judging.close)
         context = _context(settings)
         limit = settings.limits.connections
         url = await _listen(make_app(service), settings.listen, stack, limit, context)

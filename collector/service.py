@@ -11,6 +11,8 @@ from aiohttp import web
 
 from collector.asn import Origin, Table
 from collector.detection.monitor import Monitor
+from collector.judging.running import RunningJudging
+from collector.judging.watch import BacklogWatch, Progress
 from collector.memory_budget import MemoryBudget
 from collector.metrics.instruments import Instruments
 from collector.metrics.snapshot import SnapshotCache
@@ -66,7 +68,26 @@ class Service:
             settings, store, labels, self.instruments, monitor=self.monitor, clock=clock
         )
         self.bulk: BulkReply | None = None
-        # Verifies, inflates and judges outside the event loop, one batch at a time, which bounds
+        self.ingesting = Progress()
+        self.backlog = BacklogWatch(
+            store,
+            self.instruments,
+            limit=limits.backlog_records,
+            changed=self._records_stored,
+            clock=clock,
+        )
+        self.judging = RunningJudging(
+            settings,
+            store,
+            self.backlog,
+            self.instruments,
+            labels=labels,
+            judge=judge,
+            runner=self.run_in_worker,
+            stored=self.snapshots.touch,
+            series_stored=self.monitor.touch,
+        )
+        # Verifies and inflates large bodies outside the event loop, one at a time, which bounds
         # memory too.
         self.worker = ThreadPoolExecutor(_WORKERS, thread_name_prefix="ingest")
         self._networks = NetworkHashes()
@@ -114,6 +135,12 @@ class Service:
     def forget_key(self, key_id: str) -> None:
         """Drop an erased key from the cache."""
         self._keys.pop(key_id, None)
+
+    def _records_stored(self) -> None:
+        """Note that records were judged, perhaps by another collector of this store."""
+        self.snapshots.touch()
+        if self.store.shared:
+            self.monitor.touch()
 
     async def run_in_worker(self, work: Callable[[], T]) -> T:
         """Run heavy work in the worker thread, one piece at a time."""

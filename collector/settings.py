@@ -78,6 +78,7 @@ class CollectorLimits:
         enrol_burst, enrol_rate: New keys from one network.
         recheck_burst, recheck_rate: Rechecks requested by one key.
         body_seconds: Time for a body to arrive.
+        backlog_records: When so many records wait to be judged, no more are taken.
     """
 
     connections: int = 1000
@@ -93,6 +94,7 @@ class CollectorLimits:
     recheck_burst: float = 300.0
     recheck_rate: float = 0.1
     body_seconds: float = 60.0
+    backlog_records: int = 500_000
 
 
 # The probes of a laboratory share few addresses, and tests do not wait.
@@ -121,6 +123,7 @@ class CollectorSettings:
         window: Seconds for which the newest verdict of a probe counts.
         quorum: Number of probes that must agree for an event.
         proxies: Networks whose X-Forwarded-For is trusted.
+        workers: Number of processes that judge; 0: this one does.
     """
 
     listen: Address
@@ -138,4 +141,5 @@ class CollectorSettings:
     window: float = 24 * 3600.0
     quorum: int = 3
     proxies: tuple[IPNetwork, ...] = ()
+    workers: int = 1
     limits: CollectorLimits = field(default_factory=CollectorLimits)

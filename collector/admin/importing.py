@@ -5,13 +5,16 @@ judged like uploaded ones, and each named source has one vote.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+
+import msgspec
 
 from collector import controls, record_row
 from collector.record_row import BatchContext, Judge
 from collector.store import Store, measurements
+from collector.store.measurements import MeasurementRow
 from collector.target_labels import TargetLabels
 from probe import codec
 from probe.model import Record
@@ -51,13 +54,7 @@ async def import_lines(
         ]
         seen = await store.read(controls.near(wanted, within=controls.NEAR_SECONDS))
         made = [
-            record_row.make_row(
-                record,
-                replace(context, role=record.vantage.role),
-                labels=labels,
-                judge=judge,
-                seen=near if record.vantage.role == "probe" else (),
-            )
+            _row(record, context, labels=labels, judge=judge, seen=near)
             for record, near in zip(good, seen, strict=True)
         ]
         stored = await store.write(measurements.ingest(made))
@@ -67,6 +64,22 @@ async def import_lines(
             duplicates=done.duplicates + len(stored) - sum(stored),
         )
     return done
+
+
+def _row(
+    record: Record,
+    context: BatchContext,
+    *,
+    labels: TargetLabels,
+    judge: Judge,
+    seen: Sequence[controls.Observation],
+) -> MeasurementRow:
+    is_control = record.vantage.role == "control"
+    context = replace(context, role=record.vantage.role)
+    near = () if is_control else seen
+    row = record_row.make_row(record, context, labels=labels, judge=judge, seen=near)
+    observed = controls.observation_of(record) if is_control else None
+    return msgspec.structs.replace(row, observation=observed)
 
 
 def _read(

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from collector.api import parameters
 from collector.api.http import Refused, answer
 from collector.api.parameters import Parameters, Text
+from collector.judging.watch import STALL_SECONDS
 from collector.service import SERVICE
 from collector.store import keys
 from probe import targets
@@ -80,11 +81,14 @@ async def get_healthz(_request: web.Request) -> web.Response:
 
 
 async def get_readyz(request: web.Request) -> web.Response:
-    """Readiness: the store answers, and refused no write within the last minute."""
+    """Readiness: the store answers and takes writes, and batches are stored and judged."""
     service = request.app[SERVICE]
     await service.store.read(keys.find_key(""))
     if service.store.unhealthy:
         raise Refused(503, "store", "the store refused the last write")
+    if service.ingesting.stalled or service.backlog.stalled:
+        what = "batch was stored" if service.ingesting.stalled else "waiting record was judged"
+        raise Refused(503, "stalled", f"no {what} for {STALL_SECONDS:.0f} seconds")
     return web.Response(text="ready\n")
 
 

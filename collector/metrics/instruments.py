@@ -30,6 +30,11 @@ class Instruments:
         self.rechecks = counter("rechecks", "Rechecks, by result.", "status")
         self.judge_errors = counter("judge_errors", "Records that a bug kept from being judged.")
         self.unreadable = counter("unreadable", "Stored records left out: not readable.")
+        self.judged = counter("judged", "Records judged and shown.")
+        self.unjudged = counter("unjudged", "Records stored without a verdict.", "reason")
+        self.judging_restarts = counter("judging_restarts", "Judging processes that had to end.")
+        self.backlog = gauge("backlog_records", "Records that wait to be judged.")
+        self.backlog_seconds = gauge("backlog_seconds", "Age of the oldest of them.")
         self.ingest_seconds = Histogram(
             "qazcollector_ingest_seconds",
             "From the last byte of a batch to its acknowledgement.",

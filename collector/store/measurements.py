@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from collector.store.interface import Execute, Operation, Params, Query
+from collector.store.keys import ProbeNetwork, mark_seen
 from collector.store.rollup import RecordCounts, hour_of, roll
 from probe.analysis.confirmation import SLOWNESS, SOONEST, WEEK
 
@@ -30,7 +31,11 @@ SEVERITY = {
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """The collector's verdict on one record, as it is stored."""
+    """The collector's verdict on one record, as it is stored.
+
+    Attributes:
+        unjudged: Why it was not judged; empty when it was.
+    """
 
     outcome: str
     mechanisms: str = ""
@@ -39,6 +44,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str = ""
     ruleset: str = ""
     authority: str = ""
+    unjudged: str = ""
 
 
 class MeasurementRow(Judged, frozen=True, kw_only=True):
@@ -102,20 +108,30 @@ class MeasurementRow(Judged, frozen=True, kw_only=True):
 def ingest(rows: Sequence[MeasurementRow]) -> Operation[tuple[bool, ...]]:
     """Store records with all their counts; False for each that was stored before."""
     # Time and a random start make numbers unique among collectors and ordered within one.
-    seq = (time.time_ns() // 1000 << 10) + secrets.randbelow(512)
-    added: list[tuple[int, MeasurementRow]] = []
-    stored: list[bool] = []
-    for number, row in enumerate(rows, seq):
-        staged = yield from _staged(row)
-        params = {**msgspec.structs.asdict(staged), "seq": number}
-        is_new = bool((yield Query("measurement_add", params)))
-        stored.append(is_new)
-        if is_new:
-            added.append((number, staged))
+    first = (time.time_ns() // 1000 << 10) + secrets.randbelow(512)
+    numbered: list[tuple[int, MeasurementRow]] = []
+    for number, row in enumerate(rows, first):
+        numbered.append((number, (yield from _staged(row))))
+    yield Execute(
+        "measurement_add", [{**msgspec.structs.asdict(row), "seq": n} for n, row in numbered]
+    )
+    found = yield Query("measurements_between", {"first": first, "last": first + len(rows)})
+    new = {row[0] for row in found}
+    added = [(number, row) for number, row in numbered if number in new]
     yield Execute("raw_add", [{"seq": number, "raw": row.raw} for number, row in added])
     yield from _link_certificates(added)
     yield from _roll_up(added)
-    return tuple(stored)
+    yield from _note_alive([row for _, row in numbered])
+    return tuple(number in new for number, _ in numbered)
+
+
+def _note_alive(rows: Sequence[MeasurementRow]) -> Operation[None]:
+    """Note when each key was last alive, and on which network."""
+    last: dict[str, MeasurementRow] = {}
+    for row in sorted(rows, key=lambda one: one.at):
+        last[row.key_id] = row
+    for key_id, row in sorted(last.items()):
+        yield from mark_seen(key_id, row.at, ProbeNetwork(row.country, row.asn, row.region))
 
 
 def _staged(row: MeasurementRow) -> Operation[MeasurementRow]:

@@ -1,5 +1,6 @@
 """A real collector on loopback, and clients that sign their requests."""
 
+import asyncio
 import base64
 import io
 import secrets
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from collector.record_row import Judge
 from collector.serve import RunningCollector, running
 from collector.settings import LAB_LIMITS, Address, CollectorSettings
-from collector.store import keys
+from collector.store import backlog, keys
 from collector.store.interface import Operation, Query, Rows
 from probe import codec
 from probe.api_types import BatchReply, EnrolRequest
@@ -190,6 +191,15 @@ class CollectorHarness:
         async with self._session.request(method, url, data=data, headers=headers) as reply:
             return Answer(reply.status, reply.headers, await reply.read())
 
+    async def judged(self) -> None:
+        """Wait until nothing waits to be judged; a store tells of no changes."""
+        async with asyncio.timeout(60):
+            while (await self.service.store.read(backlog.state())).records:  # noqa: ASYNC110 - see above
+                await asyncio.sleep(0.01)
+        # Its own look comes within half a second.
+        await self.service.backlog.look()
+        self.service.monitor.touch()
+
     async def metrics(self) -> dict[str, float]:
         """The value of every series by its name with labels."""
         url = self.running.metrics
@@ -261,10 +271,17 @@ class SigningClient:
     async def post(self, batch: bytes) -> Answer:
         return await self.ask("POST", "/v1/measurements", batch, type_=codec.BATCH_TYPE)
 
-    async def send(self, *records: Record) -> BatchReply:
+    async def upload(self, *records: Record) -> BatchReply:
+        """Send a batch."""
         reply = await self.post(codec.pack(map(codec.encode, records)))
         assert reply.status == 200, reply.body
         return reply.read(BatchReply)
+
+    async def send(self, *records: Record) -> BatchReply:
+        """Send a batch, and wait until it is judged."""
+        reply = await self.upload(*records)
+        await self.harness.judged()
+        return reply
 
 
 def settings(folder: Path, **changes: Any) -> CollectorSettings:
@@ -277,6 +294,7 @@ def settings(folder: Path, **changes: Any) -> CollectorSettings:
         enrolment="open",
         targets=(str(file),),
         quorum=2,
+        workers=0,
         limits=LAB_LIMITS,
     )
     return replace(made, **changes)

@@ -160,7 +160,7 @@ class Flood(threading.Thread):
             while True:
                 records = [record() for _ in range(5)]
                 self.sent += [one.id for one in records]
-                reply = await sender.send(*records)
+                reply = await sender.upload(*records)
                 assert reply.stored == 5
                 self.acknowledged += [one.id or "" for one in reply.records]
 
@@ -192,6 +192,7 @@ def test_no_acknowledged_record_is_lost_by_a_kill(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with collector(tmp_path) as harness:
+            await harness.judged()
             every = queries.page(queries.Selection(), cursor=None, limit=10**6)
             kept = [row.id for row in await harness.service.store.read(every)]
             assert acknowledged <= set(kept) <= sent

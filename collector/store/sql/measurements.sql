@@ -1,13 +1,16 @@
 -- name: measurement_add
 INSERT INTO measurement (seq, id, key_id, run, role, lab, experiment, input, target, category, at,
   started_at, received_at, country, asn, region, network, version, peer_agrees, claim,
-  claim_mechanisms, outcome, mechanisms, stage, confidence, verdict, ruleset, authority, timings)
+  claim_mechanisms, outcome, mechanisms, stage, confidence, verdict, ruleset, authority, timings,
+  unjudged)
 VALUES (:seq, :id, :key_id, :run, :role, :lab, :experiment, :input, :target, :category, :at,
   :started_at, :received_at, :country, :asn, :region, :network, :version, :peer_agrees, :claim,
   :claim_mechanisms, :outcome, :mechanisms, :stage, :confidence, :verdict, :ruleset, :authority,
-  :timings)
+  :timings, :unjudged)
 ON CONFLICT (id, key_id) DO NOTHING
-RETURNING seq
+
+-- name: measurements_between
+SELECT seq FROM measurement WHERE seq >= :first AND seq < :last
 
 -- name: raw_add
 INSERT INTO raw (seq, body) VALUES (:seq, :raw)
