@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from collector.admin.commands import COMMANDS, store_option, with_store
+from collector.admin.key_commands import KEY_COMMANDS
 from collector.settings import (
     LAB_LIMITS,
     CollectorLimits,
@@ -174,9 +175,10 @@ def enroll(url: str, role: keys.KeyRole, uses: int, expires: int) -> None:
 
     with_store(url, work)
     click.echo(invite)
+    click.echo(f"qazcollector: its keys are the branch {keys.branch_of(invite)}", err=True)
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *KEY_COMMANDS):
     cli.add_command(_command)
 
 

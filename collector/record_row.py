@@ -20,6 +20,7 @@ import msgspec
 
 from collector import controls, record_numbers, target_labels, untrusted_chains
 from collector.record_numbers import RUN
+from collector.places import RequestOrigin
 from collector.store.measurements import NO_OUTCOME, UNLISTED, Judged, MeasurementRow
 from collector.target_labels import TargetLabels
 from probe import codec, targets
@@ -52,14 +53,14 @@ class BatchContext:
 
     Attributes:
         now: Unix time of its arrival.
-        origin: Country and ASN of the network it came from, where they are known.
+        origin: Where it came from; None: the operator answers for what it claims.
     """
 
     key_id: str
     role: Literal["probe", "control"]
     lab: bool
     now: float
-    origin: tuple[str | None, int | None] = (None, None)
+    origin: RequestOrigin | None = None
 
 
 def instant(text: str) -> float | None:
@@ -199,7 +200,10 @@ def _columns(record: Record, context: BatchContext, labels: TargetLabels) -> dic
         "region": region(record.vantage.region),
         "network": _clean(record.vantage.network, 80),
         "version": _clean(record.vantage.version, 40),
-        "peer_agrees": _peer_agrees((country, asn), context.origin),
+        "claimed_country": country,
+        "claimed_asn": asn,
+        "peer_agrees": _peer_agrees((country, asn), context.origin or RequestOrigin()),
+        "origin": context.origin,
         "claim": claim.outcome if claim else NO_OUTCOME,
         "claim_mechanisms": _words(claim.mechanisms) if claim else "",
     }
@@ -258,11 +262,12 @@ def _clean(text: str | None, limit: int) -> str:
     return _CONTROL_CHARACTERS.sub("", text or "")[:limit]
 
 
-def _peer_agrees(claimed: tuple[str, int], origin: tuple[str | None, int | None]) -> int | None:
+def _peer_agrees(claimed: tuple[str, int], origin: RequestOrigin) -> int | None:
     """Whether the claimed network is the one it was sent from; None when one is unknown."""
-    if origin[1] and claimed[1]:
-        return int(origin[1] == claimed[1])
-    return int(origin[0] == claimed[0]) if origin[0] and claimed[0] != "ZZ" else None
+    if origin.asn and claimed[1]:
+        return int(origin.asn == claimed[1])
+    known = origin.country and claimed[0] != "ZZ"
+    return int(origin.country == claimed[0]) if known else None
 
 
 def _authority(record: Record, verdict: Verdict) -> str:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from collector import asn, target_labels
 from collector.api.app import make_app, make_metrics_app
+from collector.origin_secret import origin_secret
 from collector.record_row import Judge
 from collector.service import Service
 from collector.settings import Address, CollectorSettings, SettingsError
@@ -124,7 +125,10 @@ async def _service(settings: CollectorSettings, judge: Judge, stack: AsyncExitSt
         log.warning("the store had schema version %d and now has %d", step.before, step.after)
     store = await open_store(settings.store)
     stack.push_async_callback(store.close)
-    service = Service(settings, store, labels=labels, judge=judge, asn_table=table)
+    secret = await origin_secret(settings.store, store)
+    service = Service(
+        settings, store, labels=labels, judge=judge, asn_table=table, origin_secret=secret
+    )
     stack.push_async_callback(service.snapshots.close)
     stack.push_async_callback(asyncio.to_thread, service.close)
     return service

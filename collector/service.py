@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
-from collector.asn import Origin, Table
+from collector.asn import Table
 from collector.detection.monitor import Monitor
 from collector.judging.running import RunningJudging
 from collector.judging.watch import BacklogWatch, Progress
 from collector.memory_budget import MemoryBudget
 from collector.metrics.instruments import Instruments
 from collector.metrics.snapshot import SnapshotCache
+from collector.places import RequestOrigin
 from collector.rate_limit import NetworkHashes, TokenBuckets
 from collector.rechecks import Rechecks
 from collector.record_row import Judge
@@ -32,6 +33,7 @@ T = TypeVar("T")
 
 KEY_SECONDS = 30.0
 KEY_MEMORY = 20_000
+_FORWARDED = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
 # More threads would only compete with the event loop for the interpreter: 1310 records/s, not 1470.
 _WORKERS = 1
 
@@ -47,6 +49,7 @@ class Service:
         labels: TargetLabels,
         judge: Judge,
         asn_table: Table | None = None,
+        origin_secret: bytes | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         limits = settings.limits
@@ -91,6 +94,7 @@ class Service:
         # memory too.
         self.worker = ThreadPoolExecutor(_WORKERS, thread_name_prefix="ingest")
         self._networks = NetworkHashes()
+        self._origins = NetworkHashes(origin_secret)
         self.memory = MemoryBudget(limits.held_bytes, limits.network_bytes)
         self._keys: dict[str, tuple[float, Key]] = {}
 
@@ -117,9 +121,16 @@ class Service:
         network = self.network(request)
         return 0.0 if network is None else buckets.take(network)
 
-    def origin(self, request: web.Request) -> Origin:
-        """The client's country and ASN, where the table has them."""
-        return self.asn_table.lookup(self.peer(request))
+    def origin(self, request: web.Request) -> RequestOrigin:
+        """Where a request comes from: by the table, and whether its claim may be believed."""
+        peer = self.peer(request)
+        found = RequestOrigin(*self.asn_table.lookup(peer))
+        if self.settings.lab:
+            return found._replace(own=True)
+        if _is_loopback(peer):
+            # A proxy that --proxy does not name says so by its headers, and hides whose request it is.
+            return found._replace(own=not any(name in request.headers for name in _FORWARDED))
+        return found._replace(prefix=self._origins.name(peer))
 
     def known_key(self, key_id: str) -> Key | None:
         """An enrolled key from the cache; None when it was not looked up lately."""

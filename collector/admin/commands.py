@@ -58,7 +58,7 @@ def rejudge(url: str, since: str | None) -> None:
     from collector.admin.rejudge import rejudge as judge_again
     from probe.judge import judge
 
-    start, now = _instant(since, 0.0), time.time()
+    start, now = parse_instant(since, 0.0), time.time()
     done = with_store(url, lambda store: judge_again(store, judge, since=start, now=now))
     click.echo(f"{done.judged} judged again, {done.changed} changed")
 
@@ -81,7 +81,7 @@ def export(url: str, format_: "Format", output: str, since: str | None, until: s
     from collector.admin import export as exporting
     from collector.store.queries import Selection
 
-    wanted = Selection(since=_instant(since, 0.0), until=_instant(until, 1e12))
+    wanted = Selection(since=parse_instant(since, 0.0), until=parse_instant(until, 1e12))
     if format_ == "parquet":
         if output == "-":
             raise SettingsError("--format parquet needs -o FILE")
@@ -230,7 +230,8 @@ def asn_table(source: Path, target: Path) -> None:
     click.echo(f"{len(table.four.starts) + len(table.six.starts)} ranges")
 
 
-def _instant(text: str | None, default: float) -> float:
+def parse_instant(text: str | None, default: float) -> float:
+    """The Unix time of a day or an RFC 3339 instant."""
     if not text:
         return default
     from collector.record_row import instant

@@ -29,6 +29,7 @@ COLUMNS = tuple(name for name in MeasurementSummary._fields if name not in _HIDD
 _INDEXES = tuple(MeasurementSummary._fields.index(name) for name in COLUMNS)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PARQUET = {"lab": "BOOLEAN", "at": "DOUBLE", "asn": "BIGINT", "confidence": "DOUBLE"}
+_PARQUET |= {"claimed_asn": "BIGINT", "voting": "BOOLEAN"}
 TYPES = {
     "jsonl": "application/x-ndjson",
     "csv": "text/csv; charset=utf-8",
@@ -122,7 +123,8 @@ async def parquet(store: Store, selection: Selection, path: Path) -> None:
                 cursor = page[-1].seq
                 for row in page:
                     named = dict(zip(COLUMNS, _cells(row), strict=True))
-                    file.write(msgspec.json.encode({**named, "lab": bool(row.lab)}) + b"\n")
+                    named |= {"lab": bool(row.lab), "voting": bool(row.voting)}
+                    file.write(msgspec.json.encode(named) + b"\n")
         await asyncio.to_thread(_convert, duckdb, rows, path)
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from collector import controls, record_row
 from collector.record_row import BatchContext, Judge
-from collector.store import Store, measurements
+from collector.store import Store, keys, measurements
 from collector.store.measurements import MeasurementRow
 from collector.target_labels import TargetLabels
 from probe import codec
@@ -44,6 +44,7 @@ async def import_lines(
     judge: Judge,
 ) -> Imported:
     """Store the valid records among these lines."""
+    await store.write(keys.add_source(context.key_id))
     done = Imported()
     numbered = enumerate(lines, 1)
     while group := list(islice(numbered, codec.BATCH_RECORDS)):

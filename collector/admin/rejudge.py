@@ -37,6 +37,7 @@ class _Old(NamedTuple):
     verdict: str
     ruleset: str
     body: bytes
+    counted: int
 
 
 class _Changed(NamedTuple):
@@ -108,7 +109,7 @@ def _rewrite(changes: Sequence[_Changed]) -> Operation[None]:
     yield Execute("newest_judge", rows)
     yield Execute("series_judge", rows)
     yield Execute("vote_judge", [row for row in rows if row["target"] != UNLISTED])
-    counted = [one for one in changes if one.old.role != "control"]
+    counted = [one for one in changes if one.old.role != "control" and one.old.counted]
     yield from roll((_counts(one.old, one.old.outcome) for one in counted), -1)
     yield from roll(_counts(one.old, one.judged.outcome) for one in counted)
     yield from sweep()

@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 
 from aiohttp import web
 
 from collector.api import parameters
 from collector.api.http import Refused, answer, instant_text
 from collector.api.parameters import Instant, PlaceParameters
+from collector.conduct import read_standings
 from collector.detection.quorum import Event, Vote, detect
 from collector.detection.shutdown import ShutdownCandidate
+from collector.detection.withdrawn import Aside, repeats, withdrawn_events
 from collector.service import SERVICE
-from collector.store import Operation
+from collector.standing import Standings
+from collector.store import Operation, exclusions
 from collector.store.interface import Query
 from collector.store.queries import Selection
 
@@ -37,9 +41,12 @@ async def get_events(request: web.Request) -> web.Response:
     if since < now - EVENT_DAYS_LIMIT * 86400:
         raise Refused(400, "malformed", f"since: at most {EVENT_DAYS_LIMIT:.0f} days ago expected")
     window, quorum = service.settings.window, service.settings.quorum
-    votes = await service.store.read(_votes(since - window), slow=True)
-    found = await asyncio.to_thread(detect, votes, now=now, window=window, quorum=quorum)
+    operation = _votes(since - window, now, lab=service.settings.lab)
+    votes, aside, standings = await service.store.read(operation, slow=True)
     detections = await service.monitor.detections()
+    find = partial(detect, now=now, window=window, quorum=quorum, standings=standings)
+    found = await asyncio.to_thread(find, votes)
+    withdrawn = await asyncio.to_thread(withdrawn_events, aside, found, find)
     wanted = asked.place()
     every = sorted(merged(found, detections.events), key=lambda one: one.started_at, reverse=True)
     shown = [_event(one) for one in every if _is_wanted_event(one, wanted, since)]
@@ -48,6 +55,11 @@ async def get_events(request: web.Request) -> web.Response:
             "quorum": quorum,
             "window_seconds": window,
             "events": shown,
+            "withdrawn": [
+                {**_event(one.event), "active": False, "why": one.why}
+                for one in withdrawn
+                if _is_wanted_event(one.event, wanted, since)
+            ],
             "unconfirmed": [
                 _unconfirmed(one)
                 for one in detections.unconfirmed
@@ -66,21 +78,17 @@ async def get_events(request: web.Request) -> web.Response:
 def merged(quorum: Iterable[Event], detected: Iterable[Event]) -> list[Event]:
     """Both, without detected events that repeat an event of a quorum on the same target."""
     known = list(quorum)
-    return [*known, *(one for one in detected if not any(_same(one, other) for other in known))]
+    return [*known, *(one for one in detected if not any(repeats(one, other) for other in known))]
 
 
-def _same(one: Event, other: Event) -> bool:
-    where = (one.kind, one.target, one.country, one.asn)
-    return (
-        where == (other.kind, other.target, other.country, other.asn)
-        and (other.ended_at is None or other.ended_at >= one.started_at)
-        and (one.ended_at is None or one.ended_at >= other.started_at)
-    )
-
-
-def _votes(since: float) -> Operation[list[Vote]]:
+def _votes(
+    since: float, now: float, *, lab: bool
+) -> Operation[tuple[list[Vote], Aside, Standings]]:
     rows = yield Query("votes_since", {"since": since})
-    return [Vote(*row) for row in rows]
+    reasons = {one.key_id: one.reason for one in (yield from exclusions.exclusions())}
+    aside = (yield Query("votes_aside_since", {"since": since})) if reasons else ()
+    standings = yield from read_standings(now, lab=lab)
+    return [Vote(*row) for row in rows], Aside([Vote(*row) for row in aside], reasons), standings
 
 
 def _is_wanted_event(event: Event, wanted: Selection, since: float) -> bool:

@@ -11,7 +11,7 @@ from html import escape
 from aiohttp import web
 
 from collector.detection.quorum import TargetOnNetwork
-from collector.metrics.families import Snapshot, by_outcome, ratio
+from collector.metrics.counting import Snapshot, by_outcome, ratio
 from collector.service import SERVICE, Service
 from collector.target_labels import TargetLabels
 

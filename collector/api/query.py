@@ -12,7 +12,7 @@ from collector.admin import export
 from collector.api import parameters
 from collector.api.http import Refused, answer, instant_text
 from collector.api.parameters import Cursor, Limit, PlaceParameters, SelectionParameters
-from collector.metrics.families import VoteCount, by_outcome, ratio
+from collector.metrics.counting import VoteCount, by_outcome, ratio
 from collector.service import SERVICE, Service
 from collector.store import Operation, queries
 from collector.store.queries import MeasurementSummary, Selection
@@ -129,6 +129,7 @@ def _shown(row: MeasurementSummary) -> dict[str, Any]:
     for name in ("seq", "verdict", "at"):
         del shown[name]
     shown["lab"] = bool(row.lab)
+    shown["voting"] = bool(row.voting)
     shown["mechanisms"] = row.mechanisms.split()
     shown["claim_mechanisms"] = row.claim_mechanisms.split()
     return shown

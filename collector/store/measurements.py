@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from collector.places import RequestOrigin
 from collector.store.interface import Execute, Operation, Params, Query
 from collector.store.keys import ProbeNetwork, mark_seen
+from collector.store.locating import located
 from collector.store.rollup import RecordCounts, hour_of, roll
 from probe.analysis.confirmation import SLOWNESS, SOONEST, WEEK
 
@@ -52,13 +54,16 @@ class MeasurementRow(Judged, frozen=True, kw_only=True):
 
     Attributes:
         at: When it was measured, never later than it was received.
+        country, asn: The network that it counts for. claimed_country, claimed_asn: that it claims.
         peer_agrees: Whether it was sent from the network it claims; None when unknown.
+        voting: Whether it has a vote. counted: whether it is in the counts.
         mechanisms: Separated by blanks, as are `claim_mechanisms`.
         timings: JSON of `rollup.Timings`.
         raw: The record without certificates, zlib over JSON.
         certs: DER by SHA-256.
         forged: Chains that no browser would trust: (name, leaf first SHA-256s).
         observation: For a control: the steps that are compared, zlib over JSON.
+        origin: Where it was sent from; None: the operator answers for its claim. Not stored.
     """
 
     id: str
@@ -78,7 +83,11 @@ class MeasurementRow(Judged, frozen=True, kw_only=True):
     region: str
     network: str
     version: str
+    claimed_country: str = "ZZ"
+    claimed_asn: int = 0
     peer_agrees: int | None
+    voting: int = 1
+    counted: int = 1
     claim: str
     claim_mechanisms: str
     timings: str
@@ -90,6 +99,7 @@ class MeasurementRow(Judged, frozen=True, kw_only=True):
     certs: tuple[tuple[str, bytes], ...] = ()
     forged: tuple[tuple[str, tuple[str, ...]], ...] = ()
     observation: bytes | None = None
+    origin: RequestOrigin | None = None
 
     @property
     def counts(self) -> RecordCounts:
@@ -110,7 +120,7 @@ def ingest(rows: Sequence[MeasurementRow]) -> Operation[tuple[bool, ...]]:
     # Time and a random start make numbers unique among collectors and ordered within one.
     first = (time.time_ns() // 1000 << 10) + secrets.randbelow(512)
     numbered: list[tuple[int, MeasurementRow]] = []
-    for number, row in enumerate(rows, first):
+    for number, row in enumerate((yield from located(rows)), first):
         numbered.append((number, (yield from _staged(row))))
     yield Execute(
         "measurement_add", [{**msgspec.structs.asdict(row), "seq": n} for n, row in numbered]
@@ -174,7 +184,8 @@ def _roll_up(added: Sequence[tuple[int, MeasurementRow]]) -> Operation[None]:
         if row.observation is not None
     ]
     yield Execute("observation_add", seen)
-    votes = [row for _, row in added if row.role != "control"]
+    own = [row for _, row in added if row.role != "control"]
+    votes = [row for row in own if row.voting]
     yield Execute(
         "newest_put",
         [
@@ -189,4 +200,4 @@ def _roll_up(added: Sequence[tuple[int, MeasurementRow]]) -> Operation[None]:
     yield Execute(
         "vote_put", [{**msgspec.structs.asdict(row), "hour": hour_of(row.at)} for row in listed]
     )
-    yield from roll(row.counts for row in votes)
+    yield from roll(row.counts for row in own if row.counted)

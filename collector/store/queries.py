@@ -38,6 +38,9 @@ class MeasurementSummary(NamedTuple):
     ruleset: str
     authority: str
     verdict: str
+    claimed_country: str
+    claimed_asn: int
+    voting: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,11 +225,14 @@ class CollectorHarness:
 
 
 class SigningClient:
-    """A client with a key of its own."""
+    """A client with a key of its own, behind a proxy where it has an address."""
 
-    def __init__(self, harness: CollectorHarness, role: keys.KeyRole = "probe") -> None:
+    def __init__(
+        self, harness: CollectorHarness, role: keys.KeyRole = "probe", *, address: str = ""
+    ) -> None:
         self.harness = harness
         self.role = role
+        self.address = address
         self.key = Ed25519PrivateKey.generate()
         self.public = self.key.public_key().public_bytes_raw()
         self.key_id = codec.key_id(self.public)
@@ -242,7 +245,12 @@ class SigningClient:
             invite=invite,
             role=self.role,
         )
-        return await self.harness.ask("POST", "/v1/enroll", codec.encode(request), JSON)
+        return await self.harness.ask(
+            "POST", "/v1/enroll", codec.encode(request), JSON | self._by_proxy()
+        )
+
+    def _by_proxy(self) -> dict[str, str]:
+        return {"X-Forwarded-For": self.address} if self.address else {}
 
     def sign(
         self, method: str, path: str, body: bytes = b"", *, created: int | None = None
@@ -266,6 +274,7 @@ class SigningClient:
         created: int | None = None,
     ) -> Answer:
         headers = {"Content-Type": type_, **self.sign(method, path, body, created=created)}
+        headers |= self._by_proxy()
         return await self.harness.ask(method, path, body, headers)
 
     async def post(self, batch: bytes) -> Answer:

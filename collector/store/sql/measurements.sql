@@ -2,11 +2,11 @@
 INSERT INTO measurement (seq, id, key_id, run, role, lab, experiment, input, target, category, at,
   started_at, received_at, country, asn, region, network, version, peer_agrees, claim,
   claim_mechanisms, outcome, mechanisms, stage, confidence, verdict, ruleset, authority, timings,
-  unjudged)
+  unjudged, claimed_country, claimed_asn, voting, counted)
 VALUES (:seq, :id, :key_id, :run, :role, :lab, :experiment, :input, :target, :category, :at,
   :started_at, :received_at, :country, :asn, :region, :network, :version, :peer_agrees, :claim,
   :claim_mechanisms, :outcome, :mechanisms, :stage, :confidence, :verdict, :ruleset, :authority,
-  :timings, :unjudged)
+  :timings, :unjudged, :claimed_country, :claimed_asn, :voting, :counted)
 ON CONFLICT (id, key_id) DO NOTHING
 
 -- name: measurements_between
@@ -42,7 +42,7 @@ SELECT seq FROM measurement WHERE id = :id ORDER BY seq
 
 -- name: rolled_of
 SELECT seq, experiment, outcome, country, asn, target, at, timings FROM measurement
-WHERE key_id = :key_id AND role = 'probe' AND seq > :after ORDER BY seq LIMIT 1000
+WHERE key_id = :key_id AND role = 'probe' AND counted = 1 AND seq > :after ORDER BY seq LIMIT 1000
 
 -- name: erase_certificates
 DELETE FROM certificate WHERE sha256 IN (

@@ -92,8 +92,13 @@ SELECT since FROM exclusion WHERE key_id = :key_id
 -- name: erase_exclusions
 DELETE FROM exclusion WHERE key_id = :key_id
 
--- name: keys_of_branch
-SELECT key_id FROM probe WHERE branch = :branch AND branch <> '' ORDER BY key_id
+-- name: keys_named
+SELECT key_id FROM probe WHERE key_id = :subject OR (branch = :subject AND branch <> '')
+UNION SELECT key_id FROM source WHERE key_id = :subject ORDER BY key_id
+
+-- name: branch_known
+SELECT 1 FROM invite WHERE SUBSTR(hash, 1, 12) = :branch
+UNION SELECT 1 FROM probe WHERE branch = :branch AND branch <> '' LIMIT 1
 
 -- name: recount_page
 -- Records whose place in the counts differs from what the exclusions say.
@@ -111,4 +116,9 @@ UPDATE measurement SET counted = :counted WHERE seq = :seq
 -- name: key_overview
 SELECT p.key_id, p.role, p.way, p.branch, p.origin, p.enrolled_at, p.seen_at, p.country, p.asn,
   (SELECT COUNT(*) FROM measurement m WHERE m.key_id = p.key_id)
-FROM probe p ORDER BY p.enrolled_at, p.key_id
+FROM probe p
+UNION ALL
+SELECT s.key_id, 'probe', 'import', '', '', 0, 0, 'ZZ', 0,
+  (SELECT COUNT(*) FROM measurement m WHERE m.key_id = s.key_id)
+FROM source s
+ORDER BY 6, 1

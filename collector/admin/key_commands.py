@@ -1,0 +1,92 @@
+"""The commands about keys: list them, set their data aside, and take that back."""
+
+import csv
+import sys
+import time
+
+import click
+
+from collector.admin.commands import parse_instant, store_option, with_store
+from collector.settings import SettingsError
+from collector.store import Store
+
+REASON_LIMIT = 200
+
+
+@click.command()
+@store_option
+@click.option("--straying", is_flag=True, help="Only keys that often contradict their network.")
+@click.option("--csv", "as_csv", is_flag=True, help="Write CSV.")
+def keys(url: str, *, straying: bool, as_csv: bool) -> None:
+    """List the keys: whose votes count and why, origins, branches, and which of them stray."""
+    from collector.admin import key_list
+
+    now = time.time()
+    rows = with_store(url, lambda store: store.read(key_list.overview(now), slow=True))
+    shown = [row for row in rows if row.strays or not straying]
+    if as_csv:
+        csv.writer(sys.stdout, lineterminator="\n").writerows(
+            [key_list.COLUMNS, *map(key_list.cells, shown)]
+        )
+        return
+    for line in key_list.table(shown):
+        click.echo(line)
+
+
+@click.command()
+@store_option
+@click.argument("subject", metavar="KEY|BRANCH")
+@click.option("--since", metavar="WHEN", help="Only what was measured since then. [everything]")
+@click.option("--reason", metavar="TEXT", required=True, help="Why; it is shown with its events.")
+def exclude(url: str, subject: str, since: str | None, reason: str) -> None:
+    """Set aside what a key, or every key of an invite, measured; `include` takes it back."""
+    from collector.store import exclusions
+
+    text = " ".join(reason.split())
+    if not text or len(text) > REASON_LIMIT:
+        raise SettingsError(f"--reason: 1 to {REASON_LIMIT} characters expected")
+    start, now = parse_instant(since, 0.0), time.time()
+
+    async def work(store: Store) -> tuple[int, int] | None:
+        operation = exclusions.exclude(subject, since=start, reason=text, at=now)
+        found = await store.write(operation)
+        if found is None:
+            return None
+        return len(found), await _recount(store, found)
+
+    done = with_store(url, work)
+    if done is None:
+        raise SettingsError(f"“{subject}”: no key and no branch; `qazcollector keys` lists them")
+    click.echo(f"{done[0]} keys, {done[1]} records set aside")
+
+
+@click.command()
+@store_option
+@click.argument("subject", metavar="KEY|BRANCH")
+def include(url: str, subject: str) -> None:
+    """Count again what was set aside."""
+    from collector.store import exclusions
+
+    async def work(store: Store) -> tuple[int, int] | None:
+        found = await store.write(exclusions.include(subject))
+        return None if found is None else (len(found), await _recount(store, found))
+
+    done = with_store(url, work)
+    if done is None:
+        raise SettingsError(f"“{subject}”: nothing of it is set aside")
+    click.echo(f"{done[0]} keys, {done[1]} records counted again")
+
+
+async def _recount(store: Store, found: list[str]) -> int:
+    from collector.store import exclusions
+
+    moved = 0
+    for key_id in found:
+        page = await store.write(exclusions.recount(key_id, -1))
+        while page is not None:
+            moved += page.moved
+            page = await store.write(exclusions.recount(key_id, page.last))
+    return moved
+
+
+KEY_COMMANDS = (keys, exclude, include)
