@@ -72,7 +72,8 @@ def look_up(table: Path | None, addresses: Collection[str]) -> dict[str, Owner]:
     found: dict[str, Owner] = {}
     if table is None or not wanted:
         return found
-    for each in _valid_ranges(table):
+    octets = {number >> 24 for number in wanted}
+    for each in _valid_ranges(table, octets):
         if each.asn and each.version == 4:
             for number, address in wanted.items():
                 if each.first <= number <= each.last:
@@ -135,9 +136,23 @@ def parse_line(line: str) -> AsnRange:
     )
 
 
-def _valid_ranges(table: Path) -> Iterator[AsnRange]:
+def _valid_ranges(table: Path, octets: Collection[int] = ()) -> Iterator[AsnRange]:
+    """The ranges of a table; of IPv4 only those that may hold an address with these first octets.
+
+    A whole table has half a million lines, and most of them need not be parsed.
+    """
     for line in read_lines(table):
         try:
-            yield parse_line(line)
+            if not octets or _may_hold(line, octets):
+                yield parse_line(line)
         except ValueError:
             continue
+
+
+def _may_hold(line: str, octets: Collection[int]) -> bool:
+    """Whether a line `first,last,…` may hold an address that begins with one of these octets."""
+    begin, end, *_rest = [*_SEPARATOR.split(line, maxsplit=2), ""]
+    if "." not in begin or "." not in end:
+        return True
+    first, last = (int(cell.strip(' "').partition(".")[0]) for cell in (begin, end))
+    return any(first <= octet <= last for octet in octets)

@@ -60,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     resolver: str | None = None
     resolvers: tuple[str, ...] | None = None
     anchors: tuple[str, ...] | None = None
+    asn_table: str | None = None
     ca_file: str | None = None
     lab: bool = False
     concurrency: int = 16
@@ -120,6 +121,11 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "anchors": (
             "anchors (sites that must work) in place of the bundled ones",
             'a list of URLs, each followed by foreign, domestic or essential if need be; or "none"',
+        ),
+        "asn_table": (
+            "table of networks in the format of iptoasn.com: records then name the networks of"
+            " the resolver and of routers",
+            "path of a file",
         ),
         "ca_file": ("root certificates of a test laboratory (with lab only)", "path of a PEM file"),
         "lab": ("this is a test laboratory", "true or false"),

@@ -36,7 +36,7 @@ def judge(record: Record, rules: Sequence[Rule] = RULES) -> Verdict:
     applicable = [r for r in rules if record.experiment in r.experiments]
     matches = [Match(r, finding) for r in applicable if (finding := r.holds(evidence)) is not None]
     standing, withdrawn = _without_open_explanations(evidence, matches)
-    verdict = conclude(standing, withdrawn)
+    verdict = replace(conclude(standing, withdrawn), place=evidence.stop)
     if not again(record, verdict.outcome, verdict.mechanisms):
         return verdict
     return replace(verdict, stage=Stage.CONFIRMED)

@@ -15,6 +15,12 @@ import msgspec
 
 from probe import bounds
 from probe.failure import Failure
+from probe.travel import (
+    Data as Data,  # noqa: PLC0414 - passed on to every reader of records
+    Packet as Packet,  # noqa: PLC0414 - passed on to every reader of records
+    StopPlace as StopPlace,  # noqa: PLC0414 - passed on to every reader of records
+    Travel as Travel,  # noqa: PLC0414 - passed on to every reader of records
+)
 from probe.words import (
     Mechanism as Mechanism,  # noqa: PLC0414 - passed on to every reader of records
     Outcome as Outcome,  # noqa: PLC0414 - passed on to every reader of records
@@ -24,49 +30,6 @@ from probe.words import (
 )
 
 SCHEMA: Literal["qazprobe/1"] = "qazprobe/1"
-
-
-class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of all serialised data: frozen, named fields, no unknown fields."""
-
-
-class Packet(Data, frozen=True, kw_only=True):
-    """One packet received, as captured by the raw helper.
-
-    Attributes:
-        at: Seconds after the connection attempt or request that it belongs to.
-        by: `peer` with the server's address as source (perhaps forged), `router` from a router.
-        ip_ttl: Its IP TTL on arrival; it differs between packets from different senders.
-        ip_id: Its IP identification. window: its TCP window, unscaled.
-        flags: Its TCP flags, as letters (`SA`, `R`, `RA` …); empty for a router's packet.
-        size: Payload bytes.
-        acked: How many of our bytes it acknowledges, or None without an ACK flag.
-        address: The router's, unless it is near the user.
-    """
-
-    at: bounds.Moment
-    by: Literal["peer", "router"]
-    ip_ttl: bounds.Octet
-    ip_id: bounds.Number32
-    flags: bounds.Word = ""
-    window: bounds.Number32 | None = None
-    size: bounds.Size = 0
-    acked: bounds.Signed32 | None = None
-    address: bounds.Address | None = None
-
-
-class Travel(Data, frozen=True, kw_only=True):
-    """The TTL of the packets that a step sent, and the packets it received.
-
-    Attributes:
-        ttl: IP TTL that they were sent with: the number of routers they may cross, plus one.
-        expired: An ICMP time-exceeded error was received; None where the system does not report it.
-        packets: The packets received; empty without the raw helper.
-    """
-
-    ttl: bounds.Octet | None = None
-    expired: bool | None = None
-    packets: bounds.Some[Packet] = ()
 
 
 class Base(Data, frozen=True, kw_only=True):
@@ -437,6 +400,8 @@ class Ping(Base, frozen=True, kw_only=True, tag_field="op", tag="ping"):
         address: Not recorded (None) for the user's gateway, for routers near it, and for servers
             of the user's configuration. None also if the step only sums up its parent.
         bytes_out, bytes_in: Bytes of an application message and of what was received.
+        asn, country: Of a router or of the server behind it: its network and that network's country
+            in the probe's table of networks.
     """
 
     what: bounds.Word
@@ -444,6 +409,8 @@ class Ping(Base, frozen=True, kw_only=True, tag_field="op", tag="ping"):
     port: bounds.Port | None = None
     bytes_out: bounds.Size = 0
     bytes_in: bounds.Size = 0
+    asn: bounds.Number32 | None = None
+    country: bounds.Word | None = None
 
 
 Step: TypeAlias = Dns | Tcp | Tls | Http | Quic | Transfer | Ping
@@ -588,6 +555,7 @@ class Verdict(Data, frozen=True, kw_only=True):
         outcome: The state of the target. mechanisms: how the network interfered.
         stage: From one run, or confirmed by a later run. confidence: from 0 to 1.
         rules: Every rule that matched; the first decides.
+        place: Where the packets are stopped, as far as packets with a limited TTL showed it.
     """
 
     outcome: Outcome
@@ -595,6 +563,7 @@ class Verdict(Data, frozen=True, kw_only=True):
     stage: Stage = Stage.SUSPECTED
     confidence: bounds.Share = 0.0
     rules: bounds.Some[RuleHit] = ()
+    place: StopPlace | None = None
 
 
 class Skip(Data, frozen=True, kw_only=True):
@@ -652,6 +621,8 @@ class Record(Data, frozen=True, kw_only=True):
         started_at: RFC 3339 in UTC, with milliseconds. elapsed: how long it took, seconds.
         steps: The operations and their results, in order of their start.
         certs: Certificates that steps name in `chain`: base64 of the DER by SHA-256.
+        resolver_asn: The network of the system's resolver, by the probe's table of networks; the
+            provider's own where it equals `vantage.asn`. None: not known, or a private address.
         control: Control measurements of the same target at about the same time.
         earlier: Verdicts of earlier runs, newest first, where they may confirm this one.
         loaded: When another experiment loaded the line; timings in these intervals are unreliable.
@@ -670,6 +641,7 @@ class Record(Data, frozen=True, kw_only=True):
     vantage: Vantage
     steps: Steps = ()
     certs: bounds.Certificates = {}
+    resolver_asn: bounds.Number32 | None = None
     control: bounds.Few[Control] = ()
     earlier: bounds.Few[Earlier] = ()
     loaded: bounds.Some[Span] = ()

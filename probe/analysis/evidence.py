@@ -10,7 +10,12 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TypeVar, cast
 
+from msgspec.structs import replace
+
 from probe.analysis import packet_size, silence_place
+from probe.analysis.path_networks import stop_place
+from probe.analysis.trace_analysis import TraceFinding, locate
+from probe.analysis.trace_hops import LAYERS
 from probe.compare import host_of, is_address, is_bogon, port_of, same_failure, same_leaf
 from probe.failure import Failure
 from probe.model import (
@@ -25,6 +30,7 @@ from probe.model import (
     Role,
     Step,
     Steps,
+    StopPlace,
     Tcp,
     Tls,
 )
@@ -75,6 +81,26 @@ class Evidence:
     def place(self) -> silence_place.Place | None:
         """Who stops the packets to the target, where packets with a limited TTL showed it."""
         return None if self._is_trace else silence_place.place(self.steps)
+
+    @cached_property
+    def stop(self) -> StopPlace | None:
+        """The same with the networks there; what is in the server's own network is the server's."""
+        if self._is_trace:
+            traced = (locate(self.steps, layer) for layer in LAYERS)
+            return next((self.stop_of(one) for one in traced if one and one.trigger), None)
+        place = self.place
+        if place is None:
+            return None
+        found = self._stop_place(place.after, place.before, place.server)
+        return found if place.by == "network" else replace(found, by="server", where="server")
+
+    def stop_of(self, found: TraceFinding) -> StopPlace:
+        """Where a trace found the name acted upon; near the server it may be the server's own."""
+        place = self._stop_place(found.after, found.by, found.server)
+        return place if found.early or place.by == "server" else replace(place, by=None)
+
+    def _stop_place(self, after: int, before: int, server: int | None) -> StopPlace:
+        return stop_place(self.steps, after, before, server, self.record.vantage.country)
 
     @cached_property
     def end(self) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from probe.analysis.trace_analysis import ROUTER, HopResult, result_of
+from probe.analysis.trace_hops import ROUTER, HopResult, result_of
 from probe.failure import Failure
 from probe.model import Control, Ping, Role, Step, Tcp, Tls
 

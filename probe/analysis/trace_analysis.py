@@ -1,49 +1,38 @@
 """Locate the middlebox that acts upon a name, from steps whose packets had a limited TTL.
 
-Rule: pure, from steps alone. A packet with time to live `n` reaches the n-th router and no farther.
-The harmless name is the baseline: at each distance a router reports that its packet expired, or no
-answer comes, or the server answers. If the target's packet meets something else at the same
-distance, a middlebox acts upon it. The middlebox is before the n-th router and behind the last
-router at which both names had the same result.
+Rule: pure, from steps alone. At each distance the target's packet is compared with the harmless
+name's in the same flow: a router reports that it expired, or no answer comes, or the server
+answers. If the target's packet meets something else, in several flows, a middlebox acts upon it.
+The middlebox is before the n-th router and behind the last router at which both names had the same
+result.
 
 It is *in-path* if it stops the packets, and *on-path* if it lets them pass: then a router behind
 it, or the server, answers too.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum, unique
-from typing import Literal, TypeAlias
+from typing import Literal
 
-from probe.failure import Failure
-from probe.model import Dns, Http, Packet, Ping, Role, Step, Tcp, Tls
+from probe.analysis.trace_hops import (
+    LAYERS,
+    ROUTER,
+    HopResult,
+    Layer,
+    LayerStep,
+    Pair,
+    hops,
+    limited_steps,
+    pairs,
+    result_of,
+    server_at,
+    taken_over,
+)
+from probe.model import Dns, Http, Packet, Role, Step, Tcp, Tls
 
-Layer: TypeAlias = Literal["tls", "http", "dns"]
-LayerStep: TypeAlias = Tls | Http | Dns
-LAYERS: dict[Layer, type[LayerStep]] = {"tls": Tls, "http": Http, "dns": Dns}
-ROUTER = "router"
-ENOUGH = 2
-
-
-@unique
-class HopResult(StrEnum):
-    """What one limited packet met."""
-
-    ANSWERED = "answered"
-    RESET = "reset"
-    CLOSED = "closed"
-    EXPIRED = "expired"
-    SILENT = "silent"
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """One distance: the result of each name there, by majority; None: not tried."""
-
-    ttl: int
-    target: HopResult | None
-    harmless: HopResult | None
+ENOUGH = 2  # flows
+MARGIN = 2  # routers before the server that may be the site's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +43,14 @@ class TraceFinding:
         result: What the name's packets meet.
         after: The last router that both names reach alike; 0 when there is none.
         by: The first distance at which the name is acted upon: the middlebox is before this router.
-        server: The distance at which the harmless name is answered, or None.
+        server: The nearest distance at which the server answers, or None.
         position: `in` the path, `on` it, or None when unknown.
         trigger: `sent` when our packet alone triggers it, before it reaches the server; None when
             the server's answer may trigger it too.
         steps: The steps it rests on.
+        early: It is so far before the server, in every flow, that it is not the site's own device.
+        nearer: Something answers for the server from nearer than its routers, so that distances
+            say nothing of the place.
         injected, own: A packet forged in the server's name, and one that the server sent.
     """
 
@@ -70,8 +62,28 @@ class TraceFinding:
     position: Literal["in", "on"] | None
     trigger: Literal["sent"] | None
     steps: tuple[LayerStep, ...]
+    early: bool = False
+    nearer: bool = False
     injected: Packet | None = None
     own: Packet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SingleLook:
+    """The names differed in too few flows to locate anything.
+
+    Attributes:
+        ttl: Where. result, harmless: What each name met there.
+        punished: Afterwards the address did not answer the harmless name either.
+        steps: The target's and what it is compared with.
+    """
+
+    layer: Layer
+    ttl: int
+    result: HopResult
+    harmless: HopResult
+    punished: bool
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,89 +98,79 @@ class Residual:
     most: float | None
 
 
-def result_of(step: LayerStep) -> HopResult:
-    """The result of one step; an answer outweighs a failure that came with it."""
-    if step.replies if isinstance(step, Dns) else step.bytes_in:
-        return HopResult.ANSWERED
-    match step.failure:
-        case Failure.RESET | Failure.REFUSED | Failure.ABORTED:
-            return HopResult.RESET
-        case Failure.EOF:
-            return HopResult.CLOSED
-    if step.travel is not None and step.travel.expired:
-        return HopResult.EXPIRED
-    return HopResult.SILENT
+@dataclass(frozen=True, slots=True)
+class _Onset:
+    """The first distance at which the name is acted upon, and how."""
 
-
-def limited_steps(steps: Iterable[Step], layer: Layer, role: Role) -> dict[int, list[LayerStep]]:
-    """Every step of one layer and role that had a limited TTL, by its TTL."""
-    found: dict[int, list[LayerStep]] = {}
-    for step in steps:
-        if isinstance(step, Tls | Http | Dns) and isinstance(step, LAYERS[layer]):
-            ttl = step.travel.ttl if step.travel is not None else None
-            if step.role is role and ttl is not None:
-                found.setdefault(ttl, []).append(step)
-    return dict(sorted(found.items()))
-
-
-def hops(steps: Sequence[Step], layer: Layer) -> tuple[Hop, ...]:
-    """The results of both names at each distance, nearest first."""
-    target = limited_steps(steps, layer, Role.TARGET)
-    harmless = limited_steps(steps, layer, Role.HARMLESS)
-    return tuple(
-        Hop(ttl, _mostly(target.get(ttl, ())), _mostly(harmless.get(ttl, ())))
-        for ttl in sorted({*target, *harmless})
-    )
+    ttl: int
+    result: HopResult
 
 
 def locate(steps: Sequence[Step], layer: Layer) -> TraceFinding | None:
-    """Find where the target's name is acted upon: at least twice there, and at all later hops."""
-    rows = [hop for hop in hops(steps, layer) if hop.target is not None]
-    server = server_at(steps, layer)
-    target = limited_steps(steps, layer, Role.TARGET)
-    first = _onset(rows, [hop for hop in rows if _odd(hop, steps, layer, server)])
-    if first is None or first.target is None:
+    """Find where the target's name is acted upon: in several flows there, and at later hops."""
+    compared = pairs(steps, layer)
+    first = _onset(compared)
+    if first is None:
         return None
-    same = sum(result_of(step) is first.target for step in target[first.ttl])
-    if same < ENOUGH or 2 * same <= len(target[first.ttl]):
-        return None
-    later = [hop for hop in rows if hop.ttl >= first.ttl]
-    seen = [step for hop in later for step in target[hop.ttl] if result_of(step) is first.target]
-    # The server had no part in it: it is farther away, or a proxy answers in its place.
-    never_arrived = server is None or first.ttl < server or taken_over(steps, layer)
+    seen = [
+        pair.target
+        for ttl, here in compared.items()
+        for pair in here
+        if pair.result is first.result and (ttl > first.ttl or (ttl == first.ttl and pair.odd))
+    ]
+    server, nearer = server_at(steps, layer), taken_over(steps, layer)
     marks = (_server_mark(steps, step) for step in seen)
     own = next((mark for mark in marks if mark is not None), None)
+    # Where harmless packets arrive nowhere, the server is farther than any of them went.
+    least = server or max(limited_steps(steps, layer, Role.HARMLESS), default=0) + 1
+    never_arrived = not nearer and (server is None or first.ttl < server)
     return TraceFinding(
         layer=layer,
-        result=first.target,
-        after=max((hop.ttl for hop in rows if _alike(hop, first)), default=0),
+        result=first.result,
+        after=max((t for t, here in compared.items() if _passes(here, first)), default=0),
         by=first.ttl,
         server=server,
-        position=_position(steps, layer, first, seen, server),
+        position=None if nearer else _position(steps, layer, first, seen, server),
         trigger="sent" if never_arrived else None,
         steps=tuple(seen),
+        early=never_arrived and first.ttl <= least - MARGIN,
+        nearer=nearer,
         injected=_injected(seen, own),
         own=own,
     )
 
 
-def differs(steps: Sequence[Step], layer: Layer, ttl: int) -> bool:
-    """Whether the names had different results at one distance so far."""
-    found = [hop for hop in hops(steps, layer) if hop.ttl == ttl]
-    return any(_odd(hop, steps, layer, server_at(steps, layer)) for hop in found)
+def differs(steps: Sequence[Step], layer: Layer, ttl: int) -> int:
+    """In how many flows the names had different results at one distance so far."""
+    return sum(pair.odd for pair in pairs(steps, layer).get(ttl, ()))
 
 
-def server_at(steps: Sequence[Step], layer: Layer) -> int | None:
-    """The distance at which the harmless name is answered; None if it is answered nowhere."""
-    rows = hops(steps, layer)
-    return next((hop.ttl for hop in rows if hop.harmless is HopResult.ANSWERED), None)
+def single_look(steps: Sequence[Step], layer: Layer) -> SingleLook | None:
+    """Where the names differed, if nothing can be located from it."""
+    odd = [pair for here in pairs(steps, layer).values() for pair in here if pair.odd]
+    if not odd or locate(steps, layer) is not None:
+        return None
+    one = odd[0]
+    return SingleLook(
+        layer,
+        one.ttl,
+        one.result,
+        result_of(one.harmless),
+        _punished_after(steps, one.target),
+        (one.target, one.harmless),
+    )
 
 
-def taken_over(steps: Sequence[Step], layer: Layer) -> bool:
-    """A proxy answers: the answer comes from nearer than routers on the path to the server."""
-    server = server_at(steps, layer)
-    far = (step.travel.ttl for step in routers(steps) if step.travel and step.failure is None)
-    return server is not None and layer != "dns" and max((t for t in far if t), default=0) > server
+def _punished_after(steps: Sequence[Step], target: LayerStep) -> bool:
+    """The harmless name, offered next over the whole path, failed."""
+    after = [s for s in steps if s.id > target.id and s.role is Role.HARMLESS]
+    full = [s for s in after if isinstance(s, Tcp | Tls | Http) and _whole_path(s)]
+    ends = [s for s in full if not isinstance(s, Tcp) or s.failure is not None]
+    return bool(ends) and ends[0].failure is not None
+
+
+def _whole_path(step: Step) -> bool:
+    return step.travel is None or step.travel.ttl is None
 
 
 def residual(steps: Sequence[Step], layer: Layer) -> Residual | None:
@@ -178,8 +180,7 @@ def residual(steps: Sequence[Step], layer: Layer) -> Residual | None:
         return None
     last = offered[-1]
     after = [s for s in steps if s.id > last.id and s.role is Role.HARMLESS]
-    full = (s for s in after if s.travel is None or s.travel.ttl is None)  # TTL was not limited
-    polls = [s for s in full if isinstance(s, Tcp | Tls | Http)]
+    polls = [s for s in after if isinstance(s, Tcp | Tls | Http) and _whole_path(s)]
     if not polls:
         return None
     ends = [s for s in polls if not isinstance(s, Tcp) or s.failure is not None]
@@ -189,71 +190,35 @@ def residual(steps: Sequence[Step], layer: Layer) -> Residual | None:
     return Residual(least, None if worked is None else worked.at + worked.elapsed - last.at)
 
 
-def routers(steps: Iterable[Step]) -> tuple[Ping, ...]:
-    """The pings to routers on the path, nearest first."""
-    found = (step for step in steps if isinstance(step, Ping) and step.what == ROUTER)
-    return tuple(sorted(found, key=lambda step: (step.travel.ttl or 0) if step.travel else 0))
+# --- where it begins ----------------------------------------------------------------------------
 
 
-# --- at one distance ---------------------------------------------------------------------------
+def _onset(compared: Mapping[int, Sequence[Pair]]) -> _Onset | None:
+    """The first distance with different results in several flows.
 
-
-def _mostly(found: Sequence[LayerStep]) -> HopResult | None:
-    """The most frequent result; of equally frequent ones the most specific."""
-    counts = Counter(map(result_of, found))
-    order = list(HopResult)
-    return max(counts, key=lambda one: (counts[one], -order.index(one)), default=None)
-
-
-def _onset(rows: Sequence[Hop], odd: Sequence[Hop]) -> Hop | None:
-    """The first distance with different results; for silence, with none alike behind it.
-
-    A router that does not always report an expired packet must not be taken for a middlebox.
+    For silence most flows must differ, and none may be alike behind it: a router that does not
+    always report an expired packet must not be taken for a middlebox.
     """
-    kept: Hop | None = None
-    for hop in rows:
-        alike = hop.target is not HopResult.SILENT and hop.target is hop.harmless
-        if hop in odd:
-            kept = kept or hop
-        elif kept is not None and kept.target is HopResult.SILENT and alike:
+    kept: _Onset | None = None
+    for ttl, here in compared.items():
+        counts = Counter(pair.result for pair in here if pair.odd)
+        result, flows = max(counts.items(), key=lambda one: one[1], default=(None, 0))
+        if result is HopResult.SILENT and 2 * flows <= len(here):
+            result = None
+        alike = sum(pair.alike for pair in here)
+        if kept is None:
+            kept = _Onset(ttl, result) if result is not None and flows >= ENOUGH else None
+        elif kept.result is HopResult.SILENT and 2 * alike >= len(here) > 0:
             kept = None
     return kept
 
 
-def _odd(hop: Hop, steps: Sequence[Step], layer: Layer, server: int | None) -> bool:
-    """The target's result at this distance differs from the harmless name's."""
-    match hop.target, hop.harmless:
-        case (HopResult.RESET | HopResult.CLOSED, other):
-            return other is not None and other is not hop.target
-        case (HopResult.SILENT, HopResult.EXPIRED | HopResult.ANSWERED):
-            return True
-        case (HopResult.ANSWERED, HopResult.EXPIRED | HopResult.SILENT):
-            return server is None or hop.ttl < server
-        case (HopResult.ANSWERED, HopResult.ANSWERED) if layer == "tls":
-            return _answers_differ(steps, hop.ttl)
-    return False
-
-
-def _answers_differ(steps: Sequence[Step], ttl: int) -> bool:
-    """At one distance the harmless name shakes hands, and the target's never does or is forged."""
-    target = [s for s in limited_steps(steps, "tls", Role.TARGET)[ttl] if isinstance(s, Tls)]
-    harmless = [s for s in limited_steps(steps, "tls", Role.HARMLESS)[ttl] if isinstance(s, Tls)]
-    if not any(step.failure is None for step in harmless):
-        return False
-    refused = all(step.failure is not None and step.alert_by != "us" for step in target)
-    return refused or all(_forged(step) for step in target)
-
-
-def _forged(step: Tls) -> bool:
-    known = step.trust.authority if step.trust is not None else None
-    return known is not None and known.kind == "interception"
-
-
-def _alike(hop: Hop, first: Hop) -> bool:
-    """The hop is before the first odd distance, and the same act would have been visible there."""
-    if hop.ttl >= first.ttl or hop.harmless is None:
-        return False
-    return first.target is not HopResult.SILENT or hop.harmless is not HopResult.SILENT
+def _passes(here: Sequence[Pair], first: _Onset) -> bool:
+    """It is before the first odd distance, and the same act would have been visible there."""
+    seen = [pair for pair in here if pair.ttl < first.ttl and not pair.odd]
+    if first.result is not HopResult.SILENT:
+        return bool(seen)
+    return any(result_of(pair.harmless) is not HopResult.SILENT for pair in seen)
 
 
 # --- in-path or on-path ------------------------------------------------------------------------
@@ -262,14 +227,12 @@ def _alike(hop: Hop, first: Hop) -> bool:
 def _position(
     steps: Sequence[Step],
     layer: Layer,
-    first: Hop,
+    first: _Onset,
     seen: Sequence[LayerStep],
     server: int | None,
 ) -> Literal["in", "on"] | None:
     """Whether the target's packets pass the middlebox that acts upon them."""
-    if first.target is HopResult.SILENT:
-        return "in"
-    if taken_over(steps, layer):
+    if first.result is HopResult.SILENT:
         return "in"
     if any(_went_on(steps, step) for step in seen):
         return "on"

@@ -76,6 +76,11 @@ ACCEPT_RISKS = click.option(
 )
 @click.option("--resolver", metavar="IP[:PORT]", help="Use this resolver in place of the system's.")
 @click.option(
+    "--asn-table",
+    metavar="FILE",
+    help="Table of address owners in iptoasn format: names the networks of resolver and routers.",
+)
+@click.option(
     "--ca-file", metavar="PEM", help="Root certificates of a test laboratory; needs --lab."
 )
 @click.option("--lab", is_flag=True, default=None, help="This is a test laboratory.")
@@ -154,10 +159,12 @@ def command(
     settings = load_settings(home, config_file, flags)
     from probe.report.console import Console
     from probe.runner.jobs import check_arguments, check_options, job_list, refreshed_jobs
+    from probe.runner.networks import table_of_networks
 
     console = Console(quiet=settings.quiet, json=as_json, output=output)
     check_options(settings, settings_file(home, config_file))
     check_arguments(urls, settings)
+    table_of_networks(settings)
     context = client_context(settings, home.state)
     find_jobs = partial(job_list, urls, settings, home.state, warn=console.warn)
     if dry_run:

@@ -2,7 +2,6 @@
 
 from contextlib import contextmanager
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,7 @@ from probe.i18n import _
 from probe.report.risk_notice import TRACE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from probe.asn_table import Owner
     from probe.model import Record
@@ -74,7 +73,6 @@ def command(
     tries: int,
     residual: int,
     pcap: str | None,
-    asn_table: str | None,
     output: str | None,
     as_json: bool,
     accept_risks: bool,
@@ -90,9 +88,12 @@ def command(
     check_stdout(output, as_json=as_json)
     home = paths.find()
     settings = load_settings(home, config_file, flags)
+    from probe.runner.networks import table_of_networks
+
     url = _url(target, lab=settings.lab)
     _check_address(address, lab=settings.lab)
-    _check_name(harmless)
+    _check_name(harmless, url)
+    table_of_networks(settings)
     require_accepted((TRACE,), settings, home, accepted=accept_risks)
     options = {
         "harmless": harmless,
@@ -106,14 +107,8 @@ def command(
 
     from probe import codec
     from probe.admin.permit import permitted
-    from probe.asn_table import AsnTableError, check, look_up
     from probe.runner import single_trace
 
-    try:
-        table = Path(asn_table) if asn_table else None
-        check(table)
-    except AsnTableError as error:
-        raise UserError(str(error)) from error
     with _file("--pcap", pcap) as capture, _file("-o", output) as file:
         with permitted(settings, home, "trace") as permission:
             tracing = single_trace.trace(settings, home.state, url, options)
@@ -123,7 +118,7 @@ def command(
             file.finish()
         if capture is not None:
             _write_pcap(capture, traced.captures)
-    _show(traced.record, look_up(table, _routers(traced.record)), output, as_json=as_json)
+    _show(traced.record, traced.owners, output, as_json=as_json)
     return Exit.DONE
 
 
@@ -167,26 +162,30 @@ def _check_address(address: str | None, *, lab: bool) -> None:
     except ValueError as error:
         message = _("--address {address}: an IP address expected")
         raise UserError(message.format(address=address)) from error
+    if ":" in address:
+        raise UserError(_("--address {address}: IPv4 only").format(address=address))
     if not (lab or is_global(address)):
         message = _("--address {address}: a public address expected")
         raise UserError(message.format(address=address))
 
 
-def _check_name(harmless: str | None) -> None:
+def _check_name(harmless: str | None, url: str) -> None:
+    """Refuse what cannot be compared: an address as target, or a harmless name that is none."""
+    from probe.compare import host_of, is_address
     from probe.urls import TargetError, ascii_host
 
+    host = host_of(url)
+    if is_address(host):
+        raise UserError(_("{host}: an address; a name expected").format(host=host))
+    if harmless is None:
+        return
     try:
-        if harmless is not None:
-            ascii_host(harmless)
+        name = ascii_host(harmless)
     except TargetError as error:
         raise UserError(f"--harmless: {error}") from error
-
-
-def _routers(record: "Record") -> list[str]:
-    from probe.report.trace_text import routers_at
-
-    found = (step.address for step in routers_at(record).values())
-    return [address for address in found if address is not None and address[0].isdigit()]
+    if is_address(name) or name == host:
+        message = _("--harmless {name}: another name than the target's expected")
+        raise UserError(message.format(name=name))
 
 
 def _write_pcap(file: "UserFile", captures: tuple[bytes, ...]) -> None:
@@ -200,7 +199,7 @@ def _write_pcap(file: "UserFile", captures: tuple[bytes, ...]) -> None:
 
 
 def _show(
-    record: "Record", owners: "dict[str, Owner]", output: str | None, *, as_json: bool
+    record: "Record", owners: "Mapping[str, Owner]", output: str | None, *, as_json: bool
 ) -> None:
     from probe.escape import plain
     from probe.report import trace_text
@@ -213,6 +212,6 @@ def _show(
         for line in (
             *trace_text.table(record, owners),
             "",
-            *trace_text.conclusions(record, owners),
+            *trace_text.conclusions(record),
         ):
             click.echo(plain(line, 200))

@@ -147,6 +147,8 @@ class GatewayNet(Protocol):
 class TtlProber(Protocol):
     """Sends packets with a limited IP time to live to one address; IPv4.
 
+    A flow is a number with a local port of its own, so that its packets go one way.
+
     Attributes:
         raw: Why single packets cannot be captured, in a few words; None when they are.
     """
@@ -155,15 +157,20 @@ class TtlProber(Protocol):
     def raw(self) -> str | None:
         """In a few words, without an address."""
 
+    async def syn(self, address: str, port: int, ttl: int, flow: int) -> Tcp:
+        """One SYN with this TTL."""
+
     async def hello(
-        self, address: str, port: int, sni: str, ttl: int | None
+        self, address: str, port: int, sni: str, ttl: int | None, flow: int | None = None
     ) -> tuple[Tcp, Tls | None]:
         """Connect normally, then send `sni` in packets with this TTL; `None`: not limited."""
 
-    async def request(self, url: str, address: str, host: str, ttl: int | None) -> Steps:
+    async def request(
+        self, url: str, address: str, host: str, ttl: int | None, flow: int | None = None
+    ) -> Steps:
         """Connect normally, then send a plain-http request with this TTL: (Tcp[, Http])."""
 
-    async def query(self, name: str, resolver: Resolver, ttl: int) -> Dns:
+    async def query(self, name: str, resolver: Resolver, ttl: int, flow: int | None = None) -> Dns:
         """Query a resolver over UDP with this TTL."""
 
     async def routers(self, address: str, hops: int, tries: int) -> Sequence[Ping]:

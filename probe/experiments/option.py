@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from probe.compare import is_address
+from probe.urls import TargetError, ascii_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,15 @@ def _within(value: object, most: int) -> bool:
     return isinstance(value, int | float) and 0 <= value <= most
 
 
+def _is_name(value: object) -> bool:
+    try:
+        return isinstance(value, str) and not is_address(ascii_host(value))
+    except TargetError:
+        return False
+
+
 FLAG = Option("true or false", lambda one: isinstance(one, bool))
 TEXT = Option("text", lambda one: isinstance(one, str) and bool(one))
+NAME = Option("the name of a host", _is_name)
 LIST = Option("a list", lambda one: isinstance(one, list))
 ADDRESS = Option("an IP address", lambda one: isinstance(one, str) and is_address(one))

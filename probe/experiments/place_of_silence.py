@@ -13,7 +13,7 @@ from itertools import count, islice
 
 from probe.analysis import silence_place
 from probe.analysis.silence_place import BEYOND, FLOWS, LEAST_HOP, MARGIN, Kind
-from probe.analysis.trace_analysis import HopResult
+from probe.analysis.trace_hops import HopResult
 from probe.compare import host_of, is_address, port_of
 from probe.experiments.browse import UrlHop
 from probe.experiments.interface import FlowNet, FlowProber, Net, Reference, Task

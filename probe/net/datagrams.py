@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from time import monotonic
 
+from probe.net.flow_ports import bind_port
 from probe.net.stream import ByteCounter, socket_address
 from probe.net.ttl import IcmpError, limit_ttl, read_errors
 
@@ -41,7 +42,8 @@ class Datagrams:
 
     With `errors`, every ICMP error is raised, not only "port unreachable"; call `drain` after each.
     With `ttl`, packets are sent with this TTL, and ICMP errors about them are in `icmp_errors`
-    instead of being raised, if the system reports them (`icmp_readable`).
+    instead of being raised, if the system reports them (`icmp_readable`). They are sent from
+    `local_port`, if it is free.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Datagrams:
         *,
         errors: bool = False,
         ttl: int | None = None,
+        local_port: int | None = None,
     ) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._loop = asyncio.get_running_loop()
@@ -61,6 +64,7 @@ class Datagrams:
             self._sock.settimeout(0)
             self.icmp_errors: list[IcmpError] = []
             self.icmp_readable = ttl is not None and limit_ttl(self._sock, ttl)
+            bind_port(self._sock, local_port)
             self._sock.connect(socket_address(address, port))
             self._ask_for_ttl(family)
             if errors and sys.platform == "linux":

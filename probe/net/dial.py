@@ -65,6 +65,7 @@ class ServerEndpoint:
         sni: The name to offer, or None.
         verify: The name that the chain is verified for; None: `sni`.
         segment_limit: The largest TCP segment in both directions; None: the system's.
+        local_port: Where to connect from; None: any port.
     """
 
     address: str
@@ -73,6 +74,7 @@ class ServerEndpoint:
     hello: str = "default"
     verify: str | None = None
     segment_limit: int | None = None
+    local_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,15 @@ async def open_tcp(
             limit=limit,
         )
         return refused, None
-    address, port, most = destination.address, destination.port, destination.segment_limit
-    opened = await attempt(connect(address, port, session.counter, segment_limit=most), limit=limit)
+    most = destination.segment_limit
+    connecting = connect(
+        destination.address,
+        destination.port,
+        session.counter,
+        segment_limit=most,
+        local_port=destination.local_port,
+    )
+    opened = await attempt(connecting, limit=limit)
     if opened.value is not None:
         session.timeouts.connects.add(opened.elapsed)
     step = Tcp(

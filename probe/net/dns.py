@@ -42,6 +42,7 @@ class Question:
 
     Attributes:
         ttl: Limits the IP TTL of queries over UDP.
+        local_port: Where they are sent from; None: any port.
         edns: Whether the first transmission has an OPT record.
     """
 
@@ -50,6 +51,7 @@ class Question:
     resolver: Resolver
     ttl: int | None = None
     edns: bool = True
+    local_port: int | None = None
 
     def wire(self, id_: int, *, edns: bool) -> bytes:
         """The query as it is sent."""
@@ -251,7 +253,13 @@ async def _first(attempted: _UdpQuery, limit: float) -> Attempt[None]:
 
 async def _open(target: TargetContext, question: Question) -> _UdpQuery:
     resolver = question.resolver
-    sock = Datagrams(resolver.address, resolver.port, target.session.counter, ttl=question.ttl)
+    sock = Datagrams(
+        resolver.address,
+        resolver.port,
+        target.session.counter,
+        ttl=question.ttl,
+        local_port=question.local_port,
+    )
     return _UdpQuery(question, sock)
 
 

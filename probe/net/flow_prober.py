@@ -9,7 +9,6 @@ import asyncio
 import errno
 import socket
 import sys
-from contextlib import suppress
 
 from probe.failure import Failure
 from probe.model import Ping, Tcp, Tls, Travel
@@ -17,6 +16,7 @@ from probe.net.address_policy import is_dialable
 from probe.net.attempt import attempt
 from probe.net.datagrams import Datagrams
 from probe.net.dial import ServerEndpoint, TargetContext, tls_handshake
+from probe.net.flow_ports import FlowPorts, bind_port
 from probe.net.routers import FIRST_PORT, ROUTER, SERVER, find_routers
 from probe.net.stream import Stream
 from probe.net.ttl import limit_ttl, prepare_reset, read_errors
@@ -26,15 +26,14 @@ _SYN_SECONDS = (0.3, 0.9)  # the second SYN is sent after 1 s (RFC 6298)
 _HELLO_SECONDS = 0.9  # a ClientHello is sent three times in it
 _DATAGRAM_SECONDS = 0.6
 _WINDOW = 1460  # one segment of the server's answer is enough
-_FLOW_PORTS = 8
 
 
 class SocketFlowProber:
-    """The probes of one target; a flow is a number, and has one local port for each address."""
+    """The probes of one target; a flow is a number with a local port of its own."""
 
-    def __init__(self, target: TargetContext) -> None:
+    def __init__(self, target: TargetContext, ports: FlowPorts | None = None) -> None:
         self._target = target
-        self._ports: dict[tuple[str, int], int] = {}
+        self._ports = ports or FlowPorts()
 
     async def syn(self, address: str, port: int, ttl: int, flow: int) -> Tcp:
         """Send one SYN with this TTL; what it met is the failure, and `expired`."""
@@ -42,13 +41,13 @@ class SocketFlowProber:
             at, limit = self._target.now(), self._syn_limit()
             if not self._allowed(address):
                 return Tcp(address=address, port=port, failure=Failure.NETWORK_UNREACHABLE, at=at)
-            sock = self._socket(address, flow)
+            sock = self._socket(flow)
             try:
                 limit_ttl(sock, ttl)
                 asked = await attempt(_connect(sock, address, port), limit=limit)
                 expired = any(error.expired for error in read_errors(sock))
             finally:
-                self._close(sock, address, flow)
+                _close(sock)
         return Tcp(
             address=address,
             port=port,
@@ -66,13 +65,12 @@ class SocketFlowProber:
         if not self._allowed(address):
             return None
         async with self._target.session.limiter.enter(address):
-            sock = self._socket(address, flow)
+            sock = self._socket(flow)
             limit = 1.0 + self._syn_limit()
             opened = await attempt(_connect(sock, address, port), limit=limit)
             if opened.failure is not None:
-                self._close(sock, address, flow)
+                _close(sock)
                 return None
-            self._note(sock, address, flow)
             stream = Stream(sock, self._target.session.counter)
             try:
                 stream.limit_window(_WINDOW)
@@ -120,28 +118,18 @@ class SocketFlowProber:
         least, most = _SYN_SECONDS
         return most if usual is None else round(min(max(least, 0.2 + 3 * usual), most), 3)
 
-    def _socket(self, address: str, flow: int) -> socket.socket:
+    def _socket(self, flow: int) -> socket.socket:
         """A socket with the local port of this flow, or with any port where that is in use."""
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.settimeout(0)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        port = self._ports.get((address, flow))
-        if port is not None:
-            with suppress(OSError):
-                sock.bind(("", port))
+        bind_port(sock, self._ports.of(flow))
         return sock
 
-    def _note(self, sock: socket.socket, address: str, flow: int) -> None:
-        with suppress(OSError):
-            port = sock.getsockname()[1]
-            if port:
-                self._ports.setdefault((address, flow), port)
 
-    def _close(self, sock: socket.socket, address: str, flow: int) -> None:
-        self._note(sock, address, flow)
-        prepare_reset(sock)
-        sock.close()
+def _close(sock: socket.socket) -> None:
+    prepare_reset(sock)
+    sock.close()
 
 
 async def _connect(sock: socket.socket, address: str, port: int) -> bool:

@@ -23,6 +23,7 @@ _LINE = 32 << 20
 NOT_LINUX = "only on Linux"
 NO_SCAPY = "scapy is not installed (pip install 'qazprobe[raw]')"
 GONE = "the helper ended"
+NOT_STARTED = "the helper cannot be started"
 
 
 class Raw:
@@ -48,13 +49,16 @@ class Raw:
             return NO_SCAPY
         if not self._addresses:
             return "there is no IPv4 address to watch"
-        self._process = await asyncio.create_subprocess_exec(
-            *self._argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=_LINE,
-        )
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                limit=_LINE,
+            )
+        except OSError:  # no memory, too many processes, no program
+            return NOT_STARTED
         order = {"op": "begin", "destinations": self._addresses, "seconds": _SECONDS}
         reply = await self._ask(order, limit=_START_LIMIT)
         return GONE if reply is None else reply.get("refused")

@@ -75,6 +75,9 @@ def _steps(replies: Sequence[_HopReply], server: str) -> tuple[Ping, ...]:
         steps.append(_step(one, arrived=arrived, hidden=hidden))
         if arrived:
             break
+    else:  # it is named all the same: the routers are compared with its network
+        unheard = Ping(what=SERVER, address=server, failure=Failure.TIMEOUT)
+        steps.append(unheard)
     return tuple(steps)
 
 

@@ -19,6 +19,7 @@ from ipaddress import ip_address
 from time import monotonic
 
 from probe.net import tcp_info, ttl
+from probe.net.flow_ports import bind_port
 
 CHUNK = 16384
 AHEAD = 24 * 1024  # receive window, bytes
@@ -156,11 +157,19 @@ class Stream:
 
 
 async def connect(
-    address: str, port: int, counter: ByteCounter, *, segment_limit: int | None = None
+    address: str,
+    port: int,
+    counter: ByteCounter,
+    *,
+    segment_limit: int | None = None,
+    local_port: int | None = None,
 ) -> Stream:
     """Open a connection to a literal address; raises `OSError`.
 
-    `segment_limit`: the largest TCP segment that either side may send, where the system can say so.
+    Args:
+        segment_limit: The largest TCP segment that either side may send, where the system can say
+            so.
+        local_port: Where to connect from, if it is free.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -171,6 +180,7 @@ async def connect(
             _limit_segments(sock, segment_limit)
         # Two writes must be two segments: the split ClientHello relies on it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        bind_port(sock, local_port)
         await asyncio.get_running_loop().sock_connect(sock, socket_address(address, port))
     except BaseException:
         sock.close()

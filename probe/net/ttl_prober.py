@@ -4,6 +4,8 @@ A connection is opened as usual and its TTL is limited afterwards, so that the l
 those with the name. The kernel retransmits a lost segment (RFC 6298) with the same TTL: one
 measurement is up to three packets, and a single lost one does not change the result.
 
+A flow is a number with a local port of its own: packets of one flow go one way, whatever they say.
+
 With the raw helper (`probe.net.raw`), each step also has the packets received.
 """
 
@@ -20,6 +22,8 @@ from probe.failure import Failure
 from probe.model import Base, Dns, Http, Packet, Ping, Steps, Tcp, Tls, Travel
 from probe.net.dial import ServerEndpoint, TargetContext, open_tcp, tls_handshake
 from probe.net.dns import Question, measure_dns
+from probe.net.flow_ports import FlowPorts
+from probe.net.flow_prober import SocketFlowProber
 from probe.net.http import fetch_plain, plan_fetch
 from probe.net.raw import Raw
 from probe.net.resolver_connections import ResolverConnections
@@ -50,6 +54,8 @@ class SocketTtlProber:
         self._raw = Raw(addresses)
         self._keep = keep
         self._known: set[str] = set()
+        self._ports = FlowPorts()
+        self._flows = SocketFlowProber(target, self._ports)
 
     async def __aenter__(self) -> Self:
         await self._raw.start()
@@ -72,11 +78,15 @@ class SocketTtlProber:
         """Why packets are not captured, or None if they are."""
         return self._raw.missing
 
+    async def syn(self, address: str, port: int, ttl: int, flow: int) -> Tcp:
+        """Send one SYN with this TTL."""
+        return await self._flows.syn(address, port, ttl, flow)
+
     async def hello(
-        self, address: str, port: int, sni: str, ttl: int | None
+        self, address: str, port: int, sni: str, ttl: int | None, flow: int | None = None
     ) -> tuple[Tcp, Tls | None]:
         """Connect, limit the TTL, offer `sni`."""
-        destination = ServerEndpoint(address, port, sni)
+        destination = ServerEndpoint(address, port, sni, local_port=self._ports.of(flow))
 
         async def ask(tcp: Tcp, stream: Stream) -> Tls:
             limit = self._limit(tcp, ttl)
@@ -86,19 +96,22 @@ class SocketTtlProber:
 
         return await self._connected(destination, ttl, ask)
 
-    async def request(self, url: str, address: str, host: str, ttl: int | None) -> Steps:
+    async def request(
+        self, url: str, address: str, host: str, ttl: int | None, flow: int | None = None
+    ) -> Steps:
         """Connect, limit the TTL, request `host`'s front page over plain HTTP."""
         what = plan_fetch(url, address, host=host)
 
         async def ask(tcp: Tcp, stream: Stream) -> Http:
             return await fetch_plain(self._target, what, stream, _PAGE, self._limit(tcp, ttl))
 
-        tcp, http = await self._connected(ServerEndpoint(address, what.port), ttl, ask)
+        destination = ServerEndpoint(address, what.port, local_port=self._ports.of(flow))
+        tcp, http = await self._connected(destination, ttl, ask)
         return (tcp,) if http is None else (tcp, http)
 
-    async def query(self, name: str, resolver: Resolver, ttl: int) -> Dns:
+    async def query(self, name: str, resolver: Resolver, ttl: int, flow: int | None = None) -> Dns:
         """Query a resolver over UDP; the query is sent three times."""
-        question = Question(name, "A", resolver, ttl)
+        question = Question(name, "A", resolver, ttl, local_port=self._ports.of(flow))
         return await measure_dns(self._target, self._connections, question, WAIT_SECONDS)
 
     async def routers(self, address: str, hops: int, tries: int) -> Sequence[Ping]:

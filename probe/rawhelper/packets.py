@@ -18,11 +18,18 @@ Fact = dict[str, object]
 
 
 def flow(captured: Sequence[CapturedPacket], address: str, port: int) -> list[Fact]:
-    """Packets received on the latest connection from local `port` to `address`, in order."""
-    parsed = [(each, IP(each.data)) for each in captured]
-    ours = [ip for each, ip in parsed if each.ours and _belongs(ip, address, port)]
-    first = next((ip[TCP].seq for ip in reversed(ours) if "S" in str(ip[TCP].flags)), None)
-    received = ((each.at, ip) for each, ip in parsed if not each.ours)
+    """Packets received on the latest connection from local `port` to `address`, in order.
+
+    Earlier connections may have had the same port: both names of a trace go one way.
+    """
+    # Parsing costs much, and a packet without the port in it is not of this connection.
+    mark = port.to_bytes(2, "big")
+    parsed = [(each, IP(each.data)) for each in captured if mark in each.data]
+    ours = [(each.at, ip) for each, ip in parsed if each.ours and _belongs(ip, address, port)]
+    begun = [(at, ip[TCP].seq) for at, ip in ours if "S" in str(ip[TCP].flags)]
+    first = begun[-1][1] if begun else None
+    since = min((at for at, seq in begun if seq == first), default=0.0)  # a SYN may be sent again
+    received = ((each.at, ip) for each, ip in parsed if not each.ours and each.at >= since)
     return list(_facts(received, address, port, first))[-_MAX_PACKETS:]
 
 

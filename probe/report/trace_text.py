@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from probe.analysis import trace_analysis
-from probe.analysis.trace_analysis import HopResult, Layer, TraceFinding
+from probe.analysis import trace_analysis, trace_hops
+from probe.analysis.evidence import Evidence
+from probe.analysis.trace_analysis import SingleLook, TraceFinding
+from probe.analysis.trace_hops import HopResult, Layer
 from probe.asn_table import UNKNOWN_OWNER, Owner
-from probe.i18n import N_, _
+from probe.i18n import N_, _, ngettext
 from probe.model import Packet, Ping, Record
 from probe.report.cells import pad
 
@@ -35,16 +37,16 @@ _STANDS = {
 
 def routers_at(record: Record) -> dict[int, Ping]:
     """Return the router that answered at each distance (TTL)."""
-    found = trace_analysis.routers(record.steps)
+    found = trace_hops.routers(record.steps)
     return {step.travel.ttl: step for step in found if step.travel and step.travel.ttl}
 
 
 def table(record: Record, owners: Mapping[str, Owner]) -> Iterator[str]:
     """Yield one line for each hop: the router, and target / harmless results by layer."""
-    rows = {layer: {h.ttl: h for h in trace_analysis.hops(record.steps, layer)} for layer in _NAMES}
+    rows = {layer: {h.ttl: h for h in trace_hops.hops(record.steps, layer)} for layer in _NAMES}
     shown: list[Layer] = [layer for layer in _NAMES if rows[layer]]
     at = routers_at(record)
-    server = max((trace_analysis.server_at(record.steps, layer) or 0 for layer in shown), default=0)
+    server = max((trace_hops.server_at(record.steps, layer) or 0 for layer in shown), default=0)
     last = server or max([0, *at, *(ttl for layer in shown for ttl in rows[layer])])
     names = "".join(f"{_NAMES[layer]:20}" for layer in shown)
     yield f"{pad(_('hop'), 5)}{pad(_('router'), _WIDE)}{names}".rstrip()
@@ -54,11 +56,12 @@ def table(record: Record, owners: Mapping[str, Owner]) -> Iterator[str]:
         yield f"{ttl:>3}  {pad(node, _WIDE)}{cells}".rstrip()
 
 
-def _cell(hop: trace_analysis.Hop | None) -> str:
+def _cell(hop: trace_hops.Hop | None) -> str:
     if hop is None:
         return ""
-    same = hop.target is hop.harmless or hop.target is None
-    return _short(hop.harmless) if same else f"{_short(hop.target)} / {_short(hop.harmless)}"
+    if hop.target is hop.harmless:
+        return _short(hop.harmless)
+    return f"{_short(hop.target) or '-'} / {_short(hop.harmless)}"
 
 
 def _short(result: HopResult | None) -> str:
@@ -74,20 +77,28 @@ def _router(step: Ping | None, owners: Mapping[str, Owner]) -> str:
     return f"{step.address} ({owner})"[: _WIDE - 2]
 
 
-def conclusions(record: Record, owners: Mapping[str, Owner]) -> Iterator[str]:
+def conclusions(record: Record) -> Iterator[str]:
     """Yield the conclusions for each layer in turn."""
     for layer, name in _NAMES.items():
-        if not any(hop.target for hop in trace_analysis.hops(record.steps, layer)):
+        if not any(hop.target for hop in trace_hops.hops(record.steps, layer)):
             text = _("the harmless name got no answer either; nothing to compare with")
             yield f"{name}: {text}"
             continue
+        yield from _ways(record, layer, name)
         found = trace_analysis.locate(record.steps, layer)
+        once = trace_analysis.single_look(record.steps, layer)
+        if once is not None:
+            yield f"{name}: {_seen_once(once)}"
+            continue
         if found is None:
             yield f"{name}: {_('both names had the same result at every hop')}"
             continue
-        yield f"{name}: {_between(found)}, {location(record, found, owners)}"
+        if found.nearer:
+            yield f"{name}: {_nearer(found)}"
+            continue
+        yield f"{name}: {_between(found)}, {location(record, found)}"
         yield f"  {_(_STANDS[found.position])}"
-        yield from _trigger(found)
+        yield from _trigger(found, by=Evidence(record).stop_of(found).by)
         yield from _packets(found)
         yield from _residual(trace_analysis.residual(record.steps, layer))
     reason = next((s.detail for s in record.steps if isinstance(s, Ping) and s.what == "raw"), None)
@@ -103,31 +114,60 @@ def _between(found: TraceFinding) -> str:
     return text.format(result=_(_RESULTS[found.result]), after=found.after, by=found.by)
 
 
-def location(record: Record, found: TraceFinding, owners: Mapping[str, Owner]) -> str:
+_PLACES = {
+    "server": N_("in the server's own network"),
+    "inside": N_("inside {country}"),
+    "border": N_("at the border of {country}"),
+    "inside_or_border": N_("in {country} or at its border"),
+    "outside": N_("outside {country}"),
+    None: N_("in an unknown country"),
+}
+
+
+def location(record: Record, found: TraceFinding) -> str:
     """Return where the interference is: inside the country, at its border, outside, or unknown."""
-    at, home = routers_at(record), record.vantage.country
-    near = _country(at.get(found.after), owners, home)
-    far = _country(at.get(found.by), owners, home)
-    if home is None or near is None:
-        return _("in an unknown country")
-    if near != home:
-        text = _("outside {country}")
-    elif far is None:
-        text = _("in {country} or at its border")
-    else:
-        text = _("inside {country}") if far == home else _("at the border of {country}")
-    return text.format(country=home)
+    place = Evidence(record).stop_of(found)
+    text = _(_PLACES[place.where]).format(country=record.vantage.country)
+    return f"{text} (AS{place.asn})" if place.asn is not None else text
 
 
-def _country(step: Ping | None, owners: Mapping[str, Owner], home: str | None) -> str | None:
-    """Return the country of a router; an unrecorded (near) router is in the home country."""
-    if step is None or step.failure is not None:
-        return None
-    return owners.get(step.address, UNKNOWN_OWNER).country if step.address else home
+def _ways(record: Record, layer: Layer, name: str) -> Iterator[str]:
+    """Yield by how much the ways to the server differ, if they do."""
+    longer = trace_hops.spread(record.steps, layer)
+    if longer:
+        text = ngettext(
+            "ways of different length lead to the server: one is {number} hop longer",
+            "ways of different length lead to the server: one is {number} hops longer",
+            longer,
+        )
+        yield f"{name}: {text.format(number=longer)}"
 
 
-def _trigger(found: TraceFinding) -> Iterator[str]:
-    if found.trigger == "sent":
+def _seen_once(one: SingleLook) -> str:
+    text = _(
+        "at hop {hop} the target's name met: {result}; the harmless one: {other}; too few attempts "
+        "to locate anything"
+    )
+    said = text.format(hop=one.ttl, result=_(_SHORT[one.result]), other=_(_SHORT[one.harmless]))
+    if one.punished:
+        said += "; " + _(
+            "afterwards the address did not answer the harmless name either (--residual waits)"
+        )
+    return said
+
+
+def _nearer(found: TraceFinding) -> str:
+    text = _(
+        "the target's name is {result}, and the server answers from nearer than routers on the way "
+        "to it: distances do not show where"
+    )
+    return text.format(result=_(_RESULTS[found.result]))
+
+
+def _trigger(found: TraceFinding, *, by: str | None) -> Iterator[str]:
+    if found.trigger == "sent" and by is None:
+        yield "  " + _("so near the server that it may be the server's own network")
+    elif found.trigger == "sent":
         yield "  " + _("triggered by what this machine sends: it never reached the server")
     else:
         yield "  " + _("triggered by the request or by its answer: the observations do not tell")

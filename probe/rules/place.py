@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from probe.analysis.evidence import Evidence
+from probe.analysis.path_networks import words
 from probe.analysis.silence_place import Place
 from probe.model import Outcome
 from probe.rule import WEB, Finding, InnocentExplanation, Rule, Tier, rule
@@ -26,14 +27,15 @@ _MOST = 0.99
 )
 def before_the_server(e: Evidence) -> Finding | None:
     """The packets are stopped on the way, before they come near the server."""
-    place = e.place
-    if place is None or place.by != "network":
+    place, stop = e.place, e.stop
+    if place is None or stop is None or stop.by != "network":
         return None
     for found in _accusations(e):
         if any(getattr(s, "address", None) == place.address for s in found.steps):
             raised = min(found.confidence + (1 - found.confidence) / 2, _MOST)
             steps = (*found.steps, *place.steps)
-            return Finding(steps, round(raised, 3), found.mechanisms, _told(place))
+            told = _told(place, words(stop, e.record.vantage.country))
+            return Finding(steps, round(raised, 3), found.mechanisms, told)
     return None
 
 
@@ -51,11 +53,12 @@ def _accusations(e: Evidence) -> Iterator[Finding]:
             yield found
 
 
-def _told(place: Place) -> str:
-    """The sentence with the hops."""
+def _told(place: Place, network: str) -> str:
+    """The sentence with the hops and the network."""
     where = f"between hop {place.after} and hop {place.before}"
     if not place.after:
         where = f"before hop {place.before}"
+    where += f", {network}" if network else ""
     return (
         f"The packets are stopped {where}, and the server is at hop {place.server} or farther:"
         " the network on the way does it."

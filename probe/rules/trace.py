@@ -1,35 +1,47 @@
-"""Rules on traces: where on the path a name is acted upon. They never conclude `ok`."""
+"""Rules on traces: where on the path a name is acted upon. They never conclude `ok`.
+
+An accusation needs a place well before the server, in several flows, and outside the server's own
+network where a table of networks shows it. What a trace saw besides is said as what it is.
+"""
 
 from collections.abc import Iterator
 
 from probe.analysis import trace_analysis
 from probe.analysis.evidence import Evidence
-from probe.model import Mechanism, Outcome, Tls
+from probe.analysis.path_networks import words
+from probe.analysis.trace_analysis import TraceFinding
+from probe.analysis.trace_hops import LAYERS, HopResult, Layer, hops
+from probe.model import Base, Mechanism, Outcome, Role, Tls
 from probe.rule import Finding, InnocentExplanation, Tier, rule
 
 EXPERIMENTS = ("trace",)
 
-_MECHANISMS: dict[tuple[trace_analysis.Layer, trace_analysis.HopResult], Mechanism] = {
-    ("tls", trace_analysis.HopResult.RESET): Mechanism.TLS_RESET,
-    ("tls", trace_analysis.HopResult.SILENT): Mechanism.TLS_TIMEOUT,
-    ("tls", trace_analysis.HopResult.CLOSED): Mechanism.TLS_EOF,
-    ("http", trace_analysis.HopResult.RESET): Mechanism.HTTP_RESET,
-    ("http", trace_analysis.HopResult.SILENT): Mechanism.HTTP_TIMEOUT,
-    ("http", trace_analysis.HopResult.CLOSED): Mechanism.HTTP_EOF,
-    ("http", trace_analysis.HopResult.ANSWERED): Mechanism.HTTP_INJECTED,
-    ("dns", trace_analysis.HopResult.ANSWERED): Mechanism.DNS_INJECTED,
-    ("dns", trace_analysis.HopResult.SILENT): Mechanism.DNS_TIMEOUT,
-    ("dns", trace_analysis.HopResult.RESET): Mechanism.DNS_REFUSED,
-    ("dns", trace_analysis.HopResult.CLOSED): Mechanism.DNS_REFUSED,
+_MECHANISMS: dict[tuple[Layer, HopResult], Mechanism] = {
+    ("tls", HopResult.RESET): Mechanism.TLS_RESET,
+    ("tls", HopResult.SILENT): Mechanism.TLS_TIMEOUT,
+    ("tls", HopResult.CLOSED): Mechanism.TLS_EOF,
+    ("http", HopResult.RESET): Mechanism.HTTP_RESET,
+    ("http", HopResult.SILENT): Mechanism.HTTP_TIMEOUT,
+    ("http", HopResult.CLOSED): Mechanism.HTTP_EOF,
+    ("http", HopResult.ANSWERED): Mechanism.HTTP_INJECTED,
+    ("dns", HopResult.ANSWERED): Mechanism.DNS_INJECTED,
+    ("dns", HopResult.SILENT): Mechanism.DNS_TIMEOUT,
+    ("dns", HopResult.RESET): Mechanism.DNS_REFUSED,
+    ("dns", HopResult.CLOSED): Mechanism.DNS_REFUSED,
 }
 
 
-def findings(e: Evidence) -> Iterator[trace_analysis.TraceFinding]:
+def findings(e: Evidence) -> Iterator[TraceFinding]:
     """What the trace found, layer by layer."""
-    for layer in trace_analysis.LAYERS:
+    for layer in LAYERS:
         found = trace_analysis.locate(e.steps, layer)
         if found is not None:
             yield found
+
+
+def _by_the_network(e: Evidence, found: TraceFinding) -> bool:
+    """It is far before the server, beyond the home, and not in the server's own network."""
+    return found.early and found.by > 1 and e.stop_of(found).by == "network"
 
 
 @rule(
@@ -37,18 +49,18 @@ def findings(e: Evidence) -> Iterator[trace_analysis.TraceFinding]:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        InnocentExplanation.LINE: "a harmless name crosses the same routers",
-        InnocentExplanation.SERVER: "the packets did not reach the server",
+        InnocentExplanation.LINE: "a harmless name crosses the same routers in the same flows",
+        InnocentExplanation.SERVER: "the packets came nowhere near the server or its network",
         InnocentExplanation.MEANS: "both names use the same limited packets",
-        InnocentExplanation.CHANCE: "several attempts at each distance",
+        InnocentExplanation.CHANCE: "several flows at one distance",
     },
 )
 def acted_upon_on_the_way(e: Evidence) -> Finding | None:
     """This name, unlike a harmless one, triggers a middlebox before its packets reach the site."""
-    early = [f for f in findings(e) if f.trigger == "sent"]
+    early = [f for f in findings(e) if _by_the_network(e, f)]
     if not early:
         return None
-    where = " ".join(f"{f.layer.upper()}: {_location(f)}." for f in early)
+    where = " ".join(f"{f.layer.upper()}: {_location(e, f)}." for f in early)
     return Finding(
         tuple(step for f in early for step in f.steps),
         0.95,
@@ -57,46 +69,104 @@ def acted_upon_on_the_way(e: Evidence) -> Finding | None:
     )
 
 
-def _mechanism(found: trace_analysis.TraceFinding) -> Mechanism:
+def _mechanism(found: TraceFinding) -> Mechanism:
     """An answer to a ClientHello is a forged chain or an alert."""
-    if (found.layer, found.result) != ("tls", trace_analysis.HopResult.ANSWERED):
+    if (found.layer, found.result) != ("tls", HopResult.ANSWERED):
         return _MECHANISMS[found.layer, found.result]
     chains = any(isinstance(step, Tls) and step.chain for step in found.steps)
     return Mechanism.TLS_MITM if chains else Mechanism.TLS_ALERT
 
 
-def _location(found: trace_analysis.TraceFinding) -> str:
-    """What the packets meet, and between which hops, for a sentence."""
+def _location(e: Evidence, found: TraceFinding) -> str:
+    """What the packets meet, between which hops and in whose network, for a sentence."""
     where = (
         f"{found.result} between hop {found.after} and hop {found.by}"
         if found.after
         else f"{found.result} before hop {found.by}"
     )
-    return where + {"in": ", in-path", "on": ", on-path", None: ""}[found.position]
+    position = {"in": ", in-path", "on": ", on-path", None: ""}[found.position]
+    network = words(e.stop_of(found), e.record.vantage.country)
+    return where + (f", {network}" if network else "") + position
+
+
+def _steps(found: list[TraceFinding]) -> tuple[Base, ...]:
+    return tuple(step for f in found for step in f.steps)
+
+
+@rule("path.answered_from_nearer", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def answered_from_nearer(e: Evidence) -> Finding | None:
+    """The server answers from nearer than routers on the way to it, so distances show no place."""
+    late = [f for f in findings(e) if f.nearer]
+    if not late:
+        return None
+    return Finding(
+        _steps(late),
+        0.6,
+        reason=(
+            "The names have different results, and the server answers from nearer than routers on"
+            " the way to it: something rewrites the TTL of TCP or answers in the server's place, so"
+            " distances do not show who acts upon the name."
+        ),
+    )
+
+
+@rule("path.acted_upon_in_the_servers_network", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def acted_upon_in_the_servers_network(e: Evidence) -> Finding | None:
+    """This name is acted upon in the server's own network or at its edge, perhaps by its owner."""
+    own = [f for f in findings(e) if f.early and e.stop_of(f).by != "network"]
+    return Finding(_steps(own), 0.6) if own else None
+
+
+@rule("path.acted_upon_at_home", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def acted_upon_at_home(e: Evidence) -> Finding | None:
+    """This name is acted upon before the first router: by this machine or its home network."""
+    near = [f for f in findings(e) if f.early and f.by == 1]
+    return Finding(_steps(near), 0.6) if near else None
 
 
 @rule("path.differs_at_the_server", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def differs_at_the_server(e: Evidence) -> Finding | None:
     """The results of the two names differ only where the server itself could be the reason."""
-    late = [f for f in findings(e) if f.trigger is None]
-    return Finding(tuple(step for f in late for step in f.steps), 0.5) if late else None
+    late = [f for f in findings(e) if not f.early and not f.nearer]
+    return Finding(_steps(late), 0.5) if late else None
+
+
+@rule("path.differed_once", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def differed_once(e: Evidence) -> Finding | None:
+    """The names differed, too seldom to show where."""
+    looks = [one for layer in LAYERS if (one := trace_analysis.single_look(e.steps, layer))]
+    if not looks:
+        return None
+    one = looks[0]
+    reason = (
+        f"{one.layer.upper()}: at hop {one.ttl} this name met {one.result}, a harmless one"
+        f" {one.harmless}, in too few attempts to locate anything."
+    )
+    if one.punished:
+        reason += " Afterwards the address did not answer the harmless name either."
+    return Finding(tuple(one.steps), 0.5, reason=reason)
 
 
 @rule("path.both_names_fare_alike", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def both_names_fare_alike(e: Evidence) -> Finding | None:
     """Both names had the same result at every hop; the `web` experiment tests the site itself."""
-    sent = [
-        layer
-        for layer in trace_analysis.LAYERS
-        if any(h.target for h in trace_analysis.hops(e.steps, layer))
-    ]
-    return Finding(e.steps[-1:], 0.5) if sent and not list(findings(e)) else None
+    odd = any(trace_analysis.single_look(e.steps, layer) for layer in LAYERS)
+    return Finding(e.steps[-1:], 0.5) if _compared(e) and not odd and not any(findings(e)) else None
+
+
+def _compared(e: Evidence) -> bool:
+    return any(hop.target for layer in LAYERS for hop in hops(e.steps, layer))
 
 
 @rule("path.no_way_to_compare", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def no_way_to_compare(e: Evidence) -> Finding | None:
     """The harmless name was not answered either, so a comparison is missing."""
-    sent = any(
-        h.target for layer in trace_analysis.LAYERS for h in trace_analysis.hops(e.steps, layer)
-    )
-    return None if sent else Finding(e.steps[-1:], 0.5)
+    offered = any(step.role is Role.HARMLESS for step in e.steps)
+    return Finding(e.steps[-1:], 0.5) if offered and not _compared(e) else None
+
+
+@rule("path.nothing_was_sent", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def nothing_was_sent(e: Evidence) -> Finding | None:
+    """No packet was sent: there is no IPv4 address that may be traced, or no name to compare."""
+    offered = any(step.role is Role.HARMLESS for step in e.steps)
+    return None if offered else Finding(e.steps[-1:], 0.5)

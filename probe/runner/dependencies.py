@@ -5,12 +5,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from probe.api_types import BulkReply, RecheckTarget
 from probe.experiments.interface import Experiment, Reference, TransferNet
 from probe.model import Control, Record, Vantage
+from probe.runner.networks import NetworkTable
 
 Controls = Mapping[str, tuple[Control, ...]]
 
@@ -85,6 +86,7 @@ class RunDependencies:
         vantage: The vantage point as far as it is known; waits for a collector for a few seconds.
         bulk_servers: The bulk servers that collectors announce.
         collectors: Host and port of each collector's HTTPS endpoint.
+        networks: The user's table of networks.
     """
 
     session: Callable[[], AbstractAsyncContextManager[Session]]
@@ -95,3 +97,4 @@ class RunDependencies:
     controls: ControlSource
     bulk_servers: Callable[[], Awaitable[tuple[BulkReply, ...]]]
     collectors: tuple[tuple[str, int], ...] = ()
+    networks: NetworkTable = field(default_factory=lambda: NetworkTable(None))

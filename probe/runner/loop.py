@@ -6,6 +6,7 @@ nothing.
 """
 
 import asyncio
+import dataclasses
 import random
 import secrets
 import time
@@ -227,9 +228,11 @@ async def _measure(
         run_options(configured, spec.jobs, dependencies, context.state) as options,
         dependencies.session() as session,
     ):
+        resolver_asn = await dependencies.networks.asn_of(session.net(0.0).resolvers[0].address)
+        header = dataclasses.replace(spec.header, resolver_asn=resolver_asn)
         with progress_listener(quiet=console.quiet) as progress:
             run = Run(
-                spec,
+                dataclasses.replace(spec, header=header),
                 dependencies,
                 session,
                 options=options,

@@ -47,6 +47,7 @@ class RunHeader:
     run: str
     lab: bool
     ruleset: str = "1"
+    resolver_asn: int | None = None
 
 
 def instant(moment: datetime) -> str:
@@ -76,6 +77,7 @@ def build(
         vantage=vantage,
         steps=measurement.steps,
         certs=certs,
+        resolver_asn=header.resolver_asn,
         control=tuple(controls),
         loaded=measurement.loaded,
         ruleset=header.ruleset,
@@ -141,6 +143,7 @@ def run_record(
         elapsed=round(elapsed, 6),
         vantage=vantage,
         steps=steps,
+        resolver_asn=header.resolver_asn,
         facts=facts,
         ruleset=header.ruleset,
     )

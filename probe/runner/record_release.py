@@ -6,6 +6,7 @@ interference rests on one measurement.
 """
 
 import asyncio
+import dataclasses
 from collections.abc import Iterable
 
 from msgspec.structs import replace
@@ -115,8 +116,10 @@ class RecordRelease:
 
     async def _build(self, measurement: Measurement) -> Record:
         controls = self._controls.of(measurement.job.url, measurement.started.timestamp())
+        steps = await self._dependencies.networks.with_networks(measurement.steps)
+        named = dataclasses.replace(measurement, steps=steps)
         return record_builder.build(
-            measurement, self._header, await self._dependencies.vantage(), controls
+            named, self._header, await self._dependencies.vantage(), controls
         )
 
     def _judged(self, job: Job, record: Record) -> Record:

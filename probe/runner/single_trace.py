@@ -9,14 +9,19 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from probe import reference_data, uuid7
+from probe.asn_table import Owner
 from probe.config import Settings
+from probe.errors import Exit, UserError
 from probe.experiments import trace as experiment
 from probe.experiments.interface import Task
+from probe.failure import Failure
+from probe.i18n import _
 from probe.judge import RULESET, judge
-from probe.model import Record
+from probe.model import Dns, Ping, Record, Role, Steps
 from probe.net.session import NetSession
 from probe.ordering import Job
 from probe.runner import record_builder
+from probe.runner.networks import NetworkTable, table_of_networks
 from probe.runner.record_builder import Measurement, RunHeader
 from probe.runner.wiring import session_settings
 from probe.vantage import VantageLookup
@@ -24,30 +29,56 @@ from probe.vantage import VantageLookup
 
 @dataclass(frozen=True, slots=True)
 class TraceResult:
-    """The record, scrubbed and judged, and the packet captures, if any."""
+    """The record, scrubbed and judged, the owners of the routers, and the packets, if any."""
 
     record: Record
+    owners: Mapping[str, Owner]
     captures: tuple[bytes, ...]
 
 
 async def trace(
     settings: Settings, state: Path, url: str, options: Mapping[str, object]
 ) -> TraceResult:
-    """Measure, scrub, judge."""
+    """Measure, scrub, judge; `UserError` where nothing can be traced."""
+    networks = NetworkTable(table_of_networks(settings))
     vantage = VantageLookup(settings, state, None)
     async with NetSession(session_settings(settings)) as session:
         started, origin = datetime.now(UTC), time.monotonic()
         net = session.net(origin)
+        resolver_asn = await networks.asn_of(net.resolvers[0].address)
         task = Task(url, settings.seed or 0, harmless=_harmless(url), options=options)
         steps = await experiment.measure(task, net)
+    _check_sent(url, steps)
     elapsed = time.monotonic() - origin
+    steps = await networks.with_networks(steps)
     id_ = uuid7.new(started.timestamp())
     job = Job(experiment.EXPERIMENT.name, url)
     measurement = Measurement(id_, job, started, origin, net, steps, elapsed)
-    header = RunHeader(uuid7.new(started.timestamp()), settings.lab, RULESET)
+    run = uuid7.new(started.timestamp())
+    header = RunHeader(run, settings.lab, RULESET, resolver_asn)
     record = record_builder.build(measurement, header, await vantage.now())
     record = record_builder.fit(record_builder.scrubbed(record))
-    return TraceResult(replace(record, verdict=judge(record)), tuple(net.captures))
+    routers = [s.address for s in record.steps if isinstance(s, Ping) and s.address]
+    owners = await networks.owners(routers)
+    return TraceResult(replace(record, verdict=judge(record)), owners, tuple(net.captures))
+
+
+def _check_sent(url: str, steps: Steps) -> None:
+    """Raise `UserError` where nothing could be traced, with the reason."""
+    if any(step.role is Role.HARMLESS for step in steps):
+        return
+    host = Job("", url).host
+    asked = [step for step in steps if isinstance(step, Dns)]
+    found = [address for step in asked for address in step.addresses]
+    if not found and all(step.failure is Failure.TIMEOUT for step in asked):
+        message = _("{host}: no resolver answers; is this machine online?")
+        raise UserError(message.format(host=host), Exit.OFFLINE)
+    if not found:
+        message = _("{host}: no address was found ({reason}); name one with --address")
+        failure = next((step.failure for step in asked if step.failure is not None), None)
+        raise UserError(message.format(host=host, reason=failure))
+    message = _("{host}: no public IPv4 address among {addresses}; name one with --address")
+    raise UserError(message.format(host=host, addresses=", ".join(dict.fromkeys(found))))
 
 
 def _harmless(url: str) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from probe.net.resolvers import can_ask
 from probe.net.session import NetSession, SessionSettings
 from probe.runner import anchor_classes
 from probe.runner.dependencies import Controls, RunDependencies
+from probe.runner.networks import NetworkTable, table_of_networks
 from probe.vantage import VantageLookup
 
 # Seconds between the starts of any two connections: a home router's connection table is small.
@@ -89,6 +90,7 @@ async def run_dependencies(context: ClientContext) -> AsyncIterator[RunDependenc
                 collectors=tuple(
                     (one.host, one.port) for one in context.collectors if one.scheme == "https"
                 ),
+                networks=NetworkTable(table_of_networks(settings)),
             )
         finally:
             await vantage.close()

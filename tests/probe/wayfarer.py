@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from probe.analysis.trace_analysis import Layer
+from probe.analysis.trace_hops import Layer
 from probe.experiments.step_log import StepLog
 from probe.failure import Failure
 from probe.model import Dns, Http, Packet, Ping, Reply, Role, Steps, Tcp, Tls, Travel
@@ -28,13 +28,13 @@ def walk(
     tries: int = 2,
     packets: tuple[Packet, ...] = (),
 ) -> Steps:
-    """One letter a hop for each name; a blank is no look."""
+    """One letter a hop for each name, in so many flows that both share; a blank is no look."""
     trail = StepLog()
-    for role, fates, times in ((Role.HARMLESS, harmless, 1), (Role.TARGET, target, tries)):
+    for role, fates in ((Role.HARMLESS, harmless), (Role.TARGET, target)):
         for ttl, letter in enumerate(fates, 1):
-            for _ in range(times if letter.strip() else 0):
+            for flow in range(1, 1 + tries if letter.strip() else 1):
                 seen = packets if role is Role.TARGET and letter in "rR" else ()
-                trail.chain(look(layer, letter, ttl, seen), role=role)
+                trail.chain(look(layer, letter, ttl, seen), role=role, try_=flow)
     return trail.steps
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from probe.analysis import trace_analysis
+from probe.analysis import trace_analysis, trace_hops
 from probe.experiments.interface import Resolver, Task, TtlProber
 from probe.experiments.trace import measure
 from probe.failure import Failure
 from probe.judge import judge
 from probe.lab.cases import read
-from probe.model import Dns, Http, Mechanism, Outcome, Ping, Role, Steps, Tcp, Tls
+from probe.model import Dns, Http, Mechanism, Outcome, Ping, Role, Steps, Tcp, Tls, Travel
 from tests.fake_net import FakeNet
+from tests.probe.rules.test_trace import record as record_of
 from tests.probe.wayfarer import ADDRESS, look, router
 
 CASES = Path(__file__).parents[2] / "cases" / "trace"
@@ -30,6 +31,8 @@ class FakePath(FakeNet):
 
     Attributes:
         punish: How many harmless offers fail after each offer of the target's name.
+        longer: By how many routers every second way is longer.
+        flows: The names sent with each TTL in each flow.
     """
 
     box: int | None = None
@@ -40,6 +43,8 @@ class FakePath(FakeNet):
     probes: list[tuple[str, int | None]] = field(default_factory=list)
     owed: int = 0
     kept: bool | None = None
+    longer: int = 0
+    flows: dict[tuple[int | None, int | None], list[str]] = field(default_factory=dict)
 
     @asynccontextmanager
     async def ttl_prober(
@@ -56,10 +61,17 @@ class FakePath(FakeNet):
             return self.fate
         return "a" if ttl is None or ttl >= FAR else "x"
 
+    async def syn(self, address: str, port: int, ttl: int, flow: int) -> Tcp:
+        far = FAR + (self.longer if flow % 2 else 0)
+        failure = None if ttl >= far else Failure.HOST_UNREACHABLE
+        travel = Travel(ttl=ttl, expired=failure is not None)
+        return Tcp(address=address, port=port, failure=failure, travel=travel, at=self.clock)
+
     async def hello(
-        self, address: str, port: int, sni: str, ttl: int | None
+        self, address: str, port: int, sni: str, ttl: int | None, flow: int | None = None
     ) -> tuple[Tcp, Tls | None]:
         self.clock += 0.1
+        self.flows.setdefault((ttl, flow), []).append(sni)
         if sni != SITE and ttl is None and self.owed:
             self.owed -= 1
             return Tcp(address=address, port=port, failure=Failure.TIMEOUT, at=self.clock), None
@@ -68,12 +80,14 @@ class FakePath(FakeNet):
         assert isinstance(tls, Tls)
         return replace(tcp, at=self.clock), replace(tls, at=self.clock)
 
-    async def request(self, url: str, address: str, host: str, ttl: int | None) -> Steps:
+    async def request(
+        self, url: str, address: str, host: str, ttl: int | None, flow: int | None = None
+    ) -> Steps:
         _, http = look("http", "a" if ttl is None or ttl >= FAR else "x", ttl)
         assert isinstance(http, Http)
         return Tcp(address=address, port=80), http
 
-    async def query(self, name: str, resolver: Resolver, ttl: int) -> Dns:
+    async def query(self, name: str, resolver: Resolver, ttl: int, flow: int | None = None) -> Dns:
         (step,) = look("dns", "a" if ttl >= FAR else "x", ttl)
         assert isinstance(step, Dns)
         return step
@@ -83,22 +97,53 @@ class FakePath(FakeNet):
 
 
 def traced(path: FakePath, **options: object) -> Steps:
-    path.names = {(r.label, SITE): (ADDRESS,) for r in path.resolvers}
+    names = (SITE, "harmless.example")
+    path.names = {(r.label, name): (ADDRESS,) for r in path.resolvers for name in names}
     task = Task(f"https://{SITE}/", harmless=("harmless.example",), options=options)
     return asyncio.run(measure(task, path))
 
 
-def test_the_harmless_name_goes_first_and_the_target_no_farther_than_needed() -> None:
+def test_the_harmless_name_goes_first_in_each_flow_and_no_farther_than_needed() -> None:
     path = FakePath(box=4)
     steps = traced(path, max_hops=12, tries=2)
-    first = next(i for i, (name, _) in enumerate(path.probes) if name == SITE)
-    assert {ttl for _, ttl in path.probes[:first]} == {None, *range(1, 9)}
     offered = [ttl for name, ttl in path.probes if name == SITE]
     assert offered == [ttl for ttl in range(1, FAR + 1) for _ in range(2)]
+    assert {ttl for name, ttl in path.probes if name != SITE} == {None, *range(1, 9)}
+    shared = {flow: names for flow, names in path.flows.items() if SITE in names}
+    assert all(names == ["harmless.example", SITE] for names in shared.values())
+    assert len({port for _, port in shared}) == len(shared) == 2 * FAR
     found = trace_analysis.locate(steps, "tls")
     assert found is not None
-    assert (found.after, found.by, found.server) == (3, 4, FAR)
+    assert (found.after, found.by, found.server, found.early) == (3, 4, FAR, True)
     assert trace_analysis.locate(steps, "http") is trace_analysis.locate(steps, "dns") is None
+
+
+def test_the_nearest_of_several_ways_is_the_servers_distance() -> None:
+    for longer in (0, 1, 3):
+        steps = traced(FakePath(longer=longer), tries=2)
+        assert trace_hops.server_at(steps, "tls") == FAR
+        assert trace_hops.spread(steps, "tls") == longer
+        ways = {(s.port, s.role) for s in steps if isinstance(s, Tcp) and s.travel is not None}
+        assert ways == {(443, Role.NEUTRAL), (80, Role.NEUTRAL)}
+
+
+@pytest.mark.parametrize("harmless", ["", SITE])
+def test_without_a_name_to_compare_with_nothing_is_sent(harmless: str) -> None:
+    path = FakePath()
+    path.names = {(r.label, SITE): (ADDRESS,) for r in path.resolvers}
+    task = Task(f"https://{SITE}/", harmless=(harmless,) if harmless else ())
+    steps = asyncio.run(measure(task, path))
+    assert not path.probes
+    assert {hit.id for hit in judge(record_of(steps)).rules} == {"path.nothing_was_sent"}
+
+
+def test_a_harmless_name_without_address_is_not_compared_over_dns() -> None:
+    path = FakePath()
+    path.names = {(r.label, SITE): (ADDRESS,) for r in path.resolvers}
+    task = Task(f"https://{SITE}/", harmless=("harmless.example",))
+    steps = asyncio.run(measure(task, path))
+    assert not trace_hops.hops(steps, "dns")
+    assert trace_hops.hops(steps, "tls")
 
 
 def test_the_record_says_why_packets_are_not_captured() -> None:
@@ -136,8 +181,8 @@ def test_with_the_option_residual_the_duration_is_measured() -> None:
 def test_without_an_answer_to_the_harmless_name_nothing_is_compared() -> None:
     path = FakePath(punish=10**6, owed=10**6)
     steps = traced(path)
-    assert not trace_analysis.hops(steps, "tls")
-    assert [hop.ttl for hop in trace_analysis.hops(steps, "http")][-1] >= FAR
+    assert not trace_hops.hops(steps, "tls")
+    assert [hop.ttl for hop in trace_hops.hops(steps, "http")][-1] >= FAR
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ class Traces:
             )
 
     def run(self, *arguments: str, prefix: tuple[str, ...] = ()) -> str:
-        finished = self.testbed.client([*prefix, *COMMAND, *arguments], env=self.env, timeout=150)
+        finished = self.testbed.client([*prefix, *COMMAND, *arguments], env=self.env, timeout=500)
         assert finished.returncode == 0, finished.stderr
         return finished.stdout
 
