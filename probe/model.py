@@ -474,6 +474,7 @@ class Line(Data, frozen=True, kw_only=True):
         clock_offset: This machine's clock minus true time, seconds, from an authenticated source.
         resigned_by: `issuer_key` of an untrusted authority that signs for unrelated names.
         resigned_names: For how many unrelated names it signs.
+        resets: Share of them that were reset or closed, if this happened at several sites.
         resigned_harmless: For how many harmless names, offered at targets' addresses.
         trusted_names: How many unrelated names a Mozilla-trusted chain proved in this run.
         portal: One page, or one redirect, answers for unrelated names over plain HTTP.
@@ -500,6 +501,7 @@ class Line(Data, frozen=True, kw_only=True):
     trusted_names: bounds.Count = 0
     portal: bool | None = None
     portal_hosts: bounds.Count = 0
+    resets: bounds.Share | None = None
     portal_sign: bounds.Name | None = None
     foreign_alive: bounds.Share | None = None
     domestic_alive: bounds.Share | None = None

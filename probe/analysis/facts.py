@@ -19,6 +19,7 @@ from probe.analysis.evidence import is_live
 from probe.analysis.shared import Timeline, attempts
 from probe.compare import host_of, is_bogon, page_sign, registrable
 from probe.model import Dns, Http, Line, Outcome, Record, Reply, Role, Step, Steps, Tcp, Tls, Trust
+from probe.failure import Failure
 from probe.reference_data import anchors, unused_addresses
 
 _NEAR_SECONDS = 90.0
@@ -33,6 +34,12 @@ _NO_PAGE: dict[str, Any] = {
 }
 _ANSWERED = (Reply(at=0.0, rcode=0),)
 _OWN = frozenset({Role.TARGET, Role.REFERENCE})
+_CUT = frozenset({Failure.RESET, Failure.ABORTED, Failure.EOF})
+_BROKEN = _CUT | {Failure.TIMEOUT}
+# So many reference sites must have been cut off before it is the line that does it.
+_LEAST_CUT = 2
+# Address and port, and how the attempt failed.
+ReferenceAttempt = tuple[tuple[str, int], Failure | None]
 
 
 def condense(record: Record) -> Record:
@@ -164,16 +171,17 @@ def _line(
     resigned_by, resigned_names = _resigned(steps)
     portal, portal_hosts, portal_sign = _one_page(steps)
     timing = [s for s in steps if s.failure is None and s.elapsed > 0]
-    references = [s for s in steps if s.role is Role.REFERENCE and isinstance(s, Tcp)]
+    references = _reference_attempts((before, after, *(one.steps for one in records)))
     nowhere = next((s for s in around if isinstance(s, Dns) and s.role is Role.NEUTRAL), None)
     unused = unused_addresses()
     hijacked = (s.resolver for s in steps if isinstance(s, Dns) and s.replies)
     return Line(
         references=len(references),
-        references_failed=sum(s.failure is not None for s in references),
+        references_failed=sum(failure is not None for _, failure in references),
         round_trip=_middle(s.elapsed for s in timing if isinstance(s, Tcp)),
         handshake=_middle(s.elapsed for s in timing if isinstance(s, Tls)),
-        loss=_loss(steps),
+        loss=_loss(references),
+        resets=_resets(references),
         clock_offset=clock_offset,
         resigned_by=resigned_by,
         resigned_names=resigned_names,
@@ -274,16 +282,42 @@ def _one_page(steps: Iterable[Step]) -> tuple[bool | None, int, str | None]:
     return None if len(asked) < 2 else False, unrelated, common
 
 
-def _loss(steps: Iterable[Step]) -> float | None:
+def _reference_attempts(parts: Iterable[Steps]) -> list[ReferenceAttempt]:
+    """Where each connection to a reference site went, and how it or what it was for failed.
+
+    A certificate that proves nothing is an answer, and so is an alert.
+    """
+    found: list[ReferenceAttempt] = []
+    for steps in parts:
+        broken = {s.parent: s.failure for s in steps if s.failure in _BROKEN and s.parent}
+        for step in steps:
+            if isinstance(step, Tcp) and step.role is Role.REFERENCE:
+                failure = step.failure or broken.get(step.id)
+                found.append(((step.address, step.port), failure))
+    return found
+
+
+def _at_working(attempts: Iterable[ReferenceAttempt]) -> list[ReferenceAttempt]:
+    """Those at reference sites that worked at least once."""
+    every = list(attempts)
+    working = {where for where, failure in every if failure is None}
+    return [one for one in every if one[0] in working]
+
+
+def _loss(attempts: Iterable[ReferenceAttempt]) -> float | None:
     """Share of failed attempts among those at reference sites that worked at least once."""
-    tries: dict[tuple[str, int], list[bool]] = defaultdict(list)
-    for step in steps:
-        if isinstance(step, Tcp) and step.role is Role.REFERENCE:
-            tries[step.address, step.port].append(step.failure is None)
-    working = [seen for seen in tries.values() if any(seen)]
-    if not working:
+    known = _at_working(attempts)
+    failed = sum(failure is not None for _, failure in known)
+    return round(failed / len(known), 4) if known else None
+
+
+def _resets(attempts: Iterable[ReferenceAttempt]) -> float | None:
+    """Share of attempts that were cut off, if several such sites were; one may do it itself."""
+    known = _at_working(attempts)
+    cut = [where for where, failure in known if failure in _CUT]
+    if not known:
         return None
-    return round(sum(s.count(False) for s in working) / sum(map(len, working)), 4)
+    return round(len(cut) / len(known), 4) if len(set(cut)) >= _LEAST_CUT else 0.0
 
 
 def _any_live(steps: Steps) -> bool | None:

@@ -168,3 +168,54 @@ def test_the_sites_own_name_at_an_unrelated_server_is_no_unrelated_site() -> Non
     assert host.host != there.host
     with_port = replace(made, steps=(*made.steps, replace(there, id=99, at=99.0)), line=line)
     assert all(hit.id != "verdict.not_excluded" for hit in judge(with_port).rules)
+
+
+DROPPED = (dns(GOOD), tcp(failure=Failure.TIMEOUT), *again(tcp(failure=Failure.TIMEOUT)))
+
+
+def beside(*, op: str = "tcp", sign: str = "generic_timeout_error") -> Line:
+    one = SharedOutcome(op=op, port=443, family=4 * (op == "tcp"), sign=sign, hosts=4, of=4)
+    return replace(ALIVE, hoster=(one,))
+
+
+def test_the_silence_of_a_whole_hoster_accuses_no_site() -> None:
+    assert judge(record(*DROPPED, controls=(ELSEWHERE,), line=ALIVE)).outcome is Outcome.BLOCKED
+    verdict = judge(record(*DROPPED, controls=(ELSEWHERE,), line=beside()))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "All 4 other sites" in verdict.rules[0].reason
+
+
+def test_refusals_at_one_hoster_are_no_silence() -> None:
+    line = beside(sign="connection_refused")
+    assert judge(record(*REFUSED, controls=(ELSEWHERE,), line=line)).outcome is Outcome.BLOCKED
+
+
+def test_a_harmless_name_that_is_answered_there_excludes_the_hosters_outage() -> None:
+    silent = tls(failure=Failure.TIMEOUT, acknowledged=False)
+    line = beside(op="tls")
+    own = (tcp(), silent)
+    harmless_ones = (harmless(tcp()), harmless(tls()))
+    steps = (dns(GOOD), *own, *harmless_ones, *again(*own), *harmless_ones)
+    assert judge(record(*steps, controls=(ELSEWHERE,), line=line)).outcome is Outcome.BLOCKED
+    alone = (dns(GOOD), *own, *again(*own))
+    line = replace(line, trusted_names=3)
+    usual = replace(line, hoster=())
+    assert judge(record(*alone, controls=(ELSEWHERE,), line=usual)).outcome is Outcome.BLOCKED
+    assert judge(record(*alone, controls=(ELSEWHERE,), line=line)).outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("resets", "outcome"),
+    [(0.3, Outcome.INCONCLUSIVE), (0.05, Outcome.BLOCKED), (0.0, Outcome.BLOCKED)],
+)
+def test_resets_that_come_at_random_on_this_line_accuse_no_site(
+    resets: float, outcome: Outcome
+) -> None:
+    cut = (tcp(), tls(failure=Failure.RESET))
+    for controls in ((), (ELSEWHERE,)):
+        around = (harmless(tls()), *again(*cut), harmless(tls()))
+        made = record(dns(GOOD), *cut, *around, controls=controls, line=ALIVE)
+        verdict = judge(replace(made, line=replace(ALIVE, resets=resets)))
+        assert verdict.outcome is outcome
+        if outcome is Outcome.INCONCLUSIVE:
+            assert "30% of the connections to reference sites" in verdict.rules[0].reason

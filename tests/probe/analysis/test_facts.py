@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from probe.analysis.facts import Facts, condense
 from probe.failure import Failure
-from probe.model import Authority, Http, Line, Ping, Record, Role, Step, Steps
+from probe.model import Authority, Http, Line, Ping, Record, Role, Step, Steps, Tls
 from probe.reference_data import unused_addresses
 from probe.runner.references import reached
 from tests.build import (
@@ -16,6 +16,7 @@ from tests.build import (
     GOOD,
     OTHER,
     SINK,
+    UNRELATED,
     VALID,
     dns,
     fetched,
@@ -96,7 +97,7 @@ def test_one_page_for_every_name_is_a_portal() -> None:
 def test_one_page_for_some_names_is_no_portal() -> None:
     records = [
         replace(record(tcp(port=80), open_page(name, sha256=name[0], address=address)), id=name)
-        for name, address in (("a.org", GOOD), ("a.net", OTHER), ("c.org", SINK))
+        for name, address in (("a.org", GOOD), ("a.net", UNRELATED), ("c.org", SINK))
     ]
     line = line_facts((), (), records)
     assert (line.portal, line.portal_hosts) == (False, 2)
@@ -169,6 +170,37 @@ def test_loss_is_what_failed_and_then_worked() -> None:
     line = line_facts(steps, (), [])
     assert line.loss == 0.25
     assert (line.references, line.references_failed) == (5, 2)
+
+
+def handshake(address: str, failure: Failure | None = None) -> list[Step]:
+    """A connection to a reference site that worked, and the handshake over it."""
+    return [reference(tcp(address)), reference(tls(address, failure=failure))]
+
+
+def chained(steps: Sequence[Step]) -> Steps:
+    """Numbered, each handshake on the connection before it."""
+    return tuple(
+        replace(one, parent=one.id - 1) if isinstance(one, Tls) else one for one in numbered(steps)
+    )
+
+
+def test_handshakes_that_are_cut_off_at_random_are_the_lines() -> None:
+    cut = [*handshake(GOOD, Failure.RESET), *handshake(OTHER, Failure.EOF)]
+    fine = [*handshake(GOOD), *handshake(OTHER), *handshake(GOOD), *handshake(OTHER)]
+    line = line_facts(chained(cut), chained(fine), [])
+    assert (line.loss, line.resets) == (pytest.approx(1 / 3, abs=1e-4),) * 2
+    assert (line.references, line.references_failed) == (6, 2)
+
+
+def test_one_reference_site_that_cuts_off_is_not_the_line() -> None:
+    cut = [*handshake(GOOD, Failure.RESET), *handshake(GOOD), *handshake(OTHER)]
+    line = line_facts(chained(cut), (), [])
+    assert (line.loss, line.resets) == (pytest.approx(1 / 3, abs=1e-4), 0.0)
+
+
+def test_a_reference_site_without_a_proof_answered_all_the_same() -> None:
+    refused = [*handshake(GOOD, Failure.SSL_HANDSHAKE), *handshake(OTHER)]
+    assert line_facts(chained(refused), (), []).references_failed == 0
 
 
 def test_an_answer_for_a_nonexistent_name_is_recorded() -> None:
