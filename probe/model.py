@@ -128,6 +128,8 @@ class Dns(Base, frozen=True, kw_only=True, tag_field="op", tag="dns"):
             answered. Only for `system`.
         nearby: The system's resolver has an address of a private network or of this machine: a home
             router, a filter at home or a stub. Its answers may be theirs.
+        public: The system's resolver is one that serves everybody (`targets/resolvers.toml`): somebody
+            chose it, and its answers follow its operator's policy, not the access network's.
         edns_failed: How the resolver failed on a query with an OPT record;
             the replies are to a query without one.
     """
@@ -139,6 +141,7 @@ class Dns(Base, frozen=True, kw_only=True, tag_field="op", tag="dns"):
     replies: bounds.Few[Reply] = ()
     passed_over: bounds.Few[Failure] = ()
     nearby: bool | None = None
+    public: bool | None = None
     edns_failed: Failure | None = None
 
     @property
@@ -278,6 +281,7 @@ class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
         body: Base64 of the first 4 KiB, only if not `proven`.
         bytes_out, bytes_in: Bytes of the exchange above TCP.
         peak_gap: The longest gap between two arrivals, seconds.
+        spread: From the first arrival to the last one, seconds.
         acknowledged: After a timeout: the peer's TCP acknowledged all sent data.
     """
 
@@ -303,6 +307,7 @@ class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
     bytes_out: bounds.Size = 0
     bytes_in: bounds.Size = 0
     peak_gap: bounds.Duration | None = None
+    spread: bounds.Duration | None = None
     acknowledged: bool | None = None
 
 
@@ -471,10 +476,11 @@ class Line(Data, frozen=True, kw_only=True):
         round_trip: Median TCP connect time to reference sites that worked, seconds.
         handshake: Median TLS handshake time on this line, seconds.
         loss: Share of reference measurements that failed first and worked when repeated.
+        resets: Share of them that were reset or closed, if this happened at several sites.
+        page_rate: Median bytes a second at which the pages of other hosts of the run came.
         clock_offset: This machine's clock minus true time, seconds, from an authenticated source.
         resigned_by: `issuer_key` of an untrusted authority that signs for unrelated names.
         resigned_names: For how many unrelated names it signs.
-        resets: Share of them that were reset or closed, if this happened at several sites.
         resigned_harmless: For how many harmless names, offered at targets' addresses.
         trusted_names: How many unrelated names a Mozilla-trusted chain proved in this run.
         portal: One page, or one redirect, answers for unrelated names over plain HTTP.
@@ -485,6 +491,10 @@ class Line(Data, frozen=True, kw_only=True):
         nxdomain_addresses: These addresses.
         hijacked_resolvers: Addresses without a resolver from which DNS answers came.
         shared: Outcomes of this record that nearly all other hosts of the run had, too.
+        hoster: Those that all other hosts of the run in the target's network (/24, or /48 for IPv6)
+            had, at least two: its hoster may have failed.
+        sinks: Addresses that the system's resolver gave for unrelated names, that proved none of
+            them, and that no other resolver gave.
     """
 
     alive_before: bool | None = None
@@ -494,6 +504,8 @@ class Line(Data, frozen=True, kw_only=True):
     round_trip: bounds.Duration | None = None
     handshake: bounds.Duration | None = None
     loss: bounds.Share | None = None
+    resets: bounds.Share | None = None
+    page_rate: bounds.Rate | None = None
     clock_offset: bounds.ClockOffset | None = None
     resigned_by: bounds.KeyName | None = None
     resigned_names: bounds.Count = 0
@@ -501,7 +513,6 @@ class Line(Data, frozen=True, kw_only=True):
     trusted_names: bounds.Count = 0
     portal: bool | None = None
     portal_hosts: bounds.Count = 0
-    resets: bounds.Share | None = None
     portal_sign: bounds.Name | None = None
     foreign_alive: bounds.Share | None = None
     domestic_alive: bounds.Share | None = None
@@ -509,6 +520,8 @@ class Line(Data, frozen=True, kw_only=True):
     nxdomain_addresses: bounds.Some[bounds.Address] = ()
     hijacked_resolvers: bounds.Few[bounds.Address] = ()
     shared: bounds.Some[SharedOutcome] = ()
+    hoster: bounds.Some[SharedOutcome] = ()
+    sinks: bounds.Some[bounds.Address] = ()
     ipv6: bool | None = None
 
 

@@ -8,7 +8,8 @@ import re
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -209,6 +210,21 @@ def whoami_names() -> tuple[str, ...]:
 def advertising_names() -> tuple[str, ...]:
     """Names of advertising: every list that a filter at home comes with has them."""
     return tuple(data_files.toml("resolvers.toml")["advertising"]["names"])
+
+
+@cache
+def _public_resolvers() -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(map(ip_network, data_files.toml("resolvers.toml")["public"]["networks"]))
+
+
+@lru_cache(maxsize=64)
+def is_public_resolver(address: str) -> bool:
+    """Whether a resolver at this address serves everybody, as one that somebody chose does."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return any(parsed in network for network in _public_resolvers())
 
 
 @cache

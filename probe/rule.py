@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType, ModuleType
 
 from probe.analysis.evidence import Evidence
-from probe.model import Base, Mechanism, Outcome, RuleHit
+from probe.model import Base, Mechanism, Outcome, Role, RuleHit, Step
 
 # The experiments that measure websites: most rules read the records of all three.
 WEB = ("web", "sni", "mitm")
@@ -86,6 +86,11 @@ class Match:
         """How the network interfered, according to this rule."""
         found = self.finding.mechanisms
         return self.rule.mechanisms if found is None else found
+
+    def on_target(self, e: Evidence) -> list[Step]:
+        """The steps on the target that the accusation rests on."""
+        ids = {step.id for step in self.finding.steps}
+        return [s for s in e.steps if s.id in ids and s.role is Role.TARGET]
 
     @property
     def hit(self) -> RuleHit:

@@ -29,6 +29,7 @@ GOOD = "93.184.216.34"
 OTHER = "93.184.216.99"
 SINK = "185.10.10.10"
 HARMLESS = "www.harmless.example"
+UNRELATED = "199.16.156.7"
 
 VALID = Trust(
     valid=True, anchored=True, named=True, issuer_key="root", leaf_key="leaf", issuer="CN=Good"
@@ -150,6 +151,11 @@ def harmless(step: Step) -> Step:
     """The same step with a harmless name."""
     sni = {"sni": HARMLESS} if isinstance(step, Tls) else {}
     return replace(step, role=Role.HARMLESS, **sni)
+
+
+def at_unrelated(step: Step) -> Step:
+    """The same step, for the same name, at a server that has nothing to do with the target."""
+    return replace(step, role=Role.NEUTRAL, address=UNRELATED)  # type: ignore[call-arg]
 
 
 def reference(step: Step) -> Step:

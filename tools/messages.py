@@ -23,6 +23,7 @@ _MARKS = frozenset({"_", "N_", "ngettext"})
 # Where reasons are written; `lab` is for developers and stays English.
 _REASONS = (
     *("probe/rules", "probe/analysis", "probe/judge.py", "probe/ladder.py"),
+    "probe/explanations",
     *("probe/experiments/option.py", "probe/extras.py"),
 )
 _GROUP = frozenset({"command", "group"})

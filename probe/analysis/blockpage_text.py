@@ -16,6 +16,11 @@ _WORDS = (
     *("решени", "закон", "предупрежд", "бұғат", "шектел", "тыйым", "рұқсат", "қолжетім", "заң"),
     *("engellen", "yasak", "مسدود", "فیلتر", "محجوب", "封锁", "屏蔽"),
 )
+# Words that servers use in their own refusals and outages.
+_OF_SERVERS = frozenset(
+    {"denied", "forbid", "not available", "unavailable", "warning", "доступ", "недоступ"}
+    | {"предупрежд", "рұқсат", "қолжетім"}
+)
 _ELSEWHERE = re.compile(
     r"<i?frame\b[^>]*\bsrc=|http-equiv=.?refresh|\blocation(\.href)?\s*=|\blocation\.replace\(",
     re.IGNORECASE,
@@ -27,10 +32,18 @@ _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNOR
 def reads_like_blockpage(page: Http) -> bool:
     """The page writes about blocking, or is little more than a redirect to another page."""
     source = text(page)
-    words = f"{page.title or ''} {_TAGS.sub(' ', source)}".casefold()
-    if any(word in words for word in _WORDS):
+    if any(word in _shown(page) for word in _WORDS):
         return True
     return len(source) <= _SHORT and _ELSEWHERE.search(source) is not None
+
+
+def reads_like_an_order(page: Http) -> bool:
+    """The page has words that a server does not use in its own refusals."""
+    return any(word in _shown(page) for word in _WORDS if word not in _OF_SERVERS)
+
+
+def _shown(page: Http) -> str:
+    return f"{page.title or ''} {_TAGS.sub(' ', text(page))}".casefold()
 
 
 def text(page: Http) -> str:

@@ -16,10 +16,12 @@ from msgspec.structs import replace
 
 from probe.analysis import silence_place
 from probe.analysis.evidence import is_live
-from probe.analysis.shared import Timeline, attempts
+from probe.analysis.pace import Paces
+from probe.analysis.shared import Timeline, attempts, network_of
+from probe.analysis.sinks import sinks
 from probe.compare import host_of, is_bogon, page_sign, registrable
-from probe.model import Dns, Http, Line, Outcome, Record, Reply, Role, Step, Steps, Tcp, Tls, Trust
 from probe.failure import Failure
+from probe.model import Dns, Http, Line, Outcome, Record, Reply, Role, Step, Steps, Tcp, Tls, Trust
 from probe.reference_data import anchors, unused_addresses
 
 _NEAR_SECONDS = 90.0
@@ -32,7 +34,6 @@ _NO_PAGE: dict[str, Any] = {
     "links": (),
     "body": None,
 }
-_ANSWERED = (Reply(at=0.0, rcode=0),)
 _OWN = frozenset({Role.TARGET, Role.REFERENCE})
 _CUT = frozenset({Failure.RESET, Failure.ABORTED, Failure.EOF})
 _BROKEN = _CUT | {Failure.TIMEOUT}
@@ -82,9 +83,13 @@ def _condense_step(step: Step) -> Step:
                 )
             return replace(step, chain=(), server_hello=None, cipher=None, trust=trust)
         case Dns():
-            return replace(step, replies=_ANSWERED if step.replies else ())
+            return replace(step, replies=tuple(map(_condense_reply, step.replies[:1])))
         case _:
             return step
+
+
+def _condense_reply(reply: Reply) -> Reply:
+    return Reply(at=0.0, rcode=reply.rcode, answers=reply.answers)
 
 
 class Facts:
@@ -120,11 +125,16 @@ class Facts:
         around = (*attempts(before, self._start or 0.0), *attempts(after, self._start or 0.0))
         own = (one for r in records for one in attempts(r.steps, _epoch(r), host_of(r.input)))
         self._timeline = Timeline((*around, *own))
+        self._paces = Paces()
+        for steps in (before, after, *(one.steps for one in records)):
+            self._paces.add(steps)
         self._moments = sorted([*reached, *((moment, "") for moment in answered)])
         bundled = {host_of(one.url): one.foreign for one in anchors()}
         shares = _anchors_alive((*before, *after), bundled if abroad is None else abroad)
         line = _line(before, after, records, clock_offset)
-        self._line = replace(line, foreign_alive=shares[0], domestic_alive=shares[1])
+        self._line = replace(
+            line, foreign_alive=shares[0], domestic_alive=shares[1], sinks=sinks(records)
+        )
 
     def of(self, record: Record | None) -> Line:
         """The facts for judging one record; None for the run's own record."""
@@ -134,8 +144,15 @@ class Facts:
             return replace(self._line, alive_before=own[0], alive_after=own[1])
         record = _ordinary(record)
         before_it, after_it = self._alive(record)
-        shared = self._timeline.shared(record.steps, _epoch(record), host_of(record.input))
-        return replace(self._line, alive_before=before_it, alive_after=after_it, shared=shared)
+        where = (record.steps, _epoch(record), host_of(record.input))
+        return replace(
+            self._line,
+            alive_before=before_it,
+            alive_after=after_it,
+            page_rate=_rounded(self._paces.usual(host_of(record.input))),
+            shared=self._timeline.shared(*where),
+            hoster=self._timeline.hoster(*where),
+        )
 
     def _alive(self, record: Record) -> tuple[bool | None, bool | None]:
         """Whether another server answered shortly before and after this record's failure."""
@@ -217,6 +234,10 @@ def _anchors_alive(
     return shares[0], shares[1]
 
 
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else round(rate)
+
+
 def _middle(values: Iterable[float]) -> float | None:
     known = list(values)
     return round(median(known), 6) if known else None
@@ -271,7 +292,7 @@ def _one_page(steps: Iterable[Step]) -> tuple[bool | None, int, str | None]:
         sign = page_sign(page)
         if sign:
             hosts[sign].add(registrable(host_of(page.url)))
-            servers[sign].add(page.address)
+            servers[sign].add(network_of(page.address) or page.address)
     common = max(hosts, key=lambda sign: len(hosts[sign]), default=None)
     most = len(hosts[common]) if common is not None else 0
     asked = {registrable(host_of(s.url)) for s in answered}

@@ -9,11 +9,12 @@ ended), and the attempts of other hosts near in time are counted.
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_network
 from typing import NamedTuple
 
 from probe.analysis import silence_place
 from probe.analysis.packet_size import limited
-from probe.compare import host_of, is_bogon, page_sign, registrable
+from probe.compare import host_of, is_address, is_bogon, page_sign, registrable
 from probe.model import Dns, Http, Role, SharedOutcome, Step, Tcp, Tls
 
 NEAR_SECONDS = 120.0
@@ -145,6 +146,13 @@ def _host(step: Step) -> str:
             return ""
 
 
+def network_of(address: str) -> str:
+    """The network that one hoster has at least: a /24, or a /48 of IPv6; empty for no address."""
+    if not is_address(address):
+        return ""
+    return str(ip_network((address, 48 if ":" in address else 24), strict=False))
+
+
 class Timeline:
     """The attempts of a whole run, ordered in time for each kind."""
 
@@ -165,10 +173,35 @@ class Timeline:
         shared = (self._one(kind, attempt) for kind, attempt in newest.items())
         return tuple(one for one in shared if one is not None)
 
+    def hoster(
+        self, steps: Sequence[Step], began: float, own: str = ""
+    ) -> tuple[SharedOutcome, ...]:
+        """The failures of these steps that all other hosts in the same network had as well."""
+        found = attempts([s for s in steps if s.role is Role.TARGET], began, own)
+        newest = {kind: one for kind, one in found if one.sign != FINE and one.address}
+        shared = (self._beside(kind, attempt) for kind, attempt in newest.items())
+        return tuple(one for one in shared if one is not None)
+
+    def _beside(self, kind: Kind, mine: HostAttempt) -> SharedOutcome | None:
+        network = network_of(mine.address)
+        beside = [
+            one
+            for one in self._kinds.get(kind, [])
+            if one.host != mine.host and network_of(one.address) == network
+        ]
+        hosts = {one.host for one in beside if one.sign == mine.sign}
+        if len(hosts) < LEAST_HOSTS or any(one.sign != mine.sign for one in beside):
+            return None
+        operation, port, family = kind
+        return SharedOutcome(
+            op=operation, port=port, family=family, sign=mine.sign, hosts=len(hosts), of=len(hosts)
+        )
+
     def _one(self, kind: Kind, mine: HostAttempt) -> SharedOutcome | None:
         others = self._nearest(kind, mine)
         same = {one.host for one in others.values() if one.sign == mine.sign}
-        servers = {one.address for one in others.values() if one.sign == mine.sign}
+        # One hoster's servers fail together.
+        servers = {network_of(one.address) for one in others.values() if one.sign == mine.sign}
         alike = len(same) if kind[0] == "dns" else min(len(same), len(servers))
         differing = len(others) - len(same)
         if alike < LEAST_HOSTS or differing > _OTHERS_ALLOWED * (alike + differing):

@@ -4,6 +4,8 @@ Each is sent only where the answers so far leave something open, and all of them
 """
 
 from collections.abc import Awaitable, Sequence
+from random import Random
+from string import ascii_lowercase
 
 from probe.compare import agree, host_of, is_address, is_bogon
 from probe.experiments.browse import UrlHop
@@ -17,6 +19,8 @@ from probe.reference_data import advertising_names, unused_addresses
 _ENCRYPTED = frozenset({"doh", "dot"})
 # Silence is expected; the provider's resolver, which may answer, is near.
 _SILENCE = 1.5
+# Letters of a made-up name: nobody has one of them.
+_INVENTED = 12
 Ask = tuple[Role, Awaitable[Dns]]
 
 
@@ -31,6 +35,7 @@ async def query_further(task: Task, net: Net, log: StepLog, hop: UrlHop) -> None
         *_other_family(net, hop, own),
         *_advertising(net, own),
         *_where_no_resolver_is(task, net, log, queries),
+        *_invented_name(task, net, log, hop, queries),
     ]
     answers = await net.together([ask for _, ask in asks])
     for (role, _), answer in sorted(zip(asks, answers, strict=True), key=lambda one: one[1].at):
@@ -101,4 +106,26 @@ def _where_no_resolver_is(task: Task, net: Net, log: StepLog, queries: Sequence[
         (Role.NEUTRAL, net.dns(DnsQuery(task.harmless[0], Resolver(a, a), limit=_SILENCE)))
         for a in unused_addresses()
         if net.safe(a)
+    ]
+
+
+def _invented_name(
+    task: Task, net: Net, log: StepLog, hop: UrlHop, queries: Sequence[Dns]
+) -> list[Ask]:
+    """A made-up name below this one, where the system's resolver alone gives some address.
+
+    A resolver that forges answers for a name mostly does so for all names below it, also for those
+    that do not exist. An old answer, or the site's own other node, has none.
+    """
+    given = {a for s in queries if s.resolver == "system" for a in s.addresses}
+    others = {a for s in queries if s.resolver != "system" for a in s.addresses}
+    proven = {s.address for s in log.steps if isinstance(s, Tls) and s.trust and s.trust.valid}
+    if not given or not others or given & (others | proven):
+        return []
+    invented = Random(f"{task.seed} {hop.host}")  # noqa: S311 - it only has to be nobody's name
+    label = "".join(invented.choices(ascii_lowercase, k=_INVENTED))
+    public = [one for one in net.resolvers[1:] if one.transport in _ENCRYPTED] or net.resolvers[1:]
+    return [
+        (Role.NEUTRAL, net.dns(DnsQuery(f"{label}.{hop.host}", one)))
+        for one in (net.resolvers[0], *public[:1])
     ]

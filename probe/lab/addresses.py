@@ -82,6 +82,12 @@ DNS_INJECTOR_PORT = 5353
 _FIRST_QUIC_PORT = 20_000
 
 
+# Each server in a /24 of its own, as unrelated ones are; an odd number, so that later ones fit in.
+_APART = 256 + 3
+# The last networks have the collector and an address where nothing lives.
+_RESERVED = 512
+
+
 def quic_port(index: int) -> int:
     """The UDP port of the censor for the QUIC interference with this index."""
     return _FIRST_QUIC_PORT + index
@@ -97,7 +103,9 @@ class Allocator:
     def take(self, *, domestic: bool = False, essential: bool = False) -> str:
         """The next free IPv4 address of a kind."""
         network = ESSENTIAL if essential else DOMESTIC if domestic else FOREIGN
-        self._next[network] += 3
+        self._next[network] += _APART
+        if self._next[network] >= network.num_addresses - _RESERVED:
+            self._next[network] %= _APART - 3  # all networks have a server: begin again beside them
         return str(IPv4Address(int(network.network_address) + self._next[network]))
 
     def take6(self) -> str:

@@ -26,6 +26,7 @@ from probe.net.dns import Question, measure_dns
 from probe.net.http import fetch, plan_fetch
 from probe.net.resolver_connections import ResolverConnections
 from probe.net.resolver_pool import SYSTEM, ResolverPool
+from probe.reference_data import is_public_resolver
 
 T = TypeVar("T")
 
@@ -100,7 +101,8 @@ class SocketNet:
         if resolver.label != SYSTEM:
             return step
         nearby = is_nearby(resolver.address, lab=self._target.session.lab)
-        return structs.replace(step, nearby=nearby)
+        public = is_public_resolver(resolver.address)
+        return structs.replace(step, nearby=nearby, public=public)
 
     async def _ask_others(self, question: Question, first: Dns, limit: float | None) -> Dns:
         """The first answer of the system's resolvers, in their order; else the first failure."""

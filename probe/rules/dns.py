@@ -15,7 +15,7 @@ from probe.analysis.dns_answers import (
     denied,
     proven_elsewhere,
 )
-from probe.analysis.evidence import Evidence
+from probe.analysis.evidence import Evidence, failing
 from probe.compare import (
     agree,
     forged_among,
@@ -26,7 +26,7 @@ from probe.compare import (
     similar_pages,
 )
 from probe.failure import Failure
-from probe.model import Base, Dns, Http, Mechanism, Outcome, Role, Tls
+from probe.model import Base, Dns, Http, Mechanism, Outcome, Role, Tcp, Tls
 from probe.reference_data import unused_addresses
 from probe.rule import WEB, Finding, InnocentExplanation, Tier, rule
 
@@ -152,6 +152,39 @@ def wrong_address_here(e: Evidence) -> Finding | None:
     return None
 
 
+@rule(
+    "dns.dead_address_here",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    Mechanism.DNS_WRONG_ADDRESS,
+    excludes={
+        InnocentExplanation.SERVER: "another address of the site works from here",
+        InnocentExplanation.CHANCE: "at least two attempts, and other servers answer around them",
+    },
+)
+def dead_address_here(e: Evidence) -> Finding | None:
+    """Nothing answers at the system resolver's address; the site works at another, from here."""
+    for hop in range(e.end + 1):
+        given, proven = e.system_addresses(hop), e.proven_addresses(hop)
+        if not given or not proven or given & (proven | e.other_addresses(hop)):
+            continue
+        if all(map(is_bogon, given)) and not e.record.lab:
+            continue  # that is `dns.bogon`
+        tried = [s for s in e.connections(hop) if s.address in given]
+        shaken = [s for s in e.handshakes(hop) if s.address in given]
+        dead: list[Tcp | Tls] = [*failing(tried), *failing(shaken)]
+        silent = bool(tried) and not any(s.answered for s in shaken)
+        if len(dead) < 2 or not silent or any(s.failure is None for s in shaken):
+            continue
+        if e.alive_around(max(dead, key=lambda s: s.at)):
+            return Finding((*e.system(hop), *dead[-2:], *_shown(e, hop, proven)), 0.85)
+    return None
+
+
+def _shown(e: Evidence, hop: int, proven: set[str]) -> tuple[Base, ...]:
+    return tuple(s for s in e.handshakes(hop) if s.address in proven)[-1:]
+
+
 def _shown_wrong(e: Evidence, hop: int, given: set[str]) -> tuple[float, tuple[Base, ...]] | None:
     """The proof that none of these addresses is the site's, which needs more than silence."""
     shaken = [s for s in e.handshakes(hop) if s.address in given]
@@ -165,7 +198,7 @@ def _shown_wrong(e: Evidence, hop: int, given: set[str]) -> tuple[float, tuple[B
     pages = [s for s in e.pages(hop) if s.address in given and s.failure is None]
     if pages and not any(p.proven for p in pages) and _differs_from_others(e, hop, pages):
         return 0.9, tuple(pages[-1:])
-    if _fixed_elsewhere(e, hop) and _given_for_others(e, hop, given):
+    if _fixed_elsewhere(e, hop) and given_for_others(e, hop, given):
         answered = any(s.answered for s in shaken)
         answered |= any(s.bytes_in for s in e.pages(hop) if s.address in given)
         dead = [s for s in e.connections(hop) if s.address in given]
@@ -179,7 +212,7 @@ def _at_others(e: Evidence, hop: int, given: set[str]) -> list[Tls]:
     return [s for s in others if s.trust is not None and not s.trust.named]
 
 
-def _given_for_others(e: Evidence, hop: int, given: set[str]) -> bool:
+def given_for_others(e: Evidence, hop: int, given: set[str]) -> bool:
     """Public resolvers seem to give this address in the clear, and give another one encrypted.
 
     So it is not these resolvers' answer. Where the provider's resolver answers all queries, also

@@ -58,7 +58,8 @@ def resolver_says_censored(e: Evidence) -> Finding | None:
         asked = _says(e, hop, CENSORED)
         if asked:
             reason = f"The system resolver itself says that this name is censored{words(asked)}."
-            return Finding(tuple(asked), 0.97, (_how(asked),), reason)
+            chosen = any(s.public for s in asked)  # of the order, it says no more than that
+            return Finding(tuple(asked), 0.7 if chosen else 0.97, (_how(asked),), reason)
     return None
 
 

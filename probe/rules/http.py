@@ -154,7 +154,8 @@ def same_notice_elsewhere(e: Evidence) -> Finding | None:
     return None
 
 
-def _same_notice(one: Http, other: Http) -> bool:
+def same_answer(one: Http, other: Http) -> bool:
+    """Both are one page, one redirect to another site, or both no page at all; not a stock page."""
     if one.malformed or other.malformed:
         return one.malformed and other.malformed
     if is_broken_redirect(other):
@@ -162,7 +163,12 @@ def _same_notice(one: Http, other: Http) -> bool:
         return is_broken_redirect(one) and same
     if leaves_the_site(other):
         return host_of(one.location or "") == host_of(other.location or "")
-    return similar_pages(one, other) and reads_like_blockpage(one) and not is_stock(one)
+    return similar_pages(one, other) and not is_stock(one)
+
+
+def _same_notice(one: Http, other: Http) -> bool:
+    page = not (one.malformed or is_broken_redirect(other) or leaves_the_site(other))
+    return same_answer(one, other) and (not page or reads_like_blockpage(one))
 
 
 def _notice_mechanism(page: Http) -> Mechanism:

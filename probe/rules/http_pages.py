@@ -201,6 +201,12 @@ def known_page(page: Http) -> str | None:
     return found.id if found else None
 
 
+def one_operators_notice(page: Http) -> bool:
+    """A known text that only one operator's notice has, not a phrase that any server may use."""
+    found = _known(page)
+    return found is not None and found.scope != "generic" and not _may_be_a_servers(page)
+
+
 def _known(page: Http) -> BlockPage | None:
     texts = {"title": page.title, "location": page.location, "body": text(page)}
     for known in blockpages():

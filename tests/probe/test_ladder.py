@@ -14,6 +14,7 @@ from tests.build import (
     OTHER,
     PLAIN,
     again,
+    at_unrelated,
     control,
     dns,
     doh,
@@ -77,6 +78,7 @@ def test_a_redirect_that_comes_for_other_hosts_too_is_not_about_the_site(
     other: Callable[[Step], Step],
 ) -> None:
     steps = (dns(GOOD), tcp(port=80), AWAY, *again(tcp(port=80), AWAY), *again(*fetched()))
+    steps = (*steps, at_unrelated(AWAY))
     made = record(*steps, url=PLAIN, controls=(OWN,), line=ALIVE)
     assert judge(made).outcome is Outcome.BLOCKED
     strange = replace(AWAY, host="www.harmless.example", url="http://www.harmless.example/")

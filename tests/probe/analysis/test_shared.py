@@ -14,8 +14,8 @@ AT = "2026-11-21T21:39:05Z"
 
 
 def site(number: int, *steps: Step, started_at: str = AT, scheme: str = "https") -> Record:
-    """The record of one of many unrelated sites, each at its own address."""
-    name, address = f"site{number}.org", f"93.184.217.{number}"
+    """The record of one of many unrelated sites, each in its own network."""
+    name, address = f"site{number}.org", f"93.184.{number}.34"
     own = []
     for step in steps:
         changed = step
@@ -98,3 +98,42 @@ def test_a_look_with_small_packets_is_no_ordinary_attempt() -> None:
     small = (tcp(segment_limit=536), tls())
     (found,) = shared([site(n, *SILENT, *small) for n in range(1, 6)])
     assert (found.op, found.sign) == ("tls", "generic_timeout_error")
+
+
+def at_one_hoster(number: int, *steps: Step) -> Record:
+    """A site like the others, whose address is beside theirs."""
+    moved = site(number, *steps)
+    address = f"203.98.7.{number}"
+    steps = tuple(replace(s, address=address) for s in moved.steps if hasattr(s, "address"))
+    return replace(moved, steps=steps)
+
+
+DROPPED = tcp(failure=Failure.TIMEOUT)
+
+
+def hoster(*records: Record) -> tuple[SharedOutcome, ...]:
+    return Facts((), (), records).of(records[0]).hoster
+
+
+def test_the_silence_of_all_sites_in_one_network_is_their_hosters() -> None:
+    beside = [at_one_hoster(n, DROPPED) for n in range(1, 4)]
+    (found,) = hoster(*beside, site(9, tcp(), tls(trust=VALID)))
+    assert (found.op, found.port, found.sign) == ("tcp", 443, "generic_timeout_error")
+    assert (found.hosts, found.of) == (2, 2)
+
+
+def test_a_site_that_works_in_the_network_shows_that_its_hoster_does() -> None:
+    beside = [at_one_hoster(n, DROPPED) for n in range(1, 4)]
+    assert hoster(*beside, at_one_hoster(5, tcp())) == ()
+
+
+def test_one_other_silent_site_is_no_outage() -> None:
+    assert hoster(at_one_hoster(1, DROPPED), at_one_hoster(2, DROPPED)) == ()
+
+
+def test_sites_in_other_networks_are_not_beside_it() -> None:
+    assert hoster(at_one_hoster(1, DROPPED), *(site(n, DROPPED) for n in range(2, 6))) == ()
+
+
+def test_one_hosters_sites_are_one_witness_about_the_line() -> None:
+    assert shared([at_one_hoster(n, REFUSED) for n in range(1, 8)]) == ()

@@ -83,10 +83,25 @@ def test_advertising_where_a_resolver_of_the_home_network_denies() -> None:
     assert ADVERTISING not in names(nearby(nxdomain()), nearby(dns(GOOD)))
 
 
+def test_an_invented_name_where_the_system_alone_gives_some_address() -> None:
+    (system, below, _), (public, other, _) = asked(dns(SINK), doh(GOOD), *fetched())
+    assert (system, public) == ("system", "1.1.1.1")
+    assert below == other
+    assert below.endswith(f".{HOST}")
+    assert below != f".{HOST}"
+    assert asked(dns(SINK), doh(GOOD))[0][1] == below, "the same in each query of a run"
+
+
+def test_no_invented_name_where_another_source_or_a_certificate_confirms_the_address() -> None:
+    assert asked(dns(SINK), doh(SINK)) == []
+    assert asked(dns(SINK), doh(GOOD), *fetched(SINK)) == []
+    assert asked(dns(SINK)) == []
+
+
 def test_an_address_without_resolver_where_plain_answers_agree_with_a_doubtful_one() -> None:
     forged = (dns(SINK), dns(SINK, resolver="8.8.8.8"), doh(GOOD))
     assert asked(*forged) == [(UNUSED, HARMLESS, "A")]
-    assert asked(dns(SINK), doh(GOOD)) == []
+    assert UNUSED not in [label for label, _, _ in asked(dns(SINK), doh(GOOD))]
     assert asked(*forged, *fetched(SINK)) == []
 
 

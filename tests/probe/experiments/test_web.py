@@ -269,6 +269,40 @@ def test_an_unrelated_server_that_rejects_harmless_names_is_passed_over() -> Non
     assert [s.address for s in steps if isinstance(s, Tls) and s.role is Role.NEUTRAL] == [OTHER]
 
 
+def test_a_foreign_server_is_offered_the_name_before_a_domestic_one() -> None:
+    third = "93.184.216.77"
+    net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})
+    two = (
+        Reference("https://ref.example/", OTHER, foreign=True),
+        Reference("https://third.example/", third, foreign=False),
+    )
+    steps = both(net, replace(TASK, references=two))
+    assert [s.address for s in steps if isinstance(s, Tls) and s.role is Role.NEUTRAL] == [OTHER]
+
+
+def test_a_page_unlike_the_hosts_own_over_https_is_asked_for_at_an_unrelated_server_too() -> None:
+    other = {"title": "Qosh keldiniz", "fuzzy": "f0f0f0f0f0f0f0f0", "sha256": "other"}
+    net = FakeNet(names=NAMES, pages={(GOOD, PLAIN, HOST): other})
+    steps = both(net, replace(TASK, url=PLAIN))
+    there = [s for s in steps if isinstance(s, Http) and s.role is Role.NEUTRAL]
+    assert [(s.address, s.host) for s in there] == [(OTHER, HOST)]
+
+
+def plain_pages(net: FakeNet) -> list[str]:
+    return [s.address for s in both(net) if isinstance(s, Http) and s.url == PLAIN]
+
+
+def test_a_doubtful_address_is_asked_for_its_page_over_plain_http_once() -> None:
+    led = {**NAMES, ("system", HOST): (SINK,)}
+    assert plain_pages(FakeNet(names=led, handshakes={(SINK, HOST): Failure.RESET})) == [SINK]
+
+
+def test_no_plain_page_where_https_showed_one_or_others_give_the_address() -> None:
+    led = {**NAMES, ("system", HOST): (SINK,)}
+    assert plain_pages(FakeNet(names=led, handshakes={(SINK, HOST): FORGED})) == []
+    assert plain_pages(FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})) == []
+
+
 def test_a_host_that_is_redirected_away_is_asked_for_at_an_unrelated_server_too() -> None:
     away = {"status": 302, "location": "https://stop.example/"}
     net = FakeNet(

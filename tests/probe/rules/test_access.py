@@ -15,6 +15,7 @@ from tests.build import (
     PLAIN,
     VALID,
     again,
+    at_unrelated,
     dns,
     doh,
     fetched,
@@ -233,7 +234,11 @@ TABLE = {
     ),
     "re-signed: others were left alone": (
         "access.everything_is_resigned",
-        replace(RESEALED, line=replace(RESIGNED, trusted_names=1)),
+        replace(
+            RESEALED,
+            steps=(*RESEALED.steps, at_unrelated(tls(trust=FORGED))),
+            line=replace(RESIGNED, trusted_names=1),
+        ),
         False,
         "intercepted tls.mitm 0.85 by tls.one_key_for_unrelated_names",
     ),
@@ -251,7 +256,7 @@ TABLE = {
         "access.everything_is_resigned",
         replace(
             RESEALED,
-            steps=(*RESEALED.steps, harmless(tls(trust=VALID))),
+            steps=(*RESEALED.steps, harmless(tls(trust=VALID)), at_unrelated(tls(trust=FORGED))),
             line=replace(RESIGNED, trusted_names=1),
         ),
         False,

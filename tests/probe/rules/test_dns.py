@@ -9,6 +9,7 @@ from probe.rules.dns import name_denied_here
 from tests.build import (
     GOOD,
     HARMLESS,
+    HOST,
     OTHER,
     SINK,
     URL,
@@ -61,6 +62,16 @@ UNANSWERED = dns(name=HARMLESS, resolver=UNUSED, failure=TIMEOUT)
 
 def neutral(step: Dns) -> Dns:
     return replace(step, role=Role.NEUTRAL)
+
+
+OPEN = "inconclusive 0.5 by verdict.not_excluded"
+LINE = Line(alive_before=True, alive_after=True, trusted_names=3)
+# The resolver alone gives the address, where another host's certificate is shown.
+ANOTHERS = (dns(SINK), tcp(SINK), tls(SINK, trust=THEIRS))
+DEAD_SINK = (dns(SINK), SILENT_SINK, *again(dns(SINK), SILENT_SINK))
+BELOW = f"qjxkvbzwpdmh.{HOST}"
+INVENTED = (neutral(dns(SINK, name=BELOW)), neutral(doh(failure=Failure.DNS_NXDOMAIN, name=BELOW)))
+ORDER = page(address=SINK, proven=False, title="Restricted by decision of the court", fuzzy="f0")
 
 
 def twice(*steps: object) -> tuple:  # type: ignore[type-arg]
@@ -172,11 +183,83 @@ TABLE = {
         False,
         "down 0.9 by dns.leads_nowhere_everywhere",
     ),
-    "wrong address: its server is another's": (
+    "wrong address: its server is another's, or a node that is not set up": (
         "dns.wrong_address_here",
-        record(dns(SINK), tcp(SINK), tls(SINK, trust=NOT_IT), doh(GOOD), *fetched()),
+        record(*ANOTHERS, doh(GOOD), *fetched()),
+        True,
+        OPEN,
+    ),
+    "wrong address: invented names below it have it, too": (
+        "dns.wrong_address_here",
+        record(*ANOTHERS, doh(GOOD), *fetched(), *INVENTED),
         True,
         "blocked dns.wrong_address 0.95 by dns.wrong_address_here",
+    ),
+    "wrong address: the name has a wildcard, which other resolvers know as well": (
+        "dns.wrong_address_here",
+        record(*ANOTHERS, doh(GOOD), *fetched(), INVENTED[0], neutral(doh(GOOD, name=BELOW))),
+        True,
+        OPEN,
+    ),
+    "wrong address: invented names do not exist": (
+        "dns.wrong_address_here",
+        record(*ANOTHERS, doh(GOOD), *fetched(), neutral(nxdomain(name=BELOW)), INVENTED[1]),
+        True,
+        OPEN,
+    ),
+    "wrong address: unrelated names have it, too": (
+        "dns.wrong_address_here",
+        record(*ANOTHERS, doh(GOOD), *fetched(), line=replace(LINE, sinks=(SINK,))),
+        True,
+        "blocked dns.wrong_address 0.95 by dns.wrong_address_here",
+    ),
+    "wrong address: a notice about an order is there": (
+        "dns.wrong_address_here",
+        record(*ANOTHERS, ORDER, doh(GOOD), *fetched()),
+        True,
+        "blocked dns.wrong_address 0.95 by dns.wrong_address_here",
+    ),
+    "wrong address: a server's own refusal is there": (
+        "dns.wrong_address_here",
+        record(*ANOTHERS, replace(ORDER, title="Access denied"), doh(GOOD), *fetched()),
+        True,
+        OPEN,
+    ),
+    "dead address: nothing answers there, perhaps no longer": (
+        "dns.dead_address_here",
+        record(*DEAD_SINK, doh(GOOD), *fetched(), line=LINE),
+        True,
+        OPEN,
+    ),
+    "dead address: invented names below it have it, too": (
+        "dns.dead_address_here",
+        record(*DEAD_SINK, doh(GOOD), *fetched(), *INVENTED, line=LINE),
+        True,
+        "blocked dns.wrong_address 0.85 by dns.dead_address_here",
+    ),
+    "dead address: unrelated names have it, too": (
+        "dns.dead_address_here",
+        record(*DEAD_SINK, doh(GOOD), *fetched(), line=replace(LINE, sinks=(SINK,))),
+        True,
+        "blocked dns.wrong_address 0.85 by dns.dead_address_here",
+    ),
+    "dead address: others give it as well": (
+        "dns.dead_address_here",
+        record(*DEAD_SINK, doh(SINK), *fetched(), *INVENTED, line=LINE),
+        False,
+        "inconclusive 0.5 by unclear.no_control",
+    ),
+    "dead address: it connected once": (
+        "dns.dead_address_here",
+        record(*DEAD_SINK, tcp(SINK), tls(SINK), doh(GOOD), *fetched(), *INVENTED, line=LINE),
+        False,
+        "inconclusive 0.5 by unclear.no_control",
+    ),
+    "dead address: no other address was shown to work": (
+        "dns.dead_address_here",
+        record(*DEAD_SINK, doh(GOOD), *INVENTED, line=LINE),
+        False,
+        "inconclusive 0.5 by unclear.no_control",
     ),
     "wrong address: it proves the name": (
         "dns.wrong_address_here",

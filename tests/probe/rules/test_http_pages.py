@@ -1,16 +1,19 @@
 from base64 import b64encode
 
 import pytest
+from msgspec.structs import replace
 
 from probe.failure import Failure
-from probe.model import Http, Line, Record, Step
+from probe.model import Http, Line, Record, Role, Step
 from probe.reference_data import blockpages
 from tests.build import (
     GOOD,
+    HARMLESS,
     HOST,
     PLAIN,
     URL,
     again,
+    at_unrelated,
     control,
     dns,
     harmless,
@@ -40,10 +43,20 @@ def twice(step: Step, **more: object) -> Record:
     return record(dns(GOOD), *steps, *again(*steps), **fields)  # type: ignore[arg-type]
 
 
-def twice_and_https(step: Step, **more: object) -> Record:
-    """The page twice, and the host's own page over proven TLS."""
+def twice_and_https(step: Step, *elsewhere: Step, **more: object) -> Record:
+    """The page twice, the host's own page over proven TLS, and what an unrelated server shows."""
+    fields = {"url": PLAIN, "controls": (THERE,), **more}
+    steps = (step, *again(step, page(URL)), *map(at_unrelated, elsewhere or (step,)))
+    return record(dns(GOOD), *steps, **fields)  # type: ignore[arg-type]
+
+
+def unseen(step: Step, **more: object) -> Record:
+    """The page twice, and the host's own page; no unrelated server was offered the host."""
     fields = {"url": PLAIN, "controls": (THERE,), **more}
     return record(dns(GOOD), step, *again(step, page(URL)), **fields)  # type: ignore[arg-type]
+
+
+OPEN = "inconclusive 0.5 by verdict.not_excluded"
 
 
 LAW = next(b64encode(p.pattern.encode()).decode() for p in blockpages() if p.scope == "national")
@@ -82,9 +95,15 @@ TABLE = {
     ),
     "no status line": (
         "http.page_without_a_status",
-        twice(page(PLAIN, status=None, malformed=True)),
+        twice_and_https(page(PLAIN, status=None, malformed=True)),
         True,
         "blocked http.injected 0.846 by http.page_without_a_status",
+    ),
+    "no status line, which may be its server's own fault": (
+        "http.page_without_a_status",
+        twice(page(PLAIN, status=None, malformed=True)),
+        True,
+        OPEN,
     ),
     "no status line there either": (
         "http.page_without_a_status",
@@ -100,6 +119,30 @@ TABLE = {
         twice_and_https(away()),
         True,
         "blocked http.redirected 0.874 by http.redirected_away",
+    ),
+    "redirected away, and an unrelated server does not redirect the host": (
+        "http.redirected_away",
+        twice_and_https(away(), page(PLAIN, status=404)),
+        True,
+        OPEN,
+    ),
+    "redirected away over plain http alone, by its own server perhaps": (
+        "http.redirected_away",
+        unseen(away()),
+        True,
+        OPEN,
+    ),
+    "redirected away, while a harmless host gets the site's own page there": (
+        "http.redirected_away",
+        record(
+            dns(GOOD),
+            away(),
+            *again(away(), page(URL)),
+            harmless(page(PLAIN, host=HARMLESS)),
+            url=PLAIN,
+        ),
+        True,
+        "blocked http.redirected 0.902 by http.redirected_away",
     ),
     "redirected away here only: a site may redirect a country": (
         "http.redirected_away",
@@ -167,6 +210,41 @@ TABLE = {
         True,
         "blocked http.blockpage 0.93 by http.known_block_page",
     ),
+    "an article about blocking over plain http, another page by https": (
+        "http.another_page_here",
+        unseen(strange(), controls=()),
+        True,
+        OPEN,
+    ),
+    "words about blocking that an unrelated server does not show": (
+        "http.another_page_here",
+        twice_and_https(strange(), page(PLAIN, status=404, title="404 Not Found")),
+        True,
+        OPEN,
+    ),
+    "a page that an unrelated server shows for every host": (
+        "http.another_page_here",
+        record(
+            dns(GOOD),
+            strange(),
+            *again(strange(), page(URL)),
+            at_unrelated(strange()),
+            replace(at_unrelated(strange()), role=Role.HARMLESS, host=HARMLESS),
+            url=PLAIN,
+            controls=(THERE,),
+        ),
+        True,
+        OPEN,
+    ),
+    "one hoster's page for two closed sites": (
+        "http.another_page_here",
+        unseen(
+            page(PLAIN, title="Account suspended", fuzzy=ODD, sha256="note"),
+            line=Line(portal_hosts=2, portal_sign="note"),
+        ),
+        True,
+        OPEN,
+    ),
     "another page, the server's own refusal": (
         "http.another_page_here",
         twice(page(PLAIN, status=403, title="Forbidden", fuzzy=ODD)),
@@ -205,15 +283,7 @@ TABLE = {
     ),
     "another page, and by https the one that the control sees": (
         "http.another_page_here",
-        record(
-            dns(GOOD),
-            tcp(port=80),
-            page(PLAIN, title="Note", fuzzy=ODD),
-            *again(tcp(port=80), page(PLAIN, title="Note", fuzzy=ODD)),
-            page(URL),
-            url=PLAIN,
-            controls=(THERE,),
-        ),
+        twice_and_https(page(PLAIN, title="Note", fuzzy=ODD)),
         True,
         "blocked http.blockpage 0.828 by http.another_page_here",
     ),
@@ -231,6 +301,7 @@ TABLE = {
             strange(),
             *again(tcp(port=80), strange()),
             page(URL),
+            at_unrelated(strange()),
             url=PLAIN,
         ),
         True,
@@ -247,6 +318,12 @@ TABLE = {
         twice_and_https(page(PLAIN, title="Страница заблокирована", fuzzy=ODD)),
         True,
         "blocked http.blockpage 0.93 by http.known_block_page",
+    ),
+    "a known phrase on the site's own page over plain http": (
+        "http.known_block_page",
+        unseen(page(PLAIN, title="Страница заблокирована", fuzzy=ODD), controls=()),
+        True,
+        OPEN,
     ),
     "a page about blocking, for all": (
         "http.known_block_page",

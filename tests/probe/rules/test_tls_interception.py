@@ -12,6 +12,7 @@ from tests.build import (
     OTHER,
     VALID,
     again,
+    at_unrelated,
     control,
     dns,
     fetched,
@@ -30,6 +31,7 @@ SELECTIVE = Line(resigned_by="forger", resigned_names=3, trusted_names=4)
 NATIONAL = replace(FORGED, authority=Authority(id="ru", kind="national", proof="verified"))
 SELF_SIGNED = replace(FORGED, reason=TrustReason.SELF_SIGNED)
 ELSEWHERE_NAME = replace(tls(OTHER, trust=FORGED), role=Role.NEUTRAL)
+OPEN = "inconclusive 0.5 by verdict.not_excluded"
 TRUE = replace(
     VALID,
     not_before="2019-06-01T08:30:12Z",
@@ -180,9 +182,27 @@ TABLE = {
     ),
     "the same server proves itself to another name": (
         "tls.same_server_proves_another_way",
-        record(*SEEN, harmless(tcp()), harmless(tls(trust=OWN_DEFAULT))),
+        record(*SEEN, harmless(tls(trust=OWN_DEFAULT)), at_unrelated(tls(trust=FORGED))),
         True,
         "intercepted tls.mitm 0.85 by tls.same_server_proves_another_way",
+    ),
+    "a host of a private authority beside one with a trusted certificate": (
+        "tls.same_server_proves_another_way",
+        record(*SEEN, harmless(tls(trust=OWN_DEFAULT)), at_unrelated(tls(trust=VALID))),
+        True,
+        OPEN,
+    ),
+    "a host of a private authority, and no unrelated server was offered the name": (
+        "tls.same_server_proves_another_way",
+        record(*SEEN, harmless(tls(trust=OWN_DEFAULT))),
+        True,
+        OPEN,
+    ),
+    "a node of a private authority that the control did not see": (
+        "tls.control_sees_another_certificate",
+        record(*SEEN, line=SELECTIVE, controls=(control(dns(OTHER), *fetched(OTHER)),)),
+        True,
+        OPEN,
     ),
     "a virtual host that was never given its certificate": (
         "tls.same_server_proves_another_way",
@@ -222,9 +242,15 @@ TABLE = {
     ),
     "one key for unrelated names": (
         "tls.one_key_for_unrelated_names",
-        record(*SEEN, line=SELECTIVE),
+        record(*SEEN, at_unrelated(tls(trust=FORGED)), line=SELECTIVE),
         True,
         "intercepted tls.mitm 0.85 by tls.one_key_for_unrelated_names",
+    ),
+    "one key for several names of one organisation": (
+        "tls.one_key_for_unrelated_names",
+        record(*SEEN, at_unrelated(tls(trust=VALID)), line=SELECTIVE),
+        True,
+        OPEN,
     ),
     "one key for unrelated names, and for any other name there": (
         "tls.one_key_for_unrelated_names",
