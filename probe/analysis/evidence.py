@@ -5,19 +5,19 @@ was reached. A *live* step got an answer from beyond the home network.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import pairwise
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
 from probe.analysis import packet_size, silence_place
+from probe.analysis.attempts import failing
+from probe.analysis.once import once
 from probe.analysis.path_networks import stop_place
+from probe.analysis.step_index import StepIndex
 from probe.analysis.trace_analysis import TraceFinding, locate
 from probe.analysis.trace_hops import LAYERS
-from probe.compare import host_of, is_address, is_bogon, port_of, same_failure, same_leaf
-from probe.failure import Failure
+from probe.compare import host_of, is_address, is_bogon, port_of
 from probe.model import (
     Base,
     Control,
@@ -37,7 +37,6 @@ from probe.model import (
 
 FRESH_SECONDS = 900.0
 _NEAR_SECONDS = 60.0
-_ONE_PACKET = {Failure.RESET, Failure.EOF}
 # Routers near the volunteer have no address in a record; `raw` tells how packets were captured.
 _EXPLICIT_PORT = re.compile(r"[a-z]+://[^/?]*:[0-9]+(?:[/?]|$)")
 _AT_HOME = frozenset({"gateway", "router", "raw"})
@@ -53,18 +52,18 @@ class Evidence:
         self.steps: Steps = record.steps
         self.line: Line = record.line or Line()
         self.host = host_of(record.input)
-        self._every: dict[tuple[type[Base], Role], Sequence[Base]] = {}
+        self.kept: dict[Any, Any] = {}
 
     # --- steps -------------------------------------------------------------------------------
 
     def all(self, kind: type[S], *, role: Role = Role.TARGET, hop: int | None = None) -> list[S]:
         """Every step of one kind and role, in order, but those of unusual packets."""
-        every = self._every.get((kind, role))
-        if every is None:
-            ordinary = (s for s in self.steps if s.id not in self._unusual)
-            every = [s for s in ordinary if isinstance(s, kind) and s.role is role]
-            self._every[kind, role] = every
-        return cast("list[S]", [s for s in every if hop is None or s.hop == hop])
+        return self._ordinary.of(kind, role, hop)
+
+    @cached_property
+    def _ordinary(self) -> StepIndex:
+        unusual = self._unusual
+        return StepIndex((s for s in self.steps if s.id not in unusual), by_role=True)
 
     @cached_property
     def _unusual(self) -> frozenset[int]:
@@ -130,17 +129,28 @@ class Evidence:
 
     def names(self, hop: int) -> list[Dns]:
         """Every query for the name of one hop, including those made at other hops of that name."""
-        host = host_of(self.hop_urls.get(hop, ""))
-        return [s for s in self.all(Dns) if s.name == host and s.type in {"A", "AAAA"}]
+        return self._queries.get(host_of(self.hop_urls.get(hop, "")), [])
 
+    @cached_property
+    def _queries(self) -> dict[str, list[Dns]]:
+        """The queries for addresses, by name."""
+        queries: dict[str, list[Dns]] = {}
+        for step in self.all(Dns):
+            if step.type in {"A", "AAAA"}:
+                queries.setdefault(step.name, []).append(step)
+        return queries
+
+    @once
     def system(self, hop: int) -> list[Dns]:
         """The queries that went to the machine's own resolver."""
         return [step for step in self.names(hop) if step.resolver == "system"]
 
+    @once
     def others(self, hop: int) -> list[Dns]:
         """The queries that went to public resolvers, whatever the answer."""
         return [step for step in self.names(hop) if step.resolver != "system"]
 
+    @once
     def system_addresses(self, hop: int) -> set[str]:
         """The addresses that the system resolver gave, over all tries."""
         host = host_of(self.hop_urls.get(hop, ""))
@@ -149,6 +159,7 @@ class Evidence:
         asked = self.system(hop)
         return {address for step in asked for address in step.addresses}
 
+    @once
     def other_addresses(self, hop: int) -> set[str]:
         """The addresses from sources that the local network cannot change, else from all others.
 
@@ -159,33 +170,39 @@ class Evidence:
         }
         return protected or {address for step in self.others(hop) for address in step.addresses}
 
+    @once
     def encrypted(self, hop: int) -> list[Dns]:
         """Queries that were answered over an encrypted channel."""
         return [s for s in self.others(hop) if s.transport in {"doh", "dot"} and s.replies]
 
     # --- connections and pages ---------------------------------------------------------------
 
+    @once
     def port(self, hop: int) -> int:
         """The port of a hop's URL, explicit or implied; 443 for experiments on names."""
         if self.record.experiment != "web" and not _EXPLICIT_PORT.match(self.record.input):
             return 443
         return port_of(self.hop_urls.get(hop, self.record.input)) or 0
 
+    @once
     def connections(self, hop: int) -> list[Tcp]:
         """Connections to the target at one hop."""
         port = self.port(hop)
         return [step for step in self.all(Tcp, hop=hop) if step.port == port]
 
+    @once
     def handshakes(self, hop: int) -> list[Tls]:
         """Handshakes that offered the target's own name."""
         host = host_of(self.hop_urls.get(hop, ""))
         return [step for step in self.all(Tls, hop=hop) if step.sni in {host, None}]
 
+    @once
     def pages(self, hop: int) -> list[Http]:
         """HTTP exchanges for the URL of one hop itself."""
         url = self.hop_urls.get(hop, "")
         return [step for step in self.all(Http, hop=hop) if step.url == url]
 
+    @once
     def proven_addresses(self, hop: int) -> set[str]:
         """Addresses that proved the name of this hop by a trusted certificate, from here."""
         return {s.address for s in self.handshakes(hop) if s.trust is not None and s.trust.valid}
@@ -199,15 +216,25 @@ class Evidence:
 
         Then one operator runs both, and may itself refuse the name at both.
         """
-        harmless = self.harmless(Tls, hop=other.hop)
-        there = [s for s in harmless if s.address == other.address]
-        here = [s for s in harmless if s.address != other.address]
-        return any(same_leaf(one, other) for one in there for other in here)
+        return other.address in self._sharing_a_key(other.hop)
+
+    @once
+    def _sharing_a_key(self, hop: int) -> set[str]:
+        """The addresses whose key for a harmless name is that of another address, too."""
+        users: dict[str, set[str]] = {}
+        for step in self.harmless(Tls, hop=hop):
+            if step.trust is not None and step.trust.leaf_key:
+                users.setdefault(step.trust.leaf_key, set()).add(step.address)
+        return {address for shared in users.values() if len(shared) > 1 for address in shared}
 
     def handshake_before(self, page: Http) -> Tls | None:
         """The handshake that an exchange went over, if any."""
-        above = next((s for s in self.steps if s.id == page.parent), None)
+        above = self._by_id.get(page.parent)
         return above if isinstance(above, Tls) else None
+
+    @cached_property
+    def _by_id(self) -> dict[int | None, Step]:
+        return {step.id: step for step in reversed(self.steps)}
 
     # --- the line ----------------------------------------------------------------------------
 
@@ -270,30 +297,37 @@ class Evidence:
 
     def control(self, kind: type[S], hop: int | None = None, *, latest: bool = False) -> list[S]:
         """Every control step of one kind; with `latest` only those of the latest controls."""
-        return [
-            step
-            for control in (self.latest if latest else self.controls)
-            for step in control.steps
-            if isinstance(step, kind) and (hop is None or step.hop == hop)
-        ]
+        return (self._latest_steps if latest else self._control_steps).of(kind, None, hop)
 
+    @cached_property
+    def _control_steps(self) -> StepIndex:
+        return StepIndex((s for c in self.controls for s in c.steps), by_role=False)
+
+    @cached_property
+    def _latest_steps(self) -> StepIndex:
+        return StepIndex((s for c in self.latest for s in c.steps), by_role=False)
+
+    @once
     def control_addresses(self, hop: int) -> set[str]:
         """Every address that a control was given for the name of this hop."""
         host = host_of(self.hop_urls.get(hop, ""))
         return {a for s in self.control(Dns) if s.name == host for a in s.addresses}
 
+    @once
     def control_handshakes(self, hop: int) -> list[Tls]:
         """The controls' handshakes for the name of this hop, at addresses they resolved."""
         host = host_of(self.hop_urls.get(hop, ""))
         own = self.control(Tls)
         return [step for step in own if step.sni == host and step.role is Role.TARGET]
 
+    @once
     def control_reached(self, hop: int) -> set[str]:
         """Addresses at which a control completed a handshake for this name."""
         host = host_of(self.hop_urls.get(hop, ""))
         shaken = [s for s in self.control(Tls) if s.sni == host and s.failure is None]
         return {s.address for s in shaken if of_the_site(s)}
 
+    @once
     def control_pages(self, hop: int) -> list[Http]:
         """The controls' exchanges for the URL of this hop, successful ones first."""
         url = self.hop_urls.get(hop, "")
@@ -315,6 +349,7 @@ class Evidence:
         """A fresh control got a page from this target."""
         return any((page.status or 599) < 500 for page in self.control_ends)
 
+    @once
     def control_agrees_at(self, hop: int) -> bool:
         """A fresh control reached this hop and got an answer there."""
         return bool(self.control_pages(hop)) or (hop == self.end and self.control_works)
@@ -346,36 +381,3 @@ def is_live(step: Step) -> bool:
 def at_home(step: Step) -> bool:
     """A ping of the home network or of this machine, which answer on a dead line too."""
     return isinstance(step, Ping) and step.what in _AT_HOME and step.address is None
-
-
-def failing(steps: Iterable[S]) -> list[S]:
-    """The failed ones of these steps."""
-    return [step for step in steps if step.failure is not None]
-
-
-def consistently(steps: list[S]) -> S | None:
-    """The last of at least two attempts that all failed in the same way; else None."""
-    if len(steps) < 2 or any(step.failure is None for step in steps):
-        return None
-    same = all(same_failure(a.failure, b.failure) for a, b in pairwise(steps))
-    return steps[-1] if same else None
-
-
-def steadily(steps: list[S]) -> S | None:
-    """Like `consistently`, but timeouts may stand among resets or closes, whose packet can be lost.
-
-    Returns the last attempt that did not time out.
-    """
-    answered = [step for step in steps if step.failure is not Failure.TIMEOUT]
-    alone = bool(answered) and all(step.failure in _ONE_PACKET for step in answered)
-    if not alone or any(step.failure is not answered[0].failure for step in answered):
-        return consistently(steps)
-    return answered[-1] if len(steps) > 1 else None
-
-
-def by_address(steps: Iterable[S]) -> Iterator[tuple[str, list[S]]]:
-    """Steps grouped by the address they went to."""
-    groups: dict[str, list[S]] = {}
-    for step in steps:
-        groups.setdefault(getattr(step, "address", ""), []).append(step)
-    return iter(groups.items())

@@ -7,7 +7,8 @@ another way: for a control, under another name in the ClientHello, or over the o
 
 from collections.abc import Iterator
 
-from probe.analysis.evidence import Evidence, by_address
+from probe.analysis.attempts import by_address
+from probe.analysis.evidence import Evidence
 from probe.analysis.slowness import frozen_alike, is_longer
 from probe.compare import host_of
 from probe.model import Http, Mechanism, Outcome, Role

@@ -5,8 +5,9 @@ the page of the same address for another host. A similar length or header clears
 difference alone proves nothing: sites show every country another page.
 """
 
+from probe.analysis.attempts import by_address, steadily
 from probe.analysis.blockpage_text import reads_like_blockpage
-from probe.analysis.evidence import Evidence, by_address, steadily
+from probe.analysis.evidence import Evidence
 from probe.analysis.slowness import SHORT, cut_short
 from probe.compare import (
     host_of,

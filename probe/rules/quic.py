@@ -7,7 +7,8 @@ control was answered there, the server is alive over TCP, and QUIC works elsewhe
 
 from collections.abc import Iterator
 
-from probe.analysis.evidence import Evidence, by_address, consistently
+from probe.analysis.attempts import by_address, consistently
+from probe.analysis.evidence import Evidence
 from probe.analysis.http3 import offered
 from probe.compare import same_failure
 from probe.failure import Failure

@@ -7,7 +7,8 @@ them. The rules that accuse the network of blocking public endpoints are in `ser
 
 from collections.abc import Iterable, Sequence
 
-from probe.analysis.evidence import Evidence, consistently
+from probe.analysis.attempts import consistently
+from probe.analysis.evidence import Evidence
 from probe.analysis.service_attempts import (
     OWN,
     THROWAWAY,

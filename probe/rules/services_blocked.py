@@ -7,8 +7,9 @@ shows that they are alive: a harmless name at the same address, or a control at 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from probe.analysis.attempts import consistently
 from probe.analysis.dns_answers import DENIED, NO_ADDRESS, cut_off
-from probe.analysis.evidence import Evidence, consistently, is_live
+from probe.analysis.evidence import Evidence, is_live
 from probe.analysis.service_attempts import (
     EndpointAttempt,
     by_endpoint,

@@ -1,6 +1,7 @@
 """Rules on TCP connections: a failure counts only if a control connected to the same address."""
 
-from probe.analysis.evidence import Evidence, by_address, consistently, failing
+from probe.analysis.attempts import by_address, consistently, failing
+from probe.analysis.evidence import Evidence
 from probe.compare import host_of, same_failure
 from probe.failure import Failure
 from probe.model import Http, Mechanism, Outcome, Role, Tcp

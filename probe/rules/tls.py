@@ -6,7 +6,8 @@ can explain the difference. A harmless name that fails proves nothing.
 
 from collections.abc import Iterator
 
-from probe.analysis.evidence import Evidence, by_address, failing, steadily
+from probe.analysis.attempts import by_address, failing, steadily
+from probe.analysis.evidence import Evidence
 from probe.compare import same_failure, same_leaf
 from probe.failure import Failure
 from probe.model import Base, Mechanism, Outcome, Role, Tcp, Tls, TrustReason

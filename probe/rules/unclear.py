@@ -1,6 +1,7 @@
 """Why a website cannot be judged: each rule says exactly what was missing, and accuses nothing."""
 
-from probe.analysis.evidence import Evidence, failing
+from probe.analysis.attempts import failing
+from probe.analysis.evidence import Evidence
 from probe.analysis.packet_size import answered_when_small
 from probe.analysis.slowness import came_whole, cut_short
 from probe.model import Dns, Http, Outcome, Role, Step, Tcp, Tls

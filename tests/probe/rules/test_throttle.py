@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from probe import codec
+from probe.clip import within_bounds
 from probe.judge import judge
 from probe.model import Outcome, Record, Sample, Transfer, Vantage
 from probe.rules import RULES
@@ -47,9 +48,10 @@ def test_any_transfers_are_judged_and_nothing_raises(steps: list[Transfer], kind
         vantage=Vantage(),
         steps=tuple(steps),
     )
-    verdict = judge(codec.decode(codec.encode(record)))
-    assert verdict.outcome in set(Outcome)
-    assert verdict.rules
+    received = codec.decode(codec.encode(within_bounds(record)))
+    for verdict in (judge(record), judge(received)):
+        assert verdict.outcome in set(Outcome)
+        assert verdict.rules
 
 
 def test_each_experiment_is_judged_by_its_own_rules() -> None:

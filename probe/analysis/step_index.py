@@ -1,0 +1,28 @@
+"""The steps of a record by kind, purpose and hop, so that rules need not search all of them."""
+
+from collections.abc import Iterable
+from typing import TypeVar, cast
+
+from probe.model import Base, Role
+
+S = TypeVar("S", bound=Base)
+
+
+class StepIndex:
+    """Steps by kind, purpose and hop, in order. What it returns is shared, and not to be changed.
+
+    Args:
+        steps: The steps.
+        by_role: Whether they are asked for by purpose.
+    """
+
+    def __init__(self, steps: Iterable[Base], *, by_role: bool) -> None:
+        self._lists: dict[tuple[type[Base], Role | None, int | None], list[Base]] = {}
+        for step in steps:
+            role = step.role if by_role else None
+            for hop in (None, step.hop):
+                self._lists.setdefault((type(step), role, hop), []).append(step)
+
+    def of(self, kind: type[S], role: Role | None, hop: int | None) -> list[S]:
+        """The steps of one kind and role, of one hop or of all."""
+        return cast("list[S]", self._lists.get((kind, role, hop), []))
