@@ -6,6 +6,7 @@ difference between resolvers alone proves nothing: large sites answer every reso
 
 import ipaddress
 
+from probe.analysis.attempts import failing
 from probe.analysis.dns_answers import (
     DENIED,
     NEARBY_WEIGHT,
@@ -15,7 +16,7 @@ from probe.analysis.dns_answers import (
     denied,
     proven_elsewhere,
 )
-from probe.analysis.evidence import Evidence, failing
+from probe.analysis.evidence import Evidence
 from probe.compare import (
     agree,
     forged_among,
