@@ -12,20 +12,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from collector import asn, target_labels
+from collector import asn, target_labels, upkeep
 from collector.api.app import make_app, make_metrics_app
 from collector.origin_secret import origin_secret
 from collector.record_row import Judge
+from collector.reload import reload, tls_context
 from collector.service import Service
 from collector.settings import Address, CollectorSettings, SettingsError
-from collector.store import (
-    StoreUnavailable,
-    heartbeats,
-    migrate_store,
-    open_store,
-    replays,
-    sqlite_path,
-)
+from collector.store import migrate_store, open_store, sqlite_path
 from collector.throughput.connection_limit import ConnectionLimiter
 from probe.api_types import BulkReply
 from probe.asn_table import AsnTableError
@@ -33,8 +27,6 @@ from probe.judge import judge as default_judge
 from probe.targets import TargetError
 
 STOP_SECONDS = 5.0
-# Less than a five-minute slot, so that each slot has a heartbeat.
-HEARTBEAT_SECONDS = 240.0
 # Requests for controls have many `input=` parameters.
 _LINE_BYTES = 32 * 1024
 
@@ -48,6 +40,7 @@ class RunningCollector:
     url: str
     metrics: str
     service: Service
+    context: ssl.SSLContext | None = None
 
 
 @asynccontextmanager
@@ -62,10 +55,10 @@ async def running(
     async with AsyncExitStack() as stack:
         service = await _service(settings, judge or default_judge, stack)
         service.bulk = await _start_bulk(settings, stack)
-        await _start_heartbeat(service, stack)
+        await upkeep.start(service, stack)
         await service.judging.start()
         stack.push_async_callback(service.judging.close)
-        context = _context(settings)
+        context = tls_context(settings)
         limit = settings.limits.connections
         url = await _listen(make_app(service), settings.listen, stack, limit, context)
         metrics = url
@@ -73,43 +66,26 @@ async def running(
             metrics = await _listen(make_metrics_app(service), settings.metrics, stack, limit)
         # Runs before the listeners close, so that waiting rechecks get a response.
         stack.callback(service.rechecks.close)
-        yield RunningCollector(url, f"{metrics}/metrics", service)
+        yield RunningCollector(url, f"{metrics}/metrics", service, context)
 
 
 async def serve(settings: CollectorSettings) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT; SIGHUP reads certificates and lists again."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(settings) as collector:
+        reloading: set[asyncio.Task[None]] = set()
+
+        def begin_reload() -> None:
+            task = asyncio.create_task(reload(collector.service, collector.context))
+            reloading.add(task)
+            task.add_done_callback(reloading.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, begin_reload)
         _print_ready(settings, collector)
         await stop.wait()
-
-
-async def _start_heartbeat(service: Service, stack: AsyncExitStack) -> None:
-    """Store the collector's own heartbeat every few minutes.
-
-    Detection needs it: while the collector is down, missing heartbeats of probes mean nothing.
-    """
-    await service.store.write(heartbeats.record_collector_heartbeat(service.clock()))
-    task = asyncio.create_task(_repeat_heartbeat(service))
-    stack.push_async_callback(asyncio.wait, [task])
-    stack.callback(task.cancel)
-
-
-async def _repeat_heartbeat(service: Service) -> None:
-    while True:
-        await asyncio.sleep(HEARTBEAT_SECONDS)
-        try:
-            await service.store.write(heartbeats.record_collector_heartbeat(service.clock()))
-            await service.store.write(heartbeats.retire(service.clock()))
-            await service.store.write(replays.forget(service.clock()))
-        except StoreUnavailable as error:
-            log.warning("%s", error)
-        except Exception:
-            # Without this task every silence would be taken for the collector's own.
-            log.exception("the collector could not record that it runs")
 
 
 async def _service(settings: CollectorSettings, judge: Judge, stack: AsyncExitStack) -> Service:
@@ -129,6 +105,7 @@ async def _service(settings: CollectorSettings, judge: Judge, stack: AsyncExitSt
     service = Service(
         settings, store, labels=labels, judge=judge, asn_table=table, origin_secret=secret
     )
+    stack.push_async_callback(service.scrubbing.close)
     stack.push_async_callback(service.snapshots.close)
     stack.push_async_callback(asyncio.to_thread, service.close)
     return service
@@ -170,18 +147,6 @@ async def _listen(
     host, port = server.sockets[0].getsockname()[:2]
     scheme = "https" if context else "http"
     return f"{scheme}://{Address(host, port)}"
-
-
-def _context(settings: CollectorSettings) -> ssl.SSLContext | None:
-    if settings.tls_cert is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"TLS certificate {settings.tls_cert}: {error}") from error
-    return context
 
 
 async def _start_bulk(settings: CollectorSettings, stack: AsyncExitStack) -> BulkReply | None:

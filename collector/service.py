@@ -20,6 +20,7 @@ from collector.places import RequestOrigin
 from collector.rate_limit import NetworkHashes, TokenBuckets
 from collector.rechecks import Rechecks
 from collector.record_row import Judge
+from collector.scrubbing import Scrubbing
 from collector.settings import CollectorSettings
 from collector.store import Store
 from collector.store.keys import Key
@@ -55,6 +56,7 @@ class Service:
         limits = settings.limits
         self.settings = settings
         self.store = store = WatchedStore(store)
+        self.scrubbing = Scrubbing(store)
         self.labels = labels
         self.judge = judge
         self.asn_table = asn_table or Table.empty()

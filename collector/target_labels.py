@@ -37,6 +37,10 @@ class TargetLabels:
         self._texts = {name: _csv(found) for name, found in lists}
         self._texts.setdefault("", _csv(every))
 
+    def become(self, other: "TargetLabels") -> None:
+        """Take over the lists of another one: everybody who has this one sees them."""
+        vars(self).update(vars(other))
+
     def label(self, url: str) -> str:
         """The `target` label of a normalised URL or a known service, or `unlisted`."""
         return self._labels.get(url) or self._services.get(url, UNLISTED)

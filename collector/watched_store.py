@@ -47,6 +47,14 @@ class WatchedStore:
         self._unhealthy_until = 0.0
         return result
 
+    async def scrub(self) -> bool:
+        """Overwrite what the engine keeps of deleted rows."""
+        return await self._store.scrub()
+
+    async def shrink(self) -> bool:
+        """Give freed space back."""
+        return await self._store.shrink()
+
     async def close(self) -> None:
         """Close the store."""
         await self._store.close()

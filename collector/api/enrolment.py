@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 _KEY_BYTES = 32
 _INVITE_LIMIT = 200
+# How long the reply to an erasure waits for readers of what is erased.
+_SCRUB_SECONDS = 5.0
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +101,7 @@ async def delete_me(request: web.Request) -> web.Response:
     service.forget_key(signed.key.key_id)
     service.monitor.forget()
     service.snapshots.touch()
+    await service.scrubbing.scrub(_SCRUB_SECONDS)
     return answer(Erased(erased=erased))
 
 

@@ -83,6 +83,7 @@ class Monitor:
         self._refreshed_at = float("-inf")
         self._slot = -1
         self._cost = 0.0
+        self._now = float("-inf")
         self._assessed = -1
         self._standings = EVERYBODY
         self._retrospective: Sequence[Event] = ()
@@ -96,6 +97,11 @@ class Monitor:
         """Read everything anew on the next refresh, because a key was erased."""
         self._day = -1.0
         self.touch()
+
+    def _start_over(self) -> None:
+        """The clock was ahead: what was computed until then would hold for as long as it was."""
+        self._day, self._assessed, self._slot = -1.0, -1, -1
+        self._replays, self._retrospective_inputs = {}, None
 
     async def detections(self) -> Detections:
         """The detections as of now, or as of the last refresh if that is recent enough."""
@@ -115,6 +121,9 @@ class Monitor:
 
     async def _refresh(self) -> None:
         written, now = self._written, self._clock()
+        if now < self._now - SLOT:
+            self._start_over()
+        self._now = now
         await self._assess(now)
         began = time.monotonic()
         await self._read_heartbeats(now)

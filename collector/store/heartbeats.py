@@ -110,7 +110,8 @@ def reported_since(at: float) -> Operation[list[HeartbeatHour]]:
 
 def retire(now: float) -> Operation[None]:
     """Delete heartbeats older than five weeks."""
-    yield Execute("retire_beats", [{"hour": int((now - KEPT_SECONDS) // HOUR)}])
+    kept = KEPT_SECONDS // HOUR
+    yield Execute("retire_beats", [{"hour": int(now // HOUR) - kept, "kept": kept}])
 
 
 def slot_times(hour: int, bits: int) -> list[float]:

@@ -74,6 +74,12 @@ class Store(Protocol):
     async def write(self, operation: Operation[T]) -> T:
         """Run an operation atomically; when this returns, it is durable."""
 
+    async def scrub(self) -> bool:
+        """Overwrite what the engine keeps of deleted rows; False when readers prevent it now."""
+
+    async def shrink(self) -> bool:
+        """Give some of the freed space back to the file system; False when no more can be."""
+
     async def close(self) -> None:
         """Finish the operations begun and close all connections."""
 

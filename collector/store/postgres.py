@@ -62,6 +62,14 @@ class PostgresStore:
             await connection.execute(_unchanged())
             return await run(connection, operation)
 
+    async def scrub(self) -> bool:
+        """Nothing: PostgreSQL reuses and overwrites freed space by itself, when it is needed."""
+        return True
+
+    async def shrink(self) -> bool:
+        """Nothing, for the same reason."""
+        return False
+
     async def close(self) -> None:
         """Close all connections."""
         try:

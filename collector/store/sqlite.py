@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from collector.store import schema
+from collector.store.file_identity import FileIdentity
 from collector.store.interface import (
     Define,
     Operation,
@@ -40,6 +41,9 @@ GROUP = 64
 BUSY_SECONDS = 15.0
 # How long a process waits for another one that migrates the same file.
 _MIGRATION_SECONDS = 3600.0
+# Pages that one transaction gives back: it may move as many, which takes some milliseconds.
+_FREED_AT_ONCE = 256
+_INCREMENTAL = 2
 
 
 class _WriteJob:
@@ -52,6 +56,19 @@ class _WriteJob:
         self.future: Future[Any] = Future()
 
 
+class _UpkeepJob:
+    """Work for the writer between two transactions."""
+
+    __slots__ = ("future", "work")
+
+    def __init__(self, work: Callable[[sqlite3.Connection], Any]) -> None:
+        self.work = work
+        self.future: Future[Any] = Future()
+
+
+_Job: TypeAlias = _WriteJob | _UpkeepJob | None
+
+
 class SqliteStore:
     """A store in one file (and its -wal and -shm beside it)."""
 
@@ -60,7 +77,9 @@ class SqliteStore:
     def __init__(self, path: Path, collector_id: str) -> None:
         self.collector_id = collector_id
         self._path = path
-        self._jobs: queue.SimpleQueue[_WriteJob | None] = queue.SimpleQueue()
+        self._file = FileIdentity(path)
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._postponed: list[_Job] = []
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
@@ -77,12 +96,24 @@ class SqliteStore:
 
     async def write(self, operation: Operation[T]) -> T:
         """Queue an operation for the writer and wait for its commit."""
+        result: T = await self._queue(_WriteJob(operation))
+        return result
+
+    async def scrub(self) -> bool:
+        """Write the log into the file, which overwrites deleted rows, and empty it."""
+        busy: bool = await self._queue(_UpkeepJob(_empty_log))
+        return not busy
+
+    async def shrink(self) -> bool:
+        """Give some free pages back to the file system; False when none is left."""
+        left: bool = await self._queue(_UpkeepJob(_free_pages))
+        return left
+
+    async def _queue(self, job: _WriteJob | _UpkeepJob) -> Any:
         if self._closed:
             raise StoreUnavailable("store is closed")
-        job = _WriteJob(operation)
         self._jobs.put(job)
-        result: T = await asyncio.shield(asyncio.wrap_future(job.future))
-        return result
+        return await asyncio.shield(asyncio.wrap_future(job.future))
 
     async def close(self) -> None:
         """Write the waiting operations, then close every connection."""
@@ -99,6 +130,7 @@ class SqliteStore:
     def _read(self, operation: Operation[T]) -> T:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         try:
+            self._file.check()
             if connection is None:
                 connection = connect(self._path)
                 connection.execute("PRAGMA query_only = ON")
@@ -112,43 +144,59 @@ class SqliteStore:
             finally:
                 connection.set_progress_handler(None, 0)
                 connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StoreUnavailable) as error:
             raise StoreUnavailable(f"store {self._path}: {error}") from error
 
     def _write_all(self) -> None:
         """The writer thread: write waiting operations as one transaction, then resolve them."""
         connection = connect(self._path)
         try:
-            while (group := self._next_group()) is not None:
-                self._commit(connection, group)
+            while (job := self._next_job()) is not None:
+                if isinstance(job, _UpkeepJob):
+                    self._keep_up(connection, job)
+                else:
+                    self._commit(connection, self._group(job))
         finally:
             with suppress(sqlite3.Error):
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.close()
 
-    def _next_group(self) -> list[_WriteJob] | None:
-        job = self._jobs.get()
-        if job is None:
-            return None
-        group = [job]
+    def _next_job(self) -> _Job:
+        return self._postponed.pop() if self._postponed else self._jobs.get()
+
+    def _group(self, first: _WriteJob) -> list[_WriteJob]:
+        """The operations that wait, up to the first job of another kind."""
+        group = [first]
         while len(group) < GROUP:
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 break
-            if job is None:
-                self._jobs.put(None)
+            if not isinstance(job, _WriteJob):
+                self._postponed.append(job)
                 break
             group.append(job)
         return group
+
+    def _keep_up(self, connection: sqlite3.Connection, job: _UpkeepJob) -> None:
+        if not job.future.set_running_or_notify_cancel():
+            return
+        try:
+            self._file.check()
+            job.future.set_result(job.work(connection))
+        except (sqlite3.Error, StoreUnavailable) as error:
+            job.future.set_exception(StoreUnavailable(f"store {self._path}: {error}"))
 
     def _commit(self, connection: sqlite3.Connection, group: list[_WriteJob]) -> None:
         """Write a group in one transaction, and resolve its futures when it is on the disk."""
         group = [job for job in group if job.future.set_running_or_notify_cancel()]
         try:
+            self._file.check()
             with transaction(connection):
                 run(connection, schema.unchanged())
                 resolvers = [_run_job(connection, job) for job in group]
+            self._file.opened()
+            self._file.check()
         except (sqlite3.Error, StoreUnavailable) as error:
             failure = StoreUnavailable(f"store {self._path}: {error}")
             for job in group:
@@ -156,6 +204,26 @@ class SqliteStore:
             return
         for resolve in resolvers:
             resolve()
+
+
+def _empty_log(connection: sqlite3.Connection) -> bool:
+    """Empty the log; True when a reader still needs it."""
+    # Readers are not waited for: no write would be taken meanwhile.
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        (busy, _pages, _written) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    return bool(busy)
+
+
+def _free_pages(connection: sqlite3.Connection) -> bool:
+    """Free some pages at the end of the file; whether any free page is left."""
+    # Each step of the statement frees one page, so its rows are read to the end.
+    connection.execute(f"PRAGMA incremental_vacuum({_FREED_AT_ONCE})").fetchall()
+    (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+    (left,) = connection.execute("PRAGMA freelist_count").fetchone()
+    return bool(mode == _INCREMENTAL and left)
 
 
 def _run_job(connection: sqlite3.Connection, job: _WriteJob) -> Callable[[], None]:
@@ -223,6 +291,8 @@ def prepare(path: Path, *, upgrade: bool) -> schema.Step:
         raise StoreError(f"store {path}: cannot be opened ({error})") from error
     try:
         connection.execute("PRAGMA page_size = 8192")
+        # Of a file without tables only; an older one is converted by `compact`.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         done = _migrate(connection, f"store {path}", upgrade=upgrade)
         found = schema.columns(connection.execute(schema.SQLITE_COLUMNS))

@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 from click.testing import CliRunner
 
-from collector import asn, serve
+from collector import asn, upkeep
 from collector.cli import cli
 from collector.settings import Address, CollectorLimits, SettingsError, parse_address, parse_proxies
 from collector.store import heartbeats, queries, sqlite
@@ -387,8 +387,8 @@ def test_its_own_heartbeat_outlives_an_error(
 
         async with collector(tmp_path) as harness:
             monkeypatch.setattr(heartbeats, "record_collector_heartbeat", record_or_fail)
-            monkeypatch.setattr(serve, "HEARTBEAT_SECONDS", 0.01)
-            task = asyncio.create_task(serve._repeat_heartbeat(harness.service))
+            monkeypatch.setattr(upkeep, "HEARTBEAT_SECONDS", 0.01)
+            task = asyncio.create_task(upkeep._repeat(harness.service))
             try:
                 async with asyncio.timeout(10):
                     await recorded.wait()

@@ -18,7 +18,10 @@ WHERE b.hour >= :hour AND (b.cut <> 0 OR b.missed <> 0) AND NOT EXISTS (
 ) ORDER BY b.hour, b.key_id
 
 -- name: retire_beats
-DELETE FROM beat WHERE hour < :hour
+-- Not by the clock alone: while it is ahead, the collector's own newest hours are too, but few of them.
+DELETE FROM beat WHERE hour < :hour AND hour < COALESCE(
+  (SELECT hour - :kept FROM beat WHERE key_id = '' ORDER BY hour DESC LIMIT 1 OFFSET 24), :hour
+)
 
 -- name: erase_beats
 DELETE FROM beat WHERE key_id = :key_id

@@ -52,6 +52,25 @@ RETURNING uses
 -- name: invite_get
 SELECT role, uses, expires_at FROM invite WHERE hash = :hash
 
+-- name: ahead_probes
+UPDATE probe SET seen_at = CASE WHEN seen_at > :ahead THEN :now ELSE seen_at END,
+  enrolled_at = CASE WHEN enrolled_at > :ahead THEN :now ELSE enrolled_at END
+WHERE seen_at > :ahead OR enrolled_at > :ahead
+
+-- name: ahead_places
+UPDATE place SET seen_at = :now,
+  first_at = CASE WHEN first_at > :ahead THEN :now ELSE first_at END
+WHERE seen_at > :ahead
+
+-- name: ahead_leases
+DELETE FROM lease WHERE until > :ahead
+
+-- name: ahead_batches
+UPDATE batch SET until = 0 WHERE until > :ahead
+
+-- name: ahead_conduct
+DELETE FROM conduct WHERE day > :day
+
 -- name: lease_drop
 DELETE FROM lease WHERE name = :name AND holder = :holder
 
