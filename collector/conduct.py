@@ -6,12 +6,14 @@ when more than half of the other trusted, independent keys of the network say th
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from collector.places import NetworkKey
 from collector.standing import CONDUCT_SECONDS, DAY, KeyStanding, Standings, aggregate
 from collector.store.interface import Execute, Operation, Query
 from collector.store.measurements import INTERFERENCE
+
+if TYPE_CHECKING:
+    from collector.places import NetworkKey
 
 _FINE = frozenset({"ok", "refused"})
 

@@ -1,4 +1,4 @@
-"""The keys of a store as an operator reads them: whose votes count and why, and which ones stray."""
+"""The keys of a store as an operator reads them: whose votes count, why, and which ones stray."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -56,7 +56,7 @@ class SeriesPoint(NamedTuple):
 SpansByKey = Mapping[str, Sequence[tuple[float, float]]]  # (from, until), until may be infinite
 
 
-class _Rules(NamedTuple):
+class _Corroboration(NamedTuple):
     """How many probes must agree, and whose measurements count."""
 
     probes: int
@@ -77,7 +77,7 @@ def throttling_events(
     standings: Standings = EVERYBODY,
 ) -> list[Event]:
     """Every throttling event, newest first."""
-    rules = _Rules(probes, standings)
+    rules = _Corroboration(probes, standings)
     every = [one for one in points if standings.is_trusted(one.key_id) and one.country != "ZZ"]
     named = [one for one in every if one.experiment == "throttle" and one.target != UNLISTED]
     found = _confirmed(named, rules, now=now, window=window)
@@ -91,7 +91,7 @@ def throttling_events(
 
 
 def _confirmed(
-    points: Sequence[SeriesPoint], rules: _Rules, *, now: float, window: float
+    points: Sequence[SeriesPoint], rules: _Corroboration, *, now: float, window: float
 ) -> list[Event]:
     found = []
     for where, keys in _group(points).items():
@@ -144,7 +144,7 @@ def _able(keys: Mapping[str, Sequence[SeriesPoint]], since: float, until: float)
 # --- fallen against its own history ---------------------------------------------------------------
 
 
-def _fallen(points: Sequence[SeriesPoint], rules: _Rules, *, now: float) -> list[Event]:
+def _fallen(points: Sequence[SeriesPoint], rules: _Corroboration, *, now: float) -> list[Event]:
     found = []
     for where, keys in _group(points, line=True).items():
         spans = {key: _low_spans(_rates(where, of)) for key, of in keys.items()}
@@ -177,7 +177,7 @@ def _low_spans(points: Sequence[tuple[float, float]]) -> list[tuple[float, float
 
 
 def _simultaneous(
-    spans: SpansByKey, rules: _Rules, network: NetworkKey
+    spans: SpansByKey, rules: _Corroboration, network: NetworkKey
 ) -> list[tuple[tuple[float, float], list[str]]]:
     """The times in which enough independent keys are low at once, with these keys."""
     changes = sorted(

@@ -38,7 +38,6 @@ def families(
     votes, by (kind, country, ASN).
     """
     return [
-        _quorum(quorum),
         _events(snapshot.votes, quorum, detections),
         _outcomes(snapshot.votes, labels),
         _ratios(snapshot.votes, labels),
@@ -52,11 +51,6 @@ def families(
         _handshakes(snapshot.timings),
         _strangers(snapshot.strangers, labels),
     ]
-
-
-def _quorum(quorum: int) -> MetricFamily:
-    text = "Independent, trusted probes of one network that must agree for an event."
-    return MetricFamily("qazprobe_quorum", text, "gauge", (), [MetricSample((), quorum)])
 
 
 def _held(votes: Iterable[VoteCount], labels: TargetLabels, quorum: int) -> MetricFamily:

@@ -181,7 +181,7 @@ def test_one_address_with_many_invited_keys_has_one_vote(tmp_path: Path) -> None
             assert series[EVENT] == 1
             where = f'target="listed.example",category="NEWS",{KZ},kind="blocking"'
             assert series[f"qazprobe_target_quorum{{{where}}}"] == 1
-            assert series["qazprobe_quorum"] == 2
+            assert series["qazcollector_quorum"] == 2
             (event,) = (await harness.ask("GET", "/v1/events")).data["events"]
             assert event["kind"] == "blocking"
 
