@@ -160,6 +160,15 @@ def near(
     return tuple(found)
 
 
+def issued(ids: Iterable[str]) -> Operation[Mapping[str, Observation]]:
+    """The observations of this collector among these ids."""
+    found: dict[str, Observation] = {}
+    for id_ in dict.fromkeys(ids):
+        rows = yield Query("observation_issued", {"id": id_})
+        found.update((row[0], Observation(row[0], row[1], unpack(row[2]))) for row in rows)
+    return found
+
+
 def is_known(input_: str, *, since: float) -> Operation[bool]:
     """Whether a control measured this input since then."""
     return bool((yield Query("observation_known", {"input": input_, "since": since})))

@@ -10,20 +10,22 @@ import binascii
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
 
 import msgspec
 
-from collector import controls, record_numbers, target_labels, untrusted_chains
-from collector.record_numbers import RUN
+from collector import controls, evidence_check, record_numbers, target_labels, untrusted_chains
+from collector.evidence_check import CheckedEvidence
 from collector.places import RequestOrigin
+from collector.record_numbers import RUN
 from collector.store.measurements import NO_OUTCOME, UNLISTED, Judged, MeasurementRow
 from collector.target_labels import TargetLabels
 from probe import codec, targets
+from probe.certificates.roots import Roots
 from probe.judge import RULESET
 from probe.model import Mechanism, Outcome, Record, Tls, Vantage, Verdict
 
@@ -117,20 +119,42 @@ def event_time(record: Record, now: float) -> float:
     return min(instant(record.started_at) or now, now)
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the collector has to check the evidence of a record with.
+
+    Attributes:
+        seen: Observations of controls around it.
+        issued: Observations of controls that it names, by id.
+        roots: For its chains; None where they are not checked, as in a lab.
+    """
+
+    seen: Sequence[controls.Observation] = ()
+    issued: Mapping[str, controls.Observation] = field(default_factory=dict)
+    roots: Roots | None = None
+
+
 def make_row(
     record: Record,
     context: BatchContext,
     *,
     labels: TargetLabels,
     judge: Judge,
-    seen: Sequence[controls.Observation] = (),
+    proof: Proof | None = None,
 ) -> MeasurementRow:
-    """The row of an accepted record; `seen` are the observations of controls around it."""
+    """The row of an accepted record."""
     foreign, domestic = record_numbers.anchors(record)
     rate_target, rate_reference = record_numbers.rates(record)
-    judged = judge_again(record, judge, seen, now=context.now)
+    proof = proof or Proof()
+    checked = CheckedEvidence(record, ())
+    if context.role == "probe" and context.origin is not None:
+        at = event_time(record, context.now)
+        checked = evidence_check.check(record, proof.issued, roots=proof.roots, at=at)
+    judged = judge_again(checked.record, judge, proof.seen, now=context.now)
     return MeasurementRow(
         **msgspec.structs.asdict(judged),
+        doubts=" ".join(checked.doubts),
+        voting=int(not checked.doubts),
         **_columns(record, context, labels),
         timings=record_numbers.timings(record),
         foreign_alive=foreign,

@@ -124,6 +124,8 @@ class CollectorSettings:
         quorum: Number of probes that must agree for an event.
         proxies: Networks whose X-Forwarded-For is trusted.
         workers: Number of processes that judge; 0: this one does.
+        verify_chains: Compute again what served chains prove; off only where certificates are made
+            up, as in tests of counting.
     """
 
     listen: Address
@@ -142,4 +144,5 @@ class CollectorSettings:
     quorum: int = 3
     proxies: tuple[IPNetwork, ...] = ()
     workers: int = 1
+    verify_chains: bool = True
     limits: CollectorLimits = field(default_factory=CollectorLimits)

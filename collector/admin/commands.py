@@ -56,10 +56,14 @@ def with_store(url: str, work: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
 def rejudge(url: str, since: str | None) -> None:
     """Judge stored records again, by the installed rules and with controls that came later."""
     from collector.admin.rejudge import rejudge as judge_again
+    from probe.certificates.roots import Roots
     from probe.judge import judge
 
     start, now = parse_instant(since, 0.0), time.time()
-    done = with_store(url, lambda store: judge_again(store, judge, since=start, now=now))
+    roots = Roots.mozilla()
+    done = with_store(
+        url, lambda store: judge_again(store, judge, since=start, now=now, roots=roots)
+    )
     click.echo(f"{done.judged} judged again, {done.changed} changed")
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 import msgspec
 
 from collector import controls, record_row
-from collector.record_row import BatchContext, Judge
+from collector.record_row import BatchContext, Judge, Proof
 from collector.store import Store, keys, measurements
 from collector.store.measurements import MeasurementRow
 from collector.target_labels import TargetLabels
@@ -78,7 +78,7 @@ def _row(
     is_control = record.vantage.role == "control"
     context = replace(context, role=record.vantage.role)
     near = () if is_control else seen
-    row = record_row.make_row(record, context, labels=labels, judge=judge, seen=near)
+    row = record_row.make_row(record, context, labels=labels, judge=judge, proof=Proof(near))
     observed = controls.observation_of(record) if is_control else None
     return msgspec.structs.replace(row, observation=observed)
 

@@ -5,17 +5,19 @@ that counts and records never disagree.
 """
 
 import zlib
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 
-from collector import controls
+from collector import controls, evidence_check
 from collector.record_row import Judge, judge_again
 from collector.store import Execute, Operation, Query, Store
 from collector.store.measurements import SEVERITY, UNLISTED, Judged
 from collector.store.rollup import RecordCounts, hour_of, roll, sweep
+from probe.certificates.roots import Roots
 from probe.model import Record
 
 
@@ -38,6 +40,20 @@ class _Old(NamedTuple):
     ruleset: str
     body: bytes
     counted: int
+    imported: int
+
+    @property
+    def checkable(self) -> bool:
+        """Whether a probe sent it, so that its evidence has to be checked."""
+        return self.role == "probe" and not self.imported
+
+
+class _Evidence(NamedTuple):
+    """A stored record, as it may be judged, and the observations of controls around it."""
+
+    old: _Old
+    record: Record
+    seen: Sequence[controls.Observation]
 
 
 class _Changed(NamedTuple):
@@ -53,14 +69,19 @@ class Rejudged:
     changed: int
 
 
-async def rejudge(store: Store, judge: Judge, *, since: float, now: float) -> Rejudged:
-    """Judge every record again that was measured since then and still has its evidence."""
+async def rejudge(
+    store: Store, judge: Judge, *, since: float, now: float, roots: Roots | None = None
+) -> Rejudged:
+    """Judge every record again that was measured since then and still has its evidence.
+
+    `roots` are those that chains are checked against; None: what a probe says of them is used.
+    """
     after, judged, changed = -1, 0, 0
     while page := await store.read(_page(after, since), slow=True):
         after, judged = page[-1].seq, judged + len(page)
-        wanted = [(one.input, one.at) for one in page]
-        seen = await store.read(controls.near(wanted, within=controls.NEAR_SECONDS), slow=True)
-        found = [_rejudge(one, near, judge, now) for one, near in zip(page, seen, strict=True)]
+        found = [
+            _rejudge(one, judge, now) for one in await store.read(_evidence(page, roots), slow=True)
+        ]
         changes = [one for one in found if one is not None]
         changed += sum(one.old.outcome != one.judged.outcome for one in changes)
         if changes:
@@ -73,12 +94,28 @@ def _page(after: int, since: float) -> Operation[list[_Old]]:
     return [_Old(*row) for row in rows]
 
 
-def _rejudge(
-    old: _Old, seen: Sequence[controls.Observation], judge: Judge, now: float
-) -> _Changed | None:
-    record = msgspec.json.decode(zlib.decompress(old.body), type=Record)
-    near = () if old.role == "control" else seen
-    judged = judge_again(record, judge, near, now=now)
+def _evidence(page: Sequence[_Old], roots: Roots | None) -> Operation[list[_Evidence]]:
+    """The evidence of these records, checked as when they arrived."""
+    near = yield from controls.near(
+        [(one.input, one.at) for one in page], within=controls.NEAR_SECONDS
+    )
+    found = []
+    for old, seen in zip(page, near, strict=True):
+        record = msgspec.json.decode(zlib.decompress(old.body), type=Record)
+        if old.checkable:
+            served = yield Query("certificates_of", {"seq": old.seq})
+            certs = {sha256: b64encode(der).decode() for sha256, der in served}
+            named = yield from controls.issued(one.id for one in record.control)
+            chains = None if record.lab else roots
+            whole = msgspec.structs.replace(record, certs=certs)
+            record = evidence_check.check(whole, named, roots=chains, at=old.at).record
+        found.append(_Evidence(old, record, () if old.role == "control" else seen))
+    return found
+
+
+def _rejudge(evidence: _Evidence, judge: Judge, now: float) -> _Changed | None:
+    old = evidence.old
+    judged = judge_again(evidence.record, judge, evidence.seen, now=now)
     if judged.outcome == old.outcome and old.stage == "confirmed":
         # Confirmation rests on the key's other records, which are not judged here.
         judged = msgspec.structs.replace(judged, stage="confirmed")

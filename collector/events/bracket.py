@@ -32,8 +32,9 @@ def common(brackets: Sequence[Bracket]) -> Agreement:
         (sum(a <= low and high <= b.by for a, b in zip(starts, brackets, strict=True)), low, high)
         for low, high in pairwise(edges)
     ]
-    if not covered:  # all of them are one instant
-        return Agreement(brackets[0], len(brackets))
-    most = max(count for count, _, _ in covered)
+    most = max((count for count, _, _ in covered), default=0)
+    if not most:  # each of them is a single instant
+        newest = max(brackets, key=lambda one: one.by)
+        return Agreement(newest, sum(one == newest for one in brackets))
     low, high = [(low, high) for count, low, high in covered if count == most][-1]
     return Agreement(Bracket(None if low == -inf else low, high), most)

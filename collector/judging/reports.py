@@ -9,11 +9,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         judged: Records that were stored with a verdict.
         unjudged: Records that were stored without one, by reason.
+        doubted: Records that have no vote, by the doubt about their evidence.
         series: Whether any of them is for detection over time.
     """
 
     judged: int = 0
     unjudged: dict[str, int] = {}
+    doubted: dict[str, int] = {}
     series: bool = False
 
 

@@ -17,6 +17,7 @@ from collector.record_row import Judge
 from collector.settings import CollectorSettings
 from collector.store import Store, StoreUnavailable, backlog
 from collector.target_labels import TargetLabels
+from probe.certificates.roots import Roots
 
 # How often the backlog is looked at: while something waits, and otherwise.
 BUSY_SECONDS, IDLE_SECONDS = 0.5, 10.0
@@ -83,7 +84,13 @@ class RunningJudging:
             )
         else:
             judging = Judging(
-                store, holder, labels=labels, judge=judge, runner=runner, report=self._take
+                store,
+                holder,
+                labels=labels,
+                judge=judge,
+                runner=runner,
+                report=self._take,
+                roots=Roots.mozilla() if settings.verify_chains else None,
             )
             self._parts = InProcess(judging)
 
@@ -124,6 +131,8 @@ class RunningJudging:
             self._instruments.unjudged.labels(reason).inc(number)
             if reason == "bug":
                 self._instruments.judge_errors.inc(number)
+        for doubt, number in report.doubted.items():
+            self._instruments.doubted.labels(doubt).inc(number)
         if report.judged:
             self._stored()
         if report.series:

@@ -16,12 +16,13 @@ import msgspec
 from collector import controls, record_row
 from collector.judging.limits import OutOfTime
 from collector.judging.reports import Report
-from collector.record_row import BatchContext, Judge
+from collector.record_row import BatchContext, Judge, Proof
 from collector.store import Operation, Store, backlog
 from collector.store.backlog import LEASE_SECONDS, WaitingBatch
 from collector.store.measurements import SERIES, MeasurementRow
 from collector.target_labels import TargetLabels
 from probe import codec
+from probe.certificates.roots import Roots
 from probe.model import Record
 
 T = TypeVar("T")
@@ -91,6 +92,7 @@ class Judging:
         judge: Judge,
         runner: Runner,
         report: Callable[[Report], None],
+        roots: Roots | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.stopping = False
@@ -100,6 +102,7 @@ class Judging:
         self._judge = judge
         self._run = runner
         self._report = report
+        self._roots = roots
         self._clock = clock
         self._offenders = Offenders()
         self._renewed = 0.0
@@ -145,8 +148,11 @@ class Judging:
         new = await self._store.write(_finish(self._holder, made))
         rows = [row for one in made for row in one.rows.values()]
         unjudged = Counter(row.unjudged for row in rows if row.unjudged)
+        doubted = Counter(doubt for row in rows for doubt in row.doubts.split())
         series = any(row.experiment in SERIES for row in rows)
-        self._report(Report(judged=new, unjudged=dict(unjudged), series=series))
+        self._report(
+            Report(judged=new, unjudged=dict(unjudged), doubted=dict(doubted), series=series)
+        )
 
     async def _rows(
         self, batch: WaitingBatch, lines: Mapping[int, bytes], context: BatchContext, spare: str
@@ -154,6 +160,8 @@ class Judging:
         """The rows of these lines; with `spare` they are not judged, for that reason."""
         records = {number: decoded for number, line in lines.items() if (decoded := _decoded(line))}
         seen = await self._seen(records, context)
+        named = (one.id for record in records.values() for one in record.control)
+        issued = await self._store.read(controls.issued(named))
         rows: dict[int, MeasurementRow] = {}
         for number, line in lines.items():
             record = records.get(number)
@@ -163,7 +171,8 @@ class Judging:
                 )
                 continue
             reason = spare or ("quota" if batch.key_id in self._offenders else "")
-            rows[number] = await self._row(record, context, seen.get(number, ()), reason)
+            proof = Proof(seen.get(number, ()), issued, None if record.lab else self._roots)
+            rows[number] = await self._row(record, context, proof, reason)
             await self._stay_alive()
         return rows
 
@@ -171,7 +180,7 @@ class Judging:
         self,
         record: Record,
         context: BatchContext,
-        seen: Sequence[controls.Observation],
+        proof: Proof,
         reason: str,
     ) -> MeasurementRow:
         """The row of a record; an unjudged one when judging it needs too much or has a bug."""
@@ -180,7 +189,7 @@ class Judging:
             try:
                 return await self._run(
                     lambda: record_row.make_row(
-                        record, context, labels=labels, judge=self._judge, seen=seen
+                        record, context, labels=labels, judge=self._judge, proof=proof
                     )
                 )
             except OutOfTime:

@@ -21,6 +21,7 @@ from collector.judging import limits, reports
 from collector.judging.reports import Report
 from collector.judging.work import REPORT_SECONDS, Judging
 from collector.store import StoreError, StoreUnavailable, open_store
+from probe.certificates.roots import Roots
 from probe.judge import judge
 
 T = TypeVar("T")
@@ -56,7 +57,13 @@ async def run(holder: str, targets: Sequence[str]) -> None:
     try:
         output = _Output()
         judging = Judging(
-            store, holder, labels=labels, judge=judge, runner=_run_within, report=output.send
+            store,
+            holder,
+            labels=labels,
+            judge=judge,
+            runner=_run_within,
+            report=output.send,
+            roots=Roots.mozilla(),
         )
         limits.install()
         output.send(Report())

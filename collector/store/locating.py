@@ -94,7 +94,7 @@ def _place(key_id: str, rows: Sequence[R]) -> Operation[list[R]]:
                 country=country,
                 asn=asn,
                 region=row.region if row.region.startswith(country) else "",
-                voting=int(votes),
+                voting=int(votes and bool(row.voting)),
             )
         )
     yield from note_places(key_id, places.fresh, origin.prefix, now)

@@ -57,6 +57,7 @@ class MeasurementRow(Judged, frozen=True, kw_only=True):
         country, asn: The network that it counts for. claimed_country, claimed_asn: that it claims.
         peer_agrees: Whether it was sent from the network it claims; None when unknown.
         voting: Whether it has a vote. counted: whether it is in the counts.
+        doubts: Words of `evidence_check.DOUBTS`, separated by blanks.
         mechanisms: Separated by blanks, as are `claim_mechanisms`.
         timings: JSON of `rollup.Timings`.
         raw: The record without certificates, zlib over JSON.
@@ -87,6 +88,7 @@ class MeasurementRow(Judged, frozen=True, kw_only=True):
     claimed_asn: int = 0
     peer_agrees: int | None
     voting: int = 1
+    doubts: str = ""
     counted: int = 1
     claim: str
     claim_mechanisms: str

@@ -41,6 +41,7 @@ class MeasurementSummary(NamedTuple):
     claimed_country: str
     claimed_asn: int
     voting: int
+    doubts: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,6 +305,7 @@ def settings(folder: Path, **changes: Any) -> CollectorSettings:
         quorum=2,
         workers=0,
         limits=LAB_LIMITS,
+        verify_chains=False,
     )
     return replace(made, **changes)
 

@@ -35,3 +35,7 @@ ORDER BY o.at DESC LIMIT 2000
 -- name: observation_known
 SELECT 1 FROM observation o WHERE o.input = :input AND o.at >= :since
   AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = o.key_id AND o.at >= e.since) LIMIT 1
+
+-- name: observation_issued
+SELECT o.id, o.at, o.body FROM observation o WHERE o.id = :id
+  AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = o.key_id AND o.at >= e.since) LIMIT 1

@@ -2,11 +2,11 @@
 INSERT INTO measurement (seq, id, key_id, run, role, lab, experiment, input, target, category, at,
   started_at, received_at, country, asn, region, network, version, peer_agrees, claim,
   claim_mechanisms, outcome, mechanisms, stage, confidence, verdict, ruleset, authority, timings,
-  unjudged, claimed_country, claimed_asn, voting, counted)
+  unjudged, claimed_country, claimed_asn, voting, counted, doubts)
 VALUES (:seq, :id, :key_id, :run, :role, :lab, :experiment, :input, :target, :category, :at,
   :started_at, :received_at, :country, :asn, :region, :network, :version, :peer_agrees, :claim,
   :claim_mechanisms, :outcome, :mechanisms, :stage, :confidence, :verdict, :ruleset, :authority,
-  :timings, :unjudged, :claimed_country, :claimed_asn, :voting, :counted)
+  :timings, :unjudged, :claimed_country, :claimed_asn, :voting, :counted, :doubts)
 ON CONFLICT (id, key_id) DO NOTHING
 
 -- name: measurements_between

@@ -1,7 +1,7 @@
 -- name: page_newest
 SELECT seq, id, run, role, lab, experiment, input, target, category, at, started_at, country, asn,
   region, network, version, claim, claim_mechanisms, outcome, mechanisms, stage, confidence,
-  ruleset, authority, verdict, claimed_country, claimed_asn, voting
+  ruleset, authority, verdict, claimed_country, claimed_asn, voting, doubts
 FROM measurement
 WHERE seq < :cursor AND seq >= :floor AND at >= :since AND at < :until
   AND (CAST(:target AS TEXT) = '' OR target = :target)
@@ -16,7 +16,7 @@ ORDER BY seq DESC LIMIT :limit
 -- name: page_oldest
 SELECT seq, id, run, role, lab, experiment, input, target, category, at, started_at, country, asn,
   region, network, version, claim, claim_mechanisms, outcome, mechanisms, stage, confidence,
-  ruleset, authority, verdict, claimed_country, claimed_asn, voting
+  ruleset, authority, verdict, claimed_country, claimed_asn, voting, doubts
 FROM measurement
 WHERE seq > :cursor AND seq >= :floor AND at >= :since AND at < :until
   AND (CAST(:target AS TEXT) = '' OR target = :target)
@@ -46,7 +46,8 @@ SELECT der FROM certificate WHERE sha256 = :sha256
 
 -- name: rejudge_page
 SELECT m.seq, m.key_id, m.id, m.role, m.experiment, m.input, m.target, m.at, m.country, m.asn,
-  m.outcome, m.stage, m.verdict, m.ruleset, r.body, m.counted
+  m.outcome, m.stage, m.verdict, m.ruleset, r.body, m.counted,
+  EXISTS (SELECT 1 FROM source s WHERE s.key_id = m.key_id)
 FROM measurement m JOIN raw r ON r.seq = m.seq
 WHERE m.seq > :after AND m.at >= :since ORDER BY m.seq LIMIT 200
 

@@ -127,7 +127,10 @@ def test_a_throttle_ratio_is_of_one_server(
     async def scenario() -> dict[str, float]:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
-            await sender.send(record(experiment="throttle", started_at=now(-60), steps=steps))
+            numbered = tuple(msgspec.structs.replace(s, id=n) for n, s in enumerate(steps, 1))
+            await sender.send(
+                record(experiment="throttle", started_at=now(-60), steps=numbered, elapsed=30.0)
+            )
             return await harness.metrics()
 
     where = f'target="listed.example",{NETWORK}'
