@@ -64,18 +64,19 @@ def _where(near: str | None, far: str | None, home: str | None) -> Where | None:
     return "inside" if far == home else "border"
 
 
-def words(place: StopPlace, home: str | None) -> str:
+def words(place: StopPlace) -> str:
     """The place in a few words for a sentence; empty where nothing is known of it."""
-    network = f" (AS{place.asn})" if place.asn is not None else ""
+    number = f"AS{place.asn}" if place.asn is not None else None
+    who = ", ".join(part for part in (place.country, number) if part)
     match place.where:
         case "server":
             return "in the server's own network"
         case "inside":
-            return f"inside {home}{network}"
+            return f"inside the country ({who})"
         case "border":
-            return f"at the border of {home}{network}"
+            return f"at the border of the country ({who})"
         case "inside_or_border":
-            return f"in {home} or at its border{network}"
+            return f"in the country or at its border ({who})"
         case "outside":
-            return f"outside {home}{network}"
+            return f"outside the country ({who})"
     return ""

@@ -169,7 +169,9 @@ class WholeLine:
     ]
 
 
-RouterName: TypeAlias = Literal["home", "provider", "backbone", "border", "transit", "edge"]
+RouterName: TypeAlias = Literal[
+    "home", "provider", "backbone", "border", "transit", "edge", "detour"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +218,22 @@ class PathShape:
     """A multihop path, and what is odd about it without being interference.
 
     Attributes:
-        how: `chain`; `equal_ways` and `unequal_ways`: packets go by one of two ways, by flow, from
-            the backbone to the border; `ttl_rewritten`: a router sets the TTL of TCP to 64.
-        at: Which router rewrites.
+        how: `chain`; `equal_ways`, `unequal_ways` (by one router) and `far_ways` (by two): packets
+            go by one of two ways, by flow, from the backbone to the border; `ttl_rewritten`: a
+            router sets the TTL of TCP to 64; `quiet_router` and `rare_router`: a router reports no
+            expired packet, or two a second.
+        at: Which router rewrites, or is quiet.
     """
 
-    how: Literal["chain", "equal_ways", "unequal_ways", "ttl_rewritten"] = "chain"
+    how: Literal[
+        "chain",
+        "equal_ways",
+        "unequal_ways",
+        "far_ways",
+        "ttl_rewritten",
+        "quiet_router",
+        "rare_router",
+    ] = "chain"
     at: RouterName = "backbone"
 
 

@@ -95,6 +95,12 @@ def _rules_at_router(
             yield from _router_rules(spec, topology, index)
     elif spec.how == "ttl_rewritten":
         yield FilterRule("mangle", "PREROUTING", f"-i {HOME} -p tcp -j TTL --ttl-set 64")
+    elif spec.how in {"quiet_router", "rare_router"}:
+        reported = "-p icmp --icmp-type time-exceeded"
+        if spec.how == "rare_router":
+            some = "-m limit --limit 2/s --limit-burst 2 -j ACCEPT"
+            yield FilterRule("mangle", "OUTPUT", f"{reported} {some}")
+        yield FilterRule("mangle", "OUTPUT", f"{reported} -j DROP")
 
 
 def _site_firewall_rules(spec: SiteFirewall, topology: Topology) -> Iterator[FilterRule]:
@@ -136,7 +142,7 @@ def _dns_match(name: str) -> str:
 def render(compiled: list[FilterRule]) -> str:
     """Rules as a restore file."""
     chains = {
-        "mangle": ("PREROUTING", "FORWARD", "POSTROUTING"),
+        "mangle": ("PREROUTING", "FORWARD", "OUTPUT", "POSTROUTING"),
         "nat": ("PREROUTING",),
         "filter": ("INPUT", "FORWARD"),
     }

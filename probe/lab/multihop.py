@@ -16,6 +16,7 @@ from probe.lab.scenario import Interference, PathShape, RouterMiddlebox
 ROUTERS = tuple(plan.MULTIHOP_NEAR)
 SERVER_HOP = len(ROUTERS) + 1
 BORDER = "border"
+_FIRST, _LAST = plan.DETOURS
 CENSOR = "censor"  # the node at the border; it also carries out all other interference
 _ABROAD_SIDE = ip_network(f"{plan.MULTIHOP_FAR[BORDER]}/24", strict=False)
 
@@ -28,14 +29,21 @@ def is_multihop(interferences: tuple[Interference, ...]) -> bool:
 def detours(interferences: tuple[Interference, ...]) -> tuple[str, ...]:
     """The routers beside the chain, between the backbone and the border."""
     shapes = {each.how for each in interferences if isinstance(each, PathShape)}
-    if "equal_ways" in shapes:
+    if shapes & {"equal_ways", "far_ways"}:
         return tuple(plan.DETOURS)
     return tuple(plan.DETOURS)[:1] if "unequal_ways" in shapes else ()
 
 
-def detour(name: str) -> list[str]:
+def one_after_another(interferences: tuple[Interference, ...]) -> bool:
+    """Whether the routers beside the chain are on one way."""
+    return PathShape("far_ways") in interferences
+
+
+def detour(name: str, *, in_line: bool = False) -> list[str]:
     """`ip` commands of a router beside the chain."""
     near, far = plan.DETOURS[name]
+    if in_line and name == _FIRST:
+        far = plan.DETOURS[_LAST][0]
     return [
         "link set lo up",
         f"addr add {near}.2/24 dev {HOME}",
@@ -47,11 +55,13 @@ def detour(name: str) -> list[str]:
     ]
 
 
-def to_detours(name: str, beside: tuple[str, ...]) -> list[str]:
+def to_detours(name: str, beside: tuple[str, ...], *, in_line: bool = False) -> list[str]:
     """`ip` commands of the backbone and the border, where there are ways beside the chain."""
     lines: list[str] = []
     if name not in {"backbone", BORDER} or not beside:
         return lines
+    if in_line:
+        beside = (_FIRST,) if name == "backbone" else (_LAST,)
     for each in beside:
         near, far = plan.DETOURS[each]
         address = f"{near}.1/24" if name == "backbone" else f"{far}.2/24"
@@ -64,9 +74,14 @@ def to_detours(name: str, beside: tuple[str, ...]) -> list[str]:
 
 
 def detour_links(
-    beside: tuple[str, ...], link: Callable[[str, str, str, str], str]
+    beside: tuple[str, ...], link: Callable[[str, str, str, str], str], *, in_line: bool = False
 ) -> Iterator[str]:
     """Links of the routers beside the chain."""
+    if in_line:
+        yield link("backbone", _FIRST, _FIRST, HOME)
+        yield link(_FIRST, UPLINK, _LAST, HOME)
+        yield link(_LAST, UPLINK, node_of(BORDER), _LAST)
+        return
     for each in beside:
         yield link("backbone", each, each, HOME)
         yield link(each, UPLINK, node_of(BORDER), each)

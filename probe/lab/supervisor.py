@@ -109,7 +109,8 @@ def _router(name: str, topology: Topology) -> None:
     _forwarding()
     netns.sysctl("net/ipv4/fib_multipath_hash_policy", "1")  # by flow
     beside = multihop.detours(topology.interferences)
-    ip([*multihop.router(name), *multihop.to_detours(name, beside)])
+    in_line = multihop.one_after_another(topology.interferences)
+    ip([*multihop.router(name), *multihop.to_detours(name, beside, in_line=in_line)])
     netns.offloads_off(middlebox.HOME)
     netns.offloads_off(middlebox.UPLINK)
     if name == "home":
@@ -123,9 +124,10 @@ def _router(name: str, topology: Topology) -> None:
             on_path_injector.start(each)
 
 
-def _detour(name: str) -> None:
+def _detour(name: str, topology: Topology) -> None:
     _forwarding()
-    ip(multihop.detour(name))
+    ip(multihop.detour(name, in_line=multihop.one_after_another(topology.interferences)))
+    restore("iptables", middlebox.router_rules(topology, name))
     netns.offloads_off(middlebox.HOME)
     netns.offloads_off(middlebox.UPLINK)
 
@@ -224,15 +226,14 @@ def _set_up(name: str, topology: Topology, folder: Path) -> None:
     if name in _ROUTERS:
         _router(name, topology)
     elif name in plan.DETOURS:
-        _detour(name)
+        _detour(name, topology)
     else:
         _ROLES[name](topology, folder)
 
 
-def _links(
-    nodes: dict[str, netns.Node], line: LineSpec, beside: tuple[str, ...], *, hops: bool
-) -> list[str]:
+def _links(nodes: dict[str, netns.Node], line: LineSpec, topology: Topology) -> list[str]:
     """`ip` commands for the links between the nodes."""
+    hops = multihop.is_multihop(topology.interferences)
     index = count(10, 2)
 
     def link(one: str, one_end: str, other: str, other_end: str) -> str:
@@ -242,7 +243,10 @@ def _links(
     if hops:
         first = "client" if line == WIRE else "line"
         access = [] if line == WIRE else [link("client", "eth0", "line", "near")]
-        access += [*multihop.links(first, link), *multihop.detour_links(beside, link)]
+        beside = multihop.detours(topology.interferences)
+        in_line = multihop.one_after_another(topology.interferences)
+        access += multihop.links(first, link)
+        access += multihop.detour_links(beside, link, in_line=in_line)
     elif line == WIRE:
         access = [link("client", "eth0", "censor", home)]
     else:
@@ -289,7 +293,7 @@ def _build(request: BuildRequest) -> RunningTestbed:
     nodes = {
         name: netns.fork_node(name, partial(_set_up, name, topology, folder)) for name in roles
     }
-    ip(_links(nodes, request.line, beside, hops=hops))
+    ip(_links(nodes, request.line, topology))
     netns.start_nodes(nodes.values())
     return RunningTestbed(topology, nodes)
 

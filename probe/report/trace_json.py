@@ -20,6 +20,7 @@ def summary(record: Record, owners: Mapping[str, Owner]) -> str:
         "id": record.id,
         "input": record.input,
         "outcome": verdict.outcome if verdict else None,
+        "rule": verdict.rules[0].id if verdict and verdict.rules else None,
         "reason": verdict.rules[0].reason if verdict and verdict.rules else None,
         "routers": [
             {"hop": ttl, "address": step.address, "owner": owners.get(step.address or "")}

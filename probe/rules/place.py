@@ -34,7 +34,7 @@ def before_the_server(e: Evidence) -> Finding | None:
         if any(getattr(s, "address", None) == place.address for s in found.steps):
             raised = min(found.confidence + (1 - found.confidence) / 2, _MOST)
             steps = (*found.steps, *place.steps)
-            told = _told(place, words(stop, e.record.vantage.country))
+            told = _told(place, words(stop))
             return Finding(steps, round(raised, 3), found.mechanisms, told)
     return None
 

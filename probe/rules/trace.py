@@ -85,7 +85,7 @@ def _location(e: Evidence, found: TraceFinding) -> str:
         else f"{found.result} before hop {found.by}"
     )
     position = {"in": ", in-path", "on": ", on-path", None: ""}[found.position]
-    network = words(e.stop_of(found), e.record.vantage.country)
+    network = words(e.stop_of(found))
     return where + (f", {network}" if network else "") + position
 
 
@@ -113,8 +113,13 @@ def answered_from_nearer(e: Evidence) -> Finding | None:
 @rule("path.acted_upon_in_the_servers_network", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def acted_upon_in_the_servers_network(e: Evidence) -> Finding | None:
     """This name is acted upon in the server's own network or at its edge, perhaps by its owner."""
-    own = [f for f in findings(e) if f.early and e.stop_of(f).by != "network"]
+    own = [f for f in findings(e) if _in_servers_network(e, f)]
     return Finding(_steps(own), 0.6) if own else None
+
+
+def _in_servers_network(e: Evidence, found: TraceFinding) -> bool:
+    by = e.stop_of(found).by
+    return found.trigger is not None and (by == "server" or (by is None and found.early))
 
 
 @rule("path.acted_upon_at_home", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
@@ -127,7 +132,7 @@ def acted_upon_at_home(e: Evidence) -> Finding | None:
 @rule("path.differs_at_the_server", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def differs_at_the_server(e: Evidence) -> Finding | None:
     """The results of the two names differ only where the server itself could be the reason."""
-    late = [f for f in findings(e) if not f.early and not f.nearer]
+    late = [f for f in findings(e) if not (f.early or f.nearer or _in_servers_network(e, f))]
     return Finding(_steps(late), 0.5) if late else None
 
 

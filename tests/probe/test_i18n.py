@@ -265,7 +265,7 @@ def test_an_unknown_reason_and_english_stay() -> None:
     "arguments",
     [
         ("list", "--json"),
-        ("show", "https://tapped.org/", "--json"),
+        ("show", "https://reset-on.org/", "--json"),
         ("export", "--format", "csv"),
         ("export", "--format", "jsonl"),
     ],

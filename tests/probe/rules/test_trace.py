@@ -91,7 +91,7 @@ def test_the_place_is_a_network_and_a_country(
     assert verdict.outcome is Outcome.BLOCKED
     assert verdict.place is not None
     assert (verdict.place.where, verdict.place.asn) == (where, asn)
-    words = {"border": "at the border of KZ", "inside": "inside KZ", "outside": "outside KZ"}
+    words = {"border": "at the border of the", "inside": "inside the", "outside": "outside the"}
     assert words[where] in verdict.rules[0].reason
 
 
