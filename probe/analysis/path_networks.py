@@ -67,7 +67,8 @@ def _where(near: str | None, far: str | None, home: str | None) -> Where | None:
 def words(place: StopPlace) -> str:
     """The place in a few words for a sentence; empty where nothing is known of it."""
     number = f"AS{place.asn}" if place.asn is not None else None
-    who = ", ".join(part for part in (place.country, number) if part)
+    # No comma: a reason is translated part by part.
+    who = " ".join(part for part in (place.country, number) if part)
     match place.where:
         case "server":
             return "in the server's own network"
