@@ -16,12 +16,12 @@ from statistics import median
 
 from bench.history_world import COUNTRY, EVERY, HOUR, Planted, World
 from collector.events.engine import replay
-from collector.events.model import Look, State, TargetEvent
+from collector.events.model import EventState, Look, TargetEvent
 from collector.events.timeline import Rules
 from collector.standing import EVERYBODY
 
 QUORUM = 2
-FOUND = frozenset({State.CONFIRMED, State.ENDED})
+FOUND = frozenset({EventState.CONFIRMED, EventState.ENDED})
 
 
 @dataclass
@@ -126,7 +126,7 @@ def _touched(world: World, events: Iterable[TargetEvent]) -> int:
     true = {(one.target, one.asn): one.span for one in world.planted if one.target}
     wrong = 0
     for event in events:
-        if event.state is not State.ENDED or not event.target or event.ended is None:
+        if event.state is not EventState.ENDED or not event.target or event.ended is None:
             continue
         span = true.get((event.target, event.asn))
         over = event.ended.by

@@ -8,10 +8,10 @@ kept and shown; it does not count in any vote.
 
 from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from probe.failure import Failure
 from probe.model import Dns, Http, Quic, Record, Step, Tcp, Tls, Transfer
-from probe.ordering import host_of
 
 Contradiction: TypeAlias = Literal["times", "connections", "bytes", "addresses"]
 
@@ -87,7 +87,7 @@ def _known_addresses(record: Record) -> frozenset[str] | None:
     if record.experiment != "web":
         return None
     control = tuple(step for one in record.control for step in one.steps)
-    literal = host_of(record.input).strip("[]")
+    literal = urlsplit(record.input).hostname or ""
     return frozenset((literal, *_resolved(record.steps), *_resolved(control)))
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -27,7 +28,6 @@ from collector.controls import Observation
 from probe.certificates.roots import Roots
 from probe.certificates.trust import evaluate
 from probe.model import Control, Quic, Record, Step, Tls, Trust
-from probe.ordering import host_of
 
 Doubt: TypeAlias = Literal["times", "connections", "bytes", "addresses", "certificates"]
 DOUBTS: tuple[Doubt, ...] = ("times", "connections", "bytes", "addresses", "certificates")
@@ -57,7 +57,7 @@ def check(
     if roots is not None:
         ders = dict(_certificates(record.certs))
         moment = datetime.fromtimestamp(at, UTC)
-        again = _ChainCheck(ders, roots, moment, host_of(record.input))
+        again = _ChainCheck(ders, roots, moment, urlsplit(record.input).hostname or "")
         checked = replace(checked, steps=tuple(map(again.step, record.steps)))
         found += ["certificates"] * again.doubted
     return CheckedEvidence(checked, tuple(dict.fromkeys(found)))

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from collector.events.model import KINDS, LINE_KINDS, Look, TargetEvent
-from collector.events.timeline import Rules, Timeline
+from collector.events.timeline import EventTimeline, Rules
 
 Where = tuple[str, str, int]  # target (empty: the line), country, ASN
 
@@ -20,7 +20,7 @@ class EventEngine:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._looks: dict[Where, list[Look]] = defaultdict(list)
-        self._timelines: dict[Where, dict[str, Timeline]] = {}
+        self._timelines: dict[Where, dict[str, EventTimeline]] = {}
         self._stale: set[Where] = set()
 
     def add(self, looks: Iterable[Look]) -> None:
@@ -55,12 +55,12 @@ class EventEngine:
         found = [event for timeline in timelines.values() for event in timeline.events()]
         return sorted(found, key=lambda one: (one.began.by, one.kind))
 
-    def _fresh(self, where: Where) -> dict[str, Timeline]:
+    def _fresh(self, where: Where) -> dict[str, EventTimeline]:
         kinds = KINDS.values() if where[0] else LINE_KINDS.values()
-        return {kind: Timeline(kind, where[0], where[1:], self._rules) for kind in kinds}
+        return {kind: EventTimeline(kind, where[0], where[1:], self._rules) for kind in kinds}
 
 
-def _feed(timelines: dict[str, Timeline], look: Look) -> None:
+def _feed(timelines: dict[str, EventTimeline], look: Look) -> None:
     for timeline in timelines.values():
         timeline.add(look)
 

@@ -10,7 +10,7 @@ RUNS = 6
 
 
 @dataclass(slots=True)
-class Run:
+class SignRun:
     """Consecutive looks of one key with one sign."""
 
     bad: bool
@@ -23,7 +23,7 @@ class Run:
 class KeyHistory:
     """The newest runs of one key's looks by one experiment, in the order of their time."""
 
-    runs: deque[Run] = field(default_factory=lambda: deque(maxlen=RUNS))
+    runs: deque[SignRun] = field(default_factory=lambda: deque(maxlen=RUNS))
 
     def add(self, look: Look, *, bad: bool) -> None:
         """Add a look that is not older than the others."""
@@ -32,10 +32,10 @@ class KeyHistory:
             run.last = look
             run.count += 1
         else:
-            self.runs.append(Run(bad, look, look))
+            self.runs.append(SignRun(bad, look, look))
 
     @property
-    def newest(self) -> Run | None:
+    def newest(self) -> SignRun | None:
         """The run of the newest look."""
         return self.runs[-1] if self.runs else None
 

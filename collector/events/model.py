@@ -24,7 +24,7 @@ _OF_SPEED = frozenset({"throttle", "speed"})
 
 
 @unique
-class State(StrEnum):
+class EventState(StrEnum):
     """How far an event has come."""
 
     SUSPECTED = "suspected"
@@ -103,7 +103,7 @@ class TargetEvent:
     target: str
     country: str
     asn: int
-    state: State
+    state: EventState
     began: Bracket
     ended: Bracket | None
     last_seen_at: float
@@ -119,7 +119,7 @@ class TargetEvent:
     @property
     def lasts(self) -> bool:
         """Whether it is going on."""
-        return self.state in {State.SUSPECTED, State.CONFIRMED}
+        return self.state in {EventState.SUSPECTED, EventState.CONFIRMED}
 
     @property
     def place(self) -> tuple[str, str, str, int]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
-from collector.events.model import Bracket, State, TargetEvent
+from collector.events.model import Bracket, EventState, TargetEvent
 
 GONE = "the measurements that remain do not show it"
 
@@ -74,7 +74,7 @@ def reconcile(
         if match is not None:
             candidates.remove(match)
             changed += _changed(stored, match, now=now, since=since)
-        elif stored.span[0] >= since and stored.event.state is not State.WITHDRAWN:
+        elif stored.span[0] >= since and stored.event.state is not EventState.WITHDRAWN:
             changed.append(_withdrawn(stored, now))
     for events in by_place.values():
         changed += [_opened(event, now, new_id()) for event in events]
@@ -108,8 +108,8 @@ def _changed(
     if stored.event.began.by < since:
         # The looks that show its beginning are gone.
         event = replace(event, began=stored.event.began, confirmed_at=stored.event.confirmed_at)
-        if event.confirmed_at is not None and event.state is State.SUSPECTED:
-            event = replace(event, state=State.CONFIRMED)
+        if event.confirmed_at is not None and event.state is EventState.SUSPECTED:
+            event = replace(event, state=EventState.CONFIRMED)
     if event == stored.event:
         return []
     news = tuple(Revision(now, what) for what in _differences(stored.event, event))
@@ -140,8 +140,8 @@ def _differences(old: TargetEvent, new: TargetEvent) -> Sequence[str]:
 def _withdrawn(stored: StoredEvent, now: float) -> StoredEvent:
     event = stored.event
     ended = event.ended or Bracket(event.last_seen_at, now)
-    gone = replace(event, state=State.WITHDRAWN, ended=ended, reason=GONE)
-    news = Revision(now, f"{event.state} → {State.WITHDRAWN}: {GONE}")
+    gone = replace(event, state=EventState.WITHDRAWN, ended=ended, reason=GONE)
+    news = Revision(now, f"{event.state} → {EventState.WITHDRAWN}: {GONE}")
     return replace(stored, event=gone, history=(*stored.history, news))
 
 

@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 from collector.detection.quorum import holds
 from collector.events.bracket import Agreement, common
-from collector.events.key_history import KeyHistory, Run
-from collector.events.model import Bracket, Look, State, TargetEvent
+from collector.events.key_history import KeyHistory, SignRun
+from collector.events.model import Bracket, EventState, Look, TargetEvent
 from collector.places import NetworkKey
 from collector.standing import Standings
 
@@ -89,7 +89,7 @@ class _Open:
         return tuple(rows[:EXAMPLES])
 
 
-class Timeline:
+class EventTimeline:
     """The events of one kind at one target on one network.
 
     Attributes:
@@ -166,7 +166,7 @@ class Timeline:
             told = self._event(event)
             ended = Bracket(event.last_seen_at, look.at)
             self.over.append(
-                replace(told, state=State.WITHDRAWN, ended=ended, reason=NOT_SEEN_AGAIN)
+                replace(told, state=EventState.WITHDRAWN, ended=ended, reason=NOT_SEEN_AGAIN)
             )
         self._open = None
 
@@ -198,7 +198,7 @@ class Timeline:
             ended = self._ended(event, voices.fine, told.began.by) or Bracket(
                 event.last_seen_at, look.at
             )
-            self.over.append(replace(told, state=State.ENDED, ended=ended))
+            self.over.append(replace(told, state=EventState.ENDED, ended=ended))
             self._settled = ended.by
             self._open = self._since = None
 
@@ -255,7 +255,7 @@ class Timeline:
                 if change is not None:
                     yield change
 
-    def _present_runs(self, keys: Collection[str], *, bad: bool) -> list[Run]:
+    def _present_runs(self, keys: Collection[str], *, bad: bool) -> list[SignRun]:
         """The newest runs of these keys that say so."""
         found = (history.newest for (key, _), history in self._keys.items() if key in keys)
         return [run for run in found if run is not None and run.bad is bad]
@@ -270,7 +270,7 @@ class Timeline:
             target=self._target,
             country=self._network[0],
             asn=self._network[1],
-            state=State.CONFIRMED if confirmed else State.SUSPECTED,
+            state=EventState.CONFIRMED if confirmed else EventState.SUSPECTED,
             began=event.began,
             ended=None,
             last_seen_at=event.last_seen_at,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 
-from collector.events.model import State
+from collector.events.model import EventState
 from collector.events.reconcile import StoredEvent
 
 DAY = 86_400.0
@@ -18,7 +18,7 @@ TARGETS_LEAST = 3
 
 def with_waves(events: Iterable[StoredEvent], new_id: Callable[[], str]) -> list[StoredEvent]:
     """The events whose wave is new or changed. A wave that has an id keeps it."""
-    every = [one for one in events if one.event.state is not State.WITHDRAWN]
+    every = [one for one in events if one.event.state is not EventState.WITHDRAWN]
     changed: list[StoredEvent] = []
     for members in _connected(every):
         known = [one.wave for one in sorted(members, key=lambda one: one.opened_at) if one.wave]

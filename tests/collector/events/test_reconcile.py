@@ -7,7 +7,7 @@ from itertools import count
 from hypothesis import given
 
 from collector.events.engine import replay
-from collector.events.model import Bracket, Look, State
+from collector.events.model import Bracket, EventState, Look
 from collector.events.reconcile import GONE, StoredEvent, reconcile
 from collector.events.timeline import Rules
 from collector.events.waves import with_waves
@@ -48,13 +48,13 @@ def test_an_event_keeps_its_id_from_suspicion_to_end() -> None:
     archive = Archive()
     archive.update(looks("abAB"))
     first = archive.only
-    assert (first.event.state, first.published_at) == (State.SUSPECTED, None)
+    assert (first.event.state, first.published_at) == (EventState.SUSPECTED, None)
     archive.update(looks("abABAB"))
-    assert archive.only.event.state is State.CONFIRMED
+    assert archive.only.event.state is EventState.CONFIRMED
     assert archive.only.published_at == 1001.0
     archive.update(looks("abABABabab"))
     ended = archive.only
-    assert (ended.id, ended.event.state) == (first.id, State.ENDED)
+    assert (ended.id, ended.event.state) == (first.id, EventState.ENDED)
     assert [one.what for one in ended.history] == [
         "opened as suspected",
         "suspected → confirmed",
@@ -76,7 +76,7 @@ def test_an_event_that_the_looks_no_longer_show_is_withdrawn_and_kept() -> None:
     archive = Archive()
     archive.update(looks("abABAB"))
     archive.update(looks("ab"))
-    assert archive.only.event.state is State.WITHDRAWN
+    assert archive.only.event.state is EventState.WITHDRAWN
     assert archive.only.event.reason == GONE
     assert archive.update(looks("ab")) == []
 
@@ -96,7 +96,7 @@ def test_the_beginning_outlives_the_looks_that_showed_it() -> None:
     began = archive.only.event.began
     archive.update([one for one in plan if one.at > 5 * HOUR], since=5 * HOUR)
     assert archive.only.event.began == began
-    assert archive.only.event.state is State.CONFIRMED
+    assert archive.only.event.state is EventState.CONFIRMED
     assert len(archive.events) == 1
 
 
@@ -105,8 +105,8 @@ def test_two_events_of_one_target_are_told_apart() -> None:
     archive.update(looks("abABAB"))
     archive.update(looks("abABABabababABAB"))
     first, second = sorted(archive.events.values(), key=lambda one: one.span)
-    assert (first.id, first.event.state) == ("e1", State.ENDED)
-    assert (second.id, second.event.state) == ("e2", State.CONFIRMED)
+    assert (first.id, first.event.state) == ("e1", EventState.ENDED)
+    assert (second.id, second.event.state) == ("e2", EventState.CONFIRMED)
 
 
 @given(some_looks)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from collector.events.engine import replay
-from collector.events.model import Bracket, Look, State, TargetEvent
+from collector.events.model import Bracket, EventState, Look, TargetEvent
 from collector.events.timeline import NOT_SEEN_AGAIN, Rules
 from collector.standing import EVERYBODY, KeyStanding, Standings
 
@@ -35,19 +35,19 @@ def told(plan: Iterable[Look] | str, rules: Rules = QUORUM) -> list[TargetEvent]
     return replay(looks(plan) if isinstance(plan, str) else plan, rules)
 
 
-def states(plan: str) -> list[tuple[State, int, int]]:
+def states(plan: str) -> list[tuple[EventState, int, int]]:
     return [(one.state, one.agree, one.able) for one in told(plan)]
 
 
 def test_one_look_is_nothing_and_two_are_a_suspicion() -> None:
     assert told("abA") == []
-    assert states("abAA") == [(State.SUSPECTED, 1, 1)]
-    assert states("abAB") == [(State.SUSPECTED, 2, 2)]
+    assert states("abAA") == [(EventState.SUSPECTED, 1, 1)]
+    assert states("abAB") == [(EventState.SUSPECTED, 2, 2)]
 
 
 def test_a_quorum_with_one_look_more_confirms() -> None:
     (event,) = told("abABA")
-    assert (event.state, event.agree, event.able) == (State.CONFIRMED, 2, 2)
+    assert (event.state, event.agree, event.able) == (EventState.CONFIRMED, 2, 2)
     assert event.began == Bracket(1 * HOUR, 2 * HOUR)
     assert event.confirmed_at == 4 * HOUR
     assert event.mechanisms == ("tls.timeout",)
@@ -56,12 +56,12 @@ def test_a_quorum_with_one_look_more_confirms() -> None:
 
 
 def test_a_minority_of_the_able_keys_confirms_nothing() -> None:
-    assert states("abcdABcdABcd") == [(State.SUSPECTED, 2, 4)]
+    assert states("abcdABcdABcd") == [(EventState.SUSPECTED, 2, 4)]
 
 
 def test_a_suspicion_that_is_not_seen_again_is_withdrawn_with_its_reason() -> None:
     (event,) = told("abAAaa")
-    assert event.state is State.WITHDRAWN
+    assert event.state is EventState.WITHDRAWN
     assert event.reason == NOT_SEEN_AGAIN
     assert event.ended == Bracket(3 * HOUR, 4 * HOUR)
     # A single error is not even a suspicion.
@@ -70,19 +70,19 @@ def test_a_suspicion_that_is_not_seen_again_is_withdrawn_with_its_reason() -> No
 
 def test_it_ends_when_the_keys_that_saw_it_see_it_over() -> None:
     (event,) = told("abABABaba")
-    assert event.state is State.ENDED
+    assert event.state is EventState.ENDED
     assert event.ended == Bracket(5 * HOUR, 6 * HOUR)
     assert event.last_seen_at == 5 * HOUR
 
 
 def test_one_key_that_is_fine_again_does_not_end_it() -> None:
     (event,) = told("abcABCABCaBCaBCaBC")
-    assert event.state is State.CONFIRMED
+    assert event.state is EventState.CONFIRMED
 
 
 def test_one_key_ends_it_when_no_other_speaks_and_it_looked_twice() -> None:
-    assert states("abABABa") == [(State.CONFIRMED, 2, 2)]
-    assert states("abABABaa")[0][0] is State.ENDED
+    assert states("abABABa") == [(EventState.CONFIRMED, 2, 2)]
+    assert states("abABABaa")[0][0] is EventState.ENDED
 
 
 def test_looks_that_could_not_tell_are_no_looks() -> None:
@@ -93,36 +93,36 @@ def test_looks_that_could_not_tell_are_no_looks() -> None:
     ]
     after = [one._replace(at=one.at + 12 * HOUR, id="z" + one.id) for one in looks("ABAB")]
     (event,) = told([*plan, *cut, *after])
-    assert event.state is State.CONFIRMED
+    assert event.state is EventState.CONFIRMED
     assert event.last_seen_at == 15 * HOUR
 
 
 def test_a_second_event_begins_after_the_end_of_the_first() -> None:
     first, second = told("abABABabababABAB")
-    assert (first.state, second.state) == (State.ENDED, State.CONFIRMED)
+    assert (first.state, second.state) == (EventState.ENDED, EventState.CONFIRMED)
     assert second.began == Bracket(11 * HOUR, 12 * HOUR)
 
 
 def test_a_key_that_always_strays_and_one_error_are_no_quorum() -> None:
     (event,) = told("AbcAbcAbcABcAbcAbc")
-    assert event.state is State.SUSPECTED
+    assert event.state is EventState.SUSPECTED
     # Nor does the stray key move the beginning of a true event.
     (event,) = told("AbcAbcAbcABCABC")
-    assert event.state is State.CONFIRMED
+    assert event.state is EventState.CONFIRMED
     assert event.began == Bracket(8 * HOUR, 10 * HOUR)
 
 
 def test_a_stray_look_within_an_event_moves_no_bracket() -> None:
     (event,) = told("ababABABaBABABAB")
-    assert event.state is State.CONFIRMED
+    assert event.state is EventState.CONFIRMED
     assert event.began == Bracket(3 * HOUR, 4 * HOUR)
 
 
 def test_keys_of_one_origin_are_one_voice_and_strangers_none() -> None:
     keys = [KeyStanding(name, origin="home") for name in "ab"]
-    assert told("abABAB", Rules(2, Standings(keys)))[0].state is State.SUSPECTED
+    assert told("abABAB", Rules(2, Standings(keys)))[0].state is EventState.SUSPECTED
     apart = [KeyStanding(name, origin=name) for name in "ab"]
-    assert told("abABAB", Rules(2, Standings(apart)))[0].state is State.CONFIRMED
+    assert told("abABAB", Rules(2, Standings(apart)))[0].state is EventState.CONFIRMED
     strangers = [KeyStanding(name, way="open", origin=name) for name in "ab"]
     assert told("abABAB", Rules(2, Standings(strangers))) == []
 
@@ -131,14 +131,14 @@ def test_a_page_that_opens_says_nothing_about_its_speed() -> None:
     slow = looks("abABAB", outcome="throttled", experiment="throttle")
     pages = [one._replace(at=one.at + 1, id="p" + one.id) for one in looks("abababab")]
     (event,) = told([*slow, *pages])
-    assert (event.kind, event.state) == ("throttling", State.CONFIRMED)
+    assert (event.kind, event.state) == ("throttling", EventState.CONFIRMED)
 
 
 def test_a_key_is_bad_by_any_of_its_experiments() -> None:
     sni = looks("..ABAB", experiment="sni")
     pages = [one._replace(at=one.at + 1, id="p" + one.id) for one in looks("abababab")]
     (event,) = told([*sni, *pages])
-    assert (event.kind, event.state) == ("blocking", State.CONFIRMED)
+    assert (event.kind, event.state) == ("blocking", EventState.CONFIRMED)
 
 
 def test_a_change_of_mechanism_is_one_event() -> None:
@@ -160,7 +160,7 @@ def test_a_whitelist_is_decided_by_the_looks_inside_it() -> None:
     before = connectivity("abcde", "ok", "", 0.0)
     inside = connectivity("abab", "inconclusive", "access.whitelist", 3 * HOUR)
     (event,) = told([*before, *inside])
-    assert (event.kind, event.target, event.state) == ("whitelist", "", State.CONFIRMED)
+    assert (event.kind, event.target, event.state) == ("whitelist", "", EventState.CONFIRMED)
     after = connectivity("abab", "ok", "", 6 * HOUR)
     (event,) = told([*before, *inside, *after])
-    assert event.state is State.ENDED
+    assert event.state is EventState.ENDED
