@@ -20,12 +20,14 @@ from collector.settings import (
     CollectorSettings,
     SettingsError,
     parse_address,
+    parse_admin,
     parse_bulk,
     parse_proxies,
 )
 from collector.store import Store, StoreError, keys
 from probe import __version__, i18n
 
+ADMIN = "127.0.0.1:9101"
 _EXTRAS = {"aiohttp": "collector", "prometheus_client": "collector"}
 _EXTRAS |= {"asyncpg": "postgres", "duckdb": "analytics"}
 
@@ -45,6 +47,11 @@ def cli() -> None:
     help="Address for probes; port 0 takes any free one.",
 )
 @click.option("--metrics", metavar="HOST:PORT", help="Serve /metrics on this address only.")
+@click.option(
+    "--admin-listen",
+    metavar="HOST:PORT|unix:FILE|none",
+    help=f"Address for metrics and health that no probe can slow down. [{ADMIN}, or any free port]",
+)
 @click.option("--bulk", metavar="HOST:PORT", help="Address of the throughput server.")
 @click.option(
     "--bulk-also",
@@ -109,6 +116,7 @@ def _settings(
     *,
     listen: str,
     metrics: str | None,
+    admin_listen: str | None,
     bulk: str | None,
     bulk_also: tuple[str, ...],
     url: str,
@@ -128,6 +136,8 @@ def _settings(
     return CollectorSettings(
         listen=parse_address(listen),
         metrics=parse_address(metrics) if metrics else None,
+        admin=parse_admin(admin_listen or ADMIN),
+        admin_free=admin_listen is None,
         bulk=parse_address(bulk) if bulk else None,
         bulk_also=tuple(parse_bulk(one) for one in bulk_also),
         store=url,

@@ -8,27 +8,24 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from aiohttp import web
-
 from collector import asn, target_labels, upkeep
-from collector.api.app import make_app, make_metrics_app
+from collector.api.app import make_app, make_operator_app
+from collector.api.operator import MainLoop
+from collector.http_server import serving
+from collector.operator_thread import operating
 from collector.origin_secret import origin_secret
 from collector.record_row import Judge
 from collector.reload import reload, tls_context
 from collector.service import Service
-from collector.settings import Address, CollectorSettings, SettingsError
+from collector.settings import Address, CollectorSettings, SettingsError, SocketFile
 from collector.store import migrate_store, open_store, sqlite_path
-from collector.throughput.connection_limit import ConnectionLimiter
 from probe.api_types import BulkReply
 from probe.asn_table import AsnTableError
 from probe.judge import judge as default_judge
 from probe.targets import TargetError
-
-STOP_SECONDS = 5.0
-# Requests for controls have many `input=` parameters.
-_LINE_BYTES = 32 * 1024
 
 log = logging.getLogger("qazcollector")
 
@@ -41,6 +38,7 @@ class RunningCollector:
     metrics: str
     service: Service
     context: ssl.SSLContext | None = None
+    admin: str | None = None
 
 
 @asynccontextmanager
@@ -59,14 +57,35 @@ async def running(
         await service.judging.start()
         stack.push_async_callback(service.judging.close)
         context = tls_context(settings)
-        limit = settings.limits.connections
-        url = await _listen(make_app(service), settings.listen, stack, limit, context)
-        metrics = url
-        if settings.metrics is not None:
-            metrics = await _listen(make_metrics_app(service), settings.metrics, stack, limit)
+        at = await stack.enter_async_context(
+            serving(make_app(service), settings.listen, service.door, context=context)
+        )
+        url = f"{'https' if context else 'http'}://{at}"
+        metrics, admin = await _start_operating(service, stack)
         # Runs before the listeners close, so that waiting rechecks get a response.
         stack.callback(service.rechecks.close)
-        yield RunningCollector(url, f"{metrics}/metrics", service, context)
+        yield RunningCollector(url, f"{metrics or url}/metrics", service, context, admin)
+
+
+async def _start_operating(
+    service: Service, stack: AsyncExitStack
+) -> tuple[str | None, str | None]:
+    """Start the operator's listeners; give the URLs of that of `/metrics` and of the other."""
+    settings, main = service.settings, MainLoop()
+
+    async def start(address: Address | SocketFile) -> str:
+        app = partial(make_operator_app, service, main)
+        return await stack.enter_async_context(operating(app, address))
+
+    metrics = await start(settings.metrics) if settings.metrics else None
+    if settings.admin is None:
+        return metrics, None
+    try:
+        return metrics, await start(settings.admin)
+    except SettingsError:
+        if not settings.admin_free or not isinstance(settings.admin, Address):
+            raise
+        return metrics, await start(Address(settings.admin.host, 0))
 
 
 async def serve(settings: CollectorSettings) -> None:
@@ -111,44 +130,6 @@ async def _service(settings: CollectorSettings, judge: Judge, stack: AsyncExitSt
     return service
 
 
-async def _listen(
-    app: web.Application,
-    address: Address,
-    stack: AsyncExitStack,
-    limit: int,
-    context: ssl.SSLContext | None = None,
-) -> str:
-    """Listen on an address and return the URL, with the port in use."""
-    # aiohttp's own log lines contain client addresses, so they are discarded.
-    discarded = logging.Logger("qazcollector.http")  # noqa: LOG001 - apart from every handler
-    discarded.addHandler(logging.NullHandler())
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        logger=discarded,
-        auto_decompress=False,
-        max_line_size=_LINE_BYTES,
-        keepalive_timeout=75,
-        shutdown_timeout=STOP_SECONDS,
-    )
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    if runner.server is None:
-        raise RuntimeError("no server was set up")
-    limiter = ConnectionLimiter(runner.server, limit)
-    try:
-        server = await asyncio.get_running_loop().create_server(
-            limiter, address.host, address.port, ssl=context, backlog=512
-        )
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise SettingsError(f"cannot listen on {address}: {why}") from error
-    stack.callback(server.close)
-    host, port = server.sockets[0].getsockname()[:2]
-    scheme = "https" if context else "http"
-    return f"{scheme}://{Address(host, port)}"
-
-
 async def _start_bulk(settings: CollectorSettings, stack: AsyncExitStack) -> BulkReply | None:
     """Start the throughput server; beside an embedded store its key is kept in a file."""
     if settings.bulk is None:
@@ -180,6 +161,7 @@ def run(settings: CollectorSettings) -> None:
 
 def _print_ready(settings: CollectorSettings, collector: RunningCollector) -> None:
     line = f"qazcollector: ready on {collector.url}, metrics on {collector.metrics}"
-    line += f", enrolment {settings.enrolment}{', LAB' if settings.lab else ''}\n"
-    sys.stderr.write(line)
+    line += f", enrolment {settings.enrolment}{', LAB' if settings.lab else ''}"
+    line += f", admin on {collector.admin}" if collector.admin else ""
+    sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 from aiohttp import web
 
 from collector.asn import Table
+from collector.connections import ConnectionPool
 from collector.detection.monitor import Monitor
 from collector.judging.running import RunningJudging
 from collector.judging.watch import BacklogWatch, Progress
+from collector.listening import Door
 from collector.memory_budget import MemoryBudget
 from collector.metrics.instruments import Instruments
 from collector.metrics.snapshot import SnapshotCache
@@ -63,6 +65,7 @@ class Service:
         self.clock = clock
         self.instruments = Instruments(settings.store.partition(":")[0])
         self.instruments.listed.set(len(labels))
+        self.instruments.quorum.set(settings.quorum)
         self.by_key = TokenBuckets(limits.key_burst, limits.key_rate, time.monotonic)
         self.by_network = TokenBuckets(limits.network_burst, limits.network_rate, time.monotonic)
         self.by_enrolment = TokenBuckets(limits.enrol_burst, limits.enrol_rate, time.monotonic)
@@ -97,6 +100,12 @@ class Service:
         self.worker = ThreadPoolExecutor(_WORKERS, thread_name_prefix="ingest")
         self._networks = NetworkHashes()
         self._origins = NetworkHashes(origin_secret)
+        self.door = Door(
+            ConnectionPool(limits.connections, limits.network_connections),
+            ConnectionPool(limits.handshakes, limits.network_connections),
+            TokenBuckets(limits.connect_burst, limits.connect_rate, time.monotonic),
+            self._limited_network,
+        )
         self.memory = MemoryBudget(limits.held_bytes, limits.network_bytes)
         self._keys: dict[str, tuple[float, Key]] = {}
 
@@ -118,6 +127,11 @@ class Service:
         peer = self.peer(request)
         return None if _is_loopback(peer) else self._networks.name(peer)
 
+    def _limited_network(self, address: str) -> str | None:
+        """The pseudonym of the network that a connection is from; None for loopback and proxies."""
+        unlimited = _is_loopback(address) or self._is_proxy(address)
+        return None if unlimited else self._networks.name(address)
+
     def must_wait(self, request: web.Request, buckets: TokenBuckets) -> float:
         """Seconds that the client's network has to wait; 0 when it may ask now."""
         network = self.network(request)
@@ -130,7 +144,7 @@ class Service:
         if self.settings.lab:
             return found._replace(own=True)
         if _is_loopback(peer):
-            # A proxy that --proxy does not name says so by its headers, and hides whose request it is.
+            # A proxy that --proxy does not name shows in the headers; whose request it is does not.
             return found._replace(own=not any(name in request.headers for name in _FORWARDED))
         return found._replace(prefix=self._origins.name(peer))
 

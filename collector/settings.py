@@ -43,6 +43,28 @@ def parse_address(text: str) -> Address:
     return Address(host, int(port))
 
 
+@dataclass(frozen=True, slots=True)
+class SocketFile:
+    """A Unix socket to listen on."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+def parse_admin(text: str) -> Address | SocketFile | None:
+    """Parse HOST:PORT, `unix:FILE`, or `none`."""
+    if text == "none":
+        return None
+    kind, _, path = text.partition(":")
+    if kind == "unix":
+        if not path:
+            raise SettingsError(f"“{text}”: unix:FILE expected")
+        return SocketFile(path)
+    return parse_address(text)
+
+
 def parse_proxies(texts: Sequence[str]) -> tuple[IPNetwork, ...]:
     """Parse the networks whose X-Forwarded-For is trusted."""
     try:
@@ -70,7 +92,9 @@ class CollectorLimits:
     """The limits of one collector.
 
     Attributes:
-        connections: Open connections; further ones are closed at once.
+        connections: Open connections; for further ones idle ones are closed.
+        network_connections: The same for one network. handshakes: those in which TLS begins.
+        connect_burst, connect_rate: New connections of one network.
         body_bytes: One request's body.
         held_bytes: What all requests hold in memory together. network_bytes: those of one network.
         key_burst, key_rate: Requests by one key: at once, and per second in the long run.
@@ -82,6 +106,10 @@ class CollectorLimits:
     """
 
     connections: int = 1000
+    network_connections: int = 100
+    handshakes: int = 250
+    connect_burst: float = 400.0
+    connect_rate: float = 20.0
     body_bytes: int = 16 * 1024 * 1024
     held_bytes: int = 256 * 1024 * 1024
     network_bytes: int = 64 * 1024 * 1024
@@ -99,6 +127,8 @@ class CollectorLimits:
 
 # The probes of a laboratory share few addresses, and tests do not wait.
 LAB_LIMITS = CollectorLimits(
+    connect_burst=1e9,
+    connect_rate=1e9,
     key_burst=1e9,
     key_rate=1e9,
     network_burst=1e9,
@@ -116,6 +146,7 @@ class CollectorSettings:
 
     Attributes:
         metrics: Address of `/metrics`, when not on `listen`.
+        admin: Address of the operator's listener. admin_free: If it is taken, any free port does.
         bulk: Address of the throughput server, if there is one.
         bulk_also: Other collectors' throughput servers, in other networks, announced beside it.
         targets: Names or files of the lists whose targets are shown by name.
@@ -132,6 +163,8 @@ class CollectorSettings:
     store: str
     enrolment: EnrolmentMode
     metrics: Address | None = None
+    admin: Address | SocketFile | None = None
+    admin_free: bool = False
     bulk: Address | None = None
     bulk_also: tuple[BulkReply, ...] = ()
     lab: bool = False

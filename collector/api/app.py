@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from collector.api import (
     control,
@@ -14,12 +15,14 @@ from collector.api import (
     http,
     ingest,
     interceptions,
+    operator,
     parameters,
     public,
     query,
 )
 from collector.api.http import RouteHandler
 from collector.api.interceptions import InterceptionParameters
+from collector.api.operator import MAIN_LOOP, MainLoop
 from collector.api.parameters import Parameters, PlaceParameters
 from collector.service import SERVICE, Service
 
@@ -37,6 +40,11 @@ METRICS = Route("GET", "/metrics", public.get_metrics)
 HEALTH = (
     Route("GET", "/healthz", public.get_healthz),
     Route("GET", "/readyz", public.get_readyz),
+)
+OPERATOR = (
+    Route("GET", "/metrics", operator.get_metrics),
+    Route("GET", "/healthz", operator.get_healthz),
+    Route("GET", "/readyz", operator.get_readyz),
 )
 ROUTES = (
     Route("POST", "/v1/measurements", ingest.post_measurements),
@@ -64,17 +72,19 @@ ROUTES = (
 def make_app(service: Service) -> web.Application:
     """The public application; it has `/metrics` unless that has an address of its own."""
     own = service.settings.metrics is not None
-    return _app(service, (*ROUTES, *HEALTH, *(() if own else (METRICS,))))
+    return _app(service, (*ROUTES, *HEALTH, *(() if own else (METRICS,))), http.guard)
 
 
-def make_metrics_app(service: Service) -> web.Application:
-    """The application on the address of `/metrics`, for the operator's Prometheus."""
-    return _app(service, (*HEALTH, METRICS))
+def make_operator_app(service: Service, main: MainLoop) -> web.Application:
+    """The application for the operator and their Prometheus, which runs in another thread."""
+    app = _app(service, OPERATOR, operator.guard)
+    app[MAIN_LOOP] = main
+    return app
 
 
-def _app(service: Service, routes: tuple[Route, ...]) -> web.Application:
+def _app(service: Service, routes: tuple[Route, ...], guard: Middleware) -> web.Application:
     limit = service.settings.limits.body_bytes
-    app = web.Application(middlewares=[http.guard], client_max_size=limit)
+    app = web.Application(middlewares=[guard], client_max_size=limit)
     app[SERVICE] = service
     for route in routes:
         handler = parameters.checked(route.handler, route.parameters)

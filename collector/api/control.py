@@ -19,8 +19,10 @@ from collector.api.http import (
     answer,
     expect_type,
     parse_json,
+    using,
 )
 from collector.api.parameters import Parameters, Text
+from collector.connections import Use
 from collector.controls import NEAR_SECONDS, RECENT_SECONDS, Observation
 from collector.service import SERVICE, Service
 from probe.api_types import ControlReply, RecheckJobs, RecheckRequest, RecheckTarget, TargetControls
@@ -75,7 +77,8 @@ async def post_recheck(request: web.Request) -> web.Response:
     if asked.asks and not allowed:
         raise Refused(403, "unlisted", "only targets that are listed here are rechecked")
     inputs = {ask.input: _normalised(ask.input) for ask in allowed}
-    await _recheck(service, allowed, max(0.0, min(asked.wait, ASK_WAIT_SECONDS)))
+    with using(request, Use.TRANSFER):
+        await _recheck(service, allowed, max(0.0, min(asked.wait, ASK_WAIT_SECONDS)))
     return answer(await _reply(service, inputs, leaves=True))
 
 

@@ -6,6 +6,7 @@ Rule: every error response is a `Problem`, and no log line and no response conta
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TypeAlias, TypeVar
 
@@ -14,6 +15,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_exceptions import HTTPException
 
+from collector.connections import Use
 from collector.memory_budget import Reservation
 from collector.service import SERVICE, Service
 from collector.store import StoreUnavailable
@@ -101,6 +103,11 @@ def hold(request: web.Request, size: int) -> None:
         raise Refused(503, "busy", "too many requests at once; try again later", retry_after=10)
 
 
+def using(request: web.Request, use: Use) -> AbstractContextManager[None]:
+    """Note what a request's connection is used for."""
+    return request.app[SERVICE].door.using(request.protocol, use)
+
+
 async def read_body(request: web.Request, limit: int) -> bytes:
     """The body as sent, within limits of size, time, and memory for all requests together.
 
@@ -114,12 +121,13 @@ async def read_body(request: web.Request, limit: int) -> bytes:
         raise Refused(413, "too_large", f"body of at most {limit} bytes expected")
     parts = bytearray()
     try:
-        async with asyncio.timeout(service.settings.limits.body_seconds):
-            async for part in request.content.iter_any():
-                if len(parts) + len(part) > limit:
-                    raise Refused(413, "too_large", f"body of at most {limit} bytes expected")
-                hold(request, len(part))
-                parts += part
+        with using(request, Use.TRANSFER):
+            async with asyncio.timeout(service.settings.limits.body_seconds):
+                async for part in request.content.iter_any():
+                    if len(parts) + len(part) > limit:
+                        raise Refused(413, "too_large", f"body of at most {limit} bytes expected")
+                    hold(request, len(part))
+                    parts += part
     except TimeoutError as error:
         raise Refused(408, "too_slow", "body took too long to arrive") from error
     return bytes(parts)
@@ -161,7 +169,8 @@ async def guard(request: web.Request, handler: RouteHandler) -> web.StreamRespon
     service = request.app[SERVICE]
     with service.memory.hold(service.network(request)) as reservation:
         request[_RESERVATION] = reservation
-        response = await _respond(request, handler, service)
+        with using(request, Use.WORK):
+            response = await _respond(request, handler, service)
         service.instruments.requests.labels(_route(request), str(response.status)).inc()
         return await _delivered(request, response, reservation)
 
@@ -206,9 +215,10 @@ async def _delivered(
     if not reservation.grow(len(body)):
         return problem(Refused(503, "busy", "too many answers at once; try again", retry_after=10))
     try:
-        async with asyncio.timeout(DELIVERY_SECONDS + len(body) / _SLOWEST):
-            await response.prepare(request)
-            await response.write_eof()
+        with using(request, Use.TRANSFER):
+            async with asyncio.timeout(DELIVERY_SECONDS + len(body) / _SLOWEST):
+                await response.prepare(request)
+                await response.write_eof()
     except TimeoutError:
         abort(request)
     return response
@@ -225,11 +235,12 @@ async def stream(
     first = await anext(pieces, b"")
     response = web.StreamResponse(headers=headers)
     try:
-        await response.prepare(request)
-        await _write(response, first)
-        async for piece in pieces:
-            await _write(response, piece)
-        await response.write_eof()
+        with using(request, Use.TRANSFER):
+            await response.prepare(request)
+            await _write(response, first)
+            async for piece in pieces:
+                await _write(response, piece)
+            await response.write_eof()
     except ConnectionResetError:
         raise
     except Exception as error:  # noqa: BLE001 - the status was sent already
@@ -291,4 +302,5 @@ __all__ = [
     "read_body",
     "read_json",
     "stream",
+    "using",
 ]

@@ -10,7 +10,8 @@ from collector.api import parameters
 from collector.api.http import Refused, answer
 from collector.api.parameters import Parameters, Text
 from collector.judging.watch import STALL_SECONDS
-from collector.service import SERVICE
+from collector.metrics.exposition import CONTENT_TYPE
+from collector.service import SERVICE, Service
 from collector.store import keys
 from probe import targets
 from probe.api_types import BulkReply, ServiceReply, VantageReply
@@ -82,14 +83,22 @@ async def get_healthz(_request: web.Request) -> web.Response:
 
 async def get_readyz(request: web.Request) -> web.Response:
     """Readiness: the store answers and takes writes, and batches are stored and judged."""
-    service = request.app[SERVICE]
+    await check_ready(request.app[SERVICE])
+    return web.Response(text="ready\n")
+
+
+async def check_ready(service: Service) -> None:
+    """Read from the store, and look whether it takes writes and whether records move.
+
+    Raises:
+        Refused, StoreUnavailable: It is not ready.
+    """
     await service.store.read(keys.find_key(""))
     if service.store.unhealthy:
         raise Refused(503, "store", "the store refused the last write")
     if service.ingesting.stalled or service.backlog.stalled:
         what = "batch was stored" if service.ingesting.stalled else "waiting record was judged"
         raise Refused(503, "stalled", f"no {what} for {STALL_SECONDS:.0f} seconds")
-    return web.Response(text="ready\n")
 
 
 async def get_metrics(request: web.Request) -> web.Response:
@@ -97,6 +106,4 @@ async def get_metrics(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
     families = await service.snapshots.exposition()
     body = service.instruments.encode() + families
-    return web.Response(
-        body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-    )
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})

@@ -16,6 +16,8 @@ RESERVED = 0.02
 
 Labels = tuple[str, ...]
 
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
 
 @dataclass(frozen=True, slots=True)
 class MetricSample:

@@ -70,6 +70,11 @@ class SnapshotCache:
         await self._refresh()
         return self._exposition.body
 
+    @property
+    def newest(self) -> bytes:
+        """The families as they were made last, which may be long ago."""
+        return self._exposition.body
+
     async def snapshot(self) -> Snapshot:
         """The rows that the families are made of."""
         await self._refresh()

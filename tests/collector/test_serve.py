@@ -254,31 +254,6 @@ def test_a_malformed_address_is_refused(text: str) -> None:
         parse_address(text)
 
 
-def test_slow_heads_and_connections_over_the_limit_are_closed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from collector.throughput import connection_limit
-
-    monkeypatch.setattr(connection_limit, "HEAD_SECONDS", 0.3)
-
-    async def scenario() -> None:
-        async with collector(tmp_path, limits=CollectorLimits(connections=3)) as harness:
-            host, port = harness.url.removeprefix("http://").split(":")
-            connections = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
-            late, writer = await asyncio.open_connection(host, int(port))
-            with contextlib.suppress(ConnectionError):
-                assert await asyncio.wait_for(late.read(), 2) == b""
-            writer.close()
-            connections[0][1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
-            assert await asyncio.wait_for(connections[0][0].read(), 2) == b""
-            for _, each in connections:
-                each.close()
-            await asyncio.sleep(0.05)
-            assert (await harness.ask("GET", "/healthz")).status == 200
-
-    asyncio.run(scenario())
-
-
 def test_a_clients_address_is_looked_up_and_not_stored(tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("127.0.0.0/8,9198,KZ\n198.51.100.0/24,64500,NL\n")
