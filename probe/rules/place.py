@@ -58,8 +58,8 @@ def _told(place: Place, network: str) -> str:
     where = f"between hop {place.after} and hop {place.before}"
     if not place.after:
         where = f"before hop {place.before}"
-    where += f", {network}" if network else ""
-    return (
+    told = (
         f"The packets are stopped {where}, and the server is at hop {place.server} or farther:"
         " the network on the way does it."
     )
+    return told + (f" By the owners of the routers, that is {network}." if network else "")

@@ -86,7 +86,9 @@ def _location(e: Evidence, found: TraceFinding) -> str:
     )
     position = {"in": ", in-path", "on": ", on-path", None: ""}[found.position]
     network = words(e.stop_of(found))
-    return where + (f", {network}" if network else "") + position
+    return (
+        where + position + (f". By the owners of the routers, that is {network}" if network else "")
+    )
 
 
 def _steps(found: list[TraceFinding]) -> tuple[Base, ...]:
