@@ -27,6 +27,7 @@ from collector.settings import (
 from collector.store import Store, StoreError, keys
 from probe import __version__, i18n
 
+BULK_MBIT, BULK_DAILY_MB = 100, 2000
 ADMIN = "127.0.0.1:9101"
 _EXTRAS = {"aiohttp": "collector", "prometheus_client": "collector"}
 _EXTRAS |= {"asyncpg": "postgres", "duckdb": "analytics"}
@@ -53,6 +54,18 @@ def cli() -> None:
     help=f"Address for metrics and health that no probe can slow down. [{ADMIN}, or any free port]",
 )
 @click.option("--bulk", metavar="HOST:PORT", help="Address of the throughput server.")
+@click.option(
+    "--bulk-rate",
+    type=click.FloatRange(0.1),
+    metavar="MBIT",
+    help="Megabits a second that one client of it may move. [100; lab: any]",
+)
+@click.option(
+    "--bulk-daily",
+    type=click.IntRange(1),
+    metavar="MB",
+    help="Megabytes a day that one client of it may move. [2000; lab: any]",
+)
 @click.option(
     "--bulk-also",
     multiple=True,
@@ -118,6 +131,8 @@ def _settings(
     metrics: str | None,
     admin_listen: str | None,
     bulk: str | None,
+    bulk_rate: float | None,
+    bulk_daily: int | None,
     bulk_also: tuple[str, ...],
     url: str,
     enrolment: Any,
@@ -139,6 +154,8 @@ def _settings(
         admin=parse_admin(admin_listen or ADMIN),
         admin_free=admin_listen is None,
         bulk=parse_address(bulk) if bulk else None,
+        bulk_rate=_scaled(bulk_rate, 1e6 / 8, None if lab else BULK_MBIT),
+        bulk_daily=_scaled(bulk_daily, 1_000_000, None if lab else BULK_DAILY_MB),
         bulk_also=tuple(parse_bulk(one) for one in bulk_also),
         store=url,
         enrolment=enrolment,
@@ -153,6 +170,11 @@ def _settings(
         workers=int(not lab) if workers is None else workers,
         limits=LAB_LIMITS if lab else CollectorLimits(),
     )
+
+
+def _scaled(given: float | None, unit: float, default: float | None) -> int | None:
+    number = default if given is None else given
+    return None if number is None else int(number * unit)
 
 
 @cli.command()

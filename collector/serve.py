@@ -134,8 +134,8 @@ async def _start_bulk(settings: CollectorSettings, stack: AsyncExitStack) -> Bul
     """Start the throughput server; beside an embedded store its key is kept in a file."""
     if settings.bulk is None:
         return None
+    from collector.throughput.bulk_process import BulkJob, bulk_process
     from collector.throughput.identity import keep_identity, make_identity
-    from collector.throughput.server import start_bulk
 
     try:
         if settings.store.startswith("sqlite:"):
@@ -143,12 +143,18 @@ async def _start_bulk(settings: CollectorSettings, stack: AsyncExitStack) -> Bul
             identity = await asyncio.to_thread(keep_identity, Path(f"{file}.bulk.pem"))
         else:
             identity = await asyncio.to_thread(make_identity)
-        server = await start_bulk(settings.bulk.host, settings.bulk.port, identity=identity)
+        job = BulkJob(
+            host=settings.bulk.host,
+            port=settings.bulk.port,
+            pem=identity.pem,
+            bytes_per_second=settings.bulk_rate,
+            daily_bytes=settings.bulk_daily,
+        )
+        started = await stack.enter_async_context(bulk_process(job))
     except OSError as error:
         why = error.strerror or str(error)
         raise SettingsError(f"cannot listen on {settings.bulk}: {why}") from error
-    stack.push_async_callback(server.close)
-    return BulkReply(address=server.address, port=server.port, spki_sha256=server.spki_sha256)
+    return BulkReply(address=started.address, port=started.port, spki_sha256=identity.spki_sha256)
 
 
 def run(settings: CollectorSettings) -> None:

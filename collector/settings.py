@@ -148,6 +148,7 @@ class CollectorSettings:
         metrics: Address of `/metrics`, when not on `listen`.
         admin: Address of the operator's listener. admin_free: If it is taken, any free port does.
         bulk: Address of the throughput server, if there is one.
+        bulk_rate, bulk_daily: Bytes a second and a day that one client of it may move; None: any.
         bulk_also: Other collectors' throughput servers, in other networks, announced beside it.
         targets: Names or files of the lists whose targets are shown by name.
         max_series: Limit on the series of the large metric families together.
@@ -166,6 +167,8 @@ class CollectorSettings:
     admin: Address | SocketFile | None = None
     admin_free: bool = False
     bulk: Address | None = None
+    bulk_rate: float | None = None
+    bulk_daily: int | None = None
     bulk_also: tuple[BulkReply, ...] = ()
     lab: bool = False
     tls_cert: Path | None = None

@@ -3,8 +3,8 @@
 It accepts TLS under any name, has one key of its own, and knows two requests: `GET /N` returns N
 bytes, `POST` discards a body. It fetches, forwards and stores nothing, and answers only over an
 established connection, so it is no relay and no amplifier. Sizes, connections and time are limited,
-per client and in total; a client's address is held in memory while its connection lasts and nowhere
-else. It has no state, so any number may run in parallel.
+per client and in total, and so are a client's rate and its bytes a day; its address is held in
+memory while its connection lasts and nowhere else. Any number may run in parallel.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from ipaddress import IPv6Address, ip_address
 from time import monotonic
 from typing import Any, TypeVar
 
+from collector.throughput.allowance import Allowance
 from collector.throughput.identity import BulkIdentity, make_identity
 
 T = TypeVar("T")
@@ -37,6 +38,8 @@ class BulkLimits:
         per_client, total: Connections at a time. An IPv6 client is its /64.
         seconds: Life of a connection. idle_seconds: longest wait for any progress.
         bytes_per_second: Cap on each connection's rate, or None.
+        client_bytes_per_second: The same for all connections of one client together.
+        client_daily_bytes: What one client may move in a day, or None.
         congestion: TCP congestion control to use (`cubic`, `bbr`), or None for the system's.
     """
 
@@ -47,6 +50,8 @@ class BulkLimits:
     idle_seconds: float = 30.0
     handshake_seconds: float = 10.0
     bytes_per_second: float | None = None
+    client_bytes_per_second: float | None = None
+    client_daily_bytes: int | None = None
     congestion: str | None = None
 
 
@@ -69,6 +74,12 @@ class BulkServer:
     block: memoryview = field(default_factory=lambda: memoryview(os.urandom(BLOCK)))
     clients: Counter[str] = field(default_factory=Counter)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    allowance: Allowance = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.allowance = Allowance(
+            self.limits.client_bytes_per_second, self.limits.client_daily_bytes, monotonic
+        )
 
     @property
     def address(self) -> str:
@@ -105,7 +116,8 @@ class BulkServer:
                 continue
             client = _client(str(peer[0]))
             full = self.clients.total() >= self.limits.total
-            if full or self.clients[client] >= self.limits.per_client:
+            spent = self.allowance.is_spent(client)
+            if full or spent or self.clients[client] >= self.limits.per_client:
                 connection.close()
                 continue
             self.clients[client] += 1
@@ -121,20 +133,22 @@ class BulkServer:
         """One connection from its handshake to its end."""
         try:
             async with asyncio.timeout(self.limits.seconds):
-                await self._handle(connection)
+                await self._handle(connection, client)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # the connection is over, for any reason; TimeoutError is an OSError
         finally:
             connection.close()
             self.clients[client] -= 1
             self.clients += Counter()  # forget clients without connections
+            if client not in self.clients:
+                self.allowance.leave(client)
 
-    async def _handle(self, connection: socket.socket) -> None:
+    async def _handle(self, connection: socket.socket, client: str) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         reader, writer = await self._streams(connection)
         try:
             try:
-                await self._answer(reader, writer)
+                await self._answer(reader, writer, client)
             except _BadRequest as bad:
                 await self._reply(writer, bad.status, 0)
             writer.close()
@@ -158,22 +172,24 @@ class BulkServer:
 
     # -- answering -------------------------------------------------------------------------
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: str
+    ) -> None:
         head = await self._progress(reader.readuntil(b"\r\n\r\n"))
         method, path, length = _parse(head)
         if method == "GET":
             size = self._size(path.removeprefix("/"))
             await self._reply(writer, "200 OK", size)
-            await self._send_block(writer, size)
+            await self._send_block(writer, size, client)
         elif method == "POST":
-            await self._discard(reader, self._size(length))
+            await self._discard(reader, self._size(length), client)
             await self._reply(writer, "200 OK", 0)
         else:
             raise _BadRequest("405 Method Not Allowed")
 
     def _size(self, text: str) -> int:
         if not text.isascii() or not text.isdigit() or len(text) > 12:
-            raise _BadRequest("404 Not Detections")
+            raise _BadRequest("404 Not Found")
         if int(text) > self.limits.object_bytes:
             raise _BadRequest("413 Content Too Large")
         return int(text)
@@ -189,7 +205,7 @@ class BulkServer:
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         await self._progress(writer.drain())
 
-    async def _send_block(self, writer: asyncio.StreamWriter, size: int) -> None:
+    async def _send_block(self, writer: asyncio.StreamWriter, size: int, client: str) -> None:
         started, sent = monotonic(), 0
         while sent < size:
             offset = sent % BLOCK
@@ -200,21 +216,22 @@ class BulkServer:
             if writer.transport.is_closing():
                 raise ConnectionResetError
             sent += count
-            await self._pace(started, sent)
+            await self._pace(started, sent, self.allowance.move(client, count))
 
-    async def _discard(self, reader: asyncio.StreamReader, size: int) -> None:
+    async def _discard(self, reader: asyncio.StreamReader, size: int, client: str) -> None:
         started, taken = monotonic(), 0
         while taken < size:
             data = await self._progress(reader.read(min(CHUNK, size - taken)))
             if not data:
                 raise asyncio.IncompleteReadError(b"", size - taken)
             taken += len(data)
-            await self._pace(started, taken)
+            await self._pace(started, taken, self.allowance.move(client, len(data)))
 
-    async def _pace(self, started: float, moved: int) -> None:
+    async def _pace(self, started: float, moved: int, wait: float) -> None:
         if self.limits.bytes_per_second is not None:
-            due = started + moved / self.limits.bytes_per_second
-            await asyncio.sleep(max(0.0, due - monotonic()))
+            wait = max(wait, started + moved / self.limits.bytes_per_second - monotonic())
+        if wait > 0:
+            await asyncio.sleep(wait)
 
     async def _progress(self, work: Coroutine[Any, Any, T]) -> T:
         async with asyncio.timeout(self.limits.idle_seconds):
