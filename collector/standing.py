@@ -4,7 +4,8 @@ Rule: keys that an operator invited are trusted, what he imported, and the first
 collector's own machine. Other keys are strangers until they have agreed with trusted ones on seven
 days; a day on which no trusted key measured the same counts half. Of keys that share an origin (a
 /24 or /48 of enrolment or of measuring, or in its first week an invite) only the oldest one speaks,
-so that one origin has one vote however many keys it has. Pure.
+so that one origin has one vote however many keys it has. A key that nobody vouches for says nothing
+alone, also when it has earned trust. Pure.
 """
 
 from collections import defaultdict
@@ -51,11 +52,12 @@ class KeyStanding(NamedTuple):
         """The share of compared targets on which it agrees; None when there are none."""
         return self.agreed / self.compared if self.compared else None
 
-    @property
-    def trusted(self) -> bool:
+    def is_trusted(self, now: float) -> bool:
         """Whether its votes count."""
         if self.way != OPEN:
             return True
+        if self.enrolled_at > now - YOUNG_SECONDS:
+            return False
         good = self.agreed_days + UNOPPOSED * self.free_days
         return good >= GOOD_DAYS and self.agreed >= AGREEMENT * self.compared
 
@@ -82,7 +84,7 @@ class Standings:
     def is_trusted(self, key_id: str) -> bool:
         """Whether a key's votes count; those of an unknown key, such as an erased one, do not."""
         known = self._keys.get(key_id)
-        return self._lab or (known is not None and known.trusted)
+        return self._lab or (known is not None and known.is_trusted(self._now))
 
     def speakers(
         self, keys: Iterable[str], network: NetworkKey, *, later: Iterable[str] = ()
@@ -90,8 +92,16 @@ class Standings:
         """The trusted keys among these that are independent of each other, the oldest first.
 
         `network` is where they vote; ASN 0 stands for all networks of the country. Keys in `later`
-        speak for their origin only where none of `keys` does.
+        speak for their origin only where none of `keys` does. A key that nobody vouches for says
+        nothing alone.
         """
+        found = tuple(self._independent(keys, network, later))
+        alone = self._keys.get(found[0]) if len(found) == 1 else None
+        return iter(() if alone and alone.way == OPEN and not self._lab else found)
+
+    def _independent(
+        self, keys: Iterable[str], network: NetworkKey, later: Iterable[str]
+    ) -> Iterator[str]:
         taken: set[Label] = set()
         first = sorted(filter(self.is_trusted, set(keys)), key=self._seniority)
         last = sorted(filter(self.is_trusted, set(later)), key=self._seniority)

@@ -26,10 +26,10 @@ def keys(url: str, *, straying: bool, as_csv: bool) -> None:
     shown = [row for row in rows if row.strays or not straying]
     if as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows(
-            [key_list.COLUMNS, *map(key_list.cells, shown)]
+            [key_list.COLUMNS, *(key_list.cells(row, now) for row in shown)]
         )
         return
-    for line in key_list.table(shown):
+    for line in key_list.table(shown, now):
         click.echo(line)
 
 

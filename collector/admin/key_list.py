@@ -40,13 +40,12 @@ class KeyOverview:
         found = self.standing
         return found.compared >= COMPARED_LEAST and found.agreed < AGREEMENT * found.compared
 
-    @property
-    def word(self) -> str:
+    def word(self, now: float) -> str:
         """Its standing in a word or two."""
         one = self.standing
         if one.way != OPEN:
             return {"invite": "invited", "import": "imported"}.get(one.way, one.way)
-        if one.trusted:
+        if one.is_trusted(now):
             return "earned"
         return f"stranger {one.agreed_days + UNOPPOSED * one.free_days:g}/{GOOD_DAYS:g}"
 
@@ -66,14 +65,14 @@ def overview(now: float) -> Operation[list[KeyOverview]]:
     return sorted(every, key=lambda one: (not one.strays, one.standing.enrolled_at))
 
 
-def cells(one: KeyOverview) -> tuple[str, ...]:
+def cells(one: KeyOverview, now: float) -> tuple[str, ...]:
     """A row as text, in the order of `COLUMNS`."""
     found = one.standing
     agrees = "" if found.agreement is None else f"{found.agreement:.0%}"
     return (
         found.key_id,
         found.role,
-        f"{one.word}{', strays' if one.strays else ''}",
+        f"{one.word(now)}{', strays' if one.strays else ''}",
         found.branch,
         found.origin[:8],
         _day(found.enrolled_at),
@@ -87,9 +86,9 @@ def cells(one: KeyOverview) -> tuple[str, ...]:
     )
 
 
-def table(rows: Iterable[KeyOverview]) -> Iterator[str]:
+def table(rows: Iterable[KeyOverview], now: float) -> Iterator[str]:
     """The rows as lines of columns."""
-    shown: Sequence[tuple[str, ...]] = [COLUMNS, *(cells(row) for row in rows)]
+    shown: Sequence[tuple[str, ...]] = [COLUMNS, *(cells(row, now) for row in rows)]
     widths = [max(len(row[n]) for row in shown) for n in range(len(COLUMNS))]
     for row in shown:
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

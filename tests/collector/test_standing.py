@@ -47,13 +47,24 @@ def test_an_unknown_key_has_no_vote() -> None:
 
 
 def test_a_stranger_earns_trust_by_days_of_agreement() -> None:
-    assert heard(stranger("s", agreed_days=6, compared=60, agreed=60)) == []
-    assert heard(stranger("s", agreed_days=7, compared=60, agreed=60)) == ["s"]
+    assert not stranger("s", agreed_days=6, compared=60, agreed=60).is_trusted(NOW)
+    assert stranger("s", agreed_days=7, compared=60, agreed=60).is_trusted(NOW)
     # Days without comparison count half.
-    assert heard(stranger("s", agreed_days=6, free_days=1, compared=60, agreed=60)) == []
-    assert heard(stranger("s", free_days=14)) == ["s"]
+    assert not stranger("s", agreed_days=6, free_days=1, compared=60, agreed=60).is_trusted(NOW)
+    assert stranger("s", free_days=14).is_trusted(NOW)
+    # Days that the collector's clock has not seen pass do not count.
+    quick = stranger("s", agreed_days=9, compared=60, agreed=60, enrolled_at=NOW - 6 * DAY)
+    assert not quick.is_trusted(NOW)
     # Who often contradicts is not trusted, whatever the number of good days.
-    assert heard(stranger("s", agreed_days=20, compared=100, agreed=80)) == []
+    assert not stranger("s", agreed_days=20, compared=100, agreed=80).is_trusted(NOW)
+
+
+def test_a_stranger_says_nothing_alone_also_when_it_has_earned_trust() -> None:
+    first, second = stranger("s", free_days=14), stranger("t", free_days=14)
+    assert heard(first) == []
+    assert heard(first, second) == ["s", "t"]
+    assert heard(first, second._replace(origin=first.origin)) == []
+    assert heard(first, invited("a")) == ["a", "s"]
 
 
 def test_one_origin_has_one_vote_that_of_its_oldest_key() -> None:
@@ -85,7 +96,8 @@ def test_strangers_of_unknown_origin_share_one() -> None:
     keys = [
         stranger(f"s{n}", agreed_days=9, compared=9, agreed=9)._replace(origin="") for n in range(9)
     ]
-    assert heard(*keys) == ["s0"]
+    assert heard(*keys) == []
+    assert heard(*keys, invited("a")) == ["a", "s0"]
 
 
 KEYS = st.builds(

@@ -1,9 +1,10 @@
 """Through the whole collector: whose network, whose votes, and what is set aside."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from collector.places import PLACES_LIMIT
 from collector.settings import parse_proxies
-from collector.store import Operation, keys
+from collector.store import Operation, keys, sqlite_path
 from collector.store.interface import Execute
 from probe import codec
 from probe.api_types import Heartbeat, MissedInterval
@@ -226,22 +227,31 @@ def test_an_invite_vouches_for_a_stranger(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def backdate(key_id: str, days: float) -> Operation[None]:
-    """Let a key's days of agreement lie in the past."""
+async def backdate(harness: CollectorHarness, key_id: str, days: float) -> None:
+    """Let a key's enrolment and its days of agreement lie in the past."""
     today = int(time.time() // DAY)
+    with closing(sqlite3.connect(sqlite_path(harness.service.settings.store))) as connection:
+        at = (today - 9) * DAY
+        connection.execute("UPDATE probe SET enrolled_at = ? WHERE key_id = ?", (at, key_id))
+        connection.commit()
     rows = [
         {"key_id": key_id, "day": today - n, "voted": 9, "compared": 9, "agreed": 9}
         for n in range(1, int(days) + 1)
     ]
+    await harness.service.store.write(agreed(rows))
+
+
+def agreed(rows: list[dict[str, object]]) -> Operation[None]:
     yield Execute("conduct_put", rows)
 
 
 def test_a_stranger_that_agreed_for_a_week_has_a_vote(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with behind_a_proxy(tmp_path, quorum=1) as harness:
-            sender = await stranger(harness, HOME)
-            for days, counted in ((6, 0), (7, 1)):
-                await harness.service.store.write(backdate(sender.key_id, days))
+            vouched, sender = await invited(harness, "100.64.2.7"), await stranger(harness, HOME)
+            await vouched.send(blocked())
+            for days, counted in ((6, 1), (7, 2)):
+                await backdate(harness, sender.key_id, days)
                 await sender.send(blocked())
                 assert (await harness.metrics()).get(OUTCOME, 0) == counted
 
