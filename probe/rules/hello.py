@@ -5,20 +5,23 @@ and after. A hello that fails with every name is unsupported by the server or bl
 """
 
 from probe.analysis.evidence import Evidence
+from probe.analysis.once import once
 from probe.compare import same_failure
 from probe.failure import Failure
-from probe.model import Outcome, Tls
+from probe.model import Outcome, Role, Tls
 from probe.rule import Finding, InnocentExplanation, Tier, rule
-from probe.rules.tls import MECHANISMS
+from probe.rules.tls import MECHANISMS, not_the_server
 
 EXPERIMENTS = ("hello",)
 _STOPPED = frozenset({Failure.TIMEOUT, Failure.RESET, Failure.ABORTED, Failure.EOF})
 
 
+@once
 def _offers(e: Evidence, hello: str) -> list[Tls]:
     return [s for s in e.all(Tls) if s.sni == e.host and s.hello == hello]
 
 
+@once
 def _hellos(e: Evidence) -> tuple[str, ...]:
     return tuple(dict.fromkeys(s.hello for s in e.all(Tls) if s.sni == e.host))
 
@@ -36,6 +39,7 @@ def _around(e: Evidence, step: Tls) -> tuple[Tls, ...]:
     return (*before, *after) if before and after and all(map(_answered, before + after)) else ()
 
 
+@once
 def stopped(e: Evidence, hello: str) -> tuple[Tls, ...]:
     """The proof that the name is blocked with this hello: two attempts and those around each."""
     mine = _offers(e, hello)
@@ -47,6 +51,7 @@ def stopped(e: Evidence, hello: str) -> tuple[Tls, ...]:
     return (*mine, *(s for both in around for s in both)) if all(around) else ()
 
 
+@once
 def passes(e: Evidence, hello: str) -> bool:
     """This hello with the name is answered every time."""
     mine = _offers(e, hello)
@@ -65,7 +70,7 @@ def _sorted(e: Evidence) -> tuple[list[str], list[str]]:
     Outcome.BLOCKED,
     excludes={
         InnocentExplanation.LINE: "a harmless name is answered by the same hello",
-        InnocentExplanation.SERVER: "other hellos of the name are answered, or a control succeeds",
+        InnocentExplanation.SERVER: "no control fails alike, and a silent server took no data",
         InnocentExplanation.MEANS: "both names use the same hello",
         InnocentExplanation.CHANCE: "at least two attempts between answered harmless ones",
     },
@@ -75,7 +80,21 @@ def name_stopped(e: Evidence) -> Finding | None:
     steps = stopped(e, "default")
     if not steps or steps[0].failure is None:
         return None
+    mine = _offers(e, "default")
+    if not_the_server(e, mine[-1], mine) is None:
+        return None  # the server took what was sent, and may itself be silent about this name
     return Finding(steps, 0.93, mechanisms=(MECHANISMS[steps[0].failure],))
+
+
+@rule("hello.broken_everywhere", Tier.CLEARED, Outcome.DOWN)
+def broken_everywhere(e: Evidence) -> Finding | None:
+    """The default hello with this name fails here and for the control in the same way."""
+    mine = [s for s in _offers(e, "default") if s.failure in _STOPPED]
+    led = [s for s in e.control(Tls, latest=True) if s.role is Role.TARGET and s.sni == e.host]
+    if len(mine) < 2 or not led or any(s.failure is None for s in led) or passes(e, "default"):
+        return None
+    alike = any(same_failure(s.failure, t.failure) for t in mine for s in led)
+    return Finding(tuple(mine), 0.9 * e.control_weight) if alike else None
 
 
 @rule("hello.usual_one_answered", Tier.LIKELY, Outcome.OK)

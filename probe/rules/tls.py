@@ -65,7 +65,7 @@ def fails_for_this_name(e: Evidence) -> Finding | None:
         if last.failure is Failure.SSL_HANDSHAKE and not at_unrelated_server(e, last)[0]:
             continue  # a server may itself refuse a name with an alert
         around = answered_around(e, attempts)
-        proof = _not_the_server(e, last, attempts) if around else None
+        proof = not_the_server(e, last, attempts) if around else None
         if proof is not None:
             confidence, steps = proof
             steps = (*attempts, *around, *steps)
@@ -73,7 +73,7 @@ def fails_for_this_name(e: Evidence) -> Finding | None:
     return None
 
 
-def _not_the_server(
+def not_the_server(
     e: Evidence, last: Tls, attempts: list[Tls]
 ) -> tuple[float, tuple[Tls, ...]] | None:
     """The confidence that the server is not itself broken for this name, and the steps behind it.

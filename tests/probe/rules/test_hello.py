@@ -4,26 +4,34 @@ import pytest
 from msgspec.structs import replace
 
 from probe.failure import Failure
-from probe.model import Record, Step, Tls
-from tests.build import dns, harmless, record, tls
+from probe.model import Control, Record, Step, Tls
+from tests.build import GOOD, control, dns, harmless, record, tcp, tls
 from tests.probe.rules.check import holds, verdict_on
 
 TIMEOUT, ALERT = Failure.TIMEOUT, Failure.SSL_HANDSHAKE
+SILENT = tls(failure=TIMEOUT)
 
 
 def offered(
-    hello: str, mine: Failure | None = None, other: Failure | None = None, times: int = 2
+    hello: str,
+    mine: Failure | None = None,
+    other: Failure | None = None,
+    times: int = 2,
+    *,
+    acknowledged: bool | None = None,
 ) -> list[Step]:
     def one(failure: Failure | None) -> Tls:
         got = 7 if failure is ALERT else None
-        return replace(tls(failure=failure, bytes_in=got), hello=hello)
+        step = tls(failure=failure, bytes_in=got)
+        return replace(step, hello=hello, acknowledged=acknowledged)
 
     around = harmless(one(other))
     return [step for _ in range(times) for step in (around, one(mine), around)]
 
 
-def made(*groups: list[Step]) -> Record:
-    return record(dns("93.184.216.34"), *(s for g in groups for s in g), experiment="hello")
+def made(*groups: list[Step], controls: tuple[Control, ...] = ()) -> Record:
+    steps = (s for g in groups for s in g)
+    return record(dns("93.184.216.34"), *steps, experiment="hello", controls=controls)
 
 
 TABLE = {
@@ -32,6 +40,36 @@ TABLE = {
         made(offered("default", TIMEOUT)),
         True,
         "blocked tls.timeout 0.93 by hello.name_stopped",
+    ),
+    "and the control shakes hands": (
+        "hello.broken_everywhere",
+        made(offered("default", TIMEOUT), controls=(control(dns(GOOD), tcp(), tls()),)),
+        False,
+        "blocked tls.timeout 0.93 by hello.name_stopped",
+    ),
+    "for the control too": (
+        "hello.broken_everywhere",
+        made(offered("default", TIMEOUT), controls=(control(dns(GOOD), tcp(), SILENT),)),
+        True,
+        "inconclusive 0.5 by verdict.contradicted",
+    ),
+    "for the control too, and for any name": (
+        "hello.broken_everywhere",
+        made(offered("default", TIMEOUT, TIMEOUT), controls=(control(dns(GOOD), tcp(), SILENT),)),
+        True,
+        "down 0.828 by hello.broken_everywhere",
+    ),
+    "in another way for the control": (
+        "hello.broken_everywhere",
+        made(offered("default", Failure.RESET), controls=(control(dns(GOOD), tcp(), SILENT),)),
+        False,
+        "blocked tls.reset 0.93 by hello.name_stopped",
+    ),
+    "taken by a server that is silent": (
+        "hello.name_stopped",
+        made(offered("default", TIMEOUT, acknowledged=True)),
+        False,
+        "inconclusive 0.4 by hello.nothing_to_compare",
     ),
     "stopped once": (
         "hello.name_stopped",
