@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from probe.analysis.trace_hops import ROUTER
-from probe.model import Ping, Step, StopPlace
+from probe.model import Ping, Role, Step, StopPlace
 
 _SERVER = "server"
 Where: TypeAlias = Literal["inside", "border", "inside_or_border", "outside", "server"]
@@ -25,33 +25,39 @@ def stop_place(
         server: The hop of the server, or the least that it can be.
         home: The country of the vantage point.
     """
-    pings = [s for s in steps if isinstance(s, Ping) and s.what in {ROUTER, _SERVER}]
-    routers = [s for s in pings if s.what == ROUTER and s.failure is None]
-    near = max((s for s in routers if 0 < _hop(s) <= after), key=_hop, default=None)
-    far = min((s for s in routers if _hop(s) >= before), key=_hop, default=None)
+    pings = [s for s in steps if isinstance(s, Ping) and s.role is not Role.REFERENCE]
+    routers = _by_hop(s for s in pings if s.what == ROUTER and s.failure is None)
+    nearest = min((hop for hop, s in routers.items() if s.address is not None), default=0)
+    near = max((hop for hop in routers if 0 < hop <= after), default=0)
+    far = min((hop for hop in routers if hop >= before), default=0)
+    last, first = routers.get(near), routers.get(far)
     own = {s.asn for s in pings if s.what == _SERVER and s.asn is not None}
-    within = near is not None and near.asn in own
-    at_edge = far is not None and far.asn in own
+    within = last is not None and last.asn in own
+    at_edge = first is not None and first.asn in own
+    here = home if 0 < near < nearest else last.country if last is not None else None
+    beyond = home if 0 < far < nearest else first.country if first is not None else None
     return StopPlace(
         by="server" if within else None if at_edge else "network",
-        where="server" if within else _where(_country(near, home), _country(far, home), home),
+        where="server" if within else _where(here, beyond, home),
         after=after,
         before=before,
         server=server,
-        asn=near.asn if near is not None else None,
-        country=_country(near, home),
+        asn=last.asn if last is not None else None,
+        country=here,
     )
+
+
+def _by_hop(routers: Iterable[Ping]) -> dict[int, Ping]:
+    """A router for each hop, with its address where one was kept."""
+    found: dict[int, Ping] = {}
+    for step in routers:
+        if _hop(step) not in found or step.address is not None:
+            found[_hop(step)] = step
+    return found
 
 
 def _hop(step: Ping) -> int:
     return (step.travel.ttl or 0) if step.travel is not None else 0
-
-
-def _country(step: Ping | None, home: str | None) -> str | None:
-    """The country of a router; one near the user has no address in the record."""
-    if step is None:
-        return None
-    return step.country if step.address is not None else home
 
 
 def _where(near: str | None, far: str | None, home: str | None) -> Where | None:

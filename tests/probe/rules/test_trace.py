@@ -81,6 +81,7 @@ KZ, SE, OWN = (9198, "KZ"), (1299, "SE"), (64500, "SE")
         ((None, None, KZ, KZ, SE, OWN), "inside", 9198),
         ((None, None, SE, SE, SE, OWN), "outside", 1299),
         ((None, None, None, SE, SE, OWN), "border", None),
+        ((None, None, KZ, None, SE, OWN), "inside_or_border", 9198),  # a private address
     ],
 )
 def test_the_place_is_a_network_and_a_country(
@@ -91,7 +92,12 @@ def test_the_place_is_a_network_and_a_country(
     assert verdict.outcome is Outcome.BLOCKED
     assert verdict.place is not None
     assert (verdict.place.where, verdict.place.asn) == (where, asn)
-    words = {"border": "at the border of the", "inside": "inside the", "outside": "outside the"}
+    words = {
+        "border": "at the border of the country (KZ",
+        "inside": "inside the country (KZ AS9198)",
+        "outside": "outside the country (SE AS1299)",
+        "inside_or_border": "in the country or at its border (KZ AS9198)",
+    }
     assert words[where] in verdict.rules[0].reason
 
 
