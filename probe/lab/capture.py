@@ -33,7 +33,7 @@ from probe.model import Record
 _UNREAD = {
     *("bytes_out", "category", "cipher", "cnames", "datagrams_in", "datagrams_out"),
     *("declared_bytes", "errno", "extensions", "facts", "first_byte_seconds", "limit"),
-    *("logged", "peak_gap", "verdict", "version", "versions"),
+    *("logged", "verdict", "version", "versions"),
 }
 # What few rules read and what takes much room: kept only where the verdict needs it.
 _BULKY = (

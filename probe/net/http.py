@@ -314,7 +314,9 @@ async def _exchange(
         timeouts.first_bytes.add(exchange.first)
         target.session.limiter.concurrency.note(max(exchange.first, exchange.waited))
     if answer.cap == FURTHER_CAP:
-        target.session.further.note(what.url, whole=answer.complete)
+        # A page that came slowly is read further again: its rate is what is in question.
+        quick = exchange.spread <= exchange.patience
+        target.session.further.note(what.url, whole=answer.complete and quick)
     usual = answer.cap == exchange.cap and len(answer.body) > exchange.cap // 2
     if answer.complete and usual:
         timeouts.bodies.add(exchange.spread)
@@ -345,6 +347,7 @@ async def _exchange(
         bytes_out=exchange.stream.bytes_out - before_out,
         bytes_in=exchange.stream.bytes_in - before_in,
         peak_gap=None if exchange.peak_gap is None else round(exchange.peak_gap, 6),
+        spread=None if exchange.last is None else round(max(exchange.spread, 0.0), 6),
         acknowledged=exchange.stream.acknowledged if failure is Failure.TIMEOUT else None,
         failure=failure,
         detail=detail,

@@ -1,6 +1,8 @@
 """Rules that clear the network: proven TLS, or the same page or refusal as for the control."""
 
 from probe.analysis.evidence import Evidence
+from probe.analysis.once import once
+from probe.analysis.pace import LEAST_BYTES, LEAST_SECONDS, drags_here, kbit
 from probe.analysis.slowness import came_whole
 from probe.compare import host_of, is_broken_redirect, same_leaf, same_site, similar_pages
 from probe.model import Http, Outcome, Tls, TrustReason
@@ -54,6 +56,9 @@ def _whole(e: Evidence) -> list[Http]:
     return [page for page in _final(e) if came_whole(page)]
 
 
+    What froze midway was not seen, and what dragged may be slowed.
+    """
+    return [page for page in _final(e) if came_whole(page) and not drags_here(e, page)]
 def custody(e: Evidence) -> bool:
     """Every redirect came over proven TLS, stayed on the site, or was also seen by a control."""
     for hop in range(e.end):
@@ -75,13 +80,23 @@ def proven_page(e: Evidence) -> Finding | None:
     """The site answered over TLS with a certificate that proves its name."""
     for page in _whole(e):
         if page.proven and (page.status or 599) < 500 and not is_refusal(page) and custody(e):
-            return Finding((page,), 0.99)
+            return Finding((page,), 0.99, reason=_proven(page))
     return None
 
 
 @rule("refused.by_the_server", Tier.PROVEN, Outcome.REFUSED)
 def refused_by_the_server(e: Evidence) -> Finding | None:
     """The server itself, over proven TLS, refused the request."""
+def _proven(page: Http) -> str:
+    """What was shown, and which limits could not have been seen."""
+    if page.bytes_in < LEAST_BYTES or page.spread is None:
+        unseen = "so little came that no limit of its speed could have been seen"
+    else:
+        limit = page.bytes_in / LEAST_SECONDS
+        unseen = f"a limit above {kbit(limit)} kbit/s could not have been seen"
+    return f"The site answered over TLS with a certificate that proves its name; {unseen}."
+
+
     for page in _final(e):
         if page.proven and is_refusal(page) and custody(e):
             return Finding((page,), 0.97)

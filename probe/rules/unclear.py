@@ -2,6 +2,7 @@
 
 from probe.analysis.attempts import failing
 from probe.analysis.evidence import Evidence
+from probe.analysis.pace import drags_here, kbit, pace
 from probe.analysis.packet_size import answered_when_small
 from probe.analysis.slowness import came_whole, cut_short
 from probe.model import Dns, Http, Outcome, Role, Step, Tcp, Tls
@@ -118,6 +119,20 @@ def slow(e: Evidence) -> Finding | None:
     began = (p for p in e.pages(e.end) if p.received_bytes or cut_short(p))
     cut = [p for p in began if p.failure or not (came_whole(p) or p.location)]
     return Finding(tuple(cut[-1:]), 0.6, reason=_ask_throttle(e)) if cut else None
+
+
+@rule("unclear.slow_for_this_site", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def slow_for_this_site(e: Evidence) -> Finding | None:
+    """The page came far slower than other sites' pages on this connection at that time."""
+    dragging = [p for p in e.pages(e.end) if came_whole(p) and drags_here(e, p)]
+    if not dragging or e.line.page_rate is None:
+        return None
+    page = max(dragging, key=lambda p: pace(p) or 0.0)
+    reason = (
+        f"The page came at {kbit(pace(page) or 0.0)} kbit/s, and other sites' pages at "
+        f"{kbit(e.line.page_rate)} kbit/s; the throttle experiment tests whether by intent."
+    )
+    return Finding((page,), 0.6, reason=reason)
 
 
 @rule("note.slow_page", Tier.NOTE, None)

@@ -23,7 +23,7 @@ from probe.runner.bugs import BugCounter, ReportBug
 from probe.runner.byte_budget import BudgetedNet, ByteBudget
 from probe.runner.control_cache import ControlCache, addresses
 from probe.runner.dependencies import RunDependencies, Session
-from probe.runner.follow_up import follow_up_experiment, follow_up_jobs
+from probe.runner.follow_up import SlowPages, follow_up_experiment, follow_up_jobs
 from probe.runner.history import History
 from probe.runner.measurer import Measurer, NotMeasured
 from probe.runner.options import RunOptions
@@ -77,6 +77,7 @@ class Run:
         self._pages_left = 0
         self._anchors_checked = False
         self._skips = Skips()
+        self._slow = SlowPages()
         self._target_reached = False
         self._background: list[asyncio.Task[None]] = []
         self._bugs = BugCounter(report_bug)
@@ -218,7 +219,8 @@ class Run:
             measurement = await self._measurer.measure(job, self._controls.of(job.url, time.time()))
             self._shares.note(job.experiment, measurement.steps, measurement.elapsed)
             self._target_reached = self._target_reached or reached(measurement.steps)
-            if not self._measurer.needs_confirmation(measurement):
+            slow = self._fetches_pages(job) and self._slow.suspects(job.url, measurement.steps)
+            if not slow and not self._measurer.needs_confirmation(measurement):
                 record = await self._release.release_if_final(measurement)
             if record is None:
                 await self._release.hold(measurement)

@@ -74,6 +74,29 @@ def test_a_page_that_freezes_is_followed_up_and_found_frozen() -> None:
     assert 'outcome="throttled"' in metrics
 
 
+@pytest.mark.lab
+@pytest.mark.slow
+@needs_namespaces
+def test_a_page_that_crawls_among_others_is_no_ok_and_is_followed_up() -> None:
+    """`-e web` alone: the page comes whole in the end, and other sites show that it is slow."""
+    slow = LabSite("one-page-a-minute.org", page=Page("large"))
+    others = tuple(LabSite(f"quick-{word}.org", page=Page("large")) for word in ("fox", "hare"))
+    censor = (Throttle(slow.name, "shape", 4_000),)
+    scenario = Scenario("throttle.crawling", (slow, *others), (), censor=censor)
+    urls = [f"https://{site.name}/" for site in (slow, *others)]
+    with NetnsTestbed([scenario]) as testbed:
+        harness = Harness(testbed)
+        harness.start_collector(urls)
+        harness.consent()
+        found = harness.probe(urls, "--control", "none", "-e", "web")
+    web = {r["input"]: r["verdict"] for r in found if r["experiment"] == "web"}
+    seen = {url: v for url, v in web.items() if isinstance(v, dict)}
+    outcomes = {url: v["outcome"] for url, v in seen.items()}
+    assert outcomes == {urls[0]: "inconclusive", urls[1]: "ok", urls[2]: "ok"}
+    assert "unclear.slow_for_this_site" in ids(seen[urls[0]])
+    assert [r["input"] for r in found if r["experiment"] == "throttle"] == urls[:1]
+
+
 def steps(record: dict[str, object], op: str) -> list[dict[str, object]]:
     every = record["steps"]
     assert isinstance(every, list)

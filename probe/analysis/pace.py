@@ -1,0 +1,121 @@
+"""How fast pages came, compared with what the line gave other sites in the same run.
+
+A page's *pace* is its bytes over the time in which they came: from the first arrival to the last
+one, less the longest gap, which is a server that thinks or a packet that was lost. Where fewer than
+two other pages are known, handshakes stand in for them: what a certificate chain needed.
+"""
+
+from collections.abc import Iterable, Mapping
+from statistics import median
+
+from probe.analysis.evidence import Evidence
+from probe.compare import host_of, registrable
+from probe.model import Http, Role, Step, Tls
+
+# Smaller pages come in one flight; a shorter time is a few round trips.
+LEAST_BYTES = 4096
+LEAST_SECONDS = 1.5
+# Servers differ by a factor of a few.
+FRACTION = 1 / 8
+# Of a page that was read further, less shows a limit.
+LARGE_BYTES = 40 * 1024
+LARGE_SECONDS = 0.5
+LARGE_FRACTION = 1 / 4
+_LEAST_HOSTS = 2
+_LEAST_LARGE = 3
+# What comes at once has no measurable duration, seconds.
+_AT_ONCE = 0.02
+_CHAIN_BYTES = 2048
+_SERVER_RATIO = 1 / 2
+
+
+def duration(page: Http) -> float | None:
+    """Seconds in which the bytes came; None if that was not measured."""
+    if page.spread is None or page.failure is not None:
+        return None
+    return max(page.spread - (page.peak_gap or 0.0), 0.0)
+
+
+def pace(page: Http, least: int = LEAST_BYTES) -> float | None:
+    """Bytes a second; None for a page that is too small."""
+    seconds = duration(page)
+    if seconds is None or page.bytes_in < least:
+        return None
+    return page.bytes_in / max(seconds, _AT_ONCE)
+
+
+def drags(page: Http, usual: float | None) -> bool:
+    """The page came at a small fraction of what is usual on this line, for seconds."""
+    own, seconds = pace(page), duration(page)
+    if own is None or seconds is None or usual is None:
+        return False
+    return seconds >= LEAST_SECONDS and own <= usual * FRACTION
+
+
+def slow_for_its_size(page: Http, usual: float | None) -> bool:
+    """A page that was read further came slower than such pages usually do on this line."""
+    own, seconds = pace(page, LARGE_BYTES), duration(page)
+    if own is None or seconds is None or usual is None:
+        return False
+    return seconds >= LARGE_SECONDS and own <= usual * LARGE_FRACTION
+
+
+class Paces:
+    """The best pace of each host of a run."""
+
+    def __init__(self) -> None:
+        self._pages: dict[str, float] = {}
+        self._large: dict[str, float] = {}
+        self._handshakes: dict[str, float] = {}
+
+    def add(self, steps: Iterable[Step]) -> None:
+        """Add what targets and reference sites showed; harmless names are no sites."""
+        for step in steps:
+            if step.role not in {Role.TARGET, Role.REFERENCE}:
+                continue
+            if isinstance(step, Http):
+                host = registrable(host_of(step.url))
+                _keep(self._pages, host, pace(step))
+                _keep(self._large, host, pace(step, LARGE_BYTES))
+            elif isinstance(step, Tls) and step.sni and step.bytes_in >= _CHAIN_BYTES:
+                rate = step.bytes_in / max(step.elapsed, _AT_ONCE)
+                _keep(self._handshakes, registrable(step.sni), None if step.failure else rate)
+
+    def usual(self, but: str) -> float | None:
+        """The median pace of the hosts but one; None with too few of them."""
+        own = registrable(but)
+        pages = _others(self._pages, own)
+        known = pages if len(pages) >= _LEAST_HOSTS else _others(self._handshakes, own)
+        return median(known) if len(known) >= _LEAST_HOSTS else None
+
+    def usual_of_large(self, but: str) -> float | None:
+        """The same of pages that were read further."""
+        large = _others(self._large, registrable(but))
+        return median(large) if len(large) >= _LEAST_LARGE else None
+
+
+def _keep(best: dict[str, float], host: str, found: float | None) -> None:
+    if found is not None:
+        best[host] = max(found, best.get(host, 0.0))
+
+
+def _others(best: Mapping[str, float], own: str) -> list[float]:
+    return [rate for host, rate in best.items() if host != own]
+
+
+def drags_here(e: Evidence, page: Http) -> bool:
+    """The page drags on this line, and no control got it as slowly: the server is not slow."""
+    if not drags(page, e.line.page_rate):
+        return False
+    there = [p for p in e.control_ends if p.failure is None and p.bytes_in >= LEAST_BYTES]
+    return not any(_rate(p) * _SERVER_RATIO <= _rate(page) for p in there)
+
+
+def _rate(page: Http) -> float:
+    """Bytes a second of the whole exchange, which records of every version have."""
+    return page.bytes_in / max(page.elapsed, _AT_ONCE)
+
+
+def kbit(rate: float) -> str:
+    """A rate in bytes a second as kbit/s, in two digits: more would only look exact."""
+    return f"{float(f'{rate * 8 / 1000:.2g}'):g}"
