@@ -5,7 +5,7 @@ import ipaddress
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from aiohttp import web
 
@@ -20,8 +20,10 @@ from collector.metrics.instruments import Instruments
 from collector.metrics.snapshot import SnapshotCache
 from collector.places import RequestOrigin
 from collector.rate_limit import NetworkHashes, TokenBuckets
+from collector.read_queue import ReadQueue
 from collector.rechecks import Rechecks
 from collector.record_row import Judge
+from collector.result_cache import ResultCache
 from collector.scrubbing import Scrubbing
 from collector.settings import CollectorSettings
 from collector.store import Store
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from probe.api_types import BulkReply
 
 T = TypeVar("T")
+QueueName = Literal["read", "export", "control"]
 
 KEY_SECONDS = 30.0
 KEY_MEMORY = 20_000
@@ -100,6 +103,12 @@ class Service:
         self.worker = ThreadPoolExecutor(_WORKERS, thread_name_prefix="ingest")
         self._networks = NetworkHashes()
         self._origins = NetworkHashes(origin_secret)
+        self.queues: dict[QueueName, ReadQueue] = {
+            "read": ReadQueue(limits.reads, 8 * limits.reads, 2 * limits.reads),
+            "export": ReadQueue(limits.exports, limits.exports, 1),
+            "control": ReadQueue(2 * limits.reads, 32 * limits.reads, 4 * limits.reads),
+        }
+        self.results = ResultCache()
         self.door = Door(
             ConnectionPool(limits.connections, limits.network_connections),
             ConnectionPool(limits.handshakes, limits.network_connections),

@@ -92,6 +92,7 @@ class CollectorLimits:
     """The limits of one collector.
 
     Attributes:
+        reads, exports: Readers that are served at a time; some more wait.
         connections: Open connections; for further ones idle ones are closed.
         network_connections: The same for one network. handshakes: those in which TLS begins.
         connect_burst, connect_rate: New connections of one network.
@@ -105,6 +106,8 @@ class CollectorLimits:
         backlog_records: When so many records wait to be judged, no more are taken.
     """
 
+    reads: int = 2
+    exports: int = 2
     connections: int = 1000
     network_connections: int = 100
     handshakes: int = 250

@@ -24,19 +24,21 @@ from collector.api.http import RouteHandler
 from collector.api.interceptions import InterceptionParameters
 from collector.api.operator import MAIN_LOOP, MainLoop
 from collector.api.parameters import Parameters, PlaceParameters
-from collector.service import SERVICE, Service
+from collector.api.queueing import queued
+from collector.service import SERVICE, QueueName, Service
 
 
 class Route(NamedTuple):
-    """One method on one path, and its parameters."""
+    """One method on one path, its parameters, and the queue of its readers."""
 
     method: str
     path: str
     handler: RouteHandler
     parameters: type[Parameters] = Parameters
+    queue: QueueName | None = None
 
 
-METRICS = Route("GET", "/metrics", public.get_metrics)
+METRICS = Route("GET", "/metrics", public.get_metrics, queue="read")
 HEALTH = (
     Route("GET", "/healthz", public.get_healthz),
     Route("GET", "/readyz", public.get_readyz),
@@ -51,21 +53,25 @@ ROUTES = (
     Route("POST", "/v1/heartbeat", heartbeats.post_heartbeat),
     Route("POST", "/v1/enroll", enrolment.post_enroll),
     Route("DELETE", "/v1/probes/me", enrolment.delete_me),
-    Route("GET", "/v1/control", control.get_control, control.ControlParameters),
+    Route("GET", "/v1/control", control.get_control, control.ControlParameters, "control"),
     Route("POST", "/v1/recheck", control.post_recheck),
     Route("GET", "/v1/recheck", control.get_recheck, control.RecheckParameters),
     Route("GET", "/v1/service", public.get_service),
     Route("GET", "/v1/targets", public.get_targets, public.ListParameters),
     Route("GET", "/v1/vantage", public.get_vantage),
-    Route("GET", "/v1/measurements", query.get_measurements, query.PageParameters),
+    Route("GET", "/v1/measurements", query.get_measurements, query.PageParameters, "read"),
     Route("GET", "/v1/measurements/{id}", query.get_measurement),
-    Route("GET", "/v1/verdicts", query.get_verdicts, PlaceParameters),
-    Route("GET", "/v1/events", events.get_events, events.EventParameters),
-    Route("GET", "/v1/interceptions", interceptions.get_interceptions, InterceptionParameters),
-    Route("GET", "/v1/export/interceptions", interceptions.get_export, InterceptionParameters),
+    Route("GET", "/v1/verdicts", query.get_verdicts, PlaceParameters, "read"),
+    Route("GET", "/v1/events", events.get_events, events.EventParameters, "read"),
+    Route(
+        "GET", "/v1/interceptions", interceptions.get_interceptions, InterceptionParameters, "read"
+    ),
+    Route(
+        "GET", "/v1/export/interceptions", interceptions.get_export, InterceptionParameters, "read"
+    ),
     Route("GET", "/v1/certificates/{file}", interceptions.get_certificate),
-    Route("GET", "/v1/export", exports.get_export, exports.ExportParameters),
-    Route("GET", "/", html_page.get_page),
+    Route("GET", "/v1/export", exports.get_export, exports.ExportParameters, "export"),
+    Route("GET", "/", html_page.get_page, queue="read"),
 )
 
 
@@ -87,7 +93,8 @@ def _app(service: Service, routes: tuple[Route, ...], guard: Middleware) -> web.
     app = web.Application(middlewares=[guard], client_max_size=limit)
     app[SERVICE] = service
     for route in routes:
-        handler = parameters.checked(route.handler, route.parameters)
+        handler = queued(route.handler, route.queue) if route.queue else route.handler
+        handler = parameters.checked(handler, route.parameters)
         app.router.add_route(route.method, route.path, handler)
     app.on_response_prepare.append(http.add_security_headers)
     return app

@@ -10,10 +10,11 @@ from collector.api import parameters
 from collector.api.http import Refused, answer, instant_text
 from collector.api.parameters import Instant, PlaceParameters
 from collector.conduct import read_standings
+from collector.detection.monitor import Detections
 from collector.detection.quorum import Event, Vote, detect
 from collector.detection.shutdown import ShutdownCandidate
-from collector.detection.withdrawn import Aside, repeats, withdrawn_events
-from collector.service import SERVICE
+from collector.detection.withdrawn import Aside, Withdrawn, repeats, withdrawn_events
+from collector.service import SERVICE, Service
 from collector.standing import Standings
 from collector.store import Operation, exclusions
 from collector.store.interface import Query
@@ -41,12 +42,13 @@ async def get_events(request: web.Request) -> web.Response:
     if since < now - EVENT_DAYS_LIMIT * 86400:
         raise Refused(400, "malformed", f"since: at most {EVENT_DAYS_LIMIT:.0f} days ago expected")
     window, quorum = service.settings.window, service.settings.quorum
-    operation = _votes(since - window, now, lab=service.settings.lab)
-    votes, aside, standings = await service.store.read(operation, slow=True)
-    detections = await service.monitor.detections()
-    find = partial(detect, now=now, window=window, quorum=quorum, standings=standings)
-    found = await asyncio.to_thread(find, votes)
-    withdrawn = await asyncio.to_thread(withdrawn_events, aside, found, find)
+    # The events since the beginning of that hour are shared by all who ask for a part of them.
+    hour = since // 3600 * 3600
+    found, withdrawn, detections = await service.results.get(
+        ("events", None if asked.since is None else hour),
+        service.snapshots.revision,
+        partial(_events, service, hour, now),
+    )
     wanted = asked.place()
     every = sorted(merged(found, detections.events), key=lambda one: one.started_at, reverse=True)
     shown = [_event(one) for one in every if _is_wanted_event(one, wanted, since)]
@@ -73,6 +75,18 @@ async def get_events(request: web.Request) -> web.Response:
             ],
         }
     )
+
+
+async def _events(
+    service: Service, since: float, now: float
+) -> tuple[list[Event], list[Withdrawn], Detections]:
+    window, quorum = service.settings.window, service.settings.quorum
+    operation = _votes(since - window, now, lab=service.settings.lab)
+    votes, aside, standings = await service.store.read(operation, slow=True)
+    detections = await service.monitor.detections()
+    find = partial(detect, now=now, window=window, quorum=quorum, standings=standings)
+    found = await asyncio.to_thread(find, votes)
+    return found, await asyncio.to_thread(withdrawn_events, aside, found, find), detections
 
 
 def merged(quorum: Iterable[Event], detected: Iterable[Event]) -> list[Event]:

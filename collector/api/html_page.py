@@ -3,6 +3,7 @@
 Rule: one self-contained page without scripts and external resources; all values are escaped.
 """
 
+import asyncio
 import base64
 import hashlib
 from datetime import UTC, datetime
@@ -36,9 +37,13 @@ CSP = (
 async def get_page(request: web.Request) -> web.Response:
     """The page."""
     service = request.app[SERVICE]
-    snapshot = await service.snapshots.snapshot()
+
+    async def make() -> str:
+        snapshot = await service.snapshots.snapshot()
+        return await asyncio.to_thread(render, service, snapshot)
+
+    body = await service.results.get("page", service.snapshots.revision, make)
     headers = {"Content-Security-Policy": CSP, "Cache-Control": "no-cache"}
-    body = render(service, snapshot)
     return web.Response(text=body, content_type="text/html", charset="utf-8", headers=headers)
 
 

@@ -162,9 +162,13 @@ async def get_export(request: web.Request) -> web.Response:
 
 async def table(service: Service, asked: InterceptionParameters) -> list[InterceptionRow]:
     """The rows of the table that a request selects, the most recently seen first."""
-    seen, ders = await service.store.read(_seen(asked), slow=True)
-    by_leaf, least = asked.by == "leaf", asked.min_probes
-    return await asyncio.to_thread(summarise, seen, ders, by_leaf=by_leaf, least=least)
+
+    async def make() -> list[InterceptionRow]:
+        seen, ders = await service.store.read(_seen(asked), slow=True)
+        by_leaf, least = asked.by == "leaf", asked.min_probes
+        return await asyncio.to_thread(summarise, seen, ders, by_leaf=by_leaf, least=least)
+
+    return await service.results.get(("table", asked), service.snapshots.revision, make)
 
 
 def _seen(

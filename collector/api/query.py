@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -78,10 +79,13 @@ def _one(id_: str) -> Operation[tuple[MeasurementSummary, queries.StoredRecord |
 async def get_verdicts(request: web.Request) -> web.Response:
     """The current verdicts on each target and network: one key, one vote."""
     service = request.app[SERVICE]
-    wanted = parameters.of(request, PlaceParameters).place()
-    snapshot = await service.snapshots.snapshot()
-    votes = [vote for vote in snapshot.votes if _is_wanted(vote, wanted)]
-    found = await asyncio.to_thread(_verdicts, service, votes)
+    asked = parameters.of(request, PlaceParameters)
+
+    async def make() -> list[dict[str, object]]:
+        snapshot = await service.snapshots.snapshot()
+        return await asyncio.to_thread(_verdicts, service, snapshot.votes, asked.place())
+
+    found = await service.results.get(("verdicts", asked), service.snapshots.revision, make)
     return answer({"window_seconds": service.settings.window, "verdicts": found})
 
 
@@ -93,12 +97,15 @@ def _is_wanted(vote: VoteCount, wanted: Selection) -> bool:
     )
 
 
-def _verdicts(service: Service, votes: list[VoteCount]) -> list[dict[str, object]]:
+def _verdicts(
+    service: Service, votes: Iterable[VoteCount], wanted: Selection
+) -> list[dict[str, object]]:
     mechanisms: dict[TargetOnNetwork, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     authorities: dict[TargetOnNetwork, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     confirmed: dict[TargetOnNetwork, int] = defaultdict(int)
     newest: dict[TargetOnNetwork, float] = defaultdict(float)
-    for vote in votes:
+    shown = [vote for vote in votes if _is_wanted(vote, wanted)]
+    for vote in shown:
         where = (vote.target, vote.country, vote.asn)
         for word in vote.mechanisms.split():
             mechanisms[where][word] += vote.n
@@ -119,7 +126,7 @@ def _verdicts(service: Service, votes: list[VoteCount]) -> list[dict[str, object
             "authorities": authorities[where],
             "newest": instant_text(newest[where]),
         }
-        for where, outcomes in sorted(by_outcome(votes).items())
+        for where, outcomes in sorted(by_outcome(shown).items())
     ]
 
 

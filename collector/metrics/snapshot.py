@@ -65,6 +65,11 @@ class SnapshotCache:
         """Note that something was written."""
         self._written += 1
 
+    @property
+    def revision(self) -> int:
+        """A number that is another one after each write."""
+        return self._written
+
     async def exposition(self) -> bytes:
         """The families in Prometheus's text format."""
         await self._refresh()

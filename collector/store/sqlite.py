@@ -32,7 +32,7 @@ from collector.store.interface import (
 T = TypeVar("T")
 
 # Slow reads have threads of their own, so that quick ones (a key, a control) never wait for them.
-READERS, SLOW_READERS = 3, 2
+READERS, SLOW_READERS = 3, 3
 READ_SECONDS = 30.0
 # The progress handler runs after this many instructions of SQLite's virtual machine.
 _STEPS = 20_000
@@ -94,8 +94,9 @@ class SqliteStore:
         pool = self._slow_readers if slow else self._readers
         return await loop.run_in_executor(pool, self._read, operation)
 
-    async def write(self, operation: Operation[T]) -> T:
+    async def write(self, operation: Operation[T], *, alone: bool = False) -> T:
         """Queue an operation for the writer and wait for its commit."""
+        del alone  # a file has one writer at a time
         result: T = await self._queue(_WriteJob(operation))
         return result
 
@@ -108,6 +109,10 @@ class SqliteStore:
         """Give some free pages back to the file system; False when none is left."""
         left: bool = await self._queue(_UpkeepJob(_free_pages))
         return left
+
+    async def compact(self) -> None:
+        """Write the whole file anew, without free pages; no other write is taken meanwhile."""
+        await self._queue(_UpkeepJob(_compact))
 
     async def _queue(self, job: _WriteJob | _UpkeepJob) -> Any:
         if self._closed:
@@ -215,6 +220,11 @@ def _empty_log(connection: sqlite3.Connection) -> bool:
     finally:
         connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
     return bool(busy)
+
+
+def _compact(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("VACUUM")
 
 
 def _free_pages(connection: sqlite3.Connection) -> bool:
