@@ -1,7 +1,6 @@
 """Rules that clear the network: proven TLS, or the same page or refusal as for the control."""
 
 from probe.analysis.evidence import Evidence
-from probe.analysis.once import once
 from probe.analysis.pace import LEAST_BYTES, LEAST_SECONDS, drags_here, kbit
 from probe.analysis.slowness import came_whole
 from probe.compare import host_of, is_broken_redirect, same_leaf, same_site, similar_pages
@@ -52,13 +51,13 @@ def _redirects(page: Http) -> bool:
 
 
 def _whole(e: Evidence) -> list[Http]:
-    """Those of them that came whole: what froze midway was not seen."""
-    return [page for page in _final(e) if came_whole(page)]
-
+    """Those of them that came whole, and as fast as other sites' pages.
 
     What froze midway was not seen, and what dragged may be slowed.
     """
     return [page for page in _final(e) if came_whole(page) and not drags_here(e, page)]
+
+
 def custody(e: Evidence) -> bool:
     """Every redirect came over proven TLS, stayed on the site, or was also seen by a control."""
     for hop in range(e.end):
@@ -84,9 +83,6 @@ def proven_page(e: Evidence) -> Finding | None:
     return None
 
 
-@rule("refused.by_the_server", Tier.PROVEN, Outcome.REFUSED)
-def refused_by_the_server(e: Evidence) -> Finding | None:
-    """The server itself, over proven TLS, refused the request."""
 def _proven(page: Http) -> str:
     """What was shown, and which limits could not have been seen."""
     if page.bytes_in < LEAST_BYTES or page.spread is None:
@@ -97,6 +93,9 @@ def _proven(page: Http) -> str:
     return f"The site answered over TLS with a certificate that proves its name; {unseen}."
 
 
+@rule("refused.by_the_server", Tier.PROVEN, Outcome.REFUSED)
+def refused_by_the_server(e: Evidence) -> Finding | None:
+    """The server itself, over proven TLS, refused the request."""
     for page in _final(e):
         if page.proven and is_refusal(page) and custody(e):
             return Finding((page,), 0.97)
