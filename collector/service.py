@@ -72,6 +72,7 @@ class Service:
         self.by_key = TokenBuckets(limits.key_burst, limits.key_rate, time.monotonic)
         self.by_network = TokenBuckets(limits.network_burst, limits.network_rate, time.monotonic)
         self.by_enrolment = TokenBuckets(limits.enrol_burst, limits.enrol_rate, time.monotonic)
+        self.by_beat = TokenBuckets(limits.beat_burst, limits.beat_rate, time.monotonic)
         self.by_recheck = TokenBuckets(limits.recheck_burst, limits.recheck_rate, time.monotonic)
         self.rechecks = Rechecks()
         self.monitor = Monitor(settings, store, clock)

@@ -101,6 +101,7 @@ class CollectorLimits:
         key_burst, key_rate: Requests by one key: at once, and per second in the long run.
         network_burst, network_rate: The same for one /24 (IPv4) or /48 (IPv6).
         enrol_burst, enrol_rate: New keys from one network.
+        beat_burst, beat_rate: Heartbeats of one key, each of which may report two weeks.
         recheck_burst, recheck_rate: Rechecks requested by one key.
         body_seconds: Time for a body to arrive.
         backlog_records: When so many records wait to be judged, no more are taken.
@@ -122,6 +123,8 @@ class CollectorLimits:
     network_rate: float = 20.0
     enrol_burst: float = 30.0
     enrol_rate: float = 0.1
+    beat_burst: float = 60.0
+    beat_rate: float = 1 / 60
     recheck_burst: float = 300.0
     recheck_rate: float = 0.1
     body_seconds: float = 60.0
@@ -138,6 +141,8 @@ LAB_LIMITS = CollectorLimits(
     network_rate=1e9,
     enrol_burst=1e9,
     enrol_rate=1e9,
+    beat_burst=1e9,
+    beat_rate=1e9,
     recheck_burst=1e9,
     recheck_rate=1e9,
 )

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from collector import record_row
 from collector.api.auth import SignedRequest, signed_request
-from collector.api.http import JSON_TYPE, SMALL_BODY, answer, expect_type, parse_json
+from collector.api.http import JSON_TYPE, SMALL_BODY, Refused, answer, expect_type, parse_json
 from collector.places import UNKNOWN, KeyPlaces, RequestOrigin
 from collector.service import SERVICE
 from collector.store import Operation, heartbeats, keys
@@ -26,6 +26,9 @@ async def post_heartbeat(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
     expect_type(request, JSON_TYPE)
     signed = await signed_request(request, limit=SMALL_BODY)
+    wait = service.by_beat.take(signed.key.key_id)
+    if wait:
+        raise Refused(429, "rate_beat", "too many heartbeats; try again later", retry_after=wait)
     beat = parse_json(signed.body, Heartbeat)
     now = service.clock()
     operation = _store(signed, now, beat, service.origin(request))

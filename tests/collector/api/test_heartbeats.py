@@ -2,11 +2,13 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from collector.api.heartbeats import BACK_SECONDS
+from collector.settings import LAB_LIMITS
 from collector.store import heartbeats
 from collector.store.heartbeats import COLLECTOR_KEY, HeartbeatHour
 from probe import codec
@@ -132,3 +134,35 @@ def test_events_list_networks_with_too_few_probes(tmp_path: Path) -> None:
     assert found["events"] == found["unconfirmed"] == []
     # The middle of the present slot may lie in the future.
     assert found["too_few"] in ([], [{"country": "KZ", "asn": 9198, "probes": 1}])
+
+
+def test_heartbeats_of_a_key_are_limited(tmp_path: Path) -> None:
+    limits = replace(LAB_LIMITS, beat_burst=2.0, beat_rate=0.001)
+
+    async def scenario() -> list[int]:
+        async with collector(tmp_path, limits=limits) as harness:
+            sender, other = await harness.probe(), await harness.probe()
+            made = [await sender.ask("POST", "/v1/heartbeat", b"{}") for _ in range(3)]
+            made.append(await other.ask("POST", "/v1/heartbeat", b"{}"))
+            return [reply.status for reply in made]
+
+    assert asyncio.run(scenario()) == [200, 200, 429, 200]
+
+
+def test_the_rows_of_one_heartbeat_are_bounded(tmp_path: Path) -> None:
+    """As many reports on as many networks as fit into a body."""
+    hour = 3600.0
+    overlapping = [report(BACK_SECONDS, 0, country="KZ", asn=n + 1) for n in range(250)]
+    hopping = [report(n * hour, n * hour - 60, country="KZ", asn=n) for n in range(256, 0, -1)]
+
+    async def rows(unheard: list[MissedInterval]) -> int:
+        folder = tmp_path / str(len(unheard))
+        folder.mkdir()
+        async with collector(folder, lab=True) as harness:
+            sender = await harness.probe()
+            beat = codec.encode(Heartbeat(unheard=tuple(unheard)))
+            assert (await sender.ask("POST", "/v1/heartbeat", beat)).status == 200
+            return len(await kept(harness))
+
+    assert asyncio.run(rows(overlapping)) <= 800
+    assert asyncio.run(rows(hopping)) <= 800
