@@ -56,11 +56,15 @@ def with_store(url: str, work: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
 def rejudge(url: str, since: str | None) -> None:
     """Judge stored records again, by the installed rules and with controls that came later."""
     from collector.admin.rejudge import rejudge as judge_again
+    from collector.judging import limits
     from probe.certificates.roots import Roots
-    from probe.judge import judge
+    from probe.judge import judge as probe_judge
 
     start, now = parse_instant(since, 0.0), time.time()
     roots = Roots.mozilla()
+    limits.limit_time()
+
+    judge = limits.limited(probe_judge)
     done = with_store(
         url, lambda store: judge_again(store, judge, since=start, now=now, roots=roots)
     )

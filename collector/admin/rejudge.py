@@ -4,6 +4,7 @@ Rule: the evidence is never changed. A changed verdict moves its counts in the s
 that counts and records never disagree.
 """
 
+import logging
 import zlib
 from base64 import b64encode
 from collections.abc import Sequence
@@ -13,12 +14,15 @@ from typing import NamedTuple
 import msgspec
 
 from collector import controls, evidence_check
+from collector.judging.limits import OutOfTime
 from collector.record_row import Judge, judge_again
-from collector.store import Execute, Operation, Query, Store
+from collector.store import Execute, Operation, Query, Store, keys
 from collector.store.measurements import SEVERITY, UNLISTED, Judged
-from collector.store.rollup import RecordCounts, hour_of, roll, sweep
+from collector.store.rollup import RecordCounts, Tally, hour_of, sweep
 from probe.certificates.roots import Roots
 from probe.model import Record
+
+log = logging.getLogger("qazcollector")
 
 
 class _Old(NamedTuple):
@@ -83,9 +87,9 @@ async def rejudge(
             _rejudge(one, judge, now) for one in await store.read(_evidence(page, roots), slow=True)
         ]
         changes = [one for one in found if one is not None]
-        changed += sum(one.old.outcome != one.judged.outcome for one in changes)
         if changes:
-            await store.write(_rewrite(changes))
+            done = await store.write(_rewrite(changes))
+            changed += sum(one.old.outcome != one.judged.outcome for one in done)
     return Rejudged(judged, changed)
 
 
@@ -101,7 +105,10 @@ def _evidence(page: Sequence[_Old], roots: Roots | None) -> Operation[list[_Evid
     )
     found = []
     for old, seen in zip(page, near, strict=True):
-        record = msgspec.json.decode(zlib.decompress(old.body), type=Record)
+        try:
+            record = msgspec.json.decode(zlib.decompress(old.body), type=Record)
+        except msgspec.MsgspecError:
+            continue  # of another version of the program
         if old.checkable:
             served = yield Query("certificates_of", {"seq": old.seq})
             certs = {sha256: b64encode(der).decode() for sha256, der in served}
@@ -114,8 +121,13 @@ def _evidence(page: Sequence[_Old], roots: Roots | None) -> Operation[list[_Evid
 
 
 def _rejudge(evidence: _Evidence, judge: Judge, now: float) -> _Changed | None:
+    """The new verdict, if it is another one; a record that cannot be judged keeps its old one."""
     old = evidence.old
-    judged = judge_again(evidence.record, judge, evidence.seen, now=now)
+    try:
+        judged = judge_again(evidence.record, judge, evidence.seen, now=now)
+    except (Exception, OutOfTime):
+        log.exception("a record of experiment %s was not judged again", old.experiment)
+        return None
     if judged.outcome == old.outcome and old.stage == "confirmed":
         # Confirmation rests on the key's other records, which are not judged here.
         judged = msgspec.structs.replace(judged, stage="confirmed")
@@ -127,29 +139,43 @@ def _rejudge(evidence: _Evidence, judge: Judge, now: float) -> _Changed | None:
     return None if same else _Changed(old, judged)
 
 
-def _rewrite(changes: Sequence[_Changed]) -> Operation[None]:
-    rows = [
-        {
-            **msgspec.structs.asdict(one.judged),
-            "seq": one.old.seq,
-            "key_id": one.old.key_id,
-            "id": one.old.id,
-            "input": one.old.input,
-            "target": one.old.target,
-            "experiment": one.old.experiment,
-            "hour": hour_of(one.old.at),
-            "severity": SEVERITY.get(one.judged.outcome, 0),
-        }
-        for one in changes
-    ]
-    yield Execute("measurement_judge", rows)
+def _rewrite(changes: Sequence[_Changed]) -> Operation[list[_Changed]]:
+    """Store changed verdicts; return those whose records are still there as they were read."""
+    # An erasure comes before or after: it holds the key too.
+    for key_id in sorted({one.old.key_id for one in changes}):
+        yield from keys.hold(key_id)
+    tally = Tally()
+    done: list[_Changed] = []
+    for one in sorted(changes, key=lambda change: change.old.seq):
+        params = {**_params(one), "was": one.old.outcome}
+        found = yield Query("measurement_judge", params)
+        if not found:
+            continue
+        done.append(one)
+        if one.old.role != "control" and found[0][0]:
+            tally.add(_counts(one.old, one.old.outcome), -1)
+            tally.add(_counts(one.old, one.judged.outcome))
+    rows = [_params(one) for one in done]
     yield Execute("newest_judge", rows)
     yield Execute("series_judge", rows)
     yield Execute("vote_judge", [row for row in rows if row["target"] != UNLISTED])
-    counted = [one for one in changes if one.old.role != "control" and one.old.counted]
-    yield from roll((_counts(one.old, one.old.outcome) for one in counted), -1)
-    yield from roll(_counts(one.old, one.judged.outcome) for one in counted)
+    yield from tally.write()
     yield from sweep()
+    return done
+
+
+def _params(one: _Changed) -> dict[str, object]:
+    return {
+        **msgspec.structs.asdict(one.judged),
+        "seq": one.old.seq,
+        "key_id": one.old.key_id,
+        "id": one.old.id,
+        "input": one.old.input,
+        "target": one.old.target,
+        "experiment": one.old.experiment,
+        "hour": hour_of(one.old.at),
+        "severity": SEVERITY.get(one.judged.outcome, 0),
+    }
 
 
 def _counts(old: _Old, outcome: str) -> RecordCounts:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 RECORD_SECONDS = 5.0
@@ -26,11 +27,16 @@ class OutOfTime(BaseException):
 
 
 def install() -> None:
-    """Prepare this process, whose main thread judges."""
+    """Prepare a worker, whose main thread judges."""
+    limit_time()
+    _limit_memory(MEMORY_BYTES)
+
+
+def limit_time() -> None:
+    """Prepare this process for `within`; it is for the main thread."""
     signal.signal(signal.SIGVTALRM, _interrupt)
     # The default action of this signal ends the process, whatever it does.
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    _limit_memory(MEMORY_BYTES)
 
 
 def _limit_memory(more: int) -> None:
@@ -61,6 +67,11 @@ def within(work: Callable[[], T], seconds: float = RECORD_SECONDS) -> T:
         _armed = False
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def limited(work: Callable[[A], T]) -> Callable[[A], T]:
+    """The same function within the time for one record."""
+    return lambda given: within(lambda: work(given))
 
 
 def _interrupt(_number: int, _frame: object) -> None:

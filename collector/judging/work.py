@@ -7,9 +7,9 @@ begins. A record with which that ended twice is stored as not judged, so no reco
 import logging
 import time
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -17,7 +17,7 @@ from collector import controls, record_row
 from collector.judging.limits import OutOfTime
 from collector.judging.reports import Report
 from collector.record_row import BatchContext, Judge, Proof
-from collector.store import Operation, Store, backlog
+from collector.store import Store, backlog
 from collector.store.backlog import LEASE_SECONDS, WaitingBatch
 from collector.store.measurements import SERIES, MeasurementRow
 from collector.target_labels import TargetLabels
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 # So much is taken at once: little, so that it is visible soon; at least one batch.
 RECORDS, BATCHES = 100, 16
-# So many records are decoded at once, which bounds memory.
+# So many records are decoded and stored at once, which bounds memory.
 GROUP = 50
 # A record with which a worker ended so often when it was judged alone is not judged again.
 TRIES = 2
@@ -67,13 +67,6 @@ class Offenders:
 
     def _is_recent(self, at: float) -> bool:
         return self._clock() - at < QUOTA_SECONDS
-
-
-class Portion(NamedTuple):
-    """Some rows of a batch, by line."""
-
-    batch: WaitingBatch
-    rows: Mapping[int, MeasurementRow]
 
 
 class Judging:
@@ -114,39 +107,31 @@ class Judging:
         operation = backlog.claim(self._holder, now=self._clock(), records=RECORDS, batches=BATCHES)
         taken = await self._store.write(operation)
         self._renewed = time.monotonic()
-        made: list[Portion] = []
         for batch in taken:
-            size = 1 if batch.tries > 1 else GROUP
-            async for portion in self._portions(batch, size):
-                made.append(portion)
-                if size == 1 or sum(len(one.rows) for one in made) >= RECORDS:
-                    await self._finish(made)
-                    made = []
-                if self.stopping:
-                    break
-        await self._finish(made)
+            await self._judge_batch(batch)
         return bool(taken)
 
     async def stop(self) -> None:
         """Give back what was taken and not finished."""
         await self._store.write(backlog.release(self._holder))
 
-    async def _portions(self, batch: WaitingBatch, size: int) -> AsyncIterator[Portion]:
-        """The rows of the waiting records of a batch, some records at a time."""
+    async def _judge_batch(self, batch: WaitingBatch) -> None:
+        """Judge and store the waiting records of a batch, some at a time."""
         context = msgspec.json.decode(batch.context, type=BatchContext)
+        size = 1 if batch.tries > 1 else GROUP
         for lines in _grouped(_waiting_lines(batch), size):
+            if self.stopping:
+                return
             spare = ""
             if size == 1:
                 (line,) = lines
                 spare = "crash" if batch.lines[line] >= TRIES else ""
                 await self._store.write(backlog.begin(batch, line))
-            yield Portion(batch, await self._rows(batch, lines, context, spare))
+            await self._finish(batch, await self._rows(batch, lines, context, spare))
 
-    async def _finish(self, made: Sequence[Portion]) -> None:
-        if not made:
-            return
-        new = await self._store.write(_finish(self._holder, made))
-        rows = [row for one in made for row in one.rows.values()]
+    async def _finish(self, batch: WaitingBatch, made: Mapping[int, MeasurementRow]) -> None:
+        new = await self._store.write(backlog.finish(self._holder, batch, made))
+        rows = made.values()
         unjudged = Counter(row.unjudged for row in rows if row.unjudged)
         doubted = Counter(doubt for row in rows for doubt in row.doubts.split())
         series = any(row.experiment in SERIES for row in rows)
@@ -249,10 +234,3 @@ def _decoded(line: bytes) -> Record | None:
         return codec.decode(line)
     except codec.CodecError:
         return None
-
-
-def _finish(holder: str, made: Sequence[Portion]) -> Operation[int]:
-    new = 0
-    for one in made:
-        new += yield from backlog.finish(holder, one.batch, one.rows)
-    return new

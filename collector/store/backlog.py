@@ -127,7 +127,7 @@ def claim(
 
 def finish(holder: str, batch: WaitingBatch, rows: Mapping[int, MeasurementRow]) -> Operation[int]:
     """Store the rows of these lines of a batch; return how many of them are new."""
-    # Erasing a key and keeping a batch of it lock in the same order: first the key.
+    # Keeping a batch and erasing its key lock in the same order: first the key.
     yield from keys.hold(batch.key_id)
     if not (yield Query("batch_held", {"seq": batch.seq, "holder": holder})):
         return 0  # its key was erased, or another worker took it

@@ -44,19 +44,41 @@ def hour_of(at: float) -> int:
     return int(at // 3600)
 
 
+class Tally:
+    """Counts to add or to subtract, written at once.
+
+    A transaction writes one tally, last: rows that several collectors write are then locked in one
+    order, and no two of them wait for each other.
+    """
+
+    def __init__(self) -> None:
+        self._hourly: Counter[tuple[int, str, str, str, int, str]] = Counter()
+        self._total: Counter[tuple[str, str, str, int]] = Counter()
+        self._timing: dict[tuple[str, int, str, int], tuple[int, float]] = {}
+
+    def add(self, one: RecordCounts, sign: int = 1) -> None:
+        """Add (or with -1 subtract) the counts of a record."""
+        network = (one.country, one.asn)
+        self._hourly[hour_of(one.at), one.experiment, one.target, *network, one.outcome] += sign
+        self._total[one.experiment, one.outcome, *network] += sign
+        _add_timings(self._timing, one, sign)
+
+    def write(self) -> Operation[None]:
+        """Write the counts that changed."""
+        hourly = ((*key, n) for key, n in self._hourly.items() if n)
+        total = ((*key, n) for key, n in self._total.items() if n)
+        timing = ((*key, *sums) for key, sums in self._timing.items())
+        yield Execute("hourly_add", _params(_HOURLY, hourly))
+        yield Execute("total_add", _params(_TOTAL, total))
+        yield Execute("timing_add", _params(_TIMING, timing))
+
+
 def roll(records: Iterable[RecordCounts], sign: int = 1) -> Operation[None]:
     """Add (or with -1 subtract) the counts of records."""
-    hourly: Counter[tuple[int, str, str, str, int, str]] = Counter()
-    total: Counter[tuple[str, str, str, int]] = Counter()
-    timing: dict[tuple[str, int, str, int], tuple[int, float]] = {}
+    tally = Tally()
     for one in records:
-        network = (one.country, one.asn)
-        hourly[hour_of(one.at), one.experiment, one.target, *network, one.outcome] += sign
-        total[one.experiment, one.outcome, *network] += sign
-        _add_timings(timing, one, sign)
-    yield Execute("hourly_add", _params(_HOURLY, ((*key, n) for key, n in hourly.items() if n)))
-    yield Execute("total_add", _params(_TOTAL, ((*key, n) for key, n in total.items() if n)))
-    yield Execute("timing_add", _params(_TIMING, ((*key, *sums) for key, sums in timing.items())))
+        tally.add(one, sign)
+    yield from tally.write()
 
 
 def _params(names: Sequence[str], rows: Iterable[Sequence[object]]) -> list[Params]:
@@ -84,8 +106,10 @@ def sweep() -> Operation[None]:
 
 def unroll_key(key_id: str) -> Operation[None]:
     """Subtract the counts of every record of one key."""
-    after = -1
+    after, tally = -1, Tally()
     while rows := (yield Query("rolled_of", {"key_id": key_id, "after": after})):
-        yield from roll((RecordCounts(*row[1:]) for row in rows), -1)
+        for row in rows:
+            tally.add(RecordCounts(*row[1:]), -1)
         after = rows[-1][0]
+    yield from tally.write()
     yield from sweep()

@@ -27,8 +27,9 @@ VALUES (:seq, :name, :leaf, :place, :sha256) ON CONFLICT (seq, name, leaf, place
 
 -- name: measurement_judge
 UPDATE measurement SET outcome = :outcome, mechanisms = :mechanisms, stage = :stage,
-  confidence = :confidence, verdict = :verdict, ruleset = :ruleset, authority = :authority
-WHERE seq = :seq
+  confidence = :confidence, verdict = :verdict, ruleset = :ruleset, authority = :authority,
+  unjudged = :unjudged
+WHERE seq = :seq AND outcome = :was RETURNING counted
 
 -- name: raw_get
 SELECT body FROM raw WHERE seq = :seq
