@@ -4,8 +4,7 @@ Each is sent only where the answers so far leave something open, and all of them
 """
 
 from collections.abc import Awaitable, Sequence
-from random import Random
-from string import ascii_lowercase
+from hashlib import sha256
 
 from probe.compare import agree, host_of, is_address, is_bogon
 from probe.experiments.browse import UrlHop
@@ -21,6 +20,7 @@ _ENCRYPTED = frozenset({"doh", "dot"})
 _SILENCE = 1.5
 # Letters of a made-up name: nobody has one of them.
 _INVENTED = 12
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
 Ask = tuple[Role, Awaitable[Dns]]
 
 
@@ -122,8 +122,8 @@ def _invented_name(
     proven = {s.address for s in log.steps if isinstance(s, Tls) and s.trust and s.trust.valid}
     if not given or not others or given & (others | proven):
         return []
-    invented = Random(f"{task.seed} {hop.host}")  # noqa: S311 - it only has to be nobody's name
-    label = "".join(invented.choices(ascii_lowercase, k=_INVENTED))
+    digest = sha256(f"{task.seed} {hop.host}".encode()).hexdigest()
+    label = digest[:_INVENTED].translate(_LETTERS)
     public = [one for one in net.resolvers[1:] if one.transport in _ENCRYPTED] or net.resolvers[1:]
     return [
         (Role.NEUTRAL, net.dns(DnsQuery(f"{label}.{hop.host}", one)))

@@ -15,7 +15,7 @@ from probe.analysis.dns_answers import (
     said,
 )
 from probe.analysis.evidence import Evidence
-from probe.compare import agree, forged_among, is_bogon, is_stock, similar_pages
+from probe.compare import agree, forged_among, is_address, is_bogon, is_stock, similar_pages
 from probe.failure import Failure
 from probe.model import Dns, Http, Role
 from probe.reference_data import advertising_names, unused_addresses
@@ -82,6 +82,12 @@ def filter_at_home(e: Evidence, match: Match) -> str | None:
             "The resolver of the home network answers so for names of advertising, too: it is"
             " probably a filter at home."
         )
+    inside = bool(form) and all(map(_is_private, form))
+    if inside and at_home(e, asked[-1].hop, asked):
+        return (
+            "The resolver of the local network gives an address of a private network: a company's"
+            " resolver may do this for its own names."
+        )
     honest = any(not _form(s) for s in here)
     if form & _OF_FILTERS and not honest and at_home(e, asked[-1].hop, asked):
         return (
@@ -110,6 +116,11 @@ def other_resolvers_deny(e: Evidence, match: Match) -> str | None:
     if failing or any(s in encrypted for s in denying):
         return "A public resolver denies the name as well: the name's own servers may fail."
     return None
+
+
+def _is_private(answer: str) -> bool:
+    """The answer is an address that a local network may use for a server of its own."""
+    return is_address(answer) and is_bogon(answer) and not unreachable_by_design(answer)
 
 
 def _form(step: Dns) -> set[str]:

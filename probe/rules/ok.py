@@ -1,6 +1,7 @@
 """Rules that clear the network: proven TLS, or the same page or refusal as for the control."""
 
 from probe.analysis.evidence import Evidence
+from probe.analysis.once import once
 from probe.analysis.pace import LEAST_BYTES, LEAST_SECONDS, drags_here, kbit
 from probe.analysis.slowness import came_whole
 from probe.compare import host_of, is_broken_redirect, same_leaf, same_site, similar_pages
@@ -16,6 +17,8 @@ _REFUSALS = {401, 403, 405, 406, 407, 418, 421, 429, 430, 444, 451, 456, 460, 46
 _LAST_STANDARD = 599
 _CHALLENGE_TITLES = ("just a moment", "attention required", "ddos-guard", "checking your browser")
 _MANY_HOPS = 9
+# It is the server's own answer, but perhaps not its answer to everybody.
+_SEEN_HERE_ALONE = 0.75
 
 
 def is_refusal(page: Http) -> bool:
@@ -58,6 +61,7 @@ def _whole(e: Evidence) -> list[Http]:
     return [page for page in _final(e) if came_whole(page) and not drags_here(e, page)]
 
 
+@once
 def custody(e: Evidence) -> bool:
     """Every redirect came over proven TLS, stayed on the site, or was also seen by a control."""
     for hop in range(e.end):
@@ -127,32 +131,31 @@ def server_error_here(e: Evidence) -> Finding | None:
 
 @rule("down.endless_redirects", Tier.CLEARED, Outcome.DOWN)
 def endless_redirects(e: Evidence) -> Finding | None:
-    """The site redirects without end, over proven TLS or for the control too."""
+    """The site redirects without end, for the control too or, without one, over proven TLS."""
     pages = [p for p in e.pages(e.end) if p.location is not None and p.failure is None]
     urls = [e.hop_urls[hop] for hop in sorted(e.hop_urls) if hop <= e.end]
     circling = e.end >= _MANY_HOPS or len(set(urls)) < len(urls)
     if not pages or not (circling or any(p.location in urls for p in pages)):
         return None
-    if all(p.proven for hop in range(e.end + 1) for p in e.pages(hop)[-1:]):
-        return Finding(tuple(pages[-1:]), 0.85)
-    there = [c for c in e.control_ends if c.location is not None]
-    same = there and all(same_site(host_of(c.url), e.end_host) for c in there)
-    return Finding(tuple(pages[-1:]), 0.9 * e.control_weight) if same else None
+    if e.control_ends:
+        there = [c for c in e.control_ends if c.location is not None]
+        same = there and all(same_site(host_of(c.url), e.end_host) for c in there)
+        return Finding(tuple(pages[-1:]), 0.9 * e.control_weight) if same else None
+    proven = all(p.proven for hop in range(e.end + 1) for p in e.pages(hop)[-1:])
+    return Finding(tuple(pages[-1:]), _SEEN_HERE_ALONE) if proven else None
 
 
 @rule("down.broken_redirect", Tier.CLEARED, Outcome.DOWN)
 def broken_redirect(e: Evidence) -> Finding | None:
-    """The site redirects to an address that no browser can request; its own fault."""
+    """The site redirects to where no browser can go, for the control too or over proven TLS."""
     pages = [p for p in e.pages(e.end) if p.failure is None and p.status is not None]
     if len(pages) < 2 or not all(map(is_broken_redirect, pages)) or not custody(e):
         return None
-    if all(p.proven for p in pages):
-        return Finding(tuple(pages[-1:]), 0.85)
     there = e.control_ends
-    alike = there and all(
-        is_broken_redirect(c) and same_site(host_of(c.url), e.end_host) for c in there
-    )
-    return Finding(tuple(pages[-1:]), 0.9 * e.control_weight) if alike else None
+    if there:
+        alike = all(is_broken_redirect(c) and same_site(host_of(c.url), e.end_host) for c in there)
+        return Finding(tuple(pages[-1:]), 0.9 * e.control_weight) if alike else None
+    return Finding(tuple(pages[-1:]), _SEEN_HERE_ALONE) if all(p.proven for p in pages) else None
 
 
 @rule("ok.shown_in_part", Tier.LIKELY, Outcome.OK)

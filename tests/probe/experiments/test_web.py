@@ -281,7 +281,11 @@ def test_a_foreign_server_is_offered_the_name_before_a_domestic_one() -> None:
 
 
 def test_a_page_unlike_the_hosts_own_over_https_is_asked_for_at_an_unrelated_server_too() -> None:
-    other = {"title": "Qosh keldiniz", "fuzzy": "f0f0f0f0f0f0f0f0", "sha256": "other"}
+    other: dict[str, object] = {
+        "title": "Qosh keldiniz",
+        "fuzzy": "f0f0f0f0f0f0f0f0",
+        "sha256": "other",
+    }
     net = FakeNet(names=NAMES, pages={(GOOD, PLAIN, HOST): other})
     steps = both(net, replace(TASK, url=PLAIN))
     there = [s for s in steps if isinstance(s, Http) and s.role is Role.NEUTRAL]

@@ -11,6 +11,7 @@ from tests.build import (
     PLAIN,
     URL,
     VALID,
+    again,
     control,
     dns,
     doh,
@@ -27,6 +28,7 @@ NOTICE = "http://stop.example/"
 PARTIAL = replace(VALID, valid=False, anchored=False, reason=TrustReason.INCOMPLETE)
 NATIONAL = replace(FORGED, authority=Authority(id="ru", kind="national", proof="claimed"))
 LOOP = page(status=302, location=URL)
+NOWHERE = page(status=302, headers={"location": "http://[::zz"})
 BROKEN = (tcp(), tls(), page(status=502))
 SAME = control(dns(GOOD), tcp(port=80), page(PLAIN))
 
@@ -109,7 +111,31 @@ TABLE = {
         "down.endless_redirects",
         record(dns(GOOD), tcp(), tls(), LOOP),
         True,
-        "down 0.85 by down.endless_redirects",
+        "down 0.75 by down.endless_redirects",
+    ),
+    "endless redirects, for the control too": (
+        "down.endless_redirects",
+        record(dns(GOOD), tcp(), tls(), LOOP, controls=(control(dns(GOOD), LOOP, age=60.0),)),
+        True,
+        "down 0.9 by down.endless_redirects",
+    ),
+    "endless redirects here, and a page for the control": (
+        "down.endless_redirects",
+        record(dns(GOOD), tcp(), tls(), LOOP, controls=(control(dns(GOOD), *fetched()),)),
+        False,
+        "inconclusive 0.4 by unclear.nothing_fits",
+    ),
+    "a redirect to nowhere here, and a page for the control": (
+        "down.broken_redirect",
+        record(dns(GOOD), *again(NOWHERE, NOWHERE), controls=(control(dns(GOOD), *fetched()),)),
+        False,
+        "inconclusive 0.4 by unclear.nothing_fits",
+    ),
+    "a redirect to nowhere, without a control": (
+        "down.broken_redirect",
+        record(dns(GOOD), *again(NOWHERE, NOWHERE)),
+        True,
+        "down 0.75 by down.broken_redirect",
     ),
     "one redirect": (
         "down.endless_redirects",
