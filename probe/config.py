@@ -141,7 +141,7 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "upload": ("send records to the collector", "true or false"),
         "quiet": ("print problems only", "true or false"),
         "accept_risk": (
-            "experiments and lists whose risk you accept, for scripts (docs/volunteer.md)",
+            "experiments and lists whose risk you accept, for scripts",
             "a list of: trace, tor, openvpn, wireguard, vpn",
         ),
         "fail_on": ("outcomes that make a run exit with 10", "a list of outcomes"),

@@ -56,7 +56,9 @@ def accept_risks(
         return
     text = permit.texts(settings)
     if not on_terminal():
-        raise UserError(text.risk_script.format(names=", ".join(one.shown for one in missing)))
+        risks_told = " ".join(dict.fromkeys(text.risks[one.kind] for one in missing))
+        names = ", ".join(one.shown for one in missing)
+        raise UserError(text.risk_script.format(names=names, risks=risks_told))
     for kind in dict.fromkeys(one.kind for one in missing):
         names = ", ".join(one.shown for one in missing if one.kind == kind)
         click.echo(click.wrap_text(f"{names}: {text.risks[kind]}", _WIDTH), err=True)

@@ -53,10 +53,19 @@ def run_job(
 ) -> TimerJob:
     """Return the job `qazprobe run --quiet ARGUMENTS` with a random offset."""
     if every not in PERIODS:
-        message = _("every {seconds} seconds: timers accept one of {periods}")
-        allowed = "15m 20m 30m 1h 2h 3h 4h 6h 8h 12h 1d"
-        raise ScheduleError(message.format(seconds=f"{every:g}", periods=allowed))
+        message = _("every {period}: no timer can do that; possible are {periods}")
+        allowed = ", ".join(map(shown, PERIODS))
+        raise ScheduleError(message.format(period=shown(every), periods=allowed))
     return _job((*program(), "run", "--quiet", *arguments), int(every), environ)
+
+
+def shown(seconds: float) -> str:
+    """A period as a person writes it, and as `--every` takes it."""
+    units = {"d": DAY, "h": HOUR, "m": MINUTE}
+    for unit, length in units.items():
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def heartbeat_job(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> TimerJob:

@@ -10,7 +10,7 @@ from probe import paths, targets
 from probe.client.kept_lists import CITIZENLAB, FOLDER, kept, url_of
 from probe.config import Settings
 from probe.errors import UserError
-from probe.i18n import _
+from probe.i18n import _, ngettext
 from probe.runner import list_refresh, target_lists
 from probe.targets import Loaded
 from probe.urls import TargetError
@@ -60,8 +60,13 @@ def check(file: str) -> None:
         raise UserError(_("{file}: no valid target").format(file=file))
     categories = Counter(target.category or _("no category") for target in found)
     counts = ", ".join(f"{count} {name}" for name, count in categories.most_common())
-    message = _("{file}: {found} targets, {problems} invalid rows ({counts})")
-    click.echo(message.format(file=file, found=len(found), problems=len(problems), counts=counts))
+    sizes = (
+        ngettext("{number} target", "{number} targets", len(found)).format(number=len(found)),
+        ngettext("{number} invalid row", "{number} invalid rows", len(problems)).format(
+            number=len(problems)
+        ),
+    )
+    click.echo(f"{file}: {', '.join(sizes)} ({counts})")
     if (line := target_lists.left_out(found, file, settings, paths.find().state).line) is not None:
         click.echo(line)
 

@@ -191,8 +191,10 @@ async def _recorded(
         if recovered:
             console.note(
                 ngettext(
-                    "{number} record of a run that was killed is kept now",
-                    "{number} records of a run that was killed are kept now",
+                    "{number} record that an earlier run could not keep (it was killed, or the"
+                    " disk was full) is kept now",
+                    "{number} records that an earlier run could not keep (it was killed, or the"
+                    " disk was full) are kept now",
                     recovered,
                 ).format(number=recovered)
             )

@@ -17,7 +17,7 @@ from probe.client.kept_lists import kept, url_of
 from probe.client.list_download import fetch_list
 from probe.config import Settings
 from probe.errors import UserError
-from probe.i18n import _
+from probe.i18n import _, ngettext
 from probe.ordering import host_of
 from probe.targets import Loaded, Target
 from probe.urls import TargetError
@@ -62,7 +62,11 @@ class TargetLists:
         for problem in problems[:_MOST_WARNINGS]:
             self._warn(str(problem))
         if (more := len(problems) - _MOST_WARNINGS) > 0:
-            message = _("{spec}: {number} more invalid rows: qazprobe targets check {spec}")
+            message = ngettext(
+                "{spec}: {number} more invalid row: qazprobe targets check {spec}",
+                "{spec}: {number} more invalid rows: qazprobe targets check {spec}",
+                more,
+            )
             self._warn(message.format(spec=spec, number=more))
         left_out = LeftOut()
         wanted = wanted_targets(found, self._choice, left_out, spec=spec, lab=self._settings.lab)

@@ -18,9 +18,11 @@ from probe.admin.schedule import (
     heartbeat_job,
     installed,
     run_job,
+    shown,
 )
 from probe.admin.timers import ScheduleError, TimerJob
 from probe.commands.schedule import command
+from probe.config import duration
 from probe.errors import UserError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fakes are shell scripts")
@@ -127,8 +129,10 @@ def test_a_tool_that_fails_is_one_line(home: Path) -> None:
 
 
 def test_only_periods_of_every_timer_are_accepted() -> None:
-    with pytest.raises(ScheduleError, match="accept one of"):
+    with pytest.raises(ScheduleError, match=r"every 7h: .* possible are 15m, 20m, .*12h, 1d"):
         run_job((), 7 * 3600)
+    for text in ("90s", "15m", "90m", "7h", "36h", "2d"):
+        assert shown(duration(text)) == text
     with pytest.raises(ScheduleError, match="line breaks"):
         run_job(("--targets", "x\n* * * * * evil"), 3600)
     assert {run_job((), every).every for every in PERIODS} == set(PERIODS)

@@ -192,6 +192,8 @@ def test_a_timer_whose_risk_is_not_accepted_is_not_installed(home: Path) -> None
     words = "schedule install --with cron -- -e trace https://a.example/"
     said = CliRunner().invoke(cli, words.split())
     assert "--accept-risk" in str(said.exception)
+    assert "dozens of times in a minute" in str(said.exception)
+    assert "docs/" not in str(said.exception)
     said = CliRunner().invoke(cli, [*words.split(), "--accept-risk"])
     assert "crontab" in str(said.exception)  # there is none on this machine
 

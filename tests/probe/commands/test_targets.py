@@ -34,7 +34,7 @@ def test_a_list_is_checked_row_by_row(home: Path) -> None:
     file = home / "list.txt"
     file.write_text("https://a.example/\nnonsense\n")
     said = call("check", str(file))
-    assert "1 targets, 1 invalid rows" in said.output
+    assert "1 target, 1 invalid row (" in said.output
     assert f"{file}:2:" in said.output
     file.write_text("nonsense\n")
     assert isinstance(call("check", str(file)).exception, UserError)
@@ -132,6 +132,6 @@ def test_a_list_is_checked_at_its_url_and_not_kept(home: Path) -> None:
 
     consent_record.write(home, consent_record.new("en"))
     (said,) = from_collector(other, ("check", "SERVER/my.csv"))
-    assert "1 targets, 1 invalid rows" in said.output
+    assert "1 target, 1 invalid row (" in said.output
     assert "my.csv:2: " in said.output
     assert not (home / "lists").exists()
