@@ -196,18 +196,28 @@ def _scaled(given: float | None, unit: float, default: float | None) -> int | No
 @click.option(
     "--expires", type=click.IntRange(1, 3650), default=30, show_default=True, help="Days."
 )
-def enroll(url: str, role: keys.KeyRole, uses: int, expires: int) -> None:
-    """Make an invite and print it."""
-    invite = keys.new_invite()
+@click.option(
+    "--count",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    show_default=True,
+    help="Number of invites; give each person one.",
+)
+def enroll(url: str, role: keys.KeyRole, uses: int, expires: int, count: int) -> None:
+    """Make invites and print them, one a line."""
+    invites = [keys.new_invite() for _ in range(count)]
     now = time.time()
 
     async def work(store: Store) -> None:
         expires_at = now + expires * 86400
-        await store.write(keys.add_invite(invite, role, uses=uses, at=now, expires_at=expires_at))
+        for invite in invites:
+            made = keys.add_invite(invite, role, uses=uses, at=now, expires_at=expires_at)
+            await store.write(made)
 
     with_store(url, work)
-    click.echo(invite)
-    click.echo(f"qazcollector: its keys are the branch {keys.branch_of(invite)}", err=True)
+    for invite in invites:
+        click.echo(invite)
+        click.echo(f"qazcollector: its keys are the branch {keys.branch_of(invite)}", err=True)
 
 
 for _command in (*COMMANDS, *KEY_COMMANDS):

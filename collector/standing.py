@@ -131,12 +131,16 @@ class Standings:
         known = self._keys.get(key_id)
         if known is None or self._lab:
             return
-        # A key that nobody vouches for and whose origin is unknown shares it with all such keys.
-        if known.origin or known.way == OPEN:
+        here = [
+            origin
+            for (country, asn), origin in self._places.get(key_id, ())
+            if origin and country == network[0] and network[1] in {0, asn}
+        ]
+        yield from (("prefix", origin) for origin in here)
+        # Invited people may have met where they enrolled. Strangers may not, and those of unknown
+        # origin share it.
+        if known.way == OPEN or (known.origin and not here):
             yield "prefix", known.origin
-        for (country, asn), origin in self._places.get(key_id, ()):
-            if origin and country == network[0] and network[1] in {0, asn}:
-                yield "prefix", origin
         if known.branch and known.enrolled_at > self._now - YOUNG_SECONDS:
             yield "branch", known.branch
 

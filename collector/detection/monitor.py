@@ -22,7 +22,7 @@ from collector.detection.shutdown import HeartbeatHistory, NetworkKey, ShutdownC
 from collector.detection.throttling import SeriesPoint
 from collector.settings import CollectorSettings
 from collector.standing import EVERYBODY, Standings
-from collector.store import Operation, Store, heartbeats
+from collector.store import Operation, Store, exclusions, heartbeats
 from collector.store.heartbeats import COLLECTOR_KEY, HOUR, SLOT, HeartbeatHour
 from collector.store.interface import Query
 
@@ -86,6 +86,7 @@ class Monitor:
         self._now = float("-inf")
         self._assessed = -1
         self._standings = EVERYBODY
+        self._aside: Sequence[exclusions.Exclusion] = ()
         self._retrospective: Sequence[Event] = ()
         self._retrospective_inputs: object = None
 
@@ -121,8 +122,10 @@ class Monitor:
 
     async def _refresh(self) -> None:
         written, now = self._written, self._clock()
-        if now < self._now - SLOT:
+        aside = await self._store.read(exclusions.exclusions())
+        if now < self._now - SLOT or aside != self._aside:
             self._start_over()
+        self._aside = aside
         self._now = now
         await self._assess(now)
         began = time.monotonic()

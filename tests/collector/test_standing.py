@@ -84,6 +84,15 @@ def test_keys_of_one_measuring_network_are_one_origin_there_only() -> None:
     assert heard(*keys, places=places, asn=0) == ["a"]
 
 
+def test_invited_keys_may_have_met_where_they_enrolled_and_strangers_may_not() -> None:
+    places = [(key, "KZ", 9198, f"home-{key}") for key in "abst"]
+    friends = invited("a", origin="cafe"), invited("b", origin="cafe")
+    assert heard(*friends, places=places) == ["a", "b"]
+    assert heard(*friends) == ["a"]
+    earned = [stranger(key, "cafe", free_days=14) for key in "st"]
+    assert heard(friends[0], *earned, places=places) == ["a", "s"]
+
+
 def test_a_leaked_invite_has_one_vote_for_a_week() -> None:
     young, old = NOW - YOUNG_SECONDS + 1, NOW - YOUNG_SECONDS - 1
     leaked = [invited(f"k{n}", "leaked", origin=f"p{n}", at=young) for n in range(20)]

@@ -12,10 +12,11 @@ SELECT key_id, country, asn, origin FROM place
 SELECT country, asn FROM place WHERE key_id = :key_id AND seen_at >= :since
 
 -- name: place_put
--- The origin is that of the first connection, so that it cannot be changed for another.
+-- The origin is that of the newest connection: people meet where they enrol, and live elsewhere.
 INSERT INTO place (key_id, country, asn, origin, first_at, seen_at)
 VALUES (:key_id, :country, :asn, :origin, :at, :at)
-ON CONFLICT (key_id, country, asn) DO UPDATE SET seen_at = excluded.seen_at
+ON CONFLICT (key_id, country, asn) DO UPDATE SET
+  seen_at = excluded.seen_at, origin = excluded.origin
 WHERE excluded.seen_at > place.seen_at
 
 -- name: erase_places

@@ -369,6 +369,7 @@ def test_an_event_that_rested_on_excluded_data_is_withdrawn_with_the_reason(tmp_
                 senders[0].key_id, since=0.0, reason="sent made-up records", at=time.time()
             )
             await harness.service.store.write(operation)
+            harness.service.snapshots.touch()  # a serving collector looks within ten seconds
             answer = (await harness.ask("GET", "/v1/events")).data
             assert answer["events"] == []
             (withdrawn,) = answer["withdrawn"]

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from collector.detection.monitor import Detections, Monitor
 from collector.detection.outage import HEARTBEAT
-from collector.store import Store, heartbeats, keys, open_store
+from collector.store import Store, exclusions, heartbeats, keys, open_store
 from collector.store.heartbeats import UnheardPeriod
 from collector.store.interface import Execute, Operation
 from collector.store.keys import Key, ProbeNetwork
@@ -334,6 +334,35 @@ def test_connectivity_measurements_confirm_an_outage(tmp_path: Path) -> None:
     found = detect(tmp_path, probes(TELECOM, 5, SHUTDOWN), measured(*rows))
     events = [event for event in found.events if event.asn == 9198]
     assert [event.sources for event in events] == [("silence", "connectivity")]
+
+
+def test_a_shutdown_that_excluded_keys_reported_is_none(tmp_path: Path) -> None:
+    over = (NOW - 5400.0, NOW - 1800.0)
+    back = [
+        heartbeats.record_heartbeat(
+            f"laptop{n}", NOW - 1, TELECOM, [UnheardPeriod(*over, TELECOM, cut=True)]
+        )
+        for n in range(3)
+    ]
+    aside = exclusions.exclude("laptop1", since=NOW - DAY, reason="made up", at=NOW)
+    assert len(detect(tmp_path / "told", laptops(3), *back).events) == 2
+    assert detect(tmp_path / "excluded", laptops(3), *back, dropped(aside)).events == ()
+
+
+def dropped(operation: Operation[object]) -> Operation[None]:
+    yield from operation
+
+
+def test_an_outage_of_excluded_keys_is_taken_back(tmp_path: Path) -> None:
+    """Also one that was detected before they were excluded."""
+    aside = [
+        dropped(exclusions.exclude(f"KZ9198-{n}", since=NOW - DAY, reason="made up", at=NOW))
+        for n in range(3)
+    ]
+    found = detect(tmp_path / "told", [*probes(TELECOM, 5, SHUTDOWN), *probes(MOBILE, 5)])
+    assert len(found.unconfirmed) == 1
+    parts = [*probes(TELECOM, 5, SHUTDOWN), *probes(MOBILE, 5)]
+    assert detect(tmp_path / "excluded", parts, *aside).unconfirmed == ()
 
 
 def test_heartbeats_of_an_erased_key_are_deleted(tmp_path: Path) -> None:
