@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 from probe.analysis.evidence import Evidence
+from probe.analysis.once import once
 from probe.compare import agree, host_of, is_bogon
 from probe.failure import Failure
 from probe.model import Base, Dns, Mechanism
@@ -50,6 +51,7 @@ def words(steps: Iterable[Dns]) -> str:
     return next((f": “{text}”" for text in texts if text), "")
 
 
+@once
 def without_address(e: Evidence, hop: int, family: Family = "A") -> list[Dns]:
     """The system resolver's queries of one family, if none of at least two gave an address.
 
@@ -69,6 +71,7 @@ def cut_off(step: Dns) -> bool:
     return first is not None and first.truncated and not first.answers and not first.rcode
 
 
+@once
 def denied(e: Evidence, hop: int) -> list[Dns]:
     """The queries of the family that is denied, if the system resolver gave no address at all."""
     if any(s.failure is None or any(r.answers for r in s.replies) for s in e.system(hop)):
@@ -82,6 +85,7 @@ def _public(addresses: set[str]) -> set[str]:
     return {a for a in addresses if not is_bogon(a)}
 
 
+@once
 def real(e: Evidence, hop: int) -> set[str]:
     """Addresses from other sources that may be a server's; in a laboratory also private ones."""
     others = e.other_addresses(hop)
@@ -115,7 +119,11 @@ def proven_elsewhere(
         hop: Its hop.
         addresses: Those that count; all real ones by default.
     """
-    found = real(e, hop) if addresses is None else addresses
+    return _proven(e, hop, frozenset(real(e, hop) if addresses is None else addresses))
+
+
+@once
+def _proven(e: Evidence, hop: int, found: frozenset[str]) -> tuple[float, tuple[Base, ...]]:
     if not found:
         return 0.0, ()
     shown = [s for s in e.handshakes(hop) if s.address in found and s.trust and s.trust.valid]
@@ -130,7 +138,7 @@ def proven_elsewhere(
     return 0.0, ()
 
 
-def _worked_for_controls(e: Evidence, hop: int, found: set[str]) -> bool:
+def _worked_for_controls(e: Evidence, hop: int, found: frozenset[str]) -> bool:
     """A control got an answer from the site, over one of the families of these addresses."""
     families = {":" in address for address in found}
     answered = [s.address for s in e.control_handshakes(hop) if s.answered]

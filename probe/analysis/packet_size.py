@@ -55,11 +55,13 @@ def may_be_lost(at_address: Sequence[Step], least: int = 2) -> bool:
 def answered_when_small(steps: Sequence[Step], failed: Iterable[Step]) -> Step | None:
     """The second look's step that succeeded where each ordinary one was silent."""
     small = limited(steps)
-    for one in failed:
-        if not isinstance(one, Tls | Http) or one.failure is not Failure.TIMEOUT:
-            continue
-        own = [s for s in steps if isinstance(s, Tls | Http) and s.role is Role.TARGET]
-        there = [s for s in own if isinstance(s, type(one)) and s.address == one.address]
+    own: dict[tuple[type[Step], str], list[Step]] = {}
+    for step in steps:
+        if isinstance(step, Tls | Http) and step.role is Role.TARGET:
+            own.setdefault((type(step), step.address), []).append(step)
+    silent = (s for s in failed if isinstance(s, Tls | Http) and s.failure is Failure.TIMEOUT)
+    for place in dict.fromkeys((type(s), s.address) for s in silent):
+        there = own.get(place, [])
         found = next((s for s in there if s.id in small and s.failure is None), None)
         if found is not None and all(s.failure for s in there if s.id not in small):
             return found

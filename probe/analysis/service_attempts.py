@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from probe.analysis.evidence import Evidence
+from probe.analysis.once import once
 from probe.failure import Failure
 from probe.model import Control, Dns, Ping, Role, Step, Steps, Tcp, Tls
 
@@ -123,17 +124,25 @@ def by_endpoint(
     return groups
 
 
+@once
+def _every_part(e: Evidence) -> Parts:
+    return by_part(attempts(e.steps))
+
+
+@once
 def parts(e: Evidence) -> Parts:
     """The public parts of the service; where it has none, the volunteer's own servers."""
-    every = by_part(attempts(e.steps))
+    every = _every_part(e)
     return {part: found for part, found in every.items() if not _are_own(found)} or every
 
 
+@once
 def own_servers(e: Evidence) -> Parts:
     """Attempts at servers of the volunteer's own configuration, by server."""
-    return {part: found for part, found in by_part(attempts(e.steps)).items() if _are_own(found)}
+    return {part: found for part, found in _every_part(e).items() if _are_own(found)}
 
 
+@once
 def dead_parts(e: Evidence) -> Parts:
     """Public parts of which no endpoint answered and each was tried at least twice."""
     return {

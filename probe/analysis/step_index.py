@@ -7,9 +7,14 @@ from probe.model import Base, Role
 
 S = TypeVar("S", bound=Base)
 
+# Several times as many as a probe takes. Rules may compare each of these with each.
+MOST, MOST_OF_HOP = 512, 128
+
 
 class StepIndex:
-    """Steps by kind, purpose and hop, in order. What it returns is shared, and not to be changed.
+    """Steps by kind, purpose and hop, in order; of each the first `MOST`.
+
+    What it returns is shared, and not to be changed.
 
     Args:
         steps: The steps.
@@ -20,8 +25,10 @@ class StepIndex:
         self._lists: dict[tuple[type[Base], Role | None, int | None], list[Base]] = {}
         for step in steps:
             role = step.role if by_role else None
-            for hop in (None, step.hop):
-                self._lists.setdefault((type(step), role, hop), []).append(step)
+            for hop, most in ((None, MOST), (step.hop, MOST_OF_HOP)):
+                found = self._lists.setdefault((type(step), role, hop), [])
+                if len(found) < most:
+                    found.append(step)
 
     def of(self, kind: type[S], role: Role | None, hop: int | None) -> list[S]:
         """The steps of one kind and role, of one hop or of all."""

@@ -17,6 +17,7 @@ from probe.analysis.dns_answers import (
     proven_elsewhere,
 )
 from probe.analysis.evidence import Evidence
+from probe.analysis.once import once
 from probe.compare import (
     agree,
     forged_among,
@@ -277,7 +278,7 @@ def injected_answer_wins(e: Evidence) -> Finding | None:
             confidence, shown = proven_elsewhere(e, hop)
             if later & e.proven_addresses(hop):
                 confidence = 0.97
-            if confidence and not _works_at(e, hop, first):
+            if confidence and not any(_works_at(e, hop, address) for address in first):
                 return Finding((step, *shown), confidence)
     return None
 
@@ -287,18 +288,24 @@ def _always_these_two(e: Evidence, hop: int, step: Dns) -> bool:
 
     A resolver that rotates its answers would not always begin with the dead one.
     """
-    asked = [s for s in e.system(hop) if s.type == step.type]
+    return len(step.replies) > 1 and _always_two(e, hop, step.type)
+
+
+@once
+def _always_two(e: Evidence, hop: int, type_: str) -> bool:
+    asked = [s for s in e.system(hop) if s.type == type_]
     answers = {tuple(frozenset(r.answers) for r in s.replies) for s in asked}
-    if len(asked) < 2 or len(answers) != 1 or len(step.replies) < 2:
+    if len(asked) < 2 or len(answers) != 1:
         return False
     first, *later = next(iter(answers))
     real = {address for answers in later for address in answers}
     return bool(first) and not first & real and bool(real & e.proven_addresses(hop))
 
 
-def _works_at(e: Evidence, hop: int, addresses: set[str]) -> bool:
+@once
+def _works_at(e: Evidence, hop: int, address: str) -> bool:
     there = [p for p in e.control_pages(hop) if p.failure is None]
-    mine = [p for p in e.pages(hop) if p.address in addresses and p.failure is None]
+    mine = [p for p in e.pages(hop) if p.address == address and p.failure is None]
     return any(p.proven or any(similar_pages(p, q) for q in there) for p in mine)
 
 
@@ -323,21 +330,33 @@ def public_resolver_answered_by_another(e: Evidence) -> Finding | None:
     return None
 
 
+@once
+def _failures_of(e: Evidence, hop: int, resolver: str) -> set[Failure | None]:
+    """How a public resolver failed on the name over UDP; None where it did not."""
+    asked = [s for s in e.others(hop) if s.resolver == resolver and s.type == "A"]
+    return {s.failure for s in asked if s.transport == "udp"}
+
+
+@once
+def _encrypted_of(e: Evidence, hop: int, resolver: str) -> set[str]:
+    """The addresses that a public resolver gave for the name over an encrypted channel."""
+    asked = [s for s in e.others(hop) if s.resolver == resolver and s.type == "A"]
+    return {a for s in asked if s.transport in {"doh", "dot"} for a in s.addresses}
+
+
 def _tampered(e: Evidence, step: Dns, hop: int, truth: set[str]) -> Mechanism | None:
     if step.transport != "udp" or step.type != "A" or not step.replies:
         return None
-    same = [s for s in e.others(hop) if s.resolver == step.resolver and s.type == "A"]
     failure = step.failure
     if failure in {Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER, Failure.DNS_REFUSED} and failure:
         if failure is Failure.DNS_NO_ANSWER and all(":" in address for address in truth):
             return None  # the name has IPv6 addresses alone
-        steady = [s for s in same if s.transport == "udp"]
-        return DENIED[failure] if all(s.failure is failure for s in steady) else None
+        return DENIED[failure] if _failures_of(e, hop, step.resolver) == {failure} else None
     given = set(step.addresses)
     if given and not given & truth and all(map(is_bogon, given)) and not e.record.lab:
         return Mechanism.DNS_BOGON
-    encrypted = [set(s.addresses) for s in same if s.transport in {"doh", "dot"} and s.addresses]
-    if given and encrypted and not any(given & there for there in encrypted) and not given & truth:
+    encrypted = _encrypted_of(e, hop, step.resolver)
+    if given and encrypted and not given & encrypted and not given & truth:
         shaken = [s for s in e.handshakes(hop) if s.address in given and s.trust is not None]
         wrong = any(s.trust is not None and not s.trust.named for s in shaken)
         return Mechanism.DNS_WRONG_ADDRESS if wrong else None

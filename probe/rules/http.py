@@ -8,6 +8,7 @@ difference alone proves nothing: sites show every country another page.
 from probe.analysis.attempts import by_address, steadily
 from probe.analysis.blockpage_text import reads_like_blockpage
 from probe.analysis.evidence import Evidence
+from probe.analysis.once import once
 from probe.analysis.slowness import SHORT, cut_short
 from probe.compare import (
     host_of,
@@ -22,6 +23,8 @@ from probe.model import Http, Mechanism, Outcome, Role
 from probe.rule import WEB, Finding, InnocentExplanation, Tier, rule
 
 EXPERIMENTS = WEB
+# Exchanges with unrelated servers that are compared; a probe makes a few.
+SERVERS = 32
 
 MECHANISMS = {
     Failure.RESET: Mechanism.HTTP_RESET,
@@ -31,6 +34,7 @@ MECHANISMS = {
 }
 
 
+@once
 def failing_pages(e: Evidence) -> list[tuple[Http, list[Http]]]:
     """For each address whose attempts all failed alike: the last of them, and all of them."""
     pages = e.pages(e.end)
@@ -104,7 +108,7 @@ def at_unrelated_server(e: Evidence, mine: Http) -> tuple[bool | None, tuple[Htt
 
     None: not tried, the server failed for the harmless host too, or it is not unrelated.
     """
-    for step in e.all(Http, role=Role.NEUTRAL, hop=mine.hop):
+    for step in e.all(Http, role=Role.NEUTRAL, hop=mine.hop)[:SERVERS]:
         if _name(step) != _name(mine) or step.address == mine.address or _same_operator(e, step):
             continue
         here = [s for s in e.harmless(Http) if s.address == step.address and s.bytes_in]
@@ -118,9 +122,14 @@ def at_unrelated_server(e: Evidence, mine: Http) -> tuple[bool | None, tuple[Htt
 
 def _same_operator(e: Evidence, other: Http) -> bool:
     """The supposedly unrelated server shows a harmless host the page that the target's shows."""
-    harmless = [s for s in e.harmless(Http, hop=other.hop) if s.url == other.url]
-    there = [s for s in harmless if s.address == other.address]
-    here = [s for s in harmless if s.address != other.address]
+    return _shares_a_page(e, other.hop, other.url, other.address)
+
+
+@once
+def _shares_a_page(e: Evidence, hop: int, url: str, address: str) -> bool:
+    harmless = [s for s in e.harmless(Http, hop=hop) if s.url == url]
+    there = [s for s in harmless if s.address == address]
+    here = [s for s in harmless if s.address != address]
     return any(similar_pages(one, other) for one in there for other in here if not is_stock(one))
 
 
@@ -141,7 +150,7 @@ def _name(page: Http) -> str:
 )
 def same_notice_elsewhere(e: Evidence) -> Finding | None:
     """An unrelated server shows the same notice as the site's server, for this host only."""
-    for step in e.all(Http, role=Role.NEUTRAL):
+    for step in e.all(Http, role=Role.NEUTRAL)[:SERVERS]:
         mine = plain_pages(e, step.hop)
         if len(mine) < 2 or _name(step) != _name(mine[-1]) or _same_operator(e, step):
             continue
@@ -210,6 +219,7 @@ def _ended_early(page: Http) -> bool:
     return shown_in_part(page) or (page.detail == SHORT and page.received_bytes > 0)
 
 
+@once
 def open_pages(e: Evidence, hop: int) -> list[Http]:
     """Unproven pages for the URL of one hop, from the system resolver's addresses if any."""
     pages = [p for p in e.pages(hop) if p.status is not None or p.malformed]
@@ -218,6 +228,7 @@ def open_pages(e: Evidence, hop: int) -> list[Http]:
     return [p for p in mine if not p.proven]
 
 
+@once
 def plain_pages(e: Evidence, hop: int) -> list[Http]:
     """Those of the open pages that came over plain http."""
     return [p for p in open_pages(e, hop) if p.url.startswith("http:")]

@@ -8,6 +8,7 @@ certificate, which the same server does not show for other names and a control d
 from datetime import timedelta
 
 from probe.analysis.evidence import Evidence
+from probe.analysis.once import once
 from probe.certificates.forgery import LeafFacts, trust_facts
 from probe.compare import same_issuer, same_leaf
 from probe.model import Base, Role, Tls, Trust, TrustReason
@@ -16,6 +17,7 @@ from probe.rules import tls_interception
 
 EXPERIMENTS = ("mitm",)
 HTTPS = 443
+HITS = 32
 _HOUR = timedelta(hours=1)
 _BROKEN = {
     TrustReason.EXPIRED: "has expired",
@@ -25,6 +27,7 @@ _BROKEN = {
 }
 
 
+@once
 def _offered(e: Evidence) -> list[Tls]:
     """Handshakes that offered the target's name and were answered with a certificate."""
     mine = (Role.TARGET, Role.NEUTRAL)
@@ -36,23 +39,40 @@ def is_hit(e: Evidence, step: Tls) -> bool:
     """The interceptor answered this handshake."""
     if step.trust is None or step.trust.valid or step.trust.anchored:
         return False
-    default = [s for s in e.harmless(Tls) if (s.address, s.port) == (step.address, step.port)]
-    if any(same_leaf(step, s) or same_issuer(step.trust, s.trust) for s in default):
+    leaf, issuer = step.trust.leaf_key, step.trust.issuer_key
+    leaves, issuers = _default_keys(e, step.address, step.port)
+    if (leaf and leaf in leaves) or (issuer and issuer in issuers):
         return False
-    return not any(same_leaf(step, s) for s in e.control_handshakes(0))
+    return not leaf or leaf not in _control_keys(e)
 
 
+@once
+def _default_keys(e: Evidence, address: str, port: int) -> tuple[set[str], set[str]]:
+    """The keys of the certificates for harmless names at a server, and those of their issuers."""
+    here = [s for s in e.harmless(Tls) if (s.address, s.port) == (address, port)]
+    shown = [s.trust for s in here if s.trust is not None]
+    return {trust.leaf_key for trust in shown}, {trust.issuer_key for trust in shown}
+
+
+@once
+def _control_keys(e: Evidence) -> set[str]:
+    return {s.trust.leaf_key for s in e.control_handshakes(0) if s.trust is not None}
+
+
+@once
 def _hits(e: Evidence) -> list[Tls]:
-    """The hits, if the interceptor is proven; else none."""
+    """The hits, if the interceptor is proven; else none. Of more than a probe makes, the last."""
     proven = any(each.holds(e) is not None for each in rules_of(tls_interception))
-    return [s for s in _offered(e) if is_hit(e, s)] if proven else []
+    return [s for s in _offered(e) if is_hit(e, s)][-HITS:] if proven else []
 
 
+@once
 def _own_addresses(e: Evidence) -> set[str]:
     """The addresses that were taken for the site's own."""
     return {s.address for s in e.all(Tls) if s.sni == e.host}
 
 
+@once
 def _elsewhere(e: Evidence) -> list[Tls]:
     """Handshakes that offered the name to unrelated servers."""
     own = _own_addresses(e)

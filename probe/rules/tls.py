@@ -14,6 +14,8 @@ from probe.model import Base, Mechanism, Outcome, Role, Tcp, Tls, TrustReason
 from probe.rule import WEB, Finding, InnocentExplanation, Tier, rule
 
 EXPERIMENTS = WEB
+# Handshakes with unrelated servers that are compared; a probe makes a few.
+SERVERS = 32
 
 MECHANISMS = {
     Failure.TIMEOUT: Mechanism.TLS_TIMEOUT,
@@ -98,7 +100,7 @@ def at_unrelated_server(e: Evidence, mine: Tls) -> tuple[bool | None, tuple[Tls,
 
     None: not tried, the server failed for the harmless name too, or it is not unrelated.
     """
-    for step in e.all(Tls, role=Role.NEUTRAL, hop=mine.hop):
+    for step in e.all(Tls, role=Role.NEUTRAL, hop=mine.hop)[:SERVERS]:
         if step.sni != mine.sni or step.address == mine.address or e.same_operator(step):
             continue
         here = [s for s in e.harmless(Tls) if s.address == step.address and s.failure is None]

@@ -9,8 +9,9 @@ import re
 from base64 import b64decode
 
 from probe.analysis.evidence import Evidence
+from probe.analysis.once import once
 from probe.certificates import certificate
-from probe.certificates.forgery import resembles_2019, trust_facts
+from probe.certificates.forgery import LeafFacts, resembles_2019, trust_facts
 from probe.certificates.trust import covers, matches
 from probe.compare import host_of, same_issuer, same_leaf
 from probe.model import Base, Mechanism, Outcome, Role, Tls, TrustReason
@@ -20,15 +21,18 @@ from probe.rules.access import is_local_interceptor
 EXPERIMENTS = WEB
 
 _MITM = Mechanism.TLS_MITM
+FORGED = 32
 _COMMON_NAME = re.compile(r"(?:^|,)CN=([^,+]+)")
 
 
+@once
 def forged(e: Evidence) -> list[Tls]:
     """Handshakes whose chain leads to no Mozilla root; local products are left out.
 
-    Only handshakes at the URL's own port: the https server of a plain-http site is not judged.
+    Only handshakes at the URL's own port: the https server of a plain-http site is not judged. Of
+    more than a probe makes, the last.
     """
-    return [
+    found = [
         step
         for hop in range(e.end + 1)
         for step in e.handshakes(hop)
@@ -40,6 +44,7 @@ def forged(e: Evidence) -> list[Tls]:
         and not is_local_interceptor(e, step)
         and not _national(step)
     ]
+    return found[-FORGED:]
 
 
 def _national(step: Tls) -> bool:
@@ -130,12 +135,19 @@ def copied_like_2019(e: Evidence) -> Finding | None:
     """The certificate is a changed copy of the site's own, as the system of 2019 made them."""
     for step in reversed(forged(e)):
         copy = trust_facts(step.trust) if step.trust else None
-        for other in (*e.handshakes(step.hop), *e.control_handshakes(step.hop)):
-            true = trust_facts(other.trust) if other.trust else None
-            if copy is not None and true is not None and resembles_2019(copy, true):
+        for other, true in _leaves(e, step.hop):
+            if copy is not None and resembles_2019(copy, true):
                 local = any(other is s for s in e.steps)
                 return Finding((step, other) if local else (step,), 0.98)
     return None
+
+
+@once
+def _leaves(e: Evidence, hop: int) -> list[tuple[Tls, LeafFacts]]:
+    """The certificates for the name of this hop, here and for the controls."""
+    shaken = (*e.handshakes(hop), *e.control_handshakes(hop))
+    read = ((step, trust_facts(step.trust)) for step in shaken if step.trust)
+    return [(step, facts) for step, facts in read if facts is not None]
 
 
 @rule(
@@ -176,8 +188,13 @@ def _is_for(e: Evidence, step: Tls, name: str | None) -> bool:
     common = _COMMON_NAME.search(step.trust.subject) if step.trust else None
     if common is not None and name is not None and matches(common[1], name):
         return True
+    return _covers(e, next(iter(step.chain), ""), name)
+
+
+@once
+def _covers(e: Evidence, digest: str, name: str | None) -> bool:
     try:
-        leaf = certificate.read(b64decode(e.record.certs.get(next(iter(step.chain), ""), "")))
+        leaf = certificate.read(b64decode(e.record.certs.get(digest, "")))
     except ValueError:
         return False
     return covers(leaf, name)
