@@ -7,8 +7,8 @@ Kazakhstan in January 2022 (179, 3785, 5060) are tried on a server of ours: they
 a dead line.
 """
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, cast
 
 from probe.analysis.shutdown import BY_ADDRESS, BY_PORT, CUTS, Mode, classify, reach
 from probe.experiments.interface import Experiment, GatewayNet, Net, Share, Task
@@ -16,7 +16,7 @@ from probe.experiments.operations import DnsQuery, HttpRequest, TcpConnect, TlsH
 from probe.experiments.option import ADDRESS, lasting
 from probe.experiments.step_log import StepLog
 from probe.failure import Failure
-from probe.model import Dns, Ping, Role, Step, Steps, Tls, Transport
+from probe.model import Dns, Ping, Role, Step, Steps, Tcp, Tls, Transport
 from probe.ordering import host_of, port_of
 from probe.reference_data import Anchor, anchors
 
@@ -28,8 +28,12 @@ AGAIN_SECONDS = 300.0
 # 443 beside them: a filter of names lets it through, a filter of ports does not.
 OPEN_PORTS = (179, 3785, 5060, 443)
 RESOLVERS_TRIED = 3
+# Whose sites are the domestic ones.
+COUNTRY = "KZ"
 
 AnchorClass = Literal["essential", "ordinary", "foreign", "unclassed", "resolver", "port"]
+# The country of an address, by the user's table of networks.
+CountryOf = Callable[[str], Awaitable[str | None]]
 # What was tried, by its class.
 Attempts = list[tuple[AnchorClass | Literal["gateway"], Steps]]
 
@@ -72,7 +76,8 @@ async def _round(task: Task, net: Net, log: StepLog, try_: int) -> None:
     usable = isinstance(configured, Sequence) and all(isinstance(a, Anchor) for a in configured)
     every: Sequence[Anchor] = configured if usable else anchors()  # type: ignore[assignment]
     abroad: list[Steps] = []
-    asks = [_gateway(net), *(_site(net, one, abroad) for one in every), _addresses(net, abroad)]
+    sites = [_site(task, net, one, abroad) for one in every]
+    asks = [_gateway(net), *sites, _addresses(net, abroad)]
     for attempts in await net.together(asks):
         for what, steps in attempts:
             if what == "gateway":
@@ -86,13 +91,27 @@ async def _gateway(net: Net) -> Attempts:
     return [("gateway", (router,))] if router is not None else []
 
 
-async def _site(net: Net, anchor: Anchor, abroad: list[Steps]) -> Attempts:
+async def _site(task: Task, net: Net, anchor: Anchor, abroad: list[Steps]) -> Attempts:
     """One anchor; what is abroad and answered is added to `abroad`."""
     steps = await _anchor(net, anchor)
     what = class_of(anchor)
+    if what == "unclassed":
+        what = await _class_by_address(task, steps)
     if what == "foreign" and steps and _failure(steps[-1]) is None:
         abroad.append(steps)
     return [(what, steps)]
+
+
+async def _class_by_address(task: Task, steps: Steps) -> AnchorClass:
+    """The class of a site by its address's country in the user's table of networks."""
+    country_of = task.options.get("country_of")
+    addresses = [s.address for s in steps if isinstance(s, Tcp)]
+    if not addresses or not callable(country_of):
+        return "unclassed"
+    country = await cast("CountryOf", country_of)(addresses[0])
+    if country is None:
+        return "unclassed"
+    return "ordinary" if country == COUNTRY else "foreign"
 
 
 async def _addresses(net: Net, abroad: Sequence[Steps]) -> Attempts:

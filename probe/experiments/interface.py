@@ -277,7 +277,8 @@ class Experiment:
         purpose: The purpose of the listed targets it is for, where it is named by `-e`; it takes
             others only when they are named too.
         profiles: Its share of the runs of each profile that it belongs to.
-        given: Facts of the run that it gets as options: `anchors` (with their classes),
+        given: Facts of the run that it gets as options: `anchors` (with their classes; as
+            `country_of`, the country of an address),
             `collectors` (host and TLS port), `own_server` (the address of a known bulk server),
             `bulk_servers` (as `bulk`, with `standing`, their health in this run), and
             `daily_quota` (as `budget`).

@@ -2,8 +2,8 @@
 
 In this order: what the configuration says after the URL, what the bundled lists know of the host,
 and the country's own domain, whose registry requires servers in the country. The class of any other
-site is unknown, and it counts for neither: a domestic site taken for a foreign one would hide an
-outage of everything abroad.
+site is unknown, unless the user's table of networks has its address (`connectivity`), and it counts
+for neither: a domestic site taken for a foreign one would hide an outage of everything abroad.
 """
 
 from collections.abc import Mapping

@@ -40,6 +40,10 @@ class NetworkTable:
         """The network of one address; None for one that is not public or not in the table."""
         return (await self.owners([address]))[address].asn
 
+    async def country_of(self, address: str) -> str | None:
+        """The country of one address; None for one that is not public or not in the table."""
+        return (await self.owners([address]))[address].country
+
     async def with_networks(self, steps: Steps) -> Steps:
         """The same steps; pings of routers and of the server have their network and country."""
         found = [s.address for s in steps if _is_named(s) and isinstance(s, Ping) and s.address]

@@ -166,7 +166,8 @@ def _with_run_facts(
             "anchors": tuple(
                 Anchor(one.url, foreign=one.foreign, essential=one.essential)
                 for one in dependencies.anchors
-            )
+            ),
+            "country_of": dependencies.networks.country_of,
         },
         "collectors": {"collectors": dependencies.collectors},
         "own_server": {"own_server": servers[0].address} if servers else {},

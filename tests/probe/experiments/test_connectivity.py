@@ -93,8 +93,11 @@ class FakeNet:
         return True
 
 
-def run(net: FakeNet, sites: tuple[Anchor, ...] = SITES) -> tuple[Steps, Verdict]:
-    task = Task(url="", options={"anchors": sites, "own_server": "198.51.100.1"})
+def run(
+    net: FakeNet, sites: tuple[Anchor, ...] = SITES, **options: object
+) -> tuple[Steps, Verdict]:
+    options = {"anchors": sites, "own_server": "198.51.100.1", **options}
+    task = Task(url="", options=options)
     port = cast("Net", net)
 
     async def both() -> Steps:
@@ -214,6 +217,19 @@ def test_anchors_without_a_class_hide_no_outage_abroad(up: tuple[str, ...]) -> N
     assert (verdict.outcome, verdict.rules[0].id) == (Outcome.INCONCLUSIVE, "shutdown.unclear")
     assert "whose country is not known" in verdict.rules[0].reason
     assert "said in the configuration" in verdict.rules[0].reason
+
+
+@pytest.mark.parametrize(
+    ("country", "outcome"), [("DE", Outcome.BLOCKED), ("KZ", Outcome.INCONCLUSIVE)]
+)
+def test_a_table_of_networks_gives_anchors_the_class_of_their_address(
+    country: str, outcome: Outcome
+) -> None:
+    async def country_of(address: str) -> str | None:
+        return country if address == f"203.0.113.{ord('f')}" else None
+
+    _, verdict = run(FakeNet(("e", "o")), UNCLASSED, country_of=country_of)
+    assert verdict.outcome is outcome
 
 
 def test_anchors_without_a_class_do_not_spoil_a_whole_line() -> None:

@@ -15,6 +15,7 @@ from probe.ordering import Job
 from probe.reference_data import Anchor, anchors
 from probe.runner.daily_quota import DAILY_BYTES, UNMETERED_BYTES, DailyQuota
 from probe.runner.dependencies import RunDependencies
+from probe.runner.networks import NetworkTable
 from probe.runner.options import (
     FORGET_SECONDS,
     QUOTA_FILE,
@@ -45,6 +46,7 @@ def dependencies(asked: list[str]) -> RunDependencies:
             experiments=load(),
             bulk_servers=bulk_servers,
             anchors=references,
+            networks=NetworkTable(None),
             collectors=collectors,
         ),
     )

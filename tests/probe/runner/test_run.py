@@ -326,7 +326,7 @@ def test_a_second_look_does_not_wait_for_silent_anchors(tmp_path: Path) -> None:
 
 def test_a_second_look_waits_only_for_what_may_find_a_reference_site(tmp_path: Path) -> None:
     session = FakeSession({"bad.test": "reset"})
-    looks = []
+    looks: list[int] = []
 
     async def measure(_: Task, net: Net) -> Steps:
         while session.hosts.count("bad.test") < 2 and len(looks) < 300:
