@@ -115,6 +115,8 @@ async def _service(settings: CollectorSettings, judge: Judge, stack: AsyncExitSt
         raise SettingsError(str(error)) from error
     for complaint in complaints:
         log.warning("%s", complaint)
+    if table is None and settings.is_public:
+        log.warning("no --asn-table: the networks of probes are unknown, so there are no events")
     step = await migrate_store(settings.store)
     if step.before not in (0, step.after):
         log.warning("the store had schema version %d and now has %d", step.before, step.after)

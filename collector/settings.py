@@ -190,3 +190,9 @@ class CollectorSettings:
     workers: int = 1
     verify_chains: bool = True
     limits: CollectorLimits = field(default_factory=CollectorLimits)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether other machines send it what they measured."""
+        alone = self.listen.host in {"127.0.0.1", "::1", "localhost"} and not self.proxies
+        return not (self.lab or alone)

@@ -12,9 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from collector import conduct
+from collector.admin import key_list
 from collector.admin.rejudge import rejudge
 from collector.admin.retention import retire
-from collector.store import StoreError, heartbeats, open_store
+from collector.store import StoreError, exclusions, heartbeats, open_store
 from probe import codec
 from probe.api_types import ControlReply, Heartbeat, MissedInterval
 from probe.model import Mechanism, Outcome, Record, Transfer, Vantage, Verdict
@@ -268,3 +270,37 @@ def test_heartbeats_and_series_are_stored_and_erased(tmp_path: Path, store: str)
     assert hours in {1, 2}
     assert bits in {6, 7}
     assert (keys, left) == (1, 0)
+
+
+def test_keys_are_listed_and_their_data_set_aside(tmp_path: Path, store: str) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path, store=store) as harness:
+            kept = harness.service.store
+            stays, leaves = await harness.probe(), await harness.probe()
+            await stays.send(record(), record(UNLISTED))
+            before = counted(await harness.metrics())
+            await leaves.send(blocked())
+            during = counted(await harness.metrics())
+            assert (await harness.ask("GET", "/v1/events")).data["withdrawn"] == []
+            day = int(harness.service.clock() // 86_400)
+            standings = await kept.read(conduct.read_standings(harness.service.clock(), lab=False))
+            found = conduct.assess(await kept.read(conduct.read_day(day)), standings)
+            await kept.write(conduct.store_days({day: found}))
+            rows = await kept.read(key_list.overview(harness.service.clock()))
+            assert [key_list.cells(row, 0.0)[2] for row in rows] == ["invited", "invited"]
+            assert all(row.standing.compared == 1 for row in rows)
+            at = harness.service.clock()
+            aside = exclusions.exclude(leaves.key_id, since=0.0, reason="a test", at=at)
+            assert await kept.write(aside) == [leaves.key_id]
+            while await kept.write(exclusions.recount(leaves.key_id, -1)):
+                pass
+            active = f'qazprobe_probes_active{{{KZ},region="KZ-75"}}'
+            harness.service.snapshots.touch()
+            assert counted(await harness.metrics()) | {active: 1} == before
+            await kept.write(exclusions.include(leaves.key_id))
+            while await kept.write(exclusions.recount(leaves.key_id, -1)):
+                pass
+            harness.service.snapshots.touch()
+            assert counted(await harness.metrics()) == during
+
+    asyncio.run(scenario())
