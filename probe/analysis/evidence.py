@@ -16,7 +16,7 @@ from probe.analysis.once import once
 from probe.analysis.path_networks import stop_place
 from probe.analysis.step_index import StepIndex
 from probe.analysis.trace_analysis import TraceFinding, locate
-from probe.analysis.trace_hops import LAYERS
+from probe.analysis.trace_hops import LAYERS, spread
 from probe.compare import host_of, is_address, is_bogon, port_of
 from probe.model import (
     Base,
@@ -90,16 +90,21 @@ class Evidence:
         place = self.place
         if place is None:
             return None
-        found = self._stop_place(place.after, place.before, place.server)
+        longer = silence_place.spread(self.steps, place)
+        found = self._stop_place(place.after, place.before, place.server, longer)
         return found if place.by == "network" else replace(found, by="server", where="server")
 
     def stop_of(self, found: TraceFinding) -> StopPlace:
         """Where a trace found the name acted upon; near the server it may be the server's own."""
-        place = self._stop_place(found.after, found.by, found.server)
+        longer = spread(self.steps, found.layer)
+        place = self._stop_place(found.after, found.by, found.server, longer)
         return place if found.early or place.by == "server" else replace(place, by=None)
 
-    def _stop_place(self, after: int, before: int, server: int | None) -> StopPlace:
-        return stop_place(self.steps, after, before, server, self.record.vantage.country)
+    def _stop_place(
+        self, after: int, before: int, server: int | None, longer: int = 0
+    ) -> StopPlace:
+        home = self.record.vantage.country
+        return stop_place(self.steps, after, before, server, home, spread=longer)
 
     @cached_property
     def end(self) -> int:

@@ -16,7 +16,13 @@ Where: TypeAlias = Literal["inside", "border", "inside_or_border", "outside", "s
 
 
 def stop_place(
-    steps: Iterable[Step], after: int, before: int, server: int | None, home: str | None
+    steps: Iterable[Step],
+    after: int,
+    before: int,
+    server: int | None,
+    home: str | None,
+    *,
+    spread: int = 0,
 ) -> StopPlace:
     """The place between two hops, as far as the routers beside it say whose it is.
 
@@ -24,27 +30,36 @@ def stop_place(
         after, before: The last hop that packets pass, and the first that they do not.
         server: The hop of the server, or the least that it can be.
         home: The country of the vantage point.
+        spread: By how many hops the ways differ. Then the routers may be on another way than the
+            packets, so all that may be meant must be in the same country.
     """
     pings = [s for s in steps if isinstance(s, Ping) and s.role is not Role.REFERENCE]
     routers = _by_hop(s for s in pings if s.what == ROUTER and s.failure is None)
     nearest = min((hop for hop, s in routers.items() if s.address is not None), default=0)
     near = max((hop for hop in routers if 0 < hop <= after), default=0)
     far = min((hop for hop in routers if hop >= before), default=0)
-    last, first = routers.get(near), routers.get(far)
+    last = [routers[hop] for hop in range(near - spread, near + 1) if hop in routers]
+    first = [routers[hop] for hop in range(far, far + spread + 1) if hop in routers]
     own = {s.asn for s in pings if s.what == _SERVER and s.asn is not None}
-    within = last is not None and last.asn in own
-    at_edge = first is not None and first.asn in own
-    here = home if 0 < near < nearest else last.country if last is not None else None
-    beyond = home if 0 < far < nearest else first.country if first is not None else None
+    within = bool(last) and last[-1].asn in own and not spread
+    at_edge = any(s.asn in own for s in (*last, *first))
+    here, beyond = (
+        _one_country({home if _hop(s) < nearest else s.country for s in beside})
+        for beside in (last, first)
+    )
     return StopPlace(
         by="server" if within else None if at_edge else "network",
         where="server" if within else _where(here, beyond, home),
         after=after,
         before=before,
         server=server,
-        asn=last.asn if last is not None else None,
+        asn=last[-1].asn if last and not spread else None,
         country=here,
     )
+
+
+def _one_country(found: set[str | None]) -> str | None:
+    return found.pop() if len(found) == 1 else None
 
 
 def _by_hop(routers: Iterable[Ping]) -> dict[int, Ping]:

@@ -171,6 +171,13 @@ def _stopped(own: Sequence[Step], other: Sequence[Step], ttl: int) -> bool:
     return alike and all(met(s) is HopResult.EXPIRED for s in _at(other, ttl))
 
 
+def spread(steps: Iterable[Step], place: Place) -> int:
+    """By how many routers a way to the server is longer than the nearest, as far as is known."""
+    syns = [s for s in steps if isinstance(s, Tcp) and s.address == place.address and ttl_of(s)]
+    expired = [ttl_of(s) for s in syns if met(s) is HopResult.EXPIRED]
+    return max(0, max(expired, default=0) + 1 - place.server)
+
+
 def nearest(syns: Sequence[Tcp]) -> int | None:
     """The nearest distance at which a connection was answered; None: not found."""
     answered = [ttl_of(s) for s in syns if met(s) is HopResult.ANSWERED]

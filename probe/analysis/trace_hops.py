@@ -152,20 +152,26 @@ def server_at(steps: Sequence[Step], layer: Layer) -> int | None:
 
 def spread(steps: Sequence[Step], layer: Layer) -> int:
     """By how many routers the ways to the server differ, as far as flows were measured."""
-    found = _syn_distances(steps, layer)
-    return max(found) - min(found) if found else 0
+    found, server = _syn_distances(steps, layer), server_at(steps, layer)
+    named = limited_steps(steps, layer, Role.HARMLESS).items()
+    found += [ttl + 1 for ttl, seen in named if HopResult.EXPIRED in map(result_of, seen)]
+    return max(0, max(found) - server) if found and server is not None else 0
 
 
 def taken_over(steps: Sequence[Step], layer: Layer) -> bool:
     """Routers on the way answer from farther than the server in any flow.
 
     A proxy answers in its place, or the TTL of TCP is rewritten on the way: then the TTL of a
-    packet does not say how far it went. Queries are left out: the routers are not on their way.
+    packet does not say how far it went. Where packets of another flow expire as far away, the ways
+    differ in length. Queries are left out: the routers are not on their way.
     """
+    named = limited_steps(steps, layer, Role.HARMLESS).items()
+    far = [ttl for ttl, seen in named if HopResult.EXPIRED in map(result_of, seen)]
     known = [server_at(steps, layer), *_syn_distances(steps, layer)]
+    known += [max(far) + 1] if far else []
     answered = [ttl for ttl in known if ttl is not None]
-    far = (step.travel.ttl for step in routers(steps) if step.travel and step.failure is None)
-    beyond = max((ttl for ttl in far if ttl), default=0)
+    found = (step.travel.ttl for step in routers(steps) if step.travel and step.failure is None)
+    beyond = max((ttl for ttl in found if ttl), default=0)
     return bool(answered) and layer != "dns" and beyond > max(answered)
 
 

@@ -117,6 +117,9 @@ def _site_firewall_rules(spec: SiteFirewall, topology: Topology) -> Iterator[Fil
 def _router_rules(spec: RouterMiddlebox, topology: Topology, index: int) -> Iterator[FilterRule]:
     how: Literal["drop", "reset"] = "reset" if spec.how == "reset" else "drop"
     match spec.what:
+        case "hello" if spec.at == "detour":  # it sees one direction only: no connection, no mark
+            target = "DROP" if how == "drop" else "REJECT --reject-with tcp-reset"
+            yield FilterRule("filter", "FORWARD", f"{_sni_match(spec.name)} -j {target}")
         case "hello":
             yield from _sni_rules(
                 SniFilter(spec.name, how, spec.residual), topology, index, v6=False

@@ -29,7 +29,7 @@ NEAR = LineSpec("near", delay=0.008)
 LOSSY = LineSpec("lossy", delay=0.008, loss=0.03)
 _COMMAND = (sys.executable, "-c", "from probe.cli import main; main()")
 _LIMIT = 600.0
-_TRACES_AT_ONCE = 8
+_TRACES_AT_ONCE = 12
 _ABROAD = "62.115.0.0,62.115.255.255,1299,SE\n213.248.0.0,213.248.255.255,1299,SE\n"
 _BORDER = "92.47.145.0,92.47.255.255,9198,KZ\n"
 _SITES = "45.130.0.0,45.130.255.255,64500,DE\n"
@@ -166,19 +166,20 @@ class PathResult:
 
     @property
     def right(self) -> bool:
-        """No false accusation; a box that must be found is, at its place."""
+        """No false accusation; a box that must be found is found at its place."""
         if self.situation.kind != "box":
             return self.outcome == "inconclusive" and self._says_what_it_saw
         wanted = self.situation.place
         if wanted is not None:
-            return self.outcome == "blocked" and self.place == wanted
+            found = self.place or (0, 0)  # wider where routers on the way are quiet
+            near = found[0] <= wanted[0] and wanted[1] <= found[1] <= wanted[1] + 1
+            return self.outcome == "blocked" and near
         return self.outcome in {"blocked", "inconclusive"} and self._says_what_it_saw
 
     @property
     def _says_what_it_saw(self) -> bool:
-        """`alike` only where nothing happens to the name, or where it happens on other ways."""
-        elsewhere = self.situation.what is None or self.situation.name.startswith("half")
-        return elsewhere or self.rule != "path.both_names_fare_alike"
+        """`alike` only where nothing happens to the name."""
+        return self.situation.what is None or self.rule != "path.both_names_fare_alike"
 
 
 def groups(

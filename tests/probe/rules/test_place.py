@@ -7,7 +7,19 @@ from msgspec.structs import replace
 
 from probe.failure import Failure
 from probe.judge import judge
-from probe.model import Line, Mechanism, Outcome, Ping, Record, Role, Step, Tcp, Tls, Travel
+from probe.model import (
+    Line,
+    Mechanism,
+    Outcome,
+    Ping,
+    Record,
+    Role,
+    Step,
+    StopPlace,
+    Tcp,
+    Tls,
+    Travel,
+)
 from tests.build import GOOD, HARMLESS, HOST, OTHER, again, control, dns, fetched, record, tcp, tls
 
 ALIVE = Line(alive_before=True, alive_after=True, trusted_names=3)
@@ -81,6 +93,72 @@ def test_packets_stopped_on_the_way_raise_the_confidence(own: Met) -> None:
     assert (before.confidence, after.confidence) == (0.98, 0.99)
     assert after.rules[0].id == "place.before_the_server"
     assert "before hop 6, and the server is at hop 8" in after.rules[0].reason
+
+
+OWNERS = {4: (9198, "KZ"), 5: (9198, "KZ"), 6: (1299, "SE"), 7: (64500, "DE")}
+
+
+def named(owners: dict[int, tuple[int, str]]) -> tuple[Ping, ...]:
+    """The routers on the way with their networks, and the server's."""
+    found = [
+        replace(router(ttl, Role.NEUTRAL), address=f"198.51.100.{ttl}", asn=asn, country=country)
+        for ttl, (asn, country) in owners.items()
+    ]
+    own = Ping(what="server", address=GOOD, failure=Failure.TIMEOUT, asn=64500, country="DE")
+    return (*found, own)
+
+
+def in_kazakhstan(record: Record) -> Record:
+    return replace(record, vantage=replace(record.vantage, country="KZ"))
+
+
+@pytest.mark.parametrize("limited", [names(6, SILENT), names(6, RESET)])
+def test_the_place_is_told_with_its_country_and_network(limited: Sequence[Step]) -> None:
+    alike = (hello(5, EXPIRED), hello(5, EXPIRED, HARMLESS))
+    made = with_place(BLOCKED_NAME, *limited, *alike, *named(OWNERS))
+    verdict = judge(in_kazakhstan(made))
+    assert verdict.outcome is Outcome.BLOCKED
+    assert "at the border of the country (KZ AS9198)" in verdict.rules[0].reason
+    place = StopPlace(
+        by="network", where="border", after=5, before=6, server=8, asn=9198, country="KZ"
+    )
+    assert verdict.place == place
+
+
+@pytest.mark.parametrize("accused", ["name", "address"])
+def test_in_the_servers_own_network_it_is_the_servers_doing(accused: str) -> None:
+    own = named({**OWNERS, 5: (64500, "DE"), 6: (64500, "DE")})
+    alike = (hello(5, EXPIRED), hello(5, EXPIRED, HARMLESS))
+    if accused == "name":
+        made = with_place(BLOCKED_NAME, *names(6, SILENT), *alike, *own)
+    else:
+        made = with_place(BLOCKED_ADDRESS, *connections(6, SILENT), syn(5), *own)
+    verdict = judge(in_kazakhstan(made))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.rules[0].id == "verdict.not_excluded"
+    assert "behind hop 5, in the server's own network" in verdict.rules[0].reason
+    assert verdict.place is not None
+    assert (verdict.place.by, verdict.place.where) == ("server", "server")
+
+
+def test_at_the_edge_of_the_servers_network_nothing_is_added() -> None:
+    edge = named({**OWNERS, 6: (64500, "DE")})
+    alike = (hello(5, EXPIRED), hello(5, EXPIRED, HARMLESS))
+    plain = judge(with_place(BLOCKED_NAME))
+    verdict = judge(with_place(BLOCKED_NAME, *names(6, SILENT), *alike, *edge))
+    assert (verdict.outcome, verdict.confidence) == (plain.outcome, plain.confidence)
+    assert verdict.place is not None
+    assert verdict.place.by is None
+
+
+def test_on_ways_of_different_length_a_place_needs_one_country() -> None:
+    alike = (hello(5, EXPIRED), hello(5, EXPIRED, HARMLESS))
+    longer = (*alike, syn(8), syn(9, (None, False)))
+    made = with_place(BLOCKED_NAME, *names(6, SILENT), *longer, *named(OWNERS))
+    verdict = judge(in_kazakhstan(made))
+    assert verdict.place is not None
+    # Hop 6 of the packets may be the router of hop 6 or of hop 7 here, in two countries.
+    assert (verdict.place.where, verdict.place.asn) == ("inside_or_border", None)
 
 
 def test_packets_that_come_near_the_server_withdraw_the_accusation() -> None:
