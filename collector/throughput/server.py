@@ -35,7 +35,8 @@ class BulkLimits:
 
     Attributes:
         object_bytes: Largest object, down and up.
-        per_client, total: Connections at a time. An IPv6 client is its /64.
+        per_client, total: Connections at a time. An IPv6 client is its /64. A client at its limit
+            loses the oldest connection on which it has said nothing for `mute_seconds`.
         seconds: Life of a connection. idle_seconds: longest wait for any progress.
         bytes_per_second: Cap on each connection's rate, or None.
         client_bytes_per_second: The same for all connections of one client together.
@@ -49,6 +50,7 @@ class BulkLimits:
     seconds: float = 90.0
     idle_seconds: float = 30.0
     handshake_seconds: float = 10.0
+    mute_seconds: float = 1.0
     bytes_per_second: float | None = None
     client_bytes_per_second: float | None = None
     client_daily_bytes: int | None = None
@@ -73,6 +75,7 @@ class BulkServer:
     context: ssl.SSLContext
     block: memoryview = field(default_factory=lambda: memoryview(os.urandom(BLOCK)))
     clients: Counter[str] = field(default_factory=Counter)
+    mute: dict[socket.socket, tuple[str, float]] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     allowance: Allowance = field(init=False)
 
@@ -117,11 +120,26 @@ class BulkServer:
             client = _client(str(peer[0]))
             full = self.clients.total() >= self.limits.total
             spent = self.allowance.is_spent(client)
-            if full or spent or self.clients[client] >= self.limits.per_client:
+            many = self.clients[client] >= self.limits.per_client and not self._drop_mute(client)
+            if full or spent or many:
                 connection.close()
                 continue
             self.clients[client] += 1
+            self.mute[connection] = client, monotonic()
             self.start(self.serve(connection, client))
+
+    def _drop_mute(self, client: str) -> bool:
+        """Close the client's oldest mute connection, if there is one, in favour of a new one.
+
+        A device on the way that resets a client by the name in its hello leaves the connection
+        open here, and the client knows nothing of it.
+        """
+        since = monotonic() - self.limits.mute_seconds
+        old = [one for one, (owner, at) in self.mute.items() if owner == client and at < since]
+        for connection in old[:1]:
+            del self.mute[connection]
+            connection.shutdown(socket.SHUT_RDWR)
+        return bool(old)
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine until it ends or the server closes."""
@@ -137,6 +155,7 @@ class BulkServer:
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # the connection is over, for any reason; TimeoutError is an OSError
         finally:
+            self.mute.pop(connection, None)
             connection.close()
             self.clients[client] -= 1
             self.clients += Counter()  # forget clients without connections
@@ -146,6 +165,7 @@ class BulkServer:
     async def _handle(self, connection: socket.socket, client: str) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         reader, writer = await self._streams(connection)
+        self.mute.pop(connection, None)
         try:
             try:
                 await self._answer(reader, writer, client)

@@ -77,6 +77,15 @@ def test_an_endless_header_closes_the_connection() -> None:
     assert ask(b"GET /1 HTTP/1.1\r\n" + b"x: y\r\n" * 4000) == b""
 
 
+async def until_free(bulk: BulkServer) -> None:
+    """Until the server has noticed that every connection is closed."""
+    for _ in range(500):
+        if not bulk.clients:
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("connections are still counted")
+
+
 def test_the_connections_of_one_client_are_limited() -> None:
     async def work(bulk: BulkServer) -> None:
         first = await dial(bulk)
@@ -84,14 +93,27 @@ def test_the_connections_of_one_client_are_limited() -> None:
             await dial(bulk)
         first[1].close()
         await first[1].wait_closed()
-        for _ in range(100):
-            if not bulk.clients:
-                break
-            await asyncio.sleep(0.02)
-        assert not bulk.clients
+        await until_free(bulk)
         (await dial(bulk))[1].close()
 
     with_bulk(work, BulkLimits(per_client=1))
+
+
+def test_a_connection_without_a_hello_gives_way_to_a_new_one() -> None:
+    """A device on the way reset the client and left the connection open at the server."""
+
+    async def work(bulk: BulkServer) -> None:
+        for _ in range(5):
+            dead = await asyncio.open_connection(bulk.address, bulk.port)
+            await asyncio.sleep(0.5)  # longer than a hello takes
+            living = await dial(bulk)
+            with pytest.raises((OSError, ssl.SSLError)):
+                await dial(bulk)  # one that speaks does not give way
+            for _, writer in (dead, living):
+                writer.close()
+            await until_free(bulk)
+
+    with_bulk(work, BulkLimits(per_client=1, mute_seconds=0.2))
 
 
 def test_an_idle_connection_is_closed() -> None:

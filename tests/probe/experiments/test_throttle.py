@@ -54,6 +54,7 @@ class FakeNet:
     ipv6: bool = False
     silent: frozenset[str] = frozenset()
     connects: list[str] = field(default_factory=list)
+    clock: float = 0.0
 
     async def tcp(self, connect: TcpConnect) -> Tcp:
         address, port = connect.address, connect.port
@@ -76,6 +77,9 @@ class FakeNet:
 
     def safe(self, address: str) -> bool:
         return not address.startswith("10.")
+
+    async def pause(self, seconds: float) -> None:
+        self.clock += seconds
 
     async def transfer(self, request: TransferRequest) -> Transfer:
         address, sni, size = request.address, request.sni, request.size
@@ -249,6 +253,29 @@ def test_a_freeze_is_named_with_the_bytes_that_came() -> None:
 
 def test_errors_on_the_name_alone_are_blocking() -> None:
     _, verdict = run(FakeNet(by_name("slow.example", None)), task(bulk=(BULK,)))
+    assert verdict.outcome is Outcome.BLOCKED
+    assert verdict.mechanisms == (Mechanism.TLS_RESET,)
+
+
+class LimitingNet(FakeNet):
+    """The bulk server keeps what was cut on the way for ten seconds, of four connections."""
+
+    left_open: tuple[float, ...] = ()
+
+    async def transfer(self, request: TransferRequest) -> Transfer:
+        self.clock += 0.3
+        self.left_open = tuple(at for at in self.left_open if at > self.clock - 10.0)
+        if request.address == BULK.address and len(self.left_open) >= 4:
+            return self.step(request, None)
+        step = await super().transfer(request)
+        if step.ended == "reset":
+            self.left_open += (self.clock,)
+        return step
+
+
+def test_connections_that_were_cut_on_the_way_do_not_fill_the_servers_limit() -> None:
+    steps, verdict = run(LimitingNet(by_name("slow.example", None)), task(bulk=(BULK,)))
+    assert arms(steps) == "B1 A1 A2 B2 B3 A3 A4 B4"
     assert verdict.outcome is Outcome.BLOCKED
     assert verdict.mechanisms == (Mechanism.TLS_RESET,)
 
