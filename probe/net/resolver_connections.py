@@ -30,7 +30,7 @@ from probe.net.stream import connect
 from probe.net.tls import TlsStream
 
 # Connections for one query each to one resolver at a time.
-_SINGLE_USE = 4
+_SINGLE_USE = 8
 _ALPN = {"doh": ("h2", "http/1.1"), "dot": ()}
 _UNPROVEN = {
     TrustReason.HOSTNAME: Failure.SSL_HOSTNAME,

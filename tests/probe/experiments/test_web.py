@@ -9,7 +9,7 @@ from msgspec.structs import replace as structs
 
 from probe.experiments import web
 from probe.experiments.interface import Reference, Task
-from probe.experiments.operations import HttpRequest, TcpConnect
+from probe.experiments.operations import DnsQuery, HttpRequest, TcpConnect
 from probe.failure import Failure
 from probe.model import Dns, Http, Reply, Role, Steps, Tcp, Tls, Trust
 from tests.build import FORGED, GOOD, HARMLESS, HOST, OTHER, PLAIN, SINK, URL, control, dns, fetched
@@ -411,3 +411,33 @@ def test_a_plain_port_that_refuses_is_compared_with_https() -> None:
     net.tcp = tcp  # type: ignore[method-assign]
     steps = both(net, replace(TASK, url=PLAIN))
     assert any(isinstance(s, Http) and s.url == URL and s.proven for s in steps)
+
+
+class Waiting(FakeNet):
+    """Awaits concurrently; public resolvers answer only once a page was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(names=NAMES)
+        self.fetched = asyncio.Event()
+
+    async def dns(self, query: DnsQuery) -> Dns:
+        if query.resolver.label != "system":
+            await self.fetched.wait()
+        return await super().dns(query)
+
+    async def http(self, request: HttpRequest) -> Steps:
+        self.fetched.set()
+        return await super().http(request)
+
+    async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
+        return list(await asyncio.gather(*asks))
+
+
+def test_no_page_waits_for_the_resolvers_that_are_only_compared_with() -> None:
+    async def scenario() -> Steps:
+        async with asyncio.timeout(30):  # it would wait for ever
+            return await web.measure(TASK, Waiting())
+
+    steps = asyncio.run(scenario())
+    assert [type(s) for s in steps if not isinstance(s, Dns)] == [Tcp, Tls, Http]
+    assert len([s for s in steps if isinstance(s, Dns)]) == 3

@@ -1,10 +1,11 @@
 """Checks of reference sites."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from probe.experiments.interface import Net, Reference
+from probe.experiments.interface import Net, Reference, Resolver
 from probe.experiments.operations import DnsQuery
 from probe.failure import Failure
 from probe.model import Dns, Http, Reply, Role, Tcp, Tls
@@ -122,3 +123,36 @@ def test_an_anchor_that_works_counts_before_a_silent_one_is_given_up() -> None:
         return [one.url for one in checked.working]
 
     assert asyncio.run(scenario()) == ["https://works.test/"]
+
+
+class Barrier(FakeTargetNet):
+    """Two resolvers; a query is answered only once every query was asked."""
+
+    def __init__(self, wanted: int) -> None:
+        super().__init__(FakeSession(), 0.0)
+        self.asked, self.wanted = 0, wanted
+        self.all_asked = asyncio.Event()
+
+    @property
+    def resolvers(self) -> Sequence[Resolver]:
+        return (*super().resolvers, Resolver("192.0.2.54", "192.0.2.54"))
+
+    async def dns(self, query: DnsQuery) -> Dns:
+        self.asked += 1
+        if self.asked == self.wanted:
+            self.all_asked.set()
+        await self.all_asked.wait()
+        return Dns(name=query.name, resolver=query.resolver.label, failure=Failure.TIMEOUT)
+
+
+def test_silent_anchors_and_resolvers_are_not_waited_for_one_after_another() -> None:
+    sites = refs(*(f"https://a{n}.example/" for n in range(8)))
+    net = Barrier(wanted=2 * len(sites) + 1)  # and the name that does not exist
+
+    async def scenario() -> None:
+        async with asyncio.timeout(30):  # it would wait for ever
+            checked = ReferenceChecks(lambda: net, sites, seed=1)
+            await checked.check_before()
+
+    asyncio.run(scenario())
+    assert net.asked == net.wanted
