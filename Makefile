@@ -18,6 +18,7 @@ BIN := $(VENV)/bin
 EXTRAS := collector,postgres,analytics,raw,quic
 LISTEN ?= 127.0.0.1:8080
 PYTEST_ARGS ?= -q
+TEST_PROCESSES ?= 2
 NOW := $(shell date +%Y%m%dT%H%M%S)
 
 .DEFAULT_GOAL := help
@@ -47,7 +48,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/qazprobe demo
 
 test: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)
 
 # What it measures stays in run/, which git ignores. The collector outlives this verb: `make stop`.
 run: $(VENV)/.installed
