@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from collector import asn, target_labels, upkeep
+from collector import asn, log_lines, target_labels, upkeep
 from collector.api.app import make_app, make_operator_app
 from collector.api.operator import MainLoop
 from collector.http_server import serving
@@ -161,9 +161,7 @@ async def _start_bulk(settings: CollectorSettings, stack: AsyncExitStack) -> Bul
 
 def run(settings: CollectorSettings) -> None:
     """Serve until stopped, with log lines and the ready line on stderr."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="qazcollector: %(levelname)s: %(message)s"
-    )
+    log_lines.install()
     asyncio.run(serve(settings))
 
 

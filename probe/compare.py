@@ -88,6 +88,15 @@ def is_bogon(address: str) -> bool:
     return not (mapped or parsed).is_global or parsed.is_multicast
 
 
+def prefix_of(address: str, *, ipv4: int, ipv6: int) -> str:
+    """The network of these many bits that an address is in; empty for what is no address."""
+    try:
+        bits = ipv6 if ":" in address else ipv4
+        return str(ipaddress.ip_network((address.partition("%")[0], bits), strict=False))
+    except ValueError:
+        return ""
+
+
 def agree(one: Collection[str], other: Collection[str]) -> bool:
     """The two answers share an address."""
     return not set(one).isdisjoint(other)

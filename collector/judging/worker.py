@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from collector import target_labels
+from collector import log_lines, target_labels
 from collector.judging import limits, reports
 from collector.judging.reports import Report
 from collector.judging.work import REPORT_SECONDS, Judging
@@ -115,9 +115,7 @@ def main() -> None:
     # A terminal sends them to every process; the collector ends this one by its input.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="qazcollector: %(levelname)s: %(message)s"
-    )
+    log_lines.install()
     try:
         asyncio.run(run(options.holder, options.target_list))
     except (StoreError, BrokenPipeError) as error:

@@ -9,12 +9,11 @@ ended), and the attempts of other hosts near in time are counted.
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_network
 from typing import NamedTuple
 
 from probe.analysis import silence_place
 from probe.analysis.packet_size import limited
-from probe.compare import host_of, is_address, is_bogon, page_sign, registrable
+from probe.compare import host_of, is_bogon, page_sign, prefix_of, registrable
 from probe.model import Dns, Http, Role, SharedOutcome, Step, Tcp, Tls
 
 NEAR_SECONDS = 120.0
@@ -148,9 +147,7 @@ def _host(step: Step) -> str:
 
 def network_of(address: str) -> str:
     """The network that one hoster has at least: a /24, or a /48 of IPv6; empty for no address."""
-    if not is_address(address):
-        return ""
-    return str(ip_network((address, 48 if ":" in address else 24), strict=False))
+    return prefix_of(address, ipv4=24, ipv6=48)
 
 
 class Timeline:

@@ -6,9 +6,8 @@ proves some of them, and other resolvers give addresses of one network for all o
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_network
 
-from probe.compare import is_address, registrable
+from probe.compare import prefix_of, registrable
 from probe.model import Dns, Record, Role, Tls
 
 _LEAST_NAMES = 2
@@ -42,6 +41,4 @@ def _unrelated(answers: Iterable[set[str]]) -> bool:
 
 
 def _large_network(address: str) -> str:
-    if not is_address(address):
-        return ""
-    return str(ip_network((address, 32 if ":" in address else 16), strict=False))
+    return prefix_of(address, ipv4=16, ipv6=32)

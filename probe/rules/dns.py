@@ -44,7 +44,10 @@ _NEEDS_WORKING_RESOLVER = {
 
 def unreachable_by_design(address: str) -> bool:
     """Another host is never reached at this address, not even on a private network."""
-    parsed = ipaddress.ip_address(address)
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return True
     return parsed.is_loopback or parsed.is_unspecified or parsed.is_link_local
 
 

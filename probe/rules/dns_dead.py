@@ -3,8 +3,6 @@
 A dead name that the system resolver answers is on a list, unless it answers every dead name.
 """
 
-import ipaddress
-
 from probe.analysis.dns_answers import (
     CENSORED,
     DNSSEC,
@@ -18,7 +16,7 @@ from probe.analysis.dns_answers import (
     said,
 )
 from probe.analysis.evidence import Evidence
-from probe.compare import is_address, is_bogon
+from probe.compare import is_address, is_bogon, prefix_of
 from probe.failure import Failure
 from probe.model import Dns, Mechanism, Outcome, Tcp
 from probe.rule import WEB, Finding, InnocentExplanation, Tier, rule
@@ -85,13 +83,12 @@ def _answered_here_only(e: Evidence, hop: int) -> list[Dns]:
 
 def _as_for_dead_names(e: Evidence, hop: int) -> bool:
     """The address is the one that names which do not exist get, or beside it."""
-    usual = {_network(address) for address in e.line.nxdomain_addresses}
+    usual = {_network(address) for address in e.line.nxdomain_addresses} - {""}
     return bool(usual & {_network(address) for address in e.system_addresses(hop)})
 
 
 def _network(address: str) -> str:
-    bits = 64 if ":" in address else 24
-    return str(ipaddress.ip_network((address, bits), strict=False))
+    return prefix_of(address, ipv4=24, ipv6=64)
 
 
 @rule("dns.dead_names_answered_here", Tier.PROVEN, Outcome.DOWN, Mechanism.DNS_WRONG_ADDRESS)
