@@ -126,6 +126,9 @@ class Run:
         # Pages that are loaded beside an experiment that loads the line would seem slow.
         for loads in (False, True):
             part = tuple(job for job in jobs if self._measurer.exclusive(job) is loads)
+            if loads and part:  # nor may our own checks go on beside it
+                await self._within_time(checking)
+                await self._dependencies.vantage()
             await self._look_twice(part, checking, asking)
         await self._within_time(checking)
         await self._follow_up()

@@ -64,7 +64,7 @@ from probe.runner.run_spec import RunResult, RunSpec
 from probe.signals import Stop
 
 T = TypeVar("T")
-Behaviour = Literal["ok", "reset", "silent", "once", "bug", "slow", "drips"]
+Behaviour = Literal["ok", "reset", "silent", "once", "bug", "slow", "late", "drips"]
 SYSTEM = Resolver("system", "192.0.2.53")
 BULK = BulkReply(address="93.184.0.1", port=443, spki_sha256="ab" * 32)
 
@@ -84,6 +84,7 @@ class FakeSession:
         delay: Seconds that each connection takes.
         page_bytes: Bytes that a page takes.
         hosts: The hosts that were connected to, in order.
+        beside: How many handshakes were under way at each connection to an address.
     """
 
     behaviours: Mapping[str, Behaviour] = field(default_factory=dict)
@@ -97,6 +98,7 @@ class FakeSession:
     hosts: list[str] = field(default_factory=list)
     concurrent: int = 0
     max_concurrent: int = 0
+    beside: dict[str, int] = field(default_factory=dict)
 
     def net(self, origin: float) -> "FakeTargetNet":
         return FakeTargetNet(self, origin)
@@ -133,6 +135,7 @@ class FakeTargetNet:
 
     async def tcp(self, connect: TcpConnect) -> Tcp:
         failure = Failure.TIMEOUT if self.session.dead else None
+        self.session.beside[connect.address] = self.session.concurrent
         return Tcp(address=connect.address, port=connect.port, at=self.now(), failure=failure)
 
     async def tls(self, handshake: TlsHandshake) -> tuple[Tcp, Tls | None]:
@@ -173,7 +176,7 @@ class FakeTargetNet:
         session.concurrent += 1
         session.max_concurrent = max(session.max_concurrent, session.concurrent)
         try:
-            await asyncio.sleep(30.0 if behaviour == "slow" else session.delay)
+            await asyncio.sleep({"slow": 30.0, "late": 0.5}.get(behaviour, session.delay))
         finally:
             session.concurrent -= 1
         session.bytes_in += session.page_bytes

@@ -16,6 +16,7 @@ from probe.model import Control, Dns, Outcome, Record, Role, Steps, Tls, Verdict
 from probe.ordering import Job
 from probe.runner.shares import OFFLINE, SPENT
 from tests.probe.fake_run import (
+    BULK,
     EXPERIMENTS,
     Behaviour,
     FakeControls,
@@ -150,6 +151,15 @@ def test_a_long_list_of_one_exclusive_experiment_is_ordered_at_once(tmp_path: Pa
     assert time.monotonic() - started < 5.0
     assert run.own.facts is not None
     assert run.own.facts.targets == 20_000
+
+
+def test_nothing_of_ours_is_measured_beside_what_loads_the_line(tmp_path: Path) -> None:
+    session = FakeSession({"late.test": "late"})
+    run = FakeRun(session, tmp_path, anchors=urls("anchor.test", "late.test"))
+    site = "https://site.test/"
+    run.measure_jobs((Job("web", site), Job("throttle", site)))
+    assert "late.test" in session.hosts
+    assert session.beside[BULK.address] == 0
 
 
 def test_the_byte_budget_is_exceeded_by_one_exchange_at_most(tmp_path: Path) -> None:
