@@ -279,6 +279,15 @@ def test_two_probes_that_both_confirmed_make_an_event(tmp_path: Path) -> None:
     assert len(detect(tmp_path / "lab", [], measured(*alone), quorum=1).events) == 1
 
 
+def test_two_probes_among_four_that_find_it_fast_are_no_event(tmp_path: Path) -> None:
+    twice = [slow("a", 200), slow("a", 150), slow("b", 100), slow("b", 60)]
+    others = [slow(key, 120, ratio=1.0) for key in "cdef"]
+    assert detect(tmp_path / "six", [], measured(*twice, *others)).events == ()
+    # One that measured it last week does not count against it.
+    old = [slow("c", 7 * 24 * 60, ratio=1.0)]
+    assert len(detect(tmp_path / "three", [], measured(*twice, *old)).events) == 1
+
+
 def test_an_event_ends_when_its_probes_find_the_target_fast(tmp_path: Path) -> None:
     points = [slow("a", 200), slow("a", 150), slow("b", 190), slow("b", 140)]
     fast = [slow(key, 10, ratio=1.0) for key in "ab"]

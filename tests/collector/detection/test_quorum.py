@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import given, strategies as st
 
 from collector.detection.quorum import Vote, active, detect, holds
-from collector.standing import EVERYBODY
+from collector.metrics.counting import StoredRows, by_outcome, snapshot_of
+from collector.standing import EVERYBODY, INVITED, OPEN, KeyStanding, Standings
 
 HOUR, DAY = 3600.0, 86400.0
 
@@ -90,3 +91,47 @@ def test_more_than_half() -> None:
     assert not holds(2, 4, 2)
     assert not holds(1, 1, 2)
     assert not holds(0, 0, 0)
+
+
+def test_votes_of_one_origin_and_of_strangers_make_no_quorum() -> None:
+    invited = {"way": INVITED, "enrolled_at": 0.0}
+    keys = [
+        KeyStanding("a", origin="p", **invited),  # type: ignore[arg-type]
+        KeyStanding("b", origin="p", **invited),  # type: ignore[arg-type]
+        KeyStanding("c", origin="q", **invited),  # type: ignore[arg-type]
+        KeyStanding("s", origin="r", way=OPEN),
+    ]
+    standings = Standings(keys, now=100 * DAY)
+
+    def kinds(*names: str, outcome: str = "blocked") -> list[str]:
+        votes = [vote(name, float(n), outcome) for n, name in enumerate(names)]
+        found = detect(votes, now=HOUR, window=DAY, quorum=2, standings=standings)
+        return [event.kind for event in found]
+
+    assert kinds("a", "b") == []
+    assert kinds("a", "s") == []
+    assert kinds("a", "b", "c", "s") == ["blocking"]
+
+
+def test_votes_of_an_unknown_country_make_no_event() -> None:
+    votes = [vote(key, 1.0)._replace(country="ZZ", asn=0) for key in "abc"]
+    assert detect(votes, now=HOUR, window=DAY, quorum=2, standings=EVERYBODY) == []
+    assert active({("t", "ZZ", 0): {"blocked": 3}}, 2) == {}
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from(["blocked", "ok", "refused"])),
+    st.integers(1, 4),
+)
+def test_metrics_and_events_say_the_same(outcomes: dict[str, str], quorum: int) -> None:
+    keys = [
+        KeyStanding(key, way=OPEN if key in "gh" else INVITED, origin="p" if key in "ab" else key)
+        for key in "abcdefgh"
+    ]
+    standings = Standings(keys, now=100 * DAY)
+    votes = [vote(key, 1.0, outcome) for key, outcome in sorted(outcomes.items())]
+    events = detect(votes, now=HOUR, window=DAY, quorum=quorum, standings=standings)
+    rows = [(v.key_id, "t", "KZ", 1, v.outcome, "", "", "", v.at) for v in votes]
+    made = snapshot_of(StoredRows(rows, (), (), (), (), (), standings))
+    counts = active(by_outcome(made.votes), quorum)
+    assert len(events) == counts.get(("blocking", "KZ", 1), 0)

@@ -298,6 +298,35 @@ def test_invented_series_do_not_displace_real_ones(tmp_path: Path) -> None:
     assert shown[f'qazprobe_probes_active{{{NETWORK},region="KZ-75"}}'] == 2
 
 
+def family(name: str, count: int) -> MetricFamily:
+    samples = [MetricSample((str(n),), 1.0, 1.0) for n in range(count)]
+    return MetricFamily(name, "Text.", "gauge", ("label",), samples)
+
+
+def exposed(flood: int, limit: int = 1000) -> dict[str, int]:
+    """The number of series of each family, in the order of `families`."""
+    made = encode(
+        [family("target", 600), family("totals", flood), family("strangers", flood)], limit
+    )
+    names = [line.partition(b"{")[0].decode() for line in made.body.splitlines() if b"{" in line]
+    assert len(names) == made.shown <= limit
+    return {name: names.count(name) for name in ("target", "totals", "strangers")}
+
+
+def test_a_flood_of_one_family_empties_no_other_and_passes() -> None:
+    before = exposed(flood=50)
+    assert before == {"target": 600, "totals": 50, "strangers": 50}
+    assert exposed(flood=59_000) == {"target": 600, "totals": 380, "strangers": 20}
+    assert exposed(flood=50) == before
+
+
+def test_a_family_keeps_its_share_when_targets_need_everything() -> None:
+    made = encode([family("target", 5000), family("totals", 500), family("strangers", 5)], 1000)
+    assert made.shown == 1000
+    assert made.body.count(b"totals{") == 20
+    assert made.body.count(b"strangers{") == 5
+
+
 def test_metrics_on_their_own_address(tmp_path: Path) -> None:
     from collector.settings import Address
 
