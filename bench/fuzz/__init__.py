@@ -1,0 +1,1 @@
+"""Hostile requests to a running collector: `python -m bench.fuzz_routes`."""
