@@ -158,7 +158,13 @@ def command(
     flags["upload"] = False if no_upload else None
     settings = load_settings(home, config_file, flags)
     from probe.report.console import Console
-    from probe.runner.jobs import check_arguments, check_options, job_list, refreshed_jobs
+    from probe.runner.jobs import (
+        check_arguments,
+        check_options,
+        job_list,
+        refreshed_jobs,
+        remarks,
+    )
     from probe.runner.networks import table_of_networks
 
     console = Console(quiet=settings.quiet, json=as_json, output=output)
@@ -186,6 +192,8 @@ def command(
         jobs = refreshed(warn=console.warn)
         if jobs.profile_line is not None and settings.profile != "full":
             console.note(jobs.profile_line)
+        for line in remarks(settings):
+            console.note(line)
         context = dataclasses.replace(context, permission=permission)
         renew = partial(refreshed, warn=lambda _: None)  # it was warned already
         return _measure(context, jobs, renew, console=console, append=append, began=began)

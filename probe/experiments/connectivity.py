@@ -7,15 +7,16 @@ Kazakhstan in January 2022 (179, 3785, 5060) are tried on a server of ours: they
 a dead line.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Literal, cast
 
-from probe.analysis.shutdown import BY_ADDRESS, BY_PORT, CUTS, Mode, classify, reach
+from probe.analysis.shutdown import APART_SECONDS, BY_ADDRESS, BY_PORT, CUTS, Mode, classify, reach
 from probe.experiments.interface import Experiment, GatewayNet, Net, Share, Task
 from probe.experiments.operations import DnsQuery, HttpRequest, TcpConnect, TlsHandshake
 from probe.experiments.option import ADDRESS, lasting
 from probe.experiments.step_log import StepLog
 from probe.failure import Failure
+from probe.i18n import _
 from probe.model import Dns, Ping, Role, Step, Steps, Tcp, Tls, Transport
 from probe.ordering import host_of, port_of
 from probe.reference_data import Anchor, anchors
@@ -132,6 +133,20 @@ async def _connect(net: Net, address: str, port: int) -> Steps:
     return (await net.tcp(TcpConnect(address, port, limit=LIMIT)),)
 
 
+def remark(options: Mapping[str, object]) -> str:
+    """How long it takes where the line seems cut, or that it cannot conclude it."""
+    seconds = options.get("again_seconds", AGAIN_SECONDS)
+    apart = float(seconds) if isinstance(seconds, int | float) else AGAIN_SECONDS
+    if apart < APART_SECONDS:
+        text = _(
+            "connectivity: a cut is concluded from two measurements at least {least:.0f} s apart; "
+            "with again_seconds = {seconds:g} it cannot be"
+        )
+        return text.format(least=APART_SECONDS, seconds=apart)
+    text = _("connectivity: a line that seems cut is measured again after {seconds:g} s")
+    return text.format(seconds=apart)
+
+
 def class_of(anchor: Anchor) -> AnchorClass:
     """Which of the classes an anchor counts for."""
     if anchor.foreign is None:
@@ -193,4 +208,5 @@ EXPERIMENT = Experiment(
     },
     given=frozenset({"anchors", "own_server"}),
     takes={"again_seconds": lasting(3600), "own_server": ADDRESS},
+    remark=remark,
 )

@@ -271,6 +271,7 @@ class Experiment:
             `service:NAME`.
         takes: The keys that `[options.NAME]` of a configuration may have, and their values.
         objection: What is wrong with its options, in one line, or None.
+        remark: What a user who named it should know before it runs, in one line, or None.
         fetches_pages: It fetches each target as a browser would. Targets it finds ok serve as
             reference sites, slow pages are followed up, and controls use it for rechecks.
         follow_up: It follows up slow pages.
@@ -295,6 +296,7 @@ class Experiment:
     service: bool = False
     takes: Mapping[str, Option] = field(default_factory=dict)
     objection: Callable[[Mapping[str, object]], str | None] | None = None
+    remark: Callable[[Mapping[str, object]], str | None] | None = None
     fetches_pages: bool = False
     follow_up: FollowUp | None = None
     purpose: str | None = None

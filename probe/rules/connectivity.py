@@ -72,6 +72,8 @@ def cut_off_once(e: Evidence) -> Finding | None:
     for mode, (how, words) in _CUTS.items():
         if _last_mode(e) is mode and not seen_twice(mode, _modes(e)):
             reason = f"{words}: measured once; a second measurement is missing."
+            if len(_modes(e)) > 1:
+                reason = f"{words}: two measurements minutes apart, both alike, are missing."
             return Finding(_pings(e), 0.5, (how,), reason)
     return None
 

@@ -187,6 +187,16 @@ def check_options(settings: Settings, file: Path) -> None:
             raise UserError(f"{where}: {problem}")
 
 
+def remarks(settings: Settings) -> list[str]:
+    """What a user who named experiments should know before they run."""
+    known = _known()
+    named = [known[name] for name in settings.experiments if name in known]
+    found = [
+        one.remark(settings.options.get(one.name, {})) for one in named if one.remark is not None
+    ]
+    return [line for line in found if line is not None]
+
+
 def _known() -> dict[str, Experiment]:
     from probe.experiments import load
 

@@ -14,7 +14,7 @@ from probe.client import list_download
 from probe.client.kept_lists import kept
 from probe.config import Options, Settings
 from probe.errors import UserError
-from probe.runner.jobs import JobList, job_list
+from probe.runner.jobs import JobList, job_list, remarks
 from probe.runner.profile import share_options
 
 LIST = "url,category_code\nhttps://a.example/,NEWS\nnonsense,NEWS\nhttps://b.example/,HUMR\n"
@@ -345,3 +345,19 @@ def test_the_profiles_options_are_beneath_the_configured_ones() -> None:
     assert share_options(made.shares, {}) == again
     configured: Options = {"connectivity": {"again_seconds": 5}, "web": {}}
     assert share_options(made.shares, configured) == {"connectivity": {"again_seconds": 5}}
+
+
+@pytest.mark.parametrize(
+    ("experiments", "options", "said"),
+    [
+        (("connectivity",), {}, "measured again after 300 s"),
+        (("connectivity",), {"connectivity": {"again_seconds": 239}}, "it cannot be"),
+        (("web",), {"connectivity": {"again_seconds": 5}}, None),
+    ],
+)
+def test_a_user_is_told_how_long_an_experiment_takes_or_that_it_cannot_conclude(
+    experiments: tuple[str, ...], options: Options, said: str | None
+) -> None:
+    lines = remarks(Settings(experiments=experiments, options=options))
+    assert len(lines) == (said is not None)
+    assert said is None or said in lines[0]
