@@ -64,6 +64,7 @@ async def get_measurement(request: web.Request) -> web.Response:
         "stage": row.stage,
         "verdict": verdict,
         "ruleset": row.ruleset,
+        "unjudged": row.unjudged or None,
     }
     return answer({"record": record, "judged": judged, "authority": row.authority or None})
 

@@ -51,7 +51,7 @@ def _limit_memory(more: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
 
 
-def within(work: Callable[[], T], seconds: float = RECORD_SECONDS) -> T:
+def within(work: Callable[[], T], seconds: float) -> T:
     """Do this work, in the main thread of a prepared process.
 
     Raises:
@@ -71,7 +71,7 @@ def within(work: Callable[[], T], seconds: float = RECORD_SECONDS) -> T:
 
 def limited(work: Callable[[A], T]) -> Callable[[A], T]:
     """The same function within the time for one record."""
-    return lambda given: within(lambda: work(given))
+    return lambda given: within(lambda: work(given), RECORD_SECONDS)
 
 
 def _interrupt(_number: int, _frame: object) -> None:

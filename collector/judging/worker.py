@@ -20,9 +20,10 @@ from collector import log_lines, target_labels
 from collector.judging import limits, reports
 from collector.judging.reports import Report
 from collector.judging.work import REPORT_SECONDS, Judging
+from collector.record_row import Judge
 from collector.store import StoreError, StoreUnavailable, open_store
 from probe.certificates.roots import Roots
-from probe.judge import judge
+from probe.judge import judge as default_judge
 
 T = TypeVar("T")
 
@@ -47,10 +48,10 @@ class _Output:
 
 
 async def _run_within(work: Callable[[], T]) -> T:
-    return limits.within(work)
+    return limits.within(work, limits.RECORD_SECONDS)
 
 
-async def run(holder: str, targets: Sequence[str]) -> None:
+async def run(holder: str, targets: Sequence[str], judge: Judge) -> None:
     """Judge until the input ends."""
     labels, _ = target_labels.load(targets)
     store = await open_store(os.environ[STORE])
@@ -106,7 +107,7 @@ async def _read_input(judging: Judging, woken: asyncio.Event) -> None:
     woken.set()
 
 
-def main() -> None:
+def main(judge: Judge = default_judge) -> None:
     """Judge until the input ends; exit 2 when the store or the lists cannot be read."""
     parser = argparse.ArgumentParser(prog="qazcollector-judging", description=__doc__)
     parser.add_argument("--holder", required=True)
@@ -117,7 +118,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     log_lines.install()
     try:
-        asyncio.run(run(options.holder, options.target_list))
+        asyncio.run(run(options.holder, options.target_list, judge))
     except (StoreError, BrokenPipeError) as error:
         sys.stderr.write(f"qazcollector: judging: {error}\n")
         sys.exit(2)

@@ -27,6 +27,9 @@ PAUSE_SECONDS = (0.2, 30.0)
 # A worker that lived so long did not end at once.
 SETTLED_SECONDS = 10.0
 
+# What a worker runs.
+MODULE = "collector.judging.worker"
+
 log = logging.getLogger("qazcollector")
 
 
@@ -49,7 +52,7 @@ class Workers:
         self._closing = False
         self._processes: dict[str, Process] = {}
         lists = [part for name in targets for part in ("--target-list", name)]
-        self._command = [sys.executable, "-m", "collector.judging.worker", *lists]
+        self._command = [sys.executable, "-m", MODULE, *lists]
         self._names = [f"{holder}-{index}" for index in range(number)]
         self._tasks: list[asyncio.Task[None]] = []
 

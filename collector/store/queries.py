@@ -42,6 +42,7 @@ class MeasurementSummary(NamedTuple):
     claimed_asn: int
     voting: int
     doubts: str
+    unjudged: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
-from unittest.mock import patch
 
 import aiohttp
 import msgspec
@@ -318,12 +316,8 @@ async def collector(
 ) -> AsyncIterator[CollectorHarness]:
     """A collector that listens on loopback until the context ends."""
     timeout = aiohttp.ClientTimeout(total=30)
-    # On a busy machine no snapshot is cheap, and tests want the newest one.
-    snapshots = patch("collector.metrics.snapshot.CHEAP_SECONDS", inf)
-    detections = patch("collector.detection.monitor.CHEAP_SECONDS", inf)
-    with snapshots, detections:
-        async with (
-            running(settings(folder, **changes), judge=judge) as serving,
-            aiohttp.ClientSession(timeout=timeout) as session,
-        ):
-            yield CollectorHarness(serving, session)
+    async with (
+        running(settings(folder, **changes), judge=judge) as serving,
+        aiohttp.ClientSession(timeout=timeout) as session,
+    ):
+        yield CollectorHarness(serving, session)

@@ -1,7 +1,8 @@
 -- name: page_newest
 SELECT seq, id, run, role, lab, experiment, input, target, category, at, started_at, country, asn,
   region, network, version, claim, claim_mechanisms, outcome, mechanisms, stage, confidence,
-  ruleset, authority, verdict, claimed_country, claimed_asn, voting, doubts
+  ruleset, authority, verdict, claimed_country, claimed_asn, voting, doubts,
+  unjudged
 FROM measurement
 WHERE seq < :cursor AND seq >= :floor AND at >= :since AND at < :until
   AND (CAST(:target AS TEXT) = '' OR target = :target)
@@ -16,7 +17,8 @@ ORDER BY seq DESC LIMIT :limit
 -- name: page_oldest
 SELECT seq, id, run, role, lab, experiment, input, target, category, at, started_at, country, asn,
   region, network, version, claim, claim_mechanisms, outcome, mechanisms, stage, confidence,
-  ruleset, authority, verdict, claimed_country, claimed_asn, voting, doubts
+  ruleset, authority, verdict, claimed_country, claimed_asn, voting, doubts,
+  unjudged
 FROM measurement
 WHERE seq > :cursor AND seq >= :floor AND at >= :since AND at < :until
   AND (CAST(:target AS TEXT) = '' OR target = :target)
