@@ -88,17 +88,7 @@ class Service:
             changed=self._records_stored,
             clock=clock,
         )
-        self.judging = RunningJudging(
-            settings,
-            store,
-            self.backlog,
-            self.instruments,
-            labels=labels,
-            judge=judge,
-            runner=self.run_in_worker,
-            stored=self.snapshots.touch,
-            series_stored=self.monitor.touch,
-        )
+        self.judging = self._judging(judge)
         # Verifies and inflates large bodies outside the event loop, one at a time, which bounds
         # memory too.
         self.worker = ThreadPoolExecutor(_WORKERS, thread_name_prefix="ingest")
@@ -172,6 +162,19 @@ class Service:
     def forget_key(self, key_id: str) -> None:
         """Drop an erased key from the cache."""
         self._keys.pop(key_id, None)
+
+    def _judging(self, judge: Judge) -> RunningJudging:
+        return RunningJudging(
+            self.settings,
+            self.store,
+            self.backlog,
+            self.instruments,
+            labels=self.labels,
+            judge=judge,
+            runner=self.run_in_worker,
+            stored=self.snapshots.touch,
+            series_stored=self.monitor.touch,
+        )
 
     def _records_stored(self) -> None:
         """Note that records were judged, perhaps by another collector of this store."""

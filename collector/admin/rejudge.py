@@ -18,7 +18,7 @@ from collector.judging.limits import OutOfTime
 from collector.record_row import Judge, judge_again
 from collector.store import Execute, Operation, Query, Store, keys
 from collector.store.measurements import SEVERITY, UNLISTED, Judged
-from collector.store.rollup import RecordCounts, Tally, hour_of, sweep
+from collector.store.rollup import RecordCounts, CountChanges, hour_of, sweep
 from probe.certificates.roots import Roots
 from probe.model import Record
 
@@ -144,7 +144,7 @@ def _rewrite(changes: Sequence[_Changed]) -> Operation[list[_Changed]]:
     # An erasure comes before or after: it holds the key too.
     for key_id in sorted({one.old.key_id for one in changes}):
         yield from keys.hold(key_id)
-    tally = Tally()
+    tally = CountChanges()
     done: list[_Changed] = []
     for one in sorted(changes, key=lambda change: change.old.seq):
         params = {**_params(one), "was": one.old.outcome}

@@ -44,10 +44,10 @@ def hour_of(at: float) -> int:
     return int(at // 3600)
 
 
-class Tally:
-    """Counts to add or to subtract, written at once.
+class CountChanges:
+    """Changes of counts, written at once.
 
-    A transaction writes one tally, last: rows that several collectors write are then locked in one
+    A transaction writes them once, last: rows that several collectors write are then locked in one
     order, and no two of them wait for each other.
     """
 
@@ -75,7 +75,7 @@ class Tally:
 
 def roll(records: Iterable[RecordCounts], sign: int = 1) -> Operation[None]:
     """Add (or with -1 subtract) the counts of records."""
-    tally = Tally()
+    tally = CountChanges()
     for one in records:
         tally.add(one, sign)
     yield from tally.write()
@@ -106,7 +106,7 @@ def sweep() -> Operation[None]:
 
 def unroll_key(key_id: str) -> Operation[None]:
     """Subtract the counts of every record of one key."""
-    after, tally = -1, Tally()
+    after, tally = -1, CountChanges()
     while rows := (yield Query("rolled_of", {"key_id": key_id, "after": after})):
         for row in rows:
             tally.add(RecordCounts(*row[1:]), -1)
