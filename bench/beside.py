@@ -17,14 +17,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
 
 from bench.field.testbed import machine
-from bench.ingest import ROOT, START, Client
+from bench.ingest import ROOT, START, load
+from bench.ingest_load import prepared
 
 Work = Callable[[str, aiohttp.ClientSession], Awaitable[None]]
 
@@ -82,13 +82,9 @@ async def repeat(name: str, url: str) -> None:
 
 async def rate(url: str, options: argparse.Namespace) -> float:
     """Acknowledged records a second of fresh clients."""
-    async with aiohttp.ClientSession() as session:
-        probes = [Client(url) for _ in range(options.clients)]
-        for probe in probes:
-            await probe.prepare(session, options.batches, options.records)
-        began = time.perf_counter()
-        stored = sum(await asyncio.gather(*(probe.send(session) for probe in probes)))
-        return stored / (time.perf_counter() - began)
+    clients = await prepared([url], options.clients, options.batches, options.records)
+    stored, seconds = await load(clients)
+    return stored / seconds
 
 
 def beside(url: str, options: argparse.Namespace, name: str) -> str:

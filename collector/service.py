@@ -81,13 +81,7 @@ class Service:
         )
         self.bulk: BulkReply | None = None
         self.ingesting = Progress()
-        self.backlog = BacklogWatch(
-            store,
-            self.instruments,
-            limit=limits.backlog_records,
-            changed=self._records_stored,
-            clock=clock,
-        )
+        self.backlog = self._watch()
         self.judging = self._judging(judge)
         # Verifies and inflates large bodies outside the event loop, one at a time, which bounds
         # memory too.
@@ -162,6 +156,15 @@ class Service:
     def forget_key(self, key_id: str) -> None:
         """Drop an erased key from the cache."""
         self._keys.pop(key_id, None)
+
+    def _watch(self) -> BacklogWatch:
+        return BacklogWatch(
+            self.store,
+            self.instruments,
+            limit=self.settings.limits.backlog_records,
+            changed=self._records_stored,
+            clock=self.clock,
+        )
 
     def _judging(self, judge: Judge) -> RunningJudging:
         return RunningJudging(

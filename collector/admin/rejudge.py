@@ -18,7 +18,7 @@ from collector.judging.limits import OutOfTime
 from collector.record_row import Judge, judge_again
 from collector.store import Execute, Operation, Query, Store, keys
 from collector.store.measurements import SEVERITY, UNLISTED, Judged
-from collector.store.rollup import RecordCounts, CountChanges, hour_of, sweep
+from collector.store.rollup import CountChanges, RecordCounts, hour_of, sweep
 from probe.certificates.roots import Roots
 from probe.model import Record
 
