@@ -51,7 +51,8 @@ def cli() -> None:
 @click.option(
     "--admin-listen",
     metavar="HOST:PORT|unix:FILE|none",
-    help=f"Address for metrics and health that no probe can slow down. [{ADMIN}, or any free port]",
+    help="Address for metrics and health that no probe can slow down. "
+    f"[that of --metrics, or {ADMIN}, or any free port]",
 )
 @click.option("--bulk", metavar="HOST:PORT", help="Address of the throughput server.")
 @click.option(

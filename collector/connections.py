@@ -41,16 +41,20 @@ class ConnectionPool:
     """The open connections, limited in total and for each network.
 
     Attributes:
-        refused, evicted: How many newcomers were not taken in, and how many closed for others.
+        refused, evicted: How many newcomers were not taken in, and how many closed for others;
+            `note` is called with these words.
     """
 
-    def __init__(self, limit: int, per_network: int) -> None:
+    def __init__(
+        self, limit: int, per_network: int, note: Callable[[str], object] = lambda _: None
+    ) -> None:
         self._limit = limit
         self._per_network = per_network
         self._all: list[Connection] = []
         self._networks: dict[str | None, dict[Connection, None]] = {}
         self._random = random.Random()  # noqa: S311 - which of many is no secret
         self._number = 0
+        self._note = note
         self.refused = 0
         self.evicted = 0
 
@@ -67,13 +71,18 @@ class ConnectionPool:
         else:
             room = True
         if not room:
-            self.refused += 1
+            self.refuse()
             return False
         self._number += 1
         connection.number, connection.index = self._number, len(self._all)
         self._all.append(connection)
         self._networks.setdefault(connection.network, {})[connection] = None
         return True
+
+    def refuse(self) -> None:
+        """Count a newcomer that was not taken in."""
+        self.refused += 1
+        self._note("refused")
 
     def drop(self, connection: Connection) -> None:
         """Forget a connection that is over; one that is not there is none."""
@@ -107,5 +116,6 @@ class ConnectionPool:
         )
         self.drop(worst)
         self.evicted += 1
+        self._note("evicted")
         worst.close()
         return True

@@ -156,7 +156,7 @@ class _Listener:
     def _admit(self, accepted: socket.socket, peer: str) -> None:
         network = self._door.network(peer)
         if network is not None and self._door.rate.take(network):
-            self._door.connections.refused += 1
+            self._door.connections.refuse()
             accepted.close()
             return
         connection = Connection(network, accepted.close)

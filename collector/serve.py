@@ -1,13 +1,15 @@
 """Run one collector until it is stopped: store, listeners, a ready line, graceful shutdown."""
 
 import asyncio
+import contextlib
 import logging
+import resource
 import signal
 import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +28,9 @@ from probe.api_types import BulkReply
 from probe.asn_table import AsnTableError
 from probe.judge import judge as default_judge
 from probe.targets import TargetError
+
+# Those of the store, the children, the operator's listener and the log.
+DESCRIPTORS = 256
 
 log = logging.getLogger("qazcollector")
 
@@ -78,8 +83,8 @@ async def _start_operating(
         return await stack.enter_async_context(operating(app, address))
 
     metrics = await start(settings.metrics) if settings.metrics else None
-    if settings.admin is None:
-        return metrics, None
+    if settings.admin is None or (settings.admin_free and metrics):
+        return metrics, metrics
     try:
         return metrics, await start(settings.admin)
     except SettingsError:
@@ -162,7 +167,22 @@ async def _start_bulk(settings: CollectorSettings, stack: AsyncExitStack) -> Bul
 def run(settings: CollectorSettings) -> None:
     """Serve until stopped, with log lines and the ready line on stderr."""
     log_lines.install()
-    asyncio.run(serve(settings))
+    asyncio.run(serve(_within_descriptors(settings)))
+
+
+def _within_descriptors(settings: CollectorSettings) -> CollectorSettings:
+    """Allow as many descriptors as the system does, and no more connections than fit into them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.limits.connections + DESCRIPTORS
+    with contextlib.suppress(OSError, ValueError):
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return settings
+    connections = max(16, soft - DESCRIPTORS)
+    log.warning("only %d connections: the system allows %d open files", connections, soft)
+    return replace(settings, limits=replace(settings.limits, connections=connections))
 
 
 def _print_ready(settings: CollectorSettings, collector: RunningCollector) -> None:

@@ -95,12 +95,14 @@ class Service:
         }
         self.results = ResultCache()
         self.door = Door(
-            ConnectionPool(limits.connections, limits.network_connections),
+            ConnectionPool(limits.connections, limits.network_connections, self._closed),
             ConnectionPool(limits.handshakes, limits.network_connections),
             TokenBuckets(limits.connect_burst, limits.connect_rate, time.monotonic),
             self._limited_network,
         )
         self.memory = MemoryBudget(limits.held_bytes, limits.network_bytes)
+        self.instruments.connections.set_function(lambda: len(self.door.connections))
+        self.instruments.held.set_function(lambda: self.memory.held)
         self._keys: dict[str, tuple[float, Key]] = {}
 
     def peer(self, request: web.Request) -> str | None:
@@ -120,6 +122,9 @@ class Service:
         """
         peer = self.peer(request)
         return None if _is_loopback(peer) else self._networks.name(peer)
+
+    def _closed(self, why: str) -> None:
+        self.instruments.closed.labels(why).inc()
 
     def _limited_network(self, address: str) -> str | None:
         """The pseudonym of the network that a connection is from; None for loopback and proxies."""

@@ -42,6 +42,9 @@ class Instruments:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.closed = counter("connections_closed", "Connections closed for others.", "reason")
+        self.connections = gauge("connections", "Open connections of the public address.")
+        self.held = gauge("held_bytes", "What requests hold in memory.")
         self.controls_waiting = gauge("controls_waiting", "Controls that wait for rechecks.")
         self.series = gauge("series", "Series of the large families in the last answer.")
         self.series_dropped = gauge("series_dropped", "Series left out because of --max-series.")

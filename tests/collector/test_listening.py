@@ -6,6 +6,8 @@ import datetime as dt
 import ipaddress
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -165,3 +167,25 @@ async def _until_empty(harness: CollectorHarness) -> None:
             await asyncio.sleep(0.02)
     assert not harness.service.door.served
     assert len(harness.service.door.handshakes) == 0
+
+
+@pytest.mark.parametrize(("allowed", "connections"), [((300, 300), 44), ((300, 5000), 1000)])
+def test_descriptors_limit_the_connections(
+    tmp_path: Path, allowed: tuple[int, int], connections: int
+) -> None:
+    """In a process of its own, because a limit cannot be raised again."""
+    from tests.collector.test_serve import ROOT
+
+    code = (
+        "import resource; from collector.serve import _within_descriptors;"
+        "from tests.collector.harness import settings; from pathlib import Path;"
+        "from collector.settings import CollectorLimits;"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, {allowed});"
+        f"made = settings(Path({str(tmp_path)!r}), limits=CollectorLimits());"
+        "print(_within_descriptors(made).limits.connections,"
+        " resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(connections), str(max(300, min(1256, allowed[1])))]
