@@ -54,6 +54,7 @@ class BacklogWatch:
         if not self.state.records:
             self._moved = time.monotonic()
         self.state = self.state._replace(records=self.state.records + records)
+        self._instruments.backlog.set(self.state.records)
         if records:
             self.something.set()
 
