@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from collector.places import PLACE_SECONDS
 from collector.standing import CONDUCT_SECONDS, DAY, KeyStanding, Standings, aggregate
 from collector.store.interface import Execute, Operation, Query
 from collector.store.measurements import INTERFERENCE
@@ -15,6 +16,8 @@ from collector.store.measurements import INTERFERENCE
 if TYPE_CHECKING:
     from collector.places import NetworkKey
 
+# Records may come long after they were measured, and are counted by the day of that.
+LOOKS_SECONDS = 365 * DAY
 _FINE = frozenset({"ok", "refused"})
 
 
@@ -34,6 +37,13 @@ class Conduct(NamedTuple):
     voted: int = 0
     compared: int = 0
     agreed: int = 0
+
+
+def retire(now: float) -> Operation[None]:
+    """Delete what no standing and no quota looks at any more, and where keys were."""
+    yield Execute("retire_places", [{"before": int(now - PLACE_SECONDS)}])
+    yield Execute("retire_looks", [{"day": int((now - LOOKS_SECONDS) // DAY)}])
+    yield Execute("retire_conduct", [{"day": int((now - CONDUCT_SECONDS) // DAY)}])
 
 
 def read_standings(now: float, *, lab: bool) -> Operation[Standings]:

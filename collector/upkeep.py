@@ -8,6 +8,7 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 
+from collector import conduct
 from collector.service import Service
 from collector.store import StoreUnavailable, clock_ahead, heartbeats, replays
 
@@ -40,5 +41,7 @@ async def _keep_up(service: Service) -> None:
     now = service.clock()
     await service.store.write(heartbeats.record_collector_heartbeat(now))
     await service.store.write(clock_ahead.take_back(now))
-    await service.store.write(heartbeats.retire(now))
+    settled = await service.store.read(heartbeats.settled(now))
+    await service.store.write(heartbeats.retire(settled))
+    await service.store.write(conduct.retire(settled))
     await service.store.write(replays.forget(now))

@@ -37,10 +37,10 @@ class WatchedStore:
         """Run an operation that changes nothing."""
         return await self._store.read(operation, slow=slow)
 
-    async def write(self, operation: Operation[T]) -> T:
+    async def write(self, operation: Operation[T], *, alone: bool = False) -> T:
         """Run an operation atomically, and note whether that worked."""
         try:
-            result = await self._store.write(operation)
+            result = await self._store.write(operation, alone=alone)
         except StoreUnavailable:
             self._unhealthy_until = self._clock() + UNHEALTHY_SECONDS
             raise
@@ -54,6 +54,10 @@ class WatchedStore:
     async def shrink(self) -> bool:
         """Give freed space back."""
         return await self._store.shrink()
+
+    async def compact(self) -> None:
+        """Give all freed space back."""
+        await self._store.compact()
 
     async def close(self) -> None:
         """Close the store."""

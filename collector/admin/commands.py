@@ -185,14 +185,23 @@ def _lines(file: Path) -> Iterator[bytes]:
 @store_option
 @click.option("--days", type=click.IntRange(1), required=True, help="Days to keep records.")
 @click.option("--raw-days", type=click.IntRange(1), help="Days to keep their evidence. [--days]")
-def retention(url: str, days: int, raw_days: int | None) -> None:
-    """Drop old evidence and old records; counts stay."""
-    from collector.admin.retention import retire
+@click.option(
+    "--compact",
+    is_flag=True,
+    help="Write an SQLite file anew as well; a serving collector takes nothing meanwhile.",
+)
+def retention(url: str, days: int, raw_days: int | None, *, compact: bool) -> None:
+    """Drop old evidence and old records, and give their space back; counts stay."""
+    from collector.admin.retention import Retired, retire
 
     now = time.time()
     raw = now - min(days, raw_days or days) * _DAY
     before = now - days * _DAY
-    done = with_store(url, lambda store: retire(store, now=now, raw_before=raw, before=before))
+
+    async def work(store: Store) -> Retired:
+        return await retire(store, now=now, raw_before=raw, before=before, compact=compact)
+
+    done = with_store(url, work)
     click.echo(f"{done.records} records dropped, the evidence of {done.evidence} others")
 
 

@@ -15,6 +15,7 @@ SLOT = 300
 HOUR = 3600
 _SLOTS = HOUR // SLOT
 KEPT_SECONDS = 35 * 86_400
+_DAY_HOURS = 24
 # Reports reach back two weeks and do not overlap, so twice that many slots are more than enough.
 SLOTS_LIMIT = 2 * 14 * 86_400 // SLOT
 # The key of the collector's own heartbeats.
@@ -110,8 +111,16 @@ def reported_since(at: float) -> Operation[list[HeartbeatHour]]:
 
 def retire(now: float) -> Operation[None]:
     """Delete heartbeats older than five weeks."""
-    kept = KEPT_SECONDS // HOUR
-    yield Execute("retire_beats", [{"hour": int(now // HOUR) - kept, "kept": kept}])
+    yield Execute("retire_beats", [{"hour": int((now - KEPT_SECONDS) // HOUR)}])
+
+
+def settled(now: float) -> Operation[float]:
+    """The time by which old data may be deleted: the clock's, once it was that for a day.
+
+    While the clock is ahead, the collector's own newest hours are too, but few of them.
+    """
+    rows = yield Query("own_hour", {"key_id": COLLECTOR_KEY, "back": _DAY_HOURS})
+    return min(now, (rows[0][0] + _DAY_HOURS + 1) * float(HOUR)) if rows else now
 
 
 def slot_times(hour: int, bits: int) -> list[float]:

@@ -71,14 +71,20 @@ class Store(Protocol):
     async def read(self, operation: Operation[T], *, slow: bool = False) -> T:
         """Run an operation that changes nothing; `slow` ones do not delay the others."""
 
-    async def write(self, operation: Operation[T]) -> T:
-        """Run an operation atomically; when this returns, it is durable."""
+    async def write(self, operation: Operation[T], *, alone: bool = False) -> T:
+        """Run an operation atomically; when this returns, it is durable.
+
+        With `alone` no other write of any collector of the store overlaps it.
+        """
 
     async def scrub(self) -> bool:
         """Overwrite what the engine keeps of deleted rows; False when readers prevent it now."""
 
     async def shrink(self) -> bool:
         """Give some of the freed space back to the file system; False when no more can be."""
+
+    async def compact(self) -> None:
+        """Give all freed space back, at whatever cost to other writes."""
 
     async def close(self) -> None:
         """Finish the operations begun and close all connections."""

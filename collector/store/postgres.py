@@ -56,10 +56,10 @@ class PostgresStore:
         async with self._transaction(readonly=True, isolation="repeatable_read") as connection:
             return await run(connection, operation)
 
-    async def write(self, operation: Operation[T]) -> T:
+    async def write(self, operation: Operation[T], *, alone: bool = False) -> T:
         """Run an operation as one transaction."""
         async with self._transaction() as connection:
-            await connection.execute(_unchanged())
+            await connection.execute(_unchanged(alone=alone))
             return await run(connection, operation)
 
     async def scrub(self) -> bool:
@@ -69,6 +69,9 @@ class PostgresStore:
     async def shrink(self) -> bool:
         """Nothing, for the same reason."""
         return False
+
+    async def compact(self) -> None:
+        """Nothing: VACUUM FULL would lock every table, and is the administrator's decision."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -142,15 +145,16 @@ async def _migrate(connection: Any, *, upgrade: bool) -> schema.Step:
             return schema.Step(first, step.after)
 
 
-def _unchanged() -> str:
+def _unchanged(*, alone: bool) -> str:
     """A statement that fails when the store was migrated since this collector opened it.
 
     It holds the lock against migrations until the transaction ends, and reads the version after it
     has the lock: each statement of such a block sees what was committed before it.
     """
+    lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
     return f"""
     DO $$ BEGIN
-      PERFORM pg_advisory_xact_lock_shared({_SCHEMA_LOCK});
+      PERFORM {lock}({_SCHEMA_LOCK});
       IF NOT EXISTS (
         SELECT 1 FROM meta WHERE name = '{schema.VERSION}' AND value = '{schema.latest()}'
       ) THEN

@@ -229,8 +229,8 @@ def _compact(connection: sqlite3.Connection) -> None:
 
 def _free_pages(connection: sqlite3.Connection) -> bool:
     """Free some pages at the end of the file; whether any free page is left."""
-    # Each step of the statement frees one page, so its rows are read to the end.
-    connection.execute(f"PRAGMA incremental_vacuum({_FREED_AT_ONCE})").fetchall()
+    # `execute` takes one step of a statement without columns, which here frees one page.
+    connection.executescript(f"PRAGMA incremental_vacuum({_FREED_AT_ONCE})")
     (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
     (left,) = connection.execute("PRAGMA freelist_count").fetchone()
     return bool(mode == _INCREMENTAL and left)

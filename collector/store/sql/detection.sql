@@ -5,6 +5,9 @@ VALUES (:key_id, :hour, :country, :asn, :heard, :cut, :missed)
 ON CONFLICT (key_id, hour, country, asn) DO UPDATE SET heard = beat.heard | excluded.heard,
   cut = beat.cut | excluded.cut, missed = beat.missed | excluded.missed
 
+-- name: own_hour
+SELECT hour FROM beat WHERE key_id = :key_id ORDER BY hour DESC LIMIT 1 OFFSET :back
+
 -- name: beats_since
 SELECT b.key_id, b.hour, b.country, b.asn, b.heard, b.cut, b.missed FROM beat b
 WHERE b.hour >= :hour AND b.hour < :until AND NOT EXISTS (
@@ -18,10 +21,7 @@ WHERE b.hour >= :hour AND (b.cut <> 0 OR b.missed <> 0) AND NOT EXISTS (
 ) ORDER BY b.hour, b.key_id
 
 -- name: retire_beats
--- Not by the clock alone: while it is ahead, the collector's own newest hours are too, but few of them.
-DELETE FROM beat WHERE hour < :hour AND hour < COALESCE(
-  (SELECT hour - :kept FROM beat WHERE key_id = '' ORDER BY hour DESC LIMIT 1 OFFSET 24), :hour
-)
+DELETE FROM beat WHERE hour < :hour
 
 -- name: erase_beats
 DELETE FROM beat WHERE key_id = :key_id
@@ -45,7 +45,9 @@ WHERE s.at >= :since AND s.experiment IN ('throttle', 'speed', 'connectivity') A
 ) ORDER BY s.at
 
 -- name: retire_series
-DELETE FROM series WHERE at < :before
+DELETE FROM series WHERE (key_id, id) IN (
+  SELECT key_id, id FROM series WHERE at < :before LIMIT :limit
+) RETURNING at
 
 -- name: erase_series
 DELETE FROM series WHERE key_id = :key_id

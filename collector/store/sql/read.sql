@@ -53,15 +53,25 @@ SELECT m.seq, m.key_id, m.id, m.role, m.experiment, m.input, m.target, m.at, m.c
 FROM measurement m JOIN raw r ON r.seq = m.seq
 WHERE m.seq > :after AND m.at >= :since ORDER BY m.seq LIMIT 200
 
--- name: retire_raw
-DELETE FROM raw WHERE seq IN (
-  SELECT r.seq FROM raw r JOIN measurement m ON m.seq = r.seq
-  WHERE r.seq < :ceiling AND m.at < :before ORDER BY r.seq LIMIT 2000
-) RETURNING seq
+-- name: retire_page
+-- The end of the next page of records. What is due on a page is read before it is locked for deletion.
+SELECT MAX(seq) FROM (
+  SELECT seq FROM measurement WHERE seq > :after AND seq < :ceiling ORDER BY seq LIMIT 20000
+) AS page
+
+-- name: due_records
+SELECT seq FROM measurement WHERE seq > :after AND seq <= :last AND at < :before ORDER BY seq
+
+-- name: due_evidence
+SELECT m.seq FROM measurement m WHERE m.seq > :after AND m.seq <= :last AND m.at < :before
+  AND EXISTS (SELECT 1 FROM raw r WHERE r.seq = m.seq) ORDER BY m.seq
 
 -- name: retire_measurements
-DELETE FROM measurement WHERE seq IN (
-  SELECT seq FROM measurement WHERE seq < :ceiling AND at < :before ORDER BY seq LIMIT 2000
+DELETE FROM measurement WHERE seq >= :first AND seq <= :last AND at < :before RETURNING seq
+
+-- name: retire_raw
+DELETE FROM raw WHERE seq IN (
+  SELECT seq FROM measurement WHERE seq >= :first AND seq <= :last AND at < :before
 ) RETURNING seq
 
 -- name: raw_drop
@@ -73,22 +83,33 @@ DELETE FROM served WHERE seq = :seq
 -- name: forged_drop
 DELETE FROM forged WHERE seq = :seq
 
+-- name: certificate_page
+SELECT MAX(sha256) FROM (
+  SELECT sha256 FROM certificate WHERE sha256 > :after ORDER BY sha256 LIMIT :limit
+) AS page
+
 -- name: retire_certificates
 -- Certificates of untrusted chains stay as long as the rows of their records.
-DELETE FROM certificate WHERE NOT EXISTS (
+DELETE FROM certificate WHERE sha256 > :after AND sha256 <= :last AND NOT EXISTS (
   SELECT 1 FROM served s WHERE s.sha256 = certificate.sha256
 ) AND NOT EXISTS (
   SELECT 1 FROM forged f WHERE f.sha256 = certificate.sha256
 )
 
 -- name: retire_observations
-DELETE FROM observation WHERE at < :before
+DELETE FROM observation WHERE seq IN (
+  SELECT seq FROM observation WHERE at < :before LIMIT :limit
+) RETURNING seq
 
 -- name: retire_votes
-DELETE FROM vote WHERE at < :before
+DELETE FROM vote WHERE (hour, key_id, target, experiment) IN (
+  SELECT hour, key_id, target, experiment FROM vote WHERE hour <= :hour AND at < :before LIMIT :limit
+) RETURNING hour
 
 -- name: retire_newest
-DELETE FROM newest WHERE at < :before
+DELETE FROM newest WHERE (key_id, input, experiment) IN (
+  SELECT key_id, input, experiment FROM newest WHERE at < :before LIMIT :limit
+) RETURNING at
 
 -- name: retire_invites
 DELETE FROM invite WHERE expires_at < :now OR uses <= 0
@@ -103,4 +124,4 @@ SELECT (SELECT COUNT(*) FROM measurement), (SELECT COUNT(*) FROM raw),
 -- The sums of both rollups and the number of records; equal until records are retired.
 SELECT CAST(COALESCE((SELECT SUM(n) FROM total), 0) AS INTEGER),
   CAST(COALESCE((SELECT SUM(n) FROM hourly), 0) AS INTEGER),
-  (SELECT COUNT(*) FROM measurement WHERE role = 'probe')
+  (SELECT COUNT(*) FROM measurement WHERE role = 'probe' AND counted = 1)

@@ -74,12 +74,12 @@ def test_heartbeats_are_not_deleted_by_a_clock_that_is_ahead(any_store: str) -> 
             for jump in JUMPS:
                 later = NOW + jump + 10 * DAY
                 await store.write(heartbeats.record_collector_heartbeat(later))
-                await store.write(heartbeats.retire(later))
+                await store.write(heartbeats.retire(await store.read(heartbeats.settled(later))))
             kept = await store.read(heartbeats.heartbeats_since(0, NOW + 3600))
             # With a day of it, it is the time.
             for hour in range(25):
                 await store.write(heartbeats.record_collector_heartbeat(later + hour * 3600))
-            await store.write(heartbeats.retire(later))
+            await store.write(heartbeats.retire(await store.read(heartbeats.settled(later))))
             left = await store.read(heartbeats.heartbeats_since(0, NOW + 3600))
             return len(kept), len(left)
         finally:

@@ -1,13 +1,21 @@
-"""A PostgreSQL server for the tests of this folder, and a new database for each test."""
+"""What the tests of a collector share: no haste, and stores of both engines."""
 
 import asyncio
 import subprocess
 import uuid
 from collections.abc import Iterator
+from math import inf
 
 import pytest
 
 from bench import temporary_postgres
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is, metrics and events follow each change."""
+    monkeypatch.setattr("collector.metrics.snapshot.CHEAP_SECONDS", inf)
+    monkeypatch.setattr("collector.detection.monitor.CHEAP_SECONDS", inf)
 
 
 @pytest.fixture(scope="session")
