@@ -10,17 +10,19 @@ from statistics import median
 
 from probe.analysis.evidence import Evidence
 from probe.compare import host_of, registrable
-from probe.model import Http, Role, Step, Tls
+from probe.model import Http, Role, Step, Tcp, Tls
 
 # Smaller pages come in one flight; a shorter time is a few round trips.
 LEAST_BYTES = 4096
-LEAST_SECONDS = 1.5
+LEAST_SECONDS = 1.0
 # Servers differ by a factor of a few.
 FRACTION = 1 / 8
 # Of a page that was read further, less shows a limit.
 LARGE_BYTES = 40 * 1024
-LARGE_SECONDS = 0.5
+LARGE_SECONDS = 0.3
 LARGE_FRACTION = 1 / 4
+# Round trips in which a server far away sends such a page (RFC 5681, RFC 6928).
+_ROUNDS = 3
 _LEAST_HOSTS = 2
 _LEAST_LARGE = 3
 # What comes at once has no measurable duration, seconds.
@@ -52,12 +54,18 @@ def drags(page: Http, usual: float | None) -> bool:
     return seconds >= LEAST_SECONDS and own <= usual * FRACTION
 
 
-def slow_for_its_size(page: Http, usual: float | None) -> bool:
-    """A page that was read further came slower than such pages usually do on this line."""
-    own, seconds = pace(page, LARGE_BYTES), duration(page)
-    if own is None or seconds is None or usual is None:
+def slow_for_its_size(page: Http, usual: float | None, steps: Iterable[Step]) -> bool:
+    """A page that was read further came slower than such pages usually do on this line.
+
+    Slower than the round trips to its server explain, which the connections among `steps` show.
+    """
+    seconds = duration(page)
+    if seconds is None or usual is None or page.bytes_in < LARGE_BYTES:
         return False
-    return seconds >= LARGE_SECONDS and own <= usual * LARGE_FRACTION
+    connected = [s for s in steps if isinstance(s, Tcp) and s.failure is None]
+    trips = [s.elapsed for s in connected if s.address == page.address]
+    limited = seconds - _ROUNDS * min(trips, default=0.0)
+    return limited >= LARGE_SECONDS and page.bytes_in / limited <= usual * LARGE_FRACTION
 
 
 class Paces:

@@ -84,7 +84,7 @@ def _slow_pace(job: Job, steps: Steps, paces: Paces) -> float | None:
             continue
         if drags(page, rate):
             shares.append(own / (rate or own))
-        elif slow_for_its_size(page, of_large):
+        elif slow_for_its_size(page, of_large, steps):
             shares.append(own / (of_large or own))
         else:
             return None
