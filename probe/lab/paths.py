@@ -7,13 +7,14 @@ Situations of one shape and line share a testbed. `bench/paths.py` plays them ma
 """
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from probe.lab.commands import environment
 from probe.lab.scenario import (
     Interference,
     LabSite,
@@ -27,9 +28,7 @@ from probe.lab.testbed import NetnsTestbed
 
 NEAR = LineSpec("near", delay=0.008)
 LOSSY = LineSpec("lossy", delay=0.008, loss=0.03)
-_COMMAND = (sys.executable, "-c", "from probe.cli import main; main()")
-_LIMIT = 600.0
-_TRACES_AT_ONCE = 12
+_TRACES = (sys.executable, "-m", "probe.lab.many_traces")
 _ABROAD = "62.115.0.0,62.115.255.255,1299,SE\n213.248.0.0,213.248.255.255,1299,SE\n"
 _BORDER = "92.47.145.0,92.47.255.255,9198,KZ\n"
 _SITES = "45.130.0.0,45.130.255.255,64500,DE\n"
@@ -202,23 +201,31 @@ def scenario(situations: Iterable[PathSituation]) -> Scenario:
 
 def trace_all(situations: Iterable[PathSituation], times: int = 1) -> Iterator[PathResult]:
     """Trace each situation of one group so many times, a few at once."""
-    group = tuple(situations)
-    with NetnsTestbed([scenario(group)]) as testbed, ThreadPoolExecutor(_TRACES_AT_ONCE) as pool:
-        home = {"QAZPROBE_HOME": str(testbed.folder / "home"), "QAZPROBE_COUNTRY": "KZ"}
-        testbed.client([*_COMMAND, "consent", "--yes"], env=home)
-        every = [each for _ in range(times) for each in group]
-        yield from pool.map(lambda each: _trace(testbed, each, home), every)
+    group = {each.name: each for each in situations}
+    with NetnsTestbed([scenario(group.values())]) as testbed:
+        pairs = [(name, _table(testbed.folder, each)) for name, each in group.items()]
+        argv = [*_TRACES, str(testbed.ca_file), str(testbed.folder)]
+        process = subprocess.Popen(
+            testbed.wrap("client", argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        with process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            json.dump(pairs * times, process.stdin)
+            process.stdin.close()
+            yield from (_result(group, json.loads(line)) for line in process.stdout)
 
 
-def _trace(testbed: NetnsTestbed, one: PathSituation, home: dict[str, str]) -> PathResult:
-    table = Path(testbed.folder / f"{one.name}.csv")
-    table.write_text(one.table)
-    lab = ["--lab", "--ca-file", str(testbed.ca_file), "--accept-risk", "--json"]
-    argv = [*_COMMAND, "trace", one.name, *lab, "--asn-table", str(table)]
-    finished = testbed.client(argv, env=home, timeout=_LIMIT)
-    if finished.returncode:
-        return PathResult(one, f"exit {finished.returncode}", finished.stderr[-200:], None)
-    said = json.loads(finished.stdout)
-    found = said["place"]
-    place = (found["after"], found["before"]) if found is not None else None
-    return PathResult(one, str(said["outcome"]), str(said["rule"]), place)
+def _table(folder: Path, one: PathSituation) -> str:
+    file = folder / f"{one.name}.csv"
+    file.write_text(one.table)
+    return str(file)
+
+
+def _result(group: dict[str, PathSituation], said: dict[str, Any]) -> PathResult:
+    place = (said["place"][0], said["place"][1]) if said["place"] else None
+    return PathResult(group[said["name"]], str(said["outcome"]), str(said["rule"]), place)
