@@ -37,6 +37,7 @@ def host_of(url: str) -> str:
         return ""
 
 
+@lru_cache(maxsize=1024)
 def port_of(url: str) -> int | None:
     """The port of a URL, explicit or implied; None when it has no valid one."""
     try:
@@ -88,6 +89,7 @@ def is_bogon(address: str) -> bool:
     return not (mapped or parsed).is_global or parsed.is_multicast
 
 
+@lru_cache(maxsize=1024)
 def prefix_of(address: str, *, ipv4: int, ipv6: int) -> str:
     """The network of these many bits that an address is in; empty for what is no address."""
     try:

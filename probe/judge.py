@@ -17,6 +17,7 @@ proof contradicts a control measurement that failed in the same way: that is inc
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -33,13 +34,25 @@ RULESET = "1"
 def judge(record: Record, rules: Sequence[Rule] = RULES) -> Verdict:
     """Conclude from one record alone; confirmed when an earlier run concluded the same."""
     evidence = Evidence(record)
-    applicable = [r for r in rules if record.experiment in r.experiments]
+    applicable = _applicable(record.experiment, rules)
     matches = [Match(r, finding) for r in applicable if (finding := r.holds(evidence)) is not None]
     standing, withdrawn = _without_open_explanations(evidence, matches)
     verdict = replace(conclude(standing, withdrawn), place=evidence.stop)
     if not again(record, verdict.outcome, verdict.mechanisms):
         return verdict
     return replace(verdict, stage=Stage.CONFIRMED)
+
+
+def _applicable(experiment: str, rules: Sequence[Rule]) -> Sequence[Rule]:
+    """The rules that read the records of an experiment."""
+    if rules is RULES:
+        return _all_applicable(experiment)
+    return [r for r in rules if experiment in r.experiments]
+
+
+@lru_cache(maxsize=64)
+def _all_applicable(experiment: str) -> tuple[Rule, ...]:
+    return tuple(r for r in RULES if experiment in r.experiments)
 
 
 def _without_open_explanations(
@@ -85,11 +98,12 @@ def conclude(matches: Sequence[Match], withdrawn: Sequence[RuleHit] = ()) -> Ver
     assert outcome is not None  # noqa: S101 - deciding rules have one
     agreeing = [m for m in matches if m.rule.tier is Tier.NOTE or m.rule.outcome is outcome]
     ordered = (best, *(m for m in agreeing if m is not best))
+    named = best.hit
     return Verdict(
         outcome=outcome,
         mechanisms=tuple(dict.fromkeys(how for m in ordered for how in m.mechanisms)),
         confidence=round(best.finding.confidence, 3),
-        rules=(best.hit, *(hit for hit in hits if hit != best.hit)),
+        rules=(named, *(hit for hit in hits if hit != named)),
     )
 
 

@@ -310,6 +310,8 @@ class Evidence:
 
     @cached_property
     def _latest_steps(self) -> StepIndex:
+        if len(self.latest) == len(self.controls):
+            return self._control_steps
         return StepIndex((s for c in self.latest for s in c.steps), by_role=False)
 
     @once

@@ -55,6 +55,8 @@ def may_be_lost(at_address: Sequence[Step], least: int = 2) -> bool:
 def answered_when_small(steps: Sequence[Step], failed: Iterable[Step]) -> Step | None:
     """The second look's step that succeeded where each ordinary one was silent."""
     small = limited(steps)
+    if not small:
+        return None
     own: dict[tuple[type[Step], str], list[Step]] = {}
     for step in steps:
         if isinstance(step, Tls | Http) and step.role is Role.TARGET:

@@ -8,18 +8,19 @@ server of the volunteer's own configuration has that last step alone.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from probe.analysis.evidence import Evidence
 from probe.analysis.once import once
 from probe.failure import Failure
-from probe.model import Control, Dns, Ping, Role, Step, Steps, Tcp, Tls
+from probe.model import Dns, Ping, Role, Step, Steps, Tcp, Tls
 
 # Prefixes of `what` for servers of the volunteer's own configuration; a number follows.
 OWN = ("bridge", "endpoint", "peer")
 THROWAWAY = "with a throwaway key"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EndpointAttempt:
     """One attempt at one endpoint.
 
@@ -40,7 +41,7 @@ class EndpointAttempt:
         """How it failed; None when the endpoint answered as it should."""
         return self.summary.failure
 
-    @property
+    @cached_property
     def endpoint(self) -> tuple[str, int | None]:
         """Name or address, and port; the port is None when the name had no address."""
         dns, tcp = self.dns, self.tcp
@@ -158,14 +159,16 @@ def _are_own(found: Sequence[EndpointAttempt]) -> bool:
     return all(attempt.own for attempt in found)
 
 
-def control_attempts(part: str, controls: Sequence[Control]) -> list[EndpointAttempt]:
-    """The controls' attempts at one public part."""
-    return [
-        attempt
-        for control in controls
-        for attempt in by_part(attempts(control.steps)).get(part, ())
-        if not attempt.own
-    ]
+def control_attempts(e: Evidence, part: str, *, latest: bool = False) -> list[EndpointAttempt]:
+    """The controls' attempts at one public part, or only the latest controls'."""
+    seen = _of_controls(e, latest)
+    return [attempt for attempt in seen.get(part, ()) if not attempt.own]
+
+
+@once
+def _of_controls(e: Evidence, latest: bool) -> Parts:  # noqa: FBT001 - a part of what is kept
+    controls = e.latest if latest else e.controls
+    return by_part(attempt for control in controls for attempt in attempts(control.steps))
 
 
 def other_parts_answer(e: Evidence, failed: str) -> str:

@@ -150,7 +150,7 @@ def _signed_by_unknown(e: Evidence, step: Tls) -> bool:
 def down_everywhere(e: Evidence) -> Finding | None:
     """One part of the service fails here and for the control in the same way."""
     for part, attempts in dead_parts(e).items():
-        there = control_attempts(part, e.latest)
+        there = control_attempts(e, part, latest=True)
         failures = {attempt.failure for attempt in attempts}
         if there and all(attempt.failure in failures for attempt in there):
             reason = f"Its {part} fails for the control in the same way"

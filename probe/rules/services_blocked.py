@@ -110,7 +110,7 @@ def all_silent_here(e: Evidence) -> Finding | None:
         addresses = {steps[-1].address for steps in alike}
         if len(alike) < len(ended) or len(failures) != 1 or len(addresses) < _SEVERAL:
             continue
-        there = control_attempts(part, e.controls)
+        there = control_attempts(e, part)
         if any(attempt.failure in failures for attempt in there) or not _works_for_control(e, part):
             continue
         steps = [step for found in alike for step in found]
@@ -136,7 +136,7 @@ def _only_here(e: Evidence, part: str, steps: Sequence[EndStep]) -> bool:
         return False
     there = [
         attempt
-        for attempt in control_attempts(part, e.controls)
+        for attempt in control_attempts(e, part)
         if attempt.tcp and (attempt.tcp.address, attempt.tcp.port) == (last.address, last.port)
     ]
     works = any(_got_further(attempt, last) for attempt in there)
@@ -154,7 +154,7 @@ def _got_further(attempt: EndpointAttempt, failed: EndStep) -> bool:
 
 
 def _works_for_control(e: Evidence, part: str) -> bool:
-    return any(attempt.failure is None for attempt in control_attempts(part, e.controls))
+    return any(attempt.failure is None for attempt in control_attempts(e, part))
 
 
 def _port_answers(e: Evidence, ports: set[int]) -> bool:

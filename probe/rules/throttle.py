@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from probe.analysis.confirmation import again, suspected_before
 from probe.analysis.evidence import Evidence
 from probe.analysis.neutral_rate import outruns, vouched_for
+from probe.analysis.once import once
 from probe.analysis.paired_test import (
     SUSPECTED,
     Judgement,
@@ -37,16 +38,19 @@ _THERE = {PairState.STRONG: 0.6, PairState.EXTREME: 0.7}
 _FINE = frozenset({PairState.OK, PairState.SLOW_BOTH})
 
 
+@once
 def transfers(e: Evidence) -> tuple[Transfer, ...]:
     """Every transfer of the record with plausible numbers."""
     return tuple(step for step in e.steps if isinstance(step, Transfer) and sane(step))
 
 
+@once
 def by_name(e: Evidence) -> Judgement:
     """The comparison at the neutral server."""
     return judge_pairs(transfers(e), "A", "B")
 
 
+@once
 def there(e: Evidence) -> Judgement:
     """The comparison at the target's own address."""
     return judge_pairs(transfers(e), "C", "D")
