@@ -48,10 +48,10 @@ def _probe() -> None:
 
 
 def _collector() -> None:
-    from collector import serve
+    from collector import upkeep
     from collector.cli import main
 
-    _replace(serve, "HEARTBEAT_SECONDS", 0.2)
+    _replace(upkeep, "HEARTBEAT_SECONDS", 0.2)
     main()
 
 
