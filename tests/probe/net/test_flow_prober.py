@@ -1,15 +1,16 @@
 """Packets of constant ports with a limited TTL, with real sockets on loopback."""
 
+import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import pytest
 
-from probe.experiments.interface import FlowProber
+from probe.experiments.interface import FlowProber, Resolver
 from probe.failure import Failure
 from probe.model import Ping, Tcp, Tls
-from probe.net import flow_prober
+from probe.net import flow_prober, routers
 from probe.net.dial import MOST_FLOW_SEARCHES
 from probe.net.target_net import SocketNet
 from tests.probe.net.conftest import Measure
@@ -91,6 +92,60 @@ def test_a_limited_connection_ends_with_a_reset(measure: Measure) -> None:
         accepted, _ = listener.accept()
         with accepted, pytest.raises(ConnectionResetError):
             accepted.recv(10)
+
+
+def test_both_names_of_a_pair_have_one_local_port(measure: Measure) -> None:
+    with socket.create_server((HERE, 0)) as listener:
+        port = listener.getsockname()[1]
+
+        async def ask(net: SocketNet) -> list[int]:
+            seen: list[int] = []
+            loop = asyncio.get_running_loop()
+            async with net.ttl_prober([]) as prober:
+                for name, flow in (("a", 7), ("b", 7), ("a", 8), ("b", None)):
+                    offering = asyncio.create_task(prober.hello(HERE, port, name, 5, flow))
+                    accepted, (_, local) = await loop.run_in_executor(None, listener.accept)
+                    accepted.close()
+                    seen.append(local)
+                    await offering
+            return seen
+
+        first, second, other, none = measure(ask)
+    assert first == second
+    assert len({first, other, none}) == 3
+
+
+def test_queries_of_a_flow_have_one_local_port(measure: Measure) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind((HERE, 0))
+        server.settimeout(5.0)
+        resolver = Resolver("8.8.8.8", HERE, server.getsockname()[1])
+
+        async def ask(net: SocketNet) -> list[int]:
+            seen: list[int] = []
+            loop = asyncio.get_running_loop()
+            async with net.ttl_prober([]) as prober:
+                for flow in (1, 1, 2):
+                    asking = asyncio.create_task(prober.query("site.example", resolver, 5, flow))
+                    _, (_, local) = await loop.run_in_executor(None, server.recvfrom, 512)
+                    asking.cancel()
+                    await asyncio.wait((asking,))
+                    seen.append(local)
+            return seen
+
+        first, second, other = measure(ask)
+    assert first == second != other
+
+
+def test_a_server_that_datagrams_do_not_reach_is_named_all_the_same() -> None:
+    replies = [routers._HopReply(ttl, None, 0.0, 1.0) for ttl in (1, 2)]
+    *silent, server = routers._steps(replies, "203.0.113.7")
+    assert [s.what for s in silent] == ["router", "router"]
+    assert (server.what, server.address, server.failure) == (
+        "server",
+        "203.0.113.7",
+        Failure.TIMEOUT,
+    )
 
 
 def test_a_datagram_to_this_machine_reaches_it(measure: Measure) -> None:

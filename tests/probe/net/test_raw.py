@@ -46,6 +46,7 @@ def test_packets_are_returned_and_only_known_routers_by_address() -> None:
         (helper({"begin": {"refused": "no CAP_NET_RAW"}}), "no CAP_NET_RAW"),
         ([sys.executable, "-c", ""], raw.GONE),
         ([sys.executable, "-c", "print('x' * 9)"], raw.GONE),
+        (["/nowhere/helper"], raw.NOT_STARTED),
     ],
 )
 def test_a_missing_or_unprivileged_helper_is_reported(argv: list[str], missing: str) -> None:
