@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from collector.asn import Table
 from collector.connections import ConnectionPool
@@ -144,7 +145,7 @@ class Service:
             return found._replace(own=True)
         if _is_loopback(peer):
             # A proxy that --proxy does not name shows in the headers; whose request it is does not.
-            return found._replace(own=not any(name in request.headers for name in _FORWARDED))
+            return found._replace(own=_is_direct(request))
         return found._replace(prefix=self._origins.name(peer))
 
     def known_key(self, key_id: str) -> Key | None:
@@ -205,6 +206,17 @@ class Service:
         except ValueError:
             return False
         return any(parsed in network for network in self.settings.proxies)
+
+
+def _is_direct(request: web.Request) -> bool:
+    """Whether a request from loopback shows no sign of a proxy: its headers, version or host."""
+    try:
+        host = urlsplit(f"//{request.host}").hostname
+    except ValueError:
+        return False
+    local = host == "localhost" or _is_loopback(host)
+    forwarded = any(name in request.headers for name in _FORWARDED)
+    return local and request.version >= HttpVersion11 and not forwarded
 
 
 def _is_loopback(address: str | None) -> bool:

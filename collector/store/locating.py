@@ -51,18 +51,19 @@ def _changed(row: R, **changes: object) -> R:
 
 def located(rows: Sequence[R]) -> Operation[list[R]]:
     """The rows, each with the network and the vote that it has."""
-    by_key: dict[str, list[int]] = defaultdict(list)
+    by_sender: dict[tuple[str, RequestOrigin | None], list[int]] = defaultdict(list)
     for number, row in enumerate(rows):
-        by_key[row.key_id].append(number)
+        by_sender[row.key_id, row.origin].append(number)
     found = list(rows)
-    for key_id, numbers in sorted(by_key.items()):
-        made = yield from _of_one_key(key_id, [rows[number] for number in numbers])
+    # In the order of keys, so that two collectors on one store cannot deadlock.
+    for (key_id, _), numbers in sorted(by_sender.items(), key=repr):
+        made = yield from _of_one_sender(key_id, [rows[number] for number in numbers])
         for number, row in zip(numbers, made, strict=True):
             found[number] = row
     return found
 
 
-def _of_one_key(key_id: str, rows: Sequence[R]) -> Operation[list[R]]:
+def _of_one_sender(key_id: str, rows: Sequence[R]) -> Operation[list[R]]:
     placed = yield from _place(key_id, rows)
     quiet = yield from _beyond_limit(key_id, rows)
     aside = yield Query("exclusions_of", {"key_id": key_id})

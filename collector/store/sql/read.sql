@@ -35,7 +35,8 @@ SELECT f.leaf, COALESCE(i.sha256, ''), f.name, m.country, m.asn, MAX(m.network),
   MIN(m.at), MAX(m.at), COUNT(*)
 FROM forged f JOIN measurement m ON m.seq = f.seq
 LEFT JOIN forged i ON i.seq = f.seq AND i.name = f.name AND i.leaf = f.leaf AND i.place = 1
-WHERE f.place = 0 AND m.role = 'probe' AND m.mechanisms LIKE '%tls.mitm%'
+WHERE f.place = 0 AND m.role = 'probe' AND m.mechanisms LIKE '%tls.mitm%' AND m.voting = 1
+  AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = m.key_id AND m.at >= e.since)
   AND m.at >= :since AND m.at < :until
   AND (CAST(:target AS TEXT) = '' OR m.target = :target)
   AND (CAST(:country AS TEXT) = '' OR m.country = :country)

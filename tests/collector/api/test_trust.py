@@ -18,6 +18,7 @@ from probe import codec
 from probe.api_types import Heartbeat, MissedInterval
 from probe.model import Mechanism, Outcome, Record, Vantage
 from tests.collector.harness import (
+    JSON,
     OTHER,
     CollectorHarness,
     SigningClient,
@@ -143,6 +144,20 @@ def test_a_proxy_that_is_not_named_hides_whose_request_it_is(tmp_path: Path) -> 
             sender.address = ""
             await sender.send(blocked())
             assert (await shown(harness))[0]["asn"] == 9198
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("host", ["collector.example", "collector.example:443", "[::1", "["])
+def test_a_name_of_the_collector_is_the_sign_of_a_proxy(tmp_path: Path, host: str) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path) as harness:
+            sender = await harness.probe()
+            beat = codec.encode(Heartbeat(country="KZ", asn=9198))
+            headers = {**sender.sign("POST", "/v1/heartbeat", beat), **JSON, "Host": host}
+            await harness.ask("POST", "/v1/heartbeat", beat, headers)
+            rows = await harness.service.store.read(select("beats_since", hour=0, until=10**9))
+            assert {row[2] for row in rows} == {"ZZ"}
 
     asyncio.run(scenario())
 
