@@ -14,6 +14,7 @@ from collector.settings import SettingsError
 from collector.store import Store, migrate_store, open_store
 
 if TYPE_CHECKING:
+    from collector.admin.backup import Summary
     from collector.admin.export import Format
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -207,6 +208,33 @@ def retention(url: str, days: int, raw_days: int | None, *, compact: bool) -> No
 
 @click.command()
 @store_option
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Write a file anew that is there.")
+def backup(url: str, file: Path, *, replace: bool) -> None:
+    """Copy a store into one file, while collectors serve on; only its owner may read it."""
+    from collector.admin import backup as backing
+
+    _report(file, backing.backup(url, file, replace=replace))
+
+
+@click.command()
+@store_option
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Replace what the store holds.")
+def restore(url: str, file: Path, *, replace: bool) -> None:
+    """Make a store of a backup, of either engine; stop its collectors first."""
+    from collector.admin import backup as backing
+
+    _report(file, backing.restore(url, file, replace=replace))
+
+
+def _report(file: Path, done: "Summary") -> None:
+    what = f"{done.records} records, {done.probes} keys, schema version {done.version}"
+    click.echo(f"{file}: {what}, {done.size / 1e6:.1f} MB")
+
+
+@click.command()
+@store_option
 def migrate(url: str) -> None:
     """Bring a store to this version's schema, as serve does when it starts."""
     step = asyncio.run(migrate_store(url))
@@ -259,4 +287,4 @@ def parse_instant(text: str | None, default: float) -> float:
     return at
 
 
-COMMANDS = (rejudge, export, import_, retention, migrate, doctor, asn_table)
+COMMANDS = (rejudge, export, import_, retention, migrate, backup, restore, doctor, asn_table)

@@ -16,6 +16,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnavailable",
+    "is_postgres",
     "migrate_store",
     "open_store",
     "sqlite_path",
@@ -32,7 +33,7 @@ def sqlite_path(url: str) -> Path:
 
 async def open_store(url: str) -> Store:
     """Open a store by its URL; it is created if it does not exist, and refused if it is older."""
-    if _is_postgres(url):
+    if is_postgres(url):
         from collector.store.postgres import open_postgres
 
         return await open_postgres(url)
@@ -41,7 +42,7 @@ async def open_store(url: str) -> Store:
 
 async def migrate_store(url: str) -> Step:
     """Bring a store to the newest schema; it is created if it does not exist."""
-    if _is_postgres(url):
+    if is_postgres(url):
         from collector.store import postgres
 
         return await postgres.prepare(url, upgrade=True)
@@ -50,7 +51,8 @@ async def migrate_store(url: str) -> Step:
     return await asyncio.to_thread(sqlite.prepare, sqlite_path(url), upgrade=True)
 
 
-def _is_postgres(url: str) -> bool:
+def is_postgres(url: str) -> bool:
+    """Whether a URL is that of a shared store."""
     return url.startswith(("postgresql://", "postgres://"))
 
 

@@ -32,8 +32,8 @@ CONNECTIONS = 8
 SECONDS = 30.0
 # An arbitrary 64-bit number: who migrates holds this lock alone, all who write share it.
 _SCHEMA_LOCK = 7_123_905_611
-_NAME = "store postgresql://…"
-_COLUMNS = """
+NAME = "store postgresql://…"
+COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = current_schema()
 """
@@ -97,7 +97,7 @@ async def open_postgres(url: str) -> PostgresStore:
     """Connect, and create the tables of an empty database."""
     await prepare(url, upgrade=False)
     settings = {"synchronous_commit": "on", "statement_timeout": str(int(SECONDS * 1000))}
-    with _connecting():
+    with connecting():
         pool = await asyncpg.create_pool(
             url, min_size=1, max_size=CONNECTIONS, timeout=SECONDS, server_settings=settings
         )
@@ -112,25 +112,25 @@ async def open_postgres(url: str) -> PostgresStore:
 
 async def prepare(url: str, *, upgrade: bool) -> schema.Step:
     """Create the tables of an empty database; with `upgrade`, migrate those of an older one."""
-    with _connecting():
+    with connecting():
         connection = await asyncpg.connect(url, timeout=SECONDS)
         try:
             done = await _migrate(connection, upgrade=upgrade)
-            found = schema.columns(await connection.fetch(_COLUMNS))
+            found = schema.columns(await connection.fetch(COLUMNS))
         finally:
             await connection.close(timeout=5)
-    schema.check(_NAME, found)
+    schema.check(NAME, found)
     return done
 
 
 @contextmanager
-def _connecting() -> Iterator[None]:
+def connecting() -> Iterator[None]:
     try:
         yield
     except (*_FAILURES, ValueError) as error:
         # The URL may contain a password, so only the message is shown.
         why = str(error) or type(error).__name__
-        raise StoreError(f"{_NAME}: cannot be opened ({why})") from error
+        raise StoreError(f"{NAME}: cannot be opened ({why})") from error
 
 
 async def _migrate(connection: Any, *, upgrade: bool) -> schema.Step:
@@ -138,11 +138,16 @@ async def _migrate(connection: Any, *, upgrade: bool) -> schema.Step:
     first: int | None = None
     while True:
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
-            step = await run(connection, schema.advance(_NAME, upgrade=upgrade))
+            await lock_alone(connection)
+            step = await run(connection, schema.advance(NAME, upgrade=upgrade))
         first = step.before if first is None else first
         if step.after == schema.latest():
             return schema.Step(first, step.after)
+
+
+async def lock_alone(connection: Any) -> None:
+    """Let nobody write or migrate until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
 
 
 def _unchanged(*, alone: bool) -> str:

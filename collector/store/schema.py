@@ -73,7 +73,7 @@ def advance(store: str, *, upgrade: bool) -> Operation[Step]:
     yield Define("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
     stamped = yield Query("meta_get", {"name": VERSION})
     named = yield Query("meta_get", {"name": "collector_id"})
-    before = _parse(store, stamped[0][0]) if stamped else 0
+    before = parse(store, stamped[0][0]) if stamped else 0
     if before > latest():
         raise StoreError(
             f"{store}: has schema version {before} of a newer qazcollector, and this one knows"
@@ -104,18 +104,24 @@ def unchanged() -> Operation[None]:
         )
 
 
-def _parse(store: str, text: str) -> int:
+def parse(store: str, text: str) -> int:
+    """A stored version; `StoreError` when it is none."""
     if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
         raise StoreError(f"{store}: its schema version is no number; restore it from a backup")
     return int(text)
 
 
+def statements_to(version: int) -> tuple[str, ...]:
+    """The statements that make an empty store of a version."""
+    due = (one for one in migrations() if one.version <= version)
+    return tuple(statement for one in due for statement in one.statements)
+
+
 @cache
-def _expected(made_by: tuple[Migration, ...]) -> Columns:
+def _expected(statements: tuple[str, ...]) -> Columns:
     with closing(sqlite3.connect(":memory:")) as connection:
-        for migration in made_by:
-            for statement in migration.statements:
-                connection.execute(statement)
+        for statement in statements:
+            connection.execute(statement)
         return columns(connection.execute(SQLITE_COLUMNS))
 
 
@@ -132,9 +138,10 @@ def columns(rows: Iterable[tuple[str, str]]) -> Columns:
     return {table: frozenset(names) for table, names in found.items()}
 
 
-def check(store: str, found: Columns) -> None:
-    """Raise `StoreError` unless the store has every table and column of the newest version."""
-    for table, names in sorted(_expected(migrations()).items()):
+def check(store: str, found: Columns, expected: Columns | None = None) -> None:
+    """Raise `StoreError` unless the store has every table and column, by default the newest."""
+    expected = _expected(statements_to(latest())) if expected is None else expected
+    for table, names in sorted(expected.items()):
         if table not in found:
             raise StoreError(f"{store}: lacks the table {table}; restore it from a backup")
         missing = sorted(names - found[table])

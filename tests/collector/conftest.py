@@ -1,14 +1,19 @@
 """What the tests of a collector share: no haste, and stores of both engines."""
 
 import asyncio
+import gzip
 import subprocess
 import uuid
 from collections.abc import Iterator
 from math import inf
+from pathlib import Path
 
 import pytest
 
 from bench import temporary_postgres
+from collector.store import sqlite_path
+
+FIRST = Path(__file__).parent / "store" / "first_version"
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +43,16 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture
 def postgres(postgres_server: str) -> str:
     """The URL of a new database."""
+    return _new_database(postgres_server)
+
+
+@pytest.fixture
+def postgres_too(postgres_server: str) -> str:
+    """The URL of another new database."""
+    return _new_database(postgres_server)
+
+
+def _new_database(postgres_server: str) -> str:
     import asyncpg
 
     name = f"t{uuid.uuid4().hex}"
@@ -58,3 +73,23 @@ def any_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.sqlite3"
     url: str = request.getfixturevalue("postgres")
     return url
+
+
+@pytest.fixture
+def first_version(any_store: str) -> str:
+    """The store that the first version made: records, chains, votes, heartbeats, an invite."""
+    if any_store.startswith("sqlite"):
+        packed = (FIRST / "sqlite.gz").read_bytes()
+        sqlite_path(any_store).write_bytes(gzip.decompress(packed))
+        return any_store
+
+    async def load() -> None:
+        import asyncpg
+
+        connection = await asyncpg.connect(any_store)
+        packed = (FIRST / "postgres.sql.gz").read_bytes()
+        await connection.execute(gzip.decompress(packed).decode())
+        await connection.close()
+
+    asyncio.run(load())
+    return any_store

@@ -86,17 +86,6 @@ def execute(url: str, *statements: str) -> None:
     asyncio.run(work())
 
 
-@pytest.fixture
-def first_version(any_store: str) -> str:
-    """The store that the first version made: records, chains, votes, heartbeats, an invite."""
-    if any_store.startswith("sqlite"):
-        packed = (FIRST / "sqlite.gz").read_bytes()
-        sqlite_path(any_store).write_bytes(gzip.decompress(packed))
-    else:
-        execute(any_store, gzip.decompress((FIRST / "postgres.sql.gz").read_bytes()).decode())
-    return any_store
-
-
 def assert_kept(before: Mapping[str, Table], after: Mapping[str, Table]) -> None:
     """Every value that was there is still there."""
     for table, rows in before.items():
