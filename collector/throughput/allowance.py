@@ -13,7 +13,7 @@ DAY = 86_400.0
 MEMORY = 50_000
 
 
-class Allowance:
+class ClientAllowance:
     """The rate of each client, over all of its connections, and its amount a day; None: any."""
 
     def __init__(self, rate: float | None, daily: int | None, clock: Callable[[], float]) -> None:

@@ -19,7 +19,7 @@ from ipaddress import IPv6Address, ip_address
 from time import monotonic
 from typing import Any, TypeVar
 
-from collector.throughput.allowance import Allowance
+from collector.throughput.allowance import ClientAllowance
 from collector.throughput.identity import BulkIdentity, make_identity
 
 T = TypeVar("T")
@@ -77,10 +77,10 @@ class BulkServer:
     clients: Counter[str] = field(default_factory=Counter)
     mute: dict[socket.socket, tuple[str, float]] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    allowance: Allowance = field(init=False)
+    allowance: ClientAllowance = field(init=False)
 
     def __post_init__(self) -> None:
-        self.allowance = Allowance(
+        self.allowance = ClientAllowance(
             self.limits.client_bytes_per_second, self.limits.client_daily_bytes, monotonic
         )
 
