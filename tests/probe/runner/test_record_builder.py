@@ -31,6 +31,16 @@ def test_a_record_has_the_job_and_the_steps() -> None:
     assert codec.decode(codec.encode(made)) == made
 
 
+def test_every_record_has_the_network_of_the_resolver() -> None:
+    header = RunHeader("run", lab=False, resolver_asn=15169)
+    net = FakeTargetNet(FakeSession(), 0.0)
+    job = Job("web", "https://a.example/")
+    measurement = Measurement("id", job, datetime.now(UTC), 0.0, net, (PAGE,), 1.5)
+    made = record_builder.build(measurement, header, Vantage(asn=9198))
+    assert made.resolver_asn == 15169
+    assert record_builder.scrubbed(made).resolver_asn == 15169
+
+
 def test_the_run_has_its_own_record() -> None:
     from probe.model import RunFacts
 
