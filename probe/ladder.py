@@ -120,11 +120,13 @@ def _server_stops_it(e: Evidence, match: Match) -> str | None:
 def _hosters_outage(e: Evidence, match: Match) -> str | None:
     """A harmless name is answered there, or another site of the run in the same network works."""
     accused = [s for s in match.on_target(e) if isinstance(s, Tcp | Tls | Http)]
-    answered = {s.address for s in e.harmless(Tls) if s.failure is None}
-    answered |= {s.address for s in e.harmless(Http) if s.failure is None}
+    answered = {s.address for s in e.harmless(Http) if s.failure is None}
+    shaken = answered | {s.address for s in e.harmless(Tls) if s.failure is None}
     known = {(one.op, one.port, one.family): one for one in e.line.hoster}
     for step in accused:
-        if step.failure not in _SILENT or step.address in answered:
+        # A front that completes handshakes says nothing about the servers behind it.
+        fine = answered if isinstance(step, Http) else shaken
+        if step.failure not in _SILENT or step.address in fine:
             continue
         kind = kind_and_sign(step)
         found = known.get(kind[0]) if kind is not None else None

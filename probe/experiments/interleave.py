@@ -6,7 +6,7 @@ after it: the address may be down, or punished for an earlier offer.
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from probe.experiments.interface import Net
+from probe.experiments.interface import Net, Reference
 from probe.experiments.operations import ClientHello, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.model import Http, Role, Steps, Tls
@@ -48,6 +48,25 @@ async def interleave(
         closing = tries[-1] if last is None else last
         answered = _is_answered(await offer(harmless, Role.HARMLESS, closing)) and answered
     return answered
+
+
+async def offer_elsewhere(
+    references: Sequence[Reference],
+    offer_at: Callable[[str], Offer],
+    target: str,
+    harmless: str,
+) -> None:
+    """Offer the target's name to an unrelated server, between two harmless ones.
+
+    A server that does not answer the harmless names is passed over. A domestic server comes last:
+    it may stand before what is on the way to the target.
+    """
+    last_first = list(reversed(references))
+    ordered = sorted(last_first, key=lambda one: one.foreign is False)
+    for address in dict.fromkeys(one.address for one in ordered if one.address):
+        offer = offer_at(address)
+        if await interleave(offer, target, harmless, (2,), role=Role.NEUTRAL, stop_unanswered=True):
+            return
 
 
 def tls_offer(

@@ -7,15 +7,20 @@ Order: harmless, target, harmless, target, harmless. A harmless name that fails 
 Source: the design of OONI's sni_blocking (ts-024), which offers each name once and to one helper.
 """
 
+from collections.abc import Sequence
+from functools import partial
+
+from probe.analysis.web_suspicion import control_addresses
 from probe.compare import is_address
 from probe.experiments.browse import UrlHop, measure_reference, resolve
 from probe.experiments.interface import Experiment, Net, Task
-from probe.experiments.interleave import interleave, tls_offer
+from probe.experiments.interleave import Offer, interleave, offer_elsewhere, tls_offer
 from probe.experiments.operations import ClientHello
 from probe.experiments.step_log import StepLog
-from probe.model import Dns, Role, Steps
+from probe.model import Dns, Role, Step, Steps, Tls
 
 TURNS = 2
+_HTTPS = 443
 _OTHER_HELLOS: tuple[ClientHello, ...] = ("tls12", "tls13", "split")
 
 
@@ -36,8 +41,22 @@ async def measure(task: Task, net: Net) -> Steps:
         for hello in _OTHER_HELLOS:
             other = tls_offer(net, log, address, hop.tls_port, hello=hello)
             await other(hop.host, Role.NEUTRAL, 1)
+    if _always_failed(own) and not control_addresses(task.controls, hop.host):
+        # A server may fail for one of its names by itself; an unrelated one does not know the name.
+        elsewhere = partial(_offer_at, net, log)
+        await offer_elsewhere(task.references, elsewhere, hop.host, task.harmless[0])
     await measure_reference(net, log, task.reference)
     return log.steps
+
+
+def _always_failed(own: Sequence[Step]) -> bool:
+    """Each handshake with the target's name failed after its connection was open."""
+    shaken = [s for s in own if isinstance(s, Tls)]
+    return bool(shaken) and all(s.failure is not None for s in shaken)
+
+
+def _offer_at(net: Net, log: StepLog, address: str) -> Offer:
+    return tls_offer(net, log, address, _HTTPS)
 
 
 async def _address(task: Task, net: Net, log: StepLog, hop: UrlHop) -> str | None:

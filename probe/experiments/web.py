@@ -30,7 +30,7 @@ from probe.experiments.browse import (
 )
 from probe.experiments.doubtful_address import fetch_plain_page
 from probe.experiments.interface import Experiment, Net, Share, Task
-from probe.experiments.interleave import Offer, interleave, tls_offer
+from probe.experiments.interleave import Offer, offer_elsewhere, tls_offer
 from probe.experiments.name_follow_ups import query_further
 from probe.experiments.operations import HttpRequest
 from probe.experiments.place_of_silence import find_place
@@ -288,22 +288,12 @@ async def _wait_longer(task: Task, net: Net, log: StepLog, hop: UrlHop, address:
 
 
 async def _offer_elsewhere(task: Task, net: Net, log: StepLog, hop: UrlHop) -> None:
-    """Offer the name to an unrelated server, between two harmless ones.
-
-    A server that does not answer the harmless names is passed over.
-    """
+    """Offer the name to an unrelated server, where it alone failed or was answered strangely."""
     harmless = task.harmless_name
     if harmless is None or not _view(task, log, hop).differs_for_this_name():
         return
-    # A domestic server may stand before what is on the way to the target.
-    ordered = sorted(reversed(task.references), key=lambda one: one.foreign is False)
-    unrelated = [one.address for one in ordered if one.address]
-    for address in dict.fromkeys(unrelated):
-        offer = _offer_at(net, log, hop, address, 443)
-        if await interleave(
-            offer, hop.host, harmless, (2,), role=Role.NEUTRAL, stop_unanswered=True
-        ):
-            return
+    elsewhere = partial(_offer_at, net, log, hop, port=443)
+    await offer_elsewhere(task.references, elsewhere, hop.host, harmless)
 
 
 EXPERIMENT = Experiment(

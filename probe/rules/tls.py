@@ -81,8 +81,9 @@ def not_the_server(
     """The confidence that the server is not itself broken for this name, and the steps behind it.
 
     A completed handshake of a control shows it, or the same failure at an unrelated server, or our
-    own bytes that TCP never acknowledged: the kernel of a hanging server acknowledges them. A reset
-    or a close at the own address alone counts, unless an unrelated server answered this name.
+    own bytes that TCP never acknowledged (the kernel of a hanging server acknowledges them), or an
+    answer to a hello that was cut into other segments, which no server sees. A reset or a close at
+    the own address alone counts where no unrelated server could be offered this name.
     """
     if _control_shook(e):
         return 0.98, ()
@@ -92,6 +93,10 @@ def not_the_server(
     acknowledged = {s.acknowledged for s in attempts if s.failure is Failure.TIMEOUT}
     if acknowledged == {False}:
         return 0.93, ()
+    cut = [s for s in e.all(Tls, role=Role.NEUTRAL) if s.hello == "split" and s.sni == last.sni]
+    answered = [s for s in cut if s.address == last.address and s.failure is None]
+    if answered:
+        return 0.93, tuple(answered[-1:])
     return None if True in acknowledged or there is False else (0.9, ())
 
 

@@ -221,3 +221,15 @@ def test_resets_that_come_at_random_on_this_line_accuse_no_site(
         assert verdict.outcome is outcome
         if outcome is Outcome.INCONCLUSIVE:
             assert "30% of the connections to reference sites" in verdict.rules[0].reason
+
+
+def test_a_front_that_shakes_hands_does_not_excuse_the_silence_of_its_pages() -> None:
+    silent = page(failure=Failure.TIMEOUT)
+    seen = (tcp(), tls(), silent)
+    steps = (dns(GOOD), *seen, *again(*seen), harmless(tcp()), harmless(tls()))
+    there = control(dns(GOOD), *fetched(), age=60.0)
+    usual = record(*steps, controls=(there,), line=ALIVE)
+    assert judge(usual).outcome is Outcome.BLOCKED
+    one = SharedOutcome(op="https", port=443, sign="generic_timeout_error", hosts=4, of=4)
+    line = replace(ALIVE, hoster=(one,))
+    assert judge(replace(usual, line=line)).outcome is Outcome.INCONCLUSIVE

@@ -90,9 +90,9 @@ SCENARIOS = (
         "mitm.nobody_known_no_control",
         LabSite("no-witness-no-name.org"),
         [SniFilter("no-witness-no-name.org", "mitm_anonymous")],
-        Outcome.INTERCEPTED,
-        "The authority is on no list and there is no control; the server's own chain proves it.",
-        mechanisms=[Mechanism.TLS_MITM],
+        Outcome.INCONCLUSIVE,
+        "The authority is on no list, there is no control, and it signs at this address alone: a"
+        " host with a private authority of its own looks the same.",
         control=ControlState.NONE,
     ),
     entry(

@@ -6,11 +6,11 @@ from dataclasses import replace
 from msgspec.structs import replace as change
 
 from probe.experiments import sni
-from probe.experiments.interface import Task
+from probe.experiments.interface import Reference, Task
 from probe.failure import Failure
 from probe.judge import judge
-from probe.model import Mechanism, Outcome, Role, Steps, Tls
-from tests.build import GOOD, HARMLESS, HOST, OTHER, URL, record
+from probe.model import Mechanism, Outcome, Role, Steps, Tls, Trust
+from tests.build import GOOD, HARMLESS, HOST, OTHER, URL, VALID, record
 from tests.fake_net import FakeNet
 
 TASK = Task(URL, seed=1, harmless=(HARMLESS,))
@@ -61,3 +61,41 @@ def test_other_hellos_are_tried_only_when_the_name_failed() -> None:
     hellos = {s.hello for s in run(quiet) if isinstance(s, Tls) and s.role is Role.NEUTRAL}
     assert hellos == {"tls12", "tls13", "split"}
     assert not any(s.role is Role.NEUTRAL for s in run(FakeNet(names=NAMES)))
+
+
+# Another key than at the target's address: another operator.
+ANOTHERS = change(VALID, leaf_key="another's")
+
+
+def offered_elsewhere(net: FakeNet) -> Steps:
+    net.handshakes.update({(OTHER, HARMLESS): ANOTHERS})
+    task = replace(TASK, references=(Reference("https://ref.example/", OTHER),))
+    return run(net, task)
+
+
+def test_a_name_that_its_own_server_resets_is_offered_to_an_unrelated_one() -> None:
+    steps = offered_elsewhere(FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET}))
+    there = [(s.sni, s.role) for s in steps if isinstance(s, Tls) and s.address == OTHER]
+    asked = [one for one in there if one[1] is not Role.REFERENCE]
+    assert asked == [
+        (HARMLESS, Role.HARMLESS),
+        (HOST, Role.NEUTRAL),
+        (HARMLESS, Role.HARMLESS),
+    ]
+    verdict = judge(change(record(url=URL, experiment="sni"), steps=steps))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_name_that_an_unrelated_server_never_gets_is_blocked() -> None:
+    reset: dict[tuple[str, str | None], Failure | Trust] = {
+        (GOOD, HOST): Failure.RESET,
+        (OTHER, HOST): Failure.RESET,
+    }
+    steps = offered_elsewhere(FakeNet(names=NAMES, handshakes=reset))
+    verdict = judge(change(record(url=URL, experiment="sni"), steps=steps))
+    assert (verdict.outcome, verdict.confidence) == (Outcome.BLOCKED, 0.95)
+
+
+def test_a_name_that_is_answered_is_offered_nowhere_else() -> None:
+    steps = offered_elsewhere(FakeNet(names=NAMES))
+    assert not any(s.role is Role.NEUTRAL for s in steps)
