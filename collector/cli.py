@@ -14,6 +14,7 @@ import click
 
 from collector.admin.commands import COMMANDS, store_option, with_store
 from collector.admin.key_commands import KEY_COMMANDS
+from collector.config_file import blame, config_option
 from collector.settings import (
     LAB_LIMITS,
     CollectorLimits,
@@ -40,6 +41,7 @@ def cli() -> None:
 
 
 @cli.command()
+@config_option
 @click.option(
     "--listen",
     metavar="HOST:PORT",
@@ -120,7 +122,10 @@ def cli() -> None:
 )
 def serve(**options: Any) -> None:
     """Take measurements and serve the results until stopped."""
-    settings = _settings(**options)
+    try:
+        settings = _settings(**options)
+    except SettingsError as error:
+        raise blame(click.get_current_context(), error) from error
     from collector.serve import run
 
     run(settings)

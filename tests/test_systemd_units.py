@@ -17,6 +17,7 @@ from tools import commands_docs
 
 ROOT = Path(__file__).parents[1]
 PACKAGED = ROOT / "packaging/systemd"
+CONFIG = PACKAGED.parent / "qazcollector.toml"
 PAGE = ROOT / "docs/cron.md"
 RUN = TimerJob(("/usr/bin/qazprobe", "run", "--quiet"), DEFAULT_PERIOD, 7 * 60)
 # Highest exposure that a unit may have, by systemd-analyze.
@@ -83,8 +84,9 @@ def test_a_unit_starts_commands_that_exist(unit: Path) -> None:
     started = re.findall(r"^ExecStart=/usr/bin/(.+)$", unit.read_text(), re.MULTILINE)
     assert started
     for program, name, *words in map(str.split, started):
-        # It parses its words as the program would, and rejects an unknown option.
-        commands[f"{program} {name}"].make_context(name, [*words], resilient_parsing=False)
+        # It parses its words as the program would, and rejects an unknown option or configuration.
+        known = [str(CONFIG) if word == "/etc/qazcollector.toml" else word for word in words]
+        commands[f"{program} {name}"].make_context(name, known, resilient_parsing=False)
 
 
 def test_systemd_knows_every_option(tmp_path: Path) -> None:
