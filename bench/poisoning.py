@@ -126,8 +126,8 @@ class World:
     async def _assess(self, at: float) -> None:
         standings = await self.store.read(conduct.read_standings(at, lab=False))
         day = int(at // DAY)
-        votes = await self.store.read(conduct.read_day(day))
-        await self.store.write(conduct.store_days({day: conduct.assess(votes, standings)}))
+        found = await conduct.assess_day(self.store, day, standings)
+        await self.store.write(conduct.store_days({day: found}))
 
     async def event(self, kind: str) -> bool:
         """Whether metrics or events say so, for any target."""

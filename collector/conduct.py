@@ -4,13 +4,14 @@ It is what a stranger earns trust by, and what lists keys that stray. Rule: a ta
 when more than half of the other trusted, independent keys of the network say the same of it.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from collector.places import PLACE_SECONDS
 from collector.standing import CONDUCT_SECONDS, DAY, KeyStanding, Standings, aggregate
-from collector.store.interface import Execute, Operation, Query
+from collector.store.interface import Execute, Operation, Query, Store
 from collector.store.measurements import INTERFERENCE
 
 if TYPE_CHECKING:
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 # Records may come long after they were measured, and are counted by the day of that.
 LOOKS_SECONDS = 365 * DAY
+# So many take some tens of megabytes.
+VOTES_AT_ONCE = 200_000
 _FINE = frozenset({"ok", "refused"})
+
+
+TargetRange = tuple[str, str]  # the first and the last target
 
 
 class DayVote(NamedTuple):
@@ -92,10 +98,36 @@ def days_due(last: int | None, now: float) -> Sequence[int]:
     return range(max(first, today - int(CONDUCT_SECONDS // DAY)), today + 1)
 
 
-def read_day(day: int) -> Operation[list[DayVote]]:
-    """The votes of one day that are not set aside, in the order of their time."""
-    rows = yield Query("votes_of_day", {"first": day * 24, "after": (day + 1) * 24})
+def parts_of(day: int) -> Operation[list[TargetRange]]:
+    """The targets of one day, in ranges with not too many votes to be in memory at once."""
+    rows = yield Query("targets_of_day", {"first": day * 24, "after": (day + 1) * 24})
+    parts: list[TargetRange] = []
+    size = VOTES_AT_ONCE
+    for target, n in sorted((str(row[0]), int(row[1])) for row in rows):
+        if size + n > VOTES_AT_ONCE:
+            parts.append((target, target))
+            size = 0
+        parts[-1] = (parts[-1][0], target)
+        size += n
+    return parts
+
+
+def read_votes(day: int, part: TargetRange) -> Operation[list[DayVote]]:
+    """The votes of one day on some targets that are not set aside, in the order of their time."""
+    hours = {"first": day * 24, "after": (day + 1) * 24}
+    rows = yield Query("votes_of_day", {**hours, "target": part[0], "last": part[1]})
     return [DayVote(*row) for row in rows]
+
+
+async def assess_day(store: Store, day: int, standings: Standings) -> Mapping[str, Conduct]:
+    """The conduct of each key on one day."""
+    found: dict[str, Conduct] = {}
+    for part in await store.read(parts_of(day), slow=True):
+        votes = await store.read(read_votes(day, part), slow=True)
+        for key, more in (await asyncio.to_thread(assess, votes, standings)).items():
+            known = found.get(key, Conduct())
+            found[key] = Conduct(*(a + b for a, b in zip(known, more, strict=True)))
+    return found
 
 
 def last_day() -> Operation[int | None]:

@@ -147,9 +147,8 @@ class Monitor:
         last = await self._store.read(conduct.last_day())
         assessed = {}
         for day in conduct.days_due(last, now):
-            if votes := await self._store.read(conduct.read_day(day), slow=True):
-                assessed[day] = await asyncio.to_thread(conduct.assess, votes, standings)
-        if assessed:
+            assessed[day] = await conduct.assess_day(self._store, day, standings)
+        if any(assessed.values()):
             await self._store.write(conduct.store_days(assessed))
         self._assessed = int(now // HOUR)
 

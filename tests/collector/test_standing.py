@@ -1,9 +1,13 @@
 """Whose votes count, and that one origin has one vote."""
 
+import asyncio
 from collections.abc import Iterable
+from pathlib import Path
 
+import pytest
 from hypothesis import given, strategies as st
 
+from collector import conduct
 from collector.conduct import Conduct, DayVote, assess, days_due
 from collector.standing import (
     DAY,
@@ -15,6 +19,7 @@ from collector.standing import (
     Standings,
     aggregate,
 )
+from collector.store import Execute, Operation, open_store
 
 NOW = 100 * DAY
 OLD = NOW - 60 * DAY
@@ -183,3 +188,37 @@ def test_missed_days_are_assessed_and_yesterday_again() -> None:
     assert list(days_due(100, NOW)) == [99, 100]
     assert len(days_due(None, NOW)) == 31
     assert next(iter(days_due(1, NOW))) == 70
+
+
+def test_a_day_is_assessed_alike_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    standings = Standings([invited("a"), invited("b"), stranger("s")], now=NOW)
+    rows = [
+        vote_row(key, f"t{n}", "blocked" if key == "s" and n % 3 == 0 else "ok")
+        for n in range(10)
+        for key in "abs"
+    ]
+
+    async def scenario() -> None:
+        store = await open_store(f"sqlite:///{tmp_path}/store.sqlite3")
+        try:
+            await store.write(put_votes(rows))
+            whole = await conduct.assess_day(store, 50, standings)
+            assert whole["s"] == Conduct(voted=10, compared=10, agreed=6)
+            monkeypatch.setattr(conduct, "VOTES_AT_ONCE", 7)
+            parts = await store.read(conduct.parts_of(50))
+            assert parts == [("t0", "t1"), ("t2", "t3"), ("t4", "t5"), ("t6", "t7"), ("t8", "t9")]
+            assert await conduct.assess_day(store, 50, standings) == whole
+        finally:
+            await store.close()
+
+    asyncio.run(scenario())
+
+
+def vote_row(key: str, target: str, outcome: str) -> dict[str, object]:
+    fixed = {"country": HERE[0], "asn": HERE[1], "experiment": "web", "stage": "suspected"}
+    when = {"hour": 50 * 24 + 3, "at": 50 * DAY + 3 * 3600, "id": f"{key}{target}"}
+    return {"key_id": key, "target": target, "outcome": outcome, **fixed, **when}
+
+
+def put_votes(rows: list[dict[str, object]]) -> Operation[None]:
+    yield Execute("vote_put", rows)

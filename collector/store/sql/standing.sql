@@ -63,9 +63,13 @@ DELETE FROM conduct WHERE key_id = :key_id
 -- name: retire_conduct
 DELETE FROM conduct WHERE day < :day
 
+-- name: targets_of_day
+SELECT target, COUNT(*) FROM vote WHERE hour >= :first AND hour < :after
+GROUP BY target ORDER BY target
+
 -- name: votes_of_day
 SELECT v.key_id, v.target, v.country, v.asn, v.outcome FROM vote v
-WHERE v.hour >= :first AND v.hour < :after
+WHERE v.hour >= :first AND v.hour < :after AND v.target >= :target AND v.target <= :last
   AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = v.key_id AND v.at >= e.since)
 ORDER BY v.at
 

@@ -284,7 +284,7 @@ def test_keys_are_listed_and_their_data_set_aside(tmp_path: Path, store: str) ->
             assert (await harness.ask("GET", "/v1/events")).data["withdrawn"] == []
             day = int(harness.service.clock() // 86_400)
             standings = await kept.read(conduct.read_standings(harness.service.clock(), lab=False))
-            found = conduct.assess(await kept.read(conduct.read_day(day)), standings)
+            found = await conduct.assess_day(kept, day, standings)
             await kept.write(conduct.store_days({day: found}))
             rows = await kept.read(key_list.overview(harness.service.clock()))
             assert [key_list.cells(row, 0.0)[2] for row in rows] == ["invited", "invited"]
