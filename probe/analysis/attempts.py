@@ -1,6 +1,7 @@
-"""Several attempts at one thing: whether they failed alike, and at which address."""
+"""Several attempts at one thing: whether they failed alike, at which address, and when."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from typing import TypeVar
 
@@ -13,6 +14,11 @@ _ONE_PACKET = {Failure.RESET, Failure.EOF}
 ADDRESSES = 32
 
 S = TypeVar("S", bound=Base)
+
+
+def count_between(times: Sequence[float], first: float, last: float) -> int:
+    """How many of these moments, which are in order, lie between two."""
+    return max(0, bisect_right(times, last) - bisect_left(times, first))
 
 
 def failing(steps: Iterable[S]) -> list[S]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from probe.analysis import packet_size, silence_place
-from probe.analysis.attempts import failing
+from probe.analysis.attempts import count_between, failing
 from probe.analysis.once import once
 from probe.analysis.path_networks import stop_place
 from probe.analysis.step_index import StepIndex
@@ -259,15 +259,25 @@ class Evidence:
         if failing((*earlier[-1:], *later[:1])):
             return False
         ended = step.at + step.elapsed
-        others = [s for s in self.live if s.id != step.id]
-        before = any(step.at - _NEAR_SECONDS <= s.at + s.elapsed <= ended for s in others)
-        after = any(
-            step.at <= s.at + s.elapsed <= ended + _NEAR_SECONDS and s.at + s.elapsed >= ended
-            for s in others
-        )
+        before = self._lived_between(step.at - _NEAR_SECONDS, ended, step.id)
+        after = self._lived_between(max(step.at, ended), ended + _NEAR_SECONDS, step.id)
         return (before or self.line.alive_before is True) and (
             after or self.line.alive_after is True
         )
+
+    def _lived_between(self, first: float, last: float, but: int) -> bool:
+        """Whether another step than this one was answered between two moments."""
+        every, own = self._answer_times.get(None, []), self._answer_times.get(but, [])
+        return count_between(every, first, last) > count_between(own, first, last)
+
+    @cached_property
+    def _answer_times(self) -> dict[int | None, list[float]]:
+        """When live steps ended, in order: of all, and of each id."""
+        times: dict[int | None, list[float]] = {}
+        for step in self.live:
+            for whose in (None, step.id):
+                times.setdefault(whose, []).append(step.at + step.elapsed)
+        return times
 
     # --- controls ----------------------------------------------------------------------------
 

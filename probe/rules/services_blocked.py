@@ -10,6 +10,7 @@ from typing import TypeAlias
 from probe.analysis.attempts import consistently
 from probe.analysis.dns_answers import DENIED, NO_ADDRESS, cut_off
 from probe.analysis.evidence import Evidence, is_live
+from probe.analysis.once import once
 from probe.analysis.service_attempts import (
     EndpointAttempt,
     by_endpoint,
@@ -132,15 +133,25 @@ def _end_steps(attempts: Sequence[EndpointAttempt]) -> Iterator[list[EndStep]]:
 def _only_here(e: Evidence, part: str, steps: Sequence[EndStep]) -> bool:
     """The attempts at one address fail alike here every time, and never for a control."""
     last = consistently(list(steps))
-    if last is None or not e.alive_around(last):
+    there = _controls_at(e, part).get((last.address, last.port), ()) if last is not None else ()
+    if last is None or not any(_got_further(attempt, last) for attempt in there):
         return False
-    there = [
-        attempt
-        for attempt in control_attempts(e, part)
-        if attempt.tcp and (attempt.tcp.address, attempt.tcp.port) == (last.address, last.port)
-    ]
-    works = any(_got_further(attempt, last) for attempt in there)
-    return works and not any(same_failure(attempt.failure, last.failure) for attempt in there)
+    if any(same_failure(attempt.failure, last.failure) for attempt in there):
+        return False
+    return e.alive_around(last)
+
+
+@once
+def _controls_at(
+    e: Evidence, part: str
+) -> dict[tuple[str | None, int | None], list[EndpointAttempt]]:
+    """The controls' attempts at one part, by address and port."""
+    found: dict[tuple[str | None, int | None], list[EndpointAttempt]] = {}
+    for attempt in control_attempts(e, part):
+        tcp = attempt.tcp
+        if tcp is not None:
+            found.setdefault((tcp.address, tcp.port), []).append(attempt)
+    return found
 
 
 def _got_further(attempt: EndpointAttempt, failed: EndStep) -> bool:

@@ -1,7 +1,7 @@
 """Judging transfers of hostile records; the experiment's own test covers the honest ones."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from probe import codec
 from probe.clip import within_bounds
@@ -36,6 +36,7 @@ transfers = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(transfers, max_size=12), st.sampled_from(["throttle", "speed", "connectivity"]))
 def test_any_transfers_are_judged_and_nothing_raises(steps: list[Transfer], kind: str) -> None:
     record = Record(
