@@ -281,7 +281,7 @@ class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
         body: Base64 of the first 4 KiB, only if not `proven`.
         bytes_out, bytes_in: Bytes of the exchange above TCP.
         peak_gap: The longest gap between two arrivals, seconds.
-        spread: From the first arrival to the last one, seconds.
+        arriving: From the first arrival to the last one, less the longest pause, seconds.
         acknowledged: After a timeout: the peer's TCP acknowledged all sent data.
     """
 
@@ -307,7 +307,7 @@ class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
     bytes_out: bounds.Size = 0
     bytes_in: bounds.Size = 0
     peak_gap: bounds.Duration | None = None
-    spread: bounds.Duration | None = None
+    arriving: bounds.Duration | None = None
     acknowledged: bool | None = None
 
 

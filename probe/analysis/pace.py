@@ -33,9 +33,7 @@ _SERVER_RATIO = 1 / 2
 
 def duration(page: Http) -> float | None:
     """Seconds in which the bytes came; None if that was not measured."""
-    if page.spread is None or page.failure is not None:
-        return None
-    return max(page.spread - (page.peak_gap or 0.0), 0.0)
+    return page.arriving if page.failure is None else None
 
 
 def pace(page: Http, least: int = LEAST_BYTES) -> float | None:

@@ -305,6 +305,7 @@ async def _exchange(
     exchange.reads_further = target.session.further.allows
     idle, total = (idle, TOTAL) if limit is None else (limit, limit)
     before_in, before_out = exchange.stream.bytes_in, exchange.stream.bytes_out
+    exchange.stream.time_arrivals()
     result = await exchange.run(exchange.request(what), min(idle, total), total)
     answer = exchange.answer
     failure, detail = exchange.verdict_of(result)
@@ -315,7 +316,7 @@ async def _exchange(
         target.session.limiter.concurrency.note(max(exchange.first, exchange.waited))
     if answer.cap == FURTHER_CAP:
         # A page that came slowly is read further again: its rate is what is in question.
-        quick = exchange.spread <= exchange.patience
+        quick = (exchange.stream.arriving or 0.0) <= exchange.patience
         target.session.further.note(what.url, whole=answer.complete and quick)
     usual = answer.cap == exchange.cap and len(answer.body) > exchange.cap // 2
     if answer.complete and usual:
@@ -323,6 +324,7 @@ async def _exchange(
     if what.cookies is not None:
         for value in (value for name, value in answer.headers if name == b"set-cookie"):
             what.cookies.take(what.url, value)
+    arriving = exchange.stream.arriving
     answer.cap = exchange.cap  # pages are compared by the same first bytes
     page = describe(answer, what.url)
     return Http(
@@ -347,7 +349,7 @@ async def _exchange(
         bytes_out=exchange.stream.bytes_out - before_out,
         bytes_in=exchange.stream.bytes_in - before_in,
         peak_gap=None if exchange.peak_gap is None else round(exchange.peak_gap, 6),
-        spread=None if exchange.last is None else round(max(exchange.spread, 0.0), 6),
+        arriving=None if arriving is None else round(arriving, 6),
         acknowledged=exchange.stream.acknowledged if failure is Failure.TIMEOUT else None,
         failure=failure,
         detail=detail,

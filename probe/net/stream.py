@@ -39,6 +39,8 @@ class Stream:
 
     Attributes:
         ended_by_peer: A FIN proves nothing: it may come from anywhere on the path.
+        first_arrival, last_arrival: When bytes arrived; the first since `time_arrivals`.
+        pause: The longest time between two arrivals since then, seconds.
     """
 
     ended_by_peer = False
@@ -52,8 +54,10 @@ class Stream:
         "bytes_out",
         "counter",
         "expired",
+        "first_arrival",
         "last_arrival",
         "limited",
+        "pause",
     )
 
     def __init__(self, sock: socket.socket, counter: ByteCounter) -> None:
@@ -63,7 +67,9 @@ class Stream:
         self.counter = counter
         self.bytes_in = 0
         self.bytes_out = 0
+        self.first_arrival: float | None = None
         self.last_arrival: float | None = None
+        self.pause = 0.0
         self.limited = False
         self.expired: bool | None = None
         self._icmp_error: OSError | None = None
@@ -88,6 +94,17 @@ class Stream:
         """Limit the receive window, so that data that will not be read is not sent."""
         _clamp(self._sock, size)
 
+    def time_arrivals(self) -> None:
+        """Time arrivals from here on."""
+        self.first_arrival, self.pause = None, 0.0
+
+    @property
+    def arriving(self) -> float | None:
+        """Seconds from the first timed arrival to the last, less the longest pause."""
+        if self.first_arrival is None or self.last_arrival is None:
+            return None
+        return max(self.last_arrival - self.first_arrival - self.pause, 0.0)
+
     async def read(self, size: int = CHUNK) -> bytes:
         """The next bytes; b"" after the peer's FIN."""
         try:
@@ -98,7 +115,12 @@ class Stream:
             if self._broken is not None:
                 raise self._broken
             return b""
-        self.last_arrival = monotonic()
+        now = monotonic()
+        if self.first_arrival is None or self.last_arrival is None:
+            self.first_arrival = now
+        else:
+            self.pause = max(self.pause, now - self.last_arrival)
+        self.last_arrival = now
         self.bytes_in += len(data)
         self.counter.bytes_in += len(data)
         return data

@@ -89,7 +89,7 @@ def proven_page(e: Evidence) -> Finding | None:
 
 def _proven(page: Http) -> str:
     """What was shown, and which limits could not have been seen."""
-    if page.bytes_in < LEAST_BYTES or page.spread is None:
+    if page.bytes_in < LEAST_BYTES or page.arriving is None:
         unseen = "so little came that no limit of its speed could have been seen"
     else:
         limit = page.bytes_in / LEAST_SECONDS

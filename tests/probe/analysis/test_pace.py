@@ -13,14 +13,14 @@ from tests.build import GOOD, URL, again, control, dns, page, record, reference,
 def came(size: int, seconds: float, gap: float = 0.0, url: str = URL) -> Http:
     """A page of so many bytes, and the seconds in which they came."""
     made = replace(page(url), received_bytes=size, bytes_in=size, elapsed=seconds + 0.1)
-    return replace(made, spread=seconds, peak_gap=gap)
+    return replace(made, arriving=seconds - gap)
 
 
 def test_the_pace_leaves_out_the_time_in_which_a_server_thinks() -> None:
     assert pace(came(20_000, 5.0)) == 4000
     assert pace(came(20_000, 5.0, gap=4.9)) == pytest.approx(200_000)
     assert pace(came(3000, 5.0)) is None
-    assert pace(replace(came(20_000, 5.0), spread=None)) is None
+    assert pace(replace(came(20_000, 5.0), arriving=None)) is None
     assert pace(replace(came(20_000, 5.0), failure=Failure.TIMEOUT)) is None
 
 

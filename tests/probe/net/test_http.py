@@ -486,3 +486,45 @@ def test_outside_a_lab_no_private_address_is_connected_to(measure: Measure) -> N
     (step,) = steps
     assert step.failure is Failure.NETWORK_UNREACHABLE
     assert step.detail == "not dialled: not a public address"
+
+
+def in_pieces(context: ssl.SSLContext, page: bytes, pause: float) -> Handler:
+    """Serves a page over TLS whose records arrive in pieces, with pauses between them."""
+
+    def handler(sock: socket.socket) -> None:
+        arrived, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(arrived, leaving, server_side=True)
+
+        def step(act: Callable[[], object]) -> None:
+            while True:
+                try:
+                    act()
+                except ssl.SSLWantReadError:
+                    sock.sendall(leaving.read())
+                    arrived.write(sock.recv(65536))
+                else:
+                    return
+
+        step(tls.do_handshake)
+        step(lambda: tls.read(65536))
+        tls.write(page)
+        raw = leaving.read()
+        for at in range(0, len(raw), 3000):
+            sock.sendall(raw[at : at + 3000])
+            time.sleep(pause)
+        until_closed(sock)
+
+    return handler
+
+
+def test_the_time_in_which_a_page_came_is_that_of_its_packets_not_of_its_records(
+    measure: Measure, show: Callable[..., ssl.SSLContext]
+) -> None:
+    """A record of 16 KiB can be read only when all of it is there."""
+    body = b"x" * 15_000
+    page = OK + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    step = last(gets(measure, in_pieces(show("http/1.1"), page, 0.1)))
+    assert step.received_bytes == len(body)
+    assert step.arriving is not None
+    assert step.arriving >= 0.25  # five pauses, less the longest, and what a packet may wait
+    assert (step.peak_gap or 0.0) < step.arriving

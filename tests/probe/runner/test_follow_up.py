@@ -12,11 +12,7 @@ from tests.build import page
 def came(host: str, size: int, seconds: float) -> Steps:
     """A page of so many bytes, and the seconds in which they came."""
     made: Http = page(f"https://{host}/")
-    return (
-        replace(
-            made, received_bytes=size, bytes_in=size, elapsed=seconds, spread=seconds, peak_gap=0.0
-        ),
-    )
+    return (replace(made, received_bytes=size, bytes_in=size, elapsed=seconds, arriving=seconds),)
 
 
 def jobs_of(pages: dict[str, Steps]) -> list[str]:
