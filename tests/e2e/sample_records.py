@@ -162,10 +162,12 @@ def everything() -> list[Record]:
     run = uuid7.new()
     facts = model.RunFacts(targets=4, measured=4)
     own = record("", (), run=run, experiment="run")
+    slow = record(BLOCKED, throttled(BLOCKED), run=run, experiment="throttle")
     return [
         record(BLOCKED, blocked(BLOCKED), run=run),
         record(INTERCEPTED, intercepted(INTERCEPTED), run=run),
         record(FINE, fine(FINE), run=run),
-        record(BLOCKED, throttled(BLOCKED), run=run, experiment="throttle"),
+        # As long as its steps, or the collector would doubt it.
+        msgspec.structs.replace(slow, elapsed=60.0),
         msgspec.structs.replace(own, facts=facts),
     ]
