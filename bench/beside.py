@@ -95,7 +95,7 @@ def beside(url: str, options: argparse.Namespace, name: str) -> str:
     command = [
         "nice",
         "-n",
-        "19",
+        "10",
         sys.executable,
         "-m",
         "bench.beside",
