@@ -75,6 +75,30 @@ def test_a_request_is_carried_out_once_and_not_again_after_a_restart(
     asyncio.run(scenario())
 
 
+def test_another_collector_of_the_store_does_not_carry_it_out_again(
+    tmp_path: Path, postgres: str
+) -> None:
+    async def scenario() -> None:
+        async with (
+            collector(tmp_path, store=postgres) as one,
+            collector(tmp_path, store=postgres) as two,
+        ):
+            sender = await one.probe()
+            for method, path, body in (
+                ("POST", "/v1/heartbeat", BEAT),
+                ("POST", "/v1/measurements", BATCH),
+                ("DELETE", "/v1/probes/me", b""),
+            ):
+                captured = Captured(sender, method, path, body)
+                # At once, too: one of the two is refused.
+                replies = await asyncio.gather(captured.send(one), captured.send(two))
+                statuses = [reply.status for reply in replies]
+                assert (min(statuses), max(statuses) in {401, 409}) == (200, True)
+                assert (await captured.send(two)).status in {401, 409}
+
+    asyncio.run(scenario())
+
+
 def test_an_erasure_is_not_repeated_after_the_key_came_back(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with collector(tmp_path) as harness:
