@@ -67,6 +67,7 @@ def unpack(batch: bytes, *, limit: int = BATCH_LIMIT) -> Iterator[bytes]:
         raise CodecError("batch is cut short")
     if inflater.unused_data:
         raise CodecError("batch has data after its end")
+    data = data.strip(b"\n")
     if data.count(b"\n") > LINES_LIMIT:
         raise CodecError(f"batch has more than {LINES_LIMIT} lines")
     return _lines(data)

@@ -352,7 +352,7 @@ def test_an_unknown_experiment_never_becomes_a_label(tmp_path: Path) -> None:
 def test_a_collector_whose_store_refuses_writes_is_not_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(*_: object) -> None:
+    async def refuse(*_: object, **__: object) -> None:
         raise StoreUnavailable("store: database or disk is full")
 
     async def scenario() -> list[int]:
