@@ -659,7 +659,7 @@ class Record(Data, frozen=True, kw_only=True):
     resolver_asn: bounds.Number32 | None = None
     control: bounds.Few[Control] = ()
     earlier: bounds.Few[Earlier] = ()
-    loaded: bounds.Some[Span] = ()
+    loaded: bounds.Few[Span] = ()
     line: Line | None = None
     facts: RunFacts | None = None
     verdict: Verdict | None = None
