@@ -250,7 +250,7 @@ def doctor(url: str) -> None:
 
     results = [*installation(url), *with_store(url, store_health)]
     for result in results:
-        fix = f" → {result.fix}" if result.fix else ""
+        fix = f" → {result.fix}" if result.fix and not result.passed else ""
         click.echo(f"{'ok  ' if result.passed else 'BAD '} {result.message}{fix}")
     if not all(result.passed for result in results):
         sys.exit(1)
