@@ -23,6 +23,8 @@ _COLLECTOR = (sys.executable, "-c", "from collector.cli import main; main()")
 _SLOW_CLOCK = (sys.executable, "-m", "probe.lab.late_clock")
 _START_LIMIT = 20.0
 _CONTROL_LIMIT = 240.0
+_JUDGED_LIMIT = 60.0
+_NOTHING_WAITS = "qazcollector_backlog_records 0.0\n"
 _POLL = 0.05
 _ANY_SITE = "https://www.debian.org/"
 _CONNECT = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)"
@@ -169,7 +171,13 @@ class Harness:
         return self._home("client")
 
     def metrics(self) -> str:
-        """The collector's exposition, as Prometheus scrapes it."""
+        """The collector's exposition, as Prometheus scrapes it, when all records are judged."""
+        deadline = time.monotonic() + _JUDGED_LIMIT
+        while _NOTHING_WAITS not in self._scrape() and time.monotonic() < deadline:
+            time.sleep(_POLL)
+        return self._scrape()
+
+    def _scrape(self) -> str:
         fetch = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"
         url = f"{self.testbed.collector_url}/metrics"
         return self.testbed.run("internet", [sys.executable, "-c", fetch, url]).stdout

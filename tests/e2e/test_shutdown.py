@@ -141,6 +141,9 @@ def test_a_shutdown_from_the_first_silence_to_the_last_record(
     assert event["ended_at"] is not None
     assert found["unconfirmed"] == []
     shown = network.get("/metrics")
+    while "qazcollector_backlog_records 0.0\n" not in shown:
+        shown = network.get("/metrics")
+    shown = network.get("/metrics")
     assert f'qazprobe_connectivity_ratio{{{WHERE},class="foreign"}} 0.0' in shown
     assert 'experiment="connectivity",outcome="inconclusive"' in shown
 
