@@ -14,11 +14,11 @@ import msgspec
 from aiohttp import web
 
 from collector import controls, record_row
-from collector.api.auth import signed_body
+from collector.api.auth import SignedRequest, signed_request
 from collector.api.http import Refused, answer, log
 from collector.record_row import BatchContext
 from collector.service import SERVICE, Service
-from collector.store import Operation, backlog, keys
+from collector.store import Operation, backlog
 from collector.store.backlog import NewBatch, NewObservation
 from probe import codec
 from probe.api_types import BatchReply, RecordReply
@@ -48,7 +48,8 @@ async def post_measurements(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
     if request.content_type != codec.BATCH_TYPE:
         raise Refused(415, "type", f"Content-Type {codec.BATCH_TYPE} expected")
-    key, body = await signed_body(request, limit=service.settings.limits.body_bytes)
+    signed = await signed_request(request, limit=service.settings.limits.body_bytes)
+    key = signed.key
     if service.backlog.full:
         message = "more is waiting to be judged than is kept; try again later"
         raise Refused(503, "backlog", message, retry_after=_BUSY_SECONDS)
@@ -56,7 +57,7 @@ async def post_measurements(request: web.Request) -> web.Response:
     origin = service.origin(request)
     context = BatchContext(key.key_id, key.role, service.settings.lab, service.clock(), origin)
     with service.ingesting:
-        reply = await take(service, context, body)
+        reply = await take(service, context, signed)
     service.instruments.ingest_seconds.observe(time.perf_counter() - began)
     for status in ("stored", "duplicate", "rejected"):
         count = sum(one.status == status for one in reply.records)
@@ -65,11 +66,11 @@ async def post_measurements(request: web.Request) -> web.Response:
     return answer(reply)
 
 
-async def take(service: Service, context: BatchContext, body: bytes) -> BatchReply:
+async def take(service: Service, context: BatchContext, signed: SignedRequest) -> BatchReply:
     """Keep the valid records of a batch whose signature has been verified."""
-    parse = partial(_parse, body, context)
-    parsed = await service.run_in_worker(parse) if len(body) > _LARGE else parse()
-    kept = await _keep(service, context, body, parsed)
+    parse = partial(_parse, signed.body, context)
+    parsed = await service.run_in_worker(parse) if len(signed.body) > _LARGE else parse()
+    kept = await _keep(service, context, signed, parsed)
     replies = tuple(
         one
         if isinstance(one, RecordReply)
@@ -127,7 +128,7 @@ def _one_line(text: str) -> str:
 
 
 async def _keep(
-    service: Service, context: BatchContext, body: bytes, parsed: Sequence[_Parsed]
+    service: Service, context: BatchContext, signed: SignedRequest, parsed: Sequence[_Parsed]
 ) -> frozenset[int]:
     """Keep what was accepted; return the lines that were not there before."""
     accepted = [(line, one) for line, one in enumerate(parsed) if isinstance(one, _Accepted)]
@@ -138,7 +139,7 @@ async def _keep(
         role=context.role,
         received_at=context.now,
         context=msgspec.json.encode(context).decode(),
-        body=body,
+        body=signed.body,
         records=[(line, one.id) for line, one in accepted],
         observations=[
             NewObservation(line, one.id, one.input, one.at, one.observation)
@@ -146,7 +147,7 @@ async def _keep(
             if one.observation is not None
         ],
     )
-    kept = await service.store.write(_write(batch))
+    kept = await service.store.write(_write(signed, batch))
     service.backlog.added(len(kept))
     service.judging.wake()
     if context.role == "control":
@@ -154,9 +155,7 @@ async def _keep(
     return kept
 
 
-def _write(batch: NewBatch) -> Operation[frozenset[int]]:
-    """One transaction: the batch, its observations, and that the key still exists."""
-    if not (yield from keys.hold(batch.key_id)):
-        # Erased while this batch was in transit: no record may be kept after that.
-        raise Refused(401, "unknown_key", "this key is not enrolled here any more")
+def _write(signed: SignedRequest, batch: NewBatch) -> Operation[frozenset[int]]:
+    """One transaction: the key still exists and sent this once; the batch, its observations."""
+    yield from signed.accept()
     return (yield from backlog.add(batch))
