@@ -4,9 +4,10 @@ Rule: an observation counts only when the control's own line was alive; a contro
 observed nothing.
 """
 
+import logging
 import zlib
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ LEAVES_LIMIT = 256
 _COMPARED: Mapping[str, tuple[type[Step], ...]] = MappingProxyType(
     {"web": (Dns, Tcp, Tls, Http), "quic": (Quic,)}
 )
+log = logging.getLogger("qazcollector")
 _steps = msgspec.json.Decoder(Steps)
 
 
@@ -124,6 +126,15 @@ def unpack(body: bytes) -> Steps:
     return _steps.decode(zlib.decompress(body))
 
 
+def _readable(rows: Iterable[tuple[str, float, bytes]]) -> Iterator[Observation]:
+    """Observations from their rows; one that is not readable is left out, and logged."""
+    for id_, at, body in rows:
+        try:
+            yield Observation(id_, at, unpack(body))
+        except (zlib.error, msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+            log.warning("an observation is left out: not readable (%s)", type(error).__name__)
+
+
 def newest_of(
     inputs: Sequence[str], *, since: float, until: float
 ) -> Operation[Mapping[str, tuple[Observation, ...]]]:
@@ -131,7 +142,7 @@ def newest_of(
     found: dict[str, tuple[Observation, ...]] = {}
     for input_ in inputs:
         rows = yield Query("observations_of", {"input": input_, "since": since, "until": until})
-        found[input_] = tuple(Observation(row[1], row[2], unpack(row[3])) for row in rows)
+        found[input_] = tuple(_readable((row[1], row[2], row[3]) for row in rows))
     return found
 
 
@@ -144,7 +155,7 @@ def newest_of_all(
     for input_, id_, at, body in rows:
         known = found.get(input_, ())
         if len(known) < each:
-            found[input_] = (*known, Observation(id_, at, unpack(body)))
+            found[input_] = (*known, *_readable([(id_, at, body)]))
     return found
 
 
@@ -156,7 +167,7 @@ def near(
     for input_, at in wanted:
         params = {"input": input_, "at": at, "since": at - within, "until": at + within}
         rows = yield Query("observations_near", params)
-        found.append(tuple(Observation(row[0], row[1], unpack(row[2])) for row in rows))
+        found.append(tuple(_readable((row[0], row[1], row[2]) for row in rows)))
     return tuple(found)
 
 
@@ -165,7 +176,7 @@ def issued(ids: Iterable[str]) -> Operation[Mapping[str, Observation]]:
     found: dict[str, Observation] = {}
     for id_ in dict.fromkeys(ids):
         rows = yield Query("observation_issued", {"id": id_})
-        found.update((row[0], Observation(row[0], row[1], unpack(row[2]))) for row in rows)
+        found.update((one.id, one) for one in _readable((row[0], row[1], row[2]) for row in rows))
     return found
 
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +14,8 @@ import pytest
 
 from collector.api.control import _is_public
 from collector.controls import trim
+from collector.store import sqlite
+from collector.store.interface import Execute, Operation, statements
 from probe import codec
 from probe.api_types import ControlReply, RecheckJobs, RecheckRequest, RecheckTarget
 from probe.failure import Failure
@@ -317,5 +320,30 @@ def test_a_recheck_returns_the_leaf_certificates_of_controls(tmp_path: Path) -> 
             asker = await harness.probe()
             reply = (await asker.ask("POST", "/v1/recheck", body)).read(ControlReply)
             assert reply.controls[0].observations[0].certs == certs
+
+    asyncio.run(scenario())
+
+
+def test_an_observation_that_is_not_readable_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = {"observation_set": "UPDATE observation SET body = :body WHERE id = :id"}
+    monkeypatch.setattr(sqlite, "statements", lambda: {**statements(), **added})
+    first, second = by_control(LISTED), by_control(LISTED)
+
+    def damage(body: bytes) -> Operation[None]:
+        yield Execute("observation_set", [{"id": first.id, "body": body}])
+
+    async def scenario() -> None:
+        async with collector(tmp_path) as harness:
+            control, probe = await harness.probe("control"), await harness.probe()
+            await control.send(first, second)
+            for body in (b"no zlib", zlib.compress(b"[1]"), zlib.compress(b'[{"op":"new"}]')):
+                await harness.service.store.write(damage(body))
+                for path in ("/v1/control", f"/v1/control?input={LISTED}"):
+                    reply = (await harness.ask("GET", path)).read(ControlReply)
+                    (seen,) = reply.controls
+                    assert [one.id for one in seen.observations] == [second.id]
+                assert (await probe.send(record())).stored == 1
 
     asyncio.run(scenario())
