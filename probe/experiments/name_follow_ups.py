@@ -120,7 +120,8 @@ def _invented_name(
     given = {a for s in queries if s.resolver == "system" for a in s.addresses}
     others = {a for s in queries if s.resolver != "system" for a in s.addresses}
     proven = {s.address for s in log.steps if isinstance(s, Tls) and s.trust and s.trust.valid}
-    if not given or not others or given & (others | proven):
+    dead = any(s.failure is Failure.DNS_NXDOMAIN for s in queries if s.resolver != "system")
+    if not given or not (others or dead) or given & (others | proven):
         return []
     digest = sha256(f"{task.seed} {hop.host}".encode()).hexdigest()
     label = digest[:_INVENTED].translate(_LETTERS)

@@ -33,7 +33,9 @@ _DENIALS = frozenset(
         Failure.DNS_MISBEHAVING,
     }
 )
-_OF_AN_ADDRESS = frozenset({"dns.wrong_address_here", "dns.dead_address_here"})
+_OF_AN_ADDRESS = frozenset(
+    {"dns.wrong_address_here", "dns.dead_address_here", "dns.dead_name_forged_here"}
+)
 # Besides the system's own resolver, which may be one of the public ones.
 _OTHER_RESOLVERS = 2
 

@@ -98,6 +98,12 @@ def test_no_invented_name_where_another_source_or_a_certificate_confirms_the_add
     assert asked(dns(SINK)) == []
 
 
+def test_an_invented_name_where_others_say_that_this_one_does_not_exist() -> None:
+    below = [name for _, name, _ in asked(dns(SINK), doh(failure=Failure.DNS_NXDOMAIN))]
+    assert len(below) == 2
+    assert all(name.endswith(f".{HOST}") for name in below)
+
+
 def test_an_address_without_resolver_where_plain_answers_agree_with_a_doubtful_one() -> None:
     forged = (dns(SINK), dns(SINK, resolver="8.8.8.8"), doh(GOOD))
     assert asked(*forged) == [(UNUSED, HARMLESS, "A")]

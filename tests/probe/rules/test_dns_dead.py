@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from probe.failure import Failure
-from probe.model import Record
-from tests.build import OTHER, SINK, again, dns, doh, nxdomain, record, tcp, tls
+from probe.model import Record, Role
+from tests.build import HOST, OTHER, SINK, again, dns, doh, nxdomain, record, tcp, tls
 from tests.probe.rules.check import holds, verdict_on
 from tests.probe.rules.dns_answers import (
     DEAD,
@@ -22,12 +22,22 @@ from tests.probe.rules.dns_answers import (
     twice,
 )
 
+FORGED_ALONE = (dns(SINK), DEAD, DEAD_TOO, tcp(SINK), tls(SINK, trust=NOT_IT))
+BELOW = f"qjxkvbzwpdmh.{HOST}"
+INVENTED = tuple(replace(step, name=BELOW, role=Role.NEUTRAL) for step in (dns(SINK), DEAD))
+
 TABLE = {
     "a dead name, forged alone": (
         "dns.dead_name_forged_here",
-        record(*twice(dns(SINK), DEAD, DEAD_TOO, tcp(SINK), tls(SINK, trust=NOT_IT)), line=HONEST),
+        record(*twice(*FORGED_ALONE), *INVENTED, line=HONEST),
         True,
         "blocked dns.wrong_address 0.9 by dns.dead_name_forged_here",
+    ),
+    "a name that expired, of which the resolver has an old answer": (
+        "dns.dead_name_forged_here",
+        record(*twice(*FORGED_ALONE), line=HONEST),
+        True,
+        "inconclusive 0.5 by verdict.not_excluded",
     ),
     "a dead name, forged alone with an address that leads nowhere": (
         "dns.dead_name_forged_here",
