@@ -21,7 +21,7 @@ from probe.analysis.trace_hops import (
     HopResult,
     Layer,
     LayerStep,
-    Pair,
+    NamePair,
     hops,
     limited_steps,
     pairs,
@@ -110,7 +110,9 @@ def locate(steps: Sequence[Step], layer: Layer) -> TraceFinding | None:
     """Find where the target's name is acted upon: in several flows there, and at later hops."""
     compared = pairs(steps, layer)
     first = _onset(compared)
-    if first is None:
+    if first is None or (
+        first.result is HopResult.SILENT and not _heard_again(steps, layer, first)
+    ):
         return None
     seen = [
         pair.target
@@ -193,7 +195,7 @@ def residual(steps: Sequence[Step], layer: Layer) -> Residual | None:
 # --- where it begins ----------------------------------------------------------------------------
 
 
-def _onset(compared: Mapping[int, Sequence[Pair]]) -> _Onset | None:
+def _onset(compared: Mapping[int, Sequence[NamePair]]) -> _Onset | None:
     """The first distance with different results in several flows.
 
     For silence most flows must differ, and none may be alike behind it: a router that does not
@@ -213,7 +215,17 @@ def _onset(compared: Mapping[int, Sequence[Pair]]) -> _Onset | None:
     return kept
 
 
-def _passes(here: Sequence[Pair], first: _Onset) -> bool:
+def _heard_again(steps: Sequence[Step], layer: Layer, first: _Onset) -> bool:
+    """After the silence the harmless name met no silence there: the line and the router go on."""
+    mine = limited_steps(steps, layer, Role.TARGET)[first.ttl]
+    other = limited_steps(steps, layer, Role.HARMLESS).get(first.ttl, ())
+    after = [result_of(step) for step in other if step.id > mine[0].id]
+    if layer == "dns":  # a query that is silent is one of many that were sent at once
+        return True
+    return bool(after) and HopResult.SILENT not in after
+
+
+def _passes(here: Sequence[NamePair], first: _Onset) -> bool:
     """It is before the first odd distance, and the same act would have been visible there."""
     seen = [pair for pair in here if pair.ttl < first.ttl and not pair.odd]
     if first.result is not HopResult.SILENT:

@@ -18,6 +18,7 @@ Layer: TypeAlias = Literal["tls", "http", "dns"]
 LayerStep: TypeAlias = Tls | Http | Dns
 LAYERS: dict[Layer, type[LayerStep]] = {"tls": Tls, "http": Http, "dns": Dns}
 ROUTER = "router"
+_PUNCTUAL = 0.2  # seconds by which a timeout may come late
 
 
 @unique
@@ -41,7 +42,7 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class NamePair:
     """The packets of both names with one TTL and in one flow, the harmless name's first."""
 
     ttl: int
@@ -57,6 +58,8 @@ class Pair:
     def odd(self) -> bool:
         """The target's name met what the harmless one did not."""
         other = result_of(self.harmless)
+        if self.result is HopResult.SILENT and _overdue(self.target):
+            return False
         match self.result, other:
             case (HopResult.RESET | HopResult.CLOSED, _):
                 return other is not self.result
@@ -110,15 +113,20 @@ def hops(steps: Sequence[Step], layer: Layer) -> tuple[Hop, ...]:
     )
 
 
-def pairs(steps: Sequence[Step], layer: Layer) -> dict[int, list[Pair]]:
+def pairs(steps: Sequence[Step], layer: Layer) -> dict[int, list[NamePair]]:
     """The comparisons in one flow at each distance, nearest first."""
     harmless = limited_steps(steps, layer, Role.HARMLESS)
-    found: dict[int, list[Pair]] = {}
+    found: dict[int, list[NamePair]] = {}
     for ttl, offers in limited_steps(steps, layer, Role.TARGET).items():
         by_flow = {step.try_: step for step in harmless.get(ttl, ())}
         both = [(one, by_flow[one.try_]) for one in offers if one.try_ in by_flow]
-        found[ttl] = [Pair(ttl, mine, other) for mine, other in both]
+        found[ttl] = [NamePair(ttl, mine, other) for mine, other in both]
     return found
+
+
+def _overdue(step: Step) -> bool:
+    """Its timeout came late: this machine was too busy to notice an answer in time."""
+    return bool(step.limit) and step.elapsed > step.limit + _PUNCTUAL
 
 
 def _mostly(found: Sequence[LayerStep]) -> HopResult | None:

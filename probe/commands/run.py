@@ -158,19 +158,11 @@ def command(
     flags["upload"] = False if no_upload else None
     settings = load_settings(home, config_file, flags)
     from probe.report.console import Console
-    from probe.runner.jobs import (
-        check_arguments,
-        check_options,
-        job_list,
-        refreshed_jobs,
-        remarks,
-    )
-    from probe.runner.networks import table_of_networks
+    from probe.runner.jobs import check_arguments, check_options, job_list, refreshed_jobs
 
     console = Console(quiet=settings.quiet, json=as_json, output=output)
     check_options(settings, settings_file(home, config_file))
     check_arguments(urls, settings)
-    table_of_networks(settings)
     context = client_context(settings, home.state)
     find_jobs = partial(job_list, urls, settings, home.state, warn=console.warn)
     if dry_run:
@@ -192,8 +184,6 @@ def command(
         jobs = refreshed(warn=console.warn)
         if jobs.profile_line is not None and settings.profile != "full":
             console.note(jobs.profile_line)
-        for line in remarks(settings):
-            console.note(line)
         context = dataclasses.replace(context, permission=permission)
         renew = partial(refreshed, warn=lambda _: None)  # it was warned already
         return _measure(context, jobs, renew, console=console, append=append, began=began)
@@ -246,11 +236,12 @@ def require_accepted(
 
 
 def client_context(settings: Settings, state: Path) -> "ClientContext":
-    """Build the client context; `UserError` for an invalid collector, resolver or root file."""
+    """Build the client context; `UserError` for an invalid collector, resolver, roots or table."""
     from probe.client import context
-    from probe.runner import wiring
+    from probe.runner import networks, wiring
 
     wiring.parse_resolver(settings.resolver)
+    networks.table_of_networks(settings)
     return context.assemble(settings, state)
 
 
@@ -266,12 +257,14 @@ def _measure(
     import asyncio
 
     from probe.heartbeat import sender as heartbeat
-    from probe.runner import after_run, recheck_worker
+    from probe.runner import after_run, jobs as jobs_of, recheck_worker
     from probe.runner.loop import repeat
     from probe.runner.output import Sink
     from probe.signals import Stop, signals
 
     after_run.check(context.settings)
+    for line in jobs_of.remarks(context.settings):
+        console.note(line)
     # A repeated run has no end at which a file could be replaced, so its rounds are appended.
     sink = Sink(console.output, append=append or context.settings.every is not None)
 

@@ -32,6 +32,7 @@ POLL_SECONDS = 2.0
 RAW = "raw"
 _WAYS = 6  # flows in which the distance of the server is measured
 _FARTHER = 8  # routers by which one way may be longer than another
+_AFTERWARDS = (50, 51)  # flows in which the harmless name is sent again where silence was met
 _MORE = 4  # further flows at a distance where one differed and the others did not
 _AT_ONCE = 4  # distances to which the harmless name is sent at once
 
@@ -185,6 +186,8 @@ class _Trace:
             punished = punished or not answered
             if not answered and not await self._outlast(probe):
                 return False
+            if punished:
+                await self._send(probe, Role.HARMLESS, [(ttl, _AFTERWARDS[0])])
             if flow > self._tries:
                 if self._differs(layer, ttl) >= trace_analysis.ENOUGH:
                     break
@@ -194,6 +197,7 @@ class _Trace:
         if not answered or punished:
             await self._outlast(probe)
             return False
+        await self._send(probe, Role.HARMLESS, [(ttl, flow) for flow in _AFTERWARDS])
         return True
 
     def _differs(self, layer: Layer, ttl: int) -> int:

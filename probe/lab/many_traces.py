@@ -14,7 +14,7 @@ from probe.config import Settings
 from probe.errors import UserError
 from probe.runner import single_trace
 
-_AT_ONCE = 30
+_AT_ONCE = 12
 _OPTIONS: dict[str, object] = {"max_hops": 24, "tries": 3, "residual": 0, "keep": False}
 
 

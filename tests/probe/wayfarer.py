@@ -26,15 +26,22 @@ def walk(
     target: str,
     *,
     tries: int = 2,
+    again: bool = True,
     packets: tuple[Packet, ...] = (),
 ) -> Steps:
-    """One letter a hop for each name, in so many flows that both share; a blank is no look."""
+    """One letter a hop for each name, in so many flows that both share; a blank is no look.
+
+    `again`: the harmless name is sent again at the end.
+    """
     trail = StepLog()
     for role, fates in ((Role.HARMLESS, harmless), (Role.TARGET, target)):
         for ttl, letter in enumerate(fates, 1):
             for flow in range(1, 1 + tries if letter.strip() else 1):
                 seen = packets if role is Role.TARGET and letter in "rR" else ()
                 trail.chain(look(layer, letter, ttl, seen), role=role, try_=flow)
+    for ttl, letter in enumerate(harmless, 1):
+        if again and letter.strip():
+            trail.chain(look(layer, letter, ttl), role=Role.HARMLESS, try_=50)
     return trail.steps
 
 

@@ -65,6 +65,30 @@ def test_one_attempt_is_not_enough() -> None:
     assert not trace_analysis.differs(walk("tls", "xxxa", "xxx ", tries=1), "tls", 3)
 
 
+def test_silence_counts_only_where_the_harmless_name_is_heard_again() -> None:
+    """Else the line died, or the router stopped reporting."""
+    assert trace_analysis.locate(walk("tls", "xxxxxa", "xxxsss"), "tls")
+    never = walk("tls", "xxxxxa", "xxxsss", again=False)
+    assert trace_analysis.locate(never, "tls") is None
+    silent = tuple(
+        replace(s, failure=Failure.TIMEOUT, travel=Travel(ttl=4, expired=False))
+        if isinstance(s, Tls) and s.try_ == 50 and s.travel and s.travel.ttl == 4
+        else s
+        for s in walk("tls", "xxxxxa", "xxxsss")
+    )
+    assert trace_analysis.locate(silent, "tls") is None
+    assert trace_analysis.single_look(silent, "tls") is not None
+
+
+def test_a_timeout_that_comes_late_shows_a_busy_machine_and_no_silence() -> None:
+    steps = tuple(
+        replace(s, limit=2.0, elapsed=3.1) if isinstance(s, Tls) else s
+        for s in walk("tls", "xxxxxa", "xxxsss")
+    )
+    assert trace_analysis.locate(steps, "tls") is None
+    assert trace_analysis.single_look(steps, "tls") is None
+
+
 def test_at_the_servers_own_distance_it_may_be_the_server() -> None:
     found = trace_analysis.locate(walk("tls", "xxxa", "xxxr"), "tls")
     assert found is not None
@@ -128,7 +152,7 @@ def test_a_proxy_answers_for_both_names_and_forges_one() -> None:
 
 
 def test_residual_blocking_is_timed() -> None:
-    steps = list(walk("tls", "xxxa", "xxr "))
+    steps = list(walk("tls", "xxxa", "xxr ", again=False))
     begun = steps[-1].at
     poll = {"role": Role.HARMLESS, "address": ADDRESS, "port": 443}
     refused = [
