@@ -35,6 +35,7 @@ def is_challenge(page: Http) -> bool:
     return "cf-mitigated" in page.headers or any(word in title for word in _CHALLENGE_TITLES)
 
 
+@once
 def _final(e: Evidence) -> list[Http]:
     """Pages at the end of the redirects, reached as a browser here would do it, newest first."""
     given = e.system_addresses(e.end)
@@ -53,6 +54,7 @@ def _redirects(page: Http) -> bool:
     return page.location is not None or "location" in page.headers or not page.received_bytes
 
 
+@once
 def _whole(e: Evidence) -> list[Http]:
     """Those of them that came whole, and as fast as other sites' pages.
 

@@ -2,6 +2,7 @@
 
 from probe.analysis.attempts import failing
 from probe.analysis.evidence import Evidence
+from probe.analysis.once import once
 from probe.analysis.pace import drags_here, kbit, pace
 from probe.analysis.packet_size import answered_when_small
 from probe.analysis.slowness import came_whole, cut_short
@@ -13,6 +14,7 @@ EXPERIMENTS = WEB
 _OPERATIONS = {Dns: "The DNS query", Tcp: "The connection", Tls: "TLS", Http: "The HTTP request"}
 
 
+@once
 def _failed(e: Evidence) -> list[Step]:
     """The failing steps among those that a browser here would take."""
     own = [s for s in failing(e.steps) if s.role is Role.TARGET]
