@@ -40,7 +40,7 @@ ROUND = 100
 AT_ONCE = 20
 KEYS = 8
 READ_SECONDS, PAUSE_SECONDS = 6.0, 0.7
-HONEST_SECONDS = 60.0
+HONEST_SECONDS, STOP_SECONDS = 60.0, 60
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 
 
@@ -72,7 +72,8 @@ class Running:
         if found is None:
             raise RuntimeError(f"the collector did not start: {ready}")
         self.url, self.admin = found[1], found[2]
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _until_ready(self) -> str:
         assert self.process.stderr is not None
@@ -84,6 +85,19 @@ class Running:
     def _read(self) -> None:
         assert self.process.stderr is not None
         self.lines += self.process.stderr
+
+    def stop(self) -> None:
+        """Ask it to stop, and note if it does not."""
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            self.lines.append(f"did not stop within {STOP_SECONDS} seconds")
+        self._reader.join()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
 
     def memory_mb(self) -> int:
         """The most memory that the serving process ever had."""
@@ -99,12 +113,7 @@ def collector(store: str) -> Iterator[Running]:
     try:
         yield running
     finally:
-        running.process.terminate()
-        try:
-            running.process.wait(30)
-        except subprocess.TimeoutExpired:
-            running.process.kill()
-            running.lines.append("did not stop within 30 seconds")
+        running.stop()
 
 
 class Fuzzer:
