@@ -32,11 +32,14 @@ class Interrupted:
     async def read(self, operation: Operation[T], *, slow: bool = False) -> T:
         return await self._store.read(operation, slow=slow)
 
-    async def write(self, operation: Operation[T]) -> T:
+    async def write(self, operation: Operation[T], *, alone: bool = False) -> T:
         if self._before is not None:
             before, self._before = self._before, None
             await self._store.write(before())
-        return await self._store.write(operation)
+        return await self._store.write(operation, alone=alone)
+
+    async def scrub(self) -> bool:
+        return await self._store.scrub()
 
     async def close(self) -> None:
         await self._store.close()

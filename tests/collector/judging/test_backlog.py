@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from collector.judging.work import QUOTA, QUOTA_SECONDS, Offenders
+from collector.settings import LAB_LIMITS
 from collector.store import backlog
 from collector.store.backlog import NewBatch
 from probe import codec
 from probe.api_types import ControlReply
 from probe.model import Vantage
-from tests.collector.harness import LAB_LIMITS, LISTED, CollectorHarness, collector, record
+from tests.collector.harness import LISTED, CollectorHarness, collector, record
 from tests.collector.judging.test_workers import until
 
 ABROAD = Vantage(role="control", country="NL", asn=1103)
@@ -37,9 +38,11 @@ async def stopped(harness: CollectorHarness) -> AsyncIterator[None]:
 async def status(harness: CollectorHarness, wanted: int) -> str:
     """Wait for this answer of `/readyz`."""
     async with asyncio.timeout(60):
-        while (reply := await harness.ask("GET", "/readyz")).status != wanted:  # noqa: ASYNC110
+        while True:
+            reply = await harness.ask("GET", "/readyz")
+            if reply.status == wanted:
+                return reply.body.decode()
             await asyncio.sleep(0.05)
-    return reply.body.decode()
 
 
 def test_a_collector_that_does_not_judge_is_not_ready(
