@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from collector.admin.rejudge import rejudge
 from collector.judging.limits import OutOfTime
@@ -38,12 +38,6 @@ class Interrupted:
             await self._store.write(before())
         return await self._store.write(operation, alone=alone)
 
-    async def scrub(self) -> bool:
-        return await self._store.scrub()
-
-    async def close(self) -> None:
-        await self._store.close()
-
 
 def test_an_erasure_beside_it_leaves_the_counts_whole(tmp_path: Path, any_store: str) -> None:
     async def scenario() -> None:
@@ -52,7 +46,7 @@ def test_an_erasure_beside_it_leaves_the_counts_whole(tmp_path: Path, any_store:
             await stays.send(record(), record(OTHER))
             await leaves.send(record(), record(OTHER))
             store = harness.service.store
-            beside = Interrupted(store, lambda: keys.erase(leaves.key_id))
+            beside = cast("Store", Interrupted(store, lambda: keys.erase(leaves.key_id)))
             done = await rejudge(beside, harsh, since=0.0, now=2e9)
             assert (done.judged, done.changed) == (4, 2)
             total, hourly, records = (await store.read(select("uncounted")))[0]
