@@ -149,7 +149,7 @@ def differs(steps: Sequence[Step], layer: Layer, ttl: int) -> int:
 
 def single_look(steps: Sequence[Step], layer: Layer) -> SingleLook | None:
     """Where the names differed, if nothing can be located from it."""
-    odd = [pair for here in pairs(steps, layer).values() for pair in here if pair.odd]
+    odd = [pair for here in pairs(steps, layer).values() for pair in here if pair.unlike]
     if not odd or locate(steps, layer) is not None:
         return None
     one = odd[0]

@@ -56,10 +56,13 @@ class NamePair:
 
     @property
     def odd(self) -> bool:
+        """The same, but for a silence whose timeout came late."""
+        return self.unlike and not (self.result is HopResult.SILENT and _overdue(self.target))
+
+    @property
+    def unlike(self) -> bool:
         """The target's name met what the harmless one did not."""
         other = result_of(self.harmless)
-        if self.result is HopResult.SILENT and _overdue(self.target):
-            return False
         match self.result, other:
             case (HopResult.RESET | HopResult.CLOSED, _):
                 return other is not self.result
