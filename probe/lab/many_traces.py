@@ -41,7 +41,8 @@ async def _all(pairs: list[tuple[str, str]], ca_file: str, home: Path) -> None:
 
     async def one(name: str, table: str) -> None:
         async with slots:
-            print(json.dumps(await _trace(name, table, ca_file, home)), flush=True)  # noqa: T201
+            line = json.dumps(await _trace(name, table, ca_file, home))
+            print(line, flush=True)  # noqa: T201 - its output
 
     async with asyncio.TaskGroup() as group:
         for name, table in pairs:
