@@ -52,14 +52,15 @@ def check(
         roots: Roots for its chains; None where chains cannot be checked, as in a lab.
         at: When it was measured, Unix time.
     """
-    found: list[Doubt] = list(consistency.contradictions(record))
+    found: list[Doubt] = [*consistency.contradictions(record)]
     checked = replace(record, control=tuple(_issued(record, issued, at)))
     if roots is not None:
         ders = dict(_certificates(record.certs))
         moment = datetime.fromtimestamp(at, UTC)
         again = _ChainCheck(ders, roots, moment, urlsplit(record.input).hostname or "")
         checked = replace(checked, steps=tuple(map(again.step, record.steps)))
-        found += ["certificates"] * again.doubted
+        if again.doubted:
+            found.append("certificates")
     return CheckedEvidence(checked, tuple(dict.fromkeys(found)))
 
 

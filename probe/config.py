@@ -123,8 +123,10 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
             'a list of URLs, each followed by foreign, domestic or essential if need be; or "none"',
         ),
         "asn_table": (
-            "table of networks in the format of iptoasn.com: records then name the networks of"
-            " the resolver and of routers",
+            (
+                "table of networks in the format of iptoasn.com: records then name the networks of"
+                " the resolver and of routers"
+            ),
             "path of a file",
         ),
         "ca_file": ("root certificates of a test laboratory (with lab only)", "path of a PEM file"),

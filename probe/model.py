@@ -128,8 +128,8 @@ class Dns(Base, frozen=True, kw_only=True, tag_field="op", tag="dns"):
             answered. Only for `system`.
         nearby: The system's resolver has an address of a private network or of this machine: a home
             router, a filter at home or a stub. Its answers may be theirs.
-        public: The system's resolver is one that serves everybody (`targets/resolvers.toml`): somebody
-            chose it, and its answers follow its operator's policy, not the access network's.
+        public: The system's resolver is one that serves the public (`targets/resolvers.toml`): the
+            user chose it, and its answers follow its operator's policy, not the access network's.
         edns_failed: How the resolver failed on a query with an OPT record;
             the replies are to a query without one.
     """
@@ -294,7 +294,7 @@ class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
     version: bounds.Word | None = None
     status: bounds.Status | None = None
     malformed: bool = False
-    headers: bounds.Headers = {}
+    headers: bounds.Headers = {}  # noqa: RUF012 - msgspec copies it
     location: bounds.Url | None = None
     title: bounds.Text | None = None
     declared_bytes: bounds.Size | None = None
@@ -537,7 +537,7 @@ class Control(Data, frozen=True, kw_only=True):
     id: bounds.RecordId
     age: bounds.Age
     steps: Steps = ()
-    certs: bounds.Certificates = {}
+    certs: bounds.Certificates = {}  # noqa: RUF012 - msgspec copies it
 
 
 class Earlier(Data, frozen=True, kw_only=True):
@@ -604,9 +604,9 @@ class RunFacts(Data, frozen=True, kw_only=True):
 
     targets: bounds.Count = 0
     measured: bounds.Count = 0
-    outcomes: bounds.Counts = {}
+    outcomes: bounds.Counts = {}  # noqa: RUF012 - msgspec copies it
     skipped: bounds.Few[Skip] = ()
-    skipped_counts: bounds.Counts = {}
+    skipped_counts: bounds.Counts = {}  # noqa: RUF012 - msgspec copies it
     bytes_in: bounds.Size = 0
     bytes_out: bounds.Size = 0
     seed: bounds.Seed | None = None
@@ -655,7 +655,7 @@ class Record(Data, frozen=True, kw_only=True):
     elapsed: bounds.Duration
     vantage: Vantage
     steps: Steps = ()
-    certs: bounds.Certificates = {}
+    certs: bounds.Certificates = {}  # noqa: RUF012 - msgspec copies it
     resolver_asn: bounds.Number32 | None = None
     control: bounds.Few[Control] = ()
     earlier: bounds.Few[Earlier] = ()

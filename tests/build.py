@@ -155,7 +155,7 @@ def harmless(step: Step) -> Step:
 
 def at_unrelated(step: Step) -> Step:
     """The same step, for the same name, at a server that has nothing to do with the target."""
-    return replace(step, role=Role.NEUTRAL, address=UNRELATED)  # type: ignore[call-arg]
+    return replace(step, role=Role.NEUTRAL, address=UNRELATED)
 
 
 def reference(step: Step) -> Step:

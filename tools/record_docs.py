@@ -27,7 +27,8 @@ _STRUCTS: tuple[type[msgspec.Struct], ...] = (
     model.Record, model.Vantage, model.Base, model.Travel, model.Packet,
     model.Dns, model.Reply, model.Tcp, model.Tls,
     model.Trust, model.Authority, model.Http, model.Quic, model.Transfer, model.Sample, model.Ping,
-    model.Line, model.Control, model.Verdict, model.StopPlace, model.RuleHit, model.RunFacts, model.Skip,
+    model.Line, model.Control, model.Verdict, model.StopPlace, model.RuleHit, model.RunFacts,
+    model.Skip,
 )  # fmt: skip
 _ENUMS: tuple[type[Enum], ...] = (
     model.Outcome, model.Mechanism, model.Stage, model.Role, model.TrustReason,

@@ -29,7 +29,7 @@ from collector.store.interface import (
 T = TypeVar("T")
 
 CONNECTIONS = 8
-SECONDS = 30.0
+SECONDS = 30
 # An arbitrary 64-bit number: who migrates holds this lock alone, all who write share it.
 _SCHEMA_LOCK = 7_123_905_611
 NAME = "store postgresql://…"
@@ -96,7 +96,7 @@ class PostgresStore:
 async def open_postgres(url: str) -> PostgresStore:
     """Connect, and create the tables of an empty database."""
     await prepare(url, upgrade=False)
-    settings = {"synchronous_commit": "on", "statement_timeout": str(int(SECONDS * 1000))}
+    settings = {"synchronous_commit": "on", "statement_timeout": str(SECONDS * 1000)}
     with connecting():
         pool = await asyncpg.create_pool(
             url, min_size=1, max_size=CONNECTIONS, timeout=SECONDS, server_settings=settings
