@@ -295,6 +295,21 @@ class _HttpExchange:
         return Failure.EOF, answer.broken if answer.broken != "eof" else None
 
 
+def _learn(target: TargetContext, what: Fetch, exchange: _HttpExchange) -> None:
+    """Note how quickly this exchange was answered, for the limits of later ones."""
+    timeouts, answer = target.session.timeouts, exchange.answer
+    if exchange.first is not None:
+        timeouts.first_bytes.add(exchange.first)
+        target.session.limiter.concurrency.note(max(exchange.first, exchange.waited))
+    if answer.cap == FURTHER_CAP:
+        # A page that came slowly is read further again: its rate is what is in question.
+        quick = (exchange.stream.arriving or 0.0) <= exchange.patience
+        target.session.further.note(what.url, whole=answer.complete and quick)
+    usual = answer.cap == exchange.cap and len(answer.body) > exchange.cap // 2
+    if answer.complete and usual:
+        timeouts.bodies.add(exchange.spread)
+
+
 async def _exchange(
     target: TargetContext, what: Fetch, exchange: _HttpExchange, limit: float | None
 ) -> Http:
@@ -311,16 +326,7 @@ async def _exchange(
     failure, detail = exchange.verdict_of(result)
     if result.failure is not None and not answer.ended:
         exchange.end("cut")  # what was received is kept
-    if exchange.first is not None:
-        timeouts.first_bytes.add(exchange.first)
-        target.session.limiter.concurrency.note(max(exchange.first, exchange.waited))
-    if answer.cap == FURTHER_CAP:
-        # A page that came slowly is read further again: its rate is what is in question.
-        quick = (exchange.stream.arriving or 0.0) <= exchange.patience
-        target.session.further.note(what.url, whole=answer.complete and quick)
-    usual = answer.cap == exchange.cap and len(answer.body) > exchange.cap // 2
-    if answer.complete and usual:
-        timeouts.bodies.add(exchange.spread)
+    _learn(target, what, exchange)
     if what.cookies is not None:
         for value in (value for name, value in answer.headers if name == b"set-cookie"):
             what.cookies.take(what.url, value)
