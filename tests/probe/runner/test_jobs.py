@@ -341,7 +341,7 @@ def test_a_list_without_purposes_has_those_that_are_known(tmp_path: Path) -> Non
 def test_the_profiles_options_are_beneath_the_configured_ones() -> None:
     made = jobs_of(Settings()).profile
     assert made is not None
-    again = {"connectivity": {"again_seconds": 60.0}}
+    again = {"connectivity": {"again_seconds": 10.0}}
     assert share_options(made.shares, {}) == again
     configured: Options = {"connectivity": {"again_seconds": 5}, "web": {}}
     assert share_options(made.shares, configured) == {"connectivity": {"again_seconds": 5}}
