@@ -14,6 +14,7 @@ from probe import i18n
 os.environ["LANGUAGE"] = "en"  # for the programs that tests start
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that must not run beside each other into one group of pytest-xdist."""
     for item in items:
