@@ -18,7 +18,8 @@ os.environ["LANGUAGE"] = "en"  # for the programs that tests start
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that must not run beside each other into one group of pytest-xdist."""
     for item in items:
-        if item.get_closest_marker("lab") or item.get_closest_marker("slow"):
+        marked = item.get_closest_marker("lab") or item.get_closest_marker("slow")
+        if marked or "e2e" in item.path.parts:
             item.add_marker(pytest.mark.xdist_group("one after another"))
 
 
