@@ -5,22 +5,41 @@ several processes (`make test`) one of them runs all of these, and the others ru
 """
 
 import os
+import re
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from probe import i18n
 
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
+
 os.environ["LANGUAGE"] = "en"  # for the programs that tests start
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that must not run beside each other into one group of pytest-xdist."""
-    for item in items:
-        marked = item.get_closest_marker("lab") or item.get_closest_marker("slow")
-        if marked or "e2e" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("one after another"))
+@cache
+def _measures_times(file: str) -> bool:
+    """Whether a test file plays networks, by its folder or by the marks in it."""
+    path = Path(__file__).parents[1] / file
+    return "e2e" in path.parts or bool(re.search(r"mark\.(lab|slow)\b", path.read_text("utf-8")))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "Scheduling":
+    """Give each process whole files; those that measure times all go to the same one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc] - xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "one after another" if _measures_times(file) else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)
