@@ -25,7 +25,7 @@ COMMANDS = {
     "targets list name": "targets list {url}",
     "targets update name": "targets update {url} --lab",
     "targets update collector": "targets update kz --collector {url} --lab",
-    "trace target": "trace {url} --lab --accept-risk",
+    "trace target": "trace {named} --lab --accept-risk",
     "schedule install arguments": (
         "schedule install --print --with cron -- --targets {url} --collector {url} --lab"
     ),
@@ -99,9 +99,16 @@ def test_every_option_with_a_url_is_tested_here() -> None:
     assert set(options(cli, "")) | {"trace target"} == set(COMMANDS)
 
 
+def _named(listener: Listener) -> str:
+    """The listener's URL with a name, which a trace needs."""
+    return listener.url.replace("127.0.0.1", "localhost")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_nothing_is_contacted_before_consent(name: str, home: Path, listener: Listener) -> None:
-    said = CliRunner().invoke(cli, COMMANDS[name].format(url=listener.url).split())
+    said = CliRunner().invoke(
+        cli, COMMANDS[name].format(url=listener.url, named=_named(listener)).split()
+    )
     assert listener.count == 0
     assert isinstance(said.exception, UserError) or name in FREE, said.output
     if name not in FREE:
@@ -126,14 +133,14 @@ def test_nor_by_a_setting(
 @pytest.mark.parametrize("name", ["run targets", "doctor collector", "targets update collector"])
 def test_the_listener_would_notice(name: str, home: Path, listener: Listener) -> None:
     consent_record.record(home, "en", heartbeat=False)
-    CliRunner().invoke(cli, COMMANDS[name].format(url=listener.url).split())
+    CliRunner().invoke(cli, COMMANDS[name].format(url=listener.url, named=_named(listener)).split())
     assert listener.count > 0
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        "trace http://127.0.0.1:9/ --lab",
+        "trace http://localhost:9/ --lab",
         "run -e trace http://127.0.0.1:9/ --lab",
         "run -e web,tor http://127.0.0.1:9/ --lab",
         "run --targets vpn --lab",
@@ -143,7 +150,9 @@ def test_a_script_accepts_risks_by_an_option_of_its_own(
     words: str, home: Path, listener: Listener
 ) -> None:
     consent_record.record(home, "en", heartbeat=False)
-    said = CliRunner().invoke(cli, words.replace("http://127.0.0.1:9/", listener.url).split())
+    words = words.replace("http://127.0.0.1:9/", listener.url)
+    words = words.replace("http://localhost:9/", _named(listener))
+    said = CliRunner().invoke(cli, words.split())
     assert isinstance(said.exception, UserError)
     assert said.exception.code == Exit.USAGE
     assert "--accept-risk" in str(said.exception)
