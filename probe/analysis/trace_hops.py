@@ -156,9 +156,16 @@ def _forged(step: Tls) -> bool:
 
 def server_at(steps: Sequence[Step], layer: Layer) -> int | None:
     """The nearest distance at which a harmless packet is answered in any flow; None: nowhere."""
+    named = answered_at(steps, layer)
+    found = _syn_distances(steps, layer)
+    return min(found if named is None else [named, *found], default=None)
+
+
+def answered_at(steps: Sequence[Step], layer: Layer) -> int | None:
+    """The nearest distance at which the harmless name itself is answered, without SYNs."""
     named = limited_steps(steps, layer, Role.HARMLESS).items()
-    found = [ttl for ttl, seen in named if HopResult.ANSWERED in map(result_of, seen)]
-    return min([*found, *_syn_distances(steps, layer)], default=None)
+    found = (ttl for ttl, seen in named if HopResult.ANSWERED in map(result_of, seen))
+    return min(found, default=None)
 
 
 def spread(steps: Sequence[Step], layer: Layer) -> int:

@@ -126,7 +126,7 @@ class _Trace:
         for begin in range(1, self._hops + 1, _AT_ONCE):
             ttls = range(begin, min(begin + _AT_ONCE, self._hops + 1))
             await self._send(probe, Role.HARMLESS, self._first_flows(ttls))
-            end = trace_hops.server_at(self._log.steps, layer) or self._hops
+            end = self._last_distance(layer)
             for ttl in ttls:
                 if ttl > end or not await self._compare(layer, probe, ttl):
                     return
@@ -144,6 +144,18 @@ class _Trace:
                 break
         end = trace_hops.server_at(self._log.steps, "dns") or self._hops
         await self._send(probe, Role.TARGET, [one for one in sent if one[0] <= end])
+
+    def _last_distance(self, layer: Layer) -> int:
+        """The nearest distance at which the harmless name is answered.
+
+        SYNs may have come by a shorter way than every packet with a name: up to their distance
+        nothing would show what the server does with the target's name.
+        """
+        answered = trace_hops.answered_at(self._log.steps, layer)
+        if answered is not None:
+            return answered
+        server = trace_hops.server_at(self._log.steps, layer)
+        return self._hops if server is None else min(server + _FARTHER, self._hops)
 
     async def _measure_ways(self, syn: Callable[[int, int], Awaitable[Tcp]]) -> None:
         """SYNs in several flows: the nearest distance of the server, and how much farther it is."""

@@ -32,6 +32,7 @@ class FakePath(FakeNet):
     Attributes:
         punish: How many harmless offers fail after each offer of the target's name.
         longer: By how many routers every second way is longer.
+        named_longer: By how many the ways of all packets with a name are longer than those of SYNs.
         flows: The names sent with each TTL in each flow.
     """
 
@@ -44,6 +45,7 @@ class FakePath(FakeNet):
     owed: int = 0
     kept: bool | None = None
     longer: int = 0
+    named_longer: int = 0
     flows: dict[tuple[int | None, int | None], list[str]] = field(default_factory=dict)
 
     @asynccontextmanager
@@ -59,7 +61,7 @@ class FakePath(FakeNet):
         if name == SITE and self.box is not None and (ttl or 99) >= self.box:
             self.owed = self.punish
             return self.fate
-        return "a" if ttl is None or ttl >= FAR else "x"
+        return "a" if ttl is None or ttl >= FAR + self.named_longer else "x"
 
     async def syn(self, address: str, port: int, ttl: int, flow: int) -> Tcp:
         far = FAR + (self.longer if flow % 2 else 0)
@@ -125,6 +127,23 @@ def test_the_nearest_of_several_ways_is_the_servers_distance() -> None:
         assert trace_hops.spread(steps, "tls") == longer
         ways = {(s.port, s.role) for s in steps if isinstance(s, Tcp) and s.travel is not None}
         assert ways == {(443, Role.NEUTRAL), (80, Role.NEUTRAL)}
+
+
+@pytest.mark.parametrize(("longer", "beyond"), [(0, 0), (2, 2), (6, 6)])
+def test_names_are_compared_as_far_as_the_server_answers_one(longer: int, beyond: int) -> None:
+    """By chance, SYNs of other ports may all take a shorter way than the names."""
+    path = FakePath(box=FAR + beyond, fate="s", named_longer=longer)
+    steps = traced(path)
+    assert max(ttl or 0 for name, ttl in path.probes if name == SITE) == FAR + beyond
+    said = judge(record_of(steps))
+    assert said.outcome is Outcome.INCONCLUSIVE
+    assert said.rules[0].id == "path.differs_at_the_server"
+
+
+def test_without_an_answer_to_any_limited_name_the_trace_ends_near_the_server() -> None:
+    path = FakePath(named_longer=50)
+    traced(path)
+    assert FAR < max(ttl or 0 for _, ttl in path.probes) < FAR + 12
 
 
 @pytest.mark.parametrize("harmless", ["", SITE])
