@@ -124,7 +124,7 @@ def test_without_a_middlebox_nothing_is_found(traces: Traces) -> None:
         ("punished.org", "tls", "in"),
         ("late-tap.org", "tls", "on"),
         ("asked-for.org", "dns", "on"),
-        ("proxied.org", "tls", "in"),
+        ("proxied.org", "tls", None),  # a router that rewrites the TTL would look the same
         ("reset-in.org", "tls", None),
     ],
 )
@@ -154,6 +154,7 @@ def test_a_proxy_is_detected_because_it_answers_too_near(traces: Traces) -> None
     finished = traces.results["proxied.org", False]["layers"]["tls"]
     assert finished["proxy"] is True
     assert finished["server"] == finished["finding"]["by"] == multihop.ROUTERS.index("border") + 1
+    assert traces.results["proxied.org", False]["outcome"] == "inconclusive"
 
 
 def test_the_residual_block_is_measured(traces: Traces) -> None:
@@ -166,10 +167,10 @@ def test_the_residual_block_is_measured(traces: Traces) -> None:
 @pytest.mark.parametrize(
     ("name", "where"),
     [
-        ("reset-in.org", "at the border of KZ"),
+        ("reset-in.org", "at the border of KZ (AS9198)"),
         ("late-tap.org", "inside KZ"),
         ("dropped.org", "inside KZ"),
-        ("plain-host.org", "outside KZ"),
+        ("plain-host.org", "outside KZ (AS1299)"),
     ],
 )
 def test_the_middlebox_is_located_inside_at_or_beyond_the_border(
