@@ -256,6 +256,11 @@ class _HttpExchange:
             self.parser.widen_window()
 
     @property
+    def heard(self) -> float:
+        """When the last byte came, also of what cannot be deciphered yet."""
+        return max(self.started, self.stream.last_arrival or self.started)
+
+    @property
     def spread(self) -> float:
         """Seconds from the first byte to the last one."""
         return (self.last or 0.0) - self.started - (self.first or 0.0)
@@ -270,9 +275,11 @@ class _HttpExchange:
             return Attempt(None, sent.failure, sent.detail, sent.errno, sent.elapsed)
         while not self.answer.ended and result.failure is None:
             wait = min(idle, _REDIRECT_BODY) if self.redirects else idle
-            self.deadline = min(end, (self.last or self.started) + wait)
-            result = await attempt(self.read(), limit=self.deadline - monotonic())
-            silent = monotonic() - (self.last or self.started) >= min(idle, self.quiet)
+            # A TLS record is readable only when all of it is there: the stream sees its packets.
+            self.stream.patience = wait
+            result = await attempt(self.read(), limit=end - monotonic())
+            self.deadline = min(end, self.heard + wait)
+            silent = monotonic() - self.heard >= min(idle, self.quiet)
             if result.failure is Failure.TIMEOUT and self.deadline == end and not silent:
                 return Attempt(b"", None, None, None, 0.0)  # slow, but not silent
         return result

@@ -41,6 +41,7 @@ class Stream:
         ended_by_peer: A FIN proves nothing: it may come from anywhere on the path.
         first_arrival, last_arrival: When bytes arrived; the first since `time_arrivals`.
         pause: The longest time between two arrivals since then, seconds.
+        patience: Seconds without a byte after which `read` raises `TimeoutError`; None: no limit.
     """
 
     ended_by_peer = False
@@ -57,6 +58,7 @@ class Stream:
         "first_arrival",
         "last_arrival",
         "limited",
+        "patience",
         "pause",
     )
 
@@ -70,6 +72,7 @@ class Stream:
         self.first_arrival: float | None = None
         self.last_arrival: float | None = None
         self.pause = 0.0
+        self.patience: float | None = None
         self.limited = False
         self.expired: bool | None = None
         self._icmp_error: OSError | None = None
@@ -108,7 +111,8 @@ class Stream:
     async def read(self, size: int = CHUNK) -> bytes:
         """The next bytes; b"" after the peer's FIN."""
         try:
-            data = await self._receive(size)
+            async with asyncio.timeout(self.patience):
+                data = await self._receive(size)
         except OSError as error:
             raise self._broken or error from None
         if not data:

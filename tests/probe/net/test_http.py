@@ -488,8 +488,13 @@ def test_outside_a_lab_no_private_address_is_connected_to(measure: Measure) -> N
     assert step.detail == "not dialled: not a public address"
 
 
-def in_pieces(context: ssl.SSLContext, page: bytes, pause: float) -> Handler:
-    """Serves a page over TLS whose records arrive in pieces, with pauses between them."""
+def in_pieces(
+    context: ssl.SSLContext, page: bytes, pause: float, most: int | None = None
+) -> Handler:
+    """Serves a page over TLS whose records arrive in pieces, with pauses between them.
+
+    `most`: How many bytes of them arrive at all.
+    """
 
     def handler(sock: socket.socket) -> None:
         arrived, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -508,7 +513,7 @@ def in_pieces(context: ssl.SSLContext, page: bytes, pause: float) -> Handler:
         step(tls.do_handshake)
         step(lambda: tls.read(65536))
         tls.write(page)
-        raw = leaving.read()
+        raw = leaving.read()[:most]
         for at in range(0, len(raw), 3000):
             sock.sendall(raw[at : at + 3000])
             time.sleep(pause)
@@ -528,3 +533,26 @@ def test_the_time_in_which_a_page_came_is_that_of_its_packets_not_of_its_records
     assert step.arriving is not None
     assert step.arriving >= 0.25  # five pauses, less the longest, and what a packet may wait
     assert (step.peak_gap or 0.0) < step.arriving
+
+
+def test_a_record_that_still_arrives_is_slow_and_not_silent(
+    measure: Measure, show: Callable[..., ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A steady page had seemed to freeze where one record took longer than the limit of silence."""
+    monkeypatch.setattr("probe.net.timeouts.AdaptiveTimeouts.idle_limit", lambda _: 1.5)
+    body = b"x" * 15_000
+    page = OK + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    step = last(gets(measure, in_pieces(show("http/1.1"), page, 0.4)))
+    assert (step.failure, step.complete, step.received_bytes) == (None, True, len(body))
+    assert step.elapsed > 1.5
+
+
+def test_a_record_that_stops_midway_is_silent(
+    measure: Measure, show: Callable[..., ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("probe.net.timeouts.AdaptiveTimeouts.idle_limit", lambda _: 0.5)
+    page = OK + b"Content-Length: 30000\r\n\r\n" + b"x" * 15_000
+    step = last(gets(measure, in_pieces(show("http/1.1"), page, 0.0, most=9000)))
+    assert (step.failure, step.complete, step.received_bytes) == (Failure.TIMEOUT, False, 0)
+    assert step.bytes_in >= 9000
+    assert 0.5 <= step.limit <= step.elapsed
