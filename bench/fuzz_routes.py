@@ -3,7 +3,7 @@
     python -m bench.fuzz_routes [--minutes 1] [--seed N] [--memory 700] [--store URL]
 
 Methods, paths, parameters, headers and bodies at random, signed ones among them; chunks that are
-none, gzip bombs, pipelining, slow and half-closed and aborted connections, responses that nobody
+none, gzip bombs, pipelining, slow and half-closed and aborted connections, responses that no client
 reads. After each round the collector must be the same process, alive and ready, must have stored an
 honest batch, answered its operator and logged no bug, and must be within its memory.
 """

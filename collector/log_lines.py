@@ -1,4 +1,4 @@
-"""The collector's log on stderr: one JSON object a line, bounded whatever was sent.
+"""The collector's log on stderr: one JSON object a line, bounded for every input.
 
 Rules: a line quotes at most 200 characters of each value and shows control characters escaped. A
 traceback is reduced to its places. Of each kind, which is a place in the code with an exception,

@@ -66,7 +66,7 @@ class KeyPlaces:
         return Located(*peer, votes=False)
 
     def here(self) -> Located:
-        """The network of the connection, whatever is claimed."""
+        """The network of the connection, not the one that is claimed."""
         return self._show(self._peer())
 
     def _peer(self) -> NetworkKey:

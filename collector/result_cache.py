@@ -1,7 +1,7 @@
 """Results of expensive reads: each is made once at a time, and given until the store has changed.
 
 Rule: a reader after a write sees it, as long as the result is cheap to make. An expensive one is
-made at most once in a few times its own duration, however many ask and whatever is written.
+made at most once in a few times its own duration, however many ask or write.
 """
 
 import asyncio

@@ -4,7 +4,7 @@ Rule: keys that an operator invited are trusted, what he imported, and the first
 collector's own machine. Other keys are strangers until they have agreed with trusted ones on seven
 days; a day on which no trusted key measured the same counts half. Of keys that share an origin (a
 /24 or /48 of enrolment or of measuring, or in its first week an invite) only the oldest one speaks,
-so that one origin has one vote however many keys it has. A key that nobody vouches for says nothing
+so that one origin has one vote however many keys it has. A key without a voucher says nothing
 alone, also when it has earned trust. Pure.
 """
 
@@ -32,7 +32,7 @@ class KeyStanding(NamedTuple):
     """What decides about one key.
 
     Attributes:
-        agreed_days: Days on which it agreed with trusted keys. free_days: with nobody to compare.
+        agreed_days: Days on which it agreed with trusted keys. free_days: without comparison.
         compared, agreed: Numbers of targets in these days.
     """
 
@@ -92,7 +92,7 @@ class Standings:
         """The trusted keys among these that are independent of each other, the oldest first.
 
         `network` is where they vote; ASN 0 stands for all networks of the country. Keys in `later`
-        speak for their origin only where none of `keys` does. A key that nobody vouches for says
+        speak for their origin only where none of `keys` does. A key without a voucher says
         nothing alone.
         """
         found = tuple(self._independent(keys, network, later))

@@ -38,7 +38,7 @@ class TargetLabels:
         self._texts.setdefault("", _csv(every))
 
     def become(self, other: "TargetLabels") -> None:
-        """Take over the lists of another one: everybody who has this one sees them."""
+        """Take over the lists of another one: all holders of this one see them."""
         vars(self).update(vars(other))
 
     def label(self, url: str) -> str:

@@ -1,7 +1,7 @@
 """A store that remembers whether its last writes worked.
 
 Rule: only a write that failed makes a collector unready. A read that fails is an error of that
-request, which anybody may cause with a strange one.
+request, which every client may cause with a strange one.
 """
 
 import time

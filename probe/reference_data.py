@@ -219,7 +219,7 @@ def _public_resolvers() -> tuple[IPv4Network | IPv6Network, ...]:
 
 @lru_cache(maxsize=64)
 def is_public_resolver(address: str) -> bool:
-    """Whether a resolver at this address serves everybody, as one that somebody chose does."""
+    """Whether a resolver at this address serves the public, as one that a user chose does."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

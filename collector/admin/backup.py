@@ -1,6 +1,6 @@
 """Back a store up into one file, and restore one from it.
 
-The file is an SQLite database whatever the engine of the store is, so that it can be restored into
+The file is an SQLite database for both engines of a store, so that it can be restored into
 either. Rule: a file has its name only when it is complete, checked and on the disk, and only its
 owner may read it; a store is replaced as a whole or not at all.
 """
@@ -101,7 +101,7 @@ def _restore_file(path: Path, file: Path, *, replace: bool) -> None:
 
 @contextmanager
 def _unused(path: Path, *, replace: bool) -> Iterator[None]:
-    """Hold the present file, which nobody may have open; its log is in it afterwards."""
+    """Hold the present file, which no process may have open; its log is in it afterwards."""
     if not path.exists() or not path.stat().st_size:
         yield
         return

@@ -1,4 +1,4 @@
-"""Which Ed25519 public keys prove nothing: those of small order, for which anybody can sign.
+"""Which Ed25519 public keys prove nothing: those of small order, for which every client can sign.
 
 A point of small order has at most eight multiples, so a signature of anything can be guessed; the
 verifiers of RFC 8032, OpenSSL's too, accept such keys. The list is that of libsodium: the y of the

@@ -66,7 +66,7 @@ def _feed(timelines: dict[str, EventTimeline], look: Look) -> None:
 
 
 def replay(looks: Iterable[Look], rules: Rules) -> list[TargetEvent]:
-    """The events in these looks, in whatever order they come."""
+    """The events in these looks, in any order of arrival."""
     engine = EventEngine(rules)
     engine.add(sorted(looks))
     return list(engine.events())

@@ -35,7 +35,7 @@ def install() -> None:
 def limit_time() -> None:
     """Prepare this process for `within`; it is for the main thread."""
     signal.signal(signal.SIGVTALRM, _interrupt)
-    # The default action of this signal ends the process, whatever it does.
+    # The default action of this signal ends the process at once.
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
 
 

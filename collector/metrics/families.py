@@ -33,9 +33,9 @@ def families(
 ) -> list[MetricFamily]:
     """Every family, the most important first: `--max-series` keeps the first ones.
 
-    Families about listed targets come before those that anybody can fill: the totals, which never
-    shrink, and the votes of strangers. `detections` counts lasting events that are no quorum of
-    votes, by (kind, country, ASN).
+    Families about listed targets come before those that every client can fill: the totals, which
+    never shrink, and the votes of strangers. `detections` counts lasting events that are no quorum
+    of votes, by (kind, country, ASN).
     """
     return [
         _events(snapshot.votes, quorum, detections),

@@ -84,7 +84,7 @@ class Store(Protocol):
         """Give some of the freed space back to the file system; False when no more can be."""
 
     async def compact(self) -> None:
-        """Give all freed space back, at whatever cost to other writes."""
+        """Give all freed space back, even if other writes wait."""
 
     async def close(self) -> None:
         """Finish the operations begun and close all connections."""

@@ -124,7 +124,7 @@ def _is_stranger(key_id: str) -> Operation[bool]:
 
 def _add_key(key: Key, branch: str, origin: RequestOrigin, at: float) -> Operation[None]:
     way = INVITED if branch else OPEN
-    # Whoever starts a collector measures from the same machine first; others may follow behind a
+    # Its operator measures from the same machine first; others may follow behind a
     # proxy that the collector cannot see.
     if not branch and origin.own and not (yield Query("own_key")):
         way = OWN

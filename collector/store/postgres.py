@@ -146,7 +146,7 @@ async def _migrate(connection: Any, *, upgrade: bool) -> schema.Step:
 
 
 async def lock_alone(connection: Any) -> None:
-    """Let nobody write or migrate until the transaction ends."""
+    """Keep all others from writing or migrating until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
 
 

@@ -10,7 +10,7 @@ from probe.failure import Failure
 from probe.model import Base
 
 _ONE_PACKET = {Failure.RESET, Failure.EOF}
-# At more addresses than this nobody tries one site.
+# No client tries more addresses of one site.
 ADDRESSES = 32
 
 S = TypeVar("S", bound=Base)

@@ -1,6 +1,6 @@
 """Keep what was found out about a record: its rules ask the same questions many times.
 
-Rule: what is kept is shared by all who ask for it, so nobody changes it.
+Rule: what is kept is shared by all who ask for it, so no user of it changes it.
 """
 
 from collections.abc import Callable

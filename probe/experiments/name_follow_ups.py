@@ -18,7 +18,7 @@ from probe.reference_data import advertising_names, unused_addresses
 _ENCRYPTED = frozenset({"doh", "dot"})
 # Silence is expected; the provider's resolver, which may answer, is near.
 _SILENCE = 1.5
-# Letters of a made-up name: nobody has one of them.
+# Letters of a made-up name; no such name exists.
 _INVENTED = 12
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 Ask = tuple[Role, Awaitable[Dns]]

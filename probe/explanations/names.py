@@ -1,6 +1,6 @@
 """Innocent explanations of what a resolver answers.
 
-A resolver may filter for its customer, be somebody's choice, know an outdated address, or fail to
+A resolver may filter for its customer, be a user's choice, know an outdated address, or fail to
 reach the name's own servers. Its answer is the network's doing where these are excluded.
 """
 

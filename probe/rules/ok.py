@@ -17,7 +17,7 @@ _REFUSALS = {401, 403, 405, 406, 407, 418, 421, 429, 430, 444, 451, 456, 460, 46
 _LAST_STANDARD = 599
 _CHALLENGE_TITLES = ("just a moment", "attention required", "ddos-guard", "checking your browser")
 _MANY_HOPS = 9
-# It is the server's own answer, but perhaps not its answer to everybody.
+# It is the server's own answer, but perhaps not its answer to all clients.
 _SEEN_HERE_ALONE = 0.75
 
 

@@ -25,7 +25,7 @@ INSERT INTO meta (name, value) VALUES ('claims', '')
 ON CONFLICT (name) DO UPDATE SET value = excluded.value
 
 -- name: batch_claim
--- The oldest batches that nobody holds, up to a number of records; those of a key that another worker
+-- The oldest batches without a holder, up to a number of records; those of a key that another worker
 -- is judging wait for it, so that the records of a key are judged in their order.
 UPDATE batch SET holder = :holder, until = :until, tries = tries + 1 WHERE seq IN (
   SELECT seq FROM (
@@ -51,7 +51,7 @@ UPDATE batch SET until = :until WHERE holder = :holder
 UPDATE batch SET holder = '', until = 0, tries = 0 WHERE holder = :holder
 
 -- name: batch_free
--- For a store with a single collector: whatever held batches has ended.
+-- For a store with a single collector: what held batches has ended.
 UPDATE batch SET holder = '', until = 0 WHERE until > 0
 
 -- name: batch_held
