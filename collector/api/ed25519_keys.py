@@ -2,7 +2,7 @@
 
 A point of small order has at most eight multiples, so a signature of anything can be guessed; the
 verifiers of RFC 8032, OpenSSL's too, accept such keys. The list is that of libsodium: the y of the
-eight points, whatever the sign of x, and every y that is not reduced.
+eight points, with either sign of x, and every y that is not reduced.
 """
 
 _PRIME = 2**255 - 19

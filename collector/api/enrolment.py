@@ -59,7 +59,9 @@ def _proven(asked: EnrolRequest) -> Key:
     if len(public) != _KEY_BYTES:
         raise Refused(400, "malformed", "key: base64 of a raw Ed25519 public key expected")
     if is_weak(public):
-        raise Refused(400, "weak_key", "key: it is of small order, so anybody could sign with it")
+        raise Refused(
+            400, "weak_key", "key: it is of small order, so every client could sign with it"
+        )
     if asked.invite is not None and len(asked.invite) > _INVITE_LIMIT:
         raise Refused(400, "malformed", f"invite: at most {_INVITE_LIMIT} characters expected")
     if not is_signed(public, proof, _signed_bytes(public, asked)):

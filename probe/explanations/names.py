@@ -153,7 +153,7 @@ def public_resolvers_policy(e: Evidence, match: Match) -> str | None:
     if len(alike) >= _OTHER_RESOLVERS:
         return None
     return (
-        "The machine's resolver is a public one that somebody chose, not the provider's: it may"
+        "The machine's resolver is a public one that the user chose, not the provider's: it may"
         " answer so by its operator's own policy."
     )
 

@@ -4,7 +4,7 @@ A connection is opened as usual and its TTL is limited afterwards, so that the l
 those with the name. The kernel retransmits a lost segment (RFC 6298) with the same TTL: one
 measurement is up to three packets, and a single lost one does not change the result.
 
-A flow is a number with a local port of its own: packets of one flow go one way, whatever they say.
+A flow is a number with a local port of its own: packets of one flow go one way, with any content.
 
 With the raw helper (`probe.net.raw`), each step also has the packets received.
 """
