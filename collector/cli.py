@@ -220,7 +220,7 @@ def enroll(url: str, role: keys.KeyRole, uses: int, expires: int, count: int) ->
             made = keys.add_invite(invite, role, uses=uses, at=now, expires_at=expires_at)
             await store.write(made)
 
-    with_store(url, work)
+    with_store(url, work, create=True)
     for invite in invites:
         click.echo(invite)
         click.echo(f"qazcollector: its keys are the branch {keys.branch_of(invite)}", err=True)

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from collector.settings import SettingsError
-from collector.store import Store, migrate_store, open_store
+from collector.store import (
+    Store,
+    StoreError,
+    is_postgres,
+    migrate_store,
+    open_store,
+    sqlite_path,
+)
 
 if TYPE_CHECKING:
     from collector.admin.backup import Summary
@@ -38,8 +45,15 @@ def store_option(command: F) -> F:
     return option(command)
 
 
-def with_store(url: str, work: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
-    """Open a store, run `work` on it, close it, and return the result."""
+def with_store(
+    url: str, work: Callable[[Store], Coroutine[Any, Any, T]], *, create: bool = False
+) -> T:
+    """Open a store, run `work` on it, close it, and return the result.
+
+    Without `create` a missing file is an error: a mistyped name must not look like an empty store.
+    """
+    if not create and not is_postgres(url) and not sqlite_path(url).exists():
+        raise StoreError(f"store {sqlite_path(url)}: is not there")
 
     async def work_and_close() -> T:
         store = await open_store(url)
@@ -170,7 +184,7 @@ def import_(
             click.echo(f"{file}: {done.stored} stored, {known}")
         return refused
 
-    if with_store(url, work):
+    if with_store(url, work, create=True):
         sys.exit(1)
 
 
@@ -248,7 +262,8 @@ def doctor(url: str) -> None:
     """Check what is installed and what is stored; exit 1 when a check fails."""
     from collector.admin.doctor import installation, store_health
 
-    results = [*installation(url), *with_store(url, store_health)]
+    stored = with_store(url, store_health)
+    results = [*installation(url), *stored]
     for result in results:
         fix = f" → {result.fix}" if result.fix and not result.passed else ""
         click.echo(f"{'ok  ' if result.passed else 'BAD '} {result.message}{fix}")

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from collector.admin.rejudge import rejudge
 from collector.admin.retention import retire
 from collector.cli import cli
-from collector.store import Store, queries
+from collector.store import Store, StoreError, queries
 from probe import codec
 from probe.model import Mechanism, Outcome, Record, Vantage, Verdict
 from tests.collector.harness import LISTED, believe, collector, now, record, select, settings
@@ -181,3 +181,26 @@ def test_records_are_exported_in_the_order_of_arrival(tmp_path: Path) -> None:
     fill(tmp_path, *sent)
     output = command(tmp_path, "export").stdout_bytes.splitlines()
     assert [msgspec.json.decode(line, type=Record).id for line in output] == [r.id for r in sent]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["keys"],
+        ["exclude", "x", "--since", "2026-01-01", "--reason", "y"],
+        ["include", "x"],
+        ["rejudge"],
+        ["export"],
+        ["retention", "--days", "30"],
+        ["doctor"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_mistyped_store_is_an_error_and_not_an_empty_store(
+    tmp_path: Path, words: list[str]
+) -> None:
+    file = tmp_path / "mistyped" / "store.sqlite3"
+    done = CliRunner().invoke(cli, [*words, "--store", f"sqlite:///{file}"])
+    assert isinstance(done.exception, StoreError), done.output
+    assert str(done.exception) == f"store {file}: is not there"
+    assert not file.parent.exists()
