@@ -162,26 +162,29 @@ def import_(
     from collector import target_labels
     from collector.admin import importing
     from collector.record_row import BatchContext
-    from probe.judge import judge
     from probe.targets import TargetError
 
     try:
-        labels, _ = target_labels.load(targets)
+        target_labels.load(targets)
     except TargetError as error:
         raise SettingsError(str(error)) from error
     context = BatchContext(importing.key_of(name), "probe", lab, time.time())
 
     async def work(store: Store) -> int:
         refused = 0
-        for file in files:
-            done = await importing.import_lines(
-                store, _lines(file), context=context, source=str(file), labels=labels, judge=judge
-            )
-            for complaint in done.complaints:
-                click.echo(complaint, err=True)
-            refused += len(done.complaints)
-            known = f"{done.duplicates} were there" if done.duplicates else "all new"
-            click.echo(f"{file}: {done.stored} stored, {known}")
+        judging = importing.ImportJudging(store, url, targets, context.key_id)
+        async with judging.running():
+            for file in files:
+                done = await importing.import_lines(
+                    store, _lines(file), context=context, source=str(file), judging=judging
+                )
+                for complaint in done.complaints:
+                    click.echo(complaint, err=True)
+                refused += len(done.complaints)
+                known = f"{done.duplicates} were there" if done.duplicates else "all new"
+                click.echo(f"{file}: {done.stored} stored, {known}")
+        for reason, number in sorted(judging.unjudged.items()):
+            click.echo(f"{number} stored as inconclusive, not judged: {reason}", err=True)
         return refused
 
     if with_store(url, work, create=True):
@@ -189,9 +192,16 @@ def import_(
 
 
 def _lines(file: Path) -> Iterator[bytes]:
+    """The lines of a file; of one that is too long so much that it is refused."""
+    from probe.codec import LINE_LIMIT
+
+    most = LINE_LIMIT + 2
     try:
         with file.open("rb") as opened:
-            yield from opened
+            while line := opened.readline(most):
+                yield line
+                while len(line) == most and not line.endswith(b"\n"):
+                    line = opened.readline(most)
     except OSError as error:
         raise SettingsError(f"{file}: {error.strerror}") from error
 

@@ -1,23 +1,37 @@
 """Import records from files: written by a probe with `-o`, or exported by another collector.
 
-Rule: these records carry no signature, so the operator answers for them. They are checked and
-judged like uploaded ones, and each named source has one vote.
+Rule: these records carry no signature, so the operator answers for them. They are checked and kept
+like uploaded ones, and judged in a process with the same limits, so that no record stops the rest.
+Each named source has one vote. What an interrupted import has kept is judged by the next one, or by
+the collector that serves the store.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import msgspec
 
 from collector import controls, record_row
-from collector.record_row import BatchContext, Judge, Proof
-from collector.store import Store, keys, measurements
-from collector.store.measurements import MeasurementRow
-from collector.target_labels import TargetLabels
+from collector.judging.reports import Report
+from collector.judging.workers import Workers
+from collector.record_row import BatchContext
+from collector.store import Store, StoreError, backlog, keys
+from collector.store.backlog import NewBatch, NewObservation
 from probe import codec
 from probe.model import Record
+
+# So many records may wait; a collector that serves the store takes no more when too many do.
+WAITING = 2000
+# So many bytes are one batch at most; unpacked it may have four times as many.
+_BATCH_BYTES = codec.BATCH_LIMIT // 4
+# A worker that ends so often without having judged anything between cannot judge.
+RESTARTS = 12
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,53 +48,125 @@ def key_of(name: str) -> str:
     return hashlib.sha256(f"import:{name}".encode()).hexdigest()[:32]
 
 
+class ImportJudging:
+    """A worker that judges what is imported, and what it reports.
+
+    Attributes:
+        unjudged: How many records were not judged, by the reason.
+    """
+
+    def __init__(self, store: Store, url: str, targets: Sequence[str], key_id: str) -> None:
+        self.unjudged: Counter[str] = Counter()
+        self._store = store
+        self._key_id = key_id
+        self._idle_restarts = 0
+        self._workers = Workers(
+            1,
+            store=url,
+            targets=targets,
+            holder=secrets.token_hex(8),
+            report=self._take,
+            restarted=self._restarted,
+            only=key_id,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Judge until the context ends; all that waits, if it ends without an error."""
+        self._workers.start()
+        try:
+            yield
+            await self.until_at_most(0)
+        finally:
+            await self._workers.close()
+
+    async def until_at_most(self, records: int) -> None:
+        """Wait until no more records of the source wait.
+
+        Raises:
+            StoreError: Nothing judges them.
+        """
+        self._workers.wake()
+        while (left := await self._store.read(backlog.waiting(self._key_id))) > records:
+            if self._idle_restarts > RESTARTS:
+                raise StoreError(
+                    f"the judging process does not start; {left} records are kept and wait for it"
+                )
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _take(self, report: Report) -> None:
+        self.unjudged.update(report.unjudged)
+        if report.judged:
+            self._idle_restarts = 0
+
+    def _restarted(self) -> None:
+        self._idle_restarts += 1
+
+
 async def import_lines(
     store: Store,
     lines: Iterable[bytes],
     *,
     context: BatchContext,
     source: str,
-    labels: TargetLabels,
-    judge: Judge,
+    judging: ImportJudging,
 ) -> Imported:
-    """Store the valid records among these lines."""
+    """Keep the valid records among these lines, while `judging` judges them."""
     await store.write(keys.add_source(context.key_id))
     done = Imported()
-    numbered = enumerate(lines, 1)
-    while group := list(islice(numbered, codec.BATCH_RECORDS)):
+    for group in _groups(lines):
         good, bad = _read(group, context, source)
         done = replace(done, complaints=(*done.complaints, *bad))
-        wanted = [
-            (record_row.key_input(one), record_row.event_time(one, context.now)) for one in good
-        ]
-        seen = await store.read(controls.near(wanted, within=controls.NEAR_SECONDS))
-        made = [
-            _row(record, context, labels=labels, judge=judge, seen=near)
-            for record, near in zip(good, seen, strict=True)
-        ]
-        stored = await store.write(measurements.ingest(made))
-        done = replace(
-            done,
-            stored=done.stored + sum(stored),
-            duplicates=done.duplicates + len(stored) - sum(stored),
-        )
+        for batch in _batches(good, context):
+            new = len(await store.write(backlog.add(batch)))
+            known = len(batch.records) - new
+            done = replace(done, stored=done.stored + new, duplicates=done.duplicates + known)
+        await judging.until_at_most(WAITING)
     return done
 
 
-def _row(
-    record: Record,
-    context: BatchContext,
-    *,
-    labels: TargetLabels,
-    judge: Judge,
-    seen: Sequence[controls.Observation],
-) -> MeasurementRow:
-    is_control = record.vantage.role == "control"
-    context = replace(context, role=record.vantage.role)
-    near = () if is_control else seen
-    row = record_row.make_row(record, context, labels=labels, judge=judge, proof=Proof(near))
-    observed = controls.observation_of(record) if is_control else None
-    return msgspec.structs.replace(row, observation=observed)
+def _groups(lines: Iterable[bytes]) -> Iterator[list[tuple[int, bytes]]]:
+    """The numbered lines, as many at a time as a batch may have."""
+    group: list[tuple[int, bytes]] = []
+    size = 0
+    for number, line in enumerate(lines, 1):
+        if group and (len(group) >= codec.BATCH_RECORDS or size + len(line) > _BATCH_BYTES):
+            yield group
+            group, size = [], 0
+        group.append((number, line))
+        size += len(line)
+    if group:
+        yield group
+
+
+def _batches(records: Sequence[Record], context: BatchContext) -> Iterator[NewBatch]:
+    """A batch of the controls' records first, since verdicts of the others rest on them."""
+    for role in ("control", "probe"):
+        found = [one for one in records if one.vantage.role == role]
+        if found:
+            yield _batch(found, replace(context, role=role))
+
+
+def _batch(records: Sequence[Record], context: BatchContext) -> NewBatch:
+    return NewBatch(
+        key_id=context.key_id,
+        role=context.role,
+        received_at=context.now,
+        context=msgspec.json.encode(context).decode(),
+        body=codec.pack(map(codec.encode, records)),
+        records=[(line, one.id) for line, one in enumerate(records)],
+        observations=list(_observations(records, context)),
+    )
+
+
+def _observations(records: Sequence[Record], context: BatchContext) -> Iterator[NewObservation]:
+    if context.role != "control":
+        return
+    for line, one in enumerate(records):
+        body = controls.observation_of(one)
+        if body is not None:
+            at = record_row.event_time(one, context.now)
+            yield NewObservation(line, one.id, record_row.key_input(one), at, body)
 
 
 def _read(

@@ -72,6 +72,8 @@ class Offenders:
 class Judging:
     """One worker's judging.
 
+    `only` is a key: then batches of others are left to others.
+
     Attributes:
         stopping: Set to end a step before all that was taken is judged.
     """
@@ -86,6 +88,7 @@ class Judging:
         runner: Runner,
         report: Callable[[Report], None],
         roots: Roots | None,
+        only: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.stopping = False
@@ -96,6 +99,7 @@ class Judging:
         self._run = runner
         self._report = report
         self._roots = roots
+        self._only = only
         self._clock = clock
         self._offenders = Offenders()
         self._renewed = 0.0
@@ -104,7 +108,9 @@ class Judging:
         """Judge a portion of what waits; False when there was nothing to take."""
         if not (await self._store.read(backlog.state())).records:
             return False
-        operation = backlog.claim(self._holder, now=self._clock(), records=RECORDS, batches=BATCHES)
+        operation = backlog.claim(
+            self._holder, now=self._clock(), records=RECORDS, batches=BATCHES, only=self._only
+        )
         taken = await self._store.write(operation)
         self._renewed = time.monotonic()
         for batch in taken:
@@ -184,7 +190,8 @@ class Judging:
             except Exception:
                 reason = "bug"
                 log.exception("bug while judging a record of experiment %s", record.experiment)
-            if reason != "bug":
+            # What the operator imports is one key however many people measured it.
+            if reason != "bug" and context.origin is not None:
                 self._offenders.add(context.key_id)
         return record_row.unjudged_row(record, context, labels=labels, reason=reason)
 

@@ -51,8 +51,8 @@ async def _run_within(work: Callable[[], T]) -> T:
     return limits.within(work, limits.RECORD_SECONDS)
 
 
-async def run(holder: str, targets: Sequence[str], judge: Judge) -> None:
-    """Judge until the input ends."""
+async def run(holder: str, targets: Sequence[str], judge: Judge, only: str = "") -> None:
+    """Judge until the input ends; with `only` what one key sent."""
     labels, _ = target_labels.load(targets)
     store = await open_store(os.environ[STORE])
     try:
@@ -65,6 +65,7 @@ async def run(holder: str, targets: Sequence[str], judge: Judge) -> None:
             runner=_run_within,
             report=output.send,
             roots=Roots.mozilla(),
+            only=only,
         )
         limits.install()
         output.send(Report())
@@ -112,13 +113,14 @@ def main(judge: Judge = default_judge) -> None:
     parser = argparse.ArgumentParser(prog="qazcollector-judging", description=__doc__)
     parser.add_argument("--holder", required=True)
     parser.add_argument("--target-list", action="append", default=[])
+    parser.add_argument("--only", default="", help="the key whose batches it judges")
     options = parser.parse_args()
     # A terminal sends them to every process; the collector ends this one by its input.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     log_lines.install()
     try:
-        asyncio.run(run(options.holder, options.target_list, judge))
+        asyncio.run(run(options.holder, options.target_list, judge, options.only))
     except (StoreError, BrokenPipeError) as error:
         sys.stderr.write(f"qazcollector: judging: {error}\n")
         sys.exit(2)

@@ -34,7 +34,7 @@ log = logging.getLogger("qazcollector")
 
 
 class Workers:
-    """The judging processes of one collector."""
+    """The judging processes of one collector, or of an import: `only` is then its key."""
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Workers:
         holder: str,
         report: Callable[[Report], None],
         restarted: Callable[[], None],
+        only: str = "",
     ) -> None:
         self._store = store
         self._report = report
@@ -52,7 +53,7 @@ class Workers:
         self._closing = False
         self._processes: dict[str, Process] = {}
         lists = [part for name in targets for part in ("--target-list", name)]
-        self._command = [sys.executable, "-m", MODULE, *lists]
+        self._command = [sys.executable, "-m", MODULE, "--only", only, *lists]
         self._names = [f"{holder}-{index}" for index in range(number)]
         self._tasks: list[asyncio.Task[None]] = []
 

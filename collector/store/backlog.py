@@ -108,11 +108,14 @@ def add(batch: NewBatch) -> Operation[frozenset[int]]:
 
 
 def claim(
-    holder: str, *, now: float, records: int, batches: int
+    holder: str, *, now: float, records: int, batches: int, only: str = ""
 ) -> Operation[tuple[WaitingBatch, ...]]:
-    """Take the oldest free batches, until together they have this many records."""
+    """Take the oldest free batches, until together they have this many records.
+
+    `only` is a key: then batches of others are left to others.
+    """
     yield Execute("claims_lock", [{}])
-    params = {"holder": holder, "now": now, "until": now + LEASE_SECONDS}
+    params = {"holder": holder, "now": now, "until": now + LEASE_SECONDS, "only": only}
     limits = {"records": records, "limit": batches}
     rows = yield Query("batch_claim", {**params, **limits})
     found = []
@@ -166,6 +169,12 @@ def state() -> Operation[BacklogState]:
     """How much waits."""
     rows = yield Query("backlog")
     return BacklogState(*rows[0])
+
+
+def waiting(key_id: str) -> Operation[int]:
+    """How many records of a key wait."""
+    rows = yield Query("waiting_count", {"key_id": key_id})
+    return int(rows[0][0])
 
 
 def newest_seq() -> Operation[int | None]:

@@ -26,12 +26,14 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value
 
 -- name: batch_claim
 -- The oldest batches without a holder, up to a number of records; those of a key that another worker
--- is judging wait for it, so that the records of a key are judged in their order.
+-- is judging wait for it, so that the records of a key are judged in their order. `only`: those of
+-- one key, or empty.
 UPDATE batch SET holder = :holder, until = :until, tries = tries + 1 WHERE seq IN (
   SELECT seq FROM (
     SELECT b.seq, SUM(b.records) OVER (ORDER BY b.seq) - b.records AS before FROM (
       SELECT c.seq, c.records FROM batch c
-      WHERE (c.until < :now OR c.holder = :holder) AND NOT EXISTS (
+      WHERE (c.until < :now OR c.holder = :holder)
+      AND (CAST(:only AS TEXT) = '' OR c.key_id = :only) AND NOT EXISTS (
         SELECT 1 FROM batch o
         WHERE o.key_id = c.key_id AND o.until >= :now AND o.holder <> :holder
       )
