@@ -215,15 +215,22 @@ def _lines(file: Path) -> Iterator[bytes]:
     is_flag=True,
     help="Write an SQLite file anew as well; a serving collector takes nothing meanwhile.",
 )
-def retention(url: str, days: int, raw_days: int | None, *, compact: bool) -> None:
+@click.option(
+    "--trust-clock", is_flag=True, help="The clock is right, though the store knows nothing so new."
+)
+def retention(
+    url: str, days: int, raw_days: int | None, *, compact: bool, trust_clock: bool
+) -> None:
     """Drop old evidence and old records, and give their space back; counts stay."""
-    from collector.admin.retention import Retired, retire
+    from collector.admin.retention import Retired, check_clock, retire
 
     now = time.time()
     raw = now - min(days, raw_days or days) * _DAY
     before = now - days * _DAY
 
     async def work(store: Store) -> Retired:
+        if not trust_clock:
+            await check_clock(store, now)
         return await retire(store, now=now, raw_before=raw, before=before, compact=compact)
 
     done = with_store(url, work)

@@ -8,10 +8,12 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from collector import conduct
-from collector.store import Execute, Operation, Query, Store, heartbeats
+from collector.settings import SettingsError
+from collector.store import Execute, Operation, Query, Store, clock_ahead, heartbeats
 from collector.store.interface import Rows
 from collector.store.queries import first_seq
 
@@ -53,6 +55,21 @@ class _Pace:
     def _timed(self, operation: Operation[T]) -> Operation[T]:
         self._began = time.monotonic()
         return (yield from operation)
+
+
+async def check_clock(store: Store, now: float) -> None:
+    """Refuse to delete by a clock that may be ahead.
+
+    Raises:
+        SettingsError: The store knows nothing of the time that it shows.
+    """
+    newest = await store.read(clock_ahead.doubtful_since(now), slow=True)
+    if newest is not None:
+        says, knows = (datetime.fromtimestamp(at, UTC).date() for at in (now, newest))
+        raise SettingsError(
+            f"the clock says {says}, and the newest that the store heard is of {knows}: "
+            "nothing was deleted; if the clock is right, add --trust-clock"
+        )
 
 
 async def retire(

@@ -119,8 +119,14 @@ def settled(now: float) -> Operation[float]:
 
     While the clock is ahead, the collector's own newest hours are too, but few of them.
     """
+    own = yield from own_time()
+    return now if own is None else min(now, own)
+
+
+def own_time() -> Operation[float | None]:
+    """The time that a day of the collector's own heartbeats bears out; None without that."""
     rows = yield Query("own_hour", {"key_id": COLLECTOR_KEY, "back": _DAY_HOURS})
-    return min(now, (rows[0][0] + _DAY_HOURS + 1) * float(HOUR)) if rows else now
+    return (rows[0][0] + _DAY_HOURS + 1) * float(HOUR) if rows else None
 
 
 def slot_times(hour: int, bits: int) -> list[float]:

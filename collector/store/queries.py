@@ -72,6 +72,11 @@ def first_seq(instant: float) -> int:
     return max(0, int(instant * 1e6)) << 10
 
 
+def instant_of(seq: int) -> float:
+    """When the record of this number was received."""
+    return (seq >> 10) / 1e6
+
+
 def page(
     selection: Selection, *, cursor: int | None, limit: int, oldest_first: bool = False
 ) -> Operation[Sequence[MeasurementSummary]]:

@@ -52,6 +52,10 @@ RETURNING uses
 -- name: invite_get
 SELECT role, uses, expires_at FROM invite WHERE hash = :hash
 
+-- name: signs
+-- The newest that probes say of the time: what they sign is refused while the clocks differ.
+SELECT (SELECT MAX(seen_at) FROM probe), (SELECT MAX(seq) FROM measurement)
+
 -- name: ahead_probes
 UPDATE probe SET seen_at = CASE WHEN seen_at > :ahead THEN :now ELSE seen_at END,
   enrolled_at = CASE WHEN enrolled_at > :ahead THEN :now ELSE enrolled_at END

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from collector.admin.rejudge import rejudge
 from collector.admin.retention import retire
 from collector.cli import cli
+from collector.settings import SettingsError
 from collector.store import Store, StoreError, queries
 from probe import codec
 from probe.model import Mechanism, Outcome, Record, Vantage, Verdict
@@ -143,6 +144,19 @@ def test_retention_drops_evidence_then_records_and_keeps_counts(tmp_path: Path) 
     asyncio.run(scenario())
     done = command(tmp_path, "retention", "--days", "30")
     assert done.output == "1 records dropped, the evidence of 0 others\n"
+
+
+def test_retention_refuses_a_clock_that_is_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, record(), record())
+    monkeypatch.setattr("time.time", lambda: 2_100_000_000.0)
+    refused = command(tmp_path, "retention", "--days", "30")
+    assert isinstance(refused.exception, SettingsError)
+    assert str(refused.exception).startswith("the clock says 2036-07-18, and the newest")
+    assert refused.output == ""
+    done = command(tmp_path, "retention", "--days", "30", "--trust-clock")
+    assert done.output == "2 records dropped, the evidence of 0 others\n"
 
 
 def test_doctor_reports_passed_and_failed_checks(tmp_path: Path) -> None:

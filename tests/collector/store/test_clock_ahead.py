@@ -86,3 +86,34 @@ def test_heartbeats_are_not_deleted_by_a_clock_that_is_ahead(any_store: str) -> 
             await store.close()
 
     assert asyncio.run(scenario()) == (96, 0)
+
+
+def test_a_clock_is_doubted_when_nothing_bears_it_out(any_store: str) -> None:
+    async def scenario() -> list[float | None]:
+        store = await open_store(any_store)
+
+        async def doubted(at: float) -> float | None:
+            return await store.read(clock_ahead.doubtful_since(at))
+
+        try:
+            found = [await doubted(NOW)]  # an empty store: nothing can be deleted
+            key = Key("k", b"x" * 32, "probe")
+            await store.write(keys.enrol(key, None, needs_invite=False, at=NOW))
+            await store.write(heartbeats.record_heartbeat("k", NOW, HERE, ()))
+            found += [await doubted(NOW + DAY), await doubted(NOW + JUMPS[1])]
+            # The collector goes on for an hour with that clock: it is no witness of itself.
+            for at in range(0, 3600, 240):
+                beat = heartbeats.record_collector_heartbeat(NOW + JUMPS[1] + at)
+                await store.write(beat)
+            found.append(await doubted(NOW + JUMPS[1] + 3600))
+            # Nobody sends anything for a month, while the collector serves.
+            for hour in range(-26, 1):
+                own = heartbeats.record_collector_heartbeat(NOW + JUMPS[0] + hour * 3600)
+                await store.write(own)
+            found.append(await doubted(NOW + JUMPS[0]))
+            return found
+        finally:
+            await store.close()
+
+    hour = NOW // 3600 * 3600
+    assert asyncio.run(scenario()) == [None, None, hour, hour, None]
