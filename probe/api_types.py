@@ -16,7 +16,8 @@ class EnrolRequest(Data, frozen=True, kw_only=True):
     Attributes:
         key: Base64 of the raw Ed25519 public key.
         proof: Base64 signature by that key over `codec.enrol_bytes(key, invite, role, created)`.
-        created: When it was signed, as in `Qaz-Created`. Without it the proof fits for ever.
+        created: When it was signed, as in `Qaz-Created`. Without it a proof fits until the key is
+            erased.
     """
 
     key: bounds.Base64

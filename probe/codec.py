@@ -107,7 +107,8 @@ def enrol_bytes(
 ) -> bytes:
     """The bytes that a new key signs to prove possession of the private key.
 
-    `created` is as in `signed_bytes`; without it the proof can be used again, at any time.
+    `created` is as in `signed_bytes`; without it the proof can be used again while the key is
+    enrolled.
     """
     version, when = ("v1", ()) if created is None else ("v2", (created,))
     return "\n".join(

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -20,11 +19,9 @@ from collector.api.http import SMALL_BODY, Refused, answer, read_json
 from collector.places import RequestOrigin
 from collector.service import SERVICE, Service
 from collector.store import Operation, keys, replays
-from collector.store.keys import Key
+from collector.store.keys import Key, NotEnrolled
 from probe import codec
 from probe.api_types import EnrolReply, EnrolRequest
-
-T = TypeVar("T")
 
 _KEY_BYTES = 32
 _INVITE_LIMIT = 200
@@ -87,12 +84,23 @@ async def _enrol(service: Service, key: Key, asked: EnrolRequest, origin: Reques
         raise Refused(status, refused.reason, refused.message)
 
 
-def _once(key: Key, asked: EnrolRequest, operation: Operation[T]) -> Operation[T]:
-    """Part of one transaction: an enrolment whose proof was not used before."""
+def _once(
+    key: Key, asked: EnrolRequest, operation: Operation[NotEnrolled | None]
+) -> Operation[NotEnrolled | None]:
+    """Part of one transaction: an enrolment whose proof was not used before.
+
+    A proof without a time is the same in every attempt of a probe, so it may come again while the
+    key is enrolled; it does not bring an erased key back.
+    """
+    mark = mark_of(key, _signed_bytes(key.public, asked))
     if asked.created is not None:
-        mark = mark_of(key, _signed_bytes(key.public, asked))
         yield from replays.once(mark, seconds_of(asked.created))
-    return (yield from operation)
+        return (yield from operation)
+    known = yield from keys.find_key(key.key_id)
+    refused = yield from operation
+    if refused is None and not (yield from replays.for_ever(mark)) and known is None:
+        raise replays.Replayed
+    return refused
 
 
 async def delete_me(request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from collector.store.interface import Execute, Operation, Query
 WINDOW = 300.0
 # Marks are kept for longer, in case the collector's clock is put back.
 KEPT_SECONDS = 4 * WINDOW
+_FOR_EVER = 2**62
 
 
 class Replayed(Exception):  # noqa: N818 - a state of the request
@@ -21,6 +22,11 @@ def once(mark: bytes, created: int) -> Operation[None]:
     """Mark a request, or raise `Replayed`."""
     if not (yield Query("request_mark", {"mark": mark, "created": created})):
         raise Replayed
+
+
+def for_ever(mark: bytes) -> Operation[bool]:
+    """Mark a request that has no time and so fits for ever; whether it is the first of its kind."""
+    return bool((yield Query("request_mark", {"mark": mark, "created": _FOR_EVER})))
 
 
 def forget(now: float) -> Operation[None]:

@@ -237,9 +237,13 @@ class SigningClient:
         self.public = self.key.public_key().public_bytes_raw()
         self.key_id = codec.key_id(self.public)
 
-    async def enrol(self, invite: str | None = None, *, proof: bytes | None = None) -> Answer:
-        signed = proof or self.key.sign(codec.enrol_bytes(self.public, invite, self.role))
+    async def enrol(
+        self, invite: str | None = None, *, proof: bytes | None = None, timeless: bool = False
+    ) -> Answer:
+        at = None if timeless else f"{int(time.time())}.{secrets.randbelow(10**9):09}"
+        signed = proof or self.key.sign(codec.enrol_bytes(self.public, invite, self.role, at))
         request = EnrolRequest(
+            created=at,
             key=base64.b64encode(self.public).decode(),
             proof=base64.b64encode(signed).decode(),
             invite=invite,

@@ -1,11 +1,13 @@
 """Enrolment and erasure of keys."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
 
-from collector.store.keys import erase
+from collector.store import replays
+from collector.store.keys import _hash, erase
 from probe import codec
 from probe.api_types import EnrolReply
 from probe.model import Mechanism, Outcome
@@ -140,5 +142,38 @@ def test_no_record_is_stored_after_an_erasure(tmp_path: Path) -> None:
             reply = await sender.post(codec.pack([codec.encode(record())]))
             assert reply.status == 401
             assert (await harness.service.store.read(select("count_all")))[0][0] == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_captured_proof_without_a_time_brings_no_erased_key_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path) as harness:
+            old = SigningClient(harness)
+            invite = await harness.invite("probe", uses=5)
+            # An old probe that got no reply sends the same again.
+            for _ in range(3):
+                assert (await old.enrol(invite, timeless=True)).status == 200
+            assert (await old.ask("DELETE", "/v1/probes/me")).status == 200
+            replayed = await old.enrol(invite, timeless=True)
+            assert (replayed.status, "before" in replayed.data["error"]) == (409, True)
+            await harness.service.store.write(replays.forget(time.time() + 1e9))
+            assert (await old.enrol(invite, timeless=True)).status == 409
+            (count,) = await harness.service.store.read(select("invite_get", hash=_hash(invite)))
+            assert count[1] == 4
+            # Who has the key may enrol it again.
+            assert (await old.enrol(invite)).status == 200
+
+    asyncio.run(scenario())
+
+
+def test_a_refused_proof_without_a_time_may_be_sent_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        sender = None
+        for mode, status in (("token", 403), ("open", 200)):
+            async with collector(tmp_path, enrolment=mode) as harness:
+                sender = sender or SigningClient(harness)
+                sender.harness = harness
+                assert (await sender.enrol(timeless=True)).status == status
 
     asyncio.run(scenario())
