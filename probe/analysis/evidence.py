@@ -5,14 +5,13 @@ was reached. A *live* step got an answer from beyond the home network.
 """
 
 import re
-from functools import cached_property
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
 from probe.analysis import packet_size, silence_place
 from probe.analysis.attempts import count_between, failing
-from probe.analysis.once import once
+from probe.analysis.once import fact, once
 from probe.analysis.path_networks import stop_place
 from probe.analysis.step_index import StepIndex
 from probe.analysis.trace_analysis import TraceFinding, locate
@@ -60,12 +59,12 @@ class Evidence:
         """Every step of one kind and role, in order, but those of unusual packets."""
         return self._ordinary.of(kind, role, hop)
 
-    @cached_property
+    @fact
     def _ordinary(self) -> StepIndex:
         unusual = self._unusual
         return StepIndex((s for s in self.steps if s.id not in unusual), by_role=True)
 
-    @cached_property
+    @fact
     def _unusual(self) -> frozenset[int]:
         """Steps whose packets were small or had a limited TTL."""
         found = packet_size.limited(self.steps)
@@ -76,12 +75,12 @@ class Evidence:
         """Its ordinary packets have a limited TTL."""
         return self.record.experiment == "trace"
 
-    @cached_property
+    @fact
     def place(self) -> silence_place.Place | None:
         """Who stops the packets to the target, where packets with a limited TTL showed it."""
         return None if self._is_trace else silence_place.place(self.steps)
 
-    @cached_property
+    @fact
     def stop(self) -> StopPlace | None:
         """The same with the networks there; what is in the server's own network is the server's."""
         if self._is_trace:
@@ -106,12 +105,12 @@ class Evidence:
         home = self.record.vantage.country
         return stop_place(self.steps, after, before, server, home, spread=longer)
 
-    @cached_property
+    @fact
     def end(self) -> int:
         """The number of the last hop that any step on the target reached."""
         return max((step.hop for step in self.steps if step.role is Role.TARGET), default=0)
 
-    @cached_property
+    @fact
     def hop_urls(self) -> dict[int, str]:
         """The URL of each hop, from the redirect that led to it."""
         urls = {0: self.record.input}
@@ -120,12 +119,12 @@ class Evidence:
                 urls.setdefault(step.hop + 1, step.location)
         return urls
 
-    @cached_property
+    @fact
     def end_url(self) -> str:
         """The URL at the end of the redirects."""
         return self.hop_urls.get(self.end, self.record.input)
 
-    @cached_property
+    @fact
     def end_host(self) -> str:
         """The host at the end of the redirects."""
         return host_of(self.end_url)
@@ -136,7 +135,7 @@ class Evidence:
         """Every query for the name of one hop, including those made at other hops of that name."""
         return self._queries.get(host_of(self.hop_urls.get(hop, "")), [])
 
-    @cached_property
+    @fact
     def _queries(self) -> dict[str, list[Dns]]:
         """The queries for addresses, by name."""
         queries: dict[str, list[Dns]] = {}
@@ -237,13 +236,13 @@ class Evidence:
         above = self._by_id.get(page.parent)
         return above if isinstance(above, Tls) else None
 
-    @cached_property
+    @fact
     def _by_id(self) -> dict[int | None, Step]:
         return {step.id: step for step in reversed(self.steps)}
 
     # --- the line ----------------------------------------------------------------------------
 
-    @cached_property
+    @fact
     def live(self) -> list[Step]:
         """Steps answered from beyond the home network, by the time they ended."""
         every = (s for s in self.steps if is_live(s) and s.id not in self._unusual)
@@ -270,7 +269,7 @@ class Evidence:
         every, own = self._answer_times.get(None, []), self._answer_times.get(but, [])
         return count_between(every, first, last) > count_between(own, first, last)
 
-    @cached_property
+    @fact
     def _answer_times(self) -> dict[int | None, list[float]]:
         """When live steps ended, in order: of all, and of each id."""
         times: dict[int | None, list[float]] = {}
@@ -281,7 +280,7 @@ class Evidence:
 
     # --- controls ----------------------------------------------------------------------------
 
-    @cached_property
+    @fact
     def controls(self) -> tuple[Control, ...]:
         """Control measurements near enough in time to be compared, and of the same kind."""
         over_quic = self.record.experiment == "quic"
@@ -292,18 +291,18 @@ class Evidence:
             and (not c.steps or any(isinstance(s, Quic) is over_quic for s in c.steps))
         )
 
-    @cached_property
+    @fact
     def latest(self) -> tuple[Control, ...]:
         """The controls that measured after this record, or all when none did."""
         after = tuple(c for c in self.controls if c.age > 0)
         return after or self.controls
 
-    @cached_property
+    @fact
     def control_after(self) -> bool:
         """A control measured after this record, so the target did not change unnoticed."""
         return any(c.age > 0 for c in self.controls)
 
-    @cached_property
+    @fact
     def control_weight(self) -> float:
         """1 when a control measured after this record, 0.92 when only before, 0 when none did."""
         if not self.controls:
@@ -314,11 +313,11 @@ class Evidence:
         """Every control step of one kind; with `latest` only those of the latest controls."""
         return (self._latest_steps if latest else self._control_steps).of(kind, None, hop)
 
-    @cached_property
+    @fact
     def _control_steps(self) -> StepIndex:
         return StepIndex((s for c in self.controls for s in c.steps), by_role=False)
 
-    @cached_property
+    @fact
     def _latest_steps(self) -> StepIndex:
         if len(self.latest) == len(self.controls):
             return self._control_steps
@@ -351,7 +350,7 @@ class Evidence:
         pages = [step for step in self.control(Http) if step.url == url]
         return sorted(pages, key=lambda page: page.failure is not None)
 
-    @cached_property
+    @fact
     def control_ends(self) -> list[Http]:
         """Where each control ended, when it ended at a page."""
         ends: list[Http] = []
@@ -361,7 +360,7 @@ class Evidence:
                 ends.append(pages[-1])
         return ends
 
-    @cached_property
+    @fact
     def control_works(self) -> bool:
         """A fresh control got a page from this target."""
         return any((page.status or 599) < 500 for page in self.control_ends)

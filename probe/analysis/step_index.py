@@ -1,7 +1,7 @@
 """The steps of a record by kind, purpose and hop, so that rules need not search all of them."""
 
 from collections.abc import Iterable
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 from probe.model import Base, Role
 
@@ -23,13 +23,17 @@ class StepIndex:
 
     def __init__(self, steps: Iterable[Base], *, by_role: bool) -> None:
         self._lists: dict[tuple[type[Base], Role | None, int | None], list[Base]] = {}
+        lists = self._lists
         for step in steps:
-            role = step.role if by_role else None
-            for hop, most in ((None, MOST), (step.hop, MOST_OF_HOP)):
-                found = self._lists.setdefault((type(step), role, hop), [])
-                if len(found) < most:
+            kind, role = type(step), step.role if by_role else None
+            for key, most in (((kind, role, None), MOST), ((kind, role, step.hop), MOST_OF_HOP)):
+                found = lists.get(key)
+                if found is None:
+                    lists[key] = [step]
+                elif len(found) < most:
                     found.append(step)
 
     def of(self, kind: type[S], role: Role | None, hop: int | None) -> list[S]:
         """The steps of one kind and role, of one hop or of all."""
-        return cast("list[S]", self._lists.get((kind, role, hop), []))
+        found: Any = self._lists.get((kind, role, hop))
+        return [] if found is None else found
