@@ -180,19 +180,16 @@ class HopView:
     def _fails_alone(self) -> bool:
         """This name failed each time after connecting; the harmless one right after it did not.
 
-        False where a control reached the host, and where the address is punished for the name.
+        Also where a control reached the host: the server may turn away this client alone. False
+        where the address is punished for the name, as an unrelated server would be.
         """
         host, secure = host_of(self.url), self._secure
-        if control_addresses(self.controls, host):
-            return False
         kind = Tls if secure else Http
         seen = [s for s in self.steps if isinstance(s, kind) and s.hop == self.hop]
         own = [s for s in seen if isinstance(s, Tls) or s.url == self.url]
         mine = [s for s in own if s.role is Role.TARGET and offered_name(s) == host]
         if not mine or any(s.failure is None for s in mine):
             return False
-        if any(s.acknowledged is False for s in mine) and not self.controls:
-            return False  # dropped on the path: a server that hangs would have acknowledged
         last = mine[-1]
         later = [s for s in own if s.role is Role.HARMLESS and s.at > last.at]
         return any(s.address == last.address and s.bytes_in > 0 for s in later)

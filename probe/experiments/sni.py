@@ -10,7 +10,6 @@ Source: the design of OONI's sni_blocking (ts-024), which offers each name once 
 from collections.abc import Sequence
 from functools import partial
 
-from probe.analysis.web_suspicion import control_addresses
 from probe.compare import is_address
 from probe.experiments.browse import UrlHop, measure_reference, resolve
 from probe.experiments.interface import Experiment, Net, Task
@@ -41,8 +40,9 @@ async def measure(task: Task, net: Net) -> Steps:
         for hello in _OTHER_HELLOS:
             other = tls_offer(net, log, address, hop.tls_port, hello=hello)
             await other(hop.host, Role.NEUTRAL, 1)
-    if _always_failed(own) and not control_addresses(task.controls, hop.host):
-        # A server may fail for one of its names by itself; an unrelated one does not know the name.
+    if _always_failed(own):
+        # A server may fail for one of its names by itself, or for this client alone; an unrelated
+        # one does not know the name.
         elsewhere = partial(_offer_at, net, log)
         await offer_elsewhere(task.references, elsewhere, hop.host, task.harmless[0])
     await measure_reference(net, log, task.reference)

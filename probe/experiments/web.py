@@ -79,8 +79,13 @@ async def _confirm_hop(task: Task, net: Net, log: StepLog, hop: UrlHop) -> None:
     if not hop.secure and chosen:
         await _fetch_https(net, log, hop, chosen)
     closer = [_look_closer(task, net, log, hop, one, begun=begun) for one in chosen[:1]]
-    await net.together([measure_reference(net, log, task.reference), *closer])
-    await _offer_elsewhere(task, net, log, hop)
+    asks = [measure_reference(net, log, task.reference), *closer]
+    view = _view(task, log, hop)
+    if any(map(view.may_be_slow, chosen[:1])):  # then a longer look decides whether it fails
+        await net.together(asks)
+        await _offer_elsewhere(task, net, log, hop)
+    else:
+        await net.together([*asks, _offer_elsewhere(task, net, log, hop)])
     for address in chosen[:1]:
         await find_place(task, net, log, hop, address)
 

@@ -204,12 +204,12 @@ class SiteFirewall:
     """A site's own servers turn this client away and no other: not the network's doing.
 
     Attributes:
-        what: `hello`: ClientHellos that offer the name; `address`: all packets to its addresses;
-            `connections`: all TCP.
+        what: `hello`: ClientHellos that offer the name; `host`: plain requests for it; `address`:
+            all packets to its addresses; `connections`: all TCP.
     """
 
     name: str
-    what: Literal["hello", "address", "connections"] = "connections"
+    what: Literal["hello", "host", "address", "connections"] = "connections"
     how: Literal["drop", "reset"] = "drop"
 
 

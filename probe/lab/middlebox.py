@@ -8,7 +8,7 @@ and `quic_censor`.
 from collections.abc import Iterator
 from typing import Literal
 
-from probe.lab import addresses as plan, line_rules
+from probe.lab import addresses as plan, line_rules, proxied
 from probe.lab.hello import pattern
 from probe.lab.line_rules import FilterRule
 from probe.lab.scenario import (
@@ -58,6 +58,7 @@ def rules(topology: Topology, *, v6: bool = False) -> str:
     for spec in topology.interferences:
         if isinstance(spec, WholeLine):
             compiled += line_rules.rules6(spec) if v6 else line_rules.rules(spec)
+    compiled += proxied.bystanders(topology, v6=v6)
     return render(compiled)
 
 
@@ -106,10 +107,12 @@ def _rules_at_router(
 def _site_firewall_rules(spec: SiteFirewall, topology: Topology) -> Iterator[FilterRule]:
     """Rules on the internet node, for packets of the client only."""
     only = "" if spec.what == "address" and spec.how == "drop" else "-p tcp"
-    name = f'-m string --algo bm --hex-string "{pattern(spec.name)}"'
-    match_name = name if spec.what == "hello" else ""
+    match_name = {
+        "hello": f'-m string --algo bm --hex-string "{pattern(spec.name)}"',
+        "host": _host_match(spec.name),
+    }.get(spec.what, "")
     target = "DROP" if spec.how == "drop" else "REJECT --reject-with tcp-reset"
-    for address in _addresses(topology, spec.name, v6=False):
+    for address in proxied.addresses(topology, spec.name, v6=False):
         found = f"-s {plan.CLIENT} -d {address} {only} {match_name}"
         yield FilterRule("filter", "INPUT", f"{found} -j {target}")
 
@@ -129,7 +132,7 @@ def _router_rules(spec: RouterMiddlebox, topology: Topology, index: int) -> Iter
         case "address" | "connections":
             only = "-p tcp" if spec.what == "connections" or how == "reset" else ""
             target = "DROP" if how == "drop" else "REJECT --reject-with tcp-reset"
-            for address in _addresses(topology, spec.name, v6=False):
+            for address in proxied.addresses(topology, spec.name, v6=False):
                 found = f"-i {HOME} -d {address} {only}"
                 yield FilterRule("filter", "FORWARD", f"{found} -j {target}")
         case "query":
@@ -211,7 +214,7 @@ def _sni_rules(
     spec: SniFilter, topology: Topology, index: int, *, v6: bool
 ) -> Iterator[FilterRule]:
     if spec.how in PROXIED_HELLO:
-        yield from _redirect(spec.name, topology, 443, plan.REDIRECTED_TLS_PORT, v6=v6)
+        yield from proxied.redirect(spec.name, topology, 443, v6=v6)
         return
     match_name = _sni_match(spec.name)
     recent = f"-m recent --name r{index} --rdest"
@@ -231,11 +234,11 @@ def _http_rules(
     spec: HttpFilter, topology: Topology, index: int, *, v6: bool
 ) -> Iterator[FilterRule]:
     if spec.how not in KERNEL_WEB:
-        yield from _redirect(spec.name, topology, 80, plan.REDIRECTED_WEB_PORT, v6=v6)
+        yield from proxied.redirect(spec.name, topology, 80, v6=v6)
         return
     marks = {"drop": _SILENT, "reset": _RESET, "freeze": _FIRST_SLOW + index}
     mark = marks[spec.how]
-    host = f'-m string --algo bm --icase --hex-string "|0d0a|host: {spec.name}"'
+    host = _host_match(spec.name)
     path = f'-m string --algo bm --string " {spec.path} "' if spec.path else ""
     found = f"-i {HOME} -p tcp --dport 80 {host} {path}"
     yield FilterRule("mangle", "FORWARD", f"{found} -j CONNMARK --set-mark {mark}")
@@ -243,23 +246,14 @@ def _http_rules(
         yield _frozen_after(16_384, mark)
 
 
-def _redirect(
-    name: str, topology: Topology, port: int, to: int, *, v6: bool
-) -> Iterator[FilterRule]:
-    for address in _addresses(topology, name, v6=v6):
-        found = f"-i {HOME} -d {address} -p tcp --dport {port}"
-        yield FilterRule("nat", "PREROUTING", f"{found} -j REDIRECT --to-ports {to}")
-
-
-def _addresses(topology: Topology, name: str, *, v6: bool) -> tuple[str, ...]:
-    placed = topology.sites[name]
-    return placed.v6 if v6 else placed.v4
+def _host_match(name: str) -> str:
+    return f'-m string --algo bm --icase --hex-string "|0d0a|host: {name}"'
 
 
 def _address_block_rules(
     spec: AddressBlock, topology: Topology, *, v6: bool
 ) -> Iterator[FilterRule]:
-    addresses = _addresses(topology, spec.name, v6=v6)
+    addresses = proxied.addresses(topology, spec.name, v6=v6)
     port = f"-p tcp --dport {spec.port}" if spec.port else ""
     target = _block_target(spec, port, v6=v6)
     for address in addresses[:1] if spec.first_only else addresses:
@@ -293,7 +287,7 @@ def _dns_redirect(spec: DnsTampering) -> Iterator[FilterRule]:
 
 def _ech_rules(spec: EchFilter, topology: Topology, *, v6: bool) -> Iterator[FilterRule]:
     """Match extension 0xfe0d with 250 bytes that begin like an outer ClientHello (RFC 9849)."""
-    for address in _addresses(topology, spec.name, v6=v6):
+    for address in proxied.addresses(topology, spec.name, v6=v6):
         shape = '-m string --algo bm --hex-string "|fe0d00fa0000010001|"'
         yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {address} -p tcp {shape} -j DROP")
 
@@ -303,7 +297,7 @@ def _quic_rules(
 ) -> Iterator[FilterRule]:
     """By name over IPv4 only: `quic_censor` relays no IPv6."""
     port = "icmp6-port-unreachable" if v6 else "icmp-port-unreachable"
-    for address in _addresses(topology, spec.name, v6=v6):
+    for address in proxied.addresses(topology, spec.name, v6=v6):
         found = f"-i {HOME} -d {address} -p udp --dport 443"
         if spec.how == "drop_name":
             to = f"-j REDIRECT --to-ports {plan.quic_port(index)}"
@@ -315,7 +309,7 @@ def _quic_rules(
 
 def _first_packet_rules(spec: FirstPacketFilter, topology: Topology) -> Iterator[FilterRule]:
     """IP and UDP have 28 bytes of headers; connbytes counts the packet under inspection."""
-    for address in _addresses(topology, spec.name, v6=False):
+    for address in proxied.addresses(topology, spec.name, v6=False):
         first = "-m connbytes --connbytes 1:1 --connbytes-dir original --connbytes-mode packets"
         size = f"-m length --length {spec.size + 28}"
         begins = f'-m string --algo bm --from 28 --to 40 --hex-string "|{spec.begins}|"'

@@ -59,7 +59,7 @@ def _mechanism(page: Http) -> tuple[Mechanism, ...]:
     Outcome.BLOCKED,
     excludes={
         InnocentExplanation.LINE: "a harmless host is answered there before and after",
-        InnocentExplanation.SERVER: "a control gets it, or an unrelated server fails for it too",
+        InnocentExplanation.SERVER: "an unrelated server fails for it, or else a control works",
         InnocentExplanation.MEANS: "the harmless request has the same form",
         InnocentExplanation.CHANCE: "at least two attempts between answered harmless ones",
     },
@@ -89,33 +89,33 @@ def _not_the_server(
 ) -> tuple[float, tuple[Http, ...]] | None:
     """The confidence that the server itself is not broken for this host, and the steps behind it.
 
-    A server may reset or close one of its own hosts. A control that gets the page excludes it, or
-    an unrelated server that was offered the host, or a request that TCP never acknowledged.
+    A server may reset or close one of its own hosts, for every client or for this one alone. An
+    unrelated server that was offered the host shows it. Where none could be, a control that gets
+    the page excludes the former, or a request that TCP never acknowledged.
     """
-    if any(p.failure is None for p in e.control_pages(e.end)):
-        return 0.96, ()
+    control = any(p.failure is None for p in e.control_pages(e.end))
     there, steps = at_unrelated_server(e, last)
-    if there:
-        return 0.94, steps
+    if there is not None:
+        return (0.96 if control else 0.94, steps) if there else None
     acknowledged = {s.acknowledged for s in attempts if s.failure is Failure.TIMEOUT}
-    if acknowledged == {False} and there is None:
-        return 0.92, ()
-    return None
+    return (0.92, ()) if control or acknowledged == {False} else None
 
 
 def at_unrelated_server(e: Evidence, mine: Http) -> tuple[bool | None, tuple[Http, ...]]:
     """Whether this host fails alike at an unrelated server that answers a harmless one around it.
 
-    None: not tried, the server failed for the harmless host too, or it is not unrelated.
+    None: not tried, or the server failed for the harmless host too. A server of the same operator
+    shows nothing by a failure; by an answer it does.
     """
     for step in e.all(Http, role=Role.NEUTRAL, hop=mine.hop)[:SERVERS]:
-        if _name(step) != _name(mine) or step.address == mine.address or _same_operator(e, step):
+        if _name(step) != _name(mine) or step.address == mine.address:
             continue
         here = [s for s in e.harmless(Http) if s.address == step.address and s.bytes_in]
         before, after = [s for s in here if s.at < step.at], [s for s in here if s.at > step.at]
         if step.bytes_in and before:
             return False, (step,)
-        if before and after and same_failure(step.failure, mine.failure):
+        failed = same_failure(step.failure, mine.failure)
+        if before and after and failed and not _same_operator(e, step):
             return True, (before[-1], step, after[0])
     return None, ()
 

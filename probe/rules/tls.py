@@ -56,7 +56,7 @@ def _mechanism(step: Tls) -> tuple[Mechanism, ...]:
     Outcome.BLOCKED,
     excludes={
         InnocentExplanation.LINE: "a harmless name is answered there before and after",
-        InnocentExplanation.SERVER: "a control succeeds, or an unrelated server fails for it too",
+        InnocentExplanation.SERVER: "an unrelated server fails for it, or else a control works",
         InnocentExplanation.MEANS: "the harmless hello has the same form and size",
         InnocentExplanation.CHANCE: "at least two attempts between answered harmless ones",
     },
@@ -80,37 +80,50 @@ def not_the_server(
 ) -> tuple[float, tuple[Tls, ...]] | None:
     """The confidence that the server is not itself broken for this name, and the steps behind it.
 
-    A completed handshake of a control shows it, or the same failure at an unrelated server, or our
-    own bytes that TCP never acknowledged (the kernel of a hanging server acknowledges them), or an
-    answer to a hello that was cut into other segments, which no server sees. A reset or a close at
-    the own address alone counts where no unrelated server could be offered this name.
+    The same failure at an unrelated server shows it, or an answer to a hello that was cut into
+    other segments, which no server sees, or packets that are stopped far before the server. Another
+    server's answer leaves the site's own, which may turn away this client alone. Where
+    no unrelated server could be offered the name, these count: a completed handshake of a control,
+    our own bytes that TCP never acknowledged (the kernel of a hanging server acknowledges them), or
+    a reset or a close at the own address alone.
     """
-    if _control_shook(e):
-        return 0.98, ()
+    control = _control_shook(e)
     there, steps = at_unrelated_server(e, last)
     if there:
-        return 0.95, steps
+        return (0.98 if control else 0.95), steps
+    if on_the_way := stopped_on_the_way(e, last):
+        return (0.98 if control else 0.93), on_the_way
+    if there is False:
+        return None
     acknowledged = {s.acknowledged for s in attempts if s.failure is Failure.TIMEOUT}
-    if acknowledged == {False}:
+    if control or acknowledged == {False}:
         return 0.93, ()
-    cut = [s for s in e.all(Tls, role=Role.NEUTRAL) if s.hello == "split" and s.sni == last.sni]
-    answered = [s for s in cut if s.address == last.address and s.failure is None]
-    if answered:
-        return 0.93, tuple(answered[-1:])
-    return None if True in acknowledged or there is False else (0.9, ())
+    return None if True in acknowledged else (0.9, ())
+
+
+def stopped_on_the_way(e: Evidence, mine: Tls) -> tuple[Tls, ...]:
+    """What shows that this failure is made before the server, besides other servers' answers."""
+    cut = [s for s in e.all(Tls, role=Role.NEUTRAL) if s.hello == "split" and s.sni == mine.sni]
+    answered = [s for s in cut if s.address == mine.address and s.failure is None]
+    place, stop = e.place, e.stop
+    if place is not None and place.address == mine.address and stop and stop.by == "network":
+        return tuple(s for s in place.steps if isinstance(s, Tls))
+    return tuple(answered[-1:])
 
 
 def at_unrelated_server(e: Evidence, mine: Tls) -> tuple[bool | None, tuple[Tls, ...]]:
     """Whether this name fails alike at an unrelated server that answers a harmless one around it.
 
-    None: not tried, the server failed for the harmless name too, or it is not unrelated.
+    None: not tried, or the server failed for the harmless name too. A server of the same operator
+    shows nothing by a failure; by an answer it does.
     """
     for step in e.all(Tls, role=Role.NEUTRAL, hop=mine.hop)[:SERVERS]:
-        if step.sni != mine.sni or step.address == mine.address or e.same_operator(step):
+        if step.sni != mine.sni or step.address == mine.address:
             continue
         here = [s for s in e.harmless(Tls) if s.address == step.address and s.failure is None]
         before, after = [s for s in here if s.at < step.at], [s for s in here if s.at > step.at]
-        if before and after and same_failure(step.failure, mine.failure):
+        failed = same_failure(step.failure, mine.failure)
+        if before and after and failed and not e.same_operator(step):
             return True, (before[-1], step, after[0])
         if before and step.answered:
             return False, (step,)

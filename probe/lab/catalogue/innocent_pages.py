@@ -1,7 +1,7 @@
 """What servers themselves do over plain http that looks like a censor's work, and its twins."""
 
 from probe.lab.catalogue.entry import entry
-from probe.lab.scenario import ControlState, HttpFilter, LabSite, Page
+from probe.lab.scenario import ControlState, HttpFilter, LabSite, Page, SiteFirewall
 from probe.model import Mechanism, Outcome
 
 SCENARIOS = (
@@ -22,6 +22,53 @@ SCENARIOS = (
         Outcome.DOWN,
         "The server resets this one of its hosts, for the control too.",
         url="http://rude-to-one-again.org/",
+    ),
+    entry(
+        "innocent.host_refused_to_this_client",
+        LabSite("rude-to-you.org", plain="same"),
+        [SiteFirewall("rude-to-you.org", "host", "reset")],
+        Outcome.INCONCLUSIVE,
+        "The server resets this client's requests for it; the control and another server answer.",
+        url="http://rude-to-you.org/",
+    ),
+    entry(
+        "innocent.host_ignored_for_this_client",
+        LabSite("deaf-to-you.org", plain="same"),
+        [SiteFirewall("deaf-to-you.org", "host")],
+        Outcome.INCONCLUSIVE,
+        "The server drops this client's requests for it; the control and another server answer.",
+        url="http://deaf-to-you.org/",
+    ),
+    entry(
+        "innocent.name_refused_to_this_client",
+        LabSite("tls-rude-to-you.org"),
+        [SiteFirewall("tls-rude-to-you.org", "hello", "reset")],
+        Outcome.INCONCLUSIVE,
+        "The server resets this client's ClientHellos for it; the control and another answer.",
+    ),
+    entry(
+        "innocent.name_ignored_for_this_client",
+        LabSite("tls-deaf-to-you.org"),
+        [SiteFirewall("tls-deaf-to-you.org", "hello")],
+        Outcome.INCONCLUSIVE,
+        "The server drops this client's ClientHellos for it; the control and another answer.",
+    ),
+    entry(
+        "innocent.host_refused_no_control",
+        LabSite("rude-unseen.org", plain="same"),
+        [SiteFirewall("rude-unseen.org", "host")],
+        Outcome.INCONCLUSIVE,
+        "The server drops this client's requests for it, without a control.",
+        url="http://rude-unseen.org/",
+        control=ControlState.NONE,
+    ),
+    entry(
+        "innocent.name_refused_no_control",
+        LabSite("tls-rude-unseen.org"),
+        [SiteFirewall("tls-rude-unseen.org", "hello")],
+        Outcome.INCONCLUSIVE,
+        "The server drops this client's ClientHellos for it, without a control.",
+        control=ControlState.NONE,
     ),
     entry(
         "innocent.redirects_by_country",

@@ -31,6 +31,7 @@ def away(to: str = "http://stop.example/") -> Http:
 
 LOOSE = page(PLAIN, status=302, headers={"location": "http://\ufffd/"}, received_bytes=0)
 ACKNOWLEDGED = (tcp(port=80), page(PLAIN, failure=Failure.TIMEOUT, acknowledged=True))
+UNHEARD = (tcp(port=80), page(PLAIN, failure=Failure.TIMEOUT, acknowledged=False))
 MEASURED = (dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED)
 
 
@@ -61,7 +62,7 @@ TABLE = {
             dns(GOOD), *FAILED, *ANSWERED, *again(*FAILED), *ANSWERED, url=PLAIN, controls=(THERE,)
         ),
         True,
-        "blocked http.reset 0.96 by http.fails_for_this_host",
+        "blocked http.reset 0.92 by http.fails_for_this_host",
     ),
     "fails for this host, and no other server was asked": (
         "http.fails_for_this_host",
@@ -74,6 +75,32 @@ TABLE = {
         record(dns(GOOD), *ACKNOWLEDGED, *ANSWERED, *again(*ACKNOWLEDGED), *ANSWERED, url=PLAIN),
         False,
         "inconclusive 0.5 by unclear.no_control",
+    ),
+    "fails for this host here, and an unrelated server answers it": (
+        "http.fails_for_this_host",
+        record(*MEASURED, *stranger(status=404), url=PLAIN, controls=(THERE,)),
+        False,
+        "inconclusive 0.5 by verdict.not_excluded",
+    ),
+    "never acknowledged, without a control, and an unrelated server answers it": (
+        "http.fails_for_this_host",
+        record(
+            dns(GOOD),
+            *UNHEARD,
+            *ANSWERED,
+            *again(*UNHEARD),
+            *ANSWERED,
+            *stranger(status=404),
+            url=PLAIN,
+        ),
+        False,
+        "inconclusive 0.5 by unclear.no_control",
+    ),
+    "fails at an unrelated server as well, and works for the control": (
+        "http.fails_for_this_host",
+        record(*MEASURED, *stranger(failure=RESET), url=PLAIN, controls=(THERE,)),
+        True,
+        "blocked http.reset 0.96 by http.fails_for_this_host",
     ),
     "fails at an unrelated server as well": (
         "http.fails_for_this_host",

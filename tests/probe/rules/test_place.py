@@ -75,6 +75,10 @@ BLOCKED_NAME = (
     *again(tcp(), tls(failure=Failure.TIMEOUT)),
     small(),
 )
+ANSWERED_ELSEWHERE = (
+    replace(tls(OTHER, sni=HARMLESS), role=Role.HARMLESS),
+    replace(tls(OTHER), role=Role.NEUTRAL),
+)
 BLOCKED_ADDRESS = (
     dns(GOOD),
     tcp(failure=Failure.TIMEOUT),
@@ -90,9 +94,18 @@ def test_packets_stopped_on_the_way_raise_the_confidence(own: Met) -> None:
     after = judge(with_place(BLOCKED_NAME, *names(6, own)))
     assert before.outcome is after.outcome is Outcome.BLOCKED
     assert after.mechanisms == before.mechanisms == (Mechanism.TLS_TIMEOUT,)
-    assert (before.confidence, after.confidence) == (0.98, 0.99)
+    assert (before.confidence, after.confidence) == (0.93, 0.99)
     assert after.rules[0].id == "place.before_the_server"
     assert "before hop 6, and the server is at hop 8" in after.rules[0].reason
+
+
+def test_packets_stopped_on_the_way_outweigh_an_unrelated_server_that_answers() -> None:
+    seen = (*BLOCKED_NAME, *ANSWERED_ELSEWHERE)
+    assert judge(with_place(seen)).rules[0].id == "verdict.not_excluded"
+    verdict = judge(with_place(seen, *names(6, RESET)))
+    assert (verdict.outcome, verdict.confidence) == (Outcome.BLOCKED, 0.99)
+    server = judge(with_place(seen, *names(6, EXPIRED)))
+    assert server.outcome is Outcome.INCONCLUSIVE
 
 
 OWNERS = {4: (9198, "KZ"), 5: (9198, "KZ"), 6: (1299, "SE"), 7: (64500, "DE")}

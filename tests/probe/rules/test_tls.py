@@ -86,13 +86,52 @@ TABLE = {
         "tls.fails_for_this_name",
         record(*seen(*ANSWERED, own=ACKNOWLEDGED), controls=(ELSEWHERE,)),
         True,
-        "blocked tls.timeout 0.98 by tls.fails_for_this_name",
+        "blocked tls.timeout 0.93 by tls.fails_for_this_name",
     ),
     "a reset, and the unrelated server answers this name": (
         "tls.fails_for_this_name",
         record(*seen(*ANSWERED, own=RESET), *stranger(tls(OTHER, trust=WRONG))),
         False,
         "inconclusive 0.5 by unclear.no_control",
+    ),
+    "a reset, the control works, and the unrelated server answers this name": (
+        "tls.fails_for_this_name",
+        record(
+            *seen(*ANSWERED, own=RESET),
+            *stranger(tls(OTHER, trust=WRONG)),
+            controls=(ELSEWHERE,),
+        ),
+        False,
+        "inconclusive 0.5 by verdict.not_excluded",
+    ),
+    "silent, the control works, and another server of the operator answers this name": (
+        "tls.fails_for_this_name",
+        record(
+            *seen(harmless(tcp()), harmless(tls(trust=DEFAULT))),
+            *stranger(tls(OTHER), trust=DEFAULT),
+            controls=(ELSEWHERE,),
+        ),
+        False,
+        "inconclusive 0.5 by verdict.not_excluded",
+    ),
+    "never acknowledged, without a control, and the unrelated server answers this name": (
+        "tls.fails_for_this_name",
+        record(
+            *seen(*ANSWERED, own=(tcp(), tls(failure=TIMEOUT, acknowledged=False))),
+            *stranger(tls(OTHER, trust=WRONG)),
+        ),
+        False,
+        "inconclusive 0.5 by unclear.no_control",
+    ),
+    "a reset at the unrelated server as well, and the control works": (
+        "tls.fails_for_this_name",
+        record(
+            *seen(*ANSWERED, own=RESET),
+            *stranger(tls(OTHER, failure=Failure.RESET)),
+            controls=(ELSEWHERE,),
+        ),
+        True,
+        "blocked tls.reset 0.98 by tls.fails_for_this_name",
     ),
     "an alert at another server of the same operator": (
         "tls.fails_for_this_name",
