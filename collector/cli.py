@@ -112,6 +112,20 @@ def cli() -> None:
 )
 @click.option("--quorum", type=click.IntRange(1), help="Probes that must agree. [3; lab: 1]")
 @click.option(
+    "--public-min-probes",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="With fewer probes on a network the public sees hours for times, and no ids or evidence.",
+)
+@click.option(
+    "--operator-token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Holds a token; who sends it as `Authorization: Bearer` sees everything.",
+)
+@click.option(
     "--proxy", multiple=True, metavar="NETWORK", help="Trust X-Forwarded-For from this network."
 )
 @click.option(
@@ -149,6 +163,8 @@ def _settings(
     max_series: int,
     asn_table: Path | None,
     quorum: int | None,
+    public_min_probes: int,
+    operator_token_file: Path | None,
     proxy: tuple[str, ...],
     workers: int | None,
 ) -> CollectorSettings:
@@ -172,6 +188,8 @@ def _settings(
         max_series=max_series,
         asn_table=asn_table,
         quorum=quorum or (1 if lab else 3),
+        public_min_probes=public_min_probes,
+        operator_token_file=operator_token_file,
         proxies=parse_proxies(proxy),
         workers=int(not lab) if workers is None else workers,
         limits=LAB_LIMITS if lab else CollectorLimits(),

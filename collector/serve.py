@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from collector import asn, log_lines, target_labels, upkeep
+from collector import asn, log_lines, operator_token, target_labels, upkeep
 from collector.api.app import make_app, make_operator_app
 from collector.api.operator import MainLoop
 from collector.http_server import serving
@@ -118,6 +118,7 @@ async def _service(settings: CollectorSettings, judge: Judge, stack: AsyncExitSt
         table = asn.load(settings.asn_table) if settings.asn_table else None
     except (TargetError, AsnTableError) as error:
         raise SettingsError(str(error)) from error
+    token = operator_token.load(file) if (file := settings.operator_token_file) else None
     for complaint in complaints:
         log.warning("%s", complaint)
     if table is None and settings.is_public:
@@ -129,9 +130,16 @@ async def _service(settings: CollectorSettings, judge: Judge, stack: AsyncExitSt
     stack.push_async_callback(store.close)
     secret = await origin_secret(settings.store, store)
     service = Service(
-        settings, store, labels=labels, judge=judge, asn_table=table, origin_secret=secret
+        settings,
+        store,
+        labels=labels,
+        judge=judge,
+        asn_table=table,
+        origin_secret=secret,
+        operator_token=token,
     )
     stack.push_async_callback(service.scrubbing.close)
+    stack.push_async_callback(service.events.close)
     stack.push_async_callback(service.snapshots.close)
     stack.push_async_callback(asyncio.to_thread, service.close)
     return service

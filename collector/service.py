@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from collector.listening import Door
 from collector.memory_budget import MemoryBudget
 from collector.metrics.instruments import Instruments
 from collector.metrics.snapshot import SnapshotCache
+from collector.origin_secret import BYTES as SECRET_BYTES
 from collector.places import RequestOrigin
 from collector.rate_limit import NetworkHashes, TokenBuckets
 from collector.read_queue import ReadQueue
@@ -26,6 +28,7 @@ from collector.rechecks import Rechecks
 from collector.record_row import Judge
 from collector.result_cache import ResultCache
 from collector.scrubbing import Scrubbing
+from collector.sealing import Seal
 from collector.settings import CollectorSettings
 from collector.store import Store
 from collector.store.keys import Key
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from probe.api_types import BulkReply
 
 T = TypeVar("T")
-QueueName = Literal["read", "export", "control"]
+QueueName = Literal["page", "read", "export", "control"]
 
 KEY_SECONDS = 30.0
 KEY_MEMORY = 20_000
@@ -57,6 +60,7 @@ class Service:
         judge: Judge,
         asn_table: Table | None = None,
         origin_secret: bytes | None = None,
+        operator_token: bytes | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         limits = settings.limits
@@ -90,11 +94,15 @@ class Service:
         self._networks = NetworkHashes()
         self._origins = NetworkHashes(origin_secret)
         self.queues: dict[QueueName, ReadQueue] = {
+            # What is made for all readers together never waits for what is made for one.
+            "page": ReadQueue(16 * limits.reads, 32 * limits.reads, 16 * limits.reads),
             "read": ReadQueue(limits.reads, 8 * limits.reads, 2 * limits.reads),
             "export": ReadQueue(limits.exports, limits.exports, 1),
             "control": ReadQueue(2 * limits.reads, 32 * limits.reads, 4 * limits.reads),
         }
         self.results = ResultCache()
+        self.seal = Seal(origin_secret or secrets.token_bytes(SECRET_BYTES))
+        self.operator_token = operator_token
         self.door = Door(
             ConnectionPool(limits.connections, limits.network_connections, self._closed),
             ConnectionPool(limits.handshakes, limits.network_connections),

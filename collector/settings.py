@@ -162,6 +162,8 @@ class CollectorSettings:
         max_series: Limit on the series of the large metric families together.
         window: Seconds for which the newest verdict of a probe counts.
         quorum: Number of probes that must agree for an event.
+        public_min_probes: On networks with fewer probes the public sees times to the hour.
+        operator_token_file: Holds the token with which everything is shown.
         proxies: Networks whose X-Forwarded-For is trusted.
         workers: Number of processes that judge; 0: this one does.
         verify_chains: Compute again what served chains prove; off only where certificates are made
@@ -186,6 +188,8 @@ class CollectorSettings:
     asn_table: Path | None = None
     window: float = 24 * 3600.0
     quorum: int = 3
+    public_min_probes: int = 3
+    operator_token_file: Path | None = None
     proxies: tuple[IPNetwork, ...] = ()
     workers: int = 1
     verify_chains: bool = True

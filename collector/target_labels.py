@@ -49,6 +49,15 @@ class TargetLabels:
         """The category of a `target` label; empty when it has none."""
         return self._categories.get(label, "")
 
+    @property
+    def categories(self) -> list[str]:
+        """The categories of the listed targets."""
+        return sorted({one for one in self._categories.values() if one})
+
+    def targets_of(self, category: str) -> list[str]:
+        """The `target` labels of a category."""
+        return sorted(label for label, of in self._categories.items() if of == category)
+
     def __contains__(self, url: str) -> bool:
         return url in self._labels
 

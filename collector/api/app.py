@@ -1,7 +1,5 @@
 """The routes of one collector."""
 
-from typing import NamedTuple
-
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
@@ -11,67 +9,183 @@ from collector.api import (
     events,
     exports,
     heartbeats,
+    hourly,
     html_page,
     http,
     ingest,
     interceptions,
+    negotiation,
+    openapi,
     operator,
     parameters,
     public,
     query,
 )
-from collector.api.http import RouteHandler
-from collector.api.interceptions import InterceptionParameters
 from collector.api.operator import MAIN_LOOP, MainLoop
-from collector.api.parameters import Parameters, PlaceParameters
 from collector.api.queueing import queued
-from collector.service import SERVICE, QueueName, Service
+from collector.api.routes import ROUTE, Route
+from collector.service import SERVICE, Service
+from probe import api_types, codec
 
-
-class Route(NamedTuple):
-    """One method on one path, its parameters, and the queue of its readers."""
-
-    method: str
-    path: str
-    handler: RouteHandler
-    parameters: type[Parameters] = Parameters
-    queue: QueueName | None = None
-
-
-METRICS = Route("GET", "/metrics", public.get_metrics, queue="read")
+TEXT = ("text/plain",)
+PROMETHEUS = ("text/plain", "application/openmetrics-text")
+TABLE = ("application/json", "text/csv")
+METRICS = Route("GET", "/metrics", public.get_metrics, queue="page", media=TEXT)
 HEALTH = (
-    Route("GET", "/healthz", public.get_healthz),
-    Route("GET", "/readyz", public.get_readyz),
+    Route("GET", "/healthz", public.get_healthz, media=TEXT),
+    Route("GET", "/readyz", public.get_readyz, media=TEXT),
 )
 OPERATOR = (
-    Route("GET", "/metrics", operator.get_metrics),
-    Route("GET", "/healthz", operator.get_healthz),
-    Route("GET", "/readyz", operator.get_readyz),
+    Route("GET", "/metrics", operator.get_metrics, media=TEXT),
+    Route("GET", "/healthz", operator.get_healthz, media=TEXT),
+    Route("GET", "/readyz", operator.get_readyz, media=TEXT),
 )
 ROUTES = (
-    Route("POST", "/v1/measurements", ingest.post_measurements),
-    Route("POST", "/v1/heartbeat", heartbeats.post_heartbeat),
-    Route("POST", "/v1/enroll", enrolment.post_enroll),
-    Route("DELETE", "/v1/probes/me", enrolment.delete_me),
-    Route("GET", "/v1/control", control.get_control, control.ControlParameters, "control"),
-    Route("POST", "/v1/recheck", control.post_recheck),
-    Route("GET", "/v1/recheck", control.get_recheck, control.RecheckParameters),
-    Route("GET", "/v1/service", public.get_service),
-    Route("GET", "/v1/targets", public.get_targets, public.ListParameters),
-    Route("GET", "/v1/vantage", public.get_vantage),
-    Route("GET", "/v1/measurements", query.get_measurements, query.PageParameters, "read"),
-    Route("GET", "/v1/measurements/{id}", query.get_measurement),
-    Route("GET", "/v1/verdicts", query.get_verdicts, PlaceParameters, "read"),
-    Route("GET", "/v1/events", events.get_events, events.EventParameters, "read"),
     Route(
-        "GET", "/v1/interceptions", interceptions.get_interceptions, InterceptionParameters, "read"
+        "POST",
+        "/v1/measurements",
+        ingest.post_measurements,
+        reply=api_types.BatchReply,
+        access="signed",
+        body_media=codec.BATCH_TYPE,
     ),
     Route(
-        "GET", "/v1/export/interceptions", interceptions.get_export, InterceptionParameters, "read"
+        "POST",
+        "/v1/heartbeat",
+        heartbeats.post_heartbeat,
+        reply=api_types.HeartbeatReply,
+        access="signed",
+        body=api_types.Heartbeat,
     ),
-    Route("GET", "/v1/certificates/{file}", interceptions.get_certificate),
-    Route("GET", "/v1/export", exports.get_export, exports.ExportParameters, "export"),
-    Route("GET", "/", html_page.get_page, queue="read"),
+    Route(
+        "POST",
+        "/v1/enroll",
+        enrolment.post_enroll,
+        reply=api_types.EnrolReply,
+        body=api_types.EnrolRequest,
+        statuses=(403,),
+    ),
+    Route(
+        "DELETE",
+        "/v1/probes/me",
+        enrolment.delete_me,
+        reply=enrolment.Erased,
+        access="signed",
+    ),
+    Route(
+        "GET",
+        "/v1/control",
+        control.get_control,
+        control.ControlParameters,
+        "control",
+        api_types.ControlReply,
+    ),
+    Route(
+        "POST",
+        "/v1/recheck",
+        control.post_recheck,
+        reply=api_types.ControlReply,
+        access="signed",
+        body=api_types.RecheckRequest,
+    ),
+    Route(
+        "GET",
+        "/v1/recheck",
+        control.get_recheck,
+        control.RecheckParameters,
+        reply=api_types.RecheckJobs,
+        access="signed",
+    ),
+    Route("GET", "/v1/service", public.get_service, reply=api_types.ServiceReply),
+    Route(
+        "GET",
+        "/v1/targets",
+        public.get_targets,
+        public.ListParameters,
+        media=("text/csv",),
+        access="open",
+        statuses=(404,),
+    ),
+    Route("GET", "/v1/vantage", public.get_vantage, reply=api_types.VantageReply),
+    Route(
+        "GET",
+        "/v1/measurements",
+        query.get_measurements,
+        query.PageParameters,
+        "read",
+        query.MeasurementPage,
+        TABLE,
+        "open",
+    ),
+    Route(
+        "GET",
+        "/v1/measurements/{id}",
+        query.get_measurement,
+        reply=query.MeasurementReply,
+        access="open",
+        statuses=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/verdicts",
+        query.get_verdicts,
+        query.VerdictParameters,
+        "read",
+        query.VerdictPage,
+        TABLE,
+        "open",
+    ),
+    Route(
+        "GET",
+        "/v1/hourly",
+        hourly.get_hourly,
+        hourly.HourlyParameters,
+        "read",
+        hourly.HourlyPage,
+        TABLE,
+        "open",
+    ),
+    Route("GET", "/v1/events", events.get_events, events.EventParameters, "read", access="open"),
+    Route(
+        "GET",
+        "/v1/interceptions",
+        interceptions.get_interceptions,
+        interceptions.InterceptionParameters,
+        "read",
+        interceptions.InterceptionPage,
+        TABLE,
+        "open",
+    ),
+    Route(
+        "GET",
+        "/v1/export/interceptions",
+        interceptions.get_export,
+        interceptions.InterceptionParameters,
+        "read",
+        interceptions.InterceptionPage,
+        TABLE[::-1],
+        "open",
+    ),
+    Route(
+        "GET",
+        "/v1/certificates/{file}",
+        interceptions.get_certificate,
+        media=("application/x-pem-file",),
+        access="open",
+        statuses=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/export",
+        exports.get_export,
+        exports.ExportParameters,
+        "export",
+        media=tuple(negotiation.MEDIA[name] for name in ("jsonl", "csv", "parquet")),
+        access="open",
+        statuses=(206, 416, 501),
+    ),
+    Route("GET", "/v1/openapi.json", openapi.get_openapi, access="open"),
+    Route("GET", "/", html_page.get_page, queue="page", media=("text/html",)),
 )
 
 
@@ -92,9 +206,25 @@ def _app(service: Service, routes: tuple[Route, ...], guard: Middleware) -> web.
     limit = service.settings.limits.body_bytes
     app = web.Application(middlewares=[guard], client_max_size=limit)
     app[SERVICE] = service
+    app[openapi.DESCRIPTION] = openapi.described(routes)
     for route in routes:
-        handler = queued(route.handler, route.queue) if route.queue else route.handler
-        handler = parameters.checked(handler, route.parameters)
+        handler = _handler(route)
         app.router.add_route(route.method, route.path, handler)
+        if route.method == "GET" and route.access != "signed":
+            app.router.add_route("HEAD", route.path, handler)
+        if route.access == "open":
+            app.router.add_route("OPTIONS", route.path, negotiation.preflight)
     app.on_response_prepare.append(http.add_security_headers)
+    app.on_response_prepare.append(negotiation.add_sharing_headers)
     return app
+
+
+def _handler(route: Route) -> http.RouteHandler:
+    handler = queued(route.handler, route.queue) if route.queue else route.handler
+    handler = parameters.checked(handler, route.parameters)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        request[ROUTE] = route
+        return await handler(request)
+
+    return handle

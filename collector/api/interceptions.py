@@ -10,20 +10,26 @@ import re
 import ssl
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from statistics import median
 from typing import Literal, NamedTuple
 
+import msgspec
 from aiohttp import web
+from msgspec.structs import asdict
 
-from collector.admin.export import csv_bytes
-from collector.api import parameters
-from collector.api.http import Refused, answer, instant_text
-from collector.api.parameters import EVERY, Count, Instant, PlaceParameters
-from collector.service import SERVICE, Service
+from collector.api import paging, parameters, readers
+from collector.api.http import Refused, instant_text
+from collector.api.lists import ListFormat, Page, cell, give_page
+from collector.api.parameters import EVERY, Count, Cursor, Instant, Limit, PlaceParameters
+from collector.care import Care, hour_of
+from collector.service import SERVICE
+from collector.standing import Standings
 from collector.store import Operation
 from collector.store.interface import Query
+from collector.store.queries import Selection
+from probe import targets
 from probe.certificates import certificate
 from probe.certificates.certificate import Certificate
 from probe.certificates.der import DerError
@@ -38,7 +44,7 @@ COLUMNS = (
     "intermediate_issuer", "intermediate_key_sha256", "intermediate_serial",
     "intermediate_not_before", "intermediate_not_after", "leaf_sha256", "leaves",
     "leaf_not_before", "leaf_not_after", "leaf_days", "names", "networks", "probes",
-    "measurements", "first_seen", "last_seen",
+    "measurements", "first_seen", "last_seen", "coarse",
 )  # fmt: skip
 
 
@@ -57,8 +63,7 @@ class InterceptedLeaf(NamedTuple):
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateSummary:
+class CertificateSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of one certificate; only the subject or hash where it was not served."""
 
     sha256: str | None = None
@@ -72,17 +77,18 @@ class CertificateSummary:
     pem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InterceptionNetwork:
+class InterceptionNetwork(msgspec.Struct, frozen=True, order=True):
     """A network on which it was served."""
 
     country: str
     asn: int
     network: str
 
+    def __str__(self) -> str:
+        return f"{self.country}/AS{self.asn}"
 
-@dataclass(frozen=True, slots=True)
-class InterceptionRow:
+
+class InterceptionRow(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table.
 
     Attributes:
@@ -91,6 +97,7 @@ class InterceptionRow:
         leaf: Only in the table by leaf. leaves: number of different ones.
         leaf_not_before, leaf_not_after: Earliest and latest. leaf_days: median validity.
         probes: Number of different probes that were served it.
+        coarse: It was served on a network with few probes, so times are to the hour.
     """
 
     authority: str
@@ -107,6 +114,18 @@ class InterceptionRow:
     measurements: int
     first_seen: str
     last_seen: str
+    coarse: bool
+
+
+class InterceptionPage(Page, frozen=True, kw_only=True):
+    """The table of interceptions, or a page of it."""
+
+    interceptions: list[InterceptionRow]
+    next: str | None
+
+    def table(self) -> list[Sequence[object]]:
+        """The table with the columns that it always had."""
+        return [COLUMNS, *(_cells(row) for row in self.interceptions)]
 
 
 @dataclass
@@ -120,67 +139,92 @@ class InterceptionTally:
     measurements: int = 0
     first: float = float("inf")
     last: float = 0.0
+    coarse: bool = False
 
-    def add(self, seen: InterceptedLeaf) -> None:
+    @property
+    def shown_last(self) -> float:
+        """When it was last seen, as it is shown."""
+        return hour_of(self.last) if self.coarse else self.last
+
+    def add(self, seen: InterceptedLeaf, *, coarse: bool) -> None:
         """Add a served leaf to the sums."""
+        self.coarse = self.coarse or coarse
         self.leaves.add(seen.leaf)
         self.names.add(seen.name)
-        self.networks[seen.country, seen.asn] = seen.network
+        name = targets.networks().get(seen.asn, "") if coarse else seen.network
+        self.networks[seen.country, seen.asn] = name
         self.probes.add(seen.key_id)
         self.measurements += seen.n
         self.first, self.last = min(self.first, seen.first), max(self.last, seen.last)
 
 
 class InterceptionParameters(PlaceParameters, frozen=True, kw_only=True):
-    """Which interceptions are wanted, and how."""
+    """Which interceptions are wanted, and how; all in one page unless there is a limit."""
 
     since: Instant | None = None
     until: Instant | None = None
     by: Literal["intermediate", "leaf"] = "intermediate"
     min_probes: Count = 1
-    format: Literal["json", "csv"] | None = None
+    limit: Limit | None = None
+    cursor: Cursor | None = None
+    format: ListFormat | None = None
+
+    def selection(self) -> Selection:
+        """The measurements that they select."""
+        since = 0.0 if self.since is None else float(self.since)
+        until = EVERY if self.until is None else float(self.until)
+        return replace(self.place(), since=since, until=until)
+
+
+# The newest first, and what tells rows of one time apart.
+_Key = tuple[float, str, str]
+_Keyed = tuple[_Key, InterceptionRow]
 
 
 async def get_interceptions(request: web.Request) -> web.Response:
-    """The table of interceptions: by intermediate, or with `by=leaf` by leaf; JSON or CSV."""
+    """The table of interceptions: by intermediate, or with `by=leaf` by leaf."""
     asked = parameters.of(request, InterceptionParameters)
-    rows = await table(request.app[SERVICE], asked)
-    accepts_csv = asked.format is None and "text/csv" in request.headers.get("Accept", "")
-    return csv_answer(rows) if asked.format == "csv" or accepts_csv else _json(rows)
-
-
-def _json(rows: Sequence[InterceptionRow]) -> web.Response:
-    return answer({"interceptions": [asdict(row) for row in rows]})
+    return await give_page(request, await _asked_page(request, asked), asked.format)
 
 
 async def get_export(request: web.Request) -> web.Response:
     """The same table as a CSV file, unless JSON is asked for."""
     asked = parameters.of(request, InterceptionParameters)
-    rows = await table(request.app[SERVICE], asked)
-    return _json(rows) if asked.format == "json" else csv_answer(rows)
+    return await give_page(request, await _asked_page(request, asked), asked.format or "csv")
 
 
-async def table(service: Service, asked: InterceptionParameters) -> list[InterceptionRow]:
-    """The rows of the table that a request selects, the most recently seen first."""
+async def _asked_page(request: web.Request, asked: InterceptionParameters) -> InterceptionPage:
+    """The rows that a request selects, the most recently seen first."""
+    service, least = request.app[SERVICE], readers.least_probes(request)
 
-    async def make() -> list[InterceptionRow]:
-        seen, ders = await service.store.read(_seen(asked), slow=True)
-        by_leaf, least = asked.by == "leaf", asked.min_probes
-        return await asyncio.to_thread(summarise, seen, ders, by_leaf=by_leaf, least=least)
+    async def make() -> list[_Keyed]:
+        wanted = (await readers.care_for(request)).widened(asked.selection())
+        seen, ders = await service.store.read(_seen(wanted), slow=True)
+        ends = (at for one in seen for at in (one.first, one.last))
+        networks = [(one.country, one.asn) for one in seen for _ in range(2)]
+        care = await readers.learned(
+            request, {(*network, at) for network, at in zip(networks, ends, strict=True)}
+        )
+        by_leaf, fewest = asked.by == "leaf", asked.min_probes
+        return await asyncio.to_thread(_keyed, seen, ders, care, by_leaf=by_leaf, least=fewest)
 
-    return await service.results.get(("table", asked), service.snapshots.revision, make)
+    alike = (asked.selection(), asked.by, asked.min_probes)
+    found = await service.results.get(("table", alike, least), service.snapshots.revision, make)
+    shown, following = paging.part(
+        found, lambda one: one[0], _Key, cursor=asked.cursor, limit=asked.limit
+    )
+    return InterceptionPage(interceptions=[row for _, row in shown], next=following)
 
 
 def _seen(
-    asked: InterceptionParameters,
+    wanted: Selection,
 ) -> Operation[tuple[list[InterceptedLeaf], Mapping[str, bytes]]]:
-    wanted = asked.place()
     params = {
         "target": wanted.target,
         "country": wanted.country,
         "asn": wanted.asn,
-        "since": 0.0 if asked.since is None else float(asked.since),
-        "until": EVERY if asked.until is None else float(asked.until),
+        "since": wanted.since,
+        "until": wanted.until,
         "limit": SEEN_LIMIT,
     }
     rows = yield Query("forged_seen", params)
@@ -196,13 +240,32 @@ def summarise(
     seen: Iterable[InterceptedLeaf], ders: Mapping[str, bytes], *, by_leaf: bool, least: int = 1
 ) -> list[InterceptionRow]:
     """One row for each intermediate (or leaf), the most recently seen first."""
+    everything = Care(1, Standings())
+    found = _keyed(seen, ders, everything, by_leaf=by_leaf, least=least)
+    return [row for _, row in found]
+
+
+def _keyed(
+    seen: Iterable[InterceptedLeaf],
+    ders: Mapping[str, bytes],
+    care: Care,
+    *,
+    by_leaf: bool,
+    least: int,
+) -> list[_Keyed]:
     read = {sha256: one for sha256, der in ders.items() if (one := _read(der)) is not None}
     sums: dict[tuple[str, str], InterceptionTally] = defaultdict(InterceptionTally)
     for served in seen:
-        sums[_signer(served, read), served.leaf if by_leaf else ""].add(served)
-    shown = [(key, tally) for key, tally in sums.items() if len(tally.probes) >= least]
-    shown.sort(key=lambda one: (-one[1].last, one[0]))
-    return [_row(signer, leaf, tally, read) for (signer, leaf), tally in shown]
+        tally = sums[_signer(served, read), served.leaf if by_leaf else ""]
+        where = (served.country, served.asn)
+        ends = served.first, served.last
+        tally.add(served, coarse=any(care.is_coarse(*where, at) for at in ends))
+    rows = [
+        ((-tally.shown_last, signer, leaf), _row(signer, leaf, tally, read))
+        for (signer, leaf), tally in sums.items()
+        if len(tally.probes) >= least
+    ]
+    return sorted(rows, key=lambda one: one[0])
 
 
 def _signer(seen: InterceptedLeaf, read: Mapping[str, Certificate]) -> str:
@@ -237,8 +300,12 @@ def _row(
         intermediate=_about(read[signer]) if signer in read else unserved,
         leaf=_about(read[leaf]) if leaf in read else None,
         leaves=len(row.leaves),
-        leaf_not_before=_instant(min((one.not_before for one in leaves), default=None)),
-        leaf_not_after=_instant(max((one.not_after for one in leaves), default=None)),
+        leaf_not_before=_instant(
+            min((one.not_before for one in leaves), default=None), coarse=row.coarse
+        ),
+        leaf_not_after=_instant(
+            max((one.not_after for one in leaves), default=None), coarse=row.coarse
+        ),
         leaf_days=round(median(days), 1) if days else None,
         names=sorted(row.names)[:NAMES_LIMIT],
         networks=[
@@ -247,8 +314,9 @@ def _row(
         ],
         probes=len(row.probes),
         measurements=row.measurements,
-        first_seen=instant_text(row.first),
-        last_seen=instant_text(row.last),
+        first_seen=instant_text(hour_of(row.first) if row.coarse else row.first),
+        last_seen=instant_text(row.shown_last),
+        coarse=row.coarse,
     )
 
 
@@ -276,25 +344,18 @@ def _about(one: Certificate) -> CertificateSummary:
     )
 
 
-def _instant(at: datetime | None) -> str | None:
-    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def csv_answer(rows: Sequence[InterceptionRow]) -> web.Response:
-    """The table as a CSV file."""
-    body = csv_bytes([COLUMNS, *(_cells(row) for row in rows)])
-    disposition = 'attachment; filename="interceptions.csv"'
-    headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": disposition}
-    return web.Response(body=body, headers=headers)
+def _instant(at: datetime | None, *, coarse: bool = False) -> str | None:
+    """An instant, on request to the hour: an interceptor makes leaves when they are needed."""
+    if at is None:
+        return None
+    return at.strftime("%Y-%m-%dT%H:00:00Z" if coarse else "%Y-%m-%dT%H:%M:%SZ")
 
 
 def _cells(row: InterceptionRow) -> list[object]:
     flat = asdict(row)
     flat |= {f"intermediate_{name}": value for name, value in asdict(row.intermediate).items()}
     flat["leaf_sha256"] = row.leaf.sha256 if row.leaf is not None else None
-    flat["names"] = " ".join(row.names)
-    flat["networks"] = " ".join(f"{one.country}/AS{one.asn}" for one in row.networks)
-    return [flat[name] for name in COLUMNS]
+    return [cell(flat[name]) for name in COLUMNS]
 
 
 async def get_certificate(request: web.Request) -> web.Response:

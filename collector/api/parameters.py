@@ -25,7 +25,7 @@ from msgspec import Meta
 from collector import record_row, target_labels
 from collector.api.http import Refused, RouteHandler
 from collector.store.measurements import NO_OUTCOME
-from collector.store.queries import LAST, Selection
+from collector.store.queries import Selection
 from probe.model import Outcome
 from probe.words import EXPERIMENTS
 
@@ -41,9 +41,20 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FIELD = re.compile(r"`\$\.(\w+)|unknown field `([^`]{1,40})")
 _PLAIN = r"^[^\x00-\x1f\x7f\ud800-\udfff]*\Z"
 
-Text = Annotated[str, Meta(max_length=2048, pattern=_PLAIN, description="text")]
+# An empty text would select everything, which is not what whoever gives a filter wants.
+Text = Annotated[
+    str, Meta(min_length=1, max_length=2048, pattern=_PLAIN, description="text, not empty,")
+]
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a number from 1 to 1000000")]
-Cursor = Annotated[int, Meta(ge=0, le=LAST, description="`next` of the page before")]
+Cursor = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=512,
+        pattern=r"^[A-Za-z0-9_-]+\Z",
+        description="`next` of the page before",
+    ),
+]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="a number from 1 to 1000")]
 Country = Annotated[str, Meta(pattern=r"^[A-Za-z]{2}\Z", description="two letters, such as KZ")]
 Asn = Annotated[
@@ -169,6 +180,11 @@ def _message(error: str, type_: type[Parameters]) -> str:
     if name in described:
         return f"{name}: {described[name]} expected; {_listed(described)}"
     return f"{shown or 'parameter'}: unknown; {_listed(described)}"
+
+
+def unusable(name: str, expected: str, type_: type[Parameters]) -> Refused:
+    """The refusal of a value that only a handler can check."""
+    return Refused(400, "malformed", f"{name}: {expected} expected; {_listed(descriptions(type_))}")
 
 
 def _listed(described: Mapping[str, str]) -> str:

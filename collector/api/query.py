@@ -3,16 +3,19 @@
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from collector.admin import export
-from collector.api import parameters
-from collector.api.http import Refused, answer, instant_text
+from collector.api import paging, parameters, readers
+from collector.api.http import Refused, instant_text
+from collector.api.lists import ListFormat, Page, give_json, give_page
 from collector.api.parameters import Cursor, Limit, PlaceParameters, SelectionParameters
+from collector.care import Care, coarsened, hour_of, is_within
 from collector.metrics.counting import VoteCount, by_outcome, ratio
 from collector.service import SERVICE, Service
 from collector.store import Operation, queries
@@ -22,6 +25,106 @@ if TYPE_CHECKING:
     from collector.detection.quorum import TargetOnNetwork
 
 _ID = re.compile("[0-9A-Za-z-]{1,64}")
+_UNKNOWN = "no record with this id is shown here"
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Number = Annotated[int, Meta(ge=0)]
+
+
+class MeasurementRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One record.
+
+    Attributes:
+        id, run, region, claimed_country, claimed_asn: None where the row is coarse.
+        started_at: When it was measured; where the row is coarse, the beginning of that hour.
+        coarse: Few probes measure on this network, so the row does not tell which one this was.
+        claim, claim_mechanisms: What the probe concluded.
+        outcome, mechanisms, stage, confidence, ruleset: What the collector concluded.
+    """
+
+    id: str | None
+    run: str | None
+    role: str
+    lab: bool
+    experiment: str
+    input: str
+    target: str
+    category: str
+    started_at: str
+    country: str
+    asn: Number
+    region: str | None
+    network: str
+    version: str
+    claim: str
+    claim_mechanisms: list[str]
+    outcome: str
+    mechanisms: list[str]
+    stage: str
+    confidence: Share
+    ruleset: str
+    authority: str
+    claimed_country: str | None
+    claimed_asn: Number | None
+    voting: bool
+    doubts: str
+    unjudged: str
+    coarse: bool
+
+
+class MeasurementPage(Page, frozen=True, kw_only=True):
+    """A page of records; `next` is the cursor of the page after it."""
+
+    measurements: list[MeasurementRow]
+    next: str | None
+
+
+class JudgedRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The collector's verdict on one record."""
+
+    outcome: str
+    stage: str
+    verdict: dict[str, Any] | None
+    ruleset: str
+    unjudged: str | None
+
+
+class MeasurementReply(msgspec.Struct, frozen=True, kw_only=True):
+    """One record as it was sent (None when its evidence is gone), and the collector's verdict."""
+
+    record: dict[str, Any] | None
+    judged: JudgedRecord
+    authority: str | None
+
+
+class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the newest verdicts say of one target on one network.
+
+    Attributes:
+        probes: Number of probes by outcome; mechanisms, authorities: by what they saw.
+        confirmed: Number of probes that saw it in more than one run.
+        newest: When the newest of them was measured; to the hour where the row is coarse.
+    """
+
+    target: str
+    category: str
+    country: str
+    asn: Number
+    probes: dict[str, int]
+    interference_ratio: Share | None
+    confirmed: Number
+    mechanisms: dict[str, int]
+    authorities: dict[str, int]
+    newest: str
+    coarse: bool
+
+
+class VerdictPage(Page, frozen=True, kw_only=True):
+    """The current verdicts; a probe's newest one counts for `window_seconds`."""
+
+    verdicts: list[VerdictRow]
+    next: str | None
+    window_seconds: float
 
 
 class PageParameters(SelectionParameters, frozen=True, kw_only=True):
@@ -30,29 +133,52 @@ class PageParameters(SelectionParameters, frozen=True, kw_only=True):
     limit: Limit = 100
     cursor: Cursor | None = None
     order: Literal["newest", "oldest"] = "newest"
+    format: ListFormat | None = None
+
+
+class VerdictParameters(PlaceParameters, frozen=True, kw_only=True):
+    """Which verdicts are wanted; all in one page unless there is a limit."""
+
+    limit: Limit | None = None
+    cursor: Cursor | None = None
+    format: ListFormat | None = None
 
 
 async def get_measurements(request: web.Request) -> web.Response:
     """A page of records, newest first unless `order=oldest`."""
     service, asked = request.app[SERVICE], parameters.of(request, PageParameters)
-    operation = queries.page(
-        asked.selection(),
-        cursor=asked.cursor,
+    cursor = paging.number_of(service, asked.cursor)
+    care = await readers.care_for(request)
+    found = await service.store.read(_page(asked, cursor, care), slow=True)
+    last = found[-1].seq if len(found) == asked.limit else None
+    wanted = asked.selection()
+    rows = [row for one in found if (row := _row(one, care, wanted)) is not None]
+    page = MeasurementPage(measurements=rows, next=paging.of_number(service, last))
+    return await give_page(request, page, asked.format)
+
+
+def _page(
+    asked: PageParameters, cursor: int | None, care: Care
+) -> Operation[Sequence[MeasurementSummary]]:
+    found = yield from queries.page(
+        care.widened(asked.selection()),
+        cursor=cursor,
         limit=asked.limit,
         oldest_first=asked.order == "oldest",
     )
-    found = await service.store.read(operation, slow=True)
-    following = str(found[-1].seq) if len(found) == asked.limit else None
-    return answer({"measurements": [_shown(row) for row in found], "next": following})
+    yield from care.learn_rows(found)
+    return found
 
 
 async def get_measurement(request: web.Request) -> web.Response:
     """One record with its evidence, and the collector's verdict on it."""
-    service = request.app[SERVICE]
+    service, care = request.app[SERVICE], await readers.care_for(request)
     id_ = request.match_info["id"]
-    found = await service.store.read(_one(id_)) if _ID.fullmatch(id_) else None
+    found = await service.store.read(_one(id_, care)) if _ID.fullmatch(id_) else None
     if found is None:
-        raise Refused(404, "unknown_record", "no record with this id is kept here")
+        # The same for an id that is not here and one that is not shown: who has an id found on
+        # somebody's machine must not learn whether it was sent.
+        raise Refused(404, "unknown_record", _UNKNOWN)
     row, stored = found
     verdict = msgspec.Raw(row.verdict.encode()) if row.verdict else None
     line = export.record_line(stored) if stored else None
@@ -66,28 +192,49 @@ async def get_measurement(request: web.Request) -> web.Response:
         "ruleset": row.ruleset,
         "unjudged": row.unjudged or None,
     }
-    return answer({"record": record, "judged": judged, "authority": row.authority or None})
+    shown = {"record": record, "judged": judged, "authority": row.authority or None}
+    return await give_json(request, shown)
 
 
-def _one(id_: str) -> Operation[tuple[MeasurementSummary, queries.StoredRecord | None] | None]:
+def _one(
+    id_: str, care: Care
+) -> Operation[tuple[MeasurementSummary, queries.StoredRecord | None] | None]:
     seq = yield from queries.find(id_)
     if seq is None:
         return None
     row = yield from queries.summary(seq)
-    return (row, (yield from queries.stored(seq))) if row else None
+    if row is None:
+        return None
+    yield from care.learn_rows([row])
+    return None if care.hides(row) else (row, (yield from queries.stored(seq)))
 
 
 async def get_verdicts(request: web.Request) -> web.Response:
     """The current verdicts on each target and network: one key, one vote."""
     service = request.app[SERVICE]
-    asked = parameters.of(request, PlaceParameters)
+    asked = parameters.of(request, VerdictParameters)
+    least = readers.least_probes(request)
+    place = asked.place()
 
-    async def make() -> list[dict[str, object]]:
+    async def make() -> list[VerdictRow]:
         snapshot = await service.snapshots.snapshot()
-        return await asyncio.to_thread(_verdicts, service, snapshot.votes, asked.place())
+        votes = [vote for vote in snapshot.votes if _is_wanted(vote, place)]
+        looks = {(one.country, one.asn, one.newest) for one in votes}
+        care = await readers.learned(request, looks)
+        return await asyncio.to_thread(_verdicts, service, votes, care)
 
-    found = await service.results.get(("verdicts", asked), service.snapshots.revision, make)
-    return answer({"window_seconds": service.settings.window, "verdicts": found})
+    key = ("verdicts", place, least)
+    found = await service.results.get(key, service.snapshots.revision, make)
+    rows, following = paging.part(
+        found,
+        lambda row: (row.target, row.country, row.asn),
+        tuple[str, str, int],
+        cursor=asked.cursor,
+        limit=asked.limit,
+    )
+    window = service.settings.window
+    page = VerdictPage(verdicts=rows, next=following, window_seconds=window)
+    return await give_page(request, page, asked.format)
 
 
 def _is_wanted(vote: VoteCount, wanted: Selection) -> bool:
@@ -98,14 +245,12 @@ def _is_wanted(vote: VoteCount, wanted: Selection) -> bool:
     )
 
 
-def _verdicts(
-    service: Service, votes: Iterable[VoteCount], wanted: Selection
-) -> list[dict[str, object]]:
+def _verdicts(service: Service, votes: Iterable[VoteCount], care: Care) -> list[VerdictRow]:
+    shown = list(votes)
     mechanisms: dict[TargetOnNetwork, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     authorities: dict[TargetOnNetwork, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     confirmed: dict[TargetOnNetwork, int] = defaultdict(int)
     newest: dict[TargetOnNetwork, float] = defaultdict(float)
-    shown = [vote for vote in votes if _is_wanted(vote, wanted)]
     for vote in shown:
         where = (vote.target, vote.country, vote.asn)
         for word in vote.mechanisms.split():
@@ -114,30 +259,38 @@ def _verdicts(
             authorities[where][vote.authority] += vote.n
         confirmed[where] += vote.confirmed
         newest[where] = max(newest[where], vote.newest)
-    return [
-        {
-            "target": where[0],
-            "category": service.labels.category(where[0]),
-            "country": where[1],
-            "asn": where[2],
-            "probes": outcomes,
-            "interference_ratio": ratio(outcomes),
-            "confirmed": confirmed[where],
-            "mechanisms": mechanisms[where],
-            "authorities": authorities[where],
-            "newest": instant_text(newest[where]),
-        }
-        for where, outcomes in sorted(by_outcome(shown).items())
-    ]
+    rows = []
+    for where, outcomes in sorted(by_outcome(shown).items()):
+        coarse = care.is_coarse(where[1], where[2], newest[where])
+        at = hour_of(newest[where]) if coarse else newest[where]
+        row = VerdictRow(
+            target=where[0],
+            category=service.labels.category(where[0]),
+            country=where[1],
+            asn=where[2],
+            probes=outcomes,
+            interference_ratio=ratio(outcomes),
+            confirmed=confirmed[where],
+            mechanisms=dict(mechanisms[where]),
+            authorities=dict(authorities[where]),
+            newest=instant_text(at),
+            coarse=coarse,
+        )
+        rows.append(row)
+    return rows
 
 
-def _shown(row: MeasurementSummary) -> dict[str, Any]:
-    """A record's row, without the columns that the API does not have."""
-    shown = row._asdict()
-    for name in ("seq", "verdict", "at"):
-        del shown[name]
-    shown["lab"] = bool(row.lab)
-    shown["voting"] = bool(row.voting)
-    shown["mechanisms"] = row.mechanisms.split()
-    shown["claim_mechanisms"] = row.claim_mechanisms.split()
-    return shown
+def _row(one: MeasurementSummary, care: Care, wanted: Selection) -> MeasurementRow | None:
+    """A record's row; None when what it shows lies outside of what is wanted."""
+    coarse = care.hides(one)
+    if not is_within(hour_of(one.at) if coarse else one.at, wanted):
+        return None
+    shown: dict[str, Any] = one._asdict()
+    if coarse:
+        shown = coarsened(shown) | {"started_at": instant_text(hour_of(one.at))}
+    shown["lab"] = bool(one.lab)
+    shown["voting"] = bool(one.voting)
+    shown["mechanisms"] = one.mechanisms.split()
+    shown["claim_mechanisms"] = one.claim_mechanisms.split()
+    names = MeasurementRow.__struct_fields__
+    return MeasurementRow(**{name: shown[name] for name in names if name in shown}, coarse=coarse)

@@ -307,6 +307,7 @@ def settings(folder: Path, **changes: Any) -> CollectorSettings:
         enrolment="open",
         targets=(str(file),),
         quorum=2,
+        public_min_probes=1,
         workers=0,
         limits=LAB_LIMITS,
         verify_chains=False,

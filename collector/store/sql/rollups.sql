@@ -44,6 +44,32 @@ ON CONFLICT (hour, experiment, target, country, asn, outcome) DO UPDATE SET n = 
 -- name: hourly_sweep
 DELETE FROM hourly WHERE n <= 0
 
+-- name: hourly_page
+-- The cursor is the primary key of the last row of the page before.
+SELECT hour, experiment, target, country, asn, outcome, n FROM hourly
+WHERE hour >= :since AND hour < :until
+  AND (hour, experiment, target, country, asn, outcome) >
+    (:hour, CAST(:experiment_after AS TEXT), CAST(:target_after AS TEXT),
+     CAST(:country_after AS TEXT), :asn_after, CAST(:outcome_after AS TEXT))
+  AND (CAST(:country AS TEXT) = '' OR country = :country)
+  AND (CAST(:asn AS INTEGER) < 0 OR asn = :asn)
+  AND (CAST(:outcome AS TEXT) = '' OR outcome = :outcome)
+  AND (CAST(:experiment AS TEXT) = '' OR experiment = :experiment)
+ORDER BY hour, experiment, target, country, asn, outcome LIMIT :limit
+
+-- name: hourly_page_of
+-- The same for one target, by an index of its own.
+SELECT hour, experiment, target, country, asn, outcome, n FROM hourly
+WHERE target = :target AND hour >= :since AND hour < :until
+  AND (hour, experiment, target, country, asn, outcome) >
+    (:hour, CAST(:experiment_after AS TEXT), CAST(:target_after AS TEXT),
+     CAST(:country_after AS TEXT), :asn_after, CAST(:outcome_after AS TEXT))
+  AND (CAST(:country AS TEXT) = '' OR country = :country)
+  AND (CAST(:asn AS INTEGER) < 0 OR asn = :asn)
+  AND (CAST(:outcome AS TEXT) = '' OR outcome = :outcome)
+  AND (CAST(:experiment AS TEXT) = '' OR experiment = :experiment)
+ORDER BY hour, experiment, target, country, asn, outcome LIMIT :limit
+
 -- name: total_add
 INSERT INTO total (experiment, outcome, country, asn, n)
 VALUES (:experiment, :outcome, :country, :asn, :n)

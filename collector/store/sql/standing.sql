@@ -127,3 +127,11 @@ SELECT s.key_id, 'probe', 'import', '', '', 0, 0, 'ZZ', 0,
   (SELECT COUNT(*) FROM measurement m WHERE m.key_id = s.key_id)
 FROM source s
 ORDER BY 6, 1
+
+-- name: network_keys
+-- Some keys that measured on a network. The words after WHERE are those of the index of the same name.
+SELECT DISTINCT m.key_id FROM measurement m
+WHERE m.role = 'probe' AND m.voting = 1
+  AND m.country = :country AND m.asn = :asn AND m.at >= :since AND m.at < :until
+  AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = m.key_id AND m.at >= e.since)
+LIMIT :limit

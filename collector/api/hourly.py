@@ -1,0 +1,111 @@
+"""GET /v1/hourly: how many measurements of each hour found what; it outlasts the records."""
+
+from math import ceil
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from collector.api import paging, parameters
+from collector.api.http import instant_text
+from collector.api.lists import ListFormat, Page, give_page
+from collector.api.parameters import (
+    Cursor,
+    ExperimentWord,
+    Instant,
+    OutcomeWord,
+    PlaceParameters,
+    Text,
+    unusable,
+)
+from collector.service import SERVICE, Service
+from collector.store import hourly
+from collector.store.hourly import HourlyKey, HourlySelection
+
+HOUR = 3600
+# After all hours that can be asked for.
+_LAST = 1 << 40
+_MOST = 10_000
+HourlyLimit = Annotated[int, Meta(ge=1, le=_MOST, description=f"a number from 1 to {_MOST}")]
+
+
+class HourlyParameters(PlaceParameters, frozen=True, kw_only=True):
+    """Which hours are wanted: those that begin at or after `since` and before `until`."""
+
+    category: Text | None = None
+    experiment: ExperimentWord | None = None
+    outcome: OutcomeWord | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    limit: HourlyLimit = 1000
+    cursor: Cursor | None = None
+    format: ListFormat | None = None
+
+
+class HourlyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Number of measurements in one hour with the same outcome, of one target on one network.
+
+    Attributes:
+        hour: When it begins. target: `unlisted` stands for all that are not listed here.
+        category: Of the target's listing now.
+    """
+
+    hour: str
+    experiment: str
+    target: str
+    category: str
+    country: str
+    asn: int
+    outcome: str
+    measurements: int
+
+
+class HourlyPage(Page, frozen=True, kw_only=True):
+    """A page of counts, by hour; `next` is the cursor of the page after it."""
+
+    hours: list[HourlyRow]
+    next: str | None
+
+
+async def get_hourly(request: web.Request) -> web.Response:
+    """Numbers of measurements by hour, outcome, target and network, the oldest first."""
+    service, asked = request.app[SERVICE], parameters.of(request, HourlyParameters)
+    after = hourly.FIRST if asked.cursor is None else paging.key_of(asked.cursor, HourlyKey)
+    operation = hourly.page(_selection(service, asked), after=after, limit=asked.limit)
+    found = await service.store.read(operation, slow=True)
+    rows = [
+        HourlyRow(
+            hour=instant_text(one.hour * HOUR),
+            experiment=one.experiment,
+            target=one.target,
+            category=service.labels.category(one.target),
+            country=one.country,
+            asn=one.asn,
+            outcome=one.outcome,
+            measurements=one.n,
+        )
+        for one in found
+    ]
+    following = paging.of_key(found[-1][:-1]) if len(found) == asked.limit else None
+    return await give_page(request, HourlyPage(hours=rows, next=following), asked.format)
+
+
+def _selection(service: Service, asked: HourlyParameters) -> HourlySelection:
+    place = asked.place()
+    targets = None if not asked.target else [asked.target]
+    if asked.category is not None:
+        known = service.labels.categories
+        if asked.category not in known:
+            raise unusable("category", f"one of {', '.join(known)}", HourlyParameters)
+        listed = service.labels.targets_of(asked.category)
+        targets = listed if targets is None else [one for one in targets if one in listed]
+    return HourlySelection(
+        targets=targets,
+        country=place.country,
+        asn=place.asn,
+        experiment=asked.experiment or "",
+        outcome=asked.outcome or "",
+        since=0 if asked.since is None else ceil(asked.since / HOUR),
+        until=_LAST if asked.until is None else ceil(asked.until / HOUR),
+    )

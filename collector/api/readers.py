@@ -1,0 +1,67 @@
+"""Who reads: everybody, or the operator, who sees everything in full detail.
+
+Rule: a request with a wrong token is refused; it is never answered as one without.
+"""
+
+from collections.abc import Iterable
+
+from aiohttp import web
+
+from collector import operator_token
+from collector.api.http import Refused
+from collector.care import Care
+from collector.conduct import read_standings
+from collector.service import SERVICE, Service
+from collector.standing import Standings
+
+_SCHEME = "bearer "
+
+
+def sees_all(request: web.Request) -> bool:
+    """Whether a request bears the operator's token.
+
+    Raises:
+        Refused: It bears another one, or there is none here.
+    """
+    header = request.headers.get("Authorization")
+    if header is None:
+        return False
+    known = request.app[SERVICE].operator_token
+    is_bearer = header[: len(_SCHEME)].lower() == _SCHEME
+    if known is None or not is_bearer:
+        raise _refused("this collector takes no such authorization")
+    if not operator_token.fits(header[len(_SCHEME) :].strip(), known):
+        raise _refused("this is not the operator's token")
+    return True
+
+
+def _refused(message: str) -> Refused:
+    return Refused(401, "token", message, headers={"WWW-Authenticate": "Bearer"})
+
+
+def least_probes(request: web.Request) -> int:
+    """So many probes of a network make its looks not coarse for this reader."""
+    return 1 if sees_all(request) else request.app[SERVICE].settings.public_min_probes
+
+
+async def care_for(request: web.Request) -> Care:
+    """What decides which looks are coarse for this reader."""
+    service, least = request.app[SERVICE], least_probes(request)
+    return Care(least, await standings(service) if least > 1 else Standings())
+
+
+async def standings(service: Service) -> Standings:
+    """The standing of every key."""
+
+    async def make() -> Standings:
+        lab = service.settings.lab
+        return await service.store.read(read_standings(service.clock(), lab=lab), slow=True)
+
+    return await service.results.get("standings", service.snapshots.revision, make)
+
+
+async def learned(request: web.Request, looks: Iterable[tuple[str, int, float]]) -> Care:
+    """The care for this reader, with what decides about these looks (country, ASN, time)."""
+    care = await care_for(request)
+    await request.app[SERVICE].store.read(care.learn(looks), slow=True)
+    return care

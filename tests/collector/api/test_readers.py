@@ -1,0 +1,254 @@
+"""What the public sees of networks with few probes, and what the operator's token shows."""
+
+import asyncio
+import csv
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from probe.model import Mechanism, Outcome, Record
+from tests.collector.harness import (
+    KZ,
+    CollectorHarness,
+    collector,
+    now,
+    record,
+)
+
+TOKEN = "0123456789abcdef0123"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+ALONE = msgspec.structs.replace(KZ, asn=21299, network="the line of my aunt", region="KZ-10")
+HOUR = now(-7200)[:13]
+AT = f"{HOUR}:39:05.123Z"
+LISTS = (
+    "/v1/measurements",
+    "/v1/measurements?format=csv",
+    "/v1/measurements?order=oldest",
+    "/v1/verdicts",
+    "/v1/verdicts?format=csv",
+    "/v1/events",
+    "/v1/interceptions",
+    "/v1/export",
+    "/v1/export?format=csv",
+    "/v1/export/interceptions",
+    "/v1/hourly",
+    "/",
+)
+
+
+def lonely(**changes: Any) -> Record:
+    return record(vantage=ALONE, started_at=AT, **changes)
+
+
+def with_token(folder: Path) -> dict[str, Any]:
+    file = folder / "token"
+    file.write_text(TOKEN + "\n")
+    return {"public_min_probes": 3, "operator_token_file": file}
+
+
+async def busy(harness: CollectorHarness) -> list[Record]:
+    """Three probes on a network, and what they sent."""
+    sent = []
+    for _ in range(3):
+        sent.append(record())
+        await (await harness.probe()).send(sent[-1])
+    return sent
+
+
+async def shown(
+    harness: CollectorHarness, query: str = "", headers: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    reply = await harness.ask(
+        "GET", f"/v1/measurements?limit=1000{query}", None, dict(headers or {})
+    )
+    assert reply.status == 200, reply.body
+    rows: list[dict[str, Any]] = reply.data["measurements"]
+    return rows
+
+
+def test_a_look_on_a_network_with_few_probes_has_no_id_and_the_hour_for_its_time(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path, public_min_probes=3) as harness:
+            sent = await busy(harness)
+            await (await harness.probe()).send(lonely())
+            rows = {row["asn"]: row for row in await shown(harness)}
+            fine, coarse = rows[9198], rows[21299]
+            assert not fine["coarse"]
+            assert fine["id"] in {one.id for one in sent}
+            assert coarse["coarse"]
+            assert coarse["started_at"] == f"{HOUR}:00:00.000Z"
+            hidden = ("id", "run", "region", "claimed_country", "claimed_asn")
+            assert [coarse[name] for name in hidden] == [None] * 5
+            assert "aunt" not in coarse["network"]
+            assert coarse["outcome"] == "ok"
+
+    asyncio.run(scenario())
+
+
+def test_no_view_tells_more(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path, public_min_probes=3) as harness:
+            one = lonely(outcome=Outcome.BLOCKED, mechanisms=(Mechanism.TLS_TIMEOUT,))
+            await (await harness.probe()).send(one)
+            for path in LISTS:
+                reply = await harness.ask("GET", path)
+                assert reply.status == 200, path
+                text = reply.body.decode() + str(reply.headers)
+                for secret in (one.id, one.run, "39:05", "05.123", "KZ-10", "aunt"):
+                    assert secret not in text, (path, secret)
+
+    asyncio.run(scenario())
+
+
+def test_an_id_that_is_not_shown_is_answered_like_one_that_is_not_there(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path, **with_token(tmp_path)) as harness:
+            one = lonely()
+            await (await harness.probe()).send(one)
+            there = await harness.ask("GET", f"/v1/measurements/{one.id}")
+            nowhere = await harness.ask("GET", "/v1/measurements/nosuch")
+            assert (there.status, there.body) == (404, nowhere.body)
+            full = await harness.ask("GET", f"/v1/measurements/{one.id}", None, dict(BEARER))
+            assert full.data["record"]["started_at"] == one.started_at
+
+    asyncio.run(scenario())
+
+
+def test_the_time_cannot_be_found_by_asking_for_ever_shorter_periods(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path, public_min_probes=3) as harness:
+            await (await harness.probe()).send(lonely())
+
+            async def found(since: str, until: str) -> int:
+                return len(await shown(harness, f"&since={HOUR}:{since}Z&until={HOUR}:{until}Z"))
+
+            assert await found("00:00", "00:01") == 1
+            assert await found("39:00", "40:00") == 0
+            assert await found("00:01", "59:59") == 0
+            assert await found("00:00", "00:00") == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_cursor_does_not_tell_when_a_record_came(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path, public_min_probes=3) as harness:
+            sender = await harness.probe()
+            await sender.send(lonely())
+            await sender.send(lonely())
+            page = (await harness.ask("GET", "/v1/measurements?limit=1")).data
+            assert re.fullmatch(r"[A-Za-z0-9_-]{22}", page["next"])
+            rest = await harness.ask("GET", f"/v1/measurements?limit=1&cursor={page['next']}")
+            assert len(rest.data["measurements"]) == 1
+            changed = page["next"][::-1]
+            reply = await harness.ask("GET", f"/v1/measurements?cursor={changed}")
+            assert reply.status == 400
+            assert reply.data["error"].startswith("cursor: ")
+
+    asyncio.run(scenario())
+
+
+def test_a_claim_of_another_network_is_as_coarse_as_that_network(tmp_path: Path) -> None:
+    """Who measures through a VPN of many names the line at home, where nobody else is."""
+
+    async def scenario() -> None:
+        table = tmp_path / "asn.csv"
+        table.write_text("198.51.100.0,198.51.100.255,9198,KZ\n")
+        changes = {"asn_table": table, "proxies": (), "public_min_probes": 3}
+        async with collector(tmp_path, **changes) as harness:
+            await busy(harness)
+            operation = harness.service.store.write(_claim("KZ", 21299))
+            await operation
+            rows = await shown(harness)
+            assert [row["coarse"] for row in rows] == [True] * 3
+            assert {row["claimed_asn"] for row in rows} == {None}
+
+    def _claim(country: str, asn: int) -> Any:
+        from collector.store.interface import Execute
+
+        yield Execute("claim_all", [{"country": country, "asn": asn}])
+
+    from collector.store import sqlite
+    from collector.store.interface import statements
+
+    added = "UPDATE measurement SET claimed_country = :country, claimed_asn = :asn"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite, "statements", lambda: {**statements(), "claim_all": added})
+        asyncio.run(scenario())
+
+
+def test_the_operators_token_shows_everything_and_a_wrong_one_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path, **with_token(tmp_path)) as harness:
+            one = lonely()
+            await (await harness.probe()).send(one)
+            (row,) = await shown(harness, headers=BEARER)
+            assert (row["id"], row["started_at"], row["coarse"]) == (one.id, one.started_at, False)
+            assert (await shown(harness))[0]["id"] is None
+            (verdict,) = (await harness.ask("GET", "/v1/verdicts", None, dict(BEARER))).data[
+                "verdicts"
+            ]
+            assert verdict["newest"] == one.started_at
+            for header in ("Bearer wrong", f"Basic {TOKEN}", "Bearer", TOKEN, ""):
+                for path in ("/v1/measurements", f"/v1/measurements/{one.id}", "/v1/verdicts"):
+                    reply = await harness.ask("GET", path, None, {"Authorization": header})
+                    assert (reply.status, list(reply.data)) == (401, ["error"]), (path, header)
+
+    asyncio.run(scenario())
+
+
+def test_without_a_token_of_its_own_a_collector_takes_none(tmp_path: Path) -> None:
+    async def scenario() -> int:
+        async with collector(tmp_path) as harness:
+            return (await harness.ask("GET", "/v1/measurements", None, dict(BEARER))).status
+
+    assert asyncio.run(scenario()) == 401
+
+
+def test_verdicts_are_of_the_hour(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path, public_min_probes=3) as harness:
+            await busy(harness)
+            await (await harness.probe()).send(record(vantage=ALONE, started_at=now(-7200)))
+            text = (await harness.ask("GET", "/v1/verdicts?format=csv")).body.decode()
+            rows = {row["asn"]: row for row in csv.DictReader(io.StringIO(text))}
+            assert rows["21299"]["coarse"] == "true"
+            assert rows["21299"]["newest"].endswith(":00:00.000Z")
+            assert rows["9198"]["coarse"] == "false"
+            assert rows["9198"]["probes"] == "ok=3"
+            assert {row["target"] for row in rows.values()} == {"listed.example"}
+
+    asyncio.run(scenario())
+
+
+def test_strangers_hide_nobody(tmp_path: Path) -> None:
+    """Whoever may enrol keys openly could else make a network look crowded."""
+    from collector.care import Care
+    from collector.standing import OPEN, KeyStanding, Standings
+
+    def answering(keys: list[str]) -> bool:
+        standings = Standings(
+            [
+                KeyStanding("known"),
+                *(KeyStanding(f"s{n}", way=OPEN, enrolled_at=1e9) for n in range(9)),
+            ],
+            now=1e9,
+        )
+        care = Care(3, standings)
+        operation = care.learn([("KZ", 1, 1e9)])
+        try:
+            next(operation)
+            while True:
+                operation.send([(key,) for key in keys])
+        except StopIteration:
+            return care.is_coarse("KZ", 1, 1e9)
+
+    assert answering(["known", *(f"s{n}" for n in range(9))])
+    assert answering([])
