@@ -14,6 +14,7 @@ from aiohttp import HttpVersion11, web
 from collector.asn import Table
 from collector.connections import ConnectionPool
 from collector.detection.monitor import Monitor
+from collector.events.keeper import EventKeeper
 from collector.judging.running import RunningJudging
 from collector.judging.watch import BacklogWatch, Progress
 from collector.listening import Door
@@ -81,8 +82,17 @@ class Service:
         self.by_recheck = TokenBuckets(limits.recheck_burst, limits.recheck_rate, time.monotonic)
         self.rechecks = Rechecks()
         self.monitor = Monitor(settings, store, clock)
+        self.events = EventKeeper(
+            settings, store, self.monitor.detections, category=self._category, clock=clock
+        )
         self.snapshots = SnapshotCache(
-            settings, store, labels, self.instruments, monitor=self.monitor, clock=clock
+            settings,
+            store,
+            labels,
+            self.instruments,
+            monitor=self.monitor,
+            events=self.events,
+            clock=clock,
         )
         self.bulk: BulkReply | None = None
         self.ingesting = Progress()
@@ -113,6 +123,10 @@ class Service:
         self.instruments.connections.set_function(lambda: len(self.door.connections))
         self.instruments.held.set_function(lambda: self.memory.held)
         self._keys: dict[str, tuple[float, Key]] = {}
+
+    def _category(self, target: str) -> str:
+        """The category of a target, by the lists as they are now."""
+        return self.labels.category(target)
 
     def peer(self, request: web.Request) -> str | None:
         """The client's address: the last hop that is no proxy of ours. It is not stored."""

@@ -10,7 +10,7 @@ alone, also when it has earned trust. Pure.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from collector.places import NetworkKey
 
@@ -26,6 +26,7 @@ AGREEMENT = 0.9
 CONDUCT_SECONDS = 30 * DAY
 
 Label = tuple[str, str]
+Standing = Literal["vouched", "earned", "stranger"]
 
 
 class KeyStanding(NamedTuple):
@@ -86,6 +87,18 @@ class Standings:
         known = self._keys.get(key_id)
         return self._lab or (known is not None and known.is_trusted(self._now))
 
+    @property
+    def trusted(self) -> frozenset[str]:
+        """The known keys whose votes count."""
+        return frozenset(filter(self.is_trusted, self._keys))
+
+    def word(self, key_id: str) -> Standing:
+        """Why its votes count, or that they do not."""
+        known = self._keys.get(key_id)
+        if self._lab or (known is not None and known.way != OPEN):
+            return "vouched"
+        return "earned" if self.is_trusted(key_id) else "stranger"
+
     def speakers(
         self, keys: Iterable[str], network: NetworkKey, *, later: Iterable[str] = ()
     ) -> Iterator[str]:
@@ -106,7 +119,7 @@ class Standings:
         first = sorted(filter(self.is_trusted, set(keys)), key=self._seniority)
         last = sorted(filter(self.is_trusted, set(later)), key=self._seniority)
         for key_id in (*first, *last):
-            labels = self._labels_of(key_id, network)
+            labels = self.labels(key_id, network)
             if taken.isdisjoint(labels):
                 taken |= labels
                 yield key_id
@@ -119,7 +132,8 @@ class Standings:
         known = self._keys.get(key_id)
         return (known.enrolled_at if known else 0.0), key_id
 
-    def _labels_of(self, key_id: str, network: NetworkKey) -> frozenset[Label]:
+    def labels(self, key_id: str, network: NetworkKey) -> frozenset[Label]:
+        """What a key may share with others; of keys that share any of it one speaks."""
         found = self._labels.get((key_id, network))
         if found is None:
             found = frozenset(self._make_labels(key_id, network))

@@ -16,8 +16,8 @@ import msgspec
 from collector import controls, evidence_check
 from collector.judging.limits import OutOfTime
 from collector.record_row import Judge, judge_again
-from collector.store import Execute, Operation, Query, Store, keys
-from collector.store.measurements import SEVERITY, UNLISTED, Judged
+from collector.store import Execute, Operation, Query, Store, event_places, keys
+from collector.store.measurements import CONCLUSIVE, INTERFERENCE, SEVERITY, UNLISTED, Judged
 from collector.store.rollup import CountChanges, RecordCounts, hour_of, sweep
 from probe.certificates.roots import Roots
 from probe.model import Record
@@ -45,6 +45,7 @@ class _Old(NamedTuple):
     body: bytes
     counted: int
     imported: int
+    voting: int
 
     @property
     def checkable(self) -> bool:
@@ -158,10 +159,40 @@ def _rewrite(changes: Sequence[_Changed]) -> Operation[list[_Changed]]:
     rows = [_params(one) for one in done]
     yield Execute("newest_judge", rows)
     yield Execute("series_judge", rows)
-    yield Execute("vote_judge", [row for row in rows if row["target"] != UNLISTED])
+    yield from _judge_votes(done)
     yield from tally.write()
     yield from sweep()
     return done
+
+
+def _judge_votes(done: Sequence[_Changed]) -> Operation[None]:
+    """Change the votes too, and have the events there made again."""
+    listed = [one for one in done if one.old.target != UNLISTED]
+    yield Execute("vote_judge", [_params(one) for one in listed])
+    # What could not tell before had no vote.
+    new = [
+        one
+        for one in listed
+        if one.old.voting
+        and one.old.role != "control"
+        and one.judged.outcome in CONCLUSIVE
+        and one.old.outcome not in CONCLUSIVE
+    ]
+    yield Execute("vote_put", [_params(one) for one in new])
+    places = [
+        (
+            one.old.target if one.old.experiment != "connectivity" else "",
+            one.old.country,
+            one.old.asn,
+        )
+        for one in done
+    ]
+    bad = [place for place, one in zip(places, done, strict=True) if _is_bad(one)]
+    yield from event_places.note_looks(bad, places)
+
+
+def _is_bad(one: _Changed) -> bool:
+    return one.judged.outcome in INTERFERENCE
 
 
 def _params(one: _Changed) -> dict[str, object]:
@@ -173,6 +204,9 @@ def _params(one: _Changed) -> dict[str, object]:
         "input": one.old.input,
         "target": one.old.target,
         "experiment": one.old.experiment,
+        "at": one.old.at,
+        "country": one.old.country,
+        "asn": one.old.asn,
         "hour": hour_of(one.old.at),
         "severity": SEVERITY.get(one.judged.outcome, 0),
     }

@@ -6,6 +6,7 @@ from aiohttp.typedefs import Middleware
 from collector.api import (
     control,
     enrolment,
+    event_messages,
     events,
     exports,
     heartbeats,
@@ -28,8 +29,12 @@ from collector.service import SERVICE, Service
 from probe import api_types, codec
 
 TEXT = ("text/plain",)
-PROMETHEUS = ("text/plain", "application/openmetrics-text")
 TABLE = ("application/json", "text/csv")
+# A file that is compressed as a whole is no text.
+FILES = (
+    *(negotiation.MEDIA[one] for one in ("jsonl", "csv", "parquet")),
+    "application/octet-stream",
+)
 METRICS = Route("GET", "/metrics", public.get_metrics, queue="page", media=TEXT)
 HEALTH = (
     Route("GET", "/healthz", public.get_healthz, media=TEXT),
@@ -145,7 +150,35 @@ ROUTES = (
         TABLE,
         "open",
     ),
-    Route("GET", "/v1/events", events.get_events, events.EventParameters, "read", access="open"),
+    Route(
+        "GET",
+        "/v1/events",
+        events.get_events,
+        events.EventParameters,
+        "read",
+        event_messages.EventPage,
+        TABLE,
+        "open",
+    ),
+    Route(
+        "GET",
+        "/v1/events/{id}",
+        events.get_event,
+        queue="read",
+        reply=event_messages.EventDetail,
+        access="open",
+        statuses=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/waves",
+        events.get_waves,
+        events.WaveParameters,
+        "read",
+        event_messages.WavePage,
+        TABLE,
+        "open",
+    ),
     Route(
         "GET",
         "/v1/interceptions",
@@ -180,7 +213,7 @@ ROUTES = (
         exports.get_export,
         exports.ExportParameters,
         "export",
-        media=tuple(negotiation.MEDIA[name] for name in ("jsonl", "csv", "parquet")),
+        media=FILES,
         access="open",
         statuses=(206, 416, 501),
     ),

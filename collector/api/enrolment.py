@@ -107,7 +107,7 @@ async def delete_me(request: web.Request) -> web.Response:
     """Erase a key and all its data."""
     service = request.app[SERVICE]
     signed = await signed_request(request, limit=SMALL_BODY)
-    erased = await service.store.write(_erase(signed))
+    erased = await service.store.write(_erase(signed, service.clock()))
     service.forget_key(signed.key.key_id)
     service.monitor.forget()
     service.snapshots.touch()
@@ -115,9 +115,9 @@ async def delete_me(request: web.Request) -> web.Response:
     return answer(Erased(erased=erased))
 
 
-def _erase(signed: SignedRequest) -> Operation[int]:
+def _erase(signed: SignedRequest, now: float) -> Operation[int]:
     yield from signed.accept()
-    return (yield from keys.erase(signed.key.key_id))
+    return (yield from keys.erase(signed.key.key_id, now))
 
 
 def _bytes(text: str) -> bytes:

@@ -1,139 +1,183 @@
-"""GET /v1/events: what happened, by kind, target and network."""
+"""GET /v1/events, /v1/events/ID and /v1/waves: what happened, where, from when to when.
 
-import asyncio
-from collections.abc import Iterable
-from functools import partial
+Rule: a query selects events and never makes or reshapes them.
+"""
 
+import re
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import msgspec
 from aiohttp import web
+from msgspec import Meta
 
-from collector.api import parameters
-from collector.api.http import Refused, answer, instant_text
-from collector.api.parameters import Instant, PlaceParameters
-from collector.conduct import read_standings
-from collector.detection.monitor import Detections
-from collector.detection.quorum import Event, Vote, detect
-from collector.detection.shutdown import ShutdownCandidate
-from collector.detection.withdrawn import Aside, Withdrawn, repeats, withdrawn_events
+from collector.api import paging, parameters, readers
+from collector.api.event_messages import (
+    EventPage,
+    EventShown,
+    FewProbes,
+    WavePage,
+    shown_event,
+    shown_outages,
+    shown_wave,
+    with_history,
+)
+from collector.api.http import Refused
+from collector.api.lists import ListFormat, give_json, give_page
+from collector.api.parameters import (
+    EVERY,
+    Cursor,
+    Instant,
+    Limit,
+    Parameters,
+    PlaceParameters,
+    Text,
+)
+from collector.events import storage
+from collector.events.reconcile import StoredEvent
 from collector.service import SERVICE, Service
-from collector.standing import Standings
-from collector.store import Operation, exclusions
-from collector.store.interface import Query
-from collector.store.queries import Selection
+from collector.store.interface import Operation, Query
+from probe import reference_data
 
-EVENT_DAYS = 7.0
-EVENT_DAYS_LIMIT = 90.0
+_ID = re.compile("[0-9a-f]{1,32}")
+
+WaveId = Annotated[str, Meta(pattern=r"^[0-9a-f]{1,32}\Z", description="the id of a wave")]
+Kind = Literal["blocking", "interception", "throttling", "shutdown", "whitelist"]
+State = Literal["suspected", "confirmed", "ended", "withdrawn"]
 
 
 class EventParameters(PlaceParameters, frozen=True, kw_only=True):
-    """Which events are wanted."""
+    """Which events are wanted: those that lasted at some time between `since` and `until`."""
+
+    kind: Kind | None = None
+    state: State | None = None
+    category: Text = ""
+    group: WaveId | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    limit: Limit = 100
+    cursor: Cursor | None = None
+    format: ListFormat | None = None
+
+
+class WaveParameters(Parameters, frozen=True, kw_only=True):
+    """Which waves are wanted: those that began between `since` and `until`."""
 
     since: Instant | None = None
+    until: Instant | None = None
+    limit: Limit = 100
+    cursor: Cursor | None = None
+    format: ListFormat | None = None
 
 
 async def get_events(request: web.Request) -> web.Response:
-    """Events by kind, target and network.
+    """Events by kind, state, target, category, network, wave and time; newest beginning first."""
+    service, asked = request.app[SERVICE], parameters.of(request, EventParameters)
+    await service.events.refresh()
+    found = await service.store.read(_page(asked), slow=True)
+    following = _key(found[-1]) if len(found) == asked.limit else None
+    page = EventPage(events=await shown(request, found), next=following)
+    if asked.cursor is None:
+        page = await _with_outages(page, service, asked)
+    return await give_page(request, page, asked.format)
 
-    Also unconfirmed outages, which have no second source, and networks with too few probes.
-    """
-    service = request.app[SERVICE]
-    now = service.clock()
-    asked = parameters.of(request, EventParameters)
-    since = now - EVENT_DAYS * 86400 if asked.since is None else float(asked.since)
-    if since < now - EVENT_DAYS_LIMIT * 86400:
-        raise Refused(400, "malformed", f"since: at most {EVENT_DAYS_LIMIT:.0f} days ago expected")
-    window, quorum = service.settings.window, service.settings.quorum
-    # The events since the beginning of that hour are shared by all who ask for a part of them.
-    hour = since // 3600 * 3600
-    found, withdrawn, detections = await service.results.get(
-        ("events", None if asked.since is None else hour),
-        service.snapshots.revision,
-        partial(_events, service, hour, now),
-    )
-    wanted = asked.place()
-    every = sorted(merged(found, detections.events), key=lambda one: one.started_at, reverse=True)
-    shown = [_event(one) for one in every if _is_wanted_event(one, wanted, since)]
-    return answer(
+
+async def get_event(request: web.Request) -> web.Response:
+    """One event with its history."""
+    service, id_ = request.app[SERVICE], request.match_info["id"]
+    await service.events.refresh()
+    found = await service.store.read(storage.event(id_)) if _ID.fullmatch(id_) else None
+    if found is None:
+        raise Refused(404, "unknown_event", "no event with this id is known here")
+    (event,) = await shown(request, [found])
+    return await give_json(request, with_history(event, found))
+
+
+async def get_waves(request: web.Request) -> web.Response:
+    """Waves: events that began together; newest first."""
+    service, asked = request.app[SERVICE], parameters.of(request, WaveParameters)
+    await service.events.refresh()
+    found = await service.store.read(_waves(asked), slow=True)
+    waves = []
+    for id_, members in found:
+        events = await shown(request, members)
+        waves.append(shown_wave(id_, events))
+    following = None
+    if len(found) == asked.limit:
+        id_, members = found[-1]
+        following = paging.of_key((members[0].event.began.by, id_))
+    return await give_page(request, WavePage(waves=waves, next=following), asked.format)
+
+
+async def shown(request: web.Request, events: Sequence[StoredEvent]) -> list[EventShown]:
+    """Events as they are told to this reader."""
+    names, now = reference_data.networks(), request.app[SERVICE].clock()
+    looks = [(one.event.country, one.event.asn, one.event.began.by) for one in events]
+    care = await readers.learned(request, looks)
+    return [
+        shown_event(one, now=now, coarse=care.is_coarse(*look), network=names.get)
+        for one, look in zip(events, looks, strict=True)
+    ]
+
+
+def _key(stored: StoredEvent) -> str:
+    return paging.of_key((stored.event.began.by, stored.id))
+
+
+def _page(asked: EventParameters) -> Operation[list[StoredEvent]]:
+    place = asked.place()
+    rows = yield Query(
+        "events_page",
         {
-            "quorum": quorum,
-            "window_seconds": window,
-            "events": shown,
-            "withdrawn": [
-                {**_event(one.event), "active": False, "why": one.why}
-                for one in withdrawn
-                if _is_wanted_event(one.event, wanted, since)
-            ],
-            "unconfirmed": [
-                _unconfirmed(one)
-                for one in detections.unconfirmed
-                if _is_wanted_network(wanted, one.country, one.asn)
-                and (one.ended_at is None or one.ended_at >= since)
-            ],
-            "too_few": [
-                {"country": country, "asn": asn, "probes": n}
-                for (country, asn), n in sorted(detections.too_few.items())
-                if _is_wanted_network(wanted, country, asn)
-            ],
-        }
+            **_before(asked.cursor),
+            "kind": asked.kind or "",
+            "state": asked.state or "",
+            "target": place.target,
+            "category": asked.category,
+            "country": place.country,
+            "asn": place.asn,
+            "wave": asked.group or "",
+            **_between(asked.since, asked.until),
+            "limit": asked.limit,
+        },
     )
+    return [storage.stored_event(row) for row in rows]
 
 
-async def _events(
-    service: Service, since: float, now: float
-) -> tuple[list[Event], list[Withdrawn], Detections]:
-    window, quorum = service.settings.window, service.settings.quorum
-    operation = _votes(since - window, now, lab=service.settings.lab)
-    votes, aside, standings = await service.store.read(operation, slow=True)
-    detections = await service.monitor.detections()
-    find = partial(detect, now=now, window=window, quorum=quorum, standings=standings)
-    found = await asyncio.to_thread(find, votes)
-    return found, await asyncio.to_thread(withdrawn_events, aside, found, find), detections
+def _waves(asked: WaveParameters) -> Operation[list[tuple[str, list[StoredEvent]]]]:
+    """The waves with their events, oldest first."""
+    params = {**_before(asked.cursor), **_between(asked.since, asked.until), "limit": asked.limit}
+    found = []
+    for row in (yield Query("waves_page", params)):
+        rows = yield Query("events_of_wave", {"wave": row[0]})
+        found.append((str(row[0]), [storage.stored_event(one) for one in rows]))
+    return found
 
 
-def merged(quorum: Iterable[Event], detected: Iterable[Event]) -> list[Event]:
-    """Both, without detected events that repeat an event of a quorum on the same target."""
-    known = list(quorum)
-    return [*known, *(one for one in detected if not any(repeats(one, other) for other in known))]
+def _before(cursor: str | None) -> dict[str, object]:
+    at, id_ = (EVERY, "") if cursor is None else paging.key_of(cursor, tuple[float, str])
+    return {"before": at, "before_id": id_}
 
 
-def _votes(
-    since: float, now: float, *, lab: bool
-) -> Operation[tuple[list[Vote], Aside, Standings]]:
-    rows = yield Query("votes_since", {"since": since})
-    reasons = {one.key_id: one.reason for one in (yield from exclusions.exclusions())}
-    aside = (yield Query("votes_aside_since", {"since": since})) if reasons else ()
-    standings = yield from read_standings(now, lab=lab)
-    return [Vote(*row) for row in rows], Aside([Vote(*row) for row in aside], reasons), standings
-
-
-def _is_wanted_event(event: Event, wanted: Selection, since: float) -> bool:
-    return (
-        (event.ended_at is None or event.ended_at >= since)
-        and (not wanted.target or event.target == wanted.target)
-        and _is_wanted_network(wanted, event.country, event.asn)
-    )
-
-
-def _is_wanted_network(wanted: Selection, country: str, asn: int) -> bool:
-    return (not wanted.country or country == wanted.country) and wanted.asn in {-1, asn}
-
-
-def _unconfirmed(one: ShutdownCandidate) -> dict[str, object]:
+def _between(since: Instant | None, until: Instant | None) -> dict[str, object]:
     return {
-        "country": one.country,
-        "asn": one.asn,
-        "started_at": instant_text(one.started_at),
-        "ended_at": None if one.ended_at is None else instant_text(one.ended_at),
-        "probes": one.probes,
-        "active": one.ended_at is None,
-        "why": "nothing else says so yet",
+        "since": 0.0 if since is None else float(since),
+        "until": EVERY if until is None else float(until),
     }
 
 
-def _event(event: Event) -> dict[str, object]:
-    ended = None if event.ended_at is None else instant_text(event.ended_at)
-    shown = {
-        "active": ended is None,
-        "started_at": instant_text(event.started_at),
-        "ended_at": ended,
-    }
-    return {**event._asdict(), **shown}
+async def _with_outages(page: EventPage, service: Service, asked: EventParameters) -> EventPage:
+    """The first page also has outages that are no events, and where none could be noticed."""
+    detections = await service.monitor.detections()
+    wanted = asked.place()
+
+    def is_wanted(country: str, asn: int) -> bool:
+        return (not wanted.country or country == wanted.country) and wanted.asn in {-1, asn}
+
+    outages = [one for one in detections.unconfirmed if is_wanted(one.country, one.asn)]
+    few = [(*network, n) for network, n in sorted(detections.too_few.items())]
+    return msgspec.structs.replace(
+        page,
+        unconfirmed=shown_outages(outages),
+        too_few=[FewProbes(*one) for one in few if is_wanted(*one[:2])],
+    )

@@ -16,8 +16,8 @@ from functools import partial
 
 from collector import conduct
 from collector.detection import cusum, retrospective, shutdown, throttling
+from collector.detection.detected import DetectedEvent
 from collector.detection.outage import HISTORY, Replay, seen
-from collector.detection.quorum import Event, Vote, detect
 from collector.detection.shutdown import HeartbeatHistory, NetworkKey, ShutdownCandidate
 from collector.detection.throttling import SeriesPoint
 from collector.settings import CollectorSettings
@@ -35,8 +35,9 @@ PORTION = 4 * 86_400.0
 CHEAP_SECONDS = 0.25
 # A slower one is made at most once in this many times its own duration.
 PATIENCE = 5.0
-_CUTS: Mapping[str, str] = {"access.whitelist": "whitelist", "access.foreign_cut": "foreign_cut"}
-_KINDS: Mapping[str, str] = {"whitelist": "whitelist", "foreign_cut": "shutdown"}
+# A probe whose newest heartbeat is no older is heard.
+HEARD_SECONDS = 900.0
+_CUTS = frozenset({"access.whitelist", "access.foreign_cut"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +45,16 @@ class Detections:
     """What was detected over time.
 
     Attributes:
-        events: Shutdowns, white lists and throttling that are no quorum of votes on a target.
+        events: Shutdowns and throttling that no single measurement shows.
         unconfirmed: Outages of networks without a second source.
         too_few: Number of probes of each network that has too few of them for a conclusion.
+        heard: Number of trusted probes of each network that were heard in the last 15 minutes.
     """
 
-    events: tuple[Event, ...] = ()
+    events: tuple[DetectedEvent, ...] = ()
     unconfirmed: tuple[ShutdownCandidate, ...] = ()
     too_few: Mapping[NetworkKey, int] = field(default_factory=dict)
-
-    def active(self) -> dict[tuple[str, str, int], int]:
-        """Number of events that last, by (kind, country, ASN)."""
-        counts: dict[tuple[str, str, int], int] = defaultdict(int)
-        for one in self.events:
-            if one.ended_at is None:
-                counts[one.kind, one.country, one.asn] += 1
-        return dict(counts)
+    heard: Mapping[NetworkKey, int] = field(default_factory=dict)
 
 
 class Monitor:
@@ -87,7 +82,7 @@ class Monitor:
         self._assessed = -1
         self._standings = EVERYBODY
         self._aside: Sequence[exclusions.Exclusion] = ()
-        self._retrospective: Sequence[Event] = ()
+        self._retrospective: Sequence[DetectedEvent] = ()
         self._retrospective_inputs: object = None
 
     def touch(self) -> None:
@@ -197,17 +192,13 @@ class Monitor:
             self._retrospective = retrospective.retrospective_shutdowns(
                 history, outages, since=now - BACK
             )
-        quorum, window = self._settings.quorum, self._settings.window
-        least = min(2, quorum)
+        window, least = self._settings.window, min(2, self._settings.quorum)
         candidates = shutdown.shutdown_candidates(
             outages, history, _cut_off_times(points), least=least
         )
         found = [
             *shutdown.shutdowns(candidates),
             *self._retrospective,
-            *connectivity_events(
-                points, now=now, window=window, quorum=quorum, standings=self._standings
-            ),
             *throttling.throttling_events(
                 points, now=now, window=window, probes=least, standings=self._standings
             ),
@@ -217,7 +208,19 @@ class Monitor:
             events=tuple(sorted(found, key=lambda one: one.started_at, reverse=True)),
             unconfirmed=tuple(one for one in candidates if not one.sources),
             too_few=shutdown.too_few(self._networks, present, self._standings),
+            heard=self._heard(now),
         )
+
+    def _heard(self, now: float) -> Mapping[NetworkKey, int]:
+        """How many probes of each network that was heard within a day are heard now."""
+        found: dict[NetworkKey, int] = {}
+        for key, times in self._beats.items():
+            network = self._networks.get(key)
+            if network is None or not times or times[-1] < now - _DAY:
+                continue
+            if self._standings.is_trusted(key):
+                found[network] = found.get(network, 0) + (times[-1] > now - HEARD_SECONDS)
+        return found
 
     def _add_heartbeats(self, fresh: Iterable[HeartbeatHour]) -> None:
         unsorted: set[str] = set()
@@ -251,37 +254,12 @@ def _speakers(standings: Standings, network: NetworkKey, probes: frozenset[str])
     return frozenset(standings.speakers(probes, network))
 
 
-def connectivity_events(
-    points: Iterable[SeriesPoint],
-    *,
-    now: float,
-    window: float,
-    quorum: int,
-    standings: Standings = EVERYBODY,
-) -> list[Event]:
-    """White lists and closed borders, by a quorum of connectivity measurements on one network."""
-    votes = [
-        Vote(one.key_id, "", one.country, one.asn, outcome, "", one.at, one.id, one.experiment)
-        for one in points
-        if one.experiment == "connectivity" and (outcome := _connectivity(one)) is not None
-    ]
-    found = detect(votes, now=now, window=window, quorum=quorum, standings=standings, kinds=_KINDS)
-    return [one._replace(sources=("connectivity",)) for one in found]
-
-
-def _connectivity(point: SeriesPoint) -> str | None:
-    """What a connectivity measurement found: `ok`, a kind of cut, or None if neither."""
-    if point.outcome == "ok":
-        return "ok"
-    named = [_CUTS[word] for word in point.mechanisms.split() if word in _CUTS]
-    return named[0] if named and point.outcome == "blocked" else None
-
-
 def _cut_off_times(points: Iterable[SeriesPoint]) -> dict[str, list[float]]:
     """The instants at which each key measured that it was cut off."""
     found: dict[str, list[float]] = defaultdict(list)
     for one in points:
-        if one.experiment == "connectivity" and _connectivity(one) not in {None, "ok"}:
+        named = one.experiment == "connectivity" and not _CUTS.isdisjoint(one.mechanisms.split())
+        if named and one.outcome == "blocked":
             found[one.key_id].append(one.at)
     return found
 

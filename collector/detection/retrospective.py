@@ -8,14 +8,13 @@ lines explain; keys of one origin count as one. Pure functions; outages that wer
 time are not reported again.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from collector.detection.detected import DetectedEvent
 from collector.detection.outage import PROBES_LEAST, SHARE, Outage, overlaps
-from collector.detection.quorum import Event
 from collector.detection.shutdown import HeartbeatHistory, NetworkKey, keys_by_network
 from collector.standing import Standings
 from collector.store.heartbeats import SLOT
@@ -62,7 +61,7 @@ class _Probes(NamedTuple):
 
 def retrospective_shutdowns(
     history: HeartbeatHistory, outages: Mapping[NetworkKey, Iterable[Outage]], *, since: float
-) -> list[Event]:
+) -> list[DetectedEvent]:
     """The shutdowns since then that probes reported and that overlap no detected outage."""
     found = []
     standings = history.standings
@@ -127,10 +126,8 @@ def _is_unlikely(probes: _Probes, first: int, peak: int) -> bool:
     return poisson_binomial_tail(chances, _counts(probes, peak)[0]) < TAIL
 
 
-def _event(network: NetworkKey, first: int, after: int, cut_off: int, awake: int) -> Event:
-    text = f"darkness\n{network[0]}\n{network[1]}\n{first}"  # ids of published events rest on it
-    return Event(
-        id=hashlib.sha256(text.encode()).hexdigest()[:16],
+def _event(network: NetworkKey, first: int, after: int, cut_off: int, awake: int) -> DetectedEvent:
+    return DetectedEvent(
         kind="shutdown",
         target="",
         country=network[0],

@@ -8,11 +8,11 @@ collector answered refute an outage. Keys of one origin count as one, and
 those of strangers not at all. Pure functions; ASN 0 is the country as a whole.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from collector.detection.detected import DetectedEvent
 from collector.detection.outage import (
     BEFORE,
     HEARTBEAT,
@@ -24,7 +24,6 @@ from collector.detection.outage import (
     second_source,
     seen,
 )
-from collector.detection.quorum import Event
 from collector.standing import EVERYBODY, Standings
 
 # Probes of an unknown country belong to no network, and are no evidence for the collector's line.
@@ -201,11 +200,10 @@ def _during(outage: Outage, spans: Spans) -> dict[str, list[tuple[float, float]]
     return {key: of for key, of in found.items() if of}
 
 
-def shutdowns(candidates: Iterable[ShutdownCandidate]) -> list[Event]:
+def shutdowns(candidates: Iterable[ShutdownCandidate]) -> list[DetectedEvent]:
     """The candidates with a second source, as events without a target."""
     return [
-        Event(
-            id=_event_id(one),
+        DetectedEvent(
             kind="shutdown",
             target="",
             country=one.country,
@@ -220,8 +218,3 @@ def shutdowns(candidates: Iterable[ShutdownCandidate]) -> list[Event]:
         for one in candidates
         if one.sources
     ]
-
-
-def _event_id(candidate: ShutdownCandidate) -> str:
-    text = f"shutdown\n{candidate.country}\n{candidate.asn}\n{int(candidate.started_at)}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

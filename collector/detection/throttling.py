@@ -8,14 +8,14 @@ target). Probes are independent, trusted keys (`collector/standing.py`), and mus
 of those that measured the same within a day.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from collector.detection import corroboration, cusum
 from collector.detection.corroboration import DAY
-from collector.detection.quorum import Event, TargetOnNetwork, holds
+from collector.detection.detected import DetectedEvent
+from collector.detection.quorum import TargetOnNetwork, holds
 from collector.places import NetworkKey
 from collector.standing import EVERYBODY, Standings
 from collector.store.measurements import UNLISTED
@@ -75,7 +75,7 @@ def throttling_events(
     window: float,
     probes: int,
     standings: Standings = EVERYBODY,
-) -> list[Event]:
+) -> list[DetectedEvent]:
     """Every throttling event, newest first."""
     rules = _Corroboration(probes, standings)
     every = [one for one in points if standings.is_trusted(one.key_id) and one.country != "ZZ"]
@@ -84,7 +84,7 @@ def throttling_events(
     taken = {(one.target, one.country, one.asn) for one in found if one.ended_at is None}
     fallen = _fallen(every, rules, now=now)
     found += [one for one in fallen if (one.target, one.country, one.asn) not in taken]
-    return sorted(found, key=lambda one: (one.started_at, one.id), reverse=True)
+    return sorted(found, key=lambda one: (one.started_at, *one[:4]), reverse=True)
 
 
 # --- suspected twice by one probe, and by a second probe ------------------------------------------
@@ -92,7 +92,7 @@ def throttling_events(
 
 def _confirmed(
     points: Sequence[SeriesPoint], rules: _Corroboration, *, now: float, window: float
-) -> list[Event]:
+) -> list[DetectedEvent]:
     found = []
     for where, keys in _group(points).items():
         times = {
@@ -118,7 +118,7 @@ def _confirmed_event(
     *,
     now: float,
     window: float,
-) -> Event:
+) -> DetectedEvent:
     """An event that begins with the second probe's confirmation.
 
     It lasts while some probe still finds the target slow within the window. A probe that finds it
@@ -144,7 +144,9 @@ def _able(keys: Mapping[str, Sequence[SeriesPoint]], since: float, until: float)
 # --- fallen against its own history ---------------------------------------------------------------
 
 
-def _fallen(points: Sequence[SeriesPoint], rules: _Corroboration, *, now: float) -> list[Event]:
+def _fallen(
+    points: Sequence[SeriesPoint], rules: _Corroboration, *, now: float
+) -> list[DetectedEvent]:
     found = []
     for where, keys in _group(points, line=True).items():
         spans = {key: _low_spans(_rates(where, of)) for key, of in keys.items()}
@@ -221,7 +223,5 @@ def _event(
     counts: tuple[int, int],
     ids: Sequence[str],
     source: str,
-) -> Event:
-    name = "\n".join((KIND, source, *map(str, where), str(int(span[0]))))
-    id_ = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return Event(id_, KIND, *where, *span, *counts, tuple(ids[:5]), (source,))
+) -> DetectedEvent:
+    return DetectedEvent(KIND, *where, *span, *counts, tuple(ids[:5]), (source,))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from collector.events.model import KINDS, LINE_KINDS, Look, TargetEvent
 from collector.events.timeline import EventTimeline, Rules
+from collector.places import UNKNOWN
 
 Where = tuple[str, str, int]  # target (empty: the line), country, ASN
 
@@ -24,8 +25,10 @@ class EventEngine:
         self._stale: set[Where] = set()
 
     def add(self, looks: Iterable[Look]) -> None:
-        """Add looks, in any order."""
+        """Add looks, in any order; those from an unknown country make no events."""
         for look in looks:
+            if look.country == UNKNOWN[0]:
+                continue
             where = look.target, look.country, look.asn
             known = self._looks[where]
             if known and look < known[-1]:

@@ -19,6 +19,8 @@ FINE = frozenset({"ok", "refused"})
 LINE_KINDS: Mapping[str, str] = MappingProxyType(
     {"access.whitelist": "whitelist", "access.foreign_cut": "shutdown"}
 )
+# The source of events that measurements of targets and of connectivity show.
+LOOKS = "looks"
 # A page that opens says nothing about its speed.
 _OF_SPEED = frozenset({"throttle", "speed"})
 
@@ -97,6 +99,8 @@ class TargetEvent:
         agree, able: Independent keys at its peak: that agreed, and that had a look since it began.
         evidence: Ids of up to five records, of different keys first.
         reason: Why it was withdrawn, or empty.
+        last_look_at: The newest look that could tell whether it lasts.
+        sources: What says so: `looks`, or the sources of `detection/`.
     """
 
     kind: str
@@ -115,6 +119,8 @@ class TargetEvent:
     confidence: float
     evidence: tuple[str, ...]
     reason: str = ""
+    last_look_at: float = 0.0
+    sources: tuple[str, ...] = (LOOKS,)
 
     @property
     def lasts(self) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
-from collector.events.model import Bracket, EventState, TargetEvent
+from collector.events.model import LOOKS, Bracket, EventState, TargetEvent
 
 GONE = "the measurements that remain do not show it"
 
@@ -31,7 +31,9 @@ class StoredEvent:
         id: Given when it was opened, kept for ever.
         opened_at, published_at: When the collector first told it, and first told it as confirmed.
         wave: Id of its wave, or empty.
-        history: Its revisions, oldest first.
+        category: Of the target, as the lists had it last; or empty.
+        earlier: Number of its first revisions that are not in `history`.
+        history: Its other revisions, oldest first.
     """
 
     id: str
@@ -39,7 +41,14 @@ class StoredEvent:
     opened_at: float
     published_at: float | None = None
     wave: str = ""
+    category: str = ""
+    earlier: int = 0
     history: tuple[Revision, ...] = ()
+
+    @property
+    def revision(self) -> int:
+        """How many revisions it has."""
+        return self.earlier + len(self.history)
 
     @property
     def span(self) -> tuple[float, float]:
@@ -52,17 +61,21 @@ def reconcile(
     told: Iterable[TargetEvent],
     *,
     now: float,
-    since: float,
+    since: Callable[[StoredEvent], float],
     new_id: Callable[[], str],
+    why: str = GONE,
+    over: Callable[[StoredEvent], Bracket | None] = lambda _: None,
 ) -> list[StoredEvent]:
     """The events that are new or changed.
 
     Args:
         known: Stored events of the places that `told` covers.
-        told: What the looks since `since` show.
+        told: What the looks show.
         now: Time of the revisions.
-        since: Looks before then are not available, so nothing about that time is taken back.
+        since: From when on all looks at a stored event are available; nothing before is taken back.
         new_id: Makes an id.
+        why: The reason of events that the looks no longer show.
+        over: When an event ended whose own looks are not available any more; None: not yet.
     """
     by_place: dict[tuple[str, str, str, int], list[TargetEvent]] = defaultdict(list)
     for event in told:
@@ -73,9 +86,11 @@ def reconcile(
         match = _match(stored, candidates)
         if match is not None:
             candidates.remove(match)
-            changed += _changed(stored, match, now=now, since=since)
-        elif stored.span[0] >= since and stored.event.state is not EventState.WITHDRAWN:
-            changed.append(_withdrawn(stored, now))
+            changed += _changed(stored, match, now=now, since=since(stored), why=why)
+        elif stored.span[0] >= since(stored) and stored.event.state is not EventState.WITHDRAWN:
+            changed.append(_withdrawn(stored, now, why))
+        elif stored.event.lasts and (ended := over(stored)) is not None:
+            changed.append(_ended(stored, ended, now))
     for events in by_place.values():
         changed += [_opened(event, now, new_id()) for event in events]
     return changed
@@ -102,9 +117,15 @@ def _opened(event: TargetEvent, now: float, id_: str) -> StoredEvent:
 
 
 def _changed(
-    stored: StoredEvent, event: TargetEvent, *, now: float, since: float
+    stored: StoredEvent, event: TargetEvent, *, now: float, since: float, why: str
 ) -> list[StoredEvent]:
     """The stored event with what is known now; empty when nothing is new."""
+    if stored.span[1] < since:
+        return []
+    if event.sources != (LOOKS,):
+        # Detections are made anew each time, and say nothing of when they were first made.
+        confirmed_at = stored.event.confirmed_at or event.confirmed_at
+        event = replace(event, confirmed_at=confirmed_at)
     if stored.event.began.by < since:
         # The looks that show its beginning are gone.
         event = replace(event, began=stored.event.began, confirmed_at=stored.event.confirmed_at)
@@ -112,19 +133,20 @@ def _changed(
             event = replace(event, state=EventState.CONFIRMED)
     if event == stored.event:
         return []
-    news = tuple(Revision(now, what) for what in _differences(stored.event, event))
+    news = tuple(Revision(now, what) for what in _differences(stored.event, event, why))
     published = stored.published_at
     if published is None and event.confirmed_at is not None:
         published = now
     return [replace(stored, event=event, published_at=published, history=(*stored.history, *news))]
 
 
-def _differences(old: TargetEvent, new: TargetEvent) -> Sequence[str]:
+def _differences(old: TargetEvent, new: TargetEvent, why: str) -> Sequence[str]:
     """What a reader would notice, in words; counts and times of the newest look are not."""
     found = []
     if new.state is not old.state:
-        reason = f": {new.reason}" if new.reason else ""
-        found.append(f"{old.state} → {new.state}{reason}")
+        lowered = old.confirmed_at is not None and new.state is EventState.SUSPECTED
+        reason = why if lowered else new.reason
+        found.append(f"{old.state} → {new.state}{f': {reason}' if reason else ''}")
     if new.began != old.began:
         found.append("measurements that came later moved the beginning")
     if old.ended is not None and new.ended is not None and new.ended != old.ended:
@@ -137,12 +159,18 @@ def _differences(old: TargetEvent, new: TargetEvent) -> Sequence[str]:
     return found
 
 
-def _withdrawn(stored: StoredEvent, now: float) -> StoredEvent:
+def _withdrawn(stored: StoredEvent, now: float, why: str) -> StoredEvent:
     event = stored.event
     ended = event.ended or Bracket(event.last_seen_at, now)
-    gone = replace(event, state=EventState.WITHDRAWN, ended=ended, reason=GONE)
-    news = Revision(now, f"{event.state} → {EventState.WITHDRAWN}: {GONE}")
+    gone = replace(event, state=EventState.WITHDRAWN, ended=ended, reason=why)
+    news = Revision(now, f"{event.state} → {EventState.WITHDRAWN}: {why}")
     return replace(stored, event=gone, history=(*stored.history, news))
+
+
+def _ended(stored: StoredEvent, ended: Bracket, now: float) -> StoredEvent:
+    event = replace(stored.event, state=EventState.ENDED, ended=ended)
+    news = Revision(now, f"{stored.event.state} → {EventState.ENDED}")
+    return replace(stored, event=event, history=(*stored.history, news))
 
 
 def _span(event: TargetEvent) -> tuple[float, float]:

@@ -105,6 +105,7 @@ class EventTimeline:
         self._since: float | None = None
         # When the event before ended; earlier looks belong to that one.
         self._settled = -inf
+        self._newest = 0.0
 
     @property
     def confirmed(self) -> bool:
@@ -127,6 +128,7 @@ class EventTimeline:
         if history is None:
             history = self._keys[name] = KeyHistory()
         history.add(look, bad=bad)
+        self._newest = look.at
         if self.confirmed:
             self._while_confirmed(look, bad=bad)
         else:
@@ -281,6 +283,7 @@ class EventTimeline:
             able=able,
             confidence=_together(event.confidence, event.agreed),
             evidence=event.examples(),
+            last_look_at=self._newest,
         )
 
 

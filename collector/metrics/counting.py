@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from collector.conduct import read_standings
-from collector.detection.quorum import CONCLUSIVE, TargetOnNetwork
+from collector.detection.quorum import TargetOnNetwork
 from collector.standing import EVERYBODY, Standings
 from collector.store.interface import Operation, Query, Rows
-from collector.store.measurements import INTERFERENCE
+from collector.store.measurements import CONCLUSIVE, INTERFERENCE
 
 
 class CastVote(NamedTuple):
@@ -60,6 +60,7 @@ class Snapshot:
     active: Rows
     totals: Rows
     timings: Rows
+    events: Rows = ()
     strangers: Sequence[VoteCount] = ()
     standings: Standings = field(default=EVERYBODY)
 
@@ -75,6 +76,7 @@ class StoredRows:
     totals: Rows
     timings: Rows
     standings: Standings
+    events: Rows
 
 
 def read_rows(since: float, *, now: float, lab: bool) -> Operation[StoredRows]:
@@ -86,8 +88,9 @@ def read_rows(since: float, *, now: float, lab: bool) -> Operation[StoredRows]:
     active = yield Query("active_probes", params)
     totals = yield Query("totals")
     timings = yield Query("timings")
+    events = yield Query("event_counts")
     standings = yield from read_standings(now, lab=lab)
-    return StoredRows(votes, anchors, rates, active, totals, timings, standings)
+    return StoredRows(votes, anchors, rates, active, totals, timings, standings, events)
 
 
 def snapshot_of(rows: StoredRows) -> Snapshot:
@@ -102,6 +105,7 @@ def snapshot_of(rows: StoredRows) -> Snapshot:
         active=rows.active,
         totals=rows.totals,
         timings=rows.timings,
+        events=rows.events,
         standings=standings,
     )
 

@@ -12,9 +12,10 @@ from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 
-from collector.detection.quorum import active, kinds_held
+from collector.detection.quorum import kinds_held
 from collector.metrics.counting import Snapshot, VoteCount, by_outcome, ratio
 from collector.metrics.exposition import HistogramSeries, MetricFamily, MetricSample
+from collector.places import NetworkKey
 from collector.store.interface import Rows
 from collector.store.measurements import UNLISTED
 from collector.store.rollup import BUCKETS
@@ -29,16 +30,18 @@ def families(
     snapshot: Snapshot,
     labels: TargetLabels,
     quorum: int,
-    detections: Mapping[tuple[str, str, int], int] = MappingProxyType({}),
+    heard: Mapping[NetworkKey, int] = MappingProxyType({}),
 ) -> list[MetricFamily]:
     """Every family, the most important first: `--max-series` keeps the first ones.
 
     Families about listed targets come before those that every client can fill: the totals, which
-    never shrink, and the votes of strangers. `detections` counts lasting events that are no quorum
-    of votes, by (kind, country, ASN).
+    never shrink, and the votes of strangers. `heard` has the probes of each network whose heartbeat
+    came lately.
     """
     return [
-        _events(snapshot.votes, quorum, detections),
+        _events(snapshot.events),
+        _events_total(snapshot.events),
+        _heard(heard),
         _outcomes(snapshot.votes, labels),
         _ratios(snapshot.votes, labels),
         _held(snapshot.votes, labels, quorum),
@@ -78,19 +81,32 @@ def _active(rows: Rows) -> MetricFamily:
     )
 
 
-def _events(
-    votes: Iterable[VoteCount], quorum: int, detections: Mapping[tuple[str, str, int], int]
-) -> MetricFamily:
-    tally = {p: outcomes for p, outcomes in by_outcome(votes).items() if p[0] != UNLISTED}
-    counts = active(tally, quorum)
-    for key, n in detections.items():
-        # The same event may be both a quorum and a detection: count it once.
-        counts[key] = max(counts.get(key, 0), n)
+def _events(rows: Rows) -> MetricFamily:
     samples = [
-        MetricSample((kind, country, str(asn)), n, n) for (kind, country, asn), n in counts.items()
+        MetricSample((kind, country, str(asn)), active, active)
+        for kind, country, asn, active, *_ in rows
+        if active
     ]
-    text = "Events under way: by a quorum of probes, or detected over time and confirmed."
+    text = "Confirmed events that are under way."
     return MetricFamily("qazprobe_event_active", text, "gauge", ("kind", "country", "asn"), samples)
+
+
+def _events_total(rows: Rows) -> MetricFamily:
+    samples = [
+        MetricSample((kind, country, str(asn), state), n, n)
+        for kind, country, asn, _, *counts in rows
+        for state, n in zip(("suspected", "confirmed", "ended", "withdrawn"), counts, strict=True)
+        if n
+    ]
+    text = "Events that ever were in this state."
+    names = ("kind", "country", "asn", "state")
+    return MetricFamily("qazprobe_events_total", text, "counter", names, samples)
+
+
+def _heard(heard: Mapping[NetworkKey, int]) -> MetricFamily:
+    samples = [MetricSample((c, str(asn)), n, n) for (c, asn), n in sorted(heard.items())]
+    text = "Trusted probes whose heartbeat came within 15 minutes, of networks heard within a day."
+    return MetricFamily("qazprobe_probes_heard", text, "gauge", ("country", "asn"), samples)
 
 
 def _connectivity(rows: Rows) -> MetricFamily:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from collector.detection.monitor import Detections, Monitor
+from collector.events.keeper import EventKeeper
 from collector.metrics.counting import Snapshot, read_rows, snapshot_of
 from collector.metrics.exposition import Exposition, encode
 from collector.metrics.families import families
@@ -42,6 +43,7 @@ class SnapshotCache:
         instruments: Instruments,
         *,
         monitor: Monitor,
+        events: EventKeeper,
         clock: Callable[[], float],
     ) -> None:
         self._settings = settings
@@ -49,6 +51,7 @@ class SnapshotCache:
         self._labels = labels
         self._instruments = instruments
         self._monitor = monitor
+        self._events = events
         self._clock = clock
         self._holder = secrets.token_hex(8)
         self._lock = asyncio.Lock()
@@ -64,6 +67,7 @@ class SnapshotCache:
     def touch(self) -> None:
         """Note that something was written."""
         self._written += 1
+        self._events.touch()
 
     @property
     def revision(self) -> int:
@@ -113,6 +117,8 @@ class SnapshotCache:
 
     async def _make(self) -> None:
         began, written = time.monotonic(), self._written
+        # First this, so that the counts of events belong to the records that are counted.
+        await self._events.refresh()
         now = self._clock()
         operation = read_rows(now - self._settings.window, now=now, lab=self._settings.lab)
         rows = await self._store.read(operation, slow=True)
@@ -138,5 +144,5 @@ class SnapshotCache:
 
     def _encode(self, snapshot: Snapshot, detections: Detections) -> Exposition:
         quorum = self._settings.quorum
-        found = families(snapshot, self._labels, quorum, detections.active())
+        found = families(snapshot, self._labels, quorum, detections.heard)
         return encode(found, self._settings.max_series)

@@ -8,6 +8,7 @@ records, so that an interrupted command is taken up again.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from collector.store import event_places
 from collector.store.interface import Execute, Operation, Query
 from collector.store.rollup import RecordCounts, roll, sweep
 
@@ -45,6 +46,7 @@ def exclude(subject: str, *, since: float, reason: str, at: float) -> Operation[
     common = {"subject": subject, "since": since, "reason": reason, "at": int(at)}
     rows = [{"key_id": key, **common} for key in (["", *keys] if branch else keys)]
     yield Execute("exclusion_add", rows)
+    yield from event_places.due_by_key(keys, since)
     return keys
 
 
@@ -54,6 +56,7 @@ def include(subject: str) -> Operation[list[str] | None]:
     if not found:
         return None
     yield Execute("exclusion_drop", [{"subject": subject}])
+    yield from event_places.due_by_key(one.key_id for one in found if one.key_id)
     return [one.key_id for one in found if one.key_id]
 
 

@@ -18,7 +18,18 @@ Params: TypeAlias = Mapping[str, object]
 Rows: TypeAlias = Sequence[Sequence[Any]]
 
 _FOLDER = "sql"
-_FILES = ("keys", "backlog", "measurements", "rollups", "controls", "read", "detection", "standing")
+_FILES = (
+    "keys",
+    "backlog",
+    "measurements",
+    "rollups",
+    "controls",
+    "read",
+    "detection",
+    "standing",
+    "export",
+    "events",
+)
 _NAMED = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 
 

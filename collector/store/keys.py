@@ -8,6 +8,7 @@ from typing import Literal, cast
 
 from collector.places import PLACE_SECONDS, UNKNOWN, NetworkKey, RequestOrigin
 from collector.standing import INVITED, OPEN, OWN
+from collector.store import event_places
 from collector.store.interface import Execute, Operation, Query
 from collector.store.rollup import unroll_key
 
@@ -203,12 +204,13 @@ def note_places(
     yield Execute("place_put", rows)
 
 
-def erase(key_id: str) -> Operation[int]:
+def erase(key_id: str, now: float) -> Operation[int]:
     """Erase a key, its records and its counts; return the number of records."""
     yield from hold(key_id)
     waiting = yield from _erase_waiting(key_id)
     rows = yield Query("count_of", {"key_id": key_id})
     yield from unroll_key(key_id)
+    yield from event_places.note_erasure(key_id, now)
     which = [{"key_id": key_id}]
     for name in (
         "erase_certificates",
@@ -240,6 +242,17 @@ def _erase_waiting(key_id: str) -> Operation[int]:
     for name in ("erase_bodies", "erase_waiting", "erase_batches"):
         yield Execute(name, [which])
     return int(rows[0][0])
+
+
+def noted(name: str) -> Operation[str]:
+    """What was noted under a name; empty when nothing was."""
+    rows = yield Query("meta_get", {"name": name})
+    return str(rows[0][0]) if rows else ""
+
+
+def note(name: str, value: str) -> Operation[None]:
+    """Note something about the store."""
+    yield Execute("meta_put", [{"name": name, "value": value}])
 
 
 def take_lease(name: str, holder: str, *, now: float, seconds: float) -> Operation[bool]:

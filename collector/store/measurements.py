@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from collector.places import RequestOrigin
+from collector.store import event_places
 from collector.store.interface import Execute, Operation, Params, Query
 from collector.store.keys import ProbeNetwork, mark_seen
 from collector.store.locating import located
@@ -17,6 +18,7 @@ UNLISTED = "unlisted"
 # The outcome of a record without a target (that of a run).
 NO_OUTCOME = "none"
 INTERFERENCE = frozenset({"blocked", "intercepted", "throttled"})
+CONCLUSIVE = INTERFERENCE | {"ok", "refused"}
 # The experiments that detection over time uses.
 SERIES = frozenset({"throttle", "speed", "connectivity"})
 # Of the newest verdicts of several experiments on one target, the most severe is the vote.
@@ -60,6 +62,9 @@ class MeasurementRow(Judged, frozen=True, kw_only=True):
         doubts: Words of `evidence_check.DOUBTS`, separated by blanks.
         mechanisms: Separated by blanks, as are `claim_mechanisms`.
         timings: JSON of `rollup.Timings`.
+        foreign_alive, domestic_alive: Shares of anchors that this record measured itself.
+        anchors_foreign, anchors_domestic: These, or those that its run measured.
+        line_faults, line_round_trip, line_loss: As in `record_numbers.LineState`.
         raw: The record without certificates, zlib over JSON.
         certs: DER by SHA-256.
         forged: Chains that no browser would trust: (name, leaf first SHA-256s).
@@ -97,6 +102,11 @@ class MeasurementRow(Judged, frozen=True, kw_only=True):
     domestic_alive: float | None = None
     rate_target: float | None = None
     rate_reference: float | None = None
+    anchors_foreign: float | None = None
+    anchors_domestic: float | None = None
+    line_faults: str = ""
+    line_round_trip: float | None = None
+    line_loss: float | None = None
     raw: bytes = b""
     certs: tuple[tuple[str, bytes], ...] = ()
     forged: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -115,6 +125,10 @@ class MeasurementRow(Judged, frozen=True, kw_only=True):
             self.at,
             self.timings,
         )
+
+
+def _place(row: MeasurementRow) -> event_places.Place:
+    return row.target, row.country, row.asn
 
 
 def ingest(rows: Sequence[MeasurementRow]) -> Operation[tuple[bool, ...]]:
@@ -198,8 +212,17 @@ def _roll_up(added: Sequence[tuple[int, MeasurementRow]]) -> Operation[None]:
     yield Execute(
         "series_add", [msgspec.structs.asdict(row) for row in votes if row.experiment in SERIES]
     )
-    listed = (row for row in votes if row.target != UNLISTED and row.outcome != NO_OUTCOME)
+    # What could not tell is no look, and takes the place of none.
+    looks = [row for row in votes if row.target != UNLISTED and row.outcome in CONCLUSIVE]
     yield Execute(
-        "vote_put", [{**msgspec.structs.asdict(row), "hour": hour_of(row.at)} for row in listed]
+        "vote_put", [{**msgspec.structs.asdict(row), "hour": hour_of(row.at)} for row in looks]
+    )
+    lines = [row for row in votes if row.experiment == "connectivity"]
+    yield from event_places.note_looks(
+        [
+            *(_place(row) for row in looks if row.outcome in INTERFERENCE),
+            *(("", row.country, row.asn) for row in lines if row.outcome in INTERFERENCE),
+        ],
+        [*map(_place, looks), *(("", row.country, row.asn) for row in lines)],
     )
     yield from roll(row.counts for row in own if row.counted)

@@ -83,3 +83,22 @@ INSERT INTO lease (name, holder, until) VALUES (:name, :holder, :until)
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
 WHERE lease.holder = excluded.holder OR lease.until < :now
 RETURNING holder
+
+-- name: set_aside
+SELECT subject, MIN(since), MIN(reason), MIN(made_at), COUNT(NULLIF(key_id, '')) FROM exclusion
+GROUP BY subject ORDER BY 4 DESC, 1
+
+-- name: doubted_lately
+SELECT key_id, doubts, COUNT(*), MAX(received_at) FROM (
+  SELECT key_id, doubts, received_at FROM measurement ORDER BY seq DESC LIMIT :among
+) AS newest WHERE doubts <> ''
+GROUP BY key_id, doubts ORDER BY 3 DESC, 1, 2 LIMIT :limit
+
+-- name: contradicted_lately
+-- Records of probes whose claimed network is not that of the connection which brought them.
+SELECT key_id, claimed_country, claimed_asn, country, asn, voting, COUNT(*) FROM (
+  SELECT key_id, claimed_country, claimed_asn, country, asn, voting, role, peer_agrees
+  FROM measurement ORDER BY seq DESC LIMIT :among
+) AS newest WHERE role = 'probe' AND peer_agrees = 0
+GROUP BY key_id, claimed_country, claimed_asn, country, asn, voting
+ORDER BY 7 DESC, 1, 2, 3, 4, 5, 6 LIMIT :limit

@@ -50,7 +50,7 @@ SELECT der FROM certificate WHERE sha256 = :sha256
 -- name: rejudge_page
 SELECT m.seq, m.key_id, m.id, m.role, m.experiment, m.input, m.target, m.at, m.country, m.asn,
   m.outcome, m.stage, m.verdict, m.ruleset, r.body, m.counted,
-  EXISTS (SELECT 1 FROM source s WHERE s.key_id = m.key_id)
+  EXISTS (SELECT 1 FROM source s WHERE s.key_id = m.key_id), m.voting
 FROM measurement m JOIN raw r ON r.seq = m.seq
 WHERE m.seq > :after AND m.at >= :since ORDER BY m.seq LIMIT 200
 

@@ -24,15 +24,19 @@ UPDATE newest SET outcome = :outcome, mechanisms = :mechanisms, stage = :stage,
 WHERE key_id = :key_id AND input = :input AND experiment = :experiment AND id = :id
 
 -- name: vote_put
-INSERT INTO vote (hour, key_id, target, experiment, id, at, country, asn, outcome, stage)
-VALUES (:hour, :key_id, :target, :experiment, :id, :at, :country, :asn, :outcome, :stage)
+INSERT INTO vote (hour, key_id, target, experiment, id, at, country, asn, outcome, stage,
+  mechanisms, authority, confidence)
+VALUES (:hour, :key_id, :target, :experiment, :id, :at, :country, :asn, :outcome, :stage,
+  :mechanisms, :authority, :confidence)
 ON CONFLICT (hour, key_id, target, experiment) DO UPDATE SET
   id = excluded.id, at = excluded.at, country = excluded.country, asn = excluded.asn,
-  outcome = excluded.outcome, stage = excluded.stage
+  outcome = excluded.outcome, stage = excluded.stage, mechanisms = excluded.mechanisms,
+  authority = excluded.authority, confidence = excluded.confidence
 WHERE excluded.at >= vote.at
 
 -- name: vote_judge
-UPDATE vote SET outcome = :outcome, stage = :stage
+UPDATE vote SET outcome = :outcome, stage = :stage, mechanisms = :mechanisms,
+  authority = :authority, confidence = :confidence
 WHERE hour = :hour AND key_id = :key_id AND target = :target AND experiment = :experiment
   AND id = :id
 
@@ -128,23 +132,3 @@ SELECT experiment, outcome, country, asn, n FROM total
 
 -- name: timings
 SELECT country, asn, op, bucket, n, seconds FROM timing
-
--- name: votes_since
--- Only votes on targets and networks with interference: others cannot become an event.
-SELECT v.key_id, v.target, v.country, v.asn, v.outcome, v.stage, v.at, v.id, v.experiment
-FROM vote v JOIN (
-  SELECT DISTINCT target, country, asn FROM vote
-  WHERE at >= :since AND outcome IN ('blocked', 'intercepted', 'throttled')
-) bad ON bad.target = v.target AND bad.country = v.country AND bad.asn = v.asn
-WHERE v.at >= :since
-  AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = v.key_id AND v.at >= e.since)
-ORDER BY v.at
-
--- name: votes_aside_since
--- The same with those that were set aside, on targets and networks where there are any.
-SELECT v.key_id, v.target, v.country, v.asn, v.outcome, v.stage, v.at, v.id, v.experiment
-FROM vote v JOIN (
-  SELECT DISTINCT x.target, x.country, x.asn FROM vote x
-  JOIN exclusion e ON e.key_id = x.key_id AND x.at >= e.since WHERE x.at >= :since
-) aside ON aside.target = v.target AND aside.country = v.country AND aside.asn = v.asn
-WHERE v.at >= :since ORDER BY v.at

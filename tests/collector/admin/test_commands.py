@@ -71,8 +71,10 @@ def test_stored_records_are_judged_again_by_other_rules(tmp_path: Path) -> None:
             assert series[f'{name}{{experiment="web",outcome="ok",{where}}}'] == 1
             target = f'target="listed.example",category="NEWS",{where}'
             assert series[f'qazprobe_target_outcome{{{target},outcome="blocked"}}'] == 1
-            votes = await store.read(select("votes_since", since=0.0))
-            assert [row[4] for row in votes] == ["blocked"]
+            votes = await store.read(
+                select("votes_of_day", first=0, after=10**9, target="", last="~")
+            )
+            assert {row[4] for row in votes if row[1] == "listed.example"} == {"blocked"}
             # A second time changes nothing.
             again = await rejudge(store, stricter, since=0.0, now=2e9)
             assert again.changed == 0

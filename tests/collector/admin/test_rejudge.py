@@ -46,7 +46,7 @@ def test_an_erasure_beside_it_leaves_the_counts_whole(tmp_path: Path, any_store:
             await stays.send(record(), record(OTHER))
             await leaves.send(record(), record(OTHER))
             store = harness.service.store
-            beside = cast("Store", Interrupted(store, lambda: keys.erase(leaves.key_id)))
+            beside = cast("Store", Interrupted(store, lambda: keys.erase(leaves.key_id, 0.0)))
             done = await rejudge(beside, harsh, since=0.0, now=2e9)
             assert (done.judged, done.changed) == (4, 2)
             total, hourly, records = (await store.read(select("uncounted")))[0]

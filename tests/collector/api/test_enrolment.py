@@ -138,7 +138,7 @@ def test_no_record_is_stored_after_an_erasure(tmp_path: Path) -> None:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()
             await sender.send(record())
-            await harness.service.store.write(erase(sender.key_id))
+            await harness.service.store.write(erase(sender.key_id, 0.0))
             reply = await sender.post(codec.pack([codec.encode(record())]))
             assert reply.status == 401
             assert (await harness.service.store.read(select("count_all")))[0][0] == 0

@@ -296,8 +296,8 @@ def test_interference_is_confirmed_by_another_run(tmp_path: Path) -> None:
             stages = []
             for run in (runs[0], runs[0], runs[1]):
                 await sender.send(blocked(run))
-                rows = await harness.service.store.read(select("votes_since", since=0.0))
-                stages.append(rows[0][5])
+                rows = await harness.service.store.read(select("current_votes", since=0.0))
+                stages.append(rows[0][7])
             return stages
 
     assert asyncio.run(scenario()) == ["suspected", "suspected", "confirmed"]

@@ -103,7 +103,11 @@ def test_filters(tmp_path: Path) -> None:
         "/v1/measurements?order=random",
         "/v1/measurements?since=yesterday",
         "/v1/measurements?asn=KZ",
-        "/v1/events?since=2000-01-01",
+        "/v1/events?since=last-week",
+        "/v1/events?kind=block",
+        "/v1/events?state=active",
+        "/v1/events?cursor=7",
+        "/v1/waves?since=last-week",
         "/v1/export?format=xls",
     ],
 )
@@ -135,29 +139,52 @@ def test_verdicts_and_events_follow_the_quorum(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with collector(tmp_path, quorum=2) as harness:
             first, second, third = [await harness.probe() for _ in range(3)]
-            await first.send(blocked(started_at=now(-7200)))
+            await first.send(fine := record(started_at=now(-20 * 3600)))
+            await first.send(begins := blocked(started_at=now(-16 * 3600)))
             assert (await harness.ask("GET", "/v1/events")).data["events"] == []
-            await second.send(seen := blocked(started_at=now(-3600)))
-            await third.send(record(started_at=now(-1800)))
+            await second.send(seen := blocked(started_at=now(-14 * 3600)))
             (event,) = (await harness.ask("GET", "/v1/events")).data["events"]
-            assert (event["kind"], event["target"], event["active"]) == (
+            assert (event["state"], event["confirmed_at"]) == ("suspected", None)
+            assert event["probes"] == {"agree": 2, "able": 2}
+            await first.send(again := blocked(started_at=now(-12 * 3600)))
+            await third.send(record(started_at=now(-11 * 3600)))
+            (event,) = (await harness.ask("GET", "/v1/events?state=confirmed")).data["events"]
+            known = event["id"]
+            assert (event["kind"], event["target"], event["category"]) == (
                 "blocking",
                 "listed.example",
-                True,
+                "NEWS",
             )
-            assert (event["country"], event["asn"], event["probes"]) == ("KZ", 9198, 2)
-            assert event["started_at"] == seen.started_at
-            assert seen.id in event["measurements"]
-            # With one vote changed there is no quorum and no majority, so the event ends.
-            await second.send(record(started_at=now()))
+            assert (event["country"], event["asn"]) == ("KZ", 9198)
+            assert event["mechanisms"] == ["tls.timeout"]
+            assert event["began"] == {
+                "after": fine.started_at,
+                "by": begins.started_at,
+            }
+            assert event["confirmed_at"] == again.started_at
+            assert {seen.id, again.id} < set(event["evidence"])
+            active = 'qazprobe_event_active{kind="blocking",country="KZ",asn="9198"}'
+            assert (await harness.metrics())[active] == 1
+            for hours in (6, 4):
+                await second.send(record(started_at=now(-hours * 3600)))
+                await first.send(record(started_at=now(-hours * 3600 + 60)))
             (event,) = (await harness.ask("GET", "/v1/events?country=kz")).data["events"]
-            assert not event["active"]
-            assert event["ended_at"]
-            assert (await harness.ask("GET", "/v1/events?asn=1")).data["events"] == []
+            assert (event["id"], event["state"]) == (known, "ended")
+            assert event["ended"]["after"] == again.started_at
+            whole = (await harness.ask("GET", f"/v1/events/{known}")).data
+            assert [one["what"] for one in whole["history"]] == [
+                "opened as suspected",
+                "suspected → confirmed",
+                "confirmed → ended",
+            ]
+            assert active not in await harness.metrics()
+            for nothing in ("asn=1", "kind=throttling", "category=ANON", "until=2020-01-01"):
+                found = (await harness.ask("GET", f"/v1/events?{nothing}")).data
+                assert found["events"] == []
+            assert (await harness.ask("GET", "/v1/events/00ff")).status == 404
             (verdict,) = (await harness.ask("GET", "/v1/verdicts")).data["verdicts"]
-            assert verdict["probes"] == {"blocked": 1, "ok": 2}
-            assert verdict["interference_ratio"] == pytest.approx(1 / 3)
-            assert verdict["mechanisms"] == {"tls.timeout": 1}
+            assert verdict["probes"] == {"ok": 3}
+            assert verdict["interference_ratio"] == 0
             nothing = (await harness.ask("GET", "/v1/verdicts?target=x")).data
             assert nothing["verdicts"] == []
 

@@ -191,7 +191,9 @@ def test_one_address_with_many_invited_keys_has_one_vote(tmp_path: Path) -> None
             assert EVENT not in series
             assert (await harness.ask("GET", "/v1/events")).data["events"] == []
             # A second origin completes the quorum, in metrics and in events alike.
-            await (await invited(harness, "100.64.2.7")).send(blocked())
+            second = await invited(harness, "100.64.2.7")
+            for hours in (2, 0):
+                await second.send(blocked(started_at=now(-hours * 3600)))
             series = await harness.metrics()
             assert series[OUTCOME] == 2
             assert series[EVENT] == 1
@@ -265,7 +267,7 @@ def test_a_stranger_that_agreed_for_a_week_has_a_vote(tmp_path: Path) -> None:
         async with behind_a_proxy(tmp_path, quorum=1) as harness:
             vouched, sender = await invited(harness, "100.64.2.7"), await stranger(harness, HOME)
             await vouched.send(blocked())
-            for days, counted in ((6, 1), (7, 2)):
+            for days, counted in ((5, 1), (7, 2)):  # and today
                 await backdate(harness, sender.key_id, days)
                 await sender.send(blocked())
                 assert (await harness.metrics()).get(OUTCOME, 0) == counted
@@ -378,18 +380,29 @@ def test_an_event_that_rested_on_excluded_data_is_withdrawn_with_the_reason(tmp_
         async with behind_a_proxy(tmp_path) as harness:
             senders = [await invited(harness, f"100.64.{n}.7") for n in range(2)]
             for sender in senders:
-                await sender.send(blocked())
+                for hours in (2, 0):
+                    await sender.send(blocked(started_at=now(-hours * 3600)))
             (event,) = (await harness.ask("GET", "/v1/events")).data["events"]
-            operation = exclusions.exclude(
-                senders[0].key_id, since=0.0, reason="sent made-up records", at=time.time()
-            )
-            await harness.service.store.write(operation)
-            harness.service.snapshots.touch()  # a serving collector looks within ten seconds
-            answer = (await harness.ask("GET", "/v1/events")).data
-            assert answer["events"] == []
-            (withdrawn,) = answer["withdrawn"]
-            assert withdrawn["id"] == event["id"]
-            assert withdrawn["why"] == "sent made-up records"
+            assert event["state"] == "confirmed"
+            for sender, state in zip(senders, ("suspected", "withdrawn"), strict=True):
+                operation = exclusions.exclude(
+                    sender.key_id, since=0.0, reason="sent made-up records", at=time.time()
+                )
+                await harness.service.store.write(operation)
+                harness.service.snapshots.touch()  # a serving collector looks within ten seconds
+                (left,) = (await harness.ask("GET", "/v1/events")).data["events"]
+                assert (left["id"], left["state"]) == (event["id"], state)
+                assert EVENT not in await harness.metrics()
+                history = (await harness.ask("GET", f"/v1/events/{left['id']}")).data["history"]
+                assert any(
+                    one["what"].endswith(f"{state}: set aside: sent made-up records")
+                    for one in history
+                )
+            await harness.service.store.write(exclusions.include(senders[1].key_id))
+            await harness.service.store.write(exclusions.include(senders[0].key_id))
+            harness.service.snapshots.touch()
+            (again,) = (await harness.ask("GET", "/v1/events")).data["events"]
+            assert (again["id"], again["state"]) == (event["id"], "confirmed")
 
     asyncio.run(scenario())
 

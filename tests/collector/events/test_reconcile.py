@@ -32,7 +32,7 @@ class Archive:
             self.events.values(),
             replay(told, RULES),
             now=float(next(self._now)),
-            since=since,
+            since=lambda _: since,
             new_id=lambda: f"e{next(self._ids)}",
         )
         self.events.update((one.id, one) for one in changed)

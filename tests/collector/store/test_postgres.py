@@ -281,7 +281,7 @@ def test_keys_are_listed_and_their_data_set_aside(tmp_path: Path, store: str) ->
             before = counted(await harness.metrics())
             await leaves.send(blocked())
             during = counted(await harness.metrics())
-            assert (await harness.ask("GET", "/v1/events")).data["withdrawn"] == []
+            assert (await harness.ask("GET", "/v1/events")).data["events"] == []
             day = int(harness.service.clock() // 86_400)
             standings = await kept.read(conduct.read_standings(harness.service.clock(), lab=False))
             found = await conduct.assess_day(kept, day, standings)

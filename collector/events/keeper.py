@@ -1,0 +1,240 @@
+"""Keep the stored events up to date with the looks: the only module here that reads and writes.
+
+Rule: places (a target on a network) whose looks changed are noted in the transaction that stores
+the looks. Each pass makes the events of these places anew from the looks of the last `HORIZON`,
+adds what detection over time found there, and stores what changed. What a pass did not finish is
+still noted, so nothing is lost when the collector is killed.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from collector import conduct
+from collector.detection.monitor import BACK, Detections
+from collector.events import storage
+from collector.events.detected import combined, with_detected
+from collector.events.engine import Where, replay
+from collector.events.model import LOOKS, Bracket, Look, TargetEvent
+from collector.events.reconcile import GONE, StoredEvent, reconcile
+from collector.events.storage import DuePlace, PlaceLooks
+from collector.events.timeline import Rules
+from collector.events.waves import DAY, with_waves
+from collector.settings import CollectorSettings
+from collector.standing import Standings
+from collector.store import Operation, Store, StoreUnavailable, event_places, keys
+
+# Looks older than this change no event. A record that a probe kept for so long is rare.
+HORIZON = 45 * DAY
+# So many places are read, made and stored at once.
+PLACES = 50
+# A pass that takes less than this is made whenever something was written.
+CHEAP_SECONDS = 0.25
+# A slower one is made at most once in this many times its own duration.
+PATIENCE = 5.0
+OLD_SECONDS = 10.0
+LEASE_SECONDS = 60.0
+_LEASE = "events"
+# Raised when the same looks make other events, so that all are made anew once.
+VERSION = 1
+
+
+class EventKeeper:
+    """One collector's part in keeping the events of its store."""
+
+    def __init__(
+        self,
+        settings: CollectorSettings,
+        store: Store,
+        detections: Callable[[], Awaitable[Detections]],
+        *,
+        category: Callable[[str], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._detections = detections
+        self._category = category
+        self._clock = clock
+        self._holder = secrets.token_hex(8)
+        self._lock = asyncio.Lock()
+        self._written, self._read = 0, -1
+        self._made_at, self._cost = float("-inf"), 0.0
+        self._detected: Detections | None = None
+        self._trusted: frozenset[str] | None = None
+
+    def touch(self) -> None:
+        """Note that something was written."""
+        self._written += 1
+
+    async def refresh(self) -> None:
+        """Bring the events up to date, unless that was done lately and is expensive."""
+        if self._is_stale():
+            async with self._lock:
+                if self._is_stale():
+                    await self._pass()
+
+    async def close(self) -> None:
+        """Release the lease."""
+        if self._store.shared:
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.write(keys.release_lease(_LEASE, self._holder))
+
+    def _is_stale(self) -> bool:
+        age = time.monotonic() - self._made_at
+        if self._written != self._read:
+            return self._cost < CHEAP_SECONDS or age > PATIENCE * self._cost
+        return age > max(OLD_SECONDS, PATIENCE * self._cost)
+
+    async def _pass(self) -> None:
+        written, began = self._written, time.monotonic()
+        detections = await self._detections()
+        if await self._holds_lease():
+            now = self._clock()
+            standings = await self._store.read(
+                conduct.read_standings(now, lab=self._settings.lab), slow=True
+            )
+            await self._note_standings(standings)
+            await self._make(now, standings, detections)
+        self._read = written
+        self._made_at = time.monotonic()
+        self._cost = self._made_at - began
+
+    async def _make(self, now: float, standings: Standings, detections: Detections) -> None:
+        """Make the events of all places that are due."""
+        rules = Rules(self._settings.quorum, standings)
+        by_place: dict[Where, list[TargetEvent]] = defaultdict(list)
+        for where, event in with_detected(detections.events, now):
+            by_place[where].append(event)
+        for places in await self._changed_places(now, by_place, detections):
+            await self._make_some(places, now, rules, by_place)
+        while due := await self._store.read(storage.places_due(PLACES), slow=True):
+            await self._make_some(due, now, rules, by_place)
+
+    async def _changed_places(
+        self, now: float, by_place: Mapping[Where, object], detections: Detections
+    ) -> Sequence[Sequence[DuePlace]]:
+        """The places of detected events, when what was detected changed."""
+        if self._detected is not None and self._detected.events == detections.events:
+            return ()
+        self._detected = detections
+        before = await self._store.read(storage.detected_places(now - BACK), slow=True)
+        wanted = sorted({*by_place, *before})
+        found = [await self._store.read(storage.place(where)) for where in wanted]
+        return [found[at : at + PLACES] for at in range(0, len(found), PLACES)]
+
+    async def _make_some(
+        self,
+        places: Sequence[DuePlace],
+        now: float,
+        rules: Rules,
+        detected: Mapping[Where, Sequence[TargetEvent]],
+    ) -> None:
+        read = [
+            await self._store.read(storage.read_place(one, now - HORIZON), slow=True)
+            for one in places
+        ]
+        made = await asyncio.to_thread(_made, read, now, rules, detected)
+        changed = [replace(one, category=self._category(one.event.target)) for one in made]
+        await self._store.write(_stored(read, changed))
+
+    async def _note_standings(self, standings: Standings) -> None:
+        """Have events made anew where keys count now that did not, or the reverse."""
+        trusted = standings.trusted
+        if trusted == self._trusted:
+            return
+        basis = _basis(self._settings, trusted)
+        await self._store.write(_note_basis(basis, self._trusted, trusted))
+        self._trusted = trusted
+
+    async def _holds_lease(self) -> bool:
+        """Whether this collector is the one that keeps the events of its store."""
+        if not self._store.shared:
+            return True
+        lease = keys.take_lease(_LEASE, self._holder, now=self._clock(), seconds=LEASE_SECONDS)
+        return await self._store.write(lease)
+
+
+def new_id() -> str:
+    """A short, url-safe id of an event or wave."""
+    return secrets.token_hex(6)
+
+
+def _basis(settings: CollectorSettings, trusted: Iterable[str]) -> str:
+    """A digest of what decides about events, apart from looks."""
+    text = "\n".join((str(VERSION), str(settings.quorum), *sorted(trusted)))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _note_basis(
+    basis: str, before: frozenset[str] | None, trusted: frozenset[str]
+) -> Operation[None]:
+    known = yield from keys.noted("events_basis")
+    if known == basis:
+        return
+    yield from keys.note("events_basis", basis)
+    if before is None:
+        yield from event_places.all_due()
+    else:
+        yield from event_places.due_by_key(before ^ trusted)
+
+
+def _made(
+    places: Iterable[PlaceLooks],
+    now: float,
+    rules: Rules,
+    detected: Mapping[Where, Sequence[TargetEvent]],
+) -> list[StoredEvent]:
+    """The events of these places that are new or changed."""
+    changed: list[StoredEvent] = []
+    for place in places:
+        where = place.place.where
+        told = combined(replay(place.looks, rules), detected.get(where, ()), national=not where[2])
+        changed += reconcile(
+            place.known,
+            told,
+            now=now,
+            since=partial(_since, place, now),
+            new_id=new_id,
+            why=f"set aside: {'; '.join(place.reasons)}" if place.reasons else GONE,
+            over=partial(_over, place.looks, rules),
+        )
+    return changed
+
+
+def _since(place: PlaceLooks, now: float, stored: StoredEvent) -> float:
+    """From when on all that may show an event is there."""
+    if stored.event.sources != (LOOKS,):
+        return max(place.since, now - BACK + DAY)
+    return place.since
+
+
+def _over(looks: Iterable[Look], rules: Rules, stored: StoredEvent) -> Bracket | None:
+    """When an event ended whose own looks are gone, by the looks since it was last seen."""
+    event = stored.event
+    later = [one for one in looks if one.at > event.last_seen_at]
+    signs = [(one, one.sign(event.kind)) for one in later]
+    if any(sign for _, sign in signs):
+        return None
+    fine = [one for one, sign in signs if sign is False]
+    speakers = set(rules.standings.speakers({one.key for one in fine}, event.place[2:]))
+    said = [one for one in fine if one.key in speakers]
+    if len(speakers) < rules.quorum or len(said) <= rules.quorum:
+        return None
+    return Bracket(event.last_seen_at, said[0].at)
+
+
+def _stored(read: Sequence[PlaceLooks], changed: Sequence[StoredEvent]) -> Operation[None]:
+    """Store what changed, and the waves that follow."""
+    yield from storage.keep(read, changed)
+    if not changed:
+        return
+    began = [one.event.began.by for one in changed]
+    near = yield from storage.began_between(min(began) - DAY, max(began) + DAY)
+    yield from storage.put(with_waves(near, new_id))

@@ -1,0 +1,154 @@
+-- name: place_troubled
+INSERT INTO event_place (target, country, asn, looks, done, complete)
+VALUES (:target, :country, :asn, 1, 0, 0)
+ON CONFLICT (target, country, asn) DO UPDATE SET looks = event_place.looks + 1
+
+-- name: place_looked_at
+UPDATE event_place SET looks = looks + 1
+WHERE target = :target AND country = :country AND asn = :asn
+
+-- name: places_of_key_due
+UPDATE event_place SET looks = looks + 1 WHERE (target, country, asn) IN (
+  SELECT v.target, v.country, v.asn FROM vote v WHERE v.key_id = :key_id AND v.at >= :since
+  UNION SELECT '', s.country, s.asn FROM series s WHERE s.key_id = :key_id AND s.at >= :since
+)
+
+-- name: places_of_key_incomplete
+UPDATE event_place SET complete = :now WHERE (target, country, asn) IN (
+  SELECT v.target, v.country, v.asn FROM vote v WHERE v.key_id = :key_id
+  UNION SELECT '', s.country, s.asn FROM series s WHERE s.key_id = :key_id
+)
+
+-- name: places_all_due
+UPDATE event_place SET looks = looks + 1
+
+-- name: places_due
+SELECT target, country, asn, looks, complete FROM event_place WHERE looks <> done
+ORDER BY target, country, asn LIMIT :limit
+
+-- name: place_state
+SELECT looks, complete FROM event_place
+WHERE target = :target AND country = :country AND asn = :asn
+
+-- name: place_done
+UPDATE event_place SET done = :looks
+WHERE target = :target AND country = :country AND asn = :asn
+
+-- name: place_settled
+-- No interference within reach and no event: looks there need no attention.
+DELETE FROM event_place WHERE target = :target AND country = :country AND asn = :asn
+  AND looks = :looks
+
+-- name: looks_at
+SELECT v.at, v.id, v.key_id, v.experiment, v.outcome, v.mechanisms, v.authority, v.confidence
+FROM vote v
+WHERE v.target = :target AND v.country = :country AND v.asn = :asn AND v.at >= :since
+  AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = v.key_id AND v.at >= e.since)
+ORDER BY v.at, v.id
+
+-- name: line_looks_at
+SELECT s.at, s.id, s.key_id, s.experiment, s.outcome, s.mechanisms, '', 0.9
+FROM series s
+WHERE s.experiment = 'connectivity' AND s.country = :country AND (s.asn = :asn OR :asn = 0)
+  AND s.at >= :since
+  AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = s.key_id AND s.at >= e.since)
+ORDER BY s.at, s.id
+
+-- name: reasons_at
+SELECT DISTINCT e.reason FROM exclusion e WHERE e.key_id IN (
+  SELECT v.key_id FROM vote v
+  WHERE v.target = :target AND v.country = :country AND v.asn = :asn AND v.at >= :since
+  UNION SELECT s.key_id FROM series s
+  WHERE :target = '' AND s.country = :country AND s.asn = :asn AND s.at >= :since
+) ORDER BY e.reason
+
+-- name: oldest_vote
+SELECT MIN(hour) FROM vote
+
+-- name: events_at
+SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
+  last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
+  able, confidence, evidence, sources, reason, wave, revision, category
+FROM event WHERE target = :target AND country = :country AND asn = :asn
+
+-- name: events_began_between
+SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
+  last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
+  able, confidence, evidence, sources, reason, wave, revision, category
+FROM event WHERE began_by >= :first AND began_by <= :last ORDER BY began_by, id
+
+-- name: events_all
+SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
+  last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
+  able, confidence, evidence, sources, reason, wave, revision, category
+FROM event ORDER BY began_by, id
+
+-- name: event_by_id
+SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
+  last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
+  able, confidence, evidence, sources, reason, wave, revision, category
+FROM event WHERE id = :id
+
+-- name: events_page
+-- Newest first. An event matches a time when it lasted within it; what is not asked for matches all.
+SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
+  last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
+  able, confidence, evidence, sources, reason, wave, revision, category
+FROM event
+WHERE (began_by < :before OR (began_by = :before AND id < :before_id))
+  AND (:kind = '' OR kind = :kind) AND (:state = '' OR state = :state)
+  AND (:target = '' OR target = :target) AND (:country = '' OR country = :country)
+  AND (:asn = -1 OR asn = :asn) AND (:wave = '' OR wave = :wave)
+  AND (:category = '' OR category = :category)
+  AND (ended_by IS NULL OR ended_by >= :since) AND began_by <= :until
+ORDER BY began_by DESC, id DESC LIMIT :limit
+
+-- name: events_of_wave
+SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
+  last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
+  able, confidence, evidence, sources, reason, wave, revision, category
+FROM event WHERE wave = :wave AND state <> 'withdrawn' ORDER BY began_by, id
+
+-- name: detected_places
+-- Where there are events that not only measurements of targets show, and that may change yet.
+SELECT DISTINCT target, country, asn FROM event
+WHERE sources <> 'looks' AND (ended_by IS NULL OR ended_by >= :since)
+
+-- name: event_put
+INSERT INTO event (id, kind, target, country, asn, state, began_after, began_by, ended_after,
+  ended_by, last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms,
+  authority, agree, able, confidence, evidence, sources, reason, wave, revision, category)
+VALUES (:id, :kind, :target, :country, :asn, :state, :began_after, :began_by, :ended_after,
+  :ended_by, :last_seen_at, :last_look_at, :confirmed_at, :opened_at, :published_at, :mechanisms,
+  :authority, :agree, :able, :confidence, :evidence, :sources, :reason, :wave, :revision, :category)
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, began_after = excluded.began_after,
+  began_by = excluded.began_by, ended_after = excluded.ended_after, ended_by = excluded.ended_by,
+  last_seen_at = excluded.last_seen_at, last_look_at = excluded.last_look_at,
+  confirmed_at = excluded.confirmed_at, published_at = excluded.published_at,
+  mechanisms = excluded.mechanisms, authority = excluded.authority, agree = excluded.agree,
+  able = excluded.able, confidence = excluded.confidence, evidence = excluded.evidence,
+  sources = excluded.sources, reason = excluded.reason, wave = excluded.wave,
+  revision = excluded.revision, category = excluded.category
+
+-- name: event_revision_add
+INSERT INTO event_revision (event, number, at, what) VALUES (:event, :number, :at, :what)
+ON CONFLICT (event, number) DO NOTHING
+
+-- name: event_history
+SELECT number, at, what FROM event_revision WHERE event = :id ORDER BY number
+
+-- name: event_counts
+-- How many are confirmed now, and how many ever came as far as each state.
+SELECT kind, country, asn, SUM(CASE WHEN state = 'confirmed' THEN 1 ELSE 0 END), COUNT(*),
+  SUM(CASE WHEN confirmed_at IS NOT NULL THEN 1 ELSE 0 END),
+  SUM(CASE WHEN state = 'ended' THEN 1 ELSE 0 END),
+  SUM(CASE WHEN state = 'withdrawn' THEN 1 ELSE 0 END)
+FROM event GROUP BY kind, country, asn
+
+-- name: waves_page
+-- Newest first; a wave is at least two events.
+SELECT wave, MIN(began_by) FROM event
+WHERE wave <> '' AND state <> 'withdrawn' GROUP BY wave
+HAVING COUNT(*) > 1 AND (MIN(began_by) < :before OR (MIN(began_by) = :before AND wave < :before_id))
+  AND MIN(began_by) >= :since AND MIN(began_by) <= :until
+ORDER BY MIN(began_by) DESC, wave DESC LIMIT :limit
