@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from probe.analysis.evidence import Evidence
 from probe.analysis.packet_size import answered_when_small
 from probe.analysis.shared import FINE, kind_and_sign
-from probe.explanations import certificates, names, pages, servers
+from probe.explanations import certificates, failing_resolver, names, pages, servers
 from probe.failure import Failure
 from probe.model import Http, Role, SharedOutcome, Tcp, Tls
 from probe.rule import InnocentExplanation, Match
@@ -170,6 +170,7 @@ CHECKS = (
     ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), names.filter_at_home),
     ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), names.perhaps_an_outdated_address),
     ExplanationCheck(InnocentExplanation.SERVER, ("dns",), names.signatures_fail),
+    ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), failing_resolver.may_be_its_own_fault),
     ExplanationCheck(InnocentExplanation.SERVER, ("tcp", "tls"), _server_stops_it),
     ExplanationCheck(InnocentExplanation.SERVER, ("tls", "http"), servers.turns_away_this_client),
     ExplanationCheck(InnocentExplanation.SERVER, ("tcp", "tls", "http"), _hosters_outage),

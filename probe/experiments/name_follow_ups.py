@@ -11,6 +11,7 @@ from probe.experiments.browse import UrlHop
 from probe.experiments.interface import Net, Resolver, Task
 from probe.experiments.operations import DnsQuery
 from probe.experiments.step_log import StepLog
+from probe.explanations.failing_resolver import OWN_FAULTS
 from probe.failure import Failure
 from probe.model import Dns, Role, Tls
 from probe.reference_data import advertising_names, unused_addresses
@@ -36,6 +37,7 @@ async def query_further(task: Task, net: Net, log: StepLog, hop: UrlHop) -> None
         *_advertising(net, own),
         *_where_no_resolver_is(task, net, log, queries),
         *_invented_name(task, net, log, hop, queries),
+        *_whether_others_fail_too(task, net, queries),
     ]
     answers = await net.together([ask for _, ask in asks])
     for (role, _), answer in sorted(zip(asks, answers, strict=True), key=lambda one: one[1].at):
@@ -102,6 +104,11 @@ def _where_no_resolver_is(task: Task, net: Net, log: StepLog, queries: Sequence[
     doubtful = given and not given & proven and secure and plain
     if not doubtful or any(agree(s.addresses, given) for s in secure) or not task.harmless:
         return []
+    return _unused(task, net)
+
+
+def _unused(task: Task, net: Net) -> list[Ask]:
+    """A harmless name, asked of addresses without a resolver."""
     return [
         (Role.NEUTRAL, net.dns(DnsQuery(task.harmless[0], Resolver(a, a), limit=_SILENCE)))
         for a in unused_addresses()
@@ -130,3 +137,19 @@ def _invented_name(
         (Role.NEUTRAL, net.dns(DnsQuery(f"{label}.{hop.host}", one)))
         for one in (net.resolvers[0], *public[:1])
     ]
+
+
+def _whether_others_fail_too(task: Task, net: Net, queries: Sequence[Dns]) -> list[Ask]:
+    """A harmless name of a public resolver that fails in the clear as the system's does.
+
+    And of an address without a resolver: one resolver may answer in all resolvers' place.
+    """
+    own = [s for s in queries if s.resolver == "system"]
+    failures = {s.failure for s in own}
+    others = [s for s in queries if s.resolver != "system" and s.transport == "udp"]
+    plain = {s.resolver for s in others if s.failure in failures}
+    alike = [one for one in net.resolvers if one.label in plain and one.transport == "udp"]
+    if not failures <= OWN_FAULTS or not alike or not task.harmless:
+        return []
+    asked = (Role.HARMLESS, net.dns(DnsQuery(task.harmless[0], alike[0])))
+    return [asked, *_unused(task, net)]

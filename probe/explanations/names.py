@@ -16,9 +16,10 @@ from probe.analysis.dns_answers import (
 )
 from probe.analysis.evidence import Evidence
 from probe.compare import agree, forged_among, is_address, is_bogon, is_stock, similar_pages
+from probe.explanations.failing_resolver import provider_answers_for_all
 from probe.failure import Failure
 from probe.model import Dns, Http, Role
-from probe.reference_data import advertising_names, unused_addresses
+from probe.reference_data import advertising_names
 from probe.rule import Match
 from probe.rules.dns import given_for_others, unreachable_by_design
 from probe.rules.http_pages import known_page
@@ -140,7 +141,7 @@ def public_resolvers_policy(e: Evidence, match: Match) -> str | None:
     asked = _asked_of_system(e, match)
     if not any(s.public for s in asked) or any(map(forged_among, asked)):
         return None
-    if match.rule.id == "dns.resolver_says_censored" or _answered_by_the_provider(e):
+    if match.rule.id == "dns.resolver_says_censored" or provider_answers_for_all(e):
         return None
     plain = [s for s in e.all(Dns) if s.resolver != "system" and s.transport == "udp" and s.replies]
     failures = {s.failure for s in asked}
@@ -156,12 +157,6 @@ def public_resolvers_policy(e: Evidence, match: Match) -> str | None:
         "The machine's resolver is a public one that the user chose, not the provider's: it may"
         " answer so by its operator's own policy."
     )
-
-
-def _answered_by_the_provider(e: Evidence) -> bool:
-    """Queries to an address without a resolver are answered: the provider answers all of them."""
-    unused = [s for s in e.all(Dns, role=Role.NEUTRAL) if s.resolver in unused_addresses()]
-    return bool(e.line.hijacked_resolvers) or any(s.replies for s in unused)
 
 
 def perhaps_an_outdated_address(e: Evidence, match: Match) -> str | None:

@@ -124,7 +124,8 @@ def servfail(**more: object) -> Step:
 
 
 def test_a_name_whose_own_servers_fail_for_a_control_too_is_not_denied_here() -> None:
-    steps = (servfail(), servfail(), doh(GOOD), tcp(), tls())
+    too = (servfail(resolver="1.1.1.1"), servfail(resolver="9.9.9.9"))
+    steps = (servfail(), servfail(), *too, doh(GOOD), tcp(), tls())
     works = reference(dns(GOOD, name="works.example"))
     theirs = control(dns(GOOD), *fetched(), age=60.0)
     mechanism = Mechanism.DNS_SERVFAIL
@@ -134,7 +135,7 @@ def test_a_name_whose_own_servers_fail_for_a_control_too_is_not_denied_here() ->
 
 
 def test_a_public_resolver_that_fails_too_excuses_unless_its_encrypted_answer_is_there() -> None:
-    steps = (servfail(), servfail(), doh(GOOD), tcp(), tls())
+    steps = (servfail(), servfail(), servfail(resolver="9.9.9.9"), doh(GOOD), tcp(), tls())
     works = reference(dns(GOOD, name="works.example"))
     forged = record(*steps, servfail(resolver="1.1.1.1"), works)
     other = record(*steps, servfail(resolver="8.8.8.8"), works)

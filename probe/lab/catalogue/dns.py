@@ -1,7 +1,16 @@
 """DNS answers are forged or suppressed, at all resolvers or some."""
 
 from probe.lab.catalogue.entry import entry
-from probe.lab.scenario import DnsTampering, Expect, LabSite, Page, Scenario, SniFilter, WholeLine
+from probe.lab.scenario import (
+    ControlState,
+    DnsTampering,
+    Expect,
+    LabSite,
+    Page,
+    Scenario,
+    SniFilter,
+    WholeLine,
+)
 from probe.model import Mechanism, Outcome
 
 _TRUTH = "DoH and the control resolve it, and the site proves its name at that address"
@@ -98,6 +107,44 @@ SCENARIOS = (
         Outcome.BLOCKED,
         "Only the provider's resolver denies the name, and clients use it by default.",
         mechanisms=[Mechanism.DNS_NXDOMAIN],
+    ),
+    entry(
+        "dns.system_servfail",
+        LabSite("lame-from-here.org"),
+        [DnsTampering("lame-from-here.org", "servfail", resolvers="system")],
+        Outcome.INCONCLUSIVE,
+        "Only the provider's resolver fails: it may not reach the name's own servers.",
+    ),
+    entry(
+        "dns.system_refused",
+        LabSite("refused-from-here.org"),
+        [DnsTampering("refused-from-here.org", "refused", resolvers="system")],
+        Outcome.INCONCLUSIVE,
+        "Only the provider's resolver refuses, also for names below: its upstream may do so.",
+    ),
+    entry(
+        "dns.system_timeout",
+        LabSite("unanswered-from-here.org"),
+        [DnsTampering("unanswered-from-here.org", "silence", resolvers="system")],
+        Outcome.INCONCLUSIVE,
+        "Only the provider's resolver is silent: it may wait for the name's own servers.",
+    ),
+    entry(
+        "dns.system_servfail_no_control",
+        LabSite("lame-unseen.org"),
+        [DnsTampering("lame-unseen.org", "servfail", resolvers="system")],
+        Outcome.INCONCLUSIVE,
+        "Only the provider's resolver fails, and there is no control.",
+        control=ControlState.NONE,
+    ),
+    entry(
+        "dns.servfail_no_control",
+        LabSite("failing-unseen.org"),
+        [DnsTampering("failing-unseen.org", "servfail")],
+        Outcome.BLOCKED,
+        "Every resolver fails in the clear, and answers encrypted.",
+        mechanisms=[Mechanism.DNS_SERVFAIL],
+        control=ControlState.NONE,
     ),
     entry(
         "dns.system_block_page",

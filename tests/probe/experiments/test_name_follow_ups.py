@@ -119,3 +119,13 @@ def test_the_steps_have_the_role_of_what_they_ask() -> None:
     assert roles[ADVERTISING, "A"] is Role.NEUTRAL
     assert roles[HARMLESS, "A"] is Role.HARMLESS
     assert roles[HOST, "AAAA"] is Role.TARGET
+
+
+def test_a_public_resolver_that_fails_as_the_systems_does_is_asked_for_another_name() -> None:
+    silent = dns(failure=Failure.TIMEOUT)
+    alike = replace(silent, resolver="8.8.8.8")
+    usual = ("system", HARMLESS, "A")
+    assert asked(silent, doh(GOOD)) == [usual]
+    assert asked(nxdomain(), nxdomain(resolver="8.8.8.8"), doh(GOOD)) == [usual]
+    further = asked(silent, alike, doh(GOOD))
+    assert set(further) == {usual, ("8.8.8.8", HARMLESS, "A"), (UNUSED, HARMLESS, "A")}

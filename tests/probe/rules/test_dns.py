@@ -146,7 +146,7 @@ TABLE = {
             tls(),
         ),
         True,
-        "blocked dns.timeout 0.97 by dns.name_denied_here",
+        "inconclusive 0.5 by verdict.not_excluded",
     ),
     "denied: silent over UDP, where another name is answered over TCP alone": (
         "dns.name_denied_here",
@@ -169,7 +169,7 @@ TABLE = {
             controls=(ELSEWHERE,),
         ),
         True,
-        "blocked dns.servfail 0.856 by dns.name_denied_here",
+        "inconclusive 0.5 by verdict.not_excluded",
     ),
     "bogon: here": (
         "dns.bogon_here",
