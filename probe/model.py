@@ -643,6 +643,7 @@ class Record(Data, frozen=True, kw_only=True):
         loaded: When another experiment loaded the line; timings in these intervals are unreliable.
         line: What the run knew about its line. facts: its results; only in the record of the run.
         verdict: The conclusion; None: not judged. ruleset: version of the rules.
+        collector: Only in a collector's export: the columns of its row, with its own verdict.
     """
 
     id: bounds.RecordId
@@ -664,4 +665,5 @@ class Record(Data, frozen=True, kw_only=True):
     facts: RunFacts | None = None
     verdict: Verdict | None = None
     ruleset: bounds.Word = "1"
+    collector: bounds.Columns | msgspec.UnsetType = msgspec.UNSET
     schema: Literal["qazprobe/1"] = SCHEMA
