@@ -205,6 +205,9 @@ def _failure(status: int, schema: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"description": _TITLES[status]}
     if schema:
         found["content"] = {"application/json": {"schema": schema}}
+    if schema and status == 400:
+        # What is no HTTP, or too long a line, is refused before there is a route.
+        found["content"]["text/plain"] = {"schema": {"type": "string"}}
     return found
 
 

@@ -122,10 +122,16 @@ def parse(query: "MultiMapping[str]", type_: type[P]) -> P:
     Raises:
         Refused: One is unknown, given twice or unusable.
     """
+    values = _values(query, type_)
     try:
-        return msgspec.convert(_values(query, type_), type_, strict=False, dec_hook=_decode)
+        asked = msgspec.convert(values, type_, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise Refused(400, "malformed", _message(str(error), type_)) from error
+    for name in values:
+        # msgspec reads the word `null` as none given.
+        if getattr(asked, name) is None:
+            raise unusable(name, descriptions(type_)[name], type_)
+    return asked
 
 
 def of(request: web.Request, type_: type[P]) -> P:

@@ -37,6 +37,9 @@ HOSTILE = (
     "ok\n",
     "\ud800",
     "' OR 1=1 --",
+    "null",
+    "None",
+    "true",
 )
 ROUTES = tuple(route for route in (*app.ROUTES, *app.HEALTH, app.METRICS) if route.method == "GET")
 READING = tuple(route for route in ROUTES if route.path != "/v1/recheck")
@@ -89,6 +92,24 @@ def test_a_path_with_a_nul_is_a_404(tmp_path: Path, path: str) -> None:
             return (await harness.ask("GET", path)).status
 
     assert asyncio.run(scenario()) == 404
+
+
+def test_a_word_for_nothing_does_not_select_everything(tmp_path: Path) -> None:
+    """A script whose variable is empty must not get all rows for the few that it wants."""
+
+    async def scenario() -> None:
+        async with collector(tmp_path) as harness:
+            for route in READING:
+                for name, expected in parameters.descriptions(route.parameters).items():
+                    for value in ("", "null"):
+                        reply = await harness.ask("GET", f"{_path(route)}?{name}={value}")
+                        if value == "null" and expected.startswith(("text", "any number of")):
+                            assert reply.status in {200, 400, 404}, (route.path, name)
+                        else:
+                            assert reply.status == 400, (route.path, name, value)
+                            assert reply.data["error"].startswith(f"{name}: "), route.path
+
+    asyncio.run(scenario())
 
 
 def test_a_parameter_given_twice_is_a_400(tmp_path: Path) -> None:
