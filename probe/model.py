@@ -492,7 +492,8 @@ class Line(Data, frozen=True, kw_only=True):
         hijacked_resolvers: Addresses without a resolver from which DNS answers came.
         shared: Outcomes of this record that nearly all other hosts of the run had, too.
         hoster: Those that all other hosts of the run in the target's network (/24, or /48 for IPv6)
-            had, at least two: its hoster may have failed.
+            had, at least two: its hoster may have failed. Or at least three in its autonomous
+            system, where the probe has a table of networks.
         sinks: Addresses that the system's resolver gave for unrelated names, that proved none of
             them, and that no other resolver gave.
     """

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice, takewhile
 from statistics import median
+from types import MappingProxyType
 from typing import Any
 
 from msgspec.structs import replace
@@ -101,6 +102,7 @@ class Facts:
         clock_offset: This machine's clock minus true time, seconds, from a trusted source.
         answered: Instants at which another server answered, seconds since the epoch.
         abroad: Whether each anchor is abroad, by its host; None: the bundled anchors.
+        systems: The autonomous system of each address, as far as the user's table has it.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class Facts:
         clock_offset: float | None = None,
         answered: Sequence[float] = (),
         abroad: Mapping[str, bool | None] | None = None,
+        systems: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         records = [_ordinary(record) for record in records]
         self._references = (before, after)
@@ -124,7 +127,7 @@ class Facts:
         ]
         around = (*attempts(before, self._start or 0.0), *attempts(after, self._start or 0.0))
         own = (one for r in records for one in attempts(r.steps, _epoch(r), host_of(r.input)))
-        self._timeline = Timeline((*around, *own))
+        self._timeline = Timeline((*around, *own), systems)
         self._paces = Paces()
         for steps in (before, after, *(one.steps for one in records)):
             self._paces.add(steps)

@@ -8,7 +8,8 @@ ended), and the attempts of other hosts near in time are counted.
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from probe.analysis import silence_place
@@ -19,6 +20,8 @@ from probe.model import Dns, Http, Role, SharedOutcome, Step, Tcp, Tls
 NEAR_SECONDS = 120.0
 # With fewer other hosts than this, alike is chance; "nearly all" leaves room for one in ten.
 LEAST_HOSTS = 2
+# In an autonomous system, which is larger: other hosts, in two of its networks at least.
+LEAST_IN_SYSTEM = 3
 _OTHERS_ALLOWED = 0.1
 FINE = "ok"
 _COUNTED = frozenset({Role.TARGET, Role.REFERENCE, Role.NEUTRAL})
@@ -151,9 +154,19 @@ def network_of(address: str) -> str:
 
 
 class Timeline:
-    """The attempts of a whole run, ordered in time for each kind."""
+    """The attempts of a whole run, ordered in time for each kind.
 
-    def __init__(self, found: Iterable[tuple[Kind, HostAttempt]]) -> None:
+    Args:
+        found: The attempts.
+        systems: The autonomous system of each address, as far as it is known.
+    """
+
+    def __init__(
+        self,
+        found: Iterable[tuple[Kind, HostAttempt]],
+        systems: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        self._systems = systems
         kinds: dict[Kind, list[HostAttempt]] = defaultdict(list)
         for kind, attempt in found:
             kinds[kind].append(attempt)
@@ -173,26 +186,28 @@ class Timeline:
     def hoster(
         self, steps: Sequence[Step], began: float, own: str = ""
     ) -> tuple[SharedOutcome, ...]:
-        """The failures of these steps that all other hosts in the same network had as well."""
+        """The failures of these steps that all other hosts in the same network had as well.
+
+        Or all other hosts in the same autonomous system, from several of its networks.
+        """
         found = attempts([s for s in steps if s.role is Role.TARGET], began, own)
         newest = {kind: one for kind, one in found if one.sign != FINE and one.address}
         shared = (self._beside(kind, attempt) for kind, attempt in newest.items())
         return tuple(one for one in shared if one is not None)
 
     def _beside(self, kind: Kind, mine: HostAttempt) -> SharedOutcome | None:
+        """Of the network's hosts, or else of those of the autonomous system."""
+        others = [one for one in self._kinds.get(kind, []) if one.host != mine.host]
         network = network_of(mine.address)
-        beside = [
-            one
-            for one in self._kinds.get(kind, [])
-            if one.host != mine.host and network_of(one.address) == network
-        ]
-        hosts = {one.host for one in beside if one.sign == mine.sign}
-        if len(hosts) < LEAST_HOSTS or any(one.sign != mine.sign for one in beside):
+        near = [one for one in others if network_of(one.address) == network]
+        found = _all_alike(kind, mine, near, LEAST_HOSTS)
+        system = self._systems.get(mine.address)
+        if found is not None or not system:
+            return found
+        wide = [one for one in others if self._systems.get(one.address) == system]
+        if len({network_of(one.address) for one in wide}) < LEAST_HOSTS:
             return None
-        operation, port, family = kind
-        return SharedOutcome(
-            op=operation, port=port, family=family, sign=mine.sign, hosts=len(hosts), of=len(hosts)
-        )
+        return _all_alike(kind, mine, wide, LEAST_IN_SYSTEM)
 
     def _one(self, kind: Kind, mine: HostAttempt) -> SharedOutcome | None:
         others = self._nearest(kind, mine)
@@ -222,3 +237,15 @@ class Timeline:
             if known is None or abs(one.at - mine.at) < abs(known.at - mine.at):
                 nearest[one.host] = one
         return nearest
+
+
+def _all_alike(
+    kind: Kind, mine: HostAttempt, others: Sequence[HostAttempt], least: int
+) -> SharedOutcome | None:
+    hosts = {one.host for one in others}
+    if len(hosts) < least or any(one.sign != mine.sign for one in others):
+        return None
+    operation, port, family = kind
+    return SharedOutcome(
+        op=operation, port=port, family=family, sign=mine.sign, hosts=len(hosts), of=len(hosts)
+    )

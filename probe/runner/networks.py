@@ -5,7 +5,7 @@ record gets numbers and countries, and no address that it would not have without
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from probe.asn_table import UNKNOWN_OWNER, AsnTableError, Owner, check, look_up
 from probe.config import Settings
 from probe.errors import UserError
-from probe.model import Ping, Step, Steps
+from probe.model import Http, Ping, Record, Step, Steps, Tcp, Tls
 from probe.public_address import is_global
 
 _NAMED = frozenset({"router", "server"})
@@ -43,6 +43,14 @@ class NetworkTable:
     async def country_of(self, address: str) -> str | None:
         """The country of one address; None for one that is not public or not in the table."""
         return (await self.owners([address]))[address].country
+
+    async def systems(self, records: Iterable[Record]) -> dict[str, int]:
+        """The networks of the addresses that the records' connections went to."""
+        if self._table is None:
+            return {}
+        asked = {s.address for one in records for s in one.steps if isinstance(s, Tcp | Tls | Http)}
+        owners = await self.owners(asked)
+        return {address: owner.asn for address, owner in owners.items() if owner.asn}
 
     async def with_networks(self, steps: Steps) -> Steps:
         """The same steps; pings of routers and of the server have their network and country."""

@@ -88,6 +88,7 @@ class RecordRelease:
             clock_offset=source.clock_offset,
             answered=source.answer_times,
             abroad={host_of(one.url): one.foreign for one in self._dependencies.anchors},
+            systems=await self._dependencies.networks.systems((*self.records, *pending)),
         )
         if pending:
             progress.phase("judging", len(pending))

@@ -127,6 +127,32 @@ def test_a_site_that_works_in_the_network_shows_that_its_hoster_does() -> None:
     assert hoster(*beside, at_one_hoster(5, tcp())) == ()
 
 
+def in_one_system(*records: Record, known: int = 99) -> tuple[SharedOutcome, ...]:
+    """The same where a table has the first so many of the addresses, all of one system."""
+    addresses = [getattr(one.steps[-1], "address", "") for one in records]
+    systems = dict.fromkeys(addresses[:known], 64500)
+    return Facts((), (), records, systems=systems).of(records[0]).hoster
+
+
+def test_the_silence_of_all_sites_in_one_autonomous_system_is_their_hosters() -> None:
+    silent = [site(n, DROPPED) for n in range(1, 5)]
+    other = site(9, tcp())
+    assert hoster(*silent, other) == ()
+    (found,) = in_one_system(*silent, other, known=4)
+    assert (found.op, found.hosts, found.of) == ("tcp", 3, 3)
+
+
+def test_fewer_sites_or_one_that_works_in_the_autonomous_system_are_no_outage() -> None:
+    silent = [site(n, DROPPED) for n in range(1, 5)]
+    assert in_one_system(*silent[:3]) == ()
+    assert in_one_system(*silent, site(9, tcp())) == ()
+
+
+def test_an_autonomous_system_of_one_network_needs_several() -> None:
+    beside = [at_one_hoster(n, DROPPED) for n in range(1, 3)]
+    assert in_one_system(*beside) == ()
+
+
 def test_one_other_silent_site_is_no_outage() -> None:
     assert hoster(at_one_hoster(1, DROPPED), at_one_hoster(2, DROPPED)) == ()
 

@@ -7,8 +7,9 @@ import pytest
 
 from probe.config import Settings
 from probe.errors import UserError
-from probe.model import Ping, Tcp, Travel
+from probe.model import Http, Ping, Tcp, Tls, Travel
 from probe.runner.networks import NetworkTable, table_of_networks
+from tests.build import dns, record
 
 TABLE = """5.0.0.0\t5.0.0.255\t64501\tKZ\tProvider
 8.8.8.0\t8.8.8.255\t15169\tUS\tGOOGLE
@@ -47,6 +48,22 @@ def test_routers_and_the_server_are_named_and_nothing_else(table: Path) -> None:
     found = [(s.asn, s.country) if isinstance(s, Ping) else None for s in named]
     assert found == [(64501, "KZ"), (None, None), (None, None), None, (64500, "DE")]
     assert asyncio.run(NetworkTable(None).with_networks(steps)) == steps
+
+
+def test_the_systems_of_the_addresses_that_connections_went_to(table: Path) -> None:
+    seen = (
+        record(
+            Tcp(address="45.130.0.9", port=443),
+            Tls(address="45.130.7.9", port=443),
+            Http(address="8.8.8.8", port=80, url="http://dns.example/", host="dns.example"),
+            Tcp(address="10.0.0.1", port=443),
+            Tcp(address="9.9.9.9", port=443),
+            dns("5.0.0.1"),
+        ),
+    )
+    found = asyncio.run(NetworkTable(table).systems(seen))
+    assert found == {"45.130.0.9": 64500, "45.130.7.9": 64500, "8.8.8.8": 15169}
+    assert asyncio.run(NetworkTable(None).systems(seen)) == {}
 
 
 def test_a_table_is_read_once_for_an_address(table: Path) -> None:
