@@ -13,7 +13,9 @@ from typing import Any
 import click
 
 from collector.admin.commands import COMMANDS, store_option, with_store
+from collector.admin.export_command import EXPORT_COMMANDS
 from collector.admin.key_commands import KEY_COMMANDS
+from collector.admin.replay_command import EVENT_COMMANDS
 from collector.config_file import blame, config_option
 from collector.settings import (
     LAB_LIMITS,
@@ -30,8 +32,8 @@ from probe import __version__, i18n
 
 BULK_MBIT, BULK_DAILY_MB = 100, 2000
 ADMIN = "127.0.0.1:9101"
-_EXTRAS = {"aiohttp": "collector", "prometheus_client": "collector"}
-_EXTRAS |= {"asyncpg": "postgres", "duckdb": "analytics"}
+_EXTRAS = {"aiohttp": "collector", "prometheus_client": "collector", "backports": "collector"}
+_EXTRAS |= {"asyncpg": "postgres", "duckdb": "analytics", "jinja2": "collector"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -123,7 +125,7 @@ def cli() -> None:
     "--operator-token-file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Holds a token; who sends it as `Authorization: Bearer` sees everything.",
+    help="Holds a token; who bears it sees everything, and the pages below /admin.",
 )
 @click.option(
     "--proxy", multiple=True, metavar="NETWORK", help="Trust X-Forwarded-For from this network."
@@ -244,7 +246,7 @@ def enroll(url: str, role: keys.KeyRole, uses: int, expires: int, count: int) ->
         click.echo(f"qazcollector: its keys are the branch {keys.branch_of(invite)}", err=True)
 
 
-for _command in (*COMMANDS, *KEY_COMMANDS):
+for _command in (*COMMANDS, *EXPORT_COMMANDS, *EVENT_COMMANDS, *KEY_COMMANDS):
     cli.add_command(_command)
 
 

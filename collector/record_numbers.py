@@ -4,17 +4,30 @@ Rule: a number that a record does not prove is left out.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
 from collector.store.rollup import BUCKETS
 from probe.analysis.line_speed import speed
-from probe.model import Dns, Ping, Quic, Record, Span, Step, Tcp, Tls, Transfer
+from probe.model import Dns, Line, Ping, Quic, Record, Span, Step, Tcp, Tls, Transfer
 
 # The record of a run has no target.
 RUN = "run"
 _TIMED = (Dns, Tcp, Tls, Quic)
+# What can be wrong with a line, by name.
+LINE_FAULTS: Mapping[str, Callable[[Line], bool]] = MappingProxyType(
+    {
+        "dead_before": lambda line: line.alive_before is False,
+        "dead_after": lambda line: line.alive_after is False,
+        "portal": lambda line: bool(line.portal),
+        "resigned": lambda line: line.resigned_by is not None,
+        "nxdomain_answered": lambda line: bool(line.nxdomain_answered),
+        "resolver_hijacked": lambda line: bool(line.hijacked_resolvers),
+    }
+)
 
 
 def timings(record: Record) -> str:
@@ -62,6 +75,35 @@ def _reached(steps: Sequence[Step], *classes: str) -> float | None:
 
 def _share(value: float | None) -> float | None:
     return None if value is None else min(1.0, max(0.0, value))
+
+
+class LineState(NamedTuple):
+    """What the run of a record knew about its line when it judged it.
+
+    Attributes:
+        anchors_foreign, anchors_domestic: Shares of anchors that answered.
+        line_faults: Words of `LINE_FAULTS`, separated by blanks.
+        line_round_trip: Seconds. line_loss: share.
+    """
+
+    anchors_foreign: float | None
+    anchors_domestic: float | None
+    line_faults: str
+    line_round_trip: float | None
+    line_loss: float | None
+
+
+def line_state(record: Record) -> LineState:
+    """The state of its line; of a measurement of connectivity the anchors are its own."""
+    line = record.line or Line()
+    foreign, domestic = anchors(record)
+    return LineState(
+        _share(line.foreign_alive) if foreign is None else foreign,
+        _share(line.domestic_alive) if domestic is None else domestic,
+        " ".join(name for name, is_so in LINE_FAULTS.items() if is_so(line)),
+        line.round_trip,
+        line.loss,
+    )
 
 
 def rates(record: Record) -> tuple[float | None, float | None]:

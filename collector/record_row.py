@@ -153,6 +153,7 @@ def make_row(
         domestic_alive=domestic,
         rate_target=rate_target,
         rate_reference=rate_reference,
+        **record_numbers.line_state(record)._asdict(),
         raw=evidence(record),
         certs=certificates(record),
         forged=tuple((one.name, one.digests) for one in untrusted_chains.chains(record)),
@@ -189,7 +190,8 @@ def unreadable_row(
 
 def evidence(record: Record) -> bytes:
     """The record without its certificates, as it is stored."""
-    return zlib.compress(codec.encode(msgspec.structs.replace(record, certs={})), 1)
+    kept = msgspec.structs.replace(record, certs={}, collector=msgspec.UNSET)
+    return zlib.compress(codec.encode(kept), 1)
 
 
 def _columns(record: Record, context: BatchContext, labels: TargetLabels) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def test_the_example_for_researchers_runs(
     (tmp_path / "records.jsonl").write_bytes(lines)
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "researcher.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    example, _ = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     exec(compile(example, "researcher.md", "exec"), {})
     assert f"{BLOCKED} blocked" in capsys.readouterr().out
 

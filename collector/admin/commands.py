@@ -1,4 +1,4 @@
-"""The operator's commands besides `serve` and `enroll`: rejudge, export, import, and others."""
+"""The operator's commands besides `serve` and `enroll`: rejudge, import, and others."""
 
 import asyncio
 import sys
@@ -22,7 +22,6 @@ from collector.store import (
 
 if TYPE_CHECKING:
     from collector.admin.backup import Summary
-    from collector.admin.export import Format
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -86,44 +85,9 @@ def rejudge(url: str, since: str | None) -> None:
     click.echo(f"{done.judged} judged again, {done.changed} changed")
 
 
-@click.command()
-@store_option
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["jsonl", "csv", "parquet"]),
-    default="jsonl",
-    show_default=True,
-    help="jsonl has all the evidence; csv and parquet have the columns.",
-)
-@click.option("-o", "--output", default="-", metavar="FILE|-", help="The file to write. [stdout]")
-@click.option("--since", metavar="DAY", help="Only what was measured since then.")
-@click.option("--until", metavar="DAY", help="Only what was measured before then.")
-def export(url: str, format_: "Format", output: str, since: str | None, until: str | None) -> None:
-    """Write records to a file, oldest first."""
-    from collector.admin import export as exporting
-    from collector.store.queries import Selection
-
-    wanted = Selection(since=parse_instant(since, 0.0), until=parse_instant(until, 1e12))
-    if format_ == "parquet":
-        if output == "-":
-            raise SettingsError("--format parquet needs -o FILE")
-        with_store(url, lambda store: exporting.parquet(store, wanted, Path(output)))
-        return
-
-    async def work(store: Store) -> None:
-        with _output(output) as write:
-            async for piece in exporting.lines(store, wanted, format_, tally):
-                write(piece)
-
-    tally = exporting.ExportTally()
-    with_store(url, work)
-    if tally.unreadable:
-        click.echo(f"{tally.unreadable} records are not readable and were left out", err=True)
-
-
 @contextmanager
-def _output(name: str) -> Iterator[Callable[[bytes], object]]:
+def output_file(name: str) -> Iterator[Callable[[bytes], object]]:
+    """What writes to a file, which is there when all was written; `-` is the standard output."""
     if name == "-":
         yield sys.stdout.buffer.write
         sys.stdout.buffer.flush()
@@ -298,7 +262,7 @@ def asn_table(source: Path, target: Path) -> None:
 
     try:
         table = asn.load(source)
-        with _output(str(target)) as write:
+        with output_file(str(target)) as write:
             write(table.dump())
     except AsnTableError as error:
         raise SettingsError(str(error)) from error
@@ -319,4 +283,4 @@ def parse_instant(text: str | None, default: float) -> float:
     return at
 
 
-COMMANDS = (rejudge, export, import_, retention, migrate, backup, restore, doctor, asn_table)
+COMMANDS = (rejudge, import_, retention, migrate, backup, restore, doctor, asn_table)

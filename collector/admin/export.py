@@ -1,6 +1,8 @@
 """Export of records: JSON lines with all the evidence, CSV or Parquet with the columns.
 
-Rule: a cell that a spreadsheet would take for a formula gets an apostrophe before it.
+Rules: memory does not grow with the number of records. A cell that a spreadsheet would take for a
+formula gets an apostrophe before it. In public, what `collector.care` calls coarse is shown without
+evidence, and without what tells who measured it and when exactly.
 """
 
 import asyncio
@@ -8,28 +10,37 @@ import base64
 import csv
 import gzip
 import io
+import secrets
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from collector.store import Operation, Store, queries
-from collector.store.queries import MeasurementSummary, Selection, StoredRecord
+from collector import conduct
+from collector.admin.export_columns import COLUMNS, NAMES, Cell, Pseudonyms, cells, with_instants
+from collector.care import Care
+from collector.standing import Standings
+from collector.store import Operation, Store, exports, queries
+from collector.store.exports import ExportRow
+from collector.store.queries import Selection, StoredRecord
+from probe.model import SCHEMA
 
 Format = Literal["jsonl", "csv", "parquet"]
 
 # Records read at a time: their columns, or with all their evidence.
 PAGE, EVIDENCE_PAGE = 200, 20
 _DUCKDB = {"threads": 1, "memory_limit": "256MB", "preserve_insertion_order": True}
-_HIDDEN = ("seq", "verdict")
-COLUMNS = tuple(name for name in MeasurementSummary._fields if name not in _HIDDEN)
-_INDEXES = tuple(MeasurementSummary._fields.index(name) for name in COLUMNS)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_PARQUET = {"lab": "BOOLEAN", "at": "DOUBLE", "asn": "BIGINT", "confidence": "DOUBLE"}
-_PARQUET |= {"claimed_asn": "BIGINT", "voting": "BOOLEAN"}
+_PARQUET = {
+    "text": "VARCHAR",
+    "flag": "BOOLEAN",
+    "whole": "BIGINT",
+    "number": "DOUBLE",
+    "time": "TIMESTAMPTZ",
+}
 TYPES = {
     "jsonl": "application/x-ndjson",
     "csv": "text/csv; charset=utf-8",
@@ -37,7 +48,77 @@ TYPES = {
 }
 
 
-def record_line(stored: StoredRecord) -> bytes | None:
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """What is exported, and for whom.
+
+    Attributes:
+        release: Keys have the same pseudonyms in all exports of one release; empty: of this one.
+        least: In public, so many probes on a network make its looks not coarse; 1: not in public.
+    """
+
+    selection: Selection = Selection()
+    format: Format = "jsonl"
+    release: str = ""
+    least: int = 1
+    now: float
+    lab: bool = False
+
+
+@dataclass
+class ExportTally:
+    """How many records could not be exported, because what is stored is not readable."""
+
+    unreadable: int = 0
+
+
+class _ExportLine(NamedTuple):
+    """One record's columns, and its evidence where it is wanted and still there."""
+
+    cells: dict[str, Cell]
+    coarse: bool
+    stored: StoredRecord | None
+
+
+class _Reader:
+    """Reads the records of one export, page by page."""
+
+    def __init__(self, wanted: Exported, secret: bytes, standings: Standings) -> None:
+        self._wanted = wanted
+        self._care = Care(wanted.least, standings)
+        self._pseudonyms = Pseudonyms(secret, standings, public=wanted.least > 1)
+
+    async def pages(self, store: Store) -> AsyncIterator[Sequence[_ExportLine]]:
+        """The selected records in the order of their arrival."""
+        cursor: int | None = -1
+        while cursor is not None:
+            page, cursor = await store.read(self._page(cursor), slow=True)
+            if page:
+                yield page
+
+    def _page(self, cursor: int) -> Operation[tuple[Sequence[_ExportLine], int | None]]:
+        evidence = self._wanted.format == "jsonl"
+        limit = EVIDENCE_PAGE if evidence else PAGE
+        rows = yield from exports.rows_after(cursor, self._wanted.selection, limit=limit)
+        yield from self._care.learn((row.country, row.asn, row.at) for row in rows)
+        lines = []
+        for row in rows:
+            coarse = self._care.is_coarse(row.country, row.asn, row.at)
+            stored = (yield from queries.stored(row.seq)) if evidence and not coarse else None
+            lines.append(_ExportLine(cells(row, self._pseudonyms, coarse=coarse), coarse, stored))
+        return lines, rows[-1].seq if rows else None
+
+
+async def _reader(store: Store, wanted: Exported) -> _Reader:
+    secret = (
+        await store.write(exports.release_secret(wanted.release))
+        if wanted.release
+        else secrets.token_bytes(32)
+    )
+    standings = await store.read(conduct.read_standings(wanted.now, lab=wanted.lab), slow=True)
+    return _Reader(wanted, secret, standings)
+
+
+def record_line(stored: StoredRecord, columns: dict[str, Cell] | None = None) -> bytes | None:
     """A stored record as one JSON line, with its certificates; None when it is not readable.
 
     Its fields are not looked at, so that records of every version leave the store as they came.
@@ -49,48 +130,54 @@ def record_line(stored: StoredRecord) -> bytes | None:
     if stored.certs:
         certs = {sha256: base64.b64encode(der).decode() for sha256, der in stored.certs.items()}
         fields["certs"] = msgspec.Raw(msgspec.json.encode(certs))
+    if columns is not None:
+        fields["collector"] = msgspec.Raw(msgspec.json.encode(columns))
     return msgspec.json.encode(fields)
 
 
-@dataclass
-class ExportTally:
-    """How many records could not be exported, because what is stored is not readable."""
+def _coarse_line(columns: dict[str, Cell]) -> bytes:
+    """A record that shows only its columns."""
+    shown = {
+        "schema": SCHEMA,
+        "id": "-",
+        "run": "-",
+        **{name: columns[name] for name in ("experiment", "input", "lab")},
+        "started_at": columns["measured_at"],
+        "elapsed": 0.0,
+        "vantage": {name: columns[name] for name in ("role", "country", "asn")},
+        "collector": columns,
+    }
+    return msgspec.json.encode(shown)
 
-    unreadable: int = 0
 
-
-async def lines(
-    store: Store, selection: Selection, format_: Format, tally: ExportTally
-) -> AsyncIterator[bytes]:
+async def lines(store: Store, wanted: Exported, tally: ExportTally) -> AsyncIterator[bytes]:
     """Yield the selected records, oldest first, as pieces of a JSONL or CSV file."""
-    if format_ == "csv":
-        yield csv_bytes([COLUMNS])
-    cursor: int | None = None
-    limit = PAGE if format_ == "csv" else EVIDENCE_PAGE
-    while True:
-        page, records = await store.read(_page(selection, cursor, format_, limit), slow=True)
-        if not page:
-            return
-        cursor = page[-1].seq
-        if format_ == "csv":
-            yield csv_bytes([_cells(row) for row in page])
-            continue
-        made = [line for one in records if (line := record_line(one)) is not None]
-        tally.unreadable += len(records) - len(made)
-        yield b"".join(line + b"\n" for line in made)
+    if wanted.format == "csv":
+        yield csv_bytes([NAMES])
+    reader = await _reader(store, wanted)
+    async for page in reader.pages(store):
+        if wanted.format == "csv":
+            yield csv_bytes([_csv_cells(line.cells) for line in page])
+        else:
+            yield b"".join(_jsonl(line, tally) for line in page)
 
 
-def _page(
-    selection: Selection, cursor: int | None, format_: Format, limit: int
-) -> Operation[tuple[Sequence[MeasurementSummary], Sequence[StoredRecord]]]:
-    page = yield from queries.page(selection, cursor=cursor, limit=limit, oldest_first=True)
-    if format_ != "jsonl":
-        return page, ()
-    return page, (yield from queries.stored_many([row.seq for row in page]))
+def _jsonl(line: _ExportLine, tally: ExportTally) -> bytes:
+    """A record as a line; nothing when its evidence is gone or unreadable."""
+    columns = with_instants(line.cells)
+    if line.coarse:
+        return _coarse_line(columns) + b"\n"
+    if line.stored is None:
+        return b""
+    made = record_line(line.stored, columns)
+    tally.unreadable += made is None
+    return b"" if made is None else made + b"\n"
 
 
-def _cells(row: MeasurementSummary) -> list[object]:
-    return [row[index] for index in _INDEXES]
+def _csv_cells(found: dict[str, Cell]) -> list[Cell]:
+    """The cells in order, with the words for truth that other tools read."""
+    row = with_instants(found).values()
+    return [str(cell).lower() if isinstance(cell, bool) else cell for cell in row]
 
 
 def csv_bytes(rows: Sequence[Sequence[object]]) -> bytes:
@@ -104,7 +191,7 @@ def _safe(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
-async def parquet(store: Store, selection: Selection, path: Path) -> None:
+async def parquet(store: Store, wanted: Exported, path: Path) -> None:
     """Write the selected records' columns to a Parquet file.
 
     Raises:
@@ -114,23 +201,17 @@ async def parquet(store: Store, selection: Selection, path: Path) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "rows.jsonl.gz"
-        cursor: int | None = None
+        reader = await _reader(store, wanted)
         with gzip.open(rows, "wb", compresslevel=1) as file:
-            while True:
-                page, _ = await store.read(_page(selection, cursor, "parquet", PAGE), slow=True)
-                if not page:
-                    break
-                cursor = page[-1].seq
-                for row in page:
-                    named = dict(zip(COLUMNS, _cells(row), strict=True))
-                    named |= {"lab": bool(row.lab), "voting": bool(row.voting)}
-                    file.write(msgspec.json.encode(named) + b"\n")
+            async for page in reader.pages(store):
+                made = (msgspec.json.encode(with_instants(line.cells)) for line in page)
+                file.writelines(line + b"\n" for line in made)
         await asyncio.to_thread(_convert, duckdb, rows, path)
 
 
 def _convert(duckdb: "object", rows: Path, path: Path) -> None:
     """Convert the rows as they are read, so that memory does not grow with their number."""
-    types = ", ".join(f"\"{name}\": '{_PARQUET.get(name, 'VARCHAR')}'" for name in COLUMNS)
+    types = ", ".join(f"\"{name}\": '{_PARQUET[one.type]}'" for name, one in COLUMNS.items())
     source = f"read_json('{_quoted(rows)}', format = 'newline_delimited', columns = {{{types}}})"
     with duckdb.connect(config=_DUCKDB) as connection:  # type: ignore[attr-defined]
         into = f"TO '{_quoted(path)}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)"
@@ -139,3 +220,17 @@ def _convert(duckdb: "object", rows: Path, path: Path) -> None:
 
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
+
+
+__all__ = [
+    "PAGE",
+    "TYPES",
+    "ExportRow",
+    "ExportTally",
+    "Exported",
+    "Format",
+    "csv_bytes",
+    "lines",
+    "parquet",
+    "record_line",
+]

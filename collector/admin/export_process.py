@@ -1,30 +1,34 @@
-"""An export in a process of its own: its bytes go to the standard output as they are made."""
+"""An export in a process of its own: its bytes go to the standard output as they are made.
+
+Parquet goes to a file instead, because whoever reads it asks for its end first.
+"""
 
 import asyncio
 import os
 import sys
-import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 
 from collector.admin import export
-from collector.admin.export import ExportTally, Format
+from collector.admin.export import Exported, ExportTally
+from collector.admin.export_packing import Packing, packed
 from collector.child_process import take_job
 from collector.store import Store, StoreError, open_store
-from collector.store.queries import Selection
 
 CHUNK = 64 * 1024
 # What the exit code says; the number of unreadable records is on the standard error.
-DONE, NO_PARQUET, NO_STORE = 0, 3, 4
+DONE, NOT_INSTALLED, NO_STORE = 0, 3, 4
 
 
 class ExportJob(msgspec.Struct, frozen=True, kw_only=True):
-    """Which records are wanted from which store, and how."""
+    """What is wanted from which store, how it is packed, and the file for Parquet."""
 
     store: str
-    selection: Selection
-    format: Format
+    wanted: Exported
+    packing: Packing = "none"
+    file: str = ""
 
 
 def main() -> int:
@@ -33,7 +37,7 @@ def main() -> int:
     try:
         asyncio.run(_export(job, tally))
     except ModuleNotFoundError:
-        return NO_PARQUET
+        return NOT_INSTALLED
     except StoreError:
         return NO_STORE
     except BrokenPipeError:
@@ -46,24 +50,15 @@ def main() -> int:
 async def _export(job: ExportJob, tally: ExportTally) -> None:
     store = await open_store(job.store)
     try:
-        if job.format == "parquet":
-            await _write_parquet(store, job.selection)
+        if job.file:
+            await export.parquet(store, job.wanted, Path(job.file))
             return
-        async for piece in export.lines(store, job.selection, job.format, tally):
-            _write(piece)
+        async for piece in _pieces(store, job, tally):
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
     finally:
         await store.close()
 
 
-async def _write_parquet(store: Store, selection: Selection) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "measurements.parquet"
-        await export.parquet(store, selection, path)
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                _write(chunk)
-
-
-def _write(piece: bytes) -> None:
-    sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
+def _pieces(store: Store, job: ExportJob, tally: ExportTally) -> AsyncIterator[bytes]:
+    return packed(export.lines(store, job.wanted, tally), job.packing)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,10 +12,10 @@ import aiohttp
 import pytest
 
 from collector.admin import export_process
+from collector.admin.export import Exported
 from collector.admin.export_process import ExportJob
 from collector.api import exports
 from collector.child_process import child
-from collector.store.queries import Selection
 from tests.collector.harness import collector, record
 
 
@@ -78,7 +79,7 @@ def test_the_process_ends_with_the_collector(tmp_path: Path) -> None:
         async with collector(tmp_path) as harness:
             store = harness.service.settings.store
             await (await harness.probe()).send(*(record() for _ in range(450)))
-            job = ExportJob(store=store, selection=Selection(), format="jsonl")
+            job = ExportJob(store=store, wanted=Exported(now=time.time()))
             async with child(export_process.__name__, job) as process:
                 assert process.stdout is not None
                 assert process.stdin is not None

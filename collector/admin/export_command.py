@@ -1,0 +1,112 @@
+"""The command `qazcollector export`."""
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from collector.admin.commands import output_file, store_option, with_store
+from collector.admin.export_options import selection, selection_options
+from collector.admin.export_packing import Packing, by_name, packed
+from collector.settings import SettingsError
+from collector.store import Store
+
+if TYPE_CHECKING:
+    from collector.admin.export import Exported, ExportTally, Format
+
+_RELEASE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_FORMATS: dict[str, "Format"] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+
+
+@click.command()
+@store_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice([*_FORMATS.values()]),
+    help="jsonl has all the evidence; csv and parquet have the columns. [by FILE, or jsonl]",
+)
+@click.option("-o", "--output", default="-", metavar="FILE|-", help="The file to write. [stdout]")
+@click.option(
+    "--compress",
+    type=click.Choice(["none", "gzip", "zstd"]),
+    help="Compress jsonl and csv. [by FILE: .gz, .zst]",
+)
+@click.option(
+    "--release",
+    metavar="NAME",
+    default="",
+    help="Keys have the same pseudonyms in all exports of this name. [in this export only]",
+)
+@click.option(
+    "--public",
+    is_flag=True,
+    help="Show what was measured on networks with few probes to the hour only, without evidence.",
+)
+@click.option(
+    "--public-min-probes",
+    type=click.IntRange(2),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="With --public: fewer probes than this are few.",
+)
+@selection_options
+def export(
+    *,
+    url: str,
+    format_: "Format | None",
+    output: str,
+    compress: Packing | None,
+    release: str,
+    public: bool,
+    public_min_probes: int,
+    **selected: Any,
+) -> None:
+    """Write records to a file, oldest first."""
+    from collector.admin import export as exporting
+
+    packing = compress or by_name(output)
+    wanted = exporting.Exported(
+        selection=selection(**selected),
+        format=format_ or _format_of(output),
+        release=_checked(release),
+        least=public_min_probes if public else 1,
+        now=time.time(),
+    )
+    if wanted.format == "parquet":
+        if output == "-" or packing != "none":
+            raise SettingsError("--format parquet needs -o FILE, and compresses itself")
+        with_store(url, lambda store: exporting.parquet(store, wanted, Path(output)))
+        return
+    tally = exporting.ExportTally()
+    with_store(url, lambda store: _write(store, wanted, output, packing, tally))
+    if tally.unreadable:
+        click.echo(f"{tally.unreadable} records are not readable and were left out", err=True)
+
+
+async def _write(
+    store: Store, wanted: "Exported", output: str, packing: Packing, tally: "ExportTally"
+) -> None:
+    from collector.admin import export as exporting
+
+    with output_file(output) as write:
+        async for piece in packed(exporting.lines(store, wanted, tally), packing):
+            write(piece)
+
+
+def _format_of(output: str) -> "Format":
+    """The format that a file's name says."""
+    name = Path(output.removesuffix(".gz").removesuffix(".zst"))
+    return _FORMATS.get(name.suffix, "jsonl")
+
+
+def _checked(release: str) -> str:
+    if release and not _RELEASE.fullmatch(release):
+        raise SettingsError(f"--release “{release}”: letters, digits, “.”, “_” and “-” expected")
+    return release
+
+
+EXPORT_COMMANDS = (export,)
