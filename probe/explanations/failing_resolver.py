@@ -46,26 +46,23 @@ def may_be_its_own_fault(e: Evidence, match: Match) -> str | None:
 
 
 def _fails_in_the_clear(e: Evidence, asked: Sequence[Dns]) -> bool:
-    """Several public resolvers fail so in the clear, not encrypted, and not by one resolver's hand.
+    """Several public resolvers fail so in the clear, and one of them gives addresses encrypted.
 
-    A silence counts where the same resolver answers another name in the clear.
+    Not where one resolver answers in all resolvers' place. A silence counts where one of the silent
+    answers another name in the clear.
     """
     if provider_answers_for_all(e):
         return False
     name, failures = asked[-1].name, {s.failure for s in asked}
     others = [s for s in e.all(Dns) if s.resolver != "system" and s.name == name]
-    honest = any(s.addresses for s in others if s.transport in {"doh", "dot"})
-    honest |= any(s.addresses for s in e.control(Dns) if s.name == name)
-    harmless = {s.resolver for s in e.harmless(Dns) if s.transport == "udp" and s.replies}
-    failing = {
-        s.resolver
-        for s in others
-        if s.transport == "udp" and s.failure in failures
-        if s.replies or s.resolver in harmless
-    }
-    silent = {s.resolver for s in others if s.transport == "udp" and not s.replies}
-    shown = bool(failing & harmless)
-    return honest and (len(failing) >= _SEVERAL or (shown and len(silent) >= _SEVERAL))
+    honest = {s.resolver for s in others if s.transport in {"doh", "dot"} and s.addresses}
+    heard = {s.resolver for s in e.harmless(Dns) if s.transport == "udp" and s.replies}
+    plain = [s for s in others if s.transport == "udp" and s.failure in failures]
+    failing = {s.resolver for s in plain if s.replies}
+    silent = {s.resolver for s in plain if not s.replies}
+    if silent & heard:
+        failing |= silent
+    return len(failing) >= _SEVERAL and not failing.isdisjoint(honest)
 
 
 def provider_answers_for_all(e: Evidence) -> bool:

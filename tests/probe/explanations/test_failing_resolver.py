@@ -45,6 +45,7 @@ def test_public_resolvers_that_fail_alike_in_the_clear_show_interference(failing
     one, two = at("1.1.1.1", failing), at("9.9.9.9", failing)
     assert verdict(failing, one) is Outcome.INCONCLUSIVE
     assert verdict(failing, one, two) is Outcome.BLOCKED
+    assert verdict(failing, two, at("8.8.8.8", failing)) is Outcome.INCONCLUSIVE, "not encrypted"
 
 
 def test_their_silence_counts_where_one_of_them_answers_another_name() -> None:
