@@ -19,16 +19,25 @@ class QueueFull(Exception):  # noqa: N818 - a state of the queue
 
 
 class ReadQueue:
-    """Turns to read: so many at a time, so many waiting, and so many of both for each network."""
+    """Turns to read: so many at a time, so many waiting, and so many of both for each network.
+
+    Attributes:
+        limit: How many may have or await a turn.
+    """
 
     def __init__(
         self, running: int, waiting: int, per_network: int, wait_seconds: float = 10.0
     ) -> None:
         self._free = asyncio.Semaphore(running)
-        self._limit = running + waiting
+        self.limit = running + waiting
         self._per_network = per_network
         self._seconds = wait_seconds
         self._networks: Counter[str | None] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """How many have or await a turn."""
+        return self._networks.total()
 
     @asynccontextmanager
     async def turn(self, network: str | None) -> AsyncIterator[None]:
@@ -37,7 +46,7 @@ class ReadQueue:
         Raises:
             QueueFull: Too many have or await one, or it took too long.
         """
-        full = self._networks.total() >= self._limit
+        full = self.taken >= self.limit
         if full or (network is not None and self._networks[network] >= self._per_network):
             raise QueueFull(self._seconds)
         self._networks[network] += 1

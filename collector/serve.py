@@ -79,7 +79,7 @@ async def _start_operating(
     settings, main = service.settings, MainLoop()
 
     async def start(address: Address | SocketFile) -> str:
-        app = partial(make_operator_app, service, main)
+        app = partial(make_operator_app, service, main, pages=_has_pages(settings, address))
         return await stack.enter_async_context(operating(app, address))
 
     metrics = await start(settings.metrics) if settings.metrics else None
@@ -91,6 +91,14 @@ async def _start_operating(
         if not settings.admin_free or not isinstance(settings.admin, Address):
             raise
         return metrics, await start(Address(settings.admin.host, 0))
+
+
+def _has_pages(settings: CollectorSettings, address: Address | SocketFile) -> bool:
+    """Whether the operator's pages are there: the token crosses no network unless they say so."""
+    if isinstance(address, SocketFile):
+        return True
+    chosen = address == settings.admin and not settings.admin_free
+    return chosen or address.is_loopback
 
 
 async def serve(settings: CollectorSettings) -> None:

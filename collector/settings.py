@@ -30,6 +30,11 @@ class Address:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in {"127.0.0.1", "::1", "localhost"}
+
 
 def parse_address(text: str) -> Address:
     """Parse HOST:PORT; an IPv6 host is in brackets, and port 0 takes any free one."""
@@ -198,5 +203,5 @@ class CollectorSettings:
     @property
     def is_public(self) -> bool:
         """Whether other machines send it what they measured."""
-        alone = self.listen.host in {"127.0.0.1", "::1", "localhost"} and not self.proxies
+        alone = self.listen.is_loopback and not self.proxies
         return not (self.lab or alone)

@@ -13,6 +13,7 @@ from collector.store.interface import Rows
 _LOW_BYTES = 1024**3
 _EXTRAS = {
     "aiohttp": "collector",
+    "jinja2": "collector",
     "prometheus_client": "collector",
     "asyncpg": "postgres",
     "duckdb": "analytics",

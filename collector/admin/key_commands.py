@@ -8,9 +8,6 @@ import click
 
 from collector.admin.commands import parse_instant, store_option, with_store
 from collector.settings import SettingsError
-from collector.store import Store
-
-REASON_LIMIT = 200
 
 
 @click.command()
@@ -40,24 +37,20 @@ def keys(url: str, *, straying: bool, as_csv: bool) -> None:
 @click.option("--reason", metavar="TEXT", required=True, help="Why; it is shown with its events.")
 def exclude(url: str, subject: str, since: str | None, reason: str) -> None:
     """Set aside what a key, or every key of an invite, measured; `include` takes it back."""
-    from collector.store import exclusions
+    from collector.admin import setting_aside
 
-    text = " ".join(reason.split())
-    if not text or len(text) > REASON_LIMIT:
-        raise SettingsError(f"--reason: 1 to {REASON_LIMIT} characters expected")
+    line = setting_aside.reason_of(reason)
+    if line is None:
+        limit = setting_aside.REASON_LIMIT
+        raise SettingsError(f"--reason: 1 to {limit} printable characters expected")
     start, now = parse_instant(since, 0.0), time.time()
-
-    async def work(store: Store) -> tuple[int, int] | None:
-        operation = exclusions.exclude(subject, since=start, reason=text, at=now)
-        found = await store.write(operation)
-        if found is None:
-            return None
-        return len(found), await _recount(store, found)
-
-    done = with_store(url, work)
+    done = with_store(
+        url,
+        lambda store: setting_aside.set_aside(store, subject, since=start, reason=line, at=now),
+    )
     if done is None:
         raise SettingsError(f"“{subject}”: no key and no branch; `qazcollector keys` lists them")
-    click.echo(f"{done[0]} keys, {done[1]} records set aside")
+    click.echo(f"{done.keys} keys, {done.records} records set aside")
 
 
 @click.command()
@@ -65,28 +58,12 @@ def exclude(url: str, subject: str, since: str | None, reason: str) -> None:
 @click.argument("subject", metavar="KEY|BRANCH")
 def include(url: str, subject: str) -> None:
     """Count again what was set aside."""
-    from collector.store import exclusions
+    from collector.admin import setting_aside
 
-    async def work(store: Store) -> tuple[int, int] | None:
-        found = await store.write(exclusions.include(subject))
-        return None if found is None else (len(found), await _recount(store, found))
-
-    done = with_store(url, work)
+    done = with_store(url, lambda store: setting_aside.take_back(store, subject))
     if done is None:
         raise SettingsError(f"“{subject}”: nothing of it is set aside")
-    click.echo(f"{done[0]} keys, {done[1]} records counted again")
-
-
-async def _recount(store: Store, found: list[str]) -> int:
-    from collector.store import exclusions
-
-    moved = 0
-    for key_id in found:
-        page = await store.write(exclusions.recount(key_id, -1))
-        while page is not None:
-            moved += page.moved
-            page = await store.write(exclusions.recount(key_id, page.last))
-    return moved
+    click.echo(f"{done.keys} keys, {done.records} records counted again")
 
 
 KEY_COMMANDS = (keys, exclude, include)

@@ -4,6 +4,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from collector.api import (
+    admin_pages,
     control,
     enrolment,
     event_messages,
@@ -23,12 +24,13 @@ from collector.api import (
     query,
 )
 from collector.api.operator import MAIN_LOOP, MainLoop
+from collector.api.operator_access import FORM_KEY, new_form_key
 from collector.api.queueing import queued
 from collector.api.routes import ROUTE, Route
 from collector.service import SERVICE, Service
 from probe import api_types, codec
 
-TEXT = ("text/plain",)
+TEXT, HTML = ("text/plain",), ("text/html",)
 TABLE = ("application/json", "text/csv")
 # A file that is compressed as a whole is no text.
 FILES = (
@@ -222,16 +224,25 @@ ROUTES = (
 )
 
 
+ADMIN = (
+    Route("GET", "/admin", admin_pages.get_admin, media=HTML),
+    Route("GET", "/admin/keys", admin_pages.get_keys, admin_pages.KeysParameters, media=HTML),
+    Route("POST", "/admin/exclude", admin_pages.post_exclude, media=HTML),
+    Route("POST", "/admin/include", admin_pages.post_include, media=HTML),
+)
+
+
 def make_app(service: Service) -> web.Application:
     """The public application; it has `/metrics` unless that has an address of its own."""
     own = service.settings.metrics is not None
     return _app(service, (*ROUTES, *HEALTH, *(() if own else (METRICS,))), http.guard)
 
 
-def make_operator_app(service: Service, main: MainLoop) -> web.Application:
+def make_operator_app(service: Service, main: MainLoop, *, pages: bool) -> web.Application:
     """The application for the operator and their Prometheus, which runs in another thread."""
-    app = _app(service, OPERATOR, operator.guard)
+    app = _app(service, (*OPERATOR, *(ADMIN if pages else ())), operator.guard)
     app[MAIN_LOOP] = main
+    app[FORM_KEY] = new_form_key()
     return app
 
 

@@ -1,4 +1,4 @@
-"""What the operator's own listener serves: metrics, liveness, readiness.
+"""What the operator's own listener serves beside its pages: metrics, liveness, readiness.
 
 Rule: it runs in a thread with an event loop of its own and connections of its own, so that nothing
 that the public does keeps it from answering. What it needs of the collector's own loop it asks for
@@ -7,8 +7,8 @@ and waits a limited time; that this loop does not answer is then the answer.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from aiohttp import web
 from aiohttp.web_exceptions import HTTPException
@@ -32,8 +32,9 @@ class MainLoop:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._answered = time.monotonic()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def ask(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def ask(self, work: Callable[[], Awaitable[T]], seconds: float = WAIT_SECONDS) -> T:
         """The result of a coroutine that runs there.
 
         Raises:
@@ -45,7 +46,27 @@ class MainLoop:
             return await work()
 
         future = asyncio.run_coroutine_threadsafe(run(), self._loop)
-        return await asyncio.wait_for(asyncio.wrap_future(future), WAIT_SECONDS)
+        return await asyncio.wait_for(asyncio.wrap_future(future), seconds)
+
+    async def begin(self, work: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> T:
+        """The same, but work that takes longer goes on there.
+
+        Raises:
+            TimeoutError: It goes on.
+        """
+
+        async def run() -> T:
+            task = asyncio.create_task(work())
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+            return await asyncio.shield(task)
+
+        return await self.ask(run, seconds)
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), StoreUnavailable):
+            log.warning("%s", error)
 
     @property
     def silent_seconds(self) -> float:
@@ -104,6 +125,8 @@ async def guard(request: web.Request, handler: RouteHandler) -> web.StreamRespon
         return problem(Refused(error.status, "http", error.reason.lower()))
     except StoreUnavailable as error:
         return problem(Refused(503, "store", str(error)))
+    except TimeoutError:
+        return problem(Refused(503, "slow", "the collector did not answer in time"))
     except ConnectionResetError:
         raise
     except Exception:  # noqa: BLE001 - a bug; the operator is answered all the same

@@ -1,0 +1,1 @@
+"""Pages for people: templates, and what every page made of them keeps."""
