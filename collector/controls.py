@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from collector.store.interface import Operation, Query
+from collector.store.interface import Operation, Query, QueryEach
 from probe.failure import Failure
 from probe.model import Control, Dns, Http, Quic, Record, Role, Step, Steps, Tcp, Tls
 
@@ -163,19 +163,20 @@ def near(
     wanted: Sequence[tuple[str, float]], *, within: float
 ) -> Operation[tuple[tuple[Observation, ...], ...]]:
     """For each (input, instant): the nearest observations before and after it."""
-    found: list[tuple[Observation, ...]] = []
-    for input_, at in wanted:
-        params = {"input": input_, "at": at, "since": at - within, "until": at + within}
-        rows = yield Query("observations_near", params)
-        found.append(tuple(_readable((row[0], row[1], row[2]) for row in rows)))
-    return tuple(found)
+    every = [
+        {"input": input_, "at": at, "since": at - within, "until": at + within}
+        for input_, at in wanted
+    ]
+    found = yield QueryEach("observations_near", every)
+    return tuple(tuple(_readable((row[0], row[1], row[2]) for row in rows)) for rows in found)
 
 
 def issued(ids: Iterable[str]) -> Operation[Mapping[str, Observation]]:
     """The observations of this collector among these ids."""
     found: dict[str, Observation] = {}
-    for id_ in dict.fromkeys(ids):
-        rows = yield Query("observation_issued", {"id": id_})
+    for rows in (
+        yield QueryEach("observation_issued", [{"id": id_} for id_ in dict.fromkeys(ids)])
+    ):
         found.update((one.id, one) for one in _readable((row[0], row[1], row[2]) for row in rows))
     return found
 

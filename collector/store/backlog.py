@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from collector.store import keys, measurements
-from collector.store.interface import Execute, Operation, Query
+from collector.store.interface import Execute, Operation, Query, QueryEach
 from collector.store.measurements import MeasurementRow
 
 # A batch whose worker has not renewed it for so long is taken by another one.
@@ -118,10 +118,12 @@ def claim(
     params = {"holder": holder, "now": now, "until": now + LEASE_SECONDS, "only": only}
     limits = {"records": records, "limit": batches}
     rows = yield Query("batch_claim", {**params, **limits})
+    taken = sorted(tuple(row) for row in rows)
+    bodies = yield QueryEach("batch_body_get", [{"seq": row[0]} for row in taken])
+    spans = [{"first": row[0], "last": row[0] + LINES} for row in taken]
+    waiting = yield QueryEach("waiting_between", spans)
     found = []
-    for seq, key_id, context, tries in sorted(tuple(row) for row in rows):
-        body = yield Query("batch_body_get", {"seq": seq})
-        lines = yield Query("waiting_between", {"first": seq, "last": seq + LINES})
+    for (seq, key_id, context, tries), body, lines in zip(taken, bodies, waiting, strict=True):
         left = {row[0] - seq: row[1] for row in lines}
         ids = {row[0] - seq: row[2] for row in lines}
         found.append(WaitingBatch(seq, key_id, context, tries, bytes(body[0][0]), left, ids))

@@ -50,6 +50,14 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryEach:
+    """Run one named statement for each set of parameters and return the rows of each."""
+
+    name: str
+    many: Sequence[Params]
+
+
+@dataclass(frozen=True, slots=True)
 class Execute:
     """Run one named statement for each set of parameters; no rows are returned."""
 
@@ -64,7 +72,7 @@ class Define:
     text: str
 
 
-Statement: TypeAlias = Query | Execute | Define
+Statement: TypeAlias = Query | QueryEach | Execute | Define
 Operation: TypeAlias = Generator[Statement, Rows, T]
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from collector.places import RequestOrigin
 from collector.store import event_places
-from collector.store.interface import Execute, Operation, Params, Query
+from collector.store.interface import Execute, Operation, Params, Query, QueryEach
 from collector.store.keys import ProbeNetwork, mark_seen
 from collector.store.locating import located
 from collector.store.rollup import RecordCounts, hour_of, roll
@@ -135,9 +135,7 @@ def ingest(rows: Sequence[MeasurementRow]) -> Operation[tuple[bool, ...]]:
     """Store records with all their counts; False for each that was stored before."""
     # Time and a random start make numbers unique among collectors and ordered within one.
     first = (time.time_ns() // 1000 << 10) + secrets.randbelow(512)
-    numbered: list[tuple[int, MeasurementRow]] = []
-    for number, row in enumerate((yield from located(rows)), first):
-        numbered.append((number, (yield from _staged(row))))
+    numbered = list(enumerate((yield from _staged((yield from located(rows)))), first))
     yield Execute(
         "measurement_add", [{**msgspec.structs.asdict(row), "seq": n} for n, row in numbered]
     )
@@ -160,19 +158,26 @@ def _note_alive(rows: Sequence[MeasurementRow]) -> Operation[None]:
         yield from mark_seen(key_id, row.at, ProbeNetwork(row.country, row.asn, row.region))
 
 
-def _staged(row: MeasurementRow) -> Operation[MeasurementRow]:
+def _staged(rows: Sequence[MeasurementRow]) -> Operation[list[MeasurementRow]]:
     """Set interference to confirmed when another run of this key had it within the last week."""
-    if row.role == "control" or row.outcome not in INTERFERENCE:
-        return row
-    key = {"key_id": row.key_id, "input": row.input, "experiment": row.experiment}
-    prior = yield Query("newest_prior", key)
-    if not prior:
-        return row
-    outcome, run, at = prior[0]
-    # A line that is slow now is still slow in ten minutes, which is no independent evidence.
+    accusing = {
+        number: {"key_id": row.key_id, "input": row.input, "experiment": row.experiment}
+        for number, row in enumerate(rows)
+        if row.role != "control" and row.outcome in INTERFERENCE
+    }
+    priors = yield QueryEach("newest_prior", list(accusing.values()))
+    found = list(rows)
+    for number, prior in zip(accusing, priors, strict=True):
+        if prior and _confirms(rows[number], *prior[0]):
+            found[number] = msgspec.structs.replace(rows[number], stage="confirmed")
+    return found
+
+
+def _confirms(row: MeasurementRow, outcome: str, run: str, at: float) -> bool:
+    """Whether an earlier result is independent evidence of this one."""
+    # A line that is slow now is still slow in ten minutes.
     soonest = SOONEST if row.experiment == SLOWNESS else 0.0
-    confirms = outcome == row.outcome and run != row.run and soonest <= row.at - at <= WEEK
-    return msgspec.structs.replace(row, stage="confirmed") if confirms else row
+    return outcome == row.outcome and run != row.run and soonest <= row.at - at <= WEEK
 
 
 def _link_certificates(added: Sequence[tuple[int, MeasurementRow]]) -> Operation[None]:

@@ -6,25 +6,27 @@ returns. Rows that several collectors update are always locked in the same order
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
 from typing import Any, TypeVar
 
 import asyncpg
 
-from collector.store import keys, schema
+from collector.store import keys, postgres_many, schema
 from collector.store.interface import (
     Define,
     Operation,
     Params,
     Query,
+    QueryEach,
     Rows,
     Statement,
     StoreError,
     StoreUnavailable,
     statements,
 )
+from collector.store.postgres_many import ManyForm
 
 T = TypeVar("T")
 
@@ -38,6 +40,10 @@ SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = current_schema()
 """
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# Statements for many sets of parameters, by name; they need the types that the server knows.
+_ASKING: dict[str, str] = {}
+_CHANGING: dict[str, ManyForm | None] = {}
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
@@ -53,13 +59,12 @@ class PostgresStore:
     async def read(self, operation: Operation[T], *, slow: bool = False) -> T:
         """Run an operation on one snapshot of the database."""
         del slow  # each connection has its own server process
-        async with self._transaction(readonly=True, isolation="repeatable_read") as connection:
+        async with self._transaction(_SNAPSHOT) as connection:
             return await run(connection, operation)
 
     async def write(self, operation: Operation[T], *, alone: bool = False) -> T:
         """Run an operation as one transaction."""
-        async with self._transaction() as connection:
-            await connection.execute(_unchanged(alone=alone))
+        async with self._transaction(_unchanged(alone=alone), "SELECT 1") as connection:
             return await run(connection, operation)
 
     async def scrub(self) -> bool:
@@ -82,15 +87,34 @@ class PostgresStore:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def _transaction(self, **options: Any) -> AsyncIterator[Any]:
+    async def _transaction(self, begin: str, expected: str = "BEGIN") -> AsyncIterator[Any]:
+        """A transaction: committed at the end, rolled back by an exception.
+
+        One round trip begins it, however many statements that takes.
+        """
         try:
-            async with (
-                self._pool.acquire(timeout=SECONDS) as connection,
-                connection.transaction(**options),
-            ):
-                yield connection
+            async with self._pool.acquire(timeout=SECONDS) as connection:
+                try:
+                    _check_begun(await connection.execute(begin), expected)
+                    yield connection
+                    await connection.execute("COMMIT")
+                except BaseException:
+                    with suppress(*_FAILURES):
+                        await connection.execute("ROLLBACK")
+                    raise
         except _FAILURES as error:
             raise StoreUnavailable(f"store: {type(error).__name__}: {error}") from error
+
+
+def _check_begun(status: str, expected: str) -> None:
+    if status != expected:
+        raise StoreUnavailable(f"store: its schema version is no longer {schema.latest()}")
+
+
+async def _reset(connection: Any) -> None:
+    """End what was left open; nothing else here changes the state of a session."""
+    if connection.is_in_transaction():
+        await connection.reset()
 
 
 async def open_postgres(url: str) -> PostgresStore:
@@ -99,7 +123,12 @@ async def open_postgres(url: str) -> PostgresStore:
     settings = {"synchronous_commit": "on", "statement_timeout": str(SECONDS * 1000)}
     with connecting():
         pool = await asyncpg.create_pool(
-            url, min_size=1, max_size=CONNECTIONS, timeout=SECONDS, server_settings=settings
+            url,
+            min_size=1,
+            max_size=CONNECTIONS,
+            timeout=SECONDS,
+            server_settings=settings,
+            reset=_reset,
         )
     store = PostgresStore(pool, "")
     try:
@@ -151,22 +180,17 @@ async def lock_alone(connection: Any) -> None:
 
 
 def _unchanged(*, alone: bool) -> str:
-    """A statement that fails when the store was migrated since this collector opened it.
+    """Begin a write; the last statement has no row when the store was migrated since it was opened.
 
-    It holds the lock against migrations until the transaction ends, and reads the version after it
-    has the lock: each statement of such a block sees what was committed before it.
+    The lock against migrations is held until the transaction ends, and the version is read after
+    it was taken: each statement sees what was committed before it.
     """
     lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
-    return f"""
-    DO $$ BEGIN
-      PERFORM {lock}({_SCHEMA_LOCK});
-      IF NOT EXISTS (
-        SELECT 1 FROM meta WHERE name = '{schema.VERSION}' AND value = '{schema.latest()}'
-      ) THEN
-        RAISE EXCEPTION 'its schema version is no longer {schema.latest()}, as needed here';
-      END IF;
-    END $$
-    """  # noqa: S608 - constants
+    known = f"name = '{schema.VERSION}' AND value = '{schema.latest()}'"
+    return (
+        f"BEGIN; SELECT {lock}({_SCHEMA_LOCK});"  # noqa: S608 - constants
+        f" SELECT 1 FROM meta WHERE {known}"
+    )
 
 
 async def run(connection: Any, operation: Operation[T]) -> T:
@@ -191,9 +215,43 @@ async def _execute(connection: Any, statement: Statement) -> Rows:
     if isinstance(statement, Query):
         rows: Rows = await connection.fetch(text, *_values(names, statement.params))
         return rows
-    if statement.many:
-        await connection.executemany(text, [_values(names, one) for one in statement.many])
+    sets = [_values(names, one) for one in statement.many]
+    if isinstance(statement, QueryEach):
+        return await _ask_each(connection, statement.name, sets)
+    if len(sets) == 1:
+        await connection.execute(text, *sets[0])
+    elif sets:
+        await _change_each(connection, statement.name, sets)
     return ()
+
+
+async def _ask_each(connection: Any, name: str, sets: Sequence[Sequence[object]]) -> Rows:
+    if not sets:
+        return ()
+    text, _ = translated()[name]
+    form = _ASKING.get(name)
+    if form is None:
+        form = _ASKING[name] = postgres_many.asking(text, await _types(connection, text))
+    rows = await connection.fetch(form, *postgres_many.arrays(sets))
+    return postgres_many.by_set(rows, len(sets))
+
+
+async def _change_each(connection: Any, name: str, sets: Sequence[Sequence[object]]) -> None:
+    text, _ = translated()[name]
+    if name not in _CHANGING:
+        _CHANGING[name] = postgres_many.changing(text, await _types(connection, text))
+    form = _CHANGING[name]
+    if form is None:
+        await connection.executemany(text, sets)
+        return
+    for group in form.groups(sets):
+        await connection.execute(form.text, *postgres_many.arrays(group))
+
+
+async def _types(connection: Any, text: str) -> list[str]:
+    """The types of a statement's parameters."""
+    prepared = await connection.prepare(text)
+    return [one.name for one in prepared.get_parameters()]
 
 
 def _values(names: tuple[str, ...], params: Params) -> list[object]:

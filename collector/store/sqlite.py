@@ -22,6 +22,7 @@ from collector.store.interface import (
     Define,
     Operation,
     Query,
+    QueryEach,
     Rows,
     Statement,
     StoreError,
@@ -275,6 +276,8 @@ def _execute(connection: sqlite3.Connection, statement: Statement) -> Rows:
     text = statements()[statement.name]
     if isinstance(statement, Query):
         return connection.execute(text, statement.params).fetchall()
+    if isinstance(statement, QueryEach):
+        return [connection.execute(text, one).fetchall() for one in statement.many]
     connection.executemany(text, statement.many)
     return ()
 

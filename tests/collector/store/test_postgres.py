@@ -16,7 +16,16 @@ from collector import conduct
 from collector.admin import key_list
 from collector.admin.rejudge import rejudge
 from collector.admin.retention import retire
-from collector.store import StoreError, exclusions, heartbeats, open_store
+from collector.store import (
+    Execute,
+    Operation,
+    StoreError,
+    exclusions,
+    heartbeats,
+    keys,
+    open_store,
+)
+from collector.store.interface import QueryEach
 from probe import codec
 from probe.api_types import ControlReply, Heartbeat, MissedInterval
 from probe.model import Mechanism, Outcome, Record, Transfer, Vantage, Verdict
@@ -302,5 +311,47 @@ def test_keys_are_listed_and_their_data_set_aside(tmp_path: Path, store: str) ->
                 pass
             harness.service.snapshots.touch()
             assert counted(await harness.metrics()) == during
+
+    asyncio.run(scenario())
+
+
+def _put_twice() -> Operation[list[list[str]]]:
+    """What both engines answer after the same row was put several times at once."""
+    names = ("one", "two", "one", "three", "one")
+    puts = [{"name": name, "value": str(number)} for number, name in enumerate(names)]
+    yield Execute("meta_put", puts)
+    found = yield QueryEach("meta_get", [{"name": name} for name in ("one", "none", "two", "one")])
+    nothing = yield QueryEach("meta_get", [])
+    return [[str(row[0]) for row in rows] for rows in (*found, *nothing)]
+
+
+def test_many_sets_have_the_effect_of_each_in_turn(tmp_path: Path, store: str) -> None:
+    async def scenario() -> None:
+        for url in (store, f"sqlite:///{tmp_path}/store.sqlite3"):
+            opened = await open_store(url)
+            try:
+                assert await opened.write(_put_twice()) == [["4"], [], ["1"], ["4"]]
+            finally:
+                await opened.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_write_that_fails_leaves_no_transaction_open(store: str) -> None:
+    def failing() -> Operation[None]:
+        yield Execute("meta_put", [{"name": "left", "value": "open"}])
+        raise ValueError
+
+    async def scenario() -> None:
+        opened = await open_store(store)
+        try:
+            for _ in range(20):
+                with pytest.raises(ValueError, match=r"^$"):
+                    await opened.write(failing())
+            assert await opened.read(keys.find_key("none")) is None
+            found = await opened.write(_put_twice())
+            assert found[0] == ["4"]
+        finally:
+            await opened.close()
 
     asyncio.run(scenario())
