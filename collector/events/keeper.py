@@ -126,7 +126,7 @@ class EventKeeper:
         self._detected = detections
         before = await self._store.read(storage.detected_places(now - BACK), slow=True)
         wanted = sorted({*by_place, *before})
-        found = [await self._store.read(storage.place(where)) for where in wanted]
+        found = await self._store.read(storage.places(wanted), slow=True)
         return [found[at : at + PLACES] for at in range(0, len(found), PLACES)]
 
     async def _make_some(
@@ -136,10 +136,7 @@ class EventKeeper:
         rules: Rules,
         detected: Mapping[Where, Sequence[TargetEvent]],
     ) -> None:
-        read = [
-            await self._store.read(storage.read_place(one, now - HORIZON), slow=True)
-            for one in places
-        ]
+        read = await self._store.read(storage.read_places(places, now - HORIZON), slow=True)
         made = await asyncio.to_thread(_made, read, now, rules, detected)
         changed = [replace(one, category=self._category(one.event.target)) for one in made]
         await self._store.write(_stored(read, changed))

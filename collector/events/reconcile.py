@@ -12,6 +12,11 @@ from math import inf
 
 from collector.events.model import LOOKS, Bracket, EventState, TargetEvent
 
+# What the state of a confirmed event is, by that which some of its looks show.
+_CONFIRMED = {
+    EventState.SUSPECTED: EventState.CONFIRMED,
+    EventState.WITHDRAWN: EventState.ENDED,
+}
 GONE = "the measurements that remain do not show it"
 
 
@@ -129,8 +134,10 @@ def _changed(
     if stored.event.began.by < since:
         # The looks that show its beginning are gone.
         event = replace(event, began=stored.event.began, confirmed_at=stored.event.confirmed_at)
-        if event.confirmed_at is not None and event.state is EventState.SUSPECTED:
-            event = replace(event, state=EventState.CONFIRMED)
+        if event.confirmed_at is not None:
+            # So are those that confirmed it: who is left neither doubts it nor took it back.
+            known = _CONFIRMED.get(event.state, event.state)
+            event = replace(event, state=known, reason="")
     if event == stored.event:
         return []
     news = tuple(Revision(now, what) for what in _differences(stored.event, event, why))

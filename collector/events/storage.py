@@ -52,22 +52,34 @@ def detected_places(since: float) -> Operation[list[Where]]:
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def place(where: Where) -> Operation[DuePlace]:
-    """One target and network, whether or not there was interference."""
-    rows = yield Query("place_state", at(where))
-    return DuePlace(where, *rows[0]) if rows else DuePlace(where)
+def places(wanted: Iterable[Where]) -> Operation[list[DuePlace]]:
+    """Some targets and networks, whether or not there was interference."""
+    found = []
+    for where in wanted:
+        rows = yield Query("place_state", at(where))
+        found.append(DuePlace(where, *rows[0]) if rows else DuePlace(where))
+    return found
 
 
-def read_place(due: DuePlace, since: float) -> Operation[PlaceLooks]:
-    """The looks at one target and network since then, and its events."""
+def read_places(due: Iterable[DuePlace], since: float) -> Operation[list[PlaceLooks]]:
+    """The looks at some targets and networks since then, and their events."""
+    oldest = (yield Query("oldest_vote"))[0][0]
+    first = max(since, 0.0 if oldest is None else oldest * 3600.0)
+    found = []
+    for one in due:
+        looks = yield from _read_place(one, since, first)
+        found.append(looks)
+    return found
+
+
+def _read_place(due: DuePlace, since: float, first: float) -> Operation[PlaceLooks]:
     params: Params = {**at(due.where), "since": since}
     rows = yield Query("looks_at" if due.where[0] else "line_looks_at", params)
     known = yield Query("events_at", at(due.where))
     reasons = yield Query("reasons_at", params)
-    oldest = (yield Query("oldest_vote"))[0][0]
     return PlaceLooks(
         due,
-        max(since, due.complete, 0.0 if oldest is None else oldest * 3600.0),
+        max(first, due.complete),
         [_look(row, due.where) for row in rows],
         [stored_event(row) for row in known],
         [str(row[0]) for row in reasons],

@@ -177,7 +177,8 @@ class EventTimeline:
         found = common([*self._changes(keys, to_bad=True, since=self._settled)])
         after, by = found.bracket
         if self._settled > -inf and (after is None or after < self._settled < by):
-            return Agreement(Bracket(self._settled, by), found.probes)
+            # A key that never stopped saying so found it before; this event began afterwards.
+            return Agreement(Bracket(self._settled, max(by, self._settled)), found.probes)
         return found
 
     # --- while a confirmed event lasts ----------------------------------------------------------
