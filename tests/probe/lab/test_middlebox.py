@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from probe.lab import middlebox, topology as topology_module
+from probe.lab import addresses as plan, middlebox, topology as topology_module
 from probe.lab.middlebox import classes, dead_server_rules, rules
 from probe.lab.scenario import (
     WIRE,
@@ -14,6 +14,7 @@ from probe.lab.scenario import (
     Interference,
     LabSite,
     Scenario,
+    SiteFirewall,
     SniFilter,
     Throttle,
     WholeLine,
@@ -112,3 +113,24 @@ def test_dead_servers_have_rules_on_the_internet_node() -> None:
     assert silent.count("-j DROP") == 1
     assert refusing.count("tcp-reset") == 1
     assert half.count("-j DROP") == 1
+
+
+def test_a_name_that_the_proxy_cuts_is_cut_at_unrelated_servers_too() -> None:
+    def redirected(spec: Interference) -> set[str]:
+        sites = (SITE, LabSite("unrelated.org"), LabSite("dead.org", server="refuses"))
+        topology = build([Scenario("test", sites, (), (spec,))], WIRE)
+        found = [line for line in lines(topology) if "REDIRECT" in line]
+        return {n for n in topology.sites if any(topology.sites[n].v4[0] in one for one in found)}
+
+    assert redirected(SniFilter(SITE.name, "fin")) == {SITE.name, "unrelated.org"}
+    assert redirected(HttpFilter(SITE.name, "truncate")) == {SITE.name, "unrelated.org"}
+    assert redirected(SniFilter(SITE.name, "mitm_2021")) == {SITE.name}
+
+
+@pytest.mark.parametrize(("what", "found"), [("hello", "|000010|"), ("host", "|0d0a|host: ")])
+def test_a_sites_own_firewall_turns_one_name_away_from_this_client(what: str, found: str) -> None:
+    spec = SiteFirewall(SITE.name, what, "reset")  # type: ignore[arg-type]
+    (line,) = [one for one in dead_server_rules(topology_of(spec)).splitlines() if found in one]
+    assert SITE.name in line
+    assert f"-s {plan.CLIENT}" in line
+    assert "tcp-reset" in line
