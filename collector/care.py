@@ -9,12 +9,12 @@ and its ids, its run, its region and its evidence are not.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import ceil
-from typing import Any
+from typing import Any, Protocol
 
 from collector.places import UNKNOWN
 from collector.standing import DAY, Standings
 from collector.store.interface import Operation, Query
-from collector.store.queries import MeasurementSummary, Selection
+from collector.store.queries import Selection
 from probe import targets
 
 AROUND_DAYS = 3
@@ -34,6 +34,23 @@ def hour_of(at: float) -> float:
 def day_of(country: str, asn: int, at: float) -> NetworkDay:
     """What decides whether a look is coarse."""
     return country, asn, int(at // DAY)
+
+
+class StoredLook(Protocol):
+    """What is needed of a record's row."""
+
+    @property
+    def role(self) -> str: ...
+    @property
+    def at(self) -> float: ...
+    @property
+    def country(self) -> str: ...
+    @property
+    def asn(self) -> int: ...
+    @property
+    def claimed_country(self) -> str: ...
+    @property
+    def claimed_asn(self) -> int: ...
 
 
 class Care:
@@ -59,11 +76,11 @@ class Care:
         for where in sorted({day_of(*look) for look in looks} - self._known.keys()):
             self._known[where] = yield from self._has_few(where)
 
-    def learn_rows(self, rows: Iterable[MeasurementSummary]) -> Operation[None]:
+    def learn_rows(self, rows: Iterable[StoredLook]) -> Operation[None]:
         """The same for records."""
         yield from self.learn(look for row in rows for look in _looks(row))
 
-    def hides(self, row: MeasurementSummary) -> bool:
+    def hides(self, row: StoredLook) -> bool:
         """Whether a record's row is coarse; those of controls, which operators run, are not."""
         return any(self.is_coarse(*look) for look in _looks(row))
 
@@ -97,12 +114,12 @@ class Care:
             limit = _KEYS_AT_ONCE
 
 
-def is_within(shown_at: float, selection: Selection) -> bool:
+def is_within(row: StoredLook, selection: Selection, *, coarse: bool) -> bool:
     """Whether a row lies in a selected period by the time that it shows."""
-    return selection.since <= shown_at < selection.until
+    return selection.since <= (hour_of(row.at) if coarse else row.at) < selection.until
 
 
-def _looks(row: MeasurementSummary) -> Iterator[tuple[str, int, float]]:
+def _looks(row: StoredLook) -> Iterator[tuple[str, int, float]]:
     """A record's look on the network of its connection, and on the one that it claims."""
     if row.role != "probe":
         return

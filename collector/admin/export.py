@@ -21,7 +21,7 @@ import msgspec
 
 from collector import conduct
 from collector.admin.export_columns import COLUMNS, NAMES, Cell, Pseudonyms, cells, with_instants
-from collector.care import Care
+from collector.care import Care, is_within
 from collector.standing import Standings
 from collector.store import Operation, Store, exports, queries
 from collector.store.exports import ExportRow
@@ -98,11 +98,14 @@ class _Reader:
     def _page(self, cursor: int) -> Operation[tuple[Sequence[_ExportLine], int | None]]:
         evidence = self._wanted.format == "jsonl"
         limit = EVIDENCE_PAGE if evidence else PAGE
-        rows = yield from exports.rows_after(cursor, self._wanted.selection, limit=limit)
-        yield from self._care.learn((row.country, row.asn, row.at) for row in rows)
+        wanted = self._wanted.selection
+        rows = yield from exports.rows_after(cursor, self._care.widened(wanted), limit=limit)
+        yield from self._care.learn_rows(rows)
         lines = []
         for row in rows:
-            coarse = self._care.is_coarse(row.country, row.asn, row.at)
+            coarse = self._care.hides(row)
+            if not is_within(row, wanted, coarse=coarse):
+                continue
             stored = (yield from queries.stored(row.seq)) if evidence and not coarse else None
             lines.append(_ExportLine(cells(row, self._pseudonyms, coarse=coarse), coarse, stored))
         return lines, rows[-1].seq if rows else None

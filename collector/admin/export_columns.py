@@ -98,6 +98,8 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "unjudged": _field("unjudged"),
         "role": _field("role"),
         "lab": _field("lab", "flag"),
+        # Whether the row is shown to the hour only, without what tells who measured it.
+        "coarse": Column("flag", lambda _row, _: False),
         "experiment": _field("experiment"),
         "input": _field("input"),
         "target": _field("target"),
@@ -141,7 +143,7 @@ def cells(row: ExportRow, pseudonyms: Pseudonyms, *, coarse: bool) -> dict[str, 
     found = {name: column.value(row, pseudonyms) for name, column in COLUMNS.items()}
     if not coarse:
         return found
-    return {name: _coarse(name, value) for name, value in found.items()}
+    return {name: _coarse(name, value) for name, value in found.items()} | {"coarse": True}
 
 
 def _coarse(name: str, value: Cell) -> Cell:

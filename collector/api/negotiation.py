@@ -5,19 +5,14 @@ ETag, which `If-None-Match` turns into a 304.
 """
 
 import asyncio
-import gzip
 import hashlib
-import sys
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from aiohttp import web
 
+from collector.admin.export_packing import packer
 from collector.api.routes import ROUTE
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 MEDIA: Mapping[str, str] = {
     "json": "application/json",
@@ -26,12 +21,12 @@ MEDIA: Mapping[str, str] = {
     "parquet": "application/vnd.apache.parquet",
 }
 _VARY = "Accept, Accept-Encoding, Authorization"
+Coding = Literal["zstd", "gzip"]
 # Preferred first.
-CODINGS = ("zstd", "gzip")
+CODINGS: tuple[Coding, ...] = ("zstd", "gzip")
 # Smaller bodies are not compressed; larger ones in a thread.
 _SMALL = 2 * 1024
 _ELSEWHERE = 64 * 1024
-_ZSTD_LEVEL, _GZIP_LEVEL = 3, 5
 _EXPOSED = "ETag, Link, Content-Range, Content-Length, Accept-Ranges, Retry-After"
 _ASKED = "Accept, If-None-Match, If-Range, Range"
 
@@ -49,7 +44,7 @@ def chosen(request: web.Request, asked: str | None, offered: Sequence[str]) -> s
     return best
 
 
-def coding(request: web.Request) -> str | None:
+def coding(request: web.Request) -> Coding | None:
     """The compression that a client wants most; None: none."""
     accepted = _weights(request.headers.get("Accept-Encoding", ""))
     every = accepted.get("*", 0.0)
@@ -108,10 +103,9 @@ def cache_control(request: web.Request) -> str:
     return "private, no-store" if "Authorization" in request.headers else "public, no-cache"
 
 
-def _packed(body: bytes, kind: str) -> bytes:
-    if kind == "zstd":
-        return zstd.compress(body, level=_ZSTD_LEVEL)
-    return gzip.compress(body, _GZIP_LEVEL, mtime=0)
+def _packed(body: bytes, kind: Coding) -> bytes:
+    by = packer(kind)
+    return by.pack(body) + by.end()
 
 
 async def add_sharing_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -283,7 +283,7 @@ def _verdicts(service: Service, votes: Iterable[VoteCount], care: Care) -> list[
 def _row(one: MeasurementSummary, care: Care, wanted: Selection) -> MeasurementRow | None:
     """A record's row; None when what it shows lies outside of what is wanted."""
     coarse = care.hides(one)
-    if not is_within(hour_of(one.at) if coarse else one.at, wanted):
+    if not is_within(one, wanted, coarse=coarse):
         return None
     shown: dict[str, Any] = one._asdict()
     if coarse:

@@ -127,7 +127,11 @@ def test_the_time_cannot_be_found_by_asking_for_ever_shorter_periods(tmp_path: P
             await (await harness.probe()).send(lonely())
 
             async def found(since: str, until: str) -> int:
-                return len(await shown(harness, f"&since={HOUR}:{since}Z&until={HOUR}:{until}Z"))
+                period = f"&since={HOUR}:{since}Z&until={HOUR}:{until}Z"
+                export = await harness.ask("GET", f"/v1/export?format=csv{period}")
+                listed = len(await shown(harness, period))
+                assert len(export.body.splitlines()) == listed + 1
+                return listed
 
             assert await found("00:00", "00:01") == 1
             assert await found("39:00", "40:00") == 0
@@ -161,14 +165,17 @@ def test_a_claim_of_another_network_is_as_coarse_as_that_network(tmp_path: Path)
     async def scenario() -> None:
         table = tmp_path / "asn.csv"
         table.write_text("198.51.100.0,198.51.100.255,9198,KZ\n")
-        changes = {"asn_table": table, "proxies": (), "public_min_probes": 3}
-        async with collector(tmp_path, **changes) as harness:
+        async with collector(tmp_path, asn_table=table, public_min_probes=3) as harness:
             await busy(harness)
             operation = harness.service.store.write(_claim("KZ", 21299))
             await operation
             rows = await shown(harness)
             assert [row["coarse"] for row in rows] == [True] * 3
             assert {row["claimed_asn"] for row in rows} == {None}
+            text = (await harness.ask("GET", "/v1/export?format=csv")).body.decode()
+            exported = list(csv.DictReader(io.StringIO(text)))
+            assert [row["coarse"] for row in exported] == ["true"] * 3
+            assert {row["claimed_asn"] for row in exported} == {""}
 
     def _claim(country: str, asn: int) -> Any:
         from collector.store.interface import Execute
