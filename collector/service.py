@@ -30,7 +30,7 @@ from collector.record_row import Judge
 from collector.result_cache import ResultCache
 from collector.scrubbing import Scrubbing
 from collector.sealing import Seal
-from collector.settings import CollectorSettings
+from collector.settings import CollectorLimits, CollectorSettings
 from collector.store import Store
 from collector.store.keys import Key
 from collector.target_labels import TargetLabels
@@ -103,22 +103,11 @@ class Service:
         self.worker = ThreadPoolExecutor(_WORKERS, thread_name_prefix="ingest")
         self._networks = NetworkHashes()
         self._origins = NetworkHashes(origin_secret)
-        self.queues: dict[QueueName, ReadQueue] = {
-            # What is made for all readers together never waits for what is made for one.
-            "page": ReadQueue(16 * limits.reads, 32 * limits.reads, 16 * limits.reads),
-            "read": ReadQueue(limits.reads, 8 * limits.reads, 2 * limits.reads),
-            "export": ReadQueue(limits.exports, limits.exports, 1),
-            "control": ReadQueue(2 * limits.reads, 32 * limits.reads, 4 * limits.reads),
-        }
+        self.queues = _queues(limits)
         self.results = ResultCache()
         self.seal = Seal(origin_secret or secrets.token_bytes(SECRET_BYTES))
         self.operator_token = operator_token
-        self.door = Door(
-            ConnectionPool(limits.connections, limits.network_connections, self._closed),
-            ConnectionPool(limits.handshakes, limits.network_connections),
-            TokenBuckets(limits.connect_burst, limits.connect_rate, time.monotonic),
-            self._limited_network,
-        )
+        self.door = self._door(limits)
         self.memory = MemoryBudget(limits.held_bytes, limits.network_bytes)
         self.instruments.connections.set_function(lambda: len(self.door.connections))
         self.instruments.held.set_function(lambda: self.memory.held)
@@ -145,6 +134,14 @@ class Service:
         """
         peer = self.peer(request)
         return None if _is_loopback(peer) else self._networks.name(peer)
+
+    def _door(self, limits: CollectorLimits) -> Door:
+        return Door(
+            ConnectionPool(limits.connections, limits.network_connections, self._closed),
+            ConnectionPool(limits.handshakes, limits.network_connections),
+            TokenBuckets(limits.connect_burst, limits.connect_rate, time.monotonic),
+            self._limited_network,
+        )
 
     def _closed(self, why: str) -> None:
         self.instruments.closed.labels(why).inc()
@@ -228,6 +225,18 @@ class Service:
         except ValueError:
             return False
         return any(parsed in network for network in self.settings.proxies)
+
+
+def _queues(limits: CollectorLimits) -> dict[QueueName, ReadQueue]:
+    """The queues of readers: running, waiting, and both for each network."""
+    reads = limits.reads
+    return {
+        # What is made for all readers together never waits for what is made for one.
+        "page": ReadQueue(16 * reads, 32 * reads, 16 * reads),
+        "read": ReadQueue(reads, 8 * reads, 2 * reads),
+        "export": ReadQueue(limits.exports, limits.exports, 1),
+        "control": ReadQueue(2 * reads, 32 * reads, 4 * reads),
+    }
 
 
 def _is_direct(request: web.Request) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from collector.api.http import instant_text
-from collector.api.lists import Page
+from collector.api.lists import RowsPage
 from collector.detection.shutdown import ShutdownCandidate
 from collector.events.model import Bracket
 from collector.events.reconcile import StoredEvent
@@ -92,7 +92,7 @@ class FewProbes(msgspec.Struct, frozen=True):
     probes: int
 
 
-class EventPage(Page, frozen=True, kw_only=True):
+class EventPage(RowsPage, frozen=True, kw_only=True):
     """A page of events, newest beginning first.
 
     Attributes:
@@ -125,7 +125,7 @@ class WaveShown(msgspec.Struct, frozen=True, kw_only=True):
     networks: Sequence[int]
 
 
-class WavePage(Page, frozen=True, kw_only=True):
+class WavePage(RowsPage, frozen=True, kw_only=True):
     """A page of waves, newest first."""
 
     waves: Sequence[WaveShown]

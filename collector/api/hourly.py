@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from collector.api import paging, parameters
 from collector.api.http import instant_text
-from collector.api.lists import ListFormat, Page, give_page
+from collector.api.lists import ListFormat, RowsPage, give_page
 from collector.api.parameters import (
     Cursor,
     ExperimentWord,
@@ -61,7 +61,7 @@ class HourlyRow(msgspec.Struct, frozen=True, kw_only=True):
     measurements: int
 
 
-class HourlyPage(Page, frozen=True, kw_only=True):
+class HourlyPage(RowsPage, frozen=True, kw_only=True):
     """A page of counts, by hour; `next` is the cursor of the page after it."""
 
     hours: list[HourlyRow]

@@ -21,7 +21,7 @@ from msgspec.structs import asdict
 
 from collector.api import paging, parameters, readers
 from collector.api.http import Refused, instant_text
-from collector.api.lists import ListFormat, Page, cell, give_page
+from collector.api.lists import ListFormat, RowsPage, cell, give_page
 from collector.api.parameters import EVERY, Count, Cursor, Instant, Limit, PlaceParameters
 from collector.care import Care, hour_of
 from collector.service import SERVICE
@@ -117,7 +117,7 @@ class InterceptionRow(msgspec.Struct, frozen=True, kw_only=True):
     coarse: bool
 
 
-class InterceptionPage(Page, frozen=True, kw_only=True):
+class InterceptionPage(RowsPage, frozen=True, kw_only=True):
     """The table of interceptions, or a page of it."""
 
     interceptions: list[InterceptionRow]

@@ -20,7 +20,7 @@ ListFormat = Literal["json", "csv"]
 _FEW = 100
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+class RowsPage(msgspec.Struct, frozen=True, kw_only=True):
     """A list, or a page of one; the first field has the rows."""
 
     @property
@@ -34,7 +34,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
         return [columns(row_type(type(self))), *(list(_cells(row)) for row in self.rows)]
 
 
-def row_type(page: type[Page]) -> type[msgspec.Struct]:
+def row_type(page: type[RowsPage]) -> type[msgspec.Struct]:
     """The type of a page's rows."""
     first = get_type_hints(page)[page.__struct_fields__[0]]
     found: type[msgspec.Struct] = get_args(first)[0]
@@ -86,7 +86,7 @@ def cell(value: object) -> object:
     return value
 
 
-async def give_page(request: web.Request, page: Page, asked: ListFormat | None) -> web.Response:
+async def give_page(request: web.Request, page: RowsPage, asked: ListFormat | None) -> web.Response:
     """A page in the format that a client wants; its `next` is also the header Link."""
     format_ = chosen(request, asked, ("json", "csv"))
     headers = {}

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from collector.api.lists import Page, columns, give_json, row_type
+from collector.api.lists import RowsPage, columns, give_json, row_type
 from collector.api.parameters import Instant, Parameters, descriptions
 from collector.api.routes import Route
 from probe import __version__
@@ -196,7 +196,7 @@ def _answer(
 def _text(route: Route, media: str) -> dict[str, Any]:
     """What a response is that is no JSON; of CSV the columns."""
     schema: dict[str, Any] = {"type": "string"}
-    if media == "text/csv" and route.reply is not None and issubclass(route.reply, Page):
+    if media == "text/csv" and route.reply is not None and issubclass(route.reply, RowsPage):
         schema["description"] = "Columns: " + ", ".join(columns(row_type(route.reply)))
     return {"schema": schema}
 

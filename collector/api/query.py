@@ -13,7 +13,7 @@ from msgspec import Meta
 from collector.admin import export
 from collector.api import paging, parameters, readers
 from collector.api.http import Refused, instant_text
-from collector.api.lists import ListFormat, Page, give_json, give_page
+from collector.api.lists import ListFormat, RowsPage, give_json, give_page
 from collector.api.parameters import Cursor, Limit, PlaceParameters, SelectionParameters
 from collector.care import Care, coarsened, hour_of, is_within
 from collector.metrics.counting import VoteCount, by_outcome, ratio
@@ -31,7 +31,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Number = Annotated[int, Meta(ge=0)]
 
 
-class MeasurementRow(msgspec.Struct, frozen=True, kw_only=True):
+class ListedMeasurement(msgspec.Struct, frozen=True, kw_only=True):
     """One record.
 
     Attributes:
@@ -72,14 +72,14 @@ class MeasurementRow(msgspec.Struct, frozen=True, kw_only=True):
     coarse: bool
 
 
-class MeasurementPage(Page, frozen=True, kw_only=True):
+class MeasurementPage(RowsPage, frozen=True, kw_only=True):
     """A page of records; `next` is the cursor of the page after it."""
 
-    measurements: list[MeasurementRow]
+    measurements: list[ListedMeasurement]
     next: str | None
 
 
-class JudgedRecord(msgspec.Struct, frozen=True, kw_only=True):
+class CollectorVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """The collector's verdict on one record."""
 
     outcome: str
@@ -93,7 +93,7 @@ class MeasurementReply(msgspec.Struct, frozen=True, kw_only=True):
     """One record as it was sent (None when its evidence is gone), and the collector's verdict."""
 
     record: dict[str, Any] | None
-    judged: JudgedRecord
+    judged: CollectorVerdict
     authority: str | None
 
 
@@ -119,7 +119,7 @@ class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
     coarse: bool
 
 
-class VerdictPage(Page, frozen=True, kw_only=True):
+class VerdictPage(RowsPage, frozen=True, kw_only=True):
     """The current verdicts; a probe's newest one counts for `window_seconds`."""
 
     verdicts: list[VerdictRow]
@@ -280,7 +280,7 @@ def _verdicts(service: Service, votes: Iterable[VoteCount], care: Care) -> list[
     return rows
 
 
-def _row(one: MeasurementSummary, care: Care, wanted: Selection) -> MeasurementRow | None:
+def _row(one: MeasurementSummary, care: Care, wanted: Selection) -> ListedMeasurement | None:
     """A record's row; None when what it shows lies outside of what is wanted."""
     coarse = care.hides(one)
     if not is_within(one, wanted, coarse=coarse):
@@ -292,5 +292,7 @@ def _row(one: MeasurementSummary, care: Care, wanted: Selection) -> MeasurementR
     shown["voting"] = bool(one.voting)
     shown["mechanisms"] = one.mechanisms.split()
     shown["claim_mechanisms"] = one.claim_mechanisms.split()
-    names = MeasurementRow.__struct_fields__
-    return MeasurementRow(**{name: shown[name] for name in names if name in shown}, coarse=coarse)
+    names = ListedMeasurement.__struct_fields__
+    return ListedMeasurement(
+        **{name: shown[name] for name in names if name in shown}, coarse=coarse
+    )
