@@ -15,6 +15,10 @@ from probe.model import Http, Role, Steps, Tls
 Offer = Callable[[str, Role, int], Awaitable[Steps]]
 
 
+# Abroad, unknown, domestic.
+_DISTANCE = (True, None, False)
+
+
 async def interleave(
     offer: Offer,
     target: str,
@@ -58,11 +62,11 @@ async def offer_elsewhere(
 ) -> None:
     """Offer the target's name to an unrelated server, between two harmless ones.
 
-    A server that does not answer the harmless names is passed over. A domestic server comes last:
-    it may stand before what is on the way to the target.
+    A server that does not answer the harmless names is passed over. A server abroad comes first, a
+    domestic one last: it may stand before what is on the way to the target.
     """
     last_first = list(reversed(references))
-    ordered = sorted(last_first, key=lambda one: one.foreign is False)
+    ordered = sorted(last_first, key=lambda one: _DISTANCE.index(one.foreign))
     for address in dict.fromkeys(one.address for one in ordered if one.address):
         offer = offer_at(address)
         if await interleave(offer, target, harmless, (2,), role=Role.NEUTRAL, stop_unanswered=True):

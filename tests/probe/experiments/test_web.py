@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+import pytest
 from msgspec.structs import replace as structs
 
 from probe.experiments import web
@@ -269,12 +270,13 @@ def test_an_unrelated_server_that_rejects_harmless_names_is_passed_over() -> Non
     assert [s.address for s in steps if isinstance(s, Tls) and s.role is Role.NEUTRAL] == [OTHER]
 
 
-def test_a_foreign_server_is_offered_the_name_before_a_domestic_one() -> None:
+@pytest.mark.parametrize("other", [False, None])
+def test_a_foreign_server_is_offered_the_name_before_others(*, other: bool | None) -> None:
     third = "93.184.216.77"
     net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.RESET})
     two = (
         Reference("https://ref.example/", OTHER, foreign=True),
-        Reference("https://third.example/", third, foreign=False),
+        Reference("https://third.example/", third, foreign=other),
     )
     steps = both(net, replace(TASK, references=two))
     assert [s.address for s in steps if isinstance(s, Tls) and s.role is Role.NEUTRAL] == [OTHER]
