@@ -47,8 +47,54 @@ def test_every_alert_has_a_case_a_delay_a_severity_and_a_sentence() -> None:
     for rule in alerts():
         assert f"alertname: {rule['alert']}\n" in cases, rule["alert"]
         assert rule["for"]
-        assert rule["labels"]["severity"] in {"warning", "critical"}  # type: ignore[index]
+        assert rule["labels"]["severity"] in {"info", "warning", "critical"}  # type: ignore[index]
         assert set(rule["annotations"]) == {"summary", "description"}  # type: ignore[call-overload]
+
+
+def test_counts_of_events_are_compared_with_more_than_zero_and_never_read_as_rates() -> None:
+    """They count what is under way or stored: there may be many, and a count may fall."""
+    for name in ("recording.yml", "alerts.yml"):
+        text = (FOLDER / "rules" / name).read_text()
+        assert not re.search(r"==\s*1\b", text), name
+        assert not re.search(r"(?:rate|increase)\([^)]*qazprobe_events?_", text), name
+
+
+def test_suspected_events_alert_nobody() -> None:
+    for name in ("recording.yml", "alerts.yml"):
+        assert "suspected" not in re.sub(r"#.*", "", (FOLDER / "rules" / name).read_text())
+
+
+@pytest.mark.skipif(
+    shutil.which("amtool") is None,
+    reason="amtool is not installed: apt install prometheus-alertmanager",
+)
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        ("alertname=QazprobeEventBegan severity=critical kind=blocking country=KZ", "events"),
+        ("alertname=QazprobeEventEnded severity=warning kind=shutdown country=KZ", "events"),
+        ("alertname=QazprobeEvent severity=info kind=blocking country=KZ asn=9198", "nobody"),
+        ("alertname=QazprobeProbesSilent severity=warning country=KZ asn=9198", "operator"),
+        ("alertname=QazcollectorDown severity=critical", "operator"),
+    ],
+)
+def test_alertmanager_sends_an_alert_to(labels: str, receiver: str) -> None:
+    config = f"--config.file={FOLDER / 'alertmanager.yml'}"
+    command = ("amtool", "config", "routes", "test", config, *labels.split())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, receiver), done.stderr
+
+
+def test_an_event_of_a_kind_in_a_country_is_one_message() -> None:
+    example = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())
+    assert example["route"]["group_by"] == ["alertname", "kind", "country"]
+    for rule in alerts():
+        if rule["alert"] in {"QazprobeEventBegan", "QazprobeEventEnded"}:
+            assert str(rule["expr"]).startswith("sum by (kind, country) ("), rule["alert"]
+    named = {str(rule["alert"]) for rule in alerts()}
+    words = re.findall(r'alertname=~?"([^"]+)"', (FOLDER / "alertmanager.yml").read_text())
+    for word in words:
+        assert any(re.fullmatch(word, name) for name in named), word
 
 
 def test_recorded_names_have_level_metric_and_operation() -> None:
