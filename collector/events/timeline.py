@@ -4,9 +4,10 @@ Rules:
 
 - *Suspected* when one trusted key found it twice in a row, or two independent keys once each.
 - *Confirmed* when a quorum of independent keys found it, and more than half of the keys with a
-  conclusive look since it began; one look more than keys is needed, so that two single errors on
-  one evening are no event. The changes that these keys saw must overlap, or each of them found it
-  twice: a key that always strays and a single error of another are no quorum.
+  conclusive look since it began. Keys that found the target fine within a day before are awaited:
+  they count as well. One look more than keys is needed, so that two single errors on one evening
+  are no event. The changes that these keys saw must overlap, or each of them found it twice: a key
+  that always strays and a single error of another are no quorum.
 - *Ended* when more independent keys found the target fine since then than still find it bad: a
   quorum of them with one look more than keys, or one key twice in a row while no other key speaks
   against it.
@@ -33,6 +34,9 @@ from collector.standing import Standings
 EXAMPLES = 5
 # Two probes that agree are rarely both wrong, and may share a fault that no number reduces.
 MOST_CONFIDENT = 0.99
+# A probe that found the target fine within this time is heard before others outvote it, so that
+# nobody gains by looking first. A white list of an evening is over before sleeping ones look again.
+AWAITED = 86_400.0
 NOT_SEEN_AGAIN = "not confirmed: the same probes found the target fine again"
 
 
@@ -152,7 +156,9 @@ class EventTimeline:
         voices = self._voices(event.began.by)
         event.agreed = set(voices.bad)
         event.peak = len(voices.bad), len(voices.bad) + len(voices.fine)
-        if holds(*event.peak, self._rules.quorum) and self._is_repeated(voices.bad, overlapping):
+        able = event.peak[1] + self._awaited(voices, event.began.by, look.at)
+        enough = holds(event.peak[0], able, self._rules.quorum)
+        if enough and self._is_repeated(voices.bad, overlapping):
             event.confirmed_at = look.at
 
     def _is_repeated(self, keys: Collection[str], overlapping: int) -> bool:
@@ -237,6 +243,19 @@ class EventTimeline:
         return _Voices(
             tuple(key for key in bad if key in spoken), tuple(key for key in fine if key in spoken)
         )
+
+    def _awaited(self, voices: _Voices, since: float, now: float) -> int:
+        """The independent keys that found the target fine lately and have not looked since then."""
+        if not self._target:
+            return 0
+        looked = {*voices.bad, *voices.fine}
+        fine: set[str] = set()
+        for (key, _), history in self._keys.items():
+            run = history.newest
+            if run is not None and not run.bad and now - AWAITED < run.last.at < since:
+                fine.add(key)
+        spoken = self._rules.standings.speakers(looked, self._network, later=fine - looked)
+        return sum(1 for key in spoken if key not in looked)
 
     def _keys_that_say(self, *, bad: bool) -> set[str]:
         """The keys whose newest look says so, since the event before was over."""
