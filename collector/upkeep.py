@@ -1,4 +1,4 @@
-"""What a serving collector does every few minutes: its own heartbeat, and deleting what is too old.
+"""What a serving collector does by itself: its own heartbeat, events, and deleting what is too old.
 
 Rule: nothing that fails here ends the task. Without the heartbeats every silence of probes would be
 taken for the collector's own.
@@ -6,6 +6,7 @@ taken for the collector's own.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from collector import conduct
@@ -14,6 +15,7 @@ from collector.store import StoreUnavailable, clock_ahead, heartbeats, replays
 
 # Less than a five-minute slot, so that each slot has a heartbeat.
 HEARTBEAT_SECONDS = 240.0
+EVENT_SECONDS = 30.0
 
 log = logging.getLogger("qazcollector")
 
@@ -21,20 +23,28 @@ log = logging.getLogger("qazcollector")
 async def start(service: Service, stack: AsyncExitStack) -> None:
     """Begin, with a heartbeat at once."""
     await _keep_up(service)
-    task = asyncio.create_task(_repeat(service))
-    stack.push_async_callback(asyncio.wait, [task])
-    stack.callback(task.cancel)
+    for seconds, work in ((HEARTBEAT_SECONDS, _keep_up), (EVENT_SECONDS, _keep_events)):
+        task = asyncio.create_task(_repeat(service, seconds, work))
+        stack.push_async_callback(asyncio.wait, [task])
+        stack.callback(task.cancel)
 
 
-async def _repeat(service: Service) -> None:
+async def _repeat(
+    service: Service, seconds: float, work: Callable[[Service], Awaitable[None]]
+) -> None:
     while True:
-        await asyncio.sleep(HEARTBEAT_SECONDS)
+        await asyncio.sleep(seconds)
         try:
-            await _keep_up(service)
+            await work(service)
         except StoreUnavailable as error:
             log.warning("%s", error)
         except Exception:
-            log.exception("the collector could not record that it runs")
+            log.exception("the collector's upkeep failed")
+
+
+async def _keep_events(service: Service) -> None:
+    """Tell events soon, also when nobody reads them."""
+    await service.events.refresh()
 
 
 async def _keep_up(service: Service) -> None:
