@@ -1,5 +1,6 @@
 """The overview: interference with all targets, and the health of the measurements."""
 
+from dashboards import events
 from dashboards.panels import (
     CONCLUSIVE,
     INTERFERENCE,
@@ -8,14 +9,12 @@ from dashboards.panels import (
     bars,
     coloured,
     dashboard,
-    events_annotation,
     label_variable,
     lines,
     link,
     number,
     query,
     row,
-    states,
     table,
     thresholds,
 )
@@ -31,7 +30,8 @@ def _summary() -> list[Json]:
     return [
         number(
             "Probes active",
-            "Probes that recently sent records or heartbeats, on the chosen networks.",
+            "Probes that sent records or heartbeats within a day, on the chosen networks. A cut "
+            "shows in the probes heard, below.",
             [query(f"sum(qazprobe_probes_active{{{SCOPE}}})", "probes")],
             unit="short",
             thresholds=thresholds((None, "red"), (1, "yellow"), (3, "green")),
@@ -93,9 +93,9 @@ def _interference() -> list[Json]:
             thresholds=ANY_IS_BAD,
         ),
         number(
-            "Events under way",
-            "Networks for which an event (shutdown, whitelist, interception, throttling, "
-            "blocking) is under way now.",
+            "Events",
+            "Confirmed events (shutdown, whitelist, interception, throttling, blocking) that are "
+            "under way now.",
             [query(f"sum(qazprobe_event_active{{{SCOPE}}}) or vector(0)", "events")],
             unit="short",
             thresholds=ANY_IS_BAD,
@@ -216,43 +216,8 @@ def _mechanisms() -> list[Json]:
     ]
 
 
-def _rates_and_events() -> list[Json]:
+def _handshakes() -> list[Json]:
     return [
-        lines(
-            "Throttle ratio",
-            "Rate with a target's name divided by the rate with a reference, averaged over "
-            "targets: 100% is the same speed. Only the name differs between the two.",
-            [
-                query(
-                    f"avg by (country, asn) (qazprobe_throttle_ratio{{{SCOPE}}})",
-                    "{{country}} {{asn}}",
-                )
-            ],
-            unit="percentunit",
-            min=0,
-        ),
-        states(
-            "Events",
-            "When each kind of event was under way on each network.",
-            [query(f"qazprobe_event_active{{{SCOPE}}}", "{{kind}} {{country}} {{asn}}")],
-            unit="bool",
-            thresholds=thresholds((None, "green"), (1, "red")),
-            color={"mode": "thresholds"},
-        ),
-        lines(
-            "Reachability, domestic and foreign",
-            "Share of anchors that answer, in the country and outside it. Foreign low with "
-            "domestic high is a cut at the border; both low is a shutdown.",
-            [
-                query(
-                    f"avg by (country, class) (qazprobe_connectivity_ratio{{{SCOPE}}})",
-                    "{{country}} {{class}}",
-                )
-            ],
-            unit="percentunit",
-            min=0,
-            max=1,
-        ),
         lines(
             "Handshake time, 90th percentile",
             "Duration of connections and TLS handshakes on these lines.",
@@ -274,8 +239,8 @@ def _health() -> list[Json]:
         row("Health of the measurements"),
         lines(
             "Probes active",
-            "Probes that recently sent records or heartbeats, by network. A sudden drop of all of "
-            "them is an event; a slow one means that volunteers leave.",
+            "Probes that sent records or heartbeats within a day, by network. A slow fall means "
+            "that volunteers leave; a cut shows only in the probes heard, above.",
             [
                 query(
                     f"sum by (country, asn) (qazprobe_probes_active{{{SCOPE}}})",
@@ -387,13 +352,14 @@ def build() -> Json:
         panels=[
             *_summary(),
             *_interference(),
+            *events.panels(SCOPE),
             *_outcomes(),
             *_outcomes_by_target(),
             *_mechanisms(),
-            *_rates_and_events(),
+            *_handshakes(),
             *_health(),
             *_collector_health(),
         ],
         links=[link("One target", "qazprobe-target")],
-        annotations=[events_annotation(SCOPE)],
+        annotations=events.annotations(SCOPE),
     )

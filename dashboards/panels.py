@@ -112,7 +112,7 @@ def states(title: str, description: str, queries: Sequence[Json], **rest: Any) -
         "legend": {"displayMode": "list", "placement": "bottom"},
         "mergeValues": True,
         "rowHeight": 0.8,
-        "showValue": "never",
+        "showValue": "auto",
     }
     return panel("state-timeline", title, description, queries, options=options, **rest)
 
@@ -274,20 +274,4 @@ def link(title: str, uid: str) -> Json:
         "tooltip": "",
         "type": "link",
         "url": f"/d/{uid}",
-    }
-
-
-def events_annotation(selector: str) -> Json:
-    """An annotation that marks the start of events on every panel."""
-    return {
-        "datasource": SOURCE,
-        "enable": True,
-        "expr": f"qazprobe_event_active{{{selector}}} == 1",
-        "hide": False,
-        "iconColor": "red",
-        "name": "Events",
-        "step": "60s",
-        "tagKeys": "kind,country,asn",
-        "titleFormat": "{{kind}} in {{country}} {{asn}}",
-        "useValueForTime": False,
     }

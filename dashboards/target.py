@@ -1,5 +1,6 @@
 """One target: outcomes and mechanisms on each network, and its throughput."""
 
+from dashboards import events
 from dashboards.panels import (
     CONCLUSIVE,
     INTERFERENCE,
@@ -7,7 +8,6 @@ from dashboards.panels import (
     Json,
     coloured,
     dashboard,
-    events_annotation,
     label_variable,
     lines,
     link,
@@ -197,5 +197,5 @@ def build() -> Json:
         ],
         panels=[*_summary(), *_outcomes(), *_mechanisms(), *_throughput()],
         links=[link("Overview", "qazprobe-overview")],
-        annotations=[events_annotation(NETWORKS)],
+        annotations=events.annotations(NETWORKS),
     )

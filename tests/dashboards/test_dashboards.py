@@ -27,6 +27,8 @@ def expressions(board: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for panel in panels(board):
         for target in panel["targets"]:
             yield panel["title"], target["expr"]
+    for annotation in board["annotations"]["list"]:
+        yield annotation["name"], annotation["expr"]
 
 
 def test_the_committed_files_are_up_to_date() -> None:
@@ -104,7 +106,10 @@ def test_variables_are_refreshed_with_the_time_range(board: dict[str, Any]) -> N
 
 @each
 def test_queries_use_only_defined_variables_and_select_the_job(board: dict[str, Any]) -> None:
-    known = {variable["name"] for variable in board["templating"]["list"]} | {"__rate_interval"}
+    known = {variable["name"] for variable in board["templating"]["list"]} | {
+        "__rate_interval",
+        "__interval",
+    }
     for title, expr in expressions(board):
         assert set(re.findall(r"\$\{?(\w+)", expr)) <= known, title
         for selector in re.findall(r"\w+\{([^}]*)\}", expr):
@@ -114,11 +119,38 @@ def test_queries_use_only_defined_variables_and_select_the_job(board: dict[str, 
 @each
 def test_counters_are_read_as_rates_over_grafanas_interval(board: dict[str, Any]) -> None:
     for title, expr in expressions(board):
-        counters = re.findall(r"\b\w+_(?:total|bucket)\b", expr)
+        named = re.findall(r"\b\w+_(?:total|bucket)\b", expr)
+        # These are counts of what is stored; the next test is about them.
+        counters = [name for name in named if name != "qazprobe_events_total"]
         rates = re.findall(r"\brate\(\w+_(?:total|bucket)\{[^}]*\}\[\$__rate_interval\]\)", expr)
         rates += re.findall(r"\bincrease\(\w+_total\{[^}]*\}\[1d\]\)", expr)
         assert len(counters) == len(rates), title
         assert "[5m]" not in expr, title
+
+
+@each
+def test_counts_of_events_are_compared_with_more_than_zero_and_never_read_as_rates(
+    board: dict[str, Any],
+) -> None:
+    for title, expr in expressions(board):
+        assert not re.search(r"(?:rate|increase|delta)\(qazprobe_events?_", expr), title
+        assert not re.search(r"qazprobe_events?_\w+\{[^}]*\}\)*\s*==", expr), title
+    marks = [one["expr"] for one in board["annotations"]["list"]]
+    assert all(expr.endswith(" > 0") for expr in marks)
+    assert any('state="confirmed"' in expr for expr in marks)
+    assert any('state="ended"' in expr for expr in marks)
+
+
+def test_reachability_is_left_out_where_nobody_is_heard() -> None:
+    """Its window is a day: a cut line would show its last good measurements until it is over."""
+    shown = [
+        expr
+        for board in DASHBOARDS.values()
+        for _, expr in expressions(board)
+        if "qazprobe_connectivity_ratio" in expr
+    ]
+    assert shown
+    assert all(re.search(r"unless on .*qazprobe_probes_heard\{.*\} == 0", expr) for expr in shown)
 
 
 @each
@@ -150,6 +182,8 @@ def test_every_metric_of_the_contract_is_on_a_dashboard() -> None:
         "qazprobe_probes_active",
         "qazprobe_connectivity_ratio",
         "qazprobe_event_active",
+        "qazprobe_events_total",
+        "qazprobe_probes_heard",
         "qazprobe_measurements_total",
         "qazcollector_requests_total",
         "qazcollector_rejected_total",
