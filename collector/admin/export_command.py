@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,12 @@ from collector.store import Store
 
 if TYPE_CHECKING:
     from collector.admin.export import Exported, ExportTally, Format
+    from collector.store.queries import Selection
 
 _RELEASE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LABEL = re.compile(r"([a-zA-Z_][a-zA-Z0-9_]*)=(.*)")
 _FORMATS: dict[str, "Format"] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+_OPENMETRICS = "openmetrics"
 
 
 @click.command()
@@ -25,8 +29,9 @@ _FORMATS: dict[str, "Format"] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "
 @click.option(
     "--format",
     "format_",
-    type=click.Choice([*_FORMATS.values()]),
-    help="jsonl has all the evidence; csv and parquet have the columns. [by FILE, or jsonl]",
+    type=click.Choice([*_FORMATS.values(), _OPENMETRICS]),
+    help="jsonl has all the evidence; csv and parquet have the columns; openmetrics has counts by"
+    " hour and events, for Prometheus. [by FILE, or jsonl]",
 )
 @click.option("-o", "--output", default="-", metavar="FILE|-", help="The file to write. [stdout]")
 @click.option(
@@ -53,25 +58,38 @@ _FORMATS: dict[str, "Format"] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "
     metavar="N",
     help="With --public: fewer probes than this are few.",
 )
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A label of every series of openmetrics. [job=qazprobe-history]",
+)
 @selection_options
 def export(
     *,
     url: str,
-    format_: "Format | None",
+    format_: str | None,
     output: str,
     compress: Packing | None,
     release: str,
     public: bool,
     public_min_probes: int,
+    labels: tuple[str, ...],
     **selected: Any,
 ) -> None:
     """Write records to a file, oldest first."""
     from collector.admin import export as exporting
 
     packing = compress or by_name(output)
+    if format_ == _OPENMETRICS:
+        _only_places(selected, release=release, public=public)
+        wanted_ = selection(**selected)
+        with_store(url, lambda store: _write_history(store, wanted_, output, packing, labels))
+        return
     wanted = exporting.Exported(
         selection=selection(**selected),
-        format=format_ or _format_of(output),
+        format=_format_of(output) if format_ is None else _known(format_),
         release=_checked(release),
         least=public_min_probes if public else 1,
         now=time.time(),
@@ -95,6 +113,38 @@ async def _write(
     with output_file(output) as write:
         async for piece in packed(exporting.lines(store, wanted, tally), packing):
             write(piece)
+
+
+async def _write_history(
+    store: Store, wanted: "Selection", output: str, packing: Packing, labels: Sequence[str]
+) -> None:
+    from collector.admin.export_openmetrics import JOB, openmetrics
+
+    given = {"job": JOB} | dict(map(_label, labels))
+    with output_file(output) as write:
+        pieces = openmetrics(store, wanted, now=time.time(), labels=given)
+        async for piece in packed(pieces, packing):
+            write(piece)
+
+
+def _label(text: str) -> tuple[str, str]:
+    found = _LABEL.fullmatch(text)
+    if found is None:
+        raise SettingsError(f"--label “{text}”: NAME=VALUE expected, such as job=history")
+    return found[1], found[2]
+
+
+def _only_places(selected: Mapping[str, object], **others: object) -> None:
+    """Refuse what counts by hour and events are not selected by."""
+    for name in ("input_", "outcome", "experiment", "role"):
+        others[name.removesuffix("_")] = selected[name]
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise SettingsError(f"--{given[0]}: not with --format openmetrics")
+
+
+def _known(format_: str) -> "Format":
+    return next(one for one in _FORMATS.values() if one == format_)
 
 
 def _format_of(output: str) -> "Format":

@@ -101,7 +101,7 @@ def _samples(family: MetricFamily, kept: int) -> list[str]:
     if kept < len(samples):
         samples = sorted(samples, key=lambda sample: (-sample.weight, sample.labels))[:kept]
     return [
-        f"{family.name}{_braces(family.labels, sample.labels)} {_number(sample.value)}"
+        f"{family.name}{braced(family.labels, sample.labels)} {_number(sample.value)}"
         for sample in samples
     ]
 
@@ -113,15 +113,16 @@ def _histograms(family: MetricFamily, kept: int) -> list[str]:
         so_far = 0
         for bound, count in zip(family.bounds, one.counts, strict=True):
             so_far += count
-            braces = _braces((*family.labels, "le"), (*one.labels, _number(bound)))
+            braces = braced((*family.labels, "le"), (*one.labels, _number(bound)))
             lines.append(f"{family.name}_bucket{braces} {so_far}")
-        braces = _braces(family.labels, one.labels)
+        braces = braced(family.labels, one.labels)
         lines.append(f"{family.name}_sum{braces} {_number(one.total_seconds)}")
         lines.append(f"{family.name}_count{braces} {so_far}")
     return lines
 
 
-def _braces(names: Labels, values: Labels) -> str:
+def braced(names: Labels, values: Labels) -> str:
+    """Labels as they are written after the name of a metric."""
     if not names:
         return ""
     pairs = zip(names, values, strict=True)
