@@ -9,11 +9,11 @@ import csv
 import gzip
 import io
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set as AbstractSet
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 import msgspec
 
@@ -27,19 +27,10 @@ from collector.store.exports import ExportRow
 from collector.store.measurements import CONCLUSIVE, UNLISTED
 from collector.store.queries import Selection
 
-# The columns of an export that a replay needs.
-NEEDED = (
-    "id", "key", "origin", "standing", "role", "lab", "voting", "excluded", "experiment", "target",
-    "measured_at", "country", "asn", "outcome", "mechanisms", "authority", "confidence",
-)  # fmt: skip
-_TEXTS = (
-    "id", "key", "experiment", "target", "country", "outcome", "mechanisms", "authority",
-)  # fmt: skip
 LINE_CONFIDENCE = 0.9
 _LONG_AGO = 1e12
-_COLUMNS = ", ".join(NEEDED).replace("measured_at", "epoch(measured_at)")
-_PARQUET = f"SELECT {_COLUMNS} FROM read_parquet(?)"  # noqa: S608 - constant names
 _AT_ONCE = 1000
+_DUCKDB: dict[str, str | bool | int | float | list[str]] = {"threads": 1, "memory_limit": "256MB"}
 
 _SCHEMA = """
 CREATE TABLE look (
@@ -68,6 +59,32 @@ class Measured(NamedTuple):
     look: Look
     origin: str = ""
     standing: str = "vouched"
+
+
+class ExportedColumns(msgspec.Struct):
+    """The columns of an export that a replay needs; what is coarse has no id and no key."""
+
+    id: str | None
+    key: str | None
+    origin: str | None
+    standing: Literal["vouched", "earned", "stranger"]
+    role: str
+    lab: bool
+    voting: bool
+    excluded: bool
+    experiment: str
+    target: str
+    measured_at: str | float
+    country: str
+    asn: int
+    outcome: str
+    mechanisms: str | None
+    authority: str | None
+    confidence: float
+
+
+_COLUMNS = ", ".join(ExportedColumns.__struct_fields__).replace("measured_at", "epoch(measured_at)")
+_PARQUET = f"SELECT {_COLUMNS} FROM read_parquet(?)"  # noqa: S608 - constant names
 
 
 class SortedLooks:
@@ -141,20 +158,25 @@ def of_row(row: ExportRow) -> Measured | None:
     return _measured(look, "", "vouched")
 
 
-def of_columns(cells: Mapping[str, Any]) -> Measured | None:
+def of_columns(cells: "ExportedColumns") -> Measured | None:
     """The look of an exported row; None when it is none."""
-    if cells["role"] != "probe" or not _flag(cells["voting"]) or _flag(cells["excluded"]):
+    if cells.role != "probe" or not cells.voting or cells.excluded:
         return None
-    at = cells["measured_at"]
-    text = {name: str(cells[name] or "") for name in _TEXTS}
+    at = cells.measured_at
     look = Look(
-        at=(instant(at) or 0.0) if isinstance(at, str) else float(at),
-        asn=int(cells["asn"]),
-        confidence=float(cells["confidence"]),
-        **text,
+        (instant(at) or 0.0) if isinstance(at, str) else at,
+        cells.id or "",
+        cells.key or "",
+        cells.experiment,
+        cells.target,
+        cells.country,
+        cells.asn,
+        cells.outcome,
+        cells.mechanisms or "",
+        cells.authority or "",
+        cells.confidence,
     )
-    standing = "vouched" if _flag(cells["lab"]) else cells["standing"]
-    return _measured(look, cells["origin"] or "", standing)
+    return _measured(look, cells.origin or "", "vouched" if cells.lab else cells.standing)
 
 
 def _measured(look: Look, origin: str, standing: str) -> Measured | None:
@@ -164,10 +186,6 @@ def _measured(look: Look, origin: str, standing: str) -> Measured | None:
     if look.target == UNLISTED or look.outcome not in CONCLUSIVE:
         return None
     return Measured(look, origin, standing)
-
-
-def _flag(value: object) -> bool:
-    return value == "true" if isinstance(value, str) else bool(value)
 
 
 def is_selected(look: Look, wanted: Selection) -> bool:
@@ -184,7 +202,7 @@ def is_selected(look: Look, wanted: Selection) -> bool:
 # --- files ---------------------------------------------------------------------------------------
 
 
-def read_file(path: Path, progress: Callable[[float], None]) -> Iterator[Mapping[str, Any]]:
+def read_file(path: Path, progress: Callable[[float], None]) -> Iterator[ExportedColumns]:
     """The exported rows of a file, whose name says its format.
 
     Raises:
@@ -242,7 +260,7 @@ class _RecordColumns(msgspec.Struct):
 _line = msgspec.json.Decoder(_RecordColumns)
 
 
-def _jsonl(file: Iterable[bytes], path: Path) -> Iterator[Mapping[str, Any]]:
+def _jsonl(file: Iterable[bytes], path: Path) -> Iterator[ExportedColumns]:
     for number, text in enumerate(file, 1):
         if not text.strip():
             continue
@@ -250,34 +268,54 @@ def _jsonl(file: Iterable[bytes], path: Path) -> Iterator[Mapping[str, Any]]:
             columns = _line.decode(text).collector
         except msgspec.MsgspecError as error:
             raise SettingsError(f"{path}:{number}: no record ({error})") from error
-        yield _complete(columns or {}, f"{path}:{number}")
+        yield _columns(columns or {}, f"{path}:{number}")
 
 
-def _csv(file: BinaryIO, path: Path) -> Iterator[Mapping[str, Any]]:
+def _csv(file: BinaryIO, path: Path) -> Iterator[ExportedColumns]:
     reader = csv.DictReader(io.TextIOWrapper(file, "utf-8", newline=""))
     for number, columns in enumerate(reader, 2):
-        yield _complete(columns, f"{path}:{number}")
+        yield _columns(columns, f"{path}:{number}")
 
 
-def _parquet(path: Path, progress: Callable[[float], None]) -> Iterator[Mapping[str, Any]]:
+def _parquet(path: Path, progress: Callable[[float], None]) -> Iterator[ExportedColumns]:
     import duckdb
 
-    with duckdb.connect(config={"threads": 1, "memory_limit": "256MB"}) as connection:
+    try:
+        yield from _parquet_rows(duckdb.connect(config=_DUCKDB), path, progress)
+    except duckdb.Error as error:
+        reason = str(error).partition("\n")[0]
+        raise SettingsError(f"{path}: cannot be read ({reason})") from error
+
+
+def _parquet_rows(
+    connection: Any, path: Path, progress: Callable[[float], None]
+) -> Iterator[ExportedColumns]:
+    with connection:
         file = [str(path)]
-        described = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", file).fetchall()
-        _complete({row[0]: None for row in described}, str(path))
+        rows = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", file).fetchall()
+        names = ExportedColumns.__struct_fields__
+        _require({row[0] for row in rows}, str(path))
         counted = connection.execute("SELECT COUNT(*) FROM read_parquet(?)", file).fetchall()
-        rows, done = connection.execute(_PARQUET, file), 0
-        while page := rows.fetchmany(_AT_ONCE):
+        found, done = connection.execute(_PARQUET, file), 0
+        while page := found.fetchmany(_AT_ONCE):
             done += len(page)
             progress(done / counted[0][0])
-            yield from (dict(zip(NEEDED, row, strict=True)) for row in page)
+            for row in page:
+                yield _columns(dict(zip(names, row, strict=True)), str(path))
 
 
-def _complete(columns: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    missing = [name for name in NEEDED if name not in columns]
+def _columns(cells: Mapping[str, Any], where: str) -> ExportedColumns:
+    """The cells of a row, as text or as they are."""
+    _require(cells.keys(), where)
+    try:
+        return msgspec.convert(cells, ExportedColumns, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{where}: no exported row ({error})") from error
+
+
+def _require(names: AbstractSet[str], where: str) -> None:
+    missing = [name for name in ExportedColumns.__struct_fields__ if name not in names]
     if missing:
         raise SettingsError(
             f"{where}: has no column {missing[0]}; a file that `qazcollector export` made expected"
         )
-    return columns
