@@ -1,7 +1,8 @@
-"""Numbers of records as text that does not tell them, for cursors.
+"""Cursors as text that tells nothing: enciphered, so that only its collector can read it.
 
-Rule: a record's number is the microsecond in which it was received, and readers must not learn
-that. So a cursor is the number enciphered as one block, and another text is recognised as none.
+Rule: a cursor may contain the microsecond in which a record was received, or the millisecond of a
+look, which readers must not learn. The same cursor is always the same text (AES-SIV, RFC 5297), so
+that a page does not seem to change; a text that was not made here is recognised as none.
 """
 
 import base64
@@ -9,39 +10,25 @@ import binascii
 import hashlib
 import hmac
 
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import ECB
-
-_BLOCK = 16
-_ZEROS = bytes(8)
-LENGTH = 22
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 
 class Seal:
     """A cipher of one collector's store; it needs the same secret to open what it sealed."""
 
     def __init__(self, secret: bytes) -> None:
-        self._key = hmac.digest(secret, b"cursor", hashlib.sha256)[:_BLOCK]
+        self._cipher = AESSIV(hmac.digest(secret, b"cursor", hashlib.sha256))
 
-    def close(self, number: int) -> str:
-        """A number from 0 to 2^63 as text."""
-        encryptor = self._cipher().encryptor()
-        sealed = encryptor.update(number.to_bytes(8, "big") + _ZEROS) + encryptor.finalize()
+    def close(self, data: bytes) -> str:
+        """Some bytes as text."""
+        sealed = self._cipher.encrypt(data, None)
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
-    def open(self, text: str) -> int | None:
-        """The number in a text; None when it was not sealed here."""
+    def open(self, text: str) -> bytes | None:
+        """The bytes in a text; None when it was not sealed here."""
         try:
-            sealed = base64.urlsafe_b64decode(text + "==")
-        except (binascii.Error, ValueError):
+            sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            return self._cipher.decrypt(sealed, None)
+        except (binascii.Error, ValueError, InvalidTag):
             return None
-        if len(sealed) != _BLOCK:
-            return None
-        decryptor = self._cipher().decryptor()
-        block = decryptor.update(sealed) + decryptor.finalize()
-        return int.from_bytes(block[:8], "big") if block[8:] == _ZEROS else None
-
-    def _cipher(self) -> Cipher[ECB]:
-        # A single block that never repeats: no mode of operation is needed.
-        return Cipher(AES(self._key), ECB())  # noqa: S305 - see above

@@ -180,8 +180,11 @@ def shown_event(
 
 
 def with_history(shown: EventShown, stored: StoredEvent) -> EventDetail:
-    """The event with its revisions; their times are those of the collector, not of looks."""
-    history = [RevisionShown(instant_text(one.at), one.what) for one in stored.history]
+    """The event with its revisions; the collector may have made one right after a look."""
+    history = [
+        RevisionShown(instant_text(one.at // HOUR * HOUR if shown.coarse else one.at), one.what)
+        for one in stored.history
+    ]
     return EventDetail(**msgspec.structs.asdict(shown), history=history)
 
 

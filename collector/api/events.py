@@ -4,7 +4,7 @@ Rule: a query selects events and never makes or reshapes them.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -72,10 +72,11 @@ class WaveParameters(Parameters, frozen=True, kw_only=True):
 
 async def get_events(request: web.Request) -> web.Response:
     """Events by kind, state, target, category, network, wave and time; newest beginning first."""
-    service, asked = request.app[SERVICE], parameters.of(request, EventParameters)
+    service = request.app[SERVICE]
+    asked = readers.in_hours(request, parameters.of(request, EventParameters))
     await service.events.refresh()
-    found = await service.store.read(_page(asked), slow=True)
-    following = _key(found[-1]) if len(found) == asked.limit else None
+    found = await service.store.read(_page(service, asked), slow=True)
+    following = _cursor(service, found[-1]) if len(found) == asked.limit else None
     page = EventPage(events=await shown(request, found), next=following)
     if asked.cursor is None:
         page = await _with_outages(page, service, asked)
@@ -95,9 +96,10 @@ async def get_event(request: web.Request) -> web.Response:
 
 async def get_waves(request: web.Request) -> web.Response:
     """Waves: events that began together; newest first."""
-    service, asked = request.app[SERVICE], parameters.of(request, WaveParameters)
+    service = request.app[SERVICE]
+    asked = readers.in_hours(request, parameters.of(request, WaveParameters))
     await service.events.refresh()
-    found = await service.store.read(_waves(asked), slow=True)
+    found = await service.store.read(_waves(service, asked), slow=True)
     waves = []
     for id_, members in found:
         events = await shown(request, members)
@@ -105,31 +107,42 @@ async def get_waves(request: web.Request) -> web.Response:
     following = None
     if len(found) == asked.limit:
         id_, members = found[-1]
-        following = paging.of_key((members[0].event.began.by, id_))
+        following = paging.cursor_of(service, (members[0].event.began.by, id_))
     return await give_page(request, WavePage(waves=waves, next=following), asked.format)
 
 
 async def shown(request: web.Request, events: Sequence[StoredEvent]) -> list[EventShown]:
     """Events as they are told to this reader."""
     names, now = reference_data.networks(), request.app[SERVICE].clock()
-    looks = [(one.event.country, one.event.asn, one.event.began.by) for one in events]
-    care = await readers.learned(request, looks)
+    looks = [list(_looks(one)) for one in events]
+    care = await readers.learned(request, (look for of in looks for look in of))
     return [
-        shown_event(one, now=now, coarse=care.is_coarse(*look), network=names.get)
-        for one, look in zip(events, looks, strict=True)
+        shown_event(
+            one, now=now, coarse=any(care.is_coarse(*look) for look in of), network=names.get
+        )
+        for one, of in zip(events, looks, strict=True)
     ]
 
 
-def _key(stored: StoredEvent) -> str:
-    return paging.of_key((stored.event.began.by, stored.id))
+def _looks(stored: StoredEvent) -> Iterator[tuple[str, int, float]]:
+    """The looks that an event tells the time of."""
+    event = stored.event
+    ended = (event.ended.after, event.ended.by) if event.ended else ()
+    for at in (event.began.after, event.began.by, event.last_seen_at, *ended):
+        if at is not None:
+            yield event.country, event.asn, at
 
 
-def _page(asked: EventParameters) -> Operation[list[StoredEvent]]:
+def _cursor(service: Service, stored: StoredEvent) -> str:
+    return paging.cursor_of(service, (stored.event.began.by, stored.id))
+
+
+def _page(service: Service, asked: EventParameters) -> Operation[list[StoredEvent]]:
     place = asked.place()
     rows = yield Query(
         "events_page",
         {
-            **_before(asked.cursor),
+            **_before(service, asked.cursor),
             "kind": asked.kind or "",
             "state": asked.state or "",
             "target": place.target,
@@ -144,9 +157,12 @@ def _page(asked: EventParameters) -> Operation[list[StoredEvent]]:
     return [storage.stored_event(row) for row in rows]
 
 
-def _waves(asked: WaveParameters) -> Operation[list[tuple[str, list[StoredEvent]]]]:
+def _waves(
+    service: Service, asked: WaveParameters
+) -> Operation[list[tuple[str, list[StoredEvent]]]]:
     """The waves with their events, oldest first."""
-    params = {**_before(asked.cursor), **_between(asked.since, asked.until), "limit": asked.limit}
+    period = _between(asked.since, asked.until)
+    params = {**_before(service, asked.cursor), **period, "limit": asked.limit}
     found = []
     for row in (yield Query("waves_page", params)):
         rows = yield Query("events_of_wave", {"wave": row[0]})
@@ -154,8 +170,10 @@ def _waves(asked: WaveParameters) -> Operation[list[tuple[str, list[StoredEvent]
     return found
 
 
-def _before(cursor: str | None) -> dict[str, object]:
-    at, id_ = (EVERY, "") if cursor is None else paging.key_of(cursor, tuple[float, str])
+def _before(service: Service, cursor: str | None) -> dict[str, object]:
+    at, id_ = EVERY, ""
+    if cursor is not None:
+        at, id_ = paging.key_of(service, cursor, tuple[float, str])
     return {"before": at, "before_id": id_}
 
 

@@ -1,5 +1,7 @@
 """GET /v1/hourly: how many measurements of each hour found what; it outlasts the records."""
 
+import asyncio
+from collections.abc import Sequence
 from math import ceil
 from typing import Annotated
 
@@ -21,12 +23,13 @@ from collector.api.parameters import (
 )
 from collector.service import SERVICE, Service
 from collector.store import hourly
-from collector.store.hourly import HourlyKey, HourlySelection
+from collector.store.hourly import HourlyCount, HourlySelection
 
 HOUR = 3600
 # After all hours that can be asked for.
 _LAST = 1 << 40
 _MOST = 10_000
+_KEY = tuple[int, str, str, str, int, str]
 HourlyLimit = Annotated[int, Meta(ge=1, le=_MOST, description=f"a number from 1 to {_MOST}")]
 
 
@@ -71,9 +74,21 @@ class HourlyPage(RowsPage, frozen=True, kw_only=True):
 async def get_hourly(request: web.Request) -> web.Response:
     """Numbers of measurements by hour, outcome, target and network, the oldest first."""
     service, asked = request.app[SERVICE], parameters.of(request, HourlyParameters)
-    after = hourly.FIRST if asked.cursor is None else paging.key_of(asked.cursor, HourlyKey)
+    after = hourly.FIRST
+    if asked.cursor is not None:
+        after = paging.key_of(service, asked.cursor, _KEY)
     operation = hourly.page(_selection(service, asked), after=after, limit=asked.limit)
-    found = await service.store.read(operation, slow=True)
+    key = ("hourly", msgspec.structs.replace(asked, format=None))
+
+    async def make() -> HourlyPage:
+        found = await service.store.read(operation, slow=True)
+        return await asyncio.to_thread(_shown, service, found, asked.limit)
+
+    page = await service.results.get(key, service.snapshots.revision, make)
+    return await give_page(request, page, asked.format)
+
+
+def _shown(service: Service, found: Sequence[HourlyCount], limit: int) -> HourlyPage:
     rows = [
         HourlyRow(
             hour=instant_text(one.hour * HOUR),
@@ -87,8 +102,8 @@ async def get_hourly(request: web.Request) -> web.Response:
         )
         for one in found
     ]
-    following = paging.of_key(found[-1][:-1]) if len(found) == asked.limit else None
-    return await give_page(request, HourlyPage(hours=rows, next=following), asked.format)
+    following = paging.cursor_of(service, found[-1][:-1]) if len(found) == limit else None
+    return HourlyPage(hours=rows, next=following)
 
 
 def _selection(service: Service, asked: HourlyParameters) -> HourlySelection:

@@ -1,11 +1,9 @@
 """Cursors of lists: where the next page begins, as text.
 
-Rule: a cursor is the key of the last row of a page, so it stays valid while rows come and go. It
-tells nothing that the rows do not tell.
+Rule: a cursor is the key of the last row of a page, so it stays valid while rows come and go. It is
+sealed, so that it tells nothing that the rows do not tell.
 """
 
-import base64
-import binascii
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -15,7 +13,7 @@ from collector.api.http import Refused
 from collector.service import Service
 
 T = TypeVar("T")
-K = TypeVar("K", bound=tuple[object, ...])
+K = TypeVar("K")
 
 
 def refused() -> Refused:
@@ -23,44 +21,28 @@ def refused() -> Refused:
     return Refused(400, "malformed", "cursor: `next` of the page before expected")
 
 
-def of_number(service: Service, number: int | None) -> str | None:
-    """A record's number as a cursor that does not tell it."""
-    return None if number is None else service.seal.close(number)
-
-
-def number_of(service: Service, cursor: str | None) -> int | None:
-    """The number of a record in a cursor.
-
-    Raises:
-        Refused: It was not made here.
-    """
-    if cursor is None:
-        return None
-    number = service.seal.open(cursor)
-    if number is None:
-        raise refused()
-    return number
-
-
-def of_key(key: Sequence[object]) -> str:
+def cursor_of(service: Service, key: object) -> str:
     """The key of a row as a cursor."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
+    return service.seal.close(msgspec.json.encode(key))
 
 
-def key_of(cursor: str, type_: type[K]) -> K:
+def key_of(service: Service, cursor: str, type_: type[K]) -> K:
     """The key of a row in a cursor.
 
     Raises:
-        Refused: It is no such key.
+        Refused: It was not made here, or for another list.
     """
+    opened = service.seal.open(cursor)
+    if opened is None:
+        raise refused()
     try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        return msgspec.json.decode(text, type=type_)
-    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError) as error:
+        return msgspec.json.decode(opened, type=type_)
+    except msgspec.MsgspecError as error:
         raise refused() from error
 
 
 def part(
+    service: Service,
     rows: Sequence[T],
     key: Callable[[T], K],
     type_: type[K],
@@ -69,7 +51,7 @@ def part(
     limit: int | None,
 ) -> tuple[list[T], str | None]:
     """A page of rows that are sorted by `key`, and the cursor of the next one."""
-    after = None if cursor is None else key_of(cursor, type_)
-    left = [row for row in rows if after is None or key(row) > after]
+    after = None if cursor is None else key_of(service, cursor, type_)
+    left = [row for row in rows if after is None or key(row) > after]  # type: ignore[operator]
     shown = left if limit is None else left[:limit]
-    return shown, of_key(key(shown[-1])) if len(shown) < len(left) else None
+    return shown, cursor_of(service, key(shown[-1])) if len(shown) < len(left) else None

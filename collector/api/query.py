@@ -147,13 +147,19 @@ class VerdictParameters(PlaceParameters, frozen=True, kw_only=True):
 async def get_measurements(request: web.Request) -> web.Response:
     """A page of records, newest first unless `order=oldest`."""
     service, asked = request.app[SERVICE], parameters.of(request, PageParameters)
-    cursor = paging.number_of(service, asked.cursor)
+    cursor = None if asked.cursor is None else paging.key_of(service, asked.cursor, int)
     care = await readers.care_for(request)
-    found = await service.store.read(_page(asked, cursor, care), slow=True)
-    last = found[-1].seq if len(found) == asked.limit else None
-    wanted = asked.selection()
-    rows = [row for one in found if (row := _row(one, care, wanted)) is not None]
-    page = MeasurementPage(measurements=rows, next=paging.of_number(service, last))
+
+    async def make() -> MeasurementPage:
+        found = await service.store.read(_page(asked, cursor, care), slow=True)
+        full = len(found) == asked.limit
+        following = paging.cursor_of(service, found[-1].seq) if full else None
+        wanted = asked.selection()
+        rows = [row for one in found if (row := _row(one, care, wanted)) is not None]
+        return MeasurementPage(measurements=rows, next=following)
+
+    key = ("measurements", msgspec.structs.replace(asked, format=None), care.least)
+    page = await service.results.get(key, service.snapshots.revision, make)
     return await give_page(request, page, asked.format)
 
 
@@ -226,6 +232,7 @@ async def get_verdicts(request: web.Request) -> web.Response:
     key = ("verdicts", place, least)
     found = await service.results.get(key, service.snapshots.revision, make)
     rows, following = paging.part(
+        service,
         found,
         lambda row: (row.target, row.country, row.asn),
         tuple[str, str, int],

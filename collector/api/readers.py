@@ -4,17 +4,33 @@ Rule: a request with a wrong token is refused; it is never answered as one witho
 """
 
 from collections.abc import Iterable
+from math import ceil
+from typing import Protocol, TypeVar
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from collector import operator_token
 from collector.api.http import Refused
-from collector.care import Care
+from collector.api.parameters import Instant
+from collector.care import HOUR, Care, hour_of
 from collector.conduct import read_standings
 from collector.service import SERVICE, Service
 from collector.standing import Standings
 
 _SCHEME = "bearer "
+
+
+class _Period(Protocol):
+    """Parameters with a period."""
+
+    @property
+    def since(self) -> Instant | None: ...
+    @property
+    def until(self) -> Instant | None: ...
+
+
+P = TypeVar("P", bound=_Period)
 
 
 def sees_all(request: web.Request) -> bool:
@@ -48,6 +64,21 @@ async def care_for(request: web.Request) -> Care:
     """What decides which looks are coarse for this reader."""
     service, least = request.app[SERVICE], least_probes(request)
     return Care(least, await standings(service) if least > 1 else Standings())
+
+
+def in_hours(request: web.Request, asked: P) -> P:
+    """Parameters whose period has whole hours in public: `since` is cut, `until` is raised.
+
+    Else one could learn the time of a coarse row by asking for ever shorter periods.
+    """
+    if least_probes(request) <= 1:
+        return asked
+    since, until = asked.since, asked.until
+    hours = {
+        "since": None if since is None else Instant(hour_of(since)),
+        "until": None if until is None else Instant(ceil(until / HOUR) * HOUR),
+    }
+    return replace(asked, **hours)
 
 
 async def standings(service: Service) -> Standings:

@@ -42,7 +42,7 @@ LISTS = (
 
 
 def lonely(**changes: Any) -> Record:
-    return record(vantage=ALONE, started_at=AT, **changes)
+    return record(**{"vantage": ALONE, "started_at": AT, **changes})
 
 
 def with_token(folder: Path) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def test_a_cursor_does_not_tell_when_a_record_came(tmp_path: Path) -> None:
             await sender.send(lonely())
             await sender.send(lonely())
             page = (await harness.ask("GET", "/v1/measurements?limit=1")).data
-            assert re.fullmatch(r"[A-Za-z0-9_-]{22}", page["next"])
+            assert re.fullmatch(r"[A-Za-z0-9_-]+", page["next"])
             rest = await harness.ask("GET", f"/v1/measurements?limit=1&cursor={page['next']}")
             assert len(rest.data["measurements"]) == 1
             changed = page["next"][::-1]
@@ -259,3 +259,42 @@ def test_strangers_hide_nobody(tmp_path: Path) -> None:
 
     assert answering(["known", *(f"s{n}" for n in range(9))])
     assert answering([])
+
+
+def test_events_of_few_probes_are_of_the_hour_and_name_no_records(tmp_path: Path) -> None:
+    blocked: dict[str, Any] = {
+        "outcome": Outcome.BLOCKED,
+        "mechanisms": (Mechanism.TLS_TIMEOUT,),
+    }
+
+    async def scenario() -> None:
+        async with collector(tmp_path, **with_token(tmp_path)) as harness:
+            first, second = lonely(**blocked), lonely(**blocked)
+            again = lonely(**blocked | {"started_at": f"{HOUR}:51:07.890Z"})
+            await (await harness.probe()).send(first, again)
+            await (await harness.probe()).send(second)
+            (event,) = (await harness.ask("GET", "/v1/events")).data["events"]
+            assert event["coarse"]
+            assert event["evidence"] == []
+            by = event["began"]["by"]
+            assert by.endswith(":00:00.000Z")
+            paths = ("", "?limit=1", f"/{event['id']}", "?format=csv")
+            texts = [(await harness.ask("GET", f"/v1/events{path}")).body for path in paths]
+            texts.append((await harness.ask("GET", "/v1/waves")).body)
+            for text in texts:
+                assert not re.search(rb"T\d\d:(?!00:00\.000Z)\d\d", text), text
+                for one in (first, again, second):
+                    assert one.id.encode() not in text
+            (full,) = (await harness.ask("GET", "/v1/events", None, dict(BEARER))).data["events"]
+            assert full["began"]["by"] == AT
+            assert set(full["evidence"]) <= {first.id, again.id, second.id}
+            assert full["evidence"]
+
+            async def between(since: str, until: str) -> int:
+                period = f"since={HOUR}:{since}Z&until={HOUR}:{until}Z"
+                return len((await harness.ask("GET", f"/v1/events?{period}")).data["events"])
+
+            # The event began at 39:05; no period within the hour tells.
+            assert await between("00:00", "01:00") == await between("38:00", "40:00") == 1
+
+    asyncio.run(scenario())
