@@ -6,6 +6,7 @@ within three days of it; keys that strangers enrol hide nobody. Then its time is
 and its ids, its run, its region and its evidence are not.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import ceil
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 
 from collector.places import UNKNOWN
 from collector.standing import DAY, Standings
-from collector.store.interface import Operation, Query
+from collector.store.interface import Operation, Query, Rows
 from collector.store.queries import Selection
 from probe import targets
 
@@ -138,3 +139,19 @@ def coarsened(row: Mapping[str, Any]) -> dict[str, Any]:
     if "network" in row:
         shown["network"] = targets.networks().get(row["asn"], "")
     return shown
+
+
+def without_rare_regions(rows: Rows, least: int) -> list[tuple[str, int, str, int, float]]:
+    """Numbers of probes by country, ASN and region, without the regions of networks with few.
+
+    A row has these three, the number, and when the newest of these probes was seen.
+    """
+    on: Counter[tuple[str, int]] = Counter()
+    for country, asn, _, n, _ in rows:
+        on[country, asn] += n
+    found: dict[tuple[str, int, str], tuple[int, float]] = {}
+    for country, asn, region, n, seen_at in rows:
+        where = (country, asn, region if on[country, asn] >= least else "")
+        known, newest = found.get(where, (0, 0.0))
+        found[where] = (known + n, max(newest, seen_at))
+    return [(*where, *sums) for where, sums in found.items()]

@@ -9,7 +9,9 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
+from collector.care import without_rare_regions
 from collector.detection.monitor import Detections, Monitor
 from collector.events.keeper import EventKeeper
 from collector.metrics.counting import Snapshot, read_rows, snapshot_of
@@ -123,6 +125,8 @@ class SnapshotCache:
         operation = read_rows(now - self._settings.window, now=now, lab=self._settings.lab)
         rows = await self._store.read(operation, slow=True)
         snapshot = await asyncio.to_thread(snapshot_of, rows)
+        active = without_rare_regions(snapshot.active, self._settings.public_min_probes)
+        snapshot = replace(snapshot, active=active)
         # Of the collectors that share a store only one exports the families of the whole store.
         exposition = _EMPTY
         if await self._holds_lease():

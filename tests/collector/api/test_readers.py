@@ -235,32 +235,6 @@ def test_verdicts_are_of_the_hour(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_strangers_hide_nobody(tmp_path: Path) -> None:
-    """Whoever may enrol keys openly could else make a network look crowded."""
-    from collector.care import Care
-    from collector.standing import OPEN, KeyStanding, Standings
-
-    def answering(keys: list[str]) -> bool:
-        standings = Standings(
-            [
-                KeyStanding("known"),
-                *(KeyStanding(f"s{n}", way=OPEN, enrolled_at=1e9) for n in range(9)),
-            ],
-            now=1e9,
-        )
-        care = Care(3, standings)
-        operation = care.learn([("KZ", 1, 1e9)])
-        try:
-            next(operation)
-            while True:
-                operation.send([(key,) for key in keys])
-        except StopIteration:
-            return care.is_coarse("KZ", 1, 1e9)
-
-    assert answering(["known", *(f"s{n}" for n in range(9))])
-    assert answering([])
-
-
 def test_events_of_few_probes_are_of_the_hour_and_name_no_records(tmp_path: Path) -> None:
     blocked: dict[str, Any] = {
         "outcome": Outcome.BLOCKED,
