@@ -209,7 +209,7 @@ TABLE = {
         "services.name_denied",
         seen(*again(denied(TIMEOUT)), PROVES, ANOTHER),
         True,
-        "blocked dns.timeout 0.95 by services.name_denied",
+        "inconclusive 0.5 by verdict.not_excluded",
     ),
     "another server's address": (
         "services.name_misdirected",
