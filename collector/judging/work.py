@@ -18,7 +18,7 @@ from collector.judging.limits import OutOfTime
 from collector.judging.reports import Report
 from collector.record_row import BatchContext, Judge, Proof
 from collector.store import Store, backlog
-from collector.store.backlog import LEASE_SECONDS, WaitingBatch
+from collector.store.backlog import LEASE_SECONDS, JudgedLines, WaitingBatch
 from collector.store.measurements import SERIES, MeasurementRow
 from collector.target_labels import TargetLabels
 from probe import codec
@@ -102,6 +102,7 @@ class Judging:
         self._only = only
         self._clock = clock
         self._offenders = Offenders()
+        self._made: list[JudgedLines] = []
         self._renewed = 0.0
 
     async def step(self) -> bool:
@@ -113,8 +114,10 @@ class Judging:
         )
         taken = await self._store.write(operation)
         self._renewed = time.monotonic()
+        self._made = []
         for batch in taken:
             await self._judge_batch(batch)
+        await self._finish()
         return bool(taken)
 
     async def stop(self) -> None:
@@ -133,11 +136,28 @@ class Judging:
                 (line,) = lines
                 spare = "crash" if batch.lines[line] >= TRIES else ""
                 await self._store.write(backlog.begin(batch, line))
-            await self._finish(batch, await self._rows(batch, lines, context, spare))
+            await self._keep(batch, await self._rows(batch, lines, context, spare))
+            if size == 1:
+                await self._finish()
 
-    async def _finish(self, batch: WaitingBatch, made: Mapping[int, MeasurementRow]) -> None:
-        new = await self._store.write(backlog.finish(self._holder, batch, made))
-        rows = made.values()
+    async def _keep(self, batch: WaitingBatch, rows: Mapping[int, MeasurementRow]) -> None:
+        """Keep rows for the next transaction.
+
+        Whether a record confirms an earlier one of its key is looked up in the store, so a
+        transaction has no second batch of a key.
+        """
+        full = sum(len(own) for _, own in self._made) + len(rows) > RECORDS
+        if full or any(other.key_id == batch.key_id for other, _ in self._made):
+            await self._finish()
+        self._made.append((batch, rows))
+
+    async def _finish(self) -> None:
+        """Store what was made, in one transaction."""
+        made, self._made = self._made, []
+        if not made:
+            return
+        new = await self._store.write(backlog.finish(self._holder, made))
+        rows = [row for _, own in made for row in own.values()]
         unjudged = Counter(row.unjudged for row in rows if row.unjudged)
         doubted = Counter(doubt for row in rows for doubt in row.doubts.split())
         series = any(row.experiment in SERIES for row in rows)

@@ -31,6 +31,8 @@ STORE = "QAZCOLLECTOR_STORE"
 # Without a sign too: another collector of a shared store may have ended with work in hand.
 POLL_SECONDS = 1.0
 WAIT_SECONDS = (0.5, 30.0)
+# Where processors are scarce, batches are acknowledged before others are judged.
+NICE = 5
 
 log = logging.getLogger("qazcollector")
 
@@ -119,6 +121,7 @@ def main(judge: Judge = default_judge) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     log_lines.install()
+    os.nice(NICE)
     try:
         asyncio.run(run(options.holder, options.target_list, judge, options.only))
     except (StoreError, BrokenPipeError) as error:

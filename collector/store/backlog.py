@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from collector.store import keys, measurements
 from collector.store.interface import Execute, Operation, Query, QueryEach
@@ -65,6 +65,10 @@ class WaitingBatch:
     body: bytes
     lines: Mapping[int, int]
     ids: Mapping[int, str]
+
+
+# The rows of some lines of a batch.
+JudgedLines: TypeAlias = tuple[WaitingBatch, Mapping[int, MeasurementRow]]
 
 
 class BacklogState(NamedTuple):
@@ -130,21 +134,31 @@ def claim(
     return tuple(found)
 
 
-def finish(holder: str, batch: WaitingBatch, rows: Mapping[int, MeasurementRow]) -> Operation[int]:
-    """Store the rows of these lines of a batch; return how many of them are new."""
+def finish(holder: str, made: Sequence[JudgedLines]) -> Operation[int]:
+    """Store the rows of lines of some batches, each of another key; return how many are new."""
+    rows: list[MeasurementRow] = []
+    # In the order of keys, so that two workers of one store cannot deadlock.
+    for batch, own in sorted(made, key=lambda one: one[0].key_id):
+        rows += yield from _leave(holder, batch, own)
+    return sum((yield from measurements.ingest(rows))) if rows else 0
+
+
+def _leave(
+    holder: str, batch: WaitingBatch, rows: Mapping[int, MeasurementRow]
+) -> Operation[list[MeasurementRow]]:
+    """Take lines out of the backlog; return the rows of those that still were in it."""
     # Keeping a batch and erasing its key lock in the same order: first the key.
     yield from keys.hold(batch.key_id)
     if not (yield Query("batch_held", {"seq": batch.seq, "holder": holder})):
-        return 0  # its key was erased, or another worker took it
+        return []  # its key was erased, or another worker took it
     span = {"first": batch.seq, "last": batch.seq + LINES}
     left = {row[0] - batch.seq for row in (yield Query("waiting_between", span))}
     taken = sorted(left & rows.keys())
     yield Execute("waiting_drop", [{"seq": batch.seq + line} for line in taken])
-    stored = yield from measurements.ingest([rows[line] for line in taken])
     if left <= set(taken):
         yield Execute("batch_drop", [{"seq": batch.seq}])
         yield Execute("batch_body_drop", [{"seq": batch.seq}])
-    return sum(stored)
+    return [rows[line] for line in taken]
 
 
 def begin(batch: WaitingBatch, line: int) -> Operation[None]:
