@@ -44,6 +44,8 @@ _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # Statements for many sets of parameters, by name; they need the types that the server knows.
 _ASKING: dict[str, str] = {}
 _CHANGING: dict[str, ManyForm | None] = {}
+# An update that only locks rows writes them anew; SQLite has no other way.
+_HELD = re.compile(r"UPDATE (\w+) SET (\w+) = \2 WHERE (.+) RETURNING (\w+)")
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
@@ -270,7 +272,7 @@ def _translate(text: str) -> tuple[str, tuple[str, ...]]:
     def number(found: re.Match[str]) -> str:
         return f"${names.setdefault(found[1], len(names) + 1)}"
 
-    text = re.sub(r"--.*", "", text)
+    text = _HELD.sub(r"SELECT \4 FROM \1 WHERE \3 FOR NO KEY UPDATE", re.sub(r"--.*", "", text))
     return _wide(_PARAMETER.sub(number, text)), tuple(names)
 
 
