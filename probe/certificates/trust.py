@@ -21,6 +21,7 @@ How a reason is chosen, the first that applies:
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -95,11 +96,8 @@ def evaluate(
 def covers(leaf: "Certificate", name: str | None) -> bool:
     """Whether the leaf's alternative names cover this one (RFC 9525; common names do not count)."""
     names, addresses = leaf.alt_names
-    if name is None:
-        return False
-    try:
-        host = ascii_host(f"[{name}]" if ":" in name and not name.startswith("[") else name)
-    except TargetError:
+    host = None if name is None else _host(name)
+    if host is None:
         return False
     address = _address(host)
     if address is not None:
@@ -107,6 +105,16 @@ def covers(leaf: "Certificate", name: str | None) -> bool:
     return any(matches(pattern.removesuffix("."), host) for pattern in names)
 
 
+@lru_cache(maxsize=1024)
+def _host(name: str) -> str | None:
+    """A name as it is compared; None when it is neither a name nor an address."""
+    try:
+        return ascii_host(f"[{name}]" if ":" in name and not name.startswith("[") else name)
+    except TargetError:
+        return None
+
+
+@lru_cache(maxsize=1024)
 def rfc3339(when: datetime) -> str:
     """An instant in the format of records."""
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
@@ -202,6 +210,7 @@ def matches(pattern: str, host: str) -> bool:
     return pattern.startswith("*.") and pattern[2:] == parent and "." in parent
 
 
+@lru_cache(maxsize=1024)
 def _address(host: str) -> str | None:
     try:
         return str(ip_address(host.strip("[]")))
