@@ -25,15 +25,15 @@ _INTERFERING = {Outcome.BLOCKED, Outcome.INTERCEPTED, Outcome.THROTTLED}
 Verdicts = Sequence[dict[str, object]]
 
 
-def rows(line: str, runs: int, pattern: str) -> Iterable[dict[str, object]]:
+def rows(line: str, runs: int, pattern: str, after: int = 0) -> Iterable[dict[str, object]]:
     """Run the scenarios; yield every verdict and whether it was right."""
     scenarios = [s for s in select_scenarios(pattern) if "throttle" not in s.experiments]
     is_default = [s for s in scenarios if not s.environment.control.startswith("st")]
-    for result in run_matrix(move_to_line(is_default, LINES[line]), runs=runs):
+    for result in run_matrix(move_to_line(is_default, LINES[line]), runs=runs, seed=1 + after):
         if result.problem:
             print(f"left out: {result.environment}: {result.problem}")
         for row in result.rows:
-            yield _as_dict(row, line)
+            yield {**_as_dict(row, line), "run": row.run + after}
 
 
 def _as_dict(row: MatrixRow, line: str) -> dict[str, object]:
@@ -105,6 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--line", choices=sorted(LINES), default="loss_5")
     parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--after", type=int, default=0, help="number of runs made before")
     parser.add_argument("--scenario", default="*")
     parser.add_argument("--keep", type=Path, help="append verdicts to this file")
     parser.add_argument(
@@ -115,7 +116,7 @@ def main() -> None:
         print(report([json.loads(line) for line in options.source.read_text().splitlines()]))
         return
     verdicts = []
-    for row in rows(options.line, options.runs, options.scenario):
+    for row in rows(options.line, options.runs, options.scenario, options.after):
         verdicts.append(row)
         if options.keep is not None:
             with options.keep.open("a") as kept:
