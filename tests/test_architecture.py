@@ -83,6 +83,7 @@ SHARED = {
     "i18n",
     "judge",
     "model",
+    "reference_data",
     "rules",
     "scrub",
     "targets",
