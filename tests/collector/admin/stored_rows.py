@@ -15,6 +15,8 @@ from probe.model import Outcome, RuleHit, Verdict
 from tests.collector.harness import LISTED, record
 
 NOON = 1_795_600_800.0
+HOUR = 3600.0
+FINE = {"outcome": "ok", "mechanisms": "", "claim": "ok"}
 
 
 def row(number: int, key: str = "a", at: float = NOON, **changes: object) -> MeasurementRow:
@@ -56,6 +58,17 @@ def row(number: int, key: str = "a", at: float = NOON, **changes: object) -> Mea
     return msgspec.structs.replace(made, **changes)
 
 
+def looks(keys: str = "abc", first: float = 12.0) -> list[MeasurementRow]:
+    """Looks of some keys every six hours, from that many hours on with a block."""
+    found = []
+    for number, key in enumerate(keys):
+        for turn in range(8):
+            at = NOON + turn * 6 * HOUR + number * 600
+            seen = {} if turn * 6 >= first else FINE
+            found.append(row(100 * number + turn, key, at, **seen))
+    return sorted(found, key=lambda one: one.at)
+
+
 def key_id(name: str) -> str:
     return name.encode().hex().ljust(32, "0")
 
@@ -66,16 +79,21 @@ def url_of(folder: Path) -> str:
 
 def fill(folder: Path, rows: Iterable[MeasurementRow]) -> str:
     """A store with these records, whose keys the operator answers for; its URL."""
+    return fill_store(url_of(folder), rows)
+
+
+def fill_store(url: str, rows: Iterable[MeasurementRow]) -> str:
+    """The same in another store."""
 
     async def work() -> None:
-        store = await open_store(url_of(folder))
+        store = await open_store(url)
         try:
             await _fill(store, list(rows))
         finally:
             await store.close()
 
     asyncio.run(work())
-    return url_of(folder)
+    return url
 
 
 async def _fill(store: Store, rows: list[MeasurementRow]) -> None:

@@ -24,12 +24,11 @@ from collector.events.timeline import Rules
 from collector.standing import EVERYBODY, KeyStanding, Standings
 from collector.store import open_store
 from collector.store.measurements import MeasurementRow
-from tests.collector.admin.stored_rows import NOON, fill, key_id, row, url_of
+from tests.collector.admin.stored_rows import FINE, NOON, fill, key_id, looks, row, url_of
 
 ROOT = Path(__file__).parents[3]
 HOUR = 3600.0
 FILES = ("a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.parquet")
-FINE = {"outcome": "ok", "mechanisms": "", "claim": "ok"}
 
 
 def run(*words: str) -> Result:
@@ -45,17 +44,6 @@ def events_of(source: str, *options: str) -> list[dict[str, object]]:
     return [{name: value for name, value in one.items() if name not in left_out} for one in found]
 
 
-def block(keys: str = "abc", first: float = 12.0) -> list[MeasurementRow]:
-    """Looks of some keys every six hours, from that many hours on with a block."""
-    found = []
-    for number, key in enumerate(keys):
-        for turn in range(8):
-            at = NOON + turn * 6 * HOUR + number * 600
-            seen = {} if turn * 6 >= first else FINE
-            found.append(row(100 * number + turn, key, at, **seen))
-    return sorted(found, key=lambda one: one.at)
-
-
 def file_of(folder: Path, name: str, *options: str) -> str:
     path = folder / name
     words = ["export", "--store", url_of(folder), "-o", str(path), *options]
@@ -68,7 +56,7 @@ def file_of(folder: Path, name: str, *options: str) -> str:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_gives_the_events_of_its_store(tmp_path: Path, name: str) -> None:
-    store = fill(tmp_path, block())
+    store = fill(tmp_path, looks())
     told = events_of(store, "--quorum", "2")
     assert [(one["kind"], one["state"], one["probes"]) for one in told] == [
         ("blocking", "confirmed", {"agree": 3, "able": 3})
@@ -77,17 +65,17 @@ def test_a_file_gives_the_events_of_its_store(tmp_path: Path, name: str) -> None
 
 
 def test_the_quorum_decides(tmp_path: Path) -> None:
-    store = fill(tmp_path, block())
+    store = fill(tmp_path, looks())
     states = [events_of(store, "--quorum", str(n))[0]["state"] for n in (2, 3, 4)]
     assert states == ["confirmed", "confirmed", "suspected"]
 
 
 def test_what_does_not_count_in_a_collector_does_not_count_here(tmp_path: Path) -> None:
     rows = [
-        *(msgspec.structs.replace(one, voting=0) for one in block("a")),
-        *(msgspec.structs.replace(one, role="control") for one in block("b")),
-        *(msgspec.structs.replace(one, target="unlisted") for one in block("c")),
-        *(msgspec.structs.replace(one, outcome="inconclusive") for one in block("d")),
+        *(msgspec.structs.replace(one, voting=0) for one in looks("a")),
+        *(msgspec.structs.replace(one, role="control") for one in looks("b")),
+        *(msgspec.structs.replace(one, target="unlisted") for one in looks("c")),
+        *(msgspec.structs.replace(one, outcome="inconclusive") for one in looks("d")),
     ]
     rows = [msgspec.structs.replace(one, id=f"{n:08}-0000-0000-0000-000000000000")
             for n, one in enumerate(rows)]  # fmt: skip
@@ -128,13 +116,13 @@ def test_measurements_of_connectivity_are_of_the_line(tmp_path: Path) -> None:
     ],
 )
 def test_looks_can_be_selected(tmp_path: Path, options: list[str], expected: int) -> None:
-    store = fill(tmp_path, block())
+    store = fill(tmp_path, looks())
     for source in (store, file_of(tmp_path, "a.csv")):
         assert len(events_of(source, "--quorum", "2", *options)) == expected
 
 
 def test_a_window_begins_so_long_before_the_newest_look(tmp_path: Path) -> None:
-    store = fill(tmp_path, block())
+    store = fill(tmp_path, looks())
     (told,) = events_of(store, "--quorum", "2", "--window", "1")
     assert told["began"] == {"after": None, "by": "2026-11-26T04:20:00.000Z"}
 
@@ -152,12 +140,12 @@ def stored(folder: Path, events: Iterable[StoredEvent]) -> None:
 
 
 def seen(rows: Iterable[MeasurementRow], quorum: int) -> list[TargetEvent]:
-    looks = [
+    found = [
         Look(one.at, one.id, one.key_id, one.experiment, one.target, one.country, one.asn,
              one.outcome, one.mechanisms, one.authority, one.confidence)
         for one in rows
     ]  # fmt: skip
-    return replay(looks, Rules(quorum, EVERYBODY))
+    return replay(found, Rules(quorum, EVERYBODY))
 
 
 def changes(source: str, *options: str) -> list[tuple[str, str]]:
@@ -167,7 +155,7 @@ def changes(source: str, *options: str) -> list[tuple[str, str]]:
 
 
 def test_a_store_is_compared_with_its_own_events(tmp_path: Path) -> None:
-    rows = block()
+    rows = looks()
     store = fill(tmp_path, rows)
     assert changes(store, "--quorum", "2") == [("appeared", "listed.example")]
     (event,) = seen(rows, 2)
@@ -185,7 +173,7 @@ def test_a_store_is_compared_with_its_own_events(tmp_path: Path) -> None:
 
 
 def test_a_file_is_compared_with_a_store_or_with_events_in_json(tmp_path: Path) -> None:
-    rows = block()
+    rows = looks()
     store = fill(tmp_path, rows)
     (event,) = seen(rows, 2)
     stored(tmp_path, [StoredEvent("e1", event, 0.0)])
@@ -199,7 +187,7 @@ def test_a_file_is_compared_with_a_store_or_with_events_in_json(tmp_path: Path) 
 
 
 def test_events_that_only_heartbeats_show_are_not_compared(tmp_path: Path) -> None:
-    rows = block()
+    rows = looks()
     store = fill(tmp_path, rows)
     (event,) = seen(rows, 2)
     beats = StoredEvent("e1", replace(event, sources=("heartbeats",)), 0.0)
@@ -208,7 +196,7 @@ def test_events_that_only_heartbeats_show_are_not_compared(tmp_path: Path) -> No
 
 
 def test_what_is_older_than_the_looks_did_not_vanish() -> None:
-    (event,) = seen(block(), 2)
+    (event,) = seen(looks(), 2)
     ended = replace(event, state=EventState.ENDED, ended=event.began)
     old = StoredEvent("e1", ended, 0.0)
     assert [one.change for one in compared([], [old], since=0.0)] == ["vanished"]
@@ -219,7 +207,7 @@ def test_what_is_older_than_the_looks_did_not_vanish() -> None:
 
 
 def test_keys_of_one_origin_have_one_vote_in_a_file_too(tmp_path: Path) -> None:
-    rows = block("ab")
+    rows = looks("ab")
     fill(tmp_path, rows)
     file = Path(file_of(tmp_path, "a.csv"))
     assert events_of(str(file), "--quorum", "2")[0]["state"] == "confirmed"
@@ -231,7 +219,7 @@ def test_keys_of_one_origin_have_one_vote_in_a_file_too(tmp_path: Path) -> None:
 
 
 def test_strangers_have_no_vote_and_earned_ones_do_not_speak_alone(tmp_path: Path) -> None:
-    fill(tmp_path, block("ab"))
+    fill(tmp_path, looks("ab"))
     file = Path(file_of(tmp_path, "a.csv"))
     text = file.read_text()
     file.write_text(text.replace(",vouched,", ",stranger,"))
@@ -282,7 +270,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 
 def test_a_cell_that_is_no_number_is_said(tmp_path: Path) -> None:
-    fill(tmp_path, block("a"))
+    fill(tmp_path, looks("a"))
     file = Path(file_of(tmp_path, "a.csv"))
     file.write_text(file.read_text().replace(",9198,", ",x,"))
     assert "a.csv:2: no exported row" in str(run("--from", str(file)).exception)
@@ -294,10 +282,10 @@ def test_a_cell_that_is_no_number_is_said(tmp_path: Path) -> None:
 def test_sorted_on_disk_looks_are_those_of_the_engine() -> None:
     """Every hour has at most one look of a key at a target, so none is left out."""
     world = World(3, days=20, networks=2, targets=8)
-    looks = [*world.looks()]
-    kept = {(int(one.at // HOUR), *one[2:5]): one for one in sorted(looks)}
+    every = [*world.looks()]
+    kept = {(int(one.at // HOUR), *one[2:5]): one for one in sorted(every)}
     spool = SortedLooks()
-    spool.add(map(Measured, looks))
+    spool.add(map(Measured, every))
     rules = Rules(2, EVERYBODY)
     found = [event for _, place in spool.places() for event in replay(place, rules)]
     assert found == replay(kept.values(), rules)

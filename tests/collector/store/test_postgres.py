@@ -11,11 +11,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from collector import conduct
 from collector.admin import key_list
 from collector.admin.rejudge import rejudge
 from collector.admin.retention import retire
+from collector.cli import cli
 from collector.store import (
     Execute,
     Operation,
@@ -29,6 +31,7 @@ from collector.store.interface import QueryEach
 from probe import codec
 from probe.api_types import ControlReply, Heartbeat, MissedInterval
 from probe.model import Mechanism, Outcome, Record, Transfer, Vantage, Verdict
+from tests.collector.admin import stored_rows
 from tests.collector.api.test_interceptions import intercepted
 from tests.collector.harness import (
     LISTED,
@@ -355,3 +358,40 @@ def test_a_write_that_fails_leaves_no_transaction_open(store: str) -> None:
             await opened.close()
 
     asyncio.run(scenario())
+
+
+def test_both_engines_export_and_replay_the_same(tmp_path: Path, store: str) -> None:
+    rows = [
+        *stored_rows.looks("abc"),
+        stored_rows.row(900, "d", asn=48503, rate_target=1e6, line_faults="portal"),
+    ]
+    embedded = stored_rows.fill(tmp_path, rows)
+    stored_rows.fill_store(store, rows)
+
+    async def release(url: str) -> None:
+        opened = await open_store(url)
+        await opened.write(_put_secret())
+        await opened.close()
+
+    def told(url: str) -> list[str]:
+        export = ["export", "--store", url]
+        words: list[list[str]] = [
+            [*export, "--format", "csv", "--release", "r"],
+            [*export, "--format", "jsonl", "--release", "r", "--public", "--country", "kz"],
+            [*export, "--format", "csv", "--release", "r", "--outcome", "blocked", "--asn", "9198"],
+            [*export, "--format", "openmetrics", "--since", "2026-11-25T12:00:00Z"],
+            ["events", "replay", "--from", url, "--quorum", "2"],
+        ]
+        done = [CliRunner().invoke(cli, one) for one in words]
+        assert [one.exit_code for one in done] == [0] * len(words), done
+        return [one.stdout for one in done]
+
+    for url in (embedded, store):
+        asyncio.run(release(url))
+    of_postgres = told(store)
+    assert of_postgres == told(embedded)
+    assert all(len(text.splitlines()) > 1 for text in of_postgres)
+
+
+def _put_secret() -> Operation[None]:
+    yield Execute("meta_put", [{"name": "release r", "value": "00" * 32}])
