@@ -1,4 +1,4 @@
-"""SIGHUP: read the certificate, the target lists and the table of networks again.
+"""SIGHUP: read the certificate, the lists, the table of networks and the operator's token again.
 
 Rule: what cannot be read or does not fit together leaves in use what is, and is logged.
 """
@@ -7,7 +7,7 @@ import asyncio
 import logging
 import ssl
 
-from collector import asn, target_labels
+from collector import asn, operator_token, target_labels
 from collector.service import Service
 from collector.settings import CollectorSettings, SettingsError
 from probe.asn_table import AsnTableError
@@ -43,6 +43,8 @@ async def reload(service: Service, context: ssl.SSLContext | None) -> None:
         labels, complaints = await asyncio.to_thread(target_labels.load, settings.targets)
         if settings.asn_table is not None:
             service.asn_table = await asyncio.to_thread(asn.load, settings.asn_table)
+        if settings.operator_token_file is not None:
+            service.operator_token = operator_token.load(settings.operator_token_file)
     except (SettingsError, TargetError, AsnTableError, OSError) as error:
         log.error("reload: %s; what was in use stays", error)  # noqa: TRY400 - one line for the operator
         return

@@ -87,3 +87,26 @@ def test_the_signal_reloads(tmp_path: Path) -> None:
         assert "reloaded" in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def test_a_new_token_is_used_and_one_that_could_be_guessed_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "token"
+
+    async def scenario() -> None:
+        file.write_text("a" * 32)
+        async with collector(tmp_path, operator_token_file=file) as harness:
+            file.write_text("b" * 32)
+            await reload(harness.service, None)
+            for word, status in (("a", 401), ("b", 200)):
+                bearer = {"Authorization": f"Bearer {word * 32}"}
+                reply = await harness.ask("GET", "/v1/verdicts", headers=bearer)
+                assert (reply.status, word) == (status, word)
+            before = harness.service.operator_token
+            file.write_text("short")
+            await reload(harness.service, None)
+            assert harness.service.operator_token == before
+
+    asyncio.run(scenario())
+    assert "--operator-token-file" in caplog.text
