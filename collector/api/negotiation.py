@@ -20,7 +20,7 @@ MEDIA: Mapping[str, str] = {
     "jsonl": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
 }
-_VARY = "Accept, Accept-Encoding, Authorization"
+VARY = "Accept, Accept-Encoding, Authorization"
 Coding = Literal["zstd", "gzip"]
 # Preferred first.
 CODINGS: tuple[Coding, ...] = ("zstd", "gzip")
@@ -86,7 +86,7 @@ async def give(
     """A body that was made whole, compressed as the client wants, or 304 if it has it already."""
     media = MEDIA[format_]
     etag = tag(body, media)
-    said = {"ETag": etag, "Vary": _VARY, "Cache-Control": cache_control(request), **(headers or {})}
+    said = {"ETag": etag, "Vary": VARY, "Cache-Control": cache_control(request), **(headers or {})}
     if is_known(request, etag):
         return web.Response(status=304, headers=said)
     kind = coding(request) if len(body) >= _SMALL else None
@@ -121,6 +121,7 @@ async def preflight(request: web.Request) -> web.Response:
     """What a browser asks before a page may send more than a plain request."""
     del request
     headers = {
+        "Access-Control-Allow-Origin": "*",
         "Access-Control-Allow-Methods": "GET, HEAD",
         "Access-Control-Allow-Headers": _ASKED,
         "Access-Control-Max-Age": "86400",

@@ -171,6 +171,7 @@ def test_any_web_page_may_read_what_is_the_same_for_all(tmp_path: Path) -> None:
             asked = {**page, "Access-Control-Request-Method": "GET"}
             reply = await raw(harness, "OPTIONS", "/v1/measurements?limit=1", asked)
             assert reply.status == 204
+            assert reply.headers["Access-Control-Allow-Origin"] == "*"
             assert "POST" not in reply.headers["Access-Control-Allow-Methods"]
             allowed = reply.headers["Access-Control-Allow-Headers"]
             assert "Authorization" not in allowed
