@@ -24,6 +24,7 @@ from collector.store import StoreUnavailable
 from collector.store.exports import PUBLIC
 
 _files: WeakKeyDictionary[Service, ExportFiles] = WeakKeyDictionary()
+_FORMATS: Mapping[str, Format] = {"jsonl": "jsonl", "csv": "csv", "parquet": "parquet"}
 _CODINGS: Mapping[str, Packing] = {"gzip": "gzip", "zstd": "zstd"}
 _SUFFIX: Mapping[Packing, str] = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 
@@ -31,7 +32,7 @@ _SUFFIX: Mapping[Packing, str] = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 class ExportParameters(SelectionParameters, frozen=True, kw_only=True):
     """Which records are wanted, and how. `compress` makes a compressed file."""
 
-    format: Format = "jsonl"
+    format: Format | None = None
     compress: Literal["none", "gzip", "zstd"] = "none"
 
 
@@ -39,11 +40,11 @@ async def get_export(request: web.Request) -> web.StreamResponse:
     """The selected records, oldest first, as one file."""
     service, asked = request.app[SERVICE], parameters.of(request, ExportParameters)
     wanted = _wanted(request, service, asked)
-    if asked.format == "parquet":
+    if wanted.format == "parquet":
         return await _parquet(request, service, wanted)
     coding = negotiation.coding(request) if asked.compress == "none" else None
     packing = asked.compress if coding is None else _CODINGS[coding]
-    headers = _headers(request, asked.format, _SUFFIX[asked.compress])
+    headers = _headers(request, wanted.format, _SUFFIX[asked.compress])
     if coding is not None:
         headers["Content-Encoding"] = coding
     if request.method == "HEAD":
@@ -59,7 +60,7 @@ def _wanted(request: web.Request, service: Service, asked: ExportParameters) -> 
     month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
     return Exported(
         selection=asked.selection(),
-        format=asked.format,
+        format=_FORMATS[negotiation.chosen(request, asked.format, list(_FORMATS))],
         release=f"{PUBLIC}{month}" if least > 1 else f"api.{month}",
         least=least,
         now=now,
@@ -71,7 +72,7 @@ def _headers(request: web.Request, format_: Format, suffix: str) -> dict[str, st
     return {
         "Content-Type": TYPES[format_] if not suffix else "application/octet-stream",
         "Content-Disposition": f'attachment; filename="measurements.{format_}{suffix}"',
-        "Vary": "Accept-Encoding, Authorization",
+        "Vary": negotiation.VARY,
         "Cache-Control": negotiation.cache_control(request),
     }
 

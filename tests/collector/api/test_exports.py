@@ -103,6 +103,18 @@ def test_the_process_ends_with_the_collector(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_the_header_accept_chooses_the_format(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path) as harness:
+            await filled(harness, 3)
+            for accept, lines in (("text/csv", 4), ("application/x-ndjson", 3), ("*/*", 3)):
+                reply = await harness.ask("GET", "/v1/export", headers={"Accept": accept})
+                assert len(reply.body.splitlines()) == lines
+                assert "Accept" in reply.headers["Vary"]
+
+    asyncio.run(scenario())
+
+
 # --- compression, parts, and other programs ------------------------------------------------------
 
 
