@@ -5,11 +5,13 @@ import zlib
 from pathlib import Path
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 
 from collector.api import app, parameters
 from collector.api.app import Route
 from collector.api.parameters import Instant, Parameters
+from collector.settings import Address
 from collector.store.interface import Execute, Operation
 from tests.collector.harness import CollectorHarness, collector, record, select
 
@@ -56,6 +58,21 @@ def test_an_unknown_parameter_is_a_400_that_lists_the_known_ones(tmp_path: Path)
                 names = route.parameters.__struct_fields__
                 assert all(name in error for name in names), route
                 assert names or "no parameters" in error, route
+
+    asyncio.run(scenario())
+
+
+def test_the_operators_listener_takes_no_unknown_parameter_either(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            collector(tmp_path, admin=Address("127.0.0.1", 0)) as harness,
+            aiohttp.ClientSession() as session,
+        ):
+            for route in app.OPERATOR:
+                url = f"{harness.running.admin}{route.path}?tagret=x"
+                async with session.request(route.method, url) as reply:
+                    assert reply.status == 400, route
+                    assert (await reply.json())["error"].startswith("tagret: unknown"), route
 
     asyncio.run(scenario())
 
