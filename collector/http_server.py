@@ -1,8 +1,9 @@
 """An aiohttp application behind a listener of ours."""
 
 import logging
+import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -25,8 +26,12 @@ async def serving(
     door: Door,
     *,
     context: ssl.SSLContext | None = None,
+    sockets: Sequence[socket.socket] = (),
 ) -> AsyncIterator[Address]:
-    """Serve an application until the context ends; gives the address with the port in use."""
+    """Serve an application until the context ends; gives the address with the port in use.
+
+    With `sockets` it listens on these and not on the address.
+    """
     # aiohttp's own log lines contain client addresses, so they are discarded.
     discarded = logging.Logger("qazcollector.http")  # noqa: LOG001 - apart from every handler
     discarded.addHandler(logging.NullHandler())
@@ -44,7 +49,8 @@ async def serving(
     try:
         if runner.server is None:
             raise RuntimeError("no server was set up")
-        async with listening(runner.server, address, door, context=context) as at:
+        listener = listening(runner.server, address, door, context=context, sockets=sockets)
+        async with listener as at:
             yield at
     finally:
         await runner.cleanup()

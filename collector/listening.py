@@ -11,7 +11,7 @@ import logging
 import socket
 import ssl
 from asyncio import sslproto
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -70,8 +70,11 @@ async def listening(
     door: Door,
     *,
     context: ssl.SSLContext | None = None,
+    sockets: Sequence[socket.socket] = (),
 ) -> AsyncIterator[Address]:
     """Accept connections until the context ends; gives the address with the port in use.
+
+    With `sockets` it listens on these and not on the address.
 
     Raises:
         SettingsError: It cannot listen there.
@@ -79,12 +82,12 @@ async def listening(
     if context is not None:
         sslproto.SSLProtocol.max_size = _TLS_BUFFER
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(one) for one in await _bound(address)]
+        bound = [stack.enter_context(one) for one in sockets or await _bound(address)]
         listener = _Listener(protocols, door, context)
-        for one in sockets:
+        for one in bound:
             listener.start(listener.accept(one))
         try:
-            host, port = sockets[0].getsockname()[:2]
+            host, port = bound[0].getsockname()[:2]
             yield Address(host, port)
         finally:
             await listener.close()

@@ -5,9 +5,10 @@ import contextlib
 import logging
 import resource
 import signal
+import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from collector import asn, log_lines, operator_token, target_labels, upkeep
 from collector.api.app import make_app, make_operator_app
 from collector.api.operator import MainLoop
 from collector.http_server import serving
+from collector.inherited_sockets import inherited
 from collector.operator_thread import operating
 from collector.origin_secret import origin_secret
 from collector.record_row import Judge
@@ -48,9 +50,12 @@ class RunningCollector:
 
 @asynccontextmanager
 async def running(
-    settings: CollectorSettings, *, judge: Judge | None = None
+    settings: CollectorSettings,
+    *,
+    judge: Judge | None = None,
+    sockets: Sequence[socket.socket] = (),
 ) -> AsyncIterator[RunningCollector]:
-    """Serve until the context ends.
+    """Serve until the context ends; `sockets` are listened on instead of the public address.
 
     Raises:
         SettingsError, StoreError: It cannot start.
@@ -62,8 +67,9 @@ async def running(
         await service.judging.start()
         stack.push_async_callback(service.judging.close)
         context = tls_context(settings)
+        app = make_app(service)
         at = await stack.enter_async_context(
-            serving(make_app(service), settings.listen, service.door, context=context)
+            serving(app, settings.listen, service.door, context=context, sockets=sockets)
         )
         url = f"{'https' if context else 'http'}://{at}"
         metrics, admin = await _start_operating(service, stack)
@@ -101,13 +107,13 @@ def _has_pages(settings: CollectorSettings, address: Address | SocketFile) -> bo
     return chosen or address.is_loopback
 
 
-async def serve(settings: CollectorSettings) -> None:
+async def serve(settings: CollectorSettings, sockets: Sequence[socket.socket] = ()) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reads certificates and lists again."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings) as collector:
+    async with running(settings, sockets=sockets) as collector:
         reloading: set[asyncio.Task[None]] = set()
 
         def begin_reload() -> None:
@@ -183,7 +189,10 @@ async def _start_bulk(settings: CollectorSettings, stack: AsyncExitStack) -> Bul
 def run(settings: CollectorSettings) -> None:
     """Serve until stopped, with log lines and the ready line on stderr."""
     log_lines.install()
-    asyncio.run(serve(_within_descriptors(settings)))
+    sockets = inherited()
+    if sockets:
+        settings = replace(settings, listen=Address(*sockets[0].getsockname()[:2]))
+    asyncio.run(serve(_within_descriptors(settings), sockets))
 
 
 def _within_descriptors(settings: CollectorSettings) -> CollectorSettings:

@@ -93,7 +93,8 @@ def test_systemd_knows_every_option(tmp_path: Path) -> None:
     analyser = shutil.which("systemd-analyze")
     if analyser is None:
         pytest.skip("systemd-analyze is not installed")
-    units = [path for path in PACKAGED.iterdir() if path.suffix in {".service", ".timer"}]
+    kinds = {".service", ".socket", ".timer"}
+    units = [path for path in PACKAGED.iterdir() if path.suffix in kinds]
     copies = [tmp_path / path.name for path in units]
     for path, copy in zip(units, copies, strict=True):
         copy.write_text(path.read_text())

@@ -203,7 +203,8 @@ def completions(tree: Path, python: str) -> None:
 def units(tree: Path) -> None:
     """The system service, which is not enabled, and the user that it runs as, once it is made."""
     folder = PACKAGING / "systemd"
-    for path in sorted((*folder.glob("*.service"), *folder.glob("*.timer"))):
+    kinds = {".service", ".socket", ".timer"}
+    for path in sorted(path for path in folder.iterdir() if path.suffix in kinds):
         write(tree / "usr/lib/systemd/system" / path.name, path.read_bytes())
     for kind in ("sysusers", "tmpfiles"):
         path = folder / f"qazprobe.{kind}"
