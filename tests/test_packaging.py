@@ -49,7 +49,7 @@ def test_the_version_is_said_in_one_voice() -> None:
 def test_what_weighs_is_an_extra() -> None:
     base = {re.split(r"[<>=\[ ]", wanted)[0] for wanted in PROJECT["dependencies"]}
     assert base.isdisjoint(
-        {"aiohttp", "prometheus-client", "scapy", "aioquic", "duckdb", "asyncpg", "rich"}
+        {"aiohttp", "jinja2", "prometheus-client", "scapy", "aioquic", "duckdb", "asyncpg", "rich"}
     )
     assert set(PROJECT["optional-dependencies"]) == {
         "analytics",
