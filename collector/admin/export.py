@@ -20,7 +20,15 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from collector import conduct
-from collector.admin.export_columns import COLUMNS, NAMES, Cell, Pseudonyms, cells, with_instants
+from collector.admin.export_coarse import CoarseRows
+from collector.admin.export_columns import (
+    COLUMNS,
+    NAMES,
+    Cell,
+    Pseudonyms,
+    cells,
+    with_instants,
+)
 from collector.care import Care, is_within
 from collector.standing import Standings
 from collector.store import Operation, Store, exports, queries
@@ -75,39 +83,48 @@ class _ExportLine(NamedTuple):
     """One record's columns, and its evidence where it is wanted and still there."""
 
     cells: dict[str, Cell]
-    coarse: bool
-    stored: StoredRecord | None
+    stored: StoredRecord | None = None
 
 
 class _Reader:
-    """Reads the records of one export, page by page."""
+    """Reads the records of one export, page by page; coarse ones come last, by their hour.
+
+    Among the others their place would tell when they arrived.
+    """
 
     def __init__(self, wanted: Exported, secret: bytes, standings: Standings) -> None:
         self._wanted = wanted
         self._care = Care(wanted.least, standings)
         self._pseudonyms = Pseudonyms(secret, standings, public=wanted.least > 1)
+        self._coarse = CoarseRows()
 
     async def pages(self, store: Store) -> AsyncIterator[Sequence[_ExportLine]]:
-        """The selected records in the order of their arrival."""
+        """The selected records in the order of their arrival, and then the coarse ones."""
         cursor: int | None = -1
-        while cursor is not None:
-            page, cursor = await store.read(self._page(cursor), slow=True)
-            if page:
-                yield page
+        try:
+            while cursor is not None:
+                page, cursor = await store.read(self._page(cursor), slow=True)
+                self._coarse.add(line.cells for line in page if line.cells["coarse"])
+                if shown := [line for line in page if not line.cells["coarse"]]:
+                    yield shown
+            for rows in self._coarse.pages(PAGE):
+                yield [_ExportLine(row) for row in rows]
+        finally:
+            self._coarse.close()
 
     def _page(self, cursor: int) -> Operation[tuple[Sequence[_ExportLine], int | None]]:
         evidence = self._wanted.format == "jsonl"
         limit = EVIDENCE_PAGE if evidence else PAGE
-        wanted = self._wanted.selection
-        rows = yield from exports.rows_after(cursor, self._care.widened(wanted), limit=limit)
+        wanted = self._care.widened(self._wanted.selection)
+        rows = yield from exports.rows_after(cursor, wanted, limit=limit)
         yield from self._care.learn_rows(rows)
         lines = []
         for row in rows:
             coarse = self._care.hides(row)
-            if not is_within(row, wanted, coarse=coarse):
+            if not is_within(row, self._wanted.selection, coarse=coarse):
                 continue
             stored = (yield from queries.stored(row.seq)) if evidence and not coarse else None
-            lines.append(_ExportLine(cells(row, self._pseudonyms, coarse=coarse), coarse, stored))
+            lines.append(_ExportLine(cells(row, self._pseudonyms, coarse=coarse), stored))
         return lines, rows[-1].seq if rows else None
 
 
@@ -168,7 +185,7 @@ async def lines(store: Store, wanted: Exported, tally: ExportTally) -> AsyncIter
 def _jsonl(line: _ExportLine, tally: ExportTally) -> bytes:
     """A record as a line; nothing when its evidence is gone or unreadable."""
     columns = with_instants(line.cells)
-    if line.coarse:
+    if line.cells["coarse"]:
         return _coarse_line(columns) + b"\n"
     if line.stored is None:
         return b""

@@ -134,8 +134,8 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
 )
 NAMES = tuple(COLUMNS)
 _TIMES = frozenset(name for name, column in COLUMNS.items() if column.type == "time")
-# What keys share may tell as much as they do.
-_HIDDEN = care.HIDDEN | {"origin"}
+# What keys share may tell as much as they do, and an arrival is soon after a look.
+_HIDDEN = frozenset({"origin", "received_at"})
 
 
 def cells(row: ExportRow, pseudonyms: Pseudonyms, *, coarse: bool) -> dict[str, Cell]:
@@ -143,7 +143,8 @@ def cells(row: ExportRow, pseudonyms: Pseudonyms, *, coarse: bool) -> dict[str, 
     found = {name: column.value(row, pseudonyms) for name, column in COLUMNS.items()}
     if not coarse:
         return found
-    return {name: _coarse(name, value) for name, value in found.items()} | {"coarse": True}
+    shown = {name: _coarse(name, value) for name, value in care.coarsened(found).items()}
+    return {**shown, "coarse": True}
 
 
 def _coarse(name: str, value: Cell) -> Cell:

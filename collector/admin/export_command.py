@@ -78,7 +78,7 @@ def export(
     labels: tuple[str, ...],
     **selected: Any,
 ) -> None:
-    """Write records to a file, oldest first."""
+    """Write records to a file, in the order of their arrival."""
     from collector.admin import export as exporting
 
     packing = compress or by_name(output)

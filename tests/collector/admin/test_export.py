@@ -168,8 +168,11 @@ def test_in_public_a_probe_that_is_alone_is_not_told(tmp_path: Path, format_: st
     assert [one["measured_at"][14:] for one in rows[:3]] == ["00:00.000Z"] * 3
     assert alone["measured_at"] == alone["started_at"] == "2026-11-25T10:00:00.000Z"
     assert {"id", "run", "key", "region"} <= care.HIDDEN
-    hidden = [*care.HIDDEN & {*alone}, "origin"]
-    assert not [alone[name] for name in hidden if alone[name]]
+    hidden = [*care.HIDDEN & {*alone}, "origin", "received_at"]
+    assert not [alone[name] for name in hidden if alone[name] and name != "network"]
+    # It is the name that everybody uses, not what the probe wrote.
+    assert alone["network"] != "JSC Kazakhtelecom"
+    assert [str(one["coarse"]).lower() for one in rows] == ["false"] * 3 + ["true"]
     assert all(one["key"] and one["id"] for one in rows[:3])
     assert row(4).id not in text
     assert "10:20:34" not in text
@@ -181,6 +184,34 @@ def test_in_public_evidence_of_few_probes_is_not_told_and_lines_are_records(tmp_
     *many, alone = map(codec.decode, export(tmp_path, "--public").stdout_bytes.splitlines())
     assert all(one.steps for one in many)
     assert (alone.steps, alone.verdict, alone.started_at[:13]) == ((), None, "2026-11-25T10")
+
+
+def test_in_public_the_place_of_a_row_does_not_tell_when_it_arrived(tmp_path: Path) -> None:
+    many = [row(n, "abc"[n % 3], NOON + 60 * n) for n in range(50)]
+    alone = [row(100 + n, "d", NOON + 60 * n, asn=48503) for n in range(0, 50, 10)]
+    fill(tmp_path, sorted([*many, *alone], key=lambda one: one.at))
+    asns = [one["asn"] for one in rows_of(tmp_path, "--public")]
+    assert asns == ["9198"] * 50 + ["48503"] * 5
+
+
+def test_in_public_shorter_periods_do_not_tell_the_time(tmp_path: Path) -> None:
+    fill(tmp_path, crowd())
+
+    def shown(since: str, until: str) -> int:
+        period = ("--since", f"2026-11-25T{since}Z", "--until", f"2026-11-25T{until}Z")
+        return len(rows_of(tmp_path, "--public", "--asn", "48503", *period))
+
+    assert shown("10:00:00", "10:01:00") == 1
+    assert shown("10:20:00", "10:21:00") == 0
+    assert len(rows_of(tmp_path, "--asn", "48503", "--since", "2026-11-25T10:20:00Z")) == 1
+
+
+def test_in_public_a_row_that_claims_a_network_with_few_probes_is_coarse(tmp_path: Path) -> None:
+    fill(tmp_path, [*crowd(), row(5, "a", claimed_country="KZ", claimed_asn=48503)])
+    assert [one["coarse"] for one in rows_of(tmp_path, "--public")] == [
+        *["false"] * 3,
+        *["true"] * 2,
+    ]
 
 
 def test_in_public_a_key_that_moves_is_another_one(tmp_path: Path) -> None:
