@@ -16,7 +16,14 @@ ON CONFLICT (key_id, input, experiment) DO UPDATE SET
   authority = excluded.authority, foreign_alive = excluded.foreign_alive,
   domestic_alive = excluded.domestic_alive, rate_target = excluded.rate_target,
   rate_reference = excluded.rate_reference
-WHERE excluded.at >= newest.at
+WHERE excluded.at >= newest.at AND (
+  -- What could not tell is missing data: for a day it takes the place of nothing that could.
+  excluded.outcome IN ('blocked', 'intercepted', 'throttled', 'ok', 'refused')
+  OR newest.outcome NOT IN ('blocked', 'intercepted', 'throttled', 'ok', 'refused')
+  OR newest.at < excluded.at - 86400
+  OR excluded.foreign_alive IS NOT NULL OR excluded.domestic_alive IS NOT NULL
+  OR excluded.rate_target IS NOT NULL
+)
 
 -- name: newest_judge
 UPDATE newest SET outcome = :outcome, mechanisms = :mechanisms, stage = :stage,

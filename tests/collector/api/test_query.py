@@ -297,3 +297,20 @@ PIN = "#" + "ab" * 32
 def test_a_malformed_throughput_server_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="SHA256"):
         parse_bulk(text)
+
+
+def test_what_could_not_tell_takes_the_place_of_no_vote(tmp_path: Path) -> None:
+    """A cut line is no liberalisation: the ratio stays what was last seen."""
+
+    async def scenario() -> None:
+        async with collector(tmp_path, quorum=1) as harness:
+            offline = (Mechanism.ACCESS_OFFLINE,)
+            for made in (blocked(started_at=now(-7200)), record(started_at=now(-7200))):
+                sender = await harness.probe()
+                await sender.send(made)
+                await sender.send(record(outcome=Outcome.INCONCLUSIVE, mechanisms=offline))
+            (verdict,) = (await harness.ask("GET", "/v1/verdicts")).data["verdicts"]
+            assert verdict["probes"] == {"blocked": 1, "ok": 1}
+            assert verdict["interference_ratio"] == pytest.approx(1 / 2)
+
+    asyncio.run(scenario())
