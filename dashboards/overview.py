@@ -74,7 +74,7 @@ def _interference() -> list[Json]:
             "probes and targets. Verdicts of down and inconclusive do not count.",
             [
                 query(
-                    f"""sum(qazprobe_target_outcome{{{SCOPE}, {INTERFERENCE}}})
+                    f"""(sum(qazprobe_target_outcome{{{SCOPE}, {INTERFERENCE}}}) or vector(0))
                     / sum(qazprobe_target_outcome{{{SCOPE}, {CONCLUSIVE}}})""",
                     "interference",
                 )
@@ -122,7 +122,8 @@ def _outcomes() -> list[Json]:
             "Interference ratio over all listed targets, for each network.",
             [
                 query(
-                    f"""sum by (country, asn) (qazprobe_target_outcome{{{SCOPE}, {INTERFERENCE}}})
+                    f"""(sum by (country, asn) (qazprobe_target_outcome{{{SCOPE}, {INTERFERENCE}}})
+                    or 0 * sum by (country, asn) (qazprobe_target_outcome{{{SCOPE}, {CONCLUSIVE}}}))
                     / sum by (country, asn) (qazprobe_target_outcome{{{SCOPE}, {CONCLUSIVE}}})""",
                     "{{country}} {{asn}}",
                 )

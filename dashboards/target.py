@@ -31,7 +31,7 @@ def _summary() -> list[Json]:
             "networks.",
             [
                 query(
-                    f"""sum(qazprobe_target_outcome{{{TARGET}, {INTERFERENCE}}})
+                    f"""(sum(qazprobe_target_outcome{{{TARGET}, {INTERFERENCE}}}) or vector(0))
                     / sum(qazprobe_target_outcome{{{TARGET}, {CONCLUSIVE}}})""",
                     "interference",
                 )

@@ -1,7 +1,7 @@
 """Constructed records whose steps get the verdicts that the dashboards show."""
 
 import urllib.parse
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -64,6 +64,7 @@ def page(steps_log: StepLog, url: str, address: str, trust: Trust, *, proven: bo
         proven=proven,
         status=200,
         received_bytes=5000,
+        bytes_in=5300,
         complete=True,
         at=0.3,
         elapsed=0.2,
@@ -156,6 +157,13 @@ def record(url: str, steps: Steps, *, run: str, experiment: str = "web") -> Reco
         steps=steps,
         line=LINE,
     )
+
+
+def earlier(url: str, steps: Steps, hours: float) -> Record:
+    """A measurement of some hours ago, in a run of its own."""
+    at = datetime.now(UTC) - timedelta(hours=hours)
+    text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return msgspec.structs.replace(record(url, steps, run=uuid7.new()), started_at=text)
 
 
 def everything() -> list[Record]:

@@ -1,22 +1,17 @@
 """A real Prometheus scrapes a real collector, and every panel of every dashboard has an answer."""
 
 import base64
-import json
 import math
-import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,20 +21,37 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from probe import codec
-from probe.api_types import EnrolReply, EnrolRequest
+from probe.api_types import EnrolReply, EnrolRequest, Heartbeat
 from probe.model import Record
-from tests.e2e.sample_records import BLOCKED, INTERCEPTED, everything, name_of
+from tests.e2e.prometheus_server import (
+    BOARDS,
+    OURS,
+    ROOT,
+    PrometheusServer,
+    answers,
+    configuration,
+    filled_in,
+    free_port,
+    get,
+    program,
+    prometheus,
+    until,
+)
+from tests.e2e.sample_records import (
+    BLOCKED,
+    FINE,
+    INTERCEPTED,
+    blocked,
+    earlier,
+    everything,
+    name_of,
+)
 
 pytest.importorskip("collector.cli", reason="the collector's command needs its extra")
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="no prometheus here: apt install prometheus"
 )
 
-ROOT = Path(__file__).parents[2]
-BOARDS = {
-    path.stem: json.loads(path.read_text())
-    for path in (ROOT / "dashboards" / "grafana" / "dashboards").glob("*.json")
-}
 METRIC = re.compile(r"\b(?:qazprobe|qazcollector)_[a-z_]+")
 
 # Panels whose metric cannot have data yet, each with its reason. Keep it short.
@@ -47,36 +59,6 @@ KNOWN_EMPTY: dict[str, str] = {}
 
 
 # --- a probe, a collector, a Prometheus ----------------------------------------------------------
-
-
-def get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return bytes(answer.read())
-
-
-def until(ready: Callable[[], object], seconds: float, what: Callable[[], str]) -> None:
-    ends = time.monotonic() + seconds
-    while not ready():
-        if time.monotonic() > ends:
-            pytest.fail(what())
-        time.sleep(0.3)
-
-
-def answers(url: str) -> bool:
-    try:
-        get(url)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return False
-    except OSError:
-        return False
-    return True
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -103,13 +85,19 @@ class Sender:
         known = msgspec.json.decode(reply, type=EnrolReply)
         return cls(url, unknown.key, known.collector_id)
 
+    def beat(self) -> bytes:
+        body = codec.encode(Heartbeat(country="KZ", asn=9198, region="KZ-75"))
+        return self._signed("/v1/heartbeat", body, "application/json")
+
     def send(self, records: list[Record], *, spoil: bool = False) -> bytes:
-        path = "/v1/measurements"
         body = codec.pack(map(codec.encode, records))
+        return self._signed("/v1/measurements", body, codec.BATCH_TYPE, spoil=spoil)
+
+    def _signed(self, path: str, body: bytes, type_: str, *, spoil: bool = False) -> bytes:
         created = str(int(time.time()))
         signed = codec.signed_bytes(self.collector_id, "POST", path, created, body)
         headers = {
-            "Content-Type": codec.BATCH_TYPE,
+            "Content-Type": type_,
             "Qaz-Key": codec.key_id(self.public),
             "Qaz-Created": created,
             "Qaz-Signature": base64.b64encode(self.key.sign(signed)).decode(),
@@ -123,50 +111,17 @@ class Sender:
             return bytes(answer.read())
 
 
-@contextmanager
-def program(log: Path, *command: object) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output:
-        started = subprocess.Popen(
-            [str(part) for part in command],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        try:
-            yield started
-        finally:
-            started.terminate()
-            try:
-                started.wait(15)
-            except subprocess.TimeoutExpired:
-                started.kill()
-                started.wait()
-
-
 @dataclass(frozen=True)
-class Stack:
+class Stack(PrometheusServer):
     """Where the two servers are."""
 
     collector: str
-    prometheus: str
-
-    def api(self, path: str, **parameters: str) -> Any:
-        text = get(f"{self.prometheus}/api/v1/{path}?{urllib.parse.urlencode(parameters)}")
-        answer = json.loads(text)
-        assert answer["status"] == "success", answer
-        return answer["data"]
-
-    def query(self, expr: str) -> list[Any]:
-        found: list[Any] = self.api("query", query=expr)["result"]
-        return found
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
-    collector, prometheus = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    collector = f"127.0.0.1:{free_port()}"
     serve = ("serve", "--listen", collector, "--store", f"sqlite:///{folder}/store.sqlite3")
     start = "import sys; from collector.cli import main; sys.exit(main())"
     log = folder / "collector.log"
@@ -181,16 +136,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         assert served.poll() is None, log.read_text()
         senders = [Sender.enrol(f"http://{collector}") for _ in range(4)]
         for sender in senders:
+            sender.beat()
+            # Of an event that is over: blocked in the morning, and not any more.
+            sender.send([earlier(FINE, blocked(FINE), hours) for hours in (8, 5)])
             sender.send(everything())
-        with program(
-            folder / "prometheus.log",
-            "prometheus",
-            f"--config.file={configuration(folder, collector)}",
-            f"--storage.tsdb.path={folder / 'tsdb'}",
-            f"--web.listen-address={prometheus}",
-        ):
-            made = Stack(f"http://{collector}", f"http://{prometheus}")
-            until(lambda: answers(f"http://{prometheus}/-/ready"), 30, lambda: "no prometheus")
+        with prometheus(folder, configuration(folder, [collector])) as server:
+            made = Stack(server.prometheus, f"http://{collector}")
             until(lambda: made.query('up{job="qazcollector"} == 1'), 30, lambda: "never up")
             for sender in senders:
                 sender.send(everything())
@@ -200,25 +151,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             yield made
 
 
-def configuration(folder: Path, collector: str) -> Path:
-    """The project's scrape configuration and rules, with short intervals."""
-    ours = ROOT / "dashboards" / "prometheus"
-    made = yaml.safe_load((ours / "prometheus.yml").read_text())
-    made["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    made["rule_files"] = [str(ours / rules) for rules in made["rule_files"]]
-    (scrape,) = made["scrape_configs"]
-    scrape["static_configs"] = [{"targets": [collector]}]
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(made))
-    return folder / "prometheus.yml"
-
-
 # --- the dashboards ------------------------------------------------------------------------------
-
-
-def filled_in(expr: str, url: str = BLOCKED) -> str:
-    """The query as Grafana would send it with everything chosen, and one target."""
-    values = {"target": name_of(url), "__rate_interval": "1m"}
-    return re.sub(r"\$\{?(\w+)\}?", lambda found: values.get(found[1], ".*"), expr)
 
 
 def panel_queries() -> Iterator[tuple[str, str]]:
@@ -239,7 +172,7 @@ def has_number(result: list[Any]) -> bool:
 
 @pytest.mark.parametrize("panel", QUERIES)
 def test_every_panel_has_an_answer(stack: Stack, panel: str) -> None:
-    wanted = [filled_in(QUERIES[panel], url) for url in (BLOCKED, INTERCEPTED)]
+    wanted = [filled_in(QUERIES[panel], name_of(url)) for url in (BLOCKED, INTERCEPTED)]
 
     def answered() -> bool:
         return any(has_number(stack.query(expr)) for expr in wanted)
@@ -255,20 +188,22 @@ def test_every_variable_has_values(stack: Stack, name: str) -> None:
     for variable in BOARDS[name]["templating"]["list"][1:]:
         found = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
         assert found is not None
-        values = stack.api(f"label/{found[2]}/values", **{"match[]": filled_in(found[1])})
+        values = stack.api(
+            f"label/{found[2]}/values", **{"match[]": filled_in(found[1], name_of(BLOCKED))}
+        )
         assert values, variable["name"]
 
 
 def test_every_metric_that_is_shown_or_judged_is_served(stack: Stack) -> None:
     served = get(f"{stack.collector}/metrics").decode()
-    rules = (ROOT / "dashboards" / "prometheus" / "rules").glob("*.yml")
+    rules = list((OURS / "rules").glob("*.yml"))
     recorded = re.compile(r"\w+:(?:qazprobe|qazcollector)_\w+:\w+")
     texts = [
         *QUERIES.values(),
         *(recorded.sub("", yaml_.read_text()) for yaml_ in rules),
     ]
     named = {metric for text in texts for metric in METRIC.findall(text)}
-    groups = {"qazprobe_recording", "qazprobe_interference", "qazprobe_measuring"}
+    groups = {group["name"] for one in rules for group in yaml.safe_load(one.read_text())["groups"]}
     missing = {
         one for one in named - groups if not re.search(rf"^{one}[{{ ]", served, re.MULTILINE)
     }
@@ -307,7 +242,7 @@ def test_every_rule_can_be_evaluated(stack: Stack) -> None:
 
 
 def test_what_was_recorded_by_rule_has_values(stack: Stack) -> None:
-    recording = ROOT / "dashboards" / "prometheus" / "rules" / "recording.yml"
+    recording = OURS / "rules" / "recording.yml"
     groups = yaml.safe_load(recording.read_text())["groups"]
     names = {rule["record"] for group in groups for rule in group["rules"]}
 
