@@ -50,6 +50,11 @@ class TargetLabels:
         return self._categories.get(label, "")
 
     @property
+    def by_category(self) -> dict[str, str]:
+        """The category of each listed `target` label."""
+        return dict(self._categories)
+
+    @property
     def categories(self) -> list[str]:
         """The categories of the listed targets."""
         return sorted({one for one in self._categories.values() if one})

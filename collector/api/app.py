@@ -149,8 +149,9 @@ ROUTES = (
         hourly.HourlyParameters,
         "read",
         hourly.HourlyPage,
-        TABLE,
+        (*TABLE, negotiation.MEDIA["parquet"]),
         "open",
+        statuses=(206, 416, 501),
     ),
     Route(
         "GET",

@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import Sequence
 from math import ceil
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from collector.admin import hourly_process
+from collector.admin.hourly_process import HourlyJob
 from collector.api import paging, parameters
 from collector.api.http import instant_text
-from collector.api.lists import ListFormat, RowsPage, give_page
+from collector.api.lists import RowsPage, give_page
+from collector.api.made_files import give_parquet
+from collector.api.negotiation import chosen
 from collector.api.parameters import (
     Cursor,
     ExperimentWord,
@@ -28,7 +32,7 @@ from collector.store.hourly import HourlyCount, HourlySelection
 HOUR = 3600
 # After all hours that can be asked for.
 _LAST = 1 << 40
-_MOST = 10_000
+_USUAL, _MOST = 1000, 10_000
 _KEY = tuple[int, str, str, str, int, str]
 HourlyLimit = Annotated[int, Meta(ge=1, le=_MOST, description=f"a number from 1 to {_MOST}")]
 
@@ -41,9 +45,9 @@ class HourlyParameters(PlaceParameters, frozen=True, kw_only=True):
     outcome: OutcomeWord | None = None
     since: Instant | None = None
     until: Instant | None = None
-    limit: HourlyLimit = 1000
+    limit: HourlyLimit | None = None
     cursor: Cursor | None = None
-    format: ListFormat | None = None
+    format: Literal["json", "csv", "parquet"] | None = None
 
 
 class HourlyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,21 +75,52 @@ class HourlyPage(RowsPage, frozen=True, kw_only=True):
     next: str | None
 
 
-async def get_hourly(request: web.Request) -> web.Response:
+async def get_hourly(request: web.Request) -> web.StreamResponse:
     """Numbers of measurements by hour, outcome, target and network, the oldest first."""
     service, asked = request.app[SERVICE], parameters.of(request, HourlyParameters)
-    after = hourly.FIRST
+    selection = _selection(service, asked)
+    format_ = chosen(request, asked.format, ("json", "csv", "parquet"))
+    if format_ == "parquet":
+        return await _file(request, service, asked, selection)
+    page = await _page(service, asked, selection)
+    return await give_page(request, page, "csv" if format_ == "csv" else "json")
+
+
+async def _page(
+    service: Service, asked: HourlyParameters, selection: HourlySelection
+) -> HourlyPage:
+    after, limit = hourly.FIRST, asked.limit or _USUAL
     if asked.cursor is not None:
         after = paging.key_of(service, asked.cursor, _KEY)
-    operation = hourly.page(_selection(service, asked), after=after, limit=asked.limit)
-    key = ("hourly", msgspec.structs.replace(asked, format=None))
 
     async def make() -> HourlyPage:
-        found = await service.store.read(operation, slow=True)
-        return await asyncio.to_thread(_shown, service, found, asked.limit)
+        found = await service.store.read(
+            hourly.page(selection, after=after, limit=limit), slow=True
+        )
+        return await asyncio.to_thread(_shown, service, found, limit)
 
-    page = await service.results.get(key, service.snapshots.revision, make)
-    return await give_page(request, page, asked.format)
+    key = ("hourly", msgspec.structs.replace(asked, format=None))
+    return await service.results.get(key, service.snapshots.revision, make)
+
+
+async def _file(
+    request: web.Request, service: Service, asked: HourlyParameters, selection: HourlySelection
+) -> web.StreamResponse:
+    """All hours as one Parquet file, whose parts can be asked for."""
+    for name in ("limit", "cursor"):
+        if getattr(asked, name) is not None:
+            raise unusable(
+                name, "none with format=parquet, which has everything,", HourlyParameters
+            )
+
+    def job(path: str) -> HourlyJob:
+        categories = service.labels.by_category
+        return HourlyJob(
+            store=service.settings.store, selection=selection, categories=categories, file=path
+        )
+
+    module = hourly_process.__name__
+    return await give_parquet(request, service, asked, name="hours", module=module, job=job)
 
 
 def _shown(service: Service, found: Sequence[HourlyCount], limit: int) -> HourlyPage:

@@ -190,7 +190,8 @@ async def get_interceptions(request: web.Request) -> web.Response:
 async def get_export(request: web.Request) -> web.Response:
     """The same table as a CSV file, unless JSON is asked for."""
     asked = parameters.of(request, InterceptionParameters)
-    return await give_page(request, await _asked_page(request, asked), asked.format or "csv")
+    page = await _asked_page(request, asked)
+    return await give_page(request, page, asked.format, offered=("csv", "json"))
 
 
 async def _asked_page(request: web.Request, asked: InterceptionParameters) -> InterceptionPage:

@@ -86,9 +86,15 @@ def cell(value: object) -> object:
     return value
 
 
-async def give_page(request: web.Request, page: RowsPage, asked: ListFormat | None) -> web.Response:
+async def give_page(
+    request: web.Request,
+    page: RowsPage,
+    asked: ListFormat | None,
+    *,
+    offered: Sequence[ListFormat] = ("json", "csv"),
+) -> web.Response:
     """A page in the format that a client wants; its `next` is also the header Link."""
-    format_ = chosen(request, asked, ("json", "csv"))
+    format_ = chosen(request, asked, offered)
     headers = {}
     following = getattr(page, "next", None)
     if following:

@@ -35,7 +35,7 @@ def test_an_export_that_breaks_off_breaks_the_connection(
         yield b"a line\n"
         raise RuntimeError("out of ideas")
 
-    monkeypatch.setattr(exports, "_pieces", broken)
+    monkeypatch.setattr(exports, "pieces", broken)
 
     async def scenario() -> None:
         async with collector(tmp_path) as harness:

@@ -1,10 +1,12 @@
 """GET /v1/hourly: the counts that outlast the records."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from collector.admin import retention
 from collector.store import hourly
@@ -82,6 +84,38 @@ def test_hours_stay_when_records_go_and_are_read_from_nothing_else(tmp_path: Pat
             assert await counts(harness) == before
 
     asyncio.run(scenario())
+
+
+def test_all_hours_are_one_parquet_file_whose_parts_can_be_read(tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    path = "/v1/hourly?format=parquet&asn=9198"
+
+    async def scenario() -> bytes:
+        async with collector(tmp_path) as harness:
+            await (await harness.probe()).send(
+                record(started_at=AT), record(OTHER, started_at=LATER), record(UNLISTED)
+            )
+            whole = await harness.ask("GET", path)
+            assert whole.status == 200, whole.body
+            end = await harness.ask("GET", path, None, {"Range": "bytes=-4"})
+            assert (end.status, end.body) == (206, b"PAR1")
+            head = await harness.ask("HEAD", path)
+            assert (head.status, head.headers["Accept-Ranges"]) == (200, "bytes")
+            assert head.headers["ETag"] == whole.headers["ETag"]
+            for name, value in (("limit", "5"), ("cursor", "x")):
+                refused = await harness.ask("GET", f"{path}&{name}={value}")
+                assert (refused.status, refused.data["error"].split(":")[0]) == (400, name)
+            return whole.body
+
+    file = tmp_path / "hours.parquet"
+    file.write_bytes(asyncio.run(scenario()))
+    with duckdb.connect() as connection:
+        names = "epoch(hour), typeof(hour), target, category, asn, measurements"
+        rows = connection.execute(f"SELECT {names} FROM '{file}' ORDER BY hour").fetchall()
+    assert len(rows) == 3
+    first = datetime(2026, 11, 21, 21, tzinfo=UTC).timestamp()
+    when = "TIMESTAMP WITH TIME ZONE"
+    assert rows[0] == (first, when, "listed.example", "NEWS", 9198, 1)
 
 
 def test_a_page_is_one_statement_of_the_hourly_counts() -> None:
