@@ -1,22 +1,18 @@
 """A real Prometheus fires every alert, and marks every annotation, from a real collector's metrics.
 
 There are several events of a kind at once. The rules are the project's, with every duration
-divided by `FASTER` and no `for`; the collector's clock is set ahead where days must pass.
+divided by hundreds and no `for`; the collector's clock is set ahead where days must pass.
 """
 
 import asyncio
-import json
-import re
 import shutil
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -37,14 +33,16 @@ from tests.collector.harness import (
     record,
 )
 from tests.e2e.prometheus_server import (
+    ALERTMANAGER,
     BOARDS,
     OURS,
     PrometheusServer,
+    alertmanager,
     answers,
     configuration,
+    fast_rules,
+    faster,
     filled_in,
-    free_port,
-    program,
     prometheus,
     until,
 )
@@ -54,9 +52,6 @@ pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="no prometheus here: apt install prometheus"
 )
 
-# Six hours become 24 seconds; five seconds are the shortest time that holds enough samples.
-FASTER, LEAST = 900.0, 5.0
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 HOUR, DAY = 3600.0, 86_400.0
 MORE = ("https://third.example/", "https://fourth.example/", "https://fifth.example/")
 TARGETS = "url,category_code\n" + "".join(f"{url},NEWS\n" for url in (LISTED, OTHER, *MORE))
@@ -70,32 +65,6 @@ ALERTS = {
 EVENT_ALERTS = ("QazprobeEventBegan", "QazprobeEvent")
 KINDS = ("blocking", "interception", "throttling", "whitelist", "shutdown")
 PATIENCE = 120.0
-ALERTMANAGER = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-
-
-# --- the project's rules, faster -----------------------------------------------------------------
-
-
-def faster(expr: str) -> str:
-    """The expression with shorter durations."""
-
-    def shorter(found: re.Match[str]) -> str:
-        seconds = float(found[1]) * UNITS[found[2]] / FASTER
-        return f"{round(max(LEAST, seconds) * 1000)}ms"
-
-    return re.sub(r"\b(\d+)([smhd])\b", shorter, expr)
-
-
-def fast_rules(folder: Path) -> str:
-    """Write the rules without delays; a glob of them."""
-    for path in sorted((OURS / "rules").glob("*.yml")):
-        made = yaml.safe_load(path.read_text())
-        for rule in (rule for group in made["groups"] for rule in group["rules"]):
-            rule["expr"] = faster(rule["expr"])
-            if "for" in rule:
-                rule["for"] = "0s"
-        (folder / path.name).write_text(yaml.safe_dump(made))
-    return f"{folder}/*.yml"
 
 
 # --- what the probes see -------------------------------------------------------------------------
@@ -356,38 +325,6 @@ async def scenario(folder: Path, messages: list[list[dict[str, str]]]) -> Watche
                 await part(made, watched)
             watched.mark(since)
             return watched
-
-
-# --- Alertmanager --------------------------------------------------------------------------------
-
-
-@contextmanager
-def alertmanager(folder: Path, messages: list[list[dict[str, str]]]) -> Iterator[str]:
-    """Run the example's Alertmanager, with short intervals; its messages go into the list."""
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            path = {"receiver": self.path.strip("/")}
-            messages.append([one["labels"] | path for one in body["alerts"]])
-            self.send_response(200)
-            self.end_headers()
-
-        def log_request(self, code: object = "-", size: object = "-") -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        example = (OURS / "alertmanager.yml").read_text()
-        example = example.replace("127.0.0.1:5001", f"127.0.0.1:{server.server_port}")
-        config = folder / "alertmanager.yml"
-        config.write_text(re.sub(r"(group_wait|group_interval): \w+", r"\1: 1s", example))
-        at, log = f"127.0.0.1:{free_port()}", folder / "alertmanager.log"
-        command = (ALERTMANAGER, f"--config.file={config}", f"--storage.path={folder / 'am'}")
-        with program(log, *command, f"--web.listen-address={at}", "--cluster.listen-address="):
-            until(lambda: answers(f"http://{at}/-/ready"), 30, log.read_text)
-            yield at
-        server.shutdown()
 
 
 # --- what was told -------------------------------------------------------------------------------
