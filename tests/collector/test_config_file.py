@@ -73,6 +73,8 @@ FILE: dict[str, Any] = {
     "quorum": 9,
     "proxy": ["192.0.2.0/24"],
     "workers": 3,
+    "public-min-probes": 4,
+    "operator-token-file": "token",
 }
 LINE: dict[str, tuple[str, ...]] = {
     "listen": ("--listen", "127.0.0.1:11"),
@@ -92,6 +94,8 @@ LINE: dict[str, tuple[str, ...]] = {
     "quorum": ("--quorum", "8"),
     "proxy": ("--proxy", "198.51.100.0/24"),
     "workers": ("--workers", "2"),
+    "public-min-probes": ("--public-min-probes", "5"),
+    "operator-token-file": ("--operator-token-file", "other-token"),
 }
 
 
