@@ -1,14 +1,18 @@
 """Bring the catalogues of translations up to date: `python -m tools.catalogues`.
 
-It collects the texts, updates `probe/locale/LANGUAGE/LC_MESSAGES/qazprobe.po` (what is translated
-stays, new texts come in empty, unused ones go out), compiles the `.mo` files that the program
-reads, and prints how many translations are missing. `--check` writes nothing and exits with 1 if a
-file is out of date or a translation is missing.
+There are two in each language: of the probe (`probe/locale`), and of the collector's pages
+(`collector/web/locale`). It collects the texts, updates `LANGUAGE/LC_MESSAGES/*.po` (what is
+translated stays, new texts come in empty, unused ones go out), compiles the `.mo` files that the
+programs read, and prints how many translations are missing. `--check` writes nothing and exits with
+1 if a file is out of date or a translation is missing.
 """
 
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 
 from babel import Locale
@@ -16,12 +20,37 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from collector.web import languages
 from probe.i18n import DOMAIN, LANGUAGES
-from tools.messages import ROOT, messages
+from tools.messages import ROOT, Message, messages
+from tools.page_messages import page_messages
 
 # A date that never changes: the history of the files is in the repository.
 _DATE = datetime(2026, 1, 1, tzinfo=UTC)
 TRANSLATED = tuple(code for code in LANGUAGES if code != "en")
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts of one program, and where its translations are.
+
+    Attributes:
+        of: What they are the texts of.
+    """
+
+    of: str
+    folder: Path
+    domain: str
+    collect: Callable[[], Iterator[Message]]
+
+
+PROBE = Texts("qazprobe", ROOT / "probe" / "locale", DOMAIN, messages)
+PAGES = Texts(
+    "the collector's pages",
+    ROOT / "collector" / "web" / "locale",
+    languages.DOMAIN,
+    page_messages,
+)
 
 
 class _Catalog(Catalog):
@@ -37,32 +66,32 @@ class _Catalog(Catalog):
         """Ignore a header that was read: this class only writes."""
 
 
-def path(code: str) -> Path:
+def path(code: str, texts: Texts = PROBE) -> Path:
     """The catalogue of a language, as its translators edit it."""
-    return ROOT / "probe" / "locale" / code / "LC_MESSAGES" / f"{DOMAIN}.po"
+    return texts.folder / code / "LC_MESSAGES" / f"{texts.domain}.po"
 
 
-def template() -> Catalog:
+def template(texts: Texts = PROBE) -> Catalog:
     """Every text to translate, without translations."""
     catalog = Catalog(project="qazprobe", charset="utf-8", creation_date=_DATE)
-    for one in messages():
+    for one in texts.collect():
         key = (one.text, one.plural) if one.plural is not None else one.text
         catalog.add(key, locations=[(one.file, 0)], context=one.context)
     return catalog
 
 
-def read(code: str) -> Catalog:
+def read(code: str, texts: Texts = PROBE) -> Catalog:
     """The catalogue of a language as it is; a new language begins empty."""
-    file = path(code)
+    file = path(code, texts)
     if not file.exists():
         return Catalog(locale=code, project="qazprobe", charset="utf-8")
     with file.open("rb") as stream:
         return read_po(stream, locale=code)
 
 
-def updated(code: str) -> Catalog:
+def updated(code: str, texts: Texts = PROBE) -> Catalog:
     """The catalogue of a language with the texts of today."""
-    old = read(code)
+    old = read(code, texts)
     new = _Catalog(
         locale=code,
         project="qazprobe",
@@ -74,9 +103,9 @@ def updated(code: str) -> Catalog:
         last_translator="qazprobe",
         language_team=code,
         fuzzy=False,
-        header_comment=f"# The texts of qazprobe in {Locale(code).english_name}.",
+        header_comment=f"# The texts of {texts.of} in {Locale(code).english_name}.",
     )
-    for message in template():
+    for message in template(texts):
         if not message.id:
             continue
         one = new.add(message.id, locations=message.locations, context=message.context)
@@ -116,13 +145,14 @@ def _complete(string: object) -> bool:
 def main(arguments: list[str]) -> int:
     """Update or check every catalogue."""
     trouble = False
-    for code in TRANSLATED:
-        catalog, file = updated(code), path(code)
-        lacking, po, mo = missing(catalog), as_po(catalog), as_mo(updated(code))
+    for texts, code in product((PROBE, PAGES), TRANSLATED):
+        catalog, file = updated(code, texts), path(code, texts)
+        lacking, po, mo = missing(catalog), as_po(catalog), as_mo(updated(code, texts))
         stale = not file.exists() or file.read_bytes() != po
         compiled = file.with_suffix(".mo")
         stale = stale or not compiled.exists() or compiled.read_bytes() != mo
-        lines = [f"{code}: {len(catalog)} texts, {len(lacking)} without a translation", *lacking]
+        counts = f"{len(catalog)} texts, {len(lacking)} without a translation"
+        lines = [f"{texts.of} in {code}: {counts}", *lacking]
         print("\n  ".join(lines))  # noqa: T201 - this is its output
         if "--check" in arguments:
             trouble = trouble or stale or bool(lacking)

@@ -181,6 +181,7 @@ async def _page(request: web.Request, template: str, **values: object) -> web.Re
     text = await asyncio.to_thread(
         rendering.render,
         template,
+        "en",
         **values,
         now=service.clock(),
         collector_id=service.store.collector_id,

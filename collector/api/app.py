@@ -12,7 +12,6 @@ from collector.api import (
     exports,
     heartbeats,
     hourly,
-    html_page,
     http,
     ingest,
     interceptions,
@@ -25,6 +24,8 @@ from collector.api import (
 )
 from collector.api.operator import MAIN_LOOP, MainLoop
 from collector.api.operator_access import FORM_KEY, new_form_key
+from collector.api.pages.page import for_people
+from collector.api.pages.routes import PAGES
 from collector.api.queueing import queued
 from collector.api.routes import ROUTE, Route
 from collector.service import SERVICE, Service
@@ -221,7 +222,7 @@ ROUTES = (
         statuses=(206, 416, 501),
     ),
     Route("GET", "/v1/openapi.json", openapi.get_openapi, access="open"),
-    Route("GET", "/", html_page.get_page, queue="page", media=("text/html",)),
+    *PAGES,
 )
 
 
@@ -267,6 +268,8 @@ def _app(service: Service, routes: tuple[Route, ...], guard: Middleware) -> web.
 def _handler(route: Route) -> http.RouteHandler:
     handler = queued(route.handler, route.queue) if route.queue else route.handler
     handler = parameters.checked(handler, route.parameters)
+    if route in PAGES:
+        handler = for_people(handler)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         request[ROUTE] = route

@@ -46,7 +46,7 @@ Kind = Literal["blocking", "interception", "throttling", "shutdown", "whitelist"
 State = Literal["suspected", "confirmed", "ended", "withdrawn"]
 
 
-class EventParameters(PlaceParameters, frozen=True, kw_only=True):
+class EventFilter(PlaceParameters, frozen=True, kw_only=True):
     """Which events are wanted: those that lasted at some time between `since` and `until`."""
 
     kind: Kind | None = None
@@ -57,6 +57,11 @@ class EventParameters(PlaceParameters, frozen=True, kw_only=True):
     until: Instant | None = None
     limit: Limit = 100
     cursor: Cursor | None = None
+
+
+class EventParameters(EventFilter, frozen=True, kw_only=True):
+    """Which events are wanted, and how."""
+
     format: ListFormat | None = None
 
 
@@ -75,12 +80,17 @@ async def get_events(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
     asked = readers.in_hours(request, parameters.of(request, EventParameters))
     await service.events.refresh()
-    found = await service.store.read(_page(service, asked), slow=True)
-    following = _cursor(service, found[-1]) if len(found) == asked.limit else None
+    found, following = await selected(service, asked)
     page = EventPage(events=await shown(request, found), next=following)
     if asked.cursor is None:
         page = await _with_outages(page, service, asked)
     return await give_page(request, page, asked.format)
+
+
+async def selected(service: Service, asked: EventFilter) -> tuple[list[StoredEvent], str | None]:
+    """The events that a filter selects, and the cursor of the next page."""
+    found = await service.store.read(_page(service, asked), slow=True)
+    return found, _cursor(service, found[-1]) if len(found) == asked.limit else None
 
 
 async def get_event(request: web.Request) -> web.Response:
@@ -114,7 +124,7 @@ async def get_waves(request: web.Request) -> web.Response:
 async def shown(request: web.Request, events: Sequence[StoredEvent]) -> list[EventShown]:
     """Events as they are told to this reader."""
     names, now = reference_data.networks(), request.app[SERVICE].clock()
-    looks = [list(_looks(one)) for one in events]
+    looks = [list(told_looks(one)) for one in events]
     care = await readers.learned(request, (look for of in looks for look in of))
     return [
         shown_event(
@@ -124,7 +134,7 @@ async def shown(request: web.Request, events: Sequence[StoredEvent]) -> list[Eve
     ]
 
 
-def _looks(stored: StoredEvent) -> Iterator[tuple[str, int, float]]:
+def told_looks(stored: StoredEvent) -> Iterator[tuple[str, int, float]]:
     """The looks that an event tells the time of."""
     event = stored.event
     ended = (event.ended.after, event.ended.by) if event.ended else ()
@@ -137,7 +147,7 @@ def _cursor(service: Service, stored: StoredEvent) -> str:
     return paging.cursor_of(service, (stored.event.began.by, stored.id))
 
 
-def _page(service: Service, asked: EventParameters) -> Operation[list[StoredEvent]]:
+def _page(service: Service, asked: EventFilter) -> Operation[list[StoredEvent]]:
     place = asked.place()
     rows = yield Query(
         "events_page",

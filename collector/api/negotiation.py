@@ -19,6 +19,7 @@ MEDIA: Mapping[str, str] = {
     "csv": "text/csv",
     "jsonl": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
+    "html": "text/html",
 }
 VARY = "Accept, Accept-Encoding, Authorization"
 Coding = Literal["zstd", "gzip"]

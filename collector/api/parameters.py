@@ -11,6 +11,7 @@ from typing import (
     TYPE_CHECKING,
     Annotated,
     Any,
+    ClassVar,
     Literal,
     TypeVar,
     get_args,
@@ -71,7 +72,13 @@ class Instant(float):
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The parameters of a route that has none; others inherit from it."""
+    """The parameters of a route that has none; others inherit from it.
+
+    Attributes:
+        empty_is_none: Whether an empty text is one that was not given, as in forms.
+    """
+
+    empty_is_none: ClassVar[bool] = False
 
 
 _ASKED = web.RequestKey("parameters", Parameters)
@@ -157,6 +164,8 @@ def _values(query: "MultiMapping[str]", type_: type[Parameters]) -> dict[str, ob
     values: dict[str, object] = {}
     for name in dict.fromkeys(query):
         given = query.getall(name)
+        if type_.empty_is_none and name in described and given == [""]:
+            continue
         if described.get(name, "").startswith("any number"):
             values[name] = given
         elif len(given) > 1 and name in described:

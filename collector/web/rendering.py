@@ -6,51 +6,103 @@ escaped; its style is the one that its Content-Security-Policy names by hash.
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
+from gettext import NullTranslations
 from importlib import resources
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from collector.web import charts, times, words
+from collector.web.languages import Language, catalogue
+
+OPERATOR, PUBLIC = "style.css", "explorer.css"
+
 
 @cache
-def style() -> str:
-    """The style of every page."""
-    file = resources.files("collector.web") / "templates" / "style.css"
+def style(name: str = OPERATOR) -> str:
+    """A style sheet."""
+    file = resources.files("collector.web") / "templates" / name
     return file.read_text(encoding="utf-8")
 
 
 @cache
-def headers() -> Mapping[str, str]:
-    """The headers of every page."""
-    digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
-    policy = (
+def policy(name: str) -> str:
+    """The Content-Security-Policy of pages with this style sheet."""
+    digest = base64.b64encode(hashlib.sha256(style(name).encode()).digest()).decode()
+    return (
         f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
     )
-    return {"Content-Security-Policy": policy, "Cache-Control": "no-store"}
 
 
-def render(template: str, **values: object) -> str:
+def headers() -> Mapping[str, str]:
+    """The headers of the operator's pages."""
+    return {"Content-Security-Policy": policy(OPERATOR), "Cache-Control": "no-store"}
+
+
+def render(template: str, language: Language = "en", **values: object) -> str:
     """A page as HTML."""
-    return _environment().get_template(template).render(values)
+    return environment(language).get_template(template).render(values)
 
 
-@cache
-def _environment() -> Environment:
+def bare() -> Environment:
+    """Templates in no language yet."""
     made = Environment(
         loader=PackageLoader("collector.web"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
-    # It is a file of this program, and an escaped quote would change what is hashed.
-    made.globals["style"] = Markup(style())  # noqa: S704 - see above
-    made.filters |= {"day": day, "minute": minute, "number": number}
+    made.policies["ext.i18n.trimmed"] = True
     return made
+
+
+@cache
+def environment(language: Language) -> Environment:
+    """Templates in a language."""
+    made = bare()
+    translations = catalogue(language)
+    # The extension adds these methods when it is loaded.
+    install: Callable[..., None] = getattr(made, "install_gettext_translations")  # noqa: B009 - mypy does not know it
+    install(translations, newstyle=True)
+    # They are files of this program, and an escaped quote would change what is hashed.
+    made.globals |= {
+        "style": Markup(style(OPERATOR)),  # noqa: S704 - see above
+        "explorer_style": Markup(style(PUBLIC)),  # noqa: S704 - see above
+        "language": language,
+        "words": words,
+        "charts": charts,
+        "time_of": times.shown,
+        "city": times.city,
+        "day_text": times.day_text,
+    }
+    made.filters |= {"day": day, "minute": minute, "number": number}
+    made.filters |= _filters(translations)
+    return made
+
+
+def _filters(translations: NullTranslations) -> dict[str, Callable[[Any], str]]:
+    """What people call the words of the closed lists; an unknown word is shown as it is."""
+    say = partial(_said, translations)
+    return {
+        "outcome": partial(say, words.OUTCOMES),
+        "kind": partial(say, words.KINDS),
+        "kind_sentence": partial(say, words.KIND_SENTENCES),
+        "state": partial(say, words.STATES),
+        "mechanism": partial(say, words.MECHANISMS),
+        "category": partial(say, words.CATEGORIES),
+        "letter": lambda word: translations.pgettext(words.LETTER, words.LETTERS.get(word, " ")),
+    }
+
+
+def _said(translations: NullTranslations, known: Mapping[str, str], word: str) -> str:
+    return translations.gettext(known[word]) if word in known else word
 
 
 def day(at: float) -> str:

@@ -152,3 +152,17 @@ WHERE wave <> '' AND state <> 'withdrawn' GROUP BY wave
 HAVING COUNT(*) > 1 AND (MIN(began_by) < :before OR (MIN(began_by) = :before AND wave < :before_id))
   AND MIN(began_by) >= :since AND MIN(began_by) <= :until
 ORDER BY MIN(began_by) DESC, wave DESC LIMIT :limit
+
+-- name: events_active
+SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
+  last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
+  able, confidence, evidence, sources, reason, wave, revision, category
+FROM event WHERE state IN ('suspected', 'confirmed') ORDER BY began_by DESC, id DESC LIMIT :limit
+
+-- name: events_changed
+-- What began or ended lately, the newest change first.
+SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
+  last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
+  able, confidence, evidence, sources, reason, wave, revision, category
+FROM event WHERE state <> 'withdrawn' AND (began_by >= :since OR ended_by >= :since)
+ORDER BY COALESCE(ended_by, began_by) DESC, id DESC LIMIT :limit

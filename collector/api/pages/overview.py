@@ -1,0 +1,244 @@
+"""GET /: what is happening now, how grave it is, and on how many probes it rests."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from collector.api import events, parameters
+from collector.api.event_messages import EventShown
+from collector.api.pages import matrix, page
+from collector.api.pages.page import PersonParameters
+from collector.events import storage
+from collector.events.model import EventState
+from collector.events.reconcile import StoredEvent
+from collector.metrics.counting import Snapshot, by_outcome
+from collector.places import NetworkKey
+from collector.service import SERVICE, Service
+from collector.store import Operation
+from collector.store.interface import Query
+from collector.store.measurements import UNLISTED
+from collector.web.words import KINDS as KIND_WORDS
+from probe.reference_data import networks as known_networks
+
+DAY = 86_400.0
+WEEK = 7 * DAY
+# So many events are weighed, and so many subjects and changes are shown.
+WEIGHED, SUBJECTS, CHANGES = 2000, 12, 8
+NETWORKS_OF_SUBJECT = 6
+SITES = 40
+_GRAVITY = {kind: place for place, kind in enumerate(KIND_WORDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class OngoingSubject:
+    """The active events of one kind about one site, or about the lines of one country.
+
+    Attributes:
+        events: The first to begin, one for each network. networks: how many there are.
+        confirmed: How many are confirmed. probes: that agree, on all networks together.
+    """
+
+    kind: str
+    target: str | None
+    category: str | None
+    country: str
+    events: Sequence[EventShown]
+    networks: int
+    confirmed: int
+    probes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeCounts:
+    """How many events began and ended in a day and in a week."""
+
+    began_day: int
+    ended_day: int
+    began_week: int
+    ended_week: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkNow:
+    """One network now.
+
+    Attributes:
+        active: Probes in the window. heard: in the last 15 minutes.
+        domestic, foreign: Shares of anchors that answered, or None.
+    """
+
+    country: str
+    asn: int
+    name: str
+    active: int
+    heard: int
+    domestic: float | None
+    foreign: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryNow:
+    """The sites of a category that were measured now, and those interfered with."""
+
+    code: str
+    sites: int
+    interfered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything that the page shows."""
+
+    subjects: Sequence[OngoingSubject]
+    more_subjects: int
+    active: Mapping[str, int]
+    suspected: int
+    changes: ChangeCounts
+    began: Sequence[EventShown]
+    ended: Sequence[EventShown]
+    table: matrix.Matrix
+    more_sites: int
+    sites: int
+    networks: Sequence[NetworkNow]
+    categories: Sequence[CategoryNow]
+    probes: int
+    hours: float
+
+
+async def get_overview(request: web.Request) -> web.Response:
+    """What is happening: events by gravity, sites and networks, probes and reachability."""
+    service, asked = request.app[SERVICE], parameters.of(request, PersonParameters)
+    least = page.least_probes(request)
+    snapshot = await service.snapshots.snapshot()
+
+    async def make() -> Overview:
+        return await _made(request, service, snapshot)
+
+    made = await service.results.get(("overview", least), service.snapshots.revision, make)
+    return await page.give(request, "overview.html", asked.lang, it=made)
+
+
+async def _made(request: web.Request, service: Service, snapshot: Snapshot) -> Overview:
+    now = service.clock()
+    active, changed = await service.store.read(_events(now - WEEK), slow=True)
+    groups = sorted(_grouped(active).values(), key=_gravity)
+    votes = by_outcome(snapshot.votes)
+    heard = (await service.monitor.detections()).heard
+    bad = matrix.interfered(votes)
+    rows = [(site, service.labels.category(site)) for site in sorted(bad)]
+    table = matrix.matrix(votes, rows, matrix.networks_of(votes), service.settings.quorum)
+    ranked = sorted(table.rows, key=lambda row: row.weight)
+    began = [one for one in changed if one.event.began.by >= now - WEEK]
+    ended = [one for one in changed if one.event.ended and one.event.ended.by >= now - WEEK]
+    began.sort(key=lambda one: -one.event.began.by)
+    return Overview(
+        subjects=[await _subject(request, of) for of in groups[:SUBJECTS]],
+        more_subjects=max(0, len(groups) - SUBJECTS),
+        active=_counts(active),
+        suspected=sum(one.event.state is EventState.SUSPECTED for one in active),
+        changes=_changes(changed, now),
+        began=await events.shown(request, began[:CHANGES]),
+        ended=await events.shown(request, ended[:CHANGES]),
+        table=matrix.Matrix(table.networks, ranked[:SITES], table.left_out),
+        more_sites=max(0, len(ranked) - SITES),
+        sites=len({where[0] for where in votes if where[0] != UNLISTED}),
+        networks=_networks(snapshot, heard),
+        categories=_categories(votes, bad, service),
+        probes=sum(row[3] for row in snapshot.active),
+        hours=service.settings.window / 3600,
+    )
+
+
+def _events(since: float) -> Operation[tuple[list[StoredEvent], list[StoredEvent]]]:
+    """The active events, and those that began or ended since."""
+    active = yield Query("events_active", {"limit": WEIGHED})
+    changed = yield Query("events_changed", {"since": since, "limit": WEIGHED})
+    return (
+        [storage.stored_event(row) for row in active],
+        [storage.stored_event(row) for row in changed],
+    )
+
+
+def _grouped(active: Iterable[StoredEvent]) -> dict[tuple[str, str, str], list[StoredEvent]]:
+    groups: dict[tuple[str, str, str], list[StoredEvent]] = defaultdict(list)
+    for one in active:
+        groups[one.event.kind, one.event.target, one.event.country].append(one)
+    return groups
+
+
+def _gravity(of: Sequence[StoredEvent]) -> tuple[bool, int, int, float]:
+    """Confirmed ones first, then lines before sites, then by networks, then the newest."""
+    confirmed = sum(one.event.state is EventState.CONFIRMED for one in of)
+    newest = max(one.event.began.by for one in of)
+    return not confirmed, _GRAVITY[of[0].event.kind], -len(of), -newest
+
+
+async def _subject(request: web.Request, of: Sequence[StoredEvent]) -> OngoingSubject:
+    first = sorted(of, key=lambda one: one.event.began.by)
+    shown = await events.shown(request, first[:NETWORKS_OF_SUBJECT])
+    return OngoingSubject(
+        kind=shown[0].kind,
+        target=shown[0].target,
+        category=shown[0].category,
+        country=shown[0].country,
+        events=shown,
+        networks=len({one.event.asn for one in of}),
+        confirmed=sum(one.event.state is EventState.CONFIRMED for one in of),
+        probes=sum(one.event.agree for one in of),
+    )
+
+
+def _counts(active: Iterable[StoredEvent]) -> dict[str, int]:
+    """Confirmed events by kind."""
+    found = dict.fromkeys(KIND_WORDS, 0)
+    for one in active:
+        found[one.event.kind] += one.event.state is EventState.CONFIRMED
+    return found
+
+
+def _changes(changed: Iterable[StoredEvent], now: float) -> ChangeCounts:
+    began = [one.event.began.by for one in changed]
+    ended = [one.event.ended.by for one in changed if one.event.ended is not None]
+    day, week = now - DAY, now - WEEK
+    return ChangeCounts(
+        *(sum(at >= since for at in of) for since in (day, week) for of in (began, ended))
+    )
+
+
+def _networks(snapshot: Snapshot, heard: Mapping[NetworkKey, int]) -> list[NetworkNow]:
+    active: dict[NetworkKey, int] = defaultdict(int)
+    for country, asn, _, n, _ in snapshot.active:
+        active[country, asn] += n
+    shares: dict[NetworkKey, list[tuple[float | None, float | None]]] = defaultdict(list)
+    for country, asn, foreign, domestic in snapshot.anchors:
+        shares[country, asn].append((domestic, foreign))
+    names = known_networks()
+    found = [
+        NetworkNow(
+            country,
+            asn,
+            names.get(asn, ""),
+            active[country, asn],
+            heard.get((country, asn), 0),
+            _mean(one[0] for one in shares[country, asn]),
+            _mean(one[1] for one in shares[country, asn]),
+        )
+        for country, asn in active
+    ]
+    return sorted(found, key=lambda one: (-one.active, one.country, one.asn))
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [one for one in values if one is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _categories(votes: matrix.Votes, bad: set[str], service: Service) -> list[CategoryNow]:
+    sites: dict[str, set[str]] = defaultdict(set)
+    for site, _, _ in votes:
+        if category := service.labels.category(site):
+            sites[category].add(site)
+    found = [CategoryNow(code, len(of), len(of & bad)) for code, of in sites.items()]
+    return sorted(found, key=lambda one: (-one.interfered, one.code))

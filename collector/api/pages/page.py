@@ -1,0 +1,94 @@
+"""What every page for people does: its language, its links, its headers, and refusals as a page.
+
+Rule: a page shows what the API tells the same reader, and no more.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from collector.api import negotiation
+from collector.api.http import Refused, RouteHandler
+from collector.api.parameters import Parameters
+from collector.api.readers import least_probes
+from collector.service import SERVICE
+from collector.web import languages, rendering
+from collector.web.languages import Language
+from collector.web.links import Links
+from probe import __version__, reference_data
+
+_VARY = "Accept, Accept-Encoding, Accept-Language, Authorization"
+
+
+class PersonParameters(Parameters, frozen=True, kw_only=True):
+    """The parameters that every page has."""
+
+    lang: Language | None = None
+
+
+async def give(
+    request: web.Request,
+    template: str,
+    chosen: Language | None,
+    /,
+    *,
+    status: int = 200,
+    **values: object,
+) -> web.Response:
+    """A page, in the reader's language."""
+    service = request.app[SERVICE]
+    language = chosen or languages.preferred(request.headers.get("Accept-Language", ""))
+    text = await asyncio.to_thread(
+        rendering.render,
+        template,
+        language,
+        **values,
+        links=Links(request.path, _query(request), chosen),
+        now=service.clock(),
+        version=__version__,
+        lab=service.settings.lab,
+    )
+    headers = {
+        "Content-Security-Policy": rendering.policy(rendering.PUBLIC),
+        "Content-Language": language,
+        "Vary": _VARY,
+    }
+    response = await negotiation.give(request, text.encode(), "html", headers=headers)
+    if status != 200:
+        response.set_status(status)
+    return response
+
+
+def _query(request: web.Request) -> Mapping[str, str]:
+    """The parameters of a request, without its language."""
+    return {name: value for name, value in request.query.items() if name != "lang"}
+
+
+def network_name(asn: int) -> str:
+    """The name that people know a network by; empty where it is not listed."""
+    return reference_data.networks().get(asn, "")
+
+
+def for_people(handler: RouteHandler) -> RouteHandler:
+    """A handler whose refusals are pages, for whoever accepts these."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Refused as refused:
+            if "text/html" not in request.headers.get("Accept", ""):
+                raise
+            request.app[SERVICE].instruments.rejected.labels(refused.reason).inc()
+            chosen = request.query.get("lang", "")
+            language = next((one for one in languages.LANGUAGES if one == chosen), None)
+            response = await give(
+                request, "refusal.html", language, status=refused.status, refusal=str(refused)
+            )
+            response.headers.extend(refused.headers)
+            return response
+
+    return handle
+
+
+__all__ = ["PersonParameters", "for_people", "give", "least_probes", "network_name"]

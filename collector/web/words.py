@@ -1,0 +1,153 @@
+"""What pages call the closed lists of words: outcomes, mechanisms, kinds and states of events.
+
+Rule: records, CSV and addresses keep the words themselves; here is what a person reads. Every text
+is translated where it is shown (`texts` lists them for the catalogues).
+"""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+# In the order of their weight; each has a colour and a letter of its own.
+OUTCOMES: Mapping[str, str] = MappingProxyType(
+    {
+        "intercepted": "intercepted",
+        "blocked": "blocked",
+        "throttled": "throttled",
+        "refused": "refused by the site itself",
+        "down": "down everywhere",
+        "ok": "works",
+        "inconclusive": "could not be judged",
+    }
+)
+LETTERS: Mapping[str, str] = MappingProxyType(
+    {
+        "intercepted": "I",
+        "blocked": "B",
+        "throttled": "T",
+        "refused": "R",
+        "down": "D",
+        "ok": "·",
+        "inconclusive": "?",
+    }
+)
+# Those that are shown dashed while too few probes say so.
+LOUD = frozenset({"intercepted", "blocked", "throttled"})
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "shutdown": "shutdown",
+        "whitelist": "white list",
+        "interception": "interception",
+        "blocking": "blocking",
+        "throttling": "throttling",
+    }
+)
+KIND_SENTENCES: Mapping[str, str] = MappingProxyType(
+    {
+        "shutdown": "cut off from the internet",
+        "whitelist": "only chosen sites can be reached",
+        "interception": "intercepted with a forged certificate",
+        "blocking": "blocked",
+        "throttling": "slowed on purpose",
+    }
+)
+# The outcome whose colour and letter a kind has.
+OUTCOME_OF_KIND: Mapping[str, str] = MappingProxyType(
+    {
+        "shutdown": "blocked",
+        "whitelist": "blocked",
+        "interception": "intercepted",
+        "blocking": "blocked",
+        "throttling": "throttled",
+    }
+)
+STATES: Mapping[str, str] = MappingProxyType(
+    {
+        "suspected": "suspected",
+        "confirmed": "confirmed",
+        "ended": "over",
+        "withdrawn": "withdrawn",
+    }
+)
+MECHANISMS: Mapping[str, str] = MappingProxyType(
+    {
+        "dns.nxdomain": "The resolver answers that the name does not exist.",
+        "dns.nodata": "The resolver answers that the name has no address.",
+        "dns.servfail": "The resolver answers with a failure for this name.",
+        "dns.refused": "The resolver refuses to answer for this name.",
+        "dns.timeout": "The query for this name gets no answer.",
+        "dns.bogon": "The resolver returns an address that is not on the public internet.",
+        "dns.wrong_address": "The resolver returns an address that is not the site's.",
+        "dns.injected": "A device on the path answers the query before the resolver does.",
+        "tcp.refused": "The connection is refused on the path.",
+        "tcp.reset": "The connection is reset while it is being opened.",
+        "tcp.timeout": "The connection gets no answer.",
+        "tcp.unreachable": "A router reports that the site is unreachable.",
+        "tls.reset": "The connection is reset after the site's name is sent.",
+        "tls.timeout": "The connection gets no answer after the site's name is sent.",
+        "tls.eof": "The connection is closed after the site's name is sent.",
+        "tls.alert": "A TLS alert rejects the connection after the site's name is sent.",
+        "tls.mitm": "A forged certificate is served: its operator can read the traffic.",
+        "http.reset": "The connection is reset after the page is requested.",
+        "http.timeout": "The request for the page gets no answer.",
+        "http.eof": "The connection is closed after the page is requested.",
+        "http.blockpage": "A block page is served instead of the site.",
+        "http.redirected": "The browser is redirected to a page of another site.",
+        "http.injected": "The page was changed on the path.",
+        "quic.timeout": "QUIC (HTTP/3) gets no answer.",
+        "quic.refused": "QUIC (HTTP/3) is refused on the path.",
+        "throttle.policed": "Packets above a rate limit are dropped (policing).",
+        "throttle.shaped": "Packets above a rate limit are delayed (shaping).",
+        "throttle.slow": "It is selectively slower than other names.",
+        "throttle.frozen": "The transfer starts and then stalls.",
+        "access.offline": "The connection was not working at all.",
+        "access.captive_portal": "A login page (captive portal) answers every request.",
+        "access.local_interceptor": "A local product re-signs the certificates of sites.",
+        "access.whitelist": "Only an allowed list of sites works.",
+        "access.foreign_cut": "No site abroad can be reached.",
+    }
+)
+CATEGORIES: Mapping[str, str] = MappingProxyType(
+    {
+        "ALDR": "alcohol and drugs",
+        "ANON": "circumvention tools: VPNs, proxies, Tor",
+        "COMM": "shops",
+        "COMT": "messengers and mail",
+        "CTRL": "sites that are not expected to be blocked",
+        "CULTR": "culture",
+        "DATE": "dating",
+        "ECON": "economy",
+        "ENV": "environment",
+        "FILE": "file sharing",
+        "GAME": "games",
+        "GMB": "gambling",
+        "GOVT": "government",
+        "GRP": "social networks",
+        "HACK": "hacking",
+        "HATE": "hate speech",
+        "HOST": "hosting",
+        "HUMR": "human rights",
+        "IGO": "international organisations",
+        "LGBT": "LGBT",
+        "MILX": "terrorism and militants",
+        "MISC": "miscellaneous",
+        "MMED": "photos and videos",
+        "NEWS": "news",
+        "POLR": "political criticism",
+        "PORN": "pornography",
+        "PROV": "provocative clothing",
+        "PUBH": "public health",
+        "REL": "religion",
+        "SRCH": "search engines",
+        "XED": "sex education",
+    }
+)
+# The context of letters in the catalogues.
+LETTER = "letter"
+_PLAIN = (OUTCOMES, KINDS, KIND_SENTENCES, STATES, MECHANISMS, CATEGORIES)
+
+
+def texts() -> Iterator[tuple[str | None, str]]:
+    """Every text, with its context or None."""
+    for mapping in _PLAIN:
+        yield from ((None, text) for text in mapping.values())
+    yield from ((LETTER, text) for text in LETTERS.values())
