@@ -201,7 +201,9 @@ def test_an_export_has_the_records_and_no_formulas(tmp_path: Path) -> None:
             ]
             await (await harness.probe()).send(*sent)
             lines = (await harness.ask("GET", "/v1/export")).body.splitlines()
-            assert [msgspec.json.decode(line, type=Record) for line in lines] == sent
+            found = [msgspec.json.decode(line, type=Record) for line in lines]
+            bare = [msgspec.structs.replace(one, collector=msgspec.UNSET) for one in found]
+            assert bare == sent
             text = (await harness.ask("GET", "/v1/export?format=csv&outcome=ok")).body.decode()
             (row,) = csv.DictReader(io.StringIO(text))
             assert row["network"] == f"'{evil}"
