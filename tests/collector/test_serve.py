@@ -362,8 +362,7 @@ def test_its_own_heartbeat_outlives_an_error(
 
         async with collector(tmp_path) as harness:
             monkeypatch.setattr(heartbeats, "record_collector_heartbeat", record_or_fail)
-            monkeypatch.setattr(upkeep, "HEARTBEAT_SECONDS", 0.01)
-            task = asyncio.create_task(upkeep._repeat(harness.service))
+            task = asyncio.create_task(upkeep._repeat(harness.service, 0.01, upkeep._keep_up))
             try:
                 async with asyncio.timeout(10):
                     await recorded.wait()
