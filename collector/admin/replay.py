@@ -33,7 +33,7 @@ class Told:
 
     Attributes:
         id: Of the stored event, or empty.
-        news: What is different, in words.
+        news: What the stored one says instead, in words.
     """
 
     event: TargetEvent
@@ -68,14 +68,33 @@ def compared(
     found = [Told(one.event, "appeared") for one in changed if one.id not in known]
     for id_, one in known.items():
         new = by_id.get(id_)
-        news = () if new is None else tuple(r.what for r in new.history[len(one.history) :])
+        news = () if new is None else _differences(one.event, new.event)
         if new is None or not news:
             found.append(Told(one.event, "same", id_))
         elif new.event.state is EventState.WITHDRAWN and new.event not in shown:
-            found.append(Told(one.event, "vanished", id_, news))
+            found.append(Told(one.event, "vanished", id_))
         else:
             found.append(Told(new.event, "changed", id_, news))
     return found
+
+
+def _differences(stored: TargetEvent, told: TargetEvent) -> tuple[str, ...]:
+    """What a reader would notice, in words; counts and times of the newest look are not."""
+    found = []
+    if told.state is not stored.state:
+        found.append(f"state was {stored.state}")
+    if told.began != stored.began:
+        found.append(f"began {_span(stored.began)}")
+    if told.ended != stored.ended and stored.ended is not None:
+        found.append(f"ended {_span(stored.ended)}")
+    if set(told.mechanisms) != set(stored.mechanisms):
+        found.append(f"by {' '.join(stored.mechanisms) or 'nothing'}")
+    if told.authority != stored.authority:
+        found.append(f"by {stored.authority or 'no authority'}")
+    others = [one for one in stored.sources if one != LOOKS]
+    if found and others:
+        found.append(f"also shown by {', '.join(others)}")
+    return tuple(found)
 
 
 def comparable(stored: Iterable[StoredEvent], wanted: Selection) -> list[StoredEvent]:
@@ -199,7 +218,7 @@ def _cells(one: Told) -> tuple[str, ...]:
         _span(event.ended) if event.ended else "",
         str(event.state),
         f"{event.agree} of {event.able}",
-        "; ".join(one.news) or " ".join(event.mechanisms),
+        f"stored: {'; '.join(one.news)}" if one.news else " ".join(event.mechanisms),
     )
 
 

@@ -174,7 +174,7 @@ def _write(
         found = {"looks": looks, "quorum": quorum, "compared": summary, "events": events_}
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1))
         return
-    for line in replaying.table(told):
+    for line in replaying.table(told) if told else ():
         click.echo(line)
     said = f"{len(told) - counts['vanished']} events of {looks} looks"
     if is_compared:
