@@ -17,6 +17,7 @@ from collector.admin.export_command import EXPORT_COMMANDS
 from collector.admin.key_commands import KEY_COMMANDS
 from collector.admin.replay_command import EVENT_COMMANDS
 from collector.config_file import blame, config_option
+from collector.report.command import report
 from collector.settings import (
     LAB_LIMITS,
     CollectorLimits,
@@ -246,7 +247,7 @@ def enroll(url: str, role: keys.KeyRole, uses: int, expires: int, count: int) ->
         click.echo(f"qazcollector: its keys are the branch {keys.branch_of(invite)}", err=True)
 
 
-for _command in (*COMMANDS, *EXPORT_COMMANDS, *EVENT_COMMANDS, *KEY_COMMANDS):
+for _command in (*COMMANDS, *EXPORT_COMMANDS, report, *EVENT_COMMANDS, *KEY_COMMANDS):
     cli.add_command(_command)
 
 

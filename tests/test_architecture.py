@@ -75,6 +75,7 @@ SHARED = {
     "analysis",
     "api_types",
     "asn_table",
+    "categories",
     "certificates",
     "codec",
     "compare",

@@ -200,7 +200,7 @@ async def _asked_page(request: web.Request, asked: InterceptionParameters) -> In
 
     async def make() -> list[_Keyed]:
         wanted = (await readers.care_for(request)).widened(asked.selection())
-        seen, ders = await service.store.read(_seen(wanted), slow=True)
+        seen, ders = await service.store.read(read_seen(wanted), slow=True)
         ends = (at for one in seen for at in (one.first, one.last))
         networks = [(one.country, one.asn) for one in seen for _ in range(2)]
         care = await readers.learned(
@@ -217,9 +217,10 @@ async def _asked_page(request: web.Request, asked: InterceptionParameters) -> In
     return InterceptionPage(interceptions=[row for _, row in shown], next=following)
 
 
-def _seen(
+def read_seen(
     wanted: Selection,
 ) -> Operation[tuple[list[InterceptedLeaf], Mapping[str, bytes]]]:
+    """The leaves that were served in a selection, and the certificates of their chains."""
     params = {
         "target": wanted.target,
         "country": wanted.country,
@@ -230,19 +231,28 @@ def _seen(
     }
     rows = yield Query("forged_seen", params)
     seen = [InterceptedLeaf(*row) for row in rows]
+    return seen, (yield from certificates_of(seen))
+
+
+def certificates_of(seen: Iterable[InterceptedLeaf]) -> Operation[dict[str, bytes]]:
+    """The certificates of these leaves, and those above them."""
     ders: dict[str, bytes] = {}
     for sha256 in sorted({one for row in seen for one in (row.leaf, row.above) if one}):
         if (der := (yield from _certificate(sha256))) is not None:
             ders[sha256] = der
-    return seen, ders
+    return ders
 
 
 def summarise(
-    seen: Iterable[InterceptedLeaf], ders: Mapping[str, bytes], *, by_leaf: bool, least: int = 1
+    seen: Iterable[InterceptedLeaf],
+    ders: Mapping[str, bytes],
+    *,
+    by_leaf: bool,
+    least: int = 1,
+    care: Care | None = None,
 ) -> list[InterceptionRow]:
     """One row for each intermediate (or leaf), the most recently seen first."""
-    everything = Care(1, Standings())
-    found = _keyed(seen, ders, everything, by_leaf=by_leaf, least=least)
+    found = _keyed(seen, ders, care or Care(1, Standings()), by_leaf=by_leaf, least=least)
     return [row for _, row in found]
 
 

@@ -1,0 +1,222 @@
+"""`qazcollector report`: what it answers, that its bytes repeat, and what it leaves on failure."""
+
+import csv
+import hashlib
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from collector.cli import main
+from tests.collector.report.conftest import DAYS, written
+from tests.collector.report.fortnight import CHANGED, INTERCEPTED, LIFTED, NEW, THROTTLED
+
+COMMAND = (sys.executable, "-c", "from collector.cli import main; main()", "report")
+FEW = {"41798", "200590"}
+
+
+def table(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / "tables" / f"{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def at(folder: Path, target: str, asn: int) -> dict[str, str]:
+    rows = table(folder, "interference")
+    (found,) = [one for one in rows if (one["target"], one["asn"]) == (target, str(asn))]
+    return found
+
+
+def test_it_says_which_sites_are_blocked_where_how_and_on_what_evidence(folder: Path) -> None:
+    one = at(folder, NEW, 9198)
+    assert (one["state"], one["kind"], one["category"]) == ("confirmed", "blocking", "NEWS")
+    assert one["mechanisms"] == f"tls.reset:{one['interfered']}"
+    assert 0 < int(one["interfered"]) < int(one["conclusive"])
+    assert one["probes"] == one["probes_interfered"] == "3"
+    assert one["began_after"] < "2024-08-30T00:00" < one["began_by"] < "2024-08-30T12"
+    assert at(folder, LIFTED, 9198)["state"] == "ended"
+    assert at(folder, INTERCEPTED[0], 9198)["authority"] == "kz.isca"
+    assert {one["target"] for one in table(folder, "interference")} >= {*THROTTLED, CHANGED}
+
+
+def test_what_one_probe_saw_is_not_called_confirmed(folder: Path) -> None:
+    lone = [one for one in table(folder, "interference") if one["asn"] == "200590"]
+    assert lone
+    assert {one["state"] for one in lone} <= {"suspected", "measured"}
+
+
+def test_it_says_what_began_ended_and_goes_on_otherwise(folder: Path) -> None:
+    found = {(one["target"], one["change"]) for one in table(folder, "changes")}
+    assert {(NEW, "began"), (LIFTED, "ended"), (CHANGED, "mechanism")} <= found
+    changed = next(one for one in table(folder, "changes") if one["target"] == CHANGED)
+    assert (changed["mechanisms_before"], changed["mechanisms"]) == (
+        "tls.timeout",
+        "http.blockpage",
+    )
+
+
+def test_the_interceptions_have_their_certificates(folder: Path) -> None:
+    (one,) = table(folder, "interceptions")
+    assert (one["authority"], one["proof"]) == ("kz.isca", "claimed")
+    assert len(one["intermediate_sha1"]) == 40
+    assert one["intermediate_serial"]
+    assert one["names"].split() == sorted(INTERCEPTED)
+    assert (folder / "certificates" / f"{one['intermediate_sha256']}.pem").exists()
+
+
+def test_throttling_stands_beside_its_reference(folder: Path) -> None:
+    rows = table(folder, "throttling")
+    slow = [float(one["ratio"]) for one in rows if one["asn"] == "9198"]
+    fine = [float(one["ratio"]) for one in rows if one["asn"] == "206026"]
+    assert len(slow) == 4
+    assert max(slow) < 0.1
+    assert min(fine) > 0.8
+
+
+def test_gaps_of_coverage_are_told(folder: Path) -> None:
+    rows = table(folder, "coverage")
+    assert {one["asn"] for one in rows if one["fewer_than_3_probes"] == "true"} == {
+        *("29355", "48503", "206026", "39824"),
+        *FEW,
+    }
+    assert len([one for one in rows if one["asn"] == "39824"]) == 3  # of four days
+
+
+def test_the_same_store_gives_the_same_bytes(store_url: str, folder: Path, tmp_path: Path) -> None:
+    again = files(written(store_url, tmp_path / "again"))
+    assert again == files(folder)
+
+
+def test_the_manifest_has_the_hash_of_every_file(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    found = files(folder)
+    del found["manifest.json"]
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
+    assert {name: one["sha256"] for name, one in manifest["files"].items()} == hashes
+    assert manifest["data"]["sha256"] == hashes["data.parquet"]
+    assert manifest["data"]["sha256"] in manifest["citation"]
+    assert manifest["data"]["sha256"] in found["CITATION.cff"].decode()
+
+
+def test_what_few_probes_measured_is_shown_to_the_hour_without_who(folder: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    data = pandas.read_parquet(folder / "data.parquet")
+    few = data[data["asn"].isin([int(asn) for asn in FEW])]
+    assert len(few)
+    assert few["coarse"].all()
+    assert few[["id", "run", "key", "origin", "received_at"]].isna().all(axis=None)
+    assert (few["measured_at"].dt.minute == 0).all()
+    assert data["measured_at"].is_monotonic_increasing
+    keys = set(data["key"].dropna())
+    assert all(re.fullmatch("[0-9a-f]{20}", key) for key in keys)
+
+
+@pytest.mark.parametrize("language", ["ru", "kk"])
+def test_languages_change_the_page_and_not_the_data(
+    language: str, store_url: str, folder: Path, tmp_path: Path
+) -> None:
+    other = files(written(store_url, tmp_path / language, "--lang", language))
+    ours = files(folder)
+    page = other["report.html"].decode()
+    assert f'<html lang="{language}">' in page
+    assert "Interference" not in page
+    data = [name for name in ours if name.startswith(("tables/", "data", "previous"))]
+    assert all(ours[name] == other[name] for name in data)
+
+
+def test_the_page_needs_nothing_from_elsewhere(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    addresses = set(re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?([^\"')\s>]+)", page))
+    assert all(one.startswith("#") for one in addresses)
+    assert "<script" not in page
+    svgs = "".join(path.read_text() for path in (folder / "charts").iterdir())
+    assert set(re.findall(r"https?://[^\"< ]+", svgs)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_categories_choose_sites(store_url: str, tmp_path: Path) -> None:
+    folder = written(store_url, tmp_path / "news", "--categories", "humr,NEWS")
+    assert {one["category"] for one in table(folder, "sites")} == {"NEWS", "HUMR"}
+    assert {one["asn"] for one in table(folder, "coverage")} > FEW
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"--since": "yesterday"}, "yesterday"),
+        ({"--since": "2024-08-29T10:00:00Z"}, "a whole day"),
+        ({"--until": "2024-08-29"}, "--until is not after --since"),
+        ({"--until": "2034-01-01"}, "at most 366"),
+        ({"--since": "2999-01-01", "--until": "2999-01-02"}, "lies in the future"),
+        ({"--country": "Kazakhstan"}, "two letters"),
+        ({"--country": "RU"}, "no measurements of RU from 2024-08-29 to 2024-09-01"),
+        ({"--categories": "NEW"}, "NEWS"),
+        ({"--categories": ","}, "no code given"),
+        ({"-o": "/proc/none/report"}, "/proc/none/report: No such file or directory"),
+    ],
+)
+def test_every_bad_input_is_one_line(
+    changes: dict[str, str], told: str, store_url: str, tmp_path: Path
+) -> None:
+    options = dict(zip(DAYS[::2], DAYS[1::2], strict=True)) | {"-o": str(tmp_path / "kz")}
+    done = refused(store_url, options | changes)
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_there_is_not_touched(store_url: str, tmp_path: Path) -> None:
+    options = dict(zip(DAYS[::2], DAYS[1::2], strict=True)) | {"-o": str(tmp_path)}
+    assert "is there already" in refused(store_url, options).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def refused(url: str, options: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    words = [word for pair in options.items() for word in pair]
+    done = subprocess.run(
+        [*COMMAND, "--store", url, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_killed_midway_it_leaves_no_half_report(
+    how: signal.Signals, store_url: str, tmp_path: Path
+) -> None:
+    words = ["--store", store_url, *DAYS, "-o", str(tmp_path / "kz")]
+    process = subprocess.Popen([*COMMAND, *words])
+    while process.poll() is None and not list(tmp_path.glob(".kz-*/.work")):
+        time.sleep(0.005)
+    process.send_signal(how)
+    process.wait(timeout=60)
+    assert not (tmp_path / "kz").exists()
+    if how is signal.SIGTERM:
+        assert list(tmp_path.iterdir()) == []
+    assert files(written(store_url, tmp_path / "kz"))
+
+
+def test_without_duckdb_it_says_what_to_install(
+    store_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "--store", store_url, *DAYS, "-o", str(tmp_path / "kz")])
+    assert ended.value.code == 2
+    assert "pip install 'qazprobe[analytics]'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
