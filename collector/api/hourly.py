@@ -33,7 +33,6 @@ HOUR = 3600
 # After all hours that can be asked for.
 _LAST = 1 << 40
 _USUAL, _MOST = 1000, 10_000
-_KEY = tuple[int, str, str, str, int, str]
 HourlyLimit = Annotated[int, Meta(ge=1, le=_MOST, description=f"a number from 1 to {_MOST}")]
 
 
@@ -91,7 +90,7 @@ async def _page(
 ) -> HourlyPage:
     after, limit = hourly.FIRST, asked.limit or _USUAL
     if asked.cursor is not None:
-        after = paging.key_of(service, asked.cursor, _KEY)
+        after = paging.key_of(service, asked.cursor, tuple[int, str, str, str, int, str])
 
     async def make() -> HourlyPage:
         found = await service.store.read(

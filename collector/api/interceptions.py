@@ -212,7 +212,12 @@ async def _asked_page(request: web.Request, asked: InterceptionParameters) -> In
     alike = (asked.selection(), asked.by, asked.min_probes)
     found = await service.results.get(("table", alike, least), service.snapshots.revision, make)
     shown, following = paging.part(
-        service, found, lambda one: one[0], _Key, cursor=asked.cursor, limit=asked.limit
+        service,
+        found,
+        lambda one: one[0],
+        tuple[float, str, str],
+        cursor=asked.cursor,
+        limit=asked.limit,
     )
     return InterceptionPage(interceptions=[row for _, row in shown], next=following)
 

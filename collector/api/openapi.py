@@ -202,13 +202,13 @@ def _text(route: Route, media: str) -> dict[str, Any]:
 
 
 def _failure(status: int, schema: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"description": _TITLES[status]}
-    if schema:
-        found["content"] = {"application/json": {"schema": schema}}
-    if schema and status == 400:
+    if not schema:
+        return {"description": _TITLES[status]}
+    content: dict[str, Any] = {"application/json": {"schema": schema}}
+    if status == 400:
         # What is no HTTP, or too long a line, is refused before there is a route.
-        found["content"]["text/plain"] = {"schema": {"type": "string"}}
-    return found
+        content["text/plain"] = {"schema": {"type": "string"}}
+    return {"description": _TITLES[status], "content": content}
 
 
 def _body(route: Route, by_type: Mapping[type, Mapping[str, Any]]) -> dict[str, Any]:

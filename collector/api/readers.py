@@ -5,7 +5,7 @@ Rule: a request with a wrong token is refused; it is never answered as one witho
 
 from collections.abc import Iterable
 from math import ceil
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from aiohttp import web
 from msgspec.structs import replace
@@ -17,6 +17,9 @@ from collector.care import HOUR, Care, hour_of
 from collector.conduct import read_standings
 from collector.service import SERVICE, Service
 from collector.standing import Standings
+
+if TYPE_CHECKING:
+    from msgspec import Struct
 
 _SCHEME = "bearer "
 
@@ -78,7 +81,7 @@ def in_hours(request: web.Request, asked: P) -> P:
         "since": None if since is None else Instant(hour_of(since)),
         "until": None if until is None else Instant(ceil(until / HOUR) * HOUR),
     }
-    return replace(asked, **hours)
+    return cast("P", replace(cast("Struct", asked), **hours))
 
 
 async def standings(service: Service) -> Standings:

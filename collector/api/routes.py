@@ -47,3 +47,5 @@ class Route(NamedTuple):
 
 
 ROUTE = web.RequestKey("route", Route)
+
+__all__ = ["ROUTE", "Access", "Route", "RouteHandler"]

@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from collector.api import app, parameters
-from collector.api.app import Route
 from collector.api.parameters import Instant, Parameters
+from collector.api.routes import Route
 from collector.settings import Address
 from collector.store.interface import Execute, Operation
 from tests.collector.harness import CollectorHarness, collector, record, select
