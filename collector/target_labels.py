@@ -7,7 +7,7 @@ that a probe cannot invent series.
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from collector.store.measurements import UNLISTED
@@ -34,6 +34,7 @@ class TargetLabels:
         self._labels = {target.url: targets.slug(target.url) for target in every}
         self._services = {f"service:{name}": name for name in targets.services()}
         self._categories = {self._labels[t.url]: t.category or "" for t in reversed(every)}
+        self._lists = _by_label(lists, self._labels)
         self._texts = {name: _csv(found) for name, found in lists}
         self._texts.setdefault("", _csv(every))
 
@@ -53,6 +54,10 @@ class TargetLabels:
     def by_category(self) -> dict[str, str]:
         """The category of each listed `target` label."""
         return dict(self._categories)
+
+    def lists_of(self, label: str) -> Sequence[str]:
+        """The names of the lists that have a target."""
+        return self._lists.get(label, ())
 
     @property
     def categories(self) -> list[str]:
@@ -80,6 +85,16 @@ class TargetLabels:
         if text is None:
             return None
         return text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def _by_label(
+    lists: Sequence[tuple[str, Sequence[Target]]], labels: Mapping[str, str]
+) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, of in lists:
+        for label in {labels[target.url] for target in of}:
+            found.setdefault(label, []).append(name)
+    return found
 
 
 def load(specs: Sequence[str]) -> tuple[TargetLabels, tuple[str, ...]]:

@@ -29,6 +29,7 @@ _FILES = (
     "standing",
     "export",
     "events",
+    "pages",
 )
 _NAMED = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 

@@ -16,6 +16,7 @@ from collector.store.interface import Execute, Operation, Params, Query
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, float("inf"))
 
 _HOURLY = ("hour", "experiment", "target", "country", "asn", "outcome", "n")
+_DAILY = ("target", "day", "country", "asn", "experiment", "outcome", "n")
 _TOTAL = ("experiment", "outcome", "country", "asn", "n")
 _TIMING = ("country", "asn", "op", "bucket", "n", "seconds")
 
@@ -66,9 +67,14 @@ class CountChanges:
     def write(self) -> Operation[None]:
         """Write the counts that changed."""
         hourly = ((*key, n) for key, n in self._hourly.items() if n)
+        daily: Counter[tuple[str, int, str, int, str, str]] = Counter()
+        for (hour, experiment, target, country, asn, outcome), n in self._hourly.items():
+            daily[target, hour // 24, country, asn, experiment, outcome] += n
+        days = ((*key, n) for key, n in daily.items() if n)
         total = ((*key, n) for key, n in self._total.items() if n)
         timing = ((*key, *sums) for key, sums in self._timing.items())
         yield Execute("hourly_add", _params(_HOURLY, hourly))
+        yield Execute("daily_add", _params(_DAILY, days))
         yield Execute("total_add", _params(_TOTAL, total))
         yield Execute("timing_add", _params(_TIMING, timing))
 
@@ -100,7 +106,7 @@ def _add_timings(
 
 def sweep() -> Operation[None]:
     """Delete counts that are zero."""
-    for name in ("hourly_sweep", "total_sweep", "timing_sweep"):
+    for name in ("hourly_sweep", "daily_sweep", "total_sweep", "timing_sweep"):
         yield Execute(name, [{}])
 
 

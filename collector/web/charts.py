@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from collector.web.times import day_text
+
 # A day of a strip: so wide that 28 of them fit a phone.
 DAY_WIDTH, DAY_HEIGHT, GAP = 12, 20, 1
 BAR_WIDTH, BAR_HEIGHT = 4, 28
@@ -19,13 +21,14 @@ class DayCell:
     """One day of a strip.
 
     Attributes:
-        outcome: The gravest that counts; empty where nothing was measured.
-        letter: Of the outcome. title: what a pointer shows.
+        outcome: Empty where nothing was measured. letter: of the outcome.
+        title: What a pointer shows. sure: whether it is drawn full, or dashed.
     """
 
     outcome: str
     letter: str
     title: str
+    sure: bool = True
 
 
 def strip(days: Sequence[DayCell], label: str) -> Markup:
@@ -41,6 +44,8 @@ def strip(days: Sequence[DayCell], label: str) -> Markup:
 def _day(place: int, one: DayCell) -> Markup:
     left = place * DAY_WIDTH
     kind = one.outcome or "none"
+    if not one.sure:
+        return _hint(left, one)
     letter = Markup("")
     if one.letter.strip():
         letter = Markup('<text x="{}" y="14.5" class="on-{}">{}</text>').format(
@@ -49,6 +54,23 @@ def _day(place: int, one: DayCell) -> Markup:
     return Markup(
         '<g><title>{}</title><rect x="{}" y="0" width="{}" height="{}" class="fill-{}"/>{}</g>'
     ).format(one.title, left, DAY_WIDTH - GAP, DAY_HEIGHT, kind, letter)
+
+
+def _hint(left: float, one: DayCell) -> Markup:
+    """A dashed cell, whose line lies within it."""
+    return Markup(
+        '<g><title>{}</title><rect x="{}" y="0.75" width="{}" height="{}" class="hint-{}"/>'
+        '<text x="{}" y="14.5" class="on-hint-{}">{}</text></g>'
+    ).format(
+        one.title,
+        left + 0.75,
+        DAY_WIDTH - GAP - 1.5,
+        DAY_HEIGHT - 1.5,
+        one.outcome,
+        left + (DAY_WIDTH - GAP) / 2,
+        one.outcome,
+        one.letter,
+    )
 
 
 def bars(counts: Sequence[int], label: str) -> Markup:
@@ -70,6 +92,51 @@ def bars(counts: Sequence[int], label: str) -> Markup:
 
 def _round(number: float) -> str:
     return f"{number:.1f}"
+
+
+def rates(days: Sequence[tuple[int, float, float]], label: str) -> Markup:
+    """Two rates by day (bytes a second): the site as a solid line, its reference dashed."""
+    wide, high, left, foot = 480, 150, 62, 18
+    first, last = days[0][0], days[-1][0]
+    top = max(max(a, b) for _, a, b in days) or 1.0
+
+    def at(day: int, rate: float) -> str:
+        x = left + (wide - left - 4) * (day - first) / max(1, last - first)
+        return f"{x:.1f},{4 + (high - foot - 4) * (1 - rate / top):.1f}"
+
+    def line(which: int, name: str) -> Markup:
+        points = " ".join(at(one[0], one[which]) for one in days)
+        if len(days) == 1:
+            x, _, y = points.partition(",")
+            points = f"{x},{y} {wide - 4},{y}"
+        return Markup('<polyline points="{}" class="{}"/>').format(points, name)
+
+    base = high - foot
+    return Markup(
+        '<svg class="rates" role="img" aria-label="{}" viewBox="0 0 {} {}">'
+        '<line x1="{}" y1="{}" x2="{}" y2="{}" class="axis"/>'
+        '<line x1="{}" y1="4" x2="{}" y2="4" class="axis"/>'
+        '<text x="{}" y="12" text-anchor="end">{}</text>'
+        '<text x="{}" y="{}" text-anchor="end">0</text>'
+        '<text x="{}" y="{}">{}</text><text x="{}" y="{}" text-anchor="end">{}</text>{}{}</svg>'
+    ).format(
+        *(label, wide, high),
+        *(left, base, wide - 4, base),
+        *(left, wide - 4),
+        *(left - 6, rate_text(top), left - 6, base),
+        *(left, high - 3, day_text(first), wide - 4, high - 3, day_text(last)),
+        line(2, "reference"),
+        line(1, "site"),
+    )
+
+
+def rate_text(rate: float) -> str:
+    """A rate in bits a second, as lines are sold."""
+    bits = rate * 8
+    for size, unit in ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")):
+        if bits >= size:
+            return f"{bits / size:.3g} {unit}"
+    return f"{bits:.0f} bit/s"
 
 
 def joined(parts: Iterable[str]) -> Markup:

@@ -61,6 +61,10 @@ class Links:
         """Data of the API, which have no language."""
         return _address(path, query)
 
+    def api(self, path: str, **query: object) -> str:
+        """The data of this page: the API with the same parameters."""
+        return _address(path, {**self.query, **query})
+
     def languages(self) -> list[LanguageChoice]:
         """This page in every language."""
         return [

@@ -6,18 +6,19 @@ escaped; its style is the one that its Content-Security-Policy names by hash.
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from gettext import NullTranslations
 from importlib import resources
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from collector.web import charts, times, words
 from collector.web.languages import Language, catalogue
+from collector.web.times import day_text
 
 OPERATOR, PUBLIC = "style.css", "explorer.css"
 
@@ -80,10 +81,11 @@ def environment(language: Language) -> Environment:
         "charts": charts,
         "time_of": times.shown,
         "city": times.city,
-        "day_text": times.day_text,
+        "day_text": day_text,
     }
     made.filters |= {"day": day, "minute": minute, "number": number}
     made.filters |= _filters(translations)
+    made.globals["chart_days"] = partial(_chart_days, made)
     return made
 
 
@@ -97,8 +99,46 @@ def _filters(translations: NullTranslations) -> dict[str, Callable[[Any], str]]:
         "state": partial(say, words.STATES),
         "mechanism": partial(say, words.MECHANISMS),
         "category": partial(say, words.CATEGORIES),
+        "rate": charts.rate_text,
         "letter": lambda word: translations.pgettext(words.LETTER, words.LETTERS.get(word, " ")),
     }
+
+
+class _Day(Protocol):
+    """A day of a site on a network."""
+
+    @property
+    def day(self) -> int: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def sure(self) -> bool: ...
+    @property
+    def found(self) -> int: ...
+    @property
+    def able(self) -> int: ...
+    @property
+    def mechanisms(self) -> Sequence[str]: ...
+
+
+def _chart_days(of: Environment, days: Iterable[_Day]) -> list[charts.DayCell]:
+    """Days as cells, each with its letter and what a pointer shows."""
+    letter, outcome = of.filters["letter"], of.filters["outcome"]
+    return [
+        charts.DayCell(
+            one.outcome,
+            letter(one.outcome) if one.outcome != "ok" else "",
+            " ".join(
+                (f"{day_text(one.day)}: {outcome(one.outcome)}", *_numbers(one), *one.mechanisms)
+            ),
+            one.sure,
+        )
+        for one in days
+    ]
+
+
+def _numbers(one: _Day) -> Iterable[str]:
+    return (f"{one.found}/{max(one.able, one.found)}",) if one.outcome else ()
 
 
 def _said(translations: NullTranslations, known: Mapping[str, str], word: str) -> str:

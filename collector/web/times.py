@@ -61,6 +61,11 @@ def shown(at: float | str, country: str) -> ShownTime:
     return ShownTime(when.strftime("%Y-%m-%dT%H:%MZ"), when.strftime("%Y-%m-%d %H:%M"), local)
 
 
+def seconds(text: str | None) -> float | None:
+    """An instant as the API writes it, as Unix time."""
+    return None if text is None else datetime.fromisoformat(text).timestamp()
+
+
 def day_text(day: int) -> str:
     """A day, counted from 1970."""
     return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()

@@ -58,6 +58,11 @@ _CONDUCT = """
 INSERT OR IGNORE INTO conduct (key_id, day, voted, compared, agreed)
 SELECT 'key' || probe, CAST(at / 86400 AS INTEGER), 10, 10, 10 FROM look
 """
+_DAILY = """
+INSERT INTO daily (target, day, country, asn, experiment, outcome, n)
+SELECT target, CAST(at / 86400 AS INTEGER), 'KZ', 1 + probe % {networks}, 'web', outcome, COUNT(*)
+FROM look GROUP BY 1, 2, 4, 6
+"""
 _EVENT = """
 INSERT INTO event (id, kind, target, country, asn, state, began_after, began_by, last_seen_at,
   last_look_at, opened_at, mechanisms, authority, agree, able, confidence, evidence, sources,
@@ -73,7 +78,7 @@ def make(file: Path, *, rows: int = ROWS, events: int = EVENTS) -> None:
     asyncio.run(_empty(file))
     now = int(time.time()) - 60
     with closing(sqlite3.connect(file)) as connection, connection:
-        for statement in (_PROBE, _MEASUREMENT, _VOTE, _NEWEST, _HOURLY, _CONDUCT):
+        for statement in (_PROBE, _MEASUREMENT, _VOTE, _NEWEST, _HOURLY, _DAILY, _CONDUCT):
             _run(connection, statement, rows, now)
         _run(connection, _EVENT, events, now)
 

@@ -20,7 +20,6 @@ from collector.store import Operation
 from collector.store.interface import Query
 from collector.store.measurements import UNLISTED
 from collector.web.words import KINDS as KIND_WORDS
-from probe.reference_data import networks as known_networks
 
 DAY = 86_400.0
 WEEK = 7 * DAY
@@ -214,25 +213,19 @@ def _networks(snapshot: Snapshot, heard: Mapping[NetworkKey, int]) -> list[Netwo
     shares: dict[NetworkKey, list[tuple[float | None, float | None]]] = defaultdict(list)
     for country, asn, foreign, domestic in snapshot.anchors:
         shares[country, asn].append((domestic, foreign))
-    names = known_networks()
     found = [
         NetworkNow(
             country,
             asn,
-            names.get(asn, ""),
+            page.network_name(asn),
             active[country, asn],
             heard.get((country, asn), 0),
-            _mean(one[0] for one in shares[country, asn]),
-            _mean(one[1] for one in shares[country, asn]),
+            page.mean(one[0] for one in shares[country, asn]),
+            page.mean(one[1] for one in shares[country, asn]),
         )
         for country, asn in active
     ]
     return sorted(found, key=lambda one: (-one.active, one.country, one.asn))
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [one for one in values if one is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _categories(votes: matrix.Votes, bad: set[str], service: Service) -> list[CategoryNow]:

@@ -4,7 +4,8 @@ Rule: a page shows what the API tells the same reader, and no more.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 from aiohttp import web
 
@@ -63,6 +64,17 @@ async def give(
 def _query(request: web.Request) -> Mapping[str, str]:
     """The parameters of a request, without its language."""
     return {name: value for name, value in request.query.items() if name != "lang"}
+
+
+def day_of(at: float) -> str:
+    """The day of an instant, as forms have it."""
+    return datetime.fromtimestamp(at, UTC).date().isoformat()
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of what is known; None where nothing is."""
+    known = [one for one in values if one is not None]
+    return sum(known) / len(known) if known else None
 
 
 def network_name(asn: int) -> str:
