@@ -4,6 +4,8 @@ A line that loses large packets answers small ones; a device that freezes a conn
 in its ClientHello lets the same page through under another name.
 """
 
+import asyncio
+
 from probe.analysis.packet_size import answered_when_small, may_be_lost, segment_for
 from probe.analysis.slowness import frozen_alike, is_longer
 from probe.analysis.web_suspicion import HopView
@@ -18,7 +20,7 @@ from probe.model import Http, Role, Tcp
 async def send_small(
     task: Task, net: Net, log: StepLog, hop: UrlHop, address: str, *, least: int = 2
 ) -> bool:
-    """Fetch with small TCP segments, where every large packet may have been lost.
+    """Fetch twice with small TCP segments, where every large packet may have been lost.
 
     Once more without, if that was answered: a silence that merely ended proves nothing. `least`:
     how many silences call for it.
@@ -31,7 +33,10 @@ async def send_small(
     if not may_be_lost(here, least):
         return False
     size = segment_for(here)
-    await fetch_from(net, log, hop, address, try_=3, segment_limit=size)
+    # Two at once: a lossy line may lose one of them, which would read as silence to small packets.
+    await asyncio.gather(
+        *(fetch_from(net, log, hop, address, try_=n, segment_limit=size) for n in (3, 4))
+    )
     silent = [s for s in here if s.role is Role.TARGET and s.failure is Failure.TIMEOUT]
     if answered_when_small(log.steps, silent) is None:
         return False

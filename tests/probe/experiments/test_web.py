@@ -373,7 +373,7 @@ def test_silence_to_every_name_is_looked_at_with_small_packets() -> None:
         (GOOD, HARMLESS): Failure.TIMEOUT,
     }
     steps = both(FakeNet(names=NAMES, handshakes=names))
-    assert [s.segment_limit for s in steps if isinstance(s, Tcp) and s.segment_limit] == [536]
+    assert [s.segment_limit for s in steps if isinstance(s, Tcp) and s.segment_limit] == [536, 536]
 
 
 def test_a_large_answer_from_the_address_shows_that_large_packets_pass() -> None:
