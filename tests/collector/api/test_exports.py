@@ -4,13 +4,17 @@ What other programs read from it is read by them here: pandas and DuckDB.
 """
 
 import asyncio
+import csv
 import gzip
+import io
 import json
 import os
 import re
 import signal
+import sqlite3
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import aiohttp
@@ -266,3 +270,28 @@ def test_everybody_sees_few_probes_to_the_hour_and_the_operator_everything(
 
 def monkey(harness: CollectorHarness, hashed: bytes) -> None:
     harness.service.operator_token = hashed
+
+
+def test_pseudonyms_last_a_month_in_public_and_are_not_those_of_the_operator(
+    tmp_path: Path,
+) -> None:
+    async def keys(harness: CollectorHarness) -> set[str]:
+        reply = await harness.ask("GET", "/v1/export?format=csv")
+        return {row["key"] for row in csv.DictReader(io.StringIO(reply.body.decode()))}
+
+    async def scenario() -> list[set[str]]:
+        async with collector(tmp_path, public_min_probes=2, lab=True) as harness:
+            for _ in range(2):
+                await (await harness.probe()).send(record())
+            found = [await keys(harness), await keys(harness)]
+            service = harness.service
+            later, service.clock = service.clock() + 40 * 86_400, lambda: later
+            return [*found, await keys(harness)]
+
+    first, again, next_month = asyncio.run(scenario())
+    assert first == again
+    assert len(first) == len(next_month) == 2
+    assert not first & next_month
+    with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as connection:
+        names = connection.execute("SELECT name FROM meta WHERE name LIKE 'release%'").fetchall()
+    assert len(names) == 1
