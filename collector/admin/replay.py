@@ -25,6 +25,7 @@ from collector.store.queries import Selection
 Change = Literal["", "same", "changed", "appeared", "vanished"]
 MARKS: dict[Change, str] = {"": " ", "same": "=", "changed": "~", "appeared": "+", "vanished": "-"}
 _NEW = "replayed-"
+_HOUR, _ROUNDING = 3600.0, 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,9 @@ def _differences(stored: TargetEvent, told: TargetEvent) -> tuple[str, ...]:
     found = []
     if told.state is not stored.state:
         found.append(f"state was {stored.state}")
-    if told.began != stored.began:
+    if not _is_same(told.began, stored.began):
         found.append(f"began {_span(stored.began)}")
-    if told.ended != stored.ended and stored.ended is not None:
+    if stored.ended is not None and not _is_same(told.ended, stored.ended):
         found.append(f"ended {_span(stored.ended)}")
     if set(told.mechanisms) != set(stored.mechanisms):
         found.append(f"by {' '.join(stored.mechanisms) or 'nothing'}")
@@ -95,6 +96,17 @@ def _differences(stored: TargetEvent, told: TargetEvent) -> tuple[str, ...]:
     if found and others:
         found.append(f"also shown by {', '.join(others)}")
     return tuple(found)
+
+
+def _is_same(told: Bracket | None, stored: Bracket) -> bool:
+    """Whether two brackets are the same, as exactly as the stored one is told."""
+    if told is None or (told.after is None) is not (stored.after is None):
+        return False
+    # What the public sees of networks with few probes is in whole hours.
+    exact = _HOUR if stored.by % _HOUR == 0 else _ROUNDING
+    return abs(told.by - stored.by) <= exact and (
+        told.after is None or stored.after is None or abs(told.after - stored.after) <= exact
+    )
 
 
 def comparable(stored: Iterable[StoredEvent], wanted: Selection) -> list[StoredEvent]:
@@ -144,6 +156,7 @@ class _Event(msgspec.Struct):
 
 class _Events(msgspec.Struct):
     events: tuple[_Event, ...]
+    next: str | None = None
 
 
 def read_events(text: bytes, name: str) -> list[StoredEvent]:
@@ -156,7 +169,11 @@ def read_events(text: bytes, name: str) -> list[StoredEvent]:
         found = msgspec.json.decode(text, type=_Events | list[_Event])
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise SettingsError(f"{name}: no events as /v1/events gives them ({error})") from error
-    return [_stored(one) for one in (found.events if isinstance(found, _Events) else found)]
+    if isinstance(found, list):
+        return [_stored(one) for one in found]
+    if found.next is not None:
+        raise SettingsError(f"{name}: has only the first of several pages; ask for limit=1000")
+    return [_stored(one) for one in found.events]
 
 
 def _stored(one: _Event) -> StoredEvent:

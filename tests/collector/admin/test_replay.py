@@ -218,6 +218,12 @@ def test_a_file_is_compared_with_a_store_or_with_events_in_json(tmp_path: Path) 
     against = ("--against", str(tmp_path / "events.json"))
     assert changes(file, "--quorum", "2", *against) == [("same", "listed.example")]
     assert changes(file, "--quorum", "4", *against) == [("changed", "listed.example")]
+    # As the public sees it where few probes are: outwards to whole hours.
+    told["events"][0]["began"] = {"after": "2026-11-25T16:00:00Z", "by": "2026-11-25T22:00:00Z"}
+    (tmp_path / "events.json").write_text(json.dumps(told))
+    assert changes(file, "--quorum", "2", *against) == [("same", "listed.example")]
+    (tmp_path / "events.json").write_text(json.dumps({**told, "next": "abc"}))
+    assert "first of several pages" in str(run("--from", file, *against).exception)
 
 
 def test_events_that_only_heartbeats_show_are_not_compared(tmp_path: Path) -> None:
