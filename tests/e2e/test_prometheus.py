@@ -56,6 +56,8 @@ METRIC = re.compile(r"\b(?:qazprobe|qazcollector)_[a-z_]+")
 
 # Panels whose metric cannot have data yet, each with its reason. Keep it short.
 KNOWN_EMPTY: dict[str, str] = {}
+# Recorded from a quarter of an hour ago; test_alerts.py sees it with faster rules.
+NEEDS_HISTORY = {"country_asn:qazprobe_probes_heard:p25_1h"}
 
 
 # --- a probe, a collector, a Prometheus ----------------------------------------------------------
@@ -244,7 +246,7 @@ def test_every_rule_can_be_evaluated(stack: Stack) -> None:
 def test_what_was_recorded_by_rule_has_values(stack: Stack) -> None:
     recording = OURS / "rules" / "recording.yml"
     groups = yaml.safe_load(recording.read_text())["groups"]
-    names = {rule["record"] for group in groups for rule in group["rules"]}
+    names = {rule["record"] for group in groups for rule in group["rules"]} - NEEDS_HISTORY
 
     def silent() -> list[str]:
         return [name for name in sorted(names) if not has_number(stack.query(name))]
