@@ -5,14 +5,11 @@ formula gets an apostrophe before it. In public, what `collector.care` calls coa
 evidence, and without what tells who measured it and when exactly.
 """
 
-import asyncio
 import base64
 import csv
-import gzip
 import io
 import secrets
-import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -20,6 +17,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from collector import conduct
+from collector.admin import parquet_file
 from collector.admin.export_coarse import CoarseRows
 from collector.admin.export_columns import (
     COLUMNS,
@@ -40,7 +38,6 @@ Format = Literal["jsonl", "csv", "parquet"]
 
 # Records read at a time: their columns, or with all their evidence.
 PAGE, EVIDENCE_PAGE = 200, 20
-_DUCKDB = {"threads": 1, "memory_limit": "256MB", "preserve_insertion_order": True}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PARQUET = {
     "text": "VARCHAR",
@@ -118,13 +115,18 @@ class _Reader:
         wanted = self._care.widened(self._wanted.selection)
         rows = yield from exports.rows_after(cursor, wanted, limit=limit)
         yield from self._care.learn_rows(rows)
-        lines = []
-        for row in rows:
-            coarse = self._care.hides(row)
-            if not is_within(row, self._wanted.selection, coarse=coarse):
-                continue
-            stored = (yield from queries.stored(row.seq)) if evidence and not coarse else None
-            lines.append(_ExportLine(cells(row, self._pseudonyms, coarse=coarse), stored))
+        seen = [(row, self._care.hides(row)) for row in rows]
+        shown = [
+            (row, coarse)
+            for row, coarse in seen
+            if is_within(row, self._wanted.selection, coarse=coarse)
+        ]
+        whole = [row.seq for row, coarse in shown if evidence and not coarse]
+        stored = yield from queries.stored_many(whole)
+        lines = [
+            _ExportLine(cells(row, self._pseudonyms, coarse=coarse), stored.get(row.seq))
+            for row, coarse in shown
+        ]
         return lines, rows[-1].seq if rows else None
 
 
@@ -217,29 +219,14 @@ async def parquet(store: Store, wanted: Exported, path: Path) -> None:
     Raises:
         ModuleNotFoundError: DuckDB is not installed.
     """
-    import duckdb
 
-    with tempfile.TemporaryDirectory() as folder:
-        rows = Path(folder) / "rows.jsonl.gz"
+    async def pages() -> AsyncIterator[Iterable[object]]:
         reader = await _reader(store, wanted)
-        with gzip.open(rows, "wb", compresslevel=1) as file:
-            async for page in reader.pages(store):
-                made = (msgspec.json.encode(with_instants(line.cells)) for line in page)
-                file.writelines(line + b"\n" for line in made)
-        await asyncio.to_thread(_convert, duckdb, rows, path)
+        async for page in reader.pages(store):
+            yield (with_instants(line.cells) for line in page)
 
-
-def _convert(duckdb: "object", rows: Path, path: Path) -> None:
-    """Convert the rows as they are read, so that memory does not grow with their number."""
-    types = ", ".join(f"\"{name}\": '{_PARQUET[one.type]}'" for name, one in COLUMNS.items())
-    source = f"read_json('{_quoted(rows)}', format = 'newline_delimited', columns = {{{types}}})"
-    with duckdb.connect(config=_DUCKDB) as connection:  # type: ignore[attr-defined]
-        into = f"TO '{_quoted(path)}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)"
-        connection.execute(f"COPY (SELECT * FROM {source}) {into}")  # noqa: S608 - constant names
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
+    columns = {name: _PARQUET[one.type] for name, one in COLUMNS.items()}
+    await parquet_file.write(path, columns, pages())
 
 
 __all__ = [

@@ -9,6 +9,7 @@ import gzip
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -33,12 +34,20 @@ async def write(
         await asyncio.to_thread(_convert, duckdb, rows, path, columns)
 
 
-def _convert(duckdb: "object", rows: Path, path: Path, columns: Mapping[str, str]) -> None:
+def _convert(duckdb: Any, rows: Path, path: Path, columns: Mapping[str, str]) -> None:
     types = ", ".join(f"\"{name}\": '{type_}'" for name, type_ in columns.items())
     source = f"read_json('{_quoted(rows)}', format = 'newline_delimited', columns = {{{types}}})"
-    with duckdb.connect(config=_DUCKDB) as connection:  # type: ignore[attr-defined]
+    with connected(duckdb) as connection:
         into = f"TO '{_quoted(path)}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)"
         connection.execute(f"COPY (SELECT * FROM {source}) {into}")  # noqa: S608 - constant names
+
+
+def connected(duckdb: Any) -> Any:
+    """A small database in memory."""
+    connection = duckdb.connect(config=_DUCKDB)
+    # It would go to the standard output, whenever a file takes two seconds.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def _quoted(path: Path) -> str:
