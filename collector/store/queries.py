@@ -1,11 +1,11 @@
 """Records and votes out of the store, as operations: in pages, by cursors that stay valid."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
-from collector.store.interface import Operation, Query
+from collector.store.interface import Operation, Query, QueryEach
 
 LAST = 2**63 - 1
 
@@ -119,11 +119,13 @@ def _inflated(body: bytes) -> bytes:
         return b""
 
 
-def stored_many(seqs: Sequence[int]) -> Operation[Sequence[StoredRecord]]:
-    """The evidence of several records, of those that still have it."""
-    found = []
-    for seq in seqs:
-        one = yield from stored(seq)
-        if one is not None:
-            found.append(one)
-    return found
+def stored_many(seqs: Sequence[int]) -> Operation[Mapping[int, StoredRecord]]:
+    """The evidence of several records by their number, of those that still have it."""
+    each = [{"seq": seq} for seq in seqs]
+    bodies = yield QueryEach("raw_get", each)
+    certs = yield QueryEach("certificates_of", each)
+    return {
+        seq: StoredRecord(_inflated(body[0][0]), {row[0]: bytes(row[1]) for row in of})
+        for seq, body, of in zip(seqs, bodies, certs, strict=True)
+        if body
+    }
