@@ -13,7 +13,7 @@ from collector.web.times import day_text
 
 # A day of a strip: so wide that 28 of them fit a phone.
 DAY_WIDTH, DAY_HEIGHT, GAP = 12, 20, 1
-BAR_WIDTH, BAR_HEIGHT = 4, 28
+BAR_WIDTH, BAR_HEIGHT = 7, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _round(number: float) -> str:
 
 def rates(days: Sequence[tuple[int, float, float]], label: str) -> Markup:
     """Two rates by day (bytes a second): the site as a solid line, its reference dashed."""
-    wide, high, left, foot = 480, 150, 62, 18
+    wide, high, left, foot = 380, 140, 76, 18
     first, last = days[0][0], days[-1][0]
     top = max(max(a, b) for _, a, b in days) or 1.0
 

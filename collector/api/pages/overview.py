@@ -17,14 +17,15 @@ from collector.metrics.counting import Snapshot, by_outcome
 from collector.places import NetworkKey
 from collector.service import SERVICE, Service
 from collector.store import Operation
-from collector.store.interface import Query
+from collector.store.interface import Query, Rows
 from collector.store.measurements import UNLISTED
 from collector.web.words import KINDS as KIND_WORDS
 
-DAY = 86_400.0
+DAY, HOUR = 86_400.0, 3600.0
 WEEK = 7 * DAY
 # So many events are weighed, and so many subjects and changes are shown.
-WEIGHED, SUBJECTS, CHANGES = 2000, 12, 8
+WEIGHED, SUBJECTS, CHANGES = 2000, 10, 6
+HOURS = 48
 NETWORKS_OF_SUBJECT = 6
 SITES = 40
 _GRAVITY = {kind: place for place, kind in enumerate(KIND_WORDS)}
@@ -78,6 +79,14 @@ class NetworkNow:
 
 
 @dataclass(frozen=True, slots=True)
+class HeardByHour:
+    """Numbers of probes of a country that were heard in each of the last hours."""
+
+    country: str
+    counts: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class CategoryNow:
     """The sites of a category that were measured now, and those interfered with."""
 
@@ -101,6 +110,7 @@ class Overview:
     more_sites: int
     sites: int
     networks: Sequence[NetworkNow]
+    heard: Sequence[HeardByHour]
     categories: Sequence[CategoryNow]
     probes: int
     hours: float
@@ -122,6 +132,7 @@ async def get_overview(request: web.Request) -> web.Response:
 async def _made(request: web.Request, service: Service, snapshot: Snapshot) -> Overview:
     now = service.clock()
     active, changed = await service.store.read(_events(now - WEEK), slow=True)
+    beats = await service.store.read(_beats(int(now // HOUR)), slow=True)
     groups = sorted(_grouped(active).values(), key=_gravity)
     votes = by_outcome(snapshot.votes)
     heard = (await service.monitor.detections()).heard
@@ -144,6 +155,7 @@ async def _made(request: web.Request, service: Service, snapshot: Snapshot) -> O
         more_sites=max(0, len(ranked) - SITES),
         sites=len({where[0] for where in votes if where[0] != UNLISTED}),
         networks=_networks(snapshot, heard),
+        heard=_by_hour(beats, int(now // HOUR), page.least_probes(request)),
         categories=_categories(votes, bad, service),
         probes=sum(row[3] for row in snapshot.active),
         hours=service.settings.window / 3600,
@@ -158,6 +170,20 @@ def _events(since: float) -> Operation[tuple[list[StoredEvent], list[StoredEvent
         [storage.stored_event(row) for row in active],
         [storage.stored_event(row) for row in changed],
     )
+
+
+def _beats(hour: int) -> Operation[Rows]:
+    """Numbers of probes by hour and country."""
+    return (yield Query("heard_by_hour", {"since": hour - HOURS + 1}))
+
+
+def _by_hour(rows: Rows, hour: int, least: int) -> list[HeardByHour]:
+    """Countries with few probes are left out: nobody must see when the only one was on."""
+    found: dict[str, list[int]] = defaultdict(lambda: [0] * HOURS)
+    for at, country, n in rows:
+        if 0 <= at - (hour - HOURS + 1) < HOURS:
+            found[country][at - (hour - HOURS + 1)] = n
+    return [HeardByHour(*one) for one in sorted(found.items()) if max(one[1]) >= least]
 
 
 def _grouped(active: Iterable[StoredEvent]) -> dict[tuple[str, str, str], list[StoredEvent]]:

@@ -44,3 +44,9 @@ LEFT JOIN forged i ON i.seq = f.seq AND i.name = f.name AND i.leaf = f.leaf AND 
 WHERE f.place = 0
   AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = m.key_id AND m.at >= e.since)
 GROUP BY f.leaf, COALESCE(i.sha256, ''), f.name, m.country, m.asn, m.key_id
+
+-- name: heard_by_hour
+SELECT b.hour, b.country, COUNT(DISTINCT b.key_id) FROM beat b
+WHERE b.hour >= :since AND b.heard <> 0 AND b.key_id <> '' AND NOT EXISTS (
+  SELECT 1 FROM exclusion e WHERE e.key_id = b.key_id AND b.hour * 3600 > e.since - 3600
+) GROUP BY b.hour, b.country
