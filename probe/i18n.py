@@ -8,7 +8,9 @@ reads no catalogue at all.
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 
@@ -38,6 +40,8 @@ class _State:
 
 
 _STATE = _State()
+# What one context speaks instead, such as the answer to one reader of a collector.
+_SPOKEN: ContextVar[str | None] = ContextVar("spoken", default=None)
 
 
 def _(message: str) -> str:
@@ -67,6 +71,16 @@ def ask(chosen: Callable[[], str | None]) -> None:
     use(None)
 
 
+@contextmanager
+def speaking(code: str) -> Iterator[None]:
+    """Speak a language within this context only, whatever the process speaks elsewhere."""
+    token = _SPOKEN.set(code)
+    try:
+        yield
+    finally:
+        _SPOKEN.reset(token)
+
+
 def reason(text: str) -> str:
     """Translate the reason of a verdict, which a record holds in English.
 
@@ -83,7 +97,7 @@ def reason(text: str) -> str:
 def current() -> str:
     """Return the code of the current language."""
     _catalogue()
-    return _STATE.code or "en"
+    return _SPOKEN.get() or _STATE.code or "en"
 
 
 def language(chosen: str | None = None, environ: Mapping[str, str] = os.environ) -> str:
@@ -98,10 +112,18 @@ def language(chosen: str | None = None, environ: Mapping[str, str] = os.environ)
 
 
 def _catalogue() -> NullTranslations:
+    spoken = _SPOKEN.get()
+    if spoken is not None:
+        return _kept(spoken)
     if _STATE.code is None:
         chosen = _STATE.chosen() if _STATE.chosen is not None else None
         use(language(chosen))
     return _STATE.catalogue
+
+
+@cache
+def _kept(code: str) -> NullTranslations:
+    return _load(code)
 
 
 def _load(code: str) -> NullTranslations:

@@ -142,6 +142,21 @@ class EndpointGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """An order of an authority to block names, as it was published.
+
+    Attributes:
+        date: A day, or an RFC 3339 instant where that is known. names: host names.
+    """
+
+    country: str
+    authority: str
+    number: str
+    date: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RiskNotice:
     """Experiments and lists with a risk that the volunteer accepts before the first use.
 
@@ -289,6 +304,23 @@ def endpoints(service: str) -> tuple[EndpointGroup, ...]:
 def services() -> tuple[str, ...]:
     """The services that have an experiment of their own, by name."""
     return tuple(data_files.toml("services.toml")["services"])
+
+
+@cache
+def orders() -> tuple[Order, ...]:
+    """The published orders that are known, of every country that has a file of them."""
+    found = []
+    for file in data_files.names("", ".csv"):
+        country = file.removeprefix("orders_").upper()
+        if file.startswith("orders_"):
+            rows = csv.DictReader(data_files.text(f"{file}.csv").splitlines())
+            found += [_order(country, row) for row in rows]
+    return tuple(found)
+
+
+def _order(country: str, row: Mapping[str, str]) -> Order:
+    names = tuple(row["names"].lower().split())
+    return Order(country, row["authority"], row["number"], row["date"], names)
 
 
 @cache

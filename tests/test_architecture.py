@@ -79,12 +79,14 @@ SHARED = {
     "certificates",
     "codec",
     "compare",
+    "escape",
     "experiments",
     "failure",
     "i18n",
     "judge",
     "model",
     "reference_data",
+    "report",
     "rules",
     "scrub",
     "targets",
@@ -229,6 +231,16 @@ def test_the_collector_knows_only_what_reads_and_judges_records() -> None:
         if imported.startswith("probe.") and imported.split(".")[1] not in SHARED | {"__version__"}
     }
     assert foreign == set()
+
+
+def test_the_collector_takes_from_the_reports_only_how_a_record_is_explained() -> None:
+    taken = {
+        ".".join(imported.split(".")[:3])
+        for path in of("collector/**/*.py")
+        for imported in imports(path)
+        if imported.startswith("probe.report.")
+    }
+    assert taken == {"probe.report.explain", "probe.report.certificate_diff"}
 
 
 def test_the_probe_never_knows_the_collector() -> None:

@@ -14,7 +14,7 @@ _TEMPLATES = ROOT / "collector" / "web" / "templates"
 def page_messages() -> Iterator[Message]:
     """Every text, template by template."""
     environment = rendering.bare()
-    for path in sorted(_TEMPLATES.glob("*.html")):
+    for path in sorted([*_TEMPLATES.glob("*.html"), *_TEMPLATES.glob("*.atom")]):
         tree = environment.parse(path.read_text(encoding="utf-8"))
         yield from _texts(tree, path.relative_to(ROOT).as_posix())
     for context, text in words.texts():

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from collector.api import paging, parameters, readers
 from collector.api.event_messages import (
+    EventDetail,
     EventPage,
     EventShown,
     FewProbes,
@@ -95,13 +96,24 @@ async def selected(service: Service, asked: EventFilter) -> tuple[list[StoredEve
 
 async def get_event(request: web.Request) -> web.Response:
     """One event with its history."""
+    found = await one(request)
+    return await give_json(request, await detail(request, found))
+
+
+async def one(request: web.Request) -> StoredEvent:
+    """The event that the path names, with its history."""
     service, id_ = request.app[SERVICE], request.match_info["id"]
     await service.events.refresh()
     found = await service.store.read(storage.event(id_)) if _ID.fullmatch(id_) else None
     if found is None:
         raise Refused(404, "unknown_event", "no event with this id is known here")
-    (event,) = await shown(request, [found])
-    return await give_json(request, with_history(event, found))
+    return found
+
+
+async def detail(request: web.Request, stored: StoredEvent) -> EventDetail:
+    """An event with its history as they are told to this reader."""
+    (event,) = await shown(request, [stored])
+    return with_history(event, stored)
 
 
 async def get_waves(request: web.Request) -> web.Response:
@@ -175,9 +187,15 @@ def _waves(
     params = {**_before(service, asked.cursor), **period, "limit": asked.limit}
     found = []
     for row in (yield Query("waves_page", params)):
-        rows = yield Query("events_of_wave", {"wave": row[0]})
-        found.append((str(row[0]), [storage.stored_event(one) for one in rows]))
+        members = yield from of_wave(row[0])
+        found.append((str(row[0]), members))
     return found
+
+
+def of_wave(id_: str) -> Operation[list[StoredEvent]]:
+    """The events of a wave, oldest first; none when it is unknown."""
+    rows = yield Query("events_of_wave", {"wave": id_})
+    return [storage.stored_event(row) for row in rows]
 
 
 def _before(service: Service, cursor: str | None) -> dict[str, object]:

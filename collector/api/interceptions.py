@@ -184,17 +184,17 @@ _Keyed = tuple[_Key, InterceptionRow]
 async def get_interceptions(request: web.Request) -> web.Response:
     """The table of interceptions: by intermediate, or with `by=leaf` by leaf."""
     asked = parameters.of(request, InterceptionParameters)
-    return await give_page(request, await _asked_page(request, asked), asked.format)
+    return await give_page(request, await asked_page(request, asked), asked.format)
 
 
 async def get_export(request: web.Request) -> web.Response:
     """The same table as a CSV file, unless JSON is asked for."""
     asked = parameters.of(request, InterceptionParameters)
-    page = await _asked_page(request, asked)
+    page = await asked_page(request, asked)
     return await give_page(request, page, asked.format, offered=("csv", "json"))
 
 
-async def _asked_page(request: web.Request, asked: InterceptionParameters) -> InterceptionPage:
+async def asked_page(request: web.Request, asked: InterceptionParameters) -> InterceptionPage:
     """The rows that a request selects, the most recently seen first."""
     service, least = request.app[SERVICE], readers.least_probes(request)
 

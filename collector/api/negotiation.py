@@ -20,6 +20,7 @@ MEDIA: Mapping[str, str] = {
     "jsonl": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
     "html": "text/html",
+    "atom": "application/atom+xml",
 }
 VARY = "Accept, Accept-Encoding, Authorization"
 Coding = Literal["zstd", "gzip"]
@@ -95,7 +96,7 @@ async def give(
         said["Content-Encoding"] = kind
         small = len(body) < _ELSEWHERE
         body = _packed(body, kind) if small else await asyncio.to_thread(_packed, body, kind)
-    charset = "utf-8" if media.startswith("text/") else None
+    charset = "utf-8" if media.startswith("text/") or format_ == "atom" else None
     return web.Response(body=body, content_type=media, charset=charset, headers=said)
 
 

@@ -237,10 +237,17 @@ def _query_parameters(type_: type[Parameters]) -> list[dict[str, Any]]:
             "name": name,
             "in": "query",
             "description": said[name].rstrip(","),
-            "schema": _choices(_portable(_without_null(schema))),
+            "schema": _or_empty(_choices(_portable(_without_null(schema))), type_),
         }
         for name, schema in properties.items()
     ]
+
+
+def _or_empty(schema: dict[str, Any], type_: type[Parameters]) -> dict[str, Any]:
+    """Forms send fields that were left empty, too."""
+    if not type_.empty_is_none or schema == {"type": "string"}:
+        return schema
+    return {"anyOf": [schema, {"type": "string", "maxLength": 0}]}
 
 
 def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:

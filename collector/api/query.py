@@ -180,7 +180,7 @@ async def get_measurement(request: web.Request) -> web.Response:
     """One record with its evidence, and the collector's verdict on it."""
     service, care = request.app[SERVICE], await readers.care_for(request)
     id_ = request.match_info["id"]
-    found = await service.store.read(_one(id_, care)) if _ID.fullmatch(id_) else None
+    found = await service.store.read(one_shown(id_, care)) if _ID.fullmatch(id_) else None
     if found is None:
         # The same for an id that is not here and one that is not shown: who has an id found on
         # somebody's machine must not learn whether it was sent.
@@ -202,9 +202,10 @@ async def get_measurement(request: web.Request) -> web.Response:
     return await give_json(request, shown)
 
 
-def _one(
+def one_shown(
     id_: str, care: Care
 ) -> Operation[tuple[MeasurementSummary, queries.StoredRecord | None] | None]:
+    """One record with its evidence; None when there is none, or this reader may not see it."""
     seq = yield from queries.find(id_)
     if seq is None:
         return None

@@ -95,6 +95,22 @@ def read_looks(where: Iterable[Where], since: float) -> Operation[list[Look]]:
     return found
 
 
+def looks_between(where: Where, since: float, until: float, limit: int) -> Operation[list[Look]]:
+    """The looks at a target and network in a period, or at lines; each has its own network."""
+    params = {**at(where), "since": since, "until": until, "limit": limit}
+    if where[0]:
+        rows = yield Query("looks_between", params)
+        return [_look(row, where) for row in rows]
+    rows = yield Query("line_looks_between", params)
+    return [_look(row[:8], (*where[:2], row[8])) for row in rows]
+
+
+def changes(params: Params) -> Operation[list[tuple[StoredEvent, int, Revision]]]:
+    """The newest revisions of some events, each with its event and number."""
+    rows = yield Query("event_changes", params)
+    return [(stored_event(row), row[26], Revision(row[27], row[28])) for row in rows]
+
+
 def keep(places: Iterable[PlaceLooks], changed: Iterable[StoredEvent]) -> Operation[None]:
     """Store what changed, and note that these places are up to date."""
     events = list(changed)

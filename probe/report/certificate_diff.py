@@ -105,7 +105,7 @@ def _facts(received: ServedLeaf, genuine: ServedLeaf | None) -> Iterator[str]:
     yield mine + _("from {address}").format(address=received.where)
     missing = _("not seen: there is no control measurement of it")
     yield f"{own}{genuine.where if genuine else missing}"
-    here, elsewhere = _fields(received), _fields(genuine) if genuine else {}
+    here, elsewhere = leaf_fields(received), leaf_fields(genuine) if genuine else {}
     for name, value in here.items():
         other = elsewhere.get(name, "")
         same = value == other and value
@@ -115,7 +115,8 @@ def _facts(received: ServedLeaf, genuine: ServedLeaf | None) -> Iterator[str]:
             yield f"  {own}{other or _('unknown')}"
 
 
-def _fields(leaf: ServedLeaf) -> dict[str, str]:
+def leaf_fields(leaf: ServedLeaf) -> dict[str, str]:
+    """Return what a reader compares: names of fields (not translated) and their values."""
     trust = leaf.trust
     return {
         N_("issued for"): trust.subject,

@@ -45,7 +45,7 @@ async def give(
         template,
         language,
         **values,
-        links=Links(request.path, _query(request), chosen),
+        links=Links(request.path, query_of(request), chosen),
         now=service.clock(),
         version=__version__,
         lab=service.settings.lab,
@@ -61,7 +61,7 @@ async def give(
     return response
 
 
-def _query(request: web.Request) -> Mapping[str, str]:
+def query_of(request: web.Request) -> Mapping[str, str]:
     """The parameters of a request, without its language."""
     return {name: value for name, value in request.query.items() if name != "lang"}
 

@@ -1,7 +1,18 @@
 """The routes of the pages for people."""
 
 from collector.api.http import RouteHandler
-from collector.api.pages import category, event_list, network, overview, site
+from collector.api.pages import (
+    category,
+    event,
+    event_list,
+    feed,
+    interception_table,
+    network,
+    outages,
+    overview,
+    site,
+    wave,
+)
 from collector.api.pages.page import PersonParameters
 from collector.api.parameters import Parameters
 from collector.api.routes import Route
@@ -13,9 +24,10 @@ def _page(
     handler: RouteHandler,
     takes: type[Parameters] = PersonParameters,
     queue: QueueName = "read",
+    media: str = "text/html",
 ) -> Route:
     statuses = (404,) if "{" in path else ()
-    return Route("GET", path, handler, takes, queue, media=("text/html",), statuses=statuses)
+    return Route("GET", path, handler, takes, queue, media=(media,), statuses=statuses)
 
 
 PAGES = (
@@ -25,4 +37,14 @@ PAGES = (
     _page("/site/{name}", site.get_site),
     _page("/network/{asn}", network.get_network),
     _page("/category/{code}", category.get_category),
+    _page("/e/{id}", event.get_event),
+    _page("/e/{id}/looks.csv", event.get_looks, Parameters, media="text/csv"),
+    _page("/w/{id}", wave.get_wave),
+    _page(
+        "/interceptions",
+        interception_table.get_interceptions,
+        interception_table.AuthorityParameters,
+    ),
+    _page("/outages", outages.get_outages, outages.OutageParameters),
+    _page("/feed.atom", feed.get_feed, feed.FeedParameters, media="application/atom+xml"),
 )

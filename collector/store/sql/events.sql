@@ -54,6 +54,23 @@ WHERE s.experiment = 'connectivity' AND s.country = :country AND (s.asn = :asn O
   AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = s.key_id AND s.at >= e.since)
 ORDER BY s.at, s.id
 
+-- name: looks_between
+SELECT v.at, v.id, v.key_id, v.experiment, v.outcome, v.mechanisms, v.authority, v.confidence
+FROM vote v
+WHERE v.target = :target AND v.country = :country AND v.asn = :asn AND v.at >= :since
+  AND v.at <= :until
+  AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = v.key_id AND v.at >= e.since)
+ORDER BY v.at, v.id LIMIT :limit
+
+-- name: line_looks_between
+-- With the network of each, for events of a country as a whole (ASN 0).
+SELECT s.at, s.id, s.key_id, s.experiment, s.outcome, s.mechanisms, '', 0.9, s.asn
+FROM series s
+WHERE s.experiment = 'connectivity' AND s.country = :country AND (s.asn = :asn OR :asn = 0)
+  AND s.at >= :since AND s.at <= :until
+  AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = s.key_id AND s.at >= e.since)
+ORDER BY s.at, s.id LIMIT :limit
+
 -- name: reasons_at
 SELECT DISTINCT e.reason FROM exclusion e WHERE e.key_id IN (
   SELECT v.key_id FROM vote v
@@ -136,6 +153,19 @@ ON CONFLICT (event, number) DO NOTHING
 
 -- name: event_history
 SELECT number, at, what FROM event_revision WHERE event = :id ORDER BY number
+
+-- name: event_changes
+-- The newest revisions of events that were confirmed at some time.
+SELECT e.id, e.kind, e.target, e.country, e.asn, e.state, e.began_after, e.began_by, e.ended_after,
+  e.ended_by, e.last_seen_at, e.last_look_at, e.confirmed_at, e.opened_at, e.published_at,
+  e.mechanisms, e.authority, e.agree, e.able, e.confidence, e.evidence, e.sources, e.reason, e.wave,
+  e.revision, e.category, r.number, r.at, r.what
+FROM event e JOIN event_revision r ON r.event = e.id
+WHERE e.confirmed_at IS NOT NULL AND (:kind = '' OR e.kind = :kind)
+  AND (:target = '' OR e.target = :target) AND (:country = '' OR e.country = :country)
+  AND (:asn = -1 OR e.asn = :asn) AND (:category = '' OR e.category = :category)
+  AND r.what NOT LIKE 'measurements that came later%' AND r.what <> 'opened as suspected'
+ORDER BY r.at DESC, e.id DESC, r.number DESC LIMIT :limit
 
 -- name: event_counts
 -- How many are confirmed now, and how many ever came as far as each state.

@@ -1,0 +1,99 @@
+"""GET /e/ID: one event with the looks, the records and the revisions that it rests on."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from collector.admin.export import csv_bytes
+from collector.api import events, negotiation, parameters, readers
+from collector.api.event_messages import EventDetail
+from collector.api.http import instant_text
+from collector.api.pages import event_looks, event_records, page
+from collector.api.pages.citing import Citation, citation
+from collector.api.pages.cut import brackets
+from collector.api.pages.event_looks import LooksChart, SeenLook
+from collector.api.pages.event_records import CertificatePair, RecordInWords
+from collector.api.pages.page import PersonParameters
+from collector.api.parameters import Parameters
+from collector.events.reconcile import StoredEvent
+from collector.service import SERVICE
+from collector.web import languages, time_axis
+from collector.web.languages import Language
+from collector.web.time_axis import AxisSpan
+
+LOOK_COLUMNS = ("at", "probe", "experiment", "outcome", "mechanisms", "looks")
+
+
+@dataclass(frozen=True, slots=True)
+class EventPageShown:
+    """Everything that the page shows."""
+
+    event: EventDetail
+    chart: LooksChart
+    brackets: Sequence[AxisSpan]
+    records: Sequence[RecordInWords]
+    pairs: Sequence[CertificatePair]
+    citation: Citation
+
+
+async def get_event(request: web.Request) -> web.Response:
+    """One event: what, from when to when, by which looks, explained step by step."""
+    service, asked = request.app[SERVICE], parameters.of(request, PersonParameters)
+    stored = await events.one(request)
+    language = asked.lang or languages.preferred(request.headers.get("Accept-Language", ""))
+    key = ("event page", stored.id, readers.least_probes(request), language)
+
+    async def make() -> EventPageShown:
+        return await _made(request, stored, language)
+
+    it = await service.results.get(key, service.snapshots.revision, make)
+    return await page.give(request, "event.html", asked.lang, it=it, axis=time_axis)
+
+
+async def get_looks(request: web.Request) -> web.Response:
+    """The looks of an event's chart as CSV."""
+    parameters.of(request, Parameters)
+    stored = await events.one(request)
+    found, coarse, _ = await _looks(request, stored)
+    rows = [
+        (instant_text(float(str(at))), *rest)
+        for at, *rest in event_looks.rows(found, coarse=coarse)
+    ]
+    body = await asyncio.to_thread(csv_bytes, [LOOK_COLUMNS, *rows])
+    headers = {"Content-Disposition": f'attachment; filename="looks-{stored.id}.csv"'}
+    return await negotiation.give(request, body, "csv", headers=headers)
+
+
+async def _made(request: web.Request, stored: StoredEvent, language: Language) -> EventPageShown:
+    service = request.app[SERVICE]
+    shown = await events.detail(request, stored)
+    found, coarse, axis = await _looks(request, stored)
+    care = await readers.care_for(request)
+    read = await service.store.read(event_records.read(shown.evidence, care), slow=True)
+    records = await asyncio.to_thread(event_records.in_words, read, language)
+    return EventPageShown(
+        event=shown,
+        chart=await asyncio.to_thread(event_looks.chart, stored, found, axis, coarse=coarse),
+        brackets=brackets(shown),
+        records=records,
+        pairs=event_records.pairs(records),
+        citation=citation(shown, service.store.collector_id, {one.ruleset for one in records}),
+    )
+
+
+async def _looks(
+    request: web.Request, stored: StoredEvent
+) -> tuple[list[SeenLook], bool, time_axis.TimeAxis]:
+    """The looks of an event's chart; whether they show to the hour only; and the chart's time."""
+    service = request.app[SERVICE]
+    now = service.clock()
+    wide = event_looks.axis_of(stored, now, coarse=True)
+    looks = await service.store.read(event_looks.read(stored, wide), slow=True)
+    places = {(one.country, one.asn, one.at) for one in looks}
+    care = await readers.learned(request, {*places, *events.told_looks(stored)})
+    coarse = any(care.is_coarse(*one) for one in (*places, *events.told_looks(stored)))
+    axis = wide if coarse else event_looks.axis_of(stored, now, coarse=False)
+    found = await asyncio.to_thread(event_looks.seen, stored, looks)
+    return found, coarse, axis

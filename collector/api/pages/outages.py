@@ -1,0 +1,122 @@
+"""GET /outages: cuts of lines, each with what is known of it on one time line."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from aiohttp import web
+
+from collector.api import events, parameters, readers
+from collector.api.event_messages import shown_outages
+from collector.api.events import EventFilter, Kind
+from collector.api.pages import cut, page
+from collector.api.pages.cut import CutShown, CutSpan
+from collector.api.pages.page import PersonParameters
+from collector.api.parameters import Asn, Country, Instant, PlaceParameters
+from collector.service import SERVICE
+from collector.store.queries import Selection
+from collector.web import time_axis
+
+# Each has a time line, so a page has few of them.
+CUTS = 12
+_KINDS: tuple[Kind, ...] = ("shutdown", "whitelist")
+
+
+class OutageParameters(PersonParameters, frozen=True, kw_only=True):
+    """Which cuts are wanted: those that lasted at some time between `since` and `until`."""
+
+    empty_is_none: ClassVar[bool] = True
+
+    country: Country | None = None
+    asn: Asn | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutagesShown:
+    """Everything that the page shows.
+
+    Attributes:
+        more: Whether there are older ones; these begin before `before`.
+        too_few: Networks on which no outage can be noticed now: country, ASN, probes.
+    """
+
+    cuts: Sequence[CutShown]
+    unconfirmed: Sequence[CutShown]
+    more: bool
+    before: str
+    too_few: Sequence[tuple[str, int, int]]
+
+
+async def get_outages(request: web.Request) -> web.Response:
+    """Cuts of lines: shutdowns, white lists, and outages that nothing else confirms."""
+    service = request.app[SERVICE]
+    asked = readers.in_hours(request, parameters.of(request, OutageParameters))
+    await service.events.refresh()
+    wanted = (asked.country, asked.asn, asked.since, asked.until)
+    key = ("outages", wanted, readers.least_probes(request))
+
+    async def make() -> OutagesShown:
+        return await _made(request, asked)
+
+    it = await service.results.get(key, service.snapshots.revision, make)
+    return await page.give(
+        request,
+        "outages.html",
+        asked.lang,
+        it=it,
+        axis=time_axis,
+        asked=asked,
+        network_name=page.network_name,
+    )
+
+
+async def _made(request: web.Request, asked: OutageParameters) -> OutagesShown:
+    service = request.app[SERVICE]
+    found = []
+    for kind in _KINDS:
+        filter_ = EventFilter(
+            kind=kind,
+            country=asked.country,
+            asn=asked.asn,
+            since=asked.since,
+            until=asked.until,
+            limit=CUTS + 1,
+        )
+        selected, _ = await events.selected(service, filter_)
+        found += [one for one in selected if not one.event.target]
+    found.sort(key=lambda one: -one.event.began.by)
+    told = await events.shown(request, found[:CUTS])
+    detections = await service.monitor.detections()
+    place = PlaceParameters(country=asked.country, asn=asked.asn).place()
+    silent = [
+        one
+        for one in shown_outages(detections.unconfirmed)
+        if _is_wanted(one.country, one.asn, place)
+    ]
+    few = cut.networks_with_few(detections.too_few.items())
+    return OutagesShown(
+        cuts=await _with_lines(request, [cut.of_event(one) for one in told]),
+        unconfirmed=await _with_lines(request, [cut.of_outage(one) for one in silent[:CUTS]]),
+        more=len(found) > CUTS,
+        before=told[-1].began.by if told else "",
+        too_few=[one for one in few if _is_wanted(one[0], one[1], place)],
+    )
+
+
+def _is_wanted(country: str, asn: int, place: Selection) -> bool:
+    return place.country in {"", country} and place.asn in {-1, asn}
+
+
+async def _with_lines(request: web.Request, cuts: Sequence[CutSpan]) -> list[CutShown]:
+    service, now = request.app[SERVICE], request.app[SERVICE].clock()
+    trusted = (await readers.standings(service)).trusted
+    found = []
+    for one in cuts:
+        data = await service.store.read(cut.read(one, now), slow=True)
+        care = await readers.learned(request, set(cut.places(data)))
+        known = {beat.key_id for beat in data.beats} if service.settings.lab else trusted
+        found.append(await asyncio.to_thread(cut.shown, one, data, care, known))
+    return found
