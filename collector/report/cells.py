@@ -10,12 +10,13 @@ class PageTable(NamedTuple):
     """A table of the page; a cell is a text, or a sequence of lines.
 
     Attributes:
-        numbers: The columns that are aligned at the right.
+        numbers: The columns that are aligned at the right. whole: whose lines are not broken.
     """
 
     heads: Sequence[str]
     rows: Sequence[Sequence[object]]
     numbers: Sequence[int] = ()
+    whole: Sequence[int] = ()
     caption: str = ""
 
 
@@ -29,21 +30,19 @@ def part_of(part: int, whole: int, texts: ReportTexts) -> str:
     return texts("of", part=number(part), whole=number(whole)).replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def bracket(after: str | None, by: str, texts: ReportTexts) -> str:
+def bracket(after: str | None, by: str, texts: ReportTexts) -> list[str]:
     """A change between two looks, or before a look."""
     if not after:
-        return texts("known_by", by=instant_cell(by))
-    start, end = instant_cell(after), instant_cell(by)
-    if start == end:
-        return start
-    if start[:10] == end[:10]:
-        end = end[11:]
-    return texts("between", after=start, by=end)
+        return [texts("known_by", by=instant_cell(by))]
+    return [
+        texts("between_after", after=instant_cell(after)),
+        texts("between_by", by=instant_cell(by)),
+    ]
 
 
 def instant_cell(text: str) -> str:
     """An RFC 3339 instant to the minute, as people read it."""
-    return f"{text[:10]} {text[11:16]}" if len(text) >= 16 else text
+    return f"{text[:10]}\N{NO-BREAK SPACE}{text[11:16]}" if len(text) >= 16 else text
 
 
 def rate_text(bits: float) -> str:

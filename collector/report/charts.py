@@ -211,9 +211,9 @@ def _legend(y: float, entries: Sequence[tuple[str, str]], left: float = 56.0) ->
 
 
 def _rounded_up(value: float) -> float:
-    """The next number of the form 1, 2 or 5 times a power of ten."""
+    """The next number that a scale may end with."""
     power = 10.0 ** floor(log10(value))
-    return next(power * one for one in (1, 2, 5, 10) if power * one >= value)
+    return next(power * one for one in (1, 1.5, 2, 3, 4, 6, 8, 10) if power * one >= value)
 
 
 def _number(value: float) -> str:

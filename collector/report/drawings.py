@@ -15,6 +15,8 @@ from collector.report.texts import ReportTexts
 _UNSAFE = re.compile(r"[^a-z0-9.-]+")
 # Layers of a bar, from the bottom up.
 _LAYERS = ("ok", "refused", "inconclusive", "down", "throttled", "intercepted", "blocked")
+# Two of these on one network are a change.
+_TOLD = frozenset({"blocked", "intercepted", "throttled", "ok", "refused"})
 _FAMILY_COLOURS = {"tls.mitm": "intercepted", "throttle": "throttled"}
 
 
@@ -27,13 +29,18 @@ class Drawing(NamedTuple):
 
 
 class Drawings(NamedTuple):
-    """The charts of a report by their place in it; a missing one had nothing to show."""
+    """The charts of a report by their place in it; a missing one had nothing to show.
+
+    Attributes:
+        steady: Calendars of sites of which every day looked the same.
+    """
 
     days: Drawing | None
     mechanisms: Drawing | None
     coverage: Drawing | None
     outages: Drawing | None
     calendars: Sequence[Drawing]
+    steady: Sequence[Drawing]
     rates: Sequence[Drawing]
 
     def all(self) -> Iterator[Drawing]:
@@ -41,18 +48,21 @@ class Drawings(NamedTuple):
         single = (self.days, self.mechanisms, self.coverage, self.outages)
         yield from (one for one in single if one is not None)
         yield from self.calendars
+        yield from self.steady
         yield from self.rates
 
 
 def drawings(of: Gathered, texts: ReportTexts) -> Drawings:
     """All charts of a report."""
     names = _Names()
+    calendars = list(_calendars(of, texts, names))
     return Drawings(
         days=_days(of, texts),
         mechanisms=_mechanisms(of, texts),
         coverage=_coverage(of, texts),
         outages=_outages(of, texts),
-        calendars=list(_calendars(of, texts, names)),
+        calendars=[drawing for changed, drawing in calendars if changed],
+        steady=[drawing for changed, drawing in calendars if not changed],
         rates=list(_rates(of, texts, names)),
     )
 
@@ -140,8 +150,8 @@ def _at(text: str | None, otherwise: float) -> float:
     return otherwise if found is None else found
 
 
-def _calendars(of: Gathered, texts: ReportTexts, names: _Names) -> Iterator[Drawing]:
-    """A calendar for each site with confirmed interference, the usual categories first."""
+def _calendars(of: Gathered, texts: ReportTexts, names: _Names) -> Iterator[tuple[bool, Drawing]]:
+    """A calendar for each site with confirmed interference, and whether its days differ."""
     order = {code: number for number, code in enumerate(of.categories())}
     sites = sorted({(order[one.category], one.target) for one in of.confirmed})
     by_site: Mapping[str, list[int]] = defaultdict(list)
@@ -152,7 +162,8 @@ def _calendars(of: Gathered, texts: ReportTexts, names: _Names) -> Iterator[Draw
         if strips:
             title = texts("calendar_of", site=target)
             svg = charts.calendar(title, strips, first=of.first_day, days=of.asked.days)
-            yield Drawing(names.of(f"calendar-{target}"), title, svg)
+            changed = any(len({*strip.states} & _TOLD) > 1 for strip in strips)
+            yield changed, Drawing(names.of(f"calendar-{target}"), title, svg)
 
 
 def _rates(of: Gathered, texts: ReportTexts, names: _Names) -> Iterator[Drawing]:

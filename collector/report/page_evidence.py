@@ -16,7 +16,7 @@ from collector.report.texts import ReportTexts
 MOST_NAMES = 30
 
 
-def interception(one: InterceptionRow, texts: ReportTexts) -> Mapping[str, object]:
+def interception(one: InterceptionRow, of: Gathered, texts: ReportTexts) -> Mapping[str, object]:
     about = one.intermediate
     known = one.authority != "unknown"
     proof = texts(f"proof_{one.proof}") if known and one.proof else ""
@@ -39,7 +39,7 @@ def interception(one: InterceptionRow, texts: ReportTexts) -> Mapping[str, objec
         (texts("authority"), about.issuer or "-"),
         (texts("leaves"), leaves),
         (texts("names"), ", ".join(names)),
-        (texts("network"), [f"AS{n.asn} {n.network}".strip() for n in one.networks]),
+        (texts("network"), [of.networks.label(network.asn) for network in one.networks]),
         (texts("measurements"), number(one.measurements)),
         (texts("probes"), number(one.probes)),
         (texts("first_seen"), instant_cell(one.first_seen)),
@@ -50,14 +50,13 @@ def interception(one: InterceptionRow, texts: ReportTexts) -> Mapping[str, objec
 
 def throttling(of: Gathered, texts: ReportTexts) -> PageTable:
     """One row for each place at which something was found slow."""
-    heads = ("site", "network", "rate_site", "rate_reference", "ratio")
+    heads = ("site", "rate_site", "rate_reference", "ratio")
     rows = []
     for (target, asn), days in rates_by_place(of, only_throttled=True):
         ratios = [one["ratio"] for one in days if one["ratio"] is not None]
         rows.append(
             [
-                target,
-                of.networks.label(asn),
+                [target, of.networks.label(asn)],
                 rate_text(median(8 * one["rate_target"] for one in days)),
                 rate_text(median(8 * one["rate_reference"] for one in days)),
                 f"{median(ratios):.2f}" if ratios else "",
@@ -69,14 +68,17 @@ def throttling(of: Gathered, texts: ReportTexts) -> PageTable:
             ]
         )
     titles = [*(texts(head) for head in heads), texts("throttled_measurements")]
-    return PageTable(titles, rows, numbers=(2, 3, 4, 5))
+    return PageTable(titles, rows, numbers=(1, 2, 3, 4))
 
 
 def outages(of: Gathered, texts: ReportTexts) -> PageTable:
     found = [one for one in of.events if one.kind in OF_LINES and one.state != "withdrawn"]
     heads = ("where", "kind", "state", "since", "until", "probes", "sources")
     return PageTable(
-        [texts(head) for head in heads], [_outage(one, of, texts) for one in found], numbers=(5,)
+        [texts(head) for head in heads],
+        [_outage(one, of, texts) for one in found],
+        numbers=(5,),
+        whole=(3, 4),
     )
 
 
@@ -95,11 +97,10 @@ def _outage(one: EventShown, of: Gathered, texts: ReportTexts) -> list[object]:
 
 
 def changes(found: Iterable[ChangeFinding], of: Gathered, texts: ReportTexts) -> PageTable:
-    heads = ("site", "network", "how", "change", "changes_before", "changes_now", "mechanism")
+    heads = ("site", "how", "change", "changes_before", "changes_now", "mechanism")
     rows = [
         [
-            one.target,
-            of.networks.label(one.asn),
+            [one.target, of.networks.label(one.asn)],
             texts(f"kind_{one.kind}"),
             [texts(f"change_{one.change}"), *([instant_cell(one.at)] if one.at else [])],
             part_of(one.interfered_before, one.conclusive_before, texts),
@@ -108,7 +109,7 @@ def changes(found: Iterable[ChangeFinding], of: Gathered, texts: ReportTexts) ->
         ]
         for one in found
     ]
-    return PageTable([texts(head) for head in heads], rows, numbers=(4, 5))
+    return PageTable([texts(head) for head in heads], rows, numbers=(3, 4), whole=(2,))
 
 
 def _words(one: ChangeFinding) -> str:

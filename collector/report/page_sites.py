@@ -1,14 +1,14 @@
 """The parts of a report's page on sites: tables by category, and the matrix. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from collector.report.cells import PageTable, bracket, part_of
+from collector.report.cells import PageTable, bracket, instant_cell, part_of
 from collector.report.findings import OUTCOME_OF, PlaceFinding
 from collector.report.gathered import FIRST_CATEGORIES, Gathered
 from collector.report.texts import ReportTexts
 
-# The page has at most so many unconfirmed rows; the table has all.
-MOST_UNCONFIRMED = 100
+# The page has at most so many rows; the table has all.
+MOST_UNCONFIRMED, MOST_PLACES = 100, 500
 
 
 def categories(of: Gathered, texts: ReportTexts) -> list[Mapping[str, object]]:
@@ -33,28 +33,84 @@ def categories(of: Gathered, texts: ReportTexts) -> list[Mapping[str, object]]:
 
 
 def _places(places: Iterable[PlaceFinding], of: Gathered, texts: ReportTexts) -> PageTable:
-    heads = ("site", "network", "how", "mechanism", "since", "until", "measurements", "probes")
+    """A row for each site, and for networks on which the same was found of it."""
+    groups: dict[tuple[object, ...], list[PlaceFinding]] = {}
+    for one in places:
+        key = (one.target, one.kind, one.state, frozenset(one.mechanisms))
+        groups.setdefault(key, []).append(one)
+    rows = [_grouped(found, of, texts) for found in groups.values()]
+    return PageTable(_heads(texts), rows, numbers=(4,), whole=(1, 2, 3))
+
+
+def _heads(texts: ReportTexts) -> list[str]:
+    both = f"{texts('measurements')}, {texts('probes')}"
+    return [texts("site"), texts("how"), texts("since"), texts("until"), both]
+
+
+def _grouped(found: Sequence[PlaceFinding], of: Gathered, texts: ReportTexts) -> list[object]:
+    one = found[0]
+    alone = len(found) == 1
+    where = of.networks.label(one.asn) if alone else ", ".join(f"AS{p.asn}" for p in found)
+    ended = [(p.ended_after, p.ended_by) for p in found if p.ended_by]
+    return [
+        [one.target, where],
+        [_how(one, texts), *one.mechanisms],
+        _when([(p.began_after, p.began_by) for p in found if p.began_by], texts),
+        _when(ended, texts) or (texts("lasts") if one.events else ""),
+        [
+            _sum(found, "interfered", "conclusive", texts),
+            _sum(found, "probes_interfered", "probes", texts),
+        ],
+    ]
+
+
+def _how(one: PlaceFinding, texts: ReportTexts) -> str:
+    return f"{texts(f'kind_{one.kind}')}, {texts(f'state_{one.state}')}"
+
+
+def _when(brackets: Sequence[tuple[str, str]], texts: ReportTexts) -> list[str]:
+    """The first change of some networks, and when the last of them had followed."""
+    if not brackets:
+        return []
+    first = min(brackets, key=lambda one: one[1])
+    last = max(one[1] for one in brackets)
+    told = bracket(*first, texts)
+    return [*told, texts("last_by", by=instant_cell(last))] if last[:13] > first[1][:13] else told
+
+
+def _sum(found: Sequence[PlaceFinding], part: str, whole: str, texts: ReportTexts) -> str:
+    some, every = (sum(getattr(one, name) for one in found) for name in (part, whole))
+    return part_of(some, every, texts)
+
+
+def each(of: Gathered, texts: ReportTexts) -> Mapping[str, object]:
+    """Every site on every network with interference."""
     rows = [
         [
-            one.target,
-            of.networks.label(one.asn),
-            [texts(f"kind_{one.kind}"), texts(f"state_{one.state}")],
-            [_counted(word, n) for word, n in one.mechanisms.items()],
+            [one.target, of.networks.label(one.asn)],
+            [_how(one, texts), *_mechanisms(one)],
             bracket(one.began_after, one.began_by, texts) if one.began_by else "",
             _until(one, texts),
-            part_of(one.interfered, one.conclusive, texts),
-            part_of(one.probes_interfered, one.probes, texts),
+            [
+                part_of(one.interfered, one.conclusive, texts),
+                part_of(one.probes_interfered, one.probes, texts),
+            ],
         ]
-        for one in places
+        for one in of.places[:MOST_PLACES]
     ]
-    return PageTable([texts(head) for head in heads], rows, numbers=(6, 7))
+    table = PageTable(_heads(texts), rows, numbers=(4,), whole=(1, 2, 3))
+    return {"each": table, "each_more": len(of.places[MOST_PLACES:])}
 
 
-def _counted(word: str, n: int) -> str:
-    return f"{word} {n}\N{MULTIPLICATION SIGN}" if n else word
+def _mechanisms(one: PlaceFinding) -> list[str]:
+    """The mechanisms; with their numbers where there are several."""
+    if len(one.mechanisms) < 2:
+        return list(one.mechanisms)
+    times = "\N{MULTIPLICATION SIGN}"
+    return [f"{word} {n}{times}" if n else word for word, n in one.mechanisms.items()]
 
 
-def _until(one: PlaceFinding, texts: ReportTexts) -> str:
+def _until(one: PlaceFinding, texts: ReportTexts) -> list[str] | str:
     if one.ended_by:
         return bracket(one.ended_after, one.ended_by, texts)
     return texts("lasts") if one.events else ""
@@ -76,13 +132,14 @@ def matrix(of: Gathered, texts: ReportTexts) -> Mapping[str, object]:
             return ("fine", "·", "") if (site, asn) in fine else ("nothing", "", "")
         outcome = OUTCOME_OF[one.kind]
         letter = {"blocked": "B", "intercepted": "I", "throttled": "T"}[outcome]
-        words = f"{texts(f'kind_{one.kind}')}, {texts(f'state_{one.state}')}"
+        words = _how(one, texts)
         if one.state in {"confirmed", "ended"}:
             return outcome, letter, words
         return f"{outcome} weak", letter.lower(), words
 
     rows = [(site, [cell(site, asn) for asn in asns]) for site in sites]
-    return {"heads": [f"AS{asn}" for asn in asns], "rows": rows}
+    key = "; ".join(of.networks.label(asn) for asn in asns)
+    return {"heads": [str(asn) for asn in asns], "rows": rows, "key": key}
 
 
 def unconfirmed(of: Gathered, texts: ReportTexts) -> Mapping[str, object]:

@@ -43,6 +43,7 @@ class ReportRows:
 
     def __init__(self, asked: ReportAsked, secret: bytes, standings: Standings) -> None:
         self._asked = asked
+        self._selection = asked.selection
         self.care = Care(asked.least, standings)
         self._pseudonyms = Pseudonyms(secret, standings, public=True)
 
@@ -59,13 +60,13 @@ class ReportRows:
         return tally
 
     def _page(self, cursor: int) -> Operation[Sequence[ExportRow]]:
-        rows = yield from exports.rows_after(cursor, self._asked.selection, limit=_PAGE)
+        rows = yield from exports.rows_after(cursor, self._selection, limit=_PAGE)
         yield from self.care.learn_rows(rows)
         return rows
 
     def _row(self, row: ExportRow) -> Cells | None:
         coarse = self.care.hides(row)
-        fits = is_within(row, self._asked.selection, coarse=coarse)
+        fits = is_within(row, self._selection, coarse=coarse)
         if not fits or not self._asked.covers(row.category):
             return None
         shown = cells(row, self._pseudonyms, coarse=coarse)
