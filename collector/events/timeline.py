@@ -14,11 +14,14 @@ Rules:
 - A suspicion that no key holds any longer was never confirmed, and is withdrawn.
 
 Each key's vote is its newest look of each experiment; any experiment that shows interference
-outweighs others of the same key. The state is small, so that a collector can keep one for each
-target and network, and a late look is added by replaying the looks again.
+outweighs others of the same key. A key has one bracket, however many experiments it makes, and an
+origin has one, however many keys it has: else one liar could move the beginning of a true event.
+The state is small, so that a collector can keep one for each target and network, and a late look is
+added by replaying the looks again. A look that repeats what its key said is cheap, so that many
+looks of many keys are.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -68,6 +71,8 @@ class _Open:
     last_seen_at: float = 0.0
     began: Bracket = field(default_factory=lambda: Bracket(None, 0.0))
     confirmed_at: float | None = None
+    # Keys may have looked since `agreed` and `peak` were counted.
+    is_behind: bool = False
 
     @property
     def suspected(self) -> bool:
@@ -107,6 +112,8 @@ class EventTimeline:
         self._open: _Open | None = None
         # Since when some key contradicts the present state, or None.
         self._since: float | None = None
+        # Whether the keys that looked since then do not outnumber those that agree.
+        self._outvoted = False
         # When the event before ended; earlier looks belong to that one.
         self._settled = -inf
         self._newest = 0.0
@@ -119,6 +126,7 @@ class EventTimeline:
     def events(self) -> Iterator[TargetEvent]:
         """Every event so far, the lasting one last."""
         yield from self.over
+        self._catch_up()
         if self._open is not None and self._open.suspected:
             yield self._event(self._open)
 
@@ -131,12 +139,61 @@ class EventTimeline:
         history = self._keys.get(name)
         if history is None:
             history = self._keys[name] = KeyHistory()
+        run = history.newest
+        said_at = run.last.at if run is not None and run.bad is bad else None
+        if self._changes_nothing(bad=bad, said_at=said_at):
+            self._repeat(history, look, bad=bad)
+            return
+        self._catch_up()
         history.add(look, bad=bad)
         self._newest = look.at
         if self.confirmed:
             self._while_confirmed(look, bad=bad)
         else:
             self._while_not_confirmed(look, bad=bad)
+
+    # --- looks that repeat what their key said --------------------------------------------------
+
+    def _changes_nothing(self, *, bad: bool, said_at: float | None) -> bool:
+        """Whether a look can change no state, because its key said the same at `said_at`."""
+        event = self._open
+        if said_at is None:
+            return False
+        if event is None:
+            return not bad
+        if event.confirmed_at is None:
+            agree, able = event.peak
+            # More looks that are fine make no quorum.
+            return not holds(agree, able, self._rules.quorum) and (
+                not bad or said_at >= event.began.by
+            )
+        if self._since is None:
+            return bad and not event.is_behind and said_at >= event.began.by
+        return said_at >= self._since and (bad or self._outvoted)
+
+    def _repeat(self, history: KeyHistory, look: Look, *, bad: bool) -> None:
+        history.add(look, bad=bad)
+        self._newest = look.at
+        if self._open is None:
+            return
+        if bad:
+            self._open.see(look)
+        elif self._open.confirmed_at is None:
+            self._open.is_behind = True
+
+    def _catch_up(self) -> None:
+        """Count the keys whose looks were passed over."""
+        event = self._open
+        if event is not None and event.confirmed_at is None and event.is_behind:
+            self._count(event)
+
+    def _count(self, event: _Open) -> _Voices:
+        """Count who looked since an event began that is not confirmed."""
+        voices = self._voices(event.began.by)
+        event.agreed = set(voices.bad)
+        event.peak = len(voices.bad), len(voices.bad) + len(voices.fine)
+        event.is_behind = False
+        return voices
 
     # --- before an event is confirmed -----------------------------------------------------------
 
@@ -148,14 +205,12 @@ class EventTimeline:
         event = self._open
         if bad:
             event.see(look)
-        doubters = self._keys_that_say(bad=True)
+        doubters = self._speakers(self._keys_that_say(bad=True))
         if not doubters:
             self._withdraw(event, look)
             return
         event.began, overlapping = self._began(doubters)
-        voices = self._voices(event.began.by)
-        event.agreed = set(voices.bad)
-        event.peak = len(voices.bad), len(voices.bad) + len(voices.fine)
+        voices = self._count(event)
         able = event.peak[1] + self._awaited(voices, event.began.by, look.at)
         enough = holds(event.peak[0], able, self._rules.quorum)
         if enough and self._is_repeated(voices.bad, overlapping):
@@ -199,7 +254,9 @@ class EventTimeline:
                 self._agree(event, self._voices(event.began.by))
                 return
             self._since = look.at
+        event.is_behind = True
         voices = self._voices(self._since)
+        self._outvoted = len(voices.fine) <= len(voices.bad)
         if not voices.fine:
             self._since = None
         elif self._is_over(voices):
@@ -268,14 +325,21 @@ class EventTimeline:
         event.agreed.update(voices.bad)
         counts = len(voices.bad), len(voices.bad) + len(voices.fine)
         event.peak = max(event.peak, counts)
+        event.is_behind = False
+
+    def _speakers(self, keys: Collection[str]) -> set[str]:
+        """Those of these keys that are independent, one of each origin."""
+        return set(self._rules.standings.speakers(keys, self._network))
 
     def _changes(self, keys: Collection[str], *, to_bad: bool, since: float) -> Iterator[Bracket]:
-        """When each of these keys saw the change to what it says now."""
+        """When each of these keys saw its change, by most of its experiments."""
+        found: dict[str, list[Bracket]] = defaultdict(list)
         for (key, _), history in self._keys.items():
             if key in keys and history.newest is not None and history.newest.bad is to_bad:
                 change = history.change(to_bad=to_bad, since=since)
                 if change is not None:
-                    yield change
+                    found[key].append(change)
+        return (common(brackets).bracket for brackets in found.values())
 
     def _present_runs(self, keys: Collection[str], *, bad: bool) -> list[SignRun]:
         """The newest runs of these keys that say so."""

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
+import pytest
+
 from collector.events.engine import replay
 from collector.events.model import Bracket, EventState, Look, TargetEvent
-from collector.events.timeline import NOT_SEEN_AGAIN, Rules
+from collector.events.timeline import NOT_SEEN_AGAIN, EventTimeline, Rules
 from collector.standing import EVERYBODY, KeyStanding, Standings
 
 HOUR = 3600.0
@@ -164,3 +166,74 @@ def test_a_whitelist_is_decided_by_the_looks_inside_it() -> None:
     after = connectivity("abab", "ok", "", 6 * HOUR)
     (event,) = told([*before, *inside, *after])
     assert event.state is EventState.ENDED
+
+
+def liar_and_four_honest(keys: Iterable[tuple[str, str]]) -> list[Look]:
+    """Four keys find it blocked from hour 72 on; liars, by key and experiment, from hour 19 on."""
+    honest = [(key, "web", n, 72) for n, key in enumerate("abcd")]
+    lied = [(key, experiment, 1.5, 19) for key, experiment in keys]
+    return [
+        Look(hours * HOUR, f"{key}{hours}{exp}", key, exp, SITE, "KZ", 9198, outcome)
+        for key, exp, first, since in (*honest, *lied)
+        for hours in (first + 6 * n for n in range(20))
+        for outcome in ("blocked" if hours >= since else "ok",)
+    ]
+
+
+def origins(**of: str) -> Rules:
+    """Invited keys, each measuring from an origin."""
+    standings = [KeyStanding(key, way="invite", origin=origin) for key, origin in of.items()]
+    return Rules(2, Standings(standings, [(k, "KZ", 9198, o) for k, o in of.items()], now=1e9))
+
+
+def test_one_liar_moves_no_beginning_with_many_experiments() -> None:
+    lies = [("m", name) for name in ("web", "dns", "tls", "http", "quic", "tcp", "path")]
+    (event,) = told(liar_and_four_honest(lies), origins(a="1", b="2", c="3", d="4", m="5"))
+    assert event.began.after is not None
+    assert event.began.after <= 72 * HOUR <= event.began.by
+
+
+def test_one_origin_moves_no_beginning_with_many_keys() -> None:
+    lies = [(f"m{n}", "web") for n in range(20)]
+    same = dict.fromkeys((key for key, _ in lies), "5")
+    (event,) = told(liar_and_four_honest(lies), origins(a="1", b="2", c="3", d="4", **same))
+    assert event.began.after is not None
+    assert event.began.after <= 72 * HOUR <= event.began.by
+
+
+def test_one_key_with_two_experiments_is_no_quorum_of_changes() -> None:
+    """A key that always strays, and another that errs once by two experiments, saw no change."""
+    strays = [one._replace(key="b") for one in looks("B" * 12)]
+    errs = [*looks("aaaaaaA"), *looks("aaaaaaA", experiment="dns")]
+    assert [one.state for one in told([*strays, *errs])] == [EventState.SUSPECTED]
+
+
+def test_a_key_without_a_voucher_suspects_nothing_alone() -> None:
+    class Earned(Standings):
+        def is_trusted(self, key_id: str) -> bool:
+            return bool(key_id)
+
+    alone = Earned([KeyStanding("e", way="open", origin="1")], now=1e9)
+    assert told(looks("eeEEEE").copy(), Rules(2, alone)) == []
+    assert told(looks("eeEEEE"), QUORUM) != []
+
+
+def test_looks_that_repeat_what_was_said_are_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that always strays must not make each look of forty others count all of them."""
+    counted = 0
+    original = EventTimeline._voices
+
+    def count(self: EventTimeline, since: float) -> object:
+        nonlocal counted
+        counted += 1
+        return original(self, since)
+
+    monkeypatch.setattr(EventTimeline, "_voices", count)
+    letters = "abcdefghij"
+    (stray,) = told(letters + ("A" + letters[1:]) * 50)
+    assert (stray.state, stray.able) == (EventState.SUSPECTED, 10)
+    assert counted < 20
+    counted = 0
+    (block,) = told(letters + ("a" + letters[1:].upper()) * 50)
+    assert (block.state, block.agree) == (EventState.CONFIRMED, 9)
+    assert counted < 60
