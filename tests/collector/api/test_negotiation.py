@@ -4,6 +4,7 @@ import asyncio
 import csv
 import gzip
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,6 @@ from tests.collector.harness import CollectorHarness, collector, now as text_of,
 SECRET = "0123456789abcdef0123"
 OPEN = tuple(route for route in app.ROUTES if route.access == "open")
 LISTS = tuple(route for route in OPEN if "text/csv" in route.media and route.reply is not None)
-NO_ID = {"{id}": "nosuch", "{file}": "nosuch"}
 
 
 @dataclass
@@ -47,10 +47,7 @@ async def raw(
 
 
 def path_of(route: Route) -> str:
-    path = route.path
-    for name, value in NO_ID.items():
-        path = path.replace(name, value)
-    return path
+    return re.sub(r"\{\w+\}", "nosuch", route.path)
 
 
 @pytest.mark.parametrize(

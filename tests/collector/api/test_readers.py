@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from collector.api import app
 from probe.model import Mechanism, Outcome, Record
 from tests.collector.harness import (
     KZ,
@@ -25,20 +26,19 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 ALONE = msgspec.structs.replace(KZ, asn=21299, network="the line of my aunt", region="KZ-10")
 HOUR = now(-7200)[:13]
 AT = f"{HOUR}:39:05.123Z"
-LISTS = (
-    "/v1/measurements",
+FORMATS = (
     "/v1/measurements?format=csv",
     "/v1/measurements?order=oldest",
-    "/v1/verdicts",
     "/v1/verdicts?format=csv",
-    "/v1/events",
-    "/v1/interceptions",
-    "/v1/export",
+    "/v1/events?format=csv",
     "/v1/export?format=csv",
-    "/v1/export/interceptions",
-    "/v1/hourly",
-    "/",
 )
+# Every list, page and feed that is there.
+LISTS = (
+    *(one.path for one in app.ROUTES if one.method == "GET" and one.access != "signed"),
+    *FORMATS,
+)
+PARTS = {"asn": "21299", "name": "listed.example", "code": "NEWS"}
 
 
 def lonely(**changes: Any) -> Record:
@@ -98,8 +98,9 @@ def test_no_view_tells_more(tmp_path: Path) -> None:
             one = lonely(outcome=Outcome.BLOCKED, mechanisms=(Mechanism.TLS_TIMEOUT,))
             await (await harness.probe()).send(one)
             for path in LISTS:
-                reply = await harness.ask("GET", path)
-                assert reply.status == 200, path
+                filled = re.sub(r"\{(\w+)\}", lambda found: PARTS.get(found[1], one.id), path)
+                reply = await harness.ask("GET", filled)
+                assert reply.status == (404 if one.id in filled else 200), path
                 text = reply.body.decode() + str(reply.headers)
                 for secret in (one.id, one.run, "39:05", "05.123", "KZ-10", "aunt"):
                     assert secret not in text, (path, secret)
@@ -259,6 +260,12 @@ def test_events_of_few_probes_are_of_the_hour_and_name_no_records(tmp_path: Path
                 assert not re.search(rb"T\d\d:(?!00:00\.000Z)\d\d", text), text
                 for one in (first, again, second):
                     assert one.id.encode() not in text
+            pages = ("/e/{}", "/e/{}/looks.csv", "/events", "/site/listed.example", "/feed.atom")
+            for path in (*(one.format(event["id"]) for one in pages), "/network/21299", "/"):
+                reply = await harness.ask("GET", path)
+                assert reply.status == 200, path
+                for secret in (first.id, again.id, f"{HOUR[-2:]}:39", f"{HOUR[-2:]}:51", "aunt"):
+                    assert secret.encode() not in reply.body, (path, secret)
             (full,) = (await harness.ask("GET", "/v1/events", None, dict(BEARER))).data["events"]
             assert full["began"]["by"] == AT
             assert set(full["evidence"]) <= {first.id, again.id, second.id}
