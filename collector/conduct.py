@@ -70,6 +70,17 @@ def standing_rows(now: float) -> Operation[list[KeyStanding]]:
     return [KeyStanding._make((*row, *sums.get(row[0], nothing))) for row in keys]
 
 
+def counts(key_id: str, now: float, *, lab: bool) -> Operation[bool]:
+    """Whether the votes of a key count; those of one that is no enrolled key may have."""
+    keys = yield Query("standing_key", {"key_id": key_id})
+    if lab or not keys:
+        return True
+    day = int((now - CONDUCT_SECONDS) // DAY)
+    days = yield Query("conduct_of", {"key_id": key_id, "day": day})
+    sums = aggregate((r[0], r[1], r[2], r[3]) for r in days)
+    return KeyStanding._make((*keys[0], *sums.get(key_id, (0, 0, 0, 0)))).is_trusted(now)
+
+
 def assess(votes: Iterable[DayVote], standings: Standings) -> Mapping[str, Conduct]:
     """The conduct of each key in the votes of one day, in the order of their time."""
     groups: dict[tuple[str, NetworkKey], dict[str, bool]] = defaultdict(dict)

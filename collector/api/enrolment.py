@@ -6,6 +6,7 @@ import binascii
 import msgspec
 from aiohttp import web
 
+from collector import conduct
 from collector.api.auth import (
     SignedRequest,
     is_signed,
@@ -107,7 +108,8 @@ async def delete_me(request: web.Request) -> web.Response:
     """Erase a key and all its data."""
     service = request.app[SERVICE]
     signed = await signed_request(request, limit=SMALL_BODY)
-    erased = await service.store.write(_erase(signed, service.clock()))
+    lab = service.settings.lab
+    erased = await service.store.write(_erase(signed, service.clock(), lab=lab))
     service.forget_key(signed.key.key_id)
     service.monitor.forget()
     service.snapshots.touch()
@@ -115,9 +117,13 @@ async def delete_me(request: web.Request) -> web.Response:
     return answer(Erased(erased=erased))
 
 
-def _erase(signed: SignedRequest, now: float) -> Operation[int]:
+def _erase(signed: SignedRequest, now: float, *, lab: bool) -> Operation[int]:
     yield from signed.accept()
-    return (yield from keys.erase(signed.key.key_id, now))
+    key_id = signed.key.key_id
+    # A stranger who erases his key must not make events complete anew: nothing would take back a
+    # false one of others any more.
+    counted = yield from conduct.counts(key_id, now, lab=lab)
+    return (yield from keys.erase(key_id, now, counted=counted))
 
 
 def _bytes(text: str) -> bytes:

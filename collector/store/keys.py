@@ -204,13 +204,19 @@ def note_places(
     yield Execute("place_put", rows)
 
 
-def erase(key_id: str, now: float) -> Operation[int]:
-    """Erase a key, its records and its counts; return the number of records."""
+def erase(key_id: str, now: float, *, counted: bool = True) -> Operation[int]:
+    """Erase a key, its records and its counts; return the number of records.
+
+    Args:
+        counted: Whether its looks had a vote in events. Those of a stranger had none, so no event
+            lacks them.
+    """
     yield from hold(key_id)
     waiting = yield from _erase_waiting(key_id)
     rows = yield Query("count_of", {"key_id": key_id})
     yield from unroll_key(key_id)
-    yield from event_places.note_erasure(key_id, now)
+    if counted:
+        yield from event_places.note_erasure(key_id, now)
     which = [{"key_id": key_id}]
     for name in (
         "erase_certificates",

@@ -2,6 +2,9 @@
 SELECT key_id, role, way, branch, origin, enrolled_at FROM probe
 UNION ALL SELECT key_id, 'probe', 'import', '', '', 0 FROM source
 
+-- name: standing_key
+SELECT key_id, role, way, branch, origin, enrolled_at FROM probe WHERE key_id = :key_id
+
 -- name: source_add
 INSERT INTO source (key_id) VALUES (:key_id) ON CONFLICT (key_id) DO NOTHING
 
@@ -47,6 +50,9 @@ DELETE FROM looks WHERE day < :day
 
 -- name: conduct_since
 SELECT key_id, voted, compared, agreed FROM conduct WHERE day >= :day
+
+-- name: conduct_of
+SELECT key_id, voted, compared, agreed FROM conduct WHERE key_id = :key_id AND day >= :day
 
 -- name: conduct_last
 SELECT MAX(day) FROM conduct

@@ -422,3 +422,21 @@ def test_only_what_was_measured_since_then_is_set_aside(tmp_path: Path, since: f
             return (await harness.metrics()).get(OUTCOME, 0.0)
 
     assert asyncio.run(scenario()) == (0.0 if since == 0.0 else 1.0)
+
+
+def test_whoever_erases_a_stranger_key_keeps_no_lie_of_others_alive(tmp_path: Path) -> None:
+    """Of events nothing is taken back before an erasure, so one that had no vote must not count."""
+    incomplete = "SELECT COUNT(*) FROM event_place WHERE complete > 0"
+
+    async def scenario() -> None:
+        async with behind_a_proxy(tmp_path) as harness:
+            liar, throwaway = await invited(harness, HOME), await stranger(harness, HOME)
+            for sender in (liar, throwaway):
+                await sender.send(blocked())
+            await harness.judged()
+            for sender, expected in ((throwaway, 0), (liar, 1)):
+                assert (await sender.ask("DELETE", "/v1/probes/me")).status == 200
+                with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as store:
+                    assert store.execute(incomplete).fetchone()[0] == expected
+
+    asyncio.run(scenario())
