@@ -67,7 +67,7 @@ class StoredHistory:
         self._keeper.touch()
         # However slow this machine is now, each change is looked at.
         with patch("collector.events.keeper.CHEAP_SECONDS", inf):
-            await self._keeper.refresh()
+            await self._keeper.keep()
 
     async def events(self) -> list[StoredEvent]:
         """Every stored event, without its history."""

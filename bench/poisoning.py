@@ -141,7 +141,7 @@ class World:
             category=lambda _: "",
             clock=lambda: NOW,
         )
-        await keeper.refresh()
+        await keeper.keep()
         found = [one.event for one in await self.store.read(storage.all_events())]
         return any(one.kind == kind and one.state is EventState.CONFIRMED for one in found)
 

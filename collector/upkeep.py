@@ -44,7 +44,7 @@ async def _repeat(
 
 async def _keep_events(service: Service) -> None:
     """Tell events soon, also when nobody reads them."""
-    await service.events.refresh()
+    await service.events.keep()
 
 
 async def _keep_up(service: Service) -> None:

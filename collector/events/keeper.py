@@ -9,6 +9,7 @@ still noted, so nothing is lost when the collector is killed.
 import asyncio
 import contextlib
 import hashlib
+import logging
 import secrets
 import time
 from collections import defaultdict
@@ -41,8 +42,18 @@ PATIENCE = 5.0
 OLD_SECONDS = 10.0
 LEASE_SECONDS = 60.0
 _LEASE = "events"
+# A reader waits so long for a pass, unless the last one took longer.
+READER_SECONDS = 5.0
+# No place is after the last one.
+_FIRST: Where = ("", "", -1)
 # Raised when the same looks make other events, so that all are made anew once.
-VERSION = 1
+VERSION = 2
+
+log = logging.getLogger("qazcollector")
+
+
+class _LeaseLostError(Exception):
+    """Another collector keeps the events now."""
 
 
 class EventKeeper:
@@ -68,23 +79,44 @@ class EventKeeper:
         self._made_at, self._cost = float("-inf"), 0.0
         self._detected: Detections | None = None
         self._trusted: frozenset[str] | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     def touch(self) -> None:
         """Note that something was written."""
         self._written += 1
 
-    async def refresh(self) -> None:
+    async def keep(self) -> None:
         """Bring the events up to date, unless that was done lately and is expensive."""
         if self._is_stale():
             async with self._lock:
                 if self._is_stale():
                     await self._pass()
 
+    async def refresh(self) -> None:
+        """The same for a reader, who is told what there is when it takes long or fails."""
+        if not self._is_stale():
+            return
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._keep_quietly())
+        patience = READER_SECONDS if self._cost < READER_SECONDS else 0.0
+        await asyncio.wait([self._reading], timeout=patience)
+
     async def close(self) -> None:
-        """Release the lease."""
+        """Wait for the pass under way, and release the lease."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
         if self._store.shared:
             with contextlib.suppress(StoreUnavailable):
                 await self._store.write(keys.release_lease(_LEASE, self._holder))
+
+    async def _keep_quietly(self) -> None:
+        try:
+            await self.keep()
+        except StoreUnavailable as error:
+            log.warning("%s", error)
+        except Exception:
+            log.exception("events could not be brought up to date")
 
     def _is_stale(self) -> bool:
         age = time.monotonic() - self._made_at
@@ -101,7 +133,8 @@ class EventKeeper:
                 conduct.read_standings(now, lab=self._settings.lab), slow=True
             )
             await self._note_standings(standings)
-            await self._make(now, standings, detections)
+            with contextlib.suppress(_LeaseLostError):
+                await self._make(now, standings, detections)
         self._read = written
         self._made_at = time.monotonic()
         self._cost = self._made_at - began
@@ -114,8 +147,11 @@ class EventKeeper:
             by_place[where].append(event)
         for places in await self._changed_places(now, by_place, detections):
             await self._make_some(places, now, rules, by_place)
-        while due := await self._store.read(storage.places_due(PLACES), slow=True):
+        # Each at most once in a pass: who uploads all the time must not keep the last from coming.
+        last = _FIRST
+        while due := await self._store.read(storage.places_due(last, PLACES), slow=True):
             await self._make_some(due, now, rules, by_place)
+            last = due[-1].where
 
     async def _changed_places(
         self, now: float, by_place: Mapping[Where, object], detections: Detections
@@ -136,10 +172,39 @@ class EventKeeper:
         rules: Rules,
         detected: Mapping[Where, Sequence[TargetEvent]],
     ) -> None:
+        """Make the events of some places; one that cannot be made keeps no other from it."""
+        try:
+            await self._make_together(places, now, rules, detected)
+        except (StoreUnavailable, _LeaseLostError):
+            raise
+        except Exception:
+            if len(places) == 1:
+                log.exception("the events of a place could not be made")
+                return
+            for one in places:
+                await self._make_some([one], now, rules, detected)
+
+    async def _make_together(
+        self,
+        places: Sequence[DuePlace],
+        now: float,
+        rules: Rules,
+        detected: Mapping[Where, Sequence[TargetEvent]],
+    ) -> None:
         read = await self._store.read(storage.read_places(places, now - HORIZON), slow=True)
         made = await asyncio.to_thread(_made, read, now, rules, detected)
         changed = [replace(one, category=self._category(one.event.target)) for one in made]
-        await self._store.write(_stored(read, changed))
+        if not await self._store.write(self._stored(read, changed)):
+            raise _LeaseLostError
+
+    def _stored(
+        self, read: Sequence[PlaceLooks], changed: Sequence[StoredEvent]
+    ) -> Operation[bool]:
+        """Store what changed, unless another collector keeps the events meanwhile."""
+        if not (yield from self._lease()):
+            return False
+        yield from _stored(read, changed)
+        return True
 
     async def _note_standings(self, standings: Standings) -> None:
         """Have events made anew where keys count now that did not, or the reverse."""
@@ -152,10 +217,14 @@ class EventKeeper:
 
     async def _holds_lease(self) -> bool:
         """Whether this collector is the one that keeps the events of its store."""
+        return await self._store.write(self._lease()) if self._store.shared else True
+
+    def _lease(self) -> Operation[bool]:
         if not self._store.shared:
             return True
-        lease = keys.take_lease(_LEASE, self._holder, now=self._clock(), seconds=LEASE_SECONDS)
-        return await self._store.write(lease)
+        now = self._clock()
+        lease = keys.take_lease(_LEASE, self._holder, now=now, seconds=LEASE_SECONDS)
+        return (yield from lease)
 
 
 def new_id() -> str:

@@ -40,9 +40,9 @@ class PlaceLooks(NamedTuple):
     reasons: Sequence[str]
 
 
-def places_due(limit: int) -> Operation[list[DuePlace]]:
-    """Some targets and networks whose looks changed."""
-    rows = yield Query("places_due", {"limit": limit})
+def places_due(after: Where, limit: int) -> Operation[list[DuePlace]]:
+    """Some targets and networks whose looks changed, in their order after one of them."""
+    rows = yield Query("places_due", {**at(after), "limit": limit})
     return [DuePlace((row[0], row[1], row[2]), row[3], row[4]) for row in rows]
 
 

@@ -23,7 +23,8 @@ UPDATE event_place SET complete = :now WHERE (target, country, asn) IN (
 UPDATE event_place SET looks = looks + 1
 
 -- name: places_due
-SELECT target, country, asn, looks, complete FROM event_place WHERE looks <> done
+SELECT target, country, asn, looks, complete FROM event_place
+WHERE looks <> done AND (target, country, asn) > (:target, :country, :asn)
 ORDER BY target, country, asn LIMIT :limit
 
 -- name: place_state

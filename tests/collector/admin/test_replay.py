@@ -190,7 +190,7 @@ def test_a_serving_collector_keeps_the_events_of_a_replay(tmp_path: Path) -> Non
 
     async def serve() -> None:
         async with collector(tmp_path, quorum=2) as harness:
-            await harness.service.events.refresh()
+            await harness.service.events.keep()
 
     asyncio.run(serve())
     assert sorted(changes(store, "--quorum", "2")) == [

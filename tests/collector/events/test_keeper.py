@@ -4,19 +4,23 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from bench.history_store import StoredHistory, run, stored_history
 from bench.history_world import World
 from collector.detection.detected import DetectedEvent
+from collector.detection.monitor import Detections
 from collector.events import storage
 from collector.events.engine import replay
-from collector.events.keeper import HORIZON
+from collector.events.keeper import HORIZON, EventKeeper
 from collector.events.model import EventState, Look, TargetEvent
 from collector.events.reconcile import StoredEvent
 from collector.events.timeline import Rules
 from collector.settings import CollectorSettings
 from collector.standing import EVERYBODY
-from collector.store import keys
+from collector.store import Operation, event_places, keys
 from tests.collector.events.test_timeline import HOUR
 from tests.collector.harness import settings
 
@@ -244,7 +248,104 @@ def test_blocks_of_one_site_on_several_networks_are_a_wave(tmp_path: Path) -> No
 def test_looks_where_nothing_ever_was_are_not_noted(tmp_path: Path) -> None:
     async def scenario(history: StoredHistory) -> None:
         await history.add([look(n, "a", "ok") for n in range(5)], now=START + 6 * HOUR)
-        assert await history.store.read(storage.places_due(10)) == []
+        assert await history.store.read(storage.places_due(("", "", -1), 10)) == []
+        assert await history.events() == []
+
+    play(tmp_path, scenario)
+
+
+def test_a_place_that_cannot_be_made_keeps_no_other_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = "https://a.example/", "https://b.example/"
+
+    def fail(looks: Iterable[Look], rules: Rules) -> list[TargetEvent]:
+        found = list(looks)
+        if found and found[0].target == bad:
+            raise ValueError("this place is odd")
+        return replay(found, rules)
+
+    async def scenario(history: StoredHistory) -> None:
+        monkeypatch.setattr("collector.events.keeper.replay", fail)
+        there = [look(n, key, target=good) for n in range(4) for key in "ab"]
+        await history.add([*block(30.0, 60.0), *there], now=START + 90 * HOUR)
+        assert {one.event.target for one in await history.events()} == {good}
+        # It is tried again, and made as soon as it can be.
+        monkeypatch.setattr("collector.events.keeper.replay", replay)
+        await history.refresh()
+        assert {one.event.target for one in await history.events()} == {bad, good}
+
+    play(tmp_path, scenario)
+
+
+def test_looks_that_never_stop_coming_do_not_keep_the_last_place_from_being_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.events.keeper.PLACES", 1)
+    first, last = "https://a.example/", "https://b.example/"
+
+    async def scenario(history: StoredHistory) -> None:
+        made = history.store.write
+        passes = 0
+
+        async def write(operation: Operation[object], *, alone: bool = False) -> object:
+            nonlocal passes
+            passes += 1
+            assert passes < 50, "the pass does not end"
+            done = await made(operation, alone=alone)
+            # Somebody uploads again before the next place is taken.
+            await made(event_places.note_looks([(first, "KZ", 9198)], []))
+            return done
+
+        monkeypatch.setattr(history.store, "write", write)
+        there = [look(n, key, target=last) for n in range(4) for key in "ab"]
+        await history.add([*block(30.0, 60.0), *there], now=START + 90 * HOUR)
+        assert {one.event.target for one in await history.events()} == {first, last}
+
+    play(tmp_path, scenario)
+
+
+def test_a_reader_is_not_held_by_a_long_pass_nor_refused_by_a_failing_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.events.keeper.READER_SECONDS", 0.01)
+
+    async def scenario(history: StoredHistory) -> None:
+        goes_on = asyncio.Event()
+
+        async def wait_and_fail() -> Detections:
+            await goes_on.wait()
+            raise RuntimeError("detection is broken")
+
+        keeper = EventKeeper(
+            lab(tmp_path), history.store, wait_and_fail, category=str, clock=lambda: START
+        )
+        keeper.touch()
+        await keeper.refresh()  # returns although the pass waits
+        goes_on.set()
+        await keeper.refresh()
+        with pytest.raises(RuntimeError):
+            await keeper.keep()
+        await keeper.close()
+
+    play(tmp_path, scenario)
+
+
+def test_a_pass_that_lost_its_lease_stores_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(history: StoredHistory) -> None:
+        monkeypatch.setattr(history.store, "shared", True)
+        await history.add(block(30.0, 60.0)[:4], now=START + 24 * HOUR)
+        taken = keys.take_lease("events", "another", now=START + 1000 * HOUR, seconds=60.0)
+        make = EventKeeper._make_together
+
+        async def lose(keeper: EventKeeper, *args: Any) -> None:
+            assert await history.store.write(taken)
+            await make(keeper, *args)
+
+        monkeypatch.setattr(EventKeeper, "_make_together", lose)
+        await history.add(block(30.0, 60.0)[4:], now=START + 90 * HOUR)
         assert await history.events() == []
 
     play(tmp_path, scenario)

@@ -236,7 +236,7 @@ async def _fill(store: Store, folder: Path, country: Country) -> None:
         clock=lambda: country.until + HOUR,
     )
     keeper.touch()
-    await keeper.refresh()
+    await keeper.keep()
 
 
 async def _nothing_detected() -> Detections:
