@@ -4,8 +4,6 @@ A line that loses large packets answers small ones; a device that freezes a conn
 in its ClientHello lets the same page through under another name.
 """
 
-import asyncio
-
 from probe.analysis.packet_size import answered_when_small, may_be_lost, segment_for
 from probe.analysis.slowness import frozen_alike, is_longer
 from probe.analysis.web_suspicion import HopView
@@ -34,8 +32,8 @@ async def send_small(
         return False
     size = segment_for(here)
     # Two at once: a lossy line may lose one of them, which would read as silence to small packets.
-    await asyncio.gather(
-        *(fetch_from(net, log, hop, address, try_=n, segment_limit=size) for n in (3, 4))
+    await net.together(
+        [fetch_from(net, log, hop, address, try_=n, segment_limit=size) for n in (3, 4)]
     )
     silent = [s for s in here if s.role is Role.TARGET and s.failure is Failure.TIMEOUT]
     if answered_when_small(log.steps, silent) is None:
