@@ -99,6 +99,11 @@ class Monitor:
         self._day, self._assessed, self._slot = -1.0, -1, -1
         self._replays, self._retrospective_inputs = {}, None
 
+    @property
+    def newest(self) -> Detections:
+        """The detections of the last refresh, which may be long ago."""
+        return self._detections
+
     async def detections(self) -> Detections:
         """The detections as of now, or as of the last refresh if that is recent enough."""
         if self._is_stale():

@@ -24,7 +24,8 @@ async def get_event_list(request: web.Request) -> web.Response:
     """Events by kind, state, site, category, network and time, newest beginning first."""
     service = request.app[SERVICE]
     asked = parameters.of(request, EventListParameters)
-    await service.events.refresh()
+    # It brings the events up to date too, and in the background where that takes long.
+    await service.snapshots.snapshot()
     found, following = await events.selected(service, readers.in_hours(request, asked))
     place = asked.place()
     return await page.give(

@@ -49,9 +49,9 @@ async def get_network(request: web.Request) -> web.Response:
     asn = number_of(request.match_info["asn"])
     until = int(service.clock() // history.DAY) + 1
     since = until - history.ROW
-    found, _ = await events.selected(service, EventFilter(asn=str(asn), limit=EVENTS))
     snapshot = await service.snapshots.snapshot()
-    lines = await _lines(service, snapshot, asn)
+    found, _ = await events.selected(service, EventFilter(asn=str(asn), limit=EVENTS))
+    lines = _lines(service, snapshot, asn)
     read = await service.store.read(_read(asn, since), slow=True)
     votes = {where: of for where, of in by_outcome(snapshot.votes).items() if where[2] == asn}
     if not (found or lines or read or votes):
@@ -114,9 +114,9 @@ def _site(
     )
 
 
-async def _lines(service: Service, snapshot: Snapshot, asn: int) -> list[LineNow]:
+def _lines(service: Service, snapshot: Snapshot, asn: int) -> list[LineNow]:
     """The network in each country in which probes are on it; that is one, nearly always."""
-    heard = (await service.monitor.detections()).heard
+    heard = service.monitor.newest.heard
     active: dict[str, int] = defaultdict(int)
     for country, number, _, n, _ in snapshot.active:
         active[country] += n if number == asn else 0

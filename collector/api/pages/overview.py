@@ -135,7 +135,8 @@ async def _made(request: web.Request, service: Service, snapshot: Snapshot) -> O
     beats = await service.store.read(_beats(int(now // HOUR)), slow=True)
     groups = sorted(_grouped(active).values(), key=_gravity)
     votes = by_outcome(snapshot.votes)
-    heard = (await service.monitor.detections()).heard
+    # The snapshot was made with them, and nobody waits here for newer ones.
+    heard = service.monitor.newest.heard
     bad = matrix.interfered(votes)
     rows = [(site, service.labels.category(site)) for site in sorted(bad)]
     table = matrix.matrix(votes, rows, matrix.networks_of(votes), service.settings.quorum)

@@ -69,6 +69,7 @@ async def get_site(request: web.Request) -> web.Response:
     """One site: its days on each network, events, speed, certificates, and who lists it."""
     service, name = request.app[SERVICE], request.match_info["name"]
     asked = parameters.of(request, PersonParameters)
+    votes = by_outcome((await service.snapshots.snapshot()).votes)
     today = int(service.clock() // history.DAY)
     since = today + 1 - WEEKS * 7
     read = await service.store.read(_read(name, since, today), slow=True)
@@ -76,7 +77,6 @@ async def get_site(request: web.Request) -> web.Response:
     lists = service.labels.lists_of(name)
     if name == UNLISTED or not (read.history or found or lists):
         raise Refused(404, "unknown_site", "no site with this name was measured here")
-    votes = by_outcome((await service.snapshots.snapshot()).votes)
     quorum = service.settings.quorum
     now = {
         network: matrix.cell(votes.get((name, *network), {}), quorum) for network in read.history

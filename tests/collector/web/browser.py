@@ -103,7 +103,7 @@ async def browser() -> AsyncIterator[Tab]:
 
 async def _tab_address(session: aiohttp.ClientSession, file: Path) -> str:
     async with asyncio.timeout(SECONDS):
-        while (port := _port(file)) is None:
+        while (port := _port(file)) is None:  # noqa: ASYNC110 - a file tells of nothing
             await asyncio.sleep(0.05)
         while True:
             async with session.get(f"http://127.0.0.1:{port}/json/list") as reply:
