@@ -19,20 +19,19 @@ from functools import partial
 
 from collector import conduct
 from collector.detection.monitor import BACK, Detections
-from collector.events import storage
+from collector.events import storage, waves
 from collector.events.detected import combined, with_detected
 from collector.events.engine import Where, replay
 from collector.events.model import LOOKS, Bracket, Look, TargetEvent
 from collector.events.reconcile import GONE, StoredEvent, reconcile
 from collector.events.storage import DuePlace, PlaceLooks
 from collector.events.timeline import Rules
-from collector.events.waves import DAY, with_waves
 from collector.settings import CollectorSettings
 from collector.standing import Standings
 from collector.store import Operation, Store, StoreUnavailable, event_places, keys
 
 # Looks older than this change no event. A record that a probe kept for so long is rare.
-HORIZON = 45 * DAY
+HORIZON = 45 * waves.DAY
 # So many places are read, made and stored at once.
 PLACES = 50
 # A pass that takes less than this is made whenever something was written.
@@ -277,7 +276,7 @@ def _made(
 def _since(place: PlaceLooks, now: float, stored: StoredEvent) -> float:
     """From when on all that may show an event is there."""
     if stored.event.sources != (LOOKS,):
-        return max(place.since, now - BACK + DAY)
+        return max(place.since, now - BACK + waves.DAY)
     return place.since
 
 
@@ -299,8 +298,19 @@ def _over(looks: Iterable[Look], rules: Rules, stored: StoredEvent) -> Bracket |
 def _stored(read: Sequence[PlaceLooks], changed: Sequence[StoredEvent]) -> Operation[None]:
     """Store what changed, and the waves that follow."""
     yield from storage.keep(read, changed)
-    if not changed:
-        return
-    began = [one.event.began.by for one in changed]
-    near = yield from storage.began_between(min(began) - DAY, max(began) + DAY)
-    yield from storage.put(with_waves(near, new_id))
+    fresh = {one.id: one.event.began.by for one in changed if waves.may_begin(one)}
+    for first, last in _periods(fresh.values()):
+        near = yield from storage.began_between(first, last)
+        yield from storage.put(waves.with_waves(near, new_id, fresh))
+
+
+def _periods(instants: Iterable[float]) -> list[tuple[float, float]]:
+    """The periods around instants in which events may be in a wave with those."""
+    found: list[tuple[float, float]] = []
+    for at in sorted(instants):
+        first, last = at - waves.REACH, at + waves.REACH
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], last)
+        else:
+            found.append((first, last))
+    return found

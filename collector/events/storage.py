@@ -131,7 +131,7 @@ def put(events: Sequence[StoredEvent]) -> Operation[None]:
 
 
 def began_between(first: float, last: float) -> Operation[list[StoredEvent]]:
-    """The events that began between these instants."""
+    """The events of targets that were confirmed, and began between these instants."""
     rows = yield Query("events_began_between", {"first": first, "last": last})
     return [stored_event(row) for row in rows]
 

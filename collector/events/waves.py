@@ -1,73 +1,111 @@
 """Waves: events that began together, such as after one order or one restart of a filter. Pure.
 
-Events of one target on several networks belong together when they began within a day of each other,
-and so do events on one network when at least three of its targets changed within a day.
+Events of one target on several networks belong together, and so do those on one network when at
+least three of its targets changed, where all of them began within a day. Rule: only what was
+confirmed is in a wave, and a wave never lasts longer than that day. Else whoever makes one probe
+stray every day joins everything that ever happened.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Sequence
 from dataclasses import replace
-from itertools import groupby, pairwise
 
 from collector.events.model import EventState
 from collector.events.reconcile import StoredEvent
 
 DAY = 86_400.0
 TARGETS_LEAST = 3
+# Events that began so much earlier or later may be in a wave with one.
+REACH = 2 * DAY
 
 
-def with_waves(events: Iterable[StoredEvent], new_id: Callable[[], str]) -> list[StoredEvent]:
-    """The events whose wave is new or changed. A wave that has an id keeps it."""
-    every = [one for one in events if one.event.state is not EventState.WITHDRAWN]
-    changed: list[StoredEvent] = []
-    for members in _connected(every):
-        known = [one.wave for one in sorted(members, key=lambda one: one.opened_at) if one.wave]
-        wave = known[0] if known else new_id()
-        changed += [replace(one, wave=wave) for one in members if one.wave != wave]
-    return changed
+def may_begin(one: StoredEvent) -> bool:
+    """Whether an event may be in a wave, and is in none."""
+    return not one.wave and _is_told(one)
 
 
-def _connected(events: Sequence[StoredEvent]) -> list[list[StoredEvent]]:
-    """The groups of at least two events that belong together, directly or through others."""
-    parent = {one.id: one.id for one in events}
+def with_waves(
+    events: Iterable[StoredEvent], new_id: Callable[[], str], fresh: Container[str]
+) -> list[StoredEvent]:
+    """The events whose wave is new or changed. A wave that has an id keeps it.
 
-    def root(id_: str) -> str:
-        while parent[id_] != id_:
-            parent[id_] = parent[parent[id_]]
-            id_ = parent[id_]
-        return id_
-
-    for together in (*_same_target(events), *_same_network(events)):
-        for one, other in pairwise(together):
-            parent[root(other.id)] = root(one.id)
-    groups: dict[str, list[StoredEvent]] = defaultdict(list)
-    for one in events:
-        groups[root(one.id)].append(one)
-    return [members for members in groups.values() if len(members) > 1]
+    Args:
+        events: Those of `fresh`, and all that began within `REACH` of these.
+        fresh: Ids of events that may begin or join a wave.
+    """
+    groups = _Groups([one for one in events if _is_told(one)])
+    for one in groups.apart(fresh):
+        for other in groups.near(one):
+            groups.join(one.id, other.id)
+    return groups.changed(new_id)
 
 
-def _same_target(events: Iterable[StoredEvent]) -> list[list[StoredEvent]]:
-    named = [one for one in events if one.event.target]
-    return _within_a_day(named, lambda one: (one.event.kind, one.event.target))
+def _is_told(one: StoredEvent) -> bool:
+    event = one.event
+    return (
+        event.state is not EventState.WITHDRAWN
+        and event.confirmed_at is not None
+        and bool(event.target)
+    )
 
 
-def _same_network(events: Iterable[StoredEvent]) -> list[list[StoredEvent]]:
-    named = [one for one in events if one.event.target]
-    groups = _within_a_day(named, lambda one: (one.event.country, str(one.event.asn)))
-    return [of for of in groups if len({one.event.target for one in of}) >= TARGETS_LEAST]
+class _Groups:
+    """Events in groups that are waves where there is more than one in them."""
+
+    def __init__(self, events: Sequence[StoredEvent]) -> None:
+        self._events = events
+        self._members: dict[str, list[StoredEvent]] = {}
+        self._by_target: dict[Hashable, list[StoredEvent]] = defaultdict(list)
+        self._by_network: dict[Hashable, list[StoredEvent]] = defaultdict(list)
+        waves: dict[str, list[StoredEvent]] = defaultdict(list)
+        for one in events:
+            self._members[one.id] = waves[one.wave] if one.wave else []
+            self._members[one.id].append(one)
+            self._by_target[one.event.kind, one.event.target].append(one)
+            self._by_network[one.event.country, one.event.asn].append(one)
+
+    def apart(self, fresh: Container[str]) -> list[StoredEvent]:
+        """Those of these events that are in no wave yet, oldest first."""
+        found = (one for one in self._events if one.id in fresh and not one.wave)
+        return sorted(found, key=_order)
+
+    def near(self, one: StoredEvent) -> list[StoredEvent]:
+        """The events that belong together with one, the nearest first."""
+
+        def within(others: Iterable[StoredEvent]) -> list[StoredEvent]:
+            return [other for other in others if abs(_began(other) - _began(one)) <= DAY]
+
+        found = within(self._by_target[one.event.kind, one.event.target])
+        here = within(self._by_network[one.event.country, one.event.asn])
+        if len({other.event.target for other in here}) >= TARGETS_LEAST:
+            found += here
+        return sorted(found, key=lambda other: (abs(_began(other) - _began(one)), _order(other)))
+
+    def join(self, one: str, other: str) -> None:
+        """Make one group of two, unless it would last longer than a day."""
+        here, there = self._members[one], self._members[other]
+        if here is there:
+            return
+        began = [_began(event) for event in (*here, *there)]
+        if max(began) - min(began) <= DAY:
+            here += there
+            for event in there:
+                self._members[event.id] = here
+
+    def changed(self, new_id: Callable[[], str]) -> list[StoredEvent]:
+        """The events that are in another wave now."""
+        found: list[StoredEvent] = []
+        for members in {id(group): group for group in self._members.values()}.values():
+            if len(members) > 1:
+                oldest = sorted(members, key=lambda event: (event.opened_at, event.id))
+                wave = next((event.wave for event in oldest if event.wave), "") or new_id()
+                found += [replace(event, wave=wave) for event in members if event.wave != wave]
+        return found
 
 
-def _within_a_day(
-    events: Iterable[StoredEvent], key: Callable[[StoredEvent], tuple[str, str]]
-) -> list[list[StoredEvent]]:
-    """Groups of equal keys, split where a day passed without a beginning."""
-    found: list[list[StoredEvent]] = []
-    for _, group in groupby(sorted(events, key=lambda one: (key(one), one.span)), key):
-        part: list[StoredEvent] = []
-        for one in group:
-            if part and one.span[0] - part[-1].span[0] > DAY:
-                found.append(part)
-                part = []
-            part.append(one)
-        found.append(part)
-    return [part for part in found if len(part) > 1]
+def _began(one: StoredEvent) -> float:
+    return one.event.began.by
+
+
+def _order(one: StoredEvent) -> tuple[float, str]:
+    return _began(one), one.id

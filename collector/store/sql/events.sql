@@ -93,7 +93,9 @@ FROM event WHERE target = :target AND country = :country AND asn = :asn
 SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
   last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
   able, confidence, evidence, sources, reason, wave, revision, category
-FROM event WHERE began_by >= :first AND began_by <= :last ORDER BY began_by, id
+FROM event WHERE began_by >= :first AND began_by <= :last AND confirmed_at IS NOT NULL
+  AND state <> 'withdrawn' AND target <> ''
+ORDER BY began_by, id
 
 -- name: events_all
 SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,

@@ -129,7 +129,8 @@ def stored(id_: str, target: str, asn: int, began: float, wave: str = "") -> Sto
 def waves(*events: StoredEvent) -> dict[str, str]:
     ids = count(1)
     found = {one.id: one.wave for one in events}
-    found.update((one.id, one.wave) for one in with_waves(events, lambda: f"w{next(ids)}"))
+    changed = with_waves(events, lambda: f"w{next(ids)}", set(found))
+    found.update((one.id, one.wave) for one in changed)
     return found
 
 
@@ -156,3 +157,34 @@ def test_a_wave_keeps_its_id_when_it_grows() -> None:
         stored("c", "x", 3, 2 * HOUR),
     )
     assert set(found.values()) == {"old"}
+
+
+def test_a_wave_lasts_a_day_however_many_events_lie_between() -> None:
+    """A probe that strays a little more often than daily must not join all that ever happens."""
+    day = 24 * HOUR
+    stray = [stored(f"s{n:02}", "x", n % 3, n * 0.9 * day) for n in range(20)]
+    true = [stored("t1", "x", 9, 0.0), stored("t2", "x", 9, 17 * day)]
+    found = waves(*stray, *true)
+    assert found["t1"]
+    assert found["t2"]
+    assert found["t1"] != found["t2"]
+    began = {one.id: one.event.began.by for one in (*stray, *true)}
+    for wave in set(found.values()) - {""}:
+        times = [began[id_] for id_, of in found.items() if of == wave]
+        assert max(times) - min(times) <= day
+
+
+def test_suspicions_are_in_no_wave() -> None:
+    (suspicion,) = replay(looks("abAA"), RULES)
+    lies = [
+        StoredEvent(f"s{n}", replace(suspicion, target="x", asn=n), opened_at=0.0) for n in range(5)
+    ]
+    assert set(waves(*lies).values()) == {""}
+
+
+def test_a_wave_that_is_told_stays_as_it_is_when_nothing_joins_it() -> None:
+    day = 24 * HOUR
+    told = [stored(f"a{n}", "x", n, n * 0.4 * day, wave="one") for n in range(3)]
+    later = [stored(f"b{n}", "x", n, (1.2 + n * 0.4) * day, wave="two") for n in range(3)]
+    assert waves(*told, *later)["a2"] == "one"
+    assert waves(*told, *later)["b0"] == "two"
