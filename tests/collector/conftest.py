@@ -19,8 +19,8 @@ FIRST = Path(__file__).parent / "store" / "first_version"
 @pytest.fixture(autouse=True)
 def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow this machine is, metrics and events follow each change."""
-    monkeypatch.setattr("collector.metrics.snapshot.CHEAP_SECONDS", inf)
-    monkeypatch.setattr("collector.detection.monitor.CHEAP_SECONDS", inf)
+    for module in ("metrics.snapshot", "detection.monitor", "events.keeper", "result_cache"):
+        monkeypatch.setattr(f"collector.{module}.CHEAP_SECONDS", inf)
 
 
 @pytest.fixture(scope="session")

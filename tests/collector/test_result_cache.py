@@ -1,5 +1,7 @@
 import asyncio
 
+import pytest
+
 from collector import result_cache
 from collector.result_cache import ResultCache
 
@@ -33,7 +35,11 @@ def test_a_cheap_result_is_made_anew_after_each_write() -> None:
     asyncio.run(scenario())
 
 
-def test_an_expensive_result_is_made_once_in_a_few_times_its_duration() -> None:
+def test_an_expensive_result_is_made_once_in_a_few_times_its_duration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("collector.result_cache.CHEAP_SECONDS", 0.25)
+
     async def scenario() -> None:
         maker = Maker(cost=2.0)
         cache = ResultCache(maker.clock)
