@@ -31,8 +31,9 @@ PAGES = (
 _RATES = """
 INSERT INTO series (key_id, id, experiment, target, at, country, asn, outcome, mechanisms,
   rate_target, rate_reference)
-SELECT key_id, id, 'throttle', target, at, country, asn, 'ok', '', 100000 + seq % 99999, 250000
-FROM measurement WHERE seq % 20 = 0 OR target = 'target7.example'
+SELECT key_id, id, 'throttle', target, at, country, asn, 'ok', '', 100000 + CAST(SUBSTR(id, 3) AS INTEGER) % 99999,
+  250000
+FROM measurement WHERE CAST(SUBSTR(id, 3) AS INTEGER) % 40 = 0 OR target = 'target7.example'
 """
 _COUNTED = "INSERT INTO total SELECT 'web', 'ok', 'KZ', 1, COUNT(*) FROM measurement"
 
@@ -49,18 +50,19 @@ def make(folder: Path, rows: int) -> None:
     (folder / "targets.csv").write_text(f"url,category_code\n{sites}")
 
 
-async def measure(folder: Path, turns: int) -> dict[str, list[float]]:
-    """The seconds that each page took."""
-    found: dict[str, list[float]] = {path: [] for path in PAGES}
+async def measure(folder: Path, turns: int) -> dict[str, list[tuple[float, float]]]:
+    """Seconds of each page: by the clock, and of the processor, which other work changes less."""
+    found: dict[str, list[tuple[float, float]]] = {path: [] for path in PAGES}
     async with collector(folder, public_min_probes=3) as harness:
         # The first one takes as long as a start of the collector does.
         await harness.service.snapshots.snapshot()
         writing = asyncio.create_task(_write(harness))
         for _ in range(turns):
             for path in PAGES:
-                began = time.perf_counter()
+                began, worked = time.perf_counter(), time.process_time()
                 reply = await harness.ask("GET", path)
-                found[path].append(time.perf_counter() - began)
+                took = time.perf_counter() - began, time.process_time() - worked
+                found[path].append(took)
                 assert reply.status == 200, (path, reply.body[:200])
         writing.cancel()
     return found
@@ -86,11 +88,18 @@ def main() -> None:
         if not (folder / "store.sqlite3").exists():
             make(folder, asked.rows)
         found = asyncio.run(measure(folder, asked.turns))
-    print(f"{'page':34} {'median':>8} {'p95':>8} {'worst':>8}  ms")
+    print(f"{'page':34} {'median':>8} {'p95':>8} {'worst':>8}  ms; of the processor: median, p95")
     for path, seconds in found.items():
-        ranked = sorted(one * 1000 for one in seconds)
-        p95 = ranked[min(len(ranked) - 1, int(0.95 * len(ranked)))]
-        print(f"{path:34} {statistics.median(ranked):8.1f} {p95:8.1f} {ranked[-1]:8.1f}")
+        wall, worked = ([one[which] * 1000 for one in seconds] for which in (0, 1))
+        print(
+            f"{path:34} {statistics.median(wall):8.1f} {_p95(wall):8.1f} {max(wall):8.1f}"
+            f" {statistics.median(worked):8.1f} {_p95(worked):8.1f}"
+        )
+
+
+def _p95(values: list[float]) -> float:
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(0.95 * len(ranked)))]
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def environment(language: Language) -> Environment:
         "words": words,
         "charts": charts,
         "time_of": times.shown,
-        "city": times.city,
+        "city": lambda country: translations.gettext(times.city(country) or "UTC"),
         "day_text": day_text,
     }
     made.filters |= {"day": day, "minute": minute, "number": number}
@@ -127,7 +127,7 @@ def _chart_days(of: Environment, days: Iterable[_Day]) -> list[charts.DayCell]:
     return [
         charts.DayCell(
             one.outcome,
-            letter(one.outcome) if one.outcome != "ok" else "",
+            letter(one.outcome),
             " ".join(
                 (f"{day_text(one.day)}: {outcome(one.outcome)}", *_numbers(one), *one.mechanisms)
             ),

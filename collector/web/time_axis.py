@@ -17,8 +17,8 @@ _STEPS = (
     *(n * _HOUR for n in (1, 2, 3, 6, 12)),
     *(n * _DAY for n in (1, 2, 7, 14, 28, 91, 182, 365)),
 )
-# More would touch each other on a phone.
-_TICKS = 4
+# So many steps at most: texts closer than a third would touch each other on a phone.
+_TICKS = 3
 _LEAST = 0.5  # percent
 LANE, BARS, SCALE = 18, 44, 20
 

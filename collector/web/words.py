@@ -141,6 +141,11 @@ CATEGORIES: Mapping[str, str] = MappingProxyType(
         "XED": "sex education",
     }
 )
+# The cities that name the time of their country.
+CITIES = (
+    *("Almaty", "Ashgabat", "Baku", "Bishkek", "Dushanbe", "Istanbul", "Minsk", "Tashkent"),
+    "Tehran",
+)
 # The context of letters in the catalogues.
 LETTER = "letter"
 _PLAIN = (OUTCOMES, KINDS, KIND_SENTENCES, STATES, MECHANISMS, CATEGORIES)
@@ -150,4 +155,5 @@ def texts() -> Iterator[tuple[str | None, str]]:
     """Every text, with its context or None."""
     for mapping in _PLAIN:
         yield from ((None, text) for text in mapping.values())
+    yield from ((None, city) for city in CITIES)
     yield from ((LETTER, text) for text in LETTERS.values())
