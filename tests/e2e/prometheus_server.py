@@ -182,6 +182,6 @@ def alertmanager(folder: Path, messages: list[list[dict[str, str]]]) -> Iterator
 
 
 def filled_in(expr: str, target: str, interval: str = "1m") -> str:
-    """The query as Grafana would send it with everything chosen, and one target."""
-    values = {"target": target, "__rate_interval": "10m", "__interval": interval}
+    """The query as Grafana would send it with everything chosen, one target and one network."""
+    values = {"target": target, "asn": "9198", "__rate_interval": "10m", "__interval": interval}
     return re.sub(r"\$\{?(\w+)\}?", lambda found: values.get(found[1], ".*"), expr)

@@ -54,8 +54,27 @@ pytestmark = pytest.mark.skipif(
 
 METRIC = re.compile(r"\b(?:qazprobe|qazcollector)_[a-z_]+")
 
-# Panels whose metric cannot have data yet, each with its reason. Keep it short.
-KNOWN_EMPTY: dict[str, str] = {}
+# Panels of which four equal probes give nothing to show, each with its reason. With data of a
+# fortnight test_boards_of_a_fortnight.py sees every one of them.
+NO_CUT = "no line is cut here"
+NO_THROTTLING = "one slow site is a quorum of blocking first"
+KNOWN_EMPTY: dict[str, str] = {
+    "qazprobe-outages/Who is heard/Networks with few probes/A": "four probes are enough",
+    "qazprobe-outages/Cuts/Shutdowns and whitelists/A": NO_CUT,
+    "qazprobe-outages/Cuts/Cuts that began and ended/A": NO_CUT,
+    "qazprobe-outages/Cuts/Cuts that began and ended/B": NO_CUT,
+    "qazprobe-outages/Cuts/Cuts so far/A": NO_CUT,
+    "qazprobe-throttling/Now/Throttled by a quorum/A": NO_THROTTLING,
+    "qazprobe-throttling/Over time/Events/A": NO_THROTTLING,
+    "qazprobe-throttling/Over time/Events that began and ended/A": NO_THROTTLING,
+    "qazprobe-throttling/Over time/Events that began and ended/B": NO_THROTTLING,
+    "qazprobe-throttling/Over time/Events so far/A": NO_THROTTLING,
+    "qazprobe-interception/Over time/Events that began and ended/B": "no interception ended",
+    "qazprobe-collector/Requests and refusals/Refused in a day/A": "nothing was refused before",
+    "qazprobe-site/Not counted/Keys that are not trusted yet/A": "a laboratory trusts every key",
+}
+# Served only while there are any.
+UNSERVED = {"qazprobe_stranger_outcome"}
 # Recorded from a quarter of an hour ago; test_alerts.py sees it with faster rules.
 NEEDS_HISTORY = {"country_asn:qazprobe_probes_heard:p25_1h"}
 
@@ -187,7 +206,8 @@ def test_every_panel_has_an_answer(stack: Stack, panel: str) -> None:
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_variable_has_values(stack: Stack, name: str) -> None:
-    for variable in BOARDS[name]["templating"]["list"][1:]:
+    queries = [one for one in BOARDS[name]["templating"]["list"] if one["type"] == "query"]
+    for variable in queries:
         found = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
         assert found is not None
         values = stack.api(
@@ -209,7 +229,7 @@ def test_every_metric_that_is_shown_or_judged_is_served(stack: Stack) -> None:
     missing = {
         one for one in named - groups if not re.search(rf"^{one}[{{ ]", served, re.MULTILINE)
     }
-    assert missing == set()
+    assert missing - UNSERVED == set()
 
 
 def test_every_metric_that_is_served_is_explained(stack: Stack) -> None:

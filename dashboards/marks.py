@@ -1,0 +1,77 @@
+"""Where events began and ended: expressions for panels, and the marks on every panel.
+
+Rule: the counts of events are compared with an earlier value, never read as rates. They count what
+is stored, and may fall by one when later looks show that an event lasts.
+"""
+
+from typing import Any
+
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.models import dashboard as models
+
+from dashboards.panels import SOURCE
+
+PLACE = "max by (kind, country, asn)"
+
+
+def difference(scope: str, state: str, ago: str = "$__interval") -> str:
+    """How many events came as far as this state since some time ago, by place; 0 is none."""
+    present = f'qazprobe_events_total{{{scope}, state="{state}"}}'
+    before = f"{PLACE} (last_over_time({present}[1d] offset {ago}))"
+    return f"({PLACE} ({present}) - ({before} or 0 * {PLACE} ({present})))"
+
+
+def more(scope: str, state: str, ago: str = "$__interval") -> str:
+    """The same, only where there are any."""
+    return f"{difference(scope, state, ago)} > 0"
+
+
+def begun_and_ended(scope: str, labels: str) -> tuple[str, str]:
+    """Two series for bars: events begun since the point before, and those ended, below zero."""
+    begun, ended = (difference(scope, state) for state in ("confirmed", "ended"))
+    return (
+        f"sum by ({labels}) (clamp_min({begun}, 0))",
+        f"-sum by ({labels}) (clamp_min({ended}, 0))",
+    )
+
+
+def under_way(scope: str) -> str:
+    """How many confirmed events are under way, by place."""
+    return f"{PLACE} (qazprobe_event_active{{{scope}}}) > 0"
+
+
+class _Marks(models.AnnotationQuery):
+    """What Grafana's Prometheus source reads of an annotation and the SDK has no fields for."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+
+    def to_json(self) -> dict[str, object]:
+        return super().to_json() | {
+            "step": "60s",
+            "tagKeys": "kind,country,asn",
+            "titleFormat": f"{self._title} in {{{{country}}}} {{{{asn}}}}",
+            "useValueForTime": False,
+        }
+
+
+class _MarksBuilder(builders.AnnotationQuery):
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._internal: Any = _Marks(title)
+
+
+def annotations(scope: str) -> list[builders.AnnotationQuery]:
+    """Marks on every panel: where events began and ended, and while a line was cut."""
+    line = f'{scope}, kind=~"shutdown|whitelist"'
+    return [
+        _annotation("Events that began", more(scope, "confirmed"), "red", "{{kind}} began"),
+        _annotation("Events that ended", more(scope, "ended"), "green", "{{kind}} ended"),
+        _annotation("Shutdowns and whitelists", under_way(line), "orange", "{{kind}}"),
+    ]
+
+
+def _annotation(name: str, expr: str, colour: str, title: str) -> builders.AnnotationQuery:
+    made = _MarksBuilder(title).name(name).datasource(SOURCE).enable(enable=True).expr(expr)
+    return made.hide(hide=False).icon_color(colour)
