@@ -10,13 +10,12 @@ class PageTable(NamedTuple):
     """A table of the page; a cell is a text, or a sequence of lines.
 
     Attributes:
-        numbers: The columns that are aligned at the right. whole: whose lines are not broken.
+        numbers: The columns that are aligned at the right.
     """
 
     heads: Sequence[str]
     rows: Sequence[Sequence[object]]
     numbers: Sequence[int] = ()
-    whole: Sequence[int] = ()
     caption: str = ""
 
 

@@ -1,11 +1,12 @@
 """The page of a report: one HTML document with its style and charts in it. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from collector.report import page_evidence, page_sites
 from collector.report.asked import day_text
@@ -22,6 +23,7 @@ from probe.i18n import reason
 from probe.rules import RULES
 
 # What the page has at most; tables and charts/ have everything.
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:\N{NO-BREAK SPACE}\d\d:\d\d)?")
 MOST_CALENDARS, MOST_RATES, MOST_RULES = 60, 24, 40
 
 
@@ -76,7 +78,13 @@ def _environment() -> Environment:
     # Both are made by this program, and their texts are escaped already.
     made.globals["style"] = Markup(file.read_text(encoding="utf-8"))  # noqa: S704 - see above
     made.filters["inline"] = Markup
+    made.filters["dated"] = _dated
     return made
+
+
+def _dated(text: object) -> Markup:
+    """A text whose dates are not broken over two lines; its hyphens stay hyphens."""
+    return Markup(_DATE.sub(r"<time>\g<0></time>", str(escape(text))))  # noqa: S704 - it is escaped
 
 
 def _template() -> Template:

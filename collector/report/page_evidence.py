@@ -73,12 +73,11 @@ def throttling(of: Gathered, texts: ReportTexts) -> PageTable:
 
 def outages(of: Gathered, texts: ReportTexts) -> PageTable:
     found = [one for one in of.events if one.kind in OF_LINES and one.state != "withdrawn"]
-    heads = ("where", "kind", "state", "since", "until", "probes", "sources")
+    heads = ("where", "how", "since", "until", "probes", "sources")
     return PageTable(
         [texts(head) for head in heads],
         [_outage(one, of, texts) for one in found],
-        numbers=(5,),
-        whole=(3, 4),
+        numbers=(4,),
     )
 
 
@@ -87,8 +86,7 @@ def _outage(one: EventShown, of: Gathered, texts: ReportTexts) -> list[object]:
     state = "suspected" if one.confirmed_at is None else one.state
     return [
         of.networks.label(one.asn),
-        texts(f"kind_{one.kind}"),
-        texts(f"state_{state}"),
+        [texts(f"kind_{one.kind}"), texts(f"state_{state}")],
         bracket(one.began.after, one.began.by, texts),
         ended,
         part_of(one.probes.agree, one.probes.able, texts),
@@ -109,7 +107,7 @@ def changes(found: Iterable[ChangeFinding], of: Gathered, texts: ReportTexts) ->
         ]
         for one in found
     ]
-    return PageTable([texts(head) for head in heads], rows, numbers=(3, 4), whole=(2,))
+    return PageTable([texts(head) for head in heads], rows, numbers=(3, 4))
 
 
 def _words(one: ChangeFinding) -> str:

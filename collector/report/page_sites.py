@@ -39,7 +39,7 @@ def _places(places: Iterable[PlaceFinding], of: Gathered, texts: ReportTexts) ->
         key = (one.target, one.kind, one.state, frozenset(one.mechanisms))
         groups.setdefault(key, []).append(one)
     rows = [_grouped(found, of, texts) for found in groups.values()]
-    return PageTable(_heads(texts), rows, numbers=(4,), whole=(1, 2, 3))
+    return PageTable(_heads(texts), rows, numbers=(4,))
 
 
 def _heads(texts: ReportTexts) -> list[str]:
@@ -54,7 +54,7 @@ def _grouped(found: Sequence[PlaceFinding], of: Gathered, texts: ReportTexts) ->
     ended = [(p.ended_after, p.ended_by) for p in found if p.ended_by]
     return [
         [one.target, where],
-        [_how(one, texts), *one.mechanisms],
+        [*_how(one, texts), *one.mechanisms],
         _when([(p.began_after, p.began_by) for p in found if p.began_by], texts),
         _when(ended, texts) or (texts("lasts") if one.events else ""),
         [
@@ -64,8 +64,8 @@ def _grouped(found: Sequence[PlaceFinding], of: Gathered, texts: ReportTexts) ->
     ]
 
 
-def _how(one: PlaceFinding, texts: ReportTexts) -> str:
-    return f"{texts(f'kind_{one.kind}')}, {texts(f'state_{one.state}')}"
+def _how(one: PlaceFinding, texts: ReportTexts) -> tuple[str, str]:
+    return texts(f"kind_{one.kind}"), texts(f"state_{one.state}")
 
 
 def _when(brackets: Sequence[tuple[str, str]], texts: ReportTexts) -> list[str]:
@@ -88,7 +88,7 @@ def each(of: Gathered, texts: ReportTexts) -> Mapping[str, object]:
     rows = [
         [
             [one.target, of.networks.label(one.asn)],
-            [_how(one, texts), *_mechanisms(one)],
+            [*_how(one, texts), *_mechanisms(one)],
             bracket(one.began_after, one.began_by, texts) if one.began_by else "",
             _until(one, texts),
             [
@@ -98,7 +98,7 @@ def each(of: Gathered, texts: ReportTexts) -> Mapping[str, object]:
         ]
         for one in of.places[:MOST_PLACES]
     ]
-    table = PageTable(_heads(texts), rows, numbers=(4,), whole=(1, 2, 3))
+    table = PageTable(_heads(texts), rows, numbers=(4,))
     return {"each": table, "each_more": len(of.places[MOST_PLACES:])}
 
 
@@ -132,7 +132,7 @@ def matrix(of: Gathered, texts: ReportTexts) -> Mapping[str, object]:
             return ("fine", "·", "") if (site, asn) in fine else ("nothing", "", "")
         outcome = OUTCOME_OF[one.kind]
         letter = {"blocked": "B", "intercepted": "I", "throttled": "T"}[outcome]
-        words = _how(one, texts)
+        words = ", ".join(_how(one, texts))
         if one.state in {"confirmed", "ended"}:
             return outcome, letter, words
         return f"{outcome} weak", letter.lower(), words
