@@ -69,7 +69,7 @@ class DayCounts:
         if bad:
             worst = min(bad, key=lambda one: (-self.outcomes[one], _WEIGHT[one]))
             all_bad = sum(self.outcomes[one] for one in bad)
-            means = [word for word, _ in self.mechanisms.most_common(3)]
+            means = tuple(word for word, _ in self.mechanisms.most_common(3))
             return DayShown(day, worst, 2 * all_bad >= able, self.outcomes[worst], able, means)
         most = max(found, key=lambda one: (one in CONCLUSIVE, self.outcomes[one]))
         most = most if most in _WEIGHT else "inconclusive"
