@@ -166,3 +166,20 @@ def test_the_rows_of_one_heartbeat_are_bounded(tmp_path: Path) -> None:
 
     assert asyncio.run(rows(overlapping)) <= 800
     assert asyncio.run(rows(hopping)) <= 800
+
+
+def test_that_the_only_probe_of_a_network_is_heard_shows_nowhere(tmp_path: Path) -> None:
+    """Else who asks each minute learns when the only volunteer of a network is at home."""
+
+    async def scenario() -> tuple[list[object], list[str]]:
+        async with collector(tmp_path, public_min_probes=3) as harness:
+            sender = await harness.probe()
+            reply = await sender.ask("POST", "/v1/heartbeat", b'{"country":"KZ","asn":9198}')
+            assert reply.status == 200
+            # A probe is heard when the middle of its five-minute slot is over.
+            harness.service.monitor._clock = lambda: time.time() + 300
+            shown = (await harness.ask("GET", "/v1/events")).data["too_few"]
+            metrics = await harness.metrics()
+            return shown, [name for name in metrics if "probes_heard" in name]
+
+    assert asyncio.run(scenario()) == ([], [])
