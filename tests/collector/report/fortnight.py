@@ -205,16 +205,21 @@ def _row(
 
 def fill(folder: Path, country: Country = SMALL) -> str:
     """A store with this country's records and events; its URL."""
+    return fill_store(url_of(folder), folder, country)
+
+
+def fill_store(url: str, folder: Path, country: Country = SMALL) -> str:
+    """The same in another store; its lists are in the folder."""
 
     async def work() -> None:
-        store = await open_store(url_of(folder))
+        store = await open_store(url)
         try:
             await _fill(store, folder, country)
         finally:
             await store.close()
 
     asyncio.run(work())
-    return url_of(folder)
+    return url
 
 
 async def _fill(store: Store, folder: Path, country: Country) -> None:
