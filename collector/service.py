@@ -19,6 +19,7 @@ from collector.judging.running import RunningJudging
 from collector.judging.watch import BacklogWatch, Progress
 from collector.listening import Door
 from collector.memory_budget import MemoryBudget
+from collector.metrics import store_files
 from collector.metrics.instruments import Instruments
 from collector.metrics.snapshot import SnapshotCache
 from collector.origin_secret import BYTES as SECRET_BYTES
@@ -73,6 +74,7 @@ class Service:
         self.asn_table = asn_table or Table.empty()
         self.clock = clock
         self.instruments = Instruments(settings.store.partition(":")[0])
+        store_files.register(self.instruments.registry, settings.store)
         self.instruments.listed.set(len(labels))
         self.instruments.quorum.set(settings.quorum)
         self.by_key = TokenBuckets(limits.key_burst, limits.key_rate, time.monotonic)

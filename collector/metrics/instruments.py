@@ -51,6 +51,7 @@ class Instruments:
         self.series_limit = gauge("series_limit", "What --max-series allows.")
         self.snapshot_seconds = gauge("snapshot_seconds", "How long the last snapshot took.")
         self.quorum = gauge("quorum", "Independent, trusted probes that must agree for an event.")
+        self.lease = gauge("lease_held", "1 where this one exports the store's families.")
         self.listed = gauge("listed_targets", "Targets shown by name.")
         built = gauge("build_info", "Version of this collector; the value is always 1.", *_BUILD)
         built.labels(__version__, platform.python_version(), store).set(1)

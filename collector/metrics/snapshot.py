@@ -129,7 +129,9 @@ class SnapshotCache:
         snapshot = replace(snapshot, active=active)
         # Of the collectors that share a store only one exports the families of the whole store.
         exposition = _EMPTY
-        if await self._holds_lease():
+        holds = await self._holds_lease()
+        self._instruments.lease.set(holds)
+        if holds:
             detections = await self._monitor.detections()
             exposition = await asyncio.to_thread(self._encode, snapshot, detections)
         self._snapshot, self._exposition, self._read = snapshot, exposition, written
