@@ -150,9 +150,39 @@ def _refusals() -> list[Panel]:
     ]
 
 
-def _resources() -> list[Panel]:
+def _store() -> list[Panel]:
+    elsewhere = "PostgreSQL has metrics of its own"
     return [
         row("Store, disk, memory"),
+        number(
+            "Size of the store",
+            "Size of the store's files.",
+            f"sum(qazcollector_store_bytes{{{OWN}}})",
+            unit="bytes",
+            size=(6, 8),
+            none=elsewhere,
+        ),
+        number(
+            "Room on the disk",
+            "Room left on the file system of the store. A full disk refuses every batch.",
+            f"min(qazcollector_disk_free_bytes{{{OWN}}})",
+            unit="bytes",
+            size=(6, 8),
+            steps=((None, "red"), (1e9, "yellow"), (1e10, "green")),
+            none=elsewhere,
+        ),
+        lines(
+            "Growth of the store",
+            "Size of the store's files over time.",
+            [query(f"max by (instance) (qazcollector_store_bytes{{{OWN}}})", "{{instance}}")],
+            unit="bytes",
+            none=elsewhere,
+        ).min(0),
+    ]
+
+
+def _resources() -> list[Panel]:
+    return [
         lines(
             "Memory",
             "Memory of the process, and what requests hold of the 256 MB that they may.",
@@ -181,6 +211,15 @@ def _resources() -> list[Panel]:
             [query(f"max by (instance) (qazcollector_snapshot_seconds{{{OWN}}})", "{{instance}}")],
             unit="s",
         ).min(0),
+        lines(
+            "Who exports the store's families",
+            "1 for the collector that holds the lease. Of collectors that share a store exactly "
+            "one should; none for more than a minute means that all of them fail to write.",
+            [query(f"max by (instance) (qazcollector_lease_held{{{OWN}}})", "{{instance}}")],
+        )
+        .min(0)
+        .max(1)
+        .decimals(0),
         table(
             "Versions",
             "What each collector runs.",
@@ -212,7 +251,7 @@ def build() -> Dashboard:
             board.job(series),
             board.label("instance", "Instance", f'{series}{{job=~"$job"}}'),
         ],
-        panels=[*_summary(), *_ingest(), *_refusals(), *_resources()],
+        panels=[*_summary(), *_ingest(), *_refusals(), *_store(), *_resources()],
         page="/",
         scope=JOB,
     )

@@ -5,6 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards import board, marks
 from dashboards.board import SCOPE, Panel
 from dashboards.panels import (
+    AUTHORITIES,
     GOOD_IF_NONE,
     HALF,
     NONE,
@@ -22,6 +23,7 @@ from dashboards.panels import (
 UID = "qazprobe-interception"
 _AUTHORITY = 'authority=~"$authority"'
 FORGED = f"qazprobe_tls_interception{{{SCOPE}, {_AUTHORITY}}}"
+_SUMS = f"{AUTHORITIES}{{{SCOPE}, {_AUTHORITY}}}"
 _EVENTS = f'{SCOPE}, kind="interception"'
 _WIDE = (6, 4)
 
@@ -106,13 +108,13 @@ def _over_time() -> list[Panel]:
         lines(
             "Interception by authority",
             "Probe and site pairs that were served a certificate of each authority.",
-            [query(f"sum by (authority) ({FORGED})", "{{authority}}")],
+            [query(f"sum by (authority) ({_SUMS})", "{{authority}}")],
             none=NONE,
         ).min(0),
         lines(
             "Interception by network",
             "Probe and site pairs that were served a forged certificate, on each network.",
-            [query(f"sum by (country, asn) ({FORGED})", "{{country}} {{asn}}")],
+            [query(f"sum by (country, asn) ({_SUMS})", "{{country}} {{asn}}")],
             none=NONE,
         ).min(0),
         states(

@@ -6,12 +6,15 @@ from dashboards import board, marks
 from dashboards.board import Panel
 from dashboards.names import OUTCOME_COLOURS
 from dashboards.panels import (
+    AUTHORITIES,
     CONCLUSIVE,
     ENOUGH_PROBES,
     GOOD_IF_NONE,
     HALF,
     INTERFERENCE,
+    MECHANISMS,
     NONE,
+    OUTCOMES,
     SHARE,
     bars,
     fixed_colours,
@@ -101,7 +104,7 @@ def _over_time() -> list[Panel]:
         "Outcomes",
         "Newest verdicts of the probes of this network, by outcome. One probe counts once for "
         "each target.",
-        [query(f"sum by (outcome) (qazprobe_target_outcome{{{NETWORK}}})", "{{outcome}}")],
+        [query(f"sum by (outcome) ({OUTCOMES}{{{NETWORK}}})", "{{outcome}}")],
         stacked=True,
     )
     return [
@@ -112,7 +115,7 @@ def _over_time() -> list[Panel]:
             "Probe and target pairs of this network by mechanism; one verdict may name several.",
             [
                 query(
-                    f"sum by (mechanism) (qazprobe_target_mechanism{{{NETWORK}}})",
+                    f"sum by (mechanism) ({MECHANISMS}{{{NETWORK}}})",
                     "{{mechanism}}",
                 )
             ],
@@ -131,7 +134,7 @@ def _over_time() -> list[Panel]:
             "Probe and target pairs that were served a certificate of each authority.",
             [
                 query(
-                    f"sum by (authority) (qazprobe_tls_interception{{{NETWORK}}})",
+                    f"sum by (authority) ({AUTHORITIES}{{{NETWORK}}})",
                     "{{authority}}",
                 )
             ],

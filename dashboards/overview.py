@@ -11,7 +11,9 @@ from dashboards.panels import (
     GOOD_IF_NONE,
     HALF,
     INTERFERENCE,
+    MECHANISMS,
     NONE,
+    OUTCOMES,
     SHARE,
     bars,
     changes,
@@ -152,20 +154,20 @@ def _outcomes() -> list[Panel]:
         "Outcomes",
         "Newest verdicts of all probes on the chosen networks, by outcome. One probe counts once "
         "for each target.",
-        [query(f"sum by (outcome) (qazprobe_target_outcome{{{SCOPE}}})", "{{outcome}}")],
+        [query(f"sum by (outcome) ({OUTCOMES}{{{SCOPE}}})", "{{outcome}}")],
         stacked=True,
     )
     return [
         fixed_colours(found, OUTCOME_COLOURS),
         shares(
             "Interference by network",
-            "Share of the conclusive verdicts about listed sites that are blocked, intercepted or "
+            "Share of the conclusive verdicts that are blocked, intercepted or "
             "throttled, on each network.",
             [
                 query(
-                    f"""(sum by (country, asn) ({_OUTCOME}, {INTERFERENCE}}})
-                    or 0 * sum by (country, asn) ({_OUTCOME}, {CONCLUSIVE}}}))
-                    / sum by (country, asn) ({_OUTCOME}, {CONCLUSIVE}}})""",
+                    f"""(sum by (country, asn) ({OUTCOMES}{{{SCOPE}, {INTERFERENCE}}})
+                    or 0 * sum by (country, asn) ({OUTCOMES}{{{SCOPE}, {CONCLUSIVE}}}))
+                    / sum by (country, asn) ({OUTCOMES}{{{SCOPE}, {CONCLUSIVE}}})""",
                     "{{country}} {{asn}}",
                 )
             ],
@@ -184,7 +186,7 @@ def _outcomes() -> list[Panel]:
         lines(
             "Mechanisms",
             "Probe and target pairs by mechanism; one verdict may name several.",
-            [query(f"sum by (mechanism) (qazprobe_target_mechanism{{{SCOPE}}})", "{{mechanism}}")],
+            [query(f"sum by (mechanism) ({MECHANISMS}{{{SCOPE}}})", "{{mechanism}}")],
             size=(12, 12),
             none=NONE,
             stacked=True,

@@ -26,6 +26,10 @@ from dashboards import names
 SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 INTERFERENCE = 'outcome=~"blocked|intercepted|throttled"'
 CONCLUSIVE = 'outcome=~"blocked|intercepted|throttled|ok|refused"'
+# Recorded sums over sites (prometheus/rules/recording.yml): weeks of them are read at once.
+OUTCOMES = "job_country_asn_outcome:qazprobe_target_outcome:sum"
+MECHANISMS = "job_country_asn_mechanism:qazprobe_target_mechanism:sum"
+AUTHORITIES = "job_country_asn_authority:qazprobe_tls_interception:sum"
 # Sizes in Grafana's 24 columns.
 WHOLE, HALF, SMALL = (24, 9), (12, 8), (4, 4)
 # In `noValue`: nothing happened, which is an answer, or nobody measured, which is none.
@@ -90,13 +94,13 @@ def number(
     steps: Steps = ((None, "blue"),),
     none: str = NO_DATA,
 ) -> stat.Panel:
-    """One big number, in the colour of its threshold."""
-    queries = [query(expr, title.lower())]
+    """One big number as of the end of the time, in the colour of its threshold."""
+    queries = [query(expr, title.lower()).instant()]
     panel = _described(stat.Panel(), title, description, queries, unit=unit, size=size, none=none)
     return (
         panel.thresholds(thresholds(steps))
         .color_mode(common.BigValueColorMode.VALUE)
-        .graph_mode(common.BigValueGraphMode.AREA)
+        .graph_mode(common.BigValueGraphMode.NONE)
         .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]))
     )
 
