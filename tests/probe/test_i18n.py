@@ -6,6 +6,7 @@ import plistlib
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from gettext import GNUTranslations
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +27,21 @@ from tools.messages import MarkError, _marked, messages
 
 ROOT = Path(__file__).parents[2]
 LANGUAGES = catalogues.TRANSLATED
+
+
+def test_each_context_may_speak_its_own_language() -> None:
+    i18n.use("en")
+
+    def spoken(code: str) -> str:
+        with i18n.speaking(code):
+            return f"{i18n.current()} {i18n._('no answer')}"
+
+    with ThreadPoolExecutor(2) as threads, i18n.speaking("kk"):
+        others = list(threads.map(spoken, ["ru", "en"] * 4))
+        assert i18n.current() == "kk"
+        assert i18n._("no answer") not in " ".join(others)
+    assert set(others) == {spoken("ru"), "en no answer"}
+    assert (i18n.current(), i18n._("no answer")) == ("en", "no answer")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from collector.events import storage
 from collector.events.model import Bracket, EventState, TargetEvent
@@ -96,7 +97,7 @@ def _looks(place: int, probe: int) -> list[Record]:
         steps = silent() if bad else fine()
         outcome = Outcome.BLOCKED if bad else Outcome.OK
         how = (Mechanism.TLS_TIMEOUT,) if bad else ()
-        common = {"started_at": at, "vantage": vantage}
+        common: dict[str, Any] = {"started_at": at, "vantage": vantage}
         made.append(record(LISTED, steps, outcome=outcome, mechanisms=how, **common))
         if place == 0 and n >= 6:
             mitm = (Mechanism.TLS_MITM,)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from collector.api.http import instant_text
 from collector.api.pages import event_looks, feed, order_clock
 from collector.web import time_axis
 from collector.web.time_axis import AxisLine, AxisSpan, TimeAxis
+from probe import data_files
 from probe.reference_data import Order, orders
 
 HOUR = 3600.0
@@ -97,6 +99,19 @@ def test_an_order_of_something_else_makes_nobody_late(order: Order) -> None:
 
 def test_an_order_names_subdomains_too() -> None:
     assert keeping(ORDER, event(at(14), at(20), target="www.a.example")) == [("late", HOUR)]
+
+
+def test_orders_are_read_from_the_file_of_their_country(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = data_files.text("orders_kz.csv")
+    row = '"An authority, of sorts",7-1,2026-11-29T12:00:00+05:00,A.example b.example\n'
+    (tmp_path / "orders_kz.csv").write_text(head + row)
+    (tmp_path / "networks_kz.csv").write_text("asn\n1\n")
+    monkeypatch.setattr(data_files, "root", lambda: tmp_path)
+    (order,) = orders.__wrapped__()
+    date, names = "2026-11-29T12:00:00+05:00", ("a.example", "b.example")
+    assert order == Order("KZ", "An authority, of sorts", "7-1", date, names)
 
 
 def test_no_order_is_invented() -> None:
