@@ -193,16 +193,17 @@ class EventKeeper:
         read = await self._store.read(storage.read_places(places, now - HORIZON), slow=True)
         made = await asyncio.to_thread(_made, read, now, rules, detected)
         changed = [replace(one, category=self._category(one.event.target)) for one in made]
-        if not await self._store.write(self._stored(read, changed)):
+        if not await self._store.write(self._stored(read, changed, rules)):
             raise _LeaseLostError
 
     def _stored(
-        self, read: Sequence[PlaceLooks], changed: Sequence[StoredEvent]
+        self, read: Sequence[PlaceLooks], changed: Sequence[StoredEvent], rules: Rules
     ) -> Operation[bool]:
         """Store what changed, unless another collector keeps the events meanwhile."""
         if not (yield from self._lease()):
             return False
-        yield from _stored(read, changed)
+        yield from storage.keep(read, changed, rules.standings.is_trusted)
+        yield from _in_waves(changed)
         return True
 
     async def _note_standings(self, standings: Standings) -> None:
@@ -295,9 +296,8 @@ def _over(looks: Iterable[Look], rules: Rules, stored: StoredEvent) -> Bracket |
     return Bracket(event.last_seen_at, said[0].at)
 
 
-def _stored(read: Sequence[PlaceLooks], changed: Sequence[StoredEvent]) -> Operation[None]:
-    """Store what changed, and the waves that follow."""
-    yield from storage.keep(read, changed)
+def _in_waves(changed: Iterable[StoredEvent]) -> Operation[None]:
+    """Store the waves that follow from what changed."""
     fresh = {one.id: one.event.began.by for one in changed if waves.may_begin(one)}
     for first, last in _periods(fresh.values()):
         near = yield from storage.began_between(first, last)

@@ -1,10 +1,10 @@
 """Events and the looks they are made of, in and out of the store, as operations."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from collector.events.engine import Where
-from collector.events.model import Bracket, EventState, Look, TargetEvent
+from collector.events.model import FINE, Bracket, EventState, Look, TargetEvent
 from collector.events.reconcile import Revision, StoredEvent
 from collector.store.event_places import at
 from collector.store.interface import Execute, Operation, Params, Query
@@ -111,15 +111,23 @@ def changes(params: Params) -> Operation[list[tuple[StoredEvent, int, Revision]]
     return [(stored_event(row), row[26], Revision(row[27], row[28])) for row in rows]
 
 
-def keep(places: Iterable[PlaceLooks], changed: Iterable[StoredEvent]) -> Operation[None]:
-    """Store what changed, and note that these places are up to date."""
+def keep(
+    places: Iterable[PlaceLooks],
+    changed: Iterable[StoredEvent],
+    is_trusted: Callable[[str], bool] = bool,
+) -> Operation[None]:
+    """Store what changed, and note that these places are up to date.
+
+    A place needs no attention where only strangers saw interference; that they are trusted later
+    makes it due.
+    """
     events = list(changed)
     yield from put(events)
     with_events = {(one.event.target, one.event.country, one.event.asn) for one in events}
     for one in places:
         due = one.place
         settled = not one.known and due.where not in with_events
-        bad = any(look.outcome not in {"ok", "refused"} for look in one.looks)
+        bad = any(look.outcome not in FINE and is_trusted(look.key) for look in one.looks)
         name = "place_settled" if settled and not bad else "place_done"
         yield Execute(name, [{**at(due.where), "looks": due.looks}])
 

@@ -11,7 +11,9 @@ Rules:
 - *Ended* when more independent keys found the target fine since then than still find it bad: a
   quorum of them with one look more than keys, or one key twice in a row while no other key speaks
   against it.
-- A suspicion that no key holds any longer was never confirmed, and is withdrawn.
+- A suspicion that no key holds any longer was never confirmed, and is withdrawn. After ten of them
+  within the looks that are kept, only what is confirmed is told: one key that changes its mind each
+  hour must not fill the store.
 
 Each key's vote is its newest look of each experiment; any experiment that shows interference
 outweighs others of the same key. A key has one bracket, however many experiments it makes, and an
@@ -40,6 +42,8 @@ MOST_CONFIDENT = 0.99
 # A probe that found the target fine within this time is heard before others outvote it, so that
 # nobody gains by looking first. A white list of an evening is over before sleeping ones look again.
 AWAITED = 86_400.0
+# So many suspicions of one place are withdrawn before further ones are not told any more.
+SUSPICIONS = 10
 NOT_SEEN_AGAIN = "not confirmed: the same probes found the target fine again"
 
 
@@ -114,6 +118,7 @@ class EventTimeline:
         self._since: float | None = None
         # Whether the keys that looked since then do not outnumber those that agree.
         self._outvoted = False
+        self._withdrawn = 0
         # When the event before ended; earlier looks belong to that one.
         self._settled = -inf
         self._newest = 0.0
@@ -127,8 +132,11 @@ class EventTimeline:
         """Every event so far, the lasting one last."""
         yield from self.over
         self._catch_up()
-        if self._open is not None and self._open.suspected:
-            yield self._event(self._open)
+        event = self._open
+        if event is None or not event.suspected:
+            return
+        if event.confirmed_at is not None or self._withdrawn < SUSPICIONS:
+            yield self._event(event)
 
     def add(self, look: Look) -> None:
         """Add a look that is not older than the others; one that says nothing is passed over."""
@@ -225,7 +233,8 @@ class EventTimeline:
         return overlapping >= quorum or all(run.count > 1 for run in runs)
 
     def _withdraw(self, event: _Open, look: Look) -> None:
-        if event.suspected:
+        self._withdrawn += event.suspected
+        if event.suspected and self._withdrawn <= SUSPICIONS:
             told = self._event(event)
             ended = Bracket(event.last_seen_at, look.at)
             self.over.append(

@@ -13,6 +13,17 @@ UPDATE event_place SET looks = looks + 1 WHERE (target, country, asn) IN (
   UNION SELECT '', s.country, s.asn FROM series s WHERE s.key_id = :key_id AND s.at >= :since
 )
 
+-- name: places_of_key_troubled
+INSERT INTO event_place (target, country, asn, looks, done, complete)
+SELECT target, country, asn, 1, 0, 0 FROM (
+  SELECT v.target, v.country, v.asn FROM vote v WHERE v.key_id = :key_id AND v.at >= :since
+    AND v.outcome IN ('blocked', 'intercepted', 'throttled') AND v.country <> 'ZZ'
+  UNION SELECT '', s.country, s.asn FROM series s WHERE s.key_id = :key_id AND s.at >= :since
+    AND s.experiment = 'connectivity' AND s.country <> 'ZZ'
+    AND s.outcome IN ('blocked', 'intercepted', 'throttled')
+) AS seen WHERE true
+ON CONFLICT (target, country, asn) DO NOTHING
+
 -- name: places_of_key_incomplete
 UPDATE event_place SET complete = :now WHERE (target, country, asn) IN (
   SELECT v.target, v.country, v.asn FROM vote v WHERE v.key_id = :key_id
@@ -21,6 +32,17 @@ UPDATE event_place SET complete = :now WHERE (target, country, asn) IN (
 
 -- name: places_all_due
 UPDATE event_place SET looks = looks + 1
+
+-- name: places_all_troubled
+INSERT INTO event_place (target, country, asn, looks, done, complete)
+SELECT target, country, asn, 1, 0, 0 FROM (
+  SELECT v.target, v.country, v.asn FROM vote v
+  WHERE v.outcome IN ('blocked', 'intercepted', 'throttled') AND v.country <> 'ZZ'
+  UNION SELECT '', s.country, s.asn FROM series s
+  WHERE s.experiment = 'connectivity' AND s.country <> 'ZZ'
+    AND s.outcome IN ('blocked', 'intercepted', 'throttled')
+) AS seen WHERE true
+ON CONFLICT (target, country, asn) DO NOTHING
 
 -- name: places_due
 SELECT target, country, asn, looks, complete FROM event_place
@@ -186,16 +208,35 @@ HAVING COUNT(*) > 1 AND (MIN(began_by) < :before OR (MIN(began_by) = :before AND
   AND MIN(began_by) >= :since AND MIN(began_by) <= :until
 ORDER BY MIN(began_by) DESC, wave DESC LIMIT :limit
 
--- name: events_active
-SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
-  last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
-  able, confidence, evidence, sources, reason, wave, revision, category
-FROM event WHERE state IN ('suspected', 'confirmed') ORDER BY began_by DESC, id DESC LIMIT :limit
+-- name: subjects_active
+-- What is going on: by kind and site, or by kind and country for events of lines.
+SELECT kind, target, country, COUNT(*),
+  CAST(SUM(CASE WHEN state = 'confirmed' THEN 1 ELSE 0 END) AS INTEGER),
+  CAST(SUM(agree) AS INTEGER), MAX(began_by)
+FROM event WHERE state IN ('suspected', 'confirmed') GROUP BY kind, target, country
 
--- name: events_changed
--- What began or ended lately, the newest change first.
+-- name: events_active_of
 SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
   last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
   able, confidence, evidence, sources, reason, wave, revision, category
-FROM event WHERE state <> 'withdrawn' AND (began_by >= :since OR ended_by >= :since)
-ORDER BY COALESCE(ended_by, began_by) DESC, id DESC LIMIT :limit
+FROM event WHERE target = :target AND country = :country AND kind = :kind
+  AND state IN ('suspected', 'confirmed') ORDER BY began_by, id LIMIT :limit
+
+-- name: changes_since
+SELECT SUM(CASE WHEN began_by >= :day THEN 1 ELSE 0 END),
+  SUM(CASE WHEN ended_by >= :day THEN 1 ELSE 0 END),
+  SUM(CASE WHEN began_by >= :week THEN 1 ELSE 0 END),
+  SUM(CASE WHEN ended_by >= :week THEN 1 ELSE 0 END)
+FROM event WHERE state <> 'withdrawn' AND (began_by >= :week OR ended_by >= :week)
+
+-- name: events_began_newest
+SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
+  last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
+  able, confidence, evidence, sources, reason, wave, revision, category
+FROM event WHERE state <> 'withdrawn' AND began_by >= :since ORDER BY began_by DESC, id DESC LIMIT :limit
+
+-- name: events_ended_newest
+SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
+  last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
+  able, confidence, evidence, sources, reason, wave, revision, category
+FROM event WHERE state = 'ended' AND ended_by >= :since ORDER BY ended_by DESC, id DESC LIMIT :limit

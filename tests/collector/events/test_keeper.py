@@ -19,13 +19,15 @@ from collector.events.model import EventState, Look, TargetEvent
 from collector.events.reconcile import StoredEvent
 from collector.events.timeline import Rules
 from collector.settings import CollectorSettings
-from collector.standing import EVERYBODY
+from collector.standing import EVERYBODY, Standings
 from collector.store import Operation, event_places, keys
+from collector.store.event_places import at
 from tests.collector.events.test_timeline import HOUR
-from tests.collector.harness import settings
+from tests.collector.harness import select, settings
 
 DAY = 24 * HOUR
 START = 1_790_000_000.0 // DAY * DAY
+PLACE = "https://a.example/", "KZ", 9198
 Scenario = Callable[[StoredHistory], Awaitable[None]]
 
 
@@ -346,6 +348,41 @@ def test_a_pass_that_lost_its_lease_stores_nothing_more(
 
         monkeypatch.setattr(EventKeeper, "_make_together", lose)
         await history.add(block(30.0, 60.0)[4:], now=START + 90 * HOUR)
+        assert await history.events() == []
+
+    play(tmp_path, scenario)
+
+
+def test_where_only_strangers_saw_interference_nothing_is_kept_until_they_are_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One upload of a stranger must not have a place made again with each look of others."""
+    trusted: set[str] = {"f"}
+    monkeypatch.setattr(Standings, "is_trusted", lambda _, key: key in trusted)
+    monkeypatch.setattr(Standings, "trusted", property(lambda _: frozenset(trusted)))
+
+    async def scenario(history: StoredHistory) -> None:
+        await history.add(block(30.0, 60.0), now=START + 90 * HOUR)
+        await history.add([look(70, "f", "ok")], now=START + 91 * HOUR)
+        assert await history.store.read(select("place_state", **at(PLACE))) == []
+        for restart in (True, False):
+            trusted.symmetric_difference_update("ab")
+            if restart:
+                history.restart()
+            await history.refresh()
+            states = {one.event.state for one in await history.events()}
+            assert states == {EventState.ENDED if restart else EventState.WITHDRAWN}
+        assert await history.store.read(storage.places_due(("", "", -1), 10)) == []
+
+    play(tmp_path, scenario)
+
+
+def test_looks_from_an_unknown_country_are_not_noted(tmp_path: Path) -> None:
+    async def scenario(history: StoredHistory) -> None:
+        there = [one._replace(country="ZZ", asn=0) for one in block(30.0, 60.0)]
+        await history.store.write(event_places.note_looks([("x", "ZZ", 0)], [("x", "ZZ", 0)]))
+        assert await history.store.read(storage.places_due(("", "", -1), 10)) == []
+        await history.add(there, now=START + 90 * HOUR)
         assert await history.events() == []
 
     play(tmp_path, scenario)

@@ -6,7 +6,7 @@ import pytest
 
 from collector.events.engine import replay
 from collector.events.model import Bracket, EventState, Look, TargetEvent
-from collector.events.timeline import NOT_SEEN_AGAIN, EventTimeline, Rules
+from collector.events.timeline import NOT_SEEN_AGAIN, SUSPICIONS, EventTimeline, Rules
 from collector.standing import EVERYBODY, KeyStanding, Standings
 
 HOUR = 3600.0
@@ -237,3 +237,12 @@ def test_looks_that_repeat_what_was_said_are_cheap(monkeypatch: pytest.MonkeyPat
     (block,) = told(letters + ("a" + letters[1:].upper()) * 50)
     assert (block.state, block.agree) == (EventState.CONFIRMED, 9)
     assert counted < 60
+
+
+def test_a_key_that_changes_its_mind_each_hour_makes_no_endless_events() -> None:
+    found = told("AAa" * 360)
+    assert len(found) == SUSPICIONS
+    assert {one.state for one in found} == {EventState.WITHDRAWN}
+    # What others confirm is told all the same.
+    (*_, block) = told("AAab" * 90 + "ABAB")
+    assert block.state is EventState.CONFIRMED
