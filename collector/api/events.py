@@ -34,6 +34,7 @@ from collector.api.parameters import (
     PlaceParameters,
     Text,
 )
+from collector.care import Care
 from collector.events import storage
 from collector.events.reconcile import StoredEvent
 from collector.service import SERVICE, Service
@@ -133,11 +134,13 @@ async def get_waves(request: web.Request) -> web.Response:
     return await give_page(request, WavePage(waves=waves, next=following), asked.format)
 
 
-async def shown(request: web.Request, events: Sequence[StoredEvent]) -> list[EventShown]:
-    """Events as they are told to this reader."""
+async def shown(
+    request: web.Request, events: Sequence[StoredEvent], care: Care | None = None
+) -> list[EventShown]:
+    """Events as they are told to this reader; who asks often has one care for all."""
     names, now = reference_data.networks(), request.app[SERVICE].clock()
     looks = [list(told_looks(one)) for one in events]
-    care = await readers.learned(request, (look for of in looks for look in of))
+    care = await readers.learned(request, (look for of in looks for look in of), care)
     return [
         shown_event(
             one, now=now, coarse=any(care.is_coarse(*look) for look in of), network=names.get

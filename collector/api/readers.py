@@ -94,8 +94,10 @@ async def standings(service: Service) -> Standings:
     return await service.results.get("standings", service.snapshots.revision, make)
 
 
-async def learned(request: web.Request, looks: Iterable[tuple[str, int, float]]) -> Care:
+async def learned(
+    request: web.Request, looks: Iterable[tuple[str, int, float]], care: Care | None = None
+) -> Care:
     """The care for this reader, with what decides about these looks (country, ASN, time)."""
-    care = await care_for(request)
+    care = care or await care_for(request)
     await request.app[SERVICE].store.read(care.learn(looks), slow=True)
     return care

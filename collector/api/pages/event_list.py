@@ -25,14 +25,14 @@ async def get_event_list(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
     asked = parameters.of(request, EventListParameters)
     # It brings the events up to date too, and in the background where that takes long.
-    await service.snapshots.snapshot()
+    snapshot = await service.snapshots.snapshot()
     found, following = await events.selected(service, readers.in_hours(request, asked))
     place = asked.place()
     return await page.give(
         request,
         "events.html",
         asked.lang,
-        events=await events.shown(request, found),
+        events=await events.shown(request, found, page.care_of(request, snapshot)),
         next=following,
         asked=asked,
         asn=place.asn,

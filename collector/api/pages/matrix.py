@@ -117,6 +117,17 @@ def matrix(
     return Matrix(heads, rows, len(networks) - len(shown))
 
 
+def worst(votes: Votes) -> list[str]:
+    """The sites that any probe found interfered with, those on most networks and by most first."""
+    sums: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for (site, *_), of in votes.items():
+        n = sum(of.get(outcome, 0) for outcome in _INTERFERING)
+        if n and site != UNLISTED:
+            networks, probes = sums[site]
+            sums[site] = networks + 1, probes + n
+    return sorted(sums, key=lambda site: (*(-n for n in sums[site]), site))
+
+
 def interfered(votes: Votes) -> set[str]:
     """The sites that any probe found interfered with."""
     return {

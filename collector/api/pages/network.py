@@ -18,7 +18,7 @@ from collector.store.interface import Operation, Query
 from collector.store.measurements import UNLISTED
 from collector.web.words import OUTCOMES
 
-SITES, EVENTS = 40, 30
+SITES, EVENTS = 30, 30
 _ASN = re.compile(r"(?:[Aa][Ss])?([1-9][0-9]{0,9})")
 
 
@@ -54,6 +54,7 @@ async def get_network(request: web.Request) -> web.Response:
     lines = _lines(service, snapshot, asn)
     read = await service.store.read(_read(asn, since), slow=True)
     votes = {where: of for where, of in by_outcome(snapshot.votes).items() if where[2] == asn}
+    now = _by_site(votes)
     if not (found or lines or read or votes):
         raise Refused(404, "unknown_network", "nothing was measured on a network with this number")
     return await page.give(
@@ -64,8 +65,16 @@ async def get_network(request: web.Request) -> web.Response:
         name=page.network_name(asn),
         lines=lines,
         counts=_counts(votes, service.settings.quorum),
-        sites=[_site(name, of, votes, service, (since, until)) for name, of in read],
-        events=await events.shown(request, found),
+        sites=[
+            SiteHistory(
+                name,
+                service.labels.category(name),
+                matrix.cell(now.get(name, {}), service.settings.quorum),
+                history.days(history.together(of.values()), since, until),
+            )
+            for name, of in read
+        ],
+        events=await events.shown(request, found, page.care_of(request, snapshot)),
         since=since,
         until=until,
     )
@@ -94,24 +103,13 @@ def _read(asn: int, since: int) -> Operation[list[tuple[str, history.History]]]:
     return found
 
 
-def _site(
-    name: str,
-    of: history.History,
-    votes: matrix.Votes,
-    service: Service,
-    period: tuple[int, int],
-) -> SiteHistory:
-    now: dict[str, int] = defaultdict(int)
-    for (site, *_), outcomes in votes.items():
-        if site == name:
-            for outcome, n in outcomes.items():
-                now[outcome] += n
-    return SiteHistory(
-        name,
-        service.labels.category(name),
-        matrix.cell(now, service.settings.quorum),
-        history.days(history.together(of.values()), *period),
-    )
+def _by_site(votes: matrix.Votes) -> dict[str, dict[str, int]]:
+    """Numbers of probes by outcome, for each site of the network."""
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for (site, *_), of in votes.items():
+        for outcome, n in of.items():
+            found[site][outcome] += n
+    return found
 
 
 def _lines(service: Service, snapshot: Snapshot, asn: int) -> list[LineNow]:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -10,8 +11,8 @@ from collector.api import events, parameters
 from collector.api.event_messages import EventShown
 from collector.api.pages import matrix, page
 from collector.api.pages.page import PersonParameters
+from collector.care import Care
 from collector.events import storage
-from collector.events.model import EventState
 from collector.events.reconcile import StoredEvent
 from collector.metrics.counting import Snapshot, by_outcome
 from collector.places import NetworkKey
@@ -23,12 +24,24 @@ from collector.web.words import KINDS as KIND_WORDS
 
 DAY, HOUR = 86_400.0, 3600.0
 WEEK = 7 * DAY
-# So many events are weighed, and so many subjects and changes are shown.
-WEIGHED, SUBJECTS, CHANGES = 2000, 10, 6
+# So many subjects and changes are shown.
+SUBJECTS, CHANGES = 10, 6
 HOURS = 48
 NETWORKS_OF_SUBJECT = 6
 SITES = 40
 _GRAVITY = {kind: place for place, kind in enumerate(KIND_WORDS)}
+
+
+class ActiveSubject(NamedTuple):
+    """How many active events there are of one kind about one site, or the lines of one country."""
+
+    kind: str
+    target: str
+    country: str
+    events: int
+    confirmed: int
+    probes: int
+    newest: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,48 +142,65 @@ async def get_overview(request: web.Request) -> web.Response:
     return await page.give(request, "overview.html", asked.lang, it=made)
 
 
+@dataclass(frozen=True, slots=True)
+class EventsRead:
+    """What is read of events. `subjects` are the gravest, each with its first events."""
+
+    subjects: Sequence[tuple[ActiveSubject, Sequence[StoredEvent]]]
+    every: Sequence[ActiveSubject]
+    changes: ChangeCounts
+    began: Sequence[StoredEvent]
+    ended: Sequence[StoredEvent]
+
+
 async def _made(request: web.Request, service: Service, snapshot: Snapshot) -> Overview:
     now = service.clock()
-    active, changed = await service.store.read(_events(now - WEEK), slow=True)
+    read = await service.store.read(_events(now), slow=True)
     beats = await service.store.read(_beats(int(now // HOUR)), slow=True)
-    groups = sorted(_grouped(active).values(), key=_gravity)
-    votes = by_outcome(snapshot.votes)
+    votes, care = by_outcome(snapshot.votes), page.care_of(request, snapshot)
     # The snapshot was made with them, and nobody waits here for newer ones.
     heard = service.monitor.newest.heard
-    bad = matrix.interfered(votes)
-    rows = [(site, service.labels.category(site)) for site in sorted(bad)]
+    bad = matrix.worst(votes)
+    rows = [(site, service.labels.category(site)) for site in bad[:SITES]]
     table = matrix.matrix(votes, rows, matrix.networks_of(votes), service.settings.quorum)
     ranked = sorted(table.rows, key=lambda row: row.weight)
-    began = [one for one in changed if one.event.began.by >= now - WEEK]
-    ended = [one for one in changed if one.event.ended and one.event.ended.by >= now - WEEK]
-    began.sort(key=lambda one: -one.event.began.by)
     return Overview(
-        subjects=[await _subject(request, of) for of in groups[:SUBJECTS]],
-        more_subjects=max(0, len(groups) - SUBJECTS),
-        active=_counts(active),
-        suspected=sum(one.event.state is EventState.SUSPECTED for one in active),
-        changes=_changes(changed, now),
-        began=await events.shown(request, began[:CHANGES]),
-        ended=await events.shown(request, ended[:CHANGES]),
-        table=matrix.Matrix(table.networks, ranked[:SITES], table.left_out),
-        more_sites=max(0, len(ranked) - SITES),
+        subjects=[await _subject(request, *of, care) for of in read.subjects],
+        more_subjects=len(read.every) - len(read.subjects),
+        active=_counts(read.every),
+        suspected=sum(one.events - one.confirmed for one in read.every),
+        changes=read.changes,
+        began=await events.shown(request, read.began, care),
+        ended=await events.shown(request, read.ended, care),
+        table=matrix.Matrix(table.networks, ranked, table.left_out),
+        more_sites=len(bad) - len(ranked),
         sites=len({where[0] for where in votes if where[0] != UNLISTED}),
         networks=_networks(snapshot, heard),
         heard=_by_hour(beats, int(now // HOUR), page.least_probes(request)),
-        categories=_categories(votes, bad, service),
+        categories=_categories(votes, set(bad), service),
         probes=sum(row[3] for row in snapshot.active),
         hours=service.settings.window / 3600,
     )
 
 
-def _events(since: float) -> Operation[tuple[list[StoredEvent], list[StoredEvent]]]:
-    """The active events, and those that began or ended since."""
-    active = yield Query("events_active", {"limit": WEIGHED})
-    changed = yield Query("events_changed", {"since": since, "limit": WEIGHED})
-    return (
-        [storage.stored_event(row) for row in active],
-        [storage.stored_event(row) for row in changed],
-    )
+def _events(now: float) -> Operation[EventsRead]:
+    rows = yield Query("subjects_active")
+    every = sorted((ActiveSubject(*row) for row in rows), key=_gravity)
+    subjects = []
+    for one in every[:SUBJECTS]:
+        where = {"kind": one.kind, "target": one.target, "country": one.country}
+        found = yield Query("events_active_of", {**where, "limit": NETWORKS_OF_SUBJECT})
+        subjects.append((one, _stored(found)))
+    ((*changes,),) = yield Query("changes_since", {"day": now - DAY, "week": now - WEEK})
+    newest = {"since": now - WEEK, "limit": CHANGES}
+    began = yield Query("events_began_newest", newest)
+    ended = yield Query("events_ended_newest", newest)
+    counts = ChangeCounts(*(int(n or 0) for n in changes))
+    return EventsRead(subjects, every, counts, _stored(began), _stored(ended))
+
+
+def _stored(rows: Rows) -> list[StoredEvent]:
+    return [storage.stored_event(row) for row in rows]
 
 
 def _beats(hour: int) -> Operation[Rows]:
@@ -187,50 +217,33 @@ def _by_hour(rows: Rows, hour: int, least: int) -> list[HeardByHour]:
     return [HeardByHour(*one) for one in sorted(found.items()) if max(one[1]) >= least]
 
 
-def _grouped(active: Iterable[StoredEvent]) -> dict[tuple[str, str, str], list[StoredEvent]]:
-    groups: dict[tuple[str, str, str], list[StoredEvent]] = defaultdict(list)
-    for one in active:
-        groups[one.event.kind, one.event.target, one.event.country].append(one)
-    return groups
-
-
-def _gravity(of: Sequence[StoredEvent]) -> tuple[bool, int, int, float]:
+def _gravity(one: ActiveSubject) -> tuple[bool, int, int, float]:
     """Confirmed ones first, then lines before sites, then by networks, then the newest."""
-    confirmed = sum(one.event.state is EventState.CONFIRMED for one in of)
-    newest = max(one.event.began.by for one in of)
-    return not confirmed, _GRAVITY[of[0].event.kind], -len(of), -newest
+    return not one.confirmed, _GRAVITY[one.kind], -one.events, -one.newest
 
 
-async def _subject(request: web.Request, of: Sequence[StoredEvent]) -> OngoingSubject:
-    first = sorted(of, key=lambda one: one.event.began.by)
-    shown = await events.shown(request, first[:NETWORKS_OF_SUBJECT])
+async def _subject(
+    request: web.Request, one: ActiveSubject, first: Sequence[StoredEvent], care: Care
+) -> OngoingSubject:
+    shown = await events.shown(request, first, care)
     return OngoingSubject(
-        kind=shown[0].kind,
-        target=shown[0].target,
+        kind=one.kind,
+        target=one.target or None,
         category=shown[0].category,
-        country=shown[0].country,
+        country=one.country,
         events=shown,
-        networks=len({one.event.asn for one in of}),
-        confirmed=sum(one.event.state is EventState.CONFIRMED for one in of),
-        probes=sum(one.event.agree for one in of),
+        networks=one.events,
+        confirmed=one.confirmed,
+        probes=one.probes,
     )
 
 
-def _counts(active: Iterable[StoredEvent]) -> dict[str, int]:
+def _counts(every: Iterable[ActiveSubject]) -> dict[str, int]:
     """Confirmed events by kind."""
     found = dict.fromkeys(KIND_WORDS, 0)
-    for one in active:
-        found[one.event.kind] += one.event.state is EventState.CONFIRMED
+    for one in every:
+        found[one.kind] += one.confirmed
     return found
-
-
-def _changes(changed: Iterable[StoredEvent], now: float) -> ChangeCounts:
-    began = [one.event.began.by for one in changed]
-    ended = [one.event.ended.by for one in changed if one.event.ended is not None]
-    day, week = now - DAY, now - WEEK
-    return ChangeCounts(
-        *(sum(at >= since for at in of) for since in (day, week) for of in (began, ended))
-    )
 
 
 def _networks(snapshot: Snapshot, heard: Mapping[NetworkKey, int]) -> list[NetworkNow]:

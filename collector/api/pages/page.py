@@ -13,6 +13,8 @@ from collector.api import negotiation
 from collector.api.http import Refused, RouteHandler
 from collector.api.parameters import Parameters
 from collector.api.readers import least_probes
+from collector.care import Care
+from collector.metrics.counting import Snapshot
 from collector.service import SERVICE
 from collector.web import languages, rendering
 from collector.web.languages import Language
@@ -66,6 +68,14 @@ def query_of(request: web.Request) -> Mapping[str, str]:
     return {name: value for name, value in request.query.items() if name != "lang"}
 
 
+def care_of(request: web.Request, snapshot: Snapshot) -> Care:
+    """What decides which looks are coarse for this reader, by the standings of a snapshot.
+
+    Those of now would be read anew for each page while records arrive.
+    """
+    return Care(least_probes(request), snapshot.standings)
+
+
 def day_of(at: float) -> str:
     """The day of an instant, as forms have it."""
     return datetime.fromtimestamp(at, UTC).date().isoformat()
@@ -103,4 +113,4 @@ def for_people(handler: RouteHandler) -> RouteHandler:
     return handle
 
 
-__all__ = ["PersonParameters", "for_people", "give", "least_probes", "network_name"]
+__all__ = ["PersonParameters", "care_of", "for_people", "give", "least_probes", "network_name"]

@@ -36,7 +36,7 @@ PAGES = (
     _page("/events", event_list.get_event_list, event_list.EventListParameters),
     _page("/site/{name}", site.get_site),
     _page("/network/{asn}", network.get_network),
-    _page("/category/{code}", category.get_category),
+    _page("/category/{code}", category.get_category, category.CategoryParameters),
     _page("/e/{id}", event.get_event),
     _page("/e/{id}/looks.csv", event.get_looks, Parameters, media="text/csv"),
     _page("/w/{id}", wave.get_wave),

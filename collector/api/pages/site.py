@@ -69,7 +69,8 @@ async def get_site(request: web.Request) -> web.Response:
     """One site: its days on each network, events, speed, certificates, and who lists it."""
     service, name = request.app[SERVICE], request.match_info["name"]
     asked = parameters.of(request, PersonParameters)
-    votes = by_outcome((await service.snapshots.snapshot()).votes)
+    snapshot = await service.snapshots.snapshot()
+    votes = by_outcome(snapshot.votes)
     today = int(service.clock() // history.DAY)
     since = today + 1 - WEEKS * 7
     read = await service.store.read(_read(name, since, today), slow=True)
@@ -91,7 +92,7 @@ async def get_site(request: web.Request) -> web.Response:
         networks=_histories(read.history, now, (since, today + 1)),
         speeds=_speeds(read.rates),
         certificates=await _certificates(read),
-        events=await events.shown(request, found),
+        events=await events.shown(request, found, page.care_of(request, snapshot)),
         since=since,
         until=today + 1,
     )
