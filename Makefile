@@ -9,6 +9,7 @@
 #   make man     the manual pages, from the help of the commands
 #   make deb     a Debian package of the probe, in dist/ (it is for this machine's release and processor)
 #   make image   a container image of the probe, called qazprobe (needs docker or podman)
+#   make screenshots   pictures of the collector's pages, in screenshots/ (needs Chromium)
 #   make bench   the benchmarks (BENCH=--list names them, BENCH=NAME runs one)
 #   make clean   remove what these verbs made (not what `make run` measured)
 
@@ -22,7 +23,7 @@ TEST_PROCESSES ?= 2
 NOW := $(shell date +%Y%m%dT%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run stop check generated man deb image bench clean
+.PHONY: help demo test run stop check generated man deb image screenshots bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -94,9 +95,12 @@ image:
 	@engine=$$(command -v docker || command -v podman) || { echo "neither docker nor podman is here" >&2; exit 1; }; \
 	  "$$engine" build --file packaging/container/Containerfile --tag qazprobe .
 
+screenshots: $(VENV)/.installed-dev
+	@$(BIN)/python -m tools.screenshots
+
 bench: $(VENV)/.installed-dev
 	@$(BIN)/python -m bench $(BENCH)
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist build screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
