@@ -11,14 +11,16 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from dashboards.panels import SOURCE
 
+# Recorded: the counts as last seen within a day, so that a collector's absence begins no event.
+COUNTS = "job_kind_country_asn_state:qazprobe_events:last1d"
 PLACE = "max by (kind, country, asn)"
 
 
 def difference(scope: str, state: str, ago: str = "$__interval") -> str:
     """How many events came as far as this state since some time ago, by place; 0 is none."""
-    present = f'qazprobe_events_total{{{scope}, state="{state}"}}'
-    before = f"{PLACE} (last_over_time({present}[1d] offset {ago}))"
-    return f"({PLACE} ({present}) - ({before} or 0 * {PLACE} ({present})))"
+    counted = f'{COUNTS}{{{scope}, state="{state}"}}'
+    present, before = f"{PLACE} ({counted})", f"{PLACE} ({counted} offset {ago})"
+    return f"({present} - ({before} or 0 * {present}))"
 
 
 def more(scope: str, state: str, ago: str = "$__interval") -> str:

@@ -29,6 +29,8 @@ RATIO = f"max by (target, country, asn) (qazprobe_throttle_ratio{{{_SITES}}})"
 _EVENTS = f'{SCOPE}, kind="throttling"'
 _SERIES = "{{target}} {{country}} {{asn}}"
 _WIDE = (6, 4)
+# A site is measured a few times a day, and there may be a line for each site and network.
+_POINTS = 300
 _NO_SPEEDS = "No speeds measured in this time"
 
 
@@ -126,7 +128,9 @@ def _over_time() -> list[Panel]:
             [query(RATIO, _SERIES)],
             unit="percentunit",
             none=_NO_SPEEDS,
-        ).min(0),
+        )
+        .min(0)
+        .max_data_points(_POINTS),
         lines(
             "Rates",
             "Median rate with each site's name, and with the reference's. A slow line slows both.",
@@ -136,7 +140,9 @@ def _over_time() -> list[Panel]:
             ],
             unit="Bps",
             none=_NO_SPEEDS,
-        ).min(0),
+        )
+        .min(0)
+        .max_data_points(_POINTS),
         states(
             "Events",
             "How many confirmed events of throttling were under way on each network.",
