@@ -261,7 +261,9 @@ def _made(
     changed: list[StoredEvent] = []
     for place in places:
         where = place.place.where
-        told = combined(replay(place.looks, rules), detected.get(where, ()), national=not where[2])
+        # Strangers who say that everything is blocked must not have everything computed anew.
+        shown = replay(place.looks, rules) if place.troubled(rules.standings.is_trusted) else []
+        told = combined(shown, detected.get(where, ()), national=not where[2])
         changed += reconcile(
             place.known,
             told,

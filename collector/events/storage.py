@@ -39,6 +39,10 @@ class PlaceLooks(NamedTuple):
     known: Sequence[StoredEvent]
     reasons: Sequence[str]
 
+    def troubled(self, is_trusted: Callable[[str], bool]) -> bool:
+        """Whether a look of a key whose votes count is not fine."""
+        return any(one.outcome not in FINE and is_trusted(one.key) for one in self.looks)
+
 
 def places_due(after: Where, limit: int) -> Operation[list[DuePlace]]:
     """Some targets and networks whose looks changed, in their order after one of them."""
@@ -127,8 +131,7 @@ def keep(
     for one in places:
         due = one.place
         settled = not one.known and due.where not in with_events
-        bad = any(look.outcome not in FINE and is_trusted(look.key) for look in one.looks)
-        name = "place_settled" if settled and not bad else "place_done"
+        name = "place_settled" if settled and not one.troubled(is_trusted) else "place_done"
         yield Execute(name, [{**at(due.where), "looks": due.looks}])
 
 

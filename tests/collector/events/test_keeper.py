@@ -372,6 +372,8 @@ def test_where_only_strangers_saw_interference_nothing_is_kept_until_they_are_tr
             await history.refresh()
             states = {one.event.state for one in await history.events()}
             assert states == {EventState.ENDED if restart else EventState.WITHDRAWN}
+        monkeypatch.setattr("collector.events.keeper.replay", None)
+        await history.add([look(80, "a")], now=START + 92 * HOUR)  # of a stranger again
         assert await history.store.read(storage.places_due(("", "", -1), 10)) == []
 
     play(tmp_path, scenario)
