@@ -4,7 +4,7 @@ Rule: shapes have classes, and the style sheet has their colours, so that a char
 reader's colour scheme. Every text is escaped.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -137,8 +137,3 @@ def rate_text(rate: float) -> str:
         if bits >= size:
             return f"{bits / size:.3g} {unit}"
     return f"{bits:.0f} bit/s"
-
-
-def joined(parts: Iterable[str]) -> Markup:
-    """Texts as a list, each escaped."""
-    return Markup(", ").join(escape(one) for one in parts)

@@ -126,12 +126,3 @@ def worst(votes: Votes) -> list[str]:
             networks, probes = sums[site]
             sums[site] = networks + 1, probes + n
     return sorted(sums, key=lambda site: (*(-n for n in sums[site]), site))
-
-
-def interfered(votes: Votes) -> set[str]:
-    """The sites that any probe found interfered with."""
-    return {
-        where[0]
-        for where, of in votes.items()
-        if where[0] != UNLISTED and any(of.get(outcome, 0) for outcome in _INTERFERING)
-    }

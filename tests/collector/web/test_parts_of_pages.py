@@ -40,7 +40,7 @@ def test_a_site_without_votes_has_an_empty_cell() -> None:
         [None, "ok"],
     ]
     assert min(table.rows, key=lambda row: row.weight).site == "a"
-    assert matrix.interfered(votes) == {"a"}
+    assert matrix.worst(votes) == ["a"]
 
 
 def counted(**outcomes: int) -> DayCounts:
