@@ -27,13 +27,41 @@ PAGES = (
     "/network/3",
     "/network/5?lang=kk",
     "/category/NEWS",
+    "/e/00000301",
+    "/e/00000301/looks.csv",
+    "/e/00000400?lang=ru",
+    "/w/aa",
+    "/interceptions",
+    "/outages",
+    "/outages?asn=3&lang=kk",
+    "/feed.atom",
+    "/feed.atom?site=target7.example",
 )
 _RATES = """
 INSERT INTO series (key_id, id, experiment, target, at, country, asn, outcome, mechanisms,
   rate_target, rate_reference)
-SELECT key_id, id, 'throttle', target, at, country, asn, 'ok', '', 100000 + CAST(SUBSTR(id, 3) AS INTEGER) % 99999,
+SELECT key_id, id, 'throttle', target, at, country, asn, 'ok', '',
+  100000 + CAST(SUBSTR(id, 3) AS INTEGER) % 99999,
   250000
 FROM measurement WHERE CAST(SUBSTR(id, 3) AS INTEGER) % 40 = 0 OR target = 'target7.example'
+"""
+# Some events are cuts, some are a wave, one name in twenty of a site is intercepted.
+_EVIDENCE = """
+UPDATE event SET wave = 'aa' WHERE id LIKE '000003%';
+UPDATE event SET kind = 'shutdown', target = '', ended_after = began_by + 9000,
+  ended_by = began_by + 9600, state = 'ended' WHERE id LIKE '%00';
+INSERT INTO event_revision SELECT id, 1, began_by, 'opened as confirmed' FROM event;
+INSERT INTO event_revision SELECT id, 2, began_by + 9, 'also by tls.reset' FROM event;
+UPDATE event SET revision = 2, confirmed_at = began_by;
+UPDATE event SET wave = '' WHERE target = '';
+INSERT INTO beat SELECT p.key_id, h.hour, p.country, p.asn, 4095, 15, 0
+  FROM probe p, (SELECT DISTINCT hour FROM hourly) h;
+UPDATE measurement SET outcome = 'intercepted', mechanisms = 'tls.mitm'
+  WHERE CAST(SUBSTR(id, 3) AS INTEGER) % 500 = 0;
+INSERT INTO forged SELECT seq, target, 'leaf' || target, 0, 'leaf' || target
+  FROM measurement WHERE outcome = 'intercepted';
+INSERT INTO forged SELECT seq, target, 'leaf' || target, 1, 'signer' || asn
+  FROM measurement WHERE outcome = 'intercepted';
 """
 _COUNTED = "INSERT INTO total SELECT 'web', 'ok', 'KZ', 1, COUNT(*) FROM measurement"
 
@@ -46,6 +74,7 @@ def make(folder: Path, rows: int) -> None:
         connection.execute(_RATES)
         connection.execute(_COUNTED)
         connection.execute("UPDATE probe SET way = 'invite'")
+        connection.executescript(_EVIDENCE)
     sites = "".join(f"https://target{n}.example/,NEWS\n" for n in range(large_store.TARGETS))
     (folder / "targets.csv").write_text(f"url,category_code\n{sites}")
 

@@ -62,7 +62,8 @@ async def get_feed(request: web.Request) -> web.Response:
     service, asked = request.app[SERVICE], parameters.of(request, FeedParameters)
     if asked.site and asked.target:
         raise Refused(400, "malformed", "site: expected alone; target is the same")
-    await service.events.refresh()
+    # It brings the events up to date, in the background where that takes long.
+    await service.snapshots.snapshot()
     found = await service.store.read(storage.changes(_params(asked, service.labels)), slow=True)
     told = await events.shown(request, [event for event, _, _ in found])
     entries = list(_entries(found, told))

@@ -54,7 +54,8 @@ async def get_outages(request: web.Request) -> web.Response:
     """Cuts of lines: shutdowns, white lists, and outages that nothing else confirms."""
     service = request.app[SERVICE]
     asked = readers.in_hours(request, parameters.of(request, OutageParameters))
-    await service.events.refresh()
+    # It brings the events up to date, in the background where that takes long.
+    await service.snapshots.snapshot()
     wanted = (asked.country, asked.asn, asked.since, asked.until)
     key = ("outages", wanted, readers.least_probes(request))
 

@@ -33,7 +33,8 @@ async def get_wave(request: web.Request) -> web.Response:
     """A wave: the ladder of networks, the order where it is known, and who was late."""
     service, asked = request.app[SERVICE], parameters.of(request, PersonParameters)
     id_ = request.match_info["id"]
-    await service.events.refresh()
+    # It brings the events up to date, in the background where that takes long.
+    await service.snapshots.snapshot()
     found = await service.store.read(events.of_wave(id_), slow=True) if _ID.fullmatch(id_) else []
     if not found:
         raise Refused(404, "unknown_wave", "no wave with this id is known here")
