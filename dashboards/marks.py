@@ -51,7 +51,8 @@ class _Marks(models.AnnotationQuery):
 
     def to_json(self) -> dict[str, object]:
         return super().to_json() | {
-            "step": "60s",
+            # Finer ones cost seconds over a fortnight; the page of an event has its bracket.
+            "step": "15m",
             "tagKeys": "kind,country,asn",
             "titleFormat": f"{self._title} in {{{{country}}}} {{{{asn}}}}",
             "useValueForTime": False,
