@@ -77,25 +77,17 @@ class Service:
         store_files.register(self.instruments.registry, settings.store)
         self.instruments.listed.set(len(labels))
         self.instruments.quorum.set(settings.quorum)
-        self.by_key = TokenBuckets(limits.key_burst, limits.key_rate, time.monotonic)
-        self.by_network = TokenBuckets(limits.network_burst, limits.network_rate, time.monotonic)
-        self.by_enrolment = TokenBuckets(limits.enrol_burst, limits.enrol_rate, time.monotonic)
-        self.by_beat = TokenBuckets(limits.beat_burst, limits.beat_rate, time.monotonic)
-        self.by_recheck = TokenBuckets(limits.recheck_burst, limits.recheck_rate, time.monotonic)
+        self.by_key = _buckets(limits.key_burst, limits.key_rate)
+        self.by_network = _buckets(limits.network_burst, limits.network_rate)
+        self.by_enrolment = _buckets(limits.enrol_burst, limits.enrol_rate)
+        self.by_beat = _buckets(limits.beat_burst, limits.beat_rate)
+        self.by_recheck = _buckets(limits.recheck_burst, limits.recheck_rate)
         self.rechecks = Rechecks()
         self.monitor = Monitor(settings, store, clock)
         self.events = EventKeeper(
             settings, store, self.monitor.detections, category=self._category, clock=clock
         )
-        self.snapshots = SnapshotCache(
-            settings,
-            store,
-            labels,
-            self.instruments,
-            monitor=self.monitor,
-            events=self.events,
-            clock=clock,
-        )
+        self.snapshots = self._snapshots()
         self.bulk: BulkReply | None = None
         self.ingesting = Progress()
         self.backlog = self._watch()
@@ -114,6 +106,17 @@ class Service:
         self.instruments.connections.set_function(lambda: len(self.door.connections))
         self.instruments.held.set_function(lambda: self.memory.held)
         self._keys: dict[str, tuple[float, Key]] = {}
+
+    def _snapshots(self) -> SnapshotCache:
+        return SnapshotCache(
+            self.settings,
+            self.store,
+            self.labels,
+            self.instruments,
+            monitor=self.monitor,
+            events=self.events,
+            clock=self.clock,
+        )
 
     def _category(self, target: str) -> str:
         """The category of a target, by the lists as they are now."""
@@ -239,6 +242,10 @@ def _queues(limits: CollectorLimits) -> dict[QueueName, ReadQueue]:
         "export": ReadQueue(limits.exports, limits.exports, 1),
         "control": ReadQueue(2 * reads, 32 * reads, 4 * reads),
     }
+
+
+def _buckets(burst: float, rate: float) -> TokenBuckets:
+    return TokenBuckets(burst, rate, time.monotonic)
 
 
 def _is_direct(request: web.Request) -> bool:
