@@ -201,6 +201,14 @@ class CollectorSettings:
     limits: CollectorLimits = field(default_factory=CollectorLimits)
 
     @property
+    def presence_min_probes(self) -> int:
+        """On networks with fewer probes the public does not learn who is heard now.
+
+        1 where no other machine asks: then only the operator does.
+        """
+        return self.public_min_probes if self.is_public else 1
+
+    @property
     def is_public(self) -> bool:
         """Whether other machines send it what they measured."""
         alone = self.listen.is_loopback and not self.proxies

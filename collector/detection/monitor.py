@@ -209,18 +209,19 @@ class Monitor:
             ),
         ]
         present = {key for key, times in self._beats.items() if seen(times, now)}
-        care = self._settings.public_min_probes
+        care = self._settings.presence_min_probes
         few = presence.networks_with_few(
             self._networks, self._beats, self._standings, now=now, least=care
         )
         # The number of those present would tell when the only one is.
         hidden = {network: n for network, n in few.items() if 0 < n < PROBES_LEAST and network[1]}
         too_few = shutdown.too_few(self._networks, present, self._standings)
+        heard = self._heard(now)
         return Detections(
             events=tuple(sorted(found, key=lambda one: one.started_at, reverse=True)),
             unconfirmed=tuple(one for one in candidates if not one.sources),
             too_few={one: n for one, n in too_few.items() if one not in few} | hidden,
-            heard=presence.without_few(self._heard(now), few, care),
+            heard=heard if self._settings.metrics else presence.without_few(heard, few, care),
         )
 
     def _heard(self, now: float) -> Mapping[NetworkKey, int]:

@@ -18,7 +18,9 @@ def impossible() -> Record:
 
 
 async def votes(harness: CollectorHarness) -> list[str]:
-    rows = await harness.service.store.read(select("votes_of_day", first=0, after=10**9, target="", last="~"))
+    rows = await harness.service.store.read(
+        select("votes_of_day", first=0, after=10**9, target="", last="~")
+    )
     return [row[4] for row in rows]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from collector.api.heartbeats import BACK_SECONDS
-from collector.settings import LAB_LIMITS
+from collector.settings import LAB_LIMITS, CollectorSettings
 from collector.store import heartbeats
 from collector.store.heartbeats import COLLECTOR_KEY, HeartbeatHour
 from probe import codec
@@ -168,8 +168,12 @@ def test_the_rows_of_one_heartbeat_are_bounded(tmp_path: Path) -> None:
     assert asyncio.run(rows(hopping)) <= 800
 
 
-def test_that_the_only_probe_of_a_network_is_heard_shows_nowhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("public", [True, False])
+def test_that_the_only_probe_of_a_network_is_heard_shows_nowhere_in_public(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, public: bool
+) -> None:
     """Else who asks each minute learns when the only volunteer of a network is at home."""
+    monkeypatch.setattr(CollectorSettings, "is_public", property(lambda _: public))
 
     async def scenario() -> tuple[list[object], list[str]]:
         async with collector(tmp_path, public_min_probes=3) as harness:
@@ -182,4 +186,5 @@ def test_that_the_only_probe_of_a_network_is_heard_shows_nowhere(tmp_path: Path)
             metrics = await harness.metrics()
             return shown, [name for name in metrics if "probes_heard" in name]
 
-    assert asyncio.run(scenario()) == ([], [])
+    few, heard = asyncio.run(scenario())
+    assert (few, heard) == ([], []) if public else (few and heard)

@@ -57,7 +57,15 @@ def test_what_has_no_form_is_run_for_each_set() -> None:
 def test_every_statement_that_stores_a_record_has_a_form() -> None:
     stored = (
         *("measurement_add", "raw_add", "certificate_add", "served_add", "forged_add"),
-        *("observation_add", "newest_put", "series_add", "vote_put", "hourly_add", "daily_add", "total_add"),
+        *(
+            "observation_add",
+            "newest_put",
+            "series_add",
+            "vote_put",
+            "hourly_add",
+            "daily_add",
+            "total_add",
+        ),
         *("timing_add", "waiting_add", "waiting_drop"),
     )
     for name in stored:
