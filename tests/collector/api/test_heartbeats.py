@@ -170,7 +170,7 @@ def test_the_rows_of_one_heartbeat_are_bounded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("public", [True, False])
 def test_that_the_only_probe_of_a_network_is_heard_shows_nowhere_in_public(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, public: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, public: bool
 ) -> None:
     """Else who asks each minute learns when the only volunteer of a network is at home."""
     monkeypatch.setattr(CollectorSettings, "is_public", property(lambda _: public))
