@@ -24,7 +24,7 @@ def test_the_file_follows_the_schema_of_compose() -> None:
     checker = shutil.which("check-jsonschema") or str(ROOT / ".venv/bin/check-jsonschema")
     if not Path(checker).exists():
         pytest.skip("check-jsonschema, which has the schema, is not installed")
-    command = [checker, "--builtin-schema", "vendor.compose-spec", FILE]
+    command = [checker, "--builtin-schema", "vendor.compose-spec", str(FILE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -125,7 +125,7 @@ def test_the_control_is_one_and_is_started_by_name() -> None:
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool: apt install prometheus")
 def test_prometheus_takes_its_configuration() -> None:
     file = ROOT / "dashboards" / "prometheus" / "with-alertmanager.yml"
-    command = ["promtool", "check", "config", file]
+    command = ["promtool", "check", "config", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 0, done.stdout + done.stderr
 

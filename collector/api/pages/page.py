@@ -103,7 +103,8 @@ def for_people(handler: RouteHandler) -> RouteHandler:
                 raise
             request.app[SERVICE].instruments.rejected.labels(refused.reason).inc()
             chosen = request.query.get("lang", "")
-            language = next((one for one in languages.LANGUAGES if one == chosen), None)
+            named: dict[str, Language] = {one: one for one in languages.LANGUAGES}
+            language = named.get(chosen)
             response = await give(
                 request, "refusal.html", language, status=refused.status, refusal=str(refused)
             )
