@@ -88,5 +88,6 @@ Lots: TypeAlias = Annotated[tuple[T, ...], Meta(max_length=100_000)]
 
 Headers: TypeAlias = Annotated[dict[Word, Text], Meta(max_length=32)]
 Counts: TypeAlias = Annotated[dict[Sentence, Count], Meta(max_length=64)]
-Columns: TypeAlias = Annotated[dict[Word, bool | float | Url | None], Meta(max_length=64)]
+Cell: TypeAlias = Annotated[float, Meta(ge=-1e15, le=1e15)]
+Columns: TypeAlias = Annotated[dict[Word, bool | Cell | Url | None], Meta(max_length=64)]
 Certificates: TypeAlias = Annotated[dict[Hash, Certificate], Meta(max_length=CERTIFICATES)]

@@ -40,6 +40,8 @@ def _struct(cls: type[msgspec.Struct]) -> Clip:
         changes: dict[str, Any] = {}
         for field, clip_field in clips:
             old = getattr(value, field.name)
+            if old is msgspec.UNSET:
+                continue
             new = _field(field, clip_field, old)
             if new is not old:
                 changes[field.name] = new
@@ -82,11 +84,19 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _union(kind: types.UnionType) -> Clip:
-    """Clip by the class of the value among structs, else as the one type beside None."""
+    """Clip by the class of the value, else as the first type beside None."""
     others = [one for one in kind.types if not isinstance(one, types.NoneType)]
-    structs = {one.cls: _clip(one) for one in others if isinstance(one, types.StructType)}
+    clips = {cls: _clip(one) for one in others if (cls := _class_of(one)) is not None}
     alone = _clip(others[0])
-    return lambda value: None if value is None else structs.get(type(value), alone)(value)
+    return lambda value: None if value is None else clips.get(type(value), alone)(value)
+
+
+def _class_of(kind: types.Type) -> type | None:
+    """The class of a type's values, where it is one that a union may choose by."""
+    if isinstance(kind, types.StructType):
+        return kind.cls
+    known = {types.StrType: str, types.FloatType: float, types.BoolType: bool}
+    return known.get(type(kind))
 
 
 def _text(kind: types.StrType, value: str) -> str:
