@@ -216,6 +216,7 @@ def test_a_day_is_assessed_alike_in_parts(tmp_path: Path, monkeypatch: pytest.Mo
 
 def vote_row(key: str, target: str, outcome: str) -> dict[str, object]:
     fixed = {"country": HERE[0], "asn": HERE[1], "experiment": "web", "stage": "suspected"}
+    fixed |= {"mechanisms": "", "authority": "", "confidence": 0.9}
     when = {"hour": 50 * 24 + 3, "at": 50 * DAY + 3 * 3600, "id": f"{key}{target}"}
     return {"key_id": key, "target": target, "outcome": outcome, **fixed, **when}
 

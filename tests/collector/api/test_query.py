@@ -237,7 +237,7 @@ def test_the_page_is_escaped_and_has_no_scripts(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with collector(tmp_path, targets=(str(targets),)) as harness:
             empty = await harness.ask("GET", "/")
-            assert b"No target was measured" in empty.body
+            assert b"No listed site was measured" in empty.body
             sender = await harness.probe()
             await sender.send(blocked("https://listed.example/<script>alert(1)</script>"))
             reply = await harness.ask("GET", "/")

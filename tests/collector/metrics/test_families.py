@@ -57,7 +57,6 @@ def test_one_key_has_one_vote_and_it_is_the_newest(tmp_path: Path) -> None:
     assert shown[f"qazprobe_target_interference_ratio{{{TARGET}}}"] == pytest.approx(2 / 3)
     mechanism = f'target="listed.example",{NETWORK},mechanism="dns.bogon"'
     assert shown[f"qazprobe_target_mechanism{{{mechanism}}}"] == 2
-    assert shown[f'qazprobe_event_active{{kind="blocking",{NETWORK}}}'] == 1
     assert shown[f'qazprobe_probes_active{{{NETWORK},region="KZ-75"}}'] == 3
     total = f'qazprobe_measurements_total{{experiment="web",outcome="blocked",{NETWORK}}}'
     assert shown[total] == 5
