@@ -73,6 +73,11 @@ def line(text: str) -> str:
     return f"\\&{made}" if made.startswith(".") else made
 
 
+def term_line(text: str) -> str:
+    """A term as a line; a list of words may be broken after each of them."""
+    return line(text).replace("|", "|\\:")
+
+
 def filled(text: str) -> str:
     """Running text, which roff fills, in lines of at most 80 bytes."""
     made = textwrap.wrap(escape(text), 78, break_long_words=False, break_on_hyphens=False)
@@ -103,7 +108,7 @@ def _begins(paragraph: str) -> str:
 def described(items: Mapping[str, str]) -> Iterator[str]:
     """A list of terms, each with its meaning."""
     for term, meaning in items.items():
-        yield f".TP\n.B {line(term)}\n{filled(meaning)}\n"
+        yield f".TP\n.B {term_line(term)}\n{filled(meaning)}\n"
 
 
 def option_list(command: click.Command, context: click.Context) -> dict[str, str]:

@@ -47,7 +47,7 @@ def test_every_command_and_option_is_on_the_page_of_its_program() -> None:
         assert f".B {man_pages.line(path)}\n" in text
         context = click.Context(command, info_name=path)
         for option in man_pages.option_list(command, context):
-            assert f".TP\n.B {man_pages.line(option)}\n" in text, f"{path} {option}"
+            assert f".TP\n.B {man_pages.term_line(option)}\n" in text, f"{path} {option}"
 
 
 def test_no_sign_of_a_text_is_read_as_a_request() -> None:
