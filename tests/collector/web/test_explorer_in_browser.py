@@ -45,7 +45,8 @@ def axe() -> str | None:
 def on_every_page(
     folder: Path,
     check: Callable[[Tab], Awaitable[list[Any]]],
-    schemes: tuple[Scheme, ...] = ("light", "dark"),
+    schemes: tuple[Scheme, ...],
+    languages: tuple[str, ...] = tuple(LANGUAGES),
     **options: Any,
 ) -> dict[str, list[Any]]:
     """What a check finds on each page, for each width, scheme and language."""
@@ -57,7 +58,7 @@ def on_every_page(
                 for scheme in schemes:
                     await tab.show(width, scheme, **options)
                     for name, path in PAGES.items():
-                        for language in LANGUAGES:
+                        for language in languages:
                             await tab.go(f"{harness.url}{path}", language)
                             wrong = await check(tab)
                             if wrong:
@@ -94,4 +95,6 @@ def test_pages_are_accessible(folder: Path) -> None:
         assert isinstance(found, list)
         return found
 
-    assert on_every_page(folder, violations) == {}
+    # Each scheme in one language: the words change nothing that axe looks at.
+    assert on_every_page(folder, violations, ("light",), ("ru",)) == {}
+    assert on_every_page(folder, violations, ("dark",), ("kk",)) == {}
