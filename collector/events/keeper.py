@@ -146,6 +146,8 @@ class EventKeeper:
             by_place[where].append(event)
         for places in await self._changed_places(now, by_place, detections):
             await self._make_some(places, now, rules, by_place)
+        # Not before: a pass that could not store them has to be made again.
+        self._detected = detections
         # Each at most once in a pass: who uploads all the time must not keep the last from coming.
         last = _FIRST
         while due := await self._store.read(storage.places_due(last, PLACES), slow=True):
@@ -158,7 +160,6 @@ class EventKeeper:
         """The places of detected events, when what was detected changed."""
         if self._detected is not None and self._detected.events == detections.events:
             return ()
-        self._detected = detections
         before = await self._store.read(storage.detected_places(now - BACK), slow=True)
         wanted = sorted({*by_place, *before})
         found = await self._store.read(storage.places(wanted), slow=True)

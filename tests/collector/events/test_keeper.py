@@ -20,7 +20,7 @@ from collector.events.reconcile import StoredEvent
 from collector.events.timeline import Rules
 from collector.settings import CollectorSettings
 from collector.standing import EVERYBODY, Standings
-from collector.store import Operation, event_places, keys
+from collector.store import Operation, StoreUnavailable, event_places, keys
 from collector.store.event_places import at
 from tests.collector.events.test_timeline import HOUR
 from tests.collector.harness import select, settings
@@ -199,6 +199,28 @@ def test_a_detected_shutdown_is_one_event_for_ever(tmp_path: Path) -> None:
         history.restart()
         await history.refresh()
         assert states(await history.events()) == states([event])
+
+    play(tmp_path, scenario)
+
+
+def test_a_detected_shutdown_that_could_not_be_stored_is_stored_by_the_next_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(history: StoredHistory) -> None:
+        history.now = START + 2 * HOUR
+        await history.refresh()
+        history.detected = (silence(1.0, None),)
+        with monkeypatch.context() as failing:
+            failing.setattr(storage, "keep", _full)
+            with pytest.raises(StoreUnavailable):
+                await history.refresh()
+        await history.refresh()
+        assert states(await history.events()) == [
+            ("shutdown", 9198, "confirmed", ("silence", "spool"))
+        ]
+
+    def _full(*_: object) -> None:
+        raise StoreUnavailable("the disk is full")
 
     play(tmp_path, scenario)
 
