@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards import board, marks
+from dashboards import board, event_panels, marks
 from dashboards.board import SCOPE, Panel
 from dashboards.panels import (
     AUTHORITIES,
@@ -10,13 +10,11 @@ from dashboards.panels import (
     HALF,
     NONE,
     bars,
-    changes,
     instant,
     lines,
     number,
     query,
     row,
-    states,
     table,
 )
 
@@ -117,25 +115,13 @@ def _over_time() -> list[Panel]:
             [query(f"sum by (country, asn) ({_SUMS})", "{{country}} {{asn}}")],
             none=NONE,
         ).min(0),
-        states(
-            "Events",
-            "How many confirmed events of interception were under way on each network.",
-            marks.under_way(_EVENTS),
-            "{{kind}} {{country}} {{asn}}",
-            steps=GOOD_IF_NONE,
-        ),
-        changes(
+        event_panels.under_way("Events", "of interception were under way on each network", _EVENTS),
+        event_panels.begun_and_ended(
             "Events that began and ended",
-            "Events of interception that were confirmed, and that ended, since the point before; "
-            "ends are below the axis.",
-            [
-                query(expr, legend)
-                for expr, legend in zip(
-                    marks.begun_and_ended(_EVENTS, "country, asn"),
-                    ("began {{asn}}", "ended {{asn}}"),
-                    strict=True,
-                )
-            ],
+            "Events of interception",
+            _EVENTS,
+            "country, asn",
+            ("began {{asn}}", "ended {{asn}}"),
         ),
         table(
             "Sites under interception by a quorum",
@@ -150,24 +136,7 @@ def _over_time() -> list[Panel]:
             size=HALF,
             none="None: too few probes agree",
         ),
-        table(
-            "Events so far",
-            "How many events of interception ever came as far as each state. Suspected counts all "
-            "of them.",
-            [
-                instant(
-                    f"max by (kind, country, asn, state) (qazprobe_events_total{{{_EVENTS}}}) > 0"
-                )
-            ],
-            columns={
-                "kind": "Kind",
-                "country": "Country",
-                "asn": "Network",
-                "state": "State",
-                "Value": "Events",
-            },
-            size=HALF,
-        ),
+        event_panels.so_far("Events so far", "events of interception", _EVENTS, half=True),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards import board, marks
+from dashboards import board, event_panels, marks
 from dashboards.board import Panel
 from dashboards.names import OUTCOME_COLOURS
 from dashboards.panels import (
@@ -24,7 +24,6 @@ from dashboards.panels import (
     query,
     row,
     shares,
-    states,
     table,
 )
 
@@ -122,12 +121,8 @@ def _over_time() -> list[Panel]:
             none=NONE,
             stacked=True,
         ),
-        states(
-            "Events",
-            "How many confirmed events of each kind were under way on this network.",
-            marks.under_way(NETWORK),
-            "{{kind}} {{country}}",
-            steps=GOOD_IF_NONE,
+        event_panels.under_way(
+            "Events", "of each kind were under way on this network", NETWORK, "{{kind}} {{country}}"
         ),
         lines(
             "Interception by authority",

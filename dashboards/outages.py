@@ -2,20 +2,18 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards import board, marks
+from dashboards import board, event_panels, marks
 from dashboards.board import SCOPE, Panel
 from dashboards.panels import (
     ENOUGH_PROBES,
     GOOD_IF_NONE,
     HALF,
-    changes,
     instant,
     lines,
     number,
     query,
     row,
     shares,
-    states,
     table,
 )
 
@@ -131,40 +129,19 @@ def _anchors() -> list[Panel]:
 def _events() -> list[Panel]:
     return [
         row("Cuts"),
-        states(
+        event_panels.under_way(
             "Shutdowns and whitelists",
-            "How many confirmed events of each kind were under way on each network; 0 as a network "
-            "is the country as a whole.",
-            marks.under_way(_CUTS),
-            "{{kind}} {{country}} {{asn}}",
-            steps=GOOD_IF_NONE,
+            "of each kind were under way on each network; 0 as a network is the country as a whole",
+            _CUTS,
         ),
-        changes(
+        event_panels.begun_and_ended(
             "Cuts that began and ended",
-            "Shutdowns and whitelists that were confirmed, and that ended, since the point before; "
-            "ends are below the axis.",
-            [
-                query(expr, legend)
-                for expr, legend in zip(
-                    marks.begun_and_ended(_CUTS, "kind"),
-                    ("{{kind}}", "{{kind}} ended"),
-                    strict=True,
-                )
-            ],
+            "Shutdowns and whitelists",
+            _CUTS,
+            "kind",
+            ("{{kind}}", "{{kind}} ended"),
         ),
-        table(
-            "Cuts so far",
-            "How many shutdowns and whitelists ever came as far as each state. Suspected counts "
-            "all of them.",
-            [instant(f"max by (kind, country, asn, state) (qazprobe_events_total{{{_CUTS}}}) > 0")],
-            columns={
-                "kind": "Kind",
-                "country": "Country",
-                "asn": "Network",
-                "state": "State",
-                "Value": "Events",
-            },
-        ),
+        event_panels.so_far("Cuts so far", "shutdowns and whitelists", _CUTS),
     ]
 
 

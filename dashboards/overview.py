@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards import board, marks
+from dashboards import board, event_panels, marks
 from dashboards.board import SCOPE, Panel
 from dashboards.names import KIND_COLOURS, OUTCOME_COLOURS
 from dashboards.panels import (
@@ -16,7 +16,6 @@ from dashboards.panels import (
     OUTCOMES,
     SHARE,
     bars,
-    changes,
     fixed_colours,
     instant,
     lines,
@@ -24,7 +23,6 @@ from dashboards.panels import (
     query,
     row,
     shares,
-    states,
     table,
 )
 
@@ -124,26 +122,15 @@ def _now() -> list[Panel]:
 
 def _events() -> list[Panel]:
     ends = {f"{kind} ended": "green" for kind in KIND_COLOURS}
-    begun = changes(
-        "Events that began and ended",
-        "Events that were confirmed, and that ended, since the point before; ends are below the "
-        "axis.",
-        [
-            query(expr, legend)
-            for expr, legend in zip(
-                marks.begun_and_ended(SCOPE, "kind"), ("{{kind}}", "{{kind}} ended"), strict=True
-            )
-        ],
+    begun = event_panels.begun_and_ended(
+        "Events that began and ended", "Events", SCOPE, "kind", ("{{kind}}", "{{kind}} ended")
     )
     return [
         row("Over time"),
-        states(
+        event_panels.under_way(
             "Events by network",
-            "How many confirmed events of each kind were under way on each network; 0 as a network "
-            "is the country as a whole.",
-            marks.under_way(SCOPE),
-            "{{kind}} {{country}} {{asn}}",
-            steps=GOOD_IF_NONE,
+            "of each kind were under way on each network; 0 as a network is the country as a whole",
+            SCOPE,
         ),
         fixed_colours(begun, KIND_COLOURS | ends),
     ]

@@ -5,21 +5,18 @@ Rule: nothing is averaged over sites. One throttled site among many fast ones wo
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards import board, marks
+from dashboards import board, event_panels, marks
 from dashboards.board import SCOPE, Panel
 from dashboards.panels import (
     GOOD_IF_NONE,
-    HALF,
     SPEED,
     bars,
-    changes,
     instant,
     lines,
     number,
     percent_of_speed,
     query,
     row,
-    states,
     table,
 )
 
@@ -143,44 +140,15 @@ def _over_time() -> list[Panel]:
         )
         .min(0)
         .max_data_points(_POINTS),
-        states(
-            "Events",
-            "How many confirmed events of throttling were under way on each network.",
-            marks.under_way(_EVENTS),
-            "{{kind}} {{country}} {{asn}}",
-            steps=GOOD_IF_NONE,
-        ),
-        changes(
+        event_panels.under_way("Events", "of throttling were under way on each network", _EVENTS),
+        event_panels.begun_and_ended(
             "Events that began and ended",
-            "Events of throttling that were confirmed, and that ended, since the point before; "
-            "ends are below the axis.",
-            [
-                query(expr, legend)
-                for expr, legend in zip(
-                    marks.begun_and_ended(_EVENTS, "country, asn"),
-                    ("began {{asn}}", "ended {{asn}}"),
-                    strict=True,
-                )
-            ],
+            "Events of throttling",
+            _EVENTS,
+            "country, asn",
+            ("began {{asn}}", "ended {{asn}}"),
         ),
-        table(
-            "Events so far",
-            "How many events of throttling ever came as far as each state. Suspected counts all of "
-            "them.",
-            [
-                instant(
-                    f"max by (kind, country, asn, state) (qazprobe_events_total{{{_EVENTS}}}) > 0"
-                )
-            ],
-            columns={
-                "kind": "Kind",
-                "country": "Country",
-                "asn": "Network",
-                "state": "State",
-                "Value": "Events",
-            },
-            size=HALF,
-        ),
+        event_panels.so_far("Events so far", "events of throttling", _EVENTS, half=True),
     ]
 
 
