@@ -117,7 +117,7 @@ class World:
         days = int((NOW - first) // DAY)
         for n in range(days, -1, -1):
             at = NOW - n * DAY - HOUR
-            # On the last day all look twice: whoever lies repeats it.
+            # On the last day all probes look twice: a liar repeats its lie.
             for sweep in (at - 2 * HOUR, at) if n == 0 else (at,):
                 with patch("time.time_ns", return_value=int(sweep * 1e9)):
                     present = [one for one in self.members if one.enrolled_at <= sweep]

@@ -1,8 +1,8 @@
 """Which looks are shown to the hour only, because few probes measure on their network.
 
-Rule: whoever reads in public must not learn when the only volunteer of a network was at home. A
-look is *coarse* where fewer independent, trusted keys than the least number measured on its network
-within three days of it; keys that strangers enrol hide nobody. Then its time is shown to the hour,
+Rule: a public reader must not learn when the only volunteer of a network was at home. A look is
+*coarse* where fewer independent, trusted keys than the least number measured on its network within
+three days of it; keys that strangers enrol hide no volunteer. Then its time is shown to the hour,
 and its ids, its run, its region and its evidence are not.
 """
 

@@ -43,7 +43,7 @@ async def _repeat(
 
 
 async def _keep_events(service: Service) -> None:
-    """Tell events soon, also when nobody reads them."""
+    """Tell events soon, also when no reader asks for them."""
     await service.events.keep()
 
 

@@ -150,7 +150,7 @@ def _line() -> list[Panel]:
         shares(
             "Reachability, domestic and foreign",
             "Share of anchors that answer, in the country and outside it. Left out while no probe "
-            "is heard: nobody knows.",
+            "is heard.",
             [
                 query(
                     f"""max by (country, class) (qazprobe_connectivity_ratio{{{NETWORK}}}

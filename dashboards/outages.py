@@ -1,4 +1,4 @@
-"""Outages: who is heard, what can be reached, and which networks nobody can speak for."""
+"""Outages: who is heard, what can be reached, and which networks have too few probes."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -96,7 +96,7 @@ def _heard() -> list[Panel]:
             [instant(_HEARD)],
             columns={"country": "Country", "asn": "Network", "Value": "Probes"},
             size=HALF,
-            none="Nobody",
+            none="No probe",
         ),
     ]
 
@@ -120,7 +120,7 @@ def _anchors() -> list[Panel]:
         shares(
             "Domestic anchors",
             "Share of anchors in the country that answer, by network. A network of which no probe "
-            "is heard is left out: nobody knows.",
+            "is heard is left out.",
             [query(_reached("domestic"), "{{country}} {{asn}}")],
         ),
     ]

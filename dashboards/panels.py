@@ -32,7 +32,7 @@ MECHANISMS = "job_country_asn_mechanism:qazprobe_target_mechanism:sum"
 AUTHORITIES = "job_country_asn_authority:qazprobe_tls_interception:sum"
 # Sizes in Grafana's 24 columns.
 WHOLE, HALF, SMALL = (24, 9), (12, 8), (4, 4)
-# In `noValue`: nothing happened, which is an answer, or nobody measured, which is none.
+# In `noValue`: nothing happened, which is an answer, or no probe measured, which is none.
 NONE, NO_DATA = "None", "No measurements in this time"
 
 _Panel = TypeVar(

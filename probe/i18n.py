@@ -73,7 +73,7 @@ def ask(chosen: Callable[[], str | None]) -> None:
 
 @contextmanager
 def speaking(code: str) -> Iterator[None]:
-    """Speak a language within this context only, whatever the process speaks elsewhere."""
+    """Speak a language within this context only; the process speaks its own elsewhere."""
     token = _SPOKEN.set(code)
     try:
         yield

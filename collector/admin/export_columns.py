@@ -26,7 +26,7 @@ ColumnType = Literal["text", "flag", "whole", "number", "time"]
 class Pseudonyms:
     """The pseudonyms of keys, and of what they share, in one release.
 
-    In public a key has another one on each network, so that nobody can follow who travels.
+    In public a key has another one on each network, so that a reader cannot follow a traveller.
     """
 
     def __init__(self, secret: bytes, standings: Standings, *, public: bool) -> None:

@@ -1,6 +1,6 @@
 """An export in a process of its own: its bytes go to the standard output as they are made.
 
-Parquet goes to a file instead, because whoever reads it asks for its end first.
+Parquet goes to a file instead, because its readers ask for its end first.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """The operator's pages: how the collector is, its keys, and what is set aside.
 
-Rule: they are on the operator's listener only, for whoever bears the operator's token.
+Rule: they are on the operator's listener only, for bearers of the operator's token.
 """
 
 import asyncio

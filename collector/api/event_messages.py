@@ -10,7 +10,7 @@ from collector.detection.shutdown import ShutdownCandidate
 from collector.events.model import Bracket
 from collector.events.reconcile import StoredEvent
 
-# Nobody could look any more: no conclusive look for so long while it lasts.
+# No probe could look any more: no conclusive look for so long while it lasts.
 SILENT_SECONDS = 86_400.0
 HOUR = 3600.0
 

@@ -1,4 +1,4 @@
-"""Who may see and use the operator's pages: whoever bears the operator's token.
+"""Who may see and use the operator's pages: bearers of the operator's token.
 
 Rule: a browser keeps the token for this address only (HTTP's Basic scheme, where the name does not
 matter), and would send it along with what another page makes it ask. So what changes something also
@@ -34,7 +34,7 @@ def check(request: web.Request) -> None:
     """Let the operator in.
 
     Raises:
-        Refused: It is somebody else, or this collector knows no token.
+        Refused: The token is missing or wrong, or this collector knows none.
     """
     known = request.app[SERVICE].operator_token
     if known is None:

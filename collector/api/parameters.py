@@ -42,7 +42,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FIELD = re.compile(r"`\$\.(\w+)|unknown field `([^`]{1,40})")
 _PLAIN = r"^[^\x00-\x1f\x7f\ud800-\udfff]*\Z"
 
-# An empty text would select everything, which is not what whoever gives a filter wants.
+# An empty text would select everything, which is not what a reader with a filter wants.
 Text = Annotated[
     str, Meta(min_length=1, max_length=2048, pattern=_PLAIN, description="text, not empty,")
 ]

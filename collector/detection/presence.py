@@ -1,6 +1,6 @@
 """What may be told of who is heard now: nothing of networks that few probes measure on. Pure.
 
-Rule: whoever reads the metrics or the list of events each minute must not learn when the only
+Rule: a reader who asks for metrics or events each minute must not learn when the only
 volunteer of a network is at home. Of such a network only whole days tell, up to the last full hour.
 """
 

@@ -45,7 +45,7 @@ class CountedPeriod:
         self._words = by_place(mechanisms)
 
     def row(self, where: Where) -> Mapping[str, Any]:
-        """The counts at a place; empty where nobody measured."""
+        """The counts at a place; empty where no probe measured."""
         return self._rows.get(where, {})
 
     def words(self, where: Where) -> Mapping[str, int]:

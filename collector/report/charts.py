@@ -45,7 +45,7 @@ _LEAST_LETTER = 11.0
 
 
 class Strip(NamedTuple):
-    """One row of a calendar: a label, and a state for each day; empty: nobody looked."""
+    """One row of a calendar: a label, and a state for each day; empty: no probe looked."""
 
     label: str
     states: Sequence[str]

@@ -68,7 +68,7 @@ class Networks:
         self._known = reference_data.networks()
 
     def name(self, asn: int) -> str:
-        """Its name; empty when nobody knows one."""
+        """Its name; empty when none is known."""
         return self._known.get(asn) or self._told.get(asn) or ""
 
     def label(self, asn: int) -> str:
@@ -172,7 +172,7 @@ def main_kind(counts: Mapping[str, int]) -> str:
 
 
 def day_states(found: FoundRows, asked: ReportAsked) -> dict[Where, list[str]]:
-    """What each day looked like at each place: one word, or empty where nobody looked."""
+    """What each day looked like at each place: one word, or empty where no probe looked."""
     first = round(asked.since / 86_400)
     counts: dict[Where, list[dict[str, int]]] = {}
     for target, asn, day, outcome, n in found.rows:

@@ -81,7 +81,7 @@ def release_secret(release: str) -> Operation[bytes]:
     name = _SECRET + release
     yield Execute("meta_add", [{"name": name, "value": secrets.token_hex(32)}])
     if release.startswith(PUBLIC):
-        # Nobody can link the public exports of the past any more, not even the operator.
+        # The operator cannot link the public exports of the past any more either.
         yield Execute("public_releases_drop", [{"name": name}])
     rows = yield Query("meta_get", {"name": name})
     return bytes.fromhex(rows[0][0])

@@ -1,4 +1,4 @@
-"""Expensive reads hold up nobody: neither the page nor health checks, nor each other for ever."""
+"""Expensive reads hold up neither the page nor health checks, nor each other for ever."""
 
 import asyncio
 import time

@@ -55,7 +55,7 @@ def test_without_a_least_number_nothing_is_asked_and_nothing_coarse() -> None:
 
 
 def test_strangers_hide_nobody_even_if_they_come_first() -> None:
-    """Whoever may enrol keys openly could else make a network look crowded."""
+    """An attacker with many open keys could else make a network look crowded."""
     strangers = [KeyStanding(f"a{n}", way=OPEN, enrolled_at=AT) for n in range(20)]
     trusted = [KeyStanding(f"z{n}") for n in range(3)]
     standings = Standings([*strangers, *trusted], now=AT)

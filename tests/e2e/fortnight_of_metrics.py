@@ -1,7 +1,7 @@
 """A fortnight of metrics as a collector would have served them, for Prometheus' blocks.
 
 It has what a collector in use has seen: sites that are blocked, intercepted and throttled from some
-day on, cuts and white lists, a network that is silent, keys that nobody trusts, and refusals.
+day on, cuts and white lists, a network that is silent, keys that are not trusted, and refusals.
 """
 
 import random

@@ -278,7 +278,7 @@ async def trouble(made: Country, watched: Watched) -> None:
 
 
 async def silence(made: Country, watched: Watched) -> None:
-    """Nobody is heard, first for minutes, then for a day; nothing is judged meanwhile."""
+    """No probe is heard, first for minutes, then for a day; nothing is judged meanwhile."""
     await made.harness.judged()
     vars(made.harness.service.judging)["_parts"]._judging.stopping = True
     await made.home[0].upload(record(OTHER))

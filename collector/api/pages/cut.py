@@ -1,7 +1,7 @@
 """One cut of a line: heartbeats, what probes reported afterwards, and looks at the line. Pure.
 
-Rule: what is known of networks with few probes is not counted, so that nobody learns when the only
-volunteer of a network was at home.
+Rule: what is known of networks with few probes is not counted, so that a reader does not learn when
+the only volunteer of a network was at home.
 """
 
 from collections import defaultdict

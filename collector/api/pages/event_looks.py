@@ -1,6 +1,6 @@
 """The looks at an event, by probe, or by the hour where few probes measure. Pure, but for `read`.
 
-Rule: a probe is a letter that is given anew for each event, so that nobody can follow one from
+Rule: a probe is a letter that is given anew for each event, so that a reader cannot follow one from
 event to event. Of a coarse event only hours show, and no probes.
 """
 

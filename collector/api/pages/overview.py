@@ -158,7 +158,7 @@ async def _made(request: web.Request, service: Service, snapshot: Snapshot) -> O
     read = await service.store.read(_events(now), slow=True)
     beats = await service.store.read(_beats(int(now // HOUR)), slow=True)
     votes, care = by_outcome(snapshot.votes), page.care_of(request, snapshot)
-    # The snapshot was made with them, and nobody waits here for newer ones.
+    # The snapshot was made with them, and this page does not wait for newer ones.
     heard = service.monitor.newest.heard
     bad = matrix.worst(votes)
     rows = [(site, service.labels.category(site)) for site in bad[:SITES]]
@@ -209,7 +209,7 @@ def _beats(hour: int) -> Operation[Rows]:
 
 
 def _by_hour(rows: Rows, hour: int, least: int) -> list[HeardByHour]:
-    """Countries with few probes are left out: nobody must see when the only one was on."""
+    """Countries with few probes are left out: a reader must not see when the only one was on."""
     found: dict[str, list[int]] = defaultdict(lambda: [0] * HOURS)
     for at, country, n in rows:
         if 0 <= at - (hour - HOURS + 1) < HOURS:

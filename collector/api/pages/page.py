@@ -93,7 +93,7 @@ def network_name(asn: int) -> str:
 
 
 def for_people(handler: RouteHandler) -> RouteHandler:
-    """A handler whose refusals are pages, for whoever accepts these."""
+    """A handler whose refusals are pages, for clients that accept these."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:

@@ -161,7 +161,7 @@ def test_a_cursor_does_not_tell_when_a_record_came(tmp_path: Path) -> None:
 
 
 def test_a_claim_of_another_network_is_as_coarse_as_that_network(tmp_path: Path) -> None:
-    """Who measures through a VPN of many names the line at home, where nobody else is."""
+    """Who measures through a VPN of many names the line at home, where no other probe is."""
 
     async def scenario() -> None:
         table = tmp_path / "asn.csv"

@@ -106,7 +106,7 @@ def test_a_clock_is_doubted_when_nothing_bears_it_out(any_store: str) -> None:
                 beat = heartbeats.record_collector_heartbeat(NOW + JUMPS[1] + at)
                 await store.write(beat)
             found.append(await doubted(NOW + JUMPS[1] + 3600))
-            # Nobody sends anything for a month, while the collector serves.
+            # No probe sends anything for a month, while the collector serves.
             for hour in range(-26, 1):
                 own = heartbeats.record_collector_heartbeat(NOW + JUMPS[0] + hour * 3600)
                 await store.write(own)
