@@ -23,6 +23,8 @@ PAGES = {
     "intercepted": "/site/photos-and-friends.example",
     "network": "/network/9198",
     "category": "/category/NEWS",
+    "interceptions": "/interceptions",
+    "outages": "/outages",
     "refusal": "/site/unknown",
 }
 LOOKS: tuple[tuple[int, Scheme], ...] = (
