@@ -146,9 +146,10 @@ def test_the_record_of_a_long_list_stays_small(tmp_path: Path) -> None:
 def test_a_long_list_of_one_exclusive_experiment_is_ordered_at_once(tmp_path: Path) -> None:
     jobs = tuple(Job("throttle", url) for url in urls(*(f"site{n}.test" for n in range(20_000))))
     run = FakeRun(FakeSession(), tmp_path, seconds=1.0)
-    started = time.monotonic()
+    # Of the processor, so that what else runs on this machine does not count.
+    started = time.process_time()
     run.measure_jobs(jobs)
-    assert time.monotonic() - started < 5.0
+    assert time.process_time() - started < 5.0
     assert run.own.facts is not None
     assert run.own.facts.targets == 20_000
 
