@@ -62,6 +62,7 @@ class Base(Data, frozen=True, kw_only=True):
 
 
 Transport: TypeAlias = Literal["udp", "tcp", "dot", "doh"]
+ENCRYPTED: frozenset[Transport] = frozenset({"doh", "dot"})
 
 
 class ExtendedError(Data, frozen=True, kw_only=True, omit_defaults=True):

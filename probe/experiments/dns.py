@@ -17,11 +17,10 @@ from probe.experiments.interface import Experiment, Net, Resolver, Task
 from probe.experiments.name_follow_ups import query_further
 from probe.experiments.operations import DnsQuery, TlsHandshake
 from probe.experiments.step_log import StepLog
-from probe.model import Dns, Ping, Role, Step, Steps, Tls
+from probe.model import ENCRYPTED, Dns, Ping, Role, Step, Steps, Tls
 from probe.reference_data import unused_addresses, whoami_names
 
 DOT = 853
-_ENCRYPTED = frozenset({"doh", "dot"})
 _WHOAMI_RESOLVERS = 2
 
 
@@ -46,7 +45,7 @@ def needs_confirmation(_: Task, steps: Steps) -> bool:
     asked = [s for s in steps if isinstance(s, Dns) and s.role is not Role.NEUTRAL]
     odd = [s for s in asked if s.failure is not None or forged_among(s)]
     own = [s for s in asked if s.role is Role.TARGET and s.addresses]
-    encrypted = {a for s in own if s.transport in _ENCRYPTED for a in s.addresses}
+    encrypted = {a for s in own if s.transport in ENCRYPTED for a in s.addresses}
     apart = [s for s in own if encrypted and not agree(s.addresses, encrypted)]
     system = {a for s in own if s.resolver == "system" for a in s.addresses}
     proven = {s.address for s in steps if isinstance(s, Tls) and s.trust and s.trust.valid}
@@ -151,7 +150,7 @@ async def _verify_addresses(task: Task, net: Net, log: StepLog, hop: UrlHop, *, 
     """
     asked = [s for s in log.steps if isinstance(s, Dns) and s.role is Role.TARGET]
     system = [a for s in asked if s.resolver == "system" for a in s.addresses]
-    secure = [a for s in asked if s.transport in _ENCRYPTED for a in s.addresses]
+    secure = [a for s in asked if s.transport in ENCRYPTED for a in s.addresses]
     plain = [a for s in asked if s.resolver != "system" for a in s.addresses]
     # The confirmation knows more controls than the measurement.
     queries = [s for one in task.controls for s in one.steps if isinstance(s, Dns)]

@@ -13,10 +13,9 @@ from probe.experiments.operations import DnsQuery
 from probe.experiments.step_log import StepLog
 from probe.explanations.failing_resolver import OWN_FAULTS
 from probe.failure import Failure
-from probe.model import Dns, Role, Tls
+from probe.model import ENCRYPTED, Dns, Role, Tls
 from probe.reference_data import advertising_names, unused_addresses
 
-_ENCRYPTED = frozenset({"doh", "dot"})
 # Silence is expected; the provider's resolver, which may answer, is near.
 _SILENCE = 1.5
 # Letters of a made-up name; no such name exists.
@@ -71,7 +70,7 @@ def _other_family(net: Net, hop: UrlHop, own: Sequence[Dns]) -> list[Ask]:
     if not ipv4 or any(s.failure is not Failure.DNS_NO_ANSWER for s in ipv4):
         return []
     asked = any(s.type == "AAAA" for s in own)
-    secure = [one for one in net.resolvers if one.transport in _ENCRYPTED][:1]
+    secure = [one for one in net.resolvers if one.transport in ENCRYPTED][:1]
     resolvers = [*([] if asked else net.resolvers[:1]), *secure]
     return [(Role.TARGET, net.dns(DnsQuery(hop.host, one, type="AAAA"))) for one in resolvers]
 
@@ -82,7 +81,7 @@ def _advertising(net: Net, own: Sequence[Dns]) -> list[Ask]:
     denied = [s for s in ipv4 if s.failure is not None or all(map(is_bogon, s.addresses))]
     if not denied or len(denied) < len(ipv4):
         return []
-    secure = [one for one in net.resolvers if one.transport in _ENCRYPTED][:1]
+    secure = [one for one in net.resolvers if one.transport in ENCRYPTED][:1]
     asked = [net.resolvers[0], *secure]
     return [
         (Role.NEUTRAL, net.dns(DnsQuery(name, one)))
@@ -99,7 +98,7 @@ def _where_no_resolver_is(task: Task, net: Net, log: StepLog, queries: Sequence[
     given = {a for s in queries if s.resolver == "system" for a in s.addresses}
     others = [s for s in queries if s.resolver != "system" and s.type == "A" and s.addresses]
     plain = [s for s in others if s.transport == "udp" and agree(s.addresses, given)]
-    secure = [s for s in others if s.transport in _ENCRYPTED]
+    secure = [s for s in others if s.transport in ENCRYPTED]
     proven = {s.address for s in log.steps if isinstance(s, Tls) and s.trust and s.trust.valid}
     doubtful = given and not given & proven and secure and plain
     if not doubtful or any(agree(s.addresses, given) for s in secure) or not task.harmless:
@@ -132,7 +131,7 @@ def _invented_name(
         return []
     digest = sha256(f"{task.seed} {hop.host}".encode()).hexdigest()
     label = digest[:_INVENTED].translate(_LETTERS)
-    public = [one for one in net.resolvers[1:] if one.transport in _ENCRYPTED] or net.resolvers[1:]
+    public = [one for one in net.resolvers[1:] if one.transport in ENCRYPTED] or net.resolvers[1:]
     return [
         (Role.NEUTRAL, net.dns(DnsQuery(f"{label}.{hop.host}", one)))
         for one in (net.resolvers[0], *public[:1])

@@ -23,7 +23,7 @@ from probe.experiments.interface import Experiment, Net, Resolver, Task, TtlNet,
 from probe.experiments.operations import DnsQuery
 from probe.experiments.option import ADDRESS, NAME, lasting, whole
 from probe.experiments.step_log import StepLog
-from probe.model import Dns, Http, Ping, Role, Step, Steps, Tcp, Tls
+from probe.model import ENCRYPTED, Dns, Http, Ping, Role, Step, Steps, Tcp, Tls
 from probe.urls import ascii_host
 
 HOPS = 24
@@ -46,7 +46,7 @@ async def measure(task: Task, net: Net) -> Steps:
     hop = UrlHop(task.url)
     configured = task.options.get("address")
     found = [configured] if isinstance(configured, str) else None
-    found = found or await resolve(task, net, log, hop, try_=1)
+    found = found or _surest(await resolve(task, net, log, hop, try_=1), log.steps)
     address = next((one for one in found if net.safe(one) and ":" not in one), None)
     if address is None or _harmless(task) is None or not isinstance(net, TtlNet):
         return log.steps
@@ -63,6 +63,13 @@ async def measure(task: Task, net: Net) -> Steps:
                 port = hop.tls_port if layer == "tls" else _plain_port(hop)
                 await trace.run(layer, probe, partial(prober.syn, address, port))
     return log.steps
+
+
+def _surest(found: Sequence[str], steps: Sequence[Step]) -> Sequence[str]:
+    """Those that an encrypted resolver gave; a forged answer would lead to its own page instead."""
+    asked = (s for s in steps if isinstance(s, Dns) and s.transport in ENCRYPTED)
+    sure = {address for step in asked for address in step.addresses}
+    return [one for one in found if one in sure] or found
 
 
 def _harmless(task: Task) -> str | None:

@@ -16,7 +16,6 @@ from probe.reference_data import unused_addresses
 from probe.rule import Finding, Tier, rule
 
 EXPERIMENTS = ("dns",)
-_ENCRYPTED = frozenset({"doh", "dot"})
 _DENIALS = frozenset({Failure.DNS_NXDOMAIN, Failure.DNS_NO_ANSWER, Failure.DNS_REFUSED})
 _SILENCES = frozenset(
     {Failure.TIMEOUT, Failure.RESET, Failure.REFUSED, Failure.EOF, Failure.HOST_UNREACHABLE}

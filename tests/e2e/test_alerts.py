@@ -122,9 +122,9 @@ def judge(one: Record) -> Verdict:
 
 
 def panel(title: str) -> str:
-    """The first query of the panel of the overview whose title begins so."""
-    panels = BOARDS["qazprobe-overview"]["panels"]
-    (found,) = [one["targets"][0]["expr"] for one in panels if one["title"].startswith(title)]
+    """The first query of the only panel whose title is this."""
+    panels = [one for board in BOARDS.values() for one in board["panels"]]
+    (found,) = [one["targets"][0]["expr"] for one in panels if one["title"] == title]
     return filled_in(found, "listed.example")
 
 
@@ -282,7 +282,7 @@ async def silence(made: Country, watched: Watched) -> None:
     await made.harness.judged()
     vars(made.harness.service.judging)["_parts"]._judging.stopping = True
     await made.home[0].upload(record(OTHER))
-    flat, shown = 'qazprobe_connectivity_ratio{asn="9198"}', panel("Reachability")
+    flat, shown = 'qazprobe_connectivity_ratio{asn="9198"}', panel("Foreign anchors")
     assert watched.server.query(shown)
     made.ahead.append(1200.0)
     await watched.see("QazprobeProbesSilent", "QazcollectorBacklog")

@@ -165,6 +165,17 @@ def test_a_harmless_name_without_address_is_not_compared_over_dns() -> None:
     assert trace_hops.hops(steps, "tls")
 
 
+def test_the_address_of_an_encrypted_resolver_is_traced_rather_than_a_forged_one() -> None:
+    path = FakePath()
+    path.names = {
+        (r.label, SITE): (ADDRESS if r.transport == "doh" else "203.0.113.66",)
+        for r in path.resolvers
+    }
+    assert any(r.transport == "doh" for r in path.resolvers)
+    asyncio.run(measure(Task(f"https://{SITE}/", harmless=("harmless.example",)), path))
+    assert path.probes  # `ttl_prober` refuses any other address
+
+
 def test_the_record_says_why_packets_are_not_captured() -> None:
     steps = traced(FakePath(), keep=True)
     assert [s.detail for s in steps if isinstance(s, Ping) and s.what == "raw"] == [
