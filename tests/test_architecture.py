@@ -83,6 +83,7 @@ SHARED = {
     "experiments",
     "failure",
     "i18n",
+    "interop",
     "judge",
     "model",
     "reference_data",

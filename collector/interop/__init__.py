@@ -1,0 +1,1 @@
+"""What the collector speaks with other projects: optional, and off by default."""

@@ -1,0 +1,1 @@
+"""OONI's measurement format: records out and in."""
