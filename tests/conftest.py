@@ -1,11 +1,12 @@
 """Every test begins in English, whatever the language of the machine it runs on."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from probe import i18n
+from tests.one_machine import share_of_machine
 
 os.environ["LANGUAGE"] = "en"  # for the programs that tests start
 
@@ -15,3 +16,10 @@ def english() -> Iterator[None]:
     i18n.ask(lambda: "en")
     yield
     i18n.ask(lambda: "en")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test marked `alone` waits until no other runs, its fixtures included."""
+    with share_of_machine(alone=item.get_closest_marker("alone") is not None):
+        return (yield)

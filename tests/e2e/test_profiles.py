@@ -66,6 +66,7 @@ def traffic(records: Sequence[Record]) -> int:
 
 @pytest.mark.lab
 @pytest.mark.slow
+@pytest.mark.alone
 @needs_namespaces
 @pytest.mark.parametrize("bulk", [True, False])
 def test_watch_finds_an_evenings_throttling_within_its_limits(bulk: bool) -> None:  # noqa: FBT001 - both ways
@@ -89,6 +90,7 @@ def test_watch_finds_an_evenings_throttling_within_its_limits(bulk: bool) -> Non
 
 @pytest.mark.lab
 @pytest.mark.slow
+@pytest.mark.alone
 @needs_namespaces
 def test_a_quiet_round_of_watch_costs_little() -> None:
     with NetnsTestbed([dataclasses.replace(SCENARIO, censor=())]) as testbed:
@@ -104,6 +106,7 @@ def test_a_quiet_round_of_watch_costs_little() -> None:
 
 @pytest.mark.lab
 @pytest.mark.slow
+@pytest.mark.alone
 @needs_namespaces
 @pytest.mark.parametrize("profile", ["quick", "full"])
 def test_a_run_without_options_answers_every_question(profile: str) -> None:

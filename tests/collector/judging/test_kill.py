@@ -52,6 +52,7 @@ def _children(pid: int) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers in /proc")
 def test_nothing_acknowledged_is_lost_or_counted_twice(tmp_path: Path, any_store: str) -> None:
     options = settings(tmp_path)

@@ -1,0 +1,40 @@
+"""A test marked `alone` runs while no other does."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.one_machine import share_of_machine
+
+pytest.importorskip("fcntl")
+
+
+@pytest.mark.parametrize(("first", "second"), [(True, False), (False, True), (True, True)])
+def test_one_alone_and_another_never_run_together(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    first: bool,  # noqa: FBT001 - whether it runs alone
+    second: bool,  # noqa: FBT001 - the same
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
+    entered = threading.Event()
+
+    def enter() -> None:
+        with share_of_machine(alone=second):
+            entered.set()
+
+    with share_of_machine(alone=first):
+        other = threading.Thread(target=enter)
+        other.start()
+        assert not entered.wait(0.2)
+    other.join()
+    assert entered.is_set()
+
+
+def test_others_run_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
+    with share_of_machine(alone=False), share_of_machine(alone=False):
+        assert any(tmp_path.iterdir())
