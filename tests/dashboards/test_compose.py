@@ -1,6 +1,7 @@
 """compose.yaml is one that Docker understands, and gives nobody more than it has to."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -137,4 +138,9 @@ def test_both_configurations_of_prometheus_scrape_the_same() -> None:
         for name in ("prometheus.yml", "with-alertmanager.yml")
     )
     assert whole.pop("alerting")
+    named = [one["global"].pop("external_labels") for one in (plain, whole)]
     assert whole == plain
+    # Compose gives the values.
+    assert named[0].keys() == named[1].keys()
+    given = set(re.findall(r"\$\{(\w+)\}", " ".join(named[1].values())))
+    assert given == set(SERVICES["prometheus"]["environment"])

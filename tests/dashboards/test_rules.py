@@ -4,12 +4,16 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 FOLDER = Path(__file__).parents[2] / "dashboards" / "prometheus"
 RULES = sorted((FOLDER / "rules").glob("*.yml"))
+RUNBOOK = FOLDER.parents[1] / "docs" / "runbook.md"
+# External labels that links in alerts begin with.
+BASES = {"collector", "operator", "runbook"}
 promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed: apt install prometheus"
 )
@@ -22,7 +26,7 @@ def run(*arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def alerts() -> list[dict[str, object]]:
+def alerts() -> list[dict[str, Any]]:
     groups = yaml.safe_load((FOLDER / "rules" / "alerts.yml").read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
@@ -47,8 +51,54 @@ def test_every_alert_has_a_case_a_delay_a_severity_and_a_sentence() -> None:
     for rule in alerts():
         assert f"alertname: {rule['alert']}\n" in cases, rule["alert"]
         assert rule["for"]
-        assert rule["labels"]["severity"] in {"info", "warning", "critical"}  # type: ignore[index]
-        assert set(rule["annotations"]) == {"summary", "description"}  # type: ignore[call-overload]
+        assert rule["labels"]["severity"] in {"info", "warning", "critical"}
+        assert set(rule["annotations"]) == {
+            "summary",
+            "description",
+            "runbook_url",
+            "explorer_url",
+        }
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: str(rule["alert"]))
+def test_every_alert_has_a_section_of_the_runbook_with_the_four_answers(
+    rule: dict[str, Any],
+) -> None:
+    base, anchor = rule["annotations"]["runbook_url"].split("#")
+    assert base == '{{ or $externalLabels.runbook "docs/runbook.md" }}'
+    assert anchor == rule["alert"].lower()
+    sections = dict(
+        re.findall(r"^## (\w+)$(.*?)(?=^## |\Z)", RUNBOOK.read_text(), re.MULTILINE | re.DOTALL)
+    )
+    answers = re.findall(r"^\*\*([^*]+)\.\*\*", sections[rule["alert"]], re.MULTILINE)
+    assert answers == ["It means", "Look first", "Do", "Ignore it"]
+
+
+def test_the_runbook_tells_of_every_alert_once_and_of_no_other() -> None:
+    told = re.findall(r"^## (Qaz\w+)$", RUNBOOK.read_text(), re.MULTILINE)
+    assert sorted(told) == sorted(str(rule["alert"]) for rule in alerts())
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: str(rule["alert"]))
+def test_every_alert_leads_to_a_page_that_the_collector_has(rule: dict[str, Any]) -> None:
+    routes = pytest.importorskip("collector.api.pages.routes", reason="needs the collector")
+    link = " ".join(rule["annotations"]["explorer_url"].split())
+    base = "operator" if rule["alert"].startswith("Qazcollector") else "collector"
+    start = f"{{{{ $externalLabels.{base} }}}}"
+    assert link.startswith(f"{start}/")
+    path = re.sub(r"\{\{.*?\}\}", "9198", link.removeprefix(start)).partition("?")[0]
+    known = {"operator": ["/admin", "/readyz"]}.get(base) or [one.path for one in routes.PAGES]
+    assert any(re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", one), path) for one in known), link
+
+
+@pytest.mark.parametrize("name", ["prometheus.yml", "with-alertmanager.yml"])
+def test_what_links_begin_with_is_configured_and_no_label_of_a_message(name: str) -> None:
+    text = (FOLDER / name).read_text()
+    assert set(yaml.safe_load(text)["global"]["external_labels"]) == BASES
+    (dropped,) = re.findall(r"regex: ([\w|]+), action: labeldrop", text)
+    assert set(dropped.split("|")) == BASES
+    used = re.findall(r"\$externalLabels\.(\w+)", (FOLDER / "rules" / "alerts.yml").read_text())
+    assert set(used) == BASES
 
 
 def test_counts_of_events_are_compared_with_more_than_zero_and_never_read_as_rates() -> None:

@@ -110,7 +110,8 @@ def configuration(
     `alerts` is the address of an Alertmanager.
     """
     made = yaml.safe_load((OURS / "prometheus.yml").read_text())
-    made["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    made["global"] |= {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    made["global"]["external_labels"]["collector"] = f"http://{collectors[0]}"
     made["rule_files"] = [rules]
     (scrape,) = made["scrape_configs"]
     scrape["static_configs"] = [{"targets": list(collectors)}]

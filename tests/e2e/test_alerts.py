@@ -5,6 +5,7 @@ divided by hundreds and no `for`; the collector's clock is set ahead where days 
 """
 
 import asyncio
+import re
 import shutil
 import sqlite3
 import time
@@ -43,6 +44,7 @@ from tests.e2e.prometheus_server import (
     fast_rules,
     faster,
     filled_in,
+    get,
     prometheus,
     until,
 )
@@ -140,6 +142,8 @@ class Watched:
         before_the_end: Those that had fired before any event ended.
         most: The most events of each kind that a network had at once.
         descriptions: Of every alert.
+        links: Names of alerts, and where each leads.
+        pages: The answers of the collector's pages that alerts of each name lead to.
         marks: How many points each annotation of a dashboard has.
         messages: The alerts in each message to an operator.
     """
@@ -149,6 +153,8 @@ class Watched:
     before_the_end: set[str] = field(default_factory=set)
     most: dict[str, float] = field(default_factory=dict)
     descriptions: set[str] = field(default_factory=set)
+    links: set[tuple[str, str]] = field(default_factory=set)
+    pages: dict[str, list[str]] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)
     messages: list[list[dict[str, str]]] = field(default_factory=list)
 
@@ -159,11 +165,18 @@ class Watched:
             self.fired |= {labels["alertname"], f"{labels['alertname']} {labels.get('kind')}"}
         for one in self.server.api("alerts")["alerts"]:
             self.descriptions.add(one["annotations"]["description"])
+            self.links.add((one["labels"]["alertname"], one["annotations"]["explorer_url"]))
         return self.fired
 
     async def see(self, *names: str) -> None:
         """Wait until these have fired."""
         await holds(lambda: set(names) <= self.firing(), lambda: f"{names}: only {self.fired}")
+
+    def follow(self, collector: str) -> None:
+        """Open the pages of the collector that alerts lead to."""
+        for alert, link in sorted(self.links):
+            if link.startswith(collector):
+                self.pages.setdefault(alert, []).append(get(link).decode())
 
     async def holds(self, expr: str) -> None:
         """Wait until a query has an answer."""
@@ -307,6 +320,7 @@ async def the_end(made: Country, watched: Watched) -> None:
     await made.second.aclose()
     # Of this one, not that there was none before the first scrape.
     await watched.holds('ALERTS{alertname="QazcollectorDown", instance=~".+"}')
+    await watched.see("QazcollectorDown")
 
 
 async def scenario(folder: Path, messages: list[list[dict[str, str]]]) -> Watched:
@@ -324,6 +338,7 @@ async def scenario(folder: Path, messages: list[list[dict[str, str]]]) -> Watche
             for part in (begin, evening_begins, evening_ends, trouble, silence, the_end):
                 await part(made, watched)
             watched.mark(since)
+            await asyncio.to_thread(watched.follow, made.harness.url)
             return watched
 
 
@@ -341,6 +356,32 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_fires(watched: Watched, alert: str) -> None:
     assert alert in watched.fired
+
+
+PAGES = (*EVENT_ALERTS, "QazprobeEventEnded", "QazprobeInterferenceJump", "QazprobeProbesSilent")
+
+
+@pytest.mark.parametrize("alert", [*PAGES, "QazprobeNoProbes"])
+def test_an_alert_leads_to_a_page_of_the_collector(watched: Watched, alert: str) -> None:
+    assert watched.pages[alert]
+
+
+@pytest.mark.parametrize("alert", [*EVENT_ALERTS, "QazprobeEventEnded"])
+def test_an_alert_of_events_leads_to_those_events(watched: Watched, alert: str) -> None:
+    links = {link for name, link in watched.links if name == alert}
+    assert all(
+        re.search(r"/events\?kind=\w+&country=KZ.*&state=(confirmed|ended)$", one) for one in links
+    )
+    assert any('href="/e/' in page for page in watched.pages[alert])
+
+
+@pytest.mark.parametrize("alert", [one for one in ALERTS if one.startswith("Qazcollector")])
+def test_an_alert_of_the_collector_leads_to_the_operators_listener(
+    watched: Watched, alert: str
+) -> None:
+    links = {link for name, link in watched.links if name == alert}
+    assert links
+    assert links <= {"http://127.0.0.1:9101/admin", "http://127.0.0.1:9101/readyz"}
 
 
 MARKS = [
