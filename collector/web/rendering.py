@@ -99,6 +99,9 @@ def _filters(translations: NullTranslations) -> dict[str, Callable[[Any], str]]:
         "state": partial(say, words.STATES),
         "mechanism": partial(say, words.MECHANISMS),
         "category": partial(say, words.CATEGORIES),
+        "source": partial(say, words.SOURCES),
+        "reason": partial(say, words.REASONS),
+        "told": partial(_told, say),
         "rate": charts.rate_text,
         "letter": lambda word: translations.pgettext(words.LETTER, words.LETTERS.get(word, " ")),
     }
@@ -143,6 +146,23 @@ def _numbers(one: _Day) -> Iterable[str]:
 
 def _said(translations: NullTranslations, known: Mapping[str, str], word: str) -> str:
     return translations.gettext(known[word]) if word in known else word
+
+
+def _told(say: Callable[[Mapping[str, str], str], str], what: str) -> str:
+    """A revision of an event, in the reader's words."""
+    first = what.removeprefix("opened as ")
+    if first != what:
+        return say(words.REVISIONS, "opened as {state}").format(state=say(words.STATES, first))
+    for start in ("also by ", "authority "):
+        if what.startswith(start):
+            return say(words.REVISIONS, f"{start}{{words}}").format(words=what.removeprefix(start))
+    old, arrow, rest = what.partition(" → ")
+    if not arrow:
+        return say(words.REVISIONS, what)
+    new, colon, why = rest.partition(": ")
+    states = {"old": say(words.STATES, old), "new": say(words.STATES, new)}
+    told = say(words.REVISIONS, "{old} → {new}").format(**states)
+    return f"{told}{colon}{say(words.REASONS, why)}"
 
 
 def day(at: float) -> str:

@@ -24,6 +24,8 @@ LETTERS: Mapping[str, str] = MappingProxyType(
         "intercepted": "I",
         "blocked": "B",
         "throttled": "T",
+        "shutdown": "S",
+        "whitelist": "W",
         "refused": "R",
         "down": "D",
         "ok": "·",
@@ -50,11 +52,11 @@ KIND_SENTENCES: Mapping[str, str] = MappingProxyType(
         "throttling": "slowed on purpose",
     }
 )
-# The outcome whose colour and letter a kind has.
-OUTCOME_OF_KIND: Mapping[str, str] = MappingProxyType(
+# The word whose colour and letter a kind has.
+LOOK_OF_KIND: Mapping[str, str] = MappingProxyType(
     {
-        "shutdown": "blocked",
-        "whitelist": "blocked",
+        "shutdown": "shutdown",
+        "whitelist": "whitelist",
         "interception": "intercepted",
         "blocking": "blocked",
         "throttling": "throttled",
@@ -141,6 +143,38 @@ CATEGORIES: Mapping[str, str] = MappingProxyType(
         "XED": "sex education",
     }
 )
+# What says that an event is one.
+SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        "looks": "measurements",
+        "silence": "probes that fell silent together",
+        "another_network": "another network that fell silent at the same time",
+        "spool": "reports that probes sent afterwards",
+        "connectivity": "measurements of the line meanwhile",
+        "confirmed": "slow transfers that a second measurement confirmed",
+        "fallen": "speed that fell and stayed low",
+    }
+)
+# Revisions as `events/reconcile.py` writes them: what a person reads, with the same gaps.
+REVISIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "opened as {state}": "first told as: {state}",
+        "{old} → {new}": "{old} → {new}",
+        "measurements that came later moved the beginning": (
+            "measurements that came later moved the beginning"
+        ),
+        "measurements that came later moved the end": "measurements that came later moved the end",
+        "also by {words}": "also by {words}",
+        "authority {words}": "authority {words}",
+    }
+)
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "the measurements that remain do not show it": (
+            "the measurements that remain do not show it"
+        ),
+    }
+)
 # The cities that name the time of their country.
 CITIES = (
     *("Almaty", "Ashgabat", "Baku", "Bishkek", "Dushanbe", "Istanbul", "Minsk", "Tashkent"),
@@ -148,7 +182,10 @@ CITIES = (
 )
 # The context of letters in the catalogues.
 LETTER = "letter"
-_PLAIN = (OUTCOMES, KINDS, KIND_SENTENCES, STATES, MECHANISMS, CATEGORIES)
+_PLAIN = (
+    *(OUTCOMES, KINDS, KIND_SENTENCES, STATES, MECHANISMS, CATEGORIES, SOURCES),
+    *(REVISIONS, REASONS),
+)
 
 
 def texts() -> Iterator[tuple[str | None, str]]:
