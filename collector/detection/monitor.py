@@ -7,23 +7,25 @@ something was written or five minutes have passed, and its computing runs in a t
 
 import asyncio
 import time
-from array import array
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from collector import conduct
 from collector.detection import cusum, presence, retrospective, shutdown, throttling
 from collector.detection.detected import DetectedEvent
+from collector.detection.heartbeat_times import (
+    HeartbeatTimes,
+    advance,
+    measured_cuts,
+    reported_spans,
+)
 from collector.detection.outage import HISTORY, PROBES_LEAST, Replay, seen
 from collector.detection.shutdown import HeartbeatHistory, NetworkKey, ShutdownCandidate
 from collector.detection.throttling import SeriesPoint
 from collector.settings import CollectorSettings
 from collector.standing import EVERYBODY, Standings
 from collector.store import Operation, Store, exclusions, heartbeats
-from collector.store.heartbeats import COLLECTOR_KEY, HOUR, SLOT, HeartbeatHour
+from collector.store.heartbeats import HOUR, SLOT, HeartbeatHour
 from collector.store.interface import Query
 
 # Events are searched this far back; the time before is only for learning habits.
@@ -37,7 +39,6 @@ CHEAP_SECONDS = 0.25
 PATIENCE = 5.0
 # A probe whose newest heartbeat is no older is heard.
 HEARD_SECONDS = 900.0
-_CUTS = frozenset({"access.whitelist", "access.foreign_cut"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,7 @@ class Monitor:
         self._store = store
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._beats: dict[str, array[float]] = {}
-        self._networks: dict[str, NetworkKey] = {}
+        self._times = HeartbeatTimes()
         self._read_to: float | None = None
         self._day = -1.0
         self._replays: dict[NetworkKey, Replay] = {}
@@ -162,14 +162,13 @@ class Monitor:
         """
         if now // _DAY != self._day:
             self._day, self._read_to = now // _DAY, None
-            self._beats, self._networks = {}, {}
+            self._times = HeartbeatTimes()
         since = now - HISTORY - BACK if self._read_to is None else self._read_to
-        for times in self._beats.values():
-            del times[bisect_left(times, since) :]
+        self._times.forget(since)
         while since <= now:
             until = (since + PORTION) // HOUR * HOUR
             fresh = await self._store.read(heartbeats.heartbeats_since(since, until), slow=True)
-            await asyncio.to_thread(self._add_heartbeats, fresh)
+            await asyncio.to_thread(self._times.add, fresh)
             since = until
         # The hour before too: another collector of this store may have been slow to write.
         self._read_to = (now // HOUR - 1) * HOUR
@@ -180,10 +179,10 @@ class Monitor:
         self._advance(now)
         outages = {network: replay.outages for network, replay in self._replays.items()}
         history = HeartbeatHistory(
-            networks=self._networks,
-            beats=self._beats,
-            cut_off=_spans(reports, "cut"),
-            unheard=_spans(reports, "missed"),
+            networks=self._times.networks,
+            beats=self._times.beats,
+            cut_off=reported_spans(reports, "cut"),
+            unheard=reported_spans(reports, "missed"),
             standings=self._standings,
         )
         # Computed anew only when probes reported more, an outage began or ended, or hourly.
@@ -199,7 +198,7 @@ class Monitor:
             )
         window, least = self._settings.window, min(2, self._settings.quorum)
         candidates = shutdown.shutdown_candidates(
-            outages, history, _cut_off_times(points), least=least
+            outages, history, measured_cuts(points), least=least
         )
         found = [
             *shutdown.shutdowns(candidates),
@@ -208,14 +207,14 @@ class Monitor:
                 points, now=now, window=window, probes=least, standings=self._standings
             ),
         ]
-        present = {key for key, times in self._beats.items() if seen(times, now)}
+        present = {key for key, times in self._times.beats.items() if seen(times, now)}
         care = self._settings.presence_min_probes
         few = presence.networks_with_few(
-            self._networks, self._beats, self._standings, now=now, least=care
+            self._times.networks, self._times.beats, self._standings, now=now, least=care
         )
         # The number of those present would tell when the only one is.
         hidden = {network: n for network, n in few.items() if 0 < n < PROBES_LEAST and network[1]}
-        too_few = shutdown.too_few(self._networks, present, self._standings)
+        too_few = shutdown.too_few(self._times.networks, present, self._standings)
         heard = self._heard(now)
         return Detections(
             events=tuple(sorted(found, key=lambda one: one.started_at, reverse=True)),
@@ -227,68 +226,17 @@ class Monitor:
     def _heard(self, now: float) -> Mapping[NetworkKey, int]:
         """How many probes of each network that was heard within a day are heard now."""
         found: dict[NetworkKey, int] = {}
-        for key, times in self._beats.items():
-            network = self._networks.get(key)
+        for key, times in self._times.beats.items():
+            network = self._times.networks.get(key)
             if network is None or not times or times[-1] < now - _DAY:
                 continue
             if self._standings.is_trusted(key):
                 found[network] = found.get(network, 0) + (times[-1] > now - HEARD_SECONDS)
         return found
 
-    def _add_heartbeats(self, fresh: Iterable[HeartbeatHour]) -> None:
-        unsorted: set[str] = set()
-        for row in fresh:
-            found = heartbeats.slot_times(row.hour, row.heard)
-            if not found:
-                continue
-            times = self._beats.setdefault(row.key_id, array("d"))
-            if times and times[-1] > found[0]:
-                unsorted.add(row.key_id)  # on two networks in one hour
-            times.extend(found)
-            if row.key_id != COLLECTOR_KEY:
-                self._networks[row.key_id] = (row.country, row.asn)
-        for key in unsorted:
-            self._beats[key] = array("d", sorted(self._beats[key]))
-
     def _advance(self, now: float) -> None:
-        own = self._beats.get(COLLECTOR_KEY, array("d"))
         start = ((now - BACK) // SLOT + 1) * SLOT
-        for network, keys in shutdown.keys_by_network(self._networks).items():
-            replay = self._replays.setdefault(network, Replay(start))
-            replay.speakers = partial(_speakers, self._standings, network)
-            replay.advance(
-                {key: self._beats[key] for key in keys if self._standings.is_trusted(key)},
-                now,
-                lambda at: shutdown.collector_was_up(own, at),
-            )
-
-
-def _speakers(standings: Standings, network: NetworkKey, probes: frozenset[str]) -> frozenset[str]:
-    return frozenset(standings.speakers(probes, network))
-
-
-def _cut_off_times(points: Iterable[SeriesPoint]) -> dict[str, list[float]]:
-    """The instants at which each key measured that it was cut off."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for one in points:
-        named = one.experiment == "connectivity" and not _CUTS.isdisjoint(one.mechanisms.split())
-        if named and one.outcome == "blocked":
-            found[one.key_id].append(one.at)
-    return found
-
-
-def _spans(reports: Iterable[HeartbeatHour], column: str) -> dict[str, list[tuple[float, float]]]:
-    """The five-minute slots set in a column, as times, joined where they touch."""
-    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for row in reports:
-        spans = found[row.key_id]
-        for middle in heartbeats.slot_times(row.hour, getattr(row, column)):
-            begin, end = middle - SLOT / 2, middle + SLOT / 2
-            if spans and spans[-1][1] == begin:
-                spans[-1] = (spans[-1][0], end)
-            else:
-                spans.append((begin, end))
-    return found
+        advance(self._replays, self._times, self._standings, start=start, end=now)
 
 
 def _points(since: float) -> Operation[list[SeriesPoint]]:
