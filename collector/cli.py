@@ -17,6 +17,7 @@ from collector.admin.export_command import EXPORT_COMMANDS
 from collector.admin.key_commands import KEY_COMMANDS
 from collector.admin.replay_command import EVENT_COMMANDS
 from collector.config_file import blame, config_option
+from collector.lake.command import lake
 from collector.report.command import report
 from collector.settings import (
     LAB_LIMITS,
@@ -34,7 +35,13 @@ from probe import __version__, i18n
 BULK_MBIT, BULK_DAILY_MB = 100, 2000
 ADMIN = "127.0.0.1:9101"
 _EXTRAS = {"aiohttp": "collector", "prometheus_client": "collector", "backports": "collector"}
-_EXTRAS |= {"asyncpg": "postgres", "duckdb": "analytics", "jinja2": "collector"}
+_EXTRAS |= {
+    "asyncpg": "postgres",
+    "duckdb": "analytics",
+    "pyarrow": "lake",
+    "pyspark": "spark",
+    "jinja2": "collector",
+}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -247,7 +254,7 @@ def enroll(url: str, role: keys.KeyRole, uses: int, expires: int, count: int) ->
         click.echo(f"qazcollector: its keys are the branch {keys.branch_of(invite)}", err=True)
 
 
-for _command in (*COMMANDS, *EXPORT_COMMANDS, report, *EVENT_COMMANDS, *KEY_COMMANDS):
+for _command in (*COMMANDS, *EXPORT_COMMANDS, report, lake, *EVENT_COMMANDS, *KEY_COMMANDS):
     cli.add_command(_command)
 
 

@@ -4,8 +4,6 @@ Rule: a column has one name and one type in every format. Times are instants in 
 claims and what the collector found have different names. A key is its pseudonym in this release.
 """
 
-import hashlib
-import hmac
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,7 +15,7 @@ import msgspec
 from collector import care
 from collector.record_row import instant
 from collector.standing import Standings
-from collector.store.exports import ExportRow
+from collector.store.exports import ExportRow, pseudonym
 
 Cell = str | bool | int | float | None
 ColumnType = Literal["text", "flag", "whole", "number", "time"]
@@ -51,7 +49,7 @@ class Pseudonyms:
         return "vouched" if row.lab else self._standings.word(row.key_id)
 
     def _hashed(self, text: str) -> str:
-        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:20]
+        return pseudonym(self._secret, text)
 
 
 class Column(NamedTuple):

@@ -4,6 +4,8 @@ Rule: keys leave the store only as pseudonyms. The secret of a release makes the
 random when the release is named for the first time, and stays in this store.
 """
 
+import hashlib
+import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,9 +14,10 @@ from typing import NamedTuple
 from collector.store.interface import Execute, Operation, Query
 from collector.store.queries import Selection, first_seq
 
-# Releases that the collector itself names, for what it exports in public.
-PUBLIC = "public/"
+# Releases that the collector itself names: for what it exports in public, and for a lake.
+PUBLIC, LAKE = "public/", "lake"
 _SECRET = "release "  # noqa: S105 - the beginning of a name
+_ERASED = "erased "
 
 
 class ExportRow(NamedTuple):
@@ -85,3 +88,22 @@ def release_secret(release: str) -> Operation[bytes]:
         yield Execute("public_releases_drop", [{"name": name}])
     rows = yield Query("meta_get", {"name": name})
     return bytes.fromhex(rows[0][0])
+
+
+def pseudonym(secret: bytes, text: str) -> str:
+    """The word for a key, or for what keys share, in one release."""
+    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()[:20]
+
+
+def note_erased(key_id: str, now: float) -> Operation[None]:
+    """Keep the pseudonym of a key that is erased, where a lake may have its records."""
+    rows = yield Query("meta_get", {"name": _SECRET + LAKE})
+    if rows:
+        name = _ERASED + pseudonym(bytes.fromhex(rows[0][0]), f"key {key_id}")
+        yield Execute("meta_add", [{"name": name, "value": str(int(now))}])
+
+
+def erased_pseudonyms() -> Operation[frozenset[str]]:
+    """The pseudonyms in lakes of all keys that were erased."""
+    rows = yield Query("meta_like", {"pattern": f"{_ERASED}%"})
+    return frozenset(row[0].removeprefix(_ERASED) for row in rows)

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from collector.places import PLACE_SECONDS, UNKNOWN, NetworkKey, RequestOrigin
 from collector.standing import INVITED, OPEN, OWN
-from collector.store import event_places
+from collector.store import event_places, exports
 from collector.store.interface import Execute, Operation, Query
 from collector.store.rollup import unroll_key
 
@@ -217,6 +217,7 @@ def erase(key_id: str, now: float, *, counted: bool = True) -> Operation[int]:
     yield from unroll_key(key_id)
     if counted:
         yield from event_places.note_erasure(key_id, now)
+    yield from exports.note_erased(key_id, now)
     which = [{"key_id": key_id}]
     for name in (
         "erase_certificates",

@@ -26,5 +26,12 @@ WHERE seq >= :floor AND at >= :since AND at < :until
   AND (CAST(:experiment AS TEXT) = '' OR experiment = :experiment)
   AND (CAST(:role AS TEXT) = '' OR role = :role)
 
+-- name: raw_between
+SELECT seq, body FROM raw WHERE seq > :after AND seq <= :last
+
+-- name: served_between
+SELECT s.seq, c.sha256, c.der FROM served s JOIN certificate c ON c.sha256 = s.sha256
+WHERE s.seq > :after AND s.seq <= :last
+
 -- name: public_releases_drop
 DELETE FROM meta WHERE name LIKE 'release public/%' AND name <> :name

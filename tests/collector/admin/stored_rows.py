@@ -15,7 +15,7 @@ from probe.model import Outcome, RuleHit, Verdict
 from tests.collector.harness import LISTED, record
 
 NOON = 1_795_600_800.0
-HOUR = 3600.0
+HOUR, DAY = 3600.0, 86_400.0
 FINE = {"outcome": "ok", "mechanisms": "", "claim": "ok"}
 
 

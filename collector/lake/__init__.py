@@ -1,0 +1,1 @@
+"""A lake: what a collector has seen, as Parquet files that any engine reads."""

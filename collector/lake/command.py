@@ -1,0 +1,111 @@
+"""The commands `qazcollector lake …`: write files of what a store has, keep them, ask them."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from collector.admin.commands import parse_instant, store_option, with_store
+from collector.settings import SettingsError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def lake_option(command: F) -> F:
+    """The option that names the lake, the same for every command."""
+    option = click.option(
+        "--lake",
+        "--to",
+        "lake_",
+        metavar="FOLDER|s3://…",
+        envvar="QAZCOLLECTOR_LAKE",
+        required=True,
+        help="Where the lake is.",
+    )
+    return option(command)
+
+
+@click.group()
+def lake() -> None:
+    """Keep years of measurements as Parquet files, and ask them with DuckDB or Spark."""
+
+
+@lake.command()
+@store_option
+@lake_option
+@click.option("--lab", is_flag=True, help="This is a laboratory's store.")
+def write(url: str, lake_: str, lab: bool) -> None:  # noqa: FBT001 - click's way
+    """Append what the store has got since the last time."""
+    from collector.lake import writing
+    from collector.lake.files import LakeFiles
+
+    files, now = LakeFiles(lake_), time.time()
+    told = _progress("records")
+    done = with_store(url, lambda store: writing.write(store, files, now=now, lab=lab, told=told))
+    told(-1)
+    click.echo(f"{done.records} records, {done.rows} rows in {done.parts} files")
+    if done.erased:
+        click.echo(f"{done.erased} records of erased keys removed")
+    if done.unreadable:
+        click.echo(f"the evidence of {done.unreadable} records is not readable", err=True)
+
+
+@lake.command()
+@lake_option
+def compact(lake_: str) -> None:
+    """Make one file of each day and country that has several."""
+    from collector.lake import rewriting
+    from collector.lake.files import LakeFiles
+
+    told = _progress("files merged")
+    gone = rewriting.compact(LakeFiles(lake_), told=told)
+    told(-1)
+    click.echo(f"{gone} files fewer")
+
+
+@lake.command()
+@lake_option
+@click.option("--before", metavar="DAY", help="Drop what was measured before this day.")
+@click.option("--evidence-before", metavar="DAY", help="Drop only steps and certificates.")
+def prune(lake_: str, before: str | None, evidence_before: str | None) -> None:
+    """Drop old measurements, or their evidence; events stay."""
+    from collector.lake import rewriting
+    from collector.lake.files import LakeFiles
+
+    if not before and not evidence_before:
+        raise SettingsError("lake prune: --before DAY or --evidence-before DAY expected")
+    gone = rewriting.prune(
+        LakeFiles(lake_), before=_day(before), evidence_before=_day(evidence_before)
+    )
+    click.echo(f"{gone} files dropped")
+
+
+@lake.command()
+@lake_option
+def check(lake_: str) -> None:
+    """Compare every file with the manifest: whether it is there, its size and its SHA-256."""
+    from collector.lake import checking
+    from collector.lake.files import LakeFiles
+
+    faults = checking.faults(LakeFiles(lake_))
+    for fault in faults:
+        click.echo(fault)
+    if faults:
+        sys.exit(1)
+
+
+def _day(text: str | None) -> str:
+    if not text:
+        return ""
+    return time.strftime("%Y-%m-%d", time.gmtime(parse_instant(text, 0.0)))
+
+
+def _progress(what: str) -> Callable[[int], None]:
+    """Tell a number on a terminal, on one line; -1 ends it."""
+    if not sys.stderr.isatty():
+        return lambda _: None
+    return lambda done: click.echo(
+        "\r\033[K" if done < 0 else f"\r{done} {what}", nl=False, err=True
+    )
