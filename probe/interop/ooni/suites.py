@@ -92,7 +92,7 @@ RC4-SHA TLS_RSA_WITH_RC4_128_SHA
 RC4-MD5 TLS_RSA_WITH_RC4_128_MD5
 """
 _IANA: Mapping[str, str] = MappingProxyType(
-    dict(line.split() for line in _SUITES.strip().splitlines())
+    {line.split()[0]: line.split()[1] for line in _SUITES.strip().splitlines()}
 )
 _OPENSSL: Mapping[str, str] = MappingProxyType({iana: openssl for openssl, iana in _IANA.items()})
 

@@ -1,0 +1,1 @@
+"""Records out: one module for each section of OONI's measurement."""
