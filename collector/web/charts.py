@@ -34,14 +34,16 @@ class DayCell:
 def strip(days: Sequence[DayCell], label: str) -> Markup:
     """Days side by side, each with the colour and the letter of its outcome."""
     width = len(days) * DAY_WIDTH
-    cells = Markup("").join(_day(place, one) for place, one in enumerate(days))
-    return Markup(
-        '<svg class="strip" role="img" aria-label="{}" width="{}" height="{}" viewBox="0 0 {} {}">'
-        "{}</svg>"
-    ).format(label, width, DAY_HEIGHT, width, DAY_HEIGHT, cells)
+    cells = "".join(_day(place, one) for place, one in enumerate(days))
+    return Markup(  # noqa: S704 - its texts are escaped
+        f'<svg class="strip" role="img" aria-label="{escape(label)}" width="{width}" '
+        f'height="{DAY_HEIGHT}" viewBox="0 0 {width} {DAY_HEIGHT}">{cells}</svg>'
+    )
 
 
-def _day(place: int, one: DayCell) -> Markup:
+# A page has a thousand days, and formatting of Markup would take most of its time: here texts are
+# escaped one by one.
+def _day(place: int, one: DayCell) -> str:
     left = place * DAY_WIDTH
     if not one.sure:
         return _hint(left, one)
@@ -49,27 +51,20 @@ def _day(place: int, one: DayCell) -> Markup:
     middle = left + (DAY_WIDTH - GAP) / 2
     if one.letter.strip():
         letter = f'<text x="{middle}" y="14.5" class="on-{kind}">{escape(one.letter)}</text>'
-    # A page has a thousand days, and formatting of Markup would take most of its time.
-    return Markup(  # noqa: S704 - its texts are escaped
+    return (
         f'<g><title>{escape(one.title)}</title><rect x="{left}" y="0" width="{DAY_WIDTH - GAP}" '
         f'height="{DAY_HEIGHT}" class="fill-{kind}"/>{letter}</g>'
     )
 
 
-def _hint(left: float, one: DayCell) -> Markup:
+def _hint(left: float, one: DayCell) -> str:
     """A dashed cell, whose line lies within it."""
-    return Markup(
-        '<g><title>{}</title><rect x="{}" y="0.75" width="{}" height="{}" class="hint-{}"/>'
-        '<text x="{}" y="14.5" class="on-hint-{}">{}</text></g>'
-    ).format(
-        one.title,
-        left + 0.75,
-        DAY_WIDTH - GAP - 1.5,
-        DAY_HEIGHT - 1.5,
-        one.outcome,
-        left + (DAY_WIDTH - GAP) / 2,
-        one.outcome,
-        one.letter,
+    kind = escape(one.outcome)
+    return (
+        f'<g><title>{escape(one.title)}</title><rect x="{left + 0.75}" y="0.75" '
+        f'width="{DAY_WIDTH - GAP - 1.5}" height="{DAY_HEIGHT - 1.5}" class="hint-{kind}"/>'
+        f'<text x="{left + (DAY_WIDTH - GAP) / 2}" y="14.5" class="on-hint-{kind}">'
+        f"{escape(one.letter)}</text></g>"
     )
 
 

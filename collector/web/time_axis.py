@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86_400.0
 _STEPS = (
@@ -71,7 +71,7 @@ def lane(
 ) -> Markup:
     """Intervals in one row."""
     shapes = [*(_span(axis, one) for one in spans), *(_line(axis, one, LANE) for one in lines)]
-    return _svg("lane", label, LANE, Markup("").join(shapes))
+    return _svg("lane", label, LANE, "".join(shapes))
 
 
 def bars(
@@ -90,7 +90,15 @@ def bars(
         for high in (max(2.0, (BARS - 2) * n / most),)
     ]
     shapes += [_line(axis, one, BARS) for one in lines]
-    return _svg("lane", label, BARS, Markup("").join(shapes))
+    # The height of the highest bar, on the edge that the reader sees first.
+    shapes.append(Markup('<text x="3" y="11" class="most">{}</text>').format(most))
+    return _svg("lane", label, BARS, "".join(shapes))
+
+
+def zone(axis: TimeAxis) -> str:
+    """What the times of the scale are: their year and zone."""
+    first, last = (datetime.fromtimestamp(at, UTC).year for at in (axis.since, axis.until))
+    return f"UTC, {first}" if first == last else f"UTC, {first}–{last}"
 
 
 def scale(axis: TimeAxis) -> Markup:
@@ -106,34 +114,37 @@ def _tick(axis: TimeAxis, at: float, *, days: bool) -> Markup:
     place = axis.place(at)
     edge = "start" if place < 12 else "end" if place > 88 else "middle"
     when = datetime.fromtimestamp(at, UTC)
-    text = when.strftime("%Y-%m-%d" if days else "%m-%d %H:%M")
+    text = when.strftime("%m-%d" if days else "%m-%d %H:%M")
     return Markup(
         '<rect x="{0:.2f}%" y="0" width="1" height="5"/>'
         '<text x="{0:.2f}%" y="16" text-anchor="{1}">{2}</text>'
     ).format(place, edge, text)
 
 
-def _span(axis: TimeAxis, one: AxisSpan) -> Markup:
+# A page has hundreds of shapes, and formatting of Markup would take most of its time: here the
+# only texts are the classes, which are escaped.
+def _span(axis: TimeAxis, one: AxisSpan) -> str:
     first = 0.0 if one.since is None else axis.place(one.since)
     last = 100.0 if one.until is None else axis.place(one.until)
     high = (LANE - 4) / 2 if one.low else LANE - 4.0
     return _rect(first, last, (LANE - high) / 2, high, one.look)
 
 
-def _rect(first: float, last: float, top: float, high: float, look: str) -> Markup:
+def _rect(first: float, last: float, top: float, high: float, look: str) -> str:
     wide = max(last - first, _LEAST)
-    return Markup(
-        '<rect x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}" class="{}"/>'
-    ).format(min(first, 100.0 - wide), top, wide, high, look)
-
-
-def _line(axis: TimeAxis, one: AxisLine, high: int) -> Markup:
-    return Markup('<rect x="{:.2f}%" y="0" width="2" height="{}" class="{}"/>').format(
-        min(axis.place(one.at), 99.4), high, one.look
+    return (
+        f'<rect x="{min(first, 100.0 - wide):.2f}%" y="{top:.1f}" width="{wide:.2f}%" '
+        f'height="{high:.1f}" class="{escape(look)}"/>'
     )
 
 
-def _svg(look: str, label: str, high: int, shapes: Markup) -> Markup:
-    return Markup(
-        '<svg class="{}" role="img" aria-label="{}" width="100%" height="{}">{}</svg>'
-    ).format(look, label, high, shapes)
+def _line(axis: TimeAxis, one: AxisLine, high: int) -> str:
+    place = min(axis.place(one.at), 99.4)
+    return f'<rect x="{place:.2f}%" y="0" width="2" height="{high}" class="{escape(one.look)}"/>'
+
+
+def _svg(look: str, label: str, high: int, shapes: str) -> Markup:
+    return Markup(  # noqa: S704 - its texts are escaped
+        f'<svg class="{look}" role="img" aria-label="{escape(label)}" width="100%" '
+        f'height="{high}">{shapes}</svg>'
+    )
