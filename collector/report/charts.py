@@ -141,9 +141,17 @@ def _cell(x: float, y: float, wide: float, state: str) -> str:
 
 
 def probe_days(
-    title: str, rows: Sequence[tuple[str, Sequence[int]]], *, first: int, days: int, least: int
+    title: str,
+    rows: Sequence[tuple[str, Sequence[int | None]]],
+    *,
+    first: int,
+    days: int,
+    least: int,
 ) -> str:
-    """A row for each network, and the number of probes of each day; few are framed."""
+    """A row for each network, and the number of probes of each day; few are framed.
+
+    A day of which nothing is known has no cell.
+    """
     step = (WIDE - LEFT) / days
     high = TOP + ROW * len(rows) + 4
 
@@ -161,7 +169,9 @@ def probe_days(
         for number, (label, counts) in enumerate(rows):
             y = TOP + ROW * number
             yield _text(LEFT - 8, y + 15, _clipped(label), anchor="end")
-            yield from (cell(LEFT + step * day, y, of) for day, of in enumerate(counts))
+            yield from (
+                cell(LEFT + step * day, y, of) for day, of in enumerate(counts) if of is not None
+            )
 
     return _svg(high, title, body())
 

@@ -38,6 +38,7 @@ class Drawings(NamedTuple):
     days: Drawing | None
     mechanisms: Drawing | None
     coverage: Drawing | None
+    heard: Drawing | None
     outages: Drawing | None
     calendars: Sequence[Drawing]
     steady: Sequence[Drawing]
@@ -45,7 +46,7 @@ class Drawings(NamedTuple):
 
     def all(self) -> Iterator[Drawing]:
         """Every chart."""
-        single = (self.days, self.mechanisms, self.coverage, self.outages)
+        single = (self.days, self.mechanisms, self.coverage, self.heard, self.outages)
         yield from (one for one in single if one is not None)
         yield from self.calendars
         yield from self.steady
@@ -60,6 +61,7 @@ def drawings(of: Gathered, texts: ReportTexts) -> Drawings:
         days=_days(of, texts),
         mechanisms=_mechanisms(of, texts),
         coverage=_coverage(of, texts),
+        heard=_heard(of, texts),
         outages=_outages(of, texts),
         calendars=[drawing for changed, drawing in calendars if changed],
         steady=[drawing for changed, drawing in calendars if not changed],
@@ -125,6 +127,22 @@ def _coverage(of: Gathered, texts: ReportTexts) -> Drawing | None:
     return Drawing("coverage", title, svg)
 
 
+def _heard(of: Gathered, texts: ReportTexts) -> Drawing | None:
+    """The probes that were heard on each day; a day without heartbeats in the store is empty."""
+    rows: dict[int, list[int | None]] = {}
+    for one in of.heard.days:
+        days = rows.setdefault(one.asn, [None] * of.asked.days)
+        days[one.day - of.first_day] = one.probes
+    if not rows:
+        return None
+    title = texts("heard_chart")
+    labelled = [(of.networks.label(asn), counts) for asn, counts in sorted(rows.items())]
+    svg = charts.probe_days(
+        title, labelled, first=of.first_day, days=of.asked.days, least=of.asked.least
+    )
+    return Drawing("heartbeats", title, svg)
+
+
 def _outages(of: Gathered, texts: ReportTexts) -> Drawing | None:
     rows = [
         LastingSpan(
@@ -137,6 +155,17 @@ def _outages(of: Gathered, texts: ReportTexts) -> Drawing | None:
         )
         for one in of.events
         if one.kind in OF_LINES and one.state != "withdrawn"
+    ]
+    rows += [
+        LastingSpan(
+            f"{of.networks.label(one.asn)}: {texts('kind_silence')}",
+            "down",
+            one.since,
+            one.since,
+            until := one.until or of.asked.until,
+            until,
+        )
+        for one in of.silences
     ]
     if not rows:
         return None

@@ -85,6 +85,8 @@ def frozen_rows(source: Path, folder: Path) -> Iterator[FrozenRows]:
     columns = ", ".join(f"\"{name}\": '{type_}'" for name, type_ in types.items())
     rows = f"read_json('{_quoted(source)}', format='newline_delimited', columns={{{columns}}})"
     with duckdb.connect(folder / "rows.duckdb", config=config) as connection:
+        # The command has its own, and a program that calls it has none.
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(f"CREATE TABLE look AS SELECT * FROM {rows}")  # noqa: S608 - constant names
         for statement in filter(str.strip, _questions()["views"].split(";")):
             connection.execute(statement)

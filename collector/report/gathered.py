@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from collector.api.event_messages import EventShown
 from collector.api.interceptions import InterceptionRow
@@ -11,6 +11,8 @@ from collector.report.asked import ReportAsked
 from collector.report.changes import ChangeFinding, CountedPeriod, changes
 from collector.report.findings import Networks, PlaceFinding, Where
 from collector.report.frozen import FoundRows, FrozenRows
+from collector.report.heard import HeardFound
+from collector.report.silences import SilenceFinding, untold
 
 # The categories that come first, as in reports on censorship: news, human rights, circumvention.
 FIRST_CATEGORIES = ("NEWS", "HUMR", "ANON")
@@ -25,6 +27,7 @@ class Gathered:
         outcomes: Measurements by outcome: (word, now, before).
         sites: Counts of every measured site on every network; `places` those with interference.
         states: One word for each day at places with interference.
+        heard: What heartbeats say. silences: outages that nothing but heartbeats shows.
         counted: Measurements of this time by the counts that are kept for ever; None: not asked.
         days_cut: Days of which not all forged certificates were read.
     """
@@ -42,6 +45,8 @@ class Gathered:
     days_cut: int
     rates: FoundRows
     coverage: FoundRows
+    heard: HeardFound
+    silences: Sequence[SilenceFinding]
     days: FoundRows
     states: Mapping[Where, Sequence[str]]
     rules: FoundRows
@@ -75,10 +80,18 @@ class Gathered:
         return wanted + sorted(found - set(wanted), key=lambda code: (not code, code))
 
 
+class Happened(NamedTuple):
+    """What is known beside the records."""
+
+    events: Sequence[EventShown]
+    heard: HeardFound
+    silences: Sequence[SilenceFinding]
+
+
 def gathered(
     asked: ReportAsked,
     frozen: FrozenRows,
-    events: Sequence[EventShown],
+    happened: Happened,
     interceptions: tuple[Sequence[InterceptionRow], int],
     *,
     counted: int | None,
@@ -87,6 +100,7 @@ def gathered(
     networks = Networks(frozen.ask("network_names"))
     now, before = (frozen.ask("places", now=flag) for flag in (True, False))
     words = [frozen.ask("mechanisms", now=flag) for flag in (True, False)]
+    events = happened.events
     told = [one for one in events if findings.lasted(one, asked)]
     totals = _one(frozen.ask("totals", now=True))
     return Gathered(
@@ -108,6 +122,8 @@ def gathered(
         days_cut=interceptions[1],
         rates=frozen.ask("rates"),
         coverage=frozen.ask("coverage"),
+        heard=happened.heard,
+        silences=untold(happened.silences, told, asked),
         days=frozen.ask("days"),
         states=findings.day_states(frozen.ask("bad_days"), asked),
         rules=frozen.ask("rules"),

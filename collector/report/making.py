@@ -5,23 +5,24 @@ import contextlib
 import shutil
 import ssl
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-from collector.api.event_messages import EventShown
-from collector.report import manifest, notebook, page, tables
+from collector.report import line_tables, manifest, notebook, page, tables
 from collector.report.asked import ReportAsked
 from collector.report.drawings import drawings
 from collector.report.frozen import FrozenRows, frozen_rows
-from collector.report.gathered import Gathered, gathered
+from collector.report.gathered import Gathered, Happened, gathered
 from collector.report.happened import read_events
+from collector.report.heard import read_heard
 from collector.report.intercepted import InterceptedFound, read_interceptions
 from collector.report.manifest import FrozenData, sha256_of
 from collector.report.rows import ReportRows, report_rows
+from collector.report.silences import read_silences
 from collector.report.texts import ReportTexts, speaking
 from collector.settings import SettingsError
 from collector.store import Operation, Store, exports, hourly
@@ -50,15 +51,24 @@ async def make(
     length = await store.read(exports.count(asked.selection), slow=True)
     with progress("reading", length) as step:
         await rows.write(store, source, step)
-    events = await store.read(read_events(asked, rows.care), slow=True)
+    happened = await _happened(store, asked, rows)
     served = await store.read(read_interceptions(asked, rows.care), slow=True)
     counted = await store.read(_counted(asked), slow=True) if not asked.categories else None
-    had = _ReadParts(rows, events, served, counted)
+    had = _ReadParts(rows, happened, served, counted)
     with progress("writing", 4) as step:
         found = await asyncio.to_thread(_write, asked, folder, had, step)
     shutil.rmtree(work)
     _seal(folder, asked, found)
     return found[0]
+
+
+async def _happened(store: Store, asked: ReportAsked, rows: ReportRows) -> Happened:
+    """Events, heartbeats, and outages that nothing but heartbeats shows."""
+    return Happened(
+        events=await store.read(read_events(asked, rows.care), slow=True),
+        heard=await store.read(read_heard(asked, rows.standings, rows.care), slow=True),
+        silences=await read_silences(store, asked, rows.standings),
+    )
 
 
 def _counted(asked: ReportAsked) -> Operation[int]:
@@ -83,7 +93,7 @@ class _ReadParts(NamedTuple):
     """What was read out of the store, besides the rows on disk."""
 
     rows: ReportRows
-    events: Sequence[EventShown]
+    happened: Happened
     served: InterceptedFound
     counted: int | None
 
@@ -96,7 +106,7 @@ def _write(
     with frozen_rows(work / "rows.jsonl.gz", work) as frozen:
         step(1)
         served = had.served.table(had.rows.care), had.served.cut
-        of = gathered(asked, frozen, had.events, served, counted=had.counted)
+        of = gathered(asked, frozen, had.happened, served, counted=had.counted)
         if not of.now["records"]:
             first, last = tables.period(asked)
             raise SettingsError(
@@ -132,6 +142,9 @@ def _write_tables(folder: Path, of: Gathered, frozen: FrozenRows) -> None:
         tables.interceptions(of.interceptions),
         tables.by_day("throttling", of.rates, networks),
         tables.by_day("coverage", of.coverage, networks, of.asked.least),
+        line_tables.heartbeats(of.heard, networks, of.asked),
+        line_tables.gaps(of.heard, networks),
+        line_tables.outages(of.events, of.silences, networks, of.asked),
         tables.changes(of.changes),
         tables.rules(of.rules),
     )

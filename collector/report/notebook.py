@@ -38,6 +38,10 @@ rates.groupby(["target", "asn"])[["rate_target", "rate_reference", "ratio"]].med
 _COVERAGE = """coverage = tables["coverage"]
 probes = coverage.pivot_table(index="asn", columns="day", values="probes", aggfunc="sum")
 probes.fillna(0).astype(int)"""
+_HEARD = """heard = tables["heartbeats"]
+heard.pivot_table(index="asn", columns="day", values="probes", aggfunc="sum")"""
+_GAPS = """tables["gaps"].sort_values("minutes", ascending=False).head(20)"""
+_OUTAGES = """tables["outages"]"""
 _CHECK = '''BAD, FINE = ["blocked", "intercepted", "throttled"], ["ok", "refused"]
 
 def counts(days):
@@ -83,6 +87,11 @@ def notebook(title: str, citation: str) -> bytes:
         _code(_THROTTLING),
         _words("## Coverage: probes by network and day"),
         _code(_COVERAGE),
+        _words("## Heartbeats: probes heard by network and day, and the longest gaps"),
+        _code(_HEARD),
+        _code(_GAPS),
+        _words("## Outages; a `silence` is one that no event tells of"),
+        _code(_OUTAGES),
         _words("## The tables follow from the data"),
         _code(_CHECK),
         _code(_DATA),

@@ -8,7 +8,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from collector.report import page_evidence, page_sites
+from collector.report import page_evidence, page_lines, page_sites
 from collector.report.asked import day_text
 from collector.report.cells import (
     PageTable,
@@ -51,11 +51,13 @@ def page(of: Gathered, drawings: Drawings, texts: ReportTexts, *, sha256: str) -
         interceptions=[page_evidence.interception(one, of, texts) for one in of.interceptions],
         days_cut=of.days_cut,
         throttling=page_evidence.throttling(of, texts),
-        outages=page_evidence.outages(of, texts),
+        outages=page_lines.outages(of, texts),
+        silences=page_lines.silences(of, texts),
         changes=page_evidence.changes(of.changes, of, texts),
         outcomes=page_evidence.outcomes(of, texts),
         least=of.asked.least,
-        coverage=page_evidence.coverage(of, texts),
+        coverage=page_lines.coverage(of, texts),
+        **page_lines.heard(of, texts),
         notes=_notes(of, texts),
         made_by=_made_by(of, texts),
         **_rules(of, texts),

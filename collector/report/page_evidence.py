@@ -1,14 +1,12 @@
-"""The parts of a report's page on certificates, rates, outages, changes and coverage. Pure."""
+"""The parts of a report's page on certificates, rates and changes. Pure."""
 
 from collections.abc import Iterable, Mapping
 from statistics import median
 
-from collector.api.event_messages import EventShown
 from collector.api.interceptions import InterceptionRow
-from collector.report.cells import PageTable, bracket, instant_cell, number, part_of, rate_text
+from collector.report.cells import PageTable, instant_cell, number, part_of, rate_text
 from collector.report.changes import ChangeFinding
 from collector.report.drawings import rates_by_place
-from collector.report.findings import OF_LINES, gaps
 from collector.report.gathered import Gathered
 from collector.report.texts import ReportTexts
 
@@ -71,29 +69,6 @@ def throttling(of: Gathered, texts: ReportTexts) -> PageTable:
     return PageTable(titles, rows, numbers=(1, 2, 3, 4))
 
 
-def outages(of: Gathered, texts: ReportTexts) -> PageTable:
-    found = [one for one in of.events if one.kind in OF_LINES and one.state != "withdrawn"]
-    heads = ("where", "how", "since", "until", "probes", "sources")
-    return PageTable(
-        [texts(head) for head in heads],
-        [_outage(one, of, texts) for one in found],
-        numbers=(4,),
-    )
-
-
-def _outage(one: EventShown, of: Gathered, texts: ReportTexts) -> list[object]:
-    ended = bracket(one.ended.after, one.ended.by, texts) if one.ended else texts("lasts")
-    state = "suspected" if one.confirmed_at is None else one.state
-    return [
-        of.networks.label(one.asn),
-        [texts(f"kind_{one.kind}"), texts(f"state_{state}")],
-        bracket(one.began.after, one.began.by, texts),
-        ended,
-        part_of(one.probes.agree, one.probes.able, texts),
-        ", ".join(one.sources),
-    ]
-
-
 def changes(found: Iterable[ChangeFinding], of: Gathered, texts: ReportTexts) -> PageTable:
     heads = ("site", "how", "change", "changes_before", "changes_now", "mechanism")
     rows = [
@@ -119,29 +94,3 @@ def outcomes(of: Gathered, texts: ReportTexts) -> PageTable:
     rows = [[texts.outcome(word), number(before), number(now)] for word, now, before in of.outcomes]
     heads = [texts("outcome"), texts("changes_before"), texts("changes_now")]
     return PageTable(heads, rows, numbers=(1, 2), caption=texts("outcomes_compared"))
-
-
-def coverage(of: Gathered, texts: ReportTexts) -> PageTable:
-    least = of.asked.least
-    counts = gaps(of.asked, of.coverage.by_name())
-    measurements: dict[int, int] = {}
-    for row in of.coverage.by_name():
-        measurements[row["asn"]] = measurements.get(row["asn"], 0) + row["measurements"]
-    rows = [
-        [
-            of.networks.label(asn),
-            number(measurements[asn]),
-            f"{median(days):g}",
-            part_of(sum(n < least for n in days), of.asked.days, texts),
-            number(sum(n == 0 for n in days)),
-        ]
-        for asn, days in sorted(counts.items(), key=lambda one: (-measurements[one[0]], one[0]))
-    ]
-    heads = [
-        texts("network"),
-        texts("measurements"),
-        texts("median_probes"),
-        texts("coverage_gaps", least=least),
-        texts("coverage_none_days"),
-    ]
-    return PageTable(heads, rows, numbers=(1, 2, 3, 4), caption=texts("coverage_table"))

@@ -45,6 +45,7 @@ class ReportRows:
         self._asked = asked
         self._selection = asked.selection
         self.care = Care(asked.least, standings)
+        self.standings = standings
         self._pseudonyms = Pseudonyms(secret, standings, public=True)
 
     async def write(self, store: Store, path: Path, progress: Callable[[int], object]) -> RowTally:

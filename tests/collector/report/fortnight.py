@@ -16,7 +16,15 @@ import msgspec
 
 from collector.detection.monitor import Detections
 from collector.events.keeper import EventKeeper
-from collector.store import Store, keys, measurements, open_store
+from collector.store import (
+    Execute,
+    Operation,
+    Store,
+    heartbeats,
+    keys,
+    measurements,
+    open_store,
+)
 from collector.store.measurements import MeasurementRow
 from probe import targets
 from probe.model import Outcome, RuleHit, Verdict
@@ -232,6 +240,7 @@ async def _fill(store: Store, folder: Path, country: Country) -> None:
             await store.write(measurements.ingest(portion))
             portion = []
     await store.write(measurements.ingest(portion))
+    await store.write(_beats(country))
     categories = {label: category for _, label, category in sites(country.sites)}
     keeper = EventKeeper(
         settings(folder),
@@ -242,6 +251,43 @@ async def _fill(store: Store, folder: Path, country: Country) -> None:
     )
     keeper.touch()
     await keeper.keep()
+
+
+def _beats(country: Country) -> Operation[None]:
+    """A heartbeat every five minutes of every probe, and of the collector, for five weeks.
+
+    Every machine of 9198 is off from 20:00 to 21:00 of the second day and reports nothing of it; of
+    the hour from 10:00 they report that they were cut off, as those of 206026 do of their cut. The
+    collector is away for an hour of the third day.
+    """
+    first = int((country.until - heartbeats.KEPT_SECONDS) // HOUR)
+    hours = range(first, int(country.until // HOUR))
+    rows = [_beat("", hour, ("ZZ", 0), 0 if hour == _away(country) else ALL) for hour in hours]
+    for key, asn in country.probes:
+        for hour in hours:
+            of_second = hour - int((country.since + DAY) // HOUR) if asn == 9198 else -1
+            off = of_second == 20
+            cut = of_second == 10 or _Visit(country, hour * HOUR, key, asn).is_cut
+            quiet = off or cut or hour == _away(country)
+            if not quiet:
+                rows.append(_beat(key_id(key), hour, ("KZ", asn), ALL))
+            elif cut:
+                rows.append(_beat(key_id(key), hour, ("KZ", asn), 0, ALL))
+    yield Execute("beat_add", rows)
+
+
+ALL = (1 << 12) - 1
+
+
+def _away(country: Country) -> int:
+    return int((country.since + 2 * DAY) // HOUR) + 5
+
+
+def _beat(
+    key: str, hour: int, network: tuple[str, int], heard: int, cut: int = 0
+) -> dict[str, object]:
+    named = {"key_id": key, "hour": hour, "country": network[0], "asn": network[1]}
+    return {**named, "heard": heard, "cut": cut, "missed": 0}
 
 
 async def _nothing_detected() -> Detections:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from collector.cli import main
-from tests.collector.report.conftest import DAYS, written
+from tests.collector.report.conftest import DAYS, run, written
 from tests.collector.report.fortnight import CHANGED, INTERCEPTED, LIFTED, NEW, THROTTLED
 
 COMMAND = (sys.executable, "-c", "from collector.cli import main; main()", "report")
 FEW = {"41798", "200590"}
+DAYS_OF_IT = ("08-29", "08-30", "08-31", "09-01")
 
 
 def table(folder: Path, name: str) -> list[dict[str, str]]:
@@ -89,6 +91,73 @@ def test_gaps_of_coverage_are_told(folder: Path) -> None:
         *FEW,
     }
     assert len([one for one in rows if one["asn"] == "39824"]) == 3  # of four days
+
+
+def test_heartbeats_say_who_was_heard_on_which_day(folder: Path) -> None:
+    rows = table(folder, "heartbeats")
+    assert {one["day"] for one in rows} == {f"2024-{day}" for day in DAYS_OF_IT}
+    second = {one["asn"]: one for one in rows if one["day"] == "2024-08-30"}
+    home = second["9198"]
+    assert (home["probes"], home["most_at_once"], home["fewer_than_3_probes"]) == (
+        "3",
+        "3",
+        "false",
+    )
+    # Two hours without them, but for the ten minutes after the last slot with a heartbeat.
+    assert home["heard_minutes"] == home["minutes_with_3_probes"] == str(24 * 60 - 100)
+    assert home["cut_minutes"] == "60"
+
+
+def test_the_hours_of_networks_with_few_probes_are_not_told(folder: Path) -> None:
+    few = [one for one in table(folder, "heartbeats") if one["asn"] in FEW]
+    assert {(one["coarse"], one["fewer_than_3_probes"]) for one in few} == {("true", "true")}
+    hours = ("most_at_once", "heard_minutes", "minutes_with_3_probes", "cut_minutes")
+    assert {one[name] for one in few for name in hours} == {""}
+    assert not FEW & {one["asn"] for one in table(folder, "gaps")}
+
+
+def test_gaps_between_heartbeats_have_their_reason(folder: Path) -> None:
+    found = {(one["asn"], one["since"]): one for one in table(folder, "gaps")}
+    off = found["9198", "2024-08-30T20:00Z"]
+    assert (off["until"], off["minutes"], off["reason"], off["probes_before"]) == (
+        "2024-08-30T21:00Z",
+        "60",
+        "unknown",
+        "3",
+    )
+    assert found["9198", "2024-08-30T10:00Z"]["reason"] == "cut"
+    assert found["9198", "2024-08-31T05:00Z"]["reason"] == "collector"
+
+
+def test_a_silence_that_nothing_confirms_has_its_place(folder: Path) -> None:
+    rows = table(folder, "outages")
+    (alone,) = [one for one in rows if one["state"] == "unconfirmed"]
+    assert (alone["asn"], alone["kind"], alone["sources"]) == ("9198", "silence", "silence")
+    (told,) = [one for one in rows if one["state"] == "suspected" and one["kind"] == "silence"]
+    assert (told["asn"], told["sources"]) == ("9198", "silence spool")
+    assert "2024-08-30T20:00Z" < alone["began_by"] < "2024-08-30T20:20Z"
+    assert alone["probes"] == "3"
+    # Events have their own rows.
+    events = [one for one in rows if one["event"]]
+    assert {one["event"] for one in events} == {
+        one["id"] for one in table(folder, "events") if one["kind"] in {"shutdown", "whitelist"}
+    }
+    assert "206026" in {one["asn"] for one in events}
+
+
+def test_a_time_of_which_no_heartbeats_are_kept_is_unknown(store_url: str, tmp_path: Path) -> None:
+    words = ("--since", "2024-08-25", "--until", "2024-08-27", "--country", "KZ")
+    with sqlite3.connect(store_url.removeprefix("sqlite:///")) as store:
+        copy = sqlite3.connect(tmp_path / "copy.sqlite3")
+        store.backup(copy)
+    copy.execute("DELETE FROM beat WHERE hour * 3600 < unixepoch('2024-08-26')")
+    copy.commit()
+    copy.close()
+    folder = tmp_path / "kz"
+    done = run(f"sqlite:///{tmp_path / 'copy.sqlite3'}", *words, "-o", str(folder))
+    assert done.exit_code == 0, done.output
+    assert {one["day"] for one in table(folder, "heartbeats")} == {"2024-08-26"}
+    assert "Of 1 days no heartbeats are kept" in (folder / "report.html").read_text()
 
 
 def test_the_same_store_gives_the_same_bytes(store_url: str, folder: Path, tmp_path: Path) -> None:
