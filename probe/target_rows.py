@@ -4,10 +4,11 @@ Four formats are recognised by content: CSV with a header line that has a column
 Lab's order, or any other), CSV without a header, TOML (`[[target]]` tables) and a plain list of
 URLs (`#` starts a comment). CSV may be separated by commas, semicolons (as Excel writes it where
 the comma is the decimal sign) or tabs. A name that ends in `.toml` selects TOML: other content is
-then an error, not a list of URLs.
+then an error, not a list of URLs. `link_descriptor.py` reads a fifth format, JSON.
 """
 
 import csv
+import io
 import re
 import tomllib
 from collections.abc import Iterator
@@ -30,9 +31,10 @@ _ADDRESS = re.compile(r'"?https?://', re.IGNORECASE)
 _SITE = re.compile(r"https?://[^/?#]+/?", re.IGNORECASE)
 _KEYS = frozenset({"url", "category", "note", "purpose", "source"})
 # The columns of Citizen Lab's lists, for a file without its header.
-_COLUMNS = ("url", "category_code", "category_description", "date_added", "source", "notes")
+COLUMNS = ("url", "category_code", "category_description", "date_added", "source", "notes")
+_TOML_COLUMNS = {"category": "category_code", "note": "notes"}
 # In UTF-8 no two such bytes follow each other; in CP1251 they are Cyrillic letters.
-_CP1251 = re.compile(rb"[\xa8\xb8\xc0-\xff]{4}")
+_CP1251 = re.compile(rb"[\xc0-\xff]{4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +51,36 @@ class TargetProblem:
 
 @dataclass(frozen=True, slots=True)
 class TargetRow:
-    """One row as written, before validation."""
+    """One row as written, before validation.
+
+    Attributes:
+        cells: Every column by its name as written, and its text unchanged.
+    """
 
     line: int
     url: str
     category: str = ""
     note: str = ""
     purpose: str = ""
+    cells: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _CsvShape:
-    """How a CSV file is written: its separator, its columns, and whether a header names them."""
+    """How a CSV file is written: its separator, its columns, and whether a header names them.
+
+    Attributes:
+        columns: Their names as written, each once.
+    """
 
     delimiter: str
     columns: tuple[str, ...]
     header: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in small letters, as they are looked up."""
+        return tuple(name.lower() for name in self.columns)
 
 
 def decode(data: bytes, source: str) -> str:
@@ -106,7 +122,7 @@ def _plain_rows(text: str) -> Iterator[TargetRow]:
     for number, line in _lines(text):
         url = re.split(r"(?:^|\s)#", line[:ROW_LIMIT], maxsplit=1)[0].strip()
         if url:
-            yield TargetRow(number, url)
+            yield TargetRow(number, url, cells=(("url", url),))
 
 
 # --- CSV ------------------------------------------------------------------------------------------
@@ -117,13 +133,24 @@ def _csv_shape(text: str) -> _CsvShape | None:
     lines = (line for _, line in _lines(text[:ROW_LIMIT]))
     first = next((line for line in lines if not _is_remark(line)), "")
     for delimiter in _DELIMITERS:
-        names = [name.strip().strip('"').strip().lower() for name in first.split(delimiter)]
-        if "url" in names:
-            return _CsvShape(delimiter, tuple(names), header=True)
+        names = _column_names(first, delimiter)
+        if "url" in {name.lower() for name in names}:
+            return _CsvShape(delimiter, names, header=True)
     for delimiter in _DELIMITERS:
         if _is_csv_row(first, delimiter):
-            return _CsvShape(delimiter, _COLUMNS, header=False)
+            return _CsvShape(delimiter, COLUMNS, header=False)
     return None
+
+
+def _column_names(line: str, delimiter: str) -> tuple[str, ...]:
+    """The names in a header line; one that is missing or there already is numbered."""
+    written = _cells(line, delimiter) or [one.strip('" ') for one in line.split(delimiter)]
+    found: list[str] = []
+    for number, cell in enumerate(written, 1):
+        name = cell.strip()
+        known = {one.lower() for one in found}
+        found.append(name if name and name.lower() not in known else f"{name or 'column'} {number}")
+    return tuple(found)
 
 
 def _is_remark(line: str) -> bool:
@@ -146,7 +173,8 @@ def _is_csv_row(line: str, delimiter: str) -> bool:
 
 def _cells(row: str, delimiter: str, *, strict: bool = True) -> list[str] | None:
     """The cells of one row, or None if it is not complete (`strict`) or empty."""
-    lines = row.splitlines(keepends=True)
+    # It ends lines at \n alone: other separators are text.
+    lines = io.StringIO(row, newline="\n")
     try:
         return next(csv.reader(lines, delimiter=delimiter, strict=strict))
     except (csv.Error, StopIteration):
@@ -164,35 +192,41 @@ def _csv_rows(text: str, shape: _CsvShape, source: str) -> Iterator[TargetRow | 
         if header:
             header = False
             continue
-        values, more = _csv_row(lines, number - 1, shape.delimiter)
+        values, more = _csv_row(lines, number - 1, shape)
         at += more
         if values is None:
             message = _("not a CSV row: missing closing quotation mark?")
             yield TargetProblem(source, number, message)
         elif any(values):
-            yield _csv_target(number, dict(zip(shape.columns, values, strict=False)))
+            yield _csv_target(number, values, shape)
 
 
-def _csv_row(lines: list[str], first: int, delimiter: str) -> tuple[list[str] | None, int]:
+def _csv_row(lines: list[str], first: int, shape: _CsvShape) -> tuple[list[str] | None, int]:
     """The cells of the row that begins at a line, and how many more lines it takes."""
     row = lines[first][:ROW_LIMIT]
-    values = _cells(row, delimiter)
+    values = _cells(row, shape.delimiter)
+    doubtful = False
     for more in range(1, ROW_LINES):
         if values is not None or first + more >= len(lines) or len(row) > ROW_LIMIT:
             break
         following = lines[first + more][:ROW_LIMIT]
-        if _ADDRESS.match(following):  # the next row: a quotation mark is missing
-            break
+        # A line of a note, or the next row because a quotation mark is missing: then there are not
+        # as many cells as columns.
+        doubtful = doubtful or _ADDRESS.match(following) is not None
         row = f"{row}\n{following}"
-        if '"' in following and (values := _cells(row, delimiter)) is not None:
-            return values, more
+        if '"' in following and (values := _cells(row, shape.delimiter)) is not None:
+            lost = doubtful and len(values) != len(shape.columns)
+            return (None, 0) if lost else (values, more)
     return values, 0
 
 
-def _csv_target(number: int, cell: dict[str, str]) -> TargetRow:
+def _csv_target(number: int, values: list[str], shape: _CsvShape) -> TargetRow:
+    cell = dict(zip(shape.names, values, strict=False))
     category = cell.get("category_code", cell.get("category", ""))
     note = " ".join(cell.get("notes", cell.get("note", "")).split())
-    return TargetRow(number, cell.get("url", ""), category, note, cell.get("purpose", ""))
+    more = (f"column {number}" for number in range(len(shape.columns) + 1, len(values) + 1))
+    cells = tuple(zip((*shape.columns, *more), values, strict=False))
+    return TargetRow(number, cell.get("url", ""), category, note, cell.get("purpose", ""), cells)
 
 
 # --- TOML -----------------------------------------------------------------------------------------
@@ -246,7 +280,8 @@ def _toml_row(text: str, line: int, source: str) -> TargetRow | TargetProblem:
             ),
         )
     cell = {"url": "", "category": "", "note": "", "purpose": "", **table}
-    return TargetRow(line, cell["url"], cell["category"], cell["note"], cell["purpose"])
+    cells = tuple((_TOML_COLUMNS.get(key, key), value) for key, value in table.items())
+    return TargetRow(line, cell["url"], cell["category"], cell["note"], cell["purpose"], cells)
 
 
 def _error_line(error: Exception, first: int) -> tuple[int, str]:

@@ -6,7 +6,7 @@ and its hosts are checked.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -73,7 +73,7 @@ def load(spec: str, *, lab: bool = False) -> Loaded:
     named = _LIST_NAME.fullmatch(spec) is not None
     if named and (data_files.exists(f"lists/{spec}.csv") or not Path(spec).is_file()):
         return bundled(spec)
-    return parse_bytes(_read(Path(spec)), spec, lab=lab)
+    return parse_bytes(read(Path(spec)), spec, lab=lab)
 
 
 @cache
@@ -88,6 +88,12 @@ def bundled(name: str) -> Loaded:
             )
         )
     return parse(data_files.text(path), name)
+
+
+def body(spec: str) -> bytes:
+    """The bytes of a bundled list or of a file, as `load` chooses; raise `TargetError`."""
+    named = _LIST_NAME.fullmatch(spec) is not None and data_files.exists(f"lists/{spec}.csv")
+    return data_files.text(f"lists/{spec}.csv").encode() if named else read(Path(spec))
 
 
 def list_names() -> tuple[str, ...]:
@@ -116,10 +122,20 @@ def parse(text: str, source: str, *, lab: bool = False, most: int | None = None)
 
 def parse_bytes(data: bytes, source: str, *, lab: bool = False, most: int | None = None) -> Loaded:
     """Parse a list as it was read or downloaded; `TargetError` if it is no text."""
-    return parse(decode(data, source), source, lab=lab, most=most)
+    return _collect(rows_of(data, source), source, lab=lab, most=most or TARGET_LIMIT)
 
 
-def _read(path: Path) -> bytes:
+def rows_of(data: bytes, source: str) -> Iterator[TargetRow | TargetProblem]:
+    """The rows of a list in any of the formats, as they are written."""
+    from probe import link_descriptor
+
+    if link_descriptor.is_json(data):
+        return link_descriptor.rows(data, source)
+    return rows(decode(data, source), source)
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a list's file; `TargetError` if it cannot be read or is too long."""
     try:
         with path.open("rb") as file:
             data = file.read(FILE_LIMIT + 1)
@@ -185,6 +201,7 @@ __all__ = [
     "anchors",
     "authorities",
     "blockpages",
+    "body",
     "bundled",
     "candidates",
     "harmless_names",
@@ -196,6 +213,8 @@ __all__ = [
     "parse_target",
     "parse_url",
     "public_resolvers",
+    "read",
+    "rows_of",
     "services",
     "slug",
 ]

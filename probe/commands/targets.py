@@ -1,4 +1,4 @@
-"""`qazprobe targets`: list, check and update target lists."""
+"""`qazprobe targets`: list, check, convert and update target lists."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from probe import paths, targets
+from probe import link_descriptor, list_table, paths, targets, user_files
 from probe.client.kept_lists import CITIZENLAB, FOLDER, kept, url_of
 from probe.config import Settings
 from probe.errors import UserError
 from probe.i18n import _, ngettext
+from probe.list_table import ListTable
 from probe.runner import list_refresh, target_lists
 from probe.targets import Loaded
 from probe.urls import TargetError
@@ -20,7 +21,7 @@ _SPEC = "NAME|FILE|URL"
 
 @click.group("targets")
 def command() -> None:
-    """List, check and update target lists.
+    """List, check, convert and update target lists.
 
     Lists of Citizen Lab are named citizenlab:kz, citizenlab:global and so on.
     """
@@ -69,6 +70,61 @@ def check(file: str) -> None:
     click.echo(f"{file}: {', '.join(sizes)} ({counts})")
     if (line := target_lists.left_out(found, file, settings, paths.find().state).line) is not None:
         click.echo(line)
+
+
+@command.command("convert")
+@click.argument("lists", nargs=-1, required=True, metavar=f"{_SPEC}...")
+@click.option("-o", "--output", default="-", metavar="FILE|-", help="The file to write. [stdout]")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["csv", "oonirun", "urls"]),
+    default="csv",
+    help="csv has every column; oonirun is the descriptor of an OONI Run link. [default: csv]",
+)
+@click.option("--name", help="Name of the link, for oonirun.  [default: of the first list]")
+def convert(lists: tuple[str, ...], *, output: str, format_: str, name: str | None) -> None:
+    """Write lists as one, with every column that they have; exit 2 if nothing is left.
+
+    Lists may be Citizen Lab's CSV, TOML, URLs, or descriptors of OONI Run links. Columns and notes
+    stay as they are. Of rows about the same address the first stays, and others fill its empty
+    cells. Invalid rows are reported and left out.
+    """
+    found = list_table.merged([_table(one) for one in lists])
+    if not found.rows:
+        raise UserError(_("{file}: no valid target").format(file=", ".join(lists)))
+    title = name or Path(lists[0]).stem
+    try:
+        user_files.write(output, [_as_format(found, format_, title)])
+    except OSError as error:
+        reason = _(error.strerror or "")
+        raise UserError(f"{output}: {reason}") from error
+    count = len(found.rows)
+    number = ngettext("{number} target", "{number} targets", count).format(number=count)
+    click.echo(f"{output}: {number}", err=True)
+
+
+def _table(spec: str) -> ListTable:
+    """A list that is here with its columns; its invalid rows are reported."""
+    settings, state = _settings({}), paths.find().state
+    _must_be_here(spec, settings, state)
+    try:
+        body = target_lists.body_of(spec, settings, state)
+        table, problems = list_table.read(body, spec, lab=settings.lab)
+    except TargetError as error:
+        raise UserError(str(error)) from error
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    return table
+
+
+def _as_format(table: ListTable, format_: str, name: str) -> bytes:
+    if format_ == "csv":
+        # As it was read: bytes that are no UTF-8 stay what they are.
+        return table.as_csv().encode("utf-8", "surrogateescape")
+    if format_ == "oonirun":
+        return link_descriptor.written(table.categorised, name)
+    return "".join(f"{url}\n" for url, _category in table.categorised).encode()
 
 
 @command.command("update")
@@ -143,13 +199,17 @@ def _settings(flags: Mapping[str, object]) -> Settings:
 
 def _load(name: str, settings: Settings) -> Loaded:
     state = paths.find().state
-    if url_of(name, settings.list_mirror) is not None and not kept(state, name).exists:
-        message = _("{name}: not downloaded yet: qazprobe targets update {name}")
-        raise UserError(message.format(name=name))
+    _must_be_here(name, settings, state)
     try:
         return target_lists.load(name, settings, state)
     except TargetError as error:
         raise UserError(str(error)) from error
+
+
+def _must_be_here(name: str, settings: Settings, state: Path) -> None:
+    if url_of(name, settings.list_mirror) is not None and not kept(state, name).exists:
+        message = _("{name}: not downloaded yet: qazprobe targets update {name}")
+        raise UserError(message.format(name=name))
 
 
 def _fetched(name: str, url: str, settings: Settings) -> Loaded:

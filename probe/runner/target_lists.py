@@ -130,6 +130,15 @@ def load(spec: str, settings: Settings, state: Path) -> Loaded:
     return _with_purposes(parse_download(body, spec, lab=settings.lab))
 
 
+def body_of(spec: str, settings: Settings, state: Path) -> bytes:
+    """The bytes of a list that is here: kept, bundled or a file; raise `TargetError`."""
+    here = kept(state, spec)
+    is_kept = url_of(spec, settings.list_mirror) is not None or targets.is_list_name(spec)
+    if is_kept and here.exists:
+        return here.path.read_bytes()[: kept_lists.MOST_BYTES]
+    return targets.body(spec)
+
+
 def download(url: str, settings: Settings) -> bytes:
     """The bytes of a list that is not here yet."""
     ca_file = Path(settings.ca_file) if settings.ca_file else None

@@ -1,4 +1,4 @@
-"""`qazprobe targets`: list, check, update."""
+"""`qazprobe targets`: list, check, convert, update."""
 
 import asyncio
 from pathlib import Path
@@ -135,3 +135,47 @@ def test_a_list_is_checked_at_its_url_and_not_kept(home: Path) -> None:
     assert "1 target, 1 invalid row (" in said.output
     assert "my.csv:2: " in said.output
     assert not (home / "lists").exists()
+
+
+def test_convert_merges_lists_with_all_their_columns(home: Path) -> None:
+    mine, run = home / "mine.csv", home / "run.json"
+    mine.write_text("url,category_code,notes,risk\nhttps://a.example/,NEWS,n,high\nftp://b/,,,\n")
+    run.write_text(
+        '{"nettests":[{"test_name":"web_connectivity","inputs":["https://c.example/"],'
+        '"inputs_extra":[{"category_code":"HUMR"}]},{"test_name":"signal"}]}'
+    )
+    out = home / "out.csv"
+    said = call("convert", str(mine), str(run), "-o", str(out))
+    assert said.exit_code == 0, said.output
+    assert out.read_text() == (
+        "url,category_code,category_description,date_added,source,notes,risk\n"
+        "https://a.example/,NEWS,,,,n,high\n"
+        "https://c.example/,HUMR,,,,,\n"
+    )
+    assert f"{mine}:3: " in said.stderr
+    assert f"{run}:1: signal: has no addresses; it is measured with -e signal" in said.stderr
+    assert f"{out}: 2 targets" in said.stderr
+
+
+def test_convert_writes_a_descriptor_that_is_read_again(home: Path) -> None:
+    out = home / "kz.json"
+    assert call("convert", "kz", "--format", "oonirun", "-o", str(out)).exit_code == 0
+    known = call("list", "kz").output
+    assert call("list", str(out)).output == known
+    urls = home / "urls.txt"
+    assert call("convert", str(out), "--format", "urls", "-o", str(urls)).exit_code == 0
+    assert urls.read_text().split() == [line.split()[0] for line in known.splitlines()]
+
+
+def test_convert_takes_nothing_from_the_network_and_refuses_what_is_no_list(home: Path) -> None:
+    page = home / "page.json"
+    page.write_text('{"links":[]}')
+    for words, reason in [
+        (["convert", "citizenlab:kz"], "not downloaded yet"),
+        (["convert", str(page)], "no OONI Run descriptor"),
+        (["convert", str(home / "none.csv")], "No such file"),
+        (["convert", "kz", "-o", str(home / "none" / "x")], "No such file"),
+    ]:
+        said = call(*words)
+        assert isinstance(said.exception, UserError)
+        assert reason in str(said.exception)
