@@ -1,8 +1,6 @@
 """`qazprobe results`: list, explain, report and export the results kept on this machine."""
 
-import csv
 import errno
-import io
 import json
 import re
 import sys
@@ -15,10 +13,10 @@ from typing import TypeVar
 import click
 
 from probe import i18n, paths, user_files
-from probe.commands import results_diff
+from probe.commands import results_csv, results_diff
 from probe.config import duration
 from probe.errors import Exit, UserError
-from probe.escape import cell, plain
+from probe.escape import plain
 from probe.i18n import _
 from probe.model import Outcome, Record
 from probe.report.explain import Explanation, Section, explain, network_label
@@ -38,25 +36,6 @@ from probe.runner.results import (
 
 T = TypeVar("T")
 _OUTCOMES = click.Choice([one.value for one in Outcome])
-_COLUMNS = (
-    "id",
-    "run",
-    "started_at",
-    "experiment",
-    "input",
-    "category",
-    "country",
-    "asn",
-    "network",
-    "region",
-    "outcome",
-    "mechanisms",
-    "stage",
-    "confidence",
-    "rules",
-    "reason",
-    "lab",
-)
 _files = click.option(
     "--file",
     "files",
@@ -214,16 +193,16 @@ def _moment(text: str) -> str:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(("jsonl", "csv")),
+    type=click.Choice(("jsonl", "csv", "ooni")),
     default="jsonl",
-    help="jsonl: complete records; csv: one row for each.",
+    help="jsonl: complete records; csv: one row for each; ooni: measurements in OONI's format.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     default=Path("-"),
-    help="Write to this file, not to stdout.",
+    help="Write to this file, not to stdout. With ooni also a folder, laid out as OONI's buckets.",
 )
 @click.option("--run", "runs", multiple=True, help="Only this run (id or `last`).")
 @click.option("--outcome", "outcomes", type=_OUTCOMES, multiple=True, help="Only this outcome.")
@@ -236,9 +215,14 @@ def export(
     outcomes: tuple[str, ...],
     files: tuple[Path, ...],
 ) -> None:
-    """Export records: complete (jsonl), or one row for each (csv)."""
+    """Export records: complete (jsonl), one row for each (csv), or in OONI's format (ooni)."""
     chosen = _chosen(_kept(files), runs, outcomes)
-    rows = _csv(chosen) if form == "csv" else (line + b"\n" for _header, line in chosen)
+    if form == "ooni":
+        from probe.commands import results_ooni
+
+        results_ooni.export(chosen, output)
+        return
+    rows = results_csv.rows(chosen) if form == "csv" else (line + b"\n" for _header, line in chosen)
     if output == Path("-"):
         for row in rows:
             sys.stdout.buffer.write(row)
@@ -286,31 +270,6 @@ def _records(chosen: Iterable[tuple[RecordHeader, bytes]]) -> Iterator[Record]:
             yield decoded(line)
         except ResultsError as error:
             click.echo(f"{plain(header.id)}: {plain(str(error))}", err=True)
-
-
-def _csv(chosen: Iterable[tuple[RecordHeader, bytes]]) -> Iterator[bytes]:
-    yield _row(_COLUMNS)
-    for header, _line in chosen:
-        if header.verdict is not None:
-            yield _row(_cells(header))
-
-
-def _row(cells: Iterable[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerow([cell(one) for one in cells])
-    return text.getvalue().encode("utf-8", "replace")
-
-
-def _cells(header: RecordHeader) -> Iterator[str]:
-    verdict, vantage = header.verdict, header.vantage
-    yield from (header.id, header.run, header.started_at, header.experiment, header.input)
-    yield from (header.category or "", vantage.country or "", str(vantage.asn or ""))
-    yield from (vantage.network or "", vantage.region or "")
-    if verdict is not None:
-        yield from (verdict.outcome, ";".join(verdict.mechanisms), verdict.stage)
-        yield from (f"{verdict.confidence:g}", ";".join(hit.id for hit in verdict.rules))
-        yield verdict.rules[0].reason if verdict.rules else ""
-        yield "true" if header.lab else "false"
 
 
 def _as_line(one: RunSummary) -> str:

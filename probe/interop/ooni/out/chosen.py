@@ -11,7 +11,21 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from probe.model import Dns, Http, Outcome, Quic, Record, Role, Step, Steps, Tcp, Tls, Verdict
+from probe.model import (
+    Dns,
+    Http,
+    Outcome,
+    Ping,
+    Quic,
+    Record,
+    Role,
+    Step,
+    Steps,
+    Tcp,
+    Tls,
+    Transfer,
+    Verdict,
+)
 
 _ACCUSING = frozenset({Outcome.BLOCKED, Outcome.INTERCEPTED})
 # Shapes of a ClientHello that differ from a browser's in nothing that a censor looks at.
@@ -126,7 +140,7 @@ def _chains(found: Sequence[Step]) -> list[Chain]:
     """The steps grouped by the connection that they were taken on, in order of its start.
 
     A handshake on a connection that is not plain, or an exchange after such a handshake, is left
-    out: its group begins with itself.
+    out: it has a parent, and its group begins with itself.
     """
     groups: list[list[Step]] = []
     group_of: dict[int, list[Step]] = {}
@@ -137,7 +151,11 @@ def _chains(found: Sequence[Step]) -> list[Chain]:
             groups.append(group)
         group.append(step)
         group_of[step.id] = group
-    return [tuple(group) for group in groups if isinstance(group[0], Tcp | Quic)]
+    return [tuple(group) for group in groups if _begins(group[0])]
+
+
+def _begins(step: Step) -> bool:
+    return isinstance(step, Tcp | Quic) or step.parent is None
 
 
 def _settled(chains: Sequence[Chain], *, accusing: bool) -> list[Chain]:
@@ -159,8 +177,8 @@ def _settled(chains: Sequence[Chain], *, accusing: bool) -> list[Chain]:
 def _end(chain: Chain) -> tuple[object, ...]:
     """What a chain connects to: equal for each try at the same."""
     first = chain[0]
-    address, port = (first.address, first.port) if isinstance(first, Tcp | Quic) else ("", 0)
-    return type(first), first.hop, address, port
+    server = () if isinstance(first, Dns | Ping | Transfer) else (first.address, first.port)
+    return type(first), first.hop, *server
 
 
 def _worked(chain: Chain) -> bool:

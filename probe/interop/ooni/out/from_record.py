@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from probe import codec
+from probe.i18n import N_
 from probe.interop.ooni import words
 from probe.interop.ooni.kept import KEPT
 from probe.interop.ooni.out.service_keys import facebook_keys, signal_keys, whatsapp_keys
@@ -51,8 +52,25 @@ TESTS: Mapping[str, OoniTest] = MappingProxyType(
 )
 
 
+NO_TEST = N_("{experiment}: OONI has no experiment of this meaning")
+OF_A_CONTROL = N_("made by a control machine, on an uncensored network")
+NO_COUNTRY = N_("ZZ: its country is not known")
+NO_NETWORK = N_("AS0: its network is not known")
+NO_TIME = N_("its time is no time")
+
+
 class OoniRefusal(ValueError):  # noqa: N818 - it refuses, it does not fail
-    """A record that is no measurement of OONI's; the message is the reason, for a count."""
+    """A record that is no measurement of OONI's.
+
+    Attributes:
+        reason: One of a few sentences, to be counted and translated.
+        experiment: What goes into its gap.
+    """
+
+    def __init__(self, reason: str, experiment: str = "") -> None:
+        super().__init__(reason.format(experiment=experiment))
+        self.reason = reason
+        self.experiment = experiment
 
 
 def measurement(record: Record, line: bytes | None = None) -> dict[str, Any]:
@@ -66,6 +84,7 @@ def measurement(record: Record, line: bytes | None = None) -> dict[str, Any]:
     test, started = _accepted(record)
     where = record.vantage
     time = started.strftime("%Y-%m-%d %H:%M:%S")
+    software, version = _software(record)
     kept = {KEPT: msgspec.Raw(line or codec.encode(record))}
     return {
         "annotations": _annotations(record),
@@ -81,8 +100,8 @@ def measurement(record: Record, line: bytes | None = None) -> dict[str, Any]:
         "resolver_asn": f"AS{record.resolver_asn or 0}",
         "resolver_ip": words.SCRUBBED,
         "resolver_network_name": "",
-        "software_name": SOFTWARE,
-        "software_version": where.version or "unknown",
+        "software_name": software,
+        "software_version": version,
         "test_keys": {**test.keys(record), **kept},
         "test_name": test.name,
         "test_runtime": record.elapsed,
@@ -103,18 +122,27 @@ def _accepted(record: Record) -> tuple[OoniTest, datetime]:
     """The test and the time in UTC, where OONI would take the record."""
     test = TESTS.get(record.experiment)
     if test is None:
-        raise OoniRefusal(f"{record.experiment}: OONI has no experiment with this meaning")
+        raise OoniRefusal(NO_TEST, record.experiment)
     where = record.vantage
     if where.role == "control":
-        raise OoniRefusal("control: made on an uncensored network")
+        raise OoniRefusal(OF_A_CONTROL)
     if not _COUNTRY.fullmatch(where.country or "") or where.country == "ZZ":
-        raise OoniRefusal("ZZ: its country is not known")
+        raise OoniRefusal(NO_COUNTRY)
     if not where.asn:
-        raise OoniRefusal("AS0: its network is not known")
+        raise OoniRefusal(NO_NETWORK)
     try:
         return test, datetime.fromisoformat(record.started_at).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise OoniRefusal("its time is no time") from error
+        raise OoniRefusal(NO_TIME) from error
+
+
+def _software(record: Record) -> tuple[str, str]:
+    """Who measured: we, or the client whose measurement was imported as `NAME/VERSION`."""
+    version = record.vantage.version or "unknown"
+    if record.origin is None:
+        return SOFTWARE, version
+    name, _, of_it = version.partition("/")
+    return name or "unknown", of_it or "unknown"
 
 
 def _annotations(record: Record) -> dict[str, str]:
@@ -125,4 +153,8 @@ def _annotations(record: Record) -> dict[str, str]:
         "qazprobe_id": record.id,
         "qazprobe_run": record.run,
     }
-    return found | ({"qazprobe_lab": "true"} if record.lab else {})
+    if record.lab:
+        found["qazprobe_lab"] = "true"
+    if record.origin is not None:
+        found["qazprobe_origin"] = record.origin
+    return found

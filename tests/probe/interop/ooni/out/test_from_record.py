@@ -139,9 +139,12 @@ def test_a_record_of_a_lab_says_so() -> None:
         ({"vantage": replace(PLACE, country="Kazakhstan")}, "ZZ: its country is not known"),
         ({"vantage": replace(PLACE, asn=None)}, "AS0: its network is not known"),
         ({"vantage": replace(PLACE, asn=0)}, "AS0: its network is not known"),
-        ({"vantage": replace(PLACE, role="control")}, "control: made on an uncensored network"),
-        ({"experiment": "throttle"}, "throttle: OONI has no experiment with this meaning"),
-        ({"experiment": "telegram"}, "telegram: OONI has no experiment with this meaning"),
+        (
+            {"vantage": replace(PLACE, role="control")},
+            "made by a control machine, on an uncensored network",
+        ),
+        ({"experiment": "throttle"}, "throttle: OONI has no experiment of this meaning"),
+        ({"experiment": "telegram"}, "telegram: OONI has no experiment of this meaning"),
         ({"started_at": "2026-13-45T99:00:00Z"}, "its time is no time"),
     ],
 )
