@@ -23,10 +23,12 @@ from collector.settings import (
     LAB_LIMITS,
     CollectorLimits,
     CollectorSettings,
+    OoniSettings,
     SettingsError,
     parse_address,
     parse_admin,
     parse_bulk,
+    parse_helper,
     parse_proxies,
 )
 from collector.store import Store, StoreError, keys
@@ -144,6 +146,23 @@ def cli() -> None:
     metavar="N",
     help="Processes that judge; 0: in the serving process, without limits. [1; lab: 0]",
 )
+@click.option("--ooni", is_flag=True, help="Take measurements of OONI's clients, without a vote.")
+@click.option(
+    "--ooni-helper", is_flag=True, help="Answer them as a test helper, of listed targets."
+)
+@click.option("--ooni-url", metavar="URL", help="How they reach this collector. [as they asked]")
+@click.option(
+    "--ooni-also", multiple=True, metavar="URL", help="Another test helper to tell them of."
+)
+@click.option("--ooni-originals", is_flag=True, help="Keep what they sent beside the records.")
+@click.option(
+    "--ooni-daily",
+    type=click.IntRange(1),
+    metavar="MB",
+    default=200,
+    show_default=True,
+    help="Megabytes a day that their measurements may take in the store.",
+)
 def serve(**options: Any) -> None:
     """Take measurements and serve the results until stopped."""
     try:
@@ -177,6 +196,7 @@ def _settings(
     operator_token_file: Path | None,
     proxy: tuple[str, ...],
     workers: int | None,
+    **ooni: Any,
 ) -> CollectorSettings:
     if tls_key and not tls_cert:
         raise SettingsError("--tls-key without --tls-cert; give both, or one file with both in it")
@@ -202,7 +222,27 @@ def _settings(
         operator_token_file=operator_token_file,
         proxies=parse_proxies(proxy),
         workers=int(not lab) if workers is None else workers,
+        ooni=_ooni(**ooni),
         limits=LAB_LIMITS if lab else CollectorLimits(),
+    )
+
+
+def _ooni(
+    *,
+    ooni: bool,
+    ooni_helper: bool,
+    ooni_url: str | None,
+    ooni_also: tuple[str, ...],
+    ooni_originals: bool,
+    ooni_daily: int,
+) -> OoniSettings:
+    return OoniSettings(
+        clients=ooni,
+        helper=ooni_helper,
+        url=parse_helper(ooni_url) if ooni_url else "",
+        also=tuple(map(parse_helper, ooni_also)),
+        originals=ooni_originals,
+        daily_bytes=ooni_daily * 1_000_000,
     )
 
 

@@ -52,6 +52,7 @@ class BatchContext:
     Attributes:
         now: Unix time of its arrival.
         origin: Where it came from; None: the operator answers for what it claims.
+        votes: Whether its records may have a vote; those that nobody signed have none.
     """
 
     key_id: str
@@ -59,6 +60,7 @@ class BatchContext:
     lab: bool
     now: float
     origin: RequestOrigin | None = None
+    votes: bool = True
 
 
 def instant(text: str) -> float | None:
@@ -146,7 +148,7 @@ def make_row(
     return MeasurementRow(
         **msgspec.structs.asdict(judged),
         doubts=" ".join(checked.doubts),
-        voting=int(not checked.doubts),
+        voting=int(context.votes and not checked.doubts),
         **_columns(record, context, labels),
         timings=record_numbers.timings(record),
         foreign_alive=foreign,
@@ -168,6 +170,7 @@ def unjudged_row(
     judged = Judged(outcome=outcome, ruleset=RULESET, unjudged=reason)
     return MeasurementRow(
         **msgspec.structs.asdict(judged),
+        voting=int(context.votes),
         **_columns(record, context, labels),
         timings="",
         raw=evidence(record),

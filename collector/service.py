@@ -1,6 +1,7 @@
 """The parts of one collector that its handlers share, made once at start."""
 
 import asyncio
+import hmac
 import ipaddress
 import secrets
 import time
@@ -82,6 +83,9 @@ class Service:
         self.by_enrolment = _buckets(limits.enrol_burst, limits.enrol_rate)
         self.by_beat = _buckets(limits.beat_burst, limits.beat_rate)
         self.by_recheck = _buckets(limits.recheck_burst, limits.recheck_rate)
+        self.by_ooni = _buckets(limits.ooni_burst, limits.ooni_rate)
+        self.by_helper = _buckets(limits.helper_burst, limits.helper_rate)
+        self.by_helper_recheck = _buckets(limits.helper_recheck_burst, limits.helper_recheck_rate)
         self.rechecks = Rechecks()
         self.monitor = Monitor(settings, store, clock)
         self.events = EventKeeper(
@@ -99,7 +103,9 @@ class Service:
         self._origins = NetworkHashes(origin_secret)
         self.queues = _queues(limits)
         self.results = ResultCache()
-        self.seal = Seal(origin_secret or secrets.token_bytes(SECRET_BYTES))
+        secret = origin_secret or secrets.token_bytes(SECRET_BYTES)
+        self.seal = Seal(secret)
+        self.report_secret = hmac.digest(secret, b"report", "sha256")
         self.operator_token = operator_token
         self.door = self._door(limits)
         self.memory = MemoryBudget(limits.held_bytes, limits.network_bytes)

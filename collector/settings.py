@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from probe.api_types import BulkReply
 
@@ -93,6 +94,39 @@ def parse_bulk(text: str) -> BulkReply:
 
 
 @dataclass(frozen=True, slots=True)
+class OoniSettings:
+    """What is offered to OONI's clients; nothing of it unless the operator says so.
+
+    Attributes:
+        clients: Take their measurements, and give them targets.
+        helper: Answer as their test helper.
+        url: The address of this collector that clients are told; empty: the one they asked.
+        also: Other helpers that clients are told, behind our own.
+        originals: Keep what clients sent beside the record that was made of it.
+        daily_bytes: What all their measurements of a day may take in the store.
+    """
+
+    clients: bool = False
+    helper: bool = False
+    url: str = ""
+    also: tuple[str, ...] = ()
+    originals: bool = False
+    daily_bytes: int = 200_000_000
+
+
+def parse_helper(text: str) -> str:
+    """Check the URL of a test helper, or of this collector as clients reach it."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not text.isascii() or not text.isprintable() or len(text) > 1000:
+        raise SettingsError(f"“{text[:200]}”: a URL expected, such as https://helper.example/")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
 class CollectorLimits:
     """The limits of one collector.
 
@@ -108,6 +142,10 @@ class CollectorLimits:
         enrol_burst, enrol_rate: New keys from one network.
         beat_burst, beat_rate: Heartbeats of one key, each of which may report two weeks.
         recheck_burst, recheck_rate: Rechecks requested by one key.
+        ooni_burst, ooni_rate: Measurements of OONI's clients from one network; a large one counts
+            as several.
+        helper_burst, helper_rate: Questions of them to the test helper, likewise.
+        helper_recheck_burst, helper_recheck_rate: Those of them for which a control must measure.
         body_seconds: Time for a body to arrive.
         backlog_records: When so many records wait to be judged, no more are taken.
     """
@@ -132,6 +170,12 @@ class CollectorLimits:
     beat_rate: float = 1 / 60
     recheck_burst: float = 300.0
     recheck_rate: float = 0.1
+    ooni_burst: float = 600.0
+    ooni_rate: float = 1.0
+    helper_burst: float = 120.0
+    helper_rate: float = 1.0
+    helper_recheck_burst: float = 30.0
+    helper_recheck_rate: float = 0.05
     body_seconds: float = 60.0
     backlog_records: int = 500_000
 
@@ -150,6 +194,12 @@ LAB_LIMITS = CollectorLimits(
     beat_rate=1e9,
     recheck_burst=1e9,
     recheck_rate=1e9,
+    ooni_burst=1e9,
+    ooni_rate=1e9,
+    helper_burst=1e9,
+    helper_rate=1e9,
+    helper_recheck_burst=1e9,
+    helper_recheck_rate=1e9,
 )
 
 
@@ -173,6 +223,7 @@ class CollectorSettings:
         workers: Number of processes that judge; 0: this one does.
         verify_chains: Compute again what served chains prove; off only where certificates are made
             up, as in tests of counting.
+        ooni: What is offered to OONI's clients.
     """
 
     listen: Address
@@ -198,6 +249,7 @@ class CollectorSettings:
     proxies: tuple[IPNetwork, ...] = ()
     workers: int = 1
     verify_chains: bool = True
+    ooni: OoniSettings = field(default_factory=OoniSettings)
     limits: CollectorLimits = field(default_factory=CollectorLimits)
 
     @property

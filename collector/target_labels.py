@@ -35,6 +35,9 @@ class TargetLabels:
         self._services = {f"service:{name}": name for name in targets.services()}
         self._categories = {self._labels[t.url]: t.category or "" for t in reversed(every)}
         self._lists = _by_label(lists, self._labels)
+        self._listed = tuple(
+            (name, t.url, t.category or "") for name, found in lists for t in found
+        )
         self._texts = {name: _csv(found) for name, found in lists}
         self._texts.setdefault("", _csv(every))
 
@@ -78,6 +81,11 @@ class TargetLabels:
     def names(self) -> tuple[str, ...]:
         """The names of the lists."""
         return tuple(name for name in self._texts if name)
+
+    @property
+    def listed(self) -> Sequence[tuple[str, str, str]]:
+        """Every listed target: its list, its URL, its category."""
+        return self._listed
 
     def text(self, name: str) -> tuple[str, str] | None:
         """One list (all of them for an empty name) as CSV, and its ETag; None when unknown."""

@@ -75,6 +75,7 @@ SHARED = {
     "analysis",
     "api_types",
     "asn_table",
+    "bounds",
     "categories",
     "certificates",
     "codec",

@@ -82,6 +82,8 @@ async def retire(
         store, pace, "due_evidence", _evidence, ceiling=ceiling, before=raw_before
     )
     await _retire_others(pace, before)
+    while await pace.write(_query("retire_originals", before=int(raw_before), limit=pace.rows)):
+        pass
     await _retire_certificates(store, pace)
     settled = await store.read(heartbeats.settled(now))
     await pace.write(heartbeats.retire(settled))

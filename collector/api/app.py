@@ -22,6 +22,7 @@ from collector.api import (
     public,
     query,
 )
+from collector.api.neighbours import NEIGHBOURS
 from collector.api.operator import MAIN_LOOP, MainLoop
 from collector.api.operator_access import FORM_KEY, new_form_key
 from collector.api.pages.page import for_people
@@ -221,6 +222,7 @@ ROUTES = (
         access="open",
         statuses=(206, 416, 501),
     ),
+    *NEIGHBOURS,
     Route("GET", "/v1/openapi.json", openapi.get_openapi, access="open"),
     *PAGES,
 )
@@ -237,7 +239,15 @@ ADMIN = (
 def make_app(service: Service) -> web.Application:
     """The public application; it has `/metrics` unless that has an address of its own."""
     own = service.settings.metrics is not None
-    return _app(service, (*ROUTES, *HEALTH, *(() if own else (METRICS,))), http.guard)
+    routes = (*ROUTES, *HEALTH, *(() if own else (METRICS,)))
+    offered = service.settings.ooni
+    if not (offered.clients or offered.helper):
+        return _app(service, routes, http.guard)
+    from collector.api import ooni_routes
+
+    app = _app(service, (*routes, *ooni_routes.ooni_routes(offered)), http.guard)
+    ooni_routes.prepare(app, service)
+    return app
 
 
 def make_operator_app(service: Service, main: MainLoop, *, pages: bool) -> web.Application:

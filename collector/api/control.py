@@ -99,7 +99,7 @@ async def _recheck(service: Service, asks: Sequence[RecheckTarget], wait: float)
     queued = []
     for ask in asks:
         input_, lab = _normalised(ask.input), service.settings.lab
-        addresses = [text for text in ask.addresses if _is_public(text, lab=lab)]
+        addresses = [text for text in ask.addresses if is_public(text, lab=lab)]
         if rechecks.ask(str(uuid.uuid4()), input_, addresses):
             queued.append(input_)
     service.instruments.rechecks.labels("queued").inc(len(queued))
@@ -122,7 +122,7 @@ async def _is_allowed(service: Service, ask: RecheckTarget) -> bool:
     return await service.store.read(controls.is_known(url, since=since))
 
 
-def _is_public(text: str, *, lab: bool) -> bool:
+def is_public(text: str, *, lab: bool) -> bool:
     """Whether a control may be asked to dial an address: a global one, or any in a lab."""
     try:
         address = ipaddress.ip_address(text)

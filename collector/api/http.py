@@ -5,7 +5,7 @@ Rule: every error response is a `Problem`, and no log line and no response conta
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TypeAlias, TypeVar
@@ -108,14 +108,16 @@ def using(request: web.Request, use: Use) -> AbstractContextManager[None]:
     return request.app[SERVICE].door.using(request.protocol, use)
 
 
-async def read_body(request: web.Request, limit: int) -> bytes:
+async def read_body(
+    request: web.Request, limit: int, *, encodings: Collection[str] = ("identity",)
+) -> bytes:
     """The body as sent, within limits of size, time, and memory for all requests together.
 
     Raises:
         Refused: It is too large, too slow, or all memory for requests is in use.
     """
     service = request.app[SERVICE]
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if request.headers.get("Content-Encoding", "identity").lower() not in encodings:
         raise Refused(415, "encoding", "send the body as it is, without Content-Encoding")
     if (request.content_length or 0) > limit:
         raise Refused(413, "too_large", f"body of at most {limit} bytes expected")

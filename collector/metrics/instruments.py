@@ -28,6 +28,13 @@ class Instruments:
         self.rejected = counter("rejected", "Requests and records refused, by reason.", "reason")
         self.records = counter("records", "Records received, by result.", *_RECORD)
         self.rechecks = counter("rechecks", "Rechecks, by result.", "status")
+        self.ooni = counter(
+            "ooni", "Measurements of OONI's clients, by what became of them.", "result"
+        )
+        self.ooni_credentials = counter(
+            "ooni_credentials", "Submissions with an anonymous credential, by its worth.", "result"
+        )
+        self.ooni_helper = counter("ooni_helper", "Answers of the test helper.", "result")
         self.judge_errors = counter("judge_errors", "Records that a bug kept from being judged.")
         self.unreadable = counter("unreadable", "Stored records left out: not readable.")
         self.judged = counter("judged", "Records judged and shown.")

@@ -50,6 +50,16 @@ def exclude(subject: str, *, since: float, reason: str, at: float) -> Operation[
     return keys
 
 
+def set_aside_once(key_id: str, subject: str, *, reason: str, at: float) -> Operation[None]:
+    """Set a key aside from its first record on, unless the operator took that back."""
+    name = f"set_aside:{key_id}"
+    if (yield Query("meta_get", {"name": name})):
+        return
+    row = {"key_id": key_id, "subject": subject, "since": 0.0, "reason": reason, "at": int(at)}
+    yield Execute("exclusion_add", [row])
+    yield Execute("meta_add", [{"name": name, "value": str(int(at))}])
+
+
 def include(subject: str) -> Operation[list[str] | None]:
     """Take an exclusion back; return the keys that it concerned, None when there was none."""
     found = [one for one in (yield from exclusions()) if one.subject == subject]

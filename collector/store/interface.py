@@ -30,6 +30,7 @@ _FILES = (
     "export",
     "events",
     "pages",
+    "ooni",
 )
 _NAMED = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 

@@ -233,6 +233,8 @@ def erase(key_id: str, now: float, *, counted: bool = True) -> Operation[int]:
         "erase_looks",
         "erase_conduct",
         "erase_exclusions",
+        "erase_originals",
+        "erase_set_aside",
         "erase_measurements",
         "key_drop",
     ):

@@ -75,6 +75,12 @@ FILE: dict[str, Any] = {
     "workers": 3,
     "public-min-probes": 4,
     "operator-token-file": "token",
+    "ooni": True,
+    "ooni-helper": True,
+    "ooni-url": "https://one.example/",
+    "ooni-also": ["https://two.example/"],
+    "ooni-originals": True,
+    "ooni-daily": 8,
 }
 LINE: dict[str, tuple[str, ...]] = {
     "listen": ("--listen", "127.0.0.1:11"),
@@ -96,6 +102,9 @@ LINE: dict[str, tuple[str, ...]] = {
     "workers": ("--workers", "2"),
     "public-min-probes": ("--public-min-probes", "5"),
     "operator-token-file": ("--operator-token-file", "other-token"),
+    "ooni-url": ("--ooni-url", "https://three.example/"),
+    "ooni-also": ("--ooni-also", "https://four.example/"),
+    "ooni-daily": ("--ooni-daily", "9"),
 }
 
 

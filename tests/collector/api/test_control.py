@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from collector.api.control import _is_public
+from collector.api.control import is_public
 from collector.controls import trim
 from collector.store import sqlite
 from collector.store.interface import Execute, Operation, statements
@@ -285,7 +285,7 @@ def test_rechecks_have_public_addresses_only(
     address: str,
     expected: bool,  # noqa: FBT001 - a column of the table above
 ) -> None:
-    assert _is_public(address, lab=False) is expected
+    assert is_public(address, lab=False) is expected
 
 
 def test_an_observation_is_stored_unchanged(tmp_path: Path) -> None:
