@@ -35,6 +35,7 @@ READING_ORDER = (
     "frozen",
     "tls",
     "mitm",
+    "archive",
 )
 
 

@@ -193,7 +193,7 @@ def as_the_control_sees_it(e: Evidence) -> Finding | None:
     for page in _whole(e):
         if page.proven or is_refusal(page) or (page.status or 599) >= 500 or not custody(e):
             continue
-        if e.handshake_before(page) is not None:
+        if page.url.startswith("https:") or e.handshake_before(page) is not None:
             continue  # a page over TLS that did not prove the name shows nothing
         there = [p for p in e.control_pages(e.end) or e.control_ends if p.failure is None]
         if any(similar_pages(page, other) for other in there):
