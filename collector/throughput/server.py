@@ -1,10 +1,11 @@
 """The throughput server: incompressible bytes to download, and a sink for uploads.
 
-It accepts TLS under any name, has one key of its own, and knows two requests: `GET /N` returns N
-bytes, `POST` discards a body. It fetches, forwards and stores nothing, and answers only over an
-established connection, so it is no relay and no amplifier. Sizes, connections and time are limited,
-per client and in total, and so are a client's rate and its bytes a day; its address is held in
-memory while its connection lasts and nowhere else. Any number may run in parallel.
+It accepts TLS under any name, has one key of its own, and knows three requests: `GET /N` returns N
+bytes, `POST` discards a body, and an upgrade to a WebSocket runs a test of ndt7. It fetches,
+forwards and stores nothing, and answers only over an established connection, so it is no relay and
+no amplifier. Sizes, connections and time are limited, per client and in total, and so are a
+client's rate and its bytes a day; its address is held in memory while its connection lasts and
+nowhere else. Any number may run in parallel.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ from typing import Any, TypeVar
 
 from collector.throughput.allowance import ClientAllowance
 from collector.throughput.identity import BulkIdentity, make_identity
+from collector.throughput.ndt7 import Ndt7Limits, Ndt7Server, test_of
+from collector.throughput.websocket import UpgradeRefused
 
 T = TypeVar("T")
 
@@ -42,6 +45,7 @@ class BulkLimits:
         client_bytes_per_second: The same for all connections of one client together.
         client_daily_bytes: What one client may move in a day, or None.
         congestion: TCP congestion control to use (`cubic`, `bbr`), or None for the system's.
+        ndt7: Time and bytes of a test of ndt7.
     """
 
     object_bytes: int = 8 * 1024 * 1024
@@ -55,6 +59,7 @@ class BulkLimits:
     client_bytes_per_second: float | None = None
     client_daily_bytes: int | None = None
     congestion: str | None = None
+    ndt7: Ndt7Limits = field(default_factory=Ndt7Limits)
 
 
 class _BadRequest(Exception):  # noqa: N818 - a response, not an error
@@ -197,7 +202,9 @@ class BulkServer:
     ) -> None:
         head = await self._progress(reader.readuntil(b"\r\n\r\n"))
         method, path, length = _parse(head)
-        if method == "GET":
+        if method == "GET" and test_of(path) is not None:
+            await self._test(reader, writer, head, client)
+        elif method == "GET":
             size = self._size(path.removeprefix("/"))
             await self._reply(writer, "200 OK", size)
             await self._send_block(writer, size, client)
@@ -206,6 +213,22 @@ class BulkServer:
             await self._reply(writer, "200 OK", 0)
         else:
             raise _BadRequest("405 Method Not Allowed")
+
+    async def _test(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes, client: str
+    ) -> None:
+        started, total = monotonic(), 0
+
+        async def moved(size: int) -> None:
+            nonlocal total
+            total += size
+            await self._pace(started, total, self.allowance.move(client, size))
+
+        server = Ndt7Server(reader, writer, self.limits.ndt7, self.block, moved)
+        try:
+            await server.serve(head, _parse(head)[1])
+        except UpgradeRefused:
+            raise _BadRequest("400 Bad Request") from None
 
     def _size(self, text: str) -> int:
         if not text.isascii() or not text.isdigit() or len(text) > 12:
