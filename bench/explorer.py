@@ -1,100 +1,136 @@
 """How long the explorer's pages take with a million measurements: `python -m bench explorer`.
 
-The store has 60 probes on 7 networks, 800 sites, 30 days, 5,000 events, and rates. Meanwhile a
-record is written again and again, so that nothing comes from a cache that a quiet store would fill.
+Each page is asked with other parameters each time. *Cold*: no result of the page is kept from
+before; *warm*: the same page again. The time of the processor is that of the collector, of the
+client, and of PostgreSQL; other work on the machine changes it less than the time by the clock.
+`--writing` asks while records arrive, so that snapshots and events are made anew beside the pages.
 """
 
 import argparse
 import asyncio
-import sqlite3
 import statistics
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import partial
+from math import inf
 from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
 
-from tests.collector import large_store
+from bench import explorer_store, temporary_postgres
+from collector.result_cache import ResultCache
+from collector.store.interface import Operation, Query
 from tests.collector.harness import CollectorHarness, collector, record
 
-ROWS, EVENTS, TURNS = 1_000_000, 5_000, 40
-PAGES = (
-    "/",
-    "/?lang=kk",
-    "/events",
-    "/events?state=confirmed&asn=3",
-    "/site/target7.example",
-    "/site/target301.example?lang=ru",
-    "/network/3",
-    "/network/5?lang=kk",
-    "/category/NEWS",
-    "/e/00000301",
-    "/e/00000301/looks.csv",
-    "/e/00000400?lang=ru",
-    "/w/aa",
-    "/interceptions",
-    "/outages",
-    "/outages?asn=3&lang=kk",
-    "/feed.atom",
-    "/feed.atom?site=target7.example",
-)
-_RATES = """
-INSERT INTO series (key_id, id, experiment, target, at, country, asn, outcome, mechanisms,
-  rate_target, rate_reference)
-SELECT key_id, id, 'throttle', target, at, country, asn, 'ok', '',
-  100000 + CAST(SUBSTR(id, 3) AS INTEGER) % 99999,
-  250000
-FROM measurement WHERE CAST(SUBSTR(id, 3) AS INTEGER) % 40 = 0 OR target = 'target7.example'
-"""
-# Some events are cuts, some are a wave, one name in twenty of a site is intercepted.
-_EVIDENCE = """
-UPDATE event SET wave = 'aa' WHERE id LIKE '000003%';
-UPDATE event SET kind = 'shutdown', target = '', ended_after = began_by + 9000,
-  ended_by = began_by + 9600, state = 'ended' WHERE id LIKE '%00';
-INSERT INTO event_revision SELECT id, 1, began_by, 'opened as confirmed' FROM event;
-INSERT INTO event_revision SELECT id, 2, began_by + 9, 'also by tls.reset' FROM event;
-UPDATE event SET revision = 2, confirmed_at = began_by;
-UPDATE event SET wave = '' WHERE target = '';
-INSERT INTO beat SELECT p.key_id, h.hour, p.country, p.asn, 4095, 15, 0
-  FROM probe p, (SELECT DISTINCT hour FROM hourly) h;
-UPDATE measurement SET outcome = 'intercepted', mechanisms = 'tls.mitm'
-  WHERE CAST(SUBSTR(id, 3) AS INTEGER) % 500 = 0;
-INSERT INTO forged SELECT seq, target, 'leaf' || target, 0, 'leaf' || target
-  FROM measurement WHERE outcome = 'intercepted';
-INSERT INTO forged SELECT seq, target, 'leaf' || target, 1, 'signer' || asn
-  FROM measurement WHERE outcome = 'intercepted';
-"""
-_COUNTED = "INSERT INTO total SELECT 'web', 'ok', 'KZ', 1, COUNT(*) FROM measurement"
+ROWS, TURNS = 1_000_000, 50
+LANGUAGES = ("en", "ru", "kk")
+KINDS = ("blocking", "shutdown", "interception", "throttling")
+PathOf = Callable[[int], str]
+# The pages by name; `n` is another number each time.
+PAGES: Mapping[str, PathOf] = {
+    "/": lambda n: f"/?lang={LANGUAGES[n % 3]}",
+    "/events": lambda n: f"/events?lang={LANGUAGES[n % 3]}",
+    "/events, filtered": lambda n: f"/events?state=confirmed&asn={1 + n % 7}",
+    "/events, of a kind": lambda n: f"/events?kind={KINDS[n % 4]}&category=NEWS",
+    "/site/NAME": lambda n: f"/site/target{n * 37 % 800}.example?lang={LANGUAGES[n % 3]}",
+    "/site/NAME, 1,250 rates": lambda n: f"/site/target7.example?lang={LANGUAGES[n % 3]}",
+    "/network/ASN": lambda n: f"/network/{1 + n % 7}?lang={LANGUAGES[n % 3]}",
+    "/category/CODE, 100 sites": lambda n: f"/category/NEWS?part={1 + n % 8}",
+    "/e/ID": lambda n: f"/e/{n * 97 % 5000:08x}?lang={LANGUAGES[n % 3]}",
+    "/e/ID/looks.csv": lambda n: f"/e/{n * 89 % 5000:08x}/looks.csv",
+    "/w/ID, 255 events": lambda n: f"/w/aa?lang={LANGUAGES[n % 3]}",
+    "/interceptions": lambda n: f"/interceptions?lang={LANGUAGES[n % 3]}",
+    "/interceptions, filtered": lambda n: f"/interceptions?asn={1 + n % 7}&country=KZ",
+    "/outages": lambda n: f"/outages?lang={LANGUAGES[n % 3]}",
+    "/outages, filtered": lambda n: f"/outages?asn={1 + n % 7}",
+    "/feed.atom": lambda n: f"/feed.atom?lang={LANGUAGES[n % 3]}",
+    "/feed.atom, filtered": lambda n: f"/feed.atom?site=target{n * 31 % 800}.example",
+}
+LISTS: Mapping[str, PathOf] = {
+    "/metrics": lambda _: "/metrics",
+    "/v1/measurements": lambda n: f"/v1/measurements?limit=1000&asn={1 + n % 7}",
+    "/v1/measurements, target": lambda n: f"/v1/measurements?target=target{n * 37 % 800}.example",
+    "/v1/verdicts": lambda n: f"/v1/verdicts?asn={1 + n % 7}",
+    "/v1/hourly": lambda n: f"/v1/hourly?target=target{n * 37 % 800}.example&limit=1000",
+    "/v1/events": lambda n: f"/v1/events?asn={1 + n % 7}",
+    "/v1/waves": lambda _: "/v1/waves",
+    "/v1/interceptions": lambda n: f"/v1/interceptions?asn={1 + n % 7}",
+}
 
 
-def make(folder: Path, rows: int) -> None:
-    """Make the store, and the list of its sites."""
-    file = folder / "store.sqlite3"
-    large_store.make(file, rows=rows, events=EVENTS)
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute(_RATES)
-        connection.execute(_COUNTED)
-        connection.execute("UPDATE probe SET way = 'invite'")
-        connection.executescript(_EVIDENCE)
-    sites = "".join(f"https://target{n}.example/,NEWS\n" for n in range(large_store.TARGETS))
-    (folder / "targets.csv").write_text(f"url,category_code\n{sites}")
+class Took(NamedTuple):
+    """Milliseconds by the clock and of the processor."""
+
+    wall: float
+    worked: float
 
 
-async def measure(folder: Path, turns: int) -> dict[str, list[tuple[float, float]]]:
-    """Seconds of each page: by the clock, and of the processor, which other work changes less."""
-    found: dict[str, list[tuple[float, float]]] = {path: [] for path in PAGES}
-    async with collector(folder, public_min_probes=3) as harness:
-        # The first one takes as long as a start of the collector does.
-        await harness.service.snapshots.snapshot()
-        writing = asyncio.create_task(_write(harness))
-        for _ in range(turns):
-            for path in PAGES:
-                began, worked = time.perf_counter(), time.process_time()
-                reply = await harness.ask("GET", path)
-                took = time.perf_counter() - began, time.process_time() - worked
-                found[path].append(took)
-                assert reply.status == 200, (path, reply.body[:200])
-        writing.cancel()
+class PageTimes(NamedTuple):
+    """How long each request of one page took, and the size of its last answer."""
+
+    cold: list[Took]
+    warm: list[Took]
+    size: int
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing is made anew beside the pages, as long as nothing is written."""
+    with ExitStack() as stack:
+        for where in ("metrics.snapshot", "events.keeper"):
+            stack.enter_context(patch(f"collector.{where}.OLD_SECONDS", inf))
+        yield
+
+
+async def measure(
+    folder: Path, store: str, pages: Mapping[str, PathOf], turns: int, *, writing: bool
+) -> dict[str, PageTimes]:
+    """How long each page takes."""
+    clock = partial(_worked, _servers_of(store))
+    async with _prepared(folder, store, writing=writing) as harness:
+        found = {}
+        for name, path_of in pages.items():
+            cold, warm, size = [], [], 0
+            for n in range(turns):
+                harness.service.results = ResultCache()
+                took, size = await _asked(harness, path_of(n), clock)
+                cold.append(took)
+                again, _ = await _asked(harness, path_of(n), clock)
+                warm.append(again)
+            found[name] = PageTimes(cold, warm, size)
     return found
+
+
+@asynccontextmanager
+async def _prepared(folder: Path, store: str, *, writing: bool) -> AsyncIterator[CollectorHarness]:
+    """A collector whose events are made, as they are in one that has run for a while."""
+    async with collector(folder, store=store, public_min_probes=3) as harness:
+        while await harness.service.store.read(_is_due()):
+            harness.service.events.touch()
+            await harness.service.events.keep()
+            await asyncio.sleep(0.1)
+        await harness.service.snapshots.snapshot()
+        beside = asyncio.create_task(_write(harness)) if writing else None
+        yield harness
+        if beside is not None:
+            beside.cancel()
+
+
+def _is_due() -> Operation[bool]:
+    rows = yield Query("places_due", {"target": "", "country": "", "asn": -1, "limit": 1})
+    return bool(rows)
+
+
+async def _asked(
+    harness: CollectorHarness, path: str, clock: Callable[[], float]
+) -> tuple[Took, int]:
+    began, worked = time.perf_counter(), clock()
+    reply = await harness.ask("GET", path)
+    took = Took((time.perf_counter() - began) * 1000, (clock() - worked) * 1000)
+    assert reply.status == 200, (path, reply.body[:200])
+    return took, len(reply.body)
 
 
 async def _write(harness: CollectorHarness) -> None:
@@ -104,31 +140,74 @@ async def _write(harness: CollectorHarness) -> None:
         await asyncio.sleep(0.5)
 
 
+def _servers_of(store: str) -> Path | None:
+    """The file with the number of the PostgreSQL process of a temporary server."""
+    _, _, folder = store.partition("?host=")
+    return Path(folder) / "data" / "postmaster.pid" if folder else None
+
+
+def _worked(servers: Path | None) -> float:
+    """Seconds of the processor: of this process, and of the processes of PostgreSQL."""
+    worked = time.process_time()
+    if servers is not None:
+        parent = servers.read_text().split()[0]
+        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+            worked += sum(map(_ran, children.read_text().split()))
+    return worked
+
+
+def _ran(process: str) -> float:
+    try:
+        return int(Path(f"/proc/{process}/schedstat").read_text().split()[0]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
 def main() -> None:
     """Make, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--turns", type=int, default=TURNS)
     parser.add_argument("--folder", type=Path, help="keep the store here, or use the one there")
+    parser.add_argument("--postgres", action="store_true")
+    parser.add_argument("--writing", action="store_true", help="while records arrive")
+    parser.add_argument("--lists", action="store_true", help="of the API instead of pages")
+    parser.add_argument("--only", default="", help="pages whose name contains this")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         folder = asked.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "store.sqlite3").exists():
-            make(folder, asked.rows)
-        found = asyncio.run(measure(folder, asked.turns))
-    print(f"{'page':34} {'median':>8} {'p95':>8} {'worst':>8}  ms; of the processor: median, p95")
-    for path, seconds in found.items():
-        wall, worked = ([one[which] * 1000 for one in seconds] for which in (0, 1))
-        print(
-            f"{path:34} {statistics.median(wall):8.1f} {_p95(wall):8.1f} {max(wall):8.1f}"
-            f" {statistics.median(worked):8.1f} {_p95(worked):8.1f}"
+            explorer_store.make(folder, asked.rows)
+        store = f"sqlite:///{folder}/store.sqlite3"
+        if asked.postgres:
+            store = stack.enter_context(temporary_postgres.running())
+            explorer_store.copy(folder, store)
+        if not asked.writing:
+            stack.enter_context(quiet())
+        every = LISTS if asked.lists else PAGES
+        pages = {name: path for name, path in every.items() if asked.only in name}
+        _show(asyncio.run(measure(folder, store, pages, asked.turns, writing=asked.writing)))
+
+
+def _show(found: Mapping[str, PageTimes]) -> None:
+    print(f"{'':26} {'':>6}  of the processor, ms       by the clock, ms           warm, processor")
+    heads = ("p50", "p95", "worst", "p50", "p95", "worst", "p50", "p95")
+    print(f"{'page':26} {'KB':>6} {' '.join(f'{one:>8}' for one in heads)}")
+    for name, of in found.items():
+        numbers = (
+            *_spread([one.worked for one in of.cold]),
+            *_spread([one.wall for one in of.cold]),
+            *_spread([one.worked for one in of.warm])[:2],
         )
+        print(f"{name:26} {of.size / 1024:6.0f} {' '.join(f'{one:8.1f}' for one in numbers)}")
 
 
-def _p95(values: list[float]) -> float:
+def _spread(values: list[float]) -> tuple[float, float, float]:
+    """The median, the 95th percentile, and the worst."""
     ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, int(0.95 * len(ranked)))]
+    p95 = ranked[min(len(ranked) - 1, int(0.95 * len(ranked)))]
+    return statistics.median(values), p95, ranked[-1]
 
 
 if __name__ == "__main__":

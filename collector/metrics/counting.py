@@ -8,6 +8,7 @@ key with a conclusive verdict.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from collector.conduct import read_standings
@@ -45,7 +46,7 @@ class VoteCount(NamedTuple):
     newest: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """The rows that the families are made of, read in one transaction.
 
@@ -63,6 +64,11 @@ class Snapshot:
     events: Rows = ()
     strangers: Sequence[VoteCount] = ()
     standings: Standings = field(default=EVERYBODY)
+
+    @cached_property
+    def outcomes(self) -> Mapping[TargetOnNetwork, Mapping[str, int]]:
+        """Number of keys by outcome, for each target on each network; made once for all pages."""
+        return {where: dict(of) for where, of in by_outcome(self.votes).items()}
 
 
 @dataclass(frozen=True, slots=True)

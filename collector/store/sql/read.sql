@@ -31,11 +31,13 @@ WHERE seq > :cursor AND seq >= :floor AND at >= :since AND at < :until
 ORDER BY seq LIMIT :limit
 
 -- name: forged_seen
+-- CROSS has SQLite begin with the chains, which are few: there are many records on any network.
 SELECT f.leaf, COALESCE(i.sha256, ''), f.name, m.country, m.asn, MAX(m.network), m.key_id,
   MIN(m.at), MAX(m.at), COUNT(*)
-FROM forged f JOIN measurement m ON m.seq = f.seq
+FROM forged f CROSS JOIN measurement m
 LEFT JOIN forged i ON i.seq = f.seq AND i.name = f.name AND i.leaf = f.leaf AND i.place = 1
-WHERE f.place = 0 AND m.role = 'probe' AND m.mechanisms LIKE '%tls.mitm%' AND m.voting = 1
+WHERE m.seq = f.seq AND f.place = 0 AND m.role = 'probe' AND m.mechanisms LIKE '%tls.mitm%'
+  AND m.voting = 1
   AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = m.key_id AND m.at >= e.since)
   AND m.at >= :since AND m.at < :until
   AND (CAST(:target AS TEXT) = '' OR m.target = :target)
