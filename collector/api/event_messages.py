@@ -142,9 +142,8 @@ def shown_event(
         return instant_text(at // HOUR * HOUR if coarse else at)
 
     def bracket(of: Bracket) -> BracketShown:
-        # Rounded outwards, so that it still contains what it says.
-        by = -(-of.by // HOUR) * HOUR if coarse else of.by
-        return BracketShown(None if of.after is None else text(of.after), instant_text(by))
+        after, by = of.in_hours() if coarse else of
+        return BracketShown(maybe(after), instant_text(by))
 
     def maybe(at: float | None) -> str | None:
         return None if at is None else text(at)

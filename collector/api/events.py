@@ -139,23 +139,26 @@ async def shown(
 ) -> list[EventShown]:
     """Events as they are told to this reader; who asks often has one care for all."""
     names, now = reference_data.networks(), request.app[SERVICE].clock()
-    looks = [list(told_looks(one)) for one in events]
-    care = await readers.learned(request, (look for of in looks for look in of), care)
+    are_coarse = await coarse(request, events, care)
     return [
-        shown_event(
-            one, now=now, coarse=any(care.is_coarse(*look) for look in of), network=names.get
-        )
-        for one, of in zip(events, looks, strict=True)
+        shown_event(one, now=now, coarse=is_coarse, network=names.get)
+        for one, is_coarse in zip(events, are_coarse, strict=True)
     ]
+
+
+async def coarse(
+    request: web.Request, events: Sequence[StoredEvent], care: Care | None = None
+) -> list[bool]:
+    """Which events are told to the hour to this reader."""
+    care = await readers.learned(
+        request, (look for one in events for look in told_looks(one)), care
+    )
+    return [any(care.is_coarse(*look) for look in told_looks(one)) for one in events]
 
 
 def told_looks(stored: StoredEvent) -> Iterator[tuple[str, int, float]]:
     """The looks that an event tells the time of."""
-    event = stored.event
-    ended = (event.ended.after, event.ended.by) if event.ended else ()
-    for at in (event.began.after, event.began.by, event.last_seen_at, *ended):
-        if at is not None:
-            yield event.country, event.asn, at
+    return stored.told_looks
 
 
 def _cursor(service: Service, stored: StoredEvent) -> str:

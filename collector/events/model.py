@@ -10,6 +10,7 @@ from enum import StrEnum, unique
 from types import MappingProxyType
 from typing import NamedTuple
 
+HOUR = 3600.0
 # The kind of event that an outcome is a sign of.
 KINDS: Mapping[str, str] = MappingProxyType(
     {"blocked": "blocking", "intercepted": "interception", "throttled": "throttling"}
@@ -86,6 +87,11 @@ class Bracket(NamedTuple):
 
     after: float | None
     by: float
+
+    def in_hours(self) -> "Bracket":
+        """The bracket to the hour, rounded outwards, so that it still contains what it says."""
+        after = None if self.after is None else self.after // HOUR * HOUR
+        return Bracket(after, -(-self.by // HOUR) * HOUR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ deleted: an event that the looks no longer show is withdrawn.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -59,6 +59,15 @@ class StoredEvent:
     def span(self) -> tuple[float, float]:
         """From the first look that shows it to the first that shows its end."""
         return _span(self.event)
+
+    @property
+    def told_looks(self) -> Iterator[tuple[str, int, float]]:
+        """The looks that it tells the time of: country, ASN, Unix time."""
+        event = self.event
+        ended = (event.ended.after, event.ended.by) if event.ended else ()
+        for at in (event.began.after, event.began.by, event.last_seen_at, *ended):
+            if at is not None:
+                yield event.country, event.asn, at
 
 
 def reconcile(

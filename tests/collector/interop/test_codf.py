@@ -34,8 +34,16 @@ CUT = TargetEvent(
 STORED = StoredEvent("ab", CUT, 8000.0)
 
 
+def named(asn: int) -> str | None:
+    return "KT" if asn == 9198 else None
+
+
+def nameless(_asn: int) -> str | None:
+    return None
+
+
 def test_the_fields_have_iodas_meaning_and_units() -> None:
-    made = outage_event(STORED, until=99_999.0, coarse=False, network={9198: "KT"}.get)
+    made = outage_event(STORED, until=99_999.0, coarse=False, network=named)
     assert (made.location, made.location_name) == ("asn/9198", "KT")
     assert (made.start, made.duration, made.uncertainty) == (8101, 16_201 - 8101, 8101 - 7260)
     assert (made.status, made.fraction, made.score) == (0, None, 0.97)
@@ -45,16 +53,18 @@ def test_the_fields_have_iodas_meaning_and_units() -> None:
 
 def test_what_lasts_overlaps_the_window_and_what_is_not_known_is_null() -> None:
     lasting = replace(CUT, ended=None, began=Bracket(None, 7200.0), asn=0)
-    made = outage_event(replace(STORED, event=lasting), until=9000.0, coarse=False, network={}.get)
+    made = outage_event(
+        replace(STORED, event=lasting), until=9000.0, coarse=False, network=nameless
+    )
     assert (made.location, made.location_name) == ("country/KZ", "KZ")
     assert (made.start, made.duration, made.uncertainty) == (7200, 1800, None)
     assert made.overlaps_window
-    early = outage_event(replace(STORED, event=lasting), until=0.0, coarse=True, network={}.get)
+    early = outage_event(replace(STORED, event=lasting), until=0.0, coarse=True, network=nameless)
     assert early.duration == 0
 
 
 def test_a_coarse_event_has_whole_hours_that_contain_the_true_ones() -> None:
-    made = outage_event(STORED, until=99_999.0, coarse=True, network={}.get)
+    made = outage_event(STORED, until=99_999.0, coarse=True, network=nameless)
     assert made.location_name == "AS9198"
     assert (made.start % 3600, made.duration % 3600, (made.uncertainty or 0) % 3600) == (0, 0, 0)
     assert made.start - (made.uncertainty or 0) <= 7260
