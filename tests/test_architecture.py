@@ -164,6 +164,7 @@ def test_functions_stay_short() -> None:
 
 # Rule ids that do not begin with their module's own name: the prefixes that the module may use.
 RULE_PREFIXES = {
+    "archive_cleared": {"archive"},
     "connectivity": {"shutdown"},
     "dns_dead": {"dns"},
     "dns_resolver": {"dns"},

@@ -36,6 +36,7 @@ READING_ORDER = (
     "tls",
     "mitm",
     "archive",
+    "archive_cleared",
 )
 
 

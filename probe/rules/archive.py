@@ -7,24 +7,22 @@ confidence, only where the helper saw the very thing work that failed here, and 
 not recorded. They hold for no record of our own probes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from probe.analysis.blockpage_text import reads_like_an_order
-from probe.analysis.dns_answers import NO_ADDRESS, host_at, real
+from probe.analysis.dns_answers import real
 from probe.analysis.evidence import Evidence
 from probe.analysis.once import once
-from probe.analysis.slowness import came_whole
 from probe.compare import (
     host_of,
     is_bogon,
-    is_broken_redirect,
     is_stock,
     same_failure,
     same_site,
     similar_pages,
 )
 from probe.failure import Failure
-from probe.model import Base, Dns, Http, Mechanism, Outcome, Ping, Role, Tcp, Tls, TrustReason
+from probe.model import Dns, Http, Mechanism, Outcome, Ping, Tcp, Tls
 from probe.rule import Finding, InnocentExplanation, Tier, rule
 from probe.rules import http, tcp, tls
 from probe.rules.http_pages import known_page
@@ -36,29 +34,18 @@ _ORIGIN = "ooni"
 _ONE_LOOK = "one look; the confidence says so"
 _REACHED = "the test helper was reached over this line"
 _ANDROID = "android_dns_cache_no_data"
-# Untitled pages are the same page if their lengths differ by less than one part in this many.
-_LENGTHS = 20
-_LEAST_BYTES = 200
 # A notice is short beside the page whose place it takes.
 _SHORTER = 3
-_MANY_HOPS = 9
 _ERRORS = 400
 _CUT = frozenset({Failure.RESET, Failure.ABORTED, Failure.EOF, Failure.TIMEOUT})
-_CERTIFICATE = {
-    TrustReason.HOSTNAME: Failure.SSL_HOSTNAME,
-    TrustReason.UNKNOWN_AUTHORITY: Failure.SSL_AUTHORITY,
-    TrustReason.SELF_SIGNED: Failure.SSL_AUTHORITY,
-    TrustReason.INCOMPLETE: Failure.SSL_AUTHORITY,
-}
-_OF_CERTIFICATES = frozenset({Failure.SSL_HOSTNAME, Failure.SSL_AUTHORITY, Failure.SSL_CERTIFICATE})
 
 
-def _is_archived(e: Evidence) -> bool:
+def is_archived(e: Evidence) -> bool:
     return e.record.origin == _ORIGIN
 
 
 @once
-def _good_ends(e: Evidence) -> list[Http]:
+def good_ends(e: Evidence) -> list[Http]:
     """The helper's page, if it got one that is no error."""
     return [p for p in e.control_ends if (p.status or 599) < _ERRORS]
 
@@ -100,7 +87,7 @@ def _denial(step: Dns) -> Mechanism | None:
 )
 def name_denied_here(e: Evidence) -> Finding | None:
     """The machine's resolver denied the name in this one look, and others have an address."""
-    for hop in range(e.end + 1) if _is_archived(e) else ():
+    for hop in range(e.end + 1) if is_archived(e) else ():
         asked = e.system(hop)
         how = _denial(asked[-1]) if asked else None
         if how is None or any(s.addresses or _denial(s) is None for s in asked):
@@ -129,7 +116,7 @@ def name_denied_here(e: Evidence) -> Finding | None:
 def wrong_address_here(e: Evidence) -> Finding | None:
     """The machine's resolver gave an address with a notice, or of the provider, not the site's."""
     given, others = e.system_addresses(0), e.control_addresses(0)
-    if not _is_archived(e) or not given or not others or given & others or not e.control_works:
+    if not is_archived(e) or not given or not others or given & others or not e.control_works:
         return None
     if given & (e.proven_addresses(0) | e.control_reached(0)) or all(map(is_bogon, given)):
         return None
@@ -155,7 +142,7 @@ def _all_alike(steps: Sequence[Tcp | Tls]) -> bool:
 
 
 @once
-def _dialled(e: Evidence, hop: int) -> list[Tcp]:
+def public_attempts(e: Evidence, hop: int) -> list[Tcp]:
     """Attempts to connect, without those to what is no public address or has no route."""
     return [
         s
@@ -168,7 +155,7 @@ def _dialled(e: Evidence, hop: int) -> list[Tcp]:
 def _led_on(e: Evidence, steps: Sequence[Tcp | Tls]) -> bool:
     """The helper, which tells nothing of redirects, got to their end; and the names agree here."""
     there = {s.address for s in steps}
-    return e.end > 0 and bool(_good_ends(e)) and there <= _agreed(e, e.end)
+    return e.end > 0 and bool(good_ends(e)) and there <= _agreed(e, e.end)
 
 
 @rule(
@@ -183,8 +170,8 @@ def _led_on(e: Evidence, steps: Sequence[Tcp | Tls]) -> bool:
 )
 def connection_fails_here_only(e: Evidence) -> Finding | None:
     """Every connection failed in this one look, and the helper connects to the same address."""
-    dialled = _dialled(e, e.end)
-    if not _is_archived(e) or not _all_alike(dialled):
+    dialled = public_attempts(e, e.end)
+    if not is_archived(e) or not _all_alike(dialled):
         return None
     failure = dialled[0].failure
     if failure is None or failure not in tcp.MECHANISMS:
@@ -210,8 +197,8 @@ def connection_fails_here_only(e: Evidence) -> Finding | None:
 )
 def handshake_fails_here_only(e: Evidence) -> Finding | None:
     """TLS failed at every address in this one look; for the helper it works there."""
-    shaken = _tried(e)
-    if not _is_archived(e) or not _all_alike(shaken) or shaken[0].failure not in _CUT:
+    shaken = tried(e)
+    if not is_archived(e) or not _all_alike(shaken) or shaken[0].failure not in _CUT:
         return None
     how = (tls.MECHANISMS[shaken[0].failure],)
     if e.end > 0:
@@ -224,12 +211,12 @@ def handshake_fails_here_only(e: Evidence) -> Finding | None:
         return None
     # Helpers before 2022 made no handshake of its own: the page they got is what they tell.
     connected = {(s.address, s.port) for s in e.control(Tcp) if s.failure is None}
-    told = bool(_good_ends(e)) and all((s.address, s.port) in connected for s in shaken)
+    told = bool(good_ends(e)) and all((s.address, s.port) in connected for s in shaken)
     return Finding(tuple(shaken), 0.65, how) if told else None
 
 
 @once
-def _tried(e: Evidence) -> list[Tls]:
+def tried(e: Evidence) -> list[Tls]:
     """Handshakes for the name at the URL's own port."""
     own = (s for s in e.handshakes(e.end) if s.port == e.port(e.end))
     return [s for s in own if not is_bogon(s.address)]
@@ -252,7 +239,7 @@ def _tried(e: Evidence) -> list[Tls]:
 def request_fails_here_only(e: Evidence) -> Finding | None:
     """The request failed in this one look, on a connection that worked; the helper gets a page."""
     pages = e.pages(e.end)
-    if not _is_archived(e) or not pages or not _good_ends(e):
+    if not is_archived(e) or not pages or not good_ends(e):
         return None
     last = pages[-1]
     if any(p.failure not in _CUT or p.status is not None for p in pages):
@@ -274,7 +261,7 @@ def _is_notice(e: Evidence, page: Http) -> bool:
         return False
     if (page.status or 599) >= _ERRORS or is_stock(page):
         return False
-    ends = _good_ends(e)
+    ends = good_ends(e)
     if not ends or any(similar_pages(page, p) or _same_title(page, p) for p in ends):
         return False
     if known_page(page) and not known_page(ends[-1]):
@@ -303,115 +290,8 @@ def _same_title(page: Http, other: Http) -> bool:
 )
 def notice_here(e: Evidence) -> Finding | None:
     """A notice came over plain http, and the helper got the site."""
-    for hop in range(e.end + 1) if _is_archived(e) else ():
+    for hop in range(e.end + 1) if is_archived(e) else ():
         notices = [p for p in e.pages(hop) if _is_notice(e, p)]
         if notices:
             return Finding(tuple(notices[-1:]), 0.75)
     return None
-
-
-@rule("archive.same_page", Tier.LIKELY, Outcome.OK)
-def same_page(e: Evidence) -> Finding | None:
-    """The page at the end of the redirects is the helper's, by its title or its length."""
-    given = e.system_addresses(e.end)
-    for page in reversed(e.pages(e.end) if _is_archived(e) else []):
-        fine = page.failure is None and page.address in given and came_whole(page)
-        if not fine or page.location is not None or is_refusal(page) or _hides_its_server(e, page):
-            continue
-        if any(similar_pages(page, p) or _same_length(page, p) for p in _good_ends(e)):
-            return Finding((page,), 0.8)
-    return None
-
-
-def _hides_its_server(e: Evidence, page: Http) -> bool:
-    """It came over TLS, and neither our roots nor the client's proved the name."""
-    if page.url.startswith("http:"):
-        return False
-    shaken = e.handshake_before(page)
-    return shaken is None or shaken.trust is None or not shaken.trust.anchored
-
-
-def _same_length(page: Http, other: Http) -> bool:
-    """Both without a title, and of one length; of a large page the declared one."""
-    if page.title or other.title or page.status != other.status:
-        return False
-    mine = page.received_bytes if page.complete else page.declared_bytes or 0
-    short, long = sorted((mine, other.received_bytes))
-    return short >= _LEAST_BYTES and (long - short) * _LENGTHS < long
-
-
-# --- it is broken -------------------------------------------------------------------------------
-
-
-@rule("archive.broken_for_the_helper_too", Tier.CLEARED, Outcome.DOWN)
-def broken_for_the_helper_too(e: Evidence) -> Finding | None:
-    """It failed here and for the helper in the same way."""
-    if not _is_archived(e) or not e.controls:
-        return None
-    steps = _dead_name(e) or _dead_server(e) or _dead_page(e) or _endless(e)
-    return Finding(tuple(steps), 0.8) if steps else None
-
-
-def _dead_name(e: Evidence) -> Sequence[Base]:
-    asked = e.system(e.end)
-    if e.end or not asked or any(s.failure not in NO_ADDRESS for s in asked) or real(e, 0):
-        return ()
-    there = [s for s in e.control(Dns) if s.name == host_at(e, 0)]
-    return asked if there and all(s.failure in NO_ADDRESS for s in there) else ()
-
-
-def _dead_server(e: Evidence) -> Sequence[Base]:
-    """No connection, or no handshake: none of the helper's works, and one of them fails alike."""
-    if e.end:
-        return ()
-    dialled: Sequence[Tcp | Tls] = _dialled(e, 0)
-    there = _of_target(e.control(Tcp))
-    if dialled and all(s.failure is not None for s in dialled):
-        return dialled if _fail_alike(dialled, there) else ()
-    there = _of_target(s for s in e.control(Tls) if s.sni == e.host)
-    return _tried(e) if _fail_alike(_tried(e), there) else ()
-
-
-def _of_target(steps: Iterable[Tcp | Tls]) -> list[Tcp | Tls]:
-    return [s for s in steps if s.role is Role.TARGET]
-
-
-def _fail_alike(mine: Sequence[Tcp | Tls], there: Sequence[Tcp | Tls]) -> bool:
-    own, others = [_why(s) for s in mine], [_why(s) for s in there]
-    if not own or not others or None in own or None in others:
-        return False
-    return any(same_failure(one, other) for one in own for other in others)
-
-
-def _why(step: Tcp | Tls) -> Failure | None:
-    """How it failed; an invalid certificate is a failure."""
-    if step.failure is not None or not isinstance(step, Tls) or step.trust is None:
-        return step.failure
-    if step.trust.valid or step.trust.reason is None:
-        return None
-    return _CERTIFICATE.get(step.trust.reason, Failure.SSL_CERTIFICATE)
-
-
-def _dead_page(e: Evidence) -> Sequence[Base]:
-    mine, there = e.pages(e.end), e.control(Http)
-    failed = [p for p in mine if p.failure is not None]
-    if not mine or len(failed) < len(mine) or not there:
-        return ()
-    alike = all(any(same_failure(p.failure, q.failure) for p in mine) for q in there)
-    return mine if alike else ()
-
-
-def _endless(e: Evidence) -> Sequence[Base]:
-    """Redirects that end nowhere, where the helper got no page either."""
-    pages = e.pages(e.end)[-1:]
-    nowhere = bool(pages) and (is_broken_redirect(pages[0]) or e.end >= _MANY_HOPS)
-    there = e.control(Http)
-    return pages if nowhere and there and all(p.failure is not None for p in there) else ()
-
-
-@rule("archive.no_handshake_recorded", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
-def no_handshake_recorded(e: Evidence) -> Finding | None:
-    """The page came over TLS, and no handshake was recorded: whose server it was is not known."""
-    pages = [p for p in e.pages(e.end) if p.url.startswith("https:") and p.failure is None]
-    bare = [p for p in pages if e.handshake_before(p) is None]
-    return Finding(tuple(bare[-1:]), 0.7) if _is_archived(e) and bare else None

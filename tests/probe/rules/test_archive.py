@@ -60,25 +60,6 @@ PAIRS = {
             "a notice, no control",
         ),
     ),
-    "archive.same_page": (
-        "a page without a title, of the same length",
-        (
-            "a page without a title, of another length",
-            "https, and no handshake was recorded",
-            "the same, no control",
-        ),
-    ),
-    "archive.broken_for_the_helper_too": (
-        "a reset everywhere",
-        (
-            "a reset here, a timeout for the control",
-            "an unknown authority here, an expired certificate for the control",
-        ),
-    ),
-    "archive.no_handshake_recorded": (
-        "https, and no handshake was recorded",
-        ("https works", "https works, no control"),
-    ),
 }
 
 
