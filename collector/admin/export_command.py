@@ -22,6 +22,7 @@ _RELEASE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LABEL = re.compile(r"([a-zA-Z_][a-zA-Z0-9_]*)=(.*)")
 _FORMATS: dict[str, "Format"] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 _OPENMETRICS = "openmetrics"
+_OONI = "ooni"
 
 
 @click.command()
@@ -29,11 +30,17 @@ _OPENMETRICS = "openmetrics"
 @click.option(
     "--format",
     "format_",
-    type=click.Choice([*_FORMATS.values(), _OPENMETRICS]),
+    type=click.Choice([*_FORMATS.values(), _OPENMETRICS, _OONI]),
     help="jsonl has all the evidence; csv and parquet have the columns; openmetrics has counts by"
-    " hour and events, for Prometheus. [by FILE, or jsonl]",
+    " hour and events, for Prometheus; ooni has measurements in OONI's format. [by FILE, or jsonl]",
 )
-@click.option("-o", "--output", default="-", metavar="FILE|-", help="The file to write. [stdout]")
+@click.option(
+    "-o",
+    "--output",
+    default="-",
+    metavar="FILE|FOLDER|-",
+    help="The file to write; with ooni also a folder, laid out as OONI's buckets. [stdout]",
+)
 @click.option(
     "--compress",
     type=click.Choice(["none", "gzip", "zstd"]),
@@ -94,6 +101,9 @@ def export(
         least=public_min_probes if public else 1,
         now=time.time(),
     )
+    if format_ == _OONI:
+        with_store(url, lambda store: _write_measurements(store, wanted, output, packing))
+        return
     if wanted.format == "parquet":
         if output == "-" or packing != "none":
             raise SettingsError("--format parquet needs -o FILE, and compresses itself")
@@ -113,6 +123,19 @@ async def _write(
     with output_file(output) as write:
         async for piece in packed(exporting.lines(store, wanted, tally), packing):
             write(piece)
+
+
+async def _write_measurements(
+    store: Store, wanted: "Exported", output: str, packing: Packing
+) -> None:
+    from collector.admin import export_ooni
+
+    try:
+        tally = await export_ooni.export(store, wanted, output, packing)
+    except OSError as error:
+        raise SettingsError(f"{output}: {error.strerror}") from error
+    for sentence in export_ooni.summary(tally):
+        click.echo(sentence, err=True)
 
 
 async def _write_history(
@@ -144,6 +167,8 @@ def _only_places(selected: Mapping[str, object], **others: object) -> None:
 
 
 def _known(format_: str) -> "Format":
+    if format_ == _OONI:
+        return "jsonl"  # which it is made of
     return next(one for one in _FORMATS.values() if one == format_)
 
 

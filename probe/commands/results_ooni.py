@@ -11,12 +11,12 @@ from probe.errors import Exit, UserError
 from probe.i18n import N_, _, ngettext
 from probe.interop.ooni.out.bucket_files import writing_buckets
 from probe.interop.ooni.out.exporting import (
+    CountLine,
     OoniLine,
     OoniTally,
     converted,
     is_one_file,
     one_file,
-    show_progress,
 )
 from probe.runner.results import RecordHeader, ResultsError, decoded
 
@@ -27,7 +27,8 @@ Chosen = Iterable[tuple[RecordHeader, bytes]]
 def export(chosen: Chosen, output: Path) -> None:
     """Write measurements to a folder, a file or stdout; say on stderr what they are."""
     tally = OoniTally()
-    found = show_progress(measurements(chosen, tally), sys.stderr, lambda: written(tally))
+    line = CountLine(sys.stderr, lambda: written(tally))
+    found = _counted(measurements(chosen, tally), line)
     name = str(output)
     try:
         if name == "-":
@@ -42,8 +43,16 @@ def export(chosen: Chosen, output: Path) -> None:
         raise  # of the reader of our stdout, who has enough
     except OSError as error:
         raise UserError(f"-o {name}: {_(error.strerror or '')}", Exit.USAGE) from error
-    for line in summary(tally):
-        click.echo(line, err=True)
+    finally:
+        line.end()
+    for sentence in summary(tally):
+        click.echo(sentence, err=True)
+
+
+def _counted(found: Iterable[OoniLine], line: CountLine) -> Iterator[OoniLine]:
+    for one in found:
+        line.tick()
+        yield one
 
 
 def measurements(chosen: Chosen, tally: OoniTally) -> Iterator[OoniLine]:

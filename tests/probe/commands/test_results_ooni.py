@@ -5,7 +5,7 @@ import gzip
 import itertools
 import json
 import sys
-from collections.abc import Iterator
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from probe.errors import UserError
 from probe.interop.ooni.kept import record_in
 from probe.interop.ooni.out import bucket_files, exporting
 from probe.interop.ooni.out.bucket_files import writing_buckets
-from probe.interop.ooni.out.exporting import OoniLine, OoniTally, show_progress
+from probe.interop.ooni.out.exporting import CountLine
 from probe.model import Record
 from probe.runner.results import Results
 from tests.probe import sample
@@ -153,18 +153,14 @@ class _Terminal(StringIO):
 
 def test_progress_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "_REDRAW_SECONDS", -1.0)
-    tally, shown, quiet = OoniTally(), _Terminal(), StringIO()
-
-    def lines() -> Iterator[OoniLine]:
+    shown, quiet = _Terminal(), StringIO()
+    for terminal in (shown, quiet):
+        numbers = map("{} so far".format, itertools.count(1))
+        line = CountLine(terminal, partial(next, numbers))
         for _ in range(3):
-            tally.written += 1
-            yield OoniLine("raw", b"{}")
-
-    found = show_progress(lines(), shown, lambda: f"{tally.written} so far")
-    assert len(list(itertools.islice(found, 5))) == 3
-    assert "3 so far" in shown.getvalue()
-    assert shown.getvalue().endswith("\r\033[K")
-    assert len(list(show_progress(lines(), quiet, lambda: "never"))) == 3
+            line.tick()
+        line.end()
+    assert shown.getvalue() == "\r1 so far\r2 so far\r3 so far\r\033[K"
     assert quiet.getvalue() == ""
 
 

@@ -78,19 +78,23 @@ def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield packer.flush()
 
 
-def show_progress(
-    found: Iterable[OoniLine], terminal: TextIO, say: Callable[[], str]
-) -> Iterator[OoniLine]:
-    """Pass measurements on; on a terminal, say now and then how many there are."""
-    if not terminal.isatty():
-        yield from found
-        return
-    drawn = 0.0
-    for one in found:
-        if time.monotonic() - drawn > _REDRAW_SECONDS:
-            drawn = time.monotonic()
-            terminal.write(f"\r{say()}")
-            terminal.flush()
-        yield one
-    terminal.write("\r\033[K")
-    terminal.flush()
+class CountLine:
+    """How many measurements there are so far: one line on a terminal, and nothing elsewhere."""
+
+    def __init__(self, terminal: TextIO, say: Callable[[], str]) -> None:
+        self._terminal = terminal if terminal.isatty() else None
+        self._say = say
+        self._drawn = 0.0
+
+    def tick(self) -> None:
+        """Draw the line again, but not too often."""
+        if self._terminal is not None and time.monotonic() - self._drawn > _REDRAW_SECONDS:
+            self._drawn = time.monotonic()
+            self._terminal.write(f"\r{self._say()}")
+            self._terminal.flush()
+
+    def end(self) -> None:
+        """Remove the line."""
+        if self._terminal is not None:
+            self._terminal.write("\r\033[K")
+            self._terminal.flush()
