@@ -49,6 +49,10 @@ class Links:
         """The page of an event."""
         return self.to(f"/e/{id_}")
 
+    def event_chart(self, id_: str, name: str) -> str:
+        """One chart of an event alone."""
+        return self.to(f"/e/{id_}/chart/{name}")
+
     def wave(self, id_: str) -> str:
         """The page of a wave."""
         return self.to(f"/w/{id_}")
@@ -56,6 +60,22 @@ class Links:
     def here(self, **changes: object) -> str:
         """This page with other parameters; an empty one is left out."""
         return self.to(self.path, **{**self.query, **changes})
+
+    def chart(self, name: str) -> str:
+        """One chart of this page alone."""
+        return self.to(f"{self._whole}/chart/{name}", **self.query)
+
+    def chart_data(self, name: str) -> str:
+        """The data of one chart of this page."""
+        return _address(f"{self._whole}/chart/{name}.csv", self.query)
+
+    def whole(self) -> str:
+        """The page that this chart is part of."""
+        return self.to(self._whole or "/", **self.query)
+
+    @property
+    def _whole(self) -> str:
+        return self.path.partition("/chart/")[0].rstrip("/")
 
     def data(self, path: str, **query: object) -> str:
         """Data of the API, which have no language."""

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from collector.web import charts, times, words
-from collector.web.languages import Language, catalogue
+from collector.web.languages import LANGUAGES, Language, catalogue
 from collector.web.times import day_text
 
 OPERATOR, PUBLIC = "style.css", "explorer.css"
@@ -50,6 +50,17 @@ def render(template: str, language: Language = "en", **values: object) -> str:
     return environment(language).get_template(template).render(values)
 
 
+def compile_all() -> None:
+    """Compile every template for every language, which takes longer than making a page."""
+    for language in LANGUAGES:
+        for name in environment(language).list_templates(filter_func=_is_template):
+            environment(language).get_template(name)
+
+
+def _is_template(name: str) -> bool:
+    return name.endswith((".html", ".atom"))
+
+
 def bare() -> Environment:
     """Templates in no language yet."""
     made = Environment(
@@ -59,6 +70,8 @@ def bare() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
+        # They are files of this program: looking whether they changed costs each page some calls.
+        auto_reload=False,
     )
     made.policies["ext.i18n.trimmed"] = True
     return made
@@ -80,6 +93,8 @@ def environment(language: Language) -> Environment:
         "words": words,
         "charts": charts,
         "time_of": times.shown,
+        "span_of": times.span,
+        "seconds_of": times.seconds,
         "city": lambda country: translations.gettext(times.city(country) or "UTC"),
         "day_text": day_text,
     }
@@ -100,6 +115,8 @@ def _filters(translations: NullTranslations) -> dict[str, Callable[[Any], str]]:
         "mechanism": partial(say, words.MECHANISMS),
         "category": partial(say, words.CATEGORIES),
         "source": partial(say, words.SOURCES),
+        "kinds": partial(say, words.KINDS_PLURAL),
+        "missing": partial(say, words.CUT_EVIDENCE),
         "reason": partial(say, words.REASONS),
         "told": partial(_told, say),
         "rate": charts.rate_text,

@@ -98,7 +98,7 @@ def bars(
 def zone(axis: TimeAxis) -> str:
     """What the times of the scale are: their year and zone."""
     first, last = (datetime.fromtimestamp(at, UTC).year for at in (axis.since, axis.until))
-    return f"UTC, {first}" if first == last else f"UTC, {first}–{last}"
+    return f"UTC, {first}" if first == last else f"UTC, {first}\N{EN DASH}{last}"
 
 
 def scale(axis: TimeAxis) -> Markup:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -23,6 +23,9 @@ ZONES: Mapping[str, str] = MappingProxyType(
 )
 
 
+_MINUTES = "%Y-%m-%d %H:%M"
+
+
 class ShownTime(NamedTuple):
     """One instant.
 
@@ -33,6 +36,14 @@ class ShownTime(NamedTuple):
 
     machine: str
     utc: str
+    local: str
+
+
+class ShownSpan(NamedTuple):
+    """A time between two instants; the day is told once where both have the same."""
+
+    first: ShownTime
+    last: ShownTime
     local: str
 
 
@@ -50,6 +61,8 @@ def city(country: str) -> str:
     return ZONES[country].rpartition("/")[2] if zone(country) is not None else ""
 
 
+# A page shows the times of an event several times, and many pages those of the same events.
+@lru_cache(maxsize=4096)
 def shown(at: float | str, country: str) -> ShownTime:
     """An instant to the minute; a text is one as the API writes it."""
     when = datetime.fromisoformat(at) if isinstance(at, str) else datetime.fromtimestamp(at, UTC)
@@ -61,11 +74,26 @@ def shown(at: float | str, country: str) -> ShownTime:
     return ShownTime(when.strftime("%Y-%m-%dT%H:%MZ"), when.strftime("%Y-%m-%d %H:%M"), local)
 
 
+def span(after: str, by: str, country: str) -> ShownSpan:
+    """The time between two instants as the API writes them."""
+    first, last = shown(after, country), shown(by, country)
+    if first.utc[:10] == last.utc[:10]:
+        last = last._replace(utc=last.utc[11:])
+    own, local = zone(country), ""
+    if own is not None:
+        a, b = (datetime.fromisoformat(one).astimezone(own) for one in (after, by))
+        same = a.date() == b.date()
+        begin = a.strftime("%H:%M" if same and first.utc[:10] == f"{a:%Y-%m-%d}" else _MINUTES)
+        local = f"{begin}\N{EN DASH}{b.strftime('%H:%M' if same else _MINUTES)}"
+    return ShownSpan(first, last, local)
+
+
 def seconds(text: str | None) -> float | None:
     """An instant as the API writes it, as Unix time."""
     return None if text is None else datetime.fromisoformat(text).timestamp()
 
 
+@lru_cache(maxsize=1024)
 def day_text(day: int) -> str:
     """A day, counted from 1970."""
     return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()

@@ -143,6 +143,25 @@ CATEGORIES: Mapping[str, str] = MappingProxyType(
         "XED": "sex education",
     }
 )
+# Many of a kind.
+KINDS_PLURAL: Mapping[str, str] = MappingProxyType(
+    {
+        "shutdown": "shutdowns",
+        "whitelist": "white lists",
+        "interception": "interceptions",
+        "blocking": "blockings",
+        "throttling": "slowdowns",
+    }
+)
+# What may tell of the time around a cut.
+CUT_EVIDENCE: Mapping[str, str] = MappingProxyType(
+    {
+        "heartbeats": "how many probes were heard",
+        "reports": "what probes report afterwards",
+        "looks": "measurements of the line",
+        "ports": "open ports (no probe tried them, or its record is not kept or not public)",
+    }
+)
 # What says that an event is one.
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
@@ -184,7 +203,7 @@ CITIES = (
 LETTER = "letter"
 _PLAIN = (
     *(OUTCOMES, KINDS, KIND_SENTENCES, STATES, MECHANISMS, CATEGORIES, SOURCES),
-    *(REVISIONS, REASONS),
+    *(REVISIONS, REASONS, KINDS_PLURAL, CUT_EVIDENCE),
 )
 
 

@@ -4,10 +4,9 @@ from aiohttp import web
 
 from collector.api import parameters
 from collector.api.http import Refused
-from collector.api.pages import history, matrix, page
+from collector.api.pages import chart, history, matrix
 from collector.api.pages.page import PersonParameters
 from collector.api.parameters import Count
-from collector.metrics.counting import by_outcome
 from collector.service import SERVICE
 
 SITES = 100
@@ -25,7 +24,7 @@ async def get_category(request: web.Request) -> web.Response:
     asked = parameters.of(request, CategoryParameters)
     if code not in service.labels.categories:
         raise Refused(404, "unknown_category", "no listed site has this category")
-    votes = by_outcome((await service.snapshots.snapshot()).votes)
+    votes = (await service.snapshots.snapshot()).outcomes
     listed = service.labels.targets_of(code)
     wanted = set(listed)
     of_code = {where: of for where, of in votes.items() if where[0] in wanted}
@@ -35,14 +34,17 @@ async def get_category(request: web.Request) -> web.Response:
     shown = [(name, code) for name in ranked[(asked.part - 1) * SITES : asked.part * SITES]]
     networks = matrix.networks_of(of_code)
     until = int(service.clock() // history.DAY) + 1
-    return await page.give(
+    table = matrix.matrix(of_code, shown, networks, service.settings.quorum)
+    return await chart.give(
         request,
         "category.html",
         asked.lang,
+        {"matrix": lambda: matrix.as_data(of_code, ranked, service.settings.quorum)},
         code=code,
-        table=matrix.matrix(of_code, shown, networks, service.settings.quorum),
+        table=table,
         bad=len(bad),
         measured=len(ranked),
+        part=asked.part,
         next=asked.part + 1 if asked.part * SITES < len(ranked) else None,
         unmeasured=[name for name in listed if name not in measured],
         since=until - history.ROW,

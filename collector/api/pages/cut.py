@@ -9,6 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from collector.api.event_messages import EventShown, OutageShown
+from collector.api.http import instant_text
+from collector.api.pages.chart import ChartTable
+from collector.api.pages.open_ports import PortTries
 from collector.care import Care
 from collector.detection.outage import PROBES_LEAST
 from collector.events import storage
@@ -63,8 +66,9 @@ class CutShown:
         heard: Number of probes by slot. cut_off, unheard: slots of which probes reported afterwards
             that nothing abroad answered, and that everything but the collector did.
         whitelist_looks, cut_looks: Looks at the line for or against a white list, and a cut border.
+        ports: Attempts at ports, by port.
         most: The most probes that were heard in the hour before. hidden: whether networks with few
-            probes are left out.
+            probes are left out. longer: whether the cut lasts longer than the time line.
         gap: Too few probes were heard to tell a cut from a coincidence.
     """
 
@@ -76,9 +80,27 @@ class CutShown:
     unheard: Sequence[AxisSpan]
     whitelist_looks: Sequence[AxisSpan]
     cut_looks: Sequence[AxisSpan]
+    ports: Sequence[PortTries]
     most: int
     hidden: bool
     gap: bool
+    longer: bool
+
+    @property
+    def missing(self) -> list[str]:
+        """What nothing is known of: words of `words.CUT_EVIDENCE`."""
+        known = {
+            "heartbeats": self.heard,
+            "reports": self.cut_off or self.unheard,
+            "looks": self.whitelist_looks or self.cut_looks,
+            "ports": self.ports,
+        }
+        return [word for word, found in known.items() if not found]
+
+    @property
+    def port_lanes(self) -> list[tuple[PortTries, Sequence[AxisSpan]]]:
+        """The attempts at each port as they are drawn."""
+        return [(one, [_tried(t.at, answered=t.answered) for t in one.tries]) for one in self.ports]
 
 
 def of_event(event: EventShown) -> CutSpan:
@@ -112,11 +134,22 @@ def places(data: CutData) -> Iterator[tuple[str, int, float]]:
     yield from ((one.country, one.asn, one.at) for one in data.looks)
 
 
-def shown(cut: CutSpan, data: CutData, care: Care, trusted: Collection[str]) -> CutShown:
+def shown_looks(data: CutData, care: Care) -> list[Look]:
+    """The looks that this reader may see; `care` has learnt of their places."""
+    return [one for one in data.looks if not care.is_coarse(one.country, one.asn, one.at)]
+
+
+def shown(
+    cut: CutSpan,
+    data: CutData,
+    care: Care,
+    trusted: Collection[str],
+    ports: Sequence[PortTries] = (),
+) -> CutShown:
     """A cut with its time line; `care` has learnt of its places."""
     beats = [one for one in data.beats if one.key_id in trusted]
     clear = [one for one in beats if not _coarse(one, care)]
-    looks = [one for one in data.looks if not care.is_coarse(one.country, one.asn, one.at)]
+    looks = shown_looks(data, care)
     heard = _counts((one.key_id, one.hour, one.heard) for one in clear)
     before = [n for at, n in heard if cut.began - _BEFORE <= at < cut.began]
     hidden = len(clear) < len(beats) or len(looks) < len(data.looks)
@@ -131,10 +164,39 @@ def shown(cut: CutSpan, data: CutData, care: Care, trusted: Collection[str]) -> 
         unheard=_spans((one.hour, one.missed) for one in clear),
         whitelist_looks=list(_looks(looks, "whitelist")),
         cut_looks=list(_looks(looks, "shutdown")),
+        ports=ports,
         most=most,
         hidden=hidden,
         gap=known < PROBES_LEAST,
+        longer=cut.until is not None and cut.until > data.axis.until,
     )
+
+
+def table(cuts: Iterable[CutShown]) -> ChartTable:
+    """The time lines of cuts as data: each interval of each lane."""
+    columns = ("country", "asn", "event", "lane", "since", "until", "value")
+    return ChartTable(columns, [row for one in cuts for row in _rows(one)])
+
+
+def _rows(one: CutShown) -> Iterator[tuple[object, ...]]:
+    where = one.cut.country, one.cut.asn, one.cut.event.id if one.cut.event else ""
+    lanes: list[tuple[str, Sequence[AxisSpan]]] = [
+        ("cut", one.spans),
+        ("nothing_abroad_answered", one.cut_off),
+        ("only_collector_silent", one.unheard),
+        ("look_whitelist", one.whitelist_looks),
+        ("look_shutdown", one.cut_looks),
+    ]
+    lanes += [(f"{of.whose}_port_{of.port}", spans) for of, spans in one.port_lanes]
+    for name, spans in lanes:
+        for span in spans:
+            yield *where, name, _text(span.since), _text(span.until), 0 if span.low else 1
+    for at, n in one.heard:
+        yield *where, "heard", _text(at), _text(at + SLOT), n
+
+
+def _text(at: float | None) -> str:
+    return "" if at is None else instant_text(at)
 
 
 def _coarse(one: HeartbeatHour, care: Care) -> bool:
@@ -169,6 +231,11 @@ def _looks(looks: Iterable[Look], kind: str) -> Iterator[AxisSpan]:
         if sign is not None:
             look = "fill-blocked" if sign else "fill-fine"
             yield AxisSpan(one.at, one.at + SLOT, look, low=not sign)
+
+
+def _tried(at: float, *, answered: bool) -> AxisSpan:
+    """An attempt at a port: high where something answered."""
+    return AxisSpan(at, at + SLOT, "fill-count" if answered else "fill-silent", low=not answered)
 
 
 def brackets(event: EventShown) -> list[AxisSpan]:

@@ -10,9 +10,10 @@ from collector.admin.export import csv_bytes
 from collector.api import events, negotiation, parameters, readers
 from collector.api.event_messages import EventDetail
 from collector.api.http import instant_text
-from collector.api.pages import event_looks, event_records, page
+from collector.api.pages import chart, cut, event_looks, event_records, outages
+from collector.api.pages.chart import ChartTable
 from collector.api.pages.citing import Citation, citation
-from collector.api.pages.cut import brackets
+from collector.api.pages.cut import CutShown, brackets
 from collector.api.pages.event_looks import LooksChart, SeenLook
 from collector.api.pages.event_records import CertificatePair, RecordInWords
 from collector.api.pages.page import PersonParameters
@@ -28,9 +29,18 @@ LOOK_COLUMNS = ("at", "probe", "experiment", "outcome", "mechanisms", "looks")
 
 @dataclass(frozen=True, slots=True)
 class EventPageShown:
-    """Everything that the page shows."""
+    """Everything that the page shows.
+
+    Attributes:
+        looks: Those of the chart as rows. cut: what is known of the time around it; None: of a
+            site.
+        known_records: How many records it rests on.
+    """
 
     event: EventDetail
+    looks: ChartTable
+    cut: CutShown | None
+    known_records: int
     chart: LooksChart
     brackets: Sequence[AxisSpan]
     records: Sequence[RecordInWords]
@@ -49,7 +59,10 @@ async def get_event(request: web.Request) -> web.Response:
         return await _made(request, stored, language)
 
     it = await service.results.get(key, service.snapshots.revision, make)
-    return await page.give(request, "event.html", asked.lang, it=it, axis=time_axis)
+    charts = {"looks": lambda: it.looks}
+    if it.cut is not None:
+        charts["cut"] = lambda: cut.table([it.cut] if it.cut else [])
+    return await chart.give(request, "event.html", asked.lang, charts, it=it, axis=time_axis)
 
 
 async def get_looks(request: web.Request) -> web.Response:
@@ -57,13 +70,15 @@ async def get_looks(request: web.Request) -> web.Response:
     parameters.of(request, Parameters)
     stored = await events.one(request)
     found, coarse, _ = await _looks(request, stored)
-    rows = [
-        (instant_text(float(str(at))), *rest)
-        for at, *rest in event_looks.rows(found, coarse=coarse)
-    ]
-    body = await asyncio.to_thread(csv_bytes, [LOOK_COLUMNS, *rows])
+    table = await asyncio.to_thread(_table, found, coarse=coarse)
+    body = await asyncio.to_thread(csv_bytes, [table.columns, *table.rows])
     headers = {"Content-Disposition": f'attachment; filename="looks-{stored.id}.csv"'}
     return await negotiation.give(request, body, "csv", headers=headers)
+
+
+def _table(found: Sequence[SeenLook], *, coarse: bool) -> ChartTable:
+    rows = event_looks.rows(found, coarse=coarse)
+    return ChartTable(LOOK_COLUMNS, [(instant_text(float(str(at))), *rest) for at, *rest in rows])
 
 
 async def _made(request: web.Request, stored: StoredEvent, language: Language) -> EventPageShown:
@@ -73,8 +88,12 @@ async def _made(request: web.Request, stored: StoredEvent, language: Language) -
     care = await readers.care_for(request)
     read = await service.store.read(event_records.read(shown.evidence, care), slow=True)
     records = await asyncio.to_thread(event_records.in_words, read, language)
+    lines = [] if shown.target else await outages.with_lines(request, [cut.of_event(shown)])
     return EventPageShown(
         event=shown,
+        looks=await asyncio.to_thread(_table, found, coarse=coarse),
+        cut=lines[0] if lines else None,
+        known_records=len(shown.evidence),
         chart=await asyncio.to_thread(event_looks.chart, stored, found, axis, coarse=coarse),
         brackets=brackets(shown),
         records=records,

@@ -84,6 +84,14 @@ def in_words(found: Iterable[Read], language: Language) -> list[RecordInWords]:
         return [made for one in found if (made := _in_words(*one)) is not None]
 
 
+def decoded(stored: StoredRecord) -> Record | None:
+    """A stored record; None where this version cannot read it any more."""
+    try:
+        return codec.decode(export.record_line(stored) or b"")
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
 def pairs(records: Iterable[RecordInWords]) -> list[CertificatePair]:
     """The certificates of these records, each pair once wherever it was seen."""
     found: dict[object, CertificatePair] = {}
@@ -94,11 +102,12 @@ def pairs(records: Iterable[RecordInWords]) -> list[CertificatePair]:
 
 
 def _in_words(row: MeasurementSummary, stored: StoredRecord) -> RecordInWords | None:
-    line = export.record_line(stored)
+    record = decoded(stored)
     try:
-        record = codec.decode(line or b"")
         verdict = msgspec.json.decode(row.verdict, type=Verdict) if row.verdict else None
     except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    if record is None:
         return None
     record = msgspec.structs.replace(record, verdict=verdict)
     explained = explain(record)

@@ -4,14 +4,16 @@ Rule: a day is shown by shares of measurements that could tell. It is sure where
 them found interference, and a hint where fewer did.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from collector.api.pages.chart import ChartTable
 from collector.places import NetworkKey
 from collector.store.interface import Operation, Query
 from collector.store.measurements import CONCLUSIVE, INTERFERENCE
+from collector.web.times import day_text
 from collector.web.words import OUTCOMES
 
 _WEIGHT = {outcome: place for place, outcome in enumerate(OUTCOMES)}
@@ -52,28 +54,32 @@ class Spell:
     mechanisms: Sequence[str]
 
 
-@dataclass
+@dataclass(slots=True)
 class DayCounts:
     """What was counted on one day."""
 
-    outcomes: Counter[str] = field(default_factory=Counter)
-    mechanisms: Counter[str] = field(default_factory=Counter)
+    outcomes: dict[str, int] = field(default_factory=dict)
+    mechanisms: dict[str, int] = field(default_factory=dict)
 
     def shown(self, day: int) -> DayShown:
         """What the day is shown as."""
-        able = sum(self.outcomes[one] for one in CONCLUSIVE)
-        bad = [one for one in INTERFERENCE if self.outcomes[one]]
-        found = [one for one in self.outcomes if self.outcomes[one] > 0]
+        found = [(one, n) for one, n in self.outcomes.items() if n > 0]
         if not found:
             return DayShown(day)
+        able = sum(n for one, n in found if one in CONCLUSIVE)
+        bad = [(one, n) for one, n in found if one in INTERFERENCE]
         if bad:
-            worst = min(bad, key=lambda one: (-self.outcomes[one], _WEIGHT[one]))
-            all_bad = sum(self.outcomes[one] for one in bad)
-            means = tuple(word for word, _ in self.mechanisms.most_common(3))
-            return DayShown(day, worst, 2 * all_bad >= able, self.outcomes[worst], able, means)
-        most = max(found, key=lambda one: (one in CONCLUSIVE, self.outcomes[one]))
-        most = most if most in _WEIGHT else "inconclusive"
-        return DayShown(day, most, sure=True, found=self.outcomes[most], able=able)
+            worst, most = min(bad, key=lambda one: (-one[1], _WEIGHT[one[0]]))
+            sure = 2 * sum(n for _, n in bad) >= able
+            return DayShown(day, worst, sure, most, able, self._means())
+        word, _ = max(found, key=lambda one: (one[0] in CONCLUSIVE, one[1]))
+        word = word if word in _WEIGHT else "inconclusive"
+        return DayShown(day, word, sure=True, found=self.outcomes.get(word, 0), able=able)
+
+    def _means(self) -> tuple[str, ...]:
+        """The most frequent mechanisms."""
+        means = sorted(self.mechanisms.items(), key=lambda one: -one[1])
+        return tuple(word for word, _ in means[:3])
 
 
 History = Mapping[NetworkKey, Mapping[int, DayCounts]]
@@ -84,13 +90,19 @@ def read(target: str, since: int, *, asn: int = -1, mechanisms: bool = True) -> 
     found: dict[NetworkKey, dict[int, DayCounts]] = defaultdict(lambda: defaultdict(DayCounts))
     rows = yield Query("days_of_target", {"target": target, "since": since, "asn": asn})
     for country, number, day, outcome, n in rows:
-        found[country, number][day].outcomes[outcome] += n
+        _add(found[country, number][day].outcomes, [(outcome, n)])
     if mechanisms:
         rows = yield Query("mechanisms_of_target", {"target": target, "since": since * DAY})
         for country, number, day, _, words, n in rows:
             if (country, number) in found:
-                found[country, number][day].mechanisms.update(dict.fromkeys(words.split(), n))
+                _add(found[country, number][day].mechanisms, ((one, n) for one in words.split()))
     return found
+
+
+def _add(sums: dict[str, int], more: Iterable[tuple[str, int]]) -> None:
+    """Like `Counter.update`, which takes longer than all else that a page does with days."""
+    for word, n in more:
+        sums[word] = sums.get(word, 0) + n
 
 
 def days(of: Mapping[int, DayCounts], since: int, until: int) -> list[DayShown]:
@@ -98,19 +110,37 @@ def days(of: Mapping[int, DayCounts], since: int, until: int) -> list[DayShown]:
     return [of[day].shown(day) if day in of else DayShown(day) for day in range(since, until)]
 
 
-def together(of: Iterable[Mapping[int, DayCounts]]) -> dict[int, DayCounts]:
+def together(of: Iterable[Mapping[int, DayCounts]]) -> Mapping[int, DayCounts]:
     """The days of several networks as one."""
+    every = list(of)
+    if len(every) == 1:
+        return every[0]
     sums: dict[int, DayCounts] = defaultdict(DayCounts)
-    for one in of:
+    for one in every:
         for day, counts in one.items():
-            sums[day].outcomes.update(counts.outcomes)
-            sums[day].mechanisms.update(counts.mechanisms)
+            _add(sums[day].outcomes, counts.outcomes.items())
+            _add(sums[day].mechanisms, counts.mechanisms.items())
     return sums
 
 
 def rows(shown: Sequence[DayShown]) -> list[Sequence[DayShown]]:
     """The days in rows that fit a phone."""
     return [shown[at : at + ROW] for at in range(0, len(shown), ROW)]
+
+
+def table(
+    columns: Sequence[str], of: Iterable[tuple[Sequence[object], Iterable[DayShown]]]
+) -> ChartTable:
+    """Strips as data: each day that was measured, after what tells its strip from others."""
+    rows = [
+        (*strip, day_text(one.day), one.outcome, int(one.sure), one.found, one.able, means)
+        for strip, days_ in of
+        for one in days_
+        if one.outcome
+        for means in (" ".join(one.mechanisms),)
+    ]
+    days_columns = ("day", "outcome", "sure", "found", "able", "mechanisms")
+    return ChartTable((*columns, *days_columns), rows)
 
 
 def spells(shown: Iterable[DayShown]) -> list[Spell]:

@@ -3,7 +3,9 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+from collector.api.pages.chart import ChartTable
 from collector.api.pages.page import network_name
 from collector.detection.quorum import KINDS, TargetOnNetwork, kinds_held
 from collector.places import NetworkKey
@@ -73,23 +75,24 @@ class Matrix:
 
 def cell(votes: Mapping[str, int], quorum: int) -> MatrixCell | None:
     """What these numbers of probes by outcome say together."""
-    able = sum(votes.get(outcome, 0) for outcome in CONCLUSIVE)
-    held = kinds_held(("", "some", 0), votes, quorum)
-    for outcome in _by_weight(votes):
-        if outcome in _INTERFERING:
-            return MatrixCell(outcome, KINDS[outcome] in held, votes[outcome], able)
-    found = [outcome for outcome in votes if votes[outcome]]
-    if not found:
+    return _cell(tuple(votes.items()), quorum)
+
+
+# Thousands of cells of a page have a few dozen different numbers.
+@lru_cache(maxsize=4096)
+def _cell(numbers: tuple[tuple[str, int], ...], quorum: int) -> MatrixCell | None:
+    votes = {outcome: n for outcome, n in numbers if n}
+    if not votes:
         return None
-    most = max(found, key=lambda one: (one in CONCLUSIVE, votes[one], -_WEIGHT.get(one, 99)))
+    able = sum(n for outcome, n in votes.items() if outcome in CONCLUSIVE)
+    grave = [outcome for outcome in votes if outcome in _INTERFERING]
+    if grave:
+        # Those that a quorum is likelier to hold come first.
+        worst = min(grave, key=lambda one: (-votes[one], _WEIGHT[one]))
+        held = kinds_held(("", "some", 0), votes, quorum)
+        return MatrixCell(worst, KINDS[worst] in held, votes[worst], able)
+    most = max(votes, key=lambda one: (one in CONCLUSIVE, votes[one], -_WEIGHT.get(one, 99)))
     return MatrixCell(most, votes[most] >= quorum, votes[most], able)
-
-
-def _by_weight(votes: Mapping[str, int]) -> list[str]:
-    """The outcomes, those that a quorum is likelier to hold first among the grave ones."""
-    return sorted(
-        (one for one in votes if votes[one]), key=lambda one: (-votes[one], _WEIGHT.get(one, 99))
-    )
 
 
 def networks_of(votes: Votes) -> list[NetworkKey]:
@@ -117,11 +120,25 @@ def matrix(
     return Matrix(heads, rows, len(networks) - len(shown))
 
 
+def as_data(votes: Votes, sites: Iterable[str], quorum: int) -> ChartTable:
+    """The cells of these sites on all networks as data."""
+    wanted = set(sites)
+    rows = [
+        (site, country, asn, shown.outcome, int(shown.certain), shown.agree, shown.able)
+        for (site, country, asn), of in sorted(votes.items())
+        if site in wanted and (shown := cell(of, quorum)) is not None
+    ]
+    return ChartTable(("site", "country", "asn", "outcome", "certain", "agree", "able"), rows)
+
+
 def worst(votes: Votes) -> list[str]:
     """The sites that any probe found interfered with, those on most networks and by most first."""
     sums: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for (site, *_), of in votes.items():
-        n = sum(of.get(outcome, 0) for outcome in _INTERFERING)
+        n = 0
+        for outcome in _INTERFERING:
+            if outcome in of:
+                n += of[outcome]
         if n and site != UNLISTED:
             networks, probes = sums[site]
             sums[site] = networks + 1, probes + n

@@ -2,24 +2,51 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from aiohttp import web
 
 from collector.api import events, parameters
 from collector.api.events import EventFilter
 from collector.api.http import Refused
-from collector.api.pages import history, matrix, page
+from collector.api.pages import chart, history, matrix, page
 from collector.api.pages.page import PersonParameters
-from collector.metrics.counting import Snapshot, by_outcome
+from collector.api.parameters import Count, Text
+from collector.metrics.counting import Snapshot
 from collector.service import SERVICE, Service
 from collector.store.interface import Operation, Query
 from collector.store.measurements import UNLISTED
 from collector.web.words import OUTCOMES
 
 SITES, EVENTS = 30, 30
+# All of them, to count: those on the lists are some thousand.
+_EVERY = 100_000
 _ASN = re.compile(r"(?:[Aa][Ss])?([1-9][0-9]{0,9})")
+
+
+class NetworkParameters(PersonParameters, frozen=True, kw_only=True):
+    """Which sites are wanted, and which part of them."""
+
+    empty_is_none: ClassVar[bool] = True
+
+    category: Text = ""
+    part: Count = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SitesRead:
+    """One part of the sites with interference, and how many there are.
+
+    Attributes:
+        every: How many of all categories. categories: those that they have.
+    """
+
+    shown: Sequence[tuple[str, history.History]]
+    number: int
+    every: int
+    categories: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +72,44 @@ class LineNow:
 
 async def get_network(request: web.Request) -> web.Response:
     """One network: its probes, what it interferes with now and on which days, and its events."""
-    service, asked = request.app[SERVICE], parameters.of(request, PersonParameters)
+    service, asked = request.app[SERVICE], parameters.of(request, NetworkParameters)
     asn = number_of(request.match_info["asn"])
     until = int(service.clock() // history.DAY) + 1
     since = until - history.ROW
     snapshot = await service.snapshots.snapshot()
-    found, _ = await events.selected(service, EventFilter(asn=str(asn), limit=EVENTS))
+    wanted = EventFilter(asn=str(asn), category=asked.category, limit=EVENTS)
+    found, more_events = await events.selected(service, wanted)
     lines = _lines(service, snapshot, asn)
-    read = await service.store.read(_read(asn, since), slow=True)
-    votes = {where: of for where, of in by_outcome(snapshot.votes).items() if where[2] == asn}
+    read = await service.store.read(_read(asn, since, asked, service.labels.category), slow=True)
+    votes = {where: of for where, of in snapshot.outcomes.items() if where[2] == asn}
     now = _by_site(votes)
-    if not (found or lines or read or votes):
+    if not (found or lines or read.every or votes):
         raise Refused(404, "unknown_network", "nothing was measured on a network with this number")
-    return await page.give(
+    sites = [
+        SiteHistory(
+            name,
+            service.labels.category(name),
+            matrix.cell(now.get(name, {}), service.settings.quorum),
+            history.days(history.together(of.values()), since, until),
+        )
+        for name, of in read.shown
+    ]
+    return await chart.give(
         request,
         "network.html",
         asked.lang,
+        {"history": lambda: _history_table(sites)},
         asn=asn,
         name=page.network_name(asn),
         lines=lines,
         counts=_counts(votes, service.settings.quorum),
-        sites=[
-            SiteHistory(
-                name,
-                service.labels.category(name),
-                matrix.cell(now.get(name, {}), service.settings.quorum),
-                history.days(history.together(of.values()), since, until),
-            )
-            for name, of in read
-        ],
+        sites=sites,
+        number=read.number,
+        categories=read.categories,
+        asked=asked,
+        first=(asked.part - 1) * SITES + 1,
+        next=asked.part + 1 if asked.part * SITES < read.number else None,
+        more_events=more_events is not None,
         events=await events.shown(request, found, page.care_of(request, snapshot)),
         since=since,
         until=until,
@@ -92,15 +128,23 @@ def number_of(text: str) -> int:
     return int(found[1])
 
 
-def _read(asn: int, since: int) -> Operation[list[tuple[str, history.History]]]:
+def _history_table(sites: Iterable[SiteHistory]) -> chart.ChartTable:
+    return history.table(("site", "category"), [((o.site, o.category), o.days) for o in sites])
+
+
+def _read(
+    asn: int, since: int, asked: NetworkParameters, category: Callable[[str], str]
+) -> Operation[SitesRead]:
     """The sites with interference since a day, those with most of it first."""
-    rows = yield Query("interfered_on_network", {"asn": asn, "since": since, "limit": SITES})
+    rows = yield Query("interfered_on_network", {"asn": asn, "since": since, "limit": _EVERY})
+    every = [str(name) for name, _ in rows if name != UNLISTED]
+    names = [name for name in every if asked.category in {"", category(name)}]
     found = []
-    for name, _ in rows:
-        if name != UNLISTED:
-            of = yield from history.read(name, since, asn=asn, mechanisms=False)
-            found.append((str(name), of))
-    return found
+    for name in names[(asked.part - 1) * SITES : asked.part * SITES]:
+        of = yield from history.read(name, since, asn=asn, mechanisms=False)
+        found.append((name, of))
+    categories = sorted({category(name) for name in every} - {""})
+    return SitesRead(found, len(names), len(every), categories)
 
 
 def _by_site(votes: matrix.Votes) -> dict[str, dict[str, int]]:

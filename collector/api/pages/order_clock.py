@@ -12,6 +12,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from collector.api.event_messages import EventShown
+from collector.api.http import instant_text
+from collector.api.pages.chart import ChartTable
 from collector.web.time_axis import AxisLine, AxisSpan, TimeAxis
 from collector.web.times import seconds, zone
 from probe.reference_data import Order
@@ -80,6 +82,25 @@ def clock(events: Sequence[EventShown], known: Iterable[Order]) -> OrderClock:
         orders=orders,
         lines=lines,
     )
+
+
+def table(of: OrderClock) -> ChartTable:
+    """The ladder as data: its networks, and the orders and deadlines."""
+    columns = ("event", "target", "country", "asn", "after", "by", "keeping", "late_seconds")
+    rows: list[tuple[object, ...]] = [
+        (
+            *(one.event.id, one.event.target, one.event.country, one.event.asn),
+            *(one.event.began.after, one.event.began.by, one.keeping, round(one.late)),
+        )
+        for one in of.rungs
+    ]
+    for one in of.orders:
+        for what, span in (("order", one.given), ("deadline", one.deadline)):
+            if span is not None:
+                names = " ".join(one.order.names)
+                between = instant_text(span[0]), instant_text(span[1])
+                rows.append((what, names, one.order.country, 0, *between, "", 0))
+    return ChartTable(columns, rows)
 
 
 def _applies(order: Order, events: Sequence[EventShown]) -> KnownOrder | None:

@@ -10,7 +10,7 @@ from aiohttp import web
 from collector.api import events, parameters, readers
 from collector.api.event_messages import shown_outages
 from collector.api.events import EventFilter, Kind
-from collector.api.pages import cut, page
+from collector.api.pages import chart, cut, open_ports, page
 from collector.api.pages.cut import CutShown, CutSpan
 from collector.api.pages.page import PersonParameters
 from collector.api.parameters import Asn, Country, Instant, PlaceParameters
@@ -40,6 +40,7 @@ class OutagesShown:
 
     Attributes:
         more: Whether there are older ones; these begin before `before`.
+        silences: How many unconfirmed ones there are.
         too_few: Networks on which no outage can be noticed now: country, ASN, probes.
     """
 
@@ -47,6 +48,7 @@ class OutagesShown:
     unconfirmed: Sequence[CutShown]
     more: bool
     before: str
+    silences: int
     too_few: Sequence[tuple[str, int, int]]
 
 
@@ -63,10 +65,11 @@ async def get_outages(request: web.Request) -> web.Response:
         return await _made(request, asked)
 
     it = await service.results.get(key, service.snapshots.revision, make)
-    return await page.give(
+    return await chart.give(
         request,
         "outages.html",
         asked.lang,
+        {"cuts": lambda: cut.table(it.cuts), "unconfirmed": lambda: cut.table(it.unconfirmed)},
         it=it,
         axis=time_axis,
         asked=asked,
@@ -99,9 +102,10 @@ async def _made(request: web.Request, asked: OutageParameters) -> OutagesShown:
     ]
     few = cut.networks_with_few(detections.too_few.items())
     return OutagesShown(
-        cuts=await _with_lines(request, [cut.of_event(one) for one in told]),
-        unconfirmed=await _with_lines(request, [cut.of_outage(one) for one in silent[:CUTS]]),
+        cuts=await with_lines(request, [cut.of_event(one) for one in told]),
+        unconfirmed=await with_lines(request, [cut.of_outage(one) for one in silent[:CUTS]]),
         more=len(found) > CUTS,
+        silences=len(silent),
         before=told[-1].began.by if told else "",
         too_few=[one for one in few if _is_wanted(one[0], one[1], place)],
     )
@@ -111,7 +115,8 @@ def _is_wanted(country: str, asn: int, place: Selection) -> bool:
     return place.country in {"", country} and place.asn in {-1, asn}
 
 
-async def _with_lines(request: web.Request, cuts: Sequence[CutSpan]) -> list[CutShown]:
+async def with_lines(request: web.Request, cuts: Sequence[CutSpan]) -> list[CutShown]:
+    """Cuts with their time lines."""
     service, now = request.app[SERVICE], request.app[SERVICE].clock()
     trusted = (await readers.standings(service)).trusted
     found = []
@@ -119,5 +124,9 @@ async def _with_lines(request: web.Request, cuts: Sequence[CutSpan]) -> list[Cut
         data = await service.store.read(cut.read(one, now), slow=True)
         care = await readers.learned(request, set(cut.places(data)))
         known = {beat.key_id for beat in data.beats} if service.settings.lab else trusted
-        found.append(await asyncio.to_thread(cut.shown, one, data, care, known))
+        looks = cut.shown_looks(data, care)
+        if not service.settings.lab:
+            looks = [look for look in looks if look.key in trusted]
+        ports = await service.store.read(open_ports.read(looks, care), slow=True)
+        found.append(await asyncio.to_thread(cut.shown, one, data, care, known, ports))
     return found

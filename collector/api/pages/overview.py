@@ -1,25 +1,30 @@
 """GET /: what is happening now, how grave it is, and on how many probes it rests."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from aiohttp import web
 
 from collector.api import events, parameters
 from collector.api.event_messages import EventShown
-from collector.api.pages import matrix, page
+from collector.api.http import instant_text
+from collector.api.pages import chart, matrix, page
+from collector.api.pages.chart import ChartTable
 from collector.api.pages.page import PersonParameters
 from collector.care import Care
 from collector.events import storage
 from collector.events.reconcile import StoredEvent
-from collector.metrics.counting import Snapshot, by_outcome
+from collector.metrics.counting import Snapshot
 from collector.places import NetworkKey
 from collector.service import SERVICE, Service
 from collector.store import Operation
 from collector.store.interface import Query, Rows
 from collector.store.measurements import UNLISTED
+from collector.web import time_axis
+from collector.web.time_axis import TimeAxis
 from collector.web.words import KINDS as KIND_WORDS
 
 DAY, HOUR = 86_400.0, 3600.0
@@ -97,6 +102,17 @@ class HeardByHour:
 
     country: str
     counts: Sequence[int]
+    since: float
+
+    @property
+    def axis(self) -> TimeAxis:
+        """The time that they are of."""
+        return TimeAxis(self.since, self.since + HOURS * HOUR)
+
+    @property
+    def bars(self) -> list[tuple[float, int]]:
+        """Each number with the beginning of its hour."""
+        return [(self.since + n * HOUR, of) for n, of in enumerate(self.counts)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +136,7 @@ class Overview:
     began: Sequence[EventShown]
     ended: Sequence[EventShown]
     table: matrix.Matrix
+    cells: Callable[[], ChartTable]
     more_sites: int
     sites: int
     networks: Sequence[NetworkNow]
@@ -139,7 +156,13 @@ async def get_overview(request: web.Request) -> web.Response:
         return await _made(request, service, snapshot)
 
     made = await service.results.get(("overview", least), service.snapshots.revision, make)
-    return await page.give(request, "overview.html", asked.lang, it=made)
+    charts = {"matrix": made.cells, "heard": lambda: _heard_table(made.heard)}
+    return await chart.give(request, "overview.html", asked.lang, charts, it=made, axis=time_axis)
+
+
+def _heard_table(heard: Iterable[HeardByHour]) -> ChartTable:
+    rows = [(one.country, instant_text(at), n) for one in heard for at, n in one.bars]
+    return ChartTable(("country", "hour", "probes"), rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +180,7 @@ async def _made(request: web.Request, service: Service, snapshot: Snapshot) -> O
     now = service.clock()
     read = await service.store.read(_events(now), slow=True)
     beats = await service.store.read(_beats(int(now // HOUR)), slow=True)
-    votes, care = by_outcome(snapshot.votes), page.care_of(request, snapshot)
+    votes, care = snapshot.outcomes, page.care_of(request, snapshot)
     # The snapshot was made with them, and this page does not wait for newer ones.
     heard = service.monitor.newest.heard
     bad = matrix.worst(votes)
@@ -173,6 +196,7 @@ async def _made(request: web.Request, service: Service, snapshot: Snapshot) -> O
         began=await events.shown(request, read.began, care),
         ended=await events.shown(request, read.ended, care),
         table=matrix.Matrix(table.networks, ranked, table.left_out),
+        cells=partial(matrix.as_data, votes, bad, service.settings.quorum),
         more_sites=len(bad) - len(ranked),
         sites=len({where[0] for where in votes if where[0] != UNLISTED}),
         networks=_networks(snapshot, heard),
@@ -214,7 +238,12 @@ def _by_hour(rows: Rows, hour: int, least: int) -> list[HeardByHour]:
     for at, country, n in rows:
         if 0 <= at - (hour - HOURS + 1) < HOURS:
             found[country][at - (hour - HOURS + 1)] = n
-    return [HeardByHour(*one) for one in sorted(found.items()) if max(one[1]) >= least]
+    since = (hour - HOURS + 1) * HOUR
+    return [
+        HeardByHour(country, counts, since)
+        for country, counts in sorted(found.items())
+        if max(counts) >= least
+    ]
 
 
 def _gravity(one: ActiveSubject) -> tuple[bool, int, int, float]:
@@ -270,7 +299,7 @@ def _networks(snapshot: Snapshot, heard: Mapping[NetworkKey, int]) -> list[Netwo
 
 def _categories(votes: matrix.Votes, bad: set[str], service: Service) -> list[CategoryNow]:
     sites: dict[str, set[str]] = defaultdict(set)
-    for site, _, _ in votes:
+    for site in {where[0] for where in votes}:
         if category := service.labels.category(site):
             sites[category].add(site)
     found = [CategoryNow(code, len(of), len(of & bad)) for code, of in sites.items()]

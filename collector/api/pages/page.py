@@ -34,9 +34,8 @@ async def give(
     request: web.Request,
     template: str,
     chosen: Language | None,
-    /,
-    *,
     status: int = 200,
+    /,
     **values: object,
 ) -> web.Response:
     """A page, in the reader's language."""
@@ -46,8 +45,9 @@ async def give(
         rendering.render,
         template,
         language,
-        **values,
-        links=Links(request.path, query_of(request), chosen),
+        **{"chart": "", **values},
+        # As it was sent: a name may have slashes and question marks in it.
+        links=Links(request.rel_url.raw_path, query_of(request), chosen),
         now=service.clock(),
         version=__version__,
         lab=service.settings.lab,
@@ -106,7 +106,7 @@ def for_people(handler: RouteHandler) -> RouteHandler:
             named: dict[str, Language] = {one: one for one in languages.LANGUAGES}
             language = named.get(chosen)
             response = await give(
-                request, "refusal.html", language, status=refused.status, refusal=str(refused)
+                request, "refusal.html", language, refused.status, refusal=str(refused)
             )
             response.headers.extend(refused.headers)
             return response

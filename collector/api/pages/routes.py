@@ -30,21 +30,34 @@ def _page(
     return Route("GET", path, handler, takes, queue, media=(media,), statuses=statuses)
 
 
+def _with_charts(
+    path: str,
+    handler: RouteHandler,
+    takes: type[Parameters] = PersonParameters,
+    queue: QueueName = "read",
+) -> tuple[Route, Route]:
+    """A page, and its charts, each alone or as data."""
+    chart = path.rstrip("/") + "/chart/{chart}"
+    media = ("text/html", "text/csv")
+    charts = Route("GET", chart, handler, takes, queue, media=media, statuses=(404,))
+    return _page(path, handler, takes, queue), charts
+
+
 PAGES = (
     # This one is made for all readers together.
-    _page("/", overview.get_overview, queue="page"),
+    *_with_charts("/", overview.get_overview, queue="page"),
     _page("/events", event_list.get_event_list, event_list.EventListParameters),
-    _page("/site/{name}", site.get_site),
-    _page("/network/{asn}", network.get_network),
-    _page("/category/{code}", category.get_category, category.CategoryParameters),
-    _page("/e/{id}", event.get_event),
+    *_with_charts("/site/{name}", site.get_site, site.SiteParameters),
+    *_with_charts("/network/{asn}", network.get_network, network.NetworkParameters),
+    *_with_charts("/category/{code}", category.get_category, category.CategoryParameters),
+    *_with_charts("/e/{id}", event.get_event),
     _page("/e/{id}/looks.csv", event.get_looks, Parameters, media="text/csv"),
-    _page("/w/{id}", wave.get_wave),
+    *_with_charts("/w/{id}", wave.get_wave),
     _page(
         "/interceptions",
         interception_table.get_interceptions,
         interception_table.AuthorityParameters,
     ),
-    _page("/outages", outages.get_outages, outages.OutageParameters),
+    *_with_charts("/outages", outages.get_outages, outages.OutageParameters),
     _page("/feed.atom", feed.get_feed, feed.FeedParameters, media="application/atom+xml"),
 )

@@ -8,7 +8,7 @@ from aiohttp import web
 from collector.api import events, parameters
 from collector.api.event_messages import WaveShown, shown_wave
 from collector.api.http import Refused
-from collector.api.pages import order_clock, page
+from collector.api.pages import chart, order_clock
 from collector.api.pages.order_clock import OrderClock
 from collector.api.pages.page import PersonParameters
 from collector.service import SERVICE
@@ -41,4 +41,5 @@ async def get_wave(request: web.Request) -> web.Response:
     shown = await events.shown(request, found)
     clock = order_clock.clock(shown[:RUNGS], reference_data.orders())
     it = WavePageShown(shown_wave(id_, shown), clock, max(0, len(shown) - RUNGS))
-    return await page.give(request, "wave.html", asked.lang, it=it, axis=time_axis)
+    charts = {"clock": lambda: order_clock.table(clock)}
+    return await chart.give(request, "wave.html", asked.lang, charts, it=it, axis=time_axis)

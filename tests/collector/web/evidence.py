@@ -9,7 +9,8 @@ from collector.events.model import Bracket, EventState, TargetEvent
 from collector.events.reconcile import Revision, StoredEvent
 from collector.store import Operation
 from collector.store.interface import Execute
-from probe.model import Mechanism, Outcome, Record, Step, Tls, Trust, Vantage
+from probe.failure import Failure
+from probe.model import Mechanism, Outcome, Ping, Record, Role, Step, Tcp, Tls, Trust, Vantage
 from tests.collector.harness import (
     GOOD,
     LISTED,
@@ -32,7 +33,11 @@ NETWORKS = (
 LOOKS, EVERY = 12, 2.3
 # More than a week ago, so that detection does not judge it again.
 CUT_AGO = 12 * 86_400
+OPEN_AGO = 10 * 86_400
+OPEN_PORTS = (179, 3785, 5060, 443)
 SHUTDOWN, WHITELIST, NATIONAL = "5d0000000001", "5d0000000002", "5d0000000003"
+# A shutdown during which probes found open ports.
+OPEN = "5d0000000004"
 CUT_PROBES = 5
 
 
@@ -51,6 +56,7 @@ class Evidence:
             "blocked": f"/e/{self.blocked}",
             "intercepted": f"/e/{self.intercepted}",
             "shutdown": f"/e/{SHUTDOWN}",
+            "open_ports": f"/e/{OPEN}",
             "wave": f"/w/{self.wave}",
             "interceptions": "/interceptions",
             "outages": "/outages",
@@ -109,6 +115,36 @@ def _looks(place: int, probe: int) -> list[Record]:
     return made
 
 
+def _line(place: int, probe: int) -> list[Record]:
+    """Measurements of connectivity by one probe: the border is cut, and two ports stay open."""
+    asn, name = NETWORKS[place]
+    vantage = Vantage(country="KZ", asn=asn, region="KZ-75", network=name, version="0.1.0")
+    made = []
+    for half in range(-3, 9):
+        is_cut = 0 <= half < 6
+        at = now(-OPEN_AGO + half * HOUR / 2 + probe * 120)
+        steps: list[Step] = [
+            Tcp(
+                id=n,
+                at=2.0,
+                address=GOOD,
+                port=port,
+                role=Role.NEUTRAL,
+                failure=None if port in {179, 5060} else Failure.TIMEOUT,
+                elapsed=0.2,
+            )
+            for n, port in enumerate(OPEN_PORTS, 1)
+        ]
+        steps.append(Ping(id=9, at=1.0, what="resolver", failure=Failure.TIMEOUT, elapsed=6.0))
+        how = (Mechanism.ACCESS_FOREIGN_CUT,) if is_cut else ()
+        outcome = Outcome.BLOCKED if is_cut else Outcome.OK
+        common: dict[str, Any] = {"started_at": at, "vantage": vantage, "elapsed": 30.0}
+        common["experiment"] = "connectivity"
+        tried = tuple(steps) if is_cut else ()
+        made.append(record("", tried, outcome=outcome, mechanisms=how, **common))
+    return made
+
+
 async def fill(harness: CollectorHarness, *, probes: int = 3) -> Evidence:
     """Send the records, and store the cuts."""
     keys = []
@@ -117,6 +153,11 @@ async def fill(harness: CollectorHarness, *, probes: int = 3) -> Evidence:
             sender = await harness.probe()
             keys.append(sender.key_id)
             await sender.send(*_looks(place, probe))
+            if place == len(NETWORKS) - 1:
+                await sender.send(*_line(place, probe))
+    open_since = time.time() - OPEN_AGO
+    cut = _cut(OPEN, "shutdown", NETWORKS[-1][0], open_since, probes)
+    await harness.service.store.write(storage.put([cut]))
     await harness.service.store.write(_cuts((time.time() - CUT_AGO) // HOUR * HOUR))
     events = (await harness.ask("GET", "/v1/events")).data["events"]
     by = {(one["kind"], one["asn"]): one for one in events}

@@ -14,7 +14,15 @@ import pytest
 from probe import reference_data
 from probe.reference_data import Order
 from tests.collector.harness import CollectorHarness, collector
-from tests.collector.web.evidence import HOSTILE, NATIONAL, SHUTDOWN, WHITELIST, Evidence, fill
+from tests.collector.web.evidence import (
+    HOSTILE,
+    NATIONAL,
+    OPEN,
+    SHUTDOWN,
+    WHITELIST,
+    Evidence,
+    fill,
+)
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 Check = Callable[[CollectorHarness, Evidence], Awaitable[None]]
@@ -50,8 +58,10 @@ def test_an_event_is_explained_by_looks_records_and_revisions(tmp_path: Path) ->
         told = (await harness.ask("GET", f"/v1/events/{known.blocked}")).data
         said = words(text)
         for at in (told["began"]["after"], told["began"]["by"]):
-            assert f"{at[:10]} {at[11:16]} UTC" in said
-        assert "probe A 7 of 12 looks" in said
+            assert f"{at[11:16]}" in said
+        assert f"between {told['began']['after'][:10]} {told['began']['after'][11:16]} and " in said
+        assert "listed.example is blocked on the network JSC Kazakhtelecom AS9198" in said
+        assert "probe A 7 of 12 show it" in said
         assert "probe C" in said
         assert "probe D" not in said
         # What `qazprobe results show` prints, of three records at most.
@@ -99,7 +109,7 @@ def test_where_few_measure_only_hours_are_shown(tmp_path: Path) -> None:
     async def check(harness: CollectorHarness, known: Evidence) -> None:
         text = await page(harness, f"/e/{known.blocked}")
         said = words(text)
-        assert "all probes 21 of 36 looks" in said
+        assert "all probes 21 of 36 show it" in said
         assert "probe A" not in said
         assert "<details" not in text
         times = set(re.findall(r'datetime="[^"]+T\d\d:(\d\d)Z"', text.partition("<footer")[0]))
@@ -112,7 +122,7 @@ def test_where_few_measure_only_hours_are_shown(tmp_path: Path) -> None:
         )
         outages = await page(harness, "/outages")
         assert "Networks with few probes are not counted here" in outages
-        assert "probes heard" not in words(outages)
+        assert 'aria-label="probes heard"' not in outages
 
     play(tmp_path, check, least=4)
 
@@ -159,12 +169,12 @@ def test_a_cut_has_heartbeats_reports_and_looks_on_one_line(tmp_path: Path) -> N
         for what in (
             "probes heard 5 before",
             "reported afterwards: nothing abroad answered",
-            "looks: only chosen sites",
-            "looks: nothing abroad",
+            "measured: only chosen sites",
+            "measured: nothing abroad",
         ):
             assert what in full
-        assert "gap" not in full
-        assert "gap" in words(by[WHITELIST])
+        assert "Gap:" not in full
+        assert "Gap:" in words(by[WHITELIST])
         other = await page(harness, "/outages?asn=29355")
         assert f'/e/{SHUTDOWN}"' not in other
 
@@ -249,3 +259,30 @@ def test_an_unknown_id_is_a_404_that_people_can_read(path: str, tmp_path: Path) 
                 assert (await harness.ask("GET", f"{one}?nope=1")).status == 400
 
     asyncio.run(scenario())
+
+
+def test_open_ports_of_a_cut_are_on_its_time_line(tmp_path: Path) -> None:
+    async def check(harness: CollectorHarness, _: Evidence) -> None:
+        for path in ("/outages?asn=48503", f"/e/{OPEN}", f"/e/{OPEN}/chart/cut"):
+            said = words(await page(harness, path))
+            assert re.search("port 179 of the project's server ([1-9][0-9]*) of \\1 answered", said)
+            assert re.search("port 3785 of the project's server 0 of [1-9][0-9]* answered", said)
+            assert re.search("public resolvers abroad, port 53 0 of [1-9]", said)
+            assert "open ports (" not in said
+        rows = (await harness.ask("GET", f"/e/{OPEN}/chart/cut.csv")).body.decode()
+        assert re.search(rf"KZ,48503,{OPEN},project_port_179,\S+Z,\S+Z,1\n", rows)
+        assert f",{OPEN},project_port_3785," in rows
+        assert "Not known of this time:" in words(await page(harness, f"/e/{WHITELIST}"))
+        russian = words(await page(harness, f"/e/{OPEN}/chart/cut", "ru"))
+        assert "порт 179 сервера проекта" in russian
+
+    play(tmp_path, check)
+
+
+def test_open_ports_are_hidden_where_few_measure(tmp_path: Path) -> None:
+    async def check(harness: CollectorHarness, _: Evidence) -> None:
+        text = await page(harness, "/outages")
+        assert "of the project" not in text
+        assert "open ports (no probe tried them" in text
+
+    play(tmp_path, check, least=4)
