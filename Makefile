@@ -6,6 +6,7 @@
 #   make stop    stop that collector
 #   make check   format, lint, types, import contracts
 #   make generated   the pages, schema and dashboards that are made from the code
+#   make oonidata   OONI's library in an environment of its own, for the test that reads our exports with it
 #   make man     the manual pages, from the help of the commands
 #   make deb     a Debian package of the probe, in dist/ (it is for this machine's release and processor)
 #   make image   a container image of the probe, called qazprobe (needs docker or podman)
@@ -23,7 +24,7 @@ TEST_PROCESSES ?= 2
 NOW := $(shell date +%Y%m%dT%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run stop check generated man deb image screenshots bench clean
+.PHONY: help demo test run stop check generated oonidata man deb image screenshots bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -83,6 +84,13 @@ generated: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.explanations_docs
 	$(BIN)/python -m tools.catalogues
 	$(BIN)/python -m dashboards.build
+
+# It pins libraries that are too old for ours. It has no wheels of them for Python 3.13 on.
+oonidata: $(VENV)/oonidata/.installed
+$(VENV)/oonidata/.installed: | $(BIN)/python
+	$(BIN)/python -m venv $(VENV)/oonidata
+	$(VENV)/oonidata/bin/python -m pip install --quiet --disable-pip-version-check oonidata==0.3.0
+	@touch $@
 
 man: $(VENV)/.installed
 	$(BIN)/python -m tools.man_pages
