@@ -14,6 +14,7 @@ import click
 
 from collector.admin.commands import COMMANDS, store_option, with_store
 from collector.admin.export_command import EXPORT_COMMANDS
+from collector.admin.import_command import IMPORT_COMMANDS
 from collector.admin.key_commands import KEY_COMMANDS
 from collector.admin.replay_command import EVENT_COMMANDS
 from collector.config_file import blame, config_option
@@ -294,7 +295,15 @@ def enroll(url: str, role: keys.KeyRole, uses: int, expires: int, count: int) ->
         click.echo(f"qazcollector: its keys are the branch {keys.branch_of(invite)}", err=True)
 
 
-for _command in (*COMMANDS, *EXPORT_COMMANDS, report, lake, *EVENT_COMMANDS, *KEY_COMMANDS):
+for _command in (
+    *COMMANDS,
+    *IMPORT_COMMANDS,
+    *EXPORT_COMMANDS,
+    report,
+    lake,
+    *EVENT_COMMANDS,
+    *KEY_COMMANDS,
+):
     cli.add_command(_command)
 
 

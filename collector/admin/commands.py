@@ -1,4 +1,4 @@
-"""The operator's commands besides `serve` and `enroll`: rejudge, import, and others."""
+"""The operator's commands besides `serve` and `enroll`: rejudge, retention, and others."""
 
 import asyncio
 import sys
@@ -103,71 +103,6 @@ def output_file(name: str) -> Iterator[Callable[[bytes], object]]:
             beside.replace(path)
     except OSError as error:
         raise SettingsError(f"{name}: {error.strerror}") from error
-
-
-@click.command(name="import")
-@store_option
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--as",
-    "name",
-    default="import",
-    show_default=True,
-    help="Name of the source; all of it has one vote.",
-)
-@click.option(
-    "--targets", multiple=True, metavar="NAME|FILE", help="Target lists: targets to show by name."
-)
-@click.option("--lab", is_flag=True, help="Accept lab records.")
-def import_(
-    url: str, files: tuple[Path, ...], name: str, targets: tuple[str, ...], *, lab: bool
-) -> None:
-    """Store records from JSONL files: a probe's own, or exported ones."""
-    from collector import target_labels
-    from collector.admin import importing
-    from collector.record_row import BatchContext
-    from probe.targets import TargetError
-
-    try:
-        target_labels.load(targets)
-    except TargetError as error:
-        raise SettingsError(str(error)) from error
-    context = BatchContext(importing.key_of(name), "probe", lab, time.time())
-
-    async def work(store: Store) -> int:
-        refused = 0
-        judging = importing.ImportJudging(store, url, targets, context.key_id)
-        async with judging.running():
-            for file in files:
-                done = await importing.import_lines(
-                    store, _lines(file), context=context, source=str(file), judging=judging
-                )
-                for complaint in done.complaints:
-                    click.echo(complaint, err=True)
-                refused += len(done.complaints)
-                known = f"{done.duplicates} were there" if done.duplicates else "all new"
-                click.echo(f"{file}: {done.stored} stored, {known}")
-        for reason, number in sorted(judging.unjudged.items()):
-            click.echo(f"{number} stored as inconclusive, not judged: {reason}", err=True)
-        return refused
-
-    if with_store(url, work, create=True):
-        sys.exit(1)
-
-
-def _lines(file: Path) -> Iterator[bytes]:
-    """The lines of a file; of one that is too long so much that it is refused."""
-    from probe.codec import LINE_LIMIT
-
-    most = LINE_LIMIT + 2
-    try:
-        with file.open("rb") as opened:
-            while line := opened.readline(most):
-                yield line
-                while len(line) == most and not line.endswith(b"\n"):
-                    line = opened.readline(most)
-    except OSError as error:
-        raise SettingsError(f"{file}: {error.strerror}") from error
 
 
 @click.command()
@@ -283,4 +218,4 @@ def parse_instant(text: str | None, default: float) -> float:
     return at
 
 
-COMMANDS = (rejudge, import_, retention, migrate, backup, restore, doctor, asn_table)
+COMMANDS = (rejudge, retention, migrate, backup, restore, doctor, asn_table)

@@ -1,0 +1,131 @@
+"""The command `qazcollector import`: records of ours, and what neighbours publish."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from collector.admin.commands import store_option, with_store
+from collector.settings import SettingsError
+from collector.store import Store
+
+if TYPE_CHECKING:
+    from collector.record_row import BatchContext
+
+ImportFormat = Literal["qazprobe", "atlas"]
+_FORMATS: tuple[ImportFormat, ...] = ("qazprobe", "atlas")
+
+
+@click.command(name="import")
+@store_option
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(_FORMATS),
+    default="qazprobe",
+    show_default=True,
+    help="qazprobe is records of probes; atlas is RIPE Atlas's results of dns and sslcert, which"
+    " have no vote.",
+)
+@click.option(
+    "--as",
+    "name",
+    default="import",
+    show_default=True,
+    help="Name of the source; all of it has one vote.",
+)
+@click.option(
+    "--targets", multiple=True, metavar="NAME|FILE", help="Target lists: targets to show by name."
+)
+@click.option(
+    "--probes",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With atlas: networks and countries of its probes, as its API or archive gives them.",
+)
+@click.option("--lab", is_flag=True, help="Accept lab records.")
+def import_(
+    *,
+    url: str,
+    files: tuple[Path, ...],
+    format_: ImportFormat,
+    name: str,
+    targets: tuple[str, ...],
+    probes: Path | None,
+    lab: bool,
+) -> None:
+    """Store records from JSONL files: a probe's own, or exported ones; or a neighbour's results."""
+    from collector import target_labels
+    from collector.admin import importing
+    from collector.record_row import BatchContext
+    from probe.targets import TargetError
+
+    if probes is not None and format_ != "atlas":
+        raise SettingsError("--probes: only with --format atlas")
+    try:
+        target_labels.load(targets)
+    except TargetError as error:
+        raise SettingsError(str(error)) from error
+    context = BatchContext(importing.key_of(name), "probe", lab, time.time())
+    if format_ == "atlas":
+        from collector.admin import import_atlas
+
+        where = import_atlas.read_places(probes)
+        if with_store(url, import_atlas.work(files, url, targets, context, where), create=True):
+            sys.exit(1)
+        return
+
+    async def work(store: Store) -> int:
+        return await _import_records(store, files, url, targets, context)
+
+    if with_store(url, work, create=True):
+        sys.exit(1)
+
+
+async def _import_records(
+    store: Store,
+    files: tuple[Path, ...],
+    url: str,
+    targets: tuple[str, ...],
+    context: "BatchContext",
+) -> int:
+    """Import files of records; how many lines were refused."""
+    from collector.admin import importing
+
+    refused = 0
+    judging = importing.ImportJudging(store, url, targets, context.key_id)
+    async with judging.running():
+        for file in files:
+            done = await importing.import_lines(
+                store, _lines(file), context=context, source=str(file), judging=judging
+            )
+            for complaint in done.complaints:
+                click.echo(complaint, err=True)
+            refused += len(done.complaints)
+            known = f"{done.duplicates} were there" if done.duplicates else "all new"
+            click.echo(f"{file}: {done.stored} stored, {known}")
+    for reason, number in sorted(judging.unjudged.items()):
+        click.echo(f"{number} stored as inconclusive, not judged: {reason}", err=True)
+    return refused
+
+
+def _lines(file: Path) -> Iterator[bytes]:
+    """The lines of a file; of one that is too long so much that it is refused."""
+    from probe.codec import LINE_LIMIT
+
+    most = LINE_LIMIT + 2
+    try:
+        with file.open("rb") as opened:
+            while line := opened.readline(most):
+                yield line
+                while len(line) == most and not line.endswith(b"\n"):
+                    line = opened.readline(most)
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}") from error
+
+
+IMPORT_COMMANDS = (import_,)

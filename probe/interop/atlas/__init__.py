@@ -1,0 +1,1 @@
+"""RIPE Atlas: results of `sslcert` and `dns` measurements as records of ours. Pure."""
