@@ -3,14 +3,20 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from collector.admin.commands import parse_instant, store_option, with_store
+from collector.admin.commands import output_file, parse_instant, store_option, with_store
 from collector.settings import SettingsError
 
+if TYPE_CHECKING:
+    from collector.lake.engines import EngineName
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+_EPILOG = "Without NAME and --sql it lists the questions with their parameters."
 
 
 def lake_option(command: F) -> F:
@@ -94,6 +100,74 @@ def check(lake_: str) -> None:
         click.echo(fault)
     if faults:
         sys.exit(1)
+
+
+@lake.command(epilog=_EPILOG)
+@lake_option
+@click.argument("name", required=False)
+@click.option("--sql", metavar="TEXT", help="Ask this instead of a named question.")
+@click.option(
+    "--engine",
+    "engine_",
+    type=click.Choice(["duckdb", "spark"]),
+    default="duckdb",
+    show_default=True,
+    help="DuckDB on this machine, or Apache Spark.",
+)
+@click.option(
+    "--master",
+    metavar="URL",
+    default="local[*]",
+    show_default=True,
+    help="Spark's cluster, such as spark://HOST:7077.",
+)
+@click.option(
+    "--memory", metavar="SIZE", default="1GB", show_default=True, help="What DuckDB may use."
+)
+@click.option("--param", "given", multiple=True, metavar="NAME=VALUE", help="A parameter.")
+@click.option(
+    "--format", "format_", type=click.Choice(["csv", "parquet"]), help="[by the name of the file]"
+)
+@click.option("-o", "--output", default="-", metavar="FILE", help="Where to write. [stdout]")
+def query(  # noqa: PLR0917 - its options
+    lake_: str,
+    name: str | None,
+    sql: str | None,
+    engine_: "EngineName",
+    master: str,
+    memory: str,
+    given: tuple[str, ...],
+    format_: str | None,
+    output: str,
+) -> None:
+    """Answer a named question, or one in SQL; without a name, list the questions."""
+    from collector.lake import engines, questions
+    from collector.lake.answers import written
+    from collector.lake.files import LakeFiles
+
+    if name is None and sql is None:
+        for one in questions.questions().values():
+            click.echo(f"{one.name}: {one.about}")
+        return
+    if name is not None and sql is not None:
+        raise SettingsError("lake query: a NAME or --sql expected, not both")
+    asked = questions.find(name) if name is not None else questions.question(sql or "")
+    params = questions.filled(asked, dict(_param(one) for one in given))
+    form = format_ or ("parquet" if output.endswith(".parquet") else "csv")
+    if form == "parquet" and output == "-":
+        raise SettingsError("--format parquet needs -o FILE")
+    with engines.engine(engine_, LakeFiles(lake_), memory=memory, master=master) as opened:
+        rows = opened.ask(asked, params)
+    with output_file(output) as write_to:
+        for piece in written(rows, form):
+            write_to(piece)
+
+
+def _param(text: str) -> tuple[str, str]:
+    name, given, value = text.partition("=")
+    if not given or not name:
+        raise SettingsError(f"--param “{text}”: NAME=VALUE expected")
+    return name, value
 
 
 def _day(text: str | None) -> str:

@@ -1,4 +1,4 @@
-"""A stored record as rows of the table `steps`, and the record again from its rows."""
+"""Records and certificates as rows of a lake, and a record again from its rows."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -6,15 +6,18 @@ from typing import Any
 import msgspec
 
 from collector.lake.schema import types
+from probe.certificates.certificate import read as read_certificate
+from probe.certificates.der import DerError
 
 StepRow = dict[str, Any]
+CertificateRow = dict[str, Any]
 # A row of this name has what is left of the record without its steps.
 RECORD = "record"
 # Columns that are fields of a step by the same name.
 _PLAIN = tuple(
     {*types("steps")}
-    - {"id", "number", "target", "measured_at", "name", "try", "answers", "leaf", "trusted"}
-    - {"reason", "step", "op"}
+    - {"id", "number", "target", "measured_at", "op", "name", "try", "answers", "step"}
+    - {"leaf", "intermediate", "trusted", "reason", "authority", "proof"}
 )
 # The first of these that a step has is its name.
 _NAMES = ("name", "sni", "host")
@@ -56,6 +59,25 @@ def record(parts: Iterable[tuple[int, str]]) -> bytes:
     return f'{rest}{comma}"steps":[{steps}]}}'.encode()
 
 
+def certificate(sha256: str, der: bytes) -> CertificateRow:
+    """A certificate as a row; only its bytes where it is not readable as one."""
+    row: CertificateRow = {"sha256": sha256, "der": der}
+    try:
+        found = read_certificate(der)
+    except (DerError, ValueError):
+        return row
+    return {
+        **row,
+        "sha1": found.sha1,
+        "subject": found.subject.rfc4514,
+        "issuer": found.issuer.rfc4514,
+        "serial": found.serial,
+        "not_before": found.not_before.timestamp(),
+        "not_after": found.not_after.timestamp(),
+        "names": " ".join(found.alt_names[0]),
+    }
+
+
 def _text(raw: msgspec.Raw) -> str:
     return bytes(raw).decode()
 
@@ -63,14 +85,18 @@ def _text(raw: msgspec.Raw) -> str:
 def _columns(step: dict[str, Any]) -> StepRow:
     replies = step.get("replies") or ()
     trust = step.get("trust") or {}
-    chain = step.get("chain") or ()
+    chain = [*(step.get("chain") or ()), None, None]
+    authority = trust.get("authority") or {}
     return {
         "op": step.get("op"),
         **{name: step.get(name) for name in _PLAIN},
         "try": step.get("try_", step.get("try")),
         "name": next((step[name] for name in _NAMES if step.get(name)), None),
         "answers": " ".join(replies[0].get("answers") or ()) if replies else None,
-        "leaf": chain[0] if chain else None,
+        "leaf": chain[0],
+        "intermediate": chain[1],
         "trusted": trust.get("valid"),
         "reason": trust.get("reason"),
+        "authority": authority.get("id"),
+        "proof": authority.get("proof"),
     }

@@ -47,8 +47,11 @@ _STEP_TYPES: Mapping[str, str] = MappingProxyType(
         "bytes_out": "whole",
         "bytes_in": "whole",
         "leaf": "text",
+        "intermediate": "text",
         "trusted": "flag",
         "reason": "text",
+        "authority": "text",
+        "proof": "text",
         "step": "text",
     }
 )
@@ -58,7 +61,17 @@ _OF_TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             name: column.type for name, column in COLUMNS.items() if name != "country"
         },
         "steps": _STEP_TYPES,
-        "certificates": {"sha256": "text", "der": "bytes"},
+        "certificates": {
+            "sha256": "text",
+            "sha1": "text",
+            "subject": "text",
+            "issuer": "text",
+            "serial": "text",
+            "not_before": "time",
+            "not_after": "time",
+            "names": "text",
+            "der": "bytes",
+        },
         "votes": {
             "id": "text",
             "key": "text",

@@ -148,7 +148,7 @@ class _Writer:
             if _is_vote(row):
                 lot.tables["votes"][where].append(columns)
             for sha256, der in batch.served.get(row.seq, ()):
-                lot.tables["certificates"][where].append({"sha256": sha256, "der": der})
+                lot.tables["certificates"][where].append(flatten.certificate(sha256, der))
             body = batch.bodies.get(row.seq)
             if body is not None:
                 steps = _steps(row, body)

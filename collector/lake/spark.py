@@ -1,0 +1,68 @@
+"""A session of Apache Spark, and the tables of a lake in it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from collector.lake.files import LakeFiles
+from collector.lake.manifest import TABLES, Manifest
+from collector.lake.schema import types
+
+_TYPES = {"text": "STRING", "flag": "BOOLEAN", "whole": "BIGINT", "number": "DOUBLE"}
+_TYPES |= {"time": "TIMESTAMP", "bytes": "BINARY"}
+
+
+@contextmanager
+def spark_session(master: str) -> Iterator[Any]:
+    """A session that ends with the block; its processes use this Python.
+
+    Raises:
+        ModuleNotFoundError: Spark is not installed.
+    """
+    from pyspark.sql import SparkSession
+
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    if master.startswith("local"):
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    made = (
+        SparkSession.builder.master(master)
+        .appName("qazcollector lake")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
+        # A laptop's worth: with 200, most parts of an aggregate are empty.
+        .config("spark.sql.shuffle.partitions", "8")
+    )
+    if master.startswith("local"):
+        made = made.config("spark.driver.host", "127.0.0.1")
+        made = made.config("spark.driver.bindAddress", "127.0.0.1")
+    session = made.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+def spark_tables(session: Any, files: LakeFiles, known: Manifest) -> None:
+    """Give the session the tables of a lake."""
+    for table in TABLES:
+        columns = ", ".join(f"`{name}` {_TYPES[type_]}" for name, type_ in types(table).items())
+        columns += ", dt DATE, country STRING"
+        paths = [spark_path(files, part.path) for part in known.of(table)]
+        if paths:
+            reader = session.read.schema(columns).option("basePath", spark_path(files, table))
+            found = reader.parquet(*paths)
+        else:
+            found = session.createDataFrame([], columns)
+        found.createOrReplaceTempView(table)
+
+
+def spark_path(files: LakeFiles, name: str) -> str:
+    """The address by which Spark knows a file: Hadoop's name of S3 is `s3a`."""
+    if files.local:
+        return f"file://{files.path(name)}"
+    return f"s3a://{files.path(name)}"
