@@ -30,6 +30,7 @@ COMMANDS = MappingProxyType(
         "doctor": N_("Check this machine, its connection and its clock."),
         "schedule": N_("Run measurements from the system's timer."),
         "results": N_("List, explain, report and export results."),
+        "judge": N_("Judge measurements of files again, ours or OONI's."),
         "upload": N_("Send the records that are waiting in the spool."),
         "targets": N_("List, check and update target lists."),
         "trace": N_("Locate the hop at which a name is interfered with."),

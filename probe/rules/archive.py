@@ -41,6 +41,7 @@ _CUT = frozenset({Failure.RESET, Failure.ABORTED, Failure.EOF, Failure.TIMEOUT})
 
 
 def is_archived(e: Evidence) -> bool:
+    """The record was made from a measurement of another project."""
     return e.record.origin == _ORIGIN
 
 

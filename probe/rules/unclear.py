@@ -8,6 +8,7 @@ from probe.analysis.packet_size import answered_when_small
 from probe.analysis.slowness import came_whole, cut_short
 from probe.model import Dns, Http, Outcome, Role, Step, Tcp, Tls
 from probe.rule import WEB, Finding, Tier, rule
+from probe.rules.archive import is_archived
 from probe.rules.tcp import works_over_https
 
 EXPERIMENTS = WEB
@@ -44,6 +45,8 @@ def _last_failure(e: Evidence) -> str:
 @rule("unclear.seen_once", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def seen_once(e: Evidence) -> Finding | None:
     """The site failed, and the confirmation measurement is missing."""
+    if is_archived(e):
+        return None  # it always is
     failed = _failed(e)
     tries = max((s.try_ for s in e.steps if s.role is Role.TARGET), default=0)
     return Finding(tuple(failed[-1:]), 0.5) if failed and tries < 2 else None
@@ -53,7 +56,7 @@ def seen_once(e: Evidence) -> Finding | None:
 def line_not_shown_to_work(e: Evidence) -> Finding | None:
     """No other server answered around the failure, so the connection itself may have failed."""
     failed = _failed(e)
-    if not failed or e.alive_around(failed[-1]):
+    if not failed or is_archived(e) or e.alive_around(failed[-1]):
         return None
     return Finding((failed[-1],), 0.5)
 

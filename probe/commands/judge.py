@@ -1,0 +1,185 @@
+"""`qazprobe judge`: judge measurements of files again, ours or OONI's, without measuring."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from probe.errors import UserError
+from probe.escape import plain
+from probe.i18n import _, ngettext, reason
+
+if TYPE_CHECKING:
+    from probe.interop.comparison import Comparison
+    from probe.interop.reading import Read
+
+# Refused measurements that are told one by one; the others are counted.
+TOLD = 1000
+_EVERY_SECONDS = 2.0
+
+
+@click.command("judge")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["qazprobe", "ooni"]),
+    default="qazprobe",
+    show_default=True,
+    help="Whose measurements these are.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the judged records to this file, as JSON lines.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
+def command(
+    *, files: tuple[Path, ...], form: str, output: Path | None, as_json: bool, as_csv: bool
+) -> None:
+    """Judge the measurements in FILES by the installed rules, and compare the conclusions.
+
+    OONI's may be JSON lines, gzip, tar archives of post cans, or objects of its API. Prints what
+    they concluded beside what we conclude, with the reasons, and the known interception authorities
+    whose signatures verify.
+    """
+    from probe.interop import comparison
+
+    if as_json and as_csv:
+        raise UserError(_("--json and --csv exclude each other"))
+    try:
+        compared = _judged(files, form, output)
+    except OSError as error:
+        raise UserError(f"{plain(str(error.filename))}: {_(error.strerror or '')}") from error
+    if as_json:
+        click.echo(json.dumps(comparison.as_json(compared), ensure_ascii=False))
+    elif as_csv:
+        for line in comparison.as_csv(compared):
+            click.echo(line)
+    else:
+        for line in text(compared, form):
+            click.echo(line)
+
+
+def _judged(files: tuple[Path, ...], form: str, output: Path | None) -> "Comparison":
+    from msgspec.structs import replace
+
+    from probe import codec
+    from probe.interop.comparison import Comparison
+    from probe.judge import judge
+
+    every, agrees = _measurements(files, form)
+    compared = Comparison(agrees)
+    opened: AbstractContextManager[BinaryIO | None] = (
+        nullcontext() if output is None else output.open("wb")
+    )
+    with opened as written:
+        for one in _progressing(every):
+            if one.refused:
+                _tell(compared, one)
+            elif one.record is None:
+                compared.leave_out(one.left_out)
+            else:
+                verdict = judge(one.record)
+                compared.add(one.record, one.said, verdict, one.place)
+                if written is not None:
+                    written.write(codec.encode(replace(one.record, verdict=verdict)) + b"\n")
+    return compared
+
+
+def _measurements(
+    files: tuple[Path, ...], form: str
+) -> tuple[Iterator["Read"], Callable[[str, str], bool]]:
+    """What the files have; and whether a word of theirs and an outcome say the same."""
+    if form == "ooni":
+        from probe.certificates.roots import Roots
+        from probe.interop.ooni.incoming import archive, said
+
+        return archive.records(files, Roots.mozilla()), said.is_same
+    import operator
+
+    from probe.interop import reading
+
+    return reading.own_records(files), operator.eq
+
+
+def _tell(compared: "Comparison", one: "Read") -> None:
+    compared.refused += 1
+    if compared.refused <= TOLD:
+        click.echo(f"{plain(one.place)}: {plain(one.refused)}", err=True)
+
+
+def _progressing(every: Iterator["Read"]) -> Iterator["Read"]:
+    """Say on a terminal how far it is."""
+    shown, told = time.monotonic(), False
+    for number, one in enumerate(every, 1):
+        yield one
+        now = time.monotonic()
+        if now - shown >= _EVERY_SECONDS and sys.stderr.isatty():
+            click.echo(f"\r{number}", nl=False, err=True)
+            shown, told = now, True
+    if told:
+        click.echo("\r", nl=False, err=True)
+
+
+# --- the table ---------------------------------------------------------------------------------
+
+
+def text(compared: "Comparison", form: str) -> Iterator[str]:
+    """The table, what differs and why, and whose keys were seen."""
+    whose = _("OONI says") if form == "ooni" else _("it said")
+    yield f"{whose:<14}  {_('we say'):<14}  {_('measurements')}"
+    for said, outcome, count in compared.table():
+        yield f"{said:<14}  {outcome:<14}  {count:>12}"
+    differing = compared.differences()
+    if differing:
+        yield ""
+        yield _("Where the two differ, and why:")
+    for one in differing:
+        yield f"{one.said} → {one.outcome}: {one.count} ({one.rule})"
+        yield f"    {reason(one.reason)}"
+        yield "    " + _("first: {input} in {place}").format(
+            input=plain(one.input), place=plain(one.place)
+        )
+    yield from _authorities(compared)
+    yield from _beside(compared, form)
+
+
+def _authorities(compared: "Comparison") -> Iterator[str]:
+    if compared.authorities:
+        yield ""
+        yield _("Known interception authorities whose signatures verify:")
+    for id_, seen in sorted(compared.authorities.items()):
+        what = _("{count} measurements, {names} names, {networks} networks, {first} to {last}")
+        told = what.format(
+            count=seen.measurements,
+            names=len(seen.names),
+            networks=len(seen.networks),
+            first=seen.first[:10],
+            last=seen.last[:10],
+        )
+        yield f"{id_}: {told}"
+
+
+def _beside(compared: "Comparison", form: str) -> Iterator[str]:
+    yield ""
+    judged = ngettext(
+        "{number} measurement judged", "{number} measurements judged", compared.judged
+    )
+    yield judged.format(number=compared.judged)
+    if compared.left_out:
+        every = ", ".join(f"{name} {count}" for name, count in compared.left_out.most_common())
+        yield _("left out, without a counterpart here: {every}").format(every=every)
+    if compared.refused:
+        yield _("refused: {number}").format(number=compared.refused)
+    if form == "ooni":
+        yield _("OONI's data is published under CC BY-NC-SA 4.0; so is what contains it.")
