@@ -41,8 +41,10 @@ PATIENCE = 5.0
 OLD_SECONDS = 10.0
 LEASE_SECONDS = 60.0
 _LEASE = "events"
-# A reader waits so long for a pass, unless the last one took longer.
-READER_SECONDS = 5.0
+# A reader waits so long for a pass, unless the last one was expensive; what is made of the events
+# for many readers waits longer. A laboratory shows what was sent at once.
+READER_SECONDS = 0.05
+MAKER_SECONDS = 5.0
 # No place is after the last one.
 _FIRST: Where = ("", "", -1)
 # Raised when the same looks make other events, so that all are made anew once.
@@ -93,12 +95,16 @@ class EventKeeper:
 
     async def refresh(self) -> None:
         """The same for a reader, who is told what there is when it takes long or fails."""
+        patience = MAKER_SECONDS if self._settings.lab else READER_SECONDS
+        await self.refresh_within(patience if self._cost < CHEAP_SECONDS else 0.0)
+
+    async def refresh_within(self, seconds: float) -> None:
+        """The same for who waits so long at most."""
         if not self._is_stale():
             return
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._keep_quietly())
-        patience = READER_SECONDS if self._cost < READER_SECONDS else 0.0
-        await asyncio.wait([self._reading], timeout=patience)
+        await asyncio.wait([self._reading], timeout=seconds)
 
     async def close(self) -> None:
         """Wait for the pass under way, and release the lease."""

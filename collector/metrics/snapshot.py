@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from collector.care import without_rare_regions
 from collector.detection.monitor import Detections, Monitor
-from collector.events.keeper import EventKeeper
+from collector.events.keeper import MAKER_SECONDS, EventKeeper
 from collector.metrics.counting import Snapshot, read_rows, snapshot_of
 from collector.metrics.exposition import Exposition, encode
 from collector.metrics.families import families
@@ -28,6 +28,9 @@ CHEAP_SECONDS = 0.25
 PATIENCE = 5.0
 # Without a write of ours too: the window moves, and other collectors write to a shared store.
 OLD_SECONDS = 10.0
+# A reader of a page waits so long for the next one, and is then given the last one. A laboratory
+# shows what was sent at once.
+READER_SECONDS = 0.05
 # A collector that has not renewed its lease for so long loses it to another one.
 LEASE_SECONDS = 60.0
 _LEASE = "metrics"
@@ -87,8 +90,12 @@ class SnapshotCache:
         return self._exposition.body
 
     async def snapshot(self) -> Snapshot:
-        """The rows that the families are made of."""
-        await self._refresh()
+        """The rows that the families are made of, for a page: it waits only a moment for newer."""
+        if self._snapshot is None or self._settings.lab:
+            await self._refresh()
+        elif self._is_stale():
+            self._begin()
+            await self._wait_a_moment()
         if self._snapshot is None:
             raise RuntimeError("no snapshot was made")
         return self._snapshot
@@ -108,8 +115,24 @@ class SnapshotCache:
             async with self._lock:
                 if self._is_stale():
                     await self._make()
-        elif self._background is None or self._background.done():
-            self._background = asyncio.create_task(self._make())
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Have the next one made in the background, unless that is under way."""
+        if not self._lock.locked() and (self._background is None or self._background.done()):
+            self._background = asyncio.create_task(self._make_alone())
+
+    async def _wait_a_moment(self) -> None:
+        """Wait for the one in the making, if it is likely to be there soon."""
+        if self._background is not None and self._cost < CHEAP_SECONDS:
+            await asyncio.wait([self._background], timeout=READER_SECONDS)
+            if self._background.done():
+                self._background.result()
+
+    async def _make_alone(self) -> None:
+        async with self._lock:
+            await self._make()
 
     def _is_stale(self) -> bool:
         age = time.monotonic() - self._made_at
@@ -120,7 +143,7 @@ class SnapshotCache:
     async def _make(self) -> None:
         began, written = time.monotonic(), self._written
         # First this, so that the counts of events belong to the records that are counted.
-        await self._events.refresh()
+        await self._events.refresh_within(MAKER_SECONDS)
         now = self._clock()
         operation = read_rows(now - self._settings.window, now=now, lab=self._settings.lab)
         rows = await self._store.read(operation, slow=True)

@@ -1,0 +1,51 @@
+"""Who waits for a snapshot of the store, and for how long."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.collector.harness import collector
+
+
+def test_a_page_is_given_the_last_snapshot_while_the_next_one_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.metrics.snapshot.READER_SECONDS", 0.01)
+
+    async def scenario() -> None:
+        async with collector(tmp_path) as harness:
+            snapshots, goes_on = harness.service.snapshots, asyncio.Event()
+            first = await snapshots.snapshot()
+            make = snapshots._make
+
+            async def make_later() -> None:
+                await goes_on.wait()
+                await make()
+
+            monkeypatch.setattr(snapshots, "_make", make_later)
+            snapshots.touch()
+            assert await snapshots.snapshot() is first
+            assert await snapshots.snapshot() is first
+            goes_on.set()
+            async with asyncio.timeout(60):
+                while await snapshots.snapshot() is first:  # noqa: ASYNC110 - what a reader does
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
+
+
+def test_a_scrape_waits_for_a_snapshot_that_is_cheap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.metrics.snapshot.READER_SECONDS", 0.0)
+
+    async def scenario() -> None:
+        async with collector(tmp_path) as harness:
+            snapshots = harness.service.snapshots
+            first = await snapshots.snapshot()
+            snapshots.touch()
+            await snapshots.exposition()
+            assert await snapshots.snapshot() is not first
+
+    asyncio.run(scenario())
