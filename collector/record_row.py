@@ -78,6 +78,8 @@ def refusal(record: Record, context: BatchContext) -> str | None:
     """Why a record is refused, in one line; None when it is accepted."""
     if record.lab and not context.lab:
         return "lab record; this collector was not started with --lab"
+    if record.origin is not None and context.origin is not None and context.votes:
+        return "record made of another project's measurement; only the operator imports these"
     if record.vantage.role != context.role:
         return f"record of a {record.vantage.role}, sent with the key of a {context.role}"
     return _malformed(record) or _untimely(record.started_at, context.now)

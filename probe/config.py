@@ -74,7 +74,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fail_on: tuple[FailOn, ...] = ()
     textfile: str | None = None
     notify: str | tuple[str, ...] | None = None
-    accept_risk: tuple[Literal["trace", "tor", "openvpn", "wireguard", "vpn"], ...] = ()
+    accept_risk: tuple[Literal["trace", "tor", "openvpn", "wireguard", "vpn", "helper"], ...] = ()
     language: Literal["kk", "ru", "en"] | None = None
     country: str | None = None
     asn: int | None = None
@@ -105,7 +105,10 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "a list of experiments",
         ),
         "collector": ("collectors that records are sent to", "a list of URLs"),
-        "control": ("collector for control measurements, if another one", 'a URL or "none"'),
+        "control": (
+            "collector for control measurements, if another one; or a test helper of OONI's",
+            'a URL, ooni:URL or "none"',
+        ),
         "invite": ("token that enrols this machine at a collector", "text"),
         "role": ("role of this machine", '"probe" or "control"'),
         "every": ("repeat at this interval", 'a duration such as "15m", a minute or more'),
@@ -144,7 +147,7 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "quiet": ("print problems only", "true or false"),
         "accept_risk": (
             "experiments and lists whose risk you accept, for scripts",
-            "a list of: trace, tor, openvpn, wireguard, vpn",
+            "a list of: trace, tor, openvpn, wireguard, vpn, helper",
         ),
         "fail_on": ("outcomes that make a run exit with 10", "a list of outcomes"),
         "textfile": (

@@ -207,6 +207,14 @@ class CollectorClient:
         self._accept(response)
         return TargetsReply(response.headers.get("ETag"), response.body)
 
+    async def ask_helper(self, question: bytes, *, seconds: float) -> bytes:
+        """Ask a test helper of OONI's, at the very path that it is announced with."""
+        path = "" if self.endpoint.prefix else "/"
+        request = _Request("POST", path, question, _JSON, seconds)
+        response = await self._ask(request)
+        self._accept(response)
+        return response.body
+
     async def erase(self) -> None:
         """Delete everything this key ever sent."""
         request = _Request("DELETE", "/v1/probes/me", seconds=60.0)

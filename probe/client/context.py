@@ -16,6 +16,7 @@ from probe.errors import UserError
 from probe.permission import Permission
 
 NONE = "none"
+HELPER = "ooni:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class ClientContext:
     """Settings, keys, spool and endpoints, shared by all rounds of a repeating run.
 
     Attributes:
+        helper: A test helper of OONI's that is asked in place of collectors.
         permission: Looked at before each round, heartbeat, recheck and upload, and meanwhile.
     """
 
@@ -32,6 +34,7 @@ class ClientContext:
     spool: Spool
     collectors: tuple[CollectorEndpoint, ...]
     controls: tuple[CollectorEndpoint, ...]
+    helper: CollectorEndpoint | None = None
     permission: Permission = field(default_factory=Permission)
 
 
@@ -47,13 +50,16 @@ def assemble(
         except RootsError as error:
             raise UserError(str(error)) from error
     collectors = _endpoints(settings.collector, settings)
-    controls = collectors
+    controls, helper = collectors, None
     if settings.control == NONE or settings.role == "control":
         controls = ()
+    elif settings.control is not None and settings.control.startswith(HELPER):
+        controls = ()
+        (helper,) = _endpoints((settings.control.removeprefix(HELPER),), settings)
     elif settings.control is not None:
         controls = _endpoints((settings.control,), settings)
     keys, spool, permission = Keys(state), Spool(state), permission or Permission()
-    return ClientContext(settings, state, keys, spool, collectors, controls, permission)
+    return ClientContext(settings, state, keys, spool, collectors, controls, helper, permission)
 
 
 def _endpoints(urls: Sequence[str], settings: Settings) -> tuple[CollectorEndpoint, ...]:

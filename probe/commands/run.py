@@ -63,7 +63,9 @@ ACCEPT_RISKS = click.option(
 )
 @click.option("--collector", multiple=True, metavar="URL", help="Send records to this collector.")
 @click.option(
-    "--control", metavar="URL|none", help="Collector to ask for control measurements, or none."
+    "--control",
+    metavar="URL|ooni:URL|none",
+    help="Collector to ask for control measurements, or a test helper of OONI's, or none.",
 )
 @click.option("--invite", metavar="TOKEN", help="Token that enrols this machine at the collector.")
 @click.option("--role", type=click.Choice(["probe", "control"]), help="Role of this machine.")

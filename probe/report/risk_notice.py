@@ -21,6 +21,8 @@ class Risk(NamedTuple):
 
 
 TRACE = Risk("trace", "trace", "trace")
+# A test helper of others sees the address of the line and each target that it is asked about.
+HELPER = Risk("helper", "--control ooni:URL", "helper")
 
 
 def of_run(settings: Settings) -> tuple[Risk, ...]:
@@ -28,7 +30,14 @@ def of_run(settings: Settings) -> tuple[Risk, ...]:
     return tuple(dict.fromkeys(_of_run(settings)))
 
 
+def asks_helper(settings: Settings) -> bool:
+    """Whether a test helper of others is asked for control measurements."""
+    return (settings.control or "").startswith("ooni:") and settings.role == "probe"
+
+
 def _of_run(settings: Settings) -> Iterator[Risk]:
+    if asks_helper(settings):
+        yield HELPER
     for notice in risk_notices():
         for name in settings.experiments:
             if name in notice.experiments:

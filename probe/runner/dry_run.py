@@ -8,6 +8,7 @@ from probe import reference_data
 from probe.config import Settings
 from probe.i18n import _
 from probe.ordering import LIMITS, SERVICE, order
+from probe.report import risk_notice
 from probe.runner import wiring
 from probe.runner.jobs import JobList
 
@@ -28,6 +29,8 @@ def _contacts(settings: Settings, jobs: JobList) -> Iterator[str]:
         yield f"collector {url}"
     if settings.control not in (None, "none") and settings.role == "probe":
         yield f"control {settings.control}"
+    if risk_notice.asks_helper(settings):
+        yield f"control {_('(sees the address of this line and each target it is asked about)')}"
     for anchor in wiring.anchors(settings):
         yield f"anchor {anchor.url}"
     for job in order(jobs.jobs, settings.seed or 0):

@@ -6,7 +6,7 @@ Importing this module imports everything that measures, so commands import it on
 import ipaddress
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from probe.net.further import PAGES
 from probe.net.resolvers import can_ask
 from probe.net.session import NetSession, SessionSettings
 from probe.runner import anchor_classes
-from probe.runner.dependencies import Controls, RunDependencies
+from probe.runner.dependencies import Controls, ControlSource, RunDependencies
 from probe.runner.networks import NetworkTable, table_of_networks
 from probe.vantage import VantageLookup
 
@@ -38,11 +38,12 @@ class CollectorControls:
 
     Attributes:
         upload: Collectors that records are sent to; they also answer with the vantage point.
-        control: Collectors that are asked for control measurements, often the same.
+        control: Collectors that are asked for control measurements, often the same; or a test
+            helper of OONI's.
     """
 
     upload: ControlClient
-    control: ControlClient
+    control: ControlSource
 
     @property
     def answered(self) -> bool:
@@ -74,7 +75,7 @@ async def run_dependencies(context: ClientContext) -> AsyncIterator[RunDependenc
     settings = context.settings
     async with (
         _control_client(context, context.collectors) as collectors,
-        _control_client(context, context.controls) as controls,
+        _control_source(context) as controls,
     ):
         ask = collectors.vantage if context.collectors else None
         vantage = VantageLookup(settings, context.state, ask)
@@ -163,6 +164,15 @@ def anchors(settings: Settings) -> tuple[Reference, ...]:
     if settings.anchors is None:
         return anchor_classes.bundled()
     return tuple(anchor_classes.configured(one) for one in settings.anchors if one != NONE)
+
+
+def _control_source(context: ClientContext) -> AbstractAsyncContextManager[ControlSource]:
+    """Who is asked for control measurements."""
+    if context.helper is None:
+        return _control_client(context, context.controls)
+    from probe.interop.ooni.helper_controls import HelperControls
+
+    return HelperControls(context.helper, lab=context.settings.lab)
 
 
 def _control_client(
