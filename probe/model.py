@@ -363,6 +363,8 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
             target's address, D another name there, L the line itself.
         pair: Which pair of the sequence, from 1; 0 for a longer transfer outside the sequence.
         host: The Host header.
+        protocol: `http`: one request to a bulk server or a target. `ndt7`: a test of a server that
+            the user named.
         status: The HTTP status.
         asked_bytes: Size requested. received_bytes: body bytes received (for `up`: accepted).
         wire_bytes: Ciphertext bytes of the whole connection, handshake included.
@@ -381,6 +383,7 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
     pair: bounds.Tries
     direction: Literal["down", "up"] = "down"
     host: bounds.Name | None = None
+    protocol: Literal["http", "ndt7"] = "http"
     status: bounds.Status | None = None
     asked_bytes: bounds.Size = 0
     received_bytes: bounds.Size = 0

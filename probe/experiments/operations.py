@@ -5,13 +5,14 @@
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from probe.cookies import CookieJar
 from probe.reference_data import Resolver
 
 ClientHello = Literal["default", "tls12", "tls13", "split", "ech", "http11", "noalpn"]
 TransferDirection = Literal["down", "up"]
+TransferProtocol = Literal["http", "ndt7"]
 
 FRESH_BYTES = 96
 
@@ -88,6 +89,49 @@ class QuicHandshake:
     limit: float | None = None
 
 
+class TransferDialogue(Protocol):
+    """What is said over the connection of one transfer, without I/O.
+
+    `feed` and `close` raise a network event for what is no answer.
+    """
+
+    @property
+    def protocol(self) -> TransferProtocol:
+        """Its name in the record."""
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status, once it came."""
+
+    @property
+    def received(self) -> int:
+        """Bytes of the body that came."""
+
+    @property
+    def done(self) -> bool:
+        """Everything wanted was moved, or the other side has ended it."""
+
+    @property
+    def whole(self) -> bool:
+        """It is complete, so that the connection may end."""
+
+    @property
+    def cut(self) -> bool:
+        """The other side has ended it before everything wanted was moved."""
+
+    def ask(self) -> bytes:
+        """The request."""
+
+    def block(self) -> bytes:
+        """What is to be sent next; b"" while there is nothing."""
+
+    def feed(self, data: bytes, /) -> None:
+        """Take decrypted bytes in order."""
+
+    def close(self) -> None:
+        """The other side ended the connection properly."""
+
+
 @dataclass(frozen=True, slots=True)
 class TransferRequest:
     """Time one transfer of `size` bytes over its own TLS connection.
@@ -96,6 +140,7 @@ class TransferRequest:
         host: The Host header. path: the request's path.
         pin: Hex SHA-256 of the public key that the server must prove, or None.
         cap: Seconds from the request to the end; a silence may make it up to 5 seconds longer.
+        dialogue: What is said in place of one HTTP request; it serves one transfer.
     """
 
     address: str
@@ -108,6 +153,7 @@ class TransferRequest:
     pin: str | None = None
     cap: float
     direction: TransferDirection = "down"
+    dialogue: TransferDialogue | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,12 @@ from msgspec.structs import replace
 
 from probe.api_types import BulkReply
 from probe.experiments.interface import Net, Task, TransferNet
-from probe.experiments.operations import TcpConnect, TransferDirection, TransferRequest
+from probe.experiments.operations import (
+    TcpConnect,
+    TransferDialogue,
+    TransferDirection,
+    TransferRequest,
+)
 from probe.experiments.option import Option
 from probe.experiments.step_log import StepLog
 from probe.model import Role, Transfer
@@ -96,6 +101,7 @@ class TransferPlan:
     server: TransferServer
     tier: TransferTier
     direction: TransferDirection = "down"
+    dialogue: TransferDialogue | None = None
 
 
 class TransferRunner:
@@ -126,6 +132,7 @@ class TransferRunner:
                 pair=plan.pair,
                 direction=plan.direction,
                 host=plan.host,
+                protocol="http" if plan.dialogue is None else plan.dialogue.protocol,
                 asked_bytes=size,
                 ended="budget",
             )
@@ -140,6 +147,7 @@ class TransferRunner:
                 pin=server.pin,
                 cap=plan.tier.cap,
                 direction=plan.direction,
+                dialogue=plan.dialogue,
             )
             step = await self.net.transfer(request)
             if self._quota is not None:

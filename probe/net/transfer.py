@@ -8,27 +8,28 @@ kept). A stall or the cap is a result, not an error.
 
 import asyncio
 import hashlib
-import os
+import select
 import socket
 import ssl
 import threading
 from time import monotonic, thread_time
 from typing import Literal
 
-from probe.experiments.operations import TransferRequest
+from probe.experiments.operations import TransferDialogue, TransferRequest
 from probe.failure import Failure
 from probe.model import Transfer
 from probe.net import interface_counters, tcp_info
 from probe.net.attempt import NetworkEvent, classify
 from probe.net.sampling import TICK, Samples
 from probe.net.stream import socket_address
-from probe.net.transfer_response import TransferResponse
+from probe.net.transfer_response import HttpTransfer
 from probe.transfer_rate import plateau
 
 STALL_SECONDS = 5.0
 CONNECT_LIMIT = 10.0
 READ = 256 * 1024
-CHUNK = 16 * 1024  # one TLS record
+# A test that the server ends sooner shows nothing, seconds.
+SHORTEST_TEST = 1.0
 
 TransferEnd = Literal["full", "cap", "stall", "eof", "reset", "error"]
 
@@ -58,7 +59,7 @@ class _TimedTransfer:
         self.origin = origin
         self.cancelled = cancelled
         self.samples = Samples()
-        self.response = TransferResponse(request.size if request.direction == "down" else 0)
+        self.response: TransferDialogue = request.dialogue or HttpTransfer(request)
         self.wire_in = 0
         self.wire_out = 0
         self.connect_seconds: float | None = None
@@ -159,19 +160,7 @@ class _TimedTransfer:
 
     def ask(self) -> None:
         """Send the request; the samples' time starts here."""
-        request = self.request
-        verb = "GET" if request.direction == "down" else "POST"
-        lines = [
-            f"{verb} {request.path} HTTP/1.1",
-            f"Host: {request.host}",
-            "User-Agent: Mozilla/5.0",
-            "Accept: */*",
-            "Accept-Encoding: identity",
-            "Connection: close",
-        ]
-        if request.direction == "up":
-            lines += ["Content-Type: application/octet-stream", f"Content-Length: {request.size}"]
-        self._tls.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace"))
+        self._tls.write(self.response.ask())
         self._flush(CONNECT_LIMIT)
         self.asked_at = monotonic()
 
@@ -185,13 +174,28 @@ class _TimedTransfer:
             if arrived:
                 self._arrived(at)
                 self._decrypt()
+                self._reply()
             if self.response.done:
-                return "full"
+                return self._end(at)
             if self.samples.due(at):
                 self.samples.take(at, self.socket)
             ended = self._end_after_cap(at, arrived=arrived > 0)
             if ended:
                 return ended
+
+    def _reply(self) -> None:
+        """Send what the dialogue has to say during a download."""
+        if block := self.response.block():
+            self._tls.write(block)
+            self._flush(CONNECT_LIMIT)
+
+    def _end(self, at: float) -> TransferEnd:
+        """A server that ends a test in the middle of it has a limit of its own."""
+        if not self.response.cut:
+            return "full"
+        if at < SHORTEST_TEST:
+            raise NetworkEvent(Failure.EOF, "CLOSED_EARLY")
+        return "cap"
 
     def _pull_or_close(self) -> int:
         """Like `_pull`, but a FIN after a complete response is no error."""
@@ -222,18 +226,16 @@ class _TimedTransfer:
 
     def upload(self) -> TransferEnd:
         """Send until the server has answered, the cap is reached, or the transfer stalls."""
-        block = os.urandom(CHUNK)
-        left, pending = self.request.size, memoryview(b"")
+        pending = memoryview(b"")
         self.samples.wire = self._acked()
         self.samples.take(0.0, self.socket)
         while True:
-            if not pending and left:
-                self._tls.write(block[: min(left, CHUNK)])
-                left -= min(left, CHUNK)
+            if not pending and (block := self.response.block()):
+                self._tls.write(block)
                 pending = memoryview(self._outgoing.read())
-            if pending:
-                pending = pending[self._push(pending) :]
-            elif self._pull_or_close():
+            listens = not pending or self._says_something()
+            pending = pending[self._push(pending) :] if pending else pending
+            if listens and self._pull_or_close():
                 self._decrypt()
             ended = self._uploading(monotonic() - self.asked_at)
             if ended:
@@ -245,10 +247,15 @@ class _TimedTransfer:
         if arrived:
             self.samples.progress(at, acked)
         if self.response.done:
-            return "full"
+            return self._end(at)
         if self.samples.due(at):
             self.samples.take(at, self.socket)
         return self._end_after_cap(at, arrived=arrived)
+
+    def _says_something(self) -> bool:
+        """Whether the server speaks while an upload goes on, as ndt7's does."""
+        speaks = self.response.protocol != "http"
+        return speaks and bool(select.select([self.socket], [], [], 0)[0])
 
     def _acked(self) -> int:
         """Bytes acknowledged by the peer; without `TCP_INFO`, bytes accepted by the kernel."""
@@ -312,6 +319,7 @@ def _step(
         status=timed.response.status,
         asked_bytes=request.size,
         received_bytes=timed.response.received if down else taken,
+        protocol=timed.response.protocol,
         wire_bytes=timed.wire_in + timed.wire_out,
         ended=ended,
         connect_seconds=timed.connect_seconds,

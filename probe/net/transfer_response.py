@@ -1,13 +1,17 @@
-"""Parse an HTTP/1.1 response only for its status, its size and its end.
+"""One HTTP/1.1 request, and its response parsed only for its status, its size and its end.
 
 The body is counted and discarded; memory is bounded by the header limit.
 """
 
+import os
+
+from probe.experiments.operations import TransferProtocol, TransferRequest
 from probe.failure import Failure
 from probe.net.attempt import NetworkEvent
 
 HEADER_LIMIT = 64 * 1024
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
+_BLOCK = 16 * 1024  # one TLS record
 
 
 class TransferResponse:
@@ -80,3 +84,38 @@ class TransferResponse:
             elif name.strip().lower() == b"transfer-encoding":
                 # The header's CRLF precedes the last chunk if it is the only one.
                 self._chunked, self._tail = b"chunked" in value.lower(), b"\r\n"
+
+
+class HttpTransfer(TransferResponse):
+    """One GET or POST, as a `TransferDialogue`."""
+
+    protocol: TransferProtocol = "http"
+    cut = False
+
+    def __init__(self, request: TransferRequest) -> None:
+        super().__init__(request.size if request.direction == "down" else 0)
+        self._request = request
+        self._left = request.size if request.direction == "up" else 0
+        self._random = os.urandom(_BLOCK)
+
+    def ask(self) -> bytes:
+        """The request's head."""
+        request = self._request
+        verb = "GET" if request.direction == "down" else "POST"
+        lines = [
+            f"{verb} {request.path} HTTP/1.1",
+            f"Host: {request.host}",
+            "User-Agent: Mozilla/5.0",
+            "Accept: */*",
+            "Accept-Encoding: identity",
+            "Connection: close",
+        ]
+        if request.direction == "up":
+            lines += ["Content-Type: application/octet-stream", f"Content-Length: {request.size}"]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+
+    def block(self) -> bytes:
+        """The next part of an upload's body."""
+        part = self._random[: min(self._left, _BLOCK)]
+        self._left -= len(part)
+        return part
