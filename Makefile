@@ -24,7 +24,7 @@ TEST_PROCESSES ?= 2
 NOW := $(shell date +%Y%m%dT%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run stop check generated oonidata man deb image screenshots bench clean
+.PHONY: help demo test run stop check check-format check-mypy check-pyright generated oonidata man deb image screenshots bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -69,12 +69,19 @@ stop:
 	@kill "$$(cat run/collector.pid 2>/dev/null)" 2>/dev/null && echo "stopped" || echo "no collector of make run is running"
 	@rm -f run/collector.pid
 
-check: $(VENV)/.installed-dev
+# Two at a time with -j2: each of the type checkers has one processor busy.
+check: check-format check-mypy check-pyright
+
+check-format: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+check-mypy: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+check-pyright: $(VENV)/.installed-dev
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # What is made from the code and committed; tests fail when it is out of date.
 generated: $(VENV)/.installed-dev
