@@ -45,7 +45,7 @@ async def measure(task: Task, net: Net) -> Steps:
     log = StepLog()
     hop = UrlHop(task.url)
     configured = task.options.get("address")
-    found = [configured] if isinstance(configured, str) else None
+    found: Sequence[str] = [configured] if isinstance(configured, str) else ()
     found = found or _surest(await resolve(task, net, log, hop, try_=1), log.steps)
     address = next((one for one in found if net.safe(one) and ":" not in one), None)
     if address is None or _harmless(task) is None or not isinstance(net, TtlNet):
