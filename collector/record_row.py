@@ -82,7 +82,7 @@ def refusal(record: Record, context: BatchContext) -> str | None:
         return "record made of another project's measurement; only the operator imports these"
     if record.vantage.role != context.role:
         return f"record of a {record.vantage.role}, sent with the key of a {context.role}"
-    return _malformed(record) or _untimely(record.started_at, context.now)
+    return _malformed(record) or _untimely(record.started_at, context)
 
 
 def _malformed(record: Record) -> str | None:
@@ -96,13 +96,16 @@ def _malformed(record: Record) -> str | None:
     return None
 
 
-def _untimely(started_at: str, now: float) -> str | None:
+def _untimely(started_at: str, context: BatchContext) -> str | None:
     at = instant(started_at)
     if at is None:
         return "started_at is no RFC 3339 instant with a time zone"
-    if at > now + AHEAD_SECONDS:
+    if at > context.now + AHEAD_SECONDS:
         return "started_at lies in the future"
-    return "started_at is too long ago" if at < now - BEHIND_SECONDS else None
+    # What the operator imports without a vote may be an archive of any age.
+    archived = context.origin is None and not context.votes
+    late = at < context.now - BEHIND_SECONDS and not archived
+    return "started_at is too long ago" if late else None
 
 
 def key_input(record: Record) -> str:

@@ -13,10 +13,11 @@ from collector.settings import SettingsError
 from collector.store import Store
 
 if TYPE_CHECKING:
+    from collector.admin.import_ooni import TableForm
     from collector.record_row import BatchContext
 
-ImportFormat = Literal["qazprobe", "atlas"]
-_FORMATS: tuple[ImportFormat, ...] = ("qazprobe", "atlas")
+ImportFormat = Literal["qazprobe", "ooni", "atlas"]
+_FORMATS: tuple[ImportFormat, ...] = ("qazprobe", "ooni", "atlas")
 
 
 @click.command(name="import")
@@ -28,8 +29,8 @@ _FORMATS: tuple[ImportFormat, ...] = ("qazprobe", "atlas")
     type=click.Choice(_FORMATS),
     default="qazprobe",
     show_default=True,
-    help="qazprobe is records of probes; atlas is RIPE Atlas's results of dns and sslcert, which"
-    " have no vote.",
+    help="qazprobe is records of probes; ooni is OONI's measurements, and atlas is RIPE Atlas's"
+    " results of dns and sslcert; these have no vote.",
 )
 @click.option(
     "--as",
@@ -47,6 +48,13 @@ _FORMATS: tuple[ImportFormat, ...] = ("qazprobe", "atlas")
     metavar="FILE",
     help="With atlas: networks and countries of its probes, as its API or archive gives them.",
 )
+@click.option(
+    "--table",
+    type=click.Choice(("text", "json", "csv")),
+    default="text",
+    show_default=True,
+    help="With ooni: the form of the table of what OONI says beside what we say.",
+)
 @click.option("--lab", is_flag=True, help="Accept lab records.")
 def import_(
     *,
@@ -56,6 +64,7 @@ def import_(
     name: str,
     targets: tuple[str, ...],
     probes: Path | None,
+    table: "TableForm",
     lab: bool,
 ) -> None:
     """Store records from JSONL files: a probe's own, or exported ones; or a neighbour's results."""
@@ -71,6 +80,12 @@ def import_(
     except TargetError as error:
         raise SettingsError(str(error)) from error
     context = BatchContext(importing.key_of(name), "probe", lab, time.time())
+    if format_ == "ooni":
+        from collector.admin import import_ooni
+
+        if with_store(url, import_ooni.work(files, url, targets, context, table), create=True):
+            sys.exit(1)
+        return
     if format_ == "atlas":
         from collector.admin import import_atlas
 

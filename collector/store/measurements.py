@@ -159,11 +159,14 @@ def _note_alive(rows: Sequence[MeasurementRow]) -> Operation[None]:
 
 
 def _staged(rows: Sequence[MeasurementRow]) -> Operation[list[MeasurementRow]]:
-    """Set interference to confirmed when another run of this key had it within the last week."""
+    """Set interference to confirmed when another run of this key had it within the last week.
+
+    Not that of an archive, where one key stands for many people on many networks.
+    """
     accusing = {
         number: {"key_id": row.key_id, "input": row.input, "experiment": row.experiment}
         for number, row in enumerate(rows)
-        if row.role != "control" and row.outcome in INTERFERENCE
+        if row.role != "control" and row.outcome in INTERFERENCE and row.voting
     }
     priors = yield QueryEach("newest_prior", list(accusing.values()))
     found = list(rows)
