@@ -289,9 +289,10 @@ def _rate(bits: float) -> str:
 
 
 def spans(title: str, rows: Sequence[LastingSpan], *, since: float, until: float) -> str:
-    """A bar for each thing that lasted; what is uncertain of its ends is lighter."""
+    """A row for each label and a bar for each thing that lasted; uncertain ends are lighter."""
     days = round((until - since) / DAY)
-    high = TOP + ROW * len(rows) + 4
+    labels = list(dict.fromkeys(one.label for one in rows))
+    high = TOP + ROW * len(labels) + 4
 
     def x(at: float) -> float:
         return LEFT + (WIDE - LEFT) * (min(max(at, since), until) - since) / (until - since)
@@ -301,9 +302,10 @@ def spans(title: str, rows: Sequence[LastingSpan], *, since: float, until: float
         for day in range(days + 1):
             at = LEFT + (WIDE - LEFT) * day / days
             yield f'<path d="M{_n(at)} {TOP}V{_n(high)}" stroke="{_LINE}" stroke-width="0.5"/>'
-        for number, one in enumerate(rows):
-            y = TOP + ROW * number
-            yield _text(LEFT - 8, y + 15, _clipped(one.label), anchor="end")
+        for number, label in enumerate(labels):
+            yield _text(LEFT - 8, TOP + ROW * number + 15, _clipped(label), anchor="end")
+        for one in rows:
+            y = TOP + ROW * labels.index(one.label)
             colour = COLOURS.get(one.kind, COLOURS["blocked"])
             wide = max(2.0, x(one.by) - x(one.after))
             yield _box(x(one.after), y + 4, wide, ROW - 8, colour, ' fill-opacity="0.35"')

@@ -146,7 +146,7 @@ def _heard(of: Gathered, texts: ReportTexts) -> Drawing | None:
 def _outages(of: Gathered, texts: ReportTexts) -> Drawing | None:
     rows = [
         LastingSpan(
-            f"{of.networks.label(one.asn)}: {texts(f'kind_{one.kind}')}",
+            _line(one.asn, texts(f"kind_{one.kind}")),
             "blocked",
             _at(one.began.after, _at(one.began.by, 0.0)),
             _at(one.began.by, 0.0),
@@ -158,7 +158,7 @@ def _outages(of: Gathered, texts: ReportTexts) -> Drawing | None:
     ]
     rows += [
         LastingSpan(
-            f"{of.networks.label(one.asn)}: {texts('kind_silence')}",
+            _line(one.asn, texts("kind_silence")),
             "down",
             one.since,
             one.since,
@@ -172,6 +172,11 @@ def _outages(of: Gathered, texts: ReportTexts) -> Drawing | None:
     title = texts("outages_chart")
     svg = charts.spans(title, rows, since=of.asked.since, until=of.asked.until)
     return Drawing("outages", title, svg)
+
+
+def _line(asn: int, what: str) -> str:
+    """The network and what happened: short, because the name is in the table."""
+    return f"AS{asn or '?'}: {what}"
 
 
 def _at(text: str | None, otherwise: float) -> float:

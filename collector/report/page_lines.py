@@ -34,7 +34,7 @@ def _outage(one: EventShown, of: Gathered, texts: ReportTexts) -> list[object]:
         bracket(one.began.after, one.began.by, texts),
         ended,
         part_of(one.probes.agree, one.probes.able, texts),
-        ", ".join(one.sources),
+        [texts.source(word) for word in one.sources],
     ]
 
 
@@ -47,7 +47,7 @@ def silences(of: Gathered, texts: ReportTexts) -> PageTable:
             instant_cell(minute_text(one.since)),
             instant_cell(minute_text(one.until)) or texts("lasts"),
             number(one.probes),
-            ", ".join(("silence", *one.sources)),
+            [texts.source(word) for word in ("silence", *one.sources)],
         ]
         for one in of.silences
     ]
@@ -110,7 +110,7 @@ def _by_network(of: Gathered) -> Mapping[int, list[HeardDay]]:
 
 def _heard_row(asn: int, days: list[HeardDay], of: Gathered, texts: ReportTexts) -> list[object]:
     told = [one.enough_minutes for one in days if one.enough_minutes is not None]
-    share = f"{sum(told) / (14.4 * len(told)):.0f} %" if told else texts("not_shown")
+    share = f"{sum(told) / (14.4 * len(told)):.1f}\N{NO-BREAK SPACE}%" if told else ""
     longest = max((g.until - g.since for g in of.heard.gaps if g.asn == asn), default=0.0)
     gaps_here = sum(g.asn == asn for g in of.heard.gaps)
     gaps_told = [number(gaps_here)]
@@ -120,7 +120,7 @@ def _heard_row(asn: int, days: list[HeardDay], of: Gathered, texts: ReportTexts)
         of.networks.label(asn),
         f"{median(one.probes for one in days):g}",
         part_of(sum(one.probes < of.asked.least for one in days), len(days), texts),
-        share.replace(" ", "\N{NO-BREAK SPACE}") if told else share,
+        share or texts("not_shown"),
         gaps_told if told else texts("not_shown"),
     ]
 

@@ -36,6 +36,10 @@ class ReportTexts:
         """An outcome as it stands in tables."""
         return self._texts[f"outcome_{word}"]
 
+    def source(self, word: str) -> str:
+        """What an event rests on, or its word."""
+        return self._texts.get(f"source_{word}", word)
+
 
 @cache
 def texts(language: Language) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from collector.report.texts import texts
 
 SOURCES = Path(__file__).parents[3] / "collector" / "report"
-_FAMILIES = ("change_", "country_", "gap_", "kind_", "outcome_", "proof_", "state_")
+_FAMILIES = ("change_", "country_", "gap_", "kind_", "outcome_", "proof_", "source_", "state_")
 
 
 def gaps(text: str) -> set[str]:
