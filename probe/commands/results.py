@@ -4,16 +4,22 @@ import errno
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from probe import i18n, paths, user_files
-from probe.commands import results_csv, results_diff
+from probe import i18n, user_files
+from probe.commands import results_csv, results_diff, results_publish
+from probe.commands.chosen_results import (
+    choose,
+    decoded_records,
+    guarded,
+    kept_files,
+    no_run,
+)
 from probe.config import duration
 from probe.errors import Exit, UserError
 from probe.escape import plain
@@ -23,11 +29,7 @@ from probe.report.explain import Explanation, Section, explain, network_label
 from probe.report.glossary import WORDS, counted, word
 from probe.report.names import answers_to, host_of_or_none, shown_url
 from probe.runner.results import (
-    RecordHeader,
-    Results,
-    ResultsError,
     RunSummary,
-    decoded,
     find,
     find_run,
     lines,
@@ -71,7 +73,7 @@ def command() -> None:
 )
 def list_(*, files: tuple[Path, ...], as_json: bool, limit: int) -> None:
     """List runs, newest first, with the number of each outcome."""
-    found = _guarded(lambda: summaries(_kept(files)))[:limit]
+    found = guarded(lambda: summaries(kept_files(files)))[:limit]
     if not found:
         named = _("{files}: no records").format(files=", ".join(map(str, files)))
         none = _("nothing was measured yet; begin with: {command}")
@@ -91,14 +93,14 @@ def list_(*, files: tuple[Path, ...], as_json: bool, limit: int) -> None:
 )
 def show(*, what: str, files: tuple[Path, ...], as_json: bool, pem: Path | None) -> None:
     """Explain one record (by id, URL or host), or list one run (by id; by default the last)."""
-    kept = _kept(files)
-    run = _guarded(lambda: find_run(kept, what))
+    kept = kept_files(files)
+    run = guarded(lambda: find_run(kept, what))
     if run is None and what == "last":
-        raise UserError(_no_run(what))
+        raise UserError(no_run(what))
     if run is not None:
         _show_run(kept, run, as_json=as_json)
         return
-    record = _guarded(lambda: find(kept, what))
+    record = guarded(lambda: find(kept, what))
     if as_json:
         from probe import codec
 
@@ -154,9 +156,9 @@ def report(
     """Write one self-contained HTML page with the findings and the evidence of a run."""
     if runs and since:
         raise UserError(_("--run and --since: choose one"))
-    chosen = _chosen(_kept(files), runs or (() if since else ("last",)), ())
+    chosen = choose(kept_files(files), runs or (() if since else ("last",)), ())
     earliest = _moment(since) if since else ""
-    records = tuple(_records(pair for pair in chosen if pair[0].started_at >= earliest))
+    records = tuple(decoded_records(pair for pair in chosen if pair[0].started_at >= earliest))
     if not records:
         click.echo(_("no records: the page is empty"), err=True)
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -216,7 +218,7 @@ def export(
     files: tuple[Path, ...],
 ) -> None:
     """Export records: complete (jsonl), one row for each (csv), or in OONI's format (ooni)."""
-    chosen = _chosen(_kept(files), runs, outcomes)
+    chosen = choose(kept_files(files), runs, outcomes)
     if form == "ooni":
         from probe.commands import results_ooni
 
@@ -236,40 +238,6 @@ def _write(option: str, path: Path, parts: Iterable[bytes]) -> None:
     except OSError as error:
         code = Exit.BUG if error.errno == errno.ENOSPC else Exit.USAGE
         raise UserError(f"{option} {path}: {_(error.strerror or '')}", code) from error
-
-
-def _kept(files: tuple[Path, ...]) -> list[Path]:
-    return list(files) or Results(paths.find().state).files()
-
-
-def _chosen(
-    files: list[Path], runs: tuple[str, ...], outcomes: tuple[str, ...]
-) -> Iterator[tuple[RecordHeader, bytes]]:
-    """Yield the records of these runs with these outcomes; an empty filter matches all."""
-    wanted = {run: _guarded(partial(find_run, files, run)) for run in runs}
-    for run, found in wanted.items():
-        if found is None:
-            raise UserError(_no_run(run))
-    for header, line in lines(files):
-        outcome = header.verdict.outcome.value if header.verdict else ""
-        if (not runs or header.run in wanted.values()) and (not outcomes or outcome in outcomes):
-            yield header, line
-
-
-def _no_run(run: str) -> str:
-    if run == "last":
-        return _("nothing was measured yet; begin with: {command}").format(command="qazprobe run")
-    text = _("{run}: no such run; see: {command}")
-    return text.format(run=plain(run), command="qazprobe results list")
-
-
-def _records(chosen: Iterable[tuple[RecordHeader, bytes]]) -> Iterator[Record]:
-    """Decode records; skip, with a message, any that a later version wrote."""
-    for header, line in chosen:
-        try:
-            yield decoded(line)
-        except ResultsError as error:
-            click.echo(f"{plain(header.id)}: {plain(str(error))}", err=True)
 
 
 def _as_line(one: RunSummary) -> str:
@@ -333,7 +301,7 @@ def _certificates(record: Record, kept: list[Path], folder: Path, *, quiet: bool
     from probe.report.certificate_export import export as write
 
     same = (pair for pair in lines(kept) if pair[0].input == record.input)
-    written = write(record, _records(same), folder)
+    written = write(record, decoded_records(same), folder)
     if not quiet:
         click.echo()
         for path in written:
@@ -347,12 +315,5 @@ def _ascii(line: bytes) -> str:
     return json.dumps(json.loads(line), separators=(",", ":"))
 
 
-def _guarded(action: Callable[[], T]) -> T:
-    """Run `action` and turn a `ResultsError` into a `UserError`."""
-    try:
-        return action()
-    except ResultsError as error:
-        raise UserError(plain(str(error))) from error
-
-
 command.add_command(results_diff.command)
+command.add_command(results_publish.command)

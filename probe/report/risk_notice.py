@@ -23,6 +23,13 @@ class Risk(NamedTuple):
 TRACE = Risk("trace", "trace", "trace")
 # A test helper of others sees the address of the line and each target that it is asked about.
 HELPER = Risk("helper", "--control ooni:URL", "helper")
+# Measurement Lab's servers publish who measured.
+MLAB = Risk("mlab", "--server", "mlab")
+
+
+def publishing_to(url: str) -> Risk:
+    """Return the risk of publishing there: it is accepted for each address anew."""
+    return Risk(f"publish {url}", f"--to {url}", "publish")
 
 
 def of_run(settings: Settings) -> tuple[Risk, ...]:
