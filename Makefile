@@ -17,7 +17,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := collector,postgres,analytics,lake,raw,quic
+EXTRAS := collector,postgres,analytics,lake,raw,quic,ooni
 LISTEN ?= 127.0.0.1:8080
 PYTEST_ARGS ?= -q
 TEST_PROCESSES ?= 2
