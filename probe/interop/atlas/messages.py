@@ -48,7 +48,7 @@ class AtlasAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     dst_addr: Address | None = None
-    dst_port: Any = None
+    dst_port: int | Short | None = None
     proto: Short | None = None
     qbuf: Message | None = None
     error: Any = None
@@ -61,6 +61,7 @@ class AtlasResult(AtlasAnswer, frozen=True, kw_only=True):
     Attributes:
         fw: The firmware. ver: The TLS version. rt, ttc: Milliseconds to the end of the handshake
             and to the connection.
+        lts: Seconds since the probe last heard a controller; negative where it does not know.
         err, dnserr: What failed; texts of the firmware.
         asn_v4, asn_v6, country_code: Of the probe, where a file has them beside the result.
     """
@@ -71,6 +72,7 @@ class AtlasResult(AtlasAnswer, frozen=True, kw_only=True):
     timestamp: Annotated[int, Meta(ge=0, lt=4_102_444_800)]
     fw: Any = None
     af: Any = None
+    lts: Any = None
     dst_name: Name | None = None
     ver: Short | None = None
     rt: Milliseconds | None = None

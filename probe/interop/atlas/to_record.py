@@ -26,7 +26,7 @@ from probe.interop.atlas import dns_steps, places
 from probe.interop.atlas.dns_steps import Questions
 from probe.interop.atlas.messages import AtlasResult
 from probe.interop.atlas.places import AtlasPlace
-from probe.model import Dns, Record, Step, Tcp, Tls, Vantage
+from probe.model import Dns, Line, Record, Step, Tcp, Tls, Vantage
 from probe.targets import TargetError, parse_url
 
 ORIGIN = "atlas"
@@ -34,6 +34,7 @@ HELLO = "atlas"
 _EXPERIMENTS = {"sslcert": "mitm", "dns": "dns"}
 _HTTPS, _LARGEST_PORT = 443, 65_535
 _SHOWN = 40
+_LATELY = 600
 _VERSIONS = {
     "3.0": "SSLv3", "1.0": "TLSv1", "3.1": "TLSv1", "1.1": "TLSv1.1", "3.2": "TLSv1.1",
     "1.2": "TLSv1.2", "3.3": "TLSv1.2", "1.3": "TLSv1.3", "3.4": "TLSv1.3",
@@ -123,6 +124,7 @@ def _record(
         ),
         steps=tuple(steps),
         certs=certs,
+        line=_line(result),
         origin=ORIGIN,
     )
     try:
@@ -141,6 +143,12 @@ def _input(host: str, port: int) -> str:
 
 def _time(result: AtlasResult) -> datetime:
     return datetime.fromtimestamp(result.timestamp, UTC)
+
+
+def _line(result: AtlasResult) -> Line:
+    """The probe's line worked where it had heard a controller lately."""
+    heard = isinstance(result.lts, int) and 0 <= result.lts <= _LATELY
+    return Line(alive_before=True if heard else None)
 
 
 def _firmware(written: Any) -> str:
