@@ -3,11 +3,14 @@
 import asyncio
 import csv
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from collector.cli import cli
 from collector.events.model import Bracket, EventState, TargetEvent
 from collector.events.reconcile import StoredEvent
 from collector.interop.codf import outage_event
@@ -95,3 +98,35 @@ def test_the_route_tells_what_the_list_of_events_does(tmp_path: Path, least: int
             assert wrong.status == 400
 
     asyncio.run(scenario())
+
+
+def test_an_export_has_the_same_events_as_the_route(tmp_path: Path) -> None:
+    async def scenario() -> list[str]:
+        async with collector(tmp_path) as harness:
+            await fill(harness)
+            told: list[str] = []
+            for kind in ("shutdown", "whitelist"):
+                reply = await harness.ask("GET", f"/v1/outages/events?kind={kind}")
+                told += [one["id"] for one in reply.data["data"] if one["state"] != "withdrawn"]
+            return told
+
+    told = asyncio.run(scenario())
+    url = f"sqlite:///{next(tmp_path.glob('*.sqlite3'))}"
+    words = ["export", "--store", url, "--format", "ioda", "-o"]
+    for name, more in (
+        ("a.json", list[str]()),
+        ("b.csv", ["--public", "--public-min-probes", "99"]),
+    ):
+        done = CliRunner().invoke(cli, [*words, str(tmp_path / name), *more])
+        assert done.exit_code == 0, done.output
+    made = json.loads((tmp_path / "a.json").read_text())
+    assert made["type"] == "outages.events"
+    assert sorted(one["id"] for one in made["data"]) == sorted(told)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "b.csv").read_text())))
+    assert sorted(one["id"] for one in rows) == sorted(told)
+    assert {one["coarse"] for one in rows} == {"true"}
+    assert {int(one["start"]) % 3600 for one in rows} == {0}
+    done = CliRunner().invoke(cli, [*words, "-", "--country", "KG"])
+    assert json.loads(done.stdout)["data"] == []
+    done = CliRunner().invoke(cli, [*words, "-", "--outcome", "ok"])
+    assert "--outcome: not with --format ioda" in str(done.exception) + done.output
