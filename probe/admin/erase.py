@@ -40,6 +40,7 @@ FILES = (
     "networks.key",
     "qazprobe.toml",
     paths.LOCK,
+    "published.jsonl",
     "throughput.json",
 )
 FOLDERS = ("keys", "results", "spool", "lists", permission.FOLDER)
