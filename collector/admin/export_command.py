@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ _LABEL = re.compile(r"([a-zA-Z_][a-zA-Z0-9_]*)=(.*)")
 _FORMATS: dict[str, "Format"] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 _OPENMETRICS = "openmetrics"
 _OONI = "ooni"
+_IODA = "ioda"
 
 
 @click.command()
@@ -30,9 +31,10 @@ _OONI = "ooni"
 @click.option(
     "--format",
     "format_",
-    type=click.Choice([*_FORMATS.values(), _OPENMETRICS, _OONI]),
+    type=click.Choice([*_FORMATS.values(), _OPENMETRICS, _OONI, _IODA]),
     help="jsonl has all the evidence; csv and parquet have the columns; openmetrics has counts by"
-    " hour and events, for Prometheus; ooni has measurements in OONI's format. [by FILE, or jsonl]",
+    " hour and events, for Prometheus; ooni has measurements in OONI's format; ioda has shutdowns"
+    " and white lists as IODA writes outages, as JSON or in a FILE.csv. [by FILE, or jsonl]",
 )
 @click.option(
     "-o",
@@ -90,15 +92,21 @@ def export(
 
     packing = compress or by_name(output)
     if format_ == _OPENMETRICS:
-        _only_places(selected, release=release, public=public)
+        _only_places(selected, format_, release=release, public=public)
         wanted_ = selection(**selected)
         with_store(url, lambda store: _write_history(store, wanted_, output, packing, labels))
+        return
+    least = public_min_probes if public else 1
+    if format_ == _IODA:
+        _only_places(selected, format_, release=release)
+        lines = selection(**selected)
+        with_store(url, lambda store: _write_outages(store, lines, output, packing, least))
         return
     wanted = exporting.Exported(
         selection=selection(**selected),
         format=_format_of(output) if format_ is None else _known(format_),
         release=_checked(release),
-        least=public_min_probes if public else 1,
+        least=least,
         now=time.time(),
     )
     if format_ == _OONI:
@@ -157,13 +165,30 @@ def _label(text: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def _only_places(selected: Mapping[str, object], **others: object) -> None:
+async def _write_outages(
+    store: Store, wanted: "Selection", output: str, packing: Packing, least: int
+) -> None:
+    from collector.admin.export_codf import codf
+
+    plain = Path(output.removesuffix(".gz").removesuffix(".zst"))
+    pieces = await codf(store, wanted, least=least, now=time.time(), as_csv=plain.suffix == ".csv")
+    with output_file(output) as write:
+        async for piece in packed(_each(pieces), packing):
+            write(piece)
+
+
+async def _each(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+def _only_places(selected: Mapping[str, object], format_: str, **others: object) -> None:
     """Refuse what counts by hour and events are not selected by."""
     for name in ("input_", "outcome", "experiment", "role"):
         others[name.removesuffix("_")] = selected[name]
     given = [name for name, value in others.items() if value]
     if given:
-        raise SettingsError(f"--{given[0]}: not with --format openmetrics")
+        raise SettingsError(f"--{given[0]}: not with --format {format_}")
 
 
 def _known(format_: str) -> "Format":
