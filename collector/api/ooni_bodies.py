@@ -3,16 +3,23 @@
 Rule: a body is inflated no further than to the limit, whatever it promises.
 """
 
+import asyncio
 import zlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 
 from collector.api.http import Refused, hold, parse_json, read_body
-from collector.service import SERVICE
 
+R = TypeVar("R")
 T = TypeVar("T", bound=msgspec.Struct)
+
+# A thread for what these clients send, one piece at a time: it bounds memory, and our own probes'
+# batches do not wait for it.
+THREAD = web.AppKey("ooni_thread", ThreadPoolExecutor)
 
 _GZIP = "gzip"
 _ENCODINGS = ("identity", _GZIP)
@@ -40,7 +47,18 @@ async def read_message(request: web.Request, type_: type[T], *, limit: int) -> T
 
     if len(body) < _LARGE and not packed:
         return parse()
-    return await request.app[SERVICE].run_in_worker(parse)
+    return await run_apart(request, parse)
+
+
+async def run_apart(request: web.Request, work: Callable[[], R]) -> R:
+    """Run heavy work in the thread for these clients."""
+    return await asyncio.get_running_loop().run_in_executor(request.app[THREAD], work)
+
+
+async def own_thread(app: web.Application) -> AsyncIterator[None]:
+    """The thread, for as long as the application serves."""
+    with ThreadPoolExecutor(1, thread_name_prefix="ooni") as app[THREAD]:
+        yield
 
 
 def _inflated(body: bytes, limit: int) -> bytes:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from collector.api import operator_access, parameters
 from collector.api.http import JSON_TYPE, Refused, answer
-from collector.api.ooni_bodies import read_message
+from collector.api.ooni_bodies import read_message, run_apart
 from collector.api.parameters import Parameters, Text
 from collector.interop.ooni import conversion, names, taking
 from collector.interop.ooni.credentials import CredentialAuthority
@@ -113,7 +113,7 @@ async def _verified(
     if authority is None:
         return SubmissionReply(verification_status="failed", error="no_credentials_here")
     service = request.app[SERVICE]
-    reply = await service.run_in_worker(partial(authority.verify, message, head))
+    reply = await run_apart(request, partial(authority.verify, message, head))
     service.instruments.ooni_credentials.labels(reply.verification_status).inc()
     return reply
 
@@ -171,7 +171,7 @@ async def _take(request: web.Request, content: bytes) -> Taken:
         keeps=service.settings.ooni.originals,
     )
     try:
-        taken = await service.run_in_worker(work)
+        taken = await run_apart(request, work)
     except NotTaken as error:
         raise Refused(400, "ooni_malformed", str(error)) from error
     result = "unconverted" if taken.batch is None else await _keep(request, taken, key_id)

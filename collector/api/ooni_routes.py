@@ -5,6 +5,7 @@ from pathlib import Path
 from aiohttp import web
 
 from collector.api import ooni_helper, ooni_measurements, ooni_services
+from collector.api.ooni_bodies import own_thread
 from collector.api.routes import Route
 from collector.interop.ooni.credentials import authority
 from collector.service import Service
@@ -50,7 +51,8 @@ def ooni_routes(offered: OoniSettings) -> tuple[Route, ...]:
 
 
 def prepare(app: web.Application, service: Service) -> None:
-    """Add what the handlers of measurements need."""
+    """Add what the handlers need."""
+    app.cleanup_ctx.append(own_thread)
     if not service.settings.ooni.clients:
         return
     app[ooni_measurements.DAILY] = ooni_measurements.daily_buckets(service)

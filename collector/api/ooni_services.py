@@ -11,7 +11,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from collector.api.http import Refused, answer
-from collector.api.ooni_bodies import read_message
+from collector.api.ooni_bodies import read_message, run_apart
 from collector.api.ooni_measurements import AUTHORITY
 from collector.api.parameters import Parameters, Text
 from collector.interop.ooni import check_in, names
@@ -96,7 +96,7 @@ async def post_sign_credential(request: web.Request) -> web.Response:
         raise Refused(429, "rate_enrol", "too many credentials; try again later", retry_after=wait)
     asked = await read_message(request, SignCredential, limit=_LARGE)
     try:
-        return _fresh(await service.run_in_worker(partial(authority.sign, asked)))
+        return _fresh(await run_apart(request, partial(authority.sign, asked)))
     except CredentialRefused as error:
         raise Refused(400, "ooni_credential", str(error)) from error
 
