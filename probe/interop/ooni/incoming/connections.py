@@ -31,8 +31,8 @@ HELLO = "go"
 ACCEPTED = "OONI's client accepted this chain, which leads to none of today's roots."
 _DER = 96 * 1024
 _CHAIN = 16
-_READS = frozenset({"read", "read_from"})
-_WRITES = frozenset({"write", "write_to"})
+# Whether bytes were sent or received.
+_BYTES = {"write": 0, "write_to": 0, "read": 1, "read_from": 1}
 _DONE = frozenset({"tls_handshake_done", "quic_handshake_done"})
 
 
@@ -236,19 +236,15 @@ def _trust(
 
 def traffic(test_keys: Any) -> dict[int, tuple[int, int]]:
     """Bytes sent and received up to the end of each handshake, by transaction."""
-    found: dict[int, tuple[int, int]] = {}
+    found: dict[int, list[int]] = {}
     ended: set[int] = set()
     for event in values.entries(test_keys, "network_events"):
-        own = transaction(event)
-        if not own or own in ended:
+        own, operation = event.get("transaction_id"), event.get("operation")
+        if not isinstance(own, int) or not isinstance(operation, str) or own in ended:
             continue
-        operation = values.text(event, "operation")
-        size = values.whole(event, "num_bytes") or 0
-        sent, received = found.get(own, (0, 0))
-        if operation in _WRITES:
-            found[own] = (sent + size, received)
-        elif operation in _READS:
-            found[own] = (sent, received + size)
-        elif operation in _DONE:
+        if operation in _DONE:
             ended.add(own)
-    return found
+        elif operation in _BYTES:
+            sums = found.setdefault(own, [0, 0])
+            sums[_BYTES[operation]] += values.whole(event, "num_bytes") or 0
+    return {own: (sums[0], sums[1]) for own, sums in found.items()}

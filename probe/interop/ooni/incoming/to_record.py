@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from probe import codec
 from probe.certificates.roots import Roots
 from probe.clip import UnfitError, within_bounds
 from probe.compare import host_of
@@ -110,10 +111,19 @@ def _converted(measurement: Any, test_keys: Any, uid: str, roots: Roots) -> Reco
         line=_line(measurement, seen),
         origin=ORIGIN,
     )
+    return _bounded(record)
+
+
+def _bounded(record: Record) -> Record:
+    """The record within all bounds; nearly every one is, and that is decided quickly."""
     try:
-        return within_bounds(record)
-    except UnfitError as error:
-        raise OoniError(f"no record can hold it: {str(error)[:80]}") from error
+        codec.check(codec.encode(record))
+    except (codec.CodecError, UnicodeError, OverflowError):
+        try:
+            return within_bounds(record)
+        except UnfitError as error:
+            raise OoniError(f"no record can hold it: {str(error)[:80]}") from error
+    return record
 
 
 def _steps(experiment: str, measurement: Any, test_keys: Any, about: Handshakes) -> StepList:

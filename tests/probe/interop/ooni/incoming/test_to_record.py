@@ -245,7 +245,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 def test_a_measurement_with_anything_in_it_is_refused_or_makes_a_valid_record(
     data: st.DataObject,
 ) -> None:
-    made = SITUATIONS[data.draw(st.sampled_from(NAMES))].make()
+    made = copy.deepcopy(SITUATIONS[data.draw(st.sampled_from(NAMES))].make())
     for _ in range(data.draw(st.integers(1, 4))):
         *way, last = data.draw(st.sampled_from(places(made)))
         inner = made
