@@ -70,7 +70,8 @@ WHERE v.target = :target AND v.country = :country AND v.asn = :asn AND v.at >= :
 ORDER BY v.at, v.id
 
 -- name: line_looks_at
-SELECT s.at, s.id, s.key_id, s.experiment, s.outcome, s.mechanisms, '', 0.9
+-- A literal with a point is a decimal on PostgreSQL.
+SELECT s.at, s.id, s.key_id, s.experiment, s.outcome, s.mechanisms, '', CAST(0.9 AS DOUBLE PRECISION)
 FROM series s
 WHERE s.experiment = 'connectivity' AND s.country = :country AND (s.asn = :asn OR :asn = 0)
   AND s.at >= :since
@@ -87,7 +88,7 @@ ORDER BY v.at, v.id LIMIT :limit
 
 -- name: line_looks_between
 -- With the network of each, for events of a country as a whole (ASN 0).
-SELECT s.at, s.id, s.key_id, s.experiment, s.outcome, s.mechanisms, '', 0.9, s.asn
+SELECT s.at, s.id, s.key_id, s.experiment, s.outcome, s.mechanisms, '', CAST(0.9 AS DOUBLE PRECISION), s.asn
 FROM series s
 WHERE s.experiment = 'connectivity' AND s.country = :country AND (s.asn = :asn OR :asn = 0)
   AND s.at >= :since AND s.at <= :until
