@@ -4,7 +4,7 @@ Rule: a column has one name and one type in every format. Times are instants in 
 claims and what the collector found have different names. A key is its pseudonym in this release.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -53,10 +53,11 @@ class Pseudonyms:
 
 
 class Column(NamedTuple):
-    """One column: its type, and what it has for a row."""
+    """One column: its type, what it has for a row, and its place there if it is one of it."""
 
     type: ColumnType
     value: Callable[[ExportRow, Pseudonyms], Cell]
+    place: int | None = None
 
 
 class _Hit(msgspec.Struct):
@@ -79,8 +80,8 @@ def _rule(row: ExportRow) -> str:
 def _field(name: str, type_: ColumnType = "text") -> Column:
     number = ExportRow._fields.index(name)
     if type_ == "flag":
-        return Column(type_, lambda row, _: bool(row[number]))
-    return Column(type_, lambda row, _: row[number])
+        return Column(type_, lambda row, _: bool(row[number]), number)
+    return Column(type_, lambda row, _: row[number], number)
 
 
 COLUMNS: Mapping[str, Column] = MappingProxyType(
@@ -134,6 +135,22 @@ NAMES = tuple(COLUMNS)
 _TIMES = frozenset(name for name, column in COLUMNS.items() if column.type == "time")
 # What keys share may tell as much as they do, and an arrival is soon after a look.
 _HIDDEN = frozenset({"origin", "received_at"})
+
+
+def columns(rows: Sequence[ExportRow], pseudonyms: Pseudonyms) -> dict[str, Sequence[Cell]]:
+    """Many rows column by column, which is several times faster; times are Unix times."""
+    turned = list(zip(*rows, strict=True))
+    return {
+        name: _column(column, turned)
+        if column.place is not None and turned
+        else [column.value(row, pseudonyms) for row in rows]
+        for name, column in COLUMNS.items()
+    }
+
+
+def _column(column: Column, turned: Sequence[Sequence[Cell]]) -> Sequence[Cell]:
+    values = turned[column.place or 0]
+    return [bool(one) for one in values] if column.type == "flag" else values
 
 
 def cells(row: ExportRow, pseudonyms: Pseudonyms, *, coarse: bool) -> dict[str, Cell]:

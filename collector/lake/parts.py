@@ -1,8 +1,9 @@
 """Rows of one day and country as a sorted Parquet file, and such a file back as a table."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,25 +33,36 @@ class Partition(NamedTuple):
 
 def partition_of(at: float, country: str) -> Partition:
     """Where a measurement of this Unix time belongs."""
-    return Partition(datetime.fromtimestamp(at, UTC).date().isoformat(), country)
+    return _partition(int(at // 86_400), country)
+
+
+@lru_cache(maxsize=4096)
+def _partition(day: int, country: str) -> Partition:
+    return Partition(datetime.fromtimestamp(day * 86_400, UTC).date().isoformat(), country)
 
 
 def table_of(table: str, rows: Iterable[Mapping[str, Any]]) -> "pa.Table":
-    """Rows by column; times are Unix times. A value of another type than its column's is null.
+    """The same as `table_of_columns` of rows; what a row lacks is null."""
+    known = list(rows)
+    return table_of_columns(table, {name: [r.get(name) for r in known] for name in types(table)})
+
+
+def table_of_columns(table: str, columns: Mapping[str, Sequence[Any]]) -> "pa.Table":
+    """Columns as a table; times are Unix times. A value of another type than its column's is null.
 
     Old records have fields of other types, and no record stops a lake.
     """
     import pyarrow as pa
 
-    known, wanted = list(rows), schema(table)
-    columns = [
-        _array([row.get(name) for row in known], type_, wanted.field(name).type)
+    wanted = schema(table)
+    arrays = [
+        _array(columns[name], type_, wanted.field(name).type)
         for name, type_ in types(table).items()
     ]
-    return pa.Table.from_arrays(columns, schema=wanted)
+    return pa.Table.from_arrays(arrays, schema=wanted)
 
 
-def _array(values: list[Any], kind: str, type_: Any) -> Any:
+def _array(values: Sequence[Any], kind: str, type_: Any) -> Any:
     import pyarrow as pa
 
     if kind == "time":

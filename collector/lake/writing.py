@@ -16,13 +16,19 @@ from typing import Any
 import msgspec
 
 from collector import conduct
-from collector.admin.export_columns import Pseudonyms, cells
+from collector.admin.export_columns import Pseudonyms, columns
 from collector.events import storage
 from collector.events.reconcile import StoredEvent
 from collector.lake import flatten, manifest as manifests, rewriting
 from collector.lake.files import LakeFiles
 from collector.lake.manifest import LakeOrigin, Manifest, Part
-from collector.lake.parts import Partition, partition_of, table_of, write_part
+from collector.lake.parts import (
+    Partition,
+    partition_of,
+    table_of,
+    table_of_columns,
+    write_part,
+)
 from collector.store import Operation, Query, Store, exports
 from collector.store.exports import ExportRow
 from collector.store.measurements import CONCLUSIVE, UNLISTED
@@ -52,8 +58,9 @@ class LakeWritten:
 
 @dataclass
 class _Lot:
-    """Rows for the next files, by table and partition."""
+    """What the next files will have, by partition: records, and rows of the other tables."""
 
+    rows: dict[Partition, list[ExportRow]] = field(default_factory=lambda: defaultdict(list))
     tables: Tables = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     records: int = 0
     steps: int = 0
@@ -143,10 +150,7 @@ class _Writer:
         """Put a batch's rows where they belong."""
         for row in batch.rows:
             where = partition_of(row.at, row.country)
-            columns = cells(row, self._pseudonyms, coarse=False)
-            lot.tables["measurements"][where].append(columns)
-            if _is_vote(row):
-                lot.tables["votes"][where].append(columns)
+            lot.rows[where].append(row)
             for sha256, der in batch.served.get(row.seq, ()):
                 lot.tables["certificates"][where].append(flatten.certificate(sha256, der))
             body = batch.bodies.get(row.seq)
@@ -162,7 +166,8 @@ class _Writer:
     def flush(self, lot: _Lot) -> _Lot:
         """Write a lot's files and then the manifest; return an empty lot."""
         if lot.records:
-            parts = list(self._parts(lot.tables, f"{self._origin[:8]}-{lot.first}-{lot.last}"))
+            name = f"{self._origin[:8]}-{lot.first}-{lot.last}"
+            parts = [*self._parts_of_rows(lot.rows, name), *self._parts(lot.tables, name)]
             reached = msgspec.structs.replace(self._state, upto=lot.last)
             self._keep(self._manifest.changed(more=parts, origins={self._origin: reached}))
             self.done.records += lot.records
@@ -188,6 +193,18 @@ class _Writer:
             self._count(parts)
         for part in old:
             self._files.delete(part.path)
+
+    def _parts_of_rows(
+        self, partitions: dict[Partition, list[ExportRow]], name: str
+    ) -> Iterator[Part]:
+        for where, rows in sorted(partitions.items()):
+            looks = [row for row in rows if _is_vote(row)]
+            for table, some in (("measurements", rows), ("votes", looks)):
+                if some:
+                    made = table_of_columns(table, columns(some, self._pseudonyms))
+                    yield write_part(
+                        self._files, table, where, made, origin=self._origin, name=name
+                    )
 
     def _parts(self, tables: Tables, name: str) -> Iterator[Part]:
         for table, partitions in tables.items():
