@@ -19,6 +19,7 @@ _STEPS = (
 )
 # So many steps at most: texts closer than a third would touch each other on a phone.
 _TICKS = 3
+_MARKS = 4
 _LEAST = 0.5  # percent
 LANE, BARS, SCALE = 18, 44, 20
 
@@ -37,10 +38,21 @@ class TimeAxis:
 
     def ticks(self) -> list[float]:
         """Round instants of UTC, a few of them."""
+        return self._every(self._step)
+
+    def marks(self) -> list[float]:
+        """Instants between the round ones, which have no text."""
+        return self._every(self._step / _MARKS)
+
+    @property
+    def _step(self) -> float:
         wide = self.until - self.since
-        step = next((one for one in _STEPS if wide / one <= _TICKS), wide / _TICKS)
+        return next((one for one in _STEPS if wide / one <= _TICKS), wide / _TICKS)
+
+    def _every(self, step: float) -> list[float]:
         first = -(-self.since // step) * step
-        return [first + n * step for n in range(_TICKS + 1) if first + n * step <= self.until]
+        wide = int((self.until - self.since) // step) + 1
+        return [first + n * step for n in range(wide) if first + n * step <= self.until]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +102,6 @@ def bars(
         for high in (max(2.0, (BARS - 2) * n / most),)
     ]
     shapes += [_line(axis, one, BARS) for one in lines]
-    # The height of the highest bar, on the edge that the reader sees first.
-    shapes.append(Markup('<text x="3" y="11" class="most">{}</text>').format(most))
     return _svg("lane", label, BARS, "".join(shapes))
 
 
@@ -104,7 +114,11 @@ def zone(axis: TimeAxis) -> str:
 def scale(axis: TimeAxis) -> Markup:
     """The times below a chart, in UTC."""
     days = axis.until - axis.since > 3 * _DAY
-    texts = Markup("").join(_tick(axis, at, days=days) for at in axis.ticks())
+    marks = Markup("").join(
+        Markup('<rect x="{:.2f}%" y="0" width="1" height="3"/>').format(axis.place(at))
+        for at in axis.marks()
+    )
+    texts = marks + Markup("").join(_tick(axis, at, days=days) for at in axis.ticks())
     return Markup('<svg class="scale" aria-hidden="true" width="100%" height="{}">{}</svg>').format(
         SCALE, texts
     )

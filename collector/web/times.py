@@ -83,7 +83,7 @@ def span(after: str, by: str, country: str) -> ShownSpan:
     if own is not None:
         a, b = (datetime.fromisoformat(one).astimezone(own) for one in (after, by))
         same = a.date() == b.date()
-        begin = a.strftime("%H:%M" if same and first.utc[:10] == f"{a:%Y-%m-%d}" else _MINUTES)
+        begin = a.strftime("%H:%M" if first.utc[:10] == f"{a:%Y-%m-%d}" else _MINUTES)
         local = f"{begin}\N{EN DASH}{b.strftime('%H:%M' if same else _MINUTES)}"
     return ShownSpan(first, last, local)
 

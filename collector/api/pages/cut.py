@@ -87,6 +87,11 @@ class CutShown:
     longer: bool
 
     @property
+    def peak(self) -> int:
+        """The most probes that were heard at once."""
+        return max((n for _, n in self.heard), default=0)
+
+    @property
     def missing(self) -> list[str]:
         """What nothing is known of: words of `words.CUT_EVIDENCE`."""
         known = {

@@ -26,7 +26,9 @@ async def get_event_list(request: web.Request) -> web.Response:
     asked = parameters.of(request, EventListParameters)
     # It brings the events up to date too, and in the background where that takes long.
     snapshot = await service.snapshots.snapshot()
-    found, following = await events.selected(service, readers.in_hours(request, asked))
+    exact = readers.least_probes(request) <= 1
+    wanted = readers.in_hours(request, asked)
+    found, following = await events.selected(service, wanted, exact=exact)
     place = asked.place()
     return await page.give(
         request,

@@ -65,6 +65,8 @@ async def get_feed(request: web.Request) -> web.Response:
     # It brings the events up to date, in the background where that takes long.
     await service.snapshots.snapshot()
     found = await service.store.read(storage.changes(_params(asked, service.labels)), slow=True)
+    # Else one would see between which changes one of a coarse event came.
+    found.sort(key=_told_order, reverse=True)
     told = await events.shown(request, [event for event, _, _ in found])
     entries = list(_entries(found, told))
     language = asked.lang or languages.preferred(request.headers.get("Accept-Language", ""))
@@ -75,7 +77,9 @@ async def get_feed(request: web.Request) -> web.Response:
         entries=entries,
         collector=service.store.collector_id,
         # Without entries it is as new as the day, so that the same feed stays the same.
-        updated=entries[0].at if entries else instant_text(service.clock() // _DAY * _DAY),
+        updated=max(one.at for one in entries)
+        if entries
+        else instant_text(service.clock() // _DAY * _DAY),
         links=Links(request.path, page.query_of(request), asked.lang),
         lab=service.settings.lab,
     )
@@ -97,6 +101,11 @@ def _params(asked: FeedParameters, labels: TargetLabels) -> dict[str, object]:
         "category": asked.category,
         "limit": ENTRIES,
     }
+
+
+def _told_order(one: tuple[StoredEvent, int, Revision]) -> tuple[float, str, int]:
+    event, number, revision = one
+    return hour_of(revision.at), event.id, number
 
 
 def _entries(

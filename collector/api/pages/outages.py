@@ -3,23 +3,27 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 from aiohttp import web
 
 from collector.api import events, parameters, readers
 from collector.api.event_messages import shown_outages
 from collector.api.events import EventFilter, Kind
-from collector.api.pages import chart, cut, open_ports, page
+from collector.api.pages import beside, chart, cut, open_ports, page
+from collector.api.pages.beside import BesideLane
 from collector.api.pages.cut import CutShown, CutSpan
 from collector.api.pages.page import PersonParameters
 from collector.api.parameters import Asn, Country, Instant, PlaceParameters
-from collector.service import SERVICE
+from collector.service import SERVICE, Service
+from collector.store import outside
+from collector.store.outside import Source
 from collector.store.queries import Selection
 from collector.web import time_axis
 
 # Each has a time line, so a page has few of them.
 CUTS = 12
+SOURCES: tuple[Source, ...] = get_args(Source)
 _KINDS: tuple[Kind, ...] = ("shutdown", "whitelist")
 
 
@@ -32,6 +36,13 @@ class OutageParameters(PersonParameters, frozen=True, kw_only=True):
     asn: Asn | None = None
     since: Instant | None = None
     until: Instant | None = None
+    ioda: Literal["1"] | None = None
+    radar: Literal["1"] | None = None
+
+    @property
+    def beside(self) -> tuple[Source, ...]:
+        """The other observatories whose series the reader wants to see, too."""
+        return tuple(one for one in SOURCES if getattr(self, one))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,8 @@ class OutagesShown:
         more: Whether there are older ones; these begin before `before`.
         silences: How many unconfirmed ones there are.
         too_few: Networks on which no outage can be noticed now: country, ASN, probes.
+        beside: What other observatories saw of the cuts of both kinds, in their order.
+        sources: Those of which anything was imported.
     """
 
     cuts: Sequence[CutShown]
@@ -50,6 +63,8 @@ class OutagesShown:
     before: str
     silences: int
     too_few: Sequence[tuple[str, int, int]]
+    beside: tuple[Sequence[Sequence[BesideLane]], Sequence[Sequence[BesideLane]]]
+    sources: Sequence[Source]
 
 
 async def get_outages(request: web.Request) -> web.Response:
@@ -58,7 +73,7 @@ async def get_outages(request: web.Request) -> web.Response:
     asked = readers.in_hours(request, parameters.of(request, OutageParameters))
     # It brings the events up to date, in the background where that takes long.
     await service.snapshots.snapshot()
-    wanted = (asked.country, asked.asn, asked.since, asked.until)
+    wanted = (asked.country, asked.asn, asked.since, asked.until, asked.beside)
     key = ("outages", wanted, readers.least_probes(request))
 
     async def make() -> OutagesShown:
@@ -101,14 +116,35 @@ async def _made(request: web.Request, asked: OutageParameters) -> OutagesShown:
         if _is_wanted(one.country, one.asn, place)
     ]
     few = cut.networks_with_few(detections.too_few.items())
+    cuts = await with_lines(request, [cut.of_event(one) for one in told])
+    unconfirmed = await with_lines(request, [cut.of_outage(one) for one in silent[:CUTS]])
+    sources = await service.store.read(outside.sources())
     return OutagesShown(
-        cuts=await with_lines(request, [cut.of_event(one) for one in told]),
-        unconfirmed=await with_lines(request, [cut.of_outage(one) for one in silent[:CUTS]]),
+        cuts=cuts,
+        unconfirmed=unconfirmed,
         more=len(found) > CUTS,
         silences=len(silent),
         before=told[-1].began.by if told else "",
         too_few=[one for one in few if _is_wanted(one[0], one[1], place)],
+        beside=(
+            await _beside(service, cuts, asked.beside),
+            await _beside(service, unconfirmed, asked.beside),
+        ),
+        sources=sources,
     )
+
+
+async def _beside(
+    service: Service, cuts: Sequence[CutShown], wanted: Sequence[Source]
+) -> list[Sequence[BesideLane]]:
+    """What the observatories that a reader wants saw of each cut."""
+    if not wanted:
+        return [() for _ in cuts]
+    places = [((one.cut.country, one.cut.asn), one.axis) for one in cuts]
+    return [
+        await service.store.read(beside.read(place, axis, wanted), slow=True)
+        for place, axis in places
+    ]
 
 
 def _is_wanted(country: str, asn: int, place: Selection) -> bool:

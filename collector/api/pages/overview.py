@@ -214,13 +214,25 @@ def _events(now: float) -> Operation[EventsRead]:
     for one in every[:SUBJECTS]:
         where = {"kind": one.kind, "target": one.target, "country": one.country}
         found = yield Query("events_active_of", {**where, "limit": NETWORKS_OF_SUBJECT})
-        subjects.append((one, _stored(found)))
+        subjects.append((one, sorted(_stored(found), key=events.told_order)))
     ((*changes,),) = yield Query("changes_since", {"day": now - DAY, "week": now - WEEK})
     newest = {"since": now - WEEK, "limit": CHANGES}
     began = yield Query("events_began_newest", newest)
     ended = yield Query("events_ended_newest", newest)
     counts = ChangeCounts(*(int(n or 0) for n in changes))
-    return EventsRead(subjects, every, counts, _stored(began), _stored(ended))
+    # By the hour: else one would see between which others a coarse event began or ended.
+    return EventsRead(
+        subjects,
+        every,
+        counts,
+        sorted(_stored(began), key=events.told_order, reverse=True),
+        sorted(_stored(ended), key=_order_of_end, reverse=True),
+    )
+
+
+def _order_of_end(one: StoredEvent) -> tuple[float, str]:
+    ended = one.event.ended
+    return (ended.by // HOUR if ended is not None else 0.0), one.id
 
 
 def _stored(rows: Rows) -> list[StoredEvent]:

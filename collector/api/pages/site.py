@@ -65,6 +65,12 @@ class SpeedHistory:
         """The newest day."""
         return self.days[-1]
 
+    @property
+    def share(self) -> float:
+        """How fast the site is against its reference."""
+        _, rate, reference = self.newest
+        return rate / reference if reference else 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class SiteRead:
@@ -102,7 +108,8 @@ async def get_site(request: web.Request) -> web.Response:
         network: matrix.cell(votes.get((name, *network), {}), quorum) for network in read.history
     }
     networks = _histories(read.history, now, (since, today + 1))
-    speeds = _speeds(read.rates)
+    # Those that are slowed come first.
+    speeds = sorted(_speeds(read.rates), key=lambda one: one.share)
     return await chart.give(
         request,
         "site.html",

@@ -11,6 +11,7 @@ from collector.store import Operation
 from collector.store.interface import Execute
 from probe.failure import Failure
 from probe.model import Mechanism, Outcome, Ping, Record, Role, Step, Tcp, Tls, Trust, Vantage
+from probe.reference_data import Order
 from tests.collector.harness import (
     GOOD,
     LISTED,
@@ -58,6 +59,8 @@ class Evidence:
             "shutdown": f"/e/{SHUTDOWN}",
             "open_ports": f"/e/{OPEN}",
             "wave": f"/w/{self.wave}",
+            "chart_clock": f"/w/{self.wave}/chart/clock",
+            "chart_cut": f"/e/{OPEN}/chart/cut",
             "interceptions": "/interceptions",
             "outages": "/outages",
         }
@@ -163,6 +166,13 @@ async def fill(harness: CollectorHarness, *, probes: int = 3) -> Evidence:
     by = {(one["kind"], one["asn"]): one for one in events}
     blocked = by["blocking", 9198]
     return Evidence(blocked["id"], by["interception", 9198]["id"], blocked["group"], tuple(keys))
+
+
+async def order(harness: CollectorHarness) -> Order:
+    """An invented order, from the last look before the first network blocked."""
+    events = (await harness.ask("GET", "/v1/events?kind=blocking")).data["events"]
+    first = min(one["began"]["after"] for one in events)
+    return Order("KZ", "An invented authority", "17", first, ("listed.example",))
 
 
 def _cuts(began: float) -> Operation[None]:
