@@ -5,6 +5,7 @@ from typing import Any
 
 from probe.interop.ooni import words
 from probe.interop.ooni.out.chosen import ChosenSteps
+from probe.interop.ooni.out.handshakes import handshake_failure
 from probe.interop.ooni.out.queries import tags
 from probe.model import Http, Tls
 
@@ -18,11 +19,14 @@ def requests(chosen: ChosenSteps) -> list[dict[str, Any]]:
 
 
 def _transaction(step: Http, tls: Tls | None, chosen: ChosenSteps) -> dict[str, Any]:
+    # OONI's client sends no request after a handshake that proves nothing; ours does, to see what
+    # is answered, and this is not the page.
+    unproven = handshake_failure(tls) if tls else None
     return {
         "network": "tcp",
         "address": words.endpoint(step.address, step.port),
         "alpn": (tls.alpn if tls else None) or "",
-        "failure": words.to_ooni(step.failure, step.detail),
+        "failure": words.to_ooni(unproven or step.failure, step.detail),
         "request": _request(step),
         "response": _response(step),
         "t0": step.at,

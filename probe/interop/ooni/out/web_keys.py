@@ -4,7 +4,7 @@ from typing import Any
 
 from probe.failure import Failure
 from probe.interop.ooni import words
-from probe.interop.ooni.out.chosen import ChosenSteps, choose, choose_steps
+from probe.interop.ooni.out.chosen import Chain, ChosenSteps, choose, choose_steps
 from probe.interop.ooni.out.control import control_keys, final_page, nearest
 from probe.interop.ooni.out.handshakes import (
     handshake_failure,
@@ -14,7 +14,7 @@ from probe.interop.ooni.out.handshakes import (
 )
 from probe.interop.ooni.out.queries import duplicates, queries
 from probe.interop.ooni.out.requests import requests
-from probe.model import Dns, Http, Record
+from probe.model import Dns, Http, Quic, Record, Tls
 
 # OONI's threshold for two bodies of the same page.
 _SAME_LENGTH = 0.7
@@ -90,22 +90,26 @@ def _right_addresses(record: Record, chosen: ChosenSteps) -> set[str]:
 
 
 def _page_failure(chosen: ChosenSteps) -> str | None:
-    """How opening the page failed: at the page, or before it."""
-    page = final_page(chosen)
-    if page is not None:
-        return words.to_ooni(page.failure, page.detail)
-    for handshake in reversed(chosen.tls):
-        if failure := handshake_failure(handshake):
-            return words.to_ooni(failure, handshake.detail)
-    failed = [step for step in chosen.connections if step.failure is not None]
-    return words.to_ooni(failed[-1].failure, failed[-1].detail) if failed else None
+    """How opening the page failed: at the page, or before it, at the end of the redirects."""
+    last = max((chain[0].hop for chain in chosen.chains), default=0)
+    failures = [chain_failure(chain) for chain in chosen.chains if chain[0].hop == last]
+    return None if None in failures else next(reversed(failures), None)
+
+
+def chain_failure(chain: Chain) -> str | None:
+    """What failed first on a connection, as OONI's client would say it."""
+    for step in chain:
+        failure = handshake_failure(step) if isinstance(step, Tls | Quic) else step.failure
+        if failure is not None:
+            return words.to_ooni(failure, step.detail)
+    return None
 
 
 def _comparison(record: Record, chosen: ChosenSteps) -> dict[str, bool | float | None]:
     """How the page compares with the control's. Which headers it had is not kept."""
     control = nearest(record)
     there = final_page(choose_steps(control.steps, accusing=False)) if control else None
-    here = final_page(chosen)
+    here = final_page(chosen) if _page_failure(chosen) is None else None
     both = _usable(here) and _usable(there) and here is not None and there is not None
     keys: dict[str, bool | float | None] = {
         "body_proportion": None,

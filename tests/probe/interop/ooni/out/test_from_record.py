@@ -370,6 +370,22 @@ def test_an_exchange_that_failed() -> None:
     assert found["response"]["body"] == ""
 
 
+def test_a_page_behind_a_chain_that_proves_nothing_is_not_the_page() -> None:
+    keys = keys_of(dns(GOOD), tcp(), tls(trust=FORGED), page(proven=False, body="SGk="))
+    (found,) = keys["requests"]
+    assert found["failure"] == keys["http_experiment_failure"] == "ssl_unknown_authority"
+    assert found["response"]["body"] == "Hi"
+
+
+def test_a_redirect_to_what_fails_is_no_page() -> None:
+    back = page(PLAIN, status=302, location=URL)
+    there = control(tcp(port=80), back, tcp(hop=1), tls(hop=1), page(hop=1))
+    steps = (tcp(port=80), back, tcp(hop=1), tls(hop=1, failure=Failure.TIMEOUT))
+    keys = keys_of(*steps, controls=(there,))
+    assert keys["http_experiment_failure"] == "generic_timeout_error"
+    assert keys["status_code_match"] is None
+
+
 # --- what does not stand in the keys -----------------------------------------------------------
 
 
