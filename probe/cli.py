@@ -34,6 +34,7 @@ COMMANDS = MappingProxyType(
         "upload": N_("Send the records that are waiting in the spool."),
         "targets": N_("List, check and update target lists."),
         "trace": N_("Locate the hop at which a name is interfered with."),
+        "speed": N_("Measure the speed of this line against a server that you name."),
         "erase": N_("Delete everything kept on this machine and at the collectors; end what runs."),
         "config": N_("Show, check and create a configuration."),
     }

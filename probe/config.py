@@ -74,7 +74,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fail_on: tuple[FailOn, ...] = ()
     textfile: str | None = None
     notify: str | tuple[str, ...] | None = None
-    accept_risk: tuple[Literal["trace", "tor", "openvpn", "wireguard", "vpn", "helper"], ...] = ()
+    accept_risk: tuple[
+        Literal["trace", "tor", "openvpn", "wireguard", "vpn", "helper", "mlab"], ...
+    ] = ()
     language: Literal["kk", "ru", "en"] | None = None
     country: str | None = None
     asn: int | None = None

@@ -109,7 +109,7 @@ def command(
     from probe.admin.permit import permitted
     from probe.runner import single_trace
 
-    with _file("--pcap", pcap) as capture, _file("-o", output) as file:
+    with named_file("--pcap", pcap) as capture, named_file("-o", output) as file:
         with permitted(settings, home, "trace") as permission:
             tracing = single_trace.trace(settings, home.state, url, options)
             traced = asyncio.run(permission.supervise(tracing))
@@ -123,7 +123,7 @@ def command(
 
 
 @contextmanager
-def _file(option: str, path: str | None) -> "Iterator[UserFile | None]":
+def named_file(option: str, path: str | None) -> "Iterator[UserFile | None]":
     """Yield the file that an option names; it is opened before anything is measured."""
     if path is None:
         yield None

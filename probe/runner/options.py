@@ -111,8 +111,7 @@ async def run_options(
         yield options
     finally:
         if quota.usage != usage:
-            with suppress(OSError):  # the user was warned of a full disk already
-                atomic_files.write(state / QUOTA_FILE, msgspec.json.encode(quota.usage))
+            save_quota(state, quota)
 
 
 def open_quota(state: Path, options: Mapping[str, object]) -> DailyQuota:
@@ -128,6 +127,12 @@ def open_quota(state: Path, options: Mapping[str, object]) -> DailyQuota:
     default = UNMETERED_BYTES if options.get("unmetered") is True else DAILY_BYTES
     cap = chosen if isinstance(chosen, int) and chosen >= 0 else default
     return DailyQuota(today(saved, datetime.now(UTC).date().isoformat()), cap)
+
+
+def save_quota(state: Path, quota: DailyQuota) -> None:
+    """Keep today's usage; without a word on a full disk, of which the user was warned already."""
+    with suppress(OSError):
+        atomic_files.write(state / QUOTA_FILE, msgspec.json.encode(quota.usage))
 
 
 def known_servers(

@@ -26,6 +26,7 @@ COMMANDS = {
     "targets update name": "targets update {url} --lab",
     "targets update collector": "targets update kz --collector {url} --lab",
     "trace target": "trace {named} --lab --accept-risk",
+    "speed server": "speed --server {ndt7} --lab",
     "schedule install arguments": (
         "schedule install --print --with cron -- --targets {url} --collector {url} --lab"
     ),
@@ -104,11 +105,15 @@ def _named(listener: Listener) -> str:
     return listener.url.replace("127.0.0.1", "localhost")
 
 
+def _words(name: str, listener: Listener) -> list[str]:
+    """A command's words, with the listener as the URL in its form."""
+    ndt7 = listener.url.replace("http", "ndt7")
+    return COMMANDS[name].format(url=listener.url, named=_named(listener), ndt7=ndt7).split()
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_nothing_is_contacted_before_consent(name: str, home: Path, listener: Listener) -> None:
-    said = CliRunner().invoke(
-        cli, COMMANDS[name].format(url=listener.url, named=_named(listener)).split()
-    )
+    said = CliRunner().invoke(cli, _words(name, listener))
     assert listener.count == 0
     assert isinstance(said.exception, UserError) or name in FREE, said.output
     if name not in FREE:
@@ -130,10 +135,12 @@ def test_nor_by_a_setting(
     assert (listener.count, home.exists()) == (0, False)
 
 
-@pytest.mark.parametrize("name", ["run targets", "doctor collector", "targets update collector"])
+@pytest.mark.parametrize(
+    "name", ["run targets", "doctor collector", "targets update collector", "speed server"]
+)
 def test_the_listener_would_notice(name: str, home: Path, listener: Listener) -> None:
     consent_record.record(home, "en", heartbeat=False)
-    CliRunner().invoke(cli, COMMANDS[name].format(url=listener.url, named=_named(listener)).split())
+    CliRunner().invoke(cli, _words(name, listener))
     assert listener.count > 0
 
 
