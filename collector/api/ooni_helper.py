@@ -18,11 +18,10 @@ from collector.api.http import Refused, answer, using
 from collector.api.ooni_bodies import read_message
 from collector.connections import Use
 from collector.controls import NEAR_SECONDS, Observation
-from collector.interop.ooni import answers
-from collector.interop.ooni.answers import Endpoint
 from collector.interop.ooni.messages import HelperRequest
 from collector.rechecks import ADDRESS_LIMIT
 from collector.service import SERVICE, Service
+from probe.interop.ooni.out.helper_answer import Endpoint, helper_answer, is_quic
 
 LIMIT = 32 * 1024
 # More than the largest sites have on both ports.
@@ -53,7 +52,7 @@ async def post_question(request: web.Request) -> web.Response:
         found = await _rechecked(request, url, endpoints)
     steps = tuple(step for one in found for step in one.steps)
     return answer(
-        answers.answer(
+        helper_answer(
             url,
             steps,
             endpoints,
@@ -102,8 +101,8 @@ async def _newest(service: Service, url: str) -> tuple[Observation, ...]:
     now = service.clock()
     operation = controls.newest_of((url,), since=now - NEAR_SECONDS, until=now + 1)
     seen = (await service.store.read(operation))[url]
-    pages = [one for one in seen if not answers.is_quic(one.steps)][:1]
-    quic = [one for one in seen if answers.is_quic(one.steps)][:1]
+    pages = [one for one in seen if not is_quic(one.steps)][:1]
+    quic = [one for one in seen if is_quic(one.steps)][:1]
     return tuple(pages + quic) if pages else ()
 
 

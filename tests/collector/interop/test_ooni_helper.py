@@ -9,11 +9,11 @@ from typing import Any
 from msgspec.structs import replace as changed
 
 from collector.api import ooni_helper
-from collector.interop.ooni.answers import Endpoint, answer
 from collector.settings import LAB_LIMITS, OoniSettings
 from probe import codec
 from probe.api_types import RecheckJobs
 from probe.failure import Failure
+from probe.interop.ooni.out.helper_answer import Endpoint, helper_answer
 from probe.model import Dns, Http, Line, Quic, Record, Reply, Role, Steps, Tcp, Tls, Trust, Vantage
 from probe.words import TrustReason
 from tests.collector.harness import (
@@ -208,7 +208,7 @@ def test_each_network_may_ask_so_much(tmp_path: Path) -> None:
 
 def of(steps: Steps, url: str = LISTED, *endpoints: Endpoint, quic: bool = False) -> dict[str, Any]:
     given = endpoints or (Endpoint(GOOD, 443),)
-    return answer(url, steps, given, network_of=lambda _: 64500, quic=quic)
+    return helper_answer(url, steps, given, network_of=lambda _: 64500, quic=quic)
 
 
 def test_failures_have_the_words_of_a_helper() -> None:

@@ -29,7 +29,7 @@ from probe.model import (
 
 _ACCUSING = frozenset({Outcome.BLOCKED, Outcome.INTERCEPTED})
 # Shapes of a ClientHello that differ from a browser's in nothing that a censor looks at.
-_PLAIN_HELLOS = frozenset({"default", "http11", "noalpn"})
+PLAIN_HELLOS = frozenset({"default", "http11", "noalpn"})
 _FAMILIES = frozenset({"A", "AAAA"})
 
 # Steps on one connection, the first one first.
@@ -106,7 +106,7 @@ def _is_plain(step: Step) -> bool:
         case Tcp():
             return step.segment_limit is None
         case Tls():
-            return step.hello in _PLAIN_HELLOS
+            return step.hello in PLAIN_HELLOS
         case Http() | Quic():
             return True
     return False

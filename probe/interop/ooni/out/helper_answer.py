@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from probe.compare import host_of, is_bogon
+from probe.compare import host_of, is_address, is_bogon
 from probe.failure import Failure
 from probe.interop.ooni import words
+from probe.interop.ooni.out.chosen import PLAIN_HELLOS
+from probe.interop.ooni.out.handshakes import handshake_failure
+from probe.interop.ooni.out.requests import canonical
 from probe.model import Dns, Http, Quic, Role, Step, Steps, Tcp, Tls
 
 S = TypeVar("S", bound=Step)
@@ -18,8 +21,6 @@ NetworkOf = Callable[[str], int]
 
 # Of an address: the client's resolvers gave it, ours did, it is not public, it proved the name.
 BY_CLIENT, BY_HELPER, BOGON, PROVEN = 1, 2, 4, 8
-# ClientHellos of ours that are as a browser's; others are experiments.
-_PLAIN = "default"
 _FAMILIES = frozenset({"A", "AAAA"})
 
 
@@ -33,22 +34,38 @@ class Endpoint(NamedTuple):
         return words.endpoint(self.address, self.port)
 
 
-def answer(
-    url: str, steps: Steps, asked: Sequence[Endpoint], *, network_of: NetworkOf, quic: bool
+def _nowhere(_: str) -> int:
+    return 0
+
+
+def helper_answer(
+    url: str,
+    steps: Steps,
+    asked: Sequence[Endpoint] = (),
+    *,
+    network_of: NetworkOf = _nowhere,
+    quic: bool = True,
 ) -> dict[str, Any]:
-    """What a helper says of a URL, from the steps of a control measurement of it."""
+    """What a helper says of a URL, from the steps of a control measurement of it.
+
+    Args:
+        asked: Where else it is asked to connect to.
+        network_of: The number of an address's network; 0: not known.
+        quic: Whether it is asked about QUIC.
+    """
     host = host_of(url)
     own = _addresses(steps, host)
     ips = dict.fromkeys((*(one.address for one in asked), *own))
-    wanted = {str(Endpoint(ip, port)) for ip in ips for port in _ports(url)} | set(map(str, asked))
-    handshakes = [s for s in _first(steps, Tls) if s.sni == host and s.hello == _PLAIN]
+    wanted = set(map(str, (*asked, *endpoints(url, ips))))
+    connects = [s for s in _first(steps, Tcp) if s.segment_limit is None]
+    handshakes = [s for s in _first(steps, Tls) if s.sni == host and s.hello in PLAIN_HELLOS]
     proven = {s.address for s in handshakes if s.trust is not None and s.trust.valid}
     given = {one.address for one in asked}
     return {
-        "tcp_connect": dict(_connects(_first(steps, Tcp), wanted)),
+        "tcp_connect": dict(_connects(connects, wanted)),
         "tls_handshake": dict(_handshakes(handshakes, wanted)),
         "quic_handshake": dict(_handshakes(_first(steps, Quic), wanted)) if quic else {},
-        "http_request": _page(steps),
+        "http_request": _page(steps, host),
         "http3_request": None,
         "dns": {"failure": _dns_failure(steps, host, own), "addrs": own},
         "ip_info": {
@@ -66,12 +83,17 @@ def answer(
 
 def _first(steps: Steps, kind: type[S]) -> list[S]:
     """What was measured of the URL itself, at its own addresses and those that a client got."""
-    return [s for s in steps if isinstance(s, kind) and s.hop == 0]
+    found = [s for s in steps if isinstance(s, kind) and s.hop == 0]
+    return [s for s in found if s.travel is None or s.travel.ttl is None]
 
 
-def _ports(url: str) -> tuple[int, ...]:
+def endpoints(url: str, ips: Iterable[str]) -> Iterator[Endpoint]:
+    """Where a helper connects to by itself."""
     parts = urlsplit(url)
-    return (parts.port,) if parts.port else (443,) if parts.scheme == "https" else (80, 443)
+    ports = (parts.port,) if parts.port else (443,) if parts.scheme == "https" else (80, 443)
+    host = host_of(url)
+    for ip in (*ips, *([host] if is_address(host) else ())):
+        yield from (Endpoint(ip, port) for port in ports)
 
 
 def _lookups(steps: Steps, host: str) -> list[Dns]:
@@ -103,8 +125,7 @@ def _handshakes(
     tried: Iterable[Tls | Quic], wanted: set[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     for where, one in _best(tried, wanted).items():
-        reason = one.trust.reason if one.trust is not None else None
-        failure = words.to_ooni(one.failure or words.ssl_failure(reason))
+        failure = words.to_ooni(handshake_failure(one))
         yield where, {"server_name": one.sni or "", "status": failure is None, "failure": failure}
 
 
@@ -122,7 +143,7 @@ def _best(tried: Iterable[_Dialled], wanted: set[str]) -> Mapping[str, _Dialled]
     return found
 
 
-def _page(steps: Steps) -> dict[str, Any]:
+def _page(steps: Steps, host: str) -> dict[str, Any]:
     """The last page of the URL's redirects, or why there is none."""
     pages = [s for s in steps if isinstance(s, Http) and s.role is Role.TARGET]
     last = max(pages, key=lambda s: (s.hop, s.failure is None, s.try_), default=None)
@@ -132,10 +153,10 @@ def _page(steps: Steps) -> dict[str, Any]:
         return _no_page(words.to_legacy("http", failure))
     return {
         "body_length": _length(last),
-        "discovered_h3_endpoint": _h3(last),
+        "discovered_h3_endpoint": _h3(last) or _h3_by_name(steps, host),
         "failure": None,
         "title": last.title or "",
-        "headers": {name.title(): value for name, value in last.headers.items()},
+        "headers": {canonical(name): value for name, value in last.headers.items()},
         "status_code": last.status,
     }
 
@@ -179,6 +200,12 @@ def _h3(page: Http) -> str:
         if name == "h3" and authority:
             return authority if not authority.startswith(":") else f"{page.host}{authority}"
     return ""
+
+
+def _h3_by_name(steps: Steps, host: str) -> str:
+    """The same, where the resolver says it (RFC 9460)."""
+    replies = [reply for s in _first(steps, Dns) if s.name == host for reply in s.replies]
+    return f"{host}:443" if any("h3" in reply.alpn for reply in replies) else ""
 
 
 def is_quic(steps: Steps) -> bool:
