@@ -188,13 +188,14 @@ def with_history(shown: EventShown, stored: StoredEvent) -> EventDetail:
 
 
 def shown_wave(id_: str, events: Sequence[EventShown]) -> WaveShown:
-    """A wave of these events, oldest first."""
+    """A wave of these events, oldest first; within an hour they may be in any order."""
+    first = min(events, key=lambda one: one.began.by)
     return WaveShown(
         id=id_,
         kinds=sorted({one.kind for one in events}),
         country=events[0].country,
-        began=events[0].began,
-        last_began_by=events[-1].began.by,
+        began=first.began,
+        last_began_by=max(one.began.by for one in events),
         events=[one.id for one in events],
         targets=sorted({one.target for one in events if one.target}),
         networks=sorted({one.asn for one in events}),

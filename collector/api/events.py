@@ -34,7 +34,7 @@ from collector.api.parameters import (
     PlaceParameters,
     Text,
 )
-from collector.care import Care
+from collector.care import HOUR, Care
 from collector.events import storage
 from collector.events.reconcile import StoredEvent
 from collector.service import SERVICE, Service
@@ -78,21 +78,28 @@ class WaveParameters(Parameters, frozen=True, kw_only=True):
 
 
 async def get_events(request: web.Request) -> web.Response:
-    """Events by kind, state, target, category, network, wave and time; newest beginning first."""
+    """Events by kind, state, target, category, network, wave and time; newest hour first."""
     service = request.app[SERVICE]
     asked = readers.in_hours(request, parameters.of(request, EventParameters))
     await service.events.refresh()
-    found, following = await selected(service, asked)
+    found, following = await selected(service, asked, exact=readers.least_probes(request) <= 1)
     page = EventPage(events=await shown(request, found), next=following)
     if asked.cursor is None:
         page = await _with_outages(page, service, asked)
     return await give_page(request, page, asked.format)
 
 
-async def selected(service: Service, asked: EventFilter) -> tuple[list[StoredEvent], str | None]:
-    """The events that a filter selects, and the cursor of the next page."""
-    found = await service.store.read(_page(service, asked), slow=True)
-    return found, _cursor(service, found[-1]) if len(found) == asked.limit else None
+async def selected(
+    service: Service, asked: EventFilter, *, exact: bool = False
+) -> tuple[list[StoredEvent], str | None]:
+    """The events that a filter selects, and the cursor of the next page.
+
+    Who does not see everything is told them by the hour of the beginning, and in no order within
+    it: else one would see between which of one's own events a coarse one began.
+    """
+    found = await service.store.read(_page(service, asked, exact=exact), slow=True)
+    full = len(found) == asked.limit
+    return found, _cursor(service, found[-1], exact=exact) if full else None
 
 
 async def get_event(request: web.Request) -> web.Response:
@@ -118,19 +125,17 @@ async def detail(request: web.Request, stored: StoredEvent) -> EventDetail:
 
 
 async def get_waves(request: web.Request) -> web.Response:
-    """Waves: events that began together; newest first."""
+    """Waves: events that began together; newest hour first."""
     service = request.app[SERVICE]
     asked = readers.in_hours(request, parameters.of(request, WaveParameters))
     await service.events.refresh()
-    found = await service.store.read(_waves(service, asked), slow=True)
-    waves = []
-    for id_, members in found:
-        events = await shown(request, members)
-        waves.append(shown_wave(id_, events))
+    exact = readers.least_probes(request) <= 1
+    found = await service.store.read(_waves(service, asked, exact=exact), slow=True)
+    waves = [shown_wave(id_, await shown(request, members)) for id_, _, members in found]
     following = None
     if len(found) == asked.limit:
-        id_, members = found[-1]
-        following = paging.cursor_of(service, (members[0].event.began.by, id_))
+        id_, began, _ = found[-1]
+        following = paging.cursor_of(service, (began, id_))
     return await give_page(request, WavePage(waves=waves, next=following), asked.format)
 
 
@@ -161,16 +166,22 @@ def told_looks(stored: StoredEvent) -> Iterator[tuple[str, int, float]]:
     return stored.told_looks
 
 
-def _cursor(service: Service, stored: StoredEvent) -> str:
-    return paging.cursor_of(service, (stored.event.began.by, stored.id))
+def told_order(stored: StoredEvent) -> tuple[float, str]:
+    """Where an event is among others that the public is told."""
+    return stored.event.began.by // HOUR, stored.id
 
 
-def _page(service: Service, asked: EventFilter) -> Operation[list[StoredEvent]]:
+def _cursor(service: Service, stored: StoredEvent, *, exact: bool) -> str:
+    began = stored.event.began.by
+    return paging.cursor_of(service, (began if exact else int(began // HOUR), stored.id))
+
+
+def _page(service: Service, asked: EventFilter, *, exact: bool) -> Operation[list[StoredEvent]]:
     place = asked.place()
     rows = yield Query(
-        "events_page",
+        "events_page" if exact else "events_shown",
         {
-            **_before(service, asked.cursor),
+            **_before(service, asked.cursor, exact=exact),
             "kind": asked.kind or "",
             "state": asked.state or "",
             "target": place.target,
@@ -186,29 +197,36 @@ def _page(service: Service, asked: EventFilter) -> Operation[list[StoredEvent]]:
 
 
 def _waves(
-    service: Service, asked: WaveParameters
-) -> Operation[list[tuple[str, list[StoredEvent]]]]:
-    """The waves with their events, oldest first."""
+    service: Service, asked: WaveParameters, *, exact: bool
+) -> Operation[list[tuple[str, float, list[StoredEvent]]]]:
+    """The waves: id, beginning (or the hour of it) and events, oldest first."""
     period = _between(asked.since, asked.until)
-    params = {**_before(service, asked.cursor), **period, "limit": asked.limit}
+    before = _before(service, asked.cursor, exact=exact)
+    params = {**before, **period, "limit": asked.limit}
     found = []
-    for row in (yield Query("waves_page", params)):
-        members = yield from of_wave(row[0])
-        found.append((str(row[0]), members))
+    for id_, began in (yield Query("waves_page" if exact else "waves_shown", params)):
+        members = yield from of_wave(id_, exact=exact)
+        found.append((str(id_), began, members))
     return found
 
 
-def of_wave(id_: str) -> Operation[list[StoredEvent]]:
+def of_wave(id_: str, *, exact: bool = False) -> Operation[list[StoredEvent]]:
     """The events of a wave, oldest first; none when it is unknown."""
     rows = yield Query("events_of_wave", {"wave": id_})
-    return [storage.stored_event(row) for row in rows]
+    found = [storage.stored_event(row) for row in rows]
+    return found if exact else sorted(found, key=told_order)
 
 
-def _before(service: Service, cursor: str | None) -> dict[str, object]:
-    at, id_ = EVERY, ""
-    if cursor is not None:
-        at, id_ = paging.key_of(service, cursor, tuple[float, str])
-    return {"before": at, "before_id": id_}
+def _before(service: Service, cursor: str | None, *, exact: bool) -> dict[str, object]:
+    if exact:
+        key: tuple[float, str] = EVERY, ""
+        if cursor is not None:
+            key = paging.key_of(service, cursor, tuple[float, str])
+    else:
+        key = int(EVERY // HOUR), ""
+        if cursor is not None:
+            key = paging.key_of(service, cursor, tuple[int, str])
+    return {"before": key[0], "before_id": key[1]}
 
 
 def _between(since: Instant | None, until: Instant | None) -> dict[str, object]:

@@ -19,7 +19,7 @@ from collector.care import Care, coarsened, hour_of, is_within
 from collector.metrics.counting import VoteCount, by_outcome, ratio
 from collector.service import SERVICE, Service
 from collector.store import Operation, queries
-from collector.store.queries import MeasurementSummary, Selection
+from collector.store.queries import MeasurementSummary, Selection, ShownPlace
 
 if TYPE_CHECKING:
     from collector.detection.quorum import TargetOnNetwork
@@ -145,15 +145,15 @@ class VerdictParameters(PlaceParameters, frozen=True, kw_only=True):
 
 
 async def get_measurements(request: web.Request) -> web.Response:
-    """A page of records, newest first unless `order=oldest`."""
+    """A page of records, newest first unless `order=oldest`; within an hour in any order."""
     service, asked = request.app[SERVICE], parameters.of(request, PageParameters)
-    cursor = None if asked.cursor is None else paging.key_of(service, asked.cursor, int)
     care = await readers.care_for(request)
+    cursor = None if asked.cursor is None else paging.key_of(service, asked.cursor, _place_of(care))
 
     async def make() -> MeasurementPage:
-        found = await service.store.read(_page(asked, cursor, care), slow=True)
+        found, last = await service.store.read(_page(asked, cursor, care), slow=True)
         full = len(found) == asked.limit
-        following = paging.cursor_of(service, found[-1].seq) if full else None
+        following = paging.cursor_of(service, last) if full else None
         wanted = asked.selection()
         rows = [row for one in found if (row := _row(one, care, wanted)) is not None]
         return MeasurementPage(measurements=rows, next=following)
@@ -163,17 +163,30 @@ async def get_measurements(request: web.Request) -> web.Response:
     return await give_page(request, page, asked.format)
 
 
+def _place_of(care: Care) -> type[int | ShownPlace]:
+    """What a cursor holds: who sees everything reads by arrival."""
+    return int if care.least <= 1 else ShownPlace
+
+
 def _page(
-    asked: PageParameters, cursor: int | None, care: Care
-) -> Operation[Sequence[MeasurementSummary]]:
-    found = yield from queries.page(
-        care.widened(asked.selection()),
-        cursor=cursor,
-        limit=asked.limit,
-        oldest_first=asked.order == "oldest",
-    )
+    asked: PageParameters, cursor: int | ShownPlace | None, care: Care
+) -> Operation[tuple[Sequence[MeasurementSummary], int | ShownPlace | None]]:
+    """A page of records, and where the last of them is."""
+    wanted, oldest_first = care.widened(asked.selection()), asked.order == "oldest"
+    last: int | ShownPlace | None
+    if care.least > 1:
+        after = cursor if isinstance(cursor, ShownPlace) else None
+        found, last = yield from queries.shown_page(
+            wanted, cursor=after, limit=asked.limit, oldest_first=oldest_first
+        )
+    else:
+        number = cursor if isinstance(cursor, int) else None
+        found = yield from queries.page(
+            wanted, cursor=number, limit=asked.limit, oldest_first=oldest_first
+        )
+        last = found[-1].seq if found else None
     yield from care.learn_rows(found)
-    return found
+    return found, last
 
 
 async def get_measurement(request: web.Request) -> web.Response:

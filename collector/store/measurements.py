@@ -136,9 +136,7 @@ def ingest(rows: Sequence[MeasurementRow]) -> Operation[tuple[bool, ...]]:
     # Time and a random start make numbers unique among collectors and ordered within one.
     first = (time.time_ns() // 1000 << 10) + secrets.randbelow(512)
     numbered = list(enumerate((yield from _staged((yield from located(rows)))), first))
-    yield Execute(
-        "measurement_add", [{**msgspec.structs.asdict(row), "seq": n} for n, row in numbered]
-    )
+    yield Execute("measurement_add", [_params(n, row) for n, row in numbered])
     found = yield Query("measurements_between", {"first": first, "last": first + len(rows)})
     new = {row[0] for row in found}
     added = [(number, row) for number, row in numbered if number in new]
@@ -147,6 +145,11 @@ def ingest(rows: Sequence[MeasurementRow]) -> Operation[tuple[bool, ...]]:
     yield from _roll_up(added)
     yield from _note_alive([row for _, row in numbered])
     return tuple(number in new for number, _ in numbered)
+
+
+def _params(number: int, row: MeasurementRow) -> Params:
+    """A row with its number, and its place among the others of its hour that the public is told."""
+    return {**msgspec.structs.asdict(row), "seq": number, "shuffle": secrets.randbits(62)}
 
 
 def _note_alive(rows: Sequence[MeasurementRow]) -> Operation[None]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from collector.store.interface import Operation, Query, QueryEach
 
 LAST = 2**63 - 1
+HOUR = 3600
 
 
 class MeasurementSummary(NamedTuple):
@@ -43,6 +44,13 @@ class MeasurementSummary(NamedTuple):
     voting: int
     doubts: str
     unjudged: str
+
+
+class ShownPlace(NamedTuple):
+    """Where a record is in the order that the public is told."""
+
+    hour: int
+    shuffle: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,26 @@ def page(
     else:
         rows = yield Query("page_newest", {**params, "cursor": LAST if cursor is None else cursor})
     return [MeasurementSummary(*row) for row in rows]
+
+
+def shown_page(
+    selection: Selection, *, cursor: ShownPlace | None, limit: int, oldest_first: bool = False
+) -> Operation[tuple[Sequence[MeasurementSummary], ShownPlace | None]]:
+    """The same in the order that the public is told: by the hour, and at random within it.
+
+    Also where the last of them is. A reader with records of his own does not see between which of
+    them another one came.
+    """
+    first, last = int(selection.since // HOUR), int(selection.until // HOUR)
+    # Of the hour of the cursor what is beyond it; of no cursor, all.
+    shuffle = -1 if oldest_first else LAST
+    if cursor is not None:
+        first, last = (cursor.hour, last) if oldest_first else (first, cursor.hour)
+        shuffle = cursor.shuffle
+    params = {**asdict(selection), "first": first, "last": last, "shuffle": shuffle, "limit": limit}
+    rows = yield Query("shown_oldest" if oldest_first else "shown_newest", params)
+    place = ShownPlace(*rows[-1][-2:]) if rows else None
+    return [MeasurementSummary(*row[:-2]) for row in rows], place
 
 
 def find(id_: str) -> Operation[int | None]:

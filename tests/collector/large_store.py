@@ -29,12 +29,13 @@ FROM look GROUP BY probe
 _MEASUREMENT = """
 INSERT INTO measurement (seq, id, key_id, run, role, lab, experiment, input, target, category, at,
   started_at, received_at, country, asn, region, network, version, claim, claim_mechanisms, outcome,
-  mechanisms, stage, confidence, verdict, ruleset, authority, timings)
+  mechanisms, stage, confidence, verdict, ruleset, authority, timings, shuffle)
 SELECT CAST(at * 1000000 AS INTEGER) * 1024, 'id' || i, 'key' || probe, 'run' || (i / 60), 'probe',
   0, 'web', 'https://' || target || '/', target, 'NEWS', at,
   strftime('%Y-%m-%dT%H:%M:%fZ', at, 'unixepoch'), CAST(at AS INTEGER), 'KZ',
   1 + probe % {networks}, 'KZ-75', 'A network', '0.1.0', outcome, '', outcome,
-  CASE outcome WHEN 'blocked' THEN 'tls.timeout' ELSE '' END, 'confirmed', 0.9, '{{}}', '1', '', ''
+  CASE outcome WHEN 'blocked' THEN 'tls.timeout' ELSE '' END, 'confirmed', 0.9, '{{}}', '1', '', '',
+  i * 7919 % 1000003
 FROM look
 """
 _VOTE = """

@@ -146,6 +146,28 @@ WHERE (began_by < :before OR (began_by = :before AND id < :before_id))
   AND (ended_by IS NULL OR ended_by >= :since) AND began_by <= :until
 ORDER BY began_by DESC, id DESC LIMIT :limit
 
+-- name: events_shown
+-- The same in the order that the public is told: by the hour of the beginning, and by the id, which is
+-- random. An event matches a time when it lasted within it; what is not asked for matches all.
+SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
+  last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
+  able, confidence, evidence, sources, reason, wave, revision, category
+FROM event
+WHERE (CAST(began_by AS INTEGER)
+    - CASE WHEN CAST(began_by AS INTEGER) > began_by THEN 1 ELSE 0 END) / 3600
+    <= :before
+  AND ((CAST(began_by AS INTEGER)
+      - CASE WHEN CAST(began_by AS INTEGER) > began_by THEN 1 ELSE 0 END) / 3600 <> :before
+    OR id < :before_id)
+  AND (:kind = '' OR kind = :kind) AND (:state = '' OR state = :state)
+  AND (:target = '' OR target = :target) AND (:country = '' OR country = :country)
+  AND (:asn = -1 OR asn = :asn) AND (:wave = '' OR wave = :wave)
+  AND (:category = '' OR category = :category)
+  AND (ended_by IS NULL OR ended_by >= :since) AND began_by <= :until
+ORDER BY (CAST(began_by AS INTEGER)
+    - CASE WHEN CAST(began_by AS INTEGER) > began_by THEN 1 ELSE 0 END) / 3600
+  DESC, id DESC LIMIT :limit
+
 -- name: events_of_wave
 SELECT id, kind, target, country, asn, state, began_after, began_by, ended_after, ended_by,
   last_seen_at, last_look_at, confirmed_at, opened_at, published_at, mechanisms, authority, agree,
@@ -208,6 +230,19 @@ WHERE wave <> '' AND state <> 'withdrawn' GROUP BY wave
 HAVING COUNT(*) > 1 AND (MIN(began_by) < :before OR (MIN(began_by) = :before AND wave < :before_id))
   AND MIN(began_by) >= :since AND MIN(began_by) <= :until
 ORDER BY MIN(began_by) DESC, wave DESC LIMIT :limit
+
+-- name: waves_shown
+-- The same in the order that the public is told.
+SELECT wave, hour FROM (
+  SELECT wave, MIN(began_by) AS began, MIN(
+    (CAST(began_by AS INTEGER)
+        - CASE WHEN CAST(began_by AS INTEGER) > began_by THEN 1 ELSE 0 END) / 3600
+  ) AS hour
+  FROM event WHERE wave <> '' AND state <> 'withdrawn' GROUP BY wave HAVING COUNT(*) > 1
+) AS seen
+WHERE began >= :since AND began <= :until
+  AND hour <= :before AND (hour <> :before OR wave < :before_id)
+ORDER BY hour DESC, wave DESC LIMIT :limit
 
 -- name: subjects_active
 -- What is going on: by kind and site, or by kind and country for events of lines.

@@ -3,12 +3,13 @@ INSERT INTO measurement (seq, id, key_id, run, role, lab, experiment, input, tar
   started_at, received_at, country, asn, region, network, version, peer_agrees, claim,
   claim_mechanisms, outcome, mechanisms, stage, confidence, verdict, ruleset, authority, timings,
   unjudged, claimed_country, claimed_asn, voting, counted, doubts, rate_target, rate_reference,
-  anchors_foreign, anchors_domestic, line_faults, line_round_trip, line_loss)
+  anchors_foreign, anchors_domestic, line_faults, line_round_trip, line_loss, shuffle)
 VALUES (:seq, :id, :key_id, :run, :role, :lab, :experiment, :input, :target, :category, :at,
   :started_at, :received_at, :country, :asn, :region, :network, :version, :peer_agrees, :claim,
   :claim_mechanisms, :outcome, :mechanisms, :stage, :confidence, :verdict, :ruleset, :authority,
   :timings, :unjudged, :claimed_country, :claimed_asn, :voting, :counted, :doubts, :rate_target,
-  :rate_reference, :anchors_foreign, :anchors_domestic, :line_faults, :line_round_trip, :line_loss)
+  :rate_reference, :anchors_foreign, :anchors_domestic, :line_faults, :line_round_trip, :line_loss,
+  :shuffle)
 ON CONFLICT (id, key_id) DO NOTHING
 
 -- name: measurements_between

@@ -30,6 +30,53 @@ WHERE seq > :cursor AND seq >= :floor AND at >= :since AND at < :until
   AND (CAST(:role AS TEXT) = '' OR role = :role)
 ORDER BY seq LIMIT :limit
 
+-- name: shown_newest
+-- What the public is told: by the hour, and at random within it, as the index has it.
+SELECT seq, id, run, role, lab, experiment, input, target, category, at, started_at, country, asn,
+  region, network, version, claim, claim_mechanisms, outcome, mechanisms, stage, confidence,
+  ruleset, authority, verdict, claimed_country, claimed_asn, voting, doubts,
+  unjudged,
+  (CAST(at AS INTEGER) - CASE WHEN CAST(at AS INTEGER) > at THEN 1 ELSE 0 END) / 3600 AS hour,
+  shuffle
+FROM measurement
+WHERE (CAST(at AS INTEGER) - CASE WHEN CAST(at AS INTEGER) > at THEN 1 ELSE 0 END) / 3600 >= :first
+  AND (CAST(at AS INTEGER) - CASE WHEN CAST(at AS INTEGER) > at THEN 1 ELSE 0 END) / 3600 <= :last
+  AND ((CAST(at AS INTEGER) - CASE WHEN CAST(at AS INTEGER) > at THEN 1 ELSE 0 END) / 3600 <> :last
+    OR shuffle < :shuffle)
+  AND at >= :since AND at < :until
+  AND (CAST(:target AS TEXT) = '' OR target = :target)
+  AND (CAST(:input AS TEXT) = '' OR input = :input)
+  AND (CAST(:country AS TEXT) = '' OR country = :country)
+  AND (CAST(:asn AS INTEGER) < 0 OR asn = :asn)
+  AND (CAST(:outcome AS TEXT) = '' OR outcome = :outcome)
+  AND (CAST(:experiment AS TEXT) = '' OR experiment = :experiment)
+  AND (CAST(:role AS TEXT) = '' OR role = :role)
+ORDER BY (CAST(at AS INTEGER) - CASE WHEN CAST(at AS INTEGER) > at THEN 1 ELSE 0 END) / 3600 DESC,
+  shuffle DESC LIMIT :limit
+
+-- name: shown_oldest
+SELECT seq, id, run, role, lab, experiment, input, target, category, at, started_at, country, asn,
+  region, network, version, claim, claim_mechanisms, outcome, mechanisms, stage, confidence,
+  ruleset, authority, verdict, claimed_country, claimed_asn, voting, doubts,
+  unjudged,
+  (CAST(at AS INTEGER) - CASE WHEN CAST(at AS INTEGER) > at THEN 1 ELSE 0 END) / 3600 AS hour,
+  shuffle
+FROM measurement
+WHERE (CAST(at AS INTEGER) - CASE WHEN CAST(at AS INTEGER) > at THEN 1 ELSE 0 END) / 3600 >= :first
+  AND (CAST(at AS INTEGER) - CASE WHEN CAST(at AS INTEGER) > at THEN 1 ELSE 0 END) / 3600 <= :last
+  AND ((CAST(at AS INTEGER) - CASE WHEN CAST(at AS INTEGER) > at THEN 1 ELSE 0 END) / 3600 <> :first
+    OR shuffle > :shuffle)
+  AND at >= :since AND at < :until
+  AND (CAST(:target AS TEXT) = '' OR target = :target)
+  AND (CAST(:input AS TEXT) = '' OR input = :input)
+  AND (CAST(:country AS TEXT) = '' OR country = :country)
+  AND (CAST(:asn AS INTEGER) < 0 OR asn = :asn)
+  AND (CAST(:outcome AS TEXT) = '' OR outcome = :outcome)
+  AND (CAST(:experiment AS TEXT) = '' OR experiment = :experiment)
+  AND (CAST(:role AS TEXT) = '' OR role = :role)
+ORDER BY (CAST(at AS INTEGER) - CASE WHEN CAST(at AS INTEGER) > at THEN 1 ELSE 0 END) / 3600,
+  shuffle LIMIT :limit
+
 -- name: forged_seen
 -- CROSS has SQLite begin with the chains, which are few: there are many records on any network.
 SELECT f.leaf, COALESCE(i.sha256, ''), f.name, m.country, m.asn, MAX(m.network), m.key_id,
