@@ -21,6 +21,7 @@ from unittest.mock import patch
 
 from bench import explorer_store, temporary_postgres
 from collector.result_cache import ResultCache
+from collector.serve import settle
 from collector.store.interface import Operation, Query
 from tests.collector.harness import CollectorHarness, collector, record
 
@@ -112,6 +113,7 @@ async def _prepared(folder: Path, store: str, *, writing: bool) -> AsyncIterator
             await harness.service.events.keep()
             await asyncio.sleep(0.1)
         await harness.service.snapshots.snapshot()
+        await settle()
         beside = asyncio.create_task(_write(harness)) if writing else None
         yield harness
         if beside is not None:

@@ -125,12 +125,12 @@ async def serve(settings: CollectorSettings, sockets: Sequence[socket.socket] = 
 
         loop.add_signal_handler(signal.SIGHUP, begin_reload)
         _print_ready(settings, collector)
-        settling = asyncio.create_task(_settle())
+        settling = asyncio.create_task(settle())
         await stop.wait()
         await settling
 
 
-async def _settle() -> None:
+async def settle() -> None:
     """Do at once what would make some of the first readers wait.
 
     What lives as long as the process is not looked through by the garbage collector again: that
