@@ -54,10 +54,13 @@ def init(*, force: bool) -> None:
 @click.argument("file", required=False, metavar="[FILE]")
 def check(file: str | None) -> None:
     """Check whether the configuration is valid; if not, print the reason and exit 2."""
-    from probe.runner.jobs import check_options
+    from probe.runner.jobs import check_options, remarks
 
     found = _path(file)
-    check_options(_merged(found, must_exist=file is not None), found)
+    settings = _merged(found, must_exist=file is not None)
+    check_options(settings, found)
+    for line in remarks(settings):
+        click.echo(line, err=True)
     state = _("valid") if found.exists() else _("does not exist; the defaults apply")
     click.echo(f"{found}: {state}")
 

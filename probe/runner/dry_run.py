@@ -10,7 +10,7 @@ from probe.i18n import _
 from probe.ordering import LIMITS, SERVICE, order
 from probe.report import risk_notice
 from probe.runner import wiring
-from probe.runner.jobs import JobList
+from probe.runner.jobs import JobList, remarks
 
 
 def print_contacts(settings: Settings, jobs: JobList) -> None:
@@ -42,6 +42,7 @@ def _contacts(settings: Settings, jobs: JobList) -> Iterator[str]:
     for name in reference_data.harmless_names():
         yield f"name {name} {_('(only offered, at addresses of targets)')}"
     yield from (line for line in (jobs.profile_line, jobs.left_out_line) if line is not None)
+    yield from remarks(settings)
     yield f"limits {_limits(settings)}"
 
 

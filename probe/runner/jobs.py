@@ -188,12 +188,17 @@ def check_options(settings: Settings, file: Path) -> None:
 
 
 def remarks(settings: Settings) -> list[str]:
-    """What a user who named experiments should know before they run."""
+    """What a user who named experiments, or set options of a profile's, should know before."""
     known = _known()
-    named = [known[name] for name in settings.experiments if name in known]
-    found = [
-        one.remark(settings.options.get(one.name, {})) for one in named if one.remark is not None
-    ]
+    found = []
+    for name in settings.experiments or settings.options:
+        one = known.get(name)
+        if one is None or one.remark is None:
+            continue
+        share = None if settings.experiments else one.profiles.get(settings.profile)
+        if settings.experiments or share is not None:
+            preset = share.options if share is not None else {}
+            found.append(one.remark({**preset, **settings.options.get(name, {})}))
     return [line for line in found if line is not None]
 
 

@@ -87,3 +87,11 @@ def test_valid_experiment_options_are_accepted(home: Path) -> None:
         "[options.trace]\nmax_hops = 30\ntries = 3\nresidual = 60\nharmless = 'x.example'\n"
     )
     assert ": valid" in call("check").output
+
+
+def test_a_setting_with_which_nothing_can_be_concluded_is_told(home: Path) -> None:
+    file = home / "qazprobe.toml"
+    file.write_text("[options.connectivity]\nagain_seconds = 100\n")
+    checked = call("check")
+    assert "with again_seconds = 100 it cannot be" in checked.output
+    assert checked.output.endswith(": valid\n")

@@ -353,6 +353,10 @@ def test_the_profiles_options_are_beneath_the_configured_ones() -> None:
         (("connectivity",), {}, "measured again after 300 s"),
         (("connectivity",), {"connectivity": {"again_seconds": 239}}, "it cannot be"),
         (("web",), {"connectivity": {"again_seconds": 5}}, None),
+        ((), {}, None),
+        ((), {"connectivity": {"again_seconds": 239}}, "with again_seconds = 239 it cannot be"),
+        ((), {"connectivity": {"own_server": "192.0.2.1"}}, "with again_seconds = 10 it cannot be"),
+        ((), {"connectivity": {"again_seconds": 300}}, "measured again after 300 s"),
     ],
 )
 def test_a_user_is_told_how_long_an_experiment_takes_or_that_it_cannot_conclude(

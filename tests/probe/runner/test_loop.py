@@ -430,6 +430,11 @@ def test_a_dry_run_lists_everything_and_writes_nothing(home_without_consent: Hom
     assert list(home_without_consent.folder.iterdir()) == []
 
 
+def test_a_dry_run_tells_how_long_an_experiment_takes(home_without_consent: Home) -> None:
+    done = home_without_consent.call("run", "-e", "connectivity", "--dry-run")
+    assert "measured again after 300 s" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
