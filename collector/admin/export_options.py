@@ -78,6 +78,11 @@ def selection(
     )
 
 
+def place(country: str, asn: str) -> tuple[str, int]:
+    """A country or a network: its number, or 0 for the country as a whole."""
+    return _country(country), max(0, _asn(asn))
+
+
 def _country(text: str) -> str:
     if text and not (len(text) == 2 and text.isascii() and text.isalpha()):
         raise SettingsError(f"--country “{text}”: two letters expected, such as KZ")

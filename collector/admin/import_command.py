@@ -2,9 +2,9 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collector.admin.import_ooni import TableForm
     from collector.record_row import BatchContext
 
-ImportFormat = Literal["qazprobe", "ooni", "atlas"]
-_FORMATS: tuple[ImportFormat, ...] = ("qazprobe", "ooni", "atlas")
+ImportFormat = Literal["qazprobe", "ooni", "atlas", "ioda-series", "radar-series"]
+_FORMATS: tuple[ImportFormat, ...] = get_args(ImportFormat)
+_SERIES: tuple[ImportFormat, ...] = ("ioda-series", "radar-series")
 
 
 @click.command(name="import")
@@ -30,7 +31,8 @@ _FORMATS: tuple[ImportFormat, ...] = ("qazprobe", "ooni", "atlas")
     default="qazprobe",
     show_default=True,
     help="qazprobe is records of probes; ooni is OONI's measurements, and atlas is RIPE Atlas's"
-    " results of dns and sslcert; these have no vote.",
+    " results of dns and sslcert; these have no vote. ioda-series and radar-series are answers of"
+    " IODA and Cloudflare Radar that a page of outages shows on a reader's wish.",
 )
 @click.option(
     "--as",
@@ -55,6 +57,24 @@ _FORMATS: tuple[ImportFormat, ...] = ("qazprobe", "ooni", "atlas")
     show_default=True,
     help="With ooni: the form of the table of what OONI says beside what we say.",
 )
+@click.option(
+    "--country", metavar="CC", default="", help="With radar-series: the country it is about."
+)
+@click.option(
+    "--asn", metavar="NUMBER", default="", help="With radar-series: the network it is about."
+)
+@click.option(
+    "--signal",
+    metavar="WORD",
+    default="",
+    help="With radar-series: what was measured, such as http. [traffic]",
+)
+@click.option(
+    "--licence",
+    metavar="TEXT",
+    default="",
+    help="With ioda-series and radar-series: the terms that readers are told. [the source's own]",
+)
 @click.option("--lab", is_flag=True, help="Accept lab records.")
 def import_(
     *,
@@ -66,39 +86,62 @@ def import_(
     probes: Path | None,
     table: "TableForm",
     lab: bool,
+    **series: str,
 ) -> None:
     """Store records from JSONL files: a probe's own, or exported ones; or a neighbour's results."""
+    _only_with(format_, probes=probes, **series)
+    if format_ in _SERIES:
+        from collector.admin import import_series
+
+        work = import_series.work(files, import_series.asked(format_, **series))
+    else:
+        context = _context(name, targets, lab=lab)
+        if format_ == "ooni":
+            from collector.admin import import_ooni
+
+            work = import_ooni.work(files, url, targets, context, table)
+        elif format_ == "atlas":
+            from collector.admin import import_atlas
+
+            where = import_atlas.read_places(probes)
+            work = import_atlas.work(files, url, targets, context, where)
+        else:
+            work = _records(files, url, targets, context)
+    if with_store(url, work, create=True):
+        sys.exit(1)
+
+
+def _only_with(format_: ImportFormat, **given: object) -> None:
+    """Refuse options of other formats."""
+    for option, value in given.items():
+        if option == "probes":
+            fits, expected = format_ == "atlas", "atlas"
+        else:
+            fits, expected = format_ in _SERIES, " and ".join(_SERIES)
+        if value and not fits:
+            raise SettingsError(f"--{option}: only with --format {expected}")
+
+
+def _context(name: str, targets: tuple[str, ...], *, lab: bool) -> "BatchContext":
     from collector import target_labels
     from collector.admin import importing
     from collector.record_row import BatchContext
     from probe.targets import TargetError
 
-    if probes is not None and format_ != "atlas":
-        raise SettingsError("--probes: only with --format atlas")
     try:
         target_labels.load(targets)
     except TargetError as error:
         raise SettingsError(str(error)) from error
-    context = BatchContext(importing.key_of(name), "probe", lab, time.time())
-    if format_ == "ooni":
-        from collector.admin import import_ooni
+    return BatchContext(importing.key_of(name), "probe", lab, time.time())
 
-        if with_store(url, import_ooni.work(files, url, targets, context, table), create=True):
-            sys.exit(1)
-        return
-    if format_ == "atlas":
-        from collector.admin import import_atlas
 
-        where = import_atlas.read_places(probes)
-        if with_store(url, import_atlas.work(files, url, targets, context, where), create=True):
-            sys.exit(1)
-        return
-
+def _records(
+    files: tuple[Path, ...], url: str, targets: tuple[str, ...], context: "BatchContext"
+) -> Callable[[Store], Coroutine[Any, Any, int]]:
     async def work(store: Store) -> int:
         return await _import_records(store, files, url, targets, context)
 
-    if with_store(url, work, create=True):
-        sys.exit(1)
+    return work
 
 
 async def _import_records(

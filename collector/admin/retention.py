@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from collector import conduct
 from collector.settings import SettingsError
-from collector.store import Execute, Operation, Query, Store, clock_ahead, heartbeats
+from collector.store import Execute, Operation, Query, Store, clock_ahead, heartbeats, outside
 from collector.store.interface import Rows
 from collector.store.queries import first_seq
 
@@ -83,6 +83,8 @@ async def retire(
     )
     await _retire_others(pace, before)
     while await pace.write(_query("retire_originals", before=int(raw_before), limit=pace.rows)):
+        pass
+    while await pace.write(outside.forget(before, pace.rows)):
         pass
     await _retire_certificates(store, pace)
     settled = await store.read(heartbeats.settled(now))

@@ -31,6 +31,7 @@ _FILES = (
     "events",
     "pages",
     "ooni",
+    "outside",
 )
 _NAMED = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 
