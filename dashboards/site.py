@@ -11,6 +11,7 @@ from dashboards.panels import (
     GOOD_IF_NONE,
     HALF,
     INTERFERENCE,
+    NO_DATA,
     NONE,
     SHARE,
     bars,
@@ -94,6 +95,7 @@ def _outcomes() -> list[Panel]:
                 "Value": "Probes",
             },
             size=HALF,
+            none=NO_DATA,
         ),
         table(
             "Quorums",

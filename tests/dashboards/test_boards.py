@@ -105,6 +105,29 @@ def test_every_cell_that_has_a_page_leads_to_it(board: dict[str, Any]) -> None:
             assert link["targetBlank"], (panel["title"], label)
 
 
+def test_only_tables_of_the_collector_itself_have_cells_without_a_page() -> None:
+    pages = {"target", "asn", "category", "kind", "authority"}
+    without = {
+        f"{name}/{panel['title']}"
+        for name, board in BOARDS.items()
+        for panel in tables(board)
+        if not pages & columns(panel).keys()
+    }
+    assert without == {"qazprobe-collector/Refused in a day", "qazprobe-collector/Versions"}
+
+
+@each
+def test_every_line_that_names_something_with_a_page_leads_to_it(board: dict[str, Any]) -> None:
+    for panel in panels(board):
+        legends = " ".join(target.get("legendFormat", "") for target in panel["targets"])
+        for label in ("target", "asn", "category", "kind", "authority"):
+            if panel["type"] != "table" and "{{" + label + "}}" in legends:
+                found = [one["url"] for one in panel["fieldConfig"]["defaults"]["links"]]
+                assert any("${__field.labels." + label + "}" in one for one in found) or (
+                    label == "authority" and f"{ADDRESS}/interceptions" in found
+                ), (panel["title"], label)
+
+
 @each
 def test_a_link_uses_only_columns_that_the_table_has(board: dict[str, Any]) -> None:
     for panel in tables(board):
@@ -167,3 +190,106 @@ def test_the_address_of_the_collector_can_be_set(tmp_path: Path) -> None:
         )
         assert chosen["query"] == chosen["current"]["value"] == url
     assert len([*tmp_path.glob("*.json")]) == 7
+
+
+# What each board is for, by the metrics that it has to show.
+PURPOSES = {
+    "qazprobe-overview": {
+        "qazprobe_target_outcome",
+        "qazprobe_probes_heard",
+        "qazprobe_event_active",
+    },
+    "qazprobe-site": {
+        "qazprobe_target_outcome",
+        "qazprobe_target_quorum",
+        "qazprobe_throttle_ratio",
+    },
+    "qazprobe-network": {
+        "qazprobe_target_outcome",
+        "qazprobe_event_active",
+        "qazprobe_probes_heard",
+    },
+    "qazprobe-interception": {"qazprobe_tls_interception", "qazprobe_event_active"},
+    "qazprobe-throttling": {"qazprobe_throttle_ratio", "qazprobe_throughput_bytes_per_second"},
+    "qazprobe-outages": {
+        "qazprobe_probes_heard",
+        "qazprobe_connectivity_ratio",
+        "qazprobe_event_active",
+    },
+    "qazprobe-collector": {
+        *("qazprobe_measurements_total", "qazcollector_ingest_seconds_bucket"),
+        *(
+            "qazcollector_rejected_total",
+            "qazcollector_store_bytes",
+            "qazcollector_disk_free_bytes",
+        ),
+        *(
+            "process_resident_memory_bytes",
+            "qazcollector_lease_held",
+            "qazcollector_backlog_seconds",
+        ),
+    },
+}
+# As Grafana names them.
+UNITS = {"short", "percentunit", "s", "bytes", "Bps", "cps", "reqps", "none", "string"}
+BAD = re.compile(
+    r"qazprobe_event|qazprobe_target_quorum|tls_interception|stranger|_mechanism|_rejected_"
+    r'|outcome=~"blocked\|intercepted\|throttled"'
+)
+
+
+@pytest.mark.parametrize("name", PURPOSES)
+def test_a_board_shows_what_it_is_for(name: str) -> None:
+    asked = " ".join(
+        target["expr"] for panel in panels(BOARDS[name]) for target in panel["targets"]
+    )
+    assert {metric for metric in PURPOSES[name] if metric not in asked} == set()
+
+
+@each
+def test_every_unit_is_one_of_grafanas(board: dict[str, Any]) -> None:
+    for panel in panels(board):
+        told = [panel["fieldConfig"]["defaults"]["unit"]]
+        told += [one["unit"] for one in properties(panel).values() if "unit" in one]
+        assert set(told) <= UNITS, panel["title"]
+        measured = re.search(
+            r"_(seconds|bytes|bytes_per_second|ratio)\b", panel["targets"][0]["expr"]
+        )
+        if measured and panel["type"] in {"stat", "timeseries", "bargauge"}:
+            wanted = {
+                "seconds": "s",
+                "bytes": "bytes",
+                "bytes_per_second": "Bps",
+                "ratio": "percentunit",
+            }
+            counted = re.match(r"\(?count", panel["targets"][0]["expr"])
+            assert counted or told[0] == wanted[measured[1]], panel["title"]
+
+
+@each
+def test_numbers_bars_and_stripes_have_thresholds_that_rise(board: dict[str, Any]) -> None:
+    for panel in panels(board):
+        if panel["type"] in {"stat", "bargauge", "state-timeline"}:
+            first, *rest = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+            assert first["value"] is None, panel["title"]
+            values = [step["value"] for step in rest]
+            assert values == sorted(set(values)), panel["title"]
+            assert all(step["color"] for step in (first, *rest)), panel["title"]
+
+
+@each
+def test_one_under_another_the_panels_are_in_the_order_of_reading(board: dict[str, Any]) -> None:
+    """So a phone shows them, in the order of the file."""
+    places = [(one["gridPos"]["y"], one["gridPos"]["x"]) for one in board["panels"]]
+    assert places == sorted(places)
+
+
+@each
+def test_where_nothing_bad_is_an_answer_a_panel_says_none(board: dict[str, Any]) -> None:
+    for panel in panels(board):
+        none = panel["fieldConfig"]["defaults"]["noValue"]
+        for target in panel["targets"]:
+            # A share needs what was fine, too, and so measurements.
+            if BAD.search(target["expr"]) and "ok|refused" not in target["expr"]:
+                said = none.startswith("None") or target["expr"].endswith("or vector(0)")
+                assert said, (panel["title"], none)
