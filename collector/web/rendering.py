@@ -117,6 +117,7 @@ def _filters(translations: NullTranslations) -> dict[str, Callable[[Any], str]]:
         "source": partial(say, words.SOURCES),
         "kinds": partial(say, words.KINDS_PLURAL),
         "missing": partial(say, words.CUT_EVIDENCE),
+        "refusal": partial(say, words.REFUSALS),
         "reason": partial(say, words.REASONS),
         "told": partial(_told, say),
         "rate": charts.rate_text,

@@ -194,6 +194,20 @@ REASONS: Mapping[str, str] = MappingProxyType(
         ),
     }
 )
+# What pages say where something is not there; the API says the same in English.
+REFUSALS: Mapping[str, str] = MappingProxyType(
+    {
+        text: text
+        for text in (
+            "no site with this name was measured here",
+            "nothing was measured on a network with this number",
+            "a number such as 9198 or AS9198 expected",
+            "no listed site has this category",
+            "no event with this id is known here",
+            "no wave with this id is known here",
+        )
+    }
+)
 # The cities that name the time of their country.
 CITIES = (
     *("Almaty", "Ashgabat", "Baku", "Bishkek", "Dushanbe", "Istanbul", "Minsk", "Tashkent"),
@@ -203,7 +217,7 @@ CITIES = (
 LETTER = "letter"
 _PLAIN = (
     *(OUTCOMES, KINDS, KIND_SENTENCES, STATES, MECHANISMS, CATEGORIES, SOURCES),
-    *(REVISIONS, REASONS, KINDS_PLURAL, CUT_EVIDENCE),
+    *(REVISIONS, REASONS, KINDS_PLURAL, CUT_EVIDENCE, REFUSALS),
 )
 
 

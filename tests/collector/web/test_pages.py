@@ -131,6 +131,8 @@ def test_a_refusal_is_a_page_for_people_and_json_for_programs(tmp_path: Path) ->
             assert for_people.status == for_programs.status == status, path
             assert says in unescape(for_people.body.decode()), path
             assert says in for_programs.data["error"], path
+        russian = await harness.ask("GET", "/site/unknown.example?lang=ru", headers=BROWSER)
+        assert "таким именем здесь не измеряли" in russian.body.decode()
 
     play(tmp_path, scenario)
 

@@ -1,12 +1,14 @@
 """The parts of the explorer: cells, days, charts, times, languages, addresses, translations."""
 
 import re
+from pathlib import Path
 
 import pytest
 
+from collector import api as interface
 from collector.api.pages import history, matrix
 from collector.api.pages.history import DayCounts, DayShown
-from collector.web import charts, languages, times
+from collector.web import charts, languages, times, words
 from collector.web.charts import DayCell
 from collector.web.links import Links
 from tools import catalogues
@@ -98,6 +100,34 @@ def test_times_are_in_utc_and_in_that_of_the_country() -> None:
     assert times.shown(0.0, "US") == times.ShownTime("1970-01-01T00:00Z", "1970-01-01 00:00", "")
     assert (times.city("KZ"), times.city("ZZ")) == ("Almaty", "")
     assert all(times.zone(country) is not None for country in times.ZONES)
+
+
+@pytest.mark.parametrize(
+    ("after", "by", "utc", "local"),
+    [
+        ("T03:10:00Z", "T04:50:00Z", "2026-11-28 03:10-04:50", "08:10-09:50"),
+        ("T18:10:00Z", "T20:50:00Z", "2026-11-28 18:10-20:50", "23:10-2026-11-29 01:50"),
+        ("T20:10:00Z", "T21:50:00Z", "2026-11-28 20:10-21:50", "2026-11-29 01:10-02:50"),
+    ],
+)
+def test_the_time_between_two_instants_tells_a_day_once(
+    after: str, by: str, utc: str, local: str
+) -> None:
+    shown = times.span(f"2026-11-28{after}", f"2026-11-28{by}", "KZ")
+    assert f"{shown.first.utc}-{shown.last.utc}" == utc
+    assert shown.local.replace("\N{EN DASH}", "-") == local
+    assert times.span(f"2026-11-28{after}", f"2026-11-28{by}", "US").local == ""
+
+
+def test_the_time_between_two_days_tells_both() -> None:
+    shown = times.span("2026-11-28T23:10:00Z", "2026-11-29T00:50:00Z", "KZ")
+    assert (shown.first.utc, shown.last.utc) == ("2026-11-28 23:10", "2026-11-29 00:50")
+    assert shown.local.replace("\N{EN DASH}", "-") == "2026-11-29 04:10-05:50"
+
+
+def test_what_a_refusal_says_is_what_the_api_says() -> None:
+    api = "".join(one.read_text() for one in Path(interface.__file__).parent.rglob("*.py"))
+    assert [text for text in words.REFUSALS if f'"{text}"' not in api] == []
 
 
 @pytest.mark.parametrize(

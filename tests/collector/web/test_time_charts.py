@@ -137,6 +137,10 @@ def test_ticks_are_few_and_inside(wide: float) -> None:
     assert all(axis.place(b) - axis.place(a) > 33 for a, b in pairwise(ticks))
     assert all(axis.since <= one <= axis.until for one in ticks)
     assert ticks or wide < HOUR
+    marks = axis.marks()
+    assert set(ticks) <= set(marks)
+    assert len(marks) <= 4 * 4
+    assert all(axis.since <= one <= axis.until for one in marks)
 
 
 def test_probes_have_letters() -> None:
