@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from probe.failure import Failure
+from probe.interop.ooni.words import engine
 from probe.model import (
     Dns,
     Http,
@@ -31,6 +33,8 @@ _ACCUSING = frozenset({Outcome.BLOCKED, Outcome.INTERCEPTED})
 # Shapes of a ClientHello that differ from a browser's in nothing that a censor looks at.
 PLAIN_HELLOS = frozenset({"default", "http11", "noalpn"})
 _FAMILIES = frozenset({"A", "AAAA"})
+# A name that has addresses of one family only is no failure.
+_EMPTY = frozenset({None, Failure.DNS_NO_ANSWER})
 
 # Steps on one connection, the first one first.
 Chain = tuple[Step, ...]
@@ -117,9 +121,9 @@ def _is_plain(step: Step) -> bool:
 
 def _settled_queries(found: Sequence[Dns], *, accusing: bool) -> list[Dns]:
     """Without later tries, and without an empty family where the other one was answered."""
-    by_question: defaultdict[tuple[str, str, str, str], list[Dns]] = defaultdict(list)
+    by_question: defaultdict[tuple[str, ...], list[Dns]] = defaultdict(list)
     for query in found:
-        by_question[query.name, query.resolver, query.transport, query.type].append(query)
+        by_question[*_asked(query), query.type].append(query)
     settled: list[Dns] = []
     for tries in by_question.values():
         first = [query for query in tries if query.try_ <= 1]
@@ -128,9 +132,18 @@ def _settled_queries(found: Sequence[Dns], *, accusing: bool) -> list[Dns]:
         if failed and again is not None and not accusing:
             first = [again]
         settled += first
-    answered = {(q.name, q.resolver, q.transport) for q in settled if q.addresses}
-    kept = [q for q in settled if q.addresses or (q.name, q.resolver, q.transport) not in answered]
+    answered = {_asked(query) for query in settled if query.addresses}
+    kept = [
+        q
+        for q in settled
+        if q.addresses or _asked(q) not in answered or (accusing and q.failure not in _EMPTY)
+    ]
     return sorted(kept, key=lambda query: query.at)
+
+
+def _asked(query: Dns) -> tuple[str, str, str]:
+    """Which name whom was asked about, as OONI tells resolvers apart."""
+    return query.name, query.resolver, engine(query.resolver, query.transport)
 
 
 # --- connections -----------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def measurement(record: Record, line: bytes | None = None) -> dict[str, Any]:
         "input": None if record.input.startswith(_SERVICE) else record.input,
         "measurement_start_time": time,
         "probe_asn": f"AS{where.asn}",
-        "probe_cc": where.country,
+        "probe_cc": _country(record),
         "probe_ip": "127.0.0.1",
         "probe_network_name": where.network or "",
         "report_id": "",
@@ -126,7 +126,7 @@ def _accepted(record: Record) -> tuple[OoniTest, datetime]:
     where = record.vantage
     if where.role == "control":
         raise OoniRefusal(OF_A_CONTROL)
-    if not _COUNTRY.fullmatch(where.country or "") or where.country == "ZZ":
+    if not _COUNTRY.fullmatch(_country(record)) or _country(record) == "ZZ":
         raise OoniRefusal(NO_COUNTRY)
     if not where.asn:
         raise OoniRefusal(NO_NETWORK)
@@ -134,6 +134,10 @@ def _accepted(record: Record) -> tuple[OoniTest, datetime]:
         return test, datetime.fromisoformat(record.started_at).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise OoniRefusal(NO_TIME) from error
+
+
+def _country(record: Record) -> str:
+    return (record.vantage.country or "").upper()
 
 
 def _software(record: Record) -> tuple[str, str]:

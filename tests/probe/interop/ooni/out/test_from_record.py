@@ -115,6 +115,11 @@ def test_a_time_with_an_offset_is_written_in_utc() -> None:
     assert found["measurement_start_time"] == "2026-11-21 21:39:05"
 
 
+def test_a_country_in_small_letters_is_one() -> None:
+    found = measurement(record(*fetched(), vantage=replace(PLACE, country="kz")))
+    assert found["probe_cc"] == "KZ"
+
+
 def test_a_resolver_of_an_unknown_network_is_as0() -> None:
     assert measurement(record(*fetched()))["resolver_asn"] == "AS0"
 
@@ -227,6 +232,13 @@ def test_an_empty_family_is_left_out_where_the_other_was_answered(steps: Sequenc
 def test_an_empty_family_stays_where_nothing_was_answered() -> None:
     both = keys_of(dns(failure=Failure.DNS_NO_ANSWER), EMPTY_FAMILY)["queries"]
     assert [query["failure"] for query in both] == ["dns_no_answer"] * 2
+
+
+def test_a_denied_family_stays_where_the_verdict_rests_on_it() -> None:
+    steps = (nxdomain(), dns("2001:db8::1", type="AAAA"))
+    accused = keys_of(*steps, verdict=blocked(Mechanism.DNS_NXDOMAIN))["queries"]
+    assert [query["failure"] for query in accused] == ["dns_nxdomain_error", None]
+    assert [query["failure"] for query in keys_of(*steps)["queries"]] == [None]
 
 
 def test_another_resolver_s_answer_does_not_hide_an_empty_family() -> None:
