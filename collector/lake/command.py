@@ -12,6 +12,7 @@ from collector.settings import SettingsError
 
 if TYPE_CHECKING:
     from collector.lake.engines import EngineName
+    from collector.lake.rejudging import RejudgedUnit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +32,15 @@ def lake_option(command: F) -> F:
         help="Where the lake is.",
     )
     return option(command)
+
+
+_master_option = click.option(
+    "--master",
+    metavar="URL",
+    default="local[*]",
+    show_default=True,
+    help="Spark's cluster, such as spark://HOST:7077.",
+)
 
 
 @click.group()
@@ -114,13 +124,7 @@ def check(lake_: str) -> None:
     show_default=True,
     help="DuckDB on this machine, or Apache Spark.",
 )
-@click.option(
-    "--master",
-    metavar="URL",
-    default="local[*]",
-    show_default=True,
-    help="Spark's cluster, such as spark://HOST:7077.",
-)
+@_master_option
 @click.option(
     "--memory", metavar="SIZE", default="1GB", show_default=True, help="What DuckDB may use."
 )
@@ -161,6 +165,49 @@ def query(  # noqa: PLR0917 - its options
     with output_file(output) as write_to:
         for piece in written(rows, form):
             write_to(piece)
+
+
+@lake.command()
+@lake_option
+@click.option(
+    "--engine",
+    "engine_",
+    type=click.Choice(["local", "spark"]),
+    default="local",
+    show_default=True,
+    help="Processes of this machine, or Apache Spark.",
+)
+@click.option(
+    "--processes", type=click.IntRange(1, 256), help="Processes of this machine. [its processors]"
+)
+@_master_option
+def rejudge(lake_: str, engine_: str, processes: int | None, master: str) -> None:
+    """Judge every record of the lake by the installed rules; the verdicts are a table beside."""
+    import os
+
+    from collector.lake import manifest, rejudging
+    from collector.lake.files import LakeFiles
+
+    files, told = LakeFiles(lake_), _progress("records")
+    found = rejudging.units(lake_, manifest.read(files))
+    count = 0
+
+    def one(unit: "RejudgedUnit") -> None:
+        nonlocal count
+        count += unit.judged
+        told(count)
+
+    if engine_ == "spark":
+        done = rejudging.run_spark(found, master)
+    else:
+        done = rejudging.run_local(found, processes or os.cpu_count() or 1, one)
+    rejudging.keep(files, done)
+    told(-1)
+    judged, changed = sum(one.judged for one in done), sum(one.changed for one in done)
+    click.echo(f"{judged} judged again, {changed} changed")
+    failed = sum(one.failed for one in done)
+    if failed:
+        click.echo(f"{failed} could not be judged", err=True)
 
 
 def _param(text: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from collector.settings import SettingsError
 
 NAME = "manifest.json"
 FORMAT = "qazprobe-lake/1"
-TABLES = ("measurements", "steps", "certificates", "votes", "events")
+TABLES = ("measurements", "steps", "certificates", "votes", "events", "verdicts")
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):

@@ -112,7 +112,7 @@ def _without(
     files: LakeFiles, known: Manifest, origin: str, where: Partition, ids: Collection[str]
 ) -> Manifest:
     """Remove these records, and the certificates that none of the others was served."""
-    for table in ("measurements", "votes", "steps"):
+    for table in ("measurements", "votes", "verdicts", "steps"):
         known = _replace_if_any(files, known, _SameKind(table, origin, where), _drop(ids))
     steps = _by_place(known.parts).get(_SameKind("steps", origin, where), [])
     served = {one for part in steps for one in _served(read_part(files, part))}

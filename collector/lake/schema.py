@@ -6,6 +6,7 @@ cannot be told so gets a new table.
 
 `measurements` has the columns of an export. `steps` has a row for each step of a record, number 1
 and on, and a row number 0 with the rest of the record, so that the record comes back from its rows.
+`verdicts` has what other rules say of the same records, beside what was said when they were judged.
 """
 
 from collections.abc import Mapping
@@ -58,7 +59,9 @@ _STEP_TYPES: Mapping[str, str] = MappingProxyType(
 _OF_TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "measurements": {
-            name: column.type for name, column in COLUMNS.items() if name != "country"
+            **{name: column.type for name, column in COLUMNS.items() if name != "country"},
+            # By the operator, who answers for it: what it says of controls is believed.
+            "imported": "flag",
         },
         "steps": _STEP_TYPES,
         "certificates": {
@@ -84,6 +87,20 @@ _OF_TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "measured_at": "time",
             "outcome": "text",
             "mechanisms": "text",
+        },
+        "verdicts": {
+            "id": "text",
+            "target": "text",
+            "measured_at": "time",
+            "experiment": "text",
+            "ruleset": "text",
+            "outcome": "text",
+            "mechanisms": "text",
+            "confidence": "number",
+            "rule": "text",
+            "authority": "text",
+            "was": "text",
+            "was_ruleset": "text",
         },
         "events": {
             "id": "text",
@@ -118,6 +135,7 @@ ORDER: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "measurements": ("target", "measured_at", "id"),
         "steps": ("target", "measured_at", "id", "number"),
         "certificates": ("sha256",),
+        "verdicts": ("target", "measured_at", "id"),
         "votes": ("target", "asn", "measured_at", "id"),
         "events": ("target", "asn", "began_by", "id"),
     }

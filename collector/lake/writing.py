@@ -36,6 +36,7 @@ from collector.store.queries import Selection, first_seq
 
 SETTLED_SECONDS = 120.0
 _PAGE = 2000
+_IMPORT = "import"  # how such a key came to be
 # Of one lot: a row has about 3 KB in memory as long as it is not packed.
 _LOT_RECORDS, _LOT_STEPS = 40_000, 120_000
 
@@ -100,6 +101,7 @@ async def write(
     secret = await store.write(exports.release_secret(exports.LAKE))
     standings = await store.read(conduct.read_standings(now, lab=lab), slow=True)
     writer = _Writer(files, store.collector_id, known, Pseudonyms(secret, standings, public=False))
+    writer.sources = await store.read(_sources(), slow=True)
     ceiling = first_seq(now - SETTLED_SECONDS)
     lot, cursor = _Lot(), writer.upto
     while batch := await store.read(_batch(cursor, ceiling), slow=True):
@@ -128,14 +130,25 @@ def _batch(cursor: int, ceiling: int) -> Operation[_Batch | None]:
     return _Batch(rows, bodies, served)
 
 
+def _sources() -> Operation[frozenset[str]]:
+    """The keys under which the operator imported records."""
+    rows = yield Query("standing_keys")
+    return frozenset(row[0] for row in rows if row[2] == _IMPORT)
+
+
 class _Writer:
-    """Writes lots for one origin and keeps the manifest."""
+    """Writes lots for one origin and keeps the manifest.
+
+    Attributes:
+        sources: Keys under which the operator imported records.
+    """
 
     def __init__(
         self, files: LakeFiles, origin: str, manifest: Manifest, pseudonyms: Pseudonyms
     ) -> None:
         self._files, self._origin = files, origin
         self._manifest, self._pseudonyms = manifest, pseudonyms
+        self.sources: frozenset[str] = frozenset()
         self.done = LakeWritten()
 
     @property
@@ -201,7 +214,9 @@ class _Writer:
             looks = [row for row in rows if _is_vote(row)]
             for table, some in (("measurements", rows), ("votes", looks)):
                 if some:
-                    made = table_of_columns(table, columns(some, self._pseudonyms))
+                    found = columns(some, self._pseudonyms)
+                    imported = {"imported": [row.key_id in self.sources for row in some]}
+                    made = table_of_columns(table, {**found, **imported})
                     yield write_part(
                         self._files, table, where, made, origin=self._origin, name=name
                     )

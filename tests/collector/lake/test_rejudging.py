@@ -1,0 +1,73 @@
+"""Judging a lake again: the same verdicts as in the store, by any number of workers."""
+
+import shutil
+import sqlite3
+import zlib
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from msgspec.structs import replace
+
+from collector.cli import cli
+from collector.lake import writing
+from probe import codec
+from probe.lab.cases import read
+from tests.collector.admin.stored_rows import DAY, NOON, fill, row, url_of
+from tests.collector.lake.test_lake import lake, manifest, rows_of, written
+
+pytest.importorskip("pyarrow")
+pytest.importorskip("duckdb")
+CASES = sorted((Path(__file__).parents[2] / "cases" / "web").glob("*.json"))[::8]
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "SETTLED_SECONDS", -60.0)
+
+
+@pytest.fixture
+def stored(tmp_path: Path, settled: None) -> Path:
+    """A store of records from the laboratory on two days, and its lake."""
+    rows = []
+    for number, file in enumerate(CASES):
+        case = read(file)
+        one = row(number, "ab"[number % 2], NOON + (number % 2) * DAY + number)
+        sent = replace(case.record, id=one.id, started_at=one.started_at, lab=True)
+        body = zlib.compress(codec.encode(replace(sent, certs={})))
+        rows.append(replace(one, raw=body, lab=1, input=sent.input, outcome="inconclusive"))
+    fill(tmp_path, sorted(rows, key=lambda one: one.at))
+    written(tmp_path)
+    del settled
+    return tmp_path
+
+
+def test_a_lake_is_judged_as_its_store_is(stored: Path) -> None:
+    told = lake(stored, "rejudge", "--processes", "1").stdout
+    assert told.startswith(f"{len(CASES)} judged again, ")
+    assert CliRunner().invoke(cli, ["rejudge", "--store", url_of(stored)]).exit_code == 0
+    with closing(sqlite3.connect(stored / "store.sqlite3")) as connection:
+        of_store = dict(connection.execute("SELECT id, outcome FROM measurement"))
+    of_lake = {one["id"]: one["outcome"] for one in rows_of(stored, "verdicts")}
+    assert of_lake == of_store
+    assert len(set(of_lake.values())) > 2
+
+
+def test_judging_again_replaces_the_verdicts(stored: Path) -> None:
+    for processes in ("1", "2"):
+        lake(stored, "rejudge", "--processes", processes)
+        assert len(rows_of(stored, "verdicts")) == len(CASES)
+        assert len(manifest(stored).of("verdicts")) == 2
+    assert lake(stored, "check").output == ""
+
+
+@pytest.mark.slow
+def test_spark_gives_the_same_verdicts(stored: Path) -> None:
+    pytest.importorskip("pyspark")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java")
+    lake(stored, "rejudge", "--processes", "1")
+    local = {one["id"]: one["outcome"] for one in rows_of(stored, "verdicts")}
+    lake(stored, "rejudge", "--engine", "spark", "--master", "local[2]")
+    assert {one["id"]: one["outcome"] for one in rows_of(stored, "verdicts")} == local
