@@ -193,6 +193,8 @@ async def _start_bulk(settings: CollectorSettings, stack: AsyncExitStack) -> Bul
             pem=identity.pem,
             bytes_per_second=settings.bulk_rate,
             daily_bytes=settings.bulk_daily,
+            certificate=str(settings.tls_cert) if settings.tls_cert else None,
+            certificate_key=str(settings.tls_key) if settings.tls_key else None,
         )
         started = await stack.enter_async_context(bulk_process(job))
     except OSError as error:

@@ -7,12 +7,14 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import msgspec
 
 from collector.child_process import child, take_job
 from collector.throughput.identity import BulkIdentity, read_identity
 from collector.throughput.server import BulkLimits, BulkServer, start_bulk
+from collector.throughput.site_certificate import SiteCertificate
 
 # One that ended by itself is started again after so long, and longer each time.
 AGAIN_SECONDS, AGAIN_LIMIT_SECONDS = 1.0, 60.0
@@ -22,13 +24,19 @@ log = logging.getLogger("qazcollector")
 
 
 class BulkJob(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to listen, with which key, and the rate and daily amount of a client."""
+    """Where to listen, with which key, and the rate and daily amount of a client.
+
+    Attributes:
+        certificate, certificate_key: Files of the collector's own certificate, if it has one.
+    """
 
     host: str
     port: int
     pem: bytes
     bytes_per_second: float | None = None
     daily_bytes: int | None = None
+    certificate: str | None = None
+    certificate_key: str | None = None
 
 
 class BulkStarted(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +119,21 @@ async def _start(job: BulkJob, identity: BulkIdentity) -> BulkServer:
     limits = BulkLimits(
         client_bytes_per_second=job.bytes_per_second, client_daily_bytes=job.daily_bytes
     )
-    return await start_bulk(job.host, job.port, identity=identity, limits=limits)
+    server = await start_bulk(job.host, job.port, identity=identity, limits=limits)
+    if job.certificate is not None:
+        key = Path(job.certificate_key) if job.certificate_key is not None else None
+        server.context.sni_callback = SiteCertificate(Path(job.certificate), key).choose
+        sys.unraisablehook = _unless_of_a_name
+    return server
+
+
+def _unless_of_a_name(event: "sys.UnraisableHookArgs") -> None:
+    """Write down what nobody can catch, but for names in a hello that are no ASCII.
+
+    The `ssl` module refuses such a hello by itself; a line for each would be a flood.
+    """
+    if not isinstance(event.exc_value, UnicodeDecodeError):
+        sys.__unraisablehook__(event)
 
 
 def _say(started: BulkStarted) -> None:
