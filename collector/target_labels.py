@@ -4,32 +4,30 @@ Rule: target labels come only from here. A probe's own names and categories neve
 that a probe cannot invent series.
 """
 
-import csv
 import hashlib
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from collector.store.measurements import UNLISTED
-from probe import targets
+from probe import list_table, targets
+from probe.list_table import ListTable
+from probe.target_rows import COLUMNS
 from probe.targets import Target, TargetError
 
 DEFAULT_LISTS = ("kz", "global")
-_COLUMNS = (
-    "url",
-    "category_code",
-    "category_description",
-    "date_added",
-    "source",
-    "notes",
-    "purpose",
-)
+# Citizen Lab's, and what profiles need. Other columns of an operator's file are not published.
+_COLUMNS = (*COLUMNS, "purpose")
 
 
 class TargetLabels:
     """The listed targets, and each target list as CSV."""
 
-    def __init__(self, lists: Sequence[tuple[str, Sequence[Target]]]) -> None:
+    def __init__(
+        self,
+        lists: Sequence[tuple[str, Sequence[Target]]],
+        tables: Mapping[str, ListTable] = MappingProxyType({}),
+    ) -> None:
         every = [target for _, found in lists for target in found]
         self._labels = {target.url: targets.slug(target.url) for target in every}
         self._services = {f"service:{name}": name for name in targets.services()}
@@ -38,8 +36,8 @@ class TargetLabels:
         self._listed = tuple(
             (name, t.url, t.category or "") for name, found in lists for t in found
         )
-        self._texts = {name: _csv(found) for name, found in lists}
-        self._texts.setdefault("", _csv(every))
+        self._texts = {name: table.only(_COLUMNS).as_csv() for name, table in tables.items()}
+        self._texts.setdefault("", list_table.merged(tables.values()).only(_COLUMNS).as_csv())
 
     def become(self, other: "TargetLabels") -> None:
         """Take over the lists of another one: all holders of this one see them."""
@@ -112,13 +110,15 @@ def load(specs: Sequence[str]) -> tuple[TargetLabels, tuple[str, ...]]:
         TargetError: There is no such list.
     """
     lists: list[tuple[str, Sequence[Target]]] = []
+    tables: dict[str, ListTable] = {}
     complaints: list[str] = []
     for spec in specs or [name for name in DEFAULT_LISTS if name in targets.list_names()]:
         found, problems = targets.load(spec, lab=True)  # nothing is fetched here
         # The list is named after the file, without its path, which is private to the operator.
         lists.append((Path(spec).stem, found))
+        tables[Path(spec).stem] = list_table.read(targets.body(spec), spec, lab=True)[0]
         complaints += [f"{problem.file}:{problem.line}: {problem.message}" for problem in problems]
-    return TargetLabels(lists), tuple(complaints)
+    return TargetLabels(lists, tables), tuple(complaints)
 
 
 def normalise(text: str) -> str | None:
@@ -127,15 +127,3 @@ def normalise(text: str) -> str | None:
         return targets.parse_url(text)
     except TargetError:
         return None
-
-
-def _csv(found: Iterable[Target]) -> str:
-    """Targets in the CSV format of Citizen Lab, and a column `purpose` for profiles."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for target in dict.fromkeys(found):
-        writer.writerow(
-            (target.url, target.category or "", "", "", target.source, target.note, target.purpose)
-        )
-    return out.getvalue()

@@ -77,10 +77,10 @@ def rows(data: bytes, source: str) -> Iterator[TargetRow | TargetProblem]:
         raise TargetError(message.format(file=source, reason=reason)) from error
     if found.is_expired:
         raise TargetError(_("{file}: this OONI Run link has expired").format(file=source))
-    return _rows(found, source, _Lines(text))
+    return _rows(found, source, _TextLines(text))
 
 
-class _Lines:
+class _TextLines:
     """The lines of texts that follow each other in a file."""
 
     def __init__(self, data: bytes) -> None:
@@ -103,7 +103,7 @@ class _Lines:
         return self._line
 
 
-def _rows(found: LinkDescriptor, source: str, lines: _Lines) -> Iterator[TargetRow | TargetProblem]:
+def _rows(found: LinkDescriptor, source: str, lines: _TextLines) -> Iterator[TargetRow | TargetProblem]:
     for test in found.nettests:
         line = lines.of(test.test_name) if not test.inputs else 0
         if test.test_name != WEB:
@@ -123,7 +123,7 @@ def _left_out(name: str) -> str:
     return _("{name}: nothing here measures the same").format(name=ascii(name[:_SHOWN]))
 
 
-def _inputs(test: Nettest, lines: _Lines) -> Iterator[TargetRow]:
+def _inputs(test: Nettest, lines: _TextLines) -> Iterator[TargetRow]:
     extras = test.inputs_extra or ()
     for number, url in enumerate(test.inputs or ()):
         extra = _texts(extras[number]) if number < len(extras) else {}

@@ -35,6 +35,11 @@ class ListTable:
         """The address and category of every row."""
         return ((row["url"].strip(), row.get("category_code", "").strip()) for row in self.rows)
 
+    def only(self, columns: Sequence[str]) -> "ListTable":
+        """The list with these columns, in this order."""
+        rows = ({name: row[name] for name in columns if name in row} for row in self.rows)
+        return ListTable(tuple(columns), tuple(rows))
+
     def as_csv(self) -> str:
         """The list as CSV with a header, as Citizen Lab writes it."""
         out = io.StringIO()

@@ -38,8 +38,8 @@ class SeriesError(ValueError):
 class _Signal(msgspec.Struct, frozen=True):
     """One signal of IODA's: what a data source saw at a country or network, at a fixed step."""
 
-    entityType: Text  # noqa: N815 - the name in the file
-    entityCode: Text  # noqa: N815
+    kind: Text = msgspec.field(name="entityType")
+    code: Text = msgspec.field(name="entityCode")
     datasource: Text
     since: Instant = msgspec.field(name="from")
     step: Annotated[int, Meta(ge=1, le=_WEEK)]
@@ -105,7 +105,7 @@ def radar(
 
 
 def _of_ioda(signal: _Signal, licence: str) -> OutsideSeries | None:
-    place = _place(signal.entityType, signal.entityCode)
+    place = _place(signal.kind, signal.code)
     name = " ".join(filter(None, (signal.datasource, signal.subtype)))
     if place is None or not _SIGNAL.fullmatch(name):
         return None
