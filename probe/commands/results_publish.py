@@ -66,14 +66,15 @@ def command(
     home = paths.find()
     settings = load_settings(home, config_file, {})
     endpoint = _endpoint(url)
-    require_accepted((publishing_to(endpoint.url),), settings, home, accepted=accept_risks)
+    receiver = endpoint.url.removesuffix(publishing.SUBMIT)
+    require_accepted((publishing_to(receiver),), settings, home, accepted=accept_risks)
     with permitted(settings, home, "publish") as permission:
         kept = kept_files(files)
 
         def records() -> "Iterator[Record]":
             return decoded_records(choose(kept, runs, outcomes))
 
-        published = publishing.PublishedList(home.state, endpoint.url)
+        published = publishing.PublishedList(home.state, receiver)
         made = publishing.prepare(records(), published.ids())
         _say_what_is_sent(made)
         if made.ready:

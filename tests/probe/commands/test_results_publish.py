@@ -168,7 +168,7 @@ def test_nothing_is_published_twice(home: Path, receiver: Receiver) -> None:
     again = publish(receiver)
     assert "left out: 2 (published before)" in again.stderr
     assert len(receiver.got) == 3
-    assert len(PublishedList(home, f"{receiver.url}/api/v1/submit_measurement").ids()) == 3
+    assert len(PublishedList(home, receiver.url).ids()) == 3
     assert PublishedList(home, "https://elsewhere.example").ids() == set()
 
 
