@@ -43,6 +43,29 @@ _master_option = click.option(
 )
 
 
+def _worker_options(command: F) -> F:
+    """Who does the work: processes of this machine, or a cluster."""
+    for option in (
+        _master_option,
+        click.option(
+            "--processes",
+            type=click.IntRange(1, 256),
+            metavar="N",
+            help="Processes of this machine. [its processors]",
+        ),
+        click.option(
+            "--engine",
+            "engine_",
+            type=click.Choice(["local", "spark"]),
+            default="local",
+            show_default=True,
+            help="Processes of this machine, or Apache Spark.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @click.group()
 def lake() -> None:
     """Keep years of measurements as Parquet files, and ask them with DuckDB or Spark."""
@@ -169,18 +192,7 @@ def query(  # noqa: PLR0917 - its options
 
 @lake.command()
 @lake_option
-@click.option(
-    "--engine",
-    "engine_",
-    type=click.Choice(["local", "spark"]),
-    default="local",
-    show_default=True,
-    help="Processes of this machine, or Apache Spark.",
-)
-@click.option(
-    "--processes", type=click.IntRange(1, 256), help="Processes of this machine. [its processors]"
-)
-@_master_option
+@_worker_options
 def rejudge(lake_: str, engine_: str, processes: int | None, master: str) -> None:
     """Judge every record of the lake by the installed rules; the verdicts are a table beside."""
     import os
@@ -208,6 +220,39 @@ def rejudge(lake_: str, engine_: str, processes: int | None, master: str) -> Non
     failed = sum(one.failed for one in done)
     if failed:
         click.echo(f"{failed} could not be judged", err=True)
+
+
+@lake.command(name="events")
+@lake_option
+@_worker_options
+@click.option(
+    "--quorum",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Probes that must agree.",
+)
+@click.option("-o", "--output", default="-", metavar="FILE", help="Where to write. [stdout]")
+def lake_events(  # noqa: PLR0917 - its options
+    lake_: str, engine_: str, processes: int | None, master: str, quorum: int, output: str
+) -> None:
+    """Tell the events that the looks of the lake give, one a line as JSON."""
+    import os
+
+    import msgspec
+
+    from collector.lake import detecting, manifest
+    from collector.lake.files import LakeFiles
+
+    found = detecting.countries(lake_, manifest.read(LakeFiles(lake_)), quorum)
+    if engine_ == "spark":
+        told = detecting.run_spark(found, master)
+    else:
+        told = detecting.run_local(found, processes or os.cpu_count() or 1)
+    with output_file(output) as write_to:
+        for event in (one for of_country in told for one in of_country):
+            write_to(msgspec.json.encode(event) + b"\n")
 
 
 def _param(text: str) -> tuple[str, str]:
