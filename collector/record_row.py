@@ -35,6 +35,8 @@ Judge = Callable[[Record], Verdict]
 AHEAD_SECONDS = 14 * 86400.0
 BEHIND_SECONDS = 400 * 86400.0
 
+# Whose measurements records are made from.
+MADE_FROM = frozenset({"ooni", "ooni/qazprobe", "atlas"})
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # Inputs are shown to people as links, so no other scheme is accepted.
 _INPUT = re.compile(r"https?://|service:[a-z0-9_-]+\Z|\Z")
@@ -230,6 +232,7 @@ def _columns(record: Record, context: BatchContext, labels: TargetLabels) -> dic
         "claimed_asn": asn,
         "peer_agrees": _peer_agrees((country, asn), context.origin or RequestOrigin()),
         "origin": context.origin,
+        "made_from": record.origin if record.origin in MADE_FROM else "",
         "claim": claim.outcome if claim else NO_OUTCOME,
         "claim_mechanisms": _words(claim.mechanisms) if claim else "",
     }

@@ -10,7 +10,7 @@ import csv
 import io
 import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -71,9 +71,15 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class ExportTally:
-    """How many records could not be exported, because what is stored is not readable."""
+    """What an export has to say besides its records.
+
+    Attributes:
+        unreadable: How many could not be exported, because what is stored is not readable.
+        made_from: Whose measurements the exported ones were made from.
+    """
 
     unreadable: int = 0
+    made_from: set[str] = field(default_factory=set)
 
 
 class _ExportLine(NamedTuple):
@@ -178,6 +184,7 @@ async def lines(store: Store, wanted: Exported, tally: ExportTally) -> AsyncIter
         yield csv_bytes([NAMES])
     reader = await _reader(store, wanted)
     async for page in reader.pages(store):
+        tally.made_from.update(str(line.cells["made_from"]) for line in page)
         if wanted.format == "csv":
             yield csv_bytes([_csv_cells(line.cells) for line in page])
         else:
@@ -213,7 +220,7 @@ def _safe(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
-async def parquet(store: Store, wanted: Exported, path: Path) -> None:
+async def parquet(store: Store, wanted: Exported, path: Path, tally: ExportTally) -> None:
     """Write the selected records' columns to a Parquet file.
 
     Raises:
@@ -223,6 +230,7 @@ async def parquet(store: Store, wanted: Exported, path: Path) -> None:
     async def pages() -> AsyncIterator[Iterable[object]]:
         reader = await _reader(store, wanted)
         async for page in reader.pages(store):
+            tally.made_from.update(str(line.cells["made_from"]) for line in page)
             yield (with_instants(line.cells) for line in page)
 
     columns = {name: _PARQUET[one.type] for name, one in COLUMNS.items()}

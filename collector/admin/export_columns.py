@@ -113,6 +113,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "claimed_country": _field("claimed_country"),
         "claimed_asn": _field("claimed_asn", "whole"),
         "version": _field("version"),
+        "made_from": _field("made_from"),
         "outcome": _field("outcome"),
         "mechanisms": _field("mechanisms"),
         "stage": _field("stage"),

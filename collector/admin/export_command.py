@@ -112,15 +112,25 @@ def export(
     if format_ == _OONI:
         with_store(url, lambda store: _write_measurements(store, wanted, output, packing))
         return
+    tally = exporting.ExportTally()
     if wanted.format == "parquet":
         if output == "-" or packing != "none":
             raise SettingsError("--format parquet needs -o FILE, and compresses itself")
-        with_store(url, lambda store: exporting.parquet(store, wanted, Path(output)))
+        with_store(url, lambda store: exporting.parquet(store, wanted, Path(output), tally))
+        _say_licence(tally)
         return
-    tally = exporting.ExportTally()
     with_store(url, lambda store: _write(store, wanted, output, packing, tally))
+    _say_licence(tally)
     if tally.unreadable:
         click.echo(f"{tally.unreadable} records are not readable and were left out", err=True)
+
+
+def _say_licence(tally: "ExportTally") -> None:
+    """What was made of others' measurements is under their licence."""
+    if any(one.startswith("ooni") for one in tally.made_from):
+        from probe.interop.ooni.incoming.to_record import LICENCE
+
+        click.echo(f"{LICENCE} Those records have made_from ooni.", err=True)
 
 
 async def _write(

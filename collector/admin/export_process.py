@@ -51,7 +51,7 @@ async def _export(job: ExportJob, tally: ExportTally) -> None:
     store = await open_store(job.store)
     try:
         if job.file:
-            await export.parquet(store, job.wanted, Path(job.file))
+            await export.parquet(store, job.wanted, Path(job.file), export.ExportTally())
             return
         async for piece in _pieces(store, job, tally):
             sys.stdout.buffer.write(piece)

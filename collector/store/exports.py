@@ -63,6 +63,7 @@ class ExportRow(NamedTuple):
     line_faults: str
     line_round_trip: float | None
     line_loss: float | None
+    made_from: str = ""
 
 
 def rows_after(cursor: int, selection: Selection, *, limit: int) -> Operation[Sequence[ExportRow]]:

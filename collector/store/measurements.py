@@ -64,6 +64,7 @@ class MeasurementRow(Judged, frozen=True, kw_only=True):
         timings: JSON of `rollup.Timings`.
         foreign_alive, domestic_alive: Shares of anchors that this record measured itself.
         anchors_foreign, anchors_domestic: These, or those that its run measured.
+        made_from: Whose measurement it was made from: `origin` of the record.
         line_faults, line_round_trip, line_loss: As in `record_numbers.LineState`.
         raw: The record without certificates, zlib over JSON.
         certs: DER by SHA-256.
@@ -107,6 +108,7 @@ class MeasurementRow(Judged, frozen=True, kw_only=True):
     line_faults: str = ""
     line_round_trip: float | None = None
     line_loss: float | None = None
+    made_from: str = ""
     raw: bytes = b""
     certs: tuple[tuple[str, bytes], ...] = ()
     forged: tuple[tuple[str, tuple[str, ...]], ...] = ()

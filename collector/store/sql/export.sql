@@ -3,7 +3,7 @@ SELECT seq, id, run, key_id, voting, counted, doubts, unjudged, role, lab, exper
   category, at, started_at, received_at, country, asn, region, network, claimed_country,
   claimed_asn, version, outcome, mechanisms, stage, confidence, verdict, ruleset, authority, claim,
   claim_mechanisms, rate_target, rate_reference, anchors_foreign, anchors_domestic, line_faults,
-  line_round_trip, line_loss
+  line_round_trip, line_loss, made_from
 FROM measurement
 WHERE seq > :cursor AND seq >= :floor AND at >= :since AND at < :until
   AND (CAST(:target AS TEXT) = '' OR target = :target)

@@ -3,13 +3,14 @@ INSERT INTO measurement (seq, id, key_id, run, role, lab, experiment, input, tar
   started_at, received_at, country, asn, region, network, version, peer_agrees, claim,
   claim_mechanisms, outcome, mechanisms, stage, confidence, verdict, ruleset, authority, timings,
   unjudged, claimed_country, claimed_asn, voting, counted, doubts, rate_target, rate_reference,
-  anchors_foreign, anchors_domestic, line_faults, line_round_trip, line_loss, shuffle)
+  anchors_foreign, anchors_domestic, line_faults, line_round_trip, line_loss, shuffle,
+  made_from)
 VALUES (:seq, :id, :key_id, :run, :role, :lab, :experiment, :input, :target, :category, :at,
   :started_at, :received_at, :country, :asn, :region, :network, :version, :peer_agrees, :claim,
   :claim_mechanisms, :outcome, :mechanisms, :stage, :confidence, :verdict, :ruleset, :authority,
   :timings, :unjudged, :claimed_country, :claimed_asn, :voting, :counted, :doubts, :rate_target,
   :rate_reference, :anchors_foreign, :anchors_domestic, :line_faults, :line_round_trip, :line_loss,
-  :shuffle)
+  :shuffle, :made_from)
 ON CONFLICT (id, key_id) DO NOTHING
 
 -- name: measurements_between

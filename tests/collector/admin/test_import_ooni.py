@@ -1,6 +1,7 @@
 """Archives of OONI's measurements in a store: without a vote, once, and with the table."""
 
 import asyncio
+import csv
 import gzip
 import json
 import sqlite3
@@ -83,6 +84,20 @@ def test_one_key_confirms_nothing_of_its_own(tmp_path: Path) -> None:
     later = {**made(9, "a reset after the hello", "2019-07-19"), "report_id": "another"}
     import_into(url, archive(tmp_path / "a.jsonl.gz", CHOSEN, later))
     assert [row.stage for row in rows(url) if row.outcome == "blocked"] == ["suspected"] * 2
+
+
+def test_an_export_says_what_was_made_of_ooni_s_and_its_licence(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.sqlite3"
+    import_into(url, archive(tmp_path / "a.jsonl.gz", CHOSEN))
+    for name in ("all.csv", "all.jsonl"):
+        file = tmp_path / name
+        done = CliRunner().invoke(cli, ["export", "--store", url, "-o", str(file)])
+        assert done.exit_code == 0, done.output
+        assert "CC BY-NC-SA 4.0" in done.output
+    head, *lines = csv.reader((tmp_path / "all.csv").read_text().splitlines())
+    assert {line[head.index("made_from")] for line in lines} == {"ooni"}
+    kept = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    assert {one["origin"] for one in kept} == {"ooni"}
 
 
 def test_it_is_stored_once_also_after_an_import_that_was_ended(
