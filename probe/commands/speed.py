@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from probe import paths
-from probe.commands.run import ACCEPT_RISKS, check_stdout, load_settings, require_accepted
+from probe.commands.run import check_stdout, load_settings, require_accepted
 from probe.commands.trace import named_file
 from probe.errors import Exit, UserError
 from probe.report.risk_notice import MLAB
@@ -39,7 +39,12 @@ BYTES = 8_000_000
 @click.option("--lab", is_flag=True, default=None, help="This is a test laboratory.")
 @click.option("-o", "output", metavar="FILE|-", help="Write the record as a JSON line.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object.")
-@ACCEPT_RISKS
+@click.option(
+    "--accept-risk",
+    "accept_risks",
+    is_flag=True,
+    help="Accept, in a script, that a server of Measurement Lab publishes your address.",
+)
 @click.option("--config", "config_file", metavar="FILE", help="Read settings from this file.")
 def command(
     server: str,
