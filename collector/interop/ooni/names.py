@@ -36,6 +36,11 @@ def measurement_uid(country: str, test_name: str, content: bytes, now: float) ->
     return f"{at}_{country}_{flat(test_name)}_{digest}"
 
 
+def content_name(content: bytes) -> str:
+    """What a measurement is known by here: the same when its client sends it again."""
+    return hashlib.sha512(content).hexdigest()
+
+
 def report_id(of: ReportOf, now: float, secret: bytes) -> str:
     """The name of a new report."""
     at = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -85,7 +85,7 @@ def take(
     head = head_of(content)
     uid = names.measurement_uid(head.probe_cc, head.test_name, content, context.now)
     try:
-        record = convert(content, uid)
+        record = convert(content, names.content_name(content))
     except (ValueError, RecursionError) as error:
         raise NotTaken(f"measurement not understood: {error}"[:300]) from error
     if record is None:

@@ -183,6 +183,20 @@ def test_a_hostile_measurement_costs_little() -> None:
     assert len(codec.encode(found)) < 2_000_000
 
 
+def test_what_a_client_sends_again_is_stored_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path, ooni=CLIENTS) as harness:
+            value = measurement()
+            assert [await submitted(harness, value) for _ in range(2)] == [200, 200]
+            await harness.judged()
+            found = (await harness.ask("GET", "/v1/measurements")).data["measurements"]
+            assert len(found) == 1
+            metrics = await harness.metrics()
+            assert metrics['qazcollector_ooni_total{result="duplicate"}'] == 1
+
+    asyncio.run(scenario())
+
+
 def test_its_own_name_for_a_measurement_is_not_taken(tmp_path: Path) -> None:
     one = conversion.record_of(as_text(measurement(measurement_uid="x")), "first")
     other = conversion.record_of(as_text(measurement(measurement_uid="x")), "second")

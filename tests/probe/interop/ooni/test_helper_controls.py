@@ -38,6 +38,8 @@ from probe.model import (
     Vantage,
 )
 from probe.report import risk_notice
+from probe.runner import dry_run, wiring
+from probe.runner.jobs import JobList
 
 URL = "https://site.example/"
 HERE, THERE = "93.184.216.34", "151.101.1.69"
@@ -313,6 +315,23 @@ def test_the_volunteer_is_told_what_a_helper_sees_and_has_to_accept_it(tmp_path:
 
 def replace_control(control_: str | None) -> Settings:
     return Settings(control=control_)
+
+
+def test_a_run_asks_the_helper_and_a_dry_run_says_what_it_sees(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(control="ooni:https://helper.example/", resolvers=("none",))
+
+    async def scenario() -> None:
+        async with wiring.run_dependencies(context.assemble(settings, tmp_path)) as found:
+            assert isinstance(found.controls, wiring.CollectorControls)
+            assert isinstance(found.controls.control, HelperControls)
+
+    asyncio.run(scenario())
+    dry_run.print_contacts(settings, JobList(()))
+    lines = capsys.readouterr().out.splitlines()
+    assert "control ooni:https://helper.example/" in lines
+    assert any(line.startswith("control (sees the address of this line") for line in lines)
 
 
 def test_the_helper_takes_the_place_of_collectors_and_needs_a_usable_address(
