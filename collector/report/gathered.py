@@ -67,6 +67,11 @@ class Gathered:
         return [one for one in self.places if one.state in {"confirmed", "ended"}]
 
     @property
+    def confirmed_sites(self) -> set[str]:
+        """The sites of those places."""
+        return {one.target for one in self.confirmed}
+
+    @property
     def asns(self) -> list[int]:
         """The networks on which sites were measured."""
         return sorted({row["asn"] for row in self.sites.by_name()})

@@ -135,6 +135,8 @@ def _write_tables(folder: Path, of: Gathered, frozen: FrozenRows) -> None:
     folder.mkdir()
     networks = of.networks
     found = (
+        tables.summary(of.now, of.before, len(of.confirmed_sites)),
+        tables.outcomes(of.outcomes),
         tables.interference(of.places),
         tables.measured(of.sites, networks),
         tables.mechanisms(of.mechanisms, networks),

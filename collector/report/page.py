@@ -124,13 +124,12 @@ def _numbers(of: Gathered, texts: ReportTexts) -> list[tuple[str, str, str | Non
         old = texts("before", value=number(of.before[column]))
         return texts(word), number(of.now[column]), old
 
-    confirmed = len({one.target for one in of.confirmed})
     return [
         both("summary_measurements", "counted"),
         both("summary_probes", "probes"),
         both("summary_networks", "networks"),
         both("summary_sites", "sites"),
-        (texts("summary_confirmed"), number(confirmed), None),
+        (texts("summary_confirmed"), number(len(of.confirmed_sites)), None),
     ]
 
 

@@ -142,6 +142,19 @@ def rules(found: FoundRows) -> ReportTable:
     return ReportTable("rules", [*found.names, "sentence", "excludes"], rows)
 
 
+def outcomes(found: Iterable[tuple[str, int, int]]) -> ReportTable:
+    """Measurements by outcome, now and before."""
+    rows = [list(one) for one in found]
+    return ReportTable("outcomes", ("outcome", "measurements", "measurements_before"), rows)
+
+
+def summary(now: Mapping[str, int], before: Mapping[str, int], confirmed: int) -> ReportTable:
+    """The sums of both times; of the previous one it is not told what was confirmed."""
+    rows: list[list[object]] = [[name, now[name], before[name]] for name in now]
+    rows.append(["sites_confirmed", confirmed, ""])
+    return ReportTable("summary", ("what", "number", "number_before"), rows)
+
+
 def daily(pages: Iterator[Sequence[Sequence[Any]]]) -> Iterator[bytes]:
     """Counts by day, site, network and outcome, piece by piece."""
     (columns,) = next(pages)

@@ -84,6 +84,26 @@ def test_throttling_stands_beside_its_reference(folder: Path) -> None:
     assert min(fine) > 0.8
 
 
+def test_the_sums_and_outcomes_of_both_times_are_tables(folder: Path) -> None:
+    found = {one["what"]: one for one in table(folder, "summary")}
+    data = json.loads((folder / "manifest.json").read_text())["data"]
+    assert int(found["records"]["number"]) == data["records"]
+    assert int(found["records"]["number_before"]) == data["previous_records"]
+    places = table(folder, "interference")
+    sites = {one["target"] for one in places if one["state"] in {"confirmed", "ended"}}
+    assert found["sites_confirmed"]["number"] == str(len(sites))
+    outcomes = {one["outcome"]: one for one in table(folder, "outcomes")}
+    assert outcomes["intercepted"]["measurements_before"] == "0"
+    counted = sum(int(one["measurements"]) for one in table(folder, "sites"))
+    assert sum(int(one["measurements"]) for one in outcomes.values()) == counted
+
+
+def test_every_table_of_the_page_is_a_file_that_the_guide_names(folder: Path) -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "report.md").read_text()
+    (row,) = re.findall(r"^\| `tables/\*\.csv` \| (.*) \|$", guide, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", row)) == {one.stem for one in (folder / "tables").iterdir()}
+
+
 def test_gaps_of_coverage_are_told(folder: Path) -> None:
     rows = table(folder, "coverage")
     assert {one["asn"] for one in rows if one["fewer_than_3_probes"] == "true"} == {
