@@ -1,6 +1,6 @@
 """An export in OONI's format: what the collector found of each record, and the record as it came.
 
-The place and the verdict in OONI's keys are the collector's own, as in the columns of every export.
+The time, the place and the verdict in OONI's keys are the collector's own, as in the columns of every export.
 What only its hour may be shown of is left out: OONI's format has no form for it.
 """
 
@@ -87,7 +87,7 @@ def _measurement(line: bytes, tally: OoniTally) -> OoniLine | None:
 
 
 def as_found(record: Record) -> Record:
-    """The record with the place and the verdict that the collector found."""
+    """The record with the time, the place and the verdict that the collector found."""
     columns = _columns(record)
     country, asn = columns.get("country"), columns.get("asn")
     place = replace(
@@ -97,7 +97,10 @@ def as_found(record: Record) -> Record:
         network=str(columns.get("network") or "") or None,
         role="control" if columns.get("role") == "control" else "probe",
     )
-    return replace(record, vantage=place, verdict=_verdict(record, columns))
+    # When it was by the collector's clock.
+    at = columns.get("measured_at")
+    started = at if isinstance(at, str) and at else record.started_at
+    return replace(record, vantage=place, started_at=started, verdict=_verdict(record, columns))
 
 
 def _columns(record: Record) -> dict[str, object]:

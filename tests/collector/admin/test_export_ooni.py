@@ -80,8 +80,9 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     assert "left out: 1 (made by a control machine, on an uncensored network)" in done.stderr
 
 
-def packed(number: int, experiment: str) -> bytes:
-    sent = record(id=f"00000000-0000-0000-0000-{number:012}", experiment=experiment)
+def packed(number: int, experiment: str, at: str = "2026-11-25T10:00:00.000Z") -> bytes:
+    name = f"00000000-0000-0000-0000-{number:012}"
+    sent = record(id=name, experiment=experiment, started_at=at)
     return zlib.compress(codec.encode(sent), 1)
 
 
@@ -114,6 +115,14 @@ def test_the_deciding_rule_s_mechanism_comes_first(rule: str, first: str) -> Non
 
 def test_a_record_that_the_collector_has_not_judged_has_no_verdict() -> None:
     assert as_found(replace(record(), collector={"outcome": ""})).verdict is None
+
+
+def test_a_probe_whose_clock_is_wrong_is_put_right(tmp_path: Path) -> None:
+    claimed = "2020-01-01T00:00:00.000Z"
+    fill(tmp_path, [row(1, started_at=claimed, raw=packed(1, "web", claimed))])
+    (found,) = measurements(export(tmp_path))
+    assert found["measurement_start_time"] == "2026-11-25 10:00:00"
+    assert found["test_keys"]["x_qazprobe"]["started_at"] == claimed
 
 
 def test_what_the_probe_says_of_its_place_does_not_count() -> None:
