@@ -1,7 +1,7 @@
 """An export in OONI's format: what the collector found of each record, and the record as it came.
 
-The time, the place and the verdict in OONI's keys are the collector's own, as in the columns of every export.
-What only its hour may be shown of is left out: OONI's format has no form for it.
+The time, the place and the verdict in OONI's keys are the collector's own, as in the columns of
+every export. What only its hour may be shown of is left out: OONI's format has no form for it.
 """
 
 import sys
