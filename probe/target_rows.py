@@ -280,7 +280,7 @@ def _toml_row(text: str, line: int, source: str) -> TargetRow | TargetProblem:
             ),
         )
     cell = {"url": "", "category": "", "note": "", "purpose": "", **table}
-    cells = tuple((_TOML_COLUMNS.get(key, key), value) for key, value in table.items())
+    cells = tuple((_TOML_COLUMNS.get(key) or key, str(value)) for key, value in table.items())
     return TargetRow(line, cell["url"], cell["category"], cell["note"], cell["purpose"], cells)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dns.message
+import dns.rcode
 import dns.rrset
 import msgspec
 import pytest
