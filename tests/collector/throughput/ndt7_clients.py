@@ -25,3 +25,19 @@ def javascript_client() -> Path | str:
         return f"npm did not fetch {JS_PACKAGE} within a minute"
     source = folder / "node_modules/@m-lab/ndt7/src"
     return source if source.is_dir() else f"npm could not fetch {JS_PACKAGE} ({done.returncode})"
+
+
+@cache
+def command_line_client() -> list[str] | str:
+    """The words that call an `ndt7-client` (Go's or Rust's) of this machine, or why there is none.
+
+    A server follows as the next word.
+    """
+    program = shutil.which("ndt7-client")
+    if program is None:
+        return "no ndt7-client on the PATH (cargo install ndt7-client)"
+    told = subprocess.run(
+        [program, "--help"], capture_output=True, text=True, timeout=30, check=False
+    )
+    direct = ["--no-locate"] if "--no-locate" in told.stdout + told.stderr else []
+    return [program, *direct, "--no-verify", "--quiet", "--server"]

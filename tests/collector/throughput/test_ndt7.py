@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,7 +16,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgT
 from collector.throughput.identity import make_identity
 from collector.throughput.ndt7 import Ndt7Limits
 from collector.throughput.server import BulkLimits, BulkServer, start_bulk
-from tests.collector.throughput.ndt7_clients import javascript_client
+from tests.collector.throughput.ndt7_clients import command_line_client, javascript_client
 from tests.collector.throughput.test_websocket import BINARY, CLOSE, HEAD, OFFER, PING, frame
 from tests.collector.web.browser import BROWSER, browser
 
@@ -271,6 +272,26 @@ def test_measurement_labs_own_client_in_a_browser_is_content() -> None:
     for way in ("down", "up"):
         assert told[way]["LastClientMeasurement"]["MeanClientMbps"] > 0
         assert told[way]["LastServerMeasurement"]["AppInfo"]["NumBytes"] > 0
+
+
+@pytest.mark.slow
+def test_a_client_on_the_command_line_is_content() -> None:
+    words = command_line_client()
+    if isinstance(words, str):
+        pytest.skip(words)
+
+    async def work(bulk: BulkServer) -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            *words, f"127.0.0.1:{bulk.port}", stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await process.communicate()
+        return process.returncode, said.decode()
+
+    code, said = with_bulk(work, BulkLimits(ndt7=Ndt7Limits(seconds=3.0, last_seconds=6.0)))
+    assert code == 0
+    rates = [float(one) for one in re.findall(r"Throughput: +([0-9.]+) Mbit/s", said)]
+    assert len(rates) == 2
+    assert min(rates) > 0
 
 
 SCRIPT = """(async () => {
