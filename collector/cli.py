@@ -19,6 +19,7 @@ from collector.admin.key_commands import KEY_COMMANDS
 from collector.admin.replay_command import EVENT_COMMANDS
 from collector.config_file import blame, config_option
 from collector.lake.command import lake
+from collector.lake.pull_command import pull
 from collector.report.command import report
 from collector.settings import (
     LAB_LIMITS,
@@ -301,6 +302,7 @@ for _command in (
     *EXPORT_COMMANDS,
     report,
     lake,
+    pull,
     *EVENT_COMMANDS,
     *KEY_COMMANDS,
 ):

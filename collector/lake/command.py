@@ -81,7 +81,7 @@ def write(url: str, lake_: str, lab: bool) -> None:  # noqa: FBT001 - click's wa
     from collector.lake.files import LakeFiles
 
     files, now = LakeFiles(lake_), time.time()
-    told = _progress("records")
+    told = progress("records")
     done = with_store(url, lambda store: writing.write(store, files, now=now, lab=lab, told=told))
     told(-1)
     click.echo(f"{done.records} records, {done.rows} rows in {done.parts} files")
@@ -98,7 +98,7 @@ def compact(lake_: str) -> None:
     from collector.lake import rewriting
     from collector.lake.files import LakeFiles
 
-    told = _progress("files merged")
+    told = progress("files merged")
     gone = rewriting.compact(LakeFiles(lake_), told=told)
     told(-1)
     click.echo(f"{gone} files fewer")
@@ -116,7 +116,7 @@ def prune(lake_: str, before: str | None, evidence_before: str | None) -> None:
     if not before and not evidence_before:
         raise SettingsError("lake prune: --before DAY or --evidence-before DAY expected")
     gone = rewriting.prune(
-        LakeFiles(lake_), before=_day(before), evidence_before=_day(evidence_before)
+        LakeFiles(lake_), before=day_of(before), evidence_before=day_of(evidence_before)
     )
     click.echo(f"{gone} files dropped")
 
@@ -200,7 +200,7 @@ def rejudge(lake_: str, engine_: str, processes: int | None, master: str) -> Non
     from collector.lake import manifest, rejudging
     from collector.lake.files import LakeFiles
 
-    files, told = LakeFiles(lake_), _progress("records")
+    files, told = LakeFiles(lake_), progress("records")
     found = rejudging.units(lake_, manifest.read(files))
     count = 0
 
@@ -262,13 +262,13 @@ def _param(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _day(text: str | None) -> str:
+def day_of(text: str | None) -> str:
     if not text:
         return ""
     return time.strftime("%Y-%m-%d", time.gmtime(parse_instant(text, 0.0)))
 
 
-def _progress(what: str) -> Callable[[int], None]:
+def progress(what: str) -> Callable[[int], None]:
     """Tell a number on a terminal, on one line; -1 ends it."""
     if not sys.stderr.isatty():
         return lambda _: None

@@ -1,0 +1,184 @@
+"""Records of several collectors in one lake: each once, with their origin, and gone when erased."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given, strategies as st
+
+from collector.cli import cli
+from collector.lake import pulling, remote
+from collector.lake.files import LakeFiles
+from collector.lake.pulling import LakePull
+from probe.model import Mechanism, Outcome, Record
+from tests.collector.harness import CollectorHarness, SigningClient, collector, record
+from tests.collector.lake.test_lake import manifest, rows_of
+
+pytest.importorskip("pyarrow")
+pytest.importorskip("duckdb")
+TOKEN = "a-token-of-thirty-characters-or-so"
+
+
+def pull(folder: Path, url: str, *words: str) -> Result:
+    given = ("--since", "2020-01-01", "--token-file", str(folder / "token"))
+    return CliRunner().invoke(cli, ["pull", url, "--to", str(folder / "lake"), *given, *words])
+
+
+async def pulled(folder: Path, harness: CollectorHarness, *words: str) -> Result:
+    done = await asyncio.to_thread(pull, folder, harness.url, *words)
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def with_collector(
+    folder: Path, name: str, work: Callable[[CollectorHarness], Coroutine[Any, Any, None]]
+) -> None:
+    """Do something with a collector that has a store of its own."""
+    token = folder / "token"
+    token.write_text(TOKEN)
+    (folder / name).mkdir(exist_ok=True)
+
+    async def scenario() -> None:
+        async with collector(
+            folder / name, public_min_probes=3, operator_token_file=token
+        ) as harness:
+            await work(harness)
+
+    asyncio.run(scenario())
+
+
+def blocked() -> Record:
+    return record(outcome=Outcome.BLOCKED, mechanisms=(Mechanism.TLS_TIMEOUT,))
+
+
+def test_two_collectors_are_one_lake(tmp_path: Path) -> None:
+    both = record()
+
+    async def first(harness: CollectorHarness) -> None:
+        await (await harness.probe()).send(both, blocked())
+        assert "2 records, 0 known" in (await pulled(tmp_path, harness, "--trusted")).stdout
+        assert "2 records, 0 known, 2 replaced" in (await pulled(tmp_path, harness)).stdout
+
+    async def second(harness: CollectorHarness) -> None:
+        await (await harness.probe()).send(both, record(), record())
+        assert "2 records, 1 known" in (await pulled(tmp_path, harness)).stdout
+
+    with_collector(tmp_path, "a", first)
+    with_collector(tmp_path, "b", second)
+    found = rows_of(tmp_path, "measurements")
+    assert len({one["id"] for one in found}) == len(found) == 4
+    assert len({part.origin for part in manifest(tmp_path).parts}) == 2
+    assert {one["standing"] for one in found} == {"stranger"}
+    steps = rows_of(tmp_path, "steps")
+    assert {one["id"] for one in steps} == {one["id"] for one in found}
+    checked = CliRunner().invoke(cli, ["lake", "check", "--lake", str(tmp_path / "lake")])
+    assert checked.output == ""
+
+
+def test_what_was_erased_there_is_gone_here_after_the_next_pull(tmp_path: Path) -> None:
+    async def scenario(harness: CollectorHarness) -> None:
+        gone, stays = await harness.probe(), await harness.probe()
+        await gone.send(record())
+        kept = blocked()
+        await stays.send(kept)
+        await pulled(tmp_path, harness)
+        await erase(gone)
+        await pulled(tmp_path, harness)
+        for table in ("measurements", "votes", "steps"):
+            assert {one["id"] for one in rows_of(tmp_path, table)} == {kept.id}
+
+    async def erase(client: SigningClient) -> None:
+        reply = await client.ask("DELETE", "/v1/probes/me")
+        assert reply.status in {200, 204}, reply.body
+
+    with_collector(tmp_path, "a", scenario)
+
+
+def test_without_the_token_comes_what_the_public_may_see(tmp_path: Path) -> None:
+    async def scenario(harness: CollectorHarness) -> None:
+        await (await harness.probe()).send(record())
+        (tmp_path / "token").write_text("")
+        done = await pulled(tmp_path, harness)
+        assert "0 records" in done.stdout
+        assert "1 lines are no records" in done.stderr
+
+    with_collector(tmp_path, "a", scenario)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://collector.example", "https://HOST expected"),
+        ("ftp://127.0.0.1", "https://HOST expected"),
+        ("nonsense", "https://HOST expected"),
+        ("http://127.0.0.1:9", "127.0.0.1"),
+    ],
+)
+def test_an_address_without_a_collector_is_one_line(tmp_path: Path, url: str, told: str) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    done = pull(tmp_path, url)
+    assert done.exit_code != 0
+    assert told in str(done.exception)
+    assert not (tmp_path / "lake" / "manifest.json").exists()
+
+
+LINE = {
+    "id": "x",
+    "steps": [{"op": "tcp", "address": "192.0.2.1", "port": 443}],
+    "collector": {"id": "x", "measured_at": "2026-11-25T10:00:00Z", "country": "KZ"},
+}
+
+
+def test_a_line_that_is_none_is_counted(tmp_path: Path) -> None:
+    one = LakePull(LakeFiles(str(tmp_path)), "origin", "2026-11-01", "2026-12-01")
+    columns = LINE["collector"]
+    assert isinstance(columns, dict)
+    for change in (
+        {"country": "../.."},
+        {"country": 7},
+        {"id": None},
+        {"measured_at": "yesterday"},
+        {"measured_at": 5},
+        {"coarse": True},
+    ):
+        one.add(msgspec.json.encode({**LINE, "collector": {**columns, **change}}))
+    for text in (b"", b"[]", b"{}", b'{"collector":[]}', b"\xff", b"[" * 100_000):
+        one.add(text)
+    one.add(msgspec.json.encode({**LINE, "steps": 5}))
+    one.add(msgspec.json.encode({**LINE, "certs": {"a": "no base64"}}))
+    assert (one.done.records, one.done.refused) == (0, 14)
+    one.add(msgspec.json.encode(LINE))
+    one.add(
+        msgspec.json.encode(
+            {**LINE, "collector": {**columns, "measured_at": "2026-12-09T10:00:00Z"}}
+        )
+    )
+    assert one.finish().records == 1
+
+
+@given(
+    pieces=st.lists(
+        st.binary(max_size=40).map(lambda data: data.replace(b"x", b"\n")), max_size=20
+    ),
+    limit=st.integers(4, 12),
+)
+def test_lines_are_bounded_however_they_arrive(pieces: list[bytes], limit: int) -> None:
+    class Content:
+        async def iter_chunked(self, _: int) -> Any:
+            for piece in pieces:
+                yield piece
+
+    async def read() -> list[bytes]:
+        return [line async for line in remote._lines(Content())]  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(remote, "LINE_BYTES", limit)
+        found = asyncio.run(read())
+    assert all(0 < len(line) <= max(limit, 40) for line in found)
+    short = [line for line in b"".join(pieces).split(b"\n") if line.strip() and len(line) <= limit]
+    assert [line for line in found if line in short] == short or len(found) >= len(short)
+    assert pulling.LINE_BYTES > 512 * 1024
