@@ -4,38 +4,41 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
+from probe.failure import Failure
 from probe.interop.ooni import words
 from probe.interop.ooni.out.chosen import ChosenSteps
 from probe.model import Dns, Reply
 
+_RCODES = {2: Failure.DNS_SERVFAIL, 3: Failure.DNS_NXDOMAIN, 5: Failure.DNS_REFUSED}
+
 
 def queries(chosen: ChosenSteps) -> list[dict[str, Any]]:
     """The queries, each with the reply that came first."""
-    return [_query(step, chosen, step.replies[0] if step.replies else None) for step in _of(chosen)]
+    return [
+        _query(step, chosen, step.replies[0] if step.replies else None)
+        | {"failure": words.to_ooni(step.failure, step.detail), "t": step.at + step.elapsed}
+        for step in chosen.queries
+    ]
 
 
 def duplicates(chosen: ChosenSteps) -> list[dict[str, Any]]:
     """The replies that came after another one to the same query; one of them may be forged."""
     return [
-        _query(step, chosen, reply, failure=None, later=True)
-        for step in _of(chosen)
+        _query(step, chosen, reply)
+        | {"failure": words.to_ooni(_failure(reply)), "t": step.at + reply.at}
+        for step in chosen.queries
         for reply in step.replies[1:]
     ]
 
 
-def _of(chosen: ChosenSteps) -> Iterator[Dns]:
-    yield from chosen.queries
+def _failure(reply: Reply) -> Failure | None:
+    """What a reply alone says."""
+    if reply.rcode:
+        return _RCODES.get(reply.rcode, Failure.DNS_MISBEHAVING)
+    return None if reply.answers else Failure.DNS_NO_ANSWER
 
 
-def _query(
-    step: Dns,
-    chosen: ChosenSteps,
-    reply: Reply | None,
-    *,
-    failure: str | None = None,
-    later: bool = False,
-) -> dict[str, Any]:
-    failed = failure if later else words.to_ooni(step.failure, step.detail)
+def _query(step: Dns, chosen: ChosenSteps, reply: Reply | None) -> dict[str, Any]:
     return {
         "engine": words.engine(step.resolver, step.transport),
         "resolver_address": words.resolver_address(step.resolver, step.transport),
@@ -43,11 +46,9 @@ def _query(
         "resolver_port": None,
         "hostname": step.name,
         "query_type": step.type,
-        "failure": failed,
         "rcode": reply.rcode if reply else None,
         "answers": list(_answers(step.name, reply)) if reply else [],
         "t0": step.at,
-        "t": step.at + (reply.at if later and reply else step.elapsed),
         "tags": tags(step.hop),
         "transaction_id": chosen.transaction(step),
     }

@@ -202,6 +202,22 @@ def test_a_query_with_its_first_reply_and_the_later_ones_beside_it() -> None:
     assert (later["t"], later["transaction_id"]) == (1.2, 1)
 
 
+@pytest.mark.parametrize(
+    ("rcode", "failure"),
+    [
+        (0, "dns_no_answer"),
+        (2, "dns_servfail_error"),
+        (3, "dns_nxdomain_error"),
+        (5, "dns_refused_error"),
+        (9, "dns_server_misbehaving"),
+    ],
+)
+def test_a_later_reply_that_denies_the_name(rcode: int, failure: str) -> None:
+    first = Reply(at=0.01, rcode=0, answers=(GOOD,))
+    keys = keys_of(replace(dns(), replies=(first, Reply(at=0.2, rcode=rcode))))
+    assert keys["x_dns_duplicate_responses"][0]["failure"] == failure
+
+
 def test_engines_and_addresses_of_resolvers() -> None:
     steps = (
         dns(GOOD),
