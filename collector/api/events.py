@@ -238,7 +238,7 @@ def _between(since: Instant | None, until: Instant | None) -> dict[str, object]:
 
 async def _with_outages(page: EventPage, service: Service, asked: EventParameters) -> EventPage:
     """The first page also has outages that are no events, and where none could be noticed."""
-    detections = await service.monitor.detections()
+    detections = await service.monitor.told()
     wanted = asked.place()
 
     def is_wanted(country: str, asn: int) -> bool:

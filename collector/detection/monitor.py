@@ -35,6 +35,8 @@ _DAY = 86_400.0
 PORTION = 4 * 86_400.0
 # A refresh that takes less than this is made whenever something was written.
 CHEAP_SECONDS = 0.25
+# A reader waits so long for a refresh, and is then told what there is.
+READER_SECONDS = 0.05
 # A slower one is made at most once in this many times its own duration.
 PATIENCE = 5.0
 # A probe whose newest heartbeat is no older is heard.
@@ -73,6 +75,7 @@ class Monitor:
         self._day = -1.0
         self._replays: dict[NetworkKey, Replay] = {}
         self._detections = Detections()
+        self._refreshing: asyncio.Task[Detections] | None = None
         self._written = 0
         self._refreshed = -1
         self._refreshed_at = float("-inf")
@@ -110,6 +113,18 @@ class Monitor:
             async with self._lock:
                 if self._is_stale():
                     await self._refresh()
+        return self._detections
+
+    async def told(self) -> Detections:
+        """The same for a reader, who waits only a moment for newer ones; in a laboratory longer."""
+        if self._slot < 0 or self._settings.lab:
+            return await self.detections()
+        if self._is_stale():
+            if self._refreshing is None or self._refreshing.done():
+                self._refreshing = asyncio.create_task(self.detections())
+            await asyncio.wait([self._refreshing], timeout=READER_SECONDS)
+            if self._refreshing.done():
+                self._refreshing.result()
         return self._detections
 
     def _is_stale(self) -> bool:

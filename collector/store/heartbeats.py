@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from collector.places import NetworkKey
 from collector.store.interface import Execute, Operation, Params, Query
 from collector.store.keys import ProbeNetwork, mark_seen
 
@@ -97,9 +98,15 @@ def _row(key_id: str, hour_on_network: tuple[int, str, int], bits: Sequence[int]
     }
 
 
-def heartbeats_since(at: float, until: float = 1e12) -> Operation[list[HeartbeatHour]]:
-    """The hours from that of `at` up to but without that of `until`, in order."""
-    rows = yield Query("beats_since", {"hour": int(at // HOUR), "until": int(until // HOUR)})
+def heartbeats_since(
+    at: float, until: float = 1e12, network: NetworkKey = ("", 0)
+) -> Operation[list[HeartbeatHour]]:
+    """The hours from that of `at` up to but without that of `until`, in order.
+
+    Those of one network; ASN 0 stands for all of a country, and no country for all.
+    """
+    hours = {"hour": int(at // HOUR), "until": int(until // HOUR)}
+    rows = yield Query("beats_since", {**hours, "country": network[0], "asn": network[1]})
     return [HeartbeatHour(*row) for row in rows]
 
 

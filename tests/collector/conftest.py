@@ -21,7 +21,7 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow this machine is, metrics and events follow each change."""
     for module in ("metrics.snapshot", "detection.monitor", "events.keeper", "result_cache"):
         monkeypatch.setattr(f"collector.{module}.CHEAP_SECONDS", inf)
-    for module in ("metrics.snapshot", "events.keeper"):
+    for module in ("metrics.snapshot", "detection.monitor", "events.keeper"):
         monkeypatch.setattr(f"collector.{module}.READER_SECONDS", 60.0)
 
 

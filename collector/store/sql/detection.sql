@@ -10,7 +10,9 @@ SELECT hour FROM beat WHERE key_id = :key_id ORDER BY hour DESC LIMIT 1 OFFSET :
 
 -- name: beats_since
 SELECT b.key_id, b.hour, b.country, b.asn, b.heard, b.cut, b.missed FROM beat b
-WHERE b.hour >= :hour AND b.hour < :until AND NOT EXISTS (
+WHERE b.hour >= :hour AND b.hour < :until
+  AND (CAST(:country AS TEXT) = '' OR b.country = :country)
+  AND (CAST(:asn AS INTEGER) = 0 OR b.asn = :asn) AND NOT EXISTS (
   SELECT 1 FROM exclusion e WHERE e.key_id = b.key_id AND b.hour * 3600 > e.since - 3600
 ) ORDER BY b.hour, b.key_id
 

@@ -33,17 +33,17 @@ ORDER BY s.at DESC LIMIT :limit
 
 -- name: forged_of_target
 -- Like `forged_seen`, of the newest records of one site.
-SELECT f.leaf, COALESCE(i.sha256, ''), f.name, m.country, m.asn, MAX(m.network), m.key_id,
-  MIN(m.at), MAX(m.at), COUNT(*)
+SELECT f.leaf, COALESCE(i.sha256, ''), f.name, looked.country, looked.asn, MAX(looked.network),
+  looked.key_id, MIN(looked.at), MAX(looked.at), COUNT(*)
 FROM (
   SELECT seq, country, asn, network, key_id, at FROM measurement
   WHERE target = :target AND outcome = 'intercepted' AND role = 'probe' AND voting = 1
   ORDER BY seq DESC LIMIT :limit
-) AS m JOIN forged f ON f.seq = m.seq
+) AS looked JOIN forged f ON f.seq = looked.seq
 LEFT JOIN forged i ON i.seq = f.seq AND i.name = f.name AND i.leaf = f.leaf AND i.place = 1
 WHERE f.place = 0
-  AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = m.key_id AND m.at >= e.since)
-GROUP BY f.leaf, COALESCE(i.sha256, ''), f.name, m.country, m.asn, m.key_id
+  AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = looked.key_id AND looked.at >= e.since)
+GROUP BY f.leaf, COALESCE(i.sha256, ''), f.name, looked.country, looked.asn, looked.key_id
 
 -- name: heard_by_hour
 SELECT b.hour, b.country, COUNT(DISTINCT b.key_id) FROM beat b

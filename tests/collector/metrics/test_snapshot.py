@@ -1,4 +1,4 @@
-"""Who waits for a snapshot of the store, and for how long."""
+"""Who waits for a snapshot of the store or for detections, and for how long."""
 
 import asyncio
 from pathlib import Path
@@ -47,5 +47,29 @@ def test_a_scrape_waits_for_a_snapshot_that_is_cheap(
             snapshots.touch()
             await snapshots.exposition()
             assert await snapshots.snapshot() is not first
+
+    asyncio.run(scenario())
+
+
+def test_a_reader_is_told_the_last_detections_while_the_next_take_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.detection.monitor.READER_SECONDS", 0.01)
+
+    async def scenario() -> None:
+        async with collector(tmp_path) as harness:
+            monitor, goes_on = harness.service.monitor, asyncio.Event()
+            first = await monitor.detections()
+            refresh = monitor._refresh
+
+            async def refresh_later() -> None:
+                await goes_on.wait()
+                await refresh()
+
+            monkeypatch.setattr(monitor, "_refresh", refresh_later)
+            monitor.touch()
+            assert await monitor.told() is first
+            goes_on.set()
+            assert await monitor.detections() is not first
 
     asyncio.run(scenario())
