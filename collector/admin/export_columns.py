@@ -71,9 +71,9 @@ class _Verdict(msgspec.Struct):
 _verdict = msgspec.json.Decoder(_Verdict)
 
 
-def _rule(row: ExportRow) -> str:
-    """The rule that decided, which is the first one that a verdict names."""
-    rules = _verdict.decode(row.verdict).rules if row.verdict else ()
+def deciding_rule(verdict: str) -> str:
+    """The rule that decided, which is the first one that a verdict (as JSON) names."""
+    rules = _verdict.decode(verdict).rules if verdict else ()
     return rules[0].id if rules else ""
 
 
@@ -118,7 +118,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "mechanisms": _field("mechanisms"),
         "stage": _field("stage"),
         "confidence": _field("confidence", "number"),
-        "rule": Column("text", lambda row, _: _rule(row)),
+        "rule": Column("text", lambda row, _: deciding_rule(row.verdict)),
         "ruleset": _field("ruleset"),
         "authority": _field("authority"),
         "claim": _field("claim"),

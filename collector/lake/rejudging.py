@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from collector import controls, evidence_check
+from collector.admin.export_columns import deciding_rule
 from collector.controls import Observation
 from collector.lake import flatten, manifest as manifests
 from collector.lake.files import LakeFiles
@@ -25,7 +26,7 @@ from collector.lake.parts import Partition, read_part, table_of, write_part
 from collector.record_row import Judge, judge_again
 from collector.store.measurements import Judged
 from probe.certificates.roots import Roots
-from probe.model import Record, RuleHit
+from probe.model import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,13 +64,6 @@ class _Measured(NamedTuple):
     outcome: str
     ruleset: str
     imported: bool | None
-
-
-class _Verdict(msgspec.Struct):
-    rules: tuple[RuleHit, ...] = ()
-
-
-_verdict = msgspec.json.Decoder(_Verdict)
 
 
 def units(root: str, known: Manifest) -> list[LakeUnit]:
@@ -193,7 +187,6 @@ def _judged(
 
 
 def _row(one: _Measured, judged: Judged) -> dict[str, Any]:
-    rules = _verdict.decode(judged.verdict).rules if judged.verdict else ()
     return {
         "id": one.id,
         "target": one.target,
@@ -203,7 +196,7 @@ def _row(one: _Measured, judged: Judged) -> dict[str, Any]:
         "outcome": str(judged.outcome),
         "mechanisms": judged.mechanisms,
         "confidence": judged.confidence,
-        "rule": rules[0].id if rules else "",
+        "rule": deciding_rule(judged.verdict),
         "authority": judged.authority,
         "was": one.outcome,
         "was_ruleset": one.ruleset,
