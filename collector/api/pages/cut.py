@@ -69,6 +69,7 @@ class CutShown:
         ports: Attempts at ports, by port.
         most: The most probes that were heard in the hour before. hidden: whether networks with few
             probes are left out. longer: whether the cut lasts longer than the time line.
+        first_looks: So many looks are shown of more; None: all.
         gap: Too few probes were heard to tell a cut from a coincidence.
     """
 
@@ -85,6 +86,7 @@ class CutShown:
     hidden: bool
     gap: bool
     longer: bool
+    first_looks: int | None
 
     @property
     def peak(self) -> int:
@@ -126,11 +128,11 @@ def read(cut: CutSpan, now: float) -> Operation[CutData]:
     first = cut.since - AROUND
     last = min(now, (now if cut.until is None else cut.until) + AROUND, first + LONGEST)
     axis = TimeAxis(first // HOUR * HOUR, -(-max(last, first + HOUR) // HOUR) * HOUR)
-    beats = yield from heartbeats.heartbeats_since(axis.since, axis.until)
+    line = cut.country, cut.asn
+    beats = yield from heartbeats.heartbeats_since(axis.since, axis.until, line)
     where = ("", cut.country, cut.asn)
     looks = yield from storage.looks_between(where, axis.since, axis.until, LOOKS)
-    here = [one for one in beats if one.country == cut.country and cut.asn in {0, one.asn}]
-    return CutData(axis, here, looks)
+    return CutData(axis, beats, looks)
 
 
 def places(data: CutData) -> Iterator[tuple[str, int, float]]:
@@ -173,6 +175,7 @@ def shown(
         most=most,
         hidden=hidden,
         gap=known < PROBES_LEAST,
+        first_looks=LOOKS if len(data.looks) >= LOOKS else None,
         longer=cut.until is not None and cut.until > data.axis.until,
     )
 

@@ -14,7 +14,7 @@ from collector.api.pages import chart, cut, event_looks, event_records, outages
 from collector.api.pages.chart import ChartTable
 from collector.api.pages.citing import Citation, citation
 from collector.api.pages.cut import CutShown, brackets
-from collector.api.pages.event_looks import LooksChart, SeenLook
+from collector.api.pages.event_looks import LooksChart, SeenLook, SeenLooks
 from collector.api.pages.event_records import CertificatePair, RecordInWords
 from collector.api.pages.page import PersonParameters
 from collector.api.parameters import Parameters
@@ -69,8 +69,8 @@ async def get_looks(request: web.Request) -> web.Response:
     """The looks of an event's chart as CSV."""
     parameters.of(request, Parameters)
     stored = await events.one(request)
-    found, coarse, _ = await _looks(request, stored)
-    table = await asyncio.to_thread(_table, found, coarse=coarse)
+    read = await _looks(request, stored)
+    table = await asyncio.to_thread(_table, read.found, coarse=read.coarse)
     body = await asyncio.to_thread(csv_bytes, [table.columns, *table.rows])
     headers = {"Content-Disposition": f'attachment; filename="looks-{stored.id}.csv"'}
     return await negotiation.give(request, body, "csv", headers=headers)
@@ -84,17 +84,17 @@ def _table(found: Sequence[SeenLook], *, coarse: bool) -> ChartTable:
 async def _made(request: web.Request, stored: StoredEvent, language: Language) -> EventPageShown:
     service = request.app[SERVICE]
     shown = await events.detail(request, stored)
-    found, coarse, axis = await _looks(request, stored)
+    looks = await _looks(request, stored)
     care = await readers.care_for(request)
     read = await service.store.read(event_records.read(shown.evidence, care), slow=True)
     records = await asyncio.to_thread(event_records.in_words, read, language)
     lines = [] if shown.target else await outages.with_lines(request, [cut.of_event(shown)])
     return EventPageShown(
         event=shown,
-        looks=await asyncio.to_thread(_table, found, coarse=coarse),
+        looks=await asyncio.to_thread(_table, looks.found, coarse=looks.coarse),
         cut=lines[0] if lines else None,
         known_records=len(shown.evidence),
-        chart=await asyncio.to_thread(event_looks.chart, stored, found, axis, coarse=coarse),
+        chart=await asyncio.to_thread(event_looks.chart, stored, looks),
         brackets=brackets(shown),
         records=records,
         pairs=event_records.pairs(records),
@@ -102,10 +102,8 @@ async def _made(request: web.Request, stored: StoredEvent, language: Language) -
     )
 
 
-async def _looks(
-    request: web.Request, stored: StoredEvent
-) -> tuple[list[SeenLook], bool, time_axis.TimeAxis]:
-    """The looks of an event's chart; whether they show to the hour only; and the chart's time."""
+async def _looks(request: web.Request, stored: StoredEvent) -> SeenLooks:
+    """The looks of an event's chart."""
     service = request.app[SERVICE]
     now = service.clock()
     wide = event_looks.axis_of(stored, now, coarse=True)
@@ -115,4 +113,4 @@ async def _looks(
     coarse = any(care.is_coarse(*one) for one in (*places, *events.told_looks(stored)))
     axis = wide if coarse else event_looks.axis_of(stored, now, coarse=False)
     found = await asyncio.to_thread(event_looks.seen, stored, looks)
-    return found, coarse, axis
+    return SeenLooks(found, coarse, axis, len(looks) >= event_looks.LOOKS)

@@ -45,7 +45,8 @@ class LooksChart:
 
     Attributes:
         by_probe: Else all looks are in one row, by the hour. left_out: probes without a row.
-        cut: Whether the event lasts longer than the chart.
+        cut: Whether the event lasts longer than the chart. first: so many looks are shown of more;
+            None: all.
     """
 
     axis: TimeAxis
@@ -53,6 +54,7 @@ class LooksChart:
     by_probe: bool
     left_out: int
     cut: bool
+    first: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,20 @@ class SeenLook:
     look: Look
     is_sign: bool
     letter: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLooks:
+    """The looks of a chart.
+
+    Attributes:
+        coarse: Whether they show to the hour only. cut: whether there are more than these.
+    """
+
+    found: Sequence[SeenLook]
+    coarse: bool
+    axis: TimeAxis
+    cut: bool
 
 
 def axis_of(event: StoredEvent, now: float, *, coarse: bool) -> TimeAxis:
@@ -98,12 +114,11 @@ def letter(number: int) -> str:
     return (letter(rest - 1) if rest else "") + ascii_uppercase[last]
 
 
-def chart(
-    event: StoredEvent, found: Sequence[SeenLook], axis: TimeAxis, *, coarse: bool
-) -> LooksChart:
+def chart(event: StoredEvent, looks: SeenLooks) -> LooksChart:
     """The chart of these looks."""
+    axis, coarse = looks.axis, looks.coarse
     by: dict[str, list[SeenLook]] = defaultdict(list)
-    for one in found:
+    for one in looks.found:
         if axis.since <= one.look.at <= axis.until:
             by["" if coarse else one.letter].append(one)
     names = sorted(by, key=lambda name: (len(name), name))
@@ -117,6 +132,7 @@ def chart(
         by_probe=not coarse,
         left_out=len(names[PROBES:]),
         cut=ended is not None and ended.by > axis.until,
+        first=LOOKS if looks.cut else None,
     )
 
 

@@ -19,8 +19,8 @@ from probe.analysis.shutdown import BY_ADDRESS, BY_PORT
 from probe.failure import Failure
 from probe.model import Ping, Record, Role, Tcp
 
-# So many records of a cut are read, evenly over it.
-RECORDS = 24
+# So many records of one cut are read, evenly over it; fewer of each where a page has several.
+RECORDS, LEAST = 48, 6
 Whose = Literal["project", "resolver"]
 _RESOLVER_PORTS = {BY_ADDRESS: 53, BY_PORT: 443}
 
@@ -49,10 +49,10 @@ class PortTries:
         return sum(one.answered for one in self.tries)
 
 
-def read(looks: Iterable[Look], care: Care) -> Operation[list[PortTries]]:
-    """What the records of these looks tell of ports, of those that this reader may see."""
+def read(looks: Iterable[Look], care: Care, most: int = RECORDS) -> Operation[list[PortTries]]:
+    """What `most` records of these looks tell of ports, of those that this reader may see."""
     found: list[PortTry] = []
-    for one in _evenly([one for one in looks if one.outcome not in FINE]):
+    for one in _evenly([one for one in looks if one.outcome not in FINE], most):
         shown = yield from query.one_shown(one.id, care)
         record = event_records.decoded(shown[1]) if shown and shown[1] is not None else None
         if record is not None:
@@ -60,10 +60,10 @@ def read(looks: Iterable[Look], care: Care) -> Operation[list[PortTries]]:
     return by_port(found)
 
 
-def _evenly(looks: Sequence[Look]) -> list[Look]:
-    """So many looks as are read, evenly from all of them."""
-    step = max(1.0, len(looks) / RECORDS)
-    return [looks[int(n * step)] for n in range(min(RECORDS, len(looks)))]
+def _evenly(looks: Sequence[Look], most: int) -> list[Look]:
+    """So many looks, evenly from all of them."""
+    step = max(1.0, len(looks) / most)
+    return [looks[int(n * step)] for n in range(min(most, len(looks)))]
 
 
 def tries(record: Record, at: float) -> Iterator[PortTry]:

@@ -108,7 +108,7 @@ async def _made(request: web.Request, asked: OutageParameters) -> OutagesShown:
         found += [one for one in selected if not one.event.target]
     found.sort(key=lambda one: -one.event.began.by)
     told = await events.shown(request, found[:CUTS])
-    detections = await service.monitor.detections()
+    detections = await service.monitor.told()
     place = PlaceParameters(country=asked.country, asn=asked.asn).place()
     silent = [
         one
@@ -155,6 +155,7 @@ async def with_lines(request: web.Request, cuts: Sequence[CutSpan]) -> list[CutS
     """Cuts with their time lines."""
     service, now = request.app[SERVICE], request.app[SERVICE].clock()
     trusted = (await readers.standings(service)).trusted
+    most = max(open_ports.LEAST, open_ports.RECORDS // max(1, len(cuts)))
     found = []
     for one in cuts:
         data = await service.store.read(cut.read(one, now), slow=True)
@@ -163,6 +164,6 @@ async def with_lines(request: web.Request, cuts: Sequence[CutSpan]) -> list[CutS
         looks = cut.shown_looks(data, care)
         if not service.settings.lab:
             looks = [look for look in looks if look.key in trusted]
-        ports = await service.store.read(open_ports.read(looks, care), slow=True)
+        ports = await service.store.read(open_ports.read(looks, care, most), slow=True)
         found.append(await asyncio.to_thread(cut.shown, one, data, care, known, ports))
     return found
