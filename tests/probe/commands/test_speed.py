@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dns.message
+import dns.rdatatype
+import dns.rrset
 import pytest
 from click.testing import CliRunner, Result
 
@@ -57,6 +61,33 @@ class Running:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(30)
         self._loop.close()
+
+
+@pytest.fixture
+def resolver() -> Iterator[str]:
+    """A resolver that knows every name at 127.0.0.1, and no IPv6."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            data, asker = sock.recvfrom(4096)
+            if not data:
+                return
+            query = dns.message.from_wire(data)
+            (question,) = query.question
+            answer = dns.message.make_response(query)
+            if question.rdtype == dns.rdatatype.A:
+                answer.answer.append(dns.rrset.from_text(question.name, 60, "IN", "A", "127.0.0.1"))
+            sock.sendto(answer.to_wire(), asker)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    host, port = sock.getsockname()
+    yield f"{host}:{port}"
+    sock.sendto(b"", (host, port))
+    thread.join(30)
+    sock.close()
 
 
 @pytest.fixture
@@ -167,6 +198,24 @@ def test_a_trusted_certificate_needs_no_key(home: Path, tmp_path: Path) -> None:
     assert handshake.trust is not None
     assert handshake.trust.valid
     assert sum(isinstance(step, Transfer) for step in record.steps) == 2
+
+
+def test_a_server_is_found_and_verified_by_its_name(
+    home: Path, resolver: str, tmp_path: Path
+) -> None:
+    (tmp_path / "roots.pem").write_bytes(ROOT.pem)
+    running = Running(trusted(("speed.example",)))
+    try:
+        words = ["--server", f"ndt7://speed.example:{running.port}", "--resolver", resolver]
+        words += ["--lab", "--ca-file", str(tmp_path / "roots.pem"), "--max-bytes", "200000"]
+        result = speed(*words, "-o", str(tmp_path / "speed.jsonl"))
+    finally:
+        running.close()
+    assert result.exception is None, result.exception
+    record = codec.decode((tmp_path / "speed.jsonl").read_bytes().strip())
+    moved = [step for step in record.steps if isinstance(step, Transfer)]
+    assert [step.failure for step in moved] == [None, None]
+    assert {step.sni for step in moved} == {"speed.example"}
 
 
 def test_another_servers_certificate_is_not_enough(home: Path, tmp_path: Path) -> None:
