@@ -20,10 +20,11 @@ Made from the commands' own `--help` by `python -m tools.commands_docs`; a test 
 
 
 def root(module: str) -> click.Command:
-    """The click command behind a program's entry point."""
+    """The click command behind a program's entry point: the group that is in no other one."""
     found = importlib.import_module(module)
-    candidates = (value for value in vars(found).values() if isinstance(value, click.Group))
-    return next(candidates)
+    groups = [value for value in vars(found).values() if isinstance(value, click.Group)]
+    below = {id(command) for group in groups for command in group.commands.values()}
+    return next(group for group in groups if id(group) not in below)
 
 
 def walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
