@@ -648,9 +648,9 @@ class Record(Data, frozen=True, kw_only=True):
         loaded: When another experiment loaded the line; timings in these intervals are unreliable.
         line: What the run knew about its line. facts: its results; only in the record of the run.
         verdict: The conclusion; None: not judged. ruleset: version of the rules.
-        origin: `ooni` if it was made from a measurement of OONI's, `ooni/qazprobe` if it came back
-            from one that carried it. None: a probe's own. A collector takes the others from its
-            operator alone.
+        origin: `ooni` if it was made from a measurement of OONI's, `atlas` from a result of RIPE
+            Atlas's, `ooni/qazprobe` if it came back from one of OONI's that carried it. None: a
+            probe's own. A collector takes the others from its operator alone.
         collector: Only in a collector's export: the columns of its row, with its own verdict.
     """
 
