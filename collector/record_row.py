@@ -84,7 +84,7 @@ def refusal(record: Record, context: BatchContext) -> str | None:
         return "record made of another project's measurement; only the operator imports these"
     if record.vantage.role != context.role:
         return f"record of a {record.vantage.role}, sent with the key of a {context.role}"
-    return _malformed(record) or _untimely(record.started_at, context)
+    return _malformed(record) or _untimely(record, context)
 
 
 def _malformed(record: Record) -> str | None:
@@ -98,14 +98,19 @@ def _malformed(record: Record) -> str | None:
     return None
 
 
-def _untimely(started_at: str, context: BatchContext) -> str | None:
-    at = instant(started_at)
+def may_vote(record: Record, context: BatchContext) -> bool:
+    """Whether it can have a vote: what was made of others' measurements has none, in any import."""
+    return context.votes and record.origin is None
+
+
+def _untimely(record: Record, context: BatchContext) -> str | None:
+    at = instant(record.started_at)
     if at is None:
         return "started_at is no RFC 3339 instant with a time zone"
     if at > context.now + AHEAD_SECONDS:
         return "started_at lies in the future"
     # What the operator imports without a vote may be an archive of any age.
-    archived = context.origin is None and not context.votes
+    archived = context.origin is None and not may_vote(record, context)
     late = at < context.now - BEHIND_SECONDS and not archived
     return "started_at is too long ago" if late else None
 
@@ -155,7 +160,7 @@ def make_row(
     return MeasurementRow(
         **msgspec.structs.asdict(judged),
         doubts=" ".join(checked.doubts),
-        voting=int(context.votes and not checked.doubts),
+        voting=int(may_vote(record, context) and not checked.doubts),
         **_columns(record, context, labels),
         timings=record_numbers.timings(record),
         foreign_alive=foreign,
@@ -177,7 +182,7 @@ def unjudged_row(
     judged = Judged(outcome=outcome, ruleset=RULESET, unjudged=reason)
     return MeasurementRow(
         **msgspec.structs.asdict(judged),
-        voting=int(context.votes),
+        voting=int(may_vote(record, context)),
         **_columns(record, context, labels),
         timings="",
         raw=evidence(record),

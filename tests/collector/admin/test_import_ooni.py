@@ -100,6 +100,16 @@ def test_an_export_says_what_was_made_of_ooni_s_and_its_licence(tmp_path: Path) 
     assert {one["origin"] for one in kept} == {"ooni"}
 
 
+def test_it_has_no_vote_either_where_an_export_is_imported(tmp_path: Path) -> None:
+    first, second = (f"sqlite:///{tmp_path}/{name}.sqlite3" for name in ("one", "two"))
+    import_into(first, archive(tmp_path / "a.jsonl.gz", CHOSEN))
+    file = str(tmp_path / "all.jsonl")
+    assert CliRunner().invoke(cli, ["export", "--store", first, "-o", file]).exit_code == 0
+    done = CliRunner().invoke(cli, ["import", "--store", second, file])
+    assert done.exit_code == 0, done.output
+    assert [row.voting for row in rows(second)] == [0] * 4
+
+
 def test_it_is_stored_once_also_after_an_import_that_was_ended(
     tmp_path: Path, any_store: str
 ) -> None:
