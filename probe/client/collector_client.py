@@ -24,6 +24,7 @@ from probe import api_types, codec
 from probe.client import signing_time
 from probe.client.distrust import causes, distrust
 from probe.client.endpoint import CollectorEndpoint, addresses, tls_context
+from probe.client.gzip_body import TooLongError, inflated
 from probe.client.keys import Identity, ProbeRole
 from probe.escape import plain
 from probe.i18n import _
@@ -210,8 +211,7 @@ class CollectorClient:
     async def ask_helper(self, question: bytes, *, seconds: float) -> bytes:
         """Ask a test helper of OONI's, at the very path that it is announced with."""
         path = "" if self.endpoint.prefix else "/"
-        request = _Request("POST", path, question, _JSON, seconds)
-        response = await self._ask(request)
+        response = await self._ask(_Request("POST", path, question, _JSON, seconds))
         self._accept(response)
         return response.body
 
@@ -355,21 +355,13 @@ class CollectorClient:
                 )
         if response.headers.get("Content-Encoding", "identity") == "identity":
             return bytes(parts)
-        return self._inflate(bytes(parts), limit)
-
-    def _inflate(self, data: bytes, limit: int) -> bytes:
-        inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
         try:
-            body = inflater.decompress(data, limit + 1)
+            return inflated(bytes(parts), limit)
         except zlib.error as error:
             raise CollectorRefused(self._said(_("{url}: response is not valid gzip"))) from error
-        if len(body) > limit:
-            raise CollectorRefused(
-                self._said(
-                    _("{url}: response decompresses to more than {limit} bytes"), limit=limit
-                )
-            )
-        return body
+        except TooLongError as error:
+            long = _("{url}: response decompresses to more than {limit} bytes")
+            raise CollectorRefused(self._said(long, limit=limit)) from error
 
     def _explain(self, error: Exception) -> CollectorError:
         """Return why there is no response, classified by exception type, never by text."""
