@@ -199,9 +199,10 @@ def connection_fails_here_only(e: Evidence) -> Finding | None:
 def handshake_fails_here_only(e: Evidence) -> Finding | None:
     """TLS failed at every address in this one look; for the helper it works there."""
     shaken = tried(e)
-    if not is_archived(e) or not _all_alike(shaken) or shaken[0].failure not in _CUT:
+    failure = shaken[0].failure if shaken else None
+    if not is_archived(e) or not _all_alike(shaken) or failure is None or failure not in _CUT:
         return None
-    how = (tls.MECHANISMS[shaken[0].failure],)
+    how = (tls.MECHANISMS[failure],)
     if e.end > 0:
         return Finding(tuple(shaken), 0.6, how) if _led_on(e, shaken) else None
     mine = {(s.address, s.port, s.sni) for s in shaken}
