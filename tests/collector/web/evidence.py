@@ -92,7 +92,34 @@ def forged(host: str) -> tuple[Step, ...]:
         trust=trust,
         elapsed=0.1,
     )
-    return (lookup, connect, served)
+    own = Trust(
+        valid=True,
+        named=True,
+        anchored=True,
+        subject=f"CN={host}",
+        issuer="CN=An invented public authority",
+        issuer_key="33" * 32,
+        leaf_key="44" * 32,
+        not_before="2026-10-01T00:00:00Z",
+        not_after="2026-12-30T00:00:00Z",
+        serial="77c1",
+    )
+    # The site's own, which passes where the name is cut over two packets.
+    split = Tls(
+        id=4,
+        parent=2,
+        at=0.2,
+        address=GOOD,
+        port=443,
+        sni=host,
+        hello="split",
+        bytes_out=517,
+        bytes_in=4000,
+        chain=("ef" * 32,),
+        trust=own,
+        elapsed=0.1,
+    )
+    return (lookup, connect, served, split)
 
 
 def _looks(place: int, probe: int) -> list[Record]:

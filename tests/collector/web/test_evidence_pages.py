@@ -95,6 +95,10 @@ def test_a_forged_certificate_is_beside_the_sites_own(tmp_path: Path) -> None:
         assert "The certificates beside each other" in text
         # The three records were served the same one.
         assert text.count('<table class="cards">') == 1
+        said = words(text)
+        assert "An invented public authority" in said
+        assert "cut over two packets" in said
+        assert "was not seen, so there is none to compare" not in said
         assert f"CN={HOSTILE}" not in text
         assert "CN=&lt;script&gt;" in text
         table = await page(harness, "/interceptions")
