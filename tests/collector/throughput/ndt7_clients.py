@@ -1,5 +1,6 @@
 """Clients of ndt7 that this project did not make, as far as this machine has or can fetch them."""
 
+import atexit
 import shutil
 import subprocess
 from functools import cache
@@ -16,6 +17,7 @@ def javascript_client() -> Path | str:
     if npm is None:
         return "no npm to fetch Measurement Lab's client with"
     folder = Path(mkdtemp(prefix="ndt7-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", JS_PACKAGE]
     try:
         done = subprocess.run(
