@@ -22,8 +22,8 @@ from collector.store.interface import Query, QueryEach, Rows, Statement, stateme
 from tests.collector.harness import CollectorHarness, collector
 
 ROWS = 20_000
-# The most statements and rows of each page, whatever the number of records. Some 1,500 rows are what
-# decides whose votes count, by probe and day.
+# The most statements and rows of each page, whatever the number of records. Some 1,500 rows decide
+# whose votes count: one by probe and day.
 PAGES = {
     "/": (60, 2000),
     "/events": (20, 400),
