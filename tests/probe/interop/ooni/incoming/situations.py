@@ -144,6 +144,37 @@ def forged(chain: Iterable[bytes], *, control: Entry | None = None) -> Entry:
     )
 
 
+def with_request(made: Entry, failure: str, version: str = "0.4.3") -> Entry:
+    """The same of an older probe, with the entry of a request that was never sent."""
+    made["test_keys"]["requests"] = [request(failure=failure)]
+    made["test_keys"]["requests"][0].pop("address")
+    return older(made, version)
+
+
+def of_2017(made: Entry) -> Entry:
+    """The same with what probes of that year wrote, and nothing else."""
+    keys = older(made, "0.0.1")["test_keys"]
+    for entry in keys["queries"]:
+        entry.update(engine=None, query_type="A", resolver_hostname=None, resolver_port=None)
+        entry.pop("resolver_address")
+    for entry in keys["requests"]:
+        for absent in ("address", "network", "alpn", "t"):
+            entry.pop(absent)
+        entry["response"].pop("headers_list")
+    control = keys["control"]
+    for absent in ("tls_handshake", "quic_handshake", "http3_request", "ip_info"):
+        control.pop(absent)
+    kept = {n: keys[n] for n in ("queries", "tcp_connect", "requests", "control", "accessible")}
+    base = {n: v for n, v in made.items() if n not in {"resolver_asn", "measurement_uid"}}
+    return {
+        **base,
+        "software_name": "measurement_kit",
+        "software_version": "0.7.1",
+        "test_version": "0.0.1",
+        "test_keys": {**kept, "control_failure": None, "blocking": None},
+    }
+
+
 def _chain() -> list[bytes]:
     """A certificate of an unknown authority for the site, valid at the time of the measurements."""
     now = datetime(2024, 2, 12, tzinfo=UTC)
@@ -578,6 +609,46 @@ SITUATIONS: dict[str, Situation] = {
             control=helper(http_failure="unknown_error"),
         ),
         "down",
+    ),
+    # --- older probes, which write a request for what failed below it ---------------------------
+    "older, a reset after the hello and its request": Situation(
+        lambda: with_request(stopped(RESET), RESET), "blocked", ("tls.reset",)
+    ),
+    "older, NXDOMAIN and its request": Situation(
+        lambda: with_request(dns(denied()), NXDOMAIN), "blocked", ("dns.nxdomain",)
+    ),
+    "older, a refused connection and its request": Situation(
+        lambda: with_request(dialled(REFUSED), REFUSED), "blocked", ("tcp.refused",)
+    ),
+    "older, an expired certificate everywhere and its request": Situation(
+        lambda: with_request(
+            stopped(
+                "ssl_invalid_certificate",
+                control=helper(
+                    tls={HTTPS_443: "ssl_invalid_certificate"}, http_failure="unknown_error"
+                ),
+            ),
+            "ssl_invalid_certificate",
+        ),
+        "down",
+    ),
+    "before handshakes were recorded, a reset": Situation(
+        lambda: with_request(measurement(tcp=[connect()], control=helper(tls={})), RESET, "0.0.1"),
+        "blocked",
+        ("tls.reset",),
+    ),
+    "before handshakes were recorded, a reset everywhere": Situation(
+        lambda: with_request(
+            measurement(tcp=[connect()], control=helper(tls={}, http_failure=RESET)),
+            RESET,
+            "0.0.1",
+        ),
+        "down",
+    ),
+    "of 2017, the page came over http": Situation(lambda: of_2017(fine(PLAIN)), "ok"),
+    "of 2017, NXDOMAIN": Situation(lambda: of_2017(dns(denied())), "blocked", ("dns.nxdomain",)),
+    "of 2017, a notice": Situation(
+        lambda: of_2017(plain(request(PLAIN, body=NOTICE))), "blocked", ("http.blockpage",)
     ),
     # --- nothing -------------------------------------------------------------------------------
     "nothing was recorded": Situation(lambda: measurement(queries=[]), "inconclusive"),
