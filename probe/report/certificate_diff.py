@@ -121,7 +121,7 @@ def leaf_fields(leaf: ServedLeaf) -> dict[str, str]:
     return {
         N_("issued for"): trust.subject,
         N_("signed by"): trust.issuer,
-        N_("valid"): _("{start} to {end}").format(
+        N_("validity"): _("{start} to {end}").format(
             start=_day(trust.not_before), end=_day(trust.not_after)
         ),
         N_("public key"): _key(leaf),
