@@ -30,6 +30,7 @@ class HeardDay(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         probes: How many were heard at some time of it.
+        known_minutes: How much of it the store's heartbeats reach over: less on its last day.
         most: How many at once. heard_minutes, enough_minutes: in which any, and enough, were.
         cut_minutes: In which a probe reported afterwards that nothing abroad answered it.
         unheard_minutes: In which one reported that everything but the collector answered.
@@ -38,6 +39,7 @@ class HeardDay(msgspec.Struct, frozen=True, kw_only=True):
     day: int
     asn: int
     probes: int
+    known_minutes: int
     most: int | None = None
     heard_minutes: int | None = None
     enough_minutes: int | None = None
@@ -139,6 +141,8 @@ class _Counted:
         self._asked = asked
         self._days: dict[tuple[int, int], _NetworkDay] = {}
         self._own: dict[int, int] = {}
+        # The end of the newest slot with a heartbeat of anybody.
+        self._newest = 0.0
         self.known: list[int] = []
 
     @property
@@ -151,6 +155,8 @@ class _Counted:
         first_hour = round(day * DAY / HOUR) - 1
         if any(one.hour > first_hour for one in every):
             self.known.append(day)
+        ends = (one.hour * HOUR + one.heard.bit_length() * SLOT for one in every)
+        self._newest = max(self._newest, *ends, 0.0)
         own = [one for one in every if one.key_id == COLLECTOR_KEY]
         bits = _union(one.heard << (one.hour - first_hour) * _HOUR_SLOTS for one in own)
         self._own[day] = _of_day(_lasting(bits))
@@ -179,13 +185,15 @@ class _Counted:
 
     def _day(self, asn: int, day: int, *, coarse: bool) -> HeardDay:
         of = self._at(asn, day)
+        known = round(min(DAY, max(0.0, self._newest - day * DAY)) / 60)
         if coarse:
-            return HeardDay(day=day, asn=asn, probes=of.probes, coarse=True)
+            return HeardDay(day=day, asn=asn, probes=of.probes, known_minutes=known, coarse=True)
         enough = sum(n >= self._asked.least for n in of.counts)
         return HeardDay(
             day=day,
             asn=asn,
             probes=of.probes,
+            known_minutes=known,
             most=max(of.counts),
             heard_minutes=_minutes(sum(n > 0 for n in of.counts)),
             enough_minutes=_minutes(enough),
@@ -197,6 +205,8 @@ class _Counted:
         """The gaps of one network, which do not reach over a day that is not told of."""
         for run in _runs_of_days(days):
             counts = b"".join(self._at(asn, day).counts for day in run)
+            # Nobody can be heard in what has not passed yet.
+            counts = counts[: max(0, int((self._newest - run[0] * DAY) // SLOT))]
             reports: Mapping[GapReason, int] = {
                 "collector": ~_joined(self._own[day] for day in run),
                 "cut": _joined(self._at(asn, day).cut for day in run),

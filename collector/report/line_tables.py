@@ -13,7 +13,7 @@ from collector.report.tables import ReportTable, day_of
 def heartbeats(of: HeardFound, networks: Networks, asked: ReportAsked) -> ReportTable:
     """How many probes were heard on each day of each network, and for how long."""
     columns = (
-        "day", "asn", "network", "probes", "most_at_once", "heard_minutes",
+        "day", "asn", "network", "probes", "known_minutes", "most_at_once", "heard_minutes",
         f"minutes_with_{asked.least}_probes", "cut_minutes", "unheard_minutes", "coarse",
         f"fewer_than_{asked.least}_probes",
     )  # fmt: skip
@@ -27,8 +27,10 @@ def heartbeats(of: HeardFound, networks: Networks, asked: ReportAsked) -> Report
             one.unheard_minutes,
         )
         name = networks.name(one.asn)
-        cells = [day_of(one.day), one.asn, name, one.probes, *map(_known, numbers)]
-        rows.append([*cells, _word(one.coarse), _word(one.probes < asked.least)])
+        cells = [day_of(one.day), one.asn, name, one.probes, one.known_minutes]
+        rows.append(
+            [*cells, *map(_known, numbers), _word(one.coarse), _word(one.probes < asked.least)]
+        )
     return ReportTable("heartbeats", columns, rows)
 
 

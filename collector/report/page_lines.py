@@ -109,8 +109,10 @@ def _by_network(of: Gathered) -> Mapping[int, list[HeardDay]]:
 
 
 def _heard_row(asn: int, days: list[HeardDay], of: Gathered, texts: ReportTexts) -> list[object]:
-    told = [one.enough_minutes for one in days if one.enough_minutes is not None]
-    share = f"{sum(told) / (14.4 * len(told)):.1f}\N{NO-BREAK SPACE}%" if told else ""
+    told = [one for one in days if not one.coarse]
+    known = sum(one.known_minutes for one in told)
+    enough = sum(one.enough_minutes or 0 for one in told)
+    share = f"{100 * enough / known:.1f}\N{NO-BREAK SPACE}%" if known else ""
     longest = max((g.until - g.since for g in of.heard.gaps if g.asn == asn), default=0.0)
     gaps_here = sum(g.asn == asn for g in of.heard.gaps)
     gaps_told = [number(gaps_here)]

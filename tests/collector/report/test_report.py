@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -165,16 +166,32 @@ def test_a_silence_that_nothing_confirms_has_its_place(folder: Path) -> None:
     assert "206026" in {one["asn"] for one in events}
 
 
+def without_heartbeats(url: str, folder: Path, where: str) -> str:
+    """The URL of a copy of this store that lacks some of its heartbeats."""
+    file = folder / "copy.sqlite3"
+    with (
+        closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as store,
+        closing(sqlite3.connect(file)) as copy,
+        copy,
+    ):
+        store.backup(copy)
+        copy.execute(f"DELETE FROM beat WHERE hour * 3600 {where}")
+    return f"sqlite:///{file}"
+
+
+def test_what_has_not_passed_yet_is_no_gap(store_url: str, tmp_path: Path) -> None:
+    url = without_heartbeats(store_url, tmp_path, ">= unixepoch('2024-09-01 06:00')")
+    folder = written(url, tmp_path / "kz")
+    last = [one for one in table(folder, "heartbeats") if one["day"] == "2024-09-01"]
+    assert {one["known_minutes"] for one in last} == {str(6 * 60)}
+    assert max(one["until"] for one in table(folder, "gaps")) < "2024-09-01"
+
+
 def test_a_time_of_which_no_heartbeats_are_kept_is_unknown(store_url: str, tmp_path: Path) -> None:
     words = ("--since", "2024-08-25", "--until", "2024-08-27", "--country", "KZ")
-    with sqlite3.connect(store_url.removeprefix("sqlite:///")) as store:
-        copy = sqlite3.connect(tmp_path / "copy.sqlite3")
-        store.backup(copy)
-    copy.execute("DELETE FROM beat WHERE hour * 3600 < unixepoch('2024-08-26')")
-    copy.commit()
-    copy.close()
+    url = without_heartbeats(store_url, tmp_path, "< unixepoch('2024-08-26')")
     folder = tmp_path / "kz"
-    done = run(f"sqlite:///{tmp_path / 'copy.sqlite3'}", *words, "-o", str(folder))
+    done = run(url, *words, "-o", str(folder))
     assert done.exit_code == 0, done.output
     assert {one["day"] for one in table(folder, "heartbeats")} == {"2024-08-26"}
     assert "Of 1 days no heartbeats are kept" in (folder / "report.html").read_text()
