@@ -50,13 +50,17 @@ def test_what_weighs_is_an_extra() -> None:
     base = {re.split(r"[<>=\[ ]", wanted)[0] for wanted in PROJECT["dependencies"]}
     assert base.isdisjoint(
         {"aiohttp", "jinja2", "prometheus-client", "scapy", "aioquic", "duckdb", "asyncpg", "rich"}
+        | {"ooniauth-py"}
     )
     assert set(PROJECT["optional-dependencies"]) == {
         "analytics",
         "collector",
+        "lake",
+        "ooni",
         "postgres",
         "quic",
         "raw",
+        "spark",
     }
 
 
