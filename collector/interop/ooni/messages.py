@@ -125,7 +125,7 @@ class HelperRequest(ClientMessage, frozen=True, kw_only=True):
     """What a client asks a test helper."""
 
     http_request: bounds.Url
-    http_request_headers: dict[bounds.Text, bounds.Few[bounds.Url]] = {}
+    http_request_headers: dict[bounds.Text, bounds.Few[bounds.Url]] | None = None
     tcp_connect: bounds.Some[bounds.Name] | None = None
     x_quic_enabled: bool = False
 

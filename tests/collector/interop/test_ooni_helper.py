@@ -143,7 +143,7 @@ def test_it_is_no_open_fetcher(tmp_path: Path) -> None:
         question("gopher://listed.example/"),
         question("https://listed.example@127.0.0.1/"),
         question(LISTED, *(f"93.184.216.{n}:443" for n in range(33))),
-        as_text({"http_request": LISTED, "http_request_headers": None}),
+        as_text({"http_request": LISTED, "http_request_headers": "x"}),
         as_text({"http_request": 7}),
         b"null",
         b"[" * 10_000,
