@@ -95,6 +95,7 @@ def test_a_broken_line_is_told_with_its_place_and_the_rest_is_read(tmp_path: Pat
         (tar(one=can(measurement()), two=can(measurement()))[:1800], "damaged"),
         (gzip.compress(line())[:40] + b"\0" * 50, "gzip"),
     ],
+    ids=["lz4", "zip", "cut off", "tar cut off", "garbage"],
 )
 def test_what_cannot_be_read_says_so(data: bytes, words: str, tmp_path: Path) -> None:
     assert words in found(tmp_path, data)[-1].refused
