@@ -146,7 +146,12 @@ def _measurement(
         tcp=tcp,
         tls=[] if how == "refused" else [shaken],
         requests=[parts.request(url, ip, body=page)] if not how else [],
-        control=parts.helper([ip], name=host, title=page[19:30], length=len(page)),
+        control=parts.helper(
+            [ip],
+            name=host,
+            title=page.partition("<title>")[2].partition("<")[0],
+            length=len(page),
+        ),
         said=(False, "http-failure") if how else (True, False),
     )
     made["test_keys"]["network_events"] = [

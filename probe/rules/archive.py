@@ -9,7 +9,7 @@ not recorded. They hold for no record of our own probes.
 
 from collections.abc import Sequence
 
-from probe.analysis.blockpage_text import reads_like_an_order
+from probe.analysis.blockpage_text import reads_like_an_order, text
 from probe.analysis.dns_answers import real
 from probe.analysis.evidence import Evidence
 from probe.analysis.once import once
@@ -25,7 +25,7 @@ from probe.failure import Failure
 from probe.model import Dns, Http, Mechanism, Outcome, Ping, Tcp, Tls
 from probe.rule import Finding, InnocentExplanation, Tier, rule
 from probe.rules import http, tcp, tls
-from probe.rules.http_pages import known_page
+from probe.rules.http_pages import one_operators_notice
 from probe.rules.ok import is_refusal
 
 EXPERIMENTS = ("web",)
@@ -34,6 +34,12 @@ _ORIGIN = "ooni"
 _ONE_LOOK = "one look; the confidence says so"
 _REACHED = "the test helper was reached over this line"
 _ANDROID = "android_dns_cache_no_data"
+# Of the law, in notices: beginnings of words in English, Russian and Kazakh.
+_LAW = (
+    *("court", "decree", "unlawful", "illegal", "ministry", "by law", "legislation"),
+    *("по решению", "решением суда", "законодательств", "реестр", "министерств", "роскомнадзор"),
+    *("соттың", "заңнама", "министрліг"),
+)
 # A notice is short beside the page whose place it takes.
 _SHORTER = 3
 _ERRORS = 400
@@ -266,12 +272,18 @@ def _is_notice(e: Evidence, page: Http) -> bool:
     ends = good_ends(e)
     if not ends or any(similar_pages(page, p) or _same_title(page, p) for p in ends):
         return False
-    if known_page(page) and not known_page(ends[-1]):
+    if one_operators_notice(page):
         return True
     if any(same_site(link, host_of(page.url)) for link in page.links):
         return False
     short = page.received_bytes * _SHORTER < max(p.received_bytes for p in ends)
-    return short and reads_like_an_order(page)
+    return short and reads_like_an_order(page) and _cites_law(page)
+
+
+def _cites_law(page: Http) -> bool:
+    """It names a law, a court or a register: a site that turns a country away itself does not."""
+    words = f"{page.title or ''} {text(page)}".casefold()
+    return any(word in words for word in _LAW)
 
 
 def _same_title(page: Http, other: Http) -> bool:

@@ -56,6 +56,7 @@ PAIRS = {
         "a notice",
         (
             "the server's own 403 with words of refusal",
+            "a site that turns this country away itself",
             "another page without such words",
             "a notice, no control",
         ),

@@ -538,6 +538,12 @@ SITUATIONS: dict[str, Situation] = {
     "a notice": Situation(
         lambda: plain(request(PLAIN, body=NOTICE)), "blocked", ("http.blockpage",)
     ),
+    "a site that turns this country away itself": Situation(
+        lambda: plain(
+            request(PLAIN, body="<title>Доступ ограничен</title><p>Сайт доступен только в РФ</p>")
+        ),
+        "inconclusive",
+    ),
     "a notice, older": Situation(
         lambda: older(plain(request(PLAIN, body=NOTICE))), "blocked", ("http.blockpage",)
     ),
