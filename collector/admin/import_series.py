@@ -64,7 +64,8 @@ def work(files: Sequence[Path], wanted: SeriesAsked) -> Callable[[Store], Corout
                 await _keep(store, one)
                 where = f"AS{one.asn}" if one.asn else one.country
                 number = len(one.points)
-                click.echo(f"{file}: {one.source} {one.signal} of {where}: {number} points")
+                points = "1 point" if number == 1 else f"{number} points"
+                click.echo(f"{file}: {one.source} {one.signal} of {where}: {points}")
         return refused
 
     return run

@@ -9,6 +9,7 @@ from collector.api import events, parameters, readers
 from collector.api.events import EventFilter, Kind, State
 from collector.api.lists import ListFormat, RowsPage, give_page
 from collector.api.parameters import Asn, Country, Cursor, Instant, Limit, Parameters
+from collector.events.model import EventState
 from collector.interop.codf import OutageEvent, outage_event
 from collector.service import SERVICE
 from probe import reference_data
@@ -52,7 +53,9 @@ async def get_outage_events(request: web.Request) -> web.Response:
         limit=asked.limit,
         cursor=asked.cursor,
     )
-    found, following = await events.selected(service, filter_)
+    selected, following = await events.selected(service, filter_)
+    # A suspicion that was taken back is no outage, unless a reader asks for these.
+    found = [one for one in selected if asked.state or one.event.state != EventState.WITHDRAWN]
     now = service.clock()
     until = now if asked.until is None else min(now, asked.until)
     names = reference_data.networks()

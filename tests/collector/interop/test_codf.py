@@ -85,7 +85,8 @@ def test_the_route_tells_what_the_list_of_events_does(tmp_path: Path, least: int
                 assert reply.data["type"] == "outages.events"
                 told = (await harness.ask("GET", f"/v1/events?kind={kind}")).data["events"]
                 made = reply.data["data"]
-                assert [one["id"] for one in made] == [one["id"] for one in told]
+                standing = [one["id"] for one in told if one["state"] != "withdrawn"]
+                assert [one["id"] for one in made] == standing
                 assert made
                 for one in made:
                     assert one["coarse"] is (least > 1)
@@ -107,7 +108,7 @@ def test_an_export_has_the_same_events_as_the_route(tmp_path: Path) -> None:
             told: list[str] = []
             for kind in ("shutdown", "whitelist"):
                 reply = await harness.ask("GET", f"/v1/outages/events?kind={kind}")
-                told += [one["id"] for one in reply.data["data"] if one["state"] != "withdrawn"]
+                told += [one["id"] for one in reply.data["data"]]
             return told
 
     told = asyncio.run(scenario())
