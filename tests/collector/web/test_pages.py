@@ -225,3 +225,30 @@ def test_an_empty_collector_has_pages_too(tmp_path: Path) -> None:
             assert "Nothing was measured" in await page(harness, "/site/listed.example")
 
     asyncio.run(run())
+
+
+def test_pages_say_what_they_leave_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(harness: CollectorHarness) -> None:
+        path = "/site/video-tube.example"
+        whole = await page(harness, path)
+        assert "Of the newest" not in whole
+        assert "Older ones are on another page:" not in whole
+        monkeypatch.setattr("collector.api.pages.site.RATES", 10)
+        monkeypatch.setattr("collector.api.pages.site.EVENTS", 1)
+        monkeypatch.setattr("collector.api.pages.network.EVENTS", 2)
+        monkeypatch.setattr("collector.api.pages.outages.CUTS", 2)
+        part = await page(harness, path)
+        assert "Of the newest 10 measurements; older ones are in the data." in part
+        assert "Older ones are on another page:" in part
+        assert "Older ones are on another page:" in await page(harness, "/network/9198")
+        # The pages of cuts follow each other, and every cut is on one.
+        seen, following = set[str](), "/outages"
+        while following:
+            text = await page(harness, following)
+            seen |= set(events_of(text))
+            found = re.search(r'rel="next" href="([^"]*)"', text)
+            following = unescape(found[1]) if found else ""
+            assert len(seen) < 20
+        assert seen == {"5d0000000001", "5d0000000002", "5d0000000003"}
+
+    play(tmp_path, scenario)
