@@ -78,7 +78,7 @@ class HeardFound(msgspec.Struct, frozen=True, kw_only=True):
 def read_heard(asked: ReportAsked, standings: Standings, care: Care) -> Operation[HeardFound]:
     """The heartbeats of the time of a report, day by day; only trusted keys are counted."""
     first = round(asked.since / DAY)
-    trusted, counted = standings.trusted, _Counted(asked)
+    trusted, counted = standings.trusted, _HeardCounts(asked)
     for day in range(first, first + asked.days):
         since = day * DAY
         rows = yield from heartbeats.heartbeats_since(since - HOUR, since + DAY)
@@ -134,7 +134,7 @@ def _counts(of: Iterable[int]) -> bytes:
     return bytes(min(counts[slot], 255) for slot in range(_DAY_SLOTS))
 
 
-class _Counted:
+class _HeardCounts:
     """The days of every network that was heard, as they are read."""
 
     def __init__(self, asked: ReportAsked) -> None:
