@@ -102,4 +102,4 @@ def _add_target(steps: StepList, target: dict[str, Any], about: Handshakes) -> N
     for draft in own.drafts:
         if isinstance(draft.step, Tls):
             draft.step = replace(draft.step, sni=None)
-    steps.drafts += own.drafts
+    steps.take(own)

@@ -34,17 +34,25 @@ class StepList:
     """The steps of one measurement, as they are found."""
 
     drafts: list[Draft] = field(default_factory=list)
+    by_kind: dict[tuple[type[Base], int], list[Draft]] = field(default_factory=dict)
 
     def add(self, step: Step, parent: Draft | None = None, transaction: int = 0) -> Draft:
         """Keep a step."""
         draft = Draft(step, parent, transaction)
         self.drafts.append(draft)
+        for tied in {0, transaction}:
+            self.by_kind.setdefault((type(step), tied), []).append(draft)
         return draft
 
     def of(self, kind: type[Base], transaction: int = 0) -> list[Draft]:
         """The steps of one kind, of one transaction where it is given."""
-        found = (one for one in self.drafts if isinstance(one.step, kind))
-        return [one for one in found if not transaction or one.transaction == transaction]
+        return self.by_kind.get((kind, transaction), [])
+
+    def take(self, other: "StepList") -> None:
+        """Keep the steps of another list as well."""
+        self.drafts += other.drafts
+        for key, drafts in other.by_kind.items():
+            self.by_kind.setdefault(key, []).extend(drafts)
 
     def finished(self) -> Steps:
         """The steps, numbered in the order of their start; of equal times, in order of layers."""
