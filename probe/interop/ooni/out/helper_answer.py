@@ -61,9 +61,11 @@ def helper_answer(
     handshakes = [s for s in _first(steps, Tls) if s.sni == host and s.hello in PLAIN_HELLOS]
     proven = {s.address for s in handshakes if s.trust is not None and s.trust.valid}
     given = {one.address for one in asked}
+    connected = dict(_connects(connects, wanted))
     return {
-        "tcp_connect": dict(_connects(connects, wanted)),
-        "tls_handshake": dict(_handshakes(handshakes, wanted)),
+        "tcp_connect": connected,
+        # Readers rely on the connection to the same endpoint.
+        "tls_handshake": dict(_handshakes(handshakes, wanted & set(connected))),
         "quic_handshake": dict(_handshakes(_first(steps, Quic), wanted)) if quic else {},
         "http_request": _page(steps, host),
         "http3_request": None,
@@ -88,9 +90,13 @@ def _first(steps: Steps, kind: type[S]) -> list[S]:
 
 
 def endpoints(url: str, ips: Iterable[str]) -> Iterator[Endpoint]:
-    """Where a helper connects to by itself."""
-    parts = urlsplit(url)
-    ports = (parts.port,) if parts.port else (443,) if parts.scheme == "https" else (80, 443)
+    """Where a helper connects to by itself; nowhere for what is no URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return
+    ports = (port,) if port else (443,) if parts.scheme == "https" else (80, 443)
     host = host_of(url)
     for ip in (*ips, *([host] if is_address(host) else ())):
         yield from (Endpoint(ip, port) for port in ports)

@@ -486,6 +486,17 @@ def test_the_nearest_control() -> None:
     }
 
 
+@pytest.mark.parametrize("url", ["http://[", "https://site.example:99999/", "nonsense"])
+def test_an_input_that_is_no_url(url: str) -> None:
+    keys = keys_of(dns(GOOD), url=url, controls=(control(dns(GOOD), *fetched()),))
+    assert keys["control"]["tls_handshake"] == {}
+
+
+def test_a_control_s_handshake_without_its_connection_is_left_out() -> None:
+    keys = keys_of(dns(GOOD), *fetched(), controls=(control(dns(GOOD), tls()),))
+    assert keys["control"]["tls_handshake"] == {}
+
+
 def test_a_control_that_failed_has_the_helper_s_words() -> None:
     dead = control(nxdomain(), tcp(failure=Failure.REFUSED))
     found = keys_of(dns(GOOD), *fetched(), controls=(dead,))["control"]
