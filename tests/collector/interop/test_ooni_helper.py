@@ -237,6 +237,11 @@ def test_failures_have_the_words_of_a_helper() -> None:
     assert untrusted["ip_info"][GOOD]["flags"] == 1 | 2
 
 
+def test_what_is_no_url_has_no_endpoints() -> None:
+    for url in ("https://[", "https://x:99999/", ""):
+        assert of(fine(), url)["tcp_connect"].keys() <= {f"{GOOD}:443"}
+
+
 def test_what_was_not_measured_is_left_out() -> None:
     found = of(fine(), LISTED, Endpoint(ELSEWHERE, 443), Endpoint("10.0.0.1", 443))
     assert set(found["tcp_connect"]) == {f"{GOOD}:443"}
