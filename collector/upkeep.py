@@ -43,8 +43,9 @@ async def _repeat(
 
 
 async def _keep_events(service: Service) -> None:
-    """Tell events soon, also when no reader asks for them."""
+    """Tell events soon, also when no reader asks for them; and have readers told nothing old."""
     await service.events.keep()
+    await service.snapshots.keep()
 
 
 async def _keep_up(service: Service) -> None:

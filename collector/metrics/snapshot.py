@@ -100,6 +100,17 @@ class SnapshotCache:
             raise RuntimeError("no snapshot was made")
         return self._snapshot
 
+    async def keep(self) -> None:
+        """Make the next one if it is due, so that the first reader after a while is told no old one.
+
+        Where nobody ever asked none is made.
+        """
+        if self._snapshot is not None and self._is_stale():
+            self._begin()
+            if self._background is not None:
+                await asyncio.wait([self._background])
+                self._background.result()
+
     async def close(self) -> None:
         """Wait for the snapshot in the making, and release the lease."""
         if self._background is not None:

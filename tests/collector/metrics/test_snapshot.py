@@ -51,6 +51,20 @@ def test_a_scrape_waits_for_a_snapshot_that_is_cheap(
     asyncio.run(scenario())
 
 
+def test_upkeep_makes_the_next_snapshot_where_somebody_asked_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with collector(tmp_path) as harness:
+            snapshots = harness.service.snapshots
+            await snapshots.keep()
+            assert snapshots._snapshot is None
+            first = await snapshots.snapshot()
+            snapshots.touch()
+            await snapshots.keep()
+            assert snapshots._snapshot is not first
+
+    asyncio.run(scenario())
+
+
 def test_a_reader_is_told_the_last_detections_while_the_next_take_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
