@@ -101,7 +101,7 @@ class SnapshotCache:
         return self._snapshot
 
     async def keep(self) -> None:
-        """Make the next one if it is due, so that the first reader after a while is told no old one.
+        """Make the next one if it is due, so that the first reader after a while sees no old one.
 
         Where nobody ever asked none is made.
         """
