@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from collector.api.event_messages import EventShown, OutageShown
 from collector.api.http import instant_text
 from collector.api.pages.chart import ChartTable
-from collector.api.pages.open_ports import PortTries
+from collector.api.pages.open_ports import PortsRead, PortTries
 from collector.care import Care
 from collector.detection.outage import PROBES_LEAST
 from collector.events import storage
@@ -66,7 +66,7 @@ class CutShown:
         heard: Number of probes by slot. cut_off, unheard: slots of which probes reported afterwards
             that nothing abroad answered, and that everything but the collector did.
         whitelist_looks, cut_looks: Looks at the line for or against a white list, and a cut border.
-        ports: Attempts at ports, by port.
+        tried: Attempts at ports, by port.
         most: The most probes that were heard in the hour before. hidden: whether networks with few
             probes are left out. longer: whether the cut lasts longer than the time line.
         first_looks: So many looks are shown of more; None: all.
@@ -81,7 +81,7 @@ class CutShown:
     unheard: Sequence[AxisSpan]
     whitelist_looks: Sequence[AxisSpan]
     cut_looks: Sequence[AxisSpan]
-    ports: Sequence[PortTries]
+    tried: PortsRead
     most: int
     hidden: bool
     gap: bool
@@ -100,14 +100,15 @@ class CutShown:
             "heartbeats": self.heard,
             "reports": self.cut_off or self.unheard,
             "looks": self.whitelist_looks or self.cut_looks,
-            "ports": self.ports,
+            "ports": self.tried.ports,
         }
         return [word for word, found in known.items() if not found]
 
     @property
     def port_lanes(self) -> list[tuple[PortTries, Sequence[AxisSpan]]]:
         """The attempts at each port as they are drawn."""
-        return [(one, [_tried(t.at, answered=t.answered) for t in one.tries]) for one in self.ports]
+        ports = self.tried.ports
+        return [(one, [_tried(t.at, answered=t.answered) for t in one.tries]) for one in ports]
 
 
 def of_event(event: EventShown) -> CutSpan:
@@ -151,12 +152,12 @@ def shown(
     data: CutData,
     care: Care,
     trusted: Collection[str],
-    ports: Sequence[PortTries] = (),
+    tried: PortsRead | None = None,
 ) -> CutShown:
     """A cut with its time line; `care` has learnt of its places."""
     beats = [one for one in data.beats if one.key_id in trusted]
     clear = [one for one in beats if not _coarse(one, care)]
-    looks = shown_looks(data, care)
+    looks, tried = shown_looks(data, care), tried or PortsRead()
     heard = _counts((one.key_id, one.hour, one.heard) for one in clear)
     before = [n for at, n in heard if cut.began - _BEFORE <= at < cut.began]
     hidden = len(clear) < len(beats) or len(looks) < len(data.looks)
@@ -171,7 +172,7 @@ def shown(
         unheard=_spans((one.hour, one.missed) for one in clear),
         whitelist_looks=list(_looks(looks, "whitelist")),
         cut_looks=list(_looks(looks, "shutdown")),
-        ports=ports,
+        tried=tried,
         most=most,
         hidden=hidden,
         gap=known < PROBES_LEAST,

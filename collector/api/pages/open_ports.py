@@ -49,15 +49,26 @@ class PortTries:
         return sum(one.answered for one in self.tries)
 
 
-def read(looks: Iterable[Look], care: Care, most: int = RECORDS) -> Operation[list[PortTries]]:
+@dataclass(frozen=True, slots=True)
+class PortsRead:
+    """What was read: the attempts by port, of `n` measurements of `of`."""
+
+    ports: Sequence[PortTries] = ()
+    n: int = 0
+    of: int = 0
+
+
+def read(looks: Iterable[Look], care: Care, most: int = RECORDS) -> Operation[PortsRead]:
     """What `most` records of these looks tell of ports, of those that this reader may see."""
     found: list[PortTry] = []
-    for one in _evenly([one for one in looks if one.outcome not in FINE], most):
+    bad = [one for one in looks if one.outcome not in FINE]
+    chosen = _evenly(bad, most)
+    for one in chosen:
         shown = yield from query.one_shown(one.id, care)
         record = event_records.decoded(shown[1]) if shown and shown[1] is not None else None
         if record is not None:
             found += tries(record, one.at)
-    return by_port(found)
+    return PortsRead(by_port(found), len(chosen), len(bad))
 
 
 def _evenly(looks: Sequence[Look], most: int) -> list[Look]:

@@ -272,7 +272,10 @@ def test_open_ports_of_a_cut_are_on_its_time_line(tmp_path: Path) -> None:
             assert re.search("port 179 of the project's server ([1-9][0-9]*) of \\1 answered", said)
             assert re.search("port 3785 of the project's server 0 of [1-9][0-9]* answered", said)
             assert re.search("public resolvers abroad, port 53 0 of [1-9]", said)
+            assert "measurements, evenly over this time" not in said
             assert "open ports (" not in said
+        many = words(await page(harness, "/outages"))
+        assert re.search("Ports: by [0-9]+ of 18 measurements, evenly over this time", many)
         rows = (await harness.ask("GET", f"/e/{OPEN}/chart/cut.csv")).body.decode()
         assert re.search(rf"KZ,48503,{OPEN},project_port_179,\S+Z,\S+Z,1\n", rows)
         assert f",{OPEN},project_port_3785," in rows
