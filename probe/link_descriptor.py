@@ -103,7 +103,9 @@ class _TextLines:
         return self._line
 
 
-def _rows(found: LinkDescriptor, source: str, lines: _TextLines) -> Iterator[TargetRow | TargetProblem]:
+def _rows(
+    found: LinkDescriptor, source: str, lines: _TextLines
+) -> Iterator[TargetRow | TargetProblem]:
     for test in found.nettests:
         line = lines.of(test.test_name) if not test.inputs else 0
         if test.test_name != WEB:

@@ -13,7 +13,7 @@ import click
 
 from probe import i18n, user_files
 from probe.commands import results_csv, results_diff, results_publish
-from probe.commands.chosen_results import (
+from probe.commands.results_chosen import (
     choose,
     decoded_records,
     guarded,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from probe import paths
-from probe.commands.chosen_results import choose, decoded_records, kept_files
+from probe.commands.results_chosen import choose, decoded_records, kept_files
 from probe.commands.run import load_settings, require_accepted
 from probe.errors import Exit, UserError
 from probe.escape import plain
