@@ -135,8 +135,7 @@ def test_events_and_waves_come_by_the_hour_and_by_their_ids(any_store: str, tmp_
             # Two in a wave, on two networks, ninety minutes in all.
             pairs = [event(5 * n) for n in range(18)]
             others = [
-                replace(one, id=one.id[::-1], event=replace(one.event, asn=48503))
-                for one in pairs
+                replace(one, id=one.id[::-1], event=replace(one.event, asn=48503)) for one in pairs
             ]
             every = [*pairs, *others]
             await harness.service.store.write(storage.put(every))
