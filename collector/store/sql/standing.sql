@@ -136,8 +136,11 @@ ORDER BY 6, 1
 
 -- name: network_keys
 -- Some keys that measured on a network. The words after WHERE are those of the index of the same name.
-SELECT DISTINCT m.key_id FROM measurement m
-WHERE m.role = 'probe' AND m.voting = 1
-  AND m.country = :country AND m.asn = :asn AND m.at >= :since AND m.at < :until
-  AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = m.key_id AND m.at >= e.since)
-LIMIT :limit
+-- PostgreSQL reads all rows for DISTINCT, so they are limited too.
+SELECT DISTINCT key_id FROM (
+  SELECT m.key_id FROM measurement m
+  WHERE m.role = 'probe' AND m.voting = 1
+    AND m.country = :country AND m.asn = :asn AND m.at >= :since AND m.at < :until
+    AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = m.key_id AND m.at >= e.since)
+  LIMIT :rows
+) AS measured LIMIT :limit
