@@ -141,11 +141,9 @@ class _Spark:
 
 @contextmanager
 def _spark(files: LakeFiles, known: Manifest, master: str) -> Iterator[Engine]:
-    from pyspark.errors import PySparkException
-
-    from collector.lake.spark import spark_session, spark_tables
+    from collector.lake.spark import spark_errors, spark_session, spark_tables
 
     with spark_session(master) as session:
         spark_tables(session, files, known)
         session.sql(questions.views())
-        yield _Spark(session, PySparkException)
+        yield _Spark(session, spark_errors())

@@ -1,9 +1,14 @@
-"""A session of Apache Spark, and the tables of a lake in it."""
+"""A session of Apache Spark, and the tables of a lake in it.
+
+Rule: Spark is imported by its name when it is asked for, because the types of it are half a gigabyte
+that most who check this program do not have.
+"""
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from collector.lake.files import LakeFiles
@@ -21,13 +26,12 @@ def spark_session(master: str) -> Iterator[Any]:
     Raises:
         ModuleNotFoundError: Spark is not installed.
     """
-    from pyspark.sql import SparkSession
-
+    sql = import_module("pyspark.sql")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     if master.startswith("local"):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     made = (
-        SparkSession.builder.master(master)
+        sql.SparkSession.builder.master(master)
         .appName("qazcollector lake")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
@@ -45,6 +49,12 @@ def spark_session(master: str) -> Iterator[Any]:
         yield session
     finally:
         session.stop()
+
+
+def spark_errors() -> type[Exception]:
+    """What Spark raises about a question."""
+    found: type[Exception] = import_module("pyspark.errors").PySparkException
+    return found
 
 
 def spark_tables(session: Any, files: LakeFiles, known: Manifest) -> None:
