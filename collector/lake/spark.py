@@ -1,7 +1,7 @@
 """A session of Apache Spark, and the tables of a lake in it.
 
-Rule: Spark is imported by its name when it is asked for: it takes half a gigabyte, and who checks the
-types of this program does not need it.
+Rule: Spark is imported by its name when it is asked for: it takes half a gigabyte, and whoever
+checks the types of this program does not need it.
 """
 
 import os
