@@ -87,7 +87,9 @@ def _denial(step: Dns) -> Mechanism | None:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
+        InnocentExplanation.LINE: _REACHED,
         InnocentExplanation.RESOLVER: "it answers, and gives no address",
+        InnocentExplanation.MEANS: "the resolver's answer was received and read",
         InnocentExplanation.SERVER: "the helper, or an encrypted resolver, has an address",
         InnocentExplanation.CHANCE: "a denial is an answer, and no lost packet",
     },
@@ -172,6 +174,7 @@ def _led_on(e: Evidence, steps: Sequence[Tcp | Tls]) -> bool:
     excludes={
         InnocentExplanation.LINE: _REACHED,
         InnocentExplanation.SERVER: "the helper connects to it, or gets to the end of redirects",
+        InnocentExplanation.MEANS: "attempts without a route to their family are left out",
         InnocentExplanation.CHANCE: _ONE_LOOK,
     },
 )
@@ -199,6 +202,7 @@ def connection_fails_here_only(e: Evidence) -> Finding | None:
     excludes={
         InnocentExplanation.LINE: _REACHED,
         InnocentExplanation.SERVER: "the helper's handshake with this address and name works",
+        InnocentExplanation.MEANS: "the connection before it worked",
         InnocentExplanation.CHANCE: _ONE_LOOK,
     },
 )

@@ -31,6 +31,8 @@ COMMANDS = {
         "schedule install --print --with cron -- --targets {url} --collector {url} --lab"
     ),
     "results show what": "results show {url}",
+    "results publish url": "results publish --to {url} --accept-risk",
+    "targets convert lists": "targets convert {url}",
 }
 # Settings that name a URL, by the command that would use them.
 SETTINGS = {
@@ -41,7 +43,13 @@ SETTINGS = {
     "anchors": "run https://a.example/",
 }
 # Of these, the ones that need no consent, because they contact nothing.
-FREE = {"schedule install arguments", "results show what", "targets list name", "doctor collector"}
+FREE = {
+    "schedule install arguments",
+    "results show what",
+    "targets list name",
+    "targets convert lists",
+    "doctor collector",
+}
 
 
 class Listener:
