@@ -73,7 +73,7 @@ def test_the_bytes_that_were_wanted_are_moved_and_counted(direction: TransferDir
 
 @pytest.mark.parametrize("direction", ["down", "up"])
 def test_the_time_limit_ends_a_test_with_a_number(direction: TransferDirection) -> None:
-    step = against_ours(direction, 2**31, cap=1.5)
+    step = against_ours(direction, 2**33, Ndt7Limits(test_bytes=2**33), cap=1.5)
     assert (step.ended, step.failure) == ("cap", None)
     assert (speed(step) or 0) > 1e5
 
@@ -82,8 +82,8 @@ def test_the_time_limit_ends_a_test_with_a_number(direction: TransferDirection) 
 def test_a_server_that_ends_the_test_at_its_own_time_is_no_failure(
     direction: TransferDirection,
 ) -> None:
-    limits = Ndt7Limits(seconds=1.6, last_seconds=4.0)
-    step = against_ours(direction, 2**31, limits, cap=20.0)
+    limits = Ndt7Limits(seconds=1.6, last_seconds=4.0, test_bytes=2**33)
+    step = against_ours(direction, 2**33, limits, cap=20.0)
     assert (step.ended, step.failure) == ("cap", None)
     assert (speed(step) or 0) > 1e5
 
