@@ -200,4 +200,8 @@ def _id(what: str, name: str) -> UUID:
 
 def _digest(measurement: Any) -> str:
     """What identifies a measurement without a uid: all that it says."""
-    return hashlib.sha256(msgspec.json.encode(measurement, order="sorted")).hexdigest()
+    try:
+        said = msgspec.json.encode(measurement, order="sorted")
+    except (UnicodeError, OverflowError, RecursionError, TypeError) as error:
+        raise OoniError("has a text or a number that no JSON can have") from error
+    return hashlib.sha256(said).hexdigest()

@@ -431,6 +431,12 @@ SITUATIONS: dict[str, Situation] = {
     "a reset after the hello, older": Situation(
         lambda: older(stopped(RESET)), "blocked", ("tls.reset",)
     ),
+    "a reset after the hello, and nothing is said of the helper": Situation(
+        lambda: {**stopped(RESET), "test_helpers": None}, "blocked", ("tls.reset",)
+    ),
+    "a reset after the hello, and an old client says nothing of the helper": Situation(
+        lambda: {**stopped(RESET), "test_helpers": None, "test_version": "0.0.1"}, "inconclusive"
+    ),
     "silence after the hello": Situation(lambda: stopped(TIMEOUT), "blocked", ("tls.timeout",)),
     "a close after the hello": Situation(lambda: stopped(EOF), "blocked", ("tls.eof",)),
     "a reset at both addresses": Situation(

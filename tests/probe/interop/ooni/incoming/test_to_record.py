@@ -260,6 +260,17 @@ def test_a_measurement_with_anything_in_it_is_refused_or_makes_a_valid_record(
         judge(found)
 
 
+def test_a_text_that_is_no_unicode_is_refused_in_one_line() -> None:
+    made = {
+        **SITUATIONS["a reset after the hello"].make(),
+        "report_id": "",
+        "annotations": "\ud800",
+    }
+    found = made_or_refused(made)
+    assert isinstance(found, str)
+    assert "\n" not in found
+
+
 def made_or_refused(made: Any) -> Record | str:
     """The record, or why there is none."""
     try:
