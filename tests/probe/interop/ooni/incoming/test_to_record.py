@@ -263,7 +263,7 @@ def test_a_measurement_with_anything_in_it_is_refused_or_makes_a_valid_record(
 def test_a_text_that_is_no_unicode_is_refused_in_one_line() -> None:
     made = {
         **SITUATIONS["a reset after the hello"].make(),
-        "report_id": "",
+        "measurement_uid": "",
         "annotations": "\ud800",
     }
     found = made_or_refused(made)
