@@ -180,8 +180,8 @@ def test_that_the_only_probe_of_a_network_is_heard_shows_nowhere_in_public(
             sender = await harness.probe()
             reply = await sender.ask("POST", "/v1/heartbeat", b'{"country":"KZ","asn":9198}')
             assert reply.status == 200
-            # A probe is heard when the middle of its five-minute slot is over. The public is told of
-            # whole hours when they are over.
+            # A probe is heard when the middle of its five-minute slot is over. The public is told
+            # of whole hours when they are over.
             now = time.time()
             soon = min(now + 300, (now // 3600 + 1) * 3600 - 1)
             harness.service.monitor._clock = lambda: soon
