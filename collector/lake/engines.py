@@ -82,14 +82,17 @@ def _duckdb(files: LakeFiles, known: Manifest, memory: str) -> Iterator[Engine]:
     import duckdb
 
     config: dict[str, Any] = {"memory_limit": memory, "preserve_insertion_order": False}
-    with duckdb.connect(config=config) as connection:
+    with _one_line(duckdb.Error):
+        opened = duckdb.connect(config=config)
+    with opened as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = false")
         # As Spark names it.
         connection.execute("CREATE MACRO unix_seconds(t) AS CAST(floor(epoch(t)) AS BIGINT)")
-        for table in TABLES:
-            _duckdb_table(connection, files, known, table)
-        connection.execute(questions.views())
+        with _one_line(duckdb.Error):
+            for table in TABLES:
+                _duckdb_table(connection, files, known, table)
+            connection.execute(questions.views())
         yield _DuckDb(connection, duckdb.Error)
 
 
@@ -144,6 +147,7 @@ def _spark(files: LakeFiles, known: Manifest, master: str) -> Iterator[Engine]:
     from collector.lake.spark import spark_errors, spark_session, spark_tables
 
     with spark_session(master) as session:
-        spark_tables(session, files, known)
-        session.sql(questions.views())
+        with _one_line(spark_errors()):
+            spark_tables(session, files, known)
+            session.sql(questions.views())
         yield _Spark(session, spark_errors())

@@ -5,6 +5,8 @@ storage shows an object when all of it has arrived.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +24,28 @@ class LakeFiles:
         Raises:
             SettingsError: It is no folder and no address that pyarrow knows.
         """
-        from pyarrow import ArrowInvalid, fs
+        from pyarrow import fs
 
         self.root = root
-        try:
+        with self._one_line():
             if "://" in root:
                 self.system, self._base = fs.FileSystem.from_uri(root)
             else:
                 self.system, self._base = fs.LocalFileSystem(), str(Path(root).resolve())
-        except (ArrowInvalid, OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise SettingsError(f"lake {root}: a folder or s3://… expected: {reason}") from error
+            if not self._base:
+                raise ValueError("a folder or s3://BUCKET/… expected")
         self.local = self.system.type_name == "local"
         self._kinds: Any = fs.FileType
+
+    @contextmanager
+    def _one_line(self, name: str = "") -> Iterator[None]:
+        """Tell in one line what a file system has against a lake or a file of it."""
+        try:
+            yield
+        except (OSError, ValueError) as error:  # pyarrow's errors are both
+            reason = str(error).splitlines()[0]
+            where = f"lake {self.root}: {name}: " if name else f"lake {self.root}: "
+            raise SettingsError(where + reason) from error
 
     def path(self, name: str) -> str:
         """The path by which the file system knows a file."""
@@ -42,20 +53,29 @@ class LakeFiles:
 
     def is_there(self, name: str) -> bool:
         """Whether there is such a file."""
-        found = self.system.get_file_info(self.path(name))
+        with self._one_line(name):
+            found = self.system.get_file_info(self.path(name))
         return bool(found.type == self._kinds.File)
 
     def read(self, name: str) -> bytes:
         """All of a file.
 
         Raises:
-            FileNotFoundError: It is not there.
+            SettingsError: It is not there, or cannot be read.
         """
-        with self.system.open_input_stream(self.path(name)) as file:
+        with self._one_line(name), self.system.open_input_stream(self.path(name)) as file:
             return bytes(file.read())
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file; on a file system it survives a loss of power from here on."""
+        """Write a file; on a file system it survives a loss of power from here on.
+
+        Raises:
+            SettingsError: It cannot be written.
+        """
+        with self._one_line(name):
+            self._write(name, content)
+
+    def _write(self, name: str, content: bytes) -> None:
         path = self.path(name)
         self.system.create_dir(path.rpartition("/")[0], recursive=True)
         beside = path + _BESIDE if self.local else path

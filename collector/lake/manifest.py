@@ -82,13 +82,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def read(files: LakeFiles) -> Manifest:
-    """The manifest of the lake; an empty one where there is none yet.
+def read(files: LakeFiles, *, create: bool = False) -> Manifest:
+    """The manifest of the lake; with `create`, an empty one where there is none yet.
 
     Raises:
-        SettingsError: What is there is no manifest of a lake, or one of a later version.
+        SettingsError: There is none, or what is there is no manifest, or one of a later version.
     """
     if not files.is_there(NAME):
+        # A mistyped name must not look like an empty lake.
+        if not create:
+            raise SettingsError(f"lake {files.root}: is not there ({NAME} is missing)")
         return Manifest()
     try:
         found = msgspec.json.decode(files.read(NAME), type=Manifest)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from collector.lake.files import LakeFiles
 from collector.lake.manifest import Part
 from collector.lake.schema import ORDER, ROWS_IN_GROUP, VERSION, schema, types
+from collector.settings import SettingsError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -131,11 +132,18 @@ def _columns_with_dictionary(rows: "pa.Table") -> dict[str, Any]:
 
 
 def read_part(files: LakeFiles, part: Part) -> "pa.Table":
-    """The rows of a file; columns that its version lacks are null."""
+    """The rows of a file; columns that its version lacks are null.
+
+    Raises:
+        SettingsError: It is damaged.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
-    found = parquet.read_table(pa.BufferReader(files.read(part.path)))
+    try:
+        found = parquet.read_table(pa.BufferReader(files.read(part.path)))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"lake {files.root}: {part.path} is damaged: see lake check") from error
     wanted = schema(part.table)
     columns = [
         found.column(field.name)

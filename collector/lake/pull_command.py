@@ -66,4 +66,4 @@ def _token(file: Path) -> str:
     try:
         return file.read_text().strip()
     except (OSError, UnicodeError) as error:
-        raise SettingsError(f"{file}: {error}") from error
+        raise SettingsError(f"--token-file {file}: cannot be read") from error

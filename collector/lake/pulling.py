@@ -66,7 +66,7 @@ class LakePull:
     done: LakePulled = field(default_factory=LakePulled)
 
     def __post_init__(self) -> None:
-        self._known = manifests.read(self.files)
+        self._known = manifests.read(self.files, create=True)
         manifests.sweep(self.files, self._known)
         self._lot: dict[str, dict[Partition, list[dict[str, Any]]]] = {}
         self._steps = 0

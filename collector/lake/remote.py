@@ -56,7 +56,7 @@ async def export_of(
     Raises:
         SettingsError: The collector cannot be reached, or does not give one.
     """
-    context = ssl.create_default_context(cafile=remote.ca_file) if remote.ca_file else None
+    context = _trusting(remote.ca_file) if remote.ca_file else None
     headers = {"Authorization": f"Bearer {remote.token}"} if remote.token else {}
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=30.0, sock_read=_SECONDS)
     connector = aiohttp.TCPConnector(ssl=context) if context else None
@@ -72,6 +72,13 @@ async def export_of(
                 yield RemoteExport(origin, _lines(reply.content))
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise SettingsError(f"pull {remote.url}: {str(error) or type(error).__name__}") from error
+
+
+def _trusting(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # SSLError is one
+        raise SettingsError(f"--ca-file {ca_file}: a certificate in PEM expected") from error
 
 
 async def _origin(session: aiohttp.ClientSession, url: str) -> str:

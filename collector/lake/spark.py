@@ -14,6 +14,7 @@ from typing import Any
 from collector.lake.files import LakeFiles
 from collector.lake.manifest import TABLES, Manifest
 from collector.lake.schema import types
+from collector.settings import SettingsError
 
 _TYPES = {"text": "STRING", "flag": "BOOLEAN", "whole": "BIGINT", "number": "DOUBLE"}
 _TYPES |= {"time": "TIMESTAMP", "bytes": "BINARY"}
@@ -25,6 +26,7 @@ def spark_session(master: str) -> Iterator[Any]:
 
     Raises:
         ModuleNotFoundError: Spark is not installed.
+        SettingsError: It does not start.
     """
     sql = import_module("pyspark.sql")
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -43,7 +45,11 @@ def spark_session(master: str) -> Iterator[Any]:
     if master.startswith("local"):
         made = made.config("spark.driver.host", "127.0.0.1")
         made = made.config("spark.driver.bindAddress", "127.0.0.1")
-    session = made.getOrCreate()
+    try:
+        session = made.getOrCreate()
+    except (spark_errors(), import_module("py4j.protocol").Py4JError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise SettingsError(f"Spark at {master}: {first}") from error
     session.sparkContext.setLogLevel("ERROR")
     try:
         yield session

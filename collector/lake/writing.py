@@ -96,7 +96,7 @@ async def write(
     Args:
         told: Called with the number of records so far.
     """
-    known = manifests.read(files)
+    known = manifests.read(files, create=True)
     manifests.sweep(files, known)
     secret = await store.write(exports.release_secret(exports.LAKE))
     standings = await store.read(conduct.read_standings(now, lab=lab), slow=True)
@@ -112,6 +112,8 @@ async def write(
             told(writer.done.records)
     writer.flush(lot)
     writer.replace_events(await store.read(storage.all_events(), slow=True))
+    if not files.is_there(manifests.NAME):
+        manifests.write(files, known.changed())
     erased = await store.read(exports.erased_pseudonyms(), slow=True)
     writer.done.erased = rewriting.erase_keys(files, store.collector_id, erased)
     return writer.done

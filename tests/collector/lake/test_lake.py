@@ -14,6 +14,7 @@ from collector.cli import cli
 from collector.lake import flatten, manifest as manifests, writing
 from collector.lake.files import LakeFiles
 from collector.lake.manifest import Manifest
+from collector.settings import SettingsError
 from collector.store import keys, open_store
 from collector.store.measurements import MeasurementRow
 from probe import codec
@@ -224,7 +225,45 @@ def test_a_damaged_manifest_is_one_line(tmp_path: Path, text: str) -> None:
     assert manifests.NAME in str(done.exception) or "expected" in str(done.exception)
 
 
-def test_a_place_that_cannot_be_one_is_one_line() -> None:
-    done = CliRunner().invoke(cli, ["lake", "check", "--lake", "gopher://x"])
-    assert "gopher://x" in str(done.exception)
-    assert "expected" in str(done.exception)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check",),
+        ("compact",),
+        ("prune", "--before", "2026-01-01"),
+        ("query", "sites"),
+        ("rejudge",),
+        ("events",),
+    ],
+)
+def test_a_mistyped_lake_is_no_empty_lake(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = lake(tmp_path, *words, fails=True)
+    assert done.exit_code != 0
+    assert "is not there" in str(done.exception)
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    fill(tmp_path, some(1))
+    (tmp_path / "lake").write_text("a file")
+    done = lake(tmp_path, "write", "--store", url_of(tmp_path), fails=True)
+    assert isinstance(done.exception, SettingsError)
+    assert "\n" not in str(done.exception)
+
+
+def test_a_damaged_file_is_named_in_one_line(tmp_path: Path) -> None:
+    for number in range(2):
+        fill(tmp_path, [row(number)])
+        written(tmp_path)
+    damaged = manifest(tmp_path).of("measurements")[0].path
+    (tmp_path / "lake" / damaged).write_bytes(b"PAR1")
+    done = lake(tmp_path, "compact", fails=True)
+    assert isinstance(done.exception, SettingsError)
+    assert damaged in str(done.exception)
+
+
+@pytest.mark.parametrize("root", ["s3://", "gopher://x"])
+def test_what_is_no_place_is_one_line(root: str) -> None:
+    done = CliRunner().invoke(cli, ["lake", "check", "--lake", root])
+    assert isinstance(done.exception, SettingsError)
+    assert root in str(done.exception)

@@ -126,6 +126,12 @@ def test_an_address_without_a_collector_is_one_line(tmp_path: Path, url: str, to
     assert not (tmp_path / "lake" / "manifest.json").exists()
 
 
+def test_an_authority_that_is_none_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    done = pull(tmp_path, "https://127.0.0.1:9", "--ca-file", str(tmp_path / "token"))
+    assert "a certificate in PEM expected" in str(done.exception)
+
+
 LINE = {
     "id": "x",
     "steps": [{"op": "tcp", "address": "192.0.2.1", "port": 443}],

@@ -182,6 +182,7 @@ def test_rows_come_as_csv_or_as_parquet(lake: Path, tmp_path: Path) -> None:
         (("--sql", "SELECT colour FROM measurements"), "colour"),
         (("--sql", "CREATE TABLE x (y INT)"), "one question expected"),
         (("sites", "--format", "parquet"), "needs -o FILE"),
+        (("sites", "--memory", "lots"), "Memory must have a number"),
     ],
 )
 def test_a_bad_question_is_one_line(lake: Path, words: tuple[str, ...], told: str) -> None:
@@ -191,6 +192,8 @@ def test_a_bad_question_is_one_line(lake: Path, words: tuple[str, ...], told: st
     assert "\n" not in str(done.exception)
 
 
-def test_a_lake_without_files_has_empty_tables(tmp_path: Path) -> None:
-    (tmp_path / "lake").mkdir()
+def test_the_lake_of_an_empty_store_has_empty_tables(tmp_path: Path) -> None:
+    fill(tmp_path, [])
+    words = ("write", "--store", url_of(tmp_path), "--to", str(tmp_path / "lake"))
+    assert CliRunner().invoke(cli, ["lake", *words]).exit_code == 0
     assert ask(tmp_path / "lake", "sites").stdout.count("\n") == 1
