@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,7 @@ from probe.i18n import _
 if TYPE_CHECKING:
     from probe.interop.comparison import Comparison
     from probe.interop.reading import Read
+    from probe.user_files import UserFile
 
 # Refused measurements that are told one by one; the others are counted.
 TOLD = 1000
@@ -50,7 +51,7 @@ def command(
 
     OONI's may be JSON lines, gzip, tar archives of post cans, or objects of its API. Prints what
     they concluded beside what we conclude, with the reasons, and the known interception authorities
-    whose signatures verify.
+    whose signatures verify. Exit 2 if nothing could be judged.
     """
     from probe.interop import comparison, telling
 
@@ -68,6 +69,8 @@ def command(
     else:
         for line in telling.text(compared, of_ooni=form == "ooni"):
             click.echo(line)
+    if not compared.judged:
+        raise UserError(_("no measurement of these files could be judged"))
 
 
 def _judged(files: tuple[Path, ...], form: str, output: Path | None) -> "Comparison":
@@ -76,11 +79,12 @@ def _judged(files: tuple[Path, ...], form: str, output: Path | None) -> "Compari
     from probe import codec
     from probe.interop.comparison import Comparison
     from probe.judge import judge
+    from probe.user_files import writing
 
     every, agrees = _measurements(files, form)
     compared = Comparison(agrees)
-    opened: AbstractContextManager[BinaryIO | None] = (
-        nullcontext() if output is None else output.open("wb")
+    opened: AbstractContextManager[UserFile | None] = (
+        nullcontext() if output is None else writing(output)
     )
     with opened as written:
         for one in _progressing(every):

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from probe import codec
 from probe.commands.judge import command
+from probe.errors import Exit, UserError
 from tests.probe.interop.ooni.incoming.situations import SITUATIONS
 
 CHOSEN = {
@@ -83,6 +84,28 @@ def test_the_judged_records_are_written_and_can_be_judged_again(
     told = json.loads(judge("--json", written).stdout)
     assert told["judged"] == 4
     assert all(one["said"] == one["outcome"] for one in told["table"])
+
+
+def test_nothing_that_can_be_judged_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "none.jsonl").write_text("not json\n")
+    done = CliRunner().invoke(command, ["--format", "ooni", str(tmp_path / "none.jsonl")])
+    assert isinstance(done.exception, UserError)
+    assert done.exception.code == Exit.USAGE
+    assert "none.jsonl:1: " in done.stderr
+
+
+def test_a_judging_that_is_interrupted_leaves_the_file_as_it_was(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "judged.jsonl"
+    out.write_text("as it was\n")
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("probe.judge.judge", interrupted)
+    CliRunner().invoke(command, ["--format", "ooni", str(archive), "-o", str(out)])
+    assert out.read_text() == "as it was\n"
 
 
 def test_json_and_csv_exclude_each_other(archive: Path) -> None:
