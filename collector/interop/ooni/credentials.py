@@ -7,6 +7,8 @@ stored, and it gives no vote. Without the library clients find no manifest and d
 import hashlib
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +82,9 @@ class CredentialAuthority:
         if asked.manifest_version != self.version:
             raise CredentialRefused("the manifest has another version now; fetch it again")
         try:
-            signed = self._state.handle_registration_request(asked.credential_sign_request)
-        except Exception as error:
+            with _failures_told("given"):
+                signed = self._state.handle_registration_request(asked.credential_sign_request)
+        except CredentialRefused as error:
             raise CredentialRefused("credential_sign_request is not understood") from error
         return {"credential_sign_response": signed, "emission_day": self._state.today()}
 
@@ -91,23 +94,39 @@ class CredentialAuthority:
         if message.manifest_version != self.version:
             return replace(failed, error="manifest_version_mismatch")
         try:
-            next_one = self._state.handle_submit_request_with_hash(
-                message.nym or "",
-                message.zkp_request or "",
-                head.probe_cc,
-                head.probe_asn,
-                message.content,
-                self._age(),
-                _LEAST,
-            )
-        except Exception as error:  # noqa: BLE001 - the library has several, and panics
-            log.info("a credential was not verified: %s", type(error).__name__)
+            with _failures_told("verified"):
+                next_one = self._state.handle_submit_request_with_hash(
+                    message.nym or "",
+                    message.zkp_request or "",
+                    head.probe_cc,
+                    head.probe_asn,
+                    message.content,
+                    self._age(),
+                    _LEAST,
+                )
+        except CredentialRefused:
             return replace(failed, error="verification_failed")
         return replace(failed, verification_status="verified", submit_response=next_one)
 
     def _age(self) -> tuple[int, int]:
         """The days on which a credential may have been given; the last one is tomorrow."""
         return self._secrets.made_day - _DAYS, self._secrets.made_day + _DAYS
+
+
+@contextmanager
+def _failures_told(done: str) -> Iterator[None]:
+    """Make one kind of what the library raises; its panics are no `Exception`, nor importable.
+
+    Raises:
+        CredentialRefused: The library does not take what a client sent.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        log.info("a credential was not %s: %s", done, type(error).__name__)
+        raise CredentialRefused("not understood") from error
 
 
 def authority(file: Path | None) -> CredentialAuthority | None:

@@ -117,6 +117,24 @@ def test_a_proof_for_other_bytes_is_worth_nothing_and_the_measurement_is_kept(
     asyncio.run(scenario())
 
 
+def test_a_request_that_makes_the_library_panic_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "qazcollector")
+
+    async def scenario() -> None:
+        async with collector(tmp_path, ooni=CLIENTS) as harness:
+            client = CredentialClient(harness.url)
+            await client.enrol()
+            asked = {"manifest_version": client.meta["version"]}
+            asked["credential_sign_request"] = "AAAA" * 5000  # the neutral element
+            assert (await client.post("/api/v1/sign_credential", asked)).status == 400
+            await client.enrol()
+
+    asyncio.run(scenario())
+    assert "a credential was not given: PanicException" in caplog.text
+
+
 def test_nothing_of_a_credential_is_stored(tmp_path: Path) -> None:
     kept = []
 
