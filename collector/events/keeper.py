@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 
 from collector import conduct
+from collector.detection.detected import DetectedEvent
 from collector.detection.monitor import BACK, Detections
 from collector.events import storage, waves
 from collector.events.detected import combined, with_detected
@@ -78,7 +79,7 @@ class EventKeeper:
         self._lock = asyncio.Lock()
         self._written, self._read = 0, -1
         self._made_at, self._cost = float("-inf"), 0.0
-        self._detected: Detections | None = None
+        self._detected: Mapping[Where, Sequence[DetectedEvent]] | None = None
         self._trusted: frozenset[str] | None = None
         self._reading: asyncio.Task[None] | None = None
 
@@ -150,10 +151,11 @@ class EventKeeper:
         by_place: dict[Where, list[TargetEvent]] = defaultdict(list)
         for where, event in with_detected(detections.events, now):
             by_place[where].append(event)
-        for places in await self._changed_places(now, by_place, detections):
+        found = _by_place(detections.events)
+        for places in await self._changed_places(now, found):
             await self._make_some(places, now, rules, by_place)
         # Not before: a pass that could not store them has to be made again.
-        self._detected = detections
+        self._detected = found
         # Each at most once in a pass: who uploads all the time must not keep the last from coming.
         last = _FIRST
         while due := await self._store.read(storage.places_due(last, PLACES), slow=True):
@@ -161,13 +163,16 @@ class EventKeeper:
             last = due[-1].where
 
     async def _changed_places(
-        self, now: float, by_place: Mapping[Where, object], detections: Detections
+        self, now: float, detected: Mapping[Where, Sequence[DetectedEvent]]
     ) -> Sequence[Sequence[DuePlace]]:
-        """The places of detected events, when what was detected changed."""
-        if self._detected is not None and self._detected.events == detections.events:
-            return ()
-        before = await self._store.read(storage.detected_places(now - BACK), slow=True)
-        wanted = sorted({*by_place, *before})
+        """The places where something else was detected than before; at first all places of it."""
+        before = self._detected
+        if before is None:
+            known = await self._store.read(storage.detected_places(now - BACK), slow=True)
+            wanted = sorted({*detected, *known})
+        else:
+            every = sorted({*detected, *before})
+            wanted = [one for one in every if detected.get(one) != before.get(one)]
         found = await self._store.read(storage.places(wanted), slow=True)
         return [found[at : at + PLACES] for at in range(0, len(found), PLACES)]
 
@@ -232,6 +237,13 @@ class EventKeeper:
         now = self._clock()
         lease = keys.take_lease(_LEASE, self._holder, now=now, seconds=LEASE_SECONDS)
         return (yield from lease)
+
+
+def _by_place(events: Iterable[DetectedEvent]) -> Mapping[Where, Sequence[DetectedEvent]]:
+    found: dict[Where, list[DetectedEvent]] = defaultdict(list)
+    for one in events:
+        found[one.target, one.country, one.asn].append(one)
+    return dict(found)
 
 
 def new_id() -> str:

@@ -17,6 +17,7 @@ from collector.events.engine import replay
 from collector.events.keeper import HORIZON, EventKeeper
 from collector.events.model import EventState, Look, TargetEvent
 from collector.events.reconcile import StoredEvent
+from collector.events.storage import DuePlace, PlaceLooks
 from collector.events.timeline import Rules
 from collector.settings import CollectorSettings
 from collector.standing import EVERYBODY, Standings
@@ -235,6 +236,31 @@ def test_a_detected_shutdown_that_is_refuted_is_withdrawn(tmp_path: Path) -> Non
         assert event.event.state is EventState.WITHDRAWN
 
     play(tmp_path, scenario)
+
+
+def test_only_the_place_where_something_else_is_detected_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[list[int]] = []
+
+    async def scenario(history: StoredHistory) -> None:
+        history.now = START + 2 * HOUR
+        history.detected = tuple(silence(1.0, None, asn) for asn in (9198, 29355))
+        await history.refresh()
+        made.clear()
+        for end in (None, 3.5):
+            history.detected = (silence(1.0, None, 9198), silence(1.0, end, 29355))
+            await history.refresh()
+
+    read_places = storage.read_places
+
+    def counted(due: Sequence[DuePlace], since: float) -> Operation[list[PlaceLooks]]:
+        made.append([one.where[2] for one in due])
+        return read_places(due, since)
+
+    monkeypatch.setattr(storage, "read_places", counted)
+    play(tmp_path, scenario)
+    assert made == [[29355]]
 
 
 def test_a_silence_with_a_white_list_inside_is_the_white_list(tmp_path: Path) -> None:
