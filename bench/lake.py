@@ -29,6 +29,7 @@ from collector.store import open_store
 
 START = datetime(2022, 1, 1, tzinfo=UTC).timestamp()
 DAY, SITES, PROBES, NETWORKS = 86_400, 800, 60, 7
+FLAGS = ("voting", "excluded", "lab", "coarse", "imported")
 _HEX = np.array(list("0123456789abcdef"))
 
 
@@ -41,35 +42,31 @@ def generate(files: LakeFiles, rows: int, days: int) -> None:
         where = Partition(datetime.fromtimestamp(START + day * DAY, UTC).date().isoformat(), "KZ")
         for name, made in (("measurements", table), ("votes", _votes(table))):
             parts.append(write_part(files, name, where, made, origin="bench", name="bench-0-0"))
-    known = manifests.read(files)
+    known = manifests.read(files, create=True)
     manifests.write(files, known.changed(more=parts, origins={"bench": LakeOrigin()}))
 
 
 def _day(dice: np.random.Generator, count: int, since: float) -> pa.Table:
+    """The measurements of one day, in the order of their times."""
+    wanted = schema("measurements")
+    columns = _columns(dice, count, since)
+    arrays = [_array(field, columns.get(field.name), count) for field in wanted]
+    return pa.Table.from_arrays(arrays, schema=wanted)
+
+
+def _columns(dice: np.random.Generator, count: int, since: float) -> dict[str, Any]:
     probe, site = dice.integers(0, PROBES, count), dice.integers(0, SITES, count)
-    at = (since + np.sort(dice.random(count)) * DAY) * 1000
-    outcome = np.array(["ok", "blocked", "inconclusive", "throttled"])[
-        dice.choice(4, count, p=[0.85, 0.09, 0.05, 0.01])
-    ]
-    words = {"blocked": "tls.timeout", "throttled": "throttle.policed"}
-    digits = _HEX[dice.integers(0, 16, (count, 20))]
-    random = digits.view("<U20").ravel()
-    times = at.astype("int64")
+    times = ((since + np.sort(dice.random(count)) * DAY) * 1000).astype("int64")
     prefix = np.char.mod("%012x", times)
-    ids = [
-        f"{p[:8]}-{p[8:]}-7{r[:3]}-8{r[3:6]}-{r[6:18]}" for p, r in zip(prefix, random, strict=True)
-    ]
-    stamps = pa.array(times, pa.timestamp("ms", tz="UTC"))
     keys = np.array([f"{number:020x}" for number in dice.integers(0, 2**60, PROBES)])
-    rates = np.where(site < 20, dice.random(count) * 1e6, np.nan)
-    columns: dict[str, Any] = {
-        "id": ids,
+    stamps = pa.array(times, pa.timestamp("ms", tz="UTC"))
+    return {
+        "id": _ids(dice, prefix),
         "run": [f"{p[:8]}-0000-7000-8000-{n:012}" for p, n in zip(prefix, probe, strict=True)],
         "key": keys[probe],
         "origin": keys[probe],
         "standing": ["earned"] * count,
         "role": ["probe"] * count,
-        "experiment": np.where(site < 20, "throttle", "web"),
         "input": [f"https://site{n}.example/" for n in site],
         "target": [f"site{n}.example" for n in site],
         "category": np.array(["NEWS", "HUMR", "ANON", "GRP"])[site % 4],
@@ -82,6 +79,26 @@ def _day(dice: np.random.Generator, count: int, since: float) -> pa.Table:
         "claimed_country": ["KZ"] * count,
         "claimed_asn": 9000 + probe % NETWORKS,
         "version": ["0.1.0"] * count,
+        **_verdicts(dice, count),
+        **_speeds(dice, site),
+        **{name: [name == "voting"] * count for name in FLAGS},
+    }
+
+
+def _ids(dice: np.random.Generator, prefix: Any) -> list[str]:
+    """Record ids: the time, then random digits."""
+    digits = _HEX[dice.integers(0, 16, (len(prefix), 20))].view("<U20").ravel()
+    return [
+        f"{p[:8]}-{p[8:]}-7{r[:3]}-8{r[3:6]}-{r[6:18]}" for p, r in zip(prefix, digits, strict=True)
+    ]
+
+
+def _verdicts(dice: np.random.Generator, count: int) -> dict[str, Any]:
+    outcome = np.array(["ok", "blocked", "inconclusive", "throttled"])[
+        dice.choice(4, count, p=[0.85, 0.09, 0.05, 0.01])
+    ]
+    words = {"blocked": "tls.timeout", "throttled": "throttle.policed"}
+    return {
         "outcome": outcome,
         "mechanisms": [words.get(one, "") for one in outcome],
         "stage": ["confirmed"] * count,
@@ -89,23 +106,25 @@ def _day(dice: np.random.Generator, count: int, since: float) -> pa.Table:
         "rule": np.where(outcome == "ok", "web.ok", "tls.silence"),
         "ruleset": ["1"] * count,
         "claim": outcome,
+    }
+
+
+def _speeds(dice: np.random.Generator, site: Any) -> dict[str, Any]:
+    """Some sites are measured by `throttle`, which has rates."""
+    rates = np.where(site < 20, dice.random(len(site)) * 1e6, np.nan)
+    return {
+        "experiment": np.where(site < 20, "throttle", "web"),
         "rate_target": rates,
         "rate_reference": rates * 2,
-        "line_round_trip": np.round(dice.random(count) * 0.2, 3),
+        "line_round_trip": np.round(dice.random(len(site)) * 0.2, 3),
     }
-    flags = {"voting": True, "excluded": False, "lab": False, "coarse": False, "imported": False}
-    wanted = schema("measurements")
-    arrays = []
-    for field in wanted:
-        if field.name in flags:
-            arrays.append(pa.array([flags[field.name]] * count, field.type))
-        elif field.name in columns:
-            arrays.append(pa.array(columns[field.name], field.type, from_pandas=True))
-        else:
-            arrays.append(
-                pa.array([""] * count if field.type == pa.string() else [None] * count, field.type)
-            )
-    return pa.Table.from_arrays(arrays, schema=wanted)
+
+
+def _array(field: pa.Field, values: Any, count: int) -> pa.Array:
+    """A column; without values the empty text, or null."""
+    if values is None:
+        values = [""] * count if field.type == pa.string() else [None] * count
+    return pa.array(values, field.type, from_pandas=True)
 
 
 def _votes(table: pa.Table) -> pa.Table:
