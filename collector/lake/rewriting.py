@@ -111,20 +111,24 @@ def _ids_of(files: LakeFiles, parts: Iterable[Part], keys: Collection[str]) -> s
 def _without(
     files: LakeFiles, known: Manifest, origin: str, where: Partition, ids: Collection[str]
 ) -> Manifest:
-    """Remove these records, and the certificates that none of the others was served."""
-    for table in ("measurements", "votes", "verdicts", "steps"):
+    """Remove these records, and the certificates that none of the others was served.
+
+    What tells which records are those of a key goes last: who is killed before finds them again.
+    """
+    for table in ("votes", "verdicts", "steps"):
         known = _replace_if_any(files, known, _SameKind(table, origin, where), _drop(ids))
     steps = _by_place(known.parts).get(_SameKind("steps", origin, where), [])
     served = {one for part in steps for one in _served(read_part(files, part))}
     place = _SameKind("certificates", origin, where)
-    return _replace_if_any(files, known, place, _only_served(served))
+    known = _replace_if_any(files, known, place, _only_served(served))
+    return _replace_if_any(files, known, _SameKind("measurements", origin, where), _drop(ids))
 
 
 def _drop(ids: Collection[str]) -> Edit:
     def edit(rows: "pa.Table") -> "pa.Table":
         from pyarrow.compute import field
 
-        return rows.filter(~field("id").isin(sorted(ids)))
+        return rows.filter(~field("id").isin(_texts(ids)))
 
     return edit
 
@@ -133,9 +137,16 @@ def _only_served(served: Collection[str]) -> Edit:
     def edit(rows: "pa.Table") -> "pa.Table":
         from pyarrow.compute import field
 
-        return rows.filter(field("sha256").isin(sorted(served)))
+        return rows.filter(field("sha256").isin(_texts(served)))
 
     return edit
+
+
+def _texts(words: Collection[str]) -> "pa.Array":
+    """The same as an array of text also where there are none."""
+    import pyarrow as pa
+
+    return pa.array(sorted(words), pa.string())
 
 
 def _served(steps: "pa.Table") -> set[str]:

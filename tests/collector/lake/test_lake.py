@@ -163,12 +163,7 @@ def test_the_erasure_of_a_key_reaches_the_lake(tmp_path: Path, any_store: str) -
     written(tmp_path, url=any_store)
     assert {one["der"] for one in rows_of(tmp_path, "certificates")} == {shared, own}
 
-    async def erase() -> None:
-        store = await open_store(any_store)
-        await store.write(keys.erase(key_id("a"), NOON))
-        await store.close()
-
-    asyncio.run(erase())
+    erase(any_store, "a")
     assert "1 records of erased keys removed" in written(tmp_path, url=any_store).stdout
     for table in ("measurements", "steps", "votes"):
         assert {one["id"] for one in rows_of(tmp_path, table)} == {row(2).id}, table
@@ -176,6 +171,45 @@ def test_the_erasure_of_a_key_reaches_the_lake(tmp_path: Path, any_store: str) -
     everything = b"".join(p.read_bytes() for p in (tmp_path / "lake").rglob("*.parquet"))
     assert row(1).id.encode() not in everything
     assert "removed" not in written(tmp_path, url=any_store).stdout
+
+
+def erase(url: str, name: str, at: float = NOON) -> None:
+    async def work() -> None:
+        store = await open_store(url)
+        await store.write(keys.erase(key_id(name), at))
+        await store.close()
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("kept", range(6))
+def test_an_erasure_that_was_killed_is_continued(
+    tmp_path: Path, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = (("b" * 64, b"own"),)
+    gone = with_chain(row(1, "a", certs=served), "b" * 64)
+    fill(tmp_path, [gone, row(2, "b")])
+    written(tmp_path)
+    lake(tmp_path, "rejudge", "--processes", "1")
+    assert {one["id"] for one in rows_of(tmp_path, "verdicts")} == {gone.id, row(2).id}
+    erase(url_of(tmp_path), "a")
+    write, calls = manifests.write, []
+
+    def killed(files: LakeFiles, changed: Manifest) -> None:
+        calls.append(changed)
+        if len(calls) > kept:
+            raise KeyboardInterrupt
+        write(files, changed)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(manifests, "write", killed)
+        lake(tmp_path, "write", "--store", url_of(tmp_path), fails=True)
+    assert len(calls) == kept + 1, "it was not killed"
+    written(tmp_path)
+    for table in ("measurements", "steps", "votes", "verdicts"):
+        assert {one["id"] for one in rows_of(tmp_path, table)} == {row(2).id}, table
+    assert rows_of(tmp_path, "certificates") == []
+    assert lake(tmp_path, "check").output == ""
 
 
 def with_chain(one: MeasurementRow, *chain: str) -> MeasurementRow:
