@@ -5,8 +5,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from time import monotonic
 
 import pytest
@@ -19,8 +18,8 @@ from probe.model import Transfer
 from probe.net import sampling, tcp_info, transfer as module
 from probe.net.tcp_info import TcpInfo
 from probe.net.transfer import transfer
+from tests.probe.tls_server import TlsHandler, tls_server
 
-Handler = Callable[[ssl.SSLSocket], None]
 IDENTITY = make_identity()
 HERE = "127.0.0.1"
 
@@ -31,29 +30,14 @@ def fetch(port: int, size: int = 65536, *, cap: float = 2.0, pin: str | None = N
     return asyncio.run(transfer(request))
 
 
-@contextmanager
-def server(handler: Handler) -> Iterator[int]:
-    """Serve one TLS connection with the given handler."""
-    listener = socket.create_server(("127.0.0.1", 0))
+def server(handler: TlsHandler) -> AbstractContextManager[int]:
+    """Serve one TLS connection with the given handler, after its request."""
 
-    def serve() -> None:
-        raw, _ = listener.accept()
-        try:
-            with IDENTITY.context().wrap_socket(raw, server_side=True) as tls:
-                tls.recv(65536)
-                handler(tls)
-        except OSError:
-            pass  # the client hung up first: its good right
-        finally:
-            raw.close()
+    def answer(tls: ssl.SSLSocket) -> None:
+        tls.recv(65536)
+        handler(tls)
 
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        thread.join(10)
-        listener.close()
+    return tls_server(IDENTITY, answer)
 
 
 async def from_bulk(size: int, direction: str = "down", sni: str | None = "x.example") -> Transfer:
@@ -93,8 +77,9 @@ def test_an_upload_is_complete_when_the_server_answers() -> None:
 
 def test_after_a_wrong_key_no_request_is_sent() -> None:
     asked: list[bytes] = []
-    with server(lambda tls: asked.append(b"asked")) as port:
+    with tls_server(IDENTITY, lambda tls: asked.append(tls.recv(65536))) as port:
         step = fetch(port, pin="00" * 32)
+    assert not any(asked)
     assert (step.ended, step.failure) == ("error", Failure.SSL_CERTIFICATE)
     assert step.samples == ()
 
@@ -125,7 +110,7 @@ def _freeze(tls: ssl.SSLSocket, quiet: float = 3.0) -> None:
     [(_reset, "reset", Failure.RESET), (_close, "eof", Failure.EOF)],
 )
 def test_a_reset_and_a_fin_in_the_body_are_distinguished(
-    handler: Handler, ended: str, failure: Failure
+    handler: TlsHandler, ended: str, failure: Failure
 ) -> None:
     with server(handler) as port:
         step = fetch(port)

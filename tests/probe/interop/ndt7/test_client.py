@@ -1,12 +1,8 @@
 """The probe's ndt7 client, over real sockets: our own server, and servers that misbehave."""
 
 import asyncio
-import socket
 import ssl
-import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from hashlib import sha1
 
 import pytest
@@ -22,10 +18,10 @@ from probe.interop.ndt7.server_url import Ndt7Url
 from probe.model import Transfer
 from probe.net import transfer as module
 from probe.net.transfer import transfer
+from tests.probe.tls_server import TlsHandler, tls_server
 
 IDENTITY = make_identity()
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-Handler = Callable[[ssl.SSLSocket], None]
 
 
 async def measured(
@@ -95,31 +91,7 @@ def test_a_server_that_ends_the_test_at_once_gives_no_number(direction: Transfer
     assert speed(step) is None
 
 
-@contextmanager
-def server(handler: Handler) -> Iterator[int]:
-    """Serve one TLS connection with the given handler."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        raw, _ = listener.accept()
-        try:
-            with IDENTITY.context().wrap_socket(raw, server_side=True) as tls:
-                handler(tls)
-        except OSError:
-            pass  # the client hung up first: its good right
-        finally:
-            raw.close()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        thread.join(20)
-        listener.close()
-
-
-def upgraded(after: bytes, *, extra: str = "", name: str | None = None) -> Handler:
+def upgraded(after: bytes, *, extra: str = "", name: str | None = None) -> TlsHandler:
     """A server that upgrades, says something, and waits for the client to go."""
 
     def handle(tls: ssl.SSLSocket) -> None:
@@ -179,14 +151,16 @@ def _never_ends_its_head(tls: ssl.SSLSocket) -> None:
         (upgraded(b"\x80\x00"), "WEBSOCKET_FRAGMENT"),
     ],
 )
-def test_a_server_that_is_none_is_a_failure_with_its_reason(handler: Handler, detail: str) -> None:
-    with server(handler) as port:
+def test_a_server_that_is_none_is_a_failure_with_its_reason(
+    handler: TlsHandler, detail: str
+) -> None:
+    with tls_server(IDENTITY, handler) as port:
         step = asyncio.run(measured(port, "down", 10_000))
     assert (step.ended, step.failure, step.detail) == ("error", Failure.UNKNOWN, detail)
 
 
 def test_a_server_that_sends_load_during_an_upload_is_a_failure() -> None:
-    with server(upgraded(b"\x82\x05hello")) as port:
+    with tls_server(IDENTITY, upgraded(b"\x82\x05hello")) as port:
         step = asyncio.run(measured(port, "up", 2**31))
     assert step.detail == "WEBSOCKET_BINARY"
 
@@ -202,7 +176,7 @@ def test_pings_during_a_download_are_answered() -> None:
         tls.sendall(b"\x82\x7e" + (20_000).to_bytes(2) + bytes(20_000))
         tls.recv(100)
 
-    with server(handle) as port:
+    with tls_server(IDENTITY, handle) as port:
         step = asyncio.run(measured(port, "down", 20_000))
     assert step.ended == "full"
     key = heard[2:6]
@@ -222,7 +196,7 @@ def upgraded_head(tls: ssl.SSLSocket) -> None:
 
 def test_a_server_that_falls_silent_is_a_stall(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STALL_SECONDS", 0.6)
-    with server(upgraded(b"\x82\x7e" + (20_000).to_bytes(2) + bytes(5000))) as port:
+    with tls_server(IDENTITY, upgraded(b"\x82\x7e" + (20_000).to_bytes(2) + bytes(5000))) as port:
         step = asyncio.run(measured(port, "down", 20_000, cap=0.8))
     assert step.ended == "stall"
     assert speed(step) is None
