@@ -1,4 +1,4 @@
-"""Rules on archived measurements: what they accuse, and the harmless situation that is alike."""
+"""Rules on archived measurements: what they say, and what is alike and something else."""
 
 import pytest
 from msgspec.structs import replace
@@ -8,12 +8,12 @@ from probe.interop.ooni.incoming.to_record import to_record
 from probe.judge import judge
 from probe.model import Outcome, Record
 from probe.rule import rules_of
-from probe.rules import archive
+from probe.rules import archive, archive_cleared
 from tests.probe.interop.ooni.incoming.situations import SITUATIONS
 
 ROOTS = Roots.mozilla()
 # For each rule: where it decides, and what looks like it and is something else.
-PAIRS = {
+ACCUSING = {
     "archive.name_denied_here": (
         "NXDOMAIN here",
         ("NXDOMAIN everywhere", "SERVFAIL here", "no answer in time", "NXDOMAIN here, no control"),
@@ -62,6 +62,28 @@ PAIRS = {
         ),
     ),
 }
+CLEARING = {
+    "archive.same_page": (
+        "a page without a title, of the same length",
+        (
+            "a page without a title, of another length",
+            "https, and no handshake was recorded",
+            "the same, no control",
+        ),
+    ),
+    "archive.broken_for_the_helper_too": (
+        "a reset everywhere",
+        (
+            "a reset here, a timeout for the control",
+            "an unknown authority here, an expired certificate for the control",
+        ),
+    ),
+    "archive.no_handshake_recorded": (
+        "https, and no handshake was recorded",
+        ("https works", "https works, no control"),
+    ),
+}
+PAIRS = ACCUSING | CLEARING
 
 
 def record(name: str) -> Record:
@@ -73,7 +95,8 @@ def ids(made: Record) -> list[str]:
 
 
 def test_every_rule_has_its_pair() -> None:
-    assert set(PAIRS) == {rule.id for rule in rules_of(archive)}
+    assert set(ACCUSING) == {rule.id for rule in rules_of(archive)}
+    assert set(CLEARING) == {rule.id for rule in rules_of(archive_cleared)}
 
 
 @pytest.mark.parametrize("rule", PAIRS)
@@ -94,9 +117,9 @@ def test_it_holds_for_no_record_of_a_probe(rule: str) -> None:
     assert rule not in ids(ours)
 
 
-@pytest.mark.parametrize("rule", PAIRS)
+@pytest.mark.parametrize("rule", ACCUSING)
 def test_what_rests_on_one_look_is_never_sure(rule: str) -> None:
     verdict = judge(record(PAIRS[rule][0]))
-    if verdict.outcome is Outcome.BLOCKED:
-        assert verdict.confidence <= 0.8
-        assert verdict.stage == "suspected"
+    assert verdict.outcome is Outcome.BLOCKED
+    assert verdict.confidence <= 0.8
+    assert verdict.stage == "suspected"
