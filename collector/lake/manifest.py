@@ -45,7 +45,7 @@ class LakeOrigin(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         upto: Number of the last record that was written.
-        erased: Pseudonyms of keys whose records were removed.
+        erased: Pseudonyms of keys whose records were removed, each with the mark of its erasure.
     """
 
     upto: int = -1

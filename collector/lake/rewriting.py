@@ -7,7 +7,7 @@ files that nobody names.
 
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -72,11 +72,16 @@ def prune(files: LakeFiles, *, before: str = "", evidence_before: str = "") -> i
     return len(old)
 
 
-def erase_keys(files: LakeFiles, origin: str, erased: Collection[str]) -> int:
-    """Remove the records of erased keys, by their pseudonyms; return how many there were."""
+def erase_keys(files: LakeFiles, origin: str, erased: Mapping[str, str]) -> int:
+    """Remove the records of erased keys; return how many there were.
+
+    Args:
+        erased: Their pseudonyms, each with a mark of its last erasure.
+    """
     known = manifests.read(files)
     state = known.origins.get(origin, LakeOrigin())
-    pending = set(erased) - set(state.erased)
+    marks = {f"{key} {mark}": key for key, mark in erased.items()}
+    pending = {key for mark, key in marks.items() if mark not in state.erased}
     if not pending:
         return 0
     gone = 0
@@ -87,7 +92,7 @@ def erase_keys(files: LakeFiles, origin: str, erased: Collection[str]) -> int:
         if ids:
             known = _without(files, known, origin, where, ids)
             gone += len(ids)
-    done = msgspec.structs.replace(state, erased=tuple(sorted({*state.erased, *pending})))
+    done = msgspec.structs.replace(state, erased=tuple(sorted(marks)))
     manifests.write(files, known.changed(origins={origin: done}))
     return gone
 

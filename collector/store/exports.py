@@ -101,10 +101,14 @@ def note_erased(key_id: str, now: float) -> Operation[None]:
     rows = yield Query("meta_get", {"name": _SECRET + LAKE})
     if rows:
         name = _ERASED + pseudonym(bytes.fromhex(rows[0][0]), f"key {key_id}")
-        yield Execute("meta_add", [{"name": name, "value": str(int(now))}])
+        value = f"{int(now)} {secrets.token_hex(4)}"
+        yield Execute("meta_put", [{"name": name, "value": value}])
 
 
-def erased_pseudonyms() -> Operation[frozenset[str]]:
-    """The pseudonyms in lakes of all keys that were erased."""
-    rows = yield Query("meta_like", {"pattern": f"{_ERASED}%"})
-    return frozenset(row[0].removeprefix(_ERASED) for row in rows)
+def erased_pseudonyms() -> Operation[dict[str, str]]:
+    """The pseudonyms in lakes of all keys that were erased, with a mark of the last erasure.
+
+    A key may be enrolled again, or imported again, and erased again.
+    """
+    rows = yield Query("meta_values_like", {"pattern": f"{_ERASED}%"})
+    return {row[0].removeprefix(_ERASED): row[1] for row in rows}

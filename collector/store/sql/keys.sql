@@ -1,8 +1,8 @@
 -- name: meta_get
 SELECT value FROM meta WHERE name = :name
 
--- name: meta_like
-SELECT name FROM meta WHERE name LIKE :pattern
+-- name: meta_values_like
+SELECT name, value FROM meta WHERE name LIKE :pattern
 
 -- name: meta_add
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING

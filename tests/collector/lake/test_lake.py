@@ -182,6 +182,16 @@ def erase(url: str, name: str, at: float = NOON) -> None:
     asyncio.run(work())
 
 
+def test_a_key_that_came_back_is_erased_again(tmp_path: Path, any_store: str) -> None:
+    for number in (1, 3):
+        fill_store(any_store, [row(number, "a"), row(number + 1, "b")])
+        written(tmp_path, url=any_store)
+        erase(any_store, "a")
+        assert "1 records of erased keys removed" in written(tmp_path, url=any_store).stdout
+        assert "removed" not in written(tmp_path, url=any_store).stdout
+    assert {one["id"] for one in rows_of(tmp_path, "measurements")} == {row(2).id, row(4).id}
+
+
 @pytest.mark.parametrize("kept", range(6))
 def test_an_erasure_that_was_killed_is_continued(
     tmp_path: Path, kept: int, monkeypatch: pytest.MonkeyPatch
