@@ -124,7 +124,9 @@ def cli() -> None:
     metavar="FILE",
     help="Networks of addresses: rows of first,last,asn,country, or a file made by asn-table.",
 )
-@click.option("--quorum", type=click.IntRange(1), help="Probes that must agree. [3; lab: 1]")
+@click.option(
+    "--quorum", type=click.IntRange(1), metavar="N", help="Probes that must agree. [3; lab: 1]"
+)
 @click.option(
     "--public-min-probes",
     type=click.IntRange(1),

@@ -44,6 +44,19 @@ def store_option(command: F) -> F:
     return option(command)
 
 
+def quorum_option(command: F) -> F:
+    """The option --quorum of commands that detect events."""
+    option = click.option(
+        "--quorum",
+        type=click.IntRange(1),
+        default=3,
+        show_default=True,
+        metavar="N",
+        help="Probes that must agree.",
+    )
+    return option(command)
+
+
 def with_store(
     url: str, work: Callable[[Store], Coroutine[Any, Any, T]], *, create: bool = False
 ) -> T:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector.admin.commands import with_store
+from collector.admin.commands import quorum_option, with_store
 from collector.admin.export_options import place_options, selection
 from collector.settings import SettingsError
 
@@ -40,13 +40,7 @@ def events() -> None:
     metavar="STORE|FILE",
     help="A store's URL, or a file that export made: .jsonl, .csv (also .gz, .zst) or .parquet.",
 )
-@click.option(
-    "--quorum",
-    type=click.IntRange(1),
-    default=3,
-    show_default=True,
-    help="Probes that must agree.",
-)
+@quorum_option
 @click.option(
     "--window",
     type=click.FloatRange(0, min_open=True),

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from collector.admin.commands import output_file, parse_instant, store_option, with_store
+from collector.admin.commands import (
+    output_file,
+    parse_instant,
+    quorum_option,
+    store_option,
+    with_store,
+)
 from collector.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -225,14 +231,7 @@ def rejudge(lake_: str, engine_: str, processes: int | None, master: str) -> Non
 @lake.command(name="events")
 @lake_option
 @_worker_options
-@click.option(
-    "--quorum",
-    type=click.IntRange(1),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="Probes that must agree.",
-)
+@quorum_option
 @click.option("-o", "--output", default="-", metavar="FILE", help="Where to write. [stdout]")
 def lake_events(  # noqa: PLR0917 - its options
     lake_: str, engine_: str, processes: int | None, master: str, quorum: int, output: str
