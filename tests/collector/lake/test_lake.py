@@ -78,6 +78,15 @@ def test_each_record_is_written_once_in_its_day_and_country(tmp_path: Path, any_
     assert len(rows_of(tmp_path, "votes")) == 8
 
 
+def test_an_export_whose_release_is_named_lake_has_other_pseudonyms(tmp_path: Path) -> None:
+    url = fill(tmp_path, [row(1)])
+    written(tmp_path)
+    words = ("export", "--store", url, "--release", "lake", "--format", "jsonl")
+    (line,) = CliRunner().invoke(cli, words).stdout.splitlines()
+    (found,) = rows_of(tmp_path, "measurements")
+    assert json.loads(line)["collector"]["key"] not in {None, found["key"]}
+
+
 def test_what_arrived_just_now_waits_for_the_next_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
