@@ -108,6 +108,7 @@ async def measure(
 async def _prepared(folder: Path, store: str, *, writing: bool) -> AsyncIterator[CollectorHarness]:
     """A collector whose events are made, as they are in one that has run for a while."""
     async with collector(folder, store=store, public_min_probes=3) as harness:
+        await harness.service.events.keep()
         while await harness.service.store.read(_is_due()):
             harness.service.events.touch()
             await harness.service.events.keep()

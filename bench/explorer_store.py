@@ -25,8 +25,8 @@ FROM measurement WHERE CAST(SUBSTR(id, 3) AS INTEGER) % 40 = 0 OR target = 'targ
 # Some events are cuts, some are a wave, one name in twenty of a site is intercepted.
 _EVIDENCE = """
 UPDATE event SET wave = 'aa' WHERE id LIKE '000003%';
-UPDATE event SET kind = 'shutdown', target = '', ended_after = began_by + 9000,
-  ended_by = began_by + 9600, state = 'ended' WHERE id LIKE '%00';
+UPDATE event SET kind = 'shutdown', sources = 'silence spool', target = '', state = 'ended',
+  ended_after = began_by + 9000, ended_by = began_by + 9600 WHERE id LIKE '%00';
 INSERT INTO event_revision SELECT id, 1, began_by, 'opened as confirmed' FROM event;
 INSERT INTO event_revision SELECT id, 2, began_by + 9, 'also by tls.reset' FROM event;
 UPDATE event SET revision = 2, confirmed_at = began_by;

@@ -69,7 +69,7 @@ INSERT INTO event (id, kind, target, country, asn, state, began_after, began_by,
   last_look_at, opened_at, mechanisms, authority, agree, able, confidence, evidence, sources,
   reason, wave, revision, category)
 SELECT printf('%08x', i), 'blocking', target, 'KZ', 1 + probe % {networks}, 'confirmed', at - 60,
-  at, at, at, at, 'tls.timeout', '', 3, 3, 0.9, 'id' || i, 'quorum', '', '', 1, 'NEWS'
+  at, at, at, at, 'tls.timeout', '', 3, 3, 0.9, 'id' || i, 'looks', '', '', 1, 'NEWS'
 FROM look
 """
 
