@@ -225,7 +225,8 @@ def rejudge(lake_: str, engine_: str, processes: int | None, master: str) -> Non
     click.echo(f"{judged} judged again, {changed} changed")
     failed = sum(one.failed for one in done)
     if failed:
-        click.echo(f"{failed} could not be judged", err=True)
+        first = next(one.first_failure for one in done if one.failed)
+        click.echo(f"{failed} could not be judged; the first: {first}", err=True)
 
 
 @lake.command(name="events")

@@ -26,6 +26,7 @@ from collector.lake.parts import Partition, read_part, table_of, write_part
 from collector.record_row import Judge, judge_again
 from collector.store.measurements import Judged
 from probe.certificates.roots import Roots
+from probe.escape import plain
 from probe.model import Record
 
 if TYPE_CHECKING:
@@ -43,12 +44,16 @@ class LakeUnit(msgspec.Struct, frozen=True):
 
 
 class RejudgedUnit(msgspec.Struct, frozen=True):
-    """What came of one: its file, and how many records were judged, changed, and not judged."""
+    """What came of one: its file, how many records were judged, changed, and not judged, and why.
+
+    `first_failure` is the id of the first record that was not judged, and the error.
+    """
 
     part: Part | None
     judged: int = 0
     changed: int = 0
     failed: int = 0
+    first_failure: str = ""
 
 
 class _Measured(NamedTuple):
@@ -83,18 +88,20 @@ def judge_unit(unit: LakeUnit, judge: Judge, roots: Roots | None) -> RejudgedUni
     records = dict(_records(_table(files, unit, "steps")))
     certs = _certificates(_table(files, unit, "certificates"))
     seen = _SeenByControls(measured, records)
-    rows, failed = [], 0
+    rows, failures = [], list[str]()
     for one in measured:
         record = records.get(one.id)
         if record is None:
             continue
-        judged = _judged(one, _with_certificates(record, certs), seen, judge, roots)
-        failed += judged is None
-        if judged is not None:
+        try:
+            judged = _judged(one, _with_certificates(record, certs), seen, judge, roots)
+        except Exception as error:  # noqa: BLE001 - a bug of a rule costs its record, not the unit
+            failures.append(plain(f"{one.id}: {type(error).__name__}: {error}"))
+        else:
             rows.append(_row(one, judged))
     part = _write(files, unit, rows) if rows else None
     changed = sum(row["outcome"] != row["was"] for row in rows)
-    return RejudgedUnit(part, len(rows), changed, failed)
+    return RejudgedUnit(part, len(rows), changed, len(failures), "".join(failures[:1]))
 
 
 def keep(files: LakeFiles, done: Iterable[RejudgedUnit]) -> None:
@@ -171,19 +178,15 @@ class _SeenByControls:
 
 def _judged(
     one: _Measured, record: Record, seen: _SeenByControls, judge: Judge, roots: Roots | None
-) -> Judged | None:
-    """The verdict; None where the record cannot be judged."""
+) -> Judged:
     near: tuple[Observation, ...] = ()
-    try:
-        if one.role == "probe" and not one.imported:
-            chains = None if record.lab else roots
-            checked = evidence_check.check(record, seen.by_id, roots=chains, at=one.measured_at)
-            record = checked.record
-        if one.role == "probe":
-            near = seen.near(one.input, one.measured_at)
-        return judge_again(record, judge, near, now=one.measured_at)
-    except Exception:  # noqa: BLE001 - a bug of a rule costs its record, not the partition
-        return None
+    if one.role == "probe" and not one.imported:
+        chains = None if record.lab else roots
+        checked = evidence_check.check(record, seen.by_id, roots=chains, at=one.measured_at)
+        record = checked.record
+    if one.role == "probe":
+        near = seen.near(one.input, one.measured_at)
+    return judge_again(record, judge, near, now=one.measured_at)
 
 
 def _row(one: _Measured, judged: Judged) -> dict[str, Any]:

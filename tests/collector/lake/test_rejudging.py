@@ -5,15 +5,19 @@ import sqlite3
 import zlib
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
+from collector import record_row
 from collector.cli import cli
-from collector.lake import writing
+from collector.lake import rejudging, writing
+from collector.store.measurements import Judged
 from probe import codec
 from probe.lab.cases import read
+from probe.model import Record
 from tests.collector.admin.stored_rows import DAY, NOON, fill, row, url_of
 from tests.collector.lake.test_lake import lake, manifest, rows_of, written
 
@@ -60,6 +64,24 @@ def test_judging_again_replaces_the_verdicts(stored: Path) -> None:
         assert len(rows_of(stored, "verdicts")) == len(CASES)
         assert len(manifest(stored).of("verdicts")) == 2
     assert lake(stored, "check").output == ""
+
+
+def test_a_record_that_no_rule_can_judge_is_told_with_the_first_error(
+    stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake(stored, "rejudge", "--processes", "1")
+    first = rows_of(stored, "verdicts")[0]["id"]
+
+    def judge_again(record: Record, *more: Any, **named: Any) -> Judged:
+        if record.id == first:
+            raise ZeroDivisionError("in a rule\n\udc80")
+        return record_row.judge_again(record, *more, **named)
+
+    monkeypatch.setattr(rejudging, "judge_again", judge_again)
+    done = lake(stored, "rejudge", "--processes", "1")
+    assert done.stdout.startswith(f"{len(CASES) - 1} judged again, ")
+    why = f"1 could not be judged; the first: {first}: ZeroDivisionError: in a rule\\u000a\\udc80"
+    assert done.stderr.splitlines() == [why]
 
 
 @pytest.mark.slow
