@@ -83,16 +83,18 @@ def _text(raw: msgspec.Raw) -> str:
 
 
 def _columns(step: dict[str, Any]) -> StepRow:
-    replies = step.get("replies") or ()
-    trust = step.get("trust") or {}
-    chain = [*(step.get("chain") or ()), None, None]
-    authority = trust.get("authority") or {}
+    """The columns of a step; what has another form than ours is null in them."""
+    replies = _list(step.get("replies"))
+    trust = _object(step.get("trust"))
+    chain = [*_list(step.get("chain")), None, None]
+    authority = _object(trust.get("authority"))
+    answers = _list(_object(replies[0]).get("answers")) if replies else []
     return {
         "op": step.get("op"),
         **{name: step.get(name) for name in _PLAIN},
         "try": step.get("try_", step.get("try")),
         "name": next((step[name] for name in _NAMES if step.get(name)), None),
-        "answers": " ".join(replies[0].get("answers") or ()) if replies else None,
+        "answers": " ".join(map(str, answers)) if replies else None,
         "leaf": chain[0],
         "intermediate": chain[1],
         "trusted": trust.get("valid"),
@@ -100,3 +102,11 @@ def _columns(step: dict[str, Any]) -> StepRow:
         "authority": authority.get("id"),
         "proof": authority.get("proof"),
     }
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

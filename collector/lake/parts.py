@@ -79,12 +79,16 @@ def _is_whole(value: object) -> bool:
     return type(value) is int and -(2**63) <= value < 2**63
 
 
+def _is_number(value: object) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) <= 2**53)
+
+
 _FITTING: Mapping[str, Callable[[object], bool]] = MappingProxyType(
     {
         "text": lambda value: isinstance(value, str),
         "flag": lambda value: isinstance(value, bool),
         "whole": _is_whole,
-        "number": lambda value: type(value) in {int, float},
+        "number": _is_number,
         "time": _is_whole,
         "bytes": lambda value: isinstance(value, bytes),
     }

@@ -6,6 +6,7 @@ nothing. A record that the lake has of another collector already is left out. Wh
 hostile as an upload: each line is bounded, and one that is no record is counted and left out.
 """
 
+import re
 import secrets
 from base64 import b64decode
 from collections import defaultdict
@@ -28,6 +29,7 @@ from probe.codec import LINE_LIMIT
 LINE_BYTES = 2 * LINE_LIMIT
 _LOT_STEPS = 120_000
 _TIMES = tuple(name for name, column in COLUMNS.items() if column.type == "time")
+_COUNTRY = re.compile(r"[A-Z][A-Z0-9]")  # it names a folder
 _line = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _columns = msgspec.json.Decoder(dict[str, str | bool | int | float | None])
 _certs = msgspec.json.Decoder(dict[str, str])
@@ -78,10 +80,10 @@ class LakePull:
         """Take one line of an export."""
         try:
             columns, steps, certs = _read(line)
-        except (msgspec.MsgspecError, ValueError, KeyError, RecursionError):
+            where = partition_of(columns["measured_at"], columns["country"])
+        except (msgspec.MsgspecError, ValueError, KeyError, OverflowError, RecursionError):
             self.done.refused += 1
             return
-        where = partition_of(columns["measured_at"], columns["country"])
         if not self.since <= where.day < self.until:
             return
         id_ = columns["id"]
@@ -159,7 +161,9 @@ def _read(
 ) -> tuple[dict[str, Any], list[flatten.StepRow], list[flatten.CertificateRow]]:
     """The columns of a line, and the rows of its steps and certificates."""
     fields = _line.decode(line)
-    found: dict[str, Any] = dict(_columns.decode(fields.pop("collector")))
+    said = _columns.decode(fields.pop("collector"))
+    # Nothing but what an export has: what is `imported` here is said by nobody else.
+    found: dict[str, Any] = {name: said.get(name) for name in COLUMNS}
     certs = _certs.decode(fields.pop("certs", msgspec.Raw(b"{}")))
     if found.get("coarse") or not isinstance(found.get("id"), str):
         raise ValueError("a record with its id expected")
@@ -175,7 +179,7 @@ def _read(
 
 
 def _is_country(value: object) -> bool:
-    return isinstance(value, str) and len(value) == 2 and value.isascii() and value.isupper()
+    return isinstance(value, str) and bool(_COUNTRY.fullmatch(value))
 
 
 def _is_vote(columns: Mapping[str, Any]) -> bool:

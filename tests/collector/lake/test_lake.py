@@ -43,9 +43,10 @@ def manifest(folder: Path) -> Manifest:
     return manifests.read(LakeFiles(str(folder / "lake")))
 
 
-def rows_of(folder: Path, table: str) -> list[dict[str, Any]]:
+def rows_of(folder: Path, table: str, name: str = "lake") -> list[dict[str, Any]]:
     duckdb = pytest.importorskip("duckdb")
-    files = [str(folder / "lake" / part.path) for part in manifest(folder).of(table)]
+    known = manifests.read(LakeFiles(str(folder / name)))
+    files = [str(folder / name / part.path) for part in known.of(table)]
     if not files:
         return []
     with duckdb.connect() as connection:

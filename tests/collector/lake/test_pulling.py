@@ -1,6 +1,7 @@
 """Records of several collectors in one lake: each once, with their origin, and gone when erased."""
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,54 @@ def test_a_line_that_is_none_is_counted(tmp_path: Path) -> None:
         )
     )
     assert one.finish().records == 1
+
+
+HOSTILE = (
+    {"country": "A/"},
+    {"country": "A\0"},
+    {"measured_at": "0001-01-01T00:00:00Z"},
+    {"measured_at": "9999-12-31T23:59:59Z"},
+    {"id": "\ud800"},
+    {"confidence": 2**70, "asn": 2**63, "voting": "yes", "role": 5, "target": 7, "outcome": 1.5},
+    {"measured_at": "2026-11-25T10:00:00Z", "started_at": "0001-01-01T00:00:00+14:00"},
+)
+HOSTILE_STEPS: tuple[Any, ...] = (
+    {"trust": "text"},
+    {"trust": {"authority": 5}},
+    {"replies": 5},
+    {"replies": {"a": 1}},
+    {"replies": [5]},
+    {"replies": [{"answers": [5]}]},
+    {"chain": 5},
+    {"chain": {"a": 1}},
+    {"name": ["a"], "sni": {}, "port": 2**80, "at": "x", "address": "\ud800"},
+    {"failure": [], "try_": {}},
+)
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE) + len(HOSTILE_STEPS)))
+def test_no_line_stops_a_pull(tmp_path: Path, number: int) -> None:
+    one = LakePull(LakeFiles(str(tmp_path)), "origin", "0001-01-01", "9999-12-31")
+    columns: Any = LINE["collector"]
+    line: Any = {**LINE, "collector": {**columns, "id": "odd"}, "id": "odd"}
+    if number < len(HOSTILE):
+        line["collector"] |= HOSTILE[number]
+    else:
+        line["steps"] = [{"op": "tls", **HOSTILE_STEPS[number - len(HOSTILE)]}]
+    one.add(json.dumps(line).encode())
+    one.add(msgspec.json.encode(LINE))
+    done = one.finish()
+    assert done.records >= 1
+    assert done.refused <= 1
+    assert "x" in {found["id"] for found in rows_of(tmp_path.parent, "measurements", tmp_path.name)}
+
+
+def test_a_pulled_record_is_no_import_of_the_operators(tmp_path: Path) -> None:
+    one = LakePull(LakeFiles(str(tmp_path / "lake")), "origin", "2026-11-01", "2026-12-01")
+    columns: Any = LINE["collector"]
+    one.add(msgspec.json.encode({**LINE, "collector": {**columns, "imported": True}}))
+    one.finish()
+    assert [found["imported"] for found in rows_of(tmp_path, "measurements")] == [None]
 
 
 @given(
