@@ -22,12 +22,13 @@ from collector.lake.files import LakeFiles
 from collector.lake.manifest import LakeOrigin, Manifest, Part
 from collector.lake.parts import Partition, partition_of, read_part, table_of, write_part
 from collector.record_row import instant
+from collector.settings import SettingsError
 from collector.store.measurements import CONCLUSIVE, UNLISTED
 from probe.codec import LINE_LIMIT
 
 # A record with its certificates, and its columns.
 LINE_BYTES = 2 * LINE_LIMIT
-_LOT_STEPS = 120_000
+_LOT_STEPS, _LOT_BYTES = 120_000, 64 * 1024 * 1024
 _TIMES = tuple(name for name, column in COLUMNS.items() if column.type == "time")
 _COUNTRY = re.compile(r"[A-Z][A-Z0-9]")  # it names a folder
 _line = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -69,9 +70,13 @@ class LakePull:
 
     def __post_init__(self) -> None:
         self._known = manifests.read(self.files, create=True)
+        # Who it is, is the other collector's own word, and its records replace what is here.
+        if self._known.origins.get(self.origin, LakeOrigin()).upto >= 0:
+            told = f"pull: the lake has the records of {self.origin} from its store"
+            raise SettingsError(told)
         manifests.sweep(self.files, self._known)
         self._lot: dict[str, dict[Partition, list[dict[str, Any]]]] = {}
-        self._steps = 0
+        self._steps = self._bytes = 0
         self._parts: list[Part] = []
         self._others: dict[Partition, frozenset[str]] = {}
         self._seen: set[str] = set()
@@ -91,6 +96,7 @@ class LakePull:
             self.done.known += 1
             return
         self._seen.add(id_)
+        self._bytes += len(line)
         self._put(where, columns, steps, certs)
         self.done.records += 1
 
@@ -129,7 +135,7 @@ class LakePull:
         self._rows("steps", where).extend(steps)
         self._rows("certificates", where).extend(certs)
         self._steps += len(steps)
-        if self._steps >= _LOT_STEPS:
+        if self._steps >= _LOT_STEPS or self._bytes >= _LOT_BYTES:
             self._flush()
 
     def _rows(self, table: str, where: Partition) -> list[dict[str, Any]]:
@@ -142,7 +148,7 @@ class LakePull:
             self._parts.append(
                 write_part(self.files, table, where, made, origin=self.origin, name=name)
             )
-        self._lot, self._steps = {}, 0
+        self._lot, self._steps, self._bytes = {}, 0, 0
         self.told(self.done.records)
 
 

@@ -15,9 +15,11 @@ from collector.cli import cli
 from collector.lake import pulling, remote
 from collector.lake.files import LakeFiles
 from collector.lake.pulling import LakePull
+from collector.settings import SettingsError
 from probe.model import Mechanism, Outcome, Record
+from tests.collector.admin.stored_rows import fill, row, url_of
 from tests.collector.harness import CollectorHarness, SigningClient, collector, record
-from tests.collector.lake.test_lake import manifest, rows_of
+from tests.collector.lake.test_lake import manifest, rows_of, settled, written
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("duckdb")
@@ -205,6 +207,41 @@ def test_no_line_stops_a_pull(tmp_path: Path, number: int) -> None:
     assert done.records >= 1
     assert done.refused <= 1
     assert "x" in {found["id"] for found in rows_of(tmp_path.parent, "measurements", tmp_path.name)}
+
+
+def test_no_collector_takes_the_place_of_the_store_that_writes_here(tmp_path: Path) -> None:
+    url = fill(tmp_path, [row(1), row(2)])
+    written(tmp_path)
+    (origin,) = manifest(tmp_path).origins
+
+    async def own(_: object, __: object) -> Any:
+        return origin
+
+    async def scenario(harness: CollectorHarness) -> None:
+        await (await harness.probe()).send(record())
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(remote, "_origin", own)
+            done = await asyncio.to_thread(pull, tmp_path, harness.url)
+        assert isinstance(done.exception, SettingsError), done.output
+        assert "from its store" in str(done.exception)
+
+    with_collector(tmp_path, "a", scenario)
+    assert {one["id"] for one in rows_of(tmp_path, "measurements")} == {row(1).id, row(2).id}
+    assert url == url_of(tmp_path)
+
+
+def test_large_records_are_written_before_they_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulling, "_LOT_BYTES", 2_000_000)
+    one = LakePull(LakeFiles(str(tmp_path / "lake")), "origin", "2026-11-01", "2026-12-01")
+    columns: Any = LINE["collector"]
+    for number in range(10):
+        id_ = {"id": str(number)}
+        step = {"op": "http", "failure": "x" * 500_000}
+        one.add(msgspec.json.encode({**LINE, **id_, "steps": [step], "collector": columns | id_}))
+    assert len(list((tmp_path / "lake" / "steps").rglob("*.parquet"))) == 2
+    assert one.finish().records == 10
 
 
 def test_a_pulled_record_is_no_import_of_the_operators(tmp_path: Path) -> None:
