@@ -38,7 +38,7 @@ SETTLED_SECONDS = 120.0
 _PAGE = 2000
 _IMPORT = "import"  # how such a key came to be
 # Of one lot: a row has about 3 KB in memory as long as it is not packed.
-_LOT_RECORDS, _LOT_STEPS = 40_000, 120_000
+_LOT_RECORDS, _LOT_STEPS, _LOT_BYTES = 40_000, 120_000, 256 * 1024 * 1024
 
 # Its rows are the same for many records.
 _ONCE = "certificates"
@@ -65,13 +65,15 @@ class _Lot:
     tables: Tables = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     records: int = 0
     steps: int = 0
+    size: int = 0
     first: int = -1
     last: int = -1
     unreadable: int = 0
 
     @property
     def full(self) -> bool:
-        return self.records >= _LOT_RECORDS or self.steps >= _LOT_STEPS
+        many = self.records >= _LOT_RECORDS or self.steps >= _LOT_STEPS
+        return many or self.size >= _LOT_BYTES
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,11 @@ async def write(
     lot, cursor = _Lot(), writer.upto
     while batch := await store.read(_batch(cursor, ceiling), slow=True):
         cursor = batch.rows[-1].seq
-        writer.add(lot, batch)
-        if lot.full:
-            lot = writer.flush(lot)
-            told(writer.done.records)
+        for row in batch.rows:
+            writer.add(lot, batch, row)
+            if lot.full:
+                lot = writer.flush(lot)
+                told(writer.done.records)
     writer.flush(lot)
     writer.replace_events(await store.read(storage.all_events(), slow=True))
     if not files.is_there(manifests.NAME):
@@ -161,22 +164,23 @@ class _Writer:
     def _state(self) -> LakeOrigin:
         return self._manifest.origins.get(self._origin, LakeOrigin())
 
-    def add(self, lot: _Lot, batch: _Batch) -> None:
-        """Put a batch's rows where they belong."""
-        for row in batch.rows:
-            where = partition_of(row.at, row.country)
-            lot.rows[where].append(row)
-            for sha256, der in batch.served.get(row.seq, ()):
-                lot.tables["certificates"][where].append(flatten.certificate(sha256, der))
-            body = batch.bodies.get(row.seq)
-            if body is not None:
-                steps = _steps(row, body)
-                lot.unreadable += steps is None
-                lot.tables["steps"][where].extend(steps or ())
-                lot.steps += len(steps or ())
-        lot.records += len(batch.rows)
-        lot.first = batch.rows[0].seq if lot.first < 0 else lot.first
-        lot.last = batch.rows[-1].seq
+    def add(self, lot: _Lot, batch: _Batch, row: ExportRow) -> None:
+        """Put a row of a batch where it belongs."""
+        where = partition_of(row.at, row.country)
+        lot.rows[where].append(row)
+        for sha256, der in batch.served.get(row.seq, ()):
+            lot.tables["certificates"][where].append(flatten.certificate(sha256, der))
+            lot.size += len(der)
+        body = batch.bodies.get(row.seq)
+        if body is not None:
+            steps = _steps(row, body)
+            lot.unreadable += steps is None
+            lot.tables["steps"][where].extend(steps or ())
+            lot.steps += len(steps or ())
+            lot.size += sum(len(step["step"]) for step in steps or ())
+        lot.records += 1
+        lot.first = row.seq if lot.first < 0 else lot.first
+        lot.last = row.seq
 
     def flush(self, lot: _Lot) -> _Lot:
         """Write a lot's files and then the manifest; return an empty lot."""

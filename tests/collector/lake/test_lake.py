@@ -147,6 +147,17 @@ def test_a_writer_that_was_killed_is_continued(
     assert lake(tmp_path, "check").output == ""
 
 
+def test_large_records_are_written_before_they_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = json.dumps({"id": "x", "steps": [{"op": "http", "failure": "x" * 500_000}]}).encode()
+    fill(tmp_path, [row(number, raw=zlib.compress(body)) for number in range(10)])
+    monkeypatch.setattr(writing, "_LOT_BYTES", 2_000_000)
+    assert "10 records" in written(tmp_path).stdout
+    assert len(manifest(tmp_path).of("steps")) == 3
+    assert {one["id"] for one in rows_of(tmp_path, "steps")} == {row(n).id for n in range(10)}
+
+
 def test_small_files_become_one(tmp_path: Path) -> None:
     for number in range(3):
         fill(tmp_path, [row(number)])
