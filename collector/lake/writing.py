@@ -78,11 +78,17 @@ class _Lot:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Rows of a store with their evidence and certificates."""
+    """Rows of a store with their evidence and certificates.
+
+    Attributes:
+        repeated: Rows whose id an earlier record of another key has. They are left out: ids are
+            public, and the tables of a lake know a record by its id alone.
+    """
 
     rows: Sequence[ExportRow]
     bodies: dict[int, bytes]
     served: dict[int, list[tuple[str, bytes]]]
+    repeated: frozenset[int]
 
 
 async def write(
@@ -109,6 +115,8 @@ async def write(
     while batch := await store.read(_batch(cursor, ceiling), slow=True):
         cursor = batch.rows[-1].seq
         for row in batch.rows:
+            if row.seq in batch.repeated:
+                continue
             writer.add(lot, batch, row)
             if lot.full:
                 lot = writer.flush(lot)
@@ -132,7 +140,8 @@ def _batch(cursor: int, ceiling: int) -> Operation[_Batch | None]:
     served: dict[int, list[tuple[str, bytes]]] = defaultdict(list)
     for seq, sha256, der in (yield Query("served_between", span)):
         served[seq].append((sha256, bytes(der)))
-    return _Batch(rows, bodies, served)
+    repeated = frozenset(row[0] for row in (yield Query("repeated_between", span)))
+    return _Batch(rows, bodies, served, repeated)
 
 
 def _sources() -> Operation[frozenset[str]]:

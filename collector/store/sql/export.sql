@@ -26,6 +26,11 @@ WHERE seq >= :floor AND at >= :since AND at < :until
   AND (CAST(:experiment AS TEXT) = '' OR experiment = :experiment)
   AND (CAST(:role AS TEXT) = '' OR role = :role)
 
+-- name: repeated_between
+-- Records whose id an earlier one of another key has.
+SELECT seq FROM measurement m WHERE seq > :after AND seq <= :last
+  AND EXISTS (SELECT 1 FROM measurement e WHERE e.id = m.id AND e.seq < m.seq)
+
 -- name: raw_between
 SELECT seq, body FROM raw WHERE seq > :after AND seq <= :last
 

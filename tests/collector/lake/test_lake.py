@@ -213,6 +213,25 @@ def test_a_key_that_came_back_is_erased_again(tmp_path: Path, any_store: str) ->
     assert {one["id"] for one in rows_of(tmp_path, "measurements")} == {row(2).id, row(4).id}
 
 
+def test_a_record_with_the_id_of_another_keys_record_is_left_out(
+    tmp_path: Path, any_store: str
+) -> None:
+    # Ids are public: who sends one again under a key of its own, and has that key erased, would
+    # take the other record out of the lake, and its evidence could not be told from the other's.
+    fill_store(any_store, [row(1, "a"), row(2, "b")])
+    fill_store(any_store, [row(1, "c"), row(3, "c")])
+    assert "3 records" in written(tmp_path, url=any_store).stdout
+    fill_store(any_store, [row(2, "c"), row(4, "a")])
+    assert "1 records" in written(tmp_path, url=any_store).stdout
+    found = rows_of(tmp_path, "measurements")
+    assert sorted(one["id"] for one in found) == [row(number).id for number in (1, 2, 3, 4)]
+    erase(any_store, "c")
+    assert "1 records of erased keys removed" in written(tmp_path, url=any_store).stdout
+    for table in ("measurements", "votes", "steps"):
+        ids = {one["id"] for one in rows_of(tmp_path, table)}
+        assert ids == {row(number).id for number in (1, 2, 4)}, table
+
+
 @pytest.mark.parametrize("kept", range(6))
 def test_an_erasure_that_was_killed_is_continued(
     tmp_path: Path, kept: int, monkeypatch: pytest.MonkeyPatch
