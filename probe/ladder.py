@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from probe.analysis.evidence import Evidence
 from probe.analysis.packet_size import answered_when_small
 from probe.analysis.shared import FINE, kind_and_sign
-from probe.explanations import certificates, failing_resolver, names, pages, servers
+from probe.explanations import archived, certificates, failing_resolver, names, pages, servers
 from probe.failure import Failure
 from probe.model import Http, Role, SharedOutcome, Tcp, Tls
 from probe.rule import InnocentExplanation, Match
@@ -183,6 +183,10 @@ CHECKS = (
     ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), names.other_resolvers_deny),
     ExplanationCheck(InnocentExplanation.SERVER, ("http",), pages.perhaps_the_sites_own),
     ExplanationCheck(InnocentExplanation.SERVER, ("tls",), certificates.perhaps_the_servers_own),
+    ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), archived.resolver_may_be_the_users),
+    ExplanationCheck(InnocentExplanation.SERVER, ("http",), archived.sites_own_notice),
+    ExplanationCheck(InnocentExplanation.LINE, ("tls",), archived.a_products_own),
+    ExplanationCheck(InnocentExplanation.MEANS, ("tls", "http"), archived.silent_over_ipv6),
 )
 
 

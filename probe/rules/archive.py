@@ -22,7 +22,7 @@ from probe.compare import (
     similar_pages,
 )
 from probe.failure import Failure
-from probe.model import Dns, Http, Mechanism, Outcome, Ping, Tcp, Tls
+from probe.model import Dns, Http, Mechanism, Outcome, Ping, Tcp, Tls, TrustReason
 from probe.rule import Finding, InnocentExplanation, Tier, rule
 from probe.rules import http, tcp, tls
 from probe.rules.http_pages import one_operators_notice
@@ -43,6 +43,7 @@ _LAW = (
 # A notice is short beside the page whose place it takes.
 _SHORTER = 3
 _ERRORS = 400
+_NOBODYS = frozenset({TrustReason.UNKNOWN_AUTHORITY, TrustReason.SELF_SIGNED})
 _CUT = frozenset({Failure.RESET, Failure.ABORTED, Failure.EOF, Failure.TIMEOUT})
 
 
@@ -58,7 +59,7 @@ def good_ends(e: Evidence) -> list[Http]:
 
 
 @once
-def _networks(e: Evidence) -> dict[str, int]:
+def networks(e: Evidence) -> dict[str, int]:
     """The autonomous system of each address, as far as it was recorded."""
     told = (s for s in e.control(Ping) if s.address is not None and s.asn is not None)
     return {s.address or "": s.asn or 0 for s in told}
@@ -132,10 +133,12 @@ def wrong_address_here(e: Evidence) -> Finding | None:
     notices = [p for p in e.pages(0) if p.address in given and _is_notice(e, p)]
     if notices:
         return Finding((*e.system(0), *notices[-1:]), 0.8)
-    unproven = [s for s in e.handshakes(0) if s.address in given]
-    networks = _networks(e)
-    own = {networks.get(a) for a in given} == {e.record.vantage.asn}
-    abroad = e.record.vantage.asn not in {networks.get(a) for a in others}
+    # What has no certificate, or another site's, may be a node or a former server of the site.
+    shaken = [s for s in e.handshakes(0) if s.address in given and s.trust is not None]
+    unproven = [s for s in shaken if s.trust is not None and s.trust.reason in _NOBODYS]
+    known = networks(e)
+    own = {known.get(a) for a in given} == {e.record.vantage.asn}
+    abroad = e.record.vantage.asn not in {known.get(a) for a in others}
     elsewhere = any(set(s.addresses) & others for s in e.others(0))
     if unproven and own and abroad and elsewhere and e.record.vantage.asn is not None:
         return Finding((*e.system(0), *unproven[-1:]), 0.7)
@@ -162,9 +165,26 @@ def public_attempts(e: Evidence, hop: int) -> list[Tcp]:
 
 
 def _led_on(e: Evidence, steps: Sequence[Tcp | Tls]) -> bool:
-    """The helper, which tells nothing of redirects, got to their end; and the names agree here."""
+    """The helper, which tells nothing of redirects, got to their end; and the names agree here.
+
+    A site leads each country to another host: only where it stays on its own is the end the same.
+    """
     there = {s.address for s in steps}
-    return e.end > 0 and bool(good_ends(e)) and there <= _agreed(e, e.end)
+    stays = _without_www(e.end_host) == _without_www(e.host)
+    looked: list[Tcp | Tls] = [*e.control(Tcp), *e.control(Tls)]
+    tried_too = (s for s in looked if s.address in there and s.port == e.port(e.end))
+    fails_too = any(s.failure is not None for s in tried_too)
+    return stays and bool(good_ends(e)) and there <= _agreed(e, e.end) and not fails_too
+
+
+def _without_www(host: str) -> str:
+    return host.removeprefix("www.")
+
+
+def _is_untried(e: Evidence, dialled: Sequence[Tcp]) -> bool:
+    """The machine's resolver gave IPv4 addresses that were never tried."""
+    given = {a for a in e.system_addresses(e.end) if ":" not in a}
+    return not given <= {s.address for s in dialled}
 
 
 @rule(
@@ -181,7 +201,7 @@ def _led_on(e: Evidence, steps: Sequence[Tcp | Tls]) -> bool:
 def connection_fails_here_only(e: Evidence) -> Finding | None:
     """Every connection failed in this one look, and the helper connects to the same address."""
     dialled = public_attempts(e, e.end)
-    if not is_archived(e) or not _all_alike(dialled):
+    if not is_archived(e) or not _all_alike(dialled) or _is_untried(e, dialled):
         return None
     failure = dialled[0].failure
     if failure is None or failure not in tcp.MECHANISMS:

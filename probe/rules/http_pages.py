@@ -4,6 +4,8 @@ Pages are compared with the control's page and with the site's own page over pro
 difference alone proves nothing: sites show every country another page.
 """
 
+from collections.abc import Iterator
+
 from msgspec.structs import replace
 
 from probe.analysis.blockpage_text import reads_like_blockpage, text
@@ -207,13 +209,30 @@ def one_operators_notice(page: Http) -> bool:
     return found is not None and found.scope != "generic" and not _may_be_a_servers(page)
 
 
+def authoritys_notice(page: Http) -> bool:
+    """A known text of an authority's or of one provider's; products are an office's as well."""
+    if page.status in _MAYBE_THE_SERVER:
+        return False
+    own = [known for known in _all_known(page) if known.scope in {"national", "operator"}]
+    return any(not _is_quoted(known, page) for known in own)
+
+
 def _known(page: Http) -> BlockPage | None:
+    return next(_all_known(page), None)
+
+
+def _all_known(page: Http) -> Iterator[BlockPage]:
     texts = {"title": page.title, "location": page.location, "body": text(page)}
     for known in blockpages():
         found = texts.get(known.where)
         if found and known.pattern.lower() in found.lower():
-            return known
-    return None
+            yield known
+
+
+def _is_quoted(known: BlockPage, page: Http) -> bool:
+    """The known text is in a page of an unrelated title."""
+    title_alone = replace(page, body=None)
+    return known.where == "body" and bool(page.title) and not reads_like_blockpage(title_alone)
 
 
 def _may_be_a_servers(page: Http) -> bool:
@@ -221,9 +240,7 @@ def _may_be_a_servers(page: Http) -> bool:
     known = _known(page)
     if known is None:
         return False
-    title_alone = replace(page, body=None)
-    quoted = known.where == "body" and bool(page.title) and not reads_like_blockpage(title_alone)
-    return quoted or page.status in _MAYBE_THE_SERVER
+    return _is_quoted(known, page) or page.status in _MAYBE_THE_SERVER
 
 
 @rule(

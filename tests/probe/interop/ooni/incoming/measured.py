@@ -18,8 +18,12 @@ PAGE = (
     + "<p>What happened in the city and in the country, told by people who were there.</p>" * 40
     + "</body></html>"
 )
+TITLE = "<title>Доступ ограничен</title>"
 WORDS = "Доступ к информационному ресурсу ограничен по решению суда."  # noqa: RUF001 - Russian
-NOTICE = f"<html><head><title>Доступ ограничен</title></head><body><p>{WORDS}</p></body></html>"
+# A text that providers have to show, and one that any site may show to a country.
+ORDERED = "заблокирован в соответствии с законодательством Республики Казахстан"  # noqa: RUF001 - Russian
+NOTICE = f"<html><head>{TITLE}</head><body><p>{ORDERED}</p></body></html>"
+ANYBODYS = f"<html><head>{TITLE}</head><body><p>{WORDS}</p></body></html>"
 HEADERS = [["Content-Type", "text/html; charset=utf-8"], ["Server", "nginx"]]
 
 Entry = dict[str, Any]

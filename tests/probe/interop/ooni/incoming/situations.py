@@ -8,8 +8,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from probe.lab import pki
-from probe.lab.pki import Pki
 from tests.probe.interop.ooni.incoming.measured import (
+    ANYBODYS,
     BLOCKPAGE_AT,
     HEADERS,
     HERE,
@@ -30,7 +30,7 @@ from tests.probe.interop.ooni.incoming.measured import (
     shake,
 )
 
-OTHER = "other.example"
+OTHER, WWW = "other.example", "www.site.example"
 OTHER_AT = "151.101.1.6"
 RESET, TIMEOUT, REFUSED, EOF = (
     "connection_reset",
@@ -67,9 +67,7 @@ def plain(page: Entry, *, control: Entry | None = None, tls: tuple[Entry, ...] =
 
 def redirected(second: Entry, **more: object) -> Entry:
     """A redirect from http to another host, and what came of it."""
-    first = request(
-        PLAIN, status=301, body="", headers=[*HEADERS, ["Location", f"https://{OTHER}/"]]
-    )
+    first = request(PLAIN, status=301, body="", headers=[*HEADERS, ["Location", second["input"]]])
     keys = second["test_keys"]
     made = measurement(
         PLAIN,
@@ -88,23 +86,24 @@ def at_other(
     tcp: str | None = None,
     tls: str | None = None,
     page: bool = False,
+    name: str = OTHER,
 ) -> Entry:
     """What was recorded at the other host."""
     asked = (
         [
-            query([OTHER_AT], name=OTHER, depth=1),
-            query([OTHER_AT], name=OTHER, depth=1, engine="udp"),
+            query([OTHER_AT], name=name, depth=1),
+            query([OTHER_AT], name=name, depth=1, engine="udp"),
         ]
         if queries is None
         else queries
     )
     answered = any(one["answers"] for one in asked)
     return measurement(
-        f"https://{OTHER}/",
+        f"https://{name}/",
         queries=asked,
         tcp=[connect(OTHER_AT, failure=tcp, depth=1)] if answered else [],
-        tls=[shake(OTHER_AT, tls, name=OTHER, depth=1)] if answered and tcp is None else [],
-        requests=[request(f"https://{OTHER}/", OTHER_AT, depth=1)] if page else [],
+        tls=[shake(OTHER_AT, tls, name=name, depth=1)] if answered and tcp is None else [],
+        requests=[request(f"https://{name}/", OTHER_AT, depth=1)] if page else [],
     )
 
 
@@ -175,11 +174,11 @@ def of_2017(made: Entry) -> Entry:
     }
 
 
-def _chain() -> list[bytes]:
+def _chain(authority: str = "CN=Gateway CA") -> list[bytes]:
     """A certificate of an unknown authority for the site, valid at the time of the measurements."""
     now = datetime(2024, 2, 12, tzinfo=UTC)
-    lab = Pki(now)
-    served = pki.leaf(lab.interceptor_anonymous, (SITE,), now=now, days=(10, 40))
+    signer = pki.root(authority, now=now)
+    served = pki.leaf(signer, (SITE,), now=now, days=(10, 40))
     found = x509.load_pem_x509_certificates(served.chain)
     return [one.public_bytes(Encoding.DER) for one in found]
 
@@ -313,11 +312,38 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "SERVFAIL here": Situation(lambda: dns(denied("dns_servfail_error")), "inconclusive"),
     "no answer in time": Situation(lambda: dns(denied(TIMEOUT)), "inconclusive"),
-    "a private address here": Situation(
-        lambda: dns(query(["10.10.34.35"])), "blocked", ("dns.bogon",)
+    "a private address here": Situation(lambda: dns(query(["10.10.34.35"])), "inconclusive"),
+    "a private address here and of a public resolver in the clear": Situation(
+        lambda: dns(query(["10.10.34.35"]), query(["10.10.34.35"], engine="udp")),
+        "blocked",
+        ("dns.bogon",),
     ),
-    "this machine's address here": Situation(
-        lambda: dns(query(["127.0.0.1"])), "blocked", ("dns.bogon",)
+    "this machine's address here": Situation(lambda: dns(query(["127.0.0.1"])), "inconclusive"),
+    "this machine's address here and of a public resolver in the clear": Situation(
+        lambda: dns(query(["127.0.0.1"]), query(["127.0.0.1"], engine="udp")),
+        "blocked",
+        ("dns.bogon",),
+    ),
+    "the address of a filter at home": Situation(
+        lambda: dns(query(["0.0.0.0"]), query(engine="udp")),
+        "inconclusive",
+    ),
+    "a router's own address for everything that is asked": Situation(
+        lambda: dns(query(["192.168.1.1"]), query(["192.168.1.1"], engine="udp")), "inconclusive"
+    ),
+    "an address that a tunnel's program made up": Situation(
+        lambda: dns(query(["198.18.0.5"]), tcp=[connect("198.18.0.5")]), "inconclusive"
+    ),
+    "NXDOMAIN here, of a resolver of an unknown network": Situation(
+        lambda: dns(denied(), query(engine="udp"), resolver_asn="AS0"), "inconclusive"
+    ),
+    "NXDOMAIN here, of a resolver of another network": Situation(
+        lambda: dns(denied(), query(engine="udp"), resolver_asn="AS64500"), "inconclusive"
+    ),
+    "NXDOMAIN here, of a resolver of another network, and of a public one in the clear": Situation(
+        lambda: dns(denied(), denied(engine="udp"), resolver_asn="AS64500"),
+        "blocked",
+        ("dns.nxdomain",),
     ),
     "this machine's address everywhere": Situation(
         lambda: dns(
@@ -349,6 +375,18 @@ SITUATIONS: dict[str, Situation] = {
         ),
         "blocked",
         ("dns.wrong_address",),
+    ),
+    "another site's certificate in the provider's network": Situation(
+        lambda: measurement(
+            queries=WRONG,
+            tcp=[connect(BLOCKPAGE_AT)],
+            tls=[shake(BLOCKPAGE_AT, "ssl_invalid_hostname")],
+            control=helper(
+                tcp={HTTPS_443: None, f"{BLOCKPAGE_AT}:443": None},
+                tls={HTTPS_443: None, f"{BLOCKPAGE_AT}:443": "ssl_invalid_hostname"},
+            ),
+        ),
+        "inconclusive",
     ),
     "an address elsewhere that does not answer, for the control either": Situation(
         lambda: measurement(
@@ -411,6 +449,15 @@ SITUATIONS: dict[str, Situation] = {
     "no control, the connection times out": Situation(
         lambda: measurement(tcp=[connect(failure=TIMEOUT)]), "inconclusive"
     ),
+    "one of two addresses was never tried": Situation(
+        lambda: measurement(
+            queries=[query([HERE, THERE])],
+            tcp=[connect(failure=TIMEOUT)],
+            control=helper([HERE, THERE]),
+        ),
+        "inconclusive",
+    ),
+    "IPv6 loses what is large": Situation(lambda: stopped(TIMEOUT, "2606:4700::1"), "inconclusive"),
     "IPv6 has no route": Situation(
         lambda: fine(
             queries=[query([HERE, "2606:4700::1"])],
@@ -489,6 +536,12 @@ SITUATIONS: dict[str, Situation] = {
     "an unknown authority here alone": Situation(
         lambda: forged(FORGED_CHAIN), "intercepted", ("tls.mitm",)
     ),
+    "an antivirus re-signs this site": Situation(
+        lambda: forged(_chain("CN=Web Shield Root,O=Guardian Antivirus")), "inconclusive"
+    ),
+    "a product re-signs this site": Situation(
+        lambda: forged(_chain("CN=FortiGate CA,O=Fortinet")), "inconclusive"
+    ),
     "an unknown authority, and its certificate was not kept": Situation(
         lambda: stopped("ssl_unknown_authority"), "inconclusive"
     ),
@@ -541,6 +594,31 @@ SITUATIONS: dict[str, Situation] = {
     "a slow page over https": Situation(
         lambda: fine(requests=[request(failure=TIMEOUT)]), "inconclusive"
     ),
+    "a notice that the site itself may show": Situation(
+        lambda: plain(request(PLAIN, body=ANYBODYS)), "inconclusive"
+    ),
+    "such a notice of a filter that the user chose": Situation(
+        lambda: measurement(
+            PLAIN,
+            queries=[query([BLOCKPAGE_AT], asn=64500), query(engine="udp")],
+            tcp=[connect(BLOCKPAGE_AT, 80)],
+            requests=[request(PLAIN, BLOCKPAGE_AT, body=ANYBODYS)],
+            control=helper(),
+            resolver_asn="AS64500",
+        ),
+        "inconclusive",
+    ),
+    "such a notice in the provider's network": Situation(
+        lambda: measurement(
+            PLAIN,
+            queries=WRONG,
+            tcp=[connect(BLOCKPAGE_AT, 80)],
+            requests=[request(PLAIN, BLOCKPAGE_AT, body=ANYBODYS)],
+            control=helper(),
+        ),
+        "blocked",
+        ("dns.wrong_address",),
+    ),
     "a notice": Situation(
         lambda: plain(request(PLAIN, body=NOTICE)), "blocked", ("http.blockpage",)
     ),
@@ -576,10 +654,16 @@ SITUATIONS: dict[str, Situation] = {
     ),
     # --- redirects -----------------------------------------------------------------------------
     "the redirect's target is reset": Situation(
-        lambda: redirected(at_other(tls=RESET)), "blocked", ("tls.reset",)
+        lambda: redirected(at_other(tls=RESET, name=WWW)), "blocked", ("tls.reset",)
     ),
     "the redirect's target is refused": Situation(
-        lambda: redirected(at_other(tcp=REFUSED)), "blocked", ("tcp.refused",)
+        lambda: redirected(at_other(tcp=REFUSED, name=WWW)), "blocked", ("tcp.refused",)
+    ),
+    "the redirect's target is reset, perhaps one for this country": Situation(
+        lambda: redirected(at_other(tls=RESET)), "inconclusive"
+    ),
+    "the redirect's target is refused, perhaps one for this country": Situation(
+        lambda: redirected(at_other(tcp=REFUSED)), "inconclusive"
     ),
     "the redirect's target does not exist in the clear, and does when encrypted": Situation(
         lambda: redirected(
@@ -658,7 +742,7 @@ SITUATIONS: dict[str, Situation] = {
         "down",
     ),
     "of 2017, the page came over http": Situation(lambda: of_2017(fine(PLAIN)), "ok"),
-    "of 2017, NXDOMAIN": Situation(lambda: of_2017(dns(denied())), "blocked", ("dns.nxdomain",)),
+    "of 2017, NXDOMAIN": Situation(lambda: of_2017(dns(denied())), "inconclusive"),
     "of 2017, a notice": Situation(
         lambda: of_2017(plain(request(PLAIN, body=NOTICE))), "blocked", ("http.blockpage",)
     ),
