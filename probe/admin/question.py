@@ -12,7 +12,7 @@ from probe.consent_record import Consent
 from probe.errors import UserError
 from probe.i18n import _
 from probe.paths import Home
-from probe.report.risk_notice import Risk
+from probe.report.risk_notice import PUBLISHING, Risk
 
 _WIDTH = 80
 
@@ -48,10 +48,11 @@ def accept_risks(
     Raises:
         UserError: There is no terminal, or the answer was no.
     """
-    if given is None:
-        return
-    known = {*settings.accept_risk, *given.risks}
+    known = {*settings.accept_risk, *(given.risks if given is not None else ())}
     missing = tuple(one for one in risks if one.name not in known)
+    if given is None:
+        # A control measures without a consent; that is no yes to what becomes public for good.
+        missing = tuple(one for one in missing if one.kind == PUBLISHING)
     if not missing:
         return
     text = permit.texts(settings)
@@ -64,4 +65,5 @@ def accept_risks(
         click.echo(click.wrap_text(f"{names}: {text.risks[kind]}", _WIDTH), err=True)
     if not answer(text.risk_question, text, "--accept-risk", err=True):
         raise UserError(text.risk_declined)
-    consent_record.accept_risks(home.state, given, tuple(one.name for one in missing))
+    if given is not None:
+        consent_record.accept_risks(home.state, given, tuple(one.name for one in missing))

@@ -78,8 +78,7 @@ def command(
         made = publishing.prepare(records(), published.ids())
         _say_what_is_sent(made)
         if made.ready:
-            wanted = (record for record in records() if record.id in made.ready)
-            sending = publishing.publish(endpoint, wanted, made, published)
+            sending = publishing.publish(endpoint, records(), made, published)
             asyncio.run(permission.supervise(sending))
     _say_how_it_went(made)
     return Exit.DONE if made.complete else Exit.NOT_SENT

@@ -20,6 +20,8 @@ class Risk(NamedTuple):
     kind: str
 
 
+# The text of what becomes public for good.
+PUBLISHING = "publish"
 TRACE = Risk("trace", "trace", "trace")
 # A test helper of others sees the address of the line and each target that it is asked about.
 HELPER = Risk("helper", "--control ooni:URL", "helper")
@@ -29,7 +31,7 @@ MLAB = Risk("mlab", "--server", "mlab")
 
 def publishing_to(url: str) -> Risk:
     """Return the risk of publishing there: it is accepted for each address anew."""
-    return Risk(f"publish {url}", f"--to {url}", "publish")
+    return Risk(f"publish {url}", f"--to {url}", PUBLISHING)
 
 
 def of_run(settings: Settings) -> tuple[Risk, ...]:

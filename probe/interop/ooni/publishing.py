@@ -93,7 +93,8 @@ class PublishedList:
 
     def note(self, record: Record, uid: str) -> None:
         """Note that the receiver took a record."""
-        line = msgspec.json.encode(_Published(self._to, record.id, uid)) + b"\n"
+        # Its own end of line in front: the note before it may be cut off.
+        line = b"\n" + msgspec.json.encode(_Published(self._to, record.id, uid)) + b"\n"
         handle = atomic_files.private_file(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         with os.fdopen(handle, "ab", buffering=0) as file:
             file.write(line)
@@ -142,10 +143,13 @@ async def publish(
     made: Publication,
     published: PublishedList,
 ) -> None:
-    """Send records, until all is sent or the receiver takes nothing more."""
-    in_a_row = 0
+    """Send records, each once, until all is sent or the receiver takes nothing more."""
+    in_a_row, left = 0, set(made.ready)
     async with CollectorClient(endpoint) as client:
         for record in records:
+            if record.id not in left:
+                continue  # two of the chosen files have it
+            left.remove(record.id)
             try:
                 uid = await _submit(client, record)
             except CollectorRefused as refusal:

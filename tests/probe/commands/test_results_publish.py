@@ -175,6 +175,29 @@ def test_nothing_is_published_twice(home: Path, receiver: Receiver) -> None:
 def test_a_note_that_was_cut_off_is_passed_over(home: Path) -> None:
     (home / FILE).write_bytes(b'{"to": "a", "id": "1"}\n{"to": "a", "i')
     assert PublishedList(home, "a").ids() == {"1"}
+    PublishedList(home, "a").note(KEPT[0], UID)
+    assert PublishedList(home, "a").ids() == {"1", KEPT[0].id}
+
+
+def test_a_record_in_two_files_is_sent_once(home: Path, receiver: Receiver) -> None:
+    both = [home / "one.jsonl", home / "two.jsonl"]
+    for file in both:
+        file.write_bytes(codec.encode(KEPT[0]) + b"\n")
+    done = publish(receiver, "--file", str(both[0]), "--file", str(both[1]))
+    assert len(receiver.got) == 1
+    assert done.return_value is Exit.DONE
+    assert "published: 1" in done.stdout
+
+
+def test_a_control_publishes_nothing_without_a_yes_either(home: Path, receiver: Receiver) -> None:
+    consent_record.withdraw(home)
+    file = home / "control.toml"
+    file.write_text('role = "control"\n')
+    with pytest.raises(UserError, match="public for good"):
+        publish(receiver, "--config", str(file), agree=False)
+    assert receiver.got == []
+    assert publish(receiver, "--config", str(file)).return_value is Exit.DONE
+    assert len(receiver.got) == 2
 
 
 def test_only_what_is_chosen(home: Path, receiver: Receiver) -> None:
