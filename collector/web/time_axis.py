@@ -105,6 +105,23 @@ def bars(
     return _svg("lane", label, BARS, "".join(shapes))
 
 
+def shares(
+    axis: TimeAxis, measured: Sequence[tuple[float, float]], seconds: float, label: str
+) -> Markup:
+    """Shares over time, each for so many seconds: filled as far as it goes, pale above.
+
+    Where nothing was measured there is neither, which is something else than a share of nothing.
+    """
+    shapes = []
+    for at, share in measured:
+        first, last = axis.place(at), axis.place(at + seconds)
+        high = (BARS - 2) * min(max(share, 0.0), 1.0)
+        shapes.append(_rect(first, last, 2.0, BARS - 2, "fill-missed"))
+        if high:
+            shapes.append(_rect(first, last, BARS - high, high, "fill-count"))
+    return _svg("lane", label, BARS, "".join(shapes))
+
+
 def zone(axis: TimeAxis) -> str:
     """What the times of the scale are: their year and zone."""
     first, last = (datetime.fromtimestamp(at, UTC).year for at in (axis.since, axis.until))

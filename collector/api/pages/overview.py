@@ -11,9 +11,10 @@ from aiohttp import web
 from collector.api import events, parameters
 from collector.api.event_messages import EventShown
 from collector.api.http import instant_text
-from collector.api.pages import chart, matrix, page
+from collector.api.pages import chart, matrix, page, reached
 from collector.api.pages.chart import ChartTable
 from collector.api.pages.page import PersonParameters
+from collector.api.pages.reached import ReachedByHour
 from collector.care import Care
 from collector.events import storage
 from collector.events.reconcile import StoredEvent
@@ -141,6 +142,7 @@ class Overview:
     sites: int
     networks: Sequence[NetworkNow]
     heard: Sequence[HeardByHour]
+    reached: Sequence[ReachedByHour]
     categories: Sequence[CategoryNow]
     probes: int
     hours: float
@@ -156,7 +158,11 @@ async def get_overview(request: web.Request) -> web.Response:
         return await _made(request, service, snapshot)
 
     made = await service.results.get(("overview", least), service.snapshots.revision, make)
-    charts = {"matrix": made.cells, "heard": lambda: _heard_table(made.heard)}
+    charts = {
+        "matrix": made.cells,
+        "heard": lambda: _heard_table(made.heard),
+        "reached": lambda: reached.reached_table(made.reached),
+    }
     return await chart.give(request, "overview.html", asked.lang, charts, it=made, axis=time_axis)
 
 
@@ -179,7 +185,9 @@ class EventsRead:
 async def _made(request: web.Request, service: Service, snapshot: Snapshot) -> Overview:
     now = service.clock()
     read = await service.store.read(_events(now), slow=True)
-    beats = await service.store.read(_beats(int(now // HOUR)), slow=True)
+    hour, least = int(now // HOUR), page.least_probes(request)
+    beats = await service.store.read(_beats(hour), slow=True)
+    anchors = await service.store.read(reached.read_reached(hour, HOURS), slow=True)
     votes, care = snapshot.outcomes, page.care_of(request, snapshot)
     # The snapshot was made with them, and this page does not wait for newer ones.
     heard = service.monitor.newest.heard
@@ -200,7 +208,10 @@ async def _made(request: web.Request, service: Service, snapshot: Snapshot) -> O
         more_sites=len(bad) - len(ranked),
         sites=len({where[0] for where in votes if where[0] != UNLISTED}),
         networks=_networks(snapshot, heard),
-        heard=_by_hour(beats, int(now // HOUR), page.least_probes(request)),
+        heard=_by_hour(beats, hour, least),
+        reached=reached.reached_by_hour(
+            anchors, hour, HOURS, standings=snapshot.standings, least=least
+        ),
         categories=_categories(votes, set(bad), service),
         probes=sum(row[3] for row in snapshot.active),
         hours=service.settings.window / 3600,

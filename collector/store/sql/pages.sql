@@ -45,6 +45,15 @@ WHERE f.place = 0
   AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.key_id = looked.key_id AND looked.at >= e.since)
 GROUP BY f.leaf, COALESCE(i.sha256, ''), f.name, looked.country, looked.asn, looked.key_id
 
+-- name: reached_by_hour
+-- One engine rounds to whole seconds where the other cuts.
+SELECT (CAST(s.at AS BIGINT) - CASE WHEN CAST(s.at AS BIGINT) > s.at THEN 1 ELSE 0 END) / 3600,
+  s.country, s.key_id, AVG(s.foreign_alive), AVG(s.domestic_alive)
+FROM series s
+WHERE s.at >= :since AND s.experiment = 'connectivity' AND s.country <> 'ZZ' AND NOT EXISTS (
+  SELECT 1 FROM exclusion e WHERE e.key_id = s.key_id AND s.at >= e.since
+) GROUP BY 1, 2, 3
+
 -- name: heard_by_hour
 SELECT b.hour, b.country, COUNT(DISTINCT b.key_id) FROM beat b
 WHERE b.hour >= :since AND b.heard <> 0 AND b.key_id <> '' AND NOT EXISTS (

@@ -21,6 +21,7 @@ from tests.collector.web import evidence, world
 CHARTS = {
     "/chart/matrix": ("matrix", "site,country,asn,outcome,certain,agree,able"),
     "/chart/heard": ("lanes", "country,hour,probes"),
+    "/chart/reached": ("lanes", "country,hour,domestic,foreign,probes"),
     "/site/video-tube.example/chart/history": (
         "strip",
         "country,asn,network,day,outcome,sure,found,able,mechanisms",
@@ -122,7 +123,7 @@ def test_an_unknown_chart_is_a_404(tmp_path: Path, name: str) -> None:
     async def check(harness: CollectorHarness) -> None:
         reply = await harness.ask("GET", f"/chart/{name}", headers={"Accept": "text/html"})
         assert reply.status == 404
-        assert "charts here: matrix, heard" in unescape(reply.body.decode())
+        assert "charts here: matrix, heard, reached" in unescape(reply.body.decode())
 
     play(tmp_path, check)
 

@@ -99,6 +99,24 @@ def _probes(connection: sqlite3.Connection, now: float) -> None:
                 "INSERT INTO beat VALUES (?, ?, 'KZ', ?, 4095, 0, 0)",
                 beats,
             )
+            # For some hours little was reached abroad; one hour was not measured.
+            reached = [
+                (
+                    f"key{asn}-{n}",
+                    f"line{asn}-{n}-{h}",
+                    now - h * HOUR,
+                    asn,
+                    0.2 if 7 < h < 11 else 0.92,
+                )
+                for h in range(30)
+                if h != 15
+            ]
+            connection.executemany(
+                "INSERT INTO series (key_id, id, experiment, target, at, country, asn, outcome,"
+                " mechanisms, foreign_alive, domestic_alive)"
+                " VALUES (?, ?, 'connectivity', '', ?, 'KZ', ?, 'ok', '', ?, 1.0)",
+                reached,
+            )
 
 
 def _settle(connection: sqlite3.Connection) -> None:
