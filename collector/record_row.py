@@ -54,7 +54,7 @@ class BatchContext:
     Attributes:
         now: Unix time of its arrival.
         origin: Where it came from; None: the operator answers for what it claims.
-        votes: Whether its records may have a vote; those that nobody signed have none.
+        votes: Whether its records may have a vote; unsigned ones have none.
     """
 
     key_id: str

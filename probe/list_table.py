@@ -1,6 +1,6 @@
 """Target lists with every column, for the commands that write lists.
 
-Rule: what somebody wrote about a target stays as it is: the columns of Citizen Lab, columns that
+Rule: what a list says about a target stays as it is: the columns of Citizen Lab, columns that
 nothing here knows, and every text in them. Only rows that cannot be measured are left out, each
 with its reason. Of rows about the same address the first stays, and the others fill its empty
 cells.

@@ -231,3 +231,13 @@ def test_the_deletion_periods_of_the_notice_are_those_of_the_maintenance() -> No
     unit = (ROOT / "packaging/systemd/qazcollector-maintenance.service").read_text(encoding="utf-8")
     days, raw = re.findall(r"retention --days (\d+) --raw-days (\d+)", unit)[0]
     assert f"is deleted after [{raw}] days, measurements after [{days}] days" in notice
+
+
+@pytest.mark.parametrize("package", ["probe", "collector"])
+def test_the_map_for_developers_names_every_folder_and_module(package: str) -> None:
+    text = (ROOT / "docs" / "developer.md").read_text(encoding="utf-8")
+    cells = re.findall(rf"^\| (`{package}/[^|]*) \|", text, re.MULTILINE)
+    named = set(re.findall(r"[`/]([a-z0-9_]+(?:/|\.py))`", " ".join(cells)))
+    folders = {f"{path.parent.name}/" for path in (ROOT / package).glob("*/__init__.py")}
+    modules = {path.name for path in (ROOT / package).glob("[a-z]*.py")}
+    assert not (folders | modules) - named

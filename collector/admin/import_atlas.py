@@ -1,7 +1,7 @@
 """Import RIPE Atlas's results: what its probes saw, as evidence of other vantage points.
 
-Rule: these records have no vote, in metrics, in events and in who is few. Nobody here can tell what
-those probes are, and what they measure was asked for by anybody.
+Rule: these records have no vote, in metrics, in events and in who is few. We cannot tell what those
+probes are, and any user of RIPE Atlas orders what they measure.
 """
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence

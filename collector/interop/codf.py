@@ -1,8 +1,8 @@
 """Events as IODA writes outages: the Common Outage Data Format (`format=codf` of its API). Pure.
 
-Rule: IODA's fields have IODA's meaning and units, and what nobody here knows is null. Fields of our
-own come after them; a tool that overlays outages on a chart passes over them. Times are those that
-a reader is told elsewhere: of a network with few probes to the hour.
+Rule: IODA's fields have IODA's meaning and units, and what a collector does not know is null. Our
+own fields come after them; a tool that overlays outages on a chart passes over them. Times are
+those that a reader is told elsewhere: of a network with few probes to the hour.
 """
 
 from collections.abc import Callable, Sequence

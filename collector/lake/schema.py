@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VERSION = 1
-# Whoever reads a range of targets reads few of these.
+# A query about a range of targets reads few of these.
 ROWS_IN_GROUP = 65_536
 # What engines take from the path of a file.
 PARTITIONS = ("dt", "country")

@@ -103,7 +103,7 @@ class SnapshotCache:
     async def keep(self) -> None:
         """Make the next one if it is due, so that the first reader after a while sees no old one.
 
-        Where nobody ever asked none is made.
+        Where no reader ever asked none is made.
         """
         if self._snapshot is not None and self._is_stale():
             self._begin()

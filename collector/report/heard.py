@@ -52,7 +52,7 @@ class HeardGap(msgspec.Struct, frozen=True, kw_only=True):
     """A time in which no probe of a network was heard.
 
     Attributes:
-        reason: The collector was silent itself, probes say what it was, or nobody knows.
+        reason: The collector was silent itself, probes say what it was, or it is not known.
         before: The most probes that were heard at once in the hour before.
     """
 
@@ -205,7 +205,7 @@ class _HeardCounts:
         """The gaps of one network, which do not reach over a day that is not told of."""
         for run in _runs_of_days(days):
             counts = b"".join(self._at(asn, day).counts for day in run)
-            # Nobody can be heard in what has not passed yet.
+            # No probe can be heard in what has not passed yet.
             counts = counts[: max(0, int((self._newest - run[0] * DAY) // SLOT))]
             reports: Mapping[GapReason, int] = {
                 "collector": ~_joined(self._own[day] for day in run),

@@ -1,7 +1,7 @@
 """The collector's own certificate at the throughput server, for clients that ask for its name.
 
 Probes pin the server's key and offer any name. Clients of others, above all browsers, want a
-certificate that they trust: whoever asks for a name that the collector's certificate is for gets
+certificate that they trust: a client that asks for a name of the collector's certificate gets
 that one. The files are looked at again every minute, because such certificates are renewed.
 """
 

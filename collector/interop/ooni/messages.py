@@ -1,6 +1,6 @@
 """What OONI's clients send and are sent, as far as they read it.
 
-Rule: what a client sends is bounded and checked here; members that nobody reads are passed over,
+Rule: what a client sends is bounded and checked here; members that are not read are passed over,
 because each version of the clients has others.
 """
 
