@@ -35,6 +35,7 @@ PAGES = {
     "chart_speed": "/site/video-tube.example/chart/speed",
     "chart_matrix": "/chart/matrix",
     "chart_heard": "/chart/heard",
+    "chart_reached": "/chart/reached",
 }
 LOOKS: tuple[tuple[int, Scheme], ...] = (
     (390, "light"),
