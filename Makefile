@@ -7,6 +7,7 @@
 #   make check   format, lint, types, import contracts
 #   make generated   the pages, schema and dashboards that are made from the code
 #   make oonidata   OONI's library in an environment of its own, for the test that reads our exports with it
+#   make spark   Apache Spark, for the tests of the lake that ask it (they need Java 17 too)
 #   make man     the manual pages, from the help of the commands
 #   make deb     a Debian package of the probe, in dist/ (it is for this machine's release and processor)
 #   make image   a container image of the probe, called qazprobe (needs docker or podman)
@@ -24,7 +25,7 @@ TEST_PROCESSES ?= 2
 NOW := $(shell date +%Y%m%dT%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run stop check check-format check-mypy check-pyright generated oonidata man deb image screenshots bench clean
+.PHONY: help demo test run stop check check-format check-mypy check-pyright generated oonidata spark man deb image screenshots bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -98,6 +99,14 @@ $(VENV)/oonidata/.installed: | $(BIN)/python
 	$(BIN)/python -m venv $(VENV)/oonidata
 	$(VENV)/oonidata/bin/python -m pip install --quiet --disable-pip-version-check oonidata==0.3.0
 	@touch $@
+
+# What the extra `spark` names, and not the project again: the checks may be reading it.
+WANTED = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"], sep="\n")
+spark: $(VENV)/.installed-spark
+$(VENV)/.installed-spark: $(VENV)/.installed-dev
+	$(BIN)/python -c '$(WANTED)' >$@.wanted
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $@.wanted
+	@mv $@.wanted $@
 
 man: $(VENV)/.installed
 	$(BIN)/python -m tools.man_pages

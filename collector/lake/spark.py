@@ -22,7 +22,7 @@ _TYPES |= {"time": "TIMESTAMP", "bytes": "BINARY"}
 
 @contextmanager
 def spark_session(master: str) -> Iterator[Any]:
-    """A session that ends with the block; its processes use this Python.
+    """A session that ends with the block, unless there was one; its processes use this Python.
 
     Raises:
         ModuleNotFoundError: Spark is not installed.
@@ -32,6 +32,9 @@ def spark_session(master: str) -> Iterator[Any]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     if master.startswith("local"):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    if (running := sql.SparkSession.getActiveSession()) is not None:
+        yield running  # whoever began it ends it
+        return
     made = (
         sql.SparkSession.builder.master(master)
         .appName("qazcollector lake")

@@ -1,6 +1,5 @@
 """Judging a lake again: the same verdicts as in the store, by any number of workers."""
 
-import shutil
 import sqlite3
 import zlib
 from contextlib import closing
@@ -33,6 +32,12 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def stored(tmp_path: Path, settled: None) -> Path:
+    laboratory_store(tmp_path)
+    del settled
+    return tmp_path
+
+
+def laboratory_store(folder: Path) -> None:
     """A store of records from the laboratory on two days, and its lake."""
     rows = []
     for number, file in enumerate(CASES):
@@ -41,10 +46,8 @@ def stored(tmp_path: Path, settled: None) -> Path:
         sent = replace(case.record, id=one.id, started_at=one.started_at, lab=True)
         body = zlib.compress(codec.encode(replace(sent, certs={})))
         rows.append(replace(one, raw=body, lab=1, input=sent.input, outcome="inconclusive"))
-    fill(tmp_path, sorted(rows, key=lambda one: one.at))
-    written(tmp_path)
-    del settled
-    return tmp_path
+    fill(folder, sorted(rows, key=lambda one: one.at))
+    written(folder)
 
 
 def test_a_lake_is_judged_as_its_store_is(stored: Path) -> None:
@@ -82,14 +85,3 @@ def test_a_record_that_no_rule_can_judge_is_told_with_the_first_error(
     assert done.stdout.startswith(f"{len(CASES) - 1} judged again, ")
     why = f"1 could not be judged; the first: {first}: ZeroDivisionError: in a rule\\u000a\\udc80"
     assert done.stderr.splitlines() == [why]
-
-
-@pytest.mark.slow
-def test_spark_gives_the_same_verdicts(stored: Path) -> None:
-    pytest.importorskip("pyspark")
-    if shutil.which("java") is None:
-        pytest.skip("Spark needs Java")
-    lake(stored, "rejudge", "--processes", "1")
-    local = {one["id"]: one["outcome"] for one in rows_of(stored, "verdicts")}
-    lake(stored, "rejudge", "--engine", "spark", "--master", "local[2]")
-    assert {one["id"]: one["outcome"] for one in rows_of(stored, "verdicts")} == local
