@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
-PROGRAMS = (("qazprobe", "probe.cli"), ("qazcollector", "collector.cli"))
+PROGRAMS = (("qazprobe", "probe.command_line"), ("qazcollector", "collector.cli"))
 OPENING = """# Every command and option
 
 Made from the commands' own `--help` by `python -m tools.commands_docs`; a test keeps it so.

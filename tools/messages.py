@@ -1,9 +1,9 @@
 """Collect the texts that are translated, from the source files, without running them.
 
 Three kinds: texts marked with `_`, `N_` or `ngettext`; the help of commands and options, which
-`probe.cli` translates as a whole; and the reasons of verdicts, which records hold in English and
-`probe.i18n.reason` translates when it shows them (context "reason"). An f-string in the rules
-becomes a template with named gaps.
+`probe.command_line` translates as a whole; and the reasons of verdicts, which records hold in
+English and `probe.i18n.reason` translates when it shows them (context "reason"). An f-string in the
+rules becomes a template with named gaps.
 """
 
 import ast
@@ -92,7 +92,7 @@ def messages() -> Iterator[Message]:
         name = path.relative_to(ROOT).as_posix()
         tree = ast.parse(path.read_text(encoding="utf-8"))
         yield from _marked(tree, name)
-        if name.startswith("probe/commands/") or name == "probe/cli.py":
+        if name.startswith("probe/commands/") or name == "probe/command_line.py":
             yield from _help(tree, name)
         if name == "probe/config.py":
             yield from _settings(tree, name)

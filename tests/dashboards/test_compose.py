@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from collector.cli import serve
-from probe.cli import cli
+from probe.command_line import cli
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "dashboards" / "compose.yaml"

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from probe import cli, crash_log, errors, paths, uuid7
+from probe import cli, command_line, crash_log, errors, paths, uuid7
 from probe.errors import Exit, UserError
 
 
@@ -24,21 +24,21 @@ def exit_code(*words: str) -> int:
 
 def test_every_module_with_a_command_is_listed() -> None:
     modules = {path.stem for path in Path(cli.__file__).parent.glob("commands/*.py")}
-    subcommands = {stem for stem in modules if stem.partition("_")[0] in cli.COMMANDS}
-    assert set(cli.COMMANDS) >= modules - {"__init__"} - subcommands
+    subcommands = {stem for stem in modules if stem.partition("_")[0] in command_line.COMMANDS}
+    assert set(command_line.COMMANDS) >= modules - {"__init__"} - subcommands
 
 
 def test_a_command_without_a_module_does_not_appear(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "COMMANDS", {"run": "x", "nowhere": "y"})
-    context = click.Context(cli.cli)
-    assert cli.cli.list_commands(context) == ["run"]
-    assert cli.cli.get_command(context, "nowhere") is None
+    monkeypatch.setattr(command_line, "COMMANDS", {"run": "x", "nowhere": "y"})
+    context = click.Context(command_line.cli)
+    assert command_line.cli.list_commands(context) == ["run"]
+    assert command_line.cli.get_command(context, "nowhere") is None
 
 
 def test_every_command_has_a_help_text() -> None:
-    context = click.Context(cli.cli)
-    for name in cli.cli.list_commands(context):
-        command = cli.cli.get_command(context, name)
+    context = click.Context(command_line.cli)
+    for name in command_line.cli.list_commands(context):
+        command = command_line.cli.get_command(context, name)
         assert command is not None
         assert command.help, name
 
@@ -75,8 +75,8 @@ def test_an_exception_becomes_one_line(
     def broken(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(cli.cli, "main", broken)
-    monkeypatch.setattr(cli, "silence_stdout", lambda: None)
+    monkeypatch.setattr(command_line.cli, "main", broken)
+    monkeypatch.setattr(command_line, "silence_stdout", lambda: None)
     assert exit_code() == code
     err = capsys.readouterr().err
     assert said in err
@@ -180,3 +180,36 @@ def test_closed_streams_are_no_error(tmp_path: Path) -> None:
     said = subprocess.run(["sh", "-c", words], env=environment, check=False, cwd=root)
     assert said.returncode == Exit.DONE
     assert not (tmp_path / "bugs.log").exists()
+
+
+def test_the_version_is_said_without_importing_a_library() -> None:
+    code = (
+        "import sys\n"
+        "import os\n"
+        "before = set(sys.modules)\n"
+        "from probe import cli\n"
+        "try:\n"
+        "    cli.main(['--version'])\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "print(sorted(set(sys.modules) - before), file=sys.stderr)\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+    assert said.stderr.splitlines()[-1] == "['httpx._main', 'probe', 'probe.cli']"
+
+
+def test_the_version_on_a_full_disk_is_an_error() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    words = f"exec {sys.executable} -m probe.cli --version > /dev/full"
+    root = Path(cli.__file__).parents[1]
+    said = subprocess.run(["sh", "-c", words], check=False, cwd=root, capture_output=True)
+    assert said.returncode == Exit.BUG
+    assert b"No space left on device" in said.stderr

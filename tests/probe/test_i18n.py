@@ -19,7 +19,7 @@ from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
 from probe import codec, i18n
-from probe.cli import COMMANDS
+from probe.command_line import COMMANDS
 from probe.commands import results
 from probe.judge import judge
 from tools import catalogues

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from probe import i18n
-from probe.cli import COMMANDS, cli
+from probe.command_line import COMMANDS, cli
 from probe.commands import consent, results
 from probe.translated_help import paragraphs, translate_help, translated
 

@@ -15,7 +15,7 @@ from probe import consent_record
 from probe.admin import consent, schedule
 from probe.admin.consent import ConsentText
 from probe.admin.timers import DEFAULT_PERIOD
-from probe.cli import cli
+from probe.command_line import cli
 from probe.client.spool import Spool
 from probe.commands.consent import command
 from probe.config import Settings

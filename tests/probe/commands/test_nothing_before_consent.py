@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from probe import consent_record
-from probe.cli import cli
+from probe.command_line import cli
 from probe.errors import Exit, UserError
 
 # Every command with an argument or option that takes a URL; {url} is that of the listener.
