@@ -1,11 +1,12 @@
 """Open a URL as a browser would: resolve its name, fetch it, follow redirects.
 
 Every hop is handled like the first. The address from the system's resolver is fetched at once;
-other resolvers are asked meanwhile, and their answers are only recorded.
+other resolvers are asked meanwhile, and their answers are only recorded: neither a page nor the hop
+after it waits for them.
 """
 
 from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from probe.analysis.web_suspicion import next_url
 from probe.compare import host_of, is_address, port_of
@@ -49,34 +50,53 @@ class UrlHop:
 
 async def follow(task: Task, net: Net, log: StepLog, hop: UrlHop, *, try_: int) -> None:
     """Fetch a URL and the redirects from it, until a page, a failure or a loop."""
-    cookies = CookieJar()
-    visited = {(hop.url, b"")}
-    while True:
-        following = next_url(await _visit(task, net, log, hop, cookies, try_=try_))
-        if following is None or hop.number >= HOPS:
-            return
-        hop = UrlHop(following, hop.number + 1)
-        # Many sites redirect to the same URL once they have set a cookie.
-        visit = (following, cookies.header(following))
-        if visit in visited:
-            return
-        visited.add(visit)
+    chain = _Chain(task, net, log, try_)
+    chain.visited.add((hop.url, b""))
+    await chain.visit(hop)
 
 
-async def _visit(
-    task: Task, net: Net, log: StepLog, hop: UrlHop, cookies: CookieJar, *, try_: int
-) -> Http | None:
-    """Resolve and fetch one hop; public resolvers are asked while the page is fetched."""
-    if try_ > 1 or is_address(hop.host) or _resolved_before(log, hop, try_) is not None:
-        addresses = await resolve(task, net, log, hop, try_=try_)
-        return await _fetch(net, log, hop, addresses, cookies, try_=try_)
-    own = await _query(net, log, hop, net.resolvers[:1], try_=try_)
-    few = _choose(net.resolvers[1:], task.seed + try_, try_)
-    asking = _query(net, log, hop, few, try_=try_)
-    if not own:
-        return await _fetch(net, log, hop, await asking, cookies, try_=try_)
-    _, page = await net.together([asking, _fetch(net, log, hop, own, cookies, try_=try_)])
-    return page if isinstance(page, Http) else None
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """The redirects from one URL.
+
+    Attributes:
+        visited: URLs that were fetched, with the cookies that were sent: many sites redirect to the
+            same URL once they have set a cookie.
+    """
+
+    task: Task
+    net: Net
+    log: StepLog
+    try_: int
+    cookies: CookieJar = field(default_factory=CookieJar)
+    visited: set[tuple[str, bytes]] = field(default_factory=set)
+
+    async def visit(self, hop: UrlHop) -> None:
+        """Resolve and fetch a hop and those after it; public resolvers are asked meanwhile."""
+        task, net, log, try_ = self.task, self.net, self.log, self.try_
+        if try_ > 1 or is_address(hop.host) or _resolved_before(log, hop, try_) is not None:
+            await self._fetch(hop, await resolve(task, net, log, hop, try_=try_))
+            return
+        own = await _query(net, log, hop, net.resolvers[:1], try_=try_)
+        few = _choose(net.resolvers[1:], task.seed + try_, try_)
+        asking = _query(net, log, hop, few, try_=try_)
+        if own:
+            asks: list[Awaitable[object]] = [asking, self._fetch(hop, own)]
+            await net.together(asks)
+        else:
+            await self._fetch(hop, await asking)
+
+    async def _fetch(self, hop: UrlHop, addresses: Sequence[str]) -> None:
+        """Fetch a hop, then go on with the hop that it redirects to."""
+        page = await _fetch(self.net, self.log, hop, addresses, self.cookies, try_=self.try_)
+        following = next_url(page)
+        if following is not None and hop.number < HOPS:
+            visit = (following, self.cookies.header(following))
+            if visit not in self.visited:
+                self.visited.add(visit)
+                await self.visit(UrlHop(following, hop.number + 1))
+                return
+        self.task.only_compares()
 
 
 # --- names -------------------------------------------------------------------------------------

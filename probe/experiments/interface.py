@@ -40,6 +40,10 @@ class Reference:
     essential: bool = False
 
 
+def nothing() -> None:
+    """Nobody is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One target for one experiment.
@@ -53,6 +57,8 @@ class Task:
         profile: `quick`, `full` or `watch`.
         options: Experiment-specific settings from the configuration.
     """
+        only_compares: Called when all that a measurement still awaits is comparisons, which should
+            hold up no other target.
 
     url: str
     seed: int = 0
@@ -64,6 +70,7 @@ class Task:
     options: Mapping[str, object] = field(default_factory=dict)
 
     @property
+    only_compares: Callable[[], None] = nothing
     def harmless_name(self) -> str | None:
         """The harmless name of this task, or None if there is none."""
         return self.harmless[self.seed % len(self.harmless)] if self.harmless else None

@@ -5,13 +5,13 @@ code raised (kept in a local log, never evidence; the run goes on), or a depende
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from probe import extras, uuid7
-from probe.experiments.interface import Experiment, Reference, Task
+from probe.experiments.interface import Experiment, Reference, Task, nothing
 from probe.i18n import N_
 from probe.model import Control
 from probe.ordering import Job, keyed
@@ -49,22 +49,31 @@ class Measurer:
     report_bug: ReportBug
     line: ExclusiveLine = field(default_factory=ExclusiveLine)
 
-    async def measure(self, job: Job, controls: Sequence[Control] = ()) -> Measurement:
-        """The measurement of the sweep, or `NotMeasured`."""
+    async def measure(
+        self,
+        job: Job,
+        controls: Sequence[Control] = (),
+        only_compares: Callable[[], None] = nothing,
+    ) -> Measurement:
+        """The measurement of the sweep, or `NotMeasured`.
+
+        Args:
+            only_compares: Called when it awaits nothing but comparisons.
+        """
         lacking = extras.missing(self.experiments[job.experiment].extra)
         if lacking is not None:
             raise NotMeasured(f"{job.experiment} {lacking}")
         if self.exclusive(job):
             async with self.line.taken():
-                return await self._measure(job, controls)
-        measurement = await self._measure(job, controls)
+                return await self._measure(self._task(job, controls, ()), job)
+        task = replace(self._task(job, controls, ()), only_compares=only_compares)
+        measurement = await self._measure(task, job)
         end = measurement.origin + measurement.elapsed
         return replace(measurement, loaded=self.line.between(measurement.origin, end))
 
-    async def _measure(self, job: Job, controls: Sequence[Control]) -> Measurement:
+    async def _measure(self, task: Task, job: Job) -> Measurement:
         started, origin = datetime.now(UTC), time.monotonic()
         net = self.session.net(origin)
-        task = self._task(job, controls, ())
         with self._guarded(job):
             measure = self.experiments[job.experiment].measure
             steps = await measure(task, BudgetedNet(net, self.budget))

@@ -1,7 +1,7 @@
 """Run jobs concurrently, at most one on each host.
 
 Two pools of one run share their slots: first looks at targets, and second looks that become due
-meanwhile. A host is busy for both.
+meanwhile. A host is busy for both. A job that only awaits comparisons gives up its slot.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ JobFunction = Callable[[Job], Awaitable[None]]
 _POLL_SECONDS = 0.1
 # The part of the slots for second looks while first looks wait: one in so many.
 _SHARE = 8
+# For each slot, so many jobs may wait beside it for comparisons: they take memory.
+_BESIDE = 2
 
 
 class Slots:
@@ -30,8 +32,40 @@ class Slots:
     def __init__(self, most: int) -> None:
         self.first_waiting: Callable[[], bool] = lambda: False
         self.busy: set[str] = set()
-        self.free = asyncio.Semaphore(most)
+        self._free = asyncio.Semaphore(most)
+        self._holders: set[Job] = set()
+        self._beside, self._most_beside = 0, _BESIDE * most
         self._changed = asyncio.Event()
+
+    async def take(self) -> None:
+        """Wait for a slot; `begin` says which job has it, or `give_back` that none does."""
+        await self._free.acquire()
+
+    def give_back(self) -> None:
+        """No job was begun in a slot that was taken."""
+        self._free.release()
+
+    def begin(self, job: Job) -> None:
+        """This job has the slot that was taken last, and its host is busy."""
+        self._holders.add(job)
+        self.busy.add(job.host)
+
+    def leave(self, job: Job) -> None:
+        """This job goes on without its slot, unless many do."""
+        if job in self._holders and self._beside < self._most_beside:
+            self._holders.remove(job)
+            self._beside += 1
+            self._free.release()
+
+    def end(self, job: Job) -> None:
+        """This job has ended."""
+        if job in self._holders:
+            self._holders.remove(job)
+            self._free.release()
+        else:
+            self._beside -= 1
+        self.busy.discard(job.host)
+        self.change()
 
     def change(self) -> None:
         """Wake the workers that wait for a job."""
@@ -72,28 +106,30 @@ class Pool:
         slots = self._slots or Slots(concurrency)
         slots.first_waiting = lambda: bool(self.waiting)
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(concurrency, len(self.waiting))):
-                group.create_task(self._work(slots))
-
-    async def _work(self, slots: Slots) -> None:
-        while self.waiting and not self._enough():
-            async with slots.free:
-                job = next((job for job in self.waiting if job.host not in slots.busy), None)
+            while self.waiting and not self._enough():
+                await slots.take()
+                job = None if self._enough() else self._next(slots)
                 if job is not None:
-                    await self._run(job, slots)
-            if job is None and self.waiting:
-                await slots.changed()
+                    group.create_task(self._run(job, slots))
+                    continue
+                slots.give_back()
+                if self.waiting and not self._enough():
+                    await slots.changed()
+
+    def _next(self, slots: Slots) -> Job | None:
+        job = next((job for job in self.waiting if job.host not in slots.busy), None)
+        if job is not None:
+            del self.waiting[job]
+            self.under_way[job] = None
+            slots.begin(job)
+        return job
 
     async def _run(self, job: Job, slots: Slots) -> None:
-        del self.waiting[job]
-        self.under_way[job] = None
-        slots.busy.add(job.host)
         try:
             await self._run_job(job)
             del self.under_way[job]
         finally:
-            slots.busy.discard(job.host)
-            slots.change()
+            slots.end(job)
 
 
 @dataclass(slots=True)
@@ -144,13 +180,12 @@ class SecondLooks:
 
     async def run(self) -> None:
         """Run each job when it is due, may begin, and a slot is free."""
-        free = self._slots.free
         async with asyncio.TaskGroup() as group:
             while not self._enough() and (self._waiting or not self.closed):
-                await free.acquire()
+                await self._slots.take()
                 job = self._next()
                 if job is None:
-                    free.release()
+                    self._slots.give_back()
                     await self._slots.changed(_POLL_SECONDS)
                 else:
                     group.create_task(self._run(job))
@@ -166,7 +201,7 @@ class SecondLooks:
         job = next((job for job in due if job.host not in busy and self._may_begin(job)), None)
         if job is not None:
             del self._waiting[job]
-            busy.add(job.host)
+            self._slots.begin(job)
             self._running += 1
         return job
 
@@ -175,6 +210,4 @@ class SecondLooks:
             await self._look(job)
         finally:
             self._running -= 1
-            self._slots.busy.discard(job.host)
-            self._slots.free.release()
-            self._slots.change()
+            self._slots.end(job)

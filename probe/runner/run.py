@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -219,7 +220,9 @@ class Run:
         record = None
         try:
             self._refuse(job)
-            measurement = await self._measurer.measure(job, self._controls.of(job.url, time.time()))
+            controls = self._controls.of(job.url, time.time())
+            leave = partial(self._slots.leave, job)
+            measurement = await self._measurer.measure(job, controls, leave)
             self._shares.note(job.experiment, measurement.steps, measurement.elapsed)
             self._target_reached = self._target_reached or reached(measurement.steps)
             slow = self._fetches_pages(job) and self._slow.suspects(job.url, measurement.steps)

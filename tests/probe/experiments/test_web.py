@@ -436,6 +436,52 @@ class Waiting(FakeNet):
         return list(await asyncio.gather(*asks))
 
 
+def test_no_redirect_waits_for_the_resolvers_that_are_only_compared_with() -> None:
+    there = "https://www.site.example/"
+    fetched: list[str] = []
+
+    class LastAnswersLate(Waiting):
+        async def http(self, request: HttpRequest) -> Steps:
+            fetched.append(request.url)
+            steps = await FakeNet.http(self, request)
+            if request.url == there:
+                self.fetched.set()
+            return steps
+
+    net = LastAnswersLate()
+    net.names = {**NAMES, ("system", "www.site.example"): (OTHER,)}
+    net.pages = {(GOOD, URL, HOST): {"status": 303, "location": there}}
+
+    async def scenario() -> Steps:
+        async with asyncio.timeout(30):
+            return await web.measure(TASK, net)
+
+    steps = asyncio.run(scenario())
+    assert fetched == [URL, there]
+    assert len([s for s in steps if isinstance(s, Dns)]) == 6
+
+
+def test_it_is_told_once_when_only_comparisons_are_awaited() -> None:
+    told: list[bool] = []
+
+    class Silent(Waiting):
+        async def http(self, request: HttpRequest) -> Steps:
+            return await FakeNet.http(self, request)  # no resolver answers for it
+
+    async def scenario() -> Steps:
+        net = Silent()
+
+        def only_compares() -> None:
+            told.append(net.fetched.is_set())
+            net.fetched.set()
+
+        async with asyncio.timeout(30):
+            return await web.measure(replace(TASK, only_compares=only_compares), net)
+
+    assert len([s for s in asyncio.run(scenario()) if isinstance(s, Dns)]) == 3
+    assert told == [False]
+
+
 def test_no_page_waits_for_the_resolvers_that_are_only_compared_with() -> None:
     async def scenario() -> Steps:
         async with asyncio.timeout(30):  # it would wait for ever

@@ -61,6 +61,49 @@ def test_cancelled_jobs_are_listed() -> None:
     assert [job.host for job in pool.waiting] == ["b"]
 
 
+def test_a_job_that_only_compares_gives_its_slot_to_another() -> None:
+    async def scenario() -> None:
+        slots = Slots(1)
+        begun: list[str] = []
+        answered = asyncio.Event()
+
+        async def do(job: Job) -> None:
+            begun.append(job.host)
+            slots.leave(job)
+            await answered.wait()
+
+        pool = Pool(jobs("a", "b", "c", "d", "a"), do, enough=lambda: False, slots=slots)
+        running = asyncio.create_task(pool.run(1))
+        for _ in range(30):
+            await asyncio.sleep(0)
+        assert begun == ["a", "b", "c"]  # two may go on beside the one that has the slot
+        answered.set()
+        await running
+        assert begun == ["a", "b", "c", "d", "a"]
+
+    asyncio.run(scenario())
+
+
+def test_each_slot_is_free_again_whether_jobs_left_theirs_or_not() -> None:
+    async def scenario() -> int:
+        slots = Slots(2)
+
+        async def do(job: Job) -> None:
+            if job.host in "ac":
+                slots.leave(job)
+                slots.leave(job)
+            await asyncio.sleep(0)
+
+        await Pool(jobs(*"abcdef"), do, enough=lambda: False, slots=slots).run(2)
+        free = 0
+        while not slots._free.locked():
+            await slots.take()
+            free += 1
+        return free
+
+    assert asyncio.run(scenario()) == 2
+
+
 class Looks:
     """Second looks over a clock that tests move, with the order in which they began."""
 
