@@ -88,7 +88,7 @@ async def measure_dns(
     elif udp:
         result = await _over_udp(target, question, limit, slot)
     else:
-        async with slot:
+        async with slot, connections.turn(resolver):
             result = await _over_stream(target, connections, question, limit)
     return Dns(
         name=question.name,

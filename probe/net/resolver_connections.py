@@ -3,10 +3,11 @@
 The answers of a DoT or DoH resolver are used only if its certificate proves its name or address:
 otherwise a middlebox could answer in its place. Queries share a connection, which is opened again
 when it breaks. Over HTTP/1.1 a connection has one query, so queries have connections of their own,
-a few at a time, and none waits for the others.
+a few at a time.
 """
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from secrets import randbelow
 from time import monotonic
@@ -77,6 +78,11 @@ class ResolverConnections:
     session: SessionContext
     _all: dict[Resolver, _SharedConnection] = field(default_factory=dict)
 
+    def turn(self, resolver: Resolver) -> AbstractAsyncContextManager[object]:
+        """Wait for a connection to be allowed; our own queue is no silence of the resolver."""
+        shared = self._all.get(resolver)
+        return shared.few if shared is not None and shared.single_use else nullcontext()
+
     async def ask(self, resolver: Resolver, name: str, type_: str, *, edns: bool = True) -> bytes:
         """The reply to one query; raises `OSError` or `NetworkEvent`."""
         if resolver.transport == "tcp":
@@ -86,7 +92,7 @@ class ResolverConnections:
         reused = shared.live is not None and shared.live.open
         stream = await self._connection(shared, resolver)
         if stream is None:
-            return await self._ask_alone(shared, resolver, name, type_, edns=edns)
+            return await self._ask_alone(resolver, name, type_, edns=edns)
         try:
             return await stream.ask(name, type_, edns=edns)
         except (OSError, NetworkEvent):
@@ -95,19 +101,16 @@ class ResolverConnections:
         # An idle connection that broke says nothing about this query: use a new one.
         again = await self._connection(shared, resolver)
         if again is None:
-            return await self._ask_alone(shared, resolver, name, type_, edns=edns)
+            return await self._ask_alone(resolver, name, type_, edns=edns)
         return await again.ask(name, type_, edns=edns)
 
-    async def _ask_alone(
-        self, shared: _SharedConnection, resolver: Resolver, name: str, type_: str, *, edns: bool
-    ) -> bytes:
+    async def _ask_alone(self, resolver: Resolver, name: str, type_: str, *, edns: bool) -> bytes:
         """Ask over a connection for this query alone."""
-        async with shared.few:
-            stream = await self._open(resolver)
-            try:
-                return await stream.ask(name, type_, edns=edns)
-            finally:
-                await stream.close()
+        stream = await self._open(resolver)
+        try:
+            return await stream.ask(name, type_, edns=edns)
+        finally:
+            await stream.close()
 
     async def close_if_silent(self, resolver: Resolver, *, since: float) -> None:
         """Close the connection if it has been silent since a query sent at `since` timed out."""

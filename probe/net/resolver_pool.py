@@ -1,10 +1,11 @@
 """The resolvers of a session that are in use.
 
-A public resolver that never answered and timed out three times in a row would cost every target a
-timeout: it is dropped for the session, and the run's record names it. The system's resolvers are
-never dropped; when the preferred one does not answer, the next one is preferred, as a stub resolver
-does. If none of them answered over UDP, each is tried once over TCP, and one that answers is used
-over TCP from then on.
+A public resolver that left three queries in a row without an answer would cost every target a
+timeout: it is dropped until it answers a retry (`resolver_retries.py`). One that never answered is
+named in the run's record. One that is asked in the clear and has answered is kept: it may be silent
+about some names. The system's resolvers are never dropped; when the preferred one does not answer,
+the next one is preferred, as a stub resolver does. If none of them answered over UDP, each is tried
+once over TCP, and one that answers is used over TCP from then on.
 
 A resolver that failed on OPT records, and never answered with one, is asked without them from then
 on.
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from probe.experiments.interface import Resolver
+from probe.model import ENCRYPTED
 from probe.net.resolvers import ResolverAddress
 
 SYSTEM = "system"
@@ -47,12 +49,19 @@ class ResolverPool:
     def resolvers(self) -> tuple[Resolver, ...]:
         """The preferred one of the system, then the public ones that were not dropped."""
         system = (self._over_tcp or self._first,) if self.own else ()
-        return (*system, *(one for one in self.public if not self._is_dead(one)))
+        return (*system, *(one for one in self.public if not self.is_dropped(one)))
 
     @property
     def dead(self) -> tuple[str, ...]:
-        """Label and transport of each public resolver that was dropped."""
-        return tuple(f"{one.label} {one.transport}" for one in self.public if self._is_dead(one))
+        """Label and transport of each public resolver that was dropped and never answered."""
+        dropped = (one for one in self.public if self.is_dropped(one))
+        return tuple(f"{one.label} {one.transport}" for one in dropped if one not in self._answered)
+
+    def is_dropped(self, resolver: Resolver) -> bool:
+        """Whether this public resolver is not asked about targets for the time being."""
+        if self._timeouts.get(resolver, 0) < MAX_TIMEOUTS or resolver not in self.public:
+            return False
+        return resolver not in self._answered or resolver.transport in ENCRYPTED
 
     @property
     def over_tcp(self) -> Resolver | None:
@@ -115,7 +124,3 @@ class ResolverPool:
     @property
     def _first(self) -> Resolver:
         return Resolver(SYSTEM, *self.own[self._preferred])
-
-    def _is_dead(self, resolver: Resolver) -> bool:
-        unanswered = self._timeouts.get(resolver, 0) >= MAX_TIMEOUTS
-        return unanswered and resolver not in self._answered

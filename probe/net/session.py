@@ -15,6 +15,7 @@ from probe.net.further import PAGES, FurtherReading
 from probe.net.rate_limit import RateLimiter
 from probe.net.resolver_connections import ResolverConnections
 from probe.net.resolver_pool import ResolverPool
+from probe.net.resolver_retries import ResolverRetries
 from probe.net.resolvers import ResolverAddress, system_resolvers
 from probe.net.route import has_route
 from probe.net.stream import ByteCounter
@@ -69,6 +70,7 @@ class NetSession:
         self.counter = ByteCounter()
         self.ipv6 = has_route(_SOMEWHERE) if settings.ipv6 is None else settings.ipv6
         self._pool = ResolverPool((), ())
+        self._retries = ResolverRetries(self._pool)
         self._verifier = ChainVerifier(load_roots(settings.ca_file))
         self._context = SessionContext(
             limiter=RateLimiter(
@@ -98,6 +100,7 @@ class NetSession:
             own = await asyncio.to_thread(system_resolvers)
         usable = tuple(one for one in settings.public if self.ipv6 or ":" not in one.address)
         self._pool = ResolverPool(own, usable)
+        self._retries = ResolverRetries(self._pool)
         return self
 
     async def __aexit__(
@@ -106,6 +109,7 @@ class NetSession:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self._retries.close()
         await self._connections.close()
 
     def net(self, origin: float) -> SocketNet:
@@ -114,6 +118,7 @@ class NetSession:
             TargetContext(self._context, origin),
             self._connections,
             self._pool,
+            self._retries,
             ipv6=self.ipv6,
             body_cap=self.settings.body_cap,
         )
@@ -135,7 +140,7 @@ class NetSession:
 
     @property
     def resolvers_dead(self) -> tuple[str, ...]:
-        """The public resolvers that never answered and are not asked any more."""
+        """The public resolvers that never answered."""
         return self._pool.dead
 
     @property

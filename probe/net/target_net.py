@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import partial
+from time import monotonic
 from typing import TypeVar
 
 from msgspec import structs
@@ -26,6 +28,7 @@ from probe.net.dns import Question, measure_dns
 from probe.net.http import fetch, plan_fetch
 from probe.net.resolver_connections import ResolverConnections
 from probe.net.resolver_pool import SYSTEM, ResolverPool
+from probe.net.resolver_retries import ResolverRetries
 from probe.reference_data import is_public_resolver
 
 T = TypeVar("T")
@@ -50,6 +53,7 @@ class SocketNet:
         target: TargetContext,
         connections: ResolverConnections,
         pool: ResolverPool,
+        retries: ResolverRetries,
         *,
         ipv6: bool,
         body_cap: int,
@@ -57,6 +61,7 @@ class SocketNet:
         self._target = target
         self._connections = connections
         self._pool = pool
+        self._retries = retries
         self._ipv6 = ipv6
         self._body_cap = body_cap
         self.captures: list[bytes] = []
@@ -96,6 +101,7 @@ class SocketNet:
         question = replace(question, edns=self._pool.sends_edns(resolver))
         step = await measure_dns(self._target, self._connections, question, limit)
         self._pool.note(resolver, answered=bool(step.replies))
+        self._retries.follow(resolver, partial(self._retry, question))
         if step.edns_failed is not None or any(reply.edns for reply in step.replies):
             self._pool.note_edns(resolver, answered=step.edns_failed is None)
         if resolver.label != SYSTEM:
@@ -103,6 +109,11 @@ class SocketNet:
         nearby = is_nearby(resolver.address, lab=self._target.session.lab)
         public = is_public_resolver(resolver.address)
         return structs.replace(step, nearby=nearby, public=public)
+
+    async def _retry(self, question: Question) -> bool:
+        """Whether this question is answered, apart from any target."""
+        apart = TargetContext(self._target.session, monotonic())
+        return bool((await measure_dns(apart, self._connections, question, None)).replies)
 
     async def _ask_others(self, question: Question, first: Dns, limit: float | None) -> Dns:
         """The first answer of the system's resolvers, in their order; else the first failure."""

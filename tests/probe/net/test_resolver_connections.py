@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Literal
 
@@ -168,6 +169,28 @@ def test_over_http1_no_query_waits_for_another(measure: Measure, show: Context) 
     with tcp_server(over_tls(show("http/1.1"), http1)) as port:
         steps = measure(several)
     assert {(step.failure, step.addresses) for step in steps} == {(None, ("192.0.2.1",))}
+
+
+def test_a_querys_time_does_not_begin_before_its_turn(measure: Measure, show: Context) -> None:
+    def http1(tls: ssl.SSLSocket) -> None:
+        body = tls.recv(4096).partition(b"\r\n\r\n")[2]
+        wire = answer(body, "192.0.2.1")
+        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(wire), wire))
+
+    async def crowded(net: SocketNet) -> list[Dns]:
+        first = await net.dns(DnsQuery(NAME, at(port), limit=10.0))
+        async with AsyncExitStack() as others:
+            for _ in range(8):
+                await others.enter_async_context(net._connections.turn(at(port)))
+            last = asyncio.ensure_future(net.dns(DnsQuery(NAME, at(port), limit=0.1)))
+            await asyncio.wait((last,), timeout=0.3)
+            assert not last.done()
+            last.cancel()
+        return [first, await net.dns(DnsQuery(NAME, at(port), limit=10.0))]
+
+    with tcp_server(over_tls(show("http/1.1"), http1)) as port:
+        steps = measure(crowded)
+    assert [step.failure for step in steps] == [None, None]
 
 
 def test_concurrent_streams_respect_the_servers_limit() -> None:

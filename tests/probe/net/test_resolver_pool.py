@@ -94,3 +94,16 @@ def test_a_resolver_that_answered_over_udp_is_not_tried_over_tcp() -> None:
     pool.note(udp, answered=True)
     silent(pool, udp)
     assert pool.untried(udp) is None
+
+
+def test_an_encrypted_resolver_that_fell_silent_is_dropped_until_it_answers() -> None:
+    pool = ResolverPool(OWN, (ONE, DOH))
+    for one in (ONE, DOH):
+        pool.note(one, answered=True)
+        for _ in range(3):
+            pool.note(one, answered=False)
+    # In the clear a name may be what is not answered; in TLS nobody on the path sees it.
+    assert (ONE in pool.resolvers, DOH in pool.resolvers) == (True, False)
+    assert pool.dead == ()
+    pool.note(DOH, answered=True)
+    assert DOH in pool.resolvers
