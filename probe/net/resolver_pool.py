@@ -68,6 +68,11 @@ class ResolverPool:
         """The system's resolver that answers over TCP, if none answers over UDP."""
         return self._over_tcp
 
+    @property
+    def own_silent(self) -> bool:
+        """Whether each of the system's resolvers was silent lately: none is worth waiting for."""
+        return self._unresponsive.issuperset(Resolver(SYSTEM, *one) for one in self.own)
+
     def after(self, resolver: Resolver) -> tuple[Resolver, ...]:
         """The system's other resolvers, in the order in which a stub resolver asks them."""
         every = [Resolver(SYSTEM, *one) for one in self.own]
@@ -97,7 +102,7 @@ class ResolverPool:
             return None
         if any(one.label == SYSTEM and one.transport == "udp" for one in self._answered):
             return None
-        if not self._unresponsive.issuperset(Resolver(SYSTEM, *one) for one in self.own):
+        if not self.own_silent:
             return None
         self._tried.add(resolver)
         return replace(resolver, transport="tcp")
@@ -106,6 +111,7 @@ class ResolverPool:
         """Record the result of one query."""
         if answered:
             self._answered.add(resolver)
+            self._unresponsive.discard(resolver)
             self._timeouts.pop(resolver, None)
             if resolver.label == SYSTEM:
                 self._over_tcp = resolver if resolver.transport == "tcp" else None

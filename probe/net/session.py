@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from probe.experiments.interface import Resolver
 from probe.net.chain_verifier import ChainVerifier, load_roots
-from probe.net.concurrency import AdaptiveConcurrency
+from probe.net.concurrency import FIRST, AdaptiveConcurrency
 from probe.net.dial import SessionContext, TargetContext
 from probe.net.further import PAGES, FurtherReading
 from probe.net.rate_limit import RateLimiter
@@ -29,6 +29,8 @@ BODY_CAP = 18 * 1024
 _QUESTIONS = 256
 _QUESTIONS_EACH = 16
 _QUESTION_SPACING = 0.002
+# Connections to reference sites at first: each has two, and silent ones are not waited for in turn.
+_REFERENCES = 16
 # Any public address will do: nothing is sent, the kernel only looks up a route.
 _SOMEWHERE = "2001:4860:4860::8888"
 
@@ -73,12 +75,7 @@ class NetSession:
         self._retries = ResolverRetries(self._pool)
         self._verifier = ChainVerifier(load_roots(settings.ca_file))
         self._context = SessionContext(
-            limiter=RateLimiter(
-                AdaptiveConcurrency(settings.concurrency),
-                settings.per_address,
-                settings.spacing,
-                settings.per_address_spacing,
-            ),
+            limiter=_limiter(settings, FIRST),
             dns_limiter=RateLimiter(
                 AdaptiveConcurrency(_QUESTIONS, first=_QUESTIONS),
                 each=_QUESTIONS_EACH,
@@ -90,6 +87,7 @@ class NetSession:
             further=FurtherReading(settings.further_pages),
             lab=settings.lab,
         )
+        self._apart = replace(self._context, limiter=_limiter(settings, _REFERENCES))
         self._connections = ResolverConnections(self._context)
 
     async def __aenter__(self) -> Self:
@@ -114,8 +112,15 @@ class NetSession:
 
     def net(self, origin: float) -> SocketNet:
         """The network for one target; its steps count from `origin`, a `time.monotonic()`."""
+        return self._net(self._context, origin)
+
+    def reference_net(self, origin: float) -> SocketNet:
+        """The network for reference sites: those that are silent hold up no target's connection."""
+        return self._net(self._apart, origin)
+
+    def _net(self, context: SessionContext, origin: float) -> SocketNet:
         return SocketNet(
-            TargetContext(self._context, origin),
+            TargetContext(context, origin),
             self._connections,
             self._pool,
             self._retries,
@@ -147,3 +152,13 @@ class NetSession:
     def roots(self) -> str:
         """The label of the root store that chains are verified with."""
         return self._verifier.roots.label
+
+
+def _limiter(settings: SessionSettings, first: int) -> RateLimiter:
+    """A limiter of connections that begins with so many."""
+    return RateLimiter(
+        AdaptiveConcurrency(settings.concurrency, first),
+        settings.per_address,
+        settings.spacing,
+        settings.per_address_spacing,
+    )

@@ -87,10 +87,9 @@ class SocketNet:
         is one; the step's `transport` says which it was.
         """
         question = Question(query.name, query.type, query.resolver)
-        step = await self._ask(question, query.limit)
         if query.resolver.label != SYSTEM:
-            return step
-        step = await self._ask_others(question, step, query.limit)
+            return await self._ask(question, query.limit)
+        step = await self._ask_own(question, query.limit)
         if step.replies or query.resolver.transport != "udp":
             return step
         again = await self._over_tcp(question, query.limit)
@@ -115,16 +114,25 @@ class SocketNet:
         apart = TargetContext(self._target.session, monotonic())
         return bool((await measure_dns(apart, self._connections, question, None)).replies)
 
-    async def _ask_others(self, question: Question, first: Dns, limit: float | None) -> Dns:
-        """The first answer of the system's resolvers, in their order; else the first failure."""
-        failed = [first]
-        for other in self._pool.after(question.resolver):
-            if not _goes_on(failed[-1]):
-                break
-            failed.append(await self._ask(replace(question, resolver=other), limit))
-        *before, last = failed
+    async def _ask_own(self, question: Question, limit: float | None) -> Dns:
+        """The first answer of the system's resolvers, in their order; else the first failure.
+
+        Where all were silent lately, they are asked at once.
+        """
+        others = self._pool.after(question.resolver)
+        questions = [question, *(replace(question, resolver=other) for other in others)]
+        if self._pool.own_silent:
+            asked = await self.together([self._ask(one, limit) for one in questions])
+        else:
+            asked = []
+            for one in questions:
+                asked.append(await self._ask(one, limit))
+                if not _goes_on(asked[-1]):
+                    break
+        end = next((n for n, step in enumerate(asked, 1) if not _goes_on(step)), len(asked))
+        *before, last = asked[:end]
         if _goes_on(last):
-            return next((step for step in failed if step.replies), first)
+            return next((step for step in asked if step.replies), asked[0])
         passed = tuple(step.failure for step in before if step.failure is not None)
         return structs.replace(last, passed_over=passed) if passed else last
 

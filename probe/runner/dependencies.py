@@ -46,6 +46,9 @@ class Session(Protocol):
     def net(self, origin: float) -> TargetNet:
         """A net whose steps count from `origin`, a monotonic instant."""
 
+    def reference_net(self, origin: float) -> TargetNet:
+        """The same for reference sites, whose connections are limited apart from targets'."""
+
 
 class ControlSource(Protocol):
     """Control measurements of the same targets. Never raises: without a collector it has none."""

@@ -85,7 +85,7 @@ class Run:
         self._budget = ByteBudget(spec.bytes, lambda: session.bytes_in + session.bytes_out)
         self._controls = ControlCache(dependencies.controls)
         self._references = ReferenceChecks(
-            lambda: BudgetedNet(session.net(self._origin), self._budget),
+            lambda: BudgetedNet(session.reference_net(self._origin), self._budget),
             dependencies.anchors,
             spec.seed,
         )

@@ -103,6 +103,9 @@ class FakeSession:
     def net(self, origin: float) -> "FakeTargetNet":
         return FakeTargetNet(self, origin)
 
+    def reference_net(self, origin: float) -> "FakeTargetNet":
+        return FakeTargetNet(self, origin)
+
 
 class FakeTargetNet:
     """A `TargetNet` over a fake session."""

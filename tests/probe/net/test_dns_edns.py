@@ -14,6 +14,7 @@ from probe.experiments.interface import Resolver
 from probe.experiments.operations import DnsQuery
 from probe.failure import Failure
 from probe.model import Dns, Edns, ExtendedError
+from probe.net.dns import Question
 from probe.net.resolver_pool import ResolverPool
 from probe.net.session import SessionSettings
 from probe.net.target_net import SocketNet
@@ -215,6 +216,37 @@ def test_where_all_fail_the_first_reply_counts(
 
     step = in_order(measure, lab, monkeypatch, lambda *_: None, refuses)
     assert (step.failure, len(step.replies)) == (Failure.DNS_REFUSED, 1)
+
+
+def test_silent_resolvers_are_not_waited_for_one_after_another(
+    measure: Measure, lab: SessionSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way = 0
+    most: list[int] = []
+
+    async def ask(self: SocketNet, question: Question, limit: float | None) -> Dns:
+        nonlocal under_way
+        under_way += 1
+        most[-1] = max(most[-1], under_way)
+        step = await real(self, question, limit)
+        under_way -= 1
+        return step
+
+    async def thrice(net: SocketNet) -> list[Dns]:
+        steps = []
+        for _ in range(3):
+            most.append(0)
+            steps.append(await net.dns(DnsQuery(NAME, net.resolvers[0], limit=0.1)))
+        return steps
+
+    real = SocketNet._ask
+    monkeypatch.setattr(SocketNet, "_ask", ask)
+    with udp_server(lambda *_: None) as one, udp_server(lambda *_: None) as two:
+        own = (("127.0.0.1", one), ("127.0.0.1", two))
+        monkeypatch.setattr("probe.net.session.system_resolvers", lambda: own)
+        steps = measure(thrice, replace(lab, resolver=None))
+    assert [step.failure for step in steps] == [Failure.TIMEOUT] * 3
+    assert most == [1, 1, 2]  # in order, until all of them have been silent twice
 
 
 @pytest.mark.parametrize(

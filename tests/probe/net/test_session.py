@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -113,3 +114,15 @@ def test_safe_addresses_are_distinguished(measure: Measure) -> None:
 def test_has_route_returns_a_bool() -> None:
     assert has_route("127.0.0.1")
     assert isinstance(has_route("2001:db8::1"), bool)
+
+
+def test_connections_to_reference_sites_take_none_of_the_targets(lab: SessionSettings) -> None:
+    async def run() -> Failure | None:
+        async with NetSession(lab) as session, AsyncExitStack() as held:
+            apart = session.reference_net(monotonic())._target.session.limiter
+            for number in range(16):  # with silent ones in all of them, no more begin for a while
+                await held.enter_async_context(apart.enter(f"192.0.2.{number}"))
+            return (await session.net(monotonic()).tcp(TcpConnect("127.0.0.1", port))).failure
+
+    with tcp_server(lambda sock: sock.recv(1)) as port:
+        assert asyncio.run(run()) is None
