@@ -56,9 +56,9 @@ class Task:
         references: Reference sites, best first; empty in the first sweep.
         profile: `quick`, `full` or `watch`.
         options: Experiment-specific settings from the configuration.
-    """
         only_compares: Called when all that a measurement still awaits is comparisons, which should
             hold up no other target.
+    """
 
     url: str
     seed: int = 0
@@ -68,9 +68,9 @@ class Task:
     references: tuple[Reference, ...] = ()
     profile: str = "full"
     options: Mapping[str, object] = field(default_factory=dict)
+    only_compares: Callable[[], None] = nothing
 
     @property
-    only_compares: Callable[[], None] = nothing
     def harmless_name(self) -> str | None:
         """The harmless name of this task, or None if there is none."""
         return self.harmless[self.seed % len(self.harmless)] if self.harmless else None
