@@ -267,6 +267,8 @@ class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
     """One HTTP exchange.
 
     Attributes:
+        form: How the plain request was written: `default`, as a browser does, `lower_case`, `tab`,
+            `split` … (docs/hellos.md).
         proven: It used TLS with a chain that proves the URL's host.
         status: None if there was no valid status line.
         malformed: The bytes received are no HTTP response (`body` has them).
@@ -291,6 +293,7 @@ class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
     port: bounds.Port
     host: bounds.Name
     method: bounds.Word = "GET"
+    form: bounds.Word = "default"
     proven: bool = False
     version: bounds.Word | None = None
     status: bounds.Status | None = None

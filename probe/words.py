@@ -106,6 +106,7 @@ EXPERIMENTS = (
     "mitm",
     "openvpn",
     "quic",
+    "request",
     "run",
     "signal",
     "sni",

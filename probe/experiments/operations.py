@@ -11,6 +11,24 @@ from probe.cookies import CookieJar
 from probe.reference_data import Resolver
 
 ClientHello = Literal["default", "tls12", "tls13", "split", "ech", "http11", "noalpn"]
+# How a plain http request is written: as a browser does, or otherwise (docs/hellos.md).
+RequestForm = Literal[
+    "default",
+    "lower_case",
+    "upper_case",
+    "name_case",
+    "no_space",
+    "space",
+    "tab",
+    "last",
+    "second_segment",
+    "split",
+    "dot",
+    "port",
+    "absolute",
+    "head",
+    "root",
+]
 TransferDirection = Literal["down", "up"]
 TransferProtocol = Literal["http", "ndt7"]
 
@@ -65,11 +83,13 @@ class HttpRequest:
     `host`, `sni` and `path` replace what the URL has, for differential measurements. `cookies` are
     sent, and get those of the response.
     `segment_limit`: the largest TCP segment in both directions; None: the system's.
+    `form`: how a plain request is written; nothing but `default` over TLS.
     """
 
     url: str
     address: str
     _: KW_ONLY
+    form: RequestForm = "default"
     host: str | None = None
     sni: str | None = None
     path: str | None = None
@@ -140,6 +160,7 @@ class TransferRequest:
         host: The Host header. path: the request's path.
         pin: Hex SHA-256 of the public key that the server must prove, or None.
         cap: Seconds from the request to the end; a silence may make it up to 5 seconds longer.
+        hold: Seconds from the request on in which next to nothing is read (`HELD_BYTES`).
         dialogue: What is said in place of one HTTP request; it serves one transfer.
     """
 
@@ -152,6 +173,7 @@ class TransferRequest:
     host: str
     pin: str | None = None
     cap: float
+    hold: float = 0.0
     direction: TransferDirection = "down"
     dialogue: TransferDialogue | None = None
 

@@ -75,7 +75,12 @@ class SniFilter:
 
 @dataclass(frozen=True, slots=True)
 class HttpFilter:
-    """Interference with plain HTTP requests for a Host and, if given, a path."""
+    """Interference with plain HTTP requests for a Host and, if given, a path.
+
+    Attributes:
+        reads: How `drop` and `reset` find the Host: `any_case`, in every segment; `exact`: the line
+            as browsers write it; `first_segment`: in the first one of a connection.
+    """
 
     name: str
     how: Literal[
@@ -92,6 +97,7 @@ class HttpFilter:
         "freeze",
     ]
     path: str | None = None
+    reads: Literal["any_case", "exact", "first_segment"] = "any_case"
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,6 +239,10 @@ def _http_rules(
     marks = {"drop": _SILENT, "reset": _RESET, "freeze": _FIRST_SLOW + index}
     mark = marks[spec.how]
     host = _host_match(spec.name)
+    if spec.reads == "exact":
+        host = f'-m string --algo bm --hex-string "|0d0a|Host: {spec.name}|0d0a|"'
+    elif spec.reads == "first_segment":  # after the SYN and the ACK
+        host += " -m connbytes --connbytes 1:3 --connbytes-dir original --connbytes-mode packets"
     path = f'-m string --algo bm --string " {spec.path} "' if spec.path else ""
     found = f"-i {HOME} -p tcp --dport 80 {host} {path}"
     yield FilterRule("mangle", "FORWARD", f"{found} -j CONNMARK --set-mark {mark}")

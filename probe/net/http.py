@@ -5,7 +5,7 @@ exchange. Silence is a failure; a slow response is not: what was received is kep
 step's `limit` is the deadline in force when it ended.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Protocol
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from probe.cookies import CookieJar
+from probe.experiments.operations import RequestForm
 from probe.failure import Failure
 from probe.model import Http, Steps
 from probe.net.address_policy import is_literal
@@ -25,6 +26,7 @@ from probe.net.http1 import Http1
 from probe.net.http2 import Http2
 from probe.net.http_response import HttpResponse
 from probe.net.page_features import describe, target_of
+from probe.net.request_forms import host_value, method, written
 from probe.net.stream import Stream
 from probe.net.timeouts import LONGEST
 from probe.redirects import REDIRECTS, is_followed
@@ -56,6 +58,7 @@ class Fetch:
         host: The Host header. sni: the name in the ClientHello. path: the request target.
         cookies: Those to send, and where those of the response are kept.
         segment_limit: The largest TCP segment in both directions; None: the system's.
+        form: How a plain request is written.
     """
 
     url: str
@@ -68,6 +71,7 @@ class Fetch:
     path: str
     cookies: CookieJar | None = None
     segment_limit: int | None = None
+    form: RequestForm = "default"
 
 
 def plan_fetch(
@@ -204,7 +208,8 @@ class _HttpExchange:
         """The bytes of the request."""
         cookies = b"" if what.cookies is None else what.cookies.header(what.url)
         if isinstance(self.parser, Http1):
-            return self.parser.request(b"GET", what.path, http1_headers(what.host, cookies))
+            headers = http1_headers(host_value(what.form, what.host), cookies)
+            return self.parser.request(method(what.form), what.path, headers)
         headers = http2_headers(what.host, what.path, cookies)
         self.parser.request(headers, None, self.answer)
         return self.parser.outgoing()
@@ -265,12 +270,17 @@ class _HttpExchange:
         """Seconds from the first byte to the last one."""
         return (self.last or 0.0) - self.started - (self.first or 0.0)
 
-    async def run(self, request: bytes, idle: float, total: float) -> Attempt[bytes]:
+    async def send(self, segments: Iterable[bytes]) -> None:
+        """Send the request: one write is one segment, if it fits."""
+        for segment in segments:
+            await self.transport.write(segment)
+
+    async def run(self, segments: Iterable[bytes], idle: float, total: float) -> Attempt[bytes]:
         """Send the request, and read until the end or a timeout."""
         end = self.started + total
         self.deadline = min(end, self.started + idle)
         result: Attempt[bytes] = Attempt(b"", None, None, None, 0.0)
-        sent = await attempt(self.transport.write(request), limit=min(idle, total))
+        sent = await attempt(self.send(segments), limit=min(idle, total))
         if sent.failure is not None:
             return Attempt(None, sent.failure, sent.detail, sent.errno, sent.elapsed)
         while not self.answer.ended and result.failure is None:
@@ -328,7 +338,8 @@ async def _exchange(
     idle, total = (idle, TOTAL) if limit is None else (limit, limit)
     before_in, before_out = exchange.stream.bytes_in, exchange.stream.bytes_out
     exchange.stream.time_arrivals()
-    result = await exchange.run(exchange.request(what), min(idle, total), total)
+    segments = written(what.form, exchange.request(what))
+    result = await exchange.run(segments, min(idle, total), total)
     answer = exchange.answer
     failure, detail = exchange.verdict_of(result)
     if result.failure is not None and not answer.ended:
@@ -345,6 +356,8 @@ async def _exchange(
         address=what.address,
         port=what.port,
         host=what.host,
+        method=method(what.form).decode(),
+        form=what.form,
         proven=exchange.proven,
         version=answer.version,
         status=answer.status,

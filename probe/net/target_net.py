@@ -169,7 +169,7 @@ class SocketNet:
         what = plan_fetch(
             one.url, one.address, host=one.host, sni=one.sni, path=one.path, cookies=one.cookies
         )
-        what = replace(what, segment_limit=one.segment_limit)
+        what = replace(what, segment_limit=one.segment_limit, form=one.form)
         return await fetch(self._target, what, self._body_cap, one.limit)
 
     async def transfer(self, request: TransferRequest) -> Transfer:

@@ -21,6 +21,7 @@ READING_ORDER = (
     "dns_resolver",
     "ok",
     "hello",
+    "request",
     "tls_interception",
     "unclear",
     "trace",

@@ -30,7 +30,7 @@ from probe.runner.measurer import Measurer, NotMeasured
 from probe.runner.options import RunOptions
 from probe.runner.output import RecordWriter
 from probe.runner.pool import Pool, SecondLooks, Slots
-from probe.runner.record_builder import Measurement
+from probe.runner.record_builder import HeldMeasurement, Measurement
 from probe.runner.record_release import RecordRelease
 from probe.runner.references import ReferenceChecks, reached, with_foreign
 from probe.runner.run_spec import RunEnd, RunResult, RunSpec
@@ -189,13 +189,13 @@ class Run:
         await asyncio.wait((looking,))
 
     async def _finish_second_looks(
-        self, looking: asyncio.Task[None], held: Mapping[Job, Measurement]
+        self, looking: asyncio.Task[None], held: Mapping[Job, HeldMeasurement]
     ) -> None:
         """Await the second looks at what is held, while controls recheck it."""
         self._progress.phase("confirming", len(held))
         for job in self._confirmed.intersection(held):
             self._progress.done(job, None)
-        rechecking = self._begin(self._controls.recheck(held.values()))
+        rechecking = self._begin(self._controls.recheck(one.whole() for one in held.values()))
         self._swept = True
         self._second.close()
         await self._within_time(looking)
@@ -266,7 +266,7 @@ class Run:
         return enough and self._controls.asked(job.url)
 
     async def _confirm(self, job: Job) -> None:
-        measurement = self._release.held[job]
+        measurement = self._release.held[job].whole()
         references = references_for(
             job,
             frozenset(addresses(measurement.steps)),
@@ -290,9 +290,9 @@ class Run:
         experiment = follow_up_experiment(experiments)
         if not self._spec.follow_up or experiment is None or experiment.follow_up is None:
             return
-        pages = self._release.steps_of(job for job in self._spec.jobs if self._fetches_pages(job))
+        fetching = tuple(job for job in self._spec.jobs if self._fetches_pages(job))
         done = [job for job in self._spec.jobs if job not in self._refused]
-        jobs = follow_up_jobs(experiment, done, pages)
+        jobs = follow_up_jobs(experiment, done, lambda: self._release.steps_of(fetching))
         time_left = self._spec.deadlines.measuring_left >= experiment.follow_up.seconds
         if not jobs or self._over() or not time_left:
             return

@@ -1,0 +1,93 @@
+"""Write one plain http request in several ways, between harmless names, to see what a filter reads.
+
+A filter may look for `Host: name` byte for byte, in the first segment only, or in a GET only. Each
+form is sent with a harmless name, the target's, and the harmless one again, at the site's own
+address: first what a browser sends, then forms that differ from it in one thing. Where the address
+answers the harmless name no longer, the steps end: it is blocked for a while, or dead. What the
+forms show never accuses; `web` judges the site.
+"""
+
+from typing import get_args
+from urllib.parse import urlsplit
+
+from probe.analysis import request_forms
+from probe.compare import is_address
+from probe.experiments.browse import UrlHop, measure_reference, resolve
+from probe.experiments.interface import Experiment, Net, Task
+from probe.experiments.interleave import Offer, interleave
+from probe.experiments.operations import HttpRequest, RequestForm
+from probe.experiments.step_log import StepLog
+from probe.model import Http, Role, Steps
+
+FORMS: tuple[RequestForm, ...] = get_args(RequestForm)
+
+
+async def measure(task: Task, net: Net) -> Steps:
+    """Every form once, the target's name between two harmless ones."""
+    log = StepLog()
+    hop = UrlHop(task.url)
+    if is_address(hop.host) or not task.harmless:
+        return log.steps
+    resolved = await resolve(task, net, log, hop, try_=1)
+    for address in [a for a in resolved if net.safe(a)][:1]:
+        for form in FORMS:
+            if form != "root" or urlsplit(hop.url).path not in {"", "/"}:
+                around = await _offer_between(task, net, log, address, form)
+                if not around and not await _still_answers(task, net, log, address):
+                    break
+    return log.steps
+
+
+def needs_confirmation(_: Task, steps: Steps) -> bool:
+    """Whether the name is stopped, or answered otherwise by a form that means the same."""
+    return bool(request_forms.to_repeat(steps))
+
+
+async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
+    """The forms that tell something once more, in reverse order, between reference measurements."""
+    log = StepLog(seen)
+    wanted = request_forms.to_repeat(seen)
+    address = next(s.address for s in seen if isinstance(s, Http) and s.role is Role.TARGET)
+    await measure_reference(net, log, task.reference)
+    for form in reversed([one for one in FORMS if one in wanted]):
+        around = await _offer_between(task, net, log, address, form, try_=2)
+        if not around and not await _still_answers(task, net, log, address):
+            break
+    await measure_reference(net, log, task.reference)
+    return log.steps
+
+
+async def _offer_between(
+    task: Task, net: Net, log: StepLog, address: str, form: RequestForm, *, try_: int = 1
+) -> bool:
+    """The target's name between harmless ones; whether all harmless ones were answered."""
+    offer = _offer_at(task, net, log, address, form)
+    return await interleave(offer, UrlHop(task.url).host, task.harmless_name, (try_,))
+
+
+async def _still_answers(task: Task, net: Net, log: StepLog, address: str) -> bool:
+    """Whether a browser's request with the harmless name is answered."""
+    steps = await _offer_at(task, net, log, address, "default")(
+        task.harmless_name or "", Role.HARMLESS, 1
+    )
+    return any(isinstance(s, Http) and request_forms.answered(s) for s in steps)
+
+
+def _offer_at(task: Task, net: Net, log: StepLog, address: str, form: RequestForm) -> Offer:
+    """Offers a name in one plain request, at port 80 for an https URL."""
+    url = task.url.partition("#")[0]
+    if url.startswith("https:"):
+        parts = urlsplit(url)
+        query = f"?{parts.query}" if parts.query else ""
+        url = f"http://{UrlHop(url).host}{parts.path or '/'}{query}"
+
+    async def offer(name: str, role: Role, try_: int) -> Steps:
+        host = name if role is Role.HARMLESS else None
+        path = "/" if form == "root" else None
+        request = HttpRequest(url, address, form=form, host=host, path=path)
+        return log.chain(await net.http(request), role=role, try_=try_)
+
+    return offer
+
+
+EXPERIMENT = Experiment("request", 1, measure, confirm, needs_confirmation)
