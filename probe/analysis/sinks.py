@@ -5,32 +5,51 @@ proves some of them, and other resolvers give addresses of one network for all o
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from probe.compare import prefix_of, registrable
-from probe.model import Dns, Record, Role, Tls
+from probe.model import Dns, Record, Role, Steps, Tls
 
 _LEAST_NAMES = 2
 MOST = 16
 
 
-def sinks(records: Sequence[Record]) -> tuple[str, ...]:
+def sinks(records: Iterable[Record]) -> tuple[str, ...]:
     """Such addresses of one run, the most frequent first."""
-    given: dict[str, set[str]] = defaultdict(set)
-    elsewhere: dict[str, set[str]] = defaultdict(set)
-    proven: set[str] = set()
-    for step in (step for record in records for step in record.steps):
-        if isinstance(step, Tls) and step.trust is not None and step.trust.valid:
-            proven.add(step.address)
-        if isinstance(step, Dns) and step.role is Role.TARGET and step.type == "A":
-            where = given if step.resolver == "system" else elsewhere
-            where[registrable(step.name)].update(step.addresses)
-    led: dict[str, set[str]] = defaultdict(set)
-    for name, addresses in given.items():
-        for address in addresses - elsewhere[name] - proven:
-            led[address].add(name)
-    found = [a for a, names in led.items() if _unrelated(elsewhere[name] for name in names)]
-    return tuple(sorted(found, key=lambda a: -len(led[a]))[:MOST])
+    found = Sinks()
+    for record in records:
+        found.add(record.steps)
+    return found.found()
+
+
+class Sinks:
+    """Collects such addresses step by step."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, set[str]] = defaultdict(set)
+        self._elsewhere: dict[str, set[str]] = defaultdict(set)
+        self._proven: set[str] = set()
+
+    def add(self, steps: Steps) -> None:
+        """Add the steps of one record."""
+        for step in steps:
+            if isinstance(step, Tls) and step.trust is not None and step.trust.valid:
+                self._proven.add(step.address)
+            if isinstance(step, Dns) and step.role is Role.TARGET and step.type == "A":
+                where = self._given if step.resolver == "system" else self._elsewhere
+                where[registrable(step.name)].update(step.addresses)
+
+    def found(self) -> tuple[str, ...]:
+        """The addresses, the most frequent first."""
+        led: dict[str, set[str]] = defaultdict(set)
+        for name, addresses in self._given.items():
+            for address in addresses - self._elsewhere.get(name, set()) - self._proven:
+                led[address].add(name)
+        elsewhere = self._elsewhere
+        found = [
+            a for a, names in led.items() if _unrelated(elsewhere.get(n, set()) for n in names)
+        ]
+        return tuple(sorted(found, key=lambda a: -len(led[a]))[:MOST])
 
 
 def _unrelated(answers: Iterable[set[str]]) -> bool:

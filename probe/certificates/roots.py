@@ -22,7 +22,8 @@ from probe.system_view import never_fatal, text
 
 T = TypeVar("T")
 
-MEMORY = 256
+# Chains whose examination is remembered: those of the sites that are measured at a time.
+MEMORY = 96
 PEM_LIMIT = 16 * 1024 * 1024
 _PEM = re.compile(r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----([^-]*)-----END")
 _LINUX_BUNDLES = (

@@ -7,6 +7,7 @@ import msgspec
 
 from probe.escape import plain
 from probe.model import Record
+from probe.packed import PackedRecords
 from probe.stdout import STDOUT, silence_stdout
 
 
@@ -23,7 +24,7 @@ class Console:
     quiet: bool = False
     json: bool = False
     output: str | None = None
-    records: list[Record] = field(default_factory=list)
+    records: PackedRecords = field(default_factory=PackedRecords)
 
     def warn(self, text: str) -> None:
         """Print a problem that the user may have to act on."""
@@ -53,7 +54,7 @@ class Console:
         from probe.report.table import render
 
         _stdout(render(self.records, run.facts).rstrip("\n"))
-        self.records.clear()
+        self.records = PackedRecords()
 
 
 def summary(record: Record) -> dict[str, object]:

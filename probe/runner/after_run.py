@@ -32,7 +32,7 @@ def check(settings: Settings) -> None:
 async def publish(
     settings: Settings,
     state: Path,
-    collected: Collected,
+    collected: Collected | None,
     run: Record,
     *,
     unlisted: frozenset[str],
@@ -40,7 +40,7 @@ async def publish(
 ) -> list[str]:
     """Write the text file and tell changes, as configured; return what did not work."""
     problems = []
-    if settings.textfile is not None:
+    if settings.textfile is not None and collected is not None:
         text = textfile.render(collected.records, run, unlisted=unlisted, offline=offline)
         problem = await asyncio.to_thread(_write, settings.textfile, text)
         problems += [problem] if problem else []

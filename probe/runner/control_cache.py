@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from probe.api_types import RecheckTarget
 from probe.model import Control, Dns, Role, Steps, Tcp
 from probe.ordering import Job
+from probe.packed import Packed
 from probe.runner.dependencies import Controls, ControlSource
 from probe.runner.record_builder import Measurement
 
@@ -25,11 +26,11 @@ _FETCH_INTERVAL = 2.0
 
 
 class ControlCache:
-    """Control measurements by target, each with the time it was made."""
+    """Control measurements by target, packed, each with the time it was made."""
 
     def __init__(self, source: ControlSource) -> None:
         self._source = source
-        self._controls: dict[str, dict[str, tuple[Control, float]]] = {}
+        self._controls: dict[str, dict[str, tuple[Packed[Control], float]]] = {}
         self._asked: set[str] = set()
         self._all_asked = False
 
@@ -87,7 +88,7 @@ class ControlCache:
     def of(self, url: str, started: float) -> tuple[Control, ...]:
         """A target's control measurements, nearest in time first; `age` relative to `started`."""
         aged = (
-            replace(control, age=round(made - started, 3))
+            replace(control.value(), age=round(made - started, 3))
             for control, made in self._controls.get(url, {}).values()
         )
         return tuple(sorted(aged, key=lambda control: abs(control.age)))
@@ -99,8 +100,8 @@ class ControlCache:
             for one in new:
                 before = known.get(one.id)
                 # Only answers to rechecks have certificates, so earlier ones are kept.
-                certs = one.certs or (before[0].certs if before else {})
-                known[one.id] = (replace(one, certs=certs), now + one.age)
+                certs = one.certs or (before[0].value().certs if before else {})
+                known[one.id] = (Packed(replace(one, certs=certs), Control), now + one.age)
 
 
 def addresses(steps: Steps) -> Iterable[str]:

@@ -1,6 +1,6 @@
 """Which slow pages are followed up: one page alone cannot show whether it is slowed on purpose."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from probe.analysis.pace import (
     FRACTION,
@@ -51,23 +51,32 @@ def follow_up_experiment(experiments: Mapping[str, Experiment]) -> Experiment | 
 
 
 def follow_up_jobs(
-    experiment: Experiment, jobs: Iterable[Job], pages: Mapping[Job, Steps]
+    experiment: Experiment, jobs: Iterable[Job], pages: Callable[[], Iterable[tuple[Job, Steps]]]
 ) -> tuple[Job, ...]:
-    """Jobs for the slowest of the `pages`, except for targets that already have such a job."""
+    """Jobs for the slowest of the `pages`, except for targets that already have such a job.
+
+    Args:
+        pages: Gives the jobs and their steps, each time anew: they are not kept.
+    """
     if experiment.follow_up is None:
         return ()
     done = {job.url for job in jobs if job.experiment == experiment.name}
-    rate, paces = usual(pages.values()), Paces()
-    for steps in pages.values():
-        paces.add(steps)
+    paces = Paces()
+    rate = usual(_noted(paces, pages()))
     found = []
-    for job, steps in pages.items():
+    for job, steps in pages():
         slowness = slowed(steps, rate)
         slowness = _slow_pace(job, steps, paces) if slowness is None else slowness
         if slowness is not None and job.url not in done:
             found.append((slowness, job.url, job))
     slowest = sorted(found, key=lambda one: one[:2])[: experiment.follow_up.most]
     return tuple(Job(experiment.name, job.url, job.category) for _, _, job in slowest)
+
+
+def _noted(paces: Paces, pages: Iterable[tuple[Job, Steps]]) -> Iterator[Steps]:
+    for _job, steps in pages:
+        paces.add(steps)
+        yield steps
 
 
 def _slow_pace(job: Job, steps: Steps, paces: Paces) -> float | None:

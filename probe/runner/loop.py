@@ -124,11 +124,12 @@ async def _round(
     """One round. When the consent ends meanwhile, it keeps nothing and raises `ConsentEnded`."""
     spool_writer = context.spool.writer([one.url for one in context.collectors])
     results = Results(context.state)
-    collected = Collected()
+    collected = Collected() if context.settings.textfile is not None else None
 
     def show(record: Record) -> None:
         console.show_record(record)
-        collected.take(record)
+        if collected is not None:
+            collected.take(record)
 
     writer = RecordWriter(
         sink,

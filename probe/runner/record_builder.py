@@ -1,6 +1,7 @@
 """From steps to a record that may be written: built, scrubbed, within the size limit."""
 
 import base64
+import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from probe import codec
 from probe.clip import within_bounds
 from probe.model import Control, Http, Record, RunFacts, Span, Steps, Vantage
 from probe.ordering import Job
+from probe.packed import Packed
 from probe.runner.dependencies import TargetNet
 from probe.scrub import allowed_addresses, scrub
 
@@ -38,6 +40,30 @@ class Measurement:
     steps: Steps
     elapsed: float
     loaded: tuple[Span, ...] = ()
+
+
+class HeldMeasurement:
+    """A measurement that waits: its steps, which are most of it, are packed meanwhile."""
+
+    __slots__ = ("_rest", "_steps")
+
+    def __init__(self, measurement: Measurement) -> None:
+        self._rest = replace_steps(measurement, ())
+        self._steps: Packed[Steps] = Packed(measurement.steps, Steps)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that it took."""
+        return self._rest.elapsed
+
+    def whole(self) -> Measurement:
+        """The measurement as it was."""
+        return replace_steps(self._rest, self._steps.value())
+
+
+def replace_steps(measurement: Measurement, steps: Steps) -> Measurement:
+    """The same measurement with other steps."""
+    return dataclasses.replace(measurement, steps=steps)
 
 
 @dataclass(frozen=True, slots=True)

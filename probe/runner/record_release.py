@@ -7,7 +7,8 @@ interference rests on one measurement.
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from probe.experiments.interface import Reference
 from probe.judge import judge
 from probe.model import Outcome, Record, Role, Steps, Tcp
 from probe.ordering import Job, host_of
+from probe.packed import PackedRecords
 from probe.report.progress import ProgressListener
 from probe.runner import record_builder
 from probe.runner.bugs import BugCounter
@@ -23,7 +25,7 @@ from probe.runner.control_cache import ControlCache
 from probe.runner.dependencies import RunDependencies
 from probe.runner.history import History
 from probe.runner.output import RecordWriter
-from probe.runner.record_builder import Measurement, RunHeader
+from probe.runner.record_builder import HeldMeasurement, Measurement, RunHeader
 
 _BATCH = 16  # records that may wait for the disk while others are judged
 
@@ -32,8 +34,8 @@ class RecordRelease:
     """The held measurements and the released records of one run.
 
     Attributes:
-        held: Measurements that await their confirmation or the facts of the line.
-        records: Released records, condensed.
+        held: Measurements that await their confirmation or the facts of the line, packed.
+        records: Released records, condensed and packed.
         reference_sites: Targets that were found ok, with the address that answered.
     """
 
@@ -47,15 +49,15 @@ class RecordRelease:
         writer: RecordWriter,
         bugs: BugCounter,
     ) -> None:
-        self.held: dict[Job, Measurement] = {}
-        self.records: list[Record] = []
+        self.held: dict[Job, HeldMeasurement] = {}
+        self.records = PackedRecords()
         self.reference_sites: list[Reference] = []
         self._header, self._dependencies, self._controls = header, dependencies, controls
         self._history, self._writer, self._bugs = history, writer, bugs
 
     async def hold(self, measurement: Measurement) -> None:
         """Keep a measurement; it replaces an earlier one of the same job."""
-        self.held[measurement.job] = measurement
+        self.held[measurement.job] = HeldMeasurement(measurement)
         with self._bugs.guarded(measurement.job):
             record = record_builder.scrubbed(await self._build(measurement))
             self._writer.hold(record_builder.fit(record))
@@ -79,21 +81,23 @@ class RecordRelease:
         Args:
             before, after: Measurements of the reference sites around the sweep.
         """
-        pending = [condense(await self._build(one)) for one in self.held.values()]
+        pending = PackedRecords()
+        for one in self.held.values():
+            pending.append(condense(await self._build(one.whole())))
         source = self._dependencies.controls
         facts = Facts(
             before,
             after,
-            (*self.records, *pending),
+            chain(self.records, pending),
             clock_offset=source.clock_offset,
             answered=source.answer_times,
             abroad={host_of(one.url): one.foreign for one in self._dependencies.anchors},
-            systems=await self._dependencies.networks.systems((*self.records, *pending)),
+            systems=await self._dependencies.networks.systems(chain(self.records, pending)),
         )
         if pending:
             progress.phase("judging", len(pending))
-        for number, (job, measurement) in enumerate(self.held.items()):
-            record = await self._build(measurement)
+        for number, (job, one) in enumerate(self.held.items()):
+            record = await self._build(one.whole())
             with self._bugs.guarded(job):
                 record = self._judged(job, replace(record, line=facts.of(record)))
                 self._release(job, record)
@@ -104,16 +108,17 @@ class RecordRelease:
         self._writer.clear_journal()
         return facts
 
-    def steps_of(self, jobs: Iterable[Job]) -> dict[Job, Steps]:
-        """The steps of those of the jobs that were measured."""
-        released = {(one.experiment, one.input): one.steps for one in self.records}
-        held = {(job.experiment, job.url): one.steps for job, one in self.held.items()}
-        steps = {**released, **held}
-        return {
-            job: steps[job.experiment, job.url]
-            for job in jobs
-            if (job.experiment, job.url) in steps
-        }
+    def steps_of(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Steps]]:
+        """The steps of those of the jobs that were measured, one after another."""
+        wanted = {(job.experiment, job.url): job for job in jobs}
+        held = {(job.experiment, job.url) for job in self.held}
+        for record in self.records:
+            job = wanted.get((record.experiment, record.input))
+            if job is not None and (job.experiment, job.url) not in held:
+                yield job, record.steps
+        for job, one in self.held.items():
+            if (job.experiment, job.url) in wanted:
+                yield job, one.whole().steps
 
     async def _build(self, measurement: Measurement) -> Record:
         controls = self._controls.of(measurement.job.url, measurement.started.timestamp())

@@ -17,7 +17,7 @@ def came(host: str, size: int, seconds: float) -> Steps:
 
 def jobs_of(pages: dict[str, Steps]) -> list[str]:
     by_job = {Job("web", f"https://{host}/"): steps for host, steps in pages.items()}
-    return [job.host for job in follow_up_jobs(EXPERIMENT, (), by_job)]
+    return [job.host for job in follow_up_jobs(EXPERIMENT, (), by_job.items)]
 
 
 FAST = {f"site{n}.example{n}": came("x", 72_000, 0.2) for n in range(6)}
