@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from collector.store import Operation, Store, StoreUnavailable
+from collector.store import DayLimits, Operation, Store, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -54,6 +54,10 @@ class WatchedStore:
     async def shrink(self) -> bool:
         """Give freed space back."""
         return await self._store.shrink()
+
+    async def drop_days(self, limits: DayLimits) -> int:
+        """Drop the days that are due."""
+        return await self._store.drop_days(limits)
 
     async def compact(self) -> None:
         """Give all freed space back."""

@@ -14,6 +14,7 @@ from collector.settings import SettingsError
 from collector.store import (
     Store,
     StoreError,
+    divide_store,
     is_postgres,
     migrate_store,
     open_store,
@@ -118,22 +119,48 @@ def output_file(name: str) -> Iterator[Callable[[bytes], object]]:
         raise SettingsError(f"{name}: {error.strerror}") from error
 
 
+def retention_options(command: F) -> F:
+    """What retention is told, the same for every command that drops what is old."""
+    for option in (
+        click.option(
+            "--trust-clock",
+            is_flag=True,
+            help="The clock is right, though the store knows nothing so new.",
+        ),
+        click.option(
+            "--compact",
+            is_flag=True,
+            help="Write an SQLite file anew as well; a serving collector takes nothing meanwhile.",
+        ),
+        click.option(
+            "--raw-days", type=click.IntRange(1), help="Days to keep their evidence. [--days]"
+        ),
+        click.option("--days", type=click.IntRange(1), required=True, help="Days to keep records."),
+        store_option,
+    ):
+        command = option(command)
+    return command
+
+
 @click.command()
-@store_option
-@click.option("--days", type=click.IntRange(1), required=True, help="Days to keep records.")
-@click.option("--raw-days", type=click.IntRange(1), help="Days to keep their evidence. [--days]")
-@click.option(
-    "--compact",
-    is_flag=True,
-    help="Write an SQLite file anew as well; a serving collector takes nothing meanwhile.",
-)
-@click.option(
-    "--trust-clock", is_flag=True, help="The clock is right, though the store knows nothing so new."
-)
+@retention_options
 def retention(
     url: str, days: int, raw_days: int | None, *, compact: bool, trust_clock: bool
 ) -> None:
     """Drop old evidence and old records, and give their space back; counts stay."""
+    drop_old(url, days, raw_days, compact=compact, trust_clock=trust_clock)
+
+
+def drop_old(
+    url: str,
+    days: int,
+    raw_days: int | None,
+    *,
+    compact: bool,
+    trust_clock: bool,
+    upto: Callable[[Store], int | None] = lambda _: None,
+) -> None:
+    """Drop what is old and tell how much; `upto` gives the last number that may go."""
     from collector.admin.retention import Retired, check_clock, retire
 
     now = time.time()
@@ -141,9 +168,12 @@ def retention(
     before = now - days * _DAY
 
     async def work(store: Store) -> Retired:
+        last = upto(store)
         if not trust_clock:
             await check_clock(store, now)
-        return await retire(store, now=now, raw_before=raw, before=before, compact=compact)
+        return await retire(
+            store, now=now, raw_before=raw, before=before, compact=compact, upto=last
+        )
 
     done = with_store(url, work)
     click.echo(f"{done.records} records dropped, the evidence of {done.evidence} others")
@@ -178,8 +208,17 @@ def _report(file: Path, done: "Summary") -> None:
 
 @click.command()
 @store_option
-def migrate(url: str) -> None:
+@click.option(
+    "--partition-by-day",
+    "by_day",
+    is_flag=True,
+    help="Give evidence in PostgreSQL a partition for each day, which retention drops as a whole.",
+)
+def migrate(url: str, *, by_day: bool) -> None:
     """Bring a store to this version's schema, as serve does when it starts."""
+    if by_day:
+        divided = asyncio.run(divide_store(url, time.time()))
+        click.echo(f"divided by day: {', '.join(divided) or 'all tables were before'}")
     step = asyncio.run(migrate_store(url))
     change = f"{step.before} → {step.after}" if step.before else f"{step.after}, new"
     click.echo(f"schema version {change if step.before != step.after else step.after}")

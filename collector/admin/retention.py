@@ -13,7 +13,16 @@ from typing import TypeVar
 
 from collector import conduct
 from collector.settings import SettingsError
-from collector.store import Execute, Operation, Query, Store, clock_ahead, heartbeats, outside
+from collector.store import (
+    DayLimits,
+    Execute,
+    Operation,
+    Query,
+    Store,
+    clock_ahead,
+    heartbeats,
+    outside,
+)
 from collector.store.interface import Rows
 from collector.store.queries import first_seq
 
@@ -73,10 +82,25 @@ async def check_clock(store: Store, now: float) -> None:
 
 
 async def retire(
-    store: Store, *, now: float, raw_before: float, before: float, compact: bool = False
+    store: Store,
+    *,
+    now: float,
+    raw_before: float,
+    before: float,
+    compact: bool = False,
+    upto: int | None = None,
 ) -> Retired:
-    """Drop the evidence of records measured before `raw_before`, and records before `before`."""
+    """Drop the evidence of records measured before `raw_before`, and records before `before`.
+
+    Args:
+        upto: The number of the last record that may lose anything; all may when it is None.
+    """
     pace, ceiling = _Pace(store), first_seq(now)
+    if upto is not None:
+        ceiling = min(ceiling, upto + 1)
+    # What arrived before was measured before.
+    limits = DayLimits(first_seq(raw_before), first_seq(before), upto, now)
+    dropped = await store.drop_days(limits)
     records = await _sweep(store, pace, "due_records", _records, ceiling=ceiling, before=before)
     evidence = await _sweep(
         store, pace, "due_evidence", _evidence, ceiling=ceiling, before=raw_before
@@ -94,7 +118,7 @@ async def retire(
     if compact:
         await store.compact()
     await _shrink(store)
-    return Retired(evidence, records)
+    return Retired(dropped + evidence, records)
 
 
 async def _sweep(

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from collector.admin.commands import (
+    drop_old,
     output_file,
     parse_instant,
     quorum_option,
+    retention_options,
     store_option,
     with_store,
 )
@@ -95,6 +97,27 @@ def write(url: str, lake_: str, lab: bool) -> None:  # noqa: FBT001 - click's wa
         click.echo(f"{done.erased} records of erased keys removed")
     if done.unreadable:
         click.echo(f"the evidence of {done.unreadable} records is not readable", err=True)
+
+
+@lake.command()
+@retention_options
+@lake_option
+def retire(
+    url: str, lake_: str, days: int, raw_days: int | None, *, compact: bool, trust_clock: bool
+) -> None:
+    """Drop old evidence and old records from the store, as far as this lake has them."""
+    from collector.lake import checking
+    from collector.lake.files import LakeFiles
+
+    files = LakeFiles(lake_)
+    drop_old(
+        url,
+        days,
+        raw_days,
+        compact=compact,
+        trust_clock=trust_clock,
+        upto=lambda store: checking.upto(files, store.collector_id),
+    )
 
 
 @lake.command()

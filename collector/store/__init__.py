@@ -5,10 +5,19 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from collector.store import keys
-from collector.store.interface import Execute, Operation, Query, Store, StoreError, StoreUnavailable
+from collector.store.interface import (
+    DayLimits,
+    Execute,
+    Operation,
+    Query,
+    Store,
+    StoreError,
+    StoreUnavailable,
+)
 from collector.store.schema import Step
 
 __all__ = [
+    "DayLimits",
     "Execute",
     "Operation",
     "Query",
@@ -16,6 +25,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnavailable",
+    "divide_store",
     "is_postgres",
     "migrate_store",
     "open_store",
@@ -49,6 +59,19 @@ async def migrate_store(url: str) -> Step:
     from collector.store import sqlite
 
     return await asyncio.to_thread(sqlite.prepare, sqlite_path(url), upgrade=True)
+
+
+async def divide_store(url: str, now: float) -> list[str]:
+    """Give the evidence of a store a partition for each day; return the tables that had none.
+
+    Raises:
+        StoreError: Its engine has no partitions.
+    """
+    if not is_postgres(url):
+        raise StoreError("--partition-by-day: only a store in PostgreSQL has partitions")
+    from collector.store import postgres
+
+    return await postgres.divide(url, now)
 
 
 def is_postgres(url: str) -> bool:

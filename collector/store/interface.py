@@ -79,6 +79,22 @@ Statement: TypeAlias = Query | QueryEach | Execute | Define
 Operation: TypeAlias = Generator[Statement, Rows, T]
 
 
+@dataclass(frozen=True, slots=True)
+class DayLimits:
+    """What is due, as the first number of a record that is not.
+
+    Attributes:
+        evidence: Of records' evidence. records: of records themselves.
+        upto: The last number that may go; None when all may.
+        now: The time.
+    """
+
+    evidence: int
+    records: int
+    upto: int | None
+    now: float
+
+
 class Store(Protocol):
     """Durable storage of one collector.
 
@@ -104,6 +120,13 @@ class Store(Protocol):
 
     async def shrink(self) -> bool:
         """Give some of the freed space back to the file system; False when no more can be."""
+
+    async def drop_days(self, limits: DayLimits) -> int:
+        """Drop the days that are due as a whole, where a store has such, and make the coming ones.
+
+        Returns how many records that are not due themselves lost their evidence. What is not
+        dropped so is left to be deleted row by row.
+        """
 
     async def compact(self) -> None:
         """Give all freed space back, even if other writes wait."""

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from collector.store import keys, postgres_many, schema
+from collector.store import keys, postgres_days, postgres_many, schema
 from collector.store.interface import (
+    DayLimits,
     Define,
     Operation,
     Params,
@@ -32,6 +33,8 @@ T = TypeVar("T")
 
 CONNECTIONS = 8
 SECONDS = 30
+# Between attempts to be alone with a table.
+PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 # An arbitrary 64-bit number: who migrates holds this lock alone, all who write share it.
 _SCHEMA_LOCK = 7_123_905_611
 NAME = "store postgresql://…"
@@ -76,6 +79,28 @@ class PostgresStore:
     async def shrink(self) -> bool:
         """Nothing, for the same reason."""
         return False
+
+    async def drop_days(self, limits: DayLimits) -> int:
+        """Drop the days that are due, where the tables are divided.
+
+        It tries for some seconds to be alone with a table. Who reads goes on, and who writes waits
+        for half a second at most.
+        """
+        async with self._transaction(_SNAPSHOT) as connection:
+            if not await postgres_days.is_divided(connection):
+                return 0
+            days = await postgres_days.due(connection, limits)
+        for pause in PAUSES:
+            try:
+                async with self._transaction(_unchanged(alone=True), "SELECT 1") as connection:
+                    await postgres_days.drop(connection, days, limits.now)
+            except StoreUnavailable as error:
+                if not isinstance(error.__cause__, asyncpg.LockNotAvailableError):
+                    raise
+            else:
+                return days.others
+            await asyncio.sleep(pause)
+        return 0
 
     async def compact(self) -> None:
         """Nothing: VACUUM FULL would lock every table, and is the administrator's decision."""
@@ -162,6 +187,19 @@ def connecting() -> Iterator[None]:
         # The URL may contain a password, so only the message is shown.
         why = str(error) or type(error).__name__
         raise StoreError(f"{NAME}: cannot be opened ({why})") from error
+
+
+async def divide(url: str, now: float) -> list[str]:
+    """Divide the tables of evidence into days; return which were not divided yet."""
+    await prepare(url, upgrade=True)
+    with connecting():
+        connection = await asyncpg.connect(url, timeout=SECONDS)
+        try:
+            async with connection.transaction():
+                await lock_alone(connection)
+                return await postgres_days.divide(connection, now)
+        finally:
+            await connection.close(timeout=5)
 
 
 async def _migrate(connection: Any, *, upgrade: bool) -> schema.Step:

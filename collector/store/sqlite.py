@@ -19,6 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 from collector.store import schema
 from collector.store.file_identity import FileIdentity
 from collector.store.interface import (
+    DayLimits,
     Define,
     Operation,
     Query,
@@ -110,6 +111,11 @@ class SqliteStore:
         """Give some free pages back to the file system; False when none is left."""
         left: bool = await self._queue(_UpkeepJob(_free_pages))
         return left
+
+    async def drop_days(self, limits: DayLimits) -> int:
+        """Nothing: a file has no partitions."""
+        del limits
+        return 0
 
     async def compact(self) -> None:
         """Write the whole file anew, without free pages; no other write is taken meanwhile."""
